@@ -17,7 +17,7 @@ from time import monotonic, sleep
 from PIL import Image
 from playwright.sync_api import Page, ViewportSize, sync_playwright
 
-SIZE = ViewportSize(width=1440, height=1110)
+SIZE = ViewportSize(width=1440, height=900)
 WIDTH = 960  # pixels of the film
 STEP = 0.25  # seconds between two pictures
 QUALITY = 55
@@ -61,7 +61,7 @@ def main(bundle: Path, clips: Path, out: Path) -> None:
         browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
         page = browser.new_page(viewport=SIZE, color_scheme="light")
         page.goto(address)
-        page.get_by_text("from audio, text, video").wait_for()
+        page.locator("#dots .live").nth(2).wait_for()
         pictures = list(filmed(page))
         browser.close()
     first, *rest = pictures

@@ -61,7 +61,7 @@ def test_its_steps_and_the_schedule_of_the_sensors_are_visible(demo: DemoRun) ->
     ]
     *_, done, live = demo.output.splitlines()
     assert done.endswith(str(demo.folder / "report.html"))
-    assert live == f"Open the live page: sensemble serve {demo.folder / 'bundle'} --replay {demo.data}"
+    assert live == f"Open the live page: sensemble serve {demo.folder / 'bundle'} --demo"
 
 
 def test_its_page_has_float_and_int8_scores(demo: DemoRun) -> None:

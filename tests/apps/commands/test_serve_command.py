@@ -18,6 +18,23 @@ def test_a_replay_is_served_on_loopback_until_ctrl_c(bundle_folder: Path, datase
     assert process.returncode == 130
 
 
+def test_a_demo_plays_the_dataset_of_its_run_folder_by_itself(bundle_folder: Path) -> None:
+    with running("serve", bundle_folder, "--demo") as (_, address):
+        answer = wait_for_state(
+            address, lambda answer: "detached" in {one["kind"] for one in answer["state"]["sensors"]}
+        )
+    assert {one["name"] for one in answer["state"]["sensors"]} == {
+        "replay audio",
+        "replay text",
+        "replay video",
+    }
+
+
+def test_a_demo_without_a_dataset_is_refused(tmp_path: Path, refusal: Refusal) -> None:
+    line = refusal("serve", tmp_path / "bundle", "--demo")
+    assert line == f"sensemble: --demo: {tmp_path}/config.json names no dataset; name one by --replay FOLDER"
+
+
 def test_another_address_has_a_token_and_tls(bundle_folder: Path) -> None:
     with running("serve", bundle_folder, "--host", "0.0.0.0") as (process, address):  # noqa: S104
         assert process.stdout is not None

@@ -308,7 +308,10 @@ def test_a_terminal_says_what_is_unsure_and_what_each_sensor_says(bundle_folder:
         opinions=opinions, audited=SubsetScore(0.75, 40, 0.6, 0.86), levels={"audio": -20.0, "video": 0.45},
     )  # fmt: skip
     shown = "\n".join(_picture(bundle_folder, 100, Predicted(1.0, made, None)))
-    assert "unsure: most likely two, or one  audio+video: scores 75% on 40 examples (60 to 86%)" in shown
+    assert (
+        "unsure: most likely two, 62 %; one possible  audio+video: scores 75% on 40 examples (60 to 86%)"
+        in shown
+    )
     assert "two? 62%" in shown
     assert "two 62%" in shown
     assert "▆ -20 dB" in shown
@@ -337,13 +340,13 @@ def test_a_terminal_says_that_a_sensor_is_unfamiliar(bundle_folder: Path) -> Non
     ("least", "doubt", "written"),
     [
         (0.5, None, "a"),
-        (0.2, "several", "unsure: most likely a, or b"),
-        (0.1, "several", "unsure: most likely a, or b or c"),
-        (0.0, "several", "unsure: most likely a, or 4 others"),
-        (0.9, "several", "unsure: no class stands out"),
-        (0.5, "weak", "unsure: most likely a"),
-        (0.0, "uncalibrated", "unsure: most likely a"),
-        (0.5, "contradiction", "unsure: the sensors contradict each other, most likely a"),
+        (0.2, "several", "unsure: most likely a, 50 %; b possible"),
+        (0.1, "several", "unsure: most likely a, 50 %; b or c possible"),
+        (0.0, "several", "unsure: most likely a, 50 %; 4 others possible"),
+        (0.9, "several", "unsure: most likely a, 50 %; no class stands out"),
+        (0.5, "weak", "unsure: most likely a, 50 %; too little to be sure"),
+        (0.0, "uncalibrated", "unsure: most likely a, 50 %; not calibrated for these sensors"),
+        (0.5, "contradiction", "unsure: most likely a, 50 %; the sensors contradict each other"),
         (0.0, "unfamiliar", "unsure: like nothing it has learned"),
     ],
 )

@@ -6,11 +6,14 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from threading import Event, Thread
+from time import monotonic
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, Playwright, expect
+from sensemble_apps.serve.lattice import audited
 from sensemble_runtime.bundle.bundle import Bundle
+from sensemble_runtime.events import SuspectEvent
 from sensemble_sensors.media.dataset import Example
 
 from tests.apps.chromium import (
@@ -38,10 +41,15 @@ LOADED = "performance.getEntriesByType('resource').map(({name}) => name)"
 DURATIONS = "[...document.querySelectorAll('*')].map((one) => getComputedStyle(one).transitionDuration)"
 CHANGES = """new Promise((resolve) => {
     let changes = 0;
-    const wave = document.querySelector(".card.audio path");
+    const wave = document.querySelector("[data-modality=audio] path:not(.icon *)");
     new MutationObserver(() => changes++).observe(wave, {attributes: true});
     setTimeout(() => resolve(changes), 2500);
 })"""
+SMALL = """[...document.querySelectorAll("button, select, input, summary, nav a")]
+    .filter((one) => one.checkVisibility() && one.getBoundingClientRect().height < 44)
+    .map((one) => one.outerHTML)"""
+ROWS = """[...document.querySelectorAll("#lattice ul")]
+    .map((row) => new Set([...row.children].map((one) => one.offsetTop)).size)"""
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +64,7 @@ def opened(browser: Browser, served: Served, **options: Any) -> tuple[Page, list
     complaints = complaining(page)
     page.goto(f"{served.origin}/")
     expect(page.locator("#connection")).to_have_text("connected")
-    expect(page.locator("#evidence")).to_contain_text("from audio, text, video")
+    expect(page.locator("#dots .live")).to_have_count(3)
     return page, complaints
 
 
@@ -68,10 +76,13 @@ def test_it_fits_complains_of_nothing_and_axe_finds_nothing(
     size: Any = {"width": width, "height": 900}
     page, complaints = opened(browser, page_of_a_replay, viewport=size, color_scheme=scheme)
     assert page.evaluate("document.documentElement.scrollWidth") == width
-    violations = inaccessible(page)
+    violations, small, rows = inaccessible(page), page.evaluate(SMALL), page.evaluate(ROWS)
     names = page.evaluate(LOADED)
+    page.mouse.wheel(0, 2000)
+    if width < 960:
+        expect(page.locator("#label")).to_be_in_viewport()
     page.context.close()
-    assert (violations, complaints) == ([], [])
+    assert (violations, complaints, small, rows) == ([], [], [], [1, 1, 1, 1])
     assert all(name.startswith(page_of_a_replay.origin) for name in names)
 
 
@@ -80,25 +91,55 @@ def test_the_keyboard_reaches_everything(page_of_a_replay: Served, browser: Brow
     assert unreached(page) == set()
     page.locator("main").focus()
     page.keyboard.press("2")
-    label = page_of_a_replay.board.bundle.manifest.labels[1]
-    expect(page.locator("#labels [aria-pressed=true]")).to_contain_text(label)
+    expect(page.locator("#labels [aria-pressed=true]")).to_have_text("2two")
     page.keyboard.press("Escape")
     expect(page.locator("#labels [aria-pressed=true]")).to_have_count(0)
+    page.locator("#lattice").focus()
+    for _ in range(4):
+        page.keyboard.press("ArrowDown")
+    expect(page.locator("#set")).to_contain_text("microphone: right")
     page.context.close()
 
 
-def test_the_timeline_is_looked_back_at(page_of_a_replay: Served, browser: Browser) -> None:
+def test_a_cable_is_pulled_the_light_moves_and_the_moment_is_looked_back_at(
+    page_of_a_replay: Served, browser: Browser
+) -> None:
     page, _ = opened(browser, page_of_a_replay)
-    page.get_by_role("button", name="Unplug replay video").click()
-    expect(page.locator("#evidence")).to_contain_text("from audio, text")
-    expect(page.locator("#events li").first).to_contain_text("detached")
-    page.get_by_role("button", name="Plug back replay video").click()
-    expect(page.locator("#evidence")).to_contain_text("from audio, text, video")
-    page.locator("#scrub").focus()
-    page.keyboard.press("Home")
+    subsets = {one["subset"]: one["accuracy"] for one in audited(page_of_a_replay.board.bundle)}
+    before, after = (f"{100 * subsets[name]:.0f}" for name in ("audio+text+video", "audio+text"))
+    lit = page.locator("#lattice .lit")
+    expect(lit).to_contain_text("microphone + captions + camera")
+    # A sensor is renamed, and its title is its name on the page.
+    page.get_by_label("Title of replay video").fill("the door")
+    page.get_by_label("Title of replay video").press("Enter")
+    page.get_by_role("button", name="Unplug the door").click()
+    expect(lit.locator(".names")).to_have_text("microphone + captions")
+    expect(page.locator(".chip")).to_have_text(f"camera: {before} → {after}\u00a0%")
+    expect(page.locator("[data-modality=video] .state")).to_have_text("unplugged")
+    page.get_by_role("button", name="Plug back the door").click()
+    expect(page.locator("#dots .live")).to_have_count(3)
+    expect(page.locator(".chip")).to_have_text(f"camera back: {after} → {before}\u00a0%")
+    # One that lies is marked, and its edge.
+    page_of_a_replay.board.add(SuspectEvent(monotonic(), "text", over=False))
+    expect(page.locator(".chip.bad")).to_contain_text("captions at odds with the others")
+    expect(page.locator("#lattice line.bad")).to_have_count(1)
+    assert inaccessible(page) == []
+    page_of_a_replay.board.add(SuspectEvent(monotonic(), "text", over=True))
+    # Any moment is looked at, with its picture: that of an event, or one on the strip.
+    page.locator("#events button", has_text="the door detached").click()
     expect(page.locator("#moment")).to_contain_text("as it was at")
+    expect(page.locator("#then img")).to_have_count(1)
     page.get_by_role("button", name="Back to now").click()
     expect(page.locator("#moment")).to_be_empty()
+    page.locator("#strip").click()
+    expect(page.locator("#then")).to_be_visible()
+    page.locator("#scrub").focus()
+    page.keyboard.press("End")
+    expect(page.locator("#then")).to_be_hidden()
+    page.get_by_text("Session", exact=True).click()
+    expect(page.locator("#numbers")).to_contain_text("Encoding")
+    page.get_by_label("Title of replay video").fill("")
+    page.get_by_label("Title of replay video").press("Enter")
     page.context.close()
 
 
@@ -123,38 +164,40 @@ def test_a_browsers_camera_and_microphone_come_go_and_come_back(
 ) -> None:
     label = "two"
     flags = devices(film(tmp_path / "film.y4m", label), sound(tmp_path / "sound.wav", label))
-    with (
-        serving(bundle) as served,
-        chromium(playwright, *flags) as browser,
-        captions(served, bundle, label),
-    ):
+    with serving(bundle) as served, chromium(playwright, *flags) as browser:
         page = browser.new_context(permissions=["camera", "microphone"]).new_page()
         page.goto(f"{served.origin}/")
-        page.get_by_role("button", name="Give this camera").click()
-        page.get_by_role("button", name="Give this microphone").click()
-        expect(page.locator("#evidence")).to_contain_text("from audio, text, video")
-        # So little calibrates the demo of the tests that it may be unsure; the most probable class is shown.
-        expect(page.locator("#classes li").first).to_contain_text(label)
-        expect(page.locator("#lattice ul").last.locator("li").last).to_contain_text(label)
-        expect(page.locator(".card.video .says")).to_contain_text("alone says")
-        expect(page.locator(".card.audio .says")).to_contain_text("alone says")
-        page.get_by_role("button", name="Unplug camera of browser").click()
-        expect(page.locator("#evidence")).to_contain_text("from audio, text")
-        page.get_by_role("button", name="Plug back camera of browser").click()
-        expect(page.locator("#evidence")).to_contain_text("from audio, text, video")
-        # The network is cut: the browser stands still, and its connection stays open.
-        with served.viewer() as watcher:
-            processes = family(browser_process(tmp_path))
-            try:
-                for process in processes:
-                    os.kill(process, signal.SIGSTOP)
-                watcher.next("state", lambda state: state["live"] == ["text"])
-                answered = len(served.predictions)
-                watcher.next("state", lambda _: len(served.predictions) > answered + 1)
-                watcher.next("state", lambda state: len(state["sensors"]) == 1)  # it answers no ping
-            finally:
-                for process in processes:
-                    os.kill(process, signal.SIGCONT)
+        expect(page.locator("#purpose")).to_be_visible()
+        expect(page.locator("#labels")).to_be_hidden()
+        assert inaccessible(page) == []
+        page.get_by_role("button", name="Use this camera and microphone").click()
+        expect(page.locator("#labels")).to_be_visible()
+        expect(page.locator("#purpose")).to_be_hidden()
+        expect(page.get_by_label("Title of camera of computer 1")).to_have_value("this computer's camera")
+        with captions(served, bundle, label):
+            expect(page.locator("#dots .live")).to_have_count(3)
+            # So little calibrates the demo of the tests that it may be unsure; the likeliest class is shown.
+            expect(page.locator("#classes li").first).to_contain_text(label)
+            expect(page.locator("#lattice [data-size='1'] li").last).to_contain_text(label)
+            expect(page.locator("[data-modality=video] .says")).to_contain_text("alone")
+            expect(page.locator("[data-modality=audio] .says")).to_contain_text("alone")
+            page.get_by_role("button", name="Unplug this computer's camera").click()
+            expect(page.locator("#dots .live")).to_have_count(2)
+            page.get_by_role("button", name="Plug back this computer's camera").click()
+            expect(page.locator("#dots .live")).to_have_count(3)
+            # The network is cut: the browser stands still, and its connection stays open.
+            with served.viewer() as watcher:
+                processes = family(browser_process(tmp_path))
+                try:
+                    for process in processes:
+                        os.kill(process, signal.SIGSTOP)
+                    watcher.next("state", lambda state: state["live"] == ["text"])
+                    answered = len(served.predictions)
+                    watcher.next("state", lambda _: len(served.predictions) > answered + 1)
+                    watcher.next("state", lambda state: len(state["sensors"]) == 1)  # it answers no ping
+                finally:
+                    for process in processes:
+                        os.kill(process, signal.SIGCONT)
 
 
 class captions:  # noqa: N801 - a context manager

@@ -6,7 +6,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from resource import RLIMIT_FSIZE, getrlimit, setrlimit
 from shutil import rmtree
+from threading import Event
 from time import monotonic, sleep
+from typing import Any
 
 import cv2
 import numpy as np
@@ -103,6 +105,99 @@ def test_a_picture_of_a_replay_stands_beside_its_answer(replayed: Served) -> Non
             colours = {label: picture.mean((0, 1)) - colour for label, (colour, _) in CLASSES.items()}
             assert [min(colours, key=lambda label: float(np.abs(colours[label]).sum()))] == shown["played"]
             seen += 1
+
+
+def test_a_picture_of_a_browsers_camera_is_of_the_last_hop_of_its_answers_window(
+    empty: Served, bundle: Bundle
+) -> None:
+    spec = bundle.specs["video"]
+    captured: list[float] = []
+    compared = 0
+    with empty.viewer() as viewer:
+        sensor, name = viewer.give("video")
+        while compared < 12:
+            captured.append(monotonic())
+            level = 8 * (len(captured) % 32)
+            picture = np.full(spec.shape[2:], level, np.uint8)
+            viewer.sample(sensor, len(captured), packed(bundle, "video", picture), captured[-1])
+            sleep(0.05)
+            state = viewer.next("state")
+            if not (state["answer"] and name in state["previews"]):
+                continue
+            data = b64decode(state["previews"][name]["picture"].partition(",")[2])
+            shown = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR).mean()
+            end = empty.board.began + state["answer"]["time"] - state["answer"]["ages"]["video"]
+            last_hop = [
+                8 * ((n + 1) % 32)
+                for n, time in enumerate(captured)
+                if end - spec.hop - 0.1 < time < end + 0.01
+            ]
+            assert min(abs(shown - level) for level in last_hop) < 4, (shown, last_hop)
+            compared += 1
+
+
+def test_a_sensor_is_renamed_for_every_viewer_and_in_events(replayed: Served) -> None:
+    with replayed.viewer() as viewer, replayed.viewer() as other:
+        viewer.send(type="rename", sensor="replay video", title="the door")
+        state = other.next("state", lambda state: "the door" in [one["title"] for one in state["sensors"]])
+        assert "replay video" in [one["name"] for one in state["sensors"]]
+        viewer.send(type="unplug", sensor="replay video")
+        viewer.send(type="plug", sensor="replay video")
+        other.next(
+            "state", lambda state: any(e.get("text") == "the door attached" for e in state["timeline"])
+        )
+        viewer.send(type="rename", sensor="replay video", title="")
+        other.next(
+            "state", lambda state: state["live"] == ALL and not any(one["title"] for one in state["sensors"])
+        )
+
+
+def test_the_timeline_says_which_answers_were_right(bundle: Bundle) -> None:
+    labels, pooled = bundle.manifest.labels, np.zeros(bundle.manifest.embedding, np.float32)
+    with serving(bundle) as served:
+        served.board.say(labels[0])
+        for likeliest, doubt in (0, None), (1, None), (1, "weak"):
+            chances = np.eye(len(labels), dtype=np.float32)[likeliest]
+            made = Prediction(
+                monotonic(), ("text",), {"text": 0.0}, chances, pooled, {}, {}, labels=labels, doubt=doubt
+            )
+            served.board.add(made)
+        entries = [entry for entry in served.board.timeline() if entry["kind"] == "answer"]
+    assert [entry["right"] for entry in entries] == [True, False, None]
+    assert entries[-1]["why"] == "too little to be sure"
+
+
+def test_of_more_than_six_modalities_few_sets_are_drawn() -> None:
+    from sensemble_apps.serve.lattice import drawn
+
+    assert len(drawn("abcdef")) == 63
+    assert ["".join(one) for one in drawn("abcdefg")] == [
+        *"abcdefg", "bcdefg", "acdefg", "abdefg", "abcefg", "abcdfg", "abcdeg", "abcdef", "abcdefg",
+    ]  # fmt: skip
+
+
+def test_a_tour_pulls_sensors_and_lets_one_lie_until_somebody_takes_over(
+    bundle: Bundle, examples: Sequence[Example], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from sensemble_apps.serve import tour
+
+    monkeypatch.setattr(tour, "_EVERY", 0.5)
+    taken_over = Event()
+    with (
+        serving(bundle, examples) as served,
+        tour.Tour(served.switchboard, taken_over) as running,
+        served.viewer() as viewer,
+    ):
+        for modality in ("video", "audio", "text"):
+            viewer.next("state", lambda state, m=modality: not _of(state, m)["plugged"])
+        viewer.next("state", lambda state: _of(state, "text")["condition"])
+        taken_over.set()
+        running._thread.join(PATIENCE)
+        assert not running._thread.is_alive()
+
+
+def _of(state: dict[str, Any], modality: str) -> dict[str, Any]:
+    return next(one for one in state["sensors"] if one["modality"] == modality)
 
 
 def test_two_viewers_get_each_entry_of_the_timeline_once(replayed: Served) -> None:

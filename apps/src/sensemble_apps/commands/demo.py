@@ -39,7 +39,7 @@ class Demo(Training):
     compare: bool = False
     """Also train the paper's methods and rivals, so that the report compares them; it takes much longer."""
     serve: bool = False
-    """Then open the live page on the replay, until Ctrl-C."""
+    """Then open the live page, on a replay that plays by itself, until Ctrl-C."""
 
 
 def main(arguments: Demo) -> None:
@@ -89,9 +89,9 @@ def main(arguments: Demo) -> None:
     _summarize(console, out)
     console.print(f"\nDone in {_took(began)}. The report: {page}", style="bold")
     if arguments.serve:
-        _sensemble("serve", out / BUNDLE, "--replay", data)
+        _sensemble("serve", out / BUNDLE, "--demo")
     else:
-        console.print(f"Open the live page: sensemble serve {out / BUNDLE} --replay {data}")
+        console.print(f"Open the live page: sensemble serve {out / BUNDLE} --demo")
 
 
 @contextmanager

@@ -104,6 +104,7 @@ class Kind:
         reading: writes what a recording has of it so far, for a line of status.
         preview: draws the newest samples.
         level: writes the level of a window (`Prediction.levels`).
+        icon: the path of its symbol, in lines on a square of 24 units.
     """
 
     sensor: str
@@ -113,6 +114,7 @@ class Kind:
     reading: Callable[[Meter], str]
     preview: Preview
     level: Callable[[float], str]
+    icon: str = "M3 12h4l3-8 4 16 3-8h4"
 
 
 _BARS = "▁▂▃▄▅▆▇█"
@@ -132,12 +134,27 @@ def _bar(share: float) -> str:
     return _BARS[max(0, min(len(_BARS) - 1, int(share * len(_BARS))))]
 
 
+_MICROPHONE = "M12 3a3 3 0 0 0-3 3v5a3 3 0 0 0 6 0V6a3 3 0 0 0-3-3zM5 11a7 7 0 0 0 14 0M12 18v3M8 21h8"
+_CAMERA = "M3 7h12a1 1 0 0 1 1 1v8a1 1 0 0 1-1 1H3zM16 11l5-3v8l-5-3"
+_BALLOON = "M4 5h16v11h-9l-4 4v-4H4zM8 9h8M8 12h5"
+
 KINDS = {
-    "waveform": Kind("microphone", "the microphone dies", "A", 2, _peak, wave_preview, _loudness),
-    "frames": Kind(
-        "camera", "the camera dies", "V", 3, lambda m: f"{m.count} pictures", picture_preview, _brightness
+    "waveform": Kind(
+        "microphone", "the microphone dies", "A", 2, _peak, wave_preview, _loudness, _MICROPHONE
     ),
-    "text": Kind("captions", "the captions stop", "T", 1, lambda m: str(m.count), caption_preview, str),
+    "frames": Kind(
+        "camera",
+        "the camera dies",
+        "V",
+        3,
+        lambda m: f"{m.count} pictures",
+        picture_preview,
+        _brightness,
+        _CAMERA,
+    ),
+    "text": Kind(
+        "captions", "the captions stop", "T", 1, lambda m: str(m.count), caption_preview, str, _BALLOON
+    ),
 }
 """The kinds by name, in the order of their letters in the paper's tables: AVT."""
 

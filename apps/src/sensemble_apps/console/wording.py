@@ -81,28 +81,29 @@ def data_title(dataset: str | None, split: str | None) -> str:
 
 
 def answer(said: Answer) -> str:
-    """Write the label of an answer, or why it is unsure: `unsure: most likely two, or seven`."""
+    """Write an answer: its label, or `unsure: most likely two, 69 %; five or one possible`."""
     if said.label is not None:
         return said.label
-    likely = f"most likely {said.best}"
+    likely = [] if said.best is None else [f"most likely {said.best}, {100 * said.confidence:.0f} %"]
+    return f"unsure: {'; '.join([*likely, why_unsure(said)])}"
+
+
+def why_unsure(said: Answer) -> str:
+    """Write why an answer is unsure: `five or one possible`; empty if it is sure."""
     match said.doubt:
         case "unfamiliar":
-            return "unsure: like nothing it has learned"
+            return "like nothing it has learned"
         case "contradiction":
-            return f"unsure: the sensors contradict each other, {likely}"
+            return "the sensors contradict each other"
+        case "uncalibrated":
+            return "not calibrated for these sensors"
+        case "weak":
+            return "too little to be sure"
         case "several":
-            return f"unsure: {_several(said, likely)}"
-    return f"unsure: {likely}"
-
-
-def _several(said: Answer, likely: str) -> str:
-    candidates = said.candidates
-    if not candidates:
-        return "no class stands out"
-    others = [label for label in candidates if label != said.best]
-    if len(others) >= _NAMED:
-        return f"{likely}, or {len(others)} others"
-    return f"{likely}, or {' or '.join(others)}" if others else likely
+            others = [label for label in said.candidates if label != said.best]
+            few = " or ".join(others) if len(others) < _NAMED else f"{len(others)} others"
+            return f"{few} possible" if others else "no class stands out"
+    return ""
 
 
 def answer_as_json(said: Answer) -> dict[str, Any]:
@@ -117,6 +118,7 @@ def answer_as_json(said: Answer) -> dict[str, Any]:
         "confidence": said.confidence,  # who shows it rounds it, once
         "doubt": said.doubt,
         "words": answer(said),
+        "why": why_unsure(said),
         "candidates": list(candidates[:_LISTED]),
         "among": len(candidates),
     }

@@ -36,10 +36,13 @@ _LASTS = 300.0  # seconds of an event stream: its reader may be gone; EventSourc
 class Api:
     """The routes of a served session."""
 
-    def __init__(self, board: Board, controls: Controls, home: str | None = None) -> None:
+    def __init__(
+        self, board: Board, controls: Controls, home: str | None = None, *, demo: bool = False
+    ) -> None:
         self._board = board
         self._actions = controls.actions
-        clients = Clients(board, board.switchboard, lambda: StateFeed(board, home), self._actions)
+        feed = partial(StateFeed, board, home, demo=demo)
+        clients = Clients(board, board.switchboard, feed, self._actions)
         bound = partial(bounded, Rate(REQUESTS))
         self.routes: list[BaseRoute] = [
             WebSocketRoute("/socket", clients.serve),

@@ -4,6 +4,7 @@ import os
 import resource
 from collections import Counter, deque
 from collections.abc import Callable
+from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
 from threading import Lock
@@ -19,7 +20,6 @@ from sensemble_sensors.errors import RecordingError
 from sensemble_sensors.media.dataset import Example
 
 from sensemble_apps.console.output import remark
-from sensemble_apps.console.wording import answer as in_words
 from sensemble_apps.console.wording import answer_as_json, sensor_title
 from sensemble_apps.running.view_events import FAULTS, Change, LiveSetChange, change, view_event
 from sensemble_apps.serve.lattice import opinions
@@ -159,17 +159,18 @@ class Board:
             )
             self._played = example.labels if example and not given else ()  # a browser shows something else
         truths = (self._truth,) if self._truth is not None else self._played
+        right = item.label in truths if truths and item.sure else None
         if truths:
             counts = self._score.setdefault(subsets.name(item.live), Counter(right=0, unsure=0, n=0))
             counts["n"] += 1
-            counts["right"] += item.label in truths
+            counts["right"] += bool(right)
             counts["unsure"] += not item.sure
-        shown = (item.live, in_words(item))
+        shown = (item.live, item.best, item.doubt, right)
         if shown != self._shown:
             self._shown = shown
             said = answer_as_json(item)
-            words = {key: said[key] for key in ("label", "confidence", "doubt", "words")}
-            self._enter("answer", item.time, live=list(item.live), **words)
+            words = {key: said[key] for key in ("label", "best", "confidence", "doubt", "words", "why")}
+            self._enter("answer", item.time, live=list(item.live), right=right, **words)
 
     def _changed(self, event: Event) -> None:
         shown = view_event(event, self.began)
@@ -185,7 +186,8 @@ class Board:
 
     def _show(self, shown: Change, time: float) -> None:
         self._sensors.note(shown)
-        title = sensor_title(shown.modality, shown.name)
+        titles = {tap.name: tap.title for tap in self.switchboard.taps}
+        title = titles.get(shown.name) or sensor_title(shown.modality, shown.name)
         self._enter(
             "event",
             time,
@@ -213,6 +215,8 @@ class Board:
             "suspect": prediction.suspect,
             "time": round(prediction.time - self.began, 3),
             "age": round(min(prediction.ages.values()), 4),
+            "ages": {modality: round(age, 4) for modality, age in prediction.ages.items()},
+            "audited": None if prediction.audited is None else asdict(prediction.audited),
             "probabilities": {prediction.labels[i]: float(prediction.probabilities[i]) for i in best},
         }
 

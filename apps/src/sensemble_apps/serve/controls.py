@@ -1,6 +1,8 @@
 """The buttons of a served session, for the page and for programs alike."""
 
+from functools import partial
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 from sensemble_apps.errors import InputError
@@ -15,17 +17,24 @@ class Controls:
 
     Attributes:
         actions: what a message of each type asks for; an action may wait, so call none from an event loop.
+        used: set by the first of them.
     """
 
     def __init__(self, board: Board, switchboard: Switchboard, folder: Path) -> None:
         self._board, self._switchboard, self._folder = board, switchboard, folder
-        self.actions: dict[str, Action] = {
+        self.used = Event()
+        actions: dict[str, Action] = {
             "unplug": lambda given: switchboard.unplug(text(given, "sensor")),
             "plug": lambda given: switchboard.plug(text(given, "sensor")),
             "condition": self._degrade,
             "label": self._label,
             "record": self._record,
         }
+        self.actions = {name: partial(self._use, act) for name, act in actions.items()}
+
+    def _use(self, act: Action, given: dict[str, Any]) -> Any:  # noqa: ANN401 - what the action answers
+        self.used.set()
+        return act(given)
 
     def _degrade(self, given: dict[str, Any]) -> None:
         condition, severity = optional_text(given, "condition"), whole(given, "severity")

@@ -1,6 +1,7 @@
 """The states that a viewer of the live page is sent."""
 
 import math
+from time import monotonic
 from typing import Any
 
 from sensemble_sensors.errors import printable
@@ -15,16 +16,17 @@ _ROUNDED = 1e-3  # seconds by which the time of an answer may be off
 class StateFeed:
     """The states of a board that one client is sent; see `Feed`."""
 
-    def __init__(self, board: Board, home: str | None) -> None:
-        self._board, self._home = board, home
+    def __init__(self, board: Board, home: str | None, *, demo: bool = False) -> None:
+        self._board, self._home, self._demo = board, home, demo
         self._seen = -1
         self._known: dict[str, int] = {}  # previews that it has
-        self._until = math.inf  # when the newest window of the answer that it has ended
+        self._answer: dict[str, Any] | None = None  # that it has
+        self._answered = 0.0  # when it was sent that
         self._entries = 0  # of the timeline that it has
 
     def hello(self) -> dict[str, Any]:
         """Return the first message; see `hello`."""
-        return {"type": "hello", **hello(self._board), "every": EVERY, "home": self._home}
+        return {"type": "hello", **hello(self._board), "every": EVERY, "home": self._home, "demo": self._demo}
 
     def has_news(self) -> bool:
         """Return whether the board has changed, or a sensor has given something since the last state."""
@@ -38,10 +40,19 @@ class StateFeed:
         state = {"type": "state", **board.snapshot(), "timeline": board.timeline(self._entries)}
         if state["timeline"]:
             self._entries = state["timeline"][-1]["number"]
-        answer = state["answer"]
-        self._until = board.began + answer["time"] - answer["age"] + _ROUNDED if answer else math.inf
+        if state["answer"] != self._answer:
+            self._answer, self._answered = state["answer"], monotonic()
         state["previews"] = board.previews.new(self._known, self._until)
         return state
+
+    def _until(self, modality: str) -> float:
+        """Return up to when samples are shown: those of the answer's window, in the pace of its last hop."""
+        answer = self._answer
+        if answer is None:
+            return math.inf
+        age, hop = answer["ages"].get(modality, answer["age"]), self._board.bundle.specs[modality].hop
+        end = self._board.began + answer["time"] - age + _ROUNDED
+        return float(min(end, end - hop + monotonic() - self._answered))
 
 
 def hello(board: Board) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from sensemble_apps.web.switchboard import SHOWN, Switchboard
 EVERY = 0.1  # seconds between two states of a viewer, at least
 _LOOK = 0.02  # seconds between two looks whether there is something new
 LONGEST = 1.0  # seconds between two states of a viewer, at most
+_DEVICES = ("phone", "computer")  # that a browser may call itself
 _TEXT = "text"  # the key of ASGI for a message in text
 _REFUSED, _LATER = 1008, 1013  # close codes (RFC 6455, Sec. 7.4.1)
 
@@ -96,7 +97,12 @@ class _Client:
         self._clock = ClockOffset()
         self._sensors: dict[int, tuple[BrowserSensor, str]] = {}  # by the client's own number
         self._sending = asyncio.Lock()
-        self._actions: dict[str, Action] = {**clients.actions, "give": self._give, "stop": self._stop}
+        self._actions: dict[str, Action] = {
+            **clients.actions,
+            "give": self._give,
+            "stop": self._stop,
+            "rename": lambda given: clients.switchboard.rename(text(given, "sensor"), text(given, "title")),
+        }
 
     async def run(self) -> None:
         with suppress(WebSocketDisconnect, RuntimeError):  # the latter from a socket that is closed already
@@ -179,7 +185,9 @@ class _Client:
         if len(self._all.given) >= limits.GIVERS:
             raise InputError(f"{limits.GIVERS} sensors of browsers are plugged in already; stop one first")
         free = next(free for free in range(256) if free not in self._sensors)
-        title = f"{words_of(modality).sensor} of browser {self._number}"
+        device = {"device": "", **given}["device"]
+        device = device if device in _DEVICES else "browser"
+        title = f"{words_of(modality).sensor} of {device} {self._number}"
         sensor = BrowserSensor(specs[modality], title, self._clock)
         name = self._all.switchboard.add(sensor)
         self._sensors[free] = sensor, name
@@ -209,6 +217,9 @@ def describe_modalities(specs: Mapping[str, InputSpec]) -> list[dict[str, Any]]:
             "modality": modality,
             "kind": kind_of(modality).name,
             "sensor": words_of(modality).sensor,
+            "title": " ".join([*modality.split(".")[1:], words_of(modality).sensor]),
+            "icon": words_of(modality).icon,
+            "noun": kind_of(modality).noun,
             "shape": list(spec.shape),
             "rate": spec.rate,
             "hop": spec.hop,

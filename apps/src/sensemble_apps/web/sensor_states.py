@@ -12,10 +12,11 @@ _GONE = ("detached", "ended", "failed")
 
 @dataclass(frozen=True, slots=True)
 class _State:
-    """The state of a sensor since `time`: its last event, in words and by kind."""
+    """The state of a sensor since `time`: its last event, in words, by kind, and its reason."""
 
     words: str
     kind: str
+    reason: str
     time: float
 
 
@@ -24,7 +25,7 @@ class SensorStates:
 
     def __init__(self) -> None:
         self._states: dict[str, _State] = {}
-        self._notes: dict[str, str] = {}  # what is to be said of a modality as a whole
+        self._notes: dict[str, Change] = {}  # what is to be said of a modality as a whole
         self._active: dict[str, str] = {}
 
     def note(self, shown: Change) -> None:
@@ -32,11 +33,11 @@ class SensorStates:
         if shown.active:
             self._active[shown.modality] = shown.name
         elif shown.name:
-            self._states[shown.name] = _State(shown.event, shown.kind, shown.time)
+            self._states[shown.name] = _State(shown.event, shown.kind, shown.reason, shown.time)
         elif shown.over:
             self._notes.pop(shown.modality, None)
         elif shown.modality:
-            self._notes[shown.modality] = shown.event
+            self._notes[shown.modality] = shown
 
     def forget(self, names: Collection[str]) -> None:
         """Forget all sensors but `names`: a browser that left never comes back under its name."""
@@ -50,13 +51,17 @@ class SensorStates:
     def describe(self, tap: Tap) -> dict[str, Any]:
         """Return a sensor with its state, as JSON holds it."""
         name, modality = tap.name, tap.modality
-        state = self._states.get(name, _State("is being opened", "", 0.0))
+        state = self._states.get(name, _State("is being opened", "", "", 0.0))
+        note = self._notes.get(modality)
         return {
             "name": name,
             "modality": modality,
             "kind": state.kind,
+            "title": tap.title,
             "state": state.words,
-            "note": self._notes.get(modality, ""),
+            "reason": state.reason,
+            "note": "" if note is None else note.event,
+            "noted": "" if note is None else note.kind,
             "since": round(state.time, 3),
             "plugged": state.kind not in _GONE,
             "fault": state.kind in FAULTS,

@@ -13,7 +13,7 @@ from typing import Protocol
 from sensemble_runtime.errors import SessionError
 from sensemble_sensors.conditioned import Conditioned
 from sensemble_sensors.devices.discovery import Device
-from sensemble_sensors.errors import RecordingError
+from sensemble_sensors.errors import RecordingError, printable
 from sensemble_sensors.kinds.conditions.condition import SEVERITIES, Applied
 from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.recording.header import form_of
@@ -24,7 +24,7 @@ from sensemble_sensors.spec import InputSpec
 from sensemble_apps.errors import InputError
 
 SHOWN = 80  # characters of a client's text that an error repeats at most
-_KEPT = 24  # samples kept for drawing, of a continuous kind or a replay; of any other sensor, one
+_KEPT = 3.0  # seconds of samples kept for drawing
 _SILENT = 1.0  # seconds without a sample after which another sensor of the modality is recorded
 
 
@@ -32,7 +32,8 @@ class Tap(Conditioned):
     """A sensor whose newest samples can be looked at; the session reads it like any other.
 
     Attributes:
-        newest: its newest samples, the last one last; none while it is closed.
+        title: by which a user renamed it; empty if none did.
+        newest: its samples of the last seconds, the last one last; none while it is closed.
         count: the number of samples so far.
         condition: by which its samples are degraded; None for none.
     """
@@ -40,8 +41,8 @@ class Tap(Conditioned):
     def __init__(self, sensor: Sensor, name: str, given: Callable[["Tap", Sample], None]) -> None:
         super().__init__(sensor, ())
         self.name = name
-        several = kind_of(self.modality).continuous or not sensor.live
-        self.newest: deque[Sample] = deque(maxlen=_KEPT if several else 1)
+        self.title = ""
+        self.newest: deque[Sample] = deque()
         self.count = 0
         self.condition: Applied | None = None
         self._given = given
@@ -51,6 +52,8 @@ class Tap(Conditioned):
         sample = super().read(timeout)
         if sample is not None:
             self.newest.append(sample)
+            while self.newest and self.newest[0].time < sample.time - _KEPT:
+                self.newest.popleft()
             self.count += 1
             self._given(self, sample)
         return sample
@@ -134,6 +137,10 @@ class Switchboard:
         tap = self._find(name)
         if not self._session.retry(name):
             self._session.attach(tap)
+
+    def rename(self, name: str, title: str) -> None:
+        """Show a sensor by another title from now on; an empty one: by its name."""
+        self._find(name).title = printable(title)[:SHOWN]
 
     def degrade(self, name: str, condition: str | None, severity: int) -> None:
         """Degrade a sensor's samples by a condition of its kind; None: give them as they are."""

@@ -1,8 +1,9 @@
 """`sensemble serve`: the live page of a bundle on this machine's sensors, a replay, or those of browsers."""
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -23,9 +24,11 @@ from sensemble_apps.errors import InputError, until_stopped
 from sensemble_apps.running.device_factory import finders, plug
 from sensemble_apps.running.real_time import Options, opened
 from sensemble_apps.running.sources import playable
+from sensemble_apps.runs.run_folder import CONFIG
 from sensemble_apps.serve.api import Api
 from sensemble_apps.serve.board import Board
 from sensemble_apps.serve.controls import Controls
+from sensemble_apps.serve.tour import Tour
 from sensemble_apps.web.clients import largest_message
 from sensemble_apps.web.server import Server, listen
 from sensemble_apps.web.switchboard import Switchboard
@@ -38,6 +41,9 @@ class Serve(Serving, Running):
     The examples of a dataset are played again and again, a recording once.
     """
 
+    demo: bool = False
+    """Play by itself: sensors come, go and lie until somebody presses a button. Without --replay, play the
+    split eval of the dataset that the bundle's run folder names."""
     mqtt: Annotated[str | None, "URL"] = None
     """Publish answers and events to an MQTT broker, mqtt://[USER@]HOST[:PORT]; mqtts for TLS. The password is
     read from the environment, SENSEMBLE_MQTT_PASSWORD."""
@@ -50,6 +56,8 @@ class Serve(Serving, Running):
 def main(arguments: Serve) -> None:
     """Serve the page until Ctrl-C."""
     _check(arguments)
+    if arguments.demo and arguments.replay is None:
+        arguments = replace(arguments, replay=_dataset_of(arguments.bundle))
     bundle = Bundle.open(arguments.bundle, trust=arguments.trust, floor=arguments.floor)
     say_executors(bundle.executors)
     with ExitStack() as stack:
@@ -68,8 +76,10 @@ def main(arguments: Serve) -> None:
             from sensemble_apps.serve.mqtt import Publisher
 
             stack.enter_context(Publisher(arguments.mqtt, board, arguments.device))
-        routes, largest = Api(board, controls).routes, largest_message(bundle.specs)
+        routes, largest = Api(board, controls, demo=arguments.demo).routes, largest_message(bundle.specs)
         stack.enter_context(Server(listening, access, routes, largest, tls))
+        if arguments.demo:
+            stack.enter_context(Tour(switchboard, controls.used))
         for line in lines:
             say(line)
         with until_stopped():
@@ -81,16 +91,27 @@ def _check(arguments: Serve) -> None:
     given = (
         arguments.names_devices or arguments.watch,
         arguments.media is not None,
-        arguments.replay is not None,
+        arguments.replay is not None or arguments.demo,
     )
     if sum(given) > 1:
         raise InputError(
-            "give one of --replay FOLDER, --media FILE, and --camera, --microphone, --captions, --watch"
+            "give one of --replay FOLDER, --demo, --media FILE, and --camera, --microphone, --captions, "
+            "--watch"
         )
-    if arguments.split is not None and arguments.replay is None:
+    if arguments.split is not None and arguments.replay is None and not arguments.demo:
         raise InputError("--split: only for --replay; leave it out, or replay a dataset")
     if arguments.device is not None and arguments.mqtt is None:
         raise InputError("--device: only for --mqtt; leave it out, or name the broker")
+
+
+def _dataset_of(bundle: Path) -> Path:
+    """Return the dataset that a bundle was trained on, as the run folder around it says."""
+    config = bundle.resolve().parent / CONFIG
+    try:
+        data = Path(json.loads(config.read_bytes())["data"])
+    except (OSError, ValueError, KeyError, TypeError):
+        raise InputError(f"--demo: {config} names no dataset; name one by --replay FOLDER") from None
+    return data
 
 
 @contextmanager

@@ -1,57 +1,270 @@
-// The lattice of subsets: one row for each size, from all sensors down to one.
+// The lattice: every set of sensors as a node, from all of them down to none. The live one is lit, and when a
+// sensor comes or goes the light moves along an edge.
 
-import { make, percent, say } from "./dom.js";
+import { draw, icon, make, percent, say } from "./dom.js";
 
+/** @typedef {import("./types.js").Modality} Modality */
 /** @typedef {import("./types.js").Subset} Subset */
 /** @typedef {import("./types.js").Opinion} Opinion */
+/** @typedef {import("./types.js").Answer} Answer */
+/** @typedef {{set: string[], cell: HTMLElement, node: HTMLElement, says: HTMLElement, score: Subset}} Node */
+/** @typedef {Map<string, string>} Troubles what is wrong, by modality */
+
+const STEP = 450; // milliseconds in which the light moves along an edge
+const LOW = [0.5, 0.7, 0.8, 0.9, 0.95]; // the lower ends of intervals at which the colour changes
+const ROOM = { wide: 150, mid: 76, small: 36 }; // pixels of a row for each of its nodes
+const FEW = 3; // modalities whose symbols have room beside each other
+const HALF = 5; // pixels of a letter of a chip, halved and generous
+const motion = matchMedia("(prefers-reduced-motion: reduce)");
+
+/** @param {DOMRect} a @param {DOMRect} b @returns {boolean} */
+const overlap = (a, b) => a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom;
+/** @param {string[]} set @returns {string} */
+const key = (set) => [...set].sort().join("+");
 
 export class Lattice {
-  /** @param {HTMLElement} place */
-  constructor(place) {
+  /**
+   * @param {HTMLElement} place
+   * @param {HTMLElement} words where a set is described
+   */
+  constructor(place, words) {
     this.place = place;
-    /** By the subset's name. @type {Map<string, {cell: HTMLElement, says: HTMLElement}>} */
-    this.cells = new Map();
+    this.words = words;
+    /** By the set's name; the empty set has an empty one. @type {Map<string, Node>} */
+    this.nodes = new Map();
+    /** By modality. @type {Map<string, Modality>} */
+    this.modalities = new Map();
+    /** The live set that is shown; null before the first. @type {string[] | null} */
+    this.shown = null;
+    /** The one before it; empty if none was. @type {string[]} */
+    this.before = [];
+    /** The set that is looked at; null for the live one. @type {string | null} */
+    this.looked = null;
+    /** @type {Troubles} */
+    this.troubles = new Map();
+    /** @type {Map<string, Opinion>} */
+    this.said = new Map();
+    this.edges = draw("svg", { "aria-hidden": "true" });
+    new ResizeObserver(() => this.layOut()).observe(place);
+    place.addEventListener("pointermove", (event) => event.pointerType === "mouse" && this.look(this.nearest(event)));
+    place.addEventListener("pointerleave", (event) => event.pointerType === "mouse" && this.look(null));
+    place.addEventListener("click", (event) => this.look(this.nearest(event)));
+    place.addEventListener("keydown", (event) => this.press(event));
+    place.addEventListener("blur", () => this.look(null));
   }
 
-  /** @param {Subset[]} subsets */
-  build(subsets) {
-    this.place.replaceChildren();
-    this.cells.clear();
-    const largest = Math.max(...subsets.map(({ modalities }) => modalities.length));
-    for (let size = largest; size > 0; size--) {
-      const row = make("ul", { "aria-label": size === 1 ? "One modality" : `${size} modalities` });
-      for (const subset of subsets.filter(({ modalities }) => modalities.length === size)) row.append(this.cell(subset));
+  /** @param {Subset[]} subsets @param {Modality[]} modalities */
+  build(subsets, modalities) {
+    this.modalities = new Map(modalities.map((modality) => [modality.modality, modality]));
+    this.nodes.clear();
+    this.place.replaceChildren(this.edges);
+    this.before = [];
+    this.shown = null;
+    const sizes = [...new Set([0, ...subsets.map((subset) => subset.modalities.length)])].sort((a, b) => b - a);
+    const nil = { subset: "", modalities: [], accuracy: null };
+    for (const size of sizes) {
+      const row = make("ul", { "data-size": size, "aria-label": size === 1 ? "One sensor" : `${size || "No"} sensors` });
+      for (const subset of size ? subsets : [nil]) if (subset.modalities.length === size) row.append(this.add(subset));
       this.place.append(row);
     }
+    this.layOut();
   }
 
-  /** @param {Subset} subset @returns {HTMLElement} */
-  cell(subset) {
-    const says = make("span", { class: "says" }, "–");
-    const range = subset.low !== undefined && subset.high !== undefined ? ` (${Math.round(100 * subset.low)} to ${Math.round(100 * subset.high)})` : "";
-    const accuracy = subset.accuracy === null ? "not audited" : `right ${percent(subset.accuracy)}${range}`;
-    const bar = make("meter", { min: 0, max: 1, value: subset.accuracy ?? 0, "aria-hidden": "true" });
-    const cell = make("li", {}, make("strong", {}, subset.modalities.join(" + ")), says, make("span", { class: "audited" }, accuracy), bar);
-    this.cells.set(subset.subset, { cell, says });
+  /** The live set that is shown. */
+  get live() {
+    return this.shown ?? [];
+  }
+
+  /** @param {string[]} set @returns {number | null} how often it was right in the audit; null if it was not audited */
+  accuracy(set) {
+    return this.nodes.get(key(set))?.score.accuracy ?? null;
+  }
+
+  /** @param {Subset} score @returns {HTMLElement} */
+  add(score) {
+    const set = score.modalities;
+    const lost = [...this.modalities.keys()].filter((modality) => !set.includes(modality));
+    const few = lost.length === 1 && set.length > FEW; // then the one that is lost says it shorter
+    const says = make("span", { class: "says" });
+    const step = LOW.filter((low) => (score.low ?? 0) >= low).length;
+    const parts = set.length
+      ? [
+          make("span", { class: few ? "icons lost" : "icons" }, ...(few ? lost : set).map((modality) => icon(this.modalities.get(modality)?.icon ?? ""))),
+          make("span", { class: "names" }, this.title(set)),
+          make("b", {}, score.accuracy === null ? "–" : percent(score.accuracy)),
+          says,
+        ]
+      : ["none"];
+    const node = make("div", { class: `node q${step}` }, ...parts);
+    const cell = make("li", { class: set.length ? "" : "nil" }, node);
+    this.nodes.set(score.subset, { set, cell, node, says, score });
     return cell;
+  }
+
+  /** @param {string[]} set @returns {string} */
+  title(set) {
+    return set.map((modality) => this.modalities.get(modality)?.title ?? modality).join(" + ") || "no sensor";
+  }
+
+  /** Give each row the room that it has, and draw the edges. */
+  layOut() {
+    const rows = [...this.place.querySelectorAll("ul")];
+    const tightest = this.place.clientWidth / Math.max(...rows.map((row) => row.children.length));
+    for (const row of rows) {
+      const each = row.clientWidth / row.children.length;
+      row.dataset.room = tightest > ROOM.wide ? "wide" : each > ROOM.mid ? "mid" : each > ROOM.small ? "small" : "dot";
+    }
+    this.edges.replaceChildren();
+    for (const [name, { set }] of this.nodes)
+      for (const modality of set) {
+        const lower = set.filter((other) => other !== modality);
+        const [from, to] = [this.at(name), this.at(key(lower))];
+        if (from && to) this.edges.append(draw("line", { "data-edge": `${name}>${key(lower)}`, x1: from.x, y1: from.y, x2: to.x, y2: to.y }));
+      }
+    this.mark();
+  }
+
+  /** @param {string} name @returns {{x: number, y: number} | null} the middle of a node */
+  at(name) {
+    const node = this.nodes.get(name)?.node;
+    if (!node) return null;
+    const [box, all] = [node.getBoundingClientRect(), this.place.getBoundingClientRect()];
+    return { x: box.x + box.width / 2 - all.x, y: box.y + box.height / 2 - all.y };
   }
 
   /**
    * @param {string[]} live
    * @param {Opinion[]} opinions of its subsets
+   * @param {Troubles} troubles of modalities that are not live, or not to be trusted
+   * @param {Answer | null} answer whose live set may be none that was drawn
    */
-  show(live, opinions) {
-    const said = new Map(opinions.map((opinion) => [opinion.subset, opinion]));
-    const name = [...live].sort().join("+");
-    for (const [subset, { cell, says }] of this.cells) {
-      const opinion = said.get(subset);
-      const current = subset === name;
-      cell.classList.toggle("live", current);
-      if (current) cell.setAttribute("aria-current", "true");
+  show(live, opinions, troubles, answer) {
+    this.said = new Map(opinions.map((opinion) => [opinion.subset, opinion]));
+    const name = key(live);
+    if (!this.nodes.has(name) && this.nodes.size) this.insert(name, live, answer);
+    for (const [subset, { set, cell, says }] of this.nodes) {
+      const opinion = this.said.get(subset);
+      cell.classList.toggle("lit", subset === name);
+      if (subset === name) cell.setAttribute("aria-current", "true");
       else cell.removeAttribute("aria-current");
-      cell.classList.toggle("within", subset.split("+").every((modality) => live.includes(modality)));
-      cell.classList.toggle("unsure", opinion?.label === null);
-      say(says, opinion ? `${opinion.label ?? (opinion.best ? `unsure, ${opinion.best}?` : "unsure")} ${percent(opinion.confidence)}` : "–");
+      cell.classList.toggle("within", set.length > 0 && set.every((modality) => live.includes(modality)));
+      say(says, opinion ? (opinion.label ?? (opinion.best ? `unsure: ${opinion.best}?` : "unsure")) : "");
     }
+    const moved = this.shown === null || name !== key(this.shown);
+    const changed = moved || JSON.stringify([...troubles]) !== JSON.stringify([...this.troubles]);
+    this.troubles = troubles;
+    if (moved) {
+      if (this.shown) this.travel(this.shown, live);
+      this.before = this.shown ?? [];
+      this.shown = live;
+    }
+    if (changed) this.mark();
+    this.tell();
+  }
+
+  /** Add the live set to a lattice that is too large to be drawn whole. @param {string} name @param {string[]} live @param {Answer | null} answer */
+  insert(name, live, answer) {
+    const row = [...this.place.querySelectorAll("ul")].find((one) => Number(one.dataset.size) <= live.length);
+    const cell = this.add({ subset: name, modalities: live, accuracy: null, ...answer?.audited });
+    const own = make("ul", { "data-size": live.length, "aria-label": `${live.length} sensors` }, cell);
+    if (Number(row?.dataset.size) === live.length) row?.append(cell);
+    else this.place.insertBefore(own, row ?? null);
+    this.layOut();
+  }
+
+  /** Move the light from one set to another. @param {string[]} from @param {string[]} to */
+  travel(from, to) {
+    if (motion.matches) return;
+    const way = [from];
+    for (const lost of from.filter((modality) => !to.includes(modality))) way.push(way[way.length - 1].filter((one) => one !== lost));
+    for (const found of to.filter((modality) => !from.includes(modality))) way.push([...way[way.length - 1], found]);
+    const points = way.map((set) => this.at(key(set))).filter((point) => point !== null);
+    const light = draw("circle", { r: 8 });
+    this.edges.append(light);
+    const frames = points.map(({ x, y }) => ({ transform: `translate(${x}px, ${y}px)` }));
+    light.animate(frames, { duration: STEP * Math.max(1, frames.length - 1), easing: "ease-in-out" }).finished.finally(() => light.remove());
+  }
+
+  /** Mark the edges of what went last, and of sensors that something is wrong with. */
+  mark() {
+    for (const chip of this.place.querySelectorAll(".chip")) chip.remove();
+    const live = this.live;
+    for (const line of this.edges.querySelectorAll("line")) {
+      line.setAttribute("class", line.dataset.edge?.split(">").includes(key(live)) ? "near" : "");
+    }
+    const before = this.before;
+    const [larger, smaller] = before.length > live.length ? [before, live] : [live, before];
+    const [moved, ...more] = larger.filter((modality) => !smaller.includes(modality));
+    const one = more.length === 0 && smaller.every((modality) => larger.includes(modality));
+    for (const [modality, wrong] of [...this.troubles].sort(([one]) => (before.includes(one) ? -1 : 1))) this.markOne(modality, wrong === "unplugged" ? "" : wrong, wrong === "unplugged" ? "last" : "bad");
+    if (before.length && moved && one && !this.troubles.has(moved)) this.markOne(moved, before.length > live.length ? "" : "back", "last");
+  }
+
+  /** Mark the edge between the live set with a modality and without it. @param {string} modality @param {string} words @param {string} kind */
+  markOne(modality, words, kind) {
+    const lower = this.live.filter((one) => one !== modality);
+    const upper = [...lower, modality];
+    const line = this.edges.querySelector(`[data-edge="${key(upper)}>${key(lower)}"]`);
+    if (!line) return;
+    line.setAttribute("class", kind);
+    this.edges.append(line); // above the others
+    const [high, low] = [this.accuracy(upper), this.accuracy(lower)];
+    const [first, last] = words === "back" ? [low, high] : [high, low];
+    const change = first === null || last === null ? "" : ` ${Math.round(100 * first)} → ${percent(last)}`;
+    if (!words && !change) return;
+    const title = this.modalities.get(modality)?.title ?? modality;
+    const text = `${title}${words ? ` ${words}` : ""}${change && ":"}${change}`;
+    const [x1, y1, x2, y2] = ["x1", "y1", "x2", "y2"].map((name) => Number(line.getAttribute(name)));
+    const room = Math.min(HALF * text.length, this.place.clientWidth / 2);
+    const x = Math.min(Math.max((x1 + x2) / 2, room), this.place.clientWidth - room);
+    const chip = make("div", { class: `chip ${kind}` }, text);
+    Object.assign(chip.style, { left: `${x}px`, top: `${(y1 + y2) / 2}px` });
+    this.place.append(chip);
+    const box = chip.getBoundingClientRect();
+    const covers = [...this.place.querySelectorAll(".chip")].some((other) => other !== chip && overlap(box, other.getBoundingClientRect()));
+    if (covers) chip.remove(); // the mark on the edge stays
+  }
+
+  /** @param {MouseEvent} event @returns {string | null} the set whose node is nearest */
+  nearest(event) {
+    const all = this.place.getBoundingClientRect();
+    let [found, least] = [/** @type {string | null} */ (null), Infinity];
+    for (const name of this.nodes.keys()) {
+      const point = this.at(name);
+      const far = point ? Math.hypot(point.x - event.clientX + all.x, point.y - event.clientY + all.y) : Infinity;
+      if (far < least) [found, least] = [name, far];
+    }
+    return found;
+  }
+
+  /** Look at a set; null for the live one. @param {string | null} name */
+  look(name) {
+    this.looked = name;
+    for (const [subset, { cell }] of this.nodes) cell.classList.toggle("looked", subset === name);
+    this.tell();
+  }
+
+  /** @param {KeyboardEvent} event */
+  press(event) {
+    const way = { ArrowLeft: -1, ArrowUp: -1, ArrowRight: 1, ArrowDown: 1 }[event.key];
+    if (way === undefined) return;
+    event.preventDefault();
+    const names = [...this.nodes.keys()].sort((a, b) => (this.nodes.get(b)?.set.length ?? 0) - (this.nodes.get(a)?.set.length ?? 0));
+    const at = names.indexOf(this.looked ?? key(this.live));
+    this.look(names[Math.min(Math.max(at + way, 0), names.length - 1)]);
+  }
+
+  /** Describe the set that is looked at, or the live one. */
+  tell() {
+    const name = this.looked ?? key(this.live);
+    const found = this.nodes.get(name);
+    if (!found) return;
+    const { low, high, accuracy, n } = found.score;
+    const range = low !== undefined && high !== undefined ? ` (${Math.round(100 * low)} to ${Math.round(100 * high)}, ${n} examples)` : "";
+    const audit = accuracy === null ? "not audited" : `right ${percent(accuracy)} in the audit${range}`;
+    const said = this.said.get(name);
+    const now = said ? `; says ${said.label ? `${said.label}, ${percent(said.confidence)}` : said.words}` : "";
+    const words = `: ${found.set.length ? audit : "no answer"}${now}`;
+    if (this.words.textContent !== this.title(found.set) + words) this.words.replaceChildren(make("strong", {}, this.title(found.set)), words);
   }
 }

@@ -1,10 +1,10 @@
 // The live page: takes the messages of the session and shows them; sends what is pressed.
 
-import { button, byId, make, percent, say } from "./dom.js";
+import { button, byId, icon, make, percent, say } from "./dom.js";
 import { Givers } from "./give.js";
 import { Lattice } from "./lattice.js";
 import { showConnection, showRefusal } from "./notices.js";
-import { Sensors } from "./sensors.js";
+import { Sensors, trouble } from "./sensors.js";
 import { Socket } from "./socket.js";
 import { Timeline } from "./timeline.js";
 
@@ -13,17 +13,21 @@ import { Timeline } from "./timeline.js";
 /** @typedef {import("./types.js").State} State */
 
 const MEGABYTE = 1e6;
+const DIGITS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"];
 const KEYS = "1234567890abcdefghijklmnopqrstuvwxyz";
 
 /** @type {State | null} */
 let state = null;
-let known = false; // whether the bundle is shown
+/** What does not change; null before it is known. @type {Hello | null} */
+let known = null;
+/** The labels by their keys. @type {Map<string, string>} */
+let keys = new Map();
 
 /** @type {Socket<Message>} */
 const socket = new Socket(take, connected);
-const sensors = new Sensors(byId("sensors"), (message) => socket.send(message));
-const lattice = new Lattice(byId("lattice"));
 const givers = new Givers(socket);
+const sensors = new Sensors(byId("sensors"), (message) => socket.send(message), (name) => givers.titles.get(name));
+const lattice = new Lattice(byId("lattice"), byId("set"));
 const timeline = new Timeline(show);
 
 /** @param {Message} message */
@@ -35,8 +39,8 @@ function take(message) {
     case "state":
       state = message;
       timeline.add(message);
-      for (const [name, preview] of Object.entries(message.previews)) sensors.preview(name, preview);
       show();
+      if (timeline.moment === null) for (const [name, preview] of Object.entries(message.previews)) sensors.preview(name, preview);
       break;
     case "giving":
       givers.start(message);
@@ -59,34 +63,50 @@ function connected(isConnected, why) {
 function greet(hello) {
   say(byId("bundle"), hello.bundle);
   byId("bundle").title = `SHA-256 of its manifest: ${hello.fingerprint}`;
-  lattice.build(hello.subsets);
-  timeline.restart(hello.modalities.map((modality) => modality.modality));
+  lattice.build(hello.subsets, hello.modalities);
+  timeline.restart(hello.modalities);
   sensors.know(hello.modalities);
   givers.offer(hello.modalities);
-  if (known) return;
-  known = true;
+  if (hello.demo) say(byId("lattice-hint"), "A replay plays, and its sensors come, go and lie by themselves. Press any button to take over.");
+  byId("dots").replaceChildren(...hello.modalities.map(({ icon: path, title }) => make("li", {}, icon(path), make("span", { class: "title" }, title), make("span", { class: "state" }))));
+  const again = known !== null;
+  known = hello;
+  if (again) return;
   if (hello.home !== null) {
     byId("tabs").hidden = false;
     byId("tabs").append(make("a", { href: hello.home }, "Studio"), make("a", { href: "./", "aria-current": "page" }, "Live page"));
   }
-  const labels = byId("labels");
-  hello.labels.forEach((label, index) => {
-    const key = KEYS[index];
-    const made = button(label, () => press(label), { "data-label": label, "aria-pressed": "false" });
-    if (key) {
-      made.setAttribute("aria-keyshortcuts", key);
-      made.prepend(make("kbd", {}, key));
-    }
-    labels.append(made);
-  });
+  const devices = givers.devices.reverse();
+  say(byId("start-all"), `Use this ${devices.map(({ title }) => title).join(" and ")}`);
+  byId("start-all").hidden = devices.length === 0;
+  byId("start-all").addEventListener("click", () => devices.forEach((modality) => givers.ask(modality)));
+  keys = keysOf(hello.labels);
+  for (const [key, label] of keys) byId("labels").append(button(label, () => press(label), { "data-label": label, "aria-pressed": "false", "aria-keyshortcuts": key }));
+  for (const made of byId("labels").querySelectorAll("button")) made.prepend(make("kbd", {}, made.getAttribute("aria-keyshortcuts") ?? ""));
+  for (const label of hello.labels.slice(keys.size)) byId("labels").append(button(label, () => press(label), { "data-label": label, "aria-pressed": "false" }));
   document.addEventListener("keydown", (event) => {
     const typing = event.target instanceof HTMLElement && event.target.closest("input[type=text], select, textarea");
     if (typing || event.ctrlKey || event.metaKey || event.altKey) return;
-    const label = hello.labels[KEYS.indexOf(event.key)];
-    if (event.key.length === 1 && label !== undefined) press(label);
+    const label = keys.get(event.key);
+    if (label !== undefined) press(label);
     if (event.key === "Escape") socket.send({ type: "label", label: null });
   });
   byId("record").addEventListener("click", () => socket.send({ type: "record", on: state?.recorded === null }));
+}
+
+/** @param {string[]} labels @returns {Map<string, string>} each by its own digit, a letter of its own, or a free key */
+function keysOf(labels) {
+  /** @type {Map<string, string>} */
+  const found = new Map();
+  const digit = (/** @type {string} */ label) => (/^\d$/.test(label) ? label : String(DIGITS.indexOf(label.toLowerCase())));
+  const own = labels.filter((label) => digit(label) !== "-1").sort((a, b) => digit(a).localeCompare(digit(b)));
+  for (const label of own) found.set(digit(label), label);
+  for (const label of labels)
+    if (!own.includes(label)) {
+      const key = [...label.toLowerCase().replace(/[^a-z]/g, ""), ...KEYS].find((one) => !found.has(one));
+      if (key) found.set(key, label);
+    }
+  return found;
 }
 
 /** @param {string} label */
@@ -96,36 +116,65 @@ function press(label) {
 
 /** Show the newest state, or the one that is looked back at. */
 function show() {
-  if (!state) return;
+  if (!state || !known) return;
   const past = timeline.past();
+  const first = state.sensors.length === 0;
+  byId("start").hidden = !first;
+  document.body.classList.toggle("empty", first);
+  document.body.classList.toggle("mute", state.live.length === 0 && Object.keys(state.score).length === 0);
   document.body.classList.toggle("past", past !== null);
   say(byId("moment"), past ? `as it was at ${past.when}` : "");
+  const troubles = past ? new Map() : troublesOf(state);
   if (past) {
-    answer(past.words, past.label === null, past.confidence, past.live, {});
-    lattice.show(past.live, []);
+    lattice.show(past.live, [], troubles, null);
+    answer(past.said, past.live, {});
+    for (const [name, preview] of past.previews) sensors.preview(name, preview);
   } else {
     const now = state.answer;
-    answer(now?.words, now?.label === null, now?.confidence ?? 0, now?.live ?? state.live, now?.probabilities ?? {});
-    lattice.show(state.live, state.lattice);
+    lattice.show(now?.live ?? state.live, state.lattice, troubles, now);
+    answer(now, now?.live ?? state.live, now?.probabilities ?? {});
   }
+  dots(past?.live ?? state.answer?.live ?? state.live, troubles);
   sensors.show(state, past);
+  timeline.showThen(past);
   truth(state);
   session(state);
 }
 
+/** @param {State} now @returns {Map<string, string>} what is wrong with each modality's active sensor, in a few words */
+function troublesOf(now) {
+  const found = new Map();
+  for (const sensor of now.sensors) {
+    const wrong = trouble(sensor);
+    const other = now.sensors.some((one) => one !== sensor && one.modality === sensor.modality && !trouble(one));
+    if (wrong && !other) found.set(sensor.modality, wrong);
+  }
+  return found;
+}
+
+/** @param {string[]} live @param {Map<string, string>} troubles */
+function dots(live, troubles) {
+  known?.modalities.forEach(({ modality }, index) => {
+    const dot = byId("dots").children[index];
+    const wrong = troubles.get(modality);
+    dot.className = live.includes(modality) ? "live" : wrong && wrong !== "unplugged" ? "bad" : "";
+    say(/** @type {Element} */ (dot.lastElementChild), live.includes(modality) ? "in use" : (wrong ?? (state?.sensors.some((sensor) => sensor.modality === modality) ? "waiting" : "none")));
+  });
+}
+
 /**
- * @param {string | undefined} words undefined where nothing is said
- * @param {boolean} unsure
- * @param {number} confidence
+ * @param {import("./types.js").Entry | import("./types.js").Answer | null} said
  * @param {string[]} live
  * @param {Record<string, number>} probabilities
  */
-function answer(words, unsure, confidence, live, probabilities) {
-  const nothing = live.length ? "waiting for a first window" : "nothing is live";
-  say(byId("label"), words ?? nothing);
-  byId("answer").classList.toggle("nothing", words === undefined);
-  byId("answer").classList.toggle("unsure", unsure);
-  say(byId("evidence"), words === undefined ? "" : `${percent(confidence)} confident, from ${live.join(", ")}`);
+function answer(said, live, probabilities) {
+  const place = byId("label");
+  const [head, tail] = !said ? [live.length ? "waiting for a first window" : "nothing is live", ""] : said.label ? [said.label, ` ${percent(said.confidence ?? 0)}`] : said.best ? [`most likely ${said.best},`, ` ${percent(said.confidence ?? 0)}`] : ["unsure", ""];
+  if (place.textContent !== head + tail) place.replaceChildren(head, ...(tail ? [make("small", {}, tail)] : []));
+  byId("answer").classList.toggle("nothing", !said);
+  byId("answer").classList.toggle("unsure", said?.label === null);
+  const audited = lattice.accuracy(live);
+  say(byId("evidence"), !said ? "" : said.label === null ? (said.why ?? "") : audited === null ? "not audited with these sensors" : `right ${percent(audited)} of the time with these sensors`);
   const list = byId("classes");
   const classes = Object.entries(probabilities);
   while (list.children.length > classes.length) list.lastElementChild?.remove();
@@ -144,7 +193,7 @@ function truth(now) {
   for (const made of byId("labels").querySelectorAll("button"))
     made.setAttribute("aria-pressed", String(made.dataset.label === now.truth));
   const hint = now.truth !== null ? `Scored as ${now.truth}; Escape ends it.` : now.played.length ? `The replay plays ${now.played.join(", ")}.` : "";
-  say(byId("truth-hint"), hint || "Press a label, or its key, while it is true: the answers are scored by live set.");
+  say(byId("truth-hint"), hint || "Press a label, or its key, while it is true: answers are then scored.");
   const table = byId("score");
   const rows = Object.entries(now.score);
   table.hidden = rows.length === 0;
@@ -152,7 +201,7 @@ function truth(now) {
   while (body.children.length > rows.length) body.lastElementChild?.remove();
   rows.forEach(([live, { right, unsure, n }], index) => {
     const row = body.children[index] ?? body.appendChild(make("tr", {}, make("th", { scope: "row" }), make("td"), make("td"), make("td"), make("td")));
-    [live.replaceAll("+", " + "), String(right), String(unsure), String(n), percent(right / n)].forEach((text, cell) => say(row.children[cell], text));
+    [lattice.title(live.split("+")), String(right), String(unsure), String(n), percent(right / n)].forEach((text, cell) => say(row.children[cell], text));
   });
 }
 

@@ -1,21 +1,25 @@
-// The timeline: what was live when, answers, faults and recoveries; and a look back at any moment of it.
+// The timeline: what was live when, what was answered, events; and a look back at any moment, with its pictures.
 
-import { byId, clock, draw, make, say } from "./dom.js";
+import { byId, button, clock, draw, make, percent, say } from "./dom.js";
+import { showPreview } from "./sensors.js";
 
 /** @typedef {import("./types.js").Entry} Entry */
+/** @typedef {import("./types.js").Modality} Modality */
+/** @typedef {import("./types.js").Preview} Preview */
 /** @typedef {import("./types.js").State} State */
 /**
- * @typedef {{when: string, time: number, live: string[], words: string | undefined, label: string | null | undefined,
- *   confidence: number,
- *   sensors: Map<string, string>}} Past
+ * @typedef {{when: string, time: number, live: string[], said: Entry | null, sensors: Map<string, string>,
+ *   previews: Map<string, Preview>}} Past
  */
 
 const KEPT = 4000; // entries
+const FILM = 600; // previews of a sensor
 const SHOWN = 60; // events in the list
-const NAMES = 64; // pixels for the names of the modalities
+const NAMES = 86; // pixels for the names of the modalities
 const LANE = 18;
+const SAID = 40; // pixels of the answers
 const LETTER = 8;
-const LEAST = 20; // seconds that the strip shows at least
+const [LEAST, MOST] = [20, 60]; // seconds that the strip shows
 const REDRAW = 500; // milliseconds
 
 export class Timeline {
@@ -24,7 +28,9 @@ export class Timeline {
     this.changed = changed;
     /** @type {Entry[]} */
     this.entries = [];
-    /** @type {string[]} */
+    /** What each sensor showed with the answer of a time, the oldest first. @type {Map<string, {time: number, preview: Preview}[]>} */
+    this.film = new Map();
+    /** @type {Modality[]} */
     this.modalities = [];
     this.time = 0;
     this.drawn = 0;
@@ -40,12 +46,19 @@ export class Timeline {
       this.look(null);
       this.scrub.focus();
     });
+    new ResizeObserver(() => this.draw()).observe(byId("strip"));
+    byId("strip").addEventListener("click", (event) => {
+      const box = byId("strip").getBoundingClientRect();
+      const [begin, span] = this.range();
+      this.look(Math.max(begin, begin + (span * (event.clientX - box.x - NAMES)) / (box.width - NAMES)));
+    });
   }
 
-  /** @param {string[]} modalities */
+  /** @param {Modality[]} modalities */
   restart(modalities) {
     this.modalities = modalities;
     this.entries = [];
+    this.film.clear();
     byId("events").replaceChildren();
     this.look(null);
   }
@@ -57,7 +70,7 @@ export class Timeline {
     const words = moment === null ? "now" : clock(moment);
     say(byId("scrub-time"), words);
     this.scrub.setAttribute("aria-valuetext", words);
-    if (moment === null) this.scrub.value = this.scrub.max;
+    this.scrub.value = moment === null ? this.scrub.max : String(moment);
     this.draw();
     this.changed();
   }
@@ -67,6 +80,13 @@ export class Timeline {
     this.time = state.time;
     this.entries.push(...state.timeline);
     if (this.entries.length > KEPT) this.entries.splice(0, this.entries.length - KEPT);
+    const time = state.answer?.time ?? state.time;
+    for (const [name, preview] of Object.entries(state.previews)) {
+      const film = this.film.get(name) ?? [];
+      if (film[film.length - 1]?.time === time) film.pop(); // the last picture of an answer's window stands for it
+      film.push({ time, preview });
+      this.film.set(name, film.slice(-FILM));
+    }
     this.list(state.timeline);
     const first = this.entries[0]?.time ?? 0;
     this.scrub.min = String(first);
@@ -80,19 +100,35 @@ export class Timeline {
     const time = this.moment;
     if (time === null) return null;
     /** @type {Past} */
-    const past = { when: clock(time), time, live: [], words: undefined, label: undefined, confidence: 0, sensors: new Map() };
+    const past = { when: clock(time), time, live: [], said: null, sensors: new Map(), previews: new Map() };
     for (const entry of this.entries) {
       if (entry.time > time) break;
       if (entry.live) past.live = entry.live;
-      if (entry.kind === "answer") {
-        past.words = entry.words;
-        past.label = entry.label;
-        past.confidence = entry.confidence ?? 0;
-      }
-      if (entry.kind === "live") past.words = past.label = undefined;
+      if (entry.kind === "answer") past.said = entry;
+      if (entry.kind === "live") past.said = null;
       if (entry.kind === "event" && entry.name && entry.what !== "active") past.sensors.set(entry.name, entry.text ?? "");
     }
+    for (const [name, film] of this.film) {
+      const shown = film.filter((one) => one.time <= time).pop();
+      if (shown) past.previews.set(name, shown.preview);
+    }
     return past;
+  }
+
+  /** Show the pictures and the answer of a moment. @param {Past | null} past */
+  showThen(past) {
+    const place = byId("then");
+    place.hidden = past === null;
+    if (!past || place.dataset.moment === String(past.time)) return;
+    place.dataset.moment = String(past.time);
+    const words = past.said ? (past.said.label ? `${past.said.label}, ${percent(past.said.confidence ?? 0)}` : past.said.words) : "no answer";
+    const right = { true: " · right", false: " · wrong", null: "", undefined: "" }[String(past.said?.right)];
+    place.replaceChildren(make("p", {}, make("strong", {}, past.when), ` ${words}${right}`));
+    for (const [name, preview] of past.previews) {
+      const box = make("div", { class: "preview" });
+      showPreview(box, name, preview);
+      place.append(box);
+    }
   }
 
   /** @param {Entry[]} entries */
@@ -100,41 +136,51 @@ export class Timeline {
     const list = byId("events");
     for (const entry of entries) {
       if (entry.kind !== "event") continue;
-      list.prepend(make("li", { class: entry.fault ? "fault" : "calm" }, make("time", {}, clock(entry.time)), ` ${entry.text}`));
+      const shown = button("", () => this.look(entry.time));
+      shown.append(make("time", {}, clock(entry.time)), ` ${entry.text}`);
+      list.prepend(make("li", { class: entry.fault ? "fault" : "calm" }, shown));
     }
     while (list.children.length > SHOWN) list.lastElementChild?.remove();
   }
 
-  /** Draw which modalities were live, what was answered, and where the faults were. */
+  /** @returns {[number, number]} the beginning of the strip, and its length in seconds: around the moment that is looked at */
+  range() {
+    const first = this.entries[0]?.time ?? 0;
+    const span = Math.min(MOST, Math.max(LEAST, this.time - first));
+    const end = this.moment === null ? this.time : Math.min(this.time, Math.max(first + span, this.moment + span / 2));
+    return [end - span, span];
+  }
+
+  /** Draw which modalities were live, what was answered, right or wrong, and where the faults were. */
   draw() {
     this.drawn = performance.now();
-    const first = this.entries[0]?.time ?? 0;
-    const span = Math.max(LEAST, this.time - first);
-    const begin = this.time - span;
+    const [begin, span] = this.range();
     const place = byId("strip");
     const width = Math.max(100, place.clientWidth - NAMES);
-    const x = (/** @type {number} */ time) => (width * (Math.max(time, begin) - begin)) / span;
-    const height = LANE * (this.modalities.length + 1);
-    const strip = draw("svg", { viewBox: `${-NAMES} 0 ${width + NAMES} ${height}`, "aria-hidden": "true" });
-    this.modalities.forEach((modality, lane) => {
-      strip.append(draw("text", { x: -NAMES, y: LANE * lane + 13 }, modality));
-      for (const [from, to] of this.spans((entry) => entry.live?.includes(modality)))
-        strip.append(draw("rect", { class: `lane lane-${lane % 4}`, x: x(from), width: Math.max(0.5, x(to) - x(from)), y: LANE * lane + 2, height: LANE - 6, rx: 2 }));
-    });
+    const x = (/** @type {number} */ time) => (width * Math.min(span, Math.max(time - begin, 0))) / span;
     const foot = LANE * this.modalities.length;
-    let free = -1; // where the next answer may be written
+    const height = foot + SAID + 4;
+    const strip = draw("svg", { viewBox: `${-NAMES} 0 ${width + NAMES} ${height}`, "aria-hidden": "true" });
+    this.modalities.forEach(({ modality, title }, lane) => {
+      strip.append(draw("text", { x: -NAMES, y: LANE * lane + 13 }, title));
+      for (const [from, to] of this.spans((entry) => entry.live?.includes(modality)))
+        if (to > begin) strip.append(draw("rect", { class: `lane lane-${lane % 4}`, x: x(from), width: Math.max(0.5, x(to) - x(from)), y: LANE * lane + 3, height: LANE - 8, rx: 3 }));
+    });
+    strip.append(draw("text", { x: -NAMES, y: foot + 14 }, "answer"));
+    const said = this.entries.filter((entry) => entry.kind !== "event");
+    said.forEach((entry, index) => {
+      const [from, to] = [x(entry.time), x(said[index + 1]?.time ?? this.time)];
+      if (entry.kind !== "answer" || to === from) return;
+      const label = entry.label ?? `${entry.best ?? ""}?`;
+      const kind = entry.label === null ? "unsure" : { true: "right", false: "wrong" }[String(entry.right)] ?? "";
+      const tall = (SAID - 18) * (entry.confidence ?? 0);
+      const block = draw("g", { class: `said ${kind}` }, draw("rect", { x: from + 0.5, width: Math.max(0.5, to - from - 1), y: height - tall, height: tall, rx: 1 }), draw("title", {}, `${entry.words} ${kind}`));
+      if (to - from > LETTER * label.length) block.append(draw("text", { x: from + 1, y: foot + 14 }, label));
+      strip.append(block);
+    });
     for (const entry of this.entries) {
-      if (entry.time < begin) continue;
-      if (entry.kind === "answer") {
-        const label = entry.label ?? "unsure";
-        const at = Math.min(x(entry.time), width - LETTER * label.length); // the newest is not cut off
-        if (at > free) {
-          strip.append(draw("text", { class: entry.label === null ? "unsure" : "answer", x: at, y: foot + 13 }, label));
-          free = at + LETTER * (label.length + 1);
-        }
-      }
-      const lane = this.modalities.indexOf(entry.modality ?? "");
-      if (entry.fault && lane >= 0) strip.append(draw("circle", { class: "fault", cx: x(entry.time), cy: LANE * lane + LANE / 2, r: 3.5 }, draw("title", {}, entry.text ?? "")));
+      const lane = this.modalities.findIndex(({ modality }) => modality === entry.modality);
+      if (entry.fault && lane >= 0 && entry.time >= begin) strip.append(draw("circle", { class: "fault", cx: x(entry.time), cy: LANE * lane + LANE / 2, r: 4 }, draw("title", {}, entry.text ?? "")));
     }
     if (this.moment !== null) strip.append(draw("line", { class: "moment", x1: x(this.moment), x2: x(this.moment), y1: 0, y2: height }));
     place.replaceChildren(strip);

@@ -41,6 +41,13 @@ export function draw(tag, attributes, ...children) {
 }
 
 /**
+ * Draw a symbol in lines.
+ * @param {string} path on a square of 24 units
+ * @returns {SVGElement}
+ */
+export const icon = (path) => draw("svg", { class: "icon", viewBox: "0 0 24 24", "aria-hidden": "true" }, draw("path", { d: path }));
+
+/**
  * Set an element's text, unless it has it: a screen reader reads only what changes.
  * @param {Element} element
  * @param {string} text

@@ -9,7 +9,11 @@ import { button, byId, make, say } from "./dom.js";
 /** @typedef {import("./types.js").Giving} Giving */
 /** @typedef {import("./socket.js").Socket<any>} Socket */
 /** @typedef {(data: Uint8Array<ArrayBuffer>, captured: number) => void} Send */
-/** @typedef {{ask: string, stop: string, start: (modality: Modality, send: Send, over: (why: string) => void) => Promise<() => void>}} Source */
+/**
+ * A source: the words before and after a sensor's title on its button, and whether it is a device.
+ * @typedef {{ask: string, stop: [string, string], device: boolean,
+ *   start: (modality: Modality, send: Send, over: (why: string) => void) => Promise<() => void>}} Source
+ */
 
 const HEADER = 16; // bytes: the sensor's number, three of nothing, the sample's number, the time
 const CHUNK = 0.05; // seconds of sound in a sample
@@ -25,10 +29,12 @@ const now = () => performance.now() / 1000;
 
 /** The sources of this browser, by the kind of a modality. @type {Record<string, Source>} */
 const SOURCES = {
-  waveform: { ask: "Give this microphone", stop: "Take the microphone back", start: giveSound },
-  frames: { ask: "Give this camera", stop: "Take the camera back", start: givePictures },
-  text: { ask: "Write captions", stop: "Stop writing", start: giveText },
+  waveform: { ask: "Give this", stop: ["Take the", " back"], device: true, start: giveSound },
+  frames: { ask: "Give this", stop: ["Take the", " back"], device: true, start: givePictures },
+  text: { ask: "Write", stop: ["Stop the", ""], device: false, start: giveText },
 };
+/** What this browser runs on. */
+const DEVICE = matchMedia("(pointer: coarse)").matches ? "phone" : "computer";
 
 /** @type {Source["start"]} */
 async function giveSound(modality, send, over) {
@@ -130,6 +136,10 @@ export class Givers {
     this.asked = new Map();
     /** @type {Map<string, HTMLButtonElement>} */
     this.buttons = new Map();
+    /** @type {Modality[]} */
+    this.modalities = [];
+    /** The titles of what this browser gives, by the sensor's name. @type {Map<string, string>} */
+    this.titles = new Map();
     this.leaving = false;
     addEventListener("pagehide", () => (this.leaving = true));
     setInterval(() => this.given.size && this.exchange(), EVERY);
@@ -140,23 +150,28 @@ export class Givers {
     const panel = byId("give");
     panel.replaceChildren();
     this.buttons.clear();
-    for (const modality of modalities) {
-      const source = SOURCES[modality.kind];
-      if (!source) continue;
+    this.modalities = modalities.filter(({ kind }) => kind in SOURCES);
+    for (const modality of this.modalities) {
       const press = () => (this.given.has(modality.modality) ? this.stop(modality.modality) : this.ask(modality));
-      const made = button(source.ask, press, { "aria-pressed": "false" });
+      const made = button("", press);
       this.buttons.set(modality.modality, made);
+      this.show(modality, false);
       panel.append(made);
       if (kept().includes(modality.modality)) this.ask(modality);
     }
     this.note(isSecureContext ? "" : "This browser gives no camera or microphone to a page without TLS.");
   }
 
+  /** @returns {Modality[]} those that this browser's own devices can give */
+  get devices() {
+    return this.modalities.filter(({ kind }) => SOURCES[kind].device);
+  }
+
   /** @param {Modality} modality */
   ask(modality) {
     for (let round = 0; round < ROUNDS; round++) setTimeout(() => this.exchange(), 50 * round);
     this.asked.set(modality.modality, modality);
-    this.socket.send({ type: "give", modality: modality.modality });
+    this.socket.send({ type: "give", modality: modality.modality, device: DEVICE });
   }
 
   /** @param {Giving} giving */
@@ -167,6 +182,7 @@ export class Givers {
     this.asked.delete(giving.modality);
     const entry = { id: giving.id, number: 0, stop: () => {} };
     this.given.set(giving.modality, entry);
+    this.titles.set(giving.sensor, `this ${DEVICE}'s ${modality.title}`);
     const most = 4 * modality.shape.reduce((product, size) => product * size, 1) + 65536;
     /** @type {Send} */
     const send = (data, captured) => {
@@ -185,7 +201,7 @@ export class Givers {
       if (this.given.get(giving.modality) !== entry) entry.stop(); // taken back, or lost, meanwhile
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
-      this.stop(giving.modality, `The ${modality.sensor} cannot be given: ${why}`);
+      this.stop(giving.modality, `The ${modality.title} cannot be given: ${why}`);
     }
   }
 
@@ -198,7 +214,7 @@ export class Givers {
     entry.stop();
     this.socket.send({ type: "stop", id: entry.id });
     this.note(why);
-    this.show(null, false, modality);
+    for (const known of this.modalities) if (known.modality === modality) this.show(known, false);
   }
 
   /** Forget what was given, for the connection is lost. */
@@ -225,12 +241,12 @@ export class Givers {
     say(byId("give-note"), text);
   }
 
-  /** @param {Modality | null} modality @param {boolean} given @param {string} [name] */
-  show(modality, given, name = modality?.modality ?? "") {
-    const shown = this.buttons.get(name);
+  /** @param {Modality} modality @param {boolean} given */
+  show(modality, given) {
+    const shown = this.buttons.get(modality.modality);
     if (!shown) return;
-    const source = Object.values(SOURCES).find((one) => one.ask === shown.textContent || one.stop === shown.textContent);
-    if (source) say(shown, given ? source.stop : source.ask);
+    const { ask, stop } = SOURCES[modality.kind];
+    say(shown, given ? `${stop[0]} ${modality.title}${stop[1]}` : `${ask} ${modality.title}`);
     shown.setAttribute("aria-pressed", String(given));
   }
 }

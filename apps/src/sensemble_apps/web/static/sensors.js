@@ -1,31 +1,59 @@
-// The sensors, each as a card: its newest samples, its health, what it says alone, and its buttons.
+// The sensors, each as a card: its newest samples, its state, what it says alone, and its buttons.
 
-import { button, draw, make, percent, say } from "./dom.js";
+import { button, draw, icon, make, percent, say } from "./dom.js";
 
 /** @typedef {import("./types.js").Modality} Modality */
 /** @typedef {import("./types.js").Sensor} Sensor */
+/** @typedef {import("./types.js").Opinion} Opinion */
 /** @typedef {Pick<import("./types.js").State, "sensors" | "live" | "lattice">} Shown */
 /** @typedef {import("./types.js").Preview} Preview */
-/** @typedef {import("./timeline.js").Past} Past */
+/** @typedef {{time: number, live: string[], sensors: Map<string, string>}} Past */
 
 const FLOOR = -60; // dB of full scale at which the meter is empty
 const CALM = 1000; // milliseconds between two previews where less motion is wanted
 const motion = matchMedia("(prefers-reduced-motion: reduce)");
 
+/** What is wrong with a modality as a whole, by the kind of the event that said it. @type {Record<string, string>} */
+const NOTED = { suspect: "at odds with the others", unfamiliar: "unlike its training", "encoder failed": "its encoder fails" };
+/** A sensor that is not there, by the kind of its last event. @type {Record<string, string>} */
+const AWAY = { detached: "unplugged", ended: "at its end", failed: "failed", lost: "lost, tried again", unavailable: "not there, tried again" };
+
+/** @param {Sensor} sensor @returns {string} what is wrong with it, in a few words; empty if nothing is */
+export function trouble(sensor) {
+  if (sensor.kind in AWAY) return AWAY[sensor.kind];
+  if (sensor.kind === "unhealthy" || sensor.kind === "doubtful") return sensor.reason.replace(/^(the \w+|it) is /, "");
+  return sensor.active ? (NOTED[sensor.noted] ?? "") : "";
+}
+
+/** @param {Sensor} sensor @param {boolean} live @param {string} noun of a sample @returns {string} */
+function stateOf(sensor, live, noun) {
+  const wrong = trouble(sensor);
+  if (live) return wrong ? `in use, but ${wrong}` : "in use";
+  if (sensor.kind in AWAY) return wrong;
+  if (wrong) return `${wrong}: not used`;
+  if (!sensor.active) return "standby";
+  return sensor.kind ? `waiting for a ${noun}` : "is being opened";
+}
+
+/** @param {Opinion} said @returns {string} */
+const alone = (said) => (said.label ? `alone: ${said.label}, ${percent(said.confidence)}` : `alone ${said.words}`);
+
 /**
  * The parts of a card that change.
- * @typedef {{card: HTMLElement, picture: HTMLElement, state: HTMLElement, says: HTMLElement, plug: HTMLButtonElement,
- *   condition: HTMLSelectElement}} Card
+ * @typedef {{card: HTMLElement, picture: HTMLElement, title: HTMLInputElement, state: HTMLElement, says: HTMLElement,
+ *   plug: HTMLButtonElement, condition: HTMLSelectElement}} Card
  */
 
 export class Sensors {
   /**
    * @param {HTMLElement} place
    * @param {(message: Record<string, unknown>) => void} send
+   * @param {(name: string) => string | undefined} [own] returns the title of a sensor that this browser gives
    */
-  constructor(place, send) {
+  constructor(place, send, own = () => undefined) {
     this.place = place;
     this.send = send;
+    this.own = own;
     /** @type {Map<string, Card>} */
     this.cards = new Map();
     /** By name. @type {Map<string, Modality>} */
@@ -50,9 +78,6 @@ export class Sensors {
         card.remove();
         this.cards.delete(name);
       }
-    if (!names.size) {
-      if (!this.place.children.length) this.place.append(make("p", { class: "hint" }, "No sensor is plugged in. Give one of this browser:"));
-    } else if (!this.cards.size) this.place.replaceChildren();
     for (const sensor of state.sensors) this.showOne(sensor, state, past);
   }
 
@@ -60,31 +85,40 @@ export class Sensors {
   showOne(sensor, state, past) {
     const parts = this.cards.get(sensor.name) ?? this.add(sensor);
     const live = (past ? past.live : state.live).includes(sensor.modality) && sensor.active && (past !== null || sensor.plugged);
-    const words = past ? past.sensors.get(sensor.name) : sensor.state + (sensor.note && sensor.active ? `; ${sensor.note}` : "");
+    const noun = this.modalities.get(sensor.modality)?.noun ?? "sample";
+    const words = past ? (past.sensors.get(sensor.name) ?? "not there yet") : stateOf(sensor, live, noun);
     parts.card.classList.toggle("live", live);
-    parts.card.classList.toggle("fault", !past && (sensor.fault || sensor.note !== ""));
-    say(parts.state, `${live ? "● live" : "○ not live"}: ${words ?? "not there yet"}`);
+    parts.card.classList.toggle("fault", !past && (sensor.fault || (sensor.active && sensor.noted in NOTED)));
+    say(parts.state, words);
+    parts.state.title = past ? "" : sensor.note || sensor.state;
+    const title = sensor.title || this.own(sensor.name) || sensor.name;
+    if (document.activeElement !== parts.title) parts.title.value = title;
     const said = past ? undefined : state.lattice.find((opinion) => opinion.subset === sensor.modality);
-    say(parts.says, live && said ? `alone says ${said.words}, ${percent(said.confidence)}` : "");
+    say(parts.says, live && said ? alone(said) : "");
     say(parts.plug, sensor.plugged ? "Unplug" : "Plug back");
     parts.plug.dataset.act = sensor.plugged ? "unplug" : "plug";
     const condition = sensor.condition ? `${sensor.condition.condition}:${sensor.condition.severity}` : "";
     if (document.activeElement !== parts.condition) parts.condition.value = condition;
     parts.card.classList.toggle("degraded", condition !== "");
-    if (!sensor.plugged) parts.picture.replaceChildren();
-    parts.plug.setAttribute("aria-label", `${sensor.plugged ? "Unplug" : "Plug back"} ${sensor.name}`);
+    if (!sensor.plugged && !past) parts.picture.replaceChildren();
+    parts.plug.setAttribute("aria-label", `${sensor.plugged ? "Unplug" : "Plug back"} ${title}`);
   }
 
   /** @param {Sensor} sensor @returns {Card} */
   add(sensor) {
+    const modality = this.modalities.get(sensor.modality);
     const picture = make("div", { class: "preview" });
     const state = make("p", { class: "state" });
     const says = make("p", { class: "says" });
     const plug = button("", () => this.send({ type: plug.dataset.act, sensor: sensor.name }));
     const condition = this.conditions(sensor);
-    const title = make("h3", {}, sensor.name);
-    const card = make("article", { class: `card ${sensor.modality}`, "aria-label": sensor.name }, picture, make("div", {}, title, state, says, make("p", { class: "buttons" }, plug, condition)));
-    const parts = { card, picture, state, says, plug, condition };
+    const title = /** @type {HTMLInputElement} */ (make("input", { class: "title", type: "text", maxlength: 60, "aria-label": `Title of ${sensor.name}`, spellcheck: "false" }));
+    title.addEventListener("change", () => this.send({ type: "rename", sensor: sensor.name, title: title.value.trim() }));
+    title.addEventListener("keydown", (event) => event.key === "Enter" && title.blur());
+    const heading = make("div", { class: "heading" }, ...(modality ? [icon(modality.icon)] : []), title);
+    const words = make("div", { class: "words" }, heading, state, says);
+    const card = make("article", { class: "card", "data-modality": sensor.modality, "aria-label": sensor.name }, picture, words, make("p", { class: "buttons" }, plug, condition));
+    const parts = { card, picture, title, state, says, plug, condition };
     this.cards.set(sensor.name, parts);
     this.place.append(card);
     return parts;
@@ -116,10 +150,15 @@ export class Sensors {
     const place = this.cards.get(name)?.picture;
     if (!place || (motion.matches && performance.now() < Number(place.dataset.until ?? 0))) return;
     place.dataset.until = String(performance.now() + CALM);
-    if (preview.picture !== undefined) showPicture(place, preview.picture, `What ${name} sees`);
-    if (preview.wave !== undefined) showWave(place, preview.wave, preview.level ?? null);
-    if (preview.caption !== undefined) place.replaceChildren(make("q", {}, preview.caption));
+    showPreview(place, name, preview);
   }
+}
+
+/** @param {HTMLElement} place @param {string} name of the sensor @param {Preview} preview */
+export function showPreview(place, name, preview) {
+  if (preview.picture !== undefined) showPicture(place, preview.picture, `What ${name} sees`);
+  if (preview.wave !== undefined) showWave(place, preview.wave, preview.level ?? null);
+  if (preview.caption !== undefined) place.replaceChildren(make("q", {}, preview.caption));
 }
 
 /** @param {HTMLElement} place @param {string} url @param {string} alt */

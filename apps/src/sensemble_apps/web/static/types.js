@@ -1,27 +1,29 @@
 // The messages of the page's WebSocket, for the type checker; there is nothing to run here.
 
 /**
- * @typedef {{modality: string, kind: string, sensor: string, shape: number[], rate: number, hop: number,
+ * @typedef {{modality: string, kind: string, sensor: string, title: string, icon: string, noun: string, shape: number[], rate: number, hop: number,
  *   conditions: {name: string, effects: string[]}[]}} Modality
+ * @typedef {{accuracy: number, low: number, high: number, n: number}} Score
  * @typedef {{subset: string, modalities: string[], accuracy: number | null, low?: number, high?: number, n?: number}} Subset
  * @typedef {{type: "hello", bundle: string, fingerprint: string, labels: string[], modalities: Modality[],
- *   subsets: Subset[], every: number, home: string | null}} Hello `home`: the page that this one belongs to
- * @typedef {{name: string, modality: string, kind: string, state: string, note: string, since: number,
+ *   subsets: Subset[], every: number, home: string | null, demo: boolean}} Hello `home`: the page that this one belongs to
+ * @typedef {{name: string, title: string, modality: string, kind: string, state: string, reason: string, note: string,
+ *   noted: string, since: number,
  *   plugged: boolean, fault: boolean, active: boolean,
  *   condition: {condition: string, severity: number, effect: string} | null}} Sensor
- * @typedef {{label: string | null, best: string | null, confidence: number, doubt: string | null, words: string,
+ * @typedef {{label: string | null, best: string | null, confidence: number, doubt: string | null, words: string, why: string,
  *   candidates: string[], among: number}} Verdict what is said: without a label it is unsure, for the reason `doubt`
- * @typedef {Verdict & {live: string[], time: number, age: number, unfamiliar: string[], suspect: string | null, probabilities: Record<string, number>}} Answer
+ * @typedef {Verdict & {live: string[], time: number, age: number, ages: Record<string, number>, audited: Score | null, unfamiliar: string[], suspect: string | null, probabilities: Record<string, number>}} Answer
  * @typedef {Verdict & {subset: string}} Opinion
  * @typedef {{number: number, kind: "answer" | "live" | "event", time: number, live?: string[],
- *   label?: string | null, words?: string,
+ *   label?: string | null, best?: string | null, words?: string, why?: string, right?: boolean | null,
  *   confidence?: number, modality?: string, name?: string, what?: string, text?: string, fault?: boolean}} Entry
  * @typedef {{wave?: [number, number][], level?: number | null, picture?: string, caption?: string}} Preview
- * @typedef {{right: number, unsure: number, n: number}} Score
+ * @typedef {{right: number, unsure: number, n: number}} Count
  * @typedef {{type: "state", version: number, time: number, live: string[], sensors: Sensor[],
  *   answer: Answer | null, lattice: Opinion[], latencies: Record<string, number>,
  *   dropped: Record<string, number>, lost: Record<string, number>, truth: string | null, played: string[],
- *   score: Record<string, Score>, recorded: number | null, recording_failed: string, process: {cpu: number, memory: number},
+ *   score: Record<string, Count>, recorded: number | null, recording_failed: string, process: {cpu: number, memory: number},
  *   viewers: number, timeline: Entry[], previews: Record<string, Preview>}} State
  * @typedef {{type: "giving", id: number, modality: string, sensor: string}} Giving
  * @typedef {{type: "clock", sent: number, answered: number}} Clock

@@ -1,0 +1,55 @@
+"""The tour of `serve --demo`: sensors of a replay come, go and lie, until somebody takes over."""
+
+from collections.abc import Callable
+from functools import partial
+from itertools import cycle
+from threading import Event, Thread
+from types import TracebackType
+from typing import Self
+
+from sensemble_apps.console.kinds import kind_of
+from sensemble_apps.web.switchboard import Switchboard, Tap
+
+_EVERY = 6.0  # seconds between two steps
+_LIES = "swapped", 5  # the condition of every kind whose scenes are of other examples, always
+
+
+class Tour:
+    """Unplugs each sensor and plugs it back, then lets the last one lie; again and again.
+
+    A context manager. It ends when `taken_over` is set, and leaves everything as it is then.
+    """
+
+    def __init__(self, switchboard: Switchboard, taken_over: Event) -> None:
+        self._switchboard, self._over = switchboard, taken_over
+        self._thread = Thread(target=self._run, name="sensemble tour", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        for step in cycle(self._steps(sorted(self._switchboard.taps, key=_weight))):
+            if self._over.wait(_EVERY):
+                return
+            step()
+
+    def _steps(self, taps: list[Tap]) -> list[Callable[[], None]]:
+        act, names = self._switchboard, [tap.name for tap in taps]
+        pulled = [partial(do, name) for name in names for do in (act.unplug, act.plug)]
+        lies = partial(act.degrade, names[-1], *_LIES)
+        return [*pulled, lies, _pass, _pass, partial(act.degrade, names[-1], None, 1), _pass]
+
+
+def _weight(tap: Tap) -> int:
+    return -kind_of(tap.modality).weight
+
+
+def _pass() -> None:
+    """Let the last step last."""
