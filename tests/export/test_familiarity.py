@@ -68,6 +68,16 @@ def test_synthetic_backgrounds_have_the_form_of_windows_and_stay_the_same(modali
         assert found[1:20].abs().amax(dim=1).log10().std() > 0.5  # and all levels
 
 
+@pytest.mark.parametrize("modality", SPECS)
+def test_every_second_known_window_is_changed_the_same_each_time(modality: str) -> None:
+    model, rows = make_model(0), windows(modality, 9, seed=0)
+    found = familiarity.varied(model, modality, rows)
+    assert torch.equal(found, familiarity.varied(model, modality, rows))
+    assert torch.equal(found[::2], rows[::2])
+    assert not torch.equal(found[1::2], rows[1::2])
+    assert torch.equal(familiarity.varied(model, modality, rows[:1]), rows[:1])
+
+
 def test_noise_and_tones_are_told_from_syllables_even_by_untrained_features() -> None:
     torch.manual_seed(0)
     model = make_model(0, ["audio"])

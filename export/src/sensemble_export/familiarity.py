@@ -23,6 +23,7 @@ from sensemble_sensors.media.degraded import degraded_window
 from sensemble_train.data.batching import seeded
 from sensemble_train.data.choice import unlabelled
 from sensemble_train.data.clips import as_input, targets
+from sensemble_train.models.augment_config import DERIVED
 from sensemble_train.models.kinds.registry import KINDS
 from sensemble_train.models.model import Model
 from torch import Tensor
@@ -79,6 +80,20 @@ def known_examples(dataset: Dataset, modality: str) -> list[Example]:
     """Return examples with `modality` that were trained on: labelled and unlabelled ones, evenly spaced."""
     trained = dict.fromkeys((*dataset.split("train"), *unlabelled(dataset)))
     return spread([example for example in trained if modality in example.modalities], KNOWN)
+
+
+def varied(model: Model, modality: str, windows: Tensor) -> Tensor:
+    """Return known windows [N, ...], every second one changed at random as training changes them.
+
+    A sensor may be cleaner than those of the dataset: of people's digits, spoken in silence at full level, a
+    tenth were unfamiliar without (`live_voices.py`).
+    """
+    kind, found = KINDS[model.description.specs[modality].kind], windows.clone()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        if len(found) > 1:
+            found[1::2] = kind.change(windows[1::2], DERIVED, model.tokenizer)
+    return found
 
 
 def background_examples(dataset: Dataset, modality: str) -> list[Example]:

@@ -26,7 +26,7 @@ from sensemble_export.examples import (
     held_out_examples,
     searched_examples,
 )
-from sensemble_export.familiarity import background_examples, degraded, known_examples, synthetic
+from sensemble_export.familiarity import background_examples, degraded, known_examples, synthetic, varied
 from sensemble_export.fitting import FittedOn
 from sensemble_export.search import BudgetError, TradeOff
 from sensemble_export.targets import Job, needs_ranges, plan
@@ -151,7 +151,7 @@ def _fitted_on(model: Model, dataset: Dataset, progress: Stages) -> FittedOn:
         clips = _decode(model, [modality], [*seen, *others], stage, skip_bad=True)
         there, rows = clips.present[modality], clips.inputs[modality]
         split = len(seen)
-        known[modality] = rows[:split][there[:split]]
+        known[modality] = varied(model, modality, rows[:split][there[:split]])
         background[modality] = torch.cat([rows[split:][there[split:]], synthetic(model, modality)])
         hard[modality] = degraded(model, dataset, modality, partial(progress, f"degrade {modality}"))
     if not all(map(len, known.values())):  # nothing shows what is familiar

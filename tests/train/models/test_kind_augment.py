@@ -11,7 +11,7 @@ from sensemble_runtime.bundle.tokenize import tokenize
 from sensemble_train.models.augment_config import AugmentConfig
 from sensemble_train.models.kinds import sound_augment
 from sensemble_train.models.kinds.frames_augment import change_frames
-from sensemble_train.models.kinds.sound_augment import change_sound
+from sensemble_train.models.kinds.sound_augment import change_sound, change_waves
 from sensemble_train.models.kinds.text_augment import change_captions, misspelt
 from sensemble_train.models.tokenizer import train_tokenizer
 from torch import Tensor
@@ -60,6 +60,18 @@ def test_a_stretched_mel_axis_moves_a_tone_and_a_shift_moves_a_click() -> None:
     click[:, :, 49] = 1
     moved = sound_augment.resample(click, 0.0, 0.0, 0.2)[:, 0, :, 64].argmax(dim=1) - 49
     assert 5 < moved.abs().max() <= 10
+
+
+def test_a_gate_silences_what_is_faint_and_leaves_a_word_as_it_is() -> None:
+    draw = torch.Generator().manual_seed(0)
+    waves = 0.001 * torch.randn(400, 16000, generator=draw)
+    waves[:, 6000:9000] = torch.sin(torch.arange(3000) / 5)
+    torch.manual_seed(0)
+    changed = change_waves(waves, AugmentConfig(gate=0.5))
+    torch.testing.assert_close(changed[:, 6300:8700], waves[:, 6300:8700], rtol=0, atol=1e-5)
+    silent = (changed[:, :5000] == 0).all(dim=1)
+    assert silent.float().mean().item() == pytest.approx(0.5, abs=0.07)
+    torch.testing.assert_close(changed[~silent], waves[~silent], rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize(

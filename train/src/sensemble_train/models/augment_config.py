@@ -19,6 +19,7 @@ class AugmentConfig:
         shift: largest move of sound in time, as a share of half the window.
         tilt: standard deviation of the curve of a random microphone, in dB.
         noise: share of sounds with noise of a random colour, 10 to 40 dB below them.
+        gate: share of waves whose fainter moments are silenced.
         brightness: largest relative change; 0.2 in the paper.
         contrast: largest relative change; 0.1 in the paper.
         saturation: largest relative change; 0 in the paper.
@@ -36,6 +37,7 @@ class AugmentConfig:
     shift: float = 0.0
     tilt: float = 0.0
     noise: float = 0.0
+    gate: float = 0.0
     brightness: float = 0.0
     contrast: float = 0.0
     saturation: float = 0.0
@@ -46,7 +48,7 @@ class AugmentConfig:
     def __post_init__(self) -> None:
         some = 0, MORE
         bounded(self, "augment.", mixup=SHARE, beta=(1e-3, MORE), time=some, bins=some)
-        bounded(self, "augment.", voice=SHARE, pace=SHARE, shift=SHARE, tilt=some, noise=SHARE)
+        bounded(self, "augment.", voice=SHARE, pace=SHARE, shift=SHARE, tilt=some, noise=SHARE, gate=SHARE)
         bounded(self, "augment.", brightness=SHARE, contrast=SHARE, saturation=SHARE, hue=(0, 0.5))
         bounded(self, "augment.", drop=SHARE, typos=SHARE)
 
@@ -69,6 +71,7 @@ DERIVED = AugmentConfig(
     shift=0.3,
     tilt=2.0,
     noise=1.0,
+    gate=0.5,
     brightness=0.5,
     drop=0.1,
     typos=0.05,

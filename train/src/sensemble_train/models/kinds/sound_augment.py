@@ -18,6 +18,8 @@ from sensemble_train.models.augment_config import AugmentConfig
 _POINTS = 6  # of an equalizer's curve, between which it is linear
 _NOISE = 10.0, 40.0  # dB between the sound's mean energy and that of added noise
 _SLOPE = 4.0  # largest fall or rise of noise over all bins, in units of the natural logarithm: brown to blue
+_GATE = 10.0, 35.0  # dB below a sound's loudest moment, under which a noise gate closes
+_MOMENT = 400  # samples over which a gate measures loudness, 25 ms, and then fades
 _NOTHING = 1e-20  # least energy to divide by: an example may be silent
 
 
@@ -34,7 +36,7 @@ def change_sound(energies: Tensor, config: AugmentConfig) -> Tensor:
 
 
 def change_waves(waves: Tensor, config: AugmentConfig) -> Tensor:
-    """Return sound float32 [B, S] changed by `pace`, `shift`, `tilt` and `noise` of `config`."""
+    """Return sound float32 [B, S] changed by `pace`, `shift`, `tilt`, `noise` and `gate` of `config`."""
     x = waves
     if config.pace or config.shift:
         places = _stretched(x.shape[1], (config.pace * _signed(x)).exp(), config.shift * _signed(x))
@@ -55,8 +57,24 @@ def change_waves(waves: Tensor, config: AugmentConfig) -> Tensor:
         chosen = torch.rand(len(x), 1, device=x.device) < config.noise
         scale = changed.norm(dim=1, keepdim=True) / noise.norm(dim=1, keepdim=True) * 10 ** (-below / 20)
         changed = changed + torch.where(chosen, scale, 0.0) * noise
+    if config.gate:
+        chosen = torch.rand(len(x), 1, device=x.device) < config.gate
+        changed = torch.where(chosen, gated(changed), changed)
     clipped: Tensor = changed.clamp(-1, 1)
     return clipped
+
+
+def gated(waves: Tensor) -> Tensor:
+    """Return sound [B, S] of which the fainter moments are silent, as many devices make them."""
+    low, high = _GATE
+    below = low + (high - low) * torch.rand(len(waves), 1, device=waves.device)
+    power = _smooth(waves.square())
+    heard = power > power.amax(dim=1, keepdim=True) * 10 ** (-below / 10)
+    return waves * _smooth(heard.float())
+
+
+def _smooth(x: Tensor) -> Tensor:
+    return functional.avg_pool1d(x[:, None], _MOMENT + 1, 1, _MOMENT // 2, count_include_pad=False)[:, 0]
 
 
 def resample(x: Tensor, voice: float, pace: float, shift: float) -> Tensor:
