@@ -21,7 +21,7 @@ from sensemble_sensors import Camera, InputSpec, Sample, SensorEndedError
 from tests.apps.conftest import DemoRun
 
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = sorted({*ROOT.glob("*.md"), *ROOT.glob("*/*.md")})
+DOCUMENTS = sorted({*ROOT.glob("*.md"), *ROOT.glob("*/*.md"), *ROOT.glob("docs/*/*.md")})
 
 
 def title(path: Path) -> str:

@@ -58,7 +58,7 @@ def export(exported: Export, out: Path, **changes: object) -> None:
 
 def copied(exported: Export, folder: Path) -> Path:
     """A bundle like the exported one in `folder`, with its windows."""
-    shutil.copytree(held_out_folder(exported.out), folder / "bundle.held_out")
+    shutil.copytree(held_out_folder(exported.out), folder / "held-out-windows-of-bundle")
     return Path(shutil.copytree(exported.out, folder / "bundle"))
 
 

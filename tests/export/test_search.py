@@ -197,7 +197,7 @@ def test_a_search_measures_each_scheme_once_and_writes_what_it_chose(tmp_path: P
     assert {m: parity.windows for m, parity in parities.items() if parity} == windows_of
     assert bundle.executors == {"text": "onnx", "video": "onnx"}
     assert chosen.size == sum(artifact.bytes for _, artifact in manifest.artifacts())
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["bundle", "bundle.held_out"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bundle", "held-out-windows-of-bundle"]
 
 
 def test_where_no_layer_hurts_there_is_no_mixed_job() -> None:

@@ -26,7 +26,7 @@ from tests.export.packages import PackageSummary, summarize
 
 @pytest.fixture
 def copied(exported: Export, tmp_path: Path) -> Path:
-    shutil.copytree(held_out_folder(exported.out), tmp_path / "bundle.held_out")
+    shutil.copytree(held_out_folder(exported.out), tmp_path / "held-out-windows-of-bundle")
     return Path(shutil.copytree(exported.out, tmp_path / "bundle"))
 
 
@@ -94,7 +94,9 @@ def test_what_is_too_far_from_its_encoder_is_named_and_stays_unproved(copied: Pa
 
 def test_windows_that_were_not_copied_are_asked_for(copied: Path) -> None:
     shutil.rmtree(held_out_folder(copied))
-    with pytest.raises(ExportError, match=r"bundle\.held_out: not there; copy the folder bundle\.held_out"):
+    with pytest.raises(
+        ExportError, match="-of-bundle: not there; copy the folder held-out-windows-of-bundle"
+    ):
         next(verify(copied))
 
 

@@ -9,7 +9,7 @@ from dataclasses import MISSING, Field, fields, is_dataclass
 from difflib import get_close_matches
 from importlib import import_module
 from inspect import cleandoc, getsource
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from types import NoneType
 from typing import Annotated, Any, Literal, NoReturn, TypeVar, get_args, get_origin, get_type_hints
 
@@ -44,7 +44,7 @@ COMMANDS = {
 _HELP = """usage: sensemble COMMAND ...
 
 Train with every sensor you have; deploy on whichever ones are live. `sensemble COMMAND --help` explains a
-command, `--version` prints the version.
+command.
 
 commands:
 """
@@ -79,18 +79,40 @@ def read(kind: type[_Made], prog: str, argv: Sequence[str], default: _Made | Non
     Raises:
         InputError: an argument is wrong; says which.
     """
-    parser = _Parser(prog=prog, description=cleandoc(kind.__doc__ or ""), allow_abbrev=False)
-    parser.helps = not {"-h", "--help"}.isdisjoint(argv)  # descriptions are read from the source
-    options = _add_fields(parser, kind, default, "")
+    helps = not {"-h", "--help"}.isdisjoint(argv)  # descriptions are read from the source
+    parser, options = _parser(kind, prog, default, helps=helps)
     for name, count in Counter(word.partition("=")[0] for word in argv).items():
         if count > 1 and options.get(name) is False:
             raise InputError(f"{name}: is given {count} times; give it once")
+    # Before what is required: a mistyped option is the reason that it is missing.
+    for word in takewhile(lambda word: word != "--", argv):
+        name = word.partition("=")[0]
+        if name.startswith("--") and name not in {*options, "--help"}:
+            similar = get_close_matches(name, options, 1)
+            parser.error(f"{name}: no such option" + (f"; perhaps {similar[0]}" if similar else ""))
     values, unknown = parser.parse_known_args(argv)
     if unknown:
-        similar = get_close_matches(unknown[0].partition("=")[0], options, 1)
         what = "no such option" if unknown[0].startswith("-") else "one argument too many"
-        parser.error(f"{unknown[0]}: {what}" + (f"; perhaps {similar[0]}" if similar else ""))
+        parser.error(f"{unknown[0]}: {what}")
     return _make(kind, vars(values), "")
+
+
+def parsers() -> Iterator[tuple[str, ArgumentParser]]:
+    """Yield each command's name and its described parser, but of `train matrix`, whose fields vary."""
+    for name in COMMANDS:
+        module = command(name)
+        if not hasattr(module, "parse"):
+            kind = get_type_hints(module.main)["arguments"]
+            yield name, _parser(kind, f"sensemble {name}", None, helps=True)[0]
+
+
+def _parser(kind: type, prog: str, default: object, *, helps: bool) -> tuple["_Parser", dict[str, bool]]:
+    """Return the parser of a dataclass, and its options as `_add_fields` returns them."""
+    below = [name for name in COMMANDS if f"sensemble {name}".startswith(f"{prog} ")]
+    also = "".join(f"see also `sensemble {name} --help`: {COMMANDS[name][1]}" for name in below)
+    parser = _Parser(prog=prog, description=cleandoc(kind.__doc__ or ""), epilog=also, allow_abbrev=False)
+    parser.helps = helps
+    return parser, _add_fields(parser, kind, default, "")
 
 
 class _Parser(ArgumentParser):
@@ -108,7 +130,8 @@ def _no_command(argv: Sequence[str]) -> InputError:
     word = "".join(argv[1 if group else 0 :][:1])
     if word in ("-h", "--help"):
         width = max(map(len, known))
-        say(_HELP + "\n".join(f"  {name:{width}}  {COMMANDS[name][1]}" for name in known))
+        lines = {name: COMMANDS[name][1] for name in known} | {"--version": "Print the version."}
+        say(_HELP + "\n".join(f"  {name:{width}}  {line}" for name, line in lines.items()))
         raise SystemExit(0)
     if not word or word.startswith("-"):
         return InputError(f"name a command first: {', '.join(known)}; see `sensemble --help`")

@@ -14,7 +14,7 @@ from sensemble_export.errors import ExportError
 
 def held_out_folder(bundle: Path) -> Path:
     """Return the folder next to `bundle` with the windows for measuring parity; it need not ship."""
-    return bundle.with_name(f"{bundle.name}.held_out")
+    return bundle.with_name(f"held-out-windows-of-{bundle.name}")
 
 
 @contextmanager

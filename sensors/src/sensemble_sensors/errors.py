@@ -28,6 +28,10 @@ class SensorLostError(SensorsError):
     """An open sensor stopped giving samples; it may come back."""
 
 
+class SensorCodeError(SensorLostError):
+    """The code of a sensor in a process of its own raised an error; a note has its traceback."""
+
+
 class SensorEndedError(SensorsError):
     """A finite source (a file, a pipe) ended; it does not come back."""
 

@@ -24,7 +24,8 @@ def pair(folder: Path, name: str) -> tuple[Path, Path]:
 @pytest.fixture
 def copied(demo: DemoRun, tmp_path: Path) -> Path:
     """A copy of the demo's bundle, with its held-out windows next to it."""
-    shutil.copytree(demo.folder / "bundle.held_out", tmp_path / "bundle.held_out")
+    windows = "held-out-windows-of-bundle"
+    shutil.copytree(demo.folder / windows, tmp_path / windows)
     return Path(shutil.copytree(demo.folder / "bundle", tmp_path / "bundle"))
 
 

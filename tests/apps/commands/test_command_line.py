@@ -1,5 +1,6 @@
 """Tests of every command: its name, its start and stop, and its needs on a board."""
 
+import json
 import subprocess
 import sys
 from importlib.metadata import version
@@ -115,3 +116,39 @@ def test_a_command_that_there_is_not_is_refused_whatever_follows(refusal: Refusa
 )
 def test_a_wrong_argument_is_one_line_with_the_remedy(command: str, reason: str, refusal: Refusal) -> None:
     assert refusal(*command.split()).startswith(f"sensemble: {reason}")
+
+
+def test_a_mistyped_option_is_said_before_what_is_required(refusal: Refusal) -> None:
+    line = refusal("audit", "bundle", "--daat", "clips")
+    assert line == "sensemble: --daat: no such option; perhaps --data; see `sensemble audit --help`"
+
+
+def test_the_lists_of_help_are_complete(sensemble: Sensemble) -> None:
+    listed = sensemble("--help").stdout
+    for name in ("train matrix", "export verify", "--version"):
+        assert f"\n  {name} " in listed
+    assert "see also `sensemble train matrix --help`" in " ".join(sensemble("train", "--help").stdout.split())
+    assert "see also `sensemble export verify --help`" in " ".join(
+        sensemble("export", "--help").stdout.split()
+    )
+
+
+@pytest.mark.parametrize(
+    "command", ["train", "export", "export verify", "demo", "data build", "data prepare"]
+)
+def test_a_board_shows_the_help_of_what_it_cannot_do(command: str) -> None:
+    result = on_a_board(*command.split(), "--help")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.startswith(f"usage: sensemble {command} ")
+
+
+def test_a_bundle_that_is_missing_is_named(refusal: Refusal, tmp_path: Path) -> None:
+    line = refusal("run", tmp_path / "nope", "--replay", tmp_path)
+    assert line.startswith(f"sensemble: {tmp_path / 'nope'}: there is no bundle there; ")
+
+
+def test_two_lines_of_captions_are_two_answers(sensemble: Sensemble, bundle_folder: Path) -> None:
+    result = sensemble("run", bundle_folder, "--captions", "-", "--json", text="this is one\nthis is two\n")
+    assert result.returncode == 0, result.stderr
+    answers = [json.loads(line) for line in result.stdout.splitlines()]
+    assert len([answer for answer in answers if answer.get("live") and "best" in answer]) == 2

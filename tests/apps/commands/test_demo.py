@@ -37,7 +37,7 @@ def test_it_leaves_a_bundle_that_opens_and_says_where_it_is_from(demo: DemoRun) 
 
 
 def test_held_out_windows_are_this_users_alone(demo: DemoRun) -> None:
-    folder = demo.folder / "bundle.held_out"
+    folder = demo.folder / "held-out-windows-of-bundle"
     assert all(path.stat().st_mode & 0o077 == 0 for path in (folder, *folder.iterdir()))
 
 

@@ -11,7 +11,7 @@ from sensemble_apps.pages.headline import Evidence, headline
 from sensemble_runtime.auditing.intervals import wilson
 from sensemble_runtime.subsets import Estimate, SubsetScore
 
-from tests.apps.conftest import METHODS, contrast, matrices, variables
+from tests.apps.conftest import contrast, matrices, variables
 from tests.apps.html_page import Page
 from tests.apps.shipped import condition_scores, write_audit, write_run
 
@@ -172,12 +172,11 @@ def test_it_says_how_the_encoders_are_quantized_and_for_what(of_run: Evidence, a
 def test_it_says_what_it_does_not_have(of_run: Evidence) -> None:
     one_set = Page(report.render(of_run, MADE)).text
     assert "One training set was trained of the 7 possible (video)" in one_set
-    assert (
-        "Missing at Test sensors it was trained on are missing P " + " ".join("\N{EN DASH}" * len(METHODS))
-        in one_set
-    )
+    assert "Missing at Test" not in one_set, "no row without a number"
     complete = replace(of_run, matrices=matrices())
-    assert "training set was trained" not in Page(report.render(complete, MADE)).text
+    everything = Page(report.render(complete, MADE)).text
+    assert "training set was trained" not in everything
+    assert "Missing at Test" in everything
 
 
 def test_a_run_of_one_sensor_still_makes_a_page(of_run: Evidence) -> None:

@@ -2,12 +2,14 @@
 
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.events import SensorEvent
 from sensemble_runtime.session import sensor_thread
+from sensemble_sensors import Isolated
 from sensemble_sensors.errors import SensorEndedError, SensorLostError, SensorUnavailableError
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
@@ -264,3 +266,19 @@ def test_a_session_knows_when_a_lost_sensor_is_tried_again(
         wait_for(lambda: running.retries)
         running.detach("video")
         assert running.retries == {}
+
+
+def test_an_error_in_the_code_of_an_isolated_sensor_ends_it_too(
+    bundle: Bundle, log: Log, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(sensor_thread, "RETRY", (0.01, 0.02))
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "sensors"))
+    from unruly import Unruly
+
+    with watched(bundle, log) as running:
+        name = running.attach(Isolated(Unruly, "raise", 0))
+        assert list(running) == [], "it is over with its last sensor"
+    assert log.of(name)[-1] == "failed"
+    (failed,) = [e for e in log.events if isinstance(e, SensorEvent) and e.kind == "failed"]
+    assert "ZeroDivisionError: in the driver, 3 times in a row; mend the sensor's code" in failed.reason
+    assert caplog.text.count("in _misbehave") == 1, "the traceback of its own process, once"

@@ -181,17 +181,18 @@ def test_an_image_is_a_window_of_one_frame() -> None:
     assert found == [(0.0, 0), (0.5, 2), (1.0, 4), (1.5, 6)]
 
 
-def test_a_caption_is_a_window_and_the_newest_wins() -> None:
+def test_each_caption_is_a_window_and_of_many_the_newest_wait() -> None:
     ring = kind_of(TEXT.modality).windows(TEXT)
     ring.push(Sample("text", "one", 1.0))
-    ring.push(Sample("text", "two", 2.0))
-    assert ring.pop() == Window("two", 2.0)
-    assert ring.dropped == 1
+    ring.push(Sample("text", "two", 2.0, cut=True, lost=2))
+    assert ring.end == 1.0
+    assert [ring.pop(), ring.pop()] == [Window("one", 1.0), Window("two", 2.0)]
     assert not ring.ready
-    ring.push(Sample("text", "three", 3.0, cut=True, lost=2))
-    assert ring.pop() == Window("three", 3.0)
-    ring.push(Sample("text", "four", 4.0, lost=1))
-    assert ring.lost == 3
+    assert ring.pop() is None
+    for i in range(18):
+        ring.push(Sample("text", str(i), 3.0 + i))
+    assert ring.pop() == Window("2", 5.0)
+    assert (ring.dropped, ring.lost) == (2, 2)
 
 
 @pytest.mark.parametrize(

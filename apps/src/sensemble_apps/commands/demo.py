@@ -21,11 +21,12 @@ from sensemble_sensors.media.dataset import read_dataset
 
 from sensemble_apps.arguments import Training
 from sensemble_apps.console import estimates, wording
+from sensemble_apps.console.kinds import kind_of
 from sensemble_apps.console.output import check_writable, say
 from sensemble_apps.errors import StepError
 from sensemble_apps.runs.audits import audits
 from sensemble_apps.runs.matrices import most_robust
-from sensemble_apps.runs.run_folder import AUDIT, BUNDLE, PAGE, SELECTION
+from sensemble_apps.runs.run_folder import AUDIT, BUNDLE, PAGE, SELECTION, SESSION
 
 _PLAYED = 20  # examples of the replay: a few for each phase of the schedule
 
@@ -75,13 +76,14 @@ def main(arguments: Demo) -> None:
 
             export(out, partial(export_run, out, *shipped))
     with _step(console, 4, "Replay in a process without torch, while sensors come and go"):
-        pace = ["--fast"] if arguments.fast else []
+        pace = ["--fast"] if arguments.fast else ["--summary", str(out / SESSION)]
         _sensemble("run", out / BUNDLE, "--replay", data, "--unplug", "--examples", str(_PLAYED), *pace)
     with _step(console, 5, "Audit the bundle with every set of sensors"):
         if audits(out).scores:
             console.print("  already audited")
         else:
-            _sensemble("audit", out / BUNDLE, "--data", data, "--record", out / AUDIT)
+            struck = ",".join(f"{m}={name}" for m in dataset.modalities for name in kind_of(m).struck)
+            _sensemble("audit", out / BUNDLE, "--data", data, "--record", out / AUDIT, "--conditions", struck)
     with _step(console, 6, "Report"):
         from sensemble_apps.commands.report import write_page
 

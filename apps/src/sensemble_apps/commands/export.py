@@ -5,15 +5,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-from sensemble_export.bundle import Origin
-from sensemble_export.fitting import describe_calibration
-from sensemble_export.partition_report import FILE_NAME, describe_lowering
-from sensemble_export.run import RunExport, export_model, export_run
-from sensemble_export.search import BudgetError, TradeOff, parse_budget
 from sensemble_runtime import subsets
-from sensemble_train.models.imported import imported_model
 
 from sensemble_apps.arguments import Common, Folder, Positional
 from sensemble_apps.console.output import remark, say
@@ -22,7 +16,10 @@ from sensemble_apps.errors import InputError
 from sensemble_apps.runs.costs import show_costs
 from sensemble_apps.runs.matrices import at_chance, most_robust
 from sensemble_apps.runs.run_folder import BUNDLE, MATRIX, SELECTION, TRADE_OFF
-from sensemble_apps.runs.tradeoff import show
+
+if TYPE_CHECKING:
+    from sensemble_export.run import RunExport
+    from sensemble_export.search import TradeOff
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +53,12 @@ class Export(Common):
 
 def main(arguments: Export) -> None:
     """Export, and print the bundle's folder."""
+    # Here, so that `--help` works where they are not installed.
+    from sensemble_export.bundle import Origin
+    from sensemble_export.run import export_model, export_run
+    from sensemble_export.search import parse_budget
+    from sensemble_train.models.imported import imported_model
+
     if arguments.budget is not None and arguments.scheme:
         raise InputError("--budget searches the schemes that --scheme sets: give one of them")
     budget = parse_budget(arguments.budget) if arguments.budget is not None else None
@@ -78,7 +81,7 @@ def main(arguments: Export) -> None:
 
 def export(
     run: Path,
-    make: Callable[..., RunExport],
+    make: "Callable[..., RunExport]",
     budget: Mapping[str, float] | None = None,
     *,
     in_json: bool = False,
@@ -91,6 +94,10 @@ def export(
         budget: the limits of the search.
         in_json: whether progress alone is printed.
     """
+    from sensemble_export.fitting import describe_calibration
+    from sensemble_export.partition_report import FILE_NAME, describe_lowering
+    from sensemble_export.search import BudgetError
+
     try:
         with stages(in_json=in_json) as progress:
             done = make(progress=progress)
@@ -109,7 +116,9 @@ def export(
         remark(line)
 
 
-def _show_trade_offs(run: Path, trade_offs: Iterable[TradeOff], budget: Mapping[str, float]) -> None:
+def _show_trade_offs(run: Path, trade_offs: "Iterable[TradeOff]", budget: Mapping[str, float]) -> None:
+    from sensemble_apps.runs.tradeoff import show  # Matplotlib takes a while
+
     for trade_off in trade_offs:
         for reason in trade_off.skipped:
             remark(f"left out of the search: {reason}")

@@ -1,13 +1,15 @@
 """`sensemble export verify`: measure the parity of a bundle's artifacts on this machine."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
-from sensemble_export.errors import ParityFailedError
-from sensemble_export.verification import Verified, verify
 
 from sensemble_apps.arguments import Folder, Positional, Trusting
+
+if TYPE_CHECKING:
+    from sensemble_export.verification import Verified
 
 _WIDTH = 110  # of the table; a pipe has no width of its own
 
@@ -22,6 +24,9 @@ class ExportVerify(Trusting):
 
 def main(arguments: ExportVerify) -> None:
     """Print the measurements, and add those to the manifest that no machine had made before."""
+    from sensemble_export.errors import ParityFailedError
+    from sensemble_export.verification import verify
+
     table = Table(title="Parity on this machine", title_justify="left", box=None)
     for column in ("modality", "target", "scheme", "cosine", "largest error", "same class", "windows", "ms"):
         table.add_column(column)
@@ -34,7 +39,7 @@ def main(arguments: ExportVerify) -> None:
     _print(table)
 
 
-def _cells(verified: Verified) -> list[str]:
+def _cells(verified: "Verified") -> list[str]:
     parity = verified.parity
     if parity is None:
         return [f"not run: {verified.reason}"]

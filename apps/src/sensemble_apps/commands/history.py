@@ -36,7 +36,7 @@ class Presence:
 
 @dataclass(frozen=True)
 class Summary:
-    """The summary of a session or an audit, as README.md describes its JSON.
+    """The summary of a session or an audit, as in `docs/reference/output.md`.
 
     Attributes:
         began: seconds since 1970, as is `ended`.

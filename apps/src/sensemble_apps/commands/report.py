@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Annotated
 
 from sensemble_runtime.auditing import robustness
+from sensemble_runtime.auditing.gate import Judgement
 
 from sensemble_apps.arguments import Common, OptionalFile, Positional
 from sensemble_apps.console.output import say, say_json, writing
 from sensemble_apps.errors import InputError
+from sensemble_apps.runs import gate_verdict
 from sensemble_apps.runs.matrices import read_matrices
 from sensemble_apps.runs.run_folder import BUNDLE, MATRIX, PAGE
 
@@ -24,12 +26,14 @@ class Report(Common):
     """A matrix file, instead of a run folder."""
     out: OptionalFile = None
     """The page to write; by default, `report.html` in the run folder or, for a matrix, here."""
+    require: Annotated[str | None, "CRITERIA"] = None
+    """Judge the last audit of a run, as `audit --require` does, and say so on the page."""
     json: bool = False
     """Print the metrics of each method as JSON, and write no page."""
 
 
 def main(arguments: Report) -> None:
-    """Write the page, or print the JSON that README.md describes."""
+    """Write the page, or print the JSON of `docs/reference/output.md`."""
     source = _source(arguments)
     if arguments.json:
         matrices = read_matrices(source / MATRIX if source.is_dir() else source)
@@ -37,7 +41,10 @@ def main(arguments: Report) -> None:
         say_json({"methods": summaries}, indent=2)
     else:
         folder = source if source.is_dir() else Path()
-        say(str(write_page(source, arguments.out or folder / PAGE)))
+        page = arguments.out or folder / PAGE
+        judged = _write(source, page, arguments.require)
+        say(str(page))
+        gate_verdict.enforce(judged)
 
 
 def write_page(source: Path, path: Path) -> Path:
@@ -46,16 +53,24 @@ def write_page(source: Path, path: Path) -> Path:
     A run with a bundle gets the report. A matrix, a run without a bundle, and a folder of runs, one per
     pretraining, get the experiment's page, with its figures as files in the same folder.
     """
+    _write(source, path)
+    return path
+
+
+def _write(source: Path, path: Path, require: str | None = None) -> list[Judgement]:
+    """Write a page; return the judgements of what is required."""
     from sensemble_apps.pages import evidence, experiment, report  # Matplotlib takes seconds; JSON needs none
 
     if (source / BUNDLE).exists():
-        page = report.render(evidence.of_run(source), datetime.now(UTC))
+        found = evidence.of_run(source, require)
         with writing(path) as partial:
-            partial.write_text(page, encoding="utf-8")
-    else:
-        measured = evidence.of_experiment(source) if source.is_dir() else evidence.of_matrix(source)
-        experiment.write(measured, path)
-    return path
+            partial.write_text(report.render(found, datetime.now(UTC)), encoding="utf-8")
+        return [judgement for judgement, _ in found.verdicts]
+    if require is not None:
+        raise InputError(f"{source}: --require judges the audit of a run with a bundle")
+    measured = evidence.of_experiment(source) if source.is_dir() else evidence.of_matrix(source)
+    experiment.write(measured, path)
+    return []
 
 
 def _source(arguments: Report) -> Path:

@@ -1,5 +1,6 @@
 """`sensemble run`: a bundle on live sensors, on a media file or on a replay of a dataset."""
 
+import json
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -19,7 +20,7 @@ from sensemble_sensors.thresholds import DEFAULT
 
 from sensemble_apps.arguments import OptionalFile, Running, Texts
 from sensemble_apps.console.conditions import described, parse_applied
-from sensemble_apps.console.output import remark, say_executors
+from sensemble_apps.console.output import remark, say_executors, writing
 from sensemble_apps.console.wording import words
 from sensemble_apps.errors import Ended, InputError
 from sensemble_apps.running import real_time, virtual_time
@@ -61,6 +62,8 @@ class Run(Running):
     keep: Annotated[str | None, "BOUNDS"] = None
     """Keep the record within an age, a size or both, such as `30d`, `12h`, `2GB` or `30d,2GB`: its oldest
     part is removed. Without a size, it is kept within 1 GB."""
+    summary: OptionalFile = None
+    """Write what a run in real time took to this JSON file: memory, processor time, time a window."""
     json: bool = False
     """Print one JSON object per prediction and, except in a fast replay, one per event of a sensor."""
 
@@ -96,6 +99,9 @@ def main(arguments: Run) -> None:
     finally:
         for line in (*summary.lines, *([summary.cost(without)] if compared else ())):
             remark(line)
+        if arguments.summary is not None:
+            with writing(arguments.summary) as partial_file:
+                partial_file.write_text(json.dumps(summary.to_json(), indent=2) + "\n", encoding="utf-8")
 
 
 def _check(arguments: Run) -> None:
@@ -120,7 +126,8 @@ def _check(arguments: Run) -> None:
         raise InputError(f"{given}: only for --replay; leave it out, or replay a dataset")
     if arguments.unplug and arguments.replay is not None and is_recording(arguments.replay):
         raise InputError("--unplug is for a dataset; in a recording, sensors come and go as they did")
-    for name, path in (("--record", arguments.record), ("--rerun", arguments.rerun)):
+    timed = {"--record": arguments.record, "--rerun": arguments.rerun, "--summary": arguments.summary}
+    for name, path in timed.items():
         if arguments.fast and path is not None:
             raise InputError(f"{name} is for real time; the times of a fast replay are made up")
     if arguments.fast and arguments.adapt:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sensemble_sensors.spec import kind_name
+from sensemble_sensors.thresholds import DEFAULT
 
 if TYPE_CHECKING:  # NumPy, which `sensemble --help` does not wait for
     from sensemble_sensors.sensor import Sample
@@ -105,6 +106,8 @@ class Kind:
         preview: draws the newest samples.
         level: writes the level of a window (`Prediction.levels`).
         icon: the path of its symbol, in lines on a square of 24 units.
+        struck: the conditions under which the demo audits it, such as `noise:3`.
+        faults: what its health check finds, and after how many seconds.
     """
 
     sensor: str
@@ -115,6 +118,8 @@ class Kind:
     preview: Preview
     level: Callable[[float], str]
     icon: str = "M3 12h4l3-8 4 16 3-8h4"
+    struck: tuple[str, ...] = ()
+    faults: tuple[tuple[str, float], ...] = ()
 
 
 _BARS = "▁▂▃▄▅▆▇█"
@@ -140,7 +145,16 @@ _BALLOON = "M4 5h16v11h-9l-4 4v-4H4zM8 9h8M8 12h5"
 
 KINDS = {
     "waveform": Kind(
-        "microphone", "the microphone dies", "A", 2, _peak, wave_preview, _loudness, _MICROPHONE
+        "microphone",
+        "the microphone dies",
+        "A",
+        2,
+        _peak,
+        wave_preview,
+        _loudness,
+        _MICROPHONE,
+        struck=("noise:3",),
+        faults=(("Microphone gives nothing", DEFAULT.stalled), ("Silence", DEFAULT.silent)),
     ),
     "frames": Kind(
         "camera",
@@ -151,9 +165,23 @@ KINDS = {
         picture_preview,
         _brightness,
         _CAMERA,
+        struck=("occlusion:5", "swapped:5"),
+        faults=(
+            ("Camera gives nothing", DEFAULT.stalled),
+            ("Frozen picture", DEFAULT.frozen),
+            ("Black picture", DEFAULT.black),
+        ),
     ),
     "text": Kind(
-        "captions", "the captions stop", "T", 1, lambda m: str(m.count), caption_preview, str, _BALLOON
+        "captions",
+        "the captions stop",
+        "T",
+        1,
+        lambda m: str(m.count),
+        caption_preview,
+        str,
+        _BALLOON,
+        struck=("dropped:5",),
     ),
 }
 """The kinds by name, in the order of their letters in the paper's tables: AVT."""

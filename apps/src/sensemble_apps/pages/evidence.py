@@ -1,30 +1,44 @@
 """Read the contents of the pages: a run with its bundle, or the matrices of an experiment."""
 
+import hashlib
 import json
 import platform
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from sensemble_runtime import subsets
+from sensemble_runtime.auditing import gate
 from sensemble_runtime.auditing.scores import METRICS
+from sensemble_runtime.bundle import signature
 from sensemble_runtime.bundle.manifest import FILE_NAME, Manifest
 from sensemble_runtime.bundle.manifest_file import read_manifest
+from sensemble_runtime.record.writer import fingerprint
 
 from sensemble_apps.console import wording
 from sensemble_apps.errors import InputError
 from sensemble_apps.pages.experiment import Experiment
 from sensemble_apps.pages.headline import Evidence
-from sensemble_apps.runs.audits import audits
+from sensemble_apps.runs import gate_verdict
+from sensemble_apps.runs.audits import Audits, audits
 from sensemble_apps.runs.matrices import (
     as_fractions,
     read_intervals,
     read_matrices,
     read_unfinished,
 )
-from sensemble_apps.runs.run_folder import BUNDLE, CONFIG, MATRIX, MODEL
+from sensemble_apps.runs.run_folder import (
+    AUDIT,
+    BUNDLE,
+    CONFIG,
+    EVALUATED,
+    MATRIX,
+    MODEL,
+    SESSION,
+)
 
 _DATA = "data"  # its path is of the machine that trained; the title has its name
 
@@ -102,8 +116,11 @@ def _pretraining(run: Path) -> str:
     return _pretraining(begun.parent) if (begun.parent / CONFIG).exists() else run.name
 
 
-def of_run(run: Path) -> Evidence:
-    """Return the contents of a run folder: its matrix, its bundle and the bundle's audit, if there is one."""
+def of_run(run: Path, require: str | None = None) -> Evidence:
+    """Return the contents of a run folder: its matrix, its bundle and the bundle's audit, if there is one.
+
+    The audit is judged by the criteria `require`.
+    """
     matrices = as_fractions(read_matrices(run / MATRIX))
     manifest = read_manifest(run / BUNDLE / FILE_NAME)
     measured = audits(run)
@@ -115,7 +132,45 @@ def of_run(run: Path) -> Evidence:
         audits=measured,
         facts=(*_provenance(manifest), *_lines(_settings(run / CONFIG)), *_versions()),
         conditions=measured.conditions,
+        identity=_identity(run, manifest, measured),
+        session=_settings(run / SESSION) or None,
+        verdicts=_verdicts(run, manifest, measured, require),
     )
+
+
+def _identity(run: Path, manifest: Manifest, measured: Audits) -> list[tuple[str, str]]:
+    signed = (run / BUNDLE / signature.FILE_NAME).exists()
+    found = [
+        (
+            "Bundle",
+            f"SHA-256 {fingerprint(run / BUNDLE)} of its manifest, {'signed' if signed else 'unsigned'}",
+        )
+    ]
+    index = Path(str(_settings(run / CONFIG).get(_DATA) or "")) / "index.jsonl"
+    if index.is_file():
+        digest = hashlib.sha256(index.read_bytes()).hexdigest()
+        found.append(("Data", f"{manifest.provenance.dataset}; SHA-256 {digest} of its index now"))
+    if measured.scores:
+        when = datetime.fromtimestamp(measured.ended, UTC)
+        n = max(score.n for score in measured.scores.values())
+        found.append(("Audit", f"{when:%Y-%m-%d %H:%M} UTC, {n} examples of the split {EVALUATED}"))
+    return found
+
+
+def _verdicts(
+    run: Path, manifest: Manifest, measured: Audits, require: str | None
+) -> list[tuple[gate.Judgement, str]]:
+    if require is None:
+        return []
+    if not measured.scores:
+        raise InputError(
+            f"{run}: has no audit to judge; `sensemble audit {run / BUNDLE} --record {run / AUDIT}`"
+        )
+    modalities = sorted(manifest.modalities)
+    criteria = gate.parse(require, modalities, gate_verdict.sensor_words(modalities))
+    measures, metric = measured.measures, METRICS[manifest.task]
+    judged = gate.judge(criteria, measures)
+    return [(one, gate_verdict.line(one, measures, metric)) for one in judged]
 
 
 def _settings(path: Path) -> dict[str, Any]:

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sensemble_runtime import subsets
+from sensemble_runtime.auditing.gate import Judgement
 from sensemble_runtime.auditing.robustness import Matrix
 from sensemble_runtime.bundle.manifest import Manifest
 from sensemble_runtime.subsets import ConditionScore, Estimate, Subset, SubsetScore
@@ -28,6 +29,9 @@ class Evidence:
         audits: the bundle's audits, on that dataset and on other data.
         facts: provenance, in the order to show.
         conditions: the scores of that audit while a sensor is degraded; empty where it had none.
+        identity: what tells this bundle and these data from others, in the order to show.
+        session: what a replay in real time took (`RunSummary.to_json`); None where none was timed.
+        verdicts: of each criterion that was required, the judgement and a line with its numbers.
     """
 
     title: str
@@ -37,6 +41,9 @@ class Evidence:
     audits: Audits
     facts: Sequence[tuple[str, str]]
     conditions: Sequence[ConditionScore] = ()
+    identity: Sequence[tuple[str, str]] = ()
+    session: Mapping[str, Any] | None = None
+    verdicts: Sequence[tuple[Judgement, str]] = ()
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from sensemble_sensors.kinds.conditions.condition import SEVERITIES
 from sensemble_apps.console import wording
 from sensemble_apps.console.wording import percent
 from sensemble_apps.pages import page_template, panels, svg
+from sensemble_apps.pages.front import front
 from sensemble_apps.pages.headline import Evidence, headline, in_order
 from sensemble_apps.runs.audit_table import doubts
 from sensemble_apps.runs.condition_table import Grid, grids, sensors, sentences
@@ -62,6 +63,7 @@ def render(evidence: Evidence, made: datetime) -> str:
         metric_title=evidence.metric[0].upper() + evidence.metric[1:] if evidence.metric != "mAP" else "mAP",
         made=made,
         headline=headline(evidence),
+        front=front(evidence),
         methods=methods,
         trained=trained,
         modalities=modalities,
@@ -127,7 +129,7 @@ def _encoder_table(manifest: Manifest) -> tuple[list[str], list[tuple[str, list[
     sizes = [(a.bytes, made.float_bytes.get(m)) for m, _, a in encoders]
     latencies = [(a.latency_ms, made.float_latency_ms.get(m)) for m, _, a in encoders]
     parities = [a.parity for _, _, a in encoders]
-    return titles, [
+    rows: list[tuple[str, list[str]]] = [
         ("Quantization", [a.scheme for _, _, a in encoders]),
         ("Size", [_number(size / 1e6, ".2f", "MB") for size, _ in sizes]),
         ("Size as float", [_number(size and size / 1e6, ".2f", "MB") for _, size in sizes]),
@@ -140,6 +142,7 @@ def _encoder_table(manifest: Manifest) -> tuple[list[str], list[tuple[str, list[
         ("Parity: largest error", [_number(x.max_error, ".3f") if x else _MISSING for x in parities]),
         ("Parity: windows compared", [str(x.windows) if x else _MISSING for x in parities]),
     ]
+    return titles, [(title, cells) for title, cells in rows if set(cells) != {_MISSING}]
 
 
 def _number(value: float | None, form: str, unit: str = "") -> str:
@@ -150,6 +153,8 @@ def _overlap_figures(methods: Sequence[MethodView], matrices: Mapping[str, Matri
     strata = [{k: robustness.overlap(matrices[method.name], k) for k in (0, 1, 2)} for method in methods]
     p = [{k: s.p for k, s in by_k.items() if s.p is not None} for by_k in strata]
     r = [{k: s.r for k, s in by_k.items() if s.r is not None} for by_k in strata]
+    if max(map(len, p), default=0) < 2:
+        return []  # one point a method draws no line
     return [
         svg.inline(
             panels.overlap_panel(

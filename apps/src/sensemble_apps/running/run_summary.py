@@ -1,7 +1,13 @@
-"""The summary of a run: ages of predictions, dropped and saved windows, right and unsure answers."""
+"""The summary of a run: its ages, its windows, its right answers, and what it took of the machine."""
 
-from collections import Counter
+import os
+import resource
+import sys
+from collections import Counter, defaultdict
 from math import exp, log
+from pathlib import Path
+from time import monotonic
+from typing import Any
 
 from sensemble_apps.running.view_events import Change, Predicted, ViewEvent
 
@@ -45,6 +51,9 @@ class _Histogram:
         return exp(number * self._BIN)
 
 
+_GONE = ("detached", "lost", "unhealthy")
+
+
 class RunSummary:
     """Sums up the predictions of a stream.
 
@@ -64,15 +73,28 @@ class RunSummary:
         self._labelled = 0
         self._right = 0
         self._unsure = 0
+        self._began: tuple[float, float] | None = None  # the time and processor time at the first answer
+        self._encoding: dict[str, _Histogram] = defaultdict(_Histogram)  # seconds a window
+        self._gone: dict[str, float] = {}  # since when, of modalities that an answer may still hold
+        self._noticed: list[float] = []  # seconds from a loss to the first answer without the sensor
 
     def add(self, event: ViewEvent) -> None:
         """Count a prediction, or note that a sensor was opened or an encoder failed."""
         if isinstance(event, Change):
             self._opened |= event.kind == "attached"
             self._failed |= event.kind == "encoder failed"
+            if event.kind in _GONE and self._began is not None:
+                self._gone.setdefault(event.modality, event.time)
+            else:
+                self._gone.pop(event.modality, None)
         if not isinstance(event, Predicted):
             return
         prediction = event.prediction
+        self._began = self._began or (monotonic(), _processor())
+        for modality, latency in prediction.latencies.items():
+            self._encoding[modality].add(latency)
+        for modality in self._gone.keys() - set(prediction.live):
+            self._noticed.append(max(0.0, event.time - self._gone.pop(modality)))
         for modality in prediction.latencies.keys() & prediction.ages.keys():
             self._ages.add(prediction.ages[modality])
         self._encoded.update(prediction.latencies.keys())
@@ -91,6 +113,11 @@ class RunSummary:
         if self._ages and not self._virtual:
             median, late = (1e3 * self._ages.percentile(share) for share in (50, 99))
             lines.append(f"from capture to prediction: median {median:.1f} ms, p99 {late:.1f} ms")
+            if (used := self.to_json()) is not None:
+                lines.append(
+                    f"took {used['memory_mb']} MB of memory at most and {used['cpu_seconds_a_minute']} s of "
+                    "processor time a minute"
+                )
         encoded, dropped = sum(self._encoded.values()), sum(self._dropped.counts.values())
         if encoded:
             lines.append(f"{encoded} windows encoded, {dropped} dropped for newer ones")
@@ -108,6 +135,21 @@ class RunSummary:
             )
         return lines
 
+    def to_json(self) -> dict[str, Any] | None:
+        """Return what a run in real time took, for `json.dumps`; None before a second of answers."""
+        if self._virtual or self._began is None or monotonic() - self._began[0] < 1:
+            return None
+        seconds = monotonic() - self._began[0]
+        return {
+            "seconds": round(seconds, 1),
+            "memory_mb": round(_memory() / 1e6),
+            "cpu_seconds_a_minute": round(60 * (_processor() - self._began[1]) / seconds, 1),
+            "age_ms": {f"p{share}": round(1e3 * self._ages.percentile(share), 1) for share in (50, 99)},
+            "window_ms": {m: round(1e3 * one.percentile(50), 2) for m, one in sorted(self._encoding.items())},
+            "windows": dict(sorted(self._encoded.items())),
+            "noticed_s": [round(seconds, 2) for seconds in self._noticed],
+        }
+
     def cost(self, other: "RunSummary") -> str:
         """Write the cost of the duty; `other` sums up the same stream without it."""
         theirs = other._right  # noqa: SLF001 - another of its kind
@@ -117,3 +159,17 @@ class RunSummary:
     def _saved(self) -> str:
         each = (f"{m} {n} of {n + self._encoded[m]}" for m, n in sorted(self._skipped.counts.items()))
         return f"these encodings: {', '.join(each)}"
+
+
+def _memory() -> int:
+    """Return the most bytes of memory that this process has held."""
+    if sys.platform == "linux":
+        # Not `ru_maxrss`, which a process inherits from its parent.
+        status = Path("/proc/self/status").read_text(encoding="ascii")
+        return 1024 * int(status.partition("VmHWM:")[2].split(maxsplit=1)[0])
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def _processor() -> float:
+    """Return the seconds of processor time of this process and of those it started that have ended."""
+    return sum(os.times()[:4])

@@ -20,7 +20,7 @@ class View(Protocol):
 
 
 def as_json(predicted: Predicted) -> dict[str, Any]:
-    """Return a prediction as the JSON object that README.md describes."""
+    """Return a prediction as the JSON object of `docs/reference/output.md`."""
     prediction, example = predicted.prediction, predicted.example
     return {
         "time": round(predicted.time, 6),
@@ -44,7 +44,7 @@ def as_json(predicted: Predicted) -> dict[str, Any]:
 
 
 def change_as_json(change: Change) -> dict[str, Any]:
-    """Return a change as the JSON object that README.md describes."""
+    """Return a change as the JSON object of `docs/reference/output.md`."""
     return {
         "time": round(change.time, 6),
         "event": change.kind,

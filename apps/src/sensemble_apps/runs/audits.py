@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from sensemble_runtime import subsets
+from sensemble_runtime.auditing.measures import Measures
 from sensemble_runtime.auditing.reliability import Outcomes, recorded_outcomes
 from sensemble_runtime.bundle.manifest import FILE_NAME
 from sensemble_runtime.bundle.manifest_file import read_manifest
@@ -25,6 +27,7 @@ class Audits:
         others: other data that the bundle was audited on, in words; its scores do not compare.
         conditions: the scores while a sensor is degraded, of the last such audit on the run's data.
         outcomes: its answers beside the truth, by subset, of the same audit as `scores`.
+        ended: when that audit ended, in seconds since 1970.
     """
 
     scores: dict[str, SubsetScore]
@@ -33,6 +36,17 @@ class Audits:
     others: tuple[str, ...]
     conditions: tuple[ConditionScore, ...] = ()
     outcomes: dict[str, Outcomes] = field(default_factory=dict)
+    ended: float = 0.0
+
+    @property
+    def measures(self) -> Measures:
+        """The same numbers as the audit had them."""
+        modalities = sorted({m for name in self.scores for m in subsets.parse(name)})
+        drops = {m: self.estimates[f"drop.{m}"] for m in modalities if f"drop.{m}" in self.estimates}
+        every = map(subsets.name, subsets.subsets(modalities))
+        unscored = tuple(name for name in every if name not in self.scores)
+        whole = self.estimates["P"], self.estimates["R"]
+        return Measures(self.scores, *whole, drops, self.chance, unscored)
 
 
 def audits(run: Path) -> Audits:
@@ -59,4 +73,5 @@ def audits(run: Path) -> Audits:
         named,
         tuple(degraded[-1]) if degraded else (),
         recorded_outcomes(answers, last.labels, last.task),
+        last.ended or 0.0,
     )

@@ -1,4 +1,4 @@
-"""The paths in a run folder (see "The run folder" in `apps/README.md`)."""
+"""The paths in a run folder (see `docs/reference/run-folder.md`)."""
 
 CONFIG = "config.json"
 MODEL = "pretrained/model.json"
@@ -8,6 +8,8 @@ SELECTION = "matrix.calibrate.json"  # on the split calibrate; M_T is chosen by 
 BUNDLE = "bundle"
 AUDIT = "audit.sqlite"
 PAGE = "report.html"
+SESSION = "session.json"
+"""The costs of a replay in real time (`run --summary`)."""
 TRADE_OFF = "trade-off.{target}.svg"
 EVALUATED = "eval"
 """The split for reporting; training and export choose nothing by it."""

@@ -173,7 +173,7 @@ class Manifest:
         labels: the C classes, in the order of the head's rows.
         task: `multi-class` (softmax) or `multi-label` (sigmoid).
         tokenizer: `tokenizer.json`, if there is a text encoder.
-        held_out: by modality, a safetensors file in the folder `BUNDLE.held_out` next to the bundle, with
+        held_out: by modality, a safetensors file in `held-out-windows-of-BUNDLE`, next to the bundle, with
             `windows` [N, ...] and their float `embeddings` float32 [N, d], to measure parity anywhere.
         audited: the score on the split eval, by subset, of the first target that the exporting machine runs.
     """

@@ -8,7 +8,7 @@ from dataclasses import replace
 from itertools import count
 from typing import Protocol
 
-from sensemble_sensors.errors import SampleError, SensorsError, printable
+from sensemble_sensors.errors import SampleError, SensorCodeError, SensorsError, printable
 from sensemble_sensors.kinds.conditions.condition import Applied
 from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.sensor import Sample, Sensor
@@ -214,7 +214,9 @@ class SensorSet:
     def on_error(self, thread: SensorThread, error: BaseException) -> None:
         """Report why the sensor leaves; an ended sensor leaves when its last window is encoded."""
         kind, reason = explain(error)
-        if not isinstance(error, SensorsError | SensembleRuntimeError | OSError):
+        if isinstance(error, SensorCodeError) or not isinstance(
+            error, SensorsError | SensembleRuntimeError | OSError
+        ):
             times = thread.count(error)
             if times == 1:
                 _LOG.error("%s: its code raised an error", thread.name, exc_info=error)

@@ -117,8 +117,9 @@ class SensorThread:
     def count(self, error: BaseException) -> int:
         """Count an error of the sensor's code; return how often this place raised it since it worked."""
         calls = tuple((frame.f_code, line) for frame, line in traceback.walk_tb(error.__traceback__))
-        self._raised[type(error), calls] += 1
-        return self._raised[type(error), calls]
+        key = type(error), calls, *getattr(error, "__notes__", ())  # the calls in a process of its own
+        self._raised[key] += 1
+        return self._raised[key]
 
     def event(self, kind: Kind, reason: str) -> SensorEvent | None:
         """Return the event to report; None if the last one said the same."""

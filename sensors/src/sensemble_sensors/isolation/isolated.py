@@ -6,7 +6,7 @@ process that started it.
 
 import json
 
-from sensemble_sensors.errors import SensorLostError, SensorUnavailableError
+from sensemble_sensors.errors import SensorLostError, SensorsError, SensorUnavailableError
 from sensemble_sensors.isolation.worker_process import DEFAULT, Limits, WorkerProcess
 from sensemble_sensors.sensor import Sample, Sensor
 from sensemble_sensors.spec import InputSpec
@@ -54,7 +54,7 @@ class Isolated:
         return self._worker.pid if self._worker else None
 
     def open(self, spec: InputSpec) -> None:
-        """Start the process and open the sensor in it; raise SensorUnavailableError, which says why not."""
+        """Start the process and open the sensor in it; raise as `WorkerProcess.wait_until_open`."""
         if spec.modality != self.modality:
             raise SensorUnavailableError(f"{self.name}: gives {self.modality}, not {spec.modality}")
         self.close()
@@ -66,7 +66,7 @@ class Isolated:
             ) from error
         try:
             self._worker.wait_until_open()
-        except SensorUnavailableError:
+        except SensorsError:
             self.close()
             raise
 

@@ -14,6 +14,7 @@ import os
 import resource
 import signal
 import sys
+import traceback
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
@@ -21,7 +22,13 @@ from threading import Event, Lock, Thread
 from time import monotonic
 from typing import Any, NoReturn
 
-from sensemble_sensors.errors import SensorEndedError, SensorLostError, SensorUnavailableError, text_of
+from sensemble_sensors.errors import (
+    SensorCodeError,
+    SensorEndedError,
+    SensorLostError,
+    SensorUnavailableError,
+    text_of,
+)
 from sensemble_sensors.isolation.ring import Ring
 from sensemble_sensors.sample_queue import Driven, SampleQueue
 from sensemble_sensors.sensor import Sample, Sensor
@@ -32,9 +39,14 @@ FLOOD = 200  # samples a second that pass at most; no sensor needs to give more
 BURST = 0.25  # seconds of them that may come at once from a thread that captures
 GRACE = 2.0  # seconds that a worker has to end by itself
 _MAX_REASON = 2000  # characters, for a person to read
+_MAX_TRACE = 8000  # characters of a traceback: its last frames
 
-ERRORS = {error.__name__: error for error in (SensorUnavailableError, SensorLostError, SensorEndedError)}
-"""The errors that a worker reports to its parent, by name; any other counts as `SensorLostError`."""
+ERRORS = {
+    error.__name__: error
+    for error in (SensorUnavailableError, SensorLostError, SensorEndedError, SensorCodeError)
+}
+"""The errors that a worker reports to its parent, by name. Of any other, the system's count as
+`SensorLostError`, the rest as `SensorCodeError`."""
 _STDIN = 0
 _PR_SET_PDEATHSIG = 1  # of <sys/prctl.h>
 _SENDING = Lock()  # of the pipe, which two threads may write to
@@ -63,10 +75,12 @@ def main(job: Job) -> None:
     try:
         _run(job, stop)
     except BaseException as error:  # noqa: BLE001 - the parent gets every failure
-        kind, text = type(error).__name__, text_of(error)
+        kind, text, trace = type(error).__name__, text_of(error), ""
         if kind not in ERRORS:
-            kind, text = SensorLostError.__name__, f"failed with {kind}: {text}"
-        _send(job.pipe, {"kind": kind, "reason": text[:_MAX_REASON]})
+            text = f"failed with {kind}: {text}"
+            kind = (SensorLostError if isinstance(error, OSError) else SensorCodeError).__name__
+            trace = "".join(traceback.format_tb(error.__traceback__))
+        _send(job.pipe, {"kind": kind, "reason": text[:_MAX_REASON], "trace": trace[-_MAX_TRACE:]})
 
 
 def _run(job: Job, stop: Event) -> None:

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from time import monotonic
 from typing import IO
 
-from sensemble_sensors.errors import SensorLostError, SensorsError, SensorUnavailableError
+from sensemble_sensors.errors import SensorCodeError, SensorLostError, SensorsError, SensorUnavailableError
 from sensemble_sensors.isolation.ring import Ring
 from sensemble_sensors.isolation.worker import ERRORS, GRACE, Job
 from sensemble_sensors.readable import readable
@@ -102,9 +102,14 @@ class WorkerProcess:
         return self._process.pid
 
     def wait_until_open(self) -> None:
-        """Wait until the sensor is open; SensorUnavailableError if it cannot be opened, or not in time."""
+        """Wait until the sensor is open.
+
+        Raises SensorUnavailableError if it does not open, or not in time; SensorCodeError if its code fails.
+        """
         until = monotonic() + self._limits.opening
         while not self._opened:
+            if isinstance(self._over, SensorCodeError):
+                raise self._over
             if self._over is not None:
                 raise SensorUnavailableError(str(self._over)) from self._over
             left = until - monotonic()
@@ -187,6 +192,8 @@ class WorkerProcess:
         self._opened |= kind == "opened"
         if kind in ERRORS and self._over is None:
             self._over = ERRORS[kind](reason)
+            if trace := fields.get("trace"):
+                self._over.add_note(str(trace))
 
     def _explain_exit(self) -> None:
         """Set why the pipe has ended: nearly always because the process has."""

@@ -1,5 +1,6 @@
 """Text: captions, each a sample and a window of its own."""
 
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from sensemble_sensors.sensor import MAX_CAPTION, Media, Sample
 from sensemble_sensors.spec import InputSpec
 
 _TOKENS = 65_536
+_WAITING = 16  # captions that wait for a slow encoder
 
 
 class Text(Kind):
@@ -84,7 +86,25 @@ def _problem(data: object) -> str:
 
 
 class TextRing(WindowRing):
-    """Windows of one caption each."""
+    """Windows of one caption each. The newest ones wait: two lines at once are two windows."""
+
+    def __init__(self, spec: InputSpec) -> None:
+        super().__init__(spec)
+        self._waiting: deque[Window] = deque()
+
+    @property
+    def end(self) -> float:
+        """The time of the oldest caption that waits."""
+        return self._waiting[0].time if self._waiting else self._time
+
+    @property
+    def ready(self) -> bool:
+        """True if a caption waits."""
+        return bool(self._waiting)
+
+    def pop(self) -> Window | None:
+        """Return the oldest caption that waits, or None."""
+        return self._waiting.popleft() if self._waiting else None
 
     def _seconds(self, sample: Sample) -> float:
         if problem := _problem(sample.data):
@@ -92,11 +112,14 @@ class TextRing(WindowRing):
         return 0.0
 
     def _empty(self) -> None:
-        self._caption = ""
+        pass  # no window spans two captions
 
     def _append(self, sample: Sample) -> int:
-        self._caption = str(sample.data)
+        if len(self._waiting) == _WAITING:
+            self._waiting.popleft()
+            self.dropped += 1
+        self._waiting.append(Window(str(sample.data), self._time))
         return 1
 
     def _newest(self) -> Window:
-        return Window(self._caption, self._time)
+        return self._waiting[-1]

@@ -3,9 +3,6 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from sensemble_train.digits.build import build, cache_folder
-from sensemble_train.digits.plan import DigitsConfig
-
 from sensemble_apps.arguments import Common
 from sensemble_apps.console.output import say
 from sensemble_apps.console.progress import progress
@@ -26,6 +23,9 @@ def main(arguments: DataBuild) -> None:
 
 def digits(seed: int) -> Path:
     """Return the folder of the digits drawn from `seed`; build them first, if they do not exist."""
+    from sensemble_train.digits.build import build, cache_folder
+    from sensemble_train.digits.plan import DigitsConfig
+
     config = DigitsConfig(seed=seed)
     with progress("Building the digits dataset") as advance:
         return build(cache_folder(config), config, advance)

@@ -6,8 +6,6 @@ from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Literal
 
-from sensemble_train.experiments.prepare.write import write
-
 from sensemble_apps.arguments import Common, Folder, Positional
 from sensemble_apps.console.output import check_writable, say
 from sensemble_apps.console.progress import progress
@@ -40,6 +38,8 @@ def main(arguments: DataPrepare) -> None:
         if number is not None and number < 1:
             raise InputError(f"{option} {number}: give a number above 0")
     check_writable(arguments.out)
+    from sensemble_train.experiments.prepare.write import write
+
     module = import_module(f"sensemble_train.experiments.prepare.{arguments.dataset.replace('-', '_')}")
     with progress("Looking into the media") as advance:
         report = write(

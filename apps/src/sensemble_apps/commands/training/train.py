@@ -12,7 +12,6 @@ from rich.console import Console
 from rich.table import Table
 from sensemble_runtime import subsets
 from sensemble_sensors.media.dataset import Dataset, read_dataset
-from sensemble_train.data.choice import check_unlabelled, most_labelled
 
 from sensemble_apps.arguments import Training
 from sensemble_apps.commands.data.build import digits
@@ -62,6 +61,8 @@ def main(arguments: Train) -> None:
 
 def train(arguments: Training, data: Path, *, compare: bool = False, in_json: bool = False) -> None:
     """Train on `data` what the run folder lacks, and warn of sensors that stay at chance."""
+    from sensemble_train.data.choice import check_unlabelled
+
     check_unlabelled(read_dataset(data))  # before torch is loaded, which takes seconds
     from sensemble_train.experiments import matrix
     from sensemble_train.recipe import recipe
@@ -76,6 +77,8 @@ def labelled_set(arguments: Training, dataset: Dataset) -> str:
     """Return M_T: the one asked for, or the modalities of most labelled examples."""
     if arguments.train_modalities is not None:
         return arguments.train_modalities
+    from sensemble_train.data.choice import most_labelled
+
     return subsets.name(most_labelled(dataset)) or "all"
 
 
@@ -101,6 +104,8 @@ def _instant(arguments: Train, data: Path) -> None:
 
 
 def _estimate(arguments: Train, data: Path) -> None:
+    from sensemble_train.data.choice import check_unlabelled
+
     check_unlabelled(read_dataset(data))
     from sensemble_train.recipe.planning.estimate import estimate
 

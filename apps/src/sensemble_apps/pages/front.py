@@ -1,0 +1,129 @@
+"""The report's first page, for the person who decides: losses, bad moments, times, costs, untested things."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from sensemble_runtime.session.suspicion import SCENE
+from sensemble_runtime.subsets import CLEAN, ConditionScore
+from sensemble_sensors.kinds.registry import condition_of
+
+from sensemble_apps.console import estimates, wording
+from sensemble_apps.console.kinds import kind_of
+from sensemble_apps.pages.headline import Evidence
+from sensemble_apps.runs.condition_table import grids
+from sensemble_apps.runs.costs import largest_drop
+from sensemble_apps.runs.run_folder import EVALUATED
+
+Pairs = list[tuple[str, str]]
+_WORST = 2  # conditions of a sensor on the first page
+
+
+@dataclass(frozen=True)
+class BadMoment:
+    """A degraded sensor among all sensors, in words, and the scores of all sensors meanwhile."""
+
+    title: str
+    one: ConditionScore
+
+
+@dataclass(frozen=True)
+class Front:
+    """The first page.
+
+    Attributes:
+        clean: the scores of all sensors without any degradation; None where no condition was audited.
+        moments: the worst conditions of each sensor, each at its worst severity.
+        notice: a failure, and how soon it changes the answer.
+        costs: a cost, and its amount.
+        untested: sentences.
+    """
+
+    clean: ConditionScore | None
+    moments: list[BadMoment]
+    notice: Pairs
+    costs: Pairs
+    untested: list[str]
+
+
+def front(evidence: Evidence) -> Front:
+    """Gather the first page."""
+    clean = [one for one in evidence.conditions if one.condition == CLEAN]
+    return Front(
+        clean=max(clean, key=lambda one: len(one.subset.split("+")), default=None),
+        moments=list(_moments(evidence)),
+        notice=list(_notice(evidence)),
+        costs=list(_costs(evidence)),
+        untested=list(_untested(evidence)),
+    )
+
+
+def _moments(evidence: Evidence) -> Iterator[BadMoment]:
+    for modality, grid in grids(evidence.conditions).items():
+        rows = sorted((row.worst for row in grid[max(grid, key=len)][1:]), key=lambda one: one.score.accuracy)
+        for one in rows[:_WORST]:
+            phrase = wording.words(
+                condition_of(m, one.condition).phrase.format(kind_of(m).sensor) for m in modality.split("+")
+            )
+            yield BadMoment(phrase, one)
+
+
+def _notice(evidence: Evidence) -> Iterator[tuple[str, str]]:
+    kinds = dict.fromkeys(kind_of(m) for m in evidence.manifest.modalities)
+    noticed = evidence.session.get("noticed_s") if evidence.session else None
+    if noticed:
+        yield "Unplugged", f"{max(noticed):.1f} s at most (measured {len(noticed)} times)"
+    else:
+        yield "Unplugged", "not measured"
+    for kind in kinds:
+        for fault, seconds in kind.faults:
+            yield fault, f"{seconds:g} s"
+    if evidence.manifest.calibration.familiar:
+        yield "Dark, covered, noisy", f"at the next window; reported after {SCENE:g} s"
+    if len(evidence.manifest.modalities) > 2:
+        yield "Shows another scene", f"one scene or more, {SCENE:g} s each"
+
+
+def _costs(evidence: Evidence) -> Iterator[tuple[str, str]]:
+    manifest, session = evidence.manifest, evidence.session
+    artifacts = {m: next(iter(entry.artifacts.values())) for m, entry in manifest.modalities.items()}
+    yield "Encoders on disk", f"{sum(a.bytes for a in artifacts.values()) / 1e6:.1f} MB"
+    target = next(iter(next(iter(manifest.modalities.values())).artifacts))
+    drop = largest_drop(manifest.provenance, target)
+    if drop is not None:
+        yield "Lost by quantization", f"{drop[0]:.1f} points at most"
+    windows = session["window_ms"] if session else {m: a.latency_ms for m, a in artifacts.items()}
+    for modality, ms in windows.items():
+        if ms is not None:
+            yield f"A window of {modality}", f"{ms:.1f} ms"
+    if session:
+        half, most = (session["age_ms"][key] for key in ("p50", "p99"))
+        yield "From capture to answer", f"{half:.0f} ms; 99 % within {most:.0f} ms"
+        yield "Memory of the process", f"{session['memory_mb']} MB at most"
+        yield "Processor time a minute", f"{session['cpu_seconds_a_minute']:.1f} s of one core"
+    else:
+        yield "Memory, processor time", "not measured"
+
+
+def _untested(evidence: Evidence) -> Iterator[str]:
+    audits, modalities = evidence.audits, evidence.manifest.modalities
+    if not audits.scores:
+        yield "This bundle was not audited: its scores are those that export measured."
+    yield f"Other people, rooms and devices than those of {evidence.title}, split {EVALUATED}."
+    struck = {one.modality for one in evidence.conditions}
+    sound = [kind_of(m).sensor for m in modalities if m not in struck]
+    if sound:
+        yield f"Degraded sensors: {wording.words(sound)}."
+    if not any("+" in modality for modality in struck):
+        yield "Two sensors degraded at once."
+    timed = "the times are of a replay on one machine" if evidence.session else "no session was timed"
+    yield f"Cameras and microphones themselves: {timed}."
+    unproved = sorted(
+        {t for entry in modalities.values() for t, a in entry.artifacts.items() if not a.parity}
+    )
+    if unproved:
+        yield f"Executors that no machine has run: {', '.join(unproved)}."
+    few = [name for name, score in audits.scores.items() if score.too_few]
+    if few:
+        yield f"{estimates.TOO_FEW.capitalize()} of {wording.words(few)}."
+    if not evidence.verdicts:
+        yield "Limits of your own: none was required (`sensemble report RUN --require CRITERIA`)."
