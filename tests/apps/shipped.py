@@ -107,8 +107,8 @@ def condition_scores() -> list[ConditionScore]:
     """More sensors are better; a severity costs two points, noise and darkness three, captions one more."""
     every = subsets.subsets(SPECS)
     found = [condition_score("", CLEAN, 0, subsets.name(s), 0.5 + 0.1 * len(s)) for s in every]
-    for modality in SPECS:
-        for condition in kind_of(modality).conditions:
+    for modality, spec in SPECS.items():
+        for condition in kind_of(spec).conditions:
             step = 0.03 if condition.name in ("noise", "dark") else 0.02
             for severity in (1, 2, 3, 4, 5):
                 for s in every:

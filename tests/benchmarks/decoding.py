@@ -74,7 +74,7 @@ def main() -> None:
         for width, height in ((340, 256), (640, 360), (1280, 720)):
             path = Path(folder) / f"{height}.mp4"
             write(path, width, height)
-            example = Example("clip", "train", ("a",), path, path, None, None, None, None, 1)
+            example = Example("clip", "train", ("a",), {"video": path, "audio": path}, 1)
             ours, theirs = [], []
             for i in range(count):
                 draw = np.random.default_rng(i)

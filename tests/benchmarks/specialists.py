@@ -75,7 +75,7 @@ def specialist(
 
 def pieces_of_words(chosen: Mapping[str, Sequence[Example]]) -> dict[str, tuple[float, int]]:
     """Return the accuracy of a logistic regression on counts of 2 to 5 letters, and how many examples."""
-    texts = {use: [e.text or "" for e in chosen[use]] for use in ("everything", *SCORED)}
+    texts = {use: [e.value("text") or "" for e in chosen[use]] for use in ("everything", *SCORED)}
     labels = {use: [e.labels[0] for e in chosen[use]] for use in texts}
     counts = CountVectorizer(analyzer="char_wb", ngram_range=(2, 5))
     classifier = make_pipeline(counts, LogisticRegression(max_iter=300))

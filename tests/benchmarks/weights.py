@@ -48,7 +48,7 @@ def encode(bundle: Bundle, examples: Sequence[Example]) -> Split:
     for column, example in enumerate(examples):
         for row, modality in enumerate(modalities):
             if modality in example.modalities:
-                window = kind_of(modality).window(example, bundle.specs[modality])
+                window = kind_of(bundle.specs[modality]).window(example, bundle.specs[modality])
                 tensor = bundle.tokenize(window) if isinstance(window, str) else window
                 logits[row, column] = bundle.head.logits(bundle.encode(modality, tensor))
                 present[row, column] = True

@@ -95,7 +95,9 @@ class Studio:
         end: float | None = None,
     ) -> Example:
         """An example as `read_dataset` would give it."""
-        return Example("clip", "eval", ("one",), video, audio, image, text, start, end, 1)
+        given = {"video": video, "audio": audio, "image": image, "text": text}
+        values = {field: value for field, value in given.items() if value is not None}
+        return Example("clip", "eval", ("one",), values, 1, start, end)
 
 
 @pytest.fixture(scope="session")

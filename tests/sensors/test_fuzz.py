@@ -59,7 +59,7 @@ def test_an_index(tmp_path_factory: pytest.TempPathFactory, seed: int) -> None:
             continue
         for example in dataset.examples:
             assert 0 <= (example.start or 0.0) < (example.end or math.inf)
-            for path in (example.video, example.audio, example.image):
+            for path in (example.value("video"), example.value("audio"), example.value("image")):
                 assert (
                     path is None or path.name in ("a.mkv", "s.tar#512+10", "s.tar") or "s.tar#" in path.name
                 )

@@ -149,7 +149,7 @@ class Running(Sources):
             return nullcontext
         from sensemble_apps import rerun_file  # an extra
 
-        return partial(rerun_file.written, self.rerun, bundle.manifest.labels)
+        return partial(rerun_file.written, self.rerun, bundle)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -35,7 +35,7 @@ def hear(
     folder: Path, data: Path, split: str, count: int, source: str, trust: Path | None
 ) -> Iterator[tuple[str, bool, str]]:
     """Play `count` clips of a dataset, and yield findings: a name, whether all is well, and a line."""
-    bundle, modality = Bundle.open(folder, trust=trust), Microphone.modality
+    bundle, modality = Bundle.open(folder, trust=trust), Microphone().modality
     if modality not in bundle.specs:
         raise InputError(f"{folder}: a bundle without {modality}; it has {', '.join(bundle.specs)}")
     spec = bundle.specs[modality]
@@ -44,7 +44,7 @@ def hear(
     chosen = examples[:: max(1, len(examples) // max(1, count))][:count]
     if not chosen:
         raise InputError(f"{data}: no example with {modality} in split {split}; --split takes another")
-    clips = [np.asarray(kind_of(modality).window(e, spec), np.float32)[0] for e in chosen]
+    clips = [np.asarray(kind_of(spec).window(e, spec), np.float32)[0] for e in chosen]
     rate, wave = round(spec.rate), track(clips, round(spec.rate))
     microphone = Isolated(Microphone, source)  # PortAudio plays in this process
     remark(f"playing {len(clips)} clips in {len(wave) / rate:.0f} s; {microphone.name} listens")

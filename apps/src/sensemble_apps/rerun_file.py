@@ -3,7 +3,7 @@
 It needs the extra `rerun`. Its timeline `session` counts the seconds since the file was begun.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic
@@ -11,12 +11,14 @@ from time import monotonic
 import numpy as np
 from rerun import BarChart, Image, RecordingStream, Scalars, StateChange, TextDocument, TextLog, TextLogLevel
 from sensemble_runtime import subsets
+from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.events import Event
 from sensemble_runtime.prediction import Answer, Prediction
 from sensemble_runtime.session.session import Session
 from sensemble_sensors import durable
 from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.sensor import Sample
+from sensemble_sensors.spec import InputSpec
 
 from sensemble_apps.console.output import refused, remark
 from sensemble_apps.console.wording import answer, sensor_title
@@ -25,11 +27,12 @@ from sensemble_apps.running.view_events import FAULTS, LiveSetChange, view_event
 
 _TIMELINE = "session"
 _QUALITY = 90  # of JPEG
+_PICTURE = 3  # dimensions
 _CLOSE = 10.0  # seconds to write what waits at the end
 
 
 @contextmanager
-def written(path: Path, labels: Sequence[str], session: Session) -> Iterator[None]:
+def written(path: Path, bundle: Bundle, session: Session) -> Iterator[None]:
     """Write a session into a new private file while the block runs.
 
     The session never waits for the file: entries that come too fast are dropped and counted.
@@ -52,9 +55,9 @@ def written(path: Path, labels: Sequence[str], session: Session) -> Iterator[Non
             f"{path}: cannot be written ({error}); free some space, or name another disk"
         ) from error
     # Before the session runs: the first entry takes a second, for Rerun's imports.
-    order = "\n".join(f"{number}: {label}" for number, label in enumerate(labels))
+    order = "\n".join(f"{number}: {label}" for number, label in enumerate(bundle.manifest.labels))
     stream.log("answer/labels", TextDocument(order), static=True)
-    writer = _Writer(stream, monotonic())
+    writer = _Writer(stream, monotonic(), bundle.specs)
     queues = session.listen(writer.sample), session.subscribe(writer.item)
     try:
         yield
@@ -75,7 +78,8 @@ def written(path: Path, labels: Sequence[str], session: Session) -> Iterator[Non
 class _Writer:
     """Logs samples, predictions and events; each of two threads calls one of its methods."""
 
-    def __init__(self, stream: RecordingStream, began: float) -> None:
+    def __init__(self, stream: RecordingStream, began: float, specs: Mapping[str, InputSpec]) -> None:
+        self._kinds = {modality: kind_of(spec) for modality, spec in specs.items()}
         self._stream = stream
         self._began = began
         self._said: dict[str, str] = {}  # by entity, the words that were logged last
@@ -86,9 +90,9 @@ class _Writer:
         entity = ["sensors", sample.modality, sensor]
         if isinstance(sample.data, str):
             self._stream.log(entity, TextLog(sample.data))
-        elif sample.data.ndim > 1:
+        elif sample.data.ndim == _PICTURE:
             self._stream.log(entity, Image(sample.data).compress(jpeg_quality=_QUALITY))
-        elif (level := kind_of(sample.modality).level(sample.data)) is not None:
+        elif (level := self._kinds[sample.modality].level(sample.data)) is not None:
             self._stream.log([*entity, "level"], Scalars(level))
 
     def item(self, item: Prediction | Event) -> None:

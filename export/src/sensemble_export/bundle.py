@@ -268,7 +268,7 @@ def _describe(
     """Write the head, the tokenizer and the held-out windows; return the manifest of the whole."""
     model, tokenizer, held_out = store.model, None, {}
     save_head(store.head, bundle / "head.safetensors")
-    if model.tokenizer is not None and any(kind_of(modality).tokenized for modality in entries):
+    if model.tokenizer is not None and any(kind_of(entry.spec).tokenized for entry in entries.values()):
         model.tokenizer.save(str(bundle / "tokenizer.json"))
         tokenizer = _file(bundle, "tokenizer.json")
     for modality, windows in store.windows.items():

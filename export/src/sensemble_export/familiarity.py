@@ -110,8 +110,9 @@ def degraded(
     The examples take turns in the conditions of the kind and the upper severities. `swapped` is left out: it
     shows a window as good as any.
     """
-    described, kind = model.description, kind_of(modality)
+    described = model.description
     spec = described.specs[modality]
+    kind = kind_of(spec)
     chosen = [
         Applied(modality, condition, severity)
         for severity in _SEVERE

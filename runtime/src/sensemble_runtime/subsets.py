@@ -4,6 +4,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import combinations
 
+from sensemble_sensors.errors import SpecError
+from sensemble_sensors.spec import check_name
+
 from sensemble_runtime.errors import SubsetError
 
 Subset = tuple[str, ...]
@@ -99,6 +102,11 @@ def parse(text: str) -> Subset:
         SubsetError: `text` is empty, or a name in it is empty, repeated or not a lower-case word.
     """
     names = text.split("+")
-    if len(set(names)) != len(names) or not all(n.isidentifier() and n.islower() for n in names):
+    try:
+        for modality in names:
+            check_name(modality)
+    except SpecError as error:
+        raise SubsetError(f"not a set of modalities: {text!r}: {error}") from error
+    if len(set(names)) != len(names):
         raise SubsetError(f"not a set of modalities: {text!r}; join distinct names with +, as audio+video")
     return tuple(sorted(names))

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         SensorLostError,
         SensorsError,
         SensorUnavailableError,
+        SpecError,
     )
     from sensemble_sensors.health.health import Health
     from sensemble_sensors.isolation.isolated import Isolated
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from sensemble_sensors.recording.takes import Take, delete_take, read_takes, relabel_take
     from sensemble_sensors.recording.writer import Recording
     from sensemble_sensors.sensor import Sample, Sensor
-    from sensemble_sensors.spec import InputSpec
+    from sensemble_sensors.spec import Channel, InputSpec, Modality
     from sensemble_sensors.thresholds import Thresholds
 
 __all__ = [
@@ -43,6 +44,7 @@ __all__ = [
     "BadDataError",
     "Camera",
     "Captions",
+    "Channel",
     "Conditioned",
     "Dataset",
     "Device",
@@ -54,6 +56,7 @@ __all__ = [
     "Limits",
     "MediaReplay",
     "Microphone",
+    "Modality",
     "Recorded",
     "Recording",
     "RecordingError",
@@ -67,6 +70,7 @@ __all__ = [
     "SensorLostError",
     "SensorUnavailableError",
     "SensorsError",
+    "SpecError",
     "Take",
     "Thresholds",
     "Watcher",

@@ -36,6 +36,10 @@ class SensorEndedError(SensorsError):
     """A finite source (a file, a pipe) ended; it does not come back."""
 
 
+class SpecError(SensorsError, ValueError):
+    """A modality's name, kind or channels cannot be, or its kind is not installed."""
+
+
 class SampleError(SensorsError):
     """A sample has not the form that the modality's encoder takes."""
 

@@ -6,7 +6,6 @@ from threading import Condition
 from typing import Protocol, runtime_checkable
 
 from sensemble_sensors.errors import SensorsError
-from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.sensor import Sample, Sensor
 
 
@@ -17,9 +16,10 @@ class SampleQueue:
     carries the number lost before it.
     """
 
-    def __init__(self, capacity: int) -> None:
+    def __init__(self, capacity: int, *, continuous: bool = False) -> None:
         self._samples: deque[Sample] = deque()
         self._capacity = capacity
+        self._continuous = continuous
         self._changed = Condition()
         self._cut = True
         self._lost = 0  # since the sample that was read last
@@ -33,7 +33,7 @@ class SampleQueue:
                 return
             if len(self._samples) == self._capacity:
                 lost = self._samples.popleft()
-                self._cut |= lost.cut or kind_of(lost.modality).continuous
+                self._cut |= lost.cut or self._continuous
                 self._lost += 1 + lost.lost
             self._samples.append(sample)
             self._changed.notify_all()

@@ -23,9 +23,9 @@ class Sample:
     """A piece of sound, a picture or a caption.
 
     Attributes:
-        modality: `audio`, `text` or `video`.
-        data: audio: float32 [n], mono in [-1, 1] at the spec's rate; video: uint8 [H, W, 3], RGB of the
-            spec's size; text: a caption.
+        modality: the name of its stream, that of the spec its sensor was opened with.
+        data: of a waveform: float32 [n], mono in [-1, 1] at the spec's rate; a frame: uint8 [H, W, C] of the
+            spec's size; a text: a caption.
         time: capture time of the end of `data`, in seconds of `time.monotonic`.
         cut: the stream starts again here; no window spans this sample and the one before it.
         lost: samples dropped just before it because they were not read in time.

@@ -1,20 +1,58 @@
-"""The input of one encoder, as training, bundles and sensors describe it."""
+"""The input of one encoder, as training, bundles and sensors describe it; names and kinds of modalities."""
 
+import math
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, Self
+
+from sensemble_sensors.errors import SpecError
 
 DType = Literal["uint8", "float32", "int64"]
 
-MODALITIES = {"audio": "waveform", "text": "text", "video": "frames"}
-"""The kind of each modality, sorted by the modality's name: the only place that knows both names."""
+KNOWN = {"audio": "waveform", "text": "text", "video": "frames"}
+"""The kind of a modality that states none, by the first part of its name: `video.rear` is of frames."""
 
 HIGHEST_RATE = 1_000_000
 """Samples or frames a second of any stream; far above what any sensor gives or any encoder needs."""
 
+# A name is part of file names (which may not tell capitals), MQTT topics, JSON paths and style classes; `+`
+# joins names to sets.
+_NAME = re.compile(r"(?=.{1,64}$)[a-z0-9][a-z0-9_-]*(\.[a-z0-9][a-z0-9_-]*)*")
 
-def kind_name(modality: str) -> str:
-    """Return the kind of `modality`: `waveform`, `frames` or `text`; KeyError for an unknown one."""
-    return MODALITIES[modality]
+
+def check_name(modality: str) -> None:
+    """Raise SpecError if a modality cannot have this name."""
+    if not _NAME.fullmatch(modality):
+        raise SpecError(
+            f"{modality!r:.80}: no name of a modality; take small letters, digits, '_' and '-', in parts "
+            "joined by '.', 64 characters at most"
+        )
+
+
+def kind_name(modality: str, kind: str = "") -> str:
+    """Return `kind` or, where it is empty, the kind that the name of `modality` implies.
+
+    Raises SpecError for a name that there cannot be, or one that implies none.
+    """
+    check_name(modality)
+    found = kind or KNOWN.get(modality.partition(".")[0])
+    if found is None:
+        raise SpecError(
+            f"{modality}: its kind is not known; a dataset names it in modalities.json, an `InputSpec` as "
+            f"`kind` (without, a name begins with {', '.join(KNOWN)})"
+        )
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """A channel of a series: its name, its unit, and the least and the greatest value that it can have."""
+
+    name: str
+    unit: str = ""
+    low: float = -math.inf
+    high: float = math.inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,13 +60,18 @@ class InputSpec:
     """The tensor that one modality's encoder takes, and how often a session makes one.
 
     Attributes:
-        modality: `audio`, `text` or `video` (an image is a video of one frame).
-        dtype: `float32` for audio in [-1, 1], `uint8` for RGB video, `int64` for token ids.
-        shape: audio [1, S]; video [1, T, H, W, 3]; text [1, L].
-        rate: audio samples a second (Hz); video frames a second between the T frames; 0 for text.
+        modality: a free name (`audio`, `video.rear`, `imu.wrist`).
+        dtype: `float32` for sound in [-1, 1] and series, `uint8` for frames, `int64` for token ids.
+        shape: waveform [1, S]; frames [1, T, H, W, C] (an image is one frame); text [1, L]; series [1, T, C].
+        rate: samples a second (Hz); of frames, those a second between the T frames; 0 for text.
         window: seconds that an encoder sees; 0 for text: a caption is its own window.
         hop: seconds between the starts of two encoded windows; 0 for text: on arrival.
         ttl: seconds for which an embedding stays in the live set, at least the hop.
+        kind: `waveform`, `frames`, `text`, `series` or one that is installed; by default, the one that the
+            name implies (`kind_name`).
+        channels: of a series, as many as C.
+
+    Raises SpecError if the name is none, or no kind is given or implied.
     """
 
     modality: str
@@ -38,8 +81,48 @@ class InputSpec:
     window: float
     hop: float
     ttl: float
+    kind: str = ""
+    channels: tuple[Channel, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "kind", kind_name(self.modality, self.kind))
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> Self:
+        """Return the spec of which `fields` are those of `dataclasses.asdict`, lists for tuples."""
+        channels = tuple(Channel(**channel) for channel in fields["channels"])
+        return cls(**{**fields, "shape": tuple(fields["shape"]), "channels": channels})
+
+
+@dataclass(frozen=True, slots=True)
+class Modality:
+    """A named stream of a dataset; `modalities.json` declares those whose name alone does not say all.
+
+    Attributes:
+        kind: as in `InputSpec`.
+        rate: of its samples (Hz); 0 where the files say it.
+        channels: of a series.
+    """
+
+    name: str
+    kind: str = ""
+    rate: float = 0.0
+    channels: tuple[Channel, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "kind", kind_name(self.name, self.kind))
 
     @property
-    def kind(self) -> str:
-        """The kind of the modality; see `kind_name`."""
-        return kind_name(self.modality)
+    def implied(self) -> bool:
+        """True if the name alone says all."""
+        known = KNOWN.get(self.name.partition(".")[0]) == self.kind
+        return known and not self.rate and not self.channels
+
+
+def declared(specs: Iterable[InputSpec]) -> dict[str, Modality]:
+    """Return the modalities of `specs` of which the name alone does not say all, by name."""
+    every = (
+        Modality(spec.modality, spec.kind, spec.rate if spec.channels else 0.0, spec.channels)
+        for spec in specs
+    )
+    return {modality.name: modality for modality in every if not modality.implied}

@@ -94,7 +94,7 @@ def test_interrupting_a_recording_keeps_it(tmp_path: Path, sent: signal.Signals)
     assert process.returncode == 0, errors
     assert output == f"1 segments of 1 s in {tmp_path / 'out'}: 1 caption\n"
     (example,) = read_dataset(tmp_path / "out").examples
-    assert (example.text, example.labels, example.split) == ("one person", ("talk",), "train")
+    assert (example.value("text"), example.labels, example.split) == ("one person", ("talk",), "train")
     assert [s.data for s in Recorded(tmp_path / "out", [example]).segments[0].samples()] == ["one person"]
 
 
@@ -243,7 +243,7 @@ def test_a_pipe_is_recorded_again_as_soon_as_it_is_back(
         time.sleep(0.01)
     record.main(Record(out=out, captions=(str(pipe),), seconds=300, segment=0.5))
     person.join()
-    assert [example.text for example in read_dataset(out).examples] == ["one person", "two persons"]
+    assert [example.value("text") for example in read_dataset(out).examples] == ["one person", "two persons"]
     assert "the pipe was removed" in capsys.readouterr().err
 
 
@@ -265,7 +265,7 @@ def test_nothing_is_recorded_while_the_last_search_for_devices_ends(
 
     monkeypatch.setattr(device_factory, "returning", lambda *_: [search])
     record.main(Record(out=out, captions=(str(pipe),), seconds=1, segment=0.5))
-    assert [example.text for example in read_dataset(out).examples] == ["in time"]
+    assert [example.value("text") for example in read_dataset(out).examples] == ["in time"]
 
 
 def test_the_time_counts_from_the_first_sample_and_who_gave_nothing_is_named(

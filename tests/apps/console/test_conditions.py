@@ -3,21 +3,20 @@
 import pytest
 from sensemble_apps.console.conditions import described, parse_applied, parse_conditions
 from sensemble_apps.errors import InputError
+from sensemble_apps.running.sources import FORM
 from sensemble_sensors.kinds.conditions.condition import SEVERITIES, Applied
 from sensemble_sensors.kinds.registry import kind_of
 
-MODALITIES = ("audio", "text", "video")
-
 
 def shown(texts: list[str]) -> list[tuple[str, str, int]]:
-    return [(a.modality, a.condition.name, a.severity) for a in parse_applied(texts, MODALITIES)]
+    return [(a.modality, a.condition.name, a.severity) for a in parse_applied(texts, FORM)]
 
 
 def test_a_sensor_is_named_by_its_modality_or_by_its_word() -> None:
     assert shown(["microphone=quiet:3", "video=dark:5"]) == [("audio", "quiet", 3), ("video", "dark", 5)]
     assert shown(["captions=late:1"]) == shown(["text=late:1"])
-    assert parse_applied([], MODALITIES) == []
-    (one,) = parse_applied(["audio=noise:2"], MODALITIES)
+    assert parse_applied([], FORM) == []
+    (one,) = parse_applied(["audio=noise:2"], FORM)
     assert described(one) == "microphone under noise:2 (white noise, SNR 20 dB)"
     assert one.to_json() == {
         "modality": "audio",
@@ -28,32 +27,34 @@ def test_a_sensor_is_named_by_its_modality_or_by_its_word() -> None:
 
 
 def test_an_audit_takes_all_severities_or_all_conditions_of_a_sensor() -> None:
-    every = sum(len(kind_of(m).conditions) for m in MODALITIES) * len(SEVERITIES)
-    assert len(parse_conditions("all", MODALITIES)) == every
-    found = parse_conditions("microphone=quiet,camera=dark:3,camera=dark:3", MODALITIES)
+    every = sum(len(kind_of(spec).conditions) for spec in FORM.values()) * len(SEVERITIES)
+    assert len(parse_conditions("all", FORM)) == every
+    found = parse_conditions("microphone=quiet,camera=dark:3,camera=dark:3", FORM)
     assert [(a.modality, a.condition.name, a.severity) for a in found if isinstance(a, Applied)] == [
         *(("audio", "quiet", severity) for severity in SEVERITIES),
         ("video", "dark", 3),
     ]
-    assert parse_conditions("captions", MODALITIES) == parse_conditions("text", MODALITIES)
-    assert parse_conditions("all", ("video",)) == parse_conditions("camera", ("video",))
+    assert parse_conditions("captions", FORM) == parse_conditions("text", FORM)
+    assert parse_conditions("all", {"video": FORM["video"]}) == parse_conditions(
+        "camera", {"video": FORM["video"]}
+    )
 
 
 def test_sensors_joined_with_a_plus_are_struck_at_once() -> None:
-    (both,) = parse_conditions("microphone+camera=swapped:5", MODALITIES)
+    (both,) = parse_conditions("microphone+camera=swapped:5", FORM)
     assert isinstance(both, tuple)
     assert [(a.modality, a.condition.name, a.severity) for a in both] == [
         ("audio", "swapped", 5),
         ("video", "swapped", 5),
     ]
-    common = parse_conditions("microphone+camera", MODALITIES)
+    common = parse_conditions("microphone+camera", FORM)
     assert {a.condition.name for both in common if isinstance(both, tuple) for a in both} == {
         "noise",
         "dropped",
         "swapped",
     }
     with pytest.raises(InputError, match="no condition 'dark' of microphone"):
-        parse_conditions("microphone+camera=dark:5", MODALITIES)
+        parse_conditions("microphone+camera=dark:5", FORM)
 
 
 @pytest.mark.parametrize(
@@ -77,6 +78,6 @@ def test_sensors_joined_with_a_plus_are_struck_at_once() -> None:
 )
 def test_what_does_not_exist_is_refused_with_what_does(text: str, says: str) -> None:
     with pytest.raises(InputError) as refused:
-        parse_applied([text], MODALITIES)
+        parse_applied([text], FORM)
     assert str(refused.value).startswith(says)
     assert "\n" not in str(refused.value)

@@ -62,7 +62,11 @@ def test_a_replay_is_read_back_by_rerun(
     assert decoded is not None
     assert decoded.shape == bundle.specs["video"].shape[2:]
     captions = values(found["/sensors/text/replay\\ text"], "TextLog:text")
-    assert set(captions) <= {example.text for example in read_dataset(dataset_folder).split("eval")} != {None}
+    assert (
+        set(captions)
+        <= {example.value("text") for example in read_dataset(dataset_folder).split("eval")}
+        != {None}
+    )
     levels = values(found["/sensors/audio/replay\\ audio/level"], "Scalars:scalars")
     assert levels
     assert all(-120 <= level <= 0 for level in levels)

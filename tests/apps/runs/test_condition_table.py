@@ -9,7 +9,7 @@ from sensemble_runtime import subsets
 from sensemble_runtime.subsets import CLEAN, ConditionScore
 from sensemble_sensors.kinds.registry import kind_of
 
-from tests.apps.shipped import condition_score, condition_scores
+from tests.apps.shipped import SPECS, condition_score, condition_scores
 
 MODALITIES = ("audio", "text", "video")
 
@@ -25,8 +25,11 @@ def test_scores_are_gathered_by_sensor_and_subset(scores: list[ConditionScore]) 
     for modality, grid in found.items():
         assert list(grid) == [s for s in subsets.subsets(MODALITIES) if modality in s]
         for rows in grid.values():
-            assert [row.condition for row in rows] == [CLEAN, *(c.name for c in kind_of(modality).conditions)]
-            assert [len(row.scores) for row in rows] == [1, *[5] * len(kind_of(modality).conditions)]
+            assert [row.condition for row in rows] == [
+                CLEAN,
+                *(c.name for c in kind_of(SPECS[modality]).conditions),
+            ]
+            assert [len(row.scores) for row in rows] == [1, *[5] * len(kind_of(SPECS[modality]).conditions)]
     (quiet,) = (row for row in found["audio"]["audio",] if row.condition == "quiet")
     assert quiet.accuracy == pytest.approx(0.6 - 0.06)
     assert quiet.worst.severity == 5

@@ -117,7 +117,7 @@ class Viewer:
 
 def packed(bundle: Bundle, modality: str, data: Media | str) -> bytes:
     """Return a sample as a browser sends it."""
-    return kind_of(modality).pack(data, bundle.specs[modality]).tobytes()
+    return kind_of(bundle.specs[modality]).pack(data, bundle.specs[modality]).tobytes()
 
 
 def noise(bundle: Bundle, modality: str) -> Media:

@@ -45,6 +45,8 @@ VAST = {
     "window": 200,
     "hop": 1,
     "ttl": 2,
+    "kind": "waveform",
+    "channels": [],
 }
 FITTED = ("calibration", "subsets", "audio")
 ENTRY = {"temperature": 1, "power": 0, "threshold": 0.5, "examples": 9, "groups": 9}
@@ -76,9 +78,15 @@ def test_a_truth_value_is_no_number(kind: type, raw: object) -> None:
         (set_to("schema", value=True), "schema: expected an integer, got True"),
         (set_to("modalities", value={}), "modalities: there is none"),
         (set_to(*AUDIO, "artifacts", value={}), "modalities.audio.artifacts: there is none"),
+        (set_to(*AUDIO, "spec", "modality", value="a+b"), "audio.spec: 'a\\+b': no name of a modality"),
+        (
+            set_to(*AUDIO, "spec", "kind", value="smell"),
+            "spec: kind 'smell': there is none of this name",
+        ),
+        (set_to(*AUDIO, "spec", "kind", value="frames"), "audio.spec: expected uint8 of 5 dimensions"),
         (
             set_to(*AUDIO, "spec", "modality", value="video"),
-            "modalities.audio.spec: expected a spec of audio",
+            "modalities.audio.spec: expected a spec under its own name, got .video.",
         ),
         (
             set_to(*AUDIO, "spec", "dtype", value="float16"),

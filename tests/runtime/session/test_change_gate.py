@@ -1,14 +1,18 @@
 """The change gate: noise and a steady hum are no change; a step aside, a word and a slow drift are."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from sensemble_runtime.session.change_gate import ChangeGate, Duty
+from sensemble_sensors.spec import InputSpec
 
 EMBEDDING = np.ones(4, np.float32)
 RNG = np.random.default_rng(0)
+SPECS = {
+    "audio": InputSpec("audio", "float32", (1, 16000), 16000, 1.0, 0.5, 2.0),
+    "text": InputSpec("text", "int64", (1, 16), 0, 0.0, 0.0, 5.0),
+    "video": InputSpec("video", "uint8", (1, 8, 64, 64, 3), 8, 1.0, 0.5, 2.0),
+}
 
 
 def hum(hertz: float, level: float) -> NDArray[np.float32]:
@@ -37,14 +41,14 @@ def scene(shift: int = 0, noise: float = 0.0) -> NDArray[np.uint8]:
     ],
 )
 def test_what_is_a_change(modality: str, before: object, after: object, *, same: bool) -> None:
-    detector = ChangeGate(Duty())
+    detector = ChangeGate(Duty(), SPECS)
     assert detector.unchanged(modality, before) is None, "nothing was encoded yet"  # type: ignore[arg-type]
     detector.keep(modality, before, EMBEDDING)  # type: ignore[arg-type]
     assert (detector.unchanged(modality, after) is EMBEDDING) == same  # type: ignore[arg-type]
 
 
 def test_a_slow_change_adds_up() -> None:
-    detector = ChangeGate(Duty())
+    detector = ChangeGate(Duty(), SPECS)
     detector.keep("video", scene(), EMBEDDING)
     seen = [detector.unchanged("video", scene(shift)) is not None for shift in range(17)]
     assert seen[0]
@@ -52,7 +56,7 @@ def test_a_slow_change_adds_up() -> None:
 
 
 def test_the_thresholds_are_fields() -> None:
-    for duty, same in ((Duty(video=0.0), False), (replace(Duty(), video=1.0), True)):
-        detector = ChangeGate(duty)
+    for duty, same in ((Duty({"video": 0.0}), False), (Duty({"video": 1.0}), True)):
+        detector = ChangeGate(duty, SPECS)
         detector.keep("video", scene(), EMBEDDING)
         assert (detector.unchanged("video", scene(16)) is not None) == same

@@ -96,7 +96,7 @@ def fitted(bundle_folder: Path, clips: Path, tmp_path_factory: pytest.TempPathFa
     inputs, targets = [], []
     for modality in ("audio", "video"):
         for example in examples:
-            window = kind_of(modality).window(example, bundle.specs[modality])
+            window = kind_of(bundle.specs[modality]).window(example, bundle.specs[modality])
             assert not isinstance(window, str)
             inputs.append(np.append(bundle.encode(modality, window), 1.0))
             targets.append(10 * np.eye(3)[LABELS.index(example.labels[0])])
@@ -154,7 +154,7 @@ def heard(folder: Path, server: SoundServer, examples: Sequence[Example], place:
     """Play the sound of examples to a microphone of a sound server; return the answer to each."""
     server.plug(place.name)
     specs = InputSpec("audio", "float32", (1, round(SECONDS * RATE)), RATE, SECONDS, SECONDS, 1.0)
-    clips = [np.asarray(kind_of("audio").window(e, specs), np.float32)[0] for e in examples]
+    clips = [np.asarray(kind_of(specs).window(e, specs), np.float32)[0] for e in examples]
     silence = np.zeros(round(GAP * RATE), np.float32)
     track = write(place.with_suffix(".wav"), np.concatenate([piece for c in clips for piece in (silence, c)]))
     sensor = Tap(Microphone(f"{place.name}.monitor"))
@@ -215,9 +215,9 @@ def gallery(pictures: Sequence[bytes]) -> Iterator[tuple[str, Callable[[], None]
 
 def seen(folder: Path, spec: InputSpec, examples: Sequence[Example]) -> dict[str, str]:
     """Show the pictures of examples to a network camera; return the answer to each."""
-    files = [cv2.imread(str(example.image)) for example in examples]
+    files = [cv2.imread(str(example.value("image"))) for example in examples]
     packed = [cv2.imencode(".jpg", image)[1].tobytes() for image in files]
-    windows = [np.asarray(kind_of("video").window(example, spec), float)[0, 0] for example in examples]
+    windows = [np.asarray(kind_of(spec).window(example, spec), float)[0, 0] for example in examples]
     with gallery(packed) as (address, show):
         sensor = Tap(Camera(address))
         found = answers(folder, sensor, show)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.events import ActiveSensorEvent, LiveSetEvent, SensorEvent
-from sensemble_runtime.session import sensor_set, sensor_thread
+from sensemble_runtime.session import sensor_thread
 from sensemble_runtime.session.hotplug import Hotplug
 from sensemble_runtime.session.session import Session
 from sensemble_sensors.devices import discovery
@@ -383,16 +383,17 @@ def test_sensors_may_become_active_while_another_asks_for_the_lag_of_its_partner
         camera.see()
         wait_for(lambda: "video" in running._sensors._active)
 
-        def slow_kind_name(modality: str) -> str:
-            if threading.current_thread() is threading.main_thread():
-                captions.say()
-                time.sleep(0.3)  # long enough for the caption to arrive, were nothing in its way
-            return modality
+        class Slow(dict[str, InputSpec]):
+            def __getitem__(self, modality: str) -> InputSpec:
+                if threading.current_thread() is threading.main_thread():
+                    captions.say()
+                    time.sleep(0.3)  # long enough for the caption to arrive, were nothing in its way
+                return super().__getitem__(modality)
 
         running.attach(captions)
         wait_for(lambda: ("attached", "") in running._sensors.reasons[1:])
-        monkeypatch.setattr(sensor_set, "kind_name", slow_kind_name)
-        assert running._sensors.lag_of_other("text") is None
+        monkeypatch.setattr(running._sensors._sink, "specs", Slow(bundle.specs))
+        assert running._sensors.lag_of_other("audio") is None
 
 
 @pytest.mark.usefixtures("soon")

@@ -43,8 +43,8 @@ def example(folder: Path, i: int) -> Example:
         out.setframerate(16000)
         out.writeframes(np.full(1600, 1000 * i, np.int16).tobytes())
     cv2.imwrite(str(folder / f"{i}.png"), np.full((8, 8, 3), i, np.uint8))
-    audio, image = folder / f"{i}.wav", folder / f"{i}.png"
-    return Example(f"e{i}", "eval", ("one",), None, audio, image, "one", None, None, line=i + 1)
+    values = {"audio": folder / f"{i}.wav", "image": folder / f"{i}.png", "text": "one"}
+    return Example(f"e{i}", "eval", ("one",), values, line=i + 1)
 
 
 def test_a_replay_of_three_sensors_is_heard_and_seen_together(

@@ -49,7 +49,7 @@ def test_any_chunking_of_a_signal_gives_the_same_windows(
 ) -> None:
     spec = InputSpec("audio", "float32", (1, size), RATE, size / RATE, hop / RATE, ttl=1)
     signal = np.arange(n, dtype=np.float32)
-    ring = kind_of(spec.modality).windows(spec)
+    ring = kind_of(spec).windows(spec)
     found = speak(ring, signal, sizes)
     ends = range(size, n + 1, hop)
     by_end = {end: signal[end - size : end] for end in ends}
@@ -63,7 +63,7 @@ def test_any_chunking_of_a_signal_gives_the_same_windows(
 
 
 def test_the_audio_ring_keeps_its_own_copy() -> None:
-    ring, chunk = kind_of(AUDIO.modality).windows(AUDIO), np.ones(50, np.float32)
+    ring, chunk = kind_of(AUDIO).windows(AUDIO), np.ones(50, np.float32)
     ring.push(Sample("audio", chunk, 0.5))
     chunk[:] = 0
     window = ring.pop()
@@ -74,7 +74,7 @@ def test_the_audio_ring_keeps_its_own_copy() -> None:
 
 @pytest.mark.parametrize("spec", [AUDIO, VIDEO], ids=["audio", "video"])
 def test_no_window_spans_a_cut(spec: InputSpec) -> None:
-    ring = kind_of(spec.modality).windows(spec)
+    ring = kind_of(spec).windows(spec)
 
     def record(value: int, begin: float, steps: int, *, cut: bool) -> None:
         for i in range(1, steps + 1):
@@ -100,7 +100,7 @@ def test_no_window_spans_a_cut(spec: InputSpec) -> None:
 @pytest.mark.parametrize("later", [0.5, 100.0], ids=["back in time", "after a long gap"])
 @pytest.mark.parametrize("spec", [AUDIO, VIDEO], ids=["audio", "video"])
 def test_no_window_spans_a_break_in_time(spec: InputSpec, later: float) -> None:
-    ring = kind_of(spec.modality).windows(spec)
+    ring = kind_of(spec).windows(spec)
     for i in range(3):
         data = np.zeros(10, np.float32) if spec is AUDIO else frame(0)
         ring.push(Sample(spec.modality, data, 1 + i / 10))
@@ -111,7 +111,7 @@ def test_no_window_spans_a_break_in_time(spec: InputSpec, later: float) -> None:
 
 
 def test_a_new_window_after_a_cut_supersedes_the_one_before_it() -> None:
-    ring = kind_of(AUDIO.modality).windows(AUDIO)
+    ring = kind_of(AUDIO).windows(AUDIO)
     ring.push(Sample("audio", np.full(50, 1, np.float32), 0.5))
     ring.push(Sample("audio", np.full(50, 2, np.float32), 1.0, cut=True))
     window = ring.pop()
@@ -122,7 +122,7 @@ def test_a_new_window_after_a_cut_supersedes_the_one_before_it() -> None:
 
 @given(st.lists(st.floats(-0.02, 0.02), min_size=40, max_size=40))
 def test_jitter_changes_neither_the_frames_nor_the_hops(jitter: list[float]) -> None:
-    ring = kind_of(VIDEO.modality).windows(VIDEO)
+    ring = kind_of(VIDEO).windows(VIDEO)
     found = []
     for i, by in enumerate(jitter):
         ring.push(Sample("video", frame(i), i / 10 + by))
@@ -134,7 +134,7 @@ def test_jitter_changes_neither_the_frames_nor_the_hops(jitter: list[float]) -> 
 
 @given(st.integers(1, 240), st.floats(0, 1))
 def test_whatever_the_cameras_rate_frames_are_the_nearest(fps: int, phase: float) -> None:
-    ring = kind_of(VIDEO.modality).windows(VIDEO)
+    ring = kind_of(VIDEO).windows(VIDEO)
     times = [phase + i / fps for i in range(2 * fps)]
     taken = 0
     for i, time in enumerate(times):
@@ -154,7 +154,7 @@ def test_whatever_the_cameras_rate_frames_are_the_nearest(fps: int, phase: float
 
 
 def test_the_newest_frame_ends_the_window_however_late_it_is_taken() -> None:
-    ring = kind_of(VIDEO.modality).windows(VIDEO)
+    ring = kind_of(VIDEO).windows(VIDEO)
     for i in range(10):
         ring.push(Sample("video", frame(i), i / 10))
     assert seen(ring.pop()) == [6, 7, 8, 9]
@@ -163,7 +163,7 @@ def test_the_newest_frame_ends_the_window_however_late_it_is_taken() -> None:
 
 
 def test_memory_does_not_grow_with_the_cameras_rate() -> None:
-    ring = kind_of(VIDEO.modality).windows(VIDEO)
+    ring = kind_of(VIDEO).windows(VIDEO)
     for i in range(1000):
         ring.push(Sample("video", frame(i // 4), i / 1000))
     assert seen(ring.pop()) == pytest.approx([(999 - ago) / 4 for ago in (300, 200, 100, 0)], abs=4)
@@ -171,7 +171,7 @@ def test_memory_does_not_grow_with_the_cameras_rate() -> None:
 
 def test_an_image_is_a_window_of_one_frame() -> None:
     spec = InputSpec("video", "uint8", (1, 1, 2, 2, 3), rate=1, window=1, hop=0.5, ttl=1)
-    ring = kind_of(spec.modality).windows(spec)
+    ring = kind_of(spec).windows(spec)
     found = []
     for i in range(8):
         ring.push(Sample("video", frame(i), i / 4))
@@ -182,7 +182,7 @@ def test_an_image_is_a_window_of_one_frame() -> None:
 
 
 def test_each_caption_is_a_window_and_of_many_the_newest_wait() -> None:
-    ring = kind_of(TEXT.modality).windows(TEXT)
+    ring = kind_of(TEXT).windows(TEXT)
     ring.push(Sample("text", "one", 1.0))
     ring.push(Sample("text", "two", 2.0, cut=True, lost=2))
     assert ring.end == 1.0
@@ -209,14 +209,14 @@ def test_each_caption_is_a_window_and_of_many_the_newest_wait() -> None:
     ],
 )
 def test_a_sample_of_the_wrong_form_is_refused(spec: InputSpec, data: object, says: str) -> None:
-    ring = kind_of(spec.modality).windows(spec)
+    ring = kind_of(spec).windows(spec)
     with pytest.raises(SampleError, match=says):
         ring.push(Sample(spec.modality, data, 0.0))  # type: ignore[arg-type]
     assert not ring.ready
 
 
 def test_the_loudest_sound_that_is_taken_has_a_level() -> None:
-    kind, ring = kind_of("audio"), kind_of("audio").windows(AUDIO)
+    kind, ring = kind_of(AUDIO), kind_of(AUDIO).windows(AUDIO)
     ring.push(Sample("audio", np.full(AUDIO.shape[1], MAX_LEVEL, np.float32), 0.0))
     window = ring.pop()
     assert window is not None
@@ -227,7 +227,7 @@ def test_the_loudest_sound_that_is_taken_has_a_level() -> None:
 @pytest.mark.parametrize("by", [0.003, 0.1])
 @pytest.mark.parametrize("spec", [AUDIO, VIDEO, TEXT], ids=["audio", "video", "text"])
 def test_a_clock_that_jitters_starves_nobody(spec: InputSpec, by: float) -> None:
-    steady, jittering = kind_of(spec.modality).windows(spec), kind_of(spec.modality).windows(spec)
+    steady, jittering = kind_of(spec).windows(spec), kind_of(spec).windows(spec)
     counts = [0, 0]
     for i in range(200):
         data = {"audio": np.zeros(2, np.float32), "video": frame(i), "text": "one"}[spec.modality]
@@ -244,7 +244,7 @@ def test_a_clock_that_jitters_starves_nobody(spec: InputSpec, by: float) -> None
 @pytest.mark.parametrize("spec", [AUDIO, VIDEO, TEXT], ids=["audio", "video", "text"])
 def test_a_time_that_is_not_finite_is_refused(spec: InputSpec, time: float) -> None:
     data = {"audio": np.zeros(50, np.float32), "video": frame(0), "text": "one"}[spec.modality]
-    ring = kind_of(spec.modality).windows(spec)
+    ring = kind_of(spec).windows(spec)
     with pytest.raises(SampleError, match=f"{spec.modality}: its time is {time}"):
         ring.push(Sample(spec.modality, data, time))
     assert not ring.ready

@@ -41,8 +41,17 @@ def test_every_field_is_read(tmp_path: Path) -> None:
     assert dataset == Dataset(
         tmp_path,
         (
-            Example("clip 1", "eval", ("dog", "cat"), clip, clip, None, "ein Hündchen", 1.0, 2.5, 1, "Anna"),
-            Example("2", "pretrain", (), None, None, tmp_path / "media" / "b.png", None, None, None, 3),
+            Example(
+                "clip 1",
+                "eval",
+                ("dog", "cat"),
+                {"audio": clip, "video": clip, "text": "ein Hündchen"},
+                1,
+                1.0,
+                2.5,
+                "Anna",
+            ),
+            Example("2", "pretrain", (), {"image": tmp_path / "media" / "b.png"}, 3),
         ),
     )
     assert [example.modalities for example in dataset.examples] == [("audio", "text", "video"), ("video",)]
@@ -83,7 +92,7 @@ BAD = [
     (GOOD | {"labels": ["a", 7]}, "labels: must be a list of names"),
     (GOOD | {"labels": [["a"]]}, "labels: must be a list of names"),
     (GOOD | {"text": " "}, "text: must be a string that is not blank"),
-    (GOOD | {"text": None}, "names none of audio, video, image, text"),
+    (GOOD | {"text": None}, "names none of audio, text, video, image"),
     (GOOD | {"vidoe": "a.mkv"}, "vidoe: unknown field"),
     (GOOD | {"start": -1}, "start: must be a number of seconds"),
     (GOOD | {"start": True}, "start: must be a number of seconds"),
@@ -144,7 +153,7 @@ def test_a_link_within_the_folder_is_followed(tmp_path: Path) -> None:
     linked = tmp_path.parent / f"{tmp_path.name}-link"
     linked.symlink_to(tmp_path)
     write(tmp_path, GOOD | {"image": "b.png"})
-    assert read_dataset(linked).examples[0].image == linked / "b.png"
+    assert read_dataset(linked).examples[0].value("image") == linked / "b.png"
 
 
 def test_no_index_and_no_good_line_are_reported(tmp_path: Path) -> None:
@@ -185,5 +194,6 @@ def test_whatever_is_written_is_read_back(
     for number, (example, fields) in enumerate(zip(dataset.examples, lines, strict=True), start=1):
         assert example.line == number
         assert list(example.labels) == fields["labels"]
-        for name in ("id", "split", "text", "start", "end"):
+        assert example.value("text") == fields["text"]
+        for name in ("id", "split", "start", "end"):
             assert getattr(example, name) == fields.get(name)

@@ -327,7 +327,7 @@ def test_a_folder_named_as_an_address_leads_nowhere(
     monkeypatch.chdir(data)
     (example,) = read_dataset(Path()).examples
     with pytest.raises(BadDataError):
-        decode_audio(example.audio, 8000)  # type: ignore[arg-type]
+        decode_audio(example.value("audio"), 8000)  # type: ignore[arg-type]
 
 
 def test_a_title_that_is_not_utf8_does_no_harm(studio: Studio) -> None:

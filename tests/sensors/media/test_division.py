@@ -14,10 +14,9 @@ ALL = ("train", "calibrate", "eval")
 def example(
     number: int, group: str | None, label: str = "", split: str = "train", *, background: bool = False
 ) -> Example:
-    fields = dict.fromkeys(("video", "audio", "image", "start", "end"))
     labels = (label,) if label else ()
     return Example(
-        f"e{number}", split, labels, text="t", line=number + 1, group=group, background=background, **fields
+        f"e{number}", split, labels, {"text": "t"}, line=number + 1, group=group, background=background
     )
 
 

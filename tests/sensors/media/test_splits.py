@@ -22,9 +22,8 @@ def write(folder: Path, lines: list[dict[str, object]]) -> Path:
 
 
 def example(number: int, group: str | None = None, split: str = "train", label: str = "one") -> Example:
-    fields = dict.fromkeys(("video", "audio", "image", "start", "end"))
     labels = (label,) if label else ()
-    return Example(f"e{number}", split, labels, text="words", line=number + 1, group=group, **fields)
+    return Example(f"e{number}", split, labels, {"text": "words"}, line=number + 1, group=group)
 
 
 @pytest.mark.parametrize(

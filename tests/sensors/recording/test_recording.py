@@ -94,7 +94,7 @@ def test_what_is_recorded_is_read_back_bit_for_bit(tmp_path: Path, specs: Specs)
         example = recorded.example_at(sample.time)
         assert example is not None
         if sample.modality == "text":
-            assert example.text == sample.data
+            assert example.value("text") == sample.data
     assert recorded.example_at(recorded.length + 1) is None
 
 
@@ -102,17 +102,17 @@ def test_an_example_is_a_sound_and_a_picture_that_anyone_can_decode(tmp_path: Pa
     given = take(monotonic(), 2.0)
     record(tmp_path, given, split="eval", labels=("clap",), seconds=10.0)
     (example,) = read_dataset(tmp_path).examples
-    assert (example.split, example.labels, example.text) == ("eval", ("clap",), "caption 1, häß")
-    assert example.audio is not None
-    assert example.video == example.audio
+    assert (example.split, example.labels, example.value("text")) == ("eval", ("clap",), "caption 1, häß")
+    assert example.value("audio") is not None
+    assert example.value("video") == example.value("audio")
     sound = np.concatenate([s.data for s in given if s.modality == "audio"])  # type: ignore[misc]
-    heard = decode_audio(example.audio, RATE)
+    heard = decode_audio(example.value("audio"), RATE)
     first = next(i for i in range(RATE) if np.array_equal(heard[i : i + 16000], sound[:16000]))
     assert first < 0.1 * RATE, "they begin together, but for when the first frame came"
     np.testing.assert_array_equal(heard[-16000:], sound[-16000:])
     assert 0.05 < (len(heard) - first - len(sound)) / RATE < 0.09, "the hole in the sound is silence"
     first_frame = next(s.data for s in given if s.modality == "video")
-    np.testing.assert_array_equal(decode_video(example.video, 15, 1, (32, 32))[0], first_frame)
+    np.testing.assert_array_equal(decode_video(example.value("video"), 15, 1, (32, 32))[0], first_frame)
 
 
 def test_an_array_that_is_filled_again_is_recorded_as_it_was(tmp_path: Path) -> None:
@@ -257,15 +257,15 @@ def test_a_recording_of_another_form_is_replayed_as_the_audit_converts(tmp_path:
         "video": InputSpec("video", "uint8", (1, 8, 16, 16, 3), 8, 1.0, 0.5, 2.0),
     }
     found = list(Recorded(tmp_path, [example]).samples(wanted))
-    assert example.audio is not None
+    assert example.value("audio") is not None
     heard = [s for s in found if s.modality == "audio"]
     sound = np.concatenate([np.asarray(s.data) for s in heard])
-    np.testing.assert_allclose(sound, decode_audio(example.audio, 8000), atol=1e-4)
+    np.testing.assert_allclose(sound, decode_audio(example.value("audio"), 8000), atol=1e-4)
     assert [s.cut for s in heard] == [True] + [False] * (len(heard) - 1)
     ends = np.cumsum([len(s.data) for s in heard]) / 8000
     np.testing.assert_allclose([s.time - heard[0].time + ends[0] for s in heard], ends, atol=1e-6)
     seen = [s for s in found if s.modality == "video"]
-    (fitted,) = decode_video(example.audio, 10, 1, (16, 16))
+    (fitted,) = decode_video(example.value("audio"), 10, 1, (16, 16))
     assert len(seen) == 30
     for sample in seen:
         np.testing.assert_array_equal(sample.data, fitted)
@@ -278,12 +278,12 @@ def test_every_window_of_an_own_take_decodes_and_is_of_its_seconds(tmp_path: Pat
     record(tmp_path, given)
     draw = np.random.default_rng(0)
     # A boundary of segments may fall between the first sound and the first picture.
-    filmed = [example for example in read_dataset(tmp_path).examples if example.video is not None]
+    filmed = [example for example in read_dataset(tmp_path).examples if example.value("video") is not None]
     assert len(filmed) >= 2
     for example in filmed:
-        assert example.video is not None
+        assert example.value("video") is not None
         assert example.end is not None
-        assert example.end <= probe(example.video).seconds + 1e-3
+        assert example.end <= probe(example.value("video")).seconds + 1e-3
         for _ in range(10):
             assert clip(example, specs, draw=draw).keys() == {"audio", "video"}
 
@@ -303,7 +303,7 @@ def test_a_sample_of_another_age_moves_no_segment(tmp_path: Path) -> None:
     reported = (tmp_path / "events.jsonl").read_text()
     assert "its clock is behind: 2 samples are lost" in reported
     assert "its time is no number: 3 samples are lost" in reported
-    heard = next(e for e in read_dataset(tmp_path).examples if e.audio is not None)
+    heard = next(e for e in read_dataset(tmp_path).examples if e.value("audio") is not None)
     spec = InputSpec("audio", "float32", (1, RATE), RATE, 1.0, 0.5, 2.0)
     assert np.mean(window(heard, spec) == np.float32(0.5)) > 0.99
 
@@ -360,7 +360,7 @@ def test_two_at_a_time_cannot_use_one_folder(tmp_path: Path) -> None:
         assert list((tmp_path / "out" / "segments").glob("*.partial")), "what the first one writes is its own"
         out.put(Sample("text", "one", monotonic()))
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == ""
-    assert [e.text for e in read_dataset(tmp_path / "out").examples] == ["one"]
+    assert [e.value("text") for e in read_dataset(tmp_path / "out").examples] == ["one"]
 
 
 def test_a_segment_is_not_longer_than_memory(tmp_path: Path) -> None:

@@ -104,10 +104,10 @@ def test_examples_in_a_shard_are_those_in_files(folder: Path, tmp_path: Path) ->
     for example in read_dataset(folder).split("train"):
         line: Line = {"split": "train", "labels": list(example.labels)}
         for kind in ("video", "audio"):
-            path = getattr(example, kind)
+            path = example.value(kind)
             if path is not None:
                 line[kind] = shards.member("train-000000.tar", *inside[path.name])
-        lines.append(line | ({"text": example.text} if example.text else {}))
+        lines.append(line | ({"text": example.value("text")} if example.value("text") else {}))
     ours, theirs = source(train_of(write_index(tmp_path, lines))), source(train_of(folder))
     assert_same(collate([ours.row(i, 9) for i in range(12)]), collate([theirs.row(i, 9) for i in range(12)]))
     (tmp_path / "train-000000.tar").write_bytes(b"cut")

@@ -62,8 +62,8 @@ def test_backgrounds_have_every_modality_and_name_no_digit(digits: Path) -> None
     found = [e for name in NAMES for e in read_dataset(digits).background(name)]
     for example in found:
         assert example.modalities == ("audio", "text", "video")
-        assert example.text is not None
-        assert not set(example.text.split()) & set(WORDS)
+        assert example.value("text") is not None
+        assert not set(example.value("text").split()) & set(WORDS)
     peaks = [float(np.abs(window(example, SOUND)).max()) for example in found]
     assert min(peaks) == 0.0, "some are silent"
     assert max(peaks) > 0.05, "some are not"

@@ -8,7 +8,7 @@ from sensemble_sensors.media.dataset import Dataset, Example
 from sensemble_train.errors import ConfigurationError
 from sensemble_train.experiments.architectures import CLIP_B16
 from sensemble_train.recipe.config import RANDOM, Config
-from sensemble_train.recipe.examples import choose, read, restricted
+from sensemble_train.recipe.examples import choose, read
 from sensemble_train.recipe.planning.preflight import check
 from sensemble_train.recipe.pretrain import PretrainConfig
 
@@ -21,12 +21,9 @@ def example(number: int, split: str, modalities: str = "avt") -> Example:
         id=str(number),
         split=split,
         labels=() if split == "pretrain" else (("dark", "bright")[number % 2],),
-        video=media if "v" in modalities else None,
-        audio=media if "a" in modalities else None,
-        image=None,
-        text="words" if "t" in modalities else None,
-        start=None,
-        end=None,
+        values={
+            m: "words" if m == "text" else media for m in ("audio", "text", "video") if m[0] in modalities
+        },
         line=number + 1,
     )
 
@@ -82,8 +79,8 @@ def test_too_little_to_distil_on_is_refused() -> None:
     with pytest.raises(ConfigurationError, match=r"--held-out 0\.1: 1 of the 1 examples .*; distillation"):
         choose(Config("data", held_out=0.1), dataset())
     half = dataset()
-    half = replace(half, examples=tuple(replace(e, text=None) for e in half.examples if e.split == "train"))
-    half = replace(half, examples=(*half.examples, *dataset(train=0).examples))
+    untold = [e.only(("audio", "video")) for e in half.examples if e.split == "train"]
+    half = replace(half, examples=(*untold, *dataset(train=0).examples))
     with pytest.raises(ConfigurationError, match=r"0 of the 4 examples held out have all of audio\+text"):
         choose(Config("data", held_out=0.4), half)
     with pytest.raises(ConfigurationError, match="hold out less"):
@@ -98,14 +95,14 @@ def test_a_run_may_be_of_some_modalities_alone(tmp_path: Path) -> None:
     assert {m for e in data.examples for m in e.modalities} == {"audio", "video"}
     assert wanted(config, data) == [("audio",), ("video",), ("audio", "video")]
     whole = example(0, "train")
-    assert restricted(whole, ("text",)).modalities == ("text",)
-    assert restricted(whole, ("audio", "text", "video")) == whole
+    assert whole.only(("text",)).modalities == ("text",)
+    assert whole.only(("audio", "text", "video")) == whole
     with pytest.raises(ConfigurationError, match=r"have audio\+video with --modalities audio video; choose"):
         wanted(replace(config, train_modalities=("text",)), data)
 
 
 def test_modalities_that_the_data_lacks_are_refused() -> None:
-    silent = Dataset(Path("data"), tuple(replace(e, audio=None) for e in dataset().examples))
+    silent = Dataset(Path("data"), tuple(e.only(("text", "video")) for e in dataset().examples))
     with pytest.raises(ConfigurationError, match=r"--modalities audio text: no example of data has audio"):
         wanted(Config("data", modalities=("audio", "text")), silent)
 

@@ -22,9 +22,8 @@ from tests.train.tiny import dark_and_bright, write_index
 
 def dataset(**counts: int) -> Dataset:
     """A dataset of so many captions in each split, those of `train` and `eval` labelled."""
-    fields = dict.fromkeys(("video", "audio", "image", "start", "end"))
     examples = [
-        Example(f"{split}{i}", split, () if split == "pretrain" else ("one",), text="t", line=1, **fields)
+        Example(f"{split}{i}", split, () if split == "pretrain" else ("one",), {"text": "t"}, line=1)
         for split, count in counts.items()
         for i in range(count)
     ]
@@ -63,7 +62,9 @@ def test_clips_with_labels_are_pretrained_on_where_few_have_none() -> None:
 
 def test_labels_are_for_the_sensors_that_most_labelled_examples_have() -> None:
     few = dataset(train=3, pretrain=5, eval=9)
-    seen = tuple(replace(e, video=Path("v"), audio=Path("v"), text=None) for e in few.examples[:2])
+    seen = tuple(
+        replace(e, values={"video": Path("v"), "audio": Path("v")}, kinds={}) for e in few.examples[:2]
+    )
     assert most_labelled(few) == ("text",)
     assert most_labelled(replace(few, examples=(*seen, *few.examples[2:]))) == ("audio", "video")
     assert most_labelled(dataset(pretrain=3)) == ()

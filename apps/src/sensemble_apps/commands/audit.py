@@ -103,7 +103,7 @@ def measure(
     if duty is None:
         say_executors(opened.executors)
     examples = examples_of(data, split)
-    applied = [] if conditions is None else parse_conditions(",".join(conditions) or ALL, opened.modalities)
+    applied = [] if conditions is None else parse_conditions(",".join(conditions) or ALL, opened.specs)
     dataset = data.resolve().name  # the name that training gives it, also for the folder `.`
     with progress("Auditing") as advance:
         return audit.audit(

@@ -82,7 +82,11 @@ def main(arguments: Demo) -> None:
         if audits(out).scores:
             console.print("  already audited")
         else:
-            struck = ",".join(f"{m}={name}" for m in dataset.modalities for name in kind_of(m).struck)
+            struck = ",".join(
+                f"{m.name}={name}"
+                for m in map(dataset.modality, dataset.modalities)
+                for name in kind_of(m.kind).struck
+            )
             _sensemble("audit", out / BUNDLE, "--data", data, "--record", out / AUDIT, "--conditions", struck)
     with _step(console, 6, "Report"):
         from sensemble_apps.commands.report import write_page

@@ -17,13 +17,13 @@ from sensemble_sensors.devices.discovery import Device, without_credentials
 from sensemble_sensors.devices.watcher import Appeared, DeviceEvent, Disappeared, SearchFailed, Watcher
 from sensemble_sensors.errors import SensorUnavailableError
 from sensemble_sensors.libraries import opencv
-from sensemble_sensors.spec import MODALITIES
 
 from sensemble_apps.arguments import OptionalFolder, Positional, Texts, Trusting
 from sensemble_apps.console.output import say
 from sensemble_apps.console.wording import sensor_title
 from sensemble_apps.errors import InputError, until_stopped
 from sensemble_apps.running.device_factory import finders, returning
+from sensemble_apps.running.sources import FORM
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +70,7 @@ def main(arguments: Doctor) -> None:
         for name, well, text in hear(arguments.bundle, arguments.hear, *given):
             _say("ok" if well else "wrong", name, text)
     if arguments.watch:
-        began, search = monotonic(), [*finders(MODALITIES), *named]
+        began, search = monotonic(), [*finders(FORM.values()), *named]
         with until_stopped(), Watcher(search, lambda event: say(_line(event, monotonic() - began))):
             Event().wait()
 

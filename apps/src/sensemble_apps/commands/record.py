@@ -13,7 +13,7 @@ from sensemble_runtime.bundle.manifest_file import read_manifest
 from sensemble_sensors.devices.watcher import Watcher
 from sensemble_sensors.recording.header import EVENTS, INDEX, form_of
 from sensemble_sensors.recording.writer import Recording
-from sensemble_sensors.spec import InputSpec
+from sensemble_sensors.spec import InputSpec, declared
 from sensemble_sensors.thresholds import DEFAULT, Thresholds
 
 from sensemble_apps.arguments import Folder, OptionalFolder, Positional, Sources, Texts
@@ -86,6 +86,7 @@ def _record(arguments: Record, specs: Mapping[str, InputSpec]) -> None:
     recording = Recording(
         arguments.out,
         form_of(specs),
+        declared=declared(specs.values()),
         seconds=arguments.segment,
         split=arguments.split,
         labels=arguments.label,
@@ -155,7 +156,7 @@ def _record_classes(arguments: Record, specs: Mapping[str, InputSpec], health: T
     # Ctrl-C ends the sitting; the takes before it stay.
     with suppress(KeyboardInterrupt), arguments.sensors(specs) as sensors, status() as show:
         capture = Capture(sensors, specs, health, summary)
-        recorder = TakeRecorder(arguments.out, form_of(specs), capture, seconds, arguments.segment)
+        recorder = TakeRecorder(arguments.out, specs, capture, seconds, arguments.segment)
         with capture, Watcher(arguments.returning(), capture.retry):
             capture.wait_for_first(show)
             record_all(recorder, wanted, _ask, show)

@@ -73,7 +73,7 @@ def main(arguments: Run) -> None:
     _check(arguments)
     bundle = Bundle.open(arguments.bundle, trust=arguments.trust, floor=arguments.floor)
     say_executors(bundle.executors)
-    conditions = parse_applied(arguments.condition, bundle.modalities)
+    conditions = parse_applied(arguments.condition, bundle.specs)
     for applied in conditions:
         remark(f"condition: {described(applied)}")
     summary, without = (RunSummary(virtual=arguments.fast) for _ in range(2))
@@ -161,7 +161,8 @@ def play(arguments: Run, bundle: Bundle, conditions: Sequence[Applied] = ()) -> 
             yield from replay(bundle, played, options, phases)
             return
         with arguments.sensors(bundle.specs) as sensors:
-            unnamed = bundle.specs.keys() - {sensor.modality for sensor in sensors}
+            named = {sensor.modality for sensor in sensors}
+            unnamed = [spec for m, spec in bundle.specs.items() if m not in named]
             yield from real_time.devices(
                 bundle,
                 sensors,

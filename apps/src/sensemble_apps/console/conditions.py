@@ -1,13 +1,15 @@
 """Read conditions from the command line, and write them in words."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 
 from sensemble_runtime.auditing.conditions import Struck
 from sensemble_sensors.kinds.conditions.condition import SEVERITIES, Applied, Condition
 from sensemble_sensors.kinds.registry import kind_of
+from sensemble_sensors.spec import InputSpec
 
 from sensemble_apps.console import kinds
+from sensemble_apps.console.kinds import words_of
 from sensemble_apps.console.wording import sensor_title
 from sensemble_apps.errors import InputError
 
@@ -15,7 +17,7 @@ ALL = "all"
 _LEAST, _MOST = SEVERITIES[0], SEVERITIES[-1]
 
 
-def parse_applied(texts: Sequence[str], modalities: Sequence[str]) -> list[Applied]:
+def parse_applied(texts: Sequence[str], specs: Mapping[str, InputSpec]) -> list[Applied]:
     """Return the conditions that `run --condition` names, each as `microphone=quiet:3`.
 
     A sensor is named by its modality or, for all of its kind, by its kind's word.
@@ -27,19 +29,19 @@ def parse_applied(texts: Sequence[str], modalities: Sequence[str]) -> list[Appli
     for text in texts:
         if ":" not in text:
             raise InputError(f"--condition {text}: add a severity of {_LEAST} to {_MOST}, such as {text}:3")
-        conditions += _parse(text, modalities, "--condition")
+        conditions += _parse(text, specs, "--condition")
     return conditions
 
 
-def parse_conditions(text: str, modalities: Sequence[str]) -> list[Applied | Struck]:
+def parse_conditions(text: str, specs: Mapping[str, InputSpec]) -> list[Applied | Struck]:
     """Return the conditions that `audit --conditions` names: `all`, or `microphone=quiet,camera=dark:3`.
 
     A condition without a severity stands for all five of them; a sensor alone for all of its conditions.
     Sensors joined with `+` are struck at once: `microphone+camera=swapped:5`.
     """
     if text == ALL:
-        return [a for modality in modalities for a in _all(modality)]
-    return list(dict.fromkeys(found for part in text.split(",") for found in _struck(part, modalities)))
+        return [a for spec in specs.values() for a in _all(spec)]
+    return list(dict.fromkeys(found for part in text.split(",") for found in _struck(part, specs)))
 
 
 def described(applied: Applied) -> str:
@@ -47,15 +49,15 @@ def described(applied: Applied) -> str:
     return f"{sensor_title(applied.modality)} under {applied}"
 
 
-def _all(modality: str) -> Iterator[Applied]:
-    for condition in kind_of(modality).conditions:
+def _all(spec: InputSpec) -> Iterator[Applied]:
+    for condition in kind_of(spec).conditions:
         for severity in SEVERITIES:
-            yield Applied(modality, condition, severity)
+            yield Applied(spec.modality, condition, severity)
 
 
-def _struck(text: str, modalities: Sequence[str]) -> Iterator[Applied | Struck]:
+def _struck(text: str, specs: Mapping[str, InputSpec]) -> Iterator[Applied | Struck]:
     sensors, equals, rest = text.partition("=")
-    each = [_parse(f"{s}{equals}{rest}", modalities, "--conditions") for s in sensors.split("+")]
+    each = [_parse(f"{s}{equals}{rest}", specs, "--conditions") for s in sensors.split("+")]
     if len(each) == 1:
         yield from each[0]
         return
@@ -66,12 +68,12 @@ def _struck(text: str, modalities: Sequence[str]) -> Iterator[Applied | Struck]:
     yield from (tuple(one.values()) for one in by_name.values() if one.keys() == every)
 
 
-def _parse(text: str, modalities: Sequence[str], option: str) -> list[Applied]:
+def _parse(text: str, specs: Mapping[str, InputSpec], option: str) -> list[Applied]:
     sensor, _, rest = text.partition("=")
     name, _, severity = rest.partition(":")
-    meant = [m for m in modalities if sensor in (m, kinds.kind_of(m).sensor)]
+    meant = [m for m, spec in specs.items() if sensor in (m, words_of(m).sensor, kinds.kind_of(spec).sensor)]
     if not meant:
-        known = ", ".join(f"{kinds.kind_of(m).sensor} or {m}" for m in modalities)
+        known = ", ".join(f"{words_of(m).sensor} or {m}" for m in specs)
         raise InputError(f"{option} {text}: the bundle has no sensor {sensor!r}; it has {known}")
     if severity and severity not in map(str, SEVERITIES):
         raise InputError(
@@ -80,17 +82,17 @@ def _parse(text: str, modalities: Sequence[str], option: str) -> list[Applied]:
     return [
         Applied(modality, condition, each)
         for modality in meant
-        for condition in _named(name, modality, f"{option} {text}")
+        for condition in _named(name, specs[modality], f"{option} {text}")
         for each in ([int(severity)] if severity else SEVERITIES)
     ]
 
 
-def _named(name: str, modality: str, where: str) -> tuple[Condition, ...]:
-    known = kind_of(modality).conditions
+def _named(name: str, spec: InputSpec, where: str) -> tuple[Condition, ...]:
+    known = kind_of(spec).conditions
     named = tuple(condition for condition in known if name in ("", condition.name))
     if not named:
         names = ", ".join(condition.name for condition in known)
         raise InputError(
-            f"{where}: no condition {name!r} of {kinds.kind_of(modality).sensor}; there are {names}"
+            f"{where}: no condition {name!r} of {words_of(spec.modality).sensor}; there are {names}"
         )
     return named

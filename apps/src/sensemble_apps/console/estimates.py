@@ -2,7 +2,7 @@
 
 from sensemble_runtime.subsets import Estimate, Interval, SubsetScore
 
-from sensemble_apps.console.kinds import kind_of
+from sensemble_apps.console.kinds import words_of
 
 TOO_FEW = "too few examples"
 INTERVAL = "95 % interval"
@@ -61,7 +61,7 @@ def change(metric: str, before: float, drop: Estimate) -> str:
 def at_chance(modality: str, score: SubsetScore, chance: float) -> str:
     """Write that a sensor alone may be at chance."""
     return (
-        f"The {kind_of(modality).sensor} alone ({modality}) may be at chance: it scores "
+        f"The {words_of(modality).sensor} alone ({modality}) may be at chance: it scores "
         f"{in_words(score.accuracy, score)}, and always giving the commonest label "
         f"{percent_within(chance, score)} %."
     )

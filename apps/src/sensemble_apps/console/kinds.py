@@ -4,13 +4,14 @@ import math
 from base64 import b64encode
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sensemble_sensors.spec import kind_name
+from sensemble_sensors.spec import KNOWN
 from sensemble_sensors.thresholds import DEFAULT
 
 if TYPE_CHECKING:  # NumPy, which `sensemble --help` does not wait for
     from sensemble_sensors.sensor import Sample
+    from sensemble_sensors.spec import InputSpec
 
 
 class Meter:
@@ -99,7 +100,7 @@ class Kind:
 
     Attributes:
         sensor: its sensor, such as `microphone`.
-        loss: the loss of that sensor, as a clause: `the microphone dies`.
+        loss: the loss of that sensor, as a clause: `the {} dies`.
         letter: its abbreviation in the names of sets, as in the paper's tables.
         weight: how much accuracy usually depends on it.
         reading: writes what a recording has of it so far, for a line of status.
@@ -146,7 +147,7 @@ _BALLOON = "M4 5h16v11h-9l-4 4v-4H4zM8 9h8M8 12h5"
 KINDS = {
     "waveform": Kind(
         "microphone",
-        "the microphone dies",
+        "the {} dies",
         "A",
         2,
         _peak,
@@ -158,7 +159,7 @@ KINDS = {
     ),
     "frames": Kind(
         "camera",
-        "the camera dies",
+        "the {} dies",
         "V",
         3,
         lambda m: f"{m.count} pictures",
@@ -174,7 +175,7 @@ KINDS = {
     ),
     "text": Kind(
         "captions",
-        "the captions stop",
+        "the {} stop",
         "T",
         1,
         lambda m: str(m.count),
@@ -187,6 +188,26 @@ KINDS = {
 """The kinds by name, in the order of their letters in the paper's tables: AVT."""
 
 
-def kind_of(modality: str) -> Kind:
-    """Return the kind of `modality`."""
-    return KINDS[kind_name(modality)]
+_OTHER = Kind("sensor", "the {} is lost", "", 1, lambda m: f"{m.count} samples", lambda *_: {}, str)
+
+
+def kind_of(which: "str | InputSpec") -> Kind:
+    """Return a kind by its name, or that of a spec; one without words of its own has plain ones."""
+    return KINDS.get(which if isinstance(which, str) else which.kind, _OTHER)
+
+
+class Words(NamedTuple):
+    """The words for a modality whose name is all that is known; see `Kind`."""
+
+    sensor: str
+    loss: str
+    letter: str
+    weight: int
+
+
+def words_of(modality: str) -> Words:
+    """Return the words for a modality: `rear camera` for `video.rear`, `wrist imu` for `imu.wrist`."""
+    first, *rest = modality.split(".")
+    kind = KINDS.get(KNOWN.get(first, ""), _OTHER)
+    sensor = " ".join([*rest, first if kind is _OTHER else kind.sensor])
+    return Words(sensor, kind.loss.format(sensor), "" if rest else kind.letter, kind.weight)

@@ -3,11 +3,11 @@
 from collections.abc import Iterable
 from typing import Any
 
+from sensemble_runtime import subsets
 from sensemble_runtime.prediction import Answer
 from sensemble_runtime.subsets import Subset, SubsetScore
-from sensemble_sensors.spec import MODALITIES
 
-from sensemble_apps.console.kinds import KINDS, kind_of
+from sensemble_apps.console.kinds import words_of
 
 _METHODS = {
     "linear_probe": "Linear probe",
@@ -32,7 +32,7 @@ def sensor_title(modality: str, name: str = "") -> str:
 
     Without a modality, the title is `session`.
     """
-    sensor = kind_of(modality).sensor if modality in MODALITIES else modality or "session"
+    sensor = words_of(modality).sensor or "session"
     return name if name.startswith(sensor) else f"{sensor} {name}".rstrip()
 
 
@@ -43,9 +43,9 @@ def words(subset: Iterable[str]) -> str:
 
 
 def abbreviation(subset: Subset) -> str:
-    """Write a set as the paper's tables do: `AVT` (Table 2)."""
-    letters = [kind.letter for kind in KINDS.values()]
-    return "".join(sorted((kind_of(modality).letter for modality in subset), key=letters.index))
+    """Write a set as the paper's tables do, `AVT` (Table 2); with a name of its own, as `subsets.name`."""
+    letters = [words_of(modality).letter for modality in subset]
+    return "".join(sorted(letters, key=_PAPER_ORDER[-1].index)) if all(letters) else subsets.name(subset)
 
 
 def method_title(method: str) -> str:
@@ -65,8 +65,9 @@ def pretrainings_in_order(pretrainings: Iterable[str]) -> list[str]:
 
 
 def sets_in_order(sets: Iterable[Subset]) -> list[Subset]:
-    """Return sets in the order of the paper's Tables 9 to 11: V A T AV AT VT AVT."""
-    return sorted(sets, key=lambda subset: _PAPER_ORDER.index(abbreviation(subset)))
+    """Return sets in the order of the paper's Tables 9 to 11, V A T AV AT VT AVT, then others by size."""
+    order = {title: place for place, title in enumerate(_PAPER_ORDER)}
+    return sorted(sets, key=lambda s: (order.get(abbreviation(s), len(order)), len(s), s))
 
 
 def in_order(methods: Iterable[str]) -> list[str]:

@@ -15,7 +15,7 @@ from sensemble_sensors.media.dataset import Dataset, Example
 from sensemble_sensors.media.decoding import clip, duration
 from sensemble_sensors.media.splits import SPLITS
 from sensemble_sensors.sensor import Media
-from sensemble_sensors.spec import MODALITIES, DType, InputSpec, kind_name
+from sensemble_sensors.spec import DType, InputSpec
 from sensemble_train.models.frontend import RATE, LogMel
 
 from sensemble_apps.pages import page_template
@@ -60,20 +60,22 @@ def _cards(examples: Sequence[Example]) -> Iterator[Card]:
 
 def _card(example: Example) -> Card:
     seconds = duration(example)
-    media = clip(example, _specs(min(max(seconds, 0.1), _LONGEST)))
-    windows = {kind_name(modality): window[0] for modality, window in media.items()}
-    pictures = {title: draw(windows[kind]) for kind, (title, draw) in _DRAWINGS.items() if kind in windows}
+    specs = _specs(example, min(max(seconds, 0.1), _LONGEST))
+    pictures: dict[str, str] = {}
+    for modality, window in sorted(clip(example, specs).items(), key=lambda one: specs[one[0]].kind):
+        title, draw = _DRAWINGS[specs[modality].kind]
+        pictures[f"{title} {modality.partition('.')[2]}".rstrip()] = draw(window[0])
     return Card(example, subset_name(example.modalities), seconds or None, pictures)
 
 
-def _specs(window: float) -> dict[str, InputSpec]:
+def _specs(example: Example, window: float) -> dict[str, InputSpec]:
     forms: dict[str, tuple[DType, tuple[int, ...], float]] = {
         "waveform": ("float32", (1, round(RATE * window)), RATE),
         "frames": ("uint8", (1, _FRAMES, _SIDE, _SIDE, 3), _FRAMES / window),
     }
     return {
-        modality: InputSpec(modality, *forms[kind], window, window, window)
-        for modality, kind in MODALITIES.items()
+        modality: InputSpec(modality, *forms[kind], window, window, window, kind)
+        for modality, kind in example.kinds.items()
         if kind in forms
     }
 

@@ -5,12 +5,11 @@ from dataclasses import dataclass
 
 from sensemble_runtime.session.suspicion import SCENE
 from sensemble_runtime.subsets import CLEAN, ConditionScore
-from sensemble_sensors.kinds.registry import condition_of
 
 from sensemble_apps.console import estimates, wording
-from sensemble_apps.console.kinds import kind_of
+from sensemble_apps.console.kinds import kind_of, words_of
 from sensemble_apps.pages.headline import Evidence
-from sensemble_apps.runs.condition_table import grids
+from sensemble_apps.runs.condition_table import grids, phrase_of
 from sensemble_apps.runs.costs import largest_drop
 from sensemble_apps.runs.run_folder import EVALUATED
 
@@ -61,14 +60,12 @@ def _moments(evidence: Evidence) -> Iterator[BadMoment]:
     for modality, grid in grids(evidence.conditions).items():
         rows = sorted((row.worst for row in grid[max(grid, key=len)][1:]), key=lambda one: one.score.accuracy)
         for one in rows[:_WORST]:
-            phrase = wording.words(
-                condition_of(m, one.condition).phrase.format(kind_of(m).sensor) for m in modality.split("+")
-            )
+            phrase = wording.words(phrase_of(m, one.condition) for m in modality.split("+"))
             yield BadMoment(phrase, one)
 
 
 def _notice(evidence: Evidence) -> Iterator[tuple[str, str]]:
-    kinds = dict.fromkeys(kind_of(m) for m in evidence.manifest.modalities)
+    kinds = dict.fromkeys(kind_of(entry.spec) for entry in evidence.manifest.modalities.values())
     noticed = evidence.session.get("noticed_s") if evidence.session else None
     if noticed:
         yield "Unplugged", f"{max(noticed):.1f} s at most (measured {len(noticed)} times)"
@@ -110,7 +107,7 @@ def _untested(evidence: Evidence) -> Iterator[str]:
         yield "This bundle was not audited: its scores are those that export measured."
     yield f"Other people, rooms and devices than those of {evidence.title}, split {EVALUATED}."
     struck = {one.modality for one in evidence.conditions}
-    sound = [kind_of(m).sensor for m in modalities if m not in struck]
+    sound = [words_of(m).sensor for m in modalities if m not in struck]
     if sound:
         yield f"Degraded sensors: {wording.words(sound)}."
     if not any("+" in modality for modality in struck):

@@ -11,7 +11,7 @@ from sensemble_runtime.bundle.manifest import Manifest
 from sensemble_runtime.subsets import ConditionScore, Estimate, Subset, SubsetScore
 
 from sensemble_apps.console import estimates, wording
-from sensemble_apps.console.kinds import kind_of
+from sensemble_apps.console.kinds import words_of
 from sensemble_apps.runs.audits import Audits
 
 Score = TypeVar("Score")
@@ -177,9 +177,9 @@ def _losses(scores: Mapping[str, float], measured: Mapping[str, Estimate]) -> tu
         rest = tuple(m for m in every if m != lost)
         drop = measured.get(f"drop.{lost}")
         if drop is not None:  # on the examples that have all sensors; those that have the rest may be more
-            losses.append(Loss(kind_of(lost).loss, by_set[every], by_set[every] - drop.value, drop))
+            losses.append(Loss(words_of(lost).loss, by_set[every], by_set[every] - drop.value, drop))
         elif rest in by_set:
-            losses.append(Loss(kind_of(lost).loss, by_set[every], by_set[rest]))
+            losses.append(Loss(words_of(lost).loss, by_set[every], by_set[rest]))
     return tuple(sorted(losses, key=lambda loss: loss.after - loss.before))
 
 

@@ -40,18 +40,20 @@ class CaptureSummary:
     def __init__(self) -> None:
         self.began = math.inf
         self._names: dict[str, str] = {}  # of the sensors, by modality
+        self._specs: dict[str, InputSpec] = {}
         self._meters: dict[str, Meter] = {}
         self._reasons: dict[str, str] = {}  # of the last event of each, by modality
 
-    def expect(self, sensor: Sensor) -> None:
-        """Expect samples of `sensor`."""
+    def expect(self, sensor: Sensor, spec: InputSpec) -> None:
+        """Expect samples of `sensor`, in the form of `spec`."""
+        self._specs[sensor.modality] = spec
         self._names[sensor.modality] = sensor.name
         self._meters[sensor.modality] = Meter()
 
-    def add(self, sample: Sample, rate: float) -> None:
-        """Measure a sample of an expected sensor; `rate` is its spec's."""
+    def add(self, sample: Sample) -> None:
+        """Measure a sample of an expected sensor."""
         self.began = min(self.began, monotonic())
-        self._meters[sample.modality].add(sample, rate)
+        self._meters[sample.modality].add(sample, self._specs[sample.modality].rate)
 
     def note(self, event: SensorEvent) -> None:
         """Note an event of a sensor, which interrupts its samples."""
@@ -61,12 +63,16 @@ class CaptureSummary:
     @property
     def awaited(self) -> bool:
         """True while a sensor other than captions gave no sample."""
-        return any(not (meter.count or kinds.kind_of(m).tokenized) for m, meter in self._meters.items())
+        return any(
+            not (meter.count or kinds.kind_of(self._specs[m]).tokenized) for m, meter in self._meters.items()
+        )
 
     @property
     def amounts(self) -> str:
         """The amount of each modality: `3.9 s of audio, 1 caption, 4.0 s of video`."""
-        return ", ".join(_amount(m, meter) for m, meter in sorted(self._meters.items()) if meter.count)
+        return ", ".join(
+            _amount(self._specs[m], meter) for m, meter in sorted(self._meters.items()) if meter.count
+        )
 
     @property
     def silent(self) -> list[str]:
@@ -82,8 +88,8 @@ class CaptureSummary:
         if self.began == math.inf:
             return "waiting for a first sample; Ctrl-C ends it"
         each = (
-            f"{sensor_title(modality)} {kind_of(modality).reading(meter) if meter.count else 'nothing yet'}"
-            for modality, meter in self._meters.items()
+            f"{sensor_title(m)} {kind_of(self._specs[m]).reading(meter) if meter.count else 'nothing yet'}"
+            for m, meter in self._meters.items()
         )
         return "  ".join((f"{monotonic() - self.began:8.2f} s", f"{segments} segments", *each))
 
@@ -94,10 +100,10 @@ class CaptureSummary:
         return reason or "it was opened, and no sample came; give it longer"
 
 
-def _amount(modality: str, meter: Meter) -> str:
-    if kinds.kind_of(modality).tokenized:
+def _amount(spec: InputSpec, meter: Meter) -> str:
+    if kinds.kind_of(spec).tokenized:
         return f"{meter.count} caption{'s' if meter.count > 1 else ''}"
-    return f"{meter.seconds:.1f} s of {modality}"
+    return f"{meter.seconds:.1f} s of {spec.modality}"
 
 
 class Capture:
@@ -119,7 +125,7 @@ class Capture:
         for sensor in sensors:
             if sensor.modality not in specs:
                 raise InputError(f"{sensor.name}: the bundle has no {sensor.modality}; leave it out")
-            summary.expect(sensor)
+            summary.expect(sensor, specs[sensor.modality])
         self.changed = Condition()
         self.specs = specs
         self._sensors = sensors
@@ -220,7 +226,7 @@ class Capture:
 
     def push(self, sample: Sample, sensor: str) -> None:  # noqa: ARG002 - a recording has one sensor of each
         """Record a sample."""
-        self._summary.add(sample, self.specs[sample.modality].rate)
+        self._summary.add(sample)
         if self._recording is not None and self._span[0] <= sample.time < self._span[1]:
             self._recording.put(sample)
 

@@ -1,6 +1,6 @@
 """Find devices, and make the sensors that capture them."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Iterable, Sequence
 
 from sensemble_sensors.devices import discovery
 from sensemble_sensors.devices.camera import Camera
@@ -9,16 +9,16 @@ from sensemble_sensors.devices.microphone import Microphone
 from sensemble_sensors.devices.watcher import Finder, caption_source, network_camera
 from sensemble_sensors.isolation.isolated import Isolated
 from sensemble_sensors.sensor import Sensor
-from sensemble_sensors.spec import kind_name
+from sensemble_sensors.spec import InputSpec, kind_name
 
 # By kind. Captions have no devices that could be found.
 _CLASSES: dict[str, type[Camera | Microphone]] = {"waveform": Microphone, "frames": Camera}
 _FINDERS: dict[str, Finder] = {"waveform": discovery.watched_microphones, "frames": discovery.cameras}
 
 
-def finders(modalities: Collection[str]) -> list[Finder]:
-    """Return the functions that list the devices of `modalities`: cameras, microphones or both."""
-    kinds = {kind_name(modality) for modality in modalities}
+def finders(specs: Iterable[InputSpec]) -> list[Finder]:
+    """Return the functions that list the devices of `specs`: cameras, microphones or both."""
+    kinds = {spec.kind for spec in specs}
     return [find for kind, find in _FINDERS.items() if kind in kinds]
 
 

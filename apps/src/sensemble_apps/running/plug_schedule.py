@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from sensemble_runtime.subsets import Subset
 
-from sensemble_apps.console.kinds import kind_of
+from sensemble_apps.console.kinds import words_of
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ def come_and_go(modalities: Subset) -> tuple[Phase, ...]:
     All phases are equally long. Every sensor is there in the first phase and in the last.
     """
     # The most important sensor leaves first, and comes back first.
-    leaving = sorted(modalities, key=lambda modality: -kind_of(modality).weight)[:-1]
+    leaving = sorted(modalities, key=lambda modality: -words_of(modality).weight)[:-1]
     gone = [leaving[:i] for i in range(len(leaving) + 1)] + [leaving[i:] for i in range(1, len(leaving) + 1)]
     return tuple(
         Phase(i / len(gone), tuple(m for m in modalities if m not in absent)) for i, absent in enumerate(gone)

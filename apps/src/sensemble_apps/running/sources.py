@@ -11,7 +11,7 @@ from sensemble_sensors.media.dataset import Example, read_dataset
 from sensemble_sensors.recording.reader import Recorded, is_recording
 from sensemble_sensors.recording.replay import MediaReplay
 from sensemble_sensors.sensor import Sensor
-from sensemble_sensors.spec import MODALITIES, DType, InputSpec
+from sensemble_sensors.spec import KNOWN, DType, InputSpec
 
 from sensemble_apps.console.wording import words
 from sensemble_apps.errors import InputError
@@ -23,7 +23,7 @@ _FORMS: dict[str, tuple[DType, tuple[int, ...], float, float, float]] = {
     "text": ("int64", (1, 1), 0, 0, 0),
     "frames": ("uint8", (1, 30, 128, 128, 3), 30, 1.0, 1.0),
 }
-FORM = {modality: InputSpec(modality, *_FORMS[kind], ttl=1.0) for modality, kind in MODALITIES.items()}
+FORM = {modality: InputSpec(modality, *_FORMS[kind], ttl=1.0) for modality, kind in KNOWN.items()}
 """By modality: sound at 16 kHz, and frames of 128 x 128 pixels."""
 
 

@@ -1,13 +1,14 @@
 """Record takes of named classes in turn: choose the next, count down, keep or delete."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import sleep
 
-from sensemble_sensors.recording.header import INDEX, Form
+from sensemble_sensors.recording.header import INDEX, form_of
 from sensemble_sensors.recording.takes import Take, delete_take, read_takes
 from sensemble_sensors.recording.writer import Recording
+from sensemble_sensors.spec import InputSpec, declared
 
 from sensemble_apps.console.output import remark
 from sensemble_apps.errors import InputError
@@ -61,7 +62,7 @@ class TakeRecorder:
     """Records takes of open sensors into a folder: `seconds` a take, `segment` seconds an example."""
 
     folder: Path
-    form: Form
+    specs: Mapping[str, InputSpec]
     capture: Capture
     seconds: float
     segment: float
@@ -70,7 +71,8 @@ class TakeRecorder:
         """Record a take; delete it if Ctrl-C breaks it off."""
         recording = Recording(
             self.folder,
-            self.form,
+            form_of(self.specs),
+            declared=declared(self.specs.values()),
             seconds=self.segment,
             split=wanted.split,
             labels=wanted.labels,

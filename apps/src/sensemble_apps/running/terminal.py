@@ -44,7 +44,7 @@ class TerminalView:
     def __init__(self, bundle: Bundle, conditions: Sequence[Applied] = ()) -> None:
         self._conditions = [Text(f"! {described(applied)}", "yellow") for applied in conditions]
         self._labels = bundle.manifest.labels
-        self._modalities = bundle.modalities
+        self._modalities, self._specs = bundle.modalities, bundle.specs
         # By modality and name of the sensor; the state of a modality as a whole has an empty name.
         self._states: dict[str, dict[str, Change]] = {m: {} for m in self._modalities}
         self._active: dict[str, str] = {}  # the name of the active sensor, of several, by modality
@@ -163,7 +163,9 @@ class TerminalView:
         opinion = prediction.opinions.get(modality) if known else None
         numbers = (
             f"{opinion.best or ''}{'' if opinion.sure else '?'} {opinion.confidence:.0%}" if opinion else "",
-            kind_of(modality).level(prediction.levels[modality]) if modality in prediction.levels else "",
+            kind_of(self._specs[modality]).level(prediction.levels[modality])
+            if modality in prediction.levels
+            else "",
             f"{prediction.ages[modality]:.1f} s" if live and modality in prediction.ages else "",
             f"{1e3 * self._latencies[modality]:.1f} ms" if live and modality in self._latencies else "",
             str(prediction.dropped.get(modality, 0)),

@@ -20,7 +20,7 @@ from sensemble_apps.console.estimates import (
     number,
     percent_within,
 )
-from sensemble_apps.console.kinds import kind_of
+from sensemble_apps.console.kinds import words_of
 from sensemble_apps.console.output import writing
 from sensemble_apps.console.wording import percent, words
 
@@ -63,7 +63,7 @@ def sentences(result: AuditResult) -> Iterator[str]:
     """Yield the loss of each sensor, those that may be no better than chance, and what is independent."""
     for modality, drop in result.drops.items():
         before = result.subsets[subsets.name(result.drops)].accuracy
-        yield f"If {kind_of(modality).loss}, {change(result.metric, before, drop)}."
+        yield f"If {words_of(modality).loss}, {change(result.metric, before, drop)}."
     for name in result.at_chance:
         if "+" not in name:
             yield at_chance(name, result.subsets[name], result.chance[name])

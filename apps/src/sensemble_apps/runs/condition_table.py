@@ -7,9 +7,10 @@ from statistics import fmean
 from rich.table import Table
 from sensemble_runtime import subsets
 from sensemble_runtime.subsets import CLEAN, ConditionScore, Subset
-from sensemble_sensors.kinds.registry import condition_of
+from sensemble_sensors.kinds.registry import KINDS
+from sensemble_sensors.spec import KNOWN
 
-from sensemble_apps.console.kinds import kind_of
+from sensemble_apps.console.kinds import words_of
 from sensemble_apps.console.wording import percent, words
 
 
@@ -79,7 +80,7 @@ def grids(scores: Sequence[ConditionScore]) -> dict[str, Grid]:
 
 def sensors(modality: str) -> str:
     """Return the words for the sensors of one degraded modality, or of several joined with `+`."""
-    return words(kind_of(m).sensor for m in subsets.parse(modality))
+    return words(words_of(m).sensor for m in subsets.parse(modality))
 
 
 def tables(scores: Sequence[ConditionScore], metric: str) -> Iterator[tuple[str, Table]]:
@@ -122,9 +123,7 @@ def sentences(scores: Sequence[ConditionScore], metric: str) -> Iterator[str]:
     for modality, grid in grids(scores).items():
         every = max(grid, key=len)
         row = min(grid[every][1:], key=lambda row: row.accuracy)
-        phrase = words(
-            condition_of(m, row.condition).phrase.format(kind_of(m).sensor) for m in subsets.parse(modality)
-        )
+        phrase = words(phrase_of(m, row.condition) for m in subsets.parse(modality))
         yield f"with {phrase}: {_right(row.accuracy, row.unsure, metric)}"
         without = [
             (lost, other)
@@ -134,8 +133,18 @@ def sentences(scores: Sequence[ConditionScore], metric: str) -> Iterator[str]:
         ]
         if without:
             lost, other = min(without, key=lambda pair: pair[1].accuracy)
-            spoken = f"with {phrase} and no {kind_of(lost).sensor}"
+            spoken = f"with {phrase} and no {words_of(lost).sensor}"
             yield f"{spoken}: {_right(other.accuracy, other.unsure, metric)}"
+
+
+def phrase_of(modality: str, condition: str) -> str:
+    """Return a sensor under a condition, in words."""
+    # An audit keeps no kinds; where the name implies none, any kind's words will do.
+    implied = KNOWN.get(modality.partition(".")[0])
+    kinds = sorted(KINDS.values(), key=lambda kind: kind.name != implied)
+    every = (one for kind in kinds for one in kind.conditions if one.name == condition)
+    phrase = next((one.phrase for one in every), f"{condition} {{}}")
+    return phrase.format(words_of(modality).sensor)
 
 
 def _right(accuracy: float, unsure: float, metric: str) -> str:

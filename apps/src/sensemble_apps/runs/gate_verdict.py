@@ -10,7 +10,7 @@ from sensemble_runtime.auditing.measures import Measures
 
 from sensemble_apps.console.estimates import TOO_FEW as TOO_FEW_EXAMPLES
 from sensemble_apps.console.estimates import number
-from sensemble_apps.console.kinds import kind_of
+from sensemble_apps.console.kinds import words_of
 from sensemble_apps.console.wording import words
 from sensemble_apps.errors import GateUnmetError
 
@@ -21,7 +21,7 @@ _VERDICTS = {"met": "met", "failed": "failed", "too few": TOO_FEW_EXAMPLES}
 
 def sensor_words(modalities: Sequence[str]) -> dict[str, str]:
     """Return the modality of each plain word for a sensor, such as `microphone`, that means only one."""
-    kinds = [kind_of(modality).sensor for modality in modalities]
+    kinds = [words_of(modality).sensor for modality in modalities]
     return {word: m for word, m in zip(kinds, modalities, strict=True) if kinds.count(word) == 1}
 
 
@@ -51,7 +51,7 @@ def line(judgement: Judgement, measures: Measures, metric: str) -> str:
 
 
 def _about(subset: Sequence[str]) -> str:
-    return f"{words([kind_of(modality).sensor for modality in subset])} ({subsets.name(subset)})"
+    return f"{words([words_of(modality).sensor for modality in subset])} ({subsets.name(subset)})"
 
 
 def to_json(judgements: Sequence[Judgement]) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ from threading import Event, Thread
 from types import TracebackType
 from typing import Self
 
-from sensemble_apps.console.kinds import kind_of
+from sensemble_apps.console.kinds import words_of
 from sensemble_apps.web.switchboard import Switchboard, Tap
 
 _EVERY = 6.0  # seconds between two steps
@@ -48,7 +48,7 @@ class Tour:
 
 
 def _weight(tap: Tap) -> int:
-    return -kind_of(tap.modality).weight
+    return -words_of(tap.modality).weight
 
 
 def _pass() -> None:

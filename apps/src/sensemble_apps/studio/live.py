@@ -20,7 +20,7 @@ from starlette.applications import Starlette
 from starlette.responses import RedirectResponse
 from starlette.types import Receive, Scope, Send
 
-from sensemble_apps.console.kinds import kind_of as words_of
+from sensemble_apps.console.kinds import words_of
 from sensemble_apps.console.output import remark
 from sensemble_apps.serve.api import Api
 from sensemble_apps.serve.board import Board
@@ -48,7 +48,7 @@ class Follower:
     def __init__(self, modality: str, specs: Mapping[str, InputSpec]) -> None:
         self.modality = modality
         self.name = f"{words_of(modality).sensor} of the studio"
-        self._form = kind_of(modality).form(specs[modality])
+        self._form = kind_of(specs[modality]).form(specs[modality])
         self._queue: SampleQueue | None = None  # None while closed
         self._ready: deque[Sample] = deque()  # converted, and not read yet
         self._last = -math.inf  # when the last sample came
@@ -60,9 +60,10 @@ class Follower:
 
     def open(self, spec: InputSpec) -> None:
         """Follow from now on."""
-        self._converter = kind_of(self.modality).converter(spec)
+        kind = kind_of(spec)
+        self._converter = kind.converter(spec)
         self._ready.clear()
-        self._queue = SampleQueue(_WAITING)
+        self._queue = SampleQueue(_WAITING, continuous=kind.continuous)
 
     def read(self, timeout: float) -> Sample | None:
         """Return the next sample; see `Sensor`."""

@@ -142,7 +142,9 @@ class Takes:
         (segment,) = Recorded(self._folder, examples).segments
         samples = sorted(segment.samples(), key=_modality)
         return {
-            modality: kind_of(modality).preview(list(group)[-_SHOWN:], self._specs[modality].rate)
+            modality: kind_of(self._specs[modality]).preview(
+                list(group)[-_SHOWN:], self._specs[modality].rate
+            )
             for modality, group in groupby(samples, key=_modality)
             if modality in self._specs
         }

@@ -68,7 +68,7 @@ class BrowserSensor:
 
     def open(self, spec: InputSpec) -> None:  # noqa: ARG002 - the browser was given the spec when it asked
         """Accept samples from now on."""
-        self._queue, self._number = SampleQueue(_WAITING), None
+        self._queue, self._number = SampleQueue(_WAITING, continuous=kind_of(self._spec).continuous), None
 
     def read(self, timeout: float) -> Sample | None:
         """Return the next sample; see `Sensor`."""
@@ -97,7 +97,7 @@ class BrowserSensor:
         Raises:
             SampleError: it is not of the spec's form.
         """
-        kind, spec, offset, queue = kind_of(self.modality), self._spec, self._clock.value, self._queue
+        kind, spec, offset, queue = kind_of(self._spec), self._spec, self._clock.value, self._queue
         if len(data) > kind.slot_size(spec) or not math.isfinite(captured):
             raise SampleError(f"{self.name}: {len(data)} bytes at {captured} s are no {kind.noun}")
         try:

@@ -15,7 +15,8 @@ from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.spec import InputSpec
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
-from sensemble_apps.console.kinds import kind_of as words_of
+from sensemble_apps.console import kinds
+from sensemble_apps.console.kinds import words_of
 from sensemble_apps.errors import InputError
 from sensemble_apps.web import limits
 from sensemble_apps.web.browser_sensor import HEADER, BrowserSensor, ClockOffset
@@ -215,17 +216,17 @@ def describe_modalities(specs: Mapping[str, InputSpec]) -> list[dict[str, Any]]:
     return [
         {
             "modality": modality,
-            "kind": kind_of(modality).name,
+            "kind": spec.kind,
             "sensor": words_of(modality).sensor,
-            "title": " ".join([*modality.split(".")[1:], words_of(modality).sensor]),
-            "icon": words_of(modality).icon,
-            "noun": kind_of(modality).noun,
+            "title": words_of(modality).sensor,
+            "icon": kinds.kind_of(spec).icon,
+            "noun": kind_of(spec).noun,
             "shape": list(spec.shape),
             "rate": spec.rate,
             "hop": spec.hop,
             "conditions": [
                 {"name": one.name, "effects": [one.described(severity) for severity in SEVERITIES]}
-                for one in kind_of(modality).conditions
+                for one in kind_of(spec).conditions
             ],
         }
         for modality, spec in specs.items()
@@ -234,5 +235,5 @@ def describe_modalities(specs: Mapping[str, InputSpec]) -> list[dict[str, Any]]:
 
 def largest_message(specs: Mapping[str, InputSpec]) -> int:
     """Return the bytes of the largest message that a client of a page may send."""
-    slots = [kind_of(modality).slot_size(spec) for modality, spec in specs.items()]
+    slots = [kind_of(spec).slot_size(spec) for spec in specs.values()]
     return max(*slots, limits.BODY) + HEADER.size

@@ -39,7 +39,7 @@ class Previews:
             drawn, preview = self._drawn.get(tap.name, (-1, {}))
             if drawn != number:
                 spec = self._switchboard.specs[tap.modality]
-                preview = kind_of(tap.modality).preview(samples, spec.rate)
+                preview = kind_of(spec).preview(samples, spec.rate)
                 self._drawn[tap.name] = number, preview
             known[tap.name] = number
             previews[tap.name] = preview

@@ -19,7 +19,7 @@ from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.recording.header import form_of
 from sensemble_sensors.recording.writer import Recording
 from sensemble_sensors.sensor import Killable, Sample, Sensor
-from sensemble_sensors.spec import InputSpec
+from sensemble_sensors.spec import InputSpec, declared
 
 from sensemble_apps.errors import InputError
 
@@ -145,7 +145,7 @@ class Switchboard:
     def degrade(self, name: str, condition: str | None, severity: int) -> None:
         """Degrade a sensor's samples by a condition of its kind; None: give them as they are."""
         tap = self._find(name)
-        known = {one.name: one for one in kind_of(tap.modality).conditions}
+        known = {one.name: one for one in kind_of(self.specs[tap.modality]).conditions}
         if condition is not None and condition not in known:
             raise InputError(f"{condition}: no such condition of {name}; there are {', '.join(known)}")
         if severity not in SEVERITIES:
@@ -194,6 +194,7 @@ class Switchboard:
                 self._recording = recording = Recording(
                     folder,
                     form_of(self.specs),
+                    declared=declared(self.specs.values()),
                     split=split,
                     labels=labels,
                     background=background,

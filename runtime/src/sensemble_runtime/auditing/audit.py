@@ -124,7 +124,7 @@ def audit(
     present = {m: np.array([m in example.modalities for example in examples]) for m in bundle.modalities}
     logits, embeddings = [], []
     steps = len(examples) * (1 + len(conditions))
-    gate = ChangeGate(duty) if duty else None
+    gate = ChangeGate(duty, bundle.specs) if duty else None
     sessions = Sessions(bundle.modalities, bundle.manifest.task)
     split = "+".join(sorted({example.split for example in examples}))
     with ExitStack() as stack:
@@ -231,7 +231,8 @@ def _under(
 
 
 def _embed(bundle: Bundle, example: Example, modality: str, gate: ChangeGate | None) -> Embedding:
-    data = kind_of(modality).window(example, bundle.specs[modality])
+    spec = bundle.specs[modality]
+    data = kind_of(spec).window(example, spec)
     if gate and (known := gate.unchanged(modality, data)) is not None:
         return known
     embedding = bundle.encode(modality, bundle.tokenize(data) if isinstance(data, str) else data)

@@ -76,7 +76,7 @@ def scores_under(
     for column, example in enumerate(labelled.examples):
         for m, spec in specs.items():
             if there[m][column]:
-                samples = kind_of(m).samples(example, captured(struck, spec), 0.0)
+                samples = kind_of(spec).samples(example, captured(struck, spec), 0.0)
                 data = degraded_window(samples, spec, streams[m])
                 there[m][column] = data is not None
                 if data is not None:

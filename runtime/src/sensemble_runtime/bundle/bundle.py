@@ -240,7 +240,7 @@ def _verify(folder: Path, contents: Manifest) -> Head:
 
 def _tokenized(contents: Manifest) -> "InputSpec | None":
     specs = (entry.spec for entry in contents.modalities.values())
-    return next((spec for spec in specs if kind_of(spec.modality).tokenized), None)
+    return next((spec for spec in specs if kind_of(spec).tokenized), None)
 
 
 def _verify_nothing_else(folder: Path, artifacts: list[Artifact]) -> None:

@@ -9,7 +9,7 @@ from sensemble_sensors.spec import InputSpec
 
 from sensemble_runtime.subsets import SubsetScore
 
-SCHEMA = 6
+SCHEMA = 7
 FILE_NAME = "manifest.json"
 
 TARGETS = ("coreml", "executorch-xnnpack", "onnx")

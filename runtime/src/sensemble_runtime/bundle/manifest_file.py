@@ -1,6 +1,5 @@
 """Reading and writing `manifest.json`: strict JSON, checked field by field."""
 
-import dataclasses
 import json
 from pathlib import Path
 
@@ -8,7 +7,7 @@ from sensemble_sensors import durable
 
 from sensemble_runtime.bundle import files, signature, validate
 from sensemble_runtime.bundle.manifest import SCHEMA, Manifest
-from sensemble_runtime.bundle.strict_json import DecodeError, decode, document
+from sensemble_runtime.bundle.strict_json import DecodeError, decode, document, encode
 from sensemble_runtime.errors import BundleCorruptError, BundleIncompatibleError, BundlePathError
 
 _LARGEST = 16 << 20  # bytes; a manifest with 100,000 labels has 3 MB
@@ -54,7 +53,7 @@ def parse_manifest(data: bytes, path: Path) -> Manifest:
 
 def write_manifest(manifest: Manifest, path: Path) -> None:
     """Write `manifest` as JSON, atomically, once `read_manifest` would accept it; raise as that."""
-    text = json.dumps(dataclasses.asdict(manifest), indent=2, ensure_ascii=False) + "\n"
+    text = json.dumps(encode(manifest), indent=2, ensure_ascii=False) + "\n"
     _parse(text, path)
     durable.write(path, text.encode())
 

@@ -78,7 +78,7 @@ def _windows(bundle: Bundle, modality: str) -> Iterator[Input]:
     yield np.zeros(spec.shape, spec.dtype)
     generator = np.random.default_rng(0)
     for _ in range(1, _WINDOWS):
-        if kind_of(modality).tokenized:
+        if kind_of(spec).tokenized:
             yield bundle.tokenize(_CAPTION)
         elif spec.dtype == "uint8":
             yield generator.integers(0, 256, spec.shape, np.uint8)

@@ -2,10 +2,13 @@
 
 import dataclasses
 import json
+import math
 import reprlib
 import types
 from collections.abc import Sized
 from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+from sensemble_sensors.errors import SpecError
 
 _PLAIN: dict[type, str] = {str: "a string", int: "an integer", float: "a number", bool: "true or false"}
 _LONGEST = 4096  # characters of a string, so that an error that quotes one stays a line
@@ -30,6 +33,12 @@ def document(text: str) -> object:
         raise
     except (ValueError, RecursionError) as error:
         raise DecodeError(f"not JSON: {error}") from error
+
+
+def encode(instance: Any) -> dict[str, Any]:  # noqa: ANN401 - a dataclass
+    """Return a dataclass as `decode` reads it; infinite numbers are left out."""
+    finite = lambda pairs: {k: v for k, v in pairs if v not in (math.inf, -math.inf)}  # noqa: E731
+    return dataclasses.asdict(instance, dict_factory=finite)
 
 
 def decode(kind: Any, raw: object, field: str = "") -> Any:  # noqa: ANN401 - an instance of `kind`
@@ -64,12 +73,20 @@ def decode(kind: Any, raw: object, field: str = "") -> Any:  # noqa: ANN401 - an
 def _dataclass(kind: Any, raw: object, field: str) -> Any:  # noqa: ANN401 - an instance of `kind`
     hints = get_type_hints(kind)
     entries = _object(raw, field)
+    # JSON has no infinity: a bound that is infinite by default is left out.
+    unbounded = {one.name for one in dataclasses.fields(kind) if one.default in (math.inf, -math.inf)}
     for key in [*hints, *entries]:
+        if key not in entries and key in unbounded:
+            continue
         if key not in entries:
             raise DecodeError(f"{_join(field, key)}: missing")
         if key not in hints:
             raise DecodeError(f"{_join(field, key)}: unknown field")
-    return kind(**{key: decode(hint, entries[key], _join(field, key)) for key, hint in hints.items()})
+    given = {key: decode(hints[key], value, _join(field, key)) for key, value in entries.items()}
+    try:
+        return kind(**given)
+    except SpecError as error:
+        raise DecodeError(f"{field or 'document'}: {error}") from error
 
 
 def _plain(kind: type, raw: object, field: str) -> object:

@@ -3,8 +3,9 @@
 import re
 from collections.abc import Iterable, Iterator
 
+from sensemble_sensors.errors import SpecError
 from sensemble_sensors.kinds.registry import kind_of
-from sensemble_sensors.spec import MODALITIES, InputSpec
+from sensemble_sensors.spec import InputSpec
 
 from sensemble_runtime import subsets
 from sensemble_runtime.bundle.manifest import (
@@ -75,8 +76,8 @@ def _target_problems(field: str, targets: Iterable[str]) -> Iterator[str]:
 
 
 def _tokenizer_problems(manifest: Manifest) -> Iterator[str]:
-    for modality in manifest.modalities.keys() & MODALITIES.keys():
-        if kind_of(modality).tokenized and manifest.tokenizer is None:
+    for modality, entry in manifest.modalities.items():
+        if manifest.tokenizer is None and kind_of(entry.spec).tokenized:
             yield f"tokenizer: missing, and there is a {modality} encoder"
 
 
@@ -112,10 +113,13 @@ def _inside(folder: str, path: str) -> bool:
 
 
 def _spec_problems(modality: str, spec: InputSpec) -> Iterator[str]:
-    if modality not in MODALITIES or spec.modality != modality:
-        yield f"expected a spec of {', '.join(MODALITIES)} under its own name, got {spec.modality!r}"
+    if spec.modality != modality:
+        yield f"expected a spec under its own name, got {spec.modality!r}"
         return
-    yield from kind_of(modality).spec_problems(spec)
+    try:
+        yield from kind_of(spec).spec_problems(spec)
+    except SpecError as error:
+        yield str(error)
 
 
 def _provenance_problems(provenance: Provenance, modalities: set[str]) -> Iterator[str]:

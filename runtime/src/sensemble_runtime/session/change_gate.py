@@ -3,12 +3,14 @@
 It compares a window with the one last encoded, not with the last one seen, so a slow change adds up.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.sensor import Media
+from sensemble_sensors.spec import InputSpec
 
 from sensemble_runtime.executors.executor import Embedding
 
@@ -18,18 +20,17 @@ class Duty:
     """The least difference from the window last encoded that makes a window worth encoding.
 
     Attributes:
-        audio: dB by which the power of at least one band must differ.
-        video: mean difference of the pixels, as a fraction of full scale.
+        least: by modality, in the unit of its kind (`Kind.change`); by default `Kind.least_change`.
     """
 
-    audio: float = 3.0
-    video: float = 0.02
+    least: Mapping[str, float] = field(default_factory=dict)
 
 
 class ChangeGate:
     """The last encoded window of each modality, for one thread each; `saved` counts encodings saved."""
 
-    def __init__(self, duty: Duty) -> None:
+    def __init__(self, duty: Duty, specs: Mapping[str, InputSpec]) -> None:
+        self._kinds = {modality: kind_of(spec) for modality, spec in specs.items()}
         self.saved: dict[str, int] = {}
         self._duty = duty
         self._kept: dict[str, tuple[NDArray[np.float32] | str, Embedding]] = {}
@@ -39,12 +40,12 @@ class ChangeGate:
         if modality not in self._kept:
             return None
         before, embedding = self._kept[modality]
-        kind = kind_of(modality)
-        # A modality without a threshold must not change at all.
-        same = kind.change(before, kind.summary(data)) <= getattr(self._duty, modality, 0.0)
+        kind = self._kinds[modality]
+        least = self._duty.least.get(modality, kind.least_change)
+        same = kind.change(before, kind.summary(data)) <= least
         self.saved[modality] = self.saved.get(modality, 0) + same
         return embedding if same else None
 
     def keep(self, modality: str, data: Media | str, embedding: Embedding) -> None:
         """Remember a window that was encoded."""
-        self._kept[modality] = (kind_of(modality).summary(data), embedding)
+        self._kept[modality] = (self._kinds[modality].summary(data), embedding)

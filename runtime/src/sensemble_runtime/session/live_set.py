@@ -47,7 +47,7 @@ class LiveSet:
         self._adapter = adapter
         self._bundle = bundle
         self._policy = policy or Policy()
-        self._gate = ChangeGate(self._policy.duty) if self._policy.duty else None
+        self._gate = ChangeGate(self._policy.duty, bundle.specs) if self._policy.duty else None
         self._skipped: dict[str, int] = {}
         self._unfamiliar, self._suspected = Lasting(), Lasting()
         self._suspicion = Suspicion(bundle.modalities)
@@ -75,7 +75,7 @@ class LiveSet:
             self._suspicion.forget(modality)
         if modality not in self.windows:
             self._bundle.load(modality)
-            self.windows[modality] = kind_of(modality).windows(self._bundle.specs[modality])
+            self.windows[modality] = kind_of(spec := self._bundle.specs[modality]).windows(spec)
         self._sensors[modality] = sensor
 
     def remove(self, modality: str, *, keep: bool = False) -> None:
@@ -147,7 +147,7 @@ class LiveSet:
         """Encode a window, unless it is like the one last encoded."""
         began = time.perf_counter()
         modality, data = taken.modality, taken.window.data
-        level = kind_of(modality).level(data)
+        level = kind_of(self._bundle.specs[modality]).level(data)
         embedding = self._gate.unchanged(modality, data) if self._gate else None
         skipped = embedding is not None
         if embedding is None:

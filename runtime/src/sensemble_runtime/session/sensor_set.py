@@ -12,7 +12,7 @@ from sensemble_sensors.errors import SampleError, SensorCodeError, SensorsError,
 from sensemble_sensors.kinds.conditions.condition import Applied
 from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.sensor import Sample, Sensor
-from sensemble_sensors.spec import InputSpec, kind_name
+from sensemble_sensors.spec import InputSpec
 from sensemble_sensors.thresholds import Thresholds
 
 from sensemble_runtime.errors import SensembleRuntimeError, SessionError
@@ -186,7 +186,9 @@ class SensorSet:
         if modality not in self._active and not thread.stopped:
             self._load(thread)
         with self._sink.changed:
-            if not (thread.sensor.live or kind_of(modality).steady):  # every caption of a file is answered
+            if not (
+                thread.sensor.live or kind_of(self._sink.specs[modality]).steady
+            ):  # every caption of a file is answered
                 self._await_window(thread)
             if thread.stopped:
                 return
@@ -237,10 +239,11 @@ class SensorSet:
 
     def lag_of_other(self, modality: str) -> float | None:
         """Return the lag of the active sensor that one of `modality` must not drift from, or None."""
-        partner = kind_of(modality).partner
+        specs = self._sink.specs
+        partner = kind_of(specs[modality]).partner
         # Without the lock, so that no sample waits for it; a copy, because other threads change it.
         active = tuple(self._active.items()) if partner else ()
-        return next((t.lag for m, t in active if kind_name(m) == partner), None)
+        return next((t.lag for m, t in active if specs[m].kind == partner), None)
 
     def _load(self, thread: SensorThread) -> None:
         """Load in the sensor's thread, so that neither an encoder nor the lock waits."""

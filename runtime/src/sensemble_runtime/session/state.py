@@ -69,7 +69,7 @@ class SessionState:
     def load(self, modality: str) -> None:
         """Load the encoder of `modality`, and the tokenizer if it needs one."""
         self._bundle.load(modality)
-        if kind_of(modality).tokenized:
+        if kind_of(self.specs[modality]).tokenized:
             self._bundle.tokenize("")
 
     def push(self, sample: Sample, sensor: str) -> None:

@@ -51,11 +51,11 @@ class Camera:
         source: a camera's number (`0` or "0"), its node (a path that leads to /dev/video0 when the camera is
             opened), the address of a stream (http://, rtsp://, ...), or a video file (its path, or file:///...).
         name: of the sensor; by default made of the source, without user and password.
+        modality: the name of its stream.
     """
 
-    modality = "video"
-
-    def __init__(self, source: int | str | Path, name: str | None = None) -> None:
+    def __init__(self, source: int | str | Path, name: str | None = None, modality: str = "video") -> None:
+        self.modality = modality
         self.name = printable(name or f"camera {without_credentials(str(source))}")
         self._location = source
         self._queue: SampleQueue | None = None
@@ -83,7 +83,7 @@ class Camera:
     def open(self, spec: InputSpec) -> None:
         """Open the camera and start capturing; raise SensorUnavailableError, which says what to do."""
         if spec.modality != self.modality:
-            raise SensorUnavailableError(f"{self.name}: gives video, not {spec.modality}")
+            raise SensorUnavailableError(f"{self.name}: gives {self.modality}, not {spec.modality}")
         self.close()
         source = _source(self._location)
         if isinstance(source, Path):
@@ -156,7 +156,7 @@ class _Driver:
                     raise SensorLostError(f"{self._name}: gave a picture that cannot be decoded")
                 picture = fit(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), (spec.shape[2], spec.shape[3]))
                 picture.flags.writeable = False
-                yield Sample("video", picture, clock.read(position, now))
+                yield Sample(spec.modality, picture, clock.read(position, now))
             raise SensorLostError(f"{self._name}: gives no more pictures; is it still plugged in?")
         finally:
             self._capture.release()
@@ -212,7 +212,7 @@ def _film(path: Path, spec: InputSpec, name: str) -> Generator[Sample, None, Non
         origin = monotonic()
         try:
             for i, picture in enumerate(video_frames(path, spec.rate, (spec.shape[2], spec.shape[3]))):
-                yield Sample("video", picture, origin + i / spec.rate)
+                yield Sample(spec.modality, picture, origin + i / spec.rate)
         except BadDataError as error:
             raise SensorEndedError(f"{name}: {error}") from error
         raise SensorEndedError(f"{name}: has ended")

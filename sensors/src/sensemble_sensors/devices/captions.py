@@ -43,11 +43,11 @@ class Captions:
             hangs up, or half a minute after its machine is gone. Standard input and files end. A slow reader
             gets the newest lines of a stream, and all lines of a file.
         name: of the sensor; by default made of the source.
+        modality: the name of its stream.
     """
 
-    modality = "text"
-
-    def __init__(self, source: str | Path, name: str | None = None) -> None:
+    def __init__(self, source: str | Path, name: str | None = None, modality: str = "text") -> None:
+        self.modality = modality
         self.name = printable(name or f"captions {source}")
         self._source = source
         self._lines: _Text | _Lines | _Cues | None = None
@@ -63,12 +63,12 @@ class Captions:
     def open(self, spec: InputSpec) -> None:
         """Open the source and start to play subtitles; raise SensorUnavailableError, which says why not."""
         if spec.modality != self.modality:
-            raise SensorUnavailableError(f"{self.name}: gives text, not {spec.modality}")
+            raise SensorUnavailableError(f"{self.name}: gives {self.modality}, not {spec.modality}")
         self.close()
         path = Path(self._source)
         try:
             timed = path.suffix.lower() in {".srt", ".vtt"}
-            self._lines = _Cues(path, self.name) if timed else _reader(str(self._source), self.name)
+            self._lines = _Cues(path, self) if timed else _reader(str(self._source), self)
         except OSError as error:
             raise SensorUnavailableError(
                 f"{self.name}: cannot be opened ({error.strerror or error}); name a source that exists and "
@@ -90,18 +90,18 @@ class Captions:
         self._lines = None
 
 
-def _reader(source: str, name: str) -> "_Text | _Lines":
+def _reader(source: str, of: Captions) -> "_Text | _Lines":
     file = _STDIN if source == "-" else _opened(source)
     if stat.S_ISREG(os.fstat(file).st_mode):  # standard input may have been closed
-        return _Text(os.fdopen(file, "rb", closefd=file != _STDIN), name)
-    return _Lines(file, source, name)
+        return _Text(os.fdopen(file, "rb", closefd=file != _STDIN), of)
+    return _Lines(file, source, of)
 
 
 class _Text:
     """Gives all lines of a file, as fast as they are read."""
 
-    def __init__(self, file: IO[bytes], name: str) -> None:
-        self._name = name
+    def __init__(self, file: IO[bytes], of: Captions) -> None:
+        self._name, self._modality = of.name, of.modality
         self._file = file
         self._cut = True
 
@@ -114,7 +114,7 @@ class _Text:
                 raise SensorEndedError(f"{self._name}: is not text in UTF-8")
             if caption := _caption(line):
                 cut, self._cut = self._cut, False
-                return Sample("text", caption, monotonic(), cut)
+                return Sample(self._modality, caption, monotonic(), cut)
             if monotonic() >= until:
                 return None
         raise SensorEndedError(f"{self._name}: has ended")
@@ -129,8 +129,8 @@ class _Lines:
     The pause after each poll keeps a flood cheap; it is short, because a line is stamped when it is read.
     """
 
-    def __init__(self, file: int, source: str, name: str) -> None:
-        self._name = name
+    def __init__(self, file: int, source: str, of: Captions) -> None:
+        self._name, self._modality = of.name, of.modality
         self._source = source
         self._file = file
         self._kind = stat.S_IFMT(os.fstat(file).st_mode)
@@ -179,7 +179,7 @@ class _Lines:
         lost = max(len(written) - _WAITING, 0)
         for line in written[-_WAITING:]:
             if caption := _caption(line):
-                self._queue.put(Sample("text", caption, now, lost=lost))
+                self._queue.put(Sample(self._modality, caption, now, lost=lost))
                 lost = 0
 
     def _check(self) -> None:
@@ -239,13 +239,13 @@ def _kept(connection: socket.socket) -> int:
 class _Cues:
     """Plays subtitles until the last one has been shown."""
 
-    def __init__(self, path: Path, name: str) -> None:
-        self._name = name
+    def __init__(self, path: Path, of: Captions) -> None:
+        self._name = of.name
         cues = read_subtitles(path)
         self._origin = monotonic()
         self._end = self._origin + max(cue.end for cue in cues)
         self._samples = deque(
-            Sample("text", cue.text, self._origin + cue.start, cut=i == 0) for i, cue in enumerate(cues)
+            Sample(of.modality, cue.text, self._origin + cue.start, cut=i == 0) for i, cue in enumerate(cues)
         )
 
     def read(self, timeout: float) -> Sample | None:

@@ -37,25 +37,28 @@ class Microphone:
         device: "default" or None for the system's choice, or the number, the key, the name or a part of the
             name of a device that `discovery.microphones` lists. A source is lost when the server removes it.
         name: of the sensor; by default made of the device.
+        modality: the name of its stream.
     """
 
-    modality = "audio"
     live = True
 
-    def __init__(self, device: int | str | None = None, name: str | None = None) -> None:
+    def __init__(
+        self, device: int | str | None = None, name: str | None = None, modality: str = "audio"
+    ) -> None:
+        self.modality = modality
         self._device = "default" if device is None else str(device)
         self.name = printable(name or f"microphone {self._device}")
         self._rate = 0.0
         self._clock = Clock(_STEADY)
         self._count = 0  # samples of sound since it was opened
-        self._queue = SampleQueue(_WAITING)
+        self._queue = SampleQueue(_WAITING, continuous=True)
         self._stream: sounddevice.InputStream | None = None
         self._guard: pulse.Guard | None = None
 
     def open(self, spec: InputSpec) -> None:
         """Open the device and start capturing; raise SensorUnavailableError, which says what to do."""
         if spec.modality != self.modality:
-            raise SensorUnavailableError(f"{self.name}: gives audio, not {spec.modality}")
+            raise SensorUnavailableError(f"{self.name}: gives {self.modality}, not {spec.modality}")
         self.close()
         fresh = "sounddevice" not in sys.modules
         library = portaudio()
@@ -84,7 +87,7 @@ class Microphone:
 
     def _start(self, library: ModuleType, spec: InputSpec) -> None:
         number, source = self._choose(sources(), portaudio_inputs())
-        queue = SampleQueue(_WAITING)
+        queue = SampleQueue(_WAITING, continuous=True)
         self._rate, self._queue, self._clock, self._count = spec.rate, queue, Clock(_STEADY), 0
         try:
             with _chosen(source):
@@ -150,7 +153,7 @@ class Microphone:
         time = self._clock.read(self._count / self._rate, latest)
         wave = np.clip(sound[:, 0], -1, 1)
         wave.flags.writeable = False
-        self._queue.put(Sample("audio", wave, time, cut=flags.input_overflow))
+        self._queue.put(Sample(self.modality, wave, time, cut=flags.input_overflow))
 
     def _finish(self) -> None:
         self._queue.end(SensorLostError(f"{self.name}: gives no more sound; is it still plugged in?"))

@@ -42,7 +42,7 @@ class Health:
         self.stalled = self.must_reopen = False
         self._spec = spec
         self._limits = thresholds
-        self._kind = kind_of(spec.modality)
+        self._kind = kind_of(spec)
         self._checks = self._kind.checks(spec, thresholds)
         # No sensor can give what was captured long before it was opened.
         self._earliest = 0.0 if "late" in thresholds.doubted else now - thresholds.late

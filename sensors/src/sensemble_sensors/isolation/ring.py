@@ -36,7 +36,7 @@ class Ring:
 
     def __init__(self, memory: mmap, spec: InputSpec) -> None:
         self._spec = spec
-        self._kind = kind_of(spec.modality)
+        self._kind = kind_of(spec)
         self._memory = memoryview(memory)
         # Structs and one view of all slots: each call counts in a process that wakes a few times a second.
         slots = np.frombuffer(memory, np.uint8, offset=_HEARTBEAT.size)
@@ -51,7 +51,7 @@ class Ring:
     @staticmethod
     def size(spec: InputSpec) -> int:
         """Return how many bytes of memory the ring takes."""
-        return _HEARTBEAT.size + kind_of(spec.modality).slots * _slot(spec)
+        return _HEARTBEAT.size + kind_of(spec).slots * _slot(spec)
 
     def set_heartbeat(self, now: float) -> None:
         """Show that the writer is alive at `now`."""
@@ -111,7 +111,7 @@ class Ring:
 
 
 def _slot(spec: InputSpec) -> int:
-    return _DATA + -(-kind_of(spec.modality).slot_size(spec) // 8) * 8
+    return _DATA + -(-kind_of(spec).slot_size(spec) // 8) * 8
 
 
 def _check(head: bytes, data: NDArray[np.uint8]) -> int:

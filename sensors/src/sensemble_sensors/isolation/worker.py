@@ -84,7 +84,7 @@ def main(job: Job) -> None:
 
 
 def _run(job: Job, stop: Event) -> None:
-    spec = InputSpec(**{**job.spec, "shape": tuple(job.spec["shape"])})
+    spec = InputSpec.from_json(job.spec)
     ring = Ring(mmap.mmap(job.memory, Ring.size(spec)), spec)
     with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
         # A thread in C ends the process even where native code hangs and holds the interpreter lock.

@@ -2,8 +2,8 @@
 
 A kind is one class: samples and windows, the measure of change, the field in a dataset and its decoding, the
 track in a recording, the slot in shared memory, health checks, conditions. `tests/test_kinds.py` lists the
-few other places that name a modality. A new kind is a class here and its name in `spec.MODALITIES`.
+few other places that name a kind. A new kind is a class here, in `registry.KINDS`.
 
-Doors: `registry` (the kind of a modality), `kind` (what a kind supplies), `interfaces`, `windows`,
+Doors: `registry` (the kind of a spec), `kind` (what a kind supplies), `interfaces`, `windows`,
 `conditions.condition`, `degrading` (streams under conditions).
 """

@@ -12,7 +12,7 @@ from sensemble_sensors.spec import InputSpec
 def captured(applied: Iterable[Applied], spec: InputSpec) -> InputSpec:
     """Return the form in which a source should give samples to `begin`; `spec` if nothing degrades them."""
     degraded = any(one.modality == spec.modality for one in applied)
-    return kind_of(spec.modality).captured(spec) if degraded else spec
+    return kind_of(spec).captured(spec) if degraded else spec
 
 
 def begin(applied: Iterable[Applied], spec: InputSpec, seed: int = 0) -> Degradation:
@@ -20,7 +20,7 @@ def begin(applied: Iterable[Applied], spec: InputSpec, seed: int = 0) -> Degrada
 
     It takes samples in the form of `captured` or of `spec`, and returns them in that of `spec`.
     """
-    kind = kind_of(spec.modality)
+    kind = kind_of(spec)
     form = kind.captured(spec)
     acts = [one.condition.begin(one.severity, form, seed) for one in applied if one.modality == spec.modality]
 

@@ -25,13 +25,13 @@ from sensemble_sensors.kinds.interfaces import (
 from sensemble_sensors.kinds.kind import TrackKind, described
 from sensemble_sensors.kinds.windows import Window, WindowRing
 from sensemble_sensors.sensor import Media, Sample
-from sensemble_sensors.spec import InputSpec
+from sensemble_sensors.spec import KNOWN, InputSpec
 from sensemble_sensors.thresholds import BLACK, SETTLE, Thresholds
 
 if TYPE_CHECKING:
     from av.container import OutputContainer
 
-STILL = "image"  # the field of a still picture, which stands for a film that does not move
+STILL = "image"  # the first part of the field of a still picture, which stands for a film that does not move
 GRID = 8  # pixels a side of each frame that are compared to find a change
 # Frames kept for each one that a window needs: close enough for the nearest to be a good one, and memory does
 # not grow with the camera's rate.
@@ -54,6 +54,7 @@ class Frames(TrackKind):
     track = "video"
     slots = 4
     form_limits = (1 << 13, 1 << 13)
+    least_change = 0.02  # of full scale
     conditions = CONDITIONS
 
     def _shape_problems(self, spec: InputSpec) -> Iterator[str]:
@@ -109,8 +110,8 @@ class Frames(TrackKind):
         return data.reshape(spec.shape[2:])
 
     def fields(self, modality: str) -> tuple[str, ...]:
-        """Return the field of a film and that of a still picture."""
-        return (modality, STILL)
+        """Return the field of a film and that of a still picture: `video.rear`, `image.rear`."""
+        return modality, _still(modality)
 
     def strided(self, spec: InputSpec) -> int:
         """See `Kind`."""
@@ -124,7 +125,7 @@ class Frames(TrackKind):
         from sensemble_sensors.codecs.decode import decode_video
 
         _, count, height, width, _ = spec.shape
-        size, framing, still = (height, width), excerpt.framing, source.value(STILL)
+        size, framing, still = (height, width), excerpt.framing, source.value(_still(spec.modality))
         if isinstance(still, Path):
             return decode_video(still, spec.rate, count, size, framing=framing)[None]
         (path,) = self.files(source, spec.modality)
@@ -142,7 +143,7 @@ class Frames(TrackKind):
         """See `Kind`."""
         from sensemble_sensors.codecs.decode import decode_video
 
-        still = source.value(STILL)
+        still = source.value(_still(modality))
         if isinstance(still, Path):
             decode_video(still, 1.0, 1, _SMALL)
         for path in self.files(source, modality):
@@ -185,6 +186,11 @@ class Frames(TrackKind):
     def converter(self, spec: InputSpec) -> Converter:
         """Return a converter that resizes."""
         return _Resizing(spec.shape[2], spec.shape[3])
+
+
+def _still(modality: str) -> str:
+    first, dot, rest = modality.partition(".")
+    return STILL + dot + rest if first in KNOWN else f"{STILL}.{modality}"
 
 
 def _problem(data: object, shape: tuple[int, ...]) -> str:

@@ -47,6 +47,7 @@ class Kind(ABC):
     partner: ClassVar[str] = ""  # the kind whose stream this one must not drift from
     slots: ClassVar[int]  # samples that wait in shared memory
     form_limits: ClassVar[tuple[int, ...]] = ()  # the largest value of each number of `form`
+    least_change: ClassVar[float] = 0.0  # of a window that a saving session encodes again
     conditions: ClassVar[tuple[Condition, ...]] = ()  # the degradations of its samples
 
     # Samples and windows.

@@ -52,6 +52,7 @@ class Waveform(TrackKind):
     track = "audio"
     slots = 64
     form_limits = (HIGHEST_RATE,)
+    least_change = 3.0  # dB
     conditions = CONDITIONS
 
     def windows(self, spec: InputSpec) -> WindowRing:

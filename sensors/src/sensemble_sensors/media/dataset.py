@@ -4,22 +4,21 @@ A media file may be inside a shard, a tar in the same folder: `"video": "train-0
 """
 
 import sys
-from dataclasses import dataclass, replace
+from collections.abc import Container, Mapping
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
-from sensemble_sensors.errors import BadDataError, printable
+from sensemble_sensors.errors import BadDataError, SpecError, printable
 from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.lines import MAX_LINE, Fields, numbered, opened
 from sensemble_sensors.media.dataset_paths import Root
+from sensemble_sensors.media.modalities import FILE_NAME, read_modalities
 from sensemble_sensors.media.splits import SPLITS, Groups, draw
-from sensemble_sensors.spec import MODALITIES
+from sensemble_sensors.spec import KNOWN, Modality, kind_name
 
-_FIELDS_OF = {modality: kind_of(modality).fields(modality) for modality in MODALITIES}
-MEDIA = tuple(field for m, fields in _FIELDS_OF.items() for field in fields if not kind_of(m).tokenized)
-_TEXTS = tuple(field for m, fields in _FIELDS_OF.items() for field in fields if kind_of(m).tokenized)
-FIELDS = ("id", "split", "labels", "background", "group", *MEDIA, "start", "end", *_TEXTS)
-_KNOWN = frozenset(FIELDS)
+_COMMON = ("id", "split", "labels", "background", "group", "start", "end")
+_MEDIA = (*KNOWN, "image")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,47 +29,53 @@ class Example:
         id: unique within the dataset.
         split: one of `SPLITS`: for pretraining, for training, for selection and calibration, for reporting.
         labels: the names of its classes; empty only in `pretrain` and in a background.
-        video: the file with the video track, by itself or in a shard (`shards`); may be the same as `audio`.
-        audio: the file with the audio track.
-        image: a still picture, instead of a video.
-        text: the caption.
+        values: by field, the file of a modality, by itself or in a shard (`shards`), or the text. Sound and
+            pictures may be in one file; `image` is a still picture in place of a film (`Kind.fields`).
         start: seconds within the media files at which the example begins; None for their beginning.
         end: seconds within the media files at which it ends; None for their end.
         line: its line in `index.jsonl`, from 1.
         group: a person or a recording, say, whose examples must be in one split; None for an example alone.
         background: shows none of the classes: silence, noise, other words, an empty sheet. Models learn from
             it what is unfamiliar; it is never classified.
+        kinds: the kind of each of its modalities, in the order of their names; by default, as the fields say.
     """
 
     id: str
     split: str
     labels: tuple[str, ...]
-    video: Path | None
-    audio: Path | None
-    image: Path | None
-    text: str | None
-    start: float | None
-    end: float | None
+    values: Mapping[str, Path | str] = field(hash=False)
     line: int
+    start: float | None = None
+    end: float | None = None
     group: str | None = None
     background: bool = False
+    kinds: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+    def __post_init__(self) -> None:
+        if not self.kinds and self.values:
+            implied = sorted(_implied(one) for one in self.values)
+            object.__setattr__(self, "kinds", {m: kind_name(m) for m in implied})
 
     @property
     def modalities(self) -> tuple[str, ...]:
         """The modalities of this example, sorted; an image counts as `video`."""
-        has = ((m, any(self.value(f) is not None for f in fields)) for m, fields in _FIELDS_OF.items())
-        return tuple(modality for modality, present in has if present)
+        return tuple(self.kinds)
 
     @property
     def files(self) -> tuple[Path, ...]:
         """The files that last some time, each once."""
-        paths = (path for m in _FIELDS_OF for path in kind_of(m).files(self, m))
+        paths = (path for m, kind in self.kinds.items() for path in kind_of(kind).files(self, m))
         return tuple(dict.fromkeys(paths))
 
     def value(self, field: str) -> Path | str | None:
-        """Return the value of one of the fields `MEDIA` or of a text; None where it is absent."""
-        value: Path | str | None = getattr(self, field)
-        return value
+        """Return the file or the text of a field; None where it is absent."""
+        return self.values.get(field)
+
+    def only(self, modalities: Container[str]) -> "Example":
+        """Return the example reduced to `modalities`."""
+        kinds = {m: kind for m, kind in self.kinds.items() if m in modalities}
+        fields = [name for m, kind in kinds.items() for name in kind_of(kind).fields(m)]
+        return replace(self, values={f: v for f, v in self.values.items() if f in fields}, kinds=kinds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +87,18 @@ class Dataset:
         examples: the valid lines.
         skipped: "FILE:LINE: reason" of each bad line that was skipped.
         drawn: the split `calibrate` was drawn from `train`, for the index has none.
+        declared: the modalities of `modalities.json`, by name.
     """
 
     folder: Path
     examples: tuple[Example, ...]
     skipped: tuple[str, ...] = ()
     drawn: bool = False
+    declared: Mapping[str, Modality] = field(default_factory=dict)
+
+    def modality(self, name: str) -> Modality:
+        """Return one of its modalities, declared or implied by its name."""
+        return self.declared.get(name) or Modality(name)
 
     @property
     def modalities(self) -> tuple[str, ...]:
@@ -137,17 +148,17 @@ def read_dataset(folder: Path | str, *, skip_bad: bool = False) -> Dataset:
         )
     chosen = draw(examples)
     examples = tuple(replace(e, split="calibrate") if e.id in chosen else e for e in examples)
-    return Dataset(folder, examples, skipped, bool(chosen))
+    return Dataset(folder, examples, skipped, bool(chosen), read_modalities(folder))
 
 
 def read_index(folder: Path, *, skip_bad: bool = False) -> tuple[tuple[Example, ...], tuple[str, ...]]:
     """Read `folder/index.jsonl` as it is: no split is drawn, and it may have no example.
 
     Returns the examples of the good lines and "FILE:LINE: reason" of each skipped line. Raises BadDataError
-    for a missing index, or a bad line unless `skip_bad`.
+    for a missing index, a bad `modalities.json`, or a bad line unless `skip_bad`.
     """
     index = folder / "index.jsonl"
-    root = Root(folder)
+    reader = _Lines(folder)
     examples: dict[str, Example] = {}
     groups = Groups()
     skipped: list[str] = []
@@ -157,7 +168,7 @@ def read_index(folder: Path, *, skip_bad: bool = False) -> tuple[tuple[Example, 
                 if line.isspace():
                     continue
                 try:
-                    example = _example(Fields(line), root, number)
+                    example = reader.example(Fields(line), number)
                     _check_new(example, examples, groups)
                 except BadDataError as error:
                     reason = f"{index}:{number}: {error}"
@@ -192,45 +203,85 @@ def _labels(line: Fields) -> tuple[str, ...]:
     return tuple(map(sys.intern, names))
 
 
-def _file(line: Fields, name: str, root: Root) -> Path | None:
-    relative = line.text(name)
-    return None if relative is None else root.file(name, relative)
+@lru_cache(4096)
+def _implied(name: str) -> str:
+    """Return the modality of a field that is not declared: `video.rear` for `image.rear`."""
+    _, dot, rest = name.partition(".")
+    modalities = (first + dot + rest for first in KNOWN)
+    return next((m for m in modalities if name in kind_of(kind_name(m)).fields(m)), "")
 
 
-def _example(line: Fields, root: Root, number: int) -> Example:
-    unknown = next((name for name in line.values if name not in _KNOWN), None)
-    if unknown is not None:
-        shown = unknown if unknown.isprintable() else ascii(unknown)
-        raise BadDataError(f"{shown}: unknown field; the format has {', '.join(FIELDS)}")
-    name, split, labels = line.text("id"), line.text("split"), _labels(line)
-    if name is None:
-        raise BadDataError("id: is missing")
-    if split not in SPLITS:
-        raise BadDataError(f"split: must be one of {', '.join(SPLITS)}")
-    background = line.values.get("background") is not None and line.flag("background")
-    if background and labels:
-        raise BadDataError("labels: a background shows none of the classes; leave out the labels or the mark")
-    if not labels and not background and split != "pretrain":
-        raise BadDataError(f"labels: a {split} example needs at least one, unless it is a background")
-    values: dict[str, Any] = {field: _file(line, field, root) for field in MEDIA}
-    values |= {field: line.text(field) for field in _TEXTS}
-    for fields in _FIELDS_OF.values():
-        if sum(values[field] is not None for field in fields) > 1:
-            raise BadDataError(f"{fields[-1]}: an example has either {' or '.join(fields)}")
-    start, end = line.seconds("start"), line.seconds("end")
-    group = line.text("group")
-    if end is not None and end <= (start or 0.0):
-        raise BadDataError("end: must be after start")
-    if all(value is None for value in values.values()):
-        raise BadDataError(f"names none of {', '.join(values)}")
-    return Example(
-        id=name,
-        split=sys.intern(split),
-        labels=labels,
-        start=start,
-        end=end,
-        line=number,
-        group=group,
-        background=background,
-        **values,
-    )
+class _Lines:
+    """Makes examples of the lines of an index."""
+
+    def __init__(self, folder: Path) -> None:
+        self._root = Root(folder)
+        self._declared = read_modalities(folder)
+        every = self._declared.values()
+        self._modalities = {name: m.name for m in every for name in kind_of(m).fields(m.name)}
+        self._kinds: dict[tuple[str, ...], dict[str, str]] = {}  # by fields: examples with the same share it
+
+    def example(self, line: Fields, number: int) -> Example:
+        """Return the example of a line; BadDataError if it breaks the format."""
+        kinds = self._kinds_of(tuple(one for one in line.values if one not in _COMMON))
+        name, split, labels = line.text("id"), line.text("split"), _labels(line)
+        if name is None:
+            raise BadDataError("id: is missing")
+        if split not in SPLITS:
+            raise BadDataError(f"split: must be one of {', '.join(SPLITS)}")
+        background = line.values.get("background") is not None and line.flag("background")
+        if background and labels:
+            raise BadDataError(
+                "labels: a background shows none of the classes; leave out the labels or the mark"
+            )
+        if not labels and not background and split != "pretrain":
+            raise BadDataError(f"labels: a {split} example needs at least one, unless it is a background")
+        values: dict[str, Path | str] = {}
+        present: dict[str, str] = {}
+        for modality, kind in kinds.items():
+            fields = kind_of(kind).fields(modality)
+            given = {one: text for one in fields if (text := line.text(one)) is not None}
+            if len(given) > 1:
+                raise BadDataError(f"{fields[-1]}: an example has either {' or '.join(fields)}")
+            for one, text in given.items():
+                values[one] = text if kind_of(kind).tokenized else self._root.file(one, text)
+                present[modality] = kind
+        start, end = line.seconds("start"), line.seconds("end")
+        group = line.text("group")
+        if end is not None and end <= (start or 0.0):
+            raise BadDataError("end: must be after start")
+        if not values:
+            raise BadDataError(f"names none of {', '.join((*_MEDIA, *self._declared))}")
+        same = len(present) == len(kinds)
+        return Example(
+            id=name,
+            split=sys.intern(split),
+            labels=labels,
+            values=values,
+            start=start,
+            end=end,
+            line=number,
+            group=group,
+            background=background,
+            kinds=kinds if same else present,
+        )
+
+    def _kinds_of(self, fields: tuple[str, ...]) -> Mapping[str, str]:
+        """Return the kind of each modality that a line's fields name, in the order of the names."""
+        if fields not in self._kinds:
+            self._kinds[fields] = dict(sorted(map(self._kind, fields)))
+        return self._kinds[fields]
+
+    def _kind(self, name: str) -> tuple[str, str]:
+        try:
+            modality = self._modalities.get(name) or _implied(name)
+        except SpecError:
+            modality = ""
+        if not modality:
+            shown = name if name.isprintable() else ascii(name)
+            known = ", ".join((*_COMMON, *_MEDIA, *self._declared))
+            raise BadDataError(
+                f"{shown:.80}: unknown field; the format has {known}, names that begin with one of these "
+                f"and a dot, and what {FILE_NAME} declares"
+            )
+        return modality, self._declared[modality].kind if modality in self._declared else kind_name(modality)

@@ -64,9 +64,9 @@ def clip(
         only: the modalities to decode; None for all of `specs`.
     """
     asked = [m for m in example.modalities if m in specs and (only is None or m in only)]
-    wanted = [m for m in asked if not kind_of(m).tokenized]
+    wanted = [m for m in asked if not kind_of(specs[m]).tokenized]
     step = span = whole = 0.0
-    if any(kind_of(m).files(example, m) for m in wanted):
+    if any(kind_of(specs[m]).files(example, m) for m in wanted):
         from sensemble_sensors.codecs.tracks import probe
 
         probes = {path: probe(path) for path in example.files}
@@ -76,7 +76,7 @@ def clip(
         whole = min(over, math.inf if example.end is None else example.end) - (example.start or 0.0)
         if over <= 0:
             raise BadDataError(f"{shortest}: lasts no time")
-        rates = {m: _rate(example, m, probes) for m in specs}
+        rates = {m: _rate(example, spec, probes) for m, spec in specs.items()}
         step, span = _steps(rates, specs, sampling)
     room = max(whole - span, 0.0)
     # All numbers are always drawn, so that a crop does not depend on which modalities are decoded.
@@ -89,9 +89,9 @@ def clip(
     return {m: _media(example, specs[m], excerpt) for m in wanted}
 
 
-def _rate(example: Example, modality: str, probes: Mapping[Path, "Probe"]) -> float:
+def _rate(example: Example, spec: InputSpec, probes: Mapping[Path, "Probe"]) -> float:
     """Return the rate (Hz) of the frames of a modality's file; 0 without a file or frames."""
-    return max((probes[path].rate for path in kind_of(modality).files(example, modality)), default=0.0)
+    return max((probes[path].rate for path in kind_of(spec).files(example, spec.modality)), default=0.0)
 
 
 def _steps(
@@ -100,7 +100,7 @@ def _steps(
     """Return the seconds from one sampled frame to the next (0 for the spec's rate) and of a window."""
     longest = max(spec.window for spec in specs.values())
     for modality, spec in specs.items():
-        frames = kind_of(modality).strided(spec)
+        frames = kind_of(spec).strided(spec)
         if sampling.stride is not None and frames > 1 and rates[modality] > 0:
             step = min(sampling.stride / rates[modality], longest / (frames - 1))
             return step, step * (frames - 1)
@@ -115,13 +115,13 @@ def window(example: Example, spec: InputSpec) -> Media:
     BadDataError if the example has no such media, or its file is unreadable or ends before the example's
     start.
     """
-    if spec.modality not in example.modalities or kind_of(spec.modality).tokenized:
+    if spec.modality not in example.modalities or kind_of(spec).tokenized:
         raise BadDataError(f"example {example.id!r} (line {example.line}) has no {spec.modality} to decode")
     return _media(example, spec, START)
 
 
 def _media(example: Example, spec: InputSpec, excerpt: Excerpt) -> Media:
-    seen = kind_of(spec.modality).window(example, spec, excerpt)
+    seen = kind_of(spec).window(example, spec, excerpt)
     assert not isinstance(seen, str)  # noqa: S101 - the callers leave tokenized kinds out
     return seen
 
@@ -130,8 +130,8 @@ def check(example: Example) -> None:
     """Decode the beginning of each file of `example`; BadDataError if that fails or one lasts no time."""
     if example.files and duration(example) <= 0:
         raise BadDataError(f"{example.files[0]}: lasts no time")
-    for modality in example.modalities:
-        kind_of(modality).check(example, modality)
+    for modality, kind in example.kinds.items():
+        kind_of(kind).check(example, modality)
 
 
 def duration(example: Example) -> float:

@@ -18,7 +18,7 @@ def degraded_window(samples: Iterable[Sample], spec: InputSpec, degrade: Degrada
     example is the next in the stream of `degrade`. Returns an array of exactly `spec.shape`, or a caption;
     None if the last sample is late.
     """
-    ring = kind_of(spec.modality).windows(spec)
+    ring = kind_of(spec).windows(spec)
     given = list(samples)
     for sample in map(degrade, given):
         if sample.time <= given[-1].time:

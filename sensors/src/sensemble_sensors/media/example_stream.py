@@ -22,5 +22,5 @@ def samples(example: Example, specs: Mapping[str, InputSpec], origin: float) -> 
     """
     end = origin + span(specs)
     present = [m for m in example.modalities if m in specs]
-    stream = [sample for m in present for sample in kind_of(m).samples(example, specs[m], end)]
-    return sorted(stream, key=lambda sample: (sample.time, kind_of(sample.modality).steady))
+    stream = [sample for m in present for sample in kind_of(specs[m]).samples(example, specs[m], end)]
+    return sorted(stream, key=lambda sample: (sample.time, kind_of(specs[sample.modality]).steady))

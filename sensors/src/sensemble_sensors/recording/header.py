@@ -9,11 +9,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from sensemble_sensors.errors import BadDataError
+from sensemble_sensors.errors import BadDataError, SpecError
+from sensemble_sensors.kinds.kind import Kind
 from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.lines import MAX_LINE, MAX_SECONDS, Fields, numbered, opened
 from sensemble_sensors.media.dataset_paths import Root
-from sensemble_sensors.spec import MODALITIES, InputSpec
+from sensemble_sensors.spec import InputSpec, kind_name
 
 Form = Mapping[str, tuple[int, ...]]
 """By modality, the numbers that its samples share: sound has its rate (Hz), pictures height and width."""
@@ -26,12 +27,20 @@ TAKES = 1_000_000  # a higher number of a take is a mistake
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """The place of a segment, and the form of its samples and of what else the take was asked for."""
+    """The place of a segment, and the form of its samples and of what else the take was asked for.
+
+    `kinds` has the kinds that the names of the modalities do not imply.
+    """
 
     take: int
     start: float  # in seconds of the take, as `end`
     end: float
     form: Form
+    kinds: Mapping[str, str]
+
+    def kind(self, modality: str) -> Kind:
+        """Return the kind of a modality; BadDataError if it is unknown."""
+        return _kind(modality, self.kinds)
 
 
 def segment_number(name: str) -> int:
@@ -53,7 +62,8 @@ def read_header(path: Path) -> Header:
         with located(path, number):
             start = line.number("start", 0, MAX_SECONDS)
             end = line.number("end", start, start + SPAN)
-            return Header(line.integer("take", 1, TAKES), start, end, _form(line))
+            kinds = _kinds(line)
+            return Header(line.integer("take", 1, TAKES), start, end, _form(line, kinds), kinds)
     raise BadDataError(f"{path}: has no header; copy the recording again")
 
 
@@ -81,19 +91,33 @@ def located(path: Path, number: int) -> Iterator[None]:
 
 def form_of(specs: Mapping[str, InputSpec]) -> Form:
     """Return the form that `specs` ask for."""
-    asked = {modality: kind_of(modality).form(spec) for modality, spec in specs.items()}
+    asked = {modality: kind_of(spec).form(spec) for modality, spec in specs.items()}
     return {modality: form for modality, form in asked.items() if form}
 
 
-def _form(line: Fields) -> Form:
+def _kind(modality: str, kinds: Mapping[str, str]) -> Kind:
+    try:
+        return kind_of(kind_name(modality, kinds.get(modality, "")))
+    except SpecError as error:
+        raise BadDataError(f"modality: {error}") from error
+
+
+def _kinds(line: Fields) -> Mapping[str, str]:
+    values = line.values.get("kinds")
+    if not isinstance(values, dict) or not all(isinstance(kind, str) for kind in values.values()):
+        raise BadDataError("kinds: must be an object with the kind of some modalities")
+    return values
+
+
+def _form(line: Fields, kinds: Mapping[str, str]) -> Form:
     values = line.values.get("form")
-    if not isinstance(values, dict) or not values.keys() <= MODALITIES.keys():
-        raise BadDataError(f"form: must be an object with numbers for some of {', '.join(MODALITIES)}")
-    return {modality: _numbers(modality, numbers) for modality, numbers in values.items()}
+    if not isinstance(values, dict):
+        raise BadDataError("form: must be an object with numbers for some modalities")
+    return {modality: _numbers(modality, numbers, kinds) for modality, numbers in values.items()}
 
 
-def _numbers(modality: str, values: object) -> tuple[int, ...]:
-    limits = kind_of(modality).form_limits
+def _numbers(modality: str, values: object, kinds: Mapping[str, str]) -> tuple[int, ...]:
+    limits = _kind(modality, kinds).form_limits
     numbers = values if isinstance(values, list) else []
     good = (type(n) is int and 0 < n <= limit for n, limit in zip(numbers, limits, strict=False))
     if len(numbers) != len(limits) or not all(good):

@@ -1,15 +1,15 @@
 """Begin a take: make, lock and repair the folder, and check that the take fits the recording."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import IO
 
 from sensemble_sensors.durable import append, create, create_folder, lock, repair
 from sensemble_sensors.errors import BadDataError, RecordingError
-from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.lines import Fields
+from sensemble_sensors.media.modalities import write_modalities
 from sensemble_sensors.recording.header import (
     EVENTS,
     INDEX,
@@ -20,11 +20,12 @@ from sensemble_sensors.recording.header import (
     segment_number,
     segment_path,
 )
+from sensemble_sensors.spec import Modality
 
 _BEGAN = {"name": "", "modality": "", "kind": "began", "reason": ""}
 
 
-def prepare(folder: Path, form: Form) -> tuple[IO[bytes], int, int]:
+def prepare(folder: Path, form: Form, declared: Mapping[str, Modality]) -> tuple[IO[bytes], int, int]:
     """Make, lock and repair a recording's folder, and begin another take.
 
     Returns the lock, which holds until it is closed; the number of the next segment; the number of the take.
@@ -41,12 +42,15 @@ def prepare(folder: Path, form: Form) -> tuple[IO[bytes], int, int]:
             takes = _repaired(folder / EVENTS, lambda line: line.integer("take", 1, TAKES))
             examples = _repaired(folder / INDEX, lambda line: segment_number(line.string("id")))
             _check_form(folder, examples, form)
+            write_modalities(folder, declared)
             create_folder(folder / SEGMENTS)
             for half in (folder / SEGMENTS).glob("*.partial"):
                 half.unlink()
             take = max((n for _, n in takes), default=0) + 1
             append(folder / EVENTS, json.dumps({"take": take, "time": 0.0, **_BEGAN}) + "\n")
             stack.pop_all()
+    except BadDataError as error:  # of `modalities.json`
+        raise RecordingError(str(error)) from error
     except BlockingIOError as error:
         raise RecordingError(f"{folder}: is in use by another recording; name another folder") from error
     except OSError as error:
@@ -75,11 +79,12 @@ def _check_form(folder: Path, examples: Sequence[tuple[Fields, int]], form: Form
         if last is None:
             continue
         try:
-            has = read_header(segment_path(folder, last.string("id"))).form.get(modality, wanted)
+            header = read_header(segment_path(folder, last.string("id")))
+            has = header.form.get(modality, wanted)
         except BadDataError as error:
             raise RecordingError(f"{error}, or name another folder") from error
         if has != wanted:
-            worded = kind_of(modality).worded
+            worded = header.kind(modality).worded
             raise RecordingError(
                 f"{folder}: holds {modality} at {worded(has)}, and this take would be at {worded(wanted)}; "
                 "record with the --bundle of the first take, or without one as then, or name another folder"

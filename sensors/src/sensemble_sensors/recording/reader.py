@@ -26,7 +26,7 @@ from sensemble_sensors.recording.header import (
 from sensemble_sensors.recording.replay import Loss, Player
 from sensemble_sensors.recording.writer import BEHIND
 from sensemble_sensors.sensor import Sample
-from sensemble_sensors.spec import MODALITIES, InputSpec
+from sensemble_sensors.spec import InputSpec
 
 AWAY = ("lost", "failed", "unhealthy", "detached")
 """Kinds of `RecordedEvent` after which earlier samples of the sensor no longer count."""
@@ -58,8 +58,6 @@ class Segment:
         # No sample is later than its segment, and one that came too late for it was not recorded.
         time = line.number("time", self.header.start - BEHIND - _SLACK, self.header.end + _SLACK)
         modality, cut = line.string("modality"), line.flag("cut")
-        if modality not in MODALITIES:
-            raise BadDataError(f"modality: must be one of {', '.join(MODALITIES)}")
         if modality not in readers:
             readers[modality] = self._reader(modality)
         data = readers[modality](line)
@@ -68,7 +66,7 @@ class Segment:
         return Sample(modality, data, time, cut)
 
     def _reader(self, modality: str) -> TrackReader:
-        kind = kind_of(modality)
+        kind = self.header.kind(modality)
         form = self.header.form.get(modality, ())
         if len(form) != len(kind.form_limits):
             raise BadDataError(f"form.{modality}: is missing in the segment's first line")
@@ -129,7 +127,7 @@ class Recorded:
         Samples that were recorded in this form are the same bit for bit. Raises BadDataError if they cannot
         be read.
         """
-        converters = {modality: kind_of(modality).converter(spec) for modality, spec in specs.items()}
+        converters = {modality: kind_of(spec).converter(spec) for modality, spec in specs.items()}
         going: set[str] = set()  # modalities that gave a sample since the last break
         for segment, joined, shift in zip(self.segments, self._joined, self._shifts, strict=True):
             going = going if joined else set()
@@ -175,7 +173,6 @@ class RecordingReplay(Player):
         present = {modality for segment in recorded.segments for modality in segment.example.modalities}
         super().__init__("recording", {m: spec for m, spec in specs.items() if m in present})
         self._recorded = recorded
-        self._specs = specs
         self._origin = 0.0
 
     def example_at(self, time: float) -> Example | None:

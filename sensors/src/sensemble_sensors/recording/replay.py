@@ -47,9 +47,10 @@ class _PlayedSensor:
     It is plugged in when the player hands it out, so that no sample is missed before it is opened.
     """
 
-    def __init__(self, name: str, modality: str) -> None:
-        self.modality = modality
+    def __init__(self, name: str, spec: InputSpec) -> None:
+        self.modality = spec.modality
         self.name = name
+        self._continuous = kind_of(spec).continuous
         self._lock = Lock()
         self._queue: SampleQueue | None = None  # None while unplugged
         self._open = False
@@ -62,7 +63,7 @@ class _PlayedSensor:
     def plug(self) -> None:
         with self._lock:
             if self._queue is None:
-                self._queue = SampleQueue(_WAITING)
+                self._queue = SampleQueue(_WAITING, continuous=self._continuous)
                 if self._over is not None:
                     self._queue.end(self._over)
 
@@ -120,7 +121,10 @@ class Player(ABC):
     def __init__(self, name: str, specs: Mapping[str, InputSpec]) -> None:
         self.modalities = tuple(sorted(specs))
         self._name = name
-        self._sensors = {modality: _PlayedSensor(f"{name} {modality}", modality) for modality in specs}
+        self._specs = specs
+        self._sensors = {
+            modality: _PlayedSensor(f"{name} {modality}", spec) for modality, spec in specs.items()
+        }
         self._stop = Event()
         self._thread = Thread(target=self._play, name=name, daemon=True)
         self._bad: BadDataError | None = None
@@ -171,7 +175,7 @@ class Player(ABC):
                     sensor.lose(item.reason)
                 else:
                     sensor.put(item)
-                    if not kind_of(item.modality).steady:
+                    if not kind_of(self._specs[item.modality]).steady:
                         sensor.wait_until_used()
         except BadDataError as error:
             self._bad = error
@@ -192,7 +196,6 @@ class Replay(Player):
     ) -> None:
         super().__init__("replay", specs)
         self._examples = examples
-        self._specs = specs
         self._repeated = repeated
         self._played: deque[tuple[float, Example]] = deque(maxlen=_KNOWN)  # by origin
 
@@ -228,12 +231,11 @@ class MediaReplay(Player):
 
         path = Path(path)
         tracks = track_types(path)
-        kinds = {m: kind for m in sorted(specs) if (kind := track_kind_of(m)) and kind.track in tracks}
+        kinds = {m: kind for m in sorted(specs) if (kind := track_kind_of(specs[m])) and kind.track in tracks}
         super().__init__(printable(path.name), {m: specs[m] for m in kinds})
         if not kinds:
             raise BadDataError(f"{path}: has no {' or '.join(sorted(specs))} track to play")
         self._path = path
-        self._specs = specs
         self._kinds = kinds
 
     def _stream(self, origin: float) -> Iterator[Sample]:

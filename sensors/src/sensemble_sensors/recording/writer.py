@@ -17,15 +17,18 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from threading import Condition, Thread
 from time import monotonic
+from types import MappingProxyType
 from typing import Any, Self
 
 from sensemble_sensors.durable import append, sync_folder, write
 from sensemble_sensors.errors import RecordingError
-from sensemble_sensors.kinds.registry import kind_of, track_kind_of
+from sensemble_sensors.kinds.kind import Kind, TrackKind
+from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.recording.header import EVENTS, INDEX, SEGMENTS, SPAN, Form, Header
 from sensemble_sensors.recording.opening import prepare
 from sensemble_sensors.recording.takes import check_labels, group_of
 from sensemble_sensors.sensor import Sample
+from sensemble_sensors.spec import Modality, kind_name
 
 LAG = 0.5  # seconds that a segment stays open for samples that are late
 # Seconds of samples that may wait for a slow disk, or be late; others are lost, and counted in the events.
@@ -44,6 +47,7 @@ class Recording:
         split: of the examples: `pretrain`, or with labels also `train`, `calibrate` or `eval`.
         labels: of the examples; they can be given later by editing `index.jsonl`.
         background: the examples show none of the classes, and so have no labels.
+        declared: the modalities of which the name alone does not say all (`spec.declared`).
         failed: called from the writer's thread with the error that stops it; see `check`.
 
     Attributes:
@@ -65,6 +69,7 @@ class Recording:
         split: str = "pretrain",
         labels: Sequence[str] = (),
         background: bool = False,
+        declared: Mapping[str, Modality] = MappingProxyType({}),
         failed: Callable[[RecordingError], None] = lambda _: None,
     ) -> None:
         check_labels(split, labels, background=background)
@@ -75,11 +80,13 @@ class Recording:
         self.segments = 0
         self._folder = folder = Path(folder)
         self._form = form
+        self._declared = {name: modality.kind for name, modality in declared.items()}
+        self._kinds: dict[str, Kind] = {}  # of the modalities that gave a sample
         self._seconds = seconds
         self._common: dict[str, Any] = {"split": split, "labels": list(labels)}
         if background:
             self._common["background"] = True
-        self._lock, self._number, self.take = prepare(folder, form)
+        self._lock, self._number, self.take = prepare(folder, form, declared)
         self.began = monotonic()
         # The lock of everything below; notified when there is something to do.
         self._changed = Condition()
@@ -106,7 +113,7 @@ class Recording:
         with self._changed:
             if sample.lost:
                 self._lose(sample.modality, "they came faster than they were read", sample.lost)
-            if kind_of(sample.modality).continuous and not len(sample.data):
+            if self._kind(sample.modality).continuous and not len(sample.data):
                 if sample.cut:
                     self._holes.add(sample.modality)
                 return
@@ -153,6 +160,11 @@ class Recording:
         if time < first:
             return "its clock is behind"
         return "its clock is ahead" if time > self._now() + LAG else "the disk is slow"
+
+    def _kind(self, modality: str) -> Kind:
+        if modality not in self._kinds:
+            self._kinds[modality] = kind_of(kind_name(modality, self._declared.get(modality, "")))
+        return self._kinds[modality]
 
     def _lose(self, modality: str, why: str, count: int) -> None:
         self._lost[modality, why] = self._lost.get((modality, why), 0) + count
@@ -207,33 +219,40 @@ class Recording:
     def _write_segment(self, number: int, samples: list[Sample], *, last: bool) -> None:
         name = f"{self._number:06d}"
         last_of = {sample.modality: sample for sample in samples}
-        media = sorted(modality for modality in last_of if track_kind_of(modality))
+        kinds = {m: self._kind(m) for m in sorted(last_of)}
+        tracks = {m: kind for m, kind in kinds.items() if isinstance(kind, TrackKind)}
         folder = self._folder / SEGMENTS
         start, end = number * self._seconds, (number + 1) * self._seconds
-        formed = {m: kind_of(m).form_of(s.data, self._form.get(m, ())) for m, s in last_of.items()}
+        formed = {m: kinds[m].form_of(s.data, self._form.get(m, ())) for m, s in last_of.items()}
         form = {**self._form, **{modality: numbers for modality, numbers in formed.items() if numbers}}
         place = {}
-        if media:
+        if tracks:
             from sensemble_sensors.codecs.tracks import probe
 
             path = folder / f"{name}.mkv"
-            encoded, begin = _encode(samples, form)
+            encoded, begin = _encode(samples, form, tracks)
             write(path, encoded, private=True)
             place = _place(start - begin, min(end - begin, probe(path).seconds))
-        header = Header(self.take, start, end, form)
+        header = Header(
+            self.take,
+            start,
+            end,
+            form,
+            {m: kind for m, kind in self._declared.items() if m in form or m in kinds},
+        )
         lines = [asdict(header)]
         for s in samples:
             line = {"modality": s.modality, "time": s.time, "cut": s.cut}
-            lines.append(line | kind_of(s.modality).describe(s.data))
+            lines.append(line | kinds[s.modality].describe(s.data))
         write(folder / f"{name}.jsonl", "".join(map(_line, lines)).encode(), private=True)
         sync_folder(folder)
-        latest = max((s.time for s in samples if s.modality in media), default=math.inf)
+        latest = max((s.time for s in samples if s.modality in tracks), default=math.inf)
         # The rest of a take is kept for replay; it is too short to be a labelled example.
         rest = last and self.segments and latest < (number + 0.5) * self._seconds
         example: dict[str, Any] = {"id": name, **(_UNLABELLED if rest else self._common)}
         example["group"] = group_of(self.take)
-        example |= dict.fromkeys(media, f"{SEGMENTS}/{name}.mkv")
-        example |= {m: sample.data for m, sample in last_of.items() if kind_of(m).tokenized}
+        example |= dict.fromkeys(tracks, f"{SEGMENTS}/{name}.mkv")
+        example |= {m: sample.data for m, sample in last_of.items() if kinds[m].tokenized}
         append(self._folder / INDEX, _line(example | place))
         self._number += 1
         self.segments += 1
@@ -245,11 +264,10 @@ def _place(start: float, end: float) -> dict[str, float]:
     return ({"start": begin} if begin else {}) | {"end": end} if end > begin else {}
 
 
-def _encode(samples: Sequence[Sample], form: Form) -> tuple[bytes, float]:
+def _encode(samples: Sequence[Sample], form: Form, kinds: Mapping[str, TrackKind]) -> tuple[bytes, float]:
     """Encode the modalities that have a track as one Matroska file; return it and the time of its begin."""
     import av
 
-    kinds = {m: kind for m in sorted({s.modality for s in samples}) if (kind := track_kind_of(m))}
     out = io.BytesIO()
     with av.open(out, "w", format="matroska") as container:
         # All tracks come before the first packet.

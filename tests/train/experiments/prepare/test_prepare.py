@@ -44,7 +44,7 @@ def test_audioset_is_read_in_its_published_form(source: Path, tmp_path: Path) ->
         f"{source / 'balanced_train_segments.csv'}:6: gone_gone_1_30000\n"
     )
     got = {example.id: example for example in read_dataset(tmp_path).examples}
-    assert {name: (e.split, e.labels, e.text, e.start, e.end) for name, e in got.items()} == {
+    assert {name: (e.split, e.labels, e.value("text"), e.start, e.end) for name, e in got.items()} == {
         "unbalanced1_1000": ("pretrain", ("Domestic animals, pets",), "Klakson, który zwala z nóg", 0, 4),
         "two_files_1_0": ("pretrain", ("Domestic animals, pets",), None, 0, 3),
         "--4gqARaEJE_3000": ("train", ("Domestic animals, pets", "Dog"), "My dog & I", 0, 4),
@@ -54,8 +54,8 @@ def test_audioset_is_read_in_its_published_form(source: Path, tmp_path: Path) ->
     }
     assert got["soundalone1_2000"].modalities == ("audio",)
     two = got["two_files_1_0"]
-    assert (two.video and two.video.suffix, two.audio and two.audio.suffix) == (".mp4", ".m4a")
-    linked = got["-_wholefilm_4000"].video
+    assert (Path(two.values["video"]).suffix, Path(two.values["audio"]).suffix) == (".mp4", ".m4a")
+    linked = got["-_wholefilm_4000"].value("video")
     assert linked is not None
     assert linked.samefile(source / "train" / "-_wholefilm.mp4")  # a link takes no space
 
@@ -69,7 +69,10 @@ def test_a_source_can_be_its_own_dataset(tmp_path: Path) -> None:
         f"{split}-000000.json" for split in ("pretrain", "train", "eval")
     }
     assert len(list((tmp_path / ".parts").iterdir())) == 4
-    assert read_dataset(tmp_path).examples[0].video == tmp_path / "unbalanced" / "unbalanced1_1000_5000.mkv"
+    assert (
+        read_dataset(tmp_path).examples[0].value("video")
+        == tmp_path / "unbalanced" / "unbalanced1_1000_5000.mkv"
+    )
 
 
 def test_shards_hold_the_same_seconds_and_are_what_webdataset_reads(source: Path, tmp_path: Path) -> None:
@@ -79,7 +82,12 @@ def test_shards_hold_the_same_seconds_and_are_what_webdataset_reads(source: Path
     assert prepare(survey, sharded, shards=1).written == {"pretrain": 2, "train": 2, "eval": 2}
     ours = read_dataset(sharded).examples
     for one, other in zip(read_dataset(plain).examples, ours, strict=True):
-        assert (one.id, one.split, one.labels, one.text) == (other.id, other.split, other.labels, other.text)
+        assert (one.id, one.split, one.labels, one.value("text")) == (
+            other.id,
+            other.split,
+            other.labels,
+            other.value("text"),
+        )
         assert one.group == other.group == one.id[:11], "the video that it is cut from"
         assert_heard_at_the_same_time(sound(one), sound(other))
         np.testing.assert_allclose(pictures(one), pictures(other), atol=0.02)
@@ -96,11 +104,11 @@ def test_shards_hold_the_same_seconds_and_are_what_webdataset_reads(source: Path
         assert (fields["id"], fields["labels"], fields.get("text"), fields["group"]) == (
             example.id,
             list(example.labels),
-            example.text,
+            example.value("text"),
             example.group,
         )
         for kind in ("video", "audio"):
-            path = getattr(example, kind)
+            path = example.value(kind)
             assert (kind in fields) == (path is not None)
             if path is not None:
                 shard, _, place = str(path).partition("#")
@@ -109,16 +117,16 @@ def test_shards_hold_the_same_seconds_and_are_what_webdataset_reads(source: Path
 
 
 def sound(example: Example) -> Wave:
-    assert example.audio is not None
+    assert example.value("audio") is not None
     assert example.start is not None
     assert example.end is not None
-    return decode_audio(example.audio, 8000, example.start, example.end - example.start - 0.1)
+    return decode_audio(example.value("audio"), 8000, example.start, example.end - example.start - 0.1)
 
 
 def pictures(example: Example) -> Wave:
-    if example.video is None:
+    if example.value("video") is None:
         return np.zeros(0, np.float32)
-    frames = decode_video(example.video, 5, 20, (8, 8), example.start or 0.0, end=example.end)
+    frames = decode_video(example.value("video"), 5, 20, (8, 8), example.start or 0.0, end=example.end)
     return frames.astype(np.float32) / 255
 
 
@@ -156,16 +164,16 @@ def test_imagenet_captions_are_pictures_with_text_four_fifths_to_train_on(tmp_pa
     assert 2 <= report.listed["eval"] <= 12
     dataset = read_dataset(out)
     first = dataset.examples[0]
-    assert (first.modalities, first.text, first.labels) == (
+    assert (first.modalities, first.value("text"), first.labels) == (
         ("text", "video"),
         "title 0",
         ("tench, Tinca tinca",),
     )
-    caption = {e.id: e.text for e in dataset.examples}["n02134084_1005"]
+    caption = {e.id: e.value("text") for e in dataset.examples}["n02134084_1005"]
     assert caption == "title 5 fish lake caught last week"
     for example in dataset.examples:
-        assert example.image is not None
-        grey = decode_video(example.image, 1, 1, (32, 32)).mean()
+        assert example.value("image") is not None
+        grey = decode_video(example.value("image"), 1, 1, (32, 32)).mean()
         assert grey == pytest.approx(8 * (int(example.id[-4:]) - 1000), abs=2)
 
 

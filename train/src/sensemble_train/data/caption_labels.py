@@ -21,8 +21,8 @@ _SEED = 4  # of Table 4
 
 def caption(example: Example) -> str | None:
     """Return the text of an example; None if it has none."""
-    fields = (f for m in example.modalities if kind_of(m).tokenized for f in kind_of(m).fields(m))
-    return next((str(text) for f in fields if (text := example.value(f)) is not None), None)
+    texts = (m for m, kind in example.kinds.items() if kind_of(kind).tokenized)
+    return next((str(example.value(m)) for m in texts), None)
 
 
 def names_label(text: str, labels: Sequence[str]) -> bool:

@@ -12,7 +12,7 @@ from sensemble_runtime.bundle.tokenize import tokenize
 from sensemble_runtime.progress import Progress
 from sensemble_sensors.errors import BadDataError
 from sensemble_sensors.kinds.registry import kind_of
-from sensemble_sensors.media.dataset import MEDIA, Example
+from sensemble_sensors.media.dataset import Example
 from sensemble_sensors.sensor import Media
 from sensemble_sensors.spec import InputSpec
 from tokenizers import Tokenizer
@@ -157,7 +157,7 @@ def decode(
             if spec is None:
                 continue
             try:
-                rows[modality] = as_input(kind_of(modality).window(example, spec), spec, tokenizer)
+                rows[modality] = as_input(kind_of(spec).window(example, spec), spec, tokenizer)
             except BadDataError as error:
                 if not skip_bad:
                     raise bad(example, error) from error
@@ -186,8 +186,7 @@ def as_input(window: Media | str, spec: InputSpec, tokenizer: Tokenizer | None) 
 
 def bad(example: Example, error: BadDataError) -> BadDataError:
     """Return `error` as one line that also names the example, its line, the field and the remedy."""
-    files = {kind: getattr(example, kind) for kind in MEDIA}
-    named = [kind for kind, path in files.items() if path is not None and str(error).startswith(f"{path}:")]
+    named = [field for field, value in example.values.items() if str(error).startswith(f"{value}:")]
     reason = ": ".join([*named, str(error)])
     return BadDataError(
         f"index.jsonl:{example.line} ({example.id!r}): {reason}; repair it, or delete its line"

@@ -121,8 +121,8 @@ class Streamed:
         media = clip(example, specs, self.sampling, draw, only=self._modalities)
         inputs = {m: torch.from_numpy(window) for m, window in media.items()}
         for m in set(self._modalities) & set(example.modalities):
-            if kind_of(m).tokenized:
-                inputs[m] = as_input(kind_of(m).window(example, specs[m]), specs[m], self.tokenizer)
+            if (kind := kind_of(specs[m])).tokenized:
+                inputs[m] = as_input(kind.window(example, specs[m]), specs[m], self.tokenizer)
         return inputs
 
     def _clips(self, example: Example, inputs: dict[str, Tensor]) -> Clips:

@@ -6,7 +6,7 @@ from typing import Any
 
 from sensemble_runtime.bundle.manifest import Task
 from sensemble_sensors.media.dataset import Dataset
-from sensemble_sensors.spec import MODALITIES, InputSpec
+from sensemble_sensors.spec import KNOWN, InputSpec, Modality, kind_name
 
 from sensemble_train.models.encoders import EncoderConfig
 from sensemble_train.models.infer_spec import describe, fit, labels_and_task
@@ -45,11 +45,11 @@ _CHANGES: dict[str, dict[str, Any]] = {
 def paper(
     shape: ModelConfig,
     labels: tuple[str, ...],
-    modalities: Sequence[str] = tuple(MODALITIES),
+    modalities: Sequence[str] = tuple(KNOWN),
     task: Task = "multi-label",
 ) -> Description:
     """Return the paper's model of one of the shapes above, or of other sizes of it."""
-    specs = {m: KINDS[MODALITIES[m]].spec(m, shape, hop=1.0) for m in modalities}
+    specs = {m: KINDS[kind_name(m)].spec(Modality(m), shape, hop=1.0) for m in modalities}
     base = replace(plain(shape), spread=False, **_CHANGES[shape.name])
     shared = shape.shared if shape.name == "mae_b16" else 0
     return Description(specs, by_kind(base, specs, shape), labels, task, shared)

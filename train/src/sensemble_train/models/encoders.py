@@ -7,6 +7,7 @@ the encoders have the form of CLIP's and take its weights (`clip_weights`). `kin
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import ItemsView, Iterator, KeysView, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import ClassVar
@@ -183,6 +184,35 @@ class Encoder(nn.Module, ABC):
     def forward(self, raw: Tensor) -> Tensor:
         """Map the sensor's tensor [B, ...] to embeddings [B, d]."""
         return self.encode(self.front(raw))
+
+
+class ByModality(nn.ModuleDict):
+    """Modules by modality; a dot in a name, which PyTorch does not take, is a colon in the state."""
+
+    def __init__(self, modules: Mapping[str, nn.Module]) -> None:
+        super().__init__({module_name(m): module for m, module in modules.items()})
+
+    def __getitem__(self, key: str) -> nn.Module:
+        return super().__getitem__(module_name(key))
+
+    def __contains__(self, key: str) -> bool:
+        return super().__contains__(module_name(key))
+
+    def __iter__(self) -> Iterator[str]:
+        return (name.replace(":", ".") for name in self._modules)
+
+    def keys(self) -> KeysView[str]:
+        """See `dict`."""
+        return dict.fromkeys(self).keys()
+
+    def items(self) -> ItemsView[str, nn.Module]:
+        """See `dict`."""
+        return {m: self[m] for m in self}.items()
+
+
+def module_name(modality: str) -> str:
+    """Return the name of a modality's module in a `ByModality`."""
+    return modality.replace(".", ":")
 
 
 class TokenEncoder(Encoder):

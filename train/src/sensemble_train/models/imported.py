@@ -44,8 +44,8 @@ def _problems(found: Trained) -> Iterator[str]:
     for modality, spec in found.specs.items():
         if spec.modality != modality:
             yield f"the spec of {modality} is one of {spec.modality}"
-        yield from (f"{modality}: {problem}" for problem in kind_of(spec.modality).spec_problems(spec))
+        yield from (f"{modality}: {problem}" for problem in kind_of(spec).spec_problems(spec))
     if found.head.out_features != len(found.labels):
         yield f"a head of {found.head.out_features} classes and {len(found.labels)} labels"
-    if found.tokenizer is None and any(kind_of(m).tokenized for m in found.specs):
+    if found.tokenizer is None and any(kind_of(spec).tokenized for spec in found.specs.values()):
         yield "it reads text; give its tokenizer"

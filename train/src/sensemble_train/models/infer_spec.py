@@ -9,7 +9,7 @@ from typing import Literal
 from sensemble_runtime.bundle.manifest import Task
 from sensemble_sensors.media.dataset import Dataset, Example
 from sensemble_sensors.media.decoding import duration
-from sensemble_sensors.spec import InputSpec, kind_name
+from sensemble_sensors.spec import InputSpec
 
 from sensemble_train.errors import ConfigurationError
 from sensemble_train.models.encoders import EncoderConfig
@@ -69,7 +69,8 @@ def labels_and_task(dataset: Dataset, wanted: Wanted) -> tuple[tuple[str, ...], 
 def installed(dataset: Dataset) -> dict[str, str]:
     """Return modality -> name of the pretrained encoder on this machine that serves it, where one does."""
     shape = fit(dataset, SMALL)
-    specs = [KINDS[kind_name(m)].spec(m, shape, hop=shape.seconds) for m in dataset.modalities]
+    modalities = map(dataset.modality, dataset.modalities)
+    specs = [KINDS[m.kind].spec(m, shape, hop=shape.seconds) for m in modalities]
     return {spec.modality: name for spec in specs if (name := sources.installed(spec))}
 
 
@@ -90,10 +91,11 @@ def inputs(
         )
     specs, configs = dict[str, InputSpec](), dict[str, EncoderConfig]()
     for m in dataset.modalities:
-        kind, own = KINDS[kind_name(m)], shape
+        modality, own = dataset.modality(m), shape
+        kind = KINDS[modality.kind]
         if m in encoders:
-            own = kind.fit_source(shape, encoders[m], _having(dataset, m))
-        specs[m] = kind.spec(m, own, hop=shape.seconds / 2)
+            own = kind.fit_source(shape, encoders[m], modality, _having(dataset, m))
+        specs[m] = kind.spec(modality, own, hop=shape.seconds / 2)
         configs[m] = replace(small({m: specs[m]}, own)[m], source=encoders.get(m, ""))
     return specs, configs
 
@@ -122,8 +124,8 @@ def fit(dataset: Dataset, shape: ModelConfig) -> ModelConfig:
     where the media is larger than 48. Where there are images alone, a window has one frame.
     """
     shape = replace(shape, seconds=shape.seconds or _window(dataset.known))
-    for modality in dataset.modalities:
-        shape = KINDS[kind_name(modality)].fit(shape, _having(dataset, modality))
+    for modality in map(dataset.modality, dataset.modalities):
+        shape = KINDS[modality.kind].fit(shape, modality, _having(dataset, modality.name))
     return shape
 
 

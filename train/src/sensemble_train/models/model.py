@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from textwrap import shorten
 
@@ -10,14 +10,14 @@ import torch
 from safetensors import SafetensorError
 from safetensors import torch as safetensors
 from sensemble_runtime.bundle.manifest import Task
-from sensemble_runtime.bundle.strict_json import decode, document
+from sensemble_runtime.bundle.strict_json import decode, document, encode
 from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.spec import InputSpec
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from sensemble_train.errors import CheckpointError, ConfigurationError
-from sensemble_train.models.encoders import Encoder, EncoderConfig, Trunk
+from sensemble_train.models.encoders import ByModality, Encoder, EncoderConfig, Trunk, module_name
 from sensemble_train.models.kinds.registry import KINDS
 from sensemble_train.models.pretrained.encoder import Pretrained
 
@@ -43,7 +43,7 @@ class Description:
     @property
     def tokenized(self) -> tuple[str, ...]:
         """The modalities whose inputs a tokenizer makes."""
-        return tuple(m for m in self.specs if kind_of(m).tokenized)
+        return tuple(m for m, spec in self.specs.items() if kind_of(spec).tokenized)
 
 
 class Head(nn.Module):
@@ -91,7 +91,7 @@ class Model(nn.Module):
         super().__init__()
         self.description, self.tokenizer = description, tokenizer
         specs, configs = description.specs, description.configs
-        self.encoders = nn.ModuleDict({m: _encoder(specs[m], configs[m]) for m in sorted(specs)})
+        self.encoders = ByModality({m: _encoder(specs[m], configs[m]) for m in sorted(specs)})
         if description.shared:
             _share([encoder.trunk for encoder in self.encoders.values()], description.shared)  # type: ignore[misc]
         self._copies = _copies(self)
@@ -166,7 +166,7 @@ def _put_back(model: Model, state: dict[str, Tensor], prefix: str, *_: object) -
 
 def _frozen(model: Model) -> dict[str, Tensor]:
     return {
-        f"encoders.{m}.frozen.{name}": value
+        f"encoders.{module_name(m)}.frozen.{name}": value
         for m, encoder in model.encoders.items()
         if isinstance(encoder, Pretrained)
         for name, value in encoder.frozen.state_dict().items()
@@ -180,7 +180,7 @@ def save_model(model: Model, folder: Path) -> None:
         CheckpointError: the weights cannot be written, as on a full disk; no part of them is left.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "model.json").write_text(json.dumps(asdict(model.description), indent=1), encoding="utf-8")
+    (folder / "model.json").write_text(json.dumps(encode(model.description), indent=1), encoding="utf-8")
     if model.tokenizer is not None:
         model.tokenizer.save(str(folder / "tokenizer.json"))
     unfinished = folder / "weights.partial"

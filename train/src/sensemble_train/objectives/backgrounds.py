@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sensemble_train.data.clips import Clips
+from sensemble_train.models.encoders import ByModality
 
 _SHARE = 0.25  # backgrounds beside a batch, relative to its examples
 _SHARPNESS = 10.0  # of the score: unit-length embeddings differ by little, and weights change slowly
@@ -24,7 +25,7 @@ class Backgrounds(nn.Module):
     def __init__(self, clips: Clips, modalities: tuple[str, ...], size: int, weight: float) -> None:
         super().__init__()
         self.clips, self.weight = clips, weight
-        self.score = nn.ModuleDict({m: nn.Linear(size, 1) for m in modalities})
+        self.score = ByModality({m: nn.Linear(size, 1) for m in modalities})
 
     def join(self, batch: Clips) -> Clips:
         """Return a batch with backgrounds drawn from torch's global generator behind it."""

@@ -8,7 +8,6 @@ from typing import Literal
 from sensemble_runtime.bundle.strict_json import DecodeError, decode, document
 from sensemble_sensors import durable
 from sensemble_sensors.media.decoding import PLAIN, Sampling
-from sensemble_sensors.spec import MODALITIES
 
 from sensemble_train.errors import ConfigurationError
 from sensemble_train.field_checks import MORE, SHARE, bounded
@@ -85,10 +84,9 @@ class Config:
         bounded(self, distill=(2, MORE), held_out=SHARE)
         if not self.train_modalities:
             raise ConfigurationError("--train-modalities: name sets such as `video audio+text`, or `all`")
-        unknown = set(self.modalities) - {"all", *MODALITIES}
-        if unknown or not self.modalities or (self.modalities != ("all",) and "all" in self.modalities):
+        if not self.modalities or (self.modalities != ("all",) and "all" in self.modalities):
             raise ConfigurationError(
-                f"--modalities {' '.join(self.modalities)}: name some of {' '.join(MODALITIES)}, or `all`"
+                f"--modalities {' '.join(self.modalities)}: name some of the dataset's, or `all`"
             )
         if self.encoders and not (self.model.fitted and self.pretrain.objective == "contrastive"):
             raise ConfigurationError(

@@ -6,13 +6,10 @@ The index alone decides, before anything is decoded.
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
 from sensemble_runtime.subsets import name as subset_name
-from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.media.dataset import Dataset, Example, read_dataset
-from sensemble_sensors.spec import MODALITIES
 
 from sensemble_train.data.batching import seeded
 from sensemble_train.data.choice import having, unlabelled
@@ -32,15 +29,8 @@ def read(folder: str, config: Config) -> Dataset:
         LOG.warning("skipped %s", reason)
     if config.modalities == ("all",):
         return dataset
-    kept = (restricted(example, config.modalities) for example in dataset.examples)
+    kept = (example.only(config.modalities) for example in dataset.examples)
     return replace(dataset, examples=tuple(example for example in kept if example.modalities))
-
-
-def restricted(example: Example, modalities: Iterable[str]) -> Example:
-    """Return an example reduced to `modalities` (x|_m of Eq. 1)."""
-    others = set(MODALITIES) - set(modalities)
-    emptied: dict[str, Any] = {field: None for m in others for field in kind_of(m).fields(m)}
-    return replace(example, **emptied)
 
 
 def labelled(dataset: Dataset) -> tuple[Example, ...]:

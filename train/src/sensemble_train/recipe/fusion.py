@@ -8,6 +8,7 @@ from sensemble_runtime.subsets import Subset
 from torch import Tensor, nn
 
 from sensemble_train.data.clips import Source
+from sensemble_train.models.encoders import ByModality
 from sensemble_train.models.model import Head, Model
 from sensemble_train.recipe.evaluate import embed
 from sensemble_train.training.loop import Loop
@@ -56,7 +57,7 @@ class LateFusion(Model):
         first, *_ = every = list(specialists.values())
         super().__init__(first.description, first.tokenizer)
         readers = {m: [specialists[m]] if m in specialists else every for m in self.modalities}
-        self.encoders = nn.ModuleDict({m: Logits(some, m) for m, some in readers.items()})
+        self.encoders = ByModality({m: Logits(some, m) for m, some in readers.items()})
         classes = len(first.description.labels)
         self.head = Head(classes, classes)
         with torch.no_grad():

@@ -42,6 +42,8 @@ def new_tokenizer(description: Description, dataset: Dataset, world: World) -> T
 
     def learn() -> str:
         examples = dataset.split("pretrain") or dataset.split("train")
-        return train_tokenizer([e.text for e in examples if e.text is not None], config.vocabulary).to_str()
+        return train_tokenizer(
+            [str(e.value(modality)) for e in examples if modality in e.modalities], config.vocabulary
+        ).to_str()
 
     return Tokenizer.from_str(world.first(learn))

@@ -132,7 +132,8 @@ def _sources(
     with arguments.sensors(bundle.specs) as sensors, ExitStack() as stack:
         for sensor in sensors:
             switchboard.add(sensor)
-        unnamed = bundle.specs.keys() - {sensor.modality for sensor in sensors}
+        named = {sensor.modality for sensor in sensors}
+        unnamed = [spec for m, spec in bundle.specs.items() if m not in named]
         search = [
             *arguments.returning(),
             *(finders(unnamed) if arguments.watch else ()),

@@ -3,11 +3,13 @@
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import torch
 from sensemble_sensors.codecs.tracks import frame_size
+from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.media.dataset import Example
-from sensemble_sensors.spec import InputSpec
+from sensemble_sensors.spec import InputSpec, Modality
 from tokenizers import Tokenizer
 from torch import Generator, Tensor, nn
 
@@ -37,23 +39,37 @@ class Frames(Kind):
 
     name = "frames"
 
-    def fit(self, shape: ModelConfig, examples: Sequence[Example]) -> ModelConfig:
+    def fit(self, shape: ModelConfig, modality: Modality, examples: Sequence[Example]) -> ModelConfig:
         """Return one frame where all examples are images, and a size near the media's."""
-        frames = (shape.frames or _FRAMES) if any(example.video for example in examples) else 1
+        films = any(kind_of(self.name).files(example, modality.name) for example in examples)
+        frames = (shape.frames or _FRAMES) if films else 1
         if shape.side:
             return replace(shape, frames=frames)
-        smallest = min(measured(_shorter_side, examples[:_MEASURED]), default=LARGE)
+        smallest = self._shortest_side(modality, examples)
         return replace(shape, frames=frames, side=32 if smallest <= LARGE else 64)
 
-    def fit_source(self, shape: ModelConfig, source: str, examples: Sequence[Example]) -> ModelConfig:
+    def fit_source(
+        self, shape: ModelConfig, source: str, modality: Modality, examples: Sequence[Example]
+    ) -> ModelConfig:
         """Return the size of the pictures, at most that of the source's training."""
-        smallest = min(measured(_shorter_side, examples[:_MEASURED]), default=LARGE)
+        smallest = self._shortest_side(modality, examples)
         return replace(shape, side=int(min(smallest, side(source))) // 16 * 16)
 
-    def spec(self, modality: str, shape: ModelConfig, hop: float) -> InputSpec:
+    def _shortest_side(self, modality: Modality, examples: Sequence[Example]) -> int:
+        fields = kind_of(self.name).fields(modality.name)
+
+        def side(example: Example) -> int:
+            paths = (example.value(field) for field in fields)
+            return min(frame_size(next(path for path in paths if isinstance(path, Path))))
+
+        return int(min(measured(side, examples[:_MEASURED]), default=LARGE))
+
+    def spec(self, modality: Modality, shape: ModelConfig, hop: float) -> InputSpec:
         """Return uint8 [1, T, H, W, 3]."""
         window, size = shape.seconds, (1, shape.frames, shape.side, shape.side, 3)
-        return InputSpec(modality, "uint8", size, shape.frames / window, window, hop, 2 * window)
+        return InputSpec(
+            modality.name, "uint8", size, shape.frames / window, window, hop, 2 * window, self.name
+        )
 
     def encoder_config(self, base: EncoderConfig, spec: InputSpec, shape: ModelConfig) -> EncoderConfig:
         """Return learned positions and, in small models, 16 tokens: each of all frames and a quarter side."""
@@ -109,9 +125,3 @@ class FramesEncoder(PatchEncoder):
         tokens = flat(self.stem(self.images(features)))
         tokens = tokens.reshape(-1, self.grid[0], *tokens.shape[1:]) + (self.space + self.time)
         return self.start(tokens.flatten(1, 2))  # type: ignore[no-any-return]
-
-
-def _shorter_side(example: Example) -> int:
-    path = example.video or example.image
-    assert path is not None  # noqa: S101 - the example has the modality
-    return min(frame_size(path))

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from sensemble_sensors.errors import BadDataError
 from sensemble_sensors.media.dataset import Example
-from sensemble_sensors.spec import InputSpec
+from sensemble_sensors.spec import InputSpec, Modality
 from tokenizers import Tokenizer
 from torch import Generator, Tensor
 
@@ -25,7 +25,12 @@ class Kind(ABC):
 
     name: ClassVar[str]
 
-    def fit(self, shape: ModelConfig, examples: Sequence[Example]) -> ModelConfig:  # noqa: ARG002
+    def fit(
+        self,
+        shape: ModelConfig,
+        modality: Modality,  # noqa: ARG002
+        examples: Sequence[Example],  # noqa: ARG002
+    ) -> ModelConfig:
         """Return `shape` with the sizes that it leaves open taken from examples that have the modality."""
         return shape
 
@@ -33,13 +38,14 @@ class Kind(ABC):
         self,
         shape: ModelConfig,
         source: str,  # noqa: ARG002
+        modality: Modality,  # noqa: ARG002
         examples: Sequence[Example],  # noqa: ARG002
     ) -> ModelConfig:
         """Return `shape` with the sizes of a pretrained encoder's input."""
         return shape
 
     @abstractmethod
-    def spec(self, modality: str, shape: ModelConfig, hop: float) -> InputSpec:
+    def spec(self, modality: Modality, shape: ModelConfig, hop: float) -> InputSpec:
         """Return the encoder's input of the sizes of `shape`; `hop` is in seconds."""
 
     @abstractmethod

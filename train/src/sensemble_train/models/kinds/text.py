@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import torch
 from sensemble_sensors.media.dataset import Example
-from sensemble_sensors.spec import InputSpec
+from sensemble_sensors.spec import InputSpec, Modality
 from tokenizers import Tokenizer
 from torch import Generator, Tensor, nn
 from torch.nn import functional
@@ -25,16 +25,18 @@ class Text(Kind):
 
     name = "text"
 
-    def fit_source(self, shape: ModelConfig, source: str, examples: Sequence[Example]) -> ModelConfig:
+    def fit_source(
+        self, shape: ModelConfig, source: str, modality: Modality, examples: Sequence[Example]
+    ) -> ModelConfig:
         """Return the length and the vocabulary of the source's own tokenizer, if it has one."""
-        del examples
+        del modality, examples
         own = tokenizer(source, TOKENS)
         return replace(shape, tokens=TOKENS, vocabulary=own.get_vocab_size()) if own else shape
 
-    def spec(self, modality: str, shape: ModelConfig, hop: float) -> InputSpec:
+    def spec(self, modality: Modality, shape: ModelConfig, hop: float) -> InputSpec:
         """Return int64 [1, L]; a caption is its own window."""
         del hop
-        return InputSpec(modality, "int64", (1, shape.tokens), 0, 0, 0, 2 * shape.seconds)
+        return InputSpec(modality.name, "int64", (1, shape.tokens), 0, 0, 0, 2 * shape.seconds, self.name)
 
     def encoder_config(self, base: EncoderConfig, spec: InputSpec, shape: ModelConfig) -> EncoderConfig:
         """Return heads as wide as those of `base`, as many as `shape` says, a vocabulary and no stem."""

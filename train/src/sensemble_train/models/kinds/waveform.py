@@ -1,6 +1,6 @@
 """Sound: log-mel spectrograms, cut into patches as images are."""
 
-from sensemble_sensors.spec import InputSpec
+from sensemble_sensors.spec import InputSpec, Modality
 from tokenizers import Tokenizer
 from torch import Generator, Tensor, nn
 from torch.nn import functional
@@ -30,10 +30,12 @@ class Waveform(Kind):
 
     name = "waveform"
 
-    def spec(self, modality: str, shape: ModelConfig, hop: float) -> InputSpec:
+    def spec(self, modality: Modality, shape: ModelConfig, hop: float) -> InputSpec:
         """Return float32 [1, S]."""
         samples = round(RATE * shape.seconds)
-        return InputSpec(modality, "float32", (1, samples), RATE, shape.seconds, hop, 2 * shape.seconds)
+        return InputSpec(
+            modality.name, "float32", (1, samples), RATE, shape.seconds, hop, 2 * shape.seconds, self.name
+        )
 
     def encoder_config(self, base: EncoderConfig, spec: InputSpec, shape: ModelConfig) -> EncoderConfig:
         """Return `base`: the presets are written for sound."""

@@ -1,0 +1,87 @@
+"""`modalities.json`: modalities of any name beside an index."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from sensemble_sensors.errors import BadDataError
+from sensemble_sensors.media.dataset import read_dataset
+from sensemble_sensors.media.modalities import read_modalities, write_modalities
+from sensemble_sensors.spec import Channel, Modality
+
+DEPTH = Modality("depth", "frames", 10.0, (Channel("z", "m", 0.1), Channel("w")))
+
+
+def write(folder: Path, modalities: object, *lines: dict[str, object]) -> Path:
+    (folder / "modalities.json").write_text(json.dumps(modalities))
+    common = {"split": "train", "labels": ["one"]}
+    text = "".join(json.dumps({"id": str(i), **common, **line}) + "\n" for i, line in enumerate(lines))
+    (folder / "index.jsonl").write_text(text)
+    for name in ("front.mkv", "rear.mkv", "thermal.mkv", "thermal.png"):
+        (folder / name).touch()
+    return folder
+
+
+def test_fields_of_free_names_are_modalities(tmp_path: Path) -> None:
+    folder = write(
+        tmp_path,
+        {"thermal": {"kind": "frames"}, "note": {"kind": "text"}},
+        {"video.front": "front.mkv", "video.rear": "rear.mkv", "thermal": "thermal.mkv", "note": "hi"},
+        {"image.thermal": "thermal.png", "image.rear": "thermal.png"},
+    )
+    dataset = read_dataset(folder)
+    assert dataset.modalities == ("note", "thermal", "video.front", "video.rear")
+    assert dataset.examples[0].kinds == {
+        "note": "text",
+        "thermal": "frames",
+        "video.front": "frames",
+        "video.rear": "frames",
+    }
+    assert dataset.examples[1].modalities == ("thermal", "video.rear")
+    assert dataset.examples[0].files == tuple(folder / f"{n}.mkv" for n in ("thermal", "front", "rear"))
+    assert dataset.modality("thermal") == Modality("thermal", "frames")
+    assert dataset.examples[0].only({"thermal"}).values == {"thermal": folder / "thermal.mkv"}
+
+
+def test_what_is_written_is_read_back_and_added_to(tmp_path: Path) -> None:
+    write_modalities(tmp_path, {})
+    assert not list(tmp_path.iterdir())
+    write_modalities(tmp_path, {"depth": DEPTH})
+    write_modalities(tmp_path, {"note": Modality("note", "text")})
+    assert read_modalities(tmp_path) == {"depth": DEPTH, "note": Modality("note", "text")}
+    with pytest.raises(BadDataError, match=r"modalities\.json: depth is already declared"):
+        write_modalities(tmp_path, {"depth": Modality("depth", "frames")})
+
+
+@pytest.mark.parametrize(
+    ("entries", "reason"),
+    [
+        ([], "not a JSON object"),
+        ({"imu": {}}, "imu: its kind is not known"),
+        ({"imu": {"kind": "smell"}}, "kind 'smell': there is none of this name"),
+        ({"imu": {"kind": 3}}, "imu.kind: must be the name of a kind"),
+        ({"imu": 3}, "imu: must be an object"),
+        ({"a+b": {"kind": "text"}}, "'a+b': no name of a modality"),
+        ({"imu": {"kind": "text", "rates": 3}}, "imu.rates: unknown field; there are kind, rate"),
+        ({"imu": {"kind": "text", "rate": -1}}, "imu.rate: must be a number of samples a second"),
+        ({"imu": {"kind": "text", "channels": ["x", "x"]}}, "imu.channels: must be names, each once"),
+        ({"imu": {"kind": "text", "channels": ["x"], "units": []}}, "imu: must have as many units"),
+        ({"imu": {"kind": "text", "channels": ["x"], "ranges": [[2, 1]]}}, "imu.ranges: must be pairs"),
+    ],
+)
+def test_a_bad_file_is_reported_with_its_name_and_field(tmp_path: Path, entries: object, reason: str) -> None:
+    write(tmp_path, entries, {"text": "hi"})
+    with pytest.raises(BadDataError, match=rf"modalities\.json: .*{re.escape(reason)}.*; see The"):
+        read_dataset(tmp_path)
+
+
+def test_an_unknown_field_names_what_there_is(tmp_path: Path) -> None:
+    write(tmp_path, {"thermal": {"kind": "frames"}}, {"termal": "thermal.mkv"})
+    with pytest.raises(BadDataError, match=r"termal: unknown field; .*thermal.*modalities\.json declares"):
+        read_dataset(tmp_path)
+
+
+def test_examples_can_be_gathered_in_sets(tmp_path: Path) -> None:
+    folder = write(tmp_path, {}, {"text": "hi"}, {"text": "ho"})
+    assert len({*read_dataset(folder).examples, *read_dataset(folder).examples}) == 2
