@@ -12,6 +12,7 @@ from shutil import which
 import pytest
 
 JSON_JAR = Path("/usr/share/java/com.android.json.jar")
+NODE_MODULES = Path(__file__).parents[1] / "apps/web/node_modules"
 WEB_CHECKS = Path(os.environ.get("WEB_CHECKS", "")) / "node_modules"
 
 
@@ -47,6 +48,7 @@ PARTS = {
     "pulseaudio": Part(programs("pulseaudio", "pactl", "paplay"), "pulseaudio pulseaudio-utils"),
     "rerun": Part(lambda: find_spec("rerun") is not None),
     "swift": Part(programs("swiftc")),
+    "web-app": Part(lambda: NODE_MODULES.exists() and programs("npm")()),
     "web-checks": Part(lambda: WEB_CHECKS.exists() and programs("node")()),
 }
 

@@ -5,7 +5,6 @@ What needs no phone (tokenizer, windows, session, head, pictures) is compiled fr
 """
 
 import json
-import random
 import subprocess
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -16,17 +15,16 @@ from sensemble_export.snippets import classifier
 from sensemble_runtime import subsets
 from sensemble_runtime.bundle.head import Familiarity, Head, load_head, save_head
 from sensemble_runtime.bundle.judge import DOUBTS
-from sensemble_runtime.bundle.manifest import Calibration, SubsetCalibration
+from sensemble_runtime.bundle.manifest import SubsetCalibration
 from sensemble_runtime.bundle.tokenize import tokenize
 from sensemble_runtime.pooling import pool
 from sensemble_sensors.codecs.framing import fit
-from sensemble_sensors.spec import InputSpec
 from sensemble_train.models.tokenizer import train_tokenizer
 from tokenizers import Tokenizer
 
 from tests.apps.mobile.compilers import kotlin, swift
-from tests.apps.mobile.stream import Sines, events, predictions
 from tests.runtime.manifests import MANIFEST
+from tests.vectors import CORPUS, SPECS, Sines, calibration, captions, events, predictions
 
 APPS = Path(__file__).parents[3] / "apps"
 KOTLIN = APPS / "android/app/src/main/java/dev/sensemble/sample"
@@ -34,11 +32,6 @@ SWIFT = APPS / "ios/Sources"
 PORTABLE = ("LiveSet", "Session", "Suspicion", "Tokenizer", "Windows")
 CHECKS = Path(__file__).parents[1].joinpath("mobile")
 
-SPECS = {
-    "audio": InputSpec("audio", "float32", (1, 100), rate=100, window=1, hop=0.5, ttl=2),
-    "text": InputSpec("text", "int64", (1, 24), rate=0, window=0, hop=0, ttl=10),
-    "video": InputSpec("video", "uint8", (1, 2, 12, 16, 3), rate=2, window=1, hop=0.5, ttl=4),
-}
 ARTIFACTS = {
     "audio": {"coreml": False, "executorch-xnnpack": True},
     "text": {"executorch-xnnpack": True, "coreml": True},
@@ -46,34 +39,6 @@ ARTIFACTS = {
 }
 """True if each artifact was proved to be like its float original."""
 ON_IOS = {"audio": "executorch-xnnpack", "text": "coreml", "video": "coreml"}
-CORPUS = (
-    "a person says the number seven",
-    "It's NOT a nine; they've said it's 42!",
-    "ένας αριθμός Σίσυφος",
-    "eight  eight   dogs\tbarking",
-    "naïve café, ünïcode 数字 七",
-)
-LETTERS = (
-    "abc XYZ's've012 !?[PAD] \t\n\u00a0\u2003\u0085\u2028éÉΣςİ\u0131\u017fﬁǅ½²٣ـᾳ数七🙂👩\u200d👧e\u0301"
-)
-
-
-def captions() -> list[str]:
-    source = random.Random(0)  # noqa: S311 - test data
-    drawn = ["".join(source.choices(LETTERS, k=source.randint(1, 30))) for _ in range(300)]
-    return [*CORPUS, "", " ", "[PAD]", "a[PAD]b", "[PAD] [PAD]x", "ΟΔΥΣΣΕΥΣ", "x\n\n y", *drawn]
-
-
-def calibration(task: str) -> Calibration:
-    """Return that of some sets; the rest is uncalibrated."""
-    power = 1.0 if task == "multi-class" else 0.0
-    fitted = {
-        "audio": SubsetCalibration(0.5, power, 0.6, 100, 100),
-        "video": SubsetCalibration(2.0, 0.0, 0.8, 100, 100),
-        "audio+video": SubsetCalibration(1.5, power / 4, 0.5, 100, 100),
-        "audio+text+video": SubsetCalibration(0.25, 0.0, 0.3, 100, 100),
-    }
-    return Calibration(0.1, 0.8, fitted, familiar={"audio": -0.5, "video": -0.5})
 
 
 def artifact(proved: bool) -> dict[str, object]:

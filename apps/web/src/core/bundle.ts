@@ -1,0 +1,107 @@
+// A bundle: its manifest checked, and every byte that is used hashed first: the runtime's `bundle/bundle.py`.
+
+import { loadHead, type Head } from "./head";
+import { Judge } from "./judge";
+import { kindOf } from "./kinds";
+import type { Classifier, SubsetScore } from "./live_set";
+import { parseManifest, type Artifact, type FileEntry, type Manifest } from "./manifest";
+import { SensembleError, type InputSpec } from "./spec";
+import { loadTokenizer, type Tokenize } from "./tokenizer";
+
+export const MANIFEST = "manifest.json";
+const LARGEST_MANIFEST = 16 << 20;
+
+/** The files of a bundle, wherever they are; a path has `/` and stays inside. */
+export interface Files {
+  read(path: string): Promise<Uint8Array<ArrayBuffer>>;
+}
+
+/** Return the files below an address. */
+export function filesAt(base: string): Files {
+  return {
+    async read(path) {
+      const response = await fetch(`${base.replace(/\/$/, "")}/${path}`);
+      if (!response.ok) throw new SensembleError(`${path}: not there (${response.status}); give the address of a bundle's folder`);
+      return new Uint8Array(await response.arrayBuffer());
+    },
+  };
+}
+
+/** Return the files of a folder that a person chose (`<input type=file webkitdirectory>`). */
+export function filesOf(chosen: Iterable<File>): Files {
+  const byPath = new Map([...chosen].map((file) => [file.webkitRelativePath.split("/").slice(1).join("/"), file]));
+  return {
+    async read(path) {
+      const file = byPath.get(path);
+      if (!file) throw new SensembleError(`${path}: not there; choose the folder of a bundle`);
+      return new Uint8Array(await file.arrayBuffer());
+    },
+  };
+}
+
+export class Bundle implements Classifier {
+  readonly modalities: readonly string[];
+  readonly specs: Readonly<Record<string, InputSpec>>;
+  readonly audited: Readonly<Record<string, SubsetScore>>;
+  readonly judge: Judge;
+
+  private constructor(
+    readonly manifest: Manifest,
+    /** The SHA-256 of the bytes of `manifest.json`. */
+    readonly fingerprint: string,
+    readonly head: Head,
+    private readonly artifacts: Readonly<Record<string, Artifact>>,
+    private readonly files: Files,
+    private readonly tokenizer: Tokenize | null,
+  ) {
+    this.modalities = Object.keys(manifest.modalities).sort();
+    this.specs = Object.fromEntries(this.modalities.map((modality) => [modality, manifest.modalities[modality].spec]));
+    this.audited = manifest.audited;
+    this.judge = new Judge(head, manifest.calibration, manifest.labels, this.modalities);
+  }
+
+  /** Check the manifest, the head and the tokenizer; `target` is the executor's, of which each modality needs an artifact. */
+  static async open(files: Files, target = "onnx"): Promise<Bundle> {
+    const data = await files.read(MANIFEST);
+    if (data.length > LARGEST_MANIFEST) throw new SensembleError(`${MANIFEST}: above 16 MB; give a bundle`);
+    const manifest = parseManifest(new TextDecoder("utf-8", { fatal: true }).decode(data));
+    const { modalities, labels, embedding, task, calibration } = manifest;
+    const artifacts: Record<string, Artifact> = {};
+    for (const [modality, entry] of Object.entries(modalities)) {
+      const artifact = entry.artifacts[target];
+      if (!artifact) throw new SensembleError(`${modality} is not exported for ${target}; run \`sensemble export RUN --target ${target}\``);
+      artifacts[modality] = artifact;
+    }
+    const head = loadHead(await verified(files, manifest.head), task, labels.length, embedding, Object.keys(modalities).length);
+    if (Object.keys(calibration.familiar).length && !head.familiarity)
+      throw new SensembleError(`${manifest.head.path}: has no scores of familiarity; export the bundle again`);
+    const text = Object.values(modalities).find(({ spec }) => kindOf(spec).name === "text");
+    const tokenizer = manifest.tokenizer && text ? loadTokenizer(await verified(files, manifest.tokenizer), text.spec.shape[1]) : null;
+    return new Bundle(manifest, await sha256(data), head, artifacts, files, tokenizer);
+  }
+
+  /** Return the verified bytes of a modality's artifact. */
+  async artifact(modality: string): Promise<Uint8Array<ArrayBuffer>> {
+    const { files } = this.artifacts[modality];
+    if (files.length !== 1) throw new SensembleError(`${modality}: its artifact is not one file; export it again`);
+    return verified(this.files, files[0]);
+  }
+
+  /** Return the ids of a caption as the text encoder takes them, padded with 0. */
+  tokenize(caption: string): BigInt64Array {
+    if (!this.tokenizer) throw new SensembleError("the bundle has no text encoder");
+    return this.tokenizer(caption);
+  }
+}
+
+async function verified(files: Files, file: FileEntry): Promise<Uint8Array<ArrayBuffer>> {
+  const data = await files.read(file.path);
+  if (data.length !== file.bytes) throw new SensembleError(`${file.path}: ${data.length} bytes, the manifest says ${file.bytes}; copy the bundle again`);
+  if ((await sha256(data)) !== file.sha256) throw new SensembleError(`${file.path}: altered, its SHA-256 is not the manifest's; copy the bundle again`);
+  return data;
+}
+
+async function sha256(data: Uint8Array<ArrayBuffer>): Promise<string> {
+  const digest = await crypto.subtle.digest("SHA-256", data);
+  return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("");
+}

@@ -1,0 +1,90 @@
+// The head of Eq. 7, its file, pooling, and calibrated probabilities: the runtime's `head.py` and `pooling.py`.
+// Sums are of doubles, rounded to float32 where NumPy stores float32.
+
+import { SensembleError } from "./spec";
+
+export type Task = "multi-class" | "multi-label";
+
+const LARGEST = 1e12;
+
+export interface Head {
+  task: Task;
+  /** Row by row, [C, d]. */
+  weight: Float32Array;
+  bias: Float32Array;
+  /** Scores of how familiar an embedding is, by modality, sorted; null without. */
+  familiarity: { weight: Float32Array; bias: Float32Array } | null;
+}
+
+/** Return the mean of embeddings, in the order of their modalities' names. */
+export function pool(embeddings: ReadonlyMap<string, Float32Array>): Float32Array {
+  const members = [...embeddings.keys()].sort().map((modality) => embeddings.get(modality)!);
+  const sum = Float32Array.from(members[0]);
+  for (const member of members.slice(1)) member.forEach((value, i) => (sum[i] += value));
+  return sum.map((value) => value / members.length);
+}
+
+/** Return row `row` of `weight` times `vector`, plus its bias. */
+export function project(weight: Float32Array, bias: Float32Array, row: number, vector: Float32Array): number {
+  const start = row * vector.length;
+  return Math.fround(vector.reduce((sum, value, i) => sum + value * weight[start + i], 0) + bias[row]);
+}
+
+/**
+ * Return the calibrated probabilities of a pooled representation: logits times their own confidence to `power`,
+ * over `temperature`.
+ */
+export function probabilities(head: Head, pooled: Float32Array, temperature: number, power: number): Float32Array {
+  const logits = Array.from(head.bias, (_, row) => project(head.weight, head.bias, row, pooled));
+  if (head.task === "multi-label") return Float32Array.from(logits, (logit) => sigmoid(logit / Math.fround(temperature)));
+  const top = Math.max(...logits);
+  const shifted = logits.map((logit) => logit - top);
+  const confidence = 1 / shifted.reduce((sum, logit) => sum + Math.exp(logit), 0);
+  const scale = confidence ** power / Math.fround(temperature);
+  const shares = shifted.map((logit) => Math.exp(logit * scale));
+  const whole = shares.reduce((sum, share) => sum + share, 0);
+  return Float32Array.from(shares, (share) => share / whole);
+}
+
+function sigmoid(logit: number): number {
+  const small = Math.exp(-Math.abs(logit));
+  return (logit < 0 ? small : 1) / (1 + small);
+}
+
+/** Parse the bytes of `head.safetensors` for `classes` labels and embeddings of `size` numbers. */
+export function loadHead(data: Uint8Array, task: Task, classes: number, size: number, modalities: number): Head {
+  const tensors = safetensors(data);
+  const expect = (name: string, length: number): Float32Array => {
+    const tensor = tensors.get(name);
+    if (!(tensor instanceof Float32Array) || tensor.length !== length || !tensor.every((value) => Math.abs(value) <= LARGEST))
+      throw new SensembleError(`the head's ${name}: expected ${length} finite float32 numbers; export the bundle again`);
+    return tensor;
+  };
+  const familiarity = tensors.has("familiar_weight")
+    ? { weight: expect("familiar_weight", modalities * size), bias: expect("familiar_bias", modalities) }
+    : null;
+  return { task, weight: expect("weight", classes * size), bias: expect("bias", classes), familiarity };
+}
+
+const ARRAYS = { F32: Float32Array, U8: Uint8Array, I64: BigInt64Array };
+
+/** Parse a safetensors file. */
+export function safetensors(data: Uint8Array): Map<string, Float32Array | Uint8Array | BigInt64Array> {
+  try {
+    const length = Number(new DataView(data.buffer, data.byteOffset, data.length).getBigUint64(0, true));
+    const header = JSON.parse(new TextDecoder().decode(data.subarray(8, 8 + length))) as Record<
+      string,
+      { dtype: keyof typeof ARRAYS; data_offsets: [number, number] }
+    >;
+    delete header["__metadata__"];
+    return new Map(
+      Object.entries(header).map(([name, { dtype, data_offsets: [from, to] }]) => {
+        const bytes = data.slice(8 + length + from, 8 + length + to);
+        if (bytes.length !== to - from) throw new RangeError(`${name} ends early`);
+        return [name, new ARRAYS[dtype](bytes.buffer)];
+      }),
+    );
+  } catch (error) {
+    throw new SensembleError(`not a safetensors file (${String(error)}); export the bundle again`);
+  }
+}

@@ -1,0 +1,206 @@
+// The modalities that are attached and live, and predictions from them: the runtime's `session/live_set.py`.
+// It has no clock: times are given, so equal input gives equal predictions.
+
+import { pool, type Head } from "./head";
+import { Opinion, type Judge } from "./judge";
+import { kindOf } from "./kinds";
+import { Lasting } from "./lasting";
+import { SensembleError, type InputSpec, type Sample, type Window } from "./spec";
+import { Suspicion } from "./suspicion";
+import { nameOf } from "./subsets";
+import type { WindowRing } from "./windows";
+
+/** Windows that are pooled together end within so many seconds: the runtime's `Policy.skew`. */
+const SKEW = 2;
+
+/** What a live set needs of a bundle. */
+export interface Classifier {
+  readonly specs: Readonly<Record<string, InputSpec>>;
+  readonly head: Head;
+  readonly judge: Judge;
+  readonly audited: Readonly<Record<string, SubsetScore>>;
+}
+
+export interface SubsetScore {
+  accuracy: number;
+  n: number;
+  low: number;
+  high: number;
+}
+
+/** A window on its way from its ring to its encoder. */
+export interface TakenWindow extends Window {
+  modality: string;
+  ring: WindowRing;
+}
+
+export interface Encoded extends TakenWindow {
+  embedding: Float32Array;
+  /** Seconds that encoding took. */
+  latency: number;
+}
+
+/** The answer of the sensors live at one moment; fields as in the runtime's `prediction.py`. */
+export class Prediction extends Opinion {
+  constructor(
+    whole: Opinion,
+    readonly time: number,
+    readonly live: string[],
+    readonly ages: Record<string, number>,
+    readonly pooled: Float32Array,
+    readonly embeddings: ReadonlyMap<string, Float32Array>,
+    readonly opinions: ReadonlyMap<string, Opinion>,
+    readonly audited: SubsetScore | null,
+    readonly unfamiliar: string[],
+    readonly suspect: string | null,
+    readonly latencies: Record<string, number>,
+    readonly dropped: Record<string, number>,
+    readonly lost: Record<string, number>,
+    readonly levels: Record<string, number>,
+  ) {
+    super(whole.probabilities, whole.least, whole.labels, whole.doubt);
+  }
+}
+
+export type Change = { type: "unfamiliar" | "suspect"; modality: string; over: boolean };
+
+export class LiveSet {
+  readonly windows = new Map<string, WindowRing>();
+  private readonly embeddings = new Map<string, Encoded>();
+  private readonly unfamiliar = new Lasting();
+  private readonly suspected = new Lasting();
+  private readonly suspicion: Suspicion;
+  private readonly sensors = new Map<string, string>();
+
+  constructor(private readonly bundle: Classifier) {
+    this.suspicion = new Suspicion(Object.keys(bundle.specs).sort());
+  }
+
+  /** The modalities with a window to encode, sorted. */
+  get ready(): string[] {
+    return [...this.windows].filter(([, ring]) => ring.ready).map(([modality]) => modality).sort();
+  }
+
+  /** Accept samples of a modality from the named sensor. */
+  add(modality: string, sensor = ""): void {
+    if ((this.sensors.get(modality) ?? sensor) !== sensor) {
+      this.suspected.forget(modality);
+      this.suspicion.forget(modality);
+    }
+    const spec = this.bundle.specs[modality];
+    if (!spec) throw new SensembleError(`${modality}: the bundle has no encoder for it`);
+    if (!this.windows.has(modality)) this.windows.set(modality, kindOf(spec).windows(spec));
+    this.sensors.set(modality, sensor);
+  }
+
+  /** Take a modality out of the live set at once and forget its samples. */
+  remove(modality: string): void {
+    this.silence(modality);
+    for (const noted of [this.unfamiliar, this.suspected, this.suspicion]) noted.forget(modality);
+    this.windows.delete(modality);
+  }
+
+  /** Take a modality, whose encoder failed, out of the live set; its samples stay. */
+  silence(modality: string): void {
+    this.embeddings.delete(modality);
+  }
+
+  push(sample: Sample): void {
+    const ring = this.windows.get(sample.modality);
+    if (!ring) throw new SensembleError(`${sample.modality}: a sample of a modality that is not attached`);
+    ring.push(sample);
+  }
+
+  /** Return the live set at `now`, sorted, without what was reported as unfamiliar or as the suspect. */
+  live(now: number): string[] {
+    const near = this.near(now);
+    const familiar = without(this.unfamiliar.reported(near), near);
+    return without(this.suspected.reported(near), familiar);
+  }
+
+  /** Return the changes of familiarity and of the suspect since the last call. */
+  changes(now: number): Change[] {
+    const name = (type: Change["type"], found: [string, boolean][]): Change[] =>
+      found.map(([modality, over]) => ({ type, modality, over }));
+    return [...name("unfamiliar", this.unfamiliar.changes(now)), ...name("suspect", this.suspected.changes(now))];
+  }
+
+  /** Return the newest window of a modality, to be encoded. */
+  take(modality: string): TakenWindow | null {
+    const ring = this.windows.get(modality);
+    const window = ring?.pop();
+    return ring && window ? { modality, ring, ...window } : null;
+  }
+
+  /** Add new embeddings to the live set and predict; embeddings of removed modalities are ignored. */
+  fuse(encoded: Encoded[], now: number): Prediction | null {
+    const { judge } = this.bundle;
+    const current = encoded.filter(({ modality, ring }) => this.windows.get(modality) === ring);
+    const fresh = [...new Map(current.map((one) => [one.modality, one])).values()];
+    for (const one of fresh) {
+      this.embeddings.set(one.modality, one);
+      this.unfamiliar.note(one.modality, one.time, !judge.isFamiliar(one.modality, one.embedding));
+    }
+    const near = this.near(now);
+    const unfamiliar = this.unfamiliar.newest(near);
+    let live = without(unfamiliar, near);
+    if (!fresh.length || !live.length) return null;
+    const shown = near.map((modality) => this.embeddings.get(modality)!);
+    let embeddings = this.vectors(live);
+    let { whole, alone: opinions } = judge.answer(embeddings, unfamiliar);
+    const suspect = this.suspect(opinions, now);
+    const trusted = without(suspect === null ? [] : [suspect], live);
+    if (trusted.length < live.length) {
+      live = trusted;
+      embeddings = this.vectors(live);
+      ({ whole } = judge.answer(embeddings, unfamiliar));
+    }
+    for (const modality of unfamiliar) if (!live.includes(modality)) opinions.set(modality, judge.noEvidence);
+    const of = <T>(entries: [string, T][]): Record<string, T> => Object.fromEntries(entries);
+    return new Prediction(
+      whole,
+      now,
+      live,
+      of(live.map((modality) => [modality, now - this.embeddings.get(modality)!.time])),
+      pool(embeddings),
+      embeddings,
+      opinions,
+      this.bundle.audited[nameOf(live)] ?? null,
+      unfamiliar,
+      suspect,
+      of(fresh.map(({ modality, latency }) => [modality, latency])),
+      of([...this.windows].map(([modality, ring]) => [modality, ring.dropped])),
+      of([...this.windows].map(([modality, ring]) => [modality, ring.lost])),
+      of(shown.flatMap(({ modality, data }) => {
+        const level = kindOf(this.bundle.specs[modality]).level(data, this.bundle.specs[modality]);
+        return level === null ? [] : [[modality, level]];
+      })),
+    );
+  }
+
+  private suspect(opinions: Map<string, Opinion>, now: number): string | null {
+    if (this.bundle.head.task === "multi-label") return null; // no label excludes another
+    const suspect = this.suspicion.note(new Map([...opinions].map(([m, opinion]) => [m, opinion.probabilities])), now);
+    for (const modality of opinions.keys()) this.suspected.note(modality, now, modality === suspect);
+    return suspect;
+  }
+
+  private vectors(live: string[]): Map<string, Float32Array> {
+    return new Map(live.map((modality) => [modality, this.embeddings.get(modality)!.embedding]));
+  }
+
+  private near(now: number): string[] {
+    const { specs } = this.bundle;
+    const fresh = [...this.embeddings.values()].filter(({ modality, time }) => now <= time + specs[modality].ttl);
+    const ends = fresh.filter(({ modality }) => specs[modality].hop > 0).map(({ time }) => time);
+    const oldest = (ends.length ? Math.max(...ends) : 0) - SKEW;
+    // A caption has no window: it holds for its time to live.
+    return fresh.filter(({ modality, time }) => specs[modality].hop === 0 || time >= oldest).map(({ modality }) => modality).sort();
+  }
+}
+
+/** Return the modalities without the distrusted ones, unless all are. */
+function without(distrusted: string[], near: string[]): string[] {
+  const rest = near.filter((modality) => !distrusted.includes(modality));
+  return rest.length ? rest : near;
+}

@@ -1,0 +1,210 @@
+// A bundle's `manifest.json`: every field of the declared form, and nothing beyond the runtime's limits.
+
+import type { Task } from "./head";
+import type { Calibration, SubsetCalibration } from "./judge";
+import { isKnown, kindOf } from "./kinds";
+import type { SubsetScore } from "./live_set";
+import { SensembleError, type InputSpec } from "./spec";
+import { nameOf, subsets } from "./subsets";
+import { roundEven } from "./windows";
+
+const SCHEMA = 6;
+const PATH = /^[A-Za-z0-9_][A-Za-z0-9_.+-]*(\/[A-Za-z0-9_][A-Za-z0-9_.+-]*)*$/; // no segment can be `..`
+const LONGEST = 4096; // characters of a string, entries of an object
+const ITEMS = 100_000; // of a list
+const FILE = 512 << 20; // bytes of a file, which a browser holds in memory
+const ELEMENTS = 1e8; // of a window
+
+export interface FileEntry {
+  path: string;
+  bytes: number;
+  sha256: string;
+}
+
+export interface Artifact {
+  path: string;
+  files: FileEntry[];
+  scheme: string;
+  kept: string[];
+  parity: Record<string, number> | null;
+  latency_ms: number | null;
+  peak_mb: number | null;
+}
+
+export interface ModalityEntry {
+  spec: InputSpec;
+  artifacts: Record<string, Artifact>;
+}
+
+export interface Manifest {
+  schema: number;
+  modalities: Record<string, ModalityEntry>;
+  embedding: number;
+  labels: string[];
+  task: Task;
+  head: FileEntry;
+  tokenizer: FileEntry | null;
+  held_out: Record<string, FileEntry>;
+  provenance: Record<string, unknown>;
+  calibration: Calibration;
+  audited: Record<string, SubsetScore>;
+}
+
+type Check = (raw: unknown, field: string) => void;
+
+function refuse(field: string, problem: string): never {
+  throw new SensembleError(`manifest.json: ${field || "document"}: ${problem}; export the bundle again`);
+}
+
+const number: Check = (raw, field) => {
+  if (typeof raw !== "number" || !(Math.abs(raw) <= Number.MAX_SAFE_INTEGER)) refuse(field, "expected a number");
+};
+const integer: Check = (raw, field) => {
+  if (!Number.isSafeInteger(raw)) refuse(field, "expected an integer");
+};
+const string: Check = (raw, field) => {
+  if (typeof raw !== "string" || raw.length > LONGEST || /\p{C}/u.test(raw)) refuse(field, "expected printable text");
+};
+const optional = (check: Check): Check => (raw, field) => void (raw === null || check(raw, field));
+const list = (check: Check): Check => (raw, field) => {
+  if (!Array.isArray(raw) || raw.length > ITEMS) refuse(field, "expected a list");
+  raw.forEach((item, i) => check(item, `${field}[${i}]`));
+};
+const entries = (check: Check): Check => (raw, field) => {
+  if (typeof raw !== "object" || raw === null || Array.isArray(raw)) refuse(field, "expected an object");
+  const found = Object.entries(raw);
+  if (found.length > LONGEST) refuse(field, `expected at most ${LONGEST} entries`);
+  for (const [key, value] of found) {
+    string(key, field);
+    check(value, join(field, key));
+  }
+};
+const struct = (checks: Record<string, Check>): Check => (raw, field) => {
+  entries(() => {})(raw, field);
+  for (const key of new Set([...Object.keys(checks), ...Object.keys(raw as object)])) {
+    if (!Object.hasOwn(raw as object, key)) refuse(join(field, key), "missing");
+    if (!Object.hasOwn(checks, key)) refuse(join(field, key), "unknown field");
+    checks[key]((raw as Record<string, unknown>)[key], join(field, key));
+  }
+};
+const join = (field: string, key: string): string => (field ? `${field}.${key}` : key);
+const fields = (names: string, check: Check): Record<string, Check> => Object.fromEntries(names.split(" ").map((name) => [name, check]));
+
+const FILE_ENTRY = struct({ path: string, bytes: integer, sha256: string });
+const SPEC = struct({ modality: string, dtype: string, shape: list(integer), ...fields("rate window hop ttl", number) });
+const ARTIFACT = struct({
+  path: string,
+  files: list(FILE_ENTRY),
+  scheme: string,
+  kept: list(string),
+  parity: optional(entries(number)),
+  ...fields("latency_ms peak_mb", optional(number)),
+});
+const MANIFEST = struct({
+  schema: integer,
+  modalities: entries(struct({ spec: SPEC, artifacts: entries(ARTIFACT) })),
+  embedding: integer,
+  labels: list(string),
+  task: string,
+  head: FILE_ENTRY,
+  tokenizer: optional(FILE_ENTRY),
+  held_out: entries(FILE_ENTRY),
+  provenance: entries(() => {}), // only shown
+  calibration: struct({
+    ...fields("alpha floor", number),
+    subsets: entries(struct({ ...fields("temperature power threshold", number), ...fields("examples groups", integer) })),
+    familiar: entries(number),
+  }),
+  audited: entries(struct({ ...fields("accuracy low high", number), n: integer })),
+});
+
+/** Check the text of a `manifest.json`; a SensembleError names the field. */
+export function parseManifest(text: string): Manifest {
+  let raw: unknown;
+  try {
+    raw = JSON.parse(text);
+  } catch (error) {
+    refuse("", `not JSON (${String(error)})`);
+  }
+  const schema = (raw as { schema?: unknown } | null)?.schema;
+  if (Number.isInteger(schema) && schema !== SCHEMA) refuse("schema", `version ${schema}, and this runtime reads version ${SCHEMA}`);
+  MANIFEST(raw, "");
+  const manifest = raw as Manifest;
+  checkModalities(manifest);
+  checkCalibration(manifest);
+  return manifest;
+}
+
+function checkModalities(manifest: Manifest): void {
+  const { modalities, labels, embedding, task, tokenizer } = manifest;
+  if (!Object.keys(modalities).length) refuse("modalities", "there is none");
+  if (!["multi-class", "multi-label"].includes(task)) refuse("task", "expected multi-class or multi-label");
+  if (!labels.length || labels.includes("") || new Set(labels).size !== labels.length) refuse("labels", "expected distinct names");
+  if (!(embedding >= 1 && embedding <= 65_536)) refuse("embedding", "expected 1 to 65536");
+  checkFile(manifest.head, "head");
+  if (tokenizer) checkFile(tokenizer, "tokenizer");
+  for (const [modality, { spec, artifacts }] of Object.entries(modalities)) {
+    const field = `modalities.${modality}`;
+    if (spec.modality !== modality || !isKnown(spec)) refuse(`${field}.spec`, "expected a known kind, under its own name");
+    checkSpec(spec, `${field}.spec`);
+    if (kindOf(spec).name === "text" && !tokenizer) refuse("tokenizer", `missing, and there is a ${modality} encoder`);
+    for (const [target, { path, files }] of Object.entries(artifacts)) {
+      const inside = files.length && files.every((file) => file.path.startsWith(`${path}/`));
+      const itself = files.length === 1 && files[0].path === path;
+      if (!PATH.test(path) || !(inside || itself)) refuse(`${field}.artifacts.${target}.path`, "not a plain path inside the bundle");
+      files.forEach((file, i) => checkFile(file, `${field}.artifacts.${target}.files[${i}]`));
+    }
+  }
+}
+
+function checkFile({ path, bytes, sha256 }: FileEntry, field: string): void {
+  if (!PATH.test(path)) refuse(`${field}.path`, "not a relative path of plain names inside the bundle");
+  if (!(bytes >= 1 && bytes <= FILE)) refuse(`${field}.bytes`, `expected 1 to ${FILE}`);
+  if (!/^[0-9a-f]{64}$/.test(sha256)) refuse(`${field}.sha256`, "expected 64 lower-case hexadecimal digits");
+}
+
+function checkSpec(spec: InputSpec, field: string): void {
+  const { dtype, shape, rate, window, hop, ttl } = spec;
+  const kind = kindOf(spec);
+  const size = shape.reduce((product, side) => product * side, 1);
+  if (dtype !== kind.dtype || shape.length !== kind.rank || shape[0] !== 1 || Math.min(...shape) < 1 || size > ELEMENTS)
+    refuse(`${field}.shape`, `expected ${kind.dtype} of ${kind.rank} dimensions, the first 1`);
+  if (kind.name === "frames" && shape[4] !== 3) refuse(`${field}.shape`, "expected RGB, 3 in the last dimension");
+  if (!(ttl > 0 && ttl <= 86_400 && ttl >= hop)) refuse(`${field}.ttl`, "expected seconds, at least the hop");
+  if (kind.name === "text") {
+    if (rate || window || hop || shape[1] > 65_536) refuse(field, "expected rate, window and hop 0, and at most 65536 tokens");
+  } else {
+    const timed = rate > 0 && rate <= 1e6 && window > 0 && window <= 3600 && hop >= 1e-3 && hop <= 3600 && rate * hop <= ELEMENTS;
+    if (!timed || shape[1] !== roundEven(rate * window)) refuse(field, "expected a rate, a window and a hop, and the shape that follows");
+  }
+}
+
+function checkCalibration({ calibration, audited, modalities, task }: Manifest): void {
+  const { alpha, floor, familiar } = calibration;
+  const names = Object.keys(modalities);
+  const known = new Set(subsets(names).map(nameOf));
+  if (!(alpha >= 1e-6 && alpha < 1)) refuse("calibration.alpha", "expected a share");
+  if (!(floor >= 0 && floor <= 1)) refuse("calibration.floor", "expected a share");
+  const needed = Math.ceil(Number((1 / alpha).toFixed(9))) - 1;
+  for (const [subset, fitted] of Object.entries(calibration.subsets)) {
+    const field = `calibration.subsets.${subset}`;
+    if (!known.has(subset)) refuse(field, "not a sorted set of modalities");
+    if (!isCalibration(fitted, task, needed)) refuse(field, "a number is out of its range");
+  }
+  for (const [modality, least] of Object.entries(familiar))
+    if (!names.includes(modality) || !(Math.abs(least) <= 1e4)) refuse(`calibration.familiar.${modality}`, "expected a score of an encoder");
+  for (const [subset, { accuracy, low, high, n }] of Object.entries(audited))
+    if (!known.has(subset) || !(0 <= low && low <= accuracy && accuracy <= high && high <= 1 && n >= 1))
+      refuse(`audited.${subset}`, "expected 0 <= low <= accuracy <= high <= 1 of a sorted set of modalities");
+}
+
+function isCalibration(fitted: SubsetCalibration, task: Task, needed: number): boolean {
+  const { temperature, power, threshold, examples, groups } = fitted;
+  return (
+    temperature >= 0.01 && temperature <= 100 &&
+    power >= 0 && power <= (task === "multi-label" ? 0 : 4) &&
+    threshold >= 0 && threshold <= 1 &&
+    groups >= 0 && groups <= examples &&
+    !(threshold && groups < needed)
+  );
+}

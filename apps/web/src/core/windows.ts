@@ -1,0 +1,205 @@
+// Ring buffers that turn samples into an encoder's windows, one a hop: the runtime's `kinds/windows.py`.
+
+import { SensembleError, type InputSpec, type Media, type Sample, type Window } from "./spec";
+
+const STEP = 0.2; // seconds that a sample may be before the last one
+const LOUDEST = 1e6; // times full scale; what is louder is no sound
+const OVERSAMPLING = 4; // frames kept for each one that a window needs
+
+/** The samples of one modality, and the windows that they complete. */
+export abstract class WindowRing {
+  /** Windows never taken, because a newer one was complete. */
+  dropped = 0;
+  lost = 0;
+  protected time = -Infinity; // of the newest sample
+  private untaken = 0;
+  private saved: Window | null = null;
+
+  constructor(protected readonly spec: InputSpec) {}
+
+  get ready(): boolean {
+    return this.untaken > 0;
+  }
+
+  /** Add a sample; no window spans a cut, a step back of more than `STEP`, or a gap longer than window and hop. */
+  push(sample: Sample): void {
+    if (!Number.isFinite(sample.time)) throw new SensembleError(`${sample.modality}: its time is ${sample.time}`);
+    const begin = sample.time - this.seconds(sample);
+    const gap = begin - this.time > Math.max(this.spec.window, this.spec.hop);
+    if (sample.cut || sample.time < this.time - STEP || gap) {
+      if (this.ready) this.saved ??= this.newest();
+      this.empty();
+      this.time = sample.time;
+    }
+    this.time = Math.max(this.time, sample.time);
+    this.lost += sample.lost ?? 0;
+    const completed = this.append(sample.data);
+    if (completed) {
+      this.untaken += completed;
+      this.saved = null;
+    }
+  }
+
+  /** Return the newest complete window that was not taken; older ones are dropped. */
+  pop(): Window | null {
+    if (!this.ready) return null;
+    const window = this.saved ?? this.newest();
+    this.dropped += this.untaken - 1;
+    this.untaken = 0;
+    this.saved = null;
+    return window;
+  }
+
+  /** Check a sample's form and return how long it lasts. */
+  protected abstract seconds(sample: Sample): number;
+  protected abstract empty(): void;
+  /** Add a checked sample and return how many windows it completes. */
+  protected abstract append(data: Media): number;
+  protected abstract newest(): Window;
+}
+
+export class WaveformRing extends WindowRing {
+  private readonly size: number;
+  private readonly hop: number;
+  private readonly ring: Float32Array;
+  private count = 0;
+  private end = 0; // of the newest window, counted in samples as `count` is
+
+  constructor(spec: InputSpec) {
+    super(spec);
+    this.size = spec.shape[1];
+    this.hop = Math.max(1, roundEven(spec.hop * spec.rate));
+    this.ring = new Float32Array(this.size + this.hop);
+    this.empty();
+  }
+
+  protected seconds({ modality, data }: Sample): number {
+    if (!(data instanceof Float32Array)) throw new SensembleError(`${modality}: not float32 sound`);
+    if (!data.every((value) => Math.abs(value) <= LOUDEST)) throw new SensembleError(`${modality}: the sound is not finite`);
+    return data.length / this.spec.rate;
+  }
+
+  protected empty(): void {
+    this.count = 0;
+    this.end = this.size - this.hop;
+  }
+
+  protected append(data: Media): number {
+    const wave = data as Float32Array;
+    this.count += wave.length;
+    const tail = wave.subarray(Math.max(0, wave.length - this.ring.length));
+    const at = (this.count - tail.length) % this.ring.length;
+    const first = this.ring.length - at;
+    this.ring.set(tail.subarray(0, first), at);
+    this.ring.set(tail.subarray(first), 0);
+    const completed = Math.max(0, Math.floor((this.count - this.end) / this.hop));
+    this.end += completed * this.hop;
+    return completed;
+  }
+
+  protected newest(): Window {
+    const at = (this.end - this.size) % this.ring.length;
+    const data = new Float32Array(this.size);
+    const head = this.ring.subarray(at, at + this.size);
+    data.set(head);
+    data.set(this.ring.subarray(0, this.size - head.length), head.length);
+    return { data, time: this.time - (this.count - this.end) / this.spec.rate };
+  }
+}
+
+/** Windows of T frames, those nearest to steps of 1/rate that end at the newest frame. */
+export class FramesRing extends WindowRing {
+  private readonly step: number;
+  private readonly offsets: number[];
+  private readonly frames: Uint8Array[];
+  private readonly times: number[];
+  private slot = -1; // of the newest frame
+  private due = NaN; // when the next window is
+
+  constructor(spec: InputSpec) {
+    super(spec);
+    const count = spec.shape[1];
+    const slots = OVERSAMPLING * count + 3;
+    this.step = 1 / spec.rate;
+    this.offsets = Array.from({ length: count }, (_, i) => (i - (count - 1)) * this.step);
+    this.frames = Array.from({ length: slots }, () => new Uint8Array(0));
+    this.times = new Array<number>(slots).fill(-Infinity);
+  }
+
+  protected seconds({ modality, data }: Sample): number {
+    const bytes = this.spec.shape.slice(2).reduce((product, side) => product * side, 1);
+    if (!(data instanceof Uint8Array) || data.length !== bytes) throw new SensembleError(`${modality}: not a picture of ${bytes} bytes`);
+    return 0;
+  }
+
+  protected empty(): void {
+    this.times.fill(-Infinity);
+    this.slot = -1;
+    this.due = NaN;
+  }
+
+  protected append(data: Media): number {
+    // A frame too close to the one before is only kept while it is the newest.
+    const spacing = this.times.at(this.slot)! - this.times.at(this.slot - 1)!;
+    if (!(spacing < this.step / OVERSAMPLING)) this.slot = (this.slot + 1) % this.times.length;
+    this.times[this.slot] = this.time;
+    this.frames[this.slot] = (data as Uint8Array).slice();
+    const kept = this.times.filter(Number.isFinite);
+    const first = Math.min(...kept);
+    if (first > this.time + this.offsets[0] + this.step / 2) return 0;
+    const { hop } = this.spec;
+    if (Number.isNaN(this.due)) {
+      this.due = this.time + hop;
+      return 1;
+    }
+    // The frame nearest to when a window is due ends it. Hops count from the first: jitter never adds up.
+    const early = Math.min((this.time - first) / (kept.length - 1), hop) / 2;
+    if (this.time + early < this.due) return 0;
+    this.due += (Math.floor((this.time + early - this.due) / hop) + 1) * hop;
+    return 1;
+  }
+
+  protected newest(): Window {
+    const byTime = this.times.map((_, slot) => slot).sort((a, b) => (this.times[a] === this.times[b] ? a - b : this.times[a] - this.times[b]));
+    const size = this.frames[this.slot].length;
+    const data = new Uint8Array(size * this.offsets.length);
+    this.offsets.forEach((offset, place) => {
+      const wanted = this.time + offset;
+      let best = byTime[0];
+      for (const slot of byTime) {
+        if (Math.abs(this.times[slot] - wanted) < Math.abs(this.times[best] - wanted)) best = slot;
+      }
+      data.set(this.frames[best], place * size);
+    });
+    return { data, time: this.time };
+  }
+}
+
+/** Windows of one caption each. */
+export class TextRing extends WindowRing {
+  private caption = "";
+
+  protected seconds({ modality, data }: Sample): number {
+    if (typeof data !== "string") throw new SensembleError(`${modality}: not a caption`);
+    return 0;
+  }
+
+  protected empty(): void {
+    this.caption = "";
+  }
+
+  protected append(data: Media): number {
+    this.caption = data as string;
+    return 1;
+  }
+
+  protected newest(): Window {
+    return { data: this.caption, time: this.time };
+  }
+}
+
+/** Round halves to the even neighbour, as Python does. */
+export function roundEven(value: number): number {
+  const floor = Math.floor(value);
+  return value - floor === 0.5 ? floor + (floor % 2) : Math.round(value);
+}

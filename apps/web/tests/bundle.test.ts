@@ -1,0 +1,68 @@
+// What is refused of a bundle, and where its line says it is.
+
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { Bundle, type Files } from "../src/core/bundle";
+import { SensembleError } from "../src/core/spec";
+
+const folder = join(process.env["VECTORS"]!, "multi-class");
+
+/** The bundle in the folder, but for one file. */
+function altered(path: string, change: (data: Uint8Array<ArrayBuffer>) => Uint8Array<ArrayBuffer>): Files {
+  return {
+    read: async (name) => {
+      const data = new Uint8Array(readFileSync(join(folder, name)));
+      return name === path ? change(data) : data;
+    },
+  };
+}
+
+const flipped = (data: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> => data.map((byte, i) => (i === data.length - 1 ? byte ^ 1 : byte));
+
+/** The manifest with a value at a dotted place. */
+const set = (place: string, value: unknown) =>
+  altered("manifest.json", (data) => {
+    const raw = JSON.parse(new TextDecoder().decode(data));
+    const keys = place.split(".");
+    const parent = keys.slice(0, -1).reduce((object, key) => object[key], raw);
+    if (value === undefined) delete parent[keys.at(-1)!];
+    else parent[keys.at(-1)!] = value;
+    return new TextEncoder().encode(JSON.stringify(raw));
+  });
+
+test.each(["head.safetensors", "tokenizer.json"])("%s altered by a bit, or cut", async (path) => {
+  await expect(Bundle.open(altered(path, flipped))).rejects.toThrow(`${path}: altered`);
+  await expect(Bundle.open(altered(path, (data) => data.slice(1)))).rejects.toThrow("the manifest says");
+});
+
+test.each([
+  ["head.path", "../head.safetensors"],
+  ["head.path", "/etc/passwd"],
+  ["modalities.audio.artifacts.onnx.path", "audio/../../x"],
+  ["head.sha256", "0"],
+  ["head.bytes", 2 ** 40],
+  ["labels", ["one", "one", "two"]],
+  ["labels", undefined],
+  ["unheard", 1],
+  ["schema", 5],
+  ["embedding", "8"],
+  ["modalities.audio.spec.shape", [1, 101]],
+  ["modalities.audio.spec.ttl", 0.1],
+  ["modalities.video.spec.shape", [1, 2, 12, 16, 4]],
+  ["modalities.audio.artifacts.onnx", undefined],
+  ["tokenizer", null],
+  ["calibration.floor", 2],
+  ["calibration.subsets.audio.temperature", 0],
+  ["calibration.subsets.video+audio", { temperature: 1, power: 0, threshold: 0, examples: 0, groups: 0 }],
+  ["audited.audio.n", 0],
+])("a manifest whose %s is %j", async (place, value) => {
+  const refused = await Bundle.open(set(place, value)).catch((error: unknown) => error);
+  expect(refused).toBeInstanceOf(SensembleError);
+  expect((refused as Error).message.split("\n")).toHaveLength(1);
+});
+
+test("an artifact that was altered, or is not there, does not run", async () => {
+  const bundle = await Bundle.open(altered("", flipped));
+  await expect(bundle.artifact("audio")).rejects.toThrow("x.onnx");
+});

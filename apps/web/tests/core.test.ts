@@ -1,0 +1,128 @@
+// The core replays what the Python runtime did.
+
+import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { Bundle, type Files } from "../src/core/bundle";
+import type { Opinion } from "../src/core/judge";
+import { kindOf } from "../src/core/kinds";
+import { LiveSet, type Prediction, type TakenWindow } from "../src/core/live_set";
+import type { InputSpec, Media, Sample } from "../src/core/spec";
+import { Suspicion } from "../src/core/suspicion";
+
+const DIGITS = 2e-6; // float32 numbers, of sums in another order
+
+export const filesIn = (folder: string): Files => ({
+  read: async (path) => new Uint8Array(await readFile(join(folder, path))),
+});
+
+function data(spec: InputSpec, given: number[] | string): Media {
+  if (typeof given === "string") return given;
+  if (kindOf(spec).name === "waveform") return Float32Array.from(given);
+  return new Uint8Array(spec.shape.slice(2).reduce((product, side) => product * side, 1)).fill(given[0]);
+}
+
+function numbers(window: ArrayLike<number | bigint>): Float32Array {
+  return Float32Array.from({ length: 8 }, (_, i) => Math.sin(Number(window[Math.floor((i * window.length) / 8)])));
+}
+
+const close = (found: Iterable<number>, wanted: number[], digits = DIGITS): void => {
+  const off = [...found].map((value, i) => Math.abs(value - wanted[i]));
+  expect(off.length).toBe(wanted.length);
+  expect(Math.max(...off)).toBeLessThanOrEqual(digits);
+};
+
+function same(found: Opinion, wanted: any): void {
+  close(found.probabilities, wanted.probabilities);
+  close([found.least], [wanted.least]);
+  // Two that are as good as equal may change places.
+  expect([found.doubt, found.chosen.sort()]).toEqual([wanted.doubt, wanted.candidates.sort()]);
+}
+
+describe.each(["multi-class", "multi-label"])("%s", async (task) => {
+  const folder = join(process.env["VECTORS"]!, task);
+  const { inputs, expected } = JSON.parse(readFileSync(join(folder, "vectors.json"), "utf8"));
+  const bundle = await Bundle.open(filesIn(folder));
+
+  test("token ids", () => {
+    const found = inputs.captions.map((caption: string) => Array.from(bundle.tokenize(caption), Number));
+    const wrong = inputs.captions.filter((_: string, i: number) => found[i].join() !== expected.ids[i].join());
+    expect(wrong).toEqual([]);
+  });
+
+  test("windows of streams with jitter, cuts, losses, gaps and steps back", () => {
+    inputs.rings.forEach(({ modality, steps }: any, which: number) => {
+      const spec = bundle.specs[modality];
+      const ring = kindOf(spec).windows(spec);
+      const windows: unknown[] = [];
+      for (const step of steps) {
+        if (step) {
+          ring.push({ ...step, modality, data: data(spec, step.data) } as Sample);
+          continue;
+        }
+        const window = ring.pop();
+        const bytes = window && (typeof window.data === "string" ? window.data : new Uint8Array(window.data.buffer));
+        windows.push(window && { time: window.time, data: createHash("sha256").update(bytes!).digest("hex") });
+      }
+      expect({ windows, dropped: ring.dropped, lost: ring.lost }).toEqual(expected.rings[which]);
+    });
+  });
+
+  test("pooling, calibration, candidates, doubts and familiarity", () => {
+    inputs.embeddings.forEach(({ live, unfamiliar }: any, i: number) => {
+      const embeddings = new Map(Object.entries<number[]>(live).map(([m, x]) => [m, Float32Array.from(x)]));
+      const { whole, alone } = bundle.judge.answer(embeddings, unfamiliar);
+      const wanted = expected.answers[i];
+      same(whole, wanted.whole);
+      for (const [modality, opinion] of alone) same(opinion, wanted.alone[modality]);
+      const familiar = [...embeddings].map(([m, x]) => [m, bundle.judge.isFamiliar(m, x)]);
+      expect(Object.fromEntries(familiar)).toEqual(wanted.familiar);
+    });
+  });
+
+  test("the suspect", () => {
+    const suspicion = new Suspicion(bundle.modalities);
+    const found = inputs.opinions.map(({ now, opinions, forget }: any) => {
+      if (forget) suspicion.forget(forget);
+      return suspicion.note(new Map(Object.entries<number[]>(opinions).map(([m, p]) => [m, Float32Array.from(p)])), now);
+    });
+    expect(found).toEqual(expected.suspects);
+  });
+
+  test("predictions of sensors that come and go", () => {
+    const live = new LiveSet(bundle);
+    let held: TakenWindow[] = [];
+    inputs.stream.forEach((event: any, i: number) => {
+      const { modality, time, late, sensor } = event;
+      if (event.data === null) live.remove(modality);
+      else {
+        live.add(modality, sensor);
+        live.push({ modality, time, data: data(bundle.specs[modality], event.data) });
+      }
+      held.push(...live.ready.map((ready) => live.take(ready)!));
+      let made: Prediction | null = null;
+      if (!late) {
+        made = live.fuse(held.map((taken) => ({ ...taken, embedding: numbers(typeof taken.data === "string" ? bundle.tokenize(taken.data) : taken.data), latency: 0 })), time);
+        held = [];
+      }
+      const wanted = expected.stream[i];
+      expect(live.changes(time).map(({ modality, over }) => [modality, over])).toEqual(wanted.changes);
+      expect(live.live(time)).toEqual(wanted.live);
+      expect(made === null).toBe(wanted.prediction === null);
+      if (!made) return;
+      const { prediction } = wanted;
+      same(made, prediction);
+      close(made.pooled, prediction.pooled);
+      for (const [modality, opinion] of made.opinions) same(opinion, prediction.opinions[modality]);
+      for (const [modality, level] of Object.entries(made.levels)) close([level], [prediction.levels[modality]], 1e-4);
+      const { live: names, ages, unfamiliar, suspect, dropped, lost } = made;
+      expect({ names, ages, unfamiliar, suspect, dropped, lost }).toEqual({
+        names: prediction.live, ages: prediction.ages, unfamiliar: prediction.unfamiliar,
+        suspect: prediction.suspect, dropped: prediction.dropped, lost: prediction.lost,
+      });
+      expect(Object.keys(made.levels).sort()).toEqual(Object.keys(prediction.levels).sort());
+    });
+  });
+});

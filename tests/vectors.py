@@ -1,0 +1,382 @@
+"""Test vectors: what the runtime makes of the streams, captions and embeddings that ports must follow.
+
+`write(folder, task)` writes a bundle without artifacts, and `vectors.json`: `inputs` and `expected`. An
+encoder here is the sine of eight numbers of its window, so that a wrong sample, frame or id shows.
+"""
+
+import hashlib
+import json
+import random
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+from sensemble_runtime import subsets
+from sensemble_runtime.bundle.bundle import Bundle
+from sensemble_runtime.bundle.head import Familiarity, Head, load_head, save_head
+from sensemble_runtime.bundle.judge import Judge
+from sensemble_runtime.bundle.manifest import (
+    Artifact,
+    Calibration,
+    FileEntry,
+    Manifest,
+    ModalityEntry,
+    SubsetCalibration,
+    Task,
+)
+from sensemble_runtime.bundle.manifest_file import read_manifest, write_manifest
+from sensemble_runtime.bundle.tokenize import tokenize
+from sensemble_runtime.encoded import Encoded
+from sensemble_runtime.prediction import Answer, Prediction
+from sensemble_runtime.session.live_set import LiveSet
+from sensemble_runtime.session.suspicion import Suspicion
+from sensemble_sensors.kinds.registry import kind_of
+from sensemble_sensors.sensor import Sample
+from sensemble_sensors.spec import InputSpec
+from sensemble_train.models.tokenizer import train_tokenizer
+from tokenizers import Tokenizer
+
+from tests.runtime.manifests import HASH, MANIFEST
+
+SPECS = {
+    "audio": InputSpec("audio", "float32", (1, 100), rate=100, window=1, hop=0.5, ttl=2),
+    "text": InputSpec("text", "int64", (1, 24), rate=0, window=0, hop=0, ttl=10),
+    "video": InputSpec("video", "uint8", (1, 2, 12, 16, 3), rate=2, window=1, hop=0.5, ttl=4),
+}
+LABELS = ("one", "two", "three")
+CORPUS = (
+    "a person says the number seven",
+    "It's NOT a nine; they've said it's 42!",
+    "ένας αριθμός Σίσυφος",
+    "eight  eight   dogs\tbarking",
+    "naïve café, ünïcode 数字 七",
+)
+_LETTERS = (
+    "abc XYZ's've012 !?[PAD] \t\n\u00a0\u2003\u0085\u2028éÉΣςİ\u0131\u017fﬁǅ½²٣ـᾳ数七🙂👩\u200d👧e\u0301"
+)
+_SIZE = 8  # of an embedding
+
+Event = tuple[str, float, list[float] | str | None]
+"""Modality, time, and the samples, the brightness of a frame, a caption, or None where the sensor is lost."""
+
+
+def captions() -> list[str]:
+    source = random.Random(0)  # noqa: S311 - test data
+    drawn = ["".join(source.choices(_LETTERS, k=source.randint(1, 30))) for _ in range(300)]
+    return [*CORPUS, "", " ", "[PAD]", "a[PAD]b", "[PAD] [PAD]x", "ΟΔΥΣΣΕΥΣ", "x\n\n y", *drawn]
+
+
+def calibration(task: str) -> Calibration:
+    """Return that of some sets; the rest is uncalibrated."""
+    power = 1.0 if task == "multi-class" else 0.0
+    fitted = {
+        "audio": SubsetCalibration(0.5, power, 0.6, 100, 100),
+        "video": SubsetCalibration(2.0, 0.0, 0.8, 100, 100),
+        "audio+video": SubsetCalibration(1.5, power / 4, 0.5, 100, 100),
+        "audio+text+video": SubsetCalibration(0.25, 0.0, 0.3, 100, 100),
+    }
+    return Calibration(0.1, 0.8, fitted, familiar={"audio": -0.5, "video": -0.5})
+
+
+def events() -> list[Event]:
+    """Sensors with jitter, gaps and losses, and a camera whose last window grows too old to be pooled."""
+    source = random.Random(1)  # noqa: S311 - test data
+    found: list[Event] = [("text", t, f"number {t}") for t in (2.005, 2.8, 22.0)]
+    for block in range(330):
+        time = 0.07 * (block + 1) + (1.3 if block > 60 else 0) + (0.8 if block > 100 else 0)  # a gap; no gap
+        heard = [source.uniform(-1, 1) for _ in range(7)]
+        found.append(("audio", time, None if block == 150 else heard))
+    time = 0.0
+    for frame in range(260):
+        time += source.uniform(0.01, 0.06) if frame < 130 else source.uniform(0.1, 0.15)
+        pause = 3.1 if frame > 220 else 1.2 if frame > 170 else 0
+        found.append(("video", time + pause, None if frame == 200 else [float(frame % 256)]))
+    return sorted(found, key=lambda event: event[1])
+
+
+class Sines:
+    """A bundle whose encoders take no time."""
+
+    def __init__(
+        self, folder: Path, specs: dict[str, InputSpec], head: Head, calibration: Calibration
+    ) -> None:
+        self.specs = specs
+        self.modalities = tuple(sorted(specs))
+        self.head = head
+        labels = tuple(map(str, range(len(head.weight))))
+        self.manifest = SimpleNamespace(labels=labels, calibration=calibration, audited={}, modalities=specs)
+        self.judge = Judge(cast("Manifest", self.manifest), head)
+        self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+
+    def load(self, modality: str) -> None:
+        pass
+
+    def unload(self, modality: str) -> None:
+        pass
+
+    def tokenize(self, caption: str) -> NDArray[np.int64]:
+        return tokenize(self._tokenizer, caption, self.specs["text"].shape[1])
+
+    def encode(self, _modality: str, window: NDArray[np.generic]) -> NDArray[np.float32]:
+        numbers = window.ravel()
+        return np.sin(numbers[np.arange(8) * len(numbers) // 8], dtype=np.float64).astype(np.float32)
+
+
+def predictions(bundle: Sines) -> list[Prediction]:
+    """Return the predictions of the runtime."""
+    live_set = LiveSet(cast("Bundle", bundle))
+    found = []
+    for modality, time, data in events():
+        if data is None:
+            live_set.remove(modality)
+            continue
+        live_set.add(modality)
+        live_set.push(_sample(modality, time, data, bundle.specs))
+        if (made := live_set.step(time)) is not None:
+            found.append(made)
+    return found
+
+
+def _sample(modality: str, time: float, data: Any, specs: Mapping[str, InputSpec], **more: Any) -> Sample:  # noqa: ANN401 - JSON
+    if modality == "audio":
+        data = np.array(data, np.float32)
+    elif modality == "video":
+        data = np.full(specs["video"].shape[2:], data[0], np.uint8)
+    return Sample(modality, data, time, **more)
+
+
+def write(folder: Path, task: Task) -> Path:
+    """Write a bundle without artifacts and its `vectors.json`; return the folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    source = np.random.default_rng(0)
+    weight, bias = source.standard_normal((3, _SIZE), np.float32), source.standard_normal(3, np.float32)
+    scores = Familiarity(
+        source.standard_normal((3, _SIZE), np.float32), source.standard_normal(3, np.float32)
+    )
+    save_head(Head(weight, bias, task, scores), folder / "head.safetensors")
+    train_tokenizer(CORPUS * 20, 400).save(str(folder / "tokenizer.json"))
+    write_manifest(
+        replace(
+            MANIFEST,
+            modalities={
+                m: ModalityEntry(
+                    spec,
+                    {"onnx": Artifact(m, (FileEntry(f"{m}/x.onnx", 1, HASH),), "fp32", (), None, None, None)},
+                )
+                for m, spec in SPECS.items()
+            },
+            embedding=_SIZE,
+            labels=LABELS,
+            task=task,
+            head=_entry(folder / "head.safetensors"),
+            tokenizer=_entry(folder / "tokenizer.json"),
+            held_out={},
+            provenance=replace(
+                MANIFEST.provenance, accuracy_quantized={}, float_bytes={}, float_latency_ms={}
+            ),
+            calibration=calibration(task),
+            audited={"audio": replace(MANIFEST.audited["audio"])},
+        ),
+        folder / "manifest.json",
+    )
+    asked = inputs()
+    text = json.dumps({"inputs": asked, "expected": expected(asked, folder)}, ensure_ascii=False)
+    (folder / "vectors.json").write_text(text, encoding="utf-8")
+    return folder
+
+
+def _entry(path: Path) -> FileEntry:
+    data = path.read_bytes()
+    return FileEntry(path.name, len(data), hashlib.sha256(data).hexdigest())
+
+
+def inputs() -> dict[str, Any]:
+    """Return what ports are given, as JSON has it."""
+    return {
+        "captions": captions(),
+        "rings": [{"modality": m, "steps": _steps(m, seed)} for m in SPECS for seed in range(6)],
+        "embeddings": _embeddings(),
+        "opinions": _opinions(),
+        "stream": _stream(),
+    }
+
+
+def _steps(modality: str, seed: int) -> list[dict[str, Any] | None]:
+    """Return samples that jitter, are cut, lost, far apart or step back; None where a window is taken."""
+    source = random.Random(seed)  # noqa: S311 - test data
+    found: list[dict[str, Any] | None] = []
+    time = 0.0
+    for number in range(400):
+        count = source.choice((1, 3, 7, 7, 7, 20, 400)) if modality == "audio" else 1
+        time += {"audio": count / 100, "text": 0.3}.get(modality, source.choice((0.02, 0.1, 0.1, 0.4)))
+        time += source.choice((0.0, 0.0, 0.0, source.uniform(-0.01, 0.01)))
+        step = source.random()
+        time += 1.7 if step < 0.01 else -0.5 if step < 0.02 else -0.1 if step < 0.04 else 0.0
+        data: Any = f"number {number}"
+        if modality == "audio":
+            data = [float(np.float32(source.uniform(-1, 1))) for _ in range(count)]
+        elif modality == "video":
+            data = [number % 256]
+        cut, lost = source.random() < 0.01, int(source.random() < 0.02)
+        found.append({"time": time, "data": data, "cut": cut, "lost": lost})
+        found += [None] * (source.random() < (0.7 if seed % 2 else 0.1))
+    return found
+
+
+def _vector(source: np.random.Generator, scale: float) -> list[float]:
+    return (source.standard_normal(_SIZE) * scale).astype(np.float32).tolist()
+
+
+def _embeddings() -> list[dict[str, Any]]:
+    """Return embeddings of every live set, and which of its modalities are unfamiliar."""
+    source = np.random.default_rng(2)
+    found: list[dict[str, Any]] = []
+    for subset in subsets.subsets(SPECS):
+        for scale in (0.1, 0.5, 1, 2, 5, 20):
+            for _ in range(10):
+                unfamiliar = [m for m in subset if source.random() < 0.2]
+                found.append({"live": {m: _vector(source, scale) for m in subset}, "unfamiliar": unfamiliar})
+    return found
+
+
+def _opinions() -> list[dict[str, Any]]:
+    """Return the opinions of three modalities, of which one lies for some time, and some leave."""
+    source = np.random.default_rng(3)
+    found: list[dict[str, Any]] = []
+    truth = lie = 0
+    for number in range(200):
+        if number % 4 == 0:  # another scene
+            truth, lie = (int(x) for x in source.choice(10, 2, replace=False))
+        liar = "video" if 60 <= number < 120 else ""
+        said = {}
+        for modality in SPECS:
+            if source.random() < 0.1:
+                continue
+            logits = source.standard_normal(10) * 0.5
+            logits[lie if modality == liar else truth] += 4
+            shares = np.exp(logits - logits.max())
+            said[modality] = (shares / shares.sum()).astype(np.float32).tolist()
+        forget = "video" if number == 150 else "audio" if number in (90, 170) else None
+        found.append({"now": 0.7 * number, "opinions": said, "forget": forget})
+    return found
+
+
+def _stream() -> list[dict[str, Any]]:
+    """Return `events`, of which some windows are fused late, and one modality changes its sensor."""
+    source = random.Random(4)  # noqa: S311 - test data
+    return [
+        {
+            "modality": modality,
+            "time": time,
+            "data": data,
+            "sensor": "second" if modality == "audio" and time > 14 else "first",
+            "late": source.random() < 0.3,
+        }
+        for modality, time, data in events()
+    ]
+
+
+def expected(asked: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """Return what the runtime makes of `inputs`, as JSON has it, with the bundle in `folder`."""
+    manifest = read_manifest(folder / "manifest.json")
+    path = folder / manifest.head.path
+    bundle = Sines(folder, SPECS, load_head(path.read_bytes(), manifest.task, path), manifest.calibration)
+    suspicion = Suspicion(SPECS)
+    answers = []
+    for one in asked["embeddings"]:
+        live = {m: np.array(x, np.float32) for m, x in one["live"].items()}
+        whole, alone = bundle.judge.answer(live, one["unfamiliar"])
+        answers.append(
+            {
+                "whole": _answer(whole),
+                "alone": {m: _answer(opinion) for m, opinion in alone.items()},
+                "familiar": {m: bool(bundle.judge.are_familiar(m, x)) for m, x in live.items()},
+            }
+        )
+    return {
+        "ids": [bundle.tokenize(caption)[0].tolist() for caption in asked["captions"]],
+        "rings": [_taken(**ring) for ring in asked["rings"]],
+        "answers": answers,
+        "suspects": [_suspect(suspicion, **one) for one in asked["opinions"]],
+        "stream": list(_predicted(bundle, asked["stream"])),
+    }
+
+
+def _taken(modality: str, steps: list[dict[str, Any] | None]) -> dict[str, Any]:
+    """Return the windows of a ring: their times, and a digest of their data."""
+    ring = kind_of(modality).windows(SPECS[modality])
+    found = []
+    for step in steps:
+        if step is not None:
+            ring.push(_sample(modality, specs=SPECS, **step))
+        elif (window := ring.pop()) is None:
+            found.append(None)
+        else:
+            data = window.data
+            given = data.encode() if isinstance(data, str) else np.ascontiguousarray(data).tobytes()
+            found.append({"time": window.time, "data": hashlib.sha256(given).hexdigest()})
+    return {"windows": found, "dropped": ring.dropped, "lost": ring.lost}
+
+
+def _suspect(
+    suspicion: Suspicion, now: float, opinions: Mapping[str, list[float]], forget: str | None
+) -> str | None:
+    if forget:
+        suspicion.forget(forget)
+    return suspicion.note({m: np.array(p, np.float32) for m, p in opinions.items()}, now)
+
+
+def _answer(answer: Answer) -> dict[str, Any]:
+    return {
+        "probabilities": answer.probabilities.tolist(),
+        "least": float(answer.least),
+        "doubt": answer.doubt,
+        "candidates": [int(c) if c.isdigit() else LABELS.index(c) for c in answer.candidates],
+    }
+
+
+def _predicted(bundle: Sines, stream: list[dict[str, Any]]) -> Any:  # noqa: ANN401 - JSON
+    live_set = LiveSet(cast("Bundle", bundle))
+    held: list[Encoded] = []
+    for event in stream:
+        modality, time, data = event["modality"], event["time"], event["data"]
+        if data is None:
+            live_set.remove(modality)
+        else:
+            live_set.add(modality, event["sensor"])
+            live_set.push(_sample(modality, time, data, bundle.specs))
+        held += [live_set.encode(taken) for m in live_set.ready if (taken := live_set.take_window(m))]
+        made = None
+        if not event["late"]:
+            made, held = live_set.fuse(held, time), []
+        changes = [[change.modality, change.over] for change in live_set.changes(time)]  # type: ignore[union-attr]
+        yield {
+            "prediction": made and _prediction(made),
+            "live": list(live_set.live(time)),
+            "changes": changes,
+        }
+
+
+def _prediction(made: Prediction) -> dict[str, Any]:
+    return {
+        **_answer(made),
+        "live": list(made.live),
+        "ages": made.ages,
+        "pooled": made.pooled.tolist(),
+        "opinions": {m: _answer(opinion) for m, opinion in made.opinions.items()},
+        "unfamiliar": list(made.unfamiliar),
+        "suspect": made.suspect,
+        "dropped": made.dropped,
+        "lost": made.lost,
+        "levels": made.levels,
+    }
+
+
+if __name__ == "__main__":
+    for name in ("multi-class", "multi-label"):
+        write(Path(sys.argv[1]) / name, cast("Task", name))
