@@ -7,7 +7,7 @@ import { draw, icon, make, percent, say } from "./dom.js";
 /** @typedef {import("./types.js").Subset} Subset */
 /** @typedef {import("./types.js").Opinion} Opinion */
 /** @typedef {import("./types.js").Answer} Answer */
-/** @typedef {{set: string[], cell: HTMLElement, node: HTMLElement, says: HTMLElement, score: Subset}} Node */
+/** @typedef {{set: string[], cell: HTMLElement, node: HTMLElement, says: HTMLElement, score: Subset, x: number, y: number}} Node the middle of `node` */
 /** @typedef {Map<string, string>} Troubles what is wrong, by modality */
 
 const STEP = 450; // milliseconds in which the light moves along an edge
@@ -97,7 +97,7 @@ export class Lattice {
       : ["none"];
     const node = make("div", { class: `node q${step}` }, ...parts);
     const cell = make("li", { class: set.length ? "" : "nil" }, node);
-    this.nodes.set(score.subset, { set, cell, node, says, score });
+    this.nodes.set(score.subset, { set, cell, node, says, score, x: 0, y: 0 });
     return cell;
   }
 
@@ -114,22 +114,19 @@ export class Lattice {
       const each = row.clientWidth / row.children.length;
       row.dataset.room = tightest > ROOM.wide ? "wide" : each > ROOM.mid ? "mid" : each > ROOM.small ? "small" : "dot";
     }
+    const all = this.place.getBoundingClientRect();
+    for (const found of this.nodes.values()) {
+      const box = found.node.getBoundingClientRect();
+      [found.x, found.y] = [box.x + box.width / 2 - all.x, box.y + box.height / 2 - all.y];
+    }
     this.edges.replaceChildren();
-    for (const [name, { set }] of this.nodes)
-      for (const modality of set) {
-        const lower = set.filter((other) => other !== modality);
-        const [from, to] = [this.at(name), this.at(key(lower))];
-        if (from && to) this.edges.append(draw("line", { "data-edge": `${name}>${key(lower)}`, x1: from.x, y1: from.y, x2: to.x, y2: to.y }));
+    for (const [name, from] of this.nodes)
+      for (const modality of from.set) {
+        const lower = key(from.set.filter((other) => other !== modality));
+        const to = this.nodes.get(lower);
+        if (to) this.edges.append(draw("line", { "data-edge": `${name}>${lower}`, x1: from.x, y1: from.y, x2: to.x, y2: to.y }));
       }
     this.mark();
-  }
-
-  /** @param {string} name @returns {{x: number, y: number} | null} the middle of a node */
-  at(name) {
-    const node = this.nodes.get(name)?.node;
-    if (!node) return null;
-    const [box, all] = [node.getBoundingClientRect(), this.place.getBoundingClientRect()];
-    return { x: box.x + box.width / 2 - all.x, y: box.y + box.height / 2 - all.y };
   }
 
   /**
@@ -178,10 +175,12 @@ export class Lattice {
     const way = [from];
     for (const lost of from.filter((modality) => !to.includes(modality))) way.push(way[way.length - 1].filter((one) => one !== lost));
     for (const found of to.filter((modality) => !from.includes(modality))) way.push([...way[way.length - 1], found]);
-    const points = way.map((set) => this.at(key(set))).filter((point) => point !== null);
+    const frames = way.flatMap((set) => {
+      const at = this.nodes.get(key(set));
+      return at ? [{ transform: `translate(${at.x}px, ${at.y}px)` }] : [];
+    });
     const light = draw("circle", { r: 8 });
     this.edges.append(light);
-    const frames = points.map(({ x, y }) => ({ transform: `translate(${x}px, ${y}px)` }));
     light.animate(frames, { duration: STEP * Math.max(1, frames.length - 1), easing: "ease-in-out" }).finished.finally(() => light.remove());
   }
 
@@ -229,9 +228,8 @@ export class Lattice {
   nearest(event) {
     const all = this.place.getBoundingClientRect();
     let [found, least] = [/** @type {string | null} */ (null), Infinity];
-    for (const name of this.nodes.keys()) {
-      const point = this.at(name);
-      const far = point ? Math.hypot(point.x - event.clientX + all.x, point.y - event.clientY + all.y) : Infinity;
+    for (const [name, { x, y }] of this.nodes) {
+      const far = Math.hypot(x - event.clientX + all.x, y - event.clientY + all.y);
       if (far < least) [found, least] = [name, far];
     }
     return found;

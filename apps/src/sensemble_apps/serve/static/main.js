@@ -119,6 +119,7 @@ function show() {
   if (!state || !known) return;
   const past = timeline.past();
   const first = state.sensors.length === 0;
+  byId("live").hidden = false; // from the first state on, so that nothing jumps
   byId("start").hidden = !first;
   document.body.classList.toggle("empty", first);
   document.body.classList.toggle("mute", state.live.length === 0 && Object.keys(state.score).length === 0);
@@ -145,8 +146,8 @@ function show() {
 function troublesOf(now) {
   const found = new Map();
   for (const sensor of now.sensors) {
-    const wrong = trouble(sensor);
-    const other = now.sensors.some((one) => one !== sensor && one.modality === sensor.modality && !trouble(one));
+    const wrong = trouble(sensor, now);
+    const other = now.sensors.some((one) => one !== sensor && one.modality === sensor.modality && !trouble(one, now));
     if (wrong && !other) found.set(sensor.modality, wrong);
   }
   return found;
@@ -158,7 +159,7 @@ function dots(live, troubles) {
     const dot = byId("dots").children[index];
     const wrong = troubles.get(modality);
     dot.className = live.includes(modality) ? "live" : wrong && wrong !== "unplugged" ? "bad" : "";
-    say(/** @type {Element} */ (dot.lastElementChild), live.includes(modality) ? "in use" : (wrong ?? (state?.sensors.some((sensor) => sensor.modality === modality) ? "waiting" : "none")));
+    say(/** @type {Element} */ (dot.lastElementChild), live.includes(modality) ? "in use" : (wrong ?? (timeline.moment !== null ? "not used" : state?.sensors.some((sensor) => sensor.modality === modality) ? "waiting" : "none")));
   });
 }
 
@@ -201,7 +202,7 @@ function truth(now) {
   while (body.children.length > rows.length) body.lastElementChild?.remove();
   rows.forEach(([live, { right, unsure, n }], index) => {
     const row = body.children[index] ?? body.appendChild(make("tr", {}, make("th", { scope: "row" }), make("td"), make("td"), make("td"), make("td")));
-    [lattice.title(live.split("+")), String(right), String(unsure), String(n), percent(right / n)].forEach((text, cell) => say(row.children[cell], text));
+    [lattice.title(live.split("+")), String(right), String(unsure), String(n), n > unsure ? percent(right / (n - unsure)) : "–"].forEach((text, cell) => say(row.children[cell], text));
   });
 }
 

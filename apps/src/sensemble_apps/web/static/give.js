@@ -3,7 +3,7 @@
 // Raw sound and raw pictures of exactly the form that the encoder sees, each with a number and the time at
 // which it was captured. No WebRTC: its jitter buffer and gain control would hide what health measures.
 
-import { button, byId, make, say } from "./dom.js";
+import { button, byId, icon, make, say } from "./dom.js";
 
 /** @typedef {import("./types.js").Modality} Modality */
 /** @typedef {import("./types.js").Giving} Giving */
@@ -148,12 +148,13 @@ export class Givers {
   /** @param {Modality[]} modalities */
   offer(modalities) {
     const panel = byId("give");
-    panel.replaceChildren();
+    panel.replaceChildren(make("span", { class: "hint" }, "From this browser:"));
     this.buttons.clear();
     this.modalities = modalities.filter(({ kind }) => kind in SOURCES);
     for (const modality of this.modalities) {
       const press = () => (this.given.has(modality.modality) ? this.stop(modality.modality) : this.ask(modality));
       const made = button("", press);
+      made.append(icon(modality.icon), modality.title);
       this.buttons.set(modality.modality, made);
       this.show(modality, false);
       panel.append(made);
@@ -246,7 +247,7 @@ export class Givers {
     const shown = this.buttons.get(modality.modality);
     if (!shown) return;
     const { ask, stop } = SOURCES[modality.kind];
-    say(shown, given ? `${stop[0]} ${modality.title}${stop[1]}` : `${ask} ${modality.title}`);
+    shown.setAttribute("aria-label", given ? `${stop[0]} ${modality.title}${stop[1]}` : `${ask} ${modality.title}`);
     shown.setAttribute("aria-pressed", String(given));
   }
 }

@@ -5,7 +5,8 @@ import { button, draw, icon, make, percent, say } from "./dom.js";
 /** @typedef {import("./types.js").Modality} Modality */
 /** @typedef {import("./types.js").Sensor} Sensor */
 /** @typedef {import("./types.js").Opinion} Opinion */
-/** @typedef {Pick<import("./types.js").State, "sensors" | "live" | "lattice">} Shown */
+/** @typedef {import("./types.js").Answer} Answer */
+/** @typedef {Pick<import("./types.js").State, "sensors" | "live" | "lattice"> & {answer?: Answer | null}} Shown */
 /** @typedef {import("./types.js").Preview} Preview */
 /** @typedef {{time: number, live: string[], sensors: Map<string, string>}} Past */
 
@@ -14,20 +15,22 @@ const CALM = 1000; // milliseconds between two previews where less motion is wan
 const motion = matchMedia("(prefers-reduced-motion: reduce)");
 
 /** What is wrong with a modality as a whole, by the kind of the event that said it. @type {Record<string, string>} */
-const NOTED = { suspect: "at odds with the others", unfamiliar: "unlike its training", "encoder failed": "its encoder fails" };
+const NOTED = { suspect: "at odds with the others", unfamiliar: "unfamiliar", "encoder failed": "its encoder fails" };
 /** A sensor that is not there, by the kind of its last event. @type {Record<string, string>} */
 const AWAY = { detached: "unplugged", ended: "at its end", failed: "failed", lost: "lost, tried again", unavailable: "not there, tried again" };
 
-/** @param {Sensor} sensor @returns {string} what is wrong with it, in a few words; empty if nothing is */
-export function trouble(sensor) {
+/** @param {Sensor} sensor @param {Shown} state @returns {string} what is wrong with it, in a few words; empty if nothing is */
+export function trouble(sensor, { answer, live }) {
   if (sensor.kind in AWAY) return AWAY[sensor.kind];
   if (sensor.kind === "unhealthy" || sensor.kind === "doubtful") return sensor.reason.replace(/^(the \w+|it) is /, "");
-  return sensor.active ? (NOTED[sensor.noted] ?? "") : "";
+  if (!sensor.active) return "";
+  const strange = answer?.unfamiliar.includes(sensor.modality) && !live.includes(sensor.modality);
+  return NOTED[strange ? "unfamiliar" : sensor.noted] ?? "";
 }
 
-/** @param {Sensor} sensor @param {boolean} live @param {string} noun of a sample @returns {string} */
-function stateOf(sensor, live, noun) {
-  const wrong = trouble(sensor);
+/** @param {Sensor} sensor @param {Shown} state @param {boolean} live @param {string} noun of a sample @returns {string} */
+function stateOf(sensor, state, live, noun) {
+  const wrong = trouble(sensor, state);
   if (live) return wrong ? `in use, but ${wrong}` : "in use";
   if (sensor.kind in AWAY) return wrong;
   if (wrong) return `${wrong}: not used`;
@@ -86,7 +89,7 @@ export class Sensors {
     const parts = this.cards.get(sensor.name) ?? this.add(sensor);
     const live = (past ? past.live : state.live).includes(sensor.modality) && sensor.active && (past !== null || sensor.plugged);
     const noun = this.modalities.get(sensor.modality)?.noun ?? "sample";
-    const words = past ? (past.sensors.get(sensor.name) ?? "not there yet") : stateOf(sensor, live, noun);
+    const words = past ? (live ? "in use" : (past.sensors.get(sensor.name) ?? "not there yet")) : stateOf(sensor, state, live, noun);
     parts.card.classList.toggle("live", live);
     parts.card.classList.toggle("fault", !past && (sensor.fault || (sensor.active && sensor.noted in NOTED)));
     say(parts.state, words);
