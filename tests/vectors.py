@@ -309,7 +309,7 @@ def expected(asked: Mapping[str, Any], folder: Path) -> dict[str, Any]:
 
 def _taken(modality: str, steps: list[dict[str, Any] | None]) -> dict[str, Any]:
     """Return the windows of a ring: their times, and a digest of their data."""
-    ring = kind_of(modality).windows(SPECS[modality])
+    ring = kind_of(SPECS[modality]).windows(SPECS[modality])
     found = []
     for step in steps:
         if step is not None:

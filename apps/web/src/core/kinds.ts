@@ -47,11 +47,11 @@ const FRAMES: Kind = {
 
 const TEXT: Kind = { name: "text", dtype: "int64", rank: 2, windows: (spec) => new TextRing(spec), level: () => null };
 
-const NAMED: Record<string, Kind> = { audio: WAVEFORM, text: TEXT, video: FRAMES };
+const KINDS: Record<string, Kind> = { waveform: WAVEFORM, text: TEXT, frames: FRAMES };
 
 /** Return the kind of a spec, or undefined if there is none here. */
 export function kindOf(spec: InputSpec): Kind {
-  return NAMED[spec.modality];
+  return KINDS[spec.kind];
 }
 
-export const isKnown = (spec: InputSpec): boolean => spec.modality in NAMED;
+export const isKnown = (spec: InputSpec): boolean => Object.hasOwn(KINDS, spec.kind);

@@ -8,7 +8,7 @@ import { SensembleError, type InputSpec } from "./spec";
 import { nameOf, subsets } from "./subsets";
 import { roundEven } from "./windows";
 
-const SCHEMA = 6;
+const SCHEMA = 7;
 const PATH = /^[A-Za-z0-9_][A-Za-z0-9_.+-]*(\/[A-Za-z0-9_][A-Za-z0-9_.+-]*)*$/; // no segment can be `..`
 const LONGEST = 4096; // characters of a string, entries of an object
 const ITEMS = 100_000; // of a list
@@ -91,7 +91,12 @@ const join = (field: string, key: string): string => (field ? `${field}.${key}` 
 const fields = (names: string, check: Check): Record<string, Check> => Object.fromEntries(names.split(" ").map((name) => [name, check]));
 
 const FILE_ENTRY = struct({ path: string, bytes: integer, sha256: string });
-const SPEC = struct({ modality: string, dtype: string, shape: list(integer), ...fields("rate window hop ttl", number) });
+const SPEC = struct({
+  ...fields("modality dtype kind", string),
+  shape: list(integer),
+  ...fields("rate window hop ttl", number),
+  channels: list(entries(() => {})),
+});
 const ARTIFACT = struct({
   path: string,
   files: list(FILE_ENTRY),

@@ -11,6 +11,10 @@ export interface InputSpec {
   hop: number;
   /** Seconds for which an embedding stays in the live set. */
   ttl: number;
+  /** How the modality is handled, whatever its name: see `kinds.ts`. */
+  kind: string;
+  /** Of a series alone. */
+  channels: { name: string; unit: string; low?: number; high?: number }[];
 }
 
 /** Sound float32 [n] in [-1, 1] at the spec's rate, a picture uint8 [H, W, 3] of its size, or a caption. */
