@@ -190,7 +190,7 @@ def _lines(settings: Mapping[str, object]) -> list[tuple[str, str]]:
     return [
         (key.replace("_", " ").capitalize(), text)
         for key, value in settings.items()
-        if key != _DATA and (text := _plain(value))
+        if key != _DATA and (value or key == "seed") and (text := _plain(value))
     ]
 
 

@@ -182,15 +182,18 @@ def _heat_map(modality: str, grid: Grid) -> dict[str, Any]:
     groups: dict[str, Subset] = {"alone": min(grid, key=len)}
     if len(grid) > 1:
         groups["with all sensors"] = max(grid, key=len)
+    known = {one.severity for rows in grid.values() for row in rows for one in row.scores}
+    severities = [severity for severity in SEVERITIES if severity in known]
     rows = []
     for place, row in enumerate(grid[groups["alone"]]):
         if row.condition != CLEAN:
             found = [{one.severity: one for one in grid[subset][place].scores} for subset in groups.values()]
-            cells = [_cell(by_severity.get(severity)) for by_severity in found for severity in SEVERITIES]
+            cells = [_cell(by_severity.get(severity)) for by_severity in found for severity in severities]
             rows.append((row.condition, cells))
     return {
         "sensor": sensors(modality),
         "columns": [(title, grid[subset][0].accuracy) for title, subset in groups.items()],
+        "severities": severities,
         "conditions": rows,
     }
 
