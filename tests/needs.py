@@ -46,6 +46,8 @@ PARTS = {
     ),
     "portaudio": Part(lambda: find_library("portaudio") is not None, "libportaudio2 libasound2-plugins"),
     "pulseaudio": Part(programs("pulseaudio", "pactl", "paplay"), "pulseaudio pulseaudio-utils"),
+    "aeon": Part(lambda: find_spec("aeon") is not None),
+    "pyarrow": Part(lambda: find_spec("pyarrow") is not None),
     "rerun": Part(lambda: find_spec("rerun") is not None),
     "swift": Part(programs("swiftc")),
     "web-app": Part(lambda: NODE_MODULES.exists() and programs("npm")()),

@@ -9,7 +9,10 @@ if TYPE_CHECKING:
     from sensemble_sensors.devices.camera import Camera
     from sensemble_sensors.devices.captions import Captions
     from sensemble_sensors.devices.discovery import Device, cameras, microphones
+    from sensemble_sensors.devices.iio import Iio
+    from sensemble_sensors.devices.line_series import LineSeries
     from sensemble_sensors.devices.microphone import Microphone
+    from sensemble_sensors.devices.push_series import PushSeries
     from sensemble_sensors.devices.watcher import Watcher
     from sensemble_sensors.errors import (
         BadDataError,
@@ -51,12 +54,15 @@ __all__ = [
     "Division",
     "Example",
     "Health",
+    "Iio",
     "InputSpec",
     "Isolated",
     "Limits",
+    "LineSeries",
     "MediaReplay",
     "Microphone",
     "Modality",
+    "PushSeries",
     "Recorded",
     "Recording",
     "RecordingError",

@@ -3,6 +3,6 @@
 A sensor here opens one device and gives its samples, stamped by the clock of `time.monotonic`. It knows
 nothing of sessions, datasets or recordings.
 
-Doors: `camera`, `microphone`, `captions`, `discovery` (list devices), `watcher` (see them come and go),
-`portaudio` (the library, for a loudspeaker).
+Doors: `camera`, `microphone`, `captions`, `iio`, `line_series`, `push_series`, `discovery` (list devices),
+`watcher` (see them come and go), `portaudio` (the library, for a loudspeaker).
 """

@@ -2,15 +2,14 @@
 
 import math
 import os
-import socket
 import stat
 from collections import deque
 from contextlib import suppress
 from pathlib import Path
 from time import monotonic, sleep
 from typing import IO
-from urllib.parse import urlsplit
 
+from sensemble_sensors.devices.byte_streams import open_stream
 from sensemble_sensors.devices.subtitles import read_subtitles
 from sensemble_sensors.errors import (
     BadDataError,
@@ -25,13 +24,10 @@ from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
 
 _MAX_LINE = 1 << 16  # bytes of a line; a longer line is not a caption
-_PATIENCE = 5.0  # seconds that a connection may take
 _WAITING = 16  # captions that wait for a slow reader
 _PAUSE = 0.05  # seconds between two polls
 _PIECES = 4  # of `_MAX_LINE` bytes, that a poll reads at most: a flood comes as fast as it is read
 _STDIN = 0
-# Seconds of quiet before the other machine is probed, seconds between two probes, and how many.
-_KEEPALIVE = {"TCP_KEEPIDLE": 10, "TCP_KEEPALIVE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3}
 
 
 class Captions:
@@ -91,7 +87,7 @@ class Captions:
 
 
 def _reader(source: str, of: Captions) -> "_Text | _Lines":
-    file = _STDIN if source == "-" else _opened(source)
+    file = _STDIN if source == "-" else open_stream(source)
     if stat.S_ISREG(os.fstat(file).st_mode):  # standard input may have been closed
         return _Text(os.fdopen(file, "rb", closefd=file != _STDIN), of)
     return _Lines(file, source, of)
@@ -204,36 +200,6 @@ def _caption(line: bytes) -> str:
 
 def _too_long(name: str) -> SensorLostError:
     return SensorLostError(f"{name}: a line is longer than {_MAX_LINE} bytes; is this a text?")
-
-
-def _opened(source: str) -> int:
-    """Open a file or socket; open a named pipe also for writing, so that it outlives its last writer."""
-    if source.startswith("tcp://"):
-        address = urlsplit(source)
-        if address.hostname is None or address.port is None:
-            raise OSError(None, "an address is tcp://HOST:PORT")
-        with socket.create_connection((address.hostname, address.port), _PATIENCE) as connection:
-            return _kept(connection)
-    mode = Path(source).stat().st_mode
-    if stat.S_ISSOCK(mode):
-        with socket.socket(socket.AF_UNIX) as connection:
-            connection.settimeout(_PATIENCE)  # the server may hang
-            connection.connect(source)
-            return _kept(connection)
-    if stat.S_ISDIR(mode):
-        raise OSError(None, "a folder; name a file, a pipe or a socket")
-    return os.open(source, os.O_RDWR | os.O_NONBLOCK if stat.S_ISFIFO(mode) else os.O_RDONLY)
-
-
-def _kept(connection: socket.socket) -> int:
-    """Return the descriptor of a connection that fails soon after the other machine is gone."""
-    if connection.family != socket.AF_UNIX:
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        for option, value in _KEEPALIVE.items():
-            if hasattr(socket, option):  # not every system has all of them
-                connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
-    connection.setblocking(True)
-    return connection.detach()
 
 
 class _Cues:

@@ -10,6 +10,7 @@ from sensemble_sensors.sensor import STEP, Sample
 from sensemble_sensors.spec import InputSpec
 from sensemble_sensors.thresholds import BACKLOG, DRIFTS, Thresholds
 
+_LEAST = 3.0  # samples that do not come, at least, before a slow sensor is stalled
 _GRAIN = 1e-3  # of the time over which a rate is measured: two counts closer than this are merged
 
 
@@ -44,6 +45,8 @@ class Health:
         self._limits = thresholds
         self._kind = kind_of(spec)
         self._checks = self._kind.checks(spec, thresholds)
+        slow = _LEAST / spec.rate if self._kind.continuous else 0.0
+        self._silence = max(thresholds.stalled, slow)  # seconds after which the sensor is stalled
         # No sensor can give what was captured long before it was opened.
         self._earliest = 0.0 if "late" in thresholds.doubted else now - thresholds.late
         self._arrival = now  # of the last sample
@@ -84,9 +87,9 @@ class Health:
         the partner kind: the camera's for a microphone, and the other way round.
         """
         if sample is None:
-            self.stalled = self._kind.steady and now - self._arrival >= self._limits.stalled
+            self.stalled = self._kind.steady and now - self._arrival >= self._silence
             if self.stalled:
-                self._find(f"nothing came for {self._limits.stalled:g} s", now)
+                self._find(f"nothing came for {self._silence:g} s", now)
         else:
             if sample.cut:
                 self._counts.clear()

@@ -8,6 +8,7 @@ slot and checks the copy: it takes no torn sample (but one in 2^32). It reads a 
 writer has sent a byte through a pipe: the system calls on both sides make earlier writes visible.
 """
 
+import math
 from mmap import mmap
 from struct import Struct
 from zlib import crc32
@@ -70,7 +71,8 @@ class Ring:
         data = self._kind.pack(sample.data, self._spec)
         room = self._slots.shape[1] - _DATA
         self._lost_before += sample.lost
-        pace = self._spec.rate * np.dtype(self._spec.dtype).itemsize  # bytes a second
+        step = np.dtype(self._spec.dtype).itemsize * math.prod(self._spec.shape[2:])
+        pace = self._spec.rate * step  # bytes a second
         for start in range(0, max(len(data), 1), room):
             piece = data[start : start + room]
             later = (len(data) - start - len(piece)) / pace if pace else 0.0

@@ -5,5 +5,6 @@ track in a recording, the slot in shared memory, health checks, conditions. `tes
 few other places that name a kind. A new kind is a class here, in `registry.KINDS`.
 
 Doors: `registry` (the kind of a spec), `kind` (what a kind supplies), `interfaces`, `windows`,
+`regular`, `series_files`, `triads`,
 `conditions.condition`, `degrading` (streams under conditions).
 """

@@ -47,6 +47,7 @@ class Kind(ABC):
     partner: ClassVar[str] = ""  # the kind whose stream this one must not drift from
     slots: ClassVar[int]  # samples that wait in shared memory
     form_limits: ClassVar[tuple[int, ...]] = ()  # the largest value of each number of `form`
+    suffix: ClassVar[str] = ""  # of a file of its own in each segment of a recording, beside the media
     least_change: ClassVar[float] = 0.0  # of a window that a saving session encodes again
     conditions: ClassVar[tuple[Condition, ...]] = ()  # the degradations of its samples
 
@@ -185,6 +186,15 @@ class Kind(ABC):
     @abstractmethod
     def describe(self, data: Media | str) -> dict[str, Any]:
         """Return the fields of a sample's line in a segment."""
+
+    def file(
+        self, samples: Sequence[Sample], names: Sequence[str], form: tuple[int, ...], begin: float
+    ) -> bytes:
+        """Return the file of a segment's samples, for a kind with a `suffix`; `names` are the channels'.
+
+        Its times count from `begin`.
+        """
+        raise NotImplementedError
 
     @abstractmethod
     def track_reader(self, path: Path | None, form: tuple[int, ...]) -> TrackReader:

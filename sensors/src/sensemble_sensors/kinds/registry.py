@@ -4,11 +4,12 @@ from sensemble_sensors.errors import SpecError
 from sensemble_sensors.kinds.conditions.condition import Condition
 from sensemble_sensors.kinds.frames import Frames
 from sensemble_sensors.kinds.kind import Kind, TrackKind
+from sensemble_sensors.kinds.series import Series
 from sensemble_sensors.kinds.text import Text
 from sensemble_sensors.kinds.waveform import Waveform
 from sensemble_sensors.spec import InputSpec, Modality, kind_name
 
-KINDS: dict[str, Kind] = {kind.name: kind for kind in (Frames(), Text(), Waveform())}
+KINDS: dict[str, Kind] = {kind.name: kind for kind in (Frames(), Series(), Text(), Waveform())}
 
 
 def kind_of(which: str | InputSpec | Modality) -> Kind:

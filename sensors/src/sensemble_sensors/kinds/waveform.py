@@ -21,7 +21,8 @@ from sensemble_sensors.kinds.interfaces import (
     TrackWriter,
 )
 from sensemble_sensors.kinds.kind import TrackKind, described
-from sensemble_sensors.kinds.windows import Window, WindowRing
+from sensemble_sensors.kinds.steady import SteadyRing
+from sensemble_sensors.kinds.windows import WindowRing
 from sensemble_sensors.sensor import Media, Sample
 from sensemble_sensors.spec import HIGHEST_RATE, InputSpec
 from sensemble_sensors.thresholds import CLIPPED, CLIPPED_SHARE, SETTLE, SILENT, Thresholds
@@ -168,58 +169,16 @@ def _problem(data: object) -> str:
     return f"{described(data)}, not float32 [n]"
 
 
-class WaveformRing(WindowRing):
-    """Windows of S samples; the first ends S samples after a cut, the others a hop apart."""
+class WaveformRing(SteadyRing):
+    """Windows of sound."""
 
-    def __init__(self, spec: InputSpec) -> None:
-        super().__init__(spec)
-        self._size = spec.shape[1]
-        self._hop = max(1, round(spec.hop * spec.rate))
-        # The newest window ends less than a hop before the newest sample.
-        self._ring = np.zeros(self._size + self._hop, dtype=np.float32)
-        self._empty()
-
-    def _seconds(self, sample: Sample) -> float:
+    def _check(self, sample: Sample) -> None:
         if problem := _problem(sample.data):
             raise SampleError(f"{sample.modality}: {problem}")
-        data = np.asarray(sample.data, np.float32)
-        if not peak(data) <= MAX_LEVEL:
+        if not peak(np.asarray(sample.data, np.float32)) <= MAX_LEVEL:
             raise SampleError(
                 f"{sample.modality}: holds NaN, infinity or more than {MAX_LEVEL:g} times full scale"
             )
-        return len(data) / self._spec.rate
-
-    def _empty(self) -> None:
-        self._count = 0
-        self._end = self._size - self._hop  # of the newest window, counted in samples as `_count` is
-
-    @property
-    def due(self) -> float | None:
-        """See `WindowRing`."""
-        if math.isinf(self._time):
-            return None
-        return self._time + (self._end + self._hop - self._count) / self._spec.rate
-
-    def _append(self, sample: Sample) -> int:
-        data = np.asarray(sample.data, dtype=np.float32)
-        self._count += len(data)
-        tail = data[-len(self._ring) :]
-        at = (self._count - len(tail)) % len(self._ring)
-        first = len(self._ring) - at
-        self._ring[at : at + len(tail)] = tail[:first]
-        self._ring[: max(0, len(tail) - first)] = tail[first:]
-        completed = max(0, (self._count - self._end) // self._hop)
-        self._end += completed * self._hop
-        return completed
-
-    def _newest(self) -> Window:
-        at = (self._end - self._size) % len(self._ring)
-        head = self._ring[at : at + self._size]
-        data = np.concatenate([head, self._ring[: self._size - len(head)]])[None]
-        return Window(data, self._end_time())
-
-    def _end_time(self) -> float:
-        return self._time - (self._count - self._end) / self._spec.rate
 
 
 class _SoundChecks(Checks):

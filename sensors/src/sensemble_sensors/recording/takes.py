@@ -16,8 +16,6 @@ from sensemble_sensors.media.splits import SPLITS
 from sensemble_sensors.recording.editing import edit_index
 from sensemble_sensors.recording.header import INDEX, SEGMENTS, read_header, segment_number, segment_path
 
-_SUFFIXES = (".jsonl", ".mkv")  # of the files of a segment
-
 
 @dataclass(frozen=True, slots=True)
 class Take:
@@ -115,8 +113,8 @@ def delete_take(folder: Path | str, number: int) -> None:
         raise RecordingError(f"{folder}: has no take {number}")
     try:
         for segment in gone:
-            for suffix in _SUFFIXES:
-                (folder / SEGMENTS / f"{segment:06d}{suffix}").unlink(missing_ok=True)
+            for file in (folder / SEGMENTS).glob(f"{segment:06d}.*"):
+                file.unlink()
         sync_folder(folder / SEGMENTS)
     except OSError as error:
         raise RecordingError(

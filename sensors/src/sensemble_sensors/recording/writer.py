@@ -80,7 +80,7 @@ class Recording:
         self.segments = 0
         self._folder = folder = Path(folder)
         self._form = form
-        self._declared = {name: modality.kind for name, modality in declared.items()}
+        self._declared = dict(declared)
         self._kinds: dict[str, Kind] = {}  # of the modalities that gave a sample
         self._seconds = seconds
         self._common: dict[str, Any] = {"split": split, "labels": list(labels)}
@@ -163,7 +163,7 @@ class Recording:
 
     def _kind(self, modality: str) -> Kind:
         if modality not in self._kinds:
-            self._kinds[modality] = kind_of(kind_name(modality, self._declared.get(modality, "")))
+            self._kinds[modality] = kind_of(self._declared.get(modality) or kind_name(modality))
         return self._kinds[modality]
 
     def _lose(self, modality: str, why: str, count: int) -> None:
@@ -225,7 +225,8 @@ class Recording:
         start, end = number * self._seconds, (number + 1) * self._seconds
         formed = {m: kinds[m].form_of(s.data, self._form.get(m, ())) for m, s in last_of.items()}
         form = {**self._form, **{modality: numbers for modality, numbers in formed.items() if numbers}}
-        place = {}
+        place: dict[str, float] = {}
+        begin = start
         if tracks:
             from sensemble_sensors.codecs.tracks import probe
 
@@ -233,12 +234,18 @@ class Recording:
             encoded, begin = _encode(samples, form, tracks)
             write(path, encoded, private=True)
             place = _place(start - begin, min(end - begin, probe(path).seconds))
+        files = {m: f"{SEGMENTS}/{name}.{m}{kind.suffix}" for m, kind in kinds.items() if kind.suffix}
+        for m, file in files.items():
+            own, names = [s for s in samples if s.modality == m], [c.name for c in self._declared[m].channels]
+            write(self._folder / file, kinds[m].file(own, names, form[m], begin), private=True)
+        if files and not tracks:
+            place = _place(0.0, end - start)
         header = Header(
             self.take,
             start,
             end,
             form,
-            {m: kind for m, kind in self._declared.items() if m in form or m in kinds},
+            {m: one.kind for m, one in self._declared.items() if m in form or m in kinds},
         )
         lines = [asdict(header)]
         for s in samples:
@@ -246,12 +253,12 @@ class Recording:
             lines.append(line | kinds[s.modality].describe(s.data))
         write(folder / f"{name}.jsonl", "".join(map(_line, lines)).encode(), private=True)
         sync_folder(folder)
-        latest = max((s.time for s in samples if s.modality in tracks), default=math.inf)
+        latest = max((s.time for s in samples if s.modality in {*tracks, *files}), default=math.inf)
         # The rest of a take is kept for replay; it is too short to be a labelled example.
         rest = last and self.segments and latest < (number + 0.5) * self._seconds
         example: dict[str, Any] = {"id": name, **(_UNLABELLED if rest else self._common)}
         example["group"] = group_of(self.take)
-        example |= dict.fromkeys(tracks, f"{SEGMENTS}/{name}.mkv")
+        example |= dict.fromkeys(tracks, f"{SEGMENTS}/{name}.mkv") | files
         example |= {m: sample.data for m, sample in last_of.items() if kinds[m].tokenized}
         append(self._folder / INDEX, _line(example | place))
         self._number += 1

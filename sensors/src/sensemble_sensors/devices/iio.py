@@ -1,0 +1,241 @@
+"""Inertial and other sensors of Linux's Industrial I/O: a device's buffer, read from its character device.
+
+The files and the form of a scan are those of the kernel's documentation (driver-api/iio/buffers).
+"""
+
+import os
+import re
+from collections import deque
+from contextlib import suppress
+from pathlib import Path
+from time import monotonic, sleep
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sensemble_sensors.devices.row_clock import RowClock
+from sensemble_sensors.devices.units import per_unit, quantity
+from sensemble_sensors.errors import SensorLostError, SensorUnavailableError, printable
+from sensemble_sensors.kinds.regular import Rows
+from sensemble_sensors.readable import readable
+from sensemble_sensors.sensor import Sample
+from sensemble_sensors.spec import InputSpec
+
+SYSFS, NODES = "/sys/bus/iio/devices", "/dev"
+_PAUSE = 0.02  # seconds between two reads: scans make blocks
+_BUFFERED = 2.0  # seconds of scans that the kernel keeps for a slow reader
+_PIECE = 1 << 16  # bytes of a read
+_TYPE = re.compile(r"(be|le):([su])(\d+)/(\d+)(?:X(\d+))?>>(\d+)")
+
+
+class _Element(NamedTuple):
+    """A number of a scan, as `scan_elements/in_*_type` describes it."""
+
+    name: str  # `accel_x`
+    place: int
+    order: str
+    signed: bool
+    bits: int
+    bytes: int
+    repeat: int
+    shift: int
+
+    def column(self, scans: NDArray[np.void]) -> NDArray[np.float64]:
+        """Return the raw numbers of scans."""
+        raw = scans[self.name].astype(np.int64 if self.signed else np.uint64) >> self.shift
+        if self.bits < 8 * self.bytes:
+            raw = raw & ((1 << self.bits) - 1)
+            if self.signed:
+                raw = raw - ((raw >> (self.bits - 1)) << self.bits)
+        return raw.astype(np.float64)
+
+
+class Iio:
+    """Gives a device's channels, scaled to the units of the spec and at its rate.
+
+    A channel of the spec is found by its name: `accel_x`, `in_accel_x`, `ax`, `anglvel_z`, `gz`, `temp`.
+    Accelerations are in m/s^2 or g, turns in rad/s or deg/s, magnetic fields in gauss or uT, as the spec's
+    unit says.
+
+    Args:
+        source: the device's number, or the name that it gives itself (`lsm6ds3_accel`).
+        name: of the sensor; by default made of the source.
+        modality: of its samples.
+        sysfs: the folder of `iio:device0`.
+        nodes: the folder of the character devices.
+    """
+
+    live = True
+
+    def __init__(
+        self,
+        source: str,
+        name: str | None = None,
+        modality: str = "series",
+        sysfs: str = SYSFS,
+        nodes: str = NODES,
+    ) -> None:
+        self.modality = modality
+        self.name = printable(name or f"{modality} iio:{source}")
+        self._source, self._sysfs, self._nodes = source, Path(sysfs), Path(nodes)
+        self._file: int | None = None
+        self._folder = self._sysfs
+
+    def open(self, spec: InputSpec) -> None:
+        """Start the device's buffer; raise SensorUnavailableError, which says what to do."""
+        self.close()
+        self._folder = self._found()
+        try:
+            self._start(spec)
+            node = self._nodes / self._folder.name
+            self._file = os.open(node, os.O_RDONLY | os.O_NONBLOCK)
+        except OSError as error:
+            self.close()
+            raise SensorUnavailableError(
+                f"{self.name}: cannot be started ({error.strerror}: {error.filename}); run as a user who may "
+                f"write {self._folder}, and give the device a trigger if it needs one"
+            ) from error
+        self._clock = RowClock(spec)
+        self._partial = b""
+        self._scans = 0  # so far
+        self._due = 0.0  # when to read again
+        self._samples: deque[Sample] = deque()
+
+    def read(self, timeout: float) -> Sample | None:
+        """Return the scans since the last call, as one sample; see `Sensor`."""
+        if self._file is None:
+            raise SensorLostError(f"{self.name}: is closed")
+        until = monotonic() + timeout
+        while not self._samples:
+            left = until - monotonic()
+            if left < 0:
+                return None
+            sleep(max(0.0, min(self._due - monotonic(), left)))
+            if readable(self._file, max(until - monotonic(), 0.0)):
+                self._poll(self._file)
+        return self._samples.popleft()
+
+    def close(self) -> None:
+        """Stop the buffer, so that the device rests."""
+        if self._file is not None:
+            os.close(self._file)
+            with suppress(OSError):  # unplugged
+                self._write("buffer/enable", 0)
+        self._file = None
+
+    def _found(self) -> Path:
+        folders = sorted(self._sysfs.glob("iio:device*"))
+        for folder in folders:
+            if self._source in {folder.name.removeprefix("iio:device"), _text(folder / "name")}:
+                return folder
+        there = ", ".join(f"{f.name.removeprefix('iio:device')} ({_text(f / 'name')})" for f in folders)
+        raise SensorUnavailableError(f"{self.name}: no such device; there are {there or 'none'}")
+
+    def _start(self, spec: InputSpec) -> None:
+        with suppress(OSError):  # it does not run
+            self._write("buffer/enable", 0)
+        elements = {e.name: e for e in map(_element, sorted(self._folder.glob("scan_elements/in_*_type")))}
+        wanted = [quantity(channel.name) for channel in spec.channels]
+        missing = next((name for name in wanted if name not in elements), None)
+        if missing is not None:
+            there = ", ".join(sorted(elements.keys() - {"timestamp"})) or "none"
+            raise SensorUnavailableError(f"{self.name}: has no channel {missing}; it has {there}")
+        for name in elements:
+            self._write(f"scan_elements/in_{name}_en", int(name in wanted))
+        self._rate = self._sampled(spec.rate)
+        used = sorted((elements[name] for name in {*wanted}), key=lambda e: e.place)
+        self._elements = [elements[name] for name in wanted]
+        self._scan = _layout(used)
+        units = [per_unit(channel.unit) for channel in spec.channels]
+        self._offset = np.array([self._number(name, "offset", 0.0) for name in wanted])
+        self._scale = np.array([self._number(name, "scale", 1.0) for name in wanted]) * units
+        self._write("buffer/length", max(16, round(_BUFFERED * self._rate)))
+        if (self._folder / "buffer/watermark").exists():
+            self._write("buffer/watermark", max(1, round(_PAUSE * self._rate)))
+        self._write("buffer/enable", 1)
+
+    def _sampled(self, rate: float) -> float:
+        """Ask for a rate (Hz), and return the one that the device has: it may have few to choose from."""
+        files = sorted(self._folder.glob("*sampling_frequency"))
+        for file in files:
+            with suppress(OSError):  # the driver refuses other rates than its own, or any
+                offered = [
+                    float(word) for word in _text(Path(f"{file}_available")).split() if _is_number(word)
+                ]
+                fast = [each for each in offered if each >= rate]
+                self._write(file.name, min(fast, default=max(offered, default=rate)))
+        rates = [float(text) for file in files if _is_number(text := _text(file))]
+        return next((each for each in rates if each > 0), rate)
+
+    def _number(self, name: str, what: str, usual: float) -> float:
+        """Return a scale or an offset, of a channel or of all channels that measure the same."""
+        shared = name.rpartition("_")[0]
+        texts = (_text(self._folder / f"in_{each}_{what}") for each in (name, shared))
+        return next((float(text) for text in texts if _is_number(text)), usual)
+
+    def _write(self, file: str, value: float) -> None:
+        path = self._folder / file
+        if _text(path) != f"{value:g}":
+            path.write_text(f"{value:g}")
+
+    def _poll(self, file: int) -> None:
+        try:
+            data = os.read(file, _PIECE)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            raise SensorLostError(f"{self.name}: cannot be read ({error.strerror})") from error
+        if not data:
+            raise SensorLostError(f"{self.name}: is gone")
+        now = monotonic()
+        self._due = now + _PAUSE
+        data = self._partial + data
+        count = len(data) // self._scan.itemsize
+        self._partial = data[count * self._scan.itemsize :]
+        if not count:
+            return
+        scans = np.frombuffer(data, self._scan, count)
+        raw = np.stack([element.column(scans) for element in self._elements], axis=1)
+        rows: Rows = ((raw + self._offset) * self._scale).astype(np.float32)
+        times = (self._scans + np.arange(count)) / self._rate
+        self._scans += count
+        self._samples.extend(self._clock.timed(times, rows, now))
+
+
+def _element(path: Path) -> _Element:
+    name = path.name.removeprefix("in_").removesuffix("_type")
+    form = _TYPE.fullmatch(_text(path))
+    if form is None:
+        raise SensorUnavailableError(f"{path}: is no type of a scan element, such as le:s12/16>>4")
+    order, sign, bits, stored, repeat, shift = form.groups()
+    index = int(_text(path.with_name(f"in_{name}_index")) or 0)
+    sizes = int(bits), int(stored) // 8, int(repeat or 1), int(shift)
+    return _Element(name, index, {"be": ">", "le": "<"}[order], sign == "s", *sizes)
+
+
+def _layout(elements: list[_Element]) -> np.dtype[np.void]:
+    """Return the form of a scan: a number lies at a multiple of its size, a scan at one of the largest."""
+    offsets, end = [], 0
+    for element in elements:
+        end += -end % element.bytes
+        offsets.append(end)
+        end += element.bytes * element.repeat
+    formats = [f"{e.order}{'i' if e.signed else 'u'}{e.bytes}" for e in elements]
+    end += -end % max(element.bytes for element in elements)
+    names = [element.name for element in elements]
+    return np.dtype({"names": names, "formats": formats, "offsets": offsets, "itemsize": end})
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text().strip()
+    except OSError:
+        return ""
+
+
+def _is_number(text: str) -> bool:
+    with suppress(ValueError):
+        float(text)
+        return True
+    return False

@@ -1,0 +1,81 @@
+"""Rows of a series, one number a channel, as programs and microcontrollers write them: JSON or CSV.
+
+A row is a JSON object (`{"time": 1.25, "ax": 0.1, "ay": 9.8}`), a JSON list in the order of the channels, or
+comma-separated numbers in that order. A CSV header may name other columns, in any order. `time` is in seconds
+of any clock, and may be left out; other fields are ignored.
+"""
+
+import json
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from sensemble_sensors.errors import BadDataError
+
+TIME = "time"
+MAX_LINE = 1 << 16  # bytes of a line; a longer line is no row
+
+
+class Row(NamedTuple):
+    """One number a channel, and when they were measured: seconds of the sender's clock, None if not said."""
+
+    time: float | None
+    values: list[float]
+
+
+class RowReader:
+    """Reads the lines of one stream; `channels` are the names of the numbers of a row."""
+
+    def __init__(self, channels: Sequence[str]) -> None:
+        self._channels = list(channels)
+        self._columns = self._channels  # of CSV
+
+    def read(self, line: bytes) -> Row | None:
+        """Return the row of a line, None for a blank line or a header; BadDataError for any other line."""
+        if len(line) > MAX_LINE:
+            raise BadDataError(f"a line is longer than {MAX_LINE} bytes; is this a series?")
+        text = line.strip()
+        if not text:
+            return None
+        if text[:1] in {b"{", b"["}:
+            try:
+                return self.row(json.loads(text))
+            except (ValueError, RecursionError) as error:
+                raise BadDataError(f"{_shown(text)} is no JSON ({error})") from error
+        cells = [cell.strip().strip('"') for cell in text.decode(errors="replace").split(",")]
+        try:
+            numbers = [float(cell) for cell in cells]
+        except ValueError:
+            if not set(self._channels) <= set(cells):
+                names = ", ".join(self._channels)
+                raise BadDataError(f"{_shown(text)} is no row, and no header with {names}") from None
+            self._columns = cells
+            return None
+        if len(numbers) != len(self._columns):
+            raise BadDataError(
+                f"{_shown(text)} has {len(numbers)} numbers, not {len(self._columns)} "
+                f"({', '.join(self._columns)})"
+            )
+        return self.row(dict(zip(self._columns, numbers, strict=True)))
+
+    def row(self, fields: object) -> Row:
+        """Return the row of decoded JSON, an object or a list; BadDataError for any other."""
+        if isinstance(fields, list) and len(fields) == len(self._channels):
+            fields = dict(zip(self._channels, fields, strict=True))
+        if not isinstance(fields, dict):
+            raise BadDataError(f"{_shown(fields)} is no object and no list of {len(self._channels)} numbers")
+        time = None if fields.get(TIME) is None else number(fields[TIME], TIME)
+        return Row(time, [number(fields.get(name), name) for name in self._channels])
+
+
+def number(value: object, name: str) -> float:
+    """Return a finite number; BadDataError, which names it, for anything else."""
+    good = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < math.inf
+    # An integer of JSON may be too large for a float.
+    if not good or abs(value) > 1e38:  # type: ignore[arg-type]
+        raise BadDataError(f"{name}: must be a number, got {_shown(value)}")
+    return float(value)  # type: ignore[arg-type]
+
+
+def _shown(value: object) -> str:
+    return repr(value.decode(errors="replace") if isinstance(value, bytes) else value)[:60]

@@ -1,0 +1,30 @@
+"""Physical quantities of inertial sensors: the names and the units that devices and datasets give them."""
+
+import re
+
+_QUANTITIES = {"a": "accel", "g": "anglvel", "m": "magn"}
+_WORDS = {
+    "acc": "accel",
+    "accelerometer": "accel",
+    "totalacceleration": "accel",
+    "gyro": "anglvel",
+    "gyr": "anglvel",
+    "gyroscope": "anglvel",
+    "mag": "magn",
+    "magnetometer": "magn",
+}
+_SCALES = {"g": 1 / 9.80665, "mg": 1000 / 9.80665, "deg/s": 57.29577951308232, "uT": 100.0, "T": 1e-4}
+
+
+def quantity(name: str) -> str:
+    """Return a channel's name in the words of Linux: `ax`, `acc_x` and `accelerometer_x` are `accel_x`."""
+    short = re.fullmatch(r"([agm])[_.]?([xyz])", name.lower())
+    if short:
+        return f"{_QUANTITIES[short[1]]}_{short[2]}"
+    long = re.fullmatch(r"(?:in_)?([a-z]+)[_.]?([xyz])", name.lower())
+    return f"{_WORDS.get(long[1], long[1])}_{long[2]}" if long else name
+
+
+def per_unit(unit: str) -> float:
+    """Return how many of `unit` are one of Linux's unit: m/s^2, rad/s, gauss. 1 for other units."""
+    return _SCALES.get(unit, 1.0)

@@ -1,0 +1,227 @@
+"""Series: measurements of several channels at a steady rate, such as an inertial unit's."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sensemble_sensors.errors import BadDataError, SampleError
+from sensemble_sensors.kinds.conditions.series import CONDITIONS
+from sensemble_sensors.kinds.interfaces import (
+    START,
+    Checks,
+    Converter,
+    Excerpt,
+    Source,
+    TrackReader,
+)
+from sensemble_sensors.kinds.kind import Kind, described
+from sensemble_sensors.kinds.regular import Regular, Rows, Times, resampled
+from sensemble_sensors.kinds.series_checks import SeriesChecks
+from sensemble_sensors.kinds.series_files import read_series, write_series
+from sensemble_sensors.kinds.steady import SteadyRing
+from sensemble_sensors.kinds.windows import WindowRing
+from sensemble_sensors.lines import Fields
+from sensemble_sensors.sensor import Media, Sample
+from sensemble_sensors.spec import HIGHEST_RATE, InputSpec
+from sensemble_sensors.thresholds import Thresholds
+
+CHANNELS = 1024  # at most
+_BLOCK = 0.1  # seconds of rows in a sample that is played, and in a slot of shared memory
+_LONGEST = 120.0  # seconds of rows in a recorded sample; more is a mistake
+_MILLI = 1000
+
+
+class Series(Kind):
+    """Measurements: samples float32 [n, C], rows at the spec's rate; windows float32 [1, T, C].
+
+    A change is the largest of a channel's mean and deviation, in deviations.
+    """
+
+    name = "series"
+    noun = "measurement"
+    dtype = "float32"
+    rank = 3
+    continuous = True
+    slots = 64
+    suffix = ".csv"
+    form_limits = (CHANNELS, _MILLI * HIGHEST_RATE)
+    least_change = 0.5
+    conditions = CONDITIONS
+
+    def _shape_problems(self, spec: InputSpec) -> Iterator[str]:
+        names = [channel.name for channel in spec.channels]
+        if len(names) != spec.shape[2] or len(set(names)) < len(names) or len(names) > CHANNELS:
+            yield (
+                f"expected {spec.shape[2]} channels, up to {CHANNELS}, each of another name, got "
+                f"{', '.join(names)[:200] or 'none'}"
+            )
+
+    def windows(self, spec: InputSpec) -> WindowRing:
+        """See `Kind`."""
+        return SeriesRing(spec)
+
+    def summary(self, data: Media | str) -> NDArray[np.float32] | str:
+        """Return the mean and the standard deviation of each channel, float32 [2, C]."""
+        rows = np.asarray(data, np.float32)[0]
+        return np.stack([rows.mean(axis=0), rows.std(axis=0)])
+
+    def change(self, before: NDArray[np.float32] | str, after: NDArray[np.float32] | str) -> float:
+        """Return the largest change of a channel's mean and deviation, in deviations."""
+        old, new = np.asarray(before, np.float64), np.asarray(after, np.float64)
+        moved = np.abs(new - old).sum(axis=0)
+        return float((moved / np.maximum(np.maximum(old[1], new[1]), 1e-12)).max())
+
+    def checks(self, spec: InputSpec, limits: Thresholds) -> Checks:
+        """Return checks for NaN, stuck and saturated channels, values out of range and a wrong rate."""
+        return SeriesChecks(spec, limits)
+
+    def slot_size(self, spec: InputSpec) -> int:
+        """See `Kind`; slots are filled up to eight bytes, so the number of rows is even."""
+        return 8 * spec.shape[2] * max(1, math.ceil(_BLOCK * spec.rate / 2))
+
+    def pack(self, data: Media | str, spec: InputSpec) -> NDArray[np.uint8]:
+        """See `Kind`."""
+        if problem := _problem(data, spec):
+            raise ValueError(f"gave {problem}")
+        return np.ascontiguousarray(data, np.float32).reshape(-1).view(np.uint8)
+
+    def unpack(self, data: NDArray[np.uint8], spec: InputSpec) -> Media | str:
+        """See `Kind`."""
+        return data.view(np.float32).reshape(-1, spec.shape[2])
+
+    def files(self, source: Source, modality: str) -> list[Path]:  # noqa: ARG002
+        """Return none: FFmpeg cannot tell how long they last."""
+        return []
+
+    def window(self, source: Source, spec: InputSpec, excerpt: Excerpt = START) -> Media | str:
+        """Return float32 [1, T, C]; an example that is shorter is repeated, forwards and backwards."""
+        path, names = source.value(spec.modality), [channel.name for channel in spec.channels]
+        assert isinstance(path, Path)  # noqa: S101 - an example that has the modality
+        times, rows = read_series(path, names)
+        if times is None:
+            times = np.arange(len(rows)) / spec.rate
+        start, half = (source.start or 0.0) + excerpt.at, 0.5 / spec.rate
+        end = min(
+            math.inf if source.end is None else source.end - 1 / spec.rate,
+            float(times[-1]),
+            start + excerpt.span,
+        )
+        count = min(spec.shape[1], math.floor((end - start + half) * spec.rate) + 1)
+        if count < 1 or times[0] > start + half + spec.window:
+            raise BadDataError(f"{path}: has no rows from {start:g} s on")
+        found = resampled(times, rows, start + np.arange(count) / spec.rate, 1 / spec.rate)
+        return filled(found, spec.shape[1])[None]
+
+    def samples(self, source: Source, spec: InputSpec, end: float) -> Iterator[Sample]:
+        """Yield blocks of 0.1 s, or single rows of a slow series."""
+        rows = np.asarray(self.window(source, spec), np.float32)[0]
+        size = max(1, round(_BLOCK * spec.rate))
+        for first in range(0, len(rows), size):
+            block = rows[first : first + size]
+            left = (len(rows) - first - len(block)) / spec.rate
+            yield Sample(spec.modality, block, end - left, cut=first == 0)
+
+    def check(self, source: Source, modality: str) -> None:
+        """See `Kind`."""
+        path = source.value(modality)
+        assert isinstance(path, Path)  # noqa: S101 - an example that has the modality
+        read_series(path)
+
+    def form(self, spec: InputSpec) -> tuple[int, ...]:
+        """Return the number of channels and the rate (mHz)."""
+        return spec.shape[2], round(_MILLI * spec.rate)
+
+    def worded(self, form: tuple[int, ...]) -> str:
+        """See `Kind`."""
+        return f"{form[1] / _MILLI:g} Hz in {form[0]} channels"
+
+    def describe(self, data: Media | str) -> dict[str, Any]:
+        """Return how many rows there are."""
+        return {"count": len(data)}
+
+    def file(
+        self, samples: Sequence[Sample], names: Sequence[str], form: tuple[int, ...], begin: float
+    ) -> bytes:
+        """Return a segment's rows as CSV, whose times count from `begin`."""
+        step = _MILLI / form[1]
+        times = [s.time - begin - step * np.arange(len(s.data))[::-1] for s in samples]
+        rows = np.concatenate([np.asarray(s.data, np.float32) for s in samples])
+        return write_series(_rising(np.concatenate(times)), rows, names)
+
+    def track_reader(self, path: Path | None, form: tuple[int, ...]) -> TrackReader:
+        """See `Kind`; a line states its `count` of rows."""
+        rows = np.zeros((0, form[0]), np.float32) if path is None else read_series(path)[1]
+        if rows.shape[1] != form[0]:
+            raise BadDataError(f"{path}: has not {form[0]} channels; copy the recording again")
+        at = 0
+
+        def read(line: Fields) -> Rows | None:
+            nonlocal at
+            count = line.integer("count", 1, max(1, round(_LONGEST * form[1] / _MILLI)))
+            found = rows[at : at + count]
+            at += count
+            return found if len(found) == count else None
+
+        return read
+
+    def converter(self, spec: InputSpec) -> Converter:
+        """Return a converter of the rate."""
+        return _Resampling(spec)
+
+
+def filled(rows: Rows, count: int) -> Rows:
+    """Return `count` rows of fewer: forwards, backwards, and so on."""
+    if len(rows) >= count:
+        return rows[:count]
+    there = np.concatenate([rows, rows[::-1]])
+    return np.tile(there, (math.ceil(count / len(there)), 1))[:count]
+
+
+def _rising(times: Times) -> Times:
+    """Return times a microsecond apart at least, because a clock may step back."""
+    least = 1e-6 * np.arange(len(times))
+    rising: Times = np.maximum.accumulate(np.round(times, 6) - least) + least
+    return rising
+
+
+def _problem(data: object, spec: InputSpec) -> str:
+    if isinstance(data, np.ndarray) and data.dtype == np.float32 and data.shape[1:] == spec.shape[2:]:
+        return ""
+    return f"{described(data)}, not float32 [n, {spec.shape[2]}]"
+
+
+class SeriesRing(SteadyRing):
+    """Windows of rows."""
+
+    def _check(self, sample: Sample) -> None:
+        if problem := _problem(sample.data, self._spec):
+            raise SampleError(f"{sample.modality}: {problem}")
+        if not np.isfinite(np.asarray(sample.data)).all():
+            raise SampleError(f"{sample.modality}: holds NaN or infinity")
+
+
+class _Resampling(Converter):
+    def __init__(self, spec: InputSpec) -> None:
+        self._spec = spec
+        self._regular = Regular(spec.rate)
+
+    def convert(self, sample: Sample, form: tuple[int, ...]) -> Iterator[Sample]:
+        channels, milli = form
+        if channels != self._spec.shape[2]:
+            raise BadDataError(
+                f"{sample.modality}: {channels} channels were recorded, not {self._spec.shape[2]}"
+            )
+        if milli == round(_MILLI * self._spec.rate):
+            yield sample
+            return
+        if sample.cut:
+            self._regular = Regular(self._spec.rate)
+        rows = np.asarray(sample.data, np.float32)
+        times = sample.time - np.arange(len(rows))[::-1] * _MILLI / milli
+        for end, block, cut in self._regular.add(times, rows):
+            yield replace(sample, data=block, time=end, cut=cut)

@@ -1,0 +1,130 @@
+"""Series in files: CSV with a header, NumPy and Parquet, read within bounds."""
+
+import csv
+import io
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sensemble_sensors.codecs import shards
+from sensemble_sensors.errors import BadDataError
+from sensemble_sensors.kinds.regular import Rows, Times
+from sensemble_sensors.lines import opened
+
+TIME = "time"
+"""The optional column with the seconds from the beginning of the file, or of the media beside it."""
+_MOST = 1 << 28  # bytes of a file
+
+
+def read_series(path: Path, channels: Sequence[str] = ()) -> tuple[Times | None, Rows]:
+    """Return the times of a file's rows, None without a column of times, and the rows, float32 [n, C].
+
+    CSV and Parquet have the `channels` as columns, in any order; without `channels`, all columns count.
+    NumPy has an array [n, C] or, of one channel, [n]. Raises BadDataError, which names file and reason.
+    """
+    try:
+        name, _, inside = str(path).partition("#")
+        status = Path(name).stat()
+        return _read(name, inside, status.st_mtime_ns, status.st_size, tuple(channels))
+    except OSError as error:
+        raise BadDataError(f"{path}: cannot be read ({error.strerror})") from error
+    except (ValueError, KeyError, SyntaxError) as error:
+        raise BadDataError(f"{path}: {error}") from error
+
+
+@lru_cache(8)  # many examples may lie in one file
+def _read(
+    name: str, inside: str, changed: int, size: int, channels: tuple[str, ...]
+) -> tuple[Times | None, Rows]:
+    del changed  # it is part of the key
+    path = Path(name)
+    with opened(path) as file:
+        if inside:
+            _, offset, size = shards.parse(f"{name}#{inside}") or ("", 0, 0)
+            file.seek(offset)
+        if size > _MOST:
+            raise ValueError(f"is larger than {_MOST >> 20} MiB; divide it")
+        data = file.read(size)
+    # A member of a shard has no name of its own: its bytes tell.
+    if data.startswith(b"\x93NUMPY"):
+        times, rows = None, _numbers(data, len(channels))
+    elif data.startswith(b"PAR1"):
+        times, rows = _parquet(data, channels)
+    else:
+        times, rows = _comma_separated(data, channels)
+    bad = np.flatnonzero(~np.isfinite(rows).all(axis=1))
+    if len(bad):
+        raise ValueError(f"row {bad[0] + 1} lacks a number, or has one that is not finite")
+    if not len(rows):
+        raise ValueError("has no rows")
+    if times is not None and not (np.isfinite(times).all() and (np.diff(times) > 0).all()):
+        raise ValueError(f"{TIME}: must be finite seconds that rise from row to row")
+    rows.flags.writeable = False
+    return times, rows
+
+
+def _numbers(data: bytes, count: int) -> Rows:
+    array = np.load(io.BytesIO(data), allow_pickle=False)
+    if array.ndim == 1 and count <= 1:
+        array = array[:, None]
+    if array.dtype.kind not in "iuf" or array.ndim != 2 or array.shape[1] != (count or array.shape[1]):
+        raise ValueError(f"is {array.dtype} {list(array.shape)}, not numbers [n, {count or 'C'}]")
+    rows: Rows = array.astype(np.float32)
+    return rows
+
+
+def _comma_separated(data: bytes, channels: Sequence[str]) -> tuple[Times | None, Rows]:
+    head, _, rest = data.partition(b"\n")
+    names = [name.strip() for name in next(csv.reader([head.decode("utf-8-sig", "replace")]), [])]
+    places = _places(names, channels)
+    if not rest.strip():
+        raise ValueError("has no rows")
+    table = np.loadtxt(io.BytesIO(rest), np.float64, delimiter=",", ndmin=2, usecols=places)
+    return _divided(table.reshape(-1, len(places)), names)
+
+
+def _parquet(data: bytes, channels: Sequence[str]) -> tuple[Times | None, Rows]:
+    try:
+        import pyarrow as pa
+        from pyarrow import parquet
+    except ModuleNotFoundError as error:
+        raise ValueError(
+            "is Parquet, which needs pyarrow: pip install 'sensemble-sensors[parquet]'"
+        ) from error
+    try:
+        file = parquet.ParquetFile(io.BytesIO(data))
+        names = [one for one in file.schema_arrow.names if not channels or one in {TIME, *channels}]
+        places = _places(names, channels)
+        columns = file.read(columns=names)
+        table = np.stack([np.asarray(columns[names[place]], np.float64) for place in places], axis=1)
+    except (pa.ArrowException, TypeError) as error:
+        raise ValueError(f"cannot be read as Parquet ({error})") from error
+    return _divided(table, names)
+
+
+def _places(names: Sequence[str], channels: Sequence[str]) -> list[int]:
+    """Return the columns of the channels, and last that of the times if there is one."""
+    channels = channels or [name for name in names if name != TIME]
+    missing = next((name for name in channels if name not in names), None)
+    if missing is not None:
+        raise ValueError(f"has no column {missing}; it has {', '.join(names)[:200]}")
+    return [names.index(name) for name in (*channels, *([TIME] if TIME in names else []))]
+
+
+def _divided(table: NDArray[np.float64], names: Sequence[str]) -> tuple[Times | None, Rows]:
+    if TIME in names:
+        return table[:, -1].copy(), table[:, :-1].astype(np.float32)
+    return None, table.astype(np.float32)
+
+
+def write_series(times: Times, rows: Rows, channels: Sequence[str]) -> bytes:
+    """Return rows float32 [n, C] and their times as CSV; nine digits keep every bit of a row."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow((TIME, *channels))
+    for time, row in zip(times.tolist(), rows, strict=True):
+        writer.writerow((f"{time:.6f}", *(f"{value:.9g}" for value in row.tolist())))
+    return out.getvalue().encode()

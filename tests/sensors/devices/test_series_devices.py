@@ -1,0 +1,365 @@
+"""Series from real sockets, pipes, a pseudo-terminal, HTTP requests, and files as the kernel has them."""
+
+import json
+import os
+import pty
+import socket
+import struct
+from collections.abc import Iterator
+from http.client import HTTPConnection
+from pathlib import Path
+from threading import Thread
+from time import monotonic
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from sensemble_sensors.devices.iio import Iio
+from sensemble_sensors.devices.line_series import LineSeries
+from sensemble_sensors.devices.push_series import TOKEN, PushSeries
+from sensemble_sensors.devices.rows import MAX_LINE, Row, RowReader
+from sensemble_sensors.errors import (
+    BadDataError,
+    SensorEndedError,
+    SensorLostError,
+    SensorsError,
+    SensorUnavailableError,
+)
+from sensemble_sensors.sensor import Sample, Sensor
+from sensemble_sensors.spec import Channel, InputSpec
+
+SPEC = InputSpec(
+    "imu",
+    "float32",
+    (1, 100, 2),
+    100,
+    1.0,
+    0.5,
+    2.0,
+    "series",
+    (Channel("ax", "m/s^2"), Channel("gz", "deg/s")),
+)
+WAIT = 20.0  # seconds that a sample may take on a busy machine
+
+
+def rows_of(sensor: Sensor, count: int) -> NDArray[np.float32]:
+    """Read until there are `count` rows."""
+    blocks: list[NDArray[np.float32]] = []
+    until = monotonic() + WAIT
+    while sum(map(len, blocks)) < count:
+        assert monotonic() < until, f"only {blocks}"
+        sample = sensor.read(0.2)
+        if sample is not None:
+            assert sample.modality == "imu"
+            assert sample.time <= monotonic()
+            blocks.append(np.asarray(sample.data, np.float32))
+    return np.concatenate(blocks)
+
+
+def error_of(sensor: Sensor) -> SensorsError:
+    """Read until the sensor fails."""
+    until = monotonic() + WAIT
+    while monotonic() < until:
+        try:
+            sensor.read(0.2)
+        except SensorsError as error:
+            return error
+    raise AssertionError("it does not fail")
+
+
+def test_rows_are_read_in_every_form() -> None:
+    reader = RowReader(["ax", "gz"])
+    assert reader.read(b'{"time": 1.5, "gz": 2, "ax": -1e-3, "note": "x"}\n') == Row(1.5, [-1e-3, 2.0])
+    assert reader.read(b"[1, 2]") == Row(None, [1.0, 2.0])
+    assert reader.read(b" 1.5 , 2\r\n") == Row(None, [1.5, 2.0])
+    assert reader.read(b"\n") is None
+    assert reader.read(b'"gz",time,ax\n') is None
+    assert reader.read(b"1,2,3\n") == Row(2.0, [3.0, 1.0])
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        (b"1,2,3", "has 3 numbers, not 2"),
+        (b"1,nan", "gz: must be a number"),
+        (b'{"ax": 1}', "gz: must be a number, got None"),
+        (b'{"ax": true, "gz": 1}', "ax: must be a number, got True"),
+        (b'{"ax": NaN, "gz": 1}', "ax: must be a number, got nan"),
+        (b'{"ax": 1' + b"0" * 400 + b', "gz": 1}', "ax: must be a number"),
+        (b"[1]", "no object and no list of 2"),
+        (b"{" * 50_000, "is no JSON"),
+        (b"hello, world", "no row, and no header with ax, gz"),
+        (b"\xff\x00\x01", "no row"),
+        (b"1," * MAX_LINE, "longer than"),
+    ],
+)
+def test_what_is_no_row_is_refused_in_a_line(line: bytes, reason: str) -> None:
+    with pytest.raises(BadDataError) as caught:
+        RowReader(["ax", "gz"]).read(line)
+    assert reason in str(caught.value)
+    assert len(str(caught.value)) < 250
+
+
+def test_lines_come_over_tcp_at_the_times_that_they_state() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        sensor = LineSeries(f"tcp://127.0.0.1:{server.getsockname()[1]}", modality="imu")
+        sensor.open(SPEC)
+        connection, _ = server.accept()
+        # 50 Hz on the sender's clock, twice as fast as real time: the times count, not the arrival.
+        lines = [json.dumps({"time": 1000 + i / 50, "ax": i, "gz": -i}) for i in range(51)]
+        connection.sendall("".join(line + "\n" for line in lines).encode())
+        rows = rows_of(sensor, 100)
+        assert len(rows) == 100
+        np.testing.assert_allclose(rows[:, 0], np.arange(100) / 2, atol=1e-4)
+        np.testing.assert_array_equal(rows[:, 1], -rows[:, 0])
+        connection.close()
+        assert isinstance(error_of(sensor), SensorLostError)
+        sensor.close()
+        sensor.close()
+    with pytest.raises(SensorUnavailableError, match="cannot be opened"):
+        sensor.open(SPEC)
+
+
+def test_datagrams_and_pipes_give_rows_and_survive_bad_lines(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    sensor = LineSeries(f"udp://:{port}", modality="imu")
+    sensor.open(SPEC)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        for text in (b"1,2", b"3,4\n5,6", b"what?", b"7,8"):
+            sender.sendto(text, ("127.0.0.1", port))
+    np.testing.assert_array_equal(rows_of(sensor, 4), [[1, 2], [3, 4], [5, 6], [7, 8]])
+    sensor.close()
+
+    os.mkfifo(tmp_path / "rows")
+    sensor = LineSeries(f"pipe:{tmp_path / 'rows'}", modality="imu")
+    sensor.open(SPEC)
+    assert sensor.live
+    assert sensor.read(0.0) is None
+    with (tmp_path / "rows").open("wb", buffering=0) as pipe:
+        pipe.write(b"ken line\n1,2\n3,4\nbad\n5,")  # the first may be broken
+        np.testing.assert_array_equal(rows_of(sensor, 2), [[1, 2], [3, 4]])
+        pipe.write(b"6\n")
+        np.testing.assert_array_equal(rows_of(sensor, 1), [[5, 6]])
+        pipe.write(b"x y z\n" * 20)
+        error = error_of(sensor)
+    assert isinstance(error, SensorLostError)
+    assert "'x y z' is no row" in str(error)
+    sensor.close()
+
+
+def test_a_file_of_rows_is_played_and_ends(tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text("ax,gz\n1,2\n3,4")
+    sensor = LineSeries(str(tmp_path / "rows.csv"), modality="imu")
+    assert not sensor.live
+    sensor.open(SPEC)
+    np.testing.assert_array_equal(rows_of(sensor, 2), [[1, 2], [3, 4]])
+    assert isinstance(error_of(sensor), SensorEndedError)
+    sensor.close()
+
+
+def test_a_serial_port_is_read_at_its_rate() -> None:
+    ours, theirs = pty.openpty()
+    sensor = LineSeries(f"serial:{os.ttyname(theirs)}?baud=9600", modality="imu")
+    sensor.open(SPEC)
+    os.write(ours, b"1,2\r\n3,4\r\n")
+    np.testing.assert_array_equal(rows_of(sensor, 2), [[1, 2], [3, 4]])
+    sensor.close()
+    with pytest.raises(SensorUnavailableError, match="baud=12 is no rate"):
+        LineSeries(f"serial:{os.ttyname(theirs)}?baud=12", modality="imu").open(SPEC)
+    with pytest.raises(SensorUnavailableError, match="not a serial port"):
+        LineSeries(f"serial:{os.devnull}", modality="imu").open(SPEC)
+    os.close(ours)
+    os.close(theirs)
+
+
+# Industrial I/O.
+
+SCAN = struct.Struct("<hxxi")  # an accelerometer's 16 bits, then 20 bits of 32 of a gyroscope: 8 bytes
+
+
+@pytest.fixture
+def device(tmp_path: Path) -> Path:
+    """A device as the kernel shows it: twelve bits of an accelerometer, twenty of a gyroscope."""
+    folder = tmp_path / "sys" / "iio:device3"
+    (folder / "scan_elements").mkdir(parents=True)
+    (folder / "buffer").mkdir()
+    elements = {
+        "accel_x": ("0", "le:s12/16>>4"),
+        "accel_y": ("1", "le:s12/16>>4"),
+        "anglvel_z": ("2", "le:s20/32>>0"),
+        "timestamp": ("3", "le:s64/64>>0"),
+    }
+    for name, (index, form) in elements.items():
+        for suffix, text in (("index", index), ("type", form), ("en", "1")):
+            (folder / "scan_elements" / f"in_{name}_{suffix}").write_text(f"{text}\n")
+    files = {
+        "name": "lsm6ds3",
+        "in_accel_scale": "0.01",
+        "in_anglvel_z_scale": "0.001",
+        "in_anglvel_z_offset": "10",
+        "sampling_frequency": "26",
+        "sampling_frequency_available": "26 104 208",
+        "buffer/enable": "0",
+        "buffer/length": "2",
+        "buffer/watermark": "1",
+    }
+    for name, text in files.items():
+        (folder / name).write_text(f"{text}\n")
+    (tmp_path / "dev").mkdir()
+    os.mkfifo(tmp_path / "dev" / "iio:device3")
+    return folder
+
+
+def test_scans_of_an_iio_device_are_scaled_and_brought_to_the_rate(device: Path, tmp_path: Path) -> None:
+    sensor = Iio("lsm6ds3", None, "imu", str(tmp_path / "sys"), str(tmp_path / "dev"))
+    sensor.open(SPEC)
+    enabled = {p.name: p.read_text().strip() for p in (device / "scan_elements").glob("*_en")}
+    assert enabled == {
+        "in_accel_x_en": "1",
+        "in_accel_y_en": "0",
+        "in_anglvel_z_en": "1",
+        "in_timestamp_en": "0",
+    }
+    assert (device / "sampling_frequency").read_text() == "104"
+    assert (device / "buffer/enable").read_text() == "1"
+    scans = b"".join(SCAN.pack(-100 << 4, (1 << 20) - 5 + (7 << 20)) for _ in range(105))
+    with (tmp_path / "dev" / "iio:device3").open("wb", buffering=0) as node:
+        node.write(scans[:13])  # a read may end within a scan
+        node.write(scans[13:])
+        rows = rows_of(sensor, 100)
+    # -100 at 0.01 m/s^2; (-5 + 10) at 0.001 rad/s, in degrees.
+    np.testing.assert_allclose(rows, np.tile([-1.0, np.degrees(0.005)], (len(rows), 1)), rtol=1e-5)
+    sensor.close()
+    assert (device / "buffer/enable").read_text() == "0"
+
+
+def test_an_iio_device_that_cannot_serve_says_so(device: Path, tmp_path: Path) -> None:
+    folders = str(tmp_path / "sys"), str(tmp_path / "dev")
+    with pytest.raises(SensorUnavailableError, match=r"no such device; there are 3 \(lsm6ds3\)"):
+        Iio("7", None, "imu", *folders).open(SPEC)
+    (device / "scan_elements" / "in_anglvel_z_type").unlink()
+    with pytest.raises(SensorUnavailableError, match="has no channel anglvel_z; it has accel_x, accel_y"):
+        Iio("3", None, "imu", *folders).open(SPEC)
+    (device / "scan_elements" / "in_anglvel_z_type").write_text("le:float\n")
+    with pytest.raises(SensorUnavailableError, match="is no type of a scan element"):
+        Iio("3", None, "imu", *folders).open(SPEC)
+
+
+# Phones.
+
+
+@pytest.fixture
+def phone() -> Iterator[PushSeries]:
+    """A sensor that listens at a free port."""
+    sensor = PushSeries("http://127.0.0.1:0", modality="imu")
+    sensor.open(SPEC)
+    yield sensor
+    sensor.close()
+
+
+def post(sensor: PushSeries, body: object, path: str = "/data", **headers: str) -> tuple[int, str]:
+    connection = HTTPConnection(*sensor.address, timeout=WAIT)
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    connection.request("POST", path, data, headers)
+    answer = connection.getresponse()
+    found = answer.status, answer.read().decode()
+    connection.close()
+    return found
+
+
+def test_batches_of_a_logger_app_are_joined_by_their_times(phone: PushSeries) -> None:
+    begin = 1_698_501_144_401_773_000
+    acceleration = [
+        {"name": "accelerometer", "time": begin + i * 10_000_000, "values": {"x": i, "y": 0, "z": 9.8}}
+        for i in range(61)
+    ]
+    turns = [
+        {
+            "name": "gyroscope",
+            "time": begin + 3_000_000 + i * 20_000_000,
+            "values": {"x": 0, "y": 0, "z": 2 * i},
+        }
+        for i in range(30)
+    ]
+    for part in (0, 1):  # each batch holds what came since the one before
+        batch = [one for one in (*acceleration, *turns) if (one["time"] < begin + 300_000_000) == (part == 0)]
+        assert post(phone, {"messageId": part, "sessionId": "s", "deviceId": "d", "payload": batch})[0] == 200
+    rows = rows_of(phone, 55)
+    # Both rise by one in 10 ms, the gyroscope from 3 ms on, where the first joint row is.
+    np.testing.assert_allclose(np.diff(rows[:, 0]), 1, atol=0.01)
+    np.testing.assert_allclose(rows[:, 0] - rows[:, 1], 0.3, atol=0.01)
+
+
+def test_columns_rows_and_lines_are_taken_too(phone: PushSeries) -> None:
+    assert post(phone, {"time": [0.0, 0.01, 0.02], "ax": [1, 2, 3], "gz": [0, 0, 0]})[0] == 200
+    np.testing.assert_allclose(rows_of(phone, 2)[:2, 0], [1, 2], atol=1e-4)
+    assert post(phone, [{"ax": 5, "gz": 6}])[0] == 200
+    np.testing.assert_array_equal(rows_of(phone, 1), [[5, 6]])
+    assert post(phone, b"gz,ax\n7,8\n")[0] == 200
+    np.testing.assert_array_equal(rows_of(phone, 1), [[8, 7]])
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ({"payload": [1]}, "payload: must hold objects"),
+        ({"payload": [{"name": "accelerometer", "time": None, "values": {"x": 1}}]}, "accelerometer.time"),
+        ({"time": [1, 2], "ax": [1], "gz": [1, 2]}, "lists of one length"),
+        ([], "holds no row"),
+        ([{"time": 1, "ax": 1, "gz": 1}, {"ax": 1, "gz": 1}], "in all rows or in none"),
+        (b"[" * 100_000, "no JSON"),
+        (b"hello", "no row"),
+    ],
+)
+def test_a_bad_body_is_refused_with_the_reason(phone: PushSeries, body: object, reason: str) -> None:
+    status, text = post(phone, body)
+    assert status == 400
+    assert reason in text
+
+
+def test_nobody_else_may_push(phone: PushSeries, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert post(phone, [[1, 2]], Origin="http://a-page.example")[0] == 401
+    connection = HTTPConnection(*phone.address, timeout=WAIT)
+    connection.putrequest("POST", "/data")
+    connection.putheader("Content-Length", str(1 << 40))
+    connection.endheaders()
+    assert connection.getresponse().status == 413
+    connection.close()
+
+    with pytest.raises(SensorUnavailableError, match=f"put a token that its clients know into {TOKEN}"):
+        PushSeries("http://0.0.0.0:0", modality="imu").open(SPEC)
+    monkeypatch.setenv(TOKEN, "secret")
+    sensor = PushSeries("http://127.0.0.1:0", modality="imu")
+    sensor.open(SPEC)
+    assert post(sensor, [[1, 2]])[0] == 401
+    assert post(sensor, [[1, 2]], "/data?token=guess")[0] == 401
+    assert post(sensor, [[1, 2]], "/data?token=secret")[0] == 200
+    assert post(sensor, [[3, 4]], Authorization="Bearer secret")[0] == 200
+    np.testing.assert_array_equal(rows_of(sensor, 2), [[1, 2], [3, 4]])
+    sensor.close()
+    with pytest.raises(SensorUnavailableError, match="cannot listen"):
+        PushSeries(f"http://127.0.0.1:{phone.address[1]}", modality="imu").open(SPEC)
+
+
+def test_phones_that_say_nothing_are_cut_off(phone: PushSeries) -> None:
+    idle = [socket.create_connection(phone.address) for _ in range(40)]
+    for each in idle:
+        each.sendall(b"POST / HTTP/1.1\r\n")
+    threads = [Thread(target=each.recv, args=(1,)) for each in idle[8:]]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(WAIT)
+        assert not thread.is_alive(), "a ninth connection is closed at once"
+    for each in idle:
+        each.close()
+
+
+def test_a_sample_of_rows_is_float32(phone: PushSeries) -> None:
+    post(phone, [[1, 2]])
+    sample = phone.read(WAIT)
+    assert isinstance(sample, Sample)
+    assert isinstance(sample.data, np.ndarray)
+    assert (sample.data.dtype, sample.data.shape, sample.cut) == (np.float32, (1, 2), True)
