@@ -143,7 +143,8 @@ def _summarize(console: Console, run: Path) -> None:
 
     found = of_run(run)
     shown = headline(found)
-    console.print(f"\nIf {shown.losses[0].event}, {shown.losses[0].sentence(found.metric)}.", style="bold")
+    for loss in shown.losses[:1]:
+        console.print(f"\nIf {loss.event}, {loss.sentence(found.metric)}.", style="bold")
     for caution in shown.cautions:
         console.print(caution, style="yellow")
     scores = Table("live", title=f"{shown.method}: {found.metric}, %", title_justify="left", box=None)

@@ -19,7 +19,7 @@ class Meter:
 
     Attributes:
         count: the number of samples.
-        seconds: of sound, or from one picture to the next.
+        seconds: of sound or a series, or from one picture to the next.
         peak: of the last block of sound; 1 is full scale.
     """
 
@@ -33,7 +33,7 @@ class Meter:
         self.count += 1
         if isinstance(sample.data, str):
             return
-        if sample.data.ndim == 1:
+        if sample.data.ndim < 3:
             self.seconds += len(sample.data) / rate
             self.peak = float(max(sample.data.max(initial=0.0), -sample.data.min(initial=0.0)))
         elif self._last is not None and not sample.cut:
@@ -54,6 +54,7 @@ Preview = Callable[["Sequence[Sample]", float], dict[str, Any]]
 
 _POINTS = 96  # of a waveform's outline
 _WAVE = 1.0  # seconds of sound that are drawn
+_PLOT, _LINES = 4.0, 9  # seconds of a series, and channels, that are drawn
 _SIDE = 192  # pixels a side of a picture, at most
 _LONGEST = 200  # characters of a caption
 
@@ -86,6 +87,18 @@ def picture_preview(samples: "Sequence[Sample]", rate: float) -> dict[str, Any]:
         picture = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
     _, data = cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), (cv2.IMWRITE_JPEG_QUALITY, 90))
     return {"picture": "data:image/jpeg;base64," + b64encode(data.tobytes()).decode()}
+
+
+def plot_preview(samples: "Sequence[Sample]", rate: float) -> dict[str, Any]:
+    """Return a line for each of the first channels, over the last seconds: points in [-100, 100]."""
+    import numpy as np
+
+    rows = np.concatenate([np.asarray(sample.data, np.float32) for sample in samples])
+    rows = np.nan_to_num(rows[-max(2, round(_PLOT * rate)) :, :_LINES])
+    middle, half = (rows.max(0) + rows.min(0)) / 2, np.ptp(rows, axis=0) / 2
+    scaled = 100 * (rows - middle) / np.where(half > 0, half, 1)
+    places = np.linspace(0, len(rows) - 1, min(_POINTS, len(rows))).astype(int)
+    return {"plot": scaled[places].T.round().astype(int).tolist(), "now": rows[-1].round(3).tolist()}
 
 
 def caption_preview(samples: "Sequence[Sample]", rate: float) -> dict[str, Any]:  # noqa: ARG001 - it has none
@@ -184,8 +197,19 @@ KINDS = {
         _BALLOON,
         struck=("dropped:5",),
     ),
+    "series": Kind(
+        "sensor",
+        "the {} dies",
+        "I",
+        2,
+        lambda m: f"{m.seconds:.1f} s",
+        plot_preview,
+        str,
+        struck=("dead:5", "swapped:5"),
+        faults=(("Sensor gives nothing", DEFAULT.stalled), ("Stuck channel", DEFAULT.frozen)),
+    ),
 }
-"""The kinds by name, in the order of their letters in the paper's tables: AVT."""
+"""The kinds by name, in the order of their letters in the paper's tables, AVT; series are I."""
 
 
 _OTHER = Kind("sensor", "the {} is lost", "", 1, lambda m: f"{m.count} samples", lambda *_: {}, str)

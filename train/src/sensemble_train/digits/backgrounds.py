@@ -64,9 +64,14 @@ def strokes(lines: list[NDArray[np.float64]]) -> NDArray[np.float64]:
     return glyph
 
 
-def _letter(side: Side, rng: np.random.Generator) -> NDArray[np.float64]:
+def letter_lines(side: Side, rng: np.random.Generator) -> list[NDArray[np.float64]]:
+    """Draw a letter or a shape as lines through points [n, 2] of the unit square."""
     text = str(rng.choice(_STROKES[side]))
-    lines = [np.array([point.split(",") for point in line.split()], float) for line in text.split(";")]
+    return [np.array([point.split(",") for point in line.split()], float) for line in text.split(";")]
+
+
+def _letter(side: Side, rng: np.random.Generator) -> NDArray[np.float64]:
+    lines = letter_lines(side, rng)
     low, high = rng.uniform(0.05, 0.2, 2), rng.uniform(0.8, 0.95, 2)
     return strokes([low + line * (high - low) + rng.normal(0, 0.02, line.shape) for line in lines])
 

@@ -18,10 +18,20 @@ from av.video.stream import VideoStream
 from filelock import FileLock
 from numpy.typing import NDArray
 from sensemble_runtime.progress import Progress
+from sensemble_sensors.media.modalities import write_modalities
+from sensemble_sensors.spec import Channel, Modality
 
 from sensemble_train.digits.backgrounds import SOUNDS, sight
 from sensemble_train.digits.captions import caption, phrase
 from sensemble_train.digits.clips import FPS, RATE, SECONDS, SIZE, place, render_audio, render_video
+from sensemble_train.digits.motion import (
+    CHANNELS,
+    MOTION_RATE,
+    RANGES,
+    UNITS,
+    render_motion,
+    wrist,
+)
 from sensemble_train.digits.plan import DigitsConfig, Plan, plan
 from sensemble_train.digits.speech import speak
 from sensemble_train.digits.words import WORDS
@@ -34,7 +44,7 @@ _CHUNK = 250
 
 def cache_folder(config: DigitsConfig) -> Path:
     """Return the folder of the built dataset of this seed and version."""
-    tag = f"digits-v{VERSION}-seed{config.seed}"
+    tag = f"digits-v{VERSION}-seed{config.seed}" + ("-imu" if config.imu else "")
     return Path(platformdirs.user_cache_dir("sensemble")) / tag
 
 
@@ -65,6 +75,11 @@ def _build(folder: Path, config: DigitsConfig, progress: Progress) -> None:
         for chunk_lines in pool.map(partial(_render_chunk, folder=partial_folder, config=config), chunks):
             lines += chunk_lines
             progress(len(lines), len(plans))
+    if config.imu:
+        channels = tuple(
+            Channel(*each) for each in zip(CHANNELS, UNITS, *np.transpose(RANGES).tolist(), strict=True)
+        )
+        write_modalities(partial_folder, {"imu": Modality("imu", "series", MOTION_RATE, channels)})
     (partial_folder / "index.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
     partial_folder.rename(folder)
 
@@ -90,8 +105,18 @@ def _render_chunk(plans: Sequence[Plan], *, folder: Path, config: DigitsConfig) 
         entry |= {"labels": [], "background": True} if digit is None else {"labels": [WORDS[digit]]}
         entry |= {"group": each.group, "video": media, "audio": media, "start": 0.0, "end": SECONDS}
         entry["text"] = caption(phrase(digit, person.side, rng), person.opening, person.place, rng)
+        if config.imu:
+            motion = f"media/{each.index:05d}.npy"
+            np.save(folder / motion, _motion(each, config.seed))
+            entry["imu"] = motion
         lines.append(json.dumps(entry))
     return lines
+
+
+def _motion(each: Plan, seed: int) -> NDArray[np.float32]:
+    """Return a wrist's motion, drawn apart, so that the other modalities do not depend on it."""
+    worn = wrist(each.persona, np.random.default_rng([seed, 4, *each.group.encode()]))
+    return render_motion(each.digit, each.persona, worn, np.random.default_rng([seed, 5, each.index]))
 
 
 def _spoken(plans: Sequence[Plan]) -> Iterator[list[NDArray[np.float64]]]:

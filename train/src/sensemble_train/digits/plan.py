@@ -34,6 +34,7 @@ class DigitsConfig:
         backgrounds: number of examples of each split that show no digit.
         video_noise: median standard deviation of the pixels' noise, relative to full scale.
         snr: least and largest ratio of a voice to its room's noise, dB.
+        imu: also the motion of a wrist that writes the digit in the air, as a fourth modality.
     """
 
     seed: int = 0
@@ -42,6 +43,7 @@ class DigitsConfig:
     backgrounds: Counts = (("pretrain", 300), ("calibrate", 100), ("train", 100), ("eval", 200))
     video_noise: float = 0.06
     snr: tuple[float, float] = (5.0, 30.0)
+    imu: bool = False
 
 
 @dataclass(frozen=True, slots=True)

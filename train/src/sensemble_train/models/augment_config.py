@@ -15,8 +15,8 @@ class AugmentConfig:
         time: frames of the log-mel that a hidden span is shorter than; 192 in the paper.
         bins: mel bins that a hidden span is shorter than; 48 in the paper.
         voice: largest stretch of the mel axis of sound, as of shorter and longer vocal tracts.
-        pace: largest relative change of the speed of sound.
-        shift: largest move of sound in time, as a share of half the window.
+        pace: largest relative change of the speed of sound and series.
+        shift: largest move of sound and series in time, as a share of half the window.
         tilt: standard deviation of the curve of a random microphone, in dB.
         noise: share of sounds with noise of a random colour, 10 to 40 dB below them.
         gate: share of waves whose fainter moments are silenced.
@@ -24,6 +24,9 @@ class AugmentConfig:
         contrast: largest relative change; 0.1 in the paper.
         saturation: largest relative change; 0 in the paper.
         hue: largest change, as a fraction of the colour circle; 0.025 in the paper.
+        turn: largest rotation of the vectors of series, in degrees.
+        gain: standard deviation of the logarithm of the gain of series.
+        grain: largest noise and bias of series, in deviations of each channel.
         drop: share of the words of captions that are left out.
         typos: share of the words of captions that are misspelt.
     """
@@ -42,6 +45,9 @@ class AugmentConfig:
     contrast: float = 0.0
     saturation: float = 0.0
     hue: float = 0.0
+    turn: float = 0.0
+    gain: float = 0.0
+    grain: float = 0.0
     drop: float = 0.0
     typos: float = 0.0
 
@@ -50,6 +56,7 @@ class AugmentConfig:
         bounded(self, "augment.", mixup=SHARE, beta=(1e-3, MORE), time=some, bins=some)
         bounded(self, "augment.", voice=SHARE, pace=SHARE, shift=SHARE, tilt=some, noise=SHARE, gate=SHARE)
         bounded(self, "augment.", brightness=SHARE, contrast=SHARE, saturation=SHARE, hue=(0, 0.5))
+        bounded(self, "augment.", turn=(0, 180), gain=SHARE, grain=some)
         bounded(self, "augment.", drop=SHARE, typos=SHARE)
 
     @property
@@ -73,6 +80,9 @@ DERIVED = AugmentConfig(
     noise=1.0,
     gate=0.5,
     brightness=0.5,
+    turn=15.0,
+    gain=0.1,
+    grain=0.1,
     drop=0.1,
     typos=0.05,
 )

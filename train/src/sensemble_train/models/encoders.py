@@ -43,6 +43,8 @@ class EncoderConfig:
         spread: whether a BatchNorm without affine parameters precedes the embedding's normalization.
         relative: whether the front end makes the embedding independent of the level of sound and of the
             brightness and contrast of frames, instead of the fixed scales of Table 6.
+        scales: of a series, the mean and the deviation of each channel over the data.
+        vectors: of a series, the channels that are x, y and z of one vector.
         source: a pretrained encoder (`pretrained.sources`) before an adapter, or without `project` alone; of
             the other fields, only `embedding`, `vocabulary` and `place` then have a meaning.
         place: of the features of `source` in the embedding, which then has no adapter (`pretrained.encoder`).
@@ -63,6 +65,8 @@ class EncoderConfig:
     project: bool = True
     spread: bool = True
     relative: bool = False
+    scales: tuple[tuple[float, float], ...] = ()
+    vectors: tuple[tuple[int, int, int], ...] = ()
     source: str = ""
     place: int | None = None
 

@@ -8,6 +8,7 @@ training, export and the device share this one definition.
 """
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -29,6 +30,9 @@ SILENCE = torch.finfo(torch.float32).eps
 FLOOR = 1e-2
 """Least energy of the relative log-mel, as a share of the window's mean energy."""
 
+OUTLIER = 10.0
+"""Deviations beyond which a measurement is cut off."""
+
 _PREEMPHASIS = 0.97
 _FFT = 512
 _LOW, _HIGH = 20.0, RATE / 2
@@ -49,7 +53,7 @@ def frames_of(samples: int) -> int:
 
 
 class Spectrum(nn.Module):
-    """The base of front ends of sound, whose energies span more decades than int8 or float16 do."""
+    """The base of front ends whose values span more decades than int8 or float16 do."""
 
 
 class Mel(Spectrum):
@@ -158,6 +162,29 @@ class RelativeLog(nn.Module):
         # A difference of logarithms: XNNPACK has no quotient of a matrix and a number.
         relative = (energies + FLOOR * mean).log() - mean.log()
         return (relative - _RELATIVE_MEAN) * (1 / _RELATIVE_STD)
+
+
+class Standard(Spectrum):
+    """Rows of a series, each channel by its mean and its deviation over the data, and without far outliers.
+
+    Args:
+        scales: mean and deviation of each channel.
+    """
+
+    mean: Tensor
+    inverse: Tensor
+
+    def __init__(self, scales: Sequence[tuple[float, float]]) -> None:
+        super().__init__()
+        mean, deviation = (torch.tensor([column]) for column in zip(*scales, strict=True))
+        self.register_buffer("mean", mean, persistent=False)
+        self.register_buffer("inverse", 1 / deviation, persistent=False)
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """Map float32 [B, T, C] to float32 [B, C, 1, T]."""
+        batch, steps, channels = rows.shape
+        scaled = ((rows - self.mean) * self.inverse).clamp(-OUTLIER, OUTLIER)
+        return scaled.transpose(1, 2).reshape(batch, channels, 1, steps)
 
 
 class VideoInput(nn.Module):

@@ -47,7 +47,7 @@ def labels_and_task(dataset: Dataset, wanted: Wanted) -> tuple[tuple[str, ...], 
     """Return the names of the classes and the task; derived, it is `multi-class` if all have one label.
 
     Raises:
-        ConfigurationError: the dataset lacks a labelled split or has fewer than two modalities or labels, or
+        ConfigurationError: the dataset lacks a labelled split or has fewer than two labels, or
             an example has more than one of classes that exclude each other.
     """
     for split in ("train", "eval"):
@@ -58,11 +58,8 @@ def labels_and_task(dataset: Dataset, wanted: Wanted) -> tuple[tuple[str, ...], 
             )
     labelled = tuple(example for example in dataset.known if example.split != "pretrain")
     labels = tuple(sorted({label for example in labelled for label in example.labels}))
-    if len(dataset.modalities) < 2 or len(labels) < 2:
-        raise ConfigurationError(
-            f"{dataset.folder}: {len(dataset.modalities)} modalities and {len(labels)} labels; "
-            "training takes two of each"
-        )
+    if len(labels) < 2:
+        raise ConfigurationError(f"{dataset.folder}: {len(labels)} labels; training takes two or more")
     return labels, task_of(labelled, wanted)
 
 
@@ -95,8 +92,11 @@ def inputs(
         kind = KINDS[modality.kind]
         if m in encoders:
             own = kind.fit_source(shape, encoders[m], modality, _having(dataset, m))
+        every = [example for example in dataset.known if m in example.modalities]
+        own = kind.fit_window(own, modality, every)
         specs[m] = kind.spec(modality, own, hop=shape.seconds / 2)
-        configs[m] = replace(small({m: specs[m]}, own)[m], source=encoders.get(m, ""))
+        config = replace(small({m: specs[m]}, own)[m], source=encoders.get(m, ""))
+        configs[m] = kind.fit_scale(config, specs[m], every)
     return specs, configs
 
 

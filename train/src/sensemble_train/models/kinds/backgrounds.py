@@ -5,6 +5,7 @@ function returns raw windows [count, ...] and draws from the generator that it i
 """
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Generator, Tensor
@@ -63,6 +64,26 @@ def pictures(count: int, times: int, height: int, width: int, draw: Generator) -
     )
     noise = torch.randn(count, times, height, width, 3, generator=draw)
     return (still + grain * noise).clamp(0, 255).to(torch.uint8).contiguous()
+
+
+def measurements(count: int, steps: int, scales: Sequence[tuple[float, float]], draw: Generator) -> Tensor:
+    """Return noises, random walks and hums of unrelated channels: float32 [count, steps, channels].
+
+    They are as strong as what is measured, or stronger: a unit at rest may be one of the classes.
+    """
+    mean, deviation = torch.tensor(scales).T
+    size = count, steps, len(mean)
+    white = torch.randn(size, generator=draw)
+    walk = torch.randn(size, generator=draw).cumsum(dim=1) / math.sqrt(steps)
+    turns = _between(count * len(mean), 0.5, max(1.0, steps / 4), draw).view(count, 1, -1)
+    phase = 2 * math.pi * torch.rand(count, 1, len(mean), generator=draw)
+    hum = torch.sin(2 * math.pi * turns * torch.arange(steps).view(1, -1, 1) / steps + phase)
+    sort = (torch.arange(count) % 3).view(-1, 1, 1)
+    strength = _between(count * len(mean), math.log(0.5), math.log(4), draw).exp().view(count, 1, -1)
+    made = torch.where(sort == 0, white, torch.where(sort == 1, 2 * walk, 1.4 * hum))
+    offset = torch.randn(count, 1, len(mean), generator=draw)
+    rows: Tensor = mean + deviation * (strength * made + offset)
+    return rows
 
 
 def captions(count: int, length: int, vocabulary: int, draw: Generator) -> Tensor:

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 from sensemble_sensors.errors import BadDataError
 from sensemble_sensors.media.dataset import Example
@@ -14,6 +14,8 @@ from torch import Generator, Tensor
 from sensemble_train.models.augment_config import AugmentConfig
 from sensemble_train.models.encoders import Encoder, EncoderConfig
 from sensemble_train.models.model_config import ModelConfig
+
+T = TypeVar("T")
 
 
 class Kind(ABC):
@@ -43,6 +45,24 @@ class Kind(ABC):
     ) -> ModelConfig:
         """Return `shape` with the sizes of a pretrained encoder's input."""
         return shape
+
+    def fit_window(
+        self,
+        shape: ModelConfig,
+        modality: Modality,  # noqa: ARG002
+        examples: Sequence[Example],  # noqa: ARG002
+    ) -> ModelConfig:
+        """Return `shape` with a window of this modality's own, where its kind has one."""
+        return shape
+
+    def fit_scale(
+        self,
+        config: EncoderConfig,
+        spec: InputSpec,  # noqa: ARG002
+        examples: Sequence[Example],  # noqa: ARG002
+    ) -> EncoderConfig:
+        """Return `config` with the scale of the inputs, measured on examples that have the modality."""
+        return config
 
     @abstractmethod
     def spec(self, modality: Modality, shape: ModelConfig, hop: float) -> InputSpec:
@@ -79,7 +99,7 @@ class Kind(ABC):
         """Return raw windows [count, ...] of `spec` that show nothing: silence, blank pictures."""
 
 
-def measured(measure: Callable[[Example], float], examples: Iterable[Example]) -> Iterator[float]:
+def measured(measure: Callable[[Example], T], examples: Iterable[Example]) -> Iterator[T]:
     """Measure the examples that can be read; the others are reported when they are decoded."""
     for example in examples:
         with suppress(BadDataError):

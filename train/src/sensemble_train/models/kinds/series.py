@@ -1,0 +1,180 @@
+"""Series: rows of several channels, brought to a common scale and cut into pieces of time."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from sensemble_sensors.kinds.regular import Rows, Times
+from sensemble_sensors.kinds.series_files import read_series
+from sensemble_sensors.kinds.triads import triads
+from sensemble_sensors.media.dataset import Example
+from sensemble_sensors.spec import InputSpec, Modality
+from tokenizers import Tokenizer
+from torch import Generator, Tensor, nn
+from torch.nn import functional
+
+from sensemble_train.errors import ConfigurationError
+from sensemble_train.models.augment_config import AugmentConfig
+from sensemble_train.models.encoders import EncoderConfig, TokenEncoder, Trunk, flat, positions
+from sensemble_train.models.frontend import Standard
+from sensemble_train.models.kinds.backgrounds import measurements
+from sensemble_train.models.kinds.kind import Kind, measured
+from sensemble_train.models.kinds.series_augment import change_series
+from sensemble_train.models.model_config import ModelConfig
+
+LONGEST, STEPS = 8.0, 256
+"""Seconds of the longest window, or its steps where they last longer."""
+_MEASURED = 256  # examples by which length and scale are measured
+_SHORTEST = 0.02  # seconds of a hop
+_TOKENS = 32  # of a window, about
+_STEM = 64  # channels between the stem's convolutions
+_NEAR, _FAR = 7, 5  # steps that these see, at least
+
+
+class Series(Kind):
+    """Measurements: float32 [B, T, C] at the dataset's rate."""
+
+    name = "series"
+
+    def fit_window(self, shape: ModelConfig, modality: Modality, examples: Sequence[Example]) -> ModelConfig:
+        """Return the longest of the examples as the window, within bounds."""
+        if not (modality.rate and modality.channels):
+            raise ConfigurationError(
+                f"modalities.json: {modality.name}: a series needs its rate (rows a second) and its channels"
+            )
+        if not shape.fitted:
+            return shape
+
+        def steps(example: Example) -> int:
+            times, rows = _read(example, modality)
+            begin, last = (
+                (0.0, len(rows) / modality.rate)
+                if times is None
+                else (times[0], times[-1] + 1 / modality.rate)
+            )
+            begin, last = max(begin, example.start or begin), min(last, example.end or last)
+            return max(1, round((last - begin) * modality.rate))
+
+        longest = max(measured(steps, _spread(examples)), default=1)
+        most = max(STEPS, round(LONGEST * modality.rate))
+        return replace(shape, seconds=min(longest, most) / modality.rate)
+
+    def spec(self, modality: Modality, shape: ModelConfig, hop: float) -> InputSpec:
+        """Return float32 [1, T, C]."""
+        steps = max(1, round(shape.seconds * modality.rate))
+        size = (1, steps, len(modality.channels))
+        window = steps / modality.rate if modality.rate else shape.seconds
+        hop = min(hop, max(window / 2, _SHORTEST))
+        return InputSpec(
+            modality.name,
+            "float32",
+            size,
+            modality.rate,
+            window,
+            hop,
+            2 * window,
+            self.name,
+            modality.channels,
+        )
+
+    def encoder_config(self, base: EncoderConfig, spec: InputSpec, shape: ModelConfig) -> EncoderConfig:
+        """Return steps of time for patches, and the vectors among the channels."""
+        del shape
+        stride = 2 * max(1, round(spec.shape[1] / (2 * _TOKENS)))
+        vectors = tuple(triads(spec.channels))
+        return replace(
+            base, stem=(_STEM,), patch=stride, tubelet=1, sinusoidal=False, clip=False, vectors=vectors
+        )
+
+    def fit_scale(self, config: EncoderConfig, spec: InputSpec, examples: Sequence[Example]) -> EncoderConfig:
+        """Return the mean and the deviation of each channel over examples to train on."""
+        modality = Modality(spec.modality, spec.kind, spec.rate, spec.channels)
+        shown = _spread([e for e in examples if e.split in {"pretrain", "train"}] or examples)
+        sums = np.zeros((3, len(spec.channels)))
+        for sums_of in measured(lambda example: _sums(_read(example, modality)[1]), shown):
+            sums += sums_of
+        count = np.maximum(sums[0], 1)
+        mean = sums[1] / count
+        deviation = np.sqrt(np.maximum(sums[2] / count - mean**2, 0))
+        deviation = np.where(deviation > 1e-6 * np.abs(mean), deviation, 1.0)  # a constant has none
+        return replace(config, scales=tuple(zip(mean.tolist(), deviation.tolist(), strict=True)))
+
+    def encoder(self, spec: InputSpec, config: EncoderConfig) -> "SeriesEncoder":
+        """See `Kind`."""
+        return SeriesEncoder(spec, config)
+
+    def augment(
+        self, features: Tensor, config: AugmentConfig, encoder: EncoderConfig, tokenizer: Tokenizer | None
+    ) -> Tensor:
+        """Turn vectors; change pace, place in time, gain and noise."""
+        del tokenizer
+        return change_series(features, config, encoder)
+
+    def backgrounds(self, spec: InputSpec, encoder: EncoderConfig, count: int, draw: Generator) -> Tensor:
+        """Return noises, drifts and hums of unrelated channels."""
+        scales = encoder.scales or ((0.0, 1.0),) * spec.shape[2]
+        return measurements(count, spec.shape[1], scales, draw)
+
+
+class SeriesEncoder(TokenEncoder):
+    """float32 [B, T, C] -> float32 [B, d]."""
+
+    def __init__(self, spec: InputSpec, config: EncoderConfig) -> None:
+        super().__init__()
+        _, steps, channels = spec.shape
+        self.stride = config.patch
+        near = config.patch // 2
+        self.padding = -steps % self.stride
+        self.grid = ((steps + self.padding) // self.stride,)
+        self.standard = Standard(config.scales or ((0.0, 1.0),) * channels)
+        wide = max(_NEAR, 2 * near + 1)
+        (inside,) = config.stem
+        self.stem = nn.Sequential(
+            nn.Conv2d(channels, inside, (1, wide), stride=(1, near), padding=(0, wide // 2)),
+            nn.BatchNorm2d(inside),
+            nn.ReLU(),
+            nn.Conv2d(inside, config.width, (1, _FAR), stride=(1, 2), padding=(0, _FAR // 2)),
+        )
+        self.position = positions(self.grid, config)
+        self.trunk = Trunk(config)
+
+    def tokens(self, features: Tensor) -> Tensor:
+        """Bring rows to a common scale, and cut them into pieces of time."""
+        return flat(self.stem(self._image(features))) + self.position
+
+    def _image(self, features: Tensor) -> Tensor:
+        """Return [B, C, 1, T], filled up to whole pieces."""
+        return functional.pad(self.standard(features), (0, self.padding))
+
+    @property
+    def prediction_size(self) -> int:
+        """The numbers of a piece of time."""
+        return self.stride * self.standard.mean.shape[1]
+
+    def targets(self, features: Tensor) -> Tensor:
+        """Return the pieces of time, [B, N, size]."""
+        image = self._image(features).squeeze(2)
+        pieces: Tensor = image.unflatten(2, (-1, self.stride)).transpose(1, 2).flatten(2)
+        return pieces
+
+    def reconstruction_loss(self, predicted: Tensor, targets: Tensor) -> Tensor:
+        """Return the mean squared error of pieces [n, size], [n]."""
+        return functional.mse_loss(predicted, targets, reduction="none").mean(dim=1)
+
+
+def _read(example: Example, modality: Modality) -> tuple[Times | None, Rows]:
+    path = example.value(modality.name)
+    assert isinstance(path, Path)  # noqa: S101 - the example has the modality
+    return read_series(path, [channel.name for channel in modality.channels])
+
+
+def _sums(rows: Rows) -> NDArray[np.float64]:
+    wide = rows.astype(np.float64)
+    return np.stack([np.full(wide.shape[1], float(len(wide))), wide.sum(axis=0), (wide**2).sum(axis=0)])
+
+
+def _spread(examples: Sequence[Example]) -> Sequence[Example]:
+    return examples[:: max(1, math.ceil(len(examples) / _MEASURED))]
