@@ -24,7 +24,7 @@ OPTIONS = {
     # A few bytes may claim any size of a picture, and FFmpeg decodes one to find its form.
     "max_pixels": str(_PIXELS),
 }
-# Titles are not used, and many are not in UTF-8; PyAV 18 accepts them only if asked, 19 always.
+# Many titles are not in UTF-8; PyAV 18 accepts them only if asked, 19 always.
 _PYAV = int(av.__version__.partition(".")[0])
 _METADATA: dict[str, Any] = {"metadata_errors": "surrogateescape"} if _PYAV < 19 else {}
 
@@ -63,12 +63,15 @@ def _check_regular(path: Path) -> None:
         raise BadDataError(f"{path}: cannot be decoded (not a regular file)")
 
 
-def first_track(path: Path, container: InputContainer, kind: Literal["audio", "video"]) -> Stream:
-    """Return the first track of a kind that FFmpeg can decode; raise BadDataError if there is none."""
-    track = next((track for track in container.streams if is_track(track, kind)), None)
-    if track is None:
+def track_of(path: Path, container: InputContainer, kind: Literal["audio", "video"], name: str) -> Stream:
+    """Return the track of a kind that FFmpeg can decode: the one of this title, or else the first.
+
+    Raises BadDataError if there is none.
+    """
+    tracks = [track for track in container.streams if is_track(track, kind)]
+    if not tracks:
         raise BadDataError(f"{path}: has no {kind} track")
-    return track
+    return next((track for track in tracks if track.metadata.get("title") == name), tracks[0])
 
 
 def is_track(stream: Stream, kind: str) -> bool:

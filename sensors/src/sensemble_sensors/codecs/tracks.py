@@ -16,7 +16,7 @@ from av.container import InputContainer
 from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
-from sensemble_sensors.codecs.containers import first_track, is_track, opened
+from sensemble_sensors.codecs.containers import is_track, opened, track_of
 from sensemble_sensors.codecs.framing import COVER, Framing, fit
 from sensemble_sensors.errors import BadDataError
 from sensemble_sensors.spec import HIGHEST_RATE
@@ -57,6 +57,12 @@ def track_types(path: Path) -> tuple[str, ...]:
         return _track_types(container)
 
 
+def titles(path: Path) -> frozenset[str]:
+    """Return the titles of a file's tracks; BadDataError if it is unreadable."""
+    with opened(path) as container:
+        return frozenset(track.metadata.get("title", "") for track in container.streams)
+
+
 def frame_size(path: Path) -> tuple[int, int]:
     """Return the (height, width) of a film or a still picture, upright; BadDataError if it has none."""
     for _, frame in _decoded(path, av.VideoFrame, 0.0, 0.0):
@@ -64,14 +70,17 @@ def frame_size(path: Path) -> tuple[int, int]:
     raise BadDataError(f"{path}: its video track holds no picture")
 
 
-def audio_pieces(path: Path, rate: float, start: float = 0.0) -> Iterator[NDArray[np.float32]]:
-    """Yield the first audio track from `start` (seconds) to its end in pieces, resampled to `rate` (Hz).
+def audio_pieces(
+    path: Path, rate: float, start: float = 0.0, name: str = ""
+) -> Iterator[NDArray[np.float32]]:
+    """Yield an audio track from `start` (seconds) to its end in pieces, resampled to `rate` (Hz).
 
+    The track is the one called `name`, or else the first.
     A piece is float32 [n], mono (the mean of the channels), in [-1, 1]; holes in the track are silence.
     Raises BadDataError if the file is unreadable, has no audio track, or ends before `start`.
     """
     skip = 0  # samples that lie before `start`
-    for piece in _sound(path, rate, start):
+    for piece in _sound(path, rate, start, name):
         if isinstance(piece, int):
             silence, skip = max(piece - skip, 0), max(skip - piece, 0)
             size = round(_PIECE * rate)
@@ -81,11 +90,11 @@ def audio_pieces(path: Path, rate: float, start: float = 0.0) -> Iterator[NDArra
             skip = max(skip - len(piece), 0)
 
 
-def _sound(path: Path, rate: float, start: float) -> Iterator[NDArray[np.float32] | int]:
+def _sound(path: Path, rate: float, start: float, name: str) -> Iterator[NDArray[np.float32] | int]:
     """Yield sound, and a number of samples for each hole; the first is from `start`, and may be negative."""
     resampler: av.AudioResampler | None = None
     due = start  # when the next frame begins if the track has no hole
-    for time, frame in _decoded(path, av.AudioFrame, start, _PREROLL):
+    for time, frame in _decoded(path, av.AudioFrame, start, _PREROLL, name):
         hole = round((time - due) * rate)
         if resampler is None or hole > _HOLE * rate:
             yield from _resampled(path, resampler, None) if resampler else []
@@ -113,8 +122,9 @@ def video_frames(
     *,
     end: float | None = None,
     framing: Framing = COVER,
+    name: str = "",
 ) -> Iterator[NDArray[np.uint8]]:
-    """Yield the picture of the first video track, or a still one, at `start`, `start + 1 / rate`, ...
+    """Yield the picture of the video track `name` or the first, or a still one, at `start + i / rate`.
 
     Each is uint8 [H, W, 3], RGB, fitted to `size` (height, width) by `framing`; there is at least one, and
     the first frame also stands for the time before it. No frame from `end` on is used. The file's timestamps
@@ -124,7 +134,7 @@ def video_frames(
     converter = VideoReformatter()
     count = 0
     frame: av.VideoFrame | None = None
-    for frame, until in _shown(path, start, end):
+    for frame, until in _shown(path, start, end, name):
         image: NDArray[np.uint8] | None = None
         while start + count / rate < until:
             if image is None:
@@ -137,11 +147,11 @@ def video_frames(
         yield fit(_rgb(frame, converter), size, framing)
 
 
-def _shown(path: Path, start: float, end: float | None) -> Iterator[tuple[av.VideoFrame, float]]:
+def _shown(path: Path, start: float, end: float | None, name: str) -> Iterator[tuple[av.VideoFrame, float]]:
     """Yield each frame from the one shown at `start`, with the time at which the next one is shown."""
     shown: av.VideoFrame | None = None
     until = 0.0
-    for time, frame in _decoded(path, av.VideoFrame, start, 0.0):
+    for time, frame in _decoded(path, av.VideoFrame, start, 0.0, name):
         tick = float(frame.time_base or 0)
         # A container rounds times to its tick (1 ms in Matroska), so a frame counts as half a tick early.
         begin = time - min(tick / 2, 0.0005) - 1e-6
@@ -154,11 +164,13 @@ def _shown(path: Path, start: float, end: float | None) -> Iterator[tuple[av.Vid
         yield shown, until if end is None else min(until, end)
 
 
-def _decoded(path: Path, kind: type[Frame], start: float, preroll: float) -> Iterator[tuple[float, Frame]]:
-    """Yield (seconds, frame) of the first track of a kind, from `start - preroll` or sooner to its end."""
+def _decoded(
+    path: Path, kind: type[Frame], start: float, preroll: float, name: str = ""
+) -> Iterator[tuple[float, Frame]]:
+    """Yield (seconds, frame) of a kind's track `name`, from `start - preroll` or sooner to its end."""
     for origin in (max(start - preroll, 0.0), 0.0):
         with opened(path) as container:
-            track = first_track(path, container, "audio" if kind is av.AudioFrame else "video")
+            track = track_of(path, container, "audio" if kind is av.AudioFrame else "video", name)
             seconds = _length(container)
             if seconds is not None and 0 < seconds <= start:
                 raise BadDataError(f"{path}: lasts {seconds:g} s, so nothing starts at {start:g} s")

@@ -131,7 +131,9 @@ class Frames(TrackKind):
         (path,) = self.files(source, spec.modality)
         rate = 1 / excerpt.step if excerpt.step else spec.rate
         start = (source.start or 0.0) + excerpt.at
-        return decode_video(path, rate, count, size, start, end=source.end, framing=framing)[None]
+        return decode_video(
+            path, rate, count, size, start, end=source.end, framing=framing, name=spec.modality
+        )[None]
 
     def samples(self, source: Source, spec: InputSpec, end: float) -> Iterator[Sample]:
         """Yield frame by frame."""
@@ -147,14 +149,14 @@ class Frames(TrackKind):
         if isinstance(still, Path):
             decode_video(still, 1.0, 1, _SMALL)
         for path in self.files(source, modality):
-            decode_video(path, 1.0, 1, _SMALL, source.start or 0.0, end=source.end)
+            decode_video(path, 1.0, 1, _SMALL, source.start or 0.0, end=source.end, name=modality)
 
     def play(self, path: Path, spec: InputSpec, origin: float) -> Iterator[Sample]:
         """Yield frame by frame, at the spec's rate."""
         from sensemble_sensors.codecs.tracks import video_frames
 
         _, _, height, width, _ = spec.shape
-        for i, frame in enumerate(video_frames(path, spec.rate, (height, width))):
+        for i, frame in enumerate(video_frames(path, spec.rate, (height, width), name=spec.modality)):
             yield Sample(spec.modality, frame, origin + i / spec.rate, cut=i == 0)
 
     def form(self, spec: InputSpec) -> tuple[int, ...]:
@@ -177,11 +179,11 @@ class Frames(TrackKind):
 
         return picture_writer(container, samples, form)
 
-    def track_reader(self, path: Path | None, form: tuple[int, ...]) -> TrackReader:
+    def track_reader(self, path: Path | None, modality: str, form: tuple[int, ...]) -> TrackReader:
         """See `Kind`."""
         from sensemble_sensors.kinds.frames_media import picture_reader
 
-        return picture_reader(path, form)
+        return picture_reader(path, modality, form)
 
     def converter(self, spec: InputSpec) -> Converter:
         """Return a converter that resizes."""

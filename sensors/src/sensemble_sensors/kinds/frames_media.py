@@ -9,7 +9,7 @@ import numpy as np
 from av.container import OutputContainer
 from numpy.typing import NDArray
 
-from sensemble_sensors.codecs.containers import first_track, opened
+from sensemble_sensors.codecs.containers import opened, track_of
 from sensemble_sensors.errors import BadDataError
 from sensemble_sensors.kinds.interfaces import TrackReader, TrackWriter
 from sensemble_sensors.sensor import Sample
@@ -20,8 +20,9 @@ _TICKS = 1000  # a second, in Matroska
 def picture_writer(
     container: OutputContainer, samples: Sequence[Sample], size: tuple[int, ...]
 ) -> TrackWriter:
-    """Add a track of FFV1, whose slices carry checksums."""
+    """Add a track of FFV1, whose slices carry checksums, with the name of the samples' modality."""
     track = container.add_stream("ffv1", options={"level": "3", "slicecrc": "1"})
+    track.metadata["title"] = samples[0].modality
     track.height, track.width = size
     track.pix_fmt = "bgr0"
     track.codec_context.time_base = Fraction(1, _TICKS)
@@ -40,15 +41,15 @@ def picture_writer(
     return TrackWriter(min(sample.time for sample in samples), write)
 
 
-def picture_reader(path: Path | None, size: tuple[int, ...]) -> TrackReader:
+def picture_reader(path: Path | None, name: str, size: tuple[int, ...]) -> TrackReader:
     """Read the pictures of such a track, uint8 [H, W, 3]."""
-    pictures = iter(()) if path is None else _decoded(path, size)
+    pictures = iter(()) if path is None else _decoded(path, name, size)
     return lambda _: next(pictures, None)
 
 
-def _decoded(path: Path, size: tuple[int, ...]) -> Iterator[NDArray[np.uint8]]:
+def _decoded(path: Path, name: str, size: tuple[int, ...]) -> Iterator[NDArray[np.uint8]]:
     with opened(path) as container:
-        for frame in container.decode(first_track(path, container, "video")):
+        for frame in container.decode(track_of(path, container, "video", name)):
             if not isinstance(frame, av.VideoFrame):
                 continue
             if (frame.height, frame.width) != size:

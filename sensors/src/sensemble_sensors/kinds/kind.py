@@ -197,8 +197,8 @@ class Kind(ABC):
         raise NotImplementedError
 
     @abstractmethod
-    def track_reader(self, path: Path | None, form: tuple[int, ...]) -> TrackReader:
-        """Return the reader of a segment's samples; `path` is its media file, None if it has none."""
+    def track_reader(self, path: Path | None, modality: str, form: tuple[int, ...]) -> TrackReader:
+        """Return the reader of a modality's samples; `path` is its media file, None if it has none."""
 
     def converter(self, spec: InputSpec) -> Converter:  # noqa: ARG002
         """Return a converter of recorded samples to the form of `spec`."""
@@ -218,7 +218,10 @@ class TrackKind(Kind):
     def track_writer(
         self, container: "OutputContainer", samples: Sequence[Sample], form: tuple[int, ...]
     ) -> TrackWriter:
-        """Add a lossless track for `samples`, in the order of their times, to a media file."""
+        """Add a lossless track for `samples` of one modality, in the order of their times, to a media file.
+
+        The track's title is the modality's name, by which it is told from others of the kind.
+        """
 
 
 def described(data: object) -> str:

@@ -76,7 +76,12 @@ class Text(Kind):
         """Return the caption."""
         return {"text": data}
 
-    def track_reader(self, path: Path | None, form: tuple[int, ...]) -> TrackReader:  # noqa: ARG002
+    def track_reader(
+        self,
+        path: Path | None,  # noqa: ARG002
+        modality: str,  # noqa: ARG002
+        form: tuple[int, ...],  # noqa: ARG002
+    ) -> TrackReader:
         """See `Kind`."""
         return lambda line: line.string("text")
 

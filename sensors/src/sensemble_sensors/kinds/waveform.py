@@ -103,7 +103,7 @@ class Waveform(TrackKind):
         (path,) = self.files(source, spec.modality)
         count, start = spec.shape[1], (source.start or 0.0) + excerpt.at
         seconds = excerpt.span if source.end is None else max(min(excerpt.span, source.end - start), 0.0)
-        wave = decode_audio(path, spec.rate, start, min(seconds, count / spec.rate))
+        wave = decode_audio(path, spec.rate, start, min(seconds, count / spec.rate), spec.modality)
         return np.pad(wave, (0, count - len(wave)))[None]
 
     def samples(self, source: Source, spec: InputSpec, end: float) -> Iterator[Sample]:
@@ -120,14 +120,14 @@ class Waveform(TrackKind):
         from sensemble_sensors.codecs.decode import decode_audio
 
         for path in self.files(source, modality):
-            decode_audio(path, 16000, source.start or 0.0, 0.1)
+            decode_audio(path, 16000, source.start or 0.0, 0.1, modality)
 
     def play(self, path: Path, spec: InputSpec, origin: float) -> Iterator[Sample]:
         """Yield chunks of 0.1 s."""
         from sensemble_sensors.codecs.tracks import audio_pieces
         from sensemble_sensors.kinds.waveform_media import chunks
 
-        for first, chunk in chunks(audio_pieces(path, spec.rate), spec.rate):
+        for first, chunk in chunks(audio_pieces(path, spec.rate, name=spec.modality), spec.rate):
             yield Sample(spec.modality, chunk, origin + (first + len(chunk)) / spec.rate, cut=first == 0)
 
     def form(self, spec: InputSpec) -> tuple[int, ...]:
@@ -150,11 +150,11 @@ class Waveform(TrackKind):
 
         return sound_writer(container, samples, *form)
 
-    def track_reader(self, path: Path | None, form: tuple[int, ...]) -> TrackReader:
+    def track_reader(self, path: Path | None, modality: str, form: tuple[int, ...]) -> TrackReader:
         """See `Kind`."""
         from sensemble_sensors.kinds.waveform_media import sound_reader
 
-        return sound_reader(path, *form)
+        return sound_reader(path, modality, *form)
 
     def converter(self, spec: InputSpec) -> Converter:
         """Return a resampler."""

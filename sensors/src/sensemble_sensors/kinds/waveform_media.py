@@ -10,7 +10,7 @@ import numpy as np
 from av.container import OutputContainer
 from numpy.typing import NDArray
 
-from sensemble_sensors.codecs.containers import first_track, opened
+from sensemble_sensors.codecs.containers import opened, track_of
 from sensemble_sensors.errors import BadDataError
 from sensemble_sensors.kinds.interfaces import Converter, TrackReader, TrackWriter
 from sensemble_sensors.lines import Fields
@@ -35,8 +35,9 @@ def chunks(pieces: Iterator[NDArray[np.float32]], rate: float) -> Iterator[tuple
 
 
 def sound_writer(container: OutputContainer, samples: Sequence[Sample], rate: int) -> TrackWriter:
-    """Add a track of 32-bit float PCM."""
+    """Add a track of 32-bit float PCM, with the name of the samples' modality."""
     track = container.add_stream("pcm_f32le", rate=rate, layout="mono")
+    track.metadata["title"] = samples[0].modality
 
     def write(start: float) -> None:
         end = 0
@@ -62,9 +63,9 @@ def _runs(samples: Sequence[Sample], rate: int) -> list[tuple[float, NDArray[np.
     return [(begin, np.concatenate(pieces)) for begin, pieces in runs]
 
 
-def sound_reader(path: Path | None, rate: int) -> TrackReader:
+def sound_reader(path: Path | None, name: str, rate: int) -> TrackReader:
     """Read the sound of such a track; a line states its `count` of samples."""
-    pieces = iter(()) if path is None else _decoded(path, rate)
+    pieces = iter(()) if path is None else _decoded(path, name, rate)
     rest = np.zeros(0, np.float32)
 
     def read(line: Fields) -> NDArray[np.float32] | None:
@@ -81,9 +82,9 @@ def sound_reader(path: Path | None, rate: int) -> TrackReader:
     return read
 
 
-def _decoded(path: Path, rate: int) -> Iterator[NDArray[np.float32]]:
+def _decoded(path: Path, name: str, rate: int) -> Iterator[NDArray[np.float32]]:
     with opened(path) as container:
-        for frame in container.decode(first_track(path, container, "audio")):
+        for frame in container.decode(track_of(path, container, "audio", name)):
             if not isinstance(frame, av.AudioFrame):
                 continue
             if (frame.format.name, frame.layout.nb_channels, frame.sample_rate) != ("flt", 1, rate):

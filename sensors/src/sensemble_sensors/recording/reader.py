@@ -71,7 +71,7 @@ class Segment:
         if len(form) != len(kind.form_limits):
             raise BadDataError(f"form.{modality}: is missing in the segment's first line")
         path = self.example.value(modality)
-        return kind.track_reader(path if isinstance(path, Path) else None, form)
+        return kind.track_reader(path if isinstance(path, Path) else None, modality, form)
 
 
 @dataclass(frozen=True, slots=True)

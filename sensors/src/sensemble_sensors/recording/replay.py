@@ -227,11 +227,15 @@ class MediaReplay(Player):
     """
 
     def __init__(self, path: Path | str, specs: Mapping[str, InputSpec]) -> None:
-        from sensemble_sensors.codecs.tracks import track_types
+        from sensemble_sensors.codecs.tracks import titles, track_types
 
         path = Path(path)
-        tracks = track_types(path)
-        kinds = {m: kind for m in sorted(specs) if (kind := track_kind_of(specs[m])) and kind.track in tracks}
+        tracks, named = track_types(path), titles(path)
+        every = {m: kind for m in sorted(specs) if (kind := track_kind_of(specs[m])) and kind.track in tracks}
+        alike = [[m for m in every if every[m] is kind] for kind in dict.fromkeys(every.values())]
+        # Without titles, a track plays as the first modality of its kind.
+        played = {m for some in alike for m in ([m for m in some if m in named] or some[:1])}
+        kinds = {m: kind for m, kind in every.items() if m in played}
         super().__init__(printable(path.name), {m: specs[m] for m in kinds})
         if not kinds:
             raise BadDataError(f"{path}: has no {' or '.join(sorted(specs))} track to play")

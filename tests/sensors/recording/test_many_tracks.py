@@ -1,0 +1,99 @@
+"""A recording of several sensors of one kind, and of kinds that their names do not say."""
+
+import json
+from pathlib import Path
+from time import monotonic
+
+import numpy as np
+import pytest
+from sensemble_sensors.errors import RecordingError, SpecError
+from sensemble_sensors.kinds.registry import kind_of
+from sensemble_sensors.media.dataset import read_dataset
+from sensemble_sensors.recording.header import form_of
+from sensemble_sensors.recording.reader import Recorded
+from sensemble_sensors.recording.replay import MediaReplay
+from sensemble_sensors.recording.takes import read_takes
+from sensemble_sensors.recording.writer import Recording
+from sensemble_sensors.sensor import Sample
+from sensemble_sensors.spec import InputSpec, declared
+
+SPECS = {
+    "audio.left": InputSpec("audio.left", "float32", (1, 4000), 8000, 0.5, 0.5, 1),
+    "audio.right": InputSpec("audio.right", "float32", (1, 2000), 4000, 0.5, 0.5, 1),
+    "note": InputSpec("note", "int64", (1, 8), 0, 0, 0, 1, "text"),
+    "thermal": InputSpec("thermal", "uint8", (1, 4, 16, 16, 3), 8, 0.5, 0.5, 1, "frames"),
+    "video.front": InputSpec("video.front", "uint8", (1, 4, 32, 32, 3), 8, 0.5, 0.5, 1),
+    "video.rear": InputSpec("video.rear", "uint8", (1, 4, 24, 32, 3), 8, 0.5, 0.5, 1),
+}
+EVERY = declared(SPECS.values())
+
+
+def samples(begin: float) -> list[Sample]:
+    rng = np.random.default_rng(0)
+    found = [Sample("note", "two cameras", begin + 0.3, cut=True)]
+    for m, spec in SPECS.items():
+        if spec.kind == "frames":
+            for i in range(8):
+                data = rng.integers(0, 256, spec.shape[2:], dtype=np.uint8)
+                found.append(Sample(m, data, begin + i / 8 + 0.01, cut=i == 0))
+        elif spec.kind == "waveform":
+            for i in range(10):
+                wave = rng.uniform(-1, 1, round(spec.rate / 10)).astype(np.float32)
+                found.append(Sample(m, wave, begin + (i + 1) / 10 - 0.005, cut=i == 0))
+    return sorted(found, key=lambda sample: sample.time)
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Sample]]:
+    folder = tmp_path_factory.mktemp("many")
+    with Recording(folder, form_of(SPECS), declared=EVERY, split="train", labels=["one"]) as out:
+        given = samples(out.began + 0.005)
+        for sample in given:
+            out.put(sample)
+    return folder, given
+
+
+def test_any_number_of_tracks_of_one_kind_come_back_bit_for_bit(recorded: tuple[Path, list[Sample]]) -> None:
+    folder, given = recorded
+    assert json.loads((folder / "modalities.json").read_text()) == {
+        "note": {"kind": "text"},
+        "thermal": {"kind": "frames"},
+    }
+    dataset = read_dataset(folder)
+    assert dataset.modalities == tuple(SPECS)
+    found = list(Recorded(folder, dataset.examples).samples(SPECS))
+    assert [(s.modality, s.cut) for s in found] == [(s.modality, s.cut) for s in given]
+    for one, other in zip(found, given, strict=True):
+        np.testing.assert_array_equal(one.data, other.data)
+    (take,) = read_takes(folder)
+    assert take.modalities == tuple(SPECS)
+
+
+def test_the_example_of_each_modality_is_its_own_track(recorded: tuple[Path, list[Sample]]) -> None:
+    folder, given = recorded
+    example = read_dataset(folder).examples[0]
+    for m, spec in SPECS.items():
+        window = kind_of(spec).window(example, spec)
+        if spec.kind == "frames":
+            first = next(s.data for s in given if s.modality == m)
+            np.testing.assert_array_equal(np.asarray(window)[0, 0], first)
+        elif spec.kind == "waveform":
+            wave = np.concatenate([np.asarray(s.data) for s in given if s.modality == m])
+            assert np.corrcoef(np.asarray(window)[0, 800:1600], wave[800:1600])[0, 1] > 0.9
+    file = example.files[0]
+    assert MediaReplay(file, SPECS).modalities == tuple(m for m in SPECS if m != "note")
+    other = {m: InputSpec(m, *_form(SPECS["video.rear"])) for m in ("video.back", "video.top")}
+    assert MediaReplay(file, other).modalities == ("video.back",), "of an unknown name, the first"
+
+
+def _form(spec: InputSpec) -> tuple[object, ...]:
+    return spec.dtype, spec.shape, spec.rate, spec.window, spec.hop, spec.ttl
+
+
+def test_a_take_that_says_another_kind_of_a_name_is_refused(recorded: tuple[Path, list[Sample]]) -> None:
+    folder, _ = recorded
+    other = {"note": InputSpec("note", "uint8", (1, 4, 16, 16, 3), 8, 0.5, 0.5, 1, "frames")}
+    with pytest.raises(RecordingError, match=r"modalities\.json: note is already declared"):
+        Recording(folder, {}, declared=declared(other.values()))
+    with pytest.raises(SpecError, match="smell: its kind is not known"), Recording(folder, {}) as out:
+        out.put(Sample("smell", "flowers", monotonic()))
