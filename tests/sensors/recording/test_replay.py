@@ -237,7 +237,7 @@ def test_a_media_file_without_a_track_for_the_specs_is_reported(studio: Studio, 
 def test_a_sample_queue_keeps_the_newest_and_marks_holes_in_sound(
     puts: list[bool], capacity: int, modality: str
 ) -> None:
-    box = SampleQueue(capacity)
+    box = SampleQueue(capacity, continuous=modality == "audio")
     empty = np.zeros(0, np.float32)
     waiting: list[int] = []
     put, last = 0, -1

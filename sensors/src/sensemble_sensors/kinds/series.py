@@ -153,7 +153,7 @@ class Series(Kind):
         rows = np.concatenate([np.asarray(s.data, np.float32) for s in samples])
         return write_series(_rising(np.concatenate(times)), rows, names)
 
-    def track_reader(self, path: Path | None, form: tuple[int, ...]) -> TrackReader:
+    def track_reader(self, path: Path | None, modality: str, form: tuple[int, ...]) -> TrackReader:  # noqa: ARG002
         """See `Kind`; a line states its `count` of rows."""
         rows = np.zeros((0, form[0]), np.float32) if path is None else read_series(path)[1]
         if rows.shape[1] != form[0]:
