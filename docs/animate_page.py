@@ -1,4 +1,4 @@
-"""Film the live page on a replay whose camera is unplugged, plugged back and darkened, for README.md.
+"""Film the live page on a replay whose camera is unplugged, plugged back and lies, for README.md.
 
     uv run python docs/animate_page.py BUNDLE CLIPS docs/page.webp
 
@@ -19,14 +19,14 @@ from playwright.sync_api import Page, ViewportSize, sync_playwright
 
 SIZE = ViewportSize(width=1440, height=900)
 WIDTH = 960  # pixels of the film
-STEP = 0.25  # seconds between two pictures
-QUALITY = 55
-LENGTH = 16.0  # seconds
+STEP = 0.5  # seconds between two pictures
+QUALITY = 40
+LENGTH = 14.0  # seconds
 CUES = {
-    3.0: ("unplug", None),
-    7.0: ("plug", None),
-    9.5: ("condition", "dark"),
-    13.0: ("condition", None),
+    2.0: ("unplug", None),
+    6.0: ("plug", None),
+    8.0: ("condition", "swapped"),
+    12.5: ("condition", None),
 }
 """The changes of the camera, by the time in seconds."""
 
