@@ -39,7 +39,8 @@ def reference() -> Iterator[str]:
 def described(parser: ArgumentParser) -> Iterator[str]:
     """Yield a command's description and a definition of each of its options."""
     yield f"{parser.description}\n"
-    for action in parser._actions:  # noqa: SLF001 - argparse has no other list of them
+    # Positional arguments first; argparse has no other list of them.
+    for action in sorted(parser._actions, key=lambda one: bool(one.option_strings)):  # noqa: SLF001
         if action.help == SUPPRESS or action.dest == "help":
             continue
         names = ", ".join(action.option_strings) or str(action.metavar or action.dest)

@@ -2,7 +2,7 @@
 
     uv run python apps/examples/train_and_export.py CLIPS RUN STEPS
 
-CLIPS is in the data format (README.md). Started again, it goes on where it stopped.
+CLIPS is in the data format (docs/reference/data.md). Started again, it goes on where it stopped.
 """
 
 import sys

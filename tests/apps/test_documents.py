@@ -97,3 +97,15 @@ def test_the_command_line_takes_every_command(document: Path) -> None:
     for arguments in commands(document):
         with suppress(SystemExit):  # after `--help` and `--version`
             parse(arguments)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=title)
+def test_every_link_to_a_file_leads_to_one(document: Path) -> None:
+    tokens = MarkdownIt("gfm-like", {"linkify": False}).parse(document.read_text(encoding="utf-8"))
+    children = [child for token in tokens for child in token.children or ()]
+    targets = [str(child.attrs.get("href") or child.attrs.get("src") or "") for child in children]
+    files = {target.partition("#")[0] for target in targets if "://" not in target} - {""}
+    generated = "command-line.md"
+    assert [
+        file for file in files if not file.endswith(generated) and not (document.parent / file).exists()
+    ] == []
