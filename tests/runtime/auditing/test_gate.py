@@ -89,7 +89,7 @@ def test_any_text_is_read_or_refused(text: str) -> None:
 def test_a_score_is_judged_by_its_lower_end(audit: Measures, subset: str, limit: float) -> None:
     (found,) = judge([Criterion("", "score", tuple(subset.split("+")), limit)], audit)
     score = audit.subsets[subset]
-    assert found.found == Estimate(score.accuracy, score.low, score.high)
+    assert found.estimate == Estimate(score.accuracy, score.low, score.high)
     assert (found.verdict == "met") == (score.low >= limit)
     if score.high < limit:
         assert found.verdict == "failed"
@@ -141,6 +141,6 @@ def test_what_no_example_shows_is_not_met() -> None:
     required = parse("video>=0.1,P>=0.1,R>=0.1,drop.audio<=1", ("audio", "video"))
     found = judge(required, scored(0.6, 0.65))
     assert [one.verdict for one in found] == ["too few"] * 4
-    assert [one.found is None for one in found] == [True, False, False, True]
+    assert [one.estimate is None for one in found] == [True, False, False, True]
     (failed,) = judge(parse("R>=0.9", ("audio", "video")), scored(0.6, 0.65))
     assert failed.verdict == "failed", "another set cannot make the worst better"

@@ -141,13 +141,13 @@ def _summarize(console: Console, run: Path) -> None:
     from sensemble_apps.pages.evidence import of_run
     from sensemble_apps.pages.headline import headline
 
-    found = of_run(run)
-    shown = headline(found)
+    evidence = of_run(run)
+    shown = headline(evidence)
     for loss in shown.losses[:1]:
-        console.print(f"\nIf {loss.event}, {loss.sentence(found.metric)}.", style="bold")
+        console.print(f"\nIf {loss.event}, {loss.sentence(evidence.metric)}.", style="bold")
     for caution in shown.cautions:
         console.print(caution, style="yellow")
-    scores = Table("live", title=f"{shown.method}: {found.metric}, %", title_justify="left", box=None)
+    scores = Table("live", title=f"{shown.method}: {evidence.metric}, %", title_justify="left", box=None)
     methods = Table("method", title="Over all sets of sensors, %", title_justify="left", box=None)
     for column in ("float", shown.scheme, estimates.INTERVAL, "examples"):
         scores.add_column(column, justify="right")
@@ -161,9 +161,9 @@ def _summarize(console: Console, run: Path) -> None:
         )
     for column in ("P", "R"):
         methods.add_column(column, justify="right")
-    for method in wording.in_order(found.matrices):
-        summary = robustness.summary(found.matrices[method])
+    for method in wording.in_order(evidence.matrices):
+        summary = robustness.summary(evidence.matrices[method])
         whole = {"P": summary.p, "R": summary.r}
-        cells = [estimates.percent_within(whole[name], found.audits.estimates[name]) for name in whole]
+        cells = [estimates.percent_within(whole[name], evidence.audits.estimates[name]) for name in whole]
         methods.add_row(wording.method_title(method), *cells)
     console.print(scores, methods, sep="\n")

@@ -62,10 +62,10 @@ def _write(source: Path, path: Path, require: str | None = None) -> list[Judgeme
     from sensemble_apps.pages import evidence, experiment, report  # Matplotlib takes seconds; JSON needs none
 
     if (source / BUNDLE).exists():
-        found = evidence.of_run(source, require)
+        contents = evidence.of_run(source, require)
         with writing(path) as partial:
-            partial.write_text(report.render(found, datetime.now(UTC)), encoding="utf-8")
-        return [judgement for judgement, _ in found.verdicts]
+            partial.write_text(report.render(contents, datetime.now(UTC)), encoding="utf-8")
+        return [judgement for judgement, _ in contents.verdicts]
     if require is not None:
         raise InputError(f"{source}: --require judges the audit of a run with a bundle")
     measured = evidence.of_experiment(source) if source.is_dir() else evidence.of_matrix(source)

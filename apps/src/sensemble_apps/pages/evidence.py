@@ -140,7 +140,7 @@ def of_run(run: Path, require: str | None = None) -> Evidence:
 
 def _identity(run: Path, manifest: Manifest, measured: Audits) -> list[tuple[str, str]]:
     signed = (run / BUNDLE / signature.FILE_NAME).exists()
-    found = [
+    lines = [
         (
             "Bundle",
             f"SHA-256 {fingerprint(run / BUNDLE)} of its manifest, {'signed' if signed else 'unsigned'}",
@@ -149,12 +149,12 @@ def _identity(run: Path, manifest: Manifest, measured: Audits) -> list[tuple[str
     index = Path(str(_settings(run / CONFIG).get(_DATA) or "")) / "index.jsonl"
     if index.is_file():
         digest = hashlib.sha256(index.read_bytes()).hexdigest()
-        found.append(("Data", f"{manifest.provenance.dataset}; SHA-256 {digest} of its index now"))
+        lines.append(("Data", f"{manifest.provenance.dataset}; SHA-256 {digest} of its index now"))
     if measured.scores:
         when = datetime.fromtimestamp(measured.ended, UTC)
         n = max(score.n for score in measured.scores.values())
-        found.append(("Audit", f"{when:%Y-%m-%d %H:%M} UTC, {n} examples of the split {EVALUATED}"))
-    return found
+        lines.append(("Audit", f"{when:%Y-%m-%d %H:%M} UTC, {n} examples of the split {EVALUATED}"))
+    return lines
 
 
 def _verdicts(

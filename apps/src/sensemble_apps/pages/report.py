@@ -40,12 +40,12 @@ class MethodView:
 
 
 @dataclass(frozen=True)
-class WorthView:
-    """The worth of the answers of a set of sensors, as the template shows it."""
+class ReliabilityView:
+    """The reliability of the answers of a set of sensors, as the template shows it."""
 
     subset: Subset
     right: SubsetScore
-    found: Reliability
+    reliability: Reliability
     figure: str
 
 
@@ -54,7 +54,9 @@ def render(evidence: Evidence, made: datetime) -> str:
     methods = [_method(m, evidence.matrices[m]) for m in wording.in_order(evidence.matrices)]
     trained = in_order({train for method in methods for train in method.rows})
     encoders, encoder_rows = _encoder_table(evidence.manifest)
-    worths = [_worth(subsets.parse(name), found) for name, found in evidence.audits.outcomes.items()]
+    views = [
+        _reliability(subsets.parse(name), outcomes) for name, outcomes in evidence.audits.outcomes.items()
+    ]
     promised = 1 - evidence.manifest.calibration.alpha
     modalities = sorted({m for method in methods for row in method.rows.values() for e in row for m in e})
     return page_template.template("report.html.j2").render(
@@ -72,10 +74,10 @@ def render(evidence: Evidence, made: datetime) -> str:
         encoders=encoders,
         encoder_rows=encoder_rows,
         glyphs=svg.GLYPHS,
-        reliability=worths,
+        reliability=views,
         promised=promised if evidence.manifest.calibration.subsets else None,
         doubts=[
-            sentence for one in worths for sentence in doubts(one.subset, one.right, one.found, promised)
+            sentence for one in views for sentence in doubts(one.subset, one.right, one.reliability, promised)
         ],
         heat_maps=[_heat_map(m, grid) for m, grid in grids(evidence.conditions).items()],
         condition_sentences=list(sentences(evidence.conditions, evidence.metric)),
@@ -106,14 +108,14 @@ def _method(name: str, matrix: Matrix) -> MethodView:
     )
 
 
-def _worth(subset: Subset, found: Outcomes) -> WorthView:
+def _reliability(subset: Subset, outcomes: Outcomes) -> ReliabilityView:
     name = subsets.name(subset)
-    n, right = len(found.right), int(found.right.sum())
+    n, right = len(outcomes.right), int(outcomes.right.sum())
     panel = panels.reliability_panel(
-        f"worth-{name.replace('+', '-')}", f"Reliability with {name}", found.bins
+        f"reliability-{name.replace('+', '-')}", f"Reliability with {name}", outcomes.bins
     )
-    return WorthView(
-        subset, SubsetScore(right / n, n, *wilson(right, n)), found.reliability, svg.inline(panel)
+    return ReliabilityView(
+        subset, SubsetScore(right / n, n, *wilson(right, n)), outcomes.reliability, svg.inline(panel)
     )
 
 
@@ -187,8 +189,8 @@ def _heat_map(modality: str, grid: Grid) -> dict[str, Any]:
     rows = []
     for place, row in enumerate(grid[groups["alone"]]):
         if row.condition != CLEAN:
-            found = [{one.severity: one for one in grid[subset][place].scores} for subset in groups.values()]
-            cells = [_cell(by_severity.get(severity)) for by_severity in found for severity in severities]
+            scores = [{one.severity: one for one in grid[subset][place].scores} for subset in groups.values()]
+            cells = [_cell(by_severity.get(severity)) for by_severity in scores for severity in severities]
             rows.append((row.condition, cells))
     return {
         "sensor": sensors(modality),

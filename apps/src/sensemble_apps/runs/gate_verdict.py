@@ -27,16 +27,18 @@ def sensor_words(modalities: Sequence[str]) -> dict[str, str]:
 
 def line(judgement: Judgement, measures: Measures, metric: str) -> str:
     """Write a judgement: the criterion, its verdict, and the numbers that it is judged by."""
-    criterion, found = judgement.criterion, judgement.found
+    criterion, estimate = judgement.criterion, judgement.estimate
     start = f"{criterion.text}: {_VERDICTS[judgement.verdict]}"
-    if found is None:
+    if estimate is None:
         return f"{start}: no example has {_about(criterion.subset)}"
     limit = f"{100 * criterion.limit:g}"
     if criterion.kind == "drop":
-        lost = f"{metric} falls by {number(found.value, found, ' points')} of {judgement.n} examples"
+        lost = f"{metric} falls by {number(estimate.value, estimate, ' points')} of {judgement.n} examples"
         return f"{start}: without {_about(criterion.subset)}, {lost}; at most {limit} points are allowed"
     more = " or more" if criterion.kind == "P" and len({s.n for s in measures.subsets.values()}) > 1 else ""
-    said = f"{number(found.value, found)} of {judgement.n}{more} examples; at least {limit} % is required"
+    said = (
+        f"{number(estimate.value, estimate)} of {judgement.n}{more} examples; at least {limit} % is required"
+    )
     if criterion.kind == "score":
         return f"{start}: with {_about(criterion.subset)}, {metric} is {said}"
     if measures.unscored:
@@ -60,7 +62,7 @@ def to_json(judgements: Sequence[Judgement]) -> list[dict[str, Any]]:
         {
             "criterion": one.criterion.text,
             "verdict": one.verdict,
-            **(asdict(one.found) if one.found else {"value": None, "low": None, "high": None}),
+            **(asdict(one.estimate) if one.estimate else {"value": None, "low": None, "high": None}),
             "n": one.n,
         }
         for one in judgements

@@ -51,13 +51,13 @@ class Judgement:
     """A criterion and an audit's verdict on it.
 
     Attributes:
-        found: the number with its interval; None where no example has all the sensors that it is about.
+        estimate: the number with its interval; None where no example has all the sensors that it is about.
         n: the number of examples; of P, those of the set that has fewest.
     """
 
     criterion: Criterion
     verdict: Verdict
-    found: Estimate | None
+    estimate: Estimate | None
     n: int
 
 
