@@ -19,7 +19,12 @@ sys.exit(main())
 
 def last_line_without(package: str, *command: str | Path) -> str:
     """Run a command that needs `package`, and return the last line of its standard error."""
-    given = [sys.executable, "-c", _WITHOUT, package, *command]
-    result = subprocess.run(given, capture_output=True, text=True, check=False, timeout=120)
+    result = run_without(package, *command)
     assert result.returncode == 2, result.stderr
     return result.stderr.splitlines()[-1]
+
+
+def run_without(package: str, *command: str | Path) -> subprocess.CompletedProcess[str]:
+    """Run a command where `package` is not installed."""
+    given = [sys.executable, "-c", _WITHOUT, package, *command]
+    return subprocess.run(given, capture_output=True, text=True, check=False, timeout=120)

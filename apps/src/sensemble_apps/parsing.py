@@ -61,11 +61,21 @@ def parse(argv: Sequence[str]) -> tuple[str, Common]:
     for length in (2, 1):  # `export verify` is a command; a run folder of that name is `./verify`
         name, rest = " ".join(argv[:length]), argv[length:]
         if name in COMMANDS:
-            module = command(name)
+            module = _imported(name, rest)
             if hasattr(module, "parse"):
                 return name, module.parse(rest)
             return name, read(get_type_hints(module.main)["arguments"], f"sensemble {name}", rest)
     raise _no_command(argv)
+
+
+def _imported(name: str, rest: Sequence[str]) -> Any:  # noqa: ANN401 - a module
+    """Import the module of a command; where a package is missing, `--help` still says what it does."""
+    try:
+        return command(name)
+    except ModuleNotFoundError:
+        if not {"-h", "--help"}.isdisjoint(rest):
+            say(f"usage: sensemble {name} ...\n\n{COMMANDS[name][1]}")
+        raise
 
 
 def command(name: str) -> Any:  # noqa: ANN401 - a module

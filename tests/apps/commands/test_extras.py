@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.apps.without import last_line_without
+from tests.apps.without import last_line_without, run_without
 
 
 @pytest.mark.parametrize(
@@ -17,3 +17,16 @@ def test_a_replay_names_the_extra_that_it_lacks(
     line = last_line_without(package, "run", bundle_folder, "--replay", dataset_folder, "--limit", "2", *pace)
     remedy = f"`pip install 'sensemble-apps[{extra}]'`"
     assert line == f"sensemble: needs {package}, which is not installed; {remedy}"
+
+
+@pytest.mark.parametrize("command", ["serve", "studio"])
+def test_the_help_of_a_page_needs_no_server(command: str) -> None:
+    result = run_without("starlette", command, "--help")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "--certificate FILE" in result.stdout
+
+
+def test_help_that_cannot_list_its_options_says_what_the_command_does() -> None:
+    result = run_without("sensemble_train", "train", "matrix", "--help")
+    assert "Run a whole experiment of the paper" in result.stdout
+    assert result.stderr.endswith("`pip install 'sensemble-apps[train]'`\n")

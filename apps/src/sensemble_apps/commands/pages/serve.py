@@ -25,12 +25,8 @@ from sensemble_apps.running.device_factory import finders, plug
 from sensemble_apps.running.real_time import Options, opened
 from sensemble_apps.running.sources import playable
 from sensemble_apps.runs.run_folder import CONFIG
-from sensemble_apps.serve.api import Api
 from sensemble_apps.serve.board import Board
-from sensemble_apps.serve.controls import Controls
 from sensemble_apps.serve.tour import Tour
-from sensemble_apps.web.clients import largest_message
-from sensemble_apps.web.server import Server, listen
 from sensemble_apps.web.switchboard import Switchboard
 
 
@@ -55,6 +51,12 @@ class Serve(Serving, Running):
 
 def main(arguments: Serve) -> None:
     """Serve the page until Ctrl-C."""
+    # An extra, which `--help` does without.
+    from sensemble_apps.serve.api import Api
+    from sensemble_apps.serve.controls import Controls
+    from sensemble_apps.web.clients import largest_message
+    from sensemble_apps.web.server import Server, listen
+
     _check(arguments)
     if arguments.demo and arguments.replay is None:
         arguments = replace(arguments, replay=_dataset_of(arguments.bundle))

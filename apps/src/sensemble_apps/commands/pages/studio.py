@@ -14,9 +14,6 @@ from sensemble_apps.console.output import remark, say
 from sensemble_apps.errors import until_stopped
 from sensemble_apps.running.device_factory import capture, returning
 from sensemble_apps.studio.project import Project
-from sensemble_apps.studio.site import largest, routes
-from sensemble_apps.studio.studio import Studio
-from sensemble_apps.web.server import Server, listen
 from sensemble_apps.web.switchboard import Switchboard
 
 
@@ -40,6 +37,11 @@ class Arguments(Serving):
 
 def main(arguments: Arguments) -> None:
     """Serve the studio until Ctrl-C."""
+    # Extras, which `--help` does without.
+    from sensemble_apps.studio.site import largest, routes
+    from sensemble_apps.studio.studio import Studio
+    from sensemble_apps.web.server import Server, listen
+
     with ExitStack() as stack:
         listening = listen(arguments.host, arguments.port)
         stack.callback(listening.close)
