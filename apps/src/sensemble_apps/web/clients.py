@@ -218,7 +218,6 @@ def describe_modalities(specs: Mapping[str, InputSpec]) -> list[dict[str, Any]]:
             "modality": modality,
             "kind": spec.kind,
             "sensor": words_of(modality).sensor,
-            "title": words_of(modality).sensor,
             "icon": kinds.kind_of(spec).icon,
             "noun": kind_of(spec).noun,
             "shape": list(spec.shape),

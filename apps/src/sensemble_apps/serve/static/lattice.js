@@ -103,7 +103,7 @@ export class Lattice {
 
   /** @param {string[]} set @returns {string} */
   title(set) {
-    return set.map((modality) => this.modalities.get(modality)?.title ?? modality).join(" + ") || "no sensor";
+    return set.map((modality) => this.modalities.get(modality)?.sensor ?? modality).join(" + ") || "no sensor";
   }
 
   /** Give each row the room that it has, and draw the edges. */
@@ -211,7 +211,7 @@ export class Lattice {
     const [first, last] = words === "back" ? [low, high] : [high, low];
     const change = first === null || last === null ? "" : ` ${Math.round(100 * first)} → ${percent(last)}`;
     if (!words && !change) return;
-    const title = this.modalities.get(modality)?.title ?? modality;
+    const title = this.title([modality]);
     const text = `${title}${words ? ` ${words}` : ""}${change && ":"}${change}`;
     const [x1, y1, x2, y2] = ["x1", "y1", "x2", "y2"].map((name) => Number(line.getAttribute(name)));
     const room = Math.min(HALF * text.length, this.place.clientWidth / 2);

@@ -68,7 +68,7 @@ function greet(hello) {
   sensors.know(hello.modalities);
   givers.offer(hello.modalities);
   if (hello.demo) say(byId("lattice-hint"), "A replay plays, and its sensors come, go and lie by themselves. Press any button to take over.");
-  byId("dots").replaceChildren(...hello.modalities.map(({ icon: path, title }) => make("li", {}, icon(path), make("span", { class: "title" }, title), make("span", { class: "state" }))));
+  byId("dots").replaceChildren(...hello.modalities.map((modality) => make("li", {}, icon(modality.icon), make("span", { class: "title" }, modality.sensor), make("span", { class: "state" }))));
   const again = known !== null;
   known = hello;
   if (again) return;
@@ -77,7 +77,7 @@ function greet(hello) {
     byId("tabs").append(make("a", { href: hello.home }, "Studio"), make("a", { href: "./", "aria-current": "page" }, "Live page"));
   }
   const devices = givers.devices.reverse();
-  say(byId("start-all"), `Use this ${devices.map(({ title }) => title).join(" and ")}`);
+  say(byId("start-all"), `Use this ${devices.map(({ sensor }) => sensor).join(" and ")}`);
   byId("start-all").hidden = devices.length === 0;
   byId("start-all").addEventListener("click", () => devices.forEach((modality) => givers.ask(modality)));
   keys = keysOf(hello.labels);

@@ -161,8 +161,8 @@ export class Timeline {
     const foot = LANE * this.modalities.length;
     const height = foot + SAID + 4;
     const strip = draw("svg", { viewBox: `${-NAMES} 0 ${width + NAMES} ${height}`, "aria-hidden": "true" });
-    this.modalities.forEach(({ modality, title }, lane) => {
-      strip.append(draw("text", { x: -NAMES, y: LANE * lane + 13 }, title));
+    this.modalities.forEach(({ modality, sensor }, lane) => {
+      strip.append(draw("text", { x: -NAMES, y: LANE * lane + 13 }, sensor));
       for (const [from, to] of this.spans((entry) => entry.live?.includes(modality)))
         if (to > begin) strip.append(draw("rect", { class: `lane lane-${lane % 4}`, x: x(from), width: Math.max(0.5, x(to) - x(from)), y: LANE * lane + 3, height: LANE - 8, rx: 3 }));
     });

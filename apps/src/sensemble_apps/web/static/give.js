@@ -154,7 +154,7 @@ export class Givers {
     for (const modality of this.modalities) {
       const press = () => (this.given.has(modality.modality) ? this.stop(modality.modality) : this.ask(modality));
       const made = button("", press);
-      made.append(icon(modality.icon), modality.title);
+      made.append(icon(modality.icon), modality.sensor);
       this.buttons.set(modality.modality, made);
       this.show(modality, false);
       panel.append(made);
@@ -183,7 +183,7 @@ export class Givers {
     this.asked.delete(giving.modality);
     const entry = { id: giving.id, number: 0, stop: () => {} };
     this.given.set(giving.modality, entry);
-    this.titles.set(giving.sensor, `this ${DEVICE}'s ${modality.title}`);
+    this.titles.set(giving.sensor, `this ${DEVICE}'s ${modality.sensor}`);
     const most = 4 * modality.shape.reduce((product, size) => product * size, 1) + 65536;
     /** @type {Send} */
     const send = (data, captured) => {
@@ -202,7 +202,7 @@ export class Givers {
       if (this.given.get(giving.modality) !== entry) entry.stop(); // taken back, or lost, meanwhile
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
-      this.stop(giving.modality, `The ${modality.title} cannot be given: ${why}`);
+      this.stop(giving.modality, `The ${modality.sensor} cannot be given: ${why}`);
     }
   }
 
@@ -247,7 +247,7 @@ export class Givers {
     const shown = this.buttons.get(modality.modality);
     if (!shown) return;
     const { ask, stop } = SOURCES[modality.kind];
-    shown.setAttribute("aria-label", given ? `${stop[0]} ${modality.title}${stop[1]}` : `${ask} ${modality.title}`);
+    shown.setAttribute("aria-label", given ? `${stop[0]} ${modality.sensor}${stop[1]}` : `${ask} ${modality.sensor}`);
     shown.setAttribute("aria-pressed", String(given));
   }
 }

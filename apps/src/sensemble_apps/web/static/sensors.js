@@ -133,7 +133,7 @@ export class Sensors {
    * @returns {HTMLSelectElement}
    */
   conditions(sensor) {
-    const list = /** @type {HTMLSelectElement} */ (make("select", { "aria-label": `Condition of ${sensor.name}` }, make("option", { value: "" }, "as it is")));
+    const list = /** @type {HTMLSelectElement} */ (make("select", { "aria-label": `Condition of ${sensor.name}` }, make("option", { value: "" }, "undisturbed")));
     const conditions = this.modalities.get(sensor.modality)?.conditions ?? [];
     list.hidden = conditions.length === 0;
     for (const { name, effects } of conditions) {
