@@ -58,7 +58,7 @@ class Series(Kind):
             begin, last = max(begin, example.start or begin), min(last, example.end or last)
             return max(1, round((last - begin) * modality.rate))
 
-        longest = max(measured(steps, _spread(examples)), default=1)
+        longest = max(measured(steps, _shown(examples)), default=1)
         most = max(STEPS, round(LONGEST * modality.rate))
         return replace(shape, seconds=min(longest, most) / modality.rate)
 
@@ -92,9 +92,8 @@ class Series(Kind):
     def fit_scale(self, config: EncoderConfig, spec: InputSpec, examples: Sequence[Example]) -> EncoderConfig:
         """Return the mean and the deviation of each channel over examples to train on."""
         modality = Modality(spec.modality, spec.kind, spec.rate, spec.channels)
-        shown = _spread([e for e in examples if e.split in {"pretrain", "train"}] or examples)
         sums = np.zeros((3, len(spec.channels)))
-        for sums_of in measured(lambda example: _sums(_read(example, modality)[1]), shown):
+        for sums_of in measured(lambda example: _sums(_read(example, modality)[1]), _shown(examples)):
             sums += sums_of
         count = np.maximum(sums[0], 1)
         mean = sums[1] / count
@@ -176,5 +175,7 @@ def _sums(rows: Rows) -> NDArray[np.float64]:
     return np.stack([np.full(wide.shape[1], float(len(wide))), wide.sum(axis=0), (wide**2).sum(axis=0)])
 
 
-def _spread(examples: Sequence[Example]) -> Sequence[Example]:
-    return examples[:: max(1, math.ceil(len(examples) / _MEASURED))]
+def _shown(examples: Sequence[Example]) -> Sequence[Example]:
+    """Return some examples to train on, all over the dataset."""
+    own = [example for example in examples if example.split in {"pretrain", "train"}] or examples
+    return own[:: max(1, math.ceil(len(own) / _MEASURED))]

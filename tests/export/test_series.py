@@ -1,0 +1,33 @@
+"""The encoder of a series is one XNNPACK subgraph, float and int8, and int8 keeps its embeddings."""
+
+from dataclasses import replace
+
+import torch
+from sensemble_export.lower import lower
+from sensemble_export.quantize import quantize
+from sensemble_export.rewrite import centred, lowerable
+from sensemble_sensors.spec import Channel, InputSpec
+from sensemble_train.models.kinds.registry import KINDS
+from sensemble_train.models.presets import small
+
+
+def test_it_is_one_subgraph_in_float_and_int8() -> None:
+    channels = tuple(Channel(name) for name in ("ax", "ay", "az", "pressure"))
+    spec = InputSpec("imu", "float32", (1, 90, 4), 30, 3.0, 1.5, 6.0, "series", channels)
+    # Pascals beside metres per second squared: the scale is part of the graph, and stays float.
+    scales = ((0.0, 3.0), (9.8, 3.0), (0.0, 3.0), (101_325.0, 50.0))
+    torch.manual_seed(0)
+    encoder = KINDS["series"].encoder(spec, replace(small({"imu": spec})["imu"], scales=scales))
+    mean, deviation = torch.tensor(scales).T
+    encoder(mean + deviation * torch.randn(64, 90, 4))  # for its batch norms
+    encoder.eval()
+    windows = mean + deviation * torch.randn(12, 90, 4)
+    expected = encoder(windows)
+    plain = lowerable(encoder, int8=False)
+    torch.testing.assert_close(plain(windows[:1]), expected[:1], atol=1e-4, rtol=0)
+    quantized = quantize(centred(lowerable(encoder, int8=True), windows), windows, "int8-static")
+    found = torch.cat([quantized(window) for window in windows.split(1)])
+    assert torch.cosine_similarity(found, expected).min() > 0.98
+    for graph in (plain, quantized):
+        division = lower(graph, windows[:1]).delegation
+        assert (division.subgraphs, division.remaining) == (1, {})

@@ -1,0 +1,144 @@
+"""Series in training: the window and the scale that fit the data, the encoder, random changes."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from sensemble_sensors.media.dataset import read_dataset
+from sensemble_sensors.spec import Channel, InputSpec
+from sensemble_train.errors import ConfigurationError
+from sensemble_train.models.augment_config import AugmentConfig
+from sensemble_train.models.encoders import EncoderConfig
+from sensemble_train.models.infer_spec import describe
+from sensemble_train.models.kinds.registry import KINDS
+from sensemble_train.models.kinds.series import SeriesEncoder
+from sensemble_train.models.kinds.series_augment import turn, warp
+from sensemble_train.models.model import Model, load_model, save_model
+from sensemble_train.models.model_config import ModelConfig
+from sensemble_train.models.presets import small
+
+KIND = KINDS["series"]
+AXES = tuple(f"{kind}{axis}" for kind in "ag" for axis in "xyz")
+
+
+def spec_of(steps: int, channels: int, rate: float = 10) -> InputSpec:
+    named = tuple(Channel(name) for name in (*AXES, *"uvw")[:channels])
+    window = steps / rate
+    return InputSpec(
+        "imu", "float32", (1, steps, channels), rate, window, window, 2 * window, "series", named
+    )
+
+
+def made(steps: int, channels: int) -> tuple[SeriesEncoder, EncoderConfig]:
+    spec = spec_of(steps, channels)
+    config = replace(small({"imu": spec})["imu"], scales=((3.0, 2.0),) * channels)
+    torch.manual_seed(0)
+    encoder = KIND.encoder(spec, config).eval()
+    assert isinstance(encoder, SeriesEncoder)
+    return encoder, config
+
+
+@pytest.mark.parametrize(("steps", "channels"), [(100, 6), (29, 1), (8, 2), (1, 1), (400, 9), (3200, 3)])
+def test_a_window_of_any_length_gives_a_unit_embedding(steps: int, channels: int) -> None:
+    encoder, _ = made(steps, channels)
+    rows = 3 + 2 * torch.randn(5, steps, channels)
+    embeddings = encoder(rows)
+    torch.testing.assert_close(embeddings.norm(dim=1), torch.ones(5))
+    torch.testing.assert_close(torch.cat([encoder(row[None]) for row in rows]), embeddings, atol=1e-5, rtol=0)
+    assert encoder.grid[0] <= 48
+    targets = encoder.targets(rows)
+    assert targets.shape == (5, encoder.grid[0], encoder.prediction_size)
+    np.testing.assert_allclose(targets[0, 0, 0], (rows[0, 0, 0] - 3) / 2, atol=1e-5)
+
+
+def test_the_unit_of_the_data_does_not_matter_and_an_outlier_is_cut_off() -> None:
+    encoder, config = made(50, 6)
+    scaled = SeriesEncoder(spec_of(50, 6), replace(config, scales=((3000.0, 2000.0),) * 6)).eval()
+    scaled.load_state_dict(encoder.state_dict())
+    rows = 3 + 2 * torch.randn(4, 50, 6)
+    torch.testing.assert_close(scaled(1000 * rows), encoder(rows), atol=1e-4, rtol=0)
+    wild = rows.clone()
+    wild[:, 3, 2] = 1e30
+    assert torch.isfinite(encoder(wild)).all()
+
+
+def test_vectors_are_turned_and_other_channels_left_alone() -> None:
+    rows = torch.randn(8, 20, 7)
+    turned = turn(rows, 180, ((0, 1, 2), (3, 4, 5)))
+    torch.testing.assert_close(turned[..., 6], rows[..., 6])
+    for place in (0, 3):
+        both = (x[..., place : place + 3] for x in (turned, rows))
+        before, after = (x.norm(dim=2) for x in both)
+        torch.testing.assert_close(before, after)
+    assert (turned[..., :6] - rows[..., :6]).abs().max() > 0.1
+    assert turn(rows, 180, ()) is rows
+
+
+def test_time_is_stretched_and_moved_within_the_window() -> None:
+    ramp = torch.linspace(0, 1, 50)[None, :, None].repeat(200, 1, 2)
+    warped = warp(ramp, 0.2, 0.3)
+    assert (warped.diff(dim=1) >= -1e-6).all()
+    assert (warped.amin() >= 0, warped.amax() <= 1) == (True, True)
+    assert warped[:, 25, 0].std() > 0.02
+    torch.testing.assert_close(warp(ramp, 0.0, 0.0), ramp)
+
+
+def test_changes_are_off_at_zero_and_relative_to_the_scale() -> None:
+    _, config = made(50, 6)
+    rows = 3 + 2 * torch.randn(64, 50, 6)
+    assert KIND.augment(rows, AugmentConfig(), config, None) is rows
+    changed = KIND.augment(rows, AugmentConfig(grain=0.1), config, None)
+    assert 0.02 < float((changed - rows).std()) / 2 < 0.15
+    backgrounds = KIND.backgrounds(spec_of(50, 6), config, 30, torch.Generator())
+    assert backgrounds.shape == (30, 50, 6)
+    assert abs(float(backgrounds.mean()) - 3) < 1
+
+
+def write(folder: Path, lengths: list[int], rate: float) -> Path:
+    """Write examples of two classes with rows of these lengths, CSV with and without times."""
+    rng, lines = np.random.default_rng(0), []
+    for i, length in enumerate(lengths):
+        rows = 100 + 7 * rng.standard_normal((length, 1))
+        times = np.arange(length)[:, None] / rate
+        header, table = ("time,co2", np.hstack([times, rows])) if i % 2 else ("co2", rows)
+        text = [header, *(",".join(map(str, row)) for row in table.tolist())]
+        (folder / f"{i}.csv").write_text("\n".join(text) + "\n")
+        split = "eval" if i % 5 == 4 else "train"
+        lines.append(
+            json.dumps({"id": str(i), "split": split, "labels": ["ab"[i % 2]], "air": f"{i}.csv"}) + "\n"
+        )
+    (folder / "index.jsonl").write_text("".join(lines))
+    (folder / "modalities.json").write_text(
+        json.dumps({"air": {"kind": "series", "rate": rate, "channels": ["co2"]}})
+    )
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("rate", "lengths", "steps"),
+    [(1.0, [7, 29, 12, 20, 60] * 4, 29), (100.0, [50, 5000] * 10, 800), (0.5, [400] * 20, 256)],
+)
+def test_the_window_is_as_long_as_the_longest_example_within_bounds(
+    tmp_path: Path, rate: float, lengths: list[int], steps: int
+) -> None:
+    description = describe(read_dataset(write(tmp_path, lengths, rate)))
+    spec = description.specs["air"]
+    assert (spec.shape, spec.rate, spec.window) == ((1, steps, 1), rate, steps / rate)
+    assert spec.hop <= spec.window <= spec.ttl
+    ((mean, deviation),) = description.configs["air"].scales
+    assert mean == pytest.approx(100, abs=2)
+    assert deviation == pytest.approx(7, abs=1)
+    model = Model(description, None).eval()
+    save_model(model, tmp_path / "model")
+    rows = {"air": torch.full((2, steps, 1), 100.0)}
+    torch.testing.assert_close(load_model(tmp_path / "model")(rows), model(rows))
+
+
+def test_a_series_without_a_rate_is_refused(tmp_path: Path) -> None:
+    write(tmp_path, [10] * 10, 1.0)
+    (tmp_path / "modalities.json").write_text('{"air": {"kind": "series", "channels": ["co2"]}}')
+    with pytest.raises(ConfigurationError, match=r"modalities.json: air: a series needs its rate"):
+        describe(read_dataset(tmp_path), ModelConfig())
