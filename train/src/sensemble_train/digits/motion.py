@@ -26,7 +26,10 @@ RANGES = ((-78.5, 78.5),) * 3 + ((-34.9, 34.9),) * 3
 _GRAVITY = 9.81  # m/s^2
 _FOREARM = 0.35  # m, from the elbow to the unit
 _FINE = 10  # points of a stroke for each row
-_NOISE = 0.05, 0.005  # standard deviations, m/s^2 and rad/s
+_NOISE = 0.5, 0.1  # standard deviations, m/s^2 and rad/s
+_SLOPPY = 0.12  # standard deviation of a stroke's points from one time to the next, relative to its size
+_STEPS = 1.5, 2.5  # Hz, of a person who walks while writing
+_GAIT = 4.0  # m/s^2 at most
 
 # One line a digit through points of the unit square, from the top left; between strokes the wrist moves on.
 _DIGITS = (
@@ -67,10 +70,10 @@ class Wrist:
 def wrist(persona: Persona, rng: np.random.Generator) -> Wrist:
     """Draw the wrist of a person; who speaks fast writes fast."""
     return Wrist(
-        mount=_rotation(rng.normal(0, 0.35, 3)),
+        mount=_rotation(rng.normal(0, 0.6, 3)),
         bias=np.concatenate([rng.normal(0, 0.3, 3), rng.normal(0, 0.05, 3)]),
         size=rng.uniform(0.15, 0.3, 2),
-        style=rng.normal(0, 0.03, (16, 2)),
+        style=rng.normal(0, 0.05, (16, 2)),
         tremor=(float(rng.uniform(0.0001, 0.0005)), float(rng.uniform(7, 11))),
         seconds=float(0.9 - 0.3 * (persona.pace - 140) / 70 + rng.uniform(-0.05, 0.05)),
     )
@@ -94,8 +97,10 @@ def render_motion(
     # How the forearm points tells gravity where to pull.
     pitch, yaw = -position[:, 1] / _FOREARM, position[:, 0] / _FOREARM
     up = np.stack([np.sin(yaw) * np.sin(pitch), -np.cos(pitch), np.sin(pitch)], axis=1)
+    walk = rng.uniform(0, _GAIT) * np.sin(2 * np.pi * (rng.uniform(*_STEPS) * clock + rng.random()))
+    acceleration[:, 1:] += walk[:, None] * (1.0, 0.5)
     body = np.concatenate([acceleration + _GRAVITY * up, turn], axis=1)[_FINE // 2 :: _FINE]
-    mount = _rotation(rng.normal(0, 0.1, 3)) @ worn.mount  # it never sits quite the same
+    mount = _rotation(rng.normal(0, 0.15, 3)) @ worn.mount  # it never sits quite the same
     rows = np.concatenate([body[:, :3] @ mount.T, body[:, 3:] @ mount.T], axis=1) + worn.bias
     rows += np.repeat(_NOISE, 3) * rng.normal(size=rows.shape)
     low, high = np.transpose(RANGES)
@@ -106,7 +111,7 @@ def render_motion(
 def _path(digit: int | None, persona: Persona, worn: Wrist, rng: np.random.Generator) -> Floats:
     """Return where the wrist is at each fine step, (right, down) in m, [n, 2]."""
     points = _points(_DIGITS[digit]) if digit is not None else _no_digit(persona, rng)
-    points = points + worn.style[: len(points)] + rng.normal(0, 0.02, points.shape)
+    points = points + worn.style[: len(points)] + rng.normal(0, _SLOPPY, points.shape)
     points = (points - 0.5) * worn.size
     points[:, 0] -= persona.slant * points[:, 1]
     count = int(MOTION_RATE * SECONDS) * _FINE
