@@ -17,6 +17,7 @@ import sensemble_sensors
 from markdown_it import MarkdownIt
 from sensemble_apps.parsing import parse
 from sensemble_sensors import Camera, InputSpec, Sample, SensorEndedError
+from sensemble_sensors.kinds.registry import KINDS
 
 from tests.apps.conftest import DemoRun
 
@@ -109,3 +110,11 @@ def test_every_link_to_a_file_leads_to_one(document: Path) -> None:
     assert [
         file for file in files if not file.endswith(generated) and not (document.parent / file).exists()
     ] == []
+
+
+def test_the_page_on_conditions_lists_those_of_every_kind() -> None:
+    page = (ROOT / "docs/concepts/conditions.md").read_text(encoding="utf-8")
+    rows = {name: ", ".join(one.name for one in kind.conditions) for name, kind in KINDS.items()}
+    assert rows == {
+        name: row for name, row in re.findall(r"^\| (\w+) \| (.*) \|$", page, re.MULTILINE) if name in rows
+    }

@@ -72,7 +72,7 @@ def test_what_is_written_is_read_back_and_added_to(tmp_path: Path) -> None:
 )
 def test_a_bad_file_is_reported_with_its_name_and_field(tmp_path: Path, entries: object, reason: str) -> None:
     write(tmp_path, entries, {"text": "hi"})
-    with pytest.raises(BadDataError, match=rf"modalities\.json: .*{re.escape(reason)}.*; see The"):
+    with pytest.raises(BadDataError, match=rf"modalities\.json: .*{re.escape(reason)}.*; see docs"):
         read_dataset(tmp_path)
 
 

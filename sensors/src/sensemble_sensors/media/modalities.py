@@ -38,7 +38,7 @@ def read_modalities(folder: Path) -> dict[str, Modality]:
     except OSError as error:
         raise BadDataError(f"{path}: cannot be read ({error.strerror}); make it readable") from error
     except (BadDataError, SpecError) as error:
-        raise BadDataError(f"{path}: {error}; see The data format in sensors/README.md") from error
+        raise BadDataError(f"{path}: {error}; see docs/reference/data.md") from error
 
 
 def write_modalities(folder: Path, modalities: Mapping[str, Modality]) -> None:
