@@ -115,6 +115,17 @@ def test_files_of_every_form_give_the_same_window(tmp_path: Path) -> None:
         np.testing.assert_allclose(window[0, 50:], rows[99:49:-1], atol=1e-5, err_msg=name)  # type: ignore[index]
 
 
+def test_the_clock_of_a_file_may_begin_anywhere(tmp_path: Path) -> None:
+    rows, names = moved(100), ",".join(channel.name for channel in IMU)
+    for begin in (1.2, 1_700_000_000.0):
+        (tmp_path / "late.csv").write_text(
+            csv_of(rows, f"time,{names}", (begin + np.arange(100) / RATE).tolist())
+        )
+        np.testing.assert_allclose(KIND.window(File(tmp_path / "late.csv"), SPEC), rows[None], atol=1e-2)
+        window = KIND.window(File(tmp_path / "late.csv", start=begin + 1.0), SPEC)
+        np.testing.assert_allclose(window[0, :50], rows[50:], atol=1e-2)  # type: ignore[index]
+
+
 def test_parquet_is_read_where_it_is_installed(tmp_path: Path) -> None:
     need("pyarrow")
     import pyarrow as pa

@@ -105,11 +105,10 @@ class Series(Kind):
         times, rows = read_series(path, names)
         if times is None:
             times = np.arange(len(rows)) / spec.rate
-        start, half = (source.start or 0.0) + excerpt.at, 0.5 / spec.rate
+        # Without a start of its own, the example begins where its rows do: their clock may be any.
+        start, half = (times[0] if source.start is None else source.start) + excerpt.at, 0.5 / spec.rate
         end = min(
-            math.inf if source.end is None else source.end - 1 / spec.rate,
-            float(times[-1]),
-            start + excerpt.span,
+            math.inf if source.end is None else source.end - 1 / spec.rate, times[-1], start + excerpt.span
         )
         count = min(spec.shape[1], math.floor((end - start + half) * spec.rate) + 1)
         if count < 1 or times[0] > start + half + spec.window:

@@ -238,8 +238,8 @@ class Recording:
         for m, file in files.items():
             own, names = [s for s in samples if s.modality == m], [c.name for c in self._declared[m].channels]
             write(self._folder / file, kinds[m].file(own, names, form[m], begin), private=True)
-        if files and not tracks:
-            place = _place(0.0, end - start)
+        if files:  # their times count from the start, which is stated, even 0
+            place = {"start": 0.0, **(place if tracks else _place(0.0, end - start))}
         header = Header(
             self.take,
             start,
