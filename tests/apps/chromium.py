@@ -23,7 +23,7 @@ _VIOLATIONS = """axe.run().then(({violations}) =>
 _OUTLINED = """[document.activeElement, document.activeElement.closest("label")]
     .some((element) => element && getComputedStyle(element).outlineStyle !== "none")"""
 _STOPS = """[...document.querySelectorAll("a[href], button:not(:disabled), input, select, [tabindex='0']")]
-    .filter((element) => element.checkVisibility())
+    .filter((element) => element.checkVisibility() && element.tabIndex >= 0)
     .filter((element) => element.type !== "radio" || element.checked)
     .map((element, index) => element.dataset.stop = index)"""
 

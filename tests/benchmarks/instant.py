@@ -32,7 +32,9 @@ from sensemble_train.models.model_config import ModelConfig
 from sensemble_train.models.pretrained.encoder import Pretrained
 from sensemble_train.models.pretrained.sources import tokenizer
 from sensemble_train.recipe.instant import Specialist, fit_specialist
+from tokenizers import Tokenizer
 from torch import Tensor
+from torch.nn.functional import normalize
 from torchaudio.functional import resample
 
 ENCODERS = {"audio": "whisper-tiny.en", "text": "minilm", "video": "efficientnet-lite0"}
@@ -125,7 +127,12 @@ def of_examples(dataset: Dataset, examples: tuple[Example, ...]) -> Rows:
     labels = sorted({e.labels[0] for e in examples})
     clips = decode(examples, specs, words, labels, "multi-class", no_progress)
     encoders = {m: Pretrained(specs[m], configs[m]).eval() for m in specs}
-    return {m: embedded(encoders[m], clips.inputs[m], VIEWS, DERIVED, words, no_progress) for m in specs}
+    return {m: of_encoder(encoders[m], clips.inputs[m], words) for m in specs}
+
+
+def of_encoder(encoder: Pretrained, windows: Tensor, words: Tokenizer | None = None) -> Tensor:
+    """Return the features of windows, of unit length."""
+    return normalize(embedded(encoder, windows, VIEWS, DERIVED, words, no_progress), dim=2)
 
 
 def fsdd(folder: Path, temporary: Path) -> tuple[list[str], list[Tensor]]:
@@ -154,7 +161,7 @@ def of_waves(waves: list[Tensor]) -> Tensor:
         [torch.nn.functional.pad(w[:samples], (0, max(0, samples - len(w)))) for w in waves]
     )
     encoder = Pretrained(spec, EncoderConfig(8, 1, 1, 16, source=ENCODERS["audio"])).eval()
-    return embedded(encoder, windows, VIEWS, DERIVED, None, no_progress)
+    return of_encoder(encoder, windows)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """The artifact store: a working folder in which each artifact of a model is made and measured once."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -95,6 +95,7 @@ class ArtifactStore:
         jobs: Iterable[Job],
         progress: Progress = no_progress,
         failed: dict[Job, ExportError] | None = None,
+        proved: Mapping[Job, BuiltArtifact] | None = None,
     ) -> None:
         """Make and measure those of `jobs` that are not made yet.
 
@@ -103,6 +104,7 @@ class ArtifactStore:
             progress: called with (steps done, steps in all), from other threads too.
             failed: if given, receives the job and error of each artifact that cannot be made or run, instead
                 of raising one of the last three errors below.
+            proved: the same artifacts as another store of the same encoders measured them.
 
         Raises:
             CalibrationMissingError: a scheme takes ranges from calibration windows, and there are none.
@@ -117,23 +119,26 @@ class ArtifactStore:
         steps = _Steps(2 * len(new), progress)
         lost: dict[str, ExportError] = {}
         failing = None if failed is None else lost.__setitem__
-        divisions = self._lower(new, steps.step, failing)
+        divisions = self.lower(new, steps.step, failing)
         for job in new:
             try:
                 if job.file in lost:
                     raise lost[job.file]
-                self.made[job] = self._prove(job, divisions.get(job.file))
+                if proved and job in proved:
+                    self.made[job] = replace(proved[job], path=self.folder / job.file)
+                else:
+                    self.made[job] = self._prove(job, divisions.get(job.file))
             except (NotLowerableError, MeasurementError) as error:
                 if failed is None:
                     raise
                 failed[job] = error
             steps.step()
 
-    def _lower(
+    def lower(
         self,
         jobs: Sequence[Job],
         done: Callable[[], None],
-        failed: Callable[[str, ExportError], None] | None,
+        failed: Callable[[str, ExportError], None] | None = None,
     ) -> dict[str, Delegation]:
         """Lower what is not kept in the cache; see `lower_all`."""
         places = {

@@ -1,7 +1,9 @@
 """The export of an instant head: no encoder is quantized, and each is lowered once for all takes."""
 
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
@@ -12,8 +14,10 @@ from sensemble_runtime.bundle.manifest import Calibration, Manifest
 from sensemble_runtime.pooling import pool_subsets
 from sensemble_runtime.progress import Progress, no_progress
 from sensemble_train.data.clips import Clips
-from sensemble_train.recipe.instant import Instant
+from sensemble_train.models.model import Model
+from sensemble_train.recipe.instant import Frozen, Instant
 
+from sensemble_export.artifact_store import ArtifactStore, BuiltArtifact
 from sensemble_export.bundle import Origin, place, staged_store
 from sensemble_export.fitting import FLOOR
 from sensemble_export.targets import Job
@@ -23,8 +27,32 @@ METHOD = "instant"
 _MEASURED = 8  # windows of each modality on which parity and latency are measured
 
 
+def lower_ahead(frozen: Frozen, progress: Progress = no_progress) -> None:
+    """Lower encoders into the user's cache, so that no later export of an instant head does.
+
+    Args:
+        frozen: the encoders.
+        progress: called with (steps done, steps in all), from other threads.
+
+    Raises:
+        NotLowerableError, ExportError: as `export_instant`.
+    """
+    model = frozen.model(frozen.specs, ("",), "multi-class")
+    specs = frozen.specs.items()
+    windows = {m: torch.zeros(spec.shape, dtype=getattr(torch, spec.dtype)) for m, spec in specs}
+    one = Clips(windows, {m: torch.tensor([True]) for m in windows}, None)
+    jobs, done = _jobs(model), count(1)
+    with TemporaryDirectory() as folder:
+        store = ArtifactStore(model, Path(folder), {}, one)
+        store.lower(jobs, lambda: progress(next(done), len(jobs)))
+
+
 def export_instant(
-    found: Instant, out: Path | str, dataset: str, progress: Progress = no_progress
+    found: Instant,
+    out: Path | str,
+    dataset: str,
+    progress: Progress = no_progress,
+    proved: dict[Job, BuiltArtifact] | None = None,
 ) -> Manifest:
     """Export an instant head, calibrated and audited by what it says of groups left out.
 
@@ -33,6 +61,8 @@ def export_instant(
         out: the bundle's folder; a bundle in it is replaced.
         dataset: the name of the data.
         progress: called with (steps done, steps in all), from other threads too.
+        proved: what earlier exports of the same encoders measured, which is not measured again; what this one
+            measures is added.
 
     Raises:
         NotLowerableError, MeasurementError, ParityFailedError, ExportError: as `export_bundle`.
@@ -44,12 +74,18 @@ def export_instant(
     logits = pool_subsets(np.stack([found.left_out[m].numpy() for m in model.modalities]))
     fitted = calibrate(logits, present, truth.numpy(), task, groups=groups, added=True)
     scores = measure(logits, present, truth.numpy(), task, groups)
-    jobs = [Job(m, "executorch-xnnpack", "fp32") for m in model.modalities]
+    jobs = _jobs(model)
     with staged_store(model, out, {}, _shown(examples)) as store:
-        store.make(jobs, progress)
+        store.make(jobs, progress, proved=proved)
+        if proved is not None:
+            proved |= store.made
         calibration = Calibration(ALPHA, FLOOR, fitted, {})
         origin = Origin(model.modalities, METHOD, dataset)
         return place(store, jobs, out, origin, calibration, scores.subsets if scores else {})
+
+
+def _jobs(model: Model) -> list[Job]:
+    return [Job(m, "executorch-xnnpack", "fp32") for m in model.modalities]
 
 
 def _shown(examples: Clips) -> Clips:

@@ -14,7 +14,7 @@ ACTIONS = {
     "add_class": {"name": "clap"},
     "record": {"class": None, "seconds": 1},
     "delete_take": {"number": 1},
-    "hold_out": {},
+    "move_take": {"number": 1, "class": None},
     "train": {"run": None},
     "open_live": {"run": 1},
 }

@@ -25,7 +25,7 @@ def test_takes_of_all_sensors_are_recorded_listed_drawn_and_there_after_a_restar
             ("clap", False, "train"),
         ]
         assert {tuple(take["modalities"]) for take in project["takes"]} == {SENSORS}
-        assert project["classes"] == [{"name": "clap", "takes": 1, "seconds": 2.0}]
+        assert project["classes"] == [{"name": "clap", "takes": 1, "seconds": 2.0, "right": None}]
         status, body = served.ask("/api/takes/1")
         assert status == 200
         assert json.loads(body).keys() == set(SENSORS)
@@ -85,26 +85,67 @@ def test_a_class_and_its_takes_stay_together_when_the_disk_fails_as_it_is_rename
         assert found == {"clap": 0, "snap": 1, "loud": 1}
 
 
-def test_the_proposed_takes_are_held_out_when_a_person_accepts_them(tmp_path: Path) -> None:
+def test_takes_in_a_row_need_no_hand_and_can_be_stopped(tmp_path: Path) -> None:
+    with studying(tmp_path / "project", Steady("video")) as served:
+        assert served.act("add_class", name="clap") == ""
+        assert served.act("record", **{"class": "clap", "seconds": 1, "count": 3}) == ""
+        second = served.wait(lambda state: state["take"] and state["take"]["number"] == 2)["take"]
+        assert (second["title"], second["count"]) == ("clap", 3)
+        takes = served.wait(lambda state: state["take"] is None)["project"]["takes"]
+        assert [(take["label"], take["seconds"]) for take in takes] == [("clap", 1.0)] * 3
+        assert served.act("record", **{"class": "clap", "seconds": 1, "count": 3}) == ""
+        served.wait(lambda state: state["take"] and state["take"]["phase"] == "recording")
+        assert served.act("stop_take") == ""
+        state = served.wait(lambda state: state["take"] is None)
+        assert len(state["project"]["takes"]) == 4, "the one that ran is kept"
+        assert "in a row" in served.act("record", **{"class": "clap", "seconds": 1, "count": 0})
+
+
+def test_a_take_that_is_held_begins_at_once_and_has_a_second_at_least(tmp_path: Path) -> None:
+    with studying(tmp_path / "project", Steady("video"), countdown=60.0) as served:
+        assert served.act("add_class", name="clap") == ""
+        assert served.act("record", **{"class": "clap", "seconds": 60, "now": True}) == ""
+        served.wait(lambda state: state["take"] and state["take"]["phase"] == "recording")
+        assert served.act("stop_take") == ""
+        (take,) = served.wait(lambda state: state["take"] is None)["project"]["takes"]
+        assert 1 <= take["seconds"] < 60
+
+
+def test_a_take_is_moved_to_another_class_and_to_none(tmp_path: Path) -> None:
     with studying(tmp_path / "project", Steady("video")) as served:
         for name in ("clap", "snap"):
             assert served.act("add_class", name=name) == ""
-        assert "too few" in served.act("hold_out")
+        served.take("clap")
+        moves: list[tuple[dict[str, object], tuple[str | None, bool, str]]] = [
+            ({"class": "snap"}, ("snap", False, "train")),
+            ({"class": None, "background": True}, (None, True, "train")),
+            ({"class": None}, (None, False, "pretrain")),
+            ({"class": "clap"}, ("clap", False, "train")),
+        ]
+        for given, expected in moves:
+            assert served.act("move_take", number=1, **given) == ""
+            (take,) = served.state()["project"]["takes"]
+            assert (take["label"], take["background"], take["split"]) == expected
+        assert "no take 7" in served.act("move_take", number=7, **{"class": "snap"})
+        assert "no such class" in served.act("move_take", number=1, **{"class": "wave"})
+        assert "none of the classes" in served.act(
+            "move_take", number=1, **{"class": "clap", "background": True}
+        )
+
+
+def test_takes_are_held_out_when_a_model_is_trained(tmp_path: Path) -> None:
+    with studying(tmp_path / "project", Steady("video")) as served:
         for name in ("clap", "snap"):
-            for _ in range(2):
-                served.take(name)
-        project = served.state()["project"]
-        assert not project["divided"]
-        assert "hold out the takes" in served.act("train", run=None)
-        proposed = {take["number"]: take["proposed"] for take in project["takes"]}
-        assert sorted(proposed.values()) == ["eval", "eval", "train", "train"]
-        assert served.act("hold_out") == ""
-        project = served.state()["project"]
-        assert project["divided"]
-        assert {take["number"]: take["split"] for take in project["takes"]} == proposed
-        assert any("too few" in line for line in project["missing"])
-        assert any("two sensors" in line for line in project["missing"])
+            assert served.act("add_class", name=name) == ""
+            served.take(name)
         assert "two sensors" in served.act("train", run=None)
+        served.studio.bench.switchboard.add(Steady("audio"))
+        served.wait(lambda state: len(state["sensors"]) == 2 and state["sensors"][1]["kind"])
+        served.take("clap")
+        assert "too few takes" not in served.act("train", run=None)
+        served.act("cancel")
+        splits = [take["split"] for take in served.state()["project"]["takes"]]
+        assert sorted(splits) == ["eval", "train", "train"]
 
 
 def test_a_countdown_can_be_stopped_and_then_nothing_is_recorded(tmp_path: Path) -> None:

@@ -27,7 +27,6 @@ def test_while_a_model_is_trained_its_takes_stay_as_they_are_and_a_cancelled_run
             served.act("add_class", name=label)
             for _ in range(2):
                 served.take(label)
-        assert served.act("hold_out") == ""
         assert served.act("train", run=None) == ""
         training = served.wait(lambda state: state["training"])["training"]
         assert (training["run"], training["status"]) == (1, "running")
@@ -35,9 +34,8 @@ def test_while_a_model_is_trained_its_takes_stay_as_they_are_and_a_cancelled_run
             "record": {"class": "zero", "seconds": 1},
             "delete_take": {"number": 1},
             "rename_class": {"name": "zero", "new": "nil"},
-            "hold_out": {},
+            "move_take": {"number": 1, "class": "one"},
             "train": {"run": None},
-            "open_live": {"run": 1},
         }
         for action, given in changes.items():
             assert "is being trained" in served.act(action, **given), action
@@ -56,7 +54,7 @@ def test_while_a_model_is_trained_its_takes_stay_as_they_are_and_a_cancelled_run
 
 def test_a_training_that_fails_says_why(tmp_path: Path) -> None:
     over = Event()
-    job = Job(Run(1, tmp_path / "run"), tmp_path / "none", (), 0.0, over.set)
+    job = Job(Run(1, tmp_path / "run"), tmp_path / "none", (), (), over.set)
     assert over.wait(PATIENCE)
     found = job.snapshot()
     assert found["status"] == "failed"
@@ -65,7 +63,7 @@ def test_a_training_that_fails_says_why(tmp_path: Path) -> None:
 
 def test_a_cancelled_training_is_running_until_its_process_is_gone(tmp_path: Path) -> None:
     over = Event()
-    job = Job(Run(1, tmp_path / "run"), tmp_path / "none", (), 0.0, over.set)
+    job = Job(Run(1, tmp_path / "run"), tmp_path / "none", (), (), over.set)
     job.cancel()
     with pytest.raises(InputError, match="is being trained"):
         refuse_while(job)

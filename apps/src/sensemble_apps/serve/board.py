@@ -95,6 +95,12 @@ class Board:
         with self._lock:
             self.version += 1
 
+    @property
+    def prediction(self) -> Prediction | None:
+        """The newest answer; None while nothing is live."""
+        with self._lock:
+            return self._prediction if self._live else None
+
     def snapshot(self) -> dict[str, Any]:
         """Return the state for JSON, without timeline and previews; shared, so do not change it."""
         version, made, known = self._snapshot

@@ -23,9 +23,11 @@ class StateFeed:
         self._answer: dict[str, Any] | None = None  # that it has
         self._answered = 0.0  # when it was sent that
         self._entries = 0  # of the timeline that it has
+        self._labels: tuple[str, ...] = ()  # that it knows
 
     def hello(self) -> dict[str, Any]:
         """Return the first message; see `hello`."""
+        self._labels = self._board.bundle.manifest.labels
         return {"type": "hello", **hello(self._board), "every": EVERY, "home": self._home, "demo": self._demo}
 
     def has_news(self) -> bool:
@@ -34,8 +36,10 @@ class StateFeed:
         return self._board.version != self._seen or previews.has_news(self._known, self._until)
 
     def next(self) -> dict[str, Any]:
-        """Return the state, with what is new to this client."""
+        """Return the state, with what is new to this client; `hello` again once the labels are others."""
         board = self._board
+        if board.bundle.manifest.labels != self._labels:
+            return self.hello()
         self._seen = board.version
         state = {"type": "state", **board.snapshot(), "timeline": board.timeline(self._entries)}
         if state["timeline"]:

@@ -4,13 +4,13 @@ from typing import Any
 
 from sensemble_apps.studio.project import CLASSES
 from sensemble_apps.studio.project import LONGEST as LONGEST_NAME
-from sensemble_apps.studio.recorder import LONGEST, SHORTEST
+from sensemble_apps.studio.recorder import LONGEST, MOST, SHORTEST
 from sensemble_apps.studio.studio import Studio
 from sensemble_apps.web.clients import EVERY, describe_modalities
 
 
 class StudioFeed:
-    """See `Feed`; the project's summary is sent when it has changed, and the curves when they have grown.
+    """See `Feed`; the project's summary is sent when it has changed.
 
     Args:
         studio: what is shown.
@@ -21,7 +21,6 @@ class StudioFeed:
         self._known: dict[str, int] = {}  # previews that it has
         self._seen = (-1, -1)
         self._summary = -1
-        self._curves: list[dict[str, Any]] = []
 
     def hello(self) -> dict[str, Any]:
         """Return what does not change: the modalities, and the bounds of what may be asked for."""
@@ -34,6 +33,7 @@ class StudioFeed:
                 "name": LONGEST_NAME,
                 "shortest": SHORTEST,
                 "longest": LONGEST,
+                "row": MOST,
             },
             "every": EVERY,
         }
@@ -63,10 +63,9 @@ class StudioFeed:
             "take": studio.recorder.snapshot(),
             "failure": studio.failure,
             "training": None if job is None else job.snapshot(),
+            "answer": None if (session := studio.live.session) is None else session.answer(),
         }
         if self._summary != studio.version:
             self._summary = studio.version
             state["project"] = studio.summary
-        if job is not None and job.curves is not self._curves:
-            self._curves = state["curves"] = job.curves
         return state

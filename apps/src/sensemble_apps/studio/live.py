@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from threading import Event, Thread
 from time import monotonic
+from typing import Any
 
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.errors import SessionError
@@ -22,6 +23,7 @@ from starlette.types import Receive, Scope, Send
 
 from sensemble_apps.console.kinds import words_of
 from sensemble_apps.console.output import remark
+from sensemble_apps.console.wording import answer_as_json
 from sensemble_apps.serve.api import Api
 from sensemble_apps.serve.board import Board
 from sensemble_apps.serve.controls import Controls
@@ -94,16 +96,19 @@ class LiveSession:
         recordings: where the page's button records.
 
     Attributes:
+        bundle: likewise.
+        board: what it says.
         app: the live page.
     """
 
     def __init__(self, bundle: Bundle, bench: Bench, recordings: Path) -> None:
+        self.bundle = bundle
         self._session = Session(bundle, lasting=True)
         switchboard = Switchboard(self._session, bundle.specs)
         self._switchboard = switchboard
-        self._board = Board(bundle, switchboard)
-        controls = Controls(self._board, switchboard, recordings)
-        self.app = Starlette(routes=Api(self._board, controls, home="../").routes)
+        self.board = Board(bundle, switchboard)
+        controls = Controls(self.board, switchboard, recordings)
+        self.app = Starlette(routes=Api(self.board, controls, home="../").routes)
         shared = [modality for modality in bundle.specs if modality in bench.specs]
         self._followers = {modality: Follower(modality, bench.specs) for modality in shared}
         self._over = Event()
@@ -116,6 +121,14 @@ class LiveSession:
         follower = self._followers.get(sample.modality)
         if follower is not None:
             follower.take(sample)
+
+    def answer(self) -> dict[str, Any] | None:
+        """Return the newest answer as JSON holds it, with the probability of every class."""
+        said = self.board.prediction
+        if said is None:
+            return None
+        probabilities = dict(zip(said.labels, map(float, said.probabilities), strict=True))
+        return {**answer_as_json(said), "live": list(said.live), "probabilities": probabilities}
 
     def close(self) -> None:
         """End the session."""
@@ -130,7 +143,7 @@ class LiveSession:
 
     def _follow(self) -> None:
         for item in self._session.stream():
-            self._board.add(item)
+            self.board.add(item)
 
     def _attend(self) -> None:
         """Attach a follower while the studio's sensors give samples of its modality, and only then."""

@@ -19,15 +19,17 @@ class Process:
     """A command that is run once, by `run`; safe from any thread.
 
     Args:
-        arguments: of `sensemble`.
+        arguments: of `sensemble`, or of another module.
+        module: that is run.
 
     Attributes:
         reason: the last line of its errors, once it is over.
     """
 
-    def __init__(self, arguments: Sequence[str]) -> None:
+    def __init__(self, arguments: Sequence[str], module: str = "sensemble_apps") -> None:
         self.reason = ""
-        self._arguments = arguments
+        self._command = [sys.executable, "-m", module, *arguments]
+        self._unsent: list[str] = []  # lines for its standard input
         self._lock = Lock()
         self._stopped = False
         self._process: subprocess.Popen[str] | None = None
@@ -46,8 +48,8 @@ class Process:
             if self._stopped:
                 return 1
             self._process = process = subprocess.Popen(
-                [sys.executable, "-m", "sensemble_apps", *self._arguments],
-                stdin=subprocess.DEVNULL,
+                self._command,
+                stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 text=True,
@@ -59,6 +61,7 @@ class Process:
                 held.truncate(0)
                 held.write(str(process.pid).encode())
                 held.flush()
+            self._send()
         with suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, process.pid, os.getpriority(os.PRIO_PROCESS, 0) + _NICE)
         assert process.stdout is not None  # noqa: S101 - both are pipes
@@ -74,6 +77,19 @@ class Process:
             listener.join()
         self.reason = said[-1].removeprefix("sensemble: ") if said else ""
         return process.returncode
+
+    def send(self, line: str) -> None:
+        """Write a line to its standard input, once it runs."""
+        with self._lock:
+            self._unsent.append(line)
+            self._send()
+
+    def _send(self) -> None:
+        if self._process is not None and self._process.stdin is not None:
+            with suppress(OSError):  # it is over
+                self._process.stdin.writelines(f"{line}\n" for line in self._unsent)
+                self._process.stdin.flush()
+            self._unsent.clear()
 
     def stop(self, *, kill: bool = False) -> None:
         """End it as Ctrl-C does, or at once; it is not started any more.

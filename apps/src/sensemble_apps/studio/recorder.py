@@ -1,10 +1,10 @@
-"""Records takes: a countdown, some seconds of all sensors at once, and the take is on the disk."""
+"""Records takes: a countdown, some seconds of all sensors at once, and the take is on the disk; and again."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Event, Lock, Thread
-from time import monotonic
+from time import monotonic, sleep
 from typing import Any
 
 from sensemble_sensors.errors import RecordingError
@@ -14,17 +14,21 @@ from sensemble_apps.running.takes import COUNTDOWN
 from sensemble_apps.web.switchboard import Switchboard
 
 SHORTEST, LONGEST = 1.0, 60.0  # seconds of a take
+MOST = 50  # takes in a row
+_PAUSE = 0.8  # seconds between two takes in a row: time to move
 _LATE = 0.4  # seconds that samples of a browser may be late
 
 
 @dataclass(frozen=True, slots=True)
 class _Progress:
-    """A take that is being recorded: what is done until when."""
+    """A take that is being recorded, the `number`th of `count` in a row: what is done until when."""
 
     title: str
     phase: str
     until: float
     seconds: float
+    number: int
+    count: int
 
 
 class Recorder:
@@ -67,16 +71,28 @@ class Recorder:
             "phase": progress.phase,
             "left": round(left, 2),
             "seconds": progress.seconds,
+            "number": progress.number,
+            "count": progress.count,
         }
 
     def start(
-        self, title: str, seconds: float, *, split: str, labels: Sequence[str] = (), background: bool = False
+        self,
+        title: str,
+        seconds: float,
+        count: int = 1,
+        *,
+        now: bool = False,
+        split: str,
+        labels: Sequence[str] = (),
+        background: bool = False,
     ) -> None:
-        """Begin the countdown of a take.
+        """Begin the countdown of a take, or of several in a row.
 
         Args:
             title: what it is of, for those who look.
             seconds: its length, from `SHORTEST` to `LONGEST`.
+            count: takes in a row, from 1 to `MOST`.
+            now: whether the first one begins without a countdown.
             split: see `Switchboard.record`; so are the labels, and the mark of a background.
             labels: of its examples.
             background: whether its examples show none of the classes.
@@ -86,19 +102,25 @@ class Recorder:
         """
         if not SHORTEST <= seconds <= LONGEST:
             raise InputError(f"a take has {SHORTEST:g} to {LONGEST:g} seconds")
+        if not 1 <= count <= MOST:
+            raise InputError(f"1 to {MOST} takes can be recorded in a row")
         if not any(tap.newest for tap in self._switchboard.taps):
             raise InputError("no sensor gives anything yet; give a camera or a microphone first")
         with self._lock:
             if self._progress is not None:
                 raise InputError("a take is being recorded already")
             self._stop.clear()
-            self._progress = _Progress(title, "countdown", monotonic() + self._countdown, seconds)
+            until = monotonic() + (0.0 if now else self._countdown)
+            self._progress = _Progress(title, "countdown", until, seconds, 1, count)
             given = {"split": split, "labels": tuple(labels), "background": background}
-            self._thread = Thread(target=self._record, args=(given,), name="sensemble take", daemon=True)
+            self._thread = Thread(target=self._work, args=(given,), name="sensemble take", daemon=True)
             self._thread.start()
 
     def stop(self) -> None:
-        """End the take that is being recorded, if there is one; during the countdown, nothing is recorded."""
+        """End the take that is being recorded, once it has `SHORTEST` seconds, and those that would follow.
+
+        During the countdown, nothing is recorded.
+        """
         self._stop.set()
 
     def close(self) -> None:
@@ -107,21 +129,31 @@ class Recorder:
         if self._thread is not None:
             self._thread.join()
 
-    def _record(self, given: dict[str, Any]) -> None:
-        error: str | None = None
+    def _work(self, given: dict[str, Any]) -> None:
+        progress, error = self._progress, None
         try:
-            progress = self._progress
-            if progress is None or self._stop.wait(max(0.0, progress.until - monotonic())):
-                return
-            self._switchboard.record(self._folder, seconds=progress.seconds, **given)
-            try:
-                until = monotonic() + progress.seconds
-                self._progress = _Progress(progress.title, "recording", until, progress.seconds)
-                self._stop.wait(progress.seconds + _LATE)
-            finally:
-                self._switchboard.stop_recording()
-        except RecordingError as failure:
-            error = str(failure)
+            while progress is not None:
+                try:
+                    progress = self._progress = self._record(progress, given)
+                except RecordingError as failure:
+                    progress, self._progress, error = None, None, str(failure)
+                self._done(error)
         finally:
             self._progress = None
-            self._done(error)
+
+    def _record(self, progress: _Progress, given: dict[str, Any]) -> _Progress | None:
+        """Record a take after its countdown, and return the one that follows."""
+        if self._stop.wait(max(0.0, progress.until - monotonic())):
+            return None
+        self._switchboard.record(self._folder, seconds=progress.seconds, **given)
+        try:
+            began = monotonic()
+            self._progress = replace(progress, phase="recording", until=began + progress.seconds)
+            if self._stop.wait(progress.seconds + _LATE):
+                sleep(max(0.0, began + SHORTEST - monotonic()))
+        finally:
+            self._switchboard.stop_recording()
+        if progress.number == progress.count or self._stop.is_set():
+            return None
+        until = began + progress.seconds + _PAUSE
+        return replace(progress, phase="countdown", until=until, number=progress.number + 1)

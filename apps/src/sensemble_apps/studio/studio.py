@@ -1,6 +1,5 @@
 """The studio itself: its parts, and what a page may do to them."""
 
-from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from threading import RLock
@@ -21,7 +20,7 @@ from sensemble_apps.studio.project import Project, Run
 from sensemble_apps.studio.recorder import Recorder
 from sensemble_apps.studio.summary import NOTHING, ONE_SENSOR, describe
 from sensemble_apps.studio.takes import MOST, Takes
-from sensemble_apps.studio.training import Estimate, Job, is_left_behind, refuse_while
+from sensemble_apps.studio.training import Job, is_left_behind, refuse_while
 from sensemble_apps.web.previews import Previews
 
 # Sensors that give samples all the time: a take of some seconds has something of each.
@@ -46,7 +45,6 @@ class Studio:
         live: the live page.
         instant: fits the instant head; None where there is none.
         job: the last training; None before there is one.
-        estimate: of the time of the next one; None while there is none for these takes.
         failure: why the last take failed; empty if it did not.
         summary: of the project, as JSON holds it; replaced with each change.
         version: grows with each change of `summary`.
@@ -66,28 +64,27 @@ class Studio:
         self.recorder = Recorder(self.bench.switchboard, project.data, self._recorded, countdown)
         self.live = LivePage()
         self._options = options
-        self.instant: Instant | None = None
-        if "--encoder" in options or "--from-scratch" not in options:
-            self.instant = Instant(project.instant, project.data, options, self._fitted)
         self.job: Job | None = None
-        self.estimate: Estimate | None = None
         self.failure = ""
         self.version = 0
         self.viewers = 0
         self.summary: dict[str, Any] = {}
         self._live_run: int | None = None
         self._lock = RLock()  # one action at a time
+        self.instant: Instant | None = None
+        if "--encoder" in options or "--from-scratch" not in options:
+            self.instant = Instant(project.instant, project.data, options, self._fitted)
         for run in filter(is_left_behind, project.runs()):
             remark(f"sensemble: run {run.number} is still being trained: an earlier studio left it behind")
-            self.job = Job(run, project.data, options, 0.0, self._over)
+            self.job = self._train(run)
         self._changed()
         self._fit()
+        if self.instant is not None and self.instant.run.bundle is not None:
+            self._fitted(written=True)
 
     def close(self) -> None:
         """End what is going on; all of it can be taken up again."""
         self.recorder.close()
-        with self._lock:
-            self._drop_estimate()
         if self.instant is not None:
             self.instant.close()
         if self.job is not None:
@@ -115,8 +112,7 @@ class Studio:
             written = self.project.new_name(name, new)
             self.takes.rename(name, written)  # first, for a class can be known by its takes; see `adopt`
             self.project.rename(name, written)
-            self._fit()
-            self._changed()
+            self._refit()
 
     def remove_class(self, name: str) -> None:
         """Remove a class without takes.
@@ -134,28 +130,44 @@ class Studio:
 
     # Takes.
 
-    def record(self, label: str | None, seconds: float, *, background: bool) -> None:
-        """Count down, and record a take.
+    def record(
+        self, label: str | None, seconds: float, count: int = 1, *, background: bool, now: bool = False
+    ) -> None:
+        """Count down, and record a take, or several in a row.
 
         Args:
             label: the class that is shown; None for a background, or a take without a label.
-            seconds: of the take.
+            seconds: of a take.
+            count: takes in a row.
             background: whether none of the classes is shown.
+            now: whether the first one begins without a countdown.
 
         Raises:
             InputError: there is no such class, or too many takes; or as `Recorder.start`.
         """
         with self._lock:
             refuse_while(self.job)
-            if len(self.takes.takes) >= MOST:
+            if len(self.takes.takes) + count > MOST:
                 raise InputError(f"a project has {MOST} takes at most; delete some")
-            if label is not None and background:
-                raise InputError("a background shows none of the classes; leave out the class")
-            labels = [] if label is None else [self.project.known(label)]
+            labels, split = self._labels(label, background=background)
             title = label or (NOTHING if background else "unlabelled")
-            split = "train" if labels or background else "pretrain"
             self.failure = ""
-            self.recorder.start(title, seconds, split=split, labels=labels, background=background)
+            self.recorder.start(
+                title, seconds, count, now=now, split=split, labels=labels, background=background
+            )
+
+    def move_take(self, number: int, label: str | None, *, background: bool) -> None:
+        """Give a take to another class; the arguments are those of `record`.
+
+        Raises:
+            InputError: there is no such class, or takes are in use.
+            RecordingError: there is no such take, or it cannot be written.
+        """
+        with self._lock:
+            self._check_unused()
+            labels, _ = self._labels(label, background=background)
+            self.takes.move(number, labels, background=background)
+            self._refit()
 
     def delete_take(self, number: int) -> None:
         """Delete a take.
@@ -166,60 +178,31 @@ class Studio:
         """
         with self._lock:
             self._check_unused()
-            self._drop_estimate()
             self.takes.delete(number)
-            self._fit()
-            self._changed()
-
-    def hold_out(self) -> None:
-        """Hold out the takes that are proposed.
-
-        Raises:
-            InputError: there are too few takes, or takes are in use.
-            RecordingError: the recording cannot be written.
-        """
-        with self._lock:
-            self._check_unused()
-            self.takes.hold_out()
-            self._changed()
-            with suppress(InputError):  # of takes that no model can be trained on, there is none
-                self.estimate_time()
+            self._refit()
 
     # Training and the live page.
 
-    def estimate_time(self) -> None:
-        """Estimate in the background how long a training on the takes will take.
-
-        Raises:
-            InputError: takes are missing, or in use.
-        """
-        with self._lock:
-            self._check_unused()
-            self._check_enough()
-            self._drop_estimate()
-            self.estimate = Estimate(self.project.data, self._options, self._over)
-            self._changed()
-
     def train(self, number: int | None) -> None:
-        """Train and export in the background; the live page ends for that.
+        """Hold out takes to judge the model by, and train and export it in the background.
 
         Args:
             number: of the run to go on with; None for another run.
 
         Raises:
             InputError: there is no such run, it is finished, a model is being trained, or takes are missing.
+            RecordingError: the recording cannot be written.
         """
         with self._lock:
             self._check_unused()
             self._check_enough()
-            run = self.project.next_run() if number is None else self._run(number)
-            if run.bundle is not None:
+            run = None if number is None else self._run(number)
+            if run is not None and run.bundle is not None:
                 raise InputError(f"run {run.number} is finished; train another one")
-            self.close_live()
-            expected = (self.estimate.seconds if self.estimate is not None else None) or 0.0
-            if self.estimate is not None and self.estimate.running:
-                self._drop_estimate()
-            self.job = Job(run, self.project.data, self._options, expected, self._over)
+            if not self.takes.is_divided:
+                self.takes.hold_out()
+                self._fit()
+            self.job = self._train(run or self.project.next_run())
             self._changed()
 
     def cancel(self) -> None:
@@ -235,13 +218,14 @@ class Studio:
             BundleError: the bundle cannot be used.
         """
         with self._lock:
-            refuse_while(self.job)
             bundle = self._run(number).bundle
             if bundle is None:
                 raise InputError(f"run {number} has no bundle yet; train it to its end")
-            if number == self._live_run:
-                return
+            session = self.live.session
             opened = Bundle.open(bundle)
+            if number == self._live_run and session is not None and session.bundle.take_head(opened):
+                session.board.touch()
+                return
             self.close_live()
             self.live.session = LiveSession(opened, self.bench, self.project.folder / "recordings")
             self.bench.listener = self.live.session.take
@@ -259,7 +243,6 @@ class Studio:
 
     def _recorded(self, error: str | None) -> None:
         with self._lock:
-            self._drop_estimate()
             try:
                 self.takes.refresh()
                 self.failure = error or ""
@@ -268,37 +251,54 @@ class Studio:
                 self.failure = str(damage)
             self._changed()
 
-    def _fitted(self) -> None:
-        """Let the live page of the instant head, if it is open, go on with the newest one."""
+    def _fitted(self, *, written: bool) -> None:
+        """Show the bundle of the instant head live, unless that of a run is, once it is `written`."""
         with self._lock:
-            if self._live_run == 0 and self.instant is not None and not self.instant.reason:
-                self._live_run = None
+            assert self.instant is not None  # noqa: S101 - it calls
+            if self.instant.run.bundle is None:
+                if self._live_run == 0:
+                    self.close_live()
+            elif written and not self._live_run:
                 with suppress(SensembleError):  # such as a bundle that the next fit has replaced already
                     self.open_live(0)
             self._changed()
 
     def _over(self) -> None:
-        """Note that a training or an estimate is over."""
+        """Note that a training is over."""
         with self._lock:
             self._changed()
 
     # With the lock held.
 
     def _changed(self) -> None:
-        self.summary = describe(self.project, self.takes, self.estimate, self._live_run, self.instant)
+        self.summary = describe(self.project, self.takes, self._live_run, self.instant)
         self.version += 1
 
+    def _refit(self) -> None:
+        self._fit()
+        self._changed()
+
     def _fit(self) -> None:
-        """Fit the instant head anew, if two classes have two takes that are not held out."""
-        learned = [take for take in self.takes.takes if take.split != "eval"]
-        counts = Counter(label for take in learned for label in take.labels)
-        if self.instant is not None and sum(count > 1 for count in counts.values()) > 1:
+        """Have the instant head fitted anew, or withdrawn."""
+        if self.instant is not None and (self.takes.takes or self.instant.run.bundle):
             self.instant.fit()
 
-    def _drop_estimate(self) -> None:
-        if self.estimate is not None:
-            self.estimate.stop()
-            self.estimate = None
+    def _train(self, run: Run) -> Job:
+        """Train a run; with pretrained encoders, nothing is quantized, which takes minutes."""
+        modalities = self.takes.dataset.modalities if self.instant is not None and self.takes.dataset else ()
+        schemes = [word for m in modalities for word in ("--scheme", f"{m}=fp32")]
+        return Job(run, self.project.data, self._options, schemes, self._over)
+
+    def _labels(self, label: str | None, *, background: bool) -> tuple[list[str], str]:
+        """Return the labels and the split of a take that shows a class, none of them, or anything.
+
+        Raises:
+            InputError: there is no such class, or it is a background of a class.
+        """
+        if label is not None and background:
+            raise InputError("a background shows none of the classes; leave out the class")
+        labels = [] if label is None else [self.project.known(label)]
+        return labels, "train" if labels or background else "pretrain"
 
     def _check_unused(self) -> None:
         refuse_while(self.job)
@@ -309,8 +309,6 @@ class Studio:
         labels = {label for take in self.takes.takes for label in take.labels}
         if len(labels) < 2:
             raise InputError("a model needs takes of two classes or more")
-        if not self.takes.is_divided:
-            raise InputError("hold out the takes that are proposed first: a model is judged by them")
         if self.takes.dataset is not None and len(self.takes.dataset.modalities) < 2:
             raise InputError(ONE_SENSOR)
 

@@ -12,7 +12,7 @@ from sensemble_sensors.media.dataset import Dataset, read_dataset
 from sensemble_sensors.media.division import Division, divide
 from sensemble_sensors.recording.editing import rename_label, set_splits
 from sensemble_sensors.recording.reader import Recorded
-from sensemble_sensors.recording.takes import Take, delete_take
+from sensemble_sensors.recording.takes import Take, delete_take, relabel_take
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
 
@@ -99,6 +99,18 @@ class Takes:
             RecordingError: there is no such take, or it cannot be deleted.
         """
         delete_take(self._folder, number)
+        self.refresh()
+
+    def move(self, number: int, labels: Sequence[str], *, background: bool) -> None:
+        """Give a take other labels; without any, and without being a background, it is unlabelled.
+
+        Raises:
+            RecordingError: there is no such take, or it cannot be written.
+        """
+        splits = {take.number: take.split for take in self.takes}
+        split = "pretrain" if not labels and not background else splits.get(number, "train")
+        split = "train" if (labels or background) and split == "pretrain" else split
+        relabel_take(self._folder, number, split=split, labels=labels, background=background)
         self.refresh()
 
     def rename(self, label: str, new: str) -> None:

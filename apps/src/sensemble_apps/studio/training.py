@@ -6,8 +6,9 @@ that of a studio that was closed. The processes of a studio that was killed run 
 
 import os
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from threading import Thread
 from time import monotonic, sleep
@@ -15,14 +16,26 @@ from typing import IO, Any
 
 from sensemble_sensors import durable
 
-from sensemble_apps.console.output import remark
 from sensemble_apps.errors import InputError
 from sensemble_apps.studio.process import Process
 from sensemble_apps.studio.project import Run
-from sensemble_apps.studio.results import curves
 
-_LOOK = 1.0  # seconds between two looks at the curves
+_LOOK = 1.0  # seconds between two looks whether an earlier studio's processes are over
 _PATIENCE = 20.0  # seconds that a process may take to end
+
+
+_KNOWN = 0.1  # of the work, after which the pace is known
+_TRAINING = {
+    "decode": 0.06,
+    "embed": 0.24,
+    "pretrain": 0.05,
+    "specialist": 0.1,
+    "choose": 0.02,
+    "subset": 0.1,
+    "evaluate": 0.03,
+}
+_EXPORT = {"decode": 0.05, "degrade": 0.05, "export": 0.3}
+"""The first word of a process's stages -> their part of the work of both, in order: what two cores took."""
 
 
 def is_left_behind(run: Run) -> bool:
@@ -47,43 +60,50 @@ class Job:
         run: where.
         data: the dataset.
         options: further ones of `sensemble train`.
-        expected: seconds that training takes, as they were estimated; 0 if nobody knows.
+        schemes: further options of `sensemble export`.
         done: called when it is over, in whatever way.
 
     Attributes:
         run: where.
         status: `running`, `done`, `cancelled` or `failed`; it is running until its processes are gone.
         reason: why it failed, in a line.
-        curves: of the run, replaced every second; see `results.curves`.
     """
 
     def __init__(
-        self, run: Run, data: Path, options: Sequence[str], expected: float, done: Callable[[], None]
+        self,
+        run: Run,
+        data: Path,
+        options: Sequence[str],
+        schemes: Sequence[str],
+        done: Callable[[], None],
     ) -> None:
         self.run, self.status, self.reason = run, "running", ""
-        self.curves: list[dict[str, Any]] = []
-        self._expected, self._done = expected, done
-        self._began = self._stage_began = self._looked = monotonic()
+        self._done = done
+        self._began = monotonic()
+        self._stages: list[str] = []
+        self._share = 0.0
         self._ended: float | None = None
         self._ending: signal.Signals | None = None  # sent to what an earlier studio left behind
         self._stage: dict[str, Any] = {"stage": "starting", "done": 0, "total": 0}
         self._processes = (
             Process(["train", "--data", str(data), "--out", str(run.folder), "--json", *options]),
-            Process(["export", str(run.folder), "--json"]),
+            Process(["export", str(run.folder), "--json", *schemes]),
         )
         self._thread = Thread(target=self._work, name="sensemble training", daemon=True)
         self._thread.start()
 
     def snapshot(self) -> dict[str, Any]:
-        """Return how far it is, as JSON holds it; `left` is null where nobody knows."""
+        """Return how far it is, as JSON holds it; `left` and its share are null while nobody knows."""
         elapsed = (self._ended or monotonic()) - self._began
-        left = self._left(elapsed)
+        share = self._share if self._share > _KNOWN else None
+        left = None if share is None else elapsed * (1 - share) / share
         return {
             "run": self.run.number,
             "status": self.status,
             "reason": self.reason,
             **self._stage,
             "elapsed": round(elapsed, 1),
+            "share": share,
             "left": None if left is None else round(left, 1),
         }
 
@@ -102,21 +122,11 @@ class Job:
             process.stop(kill=True)
         self._thread.join()
 
-    def _left(self, elapsed: float) -> float | None:
-        """Return the seconds that are left: of what was estimated, or of this stage if it is slower."""
-        if self.status != "running":
-            return 0.0
-        if not self._expected:
-            return None
-        done, total = self._stage["done"], self._stage["total"]
-        of_stage = (monotonic() - self._stage_began) * (total - done) / done if done else 0.0
-        return max(self._expected - elapsed, of_stage)
-
     def _work(self) -> None:
         try:
             with self._alone() as held:
-                for process in self._processes:
-                    if process.run(self._note, held) != 0:
+                for process, parts in zip(self._processes, (_TRAINING, _EXPORT), strict=True):
+                    if process.run(partial(self._note, parts), held) != 0:
                         self.reason = process.reason
                         break
                 else:
@@ -149,55 +159,23 @@ class Job:
             if self._ending is not None:
                 with suppress(OSError, ValueError):  # it is over meanwhile
                     os.killpg(int(path.read_bytes()), self._ending)
-            self.curves = curves(self.run.folder)
             sleep(_LOOK)
 
-    def _note(self, said: dict[str, Any]) -> None:
+    def _note(self, parts: Mapping[str, float], said: dict[str, Any]) -> None:
         """Note a line of progress; the result is another."""
         if said.keys() != self._stage.keys():
             return
-        if said["stage"] != self._stage["stage"]:
-            self._stage_began = monotonic()
-        self._stage = said
-        if monotonic() - self._looked > _LOOK:
-            self._looked = monotonic()
-            self.curves = curves(self.run.folder)
-
-
-class Estimate:
-    """An estimate of how long a training will take, by `sensemble train --estimate`. Safe from any thread.
-
-    Args:
-        data: the dataset.
-        options: further ones of `sensemble train`.
-        done: called when there is one.
-
-    Attributes:
-        seconds: of all stages; None until they are known, or if they cannot be.
-        running: until it is over.
-    """
-
-    def __init__(self, data: Path, options: Sequence[str], done: Callable[[], None]) -> None:
-        self.seconds: float | None = None
-        self.running = True
-        self._done = done
-        self._process = Process(["train", "--data", str(data), "--estimate", "--json", *options])
-        Thread(target=self._work, name="sensemble estimate", daemon=True).start()
-
-    def stop(self) -> None:
-        """End it, for its data has changed; it leaves nothing behind."""
-        self._process.stop()
-
-    def _work(self) -> None:
-        found: list[dict[str, Any]] = []
-        try:
-            if self._process.run(found.append) == 0:
-                self.seconds = float(found[-1]["seconds"])
-        except OSError as error:
-            remark(f"sensemble: no estimate: a process cannot be started ({error.strerror})")
-        finally:
-            self.running = False
-            self._done()
+        self._stage, stage = said, said["stage"]
+        if stage not in self._stages:
+            self._stages.append(stage)
+        begins = 0.0 if parts is _TRAINING else sum(_TRAINING.values())
+        for word, part in parts.items():
+            if stage.startswith(word):
+                # Nobody knows how many stages of a word there are: each takes half of what is left.
+                half = 0.5 ** sum(other.startswith(word) for other in self._stages)
+                through = 1 - half * (2 - said["done"] / max(1, said["total"]))
+                self._share = max(self._share, begins + part * through)
+            begins += part
 
 
 def refuse_while(job: Job | None) -> None:

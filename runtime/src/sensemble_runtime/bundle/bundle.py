@@ -101,6 +101,22 @@ class Bundle:
         head = _verify(path, contents)
         return cls(path, contents, hashlib.sha256(data).hexdigest(), head, executors, floor)
 
+    def take_head(self, other: "Bundle") -> bool:
+        """Go on with the head, the labels and the audit of another bundle; loaded encoders stay.
+
+        Answers from now on are the other's, also of windows that are encoded already. Return False, and
+        change nothing, if its encoders are others.
+        """
+        mine, theirs = (
+            {m: (b.specs[m], b.manifest.modalities[m].artifacts[at].files) for m, at in b.executors.items()}
+            for b in (self, other)
+        )
+        if mine != theirs or self.manifest.tokenizer != other.manifest.tokenizer:
+            return False
+        self.path, self.manifest, self.fingerprint = other.path, other.manifest, other.fingerprint
+        self.head, self.judge = other.head, other.judge
+        return True
+
     def encode(self, modality: str, window: Input) -> Embedding:
         """Encode one window of `modality`, of exactly its spec's dtype and shape, to float32 [d]."""
         return self.load(modality)(window)

@@ -10,7 +10,7 @@ No weight of an encoder changes, so what is lowered for one set of takes serves 
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -19,10 +19,13 @@ import torch
 from sensemble_runtime.auditing.calibration import fit_temperature
 from sensemble_runtime.bundle.manifest import Task
 from sensemble_runtime.progress import Stages, no_progress
+from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.media.dataset import Dataset, Example, read_dataset
+from sensemble_sensors.spec import InputSpec
 from torch import Tensor
+from torch.nn.functional import normalize
 
-from sensemble_train.data.clips import LOG, Clips, decode
+from sensemble_train.data.clips import LOG, Clips, decode, targets
 from sensemble_train.data.embedded import VIEWS, embedded
 from sensemble_train.errors import ConfigurationError
 from sensemble_train.models.augment_config import DERIVED
@@ -30,6 +33,7 @@ from sensemble_train.models.infer_spec import fit as fit_sizes
 from sensemble_train.models.infer_spec import inputs, task_of
 from sensemble_train.models.model import Description, Model
 from sensemble_train.models.model_config import ModelConfig
+from sensemble_train.models.presets import small
 from sensemble_train.models.pretrained.encoder import Pretrained
 from sensemble_train.models.pretrained.sources import load, tokenizer
 from sensemble_train.objectives.task import task_loss
@@ -57,14 +61,106 @@ class Instant:
     groups: tuple[str, ...]
     left_out: dict[str, Tensor]
 
+    def right(self) -> dict[str, tuple[int, int]]:
+        """Return class -> how many of its groups, left out, are answered right, and how many it has.
 
-def instant(data: Path | str, encoders: Mapping[str, str], progress: Stages = no_progress) -> Instant:
+        All sensors and all examples of a group answer together. Of a multi-label task, nothing is returned.
+        """
+        truth, labels = self.examples.targets, self.model.description.labels
+        assert truth is not None  # noqa: S101 - all have labels
+        if truth.ndim > 1:
+            return {}
+        said = torch.stack(list(self.left_out.values())).sum(dim=0).log_softmax(dim=1)
+        found = dict.fromkeys(labels, (0, 0))
+        for group in dict.fromkeys(self.groups):
+            own = torch.tensor([each == group for each in self.groups])
+            label = labels[int(truth[own][0])]
+            right, count = found[label]
+            found[label] = right + (labels[int(said[own].sum(dim=0).argmax())] == label), count + 1
+        return found
+
+
+class Frozen:
+    """Frozen encoders whose features lie side by side in one embedding, each with a 1 behind it.
+
+    What they make of an example is remembered, so that of a dataset that grows, what is new alone is read.
+
+    Args:
+        sources: modality -> source of its pretrained encoder.
+        specs: modality -> form of its windows.
+
+    Raises:
+        ConfigurationError: a source cannot be used.
+    """
+
+    def __init__(self, sources: Mapping[str, str], specs: Mapping[str, InputSpec]) -> None:
+        places, end = {}, 0
+        for m in sorted(sources):
+            window = torch.zeros(specs[m].shape, dtype=getattr(torch, specs[m].dtype))
+            places[m], end = end, end + load(sources[m], specs[m])(window).shape[1] + 1
+        self.specs = {m: specs[m] for m in places}
+        self.configs = {
+            m: replace(config, source=sources[m], embedding=end, place=places[m])
+            for m, config in small(self.specs).items()
+        }
+        own = [m for m in places if kind_of(self.specs[m]).tokenized]
+        self.tokenizer = tokenizer(sources[own[0]], specs[own[0]].shape[1]) if own else None
+        self._encoders = {m: Pretrained(self.specs[m], self.configs[m]).eval() for m in places}
+        self._read: dict[tuple[str, str | None], dict[str, tuple[Tensor, Tensor]]] = {}
+
+    def model(self, modalities: Iterable[str], labels: tuple[str, ...], task: Task) -> Model:
+        """Return a model of some of the encoders, whose head is zero."""
+        specs, configs = {m: self.specs[m] for m in modalities}, {m: self.configs[m] for m in modalities}
+        model = Model(Description(specs, configs, labels, task), self.tokenizer)
+        for parameter in model.head.parameters():
+            torch.nn.init.zeros_(parameter)
+        return model.eval()
+
+    def read(self, examples: Sequence[Example], progress: Stages) -> tuple[Clips, dict[str, Tensor]]:
+        """Return examples decoded, without labels, and of each modality the features of those that have it.
+
+        Features are float32 [n, V, F] of unit length, of V views; the first is the example as it is.
+
+        Raises:
+            BadDataError: an example cannot be decoded.
+        """
+        new = [e for e in examples if (e.id, e.group) not in self._read]
+        names = sorted({label for e in new for label in e.labels})
+        raw = decode(new, self.specs, self.tokenizer, names, "multi-label", partial(progress, "decode"))
+        rows = {m: raw.inputs[m][there] for m, there in raw.present.items() if there.any()}
+        made = {
+            m: zip(
+                x,
+                embedded(
+                    self._encoders[m], x, VIEWS, DERIVED, self.tokenizer, partial(progress, f"embed {m}")
+                ),
+                strict=True,
+            )
+            for m, x in rows.items()
+        }
+        for i, e in enumerate(new):
+            self._read[e.id, e.group] = {m: next(pairs) for m, pairs in made.items() if raw.present[m][i]}
+        known = [self._read[e.id, e.group] for e in examples]
+        inputs, present, features = {}, {}, {}
+        for m, spec in self.specs.items():
+            there = present[m] = torch.tensor([m in each for each in known])
+            dtype = getattr(torch, spec.dtype)
+            inputs[m] = torch.zeros(len(known), *spec.shape[1:], dtype=dtype)
+            if there.any():
+                inputs[m][there] = torch.stack([each[m][0] for each in known if m in each])
+                features[m] = normalize(torch.stack([each[m][1] for each in known if m in each]), dim=2)
+        return Clips(inputs, present, None), features
+
+
+def instant(
+    data: Path | str, encoders: Mapping[str, str] | Frozen, progress: Stages = no_progress
+) -> Instant:
     """Fit an instant head to the labelled examples of a dataset; those of `eval` are left alone.
 
     Args:
         data: a folder in the data format.
-        encoders: modality -> source of its pretrained encoder, as `Config` takes them; other modalities are
-            left out.
+        encoders: modality -> source of its pretrained encoder, as `Config` takes them, or what an earlier fit
+            to the dataset has read; other modalities are left out.
         progress: called with (stage, steps done, steps in all).
 
     Raises:
@@ -73,28 +169,26 @@ def instant(data: Path | str, encoders: Mapping[str, str], progress: Stages = no
     """
     dataset = read_dataset(data)
     examples = _several(dataset, [e for e in dataset.known if e.split in {"train", "calibrate"} and e.labels])
-    groups = tuple(e.group or e.id for e in examples)
-    model = _model(dataset, examples, encoders)
-    described, task = model.description, model.description.task
-    raw = decode(
-        examples, described.specs, model.tokenizer, described.labels, task, partial(progress, "decode")
-    )
-    assert raw.targets is not None  # noqa: S101 - all have labels
+    if not isinstance(encoders, Frozen):
+        encoders = Frozen(encoders, inputs(dataset, fit_sizes(dataset, ModelConfig()), encoders)[0])
+    chosen = _chosen(dataset, examples, encoders.specs)
+    labels = tuple(sorted({label for e in examples for label in e.labels}))
+    model = encoders.model(chosen, labels, task := task_of(examples, "derived"))
+    raw, features = encoders.read(examples, progress)
+    truth = targets(examples, labels, task)
+    assert truth is not None  # noqa: S101 - all have labels
     left_out = {}
-    for m, encoder in model.encoders.items():
-        assert isinstance(encoder, Pretrained)  # noqa: S101 - so the model is described
+    for m in chosen:
         there = raw.present[m]
-        x = embedded(
-            encoder, raw.inputs[m][there], VIEWS, DERIVED, model.tokenizer, partial(progress, f"embed {m}")
-        )
         folds = _folds([e for e, has in zip(examples, there.tolist(), strict=True) if has])
-        found = fit_specialist(x, raw.targets[there], folds, len(described.labels), task)
-        place = described.configs[m].place or 0
+        found = fit_specialist(features[m], truth[there], folds, len(labels), task)
+        place = encoders.configs[m].place or 0
         with torch.no_grad():
-            own = model.head.linear.weight[:, place : place + x.shape[2] + 1]
+            own = model.head.linear.weight[:, place : place + features[m].shape[2] + 1]
             own.copy_(torch.cat([found.weight, found.bias[:, None]], dim=1))
-        left_out[m] = torch.zeros(len(raw), len(described.labels)).index_put((there,), found.left_out)
-    return Instant(model.eval(), raw, groups, left_out)
+        left_out[m] = torch.zeros(len(raw), len(labels)).index_put((there,), found.left_out)
+    shown = replace(raw, targets=truth).take(torch.arange(len(raw)), chosen)
+    return Instant(model, shown, tuple(e.group or e.id for e in examples), left_out)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,14 +218,19 @@ def fit_specialist(features: Tensor, truth: Tensor, folds: Tensor, classes: int,
         classes: C.
         task: `multi-class` or `multi-label`.
     """
-    logits = torch.zeros(len(features), classes)
+    # The weights lie in the span of the features, which has few dimensions where takes are few.
+    mean = features.mean(dim=(0, 1))
+    basis = torch.linalg.qr((features - mean).flatten(0, 1).T)[0]
+    x = (features - mean) @ basis
+    logits = torch.zeros(len(x), classes)
     for fold in folds.unique():
         held = folds == fold
-        weight, bias = _classifier(features[~held], truth[~held], classes, task)
-        logits[held] = features[held, 0] @ weight.T + bias
+        weight, bias = _classifier(x[~held], truth[~held], len(basis), classes, task)
+        logits[held] = x[held, 0] @ weight.T + bias
     temperature = fit_temperature(logits.numpy(), truth.numpy(), task, least=1)
-    weight, bias = _classifier(features, truth, classes, task)
-    return Specialist(weight / temperature, bias / temperature, temperature, logits / temperature)
+    weight, bias = _classifier(x, truth, len(basis), classes, task)
+    slopes = weight @ basis.T / temperature
+    return Specialist(slopes, bias / temperature - slopes @ mean, temperature, logits / temperature)
 
 
 def _several(dataset: Dataset, examples: list[Example]) -> list[Example]:
@@ -153,37 +252,22 @@ def _groups(examples: Iterable[Example]) -> Counter[str]:
     return Counter(label for _, label in {(e.group or e.id, name) for e in examples for name in e.labels})
 
 
-def _model(dataset: Dataset, examples: list[Example], encoders: Mapping[str, str]) -> Model:
-    """Return the model whose features lie side by side; its head is not fitted."""
-    specs, configs = inputs(dataset, fit_sizes(dataset, ModelConfig()), encoders)
-    groups = {m: _groups(e for e in examples if m in e.modalities) for m in sorted(encoders)}
+def _chosen(dataset: Dataset, examples: list[Example], modalities: Iterable[str]) -> list[str]:
+    """Return the modalities by which two classes have two groups."""
+    groups = {m: _groups(e for e in examples if m in e.modalities) for m in modalities}
     chosen = [m for m, counts in groups.items() if sum(count > 1 for count in counts.values()) > 1]
-    for m in sorted(encoders.keys() - chosen):
+    for m in groups.keys() & set(dataset.modalities) - set(chosen):
         LOG.warning("%s: fewer than two classes have two takes with it; until then, it is left out", m)
     if not chosen:
         raise ConfigurationError(
             f"{dataset.folder}: has {', '.join(dataset.modalities)}; "
             + (
                 "record two takes of each of two classes by one sensor"
-                if encoders
+                if groups
                 else "name a pretrained encoder of one of these, as --encoder audio=whisper-tiny.en"
             )
         )
-    places, end = {}, 0
-    for m in chosen:
-        window = torch.zeros(specs[m].shape, dtype=getattr(torch, specs[m].dtype))
-        places[m], end = end, end + load(encoders[m], specs[m])(window).shape[1] + 1
-    description = Description(
-        {m: specs[m] for m in chosen},
-        {m: replace(configs[m], embedding=end, place=places[m]) for m in chosen},
-        tuple(sorted({label for e in examples for label in e.labels})),
-        task_of(examples, "derived"),
-    )
-    words = [tokenizer(encoders[m], specs[m].shape[1]) for m in description.tokenized]
-    model = Model(description, words[0] if words else None)
-    for parameter in model.head.parameters():
-        torch.nn.init.zeros_(parameter)
-    return model
+    return chosen
 
 
 def _folds(examples: list[Example]) -> Tensor:
@@ -199,25 +283,26 @@ def _folds(examples: list[Example]) -> Tensor:
     return torch.tensor([folds[e.group or e.id] for e in examples])
 
 
-def _classifier(x: Tensor, truth: Tensor, classes: int, task: Task) -> tuple[Tensor, Tensor]:
+def _classifier(x: Tensor, truth: Tensor, size: int, classes: int, task: Task) -> tuple[Tensor, Tensor]:
     """Fit a linear classifier with weight decay to centred features of one scale.
 
     To scale each feature by itself would blow up those that a few takes happen to agree in: of two takes a
     digit, others' digits are then right 10 points less often (FSDD).
 
     Args:
-        x: float32 [N, V, F], features of V views.
+        x: float32 [N, V, R], features of V views in an orthonormal basis of their span.
         truth: the labels, as `Clips.targets`.
+        size: F, of the features without that basis.
         classes: C.
         task: `multi-class` or `multi-label`.
 
     Returns:
-        Its weight [C, F] and its bias [C], for features as they are.
+        Its weight [C, R] and its bias [C], for features as they are.
     """
     views = x.shape[1]
     x, truth = x.flatten(0, 1), truth.repeat_interleave(views, dim=0)
     mean = x.mean(dim=0)
-    scale = (x - mean).square().mean().sqrt()
+    scale = ((x - mean).square().sum(dim=1).mean() / size).sqrt()
     x = (x - mean) / scale
     weight = torch.zeros(classes, x.shape[1], requires_grad=True)
     bias = torch.zeros(classes, requires_grad=True)

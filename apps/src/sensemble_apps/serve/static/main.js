@@ -69,6 +69,7 @@ function greet(hello) {
   givers.offer(hello.modalities);
   if (hello.demo) say(byId("lattice-hint"), "A replay plays, and its sensors come, go and lie by themselves. Press any button to take over.");
   byId("dots").replaceChildren(...hello.modalities.map((modality) => make("li", {}, icon(modality.icon), make("span", { class: "title" }, modality.sensor), make("span", { class: "state" }))));
+  if (known !== null && known.labels.join("\n") !== hello.labels.join("\n")) location.reload(); // the studio's model has learned another class
   const again = known !== null;
   known = hello;
   if (again) return;

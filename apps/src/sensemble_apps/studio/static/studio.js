@@ -3,12 +3,11 @@
 import { Classes } from "./classes.js";
 import { byId, say } from "./dom.js";
 import { Givers } from "./give.js";
+import { Models } from "./models.js";
 import { showConnection, showRefusal } from "./notices.js";
-import { Recorder } from "./recorder.js";
-import { Runs } from "./runs.js";
 import { Sensors } from "./sensors.js";
 import { Socket } from "./socket.js";
-import { Takes } from "./takes.js";
+import { Stage } from "./stage.js";
 
 /** @typedef {import("./studio_types.js").Message} Message */
 /** @typedef {import("./studio_types.js").Project} Project */
@@ -18,16 +17,27 @@ const GOOD = ["attached", "recovered", "doubtful"]; // states in which a sensor 
 
 /** Names of the sensors that gave something. @type {Set<string>} */
 const sensed = new Set();
+/** @type {Project | null} */
+let project = null;
+let status = ""; // of the training
+let row = false; // whether takes are recorded in a row
 /** @type {Socket<Message>} */
 const socket = new Socket(take, connected);
 /** @param {Record<string, unknown>} message */
 const send = (message) => socket.send(message);
-const classes = new Classes(send);
-const sensors = new Sensors(byId("sensors"), send);
 const givers = new Givers(socket);
-const recorder = new Recorder(send);
-const takes = new Takes(send);
-const runs = new Runs(send);
+const sensors = new Sensors(byId("sensors"), send, (name) => givers.titles.get(name));
+const stage = new Stage(send);
+const classes = new Classes(send);
+const models = new Models(send, {
+  give: () => givers.devices.forEach((modality) => givers.given.has(modality.modality) || givers.ask(modality)),
+  name: () => byId("class-name").focus(),
+  record: (title) => {
+    stage.choose(title);
+    byId("hold").focus();
+    byId("stage").scrollIntoView();
+  },
+});
 
 /** @param {Message} message */
 function take(message) {
@@ -35,7 +45,7 @@ function take(message) {
     case "hello":
       say(byId("folder"), message.folder);
       classes.bound(message.bounds);
-      recorder.bound(message.bounds);
+      stage.bound(message.bounds);
       sensors.know(message.modalities.map((modality) => ({ ...modality, conditions: [] })));
       givers.offer(message.modalities);
       break;
@@ -56,23 +66,28 @@ function take(message) {
 /** @param {State} state */
 function show(state) {
   const good = state.sensors.filter((sensor) => GOOD.includes(sensor.kind));
-  const live = good.map((sensor) => sensor.modality);
   for (const name of Object.keys(state.previews)) sensed.add(name);
-  sensors.show({ sensors: state.sensors, live, lattice: [] }, null);
+  sensors.show({ sensors: state.sensors, live: good.map((sensor) => sensor.modality), lattice: [] }, null);
   for (const [name, preview] of Object.entries(state.previews)) sensors.preview(name, preview);
-  if (state.project) showProject(state.project);
-  if (state.curves) runs.showCurves(state.curves);
-  recorder.show(state, good.some((sensor) => sensed.has(sensor.name)));
-  runs.show(state.training);
-}
-
-/** @param {Project} project */
-function showProject(project) {
-  classes.show(project);
-  recorder.offer(project);
-  takes.show(project);
-  runs.know(project);
-  byId("live-tab").hidden = project.live === null;
+  const given = good.some((sensor) => sensed.has(sensor.name));
+  if (state.project) {
+    project = state.project;
+    classes.show(project);
+    stage.offer(project);
+    byId("live-tab").hidden = project.live === null;
+  }
+  stage.preview(state.previews);
+  stage.show(state, given);
+  classes.now(state.answer);
+  if (!project) return;
+  if (state.project || status !== state.training?.status) models.list(project, state.training);
+  status = state.training?.status ?? "";
+  models.next(project, state, given);
+  if (row && !state.take) {
+    const least = project.classes.reduce((few, one) => (one.takes < few.takes ? one : few));
+    stage.choose(least.name); // so that the next row is of what lacks takes
+  }
+  row = (state.take?.count ?? 1) > 1;
 }
 
 /** @param {boolean} isConnected @param {string} why */

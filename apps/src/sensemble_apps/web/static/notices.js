@@ -2,7 +2,8 @@
 
 import { byId, say } from "./dom.js";
 
-const SHOWN = 8000; // milliseconds for which a refusal is shown
+const SHOWN = 8000; // milliseconds for which a refusal is shown, unless it is pressed
+let timer = 0;
 
 /** @param {boolean} isConnected @param {string} why it is lost */
 export function showConnection(isConnected, why) {
@@ -15,5 +16,8 @@ export function showRefusal(reason) {
   const note = byId("refused");
   note.hidden = false;
   say(note, reason);
-  setTimeout(() => (note.hidden = true), SHOWN);
+  const hide = () => (note.hidden = true);
+  clearTimeout(timer);
+  timer = setTimeout(hide, SHOWN);
+  note.onclick = hide;
 }

@@ -80,7 +80,8 @@ class Unit(nn.Module):
 class Placed(nn.Module):
     """Puts features [B, F] at a place of the embedding [B, d] that is theirs, with a 1 behind; the rest is 0.
 
-    A linear head on the mean of such embeddings thus has weights, and a bias, of its own for each modality.
+    They are scaled to unit length: where examples are few, the length says more of the recording than of the
+    class. A linear head on the mean of such embeddings has weights, and a bias, of its own for each modality.
     """
 
     one: Tensor
@@ -94,4 +95,4 @@ class Placed(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map [B, F] to [B, d]."""
-        return functional.pad(x, self.around) + self.one
+        return functional.pad(unit(x), self.around) + self.one

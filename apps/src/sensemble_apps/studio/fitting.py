@@ -1,0 +1,108 @@
+"""The process that fits a project's instant head: `python -m sensemble_apps.studio.fitting DATA RUN OPTIONS`.
+
+It keeps torch, the encoders and what they made of each take in memory, and fits the head anew for each line
+of its standard input; at first, it lowers the encoders, which takes a while once on a machine. It prints a
+line of JSON for each stage, for how right a fit is about takes left out (`right`, `sets`), for a bundle that
+is written (`bundle`) and for why there is none (`reason`). `answered` is the number of lines it has answered.
+"""
+
+import shutil
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from queue import SimpleQueue
+from threading import Thread
+
+from sensemble_export.artifact_store import BuiltArtifact
+from sensemble_export.instant import export_instant, lower_ahead
+from sensemble_export.targets import Job
+from sensemble_runtime.progress import Progress
+from sensemble_sensors.errors import SensembleError
+from sensemble_sensors.spec import Modality
+from sensemble_train.models.kinds.registry import KINDS
+from sensemble_train.models.model_config import ModelConfig
+from sensemble_train.models.pretrained import sources
+from sensemble_train.recipe.instant import Frozen, instant
+
+from sensemble_apps.console.output import say_json
+from sensemble_apps.console.progress import stages
+from sensemble_apps.running.sources import FORM
+from sensemble_apps.runs.run_folder import BUNDLE
+
+_FRAMES = 4  # of a window
+_SECONDS = 1.0  # of a window, as of a segment of a take
+_LOWERED, _OVER = "lowered", "over"
+
+
+def main(data: Path, run: Path, options: Sequence[str]) -> None:
+    """Fit for each line of standard input, until it is closed."""
+    bundle = run / BUNDLE
+    proved: dict[Job, BuiltArtifact] = {}
+    answered, may_export, found = 0, False, None
+    with stages(in_json=True) as advance:
+        frozen = _frozen(options)
+        for lines, lowered in _requests(frozen, partial(advance, "lower")):
+            answered += lines
+            may_export |= lowered
+            try:
+                if lines:
+                    found = None
+                    found = instant(data, frozen, advance)
+                    say_json({"right": found.right()})
+                if found is not None and may_export:
+                    manifest = export_instant(found, bundle, data.parent.resolve().name, proved=proved)
+                    sets = {name: asdict(score) for name, score in manifest.audited.items()}
+                    say_json({"bundle": str(bundle), "sets": sets, "answered": answered})
+                    found = None
+            except SensembleError as error:
+                shutil.rmtree(bundle, ignore_errors=True)
+                say_json({"reason": str(error), "answered": answered})
+
+
+def _requests(frozen: Frozen, progress: Progress) -> Iterator[tuple[int, bool]]:
+    """Yield the number of new lines, and whether the encoders were lowered since the last one."""
+    waiting: SimpleQueue[str] = SimpleQueue()
+
+    def lower() -> None:
+        with suppress(SensembleError):  # which the export raises, too
+            lower_ahead(frozen, progress)
+        waiting.put(_LOWERED)
+
+    def read() -> None:
+        for line in sys.stdin:
+            waiting.put(line)
+        waiting.put(_OVER)
+
+    for work in (lower, read):
+        Thread(target=work, daemon=True).start()
+    while True:
+        items = [waiting.get()]
+        while not waiting.empty():
+            items.append(waiting.get())
+        if _OVER in items:
+            return
+        lowered = items.count(_LOWERED)
+        yield len(items) - lowered, lowered > 0
+
+
+def _frozen(options: Sequence[str]) -> Frozen:
+    """Return the encoders of the studio's sensors: those that the options name, and by default others.
+
+    Raises:
+        ConfigurationError: one cannot be used.
+    """
+    named = dict(option.split("=", 1) for option in options if "=" in option)
+    specs, found = {}, {}
+    for m, form in FORM.items():
+        if form.hop > 0 and (m in named or "--from-scratch" not in options):
+            shape = ModelConfig(seconds=_SECONDS, frames=_FRAMES, side=min(form.shape[2:4], default=0))
+            specs[m] = KINDS[form.kind].spec(Modality(m), shape, _SECONDS / 2)
+            found[m] = named.get(m) or sources.installed(specs[m])
+    return Frozen({m: source for m, source in found.items() if source}, specs)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:])

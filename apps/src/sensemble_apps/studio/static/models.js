@@ -1,0 +1,117 @@
+// The models: the instant one and those that were trained, and the next step, which is always in sight.
+
+import { counted } from "./classes.js";
+import { button, byId, make, percent, say } from "./dom.js";
+
+/** @typedef {import("./studio_types.js").Project} Project */
+/** @typedef {import("./studio_types.js").Score} Score */
+/** @typedef {import("./studio_types.js").Training} Training */
+/** @typedef {import("./studio_types.js").Send} Send */
+/** @typedef {import("./studio_types.js").State} State */
+/** @typedef {import("./studio_types.js").Taking} Taking */
+/** @typedef {{words: string, act?: string, press?: () => void, share?: number | null}} Step the share is null where nobody knows it */
+
+const ENOUGH = 2; // takes of a class for an instant model
+const GOOD = 5; // takes of a class, from which a model is worth training
+
+/** @param {number} seconds @returns {string} such as `1 min 20 s` */
+export function lasting(seconds) {
+  const whole = Math.round(seconds);
+  return whole < 60 ? `${whole} s` : `${Math.floor(whole / 60)} min ${whole % 60} s`;
+}
+
+export class Models {
+  /** @param {Send} send @param {{give: () => void, name: () => void, record: (title: string) => void}} acts */
+  constructor(send, acts) {
+    this.send = send;
+    this.acts = acts;
+    /** What the button does. @type {(() => void) | undefined} */
+    this.press = undefined;
+    byId("next-step").addEventListener("click", () => this.press?.());
+  }
+
+  /** @param {Project} project @param {Training | null} training */
+  list(project, training) {
+    const busy = training?.status === "running";
+    const made = project.runs.map((run) => {
+      const current = training?.run === run.number && busy;
+      const state = run.done ? "" : current ? " is being trained" : " is not finished";
+      const row = this.model(`Robust model ${run.number}${state}`, run.number, project.live === run.number, run.done, run.scores?.sets ?? []);
+      for (const line of run.scores?.warnings ?? []) row.append(make("p", { class: "warning" }, line));
+      if (!run.done && !current) {
+        const go = button(`Go on training model ${run.number}`, () => this.send({ type: "train", run: run.number }));
+        go.disabled = busy;
+        row.append(go);
+      }
+      return row;
+    });
+    if (project.instant?.done) made.push(this.model("Instant model", 0, project.live === 0, true, project.instant.sets));
+    byId("models").replaceChildren(...(made.length ? made : [make("p", { class: "hint" }, `None yet: ${counted(ENOUGH, "take")} of two classes make the first one.`)]));
+  }
+
+  /** @param {string} title @param {number} run @param {boolean} live @param {boolean} done @param {Score[]} sets @returns {HTMLElement} */
+  model(title, run, live, done, sets) {
+    const row = make("article", { class: "model" }, make("h3", {}, title, live ? make("span", { class: "live" }, " answers now") : ""));
+    if (sets.length) row.append(make("p", {}, `Right about ${percent(sets[sets.length - 1].accuracy)} of ${run ? "the takes kept aside" : "takes that it has not learned from"}.`), scores(sets));
+    if (done && !live) row.append(button(`Let ${run ? `model ${run}` : "the instant model"} answer`, () => this.send({ type: "open_live", run })));
+    return row;
+  }
+
+  /** @param {Project} project @param {State} state @param {boolean} sensed */
+  next(project, { take, training }, sensed) {
+    const { words, act, press, share } = take ? this.recording(take) : this.step(project, training, sensed);
+    this.press = press;
+    say(byId("next-words"), words);
+    byId("next-step").hidden = act === undefined;
+    if (act) say(byId("next-step"), act);
+    const bar = /** @type {HTMLProgressElement} */ (byId("next-bar"));
+    bar.hidden = share === undefined;
+    if (share === null) bar.removeAttribute("value");
+    else if (share !== undefined) bar.value = share;
+  }
+
+  /** @param {Taking} take @returns {Step} */
+  recording({ title, number, count }) {
+    return { words: `${title}${count > 1 ? `: take ${number} of ${count}` : ""}`, act: "Stop", press: () => this.send({ type: "stop_take" }) };
+  }
+
+  /** @param {Project} project @param {Training | null} training @param {boolean} sensed @returns {Step} */
+  step(project, training, sensed) {
+    if (training?.status === "running") return { words: inWords(training), act: "Cancel the training", press: () => this.send({ type: "cancel" }), share: training.share };
+    if (!sensed) return { words: "First, let it see and hear you.", act: "Give camera and microphone", press: this.acts.give };
+    const { classes, instant } = project;
+    if (classes.length < 2) return { words: classes.length ? "Name something else that it shall tell apart from it." : "Name what it shall tell apart: two things or more.", act: "Name it", press: this.acts.name };
+    const poor = classes.find(({ takes }) => takes < ENOUGH);
+    if (poor) return { words: `Show it ${poor.name}: record ${counted(ENOUGH - poor.takes, "take")} or more.`, act: `Show ${poor.name}`, press: () => this.acts.record(poor.name) };
+    if (training?.status === "failed") return { words: `The training failed: ${training.reason || "it said nothing"}.`, act: "Try again", press: () => this.send({ type: "train", run: training.run }) };
+    const robust = project.runs.find(({ done }) => done);
+    if (robust && training?.status === "done" && project.live !== robust.number) return { words: `The robust model is there: it was trained in ${lasting(training.elapsed)}.`, act: "Let it answer", press: () => this.send({ type: "open_live", run: robust.number }) };
+    if (instant && !instant.done && instant.reason) return { words: `There is no instant model: ${instant.reason}.` };
+    if (instant?.fitting && !instant.done) return preparing(instant.lowered);
+    const few = classes.find(({ takes }) => takes < GOOD);
+    const learning = instant?.fitting ? " It is learning the newest take." : "";
+    if (few) return { words: `It answers. ${GOOD} to 20 takes of each make it reliable: ${few.name} has ${few.takes}.${learning}`, act: `Show ${few.name}`, press: () => this.acts.record(few.name) };
+    if (project.sensors < 2) return { words: `It answers. A second sensor makes it robust.${learning}` };
+    const words = instant ? `It answers. Made robust, it does so with each sensor alone, too.${learning}` : "There are takes enough.";
+    return { words, act: instant ? "Make it robust" : "Train a model", press: () => this.send({ type: "train", run: null }) };
+  }
+}
+
+/** @param {number | null} lowered @returns {Step} */
+function preparing(lowered) {
+  if (lowered !== null && lowered < 1) return { words: "The encoders are made ready for this machine, once.", share: lowered };
+  return { words: "It is learning from your takes.", share: null };
+}
+
+/** @param {Training} training @returns {string} */
+function inWords({ stage, done, total, left }) {
+  const count = total ? `, ${done} of ${total}` : "";
+  return `${stage}${count}${left === null ? "" : `; about ${lasting(left)} left`}`;
+}
+
+/** @param {Score[]} sets @returns {HTMLElement} */
+function scores(sets) {
+  const rows = sets.map(({ subset, accuracy, low, high }) => make("tr", {}, make("th", { scope: "row" }, subset.replaceAll("+", " + ")), make("td", {}, percent(accuracy)), make("td", {}, `${percent(low)} to ${percent(high)}`)));
+  const heads = ["sensors", "right", "95 % interval"].map((title) => make("th", { scope: "col" }, title));
+  return make("details", {}, make("summary", {}, "By sensor"), make("table", {}, make("thead", {}, make("tr", {}, ...heads)), make("tbody", {}, ...rows)));
+}
