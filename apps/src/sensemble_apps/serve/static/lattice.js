@@ -187,16 +187,14 @@ export class Lattice {
   /** Mark the edges of what went last, and of sensors that something is wrong with. */
   mark() {
     for (const chip of this.place.querySelectorAll(".chip")) chip.remove();
-    const live = this.live;
-    for (const line of this.edges.querySelectorAll("line")) {
-      line.setAttribute("class", line.dataset.edge?.split(">").includes(key(live)) ? "near" : "");
-    }
-    const before = this.before;
+    const { before, live } = this;
+    for (const line of this.edges.querySelectorAll("line")) line.setAttribute("class", line.dataset.edge?.split(">").includes(key(live)) ? "near" : "");
+    const news = [...this.troubles].sort(([one]) => (before.includes(one) ? -1 : 1));
+    for (const [modality, wrong] of news) this.markOne(modality, wrong === "unplugged" ? "" : wrong, wrong === "unplugged" ? "last" : "bad");
     const [larger, smaller] = before.length > live.length ? [before, live] : [live, before];
     const [moved, ...more] = larger.filter((modality) => !smaller.includes(modality));
-    const one = more.length === 0 && smaller.every((modality) => larger.includes(modality));
-    for (const [modality, wrong] of [...this.troubles].sort(([one]) => (before.includes(one) ? -1 : 1))) this.markOne(modality, wrong === "unplugged" ? "" : wrong, wrong === "unplugged" ? "last" : "bad");
-    if (before.length && moved && one && !this.troubles.has(moved)) this.markOne(moved, before.length > live.length ? "" : "back", "last");
+    const isEdge = before.length > 0 && more.length === 0 && larger.length === smaller.length + 1;
+    if (isEdge && !this.troubles.has(moved)) this.markOne(moved, larger === live ? "back" : "", "last");
   }
 
   /** Mark the edge between the live set with a modality and without it. @param {string} modality @param {string} words @param {string} kind */
@@ -238,6 +236,7 @@ export class Lattice {
   /** Look at a set; null for the live one. @param {string | null} name */
   look(name) {
     this.looked = name;
+    this.words.setAttribute("aria-live", name === null ? "off" : "polite"); // the answer is read anyway
     for (const [subset, { cell }] of this.nodes) cell.classList.toggle("looked", subset === name);
     this.tell();
   }
@@ -247,7 +246,7 @@ export class Lattice {
     const way = { ArrowLeft: -1, ArrowUp: -1, ArrowRight: 1, ArrowDown: 1 }[event.key];
     if (way === undefined) return;
     event.preventDefault();
-    const names = [...this.nodes.keys()].sort((a, b) => (this.nodes.get(b)?.set.length ?? 0) - (this.nodes.get(a)?.set.length ?? 0));
+    const names = [...this.nodes.keys()];
     const at = names.indexOf(this.looked ?? key(this.live));
     this.look(names[Math.min(Math.max(at + way, 0), names.length - 1)]);
   }

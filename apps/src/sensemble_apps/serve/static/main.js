@@ -20,7 +20,7 @@ const KEYS = "1234567890abcdefghijklmnopqrstuvwxyz";
 let state = null;
 /** What does not change; null before it is known. @type {Hello | null} */
 let known = null;
-/** The labels by their keys. @type {Map<string, string>} */
+/** The keys of the labels. @type {Map<string, string>} */
 let keys = new Map();
 
 /** @type {Socket<Message>} */
@@ -82,31 +82,33 @@ function greet(hello) {
   byId("start-all").hidden = devices.length === 0;
   byId("start-all").addEventListener("click", () => devices.forEach((modality) => givers.ask(modality)));
   keys = keysOf(hello.labels);
-  for (const [key, label] of keys) byId("labels").append(button(label, () => press(label), { "data-label": label, "aria-pressed": "false", "aria-keyshortcuts": key }));
-  for (const made of byId("labels").querySelectorAll("button")) made.prepend(make("kbd", {}, made.getAttribute("aria-keyshortcuts") ?? ""));
-  for (const label of hello.labels.slice(keys.size)) byId("labels").append(button(label, () => press(label), { "data-label": label, "aria-pressed": "false" }));
+  for (const label of new Set([...keys.keys(), ...hello.labels])) {
+    const key = keys.get(label);
+    const made = button(label, () => press(label), { "data-label": label, "aria-pressed": "false", "aria-keyshortcuts": key ?? false });
+    if (key) made.prepend(make("kbd", {}, key));
+    byId("labels").append(made);
+  }
   document.addEventListener("keydown", (event) => {
     const typing = event.target instanceof HTMLElement && event.target.closest("input[type=text], select, textarea");
     if (typing || event.ctrlKey || event.metaKey || event.altKey) return;
-    const label = keys.get(event.key);
+    const [label] = [...keys].find(([, key]) => key === event.key) ?? [];
     if (label !== undefined) press(label);
     if (event.key === "Escape") socket.send({ type: "label", label: null });
   });
   byId("record").addEventListener("click", () => socket.send({ type: "record", on: state?.recorded === null }));
 }
 
-/** @param {string[]} labels @returns {Map<string, string>} each by its own digit, a letter of its own, or a free key */
+/** @param {string[]} labels @returns {Map<string, string>} for each its own digit, a letter of its own, or a free key */
 function keysOf(labels) {
   /** @type {Map<string, string>} */
   const found = new Map();
-  const digit = (/** @type {string} */ label) => (/^\d$/.test(label) ? label : String(DIGITS.indexOf(label.toLowerCase())));
-  const own = labels.filter((label) => digit(label) !== "-1").sort((a, b) => digit(a).localeCompare(digit(b)));
-  for (const label of own) found.set(digit(label), label);
-  for (const label of labels)
-    if (!own.includes(label)) {
-      const key = [...label.toLowerCase().replace(/[^a-z]/g, ""), ...KEYS].find((one) => !found.has(one));
-      if (key) found.set(key, label);
-    }
+  const digit = (/** @type {string} */ label) => (/^\d$/.test(label) ? Number(label) : DIGITS.indexOf(label.toLowerCase()));
+  const own = labels.filter((label) => digit(label) >= 0).sort((a, b) => digit(a) - digit(b));
+  for (const label of new Set([...own, ...labels])) {
+    const wishes = own.includes(label) ? String(digit(label)) : label.toLowerCase().replace(/[^a-z]/g, "") + KEYS;
+    const key = [...wishes].find((one) => ![...found.values()].includes(one));
+    if (key) found.set(label, key);
+  }
   return found;
 }
 
@@ -127,16 +129,12 @@ function show() {
   document.body.classList.toggle("past", past !== null);
   say(byId("moment"), past ? `as it was at ${past.when}` : "");
   const troubles = past ? new Map() : troublesOf(state);
-  if (past) {
-    lattice.show(past.live, [], troubles, null);
-    answer(past.said, past.live, {});
-    for (const [name, preview] of past.previews) sensors.preview(name, preview);
-  } else {
-    const now = state.answer;
-    lattice.show(now?.live ?? state.live, state.lattice, troubles, now);
-    answer(now, now?.live ?? state.live, now?.probabilities ?? {});
-  }
-  dots(past?.live ?? state.answer?.live ?? state.live, troubles);
+  const now = state.answer;
+  const live = past?.live ?? now?.live ?? state.live;
+  lattice.show(live, past ? [] : state.lattice, troubles, past ? null : now);
+  answer(past ? past.said : now, live, past ? {} : (now?.probabilities ?? {}));
+  dots(live, troubles);
+  for (const [name, preview] of past?.previews ?? []) sensors.preview(name, preview);
   sensors.show(state, past);
   timeline.showThen(past);
   truth(state);
@@ -158,9 +156,11 @@ function troublesOf(now) {
 function dots(live, troubles) {
   known?.modalities.forEach(({ modality }, index) => {
     const dot = byId("dots").children[index];
-    const wrong = troubles.get(modality);
-    dot.className = live.includes(modality) ? "live" : wrong && wrong !== "unplugged" ? "bad" : "";
-    say(/** @type {Element} */ (dot.lastElementChild), live.includes(modality) ? "in use" : (wrong ?? (timeline.moment !== null ? "not used" : state?.sensors.some((sensor) => sensor.modality === modality) ? "waiting" : "none")));
+    const [used, wrong] = [live.includes(modality), troubles.get(modality)];
+    const there = state?.sensors.some((sensor) => sensor.modality === modality);
+    dot.className = used ? "live" : wrong && wrong !== "unplugged" ? "bad" : "";
+    const absent = timeline.moment !== null ? "not used" : there ? "waiting" : "not there";
+    say(/** @type {Element} */ (dot.lastElementChild), used ? "in use" : (wrong ?? absent));
   });
 }
 
@@ -171,12 +171,14 @@ function dots(live, troubles) {
  */
 function answer(said, live, probabilities) {
   const place = byId("label");
-  const [head, tail] = !said ? [live.length ? "waiting for a first window" : "nothing is live", ""] : said.label ? [said.label, ` ${percent(said.confidence ?? 0)}`] : said.best ? [`most likely ${said.best},`, ` ${percent(said.confidence ?? 0)}`] : ["unsure", ""];
-  if (place.textContent !== head + tail) place.replaceChildren(head, ...(tail ? [make("small", {}, tail)] : []));
+  const [sure, audited] = [` ${percent(said?.confidence ?? 0)}`, lattice.accuracy(live)];
+  let [head, tail, below] = [live.length ? "waiting for a first window" : "nothing is live", "", ""];
+  if (said?.label) [head, tail, below] = [said.label, sure, audited === null ? "not audited with these sensors" : `right ${percent(audited)} of the time with these sensors`];
+  else if (said) [head, tail, below] = [said.best ? `most likely ${said.best},` : "unsure", said.best ? sure : "", said.why ?? ""];
+  if (place.textContent !== head + tail) place.replaceChildren(head, make("small", {}, tail));
+  say(byId("evidence"), below);
   byId("answer").classList.toggle("nothing", !said);
   byId("answer").classList.toggle("unsure", said?.label === null);
-  const audited = lattice.accuracy(live);
-  say(byId("evidence"), !said ? "" : said.label === null ? (said.why ?? "") : audited === null ? "not audited with these sensors" : `right ${percent(audited)} of the time with these sensors`);
   const list = byId("classes");
   const classes = Object.entries(probabilities);
   while (list.children.length > classes.length) list.lastElementChild?.remove();

@@ -17,7 +17,7 @@ const motion = matchMedia("(prefers-reduced-motion: reduce)");
 /** What is wrong with a modality as a whole, by the kind of the event that said it. @type {Record<string, string>} */
 const NOTED = { suspect: "at odds with the others", unfamiliar: "unfamiliar", "encoder failed": "its encoder fails" };
 /** A sensor that is not there, by the kind of its last event. @type {Record<string, string>} */
-const AWAY = { detached: "unplugged", ended: "at its end", failed: "failed", lost: "lost, tried again", unavailable: "not there, tried again" };
+const AWAY = { detached: "unplugged", ended: "at its end", failed: "failed", lost: "lost", unavailable: "not there" };
 
 /** @param {Sensor} sensor @param {Shown} state @returns {string} what is wrong with it, in a few words; empty if nothing is */
 export function trouble(sensor, { answer, live }) {
@@ -133,7 +133,7 @@ export class Sensors {
    * @returns {HTMLSelectElement}
    */
   conditions(sensor) {
-    const list = /** @type {HTMLSelectElement} */ (make("select", { "aria-label": `Condition of ${sensor.name}` }, make("option", { value: "" }, "undisturbed")));
+    const list = /** @type {HTMLSelectElement} */ (make("select", { "aria-label": `Condition of ${sensor.name}` }, make("option", { value: "" }, "clean")));
     const conditions = this.modalities.get(sensor.modality)?.conditions ?? [];
     list.hidden = conditions.length === 0;
     for (const { name, effects } of conditions) {
