@@ -41,7 +41,7 @@ from sensemble_sensors.spec import InputSpec
 from sensemble_train.models.tokenizer import train_tokenizer
 from tokenizers import Tokenizer
 
-from tests.runtime.manifests import HASH, MANIFEST
+from tests.runtime.manifests import MANIFEST
 
 SPECS = {
     "audio": InputSpec("audio", "float32", (1, 100), rate=100, window=1, hop=0.5, ttl=2),
@@ -166,7 +166,7 @@ def write(folder: Path, task: Task) -> Path:
             modalities={
                 m: ModalityEntry(
                     spec,
-                    {"onnx": Artifact(m, (FileEntry(f"{m}/x.onnx", 1, HASH),), "fp32", (), None, None, None)},
+                    {"onnx": _artifact(f"{m}/x.onnx")},
                 )
                 for m, spec in SPECS.items()
             },
@@ -188,6 +188,11 @@ def write(folder: Path, task: Task) -> Path:
     text = json.dumps({"inputs": asked, "expected": expected(asked, folder)}, ensure_ascii=False)
     (folder / "vectors.json").write_text(text, encoding="utf-8")
     return folder
+
+
+def _artifact(path: str) -> Artifact:
+    file = FileEntry(path, 1, hashlib.sha256(b"x").hexdigest())
+    return Artifact(path, (file,), "fp32", (), None, None, None)
 
 
 def _entry(path: Path) -> FileEntry:

@@ -1,6 +1,28 @@
+import { createHash } from "node:crypto";
+import { readdirSync, readFileSync } from "node:fs";
+import type { Plugin } from "vite";
 import { defineConfig } from "vitest/config";
+
+/** Write the service worker, which keeps every file of the build. */
+function serviceWorker(): Plugin {
+  return {
+    name: "service-worker",
+    apply: "build",
+    generateBundle(_, bundle) {
+      const files = [...Object.keys(bundle), ...readdirSync("public")].filter((name) => !name.endsWith(".map")).sort();
+      const version = createHash("sha256").update(files.join()).update(readFileSync("index.html")).digest("hex").slice(0, 12);
+      const source = readFileSync("src/page/sw.js", "utf8");
+      const given = `const VERSION = ${JSON.stringify(version)};\nconst FILES = ${JSON.stringify(["./", ...files])};\n`;
+      this.emitFile({ type: "asset", fileName: "sw.js", source: given + source });
+    },
+  };
+}
 
 export default defineConfig({
   base: "./",
+  plugins: [serviceWorker()],
+  // `sensemble web` copies it, and a wheel holds it.
+  build: { outDir: "../src/sensemble_apps/web/app", emptyOutDir: true, target: "es2022" },
+  worker: { format: "es" },
   test: { include: ["tests/*.test.ts"], globalSetup: "tests/vectors.ts" },
 });

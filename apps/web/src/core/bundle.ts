@@ -13,14 +13,15 @@ const LARGEST_MANIFEST = 16 << 20;
 
 /** The files of a bundle, wherever they are; a path has `/` and stays inside. */
 export interface Files {
-  read(path: string): Promise<Uint8Array<ArrayBuffer>>;
+  /** Return a file; its SHA-256, where it is known, names a version that may be cached. */
+  read(path: string, sha256?: string): Promise<Uint8Array<ArrayBuffer>>;
 }
 
 /** Return the files below an address. */
 export function filesAt(base: string): Files {
   return {
-    async read(path) {
-      const response = await fetch(`${base.replace(/\/$/, "")}/${path}`);
+    async read(path, sha256) {
+      const response = await fetch(`${base.replace(/\/$/, "")}/${path}${sha256 ? `?sha256=${sha256}` : ""}`);
       if (!response.ok) throw new SensembleError(`${path}: not there (${response.status}); give the address of a bundle's folder`);
       return new Uint8Array(await response.arrayBuffer());
     },
@@ -95,7 +96,7 @@ export class Bundle implements Classifier {
 }
 
 async function verified(files: Files, file: FileEntry): Promise<Uint8Array<ArrayBuffer>> {
-  const data = await files.read(file.path);
+  const data = await files.read(file.path, file.sha256);
   if (data.length !== file.bytes) throw new SensembleError(`${file.path}: ${data.length} bytes, the manifest says ${file.bytes}; copy the bundle again`);
   if ((await sha256(data)) !== file.sha256) throw new SensembleError(`${file.path}: altered, its SHA-256 is not the manifest's; copy the bundle again`);
   return data;

@@ -47,11 +47,9 @@ const FRAMES: Kind = {
 
 const TEXT: Kind = { name: "text", dtype: "int64", rank: 2, windows: (spec) => new TextRing(spec), level: () => null };
 
-const KINDS: Record<string, Kind> = { waveform: WAVEFORM, text: TEXT, frames: FRAMES };
+const KINDS: Record<string, Kind> = { waveform: WAVEFORM, frames: FRAMES, text: TEXT };
 
-/** Return the kind of a spec, or undefined if there is none here. */
-export function kindOf(spec: InputSpec): Kind {
-  return KINDS[spec.kind];
-}
+/** Return the kind of a spec of a checked manifest. */
+export const kindOf = (spec: InputSpec): Kind => KINDS[spec.kind];
 
-export const isKnown = (spec: InputSpec): boolean => Object.hasOwn(KINDS, spec.kind);
+export const isKnown = ({ kind }: InputSpec): boolean => Object.hasOwn(KINDS, kind);

@@ -150,7 +150,8 @@ function checkModalities(manifest: Manifest): void {
   if (tokenizer) checkFile(tokenizer, "tokenizer");
   for (const [modality, { spec, artifacts }] of Object.entries(modalities)) {
     const field = `modalities.${modality}`;
-    if (spec.modality !== modality || !isKnown(spec)) refuse(`${field}.spec`, "expected a known kind, under its own name");
+    if (spec.modality !== modality) refuse(`${field}.spec.modality`, "expected its own name");
+    if (!isKnown(spec)) refuse(`${field}.spec.kind`, `this runtime has none of the name ${spec.kind}`);
     checkSpec(spec, `${field}.spec`);
     if (kindOf(spec).name === "text" && !tokenizer) refuse("tokenizer", `missing, and there is a ${modality} encoder`);
     for (const [target, { path, files }] of Object.entries(artifacts)) {

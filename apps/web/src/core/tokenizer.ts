@@ -3,6 +3,7 @@
 import { Tokenizer } from "@huggingface/tokenizers";
 import { SensembleError } from "./spec";
 
+const SPACE = "\\t-\\r \\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000";
 const LONGEST = 65_536; // characters of a caption that are read
 
 /** Return the ids of a caption, int64 [1, L], padded with 0. */
@@ -25,11 +26,11 @@ export function loadTokenizer(data: Uint8Array, length: number): Tokenize {
   }
   const most = json.truncation?.max_length ?? Infinity;
   const marks = marksAfter(json);
-  // JavaScript lowers a last capital sigma to ς, the library of the runtime each to σ; and next line (U+0085) is
-  // white space to that alone.
+  spellOut(tokenizer.pre_tokenizer);
+  // JavaScript lowers a last capital sigma to ς, the library of the runtime each to σ.
   const lowers = /"Lowercase"|"lowercase":true/.test(JSON.stringify(json.normalizer));
   return (caption) => {
-    const read = (caption.length > LONGEST ? [...caption].slice(0, LONGEST).join("") : caption).replaceAll("\u0085", " ");
+    const read = caption.length > LONGEST ? [...caption].slice(0, LONGEST).join("") : caption;
     let { ids } = tokenizer.encode(lowers ? read.replaceAll("Σ", "σ") : read);
     // The library does not truncate; what is cut is the caption, never the marks around it.
     if (ids.length > most) ids = [...ids.slice(0, most - marks), ...ids.slice(ids.length - marks)];
@@ -37,6 +38,16 @@ export function loadTokenizer(data: Uint8Array, length: number): Tokenize {
     padded.set(ids.slice(0, length).map(BigInt));
     return padded;
   };
+}
+
+/** Replace `\s` in the expressions of a pre-tokenizer, because JavaScript differs from Rust in what it is. */
+function spellOut(step: unknown): void {
+  const found = step as { pattern?: unknown; tokenizers?: unknown[] } | null;
+  found?.tokenizers?.forEach(spellOut);
+  if (!(found?.pattern instanceof RegExp)) return;
+  const { source, flags } = found.pattern;
+  const spelled = source.replaceAll("[^\\s", `[^${SPACE}`).replaceAll("\\s", `[${SPACE}]`).replaceAll("\\S", `[^${SPACE}]`);
+  found.pattern = new RegExp(spelled, flags);
 }
 
 /** Return how many marks follow a caption. */

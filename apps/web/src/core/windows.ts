@@ -4,6 +4,7 @@ import { SensembleError, type InputSpec, type Media, type Sample, type Window } 
 
 const STEP = 0.2; // seconds that a sample may be before the last one
 const LOUDEST = 1e6; // times full scale; what is louder is no sound
+const WAITING = 16; // captions that wait for a slow encoder
 const OVERSAMPLING = 4; // frames kept for each one that a window needs
 
 /** The samples of one modality, and the windows that they complete. */
@@ -175,26 +176,36 @@ export class FramesRing extends WindowRing {
   }
 }
 
-/** Windows of one caption each. */
+/** Windows of one caption each. The newest ones wait: two lines at once are two windows. */
 export class TextRing extends WindowRing {
-  private caption = "";
+  private readonly waiting: Window[] = [];
+
+  override get ready(): boolean {
+    return this.waiting.length > 0;
+  }
+
+  override pop(): Window | null {
+    return this.waiting.shift() ?? null;
+  }
 
   protected seconds({ modality, data }: Sample): number {
     if (typeof data !== "string") throw new SensembleError(`${modality}: not a caption`);
     return 0;
   }
 
-  protected empty(): void {
-    this.caption = "";
-  }
+  protected empty(): void {} // no window spans two captions
 
   protected append(data: Media): number {
-    this.caption = data as string;
+    if (this.waiting.length === WAITING) {
+      this.waiting.shift();
+      this.dropped++;
+    }
+    this.waiting.push({ data, time: this.time });
     return 1;
   }
 
   protected newest(): Window {
-    return { data: this.caption, time: this.time };
+    return this.waiting.at(-1)!;
   }
 }
 

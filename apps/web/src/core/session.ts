@@ -1,0 +1,216 @@
+// A bundle running on live sensors, which come and go. One encoder runs at a time; a newer window replaces an
+// older one that waits.
+
+import type { Bundle } from "./bundle";
+import { Health } from "./health";
+import { LiveSet, type Change, type Encoded, type Prediction } from "./live_set";
+import type { InputSpec, Sample } from "./spec";
+import type { Executor } from "../executors/executor";
+
+const TURN = 0.25; // seconds between two looks at what has changed without a sample
+const RETRIES = [1, 2, 4, 8, 15, 30]; // seconds until a lost sensor is tried again
+
+/** A source of samples of one modality. */
+export interface Sensor {
+  readonly modality: string;
+  readonly name: string;
+  /** Start; call `give` for each sample, and `lose` once if the device is gone. */
+  open(spec: InputSpec, give: (sample: Sample) => void, lose: (reason: string) => void): Promise<void>;
+  close(): void;
+}
+
+export type SessionEvent =
+  | { type: "attached" | "detached" | "recovered"; sensor: string; modality: string }
+  | { type: "lost" | "unhealthy"; sensor: string; modality: string; reason: string }
+  | { type: "failed"; modality: string; reason: string }
+  | Change;
+
+/** Called with each prediction and each event, in order. */
+export type Listener = (item: { prediction: Prediction } | { event: SessionEvent }) => void;
+
+type State = "opening" | "open" | "unhealthy" | "lost";
+
+interface Attached {
+  sensor: Sensor;
+  state: State;
+  health: Health;
+  tries: number;
+  retryAt: number;
+}
+
+export class Session {
+  private readonly liveSet: LiveSet;
+  private readonly sensors = new Map<string, Attached>(); // by modality
+  private readonly loaded = new Map<string, Promise<void>>();
+  private busy = false;
+  private readonly timer: ReturnType<typeof setInterval>;
+
+  constructor(
+    private readonly bundle: Bundle,
+    private readonly executor: Executor,
+    private readonly listener: Listener,
+    /** In seconds, of the samples too. */
+    readonly clock: () => number = () => performance.now() / 1000,
+  ) {
+    this.liveSet = new LiveSet(bundle);
+    this.timer = setInterval(() => this.look(), 1000 * TURN);
+  }
+
+  get live(): string[] {
+    return this.liveSet.live(this.clock());
+  }
+
+  /** The state of the sensor of each modality. */
+  get states(): Record<string, State> {
+    return Object.fromEntries([...this.sensors].map(([modality, { state }]) => [modality, state]));
+  }
+
+  /** Start a sensor, in place of the one of its modality. An event says how that went. */
+  async attach(sensor: Sensor): Promise<void> {
+    this.detach(sensor.modality);
+    const entry: Attached = { sensor, state: "opening", health: new Health(this.spec(sensor)), tries: 0, retryAt: 0 };
+    this.sensors.set(sensor.modality, entry);
+    await this.open(entry);
+  }
+
+  /** Stop the sensor of a modality, which leaves the live set at once. */
+  detach(modality: string): void {
+    const entry = this.sensors.get(modality);
+    if (!entry) return;
+    this.sensors.delete(modality);
+    entry.sensor.close();
+    this.liveSet.remove(modality);
+    this.tell({ type: "detached", sensor: entry.sensor.name, modality });
+  }
+
+  /** Try lost sensors again now: the devices have changed. */
+  async retry(): Promise<void> {
+    await Promise.all([...this.sensors.values()].filter(({ state }) => state === "lost").map((entry) => this.open(entry)));
+  }
+
+  close(): void {
+    clearInterval(this.timer);
+    for (const modality of [...this.sensors.keys()]) this.detach(modality);
+    for (const modality of this.loaded.keys()) void this.executor.unload(modality);
+  }
+
+  private async open(entry: Attached): Promise<void> {
+    const { sensor } = entry;
+    const { modality, name } = sensor;
+    const isCurrent = (): boolean => this.sensors.get(modality) === entry;
+    const opened = (entry.tries += 1);
+    entry.state = "opening";
+    try {
+      await this.load(modality);
+      if (!isCurrent()) return;
+      entry.health = new Health(this.spec(sensor));
+      this.liveSet.add(modality, name);
+      const lose = (reason: string): void => {
+        if (isCurrent() && entry.tries === opened) this.lose(entry, reason);
+      };
+      await sensor.open(this.spec(sensor), (sample) => isCurrent() && this.given(entry, sample), lose);
+      if (!isCurrent()) return sensor.close();
+      // What the first sample shows may come before this.
+      if (entry.state === "opening") entry.state = "open";
+      this.tell({ type: opened > 1 ? "recovered" : "attached", sensor: name, modality });
+      entry.health.began(this.clock());
+    } catch (error) {
+      if (isCurrent()) this.lose(entry, error instanceof Error ? error.message : String(error));
+    }
+  }
+
+  private lose(entry: Attached, reason: string): void {
+    const { modality, name } = entry.sensor;
+    entry.state = "lost";
+    entry.retryAt = this.clock() + RETRIES[Math.min(entry.tries, RETRIES.length) - 1];
+    entry.sensor.close();
+    this.liveSet.remove(modality);
+    this.tell({ type: "lost", sensor: name, modality, reason });
+  }
+
+  private given(entry: Attached, sample: Sample): void {
+    if (entry.state === "lost") return;
+    this.judgeHealth(entry, entry.health.examine(sample));
+    if (entry.state === "unhealthy") return;
+    try {
+      this.liveSet.push(sample);
+    } catch (error) {
+      return this.lose(entry, String(error));
+    }
+    void this.step();
+  }
+
+  private judgeHealth(entry: Attached, problem: string | null): void {
+    const { modality, name } = entry.sensor;
+    if (problem !== null && entry.state === "open") {
+      entry.state = "unhealthy";
+      this.liveSet.remove(modality);
+      this.tell({ type: "unhealthy", sensor: name, modality, reason: problem });
+    } else if (problem === null && entry.state === "unhealthy") {
+      entry.state = "open";
+      this.liveSet.add(modality, name);
+      this.tell({ type: "recovered", sensor: name, modality });
+    }
+  }
+
+  private async step(): Promise<void> {
+    if (this.busy) return;
+    this.busy = true;
+    try {
+      for (let ready; (ready = this.liveSet.ready).length; ) {
+        const encoded: Encoded[] = [];
+        for (const modality of ready) {
+          const made = await this.encode(modality);
+          if (made) encoded.push(made);
+        }
+        const prediction = this.liveSet.fuse(encoded, this.clock());
+        if (prediction) this.listener({ prediction });
+      }
+    } finally {
+      this.busy = false;
+    }
+  }
+
+  private async encode(modality: string): Promise<Encoded | null> {
+    const taken = this.liveSet.take(modality);
+    if (!taken) return null;
+    const began = this.clock();
+    try {
+      const window = typeof taken.data === "string" ? this.bundle.tokenize(taken.data) : taken.data;
+      return { ...taken, embedding: await this.executor.encode(modality, window), latency: this.clock() - began };
+    } catch (error) {
+      this.liveSet.silence(modality);
+      this.tell({ type: "failed", modality, reason: error instanceof Error ? error.message : String(error) });
+      return null;
+    }
+  }
+
+  private look(): void {
+    const now = this.clock();
+    for (const event of this.liveSet.changes(now)) this.tell(event);
+    for (const entry of this.sensors.values()) {
+      const silent = entry.state === "open" ? entry.health.stalled(now) : null;
+      if (silent) this.lose(entry, silent);
+      else if (entry.state === "lost" && now >= entry.retryAt) void this.open(entry);
+    }
+  }
+
+  private load(modality: string): Promise<void> {
+    const known = this.loaded.get(modality);
+    if (known) return known;
+    const loading = this.bundle
+      .artifact(modality)
+      .then((data) => this.executor.load(modality, data, this.bundle.specs[modality], this.bundle.manifest.embedding));
+    this.loaded.set(modality, loading);
+    loading.catch(() => this.loaded.delete(modality));
+    return loading;
+  }
+
+  private spec({ modality }: Sensor): InputSpec {
+    return this.bundle.specs[modality];
+  }
+
+  private tell(event: SessionEvent): void {
+    this.listener({ event });
+  }
+}

@@ -1,0 +1,47 @@
+// An executor that runs in a worker.
+
+import { SensembleError } from "../core/spec";
+import type { Executor } from "./executor";
+
+export interface Call {
+  number: number;
+  method: "load" | "encode" | "unload";
+  args: unknown[];
+}
+
+export interface Reply {
+  number: number;
+  result?: Float32Array;
+  problem?: string;
+}
+
+export class WorkerExecutor implements Executor {
+  readonly target = "onnx";
+  private readonly waiting = new Map<number, { resolve: (result: never) => void; reject: (error: Error) => void }>();
+  private calls = 0;
+
+  constructor(private readonly worker: Worker) {
+    worker.onmessage = ({ data: { number, result, problem } }: MessageEvent<Reply>) => {
+      const waiting = this.waiting.get(number);
+      this.waiting.delete(number);
+      if (problem === undefined) waiting?.resolve(result as never);
+      else waiting?.reject(new SensembleError(problem));
+    };
+    worker.onerror = ({ message }) => {
+      for (const { reject } of this.waiting.values()) reject(new SensembleError(`the encoders' worker failed: ${message}`));
+      this.waiting.clear();
+    };
+  }
+
+  load: Executor["load"] = (...args) => this.call("load", args);
+  encode: Executor["encode"] = (...args) => this.call("encode", args);
+  unload: Executor["unload"] = (...args) => this.call("unload", args);
+
+  private call<T>(method: Call["method"], args: unknown[]): Promise<T> {
+    const number = this.calls++;
+    return new Promise<T>((resolve, reject) => {
+      this.waiting.set(number, { resolve, reject });
+      this.worker.postMessage({ number, method, args } satisfies Call);
+    });
+  }
+}

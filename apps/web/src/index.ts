@@ -1,0 +1,15 @@
+// What a page or a program in Node imports.
+
+export { Bundle, filesAt, filesOf, type Files } from "./core/bundle";
+export { Opinion, type Doubt } from "./core/judge";
+export { kindOf } from "./core/kinds";
+export { LiveSet, Prediction, type SubsetScore } from "./core/live_set";
+export { Session, type Listener, type Sensor, type SessionEvent } from "./core/session";
+export { SensembleError, type InputSpec, type Sample } from "./core/spec";
+export { nameOf, subsets } from "./core/subsets";
+export type { Executor } from "./executors/executor";
+export { WorkerExecutor } from "./executors/in_worker";
+export { OnnxExecutor } from "./executors/onnx";
+export { Camera } from "./sensors/camera";
+export { Microphone } from "./sensors/microphone";
+export { Captions } from "./sensors/text";

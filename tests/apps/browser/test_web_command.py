@@ -1,0 +1,65 @@
+"""`sensemble web`: what it writes, and what it refuses."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from sensemble_apps.cli import main
+from sensemble_apps.commands.bundle import web
+
+from tests.apps.conftest import Refusal
+from tests.vectors import write
+
+
+@pytest.fixture
+def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A page that is built."""
+    folder = tmp_path / "app"
+    (folder / "assets").mkdir(parents=True)
+    for name in ("index.html", "app.webmanifest", "assets/page.js"):
+        (folder / name).write_text(name)
+    monkeypatch.setattr(web, "APP", folder)
+    return folder
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Path:
+    """A bundle for ONNX Runtime, whose encoders are one byte."""
+    folder = write(tmp_path / "bundle", "multi-class")
+    for modality in ("audio", "text", "video"):
+        (folder / modality).mkdir()
+        (folder / modality / "x.onnx").write_bytes(b"x")
+    return folder
+
+
+@pytest.mark.usefixtures("app")
+def test_a_site_holds_the_page_and_what_browsers_need_of_the_bundle(bundle: Path, tmp_path: Path) -> None:
+    (bundle / "more.bin").write_bytes(b"not in the manifest")
+    for _ in range(2):
+        assert main(["web", str(bundle), "--out", str(tmp_path / "site")]) == 0
+    found = {
+        p.relative_to(tmp_path / "site").as_posix() for p in (tmp_path / "site").rglob("*") if p.is_file()
+    }
+    assert found == {
+        "index.html",
+        "app.webmanifest",
+        "assets/page.js",
+        *(f"bundle/{name}" for name in ("manifest.json", "head.safetensors", "tokenizer.json")),
+        *(f"bundle/{modality}/x.onnx" for modality in ("audio", "text", "video")),
+    }
+
+
+def test_what_it_refuses(bundle: Path, app: Path, tmp_path: Path, refusal: Refusal) -> None:
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "thesis.txt").write_text("years")
+    assert "holds other files" in refusal("web", bundle, "--out", mine)
+    (bundle / "audio" / "x.onnx").write_bytes(b"y")
+    assert "altered" in refusal("web", bundle, "--out", tmp_path / "b")
+    assert not (tmp_path / "b").exists()
+    shutil.rmtree(app)
+    assert "npm run build" in refusal("web", bundle, "--out", tmp_path / "c")
+    manifest = bundle / "manifest.json"
+    manifest.write_text(manifest.read_text(encoding="utf-8").replace('"onnx"', '"coreml"'), encoding="utf-8")
+    line = refusal("web", bundle, "--out", tmp_path / "d")
+    assert "not exported for browsers: audio, text and video; run `sensemble export RUN" in line
