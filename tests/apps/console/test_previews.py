@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from sensemble_apps.console.kinds import caption_preview, picture_preview, wave_preview
+from sensemble_apps.console.kinds import caption_preview, picture_preview, plot_preview, wave_preview
 from sensemble_sensors.sensor import Sample
 
 RATE = 16000.0
@@ -59,3 +59,16 @@ def test_a_caption_is_one_line_and_not_too_long() -> None:
     preview = caption_preview([Sample("text", "one\n  two " + "x" * 500, 0.0)], 0.0)["caption"]
     assert preview.startswith("one two xxx")
     assert (len(preview), preview[-1]) == (201, "\N{HORIZONTAL ELLIPSIS}")
+
+
+def test_a_series_is_a_line_for_each_channel_by_its_own_range() -> None:
+    ramp = np.linspace(0, 1, 1000)[:, None] * (1, -1000, 0) + (0, 5, 7)
+    samples = [
+        Sample("imu", part.astype(np.float32), i, cut=i == 0) for i, part in enumerate(np.split(ramp, 10))
+    ]
+    up, down, flat = plot_preview(samples, 100)["plot"]
+    assert (up[0], up[-1], down[0], down[-1], set(flat)) == (-100, 100, 100, -100, {0})
+    assert len(up) <= 100
+    assert plot_preview(samples[:1], 100)["now"] == [0.099, -94.099, 7.0]
+    wide = Sample("imu", np.zeros((1, 50), np.float32), 0.0, cut=True)
+    assert len(plot_preview([wide], 1)["plot"]) == 9

@@ -98,7 +98,8 @@ def plot_preview(samples: "Sequence[Sample]", rate: float) -> dict[str, Any]:
     middle, half = (rows.max(0) + rows.min(0)) / 2, np.ptp(rows, axis=0) / 2
     scaled = 100 * (rows - middle) / np.where(half > 0, half, 1)
     places = np.linspace(0, len(rows) - 1, min(_POINTS, len(rows))).astype(int)
-    return {"plot": scaled[places].T.round().astype(int).tolist(), "now": rows[-1].round(3).tolist()}
+    now = [round(value, 3) for value in rows[-1].tolist()]
+    return {"plot": scaled[places].T.round().astype(int).tolist(), "now": now}
 
 
 def caption_preview(samples: "Sequence[Sample]", rate: float) -> dict[str, Any]:  # noqa: ARG001 - it has none

@@ -161,6 +161,7 @@ export class Sensors {
 export function showPreview(place, name, preview) {
   if (preview.picture !== undefined) showPicture(place, preview.picture, `What ${name} sees`);
   if (preview.wave !== undefined) showWave(place, preview.wave, preview.level ?? null);
+  if (preview.plot !== undefined) showPlot(place, preview.plot);
   if (preview.caption !== undefined) place.replaceChildren(make("q", {}, preview.caption));
 }
 
@@ -185,4 +186,16 @@ export function showWave(place, wave, level) {
   const meter = /** @type {HTMLMeterElement} */ (place.querySelector("meter"));
   meter.value = level === null ? 0 : Math.max(0, 1 - level / FLOOR);
   say(/** @type {Element} */ (place.querySelector("output")), level === null ? "silent" : `${Math.round(level)} dB`);
+}
+
+/** @param {HTMLElement} place @param {number[][]} plot a line of points from -100 to 100 for each channel */
+export function showPlot(place, plot) {
+  const row = 2.2 * 100;
+  const lines = plot.map((points, channel) => `M${points.map((y, x) => `${(x / (points.length - 1 || 1)) * 96},${channel * row - y}`).join("L")}`);
+  const path = place.querySelector("path") ?? draw("path", { fill: "none", stroke: "currentColor", "vector-effect": "non-scaling-stroke" });
+  if (!place.contains(path)) {
+    const size = { viewBox: `0 -110 96 ${plot.length * row}`, preserveAspectRatio: "none", role: "img", "aria-label": "A line for each channel, over the last seconds" };
+    place.replaceChildren(draw("svg", size, path));
+  }
+  path.setAttribute("d", lines.join(""));
 }

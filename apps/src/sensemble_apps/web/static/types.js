@@ -18,7 +18,7 @@
  * @typedef {{number: number, kind: "answer" | "live" | "event", time: number, live?: string[],
  *   label?: string | null, best?: string | null, words?: string, why?: string, right?: boolean | null,
  *   confidence?: number, modality?: string, name?: string, what?: string, text?: string, fault?: boolean}} Entry
- * @typedef {{wave?: [number, number][], level?: number | null, picture?: string, caption?: string}} Preview
+ * @typedef {{wave?: [number, number][], level?: number | null, picture?: string, caption?: string, plot?: number[][]}} Preview
  * @typedef {{right: number, unsure: number, n: number}} Count
  * @typedef {{type: "state", version: number, time: number, live: string[], sensors: Sensor[],
  *   answer: Answer | null, lattice: Opinion[], latencies: Record<string, number>,
