@@ -1,12 +1,9 @@
 """The instant head in the studio: live after two takes of two classes, and it follows the takes."""
 
 from pathlib import Path
-from threading import Event
 from typing import Any
 
 import pytest
-from sensemble_apps.studio.instant import Instant
-from sensemble_apps.studio.project import Run
 from sensemble_runtime import Bundle
 
 from tests.train.recipe.test_instant import ENCODERS
@@ -60,22 +57,6 @@ def test_it_is_live_after_two_takes_of_two_classes_and_follows_the_takes(
         project = fitted()
         assert "record two of each" in project["instant"]["reason"]
         assert (project["instant"]["done"], project["live"], bundle.exists()) == (False, None, False)
-
-
-def test_a_fit_that_fails_says_why_and_is_over_at_once(tmp_path: Path) -> None:
-    seen, over = list[bool](), Event()
-
-    def done(*, written: bool) -> None:
-        if instant.reason:
-            seen.append(instant.is_fitting or written)
-            over.set()
-
-    instant = Instant(Run(0, tmp_path / "instant"), tmp_path / "none", OPTIONS, done)
-    instant.fit()
-    assert over.wait(LOWERED)
-    instant.close()
-    assert seen[0] is False
-    assert "none" in instant.reason
 
 
 def test_from_scratch_there_is_none(tmp_path: Path) -> None:

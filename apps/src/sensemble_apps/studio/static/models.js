@@ -14,6 +14,21 @@ import { button, byId, make, percent, say } from "./dom.js";
 const ENOUGH = 2; // takes of a class for an instant model
 const GOOD = 5; // takes of a class, from which a model is worth training
 
+/** What a stage does, by its first word. @type {Record<string, string>} */
+const STAGES = {
+  starting: "It begins",
+  waiting: "An earlier studio still trains",
+  decode: "It reads the takes",
+  embed: "It looks and listens",
+  pretrain: "The sensors learn from each other",
+  specialist: "Each sensor learns by itself",
+  choose: "The sensors choose their teacher",
+  subset: "All sets of sensors learn together",
+  evaluate: "It is judged by takes kept aside",
+  degrade: "It looks and listens in bad conditions",
+  export: "It is made ready to run anywhere",
+};
+
 /** @param {number} seconds @returns {string} such as `1 min 20 s` */
 export function lasting(seconds) {
   const whole = Math.round(seconds);
@@ -106,7 +121,7 @@ function preparing(lowered) {
 /** @param {Training} training @returns {string} */
 function inWords({ stage, done, total, left }) {
   const count = total ? `, ${done} of ${total}` : "";
-  return `${stage}${count}${left === null ? "" : `; about ${lasting(left)} left`}`;
+  return `${STAGES[stage.split(" ")[0]] ?? stage}${count}${left === null ? "" : `; about ${lasting(left)} left`}`;
 }
 
 /** @param {Score[]} sets @returns {HTMLElement} */
