@@ -20,7 +20,7 @@ def write_dataset(folder: Path, per_split: dict[str, int]) -> Path:
         for i in range(count):
             for label, (colour, hertz) in CLASSES.items():
                 name = f"{split}-{label}-{i}"
-                _write_clip(folder / f"{name}.mkv", colour, hertz * rng.uniform(0.95, 1.05), rng)
+                write_clip(folder / f"{name}.mkv", colour, hertz * rng.uniform(0.95, 1.05), rng)
                 word = rng.choice([f"a {label} here", "something", f"this is {label}"])
                 line = {"id": name, "split": split, "labels": [] if split == "pretrain" else [label]}
                 lines.append({**line, "video": f"{name}.mkv", "audio": f"{name}.mkv", "text": str(word)})
@@ -28,7 +28,8 @@ def write_dataset(folder: Path, per_split: dict[str, int]) -> Path:
     return folder
 
 
-def _write_clip(path: Path, colour: tuple[int, int, int], hertz: float, rng: np.random.Generator) -> None:
+def write_clip(path: Path, colour: tuple[int, int, int], hertz: float, rng: np.random.Generator) -> None:
+    """Write a second of a colour and a tone."""
     frames = np.clip(rng.normal(colour, 12, (int(FPS * SECONDS), SIZE, SIZE, 3)), 0, 255).astype(np.uint8)
     times = np.arange(int(RATE * SECONDS)) / RATE
     wave = 0.4 * np.sin(2 * np.pi * hertz * times) + rng.normal(0, 0.02, len(times))

@@ -90,13 +90,17 @@ class Training(Common):
 class Sources(Trusting):
     """The sensors that `run`, `serve` and `record` take; `record` takes one of each modality."""
 
+    sensor: Annotated[Texts, "NAME=SOURCE"] = ()
+    """The source of a modality by its name: `video.rear=1`, `imu=iio:0`, `imu.wrist=tcp://HOST:PORT` (lines
+    of JSON or CSV; also udp://, pipe: and serial:), `imu=http://:PORT` (a phone's logger)."""
     camera: Texts = ()
-    """A camera's number, URL or video file."""
+    """Short for `--sensor video=SOURCE`: a camera's number, URL or video file."""
     microphone: Texts = ()
-    """A microphone's number or name, or `default`."""
+    """Short for `--sensor audio=SOURCE`: a microphone's number or name, or `default`."""
     captions: Texts = ()
-    """A caption file (text, .srt, .vtt), a pipe, a socket (tcp://HOST:PORT or its path), or `-` for standard
-    input. A file is read once; `tail -f FILE | sensemble ... --captions -` follows one that grows."""
+    """Short for `--sensor text=SOURCE`: a caption file (text, .srt, .vtt), a pipe, a socket (tcp://HOST:PORT
+    or its path), or `-` for standard input. A file is read once; `tail -f FILE | sensemble ... --captions -`
+    follows one that grows."""
     in_process: bool = False
     """Capture in threads, not in one process per camera and microphone. This takes less memory, but a device
     that hangs is not restarted, and a crash in its driver ends the whole command."""
@@ -106,21 +110,33 @@ class Sources(Trusting):
     @property
     def names_devices(self) -> bool:
         """True if a device is named."""
-        return bool(self.camera or self.microphone or self.captions)
+        return bool(self.sensor or self.camera or self.microphone or self.captions)
+
+    @property
+    def sources(self) -> list[tuple[str, str]]:
+        """The modality and the source of each device that is named."""
+        short = (("video", self.camera), ("audio", self.microphone), ("text", self.captions))
+        named = [(m, source) for m, sources in short for source in sources]
+        for text in self.sensor:
+            modality, equals, source = text.partition("=")
+            if not equals or not source:
+                raise InputError(f"--sensor {text}: write NAME=SOURCE, such as video.rear=1")
+            named.append((modality, source))
+        return named
 
     def sensors(self, specs: "Mapping[str, InputSpec]") -> "AbstractContextManager[list[Sensor]]":
         """See `running.sources.sensors`."""
-        from sensemble_apps.running.sources import sensors
+        from sensemble_apps.running.sources import named, sensors
 
-        return sensors(
-            specs, self.camera, self.microphone, self.captions, self.media, in_process=self.in_process
-        )
+        return sensors(specs, named(specs, self.sources), self.media, in_process=self.in_process)
 
-    def returning(self) -> "list[Finder]":
-        """See `running.device_factory.returning`."""
-        from sensemble_apps.running.device_factory import returning
+    def returning(self, specs: "Mapping[str, InputSpec]") -> "list[Finder]":
+        """See `sensemble_sensors.devices.sources.returning`."""
+        from sensemble_sensors.devices.sources import returning
 
-        return returning(self.camera, self.captions)
+        from sensemble_apps.running.sources import named
+
+        return returning(named(specs, self.sources))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,7 +24,7 @@ from sensemble_train.data.batching import seeded
 from sensemble_train.data.choice import unlabelled
 from sensemble_train.data.clips import as_input, targets
 from sensemble_train.models.augment_config import DERIVED
-from sensemble_train.models.kinds.registry import KINDS
+from sensemble_train.models.kinds.registry import kind_of as train_kind
 from sensemble_train.models.model import Model
 from torch import Tensor
 
@@ -88,7 +88,7 @@ def varied(model: Model, modality: str, windows: Tensor) -> Tensor:
     A sensor may be cleaner than those of the dataset: of people's digits, spoken in silence at full level, a
     tenth were unfamiliar without (`live_voices.py`).
     """
-    kind, found = KINDS[model.description.specs[modality].kind], windows.clone()
+    kind, found = train_kind(model.description.specs[modality]), windows.clone()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         if len(found) > 1:
@@ -145,7 +145,7 @@ def synthetic(model: Model, modality: str, count: int = SYNTHETIC) -> Tensor:
     """
     spec, config = model.description.specs[modality], model.description.configs[modality]
     draw = seeded("familiarity", modality)
-    return KINDS[spec.kind].backgrounds(spec, config, count, draw)
+    return train_kind(spec).backgrounds(spec, config, count, draw)
 
 
 @torch.no_grad()

@@ -4,12 +4,18 @@ The template `README.md.j2` takes every fact from the manifest. Its fixed text d
 windows, tokenizes, pools and classifies. Each kind of modality has a template of its own, `KIND.md.j2`.
 """
 
+from jinja2 import Template
 from sensemble_runtime.bundle.manifest import Manifest
 from sensemble_runtime.session.scheduler import Policy
 from sensemble_runtime.subsets import name, subsets
 
 from sensemble_export import snippets
 from sensemble_export.targets import input_dtype
+
+
+def _words_of(kind: str) -> Template:
+    # A kind of an installed package is described as a series is.
+    return snippets.templates().select_template([f"{kind}.md.j2", "series.md.j2"])
 
 
 def readme(manifest: Manifest) -> str:
@@ -25,6 +31,7 @@ def readme(manifest: Manifest) -> str:
             executorch=tools.get("executorch", "VERSION").split("+")[0],
             skew=Policy().skew,
             input_dtype=input_dtype,
+            words_of=_words_of,
             encoder_code=snippets.encoder,
             classifier_code=snippets.classifier,
             subsets=[name(subset) for subset in subsets(manifest.modalities)],

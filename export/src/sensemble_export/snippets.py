@@ -4,6 +4,7 @@ Each piece brings its imports and takes `bundle`, the folder: a `File` in Kotlin
 is in `templates/`, one file for each library and language.
 """
 
+import re
 from collections.abc import Iterator
 from functools import cache
 
@@ -45,7 +46,7 @@ def encoder(target: str, modality: str, path: str, spec: InputSpec) -> Iterator[
         yield _block(
             name,
             modality=modality,
-            name=f"encode{modality.title()}",
+            name="encode" + "".join(re.findall("[a-z0-9]+", modality.title(), re.IGNORECASE)),
             path=path,
             dtype=spec.dtype,
             shape=", ".join(map(str, spec.shape)),

@@ -20,9 +20,10 @@ import pytest
 from sensemble_apps.commands import record
 from sensemble_apps.commands.record import Record
 from sensemble_apps.parsing import parse
-from sensemble_apps.running import device_factory
 from sensemble_apps.running.capture import Capture, CaptureSummary
+from sensemble_apps.running.sources import FORM
 from sensemble_runtime.session import sensor_thread
+from sensemble_sensors.devices import sources
 from sensemble_sensors.devices.discovery import Device
 from sensemble_sensors.devices.watcher import Watcher
 from sensemble_sensors.health import health
@@ -114,7 +115,7 @@ def test_what_is_frozen_is_left_out_and_reported(tmp_path: Path) -> None:
 
     limits = Thresholds(frozen=0.3, stalled=60.0, picture_rate=0.0)
     recording = Recording(tmp_path / "out", {"audio": (16000,)}, seconds=0.5)
-    capture = Capture([Frozen()], record.FORM, limits, CaptureSummary())
+    capture = Capture([Frozen()], FORM, limits, CaptureSummary())
     with recording, capture.into(recording), capture:
         capture.record(recording, 2.5, print)
     recorded = Recorded(tmp_path / "out", read_dataset(tmp_path / "out").examples)
@@ -151,7 +152,7 @@ def test_what_drifts_is_kept_and_marked(tmp_path: Path, monkeypatch: pytest.Monk
     summary = CaptureSummary()
     with Recording(tmp_path / "out", {"audio": (16000,)}, seconds=0.5) as recording:
         sources = [Source("audio", 0.9), Source("video", 0.0)]
-        capture = Capture(sources, record.FORM, limits, summary)
+        capture = Capture(sources, FORM, limits, summary)
         with capture.into(recording), capture:
             capture.record(recording, 6.0, print)
     recorded = Recorded(tmp_path / "out", read_dataset(tmp_path / "out").examples)
@@ -182,7 +183,7 @@ def test_an_option_adds_up_and_swallows_nothing() -> None:
 
 def test_what_cannot_be_recorded_is_one_line(refusal: Refusal, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    assert "one of a kind" in refusal("record", out, "--camera", "0", "--camera", "1")
+    assert "one of each modality" in refusal("record", out, "--camera", "0", "--camera", "1")
     assert "--camera" in refusal("record", out)
     assert "--segment" in refusal("record", out, "--captions", "-", "--segment", "0")
     assert "label" in refusal("record", out, "--captions", "-", "--split", "train")
@@ -263,7 +264,7 @@ def test_nothing_is_recorded_while_the_last_search_for_devices_ends(
             time.sleep(1)
         return []
 
-    monkeypatch.setattr(device_factory, "returning", lambda *_: [search])
+    monkeypatch.setattr(sources, "returning", lambda *_: [search])
     record.main(Record(out=out, captions=(str(pipe),), seconds=1, segment=0.5))
     assert [example.value("text") for example in read_dataset(out).examples] == ["in time"]
 

@@ -12,12 +12,13 @@ from pathlib import Path
 import pytest
 from sensemble_apps.errors import InputError
 from sensemble_apps.running import real_time
-from sensemble_apps.running.device_factory import returning
 from sensemble_apps.running.real_time import Options
+from sensemble_apps.running.sources import FORM
 from sensemble_apps.running.view_events import Change, Predicted
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.session import sensor_thread
 from sensemble_sensors.devices.captions import Captions
+from sensemble_sensors.devices.sources import returning
 from sensemble_sensors.devices.watcher import Watcher
 from sensemble_sensors.media.dataset import read_dataset
 from sensemble_sensors.sensor import Sample
@@ -38,7 +39,7 @@ def test_a_pipe_that_was_named_is_read_again_as_soon_as_it_is_back(
         pipe.write_text("one person\n")  # opens when somebody reads
 
     bundle = Bundle.open(bundle_folder)
-    finders = returning((), [str(pipe)])
+    finders = returning([(FORM["text"], str(pipe))])
     items = real_time.devices(bundle, [Captions(pipe)], Options(), finders=finders)
     for _ in range(2):
         writer = threading.Thread(target=write)
@@ -53,8 +54,10 @@ def test_a_pipe_that_was_named_is_read_again_as_soon_as_it_is_back(
 
 
 def test_a_look_disturbs_nobody() -> None:
-    assert returning(["0"], ["tcp://localhost:9", "-"]) == []
-    assert len(returning(["http://cam/", "0", "http://door/"], ["said.txt"])) == 3
+    camera, text = FORM["video"], FORM["text"]
+    assert returning([(camera, "0"), (text, "tcp://localhost:9"), (text, "-"), (FORM["audio"], "x")]) == []
+    named = [(camera, "http://cam/"), (camera, "0"), (camera, "http://door/"), (text, "said.txt")]
+    assert len(returning(named)) == 3
 
 
 def _without_programs(bundle_folder: Path, out: Path) -> Path:

@@ -14,6 +14,7 @@ from typing import Annotated
 from sensemble_runtime.executors import executor
 from sensemble_sensors.devices import discovery
 from sensemble_sensors.devices.discovery import Device, without_credentials
+from sensemble_sensors.devices.sources import finders, returning
 from sensemble_sensors.devices.watcher import Appeared, DeviceEvent, Disappeared, SearchFailed, Watcher
 from sensemble_sensors.errors import SensorUnavailableError
 from sensemble_sensors.libraries import opencv
@@ -22,7 +23,6 @@ from sensemble_apps.arguments import OptionalFolder, Positional, Texts, Trusting
 from sensemble_apps.console.output import say
 from sensemble_apps.console.wording import sensor_title
 from sensemble_apps.errors import InputError, until_stopped
-from sensemble_apps.running.device_factory import finders, returning
 from sensemble_apps.running.sources import FORM
 
 
@@ -51,8 +51,10 @@ class Doctor(Trusting):
 
 def main(arguments: Doctor) -> None:
     """Print one line per finding and then, with `--watch`, one line per device that comes or goes."""
-    named = returning(arguments.camera, arguments.captions)
-    if len(named) < len(arguments.camera + arguments.captions):
+    sources = [("video", address) for address in arguments.camera]
+    sources += [("text", source) for source in arguments.captions]
+    named = returning((FORM[modality], source) for modality, source in sources)
+    if len(named) < len(sources):
         raise InputError("--camera takes a URL and --captions a path; local devices are watched anyway")
     if named and not arguments.watch:
         raise InputError("--camera and --captions: only for --watch; add it, or leave them out")

@@ -2,6 +2,7 @@
 
 import shutil
 import sys
+from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -21,7 +22,7 @@ from sensemble_apps.console.output import remark, say
 from sensemble_apps.console.progress import status
 from sensemble_apps.errors import InputError
 from sensemble_apps.running.capture import Capture, CaptureSummary
-from sensemble_apps.running.sources import FORM
+from sensemble_apps.running.sources import forms
 from sensemble_apps.running.takes import TakeRecorder, plan, record_all, takes_in
 
 _TAKE = 3.0  # seconds of a take, where none are given
@@ -64,7 +65,11 @@ def main(arguments: Record) -> None:
     manifest = (
         None if arguments.bundle is None else read_manifest(arguments.bundle / FILE_NAME, arguments.trust)
     )
-    specs = FORM if manifest is None else {m: entry.spec for m, entry in manifest.modalities.items()}
+    specs = (
+        forms(arguments.sources)
+        if manifest is None
+        else {m: entry.spec for m, entry in manifest.modalities.items()}
+    )
     if manifest is not None:
         _remark_labels(arguments, manifest)
     existed, begun = out.exists(), (out / EVENTS).exists()
@@ -95,7 +100,7 @@ def _record(arguments: Record, specs: Mapping[str, InputSpec]) -> None:
     # Ctrl-C is how a recording ends.
     with recording, suppress(KeyboardInterrupt), arguments.sensors(specs) as sensors, status() as show:
         capture = Capture(sensors, specs, _health(arguments), summary)
-        watcher = Watcher(arguments.returning(), capture.retry)
+        watcher = Watcher(arguments.returning(specs), capture.retry)
         # A short file is read as soon as it is opened, so `into` comes before. The watcher ends last, for its
         # search may take seconds, in which nothing is to be recorded.
         with watcher, capture.into(recording), capture:
@@ -114,22 +119,17 @@ def _clear(folder: Path) -> None:
 
 
 def _check(arguments: Record) -> None:
-    devices = {
-        "--camera": arguments.camera,
-        "--microphone": arguments.microphone,
-        "--captions": arguments.captions,
-    }
-    if any(devices.values()) == (arguments.media is not None):
+    if arguments.names_devices == (arguments.media is not None):
         but = ", and not both" if arguments.media else ""
-        raise InputError(f"give --media FILE, or some of --camera, --microphone, --captions{but}")
+        raise InputError(f"give --media FILE, or some of --sensor, --camera, --microphone, --captions{but}")
     if arguments.trust is not None and arguments.bundle is None:
         raise InputError("--trust says whose bundle to take: give --bundle FOLDER too, or leave it out")
-    for option, sources in devices.items():
-        if len(sources) > 1:
-            raise InputError(
-                f"{option} {', '.join(sources)}: a recording has one of a kind; record each into a folder of "
-                "its own"
-            )
+    count = Counter(modality for modality, _ in arguments.sources)
+    if several := [modality for modality, number in count.items() if number > 1]:
+        raise InputError(
+            f"{several[0]}: {count[several[0]]} sources; a recording has one of each modality: name the "
+            f"others as --sensor {several[0]}.NAME=SOURCE, or record each into a folder of its own"
+        )
     for name, seconds in (("--segment", arguments.segment), ("--seconds", arguments.seconds)):
         if seconds is not None and not 0.1 <= seconds < float("inf"):
             raise InputError(f"{name} {seconds:g}: give 0.1 or more")
@@ -157,7 +157,7 @@ def _record_classes(arguments: Record, specs: Mapping[str, InputSpec], health: T
     with suppress(KeyboardInterrupt), arguments.sensors(specs) as sensors, status() as show:
         capture = Capture(sensors, specs, health, summary)
         recorder = TakeRecorder(arguments.out, specs, capture, seconds, arguments.segment)
-        with capture, Watcher(arguments.returning(), capture.retry):
+        with capture, Watcher(arguments.returning(specs), capture.retry):
             capture.wait_for_first(show)
             record_all(recorder, wanted, _ask, show)
     takes = takes_in(arguments.out)
@@ -177,7 +177,7 @@ def _classes(arguments: Record) -> tuple[str, ...]:
         )
     if arguments.label or arguments.background or arguments.split != "pretrain":
         raise InputError("--classes labels the takes itself: leave out --label, --background and --split")
-    if "-" in arguments.captions:
+    if "-" in dict(arguments.sources).values():
         raise InputError(
             "--captions -: with --classes, standard input has the answers; name a file or a pipe"
         )

@@ -14,6 +14,7 @@ from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.record.retention import Retention
 from sensemble_runtime.session.change_gate import Duty
 from sensemble_runtime.session.scheduler import Policy
+from sensemble_sensors.devices.sources import finders
 from sensemble_sensors.kinds.conditions.condition import Applied
 from sensemble_sensors.recording.reader import is_recording
 from sensemble_sensors.thresholds import DEFAULT
@@ -24,7 +25,7 @@ from sensemble_apps.console.output import remark, say_executors, writing
 from sensemble_apps.console.wording import words
 from sensemble_apps.errors import Ended, InputError
 from sensemble_apps.running import real_time, virtual_time
-from sensemble_apps.running.device_factory import finders, plug
+from sensemble_apps.running.device_factory import plug
 from sensemble_apps.running.plug_schedule import come_and_go
 from sensemble_apps.running.real_time import Options
 from sensemble_apps.running.run_summary import RunSummary
@@ -113,7 +114,8 @@ def _check(arguments: Run) -> None:
     if sum(sources) != 1:
         but = ", and not both" if any(sources) else ""
         raise InputError(
-            f"give --replay FOLDER, --media FILE, or --camera, --microphone, --captions, --watch{but}"
+            "give --replay FOLDER, --media FILE, or --sensor, --camera, --microphone, --captions, "
+            f"--watch{but}"
         )
     of_a_replay = {
         "--split": arguments.split is not None,
@@ -168,8 +170,10 @@ def play(arguments: Run, bundle: Bundle, conditions: Sequence[Applied] = ()) -> 
                 sensors,
                 options,
                 health=None if arguments.media is not None else DEFAULT,
-                finders=[*arguments.returning(), *(finders(unnamed) if arguments.watch else ())],
-                make=partial(plug, in_process=arguments.in_process) if arguments.watch else None,
+                finders=[*arguments.returning(bundle.specs), *(finders(unnamed) if arguments.watch else ())],
+                make=partial(plug, bundle.specs, in_process=arguments.in_process)
+                if arguments.watch
+                else None,
             )
 
 

@@ -218,7 +218,11 @@ _OTHER = Kind("sensor", "the {} is lost", "", 1, lambda m: f"{m.count} samples",
 
 def kind_of(which: "str | InputSpec") -> Kind:
     """Return a kind by its name, or that of a spec; one without words of its own has plain ones."""
-    return KINDS.get(which if isinstance(which, str) else which.kind, _OTHER)
+    from sensemble_sensors.kinds.registry import installed
+
+    name = which if isinstance(which, str) else which.kind
+    found: Kind | None = KINDS.get(name) or installed(name, "apps")
+    return found or _OTHER
 
 
 class Words(NamedTuple):

@@ -4,46 +4,39 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from sensemble_sensors.devices.camera import Camera
-from sensemble_sensors.devices.captions import Captions
-from sensemble_sensors.devices.microphone import Microphone
+from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.media.dataset import Example, read_dataset
 from sensemble_sensors.recording.reader import Recorded, is_recording
 from sensemble_sensors.recording.replay import MediaReplay
 from sensemble_sensors.sensor import Sensor
-from sensemble_sensors.spec import KNOWN, DType, InputSpec
+from sensemble_sensors.spec import KNOWN, InputSpec, kind_name
 
 from sensemble_apps.console.wording import words
 from sensemble_apps.errors import InputError
 from sensemble_apps.running.device_factory import capture
 
-# Only the rate of the sound and the size of the pictures matter.
-_FORMS: dict[str, tuple[DType, tuple[int, ...], float, float, float]] = {
-    "waveform": ("float32", (1, 16000), 16000, 1.0, 1.0),
-    "text": ("int64", (1, 1), 0, 0, 0),
-    "frames": ("uint8", (1, 30, 128, 128, 3), 30, 1.0, 1.0),
-}
-FORM = {modality: InputSpec(modality, *_FORMS[kind], ttl=1.0) for modality, kind in KNOWN.items()}
+
+def _usual(modality: str) -> InputSpec:
+    kind = kind_of(kind_name(modality))
+    shape, rate, window = kind.usual
+    return InputSpec(modality, kind.dtype, shape, rate, window, window, 1.0)
+
+
+FORM = {modality: _usual(modality) for modality in KNOWN}
 """By modality: sound at 16 kHz, and frames of 128 x 128 pixels."""
 
 
 @contextmanager
 def sensors(
     specs: Mapping[str, InputSpec],
-    cameras: Sequence[str],
-    microphones: Sequence[str],
-    captions: Sequence[str],
+    named: Sequence[tuple[InputSpec, str]],
     media: Path | None,
     *,
     in_process: bool,
 ) -> Iterator[list[Sensor]]:
     """Give a sensor for each named device, or those of a media file, which plays while the block runs."""
     if media is None:
-        yield [
-            *(capture(Camera, source, in_process=in_process) for source in cameras),
-            *(capture(Microphone, source, in_process=in_process) for source in microphones),
-            *map(Captions, captions),
-        ]
+        yield [capture(spec, source, in_process=in_process) for spec, source in named]
         return
     if media.is_dir():
         raise InputError(f"--media {media}: is a folder; name a file, or play a dataset by --replay")
@@ -52,6 +45,26 @@ def sensors(
     sensors = [player.sensor(modality) for modality in player.modalities]
     with player:
         yield sensors
+
+
+def named(specs: Mapping[str, InputSpec], sources: Sequence[tuple[str, str]]) -> list[tuple[InputSpec, str]]:
+    """Return the spec of each modality that is named with a source.
+
+    Raises:
+        InputError: there is no such modality.
+    """
+    if unknown := next((m for m, _ in sources if m not in specs), None):
+        raise InputError(f"--sensor {unknown}: there is no such modality; there are {', '.join(specs)}")
+    return [(specs[m], source) for m, source in sources]
+
+
+def forms(sources: Sequence[tuple[str, str]]) -> dict[str, InputSpec]:
+    """Return the form of samples without a bundle: that of `FORM`, and for other names that of their kind.
+
+    Raises:
+        SpecError: a name says no kind.
+    """
+    return FORM | {modality: _usual(modality) for modality, _ in sources}
 
 
 def examples_of(folder: Path, split: str | None) -> Sequence[Example]:

@@ -5,7 +5,9 @@ from contextlib import suppress
 
 from sensemble_sensors.devices.discovery import Device
 from sensemble_sensors.devices.watcher import DeviceEvent, Disappeared, SearchFailed
+from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.sensor import Sensor
+from sensemble_sensors.spec import kind_name
 
 from sensemble_runtime.errors import SessionError
 from sensemble_runtime.session.session import Session
@@ -31,7 +33,7 @@ class Hotplug:
         device = event.device
         which = (device.modality, device.key)
         if isinstance(event, Disappeared):
-            if which in self._names and device.modality == "audio":
+            if which in self._names and kind_of(kind_name(device.modality)).replaced:
                 self._session.lose(self._names[which], "was unplugged")
             return
         if which in self._names and self._session.retry(self._names[which]):

@@ -54,6 +54,8 @@ class Camera:
         modality: the name of its stream.
     """
 
+    native = True  # its driver may hang, or end the process
+
     def __init__(self, source: int | str | Path, name: str | None = None, modality: str = "video") -> None:
         self.modality = modality
         self.name = printable(name or f"camera {without_credentials(str(source))}")

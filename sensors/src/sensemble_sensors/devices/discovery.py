@@ -58,7 +58,7 @@ def cameras(stop: Event = _NEVER) -> list[Device]:
     Setting `stop` ends a slow search. Raises SensorUnavailableError where OpenCV is needed and missing.
     """
     if not _SYS.is_dir():
-        return _listed_afresh("video", stop)
+        return _listed_afresh("video", _probed_cameras.__name__, stop)
     # A camera has several nodes; the first one, of index 0, gives pictures, the others metadata.
     names: dict[int, str] = {}
     for node in (_SYS / "class" / "video4linux").glob("video*"):
@@ -134,7 +134,7 @@ def fresh_microphones(stop: Event = _NEVER) -> list[Device]:
     PortAudio looks for devices only when it starts, and a restart would stop the streams that are open here.
     Raises as `watched_microphones`.
     """
-    return _listed_afresh("audio", stop)
+    return _listed_afresh("audio", microphones.__name__, stop)
 
 
 def is_gone(device: Device) -> bool:
@@ -149,8 +149,8 @@ def is_gone(device: Device) -> bool:
     return device.name != "default"
 
 
-def _listed_afresh(modality: str, stop: Event) -> list[Device]:
-    command = [sys.executable, "-P", "-m", "sensemble_sensors.devices.discovery", modality]
+def _listed_afresh(modality: str, lister: str, stop: Event) -> list[Device]:
+    command = [sys.executable, "-P", "-m", "sensemble_sensors.devices.discovery", lister]
     until = monotonic() + _PATIENCE
     pipe = subprocess.PIPE
     # A session of its own: Ctrl-C in the terminal must reach only the process that started this one.
@@ -202,7 +202,7 @@ def without_credentials(source: str) -> str:
 
 
 if __name__ == "__main__":
-    list_them = {"audio": microphones, "video": _probed_cameras}[sys.argv[1]]
+    list_them = {lister.__name__: lister for lister in (microphones, _probed_cameras)}[sys.argv[1]]
     try:
         json.dump([asdict(device) for device in list_them()], sys.stdout)
     except SensorUnavailableError as error:

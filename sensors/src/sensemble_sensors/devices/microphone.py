@@ -41,6 +41,7 @@ class Microphone:
     """
 
     live = True
+    native = True  # its driver may hang, or end the process
 
     def __init__(
         self, device: int | str | None = None, name: str | None = None, modality: str = "audio"

@@ -47,18 +47,18 @@ class SearchFailed:
 DeviceEvent = Appeared | Disappeared | SearchFailed
 
 
-def network_camera(address: str) -> Finder:
+def network_camera(address: str, modality: str = "video") -> Finder:
     """Return a finder of the camera at `address`, a URL; it is there while its port takes connections."""
-    camera = Device("video", address, without_credentials(address), address)
+    camera = Device(modality, address, without_credentials(address), address)
     return lambda _: [camera] if _answers(address) else []
 
 
-def caption_source(source: str) -> Finder:
+def caption_source(source: str, modality: str = "text") -> Finder:
     """Return a finder of captions: a file, pipe or socket that exists, or tcp://HOST:PORT that answers."""
 
     def find(_: Event) -> Sequence[Device]:
         there = _answers(source) if "://" in source else Path(source).exists()
-        return [Device("text", source, source, source)] if there else []
+        return [Device(modality, source, source, source)] if there else []
 
     return find
 

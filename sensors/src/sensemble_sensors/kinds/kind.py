@@ -1,8 +1,8 @@
-"""The base classes of all kinds."""
+"""The base classes of all kinds: what a stream, a dataset and a recording need of one."""
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -34,8 +34,8 @@ _TTL = 86_400.0  # seconds
 _ELEMENTS = 10**8  # of a window, or of the samples of a hop
 
 
-class Kind(ABC):
-    """A sort of modality, such as sound; one instance serves all modalities of the kind."""
+class Stream(ABC):
+    """A kind's samples and windows, their health, conditions and slots in shared memory."""
 
     name: ClassVar[str]  # as `InputSpec.kind` has it
     noun: ClassVar[str]  # a sample, in messages
@@ -46,8 +46,10 @@ class Kind(ABC):
     tokenized: ClassVar[bool] = False  # samples are texts: the dataset holds them, a tokenizer makes windows
     partner: ClassVar[str] = ""  # the kind whose stream this one must not drift from
     slots: ClassVar[int]  # samples that wait in shared memory
-    form_limits: ClassVar[tuple[int, ...]] = ()  # the largest value of each number of `form`
-    suffix: ClassVar[str] = ""  # of a file of its own in each segment of a recording, beside the media
+    devices: ClassVar[Mapping[str, str]] = {}  # the beginning of a source -> its sensor, "module:class"
+    finder: ClassVar[str] = ""  # the `Finder` of the devices here, "module:function"
+    replaced: ClassVar[bool] = False  # a server gives the reader of a removed device another one
+    usual: ClassVar[tuple[tuple[int, ...], float, float]]  # shape, rate and window where no bundle has them
     least_change: ClassVar[float] = 0.0  # of a window that a saving session encodes again
     conditions: ClassVar[tuple[Condition, ...]] = ()  # the degradations of its samples
 
@@ -120,6 +122,12 @@ class Kind(ABC):
         """Return a sample of either form in the form of `spec`."""
         return sample
 
+    # A sensor's source.
+
+    def watcher(self, source: str) -> str:  # noqa: ARG002
+        """Return what makes the `Finder` of a source that comes back, "module:function"; empty for none."""
+        return ""
+
     # A sensor's health.
 
     def checks(self, spec: InputSpec, limits: Thresholds) -> Checks:  # noqa: ARG002
@@ -140,7 +148,9 @@ class Kind(ABC):
     def unpack(self, data: NDArray[np.uint8], spec: InputSpec) -> Media | str:
         """Return the data that `pack` made bytes of."""
 
-    # A dataset's example.
+
+class Indexed(ABC):
+    """A kind's field in a dataset, and how it is decoded."""
 
     def fields(self, modality: str) -> tuple[str, ...]:
         """Return the fields of the index for `modality`, of which an example has one at most."""
@@ -169,7 +179,12 @@ class Kind(ABC):
     def check(self, source: Source, modality: str) -> None:  # noqa: B027
         """Decode the beginning of an example's file; BadDataError if that fails."""
 
-    # A recording.
+
+class Recorded(ABC):
+    """A kind's track or file in a recording."""
+
+    form_limits: ClassVar[tuple[int, ...]] = ()  # the largest value of each number of `form`
+    suffix: ClassVar[str] = ""  # of a file of its own in each segment of a recording, beside the media
 
     def form(self, spec: InputSpec) -> tuple[int, ...]:  # noqa: ARG002
         """Return the numbers that all samples of a recording share, such as a sample rate."""
@@ -203,6 +218,13 @@ class Kind(ABC):
     def converter(self, spec: InputSpec) -> Converter:  # noqa: ARG002
         """Return a converter of recorded samples to the form of `spec`."""
         return Converter()
+
+
+class Kind(Stream, Indexed, Recorded):
+    """A sort of modality, such as sound; one instance serves all modalities of the kind.
+
+    `Series` is the one to inherit for numbers of any other sort.
+    """
 
 
 class TrackKind(Kind):

@@ -1,6 +1,10 @@
-"""The kinds by name."""
+"""The kinds by name: ours, and those of installed packages."""
 
-from sensemble_sensors.errors import SpecError
+from functools import lru_cache
+from importlib.metadata import entry_points
+from typing import Any
+
+from sensemble_sensors.errors import SpecError, text_of
 from sensemble_sensors.kinds.conditions.condition import Condition
 from sensemble_sensors.kinds.frames import Frames
 from sensemble_sensors.kinds.kind import Kind, TrackKind
@@ -8,6 +12,10 @@ from sensemble_sensors.kinds.series import Series
 from sensemble_sensors.kinds.text import Text
 from sensemble_sensors.kinds.waveform import Waveform
 from sensemble_sensors.spec import InputSpec, Modality, kind_name
+
+GROUP = "sensemble.kinds"
+"""The entry points of kinds: the name of each is the kind's, and its module may have the functions or classes
+`sensors`, `train` and `apps`, which make what the kind supplies there."""
 
 KINDS: dict[str, Kind] = {kind.name: kind for kind in (Frames(), Series(), Text(), Waveform())}
 
@@ -18,9 +26,28 @@ def kind_of(which: str | InputSpec | Modality) -> Kind:
     Raises SpecError for an unknown one.
     """
     name = which if isinstance(which, str) else which.kind
-    if name not in KINDS:
+    found: Kind | None = KINDS.get(name) or installed(name, "sensors")
+    if found is None:
         raise SpecError(f"kind {name!r:.80}: there is none of this name here; there are {', '.join(KINDS)}")
-    return KINDS[name]
+    return found
+
+
+@lru_cache(256)
+def installed(kind: str, room: str) -> Any | None:  # noqa: ANN401 - of the room's own type
+    """Return what an installed package supplies for a kind in `sensors`, `train` or `apps`; None if nothing.
+
+    Raises SpecError if it cannot be loaded.
+    """
+    for entry in entry_points(group=GROUP, name=kind):
+        try:
+            make = getattr(entry.load(), room, None)
+            return make() if make is not None else None
+        except Exception as error:
+            raise SpecError(
+                f"kind {kind}: {entry.value} cannot be loaded ({type(error).__name__}: {text_of(error)}); "
+                "install its package again"
+            ) from error
+    return None
 
 
 def condition_of(modality: str, name: str, kind: str = "") -> Condition:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,6 +49,11 @@ class Series(Kind):
     continuous = True
     slots = 64
     suffix = ".csv"
+    devices: ClassVar = {
+        "": "sensemble_sensors.devices.line_series:LineSeries",
+        "http://": "sensemble_sensors.devices.push_series:PushSeries",
+        "iio:": "sensemble_sensors.devices.iio:Iio",
+    }
     form_limits = (CHANNELS, _MILLI * HIGHEST_RATE)
     least_change = 0.5
     conditions = CONDITIONS

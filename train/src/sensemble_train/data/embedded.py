@@ -19,7 +19,7 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from sensemble_train.models.augment_config import AugmentConfig
-from sensemble_train.models.kinds.registry import KINDS
+from sensemble_train.models.kinds.registry import kind_of
 from sensemble_train.models.pretrained.encoder import Pretrained
 
 VIEWS = 2
@@ -49,7 +49,7 @@ def embedded(
     folder = cache / "embeddings" / fingerprint(encoder.frozen, windows[:1])
     found = _read(folder)
     missing = list({key: row for row, key in enumerate(keys) if key not in found}.values())
-    kind = KINDS[encoder.spec.kind]
+    kind = kind_of(encoder.spec)
     for start in range(0, len(missing), _KEPT):
         rows = missing[start : start + _KEPT]
         made: list[Tensor] = []

@@ -6,11 +6,11 @@ from typing import Any
 
 from sensemble_runtime.bundle.manifest import Task
 from sensemble_sensors.media.dataset import Dataset
-from sensemble_sensors.spec import KNOWN, InputSpec, Modality, kind_name
+from sensemble_sensors.spec import KNOWN, InputSpec, Modality
 
 from sensemble_train.models.encoders import EncoderConfig
 from sensemble_train.models.infer_spec import describe, fit, labels_and_task
-from sensemble_train.models.kinds.registry import KINDS
+from sensemble_train.models.kinds.registry import kind_of
 from sensemble_train.models.model import Description
 from sensemble_train.models.model_config import ModelConfig
 from sensemble_train.models.presets import SMALL, by_kind, plain
@@ -49,7 +49,7 @@ def paper(
     task: Task = "multi-label",
 ) -> Description:
     """Return the paper's model of one of the shapes above, or of other sizes of it."""
-    specs = {m: KINDS[kind_name(m)].spec(Modality(m), shape, hop=1.0) for m in modalities}
+    specs = {m: kind_of(Modality(m)).spec(Modality(m), shape, hop=1.0) for m in modalities}
     base = replace(plain(shape), spread=False, **_CHANGES[shape.name])
     shared = shape.shared if shape.name == "mae_b16" else 0
     return Description(specs, by_kind(base, specs, shape), labels, task, shared)

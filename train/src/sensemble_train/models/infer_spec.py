@@ -14,7 +14,7 @@ from sensemble_sensors.spec import InputSpec
 from sensemble_train.errors import ConfigurationError
 from sensemble_train.models.encoders import EncoderConfig
 from sensemble_train.models.kinds.kind import measured
-from sensemble_train.models.kinds.registry import KINDS
+from sensemble_train.models.kinds.registry import kind_of
 from sensemble_train.models.model import Description
 from sensemble_train.models.model_config import ModelConfig
 from sensemble_train.models.presets import SMALL, small
@@ -67,7 +67,7 @@ def installed(dataset: Dataset) -> dict[str, str]:
     """Return modality -> name of the pretrained encoder on this machine that serves it, where one does."""
     shape = fit(dataset, SMALL)
     modalities = map(dataset.modality, dataset.modalities)
-    specs = [KINDS[m.kind].spec(m, shape, hop=shape.seconds) for m in modalities]
+    specs = [kind_of(m).spec(m, shape, hop=shape.seconds) for m in modalities]
     return {spec.modality: name for spec in specs if (name := sources.installed(spec))}
 
 
@@ -89,7 +89,7 @@ def inputs(
     specs, configs = dict[str, InputSpec](), dict[str, EncoderConfig]()
     for m in dataset.modalities:
         modality, own = dataset.modality(m), shape
-        kind = KINDS[modality.kind]
+        kind = kind_of(modality)
         if m in encoders:
             own = kind.fit_source(shape, encoders[m], modality, _having(dataset, m))
         every = [example for example in dataset.known if m in example.modalities]
@@ -125,7 +125,7 @@ def fit(dataset: Dataset, shape: ModelConfig) -> ModelConfig:
     """
     shape = replace(shape, seconds=shape.seconds or _window(dataset.known))
     for modality in map(dataset.modality, dataset.modalities):
-        shape = KINDS[modality.kind].fit(shape, modality, _having(dataset, modality.name))
+        shape = kind_of(modality).fit(shape, modality, _having(dataset, modality.name))
     return shape
 
 

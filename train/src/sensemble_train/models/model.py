@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from sensemble_train.errors import CheckpointError, ConfigurationError
 from sensemble_train.models.encoders import ByModality, Encoder, EncoderConfig, Trunk, module_name
-from sensemble_train.models.kinds.registry import KINDS
+from sensemble_train.models.kinds.registry import kind_of as train_kind
 from sensemble_train.models.pretrained.encoder import Pretrained
 
 
@@ -123,7 +123,7 @@ class Model(nn.Module):
 
 
 def _encoder(spec: InputSpec, config: EncoderConfig) -> Encoder:
-    return Pretrained(spec, config) if config.source else KINDS[spec.kind].encoder(spec, config)
+    return Pretrained(spec, config) if config.source else train_kind(spec).encoder(spec, config)
 
 
 def _share(trunks: list[Trunk], count: int) -> None:

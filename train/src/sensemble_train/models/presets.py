@@ -6,7 +6,7 @@ from dataclasses import replace
 from sensemble_sensors.spec import InputSpec
 
 from sensemble_train.models.encoders import EncoderConfig
-from sensemble_train.models.kinds.registry import KINDS
+from sensemble_train.models.kinds.registry import kind_of
 from sensemble_train.models.model_config import ModelConfig
 
 SMALL = ModelConfig()
@@ -27,4 +27,4 @@ def by_kind(
     base: EncoderConfig, inputs: Mapping[str, InputSpec], shape: ModelConfig
 ) -> dict[str, EncoderConfig]:
     """Return `base` as the kind of each modality changes it."""
-    return {m: KINDS[spec.kind].encoder_config(base, spec, shape) for m, spec in inputs.items()}
+    return {m: kind_of(spec).encoder_config(base, spec, shape) for m, spec in inputs.items()}

@@ -12,7 +12,7 @@ from sensemble_train.data.clips import LOG, Clips, Source, decode
 from sensemble_train.data.embedded import VIEWS, embedded
 from sensemble_train.data.packed_index import pack
 from sensemble_train.data.streamed import Streamed
-from sensemble_train.models.kinds.registry import KINDS
+from sensemble_train.models.kinds.registry import kind_of
 from sensemble_train.models.model import Model
 from sensemble_train.models.pretrained.encoder import Pretrained
 from sensemble_train.recipe.config import Config
@@ -61,7 +61,7 @@ def backgrounds(
         return None
     draw = seeded(config.seed, "backgrounds")
     raw = {
-        m: KINDS[spec.kind].backgrounds(spec, described.configs[m], _SYNTHETIC, draw)
+        m: kind_of(spec).backgrounds(spec, described.configs[m], _SYNTHETIC, draw)
         for m, spec in described.specs.items()
     }
     there = torch.ones(_SYNTHETIC, dtype=torch.bool)

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from sensemble_train.data.clips import Clips
 from sensemble_train.models.augment_config import AugmentConfig
-from sensemble_train.models.kinds.registry import KINDS
+from sensemble_train.models.kinds.registry import kind_of
 from sensemble_train.models.model import Model
 
 
@@ -25,7 +25,7 @@ def augment(batch: Clips, model: Model, config: AugmentConfig) -> Clips:
         if described.configs[m].source:
             inputs[m] = one_view(inputs[m])
         else:
-            kind = KINDS[described.specs[m].kind]
+            kind = kind_of(described.specs[m])
             inputs[m] = kind.augment(inputs[m], config, described.configs[m], model.tokenizer)
     changed = replace(batch, inputs=inputs)
     if not config.mixup or batch.targets is None:

@@ -12,6 +12,7 @@ from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.session.hotplug import Hotplug
 from sensemble_runtime.session.scheduler import Policy
 from sensemble_runtime.session.session import Session
+from sensemble_sensors.devices.sources import finders
 from sensemble_sensors.devices.watcher import Watcher
 from sensemble_sensors.media.dataset import Example
 from sensemble_sensors.recording.reader import Recorded, RecordingReplay
@@ -21,7 +22,7 @@ from sensemble_sensors.thresholds import DEFAULT
 from sensemble_apps.arguments import Folder, Running, Serving
 from sensemble_apps.console.output import say, say_executors
 from sensemble_apps.errors import InputError, until_stopped
-from sensemble_apps.running.device_factory import finders, plug
+from sensemble_apps.running.device_factory import plug
 from sensemble_apps.running.real_time import Options, opened
 from sensemble_apps.running.sources import playable
 from sensemble_apps.runs.run_folder import CONFIG
@@ -97,8 +98,8 @@ def _check(arguments: Serve) -> None:
     )
     if sum(given) > 1:
         raise InputError(
-            "give one of --replay FOLDER, --demo, --media FILE, and --camera, --microphone, --captions, "
-            "--watch"
+            "give one of --replay FOLDER, --demo, --media FILE, and --sensor, --camera, --microphone, "
+            "--captions, --watch"
         )
     if arguments.split is not None and arguments.replay is None and not arguments.demo:
         raise InputError("--split: only for --replay; leave it out, or replay a dataset")
@@ -137,10 +138,10 @@ def _sources(
         named = {sensor.modality for sensor in sensors}
         unnamed = [spec for m, spec in bundle.specs.items() if m not in named]
         search = [
-            *arguments.returning(),
+            *arguments.returning(bundle.specs),
             *(finders(unnamed) if arguments.watch else ()),
         ]
         if search:
-            make = switchboard.maker(partial(plug, in_process=arguments.in_process))
+            make = switchboard.maker(partial(plug, bundle.specs, in_process=arguments.in_process))
             stack.enter_context(Watcher(search, Hotplug(session, make)))
         yield None

@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from threading import Event
 from typing import Annotated
 
-from sensemble_sensors.devices.camera import Camera
-from sensemble_sensors.devices.microphone import Microphone
+from sensemble_sensors.devices.sources import returning
 from sensemble_sensors.devices.watcher import Appeared, DeviceEvent, SearchFailed, Watcher
 
 from sensemble_apps.arguments import Folder, Positional, Serving, Texts
 from sensemble_apps.console.output import remark, say
 from sensemble_apps.errors import until_stopped
-from sensemble_apps.running.device_factory import capture, returning
+from sensemble_apps.running.device_factory import capture
+from sensemble_apps.running.sources import FORM, named
 from sensemble_apps.studio.project import Project
 from sensemble_apps.web.switchboard import Switchboard
 
@@ -50,11 +50,11 @@ def main(arguments: Arguments) -> None:
         options += ["--from-scratch"] * arguments.from_scratch
         studio = stack.enter_context(closing(Studio(project, options=options)))
         switchboard = studio.bench.switchboard
-        for source in arguments.camera:
-            switchboard.add(capture(Camera, source, in_process=arguments.in_process))
-        for source in arguments.microphone:
-            switchboard.add(capture(Microphone, source, in_process=arguments.in_process))
-        search = returning(arguments.camera, ())
+        short = (("video", arguments.camera), ("audio", arguments.microphone))
+        devices = named(FORM, [(modality, source) for modality, sources in short for source in sources])
+        for spec, source in devices:
+            switchboard.add(capture(spec, source, in_process=arguments.in_process))
+        search = returning(devices)
         stack.enter_context(Watcher(search, lambda event: _found(switchboard, event)))
         access, tls, lines = arguments.admit(listening.getsockname()[1], "the studio")
         stack.enter_context(Server(listening, access, routes(studio), largest(), tls))

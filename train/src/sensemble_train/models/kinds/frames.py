@@ -68,7 +68,7 @@ class Frames(Kind):
         """Return uint8 [1, T, H, W, 3]."""
         window, size = shape.seconds, (1, shape.frames, shape.side, shape.side, 3)
         return InputSpec(
-            modality.name, "uint8", size, shape.frames / window, window, hop, 2 * window, self.name
+            modality.name, "uint8", size, shape.frames / window, window, hop, 2 * window, modality.kind
         )
 
     def encoder_config(self, base: EncoderConfig, spec: InputSpec, shape: ModelConfig) -> EncoderConfig:

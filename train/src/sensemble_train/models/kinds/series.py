@@ -76,7 +76,7 @@ class Series(Kind):
             window,
             hop,
             2 * window,
-            self.name,
+            modality.kind,
             modality.channels,
         )
 

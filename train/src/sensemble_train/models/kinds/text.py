@@ -36,7 +36,7 @@ class Text(Kind):
     def spec(self, modality: Modality, shape: ModelConfig, hop: float) -> InputSpec:
         """Return int64 [1, L]; a caption is its own window."""
         del hop
-        return InputSpec(modality.name, "int64", (1, shape.tokens), 0, 0, 0, 2 * shape.seconds, self.name)
+        return InputSpec(modality.name, "int64", (1, shape.tokens), 0, 0, 0, 2 * shape.seconds, modality.kind)
 
     def encoder_config(self, base: EncoderConfig, spec: InputSpec, shape: ModelConfig) -> EncoderConfig:
         """Return heads as wide as those of `base`, as many as `shape` says, a vocabulary and no stem."""

@@ -34,7 +34,7 @@ class Waveform(Kind):
         """Return float32 [1, S]."""
         samples = round(RATE * shape.seconds)
         return InputSpec(
-            modality.name, "float32", (1, samples), RATE, shape.seconds, hop, 2 * shape.seconds, self.name
+            modality.name, "float32", (1, samples), RATE, shape.seconds, hop, 2 * shape.seconds, modality.kind
         )
 
     def encoder_config(self, base: EncoderConfig, spec: InputSpec, shape: ModelConfig) -> EncoderConfig:
