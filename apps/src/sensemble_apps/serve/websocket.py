@@ -21,7 +21,6 @@ class StateFeed:
         self._seen = -1
         self._known: dict[str, int] = {}  # previews that it has
         self._answer: dict[str, Any] | None = None  # that it has
-        self._answered = 0.0  # when it was sent that
         self._entries = 0  # of the timeline that it has
         self._labels: tuple[str, ...] = ()  # that it knows
 
@@ -44,8 +43,7 @@ class StateFeed:
         state = {"type": "state", **board.snapshot(), "timeline": board.timeline(self._entries)}
         if state["timeline"]:
             self._entries = state["timeline"][-1]["number"]
-        if state["answer"] != self._answer:
-            self._answer, self._answered = state["answer"], monotonic()
+        self._answer = state["answer"]
         state["previews"] = board.previews.new(self._known, self._until)
         return state
 
@@ -55,8 +53,8 @@ class StateFeed:
         if answer is None:
             return math.inf
         age, hop = answer["ages"].get(modality, answer["age"]), self._board.bundle.specs[modality].hop
-        end = self._board.began + answer["time"] - age + _ROUNDED
-        return float(min(end, end - hop + monotonic() - self._answered))
+        made = self._board.began + answer["time"]
+        return float(made - age + min(0.0, monotonic() - made - hop) + _ROUNDED)
 
 
 def hello(board: Board) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from sensemble_sensors.spec import InputSpec, declared
 from sensemble_apps.errors import InputError
 
 SHOWN = 80  # characters of a client's text that an error repeats at most
-_KEPT = 3.0  # seconds of samples kept for drawing
+_KEPT = 5.0  # seconds of samples kept for drawing
 _SILENT = 1.0  # seconds without a sample after which another sensor of the modality is recorded
 
 
