@@ -67,7 +67,7 @@ export class Lattice {
       for (const subset of size ? subsets : [nil]) if (subset.modalities.length === size) row.append(this.add(subset));
       this.place.append(row);
     }
-    this.layOut();
+    requestAnimationFrame(() => this.layOut());
   }
 
   /** The live set that is shown. */
@@ -155,7 +155,7 @@ export class Lattice {
       this.before = this.shown ?? [];
       this.shown = live;
     }
-    if (changed) this.mark();
+    if (changed) requestAnimationFrame(() => this.mark()); // when the rest of the page is laid out, too
     this.tell();
   }
 
