@@ -186,8 +186,7 @@ class _Client:
         if len(self._all.given) >= limits.GIVERS:
             raise InputError(f"{limits.GIVERS} sensors of browsers are plugged in already; stop one first")
         free = next(free for free in range(256) if free not in self._sensors)
-        device = {"device": "", **given}["device"]
-        device = device if device in _DEVICES else "browser"
+        device = given["device"] if given.get("device") in _DEVICES else "browser"
         title = f"{words_of(modality).sensor} of {device} {self._number}"
         sensor = BrowserSensor(specs[modality], title, self._clock)
         name = self._all.switchboard.add(sensor)
