@@ -35,6 +35,7 @@ from sensemble_runtime.encoded import Encoded
 from sensemble_runtime.prediction import Answer, Prediction
 from sensemble_runtime.session.live_set import LiveSet
 from sensemble_runtime.session.suspicion import Suspicion
+from sensemble_sensors.codecs.framing import fit
 from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
@@ -204,6 +205,7 @@ def inputs() -> dict[str, Any]:
     """Return what ports are given, as JSON has it."""
     return {
         "captions": captions(),
+        "picture": random.Random(5).choices(range(256), k=37 * 61 * 3),  # noqa: S311 - test data
         "rings": [{"modality": m, "steps": _steps(m, seed)} for m in SPECS for seed in range(6)],
         "embeddings": _embeddings(),
         "opinions": _opinions(),
@@ -292,6 +294,7 @@ def expected(asked: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     path = folder / manifest.head.path
     bundle = Sines(folder, SPECS, load_head(path.read_bytes(), manifest.task, path), manifest.calibration)
     suspicion = Suspicion(SPECS)
+    picture = np.array(asked["picture"], np.uint8).reshape(37, 61, 3)
     answers = []
     for one in asked["embeddings"]:
         live = {m: np.array(x, np.float32) for m, x in one["live"].items()}
@@ -304,6 +307,7 @@ def expected(asked: Mapping[str, Any], folder: Path) -> dict[str, Any]:
             }
         )
     return {
+        "picture": fit(picture, SPECS["video"].shape[2:4]).ravel().tolist(),  # type: ignore[arg-type]
         "ids": [bundle.tokenize(caption)[0].tolist() for caption in asked["captions"]],
         "rings": [_taken(**ring) for ring in asked["rings"]],
         "answers": answers,

@@ -6,6 +6,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { Bundle, type Files } from "../src/core/bundle";
+import { fit } from "../src/core/framing";
 import type { Opinion } from "../src/core/judge";
 import { kindOf } from "../src/core/kinds";
 import { LiveSet, type Prediction, type TakenWindow } from "../src/core/live_set";
@@ -50,6 +51,11 @@ describe.each(["multi-class", "multi-label"])("%s", async (task) => {
     const found = inputs.captions.map((caption: string) => Array.from(bundle.tokenize(caption), Number));
     const wrong = inputs.captions.filter((_: string, i: number) => found[i].join() !== expected.ids[i].join());
     expect(wrong).toEqual([]);
+  });
+
+  test("a picture in the size that an encoder takes", () => {
+    const rgba = inputs.picture.flatMap((value: number, i: number) => (i % 3 === 2 ? [value, 255] : [value]));
+    close(fit(rgba, [37, 61], [12, 16]), expected.picture, 1); // OpenCV rounds its weights
   });
 
   test("windows of streams with jitter, cuts, losses, gaps and steps back", () => {
