@@ -42,7 +42,6 @@ def varied(method: str, teacher: Callable[[Cell], Model], *, background: float |
                 replace(cell.start(replace(loop, seed=seed)), config=settings),
                 cell.sources["distill"],
                 teacher(cell),
-                cell.pretrained.modalities,
                 cell.background,
             ),
         )

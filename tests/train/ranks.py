@@ -103,7 +103,7 @@ def train(job: Job, world: World) -> list[float]:
             )
             whole = unlabelled.having(model.modalities)
             if job.objective == "subset":
-                taught = teach(tiny_model(MASKED, seed=1), model.modalities, whole, loop)
+                taught = teach(tiny_model(MASKED, seed=1), whole, loop)
                 sources = [labelled.having(("audio", "video")), taught]
                 fit(SubsetDistillation(model, ("audio", "video"), 0.5), sources, settings, loop)
             else:

@@ -109,7 +109,7 @@ def test_subset_distillation_keeps_apart_what_finetuning_would_let_close(tmp_pat
     for name, background in (("without", None), ("with", strange)):
         loop = Loop(tmp_path / name, 0)
         start = Start(model, labelled, ("audio",), config, loop)
-        trained = distill_subsets(start, known, model, ("audio",), background)
+        trained = distill_subsets(start, known, model, background)
         with torch.no_grad():
             sides = [trained.embed(clips.inputs) for clips in (held_out, others)]
         gaps.append(min(float((sides[0][m].mean(0) - sides[1][m].mean(0)).norm()) for m in SPECS))

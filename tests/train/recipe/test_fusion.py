@@ -56,7 +56,7 @@ def test_it_teaches_a_subset_what_its_sensors_say_and_half_of_what_the_others_do
     specialists = {m: tiny_model(STEM, seed=place, multi=multi) for place, m in enumerate(ALL)}
     clips, loop = clips_of(specialists["audio"], 12), Loop(tmp_path, 0)
     fused = fuse(specialists, replace(clips, targets=None), loop)
-    targets = teach(fused, ALL, clips, loop).targets
+    targets = teach(fused, clips, loop).targets
     assert targets is not None
     with torch.no_grad():
         logits = {m: model.classify({m: clips.inputs[m]}) for m, model in specialists.items()}

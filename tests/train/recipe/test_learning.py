@@ -70,7 +70,7 @@ def test_each_method_beats_the_one_before_and_what_was_never_trained_on_beats_ch
         }
         made["finetune"] = finetune(starts["finetune"])
         made["masd"] = teacher = masd(starts["masd"], unlabelled)
-        made["subset"] = distill_subsets(starts["subset"], unlabelled, teacher, teacher.modalities)
+        made["subset"] = distill_subsets(starts["subset"], unlabelled, teacher)
         for method, clips in embed(made, held_out, Loop(tmp_path, 0)).items():
             rows[method][m] = evaluate(made[method], clips)
     found = {method: summary(matrix) for method, matrix in rows.items()}

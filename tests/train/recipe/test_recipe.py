@@ -16,6 +16,7 @@ from sensemble_train.errors import ConfigurationError
 from sensemble_train.models.infer_spec import describe
 from sensemble_train.models.model import load_model
 from sensemble_train.recipe import recipe
+from sensemble_train.recipe.cell import Cell
 from sensemble_train.recipe.config import Config
 from sensemble_train.recipe.examples import choose, read
 from sensemble_train.recipe.methods import FinetuneConfig, ProbeConfig
@@ -81,8 +82,8 @@ def test_a_run_folder_holds_every_model_and_score(run: tuple[Config, Path, recip
 def test_what_is_chosen_by_is_of_calibrate_and_what_is_reported_of_eval(
     run: tuple[Config, Path, recipe.Matrix], clips: tuple[Path, list[Line]], tmp_path: Path
 ) -> None:
-    """Labels of `calibrate` that are all wrong change the choice and nothing that is reported, and so on."""
-    config, _, matrix = run
+    """Labels of `calibrate` that are all wrong change no model that learns from labels alone."""
+    config, _, _ = run
     folder, lines = clips
     other = {"dark": "bright", "bright": "dark"}
     calibrate = [
@@ -91,8 +92,9 @@ def test_what_is_chosen_by_is_of_calibrate_and_what_is_reported_of_eval(
         if line["split"] == "eval"
     ]
     write_index(link(folder, tmp_path), [*lines, *calibrate])
-    once = replace(config, data=str(tmp_path), train_modalities=("video",))
-    found = recipe.run(once, tmp_path / "run", quiet)
+    once, rows = replace(config, train_modalities=("video",)), {"linear_probe": Cell.probed}
+    matrix = recipe.run(once, tmp_path / "before", quiet, rows)
+    found = recipe.run(replace(once, data=str(tmp_path)), tmp_path / "run", quiet, rows)
     chosen = read_matrix(tmp_path / "run", "calibrate")
     for method, rows in found.items():
         assert rows["video"] == matrix[method]["video"], "nothing is trained on calibrate"

@@ -45,8 +45,9 @@ class EncoderConfig:
             brightness and contrast of frames, instead of the fixed scales of Table 6.
         scales: of a series, the mean and the deviation of each channel over the data.
         vectors: of a series, the channels that are x, y and z of one vector.
+        length: of the embedding: how much the modality counts in the mean (`recipe.balance`).
         source: a pretrained encoder (`pretrained.sources`) before an adapter, or without `project` alone; of
-            the other fields, only `embedding`, `vocabulary` and `place` then have a meaning.
+            the other fields, only `embedding`, `vocabulary`, `length` and `place` then have a meaning.
         place: of the features of `source` in the embedding, which then has no adapter (`pretrained.encoder`).
     """
 
@@ -67,6 +68,7 @@ class EncoderConfig:
     relative: bool = False
     scales: tuple[tuple[float, float], ...] = ()
     vectors: tuple[tuple[int, int, int], ...] = ()
+    length: float = 1.0
     source: str = ""
     place: int | None = None
 
@@ -78,7 +80,7 @@ class Trunk(nn.Module):
     classes are small compared with it: without the BatchNorm, encoders that learn from a few thousand triples
     separate people, and nothing else, for hundreds of steps. It also centres the modalities on each other, so
     that a head trained on one can read another. Export folds it into the projection. The embedding has unit
-    length so that no modality outweighs another in the pooled mean (Eq. 7).
+    length in training, so that no modality outweighs another in the pooled mean (Eq. 7).
     """
 
     def __init__(self, config: EncoderConfig) -> None:
@@ -94,6 +96,7 @@ class Trunk(nn.Module):
         self.norm = nn.LayerNorm(width)
         self.project = nn.Linear(width, size, bias=False) if config.project else nn.Identity()
         self.spread = nn.BatchNorm1d(size, affine=False) if config.spread else nn.Identity()
+        self.length = config.length
 
     def forward(self, x: Tensor, bias: Tensor | None = None, share: Tensor | None = None) -> Tensor:
         """Map tokens to embeddings.
@@ -117,18 +120,18 @@ class Trunk(nn.Module):
             x = x[:, :1]
         else:  # XNNPACK takes a mean over the last two of four dimensions only.
             x = x.transpose(1, 2).reshape(batch, width, -1, 1).mean(dim=(2, 3), keepdim=True)
-        return unit(self.spread(self.project(x.reshape(batch, width))))
+        return scaled(self.spread(self.project(x.reshape(batch, width))), self.length)
 
 
-def unit(x: Tensor) -> Tensor:
-    """Scale rows [B, d] to unit length, in float32 also under autocast."""
+def scaled(x: Tensor, length: float) -> Tensor:
+    """Scale rows [B, d] to a length, in float32 also under autocast."""
     if torch.is_autocast_enabled(x.device.type):
         with torch.autocast(x.device.type, enabled=False):
-            return unit(x.float())
+            return scaled(x.float(), length)
     size = x.shape[1]
     # XNNPACK has products but no sum.
     square = torch.bmm(x.view(-1, 1, size), x.view(-1, size, 1)).view(-1, 1)
-    return x * torch.rsqrt(square + 1e-12)
+    return x * torch.rsqrt(square * length**-2 + 1e-12)
 
 
 class ClassToken(nn.Module):

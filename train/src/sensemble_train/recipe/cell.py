@@ -16,6 +16,7 @@ from sensemble_train.distributed import World
 from sensemble_train.models.model import Model, load_model
 from sensemble_train.recipe import run_folder
 from sensemble_train.recipe.config import Config
+from sensemble_train.recipe.fusion import LateFusion, fuse
 from sensemble_train.recipe.methods import Start, finetune, linear_probe, masd
 from sensemble_train.training.loop import Loop
 
@@ -97,6 +98,12 @@ class Cell:
         return {
             m: self.job.trained(f"specialists/{m}", f"specialist {m}", partial(one, m)) for m in self.train
         }
+
+    def teacher(self) -> LateFusion:
+        """Return late fusion of specialists or, where a modality has no labels, of MASD's model for each."""
+        every = self.pretrained.modalities
+        readers = self.specialists() if set(self.train) == set(every) else dict.fromkeys(every, self.masd())
+        return fuse(readers, self.sources["calibrate"], self.job.loop("calibrate the teacher"))
 
     def _probe(self, train: Subset, loop: Loop) -> Model:
         return linear_probe(self.pretrained, self.embedded, train, self.job.config.probe, loop.seed)

@@ -140,7 +140,7 @@ def masd(start: Start, unlabelled: Source) -> Model:
 
 
 def distill_subsets(
-    start: Start, unlabelled: Source, teacher: Model, inputs: Sequence[str], background: Clips | None = None
+    start: Start, unlabelled: Source, teacher: Model, background: Clips | None = None
 ) -> Model:
     """Train the whole model by subset distillation (`SubsetDistillation`).
 
@@ -149,8 +149,7 @@ def distill_subsets(
 
     Args:
         unlabelled: D_SD; its examples with every modality are used.
-        teacher: the model to learn from, such as late fusion or MASD's.
-        inputs: the modalities that the teacher reads (`teacher.best_inputs`).
+        teacher: the model to learn from, such as late fusion.
         background: features of windows that show none of the classes.
     """
     loop, config = start.loop, start.config
@@ -159,5 +158,5 @@ def distill_subsets(
     model = copy.deepcopy(start.probed)
     apart = background_loss(model, background, config.background, loop)
     objective = SubsetDistillation(model, start.train, config.distillation, apart)
-    taught = teach(teacher, inputs, unlabelled.having(model.modalities), loop)
+    taught = teach(teacher, unlabelled.having(model.modalities), loop)
     return replace(start, loop=loop).fit(objective, taught, some=True)

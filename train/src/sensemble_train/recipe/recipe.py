@@ -20,18 +20,17 @@ from sensemble_train.data.clips import Source
 from sensemble_train.distributed import World, alone, join
 from sensemble_train.models.model import Model
 from sensemble_train.recipe import run_folder
+from sensemble_train.recipe.balance import balanced
 from sensemble_train.recipe.cell import Cell, Job
 from sensemble_train.recipe.config import Config, claim
 from sensemble_train.recipe.evaluate import embed, evaluate, intervals
 from sensemble_train.recipe.examples import choose, read
-from sensemble_train.recipe.fusion import fuse
 from sensemble_train.recipe.initialization import new_model
 from sensemble_train.recipe.methods import distill_subsets
 from sensemble_train.recipe.planning.preflight import check
 from sensemble_train.recipe.pretrain import pretrain
 from sensemble_train.recipe.run_folder import Matrix, read_matrix
 from sensemble_train.recipe.sources import backgrounds, make_sources
-from sensemble_train.recipe.teacher import best_inputs
 from sensemble_train.training.loop import Loop
 
 Row = Callable[[Cell], Model]
@@ -41,20 +40,12 @@ Rows = Mapping[str, Row]
 
 
 def subset(cell: Cell) -> Model:
-    """Return the model that ships: every subset learns from labels, and from a teacher that sees everything.
-
-    The teacher is late fusion of specialists; where a modality has no labels, MASD's model, which reads it.
-    """
-    selection, choosing = cell.sources["calibrate"], cell.job.loop("choose the teacher")
+    """Return the model that ships: every subset learns from labels and late fusion, then all are balanced."""
+    sources = cell.sources
 
     def make(loop: Loop) -> Model:
-        teacher: Model
-        if set(cell.train) == set(cell.pretrained.modalities):
-            teacher, inputs = fuse(cell.specialists(), selection, choosing), cell.train
-        else:
-            teacher = cell.masd()
-            inputs = best_inputs(teacher, cell.train, selection, choosing)
-        return distill_subsets(cell.start(loop), cell.sources["distill"], teacher, inputs, cell.background)
+        student = distill_subsets(cell.start(loop), sources["distill"], cell.teacher(), cell.background)
+        return balanced(student, sources["calibrate"], cell.job.loop("balance"))
 
     return cell.trained("subset", make)
 

@@ -12,7 +12,6 @@ from torch import Tensor
 
 from sensemble_train.data.clips import Clips, Source, features
 from sensemble_train.models.model import Model
-from sensemble_train.objectives.task import task_loss
 from sensemble_train.recipe.evaluate import embed
 from sensemble_train.recipe.fusion import LateFusion
 from sensemble_train.training.loop import Loop
@@ -20,31 +19,8 @@ from sensemble_train.training.scale import autocast
 
 
 @torch.no_grad()
-def best_inputs(teacher: Model, train: Sequence[str], selection: Source, loop: Loop) -> tuple[str, ...]:
-    """Return the modalities that the teacher should read: all of them, or M_T alone where that is better.
-
-    Where the modalities without labels transfer badly, as after MAE, they would mislead the teacher. The
-    task's loss on examples of `selection` (`calibrate`) that have every modality decides; without any, the
-    teacher reads everything.
-    """
-    if set(train) == set(teacher.modalities):
-        return teacher.modalities
-    embedded = embed({"": teacher}, selection, loop)[""].having(teacher.modalities)
-    if not len(embedded) or embedded.targets is None:
-        return teacher.modalities
-    choices = teacher.modalities, tuple(sorted(train))
-    losses = {
-        inputs: float(
-            task_loss(_logits(teacher, embedded.inputs, inputs), embedded.targets, teacher.description.task)
-        )
-        for inputs in choices
-    }
-    return min(choices, key=lambda inputs: losses[inputs])
-
-
-@torch.no_grad()
-def teach(teacher: Model, inputs: Sequence[str], source: Source, loop: Loop) -> Source:
-    """Return `source` with the probabilities of a teacher that reads the modalities `inputs` as its targets.
+def teach(teacher: Model, source: Source, loop: Loop) -> Source:
+    """Return `source` with the probabilities of a teacher, which reads all modalities, as its targets.
 
     They are float32 [N, C] or, of late fusion, [N, S, C]: one for each subset of the modalities. All examples
     of `source` have all modalities.
@@ -54,22 +30,17 @@ def teach(teacher: Model, inputs: Sequence[str], source: Source, loop: Loop) -> 
     """
     teacher.eval()
     if not isinstance(source, Clips):
-        return Taught(source, teacher, tuple(inputs), loop)
+        return Taught(source, teacher, loop)
     embedded = embed({"": teacher}, source, loop)[""].inputs
-    return replace(source, targets=_targets(teacher, embedded, inputs))
+    return replace(source, targets=_targets(teacher, embedded))
 
 
 @dataclass(frozen=True, slots=True)
 class Taught:
-    """A streamed source that yields features, with the teacher's probabilities as targets (see `teach`).
-
-    Attributes:
-        inputs: the modalities that it reads.
-    """
+    """A streamed source that yields features, with the teacher's probabilities as targets (see `teach`)."""
 
     source: Source
     teacher: Model
-    inputs: tuple[str, ...]
     loop: Loop
 
     @property
@@ -104,20 +75,16 @@ class Taught:
             size = self.loop.scale.micro_batch or len(seen)
             parts = [seen.take(rows) for rows in torch.arange(len(seen)).split(size)]
             with autocast(self.loop.scale, self.loop.world):
-                read = [self.teacher.embed({m: part.inputs[m] for m in self.inputs}) for part in parts]
-            targets = [_targets(self.teacher, embedded, self.inputs) for embedded in read]
+                read = [self.teacher.embed(part.inputs) for part in parts]
+            targets = [_targets(self.teacher, embedded) for embedded in read]
             yield replace(seen, targets=torch.cat(targets))
 
 
-def _logits(model: Model, embedded: Mapping[str, Tensor], inputs: Sequence[str]) -> Tensor:
-    return model.head(torch.stack([embedded[m] for m in sorted(inputs)]).mean(dim=0))  # type: ignore[no-any-return]
-
-
-def _targets(model: Model, embedded: Mapping[str, Tensor], inputs: Sequence[str]) -> Tensor:
+def _targets(model: Model, embedded: Mapping[str, Tensor]) -> Tensor:
     """Return distributions over the classes, or each class's own: float32 [N, C], or [N, S, C] of subsets."""
     if isinstance(model, LateFusion):
         logits = model.opinions(embedded, subsets(model.modalities))
     else:
-        logits = _logits(model, embedded, inputs)
+        logits = model.head(torch.stack([embedded[m] for m in model.modalities]).mean(dim=0))
     logits = logits.float()
     return logits.softmax(dim=-1) if model.description.task == "multi-class" else logits.sigmoid()

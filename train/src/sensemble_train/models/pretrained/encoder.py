@@ -8,12 +8,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sensemble_train.errors import ConfigurationError
-from sensemble_train.models.encoders import Encoder, EncoderConfig, unit
+from sensemble_train.models.encoders import Encoder, EncoderConfig, scaled
 from sensemble_train.models.pretrained.sources import load
 
 
 class Pretrained(Encoder):
-    """A kind's raw window [B, ...] -> float32 [B, d], of unit length where there is an adapter.
+    """A kind's raw window [B, ...] -> float32 [B, d], of one length where there is an adapter.
 
     The frozen encoder is the front end: its features are float32 [B, V, F] of V views of a window, of which
     the first is the window as it is, and training draws one (`training.augment`). The weights of the frozen
@@ -29,7 +29,7 @@ class Pretrained(Encoder):
         if config.place is not None:
             self.adapter = Placed(size, config.place, config.embedding)
         elif config.project:
-            self.adapter = _adapter(size, config.embedding)
+            self.adapter = _adapter(size, config.embedding, config.length)
         elif size == config.embedding:
             self.adapter = nn.Identity()
         else:
@@ -57,7 +57,7 @@ class Pretrained(Encoder):
         return self.adapter(self.frozen(raw))  # type: ignore[no-any-return]
 
 
-def _adapter(size: int, embedding: int) -> nn.Module:
+def _adapter(size: int, embedding: int, length: float) -> nn.Module:
     inside = 2 * embedding
     return nn.Sequential(
         nn.Linear(size, inside),
@@ -65,16 +65,20 @@ def _adapter(size: int, embedding: int) -> nn.Module:
         nn.GELU(),
         nn.Linear(inside, embedding),
         nn.BatchNorm1d(embedding, affine=False),
-        Unit(),
+        Scaled(length),
     )
 
 
-class Unit(nn.Module):
-    """Scales rows [B, d] to unit length."""
+class Scaled(nn.Module):
+    """Scales rows [B, d] to a length."""
+
+    def __init__(self, length: float) -> None:
+        super().__init__()
+        self.length = length
 
     def forward(self, x: Tensor) -> Tensor:
         """Map [B, d] to [B, d]."""
-        return unit(x)
+        return scaled(x, self.length)
 
 
 class Placed(nn.Module):

@@ -101,7 +101,6 @@ def estimate(config: Config, progress: Stages = no_progress) -> tuple[StageEstim
                     distill_subsets,
                     unlabelled=unlabelled,
                     teacher=probed,
-                    inputs=train,
                     background=background,
                 ),
             )

@@ -1,0 +1,60 @@
+"""Balance: how much each modality counts in the mean of the embeddings (Eq. 7), by the length of its own."""
+
+from dataclasses import replace
+
+import torch
+from sensemble_runtime.auditing.calibration import LEAST
+from sensemble_runtime.subsets import subsets
+from torch import Tensor
+
+from sensemble_train.data.clips import LOG, Source
+from sensemble_train.models.model import Model
+from sensemble_train.objectives.task import task_loss
+from sensemble_train.recipe.evaluate import embed
+from sensemble_train.training.loop import Loop
+
+_PULL = 1e-3  # weight of the squared logarithms of lengths: a useless modality's would fall for ever
+_STEPS = 100
+
+
+def balanced(model: Model, selection: Source, loop: Loop) -> Model:
+    """Return `model` with embeddings as long as makes the labels of `selection` likeliest.
+
+    The loss is the mean of all subsets, each with a temperature of its own, as export fits one. With one
+    length for all, a modality that knows little, and learned by heart what it cannot know, pulls the mean as
+    far as one that knows. So few numbers fit to few examples; of fewer than `LEAST` that have every modality,
+    none is.
+
+    Args:
+        model: trained; its embeddings have unit length.
+        selection: labelled examples that nothing was trained on (`calibrate`).
+        loop: scale and ranks.
+    """
+    clips, described = embed({"": model}, selection, loop)[""].having(model.modalities), model.description
+    targets = clips.targets
+    if targets is None or len(clips) < LEAST:
+        LOG.info("%d examples to balance modalities by, of %d that it takes", len(clips), LEAST)
+        return model
+    head, sets = model.head.folded(), subsets(model.modalities)
+    said = torch.stack([clips.inputs[m] @ head.weight.T for m in model.modalities]).detach()
+    members = torch.tensor([[m in subset for m in model.modalities] for subset in sets]).float()
+    members /= members.sum(dim=1, keepdim=True)
+    lengths = torch.zeros(len(model.modalities), requires_grad=True)  # logarithms, as is the next
+    sharpness = torch.zeros(len(sets), requires_grad=True)
+    lbfgs = torch.optim.LBFGS([lengths, sharpness], max_iter=_STEPS, line_search_fn="strong_wolfe")
+
+    def loss() -> Tensor:
+        lbfgs.zero_grad()
+        logits = torch.einsum("sm,mnc->snc", members * lengths.exp(), said) + head.bias.detach()
+        logits = (logits * sharpness.exp().view(-1, 1, 1)).flatten(0, 1)
+        every = targets.repeat(len(sets), *[1] * (targets.dim() - 1))
+        found = task_loss(logits, every, described.task) + _PULL * lengths.square().sum()
+        found.backward()
+        return found
+
+    lbfgs.step(loss)
+    found = dict(zip(model.modalities, lengths.detach().exp().tolist(), strict=True))
+    configs = {m: replace(config, length=found[m]) for m, config in described.configs.items()}
+    changed = Model(replace(described, configs=configs), model.tokenizer)
+    changed.load_state_dict(model.state_dict())
+    return changed.eval()
