@@ -99,4 +99,4 @@ class Placed(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map [B, F] to [B, d]."""
-        return functional.pad(unit(x), self.around) + self.one
+        return functional.pad(scaled(x, 1.0), self.around) + self.one
