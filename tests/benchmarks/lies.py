@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
-from sensemble_runtime.auditing.policy import Sessions, plain_answers, policy_answers, together
+from sensemble_runtime.auditing.policy import PlainAnswers, Sessions, policy_answers, together
 from sensemble_runtime.auditing.reliability import Outcomes, outcomes
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.pooling import pool_subsets
@@ -38,7 +38,7 @@ def lied(split: Split, liars: tuple[int, ...], share: float) -> Logits:
 
 def answered(bundle: Bundle, truth: NDArray[np.int64], logits: Logits) -> list[dict[Subset, Outcomes]]:
     """Return the outcomes of each subset, pooled and as a session answers."""
-    plain = plain_answers(bundle.judge, pool_subsets(logits), bundle.modalities)
+    plain = PlainAnswers(bundle.judge, pool_subsets(logits), bundle.modalities)
     there = {m: np.ones(len(truth), bool) for m in bundle.modalities}
     ways = together(plain, there), Sessions(bundle.modalities, "multi-class").used(plain, there)
     return [
@@ -52,7 +52,7 @@ def answered(bundle: Bundle, truth: NDArray[np.int64], logits: Logits) -> list[d
 
 def delay(bundle: Bundle, logits: Logits, liar: int) -> str:
     """Return how many scenes pass before a sensor is left out."""
-    plain = plain_answers(bundle.judge, pool_subsets(logits), bundle.modalities)
+    plain = PlainAnswers(bundle.judge, pool_subsets(logits), bundle.modalities)
     there = {m: np.ones(logits.shape[1], bool) for m in bundle.modalities}
     used = Sessions(bundle.modalities, "multi-class").used(plain, there)[tuple(bundle.modalities)]
     return "never" if used[liar].all() else str(used[liar].argmin())

@@ -131,7 +131,7 @@ def describe_calibration(manifest: Manifest) -> Iterator[str]:
     if not found:
         yield "not calibrated, so every prediction is unsure: the data has no examples of the split calibrate"
         return
-    names = list(map(subsets.name, subsets.subsets(manifest.modalities)))
+    names = list(map(subsets.name, subsets.measured(manifest.modalities)))
     few = [f"{name} ({found[name].examples})" for name in found if found[name].examples < LEAST]
     few += [f"{name} (0)" for name in names if name not in found]
     most = max(entry.examples for entry in found.values())

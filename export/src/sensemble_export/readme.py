@@ -7,7 +7,7 @@ windows, tokenizes, pools and classifies. Each kind of modality has a template o
 from jinja2 import Template
 from sensemble_runtime.bundle.manifest import Manifest
 from sensemble_runtime.session.scheduler import Policy
-from sensemble_runtime.subsets import name, subsets
+from sensemble_runtime.subsets import measured, name
 
 from sensemble_export import snippets
 from sensemble_export.targets import input_dtype
@@ -34,6 +34,6 @@ def readme(manifest: Manifest) -> str:
             words_of=_words_of,
             encoder_code=snippets.encoder,
             classifier_code=snippets.classifier,
-            subsets=[name(subset) for subset in subsets(manifest.modalities)],
+            subsets=[name(subset) for subset in measured(manifest.modalities)],
         )
     )

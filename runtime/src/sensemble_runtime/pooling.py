@@ -1,10 +1,11 @@
 """Pooling: the mean of the embeddings that are there (the paper's Eq. 7 and 10)."""
 
 from collections.abc import Mapping
-from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
+
+from sensemble_runtime import subsets
 
 Floats = NDArray[np.float32]
 
@@ -30,18 +31,17 @@ def pool(embeddings: Mapping[str, Floats]) -> Floats:
 
 
 def pool_subsets(stacked: Floats) -> Floats:
-    """Return the pooled representations of all subsets of n modalities in one matrix product.
+    """Return the pooled representations of the measured subsets of n modalities in one matrix product.
 
     Args:
         stacked: float32 [n, ..., d], modalities in alphabetical order. A modality that an example lacks
             must hold finite numbers (zeros); the subsets with it then mean nothing for that example.
 
     Returns:
-        float32 [2^n - 1, ..., d] in the order of `sensemble_runtime.subsets.subsets`.
+        float32 [S, ..., d] in the order of `sensemble_runtime.subsets.measured`; S is 2^n - 1 up to 6.
     """
-    n = len(stacked)
-    members = [subset for size in range(1, n + 1) for subset in combinations(range(n), size)]
-    weights = np.zeros((len(members), n), dtype=np.float32)
+    members = subsets.places(len(stacked))
+    weights = np.zeros((len(members), len(stacked)), dtype=np.float32)
     for row, subset in zip(weights, members, strict=True):
         row[list(subset)] = 1 / len(subset)
     return np.tensordot(weights, stacked, axes=1)

@@ -101,6 +101,8 @@ class Prediction(Answer):
         opinions: the answer of each modality alone: of those in `live` and in `unfamiliar`, and of `suspect`.
         audited: how right the bundle was with this live set when it was exported, on the split eval; None
             where that was not measured.
+        nearest: the measured subset whose calibration and score these are, where the live set, of more than
+            six modalities, has none of its own.
         adapted: the modalities whose embedding was corrected, sorted (`Adapter`).
         unfamiliar: the modalities whose newest window is unlike those of training, sorted. Unless
             `Policy.unfamiliar` is `pool`, they are not in the live set; where all are unfamiliar, they are
@@ -126,6 +128,7 @@ class Prediction(Answer):
     doubt: Doubt | None = "uncalibrated"
     opinions: dict[str, Opinion] = field(default_factory=dict)
     audited: SubsetScore | None = None
+    nearest: tuple[str, ...] | None = None
     unfamiliar: tuple[str, ...] = ()
     suspect: str | None = None
     adapted: tuple[str, ...] = ()

@@ -11,6 +11,9 @@ from sensemble_runtime.errors import SubsetError
 
 Subset = tuple[str, ...]
 
+WHOLE = 6
+"""Modalities of which every subset is measured, 63; 2^n subsets of more would take too long."""
+
 WIDE = 0.2
 """The width of a score's interval above which there are too few examples to judge by it."""
 
@@ -88,6 +91,26 @@ def subsets(modalities: Iterable[str]) -> list[Subset]:
     """Return the 2^n - 1 non-empty subsets of `modalities`, by size, then alphabetical."""
     names = sorted(set(modalities))
     return [subset for size in range(1, len(names) + 1) for subset in combinations(names, size)]
+
+
+def measured(modalities: Iterable[str]) -> list[Subset]:
+    """Return the subsets that are measured, by size, then alphabetical.
+
+    They are all of up to `WHOLE` modalities; of more, each alone, all but each, and all.
+    """
+    names = sorted(set(modalities))
+    return [tuple(names[place] for place in places_of) for places_of in places(len(names))]
+
+
+def places(n: int) -> list[tuple[int, ...]]:
+    """Return the subsets of n modalities that are measured, as places among them; see `measured`."""
+    sizes = range(1, n + 1) if n <= WHOLE else (1, n - 1, n)
+    return [subset for size in sizes for subset in combinations(range(n), size)]
+
+
+def nearest(live: Subset, known: Iterable[Subset]) -> Subset | None:
+    """Return the subset of `known` that differs least from a live set, and of several the smallest."""
+    return min(known, key=lambda one: (len({*one} ^ {*live}), len(one), one), default=None)
 
 
 def name(subset: Iterable[str]) -> str:

@@ -27,7 +27,7 @@ class Thresholds:
         sound_rate: largest relative error of the rate of sound.
         picture_rate: least share of the spec's rate that a camera must give.
         flood: seconds of more than `flood_rate` samples a second.
-        flood_rate: samples a second.
+        flood_rate: samples a second, of sound, pictures and texts; of a kind that floods later, the more.
         late: seconds by which samples may lag the clock, for 0.5 s; for captions at least their ttl.
         drift: seconds by which sound and pictures may drift further apart, for 5 s.
         recovery: seconds without a finding after which the sensor has recovered.

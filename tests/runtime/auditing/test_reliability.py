@@ -8,7 +8,7 @@ import pytest
 import torch
 from scipy.special import softmax
 from sensemble_runtime.auditing.calibration import calibrate
-from sensemble_runtime.auditing.policy import plain_answers, policy_answers
+from sensemble_runtime.auditing.policy import PlainAnswers, policy_answers
 from sensemble_runtime.auditing.reliability import (
     calibration_error,
     chance_error,
@@ -48,7 +48,7 @@ def judge_of(task: Task, fitted: SubsetCalibration, floor: float = 0.0) -> Judge
 
 
 def answers_of(judge: Judge, logits: np.ndarray) -> Answers:
-    return plain_answers(judge, logits[None], ["audio"])["audio",]
+    return PlainAnswers(judge, logits[None], ["audio"])["audio",]
 
 
 def test_calibration_mends_the_calibration_error_and_keeps_its_promise() -> None:

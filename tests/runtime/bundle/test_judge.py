@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sensemble_runtime import subsets
-from sensemble_runtime.auditing.policy import plain_answers, policy_answers, together
+from sensemble_runtime.auditing.policy import PlainAnswers, policy_answers, together
 from sensemble_runtime.bundle.head import Familiarity, Head
 from sensemble_runtime.bundle.judge import DOUBTS, Judge
 from sensemble_runtime.bundle.manifest import Calibration, SubsetCalibration
@@ -112,7 +112,7 @@ def test_an_audit_and_a_session_give_the_same_answers(
     familiar = [judge.are_familiar(m, rows) for m, rows in zip(MODALITIES, embeddings, strict=True)]
     usable = {m: there[row] & familiar[row] for row, m in enumerate(MODALITIES)}
     logits = pool_subsets(embeddings) @ np.eye(5, dtype=np.float32)[:, 1:]
-    plain = plain_answers(judge, logits, MODALITIES)
+    plain = PlainAnswers(judge, logits, MODALITIES)
     given = policy_answers(judge, plain, together(plain, usable))
     for n in range(1, 4):
         for subset in combinations(MODALITIES, n):

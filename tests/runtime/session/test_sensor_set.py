@@ -19,6 +19,7 @@ from sensemble_sensors.devices.microphone import Microphone
 from sensemble_sensors.devices.watcher import Appeared, Disappeared, SearchFailed, Watcher
 from sensemble_sensors.errors import SensorEndedError, SensorLostError, SensorUnavailableError
 from sensemble_sensors.isolation.isolated import Isolated
+from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.sensor import Sample, Sensor
 from sensemble_sensors.spec import InputSpec
 from sensemble_sensors.thresholds import Thresholds
@@ -236,7 +237,7 @@ def test_one_that_floods_in_a_thread_is_not_read_all_the_time(bundle: Bundle, lo
         running.subscribe(log)
         running.attach(captions)
         wait_for(lambda: ("unhealthy", "it floods") in reasons(log, "text"))
-    most = sensor_thread.FLOOD * (time.monotonic() - began + sensor_thread.BURST)
+    most = kind_of("text").flood * (time.monotonic() - began + sensor_thread.BURST)
     assert captions.reads <= most + 2
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from sensemble_runtime import subsets
-from sensemble_runtime.prediction import Answer
+from sensemble_runtime.prediction import Answer, Prediction
 from sensemble_runtime.subsets import Subset, SubsetScore
 
 from sensemble_apps.console.kinds import words_of
@@ -123,6 +123,11 @@ def answer_as_json(said: Answer) -> dict[str, Any]:
         "candidates": list(candidates[:_LISTED]),
         "among": len(candidates),
     }
+
+
+def nearest_as_json(prediction: Prediction) -> dict[str, Any]:
+    """Return the subset whose numbers a live set without its own has taken; nothing where it has its own."""
+    return {} if prediction.nearest is None else {"nearest": subsets.name(prediction.nearest)}
 
 
 def audited(score: SubsetScore) -> str:

@@ -70,7 +70,7 @@ def render(evidence: Evidence, made: datetime) -> str:
         trained=trained,
         modalities=modalities,
         top=max(score for method in methods for row in method.rows.values() for score in row.values()),
-        all_sets=subsets.subsets(modalities),
+        all_sets=subsets.measured(modalities),
         encoders=encoders,
         encoder_rows=encoder_rows,
         glyphs=svg.GLYPHS,

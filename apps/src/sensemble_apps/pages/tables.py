@@ -73,7 +73,7 @@ class Pretraining:
     @cached_property
     def sets(self) -> list[Subset]:
         """Every possible M_T, in the paper's order."""
-        return wording.sets_in_order(subsets.subsets(self.modalities))
+        return wording.sets_in_order(subsets.measured(self.modalities))
 
     @cached_property
     def evaluated(self) -> list[Subset]:

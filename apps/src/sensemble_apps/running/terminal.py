@@ -178,7 +178,9 @@ class TerminalView:
         prediction = self._predicted.prediction
         text = Text(answer(prediction), "bold green" if prediction.sure else "bold yellow")
         if prediction.audited is not None:
-            text.append(f"  {subsets.name(prediction.live)}: {audited(prediction.audited)}", "dim")
+            of = subsets.name(prediction.nearest or prediction.live)
+            mark = " (the nearest that was measured)" if prediction.nearest else ""
+            text.append(f"  {of}{mark}: {audited(prediction.audited)}", "dim")
         return text
 
     def _classes(self, most: int) -> Table:

@@ -8,7 +8,7 @@ from sensemble_runtime import subsets
 from sensemble_sensors.kinds.conditions.condition import Applied
 
 from sensemble_apps.console.output import remark, say, say_json
-from sensemble_apps.console.wording import answer, answer_as_json, sensor_title
+from sensemble_apps.console.wording import answer, answer_as_json, nearest_as_json, sensor_title
 from sensemble_apps.running.view_events import Change, LiveSetChange, Predicted, ViewEvent
 
 
@@ -29,6 +29,7 @@ def as_json(predicted: Predicted) -> dict[str, Any]:
         **answer_as_json(prediction),
         "opinions": {m: answer_as_json(opinion) for m, opinion in prediction.opinions.items()},
         "audited": asdict(prediction.audited) if prediction.audited else None,
+        **nearest_as_json(prediction),
         "unfamiliar": list(prediction.unfamiliar),
         "suspect": prediction.suspect,
         "adapted": list(prediction.adapted),

@@ -43,7 +43,7 @@ class Audits:
         """The same numbers as the audit had them."""
         modalities = sorted({m for name in self.scores for m in subsets.parse(name)})
         drops = {m: self.estimates[f"drop.{m}"] for m in modalities if f"drop.{m}" in self.estimates}
-        every = map(subsets.name, subsets.subsets(modalities))
+        every = map(subsets.name, subsets.measured(modalities))
         unscored = tuple(name for name in every if name not in self.scores)
         whole = self.estimates["P"], self.estimates["R"]
         return Measures(self.scores, *whole, drops, self.chance, unscored)

@@ -20,7 +20,7 @@ from sensemble_sensors.errors import RecordingError
 from sensemble_sensors.media.dataset import Example
 
 from sensemble_apps.console.output import remark
-from sensemble_apps.console.wording import answer_as_json, sensor_title
+from sensemble_apps.console.wording import answer_as_json, nearest_as_json, sensor_title
 from sensemble_apps.running.view_events import FAULTS, Change, LiveSetChange, change, view_event
 from sensemble_apps.serve.lattice import opinions
 from sensemble_apps.web.previews import Previews
@@ -223,6 +223,7 @@ class Board:
             "age": round(min(prediction.ages.values()), 4),
             "ages": {modality: round(age, 4) for modality, age in prediction.ages.items()},
             "audited": None if prediction.audited is None else asdict(prediction.audited),
+            **nearest_as_json(prediction),
             "probabilities": {prediction.labels[i]: float(prediction.probabilities[i]) for i in best},
         }
 

@@ -29,7 +29,7 @@ from sensemble_runtime.auditing.conditions import (
 )
 from sensemble_runtime.auditing.intervals import group_codes
 from sensemble_runtime.auditing.measures import Measures, measure
-from sensemble_runtime.auditing.policy import Sessions, plain_answers, policy_answers
+from sensemble_runtime.auditing.policy import PlainAnswers, Sessions, policy_answers
 from sensemble_runtime.auditing.reliability import Reliability, outcomes
 from sensemble_runtime.auditing.scores import METRICS
 from sensemble_runtime.bundle.bundle import Bundle
@@ -156,7 +156,7 @@ def audit(
             records.end(run)
     familiar = _familiar(bundle, every_embedding)
     usable = {m: present[m] & familiar[m] for m in present}
-    plain = plain_answers(bundle.judge, every, bundle.modalities)
+    plain = PlainAnswers(bundle.judge, every, bundle.modalities, every_embedding)
     given = policy_answers(bundle.judge, plain, Sessions(bundle.modalities, task).used(plain, usable))
     return AuditResult(
         **{each.name: getattr(measures, each.name) for each in fields(Measures)},
@@ -263,7 +263,7 @@ def _truth(bundle: Bundle, examples: Sequence[Example]) -> NDArray[np.integer]:
 
 def _answers(bundle: Bundle, chunk: _Chunk, sessions: Sessions) -> Iterator[RecordedAnswer]:
     labels, familiar = bundle.manifest.labels, _familiar(bundle, chunk.embeddings)
-    answers = plain_answers(bundle.judge, chunk.logits, bundle.modalities)
+    answers = PlainAnswers(bundle.judge, chunk.logits, bundle.modalities)
     there = {m: np.array([m in e.modalities for e in chunk.examples]) for m in bundle.modalities}
     used = sessions.used(answers, {m: there[m] & familiar[m] for m in bundle.modalities})
     for column, example in enumerate(chunk.examples):

@@ -49,7 +49,7 @@ def calibrate(
     """Fit each subset that has examples with all its modalities, by name and smallest first.
 
     Args:
-        logits: floating [2^n - 1, N, C], in the order of `pooling.pool_subsets`.
+        logits: floating [S, N, C], in the order of `pooling.pool_subsets`.
         present: modality -> bool [N], whether each example has it.
         labels: integers [N] in [0, C), or 0 and 1 [N, C] with at least one 1 each if the task is multi-label.
         groups: of the examples, integers [N]; None: each is independent of the others.
@@ -58,7 +58,7 @@ def calibrate(
     """
     groups = np.arange(len(labels)) if groups is None else groups
     fitted = {}
-    for subset, own in zip(subsets.subsets(present), logits, strict=True):
+    for subset, own in zip(subsets.measured(present), logits, strict=True):
         has = np.all([present[m] for m in subset], axis=0)
         if has.any():
             power = choose_power(own[has], labels[has], task, groups[has])

@@ -19,7 +19,7 @@ from sensemble_sensors.media.degraded import degraded_window
 
 from sensemble_runtime import subsets
 from sensemble_runtime.auditing.intervals import proportion, scored
-from sensemble_runtime.auditing.policy import Sessions, plain_answers, policy_answers, together
+from sensemble_runtime.auditing.policy import PlainAnswers, Sessions, policy_answers, together
 from sensemble_runtime.auditing.reliability import outcomes
 from sensemble_runtime.auditing.scores import score
 from sensemble_runtime.bundle.bundle import Bundle
@@ -119,7 +119,7 @@ def _scores(
 ) -> list[ConditionScore]:
     modalities, judge, task = bundle.modalities, bundle.judge, bundle.manifest.task
     logits = bundle.head.logits(pool_subsets(embeddings))
-    plain = plain_answers(judge, logits, modalities)
+    plain = PlainAnswers(judge, logits, modalities, embeddings)
     usable = {m: there[m] & judge.are_familiar(m, embeddings[row]) for row, m in enumerate(modalities)}
     pooled = policy_answers(judge, plain, together(plain, there))
     given = policy_answers(judge, plain, Sessions(modalities, task).used(plain, usable))

@@ -70,10 +70,10 @@ def measure(
 ) -> Measures | None:
     """Return all measures of labelled examples; None where no example has any of the modalities.
 
-    `predictions` are floating [2^n - 1, N, C], in the order of `pooling.pool_subsets`; `present` says by
+    `predictions` are floating [S, N, C], in the order of `pooling.pool_subsets`; `present` says by
     modality, bool [N], which examples have it; `groups` are those of `intervals.group_codes`.
     """
-    by_set = dict(zip(subsets.subsets(present), predictions, strict=True))
+    by_set = dict(zip(subsets.measured(present), predictions, strict=True))
     has = {subset: np.all([present[m] for m in subset], axis=0) for subset in by_set}
     results = {
         subset: scored(predicted, labels, task, groups, has[subset])

@@ -17,18 +17,39 @@ Used = Mapping[Subset, NDArray[np.bool_]]
 """By subset, bool [k, N]: whether the window of each of its k modalities takes part in an answer."""
 
 
-def plain_answers(judge: Judge, logits: Floats, modalities: Sequence[str]) -> dict[Subset, Answers]:
-    """Return the answers of each subset, as if all its windows were there and familiar.
+class PlainAnswers(dict[Subset, Answers]):
+    """The answers of each measured subset, as if all its windows were there and familiar.
 
-    `logits` are float32 [2^n - 1, N, C] in the order of `subsets.subsets`; `modalities` are sorted.
+    Those of other subsets, of more than `subsets.WHOLE` modalities, are made when they are asked for.
+
+    Args:
+        logits: float32 [S, N, C] in the order of `subsets.measured`.
+        modalities: sorted.
+        embeddings: float32 [n, N, d], for subsets that are not measured.
     """
-    by_set = dict(zip(subsets.subsets(modalities), logits, strict=True))
-    answers = {}
-    for subset, own in by_set.items():
-        rows = [own, *(by_set[m,] for m in subset)] if len(subset) > 1 else [own]
-        judged = judge.judge(subset, np.stack(rows))
-        answers[subset] = Answers(judged.probabilities[0], judged.least[0], judged.doubts[0])
-    return answers
+
+    def __init__(
+        self, judge: Judge, logits: Floats, modalities: Sequence[str], embeddings: Floats | None = None
+    ) -> None:
+        super().__init__()
+        self._judge, self._modalities, self._embeddings = judge, tuple(modalities), embeddings
+        self._logits = dict(zip(subsets.measured(modalities), logits, strict=True))
+        self._more: dict[Subset, Answers] = {}
+        for subset, own in self._logits.items():
+            self[subset] = self._answers(subset, own)
+
+    def __missing__(self, subset: Subset) -> Answers:
+        if self._embeddings is None:
+            raise KeyError(subset)
+        if subset not in self._more:
+            pooled = self._embeddings[[self._modalities.index(m) for m in subset]].mean(axis=0)
+            self._more[subset] = self._answers(subset, self._judge.logits(pooled))
+        return self._more[subset]
+
+    def _answers(self, subset: Subset, own: Floats) -> Answers:
+        rows = [own, *(self._logits[m,] for m in subset)] if len(subset) > 1 else [own]
+        judged = self._judge.judge(subset, np.stack(rows))
+        return Answers(judged.probabilities[0], judged.least[0], judged.doubts[0])
 
 
 class Sessions:
@@ -36,7 +57,7 @@ class Sessions:
 
     def __init__(self, modalities: Iterable[str], task: Task) -> None:
         # Of two sensors, none can be suspected.
-        told = [s for s in subsets.subsets(modalities) if len(s) > 2 and task == "multi-class"]
+        told = [s for s in subsets.measured(modalities) if len(s) > 2 and task == "multi-class"]
         self._suspicions = {subset: Suspicion(subset) for subset in told}
         self._scenes = 0
 
@@ -68,8 +89,11 @@ def policy_answers(judge: Judge, plain: Mapping[Subset, Answers], used: Used) ->
         n = there.shape[1]
         probabilities = np.repeat(judge.no_evidence.probabilities[np.newaxis], n, axis=0)
         least, doubts = np.zeros(n, np.float32), np.full(n, UNFAMILIAR, np.int8)
-        for live in subsets.subsets(subset):
-            rows = (there == np.array([m in live for m in subset])[:, np.newaxis]).all(axis=0)
+        sets, which = np.unique(there, axis=1, return_inverse=True)
+        for number, members in enumerate(sets.T):
+            live, rows = tuple(compress(subset, members)), which.reshape(-1) == number
+            if not live:
+                continue
             answers = plain[live]
             probabilities[rows] = answers.probabilities[rows]
             least[rows], doubts[rows] = answers.least[rows], answers.doubts[rows]

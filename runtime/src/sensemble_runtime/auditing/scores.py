@@ -49,7 +49,7 @@ def score_subsets(
     `measures.measure`, which takes the same arguments, adds intervals, which take longer.
     """
     scores = {}
-    for subset, predicted in zip(subsets.subsets(present), predictions, strict=True):
+    for subset, predicted in zip(subsets.measured(present), predictions, strict=True):
         has = np.all([present[m] for m in subset], axis=0)
         if has.any():
             scores[subsets.name(subset)] = score(predicted[has], labels[has], task)

@@ -118,6 +118,19 @@ class Judge:
         )
         return whole, dict(zip(live, alone or [whole], strict=True))
 
+    def logits(self, pooled: Floats) -> Floats:
+        """Return the head's logits [..., C] of pooled representations [..., d]."""
+        return self._head.logits(pooled)
+
+    def measured_as(self, live: Subset) -> Subset:
+        """Return the subset whose numbers a live set takes: its own or, if it was not measured, the nearest.
+
+        Of up to `subsets.WHOLE` modalities every one is measured, if `calibrate` has examples of it.
+        """
+        if len(self._rows) <= subsets.WHOLE or subsets.name(live) in self._calibration.subsets:
+            return live
+        return subsets.nearest(live, map(subsets.parse, self._calibration.subsets)) or live
+
     def judge(self, live: Subset, logits: Floats) -> Answers:
         """Judge N inputs whose windows are familiar.
 
@@ -128,7 +141,8 @@ class Judge:
         Returns:
             The same for K rows.
         """
-        found = [of_subset(self._calibration, s) for s in [live, *((m,) for m in live)][: len(logits)]]
+        own = self.measured_as(live)
+        found = [of_subset(self._calibration, s) for s in [own, *((m,) for m in live)][: len(logits)]]
         temperatures, powers, thresholds = (
             np.array([getattr(entry, name) for entry in found], np.float32)[:, np.newaxis]
             for name in ("temperature", "power", "threshold")

@@ -7,7 +7,6 @@ from sensemble_sensors.errors import SpecError
 from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.spec import InputSpec
 
-from sensemble_runtime import subsets
 from sensemble_runtime.bundle.manifest import (
     TARGETS,
     FileEntry,
@@ -156,9 +155,9 @@ def _calibration_problems(manifest: Manifest) -> Iterator[str]:
 
 
 def _subset_problems(field: str, named: Iterable[str], modalities: set[str]) -> Iterator[str]:
-    known = {subsets.name(subset) for subset in subsets.subsets(modalities)}
     for subset in named:
-        if subset not in known:
+        parts = subset.split("+")
+        if parts != sorted({*parts} & modalities):
             yield f"{field}.{subset}: not a sorted set of {', '.join(sorted(modalities))}"
 
 

@@ -189,7 +189,7 @@ class LiveSet:
         if self._adapter:
             learning = [m for m, e in fresh.items() if m in shown and not e.skipped]
             self._adapter.learn(learning, shown, now, suspect)
-        rings = sorted(self.windows.items())
+        rings, measured = sorted(self.windows.items()), judge.measured_as(live)
         return Prediction(
             time=now,
             live=live,
@@ -205,7 +205,8 @@ class LiveSet:
             least=whole.least,
             doubt=whole.doubt,
             opinions=opinions,
-            audited=self._bundle.manifest.audited.get(subsets.name(live)),
+            audited=self._bundle.manifest.audited.get(subsets.name(measured)),
+            nearest=None if measured == live else measured,
             unfamiliar=unfamiliar,
             suspect=suspect,
             adapted=tuple(sorted(corrected)),

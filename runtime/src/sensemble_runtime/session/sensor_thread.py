@@ -11,6 +11,7 @@ from sensemble_sensors.conditioned import Conditioned
 from sensemble_sensors.errors import SensorLostError
 from sensemble_sensors.health.health import Health
 from sensemble_sensors.kinds.conditions.condition import Applied
+from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.sensor import Killable, Sample, Sensor
 from sensemble_sensors.spec import InputSpec
 from sensemble_sensors.thresholds import PLAYED, Thresholds
@@ -21,8 +22,7 @@ from sensemble_runtime.events import Kind, SensorEvent
 READ = 0.1  # seconds that one read may wait, and so about the time that a sensor thread takes to stop
 RETRY = (0.5, 10.0)  # seconds before the first retry, and before later ones at most
 ALIKE = 3  # errors at one place, with no success between them, after which the sensor's code is broken
-FLOOD = 200  # samples a second that are read at most, on average, so that other sensors get their time
-BURST = 0.25  # seconds of them that may come at once
+BURST = 0.25  # seconds of a flood (`Kind.flood`) that may come at once
 CLOSE = 5.0  # seconds that all threads have to return when a session is closed
 KILL = 1.0  # seconds more for sensors in processes of their own, once those are killed
 
@@ -92,6 +92,7 @@ class SensorThread:
         self._retry = threading.Event()  # ends the wait between two tries
         self._backoff = Backoff(*RETRY)
         self._lost = ""  # the reason to treat it as lost
+        self._flood = kind_of(spec).flood
         self._ahead = 0.0  # until when the samples read so far would have lasted at the rate of a flood
         self._suspected: tuple[str, ...] = ()  # the faults for which it was last closed
         self._raised: Counter[object] = Counter()  # errors of its own code since it worked, by type and place
@@ -204,7 +205,7 @@ class SensorThread:
 
     def _pace(self) -> None:
         now = monotonic()
-        self._ahead = max(self._ahead, now) + 1 / FLOOD
+        self._ahead = max(self._ahead, now) + 1 / self._flood
         if self._ahead - now > BURST:
             self._stopped.wait(self._ahead - now - BURST)
 

@@ -5,6 +5,7 @@ from collections import deque
 from typing import NamedTuple
 
 from sensemble_sensors.kinds.interfaces import Symptom
+from sensemble_sensors.kinds.kind import Kind
 from sensemble_sensors.kinds.registry import KINDS, kind_of
 from sensemble_sensors.sensor import STEP, Sample
 from sensemble_sensors.spec import InputSpec
@@ -55,7 +56,9 @@ class Health:
         self._until: dict[str, float] = {}  # by finding, when it expires
         self._doubts: dict[str, float] = {}  # the same, of findings that are only reported
         self._counts: deque[_Count] = deque()  # since a cut
-        self._arrivals: deque[float] = deque(maxlen=thresholds.flood_rate)
+        self._arrivals: deque[float] = deque(
+            maxlen=round(thresholds.flood_rate * self._kind.flood / Kind.flood)
+        )
         self._unhealthy: float | None = None  # since when
         self._suspected = set(suspected)
         self._longest = thresholds.longest

@@ -30,12 +30,12 @@ from sensemble_sensors.errors import (
     text_of,
 )
 from sensemble_sensors.isolation.ring import Ring
+from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.sample_queue import Driven, SampleQueue
 from sensemble_sensors.sensor import Sample, Sensor
 from sensemble_sensors.spec import InputSpec
 
 READ = 0.1  # seconds that one read may wait, and so about how long a healthy worker takes to end
-FLOOD = 200  # samples a second that pass at most; no sensor needs to give more
 BURST = 0.25  # seconds of them that may come at once from a thread that captures
 GRACE = 2.0  # seconds that a worker has to end by itself
 _MAX_REASON = 2000  # characters, for a person to read
@@ -85,6 +85,7 @@ def main(job: Job) -> None:
 
 def _run(job: Job, stop: Event) -> None:
     spec = InputSpec.from_json(job.spec)
+    flood = kind_of(spec).flood
     ring = Ring(mmap.mmap(job.memory, Ring.size(spec)), spec)
     with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
         # A thread in C ends the process even where native code hangs and holds the interpreter lock.
@@ -94,7 +95,7 @@ def _run(job: Job, stop: Event) -> None:
         sensor: Sensor = getattr(import_module(module), name)(*job.arguments)
         driven = sensor if isinstance(sensor, Driven) else None
         if driven is not None:
-            driven.capture_into(_RingQueue(ring, job.pipe))
+            driven.capture_into(_RingQueue(ring, job.pipe, flood))
         sensor.open(spec)
         try:
             _send(job.pipe, {"kind": "opened", "reason": ""})
@@ -113,7 +114,7 @@ def _run(job: Job, stop: Event) -> None:
                     ring.put(sample)
                     _send(job.pipe, None)
                     stop.wait(max(due - monotonic(), 0.0))
-                    due = monotonic() + 1 / FLOOD
+                    due = monotonic() + 1 / flood
         finally:
             sensor.close()
             faulthandler.cancel_dump_traceback_later()
@@ -122,17 +123,17 @@ def _run(job: Job, stop: Event) -> None:
 class _RingQueue(SampleQueue):
     """Puts each sample into the ring from the thread that captures it; `get` only waits for the end."""
 
-    def __init__(self, ring: Ring, pipe: int) -> None:
+    def __init__(self, ring: Ring, pipe: int, flood: int) -> None:
         super().__init__(1)
-        self._ring, self._pipe = ring, pipe
+        self._ring, self._pipe, self._step = ring, pipe, 1 / flood
         self._ahead = 0.0  # until when the samples so far would have lasted at the rate of a flood
 
     def put(self, sample: Sample) -> None:
         """Put a sample into the ring and wake the reader; drop and count a flood."""
         now = monotonic()
-        self._ahead = max(self._ahead, now) + 1 / FLOOD
+        self._ahead = max(self._ahead, now) + self._step
         if self._ahead - now > BURST:
-            self._ahead -= 1 / FLOOD
+            self._ahead -= self._step
             self._lost += 1 + sample.lost
             return
         self._ring.put(replace(sample, cut=sample.cut or self._cut, lost=sample.lost + self._lost))

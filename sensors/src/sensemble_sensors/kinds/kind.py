@@ -46,6 +46,7 @@ class Stream(ABC):
     tokenized: ClassVar[bool] = False  # samples are texts: the dataset holds them, a tokenizer makes windows
     partner: ClassVar[str] = ""  # the kind whose stream this one must not drift from
     slots: ClassVar[int]  # samples that wait in shared memory
+    flood: ClassVar[int] = 200  # samples a second that are read at most, so that other sensors get their time
     devices: ClassVar[Mapping[str, str]] = {}  # the beginning of a source -> its sensor, "module:class"
     finder: ClassVar[str] = ""  # the `Finder` of the devices here, "module:function"
     replaced: ClassVar[bool] = False  # a server gives the reader of a removed device another one

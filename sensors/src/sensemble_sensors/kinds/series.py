@@ -48,6 +48,7 @@ class Series(Kind):
     rank = 3
     continuous = True
     slots = 64
+    flood = 4000  # an inertial unit may give each of its rows by itself
     suffix = ".csv"
     devices: ClassVar = {
         "": "sensemble_sensors.devices.line_series:LineSeries",

@@ -6,7 +6,7 @@ It goes beyond the paper, whose MASD (Eq. 8) teaches the modalities without labe
 from collections.abc import Callable, Mapping, Sequence
 
 import torch
-from sensemble_runtime.subsets import Subset, subsets
+from sensemble_runtime.subsets import Subset, measured
 from torch import Tensor
 
 from sensemble_train.data.clips import Clips
@@ -14,6 +14,8 @@ from sensemble_train.models.model import Model
 from sensemble_train.objectives.backgrounds import Backgrounds, encode_present
 from sensemble_train.objectives.task import Downstream, task_loss
 
+SETS = 15
+"""The subsets that a batch learns from at most: all of four modalities, and some of more."""
 ALONE = 3.0
 """Weight of the loss of a modality by itself, the hardest subset; that of any other is 1."""
 
@@ -47,7 +49,7 @@ class SubsetDistillation(Downstream):
     ) -> None:
         super().__init__(model)
         self.weight, self.backgrounds = weight, backgrounds
-        self.labelled, self.unlabelled = subsets(train), subsets(model.modalities)
+        self.labelled, self.unlabelled = measured(train), measured(model.modalities)
 
     def forward(self, *batches: Clips) -> Tensor:
         """Return the loss of two micro-batches, a scalar.
@@ -78,9 +80,12 @@ class SubsetDistillation(Downstream):
 
     def _mean_loss(self, embedded: Mapping[str, Tensor], clips: Clips, sets: Sequence[Subset]) -> Tensor:
         assert clips.targets is not None  # noqa: S101 - labelled by people or by the teacher
-        logits = pooled_logits(self.model, embedded, sets)
         own = clips.targets.dim() == 3  # a distribution for each subset
         targets = clips.targets.unbind(dim=1) if own else [clips.targets] * len(sets)
+        if len(sets) > SETS:  # of many, others are drawn for each batch
+            drawn = torch.randperm(len(sets))[:SETS].sort().values.tolist()
+            sets, targets = [sets[i] for i in drawn], [targets[i] for i in drawn]
+        logits = pooled_logits(self.model, embedded, sets)
         task = self.model.description.task
         present = [torch.stack([clips.present[m] for m in subset]).all(dim=0) for subset in sets]
         losses = torch.stack(

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
-from sensemble_runtime.subsets import subsets
+from sensemble_runtime.subsets import measured
 from torch import Tensor
 
 from sensemble_train.data.clips import Clips, Source, features
@@ -83,7 +83,7 @@ class Taught:
 def _targets(model: Model, embedded: Mapping[str, Tensor]) -> Tensor:
     """Return distributions over the classes, or each class's own: float32 [N, C], or [N, S, C] of subsets."""
     if isinstance(model, LateFusion):
-        logits = model.opinions(embedded, subsets(model.modalities))
+        logits = model.opinions(embedded, measured(model.modalities))
     else:
         logits = model.head(torch.stack([embedded[m] for m in model.modalities]).mean(dim=0))
     logits = logits.float()

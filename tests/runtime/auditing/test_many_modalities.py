@@ -1,0 +1,132 @@
+"""Ten modalities: opened, run and audited without a look at the 1,023 subsets that they have."""
+
+import hashlib
+import wave
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sensemble_runtime import subsets
+from sensemble_runtime.auditing.audit import audit
+from sensemble_runtime.bundle.bundle import Bundle
+from sensemble_runtime.bundle.manifest import Calibration, FileEntry, ModalityEntry, SubsetCalibration
+from sensemble_runtime.bundle.manifest_file import read_manifest, write_manifest
+from sensemble_runtime.prediction import Prediction
+from sensemble_runtime.session.live_set import LiveSet
+from sensemble_runtime.session.session import Session
+from sensemble_runtime.subsets import SubsetScore
+from sensemble_sensors.media.dataset import Example
+from sensemble_sensors.recording.replay import Replay
+from sensemble_sensors.sensor import Sample
+
+TEN = tuple(f"audio.m{i}" for i in range(10))
+RATE = 16000
+
+
+@pytest.fixture(scope="module")
+def ten(bundle_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """A bundle of ten microphones, calibrated and audited on the measured subsets."""
+    folder = tmp_path_factory.mktemp("ten")
+    made = read_manifest(bundle_folder / "manifest.json")
+    data = (bundle_folder / "audio" / "encoder.pte").read_bytes()
+    (folder / "head.safetensors").write_bytes((bundle_folder / "head.safetensors").read_bytes())
+    entries = {}
+    for m in TEN:
+        path = folder / m / "encoder.pte"
+        path.parent.mkdir()
+        path.write_bytes(data)
+        file = FileEntry(f"{m}/encoder.pte", len(data), hashlib.sha256(data).hexdigest())
+        (artifact,) = made.modalities["audio"].artifacts.values()
+        spec = replace(made.modalities["audio"].spec, modality=m)
+        entries[m] = ModalityEntry(
+            spec, {"executorch-xnnpack": replace(artifact, path=file.path, files=(file,))}
+        )
+    names = list(map(subsets.name, subsets.measured(TEN)))
+    fitted = {name: SubsetCalibration(1 + i / 50, 0, 0.5, 50, 50) for i, name in enumerate(names)}
+    scores = {name: SubsetScore(0.5 + i / 100, 90, 0.4, 0.9) for i, name in enumerate(names)}
+    provenance = replace(made.provenance, train_modalities=TEN)
+    write_manifest(
+        replace(
+            made,
+            modalities=entries,
+            tokenizer=None,
+            provenance=provenance,
+            calibration=Calibration(0.1, 0.0, fitted, {}),
+            audited=scores,
+        ),
+        folder / "manifest.json",
+    )
+    return Bundle.open(folder)
+
+
+@pytest.fixture(scope="module")
+def examples(tmp_path_factory: pytest.TempPathFactory) -> list[Example]:
+    folder = tmp_path_factory.mktemp("waves")
+    rng = np.random.default_rng(0)
+    found = []
+    for i in range(6):
+        values: dict[str, Path | str] = {}
+        for m in TEN[: 9 if i == 5 else 10]:
+            values[m] = folder / f"{m}-{i}.wav"
+            with wave.open(str(values[m]), "wb") as out:
+                out.setnchannels(1)
+                out.setsampwidth(2)
+                out.setframerate(RATE)
+                out.writeframes(rng.integers(-9000, 9000, RATE // 5).astype(np.int16).tobytes())
+        found.append(Example(f"e{i}", "eval", (("zero", "one", "two")[i % 3],), values, line=i + 1))
+    return found
+
+
+@pytest.fixture(autouse=True)
+def no_enumeration(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(modalities: object) -> None:
+        raise AssertionError(f"all subsets of {modalities} were asked for")
+
+    monkeypatch.setattr(subsets, "subsets", refuse)
+
+
+def test_of_many_modalities_each_alone_all_but_each_and_all_are_measured() -> None:
+    found = subsets.measured(TEN)
+    assert [len(s) for s in found] == [1] * 10 + [9] * 10 + [10]
+    assert len(subsets.measured(TEN[:6])) == 63
+    assert subsets.measured(TEN[:7])[-1] == TEN[:7]
+
+
+def test_they_are_audited(ten: Bundle, examples: list[Example]) -> None:
+    result = audit(ten, examples)
+    assert set(result.subsets) == {subsets.name(s) for s in subsets.measured(TEN)}
+    assert set(result.drops) == set(TEN)
+    assert result.subsets[subsets.name(TEN)].n == 5
+
+
+def test_a_live_set_without_a_number_of_its_own_takes_the_nearest_and_says_so(ten: Bundle) -> None:
+    live_set = LiveSet(ten)
+    size = ten.specs["audio.m0"].shape[1]
+    rng = np.random.default_rng(1)
+    found: list[Prediction] = []
+    for step, m in enumerate(TEN):
+        live_set.add(m)
+        wave_of = rng.uniform(-0.1, 0.1, size).astype(np.float32)
+        live_set.push(Sample(m, wave_of, 1 + step / 100, cut=True))
+        prediction = live_set.step(1 + step / 100)
+        assert prediction is not None
+        found.append(prediction)
+    assert [len(p.live) for p in found] == list(range(1, 11))
+    assert [p.nearest for p in found[:3]] == [None, ("audio.m0",), ("audio.m0",)]
+    assert [p.nearest for p in found[-2:]] == [None, None]
+    assert found[7].nearest == TEN[:9], "8 of 10: one less than all but one"
+    for p in found:
+        measured = ten.manifest.audited[subsets.name(p.nearest or p.live)]
+        assert p.audited == measured
+
+
+def test_they_run_in_a_session(ten: Bundle, examples: list[Example]) -> None:
+    player = Replay(examples, ten.specs)
+    live: set[tuple[str, ...]] = set()
+    with Session(ten) as session:
+        for m in player.modalities:
+            session.attach(player.sensor(m))
+        with player:
+            live |= {p.live for p in session}
+    assert TEN in live
