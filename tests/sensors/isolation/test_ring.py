@@ -190,7 +190,7 @@ def test_a_putter_that_hammers_tears_nothing() -> None:
 def test_a_thread_that_captures_writes_into_the_ring_and_a_flood_is_counted() -> None:
     memory = mmap.mmap(-1, Ring.size(VIDEO))
     reading, writing = os.pipe()
-    queue, reader = worker._RingQueue(Ring(memory, VIDEO), writing), Ring(memory, VIDEO, 200)
+    queue, reader = worker._RingQueue(Ring(memory, VIDEO), writing, 200), Ring(memory, VIDEO)
     picture = np.zeros(VIDEO.shape[2:], np.uint8)
     queue.put(Sample("video", picture, 0.0))
     first = reader.get()
