@@ -15,6 +15,7 @@ OPTIONS = [option for m, source in ENCODERS.items() for option in ("--encoder", 
 LOWERED = 500.0  # seconds; a busy machine is no failure
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(3 * LOWERED)
 def test_it_is_live_after_two_takes_of_two_classes_and_follows_the_takes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

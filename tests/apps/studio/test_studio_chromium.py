@@ -138,7 +138,7 @@ def test_from_an_empty_folder_to_a_live_model_that_is_made_robust(
             record(page, "one")
             # It answers without training, and says how right it is.
             expect(page.locator("#label")).to_have_text("one", timeout=TRAINED)
-            expect(page.locator("#evidence")).to_contain_text("by audio and video")
+            expect(page.locator("#evidence")).to_contain_text("by microphone and camera")
             expect(page.locator(".class .right").last).to_have_text(f"{TAKES} of {TAKES} right")
             assert inaccessible(page) == []
             page.get_by_role("button", name="Make it robust").click()
@@ -160,9 +160,10 @@ def test_from_an_empty_folder_to_a_live_model_that_is_made_robust(
             expect(page.locator("#lattice .live")).to_contain_text("video")
             page.get_by_role("link", name="Studio").click()
             expect(page.locator(".card.live")).to_have_count(2)
+            page.locator("#sensors-panel summary").click()
             page.locator(".card[data-modality=video]").get_by_role("button", name="Unplug").click()
-            expect(page.locator("#evidence")).to_contain_text("by audio")
-            expect(page.locator("#evidence")).not_to_contain_text("video")
+            expect(page.locator("#evidence")).to_contain_text("by microphone")
+            expect(page.locator("#evidence")).not_to_contain_text("camera")
             expect(page.locator("#label")).to_have_text("one")
             assert complaints == []
 

@@ -285,8 +285,9 @@ class Studio:
 
     def _train(self, run: Run) -> Job:
         """Train a run; with pretrained encoders, nothing is quantized, which takes minutes."""
-        modalities = self.takes.dataset.modalities if self.instant is not None and self.takes.dataset else ()
-        schemes = [word for m in modalities for word in ("--scheme", f"{m}=fp32")]
+        schemes = []
+        if self.instant is not None and self.takes.dataset is not None:
+            schemes = ["--scheme", *(f"{modality}=fp32" for modality in self.takes.dataset.modalities)]
         return Job(run, self.project.data, self._options, schemes, self._over)
 
     def _labels(self, label: str | None, *, background: bool) -> tuple[list[str], str]:

@@ -127,7 +127,7 @@ export class Classes {
     const made = number === null ? null : this.takes.get(number);
     const strip = made?.closest(".class");
     if (!made || !strip) return;
-    made.closest(".class")?.append(byId("take-actions"));
+    made.closest(".strip")?.after(byId("take-actions"));
     say(byId("take-name"), `Take ${number}`);
     const title = strip.querySelector("strong")?.textContent ?? "";
     this.move.replaceChildren(...[...this.classes.map(({ name }) => name), BACKGROUND].map((name) => make("option", { value: name, selected: name === title }, name)));

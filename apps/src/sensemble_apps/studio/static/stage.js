@@ -4,6 +4,7 @@ import { byId, make, percent, say } from "./dom.js";
 import { showPicture, showWave } from "./sensors.js";
 
 /** @typedef {import("./studio_types.js").Bounds} Bounds */
+/** @typedef {import("./studio_types.js").Modality} Modality */
 /** @typedef {import("./studio_types.js").Project} Project */
 /** @typedef {import("./studio_types.js").State} State */
 /** @typedef {import("./studio_types.js").Send} Send */
@@ -28,6 +29,8 @@ export class Stage {
     /** The title of the choice; empty before there is a class. */
     this.chosen = "";
     this.held = false;
+    /** Words for the sensors, by modality. @type {Map<string, string>} */
+    this.sensors = new Map();
     /** The last beep, by what it was for. */
     this.beeped = "";
     /** @type {AudioContext | null} */
@@ -67,8 +70,9 @@ export class Stage {
     if (choice) this.send({ type: "record", ...how, ...choice[1] });
   }
 
-  /** @param {Bounds} bounds */
-  bound(bounds) {
+  /** @param {Bounds} bounds @param {Modality[]} modalities */
+  bound(bounds, modalities) {
+    this.sensors = new Map(modalities.map(({ modality, sensor }) => [modality, sensor]));
     this.longest = bounds.longest;
     this.seconds.min = String(bounds.shortest);
     this.seconds.max = String(bounds.longest);
@@ -139,7 +143,7 @@ export class Stage {
     byId("answer").classList.toggle("unsure", answer.label === null);
     say(byId("label"), answer.best ?? answer.words);
     const sure = answer.label === null && answer.doubt !== "uncalibrated" ? "unsure, " : "";
-    say(byId("evidence"), answer.best === null ? "" : `${sure}${percent(answer.confidence)}, by ${answer.live.join(" and ")}`);
+    say(byId("evidence"), answer.best === null ? "" : `${sure}${percent(answer.confidence)}, by ${answer.live.map((modality) => this.sensors.get(modality) ?? modality).join(" and ")}`);
   }
 
   /** Show the newest samples of all sensors. @param {State["previews"]} previews */

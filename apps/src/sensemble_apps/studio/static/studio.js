@@ -45,7 +45,7 @@ function take(message) {
     case "hello":
       say(byId("folder"), message.folder);
       classes.bound(message.bounds);
-      stage.bound(message.bounds);
+      stage.bound(message.bounds, message.modalities);
       sensors.know(message.modalities.map((modality) => ({ ...modality, conditions: [] })));
       givers.offer(message.modalities);
       break;
@@ -71,6 +71,8 @@ function show(state) {
   for (const [name, preview] of Object.entries(state.previews)) sensors.preview(name, preview);
   const given = good.some((sensor) => sensed.has(sensor.name));
   if (state.project) {
+    // Once it is recorded, what a sensor gives is on the stage.
+    if (!project?.takes.length && state.project.takes.length) /** @type {HTMLDetailsElement} */ (byId("sensors-panel")).open = false;
     project = state.project;
     classes.show(project);
     stage.offer(project);
