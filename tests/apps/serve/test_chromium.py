@@ -1,5 +1,6 @@
 """The live page in a real browser: its camera and microphone, its buttons, its forms, and who can use it."""
 
+import json
 import os
 import signal
 import subprocess
@@ -10,8 +11,8 @@ from time import monotonic
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, Playwright, expect
-from sensemble_apps.serve.lattice import audited
+from playwright.sync_api import Browser, Page, Playwright, WebSocketRoute, expect
+from sensemble_apps.serve.lattice import audited, drawn
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.events import SuspectEvent
 from sensemble_sensors.media.dataset import Example
@@ -140,6 +141,41 @@ def test_a_cable_is_pulled_the_light_moves_and_the_moment_is_looked_back_at(
     expect(page.locator("#numbers")).to_contain_text("Encoding")
     page.get_by_label("Title of replay video").fill("")
     page.get_by_label("Title of replay video").press("Enter")
+    page.context.close()
+
+
+@pytest.mark.parametrize(("count", "rows"), [(6, [1, 6, 15, 20, 15, 6, 1]), (8, [1, 8, 8, 1])])
+def test_many_sensors_have_a_lattice_that_a_phone_shows_whole(
+    page_of_a_replay: Served, browser: Browser, count: int, rows: list[int]
+) -> None:
+    names = [f"audio.{letter}" for letter in "abcdefgh"[:count]]
+    with page_of_a_replay.viewer() as viewer:
+        state = viewer.next("state", lambda state: state["answer"] and len(state["live"]) == 3)
+        hello = viewer.hello
+    modality, sensor, answer = hello["modalities"][0], state["sensors"][0], state["answer"]
+    hello["modalities"] = [{**modality, "modality": name, "sensor": name} for name in names]
+    score = {"accuracy": 0.9, "low": 0.8, "high": 0.95, "n": 40}
+    hello["subsets"] = [{"subset": "+".join(s), "modalities": s, **score} for s in drawn(names)]
+    state["sensors"] = [{**sensor, "name": name, "modality": name} for name in names]
+
+    def live(*names: str) -> str:
+        changes = {"live": names, "answer": {**answer, "live": names, "audited": score}}
+        return json.dumps({**state, "timeline": [], "previews": {}, **changes})
+
+    page = browser.new_context(viewport={"width": 390, "height": 844}).new_page()
+    routes: list[WebSocketRoute] = []
+    page.route_web_socket("**/socket", lambda route: routes.insert(0, route))
+    page.goto(f"{page_of_a_replay.origin}/")
+    expect(page.locator("#connection")).to_have_text("connected")
+    routes[0].send(json.dumps(hello))
+    routes[0].send(live(*names))
+    expect(page.locator("#lattice .within")).to_have_count(sum(rows) - 1)
+    nodes = "[...document.querySelectorAll('#lattice ul')].map((row) => row.children.length)"
+    assert (page.evaluate(nodes), page.evaluate(ROWS)) == (rows, [1] * len(rows))
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    assert inaccessible(page) == []
+    routes[0].send(live(*names[:4]))
+    expect(page.locator("#lattice .lit")).to_contain_text(" + ".join(names[:4]))
     page.context.close()
 
 
