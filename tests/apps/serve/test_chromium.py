@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, Playwright, WebSocketRoute, expect
-from sensemble_apps.serve.lattice import audited, drawn
+from sensemble_apps.serve.lattice import audited
+from sensemble_runtime import subsets
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.events import SuspectEvent
 from sensemble_sensors.media.dataset import Example
@@ -106,8 +107,8 @@ def test_a_cable_is_pulled_the_light_moves_and_the_moment_is_looked_back_at(
     page_of_a_replay: Served, browser: Browser
 ) -> None:
     page, _ = opened(browser, page_of_a_replay)
-    subsets = {one["subset"]: one["accuracy"] for one in audited(page_of_a_replay.board.bundle)}
-    before, after = (f"{100 * subsets[name]:.0f}" for name in ("audio+text+video", "audio+text"))
+    scores = {one["subset"]: one["accuracy"] for one in audited(page_of_a_replay.board.bundle)}
+    before, after = (f"{100 * scores[name]:.0f}" for name in ("audio+text+video", "audio+text"))
     lit = page.locator("#lattice .lit")
     expect(lit).to_contain_text("microphone + captions + camera")
     # A sensor is renamed, and its title is its name on the page.
@@ -155,7 +156,7 @@ def test_many_sensors_have_a_lattice_that_a_phone_shows_whole(
     modality, sensor, answer = hello["modalities"][0], state["sensors"][0], state["answer"]
     hello["modalities"] = [{**modality, "modality": name, "sensor": name} for name in names]
     score = {"accuracy": 0.9, "low": 0.8, "high": 0.95, "n": 40}
-    hello["subsets"] = [{"subset": "+".join(s), "modalities": s, **score} for s in drawn(names)]
+    hello["subsets"] = [{"subset": "+".join(s), "modalities": s, **score} for s in subsets.measured(names)]
     state["sensors"] = [{**sensor, "name": name, "modality": name} for name in names]
 
     def live(*names: str) -> str:

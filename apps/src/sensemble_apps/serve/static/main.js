@@ -1,6 +1,6 @@
 // The live page: takes the messages of the session and shows them; sends what is pressed.
 
-import { button, byId, icon, make, percent, say } from "./dom.js";
+import { button, byId, icon, make, percent, put, say } from "./dom.js";
 import { Givers } from "./give.js";
 import { Lattice } from "./lattice.js";
 import { showConnection, showRefusal } from "./notices.js";
@@ -195,7 +195,7 @@ function answer(said, live, probabilities) {
 /** @param {State} now */
 function truth(now) {
   for (const made of byId("labels").querySelectorAll("button"))
-    made.setAttribute("aria-pressed", String(made.dataset.label === now.truth));
+    put(made, "aria-pressed", String(made.dataset.label === now.truth));
   const hint = now.truth !== null ? `Scored as ${now.truth}; Escape ends it.` : now.played.length ? `The replay plays ${now.played.join(", ")}.` : "";
   say(byId("truth-hint"), hint || "Press a label, or its key, while it is true: answers are then scored.");
   const table = byId("score");
@@ -227,7 +227,7 @@ function session(now) {
   if (!list.children.length) for (const [title] of numbers) list.append(make("div", {}, make("dt", {}, title), make("dd")));
   numbers.forEach(([, value], index) => say(/** @type {Element} */ (list.children[index].lastElementChild), value));
   const on = now.recorded !== null;
-  byId("record").setAttribute("aria-pressed", String(on));
+  put(byId("record"), "aria-pressed", String(on));
   say(byId("record"), on ? "Stop recording" : "Record");
   say(byId("recorded"), on ? `recording: ${now.recorded} segments on the disk` : now.recording_failed && `The recording has failed: ${now.recording_failed}`);
 }

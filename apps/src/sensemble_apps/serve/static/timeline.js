@@ -88,10 +88,6 @@ export class Timeline {
       this.film.set(name, film.slice(-FILM));
     }
     this.list(state.timeline);
-    const first = this.entries[0]?.time ?? 0;
-    this.scrub.min = String(first);
-    this.scrub.max = String(Math.max(state.time, first + 1));
-    if (this.moment === null) this.scrub.value = this.scrub.max;
     if (performance.now() - this.drawn > REDRAW || state.timeline.length) this.draw();
   }
 
@@ -154,6 +150,10 @@ export class Timeline {
   /** Draw which modalities were live, what was answered, right or wrong, and where the faults were. */
   draw() {
     this.drawn = performance.now();
+    const first = this.entries[0]?.time ?? 0;
+    this.scrub.min = String(first);
+    this.scrub.max = String(Math.max(this.time, first + 1));
+    if (this.moment === null) this.scrub.value = this.scrub.max;
     const [begin, span] = this.range();
     const place = byId("strip");
     const width = Math.max(100, place.clientWidth - NAMES);

@@ -57,6 +57,16 @@ export function say(element, text) {
 }
 
 /**
+ * Set an attribute, unless the element has it: each change costs the page a look at its styles.
+ * @param {Element} element
+ * @param {string} name
+ * @param {string} value
+ */
+export function put(element, name, value) {
+  if (element.getAttribute(name) !== value) element.setAttribute(name, value);
+}
+
+/**
  * Make a button.
  * @param {string} text
  * @param {() => void} press

@@ -1,6 +1,6 @@
 // The sensors, each as a card: its newest samples, its state, what it says alone, and its buttons.
 
-import { button, draw, icon, make, percent, say } from "./dom.js";
+import { button, draw, icon, make, percent, put, say } from "./dom.js";
 
 /** @typedef {import("./types.js").Modality} Modality */
 /** @typedef {import("./types.js").Sensor} Sensor */
@@ -93,18 +93,18 @@ export class Sensors {
     parts.card.classList.toggle("live", live);
     parts.card.classList.toggle("fault", !past && (sensor.fault || (sensor.active && sensor.noted in NOTED)));
     say(parts.state, words);
-    parts.state.title = past ? "" : sensor.note || sensor.state;
+    put(parts.state, "title", past ? "" : sensor.note || sensor.state);
     const title = sensor.title || this.own(sensor.name) || sensor.name;
-    if (document.activeElement !== parts.title) parts.title.value = title;
+    if (document.activeElement !== parts.title && parts.title.value !== title) parts.title.value = title;
     const said = past ? undefined : state.lattice.find((opinion) => opinion.subset === sensor.modality);
     say(parts.says, live && said ? alone(said) : "");
     say(parts.plug, sensor.plugged ? "Unplug" : "Plug back");
-    parts.plug.dataset.act = sensor.plugged ? "unplug" : "plug";
+    put(parts.plug, "data-act", sensor.plugged ? "unplug" : "plug");
     const condition = sensor.condition ? `${sensor.condition.condition}:${sensor.condition.severity}` : "";
-    if (document.activeElement !== parts.condition) parts.condition.value = condition;
+    if (document.activeElement !== parts.condition && parts.condition.value !== condition) parts.condition.value = condition;
     parts.card.classList.toggle("degraded", condition !== "");
     if (!sensor.plugged && !past) parts.picture.replaceChildren();
-    parts.plug.setAttribute("aria-label", `${sensor.plugged ? "Unplug" : "Plug back"} ${title}`);
+    put(parts.plug, "aria-label", `${sensor.plugged ? "Unplug" : "Plug back"} ${title}`);
   }
 
   /** @param {Sensor} sensor @returns {Card} */
@@ -136,11 +136,14 @@ export class Sensors {
     const list = /** @type {HTMLSelectElement} */ (make("select", { "aria-label": `Condition of ${sensor.name}` }, make("option", { value: "" }, "clean")));
     const conditions = this.modalities.get(sensor.modality)?.conditions ?? [];
     list.hidden = conditions.length === 0;
-    for (const { name, effects } of conditions) {
-      const group = make("optgroup", { label: name });
-      effects.forEach((effect, index) => group.append(make("option", { value: `${name}:${index + 1}` }, `${name} ${index + 1}: ${effect}`)));
-      list.append(group);
-    }
+    const fill = () => {
+      for (const { name, effects } of conditions) {
+        const group = make("optgroup", { label: name });
+        effects.forEach((effect, index) => group.append(make("option", { value: `${name}:${index + 1}` }, `${name} ${index + 1}: ${effect}`)));
+        list.append(group);
+      }
+    };
+    setTimeout(fill); // after the page is first shown
     list.addEventListener("change", () => {
       const [name, severity] = list.value.split(":");
       this.send({ type: "condition", sensor: sensor.name, condition: name || null, severity: Number(severity ?? 1) });
