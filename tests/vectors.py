@@ -6,6 +6,7 @@ encoder here is the sine of eight numbers of its window, so that a wrong sample,
 
 import hashlib
 import json
+import math
 import random
 import sys
 from collections.abc import Mapping
@@ -30,6 +31,7 @@ from sensemble_runtime.bundle.manifest import (
     Task,
 )
 from sensemble_runtime.bundle.manifest_file import read_manifest, write_manifest
+from sensemble_runtime.bundle.strict_json import encode
 from sensemble_runtime.bundle.tokenize import tokenize
 from sensemble_runtime.encoded import Encoded
 from sensemble_runtime.prediction import Answer, Prediction
@@ -38,7 +40,7 @@ from sensemble_runtime.session.suspicion import Suspicion
 from sensemble_sensors.codecs.framing import fit
 from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.sensor import Sample
-from sensemble_sensors.spec import InputSpec
+from sensemble_sensors.spec import Channel, InputSpec
 from sensemble_train.models.tokenizer import train_tokenizer
 from tokenizers import Tokenizer
 
@@ -49,6 +51,17 @@ SPECS = {
     "text": InputSpec("text", "int64", (1, 24), rate=0, window=0, hop=0, ttl=10),
     "video": InputSpec("video", "uint8", (1, 2, 12, 16, 3), rate=2, window=1, hop=0.5, ttl=4),
 }
+SERIES = InputSpec(
+    "imu",
+    "float32",
+    (1, 100, 2),
+    rate=100,
+    window=1,
+    hop=0.3,
+    ttl=2,
+    kind="series",
+    channels=(Channel("x"), Channel("y", "m/s^2", -20, 20)),
+)
 LABELS = ("one", "two", "three")
 CORPUS = (
     "a person says the number seven",
@@ -137,18 +150,18 @@ def predictions(bundle: Sines) -> list[Prediction]:
             live_set.remove(modality)
             continue
         live_set.add(modality)
-        live_set.push(_sample(modality, time, data, bundle.specs))
+        live_set.push(_sample(bundle.specs[modality], time, data))
         if (made := live_set.step(time)) is not None:
             found.append(made)
     return found
 
 
-def _sample(modality: str, time: float, data: Any, specs: Mapping[str, InputSpec], **more: Any) -> Sample:  # noqa: ANN401 - JSON
-    if modality == "audio":
-        data = np.array(data, np.float32)
-    elif modality == "video":
-        data = np.full(specs["video"].shape[2:], data[0], np.uint8)
-    return Sample(modality, data, time, **more)
+def _sample(spec: InputSpec, time: float, data: Any, **more: Any) -> Sample:  # noqa: ANN401 - JSON
+    if spec.dtype == "float32":
+        data = np.array(data, np.float32).reshape(-1, *spec.shape[2:])
+    elif spec.dtype == "uint8":
+        data = np.full(spec.shape[2:], data[0], np.uint8)
+    return Sample(spec.modality, data, time, **more)
 
 
 def write(folder: Path, task: Task) -> Path:
@@ -206,28 +219,33 @@ def inputs() -> dict[str, Any]:
     return {
         "captions": captions(),
         "picture": random.Random(5).choices(range(256), k=37 * 61 * 3),  # noqa: S311 - test data
-        "rings": [{"modality": m, "steps": _steps(m, seed)} for m in SPECS for seed in range(6)],
+        "rings": [
+            {"spec": encode(spec), "steps": _steps(spec, seed)}
+            for spec in (*SPECS.values(), SERIES)
+            for seed in range(6)
+        ],
         "embeddings": _embeddings(),
         "opinions": _opinions(),
         "stream": _stream(),
     }
 
 
-def _steps(modality: str, seed: int) -> list[dict[str, Any] | None]:
+def _steps(spec: InputSpec, seed: int) -> list[dict[str, Any] | None]:
     """Return samples that jitter, are cut, lost, far apart or step back; None where a window is taken."""
     source = random.Random(seed)  # noqa: S311 - test data
     found: list[dict[str, Any] | None] = []
     time = 0.0
     for number in range(400):
-        count = source.choice((1, 3, 7, 7, 7, 20, 400)) if modality == "audio" else 1
-        time += {"audio": count / 100, "text": 0.3}.get(modality, source.choice((0.02, 0.1, 0.1, 0.4)))
+        count = source.choice((1, 3, 7, 7, 7, 20, 400))
+        time += {"float32": count / 100, "int64": 0.3}.get(spec.dtype, source.choice((0.02, 0.1, 0.1, 0.4)))
         time += source.choice((0.0, 0.0, 0.0, source.uniform(-0.01, 0.01)))
         step = source.random()
         time += 1.7 if step < 0.01 else -0.5 if step < 0.02 else -0.1 if step < 0.04 else 0.0
         data: Any = f"number {number}"
-        if modality == "audio":
-            data = [float(np.float32(source.uniform(-1, 1))) for _ in range(count)]
-        elif modality == "video":
+        if spec.dtype == "float32":
+            rows = count * math.prod(spec.shape[2:])
+            data = [float(np.float32(source.uniform(-1, 1))) for _ in range(rows)]
+        elif spec.dtype == "uint8":
             data = [number % 256]
         cut, lost = source.random() < 0.01, int(source.random() < 0.02)
         found.append({"time": time, "data": data, "cut": cut, "lost": lost})
@@ -316,13 +334,14 @@ def expected(asked: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     }
 
 
-def _taken(modality: str, steps: list[dict[str, Any] | None]) -> dict[str, Any]:
+def _taken(spec: dict[str, Any], steps: list[dict[str, Any] | None]) -> dict[str, Any]:
     """Return the windows of a ring: their times, and a digest of their data."""
-    ring = kind_of(SPECS[modality]).windows(SPECS[modality])
+    read = InputSpec.from_json(spec)
+    ring = kind_of(read).windows(read)
     found = []
     for step in steps:
         if step is not None:
-            ring.push(_sample(modality, specs=SPECS, **step))
+            ring.push(_sample(read, **step))
         elif (window := ring.pop()) is None:
             found.append(None)
         else:
@@ -358,7 +377,7 @@ def _predicted(bundle: Sines, stream: list[dict[str, Any]]) -> Any:  # noqa: ANN
             live_set.remove(modality)
         else:
             live_set.add(modality, event["sensor"])
-            live_set.push(_sample(modality, time, data, bundle.specs))
+            live_set.push(_sample(bundle.specs[modality], time, data))
         held += [live_set.encode(taken) for m in live_set.ready if (taken := live_set.take_window(m))]
         made = None
         if not event["late"]:

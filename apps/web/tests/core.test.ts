@@ -21,7 +21,7 @@ export const filesIn = (folder: string): Files => ({
 
 function data(spec: InputSpec, given: number[] | string): Media {
   if (typeof given === "string") return given;
-  if (kindOf(spec).name === "waveform") return Float32Array.from(given);
+  if (kindOf(spec).dtype === "float32") return Float32Array.from(given);
   return new Uint8Array(spec.shape.slice(2).reduce((product, side) => product * side, 1)).fill(given[0]);
 }
 
@@ -59,13 +59,12 @@ describe.each(["multi-class", "multi-label"])("%s", async (task) => {
   });
 
   test("windows of streams with jitter, cuts, losses, gaps and steps back", () => {
-    inputs.rings.forEach(({ modality, steps }: any, which: number) => {
-      const spec = bundle.specs[modality];
+    inputs.rings.forEach(({ spec, steps }: any, which: number) => {
       const ring = kindOf(spec).windows(spec);
       const windows: unknown[] = [];
       for (const step of steps) {
         if (step) {
-          ring.push({ ...step, modality, data: data(spec, step.data) } as Sample);
+          ring.push({ ...step, modality: spec.modality, data: data(spec, step.data) } as Sample);
           continue;
         }
         const window = ring.pop();

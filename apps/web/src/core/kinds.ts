@@ -1,13 +1,15 @@
 // The kinds of modalities: all that is handled by what a stream is, whatever its name.
 
 import type { InputSpec, Media } from "./spec";
-import { FramesRing, TextRing, WaveformRing, type WindowRing } from "./windows";
+import { FramesRing, SteadyRing, TextRing, type WindowRing } from "./windows";
 
 const QUIET = -60; // dB below full scale
+const LOUDEST = 1e6; // times full scale; what is louder is no sound
+const LARGEST = 3.4028234663852886e38; // float32
 const GRID = 8; // pixels a side of a frame that its brightness is taken of
 
 export interface Kind {
-  name: "waveform" | "frames" | "text";
+  name: "waveform" | "frames" | "text" | "series";
   dtype: InputSpec["dtype"];
   rank: number;
   windows(spec: InputSpec): WindowRing;
@@ -19,7 +21,7 @@ const WAVEFORM: Kind = {
   name: "waveform",
   dtype: "float32",
   rank: 2,
-  windows: (spec) => new WaveformRing(spec),
+  windows: (spec) => new SteadyRing(spec, LOUDEST),
   level(data) {
     const wave = data as Float32Array;
     const power = wave.reduce((sum, value) => sum + value * value, 0) / wave.length;
@@ -47,7 +49,9 @@ const FRAMES: Kind = {
 
 const TEXT: Kind = { name: "text", dtype: "int64", rank: 2, windows: (spec) => new TextRing(spec), level: () => null };
 
-const KINDS: Record<string, Kind> = { waveform: WAVEFORM, frames: FRAMES, text: TEXT };
+const SERIES: Kind = { name: "series", dtype: "float32", rank: 3, windows: (spec) => new SteadyRing(spec, LARGEST), level: () => null };
+
+const KINDS: Record<string, Kind> = { waveform: WAVEFORM, frames: FRAMES, text: TEXT, series: SERIES };
 
 /** Return the kind of a spec of a checked manifest. */
 export const kindOf = (spec: InputSpec): Kind => KINDS[spec.kind];

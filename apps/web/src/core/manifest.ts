@@ -176,6 +176,8 @@ function checkSpec(spec: InputSpec, field: string): void {
   if (dtype !== kind.dtype || shape.length !== kind.rank || shape[0] !== 1 || Math.min(...shape) < 1 || size > ELEMENTS)
     refuse(`${field}.shape`, `expected ${kind.dtype} of ${kind.rank} dimensions, the first 1`);
   if (kind.name === "frames" && shape[4] !== 3) refuse(`${field}.shape`, "expected RGB, 3 in the last dimension");
+  const names = spec.channels.map(({ name }) => name);
+  if (kind.name === "series" && (names.length !== shape[2] || new Set(names).size !== names.length)) refuse(`${field}.channels`, `expected ${shape[2]} of distinct names`);
   if (!(ttl > 0 && ttl <= 86_400 && ttl >= hop)) refuse(`${field}.ttl`, "expected seconds, at least the hop");
   if (kind.name === "text") {
     if (rate || window || hop || shape[1] > 65_536) refuse(field, "expected rate, window and hop 0, and at most 65536 tokens");

@@ -17,7 +17,7 @@ export interface InputSpec {
   channels: { name: string; unit: string; low?: number; high?: number }[];
 }
 
-/** Sound float32 [n] in [-1, 1] at the spec's rate, a picture uint8 [H, W, 3] of its size, or a caption. */
+/** Sound float32 [n] in [-1, 1], rows of a series float32 [n, C], a picture uint8 [H, W, 3], or a caption. */
 export type Media = Float32Array | Uint8Array | string;
 
 export interface Sample {

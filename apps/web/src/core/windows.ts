@@ -3,7 +3,6 @@
 import { SensembleError, type InputSpec, type Media, type Sample, type Window } from "./spec";
 
 const STEP = 0.2; // seconds that a sample may be before the last one
-const LOUDEST = 1e6; // times full scale; what is louder is no sound
 const WAITING = 16; // captions that wait for a slow encoder
 const OVERSAMPLING = 4; // frames kept for each one that a window needs
 
@@ -59,25 +58,28 @@ export abstract class WindowRing {
   protected abstract newest(): Window;
 }
 
-export class WaveformRing extends WindowRing {
+/** Windows of S steps of `width` numbers each: sound, of which a step has one, and series. */
+export class SteadyRing extends WindowRing {
   private readonly size: number;
   private readonly hop: number;
+  private readonly width: number;
   private readonly ring: Float32Array;
   private count = 0;
-  private end = 0; // of the newest window, counted in samples as `count` is
+  private end = 0; // of the newest window, counted in steps as `count` is
 
-  constructor(spec: InputSpec) {
+  constructor(spec: InputSpec, private readonly most: number) {
     super(spec);
     this.size = spec.shape[1];
+    this.width = spec.shape[2] ?? 1;
     this.hop = Math.max(1, roundEven(spec.hop * spec.rate));
-    this.ring = new Float32Array(this.size + this.hop);
+    this.ring = new Float32Array((this.size + this.hop) * this.width);
     this.empty();
   }
 
   protected seconds({ modality, data }: Sample): number {
-    if (!(data instanceof Float32Array)) throw new SensembleError(`${modality}: not float32 sound`);
-    if (!data.every((value) => Math.abs(value) <= LOUDEST)) throw new SensembleError(`${modality}: the sound is not finite`);
-    return data.length / this.spec.rate;
+    if (!(data instanceof Float32Array) || data.length % this.width) throw new SensembleError(`${modality}: not float32 in rows of ${this.width}`);
+    if (!data.every((value) => Math.abs(value) <= this.most)) throw new SensembleError(`${modality}: holds NaN, infinity or absurd numbers`);
+    return data.length / this.width / this.spec.rate;
   }
 
   protected empty(): void {
@@ -86,10 +88,10 @@ export class WaveformRing extends WindowRing {
   }
 
   protected append(data: Media): number {
-    const wave = data as Float32Array;
-    this.count += wave.length;
-    const tail = wave.subarray(Math.max(0, wave.length - this.ring.length));
-    const at = (this.count - tail.length) % this.ring.length;
+    const rows = data as Float32Array;
+    this.count += rows.length / this.width;
+    const tail = rows.subarray(Math.max(0, rows.length - this.ring.length));
+    const at = (this.count * this.width - tail.length) % this.ring.length;
     const first = this.ring.length - at;
     this.ring.set(tail.subarray(0, first), at);
     this.ring.set(tail.subarray(first), 0);
@@ -99,11 +101,11 @@ export class WaveformRing extends WindowRing {
   }
 
   protected newest(): Window {
-    const at = (this.end - this.size) % this.ring.length;
-    const data = new Float32Array(this.size);
-    const head = this.ring.subarray(at, at + this.size);
+    const at = ((this.end - this.size) * this.width) % this.ring.length;
+    const data = new Float32Array(this.size * this.width);
+    const head = this.ring.subarray(at, at + data.length);
     data.set(head);
-    data.set(this.ring.subarray(0, this.size - head.length), head.length);
+    data.set(this.ring.subarray(0, data.length - head.length), head.length);
     return { data, time: this.time - (this.count - this.end) / this.spec.rate };
   }
 }

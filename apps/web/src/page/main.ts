@@ -60,6 +60,10 @@ function row(bundle: Bundle, running: Session, modality: string): HTMLElement {
   const state = make("span", { class: "state" }, "not given");
   const item = make("li", { "data-modality": modality });
   let sensor: Sensor;
+  if (kind === "series") {
+    item.append(make("strong", {}, modality), make("span", { class: "state" }, "no sensor of this page gives it"));
+    return item;
+  }
   if (kind === "frames") sensor = new Camera(modality);
   else if (kind === "waveform") sensor = new Microphone(modality);
   else sensor = new Captions(modality);
