@@ -10,7 +10,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from sensemble_sensors.health.health import Health
 from sensemble_sensors.sensor import Sample
-from sensemble_sensors.spec import InputSpec
+from sensemble_sensors.spec import Channel, InputSpec
 from sensemble_sensors.thresholds import Thresholds
 
 AUDIO = InputSpec("audio", "float32", (1, 16000), 16000, 1.0, 0.5, 2.0)
@@ -261,6 +261,20 @@ def test_a_flood_lasts_and_a_burst_does_not(rate: int, seconds: int, floods: boo
         expect(reported, "it floods", (2.7, 3.0))
     else:
         assert reported == []
+
+
+@pytest.mark.parametrize(("rate", "floods"), [(1600, False), (5000, True)])
+def test_an_inertial_unit_may_give_its_rows_one_by_one(rate: int, *, floods: bool) -> None:
+    """A kind has a bound of its own: 150 samples a second are a flood of captions, and not of rows."""
+    channels = (Channel("ax"),)
+    spec = InputSpec("imu", "float32", (1, 2 * rate, 1), rate, 2, 1, 4, "series", channels)
+    rng = np.random.default_rng(0)
+    rows = (
+        Sample("imu", rng.normal(0, 1, (1, 1)).astype(np.float32), START + (i + 1) / rate)
+        for i in range(4 * rate)
+    )
+    found = {finding for _, wrong in findings(spec, rows, late=0.0) for finding in wrong}
+    assert found == ({"it floods"} if floods else set())
 
 
 def test_one_that_stays_unhealthy_must_be_reopened_and_a_check_may_be_switched_off() -> None:
