@@ -100,6 +100,14 @@ def test_they_are_audited(ten: Bundle, examples: list[Example]) -> None:
     assert result.subsets[subsets.name(TEN)].n == 5
 
 
+def test_further_subsets_are_audited_when_asked_for(ten: Bundle, examples: list[Example]) -> None:
+    more = [TEN[:2], TEN[3:8]]
+    result, plain = audit(ten, examples, more=more), audit(ten, examples)
+    assert set(result.subsets) - set(plain.subsets) == {subsets.name(s) for s in more}
+    assert result.subsets[subsets.name(TEN)] == plain.subsets[subsets.name(TEN)]
+    assert set(result.reliability) == set(result.subsets)
+
+
 def test_a_live_set_without_a_number_of_its_own_takes_the_nearest_and_says_so(ten: Bundle) -> None:
     live_set = LiveSet(ten)
     size = ten.specs["audio.m0"].shape[1]

@@ -6,17 +6,20 @@ from pathlib import Path
 from typing import Annotated
 
 from rich.console import Console
+from sensemble_runtime import subsets
 from sensemble_runtime.auditing import audit, gate
 from sensemble_runtime.auditing.audit import AuditResult
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.bundle.manifest import FILE_NAME
 from sensemble_runtime.bundle.manifest_file import read_manifest
+from sensemble_runtime.record.reader import read_moments, read_runs
 from sensemble_runtime.session.change_gate import Duty
 
 from sensemble_apps.arguments import Folder, OptionalFile, Positional, Trusting
 from sensemble_apps.console.conditions import ALL, parse_conditions
 from sensemble_apps.console.output import say_executors, say_json
 from sensemble_apps.console.progress import progress
+from sensemble_apps.errors import InputError
 from sensemble_apps.running.sources import examples_of
 from sensemble_apps.runs import audit_table, condition_table, gate_verdict
 
@@ -36,6 +39,9 @@ class Audit(Trusting):
     conditions: Annotated[tuple[str, ...] | None, "SENSOR[=NAME[:SEVERITY]]"] = None
     """Also score it while one sensor at a time is degraded: by all of its conditions at five severities, or
     by some, such as `microphone=quiet,camera=dark:3`. With a record, an interrupted audit goes on."""
+    subsets: Annotated[str | None, "SETS"] = None
+    """Of more than six modalities, score `all` sets, or beside `singles,leave-one-out` those `seen`: the live
+    sets of the sessions in the record."""
     duty: bool = False
     """Score it a second time as `run --duty` would run it, with the examples in order as one stream."""
     require: Annotated[str | None, "CRITERIA"] = None
@@ -53,7 +59,13 @@ def main(arguments: Audit) -> None:
     data, split, trust = arguments.data, arguments.split, arguments.trust
     criteria = _criteria(arguments)
     result = measure(
-        arguments.bundle, data, split, arguments.record, trust=trust, conditions=arguments.conditions
+        arguments.bundle,
+        data,
+        split,
+        arguments.record,
+        trust=trust,
+        conditions=arguments.conditions,
+        wanted=arguments.subsets,
     )
     saving = measure(arguments.bundle, data, split, None, Duty(), trust) if arguments.duty else None
     judgements = gate.judge(criteria, result)
@@ -94,10 +106,11 @@ def measure(
     duty: Duty | None = None,
     trust: Path | None = None,
     conditions: Sequence[str] | None = None,
+    wanted: str | None = None,
 ) -> AuditResult:
     """Audit the bundle, signed by the key `trust`, on a split of a dataset, with a progress bar.
 
-    It is also audited under `conditions`; none named means all.
+    It is also audited under `conditions`; none named means all. `wanted` are the sets of `--subsets`.
     """
     opened = Bundle.open(bundle, trust=trust)
     if duty is None:
@@ -114,4 +127,22 @@ def measure(
             progress=advance,
             duty=duty,
             conditions=applied,
+            more=_more(opened.modalities, wanted, record),
         )
+
+
+def _more(modalities: Sequence[str], wanted: str | None, record: Path | None) -> list[subsets.Subset]:
+    """Return the subsets that `--subsets` asks for beside those that are always measured."""
+    names = set(filter(None, (wanted or "").split(",")))
+    if unknown := names - {"all", "singles", "leave-one-out", "seen"}:
+        raise InputError(f"--subsets {min(unknown)}: give all, or some of singles,leave-one-out,seen")
+    found: set[subsets.Subset] = set(subsets.subsets(modalities)) if "all" in names else set()
+    if "seen" in names:
+        if record is None or not record.exists():
+            raise InputError(
+                "--subsets seen: of the sessions in a record; give --record FILE, which has some"
+            )
+        sessions = [run.id for run in read_runs(record) if run.kind == "session"]
+        live = {one for session in sessions for _, one in read_moments(record, session)}
+        found |= {one for one in live if one and set(one) <= set(modalities)}
+    return sorted(found - set(subsets.measured(modalities)), key=lambda one: (len(one), one))

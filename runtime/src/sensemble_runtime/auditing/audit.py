@@ -1,6 +1,6 @@
 """The audit: the score of every subset of a bundle's modalities on labelled examples.
 
-Each modality is encoded once per example. Pooling is a mean, so the pooled representations of all 2^n - 1
+Each modality is encoded once per example. Pooling is a mean, so the pooled representations of all measured
 subsets then cost one matrix product (`pooling.pool_subsets`).
 """
 
@@ -105,14 +105,16 @@ def audit(
     progress: Progress = no_progress,
     duty: Duty | None = None,
     conditions: Sequence[Applied | Struck] = (),
+    more: Sequence[subsets.Subset] = (),
 ) -> AuditResult:
-    """Score every subset of the bundle's modalities on labelled examples, which may lack modalities.
+    """Score every measured subset of the bundle's modalities on labelled examples, which may lack modalities.
 
     Args:
         record: a record file, to which the run is added.
         dataset: the name of the data, for the record.
         progress: called after each example; each condition is another round of all examples.
         duty: treat the examples as a stream, and do not encode a window that is like the one before.
+        more: further subsets to score (`subsets.measured`).
         conditions: each is audited by itself, unless an interrupted audit in the record has its scores.
 
     Raises:
@@ -125,20 +127,20 @@ def audit(
     logits, embeddings = [], []
     steps = len(examples) * (1 + len(conditions))
     gate = ChangeGate(duty, bundle.specs) if duty else None
-    sessions = Sessions(bundle.modalities, bundle.manifest.task)
+    sessions = Sessions(bundle.modalities, bundle.manifest.task, more)
     split = "+".join(sorted({example.split for example in examples}))
     with ExitStack() as stack:
         records = stack.enter_context(Records(Path(record))) if record is not None else None
         run = records.begin("audit", bundle, dataset, split) if records else 0
-        for chunk in _chunks(bundle, examples, lambda done: progress(done, steps), gate):
+        for chunk in _chunks(bundle, examples, lambda done: progress(done, steps), gate, more):
             embeddings.append(chunk.embeddings)
             logits.append(chunk.logits)
             if records:
-                records.add_answers(run, _answers(bundle, chunk, sessions))
+                records.add_answers(run, _answers(bundle, chunk, sessions, more))
         task = bundle.manifest.task
         groups = group_codes([example.group for example in examples])
         every, every_embedding = (np.concatenate(rows, axis=1) for rows in (logits, embeddings))
-        measures = measure(every, present, truth, task, groups)
+        measures = measure(every, present, truth, task, groups, more)
         if measures is None:
             known = ", ".join(bundle.modalities)
             raise BadDataError(f"no example has any of the bundle's modalities, {known}")
@@ -156,8 +158,8 @@ def audit(
             records.end(run)
     familiar = _familiar(bundle, every_embedding)
     usable = {m: present[m] & familiar[m] for m in present}
-    plain = PlainAnswers(bundle.judge, every, bundle.modalities, every_embedding)
-    given = policy_answers(bundle.judge, plain, Sessions(bundle.modalities, task).used(plain, usable))
+    plain = PlainAnswers(bundle.judge, every, bundle.modalities, every_embedding, more)
+    given = policy_answers(bundle.judge, plain, Sessions(bundle.modalities, task, more).used(plain, usable))
     return AuditResult(
         **{each.name: getattr(measures, each.name) for each in fields(Measures)},
         metric=METRICS[task],
@@ -188,7 +190,7 @@ def _familiar(bundle: Bundle, embeddings: NDArray[np.float32]) -> dict[str, NDAr
 
 @dataclass(frozen=True, slots=True)
 class _Chunk:
-    """Some examples, their embeddings [n, B, d], and the logits [2^n - 1, B, C] for all subsets."""
+    """Some examples, their embeddings [n, B, d], and the logits [S, B, C] of all subsets."""
 
     examples: Sequence[Example]
     embeddings: NDArray[np.float32]
@@ -196,7 +198,11 @@ class _Chunk:
 
 
 def _chunks(
-    bundle: Bundle, examples: Sequence[Example], done: Callable[[int], None], gate: ChangeGate | None
+    bundle: Bundle,
+    examples: Sequence[Example],
+    done: Callable[[int], None],
+    gate: ChangeGate | None,
+    more: Sequence[subsets.Subset],
 ) -> Iterator[_Chunk]:
     for start in range(0, len(examples), CHUNK):
         some = examples[start : start + CHUNK]
@@ -206,7 +212,8 @@ def _chunks(
                 if modality in example.modalities:
                     stacked[row, column] = _embed(bundle, example, modality, gate)
             done(start + column + 1)
-        yield _Chunk(some, stacked, bundle.head.logits(pool_subsets(stacked)))
+        others = [stacked[[bundle.modalities.index(m) for m in s]].mean(axis=0)[np.newaxis] for s in more]
+        yield _Chunk(some, stacked, bundle.head.logits(np.concatenate([pool_subsets(stacked), *others])))
 
 
 def _under(
@@ -261,9 +268,11 @@ def _truth(bundle: Bundle, examples: Sequence[Example]) -> NDArray[np.integer]:
     return table.argmax(axis=1) if multi_class else table
 
 
-def _answers(bundle: Bundle, chunk: _Chunk, sessions: Sessions) -> Iterator[RecordedAnswer]:
+def _answers(
+    bundle: Bundle, chunk: _Chunk, sessions: Sessions, more: Sequence[subsets.Subset]
+) -> Iterator[RecordedAnswer]:
     labels, familiar = bundle.manifest.labels, _familiar(bundle, chunk.embeddings)
-    answers = PlainAnswers(bundle.judge, chunk.logits, bundle.modalities)
+    answers = PlainAnswers(bundle.judge, chunk.logits, bundle.modalities, more=more)
     there = {m: np.array([m in e.modalities for e in chunk.examples]) for m in bundle.modalities}
     used = sessions.used(answers, {m: there[m] & familiar[m] for m in bundle.modalities})
     for column, example in enumerate(chunk.examples):

@@ -1,6 +1,6 @@
 """The scores of all subsets, P, R, the loss of each sensor and chance, each with its interval."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -67,13 +67,15 @@ def measure(
     labels: NDArray[np.integer] | NDArray[np.bool_],
     task: Task,
     groups: NDArray[np.integer],
+    more: Sequence[subsets.Subset] = (),
 ) -> Measures | None:
     """Return all measures of labelled examples; None where no example has any of the modalities.
 
     `predictions` are floating [S, N, C], in the order of `pooling.pool_subsets`; `present` says by
     modality, bool [N], which examples have it; `groups` are those of `intervals.group_codes`.
+    The predictions of the subsets `more` follow.
     """
-    by_set = dict(zip(subsets.measured(present), predictions, strict=True))
+    by_set = dict(zip([*subsets.measured(present), *more], predictions, strict=True))
     has = {subset: np.all([present[m] for m in subset], axis=0) for subset in by_set}
     results = {
         subset: scored(predicted, labels, task, groups, has[subset])

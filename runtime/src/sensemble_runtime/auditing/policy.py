@@ -25,15 +25,21 @@ class PlainAnswers(dict[Subset, Answers]):
     Args:
         logits: float32 [S, N, C] in the order of `subsets.measured`.
         modalities: sorted.
-        embeddings: float32 [n, N, d], for subsets that are not measured.
+        embeddings: float32 [n, N, d], for subsets that have no logits.
+        more: subsets whose logits follow.
     """
 
     def __init__(
-        self, judge: Judge, logits: Floats, modalities: Sequence[str], embeddings: Floats | None = None
+        self,
+        judge: Judge,
+        logits: Floats,
+        modalities: Sequence[str],
+        embeddings: Floats | None = None,
+        more: Sequence[Subset] = (),
     ) -> None:
         super().__init__()
         self._judge, self._modalities, self._embeddings = judge, tuple(modalities), embeddings
-        self._logits = dict(zip(subsets.measured(modalities), logits, strict=True))
+        self._logits = dict(zip([*subsets.measured(modalities), *more], logits, strict=True))
         self._more: dict[Subset, Answers] = {}
         for subset, own in self._logits.items():
             self[subset] = self._answers(subset, own)
@@ -55,9 +61,10 @@ class PlainAnswers(dict[Subset, Answers]):
 class Sessions:
     """Sessions with the sensors of each subset, which get the examples as one stream, a scene each."""
 
-    def __init__(self, modalities: Iterable[str], task: Task) -> None:
+    def __init__(self, modalities: Iterable[str], task: Task, more: Sequence[Subset] = ()) -> None:
         # Of two sensors, none can be suspected.
-        told = [s for s in subsets.measured(modalities) if len(s) > 2 and task == "multi-class"]
+        every = [*subsets.measured(modalities), *more]
+        told = [s for s in every if len(s) > 2 and task == "multi-class"]
         self._suspicions = {subset: Suspicion(subset) for subset in told}
         self._scenes = 0
 
