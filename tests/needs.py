@@ -13,6 +13,7 @@ import pytest
 
 JSON_JAR = Path("/usr/share/java/com.android.json.jar")
 NODE_MODULES = Path(__file__).parents[1] / "apps/web/node_modules"
+SERIES_SETS = Path(os.environ.get("AEON", "")) / "aeon" / "datasets" / "data"
 WEB_CHECKS = Path(os.environ.get("WEB_CHECKS", "")) / "node_modules"
 
 
@@ -46,7 +47,7 @@ PARTS = {
     ),
     "portaudio": Part(lambda: find_library("portaudio") is not None, "libportaudio2 libasound2-plugins"),
     "pulseaudio": Part(programs("pulseaudio", "pactl", "paplay"), "pulseaudio pulseaudio-utils"),
-    "aeon": Part(lambda: find_spec("aeon") is not None),
+    "aeon": Part((SERIES_SETS / "BasicMotions").exists),
     "pyarrow": Part(lambda: find_spec("pyarrow") is not None),
     "rerun": Part(lambda: find_spec("rerun") is not None),
     "swift": Part(programs("swiftc")),

@@ -2,11 +2,12 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+
+from tests.needs import SERIES_SETS
 
 CHANNELS = {
     "BasicMotions": ("ax", "ay", "az", "gx", "gy", "gz"),
@@ -19,10 +20,7 @@ RATES = {"BasicMotions": 10.0, "JapaneseVowels": 156.25, "PickupGestureWiimoteZ"
 
 def convert(name: str, folder: Path) -> Path:
     """Write a set, its training half as `train` and its test half as `eval`, into `folder`; return it."""
-    package = find_spec("aeon")
-    assert package is not None
-    assert package.submodule_search_locations is not None
-    source = Path(package.submodule_search_locations[0]) / "datasets" / "data" / name
+    source = SERIES_SETS / name
     (folder / "media").mkdir(parents=True)
     lines = []
     for half, split in (("TRAIN", "train"), ("TEST", "eval")):
