@@ -237,6 +237,10 @@ def test_scans_of_an_iio_device_are_scaled_and_brought_to_the_rate(device: Path,
 
 def test_an_iio_device_that_cannot_serve_says_so(device: Path, tmp_path: Path) -> None:
     folders = str(tmp_path / "sys"), str(tmp_path / "dev")
+    (tmp_path / "dev" / "iio:device3").unlink()
+    with pytest.raises(SensorUnavailableError, match=r"cannot be started \(No such file.*may write"):
+        Iio("3", None, "imu", *folders).open(SPEC)
+    assert (device / "buffer/enable").read_text().strip() == "0", "a device that nobody reads must rest"
     with pytest.raises(SensorUnavailableError, match=r"no such device; there are 3 \(lsm6ds3\)"):
         Iio("7", None, "imu", *folders).open(SPEC)
     (device / "scan_elements" / "in_anglvel_z_type").unlink()

@@ -91,7 +91,8 @@ class Iio:
             node = self._nodes / self._folder.name
             self._file = os.open(node, os.O_RDONLY | os.O_NONBLOCK)
         except OSError as error:
-            self.close()
+            with suppress(OSError):  # it may have been started
+                self._write("buffer/enable", 0)
             raise SensorUnavailableError(
                 f"{self.name}: cannot be started ({error.strerror}: {error.filename}); run as a user who may "
                 f"write {self._folder}, and give the device a trigger if it needs one"
