@@ -111,7 +111,8 @@ def prediction_line(predicted: Predicted) -> str:
         else f"  is {', '.join(example.labels)}"
     )
     milliseconds = 1e3 * sum(prediction.latencies.values())
+    share = f"{prediction.confidence:4.0%}" if prediction.sure else "    "  # an unsure one says it in words
     return (
         f"{predicted.time:8.2f} s  {subsets.name(prediction.live):<18} {answer(prediction):<12} "
-        f"{prediction.confidence:4.0%}  {milliseconds:5.1f} ms{truth}"
+        f"{share}  {milliseconds:5.1f} ms{truth}"
     )
