@@ -48,7 +48,7 @@ def test_json_keeps_the_scale_and_has_null_for_what_cannot_be(sensemble: Sensemb
 BAD: Mapping[str, tuple[Any, str]] = {
     "unsorted": ({"a": {"video+audio": {"audio": 0.1}}}, "audio+video"),
     "unsorted evaluation": ({"a": {"audio": {"video+audio": 0.1}}}, "audio+video"),
-    "unknown": ({"a": {"smell": {"audio": 0.1}}}, "smell"),
+    "no name": ({"a": {"a smell": {"audio": 0.1}}}, "a smell"),
     "repeated": ({"a": {"audio+audio": {"audio": 0.1}}}, "audio+audio"),
     "no number": ({"a": {"audio": {"audio": "high"}}}, "high"),
     "hole": ({"a": {"audio": {"audio": 0.1, "text": 0.1}, "text": {"text": 0.2}}}, "audio"),

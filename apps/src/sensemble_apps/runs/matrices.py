@@ -148,7 +148,7 @@ def _filled(where: str, matrix: Any) -> Matrix:  # noqa: ANN401 - whatever JSON 
 
 
 def _check_writing(matrix: Matrix) -> None:
-    """Refuse unknown modalities and unsorted sets, which the metrics would accept but the format forbids."""
+    """Refuse unsorted sets, which the metrics would accept but the format forbids."""
     for key in (key for train, row in matrix.items() for key in (train, *row)):
         subset = subsets.parse(key)
         if key != subsets.name(subset):
