@@ -15,7 +15,7 @@ from sensemble_sensors.media.dataset import read_dataset
 from sensemble_train.errors import ConfigurationError
 from sensemble_train.models.infer_spec import describe
 from sensemble_train.models.model import load_model
-from sensemble_train.recipe import recipe
+from sensemble_train.recipe import balance, recipe
 from sensemble_train.recipe.cell import Cell
 from sensemble_train.recipe.config import Config
 from sensemble_train.recipe.examples import choose, read
@@ -99,6 +99,20 @@ def test_what_is_chosen_by_is_of_calibrate_and_what_is_reported_of_eval(
     for method, rows in found.items():
         assert rows["video"] == matrix[method]["video"], "nothing is trained on calibrate"
         assert chosen[method]["video"] == pytest.approx({e: 1 - p for e, p in rows["video"].items()})
+
+
+def test_sensors_are_balanced_by_examples_that_nothing_was_trained_on(
+    clips: tuple[Path, list[Line]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(balance, "LEAST", 1)
+    folder, lines = clips
+    calibrate = [{**line, "split": "calibrate"} for line in lines if line["split"] == "eval"]
+    write_index(link(folder, tmp_path), [*lines, *calibrate])
+    for data, alike in ((folder, True), (tmp_path, False)):
+        out = tmp_path / f"run-{alike}"
+        recipe.run(config_for(data, "video"), out, quiet)
+        configs = json.loads((out / "models/subset/video/model.json").read_text())["configs"].values()
+        assert all(config["length"] == 1 for config in configs) == alike
 
 
 def test_running_again_trains_nothing(run: tuple[Config, Path, recipe.Matrix]) -> None:

@@ -13,7 +13,9 @@ from sensemble_train.objectives.task import task_loss
 from sensemble_train.recipe.evaluate import embed
 from sensemble_train.training.loop import Loop
 
-_PULL = 1e-3  # weight of the squared logarithms of lengths: a useless modality's would fall for ever
+_PULL = (
+    1e-3  # weight of the squared logarithms: where all is right, or a modality is useless, they would run off
+)
 _STEPS = 100
 
 
@@ -48,11 +50,14 @@ def balanced(model: Model, selection: Source, loop: Loop) -> Model:
         logits = torch.einsum("sm,mnc->snc", members * lengths.exp(), said) + head.bias.detach()
         logits = (logits * sharpness.exp().view(-1, 1, 1)).flatten(0, 1)
         every = targets.repeat(len(sets), *[1] * (targets.dim() - 1))
-        found = task_loss(logits, every, described.task) + _PULL * lengths.square().sum()
+        free = lengths.square().sum() + sharpness.square().sum()
+        found = task_loss(logits, every, described.task) + _PULL * free
         found.backward()
         return found
 
     lbfgs.step(loss)
+    if not lengths.isfinite().all():  # a step of the search was too long
+        return model
     found = dict(zip(model.modalities, lengths.detach().exp().tolist(), strict=True))
     configs = {m: replace(config, length=found[m]) for m, config in described.configs.items()}
     changed = Model(replace(described, configs=configs), model.tokenizer)

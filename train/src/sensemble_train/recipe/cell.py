@@ -62,6 +62,7 @@ class Cell:
         embedded: the labelled examples, embedded by it.
         sources: examples by their use, as `sources.make_sources` returns them.
         background: features of windows that show none of the classes; None for none.
+        held_out: whether nothing is trained on `calibrate`; a small dataset has none but those of `train`.
     """
 
     job: Job
@@ -70,6 +71,7 @@ class Cell:
     embedded: Clips
     sources: Mapping[str, Source]
     background: Clips | None
+    held_out: bool
 
     def trained(self, method: str, make: Callable[[Loop], Model]) -> Model:
         """Return the model of a method for this M_T, made and saved first if it is not there yet."""

@@ -45,7 +45,7 @@ def subset(cell: Cell) -> Model:
 
     def make(loop: Loop) -> Model:
         student = distill_subsets(cell.start(loop), sources["distill"], cell.teacher(), cell.background)
-        return balanced(student, sources["calibrate"], cell.job.loop("balance"))
+        return balanced(student, sources["calibrate"], cell.job.loop("balance")) if cell.held_out else student
 
     return cell.trained("subset", make)
 
@@ -95,6 +95,7 @@ def run(
         model, log_scale = begin(config, dataset, world)
         sources = make_sources(config, model, chosen, job.report)
         background = backgrounds(config, model, dataset, job.report)
+        held_out = bool(dataset.split("calibrate"))
         del dataset, chosen  # perhaps millions of objects; streamed sources hold them packed
         pretrained = job.trained(
             "pretrained",
@@ -111,7 +112,7 @@ def run(
                     continue
                 with run_folder.claimed(out, subset_name(train), world, wait=wait) as ours:
                     if ours:
-                        cell = Cell(job, train, pretrained, embedded, sources, background)
+                        cell = Cell(job, train, pretrained, embedded, sources, background, held_out)
                         models = {method: row(cell) for method, row in rows.items()}
                         for split in run_folder.SCORED:
                             _score(job, models, sources[split], train, split, groups[split])
