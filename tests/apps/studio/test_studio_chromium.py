@@ -157,7 +157,7 @@ def test_from_an_empty_folder_to_a_live_model_that_is_made_robust(
             expect(page.locator("#label")).to_have_text("one")
             # The camera is pulled; the light moves, and the answer goes on.
             page.get_by_role("link", name="Live page").click()
-            expect(page.locator("#lattice .live")).to_contain_text("video")
+            expect(page.locator("#lattice .lit")).to_contain_text("microphone + camera")
             page.get_by_role("link", name="Studio").click()
             expect(page.locator(".card.live")).to_have_count(2)
             page.locator("#sensors-panel summary").click()
@@ -165,6 +165,9 @@ def test_from_an_empty_folder_to_a_live_model_that_is_made_robust(
             expect(page.locator("#evidence")).to_contain_text("by microphone")
             expect(page.locator("#evidence")).not_to_contain_text("camera")
             expect(page.locator("#label")).to_have_text("one")
+            page.get_by_role("link", name="Live page").click()
+            expect(page.locator("#lattice .lit")).to_contain_text("microphone")
+            expect(page.locator("#lattice .lit")).not_to_contain_text("camera")
             assert complaints == []
 
 
