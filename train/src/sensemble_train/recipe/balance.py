@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import torch
 from sensemble_runtime.auditing.calibration import LEAST
-from sensemble_runtime.subsets import subsets
+from sensemble_runtime.subsets import measured
 from torch import Tensor
 
 from sensemble_train.data.clips import LOG, Source
@@ -22,10 +22,10 @@ _STEPS = 100
 def balanced(model: Model, selection: Source, loop: Loop) -> Model:
     """Return `model` with embeddings as long as makes the labels of `selection` likeliest.
 
-    The loss is the mean of all subsets, each with a temperature of its own, as export fits one. With one
-    length for all, a modality that knows little, and learned by heart what it cannot know, pulls the mean as
-    far as one that knows. So few numbers fit to few examples; of fewer than `LEAST` that have every modality,
-    none is.
+    The loss is the mean of the measured subsets, each with a temperature of its own, as export fits one. With
+    one length for all, a modality that knows little, and learned by heart what it cannot know, pulls the mean
+    as far as one that knows. So few numbers fit to few examples; of fewer than `LEAST` that have every
+    modality, none is.
 
     Args:
         model: trained; its embeddings have unit length.
@@ -37,7 +37,7 @@ def balanced(model: Model, selection: Source, loop: Loop) -> Model:
     if targets is None or len(clips) < LEAST:
         LOG.info("%d examples to balance modalities by, of %d that it takes", len(clips), LEAST)
         return model
-    head, sets = model.head.folded(), subsets(model.modalities)
+    head, sets = model.head.folded(), measured(model.modalities)
     said = torch.stack([clips.inputs[m] @ head.weight.T for m in model.modalities]).detach()
     members = torch.tensor([[m in subset for m in model.modalities] for subset in sets]).float()
     members /= members.sum(dim=1, keepdim=True)
