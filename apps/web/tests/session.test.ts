@@ -8,6 +8,7 @@ import type { Prediction } from "../src/core/live_set";
 import { Session, type Sensor, type SessionEvent } from "../src/core/session";
 import type { InputSpec, Sample } from "../src/core/spec";
 import type { Executor } from "../src/executors/executor";
+import { Captions } from "../src/sensors/text";
 
 const folder = join(process.env["VECTORS"]!, "multi-class");
 const BLACK = new Uint8Array(12 * 16 * 3);
@@ -143,6 +144,16 @@ test("samples that are late, of a sensor that was replaced, are not used", async
   first.lose("gone");
   await settle();
   expect([predictions, session.states]).toEqual([[], { text: "open" }]);
+});
+
+test("a caption that is written while its encoder is loaded is answered", async () => {
+  const captions = new Captions("text");
+  const attached = session.attach(captions);
+  captions.write("number 4");
+  now = performance.now() / 1000;
+  await attached;
+  await settle();
+  expect(predictions.map(({ live }) => live)).toEqual([["text"]]);
 });
 
 test("10,000 plug events leave nothing behind", async () => {
