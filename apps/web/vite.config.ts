@@ -21,7 +21,7 @@ function serviceWorker(): Plugin {
 export default defineConfig({
   base: "./",
   plugins: [serviceWorker()],
-  // `sensemble web` copies it, and a wheel holds it.
+  // `sensemble web` copies it.
   build: { outDir: "../src/sensemble_apps/web/app", emptyOutDir: true, target: "es2022" },
   worker: { format: "es" },
   test: { include: ["tests/*.test.ts"], globalSetup: "tests/vectors.ts" },

@@ -16,7 +16,7 @@ from sensemble_apps.errors import InputError, NotInstalledError
 
 TARGET = "onnx"
 APP = Path(__file__).parents[2] / "web" / "app"
-"""The built page; `npm run build` in `apps/web` writes it, and a wheel holds it."""
+"""The built page; `npm run build` in `apps/web` writes it. No wheel holds it yet."""
 
 
 @dataclass(frozen=True, kw_only=True)
