@@ -166,11 +166,9 @@ def test_the_timeline_says_which_answers_were_right(bundle: Bundle) -> None:
 
 
 def test_of_more_than_six_modalities_few_sets_are_drawn() -> None:
-    from sensemble_apps.serve.lattice import drawn
-
-    assert len(drawn("abcdef")) == 63
-    assert ["".join(one) for one in drawn("abcdefg")] == [
-        *"abcdefg", "bcdefg", "acdefg", "abdefg", "abcefg", "abcdfg", "abcdeg", "abcdef", "abcdefg",
+    assert len(subsets.measured("abcdef")) == 63
+    assert ["".join(one) for one in subsets.measured("abcdefg")] == [
+        *"abcdefg", "abcdef", "abcdeg", "abcdfg", "abcefg", "abdefg", "acdefg", "bcdefg", "abcdefg",
     ]  # fmt: skip
 
 
