@@ -17,9 +17,10 @@ from sensemble_sensors.codecs.decode import decode_audio, decode_video
 from sensemble_sensors.codecs.framing import Framing, fit
 from sensemble_sensors.codecs.tracks import probe
 from sensemble_sensors.errors import BadDataError
+from sensemble_sensors.media.dataset import Example
 from sensemble_sensors.media.decoding import Sampling, clip, duration
 from sensemble_sensors.sensor import Media
-from sensemble_sensors.spec import InputSpec
+from sensemble_sensors.spec import Channel, InputSpec
 
 Studio = Any
 SPECS: Mapping[str, InputSpec] = {
@@ -62,6 +63,14 @@ def test_sound_begins_at_the_first_sampled_frame_and_ends_at_the_last(
     assert end - begin == pytest.approx(3 * step / 10, abs=1e-3)
     if draw is None:
         assert (begin + end) / 2 == pytest.approx(2.5, abs=1e-3)
+
+
+def test_a_series_without_film_or_sound_fills_its_window(tmp_path: Path) -> None:
+    (tmp_path / "imu.csv").write_text("x\n" + "\n".join(map(str, range(20))))
+    spec = InputSpec("imu", "float32", (1, 10, 1), 10, 1.0, 0.5, 2.0, "series", (Channel("x"),))
+    example = Example("a", "train", ("one",), {"imu": tmp_path / "imu.csv"}, 1, kinds={"imu": "series"})
+    got = clip(example, {"imu": spec}, draw=np.random.default_rng(0))
+    np.testing.assert_array_equal(got["imu"][0, :, 0], range(10))
 
 
 def test_windows_are_drawn_from_the_whole_example_and_from_nowhere_else(studio: Studio, film: Path) -> None:

@@ -65,7 +65,7 @@ def clip(
     """
     asked = [m for m in example.modalities if m in specs and (only is None or m in only)]
     wanted = [m for m in asked if not kind_of(specs[m]).tokenized]
-    step = span = whole = 0.0
+    step, span, whole = 0.0, math.inf, 0.0
     if any(kind_of(specs[m]).files(example, m) for m in wanted):
         from sensemble_sensors.codecs.tracks import probe
 
