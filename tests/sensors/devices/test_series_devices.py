@@ -6,18 +6,20 @@ import pty
 import socket
 import struct
 from collections.abc import Iterator
-from http.client import HTTPConnection
+from contextlib import suppress
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from threading import Thread
-from time import monotonic
+from time import monotonic, sleep
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from sensemble_sensors.devices.iio import Iio
 from sensemble_sensors.devices.line_series import LineSeries
-from sensemble_sensors.devices.push_series import TOKEN, PushSeries
+from sensemble_sensors.devices.push_series import TOKEN, PushSeries, _Batches
 from sensemble_sensors.devices.rows import MAX_LINE, Row, RowReader
+from sensemble_sensors.devices.units import quantity
 from sensemble_sensors.errors import (
     BadDataError,
     SensorEndedError,
@@ -127,7 +129,7 @@ def test_datagrams_and_pipes_give_rows_and_survive_bad_lines(tmp_path: Path) -> 
     sensor = LineSeries(f"udp://:{port}", modality="imu")
     sensor.open(SPEC)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
-        for text in (b"1,2", b"3,4\n5,6", b"what?", b"7,8"):
+        for text in (b"", b"1,2", b"3,4\n5,6", b"what?", b"7,8"):
             sender.sendto(text, ("127.0.0.1", port))
     np.testing.assert_array_equal(rows_of(sensor, 4), [[1, 2], [3, 4], [5, 6], [7, 8]])
     sensor.close()
@@ -296,6 +298,28 @@ def test_batches_of_a_logger_app_are_joined_by_their_times(phone: PushSeries) ->
     np.testing.assert_allclose(rows[:, 0] - rows[:, 1], 0.3, atol=0.01)
 
 
+def test_the_first_of_two_sensors_gives_a_channel(phone: PushSeries) -> None:
+    values = {"accelerometer": {"x": 1}, "totalAcceleration": {"x": 9}, "gyroscope": {"z": 2}}
+    payload = [
+        {"name": name, "time": i * 10_000_000, "values": axes}
+        for i in range(20)
+        for name, axes in values.items()
+    ]
+    assert post(phone, {"payload": payload})[0] == 200
+    np.testing.assert_array_equal(rows_of(phone, 15)[:15], np.tile([1, 2], (15, 1)))
+
+
+def test_rows_that_wait_for_another_sensor_are_bounded() -> None:
+    batches = _Batches(SPEC)
+    for first in range(0, 60, 5):
+        batch = [
+            {"name": "accelerometer", "time": (first + i / 10) * 1e9, "values": {"x": i}} for i in range(50)
+        ]
+        batches.add(json.dumps({"payload": batch}).encode())
+    times, rows = batches._behind["accelerometer"]
+    assert len(times) == len(rows) == 101
+
+
 def test_columns_rows_and_lines_are_taken_too(phone: PushSeries) -> None:
     assert post(phone, {"time": [0.0, 0.01, 0.02], "ax": [1, 2, 3], "gz": [0, 0, 0]})[0] == 200
     np.testing.assert_allclose(rows_of(phone, 2)[:2, 0], [1, 2], atol=1e-4)
@@ -359,6 +383,43 @@ def test_phones_that_say_nothing_are_cut_off(phone: PushSeries) -> None:
         assert not thread.is_alive(), "a ninth connection is closed at once"
     for each in idle:
         each.close()
+
+
+def test_phones_that_dribble_are_cut_off(phone: PushSeries, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sensemble_sensors.devices.push_series._PATIENCE", 1.0)
+    slow = [socket.create_connection(phone.address) for _ in range(8)]
+    for each in slow:
+        each.sendall(b"POST / HTTP/1.1\r\nContent-Length: 1000\r\n\r\n1,2\n")
+    until = monotonic() + WAIT
+    while True:
+        for each in slow:
+            with suppress(OSError):  # cut off
+                each.sendall(b"3")
+        with suppress(OSError, HTTPException):  # all places are taken
+            assert post(phone, [[5, 6]])[0] == 200
+            break
+        assert monotonic() < until, "slow clients keep all places"
+        sleep(0.05)
+    np.testing.assert_array_equal(rows_of(phone, 1), [[5, 6]])
+    for each in slow:
+        each.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "known"),
+    [
+        ("ax", "accel_x"),
+        ("accX", "accel_x"),
+        ("in_accel_x", "accel_x"),
+        ("gyroscope.z", "anglvel_z"),
+        ("field_x", "field_x"),
+        ("proximity", "proximity"),
+        ("humidity", "humidity"),
+        ("lux", "lux"),
+    ],
+)
+def test_a_quantity_has_one_name(name: str, known: str) -> None:
+    assert quantity(name) == known
 
 
 def test_a_sample_of_rows_is_float32(phone: PushSeries) -> None:

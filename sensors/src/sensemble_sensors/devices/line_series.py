@@ -97,7 +97,7 @@ class LineSeries:
                 break
             except OSError as error:
                 raise SensorLostError(f"{self.name}: cannot be read ({error.strerror})") from error
-            ended = not piece
+            ended = not piece and not self._datagrams  # a datagram may be empty
             if ended and not (data or self._partial):
                 self._end()
             data += piece + (b"\n" if ended or self._datagrams else b"")

@@ -12,10 +12,12 @@ A POST holds one of these, as JSON in UTF-8 of at most a mebibyte:
 import hmac
 import json
 import os
+import socket
 from collections.abc import Sequence
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import ip_address
-from threading import BoundedSemaphore, Lock, Thread
+from threading import BoundedSemaphore, Lock, Thread, Timer
 from time import monotonic
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -35,9 +37,12 @@ TOKEN = "SENSEMBLE_PUSH_TOKEN"  # noqa: S105 - the name of a variable
 """The environment variable with the token of those who may push from other machines."""
 _PORT = 8100
 _MOST = 1 << 20  # bytes of a body
-_PATIENCE = 5.0  # seconds that a client may take for a request
+_PATIENCE = (
+    5.0  # seconds that a client may take for a whole request, so that slow ones do not keep all places
+)
 _CONNECTIONS = 8  # at the same time
 _WAITING = 64  # samples that wait for a slow reader
+_LONGEST = 10.0  # seconds that a sensor's rows wait for those of the others
 _NANO = 1e-9
 
 
@@ -110,6 +115,7 @@ class _Batches:
         self._clock = RowClock(spec)
         self._lock = Lock()
         self._behind: dict[str, tuple[Times, Rows]] = {}  # by sensor, what waits for the others
+        self._givers: dict[str, str] = {}  # by quantity, the first sensor that gave it
         self._until = -np.inf  # the time of the last row that was given
 
     def add(self, body: bytes) -> None:
@@ -158,6 +164,7 @@ class _Batches:
                 columns[key]: number(value, f"{item['name']}.{axis}")
                 for axis, value in values.items()
                 if (key := quantity(f"{item['name']}_{axis}")) in columns
+                and self._givers.setdefault(key, item["name"]) == item["name"]
             }
             if numbers:
                 time = _NANO * number(item.get(TIME), f"{item['name']}.{TIME}")
@@ -171,7 +178,8 @@ class _Batches:
             if name in self._behind:
                 before, waiting = self._behind[name]
                 times, rows = np.concatenate([before, times]), np.concatenate([waiting, rows])
-            self._behind[name] = times, rows
+            near = np.abs(times - times[-1]) <= _LONGEST
+            self._behind[name] = times[near], rows[near]
         return self._joined(now)
 
     def _joined(self, now: float) -> Sequence[Sample]:
@@ -183,8 +191,9 @@ class _Batches:
         # Every sensor's rows up to the time that all have reached, at the steps of the spec's rate.
         first = max(*(times[0] for times, _ in self._behind.values()), self._until + self._step)
         last = min(times[-1] for times, _ in self._behind.values())
-        if last - first > 10 or first - last > 10:  # a restart: nothing that waits belongs together
+        if abs(last - first) > _LONGEST:  # a restart: nothing that waits belongs together
             self._behind.clear()
+            self._givers.clear()
             self._until = -np.inf
             return []
         if last < first:
@@ -227,7 +236,20 @@ class _Server(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     server: _Server
-    timeout = _PATIENCE
+
+    def handle(self) -> None:
+        """Handle the one request of a connection, or shut it down."""
+        timer = Timer(_PATIENCE, self._give_up)
+        timer.daemon = True
+        timer.start()
+        try:
+            super().handle()
+        finally:
+            timer.cancel()
+
+    def _give_up(self) -> None:
+        with suppress(OSError):  # the client was quicker
+            self.connection.shutdown(socket.SHUT_RDWR)
 
     def do_POST(self) -> None:
         if not self._allowed():
@@ -237,8 +259,11 @@ class _Handler(BaseHTTPRequestHandler):
         if not size.isdecimal() or int(size) > _MOST:
             self._answer(413, f"give a Content-Length of at most {_MOST} bytes")
             return
+        body = self.rfile.read(int(size))
+        if len(body) < int(size):  # broken off
+            return
         try:
-            self.server.batches.add(self.rfile.read(int(size)))
+            self.server.batches.add(body)
         except BadDataError as error:
             self._answer(400, str(error))
         else:

@@ -21,8 +21,11 @@ def quantity(name: str) -> str:
     short = re.fullmatch(r"([agm])[_.]?([xyz])", name.lower())
     if short:
         return f"{_QUANTITIES[short[1]]}_{short[2]}"
-    long = re.fullmatch(r"(?:in_)?([a-z]+)[_.]?([xyz])", name.lower())
-    return f"{_WORDS.get(long[1], long[1])}_{long[2]}" if long else name
+    long = re.fullmatch(r"(?:in_)?([a-z]+)([_.]?)([xyz])", name.lower())
+    # Without a separator, `proximity` is no y of `proximit`.
+    if long and (long[2] or long[1] in {*_WORDS, *_QUANTITIES.values()}):
+        return f"{_WORDS.get(long[1], long[1])}_{long[3]}"
+    return name
 
 
 def per_unit(unit: str) -> float:
