@@ -18,6 +18,8 @@ def test_the_runtime_replays_its_vectors(task: Task, tmp_path: Path) -> None:
 
     doubts = {answer["whole"]["doubt"] for answer in found["answers"]}
     assert doubts == {*DOUBTS} - ({"contradiction"} if task == "multi-label" else set())
+    nearest = {len(one["nearest"] or ()) for one in found["many"]["answers"]}
+    assert nearest == {0, 1, 2, 6}  # of seven modalities
     assert {*found["suspects"]} == {None, "video"}
     made = [step["prediction"] for step in found["stream"] if step["prediction"]]
     assert {len(one["live"]) for one in made} == {1, 2, 3}

@@ -74,6 +74,8 @@ _LETTERS = (
     "abc XYZ's've012 !?[PAD] \t\n\u00a0\u2003\u0085\u2028éÉΣςİ\u0131\u017fﬁǅ½²٣ـᾳ数七🙂👩\u200d👧e\u0301"
 )
 _SIZE = 8  # of an embedding
+MANY = tuple("abcdefg")
+"""Modalities of which few subsets are measured."""
 
 Event = tuple[str, float, list[float] | str | None]
 """Modality, time, and the samples, the brightness of a frame, a caption, or None where the sensor is lost."""
@@ -95,6 +97,16 @@ def calibration(task: str) -> Calibration:
         "audio+text+video": SubsetCalibration(0.25, 0.0, 0.3, 100, 100),
     }
     return Calibration(0.1, 0.8, fitted, familiar={"audio": -0.5, "video": -0.5})
+
+
+def calibration_of_many() -> Calibration:
+    """Return that of `MANY`: of each but g alone, all but each, all, and one pair that was asked for."""
+    sets = [one for one in subsets.measured(MANY) if one != ("g",)]
+    fitted = {
+        subsets.name(one): SubsetCalibration(0.5 + 0.1 * i, 0.0, 0.2 + 0.04 * i, 100, 100)
+        for i, one in enumerate([*sets, ("c", "f")])
+    }
+    return Calibration(0.1, 0.5, fitted, familiar={})
 
 
 def events() -> list[Event]:
@@ -225,6 +237,11 @@ def inputs() -> dict[str, Any]:
             for seed in range(6)
         ],
         "embeddings": _embeddings(),
+        "many": {
+            "spec": encode(SPECS["text"]),
+            "calibration": encode(calibration_of_many()),
+            "embeddings": embeddings_of_many(),
+        },
         "opinions": _opinions(),
         "stream": _stream(),
     }
@@ -267,6 +284,12 @@ def _embeddings() -> list[dict[str, Any]]:
                 unfamiliar = [m for m in subset if source.random() < 0.2]
                 found.append({"live": {m: _vector(source, scale) for m in subset}, "unfamiliar": unfamiliar})
     return found
+
+
+def embeddings_of_many() -> list[dict[str, list[float]]]:
+    """Return embeddings of the live sets of `MANY`, in each of which all say the same: none is a suspect."""
+    source = np.random.default_rng(6)
+    return [dict.fromkeys(live, _vector(source, 0.5)) for live in subsets.subsets(MANY)]
 
 
 def _opinions() -> list[dict[str, Any]]:
@@ -329,8 +352,28 @@ def expected(asked: Mapping[str, Any], folder: Path) -> dict[str, Any]:
         "ids": [bundle.tokenize(caption)[0].tolist() for caption in asked["captions"]],
         "rings": [_taken(**ring) for ring in asked["rings"]],
         "answers": answers,
+        "many": {
+            "measured": [list(one) for one in subsets.measured(MANY)],
+            "answers": [_of_many(bundle.head, live) for live in asked["many"]["embeddings"]],
+        },
         "suspects": [_suspect(suspicion, **one) for one in asked["opinions"]],
         "stream": list(_predicted(bundle, asked["stream"])),
+    }
+
+
+def judge_of_many(head: Head) -> Judge:
+    modalities = dict.fromkeys(MANY)
+    manifest = SimpleNamespace(labels=LABELS, calibration=calibration_of_many(), modalities=modalities)
+    return Judge(cast("Manifest", manifest), head)
+
+
+def _of_many(head: Head, embeddings: Mapping[str, list[float]]) -> dict[str, Any]:
+    judge, live = judge_of_many(head), tuple(embeddings)
+    whole, alone = judge.answer({m: np.array(x, np.float32) for m, x in embeddings.items()})
+    return {
+        "whole": _answer(whole),
+        "alone": {m: _answer(opinion) for m, opinion in alone.items()},
+        "nearest": None if (measured := judge.measured_as(live)) == live else list(measured),
     }
 
 

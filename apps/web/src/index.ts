@@ -6,7 +6,7 @@ export { kindOf } from "./core/kinds";
 export { LiveSet, Prediction, type SubsetScore } from "./core/live_set";
 export { Session, type Listener, type Sensor, type SessionEvent } from "./core/session";
 export { SensembleError, type InputSpec, type Sample } from "./core/spec";
-export { nameOf, subsets } from "./core/subsets";
+export { measured, nameOf } from "./core/subsets";
 export type { Executor } from "./executors/executor";
 export { WorkerExecutor } from "./executors/in_worker";
 export { OnnxExecutor } from "./executors/onnx";

@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { Bundle, type Files } from "../src/core/bundle";
+import { parseManifest } from "../src/core/manifest";
 import { SensembleError } from "../src/core/spec";
 
 const folder = join(process.env["VECTORS"]!, "multi-class");
@@ -61,6 +62,16 @@ test.each([
   const refused = await Bundle.open(set(place, value)).catch((error: unknown) => error);
   expect(refused).toBeInstanceOf(SensembleError);
   expect((refused as Error).message.split("\n")).toHaveLength(1);
+});
+
+test("a manifest of 4,096 modalities is read", () => {
+  const raw = JSON.parse(readFileSync(join(folder, "manifest.json"), "utf8"));
+  const { text } = raw.modalities;
+  for (let i = 3; i < 4096; i++) raw.modalities[`text.${i}`] = { ...text, spec: { ...text.spec, modality: `text.${i}` } };
+  raw.calibration.subsets["audio+text.9+text.99"] = raw.calibration.subsets.audio;
+  expect(Object.keys(parseManifest(JSON.stringify(raw)).modalities)).toHaveLength(4096);
+  raw.audited["text.99+text.9"] = raw.audited.audio;
+  expect(() => parseManifest(JSON.stringify(raw))).toThrow("audited.text.99+text.9");
 });
 
 test("an artifact that was altered, or is not there, does not run", async () => {

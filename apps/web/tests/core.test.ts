@@ -7,10 +7,11 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { Bundle, type Files } from "../src/core/bundle";
 import { fit } from "../src/core/framing";
-import type { Opinion } from "../src/core/judge";
+import { Judge, type Opinion } from "../src/core/judge";
 import { kindOf } from "../src/core/kinds";
 import { LiveSet, type Prediction, type TakenWindow } from "../src/core/live_set";
 import type { InputSpec, Media, Sample } from "../src/core/spec";
+import { measured } from "../src/core/subsets";
 import { Suspicion } from "../src/core/suspicion";
 
 const DIGITS = 2e-6; // float32 numbers, of sums in another order
@@ -84,6 +85,29 @@ describe.each(["multi-class", "multi-label"])("%s", async (task) => {
       for (const [modality, opinion] of alone) same(opinion, wanted.alone[modality]);
       const familiar = [...embeddings].map(([m, x]) => [m, bundle.judge.isFamiliar(m, x)]);
       expect(Object.fromEntries(familiar)).toEqual(wanted.familiar);
+    });
+  });
+
+  test("seven modalities, of which few sets were measured", () => {
+    const { spec, calibration, embeddings } = inputs.many;
+    const modalities = Object.keys(embeddings.at(-1));
+    const judge = new Judge(bundle.head, calibration, bundle.manifest.labels, modalities);
+    const specs = Object.fromEntries(modalities.map((modality) => [modality, { ...spec, modality }]));
+    const audited = Object.fromEntries(measured(modalities).map((set, n) => [set.join("+"), { accuracy: 0.5, n, low: 0, high: 1 }]));
+    expect(measured(modalities)).toEqual(expected.many.measured);
+    embeddings.forEach((live: Record<string, number[]>, i: number) => {
+      const set = new LiveSet({ specs, head: bundle.head, judge, audited });
+      const encoded = Object.entries(live).map(([modality, x]) => {
+        set.add(modality);
+        set.push({ modality, time: 0, data: "one" });
+        return { ...set.take(modality)!, embedding: Float32Array.from(x), latency: 0 };
+      });
+      const made = set.fuse(encoded, 0)!;
+      const wanted = expected.many.answers[i];
+      same(made, wanted.whole);
+      for (const [modality, opinion] of made.opinions) same(opinion, wanted.alone[modality]);
+      expect(made.nearest).toEqual(wanted.nearest);
+      expect(made.audited).toBe(audited[(wanted.nearest ?? made.live).join("+")] ?? null);
     });
   });
 

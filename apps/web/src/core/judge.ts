@@ -1,7 +1,7 @@
 // The answer of a live set, from its embeddings: the runtime's `bundle/judge.py`, which explains it.
 
 import { pool, probabilities, project, type Head } from "./head";
-import { nameOf } from "./subsets";
+import { nameOf, nearest, WHOLE } from "./subsets";
 
 export type Doubt = "unfamiliar" | "uncalibrated" | "several" | "contradiction" | "weak";
 
@@ -94,13 +94,21 @@ export class Judge {
     const live = [...embeddings.keys()].sort();
     if (live.every((modality) => unfamiliar.includes(modality)))
       return { whole: this.noEvidence, alone: new Map(live.map((modality) => [modality, this.noEvidence])) };
-    const alone = new Map(live.map((m) => [m, this.judge([m], embeddings.get(m)!)]));
+    const measured = this.measuredAs(live);
+    const alone = new Map(live.map((m) => [m, this.judge(live.length > 1 ? [m] : measured, embeddings.get(m)!)]));
     if (live.length === 1) return { whole: alone.get(live[0])!, alone };
-    return { whole: this.judge(live, pool(embeddings), [...alone.values()]), alone };
+    return { whole: this.judge(measured, pool(embeddings), [...alone.values()]), alone };
   }
 
-  private judge(live: string[], pooled: Float32Array, alone: Opinion[] = []): Opinion {
-    const { temperature, power, threshold } = this.calibration.subsets[nameOf(live)] ?? UNCALIBRATED;
+  /** Return the subset whose numbers a live set takes: its own or, if it was not measured, the nearest. */
+  measuredAs(live: string[]): string[] {
+    const known = Object.keys(this.calibration.subsets);
+    if (this.modalities.length <= WHOLE || known.includes(nameOf(live))) return live;
+    return nearest(live, known.map((name) => name.split("+"))) ?? live;
+  }
+
+  private judge(measured: string[], pooled: Float32Array, alone: Opinion[] = []): Opinion {
+    const { temperature, power, threshold } = this.calibration.subsets[nameOf(measured)] ?? UNCALIBRATED;
     const isClass = this.head.task === "multi-class";
     const found = probabilities(this.head, pooled, temperature, power);
     const top = Math.max(...found);

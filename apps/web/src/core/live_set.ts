@@ -51,6 +51,7 @@ export class Prediction extends Opinion {
     readonly embeddings: ReadonlyMap<string, Float32Array>,
     readonly opinions: ReadonlyMap<string, Opinion>,
     readonly audited: SubsetScore | null,
+    readonly nearest: string[] | null,
     readonly unfamiliar: string[],
     readonly suspect: string | null,
     readonly latencies: Record<string, number>,
@@ -156,6 +157,7 @@ export class LiveSet {
       ({ whole } = judge.answer(embeddings, unfamiliar));
     }
     for (const modality of unfamiliar) if (!live.includes(modality)) opinions.set(modality, judge.noEvidence);
+    const measured = judge.measuredAs(live);
     const of = <T>(entries: [string, T][]): Record<string, T> => Object.fromEntries(entries);
     return new Prediction(
       whole,
@@ -165,7 +167,8 @@ export class LiveSet {
       pool(embeddings),
       embeddings,
       opinions,
-      this.bundle.audited[nameOf(live)] ?? null,
+      this.bundle.audited[nameOf(measured)] ?? null,
+      measured === live ? null : measured,
       unfamiliar,
       suspect,
       of(fresh.map(({ modality, latency }) => [modality, latency])),

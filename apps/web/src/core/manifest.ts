@@ -5,7 +5,7 @@ import type { Calibration, SubsetCalibration } from "./judge";
 import { isKnown, kindOf } from "./kinds";
 import type { SubsetScore } from "./live_set";
 import { SensembleError, type InputSpec } from "./spec";
-import { nameOf, subsets } from "./subsets";
+import { nameOf } from "./subsets";
 import { roundEven } from "./windows";
 
 const SCHEMA = 7;
@@ -189,20 +189,22 @@ function checkSpec(spec: InputSpec, field: string): void {
 
 function checkCalibration({ calibration, audited, modalities, task }: Manifest): void {
   const { alpha, floor, familiar } = calibration;
-  const names = Object.keys(modalities);
-  const known = new Set(subsets(names).map(nameOf));
+  const isSubset = (name: string): boolean => {
+    const parts = name.split("+");
+    return new Set(parts).size === parts.length && parts.every((m) => Object.hasOwn(modalities, m)) && nameOf(parts) === name;
+  };
   if (!(alpha >= 1e-6 && alpha < 1)) refuse("calibration.alpha", "expected a share");
   if (!(floor >= 0 && floor <= 1)) refuse("calibration.floor", "expected a share");
   const needed = Math.ceil(Number((1 / alpha).toFixed(9))) - 1;
   for (const [subset, fitted] of Object.entries(calibration.subsets)) {
     const field = `calibration.subsets.${subset}`;
-    if (!known.has(subset)) refuse(field, "not a sorted set of modalities");
+    if (!isSubset(subset)) refuse(field, "not a sorted set of modalities");
     if (!isCalibration(fitted, task, needed)) refuse(field, "a number is out of its range");
   }
   for (const [modality, least] of Object.entries(familiar))
-    if (!names.includes(modality) || !(Math.abs(least) <= 1e4)) refuse(`calibration.familiar.${modality}`, "expected a score of an encoder");
+    if (!Object.hasOwn(modalities, modality) || !(Math.abs(least) <= 1e4)) refuse(`calibration.familiar.${modality}`, "expected a score of an encoder");
   for (const [subset, { accuracy, low, high, n }] of Object.entries(audited))
-    if (!known.has(subset) || !(0 <= low && low <= accuracy && accuracy <= high && high <= 1 && n >= 1))
+    if (!isSubset(subset) || !(0 <= low && low <= accuracy && accuracy <= high && high <= 1 && n >= 1))
       refuse(`audited.${subset}`, "expected 0 <= low <= accuracy <= high <= 1 of a sorted set of modalities");
 }
 

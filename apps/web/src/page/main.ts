@@ -6,7 +6,7 @@ import type { Opinion } from "../core/judge";
 import { kindOf } from "../core/kinds";
 import type { Prediction } from "../core/live_set";
 import { Session, type Sensor, type SessionEvent } from "../core/session";
-import { nameOf, subsets } from "../core/subsets";
+import { measured, nameOf } from "../core/subsets";
 import { WorkerExecutor } from "../executors/in_worker";
 import { Camera } from "../sensors/camera";
 import { Microphone } from "../sensors/microphone";
@@ -120,12 +120,12 @@ function note(event: SessionEvent, told: Map<string, string>): void {
 }
 
 function answer(bundle: Bundle, prediction: Prediction): void {
-  const { live, label, doubt, confidence, audited } = prediction;
+  const { live, label, doubt, confidence, audited, nearest } = prediction;
   const place = byId("label");
   place.classList.toggle("unsure", doubt !== null);
   place.textContent = label ?? `unsure: ${doubt === "several" ? prediction.candidates.slice(0, 3).join(", ") : WORDS[doubt!]}`;
   place.dataset["best"] = prediction.best ?? "";
-  const right = audited && audited.high - audited.low <= WIDE ? `; right in ${percent(audited.accuracy)} of the audit` : "";
+  const right = audited && audited.high - audited.low <= WIDE ? `; right in ${percent(audited.accuracy)} of the audit${nearest ? ` of ${nearest.join(", ")}, the nearest that was measured` : ""}` : "";
   byId("evidence").textContent = `${percent(confidence)} from ${live.join(", ")}${right}`;
   const order = Array.from(prediction.probabilities.keys()).sort((a, b) => prediction.probabilities[b] - prediction.probabilities[a]);
   byId("classes").replaceChildren(
@@ -138,18 +138,18 @@ function answer(bundle: Bundle, prediction: Prediction): void {
   lattice(bundle, prediction);
 }
 
-/** Show what every set of the live sensors says; above six modalities, only the sets that matter now. */
+/** Show what every measured set of the sensors says, and the live set. */
 function lattice(bundle: Bundle, prediction: Prediction | null): void {
   const live = prediction?.live ?? [];
-  const sets = bundle.modalities.length > 6 ? subsets(live.slice(0, 6)) : subsets(bundle.modalities);
+  const sets = new Map([...measured(bundle.modalities), ...(live.length ? [live] : [])].map((set) => [nameOf(set), set]));
   const rows = new Map<number, HTMLElement>();
-  for (const set of sets) {
+  for (const [name, set] of sets) {
     const within = prediction && set.every((modality) => prediction.embeddings.has(modality));
     const said: Opinion | null = within ? bundle.judge.answer(new Map(set.map((m) => [m, prediction.embeddings.get(m)!])), prediction.unfamiliar).whole : null;
-    const score = bundle.audited[nameOf(set)];
+    const score = bundle.audited[name];
     const node = make("li", {}, make("strong", {}, set.join(" + ")), ` ${said ? `${said.best ?? "?"} ${percent(said.confidence)}` : ""} `, score ? `(audit ${percent(score.accuracy)})` : "");
     node.classList.toggle("within", within === true);
-    node.classList.toggle("lit", nameOf(set) === nameOf(live));
+    node.classList.toggle("lit", name === nameOf(live));
     const level = rows.get(set.length) ?? make("ul");
     level.append(node);
     rows.set(set.length, level);
