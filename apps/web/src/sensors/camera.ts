@@ -18,8 +18,7 @@ export class Camera implements Sensor {
 
   async open(spec: InputSpec, give: (sample: Sample) => void, lose: (reason: string) => void): Promise<void> {
     const { video } = this;
-    const wish = { width: { ideal: 640 }, height: { ideal: 480 }, facingMode: { ideal: "environment" } };
-    video.srcObject = watched(await navigator.mediaDevices.getUserMedia({ video: wish }), lose);
+    video.srcObject = watched(await openCamera(), lose);
     await video.play();
     const pencil = document.createElement("canvas").getContext("2d", { willReadFrequently: true })!;
     const [, , height, width] = spec.shape;
@@ -42,6 +41,31 @@ export class Camera implements Sensor {
     stop(this.video.srcObject as MediaStream | null);
     this.video.srcObject = null;
   }
+}
+
+let held: MediaStreamTrack[] = []; // of cameras
+let turn: Promise<unknown> = Promise.resolve();
+
+/** Open a camera that no other sensor of the page holds; in turn, so that no two choose the same. */
+export function openCamera(): Promise<MediaStream> {
+  const opened = turn.then(openFree);
+  turn = opened.catch(() => {});
+  return opened;
+}
+
+async function openFree(): Promise<MediaStream> {
+  const { mediaDevices } = navigator;
+  held = held.filter(({ readyState }) => readyState === "live");
+  let which: MediaTrackConstraints = { facingMode: { ideal: "environment" } };
+  if (held.length) {
+    const taken = held.map((track) => track.getSettings().deviceId);
+    const free = (await mediaDevices.enumerateDevices()).find(({ kind, deviceId }) => kind === "videoinput" && !taken.includes(deviceId));
+    if (!free) throw new Error("every camera is in use; plug in another");
+    which = { deviceId: { exact: free.deviceId } };
+  }
+  const stream = await mediaDevices.getUserMedia({ video: { width: { ideal: 640 }, height: { ideal: 480 }, ...which } });
+  held.push(...stream.getTracks());
+  return stream;
 }
 
 /** Call `lose` when a track of the stream ends: its device is gone, or may no longer be used. */
