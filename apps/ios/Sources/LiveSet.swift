@@ -1,6 +1,9 @@
 /// Windows that are pooled together end within so many seconds: the runtime's `Policy.skew`.
 private let skew = 2.0
 
+/// Modalities of a bundle of which every subset is measured.
+private let most = 6
+
 /// What is known now: the modalities that count, the probability of each label, which come into question, and if one is sure.
 struct Prediction {
     let live: [String]
@@ -48,7 +51,7 @@ struct LiveSet {
             let suspect = suspicion.note(alone, at: now)
             if live.count > 1 { live.removeAll { $0 == suspect } }
         }
-        var whole = judge(live)
+        var whole = judge(live, as: measuredAs(live))
         let alone = live.map { Set(judge([$0]).candidates) }
         // Of two modalities without a candidate in common, one is wrong.
         let apart = alone.contains { one in alone.contains { one.isDisjoint(with: $0) } }
@@ -61,11 +64,23 @@ struct LiveSet {
         return head.familiarity(modality, entries[modality]!.embedding) >= least
     }
 
-    private func judge(_ live: [String]) -> Prediction {
+    /// The subset whose numbers a live set takes: its own or, if it was not measured, the nearest, of several the smallest.
+    private func measuredAs(_ live: [String]) -> String {
+        let own = live.joined(separator: "+")
+        if head.modalities.count <= most || calibration.subsets[own] != nil { return own }
+        func rank(_ name: String) -> (Int, Int, String) {
+            let one = name.split(separator: "+").map(String.init)
+            return (Set(one).symmetricDifference(live).count, one.count, name)
+        }
+        return calibration.subsets.keys.min { rank($0) < rank($1) } ?? own
+    }
+
+    private func judge(_ live: [String], as measured: String? = nil) -> Prediction {
         let pooled = entries[live[0]]!.embedding.indices.map { i in
             live.reduce(Float(0)) { $0 + entries[$1]!.embedding[i] } / Float(live.count)
         }
-        let fitted = calibration.subsets[live.joined(separator: "+")] ?? Fitted(temperature: 1, power: 0, threshold: 0)
+        let name = measured ?? live.joined(separator: "+")
+        let fitted = calibration.subsets[name] ?? Fitted(temperature: 1, power: 0, threshold: 0)
         let probabilities = head.probabilities(pooled, temperature: fitted.temperature, power: fitted.power)
         let candidates = head.candidates(probabilities, threshold: fitted.threshold)
         let isStrong = Double(probabilities.max() ?? 0) >= calibration.floor

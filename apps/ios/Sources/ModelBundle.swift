@@ -104,7 +104,7 @@ struct Head {
     private let bias: [Float]
     private let familiarWeight: [Float]
     private let familiarBias: [Float]
-    private let modalities: [String]
+    let modalities: [String]
     let multiClass: Bool
     var size: Int { bias.count }
 

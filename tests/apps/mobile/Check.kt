@@ -20,16 +20,37 @@ fun main(arguments: Array<String>) {
     val stream = Stream(bundle)
     val events = cases.getJSONArray("events")
     for (index in 0 until events.length()) stream.play(events.getJSONObject(index))
+    val many = cases.getJSONObject("many")
+    val embeddings = many.getJSONArray("embeddings")
+    val judged = (0 until embeddings.length()).map { bundle.judge(many, embeddings.getJSONObject(it)).json() }
     println(
         JSONObject().put("ids", JSONArray(ids.map { JSONArray(it.toList()) }))
             .put("picture", JSONArray(fitted.map { it.toInt() and 255 }))
             .put("predictions", JSONArray(stream.predictions))
+            .put("many", JSONArray(judged))
             .put("failures", JSONObject(stream.failures as Map<*, *>))
     )
     stream.close()
 }
 
 private fun Bundle.ids(caption: String) = tokenizer!!.ids(caption, specs.getValue("text").shape[1].toInt())
+
+/** The answer of one live set of many modalities. */
+private fun Bundle.judge(many: JSONObject, embeddings: JSONObject): Prediction? {
+    val names = many.getJSONArray("modalities").let { all -> (0 until all.length()).map { all.getString(it) } }
+    val head = Head(File(folder, "head.safetensors").readBytes(), head.multiClass, names)
+    val live = LiveSet(names.associateWith { specs.getValue("text") }, head, Calibration(many.getJSONObject("calibration")))
+    for (name in embeddings.keys()) {
+        val numbers = embeddings.getJSONArray(name)
+        live.put(name, FloatArray(numbers.length()) { numbers.getDouble(it).toFloat() }, 0.0)
+    }
+    return live.predict(0.0)
+}
+
+private fun Prediction?.json() =
+    JSONObject().put("live", JSONArray(this?.live.orEmpty()))
+        .put("probabilities", JSONArray(this?.probabilities?.map { it.toDouble() }.orEmpty()))
+        .put("candidates", JSONArray(this?.candidates.orEmpty())).put("sure", this?.sure)
 
 /** The sensors of stream.py into a session, each prediction awaited. */
 private class Stream(private val bundle: Bundle) {
@@ -85,11 +106,6 @@ private class Stream(private val bundle: Bundle) {
         failures += failed
         if (!encoded) return
         encoded = false
-        val probabilities = found?.probabilities?.map { it.toDouble() }.orEmpty()
-        told.put(
-            JSONObject().put("time", time).put("live", JSONArray(found?.live.orEmpty()))
-                .put("probabilities", JSONArray(probabilities))
-                .put("candidates", JSONArray(found?.candidates.orEmpty())).put("sure", found?.sure)
-        )
+        told.put(found.json().put("time", time))
     }
 }

@@ -9,8 +9,12 @@ struct Cases: Decodable {
     struct Event: Decodable {
         let modality: String, time: Double, samples: [Float]?, caption: String?
     }
+    struct Many: Decodable {
+        let modalities: [String], calibration: Calibration, embeddings: [[String: [Float]]]
+    }
     let captions: [String]
     let events: [Event]
+    let many: Many
     let picture: Picture
 }
 
@@ -22,10 +26,19 @@ struct Found: Encodable {
     let sure: Bool
 }
 
+extension Found {
+    init(_ found: Prediction?, at time: Double) {
+        self.init(
+            time: time, live: found?.live ?? [], probabilities: found?.probabilities ?? [],
+            candidates: found?.candidates ?? [], sure: found?.sure ?? false)
+    }
+}
+
 struct Answer: Encodable {
     let ids: [[Int64]]
     let picture: [UInt8]
     let predictions: [Found]
+    let many: [Found]
     let failures: [String: String]
     let targets: [String: String]
 }
@@ -98,10 +111,7 @@ final class Stream {
         failures.merge(failed) { $1 }
         guard encoded > 0 else { return }  // a loss
         encoded = 0
-        predictions.append(
-            Found(
-                time: time, live: found?.live ?? [], probabilities: found?.probabilities ?? [],
-                candidates: found?.candidates ?? [], sure: found?.sure ?? false))
+        predictions.append(Found(found, at: time))
     }
 }
 
@@ -120,10 +130,19 @@ for at in 0..<picture.height * picture.width {
 }
 let stream = Stream(bundle)
 for event in cases.events { await stream.play(event) }
+let (many, text) = (cases.many, bundle.specs["text"]!)
+let weights = try Data(contentsOf: folder.appendingPathComponent("head.safetensors"))
+let head = try Head(safetensors: weights, multiClass: bundle.head.multiClass, modalities: many.modalities)
+let judged = many.embeddings.map { embeddings in
+    let specs = Dictionary(uniqueKeysWithValues: many.modalities.map { ($0, text) })
+    var live = LiveSet(specs: specs, head: head, calibration: many.calibration)
+    for (modality, numbers) in embeddings { live.put(modality, numbers, at: 0) }
+    return Found(live.predict(at: 0), at: 0)
+}
 let answer = Answer(
     ids: cases.captions.map(bundle.ids),
     picture: fit(
         bgra: bgra, source: (picture.height, picture.width), stride: 4 * picture.width, height: picture.rows,
         width: picture.columns),
-    predictions: stream.predictions, failures: stream.failures, targets: bundle.programs.mapValues(\.target))
+    predictions: stream.predictions, many: judged, failures: stream.failures, targets: bundle.programs.mapValues(\.target))
 print(String(decoding: try JSONEncoder().encode(answer), as: UTF8.self))

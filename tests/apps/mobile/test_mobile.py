@@ -24,7 +24,20 @@ from tokenizers import Tokenizer
 
 from tests.apps.mobile.compilers import kotlin, swift
 from tests.runtime.manifests import MANIFEST
-from tests.vectors import CORPUS, SPECS, Sines, calibration, captions, events, predictions
+from tests.vectors import (
+    CORPUS,
+    LABELS,
+    MANY,
+    SPECS,
+    Sines,
+    calibration,
+    calibration_of_many,
+    captions,
+    embeddings_of_many,
+    events,
+    judge_of_many,
+    predictions,
+)
 
 APPS = Path(__file__).parents[3] / "apps"
 KOTLIN = APPS / "android/app/src/main/java/dev/sensemble/sample"
@@ -76,6 +89,11 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
             }
             for modality, time, data in events()
         ],
+        "many": {
+            "modalities": MANY,
+            "calibration": asdict(calibration_of_many()),
+            "embeddings": embeddings_of_many(),
+        },
         "picture": {
             "height": 37,
             "width": 61,
@@ -132,6 +150,12 @@ def test_the_samples_do_what_the_runtime_does(sample: list[str], folder: Path) -
         np.testing.assert_allclose(found["probabilities"], made.probabilities, atol=1e-5)
         assert {str(index) for index in found["candidates"]} == set(made.candidates)
         assert found["sure"] == made.sure
+    judge = judge_of_many(head)
+    for found, live in zip(answer["many"], cases["many"]["embeddings"], strict=True):
+        whole, _ = judge.answer({m: np.array(x, np.float32) for m, x in live.items()})
+        np.testing.assert_allclose(found["probabilities"], whole.probabilities, atol=1e-5)
+        assert {LABELS[index] for index in found["candidates"]} == set(whole.candidates)
+        assert found["sure"] == whole.sure
     assert answer["failures"] == {"audio": "unplugged", "video": "unplugged"}
     if language == "swift":
         assert answer["targets"] == ON_IOS

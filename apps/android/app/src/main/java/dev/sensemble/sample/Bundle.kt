@@ -78,7 +78,7 @@ class Bundle(val folder: File) {
  * The classifier: `weight x pooled + bias`, times the confidence of that to a power, divided by a temperature, then softmax
  * or, multi-label, a sigmoid for each class. And how familiar a window is: a score by its embedding, a row for each modality.
  */
-class Head(safetensors: ByteArray, val multiClass: Boolean, private val modalities: List<String>) {
+class Head(safetensors: ByteArray, val multiClass: Boolean, val modalities: List<String>) {
     private val weight: FloatArray
     private val bias: FloatArray
     private val familiarWeight: FloatArray

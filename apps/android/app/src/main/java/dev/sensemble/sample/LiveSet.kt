@@ -3,6 +3,9 @@ package dev.sensemble.sample
 /** Windows that are pooled together end within so many seconds: the runtime's `Policy.skew`. */
 private const val SKEW = 2.0
 
+/** Modalities of a bundle of which every subset is measured. */
+private const val WHOLE = 6
+
 /** What is known now: the modalities that count, the probability of each label, which come into question, and if one is sure. */
 class Prediction(val live: List<String>, val probabilities: FloatArray, val candidates: List<Int>, val sure: Boolean)
 
@@ -37,7 +40,7 @@ class LiveSet(
             val suspect = suspicion.note(live.associateWith { judge(listOf(it)).probabilities }, now)
             live = live.filter { it != suspect }.ifEmpty { live }
         }
-        val whole = judge(live)
+        val whole = judge(live, measuredAs(live))
         val alone = live.map { judge(listOf(it)).candidates.toSet() }
         // Of two modalities without a candidate in common, one is wrong.
         val apart = head.multiClass && alone.any { one -> alone.any { (one intersect it).isEmpty() } }
@@ -49,14 +52,23 @@ class LiveSet(
         return head.familiarity(modality, entries.getValue(modality).embedding) >= least
     }
 
-    private fun judge(live: List<String>): Prediction {
+    /** The subset whose numbers a live set takes: its own or, if it was not measured, the nearest, of several the smallest. */
+    private fun measuredAs(live: List<String>): String {
+        val own = live.joinToString("+")
+        if (head.modalities.size <= WHOLE || own in calibration.subsets) return own
+        val apart = { name: String -> name.split("+").let { (it union live).size - (it intersect live.toSet()).size } }
+        val size = { name: String -> name.count { it == '+' } }
+        return calibration.subsets.keys.minWithOrNull(compareBy<String>(apart, size, { it })) ?: own
+    }
+
+    private fun judge(live: List<String>, measured: String = live.joinToString("+")): Prediction {
         val members = live.map { entries.getValue(it).embedding }
         val pooled = FloatArray(members[0].size) { i ->
             var sum = 0f
             for (member in members) sum += member[i]
             sum / members.size
         }
-        val fitted = calibration.subsets[live.joinToString("+")]
+        val fitted = calibration.subsets[measured]
         val probabilities = head.probabilities(pooled, fitted?.temperature ?: 1.0, fitted?.power ?: 0.0)
         val threshold = fitted?.threshold ?: 0.0
         val candidates = head.candidates(probabilities, threshold)
