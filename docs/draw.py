@@ -73,7 +73,7 @@ def lattice(bundle: Bundle) -> str:
 def conditions(clips: Path) -> Image.Image:
     """Return a picture of an example under each condition of a camera, at severities 1, 3 and 5."""
     spec = InputSpec("video", "uint8", (1, 1, 96, 96, 3), rate=1, window=1.0, hop=1.0, ttl=2.0)
-    kind = kind_of(spec.modality)
+    kind = kind_of(spec)
     example = next(e for e in read_dataset(clips).split("eval") if spec.modality in e.modalities)
     named = [condition for condition in kind.conditions if condition.name not in ("dropped", "swapped")]
     sheet = Image.new("RGB", (104 * len(named) - 8, 3 * 104 + 16), "white")

@@ -159,6 +159,17 @@ class Running(Sources):
     split: Annotated[str | None, "NAME"] = None
     """The split to play; by default, eval of a dataset, and all of a recording."""
 
+    def finders(self, specs: "Mapping[str, InputSpec]") -> "list[Finder]":
+        """Return the finders of named sources and, with `--watch`, of devices for the other modalities."""
+        from sensemble_sensors.devices.sources import finders
+
+        from sensemble_apps.running.sources import named
+
+        known = named(specs, self.sources)
+        given = {spec.modality for spec, _ in known}
+        unnamed = [spec for m, spec in specs.items() if m not in given]
+        return [*self.returning(specs), *(finders(unnamed, known) if self.watch else ())]
+
     def observe(self, bundle: "Bundle") -> "Observe":
         """Return what writes a session into the Rerun recording, if there is to be one."""
         if self.rerun is None:

@@ -7,10 +7,12 @@ from shutil import copytree
 
 import pytest
 from sensemble_apps.cli import main
+from sensemble_apps.commands.demo import _conditions
 from sensemble_apps.runs.matrices import read_matrices
 from sensemble_runtime import subsets
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.record.reader import read_runs
+from sensemble_sensors.media.dataset import Dataset, Example
 
 from tests.apps.clips import write_dataset
 from tests.apps.conftest import MODALITIES, DemoRun, Refusal, Sensemble
@@ -45,6 +47,20 @@ def test_it_audits_every_set(demo: DemoRun) -> None:
     (run,) = read_runs(demo.folder / "audit.sqlite")
     assert run.ended is not None
     assert run.scores.keys() == SETS
+
+
+@pytest.mark.parametrize(
+    ("dataset", "option"),
+    [
+        (
+            Dataset(Path(), (Example("a", "eval", ("one",), {"text": "one"}, 1),)),
+            ["--conditions", "text=dropped:5"],
+        ),
+        (Dataset(Path(), ()), []),
+    ],
+)
+def test_its_audit_has_conditions_only_where_a_kind_names_some(dataset: Dataset, option: list[str]) -> None:
+    assert _conditions(dataset) == option
 
 
 def test_its_steps_and_the_schedule_of_the_sensors_are_visible(demo: DemoRun) -> None:

@@ -6,18 +6,22 @@ import os
 import shutil
 import threading
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import pytest
 from sensemble_apps.errors import InputError
 from sensemble_apps.running import real_time
+from sensemble_apps.running.device_factory import plug
 from sensemble_apps.running.real_time import Options
 from sensemble_apps.running.sources import FORM
 from sensemble_apps.running.view_events import Change, Predicted
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.session import sensor_thread
+from sensemble_sensors.devices.camera import Camera
 from sensemble_sensors.devices.captions import Captions
+from sensemble_sensors.devices.discovery import Device
 from sensemble_sensors.devices.sources import returning
 from sensemble_sensors.devices.watcher import Watcher
 from sensemble_sensors.media.dataset import read_dataset
@@ -121,3 +125,10 @@ def test_a_sensor_that_does_not_stop_does_not_make_a_run_fail(
     items.close()
     over.set()
     assert "captions: did not stop" in capsys.readouterr().err
+
+
+def test_a_found_device_is_of_the_kind_that_the_bundle_gives_its_modality() -> None:
+    thermal = replace(FORM["video"], modality="thermal", kind="frames")
+    found = Device("thermal", "rtsp://lens", "lens", "rtsp://lens")
+    sensor = plug({"thermal": thermal}, found, in_process=True)
+    assert (sensor.modality, type(sensor)) == ("thermal", Camera)

@@ -319,6 +319,16 @@ def test_what_a_watcher_finds_is_attached_once_and_again_when_it_has_ended(
     hotplug(Appeared(Device("text", "late", "late", "late")))  # after the session: nothing happens
 
 
+def test_a_device_whose_name_tells_no_kind_comes_and_goes(bundle: Bundle, log: Log) -> None:
+    lens = Device("thermal", "rtsp://lens", "lens", "rtsp://lens")
+    with Session(bundle) as running:
+        running.subscribe(log)
+        hotplug = Hotplug(running, lambda device: Puppet("video", device.name))
+        for event in (Disappeared(lens), Appeared(lens), Disappeared(lens)):
+            hotplug(event)
+        wait_for(lambda: log.of("lens") == ["attached"])
+
+
 def test_a_microphone_that_is_unplugged_is_lost_though_another_is_heard_in_its_place(
     bundle: Bundle, log: Log, sound_server: SoundServer
 ) -> None:

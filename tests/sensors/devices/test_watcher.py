@@ -4,6 +4,7 @@ import os
 import socket
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -15,6 +16,7 @@ from sensemble_sensors.devices import discovery
 from sensemble_sensors.devices.camera import Camera
 from sensemble_sensors.devices.discovery import Device, cameras, fresh_microphones
 from sensemble_sensors.devices.microphone import Microphone
+from sensemble_sensors.devices.sources import finders
 from sensemble_sensors.devices.watcher import (
     Appeared,
     DeviceEvent,
@@ -248,3 +250,21 @@ def test_a_microphone_that_is_plugged_in_while_another_is_open_is_seen_and_opens
     assert isinstance(gone, Disappeared)
     assert gone.device.key == "desk.monitor"
     first.close()
+
+
+def test_each_modality_of_a_kind_gets_a_camera_and_a_named_one_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, specs: Specs
+) -> None:
+    monkeypatch.setattr(discovery, "_SYS", tmp_path)
+    monkeypatch.setattr(discovery, "_CAMERAS", (tmp_path / "by-id",))
+    front, rear, night = (
+        replace(specs["video"], modality=name, kind="frames")
+        for name in ("video.front", "video.rear", "night")
+    )
+    (find,) = finders([rear, night], [(front, "0"), (specs["audio"], "1")])
+    for number in range(3):
+        node(tmp_path, number, "HD Webcam")
+    assert [(one.modality, one.id) for one in find(Event())] == [("video.rear", "1"), ("night", "2")]
+    (tmp_path / "class" / "video4linux" / "video1").rename(tmp_path / "gone")
+    node(tmp_path, 3, "HD Webcam")
+    assert [(one.modality, one.id) for one in find(Event())] == [("night", "2"), ("video.rear", "3")]

@@ -17,7 +17,7 @@ from sensemble_runtime.auditing import robustness
 from sensemble_runtime.bundle.manifest import FILE_NAME
 from sensemble_runtime.bundle.manifest_file import read_manifest
 from sensemble_runtime.subsets import Subset
-from sensemble_sensors.media.dataset import read_dataset
+from sensemble_sensors.media.dataset import Dataset, read_dataset
 
 from sensemble_apps.arguments import Training
 from sensemble_apps.console import estimates, wording
@@ -82,12 +82,7 @@ def main(arguments: Demo) -> None:
         if audits(out).scores:
             console.print("  already audited")
         else:
-            struck = ",".join(
-                f"{m.name}={name}"
-                for m in map(dataset.modality, dataset.modalities)
-                for name in kind_of(m.kind).struck
-            )
-            _sensemble("audit", out / BUNDLE, "--data", data, "--record", out / AUDIT, "--conditions", struck)
+            _sensemble("audit", out / BUNDLE, "--data", data, "--record", out / AUDIT, *_conditions(dataset))
     with _step(console, 6, "Report"):
         from sensemble_apps.commands.report import write_page
 
@@ -116,6 +111,13 @@ def _digits(seed: int) -> Path:
     from sensemble_apps.commands.data.build import digits
 
     return digits(seed)
+
+
+def _conditions(dataset: Dataset) -> list[str]:
+    """Return the option that audits the bundle under a few conditions; nothing where no kind names any."""
+    modalities = map(dataset.modality, dataset.modalities)
+    struck = [f"{m.name}={name}" for m in modalities for name in kind_of(m.kind).struck]
+    return ["--conditions", ",".join(struck)] if struck else []
 
 
 def _exported(run: Path) -> tuple[str, Subset] | None:

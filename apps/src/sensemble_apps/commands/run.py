@@ -14,7 +14,6 @@ from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.record.retention import Retention
 from sensemble_runtime.session.change_gate import Duty
 from sensemble_runtime.session.scheduler import Policy
-from sensemble_sensors.devices.sources import finders
 from sensemble_sensors.kinds.conditions.condition import Applied
 from sensemble_sensors.recording.reader import is_recording
 from sensemble_sensors.thresholds import DEFAULT
@@ -163,14 +162,12 @@ def play(arguments: Run, bundle: Bundle, conditions: Sequence[Applied] = ()) -> 
             yield from replay(bundle, played, options, phases)
             return
         with arguments.sensors(bundle.specs) as sensors:
-            named = {sensor.modality for sensor in sensors}
-            unnamed = [spec for m, spec in bundle.specs.items() if m not in named]
             yield from real_time.devices(
                 bundle,
                 sensors,
                 options,
                 health=None if arguments.media is not None else DEFAULT,
-                finders=[*arguments.returning(bundle.specs), *(finders(unnamed) if arguments.watch else ())],
+                finders=arguments.finders(bundle.specs),
                 make=partial(plug, bundle.specs, in_process=arguments.in_process)
                 if arguments.watch
                 else None,

@@ -116,7 +116,7 @@ def answer_as_json(said: Answer) -> dict[str, Any]:
     return {
         "label": said.label,
         "best": said.best,
-        "confidence": said.confidence,  # who shows it rounds it, once
+        "confidence": said.confidence,  # viewers round it
         "doubt": said.doubt,
         "words": answer(said),
         "why": why_unsure(said),

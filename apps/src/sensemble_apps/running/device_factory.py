@@ -6,7 +6,7 @@ from sensemble_sensors.devices.discovery import Device
 from sensemble_sensors.devices.sources import device_of
 from sensemble_sensors.isolation.isolated import Isolated
 from sensemble_sensors.sensor import Sensor
-from sensemble_sensors.spec import InputSpec, kind_name
+from sensemble_sensors.spec import InputSpec
 
 
 def capture(spec: InputSpec, source: str, *, in_process: bool, name: str | None = None) -> Sensor:
@@ -22,7 +22,4 @@ def capture(spec: InputSpec, source: str, *, in_process: bool, name: str | None 
 
 def plug(specs: Mapping[str, InputSpec], device: Device, *, in_process: bool) -> Sensor:
     """Return the sensor of a device that a watcher found; it reopens that device after an absence."""
-    # A device knows no free name: it is of the first modality of its kind.
-    kind = kind_name(device.modality)
-    spec = specs.get(device.modality) or next(spec for spec in specs.values() if spec.kind == kind)
-    return capture(spec, device.key, in_process=in_process, name=device.name)
+    return capture(specs[device.modality], device.key, in_process=in_process, name=device.name)

@@ -113,7 +113,7 @@ def devices(
         named = {session.attach(sensor): sensor.modality for sensor in sensors}
         if finders:
             hotplug = Hotplug(session, make) if make is not None else None
-            stack.enter_context(Watcher(finders, partial(_retry, session, named, hotplug)))
+            stack.enter_context(Watcher(finders, partial(retry, session, named, hotplug)))
         for item in _stream(session):
             if isinstance(item, Prediction):
                 yield Predicted(item.time - began, item, None)
@@ -127,7 +127,7 @@ def devices(
             yield view_event(item, began)
 
 
-def _retry(session: Session, named: Mapping[str, str], hotplug: Hotplug | None, event: DeviceEvent) -> None:
+def retry(session: Session, named: Mapping[str, str], hotplug: Hotplug | None, event: DeviceEvent) -> None:
     """Retry a named sensor whose device is back, and leave every other device to `hotplug`."""
     if isinstance(event, SearchFailed):
         remark(f"sensemble: {event.reason}")

@@ -22,7 +22,7 @@ from sensemble_export.targets import Job
 from sensemble_runtime.progress import Progress
 from sensemble_sensors.errors import SensembleError
 from sensemble_sensors.spec import Modality
-from sensemble_train.models.kinds.registry import KINDS
+from sensemble_train.models.kinds.registry import kind_of
 from sensemble_train.models.model_config import ModelConfig
 from sensemble_train.models.pretrained import sources
 from sensemble_train.recipe.instant import Frozen, instant
@@ -99,7 +99,7 @@ def _frozen(options: Sequence[str]) -> Frozen:
     for m, form in FORM.items():
         if form.hop > 0 and (m in named or "--from-scratch" not in options):
             shape = ModelConfig(seconds=_SECONDS, frames=_FRAMES, side=min(form.shape[2:4], default=0))
-            specs[m] = KINDS[form.kind].spec(Modality(m), shape, _SECONDS / 2)
+            specs[m] = kind_of(form).spec(Modality(m), shape, _SECONDS / 2)
             found[m] = named.get(m) or sources.installed(specs[m])
     return Frozen({m: source for m, source in found.items() if source}, specs)
 

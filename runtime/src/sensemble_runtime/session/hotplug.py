@@ -5,9 +5,9 @@ from contextlib import suppress
 
 from sensemble_sensors.devices.discovery import Device
 from sensemble_sensors.devices.watcher import DeviceEvent, Disappeared, SearchFailed
+from sensemble_sensors.kinds.kind import Kind
 from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.sensor import Sensor
-from sensemble_sensors.spec import kind_name
 
 from sensemble_runtime.errors import SessionError
 from sensemble_runtime.session.session import Session
@@ -23,8 +23,8 @@ class Hotplug:
     def __init__(self, session: Session, make: Callable[[Device], Sensor]) -> None:
         self._session = session
         self._make = make
-        # By modality and key, because a key may be a mere number.
-        self._names: dict[tuple[str, str], str] = {}
+        # The sensor's name and kind by modality and key, because a key may be a mere number.
+        self._sensors: dict[tuple[str, str], tuple[str, Kind]] = {}
 
     def __call__(self, event: DeviceEvent) -> None:
         """Attach the device that appeared, or try its sensor again; lose a microphone that disappeared."""
@@ -32,11 +32,14 @@ class Hotplug:
             return
         device = event.device
         which = (device.modality, device.key)
+        name, kind = self._sensors.get(which, ("", None))
         if isinstance(event, Disappeared):
-            if which in self._names and kind_of(kind_name(device.modality)).replaced:
-                self._session.lose(self._names[which], "was unplugged")
+            if kind is not None and kind.replaced:
+                self._session.lose(name, "was unplugged")
             return
-        if which in self._names and self._session.retry(self._names[which]):
+        if kind is not None and self._session.retry(name):
             return
         with suppress(SessionError):  # it is closed, and the watcher soon will be
-            self._names[which] = self._session.attach(self._make(device))
+            sensor = self._make(device)
+            name = self._session.attach(sensor)
+            self._sensors[which] = name, kind_of(self._session.bundle.specs[sensor.modality])

@@ -76,7 +76,7 @@ class Session:
     ) -> None:
         policy = policy or Policy()
         bundle.threads = policy.threads
-        self._bundle = bundle
+        self.bundle = bundle
         self._lasting = lasting
         self._adapter = adapt
         self._state = SessionState(bundle, policy, adapt)
@@ -277,7 +277,7 @@ class Session:
         left = join(threads, deadline)
         self._stuck |= {*left}
         state.clear(keep=encoding)
-        freed = self._bundle.settle(max(deadline, time.monotonic() + sensor_thread.KILL))
+        freed = self.bundle.settle(max(deadline, time.monotonic() + sensor_thread.KILL))
         for player in self._players:
             try:
                 player.close()
@@ -295,12 +295,12 @@ class Session:
             return  # a subscriber closes the session; its thread ends when it returns
         deadline = max(deadline, time.monotonic() + rest)
         busy = [s for s in self._subscribers if not s.join(max(0.0, deadline - time.monotonic()))]
-        stuck: set[object] = {*encoding, *left, *busy} | (set() if freed else {self._bundle})
+        stuck: set[object] = {*encoding, *left, *busy} | (set() if freed else {self.bundle})
         new, self._stuck = stuck - self._stuck, self._stuck | stuck  # each is waited for and named once
         self._raise_once()
         running = [
             *_counted("the {} encoder", "encoders ({})", sorted(encoding & new)),
-            *(["the freeing of encoders"] if self._bundle in new else []),
+            *(["the freeing of encoders"] if self.bundle in new else []),
             *_counted("a subscriber", "subscribers", [""] * len(new & {*busy})),
             *_counted("{}", "sensors ({})", [thread.name for thread in left]),
         ]

@@ -1,9 +1,13 @@
 """The sensor that a source names: `0` is a camera of a modality of frames, `iio:0` a device of a series."""
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 from importlib import import_module
+from threading import Event
 from typing import Any
 
+from sensemble_sensors.devices.discovery import Device
 from sensemble_sensors.devices.watcher import Finder
 from sensemble_sensors.errors import SensorUnavailableError
 from sensemble_sensors.kinds.registry import kind_of
@@ -26,10 +30,36 @@ def device_of(spec: InputSpec, source: str) -> tuple[type[Any], str]:
     )
 
 
-def finders(specs: Iterable[InputSpec]) -> list[Finder]:
-    """Return the functions that list the devices here of the kinds of `specs`: cameras, microphones."""
-    names = dict.fromkeys(kind_of(spec).finder for spec in specs)
-    return [_named(name) for name in names if name]
+def finders(specs: Iterable[InputSpec], named: Iterable[tuple[InputSpec, str]] = ()) -> list[Finder]:
+    """Return the functions that list the devices here of the kinds of `specs`: cameras, microphones.
+
+    A device gets the modality that has the fewest of them; a source that is `named` already is left out.
+    """
+    modalities: dict[str, list[str]] = {}
+    taken: dict[str, set[str]] = {}
+    for spec in specs:
+        modalities.setdefault(kind_of(spec).finder, []).append(spec.modality)
+    for spec, source in named:
+        taken.setdefault(kind_of(spec).finder, set()).add(source)
+    return [
+        _handing_out(_named(name), names, taken.get(name, set()))
+        for name, names in modalities.items()
+        if name
+    ]
+
+
+def _handing_out(find: Finder, modalities: Sequence[str], taken: Collection[str]) -> Finder:
+    given: dict[str, str] = {}  # the modality of each device, by its key
+
+    def search(stop: Event) -> list[Device]:
+        found = [device for device in find(stop) if device.id not in taken and device.key not in taken]
+        for device in found:
+            if device.key not in given:
+                counts = Counter(given.get(other.key) for other in found)
+                given[device.key] = min(modalities, key=counts.__getitem__)
+        return [replace(device, modality=given[device.key]) for device in found]
+
+    return search
 
 
 def returning(named: Iterable[tuple[InputSpec, str]]) -> list[Finder]:

@@ -48,7 +48,7 @@ def _read(
         if size > _MOST:
             raise ValueError(f"is larger than {_MOST >> 20} MiB; divide it")
         data = file.read(size)
-    # A member of a shard has no name of its own: its bytes tell.
+    # A member of a shard has no name of its own: the format is read from the first bytes.
     if data.startswith(b"\x93NUMPY"):
         times, rows = None, _numbers(data, len(channels))
     elif data.startswith(b"PAR1"):

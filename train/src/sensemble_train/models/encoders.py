@@ -194,7 +194,7 @@ class Encoder(nn.Module, ABC):
 
 
 class ByModality(nn.ModuleDict):
-    """Modules by modality; a dot in a name, which PyTorch does not take, is a colon in the state."""
+    """Modules by modality. PyTorch forbids dots in names: they are stored as colons."""
 
     def __init__(self, modules: Mapping[str, nn.Module]) -> None:
         super().__init__({module_name(m): module for m, module in modules.items()})

@@ -1,4 +1,4 @@
-"""Balance: how much each modality counts in the mean of the embeddings (Eq. 7), by the length of its own."""
+"""Fit the length of each modality's embedding, its weight in the mean (Eq. 7), by likelihood."""
 
 from dataclasses import replace
 
@@ -13,9 +13,7 @@ from sensemble_train.objectives.task import task_loss
 from sensemble_train.recipe.evaluate import embed
 from sensemble_train.training.loop import Loop
 
-_PULL = (
-    1e-3  # weight of the squared logarithms: where all is right, or a modality is useless, they would run off
-)
+_PULL = 1e-3  # weight of the squared logarithms: it keeps them finite where all is right
 _STEPS = 100
 
 

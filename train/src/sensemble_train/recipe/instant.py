@@ -83,7 +83,7 @@ class Instant:
 class Frozen:
     """Frozen encoders whose features lie side by side in one embedding, each with a 1 behind it.
 
-    What they make of an example is remembered, so that of a dataset that grows, what is new alone is read.
+    Features are cached, so a fit reads only new examples.
 
     Args:
         sources: modality -> source of its pretrained encoder.

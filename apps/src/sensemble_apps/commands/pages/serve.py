@@ -12,7 +12,6 @@ from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.session.hotplug import Hotplug
 from sensemble_runtime.session.scheduler import Policy
 from sensemble_runtime.session.session import Session
-from sensemble_sensors.devices.sources import finders
 from sensemble_sensors.devices.watcher import Watcher
 from sensemble_sensors.media.dataset import Example
 from sensemble_sensors.recording.reader import Recorded, RecordingReplay
@@ -23,7 +22,7 @@ from sensemble_apps.arguments import Folder, Running, Serving
 from sensemble_apps.console.output import say, say_executors
 from sensemble_apps.errors import InputError, until_stopped
 from sensemble_apps.running.device_factory import plug
-from sensemble_apps.running.real_time import Options, opened
+from sensemble_apps.running.real_time import Options, opened, retry
 from sensemble_apps.running.sources import playable
 from sensemble_apps.runs.run_folder import CONFIG
 from sensemble_apps.serve.board import Board
@@ -133,15 +132,8 @@ def _sources(
             yield player.example_at
         return
     with arguments.sensors(bundle.specs) as sensors, ExitStack() as stack:
-        for sensor in sensors:
-            switchboard.add(sensor)
-        named = {sensor.modality for sensor in sensors}
-        unnamed = [spec for m, spec in bundle.specs.items() if m not in named]
-        search = [
-            *arguments.returning(bundle.specs),
-            *(finders(unnamed) if arguments.watch else ()),
-        ]
-        if search:
+        named = {switchboard.add(sensor): sensor.modality for sensor in sensors}
+        if search := arguments.finders(bundle.specs):
             make = switchboard.maker(partial(plug, bundle.specs, in_process=arguments.in_process))
-            stack.enter_context(Watcher(search, Hotplug(session, make)))
+            stack.enter_context(Watcher(search, partial(retry, session, named, Hotplug(session, make))))
         yield None
