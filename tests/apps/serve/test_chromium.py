@@ -180,6 +180,42 @@ def test_many_sensors_have_a_lattice_that_a_phone_shows_whole(
     page.context.close()
 
 
+def test_the_score_of_the_nearest_set_is_not_shown_as_this_sets(
+    page_of_a_replay: Served, browser: Browser
+) -> None:
+    names = [f"audio.{letter}" for letter in "abcdefgh"]
+    with page_of_a_replay.viewer() as viewer:
+        state = viewer.next("state", lambda state: state["answer"] and len(state["live"]) == 3)
+        hello = viewer.hello
+    hello["modalities"] = [{**hello["modalities"][0], "modality": name, "sensor": name} for name in names]
+    score = {"accuracy": 0.9, "low": 0.8, "high": 0.95, "n": 40}
+    drawn = subsets.measured(names)
+    hello["subsets"] = [{"subset": "+".join(s), "modalities": s, **score} for s in drawn]
+    page = browser.new_page()
+    routes: list[WebSocketRoute] = []
+    page.route_web_socket("**/socket", lambda route: routes.insert(0, route))
+    page.goto(f"{page_of_a_replay.origin}/")
+    expect(page.locator("#connection")).to_have_text("connected")
+    routes[0].send(json.dumps(hello))
+    lit = page.locator("#lattice .lit")
+    for live in (names[:4], names[:5], names):
+        nearest = {} if live == names else {"nearest": "+".join(names)}
+        answer = {**state["answer"], "label": "two", "live": live, "audited": score, **nearest}
+        routes[0].send(json.dumps({**state, "timeline": [], "previews": {}, "answer": answer}))
+        expect(lit.locator(".names")).to_have_text(" + ".join(live))
+        evidence = page.locator("#evidence")
+        if nearest:
+            expect(lit.locator("b")).to_have_text("–")  # noqa: RUF001 - as the page has it
+            said = (
+                f"not audited with these sensors; the nearest audited set, {' + '.join(names)}, is right 90 %"
+            )
+            expect(evidence).to_contain_text(said)
+        else:
+            expect(evidence).to_have_text("right 90 % of the time with these sensors")
+        expect(page.locator("#lattice li")).to_have_count(len(drawn) + 1 + bool(nearest))
+    page.context.close()
+
+
 def test_less_motion_is_honoured(page_of_a_replay: Served, browser: Browser) -> None:
     page, _ = opened(browser, page_of_a_replay, reduced_motion="reduce")
     durations = page.evaluate(DURATIONS)

@@ -40,6 +40,8 @@ export class Lattice {
     this.before = [];
     /** The set that is looked at; null for the live one. @type {string | null} */
     this.looked = null;
+    /** The set that was added because it is live; null if it is drawn anyway. @type {string | null} */
+    this.inserted = null;
     /** @type {Troubles} */
     this.troubles = new Map();
     /** @type {Map<string, Opinion>} */
@@ -57,6 +59,7 @@ export class Lattice {
   build(subsets, modalities) {
     this.modalities = new Map(modalities.map((modality) => [modality.modality, modality]));
     this.nodes.clear();
+    this.inserted = null;
     this.place.replaceChildren(this.edges);
     this.before = [];
     this.shown = null;
@@ -138,6 +141,7 @@ export class Lattice {
   show(live, opinions, troubles, answer) {
     this.said = new Map(opinions.map((opinion) => [opinion.subset, opinion]));
     const name = key(live);
+    if (this.inserted !== name) this.remove();
     if (!this.nodes.has(name) && this.nodes.size) this.insert(name, live, answer);
     for (const [subset, { set, cell, says }] of this.nodes) {
       const opinion = this.said.get(subset);
@@ -162,10 +166,23 @@ export class Lattice {
   /** Add the live set to a lattice that is too large to be drawn whole. @param {string} name @param {string[]} live @param {Answer | null} answer */
   insert(name, live, answer) {
     const row = [...this.place.querySelectorAll("ul")].find((one) => Number(one.dataset.size) <= live.length);
-    const cell = this.add({ subset: name, modalities: live, accuracy: null, ...answer?.audited });
+    const cell = this.add({ subset: name, modalities: live, accuracy: null, ...(answer?.nearest ? null : answer?.audited) });
     const own = make("ul", { "data-size": live.length, "aria-label": `${live.length} sensors` }, cell);
     if (Number(row?.dataset.size) === live.length) row?.append(cell);
     else this.place.insertBefore(own, row ?? null);
+    this.inserted = name;
+    this.layOut();
+  }
+
+  /** Remove the set that was inserted. */
+  remove() {
+    if (this.inserted === null) return;
+    const cell = this.nodes.get(this.inserted)?.cell;
+    const row = cell?.parentElement;
+    (row?.children.length === 1 ? row : cell)?.remove();
+    this.nodes.delete(this.inserted);
+    if (this.looked === this.inserted) this.looked = null;
+    this.inserted = null;
     this.layOut();
   }
 

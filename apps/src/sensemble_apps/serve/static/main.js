@@ -173,7 +173,8 @@ function answer(said, live, probabilities) {
   const place = byId("label");
   const [sure, audited] = [` ${percent(said?.confidence ?? 0)}`, lattice.accuracy(live)];
   let [head, tail, below] = [live.length ? "waiting for a first window" : "nothing is live", "", ""];
-  if (said?.label) [head, tail, below] = [said.label, sure, audited === null ? "not audited with these sensors" : `right ${percent(audited)} of the time with these sensors`];
+  const nearest = said && "nearest" in said && said.audited ? `; the nearest audited set, ${lattice.title(said.nearest?.split("+") ?? [])}, is right ${percent(said.audited.accuracy)} of the time` : "";
+  if (said?.label) [head, tail, below] = [said.label, sure, audited === null ? `not audited with these sensors${nearest}` : `right ${percent(audited)} of the time with these sensors`];
   else if (said) [head, tail, below] = [said.best ? `most likely ${said.best},` : "unsure", said.best ? sure : "", said.why ?? ""];
   if (place.textContent !== head + tail) place.replaceChildren(head, make("small", {}, tail));
   say(byId("evidence"), below);

@@ -13,7 +13,7 @@
  *   condition: {condition: string, severity: number, effect: string} | null}} Sensor
  * @typedef {{label: string | null, best: string | null, confidence: number, doubt: string | null, words: string, why: string,
  *   candidates: string[], among: number}} Verdict what is said: without a label it is unsure, for the reason `doubt`
- * @typedef {Verdict & {live: string[], time: number, age: number, ages: Record<string, number>, audited: Score | null, unfamiliar: string[], suspect: string | null, probabilities: Record<string, number>}} Answer
+ * @typedef {Verdict & {live: string[], time: number, age: number, ages: Record<string, number>, audited: Score | null, nearest?: string, unfamiliar: string[], suspect: string | null, probabilities: Record<string, number>}} Answer `nearest`: the set that `audited` is of, if not the live one
  * @typedef {Verdict & {subset: string}} Opinion
  * @typedef {{number: number, kind: "answer" | "live" | "event", time: number, live?: string[],
  *   label?: string | null, best?: string | null, words?: string, why?: string, right?: boolean | null,
