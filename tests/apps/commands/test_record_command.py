@@ -19,9 +19,10 @@ import numpy as np
 import pytest
 from sensemble_apps.commands import record
 from sensemble_apps.commands.record import Record
+from sensemble_apps.errors import InputError
 from sensemble_apps.parsing import parse
 from sensemble_apps.running.capture import Capture, CaptureSummary
-from sensemble_apps.running.sources import FORM
+from sensemble_apps.running.sources import FORM, forms
 from sensemble_runtime.session import sensor_thread
 from sensemble_sensors.devices import sources
 from sensemble_sensors.devices.discovery import Device
@@ -348,3 +349,25 @@ def test_training_on_labelled_takes_alone_is_refused_before_torch_is_loaded(tmp_
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == 2, result.stderr
     assert "pretraining takes two examples that have all of text" in result.stderr
+
+
+def test_a_series_is_recorded_as_the_folder_declares_it(sensemble: Sensemble, tmp_path: Path) -> None:
+    rows, out = tmp_path / "rows.csv", tmp_path / "out"
+    rows.write_text("ax,ay\n" + "".join(f"{i},{-i}\n" for i in range(40)))
+    out.mkdir()
+    declared = {"imu": {"kind": "series", "rate": 20, "channels": ["ax", "ay"]}}
+    (out / "modalities.json").write_text(json.dumps(declared))
+    empty = sensemble("record", out, "--sensor", "imu=tcp://localhost:9", "--seconds", "0.1")
+    assert empty.returncode != 0
+    assert json.loads((out / "modalities.json").read_text()) == declared
+    recorded = sensemble("record", out, "--sensor", f"imu=pipe:{rows}")
+    assert recorded.returncode == 0, recorded.stderr
+    dataset = read_dataset(out)
+    assert dataset.modalities == ("imu",)
+    assert dataset.modality("imu").rate == 20
+
+
+def test_a_series_without_a_rate_is_asked_for_one(tmp_path: Path) -> None:
+    (tmp_path / "modalities.json").write_text(json.dumps({"imu": {"kind": "series"}}))
+    with pytest.raises(InputError, match=r"imu: rate and channels are not known; declare both in"):
+        forms([("imu", "iio:0")], tmp_path)

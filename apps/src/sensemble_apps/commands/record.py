@@ -36,7 +36,8 @@ class Record(Sources):
     out: Positional[Folder]
     """The dataset's folder; an existing recording is continued."""
     bundle: OptionalFolder = None
-    """A bundle whose form of samples is recorded; by default, 16 kHz sound and frames of 128 x 128 pixels."""
+    """A bundle whose form of samples is recorded; by default, 16 kHz sound, frames of 128 x 128 pixels, and
+    what `modalities.json` in the folder says of others."""
     label: Annotated[Texts, "NAME"] = ()
     """A class that is seen or heard throughout; labels can also be written into `index.jsonl` later."""
     background: bool = False
@@ -66,13 +67,14 @@ def main(arguments: Record) -> None:
         None if arguments.bundle is None else read_manifest(arguments.bundle / FILE_NAME, arguments.trust)
     )
     specs = (
-        forms(arguments.sources)
+        forms(arguments.sources, out)
         if manifest is None
         else {m: entry.spec for m, entry in manifest.modalities.items()}
     )
     if manifest is not None:
         _remark_labels(arguments, manifest)
     existed, begun = out.exists(), (out / EVENTS).exists()
+    before = {*out.iterdir()} if existed else set()
     try:
         if arguments.classes:
             _record_classes(arguments, specs, _health(arguments))
@@ -81,7 +83,7 @@ def main(arguments: Record) -> None:
     finally:
         # A folder without a segment is no dataset.
         if not begun and (out / INDEX).exists() and not (out / INDEX).stat().st_size:
-            _clear(out)
+            _clear(out, before)
             if not existed:
                 out.rmdir()
 
@@ -112,9 +114,9 @@ def _record(arguments: Record, specs: Mapping[str, InputSpec]) -> None:
     say(f"{recording.segments} segments of {arguments.segment:g} s in {arguments.out}: {summary.amounts}")
 
 
-def _clear(folder: Path) -> None:
-    """Empty a folder, but keep it: its owner chose its permissions."""
-    for path in folder.iterdir():
+def _clear(folder: Path, kept: set[Path]) -> None:
+    """Empty a folder but for what is `kept`; the folder stays, for its owner chose its permissions."""
+    for path in {*folder.iterdir()} - kept:
         shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 

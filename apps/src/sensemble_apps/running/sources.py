@@ -6,23 +6,36 @@ from pathlib import Path
 
 from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.media.dataset import Example, read_dataset
+from sensemble_sensors.media.modalities import read_modalities
 from sensemble_sensors.recording.reader import Recorded, is_recording
 from sensemble_sensors.recording.replay import MediaReplay
 from sensemble_sensors.sensor import Sensor
-from sensemble_sensors.spec import KNOWN, InputSpec, kind_name
+from sensemble_sensors.spec import KNOWN, InputSpec, Modality
 
 from sensemble_apps.console.wording import words
 from sensemble_apps.errors import InputError
 from sensemble_apps.running.device_factory import capture
 
 
-def _usual(modality: str) -> InputSpec:
-    kind = kind_of(kind_name(modality))
-    shape, rate, window = kind.usual
-    return InputSpec(modality, kind.dtype, shape, rate, window, window, 1.0)
+def _usual(modality: Modality) -> InputSpec:
+    kind, channels = kind_of(modality), modality.channels
+    rate, count = modality.rate, max(1, round(modality.rate))
+    if channels and rate:
+        shape: tuple[int, ...] = (1, count, len(channels))
+        window = count / rate
+    elif hasattr(kind, "usual"):
+        shape, rate, window = kind.usual
+    else:
+        raise InputError(
+            f"{modality.name}: rate and channels are not known; declare both in OUT/modalities.json, or give "
+            "--bundle"
+        )
+    return InputSpec(
+        modality.name, kind.dtype, shape, rate, window, window, max(1.0, window), modality.kind, channels
+    )
 
 
-FORM = {modality: _usual(modality) for modality in KNOWN}
+FORM = {modality: _usual(Modality(modality)) for modality in KNOWN}
 """By modality: sound at 16 kHz, and frames of 128 x 128 pixels."""
 
 
@@ -58,13 +71,16 @@ def named(specs: Mapping[str, InputSpec], sources: Sequence[tuple[str, str]]) ->
     return [(specs[m], source) for m, source in sources]
 
 
-def forms(sources: Sequence[tuple[str, str]]) -> dict[str, InputSpec]:
-    """Return the form of samples without a bundle: that of `FORM`, and for other names that of their kind.
+def forms(sources: Sequence[tuple[str, str]], folder: Path) -> dict[str, InputSpec]:
+    """Return the form of samples without a bundle, as the `modalities.json` of `folder` or their kind says.
 
     Raises:
-        SpecError: a name says no kind.
+        BadDataError: the file cannot be used.
+        InputError: nothing says the rate and the channels of a series.
+        SpecError: neither the file nor a name says the kind.
     """
-    return FORM | {modality: _usual(modality) for modality, _ in sources}
+    known = read_modalities(folder)
+    return FORM | {name: _usual(known.get(name) or Modality(name)) for name, _ in sources}
 
 
 def examples_of(folder: Path, split: str | None) -> Sequence[Example]:

@@ -9,6 +9,7 @@ from typing import IO
 from sensemble_sensors.durable import append, create, create_folder, lock, repair
 from sensemble_sensors.errors import BadDataError, RecordingError
 from sensemble_sensors.lines import Fields
+from sensemble_sensors.media.modalities import FILE_NAME as MODALITIES
 from sensemble_sensors.media.modalities import write_modalities
 from sensemble_sensors.recording.header import (
     EVENTS,
@@ -34,7 +35,7 @@ def prepare(folder: Path, form: Form, declared: Mapping[str, Modality]) -> tuple
     """
     try:
         create_folder(folder)
-        if any(folder.iterdir()) and not (folder / EVENTS).exists():
+        if any(path.name != MODALITIES for path in folder.iterdir()) and not (folder / EVENTS).exists():
             raise RecordingError(f"{folder}: is not empty, and is not a recording; name another folder")
         create(folder / EVENTS)
         with ExitStack() as stack:
