@@ -24,7 +24,7 @@ class Sample:
 
     Attributes:
         modality: the name of its stream, that of the spec its sensor was opened with.
-        data: of a waveform: float32 [n], mono in [-1, 1] at the spec's rate; a frame: uint8 [H, W, C] of the
+        data: of a waveform: float32 [n], mono in [-1, 1] at the spec's rate; a frame: uint8 [H, W, 3] of the
             spec's size; a text: a caption.
         time: capture time of the end of `data`, in seconds of `time.monotonic`.
         cut: the stream starts again here; no window spans this sample and the one before it.

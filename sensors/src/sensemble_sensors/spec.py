@@ -16,6 +16,9 @@ KNOWN = {"audio": "waveform", "text": "text", "video": "frames"}
 HIGHEST_RATE = 1_000_000
 """Samples or frames a second of any stream; far above what any sensor gives or any encoder needs."""
 
+RESERVED = ("id", "split", "labels", "background", "group", "start", "end")
+"""The fields of every example, which no modality can be named like."""
+
 # A name is part of file names (which may not tell capitals), MQTT topics, JSON paths and style classes; `+`
 # joins names to sets.
 _NAME = re.compile(r"(?=.{1,64}$)[a-z0-9][a-z0-9_-]*(\.[a-z0-9][a-z0-9_-]*)*")
@@ -28,6 +31,8 @@ def check_name(modality: str) -> None:
             f"{modality!r:.80}: no name of a modality; take small letters, digits, '_' and '-', in parts "
             "joined by '.', 64 characters at most"
         )
+    if modality in RESERVED:
+        raise SpecError(f"{modality}: a field of every example; give the modality another name")
 
 
 def kind_name(modality: str, kind: str = "") -> str:
@@ -62,7 +67,7 @@ class InputSpec:
     Attributes:
         modality: a free name (`audio`, `video.rear`, `imu.wrist`).
         dtype: `float32` for sound in [-1, 1] and series, `uint8` for frames, `int64` for token ids.
-        shape: waveform [1, S]; frames [1, T, H, W, C] (an image is one frame); text [1, L]; series [1, T, C].
+        shape: waveform [1, S]; frames [1, T, H, W, 3] (an image is one frame); text [1, L]; series [1, T, C].
         rate: samples a second (Hz); of frames, those a second between the T frames; 0 for text.
         window: seconds that an encoder sees; 0 for text: a caption is its own window.
         hop: seconds between the starts of two encoded windows; 0 for text: on arrival.

@@ -176,6 +176,26 @@ def test_a_serial_port_is_read_at_its_rate() -> None:
     os.close(theirs)
 
 
+@pytest.mark.parametrize("source", ["http://:99999", "http://[::1", "tcp://[::1", "udp://:x", "tcp://a"])
+def test_what_is_no_address_is_refused_in_a_line(source: str) -> None:
+    kind = PushSeries if source.startswith("http") else LineSeries
+    with pytest.raises(SensorUnavailableError, match=r"an address is [a-z]+://HOST:PORT"):
+        kind(source, modality="imu").open(SPEC)
+
+
+def test_phones_are_heard_over_ipv6() -> None:
+    with socket.socket(socket.AF_INET6) as free:
+        try:
+            free.bind(("::1", 0))
+        except OSError as error:
+            pytest.skip(f"no IPv6 here: {error}")
+    sensor = PushSeries("http://[::1]:0", modality="imu")
+    sensor.open(SPEC)
+    assert post(sensor, [[1, 2]])[0] == 200
+    np.testing.assert_array_equal(rows_of(sensor, 1), [[1, 2]])
+    sensor.close()
+
+
 # Industrial I/O.
 
 SCAN = struct.Struct("<hxxi")  # an accelerometer's 16 bits, then 20 bits of 32 of a gyroscope: 8 bytes
@@ -251,6 +271,20 @@ def test_an_iio_device_that_cannot_serve_says_so(device: Path, tmp_path: Path) -
     (device / "scan_elements" / "in_anglvel_z_type").write_text("le:float\n")
     with pytest.raises(SensorUnavailableError, match="is no type of a scan element"):
         Iio("3", None, "imu", *folders).open(SPEC)
+    (device / "scan_elements" / "in_anglvel_z_type").write_text("le:s24/24>>0\n")
+    with pytest.raises(SensorUnavailableError, match="anglvel_z has 24 bits in a scan"):
+        Iio("3", None, "imu", *folders).open(SPEC)
+
+
+def test_a_repeated_number_lies_at_a_multiple_of_all_its_repetitions(device: Path, tmp_path: Path) -> None:
+    (device / "scan_elements" / "in_anglvel_z_type").write_text("le:s32/32X4>>0\n")
+    sensor = Iio("3", None, "imu", str(tmp_path / "sys"), str(tmp_path / "dev"))
+    sensor.open(SPEC)
+    with (tmp_path / "dev" / "iio:device3").open("wb", buffering=0) as node:
+        node.write(struct.pack("<h14x4i", 100 << 4, 990, 1, 2, 3) * 105)
+        rows = rows_of(sensor, 100)
+    np.testing.assert_allclose(rows, np.tile([1.0, np.degrees(1.0)], (len(rows), 1)), rtol=1e-5)
+    sensor.close()
 
 
 # Phones.

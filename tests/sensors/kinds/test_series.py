@@ -13,6 +13,7 @@ from sensemble_sensors.health.health import Health
 from sensemble_sensors.kinds.conditions.condition import Applied
 from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.kinds.regular import Regular
+from sensemble_sensors.kinds.series_files import read_series
 from sensemble_sensors.kinds.triads import triads
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import Channel, InputSpec
@@ -124,6 +125,27 @@ def test_the_clock_of_a_file_may_begin_anywhere(tmp_path: Path) -> None:
         np.testing.assert_allclose(KIND.window(File(tmp_path / "late.csv"), SPEC), rows[None], atol=1e-2)
         window = KIND.window(File(tmp_path / "late.csv", start=begin + 1.0), SPEC)
         np.testing.assert_allclose(window[0, :50], rows[50:], atol=1e-2)  # type: ignore[index]
+
+
+@pytest.mark.parametrize("shape", [(1 << 50, 6), (1 << 34, 0)])
+def test_a_header_that_states_too_many_rows_is_refused(tmp_path: Path, shape: tuple[int, int]) -> None:
+    with (tmp_path / "rows.npy").open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, {"descr": "<f4", "fortran_order": False, "shape": shape})
+    with pytest.raises(BadDataError, match=r"rows\.npy: "):
+        read_series(tmp_path / "rows.npy")
+
+
+def test_parquet_with_more_numbers_than_it_has_bytes_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    need("pyarrow")
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    parquet.write_table(pa.table({"x": np.zeros(1 << 16)}), tmp_path / "rows.parquet")
+    monkeypatch.setattr("sensemble_sensors.kinds.series_files._MOST", 1 << 16)
+    with pytest.raises(BadDataError, match=r"rows\.parquet: holds more than"):
+        read_series(tmp_path / "rows.parquet")
 
 
 def test_parquet_is_read_where_it_is_installed(tmp_path: Path) -> None:

@@ -7,17 +7,19 @@ from pathlib import Path
 import pytest
 from sensemble_sensors.errors import BadDataError
 from sensemble_sensors.media.dataset import read_dataset
+from sensemble_sensors.media.decoding import check
 from sensemble_sensors.media.modalities import read_modalities, write_modalities
 from sensemble_sensors.spec import Channel, Modality
 
 DEPTH = Modality("depth", "frames", 10.0, (Channel("z", "m", 0.1), Channel("w")))
 
 
-def write(folder: Path, modalities: object, *lines: dict[str, object]) -> Path:
+def write(folder: Path, modalities: object, *lines: dict[str, object], rows: str = "") -> Path:
     (folder / "modalities.json").write_text(json.dumps(modalities))
     common = {"split": "train", "labels": ["one"]}
     text = "".join(json.dumps({"id": str(i), **common, **line}) + "\n" for i, line in enumerate(lines))
     (folder / "index.jsonl").write_text(text)
+    (folder / "rows.csv").write_text(rows)
     for name in ("front.mkv", "rear.mkv", "thermal.mkv", "thermal.png"):
         (folder / name).touch()
     return folder
@@ -62,6 +64,7 @@ def test_what_is_written_is_read_back_and_added_to(tmp_path: Path) -> None:
         ({"imu": {"kind": "smell"}}, "kind 'smell': there is none of this name"),
         ({"imu": {"kind": 3}}, "imu.kind: must be the name of a kind"),
         ({"imu": 3}, "imu: must be an object"),
+        ({"start": {"kind": "text"}}, "start: a field of every example"),
         ({"a+b": {"kind": "text"}}, "'a+b': no name of a modality"),
         ({"imu": {"kind": "text", "rates": 3}}, "imu.rates: unknown field; there are kind, rate"),
         ({"imu": {"kind": "text", "rate": -1}}, "imu.rate: must be a number of samples a second"),
@@ -80,6 +83,13 @@ def test_an_unknown_field_names_what_there_is(tmp_path: Path) -> None:
     write(tmp_path, {"thermal": {"kind": "frames"}}, {"termal": "thermal.mkv"})
     with pytest.raises(BadDataError, match=r"termal: unknown field; .*thermal.*modalities\.json declares"):
         read_dataset(tmp_path)
+
+
+def test_a_check_misses_a_declared_channel(tmp_path: Path) -> None:
+    imu = {"kind": "series", "rate": 10, "channels": ["ax", "ay"]}
+    dataset = read_dataset(write(tmp_path, {"imu": imu}, {"imu": "rows.csv"}, rows="ax,az\n1,2\n"))
+    with pytest.raises(BadDataError, match=r"rows\.csv: has no column ay"):
+        check(dataset.examples[0], dataset.declared)
 
 
 def test_examples_can_be_gathered_in_sets(tmp_path: Path) -> None:

@@ -70,7 +70,7 @@ def test_a_segment_is_an_example_whose_rows_lie_beside_the_sound(tmp_path: Path)
     assert isinstance(path, Path)
     assert path.suffix == ".csv"
     assert path.read_text().startswith("time,ax,temp\n")
-    check(example)
+    check(example, read_dataset(tmp_path / "out").declared)
     rows = np.asarray(window(example, IMU))[0]
     # The row nearest to the segment's begin is the first, to half a step.
     own = np.concatenate([np.asarray(s.data) for s in samples if s.modality == "imu.wrist"])

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sensemble_train.data.clips import Clips
 from sensemble_train.errors import ConfigurationError
 from sensemble_train.experiments.architectures import VIT_B16, paper
-from sensemble_train.models.encoders import EncoderConfig
+from sensemble_train.models.encoders import ByModality, EncoderConfig
 from sensemble_train.models.kinds.registry import KINDS
 from sensemble_train.models.model import Model
 from sensemble_train.models.transformer import Block, sinusoids
@@ -116,6 +116,14 @@ def test_fixed_positions_are_saved_and_never_learned() -> None:
     assert not audio.position.requires_grad
     with pytest.raises(ConfigurationError, match="positions of video"):
         KINDS["frames"].encoder(SPECS["video"], fixed)
+
+
+@pytest.mark.parametrize("name", ["type", "train", "training", "video.rear", "audio"])
+def test_a_modality_may_have_any_name(name: str) -> None:
+    modules = ByModality({name: nn.Identity()})
+    assert list(modules) == list(modules.keys()) == [name]
+    assert name in modules
+    assert isinstance(modules[name], nn.Identity)
 
 
 def test_order_matters_in_captions_and_films() -> None:

@@ -6,9 +6,10 @@ import stat
 import termios
 import tty
 from pathlib import Path
-from urllib.parse import SplitResult, parse_qs, urlsplit
+from urllib.parse import parse_qs
 
-LOOPBACK = "127.0.0.1"
+from sensemble_sensors.devices.addresses import LOOPBACK, address
+
 _PATIENCE = 5.0  # seconds that a connection may take
 _BAUD = "115200"
 # Seconds of quiet before the other machine is probed, seconds between two probes, and how many.
@@ -24,13 +25,13 @@ def open_stream(source: str) -> int:
             opened for writing too, so that it outlives its last writer.
     """
     if source.startswith("tcp://"):
-        host, port = _address(urlsplit(source))
+        host, port = address(source)
         if not host:
             raise OSError(None, "an address is tcp://HOST:PORT")
         with socket.create_connection((host, port), _PATIENCE) as connection:
             return _kept(connection)
     if source.startswith("udp://"):
-        host, port = _address(urlsplit(source))
+        host, port = address(source)
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         with socket.socket(family, socket.SOCK_DGRAM) as bound:
             bound.bind((host or LOOPBACK, port))
@@ -47,16 +48,6 @@ def open_stream(source: str) -> int:
     if stat.S_ISDIR(mode):
         raise OSError(None, "a folder; name a file, a pipe or a socket")
     return os.open(path, os.O_RDWR | os.O_NONBLOCK if stat.S_ISFIFO(mode) else os.O_RDONLY)
-
-
-def _address(parts: SplitResult) -> tuple[str, int]:
-    try:
-        port = parts.port
-    except ValueError:
-        port = None
-    if port is None:
-        raise OSError(None, f"an address is {parts.scheme}://HOST:PORT")
-    return parts.hostname or "", port
 
 
 def _serial(address: str) -> int:

@@ -41,6 +41,11 @@ class _Element(NamedTuple):
     repeat: int
     shift: int
 
+    @property
+    def size(self) -> int:
+        """The bytes of all repetitions."""
+        return self.bytes * self.repeat
+
     def column(self, scans: NDArray[np.void]) -> NDArray[np.float64]:
         """Return the raw numbers of scans."""
         raw = scans[self.name].astype(np.int64 if self.signed else np.uint64) >> self.shift
@@ -146,6 +151,12 @@ class Iio:
             self._write(f"scan_elements/in_{name}_en", int(name in wanted))
         self._rate = self._sampled(spec.rate)
         used = sorted((elements[name] for name in {*wanted}), key=lambda e: e.place)
+        odd = next((e for e in used if e.bytes not in {1, 2, 4, 8}), None)
+        if odd is not None:
+            raise SensorUnavailableError(
+                f"{self.name}: {odd.name} has {8 * odd.bytes} bits in a scan, not 8, 16, 32 or 64; leave the "
+                "channel out"
+            )
         self._elements = [elements[name] for name in wanted]
         self._scan = _layout(used)
         units = [per_unit(channel.unit) for channel in spec.channels]
@@ -211,19 +222,22 @@ def _element(path: Path) -> _Element:
         raise SensorUnavailableError(f"{path}: is no type of a scan element, such as le:s12/16>>4")
     order, sign, bits, stored, repeat, shift = form.groups()
     index = int(_text(path.with_name(f"in_{name}_index")) or 0)
-    sizes = int(bits), int(stored) // 8, int(repeat or 1), int(shift)
+    sizes = int(bits), int(stored) // 8, max(1, int(repeat or 1)), int(shift)
     return _Element(name, index, {"be": ">", "le": "<"}[order], sign == "s", *sizes)
 
 
 def _layout(elements: list[_Element]) -> np.dtype[np.void]:
-    """Return the form of a scan: a number lies at a multiple of its size, a scan at one of the largest."""
+    """Return the form of a scan: an element lies at a multiple of its size, a scan at one of the largest.
+
+    The size is that of all repetitions, as the kernel computes it (`iio_compute_scan_bytes`).
+    """
     offsets, end = [], 0
     for element in elements:
-        end += -end % element.bytes
+        end += -end % element.size
         offsets.append(end)
-        end += element.bytes * element.repeat
+        end += element.size
     formats = [f"{e.order}{'i' if e.signed else 'u'}{e.bytes}" for e in elements]
-    end += -end % max(element.bytes for element in elements)
+    end += -end % max(element.size for element in elements)
     names = [element.name for element in elements]
     return np.dtype({"names": names, "formats": formats, "offsets": offsets, "itemsize": end})
 

@@ -24,6 +24,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 
+from sensemble_sensors.devices.addresses import LOOPBACK, address
 from sensemble_sensors.devices.row_clock import RowClock
 from sensemble_sensors.devices.rows import TIME, Row, RowReader, number
 from sensemble_sensors.devices.units import quantity
@@ -63,28 +64,29 @@ class PushSeries:
     def __init__(self, source: str = "http://", name: str | None = None, modality: str = "series") -> None:
         self.modality = modality
         self.name = printable(name or f"{modality} {source}")
-        parts = urlsplit(source)
-        self._host, self._port = (
-            parts.hostname or "127.0.0.1",
-            parts.port if parts.port is not None else _PORT,
-        )
+        self._source = source
         self._server: _Server | None = None
 
     @property
     def address(self) -> tuple[str, int]:
-        """The host and the port at which it listens while open."""
-        return self._server.server_address[:2] if self._server else (self._host, self._port)  # type: ignore[return-value]
+        """The host and the port at which it listens."""
+        if self._server is None:
+            raise SensorLostError(f"{self.name}: is closed")
+        return self._server.server_address[:2]  # type: ignore[return-value]
 
     def open(self, spec: InputSpec) -> None:
         """Listen; raise SensorUnavailableError, which says what to do."""
         self.close()
         token = os.environ.get(TOKEN, "")
-        if not (token or _is_loopback(self._host)):
-            raise SensorUnavailableError(
-                f"{self.name}: other machines may reach it; put a token that its clients know into {TOKEN}"
-            )
         try:
-            self._server = _Server((self._host, self._port), token, _Batches(spec))
+            host, port = address(self._source, _PORT)
+            host = host or LOOPBACK
+            if not (token or _is_loopback(host)):
+                raise SensorUnavailableError(
+                    f"{self.name}: other machines may reach it; put a token that its clients know into "
+                    f"{TOKEN}"
+                )
+            self._server = _Server((host, port), token, _Batches(spec))
         except OSError as error:
             raise SensorUnavailableError(
                 f"{self.name}: cannot listen ({error.strerror}); name another port"
@@ -216,6 +218,8 @@ class _Server(ThreadingHTTPServer):
     def __init__(self, address: tuple[str, int], token: str, batches: _Batches) -> None:
         self.token, self.batches = token, batches
         self._free = BoundedSemaphore(_CONNECTIONS)
+        if ":" in address[0]:
+            self.address_family = socket.AF_INET6
         super().__init__(address, _Handler)
 
     def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - as in socketserver

@@ -25,7 +25,7 @@ from sensemble_sensors.kinds.interfaces import (
 from sensemble_sensors.kinds.kind import TrackKind, described
 from sensemble_sensors.kinds.windows import Window, WindowRing
 from sensemble_sensors.sensor import Media, Sample
-from sensemble_sensors.spec import KNOWN, InputSpec
+from sensemble_sensors.spec import KNOWN, InputSpec, Modality
 from sensemble_sensors.thresholds import BLACK, SETTLE, Thresholds
 
 if TYPE_CHECKING:
@@ -148,15 +148,15 @@ class Frames(TrackKind):
         for i, frame in enumerate(frames):
             yield Sample(spec.modality, frame, end - (len(frames) - 1 - i) / spec.rate, cut=i == 0)
 
-    def check(self, source: Source, modality: str) -> None:
+    def check(self, source: Source, modality: Modality) -> None:
         """See `Kind`."""
         from sensemble_sensors.codecs.decode import decode_video
 
-        still = source.value(_still(modality))
+        still = source.value(_still(modality.name))
         if isinstance(still, Path):
             decode_video(still, 1.0, 1, _SMALL)
-        for path in self.files(source, modality):
-            decode_video(path, 1.0, 1, _SMALL, source.start or 0.0, end=source.end, name=modality)
+        for path in self.files(source, modality.name):
+            decode_video(path, 1.0, 1, _SMALL, source.start or 0.0, end=source.end, name=modality.name)
 
     def play(self, path: Path, spec: InputSpec, origin: float) -> Iterator[Sample]:
         """Yield frame by frame, at the spec's rate."""

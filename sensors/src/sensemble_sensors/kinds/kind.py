@@ -21,7 +21,7 @@ from sensemble_sensors.kinds.interfaces import (
 )
 from sensemble_sensors.kinds.windows import WindowRing
 from sensemble_sensors.sensor import Media, Sample
-from sensemble_sensors.spec import HIGHEST_RATE, DType, InputSpec
+from sensemble_sensors.spec import HIGHEST_RATE, DType, InputSpec, Modality
 from sensemble_sensors.thresholds import Thresholds
 
 if TYPE_CHECKING:  # PyAV is loaded by the first media file
@@ -177,7 +177,7 @@ class Indexed(ABC):
     def samples(self, source: Source, spec: InputSpec, end: float) -> Iterator[Sample]:
         """Yield the window of an example as a device would have given it, complete at `end`."""
 
-    def check(self, source: Source, modality: str) -> None:  # noqa: B027
+    def check(self, source: Source, modality: Modality) -> None:  # noqa: B027
         """Decode the beginning of an example's file; BadDataError if that fails."""
 
 

@@ -27,7 +27,7 @@ from sensemble_sensors.kinds.steady import SteadyRing
 from sensemble_sensors.kinds.windows import WindowRing
 from sensemble_sensors.lines import Fields
 from sensemble_sensors.sensor import Media, Sample
-from sensemble_sensors.spec import HIGHEST_RATE, InputSpec
+from sensemble_sensors.spec import HIGHEST_RATE, InputSpec, Modality
 from sensemble_sensors.thresholds import Thresholds
 
 CHANNELS = 1024  # at most
@@ -131,11 +131,11 @@ class Series(Kind):
             left = (len(rows) - first - len(block)) / spec.rate
             yield Sample(spec.modality, block, end - left, cut=first == 0)
 
-    def check(self, source: Source, modality: str) -> None:
+    def check(self, source: Source, modality: Modality) -> None:
         """See `Kind`."""
-        path = source.value(modality)
+        path = source.value(modality.name)
         assert isinstance(path, Path)  # noqa: S101 - an example that has the modality
-        read_series(path)
+        read_series(path, [channel.name for channel in modality.channels])
 
     def form(self, spec: InputSpec) -> tuple[int, ...]:
         """Return the number of channels and the rate (mHz)."""

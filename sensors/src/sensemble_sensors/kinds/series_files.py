@@ -16,7 +16,7 @@ from sensemble_sensors.lines import opened
 
 TIME = "time"
 """The optional column with the seconds from the beginning of the file, or of the media beside it."""
-_MOST = 1 << 28  # bytes of a file
+_MOST = 1 << 28  # bytes of a file, and of its numbers as float32
 
 
 def read_series(path: Path, channels: Sequence[str] = ()) -> tuple[Times | None, Rows]:
@@ -31,7 +31,7 @@ def read_series(path: Path, channels: Sequence[str] = ()) -> tuple[Times | None,
         return _read(name, inside, status.st_mtime_ns, status.st_size, tuple(channels))
     except OSError as error:
         raise BadDataError(f"{path}: cannot be read ({error.strerror})") from error
-    except (ValueError, KeyError, SyntaxError) as error:
+    except (ValueError, KeyError, SyntaxError, MemoryError) as error:
         raise BadDataError(f"{path}: {error}") from error
 
 
@@ -68,6 +68,8 @@ def _read(
 
 def _numbers(data: bytes, count: int) -> Rows:
     array = np.load(io.BytesIO(data), allow_pickle=False)
+    if not array.size:  # its header may state any number of rows of no channel
+        raise ValueError("has no rows")
     if array.ndim == 1 and count <= 1:
         array = array[:, None]
     if array.dtype.kind not in "iuf" or array.ndim != 2 or array.shape[1] != (count or array.shape[1]):
@@ -98,6 +100,9 @@ def _parquet(data: bytes, channels: Sequence[str]) -> tuple[Times | None, Rows]:
         file = parquet.ParquetFile(io.BytesIO(data))
         names = [one for one in file.schema_arrow.names if not channels or one in {TIME, *channels}]
         places = _places(names, channels)
+        # A few bytes may stand for any number of equal rows.
+        if 4 * file.metadata.num_rows * len(names) > _MOST:
+            raise ValueError(f"holds more than {_MOST >> 22} million numbers; divide it")
         columns = file.read(columns=names)
         table = np.stack([np.asarray(columns[names[place]], np.float64) for place in places], axis=1)
     except (pa.ArrowException, TypeError) as error:

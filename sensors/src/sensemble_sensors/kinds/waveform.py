@@ -24,7 +24,7 @@ from sensemble_sensors.kinds.kind import TrackKind, described
 from sensemble_sensors.kinds.steady import SteadyRing
 from sensemble_sensors.kinds.windows import WindowRing
 from sensemble_sensors.sensor import Media, Sample
-from sensemble_sensors.spec import HIGHEST_RATE, InputSpec
+from sensemble_sensors.spec import HIGHEST_RATE, InputSpec, Modality
 from sensemble_sensors.thresholds import CLIPPED, CLIPPED_SHARE, SETTLE, SILENT, Thresholds
 
 if TYPE_CHECKING:
@@ -119,12 +119,12 @@ class Waveform(TrackKind):
             left = (len(wave) - first - len(chunk)) / spec.rate
             yield Sample(spec.modality, chunk, end - left, cut=first == 0)
 
-    def check(self, source: Source, modality: str) -> None:
+    def check(self, source: Source, modality: Modality) -> None:
         """See `Kind`."""
         from sensemble_sensors.codecs.decode import decode_audio
 
-        for path in self.files(source, modality):
-            decode_audio(path, 16000, source.start or 0.0, 0.1, modality)
+        for path in self.files(source, modality.name):
+            decode_audio(path, 16000, source.start or 0.0, 0.1, modality.name)
 
     def play(self, path: Path, spec: InputSpec, origin: float) -> Iterator[Sample]:
         """Yield chunks of 0.1 s."""

@@ -15,9 +15,8 @@ from sensemble_sensors.lines import MAX_LINE, Fields, numbered, opened
 from sensemble_sensors.media.dataset_paths import Root
 from sensemble_sensors.media.modalities import FILE_NAME, read_modalities
 from sensemble_sensors.media.splits import SPLITS, Groups, draw
-from sensemble_sensors.spec import KNOWN, Modality, kind_name
+from sensemble_sensors.spec import KNOWN, RESERVED, Modality, kind_name
 
-_COMMON = ("id", "split", "labels", "background", "group", "start", "end")
 _MEDIA = (*KNOWN, "image")
 
 
@@ -223,7 +222,7 @@ class _Lines:
 
     def example(self, line: Fields, number: int) -> Example:
         """Return the example of a line; BadDataError if it breaks the format."""
-        kinds = self._kinds_of(tuple(one for one in line.values if one not in _COMMON))
+        kinds = self._kinds_of(tuple(one for one in line.values if one not in RESERVED))
         name, split, labels = line.text("id"), line.text("split"), _labels(line)
         if name is None:
             raise BadDataError("id: is missing")
@@ -279,7 +278,7 @@ class _Lines:
             modality = ""
         if not modality:
             shown = name if name.isprintable() else ascii(name)
-            known = ", ".join((*_COMMON, *_MEDIA, *self._declared))
+            known = ", ".join((*RESERVED, *_MEDIA, *self._declared))
             raise BadDataError(
                 f"{shown:.80}: unknown field; the format has {known}, names that begin with one of these "
                 f"and a dot, and what {FILE_NAME} declares"

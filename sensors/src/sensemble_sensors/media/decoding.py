@@ -14,7 +14,7 @@ from sensemble_sensors.kinds.interfaces import START, Excerpt
 from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.media.dataset import Example
 from sensemble_sensors.sensor import Media
-from sensemble_sensors.spec import InputSpec
+from sensemble_sensors.spec import InputSpec, Modality
 
 if TYPE_CHECKING:
     from sensemble_sensors.codecs.tracks import Probe
@@ -126,12 +126,15 @@ def _media(example: Example, spec: InputSpec, excerpt: Excerpt) -> Media:
     return seen
 
 
-def check(example: Example) -> None:
-    """Decode the beginning of each file of `example`; BadDataError if that fails or one lasts no time."""
+def check(example: Example, declared: Mapping[str, Modality]) -> None:
+    """Decode the beginning of each file of `example`, of a dataset with the modalities `declared`.
+
+    Raises BadDataError if that fails, or a file lasts no time or lacks a declared channel.
+    """
     if example.files and duration(example) <= 0:
         raise BadDataError(f"{example.files[0]}: lasts no time")
     for modality, kind in example.kinds.items():
-        kind_of(kind).check(example, modality)
+        kind_of(kind).check(example, declared.get(modality) or Modality(modality, kind))
 
 
 def duration(example: Example) -> float:

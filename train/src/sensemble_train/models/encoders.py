@@ -193,8 +193,11 @@ class Encoder(nn.Module, ABC):
         return self.encode(self.front(raw))
 
 
+_TAKEN = frozenset(dir(nn.ModuleDict()))
+
+
 class ByModality(nn.ModuleDict):
-    """Modules by modality. PyTorch forbids dots in names: they are stored as colons."""
+    """Modules by modality; `module_name` is a modality's name in the state."""
 
     def __init__(self, modules: Mapping[str, nn.Module]) -> None:
         super().__init__({module_name(m): module for m, module in modules.items()})
@@ -206,7 +209,7 @@ class ByModality(nn.ModuleDict):
         return super().__contains__(module_name(key))
 
     def __iter__(self) -> Iterator[str]:
-        return (name.replace(":", ".") for name in self._modules)
+        return (name.rstrip(":").replace(":", ".") for name in self._modules)
 
     def keys(self) -> KeysView[str]:
         """See `dict`."""
@@ -218,8 +221,11 @@ class ByModality(nn.ModuleDict):
 
 
 def module_name(modality: str) -> str:
-    """Return the name of a modality's module in a `ByModality`."""
-    return modality.replace(".", ":")
+    """Return the name of a modality's module in a `ByModality`.
+
+    PyTorch takes no dot, and no name of an attribute of the module, such as `type`.
+    """
+    return modality.replace(".", ":") + ":" * (modality in _TAKEN)
 
 
 class TokenEncoder(Encoder):

@@ -112,7 +112,7 @@ def _bad_media(dataset: Dataset) -> Iterator[str]:
 
     def reason(example: Example) -> str | None:
         try:
-            check(example)
+            check(example, dataset.declared)
         except BadDataError as error:
             return f"{dataset.folder / 'index.jsonl'}:{example.line}: {error}"
         return None

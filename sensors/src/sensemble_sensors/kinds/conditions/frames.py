@@ -108,7 +108,7 @@ CONDITIONS = (
 
 
 def _each(act: Callable[[Picture], NDArray[np.generic]]) -> Degradation:
-    """Return the degradation that replaces each picture, uint8 [H, W, C], by the rounded result of `act`."""
+    """Return the degradation that replaces each picture, uint8 [H, W, 3], by the rounded result of `act`."""
 
     def degrade(sample: Sample) -> Sample:
         picture = act(np.asarray(sample.data, np.uint8))
