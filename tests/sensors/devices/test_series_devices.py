@@ -161,6 +161,25 @@ def test_a_file_of_rows_is_played_and_ends(tmp_path: Path) -> None:
     sensor.close()
 
 
+@pytest.mark.parametrize("header", ["ax,gz", "time,ax,gz"])
+def test_a_file_of_rows_is_played_at_its_rate(tmp_path: Path, header: str) -> None:
+    times = ["" if header == "ax,gz" else f"{i / SPEC.rate}," for i in range(30)]
+    text = "".join(f"{time}{i},0\n" for i, time in enumerate(times))
+    (tmp_path / "rows.csv").write_text(f"{header}\n{text}")
+    sensor = LineSeries(str(tmp_path / "rows.csv"), modality="imu")
+    sensor.open(SPEC)
+    samples: list[Sample] = []
+    with suppress(SensorEndedError):
+        while True:
+            if sample := sensor.read(1):
+                assert sample.time <= monotonic()
+                samples.append(sample)
+    sensor.close()
+    rows = sum(len(sample.data) for sample in samples[1:])
+    assert rows >= 30 - max(1, round(0.1 * SPEC.rate)) - 2
+    assert samples[-1].time - samples[0].time == pytest.approx(rows / SPEC.rate)
+
+
 def test_a_serial_port_is_read_at_its_rate() -> None:
     ours, theirs = pty.openpty()
     sensor = LineSeries(f"serial:{os.ttyname(theirs)}?baud=9600", modality="imu")

@@ -3,6 +3,7 @@
 import os
 import stat
 from collections import deque
+from collections.abc import Iterator, Sequence
 from time import monotonic, sleep
 
 from sensemble_sensors.devices.byte_streams import open_stream
@@ -20,6 +21,7 @@ from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
 
 _PAUSE = 0.02  # seconds between two polls: rows that come one by one make blocks
+_BLOCK = 0.1  # seconds of a sample of a file
 _PIECES = 4  # of `MAX_LINE` bytes, that a poll reads at most
 _BAD = 20  # lines in a row that are no rows: it is another format
 
@@ -61,7 +63,10 @@ class LineSeries:
         self._datagrams = self._source.startswith("udp://")
         self._form = stat.S_IFMT(os.fstat(self._file).st_mode)
         self._reader = RowReader([channel.name for channel in spec.channels])
-        self._clock = RowClock(spec)
+        self._clock, self._rate = RowClock(spec), spec.rate
+        self._began = monotonic()
+        self._played = 0  # rows of a file
+        self._first: float | None = None  # the time of a file's first row, if it has one
         self._partial = b""
         self._begun = False  # whether a whole line came
         self._bad = 0  # lines that were no rows, since the last row
@@ -80,7 +85,9 @@ class LineSeries:
             sleep(max(0.0, min(self._due - monotonic(), left)))
             if readable(self._file, max(until - monotonic(), 0.0)):
                 self._poll(self._file)
-        return self._samples.popleft()
+        early = self._samples[0].time - monotonic()  # only of a file
+        sleep(max(0.0, min(early, until - monotonic())))
+        return None if self._samples[0].time > monotonic() else self._samples.popleft()
 
     def close(self) -> None:
         """Close the source."""
@@ -109,8 +116,23 @@ class LineSeries:
         if len(self._partial) > MAX_LINE:
             raise SensorLostError(f"{self.name}: a line is longer than {MAX_LINE} bytes; is this a series?")
         rows, lost = self._rows(lines)
-        if rows:
+        if rows and self._form == stat.S_IFREG:
+            self._samples.extend(self._play(rows, lost))
+        elif rows:
             self._samples.extend(self._clock.rows(rows, now, lost))
+
+    def _play(self, rows: Sequence[Row], lost: int) -> Iterator[Sample]:
+        """Yield the rows of a file from its opening on: at their own times, or at the rate of the spec."""
+        size = max(1, round(_BLOCK * self._rate))
+        for begin in range(0, len(rows), size):
+            block = rows[begin : begin + size]
+            self._played += len(block)
+            first, last = block[0].time, block[-1].time
+            if self._first is None:
+                self._first = first
+            after = self._played / self._rate if last is None or self._first is None else last - self._first
+            yield from self._clock.rows(block, self._began + after, lost)
+            lost = 0
 
     def _rows(self, lines: list[bytes]) -> tuple[list[Row], int]:
         rows: list[Row] = []
