@@ -28,6 +28,7 @@ KEYS = {
     "best",
     "doubt",
     "words",
+    "why",
     "among",
     "candidates",
     "opinions",

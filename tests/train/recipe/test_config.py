@@ -35,7 +35,6 @@ WRONG: dict[str, Callable[[], object]] = {
     "--held-out 1.5": lambda: Config("", held_out=1.5),
     "--distill 1: give a number of 2 or more": lambda: Config("", distill=1),
     "--train-modalities: name sets": lambda: Config("", train_modalities=()),
-    "--modalities smell: name some of audio text video": lambda: Config("", modalities=("smell",)),
     "--modalities : name some of": lambda: Config("", modalities=()),
     "--held-out 0 to draw it from the other dataset": lambda: Config("", distill_data="x", held_out=0.2),
 }
