@@ -148,7 +148,7 @@ def test_a_recording_that_goes_on(recorded: Path, name: str) -> None:
     def check_one(seed: int) -> None:
         path.write_bytes(json_mutated(whole, seed))
         try:
-            held, *numbers = prepare(recorded, {"audio": (8000,), "video": (8, 8)})
+            held, *numbers = prepare(recorded, {"audio": (8000,), "video": (8, 8)}, {})
         except RecordingError as error:
             one_line(error)
         else:
@@ -188,7 +188,7 @@ def test_media(studio: Studio, films: dict[str, bytes], specs: Specs, seed: int,
         audio=None if image or suffix == ".ts" else path,
         image=path if image else None,
     )
-    for read in (check, duration, lambda example: clip(example, specs)):
+    for read in (lambda example: check(example, {}), duration, lambda example: clip(example, specs)):
         try:
             found = read(example)
         except BadDataError as error:
