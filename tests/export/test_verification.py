@@ -103,7 +103,7 @@ def test_windows_that_were_not_copied_are_asked_for(copied: Path) -> None:
 def test_windows_of_another_export_are_refused(copied: Path) -> None:
     path = held_out_folder(copied) / "text.safetensors"
     path.write_bytes(path.read_bytes()[:-1] + b"\1")
-    with pytest.raises(BundleCorruptError, match=r"held_out/text\.safetensors: altered"):
+    with pytest.raises(BundleCorruptError, match=r"held-out-windows-of-bundle/text\.safetensors: altered"):
         next(verify(copied))
 
 
