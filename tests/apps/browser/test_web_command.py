@@ -1,4 +1,4 @@
-"""`sensemble web`: what it writes, and what it refuses."""
+"""`sensemble web` writes a site, and refuses bundles and folders that it cannot use."""
 
 import shutil
 from pathlib import Path

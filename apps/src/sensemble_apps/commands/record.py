@@ -115,7 +115,7 @@ def _record(arguments: Record, specs: Mapping[str, InputSpec]) -> None:
 
 
 def _clear(folder: Path, kept: set[Path]) -> None:
-    """Empty a folder but for what is `kept`; the folder stays, for its owner chose its permissions."""
+    """Remove all but `kept` from a folder. The folder stays: its owner chose its permissions."""
     for path in {*folder.iterdir()} - kept:
         shutil.rmtree(path) if path.is_dir() else path.unlink()
 

@@ -1,4 +1,4 @@
-"""The summary of a run: its ages, its windows, its right answers, and what it took of the machine."""
+"""The summary of a run: ages, windows, right answers, memory and processor time."""
 
 import os
 import resource

@@ -54,7 +54,7 @@ function show(bundle: Bundle): void {
   Object.assign(window, { sensemble: { bundle, executor, session: running } }); // for programs and tests
 }
 
-/** A sensor's row: a button that gives it and takes it back, its state, and what it shows. */
+/** Draws a sensor's row: its button, its state and its newest samples. */
 function row(bundle: Bundle, running: Session, modality: string): HTMLElement {
   const kind = kindOf(bundle.specs[modality]).name;
   const state = make("span", { class: "state" }, "not given");

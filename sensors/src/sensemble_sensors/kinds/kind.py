@@ -185,7 +185,6 @@ class Recorded(ABC):
     """A kind's track or file in a recording."""
 
     form_limits: ClassVar[tuple[int, ...]] = ()  # the largest value of each number of `form`
-    suffix: ClassVar[str] = ""  # of a file of its own in each segment of a recording, beside the media
 
     def form(self, spec: InputSpec) -> tuple[int, ...]:  # noqa: ARG002
         """Return the numbers that all samples of a recording share, such as a sample rate."""
@@ -202,15 +201,6 @@ class Recorded(ABC):
     @abstractmethod
     def describe(self, data: Media | str) -> dict[str, Any]:
         """Return the fields of a sample's line in a segment."""
-
-    def file(
-        self, samples: Sequence[Sample], names: Sequence[str], form: tuple[int, ...], begin: float
-    ) -> bytes:
-        """Return the file of a segment's samples, for a kind with a `suffix`; `names` are the channels'.
-
-        Its times count from `begin`.
-        """
-        raise NotImplementedError
 
     @abstractmethod
     def track_reader(self, path: Path | None, modality: str, form: tuple[int, ...]) -> TrackReader:
@@ -245,6 +235,18 @@ class TrackKind(Kind):
 
         The track's title is the modality's name, by which it is told from others of the kind.
         """
+
+
+class FileKind(Kind):
+    """A kind whose samples are a file of their own in each segment, beside the media; `suffix` is its name's."""
+
+    suffix: ClassVar[str]
+
+    @abstractmethod
+    def file(
+        self, samples: Sequence[Sample], names: Sequence[str], form: tuple[int, ...], begin: float
+    ) -> bytes:
+        """Return the file of a segment's samples; `names` are the channels', and times count from `begin`."""
 
 
 def described(data: object) -> str:

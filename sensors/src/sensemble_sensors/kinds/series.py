@@ -19,7 +19,7 @@ from sensemble_sensors.kinds.interfaces import (
     Source,
     TrackReader,
 )
-from sensemble_sensors.kinds.kind import Kind, described
+from sensemble_sensors.kinds.kind import FileKind, described
 from sensemble_sensors.kinds.regular import Regular, Rows, Times, resampled
 from sensemble_sensors.kinds.series_checks import SeriesChecks
 from sensemble_sensors.kinds.series_files import read_series, write_series
@@ -36,7 +36,7 @@ _LONGEST = 120.0  # seconds of rows in a recorded sample; more is a mistake
 _MILLI = 1000
 
 
-class Series(Kind):
+class Series(FileKind):
     """Measurements: samples float32 [n, C], rows at the spec's rate; windows float32 [1, T, C].
 
     A change is the largest of a channel's mean and deviation, in deviations.

@@ -22,7 +22,7 @@ from typing import Any, Self
 
 from sensemble_sensors.durable import append, sync_folder, write
 from sensemble_sensors.errors import RecordingError
-from sensemble_sensors.kinds.kind import Kind, TrackKind
+from sensemble_sensors.kinds.kind import FileKind, Kind, TrackKind
 from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.recording.header import EVENTS, INDEX, SEGMENTS, SPAN, Form, Header
 from sensemble_sensors.recording.opening import prepare
@@ -234,10 +234,13 @@ class Recording:
             encoded, begin = _encode(samples, form, tracks)
             write(path, encoded, private=True)
             place = _place(start - begin, min(end - begin, probe(path).seconds))
-        files = {m: f"{SEGMENTS}/{name}.{m}{kind.suffix}" for m, kind in kinds.items() if kind.suffix}
-        for m, file in files.items():
-            own, names = [s for s in samples if s.modality == m], [c.name for c in self._declared[m].channels]
-            write(self._folder / file, kinds[m].file(own, names, form[m], begin), private=True)
+        files: dict[str, str] = {}
+        for m, kind in kinds.items():
+            if isinstance(kind, FileKind):
+                own = [s for s in samples if s.modality == m]
+                names = [channel.name for channel in self._declared[m].channels]
+                files[m] = f"{SEGMENTS}/{name}.{m}{kind.suffix}"
+                write(self._folder / files[m], kind.file(own, names, form[m], begin), private=True)
         if files:  # their times count from the start, which is stated, even 0
             place = {"start": 0.0, **(place if tracks else _place(0.0, end - start))}
         header = Header(

@@ -34,7 +34,7 @@ class Web(Trusting):
 
 
 def main(arguments: Web) -> None:
-    """Verify the bundle, and copy the page and what it needs of the bundle."""
+    """Verify the bundle, and copy the page and the bundle's files that it reads."""
     folder, out = arguments.bundle, arguments.out
     path = folder / manifest.FILE_NAME
     data = read_data(path, arguments.trust)
