@@ -16,6 +16,9 @@ KNOWN = {"audio": "waveform", "text": "text", "video": "frames"}
 HIGHEST_RATE = 1_000_000
 """Samples or frames a second of any stream; far above what any sensor gives or any encoder needs."""
 
+MAX_CHANNELS = 1024
+"""Channels of a series at most."""
+
 RESERVED = ("id", "split", "labels", "background", "group", "start", "end")
 """The fields of every example, which no modality can be named like."""
 

@@ -8,18 +8,17 @@ import re
 from collections import deque
 from contextlib import suppress
 from pathlib import Path
-from time import monotonic, sleep
+from time import monotonic
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sensemble_sensors.devices.polled_rows import PolledRows
 from sensemble_sensors.devices.row_clock import RowClock
 from sensemble_sensors.devices.units import per_unit, quantity
 from sensemble_sensors.errors import SensorLostError, SensorUnavailableError, printable
 from sensemble_sensors.kinds.regular import Rows
-from sensemble_sensors.readable import readable
-from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
 
 SYSFS, NODES = "/sys/bus/iio/devices", "/dev"
@@ -56,7 +55,7 @@ class _Element(NamedTuple):
         return raw.astype(np.float64)
 
 
-class Iio:
+class Iio(PolledRows):
     """Gives a device's channels, scaled to the units of the spec and at its rate.
 
     A channel of the spec is found by its name: `accel_x`, `in_accel_x`, `ax`, `anglvel_z`, `gz`, `temp`.
@@ -84,7 +83,6 @@ class Iio:
         self.modality = modality
         self.name = printable(name or f"{modality} iio:{source}")
         self._source, self._sysfs, self._nodes = source, Path(sysfs), Path(nodes)
-        self._file: int | None = None
         self._folder = self._sysfs
 
     def open(self, spec: InputSpec) -> None:
@@ -106,21 +104,7 @@ class Iio:
         self._partial = b""
         self._scans = 0  # so far
         self._due = 0.0  # when to read again
-        self._samples: deque[Sample] = deque()
-
-    def read(self, timeout: float) -> Sample | None:
-        """Return the scans since the last call, as one sample; see `Sensor`."""
-        if self._file is None:
-            raise SensorLostError(f"{self.name}: is closed")
-        until = monotonic() + timeout
-        while not self._samples:
-            left = until - monotonic()
-            if left < 0:
-                return None
-            sleep(max(0.0, min(self._due - monotonic(), left)))
-            if readable(self._file, max(until - monotonic(), 0.0)):
-                self._poll(self._file)
-        return self._samples.popleft()
+        self._samples = deque()
 
     def close(self) -> None:
         """Stop the buffer, so that the device rests."""

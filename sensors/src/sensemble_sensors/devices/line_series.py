@@ -4,9 +4,10 @@ import os
 import stat
 from collections import deque
 from collections.abc import Iterator, Sequence
-from time import monotonic, sleep
+from time import monotonic
 
 from sensemble_sensors.devices.byte_streams import open_stream
+from sensemble_sensors.devices.polled_rows import PolledRows
 from sensemble_sensors.devices.row_clock import RowClock
 from sensemble_sensors.devices.rows import MAX_LINE, Row, RowReader
 from sensemble_sensors.errors import (
@@ -26,7 +27,7 @@ _PIECES = 4  # of `MAX_LINE` bytes, that a poll reads at most
 _BAD = 20  # lines in a row that are no rows: it is another format
 
 
-class LineSeries:
+class LineSeries(PolledRows):
     """Gives the rows that a program or a microcontroller writes, one a line (`devices.rows`).
 
     A line that is no row is a lost sample; after twenty in a row the sensor is lost, and the reason quotes
@@ -43,7 +44,6 @@ class LineSeries:
         self.modality = modality
         self.name = printable(name or f"{modality} {source}")
         self._source = source
-        self._file: int | None = None
 
     @property
     def live(self) -> bool:
@@ -71,23 +71,7 @@ class LineSeries:
         self._begun = False  # whether a whole line came
         self._bad = 0  # lines that were no rows, since the last row
         self._due = 0.0  # when to poll again
-        self._samples: deque[Sample] = deque()
-
-    def read(self, timeout: float) -> Sample | None:
-        """Return the rows that came, as one sample; see `Sensor`."""
-        if self._file is None:
-            raise SensorLostError(f"{self.name}: is closed")
-        until = monotonic() + timeout
-        while not self._samples:
-            left = until - monotonic()
-            if left < 0:
-                return None
-            sleep(max(0.0, min(self._due - monotonic(), left)))
-            if readable(self._file, max(until - monotonic(), 0.0)):
-                self._poll(self._file)
-        early = self._samples[0].time - monotonic()  # only of a file
-        sleep(max(0.0, min(early, until - monotonic())))
-        return None if self._samples[0].time > monotonic() else self._samples.popleft()
+        self._samples = deque()
 
     def close(self) -> None:
         """Close the source."""

@@ -22,12 +22,8 @@ class RowClock:
 
     def __init__(self, spec: InputSpec) -> None:
         self._modality = spec.modality
-        self._rate = spec.rate
         self._cut = True
-        self._restart()
-
-    def _restart(self) -> None:
-        self._regular = Regular(self._rate)
+        self._regular = Regular(spec.rate)
         self._offsets: deque[float] = deque(maxlen=_REMEMBERED)  # from the sender's clock to ours
 
     def rows(self, rows: Sequence[Row], now: float, lost: int = 0) -> Iterator[Sample]:

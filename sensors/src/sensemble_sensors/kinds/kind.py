@@ -238,7 +238,7 @@ class TrackKind(Kind):
 
 
 class FileKind(Kind):
-    """A kind whose samples are a file of their own in each segment, beside the media; `suffix` is its name's."""
+    """A kind whose samples are a file beside the media in each segment, with a name that ends in `suffix`."""
 
     suffix: ClassVar[str]
 

@@ -27,10 +27,9 @@ from sensemble_sensors.kinds.steady import SteadyRing
 from sensemble_sensors.kinds.windows import WindowRing
 from sensemble_sensors.lines import Fields
 from sensemble_sensors.sensor import Media, Sample
-from sensemble_sensors.spec import HIGHEST_RATE, InputSpec, Modality
+from sensemble_sensors.spec import HIGHEST_RATE, MAX_CHANNELS, InputSpec, Modality
 from sensemble_sensors.thresholds import Thresholds
 
-CHANNELS = 1024  # at most
 _BLOCK = 0.1  # seconds of rows in a sample that is played, and in a slot of shared memory
 _LONGEST = 120.0  # seconds of rows in a recorded sample; more is a mistake
 _MILLI = 1000
@@ -55,15 +54,15 @@ class Series(FileKind):
         "http://": "sensemble_sensors.devices.push_series:PushSeries",
         "iio:": "sensemble_sensors.devices.iio:Iio",
     }
-    form_limits = (CHANNELS, _MILLI * HIGHEST_RATE)
+    form_limits = (MAX_CHANNELS, _MILLI * HIGHEST_RATE)
     least_change = 0.5
     conditions = CONDITIONS
 
     def _shape_problems(self, spec: InputSpec) -> Iterator[str]:
         names = [channel.name for channel in spec.channels]
-        if len(names) != spec.shape[2] or len(set(names)) < len(names) or len(names) > CHANNELS:
+        if len(names) != spec.shape[2] or len(set(names)) < len(names) or len(names) > MAX_CHANNELS:
             yield (
-                f"expected {spec.shape[2]} channels, up to {CHANNELS}, each of another name, got "
+                f"expected {spec.shape[2]} channels, up to {MAX_CHANNELS}, each of another name, got "
                 f"{', '.join(names)[:200] or 'none'}"
             )
 

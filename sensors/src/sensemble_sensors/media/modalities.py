@@ -16,10 +16,9 @@ from sensemble_sensors import durable
 from sensemble_sensors.errors import BadDataError, SpecError
 from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.lines import MAX_LINE, Fields, opened
-from sensemble_sensors.spec import HIGHEST_RATE, Channel, Modality
+from sensemble_sensors.spec import HIGHEST_RATE, MAX_CHANNELS, Channel, Modality
 
 FILE_NAME = "modalities.json"
-_MOST = 1024  # channels
 _NAME = 64  # characters of the name of a channel, or of its unit
 
 
@@ -104,9 +103,9 @@ def _modality(name: str, entry: object) -> Modality:
 
 
 def _texts(field: str, values: object) -> list[str]:
-    good = isinstance(values, list) and len(values) <= _MOST
+    good = isinstance(values, list) and len(values) <= MAX_CHANNELS
     if not isinstance(values, list) or not good:
-        raise BadDataError(f"{field}: must be a list of at most {_MOST} texts")
+        raise BadDataError(f"{field}: must be a list of at most {MAX_CHANNELS} texts")
     if not all(isinstance(one, str) and one.isprintable() and len(one) <= _NAME for one in values):
         raise BadDataError(f"{field}: must be printable texts of at most {_NAME} characters")
     return values
