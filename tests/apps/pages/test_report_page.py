@@ -11,7 +11,7 @@ from sensemble_apps.pages.headline import Evidence, headline
 from sensemble_runtime.auditing.intervals import wilson
 from sensemble_runtime.subsets import Estimate, SubsetScore
 
-from tests.apps.conftest import contrast, matrices, variables
+from tests.apps.conftest import contrast, variables
 from tests.apps.html_page import Page
 from tests.apps.shipped import condition_scores, write_audit, write_run
 
@@ -45,7 +45,6 @@ def test_tables_have_headers_and_figures_have_names(html: str) -> None:
     assert tags.count("thead") == tags.count("table") > 0
     assert all("scope" in attributes for tag, attributes in page.tags if tag == "th")
     figures = [attributes for tag, attributes in page.tags if tag == "svg"]
-    assert len(figures) == 3
     assert all(f["role"] == "img" and f["aria-labelledby"] for f in figures)
     assert ("html", {"lang": "en"}) in page.tags
 
@@ -72,7 +71,6 @@ def test_the_headline_says_what_the_worst_loss_does(of_run: Evidence) -> None:
     after = of_run.manifest.provenance.accuracy_quantized["executorch-xnnpack"]["audio+text"]
     text = Page(report.render(of_run, MADE)).text
     assert f"If the camera dies, accuracy falls from {100 * before:.0f} % to {100 * after:.0f} %." in text
-    assert "With plain finetuning on the same data, accuracy " in text
 
 
 def test_an_audit_gives_every_number_its_interval(audited: Evidence) -> None:
@@ -107,7 +105,7 @@ def test_it_says_what_confidence_is_worth(audited: Evidence, of_run: Evidence) -
     assert "V 64 64 100 \N{EN DASH} 100 0.0" in page.text, "never sure, and never without the truth"
     assert "says 95 %: right 54 % of 400 (49 to 59)" in html
     figures = [attributes for tag, attributes in page.tags if tag == "svg"]
-    assert len(figures) == 3 + 7
+    assert len(figures) == 7
     assert "Does it know" not in Page(report.render(of_run, MADE)).text, "nobody asked it"
 
 
@@ -169,14 +167,10 @@ def test_it_says_how_the_encoders_are_quantized_and_for_what(of_run: Evidence, a
     assert headline(replace(several, audits=audited.audits)).encoders.endswith("s encoders")
 
 
-def test_it_says_what_it_does_not_have(of_run: Evidence) -> None:
-    one_set = Page(report.render(of_run, MADE)).text
-    assert "One training set was trained of the 7 possible (video)" in one_set
-    assert "Missing at Test" not in one_set, "no row without a number"
-    complete = replace(of_run, matrices=matrices())
-    everything = Page(report.render(complete, MADE)).text
-    assert "training set was trained" not in everything
-    assert "Missing at Test" in everything
+def test_of_several_methods_it_names_the_page_that_compares_them(of_run: Evidence) -> None:
+    assert "experiment.html , beside this page, compares them." in Page(report.render(of_run, MADE)).text
+    one = replace(of_run, matrices={"subset": {"video": {"video": 0.5}}})
+    assert "compares them" not in Page(report.render(one, MADE)).text
 
 
 def test_a_run_of_one_sensor_still_makes_a_page(of_run: Evidence) -> None:
@@ -191,8 +185,7 @@ def test_a_run_of_one_sensor_still_makes_a_page(of_run: Evidence) -> None:
 
 
 def test_markup_in_names_stays_text(of_run: Evidence) -> None:
-    tricky = {"<script>alert(1)</script>": of_run.matrices["masd"]}
-    page = Page(report.render(replace(of_run, matrices=tricky), MADE))
+    page = Page(report.render(replace(of_run, title="<script>alert(1)</script>"), MADE))
     assert "script" not in {tag for tag, _ in page.tags}
     assert "<script>alert(1)</script>" in page.text
 

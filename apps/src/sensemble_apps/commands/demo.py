@@ -11,16 +11,13 @@ from pathlib import Path
 from time import monotonic
 
 from rich.console import Console
-from rich.table import Table
 from sensemble_runtime import subsets
-from sensemble_runtime.auditing import robustness
 from sensemble_runtime.bundle.manifest import FILE_NAME
 from sensemble_runtime.bundle.manifest_file import read_manifest
 from sensemble_runtime.subsets import Subset
 from sensemble_sensors.media.dataset import Dataset, read_dataset
 
 from sensemble_apps.arguments import Training
-from sensemble_apps.console import estimates, wording
 from sensemble_apps.console.kinds import kind_of
 from sensemble_apps.console.output import check_writable, say
 from sensemble_apps.errors import StepError
@@ -139,7 +136,7 @@ def _sensemble(*arguments: str | Path) -> None:
 
 
 def _summarize(console: Console, run: Path) -> None:
-    """Print the headline of the report, the scores by set of sensors, and P and R of every method."""
+    """Print what the report begins with: the worst loss of a sensor, and the limits of the numbers."""
     from sensemble_apps.pages.evidence import of_run
     from sensemble_apps.pages.headline import headline
 
@@ -149,23 +146,3 @@ def _summarize(console: Console, run: Path) -> None:
         console.print(f"\nIf {loss.event}, {loss.sentence(evidence.metric)}.", style="bold")
     for caution in shown.cautions:
         console.print(caution, style="yellow")
-    scores = Table("live", title=f"{shown.method}: {evidence.metric}, %", title_justify="left", box=None)
-    methods = Table("method", title="Over all sets of sensors, %", title_justify="left", box=None)
-    for column in ("float", shown.scheme, estimates.INTERVAL, "examples"):
-        scores.add_column(column, justify="right")
-    for subset, score in shown.audited.items():
-        scores.add_row(
-            subsets.name(subset),
-            estimates.percent_within(shown.floats[subset], score),
-            estimates.percent_within(score.accuracy, score),
-            estimates.ends(score),
-            estimates.examples(score.n, score),
-        )
-    for column in ("P", "R"):
-        methods.add_column(column, justify="right")
-    for method in wording.in_order(evidence.matrices):
-        summary = robustness.summary(evidence.matrices[method])
-        whole = {"P": summary.p, "R": summary.r}
-        cells = [estimates.percent_within(whole[name], evidence.audits.estimates[name]) for name in whole]
-        methods.add_row(wording.method_title(method), *cells)
-    console.print(scores, methods, sep="\n")

@@ -19,7 +19,7 @@ from sensemble_sensors.devices.watcher import Appeared, DeviceEvent, Disappeared
 from sensemble_sensors.errors import SensorUnavailableError
 from sensemble_sensors.libraries import opencv
 
-from sensemble_apps.arguments import OptionalFolder, Positional, Texts, Trusting
+from sensemble_apps.arguments import Common, Texts
 from sensemble_apps.console.output import say
 from sensemble_apps.console.wording import sensor_title
 from sensemble_apps.errors import InputError, until_stopped
@@ -27,20 +27,9 @@ from sensemble_apps.running.sources import FORM
 
 
 @dataclass(frozen=True, kw_only=True)
-class Doctor(Trusting):
+class Doctor(Common):
     """List what this machine has, and what to install for the rest."""
 
-    bundle: Positional[Annotated[Path | None, "BUNDLE"]] = None
-    """A bundle folder, for `--hear`."""
-    hear: OptionalFolder = None
-    """Then play clips of this dataset on the loudspeaker, hear them on the microphone, and report whether the
-    bundle answers as in an audit of the same clips, and what is likely wrong."""
-    microphone: Annotated[str, "SOURCE"] = "default"
-    """The microphone to hear with: its number or name."""
-    split: Annotated[str, "NAME"] = "eval"
-    """The split of the clips."""
-    examples: int = 20
-    """The number of clips to play."""
     watch: bool = False
     """Then print cameras and microphones as they come and go, until Ctrl-C."""
     camera: Annotated[Texts, "URL"] = ()
@@ -58,19 +47,11 @@ def main(arguments: Doctor) -> None:
         raise InputError("--camera takes a URL and --captions a path; local devices are watched anyway")
     if named and not arguments.watch:
         raise InputError("--camera and --captions: only for --watch; add it, or leave them out")
-    if (arguments.hear is None) != (arguments.bundle is None):
-        raise InputError("--hear needs a bundle and a dataset: `sensemble doctor BUNDLE --hear FOLDER`")
     for name, examine in _EXAMINED.items():
         try:
             _say("ok", name, examine())
         except (SensorUnavailableError, _MissingError) as missing:
             _say("missing", name, str(missing))
-    if arguments.hear is not None and arguments.bundle is not None:
-        from sensemble_apps.hearing import hear  # which needs a bundle's libraries
-
-        given = arguments.split, arguments.examples, arguments.microphone, arguments.trust
-        for name, well, text in hear(arguments.bundle, arguments.hear, *given):
-            _say("ok" if well else "wrong", name, text)
     if arguments.watch:
         began, search = monotonic(), [*finders(FORM.values()), *named]
         with until_stopped(), Watcher(search, lambda event: say(_line(event, monotonic() - began))):

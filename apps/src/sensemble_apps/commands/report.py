@@ -13,7 +13,7 @@ from sensemble_apps.console.output import say, say_json, writing
 from sensemble_apps.errors import InputError
 from sensemble_apps.runs import gate_verdict
 from sensemble_apps.runs.matrices import read_matrices
-from sensemble_apps.runs.run_folder import BUNDLE, MATRIX, PAGE
+from sensemble_apps.runs.run_folder import BUNDLE, COMPARISON, MATRIX, PAGE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,8 +50,9 @@ def main(arguments: Report) -> None:
 def write_page(source: Path, path: Path) -> Path:
     """Write the page of `source` to `path`, and return `path`.
 
-    A run with a bundle gets the report. A matrix, a run without a bundle, and a folder of runs, one per
-    pretraining, get the experiment's page, with its figures as files in the same folder.
+    A run with a bundle gets the report and, where it has several methods or training sets, the experiment's
+    page beside it. A matrix, a run without a bundle, and a folder of runs, one per pretraining, get the
+    experiment's page alone.
     """
     _write(source, path)
     return path
@@ -63,14 +64,20 @@ def _write(source: Path, path: Path, require: str | None = None) -> list[Judgeme
 
     if (source / BUNDLE).exists():
         contents = evidence.of_run(source, require)
-        with writing(path) as partial:
-            partial.write_text(report.render(contents, datetime.now(UTC)), encoding="utf-8")
-        return [judgement for judgement, _ in contents.verdicts]
-    if require is not None:
-        raise InputError(f"{source}: --require judges the audit of a run with a bundle")
-    measured = evidence.of_experiment(source) if source.is_dir() else evidence.of_matrix(source)
-    experiment.write(measured, path)
-    return []
+        pages = {path: report.render(contents, datetime.now(UTC))}
+        if report.compares(contents.matrices):
+            beside = path.with_name(COMPARISON)
+            pages[beside] = experiment.render(evidence.of_experiment(source), datetime.now(UTC))
+        judgements = [judgement for judgement, _ in contents.verdicts]
+    else:
+        if require is not None:
+            raise InputError(f"{source}: --require judges the audit of a run with a bundle")
+        measured = evidence.of_experiment(source) if source.is_dir() else evidence.of_matrix(source)
+        pages, judgements = {path: experiment.render(measured, datetime.now(UTC))}, []
+    for page, text in pages.items():
+        with writing(page) as partial:
+            partial.write_text(text, encoding="utf-8")
+    return judgements
 
 
 def _source(arguments: Report) -> Path:

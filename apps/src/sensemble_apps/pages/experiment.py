@@ -2,9 +2,8 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from operator import itemgetter
-from pathlib import Path
 
 from sensemble_runtime.auditing import robustness
 from sensemble_runtime.auditing.robustness import Matrix, Summary
@@ -12,8 +11,7 @@ from sensemble_runtime.errors import MatrixError
 from sensemble_runtime.subsets import Subset, SubsetScore
 
 from sensemble_apps.console import wording
-from sensemble_apps.console.output import writing
-from sensemble_apps.pages import figures, page_template, svg, tables
+from sensemble_apps.pages import figures, page_template, tables
 from sensemble_apps.pages.tables import BASELINE, MORE_LABELS, Pretraining
 
 
@@ -46,19 +44,6 @@ class Headline:
     trained: int
     summary: Summary
     baseline: Summary | None
-
-
-def write(experiment: Experiment, page: Path) -> list[Path]:
-    """Write the page and each figure as an SVG file next to it; return the paths of all files."""
-    pretrainings = _begun(experiment)
-    files = {page: render(experiment, datetime.now(UTC))} | {
-        page.with_name(f"{page.stem}-{figure.key}.svg"): svg.standalone(figure.rows, figure.legend)
-        for figure in figures.all_figures(pretrainings)
-    }
-    for path, text in files.items():
-        with writing(path) as partial:
-            partial.write_text(text, encoding="utf-8")
-    return list(files)
 
 
 def render(experiment: Experiment, made: datetime) -> str:
@@ -101,10 +86,7 @@ def render(experiment: Experiment, made: datetime) -> str:
             for row in matrix.values()
             for score in row.values()
         ),
-        figures={figure.key: figure for figure in figures.all_figures(pretrainings)},
-        inline=svg.inline,
-        glyphs=dict(zip(svg.MARKERS, svg.GLYPHS, strict=True)),
-        variable=svg.variable,
+        figures=figures.all_figures(pretrainings),
     )
 
 

@@ -1,6 +1,6 @@
 """The headline of a run: the scores of its bundle, the losses of sensors, and cautions."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -86,7 +86,6 @@ class Headline:
         losses: the effect of losing each sensor, the worst first.
         audited: the bundle's scores with their intervals; empty where it was not audited.
         cautions: sentences on the limits of these numbers.
-        baseline: the effect on finetuning, with the same M_T, of losing the first sensor of `losses`.
     """
 
     method: str
@@ -98,7 +97,6 @@ class Headline:
     losses: tuple[Loss, ...]
     audited: Mapping[Subset, SubsetScore]
     cautions: tuple[str, ...]
-    baseline: Loss | None
 
     @property
     def scores(self) -> Mapping[Subset, float]:
@@ -117,8 +115,6 @@ def headline(evidence: Evidence) -> Headline:
         quantized = {name: score.accuracy for name, score in audited.items()}
         floats = dict(evidence.matrices.get(method, {}).get(trained_on, floats))
     scheme, encoders = _quantization(evidence.manifest, audited=bool(audited))
-    losses = _losses(quantized or floats, evidence.audits.estimates if audited else {})
-    finetuned = evidence.matrices.get("finetune", {}).get(trained_on, {}) if method != "finetune" else {}
     return Headline(
         method=wording.method_title(method),
         trained_on=subsets.parse(trained_on),
@@ -126,10 +122,9 @@ def headline(evidence: Evidence) -> Headline:
         quantized=_by_set(quantized),
         scheme=scheme,
         encoders=encoders,
-        losses=losses,
+        losses=_losses(quantized or floats, evidence.audits.estimates if audited else {}),
         audited=_by_set(audited),
         cautions=tuple(_cautions(evidence.audits)),
-        baseline=next((loss for loss in _losses(finetuned, {}) if loss.event == losses[0].event), None),
     )
 
 
@@ -166,7 +161,7 @@ def _cautions(audits: Audits) -> Iterator[str]:
 
 def _by_set(scores: Mapping[str, Score]) -> dict[Subset, Score]:
     parsed = {subsets.parse(name): score for name, score in scores.items()}
-    return {subset: parsed[subset] for subset in in_order(parsed)}
+    return {subset: parsed[subset] for subset in sorted(parsed, key=lambda subset: (len(subset), subset))}
 
 
 def _losses(scores: Mapping[str, float], measured: Mapping[str, Estimate]) -> tuple[Loss, ...]:
@@ -181,8 +176,3 @@ def _losses(scores: Mapping[str, float], measured: Mapping[str, Estimate]) -> tu
         elif rest in by_set:
             losses.append(Loss(words_of(lost).loss, by_set[every], by_set[rest]))
     return tuple(sorted(losses, key=lambda loss: loss.after - loss.before))
-
-
-def in_order(sets: Iterable[Subset]) -> list[Subset]:
-    """Return sets by size, then alphabetical."""
-    return sorted(sets, key=lambda subset: (len(subset), subset))

@@ -5,38 +5,26 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from matplotlib.axes import Axes
 from sensemble_runtime import subsets
-from sensemble_runtime.auditing import robustness
 from sensemble_runtime.auditing.intervals import wilson
-from sensemble_runtime.auditing.reliability import Outcomes, Reliability
-from sensemble_runtime.auditing.robustness import Matrix, Summary
+from sensemble_runtime.auditing.reliability import Bin, Outcomes, Reliability
+from sensemble_runtime.auditing.robustness import Matrix
 from sensemble_runtime.bundle.manifest import Manifest
 from sensemble_runtime.subsets import CLEAN, ConditionScore, Subset, SubsetScore
 from sensemble_sensors.kinds.conditions.condition import SEVERITIES
 
 from sensemble_apps.console import wording
 from sensemble_apps.console.wording import percent
-from sensemble_apps.pages import page_template, panels, svg
+from sensemble_apps.pages import page_template, svg
 from sensemble_apps.pages.front import front
-from sensemble_apps.pages.headline import Evidence, headline, in_order
+from sensemble_apps.pages.headline import Evidence, headline
+from sensemble_apps.pages.svg import BARS, GRID, INK
 from sensemble_apps.runs.audit_table import doubts
 from sensemble_apps.runs.condition_table import Grid, grids, sensors, sentences
-from sensemble_apps.runs.run_folder import AUDIT, EVALUATED
+from sensemble_apps.runs.run_folder import AUDIT, COMPARISON, EVALUATED
 
 _MISSING = "not measured"
-
-
-@dataclass(frozen=True)
-class MethodView:
-    """A method's numbers as the template shows them."""
-
-    name: str
-    title: str
-    summary: Summary
-    rows: Mapping[Subset, Mapping[Subset, float]]
-    p: Mapping[Subset, float]
-    r: Mapping[Subset, float]
-    best: Mapping[Subset, Subset]
 
 
 @dataclass(frozen=True)
@@ -49,16 +37,18 @@ class ReliabilityView:
     figure: str
 
 
+def compares(matrices: Mapping[str, Matrix]) -> bool:
+    """Return whether a run has several methods or training sets, which the experiment's page compares."""
+    return len(matrices) > 1 or any(len(matrix) > 1 for matrix in matrices.values())
+
+
 def render(evidence: Evidence, made: datetime) -> str:
     """Return the page as HTML that loads nothing."""
-    methods = [_method(m, evidence.matrices[m]) for m in wording.in_order(evidence.matrices)]
-    trained = in_order({train for method in methods for train in method.rows})
     encoders, encoder_rows = _encoder_table(evidence.manifest)
     views = [
         _reliability(subsets.parse(name), outcomes) for name, outcomes in evidence.audits.outcomes.items()
     ]
     promised = 1 - evidence.manifest.calibration.alpha
-    modalities = sorted({m for method in methods for row in method.rows.values() for e in row for m in e})
     return page_template.template("report.html.j2").render(
         evidence=evidence,
         metric=evidence.metric,
@@ -66,14 +56,10 @@ def render(evidence: Evidence, made: datetime) -> str:
         made=made,
         headline=headline(evidence),
         front=front(evidence),
-        methods=methods,
-        trained=trained,
-        modalities=modalities,
-        top=max(score for method in methods for row in method.rows.values() for score in row.values()),
-        all_sets=subsets.measured(modalities),
+        modalities=sorted(evidence.manifest.modalities),
+        comparison=COMPARISON if compares(evidence.matrices) else None,
         encoders=encoders,
         encoder_rows=encoder_rows,
-        glyphs=svg.GLYPHS,
         reliability=views,
         promised=promised if evidence.manifest.calibration.subsets else None,
         doubts=[
@@ -81,42 +67,59 @@ def render(evidence: Evidence, made: datetime) -> str:
         ],
         heat_maps=[_heat_map(m, grid) for m, grid in grids(evidence.conditions).items()],
         condition_sentences=list(sentences(evidence.conditions, evidence.metric)),
-        overlap_figures=_overlap_figures(methods, evidence.matrices),
-        robustness_figure=_robustness_figure(methods),
         sensor_title=wording.sensor_title,
         split=EVALUATED,
         record=AUDIT,
         whole=evidence.audits.estimates,
-        widest=max(evidence.audits.scores.values(), key=lambda score: score.high - score.low, default=None),
-    )
-
-
-def _method(name: str, matrix: Matrix) -> MethodView:
-    rows = {
-        train: {subsets.parse(e): score for e, score in matrix[subsets.name(train)].items()}
-        for train in in_order(subsets.parse(train) for train in matrix)
-    }
-    points = {subsets.parse(train): point for train, point in robustness.per_train(matrix).items()}
-    return MethodView(
-        name=name,
-        title=wording.method_title(name),
-        summary=robustness.summary(matrix),
-        rows=rows,
-        p={train: p for train, (p, _) in points.items()},
-        r={train: r for train, (_, r) in points.items()},
-        best={subsets.parse(t): subsets.parse(e) for t, e in robustness.best_evaluation(matrix).items()},
     )
 
 
 def _reliability(subset: Subset, outcomes: Outcomes) -> ReliabilityView:
     name = subsets.name(subset)
     n, right = len(outcomes.right), int(outcomes.right.sum())
-    panel = panels.reliability_panel(
+    figure = _reliability_diagram(
         f"reliability-{name.replace('+', '-')}", f"Reliability with {name}", outcomes.bins
     )
-    return ReliabilityView(
-        subset, SubsetScore(right / n, n, *wilson(right, n)), outcomes.reliability, svg.inline(panel)
+    return ReliabilityView(subset, SubsetScore(right / n, n, *wilson(right, n)), outcomes.reliability, figure)
+
+
+def _reliability_diagram(key: str, title: str, bins: Sequence[Bin]) -> str:
+    """Draw how often answers are right, against the confidence that they state.
+
+    A point is a bin of confidence, the larger the more answers it has, with the interval of its share that is
+    right. Of answers that are right as often as they say, it lies on the dashed line.
+    """
+    most = max(one.n for one in bins)
+
+    def paint(axes: Axes) -> None:
+        axes.plot([0, 100], [0, 100], color=INK, linewidth=0.8, linestyle=(0, (5, 4)), zorder=0.9)
+        for one in bins:
+            x = 100 * one.confidence
+            axes.plot([x, x], [100 * one.low, 100 * one.high], color=BARS[0], linewidth=1.2)
+        axes.scatter(
+            [100 * one.confidence for one in bins],
+            [100 * one.right for one in bins],
+            s=[6 + 54 * one.n / most for one in bins],
+            color=BARS[1],
+            linewidths=0,
+            zorder=3,
+            gid=f"{key}-points",
+        )
+        axes.set_xlim(0, 103)
+        axes.set_ylim(-3, 103)
+        axes.set_xticks([0, 50, 100])
+        axes.set_yticks([0, 50, 100])
+        axes.set_aspect("equal")
+        axes.set_xlabel("says, %")
+        axes.set_ylabel("is right, %")
+        axes.grid(color=GRID)
+
+    described = "; ".join(
+        f"says {100 * one.confidence:.0f} %: right {100 * one.right:.0f} % of {one.n} "
+        f"({100 * one.low:.0f} to {100 * one.high:.0f})"
+        for one in bins
     )
+    return svg.draw(key, title, described, paint, (2.1, 2.1))
 
 
 def _encoder_table(manifest: Manifest) -> tuple[list[str], list[tuple[str, list[str]]]]:
@@ -149,34 +152,6 @@ def _encoder_table(manifest: Manifest) -> tuple[list[str], list[tuple[str, list[
 
 def _number(value: float | None, form: str, unit: str = "") -> str:
     return _MISSING if value is None else f"{value:{form}} {unit}".strip()
-
-
-def _overlap_figures(methods: Sequence[MethodView], matrices: Mapping[str, Matrix]) -> list[str]:
-    strata = [{k: robustness.overlap(matrices[method.name], k) for k in (0, 1, 2)} for method in methods]
-    p = [{k: s.p for k, s in by_k.items() if s.p is not None} for by_k in strata]
-    r = [{k: s.r for k, s in by_k.items() if s.r is not None} for by_k in strata]
-    if max(map(len, p), default=0) < 2:
-        return []  # one point a method draws no line
-    return [
-        svg.inline(
-            panels.overlap_panel(
-                key, title, [panels.Series(method.title, i, scores[i]) for i, method in enumerate(methods)]
-            )
-        )
-        for key, title, scores in (("overlap-p", "Performance P", p), ("overlap-r", "Robustness R", r))
-    ]
-
-
-def _robustness_figure(methods: Sequence[MethodView]) -> str:
-    groups = [
-        panels.Points(
-            method.title,
-            i,
-            {wording.abbreviation(t): (method.p[t], method.r[t]) for t in method.rows},
-        )
-        for i, method in enumerate(methods)
-    ]
-    return svg.inline(panels.robustness_panel("robustness", groups))
 
 
 def _heat_map(modality: str, grid: Grid) -> dict[str, Any]:

@@ -8,6 +8,7 @@ SELECTION = "matrix.calibrate.json"  # on the split calibrate; M_T is chosen by 
 BUNDLE = "bundle"
 AUDIT = "audit.sqlite"
 PAGE = "report.html"
+COMPARISON = "experiment.html"  # of methods and training sets, where a run has several
 SESSION = "session.json"
 """The costs of a replay in real time (`run --summary`)."""
 TRADE_OFF = "trade-off.{target}.svg"
