@@ -18,7 +18,7 @@ def test_a_project_is_served_on_loopback_with_the_sensors_of_this_machine(
     with running("studio", folder, "--camera", str(clips / "eval-one-0.mkv")) as (process, address):
         port = int(re.findall(r":(\d+)/", address)[0])
         connection = HTTPConnection("127.0.0.1", port, timeout=60)
-        connection.request("POST", "/api/add_class", json.dumps({"name": "clap"}))
+        connection.request("POST", "/api/add_classes", json.dumps({"names": "clap"}))
         answer = connection.getresponse()
         assert (answer.status, answer.read()) == (204, b"")
         connection.request("GET", "/api/state")

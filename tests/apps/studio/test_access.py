@@ -11,7 +11,7 @@ from websockets.sync.client import ClientConnection
 from .studying import PATIENCE, Studying, studying
 
 ACTIONS = {
-    "add_class": {"name": "clap"},
+    "add_classes": {"names": "clap"},
     "record": {"class": None, "seconds": 1},
     "delete_take": {"number": 1},
     "move_take": {"number": 1, "class": None},
@@ -46,22 +46,29 @@ def test_another_page_can_neither_look_nor_act(empty: Studying, headers: dict[st
         b"[]",
         b"{",
         b"[" * 9999,
-        b'{"name": 3}',
-        b'{"name": null}',
-        b'{"name": "\\ud800"}',
-        b'{"name": "a", "count": ' + b"9" * 400 + b"}",
+        b'{"names": 3}',
+        b'{"names": null}',
+        b'{"names": "\\ud800"}',
+        b'{"names": "a", "count": ' + b"9" * 400 + b"}",
         b"x" * (limits.BODY + 1),
     ],
 )
 def test_a_malformed_request_is_refused_in_a_line(empty: Studying, body: bytes) -> None:
-    status, answer = empty.ask("/api/add_class", "POST", body)
+    status, answer = empty.ask("/api/add_classes", "POST", body)
     assert status == 400
     assert json.loads(answer)["reason"]
 
 
-@pytest.mark.parametrize("action", ["add_class", "remove_class", "rename_class", "unplug", "record"])
+@pytest.mark.parametrize("action", ["add_classes", "remove_class", "rename_class", "unplug", "record"])
 def test_what_cannot_be_printed_or_counted_with_is_refused_in_a_line(empty: Studying, action: str) -> None:
-    given = {"name": "\ud800", "new": "a", "sensor": "\ud800", "class": "\ud800", "seconds": 1}
+    given = {
+        "names": "\ud800",
+        "name": "\ud800",
+        "new": "a",
+        "sensor": "\ud800",
+        "class": "\ud800",
+        "seconds": 1,
+    }
     assert "not an object of JSON" in empty.act(action, **given)
     assert "18 digits" in empty.act("record", seconds=10**400)
     with empty.socket() as socket, pytest.raises(ConnectionClosed, match="not an object of JSON"):
@@ -93,7 +100,7 @@ def test_without_a_model_the_live_page_leads_to_the_studio(empty: Studying) -> N
 def test_messages_of_a_page_are_checked_and_bounded(empty: Studying) -> None:
     with empty.socket() as socket:
         assert json.loads(socket.recv(PATIENCE))["type"] == "hello"
-        socket.send(json.dumps({"type": "add_class", "name": ""}))
+        socket.send(json.dumps({"type": "add_classes", "names": ""}))
         while (message := json.loads(socket.recv(PATIENCE)))["type"] != "refused":
             pass
         assert "1 to 40" in message["reason"]

@@ -30,7 +30,7 @@ def test_it_is_live_after_two_takes_of_two_classes_and_follows_the_takes(
 
         for label in ("zero", "one"):
             camera.label = microphone.label = label
-            served.act("add_class", name=label)
+            served.act("add_classes", names=label)
             assert served.act("record", **{"class": label, "seconds": 1, "count": 2}) == ""
             served.wait(lambda state: state["take"] is None)
         project = fitted()
@@ -44,7 +44,7 @@ def test_it_is_live_after_two_takes_of_two_classes_and_follows_the_takes(
         assert answer["probabilities"].keys() == {"zero", "one"}
 
         camera.label = microphone.label = "two"
-        served.act("add_class", name="two")
+        served.act("add_classes", names="two")
         for _ in range(2):
             served.take("two")
         assert fitted()["instant"]["reason"] == ""

@@ -38,7 +38,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studying]:
     with studying(tmp_path_factory.mktemp("studio") / "project", camera, microphone) as served:
         for label in ("zero", "one"):
             camera.label = microphone.label = label
-            served.act("add_class", name=label)
+            served.act("add_classes", names=label)
             for _ in range(2):
                 served.take(label)
         yield served
@@ -129,6 +129,7 @@ def test_from_an_empty_folder_to_a_live_model_that_is_made_robust(
             give(page)
             page.get_by_label("Name", exact=True).fill("zero, one")
             page.get_by_role("button", name="Add", exact=True).click()
+            expect(page.get_by_label("zero", exact=True)).to_be_checked()  # added together
             record(page, "zero")
             assert complaints == []
         with sensing(playwright, tmp_path, "one") as page:

@@ -14,7 +14,7 @@ SENSORS = "audio", "video"
 def test_takes_of_all_sensors_are_recorded_listed_drawn_and_there_after_a_restart(tmp_path: Path) -> None:
     folder = tmp_path / "project"
     with studying(folder, *map(Steady, SENSORS)) as served:
-        assert served.act("add_class", name="clap") == ""
+        assert served.act("add_classes", names="clap") == ""
         served.take("clap", 2.0)
         served.take(None, background=True)
         served.take(None)
@@ -44,7 +44,7 @@ def test_takes_of_all_sensors_are_recorded_listed_drawn_and_there_after_a_restar
 
 def test_takes_are_deleted_and_a_class_is_renamed_with_its_takes(tmp_path: Path) -> None:
     with studying(tmp_path / "project", Steady("video")) as served:
-        assert served.act("add_class", name="clap") == ""
+        assert served.act("add_classes", names="clap") == ""
         for _ in range(2):
             served.take("clap")
         assert "delete them first" in served.act("remove_class", name="clap")
@@ -60,7 +60,7 @@ def test_takes_are_deleted_and_a_class_is_renamed_with_its_takes(tmp_path: Path)
 
 def test_a_class_whose_first_take_is_recorded_keeps_its_name(tmp_path: Path) -> None:
     with studying(tmp_path / "project", Steady("video"), countdown=60.0) as served:
-        assert served.act("add_class", name="clap") == ""
+        assert served.act("add_classes", names="clap") == ""
         assert served.act("record", **{"class": "clap", "seconds": 1}) == ""
         assert "is being recorded" in served.act("rename_class", name="clap", new="snap")
 
@@ -69,7 +69,7 @@ def test_a_class_and_its_takes_stay_together_when_the_disk_fails_as_it_is_rename
     folder = tmp_path / "project"
     index = folder / "data" / "index.jsonl"
     with studying(folder, Steady("video")) as served:
-        assert served.act("add_class", name="clap") == ""
+        assert served.act("add_classes", names="clap") == ""
         served.take("clap")
         index.write_text(index.read_text().replace('["clap"]', '["clap", "loud"]'))
         (folder / "data" / "index.jsonl.partial").mkdir()  # no file can be written by this name
@@ -87,7 +87,7 @@ def test_a_class_and_its_takes_stay_together_when_the_disk_fails_as_it_is_rename
 
 def test_takes_in_a_row_need_no_hand_and_can_be_stopped(tmp_path: Path) -> None:
     with studying(tmp_path / "project", Steady("video")) as served:
-        assert served.act("add_class", name="clap") == ""
+        assert served.act("add_classes", names="clap") == ""
         assert served.act("record", **{"class": "clap", "seconds": 1, "count": 3}) == ""
         second = served.wait(lambda state: state["take"] and state["take"]["number"] == 2)["take"]
         assert (second["title"], second["count"]) == ("clap", 3)
@@ -103,7 +103,7 @@ def test_takes_in_a_row_need_no_hand_and_can_be_stopped(tmp_path: Path) -> None:
 
 def test_a_take_that_is_held_begins_at_once_and_has_a_second_at_least(tmp_path: Path) -> None:
     with studying(tmp_path / "project", Steady("video"), countdown=60.0) as served:
-        assert served.act("add_class", name="clap") == ""
+        assert served.act("add_classes", names="clap") == ""
         assert served.act("record", **{"class": "clap", "seconds": 60, "now": True}) == ""
         served.wait(lambda state: state["take"] and state["take"]["phase"] == "recording")
         assert served.act("stop_take") == ""
@@ -114,7 +114,7 @@ def test_a_take_that_is_held_begins_at_once_and_has_a_second_at_least(tmp_path: 
 def test_a_take_is_moved_to_another_class_and_to_none(tmp_path: Path) -> None:
     with studying(tmp_path / "project", Steady("video")) as served:
         for name in ("clap", "snap"):
-            assert served.act("add_class", name=name) == ""
+            assert served.act("add_classes", names=name) == ""
         served.take("clap")
         moves: list[tuple[dict[str, object], tuple[str | None, bool, str]]] = [
             ({"class": "snap"}, ("snap", False, "train")),
@@ -136,7 +136,7 @@ def test_a_take_is_moved_to_another_class_and_to_none(tmp_path: Path) -> None:
 def test_takes_are_held_out_when_a_model_is_trained(tmp_path: Path) -> None:
     with studying(tmp_path / "project", Steady("video")) as served:
         for name in ("clap", "snap"):
-            assert served.act("add_class", name=name) == ""
+            assert served.act("add_classes", names=name) == ""
             served.take(name)
         assert "two sensors" in served.act("train", run=None)
         served.studio.bench.switchboard.add(Steady("audio"))

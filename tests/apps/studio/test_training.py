@@ -24,7 +24,7 @@ def test_while_a_model_is_trained_its_takes_stay_as_they_are_and_a_cancelled_run
         assert "two classes" in served.act("train", run=None)
         for label in ("zero", "one"):
             camera.label = microphone.label = label
-            served.act("add_class", name=label)
+            served.act("add_classes", names=label)
             for _ in range(2):
                 served.take(label)
         assert served.act("train", run=None) == ""

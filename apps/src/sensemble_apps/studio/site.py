@@ -63,7 +63,7 @@ def actions(studio: Studio) -> Mapping[str, Action]:
     """Return what a page and a program may do, by name."""
     switchboard = studio.bench.switchboard
     return {
-        "add_class": lambda given: studio.add_class(text(given, "name")),
+        "add_classes": lambda given: studio.add_classes(text(given, "names")),
         "rename_class": lambda given: studio.rename_class(text(given, "name"), text(given, "new")),
         "remove_class": lambda given: studio.remove_class(text(given, "name")),
         "record": lambda given: studio.record(

@@ -94,11 +94,14 @@ class Studio:
 
     # Classes.
 
-    def add_class(self, name: str) -> None:
-        """Add a class; see `Project.add`."""
+    def add_classes(self, names: str) -> None:
+        """Add classes, given by names with commas between; see `Project.add`."""
         with self._lock:
-            self.project.add(name)
-            self._changed()
+            try:
+                for name in names.removesuffix(",").split(","):
+                    self.project.add(name.strip())
+            finally:
+                self._changed()
 
     def rename_class(self, name: str, new: str) -> None:
         """Give a class and its takes another name.

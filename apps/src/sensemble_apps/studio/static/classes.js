@@ -36,7 +36,7 @@ export class Classes {
     this.classes = [];
     byId("add-class").addEventListener("submit", (event) => {
       event.preventDefault();
-      for (const name of this.name.value.split(",")) if (name.trim()) send({ type: "add_class", name: name.trim() });
+      send({ type: "add_classes", names: this.name.value });
       this.name.value = "";
     });
     this.move = /** @type {HTMLSelectElement} */ (byId("move-take"));
