@@ -14,6 +14,7 @@ import pytest
 JSON_JAR = Path("/usr/share/java/com.android.json.jar")
 NODE_MODULES = Path(__file__).parents[1] / "apps/web/node_modules"
 SERIES_SETS = Path(os.environ.get("AEON", "")) / "aeon" / "datasets" / "data"
+WEBKIT = Path("/usr/lib/x86_64-linux-gnu/webkit2gtk-4.1/MiniBrowser")
 WEB_CHECKS = Path(os.environ.get("WEB_CHECKS", "")) / "node_modules"
 
 
@@ -37,6 +38,7 @@ def programs(*names: str) -> Callable[[], bool]:
 
 PARTS = {
     "chromium": Part(programs("/usr/bin/chromium"), "chromium"),
+    "firefox-esr": Part(programs("firefox-esr"), "firefox-esr"),
     "kotlin": Part(lambda: "KOTLIN_COMPILER" in os.environ and JSON_JAR.exists() and programs("java")()),
     "libstdc++": Part(
         Path("/usr/aarch64-linux-gnu/include/c++/12").exists, "libstdc++-12-dev libstdc++-12-dev-arm64-cross"
@@ -52,6 +54,7 @@ PARTS = {
     "rerun": Part(lambda: find_spec("rerun") is not None),
     "swift": Part(programs("swiftc")),
     "web-app": Part(lambda: NODE_MODULES.exists() and programs("npm")()),
+    "webkit": Part(lambda: WEBKIT.exists() and programs("xvfb-run")(), "webkit2gtk-driver xvfb xauth"),
     "web-checks": Part(lambda: WEB_CHECKS.exists() and programs("node")()),
 }
 

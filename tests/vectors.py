@@ -16,8 +16,10 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from sensemble_runtime import subsets
+from sensemble_runtime.auditing.calibration import calibrate
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.bundle.head import Familiarity, Head, load_head, save_head
 from sensemble_runtime.bundle.judge import Judge
@@ -34,6 +36,7 @@ from sensemble_runtime.bundle.manifest_file import read_manifest, write_manifest
 from sensemble_runtime.bundle.strict_json import encode
 from sensemble_runtime.bundle.tokenize import tokenize
 from sensemble_runtime.encoded import Encoded
+from sensemble_runtime.pooling import pool_subsets
 from sensemble_runtime.prediction import Answer, Prediction
 from sensemble_runtime.session.live_set import LiveSet
 from sensemble_runtime.session.suspicion import Suspicion
@@ -42,6 +45,7 @@ from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import Channel, InputSpec
 from sensemble_train.models.tokenizer import train_tokenizer
+from sensemble_train.recipe.instant import Instant, fit_specialist
 from tokenizers import Tokenizer
 
 from tests.runtime.manifests import MANIFEST
@@ -74,6 +78,7 @@ _LETTERS = (
     "abc XYZ's've012 !?[PAD] \t\n\u00a0\u2003\u0085\u2028éÉΣςİ\u0131\u017fﬁǅ½²٣ـᾳ数七🙂👩\u200d👧e\u0301"
 )
 _SIZE = 8  # of an embedding
+_FEATURES = {"audio": 60, "text": 5, "video": 30}
 MANY = tuple("abcdefg")
 """Modalities of which few subsets are measured."""
 
@@ -244,7 +249,32 @@ def inputs() -> dict[str, Any]:
         },
         "opinions": _opinions(),
         "stream": _stream(),
+        "takes": {"size": sum(_FEATURES.values()) + len(_FEATURES), "takes": _takes()},
     }
+
+
+def _takes() -> list[dict[str, Any]]:
+    """Return takes of three classes, with two windows each; one lacks its camera, another has one caption."""
+    source = np.random.default_rng(7)
+    places, end = {}, 0
+    for modality, size in _FEATURES.items():
+        places[modality], end = end, end + size + 1
+    centres = {m: source.standard_normal((3, size)) for m, size in _FEATURES.items()}
+    found: list[dict[str, Any]] = []
+    for number in range(21):
+        windows: dict[str, list[list[float]]] = {}
+        for modality, size in _FEATURES.items():
+            if (number, modality) == (4, "video"):
+                continue
+            windows[modality] = []
+            for _ in range(1 if modality == "text" else 2):
+                features = 0.5 * centres[modality][number % 3] + source.standard_normal(size)
+                embedding = np.zeros(end, np.float32)
+                embedding[places[modality] :][:size] = features / np.linalg.norm(features)
+                embedding[places[modality] + size] = 1
+                windows[modality].append(embedding.tolist())
+        found.append({"label": LABELS[number % 3], "windows": windows})
+    return found
 
 
 def _steps(spec: InputSpec, seed: int) -> list[dict[str, Any] | None]:
@@ -358,6 +388,41 @@ def expected(asked: Mapping[str, Any], folder: Path) -> dict[str, Any]:
         },
         "suspects": [_suspect(suspicion, **one) for one in asked["opinions"]],
         "stream": list(_predicted(bundle, asked["stream"])),
+        "learned": _learned(**asked["takes"]),
+    }
+
+
+def _learned(size: int, takes: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the instant head of takes, of two examples each."""
+    labels = sorted(LABELS)
+    truth = torch.tensor([labels.index(take["label"]) for take in takes for _ in range(2)])
+    groups = np.arange(len(takes)).repeat(2)
+    weight = np.zeros((len(labels), size), np.float32)
+    left_out: dict[str, torch.Tensor] = {}
+    present: dict[str, NDArray[np.bool_]] = {}
+    place = 0
+    for modality, count in _FEATURES.items():
+        rows = [take["windows"].get(modality, []) for take in takes]
+        there = present[modality] = np.array([bool(own) for own in rows]).repeat(2)
+        every = torch.tensor([(own * 2)[i] for own in rows if own for i in range(2)])
+        known = torch.from_numpy(there)
+        folds = torch.from_numpy(groups // len(labels) % 10)[known]  # classes take turns
+        features = every[:, None, place : place + count]
+        found = fit_specialist(features, truth[known], folds, len(labels), "multi-class")
+        weight[:, place : place + count] = found.weight
+        weight[:, place + count] = found.bias
+        left_out[modality] = torch.zeros(len(truth), len(labels)).index_put((known,), found.left_out)
+        place += count + 1
+    logits = pool_subsets(np.stack([x.numpy() for x in left_out.values()]))
+    fitted = calibrate(logits, present, truth.numpy(), "multi-class", groups=groups, added=True)
+    model: Any = SimpleNamespace(description=SimpleNamespace(labels=labels))
+    examples: Any = SimpleNamespace(targets=truth)
+    right = Instant(model, examples, tuple(map(str, groups)), left_out).right()
+    return {
+        "labels": labels,
+        "weight": weight.ravel().tolist(),
+        "subsets": {name: encode(one) for name, one in fitted.items()},
+        "right": right,
     }
 
 

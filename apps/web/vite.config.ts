@@ -22,7 +22,7 @@ export default defineConfig({
   base: "./",
   plugins: [serviceWorker()],
   // `sensemble web` copies it.
-  build: { outDir: "../src/sensemble_apps/web/app", emptyOutDir: true, target: "es2022" },
+  build: { outDir: "../src/sensemble_apps/web/app", emptyOutDir: true, target: "es2022", rolldownOptions: { input: ["index.html", "encode.html"] } },
   worker: { format: "es" },
   test: { include: ["tests/*.test.ts"], globalSetup: "tests/vectors.ts" },
 });

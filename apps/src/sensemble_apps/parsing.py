@@ -29,7 +29,7 @@ COMMANDS = {
     "export verify": ("export_verify", "Measure the parity of a bundle's encoders on this machine."),
     "bundle check": ("bundle.check", "Verify a bundle and run each encoder in a process of its own."),
     "bundle sign": ("bundle.sign", "Sign a bundle with a private key."),
-    "web": ("bundle.web", "Write a site that runs a bundle in any browser, offline too."),
+    "web": ("web", "Write a site that runs a bundle, or learns, in any browser, offline too."),
     "record": ("record", "Record sensors as a dataset, or takes of named classes in turn."),
     "run": ("run", "Run a bundle on sensors, or replay a dataset, a recording or a media file."),
     "serve": ("pages.serve", "Show a running bundle on a live page."),

@@ -12,4 +12,5 @@ export { WorkerExecutor } from "./executors/in_worker";
 export { OnnxExecutor } from "./executors/onnx";
 export { Camera } from "./sensors/camera";
 export { Microphone } from "./sensors/microphone";
+export { Motion } from "./sensors/motion";
 export { Captions } from "./sensors/text";

@@ -9,11 +9,13 @@ import { Bundle, type Files } from "../src/core/bundle";
 import { fit } from "../src/core/framing";
 import { Judge, type Opinion } from "../src/core/judge";
 import { kindOf } from "../src/core/kinds";
+import { learn, type Take } from "../src/core/learning";
 import { LiveSet, type Prediction, type TakenWindow } from "../src/core/live_set";
 import type { InputSpec, Media, Sample } from "../src/core/spec";
 import { measured } from "../src/core/subsets";
 import { Suspicion } from "../src/core/suspicion";
 
+const LEARNED = 2e-3; // the recipe minimizes with float32
 const DIGITS = 2e-6; // float32 numbers, of sums in another order
 
 export const filesIn = (folder: string): Files => ({
@@ -109,6 +111,25 @@ describe.each(["multi-class", "multi-label"])("%s", async (task) => {
       expect(made.nearest).toEqual(wanted.nearest);
       expect(made.audited).toBe(audited[(wanted.nearest ?? made.live).join("+")] ?? null);
     });
+  });
+
+  test("a head that is learned of takes", () => {
+    const takes: Take[] = inputs.takes.takes.map(({ label, windows }: any) => ({
+      label,
+      windows: Object.fromEntries(Object.entries<number[][]>(windows).map(([m, rows]) => [m, rows.map((row) => Float32Array.from(row))])),
+    }));
+    const { labels, right, head, subsets } = learn(takes, inputs.takes.size)!;
+    const wanted = expected.learned;
+    expect({ labels, right }).toEqual({ labels: wanted.labels, right: wanted.right });
+    close(head.weight, wanted.weight, LEARNED * Math.max(...wanted.weight));
+    expect(Object.keys(subsets).sort()).toEqual(Object.keys(wanted.subsets).sort());
+    for (const [subset, fitted] of Object.entries(subsets)) {
+      const { temperature, threshold, ...rest } = wanted.subsets[subset];
+      expect(fitted).toMatchObject(rest);
+      close([fitted.temperature, fitted.threshold], [temperature, threshold], LEARNED);
+    }
+    expect(learn(takes.slice(0, 5), inputs.takes.size)).not.toBeNull(); // two takes of each of two classes
+    expect(learn(takes.slice(0, 4), inputs.takes.size)).toBeNull();
   });
 
   test("the suspect", () => {

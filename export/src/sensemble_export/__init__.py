@@ -15,7 +15,7 @@ if TYPE_CHECKING:
         RunFolderError,
         SchemeError,
     )
-    from sensemble_export.instant import export_instant
+    from sensemble_export.instant import export_encoders, export_instant
     from sensemble_export.run import RunExport, export_model, export_run
     from sensemble_export.search import BudgetError
     from sensemble_export.targets import Job, plan
@@ -34,6 +34,7 @@ __all__ = [
     "RunFolderError",
     "SchemeError",
     "export_bundle",
+    "export_encoders",
     "export_instant",
     "export_model",
     "export_run",

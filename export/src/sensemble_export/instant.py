@@ -13,17 +13,21 @@ from sensemble_runtime.auditing.measures import measure
 from sensemble_runtime.bundle.manifest import Calibration, Manifest
 from sensemble_runtime.pooling import pool_subsets
 from sensemble_runtime.progress import Progress, no_progress
+from sensemble_sensors.spec import InputSpec
 from sensemble_train.data.clips import Clips
 from sensemble_train.models.model import Model
 from sensemble_train.recipe.instant import Frozen, Instant
+from torch import Tensor
 
 from sensemble_export.artifact_store import ArtifactStore, BuiltArtifact
 from sensemble_export.bundle import Origin, place, staged_store
 from sensemble_export.fitting import FLOOR
-from sensemble_export.targets import Job
+from sensemble_export.targets import TARGETS, Job
 
 METHOD = "instant"
 """The name of the method in a bundle's provenance."""
+UNLEARNED = "nothing learned yet"
+"""The only class of encoders without a head."""
 _MEASURED = 8  # windows of each modality on which parity and latency are measured
 
 
@@ -45,6 +49,35 @@ def lower_ahead(frozen: Frozen, progress: Progress = no_progress) -> None:
     with TemporaryDirectory() as folder:
         store = ArtifactStore(model, Path(folder), {}, one)
         store.lower(jobs, lambda: progress(next(done), len(jobs)))
+
+
+def export_encoders(frozen: Frozen, out: Path | str, progress: Progress = no_progress) -> Manifest:
+    """Export encoders for browsers, with a head that knows nothing; a page learns one from takes.
+
+    Args:
+        frozen: the encoders.
+        out: the bundle's folder; a bundle in it is replaced.
+        progress: called with (steps done, steps in all), from other threads too.
+
+    Raises:
+        NotLowerableError, MeasurementError, ParityFailedError, ExportError: as `export_bundle`.
+    """
+    model = frozen.model(frozen.specs, (UNLEARNED,), "multi-class")
+    source, target = torch.Generator().manual_seed(0), "onnx"
+    windows = {m: _noise(spec, source) for m, spec in frozen.specs.items()}
+    shown = Clips(windows, {m: torch.ones(_MEASURED, dtype=torch.bool) for m in windows}, None)
+    jobs = [Job(m, target, TARGETS[target].default) for m in model.modalities]
+    with staged_store(model, Path(out), windows, shown) as store:
+        store.make(jobs, progress)
+        return place(store, jobs, Path(out), Origin((), METHOD, ""), Calibration(ALPHA, FLOOR, {}, {}), {})
+
+
+def _noise(spec: InputSpec, source: torch.Generator) -> Tensor:
+    """Return windows [N, ...] to measure parity on where nothing was recorded."""
+    shape, dtype = (_MEASURED, *spec.shape[1:]), getattr(torch, spec.dtype)
+    if dtype.is_floating_point:
+        return torch.randn(shape, generator=source) / 10
+    return torch.randint(1, 256, shape, generator=source).to(dtype)
 
 
 def export_instant(

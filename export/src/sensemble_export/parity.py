@@ -29,12 +29,12 @@ class Measurement:
     Attributes:
         embeddings: float32 [N, d].
         median_ms: median milliseconds per window.
-        peak_mb: peak resident megabytes (10^6 bytes) of the whole process.
+        peak_mb: peak resident megabytes (10^6 bytes) of the whole process; None where nothing tells.
     """
 
     embeddings: Floats
     median_ms: float
-    peak_mb: float
+    peak_mb: float | None
 
 
 def least_cosine(scheme: Scheme) -> float:

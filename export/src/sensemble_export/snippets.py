@@ -42,7 +42,7 @@ def templates() -> Environment:
 
 def encoder(target: str, modality: str, path: str, spec: InputSpec) -> Iterator[str]:
     """Yield a Markdown code block for each language that can run the artifact at `path`."""
-    for name in _CODE[target]:
+    for name in _CODE.get(target, ()):
         yield _block(
             name,
             modality=modality,

@@ -1,23 +1,28 @@
 """Verification: measure the parity of a bundle on another machine, such as a Mac for Core ML."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from safetensors.numpy import load
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.bundle.files import check_file, read_file
-from sensemble_runtime.bundle.manifest import FILE_NAME, Artifact, Manifest, Parity
+from sensemble_runtime.bundle.manifest import BROWSER, FILE_NAME, Artifact, Manifest, Parity
 from sensemble_runtime.bundle.manifest_file import write_manifest
 from sensemble_runtime.executors import executor
 from sensemble_runtime.executors.executor import missing
 
 from sensemble_export.errors import ExportError, ParityFailedError
-from sensemble_export.parity import compare, least_cosine, measure
+from sensemble_export.parity import Floats, Measurement, compare, least_cosine, measure
 from sensemble_export.readme import readme
 from sensemble_export.staging import held_out_folder
+
+ONNX = "onnx"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +44,22 @@ class Verified:
     reason: str
 
 
-def verify(path: Path | str, trust: Path | str | None = None) -> Iterator[Verified]:
+Encode = Callable[[str, NDArray[Any]], tuple[Floats, float]]
+"""Encodes a window [1, ...] of a modality: float32 [d], and the milliseconds that it took."""
+
+
+def verify(
+    path: Path | str, trust: Path | str | None = None, browser: Encode | None = None
+) -> Iterator[Verified]:
     """Run each artifact of the bundle `path` that runs here on its held-out windows, and yield the result.
 
     The windows lie in a folder next to the bundle. After the last artifact, the manifest and the README
     receive the measurements that were missing, if the parity is good enough for the scheme. That changes the
     manifest, so a signed bundle must be signed again.
+
+    Args:
+        browser: runs the artifacts for ONNX Runtime in a browser, which is measured anew as the target
+            `onnx-web`.
 
     Raises:
         BundleError: it cannot be opened, or the windows are not those that it was exported with.
@@ -68,8 +83,12 @@ def verify(path: Path | str, trust: Path | str | None = None) -> Iterator[Verifi
     updated: dict[tuple[str, str], Artifact] = {}
     far = []
     for modality, entry in contents.modalities.items():
-        for target, artifact in entry.artifacts.items():
-            found = _run(bundle, modality, target, artifact)
+        artifacts = dict(entry.artifacts)
+        if browser is not None and ONNX in artifacts:
+            fresh = dataclasses.replace(artifacts[ONNX], parity=None, latency_ms=None, peak_mb=None)
+            artifacts[BROWSER] = fresh
+        for target, artifact in artifacts.items():
+            found = _run(bundle, modality, target, artifact, browser)
             updated[modality, target] = found.artifact
             if found.parity is not None and not _good(artifact, found.parity):
                 least = least_cosine(artifact.scheme)
@@ -83,15 +102,20 @@ def verify(path: Path | str, trust: Path | str | None = None) -> Iterator[Verifi
         raise ParityFailedError(f"{'; '.join(far)}: do not ship it, and file it as a bug")
 
 
-def _run(bundle: Bundle, modality: str, target: str, artifact: Artifact) -> Verified:
-    if reason := missing(target):
+def _run(bundle: Bundle, modality: str, target: str, artifact: Artifact, browser: Encode | None) -> Verified:
+    if reason := missing(target) if target != BROWSER else "" if browser else "runs in browsers: --browser":
         return Verified(modality, target, artifact, None, None, reason)
     held_out = read_file(held_out_folder(bundle.path), bundle.manifest.held_out[modality])
-    with TemporaryDirectory() as folder:  # a copy of the verified bytes, which nobody else changes
-        path, windows = Path(folder, Path(artifact.path).name), Path(folder, "held_out.safetensors")
-        executor.write(bundle.contents(modality, target), path)
-        windows.write_bytes(held_out)
-        found = measure(path, target, windows)
+    if target == BROWSER and browser is not None:
+        made = [browser(modality, window[None]) for window in load(held_out)["windows"]]
+        median = float(np.median([milliseconds for _, milliseconds in made]))
+        found = Measurement(np.stack([embedding for embedding, _ in made]), median, None)
+    else:
+        with TemporaryDirectory() as folder:  # a copy of the verified bytes, which nobody else changes
+            path, windows = Path(folder, Path(artifact.path).name), Path(folder, "held_out.safetensors")
+            executor.write(bundle.contents(modality, target), path)
+            windows.write_bytes(held_out)
+            found = measure(path, target, windows)
     parity = compare(found.embeddings, load(held_out)["embeddings"], bundle.head)
     if artifact.parity is None and _good(artifact, parity):
         artifact = dataclasses.replace(
@@ -106,7 +130,7 @@ def _good(artifact: Artifact, parity: Parity) -> bool:
 
 def _with(contents: Manifest, artifacts: dict[tuple[str, str], Artifact]) -> Manifest:
     modalities = {
-        m: dataclasses.replace(entry, artifacts={t: artifacts[m, t] for t in entry.artifacts})
+        m: dataclasses.replace(entry, artifacts={t: each for (own, t), each in artifacts.items() if own == m})
         for m, entry in contents.modalities.items()
     }
     return dataclasses.replace(contents, modalities=modalities)

@@ -5,10 +5,9 @@ from pathlib import Path
 
 import pytest
 from sensemble_apps.cli import main
-from sensemble_apps.commands.bundle import web
+from sensemble_apps.web import site
 
 from tests.apps.conftest import Refusal
-from tests.vectors import write
 
 
 @pytest.fixture
@@ -18,17 +17,7 @@ def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (folder / "assets").mkdir(parents=True)
     for name in ("index.html", "app.webmanifest", "assets/page.js"):
         (folder / name).write_text(name)
-    monkeypatch.setattr(web, "APP", folder)
-    return folder
-
-
-@pytest.fixture
-def bundle(tmp_path: Path) -> Path:
-    """A bundle for ONNX Runtime, whose encoders are one byte."""
-    folder = write(tmp_path / "bundle", "multi-class")
-    for modality in ("audio", "text", "video"):
-        (folder / modality).mkdir()
-        (folder / modality / "x.onnx").write_bytes(b"x")
+    monkeypatch.setattr(site, "APP", folder)
     return folder
 
 
@@ -43,6 +32,7 @@ def test_a_site_holds_the_page_and_what_browsers_need_of_the_bundle(bundle: Path
     assert found == {
         "index.html",
         "app.webmanifest",
+        "record.sqlite",
         "assets/page.js",
         *(f"bundle/{name}" for name in ("manifest.json", "head.safetensors", "tokenizer.json")),
         *(f"bundle/{modality}/x.onnx" for modality in ("audio", "text", "video")),

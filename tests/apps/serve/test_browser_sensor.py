@@ -9,13 +9,15 @@ from hypothesis import strategies as st
 from sensemble_apps.web.browser_sensor import BrowserSensor, ClockOffset
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_sensors.errors import SampleError, SensorLostError
-from sensemble_sensors.spec import InputSpec
+from sensemble_sensors.spec import Channel, InputSpec
 
 from .serving import PATIENCE, Served, Viewer, noise, packed
 
 SOUND = InputSpec("audio", "float32", (1, 1600), 16000, 0.1, 0.05, 1.0)
 PICTURE = InputSpec("video", "uint8", (1, 2, 4, 6, 3), 10, 0.2, 0.1, 1.0)
 TEXT = InputSpec("text", "int64", (1, 8), 0, 0, 0, 2.0)
+_CHANNELS = tuple(map(Channel, ("ax", "gz")))
+MOTION = InputSpec("imu", "float32", (1, 100, 2), 100, 1, 0.5, 2.0, "series", _CHANNELS)
 _DELAYS = st.floats(0.0, 1.0)
 
 
@@ -65,8 +67,13 @@ def test_a_sample_has_its_form_its_time_and_the_gap_before_it() -> None:
     assert sensor.read(0) is None
 
 
-def test_pictures_and_captions_have_theirs() -> None:
+def test_pictures_captions_and_motion_have_theirs() -> None:
     pixels = np.arange(72, dtype=np.uint8)
+    motion, rows = opened(MOTION), np.arange(6, dtype=np.float32).reshape(3, 2)
+    motion.take(0, 0.0, memoryview(rows.tobytes()))
+    moved = motion.read(0)
+    assert moved is not None
+    np.testing.assert_array_equal(moved.data, rows)
     camera, text = opened(PICTURE), opened(TEXT)
     camera.take(0, 0.0, memoryview(pixels.tobytes()))
     camera.take(2, 0.1, memoryview(pixels.tobytes()))

@@ -2,7 +2,8 @@
 
 A page's own state, actions and files are in a room of their own (`serve`, `studio`).
 
-Doors: `address` and `security`, which say who may; `server` and `handlers`, which serve; `clients`,
+Doors: `site`, which writes the static page that runs a bundle by itself, and `browser`, which has a browser
+run it; `address` and `security`, which say who may; `server` and `handlers`, which serve; `clients`,
 `messages` and `limits`, the WebSocket, what comes in and its bounds; `switchboard`, `previews` and
 `sensor_states`, the sensors of a page.
 """

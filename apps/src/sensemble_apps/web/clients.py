@@ -222,6 +222,7 @@ def describe_modalities(specs: Mapping[str, InputSpec]) -> list[dict[str, Any]]:
             "shape": list(spec.shape),
             "rate": spec.rate,
             "hop": spec.hop,
+            "channels": [channel.name for channel in spec.channels],
             "conditions": [
                 {"name": one.name, "effects": [one.described(severity) for severity in SEVERITIES]}
                 for one in kind_of(spec).conditions

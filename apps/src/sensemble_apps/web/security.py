@@ -13,12 +13,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sensemble_apps.web.gate import Gate
 
-_POLICY = (
+POLICY = (
     "default-src 'none'; script-src 'self'; worker-src 'self'; style-src 'self'; img-src 'self' data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 HEADERS = {
-    "Content-Security-Policy": _POLICY,
+    "Content-Security-Policy": POLICY,
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(self), microphone=(self), geolocation=(), payment=(), usb=()",
@@ -124,8 +124,9 @@ class Guard:
     A token in the page's address becomes a cookie, so that the address bar and the history do not keep it.
     """
 
-    def __init__(self, app: ASGIApp, access: Access, gate: Gate) -> None:
+    def __init__(self, app: ASGIApp, access: Access, gate: Gate, policy: str) -> None:
         self._app, self._access, self._gate = app, access, gate
+        self._headers = {**HEADERS, "Content-Security-Policy": policy}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Refuse a request, or let it through."""
@@ -155,7 +156,7 @@ class Guard:
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                given = [(key.lower().encode(), value.encode()) for key, value in HEADERS.items()]
+                given = [(key.lower().encode(), value.encode()) for key, value in self._headers.items()]
                 message["headers"] = [*message.get("headers", ()), *given]
             await send(message)
 

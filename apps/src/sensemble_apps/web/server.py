@@ -17,7 +17,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from sensemble_apps.errors import InputError, StepError
 from sensemble_apps.web.gate import Gate
-from sensemble_apps.web.security import Access, Guard
+from sensemble_apps.web.security import POLICY, Access, Guard
 
 _CLOSE = 2  # seconds that clients have to leave
 _STARTS = 10.0  # seconds that the server may take to start
@@ -54,6 +54,7 @@ class Server:
         routes: of the page.
         largest: bytes of the largest message of a WebSocket, as `clients.largest_message` gives them.
         tls: the context of TLS; None for none.
+        policy: the Content-Security-Policy of the page.
     """
 
     def __init__(
@@ -63,9 +64,11 @@ class Server:
         routes: Sequence[BaseRoute],
         largest: int,
         tls: ssl.SSLContext | None = None,
+        policy: str = POLICY,
     ) -> None:
         self._gate = Gate(listening, tls)
-        app = Starlette(routes=routes, middleware=[Middleware(Guard, access=access, gate=self._gate)])
+        guard = Middleware(Guard, access=access, gate=self._gate, policy=policy)
+        app = Starlette(routes=routes, middleware=[guard])
         config = uvicorn.Config(
             app,
             http="h11",

@@ -1,8 +1,9 @@
 // A bundle: its manifest checked, and every byte that is used hashed first: the runtime's `bundle/bundle.py`.
 
-import { loadHead, type Head } from "./head";
+import { loadHead, saveHead, type Head } from "./head";
 import { Judge } from "./judge";
 import { kindOf } from "./kinds";
+import type { Learned } from "./learning";
 import type { Classifier, SubsetScore } from "./live_set";
 import { parseManifest, type Artifact, type FileEntry, type Manifest } from "./manifest";
 import { SensembleError, type InputSpec } from "./spec";
@@ -43,22 +44,50 @@ export function filesOf(chosen: Iterable<File>): Files {
 export class Bundle implements Classifier {
   readonly modalities: readonly string[];
   readonly specs: Readonly<Record<string, InputSpec>>;
-  readonly audited: Readonly<Record<string, SubsetScore>>;
-  readonly judge: Judge;
+  judge: Judge;
 
   private constructor(
-    readonly manifest: Manifest,
+    public manifest: Manifest,
     /** The SHA-256 of the bytes of `manifest.json`. */
     readonly fingerprint: string,
-    readonly head: Head,
+    public head: Head,
     private readonly artifacts: Readonly<Record<string, Artifact>>,
     private readonly files: Files,
     private readonly tokenizer: Tokenize | null,
   ) {
     this.modalities = Object.keys(manifest.modalities).sort();
     this.specs = Object.fromEntries(this.modalities.map((modality) => [modality, manifest.modalities[modality].spec]));
-    this.audited = manifest.audited;
     this.judge = new Judge(head, manifest.calibration, manifest.labels, this.modalities);
+  }
+
+  get audited(): Readonly<Record<string, SubsetScore>> {
+    return this.manifest.audited;
+  }
+
+  /** True if its encoders are pretrained and serve any classes: a head may be learned of takes. */
+  get isLearnable(): boolean {
+    return this.manifest.provenance["method"] === "instant";
+  }
+
+  /** Answer from now on with a head that was learned of takes. */
+  use({ labels, head, subsets }: Learned): void {
+    const { calibration } = this.manifest;
+    this.manifest = { ...this.manifest, labels, calibration: { ...calibration, subsets }, audited: {}, held_out: {} };
+    this.head = head;
+    this.judge = new Judge(head, this.manifest.calibration, labels, this.modalities);
+  }
+
+  /** Return the files of a bundle with the head of now, for this executor alone, by path. */
+  async contents(target = "onnx"): Promise<Record<string, Uint8Array<ArrayBuffer>>> {
+    const { manifest } = this;
+    const head = saveHead(this.head);
+    const found: Record<string, Uint8Array<ArrayBuffer>> = { "head.safetensors": head };
+    for (const file of [...(manifest.tokenizer ? [manifest.tokenizer] : []), ...Object.values(this.artifacts).flatMap(({ files }) => files)])
+      found[file.path] = await verified(this.files, file);
+    const modalities = Object.fromEntries(this.modalities.map((m) => [m, { spec: this.specs[m], artifacts: { [target]: this.artifacts[m] } }]));
+    const entry = { path: "head.safetensors", bytes: head.length, sha256: await sha256(head) };
+    found[MANIFEST] = new TextEncoder().encode(JSON.stringify({ ...manifest, modalities, head: entry }));
+    return found;
   }
 
   /** Check the manifest, the head and the tokenizer; `target` is the executor's, of which each modality needs an artifact. */

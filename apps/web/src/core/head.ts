@@ -66,6 +66,21 @@ export function loadHead(data: Uint8Array, task: Task, classes: number, size: nu
   return { task, weight: expect("weight", classes * size), bias: expect("bias", classes), familiarity };
 }
 
+/** Return the bytes of `head.safetensors`. */
+export function saveHead({ weight, bias }: Head): Uint8Array<ArrayBuffer> {
+  const end = weight.byteLength + bias.byteLength;
+  const header = JSON.stringify({
+    weight: { dtype: "F32", shape: [bias.length, weight.length / bias.length], data_offsets: [0, weight.byteLength] },
+    bias: { dtype: "F32", shape: [bias.length], data_offsets: [weight.byteLength, end] },
+  });
+  const padded = new TextEncoder().encode(header.padEnd(Math.ceil(header.length / 8) * 8));
+  const data = new Uint8Array(8 + padded.length + end);
+  new DataView(data.buffer).setBigUint64(0, BigInt(padded.length), true);
+  data.set(padded, 8);
+  data.set(new Uint8Array(Float32Array.of(...weight, ...bias).buffer), 8 + padded.length);
+  return data;
+}
+
 const ARRAYS = { F32: Float32Array, U8: Uint8Array, I64: BigInt64Array };
 
 /** Parse a safetensors file. */

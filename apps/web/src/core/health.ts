@@ -24,7 +24,7 @@ export class Health {
     const { data, time } = sample;
     this.newest = time;
     let problem: string | null = null;
-    if (data instanceof Float32Array) {
+    if (kindOf(this.spec).name === "waveform" && data instanceof Float32Array) {
       problem = this.lasts("the sound is silent", data.every((value) => Math.abs(value) < SILENT[0]), time, SILENT[1]);
     } else if (data instanceof Uint8Array) {
       const dark = data.reduce((sum, value) => sum + value, 0) < BLACK[0] * data.length;

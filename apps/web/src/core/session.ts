@@ -14,6 +14,8 @@ const RETRIES = [1, 2, 4, 8, 15, 30]; // seconds until a lost sensor is tried ag
 export interface Sensor {
   readonly modality: string;
   readonly name: string;
+  /** Of a camera or microphone that is open, to record it as it is. */
+  readonly stream?: MediaStream | null;
   /** Start; call `give` for each sample, and `lose` once if the device is gone. */
   open(spec: InputSpec, give: (sample: Sample) => void, lose: (reason: string) => void): Promise<void>;
   close(): void;
@@ -25,8 +27,8 @@ export type SessionEvent =
   | { type: "failed"; modality: string; reason: string }
   | Change;
 
-/** Called with each prediction and each event, in order. */
-export type Listener = (item: { prediction: Prediction } | { event: SessionEvent }) => void;
+/** Called with each prediction, each event and the windows of each turn with their embeddings, in order. */
+export type Listener = (item: { prediction: Prediction } | { event: SessionEvent } | { encoded: Encoded[] }) => void;
 
 type State = "opening" | "open" | "unhealthy" | "lost";
 
@@ -163,6 +165,7 @@ export class Session {
           const made = await this.encode(modality);
           if (made) encoded.push(made);
         }
+        this.listener({ encoded });
         const prediction = this.liveSet.fuse(encoded, this.clock());
         if (prediction) this.listener({ prediction });
       }

@@ -1,17 +1,18 @@
 // An executor that runs in a worker.
 
+import type { Learned, Take } from "../core/learning";
 import { SensembleError } from "../core/spec";
 import type { Executor } from "./executor";
 
 export interface Call {
   number: number;
-  method: "load" | "encode" | "unload";
+  method: "load" | "encode" | "unload" | "learn";
   args: unknown[];
 }
 
 export interface Reply {
   number: number;
-  result?: Float32Array;
+  result?: unknown;
   problem?: string;
 }
 
@@ -36,6 +37,7 @@ export class WorkerExecutor implements Executor {
   load: Executor["load"] = (...args) => this.call("load", args);
   encode: Executor["encode"] = (...args) => this.call("encode", args);
   unload: Executor["unload"] = (...args) => this.call("unload", args);
+  learn = (takes: readonly Take[], size: number): Promise<Learned | null> => this.call("learn", [takes, size]);
 
   private call<T>(method: Call["method"], args: unknown[]): Promise<T> {
     const number = this.calls++;

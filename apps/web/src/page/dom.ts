@@ -13,4 +13,11 @@ export function make(tag: string, attributes: Record<string, string> = {}, ...ch
   return made;
 }
 
+/** Have the browser save a file. */
+export function save(name: string, data: Uint8Array<ArrayBuffer>): void {
+  const address = URL.createObjectURL(new Blob([data]));
+  make("a", { href: address, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(address), 60_000);
+}
+
 export const percent = (share: number): string => `${Math.round(100 * share)} %`;

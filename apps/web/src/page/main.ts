@@ -10,14 +10,17 @@ import { measured, nameOf } from "../core/subsets";
 import { WorkerExecutor } from "../executors/in_worker";
 import { Camera } from "../sensors/camera";
 import { Microphone } from "../sensors/microphone";
+import { Motion } from "../sensors/motion";
 import { Captions } from "../sensors/text";
 import { byId, make, percent } from "./dom";
+import { Learning } from "./learn";
+import { Recording, saveRecord } from "./record";
 
 const WIDE = 0.2; // an interval of the audit beyond which there were too few examples
 const EVENTS = 50; // that are shown
 const WORDS = {
   unfamiliar: "nothing like it was in training",
-  uncalibrated: "too few people to calibrate this set of sensors",
+  uncalibrated: "too few people or takes to calibrate this set of sensors",
   several: "several classes come into question",
   contradiction: "two sensors contradict each other",
   weak: "too little evidence",
@@ -25,14 +28,16 @@ const WORDS = {
 
 let session: Session | null = null;
 
-async function open(files: Files): Promise<void> {
+async function open(files: Files): Promise<Bundle | null> {
   byId("problem").textContent = "";
   try {
     const bundle = await Bundle.open(files);
     session?.close();
     show(bundle);
+    return bundle;
   } catch (error) {
     byId("problem").textContent = error instanceof Error ? error.message : String(error);
+    return null;
   }
 }
 
@@ -41,13 +46,24 @@ function show(bundle: Bundle): void {
   byId("live").hidden = false;
   const executor = new WorkerExecutor(new Worker(new URL("../executors/worker.ts", import.meta.url), { type: "module" }));
   const told = new Map<string, string>(); // by modality, what its sensor's last event says
+  const sensors = new Map<string, Sensor>();
+  const learning = bundle.isLearnable ? new Learning(bundle, executor, sensors) : null;
+  const recording = new Recording(bundle);
   const running = new Session(bundle, executor, (item) => {
-    if ("event" in item) note(item.event, told);
-    else answer(bundle, item.prediction);
+    if ("encoded" in item) return learning?.note(item.encoded);
+    if ("event" in item) {
+      note(item.event, told);
+      recording.event(item.event);
+    } else {
+      answer(bundle, item.prediction);
+      recording.prediction(item.prediction);
+    }
     states(running, told);
   });
+  setInterval(() => recording.look(running), 250);
+  void learning?.start();
   session = running;
-  byId("sensors").replaceChildren(...bundle.modalities.map((modality) => row(bundle, running, modality)));
+  byId("sensors").replaceChildren(...bundle.modalities.map((modality) => row(bundle, running, modality, sensors)));
   lattice(bundle, null);
   setInterval(() => expire(bundle, running), 500);
   navigator.mediaDevices?.addEventListener("devicechange", () => void running.retry());
@@ -55,18 +71,16 @@ function show(bundle: Bundle): void {
 }
 
 /** Draws a sensor's row: its button, its state and its newest samples. */
-function row(bundle: Bundle, running: Session, modality: string): HTMLElement {
+function row(bundle: Bundle, running: Session, modality: string, sensors: Map<string, Sensor>): HTMLElement {
   const kind = kindOf(bundle.specs[modality]).name;
   const state = make("span", { class: "state" }, "not given");
   const item = make("li", { "data-modality": modality });
   let sensor: Sensor;
-  if (kind === "series") {
-    item.append(make("strong", {}, modality), make("span", { class: "state" }, "no sensor of this page gives it"));
-    return item;
-  }
   if (kind === "frames") sensor = new Camera(modality);
   else if (kind === "waveform") sensor = new Microphone(modality);
+  else if (kind === "series") sensor = new Motion(modality);
   else sensor = new Captions(modality);
+  sensors.set(modality, sensor);
   const press = make("button", { type: "button", "aria-pressed": "false" }, `Give ${sensor.name}`);
   press.onclick = () => {
     const given = press.getAttribute("aria-pressed") === "true";
@@ -123,7 +137,8 @@ function answer(bundle: Bundle, prediction: Prediction): void {
   const { live, label, doubt, confidence, audited, nearest } = prediction;
   const place = byId("label");
   place.classList.toggle("unsure", doubt !== null);
-  place.textContent = label ?? `unsure: ${doubt === "several" ? prediction.candidates.slice(0, 3).join(", ") : WORDS[doubt!]}`;
+  const perhaps = doubt === "uncalibrated" ? `perhaps ${prediction.best}, ` : "";
+  place.textContent = label ?? `${perhaps}unsure: ${doubt === "several" ? prediction.candidates.slice(0, 3).join(", ") : WORDS[doubt!]}`;
   place.dataset["best"] = prediction.best ?? "";
   const right = audited && audited.high - audited.low <= WIDE ? `; right in ${percent(audited.accuracy)} of the audit${nearest ? ` of ${nearest.join(", ")}, the nearest that was measured` : ""}` : "";
   byId("evidence").textContent = `${percent(confidence)} from ${live.join(", ")}${right}`;
@@ -173,15 +188,29 @@ async function begin(): Promise<void> {
     void open(filesAt((byId("url") as HTMLInputElement).value));
   };
   byId("folder").onchange = (event) => void open(filesOf((event.target as HTMLInputElement).files ?? []));
-  if ("serviceWorker" in navigator && import.meta.env.PROD) {
-    await navigator.serviceWorker.register("./sw.js");
-    await navigator.serviceWorker.ready;
-    byId("offline").textContent = "works offline";
-  }
+  byId("save-record").onclick = () => void saveRecord();
+  // What is read from here on is kept.
+  const isKept = "serviceWorker" in navigator && import.meta.env.PROD && (await serviceWorker());
   // A site that `sensemble web` wrote has its bundle beside the page.
   const beside = new URL("bundle", location.href).href;
   const there = await fetch(`${beside}/manifest.json`).catch(() => null);
-  if (there?.ok && there.headers.get("content-type")?.includes("json")) await open(filesAt(beside));
+  const bundle = there?.ok && there.headers.get("content-type")?.includes("json") ? await open(filesAt(beside)) : null;
+  if (!isKept) return;
+  for (const modality of bundle?.modalities ?? []) await bundle!.artifact(modality);
+  byId("offline").textContent = "works offline";
+}
+
+/** Start the service worker; return whether it keeps what this page reads. */
+async function serviceWorker(): Promise<boolean> {
+  try {
+    const { active, installing, waiting } = await navigator.serviceWorker.register("./sw.js");
+    const worker = (active ?? installing ?? waiting)!;
+    while (!["activated", "redundant"].includes(worker.state)) await new Promise((resolve) => worker.addEventListener("statechange", resolve, { once: true }));
+    return navigator.serviceWorker.controller !== null;
+  } catch (error) {
+    byId("offline").textContent = `not offline: ${String(error)}`; // such as a certificate that is not trusted
+    return false;
+  }
 }
 
 void begin();

@@ -36,9 +36,13 @@ export class Camera implements Sensor {
     }, 1000 / Math.min(FASTEST, Math.max(2 * spec.rate, 8)));
   }
 
+  get stream(): MediaStream | null {
+    return this.video.srcObject as MediaStream | null;
+  }
+
   close(): void {
     clearInterval(this.timer);
-    stop(this.video.srcObject as MediaStream | null);
+    stop(this.stream);
     this.video.srcObject = null;
   }
 }

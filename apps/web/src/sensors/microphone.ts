@@ -11,7 +11,7 @@ const EXACT = { echoCancellation: false, noiseSuppression: false, autoGainContro
 export class Microphone implements Sensor {
   readonly name = "microphone";
   private context: AudioContext | null = null;
-  private stream: MediaStream | null = null;
+  stream: MediaStream | null = null;
 
   constructor(readonly modality: string) {}
 

@@ -12,7 +12,9 @@ from sensemble_runtime.subsets import SubsetScore
 SCHEMA = 7
 FILE_NAME = "manifest.json"
 
-TARGETS = ("coreml", "executorch-xnnpack", "onnx")
+BROWSER = "onnx-web"
+"""The target of ONNX artifacts as browsers run them: the same files, measured there."""
+TARGETS = ("coreml", "executorch-xnnpack", "onnx", BROWSER)
 """The targets that artifacts are made for."""
 
 Task = Literal["multi-class", "multi-label"]

@@ -6,6 +6,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from threading import Event
 from typing import Annotated
 
 from sensemble_runtime.bundle.bundle import Bundle
@@ -27,6 +29,7 @@ from sensemble_apps.running.sources import playable
 from sensemble_apps.runs.run_folder import CONFIG
 from sensemble_apps.serve.board import Board
 from sensemble_apps.serve.tour import Tour
+from sensemble_apps.web.site import write_site
 from sensemble_apps.web.switchboard import Switchboard
 
 
@@ -47,10 +50,16 @@ class Serve(Serving, Running):
     """The name in MQTT's topics and ids; by default one of this machine and bundle, which stays the same."""
     recordings: Folder = Path("recordings")
     """The folder that the page's button records into."""
+    phone: bool = False
+    """Serve the page of `sensemble web` instead, which runs the bundle on the phone that opens the printed QR
+    code."""
 
 
 def main(arguments: Serve) -> None:
     """Serve the page until Ctrl-C."""
+    if arguments.phone:
+        _serve_phone(arguments)
+        return
     # An extra, which `--help` does without.
     from sensemble_apps.serve.api import Api
     from sensemble_apps.serve.controls import Controls
@@ -87,6 +96,29 @@ def main(arguments: Serve) -> None:
         with until_stopped():
             for item in session.stream():
                 board.add(item)
+
+
+def _serve_phone(arguments: Serve) -> None:
+    from starlette.routing import Mount
+    from starlette.staticfiles import StaticFiles
+
+    from sensemble_apps.web.server import Server, listen
+
+    if arguments.host == Serving.host:  # a phone is another machine
+        arguments = replace(arguments, host="0.0.0.0")  # noqa: S104 - it needs the token
+    with TemporaryDirectory() as folder, ExitStack() as stack:
+        site = Path(folder, "site")
+        write_site(arguments.bundle, site, arguments.trust)
+        listening = listen(arguments.host, arguments.port)
+        stack.callback(listening.close)
+        access, tls, lines = arguments.admit(listening.getsockname()[1], "the page for a phone")
+        routes = [Mount("/", StaticFiles(directory=site, html=True))]
+        # The page says itself what may run; it needs WebAssembly.
+        stack.enter_context(Server(listening, access, routes, 1, tls, policy="frame-ancestors 'none'"))
+        for line in lines:
+            say(line)
+        with until_stopped():
+            Event().wait()
 
 
 def _check(arguments: Serve) -> None:

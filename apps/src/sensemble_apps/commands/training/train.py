@@ -129,7 +129,8 @@ def _duration(seconds: float) -> str:
     return str(timedelta(seconds=math.ceil(seconds)))
 
 
-def _encoder(choice: str) -> tuple[str, str]:
+def encoder_choice(choice: str) -> tuple[str, str]:
+    """Return the modality and the source of one `--encoder`."""
     modality, _, source = choice.partition("=")
     if not source:
         raise InputError(f"--encoder {choice}: write MODALITY=SOURCE, such as audio=whisper-tiny.en")
@@ -140,7 +141,7 @@ def _encoders(arguments: Training, dataset: Dataset) -> dict[str, str]:
     from sensemble_train.models.infer_spec import installed
 
     encoders = {} if arguments.from_scratch else installed(dataset)
-    return encoders | dict(map(_encoder, arguments.encoder))
+    return encoders | dict(map(encoder_choice, arguments.encoder))
 
 
 def _config(arguments: Training, data: Path) -> "Config":

@@ -1,9 +1,10 @@
-// This browser's microphone, camera and keyboard as sensors of the session.
+// This browser's microphone, camera, motion and keyboard as sensors of the session.
 //
 // Raw sound and raw pictures of exactly the form that the encoder sees, each with a number and the time at
 // which it was captured. No WebRTC: its jitter buffer and gain control would hide what health measures.
 
 import { button, byId, icon, make, say } from "./dom.js";
+import { readMotion } from "./motion.js";
 
 /** @typedef {import("./types.js").Modality} Modality */
 /** @typedef {import("./types.js").Giving} Giving */
@@ -31,6 +32,7 @@ const now = () => performance.now() / 1000;
 const SOURCES = {
   waveform: { ask: "Give this", stop: ["Take the", " back"], device: true, start: giveSound },
   frames: { ask: "Give this", stop: ["Take the", " back"], device: true, start: givePictures },
+  series: { ask: "Give this", stop: ["Take the", " back"], device: true, start: giveMotion },
   text: { ask: "Write", stop: ["Stop the", ""], device: false, start: giveText },
 };
 /** What this browser runs on. */
@@ -94,6 +96,11 @@ async function givePictures(modality, send, over) {
     clearInterval(timer);
     stop(stream);
   };
+}
+
+/** @type {Source["start"]} */
+async function giveMotion({ channels, rate }, send, over) {
+  return readMotion(channels, rate, ({ data, time }) => send(new Uint8Array(data.buffer), time), over);
 }
 
 /** @type {Source["start"]} */

@@ -1,0 +1,79 @@
+"""`sensemble web`: a page that runs a bundle in a browser, or learns classes there, for any server."""
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Annotated
+
+from sensemble_apps.arguments import Folder, OptionalFolder, Positional, Texts, Trusting
+from sensemble_apps.commands.training.train import encoder_choice
+from sensemble_apps.console.output import say
+from sensemble_apps.errors import InputError
+from sensemble_apps.web.site import write_site
+
+if TYPE_CHECKING:
+    from sensemble_train.recipe.instant import Frozen
+
+_SECONDS, _FRAMES = 2.0, 4  # of a window of encoders that learn on the page
+
+
+@dataclass(frozen=True, kw_only=True)
+class Web(Trusting):
+    """Write a static site that runs a bundle in a browser or on a phone, offline once it was opened.
+
+    Without a bundle, the page learns classes of a person's own from a few takes, on pretrained encoders. Any
+    server hosts it; a camera or microphone needs HTTPS, or localhost. What the sensors give stays in the
+    browser.
+    """
+
+    bundle: Positional[OptionalFolder] = None
+    """A bundle folder with artifacts for ONNX Runtime (`sensemble export RUN --target onnx`)."""
+    encoder: Annotated[Texts, "MODALITY=SOURCE"] = ()
+    """Without a bundle, the pretrained encoder of a modality, as `sensemble train --encoder` takes it. By
+    default, those that are installed of `whisper-tiny.en`, `efficientnet-lite0` and `minilm`."""
+    out: Folder
+    """The folder of the site; a site that is there is replaced."""
+
+
+def main(arguments: Web) -> None:
+    """Write the site of a bundle, or of encoders."""
+    if arguments.bundle is not None:
+        if arguments.encoder:
+            raise InputError("--encoder: only without a bundle; leave one of them out")
+        write_site(arguments.bundle, arguments.out, arguments.trust)
+    else:
+        from sensemble_export import export_encoders
+
+        from sensemble_apps.console.progress import stages
+
+        frozen = _frozen(dict(map(encoder_choice, arguments.encoder)))
+        with TemporaryDirectory() as folder, stages() as advance:
+            bundle = Path(folder, "bundle")
+            export_encoders(frozen, bundle, partial(advance, "export"))
+            write_site(bundle, arguments.out)
+    say(f"{arguments.out}: try it with `python -m http.server -d {arguments.out}` and http://localhost:8000")
+
+
+def _frozen(sources: dict[str, str]) -> "Frozen":
+    from dataclasses import replace
+
+    from sensemble_sensors.spec import KNOWN, Modality
+    from sensemble_train.models.kinds.registry import kind_of
+    from sensemble_train.models.model_config import ModelConfig
+    from sensemble_train.models.pretrained.sources import NAMES, side
+    from sensemble_train.recipe.instant import Frozen
+
+    if not sources:  # of each kind that has an encoder, the modality that is named first
+        first = {kind: m for m, kind in reversed(KNOWN.items())}
+        sources = {first[each.kind]: name for name, each in NAMES.items() if each.installed}
+    if not sources:
+        raise InputError("no pretrained encoder is installed; name one, as --encoder audio=whisper-tiny.en")
+    specs = {}
+    for m, source in sources.items():
+        modality = Modality(m)
+        shape = ModelConfig(seconds=_SECONDS, frames=_FRAMES)
+        shape = kind_of(modality).fit_source(shape, source, modality, ())
+        shape = replace(shape, side=side(source) // 16 * 16)  # no film is there that would be smaller
+        specs[m] = kind_of(modality).spec(modality, shape, hop=_SECONDS / 4)
+    return Frozen(sources, specs)

@@ -1,0 +1,263 @@
+// The instant head: a linear classifier for each sensor on features of frozen encoders, fitted to a few takes. The
+// recipe's `instant.py` and the runtime's `calibration.py`, which explain it, for one class a take.
+
+import type { Head } from "./head";
+import type { SubsetCalibration } from "./judge";
+import { measured, nameOf } from "./subsets";
+
+const DECAY = 1e-2; // weight of the squared weights, next to the mean loss
+const FOLDS = 10;
+const STEPS = 100; // of a fit
+const KEPT = 10; // steps of which L-BFGS remembers the curvature
+const LEAST = 30; // examples below which the temperature of a set is not fitted
+const SLACK = 1e-4; // of calibrated logits
+
+/** What a person recorded of a class, in one go. */
+export interface Take {
+  label: string;
+  /** The embeddings of its windows, in order, by modality. */
+  windows: Record<string, Float32Array[]>;
+}
+
+export interface Learned {
+  labels: string[];
+  head: Head;
+  subsets: Record<string, SubsetCalibration>;
+  /** By class: how many of its takes are answered right by classifiers that were fitted without them, and all of them. */
+  right: Record<string, [number, number]>;
+}
+
+/** A linear classifier of one sensor's features; weights, bias and logits are over its temperature. */
+export interface Specialist {
+  weight: number[][];
+  bias: number[];
+  temperature: number;
+  /** What classifiers say of each example that were fitted without its fold. */
+  leftOut: number[][];
+}
+
+/**
+ * Fit a head to takes; null while no sensor has two takes of each of two classes.
+ *
+ * The encoders put their features at a place of their own in the embedding, each with a 1 behind them.
+ */
+export function learn(takes: readonly Take[], size: number): Learned | null {
+  const several = (having: readonly Take[]): string[] =>
+    [...new Set(having.map(({ label }) => label))].filter((label) => having.filter((take) => take.label === label).length > 1).sort();
+  const labels = several(takes);
+  const known = takes.filter(({ label }) => labels.includes(label));
+  const having = (modality: string): Take[] => known.filter(({ windows }) => windows[modality]?.length);
+  const modalities = [...new Set(known.flatMap(({ windows }) => Object.keys(windows)))].filter((m) => several(having(m)).length > 1).sort();
+  if (!modalities.length) return null;
+  // The windows of one number in a take are an example; a sensor with fewer, such as a caption, repeats its last.
+  const examples = known.flatMap(({ label, windows }, group) => {
+    const own = modalities.filter((m) => windows[m]?.length);
+    return Array.from({ length: Math.max(0, ...own.map((m) => windows[m].length)) }, (_, i) => ({
+      group,
+      truth: labels.indexOf(label),
+      embeddings: new Map(own.map((m) => [m, windows[m][Math.min(i, windows[m].length - 1)]])),
+    }));
+  });
+  const dealt = new Map<string, number>();
+  const folds = known.map(({ label }) => {
+    dealt.set(label, (dealt.get(label) ?? -1) + 1);
+    return dealt.get(label)! % FOLDS;
+  });
+  const weight = new Float32Array(labels.length * size);
+  const leftOut = new Map<string, Map<number, number[]>>(); // by modality and example
+  for (const modality of modalities) {
+    const rows = Array.from(examples.keys()).filter((row) => examples[row].embeddings.has(modality));
+    const found = rows.map((row) => examples[row].embeddings.get(modality)!);
+    const used = Array.from({ length: size }, (_, i) => i).filter((i) => found.some((embedding) => embedding[i] !== 0));
+    const [first, one] = [used[0], used.at(-1)!];
+    const features = found.map((embedding) => embedding.subarray(first, one));
+    const fitted = fitSpecialist(features, rows.map((row) => examples[row].truth), rows.map((row) => folds[examples[row].group]), labels.length);
+    fitted.weight.forEach((slopes, c) => weight.set([...slopes, fitted.bias[c]], c * size + first));
+    leftOut.set(modality, new Map(rows.map((row, i) => [row, fitted.leftOut[i]])));
+  }
+  const pooled = (row: number, subset: readonly string[]): number[] => {
+    const said = subset.map((m) => leftOut.get(m)!.get(row)!);
+    return labels.map((_, c) => said.reduce((sum, logits) => sum + logits[c], 0) / said.length);
+  };
+  const subsets: Learned["subsets"] = {};
+  for (const subset of measured(modalities)) {
+    const rows = Array.from(examples.keys()).filter((row) => subset.every((m) => leftOut.get(m)!.has(row)));
+    if (rows.length)
+      subsets[nameOf(subset)] = calibrate(rows.map((row) => pooled(row, subset)), rows.map((row) => examples[row].truth), rows.map((row) => examples[row].group), 1 / subset.length);
+  }
+  const right: Learned["right"] = Object.fromEntries(labels.map((label) => [label, [0, 0]]));
+  known.forEach(({ label }, group) => {
+    const rows = Array.from(examples.keys()).filter((row) => examples[row].group === group);
+    const sums = labels.map(() => 0);
+    for (const row of rows) {
+      const logs = logShares(labels.map((_, c) => modalities.reduce((sum, m) => sum + (leftOut.get(m)!.get(row)?.[c] ?? 0), 0)));
+      logs.forEach((value, c) => (sums[c] += value));
+    }
+    right[label][1]++;
+    if (labels[sums.indexOf(Math.max(...sums))] === label) right[label][0]++;
+  });
+  return { labels, head: { task: "multi-class", weight, bias: new Float32Array(labels.length), familiarity: null }, subsets, right };
+}
+
+/** Fit a linear classifier to features [N, F] of one sensor, and its temperature to the examples left out. */
+export function fitSpecialist(features: readonly ArrayLike<number>[], truth: readonly number[], folds: readonly number[], classes: number): Specialist {
+  const size = features[0].length;
+  const mean = Float64Array.from({ length: size }, (_, i) => features.reduce((sum, row) => sum + row[i], 0) / features.length);
+  // The weights lie in the span of the features, which has few dimensions where takes are few.
+  const basis: Float64Array[] = [];
+  const x = features.map((row) => {
+    const rest = Float64Array.from(row).map((value, i) => value - mean[i]);
+    const whole = length(rest);
+    const along = basis.map((axis) => {
+      const share = dot(axis, rest);
+      rest.forEach((value, i) => (rest[i] = value - share * axis[i]));
+      return share;
+    });
+    const left = length(rest);
+    if (left > 1e-6 * whole) {
+      basis.push(rest.map((value) => value / left));
+      along.push(left);
+    }
+    return along;
+  });
+  for (const row of x) while (row.length < basis.length) row.push(0);
+  const rowsOf = (wanted: (fold: number) => boolean): number[] => Array.from(x.keys()).filter((row) => wanted(folds[row]));
+  const fit = (rows: number[]): Linear => classifier(rows.map((row) => x[row]), rows.map((row) => truth[row]), size, classes);
+  const logits: number[][] = [];
+  for (const fold of new Set(folds)) {
+    const found = fit(rowsOf((other) => other !== fold));
+    for (const row of rowsOf((other) => other === fold)) logits[row] = found.weight.map((slopes, c) => dot(slopes, x[row]) + found.bias[c]);
+  }
+  const temperature = fitTemperature(logits, truth);
+  const { weight, bias } = fit(rowsOf(() => true));
+  const slopes = weight.map((row) => Array.from(mean, (_, i) => row.reduce((sum, value, k) => sum + value * basis[k][i], 0) / temperature));
+  return {
+    weight: slopes,
+    bias: bias.map((value, c) => value / temperature - dot(slopes[c], mean)),
+    temperature,
+    leftOut: logits.map((row) => row.map((value) => value / temperature)),
+  };
+}
+
+interface Linear {
+  weight: number[][];
+  bias: number[];
+}
+
+/** Fit a classifier with weight decay to rows [N, R] of features that had `size` numbers. */
+function classifier(rows: readonly number[][], truth: readonly number[], size: number, classes: number): Linear {
+  const width = rows[0].length;
+  const mean = Array.from({ length: width }, (_, i) => rows.reduce((sum, row) => sum + row[i], 0) / rows.length);
+  const centred = rows.map((row) => row.map((value, i) => value - mean[i]));
+  const scale = Math.sqrt(centred.reduce((sum, row) => sum + dot(row, row), 0) / rows.length / size);
+  const x = centred.map((row) => Float64Array.from([...row.map((value) => value / scale), 1])); // a 1 for the bias
+  const slope = (point: Float64Array, gradient: Float64Array): number => {
+    let loss = 0;
+    gradient.fill(0);
+    x.forEach((row, n) => {
+      const logs = logShares(Array.from({ length: classes }, (_, c) => dot(row, point.subarray(c * row.length, (c + 1) * row.length))));
+      loss -= logs[truth[n]] / x.length;
+      logs.forEach((log, c) => {
+        const share = (Math.exp(log) - (c === truth[n] ? 1 : 0)) / x.length;
+        for (let i = 0, at = c * row.length; i < row.length; i++) gradient[at + i] += share * row[i];
+      });
+    });
+    point.forEach((value, i) => {
+      if (i % (width + 1) === width) return;
+      loss += DECAY * value * value;
+      gradient[i] += 2 * DECAY * value;
+    });
+    return loss;
+  };
+  const point = minimize(slope, classes * (width + 1));
+  const all = Array.from({ length: classes }, (_, c) => Array.from(point.subarray(c * (width + 1), (c + 1) * (width + 1))));
+  const weight = all.map((row) => row.slice(0, width).map((value) => value / scale));
+  return { weight, bias: all.map((row, c) => row[width] - dot(weight[c], mean)) };
+}
+
+/** Minimize a convex function from 0 by L-BFGS; `slope` returns its value and fills in its gradient. */
+function minimize(slope: (point: Float64Array, gradient: Float64Array) => number, size: number): Float64Array {
+  let point = new Float64Array(size);
+  let gradient = new Float64Array(size);
+  let value = slope(point, gradient);
+  const past: { step: Float64Array; change: Float64Array; curvature: number }[] = [];
+  for (let i = 0; i < STEPS && length(gradient) > 1e-9; i++) {
+    const way = gradient.map((one) => -one);
+    const shares = past.map(() => 0);
+    for (let k = past.length - 1; k >= 0; k--) {
+      shares[k] = dot(past[k].step, way) / past[k].curvature;
+      way.forEach((one, j) => (way[j] = one - shares[k] * past[k].change[j]));
+    }
+    const last = past.at(-1);
+    const first = last ? last.curvature / dot(last.change, last.change) : 1 / Math.max(1, length(gradient));
+    way.forEach((one, j) => (way[j] = one * first));
+    past.forEach(({ step, change, curvature }, k) => {
+      const share = shares[k] - dot(change, way) / curvature;
+      way.forEach((one, j) => (way[j] = one + share * step[j]));
+    });
+    const fall = dot(way, gradient);
+    let reach = 1;
+    const next = new Float64Array(size);
+    const turned = new Float64Array(size);
+    let found = Infinity;
+    for (; reach > 1e-10 && !(found <= value + 1e-4 * reach * fall); reach /= 2) {
+      for (let j = 0; j < size; j++) next[j] = point[j] + reach * way[j];
+      found = slope(next, turned);
+    }
+    if (!(found < value)) break; // no further by numbers of 64 bits
+    const step = next.map((one, j) => one - point[j]);
+    const change = turned.map((one, j) => one - gradient[j]);
+    const curvature = dot(step, change);
+    if (curvature > 0) past.push({ step, change, curvature });
+    if (past.length > KEPT) past.shift();
+    [point, gradient, value] = [next, turned, found];
+  }
+  return point;
+}
+
+/** Return the calibration of one set of sensors, by logits of examples left out; `few` is its temperature if they are few. */
+export function calibrate(logits: readonly number[][], truth: readonly number[], groups: readonly number[], few: number): SubsetCalibration {
+  const temperature = logits.length < LEAST ? few : fitTemperature(logits, truth);
+  const shortfalls = logits.map((row, n) => Math.max(...row.filter((_, c) => c !== truth[n])) - row[truth[n]]);
+  const sizes = new Map<number, number>();
+  for (const group of groups) sizes.set(group, (sizes.get(group) ?? 0) + 1);
+  const order = Array.from(shortfalls.keys()).sort((a, b) => shortfalls[a] - shortfalls[b] || a - b);
+  let weight = 0;
+  const reached = order.find((row) => (weight += 1 / sizes.get(groups[row])!) >= (sizes.size + 1) * (1 - ALPHA) - 1e-9);
+  const threshold = reached === undefined ? 0 : Math.exp(-Math.max(shortfalls[reached] / temperature, 0) - SLACK);
+  return { temperature, power: 0, threshold: threshold > 1e-30 ? threshold : 0, examples: logits.length, groups: sizes.size };
+}
+
+/** The share of candidate sets that may lack the truth. */
+export const ALPHA = 0.1;
+
+/** Return the temperature with the least cross-entropy, from 0.01 to 100. */
+export function fitTemperature(logits: readonly number[][], truth: readonly number[]): number {
+  const [n, classes] = [logits.length, logits[0].length];
+  const wanted = logits.reduce((sum, row, i) => sum + row.reduce((all, logit, c) => all + (((c === truth[i] ? n : 0) + 1 / classes) / (n + 1)) * logit, 0), 0);
+  let [low, high] = [Math.log(1e-2), Math.log(1e2)];
+  for (let i = 0; i < 40; i++) {
+    const middle = (low + high) / 2;
+    const expected = logits.reduce((sum, row) => {
+      const logs = logShares(row.map((logit) => logit * Math.exp(middle)));
+      return sum + logs.reduce((all, log, c) => all + Math.exp(log) * row[c], 0);
+    }, 0);
+    if (expected < wanted) low = middle;
+    else high = middle;
+  }
+  return Math.exp(-(low + high) / 2);
+}
+
+function logShares(logits: readonly number[]): number[] {
+  const top = Math.max(...logits);
+  const whole = top + Math.log(logits.reduce((sum, logit) => sum + Math.exp(logit - top), 0));
+  return logits.map((logit) => logit - whole);
+}
+
+const length = (vector: ArrayLike<number>): number => Math.sqrt(dot(vector, vector));
+
+function dot(a: ArrayLike<number>, b: ArrayLike<number>): number {
+  let sum = 0;
+  for (let i = 0; i < a.length; i++) sum += a[i] * b[i];
+  return sum;
+}

@@ -1,0 +1,176 @@
+// Classes of a person's own: takes are recorded while a button is held, and a head is learned of them.
+
+import { zipSync, type Zippable } from "fflate";
+import type { Bundle } from "../core/bundle";
+import type { Take } from "../core/learning";
+import type { Encoded } from "../core/live_set";
+import type { Sensor } from "../core/session";
+import type { WorkerExecutor } from "../executors/in_worker";
+import { byId, make, save } from "./dom";
+import { all, forget, keep } from "./store";
+
+/** A take as the browser keeps it. */
+interface Kept extends Take {
+  id: number;
+  /** The fingerprint of the bundle whose encoders made its embeddings. */
+  bundle: string;
+  /** Files and captions, by modality. */
+  media: Record<string, Media>;
+}
+
+type Media = { text: string } | { name: string; data: Uint8Array<ArrayBuffer> };
+
+export class Learning {
+  private takes: Kept[] = [];
+  private readonly classes = new Set<string>();
+  private readonly captions = new Map<string, Encoded>();
+  private held: { began: number; windows: Encoded[] } | null = null; // of the take that is being recorded
+
+  constructor(
+    private readonly bundle: Bundle,
+    private readonly executor: WorkerExecutor,
+    private readonly sensors: ReadonlyMap<string, Sensor>,
+  ) {
+    byId("learn").hidden = false;
+    byId("new-class").onsubmit = (event) => {
+      event.preventDefault();
+      const field = byId("class-name") as HTMLInputElement;
+      if (field.value.trim()) this.classes.add(field.value.trim());
+      field.value = "";
+      this.show({});
+    };
+    byId("save-takes").onclick = () => save("takes.zip", zipSync(this.dataset(), { level: 0 }));
+    byId("save-bundle").onclick = async () => save("bundle.zip", zipSync(await bundle.contents(), { level: 0 }));
+  }
+
+  /** Show the takes that the browser has kept, and learn of them. */
+  async start(): Promise<void> {
+    this.takes = (await all<Kept>("takes")).filter(({ bundle }) => bundle === this.bundle.fingerprint);
+    await this.learn();
+  }
+
+  /** Note windows and their embeddings. */
+  note(encoded: Encoded[]): void {
+    const { specs } = this.bundle;
+    for (const one of encoded) {
+      const { hop, window } = specs[one.modality];
+      if (hop === 0) this.captions.set(one.modality, one);
+      else if (one.time - window / 2 >= (this.held?.began ?? Infinity)) this.held!.windows.push(one); // half of it is of the take
+    }
+    if (this.held) byId("learned").textContent = `${this.held.windows.length} windows`;
+  }
+
+  private async learn(): Promise<void> {
+    for (const { label } of this.takes) this.classes.add(label);
+    const began = performance.now();
+    const learned = await this.executor.learn(this.takes.map(({ label, windows }) => ({ label, windows })), this.bundle.manifest.embedding);
+    if (learned) this.bundle.use(learned);
+    const seconds = ((performance.now() - began) / 1000).toFixed(2);
+    byId("learned").textContent = learned ? `learned in ${seconds} s` : "Hold the button of a class while the sensors see it: two takes of each of two classes are enough.";
+    this.show(learned?.right ?? {});
+  }
+
+  private show(right: Record<string, [number, number]>): void {
+    (byId("save-takes") as HTMLButtonElement).disabled = !this.takes.length;
+    (byId("save-bundle") as HTMLButtonElement).disabled = !this.bundle.manifest.labels.some((label) => this.classes.has(label));
+    byId("class-list").replaceChildren(
+      ...[...this.classes].map((label) => {
+        const own = this.takes.filter((take) => take.label === label);
+        const hold = make("button", { type: "button", class: "hold" }, `Hold to record ${label}`);
+        this.holding(hold, label);
+        const last = make("button", { type: "button" }, "Delete the last");
+        last.onclick = () => void this.drop(own.at(-1));
+        const score = right[label] ? `, right about ${right[label][0]} of ${right[label][1]} when left out` : "";
+        return make("li", {}, hold, make("span", { class: "state" }, `${own.length} takes${score}`), ...(own.length ? [last] : []));
+      }),
+    );
+  }
+
+  private async drop(take: Kept | undefined): Promise<void> {
+    if (!take) return;
+    this.takes = this.takes.filter((other) => other !== take);
+    await forget("takes", take.id);
+    await this.learn();
+  }
+
+  private holding(button: HTMLElement, label: string): void {
+    let finish: (() => Promise<void>) | null = null;
+    const begin = (): void => void (finish ??= this.record(label, button));
+    const end = (): void => {
+      void finish?.();
+      finish = null;
+    };
+    button.onpointerdown = begin;
+    button.onpointerup = button.onpointerleave = button.onpointercancel = button.onblur = end;
+    button.onkeydown = ({ key, repeat }) => void (key === " " && !repeat && begin());
+    button.onkeyup = end;
+  }
+
+  /** Begin a take; the function that is returned ends it. */
+  private record(label: string, button: HTMLElement): () => Promise<void> {
+    button.setAttribute("aria-pressed", "true");
+    const held = { began: performance.now() / 1000, windows: [] as Encoded[] };
+    this.held = held;
+    const media = recorded(this.sensors);
+    return async () => {
+      button.setAttribute("aria-pressed", "false");
+      if (this.held === held) this.held = null;
+      const now = performance.now() / 1000;
+      const { specs } = this.bundle;
+      const windows: Take["windows"] = {};
+      const files = await media();
+      for (const { modality, embedding } of held.windows) (windows[modality] ??= []).push(embedding);
+      for (const [modality, { time, embedding, data }] of this.captions)
+        if (now <= time + specs[modality].ttl) {
+          windows[modality] = [embedding];
+          files[modality] = { text: data as string };
+        }
+      if (!Object.keys(windows).length) {
+        byId("learned").textContent = "Nothing was recorded: give a sensor, and hold the button for two seconds or more.";
+        return;
+      }
+      const take = { bundle: this.bundle.fingerprint, label, windows, media: files };
+      this.takes.push({ ...take, id: await keep("takes", take) });
+      await this.learn();
+    };
+  }
+
+  /** The takes in our data format. */
+  private dataset(): Zippable {
+    const found: Zippable = {};
+    const lines = this.takes.map(({ id, label, media }) => {
+      const line: Record<string, unknown> = { id: `take-${id}`, split: "train", labels: [label], group: `take-${id}` };
+      for (const [modality, one] of Object.entries(media)) {
+        if ("text" in one) line[modality] = one.text;
+        else found[(line[modality] = `take-${id}.${one.name}`) as string] = one.data;
+      }
+      return JSON.stringify(line);
+    });
+    found["index.jsonl"] = new TextEncoder().encode(`${lines.join("\n")}\n`);
+    return found;
+  }
+}
+
+/** Record the cameras and microphones that are open; the function that is returned ends it and gives a file of each. */
+function recorded(sensors: ReadonlyMap<string, Sensor>): () => Promise<Record<string, Media>> {
+  const recorders = [...sensors].flatMap(([modality, { stream }]) => {
+    if (!stream) return [];
+    const recorder = new MediaRecorder(stream);
+    const parts: Blob[] = [];
+    recorder.ondataavailable = ({ data }) => parts.push(data);
+    recorder.start();
+    return [{ modality, recorder, parts }];
+  });
+  return async () => {
+    const files: Record<string, Media> = {};
+    for (const { modality, recorder, parts } of recorders) {
+      const over = new Promise((resolve) => (recorder.onstop = resolve));
+      if (recorder.state !== "inactive") recorder.stop(); // one whose track ended has stopped
+      else recorder.onstop?.(new Event("stop"));
+      await over;
+      const extension = recorder.mimeType.includes("mp4") ? "mp4" : "webm";
+      files[modality] = { name: `${modality}.${extension}`, data: new Uint8Array(await new Blob(parts).arrayBuffer()) };
+    }
+    return files;
+  };
+}

@@ -1,0 +1,83 @@
+// The record of this browser's sessions, which `sensemble history` reads once it is saved.
+
+import type { SqlValue } from "sql.js";
+import wasm from "sql.js/dist/sql-wasm.wasm?url";
+import type { Bundle } from "../core/bundle";
+import type { Prediction } from "../core/live_set";
+import type { Session, SessionEvent } from "../core/session";
+import { save } from "./dom";
+import { all, keep } from "./store";
+
+const DISTRUST = {
+  unfamiliar: [["unfamiliar", "it is unlike what the encoder was trained on"], ["familiar again", ""]],
+  suspect: [["suspect", "it contradicts the others, which agree"], ["agrees again", ""]],
+};
+
+/** A row of the runtime's tables, `record/schema.py`, without the columns that its run says. */
+interface Item {
+  run: number;
+  table: "predictions" | "events";
+  row: Record<string, SqlValue>;
+}
+
+export class Recording {
+  private readonly run: Promise<number>;
+  private live = "";
+
+  constructor(bundle: Bundle) {
+    const { labels, task } = bundle.manifest;
+    const times = { began: performance.now() / 1000, offset: performance.timeOrigin / 1000 };
+    this.run = keep("runs", { kind: "session", ...times, bundle: bundle.fingerprint, labels: JSON.stringify(labels), task });
+  }
+
+  prediction(made: Prediction): void {
+    const { time, live, label, probabilities, least, doubt, suspect } = made;
+    const opinions = [...made.opinions].map(([m, { best, confidence, sure }]) => [m, { label: best, confidence, sure }]);
+    const blob = new Uint8Array(probabilities.slice().buffer);
+    const text = Object.fromEntries(
+      Object.entries({ opinions: Object.fromEntries(opinions), unfamiliar: made.unfamiliar, ages: made.ages, latencies: made.latencies, dropped: made.dropped, skipped: {}, lost: made.lost }).map(
+        ([name, value]) => [name, JSON.stringify(value)],
+      ),
+    );
+    void this.add("predictions", { at: time, time, live: live.join("+"), label, probabilities: blob, least, doubt, suspect, ...text });
+  }
+
+  event(event: SessionEvent): void {
+    if ("over" in event) {
+      const [kind, reason] = DISTRUST[event.type][Number(event.over)];
+      return this.note("", event.modality, kind, reason);
+    }
+    if (event.type === "failed") return this.note("", event.modality, "encoder failed", event.reason);
+    this.note(event.sensor, event.modality, event.type, "reason" in event ? event.reason : "");
+  }
+
+  /** Note a change of the live set. */
+  look(session: Session): void {
+    const live = session.live.join("+");
+    if (live !== this.live) this.note("", "", "live", (this.live = live));
+  }
+
+  private note(name: string, modality: string, kind: string, reason: string): void {
+    const time = performance.now() / 1000;
+    void this.add("events", { at: time, time, name, modality, kind, reason });
+  }
+
+  private async add(table: Item["table"], row: Item["row"]): Promise<void> {
+    await keep("items", { run: await this.run, table, row });
+  }
+}
+
+/** Have the browser save all that it recorded, as a file of the runtime's format. */
+export async function saveRecord(): Promise<void> {
+  const [{ default: initialize }, empty] = await Promise.all([import("sql.js"), fetch("./record.sqlite")]);
+  const sql = await initialize({ locateFile: () => wasm });
+  const db = new sql.Database(new Uint8Array(await empty.arrayBuffer()));
+  const insert = (table: string, row: Record<string, SqlValue>): void => {
+    const columns = Object.keys(row);
+    db.run(`INSERT INTO ${table} (${columns.join()}) VALUES (${columns.map(() => "?").join()})`, Object.values(row));
+  };
+  for (const run of await all<Record<string, SqlValue>>("runs")) insert("runs", run);
+  for (const { run, table, row } of await all<Item>("items")) insert(table, { run, ...row });
+  save("record.sqlite", db.export() as Uint8Array<ArrayBuffer>);
+  db.close();
+}

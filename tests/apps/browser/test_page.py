@@ -1,0 +1,121 @@
+"""The page in Chromium with fake devices: installed, offline, and equal to the Python runtime."""
+
+from collections.abc import Iterator
+from http.server import ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, Playwright, Route, expect
+from sensemble_apps.cli import main
+from sensemble_apps.running.sources import examples_of
+from sensemble_runtime.auditing.audit import audit
+from sensemble_runtime.bundle.bundle import Bundle
+from sensemble_runtime.bundle.manifest import BROWSER
+from sensemble_runtime.bundle.manifest_file import read_manifest
+
+from tests.apps.chromium import SLOW, chromium, complaining, devices, film, inaccessible, sound
+from tests.apps.clips import write_dataset
+
+from .colours import write_colours
+from .hosting import build, hosted
+
+pytestmark = [pytest.mark.slow, pytest.mark.needs("chromium", "web-app", "web-checks")]
+
+LABEL = "two"
+_UNPLUG = "document.querySelector('video').srcObject.getTracks()[0].dispatchEvent(new Event('ended'))"
+
+expect.set_options(timeout=SLOW)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page and a bundle, as a user builds them."""
+    build()
+    folder = tmp_path_factory.mktemp("page")
+    assert main(["web", str(write_colours(folder / "bundle")), "--out", str(folder / "site")]) == 0
+    return folder / "site"
+
+
+@pytest.fixture
+def server(site: Path) -> Iterator[ThreadingHTTPServer]:
+    with hosted(site) as served:
+        yield served
+
+
+def give(page: Page) -> None:
+    """Give the camera and the microphone, and wait for the digit that they show."""
+    expect(page.locator("#live")).to_be_visible()
+    page.get_by_role("button", name="Give camera").click()
+    page.get_by_role("button", name="Give microphone").click()
+    expect(page.locator("#evidence")).to_contain_text("from audio, video")
+    expect(page.locator("#classes li").first).to_contain_text(LABEL)
+
+
+def test_it_is_installed_and_goes_on_offline_while_a_camera_goes_and_comes(
+    server: ThreadingHTTPServer, playwright: Playwright, tmp_path: Path
+) -> None:
+    flags = devices(film(tmp_path / "film.y4m", LABEL), sound(tmp_path / "sound.wav", LABEL))
+    with chromium(playwright, *flags) as browser:
+        context = browser.new_context(permissions=["camera", "microphone"])
+        page = context.new_page()
+        complaints = complaining(page)
+        page.goto(f"http://localhost:{server.server_port}/")
+        expect(page.locator("#offline")).to_have_text("works offline")
+        give(page)
+        assert inaccessible(page) == []
+        errors = context.new_cdp_session(page).send("Page.getInstallabilityErrors")
+        assert [e["errorId"] for e in errors["installabilityErrors"] if e["errorId"] != "in-incognito"] == []
+        assert complaints == []
+
+        server.shutdown()
+        server.server_close()
+        page.reload()
+        give(page)
+        events = page.locator("#events li")
+        # As a browser tells a page that a device was unplugged.
+        page.evaluate(_UNPLUG)
+        expect(events.filter(has_text="video: lost: the device is gone")).to_have_count(1)
+        expect(page.locator("#evidence")).to_contain_text("from audio")
+        expect(events.filter(has_text="video: live again")).to_have_count(1)
+        expect(page.locator("#evidence")).to_contain_text("from audio, video")
+        expect(page.locator("#classes li").first).to_contain_text(LABEL)
+        page.get_by_role("button", name="Give captions").click()
+        expect(page.locator("[data-modality=text] .state")).to_have_text("live")
+        page.locator("#caption-text").fill(f"this is {LABEL}")
+        page.locator("#caption-text").press("Enter")
+        expect(page.locator("#evidence")).to_contain_text("from audio, text, video")
+
+
+def test_a_bundle_that_was_altered_is_refused(server: ThreadingHTTPServer, playwright: Playwright) -> None:
+    def altered(route: Route) -> None:
+        body = route.fetch().body()
+        route.fulfill(body=body[:-1] + bytes([body[-1] ^ 1]))
+
+    with chromium(playwright) as browser:
+        context = browser.new_context(service_workers="block")
+        for name, place in (("audio/*.onnx*", "#events"), ("head.safetensors*", "#problem")):
+            page = context.new_page()
+            page.route(f"**/bundle/{name}", altered)
+            page.goto(f"http://localhost:{server.server_port}/")
+            if place == "#events":
+                page.get_by_role("button", name="Give microphone").click()
+            expect(page.locator(place)).to_contain_text("altered, its SHA-256 is not the manifest's")
+
+
+def test_its_audit_is_that_of_python(site: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data, bundle = write_dataset(tmp_path / "colours", {"train": 1, "eval": 4}), tmp_path / "bundle"
+    write_colours(bundle)
+    command = ["export", "verify", str(bundle), "--browser", "/usr/bin/chromium", "--data", str(data)]
+    assert site.exists()
+    assert main(command) == 0
+    assert "audio+text+video: 100.0 % in the browser, 100.0 % here" in capsys.readouterr().out
+    manifest = read_manifest(bundle / "manifest.json")
+    for entry in manifest.modalities.values():
+        there, here = entry.artifacts[BROWSER], entry.artifacts["onnx"]
+        assert there.files == here.files
+        assert there.parity is not None
+        assert there.parity.max_error < 1e-5
+        assert there.latency_ms is not None
+    scores = audit(Bundle.open(bundle, "onnx"), examples_of(data, "eval")).subsets
+    found = manifest.provenance.accuracy_quantized[BROWSER]
+    assert found == {name: pytest.approx(score.accuracy, abs=0.003) for name, score in scores.items()}

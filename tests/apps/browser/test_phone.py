@@ -1,0 +1,37 @@
+"""`sensemble serve --phone`: the page over TLS, for who has the token of its QR code."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Playwright, expect
+
+from tests.apps.chromium import SLOW, chromium
+from tests.apps.conftest import COMMAND
+
+from .hosting import build
+
+pytestmark = [pytest.mark.slow, pytest.mark.needs("chromium", "web-app")]
+
+
+def test_a_phone_opens_the_page_by_the_printed_address_alone(bundle: Path, playwright: Playwright) -> None:
+    build()
+    command = [COMMAND, "serve", bundle, "--phone", "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as served:
+        try:
+            assert served.stdout is not None
+            address = re.search(r"https://\S+", served.stdout.readline())
+            assert address is not None
+            assert "certificate" in served.stdout.readline()
+            assert "█" in served.stdout.readline() + served.stdout.readline(), "the QR code"
+            with chromium(playwright) as browser:
+                page = browser.new_context(ignore_https_errors=True).new_page()
+                page.goto(address[0])
+                expect(page.locator("#live")).to_be_visible(timeout=SLOW)
+                stranger = browser.new_context(ignore_https_errors=True).new_page()
+                refused = stranger.goto(address[0].partition("?")[0])
+                assert refused is not None
+                assert refused.status == 401
+        finally:
+            served.terminate()
