@@ -13,9 +13,8 @@ from PIL import Image, ImageDraw
 from sensemble_runtime import Bundle
 from sensemble_runtime.subsets import parse, subsets
 from sensemble_sensors import Applied, InputSpec, read_dataset
-from sensemble_sensors.kinds.degrading import begin, captured
+from sensemble_sensors.conditioned import begin, captured, degraded_window
 from sensemble_sensors.kinds.registry import kind_of
-from sensemble_sensors.media.degraded import degraded_window
 
 HERE = Path(__file__).parent
 SECONDS = 8.0  # of the animation: all sensors, then without the camera, then with it again

@@ -8,8 +8,8 @@
    blocked, lost, ended, flooding, with bad samples, with a clock that jumps; while others attach and detach.
    One of them is in a process of its own, where it also crashes in native code, hangs and leaks.
 
-Memory, threads, file descriptors, rings in shared memory and processes are measured all along. The run fails
-if they grow over the second half, if a ring or a process is left, or if the record lacks a prediction. In the
+Memory, threads, file descriptors and processes are measured all along. The run fails
+if they grow over the second half, if a process is left, or if the record lacks a prediction. In the
 first part a function stands for the encoders, which would take days; in the second they are real.
 `tests/runtime/session/test_soak.py` runs a short form.
 """
@@ -42,7 +42,7 @@ from sensemble_sensors.spec import InputSpec
 PROBES = 40  # measurements of a part
 GROWTH = 4096  # kB that resident memory may differ by: the allocator's own breathing
 # How many more there may be: sensors come and go, each process takes three files, SQLite opens its log.
-BREATH = {"threads": 2, "files": 4, "rings": 1, "children": 1}
+BREATH = {"threads": 2, "files": 4, "children": 1}
 REPLUG = (1.0, 8.0)  # seconds for which a sensor in a process of its own is attached
 
 
@@ -53,7 +53,6 @@ class Usage:
     memory: list[int] = field(default_factory=list)  # kB, resident
     threads: list[int] = field(default_factory=list)
     files: list[int] = field(default_factory=list)
-    rings: list[int] = field(default_factory=list)  # mapped, of sensors in processes of their own
     children: list[int] = field(default_factory=list)  # processes
 
     def probe(self) -> None:
@@ -62,7 +61,6 @@ class Usage:
         self.memory.append(int(status.split("VmRSS:")[1].split()[0]))
         self.threads.append(threading.active_count())
         self.files.append(len(list(Path("/proc/self/fd").iterdir())))
-        self.rings.append(rings())
         self.children.append(children())
 
     def growth(self) -> dict[str, float]:
@@ -78,11 +76,6 @@ class Usage:
         assert grown["memory"] < GROWTH, f"memory grew by {grown['memory']} kB: {self.memory}"
         for name, breath in BREATH.items():
             assert grown[name] <= breath, f"{name} grew: {getattr(self, name)}"
-
-
-def rings() -> int:
-    """Return how many rings of isolated sensors this process has mapped."""
-    return Path("/proc/self/maps").read_text().count("/memfd:sensemble")
 
 
 def children() -> int:
@@ -225,12 +218,12 @@ def real_time(bundle: Bundle, seconds: float) -> tuple[int, int, Usage]:
                 session.detach(names.pop(rng.randrange(len(names))))
                 if now >= next_probe:
                     usage.probe()
-                    opened = max(opened, usage.rings[-1])
+                    opened = max(opened, usage.children[-1])
                     next_probe = now + seconds / PROBES
                     progress(f"{end - now:.0f} s to go, {seen[0]:,} predictions, {usage.memory[-1]:,} kB")
         consumer.join()
         assert opened, "no sensor was ever seen in a process of its own"
-        assert (rings(), children()) == (0, 0), "a ring or a process is left"
+        assert children() == 0, "a process is left"
         (run,) = read_runs(record)
         assert run.ended is not None
         recorded = len(read_predictions(record, run.id))

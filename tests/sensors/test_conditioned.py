@@ -6,11 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sensemble_sensors.conditioned import Conditioned
+from sensemble_sensors.conditioned import Conditioned, begin
 from sensemble_sensors.errors import SensorEndedError, SensorLostError
 from sensemble_sensors.kinds.conditions import text
 from sensemble_sensors.kinds.conditions.condition import SEVERITIES, Applied
-from sensemble_sensors.kinds.degrading import begin
 from sensemble_sensors.kinds.registry import condition_of
 from sensemble_sensors.sample_queue import SampleQueue
 from sensemble_sensors.sensor import Sample, Sensor

@@ -9,6 +9,7 @@ import time
 
 import numpy as np
 from sensemble_sensors.errors import SensorEndedError, SensorLostError, SensorUnavailableError
+from sensemble_sensors.isolation.worker import SIZES
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
 
@@ -95,7 +96,7 @@ def close_everything() -> None:
 
 
 def die_within_a_line() -> None:
-    write_to_pipes(b'{"kind": "lo')
+    write_to_pipes(SIZES.pack(100, 0) + b'{"kind": "lo')
     os._exit(3)
 
 

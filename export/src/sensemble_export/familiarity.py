@@ -14,12 +14,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from sensemble_runtime.progress import Progress, no_progress
+from sensemble_sensors.conditioned import begin, captured, degraded_window
 from sensemble_sensors.errors import BadDataError
 from sensemble_sensors.kinds.conditions.condition import SEVERITIES, Applied, swapped
-from sensemble_sensors.kinds.degrading import begin, captured
 from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.media.dataset import Dataset, Example
-from sensemble_sensors.media.degraded import degraded_window
 from sensemble_train.data.batching import seeded
 from sensemble_train.data.choice import unlabelled
 from sensemble_train.data.clips import as_input, targets

@@ -3,10 +3,9 @@
 from collections import deque
 from dataclasses import replace
 from threading import Condition
-from typing import Protocol, runtime_checkable
 
 from sensemble_sensors.errors import SensorsError
-from sensemble_sensors.sensor import Sample, Sensor
+from sensemble_sensors.sensor import Sample
 
 
 class SampleQueue:
@@ -44,10 +43,13 @@ class SampleQueue:
             self._end = error
             self._changed.notify_all()
 
-    def wait_until_used(self, timeout: float) -> None:
-        """Wait up to `timeout` seconds until the reader has used every sample and asks for more."""
+    def wait_until_used(self, timeout: float) -> bool:
+        """Wait up to `timeout` seconds until the reader has used every sample and asks for more.
+
+        Return whether it does, or the queue has ended.
+        """
         with self._changed:
-            self._changed.wait_for(
+            return self._changed.wait_for(
                 lambda: (self._waiting and not self._samples) or self._end is not None, timeout
             )
 
@@ -66,15 +68,3 @@ class SampleQueue:
             if self._end is not None:
                 raise self._end
             return None
-
-
-@runtime_checkable
-class Driven(Sensor, Protocol):
-    """A sensor whose own thread waits for the driver, so that `read` returns even if the driver hangs."""
-
-    @property
-    def answered(self) -> float:
-        """The time of the driver's last answer; the present time while no answer is due."""
-
-    def capture_into(self, queue: SampleQueue) -> None:
-        """From the next `open` on, put samples into `queue`, from which `read` takes them."""

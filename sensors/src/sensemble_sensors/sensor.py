@@ -13,7 +13,7 @@ STEP = 0.2
 More is a fault of the clock, and no window spans a longer step back."""
 
 MAX_CAPTION = 1 << 16
-"""The most that is read of a caption: bytes in shared memory, and characters where it is tokenized."""
+"""The most that is read of a caption: bytes between processes, and characters where it is tokenized."""
 
 Media = NDArray[np.uint8] | NDArray[np.float32]
 
@@ -78,3 +78,12 @@ class Killable(Protocol):
 
     def kill(self) -> None:
         """End its process at once, from any thread; the next read finds the sensor lost."""
+
+
+@runtime_checkable
+class Driven(Sensor, Protocol):
+    """A sensor whose own thread waits for the driver, so that `read` returns even if the driver hangs."""
+
+    @property
+    def answered(self) -> float:
+        """The time of the driver's last answer; the present time while no answer is due."""

@@ -25,7 +25,6 @@ from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.session.scheduler import Policy
 from sensemble_runtime.session.session import Session
-from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.media.dataset import Example
 from sensemble_sensors.recording.replay import Replay
 from sensemble_sensors.sensor import Media
@@ -117,7 +116,8 @@ class Viewer:
 
 def packed(bundle: Bundle, modality: str, data: Media | str) -> bytes:
     """Return a sample as a browser sends it."""
-    return kind_of(bundle.specs[modality]).pack(data, bundle.specs[modality]).tobytes()
+    dtype = bundle.specs[modality].dtype
+    return data.encode() if isinstance(data, str) else np.asarray(data, dtype).tobytes()
 
 
 def noise(bundle: Bundle, modality: str) -> Media:

@@ -15,11 +15,11 @@ from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.record.reader import read_conditions, read_runs
 from sensemble_runtime.session.live_set import LiveSet
 from sensemble_runtime.subsets import CLEAN, ConditionScore
+from sensemble_sensors.conditioned import begin
 from sensemble_sensors.kinds.conditions.condition import Applied
-from sensemble_sensors.kinds.degrading import begin
 from sensemble_sensors.kinds.registry import condition_of
 from sensemble_sensors.media.dataset import Dataset, read_dataset
-from sensemble_sensors.media.example_stream import samples
+from sensemble_sensors.media.decoding import samples
 
 from tests.runtime.auditing.test_audit import LABELS, bundle, dataset
 from tests.runtime.certain import certain

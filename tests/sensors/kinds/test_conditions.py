@@ -11,10 +11,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import signal
 from sensemble_sensors.codecs.framing import fit
+from sensemble_sensors.conditioned import begin, captured, degraded_window
 from sensemble_sensors.kinds.conditions.condition import SCENES, SEVERITIES, Applied, Condition
-from sensemble_sensors.kinds.degrading import begin, captured
 from sensemble_sensors.kinds.registry import KINDS, condition_of, kind_of
-from sensemble_sensors.media.degraded import degraded_window
 from sensemble_sensors.sensor import Media, Sample
 from sensemble_sensors.spec import InputSpec
 

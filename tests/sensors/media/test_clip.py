@@ -13,9 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sensemble_sensors.codecs import shards
-from sensemble_sensors.codecs.decode import decode_audio, decode_video
 from sensemble_sensors.codecs.framing import Framing, fit
-from sensemble_sensors.codecs.tracks import probe
+from sensemble_sensors.codecs.tracks import decode_audio, decode_video, probe
 from sensemble_sensors.errors import BadDataError
 from sensemble_sensors.media.dataset import Example
 from sensemble_sensors.media.decoding import Sampling, clip, duration

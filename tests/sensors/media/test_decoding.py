@@ -18,8 +18,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.signal import resample_poly
-from sensemble_sensors.codecs.decode import decode_audio, decode_video
-from sensemble_sensors.codecs.tracks import frame_size, probe, video_frames
+from sensemble_sensors.codecs.tracks import decode_audio, decode_video, frame_size, probe, video_frames
 from sensemble_sensors.errors import BadDataError
 from sensemble_sensors.media.dataset import read_dataset
 from sensemble_sensors.media.decoding import duration, window
@@ -270,7 +269,7 @@ import re, sys
 from pathlib import Path
 from sensemble_sensors.media.dataset import read_dataset
 from sensemble_sensors.errors import BadDataError
-from sensemble_sensors.codecs.decode import decode_video
+from sensemble_sensors.codecs.tracks import decode_video
 try:
     print(decode_video(Path(sys.argv[1]), 1, 1, (224, 224)).shape)
 except BadDataError as error:

@@ -12,8 +12,7 @@ from time import monotonic, sleep
 
 import numpy as np
 import pytest
-from sensemble_sensors.codecs.decode import decode_audio, decode_video
-from sensemble_sensors.codecs.tracks import probe
+from sensemble_sensors.codecs.tracks import decode_audio, decode_video, probe
 from sensemble_sensors.errors import BadDataError, RecordingError, SensorEndedError, SensorLostError
 from sensemble_sensors.media.dataset import read_dataset
 from sensemble_sensors.media.decoding import clip, window

@@ -11,15 +11,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from sensemble_sensors.codecs.decode import decode_audio, decode_video
+from sensemble_sensors.codecs.tracks import decode_audio, decode_video
 from sensemble_sensors.errors import (
     BadDataError,
     SensorEndedError,
     SensorLostError,
     SensorUnavailableError,
 )
-from sensemble_sensors.media.decoding import window
-from sensemble_sensors.media.example_stream import samples, span
+from sensemble_sensors.media.decoding import samples, span, window
 from sensemble_sensors.recording.replay import MediaReplay, Replay
 from sensemble_sensors.sample_queue import SampleQueue
 from sensemble_sensors.sensor import Sample, Sensor

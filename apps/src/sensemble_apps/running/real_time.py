@@ -16,13 +16,13 @@ from sensemble_runtime.record.retention import Retention
 from sensemble_runtime.session.hotplug import Hotplug
 from sensemble_runtime.session.scheduler import Policy
 from sensemble_runtime.session.session import Session
+from sensemble_sensors.conditioned import captured
 from sensemble_sensors.devices.discovery import Device
 from sensemble_sensors.devices.watcher import Appeared, DeviceEvent, Finder, SearchFailed, Watcher
 from sensemble_sensors.errors import SensorUnavailableError
 from sensemble_sensors.kinds.conditions.condition import Applied
-from sensemble_sensors.kinds.degrading import captured
 from sensemble_sensors.media.dataset import Example
-from sensemble_sensors.media.example_stream import span
+from sensemble_sensors.media.decoding import span
 from sensemble_sensors.recording.reader import Recorded, RecordingReplay
 from sensemble_sensors.recording.replay import Replay
 from sensemble_sensors.sensor import Sensor

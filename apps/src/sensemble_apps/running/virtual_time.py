@@ -9,11 +9,9 @@ from heapq import merge
 from sensemble_runtime.adapting.adapter import Adapter
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.session.live_set import LiveSet
-from sensemble_sensors.kinds.degrading import begin, captured
-from sensemble_sensors.media import example_stream
+from sensemble_sensors.conditioned import begin, captured, degraded_stream
 from sensemble_sensors.media.dataset import Example
-from sensemble_sensors.media.degraded import degraded_stream
-from sensemble_sensors.media.example_stream import span
+from sensemble_sensors.media.decoding import samples, span
 from sensemble_sensors.recording.reader import AWAY, Recorded, RecordedEvent
 from sensemble_sensors.sensor import Sample
 
@@ -64,7 +62,7 @@ def _examples(
         plugged = phase_at(phases, i / len(examples)).plugged
         yield from _plug(live_set, plugged, origin)
         specs = {m: forms[m] for m in plugged}
-        for sample in example_stream.samples(example, specs, origin + length - span(specs)):
+        for sample in samples(example, specs, origin + length - span(specs)):
             degraded = degradations[sample.modality](sample)
             if degraded.time <= origin + length:
                 live_set.push(degraded)

@@ -92,13 +92,13 @@ class BrowserSensor:
         Args:
             number: counts the samples; those that the browser had to drop leave a gap.
             captured: when its end was captured, in seconds on the browser's clock.
-            data: as `Kind.pack` makes it.
+            data: its bytes.
 
         Raises:
             SampleError: it is not of the spec's form.
         """
         kind, spec, offset, queue = kind_of(self._spec), self._spec, self._clock.value, self._queue
-        if len(data) > kind.slot_size(spec) or not math.isfinite(captured):
+        if len(data) > kind.max_bytes(spec) or not math.isfinite(captured):
             raise SampleError(f"{self.name}: {len(data)} bytes at {captured} s are no {kind.noun}")
         try:
             content = kind.unpack(np.frombuffer(data, np.uint8), spec)

@@ -234,5 +234,5 @@ def describe_modalities(specs: Mapping[str, InputSpec]) -> list[dict[str, Any]]:
 
 def largest_message(specs: Mapping[str, InputSpec]) -> int:
     """Return the bytes of the largest message that a client of a page may send."""
-    slots = [kind_of(spec).slot_size(spec) for spec in specs.values()]
-    return max(*slots, limits.BODY) + HEADER.size
+    samples = [kind_of(spec).max_bytes(spec) for spec in specs.values()]
+    return max(*samples, limits.BODY) + HEADER.size

@@ -11,11 +11,10 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from sensemble_sensors.conditioned import begin, captured, degraded_window
 from sensemble_sensors.kinds.conditions.condition import Applied
-from sensemble_sensors.kinds.degrading import begin, captured
 from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.media.dataset import Example
-from sensemble_sensors.media.degraded import degraded_window
 
 from sensemble_runtime import subsets
 from sensemble_runtime.auditing.intervals import proportion, scored

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
+from sensemble_sensors.conditioned import captured
 from sensemble_sensors.errors import BadDataError
 from sensemble_sensors.kinds.conditions.condition import Applied
-from sensemble_sensors.kinds.degrading import captured
 from sensemble_sensors.sensor import Sample, Sensor
 from sensemble_sensors.thresholds import DEFAULT, Thresholds
 

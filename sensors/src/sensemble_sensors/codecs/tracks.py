@@ -1,4 +1,4 @@
-"""Read a track of a media file as a stream, from any time on (PyAV, which is FFmpeg).
+"""Read a track of a media file, from any time on, as a stream or as an array (PyAV, which is FFmpeg).
 
 Times are seconds from the file's earliest timestamp (or 0, where a codec's priming lies before it), so that
 video and audio stay aligned.
@@ -7,6 +7,7 @@ video and audio stay aligned.
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
@@ -90,6 +91,26 @@ def audio_pieces(
             skip = max(skip - len(piece), 0)
 
 
+def decode_audio(
+    path: Path, rate: float, start: float = 0.0, duration: float | None = None, name: str = ""
+) -> NDArray[np.float32]:
+    """Decode a file's audio track `name`, or its first: float32 [n], mono (the mean of channels), in [-1, 1].
+
+    `rate` is that of the result (Hz). `n` is `duration * rate`, or less where the track ends sooner; a
+    duration of None takes the rest. Raises BadDataError if the file is unreadable, has no audio or ends
+    before `start`.
+    """
+    count = None if duration is None else round(duration * rate)
+    pieces = [np.zeros(0, np.float32)]
+    have = 0
+    for piece in audio_pieces(path, rate, start, name):
+        pieces.append(piece)
+        have += len(piece)
+        if count is not None and have >= count:
+            break
+    return np.concatenate(pieces)[:count]
+
+
 def _sound(path: Path, rate: float, start: float, name: str) -> Iterator[NDArray[np.float32] | int]:
     """Yield sound, and a number of samples for each hole; the first is from `start`, and may be negative."""
     resampler: av.AudioResampler | None = None
@@ -145,6 +166,28 @@ def video_frames(
         raise BadDataError(f"{path}: its video track holds no picture")
     if count == 0:
         yield fit(_rgb(frame, converter), size, framing)
+
+
+def decode_video(
+    path: Path,
+    rate: float,
+    frames: int,
+    size: tuple[int, int],
+    start: float = 0.0,
+    *,
+    end: float | None = None,
+    framing: Framing = COVER,
+    name: str = "",
+) -> NDArray[np.uint8]:
+    """Decode a file's video track `name` or its first, or a still picture, to uint8 [frames, H, W, 3], RGB.
+
+    Frame i is the one shown at `start + i / rate` seconds; the last is held past `end`, or the file's end.
+    Each is fitted to `size` (height, width) by `framing`. Raises BadDataError as `video_frames`.
+    """
+    shown = video_frames(path, rate, size, start, end=end, framing=framing, name=name)
+    images = list(islice(shown, frames))
+    images += [images[-1]] * (frames - len(images))
+    return np.stack(images)
 
 
 def _shown(path: Path, start: float, end: float | None, name: str) -> Iterator[tuple[av.VideoFrame, float]]:

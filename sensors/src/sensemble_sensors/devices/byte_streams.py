@@ -6,14 +6,28 @@ import stat
 import termios
 import tty
 from pathlib import Path
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, urlsplit
 
-from sensemble_sensors.devices.addresses import LOOPBACK, address
-
+LOOPBACK = "127.0.0.1"
 _PATIENCE = 5.0  # seconds that a connection may take
 _BAUD = "115200"
 # Seconds of quiet before the other machine is probed, seconds between two probes, and how many.
 _KEEPALIVE = {"TCP_KEEPIDLE": 10, "TCP_KEEPALIVE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3}
+
+
+def address(source: str, usual: int | None = None) -> tuple[str, int]:
+    """Return the host of `SCHEME://HOST:PORT`, empty if left out, and the port, or the usual one.
+
+    Raises OSError, with a reason, for what is no address.
+    """
+    try:
+        parts = urlsplit(source)
+        port = usual if parts.port is None else parts.port
+    except ValueError:
+        port = None
+    if port is None:
+        raise OSError(None, f"an address is {source.partition(':')[0]}://HOST:PORT")
+    return parts.hostname or "", port
 
 
 def open_stream(source: str) -> int:

@@ -61,7 +61,6 @@ class Camera:
         self.name = printable(name or f"camera {without_credentials(str(source))}")
         self._location = source
         self._queue: SampleQueue | None = None
-        self._own_queue: SampleQueue | None = None
         self._stop = Event()
         self._driver: _Driver | None = None
         self._thread = Thread()
@@ -78,10 +77,6 @@ class Camera:
         asked = self._driver.asked if self._driver is not None else None
         return monotonic() if asked is None else asked
 
-    def capture_into(self, queue: SampleQueue) -> None:
-        """See `Driven`."""
-        self._own_queue = queue
-
     def open(self, spec: InputSpec) -> None:
         """Open the camera and start capturing; raise SensorUnavailableError, which says what to do."""
         if spec.modality != self.modality:
@@ -93,7 +88,7 @@ class Camera:
         else:
             self._driver = _Driver(source, self.name)
             pictures = self._driver.pictures(spec)
-        self._stop, self._queue = Event(), self._own_queue or SampleQueue(1)
+        self._stop, self._queue = Event(), SampleQueue(1)
         # A daemon, because a driver may hang in the kernel, where no thread can be stopped.
         self._thread = Thread(
             target=_capture,

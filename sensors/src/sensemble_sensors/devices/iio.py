@@ -14,8 +14,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from sensemble_sensors.devices.clock import RowClock
 from sensemble_sensors.devices.polled_rows import PolledRows
-from sensemble_sensors.devices.row_clock import RowClock
 from sensemble_sensors.devices.units import per_unit, quantity
 from sensemble_sensors.errors import SensorLostError, SensorUnavailableError, printable
 from sensemble_sensors.kinds.regular import Rows

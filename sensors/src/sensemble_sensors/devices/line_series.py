@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from time import monotonic
 
 from sensemble_sensors.devices.byte_streams import open_stream
+from sensemble_sensors.devices.clock import RowClock
 from sensemble_sensors.devices.polled_rows import PolledRows
-from sensemble_sensors.devices.row_clock import RowClock
 from sensemble_sensors.devices.rows import MAX_LINE, Row, RowReader
 from sensemble_sensors.errors import (
     BadDataError,

@@ -24,8 +24,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 
-from sensemble_sensors.devices.addresses import LOOPBACK, address
-from sensemble_sensors.devices.row_clock import RowClock
+from sensemble_sensors.devices.byte_streams import LOOPBACK, address
+from sensemble_sensors.devices.clock import RowClock
 from sensemble_sensors.devices.rows import TIME, Row, RowReader, number
 from sensemble_sensors.devices.units import quantity
 from sensemble_sensors.errors import BadDataError, SensorLostError, SensorUnavailableError, printable

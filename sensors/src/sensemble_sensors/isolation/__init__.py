@@ -1,7 +1,6 @@
 """Isolation: any sensor in a process of its own, so that one that hangs, crashes or leaks harms nothing else.
 
-Samples cross through a ring in shared memory, which neither side waits for; a pipe wakes the reader and
-carries the sensor's state.
+Samples and the sensor's state cross through a pipe; a slow reader gets the newest samples.
 
 Doors: `isolated`, and `worker_process` for its `Limits`.
 """

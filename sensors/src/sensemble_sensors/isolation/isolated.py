@@ -1,7 +1,6 @@
 """Run any sensor in a supervised process of its own. Needs POSIX.
 
-Nothing is left behind when either side is killed: the shared memory has no name, and the worker ends with the
-process that started it.
+Nothing is left behind when either side is killed: the worker ends with the process that started it.
 """
 
 import json

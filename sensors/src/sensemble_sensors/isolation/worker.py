@@ -1,42 +1,46 @@
 """The process that runs an isolated sensor: `python -m sensemble_sensors.isolation.worker`.
 
 Its job is a JSON line on standard input, not on the command line, which everybody can read: an address may
-hold a password. Samples go into the shared ring. A pipe carries a newline for each, to wake the reader, and a
-JSON message when the sensor is open or over. The process ends with its standard input, that is when its
-parent closes it or dies, and by itself when it hangs.
+hold a password. Messages go through a pipe: fields in JSON and the data of a sample, after the size of each.
+A thread sends them, so that a slow reader never delays the sensor: it gets the newest samples, and the number
+lost before them. The process ends with its standard input, that is when its parent closes it or dies, and by
+itself when it hangs.
 """
 
 import ctypes
 import faulthandler
 import json
-import mmap
 import os
 import resource
 import signal
 import sys
 import traceback
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from threading import Event, Lock, Thread
+from struct import Struct
+from threading import Event, Thread
 from time import monotonic
 from typing import Any, NoReturn
+
+import numpy as np
 
 from sensemble_sensors.errors import (
     SensorCodeError,
     SensorEndedError,
     SensorLostError,
+    SensorsError,
     SensorUnavailableError,
     text_of,
 )
-from sensemble_sensors.isolation.ring import Ring
+from sensemble_sensors.kinds.kind import described
 from sensemble_sensors.kinds.registry import kind_of
-from sensemble_sensors.sample_queue import Driven, SampleQueue
-from sensemble_sensors.sensor import Sample, Sensor
+from sensemble_sensors.sample_queue import SampleQueue
+from sensemble_sensors.sensor import MAX_CAPTION, Driven, Media, Sample, Sensor
 from sensemble_sensors.spec import InputSpec
 
 READ = 0.1  # seconds that one read may wait, and so about how long a healthy worker takes to end
-BURST = 0.25  # seconds of them that may come at once from a thread that captures
 GRACE = 2.0  # seconds that a worker has to end by itself
 _MAX_REASON = 2000  # characters, for a person to read
 _MAX_TRACE = 8000  # characters of a traceback: its last frames
@@ -47,9 +51,15 @@ ERRORS = {
 }
 """The errors that a worker reports to its parent, by name. Of any other, the system's count as
 `SensorLostError`, the rest as `SensorCodeError`."""
+SIZES = Struct("=II")
+"""The beginning of a message: the bytes of its fields, and of its data."""
+SAMPLE = "sample"
+"""The kind of a message with a sample; that of an error is its name in `ERRORS`, that of others `alive`.
+All but errors state when the sensor was last `alive`, and say that it is open."""
 _STDIN = 0
 _PR_SET_PDEATHSIG = 1  # of <sys/prctl.h>
-_SENDING = Lock()  # of the pipe, which two threads may write to
+_TEXT = "text"  # the type of a caption's data; that of an array is the type of its elements
+_TYPES = (np.uint8, np.float32)  # of the elements of an array
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +70,6 @@ class Job:
     arguments: list[Any]  # of its constructor
     path: list[str]  # `sys.path`
     spec: dict[str, Any]  # the fields of its `InputSpec`
-    memory: int  # the descriptor of the ring's memory
     pipe: int  # the descriptor to write to
     opening: float  # seconds after which the process ends itself if opening hangs
     hanging: float  # seconds after which it ends itself if reading hangs
@@ -72,37 +81,37 @@ def main(job: Job) -> None:
     stop = Event()
     _outlast_no_parent()
     Thread(target=_watch, args=(stop,), daemon=True).start()
+    sender = _Sender(job.pipe)
     try:
-        _run(job, stop)
+        _run(job, sender, stop)
     except BaseException as error:  # noqa: BLE001 - the parent gets every failure
-        kind, text, trace = type(error).__name__, text_of(error), ""
-        if kind not in ERRORS:
-            text = f"failed with {kind}: {text}"
-            kind = (SensorLostError if isinstance(error, OSError) else SensorCodeError).__name__
-            trace = "".join(traceback.format_tb(error.__traceback__))
-        _send(job.pipe, {"kind": kind, "reason": text[:_MAX_REASON], "trace": trace[-_MAX_TRACE:]})
+        sender.queue.end(_reported(error))
+    if sender.ident is None:  # it did not open
+        sender.start()
+    while sender.is_alive() and not stop.is_set():
+        sender.join(READ)
 
 
-def _run(job: Job, stop: Event) -> None:
+def _run(job: Job, sender: "_Sender", stop: Event) -> None:
+    sys.path[:] = job.path
     spec = InputSpec.from_json(job.spec)
-    flood = kind_of(spec).flood
-    ring = Ring(mmap.mmap(job.memory, Ring.size(spec)), spec)
+    kind = kind_of(spec)
+    sender.queue = SampleQueue(kind.waiting, continuous=kind.continuous)
     with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
         # A thread in C ends the process even where native code hangs and holds the interpreter lock.
         faulthandler.dump_traceback_later(job.opening, exit=True, file=nowhere)
-        sys.path[:] = job.path
         module, _, name = job.sensor_class.partition(":")
         sensor: Sensor = getattr(import_module(module), name)(*job.arguments)
-        driven = sensor if isinstance(sensor, Driven) else None
-        if driven is not None:
-            driven.capture_into(_RingQueue(ring, job.pipe, flood))
         sensor.open(spec)
         try:
-            _send(job.pipe, {"kind": "opened", "reason": ""})
+            _send(job.pipe, {"kind": "alive", "alive": monotonic()})
+            sender.start()
+            driven = sensor if isinstance(sensor, Driven) else None
             armed = due = 0.0
+            sent = True
             while not stop.is_set():
                 now = monotonic()
-                ring.set_heartbeat(driven.answered if driven else now)
+                sender.alive = driven.answered if driven else now
                 if now - armed > 1:
                     faulthandler.dump_traceback_later(job.hanging, exit=True, file=nowhere)
                     armed = now
@@ -111,34 +120,78 @@ def _run(job: Job, stop: Event) -> None:
                         raise SensorLostError(f"{sensor.name}: its process took more than {limit}")
                 sample = sensor.read(READ)
                 if sample is not None:
-                    ring.put(sample)
-                    _send(job.pipe, None)
+                    _check(sample, spec)
+                    sender.queue.put(sample.frozen())
+                    # Send it before the next call, which may end the process, unless the reader is slow.
+                    sent = sender.queue.wait_until_used(READ if sent else 0.0)
                     stop.wait(max(due - monotonic(), 0.0))
-                    due = monotonic() + 1 / flood
+                    due = monotonic() + 1 / kind.flood
         finally:
             sensor.close()
             faulthandler.cancel_dump_traceback_later()
 
 
-class _RingQueue(SampleQueue):
-    """Puts each sample into the ring from the thread that captures it; `get` only waits for the end."""
+class _Sender(Thread):
+    """Sends the samples of a queue, a sign of life where there is none, and the error with which it ends.
 
-    def __init__(self, ring: Ring, pipe: int, flood: int) -> None:
-        super().__init__(1)
-        self._ring, self._pipe, self._step = ring, pipe, 1 / flood
-        self._ahead = 0.0  # until when the samples so far would have lasted at the rate of a flood
+    `alive` is the time of the sensor's last sign of life.
+    """
 
-    def put(self, sample: Sample) -> None:
-        """Put a sample into the ring and wake the reader; drop and count a flood."""
-        now = monotonic()
-        self._ahead = max(self._ahead, now) + self._step
-        if self._ahead - now > BURST:
-            self._ahead -= self._step
-            self._lost += 1 + sample.lost
-            return
-        self._ring.put(replace(sample, cut=sample.cut or self._cut, lost=sample.lost + self._lost))
-        self._cut, self._lost = False, 0
-        _send(self._pipe, None)
+    def __init__(self, pipe: int) -> None:
+        super().__init__(daemon=True)
+        self.queue, self.alive = SampleQueue(1), 0.0
+        self._pipe = pipe
+
+    def run(self) -> None:
+        """Send until the queue ends."""
+        try:
+            while True:
+                sample = self.queue.get(READ)
+                fields, data = ({"kind": "alive"}, b"") if sample is None else _packed(sample)
+                _send(self._pipe, {**fields, "alive": self.alive}, data)
+        except SensorsError as error:
+            trace = "".join(getattr(error, "__notes__", ()))
+            fields = {"kind": type(error).__name__, "reason": str(error)[:_MAX_REASON], "trace": trace}
+            _send(self._pipe, fields)
+
+
+def _check(sample: Sample, spec: InputSpec) -> None:
+    """Raise ValueError for what no sample can be; its form is checked where its windows are made."""
+    if sample.modality != spec.modality:
+        raise ValueError(f"gave a sample of {sample.modality}, not of {spec.modality}")
+    data: object = sample.data
+    if not isinstance(data, str) and not (isinstance(data, np.ndarray) and data.dtype in _TYPES):
+        raise ValueError(f"gave {described(data)}, no {kind_of(spec).noun}")
+
+
+def _packed(sample: Sample) -> tuple[dict[str, Any], bytes]:
+    """Return a sample as the fields of a message and the data after it."""
+    fields: dict[str, Any] = {"kind": SAMPLE, "time": float(sample.time), "cut": bool(sample.cut)}
+    fields["lost"] = int(sample.lost)
+    if isinstance(sample.data, str):
+        return {**fields, "type": _TEXT}, sample.data.encode(errors="replace")[:MAX_CAPTION]
+    return {**fields, "type": sample.data.dtype.str, "shape": sample.data.shape}, sample.data.tobytes()
+
+
+def unpacked(modality: str, fields: Mapping[str, Any], data: bytes) -> Sample:
+    """Return the sample of a message; raise ValueError, TypeError or KeyError if it is none."""
+    content: Media | str
+    if fields["type"] == _TEXT:
+        content = data.decode(errors="replace")
+    else:
+        content = np.frombuffer(data, fields["type"]).reshape(fields["shape"])
+    return Sample(modality, content, float(fields["time"]), bool(fields["cut"]), int(fields["lost"]))
+
+
+def _reported(error: BaseException) -> SensorsError:
+    """Return the error of `ERRORS` by which the parent gets to know of a failure."""
+    name = type(error).__name__
+    if name in ERRORS and isinstance(error, SensorsError):
+        return error
+    kind = SensorLostError if isinstance(error, OSError) else SensorCodeError
+    reported = kind(f"failed with {name}: {text_of(error)}")
+    reported.add_note("".join(traceback.format_tb(error.__traceback__))[-_MAX_TRACE:])
+    return reported
 
 
 def _resident() -> int:
@@ -168,14 +221,13 @@ def _watch(stop: Event) -> None:
     _leave()
 
 
-def _send(pipe: int, message: dict[str, str] | None) -> None:
-    """Write a message, or only wake the reader (None), which a full pipe has done already."""
+def _send(pipe: int, fields: Mapping[str, Any], data: bytes = b"") -> None:
+    """Write a message, and wait while the pipe is full."""
+    text = json.dumps(fields).encode()
+    message = memoryview(SIZES.pack(len(text), len(data)) + text + data)
     try:
-        with _SENDING:
-            os.set_blocking(pipe, message is not None)
-            os.write(pipe, (json.dumps(message) if message else "").encode() + b"\n")
-    except BlockingIOError:
-        pass
+        while message:
+            message = message[os.write(pipe, message) :]
     except BrokenPipeError:
         _leave()
 

@@ -1,25 +1,23 @@
-"""Start and supervise the process of one isolated sensor: its ring, its pipe, its limits."""
+"""Start and supervise the process of one isolated sensor: its pipe, its limits."""
 
 import json
-import mmap
 import os
 import signal
 import subprocess
 import sys
-import tempfile
+from collections import deque
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from time import monotonic
-from typing import IO
 
 from sensemble_sensors.errors import SensorCodeError, SensorLostError, SensorsError, SensorUnavailableError
-from sensemble_sensors.isolation.ring import Ring
-from sensemble_sensors.isolation.worker import ERRORS, GRACE, Job
+from sensemble_sensors.isolation.worker import ERRORS, GRACE, SAMPLE, SIZES, Job, unpacked
 from sensemble_sensors.readable import readable
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
 
-_MAX_MESSAGE = 1 << 16  # bytes of a message in the pipe; a worker's own are shorter
+_MAX_FIELDS = 1 << 16  # bytes of the fields of a message; a worker's own are shorter
+_MAX_DATA = 1 << 29  # bytes of a sample's data, more than a picture or a sample of sound has
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +39,7 @@ DEFAULT = Limits()
 
 
 class WorkerProcess:
-    """A process that runs one sensor, with its ring and its pipe; OSError if the system has none for it.
+    """A process that runs one sensor; OSError if the system has none for it.
 
     `name` is the sensor's, for messages; `sensor_class` is "module:class".
     """
@@ -55,43 +53,40 @@ class WorkerProcess:
         limits: Limits,
     ) -> None:
         self._name = name
+        self._modality = spec.modality
         self._limits = limits
-        self._partial = b""  # the beginning of a message
+        self._received = bytearray()  # the beginning of a message
+        self._samples: deque[Sample] = deque()
         self._opened = False
         self._over: SensorsError | None = None  # why there will be no more samples
-        self._heartbeat = 0.0
-        self._still = 0.0  # seconds waited without a sign of life
-        size = Ring.size(spec)
-        with _unnamed() as file:
-            file.truncate(size)
-            self._ring = Ring(mmap.mmap(file.fileno(), size), spec)
-            self._pipe, theirs = os.pipe()
-            job = Job(
-                sensor_class,
-                arguments,
-                sys.path,
-                asdict(spec),
-                file.fileno(),
-                theirs,
-                opening=2 * limits.opening,  # later than this side, which can say why
-                hanging=2 * limits.hanging,
-                resident=limits.resident,
+        self._alive = 0.0  # the time of the sensor's last sign of life
+        self._still = 0.0  # seconds waited since then
+        self._pipe, theirs = os.pipe()
+        job = Job(
+            sensor_class,
+            arguments,
+            sys.path,
+            asdict(spec),
+            theirs,
+            opening=2 * limits.opening,  # later than this side, which can say why
+            hanging=2 * limits.hanging,
+            resident=limits.resident,
+        )
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "sensemble_sensors.isolation.worker"],
+                bufsize=0,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                pass_fds=(theirs,),
+                start_new_session=True,  # Ctrl-C is for the parent; and a group can be killed as one
             )
-            try:
-                self._process = subprocess.Popen(
-                    [sys.executable, "-P", "-m", "sensemble_sensors.isolation.worker"],
-                    bufsize=0,
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.DEVNULL,
-                    stderr=subprocess.DEVNULL,
-                    pass_fds=(file.fileno(), theirs),
-                    start_new_session=True,  # Ctrl-C is for the parent; and a group can be killed as one
-                )
-            except BaseException:
-                os.close(self._pipe)
-                raise
-            finally:
-                os.close(theirs)
+        except BaseException:
+            os.close(self._pipe)
+            raise
+        finally:
+            os.close(theirs)
         if self._process.stdin is not None:
             with suppress(BrokenPipeError):  # it has ended already, which the pipe reports
                 self._process.stdin.write(json.dumps(asdict(job)).encode() + b"\n")
@@ -121,7 +116,7 @@ class WorkerProcess:
         """Return the next sample, or None after `timeout` seconds; SensorsError when the sensor is over."""
         until = monotonic() + timeout
         received = False
-        while (sample := self._get()) is None:
+        while not self._samples:
             if self._over is not None:
                 raise self._over
             left = until - monotonic()
@@ -129,7 +124,7 @@ class WorkerProcess:
                 return None
             self._supervise(self._receive(max(left, 0.0)))
             received = True
-        return sample
+        return self._samples.popleft()
 
     def close(self) -> None:
         """Let the process end, and kill it if it does not in time."""
@@ -139,7 +134,6 @@ class WorkerProcess:
             self.kill()
             self._status(GRACE)  # one that hangs in the kernel ends when the kernel lets it
         os.close(self._pipe)
-        del self._ring  # unmap the memory even if a traceback still refers to this object
 
     def kill(self) -> None:
         """Kill the process and its children."""
@@ -159,41 +153,43 @@ class WorkerProcess:
             self._kill_group()  # at once, before the group's number can be another's
         return self._process.returncode
 
-    def _get(self) -> Sample | None:
-        """Return the ring's next sample; end a worker that wrote invalid data, for no more can be trusted."""
-        try:
-            return self._ring.get()
-        except ValueError as error:
-            self._end(f"gave invalid data ({error})")
-            return None
-
     def _receive(self, timeout: float) -> float:
         """Handle the messages that come within `timeout` seconds, and return how long that took."""
         began = monotonic()
         if readable(self._pipe, timeout):
             data = os.read(self._pipe, 1 << 16)
-            *messages, self._partial = (self._partial + data).split(b"\n")
-            for message in filter(None, messages):
-                self._handle(message)
-            if len(self._partial) > _MAX_MESSAGE:
-                self._end("wrote an invalid message")
-                self._partial = b""
+            self._received += data
+            while self._over is None and len(self._received) >= SIZES.size:
+                first, second = SIZES.unpack_from(self._received)
+                end = SIZES.size + first + second
+                if first > _MAX_FIELDS or second > _MAX_DATA:
+                    self._end("wrote an invalid message")
+                elif len(self._received) < end:
+                    break
+                else:
+                    message = bytes(self._received[SIZES.size : end])
+                    del self._received[:end]
+                    self._handle(message[:first], message[first:])
             if not data and self._over is None:
                 self._explain_exit()
         return monotonic() - began
 
-    def _handle(self, message: bytes) -> None:
+    def _handle(self, text: bytes, data: bytes) -> None:
         try:
-            fields = json.loads(message)
-            kind, reason = str(fields["kind"]), str(fields["reason"])
+            fields = json.loads(text)
+            kind = fields["kind"]
+            if kind in ERRORS:
+                self._over = ERRORS[kind](str(fields["reason"]))
+                if fields["trace"]:
+                    self._over.add_note(str(fields["trace"]))
+                return
+            self._opened, alive = True, float(fields["alive"])
+            if alive != self._alive:
+                self._alive, self._still = alive, 0.0
+            if kind == SAMPLE:
+                self._samples.append(unpacked(self._modality, fields, data))
         except (ValueError, TypeError, KeyError, RecursionError):
             self._end("wrote an invalid message")
-            return
-        self._opened |= kind == "opened"
-        if kind in ERRORS and self._over is None:
-            self._over = ERRORS[kind](reason)
-            if trace := fields.get("trace"):
-                self._over.add_note(str(trace))
 
     def _explain_exit(self) -> None:
         """Set why the pipe has ended: nearly always because the process has."""
@@ -205,9 +201,7 @@ class WorkerProcess:
 
     def _supervise(self, waited: float) -> None:
         """End a process that hangs; only time spent waiting counts, so a busy machine is not its fault."""
-        heartbeat = self._ring.heartbeat
-        self._still = 0.0 if heartbeat != self._heartbeat else self._still + waited
-        self._heartbeat = heartbeat
+        self._still += waited
         if self._still > self._limits.hanging:
             self._end(f"hung for {self._limits.hanging:g} s")
         elif self._still and self._status(0) is not None and not readable(self._pipe, 0):
@@ -216,13 +210,6 @@ class WorkerProcess:
     def _end(self, reason: str) -> None:
         self.kill()
         self._over = self._over or SensorLostError(f"{self._name}: {reason}; its process was killed")
-
-
-def _unnamed() -> IO[bytes]:
-    """Open a file without a name, which is gone with the last process that holds it."""
-    if sys.platform == "linux":
-        return os.fdopen(os.memfd_create("sensemble"), "r+b")
-    return tempfile.TemporaryFile()
 
 
 def _exit(status: int) -> str:

@@ -52,7 +52,7 @@ class Frames(TrackKind):
     rank = 5
     partner = "waveform"
     track = "video"
-    slots = 4
+    waiting = 2
     devices: ClassVar = {"": "sensemble_sensors.devices.camera:Camera"}
     finder = "sensemble_sensors.devices.discovery:cameras"
     usual = (1, 30, 128, 128, 3), 30, 1.0
@@ -102,15 +102,9 @@ class Frames(TrackKind):
         """Return checks for frozen and black pictures and for a low rate."""
         return _PictureChecks(spec, limits)
 
-    def slot_size(self, spec: InputSpec) -> int:
+    def max_bytes(self, spec: InputSpec) -> int:
         """See `Kind`."""
         return math.prod(spec.shape[2:])
-
-    def pack(self, data: Media | str, spec: InputSpec) -> NDArray[np.uint8]:
-        """See `Kind`."""
-        if problem := _problem(data, spec.shape[2:]):
-            raise ValueError(f"gave {problem}")
-        return np.ascontiguousarray(data, np.uint8).reshape(-1)
 
     def unpack(self, data: NDArray[np.uint8], spec: InputSpec) -> Media | str:
         """See `Kind`."""
@@ -129,7 +123,7 @@ class Frames(TrackKind):
 
         The last frame is held past the end of the example; a still picture is repeated.
         """
-        from sensemble_sensors.codecs.decode import decode_video
+        from sensemble_sensors.codecs.tracks import decode_video
 
         _, count, height, width, _ = spec.shape
         size, framing, still = (height, width), excerpt.framing, source.value(_still(spec.modality))
@@ -150,7 +144,7 @@ class Frames(TrackKind):
 
     def check(self, source: Source, modality: Modality) -> None:
         """See `Kind`."""
-        from sensemble_sensors.codecs.decode import decode_video
+        from sensemble_sensors.codecs.tracks import decode_video
 
         still = source.value(_still(modality.name))
         if isinstance(still, Path):

@@ -35,7 +35,7 @@ _ELEMENTS = 10**8  # of a window, or of the samples of a hop
 
 
 class Stream(ABC):
-    """A kind's samples and windows, their health, conditions and slots in shared memory."""
+    """A kind's samples and windows, their health and conditions."""
 
     name: ClassVar[str]  # as `InputSpec.kind` has it
     noun: ClassVar[str]  # a sample, in messages
@@ -45,7 +45,7 @@ class Stream(ABC):
     continuous: ClassVar[bool] = False  # a lost sample leaves a hole, which no window spans
     tokenized: ClassVar[bool] = False  # samples are texts: the dataset holds them, a tokenizer makes windows
     partner: ClassVar[str] = ""  # the kind whose stream this one must not drift from
-    slots: ClassVar[int]  # samples that wait in shared memory
+    waiting: ClassVar[int]  # samples that wait for a slow reader where the sensor has a process of its own
     flood: ClassVar[int] = 200  # samples a second that are read at most, so that other sensors get their time
     devices: ClassVar[Mapping[str, str]] = {}  # the beginning of a source -> its sensor, "module:class"
     finder: ClassVar[str] = ""  # the `Finder` of the devices here, "module:function"
@@ -135,19 +135,15 @@ class Stream(ABC):
         """Return the health checks of a sensor that was just opened."""
         return Checks()
 
-    # A sample's slot in shared memory.
+    # A sample that a browser sends.
 
     @abstractmethod
-    def slot_size(self, spec: InputSpec) -> int:
-        """Return how many bytes of data a slot of shared memory has."""
-
-    @abstractmethod
-    def pack(self, data: Media | str, spec: InputSpec) -> NDArray[np.uint8]:
-        """Return a sample's data as bytes; ValueError if it is not of the spec's form."""
+    def max_bytes(self, spec: InputSpec) -> int:
+        """Return the bytes of the data of a sample at most."""
 
     @abstractmethod
     def unpack(self, data: NDArray[np.uint8], spec: InputSpec) -> Media | str:
-        """Return the data that `pack` made bytes of."""
+        """Return a sample's data, of which `data` are the bytes; ValueError if they are of another form."""
 
 
 class Indexed(ABC):

@@ -23,14 +23,13 @@ from sensemble_sensors.kinds.kind import FileKind, described
 from sensemble_sensors.kinds.regular import Regular, Rows, Times, resampled
 from sensemble_sensors.kinds.series_checks import SeriesChecks
 from sensemble_sensors.kinds.series_files import read_series, write_series
-from sensemble_sensors.kinds.steady import SteadyRing
-from sensemble_sensors.kinds.windows import WindowRing
+from sensemble_sensors.kinds.windows import SteadyRing, WindowRing
 from sensemble_sensors.lines import Fields
 from sensemble_sensors.sensor import Media, Sample
 from sensemble_sensors.spec import HIGHEST_RATE, MAX_CHANNELS, InputSpec, Modality
 from sensemble_sensors.thresholds import Thresholds
 
-_BLOCK = 0.1  # seconds of rows in a sample that is played, and in a slot of shared memory
+_BLOCK = 0.1  # seconds of rows in a sample that is played, or comes from a browser
 _LONGEST = 120.0  # seconds of rows in a recorded sample; more is a mistake
 _MILLI = 1000
 
@@ -46,7 +45,7 @@ class Series(FileKind):
     dtype = "float32"
     rank = 3
     continuous = True
-    slots = 64
+    waiting = 64
     flood = 4000  # an inertial unit may give each of its rows by itself
     suffix = ".csv"
     devices: ClassVar = {
@@ -85,15 +84,9 @@ class Series(FileKind):
         """Return checks for NaN, stuck and saturated channels, values out of range and a wrong rate."""
         return SeriesChecks(spec, limits)
 
-    def slot_size(self, spec: InputSpec) -> int:
-        """See `Kind`; slots are filled up to eight bytes, so the number of rows is even."""
-        return 8 * spec.shape[2] * max(1, math.ceil(_BLOCK * spec.rate / 2))
-
-    def pack(self, data: Media | str, spec: InputSpec) -> NDArray[np.uint8]:
+    def max_bytes(self, spec: InputSpec) -> int:
         """See `Kind`."""
-        if problem := _problem(data, spec):
-            raise ValueError(f"gave {problem}")
-        return np.ascontiguousarray(data, np.float32).reshape(-1).view(np.uint8)
+        return 8 * spec.shape[2] * max(1, math.ceil(_BLOCK * spec.rate / 2))
 
     def unpack(self, data: NDArray[np.uint8], spec: InputSpec) -> Media | str:
         """See `Kind`."""

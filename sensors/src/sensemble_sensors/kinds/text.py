@@ -29,7 +29,7 @@ class Text(Kind):
     rank = 2
     steady = False
     tokenized = True
-    slots = 16
+    waiting = 16
     devices: ClassVar = {"": "sensemble_sensors.devices.captions:Captions"}
     usual = (1, 1), 0, 0
     conditions = CONDITIONS
@@ -57,15 +57,9 @@ class Text(Kind):
         address = source == "-" or "://" in source
         return "" if address else "sensemble_sensors.devices.watcher:caption_source"
 
-    def slot_size(self, spec: InputSpec) -> int:  # noqa: ARG002
+    def max_bytes(self, spec: InputSpec) -> int:  # noqa: ARG002
         """See `Kind`."""
         return MAX_CAPTION
-
-    def pack(self, data: Media | str, spec: InputSpec) -> NDArray[np.uint8]:  # noqa: ARG002
-        """Return at most 65,536 bytes of UTF-8."""
-        if problem := _problem(data):
-            raise ValueError(f"gave {problem}")
-        return np.frombuffer(str(data).encode()[:MAX_CAPTION], np.uint8)
 
     def unpack(self, data: NDArray[np.uint8], spec: InputSpec) -> Media | str:  # noqa: ARG002
         """See `Kind`."""

@@ -21,8 +21,7 @@ from sensemble_sensors.kinds.interfaces import (
     TrackWriter,
 )
 from sensemble_sensors.kinds.kind import TrackKind, described
-from sensemble_sensors.kinds.steady import SteadyRing
-from sensemble_sensors.kinds.windows import WindowRing
+from sensemble_sensors.kinds.windows import SteadyRing, WindowRing
 from sensemble_sensors.sensor import Media, Sample
 from sensemble_sensors.spec import HIGHEST_RATE, InputSpec, Modality
 from sensemble_sensors.thresholds import CLIPPED, CLIPPED_SHARE, SETTLE, SILENT, Thresholds
@@ -35,7 +34,7 @@ QUIET = -60.0  # dB below full scale, under which all sound is the same silence
 MAX_LEVEL = (
     1e6  # times full scale, 120 dB above it; what is louder is no sound, and its power may be infinite
 )
-_SLOT = 0.1  # seconds of sound in a slot of shared memory; a longer sample is split
+_LONGEST = 0.1  # seconds of sound in a sample of a browser
 
 
 class Waveform(TrackKind):
@@ -51,7 +50,7 @@ class Waveform(TrackKind):
     continuous = True
     partner = "frames"
     track = "audio"
-    slots = 64
+    waiting = 64
     devices: ClassVar = {"": "sensemble_sensors.devices.microphone:Microphone"}
     finder = "sensemble_sensors.devices.discovery:watched_microphones"
     replaced = True
@@ -86,15 +85,9 @@ class Waveform(TrackKind):
         """Return checks for NaN, silence, clipping and a wrong rate."""
         return _SoundChecks(spec, limits)
 
-    def slot_size(self, spec: InputSpec) -> int:
+    def max_bytes(self, spec: InputSpec) -> int:
         """See `Kind`."""
-        return 4 * round(_SLOT * spec.rate)
-
-    def pack(self, data: Media | str, spec: InputSpec) -> NDArray[np.uint8]:  # noqa: ARG002
-        """See `Kind`."""
-        if problem := _problem(data):
-            raise ValueError(f"gave {problem}")
-        return np.ascontiguousarray(data).view(np.uint8)
+        return 4 * round(_LONGEST * spec.rate)
 
     def unpack(self, data: NDArray[np.uint8], spec: InputSpec) -> Media | str:  # noqa: ARG002
         """See `Kind`."""
@@ -102,7 +95,7 @@ class Waveform(TrackKind):
 
     def window(self, source: Source, spec: InputSpec, excerpt: Excerpt = START) -> Media | str:
         """Return float32 [1, S]; zeros past the end of the example, or of the excerpt."""
-        from sensemble_sensors.codecs.decode import decode_audio
+        from sensemble_sensors.codecs.tracks import decode_audio
 
         (path,) = self.files(source, spec.modality)
         count, start = spec.shape[1], (source.start or 0.0) + excerpt.at
@@ -121,7 +114,7 @@ class Waveform(TrackKind):
 
     def check(self, source: Source, modality: Modality) -> None:
         """See `Kind`."""
-        from sensemble_sensors.codecs.decode import decode_audio
+        from sensemble_sensors.codecs.tracks import decode_audio
 
         for path in self.files(source, modality.name):
             decode_audio(path, 16000, source.start or 0.0, 0.1, modality.name)

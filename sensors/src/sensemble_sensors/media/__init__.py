@@ -2,6 +2,6 @@
 
 Training, the audit and the replay see examples through this room only, so they cannot disagree.
 
-Doors: `dataset` (read an index), `modalities` (what it declares), `decoding` (windows of an example),
-`example_stream`, `degraded`, `splits`, `division` (which examples to hold out), `dataset_paths`.
+Doors: `dataset` (read an index), `modalities` (what it declares), `decoding` (an example as windows and as a
+stream), `splits`, `division` (which examples to hold out), `dataset_paths`.
 """

@@ -22,7 +22,7 @@ from sensemble_sensors.errors import (
 )
 from sensemble_sensors.kinds.registry import kind_of, track_kind_of
 from sensemble_sensors.media.dataset import Example
-from sensemble_sensors.media.example_stream import samples, span
+from sensemble_sensors.media.decoding import samples, span
 from sensemble_sensors.sample_queue import SampleQueue
 from sensemble_sensors.sensor import Sample, Sensor
 from sensemble_sensors.spec import InputSpec

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import webdataset
 from numpy.typing import NDArray
-from sensemble_sensors.codecs.decode import decode_audio, decode_video
+from sensemble_sensors.codecs.tracks import decode_audio, decode_video
 from sensemble_sensors.errors import BadDataError
 from sensemble_sensors.media.dataset import Example, read_dataset
 from sensemble_train.experiments.prepare import audioset, imagenet_captions, kinetics

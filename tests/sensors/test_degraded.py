@@ -5,12 +5,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sensemble_sensors.conditioned import begin, captured, degraded_stream, degraded_window
 from sensemble_sensors.kinds.conditions.condition import Applied
-from sensemble_sensors.kinds.degrading import begin, captured
 from sensemble_sensors.kinds.registry import condition_of, kind_of
 from sensemble_sensors.media.dataset import Example
-from sensemble_sensors.media.degraded import degraded_stream, degraded_window
-from sensemble_sensors.media.example_stream import samples
+from sensemble_sensors.media.decoding import samples
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
 
