@@ -31,7 +31,9 @@ def install(folder: Path) -> None:
     info = folder / "sensemble_co2-1.0.dist-info"
     info.mkdir(parents=True)
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: sensemble-co2\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[sensemble.kinds]\nco2 = sensemble_co2\n")
+    (info / "entry_points.txt").write_text(
+        "[sensemble.kinds]\nco2 = sensemble_co2\n[sensemble.devices]\nco2 = sensemble_co2:Meter\n"
+    )
     (folder / "sensemble_co2.py").write_text((OUTSIDE / "sensemble_co2.py").read_text())
 
 

@@ -1,12 +1,13 @@
 """A kind of a package of its own: carbon dioxide, one number a second.
 
-Its entry point is all that Sensemble knows of it: `co2 = sensemble_co2` in the group `sensemble.kinds`.
+Its entry points are all that Sensemble knows of it: `co2 = sensemble_co2` in the group `sensemble.kinds`, and
+`co2 = sensemble_co2:Meter` in `sensemble.devices`.
 """
 
 from collections.abc import Iterator
 from pathlib import Path
 from time import monotonic, sleep
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 from sensemble_sensors import InputSpec, Sample, SensorEndedError, SensorUnavailableError
@@ -21,7 +22,6 @@ class Carbon(Series):
 
     name = "co2"
     noun = "reading of carbon dioxide"
-    devices: ClassVar = {"": "sensemble_co2:Meter"}
     least_change = 0.1
 
     def _shape_problems(self, spec: InputSpec) -> Iterator[str]:

@@ -14,7 +14,8 @@ from urllib.request import url2pathname
 
 from sensemble_sensors.codecs.framing import fit
 from sensemble_sensors.devices.clock import Clock
-from sensemble_sensors.devices.discovery import without_credentials
+from sensemble_sensors.devices.discovery import cameras, without_credentials
+from sensemble_sensors.devices.watcher import Finder, network_camera
 from sensemble_sensors.errors import (
     BadDataError,
     SensorEndedError,
@@ -55,6 +56,7 @@ class Camera:
     """
 
     native = True  # its driver may hang, or end the process
+    present = staticmethod(cameras)
 
     def __init__(self, source: int | str | Path, name: str | None = None, modality: str = "video") -> None:
         self.modality = modality
@@ -64,6 +66,11 @@ class Camera:
         self._stop = Event()
         self._driver: _Driver | None = None
         self._thread = Thread()
+
+    @staticmethod
+    def watch(source: str, modality: str) -> Finder | None:
+        """Return the finder of a camera at an address; None for any other."""
+        return network_camera(source, modality) if "://" in source else None
 
     @property
     def live(self) -> bool:

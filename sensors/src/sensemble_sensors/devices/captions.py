@@ -11,6 +11,7 @@ from typing import IO
 
 from sensemble_sensors.devices.byte_streams import open_stream
 from sensemble_sensors.devices.subtitles import read_subtitles
+from sensemble_sensors.devices.watcher import Finder, caption_source
 from sensemble_sensors.errors import (
     BadDataError,
     SensorEndedError,
@@ -47,6 +48,11 @@ class Captions:
         self.name = printable(name or f"captions {source}")
         self._source = source
         self._lines: _Text | _Lines | _Cues | None = None
+
+    @staticmethod
+    def watch(source: str, modality: str) -> Finder | None:
+        """Return the finder of a file, pipe or local socket; a server would count a look as a subscriber."""
+        return None if source == "-" or "://" in source else caption_source(source, modality)
 
     @property
     def live(self) -> bool:

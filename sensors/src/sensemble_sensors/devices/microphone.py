@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from sensemble_sensors.devices import pulse
 from sensemble_sensors.devices.clock import Clock
-from sensemble_sensors.devices.discovery import Device, portaudio_inputs, sources
+from sensemble_sensors.devices.discovery import Device, portaudio_inputs, sources, watched_microphones
 from sensemble_sensors.devices.portaudio import portaudio, restart
 from sensemble_sensors.errors import SensorLostError, SensorUnavailableError, printable
 from sensemble_sensors.sample_queue import SampleQueue
@@ -42,6 +42,7 @@ class Microphone:
 
     live = True
     native = True  # its driver may hang, or end the process
+    present = staticmethod(watched_microphones)
 
     def __init__(
         self, device: int | str | None = None, name: str | None = None, modality: str = "audio"

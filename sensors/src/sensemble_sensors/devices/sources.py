@@ -3,31 +3,54 @@
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
-from importlib import import_module
+from importlib.metadata import entry_points
 from threading import Event
 from typing import Any
 
 from sensemble_sensors.devices.discovery import Device
 from sensemble_sensors.devices.watcher import Finder
-from sensemble_sensors.errors import SensorUnavailableError
-from sensemble_sensors.kinds.registry import kind_of
+from sensemble_sensors.errors import SensorUnavailableError, text_of
 from sensemble_sensors.spec import InputSpec
+
+GROUP = "sensemble.devices"
+"""The entry points of devices: each is named like a kind, whose modalities it captures, or KIND.SCHEME if it
+takes only the sources `SCHEME:...`.
+
+An entry is the class of a `Sensor`. It is called with the source (of `SCHEME:...` only what follows, but the
+whole of an address `SCHEME://...`), a name and the modality, and may have:
+
+- `native`: true if its driver may hang or end the process, and so gets a process of its own;
+- `present(stop)`: the `Finder` of the devices here;
+- `watch(source, modality)`: the `Finder` of one source, None for a source that is not watched."""
 
 
 def device_of(spec: InputSpec, source: str) -> tuple[type[Any], str]:
     """Return the class of the sensor that captures a spec's modality from `source`, and its own source.
 
-    The class takes the source, a name and the modality. Raises SensorUnavailableError if there is none.
+    Raises SensorUnavailableError if there is none, or it cannot be loaded.
     """
-    kind = kind_of(spec)
-    for prefix in sorted(kind.devices, key=len, reverse=True):
-        if source.startswith(prefix):
-            own = source if "://" in prefix else source.removeprefix(prefix)
-            return _named(kind.devices[prefix]), own
-    known = ", ".join(f"{prefix}..." for prefix in kind.devices) or "none"
+    scheme, _, rest = source.partition(":")
+    if device := _installed(f"{spec.kind}.{scheme}"):
+        return device, source if rest.startswith("//") else rest
+    if device := _installed(spec.kind):
+        return device, source
     raise SensorUnavailableError(
-        f"{spec.modality}={source}: no device of {kind.noun}s is named so; there are {known}"
+        f"{spec.modality}={source}: no device of the kind {spec.kind} is installed; install a package that "
+        f"has one as its entry point in {GROUP}"
     )
+
+
+def _installed(name: str) -> type[Any] | None:
+    for entry in entry_points(group=GROUP, name=name):
+        try:
+            device: type[Any] = entry.load()
+        except Exception as error:
+            raise SensorUnavailableError(
+                f"{GROUP} {name}: {entry.value} cannot be loaded ({type(error).__name__}: {text_of(error)}); "
+                "install its package again"
+            ) from error
+        return device
+    return None
 
 
 def finders(specs: Iterable[InputSpec], named: Iterable[tuple[InputSpec, str]] = ()) -> list[Finder]:
@@ -35,24 +58,27 @@ def finders(specs: Iterable[InputSpec], named: Iterable[tuple[InputSpec, str]] =
 
     A device gets the modality that has the fewest of them; a source that is `named` already is left out.
     """
-    modalities: dict[str, list[str]] = {}
-    taken: dict[str, set[str]] = {}
+    modalities: dict[Finder, list[str]] = {}
+    used: dict[Finder | None, set[str]] = {}
     for spec in specs:
-        modalities.setdefault(kind_of(spec).finder, []).append(spec.modality)
+        if find := _present(spec):
+            modalities.setdefault(find, []).append(spec.modality)
     for spec, source in named:
-        taken.setdefault(kind_of(spec).finder, set()).add(source)
-    return [
-        _handing_out(_named(name), names, taken.get(name, set()))
-        for name, names in modalities.items()
-        if name
-    ]
+        used.setdefault(_present(spec), set()).add(source)
+    return [_handing_out(find, names, used.get(find, set())) for find, names in modalities.items()]
 
 
-def _handing_out(find: Finder, modalities: Sequence[str], taken: Collection[str]) -> Finder:
+def _present(spec: InputSpec) -> Finder | None:
+    """Return the finder of the devices here that capture a spec's modality."""
+    find: Finder | None = getattr(_installed(spec.kind), "present", None)
+    return find
+
+
+def _handing_out(find: Finder, modalities: Sequence[str], used: Collection[str]) -> Finder:
     given: dict[str, str] = {}  # the modality of each device, by its key
 
     def search(stop: Event) -> list[Device]:
-        found = [device for device in find(stop) if device.id not in taken and device.key not in taken]
+        found = [device for device in find(stop) if device.id not in used and device.key not in used]
         for device in found:
             if device.key not in given:
                 counts = Counter(given.get(other.key) for other in found)
@@ -67,10 +93,9 @@ def returning(named: Iterable[tuple[InputSpec, str]]) -> list[Finder]:
 
     They watch cameras at an address, caption files, pipes and local sockets; others are retried at intervals.
     """
-    makers = [(kind_of(spec).watcher(source), source, spec.modality) for spec, source in named]
-    return [_named(maker)(source, modality) for maker, source, modality in makers if maker]
-
-
-def _named(path: str) -> Any:  # noqa: ANN401 - a class or a function
-    module, _, name = path.partition(":")
-    return getattr(import_module(module), name)
+    found = []
+    for spec, source in named:
+        device, own = device_of(spec, source)
+        if (watch := getattr(device, "watch", None)) and (find := watch(own, spec.modality)):
+            found.append(find)
+    return found

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,8 +53,6 @@ class Frames(TrackKind):
     partner = "waveform"
     track = "video"
     waiting = 2
-    devices: ClassVar = {"": "sensemble_sensors.devices.camera:Camera"}
-    finder = "sensemble_sensors.devices.discovery:cameras"
     usual = (1, 30, 128, 128, 3), 30, 1.0
     form_limits = (1 << 13, 1 << 13)
     least_change = 0.02  # of full scale
@@ -93,10 +91,6 @@ class Frames(TrackKind):
         """Return a picture resized to that of `spec`."""
         _, _, height, width, _ = spec.shape
         return replace(sample, data=fit(np.asarray(sample.data, np.uint8), (height, width)))
-
-    def watcher(self, source: str) -> str:
-        """See `Kind`; an address is watched."""
-        return "sensemble_sensors.devices.watcher:network_camera" if "://" in source else ""
 
     def checks(self, spec: InputSpec, limits: Thresholds) -> Checks:
         """Return checks for frozen and black pictures and for a low rate."""

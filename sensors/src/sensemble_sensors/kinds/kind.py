@@ -2,7 +2,7 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -47,8 +47,6 @@ class Stream(ABC):
     partner: ClassVar[str] = ""  # the kind whose stream this one must not drift from
     waiting: ClassVar[int]  # samples that wait for a slow reader where the sensor has a process of its own
     flood: ClassVar[int] = 200  # samples a second that are read at most, so that other sensors get their time
-    devices: ClassVar[Mapping[str, str]] = {}  # the beginning of a source -> its sensor, "module:class"
-    finder: ClassVar[str] = ""  # the `Finder` of the devices here, "module:function"
     replaced: ClassVar[bool] = False  # a server gives the reader of a removed device another one
     usual: ClassVar[tuple[tuple[int, ...], float, float]]  # shape, rate and window where no bundle has them
     least_change: ClassVar[float] = 0.0  # of a window that a saving session encodes again
@@ -122,12 +120,6 @@ class Stream(ABC):
     def fitted(self, sample: Sample, spec: InputSpec) -> Sample:  # noqa: ARG002
         """Return a sample of either form in the form of `spec`."""
         return sample
-
-    # A sensor's source.
-
-    def watcher(self, source: str) -> str:  # noqa: ARG002
-        """Return what makes the `Finder` of a source that comes back, "module:function"; empty for none."""
-        return ""
 
     # A sensor's health.
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,11 +48,6 @@ class Series(FileKind):
     waiting = 64
     flood = 4000  # an inertial unit may give each of its rows by itself
     suffix = ".csv"
-    devices: ClassVar = {
-        "": "sensemble_sensors.devices.line_series:LineSeries",
-        "http://": "sensemble_sensors.devices.push_series:PushSeries",
-        "iio:": "sensemble_sensors.devices.iio:Iio",
-    }
     form_limits = (MAX_CHANNELS, _MILLI * HIGHEST_RATE)
     least_change = 0.5
     conditions = CONDITIONS

@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +30,6 @@ class Text(Kind):
     steady = False
     tokenized = True
     waiting = 16
-    devices: ClassVar = {"": "sensemble_sensors.devices.captions:Captions"}
     usual = (1, 1), 0, 0
     conditions = CONDITIONS
 
@@ -51,11 +50,6 @@ class Text(Kind):
     def change(self, before: NDArray[np.float32] | str, after: NDArray[np.float32] | str) -> float:
         """Return 0 for the same caption, otherwise 1."""
         return float(before != after)
-
-    def watcher(self, source: str) -> str:
-        """See `Kind`; a server would count a look at an address as a subscriber."""
-        address = source == "-" or "://" in source
-        return "" if address else "sensemble_sensors.devices.watcher:caption_source"
 
     def max_bytes(self, spec: InputSpec) -> int:  # noqa: ARG002
         """See `Kind`."""

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,8 +51,6 @@ class Waveform(TrackKind):
     partner = "frames"
     track = "audio"
     waiting = 64
-    devices: ClassVar = {"": "sensemble_sensors.devices.microphone:Microphone"}
-    finder = "sensemble_sensors.devices.discovery:watched_microphones"
     replaced = True
     usual = (1, 16000), 16000, 1.0
     form_limits = (HIGHEST_RATE,)
