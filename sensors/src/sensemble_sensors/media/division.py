@@ -4,9 +4,9 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 
 from sensemble_sensors.media.dataset import Dataset, Example
+from sensemble_sensors.media.splits import hold_out
 
 BACKGROUND = "(background)"
 """The name of the backgrounds among the classes of a division."""
@@ -43,35 +43,19 @@ def divide(dataset: Dataset, seed: int = 0, *, keep: bool = True) -> Division:
     """Propose which examples to hold out: about a fifth of each class for `eval`, a seventh for `calibrate`.
 
     Groups stay whole; an example without one is a group of its own. No class loses more than three fifths of
-    its examples. The choice depends on the seed and the names of the groups, not on their order, so one more
-    group changes little. `keep` leaves held out what the index holds out already.
+    its examples. `keep` leaves held out what the index holds out already.
     """
     groups = _groups(dataset)
     at = {name: _held_already(members, dataset) if keep else "train" for name, members in groups.items()}
-    counts: dict[str, Counter[str]] = {}  # of the examples by class and group, in the order of the draw
-    for name in sorted(groups, key=lambda name: sha256(f"{seed} {name}".encode(errors="replace")).digest()):
-        for example in groups[name]:
-            for label in (BACKGROUND,) if example.background else example.labels:
-                counts.setdefault(label, Counter())[name] += 1
-
-    def spared(name: str) -> bool:
-        """Return whether every class is left with enough to train on if a group is held out too."""
-        return all(
-            sum(n for other, n in has.items() if at[other] == "train" and other != name)
-            >= _KEPT * has.total()
-            for has in counts.values()
-            if name in has
-        )
-
-    # The rarest first: a group of several classes then counts for all of them.
-    for _, has in sorted(counts.items(), key=lambda item: (len(item[1]), item[0])):
-        for split, (share, least) in _HELD.items():
-            wanted = max(1, round(share * len(has))) if len(has) >= least else 0
-            held = sum(at[name] == split for name in has)
-            for name in has:
-                if held < wanted and at[name] == "train" and spared(name):
-                    at[name] = split
-                    held += 1
+    labels = {
+        name: Counter(label for e in members for label in ((BACKGROUND,) if e.background else e.labels))
+        for name, members in groups.items()
+    }
+    hold_out(at, labels, _HELD, _KEPT, seed=seed)
+    counts: dict[str, dict[str, int]] = {}  # of the examples by class and group
+    for name, has in labels.items():
+        for label, count in has.items():
+            counts.setdefault(label, {})[name] = count
     splits = {example.id: at[name] for name, members in groups.items() for example in members}
     shares = {
         label: {

@@ -1,19 +1,21 @@
-"""Splits and groups: a group is in one split only; `calibrate` is drawn from `train` where it is missing."""
+"""Splits and groups: whole groups are held out; `calibrate` is drawn from `train` where it is missing."""
 
-import zlib
+import math
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
 from typing import Protocol
 
 from sensemble_sensors.errors import BadDataError
 
-_Key = tuple[bool, str]  # whether it is a group, and its name; or the id of an example without one
-
 SPLITS = ("pretrain", "train", "calibrate", "eval")
 MIN_TRAIN = 20
 """Examples of `train` below which it is too small to draw `calibrate` from."""
-_SHARE = 10  # one example of `train` in this many is drawn
-_SPARED = 4  # no label and no modality loses more than one of its examples in this many
+_SHARE = 0.1  # of `train` that is drawn
+ALL = ""
+"""The trait of every example."""
+_LEAST = 4  # groups of a label or a modality of which one is drawn
+_LOST = 0.25  # of the examples of a label or a modality that is drawn at most
 
 
 class _Member(Protocol):
@@ -54,10 +56,56 @@ class Groups:
             )
 
 
+def hold_out(
+    at: dict[str, str],
+    traits: Mapping[str, Counter[str]],
+    shares: Mapping[str, tuple[float, int]],
+    kept: float,
+    most: float = math.inf,
+    seed: int = 0,
+) -> None:
+    """Move whole groups from `train` to other splits, so that each of these has its share of every trait.
+
+    The choice depends on the seed and the names of the groups, not on their order, so one more group changes
+    little.
+
+    Args:
+        at: the split of each group by its name; changed in place.
+        traits: of each group the number of its examples with a label, say.
+        shares: by split, its share of the groups with a trait, and how many there must be for it to have one.
+        kept: the least share of the examples with a trait that stays in `train`.
+        most: the number of examples that may be moved, if `traits` counts them as `ALL`.
+        seed: of the choice.
+    """
+    order = sorted(at, key=lambda name: sha256(f"{seed} {name}".encode(errors="replace")).digest())
+    having: dict[str, list[str]] = {}
+    total: Counter[str] = Counter()
+    left: Counter[str] = Counter()  # of the total, the examples that are in `train`
+    for name in order:
+        for trait in traits[name]:
+            having.setdefault(trait, []).append(name)
+        total.update(traits[name])
+        left.update(traits[name] if at[name] == "train" else ())
+    # The rarest first: a group of several traits then counts for all of them.
+    for _, names in sorted(having.items(), key=lambda item: (len(item[1]), item[0])):
+        for split, (share, least) in shares.items():
+            wanted = max(1, round(share * len(names))) if len(names) >= least else 0
+            wanted -= sum(at[name] == split for name in names)
+            for name in names:
+                if wanted <= 0:
+                    break
+                has, size = traits[name], traits[name][ALL]
+                spared = all(left[one] - n >= kept * total[one] for one, n in has.items())
+                if at[name] == "train" and size <= most and spared:
+                    at[name] = split
+                    left.subtract(has)
+                    most -= size
+                    wanted -= 1
+
+
 def draw(examples: Sequence[_Member]) -> frozenset[str]:
     """Choose a tenth of `train`, in whole groups, for the split `calibrate`; return the ids.
 
-    The choice depends on the names of the groups (or the ids of examples without one), not on their order.
     Each label, each modality and the backgrounds are drawn if there is room, and lose a quarter of their
     examples at most. A group with labelled examples or backgrounds in `pretrain` is not drawn.
 
@@ -69,48 +117,21 @@ def draw(examples: Sequence[_Member]) -> frozenset[str]:
     small = sum(example.split == "train" for example in known) < MIN_TRAIN
     if small or any(example.split == "calibrate" for example in known):
         return frozenset()
-    bound = {e.group for e in examples if e.split == "pretrain" and (e.labels or e.background)}
-    members = _free(train, bound)
-    order = sorted(members, key=lambda key: (zlib.crc32(key[1].encode(errors="backslashreplace")), key))
-    traits = {key: Counter(trait for e in members[key] for trait in _traits(e)) for key in order}
-    counts = Counter(trait for example in train for trait in _traits(example))
-    having: dict[str, list[_Key]] = {trait: [] for trait in counts}
-    for key in order:
-        for trait in traits[key]:
-            having[trait].append(key)
-    rarest = sorted(counts, key=lambda trait: (counts[trait], trait))
-    met: Counter[str] = Counter()
-    taken: set[_Key] = set()
-    drawn: list[str] = []
-
-    def fits(key: _Key) -> bool:
-        few = key not in taken and len(drawn) + len(members[key]) <= len(train) // _SHARE
-        return few and all(met[t] + n <= counts[t] // _SPARED for t, n in traits[key].items())
-
-    # One of each trait, then whatever there is room for.
-    for trait, candidates in (*((trait, having[trait]) for trait in rarest), ("", order)):
-        for key in candidates:
-            if met[trait]:
-                break
-            if fits(key):
-                taken.add(key)
-                drawn += [example.id for example in members[key]]
-                met.update(traits[key])
-    return frozenset(drawn) if len(taken) > 1 else frozenset()
-
-
-def _free(train: Sequence[_Member], bound: Collection[str | None]) -> dict[_Key, list[_Member]]:
-    """Return the examples of `train` by group, without the `bound` groups; one without a group is alone."""
-    members: dict[_Key, list[_Member]] = {}
+    bound = {e.group for e in examples if e.split == "pretrain" and (e.labels or e.background)} - {None}
+    groups: dict[str, list[_Member]] = {}
     for example in train:
-        if example.group is None:
-            members[False, example.id] = [example]
-        elif example.group not in bound:
-            members.setdefault((True, example.group), []).append(example)
-    return members
+        if example.group not in bound:
+            groups.setdefault(example.group or example.id, []).append(example)
+    at = dict.fromkeys(groups, "train")
+    traits = {name: Counter(t for e in members for t in _traits(e)) for name, members in groups.items()}
+    hold_out(at, traits, {"calibrate": (_SHARE, _LEAST)}, 1 - _LOST, len(train) * _SHARE)
+    drawn = [name for name, split in at.items() if split == "calibrate"]
+    if len(drawn) < 2:
+        return frozenset()
+    return frozenset(example.id for name in drawn for example in groups[name])
 
 
 def _traits(example: _Member) -> tuple[str, ...]:
     if example.background:
-        return ("background",)
-    return (*(f"label {label}" for label in example.labels), *example.modalities)
+        return ALL, "background"
+    return (ALL, *(f"label {label}" for label in example.labels), *example.modalities)
