@@ -17,8 +17,9 @@ import pytest
 from numpy.typing import NDArray
 from sensemble_sensors.devices.iio import Iio
 from sensemble_sensors.devices.line_series import LineSeries
+from sensemble_sensors.devices.polled import MAX_LINE
 from sensemble_sensors.devices.push_series import TOKEN, PushSeries, _Batches
-from sensemble_sensors.devices.rows import MAX_LINE, Row, RowReader
+from sensemble_sensors.devices.rows import Row, RowReader
 from sensemble_sensors.devices.units import quantity
 from sensemble_sensors.errors import (
     BadDataError,

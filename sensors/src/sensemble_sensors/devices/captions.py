@@ -1,34 +1,30 @@
 """Captions as a sensor: lines of standard input, a file, a pipe or a socket; subtitles at their own times."""
 
-import math
 import os
 import stat
-from collections import deque
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from time import monotonic, sleep
-from typing import IO
+from time import monotonic
 
 from sensemble_sensors.devices.byte_streams import open_stream
-from sensemble_sensors.devices.subtitles import read_subtitles
+from sensemble_sensors.devices.polled import MAX_LINE, Lines, Played, Polled
+from sensemble_sensors.devices.subtitles import Cue, read_subtitles
 from sensemble_sensors.devices.watcher import Finder, caption_source
 from sensemble_sensors.errors import (
     BadDataError,
     SensorEndedError,
     SensorLostError,
+    SensorsError,
     SensorUnavailableError,
     printable,
 )
-from sensemble_sensors.readable import readable
 from sensemble_sensors.sample_queue import SampleQueue
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
 
-_MAX_LINE = 1 << 16  # bytes of a line; a longer line is not a caption
-_WAITING = 16  # captions that wait for a slow reader
-_PAUSE = 0.05  # seconds between two polls
-_PIECES = 4  # of `_MAX_LINE` bytes, that a poll reads at most: a flood comes as fast as it is read
 _STDIN = 0
+_WAITING = 16  # captions that wait for a slow reader
 
 
 class Captions:
@@ -47,7 +43,7 @@ class Captions:
         self.modality = modality
         self.name = printable(name or f"captions {source}")
         self._source = source
-        self._lines: _Text | _Lines | _Cues | None = None
+        self._reader: Polled | Played | None = None
 
     @staticmethod
     def watch(source: str, modality: str) -> Finder | None:
@@ -67,10 +63,8 @@ class Captions:
         if spec.modality != self.modality:
             raise SensorUnavailableError(f"{self.name}: gives {self.modality}, not {spec.modality}")
         self.close()
-        path = Path(self._source)
         try:
-            timed = path.suffix.lower() in {".srt", ".vtt"}
-            self._lines = _Cues(path, self) if timed else _reader(str(self._source), self)
+            self._reader = self._open(str(self._source))
         except OSError as error:
             raise SensorUnavailableError(
                 f"{self.name}: cannot be opened ({error.strerror or error}); name a source that exists and "
@@ -79,156 +73,64 @@ class Captions:
         except BadDataError as error:
             raise SensorUnavailableError(str(error)) from error
 
+    def _open(self, source: str) -> Polled | Played:
+        ended: SensorsError = SensorEndedError(f"{self.name}: has ended")
+        if Path(source).suffix.lower() in {".srt", ".vtt"}:
+            cues, origin = read_subtitles(Path(source)), monotonic()
+            shown = SensorEndedError(f"{self.name}: all is shown")
+            return Played(self._cues(cues, origin), shown, origin + max(cue.end for cue in cues))
+        file = _STDIN if source == "-" else open_stream(source)
+        mode = os.fstat(file).st_mode  # standard input may have been closed
+        if stat.S_ISREG(mode):
+            return Played(self._text(file), ended)
+        lines = Lines(self.name, "text")
+
+        def make(data: bytes, now: float) -> Iterator[Sample]:
+            written = [line for line in lines.split(data) if line and not line.isspace()]
+            lost = max(len(written) - _WAITING, 0)
+            for line in written[-_WAITING:]:
+                if caption := _caption(line):
+                    yield Sample(self.modality, caption, now, lost=lost)
+                    lost = 0
+
+        if stat.S_ISSOCK(mode):
+            ended = SensorLostError(f"{self.name}: the other side hung up")
+        pipe = Path(source) if stat.S_ISFIFO(mode) and file != _STDIN else None
+        return Polled(self.name, file, SampleQueue(_WAITING), make, ended, owned=file != _STDIN, pipe=pipe)
+
+    def _text(self, file: int) -> Iterator[Sample]:
+        """Yield all lines of a file, as fast as they are asked for."""
+        cut = True
+        with os.fdopen(file, "rb", closefd=file != _STDIN) as text:
+            while line := text.readline(MAX_LINE + 1):
+                # Ended, not lost: a lost sensor is reopened, and would start again.
+                if len(line) > MAX_LINE:
+                    raise SensorEndedError(
+                        f"{self.name}: a line is longer than {MAX_LINE} bytes; is this a text?"
+                    )
+                if b"\0" in line:
+                    raise SensorEndedError(f"{self.name}: is not text in UTF-8")
+                if caption := _caption(line):
+                    yield Sample(self.modality, caption, monotonic(), cut)
+                    cut = False
+
+    def _cues(self, cues: list[Cue], origin: float) -> Iterator[Sample]:
+        for i, cue in enumerate(cues):
+            yield Sample(self.modality, cue.text, origin + cue.start, cut=i == 0)
+
     def read(self, timeout: float) -> Sample | None:
         """Return the next caption; see `Sensor`."""
-        if self._lines is None:
+        if self._reader is None:
             raise SensorLostError(f"{self.name}: is closed")
-        return self._lines.read(timeout)
+        return self._reader.read(timeout)
 
     def close(self) -> None:
         """Close the source, except standard input, which belongs to the process."""
-        if self._lines is not None:
-            self._lines.close()
-        self._lines = None
-
-
-def _reader(source: str, of: Captions) -> "_Text | _Lines":
-    file = _STDIN if source == "-" else open_stream(source)
-    if stat.S_ISREG(os.fstat(file).st_mode):  # standard input may have been closed
-        return _Text(os.fdopen(file, "rb", closefd=file != _STDIN), of)
-    return _Lines(file, source, of)
-
-
-class _Text:
-    """Gives all lines of a file, as fast as they are read."""
-
-    def __init__(self, file: IO[bytes], of: Captions) -> None:
-        self._name, self._modality = of.name, of.modality
-        self._file = file
-        self._cut = True
-
-    def read(self, timeout: float) -> Sample | None:
-        until = monotonic() + timeout
-        while line := self._file.readline(_MAX_LINE + 1):
-            if len(line) > _MAX_LINE:  # a lost sensor is reopened, and would start again
-                raise SensorEndedError(str(_too_long(self._name)))
-            if b"\0" in line:
-                raise SensorEndedError(f"{self._name}: is not text in UTF-8")
-            if caption := _caption(line):
-                cut, self._cut = self._cut, False
-                return Sample(self._modality, caption, monotonic(), cut)
-            if monotonic() >= until:
-                return None
-        raise SensorEndedError(f"{self._name}: has ended")
-
-    def close(self) -> None:
-        self._file.close()
-
-
-class _Lines:
-    """Gives lines as they are written; waits by `poll`, so that no thread is left behind.
-
-    The pause after each poll keeps a flood cheap; it is short, because a line is stamped when it is read.
-    """
-
-    def __init__(self, file: int, source: str, of: Captions) -> None:
-        self._name, self._modality = of.name, of.modality
-        self._source = source
-        self._file = file
-        self._kind = stat.S_IFMT(os.fstat(file).st_mode)
-        self._partial = b""
-        self._queue = SampleQueue(_WAITING)
-        self._due = 0.0  # when to poll again; infinite at the end
-
-    def read(self, timeout: float) -> Sample | None:
-        until = monotonic() + timeout
-        while True:
-            if monotonic() >= self._due:
-                self._poll()
-            sample = self._queue.get(0)
-            if sample is not None:
-                return sample
-            left = until - monotonic()
-            if left <= 0:
-                self._check()
-                return None
-            sleep(max(min(self._due - monotonic(), left), 0.0))
-            readable(self._file, max(until - monotonic(), 0.0))
-
-    def _poll(self) -> None:
-        for _ in range(_PIECES):
-            if not readable(self._file, 0):
-                return
-            try:
-                data = os.read(self._file, _MAX_LINE)
-            except OSError as error:
-                raise SensorLostError(f"{self._name}: cannot be read ({error.strerror})") from error
-            self._split(data, monotonic())
-            self._due = monotonic() + _PAUSE if data else math.inf
-            if not data:
-                return
-
-    def _split(self, data: bytes, now: float) -> None:
-        *whole, self._partial = (self._partial + data).split(b"\n")
-        if len(self._partial) > _MAX_LINE:
-            raise _too_long(self._name)
-        if not data and self._kind == stat.S_IFSOCK:
-            self._queue.end(SensorLostError(f"{self._name}: the other side hung up"))
-        elif not data:
-            whole.append(self._partial)
-            self._queue.end(SensorEndedError(f"{self._name}: has ended"))
-        written = [line for line in whole if line and not line.isspace()]
-        lost = max(len(written) - _WAITING, 0)
-        for line in written[-_WAITING:]:
-            if caption := _caption(line):
-                self._queue.put(Sample(self._modality, caption, now, lost=lost))
-                lost = 0
-
-    def _check(self) -> None:
-        """Check that a named pipe is still the one that writers find; a removed one is silent for ever."""
-        if self._kind == stat.S_IFIFO and self._file != _STDIN:
-            try:
-                there = os.path.samestat(Path(self._source).stat(), os.fstat(self._file))
-            except FileNotFoundError:
-                there = False
-            if not there:
-                raise SensorLostError(f"{self._name}: the pipe was removed")
-
-    def close(self) -> None:
-        if self._file != _STDIN:
-            os.close(self._file)
+        if self._reader is not None:
+            self._reader.close()
+        self._reader = None
 
 
 def _caption(line: bytes) -> str:
     # A byte that is not UTF-8 becomes U+FFFD: a stray one should not end a live session.
     return line.decode(errors="replace").strip()
-
-
-def _too_long(name: str) -> SensorLostError:
-    return SensorLostError(f"{name}: a line is longer than {_MAX_LINE} bytes; is this a text?")
-
-
-class _Cues:
-    """Plays subtitles until the last one has been shown."""
-
-    def __init__(self, path: Path, of: Captions) -> None:
-        self._name = of.name
-        cues = read_subtitles(path)
-        self._origin = monotonic()
-        self._end = self._origin + max(cue.end for cue in cues)
-        self._samples = deque(
-            Sample(of.modality, cue.text, self._origin + cue.start, cut=i == 0) for i, cue in enumerate(cues)
-        )
-
-    def read(self, timeout: float) -> Sample | None:
-        due = self._samples[0].time if self._samples else self._end
-        wait = due - monotonic()
-        sleep(max(min(wait, timeout), 0.0))
-        if wait > timeout:
-            return None
-        if not self._samples:
-            raise SensorEndedError(f"{self._name}: all is shown")
-        return self._samples.popleft()
-
-    def close(self) -> None:
-        self._samples.clear()

@@ -5,26 +5,27 @@ The files and the form of a scan are those of the kernel's documentation (driver
 
 import os
 import re
-from collections import deque
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from time import monotonic
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sensemble_sensors.devices.clock import RowClock
-from sensemble_sensors.devices.polled_rows import PolledRows
+from sensemble_sensors.devices.polled import Polled
 from sensemble_sensors.devices.units import per_unit, quantity
 from sensemble_sensors.errors import SensorLostError, SensorUnavailableError, printable
 from sensemble_sensors.kinds.regular import Rows
+from sensemble_sensors.sample_queue import SampleQueue
+from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
 
 SYSFS, NODES = "/sys/bus/iio/devices", "/dev"
-_PAUSE = 0.02  # seconds between two reads: scans make blocks
+_WATERMARK = 0.02  # seconds of scans that the kernel gathers before it wakes a reader
+_WAITING = 64  # samples that wait for a slow reader
 _BUFFERED = 2.0  # seconds of scans that the kernel keeps for a slow reader
-_PIECE = 1 << 16  # bytes of a read
 _TYPE = re.compile(r"(be|le):([su])(\d+)/(\d+)(?:X(\d+))?>>(\d+)")
 
 
@@ -55,7 +56,7 @@ class _Element(NamedTuple):
         return raw.astype(np.float64)
 
 
-class Iio(PolledRows):
+class Iio:
     """Gives a device's channels, scaled to the units of the spec and at its rate.
 
     A channel of the spec is found by its name: `accel_x`, `in_accel_x`, `ax`, `anglvel_z`, `gz`, `temp`.
@@ -84,6 +85,7 @@ class Iio(PolledRows):
         self.name = printable(name or f"{modality} iio:{source}")
         self._source, self._sysfs, self._nodes = source, Path(sysfs), Path(nodes)
         self._folder = self._sysfs
+        self._reader: Polled | None = None
 
     def open(self, spec: InputSpec) -> None:
         """Start the device's buffer; raise SensorUnavailableError, which says what to do."""
@@ -92,7 +94,7 @@ class Iio(PolledRows):
         try:
             self._start(spec)
             node = self._nodes / self._folder.name
-            self._file = os.open(node, os.O_RDONLY | os.O_NONBLOCK)
+            file = os.open(node, os.O_RDONLY | os.O_NONBLOCK)
         except OSError as error:
             with suppress(OSError):  # it may have been started
                 self._write("buffer/enable", 0)
@@ -103,16 +105,22 @@ class Iio(PolledRows):
         self._clock = RowClock(spec)
         self._partial = b""
         self._scans = 0  # so far
-        self._due = 0.0  # when to read again
-        self._samples = deque()
+        gone = SensorLostError(f"{self.name}: is gone")
+        self._reader = Polled(self.name, file, SampleQueue(_WAITING, continuous=True), self._make, gone)
+
+    def read(self, timeout: float) -> Sample | None:
+        """Return the scans that came, as one sample; see `Sensor`."""
+        if self._reader is None:
+            raise SensorLostError(f"{self.name}: is closed")
+        return self._reader.read(timeout)
 
     def close(self) -> None:
         """Stop the buffer, so that the device rests."""
-        if self._file is not None:
-            os.close(self._file)
+        if self._reader is not None:
+            self._reader.close()
             with suppress(OSError):  # unplugged
                 self._write("buffer/enable", 0)
-        self._file = None
+        self._reader = None
 
     def _found(self) -> Path:
         folders = sorted(self._sysfs.glob("iio:device*"))
@@ -148,7 +156,7 @@ class Iio(PolledRows):
         self._scale = np.array([self._number(name, "scale", 1.0) for name in wanted]) * units
         self._write("buffer/length", max(16, round(_BUFFERED * self._rate)))
         if (self._folder / "buffer/watermark").exists():
-            self._write("buffer/watermark", max(1, round(_PAUSE * self._rate)))
+            self._write("buffer/watermark", max(1, round(_WATERMARK * self._rate)))
         self._write("buffer/enable", 1)
 
     def _sampled(self, rate: float) -> float:
@@ -175,17 +183,7 @@ class Iio(PolledRows):
         if _text(path) != f"{value:g}":
             path.write_text(f"{value:g}")
 
-    def _poll(self, file: int) -> None:
-        try:
-            data = os.read(file, _PIECE)
-        except BlockingIOError:
-            return
-        except OSError as error:
-            raise SensorLostError(f"{self.name}: cannot be read ({error.strerror})") from error
-        if not data:
-            raise SensorLostError(f"{self.name}: is gone")
-        now = monotonic()
-        self._due = now + _PAUSE
+    def _make(self, data: bytes, now: float) -> Iterator[Sample]:
         data = self._partial + data
         count = len(data) // self._scan.itemsize
         self._partial = data[count * self._scan.itemsize :]
@@ -196,7 +194,7 @@ class Iio(PolledRows):
         rows: Rows = ((raw + self._offset) * self._scale).astype(np.float32)
         times = (self._scans + np.arange(count)) / self._rate
         self._scans += count
-        self._samples.extend(self._clock.timed(times, rows, now))
+        yield from self._clock.timed(times, rows, now)
 
 
 def _element(path: Path) -> _Element:

@@ -2,14 +2,15 @@
 
 import os
 import stat
-from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
 from time import monotonic
 
 from sensemble_sensors.devices.byte_streams import open_stream
 from sensemble_sensors.devices.clock import RowClock
-from sensemble_sensors.devices.polled_rows import PolledRows
-from sensemble_sensors.devices.rows import MAX_LINE, Row, RowReader
+from sensemble_sensors.devices.polled import MAX_LINE, Lines, Played, Polled
+from sensemble_sensors.devices.rows import Row, RowReader
 from sensemble_sensors.errors import (
     BadDataError,
     SensorEndedError,
@@ -17,17 +18,16 @@ from sensemble_sensors.errors import (
     SensorUnavailableError,
     printable,
 )
-from sensemble_sensors.readable import readable
+from sensemble_sensors.sample_queue import SampleQueue
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
 
-_PAUSE = 0.02  # seconds between two polls: rows that come one by one make blocks
 _BLOCK = 0.1  # seconds of a sample of a file
-_PIECES = 4  # of `MAX_LINE` bytes, that a poll reads at most
+_WAITING = 64  # samples that wait for a slow reader
 _BAD = 20  # lines in a row that are no rows: it is another format
 
 
-class LineSeries(PolledRows):
+class LineSeries:
     """Gives the rows that a program or a microcontroller writes, one a line (`devices.rows`).
 
     A line that is no row is a lost sample; after twenty in a row the sensor is lost, and the reason quotes
@@ -44,6 +44,7 @@ class LineSeries(PolledRows):
         self.modality = modality
         self.name = printable(name or f"{modality} {source}")
         self._source = source
+        self._reader: Polled | Played | None = None
 
     @property
     def live(self) -> bool:
@@ -54,77 +55,67 @@ class LineSeries(PolledRows):
         """Open the source; raise SensorUnavailableError, which says why not."""
         self.close()
         try:
-            self._file = open_stream(self._source)
+            file = open_stream(self._source)
         except OSError as error:
             raise SensorUnavailableError(
                 f"{self.name}: cannot be opened ({error.strerror or error}); name a source that exists and "
                 "may be read"
             ) from error
-        self._datagrams = self._source.startswith("udp://")
-        self._form = stat.S_IFMT(os.fstat(self._file).st_mode)
-        self._reader = RowReader([channel.name for channel in spec.channels])
-        self._clock, self._rate = RowClock(spec), spec.rate
-        self._began = monotonic()
-        self._played = 0  # rows of a file
-        self._first: float | None = None  # the time of a file's first row, if it has one
-        self._partial = b""
+        self._rows = RowReader([channel.name for channel in spec.channels])
+        self._clock = RowClock(spec)
         self._begun = False  # whether a whole line came
         self._bad = 0  # lines that were no rows, since the last row
-        self._due = 0.0  # when to poll again
-        self._samples = deque()
+        mode = os.fstat(file).st_mode
+        if stat.S_ISREG(mode):
+            ended = SensorEndedError(f"{self.name}: has ended")
+            self._reader = Played(self._play(file, spec.rate, monotonic()), ended)
+            return
+        lines = Lines(self.name, "series")
+
+        def make(data: bytes, now: float) -> Iterator[Sample]:
+            rows, lost = self._read_rows(lines.split(data))
+            return self._clock.rows(rows, now, lost) if rows else iter(())
+
+        datagrams = self._source.startswith("udp://")
+        gone = None if datagrams else SensorLostError(f"{self.name}: the other side hung up")
+        pipe = Path(self._source.removeprefix("pipe:")) if stat.S_ISFIFO(mode) else None
+        queue = SampleQueue(_WAITING, continuous=True)
+        self._reader = Polled(self.name, file, queue, make, gone, pipe=pipe)
+
+    def read(self, timeout: float) -> Sample | None:
+        """Return the rows that came, as one sample; see `Sensor`."""
+        if self._reader is None:
+            raise SensorLostError(f"{self.name}: is closed")
+        return self._reader.read(timeout)
 
     def close(self) -> None:
         """Close the source."""
-        if self._file is not None:
-            os.close(self._file)
-        self._file = None
+        if self._reader is not None:
+            self._reader.close()
+        self._reader = None
 
-    def _poll(self, file: int) -> None:
-        data = b""
-        for _ in range(_PIECES):
-            try:
-                piece = os.read(file, MAX_LINE)
-            except BlockingIOError:
-                break
-            except OSError as error:
-                raise SensorLostError(f"{self.name}: cannot be read ({error.strerror})") from error
-            ended = not piece and not self._datagrams  # a datagram may be empty
-            if ended and not (data or self._partial):
-                self._end()
-            data += piece + (b"\n" if ended or self._datagrams else b"")
-            if ended or not readable(file, 0):
-                break
-        now = monotonic()
-        self._due = now + _PAUSE
-        *lines, self._partial = (self._partial + data).split(b"\n")
-        if len(self._partial) > MAX_LINE:
-            raise SensorLostError(f"{self.name}: a line is longer than {MAX_LINE} bytes; is this a series?")
-        rows, lost = self._rows(lines)
-        if rows and self._form == stat.S_IFREG:
-            self._samples.extend(self._play(rows, lost))
-        elif rows:
-            self._samples.extend(self._clock.rows(rows, now, lost))
+    def _play(self, file: int, rate: float, origin: float) -> Iterator[Sample]:
+        """Yield the rows of a file from its opening on: at their own times, or at a rate."""
+        first: float | None = None  # the time of the first row, if it has one
+        count = 0
+        with os.fdopen(file, "rb") as text:
+            lines = iter(lambda: text.readline(MAX_LINE + 1), b"")
+            while some := list(islice(lines, max(1, round(_BLOCK * rate)))):
+                rows, lost = self._read_rows(some)
+                if not rows:
+                    continue
+                count += len(rows)
+                first, last = rows[0].time if first is None else first, rows[-1].time
+                after = count / rate if last is None or first is None else last - first
+                yield from self._clock.rows(rows, origin + after, lost)
 
-    def _play(self, rows: Sequence[Row], lost: int) -> Iterator[Sample]:
-        """Yield the rows of a file from its opening on: at their own times, or at the rate of the spec."""
-        size = max(1, round(_BLOCK * self._rate))
-        for begin in range(0, len(rows), size):
-            block = rows[begin : begin + size]
-            self._played += len(block)
-            first, last = block[0].time, block[-1].time
-            if self._first is None:
-                self._first = first
-            after = self._played / self._rate if last is None or self._first is None else last - self._first
-            yield from self._clock.rows(block, self._began + after, lost)
-            lost = 0
-
-    def _rows(self, lines: list[bytes]) -> tuple[list[Row], int]:
+    def _read_rows(self, lines: list[bytes]) -> tuple[list[Row], int]:
         rows: list[Row] = []
         lost = 0
         for line in lines:
             first, self._begun = not self._begun, True
             try:
-                row = self._reader.read(line)
+                row = self._rows.read(line)
             except BadDataError as error:
                 if first:
                     continue
@@ -140,8 +131,3 @@ class LineSeries(PolledRows):
                 rows.append(row)
                 self._bad = 0
         return rows, lost
-
-    def _end(self) -> None:
-        if self._form == stat.S_IFREG:
-            raise SensorEndedError(f"{self.name}: has ended")
-        raise SensorLostError(f"{self.name}: the other side hung up")

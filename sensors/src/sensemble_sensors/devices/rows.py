@@ -10,10 +10,10 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from sensemble_sensors.devices.polled import MAX_LINE
 from sensemble_sensors.errors import BadDataError
 
 TIME = "time"
-MAX_LINE = 1 << 16  # bytes of a line; a longer line is no row
 
 
 class Row(NamedTuple):

@@ -1,0 +1,140 @@
+"""Samples of what a descriptor gives, polled, and samples of files, played."""
+
+import math
+import os
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from time import monotonic, sleep
+
+from sensemble_sensors.errors import SensorLostError, SensorsError
+from sensemble_sensors.readable import readable
+from sensemble_sensors.sample_queue import SampleQueue
+from sensemble_sensors.sensor import Sample
+
+MAX_LINE = 1 << 16  # bytes of a line
+_PAUSE = 0.02  # seconds between two polls: what comes bit by bit makes blocks, and a flood costs little
+_READS, _PIECE, _MOST = 64, 1 << 16, 1 << 18  # reads of a poll, bytes of each and of all, at most
+
+
+class Polled:
+    """Gives the samples that are made of the bytes of a descriptor; a slow reader gets the newest.
+
+    Args:
+        name: of the sensor.
+        file: the descriptor, which is closed in the end if it is `owned`.
+        queue: holds the samples until they are read.
+        make: called with the bytes of a poll and the time at which they were read; without bytes at the end.
+        ended: the error after the last sample; None for datagrams, each of which ends a line.
+        owned: whether to close the descriptor.
+        pipe: the path of a named pipe, which is lost when it is removed.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        file: int,
+        queue: SampleQueue,
+        make: Callable[[bytes, float], Iterable[Sample]],
+        ended: SensorsError | None,
+        *,
+        owned: bool = True,
+        pipe: Path | None = None,
+    ) -> None:
+        self._name, self._file, self._queue, self._make, self._ended = name, file, queue, make, ended
+        self._owned, self._pipe = owned, pipe
+        self._due = 0.0  # when to poll again; infinite at the end
+
+    def read(self, timeout: float) -> Sample | None:
+        """Return the next sample; see `Sensor`."""
+        until = monotonic() + timeout
+        while True:
+            if monotonic() >= self._due:
+                self._poll()
+            sample = self._queue.get(0)
+            if sample is not None:
+                return sample
+            left = until - monotonic()
+            if left <= 0:
+                self._check_pipe()
+                return None
+            sleep(max(min(self._due - monotonic(), left), 0.0))
+            readable(self._file, max(until - monotonic(), 0.0))
+
+    def _poll(self) -> None:
+        data, over = b"", False
+        for _ in range(_READS):
+            if over or len(data) >= _MOST or not readable(self._file, 0):
+                break
+            try:
+                piece = os.read(self._file, _PIECE)
+            except BlockingIOError:
+                break
+            except OSError as error:
+                raise SensorLostError(f"{self._name}: cannot be read ({error.strerror})") from error
+            over = not piece and self._ended is not None
+            data += piece if self._ended is not None else piece + b"\n"
+        if not (data or over):
+            return
+        now = monotonic()
+        self._due = math.inf if over else now + _PAUSE
+        for part in (data, b"") if over else (data,):
+            for sample in self._make(part, now):
+                self._queue.put(sample)
+        if over and self._ended is not None:
+            self._queue.end(self._ended)
+
+    def _check_pipe(self) -> None:
+        """Check that a named pipe is still the one that writers find; a removed one is silent for ever."""
+        if self._pipe is not None:
+            try:
+                there = os.path.samestat(self._pipe.stat(), os.fstat(self._file))
+            except FileNotFoundError:
+                there = False
+            if not there:
+                raise SensorLostError(f"{self._name}: the pipe was removed")
+
+    def close(self) -> None:
+        """Close the descriptor."""
+        if self._owned:
+            os.close(self._file)
+
+
+class Played:
+    """Gives samples at their times, and then raises an error at its own."""
+
+    def __init__(self, samples: Iterator[Sample], ended: SensorsError, end: float = 0.0) -> None:
+        self._samples, self._ended, self._end = samples, ended, end
+        self._next: Sample | None = None
+
+    def read(self, timeout: float) -> Sample | None:
+        """Return the next sample; see `Sensor`."""
+        self._next = self._next or next(self._samples, None)
+        wait = (self._next.time if self._next else self._end) - monotonic()
+        sleep(max(min(wait, timeout), 0.0))
+        if wait > timeout:
+            return None
+        if self._next is None:
+            raise self._ended
+        sample, self._next = self._next, None
+        return sample
+
+    def close(self) -> None:
+        """Play no more."""
+        self._samples = iter(())
+
+
+class Lines:
+    """Splits the bytes of a stream into lines; SensorLostError for one longer than `MAX_LINE`."""
+
+    def __init__(self, name: str, noun: str) -> None:
+        self._name, self._noun = name, noun
+        self._partial = b""
+
+    def split(self, data: bytes) -> list[bytes]:
+        """Return the lines that `data` completes; without data, what is left."""
+        *lines, self._partial = (self._partial + (data or b"\n")).split(b"\n")
+        if len(self._partial) > MAX_LINE:
+            raise SensorLostError(
+                f"{self._name}: a line is longer than {MAX_LINE} bytes; is this a {self._noun}?"
+            )
+        return lines
