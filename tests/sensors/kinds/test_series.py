@@ -1,6 +1,8 @@
 """The kind `series`: windows, files, health, conditions."""
 
 import io
+import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -143,6 +145,49 @@ def test_parquet_with_more_numbers_than_it_has_bytes_is_refused(
     parquet.write_table(pa.table({"x": np.zeros(1 << 16)}), tmp_path / "rows.parquet")
     monkeypatch.setattr("sensemble_sensors.kinds.series_files._MOST", 1 << 16)
     with pytest.raises(BadDataError, match=r"rows\.parquet: holds more than"):
+        read_series(tmp_path / "rows.parquet")
+
+
+def test_a_file_that_claims_or_holds_too_much_takes_no_memory(tmp_path: Path) -> None:
+    """A header of terabytes, short numbers that would be long ones, and texts that repeat."""
+    (tmp_path / "claims.npy").write_bytes(header_of((1 << 40, 6)) + bytes(1000))
+    (tmp_path / "short.npy").write_bytes(header_of((1 << 27,), "|u1") + bytes(1 << 27))
+    (tmp_path / "dense.csv").write_bytes(b"x,y\n" + b"1,2\n" * (1 + (1 << 25)))
+    code = (
+        "import resource, sys\n"
+        "from pathlib import Path\n"
+        "from sensemble_sensors.kinds.series_files import read_series\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (1500 << 20, 1500 << 20))\n"
+        "for name in sys.argv[1:]:\n"
+        "    try:\n        read_series(Path(name))\n"
+        "    except Exception as error:\n        print(type(error).__name__, error)\n"
+    )
+    names = [str(tmp_path / name) for name in ("claims.npy", "short.npy", "dense.csv")]
+    run = subprocess.run([sys.executable, "-c", code, *names], capture_output=True, text=True, check=True)
+    found = run.stdout.splitlines()
+    assert [line.partition(": ")[2] for line in found] == [
+        "is cut short",
+        "holds more than 64 million numbers; divide it",
+        "holds more than 64 million numbers; divide it",
+    ]
+
+
+def header_of(shape: tuple[int, ...], descr: str = "<f8") -> bytes:
+    """Return the beginning of a NumPy file."""
+    out = io.BytesIO()
+    form = {"descr": descr, "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(out, form)
+    return out.getvalue()
+
+
+def test_parquet_with_texts_for_numbers_is_refused(tmp_path: Path) -> None:
+    need("pyarrow")
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    parquet.write_table(pa.table({"x": ["long " * 9999] * 100_000}), tmp_path / "rows.parquet")
+    assert (tmp_path / "rows.parquet").stat().st_size < 1 << 20
+    with pytest.raises(BadDataError, match=r"rows\.parquet: x: is string, not a number"):
         read_series(tmp_path / "rows.parquet")
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import math
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -17,6 +18,7 @@ from sensemble_sensors.lines import opened
 TIME = "time"
 """The optional column with the seconds from the beginning of the file, or of the media beside it."""
 _MOST = 1 << 28  # bytes of a file, and of its numbers as float32
+_PIECE = 1 << 16  # rows of Parquet that are read at a time
 
 
 def read_series(path: Path, channels: Sequence[str] = ()) -> tuple[Times | None, Rows]:
@@ -67,6 +69,12 @@ def _read(
 
 
 def _numbers(data: bytes, count: int) -> Rows:
+    file = io.BytesIO(data)
+    read = {1: np.lib.format.read_array_header_1_0, 2: np.lib.format.read_array_header_2_0}
+    shape, _, form = read[np.lib.format.read_magic(file)[0]](file)
+    if form.itemsize * math.prod(shape) > len(data):  # NumPy would ask for the memory first
+        raise ValueError("is cut short")
+    _check_size(math.prod(shape))
     array = np.load(io.BytesIO(data), allow_pickle=False)
     if not array.size:  # its header may state any number of rows of no channel
         raise ValueError("has no rows")
@@ -84,6 +92,7 @@ def _comma_separated(data: bytes, channels: Sequence[str]) -> tuple[Times | None
     places = _places(names, channels)
     if not rest.strip():
         raise ValueError("has no rows")
+    _check_size(rest.count(b",") + rest.count(b"\n"))
     table = np.loadtxt(io.BytesIO(rest), np.float64, delimiter=",", ndmin=2, usecols=places)
     return _divided(table.reshape(-1, len(places)), names)
 
@@ -100,14 +109,26 @@ def _parquet(data: bytes, channels: Sequence[str]) -> tuple[Times | None, Rows]:
         file = parquet.ParquetFile(io.BytesIO(data))
         names = [one for one in file.schema_arrow.names if not channels or one in {TIME, *channels}]
         places = _places(names, channels)
-        # A few bytes may stand for any number of equal rows.
-        if 4 * file.metadata.num_rows * len(names) > _MOST:
-            raise ValueError(f"holds more than {_MOST >> 22} million numbers; divide it")
-        columns = file.read(columns=names)
-        table = np.stack([np.asarray(columns[names[place]], np.float64) for place in places], axis=1)
+        _check_size(file.metadata.num_rows * len(names))  # a few bytes may stand for any number of equal rows
+        for name in names:
+            kind = file.schema_arrow.field(name).type
+            # A few bytes may stand for any number of long texts.
+            if not (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
+                raise ValueError(f"{name}: is {kind}, not a number")
+        parts, count = [np.zeros((0, len(places)))], 0
+        # By pieces: what the file states and what its pages hold are two things.
+        for batch in file.iter_batches(_PIECE, columns=names):
+            count += batch.num_rows * len(names)
+            _check_size(count)
+            parts.append(np.stack([np.asarray(batch[names[place]], np.float64) for place in places], axis=1))
     except (pa.ArrowException, TypeError) as error:
         raise ValueError(f"cannot be read as Parquet ({error})") from error
-    return _divided(table, names)
+    return _divided(np.concatenate(parts), names)
+
+
+def _check_size(numbers: int) -> None:
+    if 4 * numbers > _MOST:
+        raise ValueError(f"holds more than {_MOST >> 22} million numbers; divide it")
 
 
 def _places(names: Sequence[str], channels: Sequence[str]) -> list[int]:
