@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sensemble_sensors.codecs.framing import fit
-from sensemble_sensors.errors import SampleError
+from sensemble_sensors.errors import BadDataError, SampleError
 from sensemble_sensors.kinds.conditions.frames import CONDITIONS
 from sensemble_sensors.kinds.interfaces import (
     START,
@@ -37,6 +38,7 @@ GRID = 8  # pixels a side of each frame that are compared to find a change
 # not grow with the camera's rate.
 OVERSAMPLING = 4
 CAPTURED = 120  # pixels of the shorter side of a picture that is degraded, as the smallest cameras give
+_TICKS = 1000  # a second, in Matroska
 _SMALL = (16, 16)  # pixels of a picture that is only decoded to see that it can be
 
 
@@ -169,16 +171,32 @@ class Frames(TrackKind):
     def track_writer(
         self, container: "OutputContainer", samples: Sequence[Sample], form: tuple[int, ...]
     ) -> TrackWriter:
-        """Add a track of FFV1."""
-        from sensemble_sensors.kinds.frames_media import picture_writer
+        """Add a track of FFV1, whose slices carry checksums."""
+        import av
 
-        return picture_writer(container, samples, form)
+        track = container.add_stream("ffv1", options={"level": "3", "slicecrc": "1"})
+        track.metadata["title"] = samples[0].modality
+        track.height, track.width = form
+        track.pix_fmt = "bgr0"
+        track.codec_context.time_base = Fraction(1, _TICKS)
+        track.codec_context.thread_count = 1
+
+        def write(start: float) -> None:
+            tick = -1
+            for sample in samples:
+                frame = av.VideoFrame.from_ndarray(np.asarray(sample.data, np.uint8), format="rgb24")
+                frame = frame.reformat(format="bgr0")
+                tick = max(tick + 1, round((sample.time - start) * _TICKS))
+                frame.pts, frame.time_base = tick, Fraction(1, _TICKS)
+                container.mux(track.encode(frame))
+            container.mux(track.encode(None))
+
+        return TrackWriter(min(sample.time for sample in samples), write)
 
     def track_reader(self, path: Path | None, modality: str, form: tuple[int, ...]) -> TrackReader:
-        """See `Kind`."""
-        from sensemble_sensors.kinds.frames_media import picture_reader
-
-        return picture_reader(path, modality, form)
+        """See `Kind`; the pictures are uint8 [H, W, 3]."""
+        pictures = iter(()) if path is None else _decoded(path, modality, form)
+        return lambda _: next(pictures, None)
 
     def converter(self, spec: InputSpec) -> Converter:
         """Return a converter that resizes."""
@@ -282,3 +300,17 @@ class _Resizing(Converter):
 
     def convert(self, sample: Sample, form: tuple[int, ...]) -> Iterator[Sample]:  # noqa: ARG002
         yield replace(sample, data=fit(np.asarray(sample.data, np.uint8), self._size))
+
+
+def _decoded(path: Path, name: str, size: tuple[int, ...]) -> Iterator[NDArray[np.uint8]]:
+    import av
+
+    from sensemble_sensors.codecs.containers import opened, track_of
+
+    with opened(path) as container:
+        for frame in container.decode(track_of(path, container, "video", name)):
+            if not isinstance(frame, av.VideoFrame):
+                continue
+            if (frame.height, frame.width) != size:
+                raise BadDataError(f"{path}: a picture is not of {' x '.join(map(str, size))}; copy it again")
+            yield np.asarray(frame.reformat(format="rgb24").to_ndarray(), np.uint8)

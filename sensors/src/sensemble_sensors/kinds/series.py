@@ -17,21 +17,25 @@ from sensemble_sensors.kinds.interfaces import (
     Converter,
     Excerpt,
     Source,
+    Symptom,
     TrackReader,
 )
 from sensemble_sensors.kinds.kind import FileKind, described
 from sensemble_sensors.kinds.regular import Regular, Rows, Times, resampled
-from sensemble_sensors.kinds.series_checks import SeriesChecks
 from sensemble_sensors.kinds.series_files import read_series, write_series
 from sensemble_sensors.kinds.windows import SteadyRing, WindowRing
 from sensemble_sensors.lines import Fields
 from sensemble_sensors.sensor import Media, Sample
 from sensemble_sensors.spec import HIGHEST_RATE, MAX_CHANNELS, InputSpec, Modality
-from sensemble_sensors.thresholds import Thresholds
+from sensemble_sensors.thresholds import CLIPPED_SHARE, SETTLE, Thresholds
 
 _BLOCK = 0.1  # seconds of rows in a sample that is played, or comes from a browser
 _LONGEST = 120.0  # seconds of rows in a recorded sample; more is a mistake
 _MILLI = 1000
+_KNOWN = 20  # changes of a channel after which its usual pace is known
+_LONG = 20  # times the usual distance of two changes, after which a channel is stuck
+_BEYOND = 0.01  # of a range, by which rounding may exceed it
+_ROWS = 2.0  # that a count of rows may be off by
 
 
 class Series(FileKind):
@@ -62,7 +66,7 @@ class Series(FileKind):
 
     def windows(self, spec: InputSpec) -> WindowRing:
         """See `Kind`."""
-        return SeriesRing(spec)
+        return SteadyRing(spec, _check)
 
     def summary(self, data: Media | str) -> NDArray[np.float32] | str:
         """Return the mean and the standard deviation of each channel, float32 [2, C]."""
@@ -77,7 +81,7 @@ class Series(FileKind):
 
     def checks(self, spec: InputSpec, limits: Thresholds) -> Checks:
         """Return checks for NaN, stuck and saturated channels, values out of range and a wrong rate."""
-        return SeriesChecks(spec, limits)
+        return _SeriesChecks(spec, limits)
 
     def max_bytes(self, spec: InputSpec) -> int:
         """See `Kind`."""
@@ -187,14 +191,11 @@ def _problem(data: object, spec: InputSpec) -> str:
     return f"{described(data)}, not float32 [n, {spec.shape[2]}]"
 
 
-class SeriesRing(SteadyRing):
-    """Windows of rows."""
-
-    def _check(self, sample: Sample) -> None:
-        if problem := _problem(sample.data, self._spec):
-            raise SampleError(f"{sample.modality}: {problem}")
-        if not np.isfinite(np.asarray(sample.data)).all():
-            raise SampleError(f"{sample.modality}: holds NaN or infinity")
+def _check(sample: Sample, spec: InputSpec) -> None:
+    if problem := _problem(sample.data, spec):
+        raise SampleError(f"{sample.modality}: {problem}")
+    if not np.isfinite(np.asarray(sample.data)).all():
+        raise SampleError(f"{sample.modality}: holds NaN or infinity")
 
 
 class _Resampling(Converter):
@@ -217,3 +218,78 @@ class _Resampling(Converter):
         times = sample.time - np.arange(len(rows))[::-1] * _MILLI / milli
         for end, block, cut in self._regular.add(times, rows):
             yield replace(sample, data=block, time=end, cut=cut)
+
+
+class _SeriesChecks(Checks):
+    """Finds NaN, channels that are stuck, saturated or out of their range, and a wrong rate.
+
+    A channel is stuck if it stays the same for `Thresholds.frozen` seconds and twenty times as long as it
+    usually does: slow sensors repeat themselves. Three channels that never changed are stuck as well.
+    """
+
+    def __init__(self, spec: InputSpec, limits: Thresholds) -> None:
+        self._rate, self._limits = spec.rate, limits
+        self._names = [channel.name for channel in spec.channels]
+        self._units = [channel.unit for channel in spec.channels]
+        self._low = np.array([channel.low for channel in spec.channels])
+        self._high = np.array([channel.high for channel in spec.channels])
+        width = self._high - self._low
+        self._slack = np.where(np.isfinite(width), _BEYOND * width, 0.0)
+        count = len(self._names)
+        self._rows = 0
+        self._changes = np.zeros(count)
+        self._changed = np.zeros(count)  # the row of each channel's last change
+        self._saturated = np.zeros(count)  # the share of rows at an end of the range, of the last seconds
+
+    def examine(self, sample: Sample, last: Sample | None) -> Iterator[Symptom]:
+        """See `Checks`."""
+        rows = np.asarray(sample.data, np.float64)
+        if not len(rows):
+            return
+        if not np.isfinite(rows).all():
+            yield Symptom("it holds NaN or infinity", holds=True)
+            return
+        yield from self._stuck(rows, None if last is None else np.asarray(last.data, np.float64)[-1:])
+        outside = (rows < self._low - self._slack) | (rows > self._high + self._slack)
+        beyond = np.asarray(outside.any(axis=0))
+        if beyond.any():
+            yield Symptom(f"{self._named(beyond)} out of range", holds=True)
+        share = ((rows <= self._low) | (rows >= self._high)).mean(axis=0)
+        weight = 1 - math.exp(-len(rows) / self._rate / self._limits.clipped)
+        self._saturated += weight * (share - self._saturated)
+        full = (self._saturated >= CLIPPED_SHARE) & ~beyond
+        if full.any():
+            yield Symptom(f"{self._named(full)} saturated", holds=True)
+
+    def _stuck(self, rows: Times, before: Times | None) -> Iterator[Symptom]:
+        steps = np.diff(rows if before is None else np.concatenate([before, rows]), axis=0) != 0
+        first = self._rows + (1 if before is None else 0)
+        self._rows += len(rows)
+        self._changes += steps.sum(axis=0)
+        places = first + np.arange(len(steps))[:, None]
+        self._changed = np.maximum(self._changed, np.where(steps, places + 1, 0).max(axis=0, initial=0))
+        same = self._rows - self._changed
+        usual = np.where(self._changes > 0, self._changed / np.maximum(self._changes, 1), np.inf)
+        long = max(self._limits.frozen * self._rate, _LONG)
+        stuck = np.asarray((self._changes >= _KNOWN) & (same >= np.maximum(long, _LONG * usual)))
+        if len(self._names) >= 3 and not self._changes.any() and self._rows >= long:
+            stuck[:] = True
+        if stuck.any():  # never where an infinite limit turns the check off
+            yield Symptom(f"{self._named(stuck)} stuck", holds=True)
+
+    def _named(self, which: NDArray[np.bool_]) -> str:
+        """Return the channels in words, with the verb."""
+        names = [name for name, chosen in zip(self._names, which, strict=True) if chosen]
+        shown = "all channels" if len(names) == len(self._names) > 1 else ", ".join(names[:3])
+        more = f" and {len(names) - 3} more" if len(names) > 3 and shown != "all channels" else ""
+        return f"{shown}{more} {'is' if len(names) == 1 else 'are'}"
+
+    def count(self, sample: Sample) -> int:
+        """See `Checks`."""
+        return len(sample.data)
+
+    def rate(self, rates: Sequence[float]) -> Symptom:
+        """See `Checks`."""
+        off = max(self._limits.sound_rate, _ROWS / (self._rate * self._limits.rate))
+        wrong = all(abs(rate / self._rate - 1) > off for rate in rates)
+        return Symptom(f"its rate is wrong, not {self._rate:g} Hz", wrong, SETTLE)

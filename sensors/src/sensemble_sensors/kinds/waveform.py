@@ -2,13 +2,15 @@
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sensemble_sensors.errors import SampleError
+from sensemble_sensors.errors import BadDataError, SampleError
 from sensemble_sensors.kinds.conditions.waveform import CONDITIONS
 from sensemble_sensors.kinds.interfaces import (
     START,
@@ -22,11 +24,13 @@ from sensemble_sensors.kinds.interfaces import (
 )
 from sensemble_sensors.kinds.kind import TrackKind, described
 from sensemble_sensors.kinds.windows import SteadyRing, WindowRing
+from sensemble_sensors.lines import Fields
 from sensemble_sensors.sensor import Media, Sample
 from sensemble_sensors.spec import HIGHEST_RATE, InputSpec, Modality
 from sensemble_sensors.thresholds import CLIPPED, CLIPPED_SHARE, SETTLE, SILENT, Thresholds
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # PyAV is loaded by the first media file
+    import av
     from av.container import OutputContainer
 
 BANDS = 16  # of the spectrum, equally wide in octaves, that are compared to find a change
@@ -35,6 +39,8 @@ MAX_LEVEL = (
     1e6  # times full scale, 120 dB above it; what is louder is no sound, and its power may be infinite
 )
 _LONGEST = 0.1  # seconds of sound in a sample of a browser
+_PLAYED = 0.1  # seconds of sound in a sample that is played
+_MAX_SAMPLE = 120.0  # seconds of sound in a recorded sample; more is a mistake
 
 
 class Waveform(TrackKind):
@@ -59,7 +65,7 @@ class Waveform(TrackKind):
 
     def windows(self, spec: InputSpec) -> WindowRing:
         """See `Kind`."""
-        return WaveformRing(spec)
+        return SteadyRing(spec, _check)
 
     def level(self, data: Media | str) -> float | None:
         """Return the root mean square of a window in dB of full scale, `QUIET` at least."""
@@ -103,10 +109,8 @@ class Waveform(TrackKind):
 
     def samples(self, source: Source, spec: InputSpec, end: float) -> Iterator[Sample]:
         """Yield chunks of 0.1 s."""
-        from sensemble_sensors.kinds.waveform_media import chunks
-
         wave = np.asarray(self.window(source, spec), np.float32)[0]
-        for first, chunk in chunks(iter([wave]), spec.rate):
+        for first, chunk in _chunks(iter([wave]), spec.rate):
             left = (len(wave) - first - len(chunk)) / spec.rate
             yield Sample(spec.modality, chunk, end - left, cut=first == 0)
 
@@ -120,9 +124,8 @@ class Waveform(TrackKind):
     def play(self, path: Path, spec: InputSpec, origin: float) -> Iterator[Sample]:
         """Yield chunks of 0.1 s."""
         from sensemble_sensors.codecs.tracks import audio_pieces
-        from sensemble_sensors.kinds.waveform_media import chunks
 
-        for first, chunk in chunks(audio_pieces(path, spec.rate, name=spec.modality), spec.rate):
+        for first, chunk in _chunks(audio_pieces(path, spec.rate, name=spec.modality), spec.rate):
             yield Sample(spec.modality, chunk, origin + (first + len(chunk)) / spec.rate, cut=first == 0)
 
     def form(self, spec: InputSpec) -> tuple[int, ...]:
@@ -141,21 +144,47 @@ class Waveform(TrackKind):
         self, container: "OutputContainer", samples: Sequence[Sample], form: tuple[int, ...]
     ) -> TrackWriter:
         """Add a track of 32-bit float PCM."""
-        from sensemble_sensors.kinds.waveform_media import sound_writer
+        import av
 
-        return sound_writer(container, samples, *form)
+        (rate,) = form
+        track = container.add_stream("pcm_f32le", rate=rate, layout="mono")
+        track.metadata["title"] = samples[0].modality
+
+        def write(start: float) -> None:
+            end = 0
+            for begin, wave in _runs(samples, rate):
+                piece = av.AudioFrame.from_ndarray(wave[None], format="flt", layout="mono")
+                piece.sample_rate, piece.time_base = rate, Fraction(1, rate)
+                # No earlier than the end of the run before it, because a clock may step back.
+                piece.pts = max(end, round((begin - start) * rate))
+                end = piece.pts + len(wave)
+                container.mux(track.encode(piece))
+            container.mux(track.encode(None))
+
+        return TrackWriter(min(sample.time - len(sample.data) / rate for sample in samples), write)
 
     def track_reader(self, path: Path | None, modality: str, form: tuple[int, ...]) -> TrackReader:
-        """See `Kind`."""
-        from sensemble_sensors.kinds.waveform_media import sound_reader
+        """See `Kind`; a line states its `count` of samples."""
+        (rate,) = form
+        pieces = iter(()) if path is None else _decoded(path, modality, rate)
+        rest = np.zeros(0, np.float32)
 
-        return sound_reader(path, modality, *form)
+        def read(line: Fields) -> NDArray[np.float32] | None:
+            nonlocal rest
+            count = line.integer("count", 1, round(_MAX_SAMPLE * rate))
+            while len(rest) < count:
+                piece = next(pieces, None)
+                if piece is None:
+                    return None
+                rest = np.concatenate([rest, piece])
+            data, rest = np.split(rest, [count])
+            return data
+
+        return read
 
     def converter(self, spec: InputSpec) -> Converter:
         """Return a resampler."""
-        from sensemble_sensors.kinds.waveform_media import Resampling
-
-        return Resampling(round(spec.rate))
+        return _Resampling(round(spec.rate))
 
 
 def _problem(data: object) -> str:
@@ -164,16 +193,13 @@ def _problem(data: object) -> str:
     return f"{described(data)}, not float32 [n]"
 
 
-class WaveformRing(SteadyRing):
-    """Windows of sound."""
-
-    def _check(self, sample: Sample) -> None:
-        if problem := _problem(sample.data):
-            raise SampleError(f"{sample.modality}: {problem}")
-        if not peak(np.asarray(sample.data, np.float32)) <= MAX_LEVEL:
-            raise SampleError(
-                f"{sample.modality}: holds NaN, infinity or more than {MAX_LEVEL:g} times full scale"
-            )
+def _check(sample: Sample, spec: InputSpec) -> None:  # noqa: ARG001
+    if problem := _problem(sample.data):
+        raise SampleError(f"{sample.modality}: {problem}")
+    if not peak(np.asarray(sample.data, np.float32)) <= MAX_LEVEL:
+        raise SampleError(
+            f"{sample.modality}: holds NaN, infinity or more than {MAX_LEVEL:g} times full scale"
+        )
 
 
 class _SoundChecks(Checks):
@@ -208,3 +234,85 @@ class _SoundChecks(Checks):
 def peak(wave: NDArray[np.float32]) -> float:
     """Return the greatest absolute value of sound, float32 [n]; NaN or infinite if it holds either."""
     return float(np.abs(wave).max(initial=0.0))
+
+
+def _chunks(pieces: Iterator[NDArray[np.float32]], rate: float) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    """Cut sound into equal chunks of 0.1 s, the last one shorter; yield (first sample, chunk)."""
+    size = round(_PLAYED * rate)
+    first = 0
+    rest = np.zeros(0, np.float32)
+    for piece in pieces:
+        rest = np.concatenate([rest, piece])
+        while len(rest) >= size:
+            yield first, rest[:size]
+            first, rest = first + size, rest[size:]
+    if len(rest):
+        yield first, rest
+
+
+def _runs(samples: Sequence[Sample], rate: int) -> list[tuple[float, NDArray[np.float32]]]:
+    """Return (begin, float32 [n]) between cuts: the times of chunks jitter, their sound does not."""
+    runs: list[tuple[float, list[NDArray[np.float32]]]] = []
+    for sample in samples:
+        if sample.cut or not runs:
+            runs.append((sample.time - len(sample.data) / rate, []))
+        runs[-1][1].append(np.asarray(sample.data, np.float32))
+    return [(begin, np.concatenate(pieces)) for begin, pieces in runs]
+
+
+def _decoded(path: Path, name: str, rate: int) -> Iterator[NDArray[np.float32]]:
+    import av
+
+    from sensemble_sensors.codecs.containers import opened, track_of
+
+    with opened(path) as container:
+        for frame in container.decode(track_of(path, container, "audio", name)):
+            if not isinstance(frame, av.AudioFrame):
+                continue
+            if (frame.format.name, frame.layout.nb_channels, frame.sample_rate) != ("flt", 1, rate):
+                raise BadDataError(f"{path}: its sound is not of {rate} Hz; copy the recording again")
+            yield np.asarray(frame.to_ndarray(), np.float32).ravel()
+
+
+class _Resampling(Converter):
+    """Resamples recorded sound to `wanted` Hz, from cut to cut."""
+
+    def __init__(self, wanted: int) -> None:
+        self._wanted = wanted
+        self._rate = 0  # of the sound since the last cut
+        self._last: Sample | None = None  # None before the first sample after a cut
+
+    def convert(self, sample: Sample, form: tuple[int, ...]) -> Iterator[Sample]:
+        import av
+
+        (rate,) = form
+        if rate == self._wanted:
+            yield sample
+            return
+        if self._last is None or sample.cut or rate != self._rate:
+            yield from self.rest()
+            self._resampler = av.AudioResampler(format="fltp", layout="mono", rate=self._wanted)
+            self._rate, self._cut = rate, True
+            self._count_in = self._count_out = 0  # samples of sound since the cut
+        wave = np.ascontiguousarray(sample.data, np.float32)
+        frame = av.AudioFrame.from_ndarray(wave[None], format="fltp", layout="mono")
+        frame.sample_rate, frame.pts, frame.time_base = rate, self._count_in, Fraction(1, rate)
+        self._count_in += len(wave)
+        self._last = sample
+        yield from self._resampled(sample, frame)
+
+    def rest(self) -> Iterator[Sample]:
+        if self._last is not None:
+            yield from self._resampled(self._last, None)
+        self._last = None
+
+    def _resampled(self, last: Sample, frame: "av.AudioFrame | None") -> Iterator[Sample]:
+        pieces = [np.asarray(piece.to_ndarray(), np.float32)[0] for piece in self._resampler.resample(frame)]
+        if not pieces:
+            return
+        wave = np.clip(np.concatenate(pieces), -1, 1)
+        self._count_out += len(wave)
+        # The resampler holds back the sound whose future it has not seen.
+        behind = self._count_in / self._rate - self._count_out / self._wanted
+        yield replace(last, data=wave, time=last.time - behind, cut=self._cut)
+        self._cut = False

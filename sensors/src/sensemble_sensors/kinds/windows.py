@@ -6,6 +6,7 @@ newest window, and the older ones count as dropped.
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -110,23 +111,21 @@ class WindowRing(ABC):
 class SteadyRing(WindowRing):
     """Windows of S steps, float32 [1, S, ...], of samples float32 [n, ...].
 
-    The first window ends S steps after a cut, the others a hop apart.
+    The first window ends S steps after a cut, the others a hop apart. `check` raises SampleError for a sample
+    that is not of the spec's form.
     """
 
-    def __init__(self, spec: InputSpec) -> None:
+    def __init__(self, spec: InputSpec, check: Callable[[Sample, InputSpec], None]) -> None:
         super().__init__(spec)
+        self._check = check
         self._size = spec.shape[1]
         self._hop = max(1, round(spec.hop * spec.rate))
         # The newest window ends less than a hop before the newest sample.
         self._ring = np.zeros((self._size + self._hop, *spec.shape[2:]), dtype=np.float32)
         self._empty()
 
-    @abstractmethod
-    def _check(self, sample: Sample) -> None:
-        """Raise SampleError if a sample is not of the spec's form."""
-
     def _seconds(self, sample: Sample) -> float:
-        self._check(sample)
+        self._check(sample, self._spec)
         return len(sample.data) / self._spec.rate
 
     def _empty(self) -> None:
