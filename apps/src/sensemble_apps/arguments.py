@@ -4,10 +4,8 @@ A command's options are a dataclass whose fields `parsing` reads: the text below
 text in its annotation names its value there. Nothing heavy is imported here.
 """
 
-from contextlib import nullcontext
 from dataclasses import dataclass
 from enum import Enum
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
@@ -18,12 +16,10 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from ssl import SSLContext
 
-    from sensemble_runtime.bundle.bundle import Bundle
     from sensemble_sensors.devices.watcher import Finder
     from sensemble_sensors.sensor import Sensor
     from sensemble_sensors.spec import InputSpec
 
-    from sensemble_apps.running.real_time import Observe
     from sensemble_apps.web.security import Access
 
 
@@ -152,8 +148,10 @@ class Running(Sources):
     same."""
     floor: Annotated[float | None, "SHARE"] = None
     """The least confidence of a sure answer, from 0 to 1; by default, that of the bundle."""
-    rerun: OptionalFile = None
-    """Write samples, opinions, answers and events to this new Rerun recording (.rrd), in real time."""
+    output: Annotated[Texts, "NAME=ARGUMENT"] = ()
+    """Also give what it says to another program: `rerun=FILE` (a new Rerun recording of samples, opinions,
+    answers and events), `mqtt=mqtt://[USER@]HOST[:PORT][/DEVICE]` (answers and events; mqtts for TLS; the
+    password is in the environment, SENSEMBLE_MQTT_PASSWORD), or one that a package adds."""
     replay: OptionalFolder = None
     """A dataset whose examples are played, or a recording, which is played as it was."""
     split: Annotated[str | None, "NAME"] = None
@@ -169,14 +167,6 @@ class Running(Sources):
         given = {spec.modality for spec, _ in known}
         unnamed = [spec for m, spec in specs.items() if m not in given]
         return [*self.returning(specs), *(finders(unnamed, known) if self.watch else ())]
-
-    def observe(self, bundle: "Bundle") -> "Observe":
-        """Return what writes a session into the Rerun recording, if there is to be one."""
-        if self.rerun is None:
-            return nullcontext
-        from sensemble_apps import rerun_file  # an extra
-
-        return partial(rerun_file.written, self.rerun, bundle)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,7 +21,8 @@ from sensemble_apps.commands import record
 from sensemble_apps.commands.record import Record
 from sensemble_apps.errors import InputError
 from sensemble_apps.parsing import parse
-from sensemble_apps.running.capture import Capture, CaptureSummary
+from sensemble_apps.running.recorder import Recorder
+from sensemble_apps.running.sensor_reader import SensorReader
 from sensemble_apps.running.sources import FORM, forms
 from sensemble_runtime.session import sensor_thread
 from sensemble_sensors.devices import sources
@@ -31,7 +32,7 @@ from sensemble_sensors.health import health
 from sensemble_sensors.media.dataset import read_dataset
 from sensemble_sensors.recording.reader import Recorded
 from sensemble_sensors.recording.writer import Recording
-from sensemble_sensors.sensor import Sample
+from sensemble_sensors.sensor import Sample, Sensor
 from sensemble_sensors.spec import InputSpec
 from sensemble_sensors.thresholds import Thresholds
 
@@ -100,6 +101,18 @@ def test_interrupting_a_recording_keeps_it(tmp_path: Path, sent: signal.Signals)
     assert [s.data for s in Recorded(tmp_path / "out", [example]).segments[0].samples()] == ["one person"]
 
 
+def recorded_by(health: Thresholds, folder: Path, seconds: float, *sensors: Sensor) -> None:
+    """Record sensors for some seconds."""
+    reader = SensorReader(FORM, health)
+    recorder = Recorder(reader, FORM)
+    recorder.start(folder, segment=0.5)
+    with reader:
+        for sensor in sensors:
+            reader.attach(sensor)
+        time.sleep(seconds)
+        recorder.stop()
+
+
 def test_what_is_frozen_is_left_out_and_reported(tmp_path: Path) -> None:
     picture = np.full((128, 128, 3), 99, np.uint8)
 
@@ -115,10 +128,7 @@ def test_what_is_frozen_is_left_out_and_reported(tmp_path: Path) -> None:
         def close(self) -> None: ...
 
     limits = Thresholds(frozen=0.3, stalled=60.0, picture_rate=0.0)
-    recording = Recording(tmp_path / "out", {"audio": (16000,)}, seconds=0.5)
-    capture = Capture([Frozen()], FORM, limits, CaptureSummary())
-    with recording, capture.into(recording), capture:
-        capture.record(recording, 2.5, print)
+    recorded_by(limits, tmp_path / "out", 2.5, Frozen())
     recorded = Recorded(tmp_path / "out", read_dataset(tmp_path / "out").examples)
     assert [plug.kind for plug in recorded.events] == ["began", "attached", "unhealthy"]
     unhealthy = recorded.events[-1].time
@@ -150,12 +160,7 @@ def test_what_drifts_is_kept_and_marked(tmp_path: Path, monkeypatch: pytest.Monk
         def close(self) -> None: ...
 
     limits = Thresholds(sound_rate=math.inf, picture_rate=0.0, stalled=60.0)
-    summary = CaptureSummary()
-    with Recording(tmp_path / "out", {"audio": (16000,)}, seconds=0.5) as recording:
-        sources = [Source("audio", 0.9), Source("video", 0.0)]
-        capture = Capture(sources, FORM, limits, summary)
-        with capture.into(recording), capture:
-            capture.record(recording, 6.0, print)
+    recorded_by(limits, tmp_path / "out", 6.0, Source("audio", 0.9), Source("video", 0.0))
     recorded = Recorded(tmp_path / "out", read_dataset(tmp_path / "out").examples)
     doubts = [plug for plug in recorded.events if plug.kind not in ("began", "attached")]
     assert [(p.modality, p.kind, p.reason) for p in doubts] == [

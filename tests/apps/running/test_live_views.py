@@ -17,7 +17,8 @@ import numpy as np
 import pytest
 import rich
 from sensemble_apps.console.wording import answer, answer_as_json
-from sensemble_apps.running.terminal import TerminalView
+from sensemble_apps.running.outputs import change_line
+from sensemble_apps.running.terminal import TerminalOutput
 from sensemble_apps.running.view_events import (
     LiveSetChange,
     Opened,
@@ -26,7 +27,6 @@ from sensemble_apps.running.view_events import (
     change,
     view_event,
 )
-from sensemble_apps.running.views import change_line
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.events import RecordEvent, SensorEvent, UnfamiliarEvent
 from sensemble_runtime.prediction import Doubt, Opinion, Prediction
@@ -109,7 +109,7 @@ def test_a_terminal_shows_no_class_of_what_is_dead(bundle_folder: Path) -> None:
 def test_a_standby_that_dies_does_not_make_the_live_one_lost(bundle_folder: Path) -> None:
     out = io.StringIO()
     rich.reconfigure(file=out, force_terminal=True, width=80, color_system=None)
-    with TerminalView(Bundle.open(bundle_folder)) as view:
+    with TerminalOutput(Bundle.open(bundle_folder)) as view:
         view.show(change(1.0, "video", "camera 0", "attached", ""))
         view.show(LiveSetChange(2.0, ("video",)))
         view.show(change(3.0, "video", "front door", "attached", ""))
@@ -130,7 +130,7 @@ def _picture(bundle: Path, width: int, *items: ViewEvent) -> list[str]:
     """Return the last lines that a terminal of that width shows."""
     out = io.StringIO()
     rich.reconfigure(file=out, force_terminal=True, width=width, color_system=None)
-    with TerminalView(Bundle.open(bundle)) as view:
+    with TerminalOutput(Bundle.open(bundle)) as view:
         for item in items:
             view.show(item)
     rich.reconfigure()
@@ -221,7 +221,7 @@ def test_the_wait_of_a_lost_sensor_counts_down_though_nothing_happens(
     def counted() -> list[int]:
         return list(dict.fromkeys(map(int, re.findall(r"retry in (\d+) s, unavailable: ", out.getvalue()))))
 
-    with Session(bundle, lasting=True) as session, TerminalView(bundle) as view:
+    with Session(bundle, lasting=True) as session, TerminalOutput(bundle) as view:
         session.attach(camera)
         view.show(Opened(0.0, session))
         lost = next(item for item in session.stream() if isinstance(item, SensorEvent))

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 from sensemble_apps.running import real_time
+from sensemble_apps.running.outputs import change_line
 from sensemble_apps.running.view_events import Change, view_event
-from sensemble_apps.running.views import change_line
 from sensemble_runtime.errors import EncoderError
 from sensemble_runtime.events import EncoderEvent, RecordEvent
 

@@ -17,7 +17,7 @@ def test_counts_that_restart_when_a_sensor_comes_back_add_up() -> None:
         said = Prediction(
             0.0, ("audio",), {}, probabilities, probabilities, {"audio": 0.1}, dropped, dropped, dropped
         )
-        summary.add(Predicted(0.0, said, None))
+        summary.show(Predicted(0.0, said, None))
     assert "5 windows encoded, 13 dropped for newer ones" in summary.lines
     assert "the duty saved these encodings: audio 12 of 17, video 1 of 1" in summary.lines
     assert "samples lost because they were read too late: 12 of audio, 1 of video" in summary.lines
@@ -26,9 +26,9 @@ def test_counts_that_restart_when_a_sensor_comes_back_add_up() -> None:
 def test_windows_that_an_encoder_failed_on_are_not_said_to_be_missing() -> None:
     summary = RunSummary(virtual=True)
     assert summary.lines == []
-    summary.add(Change(0.0, "audio", "attached", "attached", "", "desk"))
+    summary.show(Change(0.0, "audio", "attached", "attached", "", "desk"))
     assert summary.lines == ["nothing was predicted: no sensor gave as much as a window"]
-    summary.add(Change(0.0, "audio", "encoder failed", "encoder failed", "no memory"))
+    summary.show(Change(0.0, "audio", "encoder failed", "encoder failed", "no memory"))
     assert summary.lines == []
 
 
@@ -40,7 +40,7 @@ def test_ages_take_no_more_memory_the_longer_it_runs() -> None:
     def add(count: int) -> list[float]:
         ages = rng.lognormal(-4, 1, count).tolist()
         for age in ages:
-            summary.add(
+            summary.show(
                 Predicted(
                     0.0, Prediction(0.0, ("audio",), {"audio": age}, one, one, {"audio": 0.0}, {}), None
                 )

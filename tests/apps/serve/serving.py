@@ -13,15 +13,18 @@ from time import monotonic
 from typing import Any
 
 import numpy as np
+from sensemble_apps.running.outputs import Output
+from sensemble_apps.running.view_events import view_event
 from sensemble_apps.serve.api import Api
 from sensemble_apps.serve.board import Board
-from sensemble_apps.serve.controls import Controls
+from sensemble_apps.serve.session_page import SessionPage
 from sensemble_apps.web.browser_sensor import HEADER
 from sensemble_apps.web.clients import largest_message
+from sensemble_apps.web.page_sensors import PageSensors
 from sensemble_apps.web.security import Access
 from sensemble_apps.web.server import Server, listen
-from sensemble_apps.web.switchboard import Switchboard
 from sensemble_runtime.bundle.bundle import Bundle
+from sensemble_runtime.events import Event
 from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.session.scheduler import Policy
 from sensemble_runtime.session.session import Session
@@ -42,11 +45,22 @@ class Served:
     """
 
     session: Session
-    board: Board
-    switchboard: Switchboard
+    page: SessionPage
     port: int
     secure: bool = False
     predictions: list[float] = field(default_factory=list)
+
+    @property
+    def board(self) -> Board:
+        return self.page.board
+
+    @property
+    def sensors(self) -> PageSensors:
+        return self.page.sensors
+
+    def report(self, item: Prediction | Event) -> None:
+        """Show an item to the outputs as if the session had given it."""
+        self.page.outputs.show(view_event(item, self.board.began))
 
     @property
     def origin(self) -> str:
@@ -136,19 +150,20 @@ def serving(
     access: Access | None = None,
     tls: ssl.SSLContext | None = None,
     recordings: Path = Path("recordings"),
+    others: Sequence[Output] = (),
 ) -> Iterator[Served]:
     """Serve a session on a free port of the loopback: a replay that never ends, or no sensors at first."""
     access = access or Access()
     player = Replay(examples, bundle.specs, repeated=True) if examples else None
     # The noise of the tests is unlike what any encoder was trained on, and is to be live all the same.
     with Session(bundle, policy=Policy(unfamiliar="pool"), lasting=True) as session:
-        switchboard = Switchboard(session, bundle.specs)
-        board = Board(bundle, switchboard, None if player is None else player.example_at)
-        served = Served(session, board, switchboard, 0, access.secure)
+        page = SessionPage(session, recordings, monotonic(), others)
+        served = Served(session, page, 0, access.secure)
+        example_at = None if player is None else player.example_at
 
         def follow() -> None:
             for item in session.stream():
-                board.add(item)
+                page.outputs.show(view_event(item, page.board.began, example_at))
                 if isinstance(item, Prediction):
                     served.predictions.append(item.time)
 
@@ -156,18 +171,17 @@ def serving(
         thread.start()
         listening = listen("127.0.0.1", 0)
         served.port = listening.getsockname()[1]
-        controls = Controls(board, switchboard, recordings)
         try:
-            with Server(listening, access, Api(board, controls).routes, largest_message(bundle.specs), tls):
+            with Server(listening, access, Api(page).routes, largest_message(bundle.specs), tls):
                 if player is None:
                     yield served
                     return
                 for modality in player.modalities:
-                    switchboard.add(player.sensor(modality))
+                    page.sensors.add(player.sensor(modality))
                 with player:
                     yield served
         finally:
-            switchboard.stop_recording()
+            page.recorder.stop()
             session.close()
             thread.join()
 

@@ -18,8 +18,8 @@ DESCRIPTION: dict[str, Any] = json.loads((api.STATIC / "openapi.json").read_text
 
 
 def test_every_route_is_described_and_every_description_has_its_route() -> None:
-    board: Any = SimpleNamespace(switchboard=None, actions={})
-    routes = api.Api(board, board).routes
+    page: Any = SimpleNamespace(board=None, sensors=None, actions={})
+    routes = api.Api(page).routes
     found = {
         (route.path.replace(":path", ""), method.lower())
         for route in routes
@@ -122,7 +122,7 @@ def test_events_come_as_they_happen(replayed: Served) -> None:
 def test_a_stream_ends_and_makes_room(replayed: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(api, "_LASTS", 0.5)
     assert b"event: state" in replayed.ask("/api/stream")[2]
-    assert replayed.board.viewers == 0
+    assert len(replayed.board.viewers) == 0
 
 
 def test_too_many_requests_are_refused(replayed: Served, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -122,11 +122,11 @@ def test_a_cable_is_pulled_the_light_moves_and_the_moment_is_looked_back_at(
     expect(page.locator("#dots .live")).to_have_count(3)
     expect(page.locator(".chip")).to_have_text(f"camera back: {after} → {before}\u00a0%")
     # One that lies is marked, and its edge.
-    page_of_a_replay.board.add(SuspectEvent(monotonic(), "text", over=False))
+    page_of_a_replay.report(SuspectEvent(monotonic(), "text", over=False))
     expect(page.locator(".chip.bad")).to_contain_text("captions at odds with the others")
     expect(page.locator("#lattice line.bad")).to_have_count(1)
     assert inaccessible(page) == []
-    page_of_a_replay.board.add(SuspectEvent(monotonic(), "text", over=True))
+    page_of_a_replay.report(SuspectEvent(monotonic(), "text", over=True))
     # Any moment is looked at, with its picture: that of an event, or one on the strip.
     page.locator("#events button", has_text="the door detached").click()
     expect(page.locator("#moment")).to_contain_text("as it was at")

@@ -145,8 +145,8 @@ def test_a_stream_that_nobody_reads_ends(bundle: Bundle, monkeypatch: pytest.Mon
         deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
         deaf.connect(("127.0.0.1", page.port))
         deaf.sendall(f"GET /api/stream HTTP/1.1\r\nHost: 127.0.0.1:{page.port}\r\n\r\n".encode())
-        wait(lambda: page.board.viewers == 1)
-        wait(lambda: page.board.viewers == 0)
+        wait(lambda: len(page.board.viewers) == 1)
+        wait(lambda: len(page.board.viewers) == 0)
 
 
 def test_a_folder_whose_name_is_no_text_is_told_as_well(bundle: Bundle, tmp_path: Path) -> None:

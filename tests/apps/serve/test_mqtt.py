@@ -19,11 +19,10 @@ import pytest
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 from sensemble_apps.errors import InputError
-from sensemble_apps.serve import mqtt
-from sensemble_apps.serve.board import Board
-from sensemble_apps.serve.mqtt import Publisher, device_name
+from sensemble_apps.integrations import mqtt
+from sensemble_apps.integrations.mqtt import Publisher, device_name
+from sensemble_apps.running.view_events import Change, LiveSetChange, Predicted, change
 from sensemble_runtime.bundle.bundle import Bundle
-from sensemble_runtime.events import LiveSetEvent, SensorEvent
 from sensemble_runtime.prediction import Prediction
 from sensemble_sensors.media.dataset import Example
 
@@ -89,49 +88,60 @@ def broker(tmp_path: Path) -> Iterator[Broker]:
     broker.close()
 
 
-@pytest.fixture(scope="module")
-def played(bundle: Bundle, examples: Sequence[Example]) -> Iterator[Served]:
-    with serving(bundle, examples) as served:
+@contextmanager
+def published(bundle: Bundle, examples: Sequence[Example], url: str) -> Iterator[Served]:
+    """Serve a replay that is published to a broker."""
+    with Publisher(url, bundle) as publisher, serving(bundle, examples, others=[publisher]) as served:
         yield served
 
 
+def lost(name: str) -> Change:
+    return change(0.0, "audio", name, "lost", "")
+
+
 def test_answers_and_events_are_published_and_home_assistant_finds_them(
-    played: Served, broker: Broker
+    bundle: Bundle, examples: Sequence[Example], broker: Broker
 ) -> None:
-    with Publisher(f"mqtt://127.0.0.1:{broker.port}", played.board):
+    with published(bundle, examples, f"mqtt://127.0.0.1:{broker.port}") as played:
         assert broker.next("/available") == "online"
         found = broker.next("/answer/config")
         answer = broker.next("/answer")
         assert answer.keys() == {"label", "best", "confidence", "doubt", "live"}
         assert found["state_topic"].endswith("/answer")
-        played.switchboard.unplug("replay video")
-        assert broker.next("/event")["what"] == "detached"
+        while "video" not in broker.next("/answer")["live"]:
+            pass
+        played.sensors.unplug("replay video")
+        while broker.next("/event")["event"] != "detached":
+            pass
         while "video" in broker.next("/answer")["live"]:
             pass
-        played.switchboard.plug("replay video")
     assert broker.next("/available") == "offline"
 
 
-def test_an_answer_names_the_live_set_that_it_is_of(empty: Served, broker: Broker) -> None:
-    now, labels, zeros = monotonic(), empty.board.bundle.manifest.labels, np.zeros(4, np.float32)
-    chances, both = np.full(len(labels), 1 / len(labels), np.float32), ("audio", "text")
-    said = Prediction(
-        now,
-        both,
-        dict.fromkeys(both, 0.0),
-        chances,
-        zeros,
-        {},
-        {},
-        labels=labels,
-        embeddings=dict.fromkeys(both, np.zeros(empty.board.bundle.manifest.embedding, np.float32)),
-    )
-    empty.board.add(said)
-    empty.board.add(LiveSetEvent(now, ("text",)))  # before the next prediction, if there is one
-    with Publisher(f"mqtt://127.0.0.1:{broker.port}", empty.board):
-        assert broker.next("/answer")["live"] == ["audio", "text"]
-        empty.board.add(LiveSetEvent(now, ()))
+def test_an_answer_names_the_live_set_that_it_is_of(bundle: Bundle, broker: Broker) -> None:
+    labels, zeros, both = bundle.manifest.labels, np.zeros(4, np.float32), ("audio", "text")
+    chances = np.full(len(labels), 1 / len(labels), np.float32)
+    said = Prediction(0.0, both, dict.fromkeys(both, 0.0), chances, zeros, {}, {}, labels=labels)
+    with Publisher(f"mqtt://127.0.0.1:{broker.port}", bundle) as publisher:
+        publisher.show(Predicted(0.0, said, None))
+        publisher.show(LiveSetChange(0.0, ("text",)))  # before the next prediction, if there is one
+        while not (live := broker.next("/answer")["live"]):
+            pass
+        assert live == ["audio", "text"]
+        publisher.show(LiveSetChange(0.0, ()))
         assert broker.next("/answer")["live"] == []
+
+
+def test_a_recording_is_published(bundle: Bundle, broker: Broker) -> None:
+    with Publisher(f"mqtt://127.0.0.1:{broker.port}", bundle) as publisher:
+        assert broker.next("/recording") == {"on": False, "failed": ""}
+        for kind, state in (
+            ("recording began", {"on": True, "failed": ""}),
+            ("recording failed", {"on": False, "failed": "the disk is full"}),
+            ("recording ended", {"on": False, "failed": ""}),
+        ):
+            publisher.show(change(0.0, "", "", kind, "the disk is full" if state["failed"] else ""))
+            assert broker.next("/recording") == state
 
 
 def next_remark(capsys: pytest.CaptureFixture[str]) -> str:
@@ -144,10 +154,10 @@ def next_remark(capsys: pytest.CaptureFixture[str]) -> str:
 
 
 def test_a_broker_that_is_away_is_found_when_it_is_back(
-    played: Served, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    bundle: Bundle, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     broker = Broker(tmp_path)
-    with Publisher(f"mqtt://127.0.0.1:{broker.port}", played.board):
+    with Publisher(f"mqtt://127.0.0.1:{broker.port}", bundle):
         remark = next_remark(capsys)
         assert f"the MQTT broker 127.0.0.1:{broker.port} does not answer; it is tried again" in remark
         broker.start()
@@ -156,22 +166,22 @@ def test_a_broker_that_is_away_is_found_when_it_is_back(
     broker.close()
 
 
-def test_what_happens_while_the_broker_is_away_is_not_sent_later(played: Served, tmp_path: Path) -> None:
+def test_what_happens_while_the_broker_is_away_is_not_sent_later(bundle: Bundle, tmp_path: Path) -> None:
     broker = Broker(tmp_path)
-    with Publisher(f"mqtt://127.0.0.1:{broker.port}", played.board, "board-7"):
-        played.board.add(SensorEvent(monotonic(), "old", "audio", "lost", ""))
+    with Publisher(f"mqtt://127.0.0.1:{broker.port}/board-7", bundle) as publisher:
+        publisher.show(lost("old"))
         sleep(0.5)  # it may pass it over, and must not keep it
         broker.start()
         broker.listen()
         assert broker.next("sensemble/board-7/available") == "online"
         assert broker.next("sensemble/board-7/recording") == {"on": False, "failed": ""}
-        played.board.add(SensorEvent(monotonic(), "new", "audio", "lost", ""))
+        publisher.show(lost("new"))
         assert broker.next("sensemble/board-7/event")["name"] == "new"
     broker.close()
 
 
 def test_the_password_is_in_the_environment_alone(
-    played: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     broker = Broker(tmp_path)
     (tmp_path / "users").write_text("ann:secret\n")
@@ -181,11 +191,11 @@ def test_the_password_is_in_the_environment_alone(
         f"user {getpwuid(getuid()).pw_name}\n"
     )
     with pytest.raises(InputError, match="give the password as SENSEMBLE_MQTT_PASSWORD") as refused:
-        Publisher("mqtt://ann:secret@127.0.0.1", played.board)
+        Publisher("mqtt://ann:secret@127.0.0.1", bundle)
     assert "secret" not in str(refused.value)
     monkeypatch.setenv("SENSEMBLE_MQTT_PASSWORD", "secret")
     broker.start()
-    with Publisher(f"mqtt://ann@127.0.0.1:{broker.port}", played.board):
+    with Publisher(f"mqtt://ann@127.0.0.1:{broker.port}", bundle):
         broker.client.username_pw_set("ann", "secret")
         broker.listen()
         assert broker.next("/available") == "online"
@@ -209,53 +219,53 @@ def odd_broker(answer: bytes) -> Iterator[tuple[str, "Queue[socket]"]]:
         yield f"mqtt://127.0.0.1:{listening.getsockname()[1]}", found
 
 
-def fill(publisher: Publisher, board: Board) -> None:
+def fill(publisher: Publisher) -> None:
     """Report events until nothing more can be written to the broker."""
     stuck, until = 0, monotonic() + PATIENCE
     while stuck < 30 and monotonic() < until:
-        board.add(SensorEvent(monotonic(), "x" * 100_000, "audio", "lost", ""))
+        publisher.show(lost("x" * 100_000))
         sleep(0.02)
         stuck = stuck + 1 if publisher._client.want_write() else 0
 
 
-def test_nothing_piles_up_for_a_broker_that_acknowledges_or_reads_nothing(played: Served) -> None:
+def test_nothing_piles_up_for_a_broker_that_acknowledges_or_reads_nothing(bundle: Bundle) -> None:
     with (
         odd_broker(ACCEPTED) as (url, found),
-        Publisher(url, played.board) as publisher,
+        Publisher(url, bundle) as publisher,
         found.get(timeout=PATIENCE) as connection,
     ):
         first = connection.recv(1)[0]
         assert (first >> 4, first & 6) == (3, 0), "published, at most once"
-        fill(publisher, played.board)
+        fill(publisher)
         waiting = len(publisher._client._out_packet)
         for _ in range(50):
-            played.board.add(SensorEvent(monotonic(), "y", "audio", "lost", ""))
+            publisher.show(lost("y"))
             sleep(0.01)
         assert 0 < len(publisher._client._out_packet) <= waiting < 20
         assert not publisher._client._out_messages
 
 
 def test_a_broker_that_reads_nothing_is_not_waited_for_at_the_end(
-    played: Served, monkeypatch: pytest.MonkeyPatch
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(mqtt, "_SILENT", 600)
     with odd_broker(ACCEPTED) as (url, found):
-        publisher = Publisher(url, played.board)
+        publisher = Publisher(url, bundle)
         publisher.__enter__()
         with found.get(timeout=PATIENCE):
-            fill(publisher, played.board)
+            fill(publisher)
             leaving = Thread(target=publisher.__exit__, args=(None, None, None))
             leaving.start()
             leaving.join(PATIENCE)
             assert not leaving.is_alive()
 
 
-def test_messages_that_nobody_asked_for_are_not_kept(played: Served) -> None:
+def test_messages_that_nobody_asked_for_are_not_kept(bundle: Bundle) -> None:
     body = b"\x00\x01a\x00\x07" + bytes(1 << 14)  # topic, packet id, payload
     length = bytes([len(body) & 127 | 128, len(body) >> 7 & 127 | 128, len(body) >> 14])
     with (
         odd_broker(ACCEPTED + b"\x34" + length + body) as (url, found),  # at its second quality of service
-        Publisher(url, played.board) as publisher,
+        Publisher(url, bundle) as publisher,
         found.get(timeout=PATIENCE) as connection,
         suppress(ConnectionError),
     ):
@@ -264,12 +274,12 @@ def test_messages_that_nobody_asked_for_are_not_kept(played: Served) -> None:
 
 
 def test_a_packet_that_would_fill_the_memory_is_not_read(
-    played: Served, capsys: pytest.CaptureFixture[str]
+    bundle: Bundle, capsys: pytest.CaptureFixture[str]
 ) -> None:
     endless = ACCEPTED + b"\x30\xff\xff\xff\x7f"
     with (
         odd_broker(endless) as (url, found),
-        Publisher(url, played.board),
+        Publisher(url, bundle),
         found.get(timeout=PATIENCE) as connection,
     ):
         sent = 0
@@ -292,15 +302,16 @@ def test_a_device_has_a_name_that_stays_and_that_no_other_has(
     assert all(re.fullmatch(r"[A-Za-z0-9_-]{12,51}", name) for name in names)
 
 
-@pytest.mark.parametrize("name", ["", "a/b", "#", "+", "\udcff", "\xfc", "x" * 65, "a\n"])
-def test_a_name_that_is_no_level_of_a_topic_is_refused(played: Served, name: str) -> None:
-    with pytest.raises(InputError, match=r"--device [^\0]*: give 1 to 64 letters"):
-        Publisher("mqtt://127.0.0.1", played.board, name)
-
-
 @pytest.mark.parametrize(
-    "url", ["", "host", "http://host", "mqtt://", "mqtt://host:port", "mqtt://host/topic"]
+    ("url", "why"),
+    [
+        *((url, "give mqtt://") for url in ("", "host", "http://host", "mqtt://", "mqtt://host:port")),
+        *(
+            (f"mqtt://host/{name}", "the device has 1 to 64 letters")
+            for name in ("a/b", "+", "\udcff", "\xfc", "x" * 65)
+        ),
+    ],
 )
-def test_an_address_of_another_form_is_refused(played: Served, url: str) -> None:
-    with pytest.raises(InputError, match="--mqtt: give mqtt://"):
-        Publisher(url, played.board)
+def test_an_address_of_another_form_is_refused(bundle: Bundle, url: str, why: str) -> None:
+    with pytest.raises(InputError, match=f"--output mqtt: .*{why}"):
+        Publisher(url, bundle)

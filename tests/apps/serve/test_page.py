@@ -115,7 +115,7 @@ def test_a_picture_of_a_browsers_camera_is_of_the_last_hop_of_its_answers_window
     sent = compared = 0
     with empty.viewer() as viewer:
         sensor, name = viewer.give("video")
-        (tap,) = empty.switchboard.taps
+        (tap,) = empty.sensors.all
         while compared < 12:
             sent += 1
             picture = np.full(spec.shape[2:], 8 * (sent % 32), np.uint8)
@@ -159,7 +159,7 @@ def test_the_timeline_says_which_answers_were_right(bundle: Bundle) -> None:
             made = Prediction(
                 monotonic(), ("text",), {"text": 0.0}, chances, pooled, {}, {}, labels=labels, doubt=doubt
             )
-            served.board.add(made)
+            served.report(made)
         entries = [entry for entry in served.board.timeline() if entry["kind"] == "answer"]
     assert [entry["right"] for entry in entries] == [True, False, None]
     assert entries[-1]["why"] == "too little to be sure"
@@ -172,16 +172,16 @@ def test_of_more_than_six_modalities_few_sets_are_drawn() -> None:
     ]  # fmt: skip
 
 
-def test_a_tour_pulls_sensors_and_lets_one_lie_until_somebody_takes_over(
+def test_a_demonstration_pulls_sensors_and_lets_one_lie_until_somebody_takes_over(
     bundle: Bundle, examples: Sequence[Example], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from sensemble_apps.serve import tour
+    from sensemble_apps.serve import demonstration
 
-    monkeypatch.setattr(tour, "_EVERY", 0.5)
+    monkeypatch.setattr(demonstration, "_EVERY", 0.5)
     taken_over = Event()
     with (
         serving(bundle, examples) as served,
-        tour.Tour(served.switchboard, taken_over) as running,
+        demonstration.Demonstration(served.sensors, taken_over) as running,
         served.viewer() as viewer,
     ):
         for modality in ("video", "audio", "text"):
@@ -220,9 +220,9 @@ def test_a_viewer_that_does_not_read_delays_nothing(bundle: Bundle, examples: Se
 
 def test_without_a_viewer_nothing_is_computed_and_memory_is_bounded(bundle: Bundle) -> None:
     with serving(bundle) as served:
-        served.board.add(SensorEvent(monotonic(), "a", "audio", "attached", ""))
+        served.report(SensorEvent(monotonic(), "a", "audio", "attached", ""))
         for number in range(3000):
-            served.board.add(SensorEvent(monotonic(), "a", "audio", "lost", str(number)))
+            served.report(SensorEvent(monotonic(), "a", "audio", "lost", str(number)))
         entries = served.board.timeline()
     assert len(entries) == 2000
     assert [entry["number"] for entry in entries[-2:]] == [3000, 3001]
@@ -321,7 +321,7 @@ def test_the_opinion_of_a_subset_is_the_heads_of_its_mean_embedding(bundle: Bund
 
 
 def test_a_condition_degrades_what_the_session_and_the_viewer_get(replayed: Served) -> None:
-    tap = next(tap for tap in replayed.switchboard.taps if tap.modality == "video")
+    tap = next(tap for tap in replayed.sensors.all if tap.modality == "video")
     with replayed.viewer() as viewer:
         (video,) = (one for one in viewer.hello["modalities"] if one["modality"] == "video")
         effects = {condition["name"]: condition["effects"] for condition in video["conditions"]}
@@ -353,4 +353,4 @@ def test_browsers_that_left_are_forgotten(empty: Served) -> None:
                 )
             watcher.next("state", lambda state: not state["sensors"])
         watcher.next("state")
-        assert empty.board._sensors._states == {}
+        assert empty.board._states._states == {}

@@ -124,7 +124,7 @@ def studying(
     port = listening.getsockname()[1]
     with Project(folder) as project, closing(Studio(project, countdown, options)) as studio:
         for sensor in sensors:
-            studio.bench.switchboard.add(sensor)
+            studio.sensors.add(sensor)
         with Server(listening, Access(), routes(studio), largest()):
             served = Studying(studio, port)
             served.wait(lambda state: len([s for s in state["sensors"] if s["kind"]]) >= len(sensors))

@@ -1,11 +1,10 @@
 """The live page of a run's model, while its disk fails."""
 
-from contextlib import closing
 from pathlib import Path
 from shutil import rmtree
 
 import pytest
-from sensemble_apps.studio.bench import Bench
+from sensemble_apps.running.sensor_reader import SensorReader
 from sensemble_apps.studio.live import LiveSession
 from sensemble_apps.studio.studio import SPECS
 from sensemble_runtime.bundle.bundle import Bundle
@@ -16,14 +15,14 @@ from tests.runtime.puppets import wait_for
 def test_a_recording_that_died_keeps_no_live_page_open(
     bundle_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with closing(Bench(SPECS)) as bench:
-        live = LiveSession(Bundle.open(bundle_folder), bench, tmp_path)
-        live._switchboard.record(tmp_path / "recordings")
+    with SensorReader(SPECS, None) as reader:
+        live = LiveSession(Bundle.open(bundle_folder), reader, SPECS, tmp_path)
+        recording = live._page.recorder.start(tmp_path / "recordings")
         rmtree(tmp_path / "recordings")
-        live._switchboard.note("a camera", "video", "lost", "")
-        wait_for(lambda: live._switchboard.failure)
+        recording.event("a camera", "video", "lost", "")
+        wait_for(lambda: live._page.recorder.failure)
         live.close()
         assert not any(thread.is_alive() for thread in live._threads)
         with pytest.raises(Exception, match="the session is closed"):
-            live._switchboard.add(live._followers["video"])
+            live._page.sensors.add(live._followers["video"])
     assert "cannot be written" in capsys.readouterr().err

@@ -139,7 +139,7 @@ def test_takes_are_held_out_when_a_model_is_trained(tmp_path: Path) -> None:
             assert served.act("add_classes", names=name) == ""
             served.take(name)
         assert "two sensors" in served.act("train", run=None)
-        served.studio.bench.switchboard.add(Steady("audio"))
+        served.studio.sensors.add(Steady("audio"))
         served.wait(lambda state: len(state["sensors"]) == 2 and state["sensors"][1]["kind"])
         served.take("clap")
         assert "too few takes" not in served.act("train", run=None)

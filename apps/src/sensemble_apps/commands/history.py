@@ -18,8 +18,8 @@ from sensemble_apps.arguments import Common, File, Positional
 from sensemble_apps.console.estimates import INTERVAL, ends, examples, percent_within
 from sensemble_apps.console.output import remark, say_json
 from sensemble_apps.console.wording import data_title, sensor_title
+from sensemble_apps.running.outputs import change_line
 from sensemble_apps.running.view_events import change
-from sensemble_apps.running.views import change_line
 
 LiveSince = tuple[float, tuple[str, ...]]
 """The time in seconds since 1970 from which a live set holds, and the set."""

@@ -1,30 +1,43 @@
 """`sensemble record`: sensors into a dataset that can be labelled, trained on and replayed."""
 
+import math
 import shutil
 import sys
 from collections import Counter
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from time import monotonic
 from typing import Annotated
 
 from sensemble_runtime.bundle.manifest import FILE_NAME, Manifest
 from sensemble_runtime.bundle.manifest_file import read_manifest
+from sensemble_runtime.events import Event, SensorEvent
+from sensemble_runtime.prediction import Prediction
 from sensemble_sensors.devices.watcher import Watcher
-from sensemble_sensors.recording.header import EVENTS, INDEX, form_of
-from sensemble_sensors.recording.writer import Recording
-from sensemble_sensors.spec import InputSpec, declared
+from sensemble_sensors.errors import RecordingError, SensorUnavailableError
+from sensemble_sensors.recording.header import EVENTS, INDEX
+from sensemble_sensors.spec import InputSpec
 from sensemble_sensors.thresholds import DEFAULT, Thresholds
 
 from sensemble_apps.arguments import Folder, OptionalFolder, Positional, Sources, Texts
 from sensemble_apps.console.output import remark, say
 from sensemble_apps.console.progress import status
 from sensemble_apps.errors import InputError
-from sensemble_apps.running.capture import Capture, CaptureSummary
+from sensemble_apps.running import takes
+from sensemble_apps.running.capture_summary import CaptureSummary
+from sensemble_apps.running.outputs import change_line
+from sensemble_apps.running.real_time import retry
+from sensemble_apps.running.recorder import Recorder
+from sensemble_apps.running.sensor_reader import SensorReader
 from sensemble_apps.running.sources import forms
 from sensemble_apps.running.takes import TakeRecorder, plan, record_all, takes_in
+from sensemble_apps.running.view_events import Change, shown_event
 
+_CHECK = 0.2  # seconds between two checks of the disk
+_FIRST = 30.0  # seconds after which the time of a recording runs without a sample, too
 _TAKE = 3.0  # seconds of a take, where none are given
 _NAMED = 5  # classes of a bundle that are listed if a label is none of them
 
@@ -77,7 +90,7 @@ def main(arguments: Record) -> None:
     before = {*out.iterdir()} if existed else set()
     try:
         if arguments.classes:
-            _record_classes(arguments, specs, _health(arguments))
+            _record_classes(arguments, specs)
         else:
             _record(arguments, specs)
     finally:
@@ -89,29 +102,76 @@ def main(arguments: Record) -> None:
 
 
 def _record(arguments: Record, specs: Mapping[str, InputSpec]) -> None:
-    summary = CaptureSummary()
-    recording = Recording(
+    reader = SensorReader(specs, _health(arguments))
+    recorder = Recorder(reader, specs)
+    recording = recorder.start(
         arguments.out,
-        form_of(specs),
-        declared=declared(specs.values()),
-        seconds=arguments.segment,
+        segment=arguments.segment,
         split=arguments.split,
         labels=arguments.label,
         background=arguments.background,
     )
-    # Ctrl-C is how a recording ends.
-    with recording, suppress(KeyboardInterrupt), arguments.sensors(specs) as sensors, status() as show:
-        capture = Capture(sensors, specs, _health(arguments), summary)
-        watcher = Watcher(arguments.returning(specs), capture.retry)
-        # A short file is read as soon as it is opened, so `into` comes before. The watcher ends last, for its
-        # search may take seconds, in which nothing is to be recorded.
-        with watcher, capture.into(recording), capture:
-            capture.record(recording, arguments.seconds, show)
+    with ExitStack() as stack:
+        stack.callback(recording.close)
+        stack.enter_context(suppress(KeyboardInterrupt))  # Ctrl-C is how a recording ends
+        show = stack.enter_context(status())
+        summary = stack.enter_context(_sensing(arguments, specs, reader, recorder))
+        length = math.inf if arguments.seconds is None else arguments.seconds
+        latest = monotonic() + _FIRST
+        # A camera takes seconds to open, which are not recorded.
+        while (rest := min(summary.began, latest) + length - monotonic()) > 0 and not reader.over:
+            recording.check()
+            _wait(reader, rest)
+            show(summary.status(recording.segments))
     if not recording.segments:
         raise InputError("; ".join([f"{arguments.out}: nothing was recorded", *summary.silent]))
     for line in summary.silent:
         remark(line)
     say(f"{recording.segments} segments of {arguments.segment:g} s in {arguments.out}: {summary.amounts}")
+
+
+@contextmanager
+def _sensing(
+    arguments: Record, specs: Mapping[str, InputSpec], reader: SensorReader, recorder: Recorder
+) -> Iterator[CaptureSummary]:
+    """Read the sensors while the block runs, then end the recording; yield the summary of what they give."""
+    began = monotonic()
+    with arguments.sensors(specs) as sensors, reader:
+        for sensor in sensors:
+            if sensor.modality not in specs:
+                raise InputError(f"{sensor.name}: the bundle has no {sensor.modality}; leave it out")
+        summary = CaptureSummary(sensors, specs)
+
+        def note(event: Prediction | Event) -> None:
+            if isinstance(event, SensorEvent):
+                summary.note(event)
+                shown = shown_event(event, began)
+                if isinstance(shown, Change):
+                    remark(change_line(shown))
+
+        samples = reader.listen(summary.add)
+        reader.subscribe(note)
+        named = {reader.attach(sensor): sensor.modality for sensor in sensors}
+        # The watcher ends last, for its search may take seconds, in which nothing is to be recorded.
+        with Watcher(arguments.returning(specs), partial(retry, reader, named, None)):
+            try:
+                yield summary
+            finally:
+                reader.unsubscribe(samples)
+                recorder.stop()
+                reader.close()
+
+
+def _wait(reader: SensorReader, longest: float) -> None:
+    """Wait a moment for the sensors.
+
+    Raises:
+        SensorUnavailableError: none of them can be opened.
+    """
+    with reader.changed:
+        reader.changed.wait(min(_CHECK, longest))
+    if why := reader.unavailable:
+        raise SensorUnavailableError(why)
 
 
 def _clear(folder: Path, kept: set[Path]) -> None:
@@ -151,23 +211,34 @@ def _health(arguments: Record) -> Thresholds | None:
     return DEFAULT if arguments.bundle else replace(DEFAULT, picture_rate=0.0)
 
 
-def _record_classes(arguments: Record, specs: Mapping[str, InputSpec], health: Thresholds | None) -> None:
+def _record_classes(arguments: Record, specs: Mapping[str, InputSpec]) -> None:
     wanted = plan(_classes(arguments), arguments.takes, arguments.backgrounds, arguments.unlabelled)
     seconds = _TAKE if arguments.seconds is None else arguments.seconds
-    summary = CaptureSummary()
+    reader = SensorReader(specs, _health(arguments))
+    recorder = Recorder(reader, specs)
     # Ctrl-C ends the sitting; the takes before it stay.
-    with suppress(KeyboardInterrupt), arguments.sensors(specs) as sensors, status() as show:
-        capture = Capture(sensors, specs, health, summary)
-        recorder = TakeRecorder(arguments.out, specs, capture, seconds, arguments.segment)
-        with capture, Watcher(arguments.returning(specs), capture.retry):
-            capture.wait_for_first(show)
-            record_all(recorder, wanted, _ask, show)
-    takes = takes_in(arguments.out)
-    if not takes:
+    with (
+        suppress(KeyboardInterrupt),
+        status() as show,
+        _sensing(arguments, specs, reader, recorder) as summary,
+    ):
+        latest = monotonic() + _FIRST
+        while (rest := latest - monotonic()) > 0 and not reader.over and summary.awaited:
+            _wait(reader, rest)
+            show(summary.status(0))
+        one = TakeRecorder(recorder, arguments.out, countdown=takes.COUNTDOWN, segment=arguments.segment)
+        try:
+            record_all(one, wanted, seconds, lambda: reader.over, _ask, show)
+        except RecordingError as error:
+            if why := reader.unavailable:
+                raise SensorUnavailableError(why) from error
+            raise
+    there = takes_in(arguments.out)
+    if not there:
         raise InputError("; ".join([f"{arguments.out}: nothing was recorded", *summary.silent]))
-    counts = {each.title: len(each.of(takes)) for each in wanted}
+    counts = {each.title: len(each.of(there)) for each in wanted}
     amounts = ", ".join(f"{count} {title}" for title, count in counts.items() if count)
-    say(f"{len(takes)} takes in {arguments.out}: {amounts}")
+    say(f"{len(there)} takes in {arguments.out}: {amounts}")
     remark(f"hold some of them out: sensemble data split {arguments.out} --by group")
 
 

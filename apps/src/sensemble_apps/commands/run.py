@@ -4,8 +4,8 @@ import json
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, closing, nullcontext
-from dataclasses import dataclass, replace
+from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
+from dataclasses import dataclass
 from functools import partial
 from typing import Annotated
 
@@ -25,12 +25,12 @@ from sensemble_apps.console.wording import words
 from sensemble_apps.errors import Ended, InputError
 from sensemble_apps.running import real_time, virtual_time
 from sensemble_apps.running.device_factory import plug
+from sensemble_apps.running.outputs import JsonOutput, LineOutput, Output, Outputs, open_output
 from sensemble_apps.running.plug_schedule import come_and_go
 from sensemble_apps.running.real_time import Options
 from sensemble_apps.running.run_summary import RunSummary
 from sensemble_apps.running.sources import playable
 from sensemble_apps.running.view_events import Predicted, Stream, ViewEvent
-from sensemble_apps.running.views import JsonView, LineView, View
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,8 +42,8 @@ class Run(Running):
     threads: int = 0
     """ExecuTorch's threads; 0 for one per performance core, or a single one if all encoders are fast."""
     duty: bool = False
-    """Skip windows that differ little from the last one encoded; print the savings and, in a fast replay, the
-    cost in right predictions."""
+    """Skip windows that differ little from the last one encoded, and print the savings; `audit --duty` says
+    what it costs in right answers."""
     fast: bool = False
     """Replay as fast as possible, with one prediction per example."""
     unplug: bool = False
@@ -76,28 +76,23 @@ def main(arguments: Run) -> None:
     conditions = parse_applied(arguments.condition, bundle.specs)
     for applied in conditions:
         remark(f"condition: {described(applied)}")
-    summary, without = (RunSummary(virtual=arguments.fast) for _ in range(2))
-    compared = arguments.fast and arguments.duty
-    # The same stream again, on a bundle of its own, to see what the duty costs.
-    again = Bundle.open(arguments.bundle, trust=arguments.trust, floor=arguments.floor) if compared else None
-    other = None if again is None else play(replace(arguments, duty=False), again, conditions)
+    summary = RunSummary(virtual=arguments.fast)
     try:
-        # Closing the generator closes its session, also when the limit ends it early.
-        with (
-            closing(play(arguments, bundle, conditions)) as events,
-            _view(arguments, bundle, conditions) as view,
-        ):
+        with ExitStack() as stack:
+            shown = [_shown(arguments, bundle, conditions)]
+            shown += [open_output(text, bundle) for text in arguments.output]
+            # The summary first, so that all that was shown is counted whenever it is stopped.
+            outputs = Outputs([summary, *map(stack.enter_context, shown)])
+            # Closing the generator closes its session, also when the limit ends it early.
+            events = stack.enter_context(closing(play(arguments, bundle, conditions)))
             for event in _limited(events, arguments.limit):
-                summary.add(event)  # first, so that all that was shown is counted whenever it is stopped
-                view.show(event)
-                if other is not None:
-                    without.add(next(other))
+                outputs.show(event)
     except KeyboardInterrupt as stop:
         if arguments.replay is None and arguments.media is None:
             raise Ended(*stop.args) from None
         raise
     finally:
-        for line in (*summary.lines, *([summary.cost(without)] if compared else ())):
+        for line in summary.lines:
             remark(line)
         if arguments.summary is not None:
             with writing(arguments.summary) as partial_file:
@@ -127,9 +122,9 @@ def _check(arguments: Run) -> None:
         raise InputError(f"{given}: only for --replay; leave it out, or replay a dataset")
     if arguments.unplug and arguments.replay is not None and is_recording(arguments.replay):
         raise InputError("--unplug is for a dataset; in a recording, sensors come and go as they did")
-    timed = {"--record": arguments.record, "--rerun": arguments.rerun, "--summary": arguments.summary}
-    for name, path in timed.items():
-        if arguments.fast and path is not None:
+    timed = {"--record": arguments.record, "--output": arguments.output, "--summary": arguments.summary}
+    for name, named in timed.items():
+        if arguments.fast and named:
             raise InputError(f"{name} is for real time; the times of a fast replay are made up")
     if arguments.fast and arguments.adapt:
         raise InputError("--adapt is for real time; `sensemble adapt --replay` learns from a replay")
@@ -153,8 +148,7 @@ def play(arguments: Run, bundle: Bundle, conditions: Sequence[Applied] = ()) -> 
             duty=Duty() if arguments.duty else None,
             unfamiliar=arguments.unfamiliar,
         )
-        observe = arguments.observe(bundle)
-        options = Options(policy, arguments.record, keep, conditions, adapt, observe)
+        options = Options(policy, arguments.record, keep, conditions, adapt)
         if arguments.replay is not None:
             replay = (virtual_time if arguments.fast else real_time).replay
             played = playable(arguments.replay, arguments.split, bundle.specs, arguments.examples)
@@ -183,11 +177,11 @@ def _limited(events: Iterator[ViewEvent], limit: int | None) -> Iterator[ViewEve
             return
 
 
-def _view(arguments: Run, bundle: Bundle, conditions: Sequence[Applied]) -> AbstractContextManager[View]:
+def _shown(arguments: Run, bundle: Bundle, conditions: Sequence[Applied]) -> AbstractContextManager[Output]:
     if arguments.json:
-        return nullcontext(JsonView(changes=not arguments.fast, conditions=conditions))
+        return nullcontext(JsonOutput(changes=not arguments.fast, conditions=conditions))
     if sys.stdout.isatty() and os.environ.get("TERM") != "dumb":  # which cannot redraw
-        from sensemble_apps.running.terminal import TerminalView  # only a terminal needs rich
+        from sensemble_apps.running.terminal import TerminalOutput  # only a terminal needs rich
 
-        return TerminalView(bundle, conditions)
-    return nullcontext(LineView())
+        return TerminalOutput(bundle, conditions)
+    return nullcontext(LineOutput())

@@ -40,10 +40,6 @@ class Meter:
             self.seconds += sample.time - self._last
         self._last = sample.time
 
-    def interrupt(self) -> None:
-        """Note a gap: the next sample does not continue the last one."""
-        self._last = None
-
 
 def _peak(meter: Meter) -> str:
     return f"{20 * math.log10(meter.peak):.0f} dB" if meter.peak else "silent"

@@ -1,7 +1,7 @@
 """Run a session in real time: on devices, on a media file, on a recording or on a replay of a dataset."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -31,10 +31,9 @@ from sensemble_sensors.thresholds import DEFAULT, Thresholds
 from sensemble_apps.console.output import remark
 from sensemble_apps.errors import InputError
 from sensemble_apps.running.plug_schedule import Phase, phase_at, steady
-from sensemble_apps.running.view_events import Change, Opened, Predicted, Stream, view_event
-
-Observe = Callable[[Session], AbstractContextManager[object]]
-"""Watches a session while the block runs."""
+from sensemble_apps.running.sensor_reader import Reader
+from sensemble_apps.running.sources import player_of
+from sensemble_apps.running.view_events import Change, Opened, Stream, view_event
 
 
 @dataclass(frozen=True)
@@ -43,11 +42,10 @@ class Options:
 
     Attributes:
         policy: of the session.
-        record: the file that predictions are recorded in, within `retention`.
+        record: the file that predictions are recorded in, within `retention`; in real time only.
         retention: the bounds of the record.
         conditions: by which samples are degraded.
         adapt: what the sensors teach each other.
-        observe: watches the session; in real time only, as is the record.
     """
 
     policy: Policy = field(default_factory=Policy)
@@ -55,7 +53,6 @@ class Options:
     retention: Retention | None = None
     conditions: Sequence[Applied] = ()
     adapt: Adapter | None = None
-    observe: Observe = nullcontext
 
 
 @contextmanager
@@ -74,8 +71,7 @@ def opened(
         adapt=options.adapt,
     )
     try:
-        with options.observe(session):
-            yield session
+        yield session
     finally:
         try:
             _close(session)
@@ -109,15 +105,12 @@ def devices(
     began = monotonic()
     with ExitStack() as stack:
         session = stack.enter_context(opened(bundle, options, health, lasting=make is not None))
-        yield Opened(monotonic() - began, session)
+        yield Opened(began, session)
         named = {session.attach(sensor): sensor.modality for sensor in sensors}
         if finders:
             hotplug = Hotplug(session, make) if make is not None else None
             stack.enter_context(Watcher(finders, partial(retry, session, named, hotplug)))
         for item in _stream(session):
-            if isinstance(item, Prediction):
-                yield Predicted(item.time - began, item, None)
-                continue
             if isinstance(item, SensorEvent):
                 if item.name in named:
                     first.setdefault(item.name, item)
@@ -127,14 +120,14 @@ def devices(
             yield view_event(item, began)
 
 
-def retry(session: Session, named: Mapping[str, str], hotplug: Hotplug | None, event: DeviceEvent) -> None:
+def retry(reader: Reader, named: Mapping[str, str], hotplug: Hotplug | None, event: DeviceEvent) -> None:
     """Retry a named sensor whose device is back, and leave every other device to `hotplug`."""
     if isinstance(event, SearchFailed):
         remark(f"sensemble: {event.reason}")
     elif isinstance(event, Appeared) and event.device.modality in named.values():
         for name, modality in named.items():
             if modality == event.device.modality:
-                session.retry(name)
+                reader.retry(name)
     elif hotplug is not None:
         hotplug(event)
 
@@ -153,26 +146,20 @@ def replay(
         RecordError: the record cannot be opened or written.
     """
     specs = {m: captured(options.conditions, spec) for m, spec in bundle.specs.items()}
-    player: Replay | RecordingReplay
-    if isinstance(played, Recorded):
-        player, length = RecordingReplay(played, specs), 0.0
-    else:
-        player, length = Replay(played, specs), span(bundle.specs) * len(played)
+    player = player_of(played, specs)
+    length = 0.0 if isinstance(played, Recorded) else span(bundle.specs) * len(played)
     phases = phases or steady(player.modalities)
     attached: dict[str, str] = {}  # names by modality
     with opened(bundle, options) as session:
         began = monotonic()
+        yield Opened(began, session)
         _plug(session, player, attached, phases[0])
         with player:
             for item in _stream(session):
                 share = (monotonic() - began) / length if length else 1.0  # captions alone take no time
                 if share < 1:  # after that, the session may be closed
                     _plug(session, player, attached, phase_at(phases, share))
-                if isinstance(item, Prediction):
-                    newest = item.time - min(item.ages.values())  # the end of its newest window
-                    yield Predicted(item.time - began, item, player.example_at(newest))
-                    continue
-                shown = view_event(item, began)
+                shown = view_event(item, began, player.example_at)
                 # A dataset has one sensor of each modality, without a name, as in a fast replay.
                 if isinstance(shown, Change) and isinstance(player, Replay):
                     shown = replace(shown, name="")

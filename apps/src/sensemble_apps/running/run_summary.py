@@ -78,7 +78,7 @@ class RunSummary:
         self._gone: dict[str, float] = {}  # since when, of modalities that an answer may still hold
         self._noticed: list[float] = []  # seconds from a loss to the first answer without the sensor
 
-    def add(self, event: ViewEvent) -> None:
+    def show(self, event: ViewEvent) -> None:
         """Count a prediction, or note that a sensor was opened or an encoder failed."""
         if isinstance(event, Change):
             self._opened |= event.kind == "attached"
@@ -149,11 +149,6 @@ class RunSummary:
             "windows": dict(sorted(self._encoded.items())),
             "noticed_s": [round(seconds, 2) for seconds in self._noticed],
         }
-
-    def cost(self, other: "RunSummary") -> str:
-        """Write the cost of the duty; `other` sums up the same stream without it."""
-        theirs = other._right  # noqa: SLF001 - another of its kind
-        return f"without the duty, {theirs} would have been right: it cost {theirs - self._right}"
 
     @property
     def _saved(self) -> str:

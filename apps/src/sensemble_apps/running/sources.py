@@ -7,8 +7,8 @@ from pathlib import Path
 from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.media.dataset import Example, read_dataset
 from sensemble_sensors.media.modalities import read_modalities
-from sensemble_sensors.recording.reader import Recorded, is_recording
-from sensemble_sensors.recording.replay import MediaReplay
+from sensemble_sensors.recording.reader import Recorded, RecordingReplay, is_recording
+from sensemble_sensors.recording.replay import MediaReplay, Replay
 from sensemble_sensors.sensor import Sensor
 from sensemble_sensors.spec import KNOWN, InputSpec, Modality
 
@@ -103,3 +103,12 @@ def playable(
     recorded = is_recording(folder)
     examples = examples_of(folder, split or (None if recorded else "eval"))[:most]
     return Recorded(folder, examples, specs) if recorded else examples
+
+
+def player_of(
+    played: Sequence[Example] | Recorded, specs: Mapping[str, InputSpec], *, repeated: bool = False
+) -> Replay | RecordingReplay:
+    """Return what plays a recording once, or examples, which may be `repeated` for ever."""
+    if isinstance(played, Recorded):
+        return RecordingReplay(played, specs)
+    return Replay(played, specs, repeated=repeated)

@@ -1,21 +1,173 @@
-"""Record takes of named classes in turn: choose the next, count down, keep or delete."""
+"""Takes: choose the next, count down, record some seconds of all sensors at once, keep or delete."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from time import sleep
+from threading import Event, Lock, Thread
+from time import monotonic, sleep
+from typing import Any
 
-from sensemble_sensors.recording.header import INDEX, form_of
+from sensemble_sensors.errors import RecordingError
+from sensemble_sensors.recording.header import INDEX
 from sensemble_sensors.recording.takes import Take, delete_take, read_takes
-from sensemble_sensors.recording.writer import Recording
-from sensemble_sensors.spec import InputSpec, declared
+from sensemble_sensors.recording.writer import LAG
 
 from sensemble_apps.console.output import remark
 from sensemble_apps.errors import InputError
-from sensemble_apps.running.capture import Capture
+from sensemble_apps.running.recorder import Recorder
 
-COUNTDOWN = 3  # seconds before a take
+COUNTDOWN = 3.0  # seconds before a take
+SHORTEST = 1.0  # seconds of a take that is stopped
+_PAUSE = 0.8  # seconds between two takes in a row: time to move
+_SHOWN = 0.1  # seconds between two looks at a take
 _QUIT, _DELETE = "q", "d"
+
+
+def takes_in(folder: Path) -> tuple[Take, ...]:
+    """Return the takes of a folder; none before its first recording."""
+    return read_takes(folder) if (folder / INDEX).exists() else ()
+
+
+@dataclass(frozen=True, slots=True)
+class TakeProgress:
+    """A take that is recorded, the `number`th of `count` in a row: its phase, and until when it lasts."""
+
+    title: str
+    phase: str
+    until: float
+    seconds: float
+    number: int
+    count: int
+
+    @property
+    def left(self) -> float:
+        """The seconds that are left of the phase."""
+        return max(0.0, self.until - monotonic())
+
+
+class TakeRecorder:
+    """Records one take at a time, in a thread of its own. Safe from any thread.
+
+    Args:
+        recorder: of the sensors.
+        folder: of the recording.
+        done: called when a take is over, with an error in words if it failed.
+        countdown: seconds before a take.
+        segment: seconds of an example.
+
+    Attributes:
+        folder: of the recording.
+        number: of the last take.
+        failure: why the last take failed, in words; None if it did not.
+        progress: the take that is being recorded; None if there is none.
+    """
+
+    def __init__(
+        self,
+        recorder: Recorder,
+        folder: Path,
+        done: Callable[[str | None], None] = lambda _: None,
+        countdown: float = COUNTDOWN,
+        segment: float = 1.0,
+    ) -> None:
+        self._recorder, self._done = recorder, done
+        self._countdown, self._segment = countdown, segment
+        self._lock = Lock()
+        self._stop = Event()
+        self._thread: Thread | None = None
+        self.folder = folder
+        self.number = 0
+        self.failure: str | None = None
+        self.progress: TakeProgress | None = None
+
+    @property
+    def busy(self) -> bool:
+        """True while a take is counted down or recorded."""
+        return self.progress is not None
+
+    def start(
+        self,
+        title: str,
+        seconds: float,
+        count: int = 1,
+        *,
+        now: bool = False,
+        split: str,
+        labels: Sequence[str] = (),
+        background: bool = False,
+    ) -> None:
+        """Begin the countdown of a take, or of several in a row.
+
+        Args:
+            title: what it is of, for those who look.
+            seconds: its length.
+            count: takes in a row.
+            now: whether the first one begins without a countdown.
+            split: see `Recorder.start`; so are the labels, and the mark of a background.
+            labels: of its examples.
+            background: whether its examples show none of the classes.
+
+        Raises:
+            InputError: another take is being recorded.
+        """
+        with self._lock:
+            if self.progress is not None:
+                raise InputError("a take is being recorded already")
+            self._stop.clear()
+            until = monotonic() + (0.0 if now else self._countdown)
+            self.progress = TakeProgress(title, "countdown", until, seconds, 1, count)
+            given = {"split": split, "labels": tuple(labels), "background": background}
+            self._thread = Thread(target=self._work, args=(given,), name="sensemble take", daemon=True)
+            self._thread.start()
+
+    def stop(self) -> None:
+        """End the take that is being recorded, once it has `SHORTEST` seconds, and those that would follow.
+
+        During the countdown, nothing is recorded.
+        """
+        self._stop.set()
+
+    def close(self) -> None:
+        """End the take, and wait until it is on the disk."""
+        self.stop()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _work(self, given: dict[str, Any]) -> None:
+        progress, self.failure = self.progress, None
+        try:
+            while progress is not None:
+                try:
+                    progress = self.progress = self._record(progress, given)
+                except (InputError, RecordingError) as failure:
+                    progress, self.progress, self.failure = None, None, str(failure)
+                self._done(self.failure)
+        finally:
+            self.progress = None
+
+    def _record(self, progress: TakeProgress, given: dict[str, Any]) -> TakeProgress | None:
+        """Record a take after its countdown, and return the one that follows.
+
+        Raises:
+            InputError: no sensor gave a sample.
+            RecordingError: it cannot be written.
+        """
+        if self._stop.wait(progress.left):
+            return None
+        recording = self._recorder.start(self.folder, length=progress.seconds, segment=self._segment, **given)
+        self.number, end = recording.take, recording.began + progress.seconds
+        try:
+            self.progress = replace(progress, phase="recording", until=end)
+            if self._stop.wait(end + LAG - monotonic()):
+                sleep(max(0.0, recording.began + SHORTEST - monotonic()))
+        finally:
+            self._recorder.stop()
+        if not recording.segments:
+            raise InputError(f"{self.folder}: take {recording.take} is empty: no sensor gave a sample")
+        if progress.number == progress.count or self._stop.is_set():
+            return None
+        return replace(progress, phase="countdown", until=end + _PAUSE, number=progress.number + 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +185,6 @@ class Wanted:
         return [t for t in takes if (t.labels, t.background) == (self.labels, self.background)]
 
 
-def takes_in(folder: Path) -> tuple[Take, ...]:
-    """Return the takes of a folder; none before its first recording."""
-    return read_takes(folder) if (folder / INDEX).exists() else ()
-
-
 def plan(classes: Sequence[str], takes: int, backgrounds: int = 0, unlabelled: int = 0) -> tuple[Wanted, ...]:
     """Return what to record: takes of each class, backgrounds, and unlabelled ones."""
     return (
@@ -47,7 +194,60 @@ def plan(classes: Sequence[str], takes: int, backgrounds: int = 0, unlabelled: i
     )
 
 
-def upcoming(wanted: Sequence[Wanted], takes: Sequence[Take]) -> Wanted | None:
+def record_all(
+    recorder: TakeRecorder,
+    wanted: Sequence[Wanted],
+    seconds: float,
+    over: Callable[[], bool],
+    ask: Callable[[str], str],
+    show: Callable[[str], None],
+) -> None:
+    """Record takes of some seconds until there are enough, the sensors are `over`, or the user quits.
+
+    Raises:
+        RecordingError: a take cannot be recorded.
+    """
+    done: list[Take] = []  # in this sitting, and not deleted
+    while not over():
+        there = takes_in(recorder.folder)
+        following = _upcoming(wanted, there)
+        answer = ask(_question(done, following, there))
+        if answer == _DELETE and done:
+            delete_take(recorder.folder, done[-1].number)
+            remark(f"deleted {_titled(done.pop())}")
+        elif answer == _QUIT or (following is None and not answer):
+            return
+        elif answer or following is None:
+            remark(f"{answer}: no such key")
+        else:
+            done.append(_record_one(recorder, following, seconds, show))
+            sensors = " and ".join(done[-1].modalities)
+            remark(f"recorded {_titled(done[-1])}: {done[-1].seconds:g} s of {sensors}")
+    remark("all sensors have ended")
+
+
+def _record_one(recorder: TakeRecorder, wanted: Wanted, seconds: float, show: Callable[[str], None]) -> Take:
+    """Record a take; delete it if Ctrl-C breaks it off."""
+    before = len(takes_in(recorder.folder))
+    labels, background = wanted.labels, wanted.background
+    recorder.start(wanted.title, seconds, split=wanted.split, labels=labels, background=background)
+    try:
+        while (progress := recorder.progress) is not None:
+            waits = progress.phase == "countdown"
+            left = f"in {math.ceil(progress.left)}" if waits else f"{progress.left:.1f} s"
+            show(f"{wanted.title} {left}")
+            sleep(_SHOWN)
+    except KeyboardInterrupt:
+        recorder.close()
+        if len(takes_in(recorder.folder)) > before:
+            delete_take(recorder.folder, recorder.number)
+        raise
+    if recorder.failure is not None:
+        raise RecordingError(recorder.failure)
+    return next(take for take in takes_in(recorder.folder) if take.number == recorder.number)
+
+
+def _upcoming(wanted: Sequence[Wanted], takes: Sequence[Take]) -> Wanted | None:
     """Return what has the fewest takes so far; None when there are enough of each.
 
     Classes take turns, so that what changes meanwhile, such as the light, goes with none of them.
@@ -57,65 +257,6 @@ def upcoming(wanted: Sequence[Wanted], takes: Sequence[Take]) -> Wanted | None:
     return min(lacking, key=lambda pair: pair[0])[1] if lacking else None
 
 
-@dataclass(frozen=True, slots=True)
-class TakeRecorder:
-    """Records takes of open sensors into a folder: `seconds` a take, `segment` seconds an example."""
-
-    folder: Path
-    specs: Mapping[str, InputSpec]
-    capture: Capture
-    seconds: float
-    segment: float
-
-    def record(self, wanted: Wanted, show: Callable[[float], None]) -> Take:
-        """Record a take; delete it if Ctrl-C breaks it off."""
-        recording = Recording(
-            self.folder,
-            form_of(self.specs),
-            declared=declared(self.specs.values()),
-            seconds=self.segment,
-            split=wanted.split,
-            labels=wanted.labels,
-            background=wanted.background,
-        )
-        try:
-            with recording:
-                self.capture.take(recording, self.seconds, show)
-        except KeyboardInterrupt:
-            if recording.segments:
-                delete_take(self.folder, recording.take)
-            raise
-        if not recording.segments:
-            raise InputError(f"{self.folder}: take {recording.take} is empty: no sensor gave a sample")
-        return next(take for take in takes_in(self.folder) if take.number == recording.take)
-
-
-def record_all(
-    recorder: TakeRecorder,
-    wanted: Sequence[Wanted],
-    ask: Callable[[str], str],
-    show: Callable[[str], None],
-) -> None:
-    """Record takes until there are enough, the sensors have ended, or the user quits."""
-    done: list[Take] = []  # in this sitting, and not deleted
-    while not recorder.capture.over:
-        takes = takes_in(recorder.folder)
-        following = upcoming(wanted, takes)
-        answer = ask(_question(done, following, takes))
-        if answer == _DELETE and done:
-            delete_take(recorder.folder, done[-1].number)
-            remark(f"deleted {_titled(done.pop())}")
-        elif answer == _QUIT or (following is None and not answer):
-            return
-        elif answer or following is None:
-            remark(f"{answer}: no such key")
-        else:
-            done.append(_after_countdown(recorder, following, show))
-            gave = " and ".join(done[-1].modalities)
-            remark(f"recorded {_titled(done[-1])}: {done[-1].seconds:g} s of {gave}")
-    remark("all sensors have ended")
-
-
 def _question(done: Sequence[Take], following: Wanted | None, takes: Sequence[Take]) -> str:
     if following is None:
         first = "That was all. Enter ends"
@@ -123,17 +264,6 @@ def _question(done: Sequence[Take], following: Wanted | None, takes: Sequence[Ta
         first = f"Next: {following.title}, {len(following.of(takes)) + 1} of {following.count}. Enter begins"
     keys = [first, *([f"{_DELETE} deletes {_titled(done[-1])}"] if done else []), f"{_QUIT} quits"]
     return "; ".join(keys)
-
-
-def _after_countdown(recorder: TakeRecorder, wanted: Wanted, show: Callable[[str], None]) -> Take:
-    for left in range(COUNTDOWN, 0, -1):
-        show(f"{wanted.title} in {left}")
-        sleep(1)
-
-    def remaining(seconds: float) -> None:
-        show(f"{wanted.title} {seconds:.1f} s")
-
-    return recorder.record(wanted, remaining)
 
 
 def _titled(take: Take) -> str:

@@ -24,8 +24,8 @@ from sensemble_sensors.kinds.conditions.condition import Applied
 from sensemble_apps.console.conditions import described
 from sensemble_apps.console.kinds import kind_of
 from sensemble_apps.console.wording import answer, audited, sensor_title
+from sensemble_apps.running.outputs import change_line
 from sensemble_apps.running.view_events import Change, LiveSetChange, Opened, Predicted, ViewEvent
-from sensemble_apps.running.views import change_line
 
 _TOP = 5  # classes that are shown
 _MOST = 10  # with room, if there are so many candidates
@@ -38,7 +38,7 @@ _NAMES = 34  # width of the columns for sensors and states
 _REFRESH = 2.0  # pictures a second while nothing happens, so that a countdown skips no second
 
 
-class TerminalView:
+class TerminalOutput:
     """Redraws the screen with each prediction and change, and twice a second; a context manager."""
 
     def __init__(self, bundle: Bundle, conditions: Sequence[Applied] = ()) -> None:

@@ -1,6 +1,6 @@
-"""Items that a view shows of a running bundle: predictions, changes of its sensors, its live set."""
+"""Items that outputs are shown of a running bundle: predictions, changes of its sensors, its live set."""
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
 
 from sensemble_runtime.events import (
@@ -85,9 +85,9 @@ class Predicted:
 
 @dataclass(frozen=True)
 class Opened:
-    """The session of the events that follow was opened, `time` seconds after the start."""
+    """The session of the events that follow; their times count from `began` on `time.monotonic`."""
 
-    time: float
+    began: float
     session: Session
 
 
@@ -103,8 +103,20 @@ def change(time: float, modality: str, name: str, kind: str, reason: str) -> Cha
     return Change(time, modality, event, kind, reason, name, active=kind == "active")
 
 
-def view_event(event: Event, began: float) -> Change | LiveSetChange:
-    """Return an event of a session for a view, in seconds since `began`."""
+ExampleAt = Callable[[float], Example | None]
+"""Returns the example that a replay played at a time of `time.monotonic`."""
+
+
+def view_event(item: Prediction | Event, began: float, example_at: ExampleAt | None = None) -> ViewEvent:
+    """Return an item of a session's stream for outputs, in seconds since `began`."""
+    if isinstance(item, Prediction):
+        newest = item.time - min(item.ages.values())  # the end of its newest window
+        return Predicted(item.time - began, item, example_at(newest) if example_at is not None else None)
+    return shown_event(item, began)
+
+
+def shown_event(event: Event, began: float) -> Change | LiveSetChange:
+    """Return an event of a session for outputs, in seconds since `began`."""
     if isinstance(event, LiveSetEvent):
         return LiveSetChange(event.time - began, event.live)
     name, modality, kind, reason = fields_of(event)

@@ -1,6 +1,5 @@
 """The page's files, and the REST interface with its events; `static/openapi.json` describes both."""
 
-import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
 from functools import partial
@@ -12,13 +11,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 
-from sensemble_apps.serve.board import Board
-from sensemble_apps.serve.controls import Controls
-from sensemble_apps.serve.websocket import StateFeed, hello
+from sensemble_apps.serve.messages import LiveMessages, hello
+from sensemble_apps.serve.session_page import SessionPage
 from sensemble_apps.web import limits
-from sensemble_apps.web.clients import EVERY, LONGEST, Clients
+from sensemble_apps.web.clients import Clients
 from sensemble_apps.web.handlers import REQUESTS, body_of, bounded, files, perform, refused
 from sensemble_apps.web.limits import Rate
+from sensemble_apps.web.viewers import LONGEST, wait_for
 
 STATIC = Path(__file__).with_name("static")
 _PATHS = {
@@ -36,13 +35,11 @@ _LASTS = 300.0  # seconds of an event stream: its reader may be gone; EventSourc
 class Api:
     """The routes of a served session."""
 
-    def __init__(
-        self, board: Board, controls: Controls, home: str | None = None, *, demo: bool = False
-    ) -> None:
-        self._board = board
-        self._actions = controls.actions
-        feed = partial(StateFeed, board, home, demo=demo)
-        clients = Clients(board, board.switchboard, feed, self._actions)
+    def __init__(self, page: SessionPage, home: str | None = None, *, demo: bool = False) -> None:
+        self._board = page.board
+        self._actions = page.actions
+        messages = partial(LiveMessages, page.board, home, demo=demo)
+        clients = Clients(page.sensors, messages, self._actions)
         bound = partial(bounded, Rate(REQUESTS))
         self.routes: list[BaseRoute] = [
             WebSocketRoute("/socket", clients.serve),
@@ -59,28 +56,25 @@ class Api:
         return JSONResponse({"bundle": hello(self._board), "state": self._board.snapshot()})
 
     async def _stream(self, _: Request) -> Response:
-        if self._board.viewers >= limits.VIEWERS:
+        if len(self._board.viewers) >= limits.VIEWERS:
             return refused("too many viewers; close another one", 503)
         return StreamingResponse(self._events(), media_type="text/event-stream")
 
     async def _events(self) -> AsyncIterator[str]:
         """Yield new entries of the timeline and the state; also an unchanged state, to notice who left."""
         board = self._board
-        board.viewers += 1
-        try:
+        with board.viewers.watching() as changed:
             entries = board.timeline()
             number, seen, sent = (entries[-1]["number"] if entries else 0), -1, monotonic()
             until = monotonic() + _LASTS
             while monotonic() < until:
-                if board.version != seen or monotonic() - sent > LONGEST:
+                if board.version != seen or monotonic() - sent > LONGEST:  # not for each sample
                     seen, sent = board.version, monotonic()
                     for entry in board.timeline(number):
                         number = entry["number"]
                         yield _event(entry["kind"], entry)
                     yield _event("state", board.snapshot())
-                await asyncio.sleep(EVERY)
-        finally:
-            board.viewers -= 1
+                await wait_for(changed)
 
     async def _act(self, name: str, request: Request) -> Response:
         given = {**_BODIES[name], **await body_of(request)} if name in _BODIES else {}

@@ -1,9 +1,8 @@
-"""The newest state of a session, for viewers and publishers."""
+"""The newest state of a session, for the viewers of its page."""
 
 import os
 import resource
 from collections import Counter, deque
-from collections.abc import Callable
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
@@ -14,18 +13,15 @@ from typing import Any
 import numpy as np
 from sensemble_runtime import subsets
 from sensemble_runtime.bundle.bundle import Bundle
-from sensemble_runtime.events import Event, SensorEvent
 from sensemble_runtime.prediction import Prediction
-from sensemble_sensors.errors import RecordingError
-from sensemble_sensors.media.dataset import Example
 
-from sensemble_apps.console.output import remark
 from sensemble_apps.console.wording import answer_as_json, nearest_as_json, sensor_title
-from sensemble_apps.running.view_events import FAULTS, Change, LiveSetChange, change, view_event
+from sensemble_apps.running.recorder import Recorder
+from sensemble_apps.running.view_events import FAULTS, Change, LiveSetChange, Predicted, ViewEvent
 from sensemble_apps.serve.lattice import opinions
+from sensemble_apps.web.page_sensors import PageSensors
 from sensemble_apps.web.previews import Previews
 from sensemble_apps.web.sensor_states import SensorStates
-from sensemble_apps.web.switchboard import Switchboard
 
 KEPT = 2000  # entries of the timeline
 _TOP = 5  # labels with their probabilities
@@ -34,34 +30,38 @@ _FRESH = 0.05  # seconds for which viewers share a snapshot
 
 
 class Board:
-    """The newest state of a session. One thread adds its stream; any thread may read.
+    """An output that keeps the newest state of a session. Any thread may read it.
 
-    Nothing is computed until it is read. `example_at` returns the example that a replay played at a time
-    of the session's clock.
+    Nothing is computed until it is read.
+
+    Args:
+        bundle: of the session.
+        sensors: of its page.
+        recorder: of its page.
+        began: the time of `time.monotonic` from which the times of the stream count.
 
     Attributes:
         version: grows with each item of the stream and each action.
-        began: when the session began, on the clock of `time.monotonic`.
-        viewers: their number.
+        viewers: of the page, who are woken by each of them.
         previews: the newest samples of its sensors.
     """
 
     def __init__(
         self,
         bundle: Bundle,
-        switchboard: Switchboard,
-        example_at: Callable[[float], Example | None] | None = None,
+        sensors: PageSensors,
+        recorder: Recorder,
+        began: float,
     ) -> None:
         self.version = 0
-        self.began = monotonic()
-        self.viewers = 0
+        self.began = began
+        self.viewers = sensors.viewers
         self.bundle = bundle
-        self.switchboard = switchboard
-        self.previews = Previews(switchboard)
-        switchboard.failed = self._recording_failed
-        self._example_at = example_at
+        self.sensors = sensors
+        self.previews = Previews(sensors)
+        self._recorder = recorder
         self._lock = Lock()
-        self._sensors = SensorStates()
+        self._states = SensorStates()
         self._live: tuple[str, ...] = ()
         self._prediction: Prediction | None = None
         self._latencies: dict[str, float] = {}
@@ -75,25 +75,32 @@ class Board:
         # Of a version, and when it was made.
         self._snapshot: tuple[int, float, dict[str, Any]] = (-1, 0.0, {})
 
-    def add(self, item: Prediction | Event) -> None:
+    def show(self, event: ViewEvent) -> None:
         """Add the next item of the stream."""
         with self._lock:
-            if isinstance(item, Prediction):
-                self._predicted(item)
-            else:
-                self._changed(item)
-            self.version += 1
+            match event:
+                case Predicted():
+                    self._predicted(event)
+                case LiveSetChange(live=live, time=time):
+                    self._live = live
+                    if not live:
+                        self._shown = ()
+                        self._enter("live", time, live=[])
+                case Change():
+                    self._changed(event)
+        self.touch()
 
     def say(self, truth: str | None) -> None:
         """Note which label is true from now on; None for nothing."""
         with self._lock:
             self._truth = truth
-            self.version += 1
+        self.touch()
 
     def touch(self) -> None:
         """Note a change that the stream does not report."""
         with self._lock:
             self.version += 1
+        self.viewers.wake()
 
     @property
     def prediction(self) -> Prediction | None:
@@ -107,11 +114,10 @@ class Board:
         if version == self.version and monotonic() - made < _FRESH:
             return known
         with self._lock:
-            taps = self.switchboard.taps
-            names = {tap.name for tap in taps}
-            self._sensors.forget(names)
+            names = {sensor.name for sensor in self.sensors.all}
+            self._states.forget(names)
             self.previews.forget(names)
-            sensors = [self._sensors.describe(tap) for tap in taps]
+            sensors = [self._states.describe(sensor) for sensor in self.sensors.all]
             prediction, live = self._prediction, self._live
             score = {name: dict(counts) for name, counts in sorted(self._score.items())}
             truth, played, version = self._truth, self._played, self.version
@@ -131,10 +137,10 @@ class Board:
             "truth": truth,
             "played": list(played),
             "score": score,
-            "recorded": self.switchboard.segments,
-            "recording_failed": self.switchboard.failure,
+            "recorded": self._recorder.segments,
+            "recording_failed": self._recorder.failure,
             "process": {"cpu": cpu, "memory": memory()},
-            "viewers": self.viewers,
+            "viewers": len(self.viewers),
         }
         self._snapshot = version, now, snapshot
         return snapshot
@@ -144,26 +150,18 @@ class Board:
         with self._lock:
             return list(reversed(list(islice(reversed(self._timeline), max(0, self._entries - after)))))
 
-    def _recording_failed(self, error: RecordingError) -> None:
-        remark(f"sensemble: {error}")
-        with self._lock:
-            now = monotonic()
-            self._show(change(now - self.began, "", "", "recording failed", str(error)), now)
-            self.version += 1
-
     # With the lock held.
 
-    def _predicted(self, item: Prediction) -> None:
+    def _predicted(self, event: Predicted) -> None:
+        item, example = event.prediction, event.example
         self._prediction = item
         self._live = item.live
         self._latencies |= item.latencies
-        if self._example_at is not None:
-            example = self._example_at(item.time - min(item.ages.values()))
-            given = any(
-                tap.live and tap.modality in item.live and self._sensors.is_used(tap)
-                for tap in self.switchboard.taps
-            )
-            self._played = example.labels if example and not given else ()  # a browser shows something else
+        given = any(
+            sensor.live and sensor.modality in item.live and self._states.is_used(sensor)
+            for sensor in self.sensors.all
+        )
+        self._played = example.labels if example and not given else ()  # a browser shows something else
         truths = (self._truth,) if self._truth is not None else self._played
         right = item.label in truths if truths and item.sure else None
         if truths:
@@ -176,27 +174,15 @@ class Board:
             self._shown = shown
             said = answer_as_json(item)
             words = {key: said[key] for key in ("label", "best", "confidence", "doubt", "words", "why")}
-            self._enter("answer", item.time, live=list(item.live), right=right, **words)
+            self._enter("answer", event.time, live=list(item.live), right=right, **words)
 
-    def _changed(self, event: Event) -> None:
-        shown = view_event(event, self.began)
-        if isinstance(shown, LiveSetChange):
-            self._live = shown.live
-            if not shown.live:
-                self._shown = ()
-                self._enter("live", event.time, live=[])
-            return
-        if isinstance(event, SensorEvent):
-            self.switchboard.note(event.name, event.modality, event.kind, event.reason)
-        self._show(shown, event.time)
-
-    def _show(self, shown: Change, time: float) -> None:
-        self._sensors.note(shown)
-        titles = {tap.name: tap.title for tap in self.switchboard.taps}
+    def _changed(self, shown: Change) -> None:
+        self._states.note(shown)
+        titles = {sensor.name: sensor.title for sensor in self.sensors.all}
         title = titles.get(shown.name) or sensor_title(shown.modality, shown.name)
         self._enter(
             "event",
-            time,
+            shown.time,
             modality=shown.modality,
             name=shown.name,
             what=shown.kind,
@@ -206,9 +192,7 @@ class Board:
 
     def _enter(self, kind: str, time: float, **fields: Any) -> None:  # noqa: ANN401 - what JSON can hold
         self._entries += 1
-        self._timeline.append(
-            {"number": self._entries, "kind": kind, "time": round(time - self.began, 3), **fields}
-        )
+        self._timeline.append({"number": self._entries, "kind": kind, "time": round(time, 3), **fields})
 
     # Without it.
 

@@ -24,11 +24,10 @@ from starlette.types import Receive, Scope, Send
 from sensemble_apps.console.kinds import words_of
 from sensemble_apps.console.output import remark
 from sensemble_apps.console.wording import answer_as_json
+from sensemble_apps.running.sensor_reader import SensorReader
+from sensemble_apps.running.view_events import view_event
 from sensemble_apps.serve.api import Api
-from sensemble_apps.serve.board import Board
-from sensemble_apps.serve.controls import Controls
-from sensemble_apps.studio.bench import Bench
-from sensemble_apps.web.switchboard import Switchboard
+from sensemble_apps.serve.session_page import SessionPage
 
 _WAITING = 64  # samples that wait for the session
 _SILENT = 1.5  # seconds without a sample after which the studio has no such sensor
@@ -76,11 +75,11 @@ class Follower:
         return self._ready.popleft() if self._ready else None
 
     def close(self) -> None:
-        """Follow no more."""
+        """Drop samples from now on."""
         self._queue = None
 
-    def take(self, sample: Sample) -> None:
-        """Take a sample of the studio; it is dropped while nobody reads."""
+    def put(self, sample: Sample) -> None:
+        """Add a sample of the studio; it is dropped while nobody reads."""
         self._last = monotonic()
         queue = self._queue
         if queue is not None:
@@ -92,7 +91,8 @@ class LiveSession:
 
     Args:
         bundle: an open bundle.
-        bench: the studio's sensors.
+        reader: reads the studio's sensors.
+        specs: the form of their samples, by modality.
         recordings: where the page's button records.
 
     Attributes:
@@ -101,26 +101,20 @@ class LiveSession:
         app: the live page.
     """
 
-    def __init__(self, bundle: Bundle, bench: Bench, recordings: Path) -> None:
+    def __init__(
+        self, bundle: Bundle, reader: SensorReader, specs: Mapping[str, InputSpec], recordings: Path
+    ) -> None:
         self.bundle = bundle
-        self._session = Session(bundle, lasting=True)
-        switchboard = Switchboard(self._session, bundle.specs)
-        self._switchboard = switchboard
-        self.board = Board(bundle, switchboard)
-        controls = Controls(self.board, switchboard, recordings)
-        self.app = Starlette(routes=Api(self.board, controls, home="../").routes)
-        shared = [modality for modality in bundle.specs if modality in bench.specs]
-        self._followers = {modality: Follower(modality, bench.specs) for modality in shared}
+        self._page = SessionPage(Session(bundle, lasting=True), recordings, monotonic())
+        self.board = self._page.board
+        self.app = Starlette(routes=Api(self._page, home="../").routes)
+        shared = [modality for modality in bundle.specs if modality in specs]
+        self._followers = {modality: Follower(modality, specs) for modality in shared}
+        self._reader, self._samples = reader, reader.listen(self._follow)
         self._over = Event()
-        self._threads = [Thread(target=act, daemon=True) for act in (self._follow, self._attend)]
+        self._threads = [Thread(target=act, daemon=True) for act in (self._show, self._attend)]
         for thread in self._threads:
             thread.start()
-
-    def take(self, sample: Sample) -> None:
-        """Take a sample of the studio's sensors; never waits."""
-        follower = self._followers.get(sample.modality)
-        if follower is not None:
-            follower.take(sample)
 
     def answer(self) -> dict[str, Any] | None:
         """Return the newest answer as JSON holds it, with the probability of every class."""
@@ -133,7 +127,8 @@ class LiveSession:
     def close(self) -> None:
         """End the session."""
         self._over.set()
-        for end in (self._switchboard.stop_recording, self._session.close):
+        self._reader.unsubscribe(self._samples)
+        for end in (self._page.recorder.stop, self._page.session.close):
             try:
                 end()
             except (RecordingError, SessionError) as error:  # which is in the way of nothing else
@@ -141,9 +136,13 @@ class LiveSession:
         for thread in self._threads:
             thread.join()
 
-    def _follow(self) -> None:
-        for item in self._session.stream():
-            self.board.add(item)
+    def _follow(self, _: str, sample: Sample) -> None:
+        if (follower := self._followers.get(sample.modality)) is not None:
+            follower.put(sample)
+
+    def _show(self) -> None:
+        for item in self._page.session.stream():
+            self._page.outputs.show(view_event(item, self.board.began))
 
     def _attend(self) -> None:
         """Attach a follower while the studio's sensors give samples of its modality, and only then."""
@@ -152,9 +151,9 @@ class LiveSession:
             for modality, follower in self._followers.items():
                 if follower.is_fresh and modality not in attached:
                     with suppress(SessionError):  # it is closed meanwhile
-                        attached[modality] = self._switchboard.add(follower)
+                        attached[modality] = self._page.sensors.add(follower)
                 elif not follower.is_fresh and modality in attached:
-                    self._switchboard.remove(attached.pop(modality))
+                    self._page.sensors.remove(attached.pop(modality))
 
 
 class LivePage:

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 
-from sensemble_apps.studio.feed import StudioFeed
+from sensemble_apps.studio.messages import StudioMessages
 from sensemble_apps.studio.studio import SPECS, Studio
 from sensemble_apps.web.clients import Action, Clients, largest_message
 from sensemble_apps.web.handlers import REQUESTS, body_of, bounded, files, perform, refused
@@ -24,10 +24,10 @@ def routes(studio: Studio) -> list[BaseRoute]:
     """Return the routes of the studio: its page at `/`, and the live page at `/live/`."""
     acts = actions(studio)
     bound = partial(bounded, Rate(REQUESTS))
-    clients = Clients(studio, studio.bench.switchboard, lambda: StudioFeed(studio), acts)
+    clients = Clients(studio.sensors, lambda: StudioMessages(studio), acts)
 
     async def state(_: Request) -> Response:
-        return JSONResponse(StudioFeed(studio).state())
+        return JSONResponse(StudioMessages(studio).state())
 
     async def thumbnail(request: Request) -> Response:
         number = request.path_params["number"]
@@ -61,7 +61,6 @@ def largest() -> int:
 
 def actions(studio: Studio) -> Mapping[str, Action]:
     """Return what a page and a program may do, by name."""
-    switchboard = studio.bench.switchboard
     return {
         "add_classes": lambda given: studio.add_classes(text(given, "names")),
         "rename_class": lambda given: studio.rename_class(text(given, "name"), text(given, "new")),
@@ -83,6 +82,6 @@ def actions(studio: Studio) -> Mapping[str, Action]:
         "train": lambda given: studio.train(None if given.get("run") is None else whole(given, "run")),
         "cancel": lambda _: studio.cancel(),
         "open_live": lambda given: studio.open_live(whole(given, "run")),
-        "unplug": lambda given: switchboard.unplug(text(given, "sensor")),
-        "plug": lambda given: switchboard.plug(text(given, "sensor")),
+        "unplug": lambda given: studio.sensors.unplug(text(given, "sensor")),
+        "plug": lambda given: studio.sensors.plug(text(given, "sensor")),
     }

@@ -2,27 +2,39 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
-from threading import RLock
+from dataclasses import replace
+from threading import Lock, RLock
+from time import monotonic
 from typing import Any
 
 from sensemble_runtime.bundle.bundle import Bundle
+from sensemble_runtime.events import Event
+from sensemble_runtime.prediction import Prediction
 from sensemble_sensors.errors import SensembleError
 from sensemble_sensors.spec import InputSpec
+from sensemble_sensors.thresholds import DEFAULT
 
 from sensemble_apps.console.output import remark
 from sensemble_apps.errors import InputError
+from sensemble_apps.running.recorder import Recorder
+from sensemble_apps.running.sensor_reader import SensorReader
 from sensemble_apps.running.sources import FORM
-from sensemble_apps.running.takes import COUNTDOWN
-from sensemble_apps.studio.bench import Bench
+from sensemble_apps.running.takes import COUNTDOWN, SHORTEST, TakeRecorder
+from sensemble_apps.running.view_events import LiveSetChange, shown_event
 from sensemble_apps.studio.instant import Instant
 from sensemble_apps.studio.live import LivePage, LiveSession
 from sensemble_apps.studio.project import Project, Run
-from sensemble_apps.studio.recorder import Recorder
 from sensemble_apps.studio.summary import NOTHING, ONE_SENSOR, describe
 from sensemble_apps.studio.takes import MOST, Takes
 from sensemble_apps.studio.training import Job, is_left_behind, refuse_while
+from sensemble_apps.web.page_sensors import PageSensors
 from sensemble_apps.web.previews import Previews
+from sensemble_apps.web.sensor_states import SensorStates
 
+LONGEST = 60.0  # seconds of a take
+IN_A_ROW = 50  # takes
+# A camera's own rate will do.
+_HEALTH = replace(DEFAULT, picture_rate=0.0)
 # Sensors that give samples all the time: a take of some seconds has something of each.
 SPECS: dict[str, InputSpec] = {modality: spec for modality, spec in FORM.items() if spec.hop > 0}
 
@@ -38,7 +50,8 @@ class Studio:
 
     Attributes:
         project: its classes and runs.
-        bench: the sensors.
+        reader: reads the sensors all the time, for previews, takes and the live page alike.
+        sensors: those of the page.
         previews: what they gave last.
         takes: of the project.
         recorder: records takes.
@@ -48,7 +61,6 @@ class Studio:
         failure: why the last take failed; empty if it did not.
         summary: of the project, as JSON holds it; replaced with each change.
         version: grows with each change of `summary`.
-        viewers: how many look.
 
     Raises:
         BadDataError: the recording is damaged.
@@ -57,17 +69,20 @@ class Studio:
 
     def __init__(self, project: Project, countdown: float = COUNTDOWN, options: Sequence[str] = ()) -> None:
         self.project = project
-        self.bench = Bench(SPECS)
-        self.previews = Previews(self.bench.switchboard)
+        self.reader = SensorReader(SPECS, _HEALTH)
+        self.sensors = PageSensors(self.reader, SPECS)
+        self.previews = Previews(self.sensors)
+        self._began = monotonic()
+        self._states, self._noting = SensorStates(), Lock()
+        self.reader.subscribe(self._note)
         self.takes = Takes(project.data, SPECS)
         project.adopt(label for take in self.takes.takes for label in take.labels)
-        self.recorder = Recorder(self.bench.switchboard, project.data, self._recorded, countdown)
+        self.recorder = TakeRecorder(Recorder(self.reader, SPECS), project.data, self._recorded, countdown)
         self.live = LivePage()
         self._options = options
         self.job: Job | None = None
         self.failure = ""
         self.version = 0
-        self.viewers = 0
         self.summary: dict[str, Any] = {}
         self._live_run: int | None = None
         self._lock = RLock()  # one action at a time
@@ -90,7 +105,13 @@ class Studio:
         if self.job is not None:
             self.job.close()
         self.close_live()
-        self.bench.close()
+        self.reader.close()
+
+    def describe_sensors(self) -> list[dict[str, Any]]:
+        """Return the sensors with their states, as JSON holds them."""
+        with self._noting:
+            self._states.forget({sensor.name for sensor in self.sensors.all})
+            return [self._states.describe(sensor) for sensor in self.sensors.all]
 
     # Classes.
 
@@ -146,8 +167,14 @@ class Studio:
             now: whether the first one begins without a countdown.
 
         Raises:
-            InputError: there is no such class, or too many takes; or as `Recorder.start`.
+            InputError: there is no such class, too many takes, or no sensor; or another take is recorded.
         """
+        if not SHORTEST <= seconds <= LONGEST:
+            raise InputError(f"a take has {SHORTEST:g} to {LONGEST:g} seconds")
+        if not 1 <= count <= IN_A_ROW:
+            raise InputError(f"1 to {IN_A_ROW} takes can be recorded in a row")
+        if not any(sensor.newest for sensor in self.sensors.all):
+            raise InputError("no sensor gives anything yet; give a camera or a microphone first")
         with self._lock:
             refuse_while(self.job)
             if len(self.takes.takes) + count > MOST:
@@ -230,19 +257,28 @@ class Studio:
                 session.board.touch()
                 return
             self.close_live()
-            self.live.session = LiveSession(opened, self.bench, self.project.folder / "recordings")
-            self.bench.listener = self.live.session.take
+            recordings = self.project.folder / "recordings"
+            self.live.session = LiveSession(opened, self.reader, SPECS, recordings)
             self._live_run = number
             self._changed()
 
     def close_live(self) -> None:
         """End the live page, if there is one."""
         session, self.live.session = self.live.session, None
-        self.bench.listener, self._live_run = None, None
+        self._live_run = None
         if session is not None:
             session.close()
 
     # From threads of the parts.
+
+    def _note(self, event: Prediction | Event) -> None:
+        """Note an event of a sensor."""
+        assert not isinstance(event, Prediction)  # noqa: S101 - of a sensor reader
+        shown = shown_event(event, self._began)
+        if not isinstance(shown, LiveSetChange):
+            with self._noting:
+                self._states.note(shown)
+        self.sensors.viewers.wake()
 
     def _recorded(self, error: str | None) -> None:
         with self._lock:
@@ -276,6 +312,7 @@ class Studio:
     def _changed(self) -> None:
         self.summary = describe(self.project, self.takes, self._live_run, self.instant)
         self.version += 1
+        self.sensors.viewers.wake()
 
     def _refit(self) -> None:
         self._fit()

@@ -22,11 +22,9 @@ from sensemble_apps.web import limits
 from sensemble_apps.web.browser_sensor import HEADER, BrowserSensor, ClockOffset
 from sensemble_apps.web.limits import Rate
 from sensemble_apps.web.messages import number, object_of, text
-from sensemble_apps.web.switchboard import SHOWN, Switchboard
+from sensemble_apps.web.page_sensors import SHOWN, PageSensors
+from sensemble_apps.web.viewers import wait_for
 
-EVERY = 0.1  # seconds between two states of a viewer, at least
-_LOOK = 0.02  # seconds between two looks whether there is something new
-LONGEST = 1.0  # seconds between two states of a viewer, at most
 _DEVICES = ("phone", "computer")  # that a browser may call itself
 _TEXT = "text"  # the key of ASGI for a message in text
 _REFUSED, _LATER = 1008, 1013  # close codes (RFC 6455, Sec. 7.4.1)
@@ -35,20 +33,11 @@ Action = Callable[[dict[str, Any]], Any]
 """Does what a message asks for, given its fields; safe from any thread, and may wait."""
 
 
-class Audience(Protocol):
-    """Counts who looks at a page."""
-
-    viewers: int
-
-
-class Feed(Protocol):
+class Messages(Protocol):
     """Makes the messages for one client, and remembers what it was sent."""
 
     def hello(self) -> dict[str, Any]:
         """Return the first message."""
-
-    def has_news(self) -> bool:
-        """Return whether there is something new for the client."""
 
     def next(self) -> dict[str, Any]:
         """Return the newest state, with what is new to the client."""
@@ -57,32 +46,27 @@ class Feed(Protocol):
 class Clients:
     """All clients of a page.
 
-    `feed` makes the messages of a client, `actions` do what its messages ask for.
+    `messages` makes the messages of a client, `actions` do what its own messages ask for.
     """
 
     def __init__(
-        self,
-        audience: Audience,
-        switchboard: Switchboard,
-        feed: Callable[[], Feed],
-        actions: Mapping[str, Action],
+        self, sensors: PageSensors, messages: Callable[[], Messages], actions: Mapping[str, Action]
     ) -> None:
-        self.audience, self.switchboard, self.feed, self.actions = audience, switchboard, feed, actions
+        self.sensors, self.messages, self.actions = sensors, messages, actions
         self.given: set[str] = set()  # names of the sensors that browsers give
         self.numbers = count(1)
 
     async def serve(self, websocket: WebSocket) -> None:
         """Serve a client until it leaves, or exceeds a bound."""
         await websocket.accept()
-        if self.audience.viewers >= limits.VIEWERS:
+        if len(self.sensors.viewers) >= limits.VIEWERS:
             await websocket.close(_LATER, "too many viewers; close another page")
             return
-        self.audience.viewers += 1
         client = _Client(self, websocket)
         try:
-            await client.run()
+            with self.sensors.viewers.watching() as changed:
+                await client.run(changed)
         finally:
-            self.audience.viewers -= 1
             await client.leave()
 
 
@@ -92,7 +76,7 @@ class _Client:
     def __init__(self, clients: Clients, websocket: WebSocket) -> None:
         self._all, self._socket = clients, websocket
         self._number = next(clients.numbers)
-        self._feed = clients.feed()
+        self._messages = clients.messages()
         self._commands = Rate(limits.COMMANDS)
         self._samples, self._bytes = Rate(limits.SAMPLES), Rate(limits.BYTES)
         self._clock = ClockOffset()
@@ -102,13 +86,13 @@ class _Client:
             **clients.actions,
             "give": self._give,
             "stop": self._stop,
-            "rename": lambda given: clients.switchboard.rename(text(given, "sensor"), text(given, "title")),
+            "rename": lambda given: clients.sensors.rename(text(given, "sensor"), text(given, "title")),
         }
 
-    async def run(self) -> None:
+    async def run(self, changed: asyncio.Event) -> None:
         with suppress(WebSocketDisconnect, RuntimeError):  # the latter from a socket that is closed already
-            await self._send(self._feed.hello())
-            sender = asyncio.create_task(self._send_states())
+            await self._send(self._messages.hello())
+            sender = asyncio.create_task(self._send_states(changed))
             try:
                 await self._receive()
             finally:
@@ -120,15 +104,10 @@ class _Client:
         for given in list(self._sensors):
             await asyncio.to_thread(self._stop, {"id": given})
 
-    async def _send_states(self) -> None:
-        sent = 0.0
+    async def _send_states(self, changed: asyncio.Event) -> None:
         while True:
-            if not self._feed.has_news() and monotonic() - sent < LONGEST:
-                await asyncio.sleep(_LOOK)
-                continue
-            sent = monotonic()
-            await self._send(self._feed.next())  # waits for a slow viewer
-            await asyncio.sleep(EVERY)
+            await self._send(self._messages.next())  # waits for a slow viewer
+            await wait_for(changed)
 
     async def _receive(self) -> None:
         while True:
@@ -180,7 +159,7 @@ class _Client:
             await self._send({"type": "refused", "reason": str(error)})
 
     def _give(self, given: dict[str, Any]) -> dict[str, Any]:
-        modality, specs = text(given, "modality"), self._all.switchboard.specs
+        modality, specs = text(given, "modality"), self._all.sensors.specs
         if modality not in specs:
             raise InputError(f"{modality:.{SHOWN}}: no such modality; there are {', '.join(specs)}")
         if len(self._all.given) >= limits.GIVERS:
@@ -189,7 +168,7 @@ class _Client:
         device = given["device"] if given.get("device") in _DEVICES else "browser"
         title = f"{words_of(modality).sensor} of {device} {self._number}"
         sensor = BrowserSensor(specs[modality], title, self._clock)
-        name = self._all.switchboard.add(sensor)
+        name = self._all.sensors.add(sensor)
         self._sensors[free] = sensor, name
         self._all.given.add(name)
         return {"type": "giving", "id": free, "modality": modality, "sensor": name}
@@ -198,7 +177,7 @@ class _Client:
         sensor, name = self._sensors.pop(int(number(given, "id")), (None, ""))
         if sensor is not None:
             sensor.hang_up()
-            self._all.switchboard.remove(name)
+            self._all.sensors.remove(name)
             self._all.given.discard(name)
 
     async def _send(self, message: dict[str, Any]) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sensemble_apps.running.view_events import FAULTS, Change
-from sensemble_apps.web.switchboard import Tap
+from sensemble_apps.web.page_sensors import PageSensor
 
 _GONE = ("detached", "ended", "failed")
 
@@ -43,21 +43,21 @@ class SensorStates:
         """Forget all sensors but `names`: a browser that left never comes back under its name."""
         self._states = {name: state for name, state in self._states.items() if name in names}
 
-    def is_used(self, tap: Tap) -> bool:
+    def is_used(self, sensor: PageSensor) -> bool:
         """Return whether a sensor is plugged in and, of several of its modality, the active one."""
-        described = self.describe(tap)
+        described = self.describe(sensor)
         return bool(described["plugged"] and described["active"])
 
-    def describe(self, tap: Tap) -> dict[str, Any]:
+    def describe(self, sensor: PageSensor) -> dict[str, Any]:
         """Return a sensor with its state, as JSON holds it."""
-        name, modality = tap.name, tap.modality
+        name, modality = sensor.name, sensor.modality
         state = self._states.get(name, _State("is being opened", "", "", 0.0))
         note = self._notes.get(modality)
         return {
             "name": name,
             "modality": modality,
             "kind": state.kind,
-            "title": tap.title,
+            "title": sensor.title,
             "state": state.words,
             "reason": state.reason,
             "note": "" if note is None else note.event,
@@ -66,5 +66,5 @@ class SensorStates:
             "plugged": state.kind not in _GONE,
             "fault": state.kind in FAULTS,
             "active": self._active.get(modality, name) == name,
-            "condition": None if tap.condition is None else tap.condition.to_json(),
+            "condition": None if sensor.condition is None else sensor.condition.to_json(),
         }

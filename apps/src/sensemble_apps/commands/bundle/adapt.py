@@ -21,10 +21,10 @@ from sensemble_apps.console.progress import progress
 from sensemble_apps.console.wording import sensor_title
 from sensemble_apps.errors import InputError
 from sensemble_apps.running import virtual_time
+from sensemble_apps.running.outputs import change_line
 from sensemble_apps.running.real_time import Options
 from sensemble_apps.running.sources import examples_of
 from sensemble_apps.running.view_events import Change, Predicted, Stream
-from sensemble_apps.running.views import change_line
 
 ALL = "all"
 

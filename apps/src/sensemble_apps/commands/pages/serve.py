@@ -1,36 +1,36 @@
 """`sensemble serve`: the live page of a bundle on this machine's sensors, a replay, or those of browsers."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Event
-from typing import Annotated
+from time import monotonic
+from typing import TYPE_CHECKING
 
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.session.hotplug import Hotplug
 from sensemble_runtime.session.scheduler import Policy
 from sensemble_runtime.session.session import Session
 from sensemble_sensors.devices.watcher import Watcher
-from sensemble_sensors.media.dataset import Example
-from sensemble_sensors.recording.reader import Recorded, RecordingReplay
-from sensemble_sensors.recording.replay import Replay
 from sensemble_sensors.thresholds import DEFAULT
 
 from sensemble_apps.arguments import Folder, Running, Serving
 from sensemble_apps.console.output import say, say_executors
 from sensemble_apps.errors import InputError, until_stopped
 from sensemble_apps.running.device_factory import plug
+from sensemble_apps.running.outputs import open_output
 from sensemble_apps.running.real_time import Options, opened, retry
-from sensemble_apps.running.sources import playable
+from sensemble_apps.running.sources import playable, player_of
+from sensemble_apps.running.view_events import ExampleAt, view_event
 from sensemble_apps.runs.run_folder import CONFIG
-from sensemble_apps.serve.board import Board
-from sensemble_apps.serve.tour import Tour
 from sensemble_apps.web.site import write_site
-from sensemble_apps.web.switchboard import Switchboard
+
+if TYPE_CHECKING:
+    from sensemble_apps.web.page_sensors import PageSensors
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,11 +43,6 @@ class Serve(Serving, Running):
     demo: bool = False
     """Play by itself: sensors come, go and lie until somebody presses a button. Without --replay, play the
     split eval of the dataset that the bundle's run folder names."""
-    mqtt: Annotated[str | None, "URL"] = None
-    """Publish answers and events to an MQTT broker, mqtt://[USER@]HOST[:PORT]; mqtts for TLS. The password is
-    read from the environment, SENSEMBLE_MQTT_PASSWORD."""
-    device: Annotated[str | None, "NAME"] = None
-    """The name in MQTT's topics and ids; by default one of this machine and bundle, which stays the same."""
     recordings: Folder = Path("recordings")
     """The folder that the page's button records into."""
     phone: bool = False
@@ -62,7 +57,8 @@ def main(arguments: Serve) -> None:
         return
     # An extra, which `--help` does without.
     from sensemble_apps.serve.api import Api
-    from sensemble_apps.serve.controls import Controls
+    from sensemble_apps.serve.demonstration import Demonstration
+    from sensemble_apps.serve.session_page import SessionPage
     from sensemble_apps.web.clients import largest_message
     from sensemble_apps.web.server import Server, listen
 
@@ -74,28 +70,22 @@ def main(arguments: Serve) -> None:
     with ExitStack() as stack:
         listening = listen(arguments.host, arguments.port)
         stack.callback(listening.close)
-        policy = Policy(unfamiliar=arguments.unfamiliar)
-        options = Options(policy, observe=arguments.observe(bundle))
+        others = [stack.enter_context(open_output(text, bundle)) for text in arguments.output]
+        options = Options(Policy(unfamiliar=arguments.unfamiliar))
         session = stack.enter_context(opened(bundle, options, DEFAULT, lasting=True))
-        switchboard = Switchboard(session, bundle.specs)
-        stack.callback(switchboard.stop_recording)
-        example_at = stack.enter_context(_sources(arguments, bundle, session, switchboard))
-        board = Board(bundle, switchboard, example_at)
-        controls = Controls(board, switchboard, arguments.recordings)
+        page = SessionPage(session, arguments.recordings, monotonic(), others)
+        stack.callback(page.recorder.stop)
+        example_at = stack.enter_context(_sources(arguments, bundle, session, page.sensors))
         access, tls, lines = arguments.admit(listening.getsockname()[1], "the live page")
-        if arguments.mqtt is not None:
-            from sensemble_apps.serve.mqtt import Publisher
-
-            stack.enter_context(Publisher(arguments.mqtt, board, arguments.device))
-        routes, largest = Api(board, controls, demo=arguments.demo).routes, largest_message(bundle.specs)
+        routes, largest = Api(page, demo=arguments.demo).routes, largest_message(bundle.specs)
         stack.enter_context(Server(listening, access, routes, largest, tls))
         if arguments.demo:
-            stack.enter_context(Tour(switchboard, controls.used))
+            stack.enter_context(Demonstration(page.sensors, page.used))
         for line in lines:
             say(line)
         with until_stopped():
             for item in session.stream():
-                board.add(item)
+                page.outputs.show(view_event(item, page.board.began, example_at))
 
 
 def _serve_phone(arguments: Serve) -> None:
@@ -134,8 +124,6 @@ def _check(arguments: Serve) -> None:
         )
     if arguments.split is not None and arguments.replay is None and not arguments.demo:
         raise InputError("--split: only for --replay; leave it out, or replay a dataset")
-    if arguments.device is not None and arguments.mqtt is None:
-        raise InputError("--device: only for --mqtt; leave it out, or name the broker")
 
 
 def _dataset_of(bundle: Path) -> Path:
@@ -150,22 +138,20 @@ def _dataset_of(bundle: Path) -> Path:
 
 @contextmanager
 def _sources(
-    arguments: Serve, bundle: Bundle, session: Session, switchboard: Switchboard
-) -> Iterator[Callable[[float], Example | None] | None]:
+    arguments: Serve, bundle: Bundle, session: Session, page_sensors: "PageSensors"
+) -> Iterator[ExampleAt | None]:
+    """Add the sensors that are asked for, and yield what tells the example of a time."""
     if arguments.replay is not None:
         played = playable(arguments.replay, arguments.split, bundle.specs)
-        if isinstance(played, Recorded):
-            player: Replay | RecordingReplay = RecordingReplay(played, bundle.specs)
-        else:
-            player = Replay(played, bundle.specs, repeated=True)
+        player = player_of(played, bundle.specs, repeated=True)
         for modality in player.modalities:
-            switchboard.add(player.sensor(modality))
+            page_sensors.add(player.sensor(modality))
         with player:
             yield player.example_at
         return
     with arguments.sensors(bundle.specs) as sensors, ExitStack() as stack:
-        named = {switchboard.add(sensor): sensor.modality for sensor in sensors}
+        named = {page_sensors.add(sensor): sensor.modality for sensor in sensors}
         if search := arguments.finders(bundle.specs):
-            make = switchboard.maker(partial(plug, bundle.specs, in_process=arguments.in_process))
+            make = page_sensors.maker(partial(plug, bundle.specs, in_process=arguments.in_process))
             stack.enter_context(Watcher(search, partial(retry, session, named, Hotplug(session, make))))
         yield None

@@ -2,19 +2,20 @@
 
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
+from functools import partial
 from threading import Event
 from typing import Annotated
 
 from sensemble_sensors.devices.sources import returning
-from sensemble_sensors.devices.watcher import Appeared, DeviceEvent, SearchFailed, Watcher
+from sensemble_sensors.devices.watcher import Watcher
 
 from sensemble_apps.arguments import Folder, Positional, Serving, Texts
-from sensemble_apps.console.output import remark, say
+from sensemble_apps.console.output import say
 from sensemble_apps.errors import until_stopped
 from sensemble_apps.running.device_factory import capture
+from sensemble_apps.running.real_time import retry
 from sensemble_apps.running.sources import FORM, named
 from sensemble_apps.studio.project import Project
-from sensemble_apps.web.switchboard import Switchboard
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,25 +50,15 @@ def main(arguments: Arguments) -> None:
         options = [option for source in arguments.encoder for option in ("--encoder", source)]
         options += ["--from-scratch"] * arguments.from_scratch
         studio = stack.enter_context(closing(Studio(project, options=options)))
-        switchboard = studio.bench.switchboard
         short = (("video", arguments.camera), ("audio", arguments.microphone))
         devices = named(FORM, [(modality, source) for modality, sources in short for source in sources])
         for spec, source in devices:
-            switchboard.add(capture(spec, source, in_process=arguments.in_process))
-        search = returning(devices)
-        stack.enter_context(Watcher(search, lambda event: _found(switchboard, event)))
+            studio.sensors.add(capture(spec, source, in_process=arguments.in_process))
+        given = {sensor.name: sensor.modality for sensor in studio.sensors.all}
+        stack.enter_context(Watcher(returning(devices), partial(retry, studio.reader, given, None)))
         access, tls, lines = arguments.admit(listening.getsockname()[1], "the studio")
         stack.enter_context(Server(listening, access, routes(studio), largest(), tls))
         for line in lines:
             say(line)
         with until_stopped():
             Event().wait()
-
-
-def _found(switchboard: Switchboard, event: DeviceEvent) -> None:
-    if isinstance(event, SearchFailed):
-        remark(f"sensemble: {event.reason}")
-    elif isinstance(event, Appeared):
-        for tap in switchboard.taps:
-            if tap.modality == event.device.modality:
-                switchboard.plug(tap.name)

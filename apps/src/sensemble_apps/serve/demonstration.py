@@ -1,4 +1,4 @@
-"""The tour of `serve --demo`: sensors of a replay come, go and lie, until somebody takes over."""
+"""`serve --demo`: sensors of a replay come, go and lie, until somebody takes over."""
 
 from collections.abc import Callable
 from functools import partial
@@ -8,21 +8,21 @@ from types import TracebackType
 from typing import Self
 
 from sensemble_apps.console.kinds import words_of
-from sensemble_apps.web.switchboard import Switchboard, Tap
+from sensemble_apps.web.page_sensors import PageSensor, PageSensors
 
 _EVERY = 6.0  # seconds between two steps
 _LIES = "swapped", 5  # the condition of every kind whose scenes are of other examples, always
 
 
-class Tour:
+class Demonstration:
     """Unplugs each sensor and plugs it back, then lets the last one lie; again and again.
 
     A context manager. It ends when `taken_over` is set, and leaves everything as it is then.
     """
 
-    def __init__(self, switchboard: Switchboard, taken_over: Event) -> None:
-        self._switchboard, self._over = switchboard, taken_over
-        self._thread = Thread(target=self._run, name="sensemble tour", daemon=True)
+    def __init__(self, sensors: PageSensors, taken_over: Event) -> None:
+        self._sensors, self._over = sensors, taken_over
+        self._thread = Thread(target=self._run, name="sensemble demonstration", daemon=True)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -35,20 +35,20 @@ class Tour:
         self._thread.join()
 
     def _run(self) -> None:
-        for step in cycle(self._steps(sorted(self._switchboard.taps, key=_weight))):
+        for step in cycle(self._steps(sorted(self._sensors.all, key=_weight))):
             if self._over.wait(_EVERY):
                 return
             step()
 
-    def _steps(self, taps: list[Tap]) -> list[Callable[[], None]]:
-        act, names = self._switchboard, [tap.name for tap in taps]
+    def _steps(self, sensors: list[PageSensor]) -> list[Callable[[], None]]:
+        act, names = self._sensors, [sensor.name for sensor in sensors]
         pulled = [partial(do, name) for name in names for do in (act.unplug, act.plug)]
         lies = partial(act.degrade, names[-1], *_LIES)
         return [*pulled, lies, _pass, _pass, partial(act.degrade, names[-1], None, 1), _pass]
 
 
-def _weight(tap: Tap) -> int:
-    return -words_of(tap.modality).weight
+def _weight(sensor: PageSensor) -> int:
+    return -words_of(sensor.modality).weight
 
 
 def _pass() -> None:

@@ -1,4 +1,4 @@
-"""`--rerun`: a recording that Rerun's own reader reads back."""
+"""`--output rerun=FILE`: a recording that Rerun's own reader reads back."""
 
 import subprocess
 import sys
@@ -49,7 +49,9 @@ def test_a_replay_is_read_back_by_rerun(
     sensemble: Sensemble, bundle_folder: Path, dataset_folder: Path, tmp_path: Path
 ) -> None:
     path, bundle = tmp_path / "replay.rrd", Bundle.open(bundle_folder)
-    result = sensemble("run", bundle_folder, "--replay", dataset_folder, "--rerun", path, "--json")
+    result = sensemble(
+        "run", bundle_folder, "--replay", dataset_folder, "--output", f"rerun={path}", "--json"
+    )
     assert result.returncode == 0, result.stderr
     assert path.stat().st_mode & 0o777 == 0o600
     found = read(path)
@@ -85,7 +87,10 @@ def test_a_served_session_is_written_until_ctrl_c(
     bundle_folder: Path, dataset_folder: Path, tmp_path: Path
 ) -> None:
     path = tmp_path / "served.rrd"
-    with running("serve", bundle_folder, "--replay", dataset_folder, "--rerun", path) as (process, address):
+    with running("serve", bundle_folder, "--replay", dataset_folder, "--output", f"rerun={path}") as (
+        process,
+        address,
+    ):
         wait_for_state(address, lambda found: found["state"]["answer"])
     assert process.returncode == 130
     found = read(path)
@@ -97,12 +102,14 @@ def test_a_file_that_cannot_be_is_refused(
     bundle_folder: Path, dataset_folder: Path, tmp_path: Path, refusal: Refusal
 ) -> None:
     (tmp_path / "there.rrd").write_text("precious")
-    command = ("run", bundle_folder, "--replay", dataset_folder, "--rerun")
-    line = refusal(*command, tmp_path / "there.rrd")
+    command = ("run", bundle_folder, "--replay", dataset_folder, "--output")
+    line = refusal(*command, f"rerun={tmp_path / 'there.rrd'}")
     assert line == f"sensemble: {tmp_path}/there.rrd: exists; name another file, or remove it"
     assert (tmp_path / "there.rrd").read_text() == "precious"
-    assert refusal(*command, tmp_path / "no" / "a.rrd").startswith(f"sensemble: {tmp_path}/no/a.rrd: cannot")
-    assert "--rerun is for real time" in refusal(*command, tmp_path / "fast.rrd", "--fast")
+    assert refusal(*command, f"rerun={tmp_path / 'no' / 'a.rrd'}").startswith(
+        f"sensemble: {tmp_path}/no/a.rrd: cannot"
+    )
+    assert "--output is for real time" in refusal(*command, f"rerun={tmp_path / 'fast.rrd'}", "--fast")
 
 
 @pytest.mark.parametrize(
@@ -116,7 +123,17 @@ def test_where_the_disk_is_full_it_says_so(
     path = tmp_path / "a.rrd"
     script = CRAMPED.format(room=room)
     result = subprocess.run(
-        [sys.executable, "-c", script, "run", bundle_folder, "--replay", dataset_folder, "--rerun", path],
+        [
+            sys.executable,
+            "-c",
+            script,
+            "run",
+            bundle_folder,
+            "--replay",
+            dataset_folder,
+            "--output",
+            f"rerun={path}",
+        ],
         capture_output=True,
         text=True,
         check=False,
@@ -132,7 +149,7 @@ def test_where_the_disk_is_full_it_says_so(
 def test_without_the_extra_it_says_what_to_install(
     command: str, bundle_folder: Path, dataset_folder: Path, tmp_path: Path
 ) -> None:
-    given = [command, bundle_folder, "--replay", dataset_folder, "--rerun", tmp_path / "a.rrd"]
+    given = [command, bundle_folder, "--replay", dataset_folder, "--output", f"rerun={tmp_path / 'a.rrd'}"]
     port = ["--port", "0"] if command == "serve" else []
     line = last_line_without("rerun", *given, *port)
     assert line == "sensemble: needs rerun, which is not installed; `pip install 'sensemble-apps[rerun]'`"

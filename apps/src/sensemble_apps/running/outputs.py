@@ -1,22 +1,64 @@
-"""Views of a running bundle: JSON for scripts, lines for pipes and logs; `terminal` has the third."""
+"""Outputs of a running bundle: objects that are shown each item of its stream as it comes.
+
+A package adds one by an entry point of the group `sensemble.outputs`: its name is what `--output` takes, and
+it is called with the text after `NAME=` and the open bundle, and returns a context manager of an `Output`.
+"""
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict
-from typing import Any, Protocol
+from importlib.metadata import EntryPoint, entry_points
+from threading import Lock
+from typing import Any, Protocol, cast
 
 from sensemble_runtime import subsets
+from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_sensors.kinds.conditions.condition import Applied
 
 from sensemble_apps.console.output import remark, say, say_json
 from sensemble_apps.console.wording import answer, answer_as_json, nearest_as_json, sensor_title
+from sensemble_apps.errors import InputError
 from sensemble_apps.running.view_events import Change, LiveSetChange, Predicted, ViewEvent
 
+_GROUP = "sensemble.outputs"
+_OURS = (
+    EntryPoint("mqtt", "sensemble_apps.integrations.mqtt:Publisher", _GROUP),
+    EntryPoint("rerun", "sensemble_apps.integrations.rerun_file:written", _GROUP),
+)
 
-class View(Protocol):
-    """Shows the items of a stream."""
+
+class Output(Protocol):
+    """Is shown the items of a stream, in order and one at a time; it returns at once."""
 
     def show(self, event: ViewEvent) -> None:
         """Show an item of the stream."""
+
+
+class Outputs:
+    """Several outputs as one, which any thread may show something."""
+
+    def __init__(self, outputs: Sequence[Output]) -> None:
+        self._outputs = outputs
+        self._lock = Lock()
+
+    def show(self, event: ViewEvent) -> None:
+        """Show an item of the stream to each."""
+        with self._lock:
+            for output in self._outputs:
+                output.show(event)
+
+
+def open_output(text: str, bundle: Bundle) -> AbstractContextManager[Output]:
+    """Return the output that `--output NAME=ARGUMENT` names.
+
+    Raises:
+        InputError: there is none of this name.
+    """
+    name, _, argument = text.partition("=")
+    known = {entry.name: entry for entry in (*entry_points(group=_GROUP), *_OURS)}
+    if name not in known:
+        raise InputError(f"--output {text}: no such output; there are {', '.join(sorted(known))}")
+    return cast("AbstractContextManager[Output]", known[name].load()(argument, bundle))
 
 
 def as_json(predicted: Predicted) -> dict[str, Any]:
@@ -55,7 +97,7 @@ def change_as_json(change: Change) -> dict[str, Any]:
     }
 
 
-class JsonView:
+class JsonOutput:
     """Prints a JSON object per prediction, one when nothing is live and, with `changes`, one per change.
 
     Changes also go to standard error, as lines. With conditions, each prediction names them.
@@ -77,7 +119,7 @@ class JsonView:
             say_json({"time": round(event.time, 6), "live": []})
 
 
-class LineView:
+class LineOutput:
     """Prints a line per prediction and change, and one when nothing is live."""
 
     def show(self, event: ViewEvent) -> None:

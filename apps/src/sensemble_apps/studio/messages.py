@@ -1,16 +1,18 @@
-"""The states of the studio that one client is sent."""
+"""The messages that a viewer of the studio is sent."""
 
+from dataclasses import asdict
 from typing import Any
 
+from sensemble_apps.running.takes import SHORTEST, TakeProgress
 from sensemble_apps.studio.project import CLASSES
 from sensemble_apps.studio.project import LONGEST as LONGEST_NAME
-from sensemble_apps.studio.recorder import LONGEST, MOST, SHORTEST
-from sensemble_apps.studio.studio import Studio
-from sensemble_apps.web.clients import EVERY, describe_modalities
+from sensemble_apps.studio.studio import IN_A_ROW, LONGEST, SPECS, Studio
+from sensemble_apps.web.clients import describe_modalities
+from sensemble_apps.web.viewers import EVERY
 
 
-class StudioFeed:
-    """See `Feed`; the project's summary is sent when it has changed.
+class StudioMessages:
+    """See `Messages`; the project's summary is sent when it has changed.
 
     Args:
         studio: what is shown.
@@ -19,7 +21,6 @@ class StudioFeed:
     def __init__(self, studio: Studio) -> None:
         self._studio = studio
         self._known: dict[str, int] = {}  # previews that it has
-        self._seen = (-1, -1)
         self._summary = -1
 
     def hello(self) -> dict[str, Any]:
@@ -27,21 +28,16 @@ class StudioFeed:
         return {
             "type": "hello",
             "folder": self._studio.project.folder.resolve().name,
-            "modalities": describe_modalities(self._studio.bench.specs),
+            "modalities": describe_modalities(SPECS),
             "bounds": {
                 "classes": CLASSES,
                 "name": LONGEST_NAME,
                 "shortest": SHORTEST,
                 "longest": LONGEST,
-                "row": MOST,
+                "row": IN_A_ROW,
             },
             "every": EVERY,
         }
-
-    def has_news(self) -> bool:
-        """Return whether something has changed, or a sensor has given something."""
-        now = (self._studio.version, self._studio.bench.version)
-        return now != self._seen or self._studio.recorder.busy or self._studio.previews.has_news(self._known)
 
     def next(self) -> dict[str, Any]:
         """Return the newest state, with what the sensors gave last."""
@@ -50,17 +46,12 @@ class StudioFeed:
     def state(self) -> dict[str, Any]:
         """Return the newest state."""
         studio, job = self._studio, self._studio.job
-        self._seen = (studio.version, studio.bench.version)
-        with studio.bench.changed:
-            taps = studio.bench.switchboard.taps
-            names = {tap.name for tap in taps}
-            studio.bench.states.forget(names)
-            studio.previews.forget(names)
-            sensors = [studio.bench.states.describe(tap) for tap in taps]
+        names = {sensor.name for sensor in studio.sensors.all}
+        studio.previews.forget(names)
         state = {
             "type": "state",
-            "sensors": sensors,
-            "take": studio.recorder.snapshot(),
+            "sensors": studio.describe_sensors(),
+            "take": _take(studio.recorder.progress),
             "failure": studio.failure,
             "training": None if job is None else job.snapshot(),
             "answer": None if (session := studio.live.session) is None else session.answer(),
@@ -69,3 +60,12 @@ class StudioFeed:
             self._summary = studio.version
             state["project"] = studio.summary
         return state
+
+
+def _take(progress: TakeProgress | None) -> dict[str, Any] | None:
+    """Return a take that is being recorded, as JSON holds it."""
+    if progress is None:
+        return None
+    fields = asdict(progress) | {"left": round(progress.left, 2)}
+    del fields["until"]
+    return fields

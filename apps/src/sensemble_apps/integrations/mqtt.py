@@ -8,21 +8,24 @@ from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from socket import SHUT_RDWR, gethostname
-from threading import Event, Thread
+from threading import RLock
 from types import TracebackType
 from typing import Any, Final, Self
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessageInfo
 from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
+from sensemble_runtime.bundle.bundle import Bundle
+from sensemble_runtime.prediction import Prediction
 
 from sensemble_apps.console.output import remark
+from sensemble_apps.console.wording import answer_as_json
 from sensemble_apps.errors import InputError
-from sensemble_apps.serve.board import Board
+from sensemble_apps.running.outputs import change_as_json
+from sensemble_apps.running.view_events import Change, LiveSetChange, Predicted, ViewEvent
 
-_EVERY = 0.1  # seconds between two looks at the board
 _PORTS = {"mqtt": 1883, "mqtts": 8883}
 _AGAIN = (1, 30)  # seconds before the first try to connect again, and at most before later ones
 _FINDERS = "homeassistant"  # the topic under which Home Assistant looks for devices
@@ -31,33 +34,36 @@ _LAST = 1.0  # seconds to send the last message
 _SILENT = 20  # seconds (MQTT's keep-alive) without a message before the broker is pinged
 _LARGEST = 1 << 6  # bytes of a packet of the broker, which sends acknowledgements alone
 _MACHINE = Path("/etc/machine-id")  # of Linux (machine-id(5)); elsewhere, the network card names it
+_RECORDING = {
+    "recording began": (True, False),
+    "recording ended": (False, False),
+    "recording failed": (False, True),
+}
+"""The kinds of changes that concern a recording: whether one is on, and whether it failed."""
 PASSWORD: Final = "SENSEMBLE_MQTT_PASSWORD"  # noqa: S105 - the name of a variable of the environment
 
 
 class Publisher:
-    """Publishes a board's answer and the events of its sensors to a broker, while the block runs.
+    """An output that publishes answers and the events of sensors to a broker, while the block runs.
 
     Topics below `sensemble/DEVICE`: `answer`, retained, is `{"label", "best", "confidence", "doubt",
     "live"}`: no label if unsure, and none of the first four while nothing is live. `recording`, retained, is
-    `{"on", "failed"}`. `event` is an entry of the timeline. `available` is `online` or, also after a crash,
-    `offline`. Events while the broker is away are lost.
+    `{"on", "failed"}`. `event` is an event as `run --json` prints it. `available` is `online` or, also after
+    a crash, `offline`. Events while the broker is away are lost.
 
     Args:
-        url: `mqtt://[USER@]HOST[:PORT]`; `mqtts` for TLS. The password is in the environment, as `PASSWORD`.
-        board: the state.
-        device: the unique name of this device and run; None for `device_name`.
+        url: `mqtt://[USER@]HOST[:PORT][/DEVICE]`; `mqtts` for TLS. The password is in the environment, as
+            `PASSWORD`. DEVICE is the unique name of this device and run; by default `device_name`.
+        bundle: the bundle that runs.
     """
 
-    def __init__(self, url: str, board: Board, device: str | None = None) -> None:
+    def __init__(self, url: str, bundle: Bundle) -> None:
         parts = _parsed(url)
-        self._board = board
-        name = device_name(board.bundle.path) if device is None else device
-        if not re.fullmatch(r"[\w-]{1,64}", name, re.ASCII):  # as a level of a topic, and an id
-            raise InputError(f"--device {name}: give 1 to 64 letters, digits, - and _")
-        self._name, self._topic = name, f"sensemble/{name}"
+        self._name = unquote(parts.path).removeprefix("/") or device_name(bundle.path)
+        self._topic = f"sensemble/{self._name}"
         self._broker = f"{parts.hostname}:{parts.port or _PORTS[parts.scheme]}"
         # With the same id, a new connection replaces a lost one before the broker publishes its will.
-        self._client = _Client(CallbackAPIVersion.VERSION2, f"sensemble-{name}")
+        self._client = _Client(CallbackAPIVersion.VERSION2, f"sensemble-{self._name}")
         if parts.username:
             self._client.username_pw_set(unquote(parts.username), os.environ.get(PASSWORD))
         if parts.scheme == "mqtts":
@@ -67,22 +73,21 @@ class Publisher:
         self._client.on_connect = self._connected
         self._client.on_connect_fail = lambda *_: self._away("does not answer")
         self._client.on_disconnect = self._disconnected
+        self._client.on_publish = lambda *_: self._publish_state()  # there is room again
         self._client.connect_async(parts.hostname or "", parts.port or _PORTS[parts.scheme], _SILENT)
         self._is_away = False
-        self._sent: dict[str, str] = {}  # what is retained, by topic
-        self._stop = Event()
-        self._thread = Thread(target=self._run, name="sensemble mqtt", daemon=True)
+        self._lock = RLock()  # of the two below, which paho's thread uses too
+        self._state = {"answer": _answer(None), "recording": _recording(on=False, failed="")}
+        self._sent: dict[str, str] = {}  # of the state, what the broker has
 
     def __enter__(self) -> Self:
         self._client.loop_start()
-        self._thread.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._stop.set()
-        self._thread.join()
+        self._client.on_publish = None
         with suppress(RuntimeError):  # it is lost
             self._publish("available", "offline", retain=True).wait_for_publish(_LAST)
         stuck: Any = self._client.socket() if self._client.want_write() else None
@@ -92,32 +97,31 @@ class Publisher:
                 stuck.shutdown(SHUT_RDWR)
         self._client.loop_stop()
 
-    def _run(self) -> None:
-        entries = self._board.timeline()
-        number = entries[-1]["number"] if entries else 0
-        while not self._stop.wait(_EVERY):
-            connected = self._client.is_connected()
-            if connected and self._client.want_write():  # the broker reads nothing now
-                continue
-            for entry in self._board.timeline(number):
-                number = entry["number"]
-                if connected and entry["kind"] == "event":
-                    self._publish("event", json.dumps(entry, ensure_ascii=False))
-            if connected:
-                self._publish_state()
+    def show(self, event: ViewEvent) -> None:
+        """Publish an event, or what is new of the answer and the recording."""
+        match event:
+            case Predicted(prediction=prediction):
+                self._state["answer"] = _answer(prediction)
+            case LiveSetChange(live=()):
+                self._state["answer"] = _answer(None)
+            case Change(kind=kind, reason=reason) if kind in _RECORDING:
+                on, failed = _RECORDING[kind]
+                self._state["recording"] = _recording(on=on, failed=reason if failed else "")
+        if isinstance(event, Change) and self._has_room:
+            self._publish("event", json.dumps(change_as_json(event), ensure_ascii=False))
+        self._publish_state()
+
+    @property
+    def _has_room(self) -> bool:
+        """True unless the broker is away, or reads nothing now."""
+        return self._client.is_connected() and not self._client.want_write()
 
     def _publish_state(self) -> None:
-        state = self._board.snapshot()
-        said = state["answer"] or dict.fromkeys(_ANSWER)
-        answer = {key: said[key] for key in _ANSWER} | {"live": said.get("live", [])}
-        if said["confidence"] is not None:
-            answer["confidence"] = round(said["confidence"], 2)
-        recording = {"on": state["recorded"] is not None, "failed": state["recording_failed"]}
-        for topic, value in ("answer", answer), ("recording", recording):
-            text = json.dumps(value, ensure_ascii=False)
-            if text != self._sent.get(topic):
-                self._sent[topic] = text
-                self._publish(topic, text, retain=True)
+        with self._lock:
+            for topic, text in self._state.items():
+                if text != self._sent.get(topic) and self._has_room:
+                    self._sent[topic] = text
+                    self._publish(topic, text, retain=True)
 
     def _publish(self, topic: str, text: str, *, retain: bool = False) -> MQTTMessageInfo:
         """Publish at most once: unacknowledged messages would pile up, and be sent again when old."""
@@ -132,10 +136,12 @@ class Publisher:
             self._away(f"refuses: {reason}")
             return
         self._is_away = False
-        self._sent.clear()  # the broker may have lost it
         self._publish("available", "online", retain=True)
         discovery = f"{_FINDERS}/sensor/{self._name}/answer/config"
         client.publish(discovery, json.dumps(self._description), retain=True)
+        with self._lock:
+            self._sent.clear()  # the broker may have lost it
+        self._publish_state()
 
     def _disconnected(
         self, _: Client, __: object, ___: DisconnectFlags, reason: ReasonCode, ____: Properties | None
@@ -171,6 +177,18 @@ class _Client(Client):
         return super()._sock_recv(bufsize)
 
 
+def _answer(prediction: Prediction | None) -> str:
+    if prediction is None:
+        return json.dumps({**dict.fromkeys(_ANSWER), "live": []})
+    said = answer_as_json(prediction)
+    answer = {key: said[key] for key in _ANSWER} | {"confidence": round(prediction.confidence, 2)}
+    return json.dumps({**answer, "live": list(prediction.live)}, ensure_ascii=False)
+
+
+def _recording(*, on: bool, failed: str) -> str:
+    return json.dumps({"on": on, "failed": failed}, ensure_ascii=False)
+
+
 def device_name(bundle: Path) -> str:
     """Return a stable, unique name of this machine and a bundle's folder."""
     host = re.sub(r"[^\w-]+", "_", gethostname(), flags=re.ASCII)[:40]
@@ -180,16 +198,19 @@ def device_name(bundle: Path) -> str:
     )
 
 
-def _parsed(url: str) -> Any:  # noqa: ANN401 - the standard library's type is not public
+def _parsed(url: str) -> SplitResult:
     try:
         parts = urlsplit(url)
-        good = parts.scheme in _PORTS and parts.hostname and parts.path in ("", "/") and parts.port != 0
+        good = parts.scheme in _PORTS and parts.hostname and parts.port != 0
+        good = good and not parts.query and not parts.fragment
     except ValueError:
         good = False
     if not good:
-        raise InputError("--mqtt: give mqtt://[USER@]HOST[:PORT], or mqtts:// for TLS")
+        raise InputError("--output mqtt: give mqtt://[USER@]HOST[:PORT][/DEVICE], or mqtts:// for TLS")
     if parts.password is not None:
         raise InputError(
-            f"--mqtt: every user of this machine sees a command line; give the password as {PASSWORD}"
+            f"--output mqtt: every user of this machine sees a command line; give the password as {PASSWORD}"
         )
+    if not re.fullmatch(r"/?|/[\w-]{1,64}", parts.path, re.ASCII):  # a level of a topic, and an id
+        raise InputError(f"--output mqtt: {parts.path}: the device has 1 to 64 letters, digits, - and _")
     return parts

@@ -1,4 +1,4 @@
-"""The states that a viewer of the live page is sent."""
+"""The messages that a viewer of the live page is sent."""
 
 import math
 from time import monotonic
@@ -8,17 +8,17 @@ from sensemble_sensors.errors import printable
 
 from sensemble_apps.serve.board import Board
 from sensemble_apps.serve.lattice import audited
-from sensemble_apps.web.clients import EVERY, describe_modalities
+from sensemble_apps.web.clients import describe_modalities
+from sensemble_apps.web.viewers import EVERY
 
 _ROUNDED = 1e-3  # seconds by which the time of an answer may be off
 
 
-class StateFeed:
-    """The states of a board that one client is sent; see `Feed`."""
+class LiveMessages:
+    """The states of a board that one client is sent; see `Messages`."""
 
     def __init__(self, board: Board, home: str | None, *, demo: bool = False) -> None:
         self._board, self._home, self._demo = board, home, demo
-        self._seen = -1
         self._known: dict[str, int] = {}  # previews that it has
         self._answer: dict[str, Any] | None = None  # that it has
         self._entries = 0  # of the timeline that it has
@@ -29,17 +29,11 @@ class StateFeed:
         self._labels = self._board.bundle.manifest.labels
         return {"type": "hello", **hello(self._board), "every": EVERY, "home": self._home, "demo": self._demo}
 
-    def has_news(self) -> bool:
-        """Return whether the board has changed, or a sensor has given something since the last state."""
-        previews = self._board.previews
-        return self._board.version != self._seen or previews.has_news(self._known, self._until)
-
     def next(self) -> dict[str, Any]:
         """Return the state, with what is new to this client; `hello` again once the labels are others."""
         board = self._board
         if board.bundle.manifest.labels != self._labels:
             return self.hello()
-        self._seen = board.version
         state = {"type": "state", **board.snapshot(), "timeline": board.timeline(self._entries)}
         if state["timeline"]:
             self._entries = state["timeline"][-1]["number"]

@@ -1,0 +1,120 @@
+"""Record what a session or a sensor reader reads; the only recorder of the apps."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+from sensemble_runtime.background_queue import BackgroundQueue
+from sensemble_runtime.events import Event, SensorEvent
+from sensemble_runtime.prediction import Prediction
+from sensemble_sensors.errors import RecordingError
+from sensemble_sensors.recording.header import form_of
+from sensemble_sensors.recording.writer import Recording
+from sensemble_sensors.sensor import Sample
+from sensemble_sensors.spec import InputSpec, declared
+
+from sensemble_apps.console.output import remark
+from sensemble_apps.running.sensor_reader import Reader
+
+_LAST = 5.0  # seconds to write the samples that wait
+
+
+class Recorder:
+    """Records the samples of the active sensors, one of each modality, and all events. Safe from any thread.
+
+    Args:
+        reader: reads the sensors.
+        specs: the form of the samples, by modality.
+        failed: called from another thread with what ends a recording by itself.
+    """
+
+    def __init__(
+        self,
+        reader: Reader,
+        specs: Mapping[str, InputSpec],
+        failed: Callable[[RecordingError], None] = lambda _: None,
+    ) -> None:
+        self._reader, self._specs, self._failed = reader, specs, failed
+        self._lock = Lock()
+        self._recording: Recording | None = None
+        self._queues: list[BackgroundQueue[Any]] = []
+
+    @property
+    def segments(self) -> int | None:
+        """The number of segments of the recording that are on the disk; None while nothing is recorded."""
+        recording = self._recording
+        return None if recording is None or recording.error is not None else recording.segments
+
+    @property
+    def failure(self) -> str:
+        """The reason for which the recording ended by itself; empty once it is stopped or begun again."""
+        recording = self._recording
+        return "" if recording is None or recording.error is None else str(recording.error)
+
+    def start(
+        self,
+        folder: Path,
+        *,
+        length: float = math.inf,
+        segment: float = 1.0,
+        split: str = "pretrain",
+        labels: Sequence[str] = (),
+        background: bool = False,
+    ) -> Recording:
+        """Record until `stop`; the samples before now and those after `length` seconds are left out.
+
+        One that is going on goes on, and is returned.
+
+        Raises:
+            RecordingError: the folder cannot be written, or holds something else.
+        """
+        with self._lock:
+            if self._recording is None or self._recording.error is not None:
+                self._unsubscribe()
+                self._recording = recording = Recording(
+                    folder,
+                    form_of(self._specs),
+                    declared=declared(self._specs.values()),
+                    seconds=segment,
+                    split=split,
+                    labels=labels,
+                    background=background,
+                    failed=self._failed,
+                )
+                until = recording.began + length
+
+                def put(_: str, sample: Sample) -> None:
+                    if sample.time < until:
+                        recording.put(sample)
+
+                def note(event: Prediction | Event) -> None:
+                    if isinstance(event, SensorEvent):
+                        recording.event(event.name, event.modality, event.kind, event.reason)
+
+                self._queues = [self._reader.listen(put), self._reader.subscribe(note)]
+            return self._recording
+
+    def stop(self) -> None:
+        """End the recording, if there is one, when its last segment is on the disk.
+
+        Raises:
+            RecordingError: the disk is full or cannot be written.
+        """
+        with self._lock:
+            recording, self._recording = self._recording, None
+            dropped = self._unsubscribe()
+        if dropped:
+            remark(f"sensemble: the recording lacks {dropped} samples or events that came too fast")
+        if recording is not None:
+            recording.close()
+
+    def _unsubscribe(self) -> int:
+        """Wait until the recording has what was read; return how much it missed."""
+        queues, self._queues = self._queues, []
+        for queue in queues:
+            self._reader.unsubscribe(queue)
+        for queue in queues:
+            queue.join(_LAST)
+        return sum(queue.dropped for queue in queues)

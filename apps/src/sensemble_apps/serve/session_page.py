@@ -1,0 +1,89 @@
+"""A session with all that its page needs: sensors, a recorder, the newest state, and the buttons."""
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from threading import Event
+from time import monotonic
+from typing import Any
+
+from sensemble_runtime.session.session import Session
+from sensemble_sensors.errors import RecordingError
+
+from sensemble_apps.console.output import remark
+from sensemble_apps.errors import InputError
+from sensemble_apps.running.outputs import Output, Outputs
+from sensemble_apps.running.recorder import Recorder
+from sensemble_apps.running.view_events import Opened, change
+from sensemble_apps.serve.board import Board
+from sensemble_apps.web.clients import Action
+from sensemble_apps.web.messages import optional_text, text, truth, whole
+from sensemble_apps.web.page_sensors import PageSensors
+
+
+class SessionPage:
+    """The parts of a session's page, and its buttons, for the page and for programs alike.
+
+    Args:
+        session: an open session, whose stream somebody shows to `outputs`.
+        recordings: the folder that the page's button records into.
+        began: the time of `time.monotonic` from which the times of the stream count.
+        others: further outputs of the session.
+
+    Attributes:
+        sensors: those of the page.
+        recorder: records them.
+        board: the newest state.
+        outputs: the board and the others.
+        actions: what a message of each type asks for; an action may wait, so call none from an event loop.
+        used: set by the first of them.
+    """
+
+    def __init__(
+        self, session: Session, recordings: Path, began: float, others: Sequence[Output] = ()
+    ) -> None:
+        self.session, self._recordings = session, recordings
+        self.sensors = PageSensors(session, session.bundle.specs)
+        self.recorder = Recorder(session, session.bundle.specs, self._recording_failed)
+        self.board = Board(session.bundle, self.sensors, self.recorder, began)
+        self.outputs = Outputs([self.board, *others])
+        self.outputs.show(Opened(began, session))
+        self.used = Event()
+        actions: dict[str, Action] = {
+            "unplug": lambda given: self.sensors.unplug(text(given, "sensor")),
+            "plug": lambda given: self.sensors.plug(text(given, "sensor")),
+            "condition": self._degrade,
+            "label": self._label,
+            "record": self._record,
+        }
+        self.actions = {name: partial(self._use, act) for name, act in actions.items()}
+
+    def _use(self, act: Action, given: dict[str, Any]) -> Any:  # noqa: ANN401 - what the action answers
+        self.used.set()
+        return act(given)
+
+    def _degrade(self, given: dict[str, Any]) -> None:
+        condition, severity = optional_text(given, "condition"), whole(given, "severity")
+        self.sensors.degrade(text(given, "sensor"), condition, severity)
+        self.board.touch()
+
+    def _label(self, given: dict[str, Any]) -> None:
+        """Set the true label, by which predictions are scored; null for none."""
+        label, labels = optional_text(given, "label"), self.board.bundle.manifest.labels
+        if label is not None and label not in labels:
+            raise InputError(f"{label}: no such label; there are {', '.join(labels)}")
+        self.board.say(label)
+
+    def _record(self, given: dict[str, Any]) -> None:
+        if truth(given, "on"):
+            self.recorder.start(self._recordings)
+        else:
+            self.recorder.stop()
+        self._report("recording began" if given["on"] else "recording ended", "")
+
+    def _recording_failed(self, error: RecordingError) -> None:
+        remark(f"sensemble: {error}")
+        self._report("recording failed", str(error))
+
+    def _report(self, kind: str, reason: str) -> None:
+        self.outputs.show(change(monotonic() - self.board.began, "", "", kind, reason))

@@ -1,0 +1,162 @@
+"""The sensors of a page: plug them in and out, and look at their samples."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from itertools import count
+from threading import Lock
+
+from sensemble_runtime.errors import SessionError
+from sensemble_sensors.conditioned import Conditioned
+from sensemble_sensors.devices.discovery import Device
+from sensemble_sensors.errors import printable
+from sensemble_sensors.kinds.conditions.condition import SEVERITIES, Applied
+from sensemble_sensors.kinds.registry import kind_of
+from sensemble_sensors.sensor import Killable, Sample, Sensor
+from sensemble_sensors.spec import InputSpec
+
+from sensemble_apps.errors import InputError
+from sensemble_apps.running.sensor_reader import Reader
+from sensemble_apps.web.viewers import Viewers
+
+SHOWN = 80  # characters of a client's text that an error repeats at most
+_KEPT = 5.0  # seconds of samples kept for drawing
+
+
+class PageSensor(Conditioned):
+    """A sensor whose newest samples can be looked at; the session reads it like any other.
+
+    Attributes:
+        title: by which a user renamed it; empty if none did.
+        newest: its samples of the last seconds, the last one last; none while it is closed.
+        count: the number of samples so far.
+        condition: by which its samples are degraded; None for none.
+    """
+
+    def __init__(self, sensor: Sensor, name: str, changed: Callable[[], None]) -> None:
+        super().__init__(sensor, ())
+        self.name = name
+        self.title = ""
+        self.newest: deque[Sample] = deque()
+        self.count = 0
+        self.condition: Applied | None = None
+        self._changed = changed
+
+    def read(self, timeout: float) -> Sample | None:
+        """Return the next sample, and keep it."""
+        sample = super().read(timeout)
+        if sample is not None:
+            self.newest.append(sample)
+            while self.newest and self.newest[0].time < sample.time - _KEPT:
+                self.newest.popleft()
+            self.count += 1
+            self._changed()
+        return sample
+
+    def close(self) -> None:
+        """Close the sensor, and forget its samples."""
+        self.newest.clear()
+        super().close()
+
+    def degrade(self, condition: Applied | None) -> None:
+        """Degrade its samples by a condition of its kind from now on; None: give them as they are."""
+        self.condition = condition
+        self.change(() if condition is None else (condition,))
+
+    def kill(self) -> None:
+        """Kill the sensor's process, if it has one."""
+        if isinstance(self._sensor, Killable):
+            self._sensor.kill()
+
+
+class PageSensors:
+    """Attaches sensors to a session or a sensor reader, and remembers unplugged ones. Safe from any thread.
+
+    Attributes:
+        specs: the form of their samples, by modality.
+        viewers: of the page, who are woken by each sample.
+    """
+
+    def __init__(self, reader: Reader, specs: Mapping[str, InputSpec]) -> None:
+        self.specs = specs
+        self.viewers = Viewers()
+        self._reader = reader
+        self._lock = Lock()
+        self._sensors: dict[str, PageSensor] = {}
+
+    @property
+    def all(self) -> list[PageSensor]:
+        """The sensors, plugged in or not, in the order in which they came."""
+        with self._lock:
+            return list(self._sensors.values())
+
+    def add(self, sensor: Sensor) -> str:
+        """Attach a new sensor; return its name on the page.
+
+        Raises:
+            SessionError: the session is closed, or takes no such modality.
+        """
+        new = self._new(sensor)
+        try:
+            return self._reader.attach(new)
+        except SessionError:
+            self.remove(new.name)
+            raise
+
+    def maker(self, make: Callable[[Device], Sensor]) -> Callable[[Device], Sensor]:
+        """Wrap `make`, for a `Hotplug`, so that new sensors appear on the page."""
+        return lambda device: self._new(make(device))
+
+    def unplug(self, name: str) -> None:
+        """Detach a sensor, and keep it for `plug`."""
+        self._find(name)
+        self._reader.detach(name)
+
+    def plug(self, name: str) -> None:
+        """Attach an unplugged sensor again; an attached one stays so."""
+        found = self._find(name)
+        if not self._reader.retry(name):
+            self._reader.attach(found)
+
+    def rename(self, name: str, title: str) -> None:
+        """Show a sensor by another title from now on; an empty one: by its name."""
+        self._find(name).title = printable(title)[:SHOWN]
+
+    def degrade(self, name: str, condition: str | None, severity: int) -> None:
+        """Degrade a sensor's samples by a condition of its kind; None: give them as they are."""
+        found = self._find(name)
+        known = {one.name: one for one in kind_of(self.specs[found.modality]).conditions}
+        if condition is not None and condition not in known:
+            raise InputError(f"{condition}: no such condition of {name}; there are {', '.join(known)}")
+        if severity not in SEVERITIES:
+            raise InputError(
+                f"severity {severity}: give {SEVERITIES[0]} (slight) to {SEVERITIES[-1]} (severe)"
+            )
+        found.degrade(None if condition is None else Applied(found.modality, known[condition], severity))
+
+    def remove(self, name: str) -> None:
+        """Detach and forget a sensor, if it is there."""
+        self._reader.detach(name)
+        with self._lock:
+            self._sensors.pop(name, None)
+
+    def _new(self, sensor: Sensor) -> PageSensor:
+        """Return a new sensor of the page, in place of an unplugged one of its name."""
+        if sensor.name in self._sensors and not self._reader.retry(sensor.name):
+            self.remove(sensor.name)
+        with self._lock:
+            name = _free(sensor.name, self._sensors)
+            new = self._sensors[name] = PageSensor(sensor, name, self.viewers.wake)
+            return new
+
+    def _find(self, name: str) -> PageSensor:
+        with self._lock:
+            if name not in self._sensors:
+                raise InputError(
+                    f"{name:.{SHOWN}}: no such sensor; there are {', '.join(self._sensors) or 'none'}"
+                )
+            return self._sensors[name]
+
+
+def _free(name: str, taken: Iterable[str]) -> str:
+    names = (name if n == 1 else f"{name} ({n})" for n in count(1))
+    return next(free for free in names if free not in taken)

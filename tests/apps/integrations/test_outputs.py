@@ -1,0 +1,60 @@
+"""An output of another package is found by its entry point, and shown all that a run says."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from sensemble_apps.errors import InputError
+from sensemble_apps.running.outputs import open_output
+from sensemble_runtime.bundle.bundle import Bundle
+
+from tests.apps.conftest import COMMAND
+
+OUTSIDE = """
+from contextlib import contextmanager
+from pathlib import Path
+
+class Kinds:
+    def __init__(self, path):
+        self.path = path
+
+    def show(self, event):
+        with self.path.open("a") as file:
+            file.write(type(event).__name__ + "\\n")
+
+@contextmanager
+def kinds(argument, bundle):
+    assert bundle.modalities == ("audio", "text", "video")
+    yield Kinds(Path(argument))
+"""
+
+
+def test_an_output_of_another_package_is_one_module(
+    bundle_folder: Path, dataset_folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "outside_output.py").write_text(OUTSIDE)
+    info = tmp_path / "outside_output-1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: outside-output\nVersion: 1\n")
+    (info / "entry_points.txt").write_text("[sensemble.outputs]\nkinds = outside_output:kinds\n")
+    said = tmp_path / "said.txt"
+    command = ["run", bundle_folder, "--replay", dataset_folder, "--limit", "3", "--output", f"kinds={said}"]
+    result = subprocess.run(
+        [sys.executable, COMMAND, *command],
+        env={"PYTHONPATH": str(tmp_path), "PATH": "/usr/bin"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert result.returncode == 0, result.stderr
+    kinds = said.read_text().split()
+    assert kinds[0] == "Opened"
+    assert kinds.count("Predicted") == 3
+    assert "Change" in kinds
+
+
+def test_an_output_that_there_is_not_is_refused_with_those_that_there_are(bundle_folder: Path) -> None:
+    with pytest.raises(InputError, match="--output mqqt=x: no such output; there are mqtt, rerun"):
+        open_output("mqqt=x", Bundle.open(bundle_folder))

@@ -1,0 +1,103 @@
+"""Sensors of a served session: their names, those of a watcher, and which of several is recorded."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from time import monotonic, sleep
+
+import numpy as np
+import pytest
+from sensemble_apps.errors import InputError
+from sensemble_apps.running.recorder import Recorder
+from sensemble_apps.web.browser_sensor import BrowserSensor, ClockOffset
+from sensemble_apps.web.page_sensors import PageSensor, PageSensors
+from sensemble_runtime.bundle.bundle import Bundle
+from sensemble_runtime.session.hotplug import Hotplug
+from sensemble_runtime.session.session import Session
+from sensemble_sensors.devices.camera import Camera
+from sensemble_sensors.devices.discovery import Device
+from sensemble_sensors.devices.watcher import Appeared
+from sensemble_sensors.isolation.isolated import Isolated
+from sensemble_sensors.kinds.registry import kind_of
+from sensemble_sensors.media.dataset import read_dataset
+from sensemble_sensors.recording.reader import Recorded
+from sensemble_sensors.sensor import Killable
+
+from .serving import PATIENCE
+
+
+@pytest.fixture
+def session(bundle: Bundle) -> Iterator[Session]:
+    with Session(bundle, lasting=True) as opened:
+        yield opened
+
+
+@pytest.fixture
+def sensors(session: Session, bundle: Bundle) -> PageSensors:
+    return PageSensors(session, bundle.specs)
+
+
+def writer(bundle: Bundle, name: str = "captions") -> BrowserSensor:
+    return BrowserSensor(bundle.specs["text"], name, ClockOffset())
+
+
+def test_two_sensors_of_one_name_are_told_apart(sensors: PageSensors, bundle: Bundle) -> None:
+    assert [sensors.add(writer(bundle)) for _ in range(3)] == ["captions", "captions (2)", "captions (3)"]
+    sensors.remove("captions (2)")
+    sensors.remove("captions (2)")
+    assert [sensor.name for sensor in sensors.all] == ["captions", "captions (3)"]
+
+
+def test_one_that_was_unplugged_is_replaced_when_its_device_comes_back(
+    session: Session, sensors: PageSensors, bundle: Bundle
+) -> None:
+    hotplug = Hotplug(session, sensors.maker(lambda device: writer(bundle, device.name)))
+    device = Device("text", "0", "desk", "key")
+    hotplug(Appeared(device))
+    (first,) = sensors.all
+    sensors.unplug("desk")
+    sensors.unplug("desk")
+    hotplug(Appeared(device))
+    (second,) = sensors.all
+    assert (first.name, second.name, first is second) == ("desk", "desk", False)
+
+
+def test_plugging_what_is_plugged_in_changes_nothing_and_what_is_not_there_is_refused(
+    sensors: PageSensors, bundle: Bundle
+) -> None:
+    sensors.add(writer(bundle))
+    sensors.plug("captions")
+    for act in (sensors.plug, sensors.unplug):
+        with pytest.raises(InputError, match="desk: no such sensor; there are captions"):
+            act("desk")
+
+
+def test_an_isolated_sensor_of_a_page_can_be_killed() -> None:
+    sensor = PageSensor(Isolated(Camera, "none"), "camera", lambda: None)
+    assert isinstance(sensor, Killable)
+    sensor.kill()  # it has no process yet
+
+
+def test_of_several_sensors_the_active_one_is_recorded(
+    session: Session, bundle: Bundle, tmp_path: Path
+) -> None:
+    spec, recorder = bundle.specs["video"], Recorder(session, bundle.specs)
+    cameras, clock = [], ClockOffset()
+    clock.add(monotonic(), monotonic(), monotonic())
+    folder = tmp_path / "recording"
+    recorder.start(folder)
+    for level in (50, 200):
+        cameras.append(BrowserSensor(spec, f"camera {level}", clock))
+        name = session.attach(cameras[-1])
+        until = monotonic() + PATIENCE
+        while len(list((folder / "segments").glob("*.mkv"))) < len(cameras) and monotonic() < until:
+            for camera, shade in zip(cameras, (50, 200), strict=False):
+                picture = np.full(spec.shape[2:], shade, np.uint8) + np.uint8(monotonic() * 100 % 5)
+                camera.take(0, monotonic(), memoryview(kind_of(spec).pack(picture, spec).tobytes()))
+            sleep(0.05)
+        assert name == f"camera {level}"
+    recorder.stop()
+    recorded = Recorded(folder, read_dataset(folder).examples, bundle.specs)
+    levels = [round(float(np.mean(np.asarray(s.data))), -1) for s in recorded.samples(bundle.specs)]
+    assert sorted(set(levels)) == [50, 200]
+    assert levels == sorted(levels), "the one that was attached last takes over"
+    assert recorder.segments is None
