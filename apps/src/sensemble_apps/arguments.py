@@ -187,7 +187,7 @@ class Serving(Common):
             raise InputError("--key: only for --certificate; leave it out, or name the certificate")
 
     def admit(self, port: int, title: str) -> "tuple[Access, SSLContext | None, list[str]]":
-        """See `web.address.admit`."""
-        from sensemble_apps.web.address import admit  # an extra
+        """See `web.security.admit`."""
+        from sensemble_apps.web.security import admit  # an extra
 
         return admit(self.host, port, self.certificate, self.key, title)

@@ -13,9 +13,8 @@ from pathlib import Path
 import pytest
 from sensemble_apps.errors import InputError
 from sensemble_apps.running import real_time
-from sensemble_apps.running.device_factory import plug
 from sensemble_apps.running.real_time import Options
-from sensemble_apps.running.sources import FORM
+from sensemble_apps.running.sources import FORM, plug
 from sensemble_apps.running.view_events import Change, Predicted
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.session import sensor_thread

@@ -293,7 +293,7 @@ def test_a_recording_that_dies_is_an_event_and_a_state_and_the_next_one_is_refus
 
 
 def test_the_opinion_of_a_subset_is_the_heads_of_its_mean_embedding(bundle: Bundle) -> None:
-    from sensemble_apps.serve.lattice import opinions
+    from sensemble_apps.serve.board import opinions
 
     rng = np.random.default_rng(0)
     size = bundle.manifest.embedding

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from time import monotonic
 from typing import Literal
 
 import pytest
@@ -124,6 +125,7 @@ def test_from_an_empty_folder_to_a_live_model_that_is_made_robust(
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     with studying(tmp_path / "project", options=OPTIONS) as served:
+        began = monotonic()
         with sensing(playwright, tmp_path, "zero") as page:
             complaints = opened(page, served)
             give(page)
@@ -139,9 +141,11 @@ def test_from_an_empty_folder_to_a_live_model_that_is_made_robust(
             record(page, "one")
             # It answers without training, and says how right it is.
             expect(page.locator("#label")).to_have_text("one", timeout=TRAINED)
+            print(f"\nfrom nothing to a live model: {monotonic() - began:.0f} s")  # noqa: T201 - a measurement
             expect(page.locator("#evidence")).to_contain_text("by microphone and camera")
             expect(page.locator(".class .right").last).to_have_text(f"{TAKES} of {TAKES} right")
             assert inaccessible(page) == []
+            began = monotonic()
             page.get_by_role("button", name="Make it robust").click()
             expect(page.locator("#next-words")).to_contain_text(
                 "Each sensor learns by itself", timeout=TRAINED
@@ -152,6 +156,7 @@ def test_from_an_empty_folder_to_a_live_model_that_is_made_robust(
             expect(page.locator("#next-words")).to_contain_text("left", timeout=TRAINED)
             assert inaccessible(page) == []
             page.get_by_role("button", name="Let it answer").click(timeout=TRAINED)
+            print(f"from that to a robust one, with one break: {monotonic() - began:.0f} s")  # noqa: T201 - a measurement
             expect(page.locator(".model").first).to_contain_text("answers now")
             page.get_by_text("By sensor").first.click()
             expect(page.locator(".model table").first).to_contain_text("audio + video")

@@ -15,7 +15,7 @@ from sensemble_apps.console.progress import stages
 from sensemble_apps.errors import InputError
 from sensemble_apps.runs.costs import show_costs
 from sensemble_apps.runs.matrices import at_chance, most_robust
-from sensemble_apps.runs.run_folder import BUNDLE, MATRIX, SELECTION, TRADE_OFF
+from sensemble_apps.runs.run_folder import BUNDLE, MATRIX, SELECTION
 
 if TYPE_CHECKING:
     from sensemble_export.run import RunExport
@@ -102,11 +102,11 @@ def export(
         with stages(in_json=in_json) as progress:
             done = make(progress=progress)
     except BudgetError as error:
-        _show_trade_offs(run, error.trade_offs, budget or {})
+        _show_trade_offs(error.trade_offs, budget or {})
         raise
     if in_json:
         return
-    _show_trade_offs(run, done.trade_offs, budget or {})
+    _show_trade_offs(done.trade_offs, budget or {})
     show_costs(done.manifest, f"{done.measured} of {done.evaluated} examples")
     origin = done.manifest.provenance
     if (run / MATRIX).exists():  # not of a run that is still training other sets
@@ -116,10 +116,10 @@ def export(
         remark(line)
 
 
-def _show_trade_offs(run: Path, trade_offs: "Iterable[TradeOff]", budget: Mapping[str, float]) -> None:
-    from sensemble_apps.runs.tradeoff import show  # Matplotlib takes a while
+def _show_trade_offs(trade_offs: "Iterable[TradeOff]", budget: Mapping[str, float]) -> None:
+    from sensemble_apps.runs.tradeoff import show
 
     for trade_off in trade_offs:
         for reason in trade_off.skipped:
             remark(f"left out of the search: {reason}")
-        show(trade_off.target, trade_off.options, budget, run / TRADE_OFF.format(target=trade_off.target))
+        show(trade_off.target, trade_off.options, budget)

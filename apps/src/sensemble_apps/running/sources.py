@@ -4,6 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from sensemble_sensors.devices.discovery import Device
+from sensemble_sensors.devices.sources import device_of
+from sensemble_sensors.isolation.isolated import Isolated
 from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.media.dataset import Example, read_dataset
 from sensemble_sensors.media.modalities import read_modalities
@@ -14,7 +17,6 @@ from sensemble_sensors.spec import KNOWN, InputSpec, Modality
 
 from sensemble_apps.console.wording import words
 from sensemble_apps.errors import InputError
-from sensemble_apps.running.device_factory import capture
 
 
 def _usual(modality: Modality) -> InputSpec:
@@ -37,6 +39,22 @@ def _usual(modality: Modality) -> InputSpec:
 
 FORM = {modality: _usual(Modality(modality)) for modality in KNOWN}
 """By modality: sound at 16 kHz, and frames of 128 x 128 pixels."""
+
+
+def capture(spec: InputSpec, source: str, *, in_process: bool, name: str | None = None) -> Sensor:
+    """Return the sensor of a modality on `source`, in a process of its own if it is native code.
+
+    Raises SensorUnavailableError if no sensor of its kind is on such a source.
+    """
+    device, own = device_of(spec, source)
+    apart = getattr(device, "native", False) and not in_process
+    sensor: Sensor = Isolated(device, own, name, spec.modality) if apart else device(own, name, spec.modality)
+    return sensor
+
+
+def plug(specs: Mapping[str, InputSpec], device: Device, *, in_process: bool) -> Sensor:
+    """Return the sensor of a device that a watcher found; it reopens that device after an absence."""
+    return capture(specs[device.modality], device.key, in_process=in_process, name=device.name)
 
 
 @contextmanager

@@ -11,6 +11,5 @@ PAGE = "report.html"
 COMPARISON = "experiment.html"  # of methods and training sets, where a run has several
 SESSION = "session.json"
 """The costs of a replay in real time (`run --summary`)."""
-TRADE_OFF = "trade-off.{target}.svg"
 EVALUATED = "eval"
 """The split for reporting; training and export choose nothing by it."""

@@ -18,7 +18,6 @@ from sensemble_runtime.prediction import Prediction
 from sensemble_apps.console.wording import answer_as_json, nearest_as_json, sensor_title
 from sensemble_apps.running.recorder import Recorder
 from sensemble_apps.running.view_events import FAULTS, Change, LiveSetChange, Predicted, ViewEvent
-from sensemble_apps.serve.lattice import opinions
 from sensemble_apps.web.page_sensors import PageSensors
 from sensemble_apps.web.previews import Previews
 from sensemble_apps.web.sensor_states import SensorStates
@@ -224,6 +223,17 @@ class _Meter:
             self._share = round((spent - self._spent) / (now - self._at), 3)
             self._at, self._spent = now, spent
         return self._share
+
+
+def opinions(bundle: Bundle, prediction: Prediction) -> list[dict[str, Any]]:
+    """Return the answer of each drawn subset of a prediction's live set."""
+    embeddings = prediction.embeddings
+    unfamiliar = prediction.unfamiliar if prediction.doubt == "unfamiliar" else ()
+    said = []
+    for subset in subsets.measured(prediction.live):
+        answer, _ = bundle.judge.answer({m: embeddings[m] for m in subset}, unfamiliar)
+        said.append({"subset": subsets.name(subset), **answer_as_json(answer)})
+    return said
 
 
 def memory() -> int:

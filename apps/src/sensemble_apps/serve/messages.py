@@ -1,13 +1,15 @@
 """The messages that a viewer of the live page is sent."""
 
 import math
+from dataclasses import asdict
 from time import monotonic
 from typing import Any
 
+from sensemble_runtime import subsets
+from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_sensors.errors import printable
 
 from sensemble_apps.serve.board import Board
-from sensemble_apps.serve.lattice import audited
 from sensemble_apps.web.clients import describe_modalities
 from sensemble_apps.web.viewers import EVERY
 
@@ -61,3 +63,13 @@ def hello(board: Board) -> dict[str, Any]:
         "modalities": describe_modalities(bundle.specs),
         "subsets": audited(bundle),
     }
+
+
+def audited(bundle: Bundle) -> list[dict[str, Any]]:
+    """Return the subsets of the bundle's modalities with their audited scores, null where there is none."""
+    rows = []
+    for subset in subsets.measured(bundle.modalities):
+        score = bundle.manifest.audited.get(subsets.name(subset))
+        numbers = {"accuracy": None} if score is None else asdict(score)
+        rows.append({"subset": subsets.name(subset), "modalities": list(subset), **numbers})
+    return rows

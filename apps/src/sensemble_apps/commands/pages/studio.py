@@ -12,9 +12,8 @@ from sensemble_sensors.devices.watcher import Watcher
 from sensemble_apps.arguments import Folder, Positional, Serving, Texts
 from sensemble_apps.console.output import say
 from sensemble_apps.errors import until_stopped
-from sensemble_apps.running.device_factory import capture
 from sensemble_apps.running.real_time import retry
-from sensemble_apps.running.sources import FORM, named
+from sensemble_apps.running.sources import FORM, capture, named
 from sensemble_apps.studio.project import Project
 
 
