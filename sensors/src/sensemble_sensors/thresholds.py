@@ -8,6 +8,8 @@ BLACK = 4.0  # mean of a picture, from 0 to 255
 SILENT = 1e-4  # absolute value of a sample of sound, from 0 to 1
 CLIPPED = 0.99  # absolute value of a sample of sound, from 0 to 1
 CLIPPED_SHARE = 0.1  # of the samples
+CLIPPED_TIME = 1.0  # seconds over which that share is averaged
+FLOOD = 150  # samples a second, of sound, pictures and texts; of a kind that floods later, the more
 SETTLE = 1.0  # seconds for which a measured rate must stay wrong: streams begin with a jerk
 BACKLOG = 0.5  # seconds of queueing delay to ignore: the reader was busy, and the sensor did nothing wrong
 DRIFTS = 5.0  # seconds for which a stream must drift: a sound server's delay swells for two on a busy machine
@@ -22,12 +24,10 @@ class Thresholds:
         frozen: seconds of identical pictures.
         black: seconds of pictures with a mean below `BLACK`; a brighter picture clears it.
         silent: seconds of sound within `SILENT`; a louder sample clears it, for noise gates silence pauses.
-        clipped: averaging time in seconds of the share of sound that reaches `CLIPPED`.
         rate: seconds over which the rate is measured; it must stay wrong for one second more.
         sound_rate: largest relative error of the rate of sound.
         picture_rate: least share of the spec's rate that a camera must give.
-        flood: seconds of more than `flood_rate` samples a second.
-        flood_rate: samples a second, of sound, pictures and texts; of a kind that floods later, the more.
+        flood: seconds of more than `FLOOD` samples a second.
         late: seconds by which samples may lag the clock, for 0.5 s; for captions at least their ttl.
         drift: seconds by which sound and pictures may drift further apart, for 5 s.
         recovery: seconds without a finding after which the sensor has recovered.
@@ -39,12 +39,10 @@ class Thresholds:
     frozen: float = 2.0
     black: float = 2.0
     silent: float = 3.0
-    clipped: float = 1.0
     rate: float = 5.0
     sound_rate: float = 0.06
     picture_rate: float = 0.5
     flood: float = 2.0
-    flood_rate: int = 150
     late: float = 3.0
     drift: float = 0.5
     recovery: float = 1.0
@@ -55,12 +53,12 @@ class Thresholds:
     def longest(self) -> float:
         """Seconds within which every detectable fault is found."""
         drift = DRIFTS + BACKLOG if self.drift < math.inf else math.inf
-        waits = (self.stalled, self.frozen, self.black, self.silent, self.clipped, self.rate + SETTLE)
+        waits = (self.stalled, self.frozen, self.black, self.silent, self.rate + SETTLE)
         return max((wait for wait in (*waits, self.flood, drift) if wait < math.inf), default=0.0)
 
 
 DEFAULT = Thresholds()
-_CHECKS = ("stalled", "frozen", "black", "silent", "clipped", "rate", "flood", "drift", "reopen")
+_CHECKS = ("stalled", "frozen", "black", "silent", "rate", "flood", "drift", "reopen")
 _OFF: dict[str, Any] = dict.fromkeys(_CHECKS, math.inf)
 PLAYED = replace(DEFAULT, **_OFF, doubted=frozenset({"late"}))
 """For a file that is played: only its clock can be wrong, and late samples are kept."""

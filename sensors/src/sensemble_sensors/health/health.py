@@ -9,7 +9,7 @@ from sensemble_sensors.kinds.kind import Kind
 from sensemble_sensors.kinds.registry import KINDS, kind_of
 from sensemble_sensors.sensor import STEP, Sample
 from sensemble_sensors.spec import InputSpec
-from sensemble_sensors.thresholds import BACKLOG, DRIFTS, Thresholds
+from sensemble_sensors.thresholds import BACKLOG, DRIFTS, FLOOD, Thresholds
 
 _LEAST = 3.0  # samples that do not come, at least, before a slow sensor is stalled
 _GRAIN = 1e-3  # of the time over which a rate is measured: two counts closer than this are merged
@@ -56,9 +56,7 @@ class Health:
         self._until: dict[str, float] = {}  # by finding, when it expires
         self._doubts: dict[str, float] = {}  # the same, of findings that are only reported
         self._counts: deque[_Count] = deque()  # since a cut
-        self._arrivals: deque[float] = deque(
-            maxlen=round(thresholds.flood_rate * self._kind.flood / Kind.flood)
-        )
+        self._arrivals: deque[float] = deque(maxlen=round(FLOOD * self._kind.flood / Kind.flood))
         self._unhealthy: float | None = None  # since when
         self._suspected = set(suspected)
         self._longest = thresholds.longest

@@ -27,7 +27,7 @@ from sensemble_sensors.kinds.windows import SteadyRing, WindowRing
 from sensemble_sensors.lines import Fields
 from sensemble_sensors.sensor import Media, Sample
 from sensemble_sensors.spec import HIGHEST_RATE, MAX_CHANNELS, InputSpec, Modality
-from sensemble_sensors.thresholds import CLIPPED_SHARE, SETTLE, Thresholds
+from sensemble_sensors.thresholds import CLIPPED_SHARE, CLIPPED_TIME, SETTLE, Thresholds
 
 _BLOCK = 0.1  # seconds of rows in a sample that is played, or comes from a browser
 _LONGEST = 120.0  # seconds of rows in a recorded sample; more is a mistake
@@ -255,7 +255,7 @@ class _SeriesChecks(Checks):
         if beyond.any():
             yield Symptom(f"{self._named(beyond)} out of range", holds=True)
         share = ((rows <= self._low) | (rows >= self._high)).mean(axis=0)
-        weight = 1 - math.exp(-len(rows) / self._rate / self._limits.clipped)
+        weight = 1 - math.exp(-len(rows) / self._rate / CLIPPED_TIME)
         self._saturated += weight * (share - self._saturated)
         full = (self._saturated >= CLIPPED_SHARE) & ~beyond
         if full.any():

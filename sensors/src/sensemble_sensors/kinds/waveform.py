@@ -27,7 +27,7 @@ from sensemble_sensors.kinds.windows import SteadyRing, WindowRing
 from sensemble_sensors.lines import Fields
 from sensemble_sensors.sensor import Media, Sample
 from sensemble_sensors.spec import HIGHEST_RATE, InputSpec, Modality
-from sensemble_sensors.thresholds import CLIPPED, CLIPPED_SHARE, SETTLE, SILENT, Thresholds
+from sensemble_sensors.thresholds import CLIPPED, CLIPPED_SHARE, CLIPPED_TIME, SETTLE, SILENT, Thresholds
 
 if TYPE_CHECKING:  # PyAV is loaded by the first media file
     import av
@@ -219,7 +219,7 @@ class _SoundChecks(Checks):
             return
         yield Symptom("the sound is silent", loudest < SILENT, limits.silent, clears=True)
         share = np.count_nonzero(np.abs(wave) >= CLIPPED) / len(wave) if loudest >= CLIPPED else 0.0
-        weight = 1 - math.exp(-len(wave) / self._rate / limits.clipped)
+        weight = 1 - math.exp(-len(wave) / self._rate / CLIPPED_TIME)
         self._clipped += weight * (share - self._clipped)
         yield Symptom("the sound is clipped; turn it down", self._clipped >= CLIPPED_SHARE)
 
