@@ -44,13 +44,13 @@ def kind_name(modality: str, kind: str = "") -> str:
     Raises SpecError for a name that there cannot be, or one that implies none.
     """
     check_name(modality)
-    found = kind or KNOWN.get(modality.partition(".")[0])
-    if found is None:
+    name = kind or KNOWN.get(modality.partition(".")[0])
+    if name is None:
         raise SpecError(
             f"{modality}: its kind is not known; a dataset names it in modalities.json, an `InputSpec` as "
             f"`kind` (without, a name begins with {', '.join(KNOWN)})"
         )
-    return found
+    return name
 
 
 @dataclass(frozen=True, slots=True)

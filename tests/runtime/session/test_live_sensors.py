@@ -115,8 +115,8 @@ def test_whatever_fails_is_reported_kept_out_and_comes_back_and_the_others_go_on
         room = Room(pipe, events, session)
         finders = [
             the_desk,
-            watcher.network_camera(network_camera.address),
-            watcher.caption_source(str(pipe)),
+            watcher.named_source(network_camera.address, "video"),
+            watcher.named_source(str(pipe), "text"),
         ]
         with Watcher(finders, Hotplug(session, make), interval=0.2):
             room.wait_for_live("text", "video")

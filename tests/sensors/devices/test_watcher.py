@@ -23,8 +23,7 @@ from sensemble_sensors.devices.watcher import (
     Disappeared,
     SearchFailed,
     Watcher,
-    caption_source,
-    network_camera,
+    named_source,
 )
 from sensemble_sensors.errors import SensorUnavailableError
 from sensemble_sensors.isolation.isolated import Isolated
@@ -201,7 +200,7 @@ def test_a_network_camera_and_captions_come_and_go(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as reserved:
         port = reserved.getsockname()[1]
     address, lines = f"http://127.0.0.1:{port}/stream", f"tcp://127.0.0.1:{port}"
-    finders = [network_camera(address), caption_source(lines), caption_source(str(file))]
+    finders = [named_source(address, "video"), *(named_source(one, "text") for one in (lines, str(file)))]
     with Watcher(finders, reported.append, interval=0.01):
         file.touch()
         wait_until(lambda: len(reported) == 1)
@@ -217,7 +216,7 @@ def test_a_network_camera_and_captions_come_and_go(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("address", ["http://", "gopher://127.0.0.1", "rtsp://127.0.0.1:99999/x", "nonsense"])
 def test_an_address_that_is_none_is_never_there(address: str) -> None:
-    assert network_camera(address)(Event()) == []
+    assert named_source(address, "video")(Event()) == []
 
 
 def test_a_machine_without_portaudio_is_blind_and_says_why(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ from urllib.request import url2pathname
 from sensemble_sensors.codecs.framing import fit
 from sensemble_sensors.devices.clock import Clock
 from sensemble_sensors.devices.discovery import cameras, without_credentials
-from sensemble_sensors.devices.watcher import Finder, network_camera
+from sensemble_sensors.devices.watcher import Finder, named_source
 from sensemble_sensors.errors import (
     BadDataError,
     SensorEndedError,
@@ -70,7 +70,7 @@ class Camera:
     @staticmethod
     def watch(source: str, modality: str) -> Finder | None:
         """Return the finder of a camera at an address; None for any other."""
-        return network_camera(source, modality) if "://" in source else None
+        return named_source(source, modality) if "://" in source else None
 
     @property
     def live(self) -> bool:

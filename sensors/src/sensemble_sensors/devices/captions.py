@@ -10,7 +10,7 @@ from time import monotonic
 from sensemble_sensors.devices.byte_streams import open_stream
 from sensemble_sensors.devices.polled import MAX_LINE, Lines, Played, Polled
 from sensemble_sensors.devices.subtitles import Cue, read_subtitles
-from sensemble_sensors.devices.watcher import Finder, caption_source
+from sensemble_sensors.devices.watcher import Finder, named_source
 from sensemble_sensors.errors import (
     BadDataError,
     SensorEndedError,
@@ -48,7 +48,7 @@ class Captions:
     @staticmethod
     def watch(source: str, modality: str) -> Finder | None:
         """Return the finder of a file, pipe or local socket; a server would count a look as a subscriber."""
-        return None if source == "-" or "://" in source else caption_source(source, modality)
+        return None if source == "-" or "://" in source else named_source(source, modality)
 
     @property
     def live(self) -> bool:

@@ -134,8 +134,8 @@ class _Batches:
             raise BadDataError("the body is no JSON") from error
         except ValueError:
             reader = RowReader(self._names)
-            found = [row for line in body.split(b"\n") if (row := reader.read(line)) is not None]
-            return self._rows(found, now)
+            given = [row for line in body.split(b"\n") if (row := reader.read(line)) is not None]
+            return self._rows(given, now)
         if isinstance(sent, dict) and isinstance(sent.get("payload"), list):
             return self._measured(sent["payload"], now)
         if isinstance(sent, dict) and isinstance(sent.get(TIME), list):
@@ -157,7 +157,7 @@ class _Batches:
     def _measured(self, payload: list[Any], now: float) -> Sequence[Sample]:
         """Join measurements of several sensors, each with times of its own, into rows."""
         columns = {quantity(name): place for place, name in enumerate(self._names)}
-        found: dict[str, list[tuple[float, dict[int, float]]]] = {}
+        measured: dict[str, list[tuple[float, dict[int, float]]]] = {}
         for item in payload:
             if not (isinstance(item, dict) and isinstance(item.get("name"), str)):
                 raise BadDataError("payload: must hold objects with name, time and values")
@@ -170,12 +170,12 @@ class _Batches:
             }
             if numbers:
                 time = _NANO * number(item.get(TIME), f"{item['name']}.{TIME}")
-                found.setdefault(item["name"], []).append((time, numbers))
-        for name, measured in found.items():
-            measured.sort(key=lambda one: one[0])
-            times = np.array([time for time, _ in measured])
-            rows = np.full((len(measured), len(self._names)), np.nan, np.float32)
-            for row, (_, numbers) in zip(rows, measured, strict=True):
+                measured.setdefault(item["name"], []).append((time, numbers))
+        for name, some in measured.items():
+            some.sort(key=lambda one: one[0])
+            times = np.array([time for time, _ in some])
+            rows = np.full((len(some), len(self._names)), np.nan, np.float32)
+            for row, (_, numbers) in zip(rows, some, strict=True):
                 row[list(numbers)] = list(numbers.values())
             if name in self._behind:
                 before, waiting = self._behind[name]

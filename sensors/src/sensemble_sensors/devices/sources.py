@@ -78,12 +78,12 @@ def _handing_out(find: Finder, modalities: Sequence[str], used: Collection[str])
     given: dict[str, str] = {}  # the modality of each device, by its key
 
     def search(stop: Event) -> list[Device]:
-        found = [device for device in find(stop) if device.id not in used and device.key not in used]
-        for device in found:
+        here = [device for device in find(stop) if device.id not in used and device.key not in used]
+        for device in here:
             if device.key not in given:
-                counts = Counter(given.get(other.key) for other in found)
+                counts = Counter(given.get(other.key) for other in here)
                 given[device.key] = min(modalities, key=counts.__getitem__)
-        return [replace(device, modality=given[device.key]) for device in found]
+        return [replace(device, modality=given[device.key]) for device in here]
 
     return search
 
@@ -93,9 +93,9 @@ def returning(named: Iterable[tuple[InputSpec, str]]) -> list[Finder]:
 
     They watch cameras at an address, caption files, pipes and local sockets; others are retried at intervals.
     """
-    found = []
+    watched = []
     for spec, source in named:
         device, own = device_of(spec, source)
         if (watch := getattr(device, "watch", None)) and (find := watch(own, spec.modality)):
-            found.append(find)
-    return found
+            watched.append(find)
+    return watched

@@ -47,18 +47,13 @@ class SearchFailed:
 DeviceEvent = Appeared | Disappeared | SearchFailed
 
 
-def network_camera(address: str, modality: str = "video") -> Finder:
-    """Return a finder of the camera at `address`, a URL; it is there while its port takes connections."""
-    camera = Device(modality, address, without_credentials(address), address)
-    return lambda _: [camera] if _answers(address) else []
-
-
-def caption_source(source: str, modality: str = "text") -> Finder:
-    """Return a finder of captions: a file, pipe or socket that exists, or tcp://HOST:PORT that answers."""
+def named_source(source: str, modality: str) -> Finder:
+    """Return a finder of one source, there while its file exists or its address takes connections."""
+    device = Device(modality, source, without_credentials(source), source)
 
     def find(_: Event) -> Sequence[Device]:
         there = _answers(source) if "://" in source else Path(source).exists()
-        return [Device(modality, source, source, source)] if there else []
+        return [device] if there else []
 
     return find
 

@@ -7,7 +7,7 @@ from typing import Any
 from sensemble_sensors.errors import SpecError, text_of
 from sensemble_sensors.kinds.conditions.condition import Condition
 from sensemble_sensors.kinds.frames import Frames
-from sensemble_sensors.kinds.kind import Kind, TrackKind
+from sensemble_sensors.kinds.kind import Kind
 from sensemble_sensors.kinds.series import Series
 from sensemble_sensors.kinds.text import Text
 from sensemble_sensors.kinds.waveform import Waveform
@@ -26,10 +26,10 @@ def kind_of(which: str | InputSpec | Modality) -> Kind:
     Raises SpecError for an unknown one.
     """
     name = which if isinstance(which, str) else which.kind
-    found: Kind | None = KINDS.get(name) or installed(name, "sensors")
-    if found is None:
+    kind: Kind | None = KINDS.get(name) or installed(name, "sensors")
+    if kind is None:
         raise SpecError(f"kind {name!r:.80}: there is none of this name here; there are {', '.join(KINDS)}")
-    return found
+    return kind
 
 
 @lru_cache(256)
@@ -53,9 +53,3 @@ def installed(kind: str, room: str) -> Any | None:  # noqa: ANN401 - of the room
 def condition_of(modality: str, name: str, kind: str = "") -> Condition:
     """Return the condition `name` of a modality, whose kind may be given; KeyError if there is none."""
     return {one.name: one for one in kind_of(kind_name(modality, kind)).conditions}[name]
-
-
-def track_kind_of(which: str | InputSpec | Modality) -> TrackKind | None:
-    """Return a kind if its samples are a track of a media file, otherwise None."""
-    kind = kind_of(which)
-    return kind if isinstance(kind, TrackKind) else None

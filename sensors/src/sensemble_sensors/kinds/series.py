@@ -110,8 +110,8 @@ class Series(FileKind):
         count = min(spec.shape[1], math.floor((end - start + half) * spec.rate) + 1)
         if count < 1 or times[0] > start + half + spec.window:
             raise BadDataError(f"{path}: has no rows from {start:g} s on")
-        found = resampled(times, rows, start + np.arange(count) / spec.rate, 1 / spec.rate)
-        return filled(found, spec.shape[1])[None]
+        steady = resampled(times, rows, start + np.arange(count) / spec.rate, 1 / spec.rate)
+        return filled(steady, spec.shape[1])[None]
 
     def samples(self, source: Source, spec: InputSpec, end: float) -> Iterator[Sample]:
         """Yield blocks of 0.1 s, or single rows of a slow series."""
@@ -159,9 +159,9 @@ class Series(FileKind):
         def read(line: Fields) -> Rows | None:
             nonlocal at
             count = line.integer("count", 1, max(1, round(_LONGEST * form[1] / _MILLI)))
-            found = rows[at : at + count]
+            block = rows[at : at + count]
             at += count
-            return found if len(found) == count else None
+            return block if len(block) == count else None
 
         return read
 

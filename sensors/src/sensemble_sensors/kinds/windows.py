@@ -1,7 +1,7 @@
 """Ring buffers that turn a sensor's samples into an encoder's windows, one a hop.
 
-Samples alone decide when a window is complete, never the time at which it is taken: a slow caller gets the
-newest window, and the older ones count as dropped.
+Samples alone decide when a window is complete, never the time at which it is asked for: a slow caller gets
+the newest window, and the older ones count as dropped.
 """
 
 import math
@@ -28,7 +28,7 @@ class WindowRing(ABC):
     """A ring of one modality's samples, and the windows that they complete. For one thread at a time.
 
     Attributes:
-        dropped: windows never taken, because a newer one was complete.
+        dropped: windows that nobody asked for, because a newer one was complete.
         lost: samples that never arrived, because they were not read in time.
     """
 
@@ -38,7 +38,7 @@ class WindowRing(ABC):
         self._spec = spec
         self._longest_gap = max(spec.window, spec.hop)
         self._time = -math.inf  # of the newest sample
-        self._untaken = 0
+        self._complete = 0
         self._saved: Window | None = None
 
     @property
@@ -53,14 +53,14 @@ class WindowRing(ABC):
 
     @property
     def ready(self) -> bool:
-        """True if a complete window was not taken yet."""
-        return self._untaken > 0
+        """True if a complete window waits."""
+        return self._complete > 0
 
     def push(self, sample: Sample) -> None:
         """Add a sample; SampleError if it is not of the spec's form, or its time not finite.
 
         No window spans a cut, a step back in time of more than `STEP`, or a gap longer than a window and a
-        hop; a window that was complete before can still be taken. A smaller step back counts as no step.
+        hop; a window that was complete before is kept. A smaller step back counts as no step.
         """
         if not math.isfinite(sample.time):
             raise SampleError(f"{sample.modality}: its time is {sample.time}, which no clock shows")
@@ -74,16 +74,16 @@ class WindowRing(ABC):
         self.lost += sample.lost
         completed = self._append(sample)
         if completed:
-            self._untaken += completed
+            self._complete += completed
             self._saved = None
 
     def pop(self) -> Window | None:
-        """Return the newest complete window that was not taken, or None; older ones are dropped."""
+        """Return the newest complete window that waits, or None; older ones are dropped."""
         if not self.ready:
             return None
         window = self._saved or self._newest()
-        self.dropped += self._untaken - 1
-        self._untaken = 0
+        self.dropped += self._complete - 1
+        self._complete = 0
         self._saved = None
         return window
 

@@ -20,7 +20,8 @@ from sensemble_sensors.errors import (
     SensorUnavailableError,
     printable,
 )
-from sensemble_sensors.kinds.registry import kind_of, track_kind_of
+from sensemble_sensors.kinds.kind import TrackKind
+from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.media.dataset import Example
 from sensemble_sensors.media.decoding import samples, span
 from sensemble_sensors.sample_queue import SampleQueue
@@ -231,7 +232,8 @@ class MediaReplay(Player):
 
         path = Path(path)
         tracks, named = track_types(path), titles(path)
-        every = {m: kind for m in sorted(specs) if (kind := track_kind_of(specs[m])) and kind.track in tracks}
+        all_kinds = {m: kind_of(spec) for m, spec in sorted(specs.items())}
+        every = {m: k for m, k in all_kinds.items() if isinstance(k, TrackKind) and k.track in tracks}
         alike = [[m for m in every if every[m] is kind] for kind in dict.fromkeys(every.values())]
         # Without titles, a track plays as the first modality of its kind.
         played = {m for some in alike for m in ([m for m in some if m in named] or some[:1])}
