@@ -20,10 +20,9 @@ from sensemble_runtime.subsets import name, parse
 from sensemble_train.experiments import matrix
 from sensemble_train.experiments.presets import EXPERIMENTS
 from sensemble_train.models.model import Model
-from sensemble_train.recipe import recipe
 from sensemble_train.recipe.cell import Cell
 from sensemble_train.recipe.methods import distill_subsets
-from sensemble_train.recipe.recipe import Row, Rows
+from sensemble_train.recipe.recipe import SHIPPED, Row, Rows
 from sensemble_train.recipe.run_folder import Matrix, read_matrix
 
 REFERENCE = "subset"
@@ -51,12 +50,12 @@ def varied(method: str, teacher: Callable[[Cell], Model], *, background: float |
 
 ROWS: Rows = {
     **{method: matrix.ROWS[method] for method in ("finetune", "masd", "late_fusion", "labelled_subsets")},
-    **recipe.SHIPPED,
+    **SHIPPED,
     "taught_by_finetuning": varied("taught_by_finetuning", matrix.ROWS["finetune"]),
     "taught_by_masd": varied("taught_by_masd", matrix.ROWS["masd"]),
     "taught_by_late_fusion": varied("taught_by_late_fusion", matrix.ROWS["late_fusion"]),
     "without_backgrounds": varied("without_backgrounds", matrix.ROWS["late_fusion"], background=0.0),
-    "second_round": varied("second_round", recipe.subset),
+    "second_round": varied("second_round", Cell.subset),
 }
 
 
@@ -72,7 +71,7 @@ def main() -> None:
         for seed, run in runs.items():
             config = replace(EXPERIMENTS["digits"](str(digits(0).resolve())), seed=seed)
             with stages() as advance:
-                recipe.run(replace(config, train_modalities=tuple(arguments.train)), run, advance, ROWS)
+                matrix.run(replace(config, train_modalities=tuple(arguments.train)), run, advance, rows=ROWS)
     found = [read_matrix(run, "calibrate") for run in runs.values()]
     for train in arguments.train:
         print_table(found, name(parse(train)))

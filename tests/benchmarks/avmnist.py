@@ -24,7 +24,6 @@ from sensemble_apps.console.progress import stages
 from sensemble_sensors import read_dataset
 from sensemble_train import Config, derived
 from sensemble_train.experiments import matrix
-from sensemble_train.recipe import recipe
 from sensemble_train.recipe.run_folder import read_matrix
 
 PAIRS, TRAINED = 150, 105  # of a class
@@ -48,7 +47,7 @@ def main() -> None:
             run = arguments.out / f"run-{rate}-{seed}"
             config = Config(str(data), ("audio+video",), seed, encoders={"audio": "whisper-tiny.en"})
             with stages() as advance:
-                recipe.run(derived(config, read_dataset(data)), run, advance, ROWS)
+                matrix.run(derived(config, read_dataset(data)), run, advance, rows=ROWS)
             found.append(read_matrix(run))
         for method in ROWS:
             rows = [each[method]["audio+video"] for each in found]

@@ -1,6 +1,6 @@
 """The speed of a training step: samples a second, memory, and how much of the device's peak the model uses.
 
-    uv run python tests/benchmarks/gpu.py [--batch 64] [--steps 20] [--no-compile] [--patch-dropout 0.5]
+    uv run python tests/benchmarks/gpu.py [--batch 64] [--steps 20] [--no-compile]
 
 takes steps of ViT-B/16 at the paper's sizes, as the training loop does (gradient, norm, AdamW): contrastive
 pretraining of audio, text and video, and of images and text beside open_clip's own step with the same batch,
@@ -25,6 +25,7 @@ from sensemble_train.distributed import World
 from sensemble_train.experiments import architectures
 from sensemble_train.experiments.architectures import CLIP_B16, MAE_B16, VIT_B16
 from sensemble_train.experiments.clip_weights import CLIP_MEAN, CLIP_STD, initialize
+from sensemble_train.experiments.config import MAEConfig
 from sensemble_train.experiments.mae import MAE
 from sensemble_train.models.model import Model
 from sensemble_train.models.model_config import ModelConfig
@@ -32,7 +33,6 @@ from sensemble_train.objectives.contrastive import MAX_SCALE, Contrastive
 from sensemble_train.objectives.objective import Objective, Part
 from sensemble_train.objectives.subset_distillation import SubsetDistillation
 from sensemble_train.objectives.task import Task
-from sensemble_train.recipe.pretrain import MAEConfig
 from sensemble_train.training.optim import Optimization, optimizer
 from sensemble_train.training.scale import ScaleConfig, distribute
 from torch import Tensor, nn
@@ -53,7 +53,6 @@ class Setting:
     scale: ScaleConfig
     batch: int
     steps: int
-    patch_dropout: float
 
     @property
     def small(self) -> bool:
@@ -84,7 +83,6 @@ def main() -> None:
     parser.add_argument("--batch", type=int)
     parser.add_argument("--steps", type=int)
     parser.add_argument("--no-compile", action="store_true")
-    parser.add_argument("--patch-dropout", type=float, default=0.5)
     arguments = parser.parse_args()
     cuda = torch.cuda.is_available()
     scale = ScaleConfig(precision="bf16" if cuda else "fp32", compile=cuda and not arguments.no_compile)
@@ -93,7 +91,6 @@ def main() -> None:
         scale,
         arguments.batch or (64 if cuda else 2),
         arguments.steps or (20 if cuda else 2),
-        arguments.patch_dropout,
     )
     device = torch.cuda.get_device_name() if cuda else f"CPU, {torch.get_num_threads()} threads"
     peak = next((value for known, value in PEAKS.items() if known in device), None)
@@ -126,10 +123,6 @@ def rows(setting: Setting) -> Iterator[Measured]:
 
     clips = clips_of(contrastive(), setting)
     yield measure("contrastive AVT", Contrastive(contrastive()), [clips], setting)
-    if setting.patch_dropout:
-        name = f"contrastive AVT, {setting.patch_dropout:.0%} of patches dropped"
-        dropping = Contrastive(contrastive(), patch_dropout=setting.patch_dropout)
-        yield measure(name, dropping, [clips], setting)
     yield from image_text(setting)
     few = MAEConfig(width=64, depth=2, heads=4) if setting.small else MAEConfig()
     for modalities, title in ((AVT, "MAE AVT"), (("audio", "video"), "MAE AV")):

@@ -27,7 +27,7 @@ from sensemble_train.data.clips import decode
 from sensemble_train.data.embedded import VIEWS, embedded
 from sensemble_train.models.augment_config import DERIVED
 from sensemble_train.models.encoders import EncoderConfig
-from sensemble_train.models.infer_spec import fit, inputs
+from sensemble_train.models.infer_spec import inputs
 from sensemble_train.models.model_config import ModelConfig
 from sensemble_train.models.pretrained.encoder import Pretrained
 from sensemble_train.models.pretrained.sources import tokenizer
@@ -122,7 +122,7 @@ def digit(examples: list[Example]) -> Tensor:
 
 def of_examples(dataset: Dataset, examples: tuple[Example, ...]) -> Rows:
     """Return the features of examples that have all modalities."""
-    specs, configs = inputs(dataset, fit(dataset, ModelConfig()), ENCODERS)
+    specs, configs = inputs(dataset, ModelConfig(), ENCODERS)
     words = tokenizer(ENCODERS["text"], specs["text"].shape[1])
     labels = sorted({e.labels[0] for e in examples})
     clips = decode(examples, specs, words, labels, "multi-class", no_progress)

@@ -25,15 +25,15 @@ from sensemble_runtime.progress import Progress, no_progress
 from sensemble_sensors.media.dataset import Example
 from sensemble_train.data.clips import Source
 from sensemble_train.distributed import alone
+from sensemble_train.experiments.config import Experiment
+from sensemble_train.experiments.examples import choose, read
 from sensemble_train.experiments.presets import EXPERIMENTS
 from sensemble_train.models.model import Model
 from sensemble_train.objectives.task import Task
-from sensemble_train.recipe.config import Config
 from sensemble_train.recipe.evaluate import embed, evaluate
-from sensemble_train.recipe.examples import choose, read
-from sensemble_train.recipe.initialization import new_model
 from sensemble_train.recipe.methods import FinetuneConfig
-from sensemble_train.recipe.sources import make_sources
+from sensemble_train.recipe.recipe import new_model
+from sensemble_train.recipe.sources import decoded
 from sensemble_train.training.loop import Loop, fit
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
@@ -57,7 +57,7 @@ def specialist(
     sources: Mapping[str, Source],
     modality: str,
     settings: FinetuneConfig,
-    config: Config,
+    config: Experiment,
     progress: Progress,
 ) -> dict[str, tuple[float, int]]:
     """Train a model on one modality; return its accuracy on each split, and the number of examples."""
@@ -102,15 +102,15 @@ def main() -> None:
     chosen = choose(replace(config, everything=True), dataset)
     uses = {use: chosen[use] for use in ("everything", *SCORED)}
     report("text, logistic regression,", pieces_of_words(chosen))
-    model, _ = new_model(config, dataset, alone())
+    model = new_model(config, dataset, alone())
     with stages() as advance:
-        uses["distill"] = uses["train"][:2]  # there is no D_SD here: this keeps one from being drawn
-        sources = make_sources(config, model, uses, partial(partial, advance))
+        told = partial(partial, advance)
+        sources = {use: decoded(config, model, use, examples, told) for use, examples in uses.items()}
         for modality in arguments.modalities:
             found = {}
             for steps in arguments.steps:
                 torch.manual_seed(config.seed)
-                model, _ = new_model(config, dataset, alone())
+                model = new_model(config, dataset, alone())
                 settings = FinetuneConfig(steps=steps, batch=64, learning_rate=1e-3, warmup=100)
                 progress = partial(advance, f"{modality}, {steps} steps")
                 found[steps] = specialist(model, sources, modality, settings, config, progress)

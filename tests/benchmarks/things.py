@@ -28,7 +28,6 @@ from sensemble_train.digits.speech import Utterance, speak
 from sensemble_train.digits.voices import ENGLISH, VARIANTS
 from sensemble_train.digits.words import Side
 from sensemble_train.experiments import matrix
-from sensemble_train.recipe import recipe
 from sensemble_train.recipe.run_folder import read_matrix
 
 ENCODERS = {"audio": "whisper-tiny.en", "video": "efficientnet-lite0", "text": "minilm"}
@@ -68,7 +67,7 @@ def main() -> None:
             build(data, arguments.emoji, seed)
         config = Config(str(data), tuple(arguments.labels), seed, encoders=ENCODERS)
         with stages() as advance:
-            recipe.run(derived(config, read_dataset(data)), run, advance, ROWS)
+            matrix.run(derived(config, read_dataset(data)), run, advance, rows=ROWS)
         for method, rows in read_matrix(run).items():
             for labels, row in rows.items():
                 found.setdefault((labels, method), []).append(row)

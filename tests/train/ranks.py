@@ -21,16 +21,16 @@ import torch
 from sensemble_sensors.media.dataset import read_dataset
 from sensemble_sensors.media.decoding import Sampling
 from sensemble_train.data.clips import Clips
-from sensemble_train.data.packed_index import pack
-from sensemble_train.data.streamed import Streamed
 from sensemble_train.distributed import World, alone, join
+from sensemble_train.experiments.config import MAEConfig
 from sensemble_train.experiments.mae import MAE
+from sensemble_train.experiments.packed_index import pack
+from sensemble_train.experiments.streamed import Mapped, Streamed
 from sensemble_train.models.augment_config import PAPER, AugmentConfig
 from sensemble_train.models.model import Model
 from sensemble_train.objectives.contrastive import Contrastive
 from sensemble_train.objectives.distillation import Distillation
 from sensemble_train.objectives.subset_distillation import SubsetDistillation
-from sensemble_train.recipe.pretrain import MAEConfig
 from sensemble_train.recipe.teacher import teach
 from sensemble_train.training.loop import Loop, fit
 from sensemble_train.training.optim import Optimization
@@ -68,12 +68,12 @@ def examples(count: int = 21) -> Clips:
     return Clips(features, present, torch.arange(count) % 3)
 
 
-def streamed(model: Model, folder: str, split: str) -> Streamed:
+def streamed(model: Model, folder: str, split: str) -> Mapped:
     dataset = read_dataset(Path(folder))
     description = replace(model.description, labels=("bright", "dark", "neither"))
-    return Streamed(
-        pack(dataset.split(split)), description, model.tokenizer, Sampling(1, (1.0, 1.3)), 5, skip_bad=False
-    )
+    sampling = Sampling(1, (1.0, 1.3))
+    raw = Streamed(pack(dataset.split(split)), description, model.tokenizer, sampling, 5, skip_bad=False)
+    return raw.mapped(lambda clips: replace(clips, inputs=model.front(clips.inputs)))
 
 
 def train(job: Job, world: World) -> list[float]:

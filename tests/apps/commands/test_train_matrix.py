@@ -11,9 +11,9 @@ from sensemble_apps.cli import main
 from sensemble_apps.commands.training.matrix import TrainMatrix
 from sensemble_apps.parsing import read
 from sensemble_runtime import subsets
+from sensemble_train.experiments.config import Experiment
 from sensemble_train.experiments.matrix import ROWS
 from sensemble_train.experiments.presets import EXPERIMENTS
-from sensemble_train.recipe.config import Config
 
 from tests.apps.clips import write_dataset
 from tests.apps.conftest import COMMAND, MODALITIES, Refusal
@@ -113,7 +113,7 @@ def test_help_names_every_experiment_with_a_line_each(capsys: pytest.CaptureFixt
 def test_help_describes_the_options_that_several_phases_share(capsys: pytest.CaptureFixture[str]) -> None:
     """They had no description, two numbers were a `TEXT`, and a `%` in a configuration broke it."""
     with pytest.raises(SystemExit):
-        read(TrainMatrix, "matrix", ["--help"], TrainMatrix(config=Config("", merges="50%"), out=Path()))
+        read(TrainMatrix, "matrix", ["--help"], TrainMatrix(config=Experiment("", merges="50%"), out=Path()))
     printed = " ".join(capsys.readouterr().out.split())
     for phase in ("pretrain", "probe", "finetune"):
         assert f"--{phase}.clip X largest norm of the gradient" in printed

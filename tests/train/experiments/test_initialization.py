@@ -10,18 +10,17 @@ from sensemble_sensors.media.dataset import Dataset, read_dataset
 from sensemble_train.distributed import alone
 from sensemble_train.errors import ConfigurationError
 from sensemble_train.experiments.architectures import CLIP_B16, MAE_B16, VIT_B16
+from sensemble_train.experiments.config import RANDOM, Experiment, ExperimentPretrain
 from sensemble_train.experiments.initialization import new_model
 from sensemble_train.models.model import Model, load_model, save_model
 from sensemble_train.models.model_config import ModelConfig
-from sensemble_train.recipe.config import RANDOM, Config
-from sensemble_train.recipe.pretrain import PretrainConfig
 
 from tests.train.tiny import dark_and_bright, write_index
 
 MERGES = open_clip.tokenizer.default_bpe()
 SIZES = {"width": 32, "depth": 2, "heads": 2, "text_heads": 2, "embedding": 32, "side": 32, "seconds": 0.5}
-PRETRAINED = PretrainConfig(steps=0)
-MASKED = PretrainConfig(steps=0, objective="mae")
+PRETRAINED = ExperimentPretrain(steps=0)
+MASKED = ExperimentPretrain(steps=0, objective="mae")
 
 
 def tiny(shape: ModelConfig) -> ModelConfig:
@@ -34,12 +33,12 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     return read_dataset(write_index(folder, dark_and_bright(folder)))
 
 
-def begun(dataset: Dataset, config: Config) -> Model:
+def begun(dataset: Dataset, config: Experiment) -> Model:
     torch.manual_seed(0)
     return new_model(config, dataset, alone())[0]
 
 
-def saved(dataset: Dataset, config: Config, folder: Path) -> str:
+def saved(dataset: Dataset, config: Experiment, folder: Path) -> str:
     save_model(begun(dataset, config), folder)
     return str(folder)
 
@@ -56,8 +55,8 @@ def test_encoders_of_masked_autoencoding_are_taken_as_such_only(
     shape: ModelConfig, dataset: Dataset, tmp_path: Path
 ) -> None:
     """Otherwise the config.json of a run that begins with them would call it contrastive."""
-    folder = saved(dataset, Config("", model=shape, initialize=RANDOM, pretrain=MASKED), tmp_path)
-    again = Config("", model=shape, initialize=folder, pretrain=MASKED)
+    folder = saved(dataset, Experiment("", model=shape, initialize=RANDOM, pretrain=MASKED), tmp_path)
+    again = Experiment("", model=shape, initialize=folder, pretrain=MASKED)
     assert same(begun(dataset, again), load_model(tmp_path))
     other = shape if shape.name == "small" else tiny(CLIP_B16)
     with pytest.raises(ConfigurationError, match=r"has shared 1, the configuration says 0.*kinetics_mae$"):
@@ -66,8 +65,8 @@ def test_encoders_of_masked_autoencoding_are_taken_as_such_only(
 
 def test_another_shape_is_refused_but_other_paths_may_be_dropped(dataset: Dataset, tmp_path: Path) -> None:
     shape = tiny(replace(VIT_B16, vocabulary=300))
-    folder = saved(dataset, Config("", model=shape), tmp_path)
-    config = Config("", model=replace(shape, drop_path=0.0), initialize=folder)
+    folder = saved(dataset, Experiment("", model=shape), tmp_path)
+    config = Experiment("", model=replace(shape, drop_path=0.0), initialize=folder)
     model = begun(dataset, config)
     assert same(model, load_model(tmp_path))
     assert {c.drop_path for c in model.description.configs.values()} == {0.0}
@@ -79,22 +78,22 @@ def test_another_shape_is_refused_but_other_paths_may_be_dropped(dataset: Datase
 def test_fewer_words_than_clip_has_are_refused(dataset: Dataset) -> None:
     shape = tiny(replace(CLIP_B16, vocabulary=300))
     with pytest.raises(ConfigurationError, match=r"--model\.vocabulary 300: CLIP's captions need 49408"):
-        begun(dataset, Config("", model=shape, initialize=RANDOM, merges=MERGES))
+        begun(dataset, Experiment("", model=shape, initialize=RANDOM, merges=MERGES))
 
 
 def test_the_task_is_derived_or_said(dataset: Dataset) -> None:
-    said = begun(dataset, Config("", task="multi-label")).description
-    assert (begun(dataset, Config("")).description.task, said.task) == ("multi-class", "multi-label")
+    said = begun(dataset, Experiment("", task="multi-label")).description
+    assert (begun(dataset, Experiment("")).description.task, said.task) == ("multi-class", "multi-label")
     both = [replace(e, labels=("bright", "dark")) if e.labels else e for e in dataset.examples]
     several = replace(dataset, examples=tuple(both))
-    assert begun(several, Config("")).description.task == "multi-label"
+    assert begun(several, Experiment("")).description.task == "multi-label"
     with pytest.raises(ConfigurationError, match=r"--task multi-class: .* has the labels bright, dark"):
-        begun(several, Config("", task="multi-class"))
+        begun(several, Experiment("", task="multi-class"))
 
 
 def test_small_models_take_the_sizes_that_are_said(dataset: Dataset) -> None:
     specs = begun(
-        dataset, Config("", model=ModelConfig(frames=2, side=48, seconds=0.25, tokens=9))
+        dataset, Experiment("", model=ModelConfig(frames=2, side=48, seconds=0.25, tokens=9))
     ).description.specs
     assert {m: spec.shape for m, spec in specs.items()} == {
         "audio": (1, 4000),

@@ -8,11 +8,11 @@ import torch
 from sensemble_train.data.clips import Clips
 from sensemble_train.errors import ConfigurationError
 from sensemble_train.experiments.architectures import CLIP_B16, MAE_B16, VIT_B16, paper, small_mae
-from sensemble_train.experiments.mae import MAE, pretrain
+from sensemble_train.experiments.config import ExperimentPretrain, MAEConfig
+from sensemble_train.experiments.mae import MAE, _targets, pretrain_masked
 from sensemble_train.models.kinds import waveform
 from sensemble_train.models.model import Description, Model, load_model, save_model
 from sensemble_train.models.model_config import ModelConfig
-from sensemble_train.recipe.pretrain import MAEConfig, PretrainConfig
 from sensemble_train.training.loop import Loop, fit
 from sensemble_train.training.optim import Optimization
 from sensemble_train.training.scale import ScaleConfig
@@ -192,14 +192,14 @@ def test_patches_are_reconstructed_where_they_are() -> None:
     batch = features(mae, 2)
     for m in ("audio", "video"):
         encoder = mae._encoder(m)
-        before, target = encoder.tokens(batch.inputs[m]), encoder.targets(batch.inputs[m])
+        before, target = encoder.tokens(batch.inputs[m]), _targets(encoder, batch.inputs[m])
         changed = batch.inputs[m].clone()
         place = (0, 0, slice(0, 8), slice(8, 16)) if m == "audio" else (0, 1, slice(8, 16), slice(0, 8))
         changed[place] = changed[place].flip(0) + 1
         after = Clips({**batch.inputs, m: changed}, batch.present, None)
         moved = (encoder.tokens(changed) != before).any(dim=2)
         assert moved.sum() == 1
-        assert torch.equal((encoder.targets(after.inputs[m]) != target).any(dim=2), moved)
+        assert torch.equal((_targets(encoder, after.inputs[m]) != target).any(dim=2), moved)
         assert target.mean(dim=2).abs().max() < 1e-5
 
 
@@ -246,8 +246,8 @@ def test_embeddings_are_centred_when_pretraining_ends(tmp_path: Path) -> None:
     batch = features(tiny_mae(), 40)
     batch.present["audio"][::3] = False
     batch.inputs["audio"][::3] = 9.0  # which no statistic should see
-    config = PretrainConfig(objective="mae", mae=SMALL, steps=2, batch=8)
-    trained = pretrain(model, batch, config, Loop(tmp_path, 0))
+    config = ExperimentPretrain(objective="mae", mae=SMALL, steps=2, batch=8)
+    trained = pretrain_masked(model, batch, config, Loop(tmp_path, 0))
     for m, x in batch.inputs.items():
         there = x[batch.present[m]]
         means = [

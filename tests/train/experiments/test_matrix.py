@@ -6,14 +6,12 @@ from pathlib import Path
 import pytest
 import torch
 from sensemble_train.experiments import matrix
-from sensemble_train.experiments.initialization import new_model
-from sensemble_train.experiments.mae import pretrain
+from sensemble_train.experiments.config import Experiment, ExperimentPretrain
 from sensemble_train.models.model import load_model
 from sensemble_train.recipe import recipe
-from sensemble_train.recipe.config import Config
-from sensemble_train.recipe.pretrain import PretrainConfig
 from sensemble_train.recipe.run_folder import Matrix
 
+from tests.train.experiments.test_settings import experiment_for, shipped
 from tests.train.recipe.test_recipe import EVERY, config_for, quiet, weights
 from tests.train.tiny import dark_and_bright, write_index
 
@@ -21,14 +19,14 @@ TRAINED = ("video", "audio+text+video")
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Config, Path, Matrix]:
+def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Experiment, Path, Matrix]:
     folder = tmp_path_factory.mktemp("clips")
     lines = [{**line, "labels": line["labels"] or ["dark"]} for line in dark_and_bright(folder)]
-    config = replace(config_for(write_index(folder, lines), *TRAINED), everything=True)
+    config = replace(experiment_for(write_index(folder, lines), *TRAINED), everything=True)
     return config, folder / "run", matrix.run(config, folder / "run", quiet)
 
 
-def test_every_row_is_there_for_every_set(run: tuple[Config, Path, Matrix]) -> None:
+def test_every_row_is_there_for_every_set(run: tuple[Experiment, Path, Matrix]) -> None:
     _, out, found = run
     assert found.keys() == {*matrix.ROWS, "finetune_everything"}
     for rows in found.values():
@@ -38,7 +36,7 @@ def test_every_row_is_there_for_every_set(run: tuple[Config, Path, Matrix]) -> N
     assert models == set(found) - {"late_fusion"}, "late fusion is the specialists'"
 
 
-def test_masd_without_other_sensors_is_finetuning(run: tuple[Config, Path, Matrix]) -> None:
+def test_masd_without_other_sensors_is_finetuning(run: tuple[Experiment, Path, Matrix]) -> None:
     _, out, _ = run
     found = {
         train: [
@@ -51,32 +49,32 @@ def test_masd_without_other_sensors_is_finetuning(run: tuple[Config, Path, Matri
 
 
 def test_the_rows_beside_it_do_not_change_what_ships(
-    run: tuple[Config, Path, Matrix], tmp_path: Path
+    run: tuple[Experiment, Path, Matrix], tmp_path: Path
 ) -> None:
     """And asked for alone in the same folder, nothing is trained or lost."""
     config, out, found = run
-    alone = recipe.run(config, tmp_path / "alone", quiet)
+    alone = recipe.run(config_for(Path(config.data), *TRAINED), tmp_path / "alone", quiet)
     assert alone == {"subset": found["subset"]}
     before = {cell: path.stat().st_mtime_ns for cell, path in weights(out).items()}
-    assert recipe.run(config, out, quiet) == found
+    assert shipped(config, out) == found
     assert {cell: path.stat().st_mtime_ns for cell, path in weights(out).items()} == before
 
 
 def test_masked_autoencoding_gives_a_whole_matrix(tmp_path: Path) -> None:
-    config = config_for(write_index(tmp_path, dark_and_bright(tmp_path)), "video")
-    masked = replace(config, pretrain=PretrainConfig(objective="mae", steps=2, batch=8))
-    found = recipe.run(masked, tmp_path / "run", quiet, recipe.SHIPPED, new_model, pretrain)
+    config = experiment_for(write_index(tmp_path, dark_and_bright(tmp_path)), "video")
+    masked = replace(config, pretrain=ExperimentPretrain(objective="mae", steps=2, batch=8))
+    found = shipped(masked, tmp_path / "run")
     assert sorted(found["subset"]["video"]) == EVERY
 
 
 def test_another_dataset_may_begin_with_the_encoders_of_a_run(
-    run: tuple[Config, Path, Matrix], tmp_path: Path
+    run: tuple[Experiment, Path, Matrix], tmp_path: Path
 ) -> None:
     _, out, _ = run
     mute = [{k: v for k, v in line.items() if k != "text"} for line in dark_and_bright(tmp_path)]
     mute = [{**line, "labels": [f"very {x}" for x in line["labels"]]} for line in mute]  # type: ignore[attr-defined]
-    config = config_for(write_index(tmp_path, [line for line in mute if len(line) > 3]), "video")
-    begun = replace(config, initialize=str(out / "pretrained"), pretrain=PretrainConfig(steps=0))
+    config = experiment_for(write_index(tmp_path, [line for line in mute if len(line) > 3]), "video")
+    begun = replace(config, initialize=str(out / "pretrained"), pretrain=ExperimentPretrain(steps=0))
     matrix.run(begun, tmp_path / "run", quiet)
     old, new = load_model(out / "pretrained"), load_model(tmp_path / "run" / "pretrained")
     assert new.modalities == ("audio", "video")

@@ -8,10 +8,10 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from sensemble_train.experiments.config import Experiment, MAEConfig
 from sensemble_train.experiments.presets import EXPERIMENTS, audioset_contrastive, audioset_mae
 from sensemble_train.models.augment_config import AugmentConfig
 from sensemble_train.recipe.config import claim, read_config
-from sensemble_train.recipe.pretrain import MAEConfig
 from sensemble_train.training.optim import Optimization, optimizer
 from torch import nn
 
@@ -89,7 +89,7 @@ def test_every_experiment_trains_for_every_set_of_modalities(name: str) -> None:
 def test_a_run_folder_says_what_it_is(name: str, tmp_path: Path) -> None:
     config = EXPERIMENTS[name]("data")
     claim(tmp_path / "run", config)
-    assert read_config(tmp_path / "run" / "config.json") == config
+    assert read_config(tmp_path / "run" / "config.json", Experiment) == config
 
 
 @given(steps=st.integers(2, 500), warmup=st.integers(0, 100))

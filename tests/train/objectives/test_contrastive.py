@@ -15,12 +15,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from open_clip.loss import ClipLoss
 from scipy.special import log_softmax
-from sensemble_train.data.clips import Clips
-from sensemble_train.models.encoders import EncoderConfig
 from sensemble_train.objectives.contrastive import MAX_SCALE, Contrastive, global_loss
 from torch import Tensor
 
-from tests.train.tiny import CLIP, MASKED, raw_inputs, tiny_model
+from tests.train.tiny import MASKED, tiny_model
 
 ROOT = Path(__file__).parents[3]
 
@@ -143,36 +141,3 @@ def test_loss_and_gradients_of_two_ranks_are_open_clips() -> None:
     )
     assert done.returncode == 0, done.stderr[-3000:]
     assert done.stdout.split() == ["equal", "equal"]
-
-
-@pytest.mark.parametrize("config", [MASKED, CLIP], ids=["mean", "class token"])
-def test_patches_are_dropped_in_training_alone_and_words_never(config: EncoderConfig) -> None:
-    model = tiny_model(config)
-    features = model.front(raw_inputs(6))
-    clips = Clips(features, everywhere(features, 6), None)
-    whole, half = Contrastive(model), Contrastive(model, patch_dropout=0.5)
-    seen: dict[str, Tensor] = {}
-    for m, encoder in model.encoders.items():
-        encoder.trunk.register_forward_pre_hook(lambda _, inputs, m=m: seen.__setitem__(m, inputs[0]))
-    with torch.no_grad():
-        expected, *_ = whole.eval()(clips)
-        tokens = dict(seen)
-        evaluated, *_ = half.eval()(clips)
-        torch.testing.assert_close(evaluated, expected)
-        dropped, *_ = half.train()(clips)
-    start = int(config.clip)
-    for m, all_tokens in tokens.items():
-        kept = seen[m]
-        if m == "text":
-            assert torch.equal(kept, all_tokens)
-            torch.testing.assert_close(dropped[m], expected[m])
-            continue
-        assert kept.shape[1] - start == round((all_tokens.shape[1] - start) / 2)
-        assert torch.equal(kept[:, :start], all_tokens[:, :start])
-        places = torch.cdist(kept[:, start:], all_tokens[:, start:]).argmin(dim=2)
-        for row, chosen in enumerate(places):
-            assert len(set(chosen.tolist())) == len(chosen)
-            torch.testing.assert_close(kept[row, start:], all_tokens[row, start:][chosen])
-        assert len({tuple(sorted(chosen.tolist())) for chosen in places}) > 1
-        norms = dropped[m].norm(dim=1)
-        torch.testing.assert_close(norms, torch.ones(6))

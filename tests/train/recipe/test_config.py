@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 from sensemble_train.errors import ConfigurationError
+from sensemble_train.experiments.config import Experiment, ExperimentFinetune, MAEConfig, read_experiment
 from sensemble_train.models.augment_config import AugmentConfig
 from sensemble_train.models.model_config import ModelConfig
 from sensemble_train.recipe.config import Config, claim
 from sensemble_train.recipe.methods import FinetuneConfig, ProbeConfig
-from sensemble_train.recipe.pretrain import MAEConfig, PretrainConfig
+from sensemble_train.recipe.pretrain import PretrainConfig
 from sensemble_train.training.scale import ScaleConfig
 
 WRONG: dict[str, Callable[[], object]] = {
@@ -17,7 +18,7 @@ WRONG: dict[str, Callable[[], object]] = {
     "--probe.temperature 0.5: give a number from 1 to 100": lambda: ProbeConfig(temperature=0.5),
     "--probe.learning-rate -1": lambda: ProbeConfig(learning_rate=-1),
     "--finetune.learning-rate nan": lambda: FinetuneConfig(learning_rate=float("nan")),
-    "--finetune.alpha 7: give a number from 0 to 1": lambda: FinetuneConfig(alpha=7),
+    "--finetune.alpha 7: give a number from 0 to 1": lambda: ExperimentFinetune(alpha=7),
     "--finetune.distillation -2": lambda: FinetuneConfig(distillation=-2),
     "--pretrain.steps -3": lambda: PretrainConfig(steps=-3),
     "--pretrain.mae.video 1.5": lambda: MAEConfig(video=1.5),
@@ -32,11 +33,11 @@ WRONG: dict[str, Callable[[], object]] = {
     "--model.shared 3: give a number from 1 to 2": lambda: ModelConfig(shared=3),
     "--model.side 40: give a multiple of 16": lambda: ModelConfig(side=40),
     "--model.frames 0": lambda: ModelConfig(name="vit_b16", side=224, seconds=8),
-    "--held-out 1.5": lambda: Config("", held_out=1.5),
+    "--held-out 1.5": lambda: Experiment("", held_out=1.5),
     "--distill 1: give a number of 2 or more": lambda: Config("", distill=1),
     "--train-modalities: name sets": lambda: Config("", train_modalities=()),
-    "--modalities : name some of": lambda: Config("", modalities=()),
-    "--held-out 0 to draw it from the other dataset": lambda: Config("", distill_data="x", held_out=0.2),
+    "--modalities : name some of": lambda: Experiment("", modalities=()),
+    "--held-out 0 to draw it from the other dataset": lambda: Experiment("", distill_data="x", held_out=0.2),
 }
 
 
@@ -57,3 +58,13 @@ def test_a_run_that_goes_on_with_other_encoders_is_told_how_to_name_its_own(tmp_
         "is {'audio': 'whisper-tiny.en'}); "
         "choose another --out, or its encoders by --encoder and --from-scratch"
     )
+
+
+def test_what_ships_goes_on_as_an_experiment_and_an_experiment_survives_its_file(tmp_path: Path) -> None:
+    plain = Config("data", seed=3, pretrain=PretrainConfig(steps=7))
+    claim(tmp_path / "plain", plain)
+    found = read_experiment(tmp_path / "plain/config.json")
+    assert (found.seed, found.pretrain.steps, found.pretrain.objective) == (3, 7, "contrastive")
+    own = Experiment("data", held_out=0.2, finetune=ExperimentFinetune(alpha=0.5))
+    claim(tmp_path / "own", own)
+    assert read_experiment(tmp_path / "own/config.json") == own

@@ -8,6 +8,7 @@ import pytest
 import torch
 from safetensors import safe_open
 from sensemble_train.errors import ConfigurationError
+from sensemble_train.experiments.config import experiment_of
 from sensemble_train.models.model import load_model
 from sensemble_train.models.model_config import ModelConfig
 from sensemble_train.models.pretrained.encoder import Pretrained
@@ -48,7 +49,7 @@ def test_a_run_trains_adapters_alone_and_another_seed_embeds_nothing(config: Con
     with safe_open(tmp_path / "a/pretrained/weights.safetensors", "pt") as file:
         names = set(file.keys())
     assert {name.split(".")[2] for name in names if name.startswith("encoders.")} == {"adapter"}
-    assert read_config(tmp_path / "a/config.json") == config
+    assert read_config(tmp_path / "a/config.json", Config) == config
     model = load_model(tmp_path / "a/pretrained").train()
     whisper = model.encoders["audio"]
     assert isinstance(whisper, Pretrained)
@@ -85,7 +86,8 @@ def test_a_source_that_cannot_be_used_is_refused(
 
 
 def test_the_paper_s_models_take_no_pretrained_encoder(config: Config) -> None:
+    paper = experiment_of(config)
     with pytest.raises(ConfigurationError, match="--encoders: pretrained encoders take the model `small`"):
-        replace(config, model=ModelConfig(name="vit_b16", frames=8, side=224, seconds=8.0))
+        replace(paper, model=ModelConfig(name="vit_b16", frames=8, side=224, seconds=8.0))
     with pytest.raises(ConfigurationError, match="--encoders"):
-        replace(config, pretrain=replace(config.pretrain, objective="mae"))
+        replace(paper, pretrain=replace(paper.pretrain, objective="mae"))

@@ -10,15 +10,14 @@ import numpy as np
 import pytest
 import torch
 from sensemble_runtime.subsets import name, subsets
-from sensemble_sensors.errors import BadDataError
 from sensemble_sensors.media.dataset import read_dataset
 from sensemble_train.errors import ConfigurationError
+from sensemble_train.experiments.architectures import VIT_B16
 from sensemble_train.models.infer_spec import describe
 from sensemble_train.models.model import load_model
 from sensemble_train.recipe import balance, recipe
 from sensemble_train.recipe.cell import Cell
 from sensemble_train.recipe.config import Config
-from sensemble_train.recipe.examples import choose, read
 from sensemble_train.recipe.methods import FinetuneConfig, ProbeConfig
 from sensemble_train.recipe.pretrain import PretrainConfig
 from sensemble_train.recipe.run_folder import read_matrix
@@ -93,8 +92,8 @@ def test_what_is_chosen_by_is_of_calibrate_and_what_is_reported_of_eval(
     ]
     write_index(link(folder, tmp_path), [*lines, *calibrate])
     once, rows = replace(config, train_modalities=("video",)), {"linear_probe": Cell.probed}
-    matrix = recipe.run(once, tmp_path / "before", quiet, rows)
-    found = recipe.run(replace(once, data=str(tmp_path)), tmp_path / "run", quiet, rows)
+    matrix = recipe.Recipe(once, rows).run(tmp_path / "before", quiet, None)
+    found = recipe.Recipe(replace(once, data=str(tmp_path)), rows).run(tmp_path / "run", quiet, None)
     chosen = read_matrix(tmp_path / "run", "calibrate")
     for method, rows in found.items():
         assert rows["video"] == matrix[method]["video"], "nothing is trained on calibrate"
@@ -247,31 +246,6 @@ def link(folder: Path, into: Path) -> Path:
     return into
 
 
-def test_what_is_streamed_is_trained_on_alike(
-    run: tuple[Config, Path, recipe.Matrix], tmp_path: Path
-) -> None:
-    """Windows are as long as the clips here, so that those drawn at random are all of them."""
-    config, _, _ = run
-    streamed = replace(config, stream=True, train_modalities=("video",))
-    matrix = recipe.run(streamed, tmp_path / "run", quiet)
-    recipe.run(replace(config, train_modalities=("video",)), tmp_path / "kept", quiet)
-    assert read_losses(tmp_path / "run" / "pretrained") == pytest.approx(
-        read_losses(tmp_path / "kept" / "pretrained"), abs=1e-4
-    )
-    assert sorted(matrix["subset"]["video"]) == EVERY
-
-
-def test_held_out_examples_give_a_whole_matrix(clips: tuple[Path, list[Line]], tmp_path: Path) -> None:
-    matrix = recipe.run(replace(config_for(clips[0], "video"), held_out=0.5), tmp_path / "run", quiet)
-    assert sorted(matrix["subset"]["video"]) == EVERY
-
-
-def test_models_of_experiments_are_refused(clips: tuple[Path, list[Line]], tmp_path: Path) -> None:
-    masked = replace(config_for(clips[0], "video"), pretrain=PretrainConfig(objective="mae", steps=2))
-    with pytest.raises(ConfigurationError, match=r"--pretrain\.objective .* `sensemble train matrix`"):
-        recipe.run(masked, tmp_path / "run", quiet)
-
-
 def test_each_specialist_learns_from_its_own_labels_once(run: tuple[Config, Path, recipe.Matrix]) -> None:
     """Whatever M_T it teaches; the encoders of other sensors stay as they were pretrained."""
     _, out, _ = run
@@ -285,64 +259,7 @@ def test_each_specialist_learns_from_its_own_labels_once(run: tuple[Config, Path
             assert all(torch.equal(a, b) for a, b in pairs) == (other != m)
 
 
-def test_a_run_of_audio_and_video_never_sees_the_text(clips: tuple[Path, list[Line]], tmp_path: Path) -> None:
-    """The two models of Figure 4 come from one dataset."""
-    config = replace(config_for(clips[0], "all"), modalities=("audio", "video"))
-    matrix = recipe.run(config, tmp_path / "run", quiet)
-    sets = ["audio", "audio+video", "video"]
-    assert all(sorted(rows) == sets for rows in matrix.values())
-    assert all(sorted(row) == sets for rows in matrix.values() for row in rows.values())
-    assert load_model(tmp_path / "run" / "pretrained").modalities == ("audio", "video")
-
-
-def test_what_is_distilled_on_may_come_from_another_dataset(
-    run: tuple[Config, Path, recipe.Matrix], tmp_path: Path
-) -> None:
-    """As Kinetics' from AudioSet (Sec. 5): examples that have every modality, without their labels."""
-    config, out, _ = run
-    lines = dark_and_bright(tmp_path, pretrain=6, train=0, evaluation=0)
-    write_index(tmp_path, [{**line, "labels": ["none of the classes"]} for line in lines])
-    other = replace(config, distill_data=str(tmp_path), train_modalities=("video",))
-    found = recipe.run(other, tmp_path / "run", quiet)
-    assert sorted(found["subset"]["video"]) == EVERY
-    ours, theirs = (read_losses(folder / "models" / "subset" / "video") for folder in (tmp_path / "run", out))
-    assert ours != theirs
-    distilled = choose(other, read(other.data, other))["distill"]
-    assert {example.files[0].parent for example in distilled} == {tmp_path}
-    with pytest.raises(ConfigurationError, match="--held-out 0 to draw it from the other dataset"):
-        recipe.run(replace(other, held_out=0.2), tmp_path / "both", quiet)
-    write_index(tmp_path, [line for line in lines if len(line) == 4])
-    with pytest.raises(ConfigurationError, match="0 unlabelled examples have all of audio\\+text\\+video"):
-        recipe.run(other, tmp_path / "few", quiet)
-
-
-def test_bad_examples_are_left_out_and_reported_only_when_asked(
-    clips: tuple[Path, list[Line]], tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    folder, lines = clips
-    write_index(link(folder, tmp_path), lines)
-    (tmp_path / "pretrain0.mkv").write_bytes(b"noise")
-    with (tmp_path / "index.jsonl").open("a", encoding="utf-8") as file:
-        file.write("no JSON\n")
-    config = config_for(tmp_path, "video")
-    with pytest.raises(BadDataError, match=r"index\.jsonl:17: not JSON"):
-        recipe.run(config, tmp_path / "run", quiet)
-    recipe.run(replace(config, skip_bad=True), tmp_path / "kept", quiet)
-    assert "skipped 1 of 8 examples of pretrain" in caplog.text
-    assert "index.jsonl:17: not JSON" in caplog.text
-    streamed = replace(config, skip_bad=True, stream=True)
-    recipe.run(streamed, tmp_path / "streamed", quiet)
-    log = (tmp_path / "streamed" / "pretrained" / "steps.jsonl").read_text(encoding="utf-8").splitlines()
-    assert [json.loads(line)["skipped"] for line in log] == [1, 1]
-
-
-def test_labels_of_pretraining_that_nothing_else_has_cannot_be_used(
-    clips: tuple[Path, list[Line]], tmp_path: Path
-) -> None:
-    folder, lines = clips
-    strange = [{**lines[0], "labels": ["grey"]}, *lines[1:]]
-    config = replace(config_for(write_index(link(folder, tmp_path), strange), "video"), everything=True)
-    with pytest.raises(
-        ConfigurationError, match=r"index\.jsonl:1\) of the split 'pretrain' has the labels grey"
-    ):
-        recipe.run(config, tmp_path / "run", quiet)
+def test_models_of_experiments_are_refused(clips: tuple[Path, list[Line]], tmp_path: Path) -> None:
+    large = replace(config_for(clips[0], "video"), model=VIT_B16)
+    with pytest.raises(ConfigurationError, match=r"--model\.name vit_b16: .* `sensemble train matrix`"):
+        recipe.run(large, tmp_path / "run", quiet)

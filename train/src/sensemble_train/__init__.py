@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from sensemble_train.models.model_config import ModelConfig
     from sensemble_train.models.pretrained.sources import Trained
     from sensemble_train.recipe.config import Config
+    from sensemble_train.recipe.derived import derived
+    from sensemble_train.recipe.estimate import StageEstimate, estimate
     from sensemble_train.recipe.instant import Instant, instant
     from sensemble_train.recipe.methods import FinetuneConfig, ProbeConfig
-    from sensemble_train.recipe.planning.derived import derived
-    from sensemble_train.recipe.planning.estimate import StageEstimate, estimate
     from sensemble_train.recipe.pretrain import PretrainConfig
     from sensemble_train.recipe.recipe import run
     from sensemble_train.training.scale import ScaleConfig

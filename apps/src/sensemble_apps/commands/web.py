@@ -72,8 +72,8 @@ def _frozen(sources: dict[str, str]) -> "Frozen":
     specs = {}
     for m, source in sources.items():
         modality = Modality(m)
-        shape = ModelConfig(seconds=_SECONDS, frames=_FRAMES)
-        shape = kind_of(modality).fit_source(shape, source, modality, ())
-        shape = replace(shape, side=side(source) // 16 * 16)  # no film is there that would be smaller
+        shape = kind_of(modality).fit(ModelConfig(seconds=_SECONDS), modality, (), source)
+        # There is no film whose frames and sides could be counted.
+        shape = replace(shape, frames=_FRAMES, side=side(source) // 16 * 16)
         specs[m] = kind_of(modality).spec(modality, shape, hop=_SECONDS / 4)
     return Frozen(sources, specs)

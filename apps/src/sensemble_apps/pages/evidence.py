@@ -107,11 +107,11 @@ def _pretraining(run: Path) -> str:
     """Return the objective of a run, or of the run that it took its encoders from; else its folder's name."""
     settings = _settings(run / CONFIG)
     config = settings.get("pretrain")
-    if not isinstance(config, dict) or "objective" not in config:
+    if not isinstance(config, dict):
         return run.name
     begun = Path(settings.get("initialize") or "")
     if config.get("steps") or config.get("epochs") or not begun.name or begun.suffix:
-        return str(config["objective"])
+        return str(config.get("objective", "contrastive"))  # of what ships, always
     # `initialize` names a saved model in its run's folder; the objective here was not used.
     return _pretraining(begun.parent) if (begun.parent / CONFIG).exists() else run.name
 

@@ -18,17 +18,11 @@ from sensemble_sensors.spec import InputSpec
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from sensemble_train.models.model import Model
-
 LOG = logging.getLogger(__name__)
 
 
 class Source(Protocol):
-    """Examples to train on, in memory or on disk."""
-
-    @property
-    def raw(self) -> bool:
-        """True if `load` yields raw sensor tensors, instead of features from the encoders' front ends."""
+    """Examples to train on, as the encoders' front ends make them: in memory, or loaded from disk."""
 
     @property
     def targets(self) -> Tensor | None:
@@ -50,6 +44,9 @@ class Source(Protocol):
         In training, `step` is the number of the first batch; it decides the random draws.
         """
 
+    def mapped(self, change: Callable[["Clips"], "Clips"]) -> "Source":
+        """Return a source whose examples are changed by a function, at once or as they are loaded."""
+
 
 @dataclass(frozen=True, slots=True)
 class Clips:
@@ -68,11 +65,6 @@ class Clips:
     targets: Tensor | None
     skipped: int = 0
     complete: frozenset[str] = frozenset()
-
-    @property
-    def raw(self) -> bool:
-        """Clips in memory have passed the front ends."""
-        return False
 
     def __len__(self) -> int:
         return len(next(iter(self.inputs.values())))
@@ -118,10 +110,9 @@ class Clips:
         del workers, step
         return (self.take(torch.tensor(rows)).to(device) for rows in order)
 
-
-def features(model: Model, source: Source, clips: Clips) -> Clips:
-    """Return clips of `source` as the encoders see them: passed through the front ends if they are raw."""
-    return replace(clips, inputs=model.front(clips.inputs)) if source.raw else clips
+    def mapped(self, change: Callable[["Clips"], "Clips"]) -> "Clips":
+        """Change the examples now, once: their features are the same at every step."""
+        return change(self)
 
 
 def decode(

@@ -4,5 +4,5 @@ Nothing here is needed to train what ships (`recipe`); the modules here call tha
 it trains the paper's models (vit_b16, clip_b16 from CLIP's weights, mae_b16 by masked autoencoding) and every
 method. `prepare` converts AudioSet, Kinetics-400 and ImageNet-Captions.
 
-Doors: `matrix`, `presets`, `architectures`, `prepare`.
+Doors: `matrix`, `config`, `presets`, `architectures`, `prepare`.
 """

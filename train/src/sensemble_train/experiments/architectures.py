@@ -8,13 +8,13 @@ from sensemble_runtime.bundle.manifest import Task
 from sensemble_sensors.media.dataset import Dataset
 from sensemble_sensors.spec import KNOWN, InputSpec, Modality
 
+from sensemble_train.experiments.config import Experiment
 from sensemble_train.models.encoders import EncoderConfig
-from sensemble_train.models.infer_spec import describe, fit, labels_and_task
+from sensemble_train.models.infer_spec import describe, labels_and_task
 from sensemble_train.models.kinds.registry import kind_of
 from sensemble_train.models.model import Description
 from sensemble_train.models.model_config import ModelConfig
 from sensemble_train.models.presets import SMALL, by_kind, plain
-from sensemble_train.recipe.config import Config
 
 VIT_B16 = ModelConfig(
     name="vit_b16",
@@ -63,13 +63,16 @@ def small_mae(specs: Mapping[str, InputSpec], shape: ModelConfig = SMALL) -> dic
     return by_kind(replace(plain(shape), project=False, sinusoidal=True, relative=True), specs, shape)
 
 
-def describe_model(config: Config, dataset: Dataset) -> Description:
+def describe_model(config: Experiment, dataset: Dataset) -> Description:
     """Describe the model of an experiment; see `infer_spec.describe`."""
     if not config.model.fitted:
         labels, task = labels_and_task(dataset, config.task)
-        return paper(fit(dataset, config.model), labels, dataset.modalities, task)
+        shape = config.model
+        for modality in map(dataset.modality, dataset.modalities):
+            every = [example for example in dataset.known if modality.name in example.modalities]
+            shape = kind_of(modality).fit(shape, modality, every, "")
+        return paper(shape, labels, dataset.modalities, task)
     small = describe(dataset, config.model, config.task, config.encoders)
     if config.pretrain.objective == "contrastive":
         return small
-    shape = fit(dataset, config.model)
-    return replace(small, configs=small_mae(small.specs, shape), shared=shape.shared)
+    return replace(small, configs=small_mae(small.specs, config.model), shared=config.model.shared)

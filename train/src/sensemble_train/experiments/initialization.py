@@ -11,15 +11,15 @@ from sensemble_train.errors import ConfigurationError
 from sensemble_train.experiments.architectures import describe_model, small_mae
 from sensemble_train.experiments.clip_tokens import clip_tokenizer
 from sensemble_train.experiments.clip_weights import initialize, read_clip
+from sensemble_train.experiments.config import Experiment
 from sensemble_train.models.model import Description, Model, load_model
 from sensemble_train.models.presets import small
 from sensemble_train.objectives.contrastive import LOG_SCALE
-from sensemble_train.recipe.config import Config
-from sensemble_train.recipe.initialization import new_tokenizer
+from sensemble_train.recipe.recipe import new_tokenizer
 
 
-def new_model(config: Config, dataset: Dataset, world: World) -> tuple[Model, float]:
-    """Make the model that `config` describes for `dataset`; as `recipe.initialization.new_model`.
+def new_model(config: Experiment, dataset: Dataset, world: World) -> tuple[Model, float]:
+    """Make the model that `config` describes for `dataset`; as `recipe.new_model`.
 
     Raises:
         ConfigurationError: the dataset or the settings do not fit the model.
@@ -35,7 +35,7 @@ def new_model(config: Config, dataset: Dataset, world: World) -> tuple[Model, fl
     return model, LOG_SCALE if config.from_scratch else initialize(model, read_clip(path))
 
 
-def _clip_tokenizer(config: Config, description: Description) -> Tokenizer:
+def _clip_tokenizer(config: Experiment, description: Description) -> Tokenizer:
     if not config.merges:
         raise ConfigurationError(
             "--merges: clip_b16 needs CLIP's tokenizer; give OpenAI's bpe_simple_vocab_16e6.txt.gz"
@@ -50,7 +50,7 @@ def _clip_tokenizer(config: Config, description: Description) -> Tokenizer:
     return tokenizer
 
 
-def _of_another_run(folder: Path, wanted: Description, config: Config) -> Model:
+def _of_another_run(folder: Path, wanted: Description, config: Experiment) -> Model:
     """Take the encoders of a saved model, for the modalities and labels of another dataset.
 
     The configuration must state their shape, since a run folder records no other description of the run.

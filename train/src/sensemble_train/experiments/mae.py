@@ -10,25 +10,24 @@ import math
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from sensemble_train.data.clips import Clips, Source
 from sensemble_train.errors import ConfigurationError
-from sensemble_train.models.encoders import HIDE, TokenEncoder
+from sensemble_train.experiments.config import ExperimentPretrain, MAEConfig
+from sensemble_train.models.encoders import HIDE, PatchEncoder, TokenEncoder
+from sensemble_train.models.kinds.text import TextEncoder
 from sensemble_train.models.model import Model
 from sensemble_train.models.transformer import Block, sinusoids
-from sensemble_train.objectives.contrastive import LOG_SCALE
 from sensemble_train.objectives.objective import MeanLoss
-from sensemble_train.recipe.evaluate import batches, load_features
-from sensemble_train.recipe.pretrain import MAEConfig, PretrainConfig
-from sensemble_train.recipe.pretrain import pretrain as pretrain_contrastive
+from sensemble_train.recipe.evaluate import batches
 from sensemble_train.training.loop import Loop, fit
 
 
 class MAE(MeanLoss):
     """The reconstruction loss of masked tokens, averaged over modalities.
 
-    Each encoder defines its targets and its loss; in every modality, guessing costs about 1. Masks are drawn
-    from torch's global generator.
+    In every modality, guessing costs about 1. Masks are drawn from torch's global generator.
 
     Raises:
         ConfigurationError: the model shares no block, has convolutional stems, or class tokens.
@@ -51,7 +50,7 @@ class MAE(MeanLoss):
             encoder = self._encoder(m)
             self.modality[m] = nn.Parameter(0.02 * torch.randn(config.width))
             self.position[m] = nn.Parameter(_positions(encoder.grid, config.width), requires_grad=False)
-            self.predict[m] = nn.Linear(config.width, encoder.prediction_size)
+            self.predict[m] = nn.Linear(config.width, _size(encoder))
 
     def forward(self, *batches: Clips) -> Tensor:
         """Return the loss of a micro-batch, a scalar; modalities that an example lacks do not count."""
@@ -65,8 +64,8 @@ class MAE(MeanLoss):
         losses, counts = [], []
         for m, x in decoded.items():
             encoder, masked = self._encoder(m), order[m][:, self._kept(m) :]
-            target = encoder.targets(batch.inputs[m])[rows[:, None], masked].flatten(0, 1)
-            loss = encoder.reconstruction_loss(self.predict[m](_at(x, masked)).flatten(0, 1), target)
+            target = _targets(encoder, batch.inputs[m])[rows[:, None], masked].flatten(0, 1)
+            loss = _losses(self.predict[m](_at(x, masked)).flatten(0, 1), target)
             # Masking avoids a GPU sync.
             weight = there[m].gather(1, masked).flatten()
             losses.append((loss * weight).sum() / weight.sum().clamp(min=1))
@@ -86,8 +85,11 @@ class MAE(MeanLoss):
 
     def _there(self, modality: str, batch: Clips) -> Tensor:
         """Return float32 [B, N]: 0 for absent examples and for padding, else 1."""
+        encoder, features = self._encoder(modality), batch.inputs[modality]
         present = batch.present[modality].float()[:, None]
-        return present * self._encoder(modality).token_mask(batch.inputs[modality])
+        if encoder.pads:
+            return present * features.clamp(0, 1)
+        return present.repeat(1, math.prod(encoder.grid))
 
     def _encode(
         self,
@@ -137,6 +139,34 @@ class MAE(MeanLoss):
         return dict(zip(kept, self.norm(x).split([x.shape[1] for x in xs], dim=1), strict=True))
 
 
+def _size(encoder: TokenEncoder) -> int:
+    """Return how many numbers are predicted for each token: a patch, or the logits of a vocabulary."""
+    if isinstance(encoder, TextEncoder):
+        return encoder.token.num_embeddings
+    patches = encoder.get_submodule("stem.0.project")
+    assert isinstance(patches, nn.Linear)  # noqa: S101 - plain patches
+    return patches.in_features
+
+
+def _targets(encoder: TokenEncoder, features: Tensor) -> Tensor:
+    """Return token ids [B, N], or patches [B, N, size], each normalized (He et al., 2022)."""
+    if not isinstance(encoder, PatchEncoder):
+        return features
+    patches = functional.unfold(encoder.images(features), encoder.patch, stride=encoder.patch).transpose(1, 2)
+    patches = patches.reshape(len(features), -1, patches.shape[2])
+    return functional.layer_norm(patches, patches.shape[2:], eps=1e-6)
+
+
+def _losses(predicted: Tensor, targets: Tensor) -> Tensor:
+    """Return the losses [n] of predictions [n, size], about 1 where they guess.
+
+    They are the mean squared error of patches [n, size], or the cross entropy of ids [n] over log(size).
+    """
+    if targets.dim() == 2:
+        return functional.mse_loss(predicted, targets, reduction="none").mean(dim=1)
+    return functional.cross_entropy(predicted, targets, reduction="none") / math.log(predicted.shape[1])
+
+
 def _positions(grid: tuple[int, ...], width: int) -> Tensor:
     """Return fixed positions [1, N, width] for the decoder; in space and time they are separable (App. D)."""
     if len(grid) < 3:
@@ -155,21 +185,12 @@ def _hidden(there: Tensor) -> Tensor:
     return ((there - 1) * -HIDE)[:, None, None]
 
 
-def pretrain(
-    model: Model,
-    unlabelled: Source,
-    config: PretrainConfig,
-    loop: Loop,
-    log_scale: float = LOG_SCALE,
-    background: Clips | None = None,
-) -> Model:
-    """Return a copy of `model` with encoders pretrained by either objective; as `recipe.pretrain`.
+def pretrain_masked(model: Model, unlabelled: Source, config: ExperimentPretrain, loop: Loop) -> Model:
+    """Return a copy of `model` with encoders pretrained by masked autoencoding; raises as `fit`.
 
     Raises:
-        ConfigurationError: the model's shape does not suit masked autoencoding; or as `fit`.
+        ConfigurationError: the model's shape does not suit masked autoencoding.
     """
-    if config.objective == "contrastive":
-        return pretrain_contrastive(model, unlabelled, config, loop, log_scale, background)
     trained = fit(MAE(copy.deepcopy(model), config.mae), [unlabelled], config, loop)
     return with_statistics(trained, unlabelled, loop)
 
@@ -187,7 +208,8 @@ def with_statistics(model: Model, source: Source, loop: Loop) -> Model:
         norm.momentum = None  # the mean over all batches
         norm.train()
     model.to(loop.world.device)
-    for clips in load_features(model, source, batches(source, loop) if norms else [], loop):
+    order = batches(source, loop) if norms else []
+    for clips in source.load(order, loop.world.device, loop.scale.workers):
         for m, inputs in clips.inputs.items():
             rows = clips.present[m]
             if rows.sum() > 1:

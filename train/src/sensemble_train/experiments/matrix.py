@@ -1,21 +1,32 @@
 """The matrix with every row: the paper's methods, rivals, and what ships."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from sensemble_runtime.progress import Stages, no_progress
+from sensemble_runtime.subsets import Subset
+from sensemble_sensors.media.dataset import Dataset, Example
 
+from sensemble_train.data.batching import seeded
+from sensemble_train.data.clips import Clips, Source
+from sensemble_train.distributed import World
+from sensemble_train.experiments.config import experiment_of
+from sensemble_train.experiments.examples import check, choose, read, restricted
 from sensemble_train.experiments.initialization import new_model
-from sensemble_train.experiments.mae import pretrain
+from sensemble_train.experiments.mae import pretrain_masked
 from sensemble_train.experiments.methods import labelled_subsets, wiseft
+from sensemble_train.experiments.packed_index import pack
+from sensemble_train.experiments.streamed import Streamed
 from sensemble_train.models.model import Model
-from sensemble_train.recipe import recipe
 from sensemble_train.recipe.cell import Cell
 from sensemble_train.recipe.config import Config
-from sensemble_train.recipe.fusion import fuse
+from sensemble_train.recipe.examples import Chosen
 from sensemble_train.recipe.methods import finetune
-from sensemble_train.recipe.recipe import Row, Rows
+from sensemble_train.recipe.recipe import SHIPPED, Recipe, Row, Rows
 from sensemble_train.recipe.run_folder import Matrix
+from sensemble_train.recipe.sources import Report, backgrounds, decoded
+from sensemble_train.training.loop import Loop
 
 
 def _finetune(cell: Cell) -> Model:
@@ -36,17 +47,15 @@ def _masd(cell: Cell) -> Model:
 
 
 def _averaged(method: str, row: Row) -> Row:
-    return lambda cell: cell.trained(
-        method, lambda _: wiseft(row(cell), cell.probed(), cell.job.config.finetune.alpha)
-    )
+    def make(cell: Cell) -> Model:
+        alpha = experiment_of(cell.job.config).finetune.alpha
+        return cell.trained(method, lambda _: wiseft(row(cell), cell.probed(), alpha))
+
+    return make
 
 
 def _on_labels(method: str, *, drawn: bool) -> Row:
     return lambda cell: cell.trained(method, lambda loop: labelled_subsets(cell.start(loop), drawn=drawn))
-
-
-def _late_fusion(cell: Cell) -> Model:
-    return fuse(cell.specialists(), cell.sources["calibrate"], cell.job.loop("temperatures"))
 
 
 ROWS: Rows = {
@@ -55,21 +64,74 @@ ROWS: Rows = {
     "wiseft": _averaged("wiseft", _finetune),
     "masd": _masd,
     "masd+wiseft": _averaged("masd+wiseft", _masd),
-    "late_fusion": _late_fusion,
+    "late_fusion": Cell.late_fusion,
     "labelled_subsets": _on_labels("labelled_subsets", drawn=False),
     "modality_dropout": _on_labels("modality_dropout", drawn=True),
-    **recipe.SHIPPED,
+    **SHIPPED,
 }
 """The paper's methods, the rivals, and what ships."""
 
 
-def rows(config: Config) -> Rows:
-    """Return the rows of the matrix of a configuration."""
-    if not config.everything:
-        return ROWS
-    return {**ROWS, "finetune_everything": _finetune_everything}
+def run(
+    config: Config,
+    out: Path | str,
+    progress: Stages = no_progress,
+    dataset: Dataset | None = None,
+    rows: Rows | None = None,
+) -> Matrix:
+    """Train `rows`, by default every one, for every M_T of `config`, and score each; as `recipe.run`."""
+    if rows is None:
+        every = experiment_of(config).everything
+        rows = {**ROWS, "finetune_everything": _finetune_everything} if every else ROWS
+    return Paper(config, rows).run(Path(out), progress, dataset)
 
 
-def run(config: Config, out: Path | str, progress: Stages = no_progress) -> Matrix:
-    """Train every row for every M_T of `config`, and score each on every M_E; as `recipe.run`."""
-    return recipe.run(config, out, progress, rows(config), new_model, pretrain)
+class Paper(Recipe):
+    """The stages of a run as an experiment has them."""
+
+    def __init__(self, config: Config, rows: Rows) -> None:
+        super().__init__(config, rows)
+        self.experiment = experiment_of(config)
+
+    def read(self, dataset: Dataset | None) -> Dataset:
+        """Return the dataset, reduced to the modalities of the experiment."""
+        config = self.experiment
+        return read(config.data, config) if dataset is None else restricted(dataset, config)
+
+    def examples(self, dataset: Dataset) -> tuple[Chosen, list[Subset]]:
+        """See `Recipe`."""
+        chosen = choose(self.experiment, dataset)
+        return chosen, check(self.experiment, dataset, chosen["train"])
+
+    def begin(self, dataset: Dataset, world: World) -> tuple[Model, float]:
+        """See `Recipe`."""
+        return new_model(self.experiment, dataset, world)
+
+    def source(self, model: Model, use: str, examples: Sequence[Example], report: Report) -> Source:
+        """Return examples in memory or, as they pass the front ends when they are loaded, streamed."""
+        config = self.experiment
+        if not config.stream:
+            return decoded(config, model, use, examples, report, skip_bad=config.skip_bad)
+        seed = seeded(config.seed, f"windows {use}").initial_seed() % 2**32
+        described, tokenizer = model.description, model.tokenizer
+        raw = Streamed(pack(examples), described, tokenizer, config.sampling, seed, config.skip_bad)
+
+        def front(clips: Clips) -> Clips:
+            model.to(next(iter(clips.inputs.values())).device)
+            return replace(clips, inputs=model.front(clips.inputs))
+
+        return raw.mapped(front)
+
+    def background(self, model: Model, dataset: Dataset, report: Report) -> Clips | None:
+        """See `Recipe`."""
+        config = self.experiment
+        return backgrounds(config, model, dataset, report, skip_bad=config.skip_bad)
+
+    def pretrain(
+        self, model: Model, unlabelled: Source, loop: Loop, log_scale: float, background: Clips | None
+    ) -> Model:
+        """Return a copy of `model` with encoders pretrained by either objective."""
+        config = self.experiment.pretrain
+        if config.objective == "contrastive":
+            return super().pretrain(model, unlabelled, loop, log_scale, background)
+        return pretrain_masked(model, unlabelled, config, loop)

@@ -7,10 +7,9 @@ from typing import Any
 from sensemble_sensors.media.decoding import Sampling
 
 from sensemble_train.experiments.architectures import CLIP_B16, MAE_B16
+from sensemble_train.experiments.config import Experiment, ExperimentFinetune, ExperimentPretrain, MAEConfig
 from sensemble_train.models.augment_config import PAPER, AugmentConfig
-from sensemble_train.recipe.config import Config
-from sensemble_train.recipe.methods import FinetuneConfig, ProbeConfig
-from sensemble_train.recipe.pretrain import MAEConfig, PretrainConfig
+from sensemble_train.recipe.methods import ProbeConfig
 from sensemble_train.training.scale import ScaleConfig
 
 _CROPS = (256 / 224, 320 / 224)
@@ -28,12 +27,12 @@ _LARGE = ScaleConfig(
 _TABLE_7: dict[str, Any] = {"steps": 0, "decay_vectors": False}  # epochs count; vectors as in CLIP and MAE
 
 
-def digits(data: str) -> Config:
+def digits(data: str) -> Experiment:
     """The embedded dataset, or any other of its size, by contrastive learning."""
-    return Config(data, train_modalities=("all",))
+    return Experiment(data, train_modalities=("all",))
 
 
-def digits_mae(data: str) -> Config:
+def digits_mae(data: str) -> Experiment:
     """The embedded dataset by masked autoencoding.
 
     All modalities mask 75%, as text does: these clips have few tokens, and the paper's shares would leave
@@ -41,19 +40,19 @@ def digits_mae(data: str) -> Config:
     Nothing is augmented, as its few steps do not even fit what there is.
     """
     mae = MAEConfig(audio=0.75, video=0.75, width=64, depth=1, heads=4)
-    return Config(
+    return Experiment(
         data,
         train_modalities=("all",),
         augment=AugmentConfig(),
-        pretrain=PretrainConfig(objective="mae", mae=mae, steps=1500, batch=25, warmup=150),
+        pretrain=ExperimentPretrain(objective="mae", mae=mae, steps=1500, batch=25, warmup=150),
         # Other rates were tried after contrastive learning only.
-        finetune=FinetuneConfig(steps=180, batch=64, learning_rate=3e-4, warmup=18, background=0.0),
+        finetune=ExperimentFinetune(steps=180, batch=64, learning_rate=3e-4, warmup=18, background=0.0),
     )
 
 
-def audioset_contrastive(data: str) -> Config:
+def audioset_contrastive(data: str) -> Experiment:
     """AudioSet by contrastive learning, from CLIP's weights (Table 9); needs `initialize` and `merges`."""
-    return Config(
+    return Experiment(
         data,
         train_modalities=("all",),
         model=CLIP_B16,
@@ -61,18 +60,18 @@ def audioset_contrastive(data: str) -> Config:
         sampling=Sampling(stride=32, zoom=_CROPS),
         augment=PAPER,
         distill=20_000,
-        pretrain=PretrainConfig(
+        pretrain=ExperimentPretrain(
             epochs=32, batch=1024, learning_rate=8e-4, warmup=1000, background=0.0, **_TABLE_7
         ),
         probe=ProbeConfig(temperature=1.0, epochs=360, batch=256, learning_rate=1e-2, warmup=200, **_TABLE_7),
-        finetune=FinetuneConfig(
+        finetune=ExperimentFinetune(
             epochs=30, batch=128, learning_rate=1e-4, warmup=1000, background=0.0, **_TABLE_7
         ),
         scale=_LARGE,
     )
 
 
-def audioset_mae(data: str) -> Config:
+def audioset_mae(data: str) -> Experiment:
     """AudioSet by masked autoencoding, from scratch (Table 9, "MAE")."""
     like = audioset_contrastive(data)
     return replace(
@@ -84,7 +83,7 @@ def audioset_mae(data: str) -> Config:
     )
 
 
-def kinetics(data: str) -> Config:
+def kinetics(data: str) -> Experiment:
     """Kinetics-400 from AudioSet's encoders (Table 10): `initialize` names a run's `pretrained/`.
 
     D_SD is a fifth of its own examples; for "distill-on-AS" (Table 1), `distill_data` names AudioSet's folder
@@ -93,12 +92,12 @@ def kinetics(data: str) -> Config:
     return _from_encoders(audioset_contrastive(data))
 
 
-def kinetics_mae(data: str) -> Config:
+def kinetics_mae(data: str) -> Experiment:
     """Kinetics-400 from AudioSet's encoders by masked autoencoding (Table 7, "MAE"); as `kinetics`."""
     return _from_encoders(audioset_mae(data))
 
 
-def imagenet_captions(data: str) -> Config:
+def imagenet_captions(data: str) -> Experiment:
     """ImageNet-Captions on CLIP's own encoders (Table 11); needs `initialize` and `merges`.
 
     Nothing is augmented (App. E), so no path is dropped, and all crops are centred.
@@ -111,12 +110,12 @@ def imagenet_captions(data: str) -> Config:
     )
 
 
-def _from_encoders(like: Config) -> Config:
+def _from_encoders(like: Experiment) -> Experiment:
     """Return an experiment that begins with pretrained encoders; D_SD is a fifth of its labelled examples."""
     return replace(like, held_out=0.2, pretrain=replace(like.pretrain, epochs=0))
 
 
-EXPERIMENTS: dict[str, Callable[[str], Config]] = {
+EXPERIMENTS: dict[str, Callable[[str], Experiment]] = {
     experiment.__name__: experiment
     for experiment in (
         digits,

@@ -235,7 +235,7 @@ class TokenEncoder(Encoder):
         grid: number of tokens along each axis: (time, mel) for sound, (frames, rows, columns) for frames,
             (length,) for text.
         trunk: the part that is alike in all encoders.
-        pads: whether some tokens of an example may be padding (`token_mask`).
+        pads: whether tokens may be padding, of id 0.
     """
 
     pads: ClassVar[bool] = False
@@ -250,32 +250,12 @@ class TokenEncoder(Encoder):
         """Turn features into embeddings float32 [B, d] of unit length."""
         return self.trunk(self.tokens(features))  # type: ignore[no-any-return]
 
-    # Masked autoencoding.
-
-    def token_mask(self, features: Tensor) -> Tensor:
-        """Return [B, N], 1 for tokens and 0 for padding."""
-        return features.new_ones(len(features), math.prod(self.grid), dtype=torch.float32)
-
-    @property
-    @abstractmethod
-    def prediction_size(self) -> int:
-        """The numbers that a decoder predicts for each token."""
-
-    @abstractmethod
-    def targets(self, features: Tensor) -> Tensor:
-        """Return the target of each token, [B, N, ...]."""
-
-    @abstractmethod
-    def reconstruction_loss(self, predicted: Tensor, targets: Tensor) -> Tensor:
-        """Return the losses [n] of predictions [n, prediction_size]; guessing costs about 1."""
-
 
 class PatchEncoder(TokenEncoder):
     """An encoder of images that are cut into patches.
 
-    Its targets are patches, each normalized, and its loss is their mean squared error (He et al., 2022).
-
     Attributes:
+        patch: side of a patch.
         start: the class token, where there is one.
     """
 
@@ -286,20 +266,3 @@ class PatchEncoder(TokenEncoder):
     def images(self, features: Tensor) -> Tensor:
         """Return the images [B * times, channels, H, W] that the stem cuts into patches."""
         return features
-
-    @property
-    def prediction_size(self) -> int:
-        """The numbers of a patch."""
-        patches = self.get_submodule("stem.0.project")
-        assert isinstance(patches, nn.Linear)  # noqa: S101 - plain patches
-        return patches.in_features
-
-    def targets(self, features: Tensor) -> Tensor:
-        """Return normalized patches [B, N, size]."""
-        patches = functional.unfold(self.images(features), self.patch, stride=self.patch).transpose(1, 2)
-        patches = patches.reshape(len(features), -1, patches.shape[2])
-        return functional.layer_norm(patches, patches.shape[2:], eps=1e-6)
-
-    def reconstruction_loss(self, predicted: Tensor, targets: Tensor) -> Tensor:
-        """Return the mean squared error of patches [n, size], [n]."""
-        return functional.mse_loss(predicted, targets, reduction="none").mean(dim=1)

@@ -22,7 +22,7 @@ from sensemble_train.models.pretrained import sources
 
 LONGEST = 8.0
 """Seconds of the longest window, as in the paper (Table 6)."""
-_SAMPLED = 64  # examples that sizes are inferred from
+_SAMPLED = 64  # examples that the window is inferred from
 
 Wanted = Literal["derived", "multi-class", "multi-label"]
 
@@ -33,13 +33,13 @@ def describe(
     task: Wanted = "derived",
     encoders: Mapping[str, str] | None = None,
 ) -> Description:
-    """Describe the small model for `dataset`; `fit` fills in the sizes that `shape` leaves open.
+    """Describe the small model for `dataset`; sizes that `shape` leaves open are taken from the media.
 
     Raises:
         ConfigurationError: as `labels_and_task`, or `encoders` names a modality that the dataset lacks.
     """
     labels, found = labels_and_task(dataset, task)
-    specs, configs = inputs(dataset, fit(dataset, shape), encoders or {})
+    specs, configs = inputs(dataset, shape, encoders or {})
     return Description(specs, configs, labels, found)
 
 
@@ -65,10 +65,8 @@ def labels_and_task(dataset: Dataset, wanted: Wanted) -> tuple[tuple[str, ...], 
 
 def installed(dataset: Dataset) -> dict[str, str]:
     """Return modality -> name of the pretrained encoder on this machine that serves it, where one does."""
-    shape = fit(dataset, SMALL)
-    modalities = map(dataset.modality, dataset.modalities)
-    specs = [kind_of(m).spec(m, shape, hop=shape.seconds) for m in modalities]
-    return {spec.modality: name for spec in specs if (name := sources.installed(spec))}
+    specs, _ = inputs(dataset, SMALL, {})
+    return {m: name for m, spec in specs.items() if (name := sources.installed(spec))}
 
 
 def inputs(
@@ -76,7 +74,8 @@ def inputs(
 ) -> tuple[dict[str, InputSpec], dict[str, EncoderConfig]]:
     """Return the input and the shape of the encoder of each modality of a dataset, in a small model.
 
-    `encoders` has the pretrained ones (`pretrained.sources`); no size of `shape` is left open (`fit`).
+    The window is the longest clip among the first examples, at most 8 s; a kind fits the other sizes that
+    `shape` leaves open. `encoders` has the pretrained encoders (`pretrained.sources`).
 
     Raises:
         ConfigurationError: a source is of a modality that the dataset lacks.
@@ -87,15 +86,14 @@ def inputs(
             f"{', '.join(dataset.modalities)}"
         )
     specs, configs = dict[str, InputSpec](), dict[str, EncoderConfig]()
+    shape = replace(shape, seconds=shape.seconds or _window(dataset.known))
     for m in dataset.modalities:
-        modality, own = dataset.modality(m), shape
+        modality, source = dataset.modality(m), encoders.get(m, "")
         kind = kind_of(modality)
-        if m in encoders:
-            own = kind.fit_source(shape, encoders[m], modality, _having(dataset, m))
         every = [example for example in dataset.known if m in example.modalities]
-        own = kind.fit_window(own, modality, every)
+        own = kind.fit(shape, modality, every, source)
         specs[m] = kind.spec(modality, own, hop=shape.seconds / 2)
-        config = replace(small({m: specs[m]}, own)[m], source=encoders.get(m, ""))
+        config = replace(small({m: specs[m]}, own)[m], source=source)
         configs[m] = kind.fit_scale(config, specs[m], every)
     return specs, configs
 
@@ -115,22 +113,6 @@ def task_of(labelled: Sequence[Example], wanted: Wanted) -> Task:
     if wanted != "derived":
         return wanted
     return "multi-class" if several is None else "multi-label"
-
-
-def fit(dataset: Dataset, shape: ModelConfig) -> ModelConfig:
-    """Return `shape` with the sizes that it leaves open taken from the media.
-
-    The window is the longest clip among the first examples, at most 8 s. Frames are 32 pixels wide, or 64
-    where the media is larger than 48. Where there are images alone, a window has one frame.
-    """
-    shape = replace(shape, seconds=shape.seconds or _window(dataset.known))
-    for modality in map(dataset.modality, dataset.modalities):
-        shape = kind_of(modality).fit(shape, modality, _having(dataset, modality.name))
-    return shape
-
-
-def _having(dataset: Dataset, modality: str) -> list[Example]:
-    return list(islice((e for e in dataset.known if modality in e.modalities), _SAMPLED))
 
 
 def _window(examples: Sequence[Example]) -> float:

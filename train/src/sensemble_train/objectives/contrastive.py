@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from itertools import combinations
 
 import torch
@@ -11,7 +10,7 @@ from torch.nn import functional
 
 from sensemble_train.data.clips import Clips
 from sensemble_train.distributed import accumulating, gather
-from sensemble_train.models.encoders import HIDE, PatchEncoder
+from sensemble_train.models.encoders import HIDE
 from sensemble_train.models.model import Model
 from sensemble_train.objectives.backgrounds import Backgrounds, encode_present
 from sensemble_train.objectives.objective import Objective, Part
@@ -33,20 +32,13 @@ class Contrastive(Objective):
 
     Args:
         backgrounds: examples that show nothing to learn about, encoded beside every batch; None for none.
-        patch_dropout: share of the patches of sound and frames that are left out, in [0, 1), drawn anew for
-            each example from torch's global generator (Li et al., 2023, "Scaling language-image pre-training
-            via masking").
     """
 
     def __init__(
-        self,
-        model: Model,
-        log_scale: float = LOG_SCALE,
-        backgrounds: Backgrounds | None = None,
-        patch_dropout: float = 0.0,
+        self, model: Model, log_scale: float = LOG_SCALE, backgrounds: Backgrounds | None = None
     ) -> None:
         super().__init__(model)
-        self.backgrounds, self.patch_dropout = backgrounds, patch_dropout
+        self.backgrounds = backgrounds
         model.head.requires_grad_(requires_grad=False)
         # One element: FSDP takes no scalars.
         self.log_scale = nn.Parameter(torch.tensor([min(log_scale, math.log(MAX_SCALE))]))
@@ -100,21 +92,11 @@ class Contrastive(Objective):
         self.log_scale.clamp_(max=math.log(MAX_SCALE))
 
     def _embed(self, modality: str, batch: Clips) -> Tensor:
-        encode, features = partial(self._encode, modality), batch.inputs[modality]
+        encode: Callable[[Tensor], Tensor] = self.model.encoders[modality].encode  # type: ignore[assignment]
+        features = batch.inputs[modality]
         if modality in batch.complete:
             return encode(features)
         return encode_present(encode, features, batch.present[modality])
-
-    def _encode(self, modality: str, features: Tensor) -> Tensor:
-        encoder = self.model.encoders[modality]
-        if not (self.patch_dropout and self.training and isinstance(encoder, PatchEncoder)):
-            return encoder.encode(features)  # type: ignore[operator, no-any-return]
-        tokens = encoder.tokens(features)
-        start, patches = tokens.split([int(encoder.trunk.first), math.prod(encoder.grid)], dim=1)
-        count = max(1, round(patches.shape[1] * (1 - self.patch_dropout)))
-        kept = torch.rand(patches.shape[:2], device=patches.device).topk(count).indices
-        patches = patches.gather(1, kept[:, :, None].expand(-1, -1, patches.shape[2]))
-        return encoder.trunk(torch.cat([start, patches], dim=1))  # type: ignore[no-any-return]
 
 
 def _gradient(leaf: Tensor) -> Tensor:

@@ -3,6 +3,6 @@
 `recipe.run` is the way in, and reads top to bottom: data, pretraining, specialists, subset distillation, and
 scores.
 
-Doors: `recipe`, `cell`, `config`, `planning.derived`, `planning.estimate`, `run_folder`,
-`initialization`, `pretrain`, `methods`, `fusion`, `teacher`, `evaluate`, `instant`.
+Doors: `recipe`, `cell`, `config`, `derived`, `estimate`, `examples`, `run_folder`, `sources`, `pretrain`,
+`methods`, `fusion`, `teacher`, `evaluate`, `instant`.
 """

@@ -15,9 +15,10 @@ from sensemble_train.data.clips import Clips, Source
 from sensemble_train.distributed import World
 from sensemble_train.models.model import Model, load_model
 from sensemble_train.recipe import run_folder
+from sensemble_train.recipe.balance import balanced
 from sensemble_train.recipe.config import Config
 from sensemble_train.recipe.fusion import LateFusion, fuse
-from sensemble_train.recipe.methods import Start, finetune, linear_probe, masd
+from sensemble_train.recipe.methods import Start, distill_subsets, finetune, linear_probe, masd
 from sensemble_train.training.loop import Loop
 
 
@@ -59,8 +60,8 @@ class Cell:
     """One set M_T of a run: a row of the matrix is a function of it.
 
     Attributes:
-        embedded: the labelled examples, embedded by it.
-        sources: examples by their use, as `sources.make_sources` returns them.
+        embedded: the labelled examples, embedded by the pretrained model.
+        sources: examples by their use.
         background: features of windows that show none of the classes; None for none.
         held_out: whether nothing is trained on `calibrate`; a small dataset has none but those of `train`.
     """
@@ -73,22 +74,32 @@ class Cell:
     background: Clips | None
     held_out: bool
 
-    def trained(self, method: str, make: Callable[[Loop], Model]) -> Model:
-        """Return the model of a method for this M_T, made and saved first if it is not there yet."""
-        name = subset_name(self.train)
-        return self.job.trained(f"models/{method}/{name}", f"{method} {name}", make)
+    def subset(self) -> Model:
+        """Return the model that ships: every subset learns from labels and late fusion, then is balanced."""
 
-    def start(self, loop: Loop) -> Start:
-        """Return what a method of this M_T starts from."""
-        return Start(self.probed(), self.sources["train"], self.train, self.job.config.finetune, loop)
+        def make(loop: Loop) -> Model:
+            teacher, unlabelled = self.teacher(), self.sources["distill"]
+            student = distill_subsets(self.start(loop), unlabelled, teacher, self.background)
+            if not self.held_out:
+                return student
+            return balanced(student, self.sources["calibrate"], self.job.loop("balance"))
 
-    def probed(self) -> Model:
-        """Return the linear probe of this M_T."""
-        return self.trained("linear_probe", lambda loop: self._probe(self.train, loop))
+        return self.trained("subset", make)
+
+    def teacher(self) -> LateFusion:
+        """Return late fusion of specialists or, where a modality has no labels, of MASD's model for each."""
+        every = self.pretrained.modalities
+        if set(self.train) == set(every):
+            return self.late_fusion()
+        return self._fused(dict.fromkeys(every, self.masd()))
 
     def masd(self) -> Model:
         """Return MASD's model of an M_T that lacks some modality."""
         return self.trained("masd", lambda loop: masd(self.start(loop), self.sources["distill"]))
+
+    def late_fusion(self) -> LateFusion:
+        """Return the calibrated sum of the specialists of M_T."""
+        return self._fused(self.specialists())
 
     def specialists(self) -> dict[str, Model]:
         """Return a model of each modality of M_T, probed and finetuned for it alone; all M_T share them."""
@@ -101,11 +112,21 @@ class Cell:
             m: self.job.trained(f"specialists/{m}", f"specialist {m}", partial(one, m)) for m in self.train
         }
 
-    def teacher(self) -> LateFusion:
-        """Return late fusion of specialists or, where a modality has no labels, of MASD's model for each."""
-        every = self.pretrained.modalities
-        readers = self.specialists() if set(self.train) == set(every) else dict.fromkeys(every, self.masd())
-        return fuse(readers, self.sources["calibrate"], self.job.loop("calibrate the teacher"))
+    def start(self, loop: Loop) -> Start:
+        """Return what a method of this M_T starts from."""
+        return Start(self.probed(), self.sources["train"], self.train, self.job.config.finetune, loop)
+
+    def probed(self) -> Model:
+        """Return the linear probe of this M_T."""
+        return self.trained("linear_probe", lambda loop: self._probe(self.train, loop))
+
+    def trained(self, method: str, make: Callable[[Loop], Model]) -> Model:
+        """Return the model of a method for this M_T, made and saved first if it is not there yet."""
+        name = subset_name(self.train)
+        return self.job.trained(f"models/{method}/{name}", f"{method} {name}", make)
+
+    def _fused(self, readers: Mapping[str, Model]) -> LateFusion:
+        return fuse(readers, self.sources["calibrate"], self.job.loop("temperatures"))
 
     def _probe(self, train: Subset, loop: Loop) -> Model:
         return linear_probe(self.pretrained, self.embedded, train, self.job.config.probe, loop.seed)

@@ -1,6 +1,6 @@
 """The score of every subset of modalities, each modality encoded once (paper, Sec. 3.1 and App. F)."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import torch
@@ -9,12 +9,13 @@ from sensemble_runtime.auditing.measures import measure
 from sensemble_runtime.auditing.scores import score_subsets
 from sensemble_runtime.pooling import pool_subsets
 
-from sensemble_train.data.clips import LOG, Clips, Source, features
+from sensemble_train.data.clips import LOG, Clips, Source
 from sensemble_train.models.model import Model
 from sensemble_train.training.loop import Loop
 from sensemble_train.training.scale import autocast
 
-_BATCH = 256  # examples at a time, unless micro-batches are smaller
+BATCH = 256
+"""Examples that are encoded at a time, unless micro-batches are smaller."""
 
 
 @torch.no_grad()
@@ -43,7 +44,7 @@ def embed(models: Mapping[str, Model], source: Source, loop: Loop) -> dict[str, 
         model.eval().to(device)
     done = 0
     skipped = torch.tensor(0, device=device)
-    for part, clips in zip(rows, load_features(first, source, rows, loop), strict=True):
+    for part, clips in zip(rows, source.load(rows, device, loop.scale.workers), strict=True):
         for m, inputs in clips.inputs.items():
             for name, model in models.items():
                 with autocast(loop.scale, world):
@@ -68,13 +69,7 @@ def embed(models: Mapping[str, Model], source: Source, loop: Loop) -> dict[str, 
 
 def batches(source: Source, loop: Loop) -> list[list[int]]:
     """Cut all rows of `source` into batches that a rank can encode at a time."""
-    return [rows.tolist() for rows in torch.arange(len(source)).split(loop.scale.micro_batch or _BATCH)]
-
-
-def load_features(model: Model, source: Source, rows: Sequence[Sequence[int]], loop: Loop) -> Iterator[Clips]:
-    """Yield the batches `rows` of `source` on the rank's device, as the model's encoders see them."""
-    for clips in source.load(rows, loop.world.device, loop.scale.workers):
-        yield features(model, source, clips)
+    return [rows.tolist() for rows in torch.arange(len(source)).split(loop.scale.micro_batch or BATCH)]
 
 
 def evaluate(model: Model, embedded: Clips) -> dict[str, float]:

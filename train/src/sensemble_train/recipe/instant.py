@@ -29,11 +29,9 @@ from sensemble_train.data.clips import LOG, Clips, decode, targets
 from sensemble_train.data.embedded import VIEWS, embedded
 from sensemble_train.errors import ConfigurationError
 from sensemble_train.models.augment_config import DERIVED
-from sensemble_train.models.infer_spec import fit as fit_sizes
 from sensemble_train.models.infer_spec import inputs, task_of
 from sensemble_train.models.model import Description, Model
-from sensemble_train.models.model_config import ModelConfig
-from sensemble_train.models.presets import small
+from sensemble_train.models.presets import SMALL, small
 from sensemble_train.models.pretrained.encoder import Pretrained
 from sensemble_train.models.pretrained.sources import load, tokenizer
 from sensemble_train.objectives.task import task_loss
@@ -170,7 +168,7 @@ def instant(
     dataset = read_dataset(data)
     examples = _several(dataset, [e for e in dataset.known if e.split in {"train", "calibrate"} and e.labels])
     if not isinstance(encoders, Frozen):
-        encoders = Frozen(encoders, inputs(dataset, fit_sizes(dataset, ModelConfig()), encoders)[0])
+        encoders = Frozen(encoders, inputs(dataset, SMALL, encoders)[0])
     chosen = _chosen(dataset, examples, encoders.specs)
     labels = tuple(sorted({label for e in examples for label in e.labels}))
     model = encoders.model(chosen, labels, task := task_of(examples, "derived"))

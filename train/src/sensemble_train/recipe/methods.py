@@ -52,7 +52,6 @@ class FinetuneConfig(Optimization):
 
     Attributes:
         distillation: weight of the distillation loss; the task's loss has the rest (App. C: 0.5).
-        alpha: weight of the trained model in WiSE-FT (Sec. 4.2.2: 0.75).
         background: weight of the loss that keeps backgrounds apart, in subset distillation; 0 for none.
     """
 
@@ -62,14 +61,13 @@ class FinetuneConfig(Optimization):
     warmup: int = 45
     clip: float = 1.0
     distillation: float = 0.5
-    alpha: float = 0.75
     background: float = 0.5
 
     section = "finetune."
 
     def __post_init__(self) -> None:
         Optimization.__post_init__(self)  # with slots, `super()` would name the class before its decorator
-        bounded(self, self.section, distillation=SHARE, alpha=SHARE, background=(0, MORE))
+        bounded(self, self.section, distillation=SHARE, background=(0, MORE))
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ Finished parts of a run folder are never done again, so an interrupted run conti
 several jobs may work on one folder: each takes a set M_T that no other job has.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,62 +14,45 @@ from sensemble_runtime.auditing.intervals import group_codes
 from sensemble_runtime.progress import Stages, no_progress
 from sensemble_runtime.subsets import Subset
 from sensemble_runtime.subsets import name as subset_name
-from sensemble_sensors.media.dataset import Dataset
+from sensemble_sensors.media.dataset import Dataset, Example, read_dataset
+from tokenizers import Tokenizer
 
-from sensemble_train.data.clips import Source
+from sensemble_train.data.batching import seeded
+from sensemble_train.data.clips import Clips, Source
 from sensemble_train.distributed import World, alone, join
-from sensemble_train.models.model import Model
+from sensemble_train.errors import ConfigurationError
+from sensemble_train.models.infer_spec import describe
+from sensemble_train.models.model import Description, Model
+from sensemble_train.models.pretrained.sources import tokenizer as own_tokenizer
+from sensemble_train.models.tokenizer import train_tokenizer
+from sensemble_train.objectives.contrastive import LOG_SCALE
 from sensemble_train.recipe import run_folder
-from sensemble_train.recipe.balance import balanced
 from sensemble_train.recipe.cell import Cell, Job
 from sensemble_train.recipe.config import Config, claim
 from sensemble_train.recipe.evaluate import embed, evaluate, intervals
-from sensemble_train.recipe.examples import choose, read
-from sensemble_train.recipe.initialization import new_model
-from sensemble_train.recipe.methods import distill_subsets
-from sensemble_train.recipe.planning.preflight import check
+from sensemble_train.recipe.examples import Chosen, check, choose
 from sensemble_train.recipe.pretrain import pretrain
 from sensemble_train.recipe.run_folder import Matrix, read_matrix
-from sensemble_train.recipe.sources import backgrounds, make_sources
+from sensemble_train.recipe.sources import Report, backgrounds, decoded
 from sensemble_train.training.loop import Loop
 
 Row = Callable[[Cell], Model]
 """Returns the model of a method for one M_T, trained first if the run folder lacks it."""
 Rows = Mapping[str, Row]
 """Method -> its row of the matrix."""
-
-
-def subset(cell: Cell) -> Model:
-    """Return the model that ships: every subset learns from labels and late fusion, then all are balanced."""
-    sources = cell.sources
-
-    def make(loop: Loop) -> Model:
-        student = distill_subsets(cell.start(loop), sources["distill"], cell.teacher(), cell.background)
-        return balanced(student, sources["calibrate"], cell.job.loop("balance")) if cell.held_out else student
-
-    return cell.trained("subset", make)
-
-
-SHIPPED: Rows = {"subset": subset}
+SHIPPED: Rows = {"subset": Cell.subset}
 """The row that is trained unless somebody asks for comparisons."""
 
 
 def run(
-    config: Config,
-    out: Path | str,
-    progress: Stages = no_progress,
-    rows: Rows = SHIPPED,
-    begin: Callable[[Config, Dataset, World], tuple[Model, float]] = new_model,
-    pretraining: Callable[..., Model] = pretrain,
+    config: Config, out: Path | str, progress: Stages = no_progress, dataset: Dataset | None = None
 ) -> Matrix:
-    """Train each of `rows` for every M_T of `config`, and score it on every M_E.
+    """Train what ships for every M_T of `config`, and score it on every M_E.
 
     Args:
         out: the run folder; an unfinished run of the same configuration in it is continued.
         progress: called with (stage, steps done, steps in all), on rank 0.
-        rows: the methods.
-        begin: makes the initial model; `experiments` has other models, pretraining and methods.
-        pretraining: as `pretrain`.
+        dataset: that of `config`, if it is read already.
 
     Returns:
         The matrix on the split `eval`, which `matrix.json` holds too.
@@ -78,46 +61,121 @@ def run(
         ConfigurationError: the configuration does not fit the data, or the folder holds another one.
         BadDataError: the dataset does not follow the data format.
     """
-    out = Path(out)
-    dataset = read(config.data, config)
-    chosen = choose(config, dataset)
-    train_sets = check(config, dataset, chosen["train"])
-    groups = {split: group_codes([e.group for e in chosen[split]]) for split in run_folder.SCORED}
-    with join() as world:
-        with run_folder.claimed(out, "config", world, wait=True):
-            if world.rank == 0:
-                claim(out, config)
+    return Recipe(config).run(Path(out), progress, dataset)
+
+
+class Recipe:
+    """The stages of a run; `experiments` replaces some of them."""
+
+    def __init__(self, config: Config, rows: Rows = SHIPPED) -> None:
+        self.config, self.rows = config, rows
+
+    def run(self, out: Path, progress: Stages, dataset: Dataset | None) -> Matrix:
+        """See `run`."""
+        config, rows = self.config, self.rows
+        dataset = self.read(dataset)
+        chosen, train_sets = self.examples(dataset)
+        groups = {split: group_codes([e.group for e in chosen[split]]) for split in run_folder.SCORED}
+        with join() as world:
+            with run_folder.claimed(out, "config", world, wait=True):
+                if world.rank == 0:
+                    claim(out, config)
+                world.barrier()
+            if world.agree(run_folder.scored(out, rows, train_sets)):
+                return read_matrix(out)
+            job = Job(config, out, world, progress)
+            torch.manual_seed(config.seed)
+            model, log_scale = self.begin(dataset, world)
+            sources = {use: self.source(model, use, some, job.report) for use, some in chosen.items()}
+            if "distill" not in sources:
+                sources["distill"] = self.distilled(sources["pretrain"].having(model.modalities))
+            background = self.background(model, dataset, job.report)
+            held_out = bool(dataset.split("calibrate"))
+            del dataset, chosen  # perhaps millions of objects; streamed sources hold them packed
+            pretrained = job.trained(
+                "pretrained",
+                "pretrain",
+                lambda loop: self.pretrain(model, sources["pretrain"], loop, log_scale, background),
+            )
+            embedded = embed({"": pretrained}, sources["train"], job.loop("embed"))[""]
+            # First the sets that no other job has; then those that others had, in case one of them died.
+            for wait in (False, True):
+                for train in train_sets:
+                    if world.agree(run_folder.scored(out, rows, [train])):
+                        continue
+                    with run_folder.claimed(out, subset_name(train), world, wait=wait) as ours:
+                        if ours:
+                            cell = Cell(job, train, pretrained, embedded, sources, background, held_out)
+                            models = {method: row(cell) for method, row in rows.items()}
+                            for split in run_folder.SCORED:
+                                _score(job, models, sources[split], train, split, groups[split])
             world.barrier()
-        if world.agree(run_folder.scored(out, rows, train_sets)):
             return read_matrix(out)
-        job = Job(config, out, world, progress)
-        torch.manual_seed(config.seed)
-        model, log_scale = begin(config, dataset, world)
-        sources = make_sources(config, model, chosen, job.report)
-        background = backgrounds(config, model, dataset, job.report)
-        held_out = bool(dataset.split("calibrate"))
-        del dataset, chosen  # perhaps millions of objects; streamed sources hold them packed
-        pretrained = job.trained(
-            "pretrained",
-            "pretrain",
-            lambda loop: pretraining(
-                model, sources["pretrain"], config.pretrain, loop, log_scale, background
-            ),
+
+    def read(self, dataset: Dataset | None) -> Dataset:
+        """Return the dataset, read unless it is given."""
+        return dataset or read_dataset(self.config.data)
+
+    def examples(self, dataset: Dataset) -> tuple[Chosen, list[Subset]]:
+        """Return the examples by their use, and the sets M_T to train for."""
+        chosen = choose(dataset)
+        return chosen, check(self.config, dataset, chosen["train"], from_scratch=True)
+
+    def begin(self, dataset: Dataset, world: World) -> tuple[Model, float]:
+        """Return the initial model; draws from torch's global generator. See `new_model`."""
+        return new_model(self.config, dataset, world), LOG_SCALE
+
+    def source(self, model: Model, use: str, examples: Sequence[Example], report: Report) -> Source:
+        """Return the examples of one use, such as `train`, to load batches from."""
+        return decoded(self.config, model, use, examples, report)
+
+    def distilled(self, unlabelled: Source) -> Source:
+        """Draw D_SD from pretraining's examples that have every modality (Sec. 5)."""
+        order = torch.randperm(len(unlabelled), generator=seeded(self.config.seed, "distill"))
+        return unlabelled.take(order[: self.config.distill])
+
+    def background(self, model: Model, dataset: Dataset, report: Report) -> Clips | None:
+        """Return windows that show none of the classes; None for none."""
+        return backgrounds(self.config, model, dataset, report)
+
+    def pretrain(
+        self, model: Model, unlabelled: Source, loop: Loop, log_scale: float, background: Clips | None
+    ) -> Model:
+        """Return a copy of `model` with pretrained encoders."""
+        return pretrain(model, unlabelled, self.config.pretrain, loop, log_scale, background)
+
+
+def new_model(config: Config, dataset: Dataset, world: World) -> Model:
+    """Make the small model that fits `dataset`; draws from torch's global generator.
+
+    Raises:
+        ConfigurationError: the dataset or the settings do not fit the model.
+    """
+    if not config.model.fitted:
+        raise ConfigurationError(
+            f"--model.name {config.model.name}: is of the paper's experiments; run one by `sensemble train "
+            "matrix`, or take `small`"
         )
-        embedded = embed({"": pretrained}, sources["train"], job.loop("embed"))[""]
-        # First the sets that no other job has; then those that others had, in case one of them died.
-        for wait in (False, True):
-            for train in train_sets:
-                if world.agree(run_folder.scored(out, rows, [train])):
-                    continue
-                with run_folder.claimed(out, subset_name(train), world, wait=wait) as ours:
-                    if ours:
-                        cell = Cell(job, train, pretrained, embedded, sources, background, held_out)
-                        models = {method: row(cell) for method, row in rows.items()}
-                        for split in run_folder.SCORED:
-                            _score(job, models, sources[split], train, split, groups[split])
-        world.barrier()
-        return read_matrix(out)
+    description = describe(dataset, config.model, config.task, config.encoders)
+    return Model(description, new_tokenizer(description, dataset, world))
+
+
+def new_tokenizer(description: Description, dataset: Dataset, world: World) -> Tokenizer | None:
+    """Return a pretrained encoder's own tokenizer, or learn one on rank 0; None without text."""
+    if not description.tokenized:
+        return None
+    (modality,) = description.tokenized
+    config = description.configs[modality]
+    if config.source and (own := own_tokenizer(config.source, description.specs[modality].shape[1])):
+        return own
+
+    def learn() -> str:
+        examples = dataset.split("pretrain") or dataset.split("train")
+        return train_tokenizer(
+            [str(e.value(modality)) for e in examples if modality in e.modalities], config.vocabulary
+        ).to_str()
+
+    return Tokenizer.from_str(world.first(learn))
 
 
 def _score(

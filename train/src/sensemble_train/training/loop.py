@@ -1,4 +1,4 @@
-"""The training loop; pretraining, finetuning and MASD differ only in their objective.
+"""The training loop; pretraining, finetuning and distillation differ only in their objective.
 
 All random draws of a step (dropped paths, augmentation, masks) depend on the seed, the step and the rank, so
 a run that was killed continues as if it had not been.
@@ -16,7 +16,7 @@ from sensemble_runtime.progress import Progress, no_progress
 from torch import nn
 
 from sensemble_train.data.batching import BatchOrder, seeded
-from sensemble_train.data.clips import Source, features
+from sensemble_train.data.clips import Source
 from sensemble_train.distributed import World, alone
 from sensemble_train.errors import ConfigurationError
 from sensemble_train.models.augment_config import AugmentConfig
@@ -82,10 +82,7 @@ def fit(objective: Objective, sources: Sequence[Source], settings: Optimization,
             loaded = [next(stream) for stream in streams]
             waited = perf_counter() - began
             _reseed(loop, step, -1)
-            batch = tuple(
-                augment(features(model, source, clips), model, loop.augment)
-                for source, clips in zip(sources, loaded, strict=True)
-            )
+            batch = tuple(augment(clips, model, loop.augment) for clips in loaded)
             rate = settings.rate(step, steps)
             for group in adamw.param_groups:
                 group["lr"] = rate

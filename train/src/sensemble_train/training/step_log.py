@@ -1,4 +1,4 @@
-"""The log of a training loop: one JSON line per step, and TensorBoard."""
+"""The log of a training loop: one JSON line per step."""
 
 import json
 import math
@@ -10,14 +10,13 @@ from typing import Any, Self
 import torch
 from sensemble_sensors import durable
 from torch import Tensor
-from torch.utils.tensorboard import SummaryWriter
 
 from sensemble_train.distributed import World
 from sensemble_train.errors import DivergedError
 
 
 class StepLog:
-    """Writes `steps.jsonl` and TensorBoard's event files into a folder, on rank 0; a context manager.
+    """Writes `steps.jsonl` into a folder, on rank 0; a context manager.
 
     A line holds `step`, counted from 1, `loss`, `learning_rate`, `norm` (of the gradient, before clipping),
     `examples_per_second` on all ranks, `data` (the share of the time spent waiting for data: if it is large,
@@ -38,7 +37,6 @@ class StepLog:
         kept = path.read_text(encoding="utf-8").splitlines(keepends=True)[:step] if path.exists() else []
         durable.write(path, "".join(kept).encode())
         self._file = path.open("a", encoding="utf-8")
-        self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=step)
 
     def __enter__(self) -> Self:
         return self
@@ -46,7 +44,6 @@ class StepLog:
     def __exit__(self, *_: object) -> None:
         if self._writes:
             self._file.close()
-            self._board.close()
 
     def add(
         self, step: int, *, loss: Tensor, learning_rate: float, norm: Tensor, waited: float, skipped: int
@@ -100,9 +97,6 @@ class StepLog:
             return
         self._file.write(json.dumps(line) + "\n")
         self._file.flush()
-        for name, value in line.items():
-            if name != "step":
-                self._board.add_scalar(name, value, line["step"])
 
 
 @dataclass(frozen=True, slots=True)

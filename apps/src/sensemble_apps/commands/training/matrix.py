@@ -6,8 +6,8 @@ from dataclasses import MISSING, dataclass, replace
 from pathlib import Path
 
 from sensemble_train.experiments import matrix
+from sensemble_train.experiments.config import Experiment, read_experiment
 from sensemble_train.experiments.presets import EXPERIMENTS
-from sensemble_train.recipe.config import Config, read_config
 
 from sensemble_apps.arguments import Common, Folder, Inline
 from sensemble_apps.commands.data.build import digits
@@ -28,7 +28,7 @@ class TrainMatrix(Common):
     Started as `torchrun --nproc-per-node N -m sensemble_apps ...`, the ranks share each batch.
     """
 
-    config: Inline[Config]
+    config: Inline[Experiment]
     out: Folder
     """The run folder."""
 
@@ -52,7 +52,7 @@ def parse(argv: Sequence[str]) -> TrainMatrix:
     if chosen in EXPERIMENTS:
         config = EXPERIMENTS[chosen]("")
     elif Path(chosen).is_file():
-        config = read_config(Path(chosen))
+        config = read_experiment(Path(chosen))
     elif chosen in {"-h", "--help"}:
         say(_HELP + "".join(f"  {name:22}{line}\n" for name, line in _experiments().items()))
         raise SystemExit(0)
@@ -82,7 +82,7 @@ def main(arguments: TrainMatrix) -> None:
         say(str(write_page(arguments.out, arguments.out / PAGE)))
 
 
-def _absolute(config: Config, data: Path) -> Config:
+def _absolute(config: Experiment, data: Path) -> Experiment:
     """Return `config` with absolute paths, so that its `config.json` means the same in every folder."""
 
     def absolute(path: str) -> str:

@@ -61,16 +61,24 @@ def main(arguments: Train) -> None:
 
 def train(arguments: Training, data: Path, *, compare: bool = False, in_json: bool = False) -> None:
     """Train on `data` what the run folder lacks, and warn of sensors that stay at chance."""
-    from sensemble_train.data.choice import check_unlabelled
-
-    check_unlabelled(read_dataset(data))  # before torch is loaded, which takes seconds
+    dataset = _readable(data)
     from sensemble_train.experiments import matrix
     from sensemble_train.recipe import recipe
 
     with stages(in_json=in_json) as advance:
-        (matrix.run if compare else recipe.run)(_config(arguments, data), arguments.out, advance)
+        config = _config(arguments, data, dataset)
+        (matrix.run if compare else recipe.run)(config, arguments.out, advance, dataset)
     for line in at_chance(arguments.out / MATRIX):
         remark(f"warning: {line}")
+
+
+def _readable(data: Path) -> Dataset:
+    """Return a dataset that can be trained on; torch, which takes seconds to load, is not needed for that."""
+    from sensemble_train.data.choice import check_unlabelled
+
+    dataset = read_dataset(data)
+    check_unlabelled(dataset)
+    return dataset
 
 
 def labelled_set(arguments: Training, dataset: Dataset) -> str:
@@ -104,13 +112,11 @@ def _instant(arguments: Train, data: Path) -> None:
 
 
 def _estimate(arguments: Train, data: Path) -> None:
-    from sensemble_train.data.choice import check_unlabelled
-
-    check_unlabelled(read_dataset(data))
-    from sensemble_train.recipe.planning.estimate import estimate
+    dataset = _readable(data)
+    from sensemble_train.recipe.estimate import estimate
 
     with stages(in_json=arguments.json) as advance:
-        timed = estimate(_config(arguments, data), advance)
+        timed = estimate(_config(arguments, data, dataset), advance, dataset)
     total = sum(stage.seconds for stage in timed)
     if arguments.json:
         each = {stage.name: round(stage.seconds, 1) for stage in timed}
@@ -144,13 +150,12 @@ def _encoders(arguments: Training, dataset: Dataset) -> dict[str, str]:
     return encoders | dict(map(encoder_choice, arguments.encoder))
 
 
-def _config(arguments: Training, data: Path) -> "Config":
+def _config(arguments: Training, data: Path, dataset: Dataset) -> "Config":
     from sensemble_train.recipe.config import Config
-    from sensemble_train.recipe.planning.derived import derived
+    from sensemble_train.recipe.derived import derived
 
     if not 0 < arguments.effort <= _MAX_EFFORT:
         raise InputError(f"--effort {arguments.effort:g}: give a number above 0, at most {_MAX_EFFORT:g}")
-    dataset = read_dataset(data)
     encoders = _encoders(arguments, dataset)
     remark("encoders: " + ", ".join(f"{m} {encoders.get(m, 'from scratch')}" for m in dataset.modalities))
     config = Config(

@@ -3,9 +3,9 @@
 import json
 import tarfile
 from collections.abc import Iterable
-from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
+from typing import NamedTuple
 
 from sensemble_sensors.codecs import shards
 from sensemble_sensors.errors import BadDataError
@@ -14,19 +14,12 @@ from sensemble_train.experiments.prepare.cut import cut
 from sensemble_train.experiments.prepare.inspection import Example
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """An example with its media in memory.
+class Sample(NamedTuple):
+    """An example with its media in memory."""
 
-    Attributes:
-        fields: as in `Example`; start and end are positions in the media held here.
-        names: `video`, `audio` or `image` -> the extension of its file.
-        files: extension -> content.
-    """
-
-    fields: dict[str, object]
-    names: dict[str, str]
-    files: dict[str, bytes]
+    fields: dict[str, object]  # as in `Example`; start and end are positions in the media held here
+    names: dict[str, str]  # `video`, `audio` or `image` -> the extension of its file
+    files: dict[str, bytes]  # extension -> content
 
 
 def sample(example: Example) -> Sample:
@@ -35,25 +28,23 @@ def sample(example: Example) -> Sample:
     Raises:
         BadDataError: a file cannot be read or cut.
     """
-    fields = dict(example.fields)
-    names: dict[str, str] = {}
-    files: dict[str, bytes] = {}
+    found = Sample(dict(example.fields), {}, {})
     paths = list(dict.fromkeys(example.media.values()))
     for path in paths:
         kinds = [kind for kind, file in example.media.items() if file == path]
         extension = path.suffix.lower().removeprefix(".")
         if example.longer and len(paths) == 1:
             extension = "mkv" if "video" in kinds else "mka"
-            start, end = float(str(fields["start"])), float(str(fields["end"]))
-            files[extension], moved = cut(path, start, end)
-            fields |= {"start": round(moved, 6), "end": round(moved + end - start, 6)}
+            start, end = (float(str(found.fields[name])) for name in ("start", "end"))
+            found.files[extension], moved = cut(path, start, end)
+            found.fields.update(start=round(moved, 6), end=round(moved + end - start, 6))
         else:
             try:
-                files[extension] = path.read_bytes()
+                found.files[extension] = path.read_bytes()
             except OSError as error:
                 raise BadDataError(f"{path}: cannot be read ({error.strerror})") from error
-        names |= dict.fromkeys(kinds, extension)
-    return Sample(fields, names, files)
+        found.names.update(dict.fromkeys(kinds, extension))
+    return found
 
 
 def write_shard(path: Path, samples: Iterable[Sample]) -> list[dict[str, object]]:
@@ -65,27 +56,21 @@ def write_shard(path: Path, samples: Iterable[Sample]) -> list[dict[str, object]
         The line of each sample for the `index.jsonl` in the same folder, which finds media by its offset.
     """
     partial = path.with_name(path.name + ".partial")
-    written: list[Sample] = []
+    lines: list[dict[str, object]] = []
     with tarfile.open(partial, "w", format=tarfile.USTAR_FORMAT) as tar:
-        for each in samples:
-            text = json.dumps(each.fields | each.names, ensure_ascii=False).encode()
-            for extension, content in {"json": text, **each.files}.items():
-                entry = tarfile.TarInfo(f"{each.fields['id']}.{extension}")
+        for fields, names, files in samples:
+            text = json.dumps(fields | names, ensure_ascii=False).encode()
+            places = {}
+            for extension, content in {"json": text, **files}.items():
+                entry = tarfile.TarInfo(f"{fields['id']}.{extension}")
                 entry.size = len(content)
+                place = tar.offset + tarfile.BLOCKSIZE  # behind its header, of one block in this format
+                places[extension] = shards.member(path.name, place, entry.size)
                 tar.addfile(entry, BytesIO(content))
-            written.append(Sample(each.fields, each.names, {}))  # the content is not needed again
-    if not written:
+            lines.append(fields | {kind: places[extension] for kind, extension in names.items()})
+    if lines:
+        partial.replace(path)
+    else:
         partial.unlink()
         path.unlink(missing_ok=True)  # from an earlier run that had samples
-        return []
-    with tarfile.open(partial) as tar:
-        inside = {entry.name: (entry.offset_data, entry.size) for entry in tar}
-    partial.replace(path)
-    return [
-        done.fields
-        | {
-            kind: shards.member(path.name, *inside[f"{done.fields['id']}.{extension}"])
-            for kind, extension in done.names.items()
-        }
-        for done in written
-    ]
+    return lines

@@ -1,17 +1,14 @@
 """Write a survey as a dataset: in parallel, in parts that a killed run need not repeat."""
 
 import json
-import multiprocessing
 import os
-import threading
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
-from multiprocessing.connection import wait
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sensemble_runtime.progress import Progress
 from sensemble_sensors import durable
@@ -24,7 +21,7 @@ from sensemble_train.experiments.prepare.survey import Row, Survey, fingerprint
 
 Good = TypeVar("Good")
 PART = 500
-"""Examples in a part, without shards: a killed run repeats at most these, for each process."""
+"""Examples in a part, without shards: a killed run repeats at most these, for each job."""
 PARTS = ".parts"
 """The folder of the results of parts. It stays, so that a later run does only the parts that changed."""
 
@@ -49,14 +46,19 @@ class Report:
     def lines(self) -> list[str]:
         """Return the counts as lines of text, as in the paper's App. B."""
         splits = [split for split in SPLITS if split in self.listed]
-        lines = [f"{split}: {_share(self.here.get(split, 0), self.listed[split])} here" for split in splits]
+        shares = ((split, self.here.get(split, 0), self.listed[split]) for split in splits)
+        lines = [
+            f"{split}: {count:,} of {total:,} ({count / total:.1%}) here" for split, count, total in shares
+        ]
         lines += [f"{split}: {self.written.get(split, 0):,} written" for split in splits]
         lines.append(f"{len(self.bad):,} bad")
         return lines + ([self.note] if self.note else [])
 
 
 @dataclass(frozen=True, slots=True)
-class _Task:
+class _Part:
+    """A piece of the list: its result is a file of the lines of the index and the reasons of bad rows."""
+
     name: str
     rows: tuple[Row, ...]
     fingerprint: str
@@ -68,14 +70,30 @@ class _Task:
     def path(self) -> Path:
         return self.out / PARTS / f"{self.name}.json"
 
+    def result(self) -> dict[str, Any]:
+        """Return `lines` and `bad` of this part as it is now; nothing if it is not done."""
+        found: dict[str, Any] = json.loads(self.path.read_text("utf-8")) if self.path.exists() else {}
+        return found if found.get("fingerprint") == self.fingerprint else {}
 
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """The result of a task: its lines of the index, and "FILE:LINE: reason" of each bad row."""
+    def work(self) -> None:
+        """Do it; an earlier result is removed first, and the new one appears when the part is complete."""
+        self.path.unlink(missing_ok=True)
+        bad: list[str] = []
 
-    fingerprint: str
-    lines: list[str]
-    bad: list[str]
+        def good(prepare: Callable[[Row], Good]) -> Iterator[Good]:
+            for row in self.rows:
+                try:
+                    yield prepare(row)
+                except BadDataError as error:
+                    bad.append(f"{row.origin}: {error}")
+
+        if self.shards:
+            made = write_shard(self.out / f"{self.name}.tar", good(lambda row: sample(inspect(row))))
+        else:
+            made = list(good(lambda row: _link(inspect(row), self.out, inside=self.inside)))
+        lines = [json.dumps(line, ensure_ascii=False) for line in made]
+        result = {"fingerprint": self.fingerprint, "lines": lines, "bad": bad}
+        durable.write(self.path, json.dumps(result).encode())
 
 
 def write(
@@ -85,27 +103,44 @@ def write(
 
     Without shards, media files are hard links, which take no space; if `out` is the source or a folder around
     it, the index names files where they are. `missing.txt` and `bad.txt` list examples that are not in it.
-    In a dataset that exists already, only parts with changes are done again.
+    In a dataset that exists already, only parts with changes are done again, and without `skip_bad` those
+    with bad examples, which may be mended.
 
     Args:
         out: folder of the dataset; an unfinished run in it is continued.
         shards: listed examples per WebDataset shard, which holds those with media; None for plain files.
         skip_bad: leave bad examples out, instead of raising after all were inspected.
+        jobs: threads; FFmpeg works beside Python.
 
     Raises:
         BadDataError: there are bad examples, or no good ones; or `out` holds something else, or is on another
             disk than the source.
     """
-    claim: dict[str, object] = {"dataset": survey.dataset, "shards": shards}
-    _claim(out, claim)
-    inside = out.resolve() in (survey.source.resolve(), *survey.source.resolve().parents)
-    tasks = list(_tasks(survey, out, shards, inside=inside))
-    _run(tasks, out, jobs, progress, again=not skip_bad)
-    return _finish(survey, tasks, out, skip_bad=skip_bad)
+    _claim(out, {"dataset": survey.dataset, "shards": shards})
+    parts = list(_parts(survey, out, shards))
+    results = ((part, part.result()) for part in parts)
+    todo = [part for part, found in results if not found or (found["bad"] and not skip_bad)]
+    if todo:  # an earlier index would find other media in the new shards
+        for name in ("index.jsonl", "prepared.json"):
+            (out / name).unlink(missing_ok=True)
+    total = sum(len(part.rows) for part in parts)
+    done = total - sum(len(part.rows) for part in todo)
+    progress(done, total)
+    with ThreadPoolExecutor(jobs) as pool:
+        running = {pool.submit(part.work): part for part in todo}
+        try:
+            for future in as_completed(running):
+                future.result()
+                done += len(running[future].rows)
+                progress(done, total)
+        finally:
+            pool.shutdown(cancel_futures=True)
+    return _finish(survey, parts, out, skip_bad=skip_bad)
 
 
-def _tasks(survey: Survey, out: Path, shards: int | None, *, inside: bool) -> Iterator[_Task]:
+def _parts(survey: Survey, out: Path, shards: int | None) -> Iterator[_Part]:
     """Divide the list into parts, so that media that is added or removed changes only its own part."""
+    inside = out.resolve() in (survey.source.resolve(), *survey.source.resolve().parents)
     size = shards or PART
     for split in SPLITS:
         listed = [row for row in survey.rows if row.split == split]
@@ -113,70 +148,7 @@ def _tasks(survey: Survey, out: Path, shards: int | None, *, inside: bool) -> It
             rows = tuple(row for row in listed[first : first + size] if row.here)
             if rows:
                 name = f"{split}-{number:06d}"
-                yield _Task(name, rows, fingerprint(rows), out, shards is not None, inside)
-
-
-def _run(tasks: Sequence[_Task], out: Path, jobs: int, progress: Progress, *, again: bool) -> None:
-    """Do the parts that are not done; with `again`, also those with bad examples, which may be repaired."""
-    todo = [task for task in tasks if not _done(task, but_bad=again)]
-    if todo:  # an earlier index would find other media in the new shards
-        for name in ("index.jsonl", "prepared.json"):
-            (out / name).unlink(missing_ok=True)
-    total = sum(len(task.rows) for task in tasks)
-    done = total - sum(len(task.rows) for task in todo)
-    progress(done, total)
-    for task in _worked(todo, jobs):
-        done += len(task.rows)
-        progress(done, total)
-
-
-def _worked(tasks: Sequence[_Task], jobs: int) -> Iterator[_Task]:
-    if jobs == 1:
-        for task in tasks:
-            _work(task)
-            yield task
-        return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, mp_context=context, initializer=_end_with_parent) as pool:
-        running = {pool.submit(_work, task): task for task in tasks}
-        try:
-            for future in as_completed(running):
-                future.result()
-                yield running[future]
-        finally:
-            pool.shutdown(cancel_futures=True)
-
-
-def _end_with_parent() -> None:
-    """End this worker when its parent process is killed; the pool itself does not."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None  # noqa: S101 - this runs in workers only
-
-    def watch() -> None:
-        wait([parent.sentinel])
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
-def _work(task: _Task) -> None:
-    """Do one part; an earlier result is removed first, and the new one appears when the part is complete."""
-    task.path.unlink(missing_ok=True)
-    bad: list[str] = []
-
-    def good(prepare: Callable[[Row], Good]) -> Iterator[Good]:
-        for row in task.rows:
-            try:
-                yield prepare(row)
-            except BadDataError as error:
-                bad.append(f"{row.origin}: {error}")
-
-    if task.shards:
-        lines = write_shard(task.out / f"{task.name}.tar", good(lambda row: sample(inspect(row))))
-    else:
-        lines = [_link(example, task.out, inside=task.inside) for example in good(inspect)]
-    part = _Part(task.fingerprint, [json.dumps(line, ensure_ascii=False) for line in lines], bad)
-    durable.write(task.path, json.dumps(asdict(part)).encode())
+                yield _Part(name, rows, fingerprint(rows), out, shards is not None, inside)
 
 
 def _link(example: Example, out: Path, *, inside: bool) -> dict[str, object]:
@@ -207,19 +179,18 @@ def _link(example: Example, out: Path, *, inside: bool) -> dict[str, object]:
     return line
 
 
-def _finish(survey: Survey, tasks: Sequence[_Task], out: Path, *, skip_bad: bool) -> Report:
+def _finish(survey: Survey, parts: list[_Part], out: Path, *, skip_bad: bool) -> Report:
     bad = list(survey.bad)
     written: Counter[str] = Counter()
     index = out / "index.jsonl.partial"
     with index.open("w", encoding="utf-8") as file:
-        for task in tasks:
-            part = _Part(**json.loads(task.path.read_text("utf-8")))
-            file.writelines(line + "\n" for line in part.lines)
-            written[task.rows[0].split] += len(part.lines)
-            bad += part.bad
-    (out / "missing.txt").write_text(
-        "".join(f"{row.origin}: {row.id}\n" for row in survey.missing), encoding="utf-8"
-    )
+        for part in parts:
+            result = part.result()
+            file.writelines(line + "\n" for line in result["lines"])
+            written[part.rows[0].split] += len(result["lines"])
+            bad += result["bad"]
+    missing = "".join(f"{row.origin}: {row.id}\n" for row in survey.missing)
+    (out / "missing.txt").write_text(missing, encoding="utf-8")
     (out / "bad.txt").write_text("".join(reason + "\n" for reason in bad), encoding="utf-8")
     if bad and not skip_bad:
         raise BadDataError(
@@ -231,9 +202,7 @@ def _finish(survey: Survey, tasks: Sequence[_Task], out: Path, *, skip_bad: bool
         raise BadDataError(f"{survey.source}: no good example; " + "; ".join(report.lines()))
     index.replace(out / "index.jsonl")
     durable.write(out / "prepared.json", json.dumps(asdict(report), indent=1).encode())
-    for path in {*(out / PARTS).glob("*-*.json")} - {
-        task.path for task in tasks
-    }:  # of parts that no longer exist
+    for path in {*(out / PARTS).glob("*-*.json")} - {part.path for part in parts}:  # which no longer exist
         path.unlink()
         (out / f"{path.stem}.tar").unlink(missing_ok=True)
     return report
@@ -253,15 +222,3 @@ def _claim(out: Path, claim: dict[str, object]) -> None:
         raise BadDataError(f"{out}: holds another dataset's index.jsonl; choose another folder")
     path.parent.mkdir(parents=True, exist_ok=True)
     durable.write(path, json.dumps(claim).encode())
-
-
-def _done(task: _Task, *, but_bad: bool) -> bool:
-    """Return whether a part is done and unchanged and, with `but_bad`, has no bad example."""
-    if not task.path.exists():
-        return False
-    part = _Part(**json.loads(task.path.read_text("utf-8")))
-    return part.fingerprint == task.fingerprint and not (but_bad and part.bad)
-
-
-def _share(count: int, total: int) -> str:
-    return f"{count:,} of {total:,} ({count / total:.1%})"

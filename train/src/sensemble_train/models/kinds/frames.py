@@ -31,7 +31,7 @@ from sensemble_train.models.model_config import ModelConfig
 from sensemble_train.models.pretrained.sources import LARGE, side
 
 _FRAMES = 4  # of a film, where nothing else is said
-_MEASURED = 4  # examples whose size is measured
+_SAMPLED, _MEASURED = 64, 4  # examples that may be images; whose size is measured
 
 
 class Frames(Kind):
@@ -39,30 +39,27 @@ class Frames(Kind):
 
     name = "frames"
 
-    def fit(self, shape: ModelConfig, modality: Modality, examples: Sequence[Example]) -> ModelConfig:
-        """Return one frame where all examples are images, and a size near the media's."""
-        films = any(kind_of(self.name).files(example, modality.name) for example in examples)
-        frames = (shape.frames or _FRAMES) if films else 1
-        if shape.side:
-            return replace(shape, frames=frames)
-        smallest = self._shortest_side(modality, examples)
-        return replace(shape, frames=frames, side=32 if smallest <= LARGE else 64)
-
-    def fit_source(
-        self, shape: ModelConfig, source: str, modality: Modality, examples: Sequence[Example]
+    def fit(
+        self, shape: ModelConfig, modality: Modality, examples: Sequence[Example], source: str
     ) -> ModelConfig:
-        """Return the size of the pictures, at most that of the source's training."""
-        smallest = self._shortest_side(modality, examples)
-        return replace(shape, side=int(min(smallest, side(source))) // 16 * 16)
+        """Return one frame where all examples are images, and a size near the media's.
 
-    def _shortest_side(self, modality: Modality, examples: Sequence[Example]) -> int:
-        fields = kind_of(self.name).fields(modality.name)
+        A pretrained encoder sees pictures as they are, at most at the size of its training.
+        """
+        kind = kind_of(self.name)
+        films = any(kind.files(example, modality.name) for example in examples[:_SAMPLED])
+        shape = replace(shape, frames=(shape.frames or _FRAMES) if films else 1)
+        if shape.side and not source:
+            return shape
 
-        def side(example: Example) -> int:
-            paths = (example.value(field) for field in fields)
+        def shortest(example: Example) -> int:
+            paths = (example.value(field) for field in kind.fields(modality.name))
             return min(frame_size(next(path for path in paths if isinstance(path, Path))))
 
-        return int(min(measured(side, examples[:_MEASURED]), default=LARGE))
+        smallest = int(min(measured(shortest, examples[:_MEASURED]), default=LARGE))
+        if source:
+            return replace(shape, side=min(smallest, side(source)) // 16 * 16)
+        return replace(shape, side=32 if smallest <= LARGE else 64)
 
     def spec(self, modality: Modality, shape: ModelConfig, hop: float) -> InputSpec:
         """Return uint8 [1, T, H, W, 3]."""

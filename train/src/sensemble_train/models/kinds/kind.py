@@ -32,27 +32,12 @@ class Kind(ABC):
         shape: ModelConfig,
         modality: Modality,  # noqa: ARG002
         examples: Sequence[Example],  # noqa: ARG002
-    ) -> ModelConfig:
-        """Return `shape` with the sizes that it leaves open taken from examples that have the modality."""
-        return shape
-
-    def fit_source(
-        self,
-        shape: ModelConfig,
         source: str,  # noqa: ARG002
-        modality: Modality,  # noqa: ARG002
-        examples: Sequence[Example],  # noqa: ARG002
     ) -> ModelConfig:
-        """Return `shape` with the sizes of a pretrained encoder's input."""
-        return shape
+        """Return `shape` with the sizes that it leaves open, for one modality.
 
-    def fit_window(
-        self,
-        shape: ModelConfig,
-        modality: Modality,  # noqa: ARG002
-        examples: Sequence[Example],  # noqa: ARG002
-    ) -> ModelConfig:
-        """Return `shape` with a window of this modality's own, where its kind has one."""
+        They are taken from the examples that have it, or from its pretrained encoder, if `source` names one.
+        """
         return shape
 
     def fit_scale(

@@ -39,8 +39,11 @@ class Series(Kind):
 
     name = "series"
 
-    def fit_window(self, shape: ModelConfig, modality: Modality, examples: Sequence[Example]) -> ModelConfig:
+    def fit(
+        self, shape: ModelConfig, modality: Modality, examples: Sequence[Example], source: str
+    ) -> ModelConfig:
         """Return the longest of the examples as the window, within bounds."""
+        del source
         if not (modality.rate and modality.channels):
             raise ConfigurationError(
                 f"modalities.json: {modality.name}: a series needs its rate (rows a second) and its channels"
@@ -142,26 +145,8 @@ class SeriesEncoder(TokenEncoder):
 
     def tokens(self, features: Tensor) -> Tensor:
         """Bring rows to a common scale, and cut them into pieces of time."""
-        return flat(self.stem(self._image(features))) + self.position
-
-    def _image(self, features: Tensor) -> Tensor:
-        """Return [B, C, 1, T], filled up to whole pieces."""
-        return functional.pad(self.standard(features), (0, self.padding))
-
-    @property
-    def prediction_size(self) -> int:
-        """The numbers of a piece of time."""
-        return self.stride * self.standard.mean.shape[1]
-
-    def targets(self, features: Tensor) -> Tensor:
-        """Return the pieces of time, [B, N, size]."""
-        image = self._image(features).squeeze(2)
-        pieces: Tensor = image.unflatten(2, (-1, self.stride)).transpose(1, 2).flatten(2)
-        return pieces
-
-    def reconstruction_loss(self, predicted: Tensor, targets: Tensor) -> Tensor:
-        """Return the mean squared error of pieces [n, size], [n]."""
-        return functional.mse_loss(predicted, targets, reduction="none").mean(dim=1)
+        image = functional.pad(self.standard(features), (0, self.padding))  # [B, C, 1, T], of whole pieces
+        return flat(self.stem(image)) + self.position
 
 
 def _read(example: Example, modality: Modality) -> tuple[Times | None, Rows]:

@@ -1,6 +1,5 @@
 """Text: token ids of captions."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -9,7 +8,6 @@ from sensemble_sensors.media.dataset import Example
 from sensemble_sensors.spec import InputSpec, Modality
 from tokenizers import Tokenizer
 from torch import Generator, Tensor, nn
-from torch.nn import functional
 
 from sensemble_train.models.augment_config import AugmentConfig
 from sensemble_train.models.encoders import HIDE, EncoderConfig, TokenEncoder, Trunk, positions
@@ -25,8 +23,8 @@ class Text(Kind):
 
     name = "text"
 
-    def fit_source(
-        self, shape: ModelConfig, source: str, modality: Modality, examples: Sequence[Example]
+    def fit(
+        self, shape: ModelConfig, modality: Modality, examples: Sequence[Example], source: str
     ) -> ModelConfig:
         """Return the length and the vocabulary of the source's own tokenizer, if it has one."""
         del modality, examples
@@ -98,21 +96,3 @@ class TextEncoder(TokenEncoder):
         # The embedding of an empty caption is arbitrary, but finite.
         share = keep / torch.bmm(keep, keep.view(batch, count, 1)).clamp(min=1)
         return self.trunk(self.tokens(features), bias, share)  # type: ignore[no-any-return]
-
-    def token_mask(self, features: Tensor) -> Tensor:
-        """Return [B, L], 0 for padding."""
-        return features.clamp(0, 1)
-
-    @property
-    def prediction_size(self) -> int:
-        """The size of the vocabulary."""
-        return self.token.num_embeddings
-
-    def targets(self, features: Tensor) -> Tensor:
-        """Return the token ids [B, L]."""
-        return features
-
-    def reconstruction_loss(self, predicted: Tensor, targets: Tensor) -> Tensor:
-        """Return the cross entropy of logits [n, V] and ids [n] in units of log V, [n]."""
-        losses = functional.cross_entropy(predicted, targets, reduction="none")
-        return losses / math.log(predicted.shape[1])

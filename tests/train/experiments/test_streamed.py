@@ -16,8 +16,8 @@ from sensemble_sensors.errors import BadDataError
 from sensemble_sensors.media.dataset import Example, read_dataset
 from sensemble_sensors.media.decoding import PLAIN, Sampling
 from sensemble_train.data.clips import Clips, decode, targets
-from sensemble_train.data.packed_index import pack
-from sensemble_train.data.streamed import Streamed, collate
+from sensemble_train.experiments.packed_index import pack
+from sensemble_train.experiments.streamed import Streamed, collate
 from sensemble_train.models.tokenizer import train_tokenizer
 from sensemble_train.recipe.evaluate import embed
 from sensemble_train.training.loop import Loop
@@ -144,9 +144,10 @@ def test_a_bad_file_is_named_with_its_line_and_skipped_only_when_asked(
     whole = everything(skip_bad=True)
     assert whole.skipped == 1
     assert whole.present["video"].tolist() == [True, False, True]
-    models = {"one": tiny_model(labels=2)}
+    model = tiny_model(labels=2)
+    fronted = lenient.mapped(lambda clips: replace(clips, inputs=model.front(clips.inputs)))
     with caplog.at_level(logging.WARNING):
-        embedded = embed(models, lenient, Loop(tmp_path, 0))["one"]
+        embedded = embed({"one": model}, fronted, Loop(tmp_path, 0))["one"]
     assert embedded.skipped == 1
     assert "skipped 1 of 3 examples; no score counts them" in caplog.text
     bad = write_index(tmp_path, [{"split": "train", "labels": ["dark"], "video": "noise.mkv"}])
@@ -182,7 +183,9 @@ def test_a_worker_resizes_with_one_thread(
     def seed(*_: object, **__: object) -> dict[str, object]:
         return {"audio": np.full(SPECS["audio"].shape, cv2.getNumThreads(), np.float32)}
 
-    monkeypatch.setattr("sensemble_train.data.streamed.clip", seed)  # workers are forked, and inherit it
+    monkeypatch.setattr(
+        "sensemble_train.experiments.streamed.clip", seed
+    )  # workers are forked, and inherit it
     loaded = list(source(train_of(folder)).load([[0], [1]], torch.device("cpu"), workers=2))
     assert all((clips.inputs["audio"] == 1).all() for clips in loaded)
     assert cv2.getNumThreads() == threads

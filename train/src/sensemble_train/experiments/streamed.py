@@ -1,6 +1,6 @@
 """Examples on disk as a source: decoded by worker processes while the model computes."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import cv2
@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from sensemble_train.data.clips import LOG, Clips, as_input, bad, targets
-from sensemble_train.data.packed_index import PackedIndex
+from sensemble_train.experiments.packed_index import PackedIndex
 from sensemble_train.models.model import Description
 
 _BAD_IN_A_ROW = 100  # unreadable examples in a row end the run: these are no longer a few bad files
@@ -43,11 +43,6 @@ class Streamed:
     seed: int
     skip_bad: bool
     only: tuple[str, ...] | None = None
-
-    @property
-    def raw(self) -> bool:
-        """Streamed tensors have not passed the front ends."""
-        return True
 
     @property
     def targets(self) -> Tensor | None:
@@ -91,6 +86,10 @@ class Streamed:
                 raise clips
             yield clips.to(device)
 
+    def mapped(self, change: Callable[[Clips], Clips]) -> "Mapped":
+        """See `Source`."""
+        return Mapped(self, change)
+
     def row(self, index: int, step: int | None = None) -> Clips:
         """Decode the middle of one example or, with a step, a window and a crop drawn for that step.
 
@@ -131,6 +130,40 @@ class Streamed:
         zeros = {m: torch.from_numpy(np.zeros(s.shape, s.dtype)) for m, s in specs.items() if m not in inputs}
         filled = {m: (inputs | zeros)[m] for m in specs}
         return Clips(filled, present, targets([example], self.description.labels, self.description.task))
+
+
+@dataclass(frozen=True, slots=True)
+class Mapped:
+    """A streamed source, each batch of which is changed by a function when it is loaded."""
+
+    source: "Streamed | Mapped"
+    change: Callable[[Clips], Clips]
+
+    @property
+    def targets(self) -> Tensor | None:
+        """The labels of the index, as in `Clips`."""
+        return self.source.targets
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def having(self, modalities: Sequence[str], *, some: bool = False) -> "Mapped":
+        """See `Source`."""
+        return replace(self, source=self.source.having(modalities, some=some))
+
+    def take(self, rows: Tensor) -> "Mapped":
+        """See `Source`."""
+        return replace(self, source=self.source.take(rows))
+
+    def load(
+        self, order: Iterable[Sequence[int]], device: torch.device, workers: int, step: int | None = None
+    ) -> Iterator[Clips]:
+        """Yield a batch for each sequence of rows; see `Source`."""
+        return map(self.change, self.source.load(order, device, workers, step))
+
+    def mapped(self, change: Callable[[Clips], Clips]) -> "Mapped":
+        """See `Source`."""
+        return Mapped(self, change)
 
 
 class _Batches(Dataset[Clips | BadDataError]):

@@ -7,10 +7,8 @@ import pytest
 from sensemble_sensors.media.dataset import Dataset, Example
 from sensemble_train.errors import ConfigurationError
 from sensemble_train.experiments.architectures import CLIP_B16
-from sensemble_train.recipe.config import RANDOM, Config
-from sensemble_train.recipe.examples import choose, read
-from sensemble_train.recipe.planning.preflight import check
-from sensemble_train.recipe.pretrain import PretrainConfig
+from sensemble_train.experiments.config import RANDOM, Experiment, ExperimentPretrain
+from sensemble_train.experiments.examples import check, choose, read
 
 from tests.train.tiny import dark_and_bright, write_index
 
@@ -33,33 +31,33 @@ def dataset(pretrain: int = 6, train: int = 10) -> Dataset:
     return Dataset(Path("data"), tuple(example(i, split) for i, split in enumerate(splits)))
 
 
-def wanted(config: Config, data: Dataset) -> list[tuple[str, ...]]:
+def wanted(config: Experiment, data: Dataset) -> list[tuple[str, ...]]:
     return check(config, data, choose(config, data)["train"])
 
 
 def test_what_is_distilled_on_has_no_labels_wherever_it_comes_from(tmp_path: Path) -> None:
     """With labels, it would be mixed by mixup where it is held out, and not where it is not."""
     write_index(tmp_path, dark_and_bright(tmp_path))
-    for config in (Config("data", held_out=0.4), Config("data", distill_data=str(tmp_path))):
+    for config in (Experiment("data", held_out=0.4), Experiment("data", distill_data=str(tmp_path))):
         chosen = choose(config, dataset())
         assert len(chosen["distill"]) >= 4
         assert not any(e.labels for e in (*chosen["distill"], *chosen["pretrain"]))
         assert all(e.labels for e in chosen["train"])
-    assert "distill" not in choose(Config("data"), dataset())
+    assert "distill" not in choose(Experiment("data"), dataset())
 
 
 def test_what_is_held_out_is_not_trained_on() -> None:
-    chosen = choose(Config("data", held_out=0.4), dataset())
+    chosen = choose(Experiment("data", held_out=0.4), dataset())
     held, kept = ({e.id for e in chosen[what]} for what in ("distill", "train"))
     assert (len(held), len(kept), len(held | kept)) == (4, 6, 10)
-    assert {e.id for e in choose(Config("data", held_out=0.4, seed=1), dataset())["distill"]} != held
+    assert {e.id for e in choose(Experiment("data", held_out=0.4, seed=1), dataset())["distill"]} != held
 
 
 def test_what_is_chosen_by_is_neither_trained_on_nor_reported(tmp_path: Path) -> None:
     """The whole way from an index without `calibrate`: two of 20 examples, whatever is held out besides."""
     lines = [{"split": split, "labels": ["a"], "text": "w"} for split in ["train"] * 20 + ["eval"] * 5]
     write_index(tmp_path, [{**line, "group": str(i)} for i, line in enumerate(lines)])
-    config = Config(str(tmp_path), held_out=0.4)
+    config = Experiment(str(tmp_path), held_out=0.4)
     chosen = {
         what: {e.id for e in found} for what, found in choose(config, read(config.data, config)).items()
     }
@@ -70,48 +68,48 @@ def test_what_is_chosen_by_is_neither_trained_on_nor_reported(tmp_path: Path) ->
 
 
 def test_where_train_is_too_small_to_spare_some_it_is_chosen_by() -> None:
-    chosen = choose(Config("data"), dataset())
+    chosen = choose(Experiment("data"), dataset())
     assert chosen["calibrate"] == chosen["train"]
 
 
 def test_too_little_to_distil_on_is_refused() -> None:
     """An empty D_SD would make MASD finetuning, without a word."""
     with pytest.raises(ConfigurationError, match=r"--held-out 0\.1: 1 of the 1 examples .*; distillation"):
-        choose(Config("data", held_out=0.1), dataset())
+        choose(Experiment("data", held_out=0.1), dataset())
     half = dataset()
     untold = [e.only(("audio", "video")) for e in half.examples if e.split == "train"]
     half = replace(half, examples=(*untold, *dataset(train=0).examples))
     with pytest.raises(ConfigurationError, match=r"0 of the 4 examples held out have all of audio\+text"):
-        choose(Config("data", held_out=0.4), half)
-    with pytest.raises(ConfigurationError, match="hold out less"):
-        wanted(Config("data", held_out=0.9), dataset())
+        choose(Experiment("data", held_out=0.4), half)
+    with pytest.raises(ConfigurationError, match="add some, or choose fewer"):
+        wanted(Experiment("data", held_out=0.9), dataset())
 
 
 def test_a_run_may_be_of_some_modalities_alone(tmp_path: Path) -> None:
     """Figure 4: the same data without its text."""
     write_index(tmp_path, dark_and_bright(tmp_path))
-    config = Config(str(tmp_path), ("all",), modalities=("audio", "video"))
+    config = Experiment(str(tmp_path), ("all",), modalities=("audio", "video"))
     data = read(str(tmp_path), config)
     assert {m for e in data.examples for m in e.modalities} == {"audio", "video"}
     assert wanted(config, data) == [("audio",), ("video",), ("audio", "video")]
     whole = example(0, "train")
     assert whole.only(("text",)).modalities == ("text",)
     assert whole.only(("audio", "text", "video")) == whole
-    with pytest.raises(ConfigurationError, match=r"have audio\+video with --modalities audio video; choose"):
+    with pytest.raises(ConfigurationError, match=r"have audio\+video; choose"):
         wanted(replace(config, train_modalities=("text",)), data)
 
 
 def test_modalities_that_the_data_lacks_are_refused() -> None:
     silent = Dataset(Path("data"), tuple(e.only(("text", "video")) for e in dataset().examples))
     with pytest.raises(ConfigurationError, match=r"--modalities audio text: no example of data has audio"):
-        wanted(Config("data", modalities=("audio", "text")), silent)
+        wanted(Experiment("data", modalities=("audio", "text")), silent)
 
 
 def test_encoders_that_know_nothing_are_not_probed_unless_asked_to() -> None:
-    nothing = Config("data", pretrain=PretrainConfig(steps=0))
-    clip = Config("data", model=CLIP_B16)
+    nothing = Experiment("data", pretrain=ExperimentPretrain(steps=0))
+    clip = Experiment("data", model=CLIP_B16)
     for config, remedy in ((nothing, "pretrains nothing; give the pretrained/"), (clip, r"ViT-B-16\.pt")):
         with pytest.raises(ConfigurationError, match=rf"^--initialize: .*{remedy}.* or `random` to"):
             wanted(config, dataset())
         assert wanted(replace(config, initialize=RANDOM), dataset()) == [("video",)]
-    assert wanted(Config("data"), dataset()) == [("video",)]
+    assert wanted(Experiment("data"), dataset()) == [("video",)]

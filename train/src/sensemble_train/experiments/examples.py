@@ -1,0 +1,126 @@
+"""The examples of an experiment by their use (paper, Sec. 3.1, 5 and 6.2); as `recipe.examples`."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from sensemble_runtime.subsets import Subset
+from sensemble_runtime.subsets import name as subset_name
+from sensemble_sensors.media.dataset import Dataset, Example, read_dataset
+
+from sensemble_train.data.batching import seeded
+from sensemble_train.data.choice import having, unlabelled
+from sensemble_train.data.clips import LOG
+from sensemble_train.errors import ConfigurationError
+from sensemble_train.experiments.config import RANDOM, Experiment
+from sensemble_train.recipe import examples
+
+
+def read(folder: str, config: Experiment) -> Dataset:
+    """Read a dataset, reduced to the modalities that `config` names (D|_m of Eq. 1).
+
+    Raises:
+        BadDataError: the dataset does not follow the data format.
+    """
+    dataset = read_dataset(Path(folder), skip_bad=config.skip_bad)
+    for reason in dataset.skipped:
+        LOG.warning("skipped %s", reason)
+    return restricted(dataset, config)
+
+
+def restricted(dataset: Dataset, config: Experiment) -> Dataset:
+    """Return a dataset reduced to the modalities that `config` names."""
+    if config.modalities == ("all",):
+        return dataset
+    kept = (example.only(config.modalities) for example in dataset.examples)
+    return replace(dataset, examples=tuple(example for example in kept if example.modalities))
+
+
+def labelled(dataset: Dataset) -> tuple[Example, ...]:
+    """Return all examples with labels to train on, also those of pretraining (Sec. 6.2)."""
+    return tuple(e for e in (*dataset.split("train"), *dataset.split("pretrain")) if e.labels)
+
+
+def choose(config: Experiment, dataset: Dataset) -> dict[str, Sequence[Example]]:
+    """Return the examples by their use.
+
+    Returns:
+        As `recipe.examples.choose`; also `everything` with labels, if the configuration asks for it, and
+        `distill` (D_SD), without labels, if it is not drawn from pretraining's.
+
+    Raises:
+        ConfigurationError: fewer than two examples of D_SD have all modalities.
+        BadDataError: the dataset of D_SD does not follow the data format.
+    """
+    chosen = examples.choose(dataset)
+    train, every = chosen["train"], dataset.modalities
+    if config.everything:
+        chosen["everything"] = labelled(dataset)
+    if config.distill_data:
+        chosen["distill"] = examples.without_labels(_of_another_dataset(config, every))
+    elif config.held_out:
+        order = torch.randperm(len(train), generator=seeded(config.seed, "held out")).tolist()
+        count = round(config.held_out * len(train))
+        chosen["train"] = [train[row] for row in order[count:]]
+        chosen["distill"] = examples.without_labels([train[row] for row in order[:count]])
+        complete = len(having(chosen["distill"], every))
+        if complete < 2:
+            raise ConfigurationError(
+                f"--held-out {config.held_out:g}: {complete} of the {count} examples held out have all of "
+                f"{subset_name(every)}; distillation takes two, hold out more or add some"
+            )
+    return chosen
+
+
+def check(config: Experiment, dataset: Dataset, train: Sequence[Example]) -> list[Subset]:
+    """Return the sets M_T; as `recipe.examples.check`.
+
+    Raises:
+        ConfigurationError: also where untrained encoders would be probed, `modalities` names one that the
+            data lacks, or labels of pretraining are unknown.
+    """
+    _check_initialize(config)
+    lacking = set(config.modalities) - {"all", *dataset.modalities}
+    if lacking:
+        raise ConfigurationError(
+            f"--modalities {' '.join(config.modalities)}: no example of {config.data} has "
+            f"{subset_name(lacking)}"
+        )
+    if config.everything:
+        _check_labels(dataset)
+    return examples.check(config, dataset, train, from_scratch=config.from_scratch)
+
+
+def _of_another_dataset(config: Experiment, every: Sequence[str]) -> list[Example]:
+    """Draw D_SD from the unlabelled examples of `distill_data` that have all modalities (Sec. 5)."""
+    complete = having(unlabelled(read(config.distill_data, config)), every)
+    if len(complete) < 2:
+        raise ConfigurationError(
+            f"--distill-data {config.distill_data}: {len(complete)} unlabelled examples have all of "
+            f"{subset_name(every)}; distillation takes two, choose another"
+        )
+    order = torch.randperm(len(complete), generator=seeded(config.seed, "distill"))
+    return [complete[row] for row in order[: config.distill].tolist()]
+
+
+def _check_labels(dataset: Dataset) -> None:
+    known = {label for example in dataset.split("train") for label in example.labels}
+    unknown = next((e for e in labelled(dataset) if not known.issuperset(e.labels)), None)
+    if unknown is not None:
+        raise ConfigurationError(
+            f"--everything: {unknown.id!r} (index.jsonl:{unknown.line}) of the split 'pretrain' has the "
+            f"labels {', '.join(unknown.labels)}; only labels of the split 'train' can be trained"
+        )
+
+
+def _check_initialize(config: Experiment) -> None:
+    """Refuse to probe and finetune untrained encoders, unless the configuration asks for it."""
+    nothing = not (config.pretrain.steps or config.pretrain.epochs)
+    if config.initialize or not (nothing or config.model.name == "clip_b16"):
+        return
+    why = "this run pretrains nothing" if nothing else "clip_b16 starts from CLIP's weights (App. D)"
+    what = "OpenAI's ViT-B-16.pt or the pretrained/ of a run"
+    if config.model.name != "clip_b16":
+        what = "the pretrained/ of a run"
+    raise ConfigurationError(f"--initialize: {why}; give {what}, or `{RANDOM}` to train from scratch")

@@ -1,0 +1,95 @@
+"""Estimate of how long a run will take on this machine: a few real steps of each stage are timed."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import perf_counter
+
+from sensemble_runtime.progress import Stages, no_progress
+from sensemble_runtime.subsets import Subset
+from sensemble_sensors.media.dataset import Dataset, Example
+
+from sensemble_train.recipe.config import Config
+from sensemble_train.recipe.examples import Chosen
+from sensemble_train.recipe.recipe import Recipe
+from sensemble_train.recipe.run_folder import SCORED
+
+_TIMED = 4  # steps of a stage
+
+
+@dataclass(frozen=True, slots=True)
+class StageEstimate:
+    """The time that a stage will take.
+
+    Attributes:
+        name: of the stage.
+        steps: optimizer steps, or examples.
+        step_seconds: seconds for each.
+    """
+
+    name: str
+    steps: int
+    step_seconds: float
+
+    @property
+    def seconds(self) -> float:
+        """Seconds for all steps."""
+        return self.steps * self.step_seconds
+
+
+def estimate(
+    config: Config, progress: Stages = no_progress, dataset: Dataset | None = None
+) -> tuple[StageEstimate, ...]:
+    """Run a few steps of each stage on as many examples as the largest batch has; nothing is kept."""
+    took: dict[str, list[float]] = defaultdict(list)  # by stage, the seconds before each report of it
+    last = perf_counter()
+
+    def watch(stage: str, done: int, total: int) -> None:
+        nonlocal last
+        last, before = perf_counter(), last
+        took[stage].append(last - before)
+        progress(stage, done, total)
+
+    timed = _Timed(config)
+    with TemporaryDirectory() as folder:
+        timed.run(Path(folder), watch, dataset)
+    every, few = sum(map(len, timed.chosen.values())), sum(map(len, timed.few.values()))
+    sources = [sum(times) for stage, times in took.items() if stage.startswith(("decode ", "embed "))]
+    found = [StageEstimate("decode", every, sum(sources) / few)]
+    tuning = config.finetune.length(len(timed.chosen["train"]))
+    for stage, times in took.items():
+        if stage == "pretrain" or stage.startswith(("masd ", "specialist ", "subset ")):
+            steps = tuning if stage != "pretrain" else config.pretrain.length(len(timed.chosen["pretrain"]))
+            found.append(StageEstimate(stage, steps, sum(times[1:]) / (_TIMED - 1)))  # the first is slow
+    scored = len(timed.train_sets) * sum(len(timed.chosen[split]) for split in SCORED)
+    return (*found, StageEstimate("score", scored, sum(took["embed"]) / len(timed.few["train"])))
+
+
+class _Timed(Recipe):
+    """A run of few steps on few examples, which remembers how many there are."""
+
+    chosen: Chosen
+    few: Chosen
+    train_sets: list[Subset]
+
+    def __init__(self, config: Config) -> None:
+        few = replace(
+            config,
+            pretrain=replace(config.pretrain, steps=_TIMED if config.pretrain.length(1) else 0, epochs=0),
+            probe=replace(config.probe, steps=_TIMED),
+            finetune=replace(config.finetune, steps=_TIMED),
+        )
+        super().__init__(few)
+
+    def examples(self, dataset: Dataset) -> tuple[Chosen, list[Subset]]:
+        """Return examples from all over the dataset."""
+        self.chosen, self.train_sets = super().examples(dataset)
+        count = max(self.config.pretrain.batch, self.config.finetune.batch)
+        self.few = {use: _spread(examples, count) for use, examples in self.chosen.items()}
+        return self.few, self.train_sets
+
+
+def _spread(examples: Sequence[Example], count: int) -> Sequence[Example]:
+    return examples[:: max(1, len(examples) // count)][:count]
