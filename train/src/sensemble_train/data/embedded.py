@@ -41,7 +41,7 @@ def embedded(
 
     The changes depend on the window's content alone.
     """
-    # A frozen encoder needs no gradients, so half the precision does; only some processors are faster by it.
+    # Without gradients, half the precision suffices; only some processors compute faster in it.
     quick = torch.autocast("cpu", torch.bfloat16, enabled=torch.cpu._is_avx512_bf16_supported())  # noqa: SLF001
     changes = repr((views, asdict(config) if views > 1 else None))
     keys = [hashlib.sha256(changes.encode() + row.numpy().tobytes()).digest() for row in windows]
@@ -77,9 +77,9 @@ def embedded(
 
 @torch.no_grad()
 def fingerprint(encoder: nn.Module, window: Tensor) -> str:
-    """Return a hash of an encoder's weights and of what it makes of a test input like `window` [1, ...].
+    """Return a hash of an encoder's weights and of its output for a test input like `window` [1, ...].
 
-    The input swells: of a constant one, too many functions are the same.
+    The input swells, because a constant one would not tell functions apart.
     """
     digest = hashlib.sha256(repr(encoder).encode())
     for value in encoder.state_dict().values():

@@ -64,7 +64,7 @@ def labels_and_task(dataset: Dataset, wanted: Wanted) -> tuple[tuple[str, ...], 
 
 
 def installed(dataset: Dataset) -> dict[str, str]:
-    """Return modality -> name of the pretrained encoder on this machine that serves it, where one does."""
+    """Return modality -> name of the installed pretrained encoder that reads it, where there is one."""
     specs, _ = inputs(dataset, SMALL, {})
     return {m: name for m, spec in specs.items() if (name := sources.installed(spec))}
 

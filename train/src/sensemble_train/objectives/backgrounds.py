@@ -16,8 +16,8 @@ _SHARPNESS = 10.0  # of the score: unit-length embeddings differ by little, and 
 class Backgrounds(nn.Module):
     """A logistic loss of known windows against backgrounds, by a score that is linear in the embedding.
 
-    Without it, encoders have no reason to keep silence or noise apart from what they know. The score is
-    thrown away after training; export fits its own to the model that ships (`sensemble_export.familiarity`).
+    Without it, nothing keeps silence and noise apart from known windows. The score is thrown away after
+    training; export fits its own to the model that ships (`sensemble_export.familiarity`).
     It is an outlier exposure (Hendrycks et al., 2019) that needs no labels. `clips` holds features of windows
     that show none of the classes.
     """

@@ -18,12 +18,11 @@ _STEPS = 100
 
 
 def balanced(model: Model, selection: Source, loop: Loop) -> Model:
-    """Return `model` with embeddings as long as makes the labels of `selection` likeliest.
+    """Return `model` with the embedding lengths that make the labels of `selection` most likely.
 
-    The loss is the mean of the measured subsets, each with a temperature of its own, as export fits one. With
-    one length for all, a modality that knows little, and learned by heart what it cannot know, pulls the mean
-    as far as one that knows. So few numbers fit to few examples; of fewer than `LEAST` that have every
-    modality, none is.
+    The loss is the mean over the measured subsets, each with a temperature of its own, as export fits one.
+    With one length for all, a modality that knows little pulls the mean as far as one that knows. Few numbers
+    are fitted, so few examples suffice; the lengths stay 1 where fewer than `LEAST` have every modality.
 
     Args:
         model: trained; its embeddings have unit length.
@@ -33,10 +32,10 @@ def balanced(model: Model, selection: Source, loop: Loop) -> Model:
     clips, described = embed({"": model}, selection, loop)[""].having(model.modalities), model.description
     targets = clips.targets
     if targets is None or len(clips) < LEAST:
-        LOG.info("%d examples to balance modalities by, of %d that it takes", len(clips), LEAST)
+        LOG.info("modalities are not balanced: %d examples have all, %d are needed", len(clips), LEAST)
         return model
     head, sets = model.head.folded(), measured(model.modalities)
-    said = torch.stack([clips.inputs[m] @ head.weight.T for m in model.modalities]).detach()
+    logits_of = torch.stack([clips.inputs[m] @ head.weight.T for m in model.modalities]).detach()
     members = torch.tensor([[m in subset for m in model.modalities] for subset in sets]).float()
     members /= members.sum(dim=1, keepdim=True)
     lengths = torch.zeros(len(model.modalities), requires_grad=True)  # logarithms, as is the next
@@ -45,19 +44,19 @@ def balanced(model: Model, selection: Source, loop: Loop) -> Model:
 
     def loss() -> Tensor:
         lbfgs.zero_grad()
-        logits = torch.einsum("sm,mnc->snc", members * lengths.exp(), said) + head.bias.detach()
+        logits = torch.einsum("sm,mnc->snc", members * lengths.exp(), logits_of) + head.bias.detach()
         logits = (logits * sharpness.exp().view(-1, 1, 1)).flatten(0, 1)
         every = targets.repeat(len(sets), *[1] * (targets.dim() - 1))
         free = lengths.square().sum() + sharpness.square().sum()
-        found = task_loss(logits, every, described.task) + _PULL * free
-        found.backward()
-        return found
+        total = task_loss(logits, every, described.task) + _PULL * free
+        total.backward()
+        return total
 
     lbfgs.step(loss)
     if not lengths.isfinite().all():  # a step of the search was too long
         return model
-    found = dict(zip(model.modalities, lengths.detach().exp().tolist(), strict=True))
-    configs = {m: replace(config, length=found[m]) for m, config in described.configs.items()}
+    fitted = dict(zip(model.modalities, lengths.detach().exp().tolist(), strict=True))
+    configs = {m: replace(config, length=fitted[m]) for m, config in described.configs.items()}
     changed = Model(replace(described, configs=configs), model.tokenizer)
     changed.load_state_dict(model.state_dict())
     return changed.eval()

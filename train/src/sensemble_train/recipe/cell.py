@@ -63,7 +63,7 @@ class Cell:
         embedded: the labelled examples, embedded by the pretrained model.
         sources: examples by their use.
         background: features of windows that show none of the classes; None for none.
-        held_out: whether nothing is trained on `calibrate`; a small dataset has none but those of `train`.
+        held_out: whether `calibrate` is a split of its own; a small dataset selects on `train`.
     """
 
     job: Job

@@ -13,11 +13,11 @@ from sensemble_train.models.model import Head, Model
 from sensemble_train.recipe.evaluate import embed
 from sensemble_train.training.loop import Loop
 
-_OTHERS = 0.5  # weight of what sensors outside a subset say, in what it is taught
+_OTHERS = 0.5  # weight of the logits of sensors outside a subset
 
 
 class Logits(nn.Module):
-    """An encoder whose embedding is what specialists say of a modality: float32 [B, C], logits.
+    """An encoder whose embedding is the mean logits of specialists, float32 [B, C], for one modality.
 
     Args:
         readers: the modality's specialist, or those of other modalities where it has no labels.
@@ -66,10 +66,10 @@ class LateFusion(Model):
             self.head.linear.bias.zero_()
 
     def opinions(self, embedded: Mapping[str, Tensor], sets: Sequence[Subset]) -> Tensor:
-        """Return what a student is taught of each subset: logits [B, S, C].
+        """Return the logits that a student is taught for each subset, [B, S, C].
 
-        They are the sum of the subset's own sensors, and of half what the others say: what a sensor cannot
-        know, it would learn by heart.
+        They are the sum over the subset's own sensors and half the sum over the others. A sensor that is
+        taught what it cannot know memorizes its examples.
 
         Args:
             embedded: modality -> its logits [B, C].
@@ -95,6 +95,6 @@ def fuse(specialists: Mapping[str, Model], selection: Source, loop: Loop) -> Lat
     for m, encoder in fused.encoders.items():
         known = embedded.having((m,))
         if len(known) and known.targets is not None:
-            said, truth = known.inputs[m].numpy(), known.targets.numpy()
-            encoder.temperature = fit_temperature(said, truth, fused.description.task, least=1)  # type: ignore[assignment]
+            logits, truth = known.inputs[m].numpy(), known.targets.numpy()
+            encoder.temperature = fit_temperature(logits, truth, fused.description.task, least=1)  # type: ignore[assignment]
     return fused

@@ -6,7 +6,7 @@ number of live modalities, gives the sum of their logits: up to a number that al
 log-probabilities of specialists, each over a temperature of its own. The temperatures are fitted to groups
 that the classifiers were not fitted on; without them, a modality that knows little outweighs one that knows.
 
-No weight of an encoder changes, so what is lowered for one set of takes serves all others.
+No weight of an encoder changes, so encoders that are lowered once serve every set of takes.
 """
 
 from collections import Counter
@@ -50,8 +50,8 @@ class Instant:
         model: frozen encoders without adapters, and the head.
         examples: all labelled ones but those of `eval`, raw.
         groups: the group of each; one without a group is one by itself.
-        left_out: modality -> logits [N, C] of each example, over the temperature, by classifiers that were
-            fitted without its group and some others; zeros where it lacks the modality.
+        left_out: modality -> logits [N, C] of each example over the temperature, from classifiers that were
+            fitted without the example's group; zeros where the example lacks the modality.
     """
 
     model: Model
@@ -197,7 +197,7 @@ class Specialist:
         weight: float32 [C, F], over the temperature.
         bias: float32 [C], likewise.
         temperature: that divided both.
-        left_out: float32 [N, C], what classifiers say of each example that were fitted without its fold.
+        left_out: float32 [N, C], logits of each example, by classifiers that were fitted without its fold.
     """
 
     weight: Tensor
@@ -284,8 +284,8 @@ def _folds(examples: list[Example]) -> Tensor:
 def _classifier(x: Tensor, truth: Tensor, size: int, classes: int, task: Task) -> tuple[Tensor, Tensor]:
     """Fit a linear classifier with weight decay to centred features of one scale.
 
-    To scale each feature by itself would blow up those that a few takes happen to agree in: of two takes a
-    digit, others' digits are then right 10 points less often (FSDD).
+    Scaling each feature by itself would amplify features in which a few takes agree by chance: from two takes
+    of a digit, other people's digits are then right 10 points less often (FSDD).
 
     Args:
         x: float32 [N, V, R], features of V views in an orthonormal basis of their span.

@@ -16,9 +16,9 @@ from sensemble_train.models.model import Model
 
 
 def augment(batch: Clips, model: Model, config: AugmentConfig) -> Clips:
-    """Return a batch of features with all changes that `config` asks for.
+    """Return a batch of features, changed as `config` asks.
 
-    Crops are not among them: they are cut when a video is decoded (`Sampling.zoom`).
+    Crops are cut earlier, when a video is decoded (`Sampling.zoom`).
     """
     described, inputs = model.description, dict(batch.inputs)
     for m in sorted(inputs):  # the order in which they draw
