@@ -24,8 +24,7 @@ from rich.console import Console
 from rich.table import Table
 from scipy.signal import resample_poly
 from sensemble_runtime.adapting.adapter import CONFIDENT
-from sensemble_runtime.adapting.correction import Sums, centred, fit
-from sensemble_runtime.adapting.learner import Learner, Lesson
+from sensemble_runtime.adapting.correction import Learner, Lesson, Sums, fit
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.bundle.judge import of_subset
 from sensemble_train.digits.clips import FPS, place, render_audio, render_video
@@ -89,28 +88,30 @@ def ways(bundle: Bundle, voice: Voice, windows: int) -> dict[str, float]:
     calibration = bundle.manifest.calibration
     video = of_subset(calibration, ("video",))
     camera = head.probabilities(voice.picture, video.temperature, video.power)
-    learner = Learner.new(head, of_subset(calibration, ("audio",)))
+    learner = Learner(head, of_subset(calibration, ("audio",)))
     taught, labelled = (Sums.empty(*reversed(head.weight.shape)) for _ in range(2))
     for embedding, opinion, digit in zip(x[learned], camera[learned], y[learned], strict=True):
         if opinion.max() >= CONFIDENT:
             learner.learn(Lesson(embedding, opinion))
             taught.add(embedding, opinion)
         labelled.add(embedding, np.eye(len(WORDS))[digit])
-    learner.end_scene()
     penalty = float(np.trace(taught.scatter)) / len(taught.mean) * np.eye(len(taught.mean))
     ridge = np.linalg.solve(taught.scatter + penalty, taught.cross)
-    test, none = x[tested], lambda x: x
+    test, centred = x[tested], head.weight - head.weight.mean(axis=0)
+    shipped, correction = head.logits(test), learner.correction
+    adapted = shipped + correction(test) if correction else shipped
+    by_labels = fit(labelled, head)
     logits = {
-        SHIPPED: head.logits(test),
-        MOVED: (test - x[learned].mean(axis=0)) @ centred(head.weight),
+        SHIPPED: shipped,
+        MOVED: (test - x[learned].mean(axis=0)) @ centred.T,
         PLAIN: (test - taught.mean) @ ridge,
-        TAUGHT: head.logits((fit(taught, head, learner.inverse) or none)(test)),
-        SESSION: head.logits(((learner.used and learner.correction) or none)(test)),
-        TRUE: head.logits((fit(labelled, head, learner.inverse) or none)(test)),
+        TAUGHT: adapted,
+        SESSION: adapted if learner.trial.used else shipped,
+        TRUE: shipped + by_labels(test) if by_labels else shipped,
     }
     found = {way: float((z.argmax(axis=1) == y[tested]).mean()) for way, z in logits.items()}
     found["camera"] = float((camera.argmax(axis=1) == y).mean())
-    return found | {"in use": float(learner.used)}
+    return found | {"in use": float(learner.trial.used)}
 
 
 def heard(bundle: Bundle, voices: int, count: int, seed: int) -> Iterator[Voice]:

@@ -47,7 +47,7 @@ from sensemble_apps.runs.matrices import most_robust
 from sensemble_apps.runs.run_folder import BUNDLE, CONFIG, MODELS, SELECTION
 from sensemble_export.artifact_store import ArtifactStore
 from sensemble_export.examples import CALIBRATION, spread
-from sensemble_export.lowering_pool import lower_all
+from sensemble_export.lowering import lower_all
 from sensemble_export.parity import compare
 from sensemble_export.partition_report import Delegation
 from sensemble_export.targets import Job

@@ -18,7 +18,7 @@ from sensemble_export import artifact_store
 from sensemble_export.bundle import Origin, export_bundle
 from sensemble_export.bundle import staged_store as beside
 from sensemble_export.errors import CalibrationMissingError, ExportError, ParityFailedError
-from sensemble_export.lowering_pool import lower_all
+from sensemble_export.lowering import lower_all
 from sensemble_export.parity import LEAST_COSINE, compare
 from sensemble_export.partition_report import Delegation
 from sensemble_export.staging import held_out_folder

@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from sensemble_export import targets
 from sensemble_export.errors import MeasurementError, NotLowerableError
 from sensemble_export.lower import lower
-from sensemble_export.lowering_pool import lower_all
-from sensemble_export.lowering_worker import build
+from sensemble_export.lowering import build, lower_all
 from sensemble_export.parity import measure
 from sensemble_export.quantize import quantize
 from sensemble_export.rewrite import Int8Embedding, centred, lowerable

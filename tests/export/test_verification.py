@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from sensemble_export.errors import ExportError, ParityFailedError
-from sensemble_export.lowering_worker import build
+from sensemble_export.lowering import build
 from sensemble_export.readme import readme
 from sensemble_export.staging import held_out_folder
 from sensemble_export.targets import Job

@@ -26,7 +26,7 @@ from sensemble_export.errors import (
     NotLowerableError,
 )
 from sensemble_export.lowered_cache import kept
-from sensemble_export.lowering_pool import lower_all
+from sensemble_export.lowering import lower_all
 from sensemble_export.parity import Floats, Measurement, compare, measure
 from sensemble_export.partition_report import Delegation
 from sensemble_export.targets import Job, needs_ranges

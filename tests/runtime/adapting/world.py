@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from sensemble_runtime.adapting.learner import UNRELATED, Decision, Learner, Lesson
+from sensemble_runtime.adapting.correction import UNRELATED, Decision, Learner, Lesson
 from sensemble_runtime.bundle.head import Head
 
 D, C = 24, 10
@@ -43,8 +43,9 @@ class World:
         """Return how often the shipped head is right, and what the session would use."""
         truth = self.truth(2000)
         x = self.windows(truth)
-        moved = learner.correction(x) if learner.used and learner.correction else x
-        return tuple(float((learner.head.logits(who).argmax(1) == truth).mean()) for who in (x, moved))
+        shipped = self.head.logits(x)
+        added = learner.correction(x) if learner.trial.used and learner.correction else 0
+        return tuple(float((logits.argmax(1) == truth).mean()) for logits in (shipped, shipped + added))
 
     def _directions(self) -> NDArray[np.float64]:
         drawn = self.rng.normal(0, 1, (C, D))
@@ -109,21 +110,21 @@ class Null:
     long: float = 0.0
     slow: float = 0.0
 
-    def learner(self, seed: int, windows: int) -> tuple[bool, float]:
-        """Return whether the correction came into use, and the largest wealth of `related`."""
+    def believed(self, seed: int, windows: int) -> tuple[bool, bool]:
+        """Return whether the correction came into use, and whether the teacher was ever believed."""
         rng = np.random.default_rng(seed)
         d = 8
         weight = rng.normal(0, 1, (C, d))
         weight = 3 * weight / np.linalg.norm(weight, axis=1, keepdims=True)
-        learner = Learner.new(Head(weight.astype(np.float32), np.zeros(C, np.float32), "multi-class"))
+        learner = Learner(Head(weight.astype(np.float32), np.zeros(C, np.float32), "multi-class"))
         said = _classes(rng, windows, self.teacher, self.long)
         shown = _classes(rng, windows, self.sensor, self.slow)
         noise = rng.normal(0, 0.5, d) + rng.normal(0, 0.7, (windows, d))
         used, most = False, 0.0
         for x, answer in zip((weight[shown] + noise).astype(np.float32), said, strict=True):
             learner.learn(Lesson(x, opinion(int(answer))))
-            used, most = used or learner.used, max(most, learner.trial.related)
-        return used, most
+            used, most = used or learner.trial.used, max(most, learner.trial.related)
+        return used, used or most >= 1 / UNRELATED
 
 
 def _classes(rng: np.random.Generator, n: int, favoured: float, stay: float) -> np.ndarray:
@@ -145,7 +146,7 @@ NULLS = [
 
 if __name__ == "__main__":
     for null in NULLS:
-        found = [null.learner(seed, 600) for seed in range(int(sys.argv[1]))]
-        related, used = sum(most >= 1 / UNRELATED for _, most in found), sum(used for used, _ in found)
-        sys.stdout.write(f"{null}: {related} of {len(found)} related, {used} used\n")
+        found = [null.believed(seed, 600) for seed in range(int(sys.argv[1]))]
+        won, used = sum(won for _, won in found), sum(used for used, _ in found)
+        sys.stdout.write(f"{null}: {won} of {len(found)} believed, {used} used\n")
         sys.stdout.flush()

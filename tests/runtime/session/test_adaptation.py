@@ -57,8 +57,8 @@ def test_an_adapted_opinion_takes_its_share_of_the_mean(sighted: Bundle, tmp_pat
             assert live_set.step(end) is not None
             adapter.study()
         learner = adapter.learners["audio", "microphone"]
-        assert learner.windows > 30
-        learner.used = True  # whatever the test would say of these windows
+        assert learner.sums.windows > 30
+        learner.trial.used = True  # whatever the test would say of these windows
         adapter.study()
         assert learner.correction is not None
         live_set.push(Sample("audio", sound.astype(np.float32), 1000.0))
@@ -68,7 +68,10 @@ def test_an_adapted_opinion_takes_its_share_of_the_mean(sighted: Bundle, tmp_pat
         assert prediction is not None
         assert prediction.adapted == ("audio",)
         heard, seen = prediction.embeddings["audio"], prediction.embeddings["video"]
-        np.testing.assert_array_equal(heard, learner.correction(live_set._embeddings["audio"].embedding))
+        shipped = live_set._embeddings["audio"].embedding
+        added = learner.correction(shipped)
+        change = sighted.head.logits(heard) - sighted.head.logits(shipped)
+        np.testing.assert_allclose(change - change.mean(), added - added.mean(), atol=1e-3)
         np.testing.assert_array_equal(prediction.pooled, (heard + seen) / 2)
         chances = calibrated(sighted.head.logits((heard + seen) / 2), 0.2, 0.5, "multi-class")
         np.testing.assert_allclose(prediction.probabilities, chances, atol=1e-3)
@@ -98,9 +101,9 @@ def test_nothing_is_learned_or_written_under_the_lock(
 
     study, save = Adapter.study, Adapter.save
 
-    def checked_study(adapter: Adapter, *, end: bool = False) -> None:
+    def checked_study(adapter: Adapter) -> None:
         free["study"] = can_be_taken(session._state)
-        study(adapter, end=end)
+        study(adapter)
 
     def checked_save(adapter: Adapter) -> None:
         free["save"] = can_be_taken(session._state)
@@ -131,8 +134,8 @@ def test_a_session_learns_and_keeps(sighted: Bundle, tmp_path: Path) -> None:
         with pytest.raises(AdaptError, match="no label"):
             session.teach("dog")
     with Adapter(sighted, kept) as adapter:
-        assert adapter.learners["audio", "microphone"].windows > 0
-        assert adapter.learners["video", "camera"].windows > 0
+        assert ("audio", "microphone") in adapter.learners
+        assert ("video", "camera") in adapter.learners
 
 
 def test_a_session_that_does_not_adapt_is_not_taught(sighted: Bundle) -> None:
@@ -153,14 +156,14 @@ def test_two_sessions_do_not_share_a_folder(sighted: Bundle, tmp_path: Path) -> 
 def test_a_file_that_is_set_aside_is_an_event(sighted: Bundle, tmp_path: Path, log: Log) -> None:
     kept = tmp_path / "kept"
     kept.mkdir()
-    (kept / "audio-0.learned").write_text("damaged")
+    (kept / "corrections").write_text("damaged")
     with Session(sighted, adapt=Adapter(sighted, kept)) as session:
         session.subscribe(log)
-        wait_for(lambda: log.events)
-    (event,) = log.events
-    assert isinstance(event, AdaptEvent)
+        session.attach(Puppet("video", "camera"))
+        wait_for(lambda: any(isinstance(event, AdaptEvent) for event in log.events))
+    (event,) = (event for event in log.events if isinstance(event, AdaptEvent))
     assert event.kind == "set aside"
-    assert "audio-0.learned: damaged" in event.reason
+    assert "corrections: damaged" in event.reason
 
 
 def test_what_cannot_be_written_is_reported_and_raised_at_the_end(

@@ -70,7 +70,6 @@ def _examples(
         yield from _learn(live_set, options.adapt, example if labels else None, origin + length)
         if prediction is not None:
             yield Predicted(prediction.time, prediction, example)
-    yield from _learn(live_set, options.adapt, None, len(examples) * period, end=True)
 
 
 def _plug(live_set: LiveSet, plugged: Collection[str], now: float) -> Stream:
@@ -110,17 +109,14 @@ def _recording(
             example = recorded.example_at(item.time)
             yield from _learn(live_set, options.adapt, example if labels else None, item.time)
             yield Predicted(prediction.time, prediction, example)
-    yield from _learn(live_set, options.adapt, None, recorded.length, end=True)
 
 
-def _learn(
-    live_set: LiveSet, adapter: Adapter | None, labelled: Example | None, now: float, *, end: bool = False
-) -> Stream:
+def _learn(live_set: LiveSet, adapter: Adapter | None, labelled: Example | None, now: float) -> Stream:
     """Teach the label of an example, if it has one, and yield what was learned since the last call."""
     if adapter is None:
         return
     for label in labelled.labels if labelled is not None else ():
         adapter.label(label, live_set.newest(now), now)
-    adapter.study(end=end)
+    adapter.study()
     for event in live_set.changes(now):
         yield view_event(event, 0.0)

@@ -3,5 +3,5 @@
 Enter here what learns from an opinion about a window, judges what was learned, and keeps it beside the
 bundle. The session says which windows are there at the same time.
 
-Doors: `adapter`, `store`.
+Doors: `adapter`.
 """

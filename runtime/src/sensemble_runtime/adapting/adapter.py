@@ -1,17 +1,22 @@
-"""The adapter: which sensors learn from which at a moment, and the corrections in use."""
+"""The adapter: which sensors learn from which at a moment, the corrections in use, and their file."""
 
+import hashlib
+import json
 from collections import deque
 from collections.abc import Collection, Mapping
+from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from safetensors.numpy import load, save
+from sensemble_sensors import durable
 
-from sensemble_runtime.adapting.correction import Correction
-from sensemble_runtime.adapting.learner import Decision, Learner, Lesson
-from sensemble_runtime.adapting.store import Sensor, Store, default_folder
+from sensemble_runtime.adapting.correction import Correction, Decision, Learner, Lesson, Sums, Trial, fit
 from sensemble_runtime.bundle.bundle import Bundle
+from sensemble_runtime.bundle.files import regular
 from sensemble_runtime.bundle.judge import of_subset
 from sensemble_runtime.encoded import Encoded
 from sensemble_runtime.errors import AdaptError
@@ -24,8 +29,18 @@ CONFIDENT = 0.5
 """The least calibrated confidence of a teacher: it is right more often than not."""
 LABEL = 4.0
 """The weight of a window that a person has labelled."""
-PERSON = "a person"
+SENSORS = 32
+"""Sensors whose corrections are kept; those taught longest ago make room."""
 WAITING = 4096  # lessons that may wait for `study`, the newest
+SCHEMA = 4
+PERSON = "a person"
+_FILE = "corrections"
+_SUMS = ("mean", "target", "scatter", "cross", "taught")
+_DIGEST = hashlib.sha256().digest_size
+_LARGEST = 1 << 30  # bytes
+
+Sensor = tuple[str, str]
+"""A modality, and the name of a sensor."""
 
 
 class Adapter:
@@ -33,40 +48,51 @@ class Adapter:
 
     The teacher is the opinion of all other live modalities together that are familiar and about the same
     time, as the bundle shipped them: learned corrections never act as teachers. `learn` and `label` note
-    lessons; `study` learns them, which may take milliseconds a scene. Call `study`, `save` and `close` from
-    one thread; it may be another one than that of the rest.
+    lessons; `study` learns them, which may take milliseconds a scene. Call `study`, `save`, `forget` and
+    `close` from one thread; it may be another one than that of the rest.
 
     Args:
         bundle: an open bundle, calibrated, of single classes.
-        folder: of the corrections; None: beside the bundle (`store.default_folder`).
+        folder: of the corrections, for one process at a time; None: beside the bundle.
 
     Attributes:
-        learners: the lessons of each sensor.
-        problems: a line on each file that was set aside, because it is damaged or of another bundle.
+        learners: the lessons of each sensor, those taught last at the end.
+        problem: a line that says why the file was set aside; empty if it was not.
 
     Raises:
         AdaptError: the bundle cannot be adapted, or the folder cannot be used.
     """
 
     def __init__(self, bundle: Bundle, folder: Path | str | None = None) -> None:
-        if bundle.manifest.task != "multi-class":
+        manifest = bundle.manifest
+        if manifest.task != "multi-class":
             raise AdaptError(f"{bundle.path}: is multi-label; adapting is for bundles of single classes")
-        if not any(entry.threshold > 0 for entry in bundle.manifest.calibration.subsets.values()):
+        if not any(entry.threshold > 0 for entry in manifest.calibration.subsets.values()):
             raise AdaptError(
                 f"{bundle.path}: is not calibrated, so no answer is sure enough to teach; export it "
                 "with more examples in the split calibrate"
             )
         self._bundle = bundle
-        self._store = Store(Path(folder) if folder else default_folder(bundle.path), bundle)
-        self.folder = self._store.folder
-        self.learners, self.problems = self._store.load()
-        self._used: dict[Sensor, Correction] = {}
-        self._publish()
-        self._lessons: deque[tuple[Sensor, Lesson, Subset, float]] = deque(maxlen=WAITING)
+        self.folder = Path(folder) if folder else default_folder(bundle.path)
+        weight = bundle.head.weight
+        self._inverse = np.linalg.pinv(weight - weight.mean(axis=0), rcond=1e-3)
         self._teachers_of: dict[Sensor, set[str]] = {}
-        self._unsaved: set[Sensor] = set()
         self._events: deque[AdaptEvent] = deque()
-        self._now = 0.0  # the time of the last lesson learned
+        self._lessons: deque[tuple[Encoded, Lesson, Subset, float]] = deque(maxlen=WAITING)
+        self._changed = False
+        self.problem = ""
+        try:
+            durable.create_folder(self.folder)
+            durable.create(self.folder / "lock")
+            self._lock = durable.lock(self.folder / "lock")
+        except BlockingIOError as error:
+            raise AdaptError(f"{self.folder}: in use by another session; end that first") from error
+        except OSError as error:
+            raise AdaptError(
+                f"{self.folder}: cannot be written ({error.strerror}); name another folder"
+            ) from error
+        self.learners = self._load()
+        self._publish()
 
     def __enter__(self) -> Self:
         return self
@@ -75,18 +101,23 @@ class Adapter:
         self.close()
 
     def correct(self, newest: Mapping[str, Encoded]) -> dict[str, Floats]:
-        """Return the corrected embeddings of the newest windows whose sensor's correction is in use."""
-        used = self._used
-        return {
-            modality: used[modality, window.sensor](window.embedding)
-            for modality, window in newest.items()
-            if (modality, window.sensor) in used and not self._is_background(window)
-        }
+        """Return the corrected embeddings of the newest windows whose sensor's correction is in use.
+
+        The head is linear: an embedding that is moved by pinv(W) times a change of logits gets just that
+        change. So pooling and the head need not know of corrections.
+        """
+        used, moved = self._used, {}
+        for modality, window in newest.items():
+            correction = used.get((modality, window.sensor))
+            if correction is not None and not self._is_background(window):
+                change = self._inverse @ correction(window.embedding)
+                moved[modality] = (window.embedding + change).astype(np.float32)
+        return moved
 
     def learn(
         self, fresh: Collection[str], newest: Mapping[str, Encoded], now: float, suspect: str | None = None
     ) -> None:
-        """Note what the new windows of `fresh` modalities can learn from the newest ones of the others.
+        """Note what the newest windows of the others teach the new ones of `fresh` modalities.
 
         The suspect (`Prediction.suspect`) teaches none; it may learn, for an unknown voice contradicts too.
         """
@@ -98,7 +129,8 @@ class Adapter:
                 continue
             opinion, _ = self._bundle.judge.answer({m: newest[m].embedding for m in teachers})
             if opinion.least > 0 and opinion.confidence >= CONFIDENT:
-                self._note(window, Lesson(window.embedding, opinion.probabilities), teachers, now)
+                lesson = Lesson(window.embedding, opinion.probabilities)
+                self._lessons.append((window, lesson, teachers, now))
 
     def label(self, label: str, newest: Mapping[str, Encoded], now: float) -> None:
         """Note that each of the newest windows shows `label`, as a person says.
@@ -109,24 +141,24 @@ class Adapter:
         labels = self._bundle.manifest.labels
         if label not in labels:
             raise AdaptError(f"{label!r}: no label of the bundle; it has {', '.join(labels)}")
-        truth = np.zeros(len(labels), np.float32)
-        truth[labels.index(label)] = 1
+        truth = np.eye(len(labels), dtype=np.float32)[labels.index(label)]
         for window in newest.values():
             if not self._is_background(window):
-                self._note(window, Lesson(window.embedding, truth, LABEL), (PERSON,), now)
+                lesson = Lesson(window.embedding, truth, LABEL)
+                self._lessons.append((window, lesson, (PERSON,), now))
 
-    def study(self, *, end: bool = False) -> None:
-        """Learn the lessons noted since the last call; with `end`, the current scenes, too."""
+    def study(self) -> None:
+        """Learn the lessons noted since the last call."""
         while self._lessons:
-            sensor, lesson, teachers, self._now = self._lessons.popleft()
-            if sensor not in self.learners:
-                alone = of_subset(self._bundle.manifest.calibration, (sensor[0],))
-                self.learners[sensor] = Learner.new(self._bundle.head, alone)
-            self._teachers_of.setdefault(sensor, set()).update(teachers)
-            self._unsaved.add(sensor)
-            self._report(sensor, self.learners[sensor].learn(lesson))
-        for sensor, learner in self.learners.items() if end else ():
-            self._report(sensor, learner.end_scene())
+            window, lesson, teachers, now = self._lessons.popleft()
+            sensor = window.modality, window.sensor
+            learner = self.learners.pop(sensor, None) or self._new(window.modality)
+            self.learners[sensor], self._changed = learner, True
+            by = self._teachers_of.setdefault(sensor, set())
+            by.update(teachers)
+            decision = learner.learn(lesson)
+            if decision is not None:
+                self._report(window, decision, tuple(sorted(by)), now)
         self._publish()
 
     def pop_events(self) -> list[AdaptEvent]:
@@ -135,34 +167,78 @@ class Adapter:
 
     def save(self) -> None:
         """Write what changed since the last call; after an `AdaptError`, the next call tries again."""
-        for sensor in sorted(self._unsaved):
-            self._store.save(sensor, self.learners[sensor])
-            self._unsaved.remove(sensor)
+        if not self._changed:
+            return
+        kept = list(self.learners.items())[-SENSORS:]
+        tensors = {
+            f"{i}.{name}": getattr(one.sums, name) for i, (_, one) in enumerate(kept) for name in _SUMS
+        }
+        sensors = [(*sensor, one.sums.weight, one.sums.windows, asdict(one.trial)) for sensor, one in kept]
+        header = {"schema": SCHEMA, "bundle": self._bundle.fingerprint, "sensors": sensors}
+        tensors["header"] = np.frombuffer(json.dumps(header).encode(), np.uint8)
+        data = save(tensors)
+        path = self.folder / _FILE
+        try:
+            durable.write(path, hashlib.sha256(data).digest() + data, private=True)
+        except OSError as error:
+            raise AdaptError(
+                f"{path}: cannot be written ({error.strerror}); make room on its disk"
+            ) from error
+        self._changed = False
+
+    def forget(self, sensor: str | None = None) -> list[str]:
+        """Forget what the sensor of a name has learned, or all of them; return their names."""
+        gone = [key for key in self.learners if sensor in (None, key[1])]
+        for key in gone:
+            del self.learners[key]
+        self._changed = True
+        self._publish()
+        return [name for _, name in gone]
 
     def close(self) -> None:
-        """Unlock the folder; unsaved lessons are lost."""
-        self._store.close()
-
-    def _note(self, window: Encoded, lesson: Lesson, teachers: Subset, now: float) -> None:
-        self._lessons.append(((window.modality, window.sensor), lesson, teachers, now))
-
-    def _report(self, sensor: Sensor, decision: Decision | None) -> None:
-        if decision is None:
-            return
-        (modality, name), by = sensor, tuple(sorted(self._teachers_of.get(sensor, ())))
-        shipped, adapted = decision.agreement
-        taught = f"by {' and '.join(by)}: {100 * shipped:.0f} → {100 * adapted:.0f} % agreement"
-        kind: Literal["taught", "untaught"] = "untaught" if decision.reason else "taught"
-        reason = decision.reason or taught
-        self._events.append(AdaptEvent(self._now, name, modality, kind, by, shipped, adapted, reason))
+        """Unlock the folder; unsaved lessons are lost. Closing twice is allowed."""
+        self._lock.close()
 
     def _publish(self) -> None:
         """Replace the corrections in use at once, so that `correct` needs no lock."""
-        self._used = {
-            sensor: learner.correction
-            for sensor, learner in self.learners.items()
-            if learner.used and learner.correction
+        self._used: dict[Sensor, Correction] = {
+            sensor: one.correction
+            for sensor, one in self.learners.items()
+            if one.trial.used and one.correction is not None
         }
+
+    def _report(self, window: Encoded, decision: Decision, teachers: Subset, now: float) -> None:
+        agreement = decision.shipped, decision.adapted
+        reason = "it no longer agrees better with its teachers than the bundle's own head"
+        if decision.kind == "taught":
+            shares = " → ".join(f"{100 * share:.0f}" for share in agreement)
+            reason = f"by {' and '.join(teachers)}: {shares} % agreement"
+        self._events.append(
+            AdaptEvent(now, window.sensor, window.modality, decision.kind, teachers, *agreement, reason)
+        )
+
+    def _new(self, modality: str) -> Learner:
+        alone = of_subset(self._bundle.manifest.calibration, (modality,))
+        return Learner(self._bundle.head, alone)
+
+    def _load(self) -> dict[Sensor, Learner]:
+        """Read the file. One that is damaged or of another bundle is set aside: all learn anew."""
+        path, learners = self.folder / _FILE, dict[Sensor, Learner]()
+        try:
+            tensors, sensors = _read(path, self._bundle.fingerprint)
+            for i, (modality, name, weight, windows, trial) in enumerate(sensors):
+                learner = learners[modality, name] = self._new(modality)
+                arrays = {of: tensors[f"{i}.{of}"] for of in _SUMS}
+                learner.sums = Sums(**arrays, weight=weight, windows=windows)
+                learner.trial, learner.correction = Trial(**trial), fit(learner.sums, self._bundle.head)
+        except FileNotFoundError:
+            pass
+        except (OSError, ValueError) as error:
+            bad = path.with_suffix(".bad")
+            with suppress(OSError):
+                path.replace(bad)
+            self.problem = f"{path}: {error}; set aside as {bad.name}, the sensors learn anew"
+        return learners
 
     def _teachers(self, window: Encoded, newest: Mapping[str, Encoded]) -> Subset:
         return tuple(
@@ -185,3 +261,24 @@ class Adapter:
         return (
             scores is not None and not self._is_familiar(window) and scores.score(row, window.embedding) < 0
         )
+
+
+def _read(path: Path, fingerprint: str) -> tuple[dict[str, NDArray[np.float64]], list[Any]]:
+    """Return the arrays and the sensors of a file; raise a ValueError if it is not of this bundle."""
+    with regular(path) as file:
+        digest, data = file.read(_DIGEST), file.read(_LARGEST)
+    if hashlib.sha256(data).digest() != digest:
+        raise ValueError("damaged")
+    tensors = load(data)
+    header = json.loads(tensors["header"].tobytes())
+    if header["schema"] != SCHEMA:
+        raise ValueError("of another version")
+    if header["bundle"] != fingerprint:
+        raise ValueError("learned with another bundle")
+    return tensors, header["sensors"]
+
+
+def default_folder(bundle: Path) -> Path:
+    """Return the folder of a bundle's corrections: next to it, because its own must not change."""
+    whole = bundle.resolve()
+    return whole.with_name(f"{whole.name}.learned")

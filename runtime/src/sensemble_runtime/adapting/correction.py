@@ -1,17 +1,36 @@
-"""The correction of one sensor's embeddings: a ridge regression from running sums, in closed form.
+"""The correction of one sensor's logits: a ridge regression from running sums, and the test that admits it.
 
 No window is kept, and old ones count less and less.
+
+**The test.** A scene is a run of windows with one answer of the teacher. Its windows are near copies of each
+other, so it counts once, and is judged before it is learned from. A correction comes into use once two bets
+have both won:
+
+- `helps` bets on the gain of the teacher's answer: the change of its probability by the correction, as a
+  share of the largest change of any class. If the gain is 0 or less on average, whatever came before, the
+  correction ever comes into use with a probability of at most `HARMFUL`.
+- `related` bets that, of two scenes in a row, the shipped logits prefer the teacher's answers to the same
+  answers exchanged. If the answers have nothing to do with the sensor's windows (a camera that sees another
+  room), either order is as likely, and the probability is at most `UNRELATED`.
+
+It is dropped, and its lessons forgotten, once the opposite of `helps` has won, or if `related` is not won
+again within `PERIOD` scenes.
+
+A teacher that always takes two classes for each other is believed, unless the shipped head denies them
+(`fit`); labels of a person are the remedy. Nothing is tested about classes that were never taught.
 """
 
 from dataclasses import dataclass
+from typing import Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sensemble_runtime.bundle.head import Head
+from sensemble_runtime.bundle.head import Head, calibrated
+from sensemble_runtime.bundle.judge import UNCALIBRATED
+from sensemble_runtime.bundle.manifest import SubsetCalibration
 
-Floats = NDArray[np.float32]
-Doubles = NDArray[np.float64]
+Floats = NDArray[np.floating]
 
 MEMORY = 512
 """Windows after which one counts a third of a new one."""
@@ -19,65 +38,204 @@ SLOPE, WEIGHT = 2.0, 20.0
 """The prior: `WEIGHT` windows that call for `SLOPE` times the shipped slopes as they fit the lessons best.
 
 That fit is too flat, because the lessons are noisy. Chosen on voices that an encoder had not heard."""
+HARMFUL = 0.1
+"""The largest probability that a correction which does not help is ever used."""
+UNRELATED = 0.02
+"""The largest probability that a teacher unrelated to the sensor's windows is ever believed."""
+STAKE = 0.4
+"""The share of the wealth that is bet on each outcome. Chosen on voices of the side calibrate."""
+PERIOD = 200
+"""Scenes within which the teacher of a correction in use must prove related again."""
+SCENE = 4
+"""Windows of one scene that are learned from, the first ones."""
+WARM = 8.0
+"""The weight of lessons before a correction is judged: earlier bets would lose."""
+VARIETY = 4.0
+"""The least perplexity of the taught classes, or three quarters of all: others were not tested."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """A window's embedding [d], its teacher's probabilities [C], and a weight above 0."""
+
+    embedding: Floats
+    teacher: Floats
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A correction came into use or left it; agreements as in `Trial`."""
+
+    kind: Literal["taught", "untaught"]
+    shipped: float
+    adapted: float
 
 
 @dataclass(slots=True)
 class Sums:
-    """Weighted sums of lessons: pairs of an embedding x and the teacher's probabilities q.
+    """Weighted sums of lessons: pairs of an embedding x and a teacher's probabilities q with weights w.
 
     Attributes:
-        weight: the sum of the weights w.
-        mean: the weighted mean of x, float64 [d].
-        target: the weighted mean of q, float64 [C].
-        scatter: sum of w (x - mean)(x - mean)^T, float64 [d, d].
-        cross: sum of w (x - mean)(q - target)^T, float64 [d, C].
+        mean, target: the weighted means of x [d] and q [C].
+        scatter, cross: sums of w (x - mean)(x - mean)^T [d, d] and w (x - mean)(q - target)^T [d, C].
+        taught: the weight of the lessons about each class, [C]; these do not decay.
+        weight: the sum of w.
+        windows: the number of lessons.
     """
 
-    weight: float
-    mean: Doubles
-    target: Doubles
-    scatter: Doubles
-    cross: Doubles
+    mean: Floats
+    target: Floats
+    scatter: Floats
+    cross: Floats
+    taught: Floats
+    weight: float = 0.0
+    windows: int = 0
 
     @classmethod
-    def empty(cls, d: int, classes: int) -> "Sums":
+    def empty(cls, d: int, classes: int) -> Self:
         """Return the sums of nothing."""
-        return cls(0.0, np.zeros(d), np.zeros(classes), np.zeros((d, d)), np.zeros((d, classes)))
+        row = np.zeros(classes)
+        return cls(np.zeros(d), row, np.zeros((d, d)), np.zeros((d, classes)), row)
 
-    def add(self, x: NDArray[np.floating], q: NDArray[np.floating], weight: float = 1.0) -> None:
+    def add(self, x: Floats, q: Floats, weight: float = 1.0) -> None:
         """Decay the sums, then add a lesson of a weight above 0.
 
         West's update (Communications of the ACM 22, 1979) does not cancel where the mean is large.
         """
         keep = 1 - 1 / MEMORY
         total = keep * self.weight + weight
-        step, error = np.asarray(x, np.float64) - self.mean, np.asarray(q, np.float64) - self.target
+        step, error = np.asarray(x, np.float64) - self.mean, q - self.target
         share = weight * keep * self.weight / total
         self.scatter = keep * self.scatter + share * np.outer(step, step)
         self.cross = keep * self.cross + share * np.outer(step, error)
         self.mean = self.mean + weight / total * step
         self.target = self.target + weight / total * error
-        self.weight = total
+        self.taught = self.taught + weight * np.eye(len(q))[q.argmax()]
+        self.weight, self.windows = total, self.windows + 1
+
+    @property
+    def varied(self) -> bool:
+        """True if the lessons were about enough classes."""
+        shares = self.taught[self.taught > 0] / self.taught.sum()
+        return bool(np.exp(-(shares * np.log(shares)).sum()) >= min(VARIETY, 0.75 * len(self.taught)))
 
 
 @dataclass(frozen=True, slots=True)
 class Correction:
-    """Adds `slopes` x + `bias` to the logits of one sensor's embeddings x.
-
-    The head is linear: an embedding moved by pinv(W), its `inverse`, times a change of logits gets just that
-    change. So pooling and the head need not know of corrections.
-    """
+    """Adds x `slopes` + `bias` to the logits of one sensor's embeddings x."""
 
     slopes: Floats
     bias: Floats
-    inverse: Floats
 
     def __call__(self, x: Floats) -> Floats:
-        """Return embeddings float32 [..., d], moved."""
-        return np.asarray(x + (x @ self.slopes.T + self.bias) @ self.inverse.T, np.float32)
+        """Return what is added to the logits [..., C] of embeddings [..., d]."""
+        return np.asarray(x @ self.slopes + self.bias)
 
 
-def fit(sums: Sums, head: Head, inverse: Floats) -> Correction | None:
+def bet(wealth: float, outcome: float) -> float:
+    """Return the wealth after a bet on an outcome in [-1, 1], at most 1e9.
+
+    If outcomes are 0 or less on average, whatever came before, a wealth of 1 ever reaches c with a
+    probability of at most 1 / c (Ville's inequality; Waudby-Smith and Ramdas, 2024).
+    """
+    return min(wealth * (1 + STAKE * outcome), 1e9)
+
+
+@dataclass(slots=True)
+class Trial:
+    """The test of a correction over so many scenes, `since` of them since `related` was last won.
+
+    `shipped` and `adapted` sum the shares of windows on which the head, and the correction, named the
+    teacher's answer.
+    """
+
+    used: bool = False
+    scenes: int = 0
+    since: int = 0
+    shipped: float = 0.0
+    adapted: float = 0.0
+    helps: float = 1.0
+    harms: float = 1.0
+    related: float = 1.0
+
+    @property
+    def agreement(self) -> tuple[float, float]:
+        """The share of windows on which the shipped head agreed with the teacher, and the correction."""
+        n = max(self.scenes, 1)
+        return self.shipped / n, self.adapted / n
+
+
+class Learner:
+    """The lessons of one sensor, the correction that they call for, and its test.
+
+    Args:
+        head: of the bundle.
+        calibration: of its modality alone.
+    """
+
+    def __init__(self, head: Head, calibration: SubsetCalibration = UNCALIBRATED) -> None:
+        self._head, self._calibration = head, calibration
+        self._forget()
+
+    def _forget(self) -> None:
+        self.sums, self.trial = Sums.empty(*reversed(self._head.weight.shape)), Trial()
+        self.correction: Correction | None = None
+        self._scene: list[Lesson] = []
+        self._waiting: tuple[Floats, int] | None = None  # the logits and the answer of the first of two
+
+    def learn(self, lesson: Lesson) -> Decision | None:
+        """Add a lesson; one about another class ends the scene before, which is judged and learned."""
+        decision = None
+        if self._scene and self._scene[0].teacher.argmax() != lesson.teacher.argmax():
+            if self.correction is not None and self.sums.weight >= WARM:
+                self._judge(self.correction)
+            for one in self._scene:
+                self.sums.add(one.embedding, one.teacher, one.weight)
+            self._scene.clear()
+            self.correction = fit(self.sums, self._head)
+            decision = self._decide()
+        if len(self._scene) < SCENE:
+            self._scene.append(lesson)
+        return decision
+
+    def _judge(self, correction: Correction) -> None:
+        x, answer = np.stack([one.embedding for one in self._scene]), int(self._scene[0].teacher.argmax())
+        logits, calibration, trial = self._head.logits(x), self._calibration, self.trial
+        before, after = (
+            calibrated(each, calibration.temperature, calibration.power, self._head.task)
+            for each in (logits, logits + correction(x))
+        )
+        trial.scenes += 1
+        trial.since += 1
+        trial.shipped += float((before.argmax(axis=1) == answer).mean())
+        trial.adapted += float((after.argmax(axis=1) == answer).mean())
+        change = (after - before).mean(axis=0)
+        gain = float(change[answer] / max(np.abs(change).max(), 1e-9))
+        trial.helps, trial.harms = bet(trial.helps, gain), max(bet(trial.harms, -gain), 1.0)
+        mean = logits.mean(axis=0) / calibration.temperature
+        if self._waiting is None:
+            self._waiting = mean, answer
+        else:
+            (other, its), self._waiting = self._waiting, None
+            apart = other - mean
+            trial.related = bet(trial.related, float(np.tanh((apart[its] - apart[answer]) / 2)))
+
+    def _decide(self) -> Decision | None:
+        trial = self.trial
+        related = trial.related >= 1 / UNRELATED
+        if not trial.used and related and trial.helps >= 1 / HARMFUL and self.sums.varied:
+            trial.used, trial.harms, trial.related, trial.since = True, 1.0, 1.0, 0
+            return Decision("taught", *trial.agreement)
+        if trial.used and related:
+            trial.related, trial.since = 1.0, 0
+        if trial.used and (trial.harms >= 1 / UNRELATED or trial.since >= PERIOD):
+            self._forget()
+            return Decision("untaught", *trial.agreement)
+        return None
+
+
+def fit(sums: Sums, head: Head) -> Correction | None:
     """Return the correction that the lessons of a sensor call for; None while they say nothing.
 
     - A ridge regression of q on x is drawn towards the prior; its penalty is in units of the largest
@@ -86,37 +244,22 @@ def fit(sums: Sums, head: Head, inverse: Floats) -> Correction | None:
     - The slopes are rescaled to the variance of the shipped logits: a correction changes the opinion, not its
       strength. They are centred on the mean of the class means, so that the frequent are no likelier.
     """
-    shipped = centred(head.weight)
-    variance = _variance(shipped, sums)
+    shipped = np.asarray((head.weight - head.weight.mean(axis=0)).T, np.float64)  # a softmax sees no mean
+    variance = float((shipped * (sums.scatter @ shipped)).sum())
     if sums.weight <= 1 or variance <= 0:
         return None
     prior = SLOPE * max(float((shipped * sums.cross).sum()) / variance, 0.0) * shipped
     penalty = WEIGHT * float((sums.scatter**2).sum()) / float(np.trace(sums.scatter)) / sums.weight
-    matrix = sums.scatter + penalty * np.eye(len(sums.mean))
-    slopes = np.asarray(np.linalg.solve(matrix, sums.cross + penalty * prior), np.float64)
+    matrix = sums.scatter + penalty * np.eye(len(shipped))
+    slopes = np.linalg.solve(matrix, sums.cross + penalty * prior)
     denied = (shipped * sums.cross).sum(axis=0) <= 0
     slopes[:, denied] = prior[:, denied]
-    fitted = _variance(slopes, sums)
+    fitted = float((slopes * (sums.scatter @ slopes)).sum())
     if not fitted > 0:
         return None
     slopes *= (variance / fitted) ** 0.5
     counts = sums.weight * sums.target
-    taught = counts >= 1
-    centre = sums.mean + (sums.cross[:, taught] / counts[taught]).mean(axis=1) if taught.any() else sums.mean
-    bias = -(centre @ slopes) - (head.bias - head.bias.mean())
-    change = np.asarray((slopes - shipped).T, np.float32), np.asarray(bias, np.float32)
-    return Correction(*change, inverse) if all(np.isfinite(array).all() for array in change) else None
-
-
-def centred(weight: Floats) -> Doubles:
-    """Return the slopes [d, C] of a head's weight [C, d], less their mean: a softmax does not see that."""
-    return np.asarray((weight - weight.mean(axis=0, dtype=np.float64)).T, np.float64)
-
-
-def inverse_of(head: Head) -> Floats:
-    """Return pinv(W) of a head's weight W, less the mean over its classes, float32 [d, C]."""
-    return np.asarray(np.linalg.pinv(centred(head.weight).T, rcond=1e-3), np.float32)
-
-
-def _variance(slopes: Doubles, sums: Sums) -> float:
-    return float((slopes * (sums.scatter @ slopes)).sum())
+    often = counts >= 1
+    centre = sums.mean + (sums.cross[:, often] / counts[often]).mean(axis=1) if often.any() else sums.mean
+    found = Correction(slopes - shipped, -(centre @ slopes) - (head.bias - head.bias.mean()))
+    return found if np.isfinite(found.slopes).all() and np.isfinite(found.bias).all() else None

@@ -1,15 +1,15 @@
-"""The thread in which a session's sensors learn, outside its lock."""
+"""The thread in which a session's sensors learn, so that neither sensors nor encoders wait for it."""
 
-import threading
 from time import monotonic
 from typing import Literal
 
 from sensemble_runtime.adapting.adapter import Adapter
+from sensemble_runtime.background_queue import BackgroundQueue
 from sensemble_runtime.errors import AdaptError
-from sensemble_runtime.events import AdaptEvent
+from sensemble_runtime.events import AdaptEvent, Event
+from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.session.state import SessionState
 
-STUDY = 0.5  # seconds between two calls of `Adapter.study`
 EVERY = 30.0  # seconds between two writes, so that a power cut costs little and a card lives long
 LAST = 10.0  # seconds that the disk has for the last write
 
@@ -19,46 +19,42 @@ class Adaptation:
 
     def __init__(self, adapter: Adapter, state: SessionState) -> None:
         self._adapter, self._state = adapter, state
-        self._stop = threading.Event()
         self._unsaved: AdaptError | None = None  # of the last write
-        self._thread = threading.Thread(target=self._run, name="sensemble adaptation", daemon=True)
-        self._thread.start()
+        self._due = monotonic() + EVERY
+        self._hangs = False
+        self._queue: BackgroundQueue[Prediction | Event] = BackgroundQueue(
+            "sensemble adaptation", 1, self._work, failed=state.fail, finished=self._end
+        )
+        state.subscribers.append(self._queue)
 
     def finish(self) -> AdaptError | None:
-        """Learn the rest, write it and free the folder, once; return an error if it could not be written."""
-        if self._stop.is_set():
-            return None
-        self._stop.set()
-        self._thread.join(LAST)
-        if self._thread.is_alive():
+        """Write the rest and free the folder; return an error if it could not be written."""
+        self._queue.close()
+        if not self._queue.join(0.0 if self._hangs else LAST):
+            self._hangs = True
             folder = self._adapter.folder
             return AdaptError(f"{folder}: its disk does not answer; the last lessons are lost")
         return self._unsaved
 
-    def _run(self) -> None:
-        try:
-            due = monotonic() + EVERY
-            self._stop.wait(STUDY)  # for those who subscribe to the new session
-            for problem in self._adapter.problems:
-                self._report("set aside", problem)
-            while not self._stop.wait(STUDY):
-                self._study()
-                if monotonic() >= due:
-                    self._save()
-                    due = monotonic() + EVERY
-            self._study(end=True)
+    def _work(self, _: object) -> None:
+        if self._adapter.problem:
+            self._report("set aside", self._adapter.problem)
+            self._adapter.problem = ""
+        self._adapter.study()
+        with self._state.changed:
+            self._state.note_live_set()
+        if monotonic() >= self._due:
             self._save()
-        except BaseException as error:  # noqa: BLE001 - whatever it is, the session's consumer gets it
-            self._state.fail(error)
+
+    def _end(self) -> None:
+        try:
+            self._adapter.study()
+            self._save()
         finally:
             self._adapter.close()
 
-    def _study(self, *, end: bool = False) -> None:
-        self._adapter.study(end=end)
-        with self._state.changed:
-            self._state.note_live_set()
-
     def _save(self) -> None:
+        self._due = monotonic() + EVERY
         before, self._unsaved = self._unsaved, None
         try:
             self._adapter.save()

@@ -1,7 +1,6 @@
 """`sensemble adapt`: learn from a recording, and show or forget what sensors learned."""
 
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -9,7 +8,6 @@ from typing import Annotated
 from rich.console import Console
 from rich.table import Table
 from sensemble_runtime.adapting.adapter import Adapter
-from sensemble_runtime.adapting.store import Store, default_folder
 from sensemble_runtime.auditing.intervals import wilson
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.progress import Progress
@@ -55,21 +53,22 @@ def main(arguments: Adapt) -> None:
     if sum(chosen) != 1:
         raise InputError("give --replay FOLDER to learn from it, --show, or --reset SENSOR (or `all`)")
     bundle = Bundle.open(arguments.bundle, trust=arguments.trust)
-    folder = arguments.out or default_folder(bundle.path)
-    if arguments.reset is not None:
-        _reset(bundle, folder, arguments.reset)
-        return
-    with Adapter(bundle, folder) as adapter:
-        for problem in adapter.problems:
-            remark(f"sensemble: {problem}")
+    with Adapter(bundle, arguments.out) as adapter:
+        if adapter.problem:
+            remark(f"sensemble: {adapter.problem}")
+        if arguments.reset is not None:
+            _reset(adapter, arguments.reset)
+            return
         if arguments.replay is not None:
             _learn(arguments.replay, arguments, bundle, adapter)
             adapter.save()
     if not adapter.learners:
-        raise InputError(f"{folder}: nothing was learned; a teacher must be live and sure at the same time")
+        raise InputError(
+            f"{adapter.folder}: nothing was learned; a teacher must be live and sure at the same time"
+        )
     Console().print(_table(adapter))
     if arguments.replay is not None:
-        say(f"kept in {folder}; `sensemble run {arguments.bundle} --adapt` uses it, and learns on")
+        say(f"kept in {adapter.folder}; `sensemble run {arguments.bundle} --adapt` uses it, and learns on")
 
 
 def _learn(replay: Path, arguments: Adapt, bundle: Bundle, adapter: Adapter) -> None:
@@ -91,13 +90,11 @@ def _changes(stream: Stream, count: int, report: Progress) -> Iterator[Change]:
             yield event
 
 
-def _reset(bundle: Bundle, folder: Path, sensor: str) -> None:
-    if not folder.is_dir():
-        raise InputError(f"{folder}: there is nothing to forget; --out names another folder")
-    with closing(Store(folder, bundle)) as store:
-        gone = store.reset(None if sensor == ALL else sensor)
+def _reset(adapter: Adapter, sensor: str) -> None:
+    gone = adapter.forget(None if sensor == ALL else sensor)
     if not gone and sensor != ALL:
-        raise InputError(f"--reset {sensor}: no such sensor in {folder}; --show lists them")
+        raise InputError(f"--reset {sensor}: no such sensor in {adapter.folder}; --show lists them")
+    adapter.save()
     say(f"forgot {', '.join(gone) or 'nothing: there was nothing'}")
 
 
@@ -106,9 +103,9 @@ def _table(adapter: Adapter) -> Table:
     for sensor, learner in sorted(adapter.learners.items()):
         table.add_row(
             sensor_title(*sensor),
-            str(learner.windows),
+            str(learner.sums.windows),
             *(_share(share, learner.trial.scenes) for share in learner.trial.agreement),
-            "yes" if learner.used else "no: not enough evidence",
+            "yes" if learner.trial.used else "no: not enough evidence",
         )
     return table
 

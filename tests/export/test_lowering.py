@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 from safetensors.torch import save_file
 from sensemble_export.errors import ExportError, NotLowerableError
-from sensemble_export.lowering_pool import lower_all
-from sensemble_export.lowering_worker import _reason
+from sensemble_export.lowering import described, lower_all
 from sensemble_export.targets import Job
 from sensemble_train.models.model import save_model
 
@@ -23,7 +22,7 @@ JOB = Job("text", "onnx", "fp32")
 LOWER = """
 import sys
 from pathlib import Path
-from sensemble_export.lowering_pool import lower_all
+from sensemble_export.lowering import lower_all
 from sensemble_export.targets import Job
 lower_all(Path(sys.argv[1]), [Job("text", "onnx", "fp32")], lambda: None)
 """
@@ -66,14 +65,17 @@ def test_the_worker_that_failed_has_the_last_word(folder: Path) -> None:
         lower_all(folder, [JOB, Job("audio", "onnx", "fp32")], lambda: None)
 
 
-def test_of_an_error_of_many_lines_the_first_is_reported() -> None:
-    assert _reason(RuntimeError("\nCould not guard\n\nThe following call raised: ...")) == {
-        "error": "RuntimeError: Could not guard"
-    }
-    assert _reason(AssertionError()) == {"error": "AssertionError: "}
+def test_of_an_error_of_many_lines_the_first_is_reported(tmp_path: Path) -> None:
+    def said(error: Exception) -> str:
+        return str(described(error, "audio.pte", tmp_path / "work"))
+
+    several = RuntimeError("\nCould not guard\n\nThe following call raised: ...")
+    assert said(several).startswith("audio.pte: cannot be lowered (RuntimeError: Could not guard); choose")
+    assert said(AssertionError()).startswith("audio.pte: cannot be lowered (AssertionError: ); choose")
     absent = ModuleNotFoundError("No module named 'coremltools.optimize'", name="coremltools.optimize")
-    assert _reason(absent) == {"missing": "coremltools"}
-    assert _reason(OSError("libm.so.9: cannot open shared object file")).keys() == {"error"}
+    assert said(absent) == "audio.pte: needs coremltools, not installed; `pip install coremltools`"
+    library = OSError("libm.so.9: cannot open shared object file")
+    assert said(library).startswith("audio.pte: cannot be lowered (OSError: libm.so.9: cannot open")
 
 
 @pytest.mark.skipif(not Path("/proc").exists(), reason="there is no /proc")
@@ -98,6 +100,6 @@ def workers(folder: Path) -> list[str]:
             command = (process / "cmdline").read_text().split("\0")
         except OSError:  # it has ended
             continue
-        if "sensemble_export.lowering_worker" in command and str(folder) in command:
+        if "sensemble_export.lowering" in command and str(folder) in command:
             found.append(process.name)
     return found
