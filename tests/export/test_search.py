@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import save_file
 from sensemble_export.artifact_store import BuiltArtifact
@@ -22,7 +22,6 @@ from sensemble_export.search import (
     parse_budget,
     trade_off,
 )
-from sensemble_export.sensitivity import most_sensitive, sensitivity
 from sensemble_export.targets import Job
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.bundle.manifest import Parity
@@ -102,58 +101,6 @@ def test_the_front_beats_or_equals_everything(found: list[Option]) -> None:
         assert not any(all(k.costs()[c] <= one.costs()[c] for c in one.costs()) for k in others)
 
 
-@pytest.mark.parametrize(
-    ("target", "scheme"),
-    [
-        ("executorch-xnnpack", "int8-static"),
-        ("executorch-xnnpack", "int8-dynamic"),
-        ("executorch-xnnpack", "int4-weights"),
-        ("onnx", "int8-static"),
-        ("onnx", "int8-dynamic"),
-        ("coreml", "int8-weights"),
-        ("coreml", "palette-4bit"),
-    ],
-)
-def test_the_sweep_finds_the_layer_that_was_spoilt(target: str, scheme: str) -> None:
-    encoder = make_model(3).encoders["video"]
-    name = "trunk.blocks.0.mlp"
-    with torch.no_grad():
-        hidden = encoder.get_submodule(f"{name}.0").weight
-        hidden[::2, ::32] *= 400  # a few weights so large that the others of their row or group vanish
-    before = {key: value.clone() for key, value in encoder.state_dict().items()}
-    errors = sensitivity(encoder, windows("video", 8, seed=1), target, scheme)
-    convolution = {"stem.3"} if (target, scheme) != ("onnx", "int8-dynamic") else set()
-    assert set(errors) == {"stem.0.project", "trunk.blocks.0.attention", name, "trunk.project"} | convolution
-    assert max(errors, key=errors.__getitem__) == name
-    assert name in most_sensitive(errors)
-    assert all(torch.equal(value, before[key]) for key, value in encoder.state_dict().items())
-
-
-def test_the_sweep_rounds_weights_as_core_ml_stores_them_and_nothing_they_are_fed() -> None:
-    torch.manual_seed(0)
-    layer, fed = torch.nn.Linear(64, 32, bias=False).eval(), 100 * torch.randn(32, 64)
-    errors = {
-        scheme: sensitivity(torch.nn.Sequential(layer), fed, "coreml", scheme)["0"]
-        for scheme in ("int8-weights", "palette-6bit", "palette-4bit")
-    }
-    # Twice the values halve the error of each weight, and one minus the cosine goes with its square.
-    assert 0 < errors["int8-weights"] < errors["palette-6bit"] < errors["palette-4bit"] / 8
-    few = torch.nn.Sequential(torch.nn.Linear(64, 32, bias=False).eval())
-    with torch.no_grad():
-        few[0].weight.copy_(torch.randint(-7, 8, (32, 64)) / 8)  # 15 values fit into the palette
-    assert abs(sensitivity(few, fed, "coreml", "palette-4bit")["0"]) < 1e-6
-    assert sensitivity(torch.nn.Sequential(torch.nn.Linear(64, 4)), fed, "coreml", "palette-4bit") == {}
-
-
-@settings(max_examples=50)
-@given(st.dictionaries(st.text("abc", min_size=1), st.floats(0, 1), min_size=1, max_size=20))
-def test_few_layers_stay_float_and_those_that_hurt_most(errors: dict[str, float]) -> None:
-    kept = most_sensitive(errors)
-    assert len(kept) <= max(1, len(errors) // 4)
-    least = min((errors[name] for name in kept), default=1)
-    assert all(errors[name] <= least for name in errors.keys() - set(kept))
-
-
 def test_a_search_measures_each_scheme_once_and_writes_what_it_chose(tmp_path: Path) -> None:
     model, searched, out = make_model(0, ("text", "video")), make_clips(24, seed=1), tmp_path / "bundle"
     calibration = {modality: windows(modality, 32, seed=2) for modality in model.modalities}
@@ -162,18 +109,12 @@ def test_a_search_measures_each_scheme_once_and_writes_what_it_chose(tmp_path: P
         measured = trade_off(store, "onnx", lambda stage, done, total: stages.update({stage: (done, total)}))
         assert measured.skipped == ()
         found = measured.options
-        plain = [one for one in found if not any(job.kept for job in one.jobs)]
-        good = [
-            job
-            for job, made in store.made.items()
-            if not job.kept and made.parity.cosine >= least_cosine(job.scheme)
-        ]
+        good = [job for job, made in store.made.items() if made.parity.cosine >= least_cosine(job.scheme)]
         text, video = (len([job for job in good if job.modality == m]) for m in model.modalities)
-        assert len(plain) == text * video > 1
+        assert len(found) == text * video > 1
         assert stages["onnx: schemes"] == (12, 12)
-        kept = {(job.modality, job.scheme) for one in found for job in one.jobs if job.kept}
-        assert len(store.made) == 6 + len(kept)
-        exact = next(one for one in plain if {job.scheme for job in one.jobs} == {"fp32"})
+        assert len(store.made) == 6
+        exact = next(one for one in found if {job.scheme for job in one.jobs} == {"fp32"})
         assert exact.drop <= 100 / 18 + 1e-9  # at most a tie fell differently
         for one in found:
             assert one.size == sum(store.made[job].bytes for job in one.jobs)
@@ -200,10 +141,6 @@ def test_a_search_measures_each_scheme_once_and_writes_what_it_chose(tmp_path: P
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bundle", "held-out-windows-of-bundle"]
 
 
-def test_where_no_layer_hurts_there_is_no_mixed_job() -> None:
-    assert most_sensitive(dict.fromkeys(("stem", "trunk.project"), 0.0)) == ()
-
-
 def test_a_modality_that_no_scheme_reproduces_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -220,10 +157,10 @@ def test_what_quantization_would_spoil_stays_float_and_a_warning_says_so(
 ) -> None:
     model, held_out = make_model(0, ("text",)), make_clips(8, seed=1)
     plain, asked = (Job("text", "onnx", scheme) for scheme in ("int8-dynamic", "int8-static"))
-    close = {"int8-dynamic": 0.6, "mixed": 0.7, "int8-static": 0.6, "fp32": 1.0}
+    close = {"int8-dynamic": 0.6, "int8-static": 0.6, "fp32": 1.0}
 
     def made(job: Job) -> BuiltArtifact:
-        parity = Parity(close["mixed" if job.kept else job.scheme], 1.0, 1.0, 8, 0.5)
+        parity = Parity(close[job.scheme], 1.0, 1.0, 8, 0.5)
         return BuiltArtifact(tmp_path, 1, None, parity, None)
 
     with staged_store(model, tmp_path / "bundle", {"text": windows("text", 8, seed=2)}, held_out) as store:
@@ -233,12 +170,6 @@ def test_what_quantization_would_spoil_stays_float_and_a_warning_says_so(
         store.make([plain, asked])
         assert good_enough(store, [plain, asked]) == [Job("text", "onnx", "fp32"), asked]
         assert "text: int8-dynamic for onnx has a mean cosine of 0.600" in caplog.text
-        close["mixed"] = 0.995
-        store.made.clear()
-        store.make([plain])
-        (mixed,) = good_enough(store, [plain])
-        assert mixed.scheme == "int8-dynamic"
-        assert mixed.kept
         close["int8-dynamic"] = 0.999
         store.make([plain])
         assert good_enough(store, [plain]) == [plain]

@@ -1,15 +1,21 @@
 """Tests of the choice of schemes, and of the one line that refuses an impossible one."""
 
+from pathlib import Path
+
+import numpy as np
 import pytest
 from sensemble_export.errors import SchemeError
-from sensemble_export.targets import TARGETS, Job, plan
-from sensemble_runtime.bundle import manifest
+from sensemble_export.lowering import build
+from sensemble_export.targets import TARGETS, Job, all_targets, plan
+from sensemble_runtime.executors import executor
+
+from .conftest import make_model, windows
 
 SENSORS = ("audio", "video")
 
 
 def test_the_runtime_knows_the_targets() -> None:
-    assert sorted(TARGETS) == sorted(manifest.TARGETS)
+    assert sorted(TARGETS) == sorted(executor.EXECUTORS)
 
 
 def test_without_a_choice_each_target_has_its_default() -> None:
@@ -83,3 +89,46 @@ def test_a_job_that_a_target_cannot_do_is_refused() -> None:
         Job("video", "onnx", "palette-4bit")
     with pytest.raises(SchemeError, match=r"^fp16 quantizes nothing: there is nothing to keep"):
         Job("video", "coreml", "fp16", ("trunk",))
+
+
+PACKAGE = """
+from pathlib import Path
+import numpy as np
+import torch
+from sensemble_export.targets import Target
+from sensemble_runtime.executors.executor import Executor
+
+EXECUTOR = Executor(("sensemble_plain", "Plain"), "sensemble_plain", "install it")
+TARGET = Target(("fp32",), "fp32", ".plain", (), ("sensemble_plain", "write"))
+
+def write(encoder, windows, scheme, kept, path):
+    torch.jit.save(torch.jit.trace(encoder, windows[:1]), path)
+
+class Plain:
+    def __init__(self, path, contents, threads=0, *, quick=False):
+        self.run = torch.jit.load(path)
+    def __call__(self, window):
+        return self.run(torch.from_numpy(window))[0].detach().numpy()
+"""
+
+
+def test_a_package_adds_a_target_and_its_executor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "sensemble_plain.py").write_text(PACKAGE)
+    info = tmp_path / "sensemble_plain-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: sensemble-plain\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(
+        "[sensemble.executors]\nplain = sensemble_plain:EXECUTOR\n"
+        "[sensemble.targets]\nplain = sensemble_plain:TARGET\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    all_targets.cache_clear()
+    try:
+        (job,) = plan(["video"], ["plain"])
+        encoder, shown = make_model(0, ("video",)).encoders["video"], windows("video", 1, seed=1)
+        build(encoder, shown, job, tmp_path / job.file)
+    finally:
+        all_targets.cache_clear()
+    assert "plain" in executor.available()
+    found = executor.load(tmp_path / job.file, "plain")(shown.numpy())
+    np.testing.assert_allclose(found, encoder(shown).detach().numpy()[0], atol=1e-5)

@@ -65,20 +65,26 @@ class ArtifactStore:
     """
 
     def __init__(
-        self, model: Model, folder: Path, calibration: Mapping[str, Tensor], held_out: Clips
+        self, model: Model, folder: Path, calibration: Mapping[str, Tensor], held_out: Clips | None = None
     ) -> None:
         self.model, self.folder = model.eval(), folder
         self.calibration = _ranges(model, calibration)
         head = model.head.folded()
         self.head = Head(head.weight.detach().numpy(), head.bias.detach().numpy(), model.description.task)
         self.made: dict[Job, BuiltArtifact] = {}
-        self._hold_out(held_out)
         save_model(model, folder / "model")
         for modality in self.calibration:
             shown = self._shown(modality).contiguous()
             save_file({"windows": shown}, folder / f"calibration.{modality}.safetensors")
+        if held_out is not None:
+            self.hold_out(held_out)
 
-    def _hold_out(self, held_out: Clips) -> None:
+    def hold_out(self, held_out: Clips) -> None:
+        """Measure on these examples from now on; what was measured on others is kept.
+
+        Raises:
+            CalibrationMissingError: a modality of the model has no window among them, or windows do not fit.
+        """
         self.held_out = held_out
         self.windows = {m: _held(self.model, m, held_out) for m in self.model.modalities}
         self.expected = {m: familiarity.embed(self.model, m, held) for m, held in self.windows.items()}
@@ -87,8 +93,8 @@ class ArtifactStore:
 
     def _shown(self, modality: str) -> Tensor:
         """Return the calibration windows; schemes without ranges also need one window, for its shape."""
-        ranges = self.calibration[modality]
-        return ranges if len(ranges) else self.windows[modality][:1]
+        ranges, spec = self.calibration[modality], self.model.description.specs[modality]
+        return ranges if len(ranges) else torch.zeros(spec.shape, dtype=getattr(torch, spec.dtype))
 
     def make(
         self,
@@ -96,6 +102,7 @@ class ArtifactStore:
         progress: Progress = no_progress,
         failed: dict[Job, ExportError] | None = None,
         proved: Mapping[Job, BuiltArtifact] | None = None,
+        lowered: Mapping[str, Delegation] | None = None,
     ) -> None:
         """Make and measure those of `jobs` that are not made yet.
 
@@ -105,6 +112,7 @@ class ArtifactStore:
             failed: if given, receives the job and error of each artifact that cannot be made or run, instead
                 of raising one of the last three errors below.
             proved: the same artifacts as another store of the same encoders measured them.
+            lowered: what `lower` has returned for these jobs; None: they are not lowered yet.
 
         Raises:
             CalibrationMissingError: a scheme takes ranges from calibration windows, and there are none.
@@ -116,10 +124,10 @@ class ArtifactStore:
         if not new:
             return
         self.check_calibration({job.modality for job in new if needs_ranges(job.scheme)})
-        steps = _Steps(2 * len(new), progress)
+        steps = _Steps((2 if lowered is None else 1) * len(new), progress)
         lost: dict[str, ExportError] = {}
         failing = None if failed is None else lost.__setitem__
-        divisions = self.lower(new, steps.step, failing)
+        divisions = self.lower(new, steps.step, failing) if lowered is None else lowered
         for job in new:
             try:
                 if job.file in lost:
@@ -165,7 +173,7 @@ class ArtifactStore:
             MeasurementError: an artifact does not run in the runtime.
         """
         kept = {job: self.made[job] for job in dict.fromkeys(jobs) if job in self.made}
-        self._hold_out(held_out)
+        self.hold_out(held_out)
         steps = _Steps(len(kept), progress)
         self.made = {}
         for job, made in kept.items():

@@ -37,7 +37,7 @@ from sensemble_export.parity import FLOATS, least_cosine
 from sensemble_export.partition_report import write_lowering
 from sensemble_export.readme import readme
 from sensemble_export.staging import disk_errors, replace, restore, staging_folder
-from sensemble_export.targets import TARGETS, Job, plan
+from sensemble_export.targets import Job, all_targets, plan
 
 ENCLOSED = 64
 """The most held-out windows of each modality stored next to a bundle, to measure parity elsewhere."""
@@ -106,7 +106,7 @@ def export_bundle(
 
 @contextmanager
 def staged_store(
-    model: Model, out: Path, calibration: Mapping[str, Tensor], held_out: Clips
+    model: Model, out: Path, calibration: Mapping[str, Tensor], held_out: Clips | None = None
 ) -> Iterator[ArtifactStore]:
     """Yield an artifact store in the staging folder of `out`, and remove it when the block ends."""
     if out.exists() and not (out / manifests.FILE_NAME).is_file():
@@ -126,7 +126,7 @@ def float_jobs(model: Model, jobs: Sequence[Job]) -> list[Job]:
     """
     target, configs = jobs[0].target, model.description.configs
     return [
-        Job(job.modality, target, TARGETS[target].schemes[0])
+        Job(job.modality, target, all_targets()[target].schemes[0])
         for job in jobs
         if job.target == target and not configs[job.modality].source
     ]
@@ -223,7 +223,7 @@ def _provenance(store: ArtifactStore, jobs: Sequence[Job], origin: Origin) -> Pr
         if embeddings and (scores := store.scores(embeddings)):
             accuracy[target] = scores
     whole = {job.modality: store.made[job] for job in float_jobs(store.model, jobs) if job in store.made}
-    tools = {"torch", *(tool for job in jobs for tool in TARGETS[job.target].tools)}
+    tools = {"torch", *(tool for job in jobs for tool in all_targets()[job.target].tools)}
     return Provenance(
         train_modalities=tuple(sorted(origin.train_modalities)),
         method=origin.method,
@@ -238,7 +238,7 @@ def _provenance(store: ArtifactStore, jobs: Sequence[Job], origin: Origin) -> Pr
 
 
 def _place(bundle: Path, job: Job, made: BuiltArtifact) -> Artifact:
-    path = f"{job.modality}/{job.target}.{job.scheme}{TARGETS[job.target].suffix}"
+    path = f"{job.modality}/{job.target}.{job.scheme}{all_targets()[job.target].suffix}"
     placed = bundle / path
     placed.parent.mkdir(exist_ok=True)
     made.path.rename(placed)

@@ -42,12 +42,9 @@ def lower_ahead(frozen: Frozen, progress: Progress = no_progress) -> None:
         NotLowerableError, ExportError: as `export_instant`.
     """
     model = frozen.model(frozen.specs, ("",), "multi-class")
-    specs = frozen.specs.items()
-    windows = {m: torch.zeros(spec.shape, dtype=getattr(torch, spec.dtype)) for m, spec in specs}
-    one = Clips(windows, {m: torch.tensor([True]) for m in windows}, None)
     jobs, done = _jobs(model), count(1)
     with TemporaryDirectory() as folder:
-        store = ArtifactStore(model, Path(folder), {}, one)
+        store = ArtifactStore(model, Path(folder), {})
         store.lower(jobs, lambda: progress(next(done), len(jobs)))
 
 

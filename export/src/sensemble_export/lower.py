@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from executorch.backends.xnnpack import _passes, xnnpack_preprocess
@@ -19,11 +20,14 @@ from executorch.exir.backend.canonical_partitioners.pattern_op_partitioner impor
 )
 from executorch.exir.delegate import executorch_call_delegate
 from executorch.exir.lowered_backend_module import get_lowered_backend_modules
+from sensemble_runtime.bundle.manifest import Scheme
 from torch import Tensor, fx, nn
 from torch.export import ExportedProgram
 from torch.fx.passes.infra.partitioner import Partition
 
 from sensemble_export.partition_report import Delegation
+from sensemble_export.quantize import quantize
+from sensemble_export.rewrite import centred, lowerable
 
 _NEEDLESS = (
     _passes.ConvertToSDPAPass,
@@ -39,6 +43,18 @@ class Lowered:
 
     program: bytes
     delegation: Delegation
+
+
+def to_executorch(
+    encoder: nn.Module, windows: Tensor, scheme: Scheme, kept: tuple[str, ...], path: Path
+) -> Delegation:
+    """Write `encoder` as the ExecuTorch program `path`, quantized and lowered; return its division."""
+    module = lowerable(encoder, int8=scheme != "fp32", kept=kept)
+    if scheme != "fp32":
+        module = quantize(centred(module, windows), windows, scheme, kept)
+    lowered = lower(module, windows[:1])
+    path.write_bytes(lowered.program)
+    return lowered.delegation
 
 
 def lower(encoder: nn.Module, window: Tensor) -> Lowered:

@@ -17,7 +17,7 @@ from sensemble_train.data.embedded import fingerprint
 from torch import Tensor, nn
 
 from sensemble_export.partition_report import Delegation
-from sensemble_export.targets import TARGETS, Job, needs_ranges
+from sensemble_export.targets import Job, all_targets, needs_ranges
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +64,11 @@ def kept(encoder: nn.Module, windows: Tensor, job: Job) -> Kept | None:
     """
     if job.target != "executorch-xnnpack" or any(p.requires_grad for p in encoder.parameters()):
         return None
-    tools = {tool: version(tool) for tool in ("torch", *TARGETS[job.target].tools)}
+    tools = {tool: version(tool) for tool in ("torch", *all_targets()[job.target].tools)}
     digest = hashlib.sha256(f"{fingerprint(encoder, windows[:1])} {windows.shape[1:]} {job} {tools}".encode())
     for module in sorted(Path(__file__).parent.glob("*.py")):  # another version may lower otherwise
         digest.update(module.read_bytes())
     if needs_ranges(job.scheme):
         digest.update(windows.numpy().tobytes())
     folder = Path(platformdirs.user_cache_dir("sensemble")) / "lowered"
-    return Kept(folder / f"{digest.hexdigest()[:32]}{TARGETS[job.target].suffix}")
+    return Kept(folder / f"{digest.hexdigest()[:32]}{all_targets()[job.target].suffix}")

@@ -17,6 +17,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack
+from importlib import import_module
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Thread
@@ -29,7 +30,7 @@ from torch import Tensor, nn
 
 from sensemble_export.errors import ExportError, NotLowerableError
 from sensemble_export.partition_report import Delegation
-from sensemble_export.targets import Job
+from sensemble_export.targets import Job, all_targets
 
 _GARBAGE = 100_000  # new objects between two searches for garbage, which took a fifth of the time
 
@@ -106,27 +107,10 @@ def _answer(worker: subprocess.Popen[bytes], job: Job, output: IO[bytes]) -> Del
 
 def build(encoder: nn.Module, windows: Tensor, job: Job, path: Path) -> Delegation | None:
     """Write the artifact of `job`; return an ExecuTorch program's division."""
-    # Each target imports a library of its own, which takes seconds.
-    if job.target == "executorch-xnnpack":
-        from sensemble_export.lower import lower
-        from sensemble_export.quantize import quantize
-        from sensemble_export.rewrite import centred, lowerable
-
-        module = lowerable(encoder, int8=job.scheme != "fp32", kept=job.kept)
-        if job.scheme != "fp32":
-            module = quantize(centred(module, windows), windows, job.scheme, job.kept)
-        lowered = lower(module, windows[:1])
-        path.write_bytes(lowered.program)
-        return lowered.delegation
-    if job.target == "onnx":
-        from sensemble_export.to_onnx import to_onnx
-
-        to_onnx(encoder, windows, job.scheme, job.kept, path)
-        return None
-    from sensemble_export.to_coreml import to_coreml
-
-    to_coreml(encoder, windows, job.scheme, job.kept, path)
-    return None
+    module, name = all_targets()[job.target].build
+    write = getattr(import_module(module), name)
+    division: Delegation | None = write(encoder, windows, job.scheme, job.kept, path)
+    return division
 
 
 def main(folder: Path) -> None:

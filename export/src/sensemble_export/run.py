@@ -1,7 +1,9 @@
 """The export of a training run: load a trained model, its data, export it, and optionally search schemes."""
 
+import itertools
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -119,22 +121,29 @@ def export_model(
         m: _decode(model, [m], examples, partial(progress, f"decode {m}")).inputs[m]
         for m, examples in calibrating.items()
     }
-    held_out = _decode(model, model.modalities, measured, partial(progress, "decode"))
     groups = [example.group for example in measured]
-    fitted_on = _fitted_on(model, dataset, progress)
     trade_offs = list[TradeOff]()
-    if budget is None:
-        with staged_store(model, out, calibration, held_out) as store:
-            store.make((*jobs, *float_jobs(model, jobs)), partial(progress, "export"))
+    with staged_store(model, out, calibration) as store:
+        if budget is None:
+            wanted, count = (*jobs, *float_jobs(model, jobs)), itertools.count(1)
+            with ThreadPoolExecutor(1) as pool:  # lowering takes processes of its own, decoding this one
+                lowering = pool.submit(
+                    store.lower, wanted, lambda: progress("lower", next(count), len(wanted))
+                )
+                store.hold_out(_decode(model, model.modalities, measured, partial(progress, "decode")))
+                fitted_on = _fitted_on(model, dataset, progress)
+                lowered = lowering.result()
+            store.make(wanted, partial(progress, "measure"), lowered=lowered)
             chosen = search.good_enough(store, jobs)
-            manifest = write_bundle(store, chosen, out, origin, groups=groups, fitted_on=fitted_on)
-    else:
-        chosen_by = _decode(model, model.modalities, searched, partial(progress, "decode the search's"))
-        with staged_store(model, out, calibration, chosen_by) as store:
+        else:
+            searching = partial(progress, "decode the search's")
+            store.hold_out(_decode(model, model.modalities, searched, searching))
             chosen = _search(store, targets, budget, progress, trade_offs)
+            held_out = _decode(model, model.modalities, measured, partial(progress, "decode"))
+            fitted_on = _fitted_on(model, dataset, progress)
             store.measure_on(held_out, (*chosen, *float_jobs(model, chosen)), partial(progress, "measure"))
-            manifest = write_bundle(store, chosen, out, origin, groups=groups, fitted_on=fitted_on)
-    return RunExport(out, manifest, len(held_out), len(dataset.split(EVALUATED)), tuple(trade_offs))
+        manifest = write_bundle(store, chosen, out, origin, groups=groups, fitted_on=fitted_on)
+    return RunExport(out, manifest, len(measured), len(dataset.split(EVALUATED)), tuple(trade_offs))
 
 
 def _fitted_on(model: Model, dataset: Dataset, progress: Stages) -> FittedOn:

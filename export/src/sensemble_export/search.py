@@ -9,7 +9,7 @@ import logging
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 from sensemble_runtime.executors.executor import missing
@@ -17,15 +17,13 @@ from sensemble_runtime.progress import Stages, no_progress
 
 from sensemble_export.artifact_store import ArtifactStore
 from sensemble_export.errors import ExportError, ParityFailedError
-from sensemble_export.parity import FLOATS, least_cosine
-from sensemble_export.sensitivity import most_sensitive, sensitivity
-from sensemble_export.targets import TARGETS, Job
+from sensemble_export.parity import least_cosine
+from sensemble_export.targets import Job, all_targets
 
 LOG = logging.getLogger(__name__)
 
 _UNITS = {"size": ("MB", 1e6), "latency": ("ms", 1.0), "drop": ("points", 1.0)}
 _TERM = re.compile(r"(size|latency|drop)=(\d+(?:\.\d+)?)(MB|ms)?")
-_CLOSE = 0.999  # a mean cosine from which keeping layers float gains nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +107,7 @@ def check_targets(targets: Sequence[str]) -> None:
 
 
 def trade_off(store: ArtifactStore, target: str, progress: Stages = no_progress) -> TradeOff:
-    """Export every modality with every scheme of `target`, also with layers kept float, and combine them.
+    """Export every modality with every scheme of `target`, and combine them.
 
     Args:
         store: makes the artifacts. Its held-out examples need labels and must not be of the split eval, on
@@ -119,21 +117,18 @@ def trade_off(store: ArtifactStore, target: str, progress: Stages = no_progress)
 
     Raises:
         BudgetError: the held-out examples have no labels.
-        CalibrationMissingError: a modality has no calibration windows, on which layers are swept.
+        CalibrationMissingError: a modality has no calibration windows, which int8 takes its ranges from.
         NotLowerableError, MeasurementError: no scheme of some modality can be made or run.
         ParityFailedError: no scheme is good enough for some modality.
     """
     if store.held_out.targets is None:
         raise BudgetError("a search counts accuracy, and the held-out examples have no labels; add some")
     store.check_calibration(store.model.modalities)
-    schemes = TARGETS[target].schemes
+    schemes = all_targets()[target].schemes
     failed: dict[Job, ExportError] = {}
     plain = [Job(modality, target, scheme) for scheme in schemes for modality in store.model.modalities]
     store.make(plain, partial(progress, f"{target}: schemes"), failed)
     made = [job for job in plain if job not in failed]
-    mixed = [mix for job in made if (mix := _mixed(store, job)) is not None]
-    store.make(mixed, partial(progress, f"{target}: mixed precision"), failed)
-    made += [job for job in mixed if job not in failed]
     good = [job for job in made if _is_good(store, job)]
     choices = [[job for job in good if job.modality == m] for m in store.model.modalities]
     for modality, jobs in zip(store.model.modalities, choices, strict=True):
@@ -151,10 +146,9 @@ def trade_off(store: ArtifactStore, target: str, progress: Stages = no_progress)
 
 
 def good_enough(store: ArtifactStore, jobs: Sequence[Job]) -> list[Job]:
-    """Return `jobs`, but for those of a default scheme that lie too far from the trained encoder.
+    """Return `jobs`, with float in place of a default scheme that lies too far from the trained encoder.
 
-    In their place, the most sensitive layers stay float or, if that is not enough, all layers do. A warning
-    says so.
+    A warning says so.
 
     Args:
         store: has made the artifacts of `jobs`, and makes the others.
@@ -167,23 +161,20 @@ def good_enough(store: ArtifactStore, jobs: Sequence[Job]) -> list[Job]:
 
 
 def _good_enough(store: ArtifactStore, job: Job) -> Job:
-    target = TARGETS[job.target]
+    target = all_targets()[job.target]
     if missing(job.target) or job.scheme != target.default or _is_good(store, job):
         return job
-    mixed, whole = _mixed(store, job), Job(job.modality, job.target, target.schemes[0])
-    for other in [whole] if mixed is None else [mixed, whole]:
-        store.make([other])
-        if _is_good(store, other):
-            break
+    whole = Job(job.modality, job.target, target.schemes[0])
+    store.make([whole])
     LOG.warning(
-        "%s: %s for %s has a mean cosine of %.3f to the trained encoder's; %s instead",
+        "%s: %s for %s has a mean cosine of %.3f to the trained encoder's; it is %s instead",
         job.modality,
         job.scheme,
         job.target,
         _cosine(store, job),
-        f"{', '.join(other.kept)} stay float" if other.kept else f"it is {other.scheme}",
+        whole.scheme,
     )
-    return other
+    return whole
 
 
 def best(found: Sequence[Option], budget: Mapping[str, float]) -> Option:
@@ -217,15 +208,6 @@ def front(found: Sequence[Option]) -> list[Option]:
         if not any(all(other.costs()[c] <= costs[c] for c in costs) for other in kept):
             kept.append(option)
     return kept
-
-
-def _mixed(store: ArtifactStore, job: Job) -> Job | None:
-    """Return `job` with its most sensitive layers kept float, if its parity can gain by that."""
-    if job.scheme in FLOATS or _cosine(store, job) >= _CLOSE:
-        return None
-    encoder, windows = store.model.encoders[job.modality], store.calibration[job.modality]
-    kept = most_sensitive(sensitivity(encoder, windows, job.target, job.scheme))
-    return replace(job, kept=kept) if kept else None
 
 
 def _cosine(store: ArtifactStore, job: Job) -> float:

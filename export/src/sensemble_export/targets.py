@@ -3,6 +3,8 @@
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import entry_points
 from typing import get_args
 
 from sensemble_runtime.bundle.manifest import Scheme
@@ -20,6 +22,8 @@ class Target:
         default: the scheme used unless another is chosen.
         suffix: of the file or folder.
         tools: the packages, besides torch, whose version determines the artifact.
+        build: the module and function that writes an artifact: (encoder, windows, scheme, kept, path). It may
+            return a `Delegation`. Imported on use, for its libraries take seconds.
         bits: the bits that an int8 weight uses.
     """
 
@@ -27,6 +31,7 @@ class Target:
     default: Scheme
     suffix: str
     tools: tuple[str, ...]
+    build: tuple[str, str]
     bits: int = 8
 
 
@@ -36,12 +41,14 @@ TARGETS = {
         "int8-dynamic",
         ".pte",
         ("executorch", "torchao"),
+        ("sensemble_export.lower", "to_executorch"),
     ),
     "onnx": Target(
         ("fp32", "int8-dynamic", "int8-static"),
         "int8-dynamic",
         ".onnx",
         ("onnx", "onnxruntime", "onnxscript"),
+        ("sensemble_export.to_onnx", "to_onnx"),
         bits=7,  # sums of products of 8 bits saturate on x86-64 with AVX2 and without VNNI
     ),
     "coreml": Target(
@@ -49,9 +56,20 @@ TARGETS = {
         "int8-weights",
         ".mlpackage",
         ("coremltools",),
+        ("sensemble_export.to_coreml", "to_coreml"),
     ),
 }
-"""The targets by name. In Core ML, `fp32` and `fp16` are the precision of storage and of computation."""
+"""Our targets by name. In Core ML, `fp32` and `fp16` are the precision of storage and of computation."""
+
+GROUP = "sensemble.targets"
+"""The entry points of installed packages: the name of each is a target's, its object a `Target`."""
+
+
+@cache
+def all_targets() -> dict[str, Target]:
+    """Return the targets by name: ours, and those of installed packages."""
+    return TARGETS | {entry.name: entry.load() for entry in entry_points(group=GROUP)}
+
 
 INT4_GROUP = 32
 """The number of weights in a row that share a scale in int4; XNNPACK takes multiples of 32."""
@@ -88,7 +106,7 @@ class Job:
     kept: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        target = TARGETS[self.target]
+        target = all_targets()[self.target]
         if self.scheme not in target.schemes:
             raise SchemeError(f"{self.target} has {', '.join(target.schemes)}, not {self.scheme}")
         if self.kept and self.scheme in FLOATS:
@@ -98,7 +116,7 @@ class Job:
     def file(self) -> str:
         """The artifact's file name, unique among the jobs of a model."""
         mark = f"-{hashlib.sha256(' '.join(self.kept).encode()).hexdigest()[:6]}" if self.kept else ""
-        return f"{self.modality}.{self.target}.{self.scheme}{mark}{TARGETS[self.target].suffix}"
+        return f"{self.modality}.{self.target}.{self.scheme}{mark}{all_targets()[self.target].suffix}"
 
 
 def plan(
@@ -113,8 +131,9 @@ def plan(
         SchemeError: a target, a modality or a scheme is unknown, the target does not have the scheme, or
             something is named twice.
     """
+    known = all_targets()
     for target in targets:
-        _known("target", target, TARGETS)
+        _known("target", target, known)
         if targets.count(target) > 1:
             raise SchemeError(f"--target names {target} twice; name it once")
     schemes: dict[tuple[str, str], Scheme] = {}
@@ -130,18 +149,18 @@ def plan(
             raise SchemeError(f"--scheme {made[where]} {choice}: two schemes for {where}; choose one of them")
         made[where] = choice
         for one in [target] if target else targets:
-            _known("target", one, TARGETS)
+            _known("target", one, known)
             if one not in targets:
                 raise SchemeError(
                     f"--scheme {choice}: {one} is not exported; add it to --target {' '.join(targets)}"
                 )
-            if scheme not in TARGETS[one].schemes:
+            if scheme not in known[one].schemes:
                 raise SchemeError(
-                    f"--scheme {choice}: {one} has {', '.join(TARGETS[one].schemes)}; choose one of these"
+                    f"--scheme {choice}: {one} has {', '.join(known[one].schemes)}; choose one of these"
                     + ("" if target else f", or say for which target: TARGET:{choice}")
                 )
             schemes[one, modality] = scheme
-    return [Job(m, t, schemes.get((t, m), TARGETS[t].default)) for t in targets for m in modalities]
+    return [Job(m, t, schemes.get((t, m), known[t].default)) for t in targets for m in modalities]
 
 
 _CORE_ML = {"uint8": "float32", "int64": "int32", "float32": "float32"}  # Core ML has no uint8 and no int64

@@ -84,8 +84,8 @@ class Bundle:
         A bundle is code: without `trust`, the caller vouches for its origin.
 
         Args:
-            executor: the target whose artifacts to run. By default, each modality runs by the first target of
-                `executors.executor.available` for which it has an artifact, measured ones first.
+            executor: the target whose artifacts to run. By default, each modality runs by the first of its
+                targets that runs here (`executors.executor.in_order`), measured ones first.
             trust: the PEM file of the public key that must have signed the bundle; None accepts any bundle.
             floor: the least confidence of a sure answer, in [0, 1]; None: that of the manifest.
 
@@ -218,7 +218,7 @@ def _choose(path: Path, modality: str, entry: ModalityEntry, wanted: str | None)
         raise BundleIncompatibleError(
             f"{path}: {modality} is for {', '.join(entry.artifacts)}, not {wanted}; export it for {wanted}"
         )
-    here = [target for target in executor.available() if target in entry.artifacts]
+    here = [target for target in executor.in_order(entry.artifacts) if not executor.missing(target)]
     for target in sorted(here, key=lambda target: entry.artifacts[target].parity is None):  # measured first
         if wanted in (None, target):
             return target

@@ -14,8 +14,6 @@ FILE_NAME = "manifest.json"
 
 BROWSER = "onnx-web"
 """The target of ONNX artifacts as browsers run them: the same files, measured there."""
-TARGETS = ("coreml", "executorch-xnnpack", "onnx", BROWSER)
-"""The targets that artifacts are made for."""
 
 Task = Literal["multi-class", "multi-label"]
 Scheme = Literal[

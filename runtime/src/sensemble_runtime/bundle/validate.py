@@ -8,7 +8,6 @@ from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.spec import InputSpec
 
 from sensemble_runtime.bundle.manifest import (
-    TARGETS,
     FileEntry,
     Manifest,
     Provenance,
@@ -19,6 +18,7 @@ from sensemble_runtime.bundle.manifest import (
 
 _SEGMENT = r"[A-Za-z0-9_][A-Za-z0-9_.+-]*"  # portable to every file system; no segment can be `..` or `.`
 _PATH = re.compile(rf"{_SEGMENT}(/{_SEGMENT})*")
+_TARGET = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 # Limits on what an untrusted bundle may ask for, each far above the needs of our encoders.
@@ -70,8 +70,8 @@ def problems(manifest: Manifest) -> Iterator[str]:
 
 def _target_problems(field: str, targets: Iterable[str]) -> Iterator[str]:
     for target in targets:
-        if target not in TARGETS:
-            yield f"{field}.{target}: expected {', '.join(TARGETS)}"
+        if not _TARGET.fullmatch(target):
+            yield f"{field}.{target}: expected a target's name, such as executorch-xnnpack or onnx"
 
 
 def _tokenizer_problems(manifest: Manifest) -> Iterator[str]:

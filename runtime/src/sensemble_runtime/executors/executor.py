@@ -2,9 +2,11 @@
 
 import ctypes
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib import import_module
+from importlib.metadata import entry_points
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Protocol
@@ -67,6 +69,9 @@ class Executor:
     system: str = ""
 
 
+GROUP = "sensemble.executors"
+"""The entry points of installed packages: the name of each is a target's, its object an `Executor`."""
+
 EXECUTORS = {
     "coreml": Executor(
         ("sensemble_runtime.executors.coreml", "CoreMLEncoder"),
@@ -89,9 +94,19 @@ EXECUTORS = {
 memory than ONNX Runtime."""
 
 
+def executor_of(target: str) -> Executor | None:
+    """Return the executor of a target: ours, or that of an installed package; None without one."""
+    return EXECUTORS.get(target) or _installed(target)
+
+
+@cache
+def _installed(target: str) -> Executor | None:
+    return next((entry.load() for entry in entry_points(group=GROUP, name=target)), None)
+
+
 def missing(target: str) -> str:
     """Return why this machine cannot run `target`, to be read after its name; empty if it can."""
-    executor = EXECUTORS.get(target)
+    executor = executor_of(target)
     if executor is None:
         return "has no executor in this package"
     if executor.system and sys.platform != executor.system:
@@ -101,7 +116,14 @@ def missing(target: str) -> str:
 
 def available() -> tuple[str, ...]:
     """Return the targets whose artifacts this machine can run, in order of preference."""
-    return tuple(target for target in EXECUTORS if not missing(target))
+    installed = (entry.name for entry in entry_points(group=GROUP))
+    return tuple(target for target in in_order({*EXECUTORS, *installed}) if not missing(target))
+
+
+def in_order(targets: Iterable[str]) -> list[str]:
+    """Sort targets by preference: ours as in `EXECUTORS`, then those of installed packages by name."""
+    ours = list(EXECUTORS)
+    return sorted(targets, key=lambda one: (ours.index(one) if one in ours else len(ours), one))
 
 
 def give_back_memory() -> None:
@@ -114,7 +136,7 @@ def give_back_memory() -> None:
 def load(
     path: Path, target: str, threads: int = 0, *, quick: bool = False, contents: Contents | None = None
 ) -> Encoder:
-    """Load an artifact made for `target`, a key of `EXECUTORS`, from memory.
+    """Load an artifact made for `target` from memory.
 
     Args:
         threads: of the executor's pool; 0 means one per core, or a single one if the encoder is `quick`.
@@ -124,9 +146,10 @@ def load(
         BundleIncompatibleError: there is no such executor here, or it cannot run the artifact.
         BundleCorruptError: there is no artifact at `path`.
     """
-    if lacking := missing(target):
+    lacking, executor = missing(target), executor_of(target)
+    if lacking or executor is None:
         raise BundleIncompatibleError(f"{path}: {target} {lacking}")
-    module, name = EXECUTORS[target].encoder
+    module, name = executor.encoder
     contents = _read(path) if contents is None else contents
     try:
         found = import_module(module)
