@@ -154,12 +154,13 @@ function classifier(rows: readonly number[][], truth: readonly number[], size: n
   const slope = (point: Float64Array, gradient: Float64Array): number => {
     let loss = 0;
     gradient.fill(0);
+    const slopes = Array.from({ length: classes }, (_, c) => point.subarray(c * (width + 1), (c + 1) * (width + 1)));
     x.forEach((row, n) => {
-      const logs = logShares(Array.from({ length: classes }, (_, c) => dot(row, point.subarray(c * row.length, (c + 1) * row.length))));
+      const logs = logShares(slopes.map((own) => dot(row, own)));
       loss -= logs[truth[n]] / x.length;
       logs.forEach((log, c) => {
         const share = (Math.exp(log) - (c === truth[n] ? 1 : 0)) / x.length;
-        for (let i = 0, at = c * row.length; i < row.length; i++) gradient[at + i] += share * row[i];
+        for (let i = 0, at = c * (width + 1); i <= width; i++) gradient[at + i] += share * row[i];
       });
     });
     point.forEach((value, i) => {
@@ -181,7 +182,7 @@ function minimize(slope: (point: Float64Array, gradient: Float64Array) => number
   let gradient = new Float64Array(size);
   let value = slope(point, gradient);
   const past: { step: Float64Array; change: Float64Array; curvature: number }[] = [];
-  for (let i = 0; i < STEPS && length(gradient) > 1e-9; i++) {
+  for (let i = 0; i < STEPS && length(gradient) > 1e-6; i++) {
     const way = gradient.map((one) => -one);
     const shares = past.map(() => 0);
     for (let k = past.length - 1; k >= 0; k--) {

@@ -82,7 +82,7 @@ export class Session {
     this.sensors.delete(modality);
     entry.sensor.close();
     this.liveSet.remove(modality);
-    this.tell({ type: "detached", sensor: entry.sensor.name, modality });
+    this.emit({ type: "detached", sensor: entry.sensor.name, modality });
   }
 
   /** Try lost sensors again now: the devices have changed. */
@@ -110,11 +110,11 @@ export class Session {
       const lose = (reason: string): void => {
         if (isCurrent() && entry.tries === opened) this.lose(entry, reason);
       };
-      await sensor.open(this.spec(sensor), (sample) => isCurrent() && this.given(entry, sample), lose);
+      await sensor.open(this.spec(sensor), (sample) => isCurrent() && this.receive(entry, sample), lose);
       if (!isCurrent()) return sensor.close();
       // What the first sample shows may come before this.
       if (entry.state === "opening") entry.state = "open";
-      this.tell({ type: opened > 1 ? "recovered" : "attached", sensor: name, modality });
+      this.emit({ type: opened > 1 ? "recovered" : "attached", sensor: name, modality });
       entry.health.began(this.clock());
     } catch (error) {
       if (isCurrent()) this.lose(entry, error instanceof Error ? error.message : String(error));
@@ -127,10 +127,10 @@ export class Session {
     entry.retryAt = this.clock() + RETRIES[Math.min(entry.tries, RETRIES.length) - 1];
     entry.sensor.close();
     this.liveSet.remove(modality);
-    this.tell({ type: "lost", sensor: name, modality, reason });
+    this.emit({ type: "lost", sensor: name, modality, reason });
   }
 
-  private given(entry: Attached, sample: Sample): void {
+  private receive(entry: Attached, sample: Sample): void {
     if (entry.state === "lost") return;
     this.judgeHealth(entry, entry.health.examine(sample));
     if (entry.state === "unhealthy") return;
@@ -147,11 +147,11 @@ export class Session {
     if (problem !== null && entry.state === "open") {
       entry.state = "unhealthy";
       this.liveSet.remove(modality);
-      this.tell({ type: "unhealthy", sensor: name, modality, reason: problem });
+      this.emit({ type: "unhealthy", sensor: name, modality, reason: problem });
     } else if (problem === null && entry.state === "unhealthy") {
       entry.state = "open";
       this.liveSet.add(modality, name);
-      this.tell({ type: "recovered", sensor: name, modality });
+      this.emit({ type: "recovered", sensor: name, modality });
     }
   }
 
@@ -183,14 +183,14 @@ export class Session {
       return { ...taken, embedding: await this.executor.encode(modality, window), latency: this.clock() - began };
     } catch (error) {
       this.liveSet.silence(modality);
-      this.tell({ type: "failed", modality, reason: error instanceof Error ? error.message : String(error) });
+      this.emit({ type: "failed", modality, reason: error instanceof Error ? error.message : String(error) });
       return null;
     }
   }
 
   private look(): void {
     const now = this.clock();
-    for (const event of this.liveSet.changes(now)) this.tell(event);
+    for (const event of this.liveSet.changes(now)) this.emit(event);
     for (const entry of this.sensors.values()) {
       const silent = entry.state === "open" ? entry.health.stalled(now) : null;
       if (silent) this.lose(entry, silent);
@@ -213,7 +213,7 @@ export class Session {
     return this.bundle.specs[modality];
   }
 
-  private tell(event: SessionEvent): void {
+  private emit(event: SessionEvent): void {
     this.listener({ event });
   }
 }

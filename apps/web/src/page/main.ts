@@ -14,7 +14,7 @@ import { Motion } from "../sensors/motion";
 import { Captions } from "../sensors/text";
 import { byId, make, percent } from "./dom";
 import { Learning } from "./learn";
-import { Recording, saveRecord } from "./record";
+import { EMPTY, Recording, saveRecord } from "./record";
 
 const WIDE = 0.2; // an interval of the audit beyond which there were too few examples
 const EVENTS = 50; // that are shown
@@ -45,20 +45,20 @@ function show(bundle: Bundle): void {
   byId("open").hidden = true;
   byId("live").hidden = false;
   const executor = new WorkerExecutor(new Worker(new URL("../executors/worker.ts", import.meta.url), { type: "module" }));
-  const told = new Map<string, string>(); // by modality, what its sensor's last event says
+  const stateWords = new Map<string, string>(); // by modality, what its sensor's last event says
   const sensors = new Map<string, Sensor>();
   const learning = bundle.isLearnable ? new Learning(bundle, executor, sensors) : null;
   const recording = new Recording(bundle);
   const running = new Session(bundle, executor, (item) => {
     if ("encoded" in item) return learning?.note(item.encoded);
     if ("event" in item) {
-      note(item.event, told);
+      note(item.event, stateWords);
       recording.event(item.event);
     } else {
       answer(bundle, item.prediction);
       recording.prediction(item.prediction);
     }
-    states(running, told);
+    states(running, stateWords);
   });
   setInterval(() => recording.look(running), 250);
   void learning?.start();
@@ -107,16 +107,16 @@ function captionForm(captions: Captions): HTMLElement {
   return form;
 }
 
-function states(running: Session, told: Map<string, string>): void {
+function states(running: Session, stateWords: Map<string, string>): void {
   for (const item of byId("sensors").children as HTMLCollectionOf<HTMLElement>) {
     const modality = item.dataset["modality"]!;
     const state = running.states[modality];
     item.classList.toggle("bad", state === "lost" || state === "unhealthy");
-    item.querySelector(".state")!.textContent = state ? (told.get(modality) ?? state) : "not given";
+    item.querySelector(".state")!.textContent = state ? (stateWords.get(modality) ?? state) : "not given";
   }
 }
 
-function note(event: SessionEvent, told: Map<string, string>): void {
+function note(event: SessionEvent, stateWords: Map<string, string>): void {
   const words = {
     attached: "live",
     detached: "not given",
@@ -127,7 +127,7 @@ function note(event: SessionEvent, told: Map<string, string>): void {
     unfamiliar: "over" in event && event.over ? "familiar again" : "unfamiliar: left out",
     suspect: "over" in event && event.over ? "agrees again" : "contradicts the others: left out",
   }[event.type];
-  told.set(event.modality, words);
+  stateWords.set(event.modality, words);
   const list = byId("events");
   list.prepend(make("li", {}, `${new Date().toLocaleTimeString()} ${event.modality}: ${words}`));
   while (list.children.length > EVENTS) list.lastChild!.remove();
@@ -188,14 +188,15 @@ async function begin(): Promise<void> {
     void open(filesAt((byId("url") as HTMLInputElement).value));
   };
   byId("folder").onchange = (event) => void open(filesOf((event.target as HTMLInputElement).files ?? []));
-  byId("save-record").onclick = () => void saveRecord();
+  byId("save-record").onclick = () => void saveRecord().catch((error: unknown) => (byId("offline").textContent = `the record is not saved: ${String(error)}`));
   // What is read from here on is kept.
   const isKept = "serviceWorker" in navigator && import.meta.env.PROD && (await serviceWorker());
   // A site that `sensemble web` wrote has its bundle beside the page.
-  const beside = new URL("bundle", location.href).href;
-  const there = await fetch(`${beside}/manifest.json`).catch(() => null);
-  const bundle = there?.ok && there.headers.get("content-type")?.includes("json") ? await open(filesAt(beside)) : null;
+  const address = new URL("bundle", location.href).href;
+  const there = await fetch(`${address}/manifest.json`).catch(() => null);
+  const bundle = there?.ok && there.headers.get("content-type")?.includes("json") ? await open(filesAt(address)) : null;
   if (!isKept) return;
+  await fetch(EMPTY);
   for (const modality of bundle?.modalities ?? []) await bundle!.artifact(modality);
   byId("offline").textContent = "works offline";
 }

@@ -8,6 +8,9 @@ import type { Session, SessionEvent } from "../core/session";
 import { save } from "./dom";
 import { all, keep } from "./store";
 
+/** The runtime's tables, without a row, as the site has them. */
+export const EMPTY = "./record.sqlite";
+
 const DISTRUST = {
   unfamiliar: [["unfamiliar", "it is unlike what the encoder was trained on"], ["familiar again", ""]],
   suspect: [["suspect", "it contradicts the others, which agree"], ["agrees again", ""]],
@@ -21,17 +24,14 @@ interface Item {
 }
 
 export class Recording {
-  private readonly run: Promise<number>;
+  private run: Promise<number> | null = null;
+  private labels = ""; // of the run
   private live = "";
 
-  constructor(bundle: Bundle) {
-    const { labels, task } = bundle.manifest;
-    const times = { began: performance.now() / 1000, offset: performance.timeOrigin / 1000 };
-    this.run = keep("runs", { kind: "session", ...times, bundle: bundle.fingerprint, labels: JSON.stringify(labels), task });
-  }
+  constructor(private readonly bundle: Bundle) {}
 
   prediction(made: Prediction): void {
-    const { time, live, label, probabilities, least, doubt, suspect } = made;
+    const { time, live, label, labels, probabilities, least, doubt, suspect } = made;
     const opinions = [...made.opinions].map(([m, { best, confidence, sure }]) => [m, { label: best, confidence, sure }]);
     const blob = new Uint8Array(probabilities.slice().buffer);
     const text = Object.fromEntries(
@@ -39,7 +39,7 @@ export class Recording {
         ([name, value]) => [name, JSON.stringify(value)],
       ),
     );
-    void this.add("predictions", { at: time, time, live: live.join("+"), label, probabilities: blob, least, doubt, suspect, ...text });
+    void this.add(labels, "predictions", { at: time, time, live: live.join("+"), label, probabilities: blob, least, doubt, suspect, ...text });
   }
 
   event(event: SessionEvent): void {
@@ -59,17 +59,24 @@ export class Recording {
 
   private note(name: string, modality: string, kind: string, reason: string): void {
     const time = performance.now() / 1000;
-    void this.add("events", { at: time, time, name, modality, kind, reason });
+    void this.add(this.bundle.manifest.labels, "events", { at: time, time, name, modality, kind, reason });
   }
 
-  private async add(table: Item["table"], row: Item["row"]): Promise<void> {
+  /** Add a row; a run has one list of labels, so what is learned begins another. */
+  private async add(labels: readonly string[], table: Item["table"], row: Item["row"]): Promise<void> {
+    const listed = JSON.stringify(labels);
+    if (listed !== this.labels || !this.run) {
+      const times = { began: performance.now() / 1000, offset: performance.timeOrigin / 1000 };
+      this.labels = listed;
+      this.run = keep("runs", { kind: "session", ...times, bundle: this.bundle.fingerprint, labels: listed, task: this.bundle.manifest.task });
+    }
     await keep("items", { run: await this.run, table, row });
   }
 }
 
 /** Have the browser save all that it recorded, as a file of the runtime's format. */
 export async function saveRecord(): Promise<void> {
-  const [{ default: initialize }, empty] = await Promise.all([import("sql.js"), fetch("./record.sqlite")]);
+  const [{ default: initialize }, empty] = await Promise.all([import("sql.js"), fetch(EMPTY)]);
   const sql = await initialize({ locateFile: () => wasm });
   const db = new sql.Database(new Uint8Array(await empty.arrayBuffer()));
   const insert = (table: string, row: Record<string, SqlValue>): void => {

@@ -3,7 +3,7 @@
 import type { Sensor } from "../core/session";
 import type { InputSpec, Sample } from "../core/spec";
 import { stop, watched } from "./camera";
-import capture from "./capture?worker&url";
+import capture from "../../../src/sensemble_apps/web/static/capture.js?url&no-inline";
 
 const CHUNK = 0.05; // seconds of sound in a sample
 const EXACT = { echoCancellation: false, noiseSuppression: false, autoGainControl: false, channelCount: 1 };

@@ -1,0 +1,148 @@
+"""Classes of a person's own, learned on the page without a network, and what it saves."""
+
+import json
+import re
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from playwright.sync_api import Download, Page, Playwright, expect
+from sensemble_apps.cli import main
+from sensemble_runtime import Bundle
+from sensemble_runtime.record.reader import read_events, read_predictions, read_runs
+from sensemble_sensors.media.dataset import read_dataset
+
+from tests.apps.chromium import SLOW, chromium, complaining
+from tests.train.recipe.test_instant import ENCODERS
+
+from .hosting import build, hosted
+
+pytestmark = [pytest.mark.slow, pytest.mark.needs("chromium", "web-app")]
+
+TAKES = 3
+# What the page sees and hears is drawn and played by the test, which changes it between takes.
+_DEVICES = """() => {
+    const canvas = document.createElement("canvas");
+    const pencil = canvas.getContext("2d");
+    let [colour, hertz] = ["rgb(220, 40, 40)", 300];
+    setInterval(() => {
+        pencil.fillStyle = colour;
+        pencil.fillRect(0, 0, canvas.width, canvas.height);
+        pencil.fillStyle = "white";
+        pencil.fillRect(10 * Math.random(), 10, 5, 5);
+    }, 40);
+    window.show = (...wanted) => {
+        [colour, hertz] = wanted;
+        if (window.tone) window.tone.frequency.value = hertz;
+    };
+    navigator.mediaDevices.getUserMedia = async ({video}) => {
+        if (video) return canvas.captureStream(25);
+        const context = new AudioContext();
+        window.tone = new OscillatorNode(context, {frequency: hertz});
+        const out = context.createMediaStreamDestination();
+        window.tone.connect(out);
+        window.tone.start();
+        return out.stream;
+    };
+}"""
+_SOUND = "--autoplay-policy=no-user-gesture-required"
+SHOWN = {"dark": ("rgb(30, 30, 30)", 300), "bright": ("rgb(200, 200, 200)", 1800)}
+
+expect.set_options(timeout=SLOW)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of two small encoders, which nobody has taught."""
+    build()
+    out = tmp_path_factory.mktemp("learning") / "site"
+    given = [argument for m, source in ENCODERS.items() for argument in ("--encoder", f"{m}={source}")]
+    assert main(["web", *given, "--out", str(out)]) == 0
+    return out
+
+
+def take(page: Page, label: str) -> None:
+    """Hold a class's button until two windows of each sensor are of the take."""
+    hold = page.get_by_role("button", name=f"Hold to record {label}")
+    row = page.locator("#class-list li").filter(has=hold).locator(".state")
+    count = int((row.text_content() or "0").split()[0])
+    hold.dispatch_event("pointerdown")
+    expect(page.locator("#learned")).to_have_text(re.compile(r"([4-9]|\d\d+) windows"))
+    hold.dispatch_event("pointerup")
+    expect(row).to_contain_text(f"{count + 1} takes")
+
+
+def saved(page: Page, button: str, folder: Path) -> Path:
+    with page.expect_download() as found:
+        page.get_by_role("button", name=button).click()
+    download: Download = found.value
+    path = folder / download.suggested_filename
+    download.save_as(path)
+    return path
+
+
+def unpacked(path: Path) -> Path:
+    with zipfile.ZipFile(path) as archive:
+        archive.extractall(path.with_suffix(""))
+    return path.with_suffix("")
+
+
+def test_it_learns_offline_and_what_it_saves_is_read(
+    site: Path, playwright: Playwright, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with (
+        hosted(site) as server,
+        chromium(playwright, _SOUND) as browser,
+    ):
+        context = browser.new_context(accept_downloads=True)
+        context.add_init_script(f"({_DEVICES})()")
+        page = context.new_page()
+        complaints = complaining(page)
+        page.goto(f"http://localhost:{server.server_port}/")
+        expect(page.locator("#offline")).to_have_text("works offline")
+        context.set_offline(True)
+        page.reload()
+        expect(page.locator("#learn")).to_be_visible()
+        page.get_by_role("button", name="Give camera").click()
+        page.get_by_role("button", name="Give microphone").click()
+        expect(page.locator("#evidence")).to_contain_text("from audio, video")
+        for label in SHOWN:
+            page.get_by_label("New class").fill(label)
+            page.get_by_label("New class").press("Enter")
+        for _ in range(TAKES):
+            for label, shown in SHOWN.items():
+                page.evaluate("shown => window.show(...shown)", shown)
+                take(page, label)
+        expect(page.locator("#learned")).to_contain_text("learned in")
+        rows = page.locator("#class-list li")
+        expect(rows.first).to_contain_text(f"of {TAKES} when left out")
+        for label, shown in SHOWN.items():
+            page.evaluate("shown => window.show(...shown)", shown)
+            expect(page.locator("#label")).to_contain_text(f"perhaps {label}")
+        page.reload()  # what was taken is kept
+        expect(rows.first).to_contain_text(f"{TAKES} takes")
+        expect(page.locator("#learned")).to_contain_text("learned in")
+        takes = unpacked(saved(page, "Save the takes", tmp_path))
+        learned = unpacked(saved(page, "Save the bundle", tmp_path))
+        record = saved(page, "Save the record", tmp_path)
+        assert complaints == []
+
+    bundle = Bundle.open(learned, "onnx")
+    assert bundle.manifest.labels == ("bright", "dark")
+    assert bundle.manifest.calibration.subsets["audio+video"].temperature == 0.5
+    examples = read_dataset(takes).split("train")
+    assert sorted(example.labels[0] for example in examples) == sorted(2 * list(SHOWN) + list(SHOWN))
+    assert main(["audit", str(learned), "--data", str(takes), "--split", "train", "--json"]) == 0
+    scores = json.loads(capsys.readouterr().out)["subsets"]
+    assert scores["audio+video"]["accuracy"] == 1
+    sessions = read_runs(record)
+    assert [len(session.labels) for session in sessions[:2]] == [1, 2], (
+        "what is learned begins another session"
+    )
+    said = read_predictions(record, sessions[1].id)
+    assert {"+".join(one.live) for one in said} >= {"audio+video"}
+    assert np.allclose([one.probabilities.sum() for one in said], 1, atol=1e-5)
+    assert "attached" in {event.kind for event in read_events(record, sessions[0].id)}
+    assert main(["history", str(record)]) == 0
+    assert "audio+video" in capsys.readouterr().out
