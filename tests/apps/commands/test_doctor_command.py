@@ -7,7 +7,6 @@ from typing import Any
 from tests.apps.conftest import COMMAND, Refusal, Sensemble
 
 SoundServer = Any
-NetworkCamera = Any
 
 
 def test_doctor_says_what_is_here_and_what_to_do_for_the_rest(sensemble: Sensemble) -> None:
@@ -41,34 +40,6 @@ def test_doctor_watches_devices_come_and_go(sound_server: SoundServer) -> None:
         deadline.cancel()
     assert process.returncode == 130
     assert errors == ""
-
-
-def test_doctor_watches_addresses_and_captions(network_camera: NetworkCamera, tmp_path: Path) -> None:
-    said = tmp_path / "said.txt"
-    address = network_camera.address.replace("://", "://user:secret@")
-    with subprocess.Popen(
-        [COMMAND, "doctor", "--watch", "--camera", address, "--captions", said],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    ) as process:
-        assert process.stdout is not None
-        deadline = Timer(60, process.kill)
-        deadline.start()
-        lines = iter(process.stdout.readline, "")
-        shown = next(line for line in lines if "appeared" in line and network_camera.address in line)
-        assert "secret" not in shown
-        said.write_text("one person\n")
-        assert any(f"appeared     captions {said}" in line for line in lines)
-        said.unlink()
-        assert any(f"disappeared  captions {said}" in line for line in lines)
-        process.send_signal(signal.SIGINT)
-        deadline.cancel()
-
-
-def test_what_the_doctor_cannot_watch_is_one_line(refusal: Refusal) -> None:
-    assert "--watch" in refusal("doctor", "--captions", "said.txt")
-    assert "URL" in refusal("doctor", "--watch", "--camera", "0")
 
 
 def test_usage_errors_and_help(sensemble: Sensemble) -> None:

@@ -16,7 +16,7 @@ def test_a_few_takes_teach_a_microphone_and_a_blind_camera_is_named(
     sensemble: Sensemble, tmp_path: Path
 ) -> None:
     takes = record(tmp_path / "takes", 12, seconds=2.0, backgrounds=2, blind=True)
-    divided = sensemble("data", "split", takes, "--by", "group")
+    divided = sensemble("data", "split", takes)
     assert divided.returncode == 0, divided.stderr
     counts = [len(read_dataset(takes).split(split)) for split in ("train", "calibrate", "eval")]
     assert counts == [48, 12, 12]

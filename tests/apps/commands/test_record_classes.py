@@ -156,7 +156,7 @@ def test_a_dataset_is_divided_by_group(sensemble: Sensemble, refusal: Refusal, t
     assert re.search(r"no .* 1 \(3\).* 0 \(0\).* 1 \(3\)", shown.stdout)
     assert shown.stderr == "no: 2 groups, so there is none for calibrate; record 2 more of it\n"
     assert index.read_text() == "".join(lines)
-    done = sensemble("data", "split", tmp_path, "--by", "group")
+    done = sensemble("data", "split", tmp_path)
     assert done.returncode == 0, done.stderr
     assert [len(read_dataset(tmp_path).split(s)) for s in ("train", "calibrate", "eval")] == [21, 6, 9]
     held = index.read_text()

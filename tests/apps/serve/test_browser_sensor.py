@@ -55,7 +55,7 @@ def test_a_sample_has_its_form_its_time_and_the_gap_before_it() -> None:
     sensor = opened(SOUND, offset)
     wave = np.linspace(-1, 1, 800).astype(np.float32)
     for number in 0, 1, 4:
-        sensor.take(number, 90.0 + number, memoryview(wave.tobytes()))
+        sensor.put(number, 90.0 + number, memoryview(wave.tobytes()))
     samples = [sensor.read(0) for _ in range(3)]
     assert [(sample.time, sample.cut, sample.lost) for sample in samples if sample] == [
         (pytest.approx(offset + 90), True, 0),
@@ -70,14 +70,14 @@ def test_a_sample_has_its_form_its_time_and_the_gap_before_it() -> None:
 def test_pictures_captions_and_motion_have_theirs() -> None:
     pixels = np.arange(72, dtype=np.uint8)
     motion, rows = opened(MOTION), np.arange(6, dtype=np.float32).reshape(3, 2)
-    motion.take(0, 0.0, memoryview(rows.tobytes()))
+    motion.put(0, 0.0, memoryview(rows.tobytes()))
     moved = motion.read(0)
     assert moved is not None
     np.testing.assert_array_equal(moved.data, rows)
     camera, text = opened(PICTURE), opened(TEXT)
-    camera.take(0, 0.0, memoryview(pixels.tobytes()))
-    camera.take(2, 0.1, memoryview(pixels.tobytes()))
-    text.take(0, 0.0, memoryview("f\xfcnf".encode()))
+    camera.put(0, 0.0, memoryview(pixels.tobytes()))
+    camera.put(2, 0.1, memoryview(pixels.tobytes()))
+    text.put(0, 0.0, memoryview("f\xfcnf".encode()))
     first, second, said = camera.read(0), camera.read(0), text.read(0)
     assert first is not None
     assert second is not None
@@ -98,18 +98,18 @@ def test_pictures_captions_and_motion_have_theirs() -> None:
 )
 def test_what_is_not_of_the_specs_form_is_refused(spec: InputSpec, data: bytes) -> None:
     with pytest.raises(SampleError):
-        opened(spec).take(0, 0.0, memoryview(data))
+        opened(spec).put(0, 0.0, memoryview(data))
 
 
 def test_a_time_ahead_of_the_clock_counts_as_now_and_none_before_an_exchange() -> None:
     sensor = opened(TEXT, monotonic() + 50)
-    sensor.take(0, 0.0, memoryview(b"one"))
+    sensor.put(0, 0.0, memoryview(b"one"))
     sample = sensor.read(0)
     assert sample is not None
     assert sample.time <= monotonic()
     early = BrowserSensor(TEXT, "phone", ClockOffset())
     early.open(TEXT)
-    early.take(0, 0.0, memoryview(b"one"))
+    early.put(0, 0.0, memoryview(b"one"))
     assert early.read(0) is None
 
 
@@ -121,7 +121,7 @@ def test_it_is_lost_when_the_browser_is_gone_or_it_is_closed() -> None:
     sensor.close()
     with pytest.raises(SensorLostError, match="is closed"):
         sensor.read(0)
-    sensor.take(0, 0.0, memoryview(b"one"))  # on its way meanwhile
+    sensor.put(0, 0.0, memoryview(b"one"))  # on its way meanwhile
 
 
 def feed(viewer: Viewer, bundle: Bundle, sensor: int, modality: str, seconds: float) -> None:

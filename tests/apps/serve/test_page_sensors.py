@@ -92,7 +92,7 @@ def test_of_several_sensors_the_active_one_is_recorded(
         while len(list((folder / "segments").glob("*.mkv"))) < len(cameras) and monotonic() < until:
             for camera, shade in zip(cameras, (50, 200), strict=False):
                 picture = np.full(spec.shape[2:], shade, np.uint8) + np.uint8(monotonic() * 100 % 5)
-                camera.take(0, monotonic(), memoryview(kind_of(spec).pack(picture, spec).tobytes()))
+                camera.put(0, monotonic(), memoryview(kind_of(spec).pack(picture, spec).tobytes()))
             sleep(0.05)
         assert name == f"camera {level}"
     recorder.stop()

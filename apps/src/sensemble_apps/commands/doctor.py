@@ -9,20 +9,19 @@ from importlib.metadata import Distribution, PackageNotFoundError, distribution,
 from pathlib import Path
 from threading import Event
 from time import monotonic
-from typing import Annotated
 
 from sensemble_runtime.executors import executor
 from sensemble_sensors.devices import discovery
-from sensemble_sensors.devices.discovery import Device, without_credentials
-from sensemble_sensors.devices.sources import finders, returning
+from sensemble_sensors.devices.discovery import Device
+from sensemble_sensors.devices.sources import finders
 from sensemble_sensors.devices.watcher import Appeared, DeviceEvent, Disappeared, SearchFailed, Watcher
 from sensemble_sensors.errors import SensorUnavailableError
 from sensemble_sensors.libraries import opencv
 
-from sensemble_apps.arguments import Common, Texts
+from sensemble_apps.arguments import Common
 from sensemble_apps.console.output import say
 from sensemble_apps.console.wording import sensor_title
-from sensemble_apps.errors import InputError, until_stopped
+from sensemble_apps.errors import until_stopped
 from sensemble_apps.running.sources import FORM
 
 
@@ -32,28 +31,17 @@ class Doctor(Common):
 
     watch: bool = False
     """Then print cameras and microphones as they come and go, until Ctrl-C."""
-    camera: Annotated[Texts, "URL"] = ()
-    """The URL of a camera to watch as well."""
-    captions: Texts = ()
-    """A caption file, pipe or local socket to watch as well."""
 
 
 def main(arguments: Doctor) -> None:
     """Print one line per finding and then, with `--watch`, one line per device that comes or goes."""
-    sources = [("video", address) for address in arguments.camera]
-    sources += [("text", source) for source in arguments.captions]
-    named = returning((FORM[modality], source) for modality, source in sources)
-    if len(named) < len(sources):
-        raise InputError("--camera takes a URL and --captions a path; local devices are watched anyway")
-    if named and not arguments.watch:
-        raise InputError("--camera and --captions: only for --watch; add it, or leave them out")
     for name, examine in _EXAMINED.items():
         try:
             _say("ok", name, examine())
         except (SensorUnavailableError, _MissingError) as missing:
             _say("missing", name, str(missing))
     if arguments.watch:
-        began, search = monotonic(), [*finders(FORM.values()), *named]
+        began, search = monotonic(), finders(FORM.values())
         with until_stopped(), Watcher(search, lambda event: say(_line(event, monotonic() - began))):
             Event().wait()
 
@@ -68,8 +56,7 @@ def _line(event: DeviceEvent, time: float) -> str:
             return f"{time:8.2f} s  blind        {reason}"
         case Appeared(device) | Disappeared(device):
             what = "appeared" if isinstance(event, Appeared) else "disappeared"
-            key = without_credentials(device.key)
-            return f"{time:8.2f} s  {what:<12} {sensor_title(device.modality)} {key}: {device.name}"
+            return f"{time:8.2f} s  {what:<12} {sensor_title(device.modality)} {device.key}: {device.name}"
 
 
 class _MissingError(Exception):

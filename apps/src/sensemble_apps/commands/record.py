@@ -239,7 +239,7 @@ def _record_classes(arguments: Record, specs: Mapping[str, InputSpec]) -> None:
     counts = {each.title: len(each.of(there)) for each in wanted}
     amounts = ", ".join(f"{count} {title}" for title, count in counts.items() if count)
     say(f"{len(there)} takes in {arguments.out}: {amounts}")
-    remark(f"hold some of them out: sensemble data split {arguments.out} --by group")
+    remark(f"hold some of them out: sensemble data split {arguments.out}")
 
 
 def _classes(arguments: Record) -> tuple[str, ...]:

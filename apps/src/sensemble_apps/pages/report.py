@@ -22,6 +22,7 @@ from sensemble_apps.pages.headline import Evidence, headline
 from sensemble_apps.pages.svg import BARS, GRID, INK
 from sensemble_apps.runs.audit_table import doubts
 from sensemble_apps.runs.condition_table import Grid, grids, sensors, sentences
+from sensemble_apps.runs.costs import encoder_costs
 from sensemble_apps.runs.run_folder import AUDIT, COMPARISON, EVALUATED
 
 _MISSING = "not measured"
@@ -123,25 +124,19 @@ def _reliability_diagram(key: str, title: str, bins: Sequence[Bin]) -> str:
 
 
 def _encoder_table(manifest: Manifest) -> tuple[list[str], list[tuple[str, list[str]]]]:
-    encoders = [
-        (modality, executor, artifact)
-        for modality, entry in manifest.modalities.items()
-        for executor, artifact in entry.artifacts.items()
-    ]
-    several = len(encoders) > len(manifest.modalities)
-    titles = [f"{modality} ({executor})" if several else modality for modality, executor, _ in encoders]
-    made = manifest.provenance
-    sizes = [(a.bytes, made.float_bytes.get(m)) for m, _, a in encoders]
-    latencies = [(a.latency_ms, made.float_latency_ms.get(m)) for m, _, a in encoders]
-    parities = [a.parity for _, _, a in encoders]
+    costs = list(encoder_costs(manifest))
+    several = len(costs) > len(manifest.modalities)
+    titles = [f"{one.modality} ({one.target})" if several else one.modality for one in costs]
+    encoders = [one.artifact for one in costs]
+    parities = [encoder.parity for encoder in encoders]
     rows: list[tuple[str, list[str]]] = [
-        ("Quantization", [a.scheme for _, _, a in encoders]),
-        ("Size", [_number(size / 1e6, ".2f", "MB") for size, _ in sizes]),
-        ("Size as float", [_number(size and size / 1e6, ".2f", "MB") for _, size in sizes]),
-        ("Share of the float size", [_number(whole and size / whole, ".2f") for size, whole in sizes]),
-        ("Latency of a window", [_number(ms, ".1f", "ms") for ms, _ in latencies]),
-        ("Latency as float", [_number(ms, ".1f", "ms") for _, ms in latencies]),
-        ("Peak memory of its process", [_number(a.peak_mb, ".0f", "MB") for _, _, a in encoders]),
+        ("Quantization", [encoder.scheme for encoder in encoders]),
+        ("Size", [_number(encoder.bytes / 1e6, ".2f", "MB") for encoder in encoders]),
+        ("Size as float", [_number(x.float_bytes and x.float_bytes / 1e6, ".2f", "MB") for x in costs]),
+        ("Share of the float size", [_number(one.share, ".2f") for one in costs]),
+        ("Latency of a window", [_number(encoder.latency_ms, ".1f", "ms") for encoder in encoders]),
+        ("Latency as float", [_number(one.float_latency_ms, ".1f", "ms") for one in costs]),
+        ("Peak memory of its process", [_number(encoder.peak_mb, ".0f", "MB") for encoder in encoders]),
         ("Parity: mean cosine", [_number(x.cosine, ".4f") if x else "unproved" for x in parities]),
         ("Parity: mean error", [_number(x.mean_error, ".4f") if x else _MISSING for x in parities]),
         ("Parity: largest error", [_number(x.max_error, ".3f") if x else _MISSING for x in parities]),

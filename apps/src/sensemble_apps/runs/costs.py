@@ -1,9 +1,12 @@
 """The costs of a bundle: size, latency, memory and parity of each artifact, and the accuracy lost."""
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+
 from rich.console import Console
 from rich.table import Table
 from sensemble_runtime import subsets
-from sensemble_runtime.bundle.manifest import Manifest, Provenance
+from sensemble_runtime.bundle.manifest import Artifact, Manifest, Provenance
 
 from sensemble_apps.console.output import remark
 from sensemble_apps.console.wording import abbreviation, percent
@@ -45,24 +48,47 @@ def largest_drop(made: Provenance, target: str) -> tuple[float, str] | None:
     return max(0.0, drops[hurt]), abbreviation(subsets.parse(hurt))
 
 
+@dataclass(frozen=True, slots=True)
+class EncoderCosts:
+    """An encoder as one target runs it, and what it cost as float."""
+
+    modality: str
+    target: str
+    artifact: Artifact
+    float_bytes: int | None
+    float_latency_ms: float | None
+
+    @property
+    def share(self) -> float | None:
+        """The share of the float size; None where that was not measured in the target's form."""
+        return self.artifact.bytes / self.float_bytes if self.float_bytes else None
+
+
+def encoder_costs(manifest: Manifest) -> Iterator[EncoderCosts]:
+    """Yield the costs of each encoder by each target; those as float are in the first target's form."""
+    made = manifest.provenance
+    for modality, entry in manifest.modalities.items():
+        for place, (target, artifact) in enumerate(entry.artifacts.items()):
+            whole = made.float_bytes.get(modality) if place == 0 else None
+            yield EncoderCosts(modality, target, artifact, whole, made.float_latency_ms.get(modality))
+
+
 def _table(manifest: Manifest, target: str) -> Table:
     table = Table(title=target, title_justify="left", box=None)
     for column in ("encoder", "scheme"):
         table.add_column(column)
     for column in ("kB", "of float, %", "ms", "peak, MB", "cosine"):
         table.add_column(column, justify="right")
-    for modality, entry in manifest.modalities.items():
-        if (artifact := entry.artifacts.get(target)) is None:
-            continue
-        compared = next(iter(entry.artifacts)) == target  # the float size is in the first target's form
-        whole = manifest.provenance.float_bytes.get(modality) if compared else None
-        table.add_row(
-            modality,
-            f"{artifact.scheme}{'*' if artifact.kept else ''}",
-            f"{artifact.bytes / 1e3:.0f}",
-            percent(artifact.bytes / whole if whole else None),
-            _NONE if artifact.latency_ms is None else f"{artifact.latency_ms:.2f}",
-            _NONE if artifact.peak_mb is None else f"{artifact.peak_mb:.0f}",
-            "unproved" if artifact.parity is None else f"{artifact.parity.cosine:.4f}",
-        )
+    for one in encoder_costs(manifest):
+        artifact = one.artifact
+        if one.target == target:
+            table.add_row(
+                one.modality,
+                f"{artifact.scheme}{'*' if artifact.kept else ''}",
+                f"{artifact.bytes / 1e3:.0f}",
+                percent(one.share),
+                _NONE if artifact.latency_ms is None else f"{artifact.latency_ms:.2f}",
+                _NONE if artifact.peak_mb is None else f"{artifact.peak_mb:.0f}",
+                "unproved" if artifact.parity is None else f"{artifact.parity.cosine:.4f}",
+            )
     return table

@@ -86,8 +86,8 @@ class BrowserSensor:
         if queue is not None:
             queue.end(SensorLostError(f"{self.name}: the browser is gone"))
 
-    def take(self, number: int, captured: float, data: memoryview) -> None:
-        """Take a sample of the browser; one before the first exchange of the clock is dropped.
+    def put(self, number: int, captured: float, data: memoryview) -> None:
+        """Add a sample of the browser; one before the first exchange of the clock is dropped.
 
         Args:
             number: counts the samples; those that the browser had to drop leave a gap.

@@ -117,21 +117,21 @@ class _Client:
             data, said = message.get("bytes"), message.get(_TEXT)
             try:
                 if data is not None:
-                    self._take(data)
+                    self._receive_sample(data)
                 else:
                     await self._act(said or "")
             except SampleError as error:
                 await self._close(str(error))
                 return
 
-    def _take(self, data: bytes) -> None:
+    def _receive_sample(self, data: bytes) -> None:
         if not (self._samples.allows() and self._bytes.allows(len(data))):
             raise SampleError("too many samples")
         if len(data) < HEADER.size:
             raise SampleError(f"{len(data)} bytes are no sample")
         given, sample, captured = HEADER.unpack_from(data)
         if given in self._sensors:  # else it was stopped while this was on its way
-            self._sensors[given][0].take(sample, captured, memoryview(data)[HEADER.size :])
+            self._sensors[given][0].put(sample, captured, memoryview(data)[HEADER.size :])
 
     async def _act(self, said: str) -> None:
         """Do what a message asks for; what the user cannot have is answered in one line.

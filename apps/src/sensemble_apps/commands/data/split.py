@@ -1,7 +1,6 @@
 """`sensemble data split`: hold out whole groups of each class, for selection and for reporting."""
 
 from dataclasses import dataclass
-from typing import Literal
 
 from rich.console import Console
 from rich.markup import escape
@@ -21,8 +20,6 @@ class DataSplit(Common):
 
     folder: Positional[Folder]
     """A folder with `index.jsonl`, which is changed."""
-    by: Literal["group"] = "group"
-    """The examples that stay together: those of one group, such as a take."""
     seed: int | None = None
     """Draw all anew by this seed; by default, what is held out stays so, and only the rest is drawn."""
     dry_run: bool = False
