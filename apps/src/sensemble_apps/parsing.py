@@ -85,7 +85,7 @@ def command(name: str) -> Any:  # noqa: ANN401 - a module
 
 
 def read(kind: type[_Made], prog: str, argv: Sequence[str], default: _Made | None = None) -> _Made:
-    """Parse `argv` into the dataclass `kind`; what it does not name is as in `default`.
+    """Parse `argv` into the dataclass `kind`; fields that it does not name keep the value of `default`.
 
     Raises:
         InputError: an argument is wrong; says which.

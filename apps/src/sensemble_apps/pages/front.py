@@ -1,4 +1,4 @@
-"""The report's first page, for the person who decides: losses, bad moments, times, costs, untested things."""
+"""The report's first page: losses, degraded sensors, times, costs, untested things."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ _WORST = 2  # conditions of a sensor on the first page
 
 @dataclass(frozen=True)
 class BadMoment:
-    """A degraded sensor among all sensors, in words, and the scores of all sensors meanwhile."""
+    """A degraded sensor in words, and the scores of all sensors while it is degraded."""
 
     title: str
     one: ConditionScore

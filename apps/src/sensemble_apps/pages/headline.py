@@ -19,7 +19,7 @@ Score = TypeVar("Score")
 
 @dataclass(frozen=True)
 class Evidence:
-    """The contents of the report; what a run lacks is empty.
+    """The contents of the report; a field is empty where the run lacks it.
 
     Attributes:
         title: the dataset's name.

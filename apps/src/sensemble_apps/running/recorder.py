@@ -1,4 +1,4 @@
-"""Record what a session or a sensor reader reads; the only recorder of the apps."""
+"""Record the samples and events of a session or a sensor reader."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Read sensors without a bundle, to record or to show what they give."""
+"""Read sensors without a bundle, to record or to show their samples."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace

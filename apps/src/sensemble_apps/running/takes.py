@@ -100,7 +100,7 @@ class TakeRecorder:
         """Begin the countdown of a take, or of several in a row.
 
         Args:
-            title: what it is of, for those who look.
+            title: shown while it is recorded.
             seconds: its length.
             count: takes in a row.
             now: whether the first one begins without a countdown.
@@ -250,7 +250,7 @@ def _record_one(recorder: TakeRecorder, wanted: Wanted, seconds: float, show: Ca
 def _upcoming(wanted: Sequence[Wanted], takes: Sequence[Take]) -> Wanted | None:
     """Return what has the fewest takes so far; None when there are enough of each.
 
-    Classes take turns, so that what changes meanwhile, such as the light, goes with none of them.
+    Classes take turns, so that no class goes with a change of the light.
     """
     counts = [(len(each.of(takes)), each) for each in wanted]
     lacking = [(count, each) for count, each in counts if count < each.count]

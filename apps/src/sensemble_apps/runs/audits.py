@@ -26,7 +26,7 @@ class Audits:
         estimates: of that audit: `P`, `R`, and the drop without each modality, `drop.audio`.
         others: other data that the bundle was audited on, in words; its scores do not compare.
         conditions: the scores while a sensor is degraded, of the last such audit on the run's data.
-        outcomes: its answers beside the truth, by subset, of the same audit as `scores`.
+        outcomes: the answers of the same audit with the truth, by subset.
         ended: when that audit ended, in seconds since 1970.
     """
 

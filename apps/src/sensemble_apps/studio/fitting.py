@@ -1,9 +1,9 @@
 """The process that fits a project's instant head: `python -m sensemble_apps.studio.fitting DATA RUN OPTIONS`.
 
-It keeps torch, the encoders and what they made of each take in memory, and fits the head anew for each line
-of its standard input; at first, it lowers the encoders, which takes a while once on a machine. It prints a
-line of JSON for each stage, for how right a fit is about takes left out (`right`, `sets`), for a bundle that
-is written (`bundle`) and for why there is none (`reason`). `answered` is the number of lines it has answered.
+It keeps torch, the encoders and the embeddings of the takes in memory, and fits the head again for each line
+of its standard input. First it lowers the encoders, which takes a while once on a machine. It prints a line
+of JSON for each stage, for the right answers about takes left out (`right`, `sets`), for a bundle that is
+written (`bundle`) and for a failure (`reason`). `answered` counts the lines that are answered.
 """
 
 import shutil

@@ -1,4 +1,4 @@
-"""The instant head of a project, fitted anew in the background whenever its takes have changed."""
+"""The instant head of a project, fitted in the background after each change of its takes."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,20 +10,20 @@ from sensemble_apps.studio.project import Run
 
 
 class Instant:
-    """Has the instant head fitted by a process that lives as long (`studio.fitting`). Safe from any thread.
+    """Runs the process that fits the instant head (`studio.fitting`). Safe from any thread.
 
     Args:
         run: where its bundle is.
         data: the dataset.
         options: further ones of `sensemble train`.
-        done: called with `written` when there is something new: a bundle, if that is true.
+        done: called after each change; `written` says whether a new bundle is there.
 
     Attributes:
         run: where.
-        right: class -> its takes that the newest fit is right about, left out, and all of its takes.
-        sets: how right the newest bundle is about takes left out, by set of sensors.
-        reason: why there is no head of these takes, in a line; empty if there is one.
-        lowered: the share of the encoders that are lowered; None while nobody knows.
+        right: class -> how many of its takes the newest fit gets right when left out, and how many it has.
+        sets: the scores of the newest bundle on takes left out, by set of sensors.
+        reason: why these takes have no head, in a line; empty if they have one.
+        lowered: the share of the encoders that are lowered; None while it is unknown.
     """
 
     def __init__(self, run: Run, data: Path, options: Sequence[str], done: Callable[..., None]) -> None:
@@ -40,11 +40,11 @@ class Instant:
 
     @property
     def is_fitting(self) -> bool:
-        """True while takes are there that no head was fitted to."""
+        """True while the newest takes have no head."""
         return self._answered < self._asked
 
     def fit(self) -> None:
-        """Have it fitted to the takes as they are now."""
+        """Fit it to the present takes."""
         with self._lock:
             self._asked += 1
         self._process.send("fit")

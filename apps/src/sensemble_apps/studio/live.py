@@ -31,13 +31,13 @@ from sensemble_apps.serve.session_page import SessionPage
 
 _WAITING = 64  # samples that wait for the session
 _SILENT = 1.5  # seconds without a sample after which the studio has no such sensor
-_LOOK = 0.1  # seconds between two looks whether it has
+_LOOK = 0.1  # seconds between two checks for that
 
 
 class Follower:
     """Hands the studio's samples of one modality to a session, as a replay of a take would.
 
-    So the live model sees and hears what it was trained on: samples of the recording's form, converted alike.
+    The live model gets samples of the recording's form, converted as in training.
 
     Args:
         modality: of the samples.
@@ -96,8 +96,8 @@ class LiveSession:
         recordings: where the page's button records.
 
     Attributes:
-        bundle: likewise.
-        board: what it says.
+        bundle: the open bundle.
+        board: the newest state.
         app: the live page.
     """
 
@@ -131,7 +131,7 @@ class LiveSession:
         for end in (self._page.recorder.stop, self._page.session.close):
             try:
                 end()
-            except (RecordingError, SessionError) as error:  # which is in the way of nothing else
+            except (RecordingError, SessionError) as error:  # the rest is still closed
                 remark(f"sensemble: {error}")
         for thread in self._threads:
             thread.join()
@@ -157,13 +157,13 @@ class LiveSession:
 
 
 class LivePage:
-    """The place of the live page at the studio's address: of the session that is open, or the way back."""
+    """The live page at the studio's address: that of the open session, else a redirection to the studio."""
 
     def __init__(self) -> None:
         self.session: LiveSession | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve a request; without a session, lead to the studio."""
+        """Serve a request; without a session, redirect to the studio."""
         session = self.session
         if session is not None:
             await session.app(scope, receive, send)

@@ -40,7 +40,7 @@ class StudioMessages:
         }
 
     def next(self) -> dict[str, Any]:
-        """Return the newest state, with what the sensors gave last."""
+        """Return the newest state, with the newest previews."""
         return {**self.state(), "previews": self._studio.previews.new(self._known)}
 
     def state(self) -> dict[str, Any]:

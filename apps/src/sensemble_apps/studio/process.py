@@ -16,7 +16,7 @@ _LINES = 20  # of its errors that are kept
 
 
 class Process:
-    """A command that is run once, by `run`; safe from any thread.
+    """A command that `run` runs once. Safe from any thread.
 
     Args:
         arguments: of `sensemble`, or of another module.
@@ -92,7 +92,7 @@ class Process:
             self._unsent.clear()
 
     def stop(self, *, kill: bool = False) -> None:
-        """End it as Ctrl-C does, or at once; it is not started any more.
+        """Stop it as Ctrl-C does, or kill it; it cannot be started afterwards.
 
         By SIGTERM: a studio that a script starts in the background ignores SIGINT, and so does its process.
         """

@@ -1,4 +1,4 @@
-"""The studio itself: its parts, and what a page may do to them."""
+"""The studio: its parts, and the actions of its page."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -52,7 +52,7 @@ class Studio:
         project: its classes and runs.
         reader: reads the sensors all the time, for previews, takes and the live page alike.
         sensors: those of the page.
-        previews: what they gave last.
+        previews: of the newest samples.
         takes: of the project.
         recorder: records takes.
         live: the live page.
@@ -98,7 +98,7 @@ class Studio:
             self._fitted(written=True)
 
     def close(self) -> None:
-        """End what is going on; all of it can be taken up again."""
+        """Stop all work; training can be resumed."""
         self.recorder.close()
         if self.instant is not None:
             self.instant.close()
@@ -236,7 +236,7 @@ class Studio:
             self._changed()
 
     def cancel(self) -> None:
-        """End the training; it can be taken up again."""
+        """Stop the training; it can be resumed."""
         if self.job is not None:
             self.job.cancel()
 
@@ -319,7 +319,7 @@ class Studio:
         self._changed()
 
     def _fit(self) -> None:
-        """Have the instant head fitted anew, or withdrawn."""
+        """Fit the instant head again; without takes, its bundle is withdrawn."""
         if self.instant is not None and (self.takes.takes or self.instant.run.bundle):
             self.instant.fit()
 

@@ -1,7 +1,7 @@
 """Trains and exports a run in the background: `sensemble train`, then `sensemble export`, each a process.
 
-Both go on where they stopped when they are started again: a training can be cancelled and resumed, and so can
-that of a studio that was closed. The processes of a studio that was killed run on, and hold the run's lock.
+Both continue when they are started again: a training can be cancelled and resumed, also by a later studio. If
+a studio is killed, its processes run on, and hold the run's lock.
 """
 
 import os
@@ -54,7 +54,7 @@ def _lock(run: Run) -> Path:
 
 
 class Job:
-    """A training and export of one run, after what an earlier studio left behind. Safe from any thread.
+    """Trains and exports one run, after the processes of a killed studio have ended. Safe from any thread.
 
     Args:
         run: where.
@@ -93,7 +93,7 @@ class Job:
         self._thread.start()
 
     def snapshot(self) -> dict[str, Any]:
-        """Return how far it is, as JSON holds it; `left` and its share are null while nobody knows."""
+        """Return the progress for JSON; `left` and `share` are null while they are unknown."""
         elapsed = (self._ended or monotonic()) - self._began
         share = self._share if self._share > _KNOWN else None
         left = None if share is None else elapsed * (1 - share) / share
@@ -108,13 +108,13 @@ class Job:
         }
 
     def cancel(self) -> None:
-        """End it; what is finished stays, and the next job of the run goes on from there."""
+        """Stop it; finished stages stay, and the next job of the run continues after them."""
         self._ending = signal.SIGTERM
         for process in self._processes:
             process.stop()
 
     def close(self) -> None:
-        """Cancel it, and wait until its process is gone."""
+        """Cancel it, and wait for its process to end."""
         self.cancel()
         self._thread.join(_PATIENCE)
         self._ending = signal.SIGKILL

@@ -134,7 +134,7 @@ class _Client:
             self._sensors[given][0].put(sample, captured, memoryview(data)[HEADER.size :])
 
     async def _act(self, said: str) -> None:
-        """Do what a message asks for; what the user cannot have is answered in one line.
+        """Do what a message asks for; a refusal is answered in one line.
 
         Raises:
             SampleError: too much came, or it is no message.
@@ -190,7 +190,7 @@ class _Client:
 
 
 def describe_modalities(specs: Mapping[str, InputSpec]) -> list[dict[str, Any]]:
-    """Return what a page must know of each modality: the form of its samples, its words and conditions."""
+    """Return each modality for the page: the form of its samples, its words and conditions."""
     return [
         {
             "modality": modality,
