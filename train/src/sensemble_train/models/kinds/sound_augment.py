@@ -74,7 +74,11 @@ def gated(waves: Tensor) -> Tensor:
 
 
 def _smooth(x: Tensor) -> Tensor:
-    return functional.avg_pool1d(x[:, None], _MOMENT + 1, 1, _MOMENT // 2, count_include_pad=False)[:, 0]
+    """Return the mean of [B, S] over a moment around each sample, by sums of prefixes, quicker than a pool."""
+    sums = functional.pad(x.double().cumsum(dim=1), (1, 0))
+    place = torch.arange(x.shape[1], device=x.device)
+    first, end = (place - _MOMENT // 2).clamp(min=0), (place + _MOMENT // 2 + 1).clamp(max=x.shape[1])
+    return ((sums[:, end] - sums[:, first]) / (end - first)).to(x.dtype)
 
 
 def resample(x: Tensor, voice: float, pace: float, shift: float) -> Tensor:
