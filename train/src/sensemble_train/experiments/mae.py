@@ -56,18 +56,18 @@ class MAE(MeanLoss):
         """Return the loss of a micro-batch, a scalar; modalities that an example lacks do not count."""
         (batch,) = batches
         rows = torch.arange(len(batch), device=self.mask.device).repeat(self.config.repeats)
-        there = {m: self._there(m, batch)[rows] for m in self.model.modalities}
-        order = {m: torch.rand_like(x).argsort(dim=1) for m, x in there.items()}
+        exists = {m: self._there(m, batch)[rows] for m in self.model.modalities}
+        order = {m: torch.rand_like(x).argsort(dim=1) for m, x in exists.items()}
         kept = {m: places[:, : self._kept(m)] for m, places in order.items()}
         hides = any(self._encoder(m).pads or m not in batch.complete for m in kept)
-        decoded = self._decode(self._encode(batch, rows, kept, there, hides), kept, there, hides)
+        decoded = self._decode(self._encode(batch, rows, kept, exists, hides), kept, exists, hides)
         losses, counts = [], []
         for m, x in decoded.items():
             encoder, masked = self._encoder(m), order[m][:, self._kept(m) :]
             target = _targets(encoder, batch.inputs[m])[rows[:, None], masked].flatten(0, 1)
             loss = _losses(self.predict[m](_at(x, masked)).flatten(0, 1), target)
             # Masking avoids a GPU sync.
-            weight = there[m].gather(1, masked).flatten()
+            weight = exists[m].gather(1, masked).flatten()
             losses.append((loss * weight).sum() / weight.sum().clamp(min=1))
             counts.append(weight.any())
         return torch.stack(losses).sum() / torch.stack(counts).sum().clamp(min=1)
@@ -96,7 +96,7 @@ class MAE(MeanLoss):
         batch: Clips,
         rows: Tensor,
         kept: dict[str, Tensor],
-        there: dict[str, Tensor],
+        exists: dict[str, Tensor],
         hides: bool,
     ) -> Tensor:
         """Return the output of the shared blocks for all unmasked tokens, [rows, K, width].
@@ -107,7 +107,7 @@ class MAE(MeanLoss):
         shared = self.model.description.shared
         xs, counts = [], []
         for m, places in kept.items():
-            encoder, count = self._encoder(m), there[m].gather(1, places)
+            encoder, count = self._encoder(m), exists[m].gather(1, places)
             x = _at(encoder.tokens(batch.inputs[m])[rows], places)
             bias = _hidden(count) if encoder.pads else None
             for block in encoder.trunk.blocks[:-shared]:
@@ -123,17 +123,17 @@ class MAE(MeanLoss):
         self,
         latent: Tensor,
         kept: dict[str, Tensor],
-        there: dict[str, Tensor],
+        exists: dict[str, Tensor],
         hides: bool,
     ) -> dict[str, Tensor]:
         """Return the decoder's output for all tokens, modality -> [rows, N, decoder width]."""
         parts = self.embed(latent).split([places.shape[1] for places in kept.values()], dim=1)
         xs = []
         for (m, places), part in zip(kept.items(), parts, strict=True):
-            masked = self.mask.to(part.dtype).expand(*there[m].shape, -1)
+            masked = self.mask.to(part.dtype).expand(*exists[m].shape, -1)
             whole = masked.scatter(1, places[:, :, None].expand_as(part), part)
             xs.append(whole + self.position[m] + self.modality[m])
-        x, bias = torch.cat(xs, dim=1), _hidden(torch.cat(list(there.values()), dim=1)) if hides else None
+        x, bias = torch.cat(xs, dim=1), _hidden(torch.cat(list(exists.values()), dim=1)) if hides else None
         for block in self.blocks:
             x = block(x, bias)
         return dict(zip(kept, self.norm(x).split([x.shape[1] for x in xs], dim=1), strict=True))
@@ -180,9 +180,9 @@ def _at(x: Tensor, places: Tensor) -> Tensor:
     return x.gather(1, places[:, :, None].expand(-1, -1, x.shape[2]))
 
 
-def _hidden(there: Tensor) -> Tensor:
+def _hidden(exists: Tensor) -> Tensor:
     """Return the term [B, 1, 1, N] that hides absent tokens when added to attention scores."""
-    return ((there - 1) * -HIDE)[:, None, None]
+    return ((exists - 1) * -HIDE)[:, None, None]
 
 
 def pretrain_masked(model: Model, unlabelled: Source, config: ExperimentPretrain, loop: Loop) -> Model:

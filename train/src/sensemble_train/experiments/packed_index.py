@@ -52,26 +52,26 @@ class PackedIndex:
 
     def take(self, rows: NDArray[np.int64]) -> "PackedIndex":
         """Return the examples at `rows`, [n]; they share the bytes."""
-        present = {m: there[rows] for m, there in self.present.items()}
+        present = {m: rows_with[rows] for m, rows_with in self.present.items()}
         return replace(self, begins=self.begins[rows], ends=self.ends[rows], present=present)
 
 
 def pack(examples: Iterable[Example]) -> PackedIndex:
     """Put examples into one block of memory; they may come from a generator, one at a time."""
     data, places = bytearray(), array("q", [0])
-    there: dict[str, bytearray] = {}
+    rows_with: dict[str, bytearray] = {}
     labels: dict[str, Example] = {}
     for example in examples:
         for m in example.modalities:
-            if m not in there:
-                there[m] = bytearray(len(places) - 1)  # zeros: the examples before lack it
+            if m not in rows_with:
+                rows_with[m] = bytearray(len(places) - 1)  # zeros: the examples before lack it
         data += pickle.dumps(example)
         places.append(len(data))
         has = example.modalities
-        for m, rows in there.items():
+        for m, rows in rows_with.items():
             rows.append(m in has)
         for label in example.labels:
             labels.setdefault(label, example)
     ends = np.frombuffer(places, np.int64)
-    present = {m: np.frombuffer(rows, np.bool_) for m, rows in there.items()}
+    present = {m: np.frombuffer(rows, np.bool_) for m, rows in rows_with.items()}
     return PackedIndex(np.frombuffer(data, np.uint8), ends[:-1], ends[1:], present, labels)

@@ -18,34 +18,34 @@ def imported_model(source: str) -> Model:
         ConfigurationError: there is no such factory, or its encoders, specs, head, labels and tokenizer do
             not fit each other.
     """
-    found = trained(source)
-    for problem in _problems(found):
+    outside = trained(source)
+    for problem in _problems(outside):
         raise ConfigurationError(f"--model {source}: {problem}")
-    size, classes = found.head.in_features, found.head.out_features
-    words = found.tokenizer.get_vocab_size() if found.tokenizer else 0
+    size, classes = outside.head.in_features, outside.head.out_features
+    words = outside.tokenizer.get_vocab_size() if outside.tokenizer else 0
     bare = EncoderConfig(0, 0, 0, size, vocabulary=words, source=f"{MODEL}:{source}", project=False)
     description = Description(
-        dict(found.specs), dict.fromkeys(found.specs, bare), tuple(found.labels), found.task
+        dict(outside.specs), dict.fromkeys(outside.specs, bare), tuple(outside.labels), outside.task
     )
-    model = Model(description, found.tokenizer)
+    model = Model(description, outside.tokenizer)
     norm, linear = model.head.norm, model.head.linear
     with torch.no_grad():  # a norm that changes nothing
         assert norm.running_var is not None  # noqa: S101 - tracked, as by default
         norm.running_var.fill_(1 - norm.eps)
-        linear.weight.copy_(found.head.weight)
-        linear.bias.copy_(found.head.state_dict().get("bias", torch.zeros(classes)))  # it may have none
+        linear.weight.copy_(outside.head.weight)
+        linear.bias.copy_(outside.head.state_dict().get("bias", torch.zeros(classes)))  # it may have none
     return model.eval()
 
 
-def _problems(found: Trained) -> Iterator[str]:
+def _problems(outside: Trained) -> Iterator[str]:
     """Yield what does not fit, in words."""
-    if not found.specs or found.encoders.keys() != found.specs.keys():
-        yield f"encoders of {sorted(found.encoders)} and specs of {sorted(found.specs)}"
-    for modality, spec in found.specs.items():
+    if not outside.specs or outside.encoders.keys() != outside.specs.keys():
+        yield f"encoders of {sorted(outside.encoders)} and specs of {sorted(outside.specs)}"
+    for modality, spec in outside.specs.items():
         if spec.modality != modality:
             yield f"the spec of {modality} is one of {spec.modality}"
         yield from (f"{modality}: {problem}" for problem in kind_of(spec).spec_problems(spec))
-    if found.head.out_features != len(found.labels):
-        yield f"a head of {found.head.out_features} classes and {len(found.labels)} labels"
-    if found.tokenizer is None and any(kind_of(spec).tokenized for spec in found.specs.values()):
+    if outside.head.out_features != len(outside.labels):
+        yield f"a head of {outside.head.out_features} classes and {len(outside.labels)} labels"
+    if outside.tokenizer is None and any(kind_of(spec).tokenized for spec in outside.specs.values()):
         yield "it reads text; give its tokenizer"

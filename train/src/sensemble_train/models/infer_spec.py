@@ -38,9 +38,9 @@ def describe(
     Raises:
         ConfigurationError: as `labels_and_task`, or `encoders` names a modality that the dataset lacks.
     """
-    labels, found = labels_and_task(dataset, task)
+    labels, derived = labels_and_task(dataset, task)
     specs, configs = inputs(dataset, shape, encoders or {})
-    return Description(specs, configs, labels, found)
+    return Description(specs, configs, labels, derived)
 
 
 def labels_and_task(dataset: Dataset, wanted: Wanted) -> tuple[tuple[str, ...], Task]:

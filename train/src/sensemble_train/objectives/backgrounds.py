@@ -47,9 +47,9 @@ class Backgrounds(nn.Module):
         for m, score in self.score.items():
             logits = _SHARPNESS * score(embeddings[m]).flatten()
             for rows, sign in ((slice(None, known), 1), (slice(known, None), -1)):
-                there = present[m][rows]
+                counted = present[m][rows]
                 loss = functional.softplus(-sign * logits[rows])
-                losses.append(torch.where(there, loss, 0.0).sum() / there.sum().clamp(min=1))
+                losses.append(torch.where(counted, loss, 0.0).sum() / counted.sum().clamp(min=1))
         mean: Tensor = torch.stack(losses).mean()
         return self.weight * mean
 
@@ -68,5 +68,5 @@ def encode_present(encode: Callable[[Tensor], Tensor], features: Tensor, present
     if int(present.sum()) < 2:
         # Too few for BatchNorm, but every rank must use every encoder. The losses ignore absent rows.
         present = torch.ones_like(present)
-    found = encode(features[present])
-    return found.new_zeros(len(present), found.shape[1]).index_put((present,), found)
+    embeddings = encode(features[present])
+    return embeddings.new_zeros(len(present), embeddings.shape[1]).index_put((present,), embeddings)

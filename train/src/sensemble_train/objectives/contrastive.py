@@ -119,12 +119,12 @@ def global_loss(embeddings: Mapping[str, Tensor], log_scale: Tensor, present: Ma
         m: gather(embeddings[m].to(torch.promote_types(embeddings[m].dtype, torch.float32)))
         for m in sorted(embeddings)
     }
-    there = {m: gather(present[m].float()).bool() for m in sorted(present)}
+    has = {m: gather(present[m].float()).bool() for m in sorted(present)}
     # Every rank waits for the gradients of all parameters, also those that no pair uses.
     total = 0.0 * (torch.cat(list(everywhere.values())).sum() + scale.sum())
     pairs = torch.zeros_like(total)
     for a, b in combinations(everywhere, 2):
-        both = there[a] & there[b]
+        both = has[a] & has[b]
         counts = both.sum() >= 2  # stays on the device, which is never asked for a number
         total = total + counts * info_nce(everywhere[a], everywhere[b], scale, both)
         pairs = pairs + counts

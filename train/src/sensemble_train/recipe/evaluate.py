@@ -32,7 +32,7 @@ def embed(models: Mapping[str, Model], source: Source, loop: Loop) -> dict[str, 
     world, device = loop.world, loop.world.device
     rows = batches(source, loop)[world.rank :: world.size]
     first = next(iter(models.values()))
-    found = {
+    vectors = {
         name: {
             m: torch.zeros(len(source), model.head.linear.in_features, device=device)
             for m in model.modalities
@@ -49,7 +49,7 @@ def embed(models: Mapping[str, Model], source: Source, loop: Loop) -> dict[str, 
             for name, model in models.items():
                 with autocast(loop.scale, world):
                     embedded = model.encoders[m].encode(inputs)  # type: ignore[operator]
-                found[name][m][part] = embedded.float()
+                vectors[name][m][part] = embedded.float()
             present[m][part] = clips.present[m].float()
         skipped += clips.skipped
         done += len(part)
@@ -60,10 +60,10 @@ def embed(models: Mapping[str, Model], source: Source, loop: Loop) -> dict[str, 
     if count and world.rank == 0:
         LOG.warning("skipped %d of %d examples; no score counts them", count, len(source))
     targets = source.targets  # a streamed source reads all examples for them
-    there = {m: world.sum(rows).cpu().bool() for m, rows in present.items()}
+    everywhere = {m: world.sum(rows).cpu().bool() for m, rows in present.items()}
     return {
-        name: Clips({m: world.sum(x).cpu() for m, x in embeddings.items()}, there, targets, count)
-        for name, embeddings in found.items()
+        name: Clips({m: world.sum(x).cpu() for m, x in embeddings.items()}, everywhere, targets, count)
+        for name, embeddings in vectors.items()
     }
 
 
@@ -89,12 +89,12 @@ def intervals(model: Model, embedded: Clips, groups: NDArray[np.integer]) -> dic
     """
     predictions, present, targets = _answers(model, embedded)
     task = model.description.task
-    found = measure(predictions, present, targets, task, groups) if task == "multi-class" else None
-    if found is None:
+    measured = measure(predictions, present, targets, task, groups) if task == "multi-class" else None
+    if measured is None:
         return {}
     return {
-        name: {"low": score.low, "high": score.high, "n": score.n, "chance": found.chance[name]}
-        for name, score in found.subsets.items()
+        name: {"low": score.low, "high": score.high, "n": score.n, "chance": measured.chance[name]}
+        for name, score in measured.subsets.items()
     }
 
 

@@ -68,13 +68,13 @@ class Instant:
         assert truth is not None  # noqa: S101 - all have labels
         if truth.ndim > 1:
             return {}
-        said = torch.stack(list(self.left_out.values())).sum(dim=0).log_softmax(dim=1)
+        logits = torch.stack(list(self.left_out.values())).sum(dim=0).log_softmax(dim=1)
         found = dict.fromkeys(labels, (0, 0))
         for group in dict.fromkeys(self.groups):
             own = torch.tensor([each == group for each in self.groups])
             label = labels[int(truth[own][0])]
             right, count = found[label]
-            found[label] = right + (labels[int(said[own].sum(dim=0).argmax())] == label), count + 1
+            found[label] = right + (labels[int(logits[own].sum(dim=0).argmax())] == label), count + 1
         return found
 
 
@@ -125,7 +125,7 @@ class Frozen:
         new = [e for e in examples if (e.id, e.group) not in self._read]
         names = sorted({label for e in new for label in e.labels})
         raw = decode(new, self.specs, self.tokenizer, names, "multi-label", partial(progress, "decode"))
-        rows = {m: raw.inputs[m][there] for m, there in raw.present.items() if there.any()}
+        rows = {m: raw.inputs[m][has_it] for m, has_it in raw.present.items() if has_it.any()}
         made = {
             m: zip(
                 x,
@@ -141,11 +141,11 @@ class Frozen:
         known = [self._read[e.id, e.group] for e in examples]
         inputs, present, features = {}, {}, {}
         for m, spec in self.specs.items():
-            there = present[m] = torch.tensor([m in each for each in known])
+            has_it = present[m] = torch.tensor([m in each for each in known])
             dtype = getattr(torch, spec.dtype)
             inputs[m] = torch.zeros(len(known), *spec.shape[1:], dtype=dtype)
-            if there.any():
-                inputs[m][there] = torch.stack([each[m][0] for each in known if m in each])
+            if has_it.any():
+                inputs[m][has_it] = torch.stack([each[m][0] for each in known if m in each])
                 features[m] = normalize(torch.stack([each[m][1] for each in known if m in each]), dim=2)
         return Clips(inputs, present, None), features
 
@@ -177,14 +177,14 @@ def instant(
     assert truth is not None  # noqa: S101 - all have labels
     left_out = {}
     for m in chosen:
-        there = raw.present[m]
-        folds = _folds([e for e, has in zip(examples, there.tolist(), strict=True) if has])
-        found = fit_specialist(features[m], truth[there], folds, len(labels), task)
+        has_it = raw.present[m]
+        folds = _folds([e for e, has in zip(examples, has_it.tolist(), strict=True) if has])
+        found = fit_specialist(features[m], truth[has_it], folds, len(labels), task)
         place = encoders.configs[m].place or 0
         with torch.no_grad():
             own = model.head.linear.weight[:, place : place + features[m].shape[2] + 1]
             own.copy_(torch.cat([found.weight, found.bias[:, None]], dim=1))
-        left_out[m] = torch.zeros(len(raw), len(labels)).index_put((there,), found.left_out)
+        left_out[m] = torch.zeros(len(raw), len(labels)).index_put((has_it,), found.left_out)
     shown = replace(raw, targets=truth).take(torch.arange(len(raw)), chosen)
     return Instant(model, shown, tuple(e.group or e.id for e in examples), left_out)
 
@@ -236,9 +236,9 @@ def _several(dataset: Dataset, examples: list[Example]) -> list[Example]:
     counts = _groups(examples)
     few = sorted(label for label, count in counts.items() if count < 2)
     if len(counts) - len(few) < 2:
-        said = ", ".join(f"{count} of {label}" for label, count in sorted(counts.items())) or "none"
+        counted = ", ".join(f"{count} of {label}" for label, count in sorted(counts.items())) or "none"
         raise ConfigurationError(
-            f"{dataset.folder}: takes to learn from: {said}; record two of each of two classes"
+            f"{dataset.folder}: takes to learn from: {counted}; record two of each of two classes"
         )
     for label in few:
         LOG.warning("%s: has one take; record another, until then it is left out", label)

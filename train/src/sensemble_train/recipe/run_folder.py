@@ -64,25 +64,27 @@ def of_split(folder: Path, what: str, split: str) -> Path:
 
 def collect(out: Path, what: str, split: str) -> dict[str, dict[str, Any]]:
     """Return what all finished cells hold in the file of `of_split`, by method and M_T."""
-    found: dict[str, dict[str, Any]] = {}
+    cells: dict[str, dict[str, Any]] = {}
     for path in sorted((out / "models").glob(f"*/*/{of_split(out, what, split).name}")):
         method, train = path.parts[-3:-1]
-        found.setdefault(method, {})[train] = json.loads(path.read_text(encoding="utf-8"))
-    return found
+        cells.setdefault(method, {})[train] = json.loads(path.read_text(encoding="utf-8"))
+    return cells
 
 
 def scored(out: Path, methods: Iterable[str], trained: Sequence[Sequence[str]]) -> bool:
     """Return whether the matrices hold a row of every method for each of the sets `trained`."""
-    found = [read_matrix(out, split) if of_split(out, "matrix", split).exists() else {} for split in SCORED]
+    matrices = [
+        read_matrix(out, split) if of_split(out, "matrix", split).exists() else {} for split in SCORED
+    ]
     return all(
-        subset_name(t) in rows.get(method, {}) for rows in found for method in methods for t in trained
+        subset_name(t) in rows.get(method, {}) for rows in matrices for method in methods for t in trained
     )
 
 
 def read_matrix(out: Path, split: str = "eval") -> Matrix:
     """Read the matrix of a run folder."""
-    found: Matrix = json.loads(of_split(out, "matrix", split).read_text(encoding="utf-8"))["methods"]
-    return found
+    matrix: Matrix = json.loads(of_split(out, "matrix", split).read_text(encoding="utf-8"))["methods"]
+    return matrix
 
 
 @contextmanager
