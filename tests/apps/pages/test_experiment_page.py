@@ -114,8 +114,6 @@ def test_table_3_is_the_papers(page: Page) -> None:
     assert picked["Finetune"] == ["39.5", "25.6", "43.7", "49.4"]
     # The paper prints 49.4 in the last column, Table 9 has 49.1 there: it disagrees with itself.
     assert picked["MASD + WiSE-FT"] == ["39.5", "30.0", "44.2", "49.1"]
-    assert picked["MBT Nagrani et al., 2021; ImageNet-21K"] == ["31.3", "27.7", "43.9", ""]
-    assert picked["CAV-MAE Gong et al., 2022; AudioSet-2M"] == ["37.7", "19.8", "42.0", ""]
 
 
 @pytest.mark.parametrize("letters", SETS)
@@ -285,7 +283,6 @@ def test_little_still_makes_a_page(case: str) -> None:
     page = shown(Experiment("few", "accuracy", pretrainings))
     page.check_standing_alone()
     assert says in page.text
-    assert "As published" not in page.text  # that is of AudioSet alone
 
 
 def test_without_a_score_there_is_no_page() -> None:

@@ -20,7 +20,7 @@ class Experiment:
     """The contents of the page.
 
     Attributes:
-        dataset: the dataset's name; `AudioSet...` adds the published numbers to Table 3.
+        dataset: the dataset's name.
         metric: `accuracy`, `mAP`, or `score` where it is not known.
         pretrainings: pretraining -> method -> M_T -> M_E -> score as a fraction. An unfinished
             matrix lacks scores, rows or all of them; the page shows where.
@@ -52,7 +52,6 @@ def render(experiment: Experiment, made: datetime) -> str:
     summaries = {pretraining.name: tables.table_1(pretraining) for pretraining in pretrainings}
     table_2 = [(pretraining, tables.table_2(pretraining)) for pretraining in pretrainings]
     table_3 = [(pretraining, tables.table_3(pretraining)) for pretraining in pretrainings]
-    reported = tables.AUDIOSET_20K if experiment.dataset.lower().startswith("audioset") else ()
     metric = "the score" if experiment.metric == "score" else experiment.metric
     return page_template.template("experiment.html.j2").render(
         experiment=experiment,
@@ -74,8 +73,7 @@ def render(experiment: Experiment, made: datetime) -> str:
         best={name: tables.best_of_columns(rows) for name, rows in summaries.items()},
         table_2=table_2,
         table_3=table_3,
-        published=reported,
-        best_alike=tables.best_alike([methods for _, methods in table_3], reported),
+        best_alike=tables.best_alike([methods for _, methods in table_3]),
         points={pretraining.name: tables.points(pretraining) for pretraining in pretrainings},
         trend=any(tables.trend(pretraining) for pretraining in pretrainings),
         above_trend={pretraining.name: tables.above_trend(pretraining) for pretraining in pretrainings},

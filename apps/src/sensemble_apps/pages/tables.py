@@ -17,25 +17,6 @@ MORE_LABELS = "finetune_everything"
 """It sees labels that the others do not: a comparison (Sec. 6.2), not a method in competition."""
 
 
-@dataclass(frozen=True, slots=True)
-class Published:
-    """A row: mAP in per cent by the set of training and evaluation, such as `V` or `AV`."""
-
-    model: str
-    source: str
-    pretrained_on: str
-    scores: dict[str, float]
-
-
-AUDIOSET_20K = (
-    Published("MBT", "Nagrani et al., 2021", "ImageNet-21K", {"A": 31.3, "V": 27.7, "AV": 43.9}),
-    Published("CAV-MAE", "Gong et al., 2022", "AudioSet-2M", {"A": 37.7, "V": 19.8, "AV": 42.0}),
-    Published("VATT", "Akbari et al., 2021", "ImageNet", {"A": 39.4}),
-    Published("Audio-MAE", "Huang et al., 2022", "AudioSet-2M", {"A": 37.0}),
-)
-"""Published results on AudioSet-20K: the lower rows of Table 3."""
-
-
 @dataclass(frozen=True)
 class Pretraining:
     """The matrices of all methods that start from one pretrained model, in fractions, with or without gaps.
@@ -174,21 +155,12 @@ def table_3(pretraining: Pretraining) -> dict[str, dict[Subset, float | None]]:
     }
 
 
-def best_alike(
-    rows: Sequence[Mapping[str, Mapping[Subset, float | None]]], published: Sequence[Published]
-) -> dict[Subset, float]:
-    """Return the best score of each column of Table 3, ours and the published ones, as fractions."""
-    scores = [
-        (same, score)
-        for methods in rows
-        for row in methods.values()
-        for same, score in row.items()
-        if score is not None
-    ]
+def best_alike(rows: Sequence[Mapping[str, Mapping[Subset, float | None]]]) -> dict[Subset, float]:
+    """Return the best score of each column of Table 3, as fractions."""
     best: dict[Subset, float] = {}
-    for same, score in scores:
-        others = [row.scores.get(wording.abbreviation(same), 0.0) / 100 for row in published]
-        best[same] = max(score, best.get(same, 0.0), *others)
+    for row in (row for methods in rows for row in methods.values()):
+        for same, score in row.items():
+            best[same] = max(score or 0.0, best.get(same, 0.0))
     return best
 
 
