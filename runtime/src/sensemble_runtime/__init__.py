@@ -40,7 +40,6 @@ if TYPE_CHECKING:
     )
     from sensemble_runtime.prediction import Opinion, Prediction
     from sensemble_runtime.record.reader import read_answers, read_events, read_predictions, read_runs
-    from sensemble_runtime.session.change_gate import Duty
     from sensemble_runtime.session.hotplug import Hotplug
     from sensemble_runtime.session.scheduler import Policy, PolicyError
     from sensemble_runtime.session.session import Session
@@ -58,7 +57,6 @@ __all__ = [
     "BundleIncompatibleError",
     "BundlePathError",
     "BundleUntrustedError",
-    "Duty",
     "EncoderError",
     "EncoderEvent",
     "Event",

@@ -91,7 +91,7 @@ class Prediction(Answer):
         latencies: for each modality encoded for it, live or not, the seconds of tokenizing and encoding.
         dropped: for each attached modality, how many windows were dropped for newer ones since it was added.
         skipped: for each attached modality, how many windows were so like the one last encoded that they got
-            its embedding, since it was added; only with a `Duty`.
+            its embedding, since it was added; only with `Policy.duty`.
         lost: for each attached modality, how many samples were replaced by newer ones before they were read,
             since it was added.
         labels: the bundle's labels, in the order of `probabilities`.

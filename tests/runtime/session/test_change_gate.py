@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from sensemble_runtime.session.change_gate import ChangeGate, Duty
+from sensemble_runtime.session.change_gate import ChangeGate
 from sensemble_sensors.spec import InputSpec
 
 EMBEDDING = np.ones(4, np.float32)
@@ -41,22 +41,15 @@ def scene(shift: int = 0, noise: float = 0.0) -> NDArray[np.uint8]:
     ],
 )
 def test_what_is_a_change(modality: str, before: object, after: object, *, same: bool) -> None:
-    detector = ChangeGate(Duty(), SPECS)
+    detector = ChangeGate(SPECS)
     assert detector.unchanged(modality, before) is None, "nothing was encoded yet"  # type: ignore[arg-type]
     detector.keep(modality, before, EMBEDDING)  # type: ignore[arg-type]
     assert (detector.unchanged(modality, after) is EMBEDDING) == same  # type: ignore[arg-type]
 
 
 def test_a_slow_change_adds_up() -> None:
-    detector = ChangeGate(Duty(), SPECS)
+    detector = ChangeGate(SPECS)
     detector.keep("video", scene(), EMBEDDING)
     seen = [detector.unchanged("video", scene(shift)) is not None for shift in range(17)]
     assert seen[0]
     assert not seen[-1]
-
-
-def test_the_thresholds_are_fields() -> None:
-    for duty, same in ((Duty({"video": 0.0}), False), (Duty({"video": 1.0}), True)):
-        detector = ChangeGate(duty, SPECS)
-        detector.keep("video", scene(), EMBEDDING)
-        assert (detector.unchanged("video", scene(16)) is not None) == same

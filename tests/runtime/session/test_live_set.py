@@ -12,7 +12,6 @@ from sensemble_runtime.bundle.manifest import Calibration
 from sensemble_runtime.errors import BundleError
 from sensemble_runtime.pooling import pool
 from sensemble_runtime.prediction import Prediction
-from sensemble_runtime.session.change_gate import Duty
 from sensemble_runtime.session.live_set import LiveSet
 from sensemble_runtime.session.scheduler import Policy
 from sensemble_sensors.errors import SampleError
@@ -208,7 +207,7 @@ def test_with_a_duty_what_does_not_change_is_not_encoded_again(
     encoded: list[str] = []
     real = bundle.encode
     monkeypatch.setattr(bundle, "encode", lambda m, window: encoded.append(m) or real(m, window))
-    live_set = LiveSet(bundle, Policy(duty=Duty()))
+    live_set = LiveSet(bundle, Policy(duty=True))
     for modality in bundle.modalities:
         live_set.add(modality)
     still = frames(0.0)[0].data

@@ -13,7 +13,6 @@ from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.bundle.manifest import FILE_NAME
 from sensemble_runtime.bundle.manifest_file import read_manifest
 from sensemble_runtime.record.reader import read_moments, read_runs
-from sensemble_runtime.session.change_gate import Duty
 
 from sensemble_apps.arguments import Folder, OptionalFile, Positional, Trusting
 from sensemble_apps.console.conditions import ALL, parse_conditions
@@ -67,7 +66,7 @@ def main(arguments: Audit) -> None:
         conditions=arguments.conditions,
         wanted=arguments.subsets,
     )
-    saving = measure(arguments.bundle, data, split, None, Duty(), trust) if arguments.duty else None
+    saving = measure(arguments.bundle, data, split, None, trust, duty=True) if arguments.duty else None
     judgements = gate.judge(criteria, result)
     if arguments.csv is not None:
         audit_table.write_csv(result, arguments.csv)
@@ -103,17 +102,18 @@ def measure(
     data: Path,
     split: str,
     record: Path | None,
-    duty: Duty | None = None,
     trust: Path | None = None,
     conditions: Sequence[str] | None = None,
     wanted: str | None = None,
+    *,
+    duty: bool = False,
 ) -> AuditResult:
     """Audit the bundle, signed by the key `trust`, on a split of a dataset, with a progress bar.
 
     It is also audited under `conditions`; none named means all. `wanted` are the sets of `--subsets`.
     """
     opened = Bundle.open(bundle, trust=trust)
-    if duty is None:
+    if not duty:
         say_executors(opened.executors)
     examples = examples_of(data, split)
     applied = [] if conditions is None else parse_conditions(",".join(conditions) or ALL, opened.specs)

@@ -12,7 +12,6 @@ from typing import Annotated
 from sensemble_runtime.adapting.adapter import Adapter
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.record.retention import Retention
-from sensemble_runtime.session.change_gate import Duty
 from sensemble_runtime.session.scheduler import Policy
 from sensemble_sensors.kinds.conditions.condition import Applied
 from sensemble_sensors.recording.reader import is_recording
@@ -144,7 +143,7 @@ def play(arguments: Run, bundle: Bundle, conditions: Sequence[Applied] = ()) -> 
         policy = Policy(
             threads=arguments.threads,
             budget=arguments.budget,
-            duty=Duty() if arguments.duty else None,
+            duty=arguments.duty,
             unfamiliar=arguments.unfamiliar,
         )
         options = Options(policy, arguments.record, keep, conditions, adapt)

@@ -38,7 +38,7 @@ from sensemble_runtime.executors.executor import Embedding
 from sensemble_runtime.pooling import pool_subsets
 from sensemble_runtime.progress import Progress, no_progress
 from sensemble_runtime.record.writer import RecordedAnswer, Records
-from sensemble_runtime.session.change_gate import ChangeGate, Duty
+from sensemble_runtime.session.change_gate import ChangeGate
 from sensemble_runtime.subsets import ConditionScore
 
 CHUNK = 32  # examples per commit, which an interrupted audit loses at most
@@ -103,7 +103,7 @@ def audit(
     record: Path | str | None = None,
     dataset: str | None = None,
     progress: Progress = no_progress,
-    duty: Duty | None = None,
+    duty: bool = False,
     conditions: Sequence[Applied | Struck] = (),
     more: Sequence[subsets.Subset] = (),
 ) -> AuditResult:
@@ -126,7 +126,7 @@ def audit(
     present = {m: np.array([m in example.modalities for example in examples]) for m in bundle.modalities}
     logits, embeddings = [], []
     steps = len(examples) * (1 + len(conditions))
-    gate = ChangeGate(duty, bundle.specs) if duty else None
+    gate = ChangeGate(bundle.specs) if duty else None
     sessions = Sessions(bundle.modalities, bundle.manifest.task, more)
     split = "+".join(sorted({example.split for example in examples}))
     with ExitStack() as stack:

@@ -4,7 +4,6 @@ It compares a window with the one last encoded, not with the last one seen, so a
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,24 +14,12 @@ from sensemble_sensors.spec import InputSpec
 from sensemble_runtime.executors.executor import Embedding
 
 
-@dataclass(frozen=True, slots=True)
-class Duty:
-    """The least difference from the window last encoded that makes a window worth encoding.
-
-    Attributes:
-        least: by modality, in the unit of its kind (`Kind.change`); by default `Kind.least_change`.
-    """
-
-    least: Mapping[str, float] = field(default_factory=dict)
-
-
 class ChangeGate:
     """The last encoded window of each modality, for one thread each; `saved` counts encodings saved."""
 
-    def __init__(self, duty: Duty, specs: Mapping[str, InputSpec]) -> None:
+    def __init__(self, specs: Mapping[str, InputSpec]) -> None:
         self._kinds = {modality: kind_of(spec) for modality, spec in specs.items()}
         self.saved: dict[str, int] = {}
-        self._duty = duty
         self._kept: dict[str, tuple[NDArray[np.float32] | str, Embedding]] = {}
 
     def unchanged(self, modality: str, data: Media | str) -> Embedding | None:
@@ -41,8 +28,7 @@ class ChangeGate:
             return None
         before, embedding = self._kept[modality]
         kind = self._kinds[modality]
-        least = self._duty.least.get(modality, kind.least_change)
-        same = kind.change(before, kind.summary(data)) <= least
+        same = kind.change(before, kind.summary(data)) <= kind.least_change
         self.saved[modality] = self.saved.get(modality, 0) + same
         return embedding if same else None
 

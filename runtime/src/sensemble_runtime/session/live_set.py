@@ -47,7 +47,7 @@ class LiveSet:
         self._adapter = adapter
         self._bundle = bundle
         self._policy = policy or Policy()
-        self._gate = ChangeGate(self._policy.duty, bundle.specs) if self._policy.duty else None
+        self._gate = ChangeGate(bundle.specs) if self._policy.duty else None
         self._skipped: dict[str, int] = {}
         self._unfamiliar, self._suspected = Lasting(), Lasting()
         self._suspicion = Suspicion(bundle.modalities)

@@ -11,7 +11,6 @@ from sensemble_sensors.spec import InputSpec
 
 from sensemble_runtime.errors import SensembleRuntimeError
 from sensemble_runtime.events import HopEvent
-from sensemble_runtime.session.change_gate import Duty
 
 MEASURED = 5  # latencies whose median is a modality's cost: neither a first run nor a hiccup is overload
 CALMER = 0.8  # a stretched hop shrinks once this share of the budget suffices, so that it does not flutter
@@ -33,7 +32,7 @@ class Policy:
             modalities share it by max-min fairness.
         skew: windows that end within so many seconds are pooled together. Captions hold until they expire.
         align: seconds that a complete window waits for other modalities' windows that are due.
-        duty: when to reuse an embedding instead of encoding; None: never.
+        duty: reuse the last embedding where a window has not changed (`Kind.least_change`).
         unfamiliar: `leave`: a modality whose newest window is unfamiliar leaves the live set; without
             another, there is no evidence. So does one that contradicts the others, which agree
             (`Suspicion`). `pool`: both are reported and pooled.
@@ -46,7 +45,7 @@ class Policy:
     budget: float = 1.0
     skew: float = 2.0
     align: float = 0.01
-    duty: Duty | None = None
+    duty: bool = False
     unfamiliar: Unfamiliar = "leave"
 
     def __post_init__(self) -> None:
