@@ -1,7 +1,9 @@
 """The artifact store: a working folder in which each artifact of a model is made and measured once."""
 
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -101,7 +103,6 @@ class ArtifactStore:
         jobs: Iterable[Job],
         progress: Progress = no_progress,
         failed: dict[Job, ExportError] | None = None,
-        proved: Mapping[Job, BuiltArtifact] | None = None,
         lowered: Mapping[str, Delegation] | None = None,
     ) -> None:
         """Make and measure those of `jobs` that are not made yet.
@@ -111,7 +112,6 @@ class ArtifactStore:
             progress: called with (steps done, steps in all), from other threads too.
             failed: if given, receives the job and error of each artifact that cannot be made or run, instead
                 of raising one of the last three errors below.
-            proved: the same artifacts as another store of the same encoders measured them.
             lowered: what `lower` has returned for these jobs; None: they are not lowered yet.
 
         Raises:
@@ -132,10 +132,7 @@ class ArtifactStore:
             try:
                 if job.file in lost:
                     raise lost[job.file]
-                if proved and job in proved:
-                    self.made[job] = replace(proved[job], path=self.folder / job.file)
-                else:
-                    self.made[job] = self._prove(job, divisions.get(job.file))
+                self.made[job] = self._prove(job, divisions.get(job.file))
             except (NotLowerableError, MeasurementError) as error:
                 if failed is None:
                     raise
@@ -191,7 +188,9 @@ class ArtifactStore:
     def encode(self, clips: Clips, jobs: Sequence[Job]) -> dict[str, Floats]:
         """Return the embeddings, float32 [n, d], of each modality that some of other, raw examples have."""
         having = [m for m in self.model.modalities if m in clips.inputs and clips.present[m].any()]
-        return {m: self.embed(m, clips.inputs[m][clips.present[m]], jobs) for m in having}
+        with ThreadPoolExecutor(os.cpu_count()) as pool:  # each is encoded in a process of its own
+            rows = pool.map(lambda m: self.embed(m, clips.inputs[m][clips.present[m]], jobs), having)
+            return dict(zip(having, rows, strict=True))
 
     def embed(self, modality: str, windows: Tensor, jobs: Iterable[Job]) -> Floats:
         """Return the embeddings, float32 [n, d], of raw windows [n, ...].

@@ -1,9 +1,12 @@
 """The calibration of a bundle, fitted with the artifacts that ship, and their scores."""
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from sensemble_runtime import subsets
 from sensemble_runtime.auditing.calibration import ALPHA, LEAST, calibrate, quantile
@@ -88,14 +91,21 @@ def fit_calibration(
 
 
 def _fit_familiarity(store: ArtifactStore, jobs: Sequence[Job], data: FittedOn) -> Familiarity:
-    known, background = (
-        {m: store.embed(m, windows[m], jobs) for m in windows} for windows in (data.known, data.background)
-    )
-    for modality, (windows, truth) in data.degraded.items():
-        if len(windows):
-            rows = store.embed(modality, windows, jobs)
-            wrong = rows[~_are_right(store.head, rows, truth.numpy())]
-            background[modality] = np.concatenate([background[modality], wrong])
+    def sides(modality: str) -> tuple[Floats, Floats]:
+        """Return the embeddings of what is known, and of background."""
+        parts = [data.known[modality], data.background[modality]]
+        hard, truth = data.degraded.get(modality, (parts[0][:0], None))
+        every = torch.cat([*parts, hard] if len(hard) else parts)
+        rows = store.embed(modality, every, jobs)
+        known, background, degraded = np.split(rows, np.cumsum([len(part) for part in parts]))
+        if truth is None or not len(hard):
+            return known, background
+        wrong = degraded[~_are_right(store.head, degraded, truth.numpy())]
+        return known, np.concatenate([background, wrong])
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # each modality is encoded in a process of its own
+        found = dict(zip(data.known, pool.map(sides, data.known), strict=True))
+    known, background = ({m: rows[side] for m, rows in found.items()} for side in (0, 1))
     return Familiarity(*familiarity.fit(known, background))
 
 

@@ -106,7 +106,10 @@ def export_instant(
     scores = measure(logits, present, truth.numpy(), task, groups)
     jobs = _jobs(model)
     with staged_store(model, out, {}, _shown(examples)) as store:
-        store.make(jobs, progress, proved=proved)
+        if proved:  # the same artifacts, by the cache
+            store.lower(jobs, no_progress)
+            store.made |= {job: replace(one, path=store.folder / job.file) for job, one in proved.items()}
+        store.make(jobs, progress)
         if proved is not None:
             proved |= store.made
         calibration = Calibration(ALPHA, FLOOR, fitted, {})

@@ -119,7 +119,7 @@ def test_an_embedding_of_a_modality_removed_while_it_was_computed_is_ignored(bun
     live_set = all_three(bundle)
     live_set.push(audio(1.0))
     live_set.push(Sample("text", "one", 1.0))
-    taken = [live_set.take_window(modality) for modality in ("audio", "text")]
+    taken = [live_set.pop_window(modality) for modality in ("audio", "text")]
     live_set.remove("audio")
     live_set.add("audio")
     prediction = live_set.fuse([live_set.encode(one) for one in taken if one], 1.0)
@@ -130,7 +130,7 @@ def test_an_embedding_of_a_modality_removed_while_it_was_computed_is_ignored(bun
 def test_encoding_after_removal_leaves_no_encoder_loaded(bundle: Bundle) -> None:
     live_set = all_three(bundle)
     live_set.push(audio(1.0))
-    taken = live_set.take_window("audio")
+    taken = live_set.pop_window("audio")
     live_set.remove("audio")
     assert taken is not None
     encoded = live_set.encode(taken)

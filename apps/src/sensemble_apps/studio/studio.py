@@ -253,7 +253,7 @@ class Studio:
                 raise InputError(f"run {number} has no bundle yet; train it to its end")
             session = self.live.session
             opened = Bundle.open(bundle)
-            if number == self._live_run and session is not None and session.bundle.take_head(opened):
+            if number == self._live_run and session is not None and session.bundle.replace_head(opened):
                 session.board.touch()
                 return
             self.close_live()

@@ -136,7 +136,7 @@ def _scores(
             predicted = given[subset].probabilities
             scored_subset, _ = scored(predicted, labelled.truth, task, labelled.groups, has)
             plain_value = score(pooled[subset].probabilities[has], labelled.truth[has], task)
-        worth, name = outcome.reliability, subsets.name(subset)
-        shares = worth.confidence, worth.unsure, worth.sure_right
+        measured, name = outcome.reliability, subsets.name(subset)
+        shares = measured.confidence, measured.unsure, measured.sure_right
         scores.append(ConditionScore(*key, effect, name, scored_subset, *shares, plain_value))
     return scores

@@ -64,8 +64,8 @@ class Sessions:
     def __init__(self, modalities: Iterable[str], task: Task, more: Sequence[Subset] = ()) -> None:
         # Of two sensors, none can be suspected.
         every = [*subsets.measured(modalities), *more]
-        told = [s for s in every if len(s) > 2 and task == "multi-class"]
-        self._suspicions = {subset: Suspicion(subset) for subset in told}
+        judged = [s for s in every if len(s) > 2 and task == "multi-class"]
+        self._suspicions = {subset: Suspicion(subset) for subset in judged}
         self._scenes = 0
 
     def used(self, plain: Mapping[Subset, Answers], usable: Mapping[str, NDArray[np.bool_]]) -> Used:

@@ -53,7 +53,7 @@ class Bin(Interval):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Outcomes:
-    """The answers of a subset beside the truth, N > 0 of them in the order of the examples.
+    """The answers of a subset compared with the truth, N > 0 of them in the order of the examples.
 
     Attributes:
         confidences: calibrated, floating [N] in [0, 1].

@@ -101,7 +101,7 @@ class Bundle:
         head = _verify(path, contents)
         return cls(path, contents, hashlib.sha256(data).hexdigest(), head, executors, floor)
 
-    def take_head(self, other: "Bundle") -> bool:
+    def replace_head(self, other: "Bundle") -> bool:
         """Go on with the head, the labels and the audit of another bundle; loaded encoders stay.
 
         Answers from now on are the other's, also of windows that are encoded already. Return False, and

@@ -143,7 +143,7 @@ class SubsetCalibration:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """The worth of a bundle's probabilities, as fitted on the split `calibrate`.
+    """The numbers that make a bundle's probabilities trustworthy, fitted on the split `calibrate`.
 
     Attributes:
         alpha: the share of candidate sets that may lack the truth, in (0, 1).

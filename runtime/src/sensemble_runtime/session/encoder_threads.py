@@ -61,7 +61,7 @@ class EncoderThreads:
             self._await_turn(modality)
             if state.stopped:
                 return False
-            taken = self._live_set.take_window(modality)
+            taken = self._live_set.pop_window(modality)
             if taken is None:  # its sensor left while the thread waited
                 return True
             end = taken.window.time

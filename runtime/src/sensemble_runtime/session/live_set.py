@@ -28,7 +28,7 @@ from sensemble_runtime.session.suspicion import Suspicion
 
 
 @dataclass(frozen=True, slots=True)
-class TakenWindow:
+class PoppedWindow:
     """A window of the named sensor on its way from its ring to its encoder."""
 
     modality: str
@@ -135,15 +135,15 @@ class LiveSet:
 
         Return one prediction, however many modalities were encoded; None if none was, or none is live.
         """
-        return self.fuse([self.encode(taken) for m in self.modalities if (taken := self.take_window(m))], now)
+        return self.fuse([self.encode(taken) for m in self.modalities if (taken := self.pop_window(m))], now)
 
-    def take_window(self, modality: str) -> TakenWindow | None:
+    def pop_window(self, modality: str) -> PoppedWindow | None:
         """Return the newest window of a modality, to be encoded; None if it has none."""
         ring = self.windows.get(modality)
         window = ring.pop() if ring else None
-        return TakenWindow(modality, self._sensors[modality], window, ring) if ring and window else None
+        return PoppedWindow(modality, self._sensors[modality], window, ring) if ring and window else None
 
-    def encode(self, taken: TakenWindow) -> Encoded:
+    def encode(self, taken: PoppedWindow) -> Encoded:
         """Encode a window, unless it is like the one last encoded."""
         began = time.perf_counter()
         modality, data = taken.modality, taken.window.data
@@ -221,7 +221,7 @@ class LiveSet:
         return tuple(m for m in unfamiliar if m not in corrected)
 
     def _suspect(self, opinions: Mapping[str, Opinion], now: float) -> str | None:
-        """Return the modality that lies, if that can be told."""
+        """Return the suspect, if there is one."""
         if self._bundle.head.task == "multi-label":  # no label excludes another
             return None
         suspect = self._suspicion.note({m: opinion.probabilities for m, opinion in opinions.items()}, now)
