@@ -19,6 +19,7 @@ from sensemble_runtime.bundle.manifest_file import read_manifest
 from sensemble_runtime.record.writer import fingerprint
 
 from sensemble_apps.console import wording
+from sensemble_apps.console.wording import data_title
 from sensemble_apps.errors import InputError
 from sensemble_apps.pages.experiment import Experiment
 from sensemble_apps.pages.headline import Evidence
@@ -117,13 +118,21 @@ def _pretraining(run: Path) -> str:
 
 
 def of_run(run: Path, require: str | None = None) -> Evidence:
-    """Return the contents of a run folder: its matrix, its bundle and the bundle's audit, if there is one.
+    """Return the contents of a run folder: its matrix, its bundle and the bundle's audit.
 
     The audit is judged by the criteria `require`.
+
+    Raises:
+        InputError: the bundle was not audited on the run's own data.
     """
     matrices = as_fractions(read_matrices(run / MATRIX))
     manifest = read_manifest(run / BUNDLE / FILE_NAME)
     measured = audits(run)
+    if not measured.scores:
+        raise InputError(
+            f"{run}: its bundle was not audited on {data_title(manifest.provenance.dataset, EVALUATED)}; "
+            f"`sensemble audit {run / BUNDLE} --data DATASET --record {run / AUDIT}`"
+        )
     return Evidence(
         title=manifest.provenance.dataset,
         metric=METRICS[manifest.task],
@@ -134,7 +143,7 @@ def of_run(run: Path, require: str | None = None) -> Evidence:
         conditions=measured.conditions,
         identity=_identity(run, manifest, measured),
         session=_settings(run / SESSION) or None,
-        verdicts=_verdicts(run, manifest, measured, require),
+        verdicts=_verdicts(manifest, measured, require),
     )
 
 
@@ -150,22 +159,15 @@ def _identity(run: Path, manifest: Manifest, measured: Audits) -> list[tuple[str
     if index.is_file():
         digest = hashlib.sha256(index.read_bytes()).hexdigest()
         lines.append(("Data", f"{manifest.provenance.dataset}; SHA-256 {digest} of its index now"))
-    if measured.scores:
-        when = datetime.fromtimestamp(measured.ended, UTC)
-        n = max(score.n for score in measured.scores.values())
-        lines.append(("Audit", f"{when:%Y-%m-%d %H:%M} UTC, {n} examples of the split {EVALUATED}"))
+    when = datetime.fromtimestamp(measured.ended, UTC)
+    n = max(score.n for score in measured.scores.values())
+    lines.append(("Audit", f"{when:%Y-%m-%d %H:%M} UTC, {n} examples of the split {EVALUATED}"))
     return lines
 
 
-def _verdicts(
-    run: Path, manifest: Manifest, measured: Audits, require: str | None
-) -> list[tuple[gate.Judgement, str]]:
+def _verdicts(manifest: Manifest, measured: Audits, require: str | None) -> list[tuple[gate.Judgement, str]]:
     if require is None:
         return []
-    if not measured.scores:
-        raise InputError(
-            f"{run}: has no audit to judge; `sensemble audit {run / BUNDLE} --record {run / AUDIT}`"
-        )
     modalities = sorted(manifest.modalities)
     criteria = gate.parse(require, modalities, gate_verdict.sensor_words(modalities))
     measures, metric = measured.measures, METRICS[manifest.task]

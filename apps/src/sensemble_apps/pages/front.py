@@ -103,8 +103,6 @@ def _costs(evidence: Evidence) -> Iterator[tuple[str, str]]:
 
 def _untested(evidence: Evidence) -> Iterator[str]:
     audits, modalities = evidence.audits, evidence.manifest.modalities
-    if not audits.scores:
-        yield "This bundle was not audited: its scores are those that export measured."
     yield f"Other people, rooms and devices than those of {evidence.title}, split {EVALUATED}."
     struck = {one.modality for one in evidence.conditions}
     sound = [words_of(m).sensor for m in modalities if m not in struck]

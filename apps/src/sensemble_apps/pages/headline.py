@@ -53,23 +53,21 @@ class Loss:
     Attributes:
         event: the loss, as a clause: `the camera dies`.
         before: the score of all sensors.
-        after: the score without this one.
-        drop: the difference with its interval, of the same examples; None where no audit measured it.
+        drop: what is lost, of the same examples.
     """
 
     event: str
     before: float
-    after: float
-    drop: Estimate | None = None
+    drop: Estimate
+
+    @property
+    def after(self) -> float:
+        """The score without this sensor."""
+        return self.before - self.drop.value
 
     def sentence(self, metric: str) -> str:
         """Write the effect as a clause: `accuracy falls from 90 % to 80 %, by 7 to 13 points`."""
-        if self.drop is not None:
-            return estimates.change(metric, self.before, self.drop)
-        before, after = (wording.percent(score, 0) for score in (self.before, self.after))
-        if before == after:
-            return f"{metric} stays at {after} %"
-        return f"{metric} {'falls' if self.after < self.before else 'rises'} from {before} % to {after} %"
+        return estimates.change(metric, self.before, self.drop)
 
 
 @dataclass(frozen=True)
@@ -79,69 +77,36 @@ class Headline:
     Attributes:
         method: the method's title.
         trained_on: its M_T.
-        floats: the float model's scores.
-        quantized: the bundle's scores.
-        scheme: the quantization scheme of the scored encoders, if all have one, else `quantized`.
-        encoders: the same in words, with the executor where it is known.
+        floats: the float model's scores, as far as they are known.
+        audited: the bundle's scores.
         losses: the effect of losing each sensor, the worst first.
-        audited: the bundle's scores with their intervals; empty where it was not audited.
         cautions: sentences on the limits of these numbers.
     """
 
     method: str
     trained_on: Subset
     floats: Mapping[Subset, float]
-    quantized: Mapping[Subset, float]
-    scheme: str
-    encoders: str
-    losses: tuple[Loss, ...]
     audited: Mapping[Subset, SubsetScore]
+    losses: tuple[Loss, ...]
     cautions: tuple[str, ...]
-
-    @property
-    def scores(self) -> Mapping[Subset, float]:
-        """The bundle's scores or, if export measured none, the float model's."""
-        return self.quantized or self.floats
 
 
 def headline(evidence: Evidence) -> Headline:
-    """Return the scores of the shipped model, and its losses and finetuning's."""
-    made = evidence.manifest.provenance
-    method, trained_on = made.method, subsets.name(made.train_modalities)
-    floats, quantized = made.accuracy, next(iter(made.accuracy_quantized.values()), {})
-    audited = evidence.audits.scores
-    if audited:
-        # The audit and the matrix cover the whole evaluation set, export only a part of it.
-        quantized = {name: score.accuracy for name, score in audited.items()}
-        floats = dict(evidence.matrices.get(method, {}).get(trained_on, floats))
-    scheme, encoders = _quantization(evidence.manifest, audited=bool(audited))
+    """Return the scores of the shipped model, and its losses."""
+    made, audits = evidence.manifest.provenance, evidence.audits
+    trained_on = subsets.name(made.train_modalities)
+    audited = _by_set(audits.scores)
+    every, whole = list(audited.items())[-1]
+    drops = {m: drop for m in every if (drop := audits.estimates.get(f"drop.{m}")) is not None}
+    losses = (Loss(words_of(m).loss, whole.accuracy, drop) for m, drop in drops.items())
     return Headline(
-        method=wording.method_title(method),
+        method=wording.method_title(made.method),
         trained_on=subsets.parse(trained_on),
-        floats=_by_set(floats),
-        quantized=_by_set(quantized),
-        scheme=scheme,
-        encoders=encoders,
-        losses=_losses(quantized or floats, evidence.audits.estimates if audited else {}),
-        audited=_by_set(audited),
-        cautions=tuple(_cautions(evidence.audits)),
+        floats=_by_set(evidence.matrices.get(made.method, {}).get(trained_on, made.accuracy)),
+        audited=audited,
+        losses=tuple(sorted(losses, key=lambda loss: -loss.drop.value)),
+        cautions=tuple(_cautions(audits)),
     )
-
-
-def _quantization(manifest: Manifest, *, audited: bool) -> tuple[str, str]:
-    """Return the scheme of the scored encoders, or `quantized`, and the same in words.
-
-    Export scores its first target; an audit does not record which of several targets it ran.
-    """
-    targets = list(dict.fromkeys(t for entry in manifest.modalities.values() for t in entry.artifacts))
-    if audited and len(targets) > 1:
-        return "quantized", "the bundle\N{RIGHT SINGLE QUOTATION MARK}s encoders"
-    target = next(iter(manifest.provenance.accuracy_quantized), targets[0])
-    schemes = {m: e.artifacts[target].scheme for m, e in manifest.modalities.items() if target in e.artifacts}
-    one = set(schemes.values())
-    said = one.pop() if len(one) == 1 else ", ".join(f"{m} {scheme}" for m, scheme in schemes.items())
-    scheme = "quantized" if " " in said else said
-    return scheme, f"the bundle\N{RIGHT SINGLE QUOTATION MARK}s encoders for {target} ({said})"
 
 
 def _cautions(audits: Audits) -> Iterator[str]:
@@ -162,17 +127,3 @@ def _cautions(audits: Audits) -> Iterator[str]:
 def _by_set(scores: Mapping[str, Score]) -> dict[Subset, Score]:
     parsed = {subsets.parse(name): score for name, score in scores.items()}
     return {subset: parsed[subset] for subset in sorted(parsed, key=lambda subset: (len(subset), subset))}
-
-
-def _losses(scores: Mapping[str, float], measured: Mapping[str, Estimate]) -> tuple[Loss, ...]:
-    by_set = _by_set(scores)
-    every = max(by_set, key=len, default=())
-    losses = []
-    for lost in every:
-        rest = tuple(m for m in every if m != lost)
-        drop = measured.get(f"drop.{lost}")
-        if drop is not None:  # on the examples that have all sensors; those that have the rest may be more
-            losses.append(Loss(words_of(lost).loss, by_set[every], by_set[every] - drop.value, drop))
-        elif rest in by_set:
-            losses.append(Loss(words_of(lost).loss, by_set[every], by_set[rest]))
-    return tuple(sorted(losses, key=lambda loss: loss.after - loss.before))
