@@ -72,6 +72,18 @@ def devices(film: Path, sound: Path) -> tuple[str, ...]:
     )
 
 
+def lay_down(page: Page) -> None:
+    """Give the browser the motion sensors of a phone that lies on its back."""
+    devtools = page.context.new_cdp_session(page)
+    for sensor, z in (("accelerometer", 9.8), ("linear-acceleration", 0.0), ("gyroscope", 0.0)):
+        metadata = {"available": True}
+        devtools.send(
+            "Emulation.setSensorOverrideEnabled", {"enabled": True, "type": sensor, "metadata": metadata}
+        )
+        reading = {"xyz": {"x": 0.1, "y": 0.1, "z": z}}
+        devtools.send("Emulation.setSensorOverrideReadings", {"type": sensor, "reading": reading})
+
+
 def complaining(page: Page) -> list[str]:
     """Return a list of what the console of a page complains about from now on."""
     complaints: list[str] = []

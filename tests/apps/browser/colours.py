@@ -20,7 +20,7 @@ from sensemble_runtime.bundle.manifest import (
 )
 from sensemble_runtime.bundle.manifest_file import write_manifest
 from sensemble_runtime.executors.onnx import OnnxEncoder
-from sensemble_sensors.spec import InputSpec
+from sensemble_sensors.spec import Channel, InputSpec
 from sensemble_train.models.tokenizer import train_tokenizer
 
 from tests.apps.clips import CLASSES
@@ -28,6 +28,9 @@ from tests.runtime.manifests import MANIFEST
 
 SPECS = {
     "audio": InputSpec("audio", "float32", (1, 16000), 16000, 1, 0.5, 2),
+    "imu": InputSpec(
+        "imu", "float32", (1, 50, 3), 50, 1, 0.5, 2, "series", tuple(map(Channel, ("ax", "ay", "az")))
+    ),
     "text": InputSpec("text", "int64", (1, 8), 0, 0, 0, 10),
     "video": InputSpec("video", "uint8", (1, 2, 32, 32, 3), 2, 1, 0.5, 4),
 }
@@ -37,18 +40,20 @@ _TYPES = {"float32": TensorProto.FLOAT, "uint8": TensorProto.UINT8, "int64": Ten
 
 
 def encoder(modality: str) -> bytes:
-    """Return the model of an encoder: the shares of the classes' tones or colours; a caption says nothing."""
+    """Return the model of an encoder: the shares of the classes' tones, colours or axes, or equal ones."""
     tones = np.arange(16000)[:, None] / 16000 * [hertz for _, hertz in CLASSES.values()]
     constants: dict[str, NDArray[np.generic]] = {
         "waves": np.exp(2j * np.pi * tones).view(float).astype(np.float32),
         "pairs": np.kron(np.eye(SIZE), [[1], [1]]).astype(np.float32),
         "same": np.ones((8, SIZE), np.float32),
         "axes": np.array([1, 2, 3]),
+        "time": np.array([1]),
         "one": np.array([1]),
         "little": np.float32([1e-6]),
     }
     steps = {
         "audio": [("MatMul", "waves"), ("Mul", ""), ("MatMul", "pairs")],
+        "imu": [("ReduceMean", "time")],
         "text": [("MatMul", "same")],
         "video": [("ReduceMean", "axes")],
     }[modality]

@@ -13,7 +13,7 @@ from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.bundle.manifest import BROWSER
 from sensemble_runtime.bundle.manifest_file import read_manifest
 
-from tests.apps.chromium import SLOW, chromium, complaining, devices, film, inaccessible, sound
+from tests.apps.chromium import SLOW, chromium, complaining, devices, film, inaccessible, lay_down, sound
 from tests.apps.clips import write_dataset
 
 from .colours import write_colours
@@ -56,7 +56,7 @@ def test_it_is_installed_and_goes_on_offline_while_a_camera_goes_and_comes(
 ) -> None:
     flags = devices(film(tmp_path / "film.y4m", LABEL), sound(tmp_path / "sound.wav", LABEL))
     with chromium(playwright, *flags) as browser:
-        context = browser.new_context(permissions=["camera", "microphone"])
+        context = browser.new_context(permissions=["camera", "microphone", "accelerometer", "gyroscope"])
         page = context.new_page()
         complaints = complaining(page)
         page.goto(f"http://localhost:{server.server_port}/")
@@ -84,6 +84,10 @@ def test_it_is_installed_and_goes_on_offline_while_a_camera_goes_and_comes(
         page.locator("#caption-text").fill(f"this is {LABEL}")
         page.locator("#caption-text").press("Enter")
         expect(page.locator("#evidence")).to_contain_text("from audio, text, video")
+        lay_down(page)
+        page.get_by_role("button", name="Give motion").click()
+        expect(page.locator("#evidence")).to_contain_text("from audio, imu")
+        expect(page.locator("#classes li").first).to_contain_text(LABEL)
 
 
 def test_a_bundle_that_was_altered_is_refused(server: ThreadingHTTPServer, playwright: Playwright) -> None:
