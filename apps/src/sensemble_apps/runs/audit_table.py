@@ -1,4 +1,4 @@
-"""An audit's scores and what its answers are worth: as tables, in sentences, and as CSV."""
+"""An audit's scores and what its answers are reliability: as tables, in sentences, and as CSV."""
 
 import csv
 from collections.abc import Iterator
@@ -110,9 +110,9 @@ def reliability(result: AuditResult) -> Table:
     made.add_column("live", overflow="fold")
     for column in _RELIABILITY:
         made.add_column(column, justify="right")
-    for name, worth in result.reliability.items():
-        shares = (worth.accuracy, worth.confidence, worth.unsure, worth.sure_right, worth.covered)
-        errors = (worth.calibration_error, worth.chance_error)
+    for name, one in result.reliability.items():
+        shares = (one.accuracy, one.confidence, one.unsure, one.sure_right, one.covered)
+        errors = (one.calibration_error, one.chance_error)
         made.add_row(name, *(percent(share) for share in (*shares, *errors)))
     made.caption, made.caption_justify = _CAPTION, "left"
     if result.unfamiliar:
@@ -121,22 +121,22 @@ def reliability(result: AuditResult) -> Table:
     return made
 
 
-def doubts(subset: Subset, right: SubsetScore, worth: Reliability, promised: float) -> Iterator[str]:
+def doubts(subset: Subset, right: SubsetScore, measured: Reliability, promised: float) -> Iterator[str]:
     """Yield sentences if a set's confidence is off, and if its candidates hold the truth too rarely.
 
     `right` is how often the most probable class is right, `promised` how often candidates hold the truth.
     """
     live = f"With {words(subset)}{' alone' if len(subset) == 1 else ''},"
-    if not right.low <= worth.confidence <= right.high:
-        flaw = "too sure" if worth.confidence > right.high else "too modest"
-        said = percent_within(worth.confidence, right)
+    if not right.low <= measured.confidence <= right.high:
+        flaw = "too sure" if measured.confidence > right.high else "too modest"
+        said = percent_within(measured.confidence, right)
         yield (
             f"{live} it is {flaw}: it says {said} % on average, and is right in "
             f"{number(right.accuracy, right)} of the examples."
         )
-    low, high = wilson(worth.covered * right.n, right.n)
+    low, high = wilson(measured.covered * right.n, right.n)
     if round(high, 2) < promised:  # not by less than the page shows
-        held = SubsetScore(worth.covered, right.n, low, high)
+        held = SubsetScore(measured.covered, right.n, low, high)
         yield (
             f"{live} its candidates hold the truth in {number(held.accuracy, held)} of the "
             f"examples, not in {percent(promised, 0)} % as promised."
