@@ -130,10 +130,8 @@ def heard(bundle: Bundle, voices: int, count: int, seed: int) -> Iterator[Voice]
         for digit, sound in zip(digits, spoken, strict=True):
             film = shown[rng.choice([i for i, each in enumerate(shown) if each.digit == digit])]
             assert film.picture is not None
-            frames = render_video(film.picture, film.persona, rng, config.video_noise)
-            sounds.append(
-                bundle.encode("audio", render_audio(place(sound, rng), person, rng, config.snr)[None])
-            )
+            frames = render_video(film.picture, film.persona, rng)
+            sounds.append(bundle.encode("audio", render_audio(place(sound, rng), person, rng)[None]))
             pictures.append(bundle.encode("video", frames[kept][None]))
         truth = np.array([bundle.manifest.labels.index(WORDS[digit]) for digit in digits])
         yield Voice(name, np.stack(sounds), np.stack(pictures), truth)

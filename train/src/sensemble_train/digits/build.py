@@ -92,12 +92,12 @@ def _render_chunk(plans: Sequence[Plan], *, folder: Path, config: DigitsConfig) 
         sound = _sound(each, spoken, rng)
         wave = np.zeros(int(RATE * SECONDS), np.float32)
         if sound is not None:
-            wave = render_audio(sound, person, rng, config.snr)
+            wave = render_audio(sound, person, rng)
         if each.picture is not None:
-            frames = render_video(each.picture, person, rng, config.video_noise)
+            frames = render_video(each.picture, person, rng)
         else:
             seen = sight(person.side, rng)
-            frames = render_video(seen.glyph, person, rng, config.video_noise, seen.exposure)
+            frames = render_video(seen.glyph, person, rng, seen.exposure)
         media = f"media/{each.index:05d}.mkv"
         _write_clip(folder / media, frames, wave)
         # Pretraining's examples have labels too, as AudioSet's do, only for the comparison of Sec. 6.2.

@@ -15,19 +15,19 @@ SIZE = 32
 _MARGIN = 2  # pixels around a glyph
 _FFT = 21600  # samples, a second and the longest echo; its small factors make a transform quick
 _QUIETEST, _LOUDEST = -36.0, -3.0  # dB, the peak of a sound relative to full scale
+_SNR = 5.0, 30.0  # dB, least and largest ratio of a voice to its room's noise
+_GRAIN = 0.06  # median standard deviation of the pixels' noise, relative to full scale
 
 
 def render_video(
     glyph: NDArray[np.float64],
     persona: Persona,
     rng: np.random.Generator,
-    noise: float,
     exposure: float | None = None,
 ) -> NDArray[np.uint8]:
     """Move an 8 x 8 glyph (0 to 16, as scikit-learn's digits) across the frame; uint8 [8, 32, 32, 3], RGB.
 
     Args:
-        noise: standard deviation of the pixels' noise, relative to full scale.
         exposure: factor of brightness; None to draw one in which the glyph can be seen.
     """
     count = int(FPS * SECONDS)
@@ -48,7 +48,7 @@ def render_video(
     light = 1 + shade[0] * (x / SIZE - 0.5) + shade[1] * (y / SIZE - 0.5)
     drawn = rng.uniform(0.6, 1.2)
     frames = frames * light[..., None] * (drawn if exposure is None else exposure)
-    frames += rng.normal(0, noise * rng.uniform(0.3, 1.3), frames.shape)
+    frames += rng.normal(0, _GRAIN * rng.uniform(0.3, 1.3), frames.shape)
     pixels: NDArray[np.uint8] = np.clip(255 * frames, 0, 255).astype(np.uint8)
     return pixels
 
@@ -79,9 +79,9 @@ def place(sound: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.fl
 
 
 def render_audio(
-    sound: NDArray[np.float64], persona: Persona, rng: np.random.Generator, snr: tuple[float, float]
+    sound: NDArray[np.float64], persona: Persona, rng: np.random.Generator
 ) -> NDArray[np.float32]:
-    """Play a second of sound, not silent, in a person's room; float32 [16000] in [-1, 1]. `snr` in dB."""
+    """Play a second of sound, not silent, in a person's room; float32 [16000] in [-1, 1]."""
     count = len(sound)
     active = np.abs(sound) > 0.05 * np.abs(sound).max()
     sound = sound / np.sqrt(np.mean(sound[active] ** 2))
@@ -90,7 +90,7 @@ def render_audio(
     room = np.concatenate([[1.0], 0.35 * tail / np.linalg.norm(tail)])
     wave = np.fft.irfft(np.fft.rfft(sound, _FFT) * np.fft.rfft(room, _FFT), _FFT)[:count]
     noise = coloured_noise(persona.tilt, rng) + 0.5 * hum(persona, rng)
-    wave = wave + 10 ** (-rng.uniform(*snr) / 20) * noise
+    wave = wave + 10 ** (-rng.uniform(*_SNR) / 20) * noise
     level = 10 ** (rng.uniform(_QUIETEST, _LOUDEST) / 20)
     samples: NDArray[np.float32] = (level * wave / np.abs(wave).max()).astype(np.float32)
     return samples

@@ -25,15 +25,13 @@ _HEARD = {"silence": 0.08, "words": 0.3, "babble": 0.14} | dict.fromkeys(SOUNDS,
 
 @dataclass(frozen=True, slots=True)
 class DigitsConfig:
-    """The size and the difficulty of `digits`.
+    """The size of `digits`.
 
     Attributes:
         seed: decides the people, the splits and every rendering.
         pictures: number of the 1,797 pictures in each split; none is in two, and no writer is on two sides.
         renderings: number of times each picture of a split is filmed, spoken and captioned, by one person.
         backgrounds: number of examples of each split that show no digit.
-        video_noise: median standard deviation of the pixels' noise, relative to full scale.
-        snr: least and largest ratio of a voice to its room's noise, dB.
         imu: also the motion of a wrist that writes the digit in the air, as a fourth modality.
     """
 
@@ -41,8 +39,6 @@ class DigitsConfig:
     pictures: Counts = (("pretrain", 750), ("train", 397), ("calibrate", 258), ("eval", 382))
     renderings: Counts = (("pretrain", 3), ("calibrate", 2), ("train", 2), ("eval", 2))
     backgrounds: Counts = (("pretrain", 300), ("calibrate", 100), ("train", 100), ("eval", 200))
-    video_noise: float = 0.06
-    snr: tuple[float, float] = (5.0, 30.0)
     imu: bool = False
 
 
