@@ -94,7 +94,6 @@ class Model(nn.Module):
         self.encoders = ByModality({m: _encoder(specs[m], configs[m]) for m in sorted(specs)})
         if description.shared:
             _share([encoder.trunk for encoder in self.encoders.values()], description.shared)  # type: ignore[misc]
-        self._copies = _copies(self)
         self.register_state_dict_post_hook(_leave_out)  # type: ignore[no-untyped-call]
         self.register_load_state_dict_pre_hook(_put_back)  # type: ignore[no-untyped-call]
         self.head = Head(next(iter(configs.values())).embedding, len(description.labels))
@@ -141,25 +140,13 @@ def _share(trunks: list[Trunk], count: int) -> None:
         trunk.norm = first.norm
 
 
-def _copies(model: nn.Module) -> dict[str, str]:
-    """Return further names of shared parameters -> the name under which each appears first."""
-    first: dict[int, str] = {}
-    named = {
-        name: first.setdefault(id(p), name) for name, p in model.named_parameters(remove_duplicate=False)
-    }
-    return {name: kept for name, kept in named.items() if name != kept}
-
-
 def _leave_out(model: Model, state: dict[str, Tensor], prefix: str, _: object) -> None:
-    """Keep every parameter once in a state dict, as safetensors needs it, and none of a frozen encoder."""
-    for name in (*model._copies, *_frozen(model)):  # noqa: SLF001 - a hook of the model's own
+    """Leave the weights of frozen encoders out of a state dict."""
+    for name in _frozen(model):
         state.pop(prefix + name, None)
 
 
 def _put_back(model: Model, state: dict[str, Tensor], prefix: str, *_: object) -> None:
-    for name, kept in model._copies.items():  # noqa: SLF001 - a hook of the model's own
-        if prefix + kept in state:
-            state.setdefault(prefix + name, state[prefix + kept])
     for name, value in _frozen(model).items():
         state[prefix + name] = value
 
