@@ -26,8 +26,7 @@ if TYPE_CHECKING:
         SpecError,
     )
     from sensemble_sensors.health.health import Health
-    from sensemble_sensors.isolation.isolated import Isolated
-    from sensemble_sensors.isolation.worker_process import Limits
+    from sensemble_sensors.isolation.isolated import Isolated, Limits
     from sensemble_sensors.kinds.conditions.condition import Applied
     from sensemble_sensors.kinds.registry import condition_of
     from sensemble_sensors.media.dataset import Dataset, Example, read_dataset

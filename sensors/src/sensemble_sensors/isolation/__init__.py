@@ -2,5 +2,5 @@
 
 Samples and the sensor's state cross through a pipe; a slow reader gets the newest samples.
 
-Doors: `isolated`, and `worker_process` for its `Limits`.
+Doors: `isolated`.
 """

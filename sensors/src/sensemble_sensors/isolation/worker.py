@@ -234,7 +234,7 @@ def _send(pipe: int, fields: Mapping[str, Any], data: bytes = b"") -> None:
 
 def _leave() -> NoReturn:
     """End this process and its children: the parent that would kill them may be dead."""
-    if os.getpgrp() == os.getpid():  # as `WorkerProcess` starts it; otherwise the group is a shell's
+    if os.getpgrp() == os.getpid():  # as `Isolated` starts it; otherwise the group is a shell's
         os.killpg(0, signal.SIGKILL)
     os._exit(0)
 
