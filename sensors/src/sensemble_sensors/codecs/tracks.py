@@ -49,19 +49,16 @@ def probe(path: Path) -> Probe:
         return Probe(_track_types(container), _seconds(container), float(rate or 0))
 
 
-def track_types(path: Path) -> tuple[str, ...]:
-    """Return the kinds of a file's tracks, of `audio` and `video`; BadDataError if it is unreadable.
+def track_titles(path: Path) -> dict[str, set[str]]:
+    """Return the titles of a file's `audio` and `video` tracks; BadDataError if it is unreadable.
 
     Unlike `probe`, it never reads to its end a file that does not state its length.
     """
     with opened(path) as container:
-        return _track_types(container)
-
-
-def titles(path: Path) -> frozenset[str]:
-    """Return the titles of a file's tracks; BadDataError if it is unreadable."""
-    with opened(path) as container:
-        return frozenset(track.metadata.get("title", "") for track in container.streams)
+        return {
+            kind: {track.metadata.get("title", "") for track in container.streams if is_track(track, kind)}
+            for kind in _track_types(container)
+        }
 
 
 def frame_size(path: Path) -> tuple[int, int]:

@@ -228,15 +228,15 @@ class MediaReplay(Player):
     """
 
     def __init__(self, path: Path | str, specs: Mapping[str, InputSpec]) -> None:
-        from sensemble_sensors.codecs.tracks import titles, track_types
+        from sensemble_sensors.codecs.tracks import track_titles
 
         path = Path(path)
-        tracks, named = track_types(path), titles(path)
+        titles = track_titles(path)
         all_kinds = {m: kind_of(spec) for m, spec in sorted(specs.items())}
-        every = {m: k for m, k in all_kinds.items() if isinstance(k, TrackKind) and k.track in tracks}
+        every = {m: k for m, k in all_kinds.items() if isinstance(k, TrackKind) and k.track in titles}
         alike = [[m for m in every if every[m] is kind] for kind in dict.fromkeys(every.values())]
         # Without titles, a track plays as the first modality of its kind.
-        played = {m for some in alike for m in ([m for m in some if m in named] or some[:1])}
+        played = {m for some in alike for m in ([m for m in some if m in titles[every[m].track]] or some[:1])}
         kinds = {m: kind for m, kind in every.items() if m in played}
         super().__init__(printable(path.name), {m: specs[m] for m in kinds})
         if not kinds:
