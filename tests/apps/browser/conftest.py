@@ -1,17 +1,13 @@
-"""A bundle whose encoders nobody runs."""
+"""A bundle that takes no training."""
 
 from pathlib import Path
 
 import pytest
 
-from tests.vectors import write
+from .colours import write_colours
 
 
 @pytest.fixture
 def bundle(tmp_path: Path) -> Path:
-    """A bundle for ONNX Runtime, whose encoders are one byte."""
-    folder = write(tmp_path / "bundle", "multi-class")
-    for modality in ("audio", "text", "video"):
-        (folder / modality).mkdir()
-        (folder / modality / "x.onnx").write_bytes(b"x")
-    return folder
+    """A bundle for ONNX Runtime."""
+    return write_colours(tmp_path / "bundle")

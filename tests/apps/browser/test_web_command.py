@@ -9,6 +9,8 @@ from sensemble_apps.web import site
 
 from tests.apps.conftest import Refusal
 
+from .colours import SPECS
+
 
 @pytest.fixture
 def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -35,7 +37,7 @@ def test_a_site_holds_the_page_and_what_browsers_need_of_the_bundle(bundle: Path
         "record.sqlite",
         "assets/page.js",
         *(f"bundle/{name}" for name in ("manifest.json", "head.safetensors", "tokenizer.json")),
-        *(f"bundle/{modality}/x.onnx" for modality in ("audio", "text", "video")),
+        *(f"bundle/{modality}/x.onnx" for modality in SPECS),
     }
 
 
@@ -44,7 +46,8 @@ def test_what_it_refuses(bundle: Path, app: Path, tmp_path: Path, refusal: Refus
     mine.mkdir()
     (mine / "thesis.txt").write_text("years")
     assert "holds other files" in refusal("web", bundle, "--out", mine)
-    (bundle / "audio" / "x.onnx").write_bytes(b"y")
+    encoder = bundle / "audio" / "x.onnx"
+    encoder.write_bytes(encoder.read_bytes()[:-1] + b"y")
     assert "altered" in refusal("web", bundle, "--out", tmp_path / "b")
     assert not (tmp_path / "b").exists()
     shutil.rmtree(app)
@@ -52,4 +55,4 @@ def test_what_it_refuses(bundle: Path, app: Path, tmp_path: Path, refusal: Refus
     manifest = bundle / "manifest.json"
     manifest.write_text(manifest.read_text(encoding="utf-8").replace('"onnx"', '"coreml"'), encoding="utf-8")
     line = refusal("web", bundle, "--out", tmp_path / "d")
-    assert "not exported for browsers: audio, text and video; run `sensemble export RUN" in line
+    assert "not exported for browsers: audio, imu, text and video; run `sensemble export RUN" in line
