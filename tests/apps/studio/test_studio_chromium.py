@@ -110,7 +110,9 @@ def sensing(playwright: Playwright, folder: Path, label: str) -> Iterator[Page]:
     """Open a browser whose camera and microphone show and play a class."""
     flags = devices(film(folder / f"{label}.y4m", label), sound(folder / f"{label}.wav", label))
     with chromium(playwright, *flags) as browser:
-        yield browser.new_context(permissions=["camera", "microphone"]).new_page()
+        page = browser.new_context(permissions=["camera", "microphone"]).new_page()
+        page.set_default_timeout(SLOW)
+        yield page
 
 
 def give(page: Page) -> None:
@@ -152,7 +154,7 @@ def test_from_an_empty_folder_to_a_live_model_that_is_made_robust(
             )
             expect(page.locator("#label")).to_have_text("one")
             page.get_by_role("button", name="Cancel the training").click()
-            page.get_by_role("button", name="Go on training model 1").click()
+            page.get_by_role("button", name="Go on training model 1").click(timeout=TRAINED)
             expect(page.locator("#next-words")).to_contain_text("left", timeout=TRAINED)
             assert inaccessible(page) == []
             page.get_by_role("button", name="Let it answer").click(timeout=TRAINED)

@@ -46,6 +46,8 @@ class StudioMessages:
     def state(self) -> dict[str, Any]:
         """Return the newest state."""
         studio, job = self._studio, self._studio.job
+        # First: a change from here on is in the next state, or the page would show it with an older training.
+        version, project = studio.version, studio.summary
         names = {sensor.name for sensor in studio.sensors.all}
         studio.previews.forget(names)
         state = {
@@ -56,9 +58,9 @@ class StudioMessages:
             "training": None if job is None else job.snapshot(),
             "answer": None if (session := studio.live.session) is None else session.answer(),
         }
-        if self._summary != studio.version:
-            self._summary = studio.version
-            state["project"] = studio.summary
+        if self._summary != version:
+            self._summary = version
+            state["project"] = project
         return state
 
 
