@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sensemble_export.snippets import classifier
+from sensemble_export.readme import classifier
 from sensemble_runtime import subsets
 from sensemble_runtime.bundle.head import Familiarity, Head, load_head, save_head
 from sensemble_runtime.bundle.judge import DOUBTS

@@ -4,26 +4,32 @@ Every function raises a RecordError where the file cannot be read, has another s
 value that no session and no audit writes.
 """
 
+import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import get_args
+from typing import TypeVar, get_args
 
 import numpy as np
 from numpy.typing import NDArray
+from sensemble_sensors.errors import printable
+from sensemble_sensors.lines import checked
 
 from sensemble_runtime import subsets
 from sensemble_runtime.bundle.manifest import Task
-from sensemble_runtime.errors import RecordError
+from sensemble_runtime.errors import RecordError, SubsetError
 from sensemble_runtime.prediction import Answer, Doubt
-from sensemble_runtime.record import values
 from sensemble_runtime.record.schema import REMEDY, Kind, reported, version
 from sensemble_runtime.record.writer import RecordedAnswer
 from sensemble_runtime.subsets import ConditionScore, Estimate, SubsetScore
 
 _LARGEST = 1 << 24  # bytes of a value or a row
+_FAR = 1e11  # seconds, three thousand years
+
+Word = TypeVar("Word", bound=str)
+Entry = TypeVar("Entry")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,25 +108,23 @@ def read_runs(path: Path | str) -> list[Run]:
         chance: dict[int, dict[str, float]] = {}
         estimates: dict[int, dict[str, Estimate]] = {}
         for row in db.execute("SELECT * FROM scores ORDER BY rowid"):
-            run, subset = values.count(row["run"]), subsets.name(values.live(row["subset"]))
+            run, subset = _count(row["run"]), subsets.name(_live(row["subset"]))
             scores.setdefault(run, {})[subset] = _score(row)
-            chance.setdefault(run, {})[subset] = values.number(row["chance"], 0, 1)
+            chance.setdefault(run, {})[subset] = _number(row["chance"], 0, 1)
         for row in db.execute("SELECT * FROM estimates ORDER BY rowid"):
-            value, low, high = (values.number(row[column], -1, 1) for column in ("value", "low", "high"))
-            estimates.setdefault(values.count(row["run"]), {})[values.text(row["name"])] = Estimate(
-                value, low, high
-            )
+            value, low, high = (_number(row[column], -1, 1) for column in ("value", "low", "high"))
+            estimates.setdefault(_count(row["run"]), {})[_text(row["name"])] = Estimate(value, low, high)
         return [
             Run(
-                id=values.count(row["id"]),
-                kind=values.one_of(row["kind"], get_args(Kind)),
-                began=values.number(row["since_1970"]),
-                ended=None if row["ended"] is None else values.number(row["until"]),
-                bundle=values.text(row["bundle"]),
-                labels=values.names(row["labels"]),
-                task=values.one_of(row["task"], get_args(Task)),
-                dataset=None if row["dataset"] is None else values.text(row["dataset"]),
-                split=None if row["split"] is None else values.text(row["split"]),
+                id=_count(row["id"]),
+                kind=_one_of(row["kind"], get_args(Kind)),
+                began=_number(row["since_1970"]),
+                ended=None if row["ended"] is None else _number(row["until"]),
+                bundle=_text(row["bundle"]),
+                labels=_names(row["labels"]),
+                task=_one_of(row["task"], get_args(Task)),
+                dataset=None if row["dataset"] is None else _text(row["dataset"]),
+                split=None if row["split"] is None else _text(row["split"]),
                 scores=scores.get(row["id"], {}),
                 chance=chance.get(row["id"], {}),
                 estimates=estimates.get(row["id"], {}),
@@ -137,21 +141,21 @@ def read_predictions(path: Path | str, run: int) -> list[RecordedPrediction]:
         labels = _labels(db, run)
         return [
             RecordedPrediction(
-                at=values.number(row["since_1970"]),
-                time=values.number(row["time"]),
-                live=values.live(row["live"]),
-                probabilities=values.unpack(row["probabilities"], len(labels)),
-                least=values.number(row["least"], 0, 1),
+                at=_number(row["since_1970"]),
+                time=_number(row["time"]),
+                live=_live(row["live"]),
+                probabilities=_unpack(row["probabilities"], len(labels)),
+                least=_number(row["least"], 0, 1),
                 labels=labels,
                 doubt=_doubt(row["doubt"]),
-                opinions=values.by_modality(row["opinions"], _opinion),
-                unfamiliar=values.names(row["unfamiliar"]),
-                suspect=None if row["suspect"] is None else values.text(row["suspect"]),
-                ages=values.by_modality(row["ages"], values.number),
-                latencies=values.by_modality(row["latencies"], values.number),
-                dropped=values.by_modality(row["dropped"], values.count),
-                skipped=values.by_modality(row["skipped"], values.count),
-                lost=values.by_modality(row["lost"], values.count),
+                opinions=_by_modality(row["opinions"], _opinion),
+                unfamiliar=_names(row["unfamiliar"]),
+                suspect=None if row["suspect"] is None else _text(row["suspect"]),
+                ages=_by_modality(row["ages"], _number),
+                latencies=_by_modality(row["latencies"], _number),
+                dropped=_by_modality(row["dropped"], _count),
+                skipped=_by_modality(row["skipped"], _count),
+                lost=_by_modality(row["lost"], _count),
             )
             for row in _rows(db, "predictions", run, "predictions.rowid")
         ]
@@ -162,12 +166,12 @@ def read_events(path: Path | str, run: int) -> list[RecordedEvent]:
     with _reading(path) as db:
         return [
             RecordedEvent(
-                at=values.number(row["since_1970"]),
-                time=values.number(row["time"]),
-                name=values.text(row["name"]),
-                modality=values.text(row["modality"]),
-                kind=values.text(row["kind"]),
-                reason=values.text(row["reason"]),
+                at=_number(row["since_1970"]),
+                time=_number(row["time"]),
+                name=_text(row["name"]),
+                modality=_text(row["modality"]),
+                kind=_text(row["kind"]),
+                reason=_text(row["reason"]),
             )
             # By time: the event that stands for removed ones is written after those that are left.
             for row in _rows(db, "events", run, "time, events.rowid")
@@ -180,15 +184,15 @@ def read_answers(path: Path | str, run: int) -> list[RecordedAnswer]:
         labels = _labels(db, run)
         answers = [
             RecordedAnswer(
-                example=values.text(row["example"]),
-                line=values.count(row["line"]),
-                truth=values.names(row["truth"]),
-                subset=subsets.name(values.live(row["subset"])),
-                label=values.text(row["label"]),
-                probabilities=values.unpack(row["probabilities"], len(labels)),
-                least=values.number(row["least"], 0, 1),
+                example=_text(row["example"]),
+                line=_count(row["line"]),
+                truth=_names(row["truth"]),
+                subset=subsets.name(_live(row["subset"])),
+                label=_text(row["label"]),
+                probabilities=_unpack(row["probabilities"], len(labels)),
+                least=_number(row["least"], 0, 1),
                 doubt=_doubt(row["doubt"]),
-                used=subsets.name(values.live(row["used"])) if row["used"] else "",
+                used=subsets.name(_live(row["used"])) if row["used"] else "",
             )
             for row in db.execute("SELECT * FROM answers WHERE run = ? ORDER BY rowid", (run,))
         ]
@@ -204,16 +208,16 @@ def read_conditions(path: Path | str, run: int) -> list[ConditionScore]:
     with _reading(path) as db:
         return [
             ConditionScore(
-                modality=values.text(row["modality"]),
-                condition=values.text(row["condition"]),
-                severity=values.count(row["severity"]),
-                effect=values.text(row["effect"]),
-                subset=subsets.name(values.live(row["subset"])),
+                modality=_text(row["modality"]),
+                condition=_text(row["condition"]),
+                severity=_count(row["severity"]),
+                effect=_text(row["effect"]),
+                subset=subsets.name(_live(row["subset"])),
                 score=_score(row),
-                confidence=values.number(row["confidence"], 0, 1),
-                unsure=values.number(row["unsure"], 0, 1),
-                sure_right=None if row["sure_right"] is None else values.number(row["sure_right"], 0, 1),
-                plain=values.number(row["plain"], 0, 1),
+                confidence=_number(row["confidence"], 0, 1),
+                unsure=_number(row["unsure"], 0, 1),
+                sure_right=None if row["sure_right"] is None else _number(row["sure_right"], 0, 1),
+                plain=_number(row["plain"], 0, 1),
             )
             for row in db.execute("SELECT * FROM conditions WHERE run = ? ORDER BY rowid", (run,))
         ]
@@ -231,7 +235,7 @@ def read_moments(path: Path | str, run: int) -> Iterator[tuple[float, tuple[str,
     """Yield the time since 1970 and the live set of each prediction, for sessions too long for memory."""
     with _reading(path) as db:
         for row in _rows(db, "predictions", run, "predictions.rowid"):
-            yield values.number(row["since_1970"]), values.live(row["live"])
+            yield _number(row["since_1970"]), _live(row["live"])
 
 
 @contextmanager
@@ -261,20 +265,74 @@ def _rows(db: sqlite3.Connection, table: str, run: int, order: str) -> Iterator[
 
 def _labels(db: sqlite3.Connection, run: int) -> tuple[str, ...]:
     row = db.execute("SELECT labels FROM runs WHERE id = ?", (run,)).fetchone()
-    return values.names(row["labels"]) if row else ()
+    return _names(row["labels"]) if row else ()
 
 
 def _score(row: sqlite3.Row) -> SubsetScore:
-    accuracy, low, high = (values.number(row[column], 0, 1) for column in ("accuracy", "low", "high"))
-    return SubsetScore(accuracy, values.count(row["n"]), low, high)
+    accuracy, low, high = (_number(row[column], 0, 1) for column in ("accuracy", "low", "high"))
+    return SubsetScore(accuracy, _count(row["n"]), low, high)
 
 
 def _doubt(value: object) -> Doubt | None:
-    return None if value is None else values.one_of(value, get_args(Doubt))
+    return None if value is None else _one_of(value, get_args(Doubt))
 
 
 def _opinion(value: object) -> RecordedOpinion:
     match value:
         case {"label": str() | None as label, "confidence": confidence, "sure": bool(sure)}:
-            return RecordedOpinion(label, values.number(confidence, 0, 1), sure)
+            return RecordedOpinion(label, _number(confidence, 0, 1), sure)
     raise ValueError(f"{value!r:.40} where an opinion is")
+
+
+# Columns, each checked: anybody may have written the file. A value of another kind is a `ValueError`.
+
+
+def _text(value: object) -> str:
+    """Return a text, printable."""
+    return printable(checked(value, str, "a text"))
+
+
+def _number(value: object, least: float = -_FAR, most: float = _FAR) -> float:
+    """Return a number from `least` to `most`."""
+    return float(checked(value, (int, float), f"a number from {least:g} to {most:g}", least, most))
+
+
+def _count(value: object) -> int:
+    """Return a count."""
+    return int(checked(value, int, "a count", 0))
+
+
+def _one_of(value: object, known: Sequence[Word]) -> Word:
+    """Return the word of `known` that a value is."""
+    word = next((word for word in known if word == value), None)
+    if word is None:
+        raise ValueError(f"must be {' or '.join(known)}, got {value!r:.40}")
+    return word
+
+
+def _live(value: object) -> tuple[str, ...]:
+    """Return a set of modalities."""
+    try:
+        return subsets.parse(_text(value))
+    except SubsetError as error:
+        raise ValueError(str(error)) from error
+
+
+def _unpack(blob: object, count: int) -> NDArray[np.float32]:
+    """Return `count` probabilities, one or more."""
+    if isinstance(blob, bytes) and len(blob) == 4 * count > 0:
+        probabilities = np.frombuffer(blob, dtype="<f4").astype(np.float32)
+        if np.all((probabilities >= 0) & (probabilities <= 1)):
+            return probabilities
+    raise ValueError(f"must be {count} probabilities, got {blob!r:.40}")
+
+
+def _names(value: object) -> tuple[str, ...]:
+    """Return a JSON list of texts."""
+    return tuple(map(_text, checked(json.loads(_text(value)), list, "a list")))
+
+
+def _by_modality(value: object, read: Callable[[object], Entry]) -> dict[str, Entry]:
+    """Return a JSON object, each of whose entries `read` checks."""
+    entries = checked(json.loads(_text(value)), dict, "an object")
+    return {modality: read(entry) for modality, entry in entries.items()}
