@@ -138,7 +138,7 @@ def test_a_recording(recorded: Path, specs: Specs, name: str) -> None:
 @pytest.mark.parametrize("name", ["index.jsonl", "events.jsonl", "segments/000001.jsonl"])
 def test_a_recording_that_goes_on(recorded: Path, name: str) -> None:
     """Whoever records into a folder reads it first."""
-    from sensemble_sensors.recording.opening import prepare
+    from sensemble_sensors.recording.writer import _prepare
 
     path = recorded / name
     whole = path.read_bytes()
@@ -148,7 +148,7 @@ def test_a_recording_that_goes_on(recorded: Path, name: str) -> None:
     def check_one(seed: int) -> None:
         path.write_bytes(json_mutated(whole, seed))
         try:
-            held, *numbers = prepare(recorded, {"audio": (8000,), "video": (8, 8)}, {})
+            held, *numbers = _prepare(recorded, {"audio": (8000,), "video": (8, 8)}, {})
         except RecordingError as error:
             one_line(error)
         else:
