@@ -107,6 +107,7 @@ def test_it_learns_offline_and_what_it_saves_is_read(
         page.get_by_role("button", name="Give camera").click()
         page.get_by_role("button", name="Give microphone").click()
         expect(page.locator("#evidence")).to_contain_text("from audio, video")
+        expect(page.locator("#label")).to_have_text("nothing learned yet")
         for label in SHOWN:
             page.get_by_label("New class").fill(label)
             page.get_by_label("New class").press("Enter")

@@ -138,7 +138,8 @@ function answer(bundle: Bundle, prediction: Prediction): void {
   const place = byId("label");
   place.classList.toggle("unsure", doubt !== null);
   const perhaps = doubt === "uncalibrated" ? `perhaps ${prediction.best}, ` : "";
-  place.textContent = label ?? `${perhaps}unsure: ${doubt === "several" ? prediction.candidates.slice(0, 3).join(", ") : WORDS[doubt!]}`;
+  if (bundle.manifest.labels.length === 1) place.textContent = bundle.manifest.labels[0]; // nothing is learned yet
+  else place.textContent = label ?? `${perhaps}unsure: ${doubt === "several" ? prediction.candidates.slice(0, 3).join(", ") : WORDS[doubt!]}`;
   place.dataset["best"] = prediction.best ?? "";
   const right = audited && audited.high - audited.low <= WIDE ? `; right in ${percent(audited.accuracy)} of the audit${nearest ? ` of ${nearest.join(", ")}, the nearest that was measured` : ""}` : "";
   byId("evidence").textContent = `${percent(confidence)} from ${live.join(", ")}${right}`;
