@@ -422,7 +422,7 @@ def _learned(size: int, takes: list[dict[str, Any]]) -> dict[str, Any]:
         "labels": labels,
         "weight": weight.ravel().tolist(),
         "subsets": {name: encode(one) for name, one in fitted.items()},
-        "right": right,
+        "right": {label: list(counts) for label, counts in right.items()},
     }
 
 

@@ -175,8 +175,10 @@ test("10,000 plug events leave nothing behind, and the heap does not grow", asyn
     collect();
     return process.memoryUsage().heapUsed;
   };
-  const before = await plug(500); // compiled code and caches are there from then on
-  expect((await plug(5000)) - before).toBeLessThan(100_000); // bytes: ten a plug event
+  // A leak grows in every round; code that is compiled meanwhile, in one.
+  const sizes = [await plug(500)];
+  for (let round = 0; round < 5; round++) sizes.push(await plug(1000));
+  expect(Math.min(...sizes.slice(1).map((size, i) => size - sizes[i]!))).toBeLessThan(20_000); // bytes: ten a plug event
   await session.attach(camera);
   const { sensors, loaded, liveSet } = session as unknown as { sensors: Map<string, unknown>; loaded: Map<string, unknown>; liveSet: { windows: Map<string, unknown> } };
   expect([sensors.size, loaded.size, liveSet.windows.size]).toEqual([1, 1, 1]);

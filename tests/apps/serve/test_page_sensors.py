@@ -17,7 +17,6 @@ from sensemble_sensors.devices.camera import Camera
 from sensemble_sensors.devices.discovery import Device
 from sensemble_sensors.devices.watcher import Appeared
 from sensemble_sensors.isolation.isolated import Isolated
-from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.media.dataset import read_dataset
 from sensemble_sensors.recording.reader import Recorded
 from sensemble_sensors.sensor import Killable
@@ -92,7 +91,7 @@ def test_of_several_sensors_the_active_one_is_recorded(
         while len(list((folder / "segments").glob("*.mkv"))) < len(cameras) and monotonic() < until:
             for camera, shade in zip(cameras, (50, 200), strict=False):
                 picture = np.full(spec.shape[2:], shade, np.uint8) + np.uint8(monotonic() * 100 % 5)
-                camera.put(0, monotonic(), memoryview(kind_of(spec).pack(picture, spec).tobytes()))
+                camera.put(0, monotonic(), memoryview(picture.tobytes()))
             sleep(0.05)
         assert name == f"camera {level}"
     recorder.stop()

@@ -127,7 +127,9 @@ def studying(
             studio.sensors.add(sensor)
         with Server(listening, Access(), routes(studio), largest()):
             served = Studying(studio, port)
-            served.wait(lambda state: len([s for s in state["sensors"] if s["kind"]]) >= len(sensors))
+            served.wait(
+                lambda _: sum(sensor.newest is not None for sensor in studio.sensors.all) >= len(sensors)
+            )
             yield served
 
 
