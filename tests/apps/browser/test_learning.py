@@ -1,4 +1,4 @@
-"""Classes of a person's own, learned on the page without a network, and what it saves."""
+"""The page learns new classes without a network, and saves takes, bundle and record."""
 
 import json
 import re

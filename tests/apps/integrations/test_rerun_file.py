@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections import defaultdict
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,8 @@ from tests.apps.conftest import Refusal, Sensemble
 from tests.apps.served import running, wait_for_state
 from tests.apps.without import last_line_without
 
-RrdReader = pytest.importorskip("rerun.chunk", reason="needs rerun").RrdReader
+pytest.importorskip("rerun", reason="needs rerun")
+RrdReader = import_module("rerun.chunk").RrdReader  # a failure where Rerun is installed and lacks it
 
 # A process whose files may hold so many bytes; the error differs from that of a full disk in its words only.
 CRAMPED = """

@@ -50,7 +50,7 @@ def largest_drop(made: Provenance, target: str) -> tuple[float, str] | None:
 
 @dataclass(frozen=True, slots=True)
 class EncoderCosts:
-    """An encoder as one target runs it, and what it cost as float."""
+    """The cost of an encoder on one target, beside that of its float form."""
 
     modality: str
     target: str
