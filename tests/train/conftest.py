@@ -1,5 +1,18 @@
-"""A single thread: these models are so small that a second one only waits for the first."""
+"""What tests of training share."""
 
+from pathlib import Path
+
+import pytest
 import torch
 
-torch.set_num_threads(1)
+from tests.train.tiny import Line, dark_and_bright, write_index
+
+torch.set_num_threads(1)  # these models are so small that a second thread only waits for the first
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Line]]:
+    """A dataset of dark and bright clips, and the lines of its index. Read only."""
+    folder = tmp_path_factory.mktemp("clips")
+    lines = dark_and_bright(folder)
+    return write_index(folder, lines), lines

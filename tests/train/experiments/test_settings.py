@@ -28,13 +28,6 @@ def shipped(config: Experiment, out: Path) -> Matrix:
 
 
 @pytest.fixture(scope="module")
-def clips(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Line]]:
-    folder = tmp_path_factory.mktemp("clips")
-    lines = dark_and_bright(folder)
-    return write_index(folder, lines), lines
-
-
-@pytest.fixture(scope="module")
 def run(clips: tuple[Path, list[Line]], tmp_path_factory: pytest.TempPathFactory) -> tuple[Experiment, Path]:
     config, out = experiment_for(clips[0], "video"), tmp_path_factory.mktemp("out") / "run"
     shipped(config, out)

@@ -23,7 +23,7 @@ from sensemble_train.recipe.pretrain import PretrainConfig
 from sensemble_train.recipe.run_folder import read_matrix
 
 from tests.losses import read_losses
-from tests.train.tiny import Line, dark_and_bright, write_index
+from tests.train.tiny import Line, write_index
 
 ALL = ("audio", "text", "video")
 TRAINED = ("video", "audio+text+video")
@@ -38,13 +38,6 @@ def quiet(_stage: str, _done: int, _all: int) -> None:
 def config_for(folder: Path, *train: str) -> Config:
     steps = {"pretrain": PretrainConfig(steps=2, batch=8), "finetune": FinetuneConfig(steps=2, batch=4)}
     return Config(str(folder), train, probe=ProbeConfig(steps=5), **steps)  # type: ignore[arg-type]
-
-
-@pytest.fixture(scope="module")
-def clips(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Line]]:
-    folder = tmp_path_factory.mktemp("clips")
-    lines = dark_and_bright(folder)
-    return write_index(folder, lines), lines
 
 
 @pytest.fixture(scope="module")
