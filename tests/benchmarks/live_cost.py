@@ -1,6 +1,6 @@
 """What a live session of a camera and a microphone costs: memory, processor time and wake-ups.
 
-`uv run python -m tests.benchmarks.live_cost BUNDLE [--seconds N]` runs `sensemble run` on a network camera of
+`uv run python tests/benchmarks/live_cost.py BUNDLE [--seconds N]` runs `sensemble run` on a network camera of
 20 pictures a second and a microphone of PulseAudio that hears speech, with each sensor in a process of its
 own and then with `--in-process`, and prints of all its processes together
 
@@ -25,7 +25,8 @@ from threading import Thread
 from rich.console import Console
 from rich.table import Table
 
-from tests.parts import NetworkCamera, running_sound_server, speech
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from parts import NetworkCamera, running_sound_server, speech
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 _WARM = 5.0  # seconds until a session is as it stays
