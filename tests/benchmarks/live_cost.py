@@ -74,7 +74,8 @@ def measured(bundle: Path, seconds: float, option: tuple[str, ...]) -> list[str]
     """Return the cells of one session."""
     camera = NetworkCamera()
     sensors = ("--camera", camera.address, "--microphone", "speaker.monitor", *option)
-    command = [Path(sys.executable).with_name("sensemble"), "run", bundle, *sensors, "--json"]
+    program = str(Path(sys.executable).with_name("sensemble"))
+    command = [program, "run", str(bundle), *sensors, "--json"]
     answers: list[float] = []
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as session:
         assert session.stdout is not None
