@@ -1,5 +1,6 @@
 """The real parts that several folders' tests run on."""
 
+import gc
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -13,6 +14,10 @@ from .needs import need, summary
 from .parts import NetworkCamera, SoundServer, running_sound_server, speech
 
 _BUSY = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a busy machine is no failure
+
+# The models of tests are so small that a second thread only waits for the first; the commands inherit it.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+gc.set_threshold(100_000)  # of lowering, a fifth of the time was the search for garbage
 
 # What a shell makes a background job ignore, or nohup, the commands that the tests start would ignore too.
 for _sent in (signal.SIGINT, signal.SIGHUP):
@@ -38,6 +43,12 @@ def once(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Once:
         return folder
 
     return written
+
+
+@pytest.fixture
+def lowered_once(once: Once, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Share the user's cache, and in it the programs of frozen encoders, among the tests that lower some."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(once("cache", Path.mkdir)))
 
 
 def pytest_xdist_auto_num_workers() -> int:

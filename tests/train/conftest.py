@@ -3,11 +3,8 @@
 from pathlib import Path
 
 import pytest
-import torch
 
 from tests.train.tiny import Line, dark_and_bright, write_index
-
-torch.set_num_threads(1)  # these models are so small that a second thread only waits for the first
 
 
 @pytest.fixture(scope="module")

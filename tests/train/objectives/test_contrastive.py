@@ -1,11 +1,8 @@
 """InfoNCE against open_clip's, against CLIP's loss written again in numpy, and against its own definition."""
 
 import math
-import subprocess
-import sys
 from collections.abc import Iterable
 from itertools import combinations
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,8 +16,6 @@ from sensemble_train.objectives.contrastive import MAX_SCALE, Contrastive, globa
 from torch import Tensor
 
 from tests.train.tiny import MASKED, tiny_model
-
-ROOT = Path(__file__).parents[3]
 
 Array = NDArray[np.float64]
 
@@ -131,13 +126,3 @@ def test_loss_and_gradients_are_open_clips() -> None:
     reference.backward()
     for leaf, twin in zip((*ours.values(), temperature), (*theirs, other), strict=True):
         torch.testing.assert_close(leaf.grad, twin.grad, atol=1e-6, rtol=0)
-
-
-@pytest.mark.slow
-def test_loss_and_gradients_of_two_ranks_are_open_clips() -> None:
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
-    done = subprocess.run(
-        [*command, "-m", "tests.train.clip_ranks"], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert done.stdout.split() == ["equal", "equal"]

@@ -97,26 +97,31 @@ def test_micro_batches_that_do_not_divide_a_share_are_refused(tmp_path: Path) ->
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("objective", ["contrastive", "masd", "subset"])
-def test_a_run_killed_at_random_moments_goes_on_with_the_same_losses_bit_for_bit(
-    objective: str, tmp_path: Path
-) -> None:
-    """The last start finds the run at its end; what it prints is what those before left."""
-    killed = str(tmp_path / "killed")
-    job = {"folder": killed, "objective": objective, "scale": {"save_every": 1}, "drop_path": 0.5}
-    whole = Job(str(tmp_path / "whole"), objective, drop_path=0.5)
-    assert run(job, kills=20260) == [train(whole, alone())]
+def test_a_run_killed_at_random_moments_goes_on_with_the_same_losses_bit_for_bit(tmp_path: Path) -> None:
+    """The last start finds a run at its end; what it prints is what those before left.
 
-
-@pytest.mark.slow
-@pytest.mark.parametrize("objective", ["masd", "subset"])
-def test_a_killed_run_draws_the_same_windows_and_changes_again(objective: str, tmp_path: Path) -> None:
-    """Streamed by workers, with crops, mixup, SpecAugment and colours."""
-    write_index(tmp_path, dark_and_bright(tmp_path, pretrain=12, train=12, evaluation=0))
-    killed = tmp_path / "killed"
-    job = {"folder": str(killed), "objective": objective, "data": str(tmp_path), "drop_path": 0.5}
-    (losses,) = run(job | {"scale": {"save_every": 1, "workers": 2}}, kills=3)
-    assert losses == read_losses(tmp_path / "killed-timed")  # the one that nothing happened to
+    Two of the runs are streamed by workers, with crops, mixup, SpecAugment and colours.
+    """
+    clips = tmp_path / "clips"
+    clips.mkdir()
+    write_index(clips, dark_and_bright(clips, pretrain=12, train=12, evaluation=0))
+    sources = [
+        ("contrastive", ""),
+        ("masd", ""),
+        ("subset", ""),
+        ("masd", str(clips)),
+        ("subset", str(clips)),
+    ]
+    given = {"scale": {"save_every": 1, "workers": 2}, "drop_path": 0.5}
+    jobs = [
+        {"folder": str(tmp_path / str(number)), "objective": objective, "data": source, **given}
+        for number, (objective, source) in enumerate(sources)
+    ]
+    found = run(*jobs, kills=20260)
+    # Those that nothing happened to:
+    assert found == [read_losses(Path(f"{job['folder']}-timed")) for job in jobs]
+    whole = Job(str(tmp_path / "whole"), "subset", drop_path=0.5)
+    assert found[2] == train(whole, alone())
 
 
 @pytest.mark.parametrize(
@@ -197,7 +202,10 @@ def test_bfloat16_comes_close(reference: dict[str, list[float]], tmp_path: Path)
 def test_two_ranks_do_what_one_does_and_either_goes_on_where_the_other_stopped(
     reference: dict[str, list[float]], tmp_path: Path
 ) -> None:
-    """A single launch for all tests, because starting ranks takes longer than their work."""
+    """A single launch for all tests, because starting ranks takes longer than their work.
+
+    The ranks first hold our contrastive loss and its gradients to open_clip's (`clip_ranks`).
+    """
 
     def job(objective: str, micro_batch: int = 0, save_every: int = 0) -> dict[str, object]:
         scale = {"micro_batch": micro_batch, "save_every": save_every}
