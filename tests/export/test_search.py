@@ -112,8 +112,8 @@ def test_a_search_measures_each_scheme_once_and_writes_what_it_chose(tmp_path: P
         good = [job for job, made in store.made.items() if made.parity.cosine >= least_cosine(job.scheme)]
         text, video = (len([job for job in good if job.modality == m]) for m in model.modalities)
         assert len(found) == text * video > 1
-        assert stages["onnx: schemes"] == (12, 12)
-        assert len(store.made) == 6
+        assert stages["onnx: schemes"] == (16, 16)
+        assert len(store.made) == 8
         exact = next(one for one in found if {job.scheme for job in one.jobs} == {"fp32"})
         assert exact.drop <= 100 / 18 + 1e-9  # at most a tie fell differently
         for one in found:
@@ -157,7 +157,7 @@ def test_what_quantization_would_spoil_stays_float_and_a_warning_says_so(
 ) -> None:
     model, held_out = make_model(0, ("text",)), make_clips(8, seed=1)
     plain, asked = (Job("text", "onnx", scheme) for scheme in ("int8-dynamic", "int8-static"))
-    close = {"int8-dynamic": 0.6, "int8-static": 0.6, "fp32": 1.0}
+    close = {"int8-dynamic": 0.6, "int8-static": 0.6, "int8-weights": 0.6, "fp32": 1.0}
 
     def made(job: Job) -> BuiltArtifact:
         parity = Parity(close[job.scheme], 1.0, 1.0, 8, 0.5)
@@ -170,6 +170,8 @@ def test_what_quantization_would_spoil_stays_float_and_a_warning_says_so(
         store.make([plain, asked])
         assert good_enough(store, [plain, asked]) == [Job("text", "onnx", "fp32"), asked]
         assert "text: int8-dynamic for onnx has a mean cosine of 0.600" in caplog.text
+        close["int8-weights"] = 0.99
+        assert good_enough(store, [plain]) == [Job("text", "onnx", "int8-weights")]
         close["int8-dynamic"] = 0.999
         store.make([plain])
         assert good_enough(store, [plain]) == [plain]
@@ -181,7 +183,7 @@ def test_a_scheme_that_does_not_lower_is_left_out_of_the_search(tmp_path: Path) 
         calibration = store.folder / "calibration.text.safetensors"
         save_file({"windows": torch.full((8, 8), 64)}, calibration)  # no such tokens, which int8 meets
         found = trade_off(store, "onnx")
-        assert {one.jobs[0].scheme for one in found.options} == {"fp32"}
+        assert {one.jobs[0].scheme for one in found.options} == {"fp32", "int8-weights"}
         for line, scheme in zip(sorted(found.skipped), ("dynamic", "static"), strict=True):
             lost = rf"text\.onnx\.int8-{scheme}\.onnx: cannot be lowered \([^\n]*$"
             assert re.match(lost, line)

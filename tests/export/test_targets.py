@@ -74,7 +74,7 @@ def test_a_choice_for_one_target_counts_more_than_one_for_all() -> None:
         (
             ["onnx", "coreml"],
             ["audio=palette-6bit"],
-            "--scheme audio=palette-6bit: onnx has fp32, int8-dynamic, int8-static; choose one of these",
+            "--scheme audio=palette-6bit: onnx has fp32, int8-dynamic, int8-static, int8-weights; choose",
         ),
     ],
 )

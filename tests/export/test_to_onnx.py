@@ -26,3 +26,23 @@ def test_sums_of_the_largest_products_do_not_saturate(scheme: Scheme, tmp_path: 
     stored = [numpy_helper.to_array(found) for found in onnx.load(path).graph.initializer]
     (weight,) = (found for found in stored if found.dtype == np.int8 and found.ndim == 2)
     assert np.abs(weight.astype(int)).max() == 64  # where 8 bits would not saturate, too
+
+
+def test_weights_in_int8_are_restored_for_each_channel(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    layers = [nn.Conv2d(3, 8, 3), nn.ReLU6(), nn.Conv2d(8, 8, 3, groups=8), nn.Flatten(), nn.Linear(128, 8)]
+    encoder, windows, path = nn.Sequential(*layers).eval(), torch.rand(1, 3, 8, 8), tmp_path / "encoder.onnx"
+    for layer in (
+        layers[0],
+        layers[2],
+        layers[4],
+    ):  # one scale for all channels would leave the small ones nothing
+        layer.weight.data *= torch.logspace(-3, 1, 8).view(-1, *[1] * (layer.weight.ndim - 1))
+    to_onnx(encoder, windows, "int8-weights", (), path)
+    with torch.no_grad():
+        expected = encoder(windows)[0].numpy()
+    found = load(path, "onnx")(windows.numpy())
+    assert found @ expected > 0.999 * np.linalg.norm(found) * np.linalg.norm(expected)
+    stored = [numpy_helper.to_array(one) for one in onnx.load(path).graph.initializer]
+    assert sorted(one.size for one in stored if one.dtype == np.int8) == [72, 216, 1024]
+    assert max(one.size for one in stored if one.dtype == np.float32) == 8

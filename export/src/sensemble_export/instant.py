@@ -22,7 +22,7 @@ from torch import Tensor
 from sensemble_export.artifact_store import ArtifactStore, BuiltArtifact
 from sensemble_export.bundle import Origin, place, staged_store
 from sensemble_export.fitting import FLOOR
-from sensemble_export.parity import LEAST_COSINE
+from sensemble_export.search import good_enough
 from sensemble_export.targets import TARGETS, Job
 
 METHOD = "instant"
@@ -67,14 +67,8 @@ def export_encoders(frozen: Frozen, out: Path | str, progress: Progress = no_pro
     jobs = [Job(m, target, TARGETS[target].default) for m in model.modalities]
     with staged_store(model, Path(out), windows, shown) as store:
         store.make(jobs, progress)
-        jobs = [job if _is_near(store.made[job]) else Job(job.modality, target, "fp32") for job in jobs]
-        store.make(jobs, progress)
-        return place(store, jobs, Path(out), Origin((), METHOD, ""), Calibration(ALPHA, FLOOR, {}, {}), {})
-
-
-def _is_near(made: BuiltArtifact) -> bool:
-    """Return whether a quantized encoder may ship; of EfficientNet, int8 moves too much and saves little."""
-    return made.parity is None or made.parity.cosine >= LEAST_COSINE
+        chosen, unfitted = good_enough(store, jobs), Calibration(ALPHA, FLOOR, {}, {})
+        return place(store, chosen, Path(out), Origin((), METHOD, ""), unfitted, {})
 
 
 def _noise(spec: InputSpec, source: torch.Generator) -> Tensor:

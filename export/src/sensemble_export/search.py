@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from sensemble_runtime.bundle.manifest import Scheme
 from sensemble_runtime.executors.executor import missing
 from sensemble_runtime.progress import Stages, no_progress
 
@@ -146,9 +147,9 @@ def trade_off(store: ArtifactStore, target: str, progress: Stages = no_progress)
 
 
 def good_enough(store: ArtifactStore, jobs: Sequence[Job]) -> list[Job]:
-    """Return `jobs`, with float in place of a default scheme that lies too far from the trained encoder.
+    """Return `jobs`, with a closer scheme for a default one that lies too far from the trained encoder.
 
-    A warning says so.
+    It has the weights alone in int8, or is float. A warning says so.
 
     Args:
         store: has made the artifacts of `jobs`, and makes the others.
@@ -164,17 +165,22 @@ def _good_enough(store: ArtifactStore, job: Job) -> Job:
     target = all_targets()[job.target]
     if missing(job.target) or job.scheme != target.default or _is_good(store, job):
         return job
-    whole = Job(job.modality, job.target, target.schemes[0])
-    store.make([whole])
+    closest: tuple[Scheme, ...] = ("int8-weights", target.schemes[0])
+    for scheme in closest:
+        if scheme in target.schemes and scheme != job.scheme:
+            closer = Job(job.modality, job.target, scheme)
+            store.make([closer])
+            if _is_good(store, closer):
+                break
     LOG.warning(
         "%s: %s for %s has a mean cosine of %.3f to the trained encoder's; it is %s instead",
         job.modality,
         job.scheme,
         job.target,
         _cosine(store, job),
-        whole.scheme,
+        closer.scheme,
     )
-    return whole
+    return closer
 
 
 def best(found: Sequence[Option], budget: Mapping[str, float]) -> Option:

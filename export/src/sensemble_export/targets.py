@@ -44,7 +44,7 @@ TARGETS = {
         ("sensemble_export.lower", "to_executorch"),
     ),
     "onnx": Target(
-        ("fp32", "int8-dynamic", "int8-static"),
+        ("fp32", "int8-dynamic", "int8-static", "int8-weights"),
         "int8-dynamic",
         ".onnx",
         ("onnx", "onnxruntime", "onnxscript"),

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import onnx
 import torch
+from onnx import helper, numpy_helper
 from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_dynamic, quantize_static
 from sensemble_runtime.bundle.manifest import Scheme
 from sensemble_train.models.frontend import Spectrum
@@ -26,9 +27,9 @@ def to_onnx(encoder: nn.Module, windows: Tensor, scheme: Scheme, kept: tuple[str
 
     The input is `window`, the output `embedding`. Layer norms stay, because ONNX has them. `int8-dynamic`
     quantizes linear layers and token tables, `int8-static` convolutions too; int8 takes its ranges from
-    `windows` [N, ...].
+    `windows` [N, ...]. `int8-weights` stores the weights of all of these in int8, and computes in float.
     """
-    if scheme != "fp32":
+    if scheme in {"int8-dynamic", "int8-static"}:
         encoder = centred(encoder, windows)
     model = _export(encoder, windows[:1])
     front = tuple(name for name, module in encoder.named_modules() if isinstance(module, Spectrum))
@@ -44,7 +45,9 @@ def to_onnx(encoder: nn.Module, windows: Tensor, scheme: Scheme, kept: tuple[str
     reduced = TARGETS["onnx"].bits == 7
     with TemporaryDirectory() as folder:
         made = Path(folder) / "model.onnx"
-        if scheme == "fp32":
+        if scheme in {"fp32", "int8-weights"}:
+            if scheme == "int8-weights":
+                _store_in_int8(model.graph, chosen)
             made = path
             onnx.save(model, made)
         elif scheme == "int8-dynamic":
@@ -82,11 +85,47 @@ def _export(encoder: nn.Module, window: Tensor) -> onnx.ModelProto:
 
 def _is_quantized(node: onnx.NodeProto, weights: set[str], scheme: Scheme, floats: tuple[str, ...]) -> bool:
     """Return whether a node multiplies by, or looks up in, weights outside the modules `floats`."""
-    if node.op_type not in {"MatMul", "Gemm", "Gather", *(["Conv"] if scheme == "int8-static" else [])}:
+    if node.op_type not in {"MatMul", "Gemm", "Gather", *(["Conv"] if scheme != "int8-dynamic" else [])}:
         return False
     scopes: list[str] = next((literal_eval(p.value) for p in node.metadata_props if p.key == _SCOPES), [])
     constants = [name for name in node.input if name in weights]
     return bool(constants) and not any(within(name, floats) for name in (*scopes, *constants))
+
+
+def _store_in_int8(graph: onnx.GraphProto, nodes: list[onnx.NodeProto]) -> None:
+    """Store the weights of `nodes` as int8 with a scale for each output channel, or row of a table.
+
+    A cast and a product restore them, which ONNX Runtime folds into a float constant when it loads the
+    model. It folds no `DequantizeLinear`: that one would run with each window.
+    """
+    stored = {constant.name: constant for constant in graph.initializer}
+    restored = []
+    for node in nodes:
+        for name in node.input:
+            weight = numpy_helper.to_array(stored[name]) if name in stored else np.zeros(0)
+            if weight.ndim < 2 or weight.dtype != np.float32:
+                continue
+            scale = np.abs(weight).max(axis=_inputs(node, weight.ndim), keepdims=True) / 127
+            scale[scale == 0] = 1
+            values = np.round(weight / scale).astype(np.int8)
+            graph.initializer.remove(stored.pop(name))
+            parts = {f"{name}.int8": values, f"{name}.scale": scale}
+            graph.initializer.extend(numpy_helper.from_array(array, part) for part, array in parts.items())
+            restored += [
+                helper.make_node("Cast", [f"{name}.int8"], [f"{name}.cast"], to=onnx.TensorProto.FLOAT),
+                helper.make_node("Mul", [f"{name}.cast", f"{name}.scale"], [name]),
+            ]
+    nodes = [*restored, *graph.node]
+    del graph.node[:]
+    graph.node.extend(nodes)
+
+
+def _inputs(node: onnx.NodeProto, rank: int) -> tuple[int, ...]:
+    """Return the axes of a weight over which a product sums; of a table, those within a row."""
+    if node.op_type == "MatMul":
+        return (rank - 2,)
+    transposed = any(attribute.name == "transB" and attribute.i for attribute in node.attribute)
+    return (0,) if node.op_type == "Gemm" and not transposed else tuple(range(1, rank))
 
 
 class _Windows(CalibrationDataReader):  # type: ignore[misc]
