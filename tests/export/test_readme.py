@@ -215,4 +215,3 @@ def test_it_holds_the_calibration_of_each_live_set(manifest: Manifest) -> None:
         assert float(threshold) == pytest.approx(fitted.threshold, rel=5e-3)
         assert (int(examples), int(groups)) == (fitted.examples, fitted.groups)
         assert score.startswith(f"{100 * audited.accuracy:.1f} % (")
-        assert section.count(f'"{name}"') == 2, "in Kotlin and in Swift"

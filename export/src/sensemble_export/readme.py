@@ -88,15 +88,9 @@ def _encoder(target: str, modality: str, path: str, spec: InputSpec) -> Iterator
 
 
 def classifier(manifest: Manifest) -> Iterator[str]:
-    """Yield a block for each language that reads the head, and classifies the embeddings of a live set."""
+    """Yield a block for each language that answers from embeddings, by the code of the samples."""
     for file in ("classifier.kt", "classifier.swift"):
-        yield _block(
-            file,
-            path=manifest.head.path,
-            size=manifest.embedding,
-            task=manifest.task,
-            calibration=manifest.calibration,
-        )
+        yield _block(file, path=manifest.head.path, multi_class=str(manifest.task == "multi-class").lower())
 
 
 def _block(template: str, **values: object) -> str:

@@ -15,9 +15,7 @@ from sensemble_export.readme import classifier
 from sensemble_runtime import subsets
 from sensemble_runtime.bundle.head import Familiarity, Head, load_head, save_head
 from sensemble_runtime.bundle.judge import DOUBTS
-from sensemble_runtime.bundle.manifest import SubsetCalibration
 from sensemble_runtime.bundle.tokenize import tokenize
-from sensemble_runtime.pooling import pool
 from sensemble_sensors.codecs.framing import fit
 from sensemble_train.models.tokenizer import train_tokenizer
 from tokenizers import Tokenizer
@@ -112,15 +110,16 @@ def sample(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     """The command of a sample's portable part, its language first."""
     language, folder = request.param, tmp_path_factory.mktemp(request.param)
     if language == "kotlin":
-        portable = [
-            KOTLIN / f"{n}.kt" for n in ("Bundle", "LiveSet", "Session", "Suspicion", "Tokenizer", "Windows")
-        ]
-        return [language, *kotlin([*portable, CHECKS / "Check.kt"], "dev.sensemble.sample.CheckKt", folder)]
-    portable = [
-        SWIFT / f"{n}.swift"
-        for n in ("LiveSet", "ModelBundle", "Session", "Suspicion", "Tokenizer", "Windows")
-    ]
-    return [language, *swift([*portable, CHECKS / "main.swift"], folder)]
+        check, main = CHECKS / "Check.kt", "dev.sensemble.sample.CheckKt"
+        return [language, *kotlin([*sources(language), check], main, folder)]
+    return [language, *swift([*sources(language), CHECKS / "main.swift"], folder)]
+
+
+def sources(language: str) -> list[Path]:
+    """The files of a sample that need no phone."""
+    if language == "kotlin":
+        return [KOTLIN / f"{name}.kt" for name in ("Bundle", *PORTABLE)]
+    return [SWIFT / f"{name}.swift" for name in ("ModelBundle", *PORTABLE)]
 
 
 def run(command: list[str]) -> str:
@@ -167,36 +166,33 @@ def test_the_samples_do_what_the_runtime_does(sample: list[str], folder: Path) -
 
 
 @pytest.mark.parametrize("language", ["kotlin", "swift"])
-def test_the_code_in_a_bundles_readme_classifies(language: str, folder: Path) -> None:
+def test_the_code_in_a_bundles_readme_answers_as_the_runtime_does(language: str, folder: Path) -> None:
     head = head_of(folder)
-    embeddings = {m: np.sin(np.arange(8, dtype=np.float32) + len(m)) for m in ("audio", "text")}
-    rows = [", ".join(f"{x:.9g}" for x in row) for row in embeddings.values()]
-    power = 0.75 if head.task == "multi-class" else 0.0
-    fitted = {"audio+text": SubsetCalibration(1.5, power, 0.5, 100, 100)}
-    manifest = replace(MANIFEST, task=head.task, calibration=replace(MANIFEST.calibration, subsets=fitted))
-    blocks = classifier(manifest)
+    assert head.familiarity is not None
+    embeddings = dict(zip(("audio", "text"), head.familiarity.weight, strict=False))  # familiar ones
+    rows = {m: ", ".join(f"{x:.9g}" for x in row) for m, row in embeddings.items()}
+    blocks = classifier(replace(MANIFEST, task=head.task))
     code = next(block for block in blocks if block.startswith(f"```{language}\n"))
     code = code.removeprefix(f"```{language}\n").removesuffix("```")
     if language == "kotlin":
-        floats = ("floatArrayOf(" + row.replace(",", "f,") + "f)" for row in rows)
-        live = ", ".join(f'"{m}" to {row}' for m, row in zip(embeddings, floats, strict=True))
         imports, rest = code.split("\n\n", 1)
         source = folder / "Read.kt"
+        calls = [f'answer("{m}", floatArrayOf({row.replace(",", "f,")}f), 0.0)' for m, row in rows.items()]
+        shown = "println(listOf(found.probabilities.toList(), found.candidates, found.sure))"
         program = f'{imports}\nval bundle = File("{folder}")\n{rest}\n'
-        source.write_text(f"{program}fun main() = println(classify(mapOf({live})).toList())\n")
-        command = kotlin([source], "ReadKt", folder)
+        source.write_text(
+            f"{program}fun main() {{\n{calls[0]}\nval found = {calls[1]}!!\n{shown}\n}}\n", encoding="utf-8"
+        )
+        command = kotlin([*sources(language), source], "ReadKt", folder)
     else:
         source = folder / "main.swift"
-        live = ", ".join(f'"{m}": [{row}]' for m, row in zip(embeddings, rows, strict=True))
+        calls = [f'answer("{m}", [{row}], at: 0)' for m, row in rows.items()]
+        shown = 'print("[\\(found.probabilities), \\(found.candidates), \\(found.sure)]")'
         program = f'import Foundation\nlet bundle = URL(fileURLWithPath: "{folder}")\n{code}\n'
-        source.write_text(
-            f"{program}let (chances, chosen) = classify([{live}])\nprint([chances, chosen.map(Float.init)])\n"
-        )
-        command = swift([source], folder)
-    chances, chosen = json.loads(run(command))
-    expected = head.probabilities(pool(embeddings), 1.5, power)
-    np.testing.assert_allclose(chances, expected, atol=1e-5)
-    assert (
-        chosen
-        == np.flatnonzero(expected >= (0.5 * expected.max() if head.task == "multi-class" else 0.5)).tolist()
-    )
+        source.write_text(f"{program}_ = {calls[0]}\nlet found = {calls[1]}!\n{shown}\n", encoding="utf-8")
+        command = swift([*sources(language), source], folder)
+    chances, chosen, sure = json.loads(run(command))
+    expected, _ = Sines(folder, SPECS, head, calibration(head.task)).judge.answer(embeddings)
+    np.testing.assert_allclose(chances, expected.probabilities, atol=1e-5)
+    assert {str(index) for index in chosen} == set(expected.candidates)
+    assert sure == expected.sure
