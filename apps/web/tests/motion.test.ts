@@ -22,6 +22,17 @@ test("readings with jitter become rows of the spec's rate, interpolated, with a 
   expect(Array.from(made[0]!.data).slice(1)).toEqual([Math.fround(9.8), Math.fround(Math.PI)]);
 });
 
+test.each([["Google Inc.", 9.8], ["", 9.8], ["Apple Computer, Inc.", -9.8]])("a phone of %s that lies on its back has 9.8 on z", async (vendor, z) => {
+  const device = new EventTarget();
+  vi.stubGlobal("addEventListener", device.addEventListener.bind(device));
+  vi.stubGlobal("DeviceMotionEvent", {});
+  vi.stubGlobal("navigator", { vendor });
+  const given: number[] = [];
+  await readMotion(["ax", "az", "gz"], 100, ({ data }) => given.push(...data), () => {});
+  device.dispatchEvent(Object.assign(new Event("devicemotion"), { accelerationIncludingGravity: { x: 0, y: 0, z }, rotationRate: { alpha: 0, beta: 0, gamma: 180 } }));
+  expect(given.map((value) => value + 0)).toEqual([0, Math.fround(9.8), Math.fround(Math.PI)]);
+});
+
 test("a channel that no phone measures is refused in one line", () => {
   expect(() => new MotionRows(["heart"], 100)).toThrow("heart: no phone measures that");
 });
@@ -31,6 +42,7 @@ test("a device without the sensor loses it, and one whose person refuses does no
   vi.stubGlobal("addEventListener", device.addEventListener.bind(device));
   vi.stubGlobal("removeEventListener", device.removeEventListener.bind(device));
   vi.stubGlobal("DeviceMotionEvent", {});
+  vi.stubGlobal("navigator", { vendor: "" });
   const [given, lost]: [number[], string[]] = [[], []];
   const stop = await readMotion(["ax"], 100, ({ data }) => given.push(...data), (why) => lost.push(why));
   const move = (x: number | null): boolean => device.dispatchEvent(Object.assign(new Event("devicemotion"), { accelerationIncludingGravity: { x } }));

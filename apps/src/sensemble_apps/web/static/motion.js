@@ -8,11 +8,15 @@ const TURNS = { x: "alpha", y: "beta", z: "gamma" }; // of `rotationRate`, in de
 /** @typedef {Pick<DeviceMotionEvent, "accelerationIncludingGravity" | "rotationRate" | "timeStamp">} Reading */
 /** @typedef {{data: Float32Array<ArrayBuffer>, time: number, cut: boolean}} Rows `time`: of the last row, in seconds */
 
-/** Readings as rows at a steady rate: acceleration with gravity in m/s^2, turns in rad/s. */
+/**
+ * Readings as rows at a steady rate: acceleration with gravity in m/s^2, turns in rad/s. A phone that lies on its
+ * back has 9.8 on z, as the W3C's "Device Orientation and Motion" says and Android gives.
+ */
 export class MotionRows {
-  /** @param {string[]} channels @param {number} rate rows a second */
-  constructor(channels, rate) {
+  /** @param {string[]} channels @param {number} rate rows a second @param {1 | -1} [sign] of the readings' accelerations */
+  constructor(channels, rate, sign = 1) {
     this.rate = rate;
+    this.sign = sign;
     this.channels = channels.map((name) => {
       const found = CHANNEL.exec(name.toLowerCase());
       if (!found) throw new Error(`${name}: no phone measures that; name channels as ax, ay, az, gx, gy, gz`);
@@ -29,7 +33,7 @@ export class MotionRows {
    * @returns {Rows | null}
    */
   add({ accelerationIncludingGravity: acceleration, rotationRate, timeStamp }) {
-    const row = this.channels.map(({ turn, axis }) => (turn ? (rotationRate?.[TURNS[axis]] ?? NaN) * (Math.PI / 180) : (acceleration?.[axis] ?? NaN)));
+    const row = this.channels.map(({ turn, axis }) => (turn ? (rotationRate?.[TURNS[axis]] ?? NaN) * (Math.PI / 180) : this.sign * (acceleration?.[axis] ?? NaN)));
     if (!row.every(Number.isFinite)) throw new Error("this device has no such motion sensor");
     const time = timeStamp / 1000;
     const last = this.last && time - this.last.time <= GAP ? this.last : { time: time - 1, row };
@@ -55,7 +59,8 @@ export class MotionRows {
  * @param {(why: string) => void} lose
  */
 export async function readMotion(channels, rate, give, lose) {
-  const rows = new MotionRows(channels, rate);
+  // Every browser of iOS is WebKit, which hands on Core Motion's acceleration: -9.8 on z.
+  const rows = new MotionRows(channels, rate, navigator.vendor.startsWith("Apple") ? -1 : 1);
   // Safari asks the person; other browsers have no such function.
   const { requestPermission } = /** @type {{requestPermission?: () => Promise<string>}} */ (/** @type {unknown} */ (DeviceMotionEvent));
   if (requestPermission && (await requestPermission()) !== "granted") throw new Error("motion is not allowed");
