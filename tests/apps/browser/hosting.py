@@ -23,9 +23,9 @@ class Quiet(SimpleHTTPRequestHandler):
 
 
 @contextmanager
-def hosted(site: Path) -> Iterator[ThreadingHTTPServer]:
+def hosted(site: Path, handler: type[Quiet] = Quiet) -> Iterator[ThreadingHTTPServer]:
     """Serve a site on a free port of this machine."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(site)))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(handler, directory=str(site)))
     Thread(target=server.serve_forever).start()
     try:
         yield server

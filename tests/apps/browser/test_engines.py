@@ -1,6 +1,10 @@
-"""A bundle in Chromium, Firefox and WebKit: it opens there, and encodes as ONNX Runtime does here."""
+"""A bundle in Chromium, Firefox and WebKit: the page answers there, and encodes as ONNX Runtime does here."""
 
+import shlex
+import subprocess
+from contextlib import ExitStack
 from pathlib import Path
+from queue import SimpleQueue
 
 import numpy as np
 import pytest
@@ -8,10 +12,12 @@ from sensemble_apps.web.browser import Browser
 from sensemble_apps.web.site import write_site
 from sensemble_runtime import Bundle
 
+from tests.apps.clips import CLASSES
 from tests.needs import WEBKIT
+from tests.parts import running_sound_server
 
 from .colours import SPECS, windows, write_colours
-from .hosting import build
+from .hosting import Quiet, build, hosted
 
 pytestmark = [pytest.mark.slow, pytest.mark.needs("web-app")]
 
@@ -20,17 +26,88 @@ PROGRAMS = [
     pytest.param("firefox-esr", marks=pytest.mark.needs("firefox-esr")),
     pytest.param(f"xvfb-run -a {WEBKIT}", marks=pytest.mark.needs("webkit")),
 ]
+SLOW = 120.0  # seconds
+_FAKES = """user_pref("media.navigator.streams.fake", true);
+user_pref("media.navigator.permission.disabled", true);
+user_pref("media.autoplay.default", 0);
+"""
+# What each browser can be given without a person and without a device.
+GIVEN = [
+    pytest.param("firefox-esr", "audio text video", marks=pytest.mark.needs("firefox-esr", "pulseaudio")),
+    pytest.param(f"xvfb-run -a {WEBKIT}", "text", marks=pytest.mark.needs("webkit")),
+]
+# Presses the page's buttons from around it, as a person does, and tells the server what it answers.
+_PRESS = """<!doctype html><iframe src="./" allow="camera; microphone" width="800" height="800"></iframe>
+<script type="module">
+const place = (name) => document.querySelector("iframe").contentDocument.querySelector(name);
+const until = async (find) => {
+    for (;;) {
+        const found = find();
+        if (found) return found;
+        await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+};
+const tell = (body) => fetch("said", {method: "POST", body});
+const given = new URLSearchParams(location.search).get("give").split(" ");
+for (const modality of given) {
+    const press = await until(() => place(`[data-modality=${modality}] button[aria-pressed=false]`));
+    press.click();
+    await until(() => place(`[data-modality=${modality}] .state`).textContent === "live");
+}
+if (given.includes("text")) {
+    place("#caption-text").value = "this is two";
+    place("#caption-text").form.requestSubmit();
+}
+const used = new Set();
+await until(() => {
+    const [, live = ""] = place("#evidence").textContent.match(/from ([^;]*)/) ?? [];
+    live.split(", ").forEach((modality) => used.add(modality));
+    return given.every((modality) => used.has(modality));
+});
+await tell(place("#label").dataset.best);
+</script>"""
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page and a bundle, with a page around it."""
+    build()
+    folder = tmp_path_factory.mktemp("engines")
+    write_site(write_colours(folder / "bundle"), folder / "site")
+    (folder / "site" / "press.html").write_text(_PRESS, encoding="utf-8")
+    return folder / "site"
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
-def test_it_opens_a_bundle_and_predicts(program: str, tmp_path: Path) -> None:
-    build()
-    folder = write_colours(tmp_path / "bundle")
-    write_site(folder, tmp_path / "site")
-    bundle = Bundle.open(folder, "onnx")
-    with Browser(program, tmp_path / "site") as browser:
+def test_it_opens_a_bundle_and_encodes_as_here(program: str, site: Path) -> None:
+    bundle = Bundle.open(site / "bundle", "onnx")
+    with Browser(program, site) as browser:
         for modality in SPECS:
             for window in windows(modality):
                 embedding, milliseconds = browser.encode(modality, window)
                 np.testing.assert_allclose(embedding, bundle.encode(modality, window), atol=1e-5)  # type: ignore[arg-type]
                 assert milliseconds >= 0
+
+
+@pytest.mark.parametrize(("program", "given"), GIVEN)
+def test_the_page_answers_from_what_it_is_given(program: str, given: str, site: Path, tmp_path: Path) -> None:
+    said: SimpleQueue[str] = SimpleQueue()
+
+    class Told(Quiet):
+        def do_POST(self) -> None:  # noqa: N802 - as its base
+            said.put(self.rfile.read(int(self.headers["Content-Length"])).decode())
+            self.send_response(204)
+            self.end_headers()
+
+    options, sound = list[str](), ExitStack()
+    if "firefox" in program:
+        (tmp_path / "user.js").write_text(_FAKES, encoding="utf-8")
+        options = ["--headless", "--no-remote", "--profile", str(tmp_path)]
+        sound.enter_context(running_sound_server(tmp_path))  # it hears nothing where it can play nothing
+    with sound, hosted(site, Told) as server:
+        address = f"http://localhost:{server.server_port}/press.html?give={given.replace(' ', '+')}"
+        with subprocess.Popen([*shlex.split(program), *options, address]) as browser:
+            try:
+                assert said.get(timeout=SLOW) in CLASSES
+            finally:
+                browser.terminate()
