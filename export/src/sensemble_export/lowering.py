@@ -1,13 +1,16 @@
 """Lowering of encoders in one process per core: it is single-threaded Python, and takes a core.
 
-The processes are started with `subprocess`. Those of `concurrent.futures` would import the caller's
-`__main__` again, so a script that exports without an `if __name__ == "__main__"` would start itself again.
+A first process, started with `subprocess`, loads the libraries, which takes longer than lowering a small
+encoder, and forks the others. Those of `multiprocessing` alone would import the caller's `__main__` again, so
+a script that exports without an `if __name__ == "__main__"` would start itself again.
 
-A process gets pickled jobs at its standard input, and answers each at its standard output with a pickled
-division or error. It ends when its input closes: its parent closed it, or died.
+The first process gets the pickled jobs at its standard input, and answers each at its standard output with
+the job and its division or error. It ends when the input closes: its parent closed it, or died; then the
+others end, too.
 """
 
 import gc
+import multiprocessing
 import os
 import pickle
 import subprocess
@@ -15,17 +18,18 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import ExitStack
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import suppress
+from functools import cache
 from importlib import import_module
+from multiprocessing.connection import wait
 from pathlib import Path
-from queue import SimpleQueue
 from threading import Thread
 from typing import IO
 
 import torch
 from safetensors.torch import load_file
-from sensemble_train.models.model import load_model
+from sensemble_train.models.model import Model, load_model
 from torch import Tensor, nn
 
 from sensemble_export.errors import ExportError, NotLowerableError
@@ -33,6 +37,7 @@ from sensemble_export.partition_report import Delegation
 from sensemble_export.targets import Job, all_targets
 
 _GARBAGE = 100_000  # new objects between two searches for garbage, which took a fifth of the time
+_FORK = "fork" if sys.platform == "linux" else "spawn"  # a Mac's own libraries do not survive a fork
 
 
 def lower_all(
@@ -46,9 +51,9 @@ def lower_all(
     Args:
         folder: holds the saved model and the calibration windows, and receives the artifacts.
         jobs: the longest first.
-        done: called after each job, from other threads.
-        failed: if given, called from other threads with the artifact (`Job.file`) and the error of each job
-            that fails, instead of raising NotLowerableError.
+        done: called after each job.
+        failed: if given, called with the artifact (`Job.file`) and the error of each job that fails, instead
+            of raising NotLowerableError.
 
     Returns:
         The division of each ExecuTorch program, by artifact.
@@ -57,52 +62,45 @@ def lower_all(
         NotLowerableError: a job failed; the others are stopped.
         ExportError: an artifact cannot be written.
     """
-    waiting, divisions = iter(jobs), dict[str, Delegation]()
-    workers = list[subprocess.Popen[bytes]]()
-
-    def serve(worker: subprocess.Popen[bytes], output: IO[bytes]) -> None:
-        for job in waiting:
-            outcome = _answer(worker, job, output)
-            if isinstance(outcome, Delegation):
-                divisions[job.file] = outcome
-            elif outcome is not None:
-                if failed is None or not isinstance(outcome, NotLowerableError):
-                    raise outcome
-                failed(job.file, outcome)
-            done()
-
-    with ExitStack() as outputs, ThreadPoolExecutor() as pool:
+    divisions = dict[str, Delegation]()
+    command, pipe = [sys.executable, "-m", "sensemble_export.lowering", str(folder)], subprocess.PIPE
+    with (
+        tempfile.TemporaryFile() as output,
+        subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=output) as first,
+    ):
+        assert first.stdin is not None  # noqa: S101 - they are pipes
+        assert first.stdout is not None  # noqa: S101
         try:
-            served = []
-            for _ in range(min(os.cpu_count() or 1, len(jobs))):
-                output, pipe = outputs.enter_context(tempfile.TemporaryFile()), subprocess.PIPE
-                command = [sys.executable, "-m", "sensemble_export.lowering", str(folder)]
-                workers.append(subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=output))
-                served.append(pool.submit(serve, workers[-1], output))
-            for each in as_completed(served):
-                each.result()
+            pickle.dump(list(jobs), first.stdin)
+            first.stdin.flush()
+            for _ in jobs:
+                job, outcome = _answer(first, first.stdout, output)
+                if isinstance(outcome, Delegation):
+                    divisions[job.file] = outcome
+                elif outcome is not None:
+                    if failed is None or not isinstance(outcome, NotLowerableError):
+                        raise outcome
+                    failed(job.file, outcome)
+                done()
+            first.stdout.read()  # until it has ended
         finally:
-            for worker in workers:
-                worker.kill()
-                with worker:  # closes its pipes, and waits for it
-                    pass
+            first.kill()
+            first.stdout.read()  # until the others have ended, too
     return divisions
 
 
-def _answer(worker: subprocess.Popen[bytes], job: Job, output: IO[bytes]) -> Delegation | ExportError | None:
-    """Let a process lower; `output` is what its libraries print."""
-    assert worker.stdin is not None  # noqa: S101 - they are pipes
-    assert worker.stdout is not None  # noqa: S101
+def _answer(
+    first: subprocess.Popen[bytes], answers: IO[bytes], output: IO[bytes]
+) -> tuple[Job, Delegation | ExportError | None]:
+    """Wait for a job to be done; `output` is what the libraries print."""
     try:
-        pickle.dump(job, worker.stdin)
-        worker.stdin.flush()
-        outcome: Delegation | ExportError | None = pickle.load(worker.stdout)  # noqa: S301 - our own process
-    except (EOFError, BrokenPipeError):
-        status = worker.wait()
+        answer: tuple[Job, Delegation | ExportError | None] = pickle.load(answers)  # noqa: S301 - our own
+    except EOFError as error:
+        status = first.wait()
         output.seek(0)
         last = output.read().decode(errors="replace").strip().rpartition("\n")[2] or f"status {status}"
-        return NotLowerableError(f"the exporting process failed ({last}); run `sensemble doctor`")
-    return outcome
+        raise NotLowerableError(f"the exporting process failed ({last}); run `sensemble doctor`") from error
+    return answer
 
 
 def build(encoder: nn.Module, windows: Tensor, job: Job, path: Path) -> Delegation | None:
@@ -114,35 +112,50 @@ def build(encoder: nn.Module, windows: Tensor, job: Job, path: Path) -> Delegati
 
 
 def main(folder: Path) -> None:
-    """Lower the jobs that arrive at standard input, until it closes."""
+    """Lower the jobs at standard input, unless it closes."""
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # libraries print to standard output
-    jobs: SimpleQueue[Job] = SimpleQueue()
-    Thread(target=_receive, args=(jobs,), daemon=True).start()
+    jobs: list[Job] = pickle.load(sys.stdin.buffer)  # noqa: S301 - of our own parent
     torch.set_num_threads(1)
     gc.set_threshold(_GARBAGE)
-    model = load_model(folder / "model")
-    while True:
-        job, outcome = jobs.get(), None
-        windows = load_file(folder / f"calibration.{job.modality}.safetensors")["windows"]
-        try:
-            outcome = build(model.encoders[job.modality], windows, job, folder / job.file)
-        except Exception as error:  # noqa: BLE001 - the parent decides what it means
-            traceback.print_exc()
-            pickle.dump(described(error, job.file, folder), answers)
-        else:
-            pickle.dump(outcome, answers)
-        answers.flush()
+    _model(folder)
+    for job in jobs:
+        with suppress(Exception):  # which its job meets again, and words
+            import_module(all_targets()[job.target].build[0])
+    gc.freeze()
+    context, count = multiprocessing.get_context(_FORK), min(os.cpu_count() or 1, len(jobs))
+    with ProcessPoolExecutor(count, context, _end_with_parent) as pool:
+        lowered = {pool.submit(_lower, folder, job): job for job in jobs}
+        _end_with_parent()
+        for each in as_completed(lowered):
+            pickle.dump((lowered[each], each.result()), answers)
+            answers.flush()
 
 
-def _receive(jobs: SimpleQueue[Job]) -> None:
-    """Queue jobs, and end the process with its input, even while it lowers."""
-    given = os.fdopen(os.dup(0), "rb")  # Python cannot end while a thread reads its own standard input
+@cache
+def _model(folder: Path) -> Model:
+    return load_model(folder / "model")
+
+
+def _lower(folder: Path, job: Job) -> Delegation | ExportError | None:
+    windows = load_file(folder / f"calibration.{job.modality}.safetensors")["windows"]
     try:
-        while True:
-            jobs.put(pickle.load(given))  # noqa: S301 - of our own parent
-    finally:
+        return build(_model(folder).encoders[job.modality], windows, job, folder / job.file)
+    except Exception as error:  # noqa: BLE001 - the parent decides what it means
+        traceback.print_exc()
+        return described(error, job.file, folder)
+
+
+def _end_with_parent() -> None:
+    """End this process when its parent dies or closes its input, even while it lowers."""
+    parent = multiprocessing.parent_process()
+    pipe = 0 if parent is None else parent.sentinel
+
+    def end() -> None:
+        wait([pipe])
         os._exit(1)
+
+    Thread(target=end, daemon=True).start()
 
 
 def described(error: Exception, artifact: str, folder: Path) -> ExportError:
