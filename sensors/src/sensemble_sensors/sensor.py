@@ -16,6 +16,8 @@ MAX_CAPTION = 1 << 16
 """The most that is read of a caption: bytes between processes, and characters where it is tokenized."""
 
 Media = NDArray[np.uint8] | NDArray[np.float32]
+Data = Media | NDArray[np.uint16] | str
+"""Of a sample; a window is `Media`, or text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,14 +27,14 @@ class Sample:
     Attributes:
         modality: the name of its stream, that of the spec its sensor was opened with.
         data: of a waveform: float32 [n], mono in [-1, 1] at the spec's rate; a frame: uint8 [H, W, 3] of the
-            spec's size; a text: a caption.
+            spec's size, or uint16 [H, W, 1] where the spec has a channel; a text: a caption.
         time: capture time of the end of `data`, in seconds of `time.monotonic`.
         cut: the stream starts again here; no window spans this sample and the one before it.
         lost: samples dropped just before it because they were not read in time.
     """
 
     modality: str
-    data: Media | str
+    data: Data
     time: float
     cut: bool = False
     lost: int = 0

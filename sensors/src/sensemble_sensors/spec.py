@@ -69,15 +69,17 @@ class InputSpec:
 
     Attributes:
         modality: a free name (`audio`, `video.rear`, `imu.wrist`).
-        dtype: `float32` for sound in [-1, 1] and series, `uint8` for frames, `int64` for token ids.
-        shape: waveform [1, S]; frames [1, T, H, W, 3] (an image is one frame); text [1, L]; series [1, T, C].
+        dtype: `float32` for sound in [-1, 1], series and frames of one channel, `uint8` for frames in RGB,
+            `int64` for token ids.
+        shape: waveform [1, S]; frames [1, T, H, W, 3], or 1 with a channel (an image is one frame); text
+            [1, L]; series [1, T, C].
         rate: samples a second (Hz); of frames, those a second between the T frames; 0 for text.
         window: seconds that an encoder sees; 0 for text: a caption is its own window.
         hop: seconds between the starts of two encoded windows; 0 for text: on arrival.
         ttl: seconds for which an embedding stays in the live set, at least the hop.
         kind: `waveform`, `frames`, `text`, `series` or one that is installed; by default, the one that the
             name implies (`kind_name`).
-        channels: of a series, as many as C.
+        channels: of a series, as many as C; of frames none, or the one of a thermal or depth camera.
 
     Raises SpecError if the name is none, or no kind is given or implied.
     """
@@ -109,7 +111,7 @@ class Modality:
     Attributes:
         kind: as in `InputSpec`.
         rate: of its samples (Hz); 0 where the files say it.
-        channels: of a series.
+        channels: of a series, or the one of a thermal or depth camera's pictures.
     """
 
     name: str
@@ -129,8 +131,9 @@ class Modality:
 
 def declared(specs: Iterable[InputSpec]) -> dict[str, Modality]:
     """Return the modalities of `specs` of which the name alone does not say all, by name."""
-    every = (
-        Modality(spec.modality, spec.kind, spec.rate if spec.channels else 0.0, spec.channels)
-        for spec in specs
-    )
+
+    def rate(spec: InputSpec) -> float:
+        return spec.rate if spec.channels and len(spec.shape) == 3 else 0.0  # pictures carry times
+
+    every = (Modality(spec.modality, spec.kind, rate(spec), spec.channels) for spec in specs)
     return {modality.name: modality for modality in every if not modality.implied}

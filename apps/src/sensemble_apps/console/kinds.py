@@ -51,6 +51,7 @@ Preview = Callable[["Sequence[Sample]", float], dict[str, Any]]
 _POINTS = 96  # of a waveform's outline
 _WAVE = 1.0  # seconds of sound that are drawn
 _PLOT, _LINES = 4.0, 9  # seconds of a series, and channels, that are drawn
+_ENDS = 1, 99  # per cent of a picture's numbers that are black at least, and not white
 _SIDE = 192  # pixels a side of a picture, at most
 _LONGEST = 200  # characters of a caption
 
@@ -72,11 +73,18 @@ def wave_preview(samples: "Sequence[Sample]", rate: float) -> dict[str, Any]:
 
 
 def picture_preview(samples: "Sequence[Sample]", rate: float) -> dict[str, Any]:  # noqa: ARG001 - a still
-    """Return the newest picture as a data URL, a JPEG of at most `_SIDE` pixels a side."""
+    """Return the newest picture as a data URL, a JPEG of at most `_SIDE` pixels a side.
+
+    Of one channel, black and white are its least and greatest numbers, but for some.
+    """
     import cv2
     import numpy as np
 
-    picture = np.asarray(samples[-1].data, np.uint8)
+    picture = np.asarray(samples[-1].data)
+    if picture.dtype != np.uint8:
+        low, high = np.percentile(picture, _ENDS)
+        grey = ((picture - low) / max(high - low, 1) * 255).clip(0, 255).astype(np.uint8)
+        picture = cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB)
     scale = _SIDE / max(picture.shape[:2])
     if scale < 1:
         height, width = (max(1, round(scale * side)) for side in picture.shape[:2])

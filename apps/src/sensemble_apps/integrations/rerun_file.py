@@ -9,7 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rerun import BarChart, Image, RecordingStream, Scalars, StateChange, TextDocument, TextLog, TextLogLevel
+from rerun import (
+    BarChart,
+    DepthImage,
+    Image,
+    RecordingStream,
+    Scalars,
+    StateChange,
+    TextDocument,
+    TextLog,
+    TextLogLevel,
+)
 from sensemble_runtime import subsets
 from sensemble_runtime.background_queue import BackgroundQueue
 from sensemble_runtime.bundle.bundle import Bundle
@@ -114,8 +124,10 @@ class RerunFile:
         if isinstance(sample.data, str):
             self._stream.log(entity, TextLog(sample.data))
         elif sample.data.ndim == _PICTURE:
-            self._stream.log(entity, Image(sample.data).compress(jpeg_quality=_QUALITY))
-        elif (level := self._kinds[sample.modality].level(sample.data)) is not None:
+            grey = sample.data.shape[2] == 1
+            shown = DepthImage(sample.data) if grey else Image(sample.data).compress(jpeg_quality=_QUALITY)
+            self._stream.log(entity, shown)
+        elif (level := self._kinds[sample.modality].level(np.asarray(sample.data, np.float32))) is not None:
             self._stream.log([*entity, "level"], Scalars(level))
 
     def _answered(self, entity: str, said: Answer, words: str) -> None:

@@ -22,19 +22,22 @@ from sensemble_apps.errors import InputError
 def _usual(modality: Modality) -> InputSpec:
     kind, channels = kind_of(modality), modality.channels
     rate, count = modality.rate, max(1, round(modality.rate))
-    if channels and rate:
-        shape: tuple[int, ...] = (1, count, len(channels))
-        window = count / rate
-    elif hasattr(kind, "usual"):
+    if hasattr(kind, "usual"):
         shape, rate, window = kind.usual
+        shape = (*shape[:-1], len(channels)) if channels else shape
+    elif channels and rate:
+        shape = (1, count, len(channels))
+        window = count / rate
     else:
         raise InputError(
             f"{modality.name}: rate and channels are not known; declare both in OUT/modalities.json, or give "
             "--bundle"
         )
-    return InputSpec(
-        modality.name, kind.dtype, shape, rate, window, window, max(1.0, window), modality.kind, channels
-    )
+    dtype, ttl = kind.window_dtype(channels), max(1.0, window)
+    spec = InputSpec(modality.name, dtype, shape, rate, window, window, ttl, modality.kind, channels)
+    if problem := next(kind.spec_problems(spec), ""):
+        raise InputError(f"OUT/modalities.json: {modality.name}: {problem}")
+    return spec
 
 
 FORM = {modality: _usual(Modality(modality)) for modality in KNOWN}

@@ -2,11 +2,14 @@
 
 import math
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sensemble_sensors.libraries import opencv
+
+T = TypeVar("T", np.uint8, np.uint16)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +27,8 @@ COVER = Framing()
 _MAX_RATIO = 8  # times the frame: a longer picture is cropped first, because a thin one would cost a lot
 
 
-def fit(image: NDArray[np.uint8], size: tuple[int, int], framing: Framing = COVER) -> NDArray[np.uint8]:
-    """Resize `image`, uint8 [h, w, 3], to cover `size` (H, W), then crop it: uint8 [H, W, 3], contiguous.
+def fit(image: NDArray[T], size: tuple[int, int], framing: Framing = COVER) -> NDArray[T]:
+    """Resize `image` [h, w, C] to cover `size` (H, W), then crop it: [H, W, C], contiguous.
 
     OpenCV is loaded only to resize; if it is missing, SensorUnavailableError says what to install.
     """
@@ -38,11 +41,12 @@ def fit(image: NDArray[np.uint8], size: tuple[int, int], framing: Framing = COVE
         cv2 = opencv()
         covering = (max(round(image.shape[1] * scale), width), max(round(image.shape[0] * scale), height))
         how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-        image = cv2.resize(np.ascontiguousarray(image), covering, interpolation=how)
+        resized = cv2.resize(np.ascontiguousarray(image), covering, interpolation=how)
+        image = resized.reshape(covering[1], covering[0], -1)
     return np.ascontiguousarray(_cropped(image, height, width, framing))
 
 
-def _cropped(image: NDArray[np.uint8], height: int, width: int, framing: Framing) -> NDArray[np.uint8]:
+def _cropped(image: NDArray[T], height: int, width: int, framing: Framing) -> NDArray[T]:
     top = int(max(image.shape[0] - height, 0) * framing.down)
     left = int(max(image.shape[1] - width, 0) * framing.right)
     return image[top : top + height, left : left + width]

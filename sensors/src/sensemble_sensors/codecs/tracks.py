@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import av
 import numpy as np
@@ -29,6 +29,8 @@ _HOLE = 0.02
 
 # Seconds of sound in a piece; a codec's own frames are shorter and cost more to handle.
 _PIECE = 0.25
+
+_GREY = ("gray", "gray16le", "gray16be")  # FFmpeg's names of pictures of one channel
 
 Frame = TypeVar("Frame", av.AudioFrame, av.VideoFrame)
 
@@ -141,28 +143,29 @@ def video_frames(
     end: float | None = None,
     framing: Framing = COVER,
     name: str = "",
-) -> Iterator[NDArray[np.uint8]]:
+    grey: bool = False,
+) -> Iterator[NDArray[Any]]:
     """Yield the picture of the video track `name` or the first, or a still one, at `start + i / rate`.
 
-    Each is uint8 [H, W, 3], RGB, fitted to `size` (height, width) by `framing`; there is at least one, and
-    the first frame also stands for the time before it. No frame from `end` on is used. The file's timestamps
-    count, not its own rate. Raises BadDataError if the file is unreadable, has no video, or ends before
-    `start`.
+    Each is uint8 [H, W, 3], RGB, or if `grey` uint16 [H, W, 1], the file's own numbers of 8 or 16 bits. It is
+    fitted to `size` (height, width) by `framing`; there is at least one, and the first frame also stands for
+    the time before it. No frame from `end` on is used. The file's timestamps count, not its own rate. Raises
+    BadDataError if the file is unreadable, has no video or pictures of another form, or ends before `start`.
     """
     converter = VideoReformatter()
     count = 0
     frame: av.VideoFrame | None = None
     for frame, until in _shown(path, start, end, name):
-        image: NDArray[np.uint8] | None = None
+        image: NDArray[Any] | None = None
         while start + count / rate < until:
             if image is None:
-                image = fit(_rgb(frame, converter), size, framing)
+                image = fit(_image(path, frame, converter, grey=grey), size, framing)
             yield image
             count += 1
     if frame is None:
         raise BadDataError(f"{path}: its video track holds no picture")
     if count == 0:
-        yield fit(_rgb(frame, converter), size, framing)
+        yield fit(_image(path, frame, converter, grey=grey), size, framing)
 
 
 def decode_video(
@@ -175,13 +178,15 @@ def decode_video(
     end: float | None = None,
     framing: Framing = COVER,
     name: str = "",
-) -> NDArray[np.uint8]:
-    """Decode a file's video track `name` or its first, or a still picture, to uint8 [frames, H, W, 3], RGB.
+    grey: bool = False,
+) -> NDArray[Any]:
+    """Decode a file's video track `name` or its first, or a still picture, to [frames, H, W, C].
 
-    Frame i is the one shown at `start + i / rate` seconds; the last is held past `end`, or the file's end.
-    Each is fitted to `size` (height, width) by `framing`. Raises BadDataError as `video_frames`.
+    Pictures are those of `video_frames`. Frame i is the one shown at `start + i / rate` seconds; the last is
+    held past `end`, or the file's end. Each is fitted to `size` (height, width) by `framing`. Raises
+    BadDataError as `video_frames`.
     """
-    shown = video_frames(path, rate, size, start, end=end, framing=framing, name=name)
+    shown = video_frames(path, rate, size, start, end=end, framing=framing, name=name, grey=grey)
     images = list(islice(shown, frames))
     images += [images[-1]] * (frames - len(images))
     return np.stack(images)
@@ -274,9 +279,16 @@ def _time(path: Path, frame: av.AudioFrame | av.VideoFrame) -> float:
     return float(frame.dts * frame.time_base)
 
 
-def _rgb(frame: av.VideoFrame, converter: VideoReformatter) -> NDArray[np.uint8]:
-    image = converter.reformat(frame, format="rgb24", threads=1).to_ndarray()
-    return np.rot90(np.asarray(image, np.uint8), frame.rotation // 90)
+def _image(path: Path, frame: av.VideoFrame, converter: VideoReformatter, *, grey: bool) -> NDArray[Any]:
+    if not grey:
+        image: NDArray[Any] = converter.reformat(frame, format="rgb24", threads=1).to_ndarray()
+    elif frame.format.name in _GREY:
+        image = frame.to_ndarray().astype(np.uint16)[..., None]
+    else:
+        raise BadDataError(
+            f"{path}: its pictures are {frame.format.name}, of which {' or '.join(_GREY)} is one channel"
+        )
+    return np.rot90(image, frame.rotation // 90)
 
 
 def _resampled(

@@ -12,6 +12,8 @@ from time import monotonic
 from typing import TYPE_CHECKING
 from urllib.request import url2pathname
 
+import numpy as np
+
 from sensemble_sensors.codecs.framing import fit
 from sensemble_sensors.devices.clock import Clock
 from sensemble_sensors.devices.discovery import cameras, without_credentials
@@ -41,7 +43,7 @@ _STREAMS = (*_TIMED, "http", "https", "rtmps", "rtp", "tcp")
 
 
 class Camera:
-    """Gives the newest picture, RGB of the spec's size; a thread captures all the time.
+    """Gives the newest picture of the spec's size, RGB or of one channel; a thread captures all the time.
 
     A camera or a network stream gives pictures at its own rate. Where they carry times (V4L2, RTSP, RTMP,
     SRT, UDP), the picture with the least delay sets the clock for all, so that pictures held back in a buffer
@@ -93,7 +95,7 @@ class Camera:
         if isinstance(source, Path):
             pictures = _film(source, spec, self.name)
         else:
-            self._driver = _Driver(source, self.name)
+            self._driver = _Driver(source, self.name, grey=bool(spec.channels))
             pictures = self._driver.pictures(spec)
         self._stop, self._queue = Event(), SampleQueue(1)
         # A daemon, because a driver may hang in the kernel, where no thread can be stopped.
@@ -138,11 +140,14 @@ class _Driver:
     `asked` is when it was asked for the picture that it has not given yet; None while it owes none.
     """
 
-    def __init__(self, source: int | str, name: str) -> None:
+    def __init__(self, source: int | str, name: str, *, grey: bool = False) -> None:
         self.asked: float | None = None
         self._name = name
         self._timed = isinstance(source, int) or source.partition("://")[0] in _TIMED
         self._capture = _open_number(source, name) if isinstance(source, int) else _open_stream(source, name)
+        self._grey = grey
+        if grey:
+            _ask_for_grey(self._capture)
 
     def pictures(self, spec: InputSpec) -> Generator[Sample, None, None]:
         """Yield pictures as they come; release the camera at the end."""
@@ -158,7 +163,16 @@ class _Driver:
                 good, image = self._capture.retrieve()
                 if not good:
                     raise SensorLostError(f"{self._name}: gave a picture that cannot be decoded")
-                picture = fit(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), (spec.shape[2], spec.shape[3]))
+                if not self._grey:
+                    image = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+                elif image.ndim == 2 and image.dtype in (np.uint8, np.uint16):
+                    image = image.astype(np.uint16)[..., None]
+                else:
+                    raise SensorLostError(
+                        f"{self._name}: gives {image.dtype} {list(image.shape)}, not one channel of 8 or 16 "
+                        f"bits; name a thermal or depth camera, or declare no channels of {spec.modality}"
+                    )
+                picture = fit(image, (spec.shape[2], spec.shape[3]))
                 picture.flags.writeable = False
                 yield Sample(spec.modality, picture, clock.read(position, now))
             raise SensorLostError(f"{self._name}: gives no more pictures; is it still plugged in?")
@@ -189,6 +203,15 @@ def _open_number(number: int, name: str) -> "cv2.VideoCapture":
     raise SensorUnavailableError(f"{name}: {remedy}")
 
 
+def _ask_for_grey(capture: "cv2.VideoCapture") -> None:
+    """Ask for pictures as they are, of 16 bits or else of 8; `pictures` checks what comes."""
+    library = opencv()
+    capture.set(library.CAP_PROP_CONVERT_RGB, 0)
+    for code in ("Y16 ", "GREY"):
+        if capture.set(library.CAP_PROP_FOURCC, library.VideoWriter.fourcc(*code)):
+            return
+
+
 def _open_stream(address: str, name: str) -> "cv2.VideoCapture":
     if not is_unicode(address):  # which ends the process
         raise SensorUnavailableError(f"{name}: OpenCV takes an address in UTF-8 alone")
@@ -215,7 +238,8 @@ def _film(path: Path, spec: InputSpec, name: str) -> Generator[Sample, None, Non
     def play() -> Generator[Sample, None, None]:
         origin = monotonic()
         try:
-            for i, picture in enumerate(video_frames(path, spec.rate, (spec.shape[2], spec.shape[3]))):
+            size, grey = (spec.shape[2], spec.shape[3]), bool(spec.channels)
+            for i, picture in enumerate(video_frames(path, spec.rate, size, grey=grey)):
                 yield Sample(spec.modality, picture, origin + i / spec.rate)
         except BadDataError as error:
             raise SensorEndedError(f"{name}: {error}") from error

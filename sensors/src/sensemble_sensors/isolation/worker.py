@@ -37,7 +37,7 @@ from sensemble_sensors.errors import (
 from sensemble_sensors.kinds.kind import described
 from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.sample_queue import SampleQueue
-from sensemble_sensors.sensor import MAX_CAPTION, Driven, Media, Sample, Sensor
+from sensemble_sensors.sensor import MAX_CAPTION, Data, Driven, Sample, Sensor
 from sensemble_sensors.spec import InputSpec
 
 READ = 0.1  # seconds that one read may wait, and so about how long a healthy worker takes to end
@@ -59,7 +59,7 @@ All but errors state when the sensor was last `alive`, and say that it is open."
 _STDIN = 0
 _PR_SET_PDEATHSIG = 1  # of <sys/prctl.h>
 _TEXT = "text"  # the type of a caption's data; that of an array is the type of its elements
-_TYPES = (np.uint8, np.float32)  # of the elements of an array
+_TYPES = (np.uint8, np.uint16, np.float32)  # of the elements of an array
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +175,7 @@ def _packed(sample: Sample) -> tuple[dict[str, Any], bytes]:
 
 def unpacked(modality: str, fields: Mapping[str, Any], data: bytes) -> Sample:
     """Return the sample of a message; raise ValueError, TypeError or KeyError if it is none."""
-    content: Media | str
+    content: Data
     if fields["type"] == _TEXT:
         content = data.decode(errors="replace")
     else:

@@ -6,6 +6,6 @@ few other places that name a kind. A new kind is a class of an installed package
 point group `sensemble.kinds`) or, of ours, one here in `registry.KINDS`.
 
 Doors: `registry` (the kind of a spec), `kind` (what a kind supplies), `interfaces`, `windows`,
-`regular`, `series_files`, `triads`,
-`conditions.condition`.
+`regular`, `levels`, `series_files`,
+`triads`, `conditions.condition`.
 """

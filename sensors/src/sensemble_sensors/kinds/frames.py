@@ -24,9 +24,10 @@ from sensemble_sensors.kinds.interfaces import (
     TrackWriter,
 )
 from sensemble_sensors.kinds.kind import TrackKind, described
+from sensemble_sensors.kinds.levels import range_problem, shares
 from sensemble_sensors.kinds.windows import Window, WindowRing
-from sensemble_sensors.sensor import Media, Sample
-from sensemble_sensors.spec import KNOWN, InputSpec, Modality
+from sensemble_sensors.sensor import Data, Media, Sample
+from sensemble_sensors.spec import KNOWN, Channel, DType, InputSpec, Modality
 from sensemble_sensors.thresholds import BLACK, SETTLE, Thresholds
 
 if TYPE_CHECKING:
@@ -39,13 +40,16 @@ GRID = 8  # pixels a side of each frame that are compared to find a change
 OVERSAMPLING = 4
 CAPTURED = 120  # pixels of the shorter side of a picture that is degraded, as the smallest cameras give
 _TICKS = 1000  # a second, in Matroska
+_GREY = "gray16le"  # FFmpeg's name of what one channel is recorded as
 _SMALL = (16, 16)  # pixels of a picture that is only decoded to see that it can be
 
 
 class Frames(TrackKind):
     """Pictures: samples uint8 [H, W, 3], RGB of the spec's size; windows uint8 [1, T, H, W, 3].
 
-    A change is the mean difference of pixels, as a fraction of full scale.
+    A thermal or depth camera has one channel, and its range: samples uint16 [H, W, 1], the camera's own
+    numbers; windows float32 [1, T, H, W, 1], shares of the range. A change is the mean difference of pixels,
+    as a fraction of full scale.
     """
 
     name = "frames"
@@ -61,8 +65,14 @@ class Frames(TrackKind):
     conditions = CONDITIONS
 
     def _shape_problems(self, spec: InputSpec) -> Iterator[str]:
-        if spec.shape[-1] != 3:
-            yield f"expected RGB, 3 in the last dimension, got {list(spec.shape)}"
+        if spec.shape[-1] != (len(spec.channels) or 3):
+            yield f"expected RGB, 3 in the last dimension, or 1 with a channel, got {list(spec.shape)}"
+        if problem := range_problem(spec.channels):
+            yield problem
+
+    def window_dtype(self, channels: Sequence[Channel]) -> DType:
+        """Return float32 for pictures of one channel."""
+        return "float32" if channels else "uint8"
 
     def windows(self, spec: InputSpec) -> WindowRing:
         """See `Kind`."""
@@ -73,11 +83,11 @@ class Frames(TrackKind):
         return float(np.asarray(self.summary(data)).mean())
 
     def summary(self, data: Media | str) -> NDArray[np.float32] | str:
-        """Return some of the pixels of each frame, float32 [T, h, w, 3] in [0, 1]."""
-        frames = np.asarray(data, np.uint8)[0]
+        """Return some of the pixels of each frame, float32 [T, h, w, C] in [0, 1]."""
+        frames = np.asarray(data)[0]
         _, height, width, _ = frames.shape
         some = frames[:, :: max(1, height // GRID), :: max(1, width // GRID)]
-        return np.asarray(some, np.float32) / np.float32(255)
+        return np.asarray(some, np.float32) / np.float32(255 if some.dtype == np.uint8 else 1)
 
     def change(self, before: NDArray[np.float32] | str, after: NDArray[np.float32] | str) -> float:
         """Return the mean difference of pixels, as a fraction of full scale."""
@@ -92,15 +102,15 @@ class Frames(TrackKind):
     def fitted(self, sample: Sample, spec: InputSpec) -> Sample:
         """Return a picture resized to that of `spec`."""
         _, _, height, width, _ = spec.shape
-        return replace(sample, data=fit(np.asarray(sample.data, np.uint8), (height, width)))
+        return replace(sample, data=fit(_picture(sample), (height, width)))
 
     def checks(self, spec: InputSpec, limits: Thresholds) -> Checks:
-        """Return checks for frozen and black pictures and for a low rate."""
+        """Return checks for frozen and black pictures, saturated ones of one channel, and for a low rate."""
         return _PictureChecks(spec, limits)
 
     def max_bytes(self, spec: InputSpec) -> int:
         """See `Kind`."""
-        return math.prod(spec.shape[2:])
+        return math.prod(spec.shape[2:]) if not spec.channels else 0  # no browser has a thermal camera
 
     def unpack(self, data: NDArray[np.uint8], spec: InputSpec) -> Media | str:
         """See `Kind`."""
@@ -115,26 +125,30 @@ class Frames(TrackKind):
         return spec.shape[1]
 
     def window(self, source: Source, spec: InputSpec, excerpt: Excerpt = START) -> Media | str:
-        """Return uint8 [1, T, H, W, 3]: frame i is the one shown i steps after the excerpt's start.
+        """Return frames [1, T, H, W, C]: frame i is the one shown i steps after the excerpt's start.
 
         The last frame is held past the end of the example; a still picture is repeated.
         """
+        return _seen(self._frames(source, spec, excerpt), spec)[None]
+
+    def _frames(self, source: Source, spec: InputSpec, excerpt: Excerpt) -> NDArray[Any]:
         from sensemble_sensors.codecs.tracks import decode_video
 
         _, count, height, width, _ = spec.shape
-        size, framing, still = (height, width), excerpt.framing, source.value(_still(spec.modality))
+        grey, size, framing = bool(spec.channels), (height, width), excerpt.framing
+        still = source.value(_still(spec.modality))
         if isinstance(still, Path):
-            return decode_video(still, spec.rate, count, size, framing=framing)[None]
+            return decode_video(still, spec.rate, count, size, framing=framing, grey=grey)
         (path,) = self.files(source, spec.modality)
         rate = 1 / excerpt.step if excerpt.step else spec.rate
         start = (source.start or 0.0) + excerpt.at
         return decode_video(
-            path, rate, count, size, start, end=source.end, framing=framing, name=spec.modality
-        )[None]
+            path, rate, count, size, start, end=source.end, framing=framing, name=spec.modality, grey=grey
+        )
 
     def samples(self, source: Source, spec: InputSpec, end: float) -> Iterator[Sample]:
         """Yield frame by frame."""
-        frames = np.asarray(self.window(source, spec), np.uint8)[0]
+        frames = self._frames(source, spec, START)
         for i, frame in enumerate(frames):
             yield Sample(spec.modality, frame, end - (len(frames) - 1 - i) / spec.rate, cut=i == 0)
 
@@ -142,50 +156,55 @@ class Frames(TrackKind):
         """See `Kind`."""
         from sensemble_sensors.codecs.tracks import decode_video
 
-        still = source.value(_still(modality.name))
+        still, grey = source.value(_still(modality.name)), bool(modality.channels)
         if isinstance(still, Path):
-            decode_video(still, 1.0, 1, _SMALL)
+            decode_video(still, 1.0, 1, _SMALL, grey=grey)
         for path in self.files(source, modality.name):
-            decode_video(path, 1.0, 1, _SMALL, source.start or 0.0, end=source.end, name=modality.name)
+            start = source.start or 0.0
+            decode_video(path, 1.0, 1, _SMALL, start, end=source.end, name=modality.name, grey=grey)
 
     def play(self, path: Path, spec: InputSpec, origin: float) -> Iterator[Sample]:
         """Yield frame by frame, at the spec's rate."""
         from sensemble_sensors.codecs.tracks import video_frames
 
-        _, _, height, width, _ = spec.shape
-        for i, frame in enumerate(video_frames(path, spec.rate, (height, width), name=spec.modality)):
+        size, grey = (spec.shape[2], spec.shape[3]), bool(spec.channels)
+        for i, frame in enumerate(video_frames(path, spec.rate, size, name=spec.modality, grey=grey)):
             yield Sample(spec.modality, frame, origin + i / spec.rate, cut=i == 0)
 
     def form(self, spec: InputSpec) -> tuple[int, ...]:
         """Return height and width."""
         return spec.shape[2:4]
 
-    def form_of(self, data: Media | str, asked: tuple[int, ...]) -> tuple[int, ...]:  # noqa: ARG002
+    def form_of(self, data: Data, asked: tuple[int, ...]) -> tuple[int, ...]:  # noqa: ARG002
         """Return height and width."""
         return np.shape(data)[:2]
 
-    def describe(self, data: Media | str) -> dict[str, Any]:  # noqa: ARG002
+    def describe(self, data: Data) -> dict[str, Any]:  # noqa: ARG002
         """See `Kind`; the track holds one picture a line."""
         return {}
 
     def track_writer(
         self, container: "OutputContainer", samples: Sequence[Sample], form: tuple[int, ...]
     ) -> TrackWriter:
-        """Add a track of FFV1, whose slices carry checksums."""
+        """Add a track of FFV1, whose slices carry checksums: RGB, or 16 bits of grey."""
         import av
 
         track = container.add_stream("ffv1", options={"level": "3", "slicecrc": "1"})
         track.metadata["title"] = samples[0].modality
         track.height, track.width = form
-        track.pix_fmt = "bgr0"
+        grey = _picture(samples[0]).dtype == np.uint16
+        track.pix_fmt = _GREY if grey else "bgr0"
         track.codec_context.time_base = Fraction(1, _TICKS)
         track.codec_context.thread_count = 1
 
         def write(start: float) -> None:
             tick = -1
             for sample in samples:
-                frame = av.VideoFrame.from_ndarray(np.asarray(sample.data, np.uint8), format="rgb24")
-                frame = frame.reformat(format="bgr0")
+                picture = _picture(sample)
+                if grey:
+                    frame = av.VideoFrame.from_ndarray(picture[..., 0], format=_GREY)
+                else:
+                    frame = av.VideoFrame.from_ndarray(picture, format="rgb24").reformat(format="bgr0")
                 tick = max(tick + 1, round((sample.time - start) * _TICKS))
                 frame.pts, frame.time_base = tick, Fraction(1, _TICKS)
                 container.mux(track.encode(frame))
@@ -194,7 +213,7 @@ class Frames(TrackKind):
         return TrackWriter(min(sample.time for sample in samples), write)
 
     def track_reader(self, path: Path | None, modality: str, form: tuple[int, ...]) -> TrackReader:
-        """See `Kind`; the pictures are uint8 [H, W, 3]."""
+        """See `Kind`; the pictures are as their samples."""
         pictures = iter(()) if path is None else _decoded(path, modality, form)
         return lambda _: next(pictures, None)
 
@@ -208,10 +227,25 @@ def _still(modality: str) -> str:
     return STILL + dot + rest if first in KNOWN else f"{STILL}.{modality}"
 
 
-def _problem(data: object, shape: tuple[int, ...]) -> str:
-    if isinstance(data, np.ndarray) and data.dtype == np.uint8 and data.shape == shape:
+def _picture(sample: Sample) -> NDArray[Any]:
+    assert not isinstance(sample.data, str)  # noqa: S101 - a sample of this kind
+    return sample.data
+
+
+def _seen(frames: NDArray[Any], spec: InputSpec) -> NDArray[Any]:
+    """Return frames [T, H, W, C] as an encoder gets them."""
+    return shares(frames, spec.channels[0]) if spec.channels else frames
+
+
+def _sample_dtype(spec: InputSpec) -> type[np.unsignedinteger]:
+    return np.uint16 if spec.channels else np.uint8
+
+
+def _problem(data: object, spec: InputSpec) -> str:
+    dtype, shape = np.dtype(_sample_dtype(spec)), spec.shape[2:]
+    if isinstance(data, np.ndarray) and data.dtype == dtype and data.shape == shape:
         return ""
-    return f"{described(data)}, not uint8 {list(shape)}"
+    return f"{described(data)}, not {dtype} {list(shape)}"
 
 
 class FramesRing(WindowRing):
@@ -226,12 +260,12 @@ class FramesRing(WindowRing):
         slots = OVERSAMPLING * count + 3
         self._step = 1 / spec.rate
         self._offsets = (np.arange(count) - (count - 1)) * self._step
-        self._frames = np.zeros((slots, *spec.shape[2:]), dtype=np.uint8)
+        self._frames = np.zeros((slots, *spec.shape[2:]), _sample_dtype(spec))
         self._times = np.zeros(slots)
         self._empty()
 
     def _seconds(self, sample: Sample) -> float:
-        if problem := _problem(sample.data, self._spec.shape[2:]):
+        if problem := _problem(sample.data, self._spec):
             raise SampleError(f"{sample.modality}: {problem}")
         return 0.0
 
@@ -254,7 +288,7 @@ class FramesRing(WindowRing):
         if not spacing < self._step / OVERSAMPLING:
             self._slot = (self._slot + 1) % len(self._times)
         self._times[self._slot] = self._time
-        self._frames[self._slot] = np.asarray(sample.data, dtype=np.uint8)
+        self._frames[self._slot] = _picture(sample)
         kept = self._times[np.isfinite(self._times)]
         first = kept.min()
         if first > self._time + self._offsets[0] + self._step / 2:
@@ -274,18 +308,24 @@ class FramesRing(WindowRing):
         by_time = np.argsort(self._times, kind="stable")
         wanted = self._time + self._offsets
         nearest = np.abs(self._times[by_time] - wanted[:, None]).argmin(axis=1)
-        return Window(self._frames[by_time[nearest]][None], self._time)
+        return Window(_seen(self._frames[by_time[nearest]], self._spec)[None], self._time)
 
 
 class _PictureChecks(Checks):
     def __init__(self, spec: InputSpec, limits: Thresholds) -> None:
         self._least = limits.picture_rate * spec.rate
         self._limits = limits
+        self._spec = spec
 
     def examine(self, sample: Sample, last: Sample | None) -> Iterator[Symptom]:
-        limits, picture = self._limits, np.asarray(sample.data, np.uint8)
+        limits, picture = self._limits, _picture(sample)
         same = last is not None and np.array_equal(picture, np.asarray(last.data))
-        dark = bool(picture.mean() < BLACK)
+        if self._spec.channels:
+            level = 255 * float(_seen(picture, self._spec).mean())
+            yield Symptom("the picture is saturated", level > 255 - BLACK, limits.black, clears=True)
+        else:
+            level = float(picture.mean())
+        dark = level < BLACK
         yield Symptom("the picture is frozen", same and not dark, limits.frozen)
         yield Symptom("the picture is black", dark, limits.black, clears=True)
 
@@ -299,10 +339,10 @@ class _Resizing(Converter):
         self._size = height, width
 
     def convert(self, sample: Sample, form: tuple[int, ...]) -> Iterator[Sample]:  # noqa: ARG002
-        yield replace(sample, data=fit(np.asarray(sample.data, np.uint8), self._size))
+        yield replace(sample, data=fit(_picture(sample), self._size))
 
 
-def _decoded(path: Path, name: str, size: tuple[int, ...]) -> Iterator[NDArray[np.uint8]]:
+def _decoded(path: Path, name: str, size: tuple[int, ...]) -> Iterator[NDArray[Any]]:
     import av
 
     from sensemble_sensors.codecs.containers import opened, track_of
@@ -313,4 +353,7 @@ def _decoded(path: Path, name: str, size: tuple[int, ...]) -> Iterator[NDArray[n
                 continue
             if (frame.height, frame.width) != size:
                 raise BadDataError(f"{path}: a picture is not of {' x '.join(map(str, size))}; copy it again")
-            yield np.asarray(frame.reformat(format="rgb24").to_ndarray(), np.uint8)
+            if frame.format.name == _GREY:
+                yield frame.to_ndarray()[..., None]
+            else:
+                yield frame.reformat(format="rgb24").to_ndarray()

@@ -20,8 +20,8 @@ from sensemble_sensors.kinds.interfaces import (
     TrackWriter,
 )
 from sensemble_sensors.kinds.windows import WindowRing
-from sensemble_sensors.sensor import Media, Sample
-from sensemble_sensors.spec import HIGHEST_RATE, DType, InputSpec, Modality
+from sensemble_sensors.sensor import Data, Media, Sample
+from sensemble_sensors.spec import HIGHEST_RATE, Channel, DType, InputSpec, Modality
 from sensemble_sensors.thresholds import Thresholds
 
 if TYPE_CHECKING:  # PyAV is loaded by the first media file
@@ -54,15 +54,16 @@ class Stream(ABC):
 
     # Samples and windows.
 
+    def window_dtype(self, channels: Sequence[Channel]) -> DType:  # noqa: ARG002
+        """Return the type of the elements of a window."""
+        return self.dtype
+
     def spec_problems(self, spec: InputSpec) -> Iterator[str]:
         """Yield what is wrong with a spec of this kind."""
-        if (
-            (spec.dtype, len(spec.shape)) != (self.dtype, self.rank)
-            or spec.shape[0] != 1
-            or min(spec.shape) < 1
-        ):
+        dtype = self.window_dtype(spec.channels)
+        if (spec.dtype, len(spec.shape)) != (dtype, self.rank) or spec.shape[0] != 1 or min(spec.shape) < 1:
             yield (
-                f"expected {self.dtype} of {self.rank} dimensions, the first 1, "
+                f"expected {dtype} of {self.rank} dimensions, the first 1, "
                 f"got {spec.dtype} {list(spec.shape)}"
             )
             return
@@ -178,7 +179,7 @@ class Recorded(ABC):
         """Return the numbers that all samples of a recording share, such as a sample rate."""
         return ()
 
-    def form_of(self, data: Media | str, asked: tuple[int, ...]) -> tuple[int, ...]:  # noqa: ARG002
+    def form_of(self, data: Data, asked: tuple[int, ...]) -> tuple[int, ...]:  # noqa: ARG002
         """Return the form of a sample; `asked` is the form that the recording was asked for."""
         return asked
 
@@ -187,7 +188,7 @@ class Recorded(ABC):
         return " x ".join(map(str, form))
 
     @abstractmethod
-    def describe(self, data: Media | str) -> dict[str, Any]:
+    def describe(self, data: Data) -> dict[str, Any]:
         """Return the fields of a sample's line in a segment."""
 
     @abstractmethod

@@ -25,7 +25,7 @@ from sensemble_sensors.kinds.regular import Regular, Rows, Times, resampled
 from sensemble_sensors.kinds.series_files import read_series, write_series
 from sensemble_sensors.kinds.windows import SteadyRing, WindowRing
 from sensemble_sensors.lines import Fields
-from sensemble_sensors.sensor import Media, Sample
+from sensemble_sensors.sensor import Data, Media, Sample
 from sensemble_sensors.spec import HIGHEST_RATE, MAX_CHANNELS, InputSpec, Modality
 from sensemble_sensors.thresholds import CLIPPED_SHARE, CLIPPED_TIME, SETTLE, Thresholds
 
@@ -136,7 +136,7 @@ class Series(FileKind):
         """See `Kind`."""
         return f"{form[1] / _MILLI:g} Hz in {form[0]} channels"
 
-    def describe(self, data: Media | str) -> dict[str, Any]:
+    def describe(self, data: Data) -> dict[str, Any]:
         """Return how many rows there are."""
         return {"count": len(data)}
 

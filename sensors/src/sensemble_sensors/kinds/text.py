@@ -13,7 +13,7 @@ from sensemble_sensors.kinds.conditions.text import CONDITIONS
 from sensemble_sensors.kinds.interfaces import START, Excerpt, Source, TrackReader
 from sensemble_sensors.kinds.kind import Kind, described
 from sensemble_sensors.kinds.windows import Window, WindowRing
-from sensemble_sensors.sensor import MAX_CAPTION, Media, Sample
+from sensemble_sensors.sensor import MAX_CAPTION, Data, Media, Sample
 from sensemble_sensors.spec import InputSpec
 
 _TOKENS = 65_536
@@ -67,7 +67,7 @@ class Text(Kind):
         """Yield the caption."""
         yield Sample(spec.modality, self.window(source, spec), end, cut=True)
 
-    def describe(self, data: Media | str) -> dict[str, Any]:
+    def describe(self, data: Data) -> dict[str, Any]:
         """Return the caption."""
         return {"text": data}
 

@@ -25,7 +25,7 @@ from sensemble_sensors.kinds.interfaces import (
 from sensemble_sensors.kinds.kind import TrackKind, described
 from sensemble_sensors.kinds.windows import SteadyRing, WindowRing
 from sensemble_sensors.lines import Fields
-from sensemble_sensors.sensor import Media, Sample
+from sensemble_sensors.sensor import Data, Media, Sample
 from sensemble_sensors.spec import HIGHEST_RATE, InputSpec, Modality
 from sensemble_sensors.thresholds import CLIPPED, CLIPPED_SHARE, CLIPPED_TIME, SETTLE, SILENT, Thresholds
 
@@ -136,7 +136,7 @@ class Waveform(TrackKind):
         """See `Kind`."""
         return f"{form[0]} Hz"
 
-    def describe(self, data: Media | str) -> dict[str, Any]:
+    def describe(self, data: Data) -> dict[str, Any]:
         """Return how many samples of sound there are."""
         return {"count": len(data)}
 

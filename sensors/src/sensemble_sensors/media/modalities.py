@@ -1,9 +1,10 @@
 """Read and write `modalities.json` beside an index: the modalities of which a name alone does not say all.
 
     {"imu": {"kind": "series", "rate": 10, "channels": ["ax", "ay"], "units": ["m/s^2", "m/s^2"],
-             "ranges": [[-20, 20], null]}, "thermal": {"kind": "frames"}}
+             "ranges": [[-20, 20], null]},
+     "thermal": {"kind": "frames", "channels": ["temperature"], "ranges": [[27315, 32315]]}}
 
-`kind` may be left out where the name implies it; all but `kind` is for series.
+`kind` may be left out where the name implies it; the rest is for series, and for frames of one channel.
 """
 
 import json

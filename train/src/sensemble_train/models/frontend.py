@@ -196,6 +196,23 @@ class VideoInput(nn.Module):
         return images * (1 / (255 * VIDEO_STD)) - VIDEO_MEAN / VIDEO_STD
 
 
+class ScaledFrames(nn.Module):
+    """Layout of pictures of one channel, brought to the mean and the deviation of the data.
+
+    Their numbers are temperatures or distances, which a normalization of each window would lose.
+    """
+
+    def __init__(self, mean: float, deviation: float) -> None:
+        super().__init__()
+        self.mean, self.inverse = mean, 1 / deviation
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """Map float32 [B, T, H, W, 1] to float32 [B * T, 1, H, W]."""
+        batch, times, height, width, _ = frames.shape
+        scaled = ((frames - self.mean) * self.inverse).clamp(-OUTLIER, OUTLIER)
+        return scaled.view(batch * times, 1, height, width)
+
+
 class RelativeFrames(nn.Module):
     """Layout of frames, normalized by the mean and the deviation of the window's own pixels.
 

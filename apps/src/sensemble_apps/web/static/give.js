@@ -157,7 +157,8 @@ export class Givers {
     const panel = byId("give");
     panel.replaceChildren(make("span", { class: "hint" }, "From this browser:"));
     this.buttons.clear();
-    this.modalities = modalities.filter(({ kind }) => kind in SOURCES);
+    // No browser has a camera of one channel, thermal or depth.
+    this.modalities = modalities.filter(({ kind, shape }) => kind in SOURCES && !(kind === "frames" && shape[4] === 1));
     for (const modality of this.modalities) {
       const press = () => (this.given.has(modality.modality) ? this.stop(modality.modality) : this.ask(modality));
       const made = button("", press);

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from sensemble_sensors.sensor import Media, Sample
+from sensemble_sensors.sensor import Data, Sample
 from sensemble_sensors.spec import InputSpec
 
 SEVERITIES = (1, 2, 3, 4, 5)
@@ -77,9 +77,9 @@ def swapped(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degrad
 
     A scene begins at a cut and lasts a window; a caption is a scene by itself.
     """
-    before: deque[list[Media | str]] = deque(maxlen=SCENES)
-    scene: list[Media | str] = []
-    shown: list[Media | str] = scene  # in place of the scene
+    before: deque[list[Data]] = deque(maxlen=SCENES)
+    scene: list[Data] = []
+    shown: list[Data] = scene  # in place of the scene
     began = 0.0
 
     def swap(sample: Sample) -> Sample:

@@ -5,29 +5,33 @@ Amounts in per cent are of full scale, of the picture's shorter side, of its are
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sensemble_sensors.kinds.conditions.condition import SWAPPED, Condition, Degradation, swapped
+from sensemble_sensors.kinds.levels import numbers, shares
 from sensemble_sensors.libraries import opencv
-from sensemble_sensors.sensor import Media, Sample
+from sensemble_sensors.sensor import Data, Sample
 from sensemble_sensors.spec import InputSpec
 
-Picture = NDArray[np.uint8]
+Picture = NDArray[np.uint8] | NDArray[np.float32]  # from 0 to 255
 
 _SENSOR = 2.55  # standard deviation of a sensor's noise, 1 % of full scale: 40 dB below a white picture
 
 
-def _dark(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degradation:  # noqa: ARG001
+def _dark(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degradation:
     """Halve the light `amount` times, under a sensor's noise, and round to eight bits."""
     gain, noise = np.float32(0.5**amount), np.float32(_SENSOR)
-    return _each(lambda picture: gain * picture + noise * draw.standard_normal(picture.shape, np.float32))
+    return _each(
+        spec, lambda picture: gain * picture + noise * draw.standard_normal(picture.shape, np.float32)
+    )
 
 
 def _exposure(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degradation:  # noqa: ARG001
     """Multiply all pixels by `amount`, up to full scale."""
-    return _each(lambda picture: picture * np.float32(amount))
+    return _each(spec, lambda picture: picture * np.float32(amount))
 
 
 def _contrast(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degradation:  # noqa: ARG001
@@ -38,19 +42,19 @@ def _contrast(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degr
         flat: NDArray[np.floating] = mean + np.float32(amount / 100) * (picture - mean)
         return flat
 
-    return _each(flatten)
+    return _each(spec, flatten)
 
 
 def _blur(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degradation:  # noqa: ARG001
     """Blur by a Gaussian with a standard deviation of `amount` per cent of the shorter side."""
     sigma = amount / 100 * min(spec.shape[2:4])
-    return _each(lambda picture: opencv().GaussianBlur(picture, (0, 0), sigma))
+    return _each(spec, lambda picture: opencv().GaussianBlur(picture, (0, 0), sigma).reshape(picture.shape))
 
 
-def _noise(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degradation:  # noqa: ARG001
+def _noise(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degradation:
     """Add Gaussian noise with a standard deviation of `amount` per cent of full scale (ImageNet-C)."""
     scale = np.float32(2.55 * amount)
-    return _each(lambda picture: picture + scale * draw.standard_normal(picture.shape, dtype=np.float32))
+    return _each(spec, lambda picture: picture + scale * draw.standard_normal(picture.shape, np.float32))
 
 
 def _occlusion(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degradation:
@@ -59,13 +63,14 @@ def _occlusion(amount: float, spec: InputSpec, draw: np.random.Generator) -> Deg
     share = np.sqrt(amount / 100)
     tall, wide = round(share * height), round(share * width)
     top = left = 0
+    grey = numbers(np.array(0.5), spec.channels[0]) if spec.channels else 128
 
     def cover(sample: Sample) -> Sample:
         nonlocal top, left
         if sample.cut:
             top, left = draw.integers(height - tall + 1), draw.integers(width - wide + 1)
-        picture = np.array(sample.data, np.uint8)
-        picture[top : top + tall, left : left + wide] = 128
+        picture = np.array(sample.data)
+        picture[top : top + tall, left : left + wide] = grey
         return replace(sample, data=picture)
 
     return cover
@@ -74,16 +79,17 @@ def _occlusion(amount: float, spec: InputSpec, draw: np.random.Generator) -> Deg
 def _jpeg(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degradation:  # noqa: ARG001
     def compress(picture: Picture) -> Picture:
         cv2 = opencv()
-        bgr = np.ascontiguousarray(picture[..., ::-1])
+        bgr = np.ascontiguousarray(np.rint(picture[..., ::-1]).astype(np.uint8))
         _, packed = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, round(amount)])
-        return np.asarray(cv2.imdecode(packed, cv2.IMREAD_COLOR)[..., ::-1], np.uint8)
+        shown = cv2.imdecode(packed, cv2.IMREAD_UNCHANGED).reshape(picture.shape)
+        return np.asarray(shown[..., ::-1], np.uint8)
 
-    return _each(compress)
+    return _each(spec, compress)
 
 
 def _dropped(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degradation:  # noqa: ARG001
     """Repeat the last picture in place of `amount` per cent of all; never in place of the first."""
-    shown: list[Media | str] = []  # the picture before
+    shown: list[Data] = []  # the picture before
 
     def drop(sample: Sample) -> Sample:
         lost = draw.random() < amount / 100
@@ -107,11 +113,18 @@ CONDITIONS = (
 )
 
 
-def _each(act: Callable[[Picture], NDArray[np.generic]]) -> Degradation:
-    """Return the degradation that replaces each picture, uint8 [H, W, 3], by the rounded result of `act`."""
+def _each(spec: InputSpec, act: Callable[[Picture], NDArray[Any]]) -> Degradation:
+    """Return the degradation that replaces each picture by the rounded result of `act`.
+
+    `act` gets uint8 [H, W, 3] or, of one channel, float32 [H, W, 1] from 0 to 255, the range's ends.
+    """
 
     def degrade(sample: Sample) -> Sample:
-        picture = act(np.asarray(sample.data, np.uint8))
-        return replace(sample, data=np.clip(np.rint(picture), 0, 255).astype(np.uint8))
+        if not spec.channels:
+            picture = act(np.asarray(sample.data, np.uint8))
+            return replace(sample, data=np.clip(np.rint(picture), 0, 255).astype(np.uint8))
+        (channel,) = spec.channels
+        picture = act(255 * shares(np.asarray(sample.data, np.uint16), channel))
+        return replace(sample, data=numbers(np.clip(picture / 255, 0, 1), channel))
 
     return degrade

@@ -5,10 +5,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import torch
 from sensemble_sensors.codecs.tracks import frame_size
+from sensemble_sensors.kinds.levels import range_problem
 from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.media.dataset import Example
+from sensemble_sensors.media.decoding import window
 from sensemble_sensors.spec import InputSpec, Modality
 from tokenizers import Tokenizer
 from torch import Generator, Tensor, nn
@@ -23,19 +26,20 @@ from sensemble_train.models.encoders import (
     flat,
     make_stem,
 )
-from sensemble_train.models.frontend import RelativeFrames, VideoInput
+from sensemble_train.models.frontend import RelativeFrames, ScaledFrames, VideoInput
 from sensemble_train.models.kinds.backgrounds import pictures
-from sensemble_train.models.kinds.frames_augment import change_frames
+from sensemble_train.models.kinds.frames_augment import change_frames, change_levels
 from sensemble_train.models.kinds.kind import Kind, measured
 from sensemble_train.models.model_config import ModelConfig
 from sensemble_train.models.pretrained.sources import LARGE, side
 
 _FRAMES = 4  # of a film, where nothing else is said
 _SAMPLED, _MEASURED = 64, 4  # examples that may be images; whose size is measured
+_PLAIN = 1e-4  # of the range: the least deviation of one channel's pixels
 
 
 class Frames(Kind):
-    """Pictures: uint8 [B, T, H, W, 3], RGB."""
+    """Pictures: uint8 [B, T, H, W, 3], RGB, or float32 [B, T, H, W, 1]."""
 
     name = "frames"
 
@@ -46,6 +50,12 @@ class Frames(Kind):
 
         A pretrained encoder sees pictures as they are, at most at the size of its training.
         """
+        if problem := range_problem(modality.channels):
+            raise ConfigurationError(f"modalities.json: {modality.name}: {problem}")
+        if source and modality.channels:
+            raise ConfigurationError(
+                f"--encoder {modality.name}={source}: it reads RGB, and this has one channel"
+            )
         kind = kind_of(self.name)
         films = any(kind.files(example, modality.name) for example in examples[:_SAMPLED])
         shape = replace(shape, frames=(shape.frames or _FRAMES) if films else 1)
@@ -62,11 +72,20 @@ class Frames(Kind):
         return replace(shape, side=32 if smallest <= LARGE else 64)
 
     def spec(self, modality: Modality, shape: ModelConfig, hop: float) -> InputSpec:
-        """Return uint8 [1, T, H, W, 3]."""
-        window, size = shape.seconds, (1, shape.frames, shape.side, shape.side, 3)
-        return InputSpec(
-            modality.name, "uint8", size, shape.frames / window, window, hop, 2 * window, modality.kind
-        )
+        """Return uint8 [1, T, H, W, 3] or, of one channel, float32 [1, T, H, W, 1]."""
+        window, channels = shape.seconds, modality.channels
+        size = (1, shape.frames, shape.side, shape.side, len(channels) or 3)
+        dtype, rate = kind_of(modality).window_dtype(channels), shape.frames / window
+        return InputSpec(modality.name, dtype, size, rate, window, hop, 2 * window, modality.kind, channels)
+
+    def fit_scale(self, config: EncoderConfig, spec: InputSpec, examples: Sequence[Example]) -> EncoderConfig:
+        """Return the mean and the deviation of pictures of one channel; RGB has none."""
+        if not spec.channels:
+            return config
+        own = [example for example in examples if example.split in {"pretrain", "train"}] or examples
+        shown = own[:: max(1, len(own) // _SAMPLED)]
+        pixels = np.concatenate([np.ravel(one) for one in measured(lambda e: window(e, spec), shown)])
+        return replace(config, scales=((float(pixels.mean()), max(float(pixels.std()), _PLAIN)),))
 
     def encoder_config(self, base: EncoderConfig, spec: InputSpec, shape: ModelConfig) -> EncoderConfig:
         """Return learned positions and, in small models, 16 tokens: each of all frames and a quarter side."""
@@ -80,23 +99,34 @@ class Frames(Kind):
         return FramesEncoder(spec, config)
 
     def change(self, raw: Tensor, config: AugmentConfig, tokenizer: Tokenizer | None) -> Tensor:
-        """Change light, colours and sharpness."""
+        """Change light, colours and sharpness of RGB."""
         del tokenizer
-        return change_frames(raw, config) if config.frames else raw
+        return change_frames(raw, config) if config.frames and raw.shape[-1] == 3 else raw
+
+    def augment(
+        self, features: Tensor, config: AugmentConfig, encoder: EncoderConfig, tokenizer: Tokenizer | None
+    ) -> Tensor:
+        """Change the light and colours of RGB; gain, offset and noise of one channel."""
+        if encoder.scales:
+            return change_levels(features, config, *encoder.scales[0])
+        return super().augment(features, config, encoder, tokenizer)
 
     def backgrounds(self, spec: InputSpec, encoder: EncoderConfig, count: int, draw: Generator) -> Tensor:
         """Return plain, shaded and noisy pictures."""
-        del encoder
         _, times, height, width, _ = spec.shape
-        return pictures(count, times, height, width, draw)
+        made = pictures(count, times, height, width, draw)
+        if not spec.channels:
+            return made
+        ((mean, deviation),) = encoder.scales or ((0.5, 0.25),)
+        return (mean + deviation * (made[..., :1].float() / 64 - 2)).clamp(0, 1)
 
 
 class FramesEncoder(PatchEncoder):
-    """uint8 [B, T, H, W, 3] RGB -> float32 [B, d], with separable space-time positions (App. D)."""
+    """Frames [B, T, H, W, C] -> float32 [B, d], with separable space-time positions (App. D)."""
 
     def __init__(self, spec: InputSpec, config: EncoderConfig) -> None:
         super().__init__()
-        _, frames, height, width, _ = spec.shape
+        _, frames, height, width, colours = spec.shape
         self.patch = config.patch
         self.tubelet = min(config.tubelet, frames)
         if frames % self.tubelet:
@@ -104,8 +134,11 @@ class FramesEncoder(PatchEncoder):
         if config.sinusoidal:
             raise ConfigurationError("the positions of video are learned, and cannot be sinusoidal")
         self.grid = frames // self.tubelet, height // config.patch, width // config.patch
-        self.input = RelativeFrames() if config.relative else VideoInput()
-        self.stem = make_stem(3 * self.tubelet, config)
+        if spec.channels:
+            self.input: nn.Module = ScaledFrames(*(config.scales or ((0.5, 0.25),))[0])
+        else:
+            self.input = RelativeFrames() if config.relative else VideoInput()
+        self.stem = make_stem(colours * self.tubelet, config)
         times, *places = self.grid
         self.space = nn.Parameter(0.02 * torch.randn(1, 1, math.prod(places), config.width))
         self.time = nn.Parameter(0.02 * torch.randn(1, times, 1, config.width))
@@ -113,9 +146,9 @@ class FramesEncoder(PatchEncoder):
         self.trunk = Trunk(config)
 
     def images(self, features: Tensor) -> Tensor:
-        """Normalize clips, which are kept as bytes: float32 [B * times, 3 * tubelet, H, W]."""
+        """Normalize clips, which are kept raw: float32 [B * times, C * tubelet, H, W]."""
         images = self.input(features)
-        return images.reshape(-1, 3 * self.tubelet, *images.shape[2:])  # type: ignore[no-any-return]
+        return images.reshape(-1, images.shape[1] * self.tubelet, *images.shape[2:])  # type: ignore[no-any-return]
 
     def tokens(self, features: Tensor) -> Tensor:
         """Cut clips into patches."""

@@ -19,6 +19,15 @@ def change_frames(clips: Tensor, config: AugmentConfig) -> Tensor:
     return x.round().clamp(0, 255).to(torch.uint8).permute(0, 1, 3, 4, 2).contiguous()
 
 
+def change_levels(x: Tensor, config: AugmentConfig, mean: float, deviation: float) -> Tensor:
+    """Return pictures of one channel, float32 [B, T, H, W, 1], with another gain, offset and noise each."""
+    size = (len(x), 1, 1, 1, 1)
+    gain = (config.gain * torch.randn(size, device=x.device)).exp()
+    strength = config.grain * deviation * torch.rand(size, device=x.device)
+    noise = torch.randn_like(x) + torch.randn(size, device=x.device)
+    return mean + gain * (x - mean) + strength * noise
+
+
 def jitter(x: Tensor, brightness: float, contrast: float, saturation: float, hue: float) -> Tensor:
     """Change colours by one matrix for each clip, float32 [B, T, 3, H, W] from 0 to 255.
 

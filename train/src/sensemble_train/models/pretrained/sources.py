@@ -191,10 +191,12 @@ def _factory(option: str, where: str, what: str) -> Callable[..., Any]:
 def installed(spec: InputSpec) -> str:
     """Return the name of the encoder on this machine that serves windows of `spec`, or nothing.
 
-    EfficientNet knows photographs: of small pictures, an encoder from scratch learns more.
+    EfficientNet knows photographs: of small pictures, and of those of one channel, an encoder from scratch
+    learns more.
     """
     for name, each in NAMES.items():
-        if each.kind == spec.kind and each.installed and not (each.above and spec.shape[2] <= each.above):
+        small = each.above and (spec.channels or spec.shape[2] <= each.above)
+        if each.kind == spec.kind and each.installed and not small:
             return name
     return ""
 
