@@ -8,8 +8,6 @@ from typing import Any
 import av
 import cv2
 import numpy as np
-from sensemble_train.experiments.prepare.survey import Survey
-from sensemble_train.experiments.prepare.write import Report, write
 
 FPS, RATE = 10, 22050
 
@@ -140,31 +138,3 @@ def imagenet_captions(folder: Path, count: int = 10) -> Path:
     glosses = "n01440764 tench, Tinca tinca\nn02134084 ice bear, polar bear, Ursus Maritimus\n"
     (folder / "LOC_synset_mapping.txt").write_text(glosses)
     return folder
-
-
-def bad_segments(folder: Path) -> Path:
-    """AudioSet with one of each kind of bad example."""
-    (folder / "class_labels_indices.csv").write_text('index,mid,display_name\n0,/m/a,"A"\n')
-    lines = {
-        "good_video1": "0.000, 4.000",
-        "noise_video": "0.000, 4.000",
-        "silentvideo": "0.000, 4.000",
-        "emptyvideo1": "0.000, 4.000",
-        "other_piece": "60.000, 64.000",
-        "zero_length": "4.000, 4.000",
-        "strangelabl": "0.000, 4.000",
-    }
-    text = "# YTID, start_seconds, end_seconds, positive_labels\n"
-    for name, span in lines.items():
-        text += f'{name}, {span}, "{"/m/zz" if name == "strangelabl" else "/m/a"}"\n'
-    (folder / "eval_segments.csv").write_text(text + "half a line\n")
-    film(folder / "good_video1.mp4", 4)
-    (folder / "noise_video.mp4").write_bytes(b"noise" * 1000)
-    film(folder / "silentvideo.mp4", 4, sound=False)
-    (folder / "emptyvideo1.mp4").write_bytes(b"")
-    film(folder / "other_piece.mp4", 8)
-    return folder
-
-
-def prepare(survey: Survey, out: Path, *, shards: int | None = None, skip_bad: bool = False) -> Report:
-    return write(survey, out, shards=shards, skip_bad=skip_bad, jobs=1, progress=lambda *_: None)

@@ -25,8 +25,7 @@ from sensemble_train.data.clips import Clips
 from sensemble_train.distributed import World, alone, join
 from sensemble_train.experiments.config import MAEConfig
 from sensemble_train.experiments.mae import MAE
-from sensemble_train.experiments.packed_index import pack
-from sensemble_train.experiments.streamed import Mapped, Streamed
+from sensemble_train.experiments.streamed import Streamed
 from sensemble_train.models.augment_config import PAPER, AugmentConfig
 from sensemble_train.models.model import Model
 from sensemble_train.objectives.contrastive import Contrastive
@@ -69,11 +68,11 @@ def examples(count: int = 21) -> Clips:
     return Clips(features, present, torch.arange(count) % 3)
 
 
-def streamed(model: Model, folder: str, split: str) -> Mapped:
+def streamed(model: Model, folder: str, split: str) -> Streamed:
     dataset = read_dataset(Path(folder))
     description = replace(model.description, labels=("bright", "dark", "neither"))
     sampling = Sampling(1, (1.0, 1.3))
-    raw = Streamed(pack(dataset.split(split)), description, model.tokenizer, sampling, 5, skip_bad=False)
+    raw = Streamed(dataset.split(split), description, model.tokenizer, sampling, 5, skip_bad=False)
     return raw.mapped(lambda clips: replace(clips, inputs=model.front(clips.inputs)))
 
 

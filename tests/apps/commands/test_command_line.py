@@ -110,7 +110,7 @@ def test_a_command_that_there_is_not_is_refused_whatever_follows(refusal: Refusa
         ("run bundle --limit", "--limit: expected one argument; see "),
         ("run bundle --limit many", "--limit: invalid int value: 'many'; see "),
         ("run bundle --budget=much", "--budget: invalid float value: 'much'; see "),
-        ("data prepare pets here there", "dataset: invalid choice: 'pets' (choose from "),
+        ("data prepare pets here", "dataset: invalid choice: 'pets' (choose from "),
         ("train matrix nosuch.json", "train matrix nosuch.json: there is no such file; name an experiment "),
     ],
 )

@@ -45,19 +45,9 @@ def test_a_link_still_leads_where_it_did(tmp_path: Path) -> None:
     assert (tmp_path / "page.html").read_text() == "whole"
 
 
-def test_a_page_that_may_show_persons_is_this_users_alone(tmp_path: Path) -> None:
-    before = os.umask(0)
-    try:
-        with writing(tmp_path / "sheet.html", private=True) as partial:
-            partial.write_text("whole")
-    finally:
-        os.umask(before)
-    assert (tmp_path / "sheet.html").stat().st_mode & 0o777 == 0o600
-
-
 def test_a_device_is_not_replaced_by_a_page(tmp_path: Path, refusal: Refusal) -> None:
-    matrix = write_matrix(tmp_path / "matrix.json", matrices())
-    assert refusal("report", "--matrix", matrix, "--out", "/dev/null") == (
+    write_matrix(tmp_path / "matrix.json", matrices())
+    assert refusal("report", tmp_path, "--out", "/dev/null") == (
         "sensemble: /dev/null: is not a file; name another"
     )
     assert Path("/dev/null").is_char_device()
@@ -67,13 +57,12 @@ def test_a_device_is_not_replaced_by_a_page(tmp_path: Path, refusal: Refusal) ->
 def test_what_cannot_be_written_is_one_line_before_anything_is_done(
     tmp_path: Path, dataset_folder: Path, refusal: Refusal
 ) -> None:
-    matrix = write_matrix(tmp_path / "matrix.json", matrices())
+    write_matrix(tmp_path / "matrix.json", matrices())
     for arguments in (
         ("train", "--data", dataset_folder, "--out", NOWHERE),
         ("train", "matrix", "digits", "--data", dataset_folder, "--out", NOWHERE),
         ("demo", "--data", dataset_folder, "--out", NOWHERE),
-        ("data", "prepare", "audioset", dataset_folder, NOWHERE),
-        ("report", "--matrix", matrix, "--out", NOWHERE / "page.html"),
+        ("report", tmp_path, "--out", NOWHERE / "page.html"),
     ):
         line = refusal(*arguments)
         assert line.startswith(f"sensemble: {NOWHERE}"), line

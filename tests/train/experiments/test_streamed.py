@@ -16,7 +16,6 @@ from sensemble_sensors.errors import BadDataError
 from sensemble_sensors.media.dataset import Example, read_dataset
 from sensemble_sensors.media.decoding import PLAIN, Sampling
 from sensemble_train.data.clips import Clips, decode, targets
-from sensemble_train.experiments.packed_index import pack
 from sensemble_train.experiments.streamed import Streamed, collate
 from sensemble_train.models.tokenizer import train_tokenizer
 from sensemble_train.recipe.evaluate import embed
@@ -44,7 +43,7 @@ def source(
     multi: bool = False,
 ) -> Streamed:
     described = replace(tiny_model(labels=2, multi=multi).description, labels=labels)
-    return Streamed(pack(examples), described, TOKENIZER, sampling, seed, skip_bad)
+    return Streamed(examples, described, TOKENIZER, sampling, seed, skip_bad)
 
 
 def train_of(folder: Path) -> Sequence[Example]:
@@ -79,7 +78,7 @@ def test_what_is_drawn_hangs_on_seed_step_and_index_not_on_workers(folder: Path)
 
 def test_a_window_does_not_depend_on_what_is_decoded_with_it(folder: Path) -> None:
     """As M_T = audio trains on what the evaluation of audio sees (App. E)."""
-    examples = pack(read_dataset(folder).split("train")[:2])
+    examples = read_dataset(folder).split("train")[:2]
     description = replace(tiny_model(labels=2).description, labels=LABELS)
     # Half of what the encoder of sound takes lies between two frames an eighth of a second apart.
     longer = replace(SPECS["audio"], shape=(1, 4000), window=0.25), replace(SPECS["video"], window=0.25)
@@ -206,15 +205,3 @@ def test_one_of_several_labels_is_not_taken_for_the_class(folder: Path) -> None:
     with pytest.raises(BadDataError, match=rf"index\.jsonl:{first.line}: .* of which only one can be"):
         targets([both], LABELS, "multi-class")
     assert targets([both], LABELS, "multi-label").tolist() == [[1, 1]]
-
-
-def test_packed_examples_are_the_same_examples(folder: Path) -> None:
-    examples = read_dataset(folder).examples
-    packed = pack(examples)
-    assert list(packed) == list(examples)
-    assert packed[-1] == examples[-1]
-    few = packed.take(np.array([3, 0]))
-    assert [few[0], few[1]] == [examples[3], examples[0]]
-    assert [m for m, there in few.present.items() if there[0]] == list(examples[3].modalities)
-    with pytest.raises(IndexError):
-        packed[len(examples)]

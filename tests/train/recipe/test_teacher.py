@@ -9,8 +9,7 @@ from sensemble_sensors.media.dataset import read_dataset
 from sensemble_sensors.media.decoding import PLAIN
 from sensemble_train.data.clips import Clips, decode
 from sensemble_train.distributed import alone
-from sensemble_train.experiments.packed_index import pack
-from sensemble_train.experiments.streamed import Mapped, Streamed
+from sensemble_train.experiments.streamed import Streamed
 from sensemble_train.models.augment_config import PAPER
 from sensemble_train.models.infer_spec import describe
 from sensemble_train.models.model import Model
@@ -50,13 +49,13 @@ def test_of_streamed_examples_it_says_the_same_batch_by_batch(tmp_path: Path) ->
     examples = [example for example in dataset.split("pretrain") if len(example.modalities) == 3]
     whole = decode(examples, described.specs, teacher.tokenizer, (), "multi-class", lambda *_: None)
     clips = replace(whole, inputs=teacher.front(whole.inputs))
-    raw = Streamed(pack(examples), described, teacher.tokenizer, PLAIN, 0, skip_bad=False)
+    raw = Streamed(examples, described, teacher.tokenizer, PLAIN, 0, skip_bad=False)
     streamed = raw.mapped(lambda seen: replace(seen, inputs=teacher.front(seen.inputs)))
     rows = [[3, 0, 1, 4], [2, 5]]
     for loop in (Loop(tmp_path, 0), Loop(tmp_path, 0, ScaleConfig(micro_batch=2))):
         taught = teach(teacher, streamed, loop)
         kept = teach(teacher, clips, loop)
-        assert isinstance(taught, Mapped)
+        assert isinstance(taught, Streamed)
         assert len(taught) == len(kept) == 6
         batches = (source.load(rows, alone().device, 0) for source in (taught, kept))
         for ours, theirs in zip(*batches, strict=True):

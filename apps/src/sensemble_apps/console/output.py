@@ -9,7 +9,6 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
 
-from sensemble_sensors.durable import PRIVATE_FILE
 from sensemble_sensors.errors import printable
 
 from sensemble_apps.errors import InputError
@@ -62,12 +61,8 @@ _REMEDIES = {
 
 
 @contextmanager
-def writing(path: Path, *, private: bool = False) -> Iterator[Path]:
+def writing(path: Path) -> Iterator[Path]:
     """Yield a temporary path, and rename it to `path` at the end of the block, so that no half file is left.
-
-    Args:
-        path: the file to write; an existing one is replaced.
-        private: let only this user read the file, whatever the umask.
 
     Raises:
         InputError: `path` cannot be written.
@@ -78,9 +73,6 @@ def writing(path: Path, *, private: bool = False) -> Iterator[Path]:
     partial = file.with_name(file.name + ".partial")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        if private:
-            partial.unlink(missing_ok=True)
-            partial.touch(PRIVATE_FILE)
         yield partial
         partial.replace(file)
     except OSError as error:

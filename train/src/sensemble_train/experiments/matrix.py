@@ -16,7 +16,6 @@ from sensemble_train.experiments.examples import check, choose, read, restricted
 from sensemble_train.experiments.initialization import new_model
 from sensemble_train.experiments.mae import pretrain_masked
 from sensemble_train.experiments.methods import labelled_subsets, wiseft
-from sensemble_train.experiments.packed_index import pack
 from sensemble_train.experiments.streamed import Streamed
 from sensemble_train.models.model import Model
 from sensemble_train.recipe.cell import Cell
@@ -114,7 +113,7 @@ class Paper(Recipe):
             return decoded(config, model, use, examples, report, skip_bad=config.skip_bad)
         seed = seeded(config.seed, f"windows {use}").initial_seed() % 2**32
         described, tokenizer = model.description, model.tokenizer
-        raw = Streamed(pack(examples), described, tokenizer, config.sampling, seed, config.skip_bad)
+        raw = Streamed(examples, described, tokenizer, config.sampling, seed, config.skip_bad)
 
         def front(clips: Clips) -> Clips:
             model.to(next(iter(clips.inputs.values())).device)

@@ -15,7 +15,6 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from sensemble_train.data.clips import LOG, Clips, as_input, bad, targets
-from sensemble_train.experiments.packed_index import PackedIndex
 from sensemble_train.models.model import Description
 
 _BAD_IN_A_ROW = 100  # unreadable examples in a row end the run: these are no longer a few bad files
@@ -23,7 +22,7 @@ _BAD_IN_A_ROW = 100  # unreadable examples in a row end the run: these are no lo
 
 @dataclass(frozen=True, slots=True)
 class Streamed:
-    """A split that does not fit in memory; it loads raw sensor tensors, not features.
+    """A split that does not fit in memory; it loads raw sensor tensors, which `changes` make features.
 
     Attributes:
         examples: the examples of the split.
@@ -34,15 +33,17 @@ class Streamed:
         skip_bad: log an example that cannot be decoded, instead of raising, and take the next good one in its
             place; in evaluation, a row in which nothing is present.
         only: the modalities to decode; None for all that the model has. The windows do not depend on it.
+        changes: functions that change each batch when it is loaded, in order.
     """
 
-    examples: PackedIndex
+    examples: Sequence[Example]
     description: Description
     tokenizer: Tokenizer | None
     sampling: Sampling
     seed: int
     skip_bad: bool
     only: tuple[str, ...] | None = None
+    changes: tuple[Callable[[Clips], Clips], ...] = ()
 
     @property
     def targets(self) -> Tensor | None:
@@ -54,12 +55,13 @@ class Streamed:
 
     def having(self, modalities: Sequence[str], *, some: bool = False) -> "Streamed":
         """See `Source`."""
-        rows = self.examples.having(modalities, some=some)
-        return replace(self, examples=self.examples.take(rows), only=tuple(modalities))
+        enough = any if some else all
+        kept = [e for e in self.examples if enough(m in e.modalities for m in modalities)]
+        return replace(self, examples=kept, only=tuple(modalities))
 
     def take(self, rows: Tensor) -> "Streamed":
         """Return the examples at `rows`, int64."""
-        return replace(self, examples=self.examples.take(rows.numpy()))
+        return replace(self, examples=[self.examples[row] for row in rows.tolist()])
 
     def load(
         self, order: Iterable[Sequence[int]], device: torch.device, workers: int, step: int | None = None
@@ -70,13 +72,16 @@ class Streamed:
             BadDataError: an example cannot be decoded, or has an unknown label; names it and its line.
         """
         known = set(self.description.labels)
-        for label, example in self.examples.labels.items():
-            if label not in known:
-                raise bad(example, BadDataError(f"labels: {label!r} is none of the {len(known)} classes"))
+        for example in self.examples:
+            for label in example.labels:
+                if label not in known:
+                    raise bad(example, BadDataError(f"labels: {label!r} is none of the {len(known)} classes"))
+        # A worker gets its examples by the queue: reading them from the list, it would copy the list's pages.
+        batches = ([(row, self.examples[row]) for row in rows] for rows in order)
         loader = DataLoader(
-            _Batches(self),
+            _Batches(replace(self, changes=())),
             batch_size=None,  # a key is a batch
-            sampler=((rows, None if step is None else step + number) for number, rows in enumerate(order)),
+            sampler=((batch, None if step is None else step + n) for n, batch in enumerate(batches)),
             num_workers=workers,
             pin_memory=device.type == "cuda",
             generator=torch.Generator(),  # the loader's draws must not advance the global generator
@@ -84,20 +89,25 @@ class Streamed:
         for clips in _begun(loader):
             if isinstance(clips, BadDataError):
                 raise clips
-            yield clips.to(device)
+            loaded = clips.to(device)
+            for change in self.changes:
+                loaded = change(loaded)
+            yield loaded
 
-    def mapped(self, change: Callable[[Clips], Clips]) -> "Mapped":
+    def mapped(self, change: Callable[[Clips], Clips]) -> "Streamed":
         """See `Source`."""
-        return Mapped(self, change)
+        return replace(self, changes=(*self.changes, change))
 
-    def row(self, index: int, step: int | None = None) -> Clips:
+    def row(self, index: int, step: int | None = None, example: Example | None = None) -> Clips:
         """Decode the middle of one example or, with a step, a window and a crop drawn for that step.
+
+        `example` is that of the index, where it is at hand.
 
         Raises:
             BadDataError: it cannot be decoded; names the file, the example and its line.
         """
         for skipped in range(_BAD_IN_A_ROW):
-            example = self.examples[index]
+            example = example or self.examples[index]
             draw = None if step is None else np.random.default_rng([self.seed, step, index])
             try:
                 return replace(self._clips(example, self._decoded(example, draw)), skipped=skipped)
@@ -108,7 +118,7 @@ class Streamed:
                 LOG.warning("skipped %s", reason)
                 if step is None:
                     return replace(self._clips(example, {}), skipped=1)
-                index = (index + 1) % len(self)
+                index, example = (index + 1) % len(self), None
         raise BadDataError(f"{reason}; nor could the {_BAD_IN_A_ROW - 1} examples before it be decoded")
 
     @property
@@ -132,40 +142,6 @@ class Streamed:
         return Clips(filled, present, targets([example], self.description.labels, self.description.task))
 
 
-@dataclass(frozen=True, slots=True)
-class Mapped:
-    """A streamed source, each batch of which is changed by a function when it is loaded."""
-
-    source: "Streamed | Mapped"
-    change: Callable[[Clips], Clips]
-
-    @property
-    def targets(self) -> Tensor | None:
-        """The labels of the index, as in `Clips`."""
-        return self.source.targets
-
-    def __len__(self) -> int:
-        return len(self.source)
-
-    def having(self, modalities: Sequence[str], *, some: bool = False) -> "Mapped":
-        """See `Source`."""
-        return replace(self, source=self.source.having(modalities, some=some))
-
-    def take(self, rows: Tensor) -> "Mapped":
-        """See `Source`."""
-        return replace(self, source=self.source.take(rows))
-
-    def load(
-        self, order: Iterable[Sequence[int]], device: torch.device, workers: int, step: int | None = None
-    ) -> Iterator[Clips]:
-        """Yield a batch for each sequence of rows; see `Source`."""
-        return map(self.change, self.source.load(order, device, workers, step))
-
-    def mapped(self, change: Callable[[Clips], Clips]) -> "Mapped":
-        """See `Source`."""
-        return Mapped(self, change)
-
-
 class _Batches(Dataset[Clips | BadDataError]):
     """Whole batches of examples, or the error of one of them.
 
@@ -175,10 +151,10 @@ class _Batches(Dataset[Clips | BadDataError]):
     def __init__(self, source: Streamed) -> None:
         self._source = source
 
-    def __getitem__(self, key: tuple[Sequence[int], int | None]) -> Clips | BadDataError:
-        rows, step = key
+    def __getitem__(self, key: tuple[Sequence[tuple[int, Example]], int | None]) -> Clips | BadDataError:
+        batch, step = key
         try:
-            return collate([self._source.row(row, step) for row in rows])
+            return collate([self._source.row(row, step, example) for row, example in batch])
         except BadDataError as error:
             return error
 

@@ -91,7 +91,7 @@ class Recipe:
                 sources["distill"] = self.distilled(sources["pretrain"].having(model.modalities))
             background = self.background(model, dataset, job.report)
             held_out = bool(dataset.split("calibrate"))
-            del dataset, chosen  # perhaps millions of objects; streamed sources hold them packed
+            del dataset, chosen  # perhaps millions of objects
             pretrained = job.trained(
                 "pretrained",
                 "pretrain",

@@ -5,7 +5,6 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from rich.console import Console
 from rich.markup import escape
@@ -17,9 +16,8 @@ from sensemble_sensors.media.dataset import Dataset, Example, read_dataset
 from sensemble_sensors.media.decoding import check
 from sensemble_sensors.media.splits import SPLITS
 
-from sensemble_apps.arguments import Common, Folder, OptionalFile, Positional
+from sensemble_apps.arguments import Common, Folder, Positional
 from sensemble_apps.console.estimates import in_words
-from sensemble_apps.console.output import writing
 from sensemble_apps.console.progress import progress
 
 
@@ -31,12 +29,10 @@ class DataShow(Common):
     """A folder with `index.jsonl`."""
     check: bool = False
     """Also open every media file, and decode its beginning."""
-    sheet: OptionalFile = None
-    """Draw some examples of each split on this page (.html): frames, sound and caption."""
 
 
 def main(arguments: DataShow) -> None:
-    """Print counts by split of modalities, labels and groups, then every bad line; draw the contact sheet."""
+    """Print counts by split of modalities, labels and groups, then every bad line."""
     dataset = read_dataset(arguments.folder, skip_bad=True)
     console = Console()
     sets = Counter((example.split, subsets.name(example.modalities)) for example in dataset.examples)
@@ -64,12 +60,6 @@ def main(arguments: DataShow) -> None:
         console.print(reason, style="yellow", markup=False, highlight=False, soft_wrap=True)
     good = len(dataset.examples) + len(dataset.skipped) - len(bad)
     console.print(f"{good} good examples, {len(bad)} bad lines", highlight=False)
-    if arguments.sheet is not None:
-        from sensemble_apps.pages.contact_sheet import render
-
-        with writing(arguments.sheet, private=True) as path:  # it may show persons
-            path.write_text(render(dataset, datetime.now(UTC)), encoding="utf-8")
-        console.print(str(arguments.sheet), markup=False, highlight=False, soft_wrap=True)
     if arguments.check and bad:
         raise BadDataError(f"{arguments.folder}: {len(bad)} of {good + len(bad)} lines are bad; mend them")
 
