@@ -112,14 +112,6 @@ TABLE_1_KINETICS = {
     "Contr., FT": "45.5 11.1 36.2 6.1 29.1 11.1 47.8 47.8 3.6 3.6",
 }
 
-TABLE_2 = {  # a column per training set V A T AV AT VT
-    "Contr., FT": "AVT A AVT AVT AT AVT",
-    "Contr., MASD": "AVT AVT AVT AVT AVT AVT",
-    "Contr., MASD + WiseFT": "AVT AVT AVT AVT AVT AVT",
-    "MAE, FT": "VT AT T AVT AT VT",
-    "MAE, MASD": "AVT AVT AVT AVT AVT AVT",
-}
-
 
 def long(letters: str) -> str:
     return name(LETTERS[letter] for letter in letters)

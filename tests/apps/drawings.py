@@ -37,21 +37,8 @@ class Drawing:
         axes, group = self._find(key)
         return [self._units(axes, x, y) for x, y in _corners(next(group.iter(f"{SVG}path")).attrib["d"])]
 
-    def height(self, key: str) -> float:
-        """The height of a bar."""
-        ys = [y for _, y in self.ends(key)]
-        return max(ys) - min(ys)
-
     def has(self, key: str) -> bool:
         return any(group.get("id") == key for group in self.root.iter(f"{SVG}g"))
-
-    def hollow(self, key: str) -> bool:
-        """True if a line is dashed and its markers are empty."""
-        _, group = self._find(key)
-        dashed = "stroke-dasharray" in next(group.iter(f"{SVG}path")).attrib["style"]
-        empty = all("fill-opacity: 0" in use.attrib["style"] for use in group.iter(f"{SVG}use"))
-        assert dashed == empty
-        return dashed
 
     def _find(self, key: str) -> tuple[ET.Element, ET.Element]:
         for axes in self.root.iter(f"{SVG}g"):

@@ -37,7 +37,7 @@ COMMANDS = {
     "adapt": ("bundle.adapt", "Let the sensors of a recording teach each other."),
     "audit": ("audit", "Score a bundle on labelled data, with every set of sensors."),
     "history": ("history", "Print what a record holds, session by session."),
-    "report": ("report", "Write the page of a run, of a matrix, or of several pretrainings."),
+    "report": ("report", "Write the page of a run, or print its metrics."),
     "doctor": ("doctor", "List what this machine has, and what to install for the rest."),
 }
 """By name: the module of `sensemble_apps.commands` with a function `main`, and a line for the help."""

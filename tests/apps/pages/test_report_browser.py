@@ -37,9 +37,7 @@ def page(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     if request.param == "run":
         write_audit(write_run(folder))
         return write_page(folder, folder / "report.html")
-    for pretraining in ("contrastive", "mae"):
-        (folder / pretraining).mkdir()
-        write_matrix(folder / pretraining / "matrix.json", matrices())
+    write_matrix(folder / "matrix.json", matrices())
     return write_page(folder, folder / "report.html")
 
 

@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sensemble_runtime.auditing.robustness import (
     added,
-    best_evaluation,
     missing,
     overlap,
     per_train,
@@ -22,11 +21,9 @@ from sensemble_runtime.errors import MatrixError
 from sensemble_runtime.subsets import name, parse, subsets
 
 from tests.paper import (
-    EVALUATION,
     LETTERS,
     TABLE_1_AUDIOSET,
     TABLE_1_KINETICS,
-    TABLE_2,
     TABLE_9,
     TABLE_10,
     long,
@@ -63,13 +60,6 @@ def test_table_9_gives_table_1(method: str) -> None:
 @pytest.mark.parametrize("method", TABLE_10)
 def test_table_10_gives_table_1(method: str) -> None:
     assert figures(matrix(TABLE_10[method], "V A AV")) == as_printed(TABLE_1_KINETICS[method])
-
-
-@pytest.mark.parametrize("method", TABLE_2)
-def test_table_9_gives_table_2(method: str) -> None:
-    best = best_evaluation(matrix(TABLE_9[method]))
-    trains = [long(letters) for letters in EVALUATION.split()[:-1]]
-    assert [best[train] for train in trains] == [long(letters) for letters in TABLE_2[method].split()]
 
 
 def test_table_8() -> None:
@@ -165,11 +155,6 @@ def test_the_order_of_keys_and_modalities_does_not_matter(table: dict[str, dict[
         for train, row in reversed(table.items())
     }
     assert figures(shuffled) == [value if value is None else pytest.approx(value) for value in figures(table)]
-    assert best_evaluation(shuffled) == best_evaluation(table)
-
-
-def test_of_equal_scores_the_fewest_sensors_win() -> None:
-    assert best_evaluation({"video": {"audio+video": 0.5, "video": 0.5, "audio": 0.4}}) == {"video": "video"}
 
 
 @pytest.mark.parametrize(

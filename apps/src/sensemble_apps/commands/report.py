@@ -1,4 +1,4 @@
-"""`sensemble report`: write the page of a run or of an experiment, or print a matrix's metrics as JSON."""
+"""`sensemble report`: write the page of a run, or print its metrics as JSON."""
 
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -8,7 +8,7 @@ from typing import Annotated
 from sensemble_runtime.auditing import robustness
 from sensemble_runtime.auditing.gate import Judgement
 
-from sensemble_apps.arguments import Common, OptionalFile, Positional
+from sensemble_apps.arguments import Common, Folder, OptionalFile, Positional
 from sensemble_apps.console.output import say, say_json, writing
 from sensemble_apps.errors import InputError
 from sensemble_apps.runs import gate_verdict
@@ -18,14 +18,12 @@ from sensemble_apps.runs.run_folder import BUNDLE, COMPARISON, MATRIX, PAGE
 
 @dataclass(frozen=True, kw_only=True)
 class Report(Common):
-    """Write the page of a run, of a matrix, or of several pretrainings of one experiment."""
+    """Write the page of a run: its bundle's, and that of its methods and training sets."""
 
-    run: Positional[Annotated[Path | None, "RUN"]] = None
-    """A run folder, or a folder of run folders, one per pretraining."""
-    matrix: OptionalFile = None
-    """A matrix file, instead of a run folder."""
+    run: Positional[Folder]
+    """A run folder, or any with a `matrix.json`."""
     out: OptionalFile = None
-    """The page to write; by default, `report.html` in the run folder or, for a matrix, here."""
+    """The page to write; by default, `report.html` in the run folder."""
     require: Annotated[str | None, "CRITERIA"] = None
     """Judge the last audit of a run, as `audit --require` does, and say so on the page."""
     json: bool = False
@@ -34,25 +32,24 @@ class Report(Common):
 
 def main(arguments: Report) -> None:
     """Write the page, or print the JSON of `docs/reference/output.md`."""
-    source = _source(arguments)
+    run = arguments.run
+    if not run.is_dir():
+        raise InputError(f"{run}: no such run folder")
     if arguments.json:
-        matrices = read_matrices(source / MATRIX if source.is_dir() else source)
-        summaries = {method: asdict(robustness.summary(matrix)) for method, matrix in matrices.items()}
-        say_json({"methods": summaries}, indent=2)
-    else:
-        folder = source if source.is_dir() else Path()
-        page = arguments.out or folder / PAGE
-        judged = _write(source, page, arguments.require)
-        say(str(page))
-        gate_verdict.enforce(judged)
+        matrices = read_matrices(run / MATRIX).items()
+        say_json({"methods": {method: asdict(robustness.summary(one)) for method, one in matrices}}, indent=2)
+        return
+    page = arguments.out or run / PAGE
+    judged = _write(run, page, arguments.require)
+    say(str(page))
+    gate_verdict.enforce(judged)
 
 
 def write_page(source: Path, path: Path) -> Path:
-    """Write the page of `source` to `path`, and return `path`.
+    """Write the page of a run to `path`, and return `path`.
 
     A run with a bundle gets the report and, where it has several methods or training sets, the experiment's
-    page beside it. A matrix, a run without a bundle, and a folder of runs, one per pretraining, get the
-    experiment's page alone.
+    page beside it; a run without a bundle gets the experiment's page alone.
     """
     _write(source, path)
     return path
@@ -72,18 +69,8 @@ def _write(source: Path, path: Path, require: str | None = None) -> list[Judgeme
     else:
         if require is not None:
             raise InputError(f"{source}: --require judges the audit of a run with a bundle")
-        measured = evidence.of_experiment(source) if source.is_dir() else evidence.of_matrix(source)
-        pages, judgements = {path: experiment.render(measured, datetime.now(UTC))}, []
+        pages, judgements = {path: experiment.render(evidence.of_experiment(source), datetime.now(UTC))}, []
     for page, text in pages.items():
         with writing(page) as partial:
             partial.write_text(text, encoding="utf-8")
     return judgements
-
-
-def _source(arguments: Report) -> Path:
-    given = [path for path in (arguments.run, arguments.matrix) if path is not None]
-    if len(given) != 1:
-        raise InputError("give a run folder or --matrix FILE, and not both")
-    if arguments.run is not None and not arguments.run.is_dir():
-        raise InputError(f"{arguments.run}: no such run folder; give a matrix as --matrix FILE")
-    return given[0]

@@ -21,7 +21,6 @@ _METHODS = {
     "subset": "Subset",
     "finetune_everything": "Finetune on all labels",
 }
-_PRETRAININGS = {"contrastive": "Contrastive", "mae": "MAE"}
 _NAMED = 3  # candidates beside the likeliest, from which they are counted
 _LISTED = 10  # candidates, at most
 _PAPER_ORDER = ("V", "A", "T", "AV", "AT", "VT", "AVT")  # Tables 9 to 11
@@ -51,17 +50,6 @@ def abbreviation(subset: Subset) -> str:
 def method_title(method: str) -> str:
     """Return a method's title, as the paper writes it or as ours; any other name stays as it is."""
     return _METHODS.get(method, method)
-
-
-def pretraining_title(pretraining: str) -> str:
-    """Return a pretraining's name as the paper writes it; any other name stays as it is."""
-    return _PRETRAININGS.get(pretraining, pretraining)
-
-
-def pretrainings_in_order(pretrainings: Iterable[str]) -> list[str]:
-    """Return pretrainings in the order of the paper's Table 1, then the others as given."""
-    known = list(_PRETRAININGS)
-    return sorted(pretrainings, key=lambda name: known.index(name) if name in known else len(known))
 
 
 def sets_in_order(sets: Iterable[Subset]) -> list[Subset]:

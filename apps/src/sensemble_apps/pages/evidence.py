@@ -1,9 +1,9 @@
-"""Read the contents of the pages: a run with its bundle, or the matrices of an experiment."""
+"""Read the contents of the pages: a run with its bundle, or the matrices of one."""
 
 import hashlib
 import json
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -25,12 +25,7 @@ from sensemble_apps.pages.experiment import Experiment
 from sensemble_apps.pages.headline import Evidence
 from sensemble_apps.runs import gate_verdict
 from sensemble_apps.runs.audits import Audits, audits
-from sensemble_apps.runs.matrices import (
-    as_fractions,
-    read_intervals,
-    read_matrices,
-    read_unfinished,
-)
+from sensemble_apps.runs.matrices import read_intervals, read_matrices
 from sensemble_apps.runs.run_folder import (
     AUDIT,
     BUNDLE,
@@ -44,77 +39,22 @@ from sensemble_apps.runs.run_folder import (
 _DATA = "data"  # its path is of the machine that trained; the title has its name
 
 
-def of_matrix(path: Path) -> Experiment:
-    """Return the experiment of a single matrix."""
+def of_experiment(run: Path) -> Experiment:
+    """Return the experiment of a run folder."""
+    settings = _settings(run / CONFIG)
+    task = _settings(run / MODEL).get("task")
     return Experiment(
-        dataset=path.name,
-        metric="score",
-        pretrainings={path.stem: as_fractions(read_unfinished(path))},
-        facts=(("Matrix", path.name), *_versions()),
-    )
-
-
-def of_experiment(folder: Path) -> Experiment:
-    """Return the experiment of a run folder, or of a folder of runs on one dataset, one per pretraining."""
-    runs = [path.parent for path in sorted(folder.glob(f"*/{MATRIX}"))]
-    if (folder / MATRIX).exists() or not runs:
-        runs = [folder.resolve()]
-    settings = {run.name: _settings(run / CONFIG) for run in runs}
-    lines = settings[runs[0].name] if len(runs) == 1 else settings
-    task = _settings(runs[0] / MODEL).get("task")
-    named = dict(zip(_pretrainings(runs), runs, strict=True))
-    return Experiment(
-        dataset=_dataset(folder, runs),
+        dataset=Path(settings.get(_DATA) or run.resolve()).name,
         metric=next((metric for known, metric in METRICS.items() if known == task), "score"),
-        pretrainings={name: as_fractions(read_unfinished(run / MATRIX)) for name, run in named.items()},
-        facts=(*_lines(lines), *_versions()),
+        methods=read_matrices(run / MATRIX),
+        facts=(*_lines(settings), *_versions()),
         intervals=[
             score
-            for run in runs
             for rows in read_intervals(run / MATRIX).values()
             for row in rows.values()
             for score, _ in row.values()
         ],
     )
-
-
-def _dataset(folder: Path, runs: Sequence[Path]) -> str:
-    # Two paths may be copies of one dataset; two sets of classes are two datasets.
-    datasets: dict[tuple[str, str], list[str]] = {}
-    for run in runs:
-        data = _settings(run / CONFIG).get(_DATA)
-        if isinstance(data, str):
-            classes = json.dumps(_settings(run / MODEL).get("labels"))
-            datasets.setdefault((Path(data).name, classes), []).append(run.name)
-    if len(datasets) > 1:
-        named = "; ".join(f"{', '.join(some)} of {name}" for (name, _), some in datasets.items())
-        raise InputError(
-            f"{folder}: its runs are of several datasets ({named}); give one run, or a folder of the runs of "
-            "one dataset"
-        )
-    return next((name for name, _ in datasets), folder.resolve().name)
-
-
-def _pretrainings(runs: Sequence[Path]) -> list[str]:
-    """Return a name for each run: its pretraining and, if that is not unique, its folder."""
-    names = [_pretraining(run) for run in runs]
-    return [
-        name if names.count(name) == 1 else f"{wording.pretraining_title(name)} ({run.name})"
-        for name, run in zip(names, runs, strict=True)
-    ]
-
-
-def _pretraining(run: Path) -> str:
-    """Return the objective of a run, or of the run that it took its encoders from; else its folder's name."""
-    settings = _settings(run / CONFIG)
-    config = settings.get("pretrain")
-    if not isinstance(config, dict):
-        return run.name
-    begun = Path(settings.get("initialize") or "")
-    if config.get("steps") or config.get("epochs") or not begun.name or begun.suffix:
-        return str(config.get("objective", "contrastive"))  # of what ships, always
-    # `initialize` names a saved model in its run's folder; the objective here was not used.
-    return _pretraining(begun.parent) if (begun.parent / CONFIG).exists() else run.name
 
 
 def of_run(run: Path, require: str | None = None) -> Evidence:
@@ -125,7 +65,7 @@ def of_run(run: Path, require: str | None = None) -> Evidence:
     Raises:
         InputError: the bundle was not audited on the run's own data.
     """
-    matrices = as_fractions(read_matrices(run / MATRIX))
+    matrices = read_matrices(run / MATRIX)
     manifest = read_manifest(run / BUNDLE / FILE_NAME)
     measured = audits(run)
     if not measured.scores:

@@ -14,31 +14,32 @@ from sensemble_runtime.subsets import Subset, SubsetScore
 from sensemble_apps.console import estimates
 from sensemble_apps.errors import InputError
 
-_REMEDY = "give a run, a folder that `sensemble train` or `sensemble demo` wrote, or its matrix.json"
+_REMEDY = "give a run, a folder that `sensemble train` or `sensemble demo` wrote"
 
 
 def read_matrices(path: Path) -> dict[str, Matrix]:
-    """Read `{"methods": {name: {M_T: {M_E: score}}}}` and check every set and score in it.
-
-    Scores stay on the file's scale: fractions, or per cent as the paper prints them.
+    """Read `{"methods": {name: {M_T: {M_E: score}}}}`, of the training sets that every method has finished.
 
     Raises:
         InputError: the file is missing, or is not JSON.
-        MatrixError: it is malformed; names the file, the method and the set.
+        MatrixError: it is malformed; names the file, the method and the set. Or no training set is finished.
     """
     methods = _methods(path)
-    for method, matrix in methods.items():
+    finished = [
+        train for train in next(iter(methods.values())) if all(m.get(train) for m in methods.values())
+    ]
+    if not finished:
+        raise MatrixError(f"{path}: no training set is finished by every method yet")
+    matrices: dict[str, Matrix] = {}
+    for method, rows in methods.items():
+        matrices[method] = {train: rows[train] for train in finished}
         try:
-            robustness.summary(matrix)
-            _check_writing(matrix)
+            best = robustness.summary(matrices[method]).p_best
         except MatrixError as error:
             raise MatrixError(f"{path}: {method}: {error}") from error
-    return methods
-
-
-def read_unfinished(path: Path) -> dict[str, Matrix]:
-    """Read matrices whose missing or null rows and scores are left out; check the rest."""
-    return {method: _filled(f"{path}: {method}", matrix) for method, matrix in _methods(path).items()}
+        if not 0 <= best <= 1:
+            raise MatrixError(f"{path}: {method}: scores must be from 0 to 1")
+    return matrices
 
 
 Measured = tuple[SubsetScore, float]
@@ -50,7 +51,7 @@ def read_intervals(path: Path) -> dict[str, dict[str, dict[str, Measured]]]:
 
     It is empty for a matrix from elsewhere, and for a multi-label task, which have none.
     """
-    methods, intervals = read_unfinished(path), _content(path).get("intervals") or {}
+    methods, intervals = _methods(path), _content(path).get("intervals") or {}
 
     def measured(score: float, cell: Mapping[str, Any]) -> Measured:
         return SubsetScore(score, cell["n"], cell["low"], cell["high"]), cell["chance"]
@@ -84,19 +85,6 @@ def at_chance(path: Path, method: str | None = None, train: Subset | None = None
             yield estimates.at_chance(test, score, chance)
 
 
-def as_fractions(matrices: Mapping[str, Matrix]) -> dict[str, Matrix]:
-    """Return the matrices with scores in [0, 1]; if any score is over 1, all are in per cent."""
-    scores = [score for matrix in matrices.values() for row in matrix.values() for score in row.values()]
-    lowest, highest = min(scores, default=0), max(scores, default=0)
-    if lowest < 0 or highest > 100:
-        raise MatrixError(f"scores from {lowest:g} to {highest:g} are neither fractions nor per cent")
-    scale = 100 if highest > 1 else 1
-    return {
-        method: {train: {e: score / scale for e, score in row.items()} for train, row in matrix.items()}
-        for method, matrix in matrices.items()
-    }
-
-
 SHIPPED = "subset"
 """The method that ships by default."""
 
@@ -114,7 +102,7 @@ def most_robust(path: Path, method: str = SHIPPED, train: Subset | None = None) 
 
 def _methods(path: Path) -> dict[str, Any]:
     methods = _content(path).get("methods")
-    if not isinstance(methods, dict) or not methods:
+    if not isinstance(methods, dict) or not methods or not all(isinstance(m, dict) for m in methods.values()):
         raise MatrixError(f'{path}: not of the form {{"methods": {{name: {{M_T: {{M_E: score}}}}}}}}')
     return methods
 
@@ -128,28 +116,3 @@ def _content(path: Path) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: not JSON ({error}); {_REMEDY}") from error
     return content if isinstance(content, dict) else {}
-
-
-def _filled(where: str, matrix: Any) -> Matrix:  # noqa: ANN401 - whatever JSON can hold
-    if not isinstance(matrix, dict) or not all(isinstance(row, dict | None) for row in matrix.values()):
-        raise MatrixError(f"{where}: not of the form {{M_T: {{M_E: score}}}}")
-    rows = {
-        train: {test: score for test, score in (row or {}).items() if score is not None}
-        for train, row in matrix.items()
-    }
-    filled = {train: row for train, row in rows.items() if row}
-    try:
-        for train, row in filled.items():
-            robustness.per_train({train: row})
-        _check_writing(filled)
-    except MatrixError as error:
-        raise MatrixError(f"{where}: {error}") from error
-    return filled
-
-
-def _check_writing(matrix: Matrix) -> None:
-    """Refuse unsorted sets, which the metrics would accept but the format forbids."""
-    for key in (key for train, row in matrix.items() for key in (train, *row)):
-        subset = subsets.parse(key)
-        if key != subsets.name(subset):
-            raise MatrixError(f"{key}: sets are written sorted; write {subsets.name(subset)}")

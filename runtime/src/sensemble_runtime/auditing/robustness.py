@@ -105,15 +105,6 @@ def overlap(matrix: Matrix, k: int) -> Stratum:
     return stratified(matrix, lambda train, test: len(set(train) & set(test)) == k)
 
 
-def best_evaluation(matrix: Matrix) -> dict[str, str]:
-    """Return, for each M_T, the M_E with the highest score (Table 2); of equal ones, the smallest."""
-    best = {}
-    for train, row in _checked(matrix).items():
-        top = max(row.values())
-        best[name(train)] = name(min((len(test), test) for test, score in row.items() if score == top)[1])
-    return best
-
-
 def _checked(matrix: object) -> dict[Subset, dict[Subset, float]]:
     """Parse the sets and check the scores, so that no mean or minimum hides a missing score."""
     rows = {
