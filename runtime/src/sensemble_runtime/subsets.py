@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Annotated
 
 from sensemble_sensors.errors import SpecError
 from sensemble_sensors.spec import check_name
@@ -10,6 +11,10 @@ from sensemble_sensors.spec import check_name
 from sensemble_runtime.errors import SubsetError
 
 Subset = tuple[str, ...]
+
+Share = Annotated[float, (0, 1)]
+Change = Annotated[float, (-1, 1)]
+Count = Annotated[int, (0, 2**53)]
 
 WHOLE = 6
 """Modalities of which every subset is measured, 63; 2^n subsets of more would take too long."""
@@ -36,19 +41,19 @@ class Interval:
 class SubsetScore(Interval):
     """The accuracy or mean average precision, in [0, 1], of a subset over its `n` examples."""
 
-    accuracy: float
-    n: int
-    low: float
-    high: float
+    accuracy: Share
+    n: Count
+    low: Share
+    high: Share
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate(Interval):
     """A number estimated from examples, with its interval."""
 
-    value: float
-    low: float
-    high: float
+    value: Change
+    low: Change
+    high: Change
 
 
 CLEAN = "clean"
@@ -76,10 +81,10 @@ class ConditionScore:
     effect: str
     subset: str
     score: SubsetScore
-    confidence: float
-    unsure: float
-    sure_right: float | None
-    plain: float
+    confidence: Share
+    unsure: Share
+    sure_right: Share | None
+    plain: Share
 
     @property
     def key(self) -> tuple[str, str, int]:

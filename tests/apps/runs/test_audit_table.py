@@ -1,8 +1,6 @@
 """An audit in a table, in sentences, as CSV and judged by a gate, from measures made by hand."""
 
-import csv
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -94,24 +92,6 @@ def test_what_a_person_wants_is_in_sentences() -> None:
 )
 def test_a_loss_is_said_as_far_as_it_is_known(low: float, value: float, high: float, says: str) -> None:
     assert change("accuracy", 0.8, Estimate(value, low, high)) == f"accuracy {says}"
-
-
-def test_the_csv_has_every_score_with_its_interval_and_examples(tmp_path: Path) -> None:
-    audit_table.write_csv(RESULT, tmp_path / "scores.csv")
-    with (tmp_path / "scores.csv").open(newline="") as file:
-        rows = {row["name"]: row for row in csv.DictReader(file)}
-    assert list(rows) == ["audio", "video", "audio+video", "P", "R", "drop.audio", "drop.video"]
-    for name, one in SCORES.items():
-        row = rows[name]
-        assert [float(row[c]) for c in ("value", "low", "high", "n")] == [
-            one.accuracy,
-            one.low,
-            one.high,
-            one.n,
-        ]
-    assert [rows[name]["too_few"] for name in ("audio", "video", "R")] == ["0", "1", "0"]
-    assert [rows[name]["at_chance"] for name in ("audio", "video", "R")] == ["1", "0", ""]
-    assert float(rows["drop.video"]["high"]) == 0.551
 
 
 def judged(require: str) -> list[gate.Judgement]:

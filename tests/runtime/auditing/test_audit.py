@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 from sensemble_runtime import subsets
-from sensemble_runtime.auditing.audit import CHUNK, audit
+from sensemble_runtime.auditing.audit import audit
 from sensemble_runtime.auditing.scores import score
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.bundle.head import Familiarity
@@ -128,7 +128,7 @@ def test_ctrl_c_leaves_the_record_readable(bundle: Bundle, dataset: Dataset, tmp
 
     def stop(done: int, total: int) -> None:
         assert total == EXAMPLES
-        if done == CHUNK + 3:
+        if done == 3:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -136,7 +136,7 @@ def test_ctrl_c_leaves_the_record_readable(bundle: Bundle, dataset: Dataset, tmp
     (run,) = read_runs(path)
     assert run.ended is None
     assert run.scores == {}
-    assert len({a.example for a in read_answers(path, run.id)}) == CHUNK
+    assert read_answers(path, run.id) == []
 
 
 def test_progress_counts_examples(bundle: Bundle, dataset: Dataset) -> None:

@@ -37,7 +37,7 @@ class Audit(Trusting):
     """Record the result in this SQLite file."""
     conditions: Annotated[tuple[str, ...] | None, "SENSOR[=NAME[:SEVERITY]]"] = None
     """Also score it while one sensor at a time is degraded: by all of its conditions at five severities, or
-    by some, such as `microphone=quiet,camera=dark:3`. With a record, an interrupted audit goes on."""
+    by some, such as `microphone=quiet,camera=dark:3`."""
     subsets: Annotated[str | None, "SETS"] = None
     """Of more than six modalities, score `all` sets, or beside `singles,leave-one-out` those `seen`: the live
     sets of the sessions in the record."""
@@ -47,8 +47,6 @@ class Audit(Trusting):
     """Require least scores and largest losses, such as `audio>=0.6,P>=0.8,R>=0.5,drop.microphone<=0.1`, each
     judged by the pessimistic end of its interval: exit with 3 if one fails, and with 4 if none does but
     the examples are too few to tell."""
-    csv: OptionalFile = None
-    """Write every score, with its interval and number of examples, to this CSV file."""
     json: bool = False
     """Print the result as JSON."""
 
@@ -68,8 +66,6 @@ def main(arguments: Audit) -> None:
     )
     saving = measure(arguments.bundle, data, split, None, trust, duty=True) if arguments.duty else None
     judgements = gate.judge(criteria, result)
-    if arguments.csv is not None:
-        audit_table.write_csv(result, arguments.csv)
     if arguments.json:
         judged = {"gate": gate_verdict.to_json(judgements)} if judgements else {}
         say_json(result.to_json() | ({"duty": saving.to_json()} if saving else {}) | judged, indent=2)

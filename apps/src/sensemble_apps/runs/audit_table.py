@@ -1,8 +1,6 @@
-"""An audit's scores and what its answers are reliability: as tables, in sentences, and as CSV."""
+"""An audit's scores and what its answers are reliability: as tables and in sentences."""
 
-import csv
 from collections.abc import Iterator
-from pathlib import Path
 
 from rich.table import Table
 from sensemble_runtime import subsets
@@ -21,10 +19,7 @@ from sensemble_apps.console.estimates import (
     percent_within,
 )
 from sensemble_apps.console.kinds import words_of
-from sensemble_apps.console.output import writing
 from sensemble_apps.console.wording import percent, words
-
-_COLUMNS = ("name", "metric", "value", "low", "high", "n", "too_few", "chance", "at_chance", "condition")
 
 _RELIABILITY = ("right", "confidence", "unsure", "right if sure", "covered", "ECE", "by chance")
 _CAPTION = (
@@ -72,36 +67,6 @@ def sentences(result: AuditResult) -> Iterator[str]:
             f"The {result.examples} examples are of {result.groups} independent groups, "
             "which the intervals allow for."
         )
-
-
-def write_csv(result: AuditResult, path: Path) -> None:
-    """Write every score, with its interval and number of examples, as fractions.
-
-    There is a row for each set of sensors, for P, for R, and for the drop without each sensor; then for each
-    set under each condition, such as `audio=quiet:3`.
-    """
-    with writing(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
-        rows = csv.writer(file, lineterminator="\n")
-        rows.writerow(_COLUMNS)
-        for name, score in result.subsets.items():
-            judged = (score.n, int(score.too_few), result.chance[name], int(name in result.at_chance))
-            rows.writerow((name, result.metric, score.accuracy, score.low, score.high, *judged, ""))
-        for name in result.unscored:
-            rows.writerow((name, result.metric, "", "", "", 0, 1, "", "", ""))
-        n = {name: score.n for name, score in result.subsets.items()}
-        every = max(n, key=lambda name: len(subsets.parse(name)))
-        counts = {"P": min(n.values()), "R": n[result.worst]}
-        for name, one in result.estimates.items():
-            numbers = (one.value, one.low, one.high, counts.get(name, n[every]), int(one.too_few))
-            rows.writerow((name, result.metric, *numbers, "", "", ""))
-        for degraded in result.conditions:
-            if degraded.modality:  # without a degradation, the scores are above
-                score, condition = (
-                    degraded.score,
-                    f"{degraded.modality}={degraded.condition}:{degraded.severity}",
-                )
-                numbers = (score.accuracy, score.low, score.high, score.n, int(score.too_few))
-                rows.writerow((degraded.subset, result.metric, *numbers, "", "", condition))
 
 
 def reliability(result: AuditResult) -> Table:

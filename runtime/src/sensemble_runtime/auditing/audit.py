@@ -5,7 +5,7 @@ subsets then cost one matrix product (`pooling.pool_subsets`).
 """
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -19,17 +19,10 @@ from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.media.dataset import Example
 
 from sensemble_runtime import subsets
-from sensemble_runtime.auditing.conditions import (
-    Labelled,
-    Struck,
-    clean_scores,
-    finished,
-    key_of,
-    scores_under,
-)
+from sensemble_runtime.auditing.conditions import Labelled, Struck, clean_scores, scores_under
 from sensemble_runtime.auditing.intervals import group_codes
 from sensemble_runtime.auditing.measures import Measures, measure
-from sensemble_runtime.auditing.policy import PlainAnswers, Sessions, policy_answers
+from sensemble_runtime.auditing.policy import PlainAnswers, Sessions, Used, policy_answers
 from sensemble_runtime.auditing.reliability import Reliability, outcomes
 from sensemble_runtime.auditing.scores import METRICS
 from sensemble_runtime.bundle.bundle import Bundle
@@ -40,8 +33,6 @@ from sensemble_runtime.progress import Progress, no_progress
 from sensemble_runtime.record.writer import RecordedAnswer, Records
 from sensemble_runtime.session.change_gate import ChangeGate
 from sensemble_runtime.subsets import ConditionScore
-
-CHUNK = 32  # examples per commit, which an interrupted audit loses at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,51 +106,41 @@ def audit(
         progress: called after each example; each condition is another round of all examples.
         duty: treat the examples as a stream, and do not encode a window that is like the one before.
         more: further subsets to score (`subsets.measured`).
-        conditions: each is audited by itself, unless an interrupted audit in the record has its scores.
+        conditions: each is audited by itself.
 
     Raises:
         BadDataError: there is no example, or one is unlabelled, mislabelled or cannot be decoded; names it.
         RecordError: the record cannot be opened or written.
         EncoderError, BundleError: as `Bundle.encode`.
     """
-    truth = _truth(bundle, examples)
-    present = {m: np.array([m in example.modalities for example in examples]) for m in bundle.modalities}
-    logits, embeddings = [], []
+    truth, task, modalities = _truth(bundle, examples), bundle.manifest.task, bundle.modalities
+    present = {m: np.array([m in example.modalities for example in examples]) for m in modalities}
+    groups = group_codes([example.group for example in examples])
     steps = len(examples) * (1 + len(conditions))
     gate = ChangeGate(bundle.specs) if duty else None
-    sessions = Sessions(bundle.modalities, bundle.manifest.task, more)
     split = "+".join(sorted({example.split for example in examples}))
-    with ExitStack() as stack:
+    with ExitStack() as stack:  # a record that cannot be written is known before anything is encoded
         records = stack.enter_context(Records(Path(record))) if record is not None else None
         run = records.begin("audit", bundle, dataset, split) if records else 0
-        for chunk in _chunks(bundle, examples, lambda done: progress(done, steps), gate, more):
-            embeddings.append(chunk.embeddings)
-            logits.append(chunk.logits)
-            if records:
-                records.add_answers(run, _answers(bundle, chunk, sessions, more))
-        task = bundle.manifest.task
-        groups = group_codes([example.group for example in examples])
-        every, every_embedding = (np.concatenate(rows, axis=1) for rows in (logits, embeddings))
-        measures = measure(every, present, truth, task, groups, more)
+        embeddings = _encoded(bundle, examples, gate, lambda done: progress(done, steps))
+        others = [embeddings[[modalities.index(m) for m in s]].mean(axis=0)[np.newaxis] for s in more]
+        logits = bundle.head.logits(np.concatenate([pool_subsets(embeddings), *others]))
+        measures = measure(logits, present, truth, task, groups, more)
         if measures is None:
-            known = ", ".join(bundle.modalities)
-            raise BadDataError(f"no example has any of the bundle's modalities, {known}")
+            raise BadDataError(f"no example has any of the bundle's modalities, {', '.join(modalities)}")
+        labelled = Labelled(examples, embeddings, present, truth, groups)
+        under = list(_under(bundle, labelled, conditions, lambda done: progress(done, steps)))
+        familiar = {
+            m: bundle.judge.are_familiar(m, rows) for m, rows in zip(modalities, embeddings, strict=True)
+        }
+        plain = PlainAnswers(bundle.judge, logits, modalities, embeddings, more)
+        used = Sessions(modalities, task, more).used(plain, {m: present[m] & familiar[m] for m in present})
         if records:
+            records.add_answers(run, _answers(bundle.manifest.labels, examples, plain, used))
             records.add_scores(run, measures.subsets, measures.chance, measures.estimates)
-        under: list[ConditionScore] = []
-        if conditions:
-            labelled = Labelled(examples, every_embedding, present, truth, groups)
-            earlier = finished(Path(record), run) if record is not None else {}
-            for scores in _under(bundle, labelled, conditions, earlier, lambda done: progress(done, steps)):
-                under += scores
-                if records:
-                    records.add_conditions(run, scores)
-        if records:
+            records.add_conditions(run, under)
             records.end(run)
-    familiar = _familiar(bundle, every_embedding)
-    usable = {m: present[m] & familiar[m] for m in present}
-    plain = PlainAnswers(bundle.judge, every, bundle.modalities, every_embedding, more)
-    given = policy_answers(bundle.judge, plain, Sessions(bundle.modalities, task, more).used(plain, usable))
+    given = policy_answers(bundle.judge, plain, used)
     return AuditResult(
         **{each.name: getattr(measures, each.name) for each in fields(Measures)},
         metric=METRICS[task],
@@ -182,59 +163,33 @@ def audit(
     )
 
 
-def _familiar(bundle: Bundle, embeddings: NDArray[np.float32]) -> dict[str, NDArray[np.bool_]]:
-    return {
-        m: bundle.judge.are_familiar(m, rows) for m, rows in zip(bundle.modalities, embeddings, strict=True)
-    }
-
-
-@dataclass(frozen=True, slots=True)
-class _Chunk:
-    """Some examples, their embeddings [n, B, d], and the logits [S, B, C] of all subsets."""
-
-    examples: Sequence[Example]
-    embeddings: NDArray[np.float32]
-    logits: NDArray[np.float32]
-
-
-def _chunks(
-    bundle: Bundle,
-    examples: Sequence[Example],
-    done: Callable[[int], None],
-    gate: ChangeGate | None,
-    more: Sequence[subsets.Subset],
-) -> Iterator[_Chunk]:
-    for start in range(0, len(examples), CHUNK):
-        some = examples[start : start + CHUNK]
-        stacked = np.zeros((len(bundle.modalities), len(some), bundle.manifest.embedding), dtype=np.float32)
-        for column, example in enumerate(some):
-            for row, modality in enumerate(bundle.modalities):
-                if modality in example.modalities:
-                    stacked[row, column] = _embed(bundle, example, modality, gate)
-            done(start + column + 1)
-        others = [stacked[[bundle.modalities.index(m) for m in s]].mean(axis=0)[np.newaxis] for s in more]
-        yield _Chunk(some, stacked, bundle.head.logits(np.concatenate([pool_subsets(stacked), *others])))
+def _encoded(
+    bundle: Bundle, examples: Sequence[Example], gate: ChangeGate | None, done: Callable[[int], None]
+) -> NDArray[np.float32]:
+    """Return the embeddings, float32 [n, N, d]; zeros where an example lacks a modality."""
+    shape = len(bundle.modalities), len(examples), bundle.manifest.embedding
+    embeddings = np.zeros(shape, np.float32)
+    for column, example in enumerate(examples):
+        for row, modality in enumerate(bundle.modalities):
+            if modality in example.modalities:
+                embeddings[row, column] = _embed(bundle, example, modality, gate)
+        done(column + 1)
+    return embeddings
 
 
 def _under(
     bundle: Bundle,
     labelled: Labelled,
     conditions: Sequence[Applied | Struck],
-    earlier: Mapping[tuple[str, str, int], list[ConditionScore]],
     done: Callable[[int], None],
-) -> Iterator[list[ConditionScore]]:
-    """Yield the scores without and then under each condition; `earlier` ones are not measured again."""
-    yield clean_scores(bundle, labelled)
+) -> Iterator[ConditionScore]:
+    """Yield the scores without and then under each condition; none without conditions."""
+    if conditions:
+        yield from clean_scores(bundle, labelled)
     count = itertools.count(len(labelled.examples) + 1)
     for condition in conditions:
         struck = (condition,) if isinstance(condition, Applied) else condition
-        known = earlier.get(key_of(struck))
-        if known is None:
-            yield scores_under(bundle, labelled, struck, lambda: done(next(count)))
-        else:
-            for _ in labelled.examples:
-                done(next(count))
-            yield known
+        yield from scores_under(bundle, labelled, struck, lambda: done(next(count)))
 
 
 def _embed(bundle: Bundle, example: Example, modality: str, gate: ChangeGate | None) -> Embedding:
@@ -269,13 +224,9 @@ def _truth(bundle: Bundle, examples: Sequence[Example]) -> NDArray[np.integer]:
 
 
 def _answers(
-    bundle: Bundle, chunk: _Chunk, sessions: Sessions, more: Sequence[subsets.Subset]
+    labels: Sequence[str], examples: Sequence[Example], answers: PlainAnswers, used: Used
 ) -> Iterator[RecordedAnswer]:
-    labels, familiar = bundle.manifest.labels, _familiar(bundle, chunk.embeddings)
-    answers = PlainAnswers(bundle.judge, chunk.logits, bundle.modalities, more=more)
-    there = {m: np.array([m in e.modalities for e in chunk.examples]) for m in bundle.modalities}
-    used = sessions.used(answers, {m: there[m] & familiar[m] for m in bundle.modalities})
-    for column, example in enumerate(chunk.examples):
+    for column, example in enumerate(examples):
         for subset, answer in answers.items():
             if set(subset) <= set(example.modalities):
                 probabilities = answer.probabilities[column]

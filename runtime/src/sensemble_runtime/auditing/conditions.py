@@ -6,8 +6,6 @@ cost one matrix product. All five severities of all conditions of three sensors 
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from operator import attrgetter
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +21,6 @@ from sensemble_runtime.auditing.reliability import outcomes
 from sensemble_runtime.auditing.scores import score
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.pooling import pool_subsets
-from sensemble_runtime.record.reader import read_conditions, read_runs, same_answers
 from sensemble_runtime.subsets import CLEAN, ConditionScore, SubsetScore
 
 Floats = NDArray[np.float32]
@@ -54,11 +51,6 @@ def clean_scores(bundle: Bundle, labelled: Labelled) -> list[ConditionScore]:
     return _scores(bundle, labelled, labelled.embeddings, labelled.present, ("", CLEAN, 0), "")
 
 
-def key_of(struck: Struck) -> tuple[str, str, int]:
-    """Return the key of the scores under a condition, `ConditionScore.key`."""
-    return subsets.name(a.modality for a in struck), struck[0].condition.name, struck[0].severity
-
-
 def scores_under(
     bundle: Bundle, labelled: Labelled, struck: Struck, done: Callable[[], None]
 ) -> list[ConditionScore]:
@@ -84,28 +76,12 @@ def scores_under(
         done()
     effect = " and ".join(dict.fromkeys(a.condition.described(a.severity) for a in struck))
     usable = {**labelled.present, **there}
+    key = subsets.name(specs), struck[0].condition.name, struck[0].severity
     return [
         score
-        for score in _scores(bundle, labelled, embeddings, usable, key_of(struck), effect)
+        for score in _scores(bundle, labelled, embeddings, usable, key, effect)
         if specs.keys() <= {*subsets.parse(score.subset)}
     ]
-
-
-def finished(record: Path, run: int) -> dict[tuple[str, str, int], list[ConditionScore]]:
-    """Return the scores that interrupted audits like `run` hold, by condition: none is measured again.
-
-    An audit is like another if it gave the same answers of the same bundle to the same examples.
-    """
-    runs, data = {r.id: r for r in read_runs(record)}, attrgetter("kind", "bundle", "dataset", "split")
-    this = runs.pop(run)
-    known: dict[tuple[str, str, int], list[ConditionScore]] = {}
-    for other in runs.values():
-        if other.ended is None and data(other) == data(this) and same_answers(record, run, other.id):
-            scores: dict[tuple[str, str, int], list[ConditionScore]] = {}
-            for one in read_conditions(record, other.id):
-                scores.setdefault(one.key, []).append(one)
-            known |= scores  # an earlier audit may hold the same ones
-    return known
 
 
 def _scores(

@@ -3,11 +3,11 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 from sensemble_sensors.spec import InputSpec
 
-from sensemble_runtime.subsets import SubsetScore
+from sensemble_runtime.subsets import Share, SubsetScore
 
 SCHEMA = 7
 FILE_NAME = "manifest.json"
@@ -113,8 +113,8 @@ class Provenance:
     train_modalities: tuple[str, ...]
     method: str
     dataset: str
-    accuracy: dict[str, float]
-    accuracy_quantized: dict[str, dict[str, float]]
+    accuracy: dict[str, Share]
+    accuracy_quantized: dict[str, dict[str, Share]]
     float_bytes: dict[str, int]
     float_latency_ms: dict[str, float]
     created: str
@@ -126,17 +126,16 @@ class SubsetCalibration:
     """The calibration of one subset of modalities; see `bundle.judge`.
 
     Attributes:
-        temperature: divides the logits, from 0.01 to 100; 1 where there were too few examples to fit it.
-        power: of the confidence, which scales the logits (`head.scaled`), from 0 to 4; 0 in a multi-label
-            task.
-        threshold: in [0, 1]. A class is a candidate if its probability is at least this share of the largest
+        temperature: divides the logits; 1 where there were too few examples to fit it.
+        power: of the confidence, which scales the logits (`head.scaled`); 0 in a multi-label task.
+        threshold: a class is a candidate if its probability is at least this share of the largest
             one (multi-class), or at least this (multi-label). 0: every class is one, for too few groups.
         examples: of `calibrate`, with all modalities of the subset, all familiar; in so many `groups`.
     """
 
-    temperature: float
-    power: float
-    threshold: float
+    temperature: Annotated[float, (1e-2, 1e2)]
+    power: Annotated[float, (0, 4)]
+    threshold: Share
     examples: int
     groups: int
 
@@ -146,17 +145,17 @@ class Calibration:
     """The numbers that make a bundle's probabilities trustworthy, fitted on the split `calibrate`.
 
     Attributes:
-        alpha: the share of candidate sets that may lack the truth, in (0, 1).
-        floor: the least confidence of a sure answer, in [0, 1].
+        alpha: the share of candidate sets that may lack the truth.
+        floor: the least confidence of a sure answer.
         subsets: by subset; without examples it is absent, and every class is a candidate.
         familiar: by modality, the score (`head.Familiarity`) below which a window is unfamiliar. Without
             enough held-out windows it is absent, and all windows are familiar.
     """
 
-    alpha: float
-    floor: float
+    alpha: Annotated[float, (1e-6, 1 - 1e-6)]
+    floor: Share
     subsets: dict[str, SubsetCalibration]
-    familiar: dict[str, float]
+    familiar: dict[str, Annotated[float, (-1e4, 1e4)]]
 
 
 def groups_needed(alpha: float) -> int:
@@ -180,7 +179,7 @@ class Manifest:
 
     schema: int
     modalities: dict[str, ModalityEntry]
-    embedding: int
+    embedding: Annotated[int, (1, 65_536)]
     labels: tuple[str, ...]
     task: Task
     head: FileEntry

@@ -1,12 +1,12 @@
-"""Strict JSON to dataclasses: no key missing or unknown, every value of the declared type."""
+"""Strict JSON to dataclasses: no key missing or unknown, every value of its type and in its bounds."""
 
 import dataclasses
 import json
 import math
 import reprlib
 import types
-from collections.abc import Sized
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from collections.abc import Callable, Sized
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from sensemble_sensors.errors import SpecError
 
@@ -44,34 +44,59 @@ def encode(instance: Any) -> dict[str, Any]:  # noqa: ANN401 - a dataclass
 def decode(kind: Any, raw: object, field: str = "") -> Any:  # noqa: ANN401 - an instance of `kind`
     """Return `raw`, a value of `document`, as a dataclass, dict, tuple, literal, optional or plain type.
 
+    A number may have bounds, both included: `Annotated[float, (0, 1)]`.
+
     `field` is its dotted place in the document. A field that is missing, unknown or of another type raises
     DecodeError.
     """
-    if dataclasses.is_dataclass(kind):
-        return _dataclass(kind, raw, field)
-    origin, arguments = get_origin(kind), get_args(kind)
-    if origin is types.UnionType:  # X | None
-        return None if raw is None else decode(arguments[0], raw, field)
-    if origin is Literal:
-        if raw not in arguments or not isinstance(raw, str):
-            raise _mismatch(field, " or ".join(map(repr, arguments)), raw)
-        return raw
-    if origin is dict:
-        entries = _object(raw, field)
-        return {
-            decode(str, key, field): decode(arguments[1], entries[key], _join(field, key)) for key in entries
-        }
-    if origin is tuple:
-        if not isinstance(raw, list):
-            raise _mismatch(field, "a list", raw)
-        if len(raw) > _ITEMS:
-            raise _too_many(field, _ITEMS, raw)
-        return tuple(decode(arguments[0], item, f"{field}[{i}]") for i, item in enumerate(raw))
-    return _plain(kind, raw, field)
+    if read := _READERS.get(get_origin(kind)):
+        return read(get_args(kind), raw, field)
+    return _dataclass(kind, raw, field) if dataclasses.is_dataclass(kind) else _plain(kind, raw, field)
+
+
+def _bounded(kind: Any, raw: object, field: str) -> Any:  # noqa: ANN401 - a number
+    value, (least, most) = decode(kind[0], raw, field), kind[1]
+    if not least <= value <= most:
+        raise DecodeError(f"{field or 'document'}: expected {least:g} to {most:g}, got {value}")
+    return value
+
+
+def _optional(kind: Any, raw: object, field: str) -> Any:  # noqa: ANN401 - of the type, or None
+    return None if raw is None else decode(kind[0], raw, field)
+
+
+def _literal(kind: Any, raw: object, field: str) -> Any:  # noqa: ANN401 - one of `kind`
+    if raw not in kind or not isinstance(raw, str):
+        raise _mismatch(field, " or ".join(map(repr, kind)), raw)
+    return raw
+
+
+def _dict(kind: tuple[Any, ...], raw: object, field: str) -> dict[str, Any]:
+    entries = _object(raw, field)
+    return {decode(str, key, field): decode(kind[1], entries[key], _join(field, key)) for key in entries}
+
+
+def _tuple(kind: tuple[Any, ...], raw: object, field: str) -> tuple[Any, ...]:
+    if not isinstance(raw, list):
+        raise _mismatch(field, "a list", raw)
+    if len(raw) > _ITEMS:
+        raise _too_many(field, _ITEMS, raw)
+    return tuple(decode(kind[0], item, f"{field}[{i}]") for i, item in enumerate(raw))
+
+
+_READERS: dict[Any, Callable[[Any, object, str], Any]] = {
+    Annotated: _bounded,
+    types.UnionType: _optional,
+    Union: _optional,
+    Literal: _literal,
+    dict: _dict,
+    tuple: _tuple,
+}
+"""By origin of a type; each gets the arguments of the type."""
 
 
 def _dataclass(kind: Any, raw: object, field: str) -> Any:  # noqa: ANN401 - an instance of `kind`
-    hints = get_type_hints(kind)
+    hints = get_type_hints(kind, include_extras=True)
     entries = _object(raw, field)
     # JSON has no infinity: a bound that is infinite by default is left out.
     unbounded = {one.name for one in dataclasses.fields(kind) if one.default in (math.inf, -math.inf)}

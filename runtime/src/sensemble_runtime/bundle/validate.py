@@ -22,17 +22,12 @@ _TARGET = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 # Limits on what an untrusted bundle may ask for, each far above the needs of our encoders.
-_EMBEDDING = 65_536
 _LABELS = 100_000
 _NAMES = 4096  # layers of an encoder that stay float
 _FILES = 4096  # of an artifact
 _FILE = 4 << 30  # bytes of one file, which is loaded into memory
 _ALL = 16 << 30  # bytes of all files, which are hashed on opening
 _TOKENIZER = 64 << 20  # bytes
-_ALPHA = 1e-6  # a smaller one needs more groups than anybody has
-_TEMPERATURES = (1e-2, 1e2)
-_POWER = 4
-_FAMILIAR = 1e4  # the largest size of a score's threshold
 _HEADER = 1 << 16  # bytes of a head other than its numbers
 
 
@@ -54,8 +49,6 @@ def problems(manifest: Manifest) -> Iterator[str]:
         yield from _target_problems(f"modalities.{modality}.artifacts", entry.artifacts)
         for problem in _spec_problems(modality, entry.spec):
             yield f"modalities.{modality}.spec: {problem}"
-    if not 1 <= manifest.embedding <= _EMBEDDING:
-        yield f"embedding: expected 1 to {_EMBEDDING}, got {manifest.embedding}"
     if not manifest.labels or not all(manifest.labels) or len(set(manifest.labels)) != len(manifest.labels):
         yield "labels: expected distinct names, at least one"
     if len(manifest.labels) > _LABELS:
@@ -128,30 +121,20 @@ def _provenance_problems(provenance: Provenance, modalities: set[str]) -> Iterat
     tables = {f"accuracy_quantized.{t}": scores for t, scores in provenance.accuracy_quantized.items()}
     for name, scores in {"accuracy": provenance.accuracy, **tables}.items():
         yield from _subset_problems(f"provenance.{name}", scores, modalities)
-        for subset, score in scores.items():
-            if not 0 <= score <= 1:
-                yield f"provenance.{name}.{subset}: expected a fraction in [0, 1], got {score}"
 
 
 def _calibration_problems(manifest: Manifest) -> Iterator[str]:
     calibration, modalities = manifest.calibration, set(manifest.modalities)
-    if not _ALPHA <= calibration.alpha < 1:
-        yield f"calibration.alpha: expected a share from {_ALPHA:g}, below 1, got {calibration.alpha}"
-    if not 0 <= calibration.floor <= 1:
-        yield f"calibration.floor: expected a share in [0, 1], got {calibration.floor}"
     yield from _subset_problems("calibration.subsets", calibration.subsets, modalities)
     least = groups_needed(calibration.alpha)
     for subset, entry in calibration.subsets.items():
         yield from _subset_calibration_problems(f"calibration.subsets.{subset}", entry, manifest.task, least)
-    for modality, threshold in calibration.familiar.items():
-        if modality not in modalities:
-            yield f"calibration.familiar.{modality}: has no encoder here"
-        if not abs(threshold) <= _FAMILIAR:
-            yield f"calibration.familiar.{modality}: expected at most {_FAMILIAR:g} in size, got {threshold}"
+    for modality in calibration.familiar.keys() - modalities:
+        yield f"calibration.familiar.{modality}: has no encoder here"
     yield from _subset_problems("audited", manifest.audited, modalities)
     for subset, score in manifest.audited.items():
-        if not 0 <= score.low <= score.accuracy <= score.high <= 1 or score.n < 1:
-            yield f"audited.{subset}: expected 0 <= low <= accuracy <= high <= 1 and n >= 1, got {score}"
+        if not score.low <= score.accuracy <= score.high or not score.n:
+            yield f"audited.{subset}: expected low <= accuracy <= high and n >= 1, got {score}"
 
 
 def _subset_problems(field: str, named: Iterable[str], modalities: set[str]) -> Iterator[str]:
@@ -164,15 +147,8 @@ def _subset_problems(field: str, named: Iterable[str], modalities: set[str]) -> 
 def _subset_calibration_problems(
     field: str, entry: SubsetCalibration, task: Task, groups: int
 ) -> Iterator[str]:
-    least, most = _TEMPERATURES
-    if not least <= entry.temperature <= most:
-        yield f"{field}.temperature: expected {least:g} to {most:g}, got {entry.temperature}"
-    if not 0 <= entry.power <= _POWER:
-        yield f"{field}.power: expected 0 to {_POWER}, got {entry.power}"
     if entry.power and task == "multi-label":
         yield f"{field}.power: expected 0 in a multi-label task, got {entry.power}"
-    if not 0 <= entry.threshold <= 1:
-        yield f"{field}.threshold: expected a fraction in [0, 1], got {entry.threshold}"
     if not 0 <= entry.groups <= entry.examples:
         yield f"{field}.groups: expected 0 to {entry.examples}, the number of examples, got {entry.groups}"
     if entry.threshold and entry.groups < groups:

@@ -4,32 +4,30 @@ Every function raises a RecordError where the file cannot be read, has another s
 value that no session and no audit writes.
 """
 
-import json
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar, get_args
+from typing import Annotated, Any, TypeVar, get_origin, get_type_hints
 
 import numpy as np
 from numpy.typing import NDArray
 from sensemble_sensors.errors import printable
-from sensemble_sensors.lines import checked
 
 from sensemble_runtime import subsets
 from sensemble_runtime.bundle.manifest import Task
+from sensemble_runtime.bundle.strict_json import decode, document
 from sensemble_runtime.errors import RecordError, SubsetError
 from sensemble_runtime.prediction import Answer, Doubt
 from sensemble_runtime.record.schema import REMEDY, Kind, reported, version
 from sensemble_runtime.record.writer import RecordedAnswer
-from sensemble_runtime.subsets import ConditionScore, Estimate, SubsetScore
+from sensemble_runtime.subsets import ConditionScore, Count, Estimate, Share, SubsetScore
 
 _LARGEST = 1 << 24  # bytes of a value or a row
-_FAR = 1e11  # seconds, three thousand years
 
-Word = TypeVar("Word", bound=str)
-Entry = TypeVar("Entry")
+Seconds = Annotated[float, (-1e11, 1e11)]  # three thousand years
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +45,15 @@ class Run:
 
     id: int
     kind: Kind
-    began: float
-    ended: float | None
+    began: Seconds
+    ended: Seconds | None
     bundle: str
     labels: tuple[str, ...]
     task: Task
     dataset: str | None
     split: str | None
     scores: dict[str, SubsetScore]
-    chance: dict[str, float]
+    chance: dict[str, Share]
     estimates: dict[str, Estimate]
 
 
@@ -64,7 +62,7 @@ class RecordedOpinion:
     """A recorded `Opinion`: its most probable label if there is evidence, and whether it is sure."""
 
     label: str | None
-    confidence: float
+    confidence: Share
     sure: bool
 
 
@@ -72,29 +70,29 @@ class RecordedOpinion:
 class RecordedPrediction(Answer):
     """A recorded `Prediction`, with its label, candidates and confidence; `at` is in seconds since 1970."""
 
-    at: float
-    time: float
+    at: Seconds
+    time: Seconds
     live: tuple[str, ...]
     probabilities: NDArray[np.float32]
-    least: float
+    least: Share
     labels: tuple[str, ...]
     doubt: Doubt | None
     opinions: dict[str, RecordedOpinion]
     unfamiliar: tuple[str, ...]
     suspect: str | None
-    ages: dict[str, float]
-    latencies: dict[str, float]
-    dropped: dict[str, int]
-    skipped: dict[str, int]
-    lost: dict[str, int]
+    ages: dict[str, Seconds]
+    latencies: dict[str, Seconds]
+    dropped: dict[str, Count]
+    skipped: dict[str, Count]
+    lost: dict[str, Count]
 
 
 @dataclass(frozen=True, slots=True)
 class RecordedEvent:
     """A recorded event (`events.fields_of`), `at` seconds since 1970; `TRIMMED` ones stand for others."""
 
-    at: float
-    time: float
+    at: Seconds
+    time: Seconds
     name: str
     modality: str
     kind: str
@@ -108,30 +106,23 @@ def read_runs(path: Path | str) -> list[Run]:
         chance: dict[int, dict[str, float]] = {}
         estimates: dict[int, dict[str, Estimate]] = {}
         for row in db.execute("SELECT * FROM scores ORDER BY rowid"):
-            run, subset = _count(row["run"]), subsets.name(_live(row["subset"]))
-            scores.setdefault(run, {})[subset] = _score(row)
-            chance.setdefault(run, {})[subset] = _number(row["chance"], 0, 1)
+            subset = subsets.name(_live(row["subset"]))
+            scores.setdefault(row["run"], {})[subset] = _made(SubsetScore, row)
+            chance.setdefault(row["run"], {})[subset] = _column(Share, row, "chance")
         for row in db.execute("SELECT * FROM estimates ORDER BY rowid"):
-            value, low, high = (_number(row[column], -1, 1) for column in ("value", "low", "high"))
-            estimates.setdefault(_count(row["run"]), {})[_text(row["name"])] = Estimate(value, low, high)
+            estimates.setdefault(row["run"], {})[_column(str, row, "name")] = _made(Estimate, row)
+        numbers = "SELECT *, offset + began AS since_1970, offset + ended AS until FROM runs ORDER BY id"
         return [
-            Run(
-                id=_count(row["id"]),
-                kind=_one_of(row["kind"], get_args(Kind)),
-                began=_number(row["since_1970"]),
-                ended=None if row["ended"] is None else _number(row["until"]),
-                bundle=_text(row["bundle"]),
-                labels=_names(row["labels"]),
-                task=_one_of(row["task"], get_args(Task)),
-                dataset=None if row["dataset"] is None else _text(row["dataset"]),
-                split=None if row["split"] is None else _text(row["split"]),
+            _made(
+                Run,
+                row,
+                began=_column(Seconds, row, "since_1970"),
+                ended=_column(Seconds | None, row, "until"),
                 scores=scores.get(row["id"], {}),
                 chance=chance.get(row["id"], {}),
                 estimates=estimates.get(row["id"], {}),
             )
-            for row in db.execute(
-                "SELECT *, offset + began AS since_1970, offset + ended AS until FROM runs ORDER BY id"
-            )
+            for row in db.execute(numbers)
         ]
 
 
@@ -140,22 +131,13 @@ def read_predictions(path: Path | str, run: int) -> list[RecordedPrediction]:
     with _reading(path) as db:
         labels = _labels(db, run)
         return [
-            RecordedPrediction(
-                at=_number(row["since_1970"]),
-                time=_number(row["time"]),
+            _made(
+                RecordedPrediction,
+                row,
+                at=_column(Seconds, row, "since_1970"),
                 live=_live(row["live"]),
                 probabilities=_unpack(row["probabilities"], len(labels)),
-                least=_number(row["least"], 0, 1),
                 labels=labels,
-                doubt=_doubt(row["doubt"]),
-                opinions=_by_modality(row["opinions"], _opinion),
-                unfamiliar=_names(row["unfamiliar"]),
-                suspect=None if row["suspect"] is None else _text(row["suspect"]),
-                ages=_by_modality(row["ages"], _number),
-                latencies=_by_modality(row["latencies"], _number),
-                dropped=_by_modality(row["dropped"], _count),
-                skipped=_by_modality(row["skipped"], _count),
-                lost=_by_modality(row["lost"], _count),
             )
             for row in _rows(db, "predictions", run, "predictions.rowid")
         ]
@@ -164,18 +146,9 @@ def read_predictions(path: Path | str, run: int) -> list[RecordedPrediction]:
 def read_events(path: Path | str, run: int) -> list[RecordedEvent]:
     """Return the events of a session, in order."""
     with _reading(path) as db:
-        return [
-            RecordedEvent(
-                at=_number(row["since_1970"]),
-                time=_number(row["time"]),
-                name=_text(row["name"]),
-                modality=_text(row["modality"]),
-                kind=_text(row["kind"]),
-                reason=_text(row["reason"]),
-            )
-            # By time: the event that stands for removed ones is written after those that are left.
-            for row in _rows(db, "events", run, "time, events.rowid")
-        ]
+        # By time: the event that stands for removed ones is written after those that are left.
+        rows = _rows(db, "events", run, "time, events.rowid")
+        return [_made(RecordedEvent, row, at=_column(Seconds, row, "since_1970")) for row in rows]
 
 
 def read_answers(path: Path | str, run: int) -> list[RecordedAnswer]:
@@ -183,15 +156,11 @@ def read_answers(path: Path | str, run: int) -> list[RecordedAnswer]:
     with _reading(path) as db:
         labels = _labels(db, run)
         answers = [
-            RecordedAnswer(
-                example=_text(row["example"]),
-                line=_count(row["line"]),
-                truth=_names(row["truth"]),
+            _made(
+                RecordedAnswer,
+                row,
                 subset=subsets.name(_live(row["subset"])),
-                label=_text(row["label"]),
                 probabilities=_unpack(row["probabilities"], len(labels)),
-                least=_number(row["least"], 0, 1),
-                doubt=_doubt(row["doubt"]),
                 used=subsets.name(_live(row["used"])) if row["used"] else "",
             )
             for row in db.execute("SELECT * FROM answers WHERE run = ? ORDER BY rowid", (run,))
@@ -206,36 +175,23 @@ def read_answers(path: Path | str, run: int) -> list[RecordedAnswer]:
 def read_conditions(path: Path | str, run: int) -> list[ConditionScore]:
     """Return the scores of an audit under conditions, in the order in which they were measured."""
     with _reading(path) as db:
+        rows = db.execute("SELECT * FROM conditions WHERE run = ? ORDER BY rowid", (run,))
         return [
-            ConditionScore(
-                modality=_text(row["modality"]),
-                condition=_text(row["condition"]),
-                severity=_count(row["severity"]),
-                effect=_text(row["effect"]),
+            _made(
+                ConditionScore,
+                row,
                 subset=subsets.name(_live(row["subset"])),
-                score=_score(row),
-                confidence=_number(row["confidence"], 0, 1),
-                unsure=_number(row["unsure"], 0, 1),
-                sure_right=None if row["sure_right"] is None else _number(row["sure_right"], 0, 1),
-                plain=_number(row["plain"], 0, 1),
+                score=_made(SubsetScore, row),
             )
-            for row in db.execute("SELECT * FROM conditions WHERE run = ? ORDER BY rowid", (run,))
+            for row in rows
         ]
-
-
-def same_answers(path: Path | str, run: int, other: int) -> bool:
-    """Return whether two audits gave the same answers to the same examples."""
-    columns = "example, line, truth, subset, label, probabilities, least, doubt, used"
-    query = f"SELECT {columns} FROM answers WHERE run = ? EXCEPT SELECT {columns} FROM answers WHERE run = ?"  # noqa: S608 - constants
-    with _reading(path) as db:
-        return not any(db.execute(query, pair).fetchone() for pair in ((run, other), (other, run)))
 
 
 def read_moments(path: Path | str, run: int) -> Iterator[tuple[float, tuple[str, ...]]]:
     """Yield the time since 1970 and the live set of each prediction, for sessions too long for memory."""
     with _reading(path) as db:
         for row in _rows(db, "predictions", run, "predictions.rowid"):
-            yield _number(row["since_1970"]), _live(row["live"])
+            yield _column(Seconds, row, "since_1970"), _live(row["live"])
 
 
 @contextmanager
@@ -265,55 +221,30 @@ def _rows(db: sqlite3.Connection, table: str, run: int, order: str) -> Iterator[
 
 def _labels(db: sqlite3.Connection, run: int) -> tuple[str, ...]:
     row = db.execute("SELECT labels FROM runs WHERE id = ?", (run,)).fetchone()
-    return _names(row["labels"]) if row else ()
+    return _column(tuple[str, ...], row, "labels") if row else ()
 
 
-def _score(row: sqlite3.Row) -> SubsetScore:
-    accuracy, low, high = (_number(row[column], 0, 1) for column in ("accuracy", "low", "high"))
-    return SubsetScore(accuracy, _count(row["n"]), low, high)
+def _made(kind: type[Made], row: sqlite3.Row, **given: Any) -> Made:  # noqa: ANN401 - fields of `kind`
+    """Return a dataclass of a row's columns, each checked as its field says, and of the `given` fields."""
+    hints = get_type_hints(kind, include_extras=True)
+    columns = {name: _column(hint, row, name) for name, hint in hints.items() if name not in given}
+    return kind(**columns, **given)
 
 
-def _doubt(value: object) -> Doubt | None:
-    return None if value is None else _one_of(value, get_args(Doubt))
-
-
-def _opinion(value: object) -> RecordedOpinion:
-    match value:
-        case {"label": str() | None as label, "confidence": confidence, "sure": bool(sure)}:
-            return RecordedOpinion(label, _number(confidence, 0, 1), sure)
-    raise ValueError(f"{value!r:.40} where an opinion is")
-
-
-# Columns, each checked: anybody may have written the file. A value of another kind is a `ValueError`.
-
-
-def _text(value: object) -> str:
-    """Return a text, printable."""
-    return printable(checked(value, str, "a text"))
-
-
-def _number(value: object, least: float = -_FAR, most: float = _FAR) -> float:
-    """Return a number from `least` to `most`."""
-    return float(checked(value, (int, float), f"a number from {least:g} to {most:g}", least, most))
-
-
-def _count(value: object) -> int:
-    """Return a count."""
-    return int(checked(value, int, "a count", 0))
-
-
-def _one_of(value: object, known: Sequence[Word]) -> Word:
-    """Return the word of `known` that a value is."""
-    word = next((word for word in known if word == value), None)
-    if word is None:
-        raise ValueError(f"must be {' or '.join(known)}, got {value!r:.40}")
-    return word
+def _column(hint: Any, row: sqlite3.Row, name: str) -> Any:  # noqa: ANN401 - a type, and a value of it
+    """Return a column, which anybody may have written; one of several values holds JSON."""
+    value = row[name]
+    if isinstance(value, str):
+        value = printable(value)
+        if get_origin(hint) in (tuple, dict):
+            value = document(value)
+    return decode(hint, value, name)
 
 
 def _live(value: object) -> tuple[str, ...]:
     """Return a set of modalities."""
     try:
-        return subsets.parse(_text(value))
+        return subsets.parse(str(value))
     except SubsetError as error:
         raise ValueError(str(error)) from error
 
@@ -325,14 +256,3 @@ def _unpack(blob: object, count: int) -> NDArray[np.float32]:
         if np.all((probabilities >= 0) & (probabilities <= 1)):
             return probabilities
     raise ValueError(f"must be {count} probabilities, got {blob!r:.40}")
-
-
-def _names(value: object) -> tuple[str, ...]:
-    """Return a JSON list of texts."""
-    return tuple(map(_text, checked(json.loads(_text(value)), list, "a list")))
-
-
-def _by_modality(value: object, read: Callable[[object], Entry]) -> dict[str, Entry]:
-    """Return a JSON object, each of whose entries `read` checks."""
-    entries = checked(json.loads(_text(value)), dict, "an object")
-    return {modality: read(entry) for modality, entry in entries.items()}
