@@ -6,10 +6,13 @@ import type { Bundle } from "../core/bundle";
 import type { Prediction } from "../core/live_set";
 import type { Session, SessionEvent } from "../core/session";
 import { save } from "./dom";
-import { all, keep } from "./store";
+import { all, forget, keep, oldest } from "./store";
 
 /** The runtime's tables, without a row, as the site has them. */
 export const EMPTY = "./record.sqlite";
+
+const MOST = 50_000; // rows that a browser keeps, about 50 MB: the oldest sessions go first
+const TURN = 500; // rows between two looks at how many there are
 
 const DISTRUST = {
   unfamiliar: [["unfamiliar", "it is unlike what the encoder was trained on"], ["familiar again", ""]],
@@ -70,7 +73,11 @@ export class Recording {
       this.labels = listed;
       this.run = keep("runs", { kind: "session", ...times, bundle: this.bundle.fingerprint, labels: listed, task: this.bundle.manifest.task });
     }
-    await keep("items", { run: await this.run, table, row });
+    const id = await keep("items", { run: await this.run, table, row });
+    if (id % TURN > 0) return;
+    await forget("items", IDBKeyRange.upperBound(id - MOST));
+    const first = await oldest<Item>("items");
+    await forget("runs", IDBKeyRange.upperBound(first!.run, true));
   }
 }
 

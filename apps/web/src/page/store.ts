@@ -30,4 +30,7 @@ export const keep = async (place: Place, value: object): Promise<number> => Numb
 
 export const all = <T>(place: Place): Promise<T[]> => done(place, "readonly", (store) => store.getAll() as IDBRequest<T[]>);
 
-export const forget = (place: Place, id: number): Promise<undefined> => done(place, "readwrite", (store) => store.delete(id));
+/** Return the value with the least key. */
+export const oldest = <T>(place: Place): Promise<T | undefined> => done(place, "readonly", (store) => store.get(IDBKeyRange.lowerBound(0)) as IDBRequest<T | undefined>);
+
+export const forget = (place: Place, id: number | IDBKeyRange): Promise<undefined> => done(place, "readwrite", (store) => store.delete(id));
