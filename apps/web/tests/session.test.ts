@@ -141,6 +141,23 @@ test("an encoder that fails takes its own modality away and nothing else", async
   expect(predictions.at(-1)!.live).toEqual(["text", "video"]);
 });
 
+test("a camera fills its first window while its encoder is loaded, and may be lost meanwhile", async () => {
+  let loaded = (): void => {};
+  const load = vi.spyOn(executor, "load").mockReturnValue(new Promise((resolve) => (loaded = resolve)));
+  const camera = new Puppet("video");
+  void session.attach(camera);
+  await settle();
+  await pass(3, camera);
+  camera.lose("the device is gone");
+  await pass(1);
+  await pass(3, camera);
+  expect([events, predictions]).toEqual([["lost video: the device is gone"], []]);
+  loaded();
+  await settle();
+  expect([events.at(-1), predictions.map(({ live }) => live)]).toEqual(["recovered video", [["video"]]]);
+  load.mockRestore();
+});
+
 test("samples that are late, of a sensor that was replaced, are not used", async () => {
   const [first, second] = [new Puppet("text", "first"), new Puppet("text", "second")];
   await session.attach(first);
@@ -180,6 +197,6 @@ test("10,000 plug events leave nothing behind, and the heap does not grow", asyn
   for (let round = 0; round < 5; round++) sizes.push(await plug(1000));
   expect(Math.min(...sizes.slice(1).map((size, i) => size - sizes[i]!))).toBeLessThan(20_000); // bytes: ten a plug event
   await session.attach(camera);
-  const { sensors, loaded, liveSet } = session as unknown as { sensors: Map<string, unknown>; loaded: Map<string, unknown>; liveSet: { windows: Map<string, unknown> } };
-  expect([sensors.size, loaded.size, liveSet.windows.size]).toEqual([1, 1, 1]);
+  const { sensors, loads, liveSet } = session as unknown as { sensors: Map<string, unknown>; loads: Map<string, unknown>; liveSet: { windows: Map<string, unknown> } };
+  expect([sensors.size, loads.size, liveSet.windows.size]).toEqual([1, 1, 1]);
 });

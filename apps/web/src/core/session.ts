@@ -43,7 +43,8 @@ interface Attached {
 export class Session {
   private readonly liveSet: LiveSet;
   private readonly sensors = new Map<string, Attached>(); // by modality
-  private readonly loaded = new Map<string, Promise<void>>();
+  private readonly loads = new Map<string, Promise<void>>();
+  private readonly loaded = new Set<string>(); // modalities
   private busy = false;
   private readonly timer: ReturnType<typeof setInterval>;
 
@@ -93,7 +94,25 @@ export class Session {
   close(): void {
     clearInterval(this.timer);
     for (const modality of [...this.sensors.keys()]) this.detach(modality);
-    for (const modality of this.loaded.keys()) void this.executor.unload(modality);
+    for (const modality of this.loads.keys()) void this.executor.unload(modality);
+  }
+
+  /** Load the encoder of a modality ahead of its sensor. */
+  load(modality: string): Promise<void> {
+    const known = this.loads.get(modality);
+    if (known) return known;
+    const loading = this.bundle
+      .artifact(modality)
+      .then((data) => this.executor.load(modality, data, this.bundle.specs[modality], this.bundle.manifest.embedding));
+    this.loads.set(modality, loading);
+    loading.then(
+      () => {
+        this.loaded.add(modality);
+        void this.step();
+      },
+      () => this.loads.delete(modality),
+    );
+    return loading;
   }
 
   private async open(entry: Attached): Promise<void> {
@@ -103,15 +122,19 @@ export class Session {
     const opened = (entry.tries += 1);
     entry.state = "opening";
     try {
-      await this.load(modality);
-      if (!isCurrent()) return;
       entry.health = new Health(this.spec(sensor));
       this.liveSet.add(modality, name);
       const lose = (reason: string): void => {
         if (isCurrent() && entry.tries === opened) this.lose(entry, reason);
       };
-      await sensor.open(this.spec(sensor), (sample) => isCurrent() && this.receive(entry, sample), lose);
+      const opens = (): Promise<void> => sensor.open(this.spec(sensor), (sample) => isCurrent() && this.receive(entry, sample), lose);
+      const loading = this.load(modality);
+      // A first window is on its way while the encoder is loaded; a caption would grow old meanwhile.
+      const opening = this.spec(sensor).hop > 0 ? opens() : loading.then(opens);
+      const problem = (await Promise.allSettled([loading, opening])).find(({ status }) => status === "rejected");
       if (!isCurrent()) return sensor.close();
+      if (this.states[modality] === "lost" || entry.tries !== opened) return; // its device went meanwhile
+      if (problem) throw (problem as PromiseRejectedResult).reason;
       // What the first sample shows may come before this.
       if (entry.state === "opening") entry.state = "open";
       this.emit({ type: opened > 1 ? "recovered" : "attached", sensor: name, modality });
@@ -159,7 +182,7 @@ export class Session {
     if (this.busy) return;
     this.busy = true;
     try {
-      for (let ready; (ready = this.liveSet.ready).length; ) {
+      for (let ready; (ready = this.liveSet.ready.filter((modality) => this.loaded.has(modality))).length; ) {
         const encoded: Encoded[] = [];
         for (const modality of ready) {
           const made = await this.encode(modality);
@@ -196,17 +219,6 @@ export class Session {
       if (silent) this.lose(entry, silent);
       else if (entry.state === "lost" && now >= entry.retryAt) void this.open(entry);
     }
-  }
-
-  private load(modality: string): Promise<void> {
-    const known = this.loaded.get(modality);
-    if (known) return known;
-    const loading = this.bundle
-      .artifact(modality)
-      .then((data) => this.executor.load(modality, data, this.bundle.specs[modality], this.bundle.manifest.embedding));
-    this.loaded.set(modality, loading);
-    loading.catch(() => this.loaded.delete(modality));
-    return loading;
   }
 
   private spec({ modality }: Sensor): InputSpec {

@@ -6,6 +6,7 @@ import type { Call, Reply } from "./in_worker";
 import { OnnxExecutor } from "./onnx";
 
 const executor = new OnnxExecutor(new URL(wasm, self.location.href).href);
+void executor.prepare();
 
 self.onmessage = async ({ data: { number, method, args } }: MessageEvent<Call>) => {
   const reply: Reply = { number };

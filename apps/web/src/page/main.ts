@@ -26,6 +26,7 @@ const WORDS = {
   weak: "too little evidence",
 };
 
+const executor = new WorkerExecutor(new Worker(new URL("../executors/worker.ts", import.meta.url), { type: "module" }));
 let session: Session | null = null;
 
 async function open(files: Files): Promise<Bundle | null> {
@@ -44,7 +45,6 @@ async function open(files: Files): Promise<Bundle | null> {
 function show(bundle: Bundle): void {
   byId("open").hidden = true;
   byId("live").hidden = false;
-  const executor = new WorkerExecutor(new Worker(new URL("../executors/worker.ts", import.meta.url), { type: "module" }));
   const stateWords = new Map<string, string>(); // by modality, what its sensor's last event says
   const sensors = new Map<string, Sensor>();
   const learning = bundle.isLearnable ? new Learning(bundle, executor, sensors) : null;
@@ -63,6 +63,7 @@ function show(bundle: Bundle): void {
   setInterval(() => recording.look(running), 250);
   void learning?.start();
   session = running;
+  for (const modality of bundle.modalities) void running.load(modality).catch(() => {}); // once more with its sensor, which says why
   byId("sensors").replaceChildren(...bundle.modalities.map((modality) => row(bundle, running, modality, sensors)));
   lattice(bundle, null);
   setInterval(() => expire(bundle, running), 500);
@@ -198,7 +199,7 @@ async function begin(): Promise<void> {
   const bundle = there?.ok && there.headers.get("content-type")?.includes("json") ? await open(filesAt(address)) : null;
   if (!isKept) return;
   await fetch(EMPTY);
-  for (const modality of bundle?.modalities ?? []) await bundle!.artifact(modality);
+  for (const modality of bundle?.modalities ?? []) await session!.load(modality);
   byId("offline").textContent = "works offline";
 }
 
