@@ -175,6 +175,8 @@ def _add_fields(parser: _Parser, kind: type, instance: object, prefix: str) -> d
             **_form(hint, notes, value),
         }
         if Form.POSITIONAL in notes:
+            if "choices" not in given:
+                given["metavar"] = name.upper()
             parser.add_argument(name, **given, nargs=None if value is MISSING else "?")
             continue
         before, dot, last = name.replace("_", "-").rpartition(".")

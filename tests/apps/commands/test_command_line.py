@@ -103,7 +103,8 @@ def test_a_command_that_there_is_not_is_refused_whatever_follows(refusal: Refusa
     [
         ("", "name a command first: demo, data build, "),
         ("data", "name a command first: data build, data prepare, data show, data split; see "),
-        ("run", "the following arguments are required: FOLDER; see `sensemble run --help`"),
+        ("run", "the following arguments are required: BUNDLE; see `sensemble run --help`"),
+        ("run nope", "nope: there is no bundle there; give the folder of one, with its manifest.json"),
         ("audit bundle", "the following arguments are required: --data; see `sensemble audit --help`"),
         ("run bundle --cammera 0", "--cammera: no such option; perhaps --camera; see "),
         ("run bundle other", "other: one argument too many; see "),

@@ -40,6 +40,9 @@ TSC = WEB_CHECKS / "typescript" / "bin" / "tsc"
 expect.set_options(timeout=SLOW)
 
 LOADED = "performance.getEntriesByType('resource').map(({name}) => name)"
+SHIFTS = """window.shifts = [];
+new PerformanceObserver((list) => shifts.push(...list.getEntries().map(({value}) => value)))
+    .observe({type: "layout-shift", buffered: true})"""
 DURATIONS = "[...document.querySelectorAll('*')].map((one) => getComputedStyle(one).transitionDuration)"
 CHANGES = """new Promise((resolve) => {
     let changes = 0;
@@ -86,6 +89,20 @@ def test_it_fits_complains_of_nothing_and_axe_finds_nothing(
     page.context.close()
     assert (violations, complaints, small, rows) == ([], [], [], [1, 1, 1, 1])
     assert all(name.startswith(page_of_a_replay.origin) for name in names)
+
+
+def test_nothing_jumps_while_it_loads_and_answers(page_of_a_replay: Served, browser: Browser) -> None:
+    page = browser.new_context(viewport={"width": 412, "height": 823}, is_mobile=True).new_page()
+    slow: Any = {"offline": False, "latency": 150, "downloadThroughput": 2e5, "uploadThroughput": 1e5}
+    page.context.new_cdp_session(page).send("Network.emulateNetworkConditions", slow)
+    page.add_init_script(SHIFTS)
+    page.goto(f"{page_of_a_replay.origin}/")
+    expect(page.locator("#dots .live")).to_have_count(3)
+    answered = len(page_of_a_replay.predictions)
+    with page_of_a_replay.viewer() as viewer:
+        viewer.next("state", lambda _: len(page_of_a_replay.predictions) > answered + 10)
+    assert page.evaluate("shifts.reduce((total, shift) => total + shift, 0)") < 0.05
+    page.context.close()
 
 
 def test_the_keyboard_reaches_everything(page_of_a_replay: Served, browser: Browser) -> None:
@@ -244,6 +261,7 @@ def test_a_browsers_camera_and_microphone_come_go_and_come_back(
         expect(page.locator("#labels")).to_be_hidden()
         assert inaccessible(page) == []
         page.get_by_role("button", name="Use this camera and microphone").click()
+        page.get_by_text("Score", exact=True).click()
         expect(page.locator("#labels")).to_be_visible()
         expect(page.locator("#purpose")).to_be_hidden()
         expect(page.get_by_label("Title of camera of computer 1")).to_have_value("this computer's camera")

@@ -161,8 +161,9 @@ def test_from_an_empty_folder_to_a_live_model_that_is_made_robust(
             print(f"from that to a robust one, with one break: {monotonic() - began:.0f} s")  # noqa: T201 - a measurement
             expect(page.locator(".model").first).to_contain_text("answers now")
             page.get_by_text("By sensor").first.click()
-            expect(page.locator(".model table").first).to_contain_text("audio + video")
+            expect(page.locator(".model table").first).to_contain_text("microphone + camera")
             expect(page.locator("#label")).to_have_text("one")
+            expect(page.locator("#next-step")).to_have_text("See it live")
             # The camera is pulled; the light moves, and the answer goes on.
             page.get_by_role("link", name="Live page").click()
             expect(page.locator("#lattice .lit")).to_contain_text("microphone + camera")

@@ -97,18 +97,24 @@ def main(arguments: Run) -> None:
                 partial_file.write_text(json.dumps(summary.to_json(), indent=2) + "\n", encoding="utf-8")
 
 
-def _check(arguments: Run) -> None:
+def _check_sources(arguments: Run) -> None:
     sources = (
         arguments.names_devices or arguments.watch,
         arguments.media is not None,
         arguments.replay is not None,
     )
+    if not any(sources):
+        Bundle.open(arguments.bundle, trust=arguments.trust)  # if it is missing, too, that is said first
     if sum(sources) != 1:
         but = ", and not both" if any(sources) else ""
         raise InputError(
             "give --replay FOLDER, --media FILE, or --sensor, --camera, --microphone, --captions, "
             f"--watch{but}"
         )
+
+
+def _check(arguments: Run) -> None:
+    _check_sources(arguments)
     of_a_replay = {
         "--split": arguments.split is not None,
         "--examples": arguments.examples is not None,

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
 from sensemble_runtime.bundle import bundle
 
@@ -17,7 +16,7 @@ class BundleSign(Common):
 
     bundle: Positional[Folder]
     """A bundle folder; the signature goes into it."""
-    key: Positional[Annotated[Path, "KEY"]]
+    key: Positional[Path]
     """An Ed25519 private key, a PEM file. `openssl genpkey -algorithm ed25519 -out KEY` makes one, and
     `openssl pkey -in KEY -pubout -out PUBLIC` writes its public key."""
 

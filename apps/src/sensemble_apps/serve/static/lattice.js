@@ -70,7 +70,6 @@ export class Lattice {
       for (const subset of size ? subsets : [nil]) if (subset.modalities.length === size) row.append(this.add(subset));
       this.place.append(row);
     }
-    requestAnimationFrame(() => this.layOut());
   }
 
   /** The live set that is shown. */
@@ -140,6 +139,7 @@ export class Lattice {
    */
   show(live, opinions, troubles, answer) {
     this.said = new Map(opinions.map((opinion) => [opinion.subset, opinion]));
+    if (!this.place.querySelector("[data-room]")) this.layOut(); // now, so that nothing jumps
     const name = key(live);
     if (this.inserted !== name) this.remove();
     if (!this.nodes.has(name) && this.nodes.size) this.insert(name, live, answer);
@@ -274,9 +274,9 @@ export class Lattice {
     const found = this.nodes.get(name);
     if (!found) return;
     const { low, high, accuracy, n } = found.score;
-    const range = low !== undefined && high !== undefined ? ` (${Math.round(100 * low)} to ${Math.round(100 * high)}, ${n} examples)` : "";
-    const audit = accuracy === null ? "not audited" : `right ${percent(accuracy)} in the audit${range}`;
-    const said = this.said.get(name);
+    const range = low !== undefined && high !== undefined ? ` (${Math.round(100 * low)} to ${percent(high)} by ${n} examples)` : "";
+    const audit = accuracy === null ? "not audited" : `right ${percent(accuracy)} of the time${range}`;
+    const said = this.looked === null ? undefined : this.said.get(name);
     const now = said ? `; says ${said.label ? `${said.label}, ${percent(said.confidence)}` : said.words}` : "";
     const words = `: ${found.set.length ? audit : "no answer"}${now}`;
     if (this.words.textContent !== this.title(found.set) + words) this.words.replaceChildren(make("strong", {}, this.title(found.set)), words);

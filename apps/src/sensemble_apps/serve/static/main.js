@@ -13,6 +13,7 @@ import { Timeline } from "./timeline.js";
 /** @typedef {import("./types.js").State} State */
 
 const MEGABYTE = 1e6;
+const BARS = 3; // of the most probable classes
 const DIGITS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"];
 const KEYS = "1234567890abcdefghijklmnopqrstuvwxyz";
 
@@ -181,7 +182,7 @@ function answer(said, live, probabilities) {
   byId("answer").classList.toggle("nothing", !said);
   byId("answer").classList.toggle("unsure", said?.label === null);
   const list = byId("classes");
-  const classes = Object.entries(probabilities);
+  const classes = Object.entries(probabilities).slice(0, BARS);
   while (list.children.length > classes.length) list.lastElementChild?.remove();
   classes.forEach(([name, share], index) => {
     const row = /** @type {HTMLElement} */ (list.children[index] ?? list.appendChild(make("li", {}, make("span"), make("meter", { min: 0, max: 1, "aria-hidden": "true" }), make("output"))));
@@ -230,5 +231,5 @@ function session(now) {
   const on = now.recorded !== null;
   put(byId("record"), "aria-pressed", String(on));
   say(byId("record"), on ? "Stop recording" : "Record");
-  say(byId("recorded"), on ? `recording: ${now.recorded} segments on the disk` : now.recording_failed && `The recording has failed: ${now.recording_failed}`);
+  say(byId("recorded"), on ? `${now.recorded} segments on the disk` : now.recording_failed && `The recording has failed: ${now.recording_failed}`);
 }

@@ -18,7 +18,7 @@ const SHOWN = 60; // events in the list
 const NAMES = 86; // pixels for the names of the modalities
 const LANE = 18;
 const SAID = 40; // pixels of the answers
-const LETTER = 8;
+const LETTER = 8; // and as much between two
 const [LEAST, MOST] = [20, 60]; // seconds that the strip shows
 const REDRAW = 500; // milliseconds
 
@@ -66,7 +66,7 @@ export class Timeline {
   /** @param {number | null} moment */
   look(moment) {
     this.moment = moment;
-    this.back.disabled = moment === null;
+    this.back.hidden = moment === null;
     const words = moment === null ? "now" : clock(moment);
     say(byId("scrub-time"), words);
     this.scrub.setAttribute("aria-valuetext", words);
@@ -175,7 +175,7 @@ export class Timeline {
       const kind = entry.label === null ? "unsure" : { true: "right", false: "wrong" }[String(entry.right)] ?? "";
       const tall = (SAID - 18) * (entry.confidence ?? 0);
       const block = draw("g", { class: `said ${kind}` }, draw("rect", { x: from + 0.5, width: Math.max(0.5, to - from - 1), y: height - tall, height: tall, rx: 1 }), draw("title", {}, `${entry.words} ${kind}`));
-      if (to - from > LETTER * label.length) block.append(draw("text", { x: from + 1, y: foot + 14 }, label));
+      if (to - from > LETTER * (label.length + 1)) block.append(draw("text", { x: from + 1, y: foot + 14 }, label));
       strip.append(block);
     });
     for (const entry of this.entries) {

@@ -80,7 +80,7 @@ export class Classes {
     const heads = { count: make("span", { class: "hint" }), right: make("span", { class: "right" }), now: /** @type {HTMLMeterElement} */ (make("meter", { min: 0, max: 1, "aria-label": `How much the model says ${title} now` })) };
     const rename = make("p", { class: "row" });
     const strip = make("ul", { class: "strip", "aria-label": `Takes of ${title}` });
-    const place = /** @type {HTMLDetailsElement} */ (make("details", { class: "class", open: true }, make("summary", {}, make("strong", {}, title), heads.count, heads.right, heads.now), strip, rename));
+    const place = /** @type {HTMLDetailsElement} */ (make("details", { class: "class", open: true }, make("summary", {}, make("strong", {}, title), heads.count, heads.right, heads.now), make("div", { class: "body" }, strip, rename)));
     let remove = null;
     if (title !== BACKGROUND && title !== UNLABELLED) {
       remove = button("Remove", () => this.send({ type: "remove_class", name: title }), { "aria-label": `Remove ${title}` });

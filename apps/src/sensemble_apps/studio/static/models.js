@@ -9,7 +9,7 @@ import { button, byId, make, percent, say } from "./dom.js";
 /** @typedef {import("./studio_types.js").Send} Send */
 /** @typedef {import("./studio_types.js").State} State */
 /** @typedef {import("./studio_types.js").Taking} Taking */
-/** @typedef {{words: string, act?: string, press?: () => void, share?: number | null}} Step the share is null where nobody knows it */
+/** @typedef {{words: string, act?: string, press?: () => void, share?: number | null, ends?: boolean}} Step the share is null where nobody knows it; `ends`: the press ends something */
 
 const ENOUGH = 2; // takes of a class for an instant model
 const GOOD = 5; // takes of a class, from which a model is worth training
@@ -40,6 +40,8 @@ export class Models {
   constructor(send, acts) {
     this.send = send;
     this.acts = acts;
+    /** Words for the sensors, by modality. @type {Map<string, string>} */
+    this.sensors = new Map();
     /** What the button does. @type {(() => void) | undefined} */
     this.press = undefined;
     byId("next-step").addEventListener("click", () => this.press?.());
@@ -61,24 +63,27 @@ export class Models {
       return row;
     });
     if (project.instant?.done) made.push(this.model("Instant model", 0, project.live === 0, true, project.instant.sets));
-    byId("models").replaceChildren(...(made.length ? made : [make("p", { class: "hint" }, `None yet: ${counted(ENOUGH, "take")} of two classes make the first one.`)]));
+    if (project.runs[0]?.done && !busy) made[0].append(button("Train it again with all takes", () => this.send({ type: "train", run: null })));
+    byId("models-panel").hidden = made.length === 0;
+    byId("models").replaceChildren(...made);
   }
 
   /** @param {string} title @param {number} run @param {boolean} live @param {boolean} done @param {Score[]} sets @returns {HTMLElement} */
   model(title, run, live, done, sets) {
     const row = make("article", { class: "model" }, make("h3", {}, title, live ? make("span", { class: "live" }, " answers now") : ""));
-    if (sets.length) row.append(make("p", {}, `Right about ${percent(sets[sets.length - 1].accuracy)} of ${run ? "the takes kept aside" : "takes that it has not learned from"}.`), scores(sets));
+    if (sets.length) row.append(make("p", {}, `Right on about ${percent(sets[sets.length - 1].accuracy)} of ${run ? "the takes kept aside" : "takes that it has not learned from"}.`), scores(sets, this.sensors));
     if (done && !live) row.append(button(`Let ${run ? `model ${run}` : "the instant model"} answer`, () => this.send({ type: "open_live", run })));
     return row;
   }
 
   /** @param {Project} project @param {State} state @param {boolean} sensed */
   next(project, { take, training }, sensed) {
-    const { words, act, press, share } = take ? this.recording(take) : this.step(project, training, sensed);
+    const { words, act, press, share, ends } = take ? this.recording(take) : this.step(project, training, sensed);
     this.press = press;
     say(byId("next-words"), words);
     byId("next-step").hidden = act === undefined;
     if (act) say(byId("next-step"), act);
+    byId("next-step").classList.toggle("primary", !ends);
     const bar = /** @type {HTMLProgressElement} */ (byId("next-bar"));
     bar.hidden = share === undefined;
     if (share === null) bar.removeAttribute("value");
@@ -87,15 +92,15 @@ export class Models {
 
   /** @param {Taking} take @returns {Step} */
   recording({ title, number, count }) {
-    return { words: `${title}${count > 1 ? `: take ${number} of ${count}` : ""}`, act: "Stop", press: () => this.send({ type: "stop_take" }) };
+    return { words: `${title}${count > 1 ? `: take ${number} of ${count}` : ""}`, act: "Stop", press: () => this.send({ type: "stop_take" }), ends: true };
   }
 
   /** @param {Project} project @param {Training | null} training @param {boolean} sensed @returns {Step} */
   step(project, training, sensed) {
-    if (training?.status === "running") return { words: inWords(training), act: "Cancel the training", press: () => this.send({ type: "cancel" }), share: training.share };
+    if (training?.status === "running") return { words: inWords(training), act: "Cancel the training", press: () => this.send({ type: "cancel" }), share: training.share, ends: true };
     if (!sensed) return { words: "First, let it see and hear you.", act: "Give camera and microphone", press: this.acts.give };
     const { classes, instant } = project;
-    if (classes.length < 2) return { words: classes.length ? "Name something else that it shall tell apart from it." : "Name what it shall tell apart: two things or more.", act: "Name it", press: this.acts.name };
+    if (classes.length < 2) return { words: classes.length ? "Name a second class." : "Name two classes or more.", act: classes.length ? "Name it" : "Name them", press: this.acts.name };
     const poor = classes.find(({ takes }) => takes < ENOUGH);
     if (poor) return { words: `Show it ${poor.name}: record ${counted(ENOUGH - poor.takes, "take")} or more.`, act: `Show ${poor.name}`, press: () => this.acts.record(poor.name) };
     if (training?.status === "failed") return { words: `The training failed: ${training.reason || "it said nothing"}.`, act: "Try again", press: () => this.send({ type: "train", run: training.run }) };
@@ -107,6 +112,7 @@ export class Models {
     const learning = instant?.fitting ? " It is learning the newest take." : "";
     if (few) return { words: `It answers. ${GOOD} to 20 takes of each make it reliable: ${few.name} has ${few.takes}.${learning}`, act: `Show ${few.name}`, press: () => this.acts.record(few.name) };
     if (project.sensors < 2) return { words: `It answers. A second sensor makes it robust.${learning}` };
+    if (robust && project.live === robust.number) return { words: "The robust model answers. Unplug a sensor, and it goes on.", act: "See it live", press: () => location.assign("live/") };
     const words = instant ? `It answers. Made robust, it does so with each sensor alone, too.${learning}` : "There are takes enough.";
     return { words, act: instant ? "Make it robust" : "Train a model", press: () => this.send({ type: "train", run: null }) };
   }
@@ -124,9 +130,9 @@ function inWords({ stage, done, total, left }) {
   return `${STAGES[stage.split(" ")[0]] ?? stage}${count}${left === null ? "" : `; about ${lasting(left)} left`}`;
 }
 
-/** @param {Score[]} sets @returns {HTMLElement} */
-function scores(sets) {
-  const rows = sets.map(({ subset, accuracy, low, high }) => make("tr", {}, make("th", { scope: "row" }, subset.replaceAll("+", " + ")), make("td", {}, percent(accuracy)), make("td", {}, `${percent(low)} to ${percent(high)}`)));
+/** @param {Score[]} sets @param {Map<string, string>} words for their sensors, by modality @returns {HTMLElement} */
+function scores(sets, words) {
+  const rows = sets.map(({ subset, accuracy, low, high }) => make("tr", {}, make("th", { scope: "row" }, subset.split("+").map((modality) => words.get(modality) ?? modality).join(" + ")), make("td", {}, percent(accuracy)), make("td", {}, `${percent(low)} to ${percent(high)}`)));
   const heads = ["sensors", "right", "95 % interval"].map((title) => make("th", { scope: "col" }, title));
   return make("details", {}, make("summary", {}, "By sensor"), make("table", {}, make("thead", {}, make("tr", {}, ...heads)), make("tbody", {}, ...rows)));
 }

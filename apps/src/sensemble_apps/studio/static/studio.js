@@ -46,6 +46,7 @@ function take(message) {
       say(byId("folder"), message.folder);
       classes.bound(message.bounds);
       stage.bound(message.bounds, message.modalities);
+      models.sensors = stage.sensors;
       sensors.know(message.modalities.map((modality) => ({ ...modality, conditions: [] })));
       givers.offer(message.modalities);
       break;

@@ -39,7 +39,7 @@ function stateOf(sensor, state, live, noun) {
 }
 
 /** @param {Opinion} said @returns {string} */
-const alone = (said) => (said.label ? `alone: ${said.label}, ${percent(said.confidence)}` : `alone ${said.words}`);
+const alone = (said) => `alone${said.label ? "" : " unsure"}${said.best ? `: ${said.best}, ${percent(said.confidence)}` : ""}`;
 
 /**
  * The parts of a card that change.
@@ -133,7 +133,7 @@ export class Sensors {
    * @returns {HTMLSelectElement}
    */
   conditions(sensor) {
-    const list = /** @type {HTMLSelectElement} */ (make("select", { "aria-label": `Condition of ${sensor.name}` }, make("option", { value: "" }, "clean")));
+    const list = /** @type {HTMLSelectElement} */ (make("select", { "aria-label": `Condition of ${sensor.name}` }, make("option", { value: "" }, "as it is")));
     const conditions = this.modalities.get(sensor.modality)?.conditions ?? [];
     list.hidden = conditions.length === 0;
     const fill = () => {
