@@ -42,6 +42,7 @@ export function filesOf(chosen: Iterable<File>): Files {
 }
 
 export class Bundle implements Classifier {
+  private tokenizer: Tokenize | null = null; // made of `tokens` with the first caption, for that takes a while
   readonly modalities: readonly string[];
   readonly specs: Readonly<Record<string, InputSpec>>;
   judge: Judge;
@@ -53,7 +54,7 @@ export class Bundle implements Classifier {
     public head: Head,
     private readonly artifacts: Readonly<Record<string, Artifact>>,
     private readonly files: Files,
-    private readonly tokenizer: Tokenize | null,
+    private readonly tokens: Uint8Array | null,
   ) {
     this.modalities = Object.keys(manifest.modalities).sort();
     this.specs = Object.fromEntries(this.modalities.map((modality) => [modality, manifest.modalities[modality].spec]));
@@ -105,9 +106,8 @@ export class Bundle implements Classifier {
     const head = loadHead(await verified(files, manifest.head), task, labels.length, embedding, Object.keys(modalities).length);
     if (Object.keys(calibration.familiar).length && !head.familiarity)
       throw new SensembleError(`${manifest.head.path}: has no scores of familiarity; export the bundle again`);
-    const text = Object.values(modalities).find(({ spec }) => kindOf(spec).name === "text");
-    const tokenizer = manifest.tokenizer && text ? loadTokenizer(await verified(files, manifest.tokenizer), text.spec.shape[1]) : null;
-    return new Bundle(manifest, await sha256(data), head, artifacts, files, tokenizer);
+    const tokens = manifest.tokenizer && (await verified(files, manifest.tokenizer));
+    return new Bundle(manifest, await sha256(data), head, artifacts, files, tokens);
   }
 
   /** Return the verified bytes of a modality's artifact. */
@@ -119,7 +119,9 @@ export class Bundle implements Classifier {
 
   /** Return the ids of a caption as the text encoder takes them, padded with 0. */
   tokenize(caption: string): BigInt64Array {
-    if (!this.tokenizer) throw new SensembleError("the bundle has no text encoder");
+    const text = Object.values(this.specs).find((spec) => kindOf(spec).name === "text");
+    if (!this.tokens || !text) throw new SensembleError("the bundle has no text encoder");
+    this.tokenizer ??= loadTokenizer(this.tokens, text.shape[1]);
     return this.tokenizer(caption);
   }
 }

@@ -34,16 +34,17 @@ export class WorkerExecutor implements Executor {
     };
   }
 
-  load: Executor["load"] = (...args) => this.call("load", args);
+  /** The artifact is handed over: its buffer is empty afterwards. */
+  load: Executor["load"] = (...args) => this.call("load", args, [args[1].buffer]);
   encode: Executor["encode"] = (...args) => this.call("encode", args);
   unload: Executor["unload"] = (...args) => this.call("unload", args);
   learn = (takes: readonly Take[], size: number): Promise<Learned | null> => this.call("learn", [takes, size]);
 
-  private call<T>(method: Call["method"], args: unknown[]): Promise<T> {
+  private call<T>(method: Call["method"], args: unknown[], handedOver: Transferable[] = []): Promise<T> {
     const number = this.calls++;
     return new Promise<T>((resolve, reject) => {
       this.waiting.set(number, { resolve, reject });
-      this.worker.postMessage({ number, method, args } satisfies Call);
+      this.worker.postMessage({ number, method, args } satisfies Call, handedOver);
     });
   }
 }

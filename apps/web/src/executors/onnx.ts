@@ -24,11 +24,6 @@ export class OnnxExecutor implements Executor {
     else ort.env.wasm.wasmBinary = wasm;
   }
 
-  /** Load the WebAssembly, which takes longest, ahead of the first model: with an empty one, which is none. */
-  async prepare(): Promise<void> {
-    await ort.InferenceSession.create(new Uint8Array(), { executionProviders: ["wasm"], logSeverityLevel: 4 }).catch(() => {});
-  }
-
   async load(modality: string, artifact: Uint8Array<ArrayBuffer>, spec: InputSpec, size: number): Promise<void> {
     const session = await ort.InferenceSession.create(artifact, { executionProviders: ["wasm"], logSeverityLevel: 3 });
     await this.unload(modality);

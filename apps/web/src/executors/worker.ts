@@ -6,8 +6,6 @@ import type { Call, Reply } from "./in_worker";
 import { OnnxExecutor } from "./onnx";
 
 const executor = new OnnxExecutor(new URL(wasm, self.location.href).href);
-void executor.prepare();
-
 self.onmessage = async ({ data: { number, method, args } }: MessageEvent<Call>) => {
   const reply: Reply = { number };
   try {

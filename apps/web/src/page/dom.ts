@@ -13,6 +13,9 @@ export function make(tag: string, attributes: Record<string, string> = {}, ...ch
   return made;
 }
 
+/** Resolves when the page is drawn as it is now: what takes long begins then. */
+export const drawn = (): Promise<void> => new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve)));
+
 /** Have the browser save a file. */
 export function save(name: string, data: Uint8Array<ArrayBuffer>): void {
   const address = URL.createObjectURL(new Blob([data]));

@@ -12,7 +12,7 @@ import { Camera } from "../sensors/camera";
 import { Microphone } from "../sensors/microphone";
 import { Motion } from "../sensors/motion";
 import { Captions } from "../sensors/text";
-import { byId, make, percent } from "./dom";
+import { byId, drawn, make, percent } from "./dom";
 import { Learning } from "./learn";
 import { EMPTY, Recording, saveRecord } from "./record";
 
@@ -63,7 +63,8 @@ function show(bundle: Bundle): void {
   setInterval(() => recording.look(running), 250);
   void learning?.start();
   session = running;
-  for (const modality of bundle.modalities) void running.load(modality).catch(() => {}); // once more with its sensor, which says why
+  // What fails is tried again with its sensor, which says why.
+  void drawn().then(() => bundle.modalities.forEach((modality) => void running.load(modality).catch(() => {})));
   byId("sensors").replaceChildren(...bundle.modalities.map((modality) => row(bundle, running, modality, sensors)));
   lattice(bundle, null);
   setInterval(() => expire(bundle, running), 500);
@@ -198,6 +199,7 @@ async function begin(): Promise<void> {
   const there = await fetch(`${address}/manifest.json`).catch(() => null);
   const bundle = there?.ok && there.headers.get("content-type")?.includes("json") ? await open(filesAt(address)) : null;
   if (!isKept) return;
+  await drawn();
   await fetch(EMPTY);
   for (const modality of bundle?.modalities ?? []) await session!.load(modality);
   byId("offline").textContent = "works offline";
