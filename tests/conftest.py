@@ -65,14 +65,17 @@ def pytest_configure(config: pytest.Config) -> None:
     """Leave the long tests out, and fuzz less, where no file is named."""
     if not hasattr(config, "workerinput"):  # a worker of xdist has the option already
         config.option.all |= config.args_source is not pytest.Config.ArgsSource.TESTPATHS
-    settings.register_profile("tests", _BUSY, max_examples=100 if config.option.all else 25)
+    settings.register_profile("tests", _BUSY, max_examples=50 if config.option.all else 25)
     settings.load_profile("tests")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave the long tests out."""
-    if not config.option.all:
-        long = [item for item in items if item.get_closest_marker("slow")]
+    """Leave the long tests out, or begin with the files that have some."""
+    long = [item for item in items if item.get_closest_marker("slow")]
+    if config.option.all:
+        files = {item.path for item in long}
+        items.sort(key=lambda item: item.path not in files)
+    else:
         items[:] = [item for item in items if item not in long]
         config.hook.pytest_deselected(items=long)
 

@@ -19,10 +19,10 @@ def files(manifest: Manifest, modality: str) -> tuple[FileEntry, ...]:
     return manifest.modalities[modality].artifacts["executorch-xnnpack"].files
 
 
+@pytest.mark.usefixtures("lowered_once")
 def test_its_bundle_answers_with_the_calibrated_sum_and_another_set_of_takes_lowers_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     found = instant(takes(tmp_path, {"dark": 4, "bright": 4}), ENCODERS)
     manifest = export_instant(found, tmp_path / "run/bundle", "takes")
     bundle = Bundle.open(tmp_path / "run/bundle")

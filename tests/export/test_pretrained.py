@@ -34,7 +34,7 @@ COUNT = 12
 
 
 def whisper(spec: InputSpec) -> nn.Module:
-    return Whisper(openai(), spec.shape[1])
+    return Whisper(openai(depth=1), spec.shape[1])
 
 
 def efficientnet(_: InputSpec) -> nn.Module:
@@ -43,7 +43,7 @@ def efficientnet(_: InputSpec) -> nn.Module:
 
 
 def bert(spec: InputSpec) -> nn.Module:
-    return Bert(torch_s_bert()[0], 3, spec.shape[1])
+    return Bert(torch_s_bert(depth=1)[0], 3, spec.shape[1])
 
 
 class Own(nn.Module):
@@ -82,12 +82,12 @@ def windows(spec: InputSpec) -> Tensor:
 @pytest.mark.parametrize(
     ("factory", "kind", "scheme", "least"),
     [
-        ("whisper", "waveform", "fp32", 0.9999),
-        ("efficientnet", "frames", "fp32", 0.9999),
-        ("bert", "text", "fp32", 0.9999),
+        pytest.param("whisper", "waveform", "fp32", 0.9999, marks=pytest.mark.slow),
+        pytest.param("efficientnet", "frames", "fp32", 0.9999, marks=pytest.mark.slow),
+        pytest.param("bert", "text", "fp32", 0.9999, marks=pytest.mark.slow),
         ("own", "waveform", "fp32", 0.9999),
         ("whisper", "waveform", "int8-dynamic", 0.98),
-        ("bert", "text", "int8-dynamic", 0.98),
+        pytest.param("bert", "text", "int8-dynamic", 0.98, marks=pytest.mark.slow),
     ],
 )
 @torch.no_grad()

@@ -20,13 +20,15 @@ PLACES = {
 }
 
 
-def torch_s_bert() -> tuple[dict[str, Tensor], nn.TransformerEncoder, list[nn.Embedding], nn.LayerNorm]:
+def torch_s_bert(
+    depth: int = DEPTH,
+) -> tuple[dict[str, Tensor], nn.TransformerEncoder, list[nn.Embedding], nn.LayerNorm]:
     """Random weights as transformers names them, and the modules that they are from."""
     torch.manual_seed(0)
     layer = nn.TransformerEncoderLayer(
         WIDTH, HEADS, 40, 0.0, "gelu", layer_norm_eps=1e-12, batch_first=True, norm_first=False
     )
-    trunk = nn.TransformerEncoder(layer, DEPTH, enable_nested_tensor=False).eval()
+    trunk = nn.TransformerEncoder(layer, depth, enable_nested_tensor=False).eval()
     tables = [nn.Embedding(size, WIDTH) for size in (50, 16, 2)]
     norm = nn.LayerNorm(WIDTH, 1e-12)
     state: dict[str, Tensor] = {"pooler.dense.weight": torch.zeros(1)}

@@ -43,11 +43,11 @@ TRANSFORMERS = {
 }
 
 
-def openai() -> dict[str, Tensor]:
+def openai(depth: int = DEPTH) -> dict[str, Tensor]:
     """Random weights with OpenAI's names."""
     draw = torch.Generator().manual_seed(0)
     shapes = {"conv1": (WIDTH, BINS, 3), "conv2": (WIDTH, WIDTH, 3), "ln_post": (WIDTH,)}
-    shapes |= {f"blocks.{i}.{name}": shape for i in range(DEPTH) for name, shape in OPENAI.items()}
+    shapes |= {f"blocks.{i}.{name}": shape for i in range(depth) for name, shape in OPENAI.items()}
     state = {"encoder.positional_embedding": torch.randn(1500, WIDTH, generator=draw)}
     for name, shape in shapes.items():
         state[f"encoder.{name}.weight"] = 0.1 * torch.randn(shape, generator=draw)
