@@ -115,6 +115,8 @@ class Experiment(Config):
             raise ConfigurationError(
                 f"--modalities {' '.join(self.modalities)}: name some of the dataset's, or `all`"
             )
+        if self.teacher:
+            raise ConfigurationError("--teacher: is of `sensemble train`; a row of the matrix has its own")
         if self.encoders and not (self.model.fitted and self.pretrain.objective == "contrastive"):
             raise ConfigurationError(
                 "--encoders: pretrained encoders take the model `small` and contrastive learning; leave out "

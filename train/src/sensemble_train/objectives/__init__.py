@@ -2,6 +2,6 @@
 
 Each is a module that holds the model. An objective knows nothing of steps, ranks' shards or optimizers.
 
-Doors: `objective` (the interface), `backgrounds`, `contrastive`, `task`, `distillation`,
-`subset_distillation`.
+Doors: `objective` (the interface), `backgrounds`, `contrastive`, `imitation`, `task`,
+`distillation`, `subset_distillation`.
 """

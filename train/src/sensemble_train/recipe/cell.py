@@ -18,7 +18,14 @@ from sensemble_train.recipe import run_folder
 from sensemble_train.recipe.balance import balanced
 from sensemble_train.recipe.config import Config
 from sensemble_train.recipe.fusion import LateFusion, fuse
-from sensemble_train.recipe.methods import Start, distill_subsets, finetune, linear_probe, masd
+from sensemble_train.recipe.methods import (
+    Start,
+    distill_subsets,
+    finetune,
+    learn_subsets,
+    linear_probe,
+    masd,
+)
 from sensemble_train.training.loop import Loop
 
 
@@ -75,11 +82,17 @@ class Cell:
     held_out: bool
 
     def subset(self) -> Model:
-        """Return the model that ships: every subset learns from labels and late fusion, then is balanced."""
+        """Return the model that ships: every subset learns from labels and a teacher, then is balanced.
+
+        The teacher is late fusion, unless another one answered the unlabelled examples.
+        """
 
         def make(loop: Loop) -> Model:
-            teacher, unlabelled = self.teacher(), self.sources["distill"]
-            student = distill_subsets(self.start(loop), unlabelled, teacher, self.background)
+            start, unlabelled = self.start(loop), self.sources["distill"]
+            if unlabelled.targets is not None:
+                student = learn_subsets(start, unlabelled, self.background)
+            else:
+                student = distill_subsets(start, unlabelled, self.teacher(), self.background)
             if not self.held_out:
                 return student
             return balanced(student, self.sources["calibrate"], self.job.loop("balance"))

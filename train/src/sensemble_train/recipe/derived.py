@@ -11,6 +11,7 @@ from sensemble_train.recipe.config import Config
 _UNLABELLED, _LABELLED = 2250, 794
 """Examples of `digits` that pretraining and finetuning see, for which the default steps are."""
 _FEWEST = 20  # steps
+_IMITATION = 6  # steps to imitate a teacher for one of contrastive learning
 
 
 def derived(config: Config, dataset: Dataset, effort: float = 1.0) -> Config:
@@ -27,9 +28,10 @@ def derived(config: Config, dataset: Dataset, effort: float = 1.0) -> Config:
         return max(1, round(effort * max(_FEWEST, share * steps)))
 
     pretrain, finetune = config.pretrain, config.finetune
+    steps = pretrain.steps * (_IMITATION if config.teacher else 1)
     return replace(
         config,
-        pretrain=replace(pretrain, steps=scaled(pretrain.steps, complete, _UNLABELLED)),
+        pretrain=replace(pretrain, steps=scaled(steps, complete, _UNLABELLED)),
         probe=replace(config.probe, steps=scaled(config.probe.steps, 1, 1)),  # they take no time
         finetune=replace(finetune, steps=scaled(finetune.steps, labelled, _LABELLED)),
     )

@@ -142,13 +142,20 @@ def distill_subsets(
 ) -> Model:
     """Train the whole model by subset distillation (`SubsetDistillation`).
 
-    Nothing is mixed up where there are captions, as mixup leaves these alone: the subset of captions would be
-    taught the label of another example.
-
     Args:
         unlabelled: D_SD; its examples with every modality are used.
         teacher: the model to learn from, such as late fusion.
         background: features of windows that show none of the classes.
+    """
+    taught = teach(teacher, unlabelled.having(start.probed.modalities), start.loop)
+    return learn_subsets(start, taught, background)
+
+
+def learn_subsets(start: Start, taught: Source, background: Clips | None = None) -> Model:
+    """Train the whole model on labels and on a teacher's probabilities, the targets of `taught`.
+
+    Nothing is mixed up where there are captions, as mixup leaves these alone: the subset of captions would be
+    taught the label of another example.
     """
     loop, config = start.loop, start.config
     if start.probed.description.tokenized:
@@ -156,5 +163,4 @@ def distill_subsets(
     model = copy.deepcopy(start.probed)
     apart = background_loss(model, background, config.background, loop)
     objective = SubsetDistillation(model, start.train, config.distillation, apart)
-    taught = teach(teacher, unlabelled.having(model.modalities), loop)
     return replace(start, loop=loop).fit(objective, taught, some=True)

@@ -31,6 +31,7 @@ from sensemble_train.recipe.cell import Cell, Job
 from sensemble_train.recipe.config import Config, claim
 from sensemble_train.recipe.evaluate import embed, evaluate, intervals
 from sensemble_train.recipe.examples import Chosen, check, choose
+from sensemble_train.recipe.imitation import IMITATED, Lessons
 from sensemble_train.recipe.pretrain import pretrain
 from sensemble_train.recipe.run_folder import Matrix, read_matrix
 from sensemble_train.recipe.sources import Report, backgrounds, decoded
@@ -69,6 +70,7 @@ class Recipe:
 
     def __init__(self, config: Config, rows: Rows = SHIPPED) -> None:
         self.config, self.rows = config, rows
+        self.lessons = Lessons(config) if config.teacher else None
 
     def run(self, out: Path, progress: Stages, dataset: Dataset | None) -> Matrix:
         """See `run`."""
@@ -88,7 +90,8 @@ class Recipe:
             model, log_scale = self.begin(dataset, world)
             sources = {use: self.source(model, use, some, job.report) for use, some in chosen.items()}
             if "distill" not in sources:
-                sources["distill"] = self.distilled(sources["pretrain"].having(model.modalities))
+                unlabelled = self.lessons.answered() if self.lessons else sources["pretrain"]
+                sources["distill"] = self.distilled(unlabelled.having(model.modalities))
             background = self.background(model, dataset, job.report)
             held_out = bool(dataset.split("calibrate"))
             del dataset, chosen  # perhaps millions of objects
@@ -123,11 +126,18 @@ class Recipe:
 
     def begin(self, dataset: Dataset, world: World) -> tuple[Model, float]:
         """Return the initial model; draws from torch's global generator. See `new_model`."""
-        return new_model(self.config, dataset, world), LOG_SCALE
+        model = new_model(self.config, dataset, world)
+        if self.lessons:
+            self.lessons.check(model)
+        return model, LOG_SCALE
 
     def source(self, model: Model, use: str, examples: Sequence[Example], report: Report) -> Source:
         """Return the examples of one use, such as `train`, to load batches from."""
-        return decoded(self.config, model, use, examples, report)
+        features = decoded(self.config, model, use, examples, report)
+        if self.lessons and use in IMITATED:
+            shown = decoded(self.config, self.lessons.teacher, f"{use} for the teacher", examples, report)
+            self.lessons.add(use, features, shown)
+        return features
 
     def distilled(self, unlabelled: Source) -> Source:
         """Draw D_SD from pretraining's examples that have every modality (Sec. 5)."""
@@ -142,6 +152,8 @@ class Recipe:
         self, model: Model, unlabelled: Source, loop: Loop, log_scale: float, background: Clips | None
     ) -> Model:
         """Return a copy of `model` with pretrained encoders."""
+        if self.lessons:
+            return self.lessons.imitated(model, background, loop)
         return pretrain(model, unlabelled, self.config.pretrain, loop, log_scale, background)
 
 

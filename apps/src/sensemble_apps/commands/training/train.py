@@ -2,7 +2,7 @@
 
 import json
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -13,14 +13,14 @@ from rich.table import Table
 from sensemble_runtime import subsets
 from sensemble_sensors.media.dataset import Dataset, read_dataset
 
-from sensemble_apps.arguments import Training
+from sensemble_apps.arguments import OptionalFolder, Training
 from sensemble_apps.commands.data.build import digits
 from sensemble_apps.console import estimates
 from sensemble_apps.console.output import check_writable, remark, say, say_json
 from sensemble_apps.console.progress import stages
 from sensemble_apps.errors import InputError
-from sensemble_apps.runs.matrices import at_chance
-from sensemble_apps.runs.run_folder import BUNDLE, MATRIX
+from sensemble_apps.runs.matrices import at_chance, most_robust
+from sensemble_apps.runs.run_folder import BUNDLE, MATRIX, SELECTION
 
 if TYPE_CHECKING:
     from sensemble_train.recipe.config import Config
@@ -35,6 +35,8 @@ class Train(Training):
     `sensemble train matrix EXPERIMENT` runs a whole experiment of the paper, every setting an option.
     """
 
+    teacher: OptionalFolder = None
+    """A finished run folder, whose model of large encoders teaches small ones that learn from scratch."""
     instant: bool = False
     """Only fit a linear head to pretrained encoders, in seconds, and write its `bundle/`. Two takes of two
     classes are enough."""
@@ -54,19 +56,26 @@ def main(arguments: Train) -> None:
     if arguments.instant:
         _instant(arguments, data)
         return
-    train(arguments, data, in_json=arguments.json)
+    train(arguments, data, teacher=arguments.teacher, in_json=arguments.json)
     matrix = str(arguments.out / MATRIX)
     say(json.dumps({"matrix": matrix}) if arguments.json else matrix)
 
 
-def train(arguments: Training, data: Path, *, compare: bool = False, in_json: bool = False) -> None:
+def train(
+    arguments: Training,
+    data: Path,
+    *,
+    compare: bool = False,
+    teacher: Path | None = None,
+    in_json: bool = False,
+) -> None:
     """Train on `data` what the run folder lacks, and warn of sensors that stay at chance."""
     dataset = _readable(data)
     from sensemble_train.experiments import matrix
     from sensemble_train.recipe import recipe
 
     with stages(in_json=in_json) as advance:
-        config = _config(arguments, data, dataset)
+        config = _config(arguments, data, dataset, teacher)
         (matrix.run if compare else recipe.run)(config, arguments.out, advance, dataset)
     for line in at_chance(arguments.out / MATRIX):
         remark(f"warning: {line}")
@@ -116,7 +125,7 @@ def _estimate(arguments: Train, data: Path) -> None:
     from sensemble_train.recipe.estimate import estimate
 
     with stages(in_json=arguments.json) as advance:
-        timed = estimate(_config(arguments, data, dataset), advance, dataset)
+        timed = estimate(_config(arguments, data, dataset, arguments.teacher), advance, dataset)
     total = sum(stage.seconds for stage in timed)
     if arguments.json:
         each = {stage.name: round(stage.seconds, 1) for stage in timed}
@@ -150,18 +159,21 @@ def _encoders(arguments: Training, dataset: Dataset) -> dict[str, str]:
     return encoders | dict(map(encoder_choice, arguments.encoder))
 
 
-def _config(arguments: Training, data: Path, dataset: Dataset) -> "Config":
+def _config(arguments: Training, data: Path, dataset: Dataset, teacher: Path | None) -> "Config":
     from sensemble_train.recipe.config import Config
     from sensemble_train.recipe.derived import derived
+    from sensemble_train.recipe.run_folder import cell
 
     if not 0 < arguments.effort <= _MAX_EFFORT:
         raise InputError(f"--effort {arguments.effort:g}: give a number above 0, at most {_MAX_EFFORT:g}")
-    encoders = _encoders(arguments, dataset)
+    small = arguments.from_scratch or teacher is not None
+    encoders = _encoders(replace(arguments, from_scratch=small), dataset)
     remark("encoders: " + ", ".join(f"{m} {encoders.get(m, 'from scratch')}" for m in dataset.modalities))
     config = Config(
         str(data.resolve()),
         (labelled_set(arguments, dataset),),
         arguments.seed,
         encoders=encoders,
+        teacher=str(cell(teacher, *most_robust(teacher / SELECTION)).resolve()) if teacher else "",
     )
     return derived(config, dataset, arguments.effort)
