@@ -121,4 +121,4 @@ def _untested(evidence: Evidence) -> Iterator[str]:
     if few:
         yield f"{estimates.TOO_FEW.capitalize()} of {wording.words(few)}."
     if not evidence.verdicts:
-        yield "Limits of your own: none was required (`sensemble report RUN --require CRITERIA`)."
+        yield "Limits of your own: none was required. sensemble report RUN --require CRITERIA judges them."
