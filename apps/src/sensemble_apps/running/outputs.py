@@ -150,7 +150,7 @@ def prediction_line(predicted: Predicted) -> str:
         if example is None or not example.labels
         else "  right"
         if prediction.label in example.labels
-        else f"  is {', '.join(example.labels)}"
+        else f"  true: {', '.join(example.labels)}"
     )
     milliseconds = 1e3 * sum(prediction.latencies.values())
     share = f"{prediction.confidence:4.0%}" if prediction.sure else "    "  # an unsure one says it in words
