@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from playwright.sync_api import BrowserContext, Page, Playwright, sync_playwright
+from playwright.sync_api import BrowserContext, Page, Playwright, expect, sync_playwright
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 from tests.apps.browser.hosting import hosted
@@ -69,7 +69,7 @@ def start(page: Page, address: str, modalities: int) -> dict[str, float]:
     wanted = modalities + len(("shown", "answer"))
     page.wait_for_function("count => Object.keys(window.seen).length >= count", arg=wanted, timeout=SLOW)
     found: dict[str, float] = page.evaluate("window.seen")
-    page.wait_for_function("document.querySelector('#offline').textContent === 'works offline'", timeout=SLOW)
+    expect(page.locator("#offline")).to_have_text("works offline", timeout=SLOW)
     return found
 
 

@@ -6,7 +6,8 @@ import type { Take } from "../core/learning";
 import type { Encoded } from "../core/live_set";
 import type { Sensor } from "../core/session";
 import type { WorkerExecutor } from "../executors/in_worker";
-import { byId, make, save } from "./dom";
+import { byId, make } from "../../../src/sensemble_apps/web/static/dom.js";
+import { save } from "./dom";
 import { all, forget, keep } from "./store";
 
 /** A take as the browser keeps it. */

@@ -1,7 +1,11 @@
 // The page: a bundle is opened, and its sensors, answer and lattice are shown.
 
+import "../../../src/sensemble_apps/web/static/page.css";
+import "../../../src/sensemble_apps/web/static/lattice.css";
 import "./page.css";
 import { Bundle, filesAt, filesOf, type Files } from "../core/bundle";
+import { byId, make, percent } from "../../../src/sensemble_apps/web/static/dom.js";
+import { Lattice } from "../../../src/sensemble_apps/web/static/lattice.js";
 import type { Opinion } from "../core/judge";
 import { kindOf } from "../core/kinds";
 import type { Prediction } from "../core/live_set";
@@ -12,12 +16,19 @@ import { Camera } from "../sensors/camera";
 import { Microphone } from "../sensors/microphone";
 import { Motion } from "../sensors/motion";
 import { Captions } from "../sensors/text";
-import { byId, drawn, make, percent } from "./dom";
+import { drawn } from "./dom";
 import { Learning } from "./learn";
 import { EMPTY, Recording, saveRecord } from "./record";
 
 const WIDE = 0.2; // an interval of the audit beyond which there were too few examples
 const EVENTS = 50; // that are shown
+// As `console/kinds.py` has them.
+const ICONS = {
+  waveform: "M12 3a3 3 0 0 0-3 3v5a3 3 0 0 0 6 0V6a3 3 0 0 0-3-3zM5 11a7 7 0 0 0 14 0M12 18v3M8 21h8",
+  frames: "M3 7h12a1 1 0 0 1 1 1v8a1 1 0 0 1-1 1H3zM16 11l5-3v8l-5-3",
+  text: "M4 5h16v11h-9l-4 4v-4H4zM8 9h8M8 12h5",
+  series: "M3 12h4l3-8 4 16 3-8h4",
+};
 const WORDS = {
   unfamiliar: "nothing like it was in training",
   uncalibrated: "too few people or takes to calibrate this set of sensors",
@@ -27,6 +38,7 @@ const WORDS = {
 };
 
 const executor = new WorkerExecutor(new Worker(new URL("../executors/worker.ts", import.meta.url), { type: "module" }));
+const lattice = new Lattice(byId("lattice"), byId("set"));
 let session: Session | null = null;
 
 async function open(files: Files): Promise<Bundle | null> {
@@ -55,7 +67,7 @@ function show(bundle: Bundle): void {
       note(item.event, stateWords);
       recording.event(item.event);
     } else {
-      answer(bundle, item.prediction);
+      answer(bundle, running, item.prediction);
       recording.prediction(item.prediction);
     }
     states(running, stateWords);
@@ -66,7 +78,14 @@ function show(bundle: Bundle): void {
   // What fails is tried again with its sensor, which says why.
   void drawn().then(() => bundle.modalities.forEach((modality) => void running.load(modality).catch(() => {})));
   byId("sensors").replaceChildren(...bundle.modalities.map((modality) => row(bundle, running, modality, sensors)));
-  lattice(bundle, null);
+  lattice.build(
+    measured(bundle.modalities).map((set) => ({ subset: nameOf(set), modalities: set, ...(bundle.audited[nameOf(set)] ?? { accuracy: null }) })),
+    bundle.modalities.map((modality) => ({
+      modality,
+      sensor: [...modality.split(".").slice(1), sensors.get(modality)!.name].join(" "),
+      icon: ICONS[kindOf(bundle.specs[modality]).name],
+    })),
+  );
   setInterval(() => expire(bundle, running), 500);
   navigator.mediaDevices?.addEventListener("devicechange", () => void running.retry());
   Object.assign(window, { sensemble: { bundle, executor, session: running } }); // for programs and tests
@@ -135,13 +154,17 @@ function note(event: SessionEvent, stateWords: Map<string, string>): void {
   while (list.children.length > EVENTS) list.lastChild!.remove();
 }
 
-function answer(bundle: Bundle, prediction: Prediction): void {
-  const { live, label, doubt, confidence, audited, nearest } = prediction;
+/** Write an answer: its label, or why it is unsure. */
+function words({ label, doubt, best, candidates }: Opinion): string {
+  const perhaps = doubt === "uncalibrated" ? `perhaps ${best}, ` : "";
+  return label ?? `${perhaps}unsure: ${doubt === "several" ? candidates.slice(0, 3).join(", ") : WORDS[doubt!]}`;
+}
+
+function answer(bundle: Bundle, running: Session, prediction: Prediction): void {
+  const { live, doubt, confidence, audited, nearest } = prediction;
   const place = byId("label");
   place.classList.toggle("unsure", doubt !== null);
-  const perhaps = doubt === "uncalibrated" ? `perhaps ${prediction.best}, ` : "";
-  if (bundle.manifest.labels.length === 1) place.textContent = bundle.manifest.labels[0]; // nothing is learned yet
-  else place.textContent = label ?? `${perhaps}unsure: ${doubt === "several" ? prediction.candidates.slice(0, 3).join(", ") : WORDS[doubt!]}`;
+  place.textContent = bundle.manifest.labels.length === 1 ? bundle.manifest.labels[0] : words(prediction); // of one, nothing is learned yet
   place.dataset["best"] = prediction.best ?? "";
   const right = audited && audited.high - audited.low <= WIDE ? `; right in ${percent(audited.accuracy)} of the audit${nearest ? ` of ${nearest.join(", ")}, the nearest that was measured` : ""}` : "";
   byId("evidence").textContent = `${percent(confidence)} from ${live.join(", ")}${right}`;
@@ -150,29 +173,22 @@ function answer(bundle: Bundle, prediction: Prediction): void {
     ...order.slice(0, 5).map((index) => {
       const name = bundle.manifest.labels[index];
       const value = prediction.probabilities[index];
-      return make("li", {}, make("span", {}, name), make("progress", { max: "1", value: String(value), "aria-label": name }), make("span", {}, percent(value)));
+      return make("li", {}, make("span", {}, name), make("meter", { min: 0, max: 1, value, "aria-label": name }), make("span", {}, percent(value)));
     }),
   );
-  lattice(bundle, prediction);
+  sets(bundle, running, prediction);
 }
 
-/** Show what every measured set of the sensors says, and the live set. */
-function lattice(bundle: Bundle, prediction: Prediction | null): void {
-  const live = prediction?.live ?? [];
-  const sets = new Map([...measured(bundle.modalities), ...(live.length ? [live] : [])].map((set) => [nameOf(set), set]));
-  const rows = new Map<number, HTMLElement>();
-  for (const [name, set] of sets) {
-    const within = prediction && set.every((modality) => prediction.embeddings.has(modality));
-    const said: Opinion | null = within ? bundle.judge.answer(new Map(set.map((m) => [m, prediction.embeddings.get(m)!])), prediction.unfamiliar).whole : null;
-    const score = bundle.audited[name];
-    const node = make("li", {}, make("strong", {}, set.join(" + ")), ` ${said ? `${said.best ?? "?"} ${percent(said.confidence)}` : ""} `, score ? `(audit ${percent(score.accuracy)})` : "");
-    node.classList.toggle("within", within === true);
-    node.classList.toggle("lit", name === nameOf(live));
-    const level = rows.get(set.length) ?? make("ul");
-    level.append(node);
-    rows.set(set.length, level);
-  }
-  byId("lattice").replaceChildren(...[...rows].sort(([a], [b]) => b - a).map(([, level]) => level));
+/** Show what every set of the live sensors says. */
+function sets(bundle: Bundle, running: Session, prediction: Prediction | null): void {
+  const unfamiliar = prediction?.doubt === "unfamiliar" ? prediction.unfamiliar : [];
+  const opinions = measured(prediction?.live ?? []).map((set) => {
+    const { whole } = bundle.judge.answer(new Map(set.map((m) => [m, prediction!.embeddings.get(m)!])), unfamiliar);
+    return { subset: nameOf(set), label: whole.label, best: whole.best, confidence: whole.confidence, words: words(whole) };
+  });
+  const troubles = Object.entries(running.states).filter(([, state]) => state === "lost" || state === "unhealthy");
+  const { audited = null, nearest = null } = prediction ?? {};
+  lattice.show(prediction?.live ?? [], opinions, new Map(troubles), { audited, ...(nearest && { nearest: nameOf(nearest) }) });
 }
 
 /** Say so when nothing is live any more. */
@@ -182,7 +198,7 @@ function expire(bundle: Bundle, running: Session): void {
   byId("label").textContent = "no sensor is live";
   byId("evidence").textContent = "";
   byId("classes").replaceChildren();
-  lattice(bundle, null);
+  sets(bundle, running, null);
 }
 
 async function begin(): Promise<void> {

@@ -3,10 +3,10 @@
 
 import { draw, icon, make, percent, say } from "./dom.js";
 
-/** @typedef {import("./types.js").Modality} Modality */
+/** @typedef {Pick<import("./types.js").Modality, "modality" | "sensor" | "icon">} Modality */
 /** @typedef {import("./types.js").Subset} Subset */
-/** @typedef {import("./types.js").Opinion} Opinion */
-/** @typedef {import("./types.js").Answer} Answer */
+/** @typedef {Pick<import("./types.js").Opinion, "subset" | "label" | "best" | "confidence" | "words">} Opinion */
+/** @typedef {Pick<import("./types.js").Answer, "audited" | "nearest">} Answer */
 /** @typedef {{set: string[], cell: HTMLElement, node: HTMLElement, says: HTMLElement, score: Subset, x: number, y: number}} Node the middle of `node` */
 /** @typedef {Map<string, string>} Troubles what is wrong, by modality */
 
