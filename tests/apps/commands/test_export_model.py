@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from sensemble_apps.cli import main
 from sensemble_runtime import Bundle
 
-from tests.apps.conftest import Refusal, Sensemble
+from tests.apps.conftest import Refusal
 from tests.parts import tone
 
 ELSEWHERE = """
@@ -69,17 +70,16 @@ def there(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_bundle_of_a_model_from_elsewhere_answers_as_that_model(
-    there: Path, sensemble: Sensemble, monkeypatch: pytest.MonkeyPatch
+    there: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("PYTHONPATH", str(there))
-    asked = ("--model", "elsewhere:made", "--data", there / "clips")
-    result = sensemble("export", there, *asked, "--scheme", "audio=fp32", "text=fp32")
-    assert result.returncode == 0, result.stderr
-    assert result.stdout.splitlines()[-1] == str(there / "bundle")
+    monkeypatch.setenv("PYTHONPATH", str(there))  # for the processes that lower
+    monkeypatch.syspath_prepend(str(there))
+    asked = ("--model", "elsewhere:made", "--data", str(there / "clips"))
+    assert main(["export", str(there), *asked, "--scheme", "audio=fp32", "text=fp32"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == str(there / "bundle")
     bundle = Bundle.open(there / "bundle")
     assert (bundle.manifest.labels, bundle.manifest.provenance.method) == (("high", "low"), "imported")
     assert set(bundle.manifest.audited) == {"audio", "text", "audio+text"}
-    monkeypatch.syspath_prepend(str(there))
     import elsewhere  # type: ignore[import-not-found]
 
     trained = elsewhere.made()

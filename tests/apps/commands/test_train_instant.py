@@ -13,10 +13,10 @@ from tests.train.recipe.test_instant import ENCODERS, takes
 GIVEN = [argument for m, source in ENCODERS.items() for argument in ("--encoder", f"{m}={source}")]
 
 
+@pytest.mark.usefixtures("lowered_once")
 def test_it_writes_a_bundle_and_says_how_right_it_is_about_takes_left_out(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     data, run = takes(tmp_path / "takes", {"dark": 3, "bright": 3}), tmp_path / "run"
     arguments = ["train", "--instant", "--data", str(data), "--out", str(run), *GIVEN]
     assert main(arguments) == 0
