@@ -8,7 +8,7 @@ from pathlib import Path
 from time import monotonic
 
 from sensemble_sensors.devices.byte_streams import open_stream
-from sensemble_sensors.devices.polled import MAX_LINE, Lines, Played, Polled
+from sensemble_sensors.devices.polled import MAX_LINE, Lines, Played, Polled, Reading
 from sensemble_sensors.devices.subtitles import Cue, read_subtitles
 from sensemble_sensors.devices.watcher import Finder, named_source
 from sensemble_sensors.errors import (
@@ -27,7 +27,7 @@ _STDIN = 0
 _WAITING = 16  # captions that wait for a slow reader
 
 
-class Captions:
+class Captions(Reading):
     """Gives each line that is not blank as a caption, or each cue of a .srt or .vtt file when its time comes.
 
     Args:
@@ -43,7 +43,6 @@ class Captions:
         self.modality = modality
         self.name = printable(name or f"captions {source}")
         self._source = source
-        self._reader: Polled | Played | None = None
 
     @staticmethod
     def watch(source: str, modality: str) -> Finder | None:
@@ -117,18 +116,6 @@ class Captions:
     def _cues(self, cues: list[Cue], origin: float) -> Iterator[Sample]:
         for i, cue in enumerate(cues):
             yield Sample(self.modality, cue.text, origin + cue.start, cut=i == 0)
-
-    def read(self, timeout: float) -> Sample | None:
-        """Return the next caption; see `Sensor`."""
-        if self._reader is None:
-            raise SensorLostError(f"{self.name}: is closed")
-        return self._reader.read(timeout)
-
-    def close(self) -> None:
-        """Close the source, except standard input, which belongs to the process."""
-        if self._reader is not None:
-            self._reader.close()
-        self._reader = None
 
 
 def _caption(line: bytes) -> str:

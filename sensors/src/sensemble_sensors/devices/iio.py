@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sensemble_sensors.devices.clock import RowClock
-from sensemble_sensors.devices.polled import Polled
+from sensemble_sensors.devices.polled import Polled, Reading
 from sensemble_sensors.devices.units import per_unit, quantity
 from sensemble_sensors.errors import SensorLostError, SensorUnavailableError, printable
 from sensemble_sensors.kinds.regular import Rows
@@ -56,7 +56,7 @@ class _Element(NamedTuple):
         return raw.astype(np.float64)
 
 
-class Iio:
+class Iio(Reading):
     """Gives a device's channels, scaled to the units of the spec and at its rate.
 
     A channel of the spec is found by its name: `accel_x`, `in_accel_x`, `ax`, `anglvel_z`, `gz`, `temp`.
@@ -85,7 +85,6 @@ class Iio:
         self.name = printable(name or f"{modality} iio:{source}")
         self._source, self._sysfs, self._nodes = source, Path(sysfs), Path(nodes)
         self._folder = self._sysfs
-        self._reader: Polled | None = None
 
     def open(self, spec: InputSpec) -> None:
         """Start the device's buffer; raise SensorUnavailableError, which says what to do."""
@@ -108,19 +107,12 @@ class Iio:
         gone = SensorLostError(f"{self.name}: is gone")
         self._reader = Polled(self.name, file, SampleQueue(_WAITING, continuous=True), self._make, gone)
 
-    def read(self, timeout: float) -> Sample | None:
-        """Return the scans that came, as one sample; see `Sensor`."""
-        if self._reader is None:
-            raise SensorLostError(f"{self.name}: is closed")
-        return self._reader.read(timeout)
-
     def close(self) -> None:
         """Stop the buffer, so that the device rests."""
         if self._reader is not None:
-            self._reader.close()
+            super().close()
             with suppress(OSError):  # unplugged
                 self._write("buffer/enable", 0)
-        self._reader = None
 
     def _found(self) -> Path:
         folders = sorted(self._sysfs.glob("iio:device*"))

@@ -9,7 +9,7 @@ from time import monotonic
 
 from sensemble_sensors.devices.byte_streams import open_stream
 from sensemble_sensors.devices.clock import RowClock
-from sensemble_sensors.devices.polled import MAX_LINE, Lines, Played, Polled
+from sensemble_sensors.devices.polled import MAX_LINE, Lines, Played, Polled, Reading
 from sensemble_sensors.devices.rows import Row, RowReader
 from sensemble_sensors.errors import (
     BadDataError,
@@ -27,7 +27,7 @@ _WAITING = 64  # samples that wait for a slow reader
 _BAD = 20  # lines in a row that are no rows: it is another format
 
 
-class LineSeries:
+class LineSeries(Reading):
     """Gives the rows that a program or a microcontroller writes, one a line (`devices.rows`).
 
     A line that is no row is a lost sample; after twenty in a row the sensor is lost, and the reason quotes
@@ -44,7 +44,6 @@ class LineSeries:
         self.modality = modality
         self.name = printable(name or f"{modality} {source}")
         self._source = source
-        self._reader: Polled | Played | None = None
 
     @property
     def live(self) -> bool:
@@ -81,18 +80,6 @@ class LineSeries:
         pipe = Path(self._source.removeprefix("pipe:")) if stat.S_ISFIFO(mode) else None
         queue = SampleQueue(_WAITING, continuous=True)
         self._reader = Polled(self.name, file, queue, make, gone, pipe=pipe)
-
-    def read(self, timeout: float) -> Sample | None:
-        """Return the rows that came, as one sample; see `Sensor`."""
-        if self._reader is None:
-            raise SensorLostError(f"{self.name}: is closed")
-        return self._reader.read(timeout)
-
-    def close(self) -> None:
-        """Close the source."""
-        if self._reader is not None:
-            self._reader.close()
-        self._reader = None
 
     def _play(self, file: int, rate: float, origin: float) -> Iterator[Sample]:
         """Yield the rows of a file from its opening on: at their own times, or at a rate."""

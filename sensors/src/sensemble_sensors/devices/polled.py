@@ -123,6 +123,25 @@ class Played:
         self._samples = iter(())
 
 
+class Reading:
+    """A sensor whose samples come from what `open` makes its `_reader`."""
+
+    name: str
+    _reader: Polled | Played | None = None
+
+    def read(self, timeout: float) -> Sample | None:
+        """Return the next sample; see `Sensor`."""
+        if self._reader is None:
+            raise SensorLostError(f"{self.name}: is closed")
+        return self._reader.read(timeout)
+
+    def close(self) -> None:
+        """Close the source, but for standard input, which belongs to the process."""
+        if self._reader is not None:
+            self._reader.close()
+        self._reader = None
+
+
 class Lines:
     """Splits the bytes of a stream into lines; SensorLostError for one longer than `MAX_LINE`."""
 
