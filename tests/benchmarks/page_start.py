@@ -26,7 +26,7 @@ FLAGS = (
     "--use-fake-ui-for-media-stream",
     "--use-fake-device-for-media-stream",
 )
-SLOW = 120_000  # milliseconds
+SLOW, SETTLE = 120_000, 5_000  # milliseconds
 # The page itself presses and notes: a driver would take its own time.
 _PRESS = """(() => {
     const seen = window.seen = {};
@@ -64,7 +64,8 @@ def opened(playwright: Playwright, profile: str) -> Iterator[BrowserContext]:
 
 def start(page: Page, address: str, modalities: int) -> dict[str, float]:
     """Open the page, and return when it showed what."""
-    page.goto("about:blank")  # the sensors of before are gone
+    page.goto("about:blank")  # the sensors of before are gone, and the service worker keeps what it was given
+    page.wait_for_timeout(SETTLE)
     page.goto(address)
     wanted = modalities + len(("shown", "answer"))
     page.wait_for_function("count => Object.keys(window.seen).length >= count", arg=wanted, timeout=SLOW)
