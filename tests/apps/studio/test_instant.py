@@ -17,10 +17,8 @@ LOWERED = 500.0  # seconds; a busy machine is no failure
 
 @pytest.mark.slow
 @pytest.mark.timeout(3 * LOWERED)
-def test_it_is_live_after_two_takes_of_two_classes_and_follows_the_takes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+@pytest.mark.usefixtures("lowered_once")
+def test_it_is_live_after_two_takes_of_two_classes_and_follows_the_takes(tmp_path: Path) -> None:
     camera, microphone = Steady("video"), Steady("audio")
     bundle = tmp_path / "project/instant/bundle"
     with studying(tmp_path / "project", camera, microphone, options=OPTIONS) as served:
