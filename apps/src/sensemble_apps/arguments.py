@@ -177,17 +177,9 @@ class Serving(Common):
     """The address to serve on. Any but this machine's own needs the token of the printed address, and TLS."""
     port: int = 8765
     """The port; 0 for a free one."""
-    certificate: OptionalFile = None
-    """A certificate of your own (PEM, with its chain); by default, a self-signed one is made on the spot."""
-    key: OptionalFile = None
-    """Its private key, if that is in a file of its own."""
-
-    def __post_init__(self) -> None:
-        if self.key is not None and self.certificate is None:
-            raise InputError("--key: only for --certificate; leave it out, or name the certificate")
 
     def admit(self, port: int, title: str) -> "tuple[Access, SSLContext | None, list[str]]":
         """See `web.security.admit`."""
         from sensemble_apps.web.security import admit  # an extra
 
-        return admit(self.host, port, self.certificate, self.key, title)
+        return admit(self.host, port, title)

@@ -38,17 +38,17 @@ def numbered(file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
 
 
 class Fields:
-    """The fields of one JSON object (UTF-8), checked on access; `null` is the same as absent.
+    """The fields of one JSON object (text, or UTF-8), checked on access; `null` is the same as absent.
 
     `values` holds them unchecked. A line that is too long or no JSON object, and a field of another type,
     raise BadDataError; the caller adds the place.
     """
 
-    def __init__(self, line: bytes) -> None:
+    def __init__(self, line: bytes | str) -> None:
         if len(line) > MAX_LINE:
             raise BadDataError(f"longer than {MAX_LINE - 1} bytes")
         try:
-            values = json.loads(line.decode())
+            values = json.loads(line.decode() if isinstance(line, bytes) else line)
         except (ValueError, RecursionError) as error:
             raise BadDataError(f"not JSON in UTF-8 ({error})") from error
         if not isinstance(values, dict):

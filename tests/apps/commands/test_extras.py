@@ -23,7 +23,7 @@ def test_a_replay_names_the_extra_that_it_lacks(
 def test_the_help_of_a_page_needs_no_server(command: str) -> None:
     result = run_without("starlette", command, "--help")
     assert (result.returncode, result.stderr) == (0, "")
-    assert "--certificate FILE" in result.stdout
+    assert "--host ADDRESS" in result.stdout
 
 
 def test_help_that_cannot_list_its_options_says_what_the_command_does() -> None:

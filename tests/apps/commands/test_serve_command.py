@@ -58,7 +58,6 @@ def test_what_cannot_be_served_is_refused_in_a_line(bundle_folder: Path, refusal
         (("--replay", "x", "--watch"), "give one of --replay"),
         (("--media", "x", "--camera", "0"), "give one of --replay"),
         (("--split", "eval"), "--split: only for --replay"),
-        (("--key", "x"), "--key: only for --certificate"),
     ],
 )
 def test_options_that_do_not_go_together_are_refused(

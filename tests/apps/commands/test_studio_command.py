@@ -32,10 +32,8 @@ def test_a_project_is_served_on_loopback_with_the_sensors_of_this_machine(
 def test_what_cannot_be_a_project_is_refused_in_a_line(refusal: Refusal, tmp_path: Path) -> None:
     (tmp_path / "letter.txt").write_text("mine")
     assert "no project of the studio" in refusal("studio", tmp_path)
-    assert "--key: only for --certificate" in refusal("studio", tmp_path / "new", "--key", "x")
     data = tmp_path / "project" / "data"
     data.mkdir(parents=True)
     (tmp_path / "project" / "studio.json").write_text('{"classes": []}')
     (data / "index.jsonl").write_text("{}\n")
     assert "index.jsonl:1: " in refusal("studio", tmp_path / "project")
-    assert not (tmp_path / "new").exists()

@@ -3,13 +3,11 @@
 import hashlib
 import ssl
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
-from sensemble_apps.errors import InputError
-from sensemble_apps.web.certificate import own_context, qr_code, self_signed
+from sensemble_apps.web.certificate import qr_code, self_signed
 from sensemble_apps.web.security import Access, is_loopback
 from sensemble_runtime.bundle.bundle import Bundle
 from websockets.exceptions import InvalidStatus
@@ -162,14 +160,6 @@ def test_a_self_signed_certificate_is_the_one_whose_fingerprint_is_shown(bundle:
         with served.viewer(additional_headers=headers, ssl=trusting) as viewer:
             assert viewer.hello["labels"]
     assert fingerprint == ":".join(found[i : i + 2] for i in range(0, 64, 2))
-
-
-def test_a_certificate_of_ones_own_that_is_none_is_refused_in_a_line(tmp_path: Path) -> None:
-    wrong = tmp_path / "chain.pem"
-    wrong.write_text("no certificate")
-    for path in (wrong, tmp_path / "absent.pem"):
-        with pytest.raises(InputError, match="cannot be used as a certificate"):
-            own_context(path, None)
 
 
 def test_only_this_machines_own_addresses_need_no_token() -> None:

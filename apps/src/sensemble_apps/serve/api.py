@@ -7,6 +7,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
+from sensemble_sensors.lines import Fields
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
@@ -77,8 +78,9 @@ class Api:
                 await wait_for(changed)
 
     async def _act(self, name: str, request: Request) -> Response:
-        given = {**_BODIES[name], **await body_of(request)} if name in _BODIES else {}
-        return await perform(self._actions[name], given | request.path_params)
+        given = await body_of(request) if name in _BODIES else Fields("{}")
+        given.values = {**_BODIES.get(name, {}), **given.values, **request.path_params}
+        return await perform(self._actions[name], given)
 
 
 def _event(kind: str, data: Mapping[str, Any]) -> str:

@@ -9,6 +9,8 @@ from typing import Any
 
 from sensemble_runtime.session.session import Session
 from sensemble_sensors.errors import RecordingError
+from sensemble_sensors.kinds.conditions.condition import SEVERITIES
+from sensemble_sensors.lines import Fields
 
 from sensemble_apps.console.output import remark
 from sensemble_apps.errors import InputError
@@ -17,7 +19,6 @@ from sensemble_apps.running.recorder import Recorder
 from sensemble_apps.running.view_events import Opened, change
 from sensemble_apps.serve.board import Board
 from sensemble_apps.web.clients import Action
-from sensemble_apps.web.messages import optional_text, text, truth, whole
 from sensemble_apps.web.page_sensors import PageSensors
 
 
@@ -50,36 +51,36 @@ class SessionPage:
         self.outputs.show(Opened(began, session))
         self.used = Event()
         actions: dict[str, Action] = {
-            "unplug": lambda given: self.sensors.unplug(text(given, "sensor")),
-            "plug": lambda given: self.sensors.plug(text(given, "sensor")),
+            "unplug": lambda given: self.sensors.unplug(given.string("sensor")),
+            "plug": lambda given: self.sensors.plug(given.string("sensor")),
             "condition": self._degrade,
             "label": self._label,
             "record": self._record,
         }
         self.actions = {name: partial(self._use, act) for name, act in actions.items()}
 
-    def _use(self, act: Action, given: dict[str, Any]) -> Any:  # noqa: ANN401 - what the action answers
+    def _use(self, act: Action, given: Fields) -> Any:  # noqa: ANN401 - what the action answers
         self.used.set()
         return act(given)
 
-    def _degrade(self, given: dict[str, Any]) -> None:
-        condition, severity = optional_text(given, "condition"), whole(given, "severity")
-        self.sensors.degrade(text(given, "sensor"), condition, severity)
+    def _degrade(self, given: Fields) -> None:
+        severity = given.integer("severity", SEVERITIES[0], SEVERITIES[-1])
+        self.sensors.degrade(given.string("sensor"), given.text("condition"), severity)
         self.board.touch()
 
-    def _label(self, given: dict[str, Any]) -> None:
+    def _label(self, given: Fields) -> None:
         """Set the true label, by which predictions are scored; null for none."""
-        label, labels = optional_text(given, "label"), self.board.bundle.manifest.labels
+        label, labels = given.text("label"), self.board.bundle.manifest.labels
         if label is not None and label not in labels:
             raise InputError(f"{label}: no such label; there are {', '.join(labels)}")
         self.board.say(label)
 
-    def _record(self, given: dict[str, Any]) -> None:
-        if truth(given, "on"):
+    def _record(self, given: Fields) -> None:
+        if on := given.flag("on"):
             self.recorder.start(self._recordings)
         else:
             self.recorder.stop()
-        self._report("recording began" if given["on"] else "recording ended", "")
+        self._report("recording began" if on else "recording ended", "")
 
     def _recording_failed(self, error: RecordingError) -> None:
         remark(f"sensemble: {error}")

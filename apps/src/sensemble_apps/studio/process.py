@@ -20,13 +20,13 @@ class Process:
 
     Args:
         arguments: of `sensemble`, or of another module.
-        module: that is run.
+        module: that is run; it ends when its standard input does.
 
     Attributes:
         reason: the last line of its errors, once it is over.
     """
 
-    def __init__(self, arguments: Sequence[str], module: str = "sensemble_apps") -> None:
+    def __init__(self, arguments: Sequence[str], module: str = "sensemble_apps.studio.tethered") -> None:
         self.reason = ""
         self._command = [sys.executable, "-m", module, *arguments]
         self._unsent: list[str] = []  # lines for its standard input
@@ -34,12 +34,11 @@ class Process:
         self._stopped = False
         self._process: subprocess.Popen[str] | None = None
 
-    def run(self, note: Callable[[dict[str, Any]], None], held: IO[bytes] | None = None) -> int:
+    def run(self, note: Callable[[dict[str, Any]], None]) -> int:
         """Run it to its end, and return its exit status; 1 if it was stopped before it began.
 
         Args:
             note: called with each object of JSON that it prints on a line.
-            held: a lock that it holds, too, until it ends; its number is written there.
 
         Raises:
             OSError: it cannot be started.
@@ -55,12 +54,7 @@ class Process:
                 text=True,
                 errors="replace",
                 start_new_session=True,  # Ctrl-C of the terminal is the studio's
-                pass_fds=() if held is None else (held.fileno(),),
             )
-            if held is not None:
-                held.truncate(0)
-                held.write(str(process.pid).encode())
-                held.flush()
             self._send()
         with suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, process.pid, os.getpriority(os.PRIO_PROCESS, 0) + _NICE)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
+from sensemble_sensors.lines import MAX_SECONDS, Fields
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
@@ -15,8 +16,8 @@ from sensemble_apps.studio.studio import SPECS, Studio
 from sensemble_apps.web.clients import Action, Clients, largest_message
 from sensemble_apps.web.handlers import REQUESTS, body_of, bounded, files, perform, refused
 from sensemble_apps.web.limits import Rate
-from sensemble_apps.web.messages import number, optional_text, text, truth, whole
 
+_MOST = 10**9  # the largest number of a take or a run
 STATIC = Path(__file__).with_name("static")
 
 
@@ -62,26 +63,32 @@ def largest() -> int:
 def actions(studio: Studio) -> Mapping[str, Action]:
     """Return what a page and a program may do, by name."""
     return {
-        "add_classes": lambda given: studio.add_classes(text(given, "names")),
-        "rename_class": lambda given: studio.rename_class(text(given, "name"), text(given, "new")),
-        "remove_class": lambda given: studio.remove_class(text(given, "name")),
+        "add_classes": lambda given: studio.add_classes(given.string("names")),
+        "rename_class": lambda given: studio.rename_class(given.string("name"), given.string("new")),
+        "remove_class": lambda given: studio.remove_class(given.string("name")),
         "record": lambda given: studio.record(
-            optional_text(given, "class"),
-            number(given, "seconds"),
-            whole({"count": 1, **given}, "count"),
-            background=truth({"background": False, **given}, "background"),
-            now=truth({"now": False, **given}, "now"),
+            given.text("class"),
+            given.number("seconds", 0, MAX_SECONDS, "a number of seconds"),
+            given.integer("count", 1, _MOST) if "count" in given.values else 1,
+            background=_flag(given, "background"),
+            now=_flag(given, "now"),
         ),
         "stop_take": lambda _: studio.recorder.stop(),
-        "delete_take": lambda given: studio.delete_take(whole(given, "number")),
+        "delete_take": lambda given: studio.delete_take(given.integer("number", 0, _MOST)),
         "move_take": lambda given: studio.move_take(
-            whole(given, "number"),
-            optional_text(given, "class"),
-            background=truth({"background": False, **given}, "background"),
+            given.integer("number", 0, _MOST), given.text("class"), background=_flag(given, "background")
         ),
-        "train": lambda given: studio.train(None if given.get("run") is None else whole(given, "run")),
+        "train": lambda given: studio.train(_run(given) if given.values.get("run") is not None else None),
         "cancel": lambda _: studio.cancel(),
-        "open_live": lambda given: studio.open_live(whole(given, "run")),
-        "unplug": lambda given: studio.sensors.unplug(text(given, "sensor")),
-        "plug": lambda given: studio.sensors.plug(text(given, "sensor")),
+        "open_live": lambda given: studio.open_live(_run(given)),
+        "unplug": lambda given: studio.sensors.unplug(given.string("sensor")),
+        "plug": lambda given: studio.sensors.plug(given.string("sensor")),
     }
+
+
+def _flag(given: Fields, name: str) -> bool:
+    return name in given.values and given.flag(name)
+
+
+def _run(given: Fields) -> int:
+    return given.integer("run", 0, _MOST)

@@ -14,7 +14,6 @@ from sensemble_sensors.errors import SensembleError
 from sensemble_sensors.spec import InputSpec
 from sensemble_sensors.thresholds import DEFAULT
 
-from sensemble_apps.console.output import remark
 from sensemble_apps.errors import InputError
 from sensemble_apps.running.recorder import Recorder
 from sensemble_apps.running.sensor_reader import SensorReader
@@ -26,7 +25,7 @@ from sensemble_apps.studio.live import LivePage, LiveSession
 from sensemble_apps.studio.project import Project, Run
 from sensemble_apps.studio.summary import NOTHING, ONE_SENSOR, describe
 from sensemble_apps.studio.takes import MOST, Takes
-from sensemble_apps.studio.training import Job, is_left_behind, refuse_while
+from sensemble_apps.studio.training import Job, refuse_while
 from sensemble_apps.web.page_sensors import PageSensors
 from sensemble_apps.web.previews import Previews
 from sensemble_apps.web.sensor_states import SensorStates
@@ -89,9 +88,6 @@ class Studio:
         self.instant: Instant | None = None
         if "--encoder" in options or "--from-scratch" not in options:
             self.instant = Instant(project.instant, project.data, options, self._fitted)
-        for run in filter(is_left_behind, project.runs()):
-            remark(f"sensemble: run {run.number} is still being trained: an earlier studio left it behind")
-            self.job = self._train(run)
         self._changed()
         self._fit()
         if self.instant is not None and self.instant.run.bundle is not None:

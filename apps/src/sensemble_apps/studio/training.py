@@ -1,26 +1,20 @@
 """Trains and exports a run in the background: `sensemble train`, then `sensemble export`, each a process.
 
-Both continue when they are started again: a training can be cancelled and resumed, also by a later studio. If
-a studio is killed, its processes run on, and hold the run's lock.
+Both continue when they are started again: a training can be cancelled and resumed, also by a later studio.
+They end with the studio, also if that is killed.
 """
 
-import os
-import signal
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from threading import Thread
-from time import monotonic, sleep
-from typing import IO, Any
-
-from sensemble_sensors import durable
+from time import monotonic
+from typing import Any
 
 from sensemble_apps.errors import InputError
 from sensemble_apps.studio.process import Process
 from sensemble_apps.studio.project import Run
 
-_LOOK = 1.0  # seconds between two looks whether an earlier studio's processes are over
 _PATIENCE = 20.0  # seconds that a process may take to end
 
 
@@ -38,23 +32,8 @@ _EXPORT = {"decode": 0.05, "degrade": 0.05, "export": 0.3}
 """The first word of a process's stages -> their part of the work of both, in order: what two cores took."""
 
 
-def is_left_behind(run: Run) -> bool:
-    """Return whether processes of a studio that was killed still train a run."""
-    try:
-        durable.lock(_lock(run)).close()
-    except BlockingIOError:
-        return True
-    except OSError:
-        return False
-    return False
-
-
-def _lock(run: Run) -> Path:
-    return run.folder.with_suffix(".lock")
-
-
 class Job:
-    """Trains and exports one run, after the processes of a killed studio have ended. Safe from any thread.
+    """Trains and exports one run. Safe from any thread.
 
     Args:
         run: where.
@@ -83,7 +62,7 @@ class Job:
         self._stages: list[str] = []
         self._share = 0.0
         self._ended: float | None = None
-        self._ending: signal.Signals | None = None  # sent to what an earlier studio left behind
+        self._cancelled = False
         self._stage: dict[str, Any] = {"stage": "starting", "done": 0, "total": 0}
         self._processes = (
             Process(["train", "--data", str(data), "--out", str(run.folder), "--json", *options]),
@@ -109,7 +88,7 @@ class Job:
 
     def cancel(self) -> None:
         """Stop it; finished stages stay, and the next job of the run continues after them."""
-        self._ending = signal.SIGTERM
+        self._cancelled = True
         for process in self._processes:
             process.stop()
 
@@ -117,49 +96,25 @@ class Job:
         """Cancel it, and wait for its process to end."""
         self.cancel()
         self._thread.join(_PATIENCE)
-        self._ending = signal.SIGKILL
         for process in self._processes:
             process.stop(kill=True)
         self._thread.join()
 
     def _work(self) -> None:
         try:
-            with self._alone() as held:
-                for process, parts in zip(self._processes, (_TRAINING, _EXPORT), strict=True):
-                    if process.run(partial(self._note, parts), held) != 0:
-                        self.reason = process.reason
-                        break
-                else:
-                    self.status = "done"
+            for process, parts in zip(self._processes, (_TRAINING, _EXPORT), strict=True):
+                if process.run(partial(self._note, parts)) != 0:
+                    self.reason = process.reason
+                    break
+            else:
+                self.status = "done"
         except OSError as error:
             self.reason = f"a process cannot be started ({error.strerror})"
         finally:
             if self.status == "running":
-                self.status = "failed" if self._ending is None else "cancelled"
+                self.status = "cancelled" if self._cancelled else "failed"
             self._ended = monotonic()
             self._done()
-
-    def _alone(self) -> IO[bytes]:
-        """Return the lock of the run, once what an earlier studio left behind is over.
-
-        Raises:
-            OSError: it cannot be made.
-        """
-        path = _lock(self.run)
-        durable.create_folder(path.parent)
-        durable.create(path)
-        while True:
-            try:
-                return durable.lock(path)
-            except BlockingIOError:
-                self._stage = {
-                    **self._stage,
-                    "stage": "waiting for a training that an earlier studio left behind",
-                }
-            if self._ending is not None:
-                with suppress(OSError, ValueError):  # it is over meanwhile
-                    os.killpg(int(path.read_bytes()), self._ending)
-            sleep(_LOOK)
 
     def _note(self, parts: Mapping[str, float], said: dict[str, Any]) -> None:
         """Note a line of progress; the result is another."""

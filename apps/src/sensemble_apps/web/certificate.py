@@ -16,27 +16,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from sensemble_apps.errors import InputError
-
 _VALID = timedelta(days=90)
 _EARLIER = timedelta(hours=1)  # for a phone whose clock is behind
-
-
-def own_context(certificate: Path, key: Path | None) -> ssl.SSLContext:
-    """Return a context with the user's own certificate, a PEM file with its chain.
-
-    Raises:
-        InputError: the files hold no certificate with its key.
-    """
-    context = _context()
-    try:
-        context.load_cert_chain(certificate, key, password=_no_password)
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"{certificate}: cannot be used as a certificate ({error}); give PEM files, the chain as "
-            "--certificate and a key without a password as --key"
-        ) from error
-    return context
 
 
 def self_signed(names: list[str]) -> tuple[ssl.SSLContext, str]:
@@ -62,7 +43,8 @@ def self_signed(names: list[str]) -> tuple[ssl.SSLContext, str]:
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .sign(key, hashes.SHA256())
     )
-    context = _context()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
     with _written(certificate.public_bytes(serialization.Encoding.PEM), _pem(key)) as (chain, private):
         context.load_cert_chain(chain, private)
     return context, certificate.fingerprint(hashes.SHA256()).hex(":").upper()
@@ -83,16 +65,6 @@ def qr_code(text: str) -> str:
     drawn = StringIO()
     segno.make(text, error="l", micro=False).terminal(drawn, border=2, compact=True)
     return drawn.getvalue()
-
-
-def _context() -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    return context
-
-
-def _no_password() -> bytes:
-    raise ValueError("its key has a password")
 
 
 def _general(name: str) -> x509.GeneralName:

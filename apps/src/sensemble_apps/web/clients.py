@@ -9,9 +9,10 @@ from time import monotonic
 from typing import Any, Protocol
 
 from sensemble_runtime.errors import SessionError
-from sensemble_sensors.errors import SampleError, SensembleError
+from sensemble_sensors.errors import BadDataError, SampleError, SensembleError
 from sensemble_sensors.kinds.conditions.condition import SEVERITIES
 from sensemble_sensors.kinds.registry import kind_of
+from sensemble_sensors.lines import MAX_SECONDS, Fields
 from sensemble_sensors.spec import InputSpec
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
@@ -21,7 +22,6 @@ from sensemble_apps.errors import InputError
 from sensemble_apps.web import limits
 from sensemble_apps.web.browser_sensor import HEADER, BrowserSensor, ClockOffset
 from sensemble_apps.web.limits import Rate
-from sensemble_apps.web.messages import number, object_of, text
 from sensemble_apps.web.page_sensors import SHOWN, PageSensors
 from sensemble_apps.web.viewers import wait_for
 
@@ -29,7 +29,7 @@ _DEVICES = ("phone", "computer")  # that a browser may call itself
 _TEXT = "text"  # the key of ASGI for a message in text
 _REFUSED, _LATER = 1008, 1013  # close codes (RFC 6455, Sec. 7.4.1)
 
-Action = Callable[[dict[str, Any]], Any]
+Action = Callable[[Fields], Any]
 """Does what a message asks for, given its fields; safe from any thread, and may wait."""
 
 
@@ -86,7 +86,7 @@ class _Client:
             **clients.actions,
             "give": self._give,
             "stop": self._stop,
-            "rename": lambda given: clients.sensors.rename(text(given, "sensor"), text(given, "title")),
+            "rename": lambda given: clients.sensors.rename(given.string("sensor"), given.string("title")),
         }
 
     async def run(self, changed: asyncio.Event) -> None:
@@ -102,7 +102,7 @@ class _Client:
 
     async def leave(self) -> None:
         for given in list(self._sensors):
-            await asyncio.to_thread(self._stop, {"id": given})
+            await asyncio.to_thread(self._unplug, given)
 
     async def _send_states(self, changed: asyncio.Event) -> None:
         while True:
@@ -142,30 +142,31 @@ class _Client:
         if len(said) > limits.BODY or not self._commands.allows():
             raise SampleError("too many messages, or too long a message")
         try:
-            given = object_of(said)
-            kind = str(given["type"])
-        except (ValueError, KeyError, RecursionError) as error:
+            given = Fields(said)
+            kind = given.string("type")
+        except BadDataError as error:
             raise SampleError("a message that is not an object of JSON with a type") from error
         if kind not in (*self._actions, "clock", "clocked"):
             raise SampleError(f"{kind!r:.40}: no such message")
         try:
             if kind == "clock":
-                await self._send({"type": "clock", "sent": number(given, "sent"), "answered": monotonic()})
+                await self._send({"type": "clock", "sent": _moment(given, "sent"), "answered": monotonic()})
             elif kind == "clocked":
-                self._clock.add(*(number(given, name) for name in ("sent", "answered", "received")))
+                self._clock.add(*(_moment(given, name) for name in ("sent", "answered", "received")))
             elif (answer := await asyncio.to_thread(self._actions[kind], given)) is not None:
                 await self._send(answer)
         except (SensembleError, SessionError) as error:
             await self._send({"type": "refused", "reason": str(error)})
 
-    def _give(self, given: dict[str, Any]) -> dict[str, Any]:
-        modality, specs = text(given, "modality"), self._all.sensors.specs
+    def _give(self, given: Fields) -> dict[str, Any]:
+        modality, specs = given.string("modality"), self._all.sensors.specs
         if modality not in specs:
             raise InputError(f"{modality:.{SHOWN}}: no such modality; there are {', '.join(specs)}")
         if len(self._all.given) >= limits.GIVERS:
             raise InputError(f"{limits.GIVERS} sensors of browsers are plugged in already; stop one first")
         free = next(free for free in range(256) if free not in self._sensors)
-        device = given["device"] if given.get("device") in _DEVICES else "browser"
+        device = given.values.get("device")
+        device = device if device in _DEVICES else "browser"
         title = f"{words_of(modality).sensor} of {device} {self._number}"
         sensor = BrowserSensor(specs[modality], title, self._clock)
         name = self._all.sensors.add(sensor)
@@ -173,8 +174,11 @@ class _Client:
         self._all.given.add(name)
         return {"type": "giving", "id": free, "modality": modality, "sensor": name}
 
-    def _stop(self, given: dict[str, Any]) -> None:
-        sensor, name = self._sensors.pop(int(number(given, "id")), (None, ""))
+    def _stop(self, given: Fields) -> None:
+        self._unplug(given.integer("id", 0, 255))
+
+    def _unplug(self, number: int) -> None:
+        sensor, name = self._sensors.pop(number, (None, ""))
         if sensor is not None:
             sensor.hang_up()
             self._all.sensors.remove(name)
@@ -187,6 +191,11 @@ class _Client:
     async def _close(self, reason: str) -> None:
         if self._socket.application_state is WebSocketState.CONNECTED:
             await self._socket.close(_REFUSED, reason.encode()[:120].decode(errors="ignore"))
+
+
+def _moment(given: Fields, name: str) -> float:
+    """Return a time of the browser's clock, in seconds."""
+    return given.number(name, 0, MAX_SECONDS)
 
 
 def describe_modalities(specs: Mapping[str, InputSpec]) -> list[dict[str, Any]]:

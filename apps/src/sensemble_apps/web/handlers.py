@@ -3,9 +3,9 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
 
-from sensemble_sensors.errors import SampleError, SensembleError
+from sensemble_sensors.errors import BadDataError, SensembleError
+from sensemble_sensors.lines import Fields
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.staticfiles import StaticFiles
@@ -14,7 +14,6 @@ from sensemble_apps.errors import InputError
 from sensemble_apps.web import limits
 from sensemble_apps.web.clients import Action
 from sensemble_apps.web.limits import Rate
-from sensemble_apps.web.messages import object_of
 
 SHARED = Path(__file__).with_name("static")
 REQUESTS = 50.0  # a second, of all clients together
@@ -40,7 +39,7 @@ def bounded(rate: Rate, answer: Handler) -> Handler:
     return handle
 
 
-async def body_of(request: Request) -> dict[str, Any]:
+async def body_of(request: Request) -> Fields:
     """Return the object of JSON that a request brings.
 
     Raises:
@@ -56,17 +55,14 @@ async def body_of(request: Request) -> dict[str, Any]:
     except TimeoutError as error:
         raise InputError(f"the body did not come within {limits.SILENT:g} s") from error
     try:
-        return object_of(data)
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"the body is not an object of JSON ({error})") from error
+        return Fields(data)
+    except BadDataError as error:
+        raise InputError(f"the body is {error}") from error
 
 
-async def perform(action: Action, given: dict[str, Any]) -> Response:
+async def perform(action: Action, given: Fields) -> Response:
     """Run an action with the fields of a request, in a thread."""
-    try:
-        await asyncio.to_thread(action, given)
-    except SampleError as error:
-        raise InputError(str(error)) from error
+    await asyncio.to_thread(action, given)
     return Response(status_code=204)
 
 

@@ -9,7 +9,7 @@ from sensemble_runtime.errors import SessionError
 from sensemble_sensors.conditioned import Conditioned
 from sensemble_sensors.devices.discovery import Device
 from sensemble_sensors.errors import printable
-from sensemble_sensors.kinds.conditions.condition import SEVERITIES, Applied
+from sensemble_sensors.kinds.conditions.condition import Applied
 from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.sensor import Killable, Sample, Sensor
 from sensemble_sensors.spec import InputSpec
@@ -127,10 +127,6 @@ class PageSensors:
         known = {one.name: one for one in kind_of(self.specs[found.modality]).conditions}
         if condition is not None and condition not in known:
             raise InputError(f"{condition}: no such condition of {name}; there are {', '.join(known)}")
-        if severity not in SEVERITIES:
-            raise InputError(
-                f"severity {severity}: give {SEVERITIES[0]} (slight) to {SEVERITIES[-1]} (severe)"
-            )
         found.degrade(None if condition is None else Applied(found.modality, known[condition], severity))
 
     def remove(self, name: str) -> None:

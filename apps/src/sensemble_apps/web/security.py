@@ -4,7 +4,6 @@ import hmac
 import secrets
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
-from pathlib import Path
 from socket import gethostname
 from ssl import SSLContext
 from urllib.parse import parse_qs, urlsplit
@@ -188,35 +187,20 @@ def _in_query(scope: Scope) -> list[str]:
     return parse_qs(scope.get("query_string", b"").decode("latin-1")).get("token", [])
 
 
-def admit(
-    host: str, port: int, own: Path | None, key: Path | None, title: str
-) -> tuple[Access, SSLContext | None, list[str]]:
+def admit(host: str, port: int, title: str) -> tuple[Access, SSLContext | None, list[str]]:
     """Return who may open a page, the context of TLS (None for none), and the lines that say where it is.
 
-    Args:
-        host: as asked for; any but loopback needs a token, and TLS.
-        port: the port that is listened on.
-        own: the user's own certificate; by default, one is made where it is needed.
-        key: its private key, if that is in a file of its own.
-        title: of the page.
-
-    Raises:
-        InputError: the certificate cannot be used.
+    Any host but loopback needs a token, and TLS.
     """
-    loopback = is_loopback(host)
     if host in ("0.0.0.0", "::"):  # noqa: S104 - asked for by the user
         host = certificate.address_of_this_machine()
     shown = f"[{host}]" if ":" in host else host
-    if loopback and own is None:
+    if is_loopback(host):
         return Access(), None, [f"{title}: http://{shown}:{port}/ (Ctrl-C ends it)"]
-    token = None if loopback else new_token()
+    token = new_token()
     access = Access(secure=True, token=token, names=own_names() | {host.lower()})
-    query = "" if token is None else f"?token={token}"
-    address = f"https://{shown}:{port}/{query}"
-    lines = [f"{title}: {address} (Ctrl-C ends it)"]
-    if own is not None:
-        tls = certificate.own_context(own, key)
-    else:
-        tls, fingerprint = certificate.self_signed([host, *sorted(access.names - {host}), "localhost"])
-        lines += [f"a browser will warn once: its certificate's SHA-256 must be {fingerprint}"]
-    return access, tls, [*lines, *([] if loopback else [certificate.qr_code(address).rstrip("\n")])]
+    address = f"https://{shown}:{port}/?token={token}"
+    tls, fingerprint = certificate.self_signed([host, *sorted(access.names - {host}), "localhost"])
+    warning = f"a browser will warn once: its certificate's SHA-256 must be {fingerprint}"
+    code = certificate.qr_code(address).rstrip("\n")
+    return access, tls, [f"{title}: {address} (Ctrl-C ends it)", warning, code]
