@@ -259,17 +259,6 @@ def test_what_was_learned_is_the_same_after_it_was_stored(room: Room, kept: Path
     assert sorted(path.name for path in kept.parent.iterdir()) == ["corrections", "lock"]
 
 
-def test_a_sensor_is_forgotten_by_its_name(room: Room, kept: Path, tmp_path: Path) -> None:
-    assert kept.exists()
-    with Adapter(bundle_of(room.world.head, tmp_path)) as again:
-        assert again.forget("camera 1") == []
-        assert again.forget("one") == ["one"]
-        assert again.correct({"audio": Window("audio", room.world.windows(np.array([0]))[0])}) == {}
-        again.save()
-    with Adapter(bundle_of(room.world.head, tmp_path)) as again:
-        assert again.learners.keys() == {("video", "camera \udcff")}
-
-
 def test_the_sensors_that_are_kept_are_bounded(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sensemble_runtime.adapting.adapter.SENSORS", 3)
     for i in range(5):

@@ -48,8 +48,8 @@ class Adapter:
 
     The teacher is the opinion of all other live modalities together that are familiar and about the same
     time, as the bundle shipped them: learned corrections never act as teachers. `learn` and `label` note
-    lessons; `study` learns them, which may take milliseconds a scene. Call `study`, `save`, `forget` and
-    `close` from one thread; it may be another one than that of the rest.
+    lessons; `study` learns them, which may take milliseconds a scene. Call `study`, `save` and `close` from
+    one thread; it may be another one than that of the rest.
 
     Args:
         bundle: an open bundle, calibrated, of single classes.
@@ -185,15 +185,6 @@ class Adapter:
                 f"{path}: cannot be written ({error.strerror}); make room on its disk"
             ) from error
         self._changed = False
-
-    def forget(self, sensor: str | None = None) -> list[str]:
-        """Forget what the sensor of a name has learned, or all of them; return their names."""
-        gone = [key for key in self.learners if sensor in (None, key[1])]
-        for key in gone:
-            del self.learners[key]
-        self._changed = True
-        self._publish()
-        return [name for _, name in gone]
 
     def close(self) -> None:
         """Unlock the folder; unsaved lessons are lost. Closing twice is allowed."""

@@ -1,4 +1,4 @@
-"""`sensemble adapt`: learn from a recording, and show or forget what sensors learned."""
+"""`sensemble adapt`: learn from a recording, and show what sensors learned."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,12 +24,13 @@ from sensemble_apps.running.real_time import Options
 from sensemble_apps.running.sources import examples_of
 from sensemble_apps.running.view_events import Change, Predicted, Stream
 
-ALL = "all"
-
 
 @dataclass(frozen=True, kw_only=True)
 class Adapt(Trusting):
-    """Let the sensors of a recording teach each other, so that each gets a small correction of its own."""
+    """Let the sensors of a recording teach each other, so that each gets a small correction of its own.
+
+    To forget them all, remove the folder.
+    """
 
     bundle: Positional[Folder]
     """A bundle folder; nothing in it is changed."""
@@ -43,22 +44,16 @@ class Adapt(Trusting):
     """The folder of what is learned; by default, beside the bundle: `BUNDLE.learned`."""
     show: bool = False
     """Print what each sensor has learned."""
-    reset: Annotated[str | None, "SENSOR"] = None
-    """Forget what the sensor of this name has learned; `all` for every sensor."""
 
 
 def main(arguments: Adapt) -> None:
-    """Learn from a replay, forget, or only print a table of what was learned."""
-    chosen = (arguments.replay is not None, arguments.reset is not None, arguments.show)
-    if sum(chosen) != 1:
-        raise InputError("give --replay FOLDER to learn from it, --show, or --reset SENSOR (or `all`)")
+    """Learn from a replay, or only print a table of what was learned."""
+    if (arguments.replay is not None) == arguments.show:
+        raise InputError("give --replay FOLDER to learn from it, or --show")
     bundle = Bundle.open(arguments.bundle, trust=arguments.trust)
     with Adapter(bundle, arguments.out) as adapter:
         if adapter.problem:
             remark(f"sensemble: {adapter.problem}")
-        if arguments.reset is not None:
-            _reset(adapter, arguments.reset)
-            return
         if arguments.replay is not None:
             _learn(arguments.replay, arguments, bundle, adapter)
             adapter.save()
@@ -88,14 +83,6 @@ def _changes(stream: Stream, count: int, report: Progress) -> Iterator[Change]:
             report(len(seen), count)
         elif isinstance(event, Change) and event.kind in ("taught", "untaught"):
             yield event
-
-
-def _reset(adapter: Adapter, sensor: str) -> None:
-    gone = adapter.forget(None if sensor == ALL else sensor)
-    if not gone and sensor != ALL:
-        raise InputError(f"--reset {sensor}: no such sensor in {adapter.folder}; --show lists them")
-    adapter.save()
-    say(f"forgot {', '.join(gone) or 'nothing: there was nothing'}")
 
 
 def _table(adapter: Adapter) -> Table:
