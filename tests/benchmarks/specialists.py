@@ -99,7 +99,8 @@ def main() -> None:
     arguments = parser.parse_args()
     config = EXPERIMENTS["digits"](str((arguments.data or digits(0)).resolve()))
     dataset = read(config.data, config)
-    chosen = choose(replace(config, everything=True), dataset)
+    chosen = dict(choose(config, dataset))
+    chosen["everything"] = [e for e in (*dataset.split("train"), *dataset.split("pretrain")) if e.labels]
     uses = {use: chosen[use] for use in ("everything", *SCORED)}
     report("text, logistic regression,", pieces_of_words(chosen))
     model = new_model(config, dataset, alone())

@@ -28,8 +28,8 @@ METHODS = {
     "WiseFT": "wiseft",
     "MASD": "masd",
     "MASD + WiseFT": "masd+wiseft",
-    "FT on 2M": "finetune_everything",
 }
+MORE_LABELS = "FT on 2M"  # a row that we have not
 DRAWN = ["finetune", "wiseft", "masd", "masd+wiseft"]
 SETS = EVALUATION.split()
 Matrices = dict[str, dict[str, dict[str, float]]]
@@ -43,7 +43,7 @@ def of_paper(printed: Mapping[str, str], start: str, sets: str = EVALUATION) -> 
             for train, scores in matrix(table, sets).items()
         }
         for row, table in printed.items()
-        if row.startswith(start)
+        if row.startswith(start) and MORE_LABELS not in row
     }
 
 
@@ -69,7 +69,7 @@ def test_table_1_is_the_papers(start: str) -> None:
     found = {title: values for title, *values in rows}
     differ = []
     for row, printed in TABLE_1_AUDIOSET.items():
-        if row.startswith(start):
+        if row.startswith(start) and MORE_LABELS not in row:
             ours = found.pop(wording.method_title(METHODS[row.partition(", ")[2]]))
             close = [pytest.approx(float(v), abs=0.1 + 1e-9) for v in printed.split()]
             assert [float(v) for v in ours] == close
@@ -85,7 +85,7 @@ def test_every_score_of_table_9_is_in_its_place(page: Page, letters: str) -> Non
     assert header == ["Method", *SETS, "P", "R"]
     by_method = {title: cells for title, *cells in rows}
     for row, table in TABLE_9.items():
-        if row.startswith("Contr."):
+        if row.startswith("Contr.") and MORE_LABELS not in row:
             cells = by_method.pop(wording.method_title(METHODS[row.partition(", ")[2]]))
             scores = list(matrix(table)[long(letters)].values())
             wanted = [*scores, fmean(scores), min(scores)]

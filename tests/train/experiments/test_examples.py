@@ -85,26 +85,6 @@ def test_too_little_to_distil_on_is_refused() -> None:
         wanted(Experiment("data", held_out=0.9), dataset())
 
 
-def test_a_run_may_be_of_some_modalities_alone(tmp_path: Path) -> None:
-    """Figure 4: the same data without its text."""
-    write_index(tmp_path, dark_and_bright(tmp_path))
-    config = Experiment(str(tmp_path), ("all",), modalities=("audio", "video"))
-    data = read(str(tmp_path), config)
-    assert {m for e in data.examples for m in e.modalities} == {"audio", "video"}
-    assert wanted(config, data) == [("audio",), ("video",), ("audio", "video")]
-    whole = example(0, "train")
-    assert whole.only(("text",)).modalities == ("text",)
-    assert whole.only(("audio", "text", "video")) == whole
-    with pytest.raises(ConfigurationError, match=r"have audio\+video; choose"):
-        wanted(replace(config, train_modalities=("text",)), data)
-
-
-def test_modalities_that_the_data_lacks_are_refused() -> None:
-    silent = Dataset(Path("data"), tuple(e.only(("text", "video")) for e in dataset().examples))
-    with pytest.raises(ConfigurationError, match=r"--modalities audio text: no example of data has audio"):
-        wanted(Experiment("data", modalities=("audio", "text")), silent)
-
-
 def test_encoders_that_know_nothing_are_not_probed_unless_asked_to() -> None:
     nothing = Experiment("data", pretrain=ExperimentPretrain(steps=0))
     clip = Experiment("data", model=CLIP_B16)

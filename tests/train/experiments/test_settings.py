@@ -10,7 +10,6 @@ from sensemble_train.errors import ConfigurationError
 from sensemble_train.experiments import matrix
 from sensemble_train.experiments.config import Experiment, experiment_of
 from sensemble_train.experiments.examples import choose, read
-from sensemble_train.models.model import load_model
 from sensemble_train.recipe.recipe import SHIPPED
 from sensemble_train.recipe.run_folder import Matrix
 
@@ -49,16 +48,6 @@ def test_what_is_streamed_is_trained_on_alike(run: tuple[Experiment, Path], tmp_
 def test_held_out_examples_give_a_whole_matrix(clips: tuple[Path, list[Line]], tmp_path: Path) -> None:
     matrix = shipped(replace(experiment_for(clips[0], "video"), held_out=0.5), tmp_path / "run")
     assert sorted(matrix["subset"]["video"]) == EVERY
-
-
-def test_a_run_of_audio_and_video_never_sees_the_text(clips: tuple[Path, list[Line]], tmp_path: Path) -> None:
-    """The two models of Figure 4 come from one dataset."""
-    config = replace(experiment_for(clips[0], "all"), modalities=("audio", "video"))
-    matrix = shipped(config, tmp_path / "run")
-    sets = ["audio", "audio+video", "video"]
-    assert all(sorted(rows) == sets for rows in matrix.values())
-    assert all(sorted(row) == sets for rows in matrix.values() for row in rows.values())
-    assert load_model(tmp_path / "run" / "pretrained").modalities == ("audio", "video")
 
 
 def test_what_is_distilled_on_may_come_from_another_dataset(
@@ -100,15 +89,3 @@ def test_bad_examples_are_left_out_and_reported_only_when_asked(
     shipped(streamed, tmp_path / "streamed")
     log = (tmp_path / "streamed" / "pretrained" / "steps.jsonl").read_text(encoding="utf-8").splitlines()
     assert [json.loads(line)["skipped"] for line in log] == [1, 1]
-
-
-def test_labels_of_pretraining_that_nothing_else_has_cannot_be_used(
-    clips: tuple[Path, list[Line]], tmp_path: Path
-) -> None:
-    folder, lines = clips
-    strange = [{**lines[0], "labels": ["grey"]}, *lines[1:]]
-    config = replace(experiment_for(write_index(link(folder, tmp_path), strange), "video"), everything=True)
-    with pytest.raises(
-        ConfigurationError, match=r"index\.jsonl:1\) of the split 'pretrain' has the labels grey"
-    ):
-        shipped(config, tmp_path / "run")

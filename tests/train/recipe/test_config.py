@@ -36,7 +36,6 @@ WRONG: dict[str, Callable[[], object]] = {
     "--held-out 1.5": lambda: Experiment("", held_out=1.5),
     "--distill 1: give a number of 2 or more": lambda: Config("", distill=1),
     "--train-modalities: name sets": lambda: Config("", train_modalities=()),
-    "--modalities : name some of": lambda: Experiment("", modalities=()),
     "--held-out 0 to draw it from the other dataset": lambda: Experiment("", distill_data="x", held_out=0.2),
 }
 

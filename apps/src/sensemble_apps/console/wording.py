@@ -19,7 +19,6 @@ _METHODS = {
     "labelled_subsets": "Subsets on labels",
     "modality_dropout": "Modality dropout",
     "subset": "Subset",
-    "finetune_everything": "Finetune on all labels",
 }
 _NAMED = 3  # candidates beside the likeliest, from which they are counted
 _LISTED = 10  # candidates, at most

@@ -14,8 +14,6 @@ from sensemble_apps.console import wording
 from sensemble_apps.pages import figures, page_template
 
 BASELINE = "finetune"
-MORE_LABELS = "finetune_everything"
-"""It sees labels that the others do not: a comparison (Sec. 6.2), not a method in competition."""
 
 
 @dataclass(frozen=True)
@@ -59,8 +57,7 @@ def render(experiment: Experiment, made: datetime) -> str:
     summaries = {method: robustness.summary(matrix) for method, matrix in methods.items()}
     table = {method: columns(summary) for method, summary in summaries.items()}
     metric = "the score" if experiment.metric == "score" else experiment.metric
-    compared = {method: summary for method, summary in summaries.items() if method != MORE_LABELS}
-    best = max(compared or summaries, key=lambda method: (summaries[method].r, method))
+    best = max(summaries, key=lambda method: (summaries[method].r, method))
     return page_template.template("experiment.html.j2").render(
         experiment=experiment,
         metric=metric,
@@ -82,9 +79,7 @@ def render(experiment: Experiment, made: datetime) -> str:
             m: {subsets.parse(t): p for t, p in robustness.per_train(methods[m]).items()} for m in methods
         },
         highest=max(score for matrix in scores.values() for row in matrix.values() for score in row.values()),
-        figures=figures.figures(
-            {m: methods[m] for m in methods if m not in ("linear_probe", MORE_LABELS)}, BASELINE
-        ),
+        figures=figures.figures({m: methods[m] for m in methods if m != "linear_probe"}, BASELINE),
     )
 
 

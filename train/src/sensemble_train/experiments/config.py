@@ -79,8 +79,6 @@ class Experiment(Config):
     """A run of the paper's methods, and of what ships beside them.
 
     Attributes:
-        modalities: M, the modalities of the data to use, or `all`; the others are left out of every example,
-            from pretraining to evaluation (D|_M of Eq. 1), as for Figure 4's model of audio and video.
         initialize: a file of CLIP's weights (App. D), or the folder of a saved model with the encoders,
             as Kinetics uses AudioSet's; `random` to train from scratch. Empty means `random`, but is refused
             if the encoders should be pretrained: in a run without pretraining, or with CLIP's shape.
@@ -89,20 +87,17 @@ class Experiment(Config):
         sampling: how a window is cut from a longer example, if examples are streamed.
         skip_bad: log a bad line of the index, or an example that cannot be decoded, and leave it out; if
             examples are streamed, the next one takes its place.
-        everything: also finetune on pretraining's examples with their labels, for comparison (Sec. 6.2).
         held_out: share of the labelled examples that make D_SD, without their labels (Sec. 5, Kinetics); 0 to
             draw D_SD from pretraining's examples.
         distill_data: folder of another dataset, whose unlabelled examples make D_SD, as AudioSet's do for
             Kinetics (Sec. 5); empty to draw it from `data`.
     """
 
-    modalities: tuple[str, ...] = ("all",)
     initialize: str = ""
     merges: str = ""
     stream: bool = False
     sampling: Sampling = PLAIN
     skip_bad: bool = False
-    everything: bool = False
     held_out: float = 0.0
     distill_data: str = ""
     pretrain: ExperimentPretrain = field(default_factory=ExperimentPretrain)
@@ -111,10 +106,6 @@ class Experiment(Config):
     def __post_init__(self) -> None:
         Config.__post_init__(self)
         bounded(self, held_out=SHARE)
-        if not self.modalities or (self.modalities != ("all",) and "all" in self.modalities):
-            raise ConfigurationError(
-                f"--modalities {' '.join(self.modalities)}: name some of the dataset's, or `all`"
-            )
         if self.teacher:
             raise ConfigurationError("--teacher: is of `sensemble train`; a row of the matrix has its own")
         if self.encoders and not (self.model.fitted and self.pretrain.objective == "contrastive"):

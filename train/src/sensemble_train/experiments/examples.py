@@ -1,7 +1,6 @@
 """The examples of an experiment by their use (paper, Sec. 3.1, 5 and 6.2); as `recipe.examples`."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -18,7 +17,7 @@ from sensemble_train.recipe import examples
 
 
 def read(folder: str, config: Experiment) -> Dataset:
-    """Read a dataset, reduced to the modalities that `config` names (D|_m of Eq. 1).
+    """Read a dataset; bad lines are logged and left out, if `config` says so.
 
     Raises:
         BadDataError: the dataset does not follow the data format.
@@ -26,28 +25,15 @@ def read(folder: str, config: Experiment) -> Dataset:
     dataset = read_dataset(Path(folder), skip_bad=config.skip_bad)
     for reason in dataset.skipped:
         LOG.warning("skipped %s", reason)
-    return restricted(dataset, config)
-
-
-def restricted(dataset: Dataset, config: Experiment) -> Dataset:
-    """Return a dataset reduced to the modalities that `config` names."""
-    if config.modalities == ("all",):
-        return dataset
-    kept = (example.only(config.modalities) for example in dataset.examples)
-    return replace(dataset, examples=tuple(example for example in kept if example.modalities))
-
-
-def labelled(dataset: Dataset) -> tuple[Example, ...]:
-    """Return all examples with labels to train on, also those of pretraining (Sec. 6.2)."""
-    return tuple(e for e in (*dataset.split("train"), *dataset.split("pretrain")) if e.labels)
+    return dataset
 
 
 def choose(config: Experiment, dataset: Dataset) -> dict[str, Sequence[Example]]:
     """Return the examples by their use.
 
     Returns:
-        As `recipe.examples.choose`; also `everything` with labels, if the configuration asks for it, and
-        `distill` (D_SD), without labels, if it is not drawn from pretraining's.
+        As `recipe.examples.choose`; also `distill` (D_SD), without labels, if it is not drawn from
+        pretraining's.
 
     Raises:
         ConfigurationError: fewer than two examples of D_SD have all modalities.
@@ -55,8 +41,6 @@ def choose(config: Experiment, dataset: Dataset) -> dict[str, Sequence[Example]]
     """
     chosen = examples.choose(dataset)
     train, every = chosen["train"], dataset.modalities
-    if config.everything:
-        chosen["everything"] = labelled(dataset)
     if config.distill_data:
         chosen["distill"] = examples.without_labels(_of_another_dataset(config, every))
     elif config.held_out:
@@ -77,18 +61,9 @@ def check(config: Experiment, dataset: Dataset, train: Sequence[Example]) -> lis
     """Return the sets M_T; as `recipe.examples.check`.
 
     Raises:
-        ConfigurationError: also where untrained encoders would be probed, `modalities` names one that the
-            data lacks, or labels of pretraining are unknown.
+        ConfigurationError: also where untrained encoders would be probed.
     """
     _check_initialize(config)
-    lacking = set(config.modalities) - {"all", *dataset.modalities}
-    if lacking:
-        raise ConfigurationError(
-            f"--modalities {' '.join(config.modalities)}: no example of {config.data} has "
-            f"{subset_name(lacking)}"
-        )
-    if config.everything:
-        _check_labels(dataset)
     return examples.check(config, dataset, train, from_scratch=config.from_scratch)
 
 
@@ -102,16 +77,6 @@ def _of_another_dataset(config: Experiment, every: Sequence[str]) -> list[Exampl
         )
     order = torch.randperm(len(complete), generator=seeded(config.seed, "distill"))
     return [complete[row] for row in order[: config.distill].tolist()]
-
-
-def _check_labels(dataset: Dataset) -> None:
-    known = {label for example in dataset.split("train") for label in example.labels}
-    unknown = next((e for e in labelled(dataset) if not known.issuperset(e.labels)), None)
-    if unknown is not None:
-        raise ConfigurationError(
-            f"--everything: {unknown.id!r} (index.jsonl:{unknown.line}) of the split 'pretrain' has the "
-            f"labels {', '.join(unknown.labels)}; only labels of the split 'train' can be trained"
-        )
 
 
 def _check_initialize(config: Experiment) -> None:

@@ -12,7 +12,7 @@ from sensemble_train.data.batching import seeded
 from sensemble_train.data.clips import Clips, Source
 from sensemble_train.distributed import World
 from sensemble_train.experiments.config import experiment_of
-from sensemble_train.experiments.examples import check, choose, read, restricted
+from sensemble_train.experiments.examples import check, choose, read
 from sensemble_train.experiments.initialization import new_model
 from sensemble_train.experiments.mae import pretrain_masked
 from sensemble_train.experiments.methods import labelled_subsets, wiseft
@@ -30,13 +30,6 @@ from sensemble_train.training.loop import Loop
 
 def _finetune(cell: Cell) -> Model:
     return cell.trained("finetune", lambda loop: finetune(cell.start(loop)))
-
-
-def _finetune_everything(cell: Cell) -> Model:
-    everything = cell.sources["everything"]
-    return cell.trained(
-        "finetune_everything", lambda loop: finetune(replace(cell.start(loop), labelled=everything))
-    )
 
 
 def _masd(cell: Cell) -> Model:
@@ -79,10 +72,7 @@ def run(
     rows: Rows | None = None,
 ) -> Matrix:
     """Train `rows`, by default every one, for every M_T of `config`, and score each; as `recipe.run`."""
-    if rows is None:
-        every = experiment_of(config).everything
-        rows = {**ROWS, "finetune_everything": _finetune_everything} if every else ROWS
-    return Paper(config, rows).run(Path(out), progress, dataset)
+    return Paper(config, rows or ROWS).run(Path(out), progress, dataset)
 
 
 class Paper(Recipe):
@@ -93,9 +83,8 @@ class Paper(Recipe):
         self.experiment = experiment_of(config)
 
     def read(self, dataset: Dataset | None) -> Dataset:
-        """Return the dataset, reduced to the modalities of the experiment."""
-        config = self.experiment
-        return read(config.data, config) if dataset is None else restricted(dataset, config)
+        """See `Recipe`."""
+        return dataset or read(self.experiment.data, self.experiment)
 
     def examples(self, dataset: Dataset) -> tuple[Chosen, list[Subset]]:
         """See `Recipe`."""

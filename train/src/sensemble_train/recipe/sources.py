@@ -19,7 +19,7 @@ from sensemble_train.recipe.config import Config
 Report = Callable[[str], Progress]
 """Returns the progress of a stage by its name."""
 _AT_ONCE = 200  # examples that pass the front ends together
-_SEVERAL = {"train", "everything"}  # of the few labelled windows, frozen encoders see several views
+_SEVERAL = {"train"}  # of the few labelled windows, frozen encoders see several views
 _SYNTHETIC = 400  # backgrounds that are made, beside those of the dataset
 
 
