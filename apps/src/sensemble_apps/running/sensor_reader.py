@@ -4,13 +4,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from threading import Condition
 from time import monotonic
-from typing import Any, Protocol, Self, TypeVar
+from typing import Any, Self, TypeVar
 
 from sensemble_runtime.background_queue import BackgroundQueue
 from sensemble_runtime.events import Event
 from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.session.sensor_set import SensorSet
 from sensemble_runtime.session.sensor_thread import CLOSE, join
+from sensemble_runtime.session.session import Session
 from sensemble_sensors.sensor import Sample, Sensor
 from sensemble_sensors.spec import InputSpec
 from sensemble_sensors.thresholds import Thresholds
@@ -22,32 +23,10 @@ _WAITING = 1024  # samples or events that may wait for a slow subscriber
 T = TypeVar("T")
 
 
-class Reader(Protocol):
-    """Reads the sensors that are attached to it: a `Session`, see there, or a `SensorReader`."""
-
-    def attach(self, sensor: Sensor) -> str:
-        """Start reading a sensor, and return the name by which to detach it."""
-
-    def detach(self, name: str) -> bool:
-        """Stop reading a sensor."""
-
-    def retry(self, name: str) -> bool:
-        """Try a lost sensor again now; return whether there is one."""
-
-    def subscribe(self, callback: Callable[[Prediction | Event], None]) -> BackgroundQueue[Any]:
-        """Call `callback` with every event from now on."""
-
-    def listen(self, callback: Callable[[str, Sample], None]) -> BackgroundQueue[Any]:
-        """Call `callback` with the sensor's name and each sample of the active sensors."""
-
-    def unsubscribe(self, subscriber: BackgroundQueue[Any]) -> bool:
-        """Stop new calls; queued items are still delivered."""
-
-
 class SensorReader:
     """Reads the sensors that are attached to it; safe from any thread. A context manager.
 
-    It is the `Sink` of their set.
+    It is the `Sink` of their set; its methods are those of a `Session`.
 
     Args:
         specs: the form of the samples, by modality.
@@ -100,29 +79,29 @@ class SensorReader:
             none = not self._opened and all(kind == "unavailable" for kind, _ in reasons)
             return "; ".join(reason for _, reason in reasons) if none else ""
 
-    # See `Reader`.
+    # As of `Session`.
 
     def attach(self, sensor: Sensor) -> str:
-        """See `Reader`."""
+        """Start reading a sensor, and return the name by which to detach it."""
         with self.changed:
             return self._set.attach(sensor)
 
     def detach(self, name: str) -> bool:
-        """See `Reader`."""
+        """Stop reading a sensor."""
         with self.changed:
             return self._set.detach(name)
 
     def retry(self, name: str) -> bool:
-        """See `Reader`."""
+        """Try a lost sensor again now; return whether there is one."""
         with self.changed:
             return self._set.retry(name)
 
     def subscribe(self, callback: Callable[[Prediction | Event], None]) -> BackgroundQueue[Any]:
-        """See `Reader`."""
+        """Call `callback` with every event from now on."""
         return self._add(callback, self._subscribers)
 
     def listen(self, callback: Callable[[str, Sample], None]) -> BackgroundQueue[Any]:
-        """See `Reader`."""
+        """Call `callback` with the sensor's name and each sample of the active sensors."""
         return self._add(lambda item: callback(*item), self._listeners)
 
     def _add(self, callback: Callable[[T], None], queues: list[BackgroundQueue[T]]) -> BackgroundQueue[T]:
@@ -136,7 +115,7 @@ class SensorReader:
         return queue
 
     def unsubscribe(self, subscriber: BackgroundQueue[Any]) -> bool:
-        """See `Reader`."""
+        """Stop new calls; queued items are still delivered."""
         with self.changed:
             for queues in (self._subscribers, self._listeners):
                 if subscriber in queues:
@@ -167,6 +146,10 @@ class SensorReader:
         self._opened |= getattr(event, "kind", "") == "attached"
         for subscriber in self._subscribers:
             subscriber.put(event)
+
+
+Reader = Session | SensorReader
+"""Reads the sensors that are attached to it."""
 
 
 def _failed(error: BaseException) -> None:
