@@ -36,7 +36,7 @@ def test_who_trusts_a_key_runs_only_what_it_signed(
     media = dataset_folder / "eval-one-0.mkv"
     commands = {
         "run": ("run", copied, "--replay", dataset_folder, "--fast", "--duty", "--limit", "1"),
-        "audit": ("audit", copied, "--data", dataset_folder, "--duty", "--json"),
+        "audit": ("audit", copied, "--data", dataset_folder, "--json"),
         "record": ("record", tmp_path / "clips", "--media", media, "--bundle", copied),
         "check": ("bundle", "check", copied),
         "verify": ("export", "verify", copied),

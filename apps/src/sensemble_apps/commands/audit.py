@@ -41,8 +41,6 @@ class Audit(Trusting):
     subsets: Annotated[str | None, "SETS"] = None
     """Of more than six modalities, score `all` sets, or beside `singles,leave-one-out` those `seen`: the live
     sets of the sessions in the record."""
-    duty: bool = False
-    """Score it a second time as `run --duty` would run it, with the examples in order as one stream."""
     require: Annotated[str | None, "CRITERIA"] = None
     """Require least scores and largest losses, such as `audio>=0.6,P>=0.8,R>=0.5,drop.microphone<=0.1`, each
     judged by the pessimistic end of its interval: exit with 3 if one fails, and with 4 if none does but
@@ -64,14 +62,13 @@ def main(arguments: Audit) -> None:
         conditions=arguments.conditions,
         wanted=arguments.subsets,
     )
-    saving = measure(arguments.bundle, data, split, None, trust, duty=True) if arguments.duty else None
     judgements = gate.judge(criteria, result)
     if arguments.json:
         judged = {"gate": gate_verdict.to_json(judgements)} if judgements else {}
-        say_json(result.to_json() | ({"duty": saving.to_json()} if saving else {}) | judged, indent=2)
+        say_json(result.to_json() | judged, indent=2)
     else:
         console = Console(highlight=False, markup=False)
-        console.print(audit_table.table(result, saving))
+        console.print(audit_table.table(result))
         console.print(audit_table.reliability(result))
         if result.conditions:
             for title, table in condition_table.tables(result.conditions, result.metric):
@@ -101,16 +98,13 @@ def measure(
     trust: Path | None = None,
     conditions: Sequence[str] | None = None,
     wanted: str | None = None,
-    *,
-    duty: bool = False,
 ) -> AuditResult:
     """Audit the bundle, signed by the key `trust`, on a split of a dataset, with a progress bar.
 
     It is also audited under `conditions`; none named means all. `wanted` are the sets of `--subsets`.
     """
     opened = Bundle.open(bundle, trust=trust)
-    if not duty:
-        say_executors(opened.executors)
+    say_executors(opened.executors)
     examples = examples_of(data, split)
     applied = [] if conditions is None else parse_conditions(",".join(conditions) or ALL, opened.specs)
     dataset = data.resolve().name  # the name that training gives it, also for the folder `.`
@@ -121,7 +115,6 @@ def measure(
             record=record,
             dataset=dataset,
             progress=advance,
-            duty=duty,
             conditions=applied,
             more=_more(opened.modalities, wanted, record),
         )

@@ -40,8 +40,8 @@ class Run(Running):
     threads: int = 0
     """ExecuTorch's threads; 0 for one per performance core, or a single one if all encoders are fast."""
     duty: bool = False
-    """Skip windows that differ little from the last one encoded, and print the savings; `audit --duty` says
-    what it costs in right answers."""
+    """Skip windows that differ little from the last one encoded, and print the savings; a replay
+    of labelled data says what it costs in right answers."""
     fast: bool = False
     """Replay as fast as possible, with one prediction per example."""
     unplug: bool = False

@@ -7,7 +7,7 @@ from sensemble_runtime import subsets
 from sensemble_runtime.auditing.audit import AuditResult
 from sensemble_runtime.auditing.intervals import wilson
 from sensemble_runtime.auditing.reliability import Reliability
-from sensemble_runtime.subsets import Estimate, Subset, SubsetScore
+from sensemble_runtime.subsets import Subset, SubsetScore
 
 from sensemble_apps.console.estimates import (
     INTERVAL,
@@ -28,29 +28,21 @@ _CAPTION = (
 )
 
 
-def table(result: AuditResult, saving: AuditResult | None = None) -> Table:
-    """Return the score of each set of sensors, P and R; with `saving`, also its scores with a duty."""
+def table(result: AuditResult) -> Table:
+    """Return the score of each set of sensors, P and R."""
     drawn = Table(title=f"{result.metric}, %", title_justify="left", box=None)
     drawn.add_column("live", overflow="fold")  # cut short, the sets would look alike
-    others = [saving] if saving else []
-    for column in ("score", INTERVAL, *("with duty" for _ in others), "examples"):
+    for column in ("score", INTERVAL, "examples"):
         drawn.add_column(column, justify="right")
     for name, score in result.subsets.items():
-        scores = [score, *(other.subsets[name] for other in others)]
-        first, *rest = (percent_within(one.accuracy, one) for one in scores)
         style = "dim" if score.too_few else "yellow" if name == result.worst else ""
-        drawn.add_row(name, first, ends(score), *rest, examples(score.n, score), style=style)
+        value = percent_within(score.accuracy, score)
+        drawn.add_row(name, value, ends(score), examples(score.n, score), style=style)
     for name in result.unscored:
-        drawn.add_row(name, *(percent(None) for _ in range(2 + len(others))), "none")
+        drawn.add_row(name, percent(None), percent(None), "none")
     drawn.add_section()
-    for title, whole in (("P, the mean", "mean"), ("R, the worst", "least")):
-        estimates: list[Estimate] = [getattr(one, whole) for one in (result, *others)]
-        first, *rest = (percent_within(one.value, one) for one in estimates)
-        drawn.add_row(title, first, ends(estimates[0]), *rest)
-    if saving:
-        spared = ", ".join(f"{m} {n}" for m, n in sorted(saving.saved.items()))
-        drawn.caption = f"windows that duty saved, in {result.examples} examples: {spared}"
-        drawn.caption_justify = "left"
+    for title, one in (("P, the mean", result.mean), ("R, the worst", result.least)):
+        drawn.add_row(title, percent_within(one.value, one), ends(one))
     return drawn
 
 

@@ -31,7 +31,6 @@ from sensemble_runtime.executors.executor import Embedding
 from sensemble_runtime.pooling import pool_subsets
 from sensemble_runtime.progress import Progress, no_progress
 from sensemble_runtime.record.writer import RecordedAnswer, Records
-from sensemble_runtime.session.change_gate import ChangeGate
 from sensemble_runtime.subsets import ConditionScore
 
 
@@ -43,7 +42,6 @@ class AuditResult(Measures):
         metric: `accuracy` or `mAP`.
         examples, groups: their numbers.
         bundle: the SHA-256 of the bundle's `manifest.json`.
-        saved: with a duty, the number of encodings that it saved, by modality.
         conditions: first the scores of all subsets without any (`CLEAN`), then under each condition those of
             the subsets with the degraded modality.
         unfamiliar: by modality, the share of unfamiliar windows. `subsets` pools them too, as the paper does;
@@ -55,7 +53,6 @@ class AuditResult(Measures):
     examples: int
     groups: int
     bundle: str
-    saved: dict[str, int] = field(default_factory=dict)
     conditions: tuple[ConditionScore, ...] = ()
     reliability: dict[str, Reliability] = field(default_factory=dict)
     unfamiliar: dict[str, float] = field(default_factory=dict)
@@ -82,7 +79,6 @@ class AuditResult(Measures):
             "bundle": self.bundle,
             "reliability": {name: asdict(one) for name, one in self.reliability.items()},
             "unfamiliar": self.unfamiliar,
-            **({"saved": self.saved} if self.saved else {}),
             **({"conditions": [asdict(score) for score in self.conditions]} if self.conditions else {}),
         }
 
@@ -94,7 +90,6 @@ def audit(
     record: Path | str | None = None,
     dataset: str | None = None,
     progress: Progress = no_progress,
-    duty: bool = False,
     conditions: Sequence[Applied | Struck] = (),
     more: Sequence[subsets.Subset] = (),
 ) -> AuditResult:
@@ -104,7 +99,6 @@ def audit(
         record: a record file, to which the run is added.
         dataset: the name of the data, for the record.
         progress: called after each example; each condition is another round of all examples.
-        duty: treat the examples as a stream, and do not encode a window that is like the one before.
         more: further subsets to score (`subsets.measured`).
         conditions: each is audited by itself.
 
@@ -117,12 +111,11 @@ def audit(
     present = {m: np.array([m in example.modalities for example in examples]) for m in modalities}
     groups = group_codes([example.group for example in examples])
     steps = len(examples) * (1 + len(conditions))
-    gate = ChangeGate(bundle.specs) if duty else None
     split = "+".join(sorted({example.split for example in examples}))
     with ExitStack() as stack:  # a record that cannot be written is known before anything is encoded
         records = stack.enter_context(Records(Path(record))) if record is not None else None
         run = records.begin("audit", bundle, dataset, split) if records else 0
-        embeddings = _encoded(bundle, examples, gate, lambda done: progress(done, steps))
+        embeddings = _encoded(bundle, examples, lambda done: progress(done, steps))
         others = [embeddings[[modalities.index(m) for m in s]].mean(axis=0)[np.newaxis] for s in more]
         logits = bundle.head.logits(np.concatenate([pool_subsets(embeddings), *others]))
         measures = measure(logits, present, truth, task, groups, more)
@@ -147,7 +140,6 @@ def audit(
         examples=len(examples),
         groups=int(groups.max()) + 1,
         bundle=bundle.fingerprint,
-        saved=gate.saved if gate else {},
         conditions=tuple(under),
         reliability={
             name: outcomes(
@@ -163,16 +155,14 @@ def audit(
     )
 
 
-def _encoded(
-    bundle: Bundle, examples: Sequence[Example], gate: ChangeGate | None, done: Callable[[int], None]
-) -> NDArray[np.float32]:
+def _encoded(bundle: Bundle, examples: Sequence[Example], done: Callable[[int], None]) -> NDArray[np.float32]:
     """Return the embeddings, float32 [n, N, d]; zeros where an example lacks a modality."""
     shape = len(bundle.modalities), len(examples), bundle.manifest.embedding
     embeddings = np.zeros(shape, np.float32)
     for column, example in enumerate(examples):
         for row, modality in enumerate(bundle.modalities):
             if modality in example.modalities:
-                embeddings[row, column] = _embed(bundle, example, modality, gate)
+                embeddings[row, column] = _embed(bundle, example, modality)
         done(column + 1)
     return embeddings
 
@@ -192,15 +182,10 @@ def _under(
         yield from scores_under(bundle, labelled, struck, lambda: done(next(count)))
 
 
-def _embed(bundle: Bundle, example: Example, modality: str, gate: ChangeGate | None) -> Embedding:
+def _embed(bundle: Bundle, example: Example, modality: str) -> Embedding:
     spec = bundle.specs[modality]
     data = kind_of(spec).window(example, spec)
-    if gate and (known := gate.unchanged(modality, data)) is not None:
-        return known
-    embedding = bundle.encode(modality, bundle.tokenize(data) if isinstance(data, str) else data)
-    if gate:
-        gate.keep(modality, data, embedding)
-    return embedding
+    return bundle.encode(modality, bundle.tokenize(data) if isinstance(data, str) else data)
 
 
 def _truth(bundle: Bundle, examples: Sequence[Example]) -> NDArray[np.integer]:

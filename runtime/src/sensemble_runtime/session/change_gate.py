@@ -15,11 +15,10 @@ from sensemble_runtime.executors.executor import Embedding
 
 
 class ChangeGate:
-    """The last encoded window of each modality, for one thread each; `saved` counts encodings saved."""
+    """The last encoded window of each modality, for one thread each."""
 
     def __init__(self, specs: Mapping[str, InputSpec]) -> None:
         self._kinds = {modality: kind_of(spec) for modality, spec in specs.items()}
-        self.saved: dict[str, int] = {}
         self._kept: dict[str, tuple[NDArray[np.float32] | str, Embedding]] = {}
 
     def unchanged(self, modality: str, data: Media | str) -> Embedding | None:
@@ -28,9 +27,7 @@ class ChangeGate:
             return None
         before, embedding = self._kept[modality]
         kind = self._kinds[modality]
-        same = kind.change(before, kind.summary(data)) <= kind.least_change
-        self.saved[modality] = self.saved.get(modality, 0) + same
-        return embedding if same else None
+        return embedding if kind.change(before, kind.summary(data)) <= kind.least_change else None
 
     def keep(self, modality: str, data: Media | str, embedding: Embedding) -> None:
         """Remember a window that was encoded."""
