@@ -79,9 +79,9 @@ def conditions(clips: Path) -> Image.Image:
     for column, condition in enumerate(named):
         ImageDraw.Draw(sheet).text((104 * column + 2, 0), condition.name, fill="black", font_size=13)
         for row, severity in enumerate((1, 3, 5)):
-            struck = (Applied(spec.modality, condition, severity),)
-            samples = kind.samples(example, captured(struck, spec), 0.0)
-            window = np.asarray(degraded_window(samples, spec, begin(struck, spec)), np.uint8)
+            degraded = (Applied(spec.modality, condition, severity),)
+            samples = kind.samples(example, captured(degraded, spec), 0.0)
+            window = np.asarray(degraded_window(samples, spec, begin(degraded, spec)), np.uint8)
             sheet.paste(Image.fromarray(window[0, 0]), (104 * column, 18 + 104 * row))
     return sheet
 

@@ -113,8 +113,8 @@ def _digits(seed: int) -> Path:
 def _conditions(dataset: Dataset) -> list[str]:
     """Return the option that audits the bundle under a few conditions; nothing where no kind names any."""
     modalities = map(dataset.modality, dataset.modalities)
-    struck = [f"{m.name}={name}" for m in modalities for name in kind_of(m.kind).struck]
-    return ["--conditions", ",".join(struck)] if struck else []
+    named = [f"{m.name}={name}" for m in modalities for name in kind_of(m.kind).demonstrated]
+    return ["--conditions", ",".join(named)] if named else []
 
 
 def _exported(run: Path) -> tuple[str, Subset] | None:

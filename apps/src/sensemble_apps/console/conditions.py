@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 
-from sensemble_runtime.auditing.conditions import Struck
+from sensemble_runtime.auditing.conditions import Degradation
 from sensemble_sensors.kinds.conditions.condition import SEVERITIES, Applied, Condition
 from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.spec import InputSpec
@@ -33,15 +33,15 @@ def parse_applied(texts: Sequence[str], specs: Mapping[str, InputSpec]) -> list[
     return conditions
 
 
-def parse_conditions(text: str, specs: Mapping[str, InputSpec]) -> list[Applied | Struck]:
+def parse_conditions(text: str, specs: Mapping[str, InputSpec]) -> list[Applied | Degradation]:
     """Return the conditions that `audit --conditions` names: `all`, or `microphone=quiet,camera=dark:3`.
 
     A condition without a severity stands for all five of them; a sensor alone for all of its conditions.
-    Sensors joined with `+` are struck at once: `microphone+camera=swapped:5`.
+    Sensors joined with `+` are degraded at once: `microphone+camera=swapped:5`.
     """
     if text == ALL:
         return [a for spec in specs.values() for a in _all(spec)]
-    return list(dict.fromkeys(found for part in text.split(",") for found in _struck(part, specs)))
+    return list(dict.fromkeys(found for part in text.split(",") for found in _degradations(part, specs)))
 
 
 def described(applied: Applied) -> str:
@@ -55,7 +55,7 @@ def _all(spec: InputSpec) -> Iterator[Applied]:
             yield Applied(spec.modality, condition, severity)
 
 
-def _struck(text: str, specs: Mapping[str, InputSpec]) -> Iterator[Applied | Struck]:
+def _degradations(text: str, specs: Mapping[str, InputSpec]) -> Iterator[Applied | Degradation]:
     sensors, equals, rest = text.partition("=")
     each = [_parse(f"{s}{equals}{rest}", specs, "--conditions") for s in sensors.split("+")]
     if len(each) == 1:

@@ -125,7 +125,7 @@ class Kind:
         preview: draws the newest samples.
         level: writes the level of a window (`Prediction.levels`).
         icon: the path of its symbol, in lines on a square of 24 units.
-        struck: the conditions under which the demo audits it, such as `noise:3`.
+        demonstrated: the conditions under which the demo audits it, such as `noise:3`.
         faults: what its health check finds, and after how many seconds.
     """
 
@@ -137,7 +137,7 @@ class Kind:
     preview: Preview
     level: Callable[[float], str]
     icon: str = "M3 12h4l3-8 4 16 3-8h4"
-    struck: tuple[str, ...] = ()
+    demonstrated: tuple[str, ...] = ()
     faults: tuple[tuple[str, float], ...] = ()
 
 
@@ -172,7 +172,7 @@ KINDS = {
         wave_preview,
         _loudness,
         _MICROPHONE,
-        struck=("noise:3",),
+        demonstrated=("noise:3",),
         faults=(("Microphone gives nothing", DEFAULT.stalled), ("Silence", DEFAULT.silent)),
     ),
     "frames": Kind(
@@ -184,7 +184,7 @@ KINDS = {
         picture_preview,
         _brightness,
         _CAMERA,
-        struck=("occlusion:5", "swapped:5"),
+        demonstrated=("occlusion:5", "swapped:5"),
         faults=(
             ("Camera gives nothing", DEFAULT.stalled),
             ("Frozen picture", DEFAULT.frozen),
@@ -200,7 +200,7 @@ KINDS = {
         caption_preview,
         str,
         _BALLOON,
-        struck=("dropped:5",),
+        demonstrated=("dropped:5",),
     ),
     "series": Kind(
         "sensor",
@@ -210,7 +210,7 @@ KINDS = {
         lambda m: f"{m.seconds:.1f} s",
         plot_preview,
         str,
-        struck=("dead:5", "swapped:5"),
+        demonstrated=("dead:5", "swapped:5"),
         faults=(("Sensor gives nothing", DEFAULT.stalled), ("Stuck channel", DEFAULT.frozen)),
     ),
 }

@@ -104,11 +104,11 @@ def _costs(evidence: Evidence) -> Iterator[tuple[str, str]]:
 def _untested(evidence: Evidence) -> Iterator[str]:
     audits, modalities = evidence.audits, evidence.manifest.modalities
     yield f"Other people, rooms and devices than those of {evidence.title}, split {EVALUATED}."
-    struck = {one.modality for one in evidence.conditions}
-    sound = [words_of(m).sensor for m in modalities if m not in struck]
+    degraded = {one.modality for one in evidence.conditions}
+    sound = [words_of(m).sensor for m in modalities if m not in degraded]
     if sound:
         yield f"Degraded sensors: {wording.words(sound)}."
-    if not any("+" in modality for modality in struck):
+    if not any("+" in modality for modality in degraded):
         yield "Two sensors degraded at once."
     timed = "the times are of a replay on one machine" if evidence.session else "no session was timed"
     yield f"Cameras and microphones themselves: {timed}."

@@ -19,7 +19,7 @@ from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.media.dataset import Example
 
 from sensemble_runtime import subsets
-from sensemble_runtime.auditing.conditions import Labelled, Struck, clean_scores, scores_under
+from sensemble_runtime.auditing.conditions import Degradation, Labelled, clean_scores, scores_under
 from sensemble_runtime.auditing.intervals import group_codes
 from sensemble_runtime.auditing.measures import Measures, measure
 from sensemble_runtime.auditing.policy import PlainAnswers, Sessions, Used, policy_answers
@@ -90,7 +90,7 @@ def audit(
     record: Path | str | None = None,
     dataset: str | None = None,
     progress: Progress = no_progress,
-    conditions: Sequence[Applied | Struck] = (),
+    conditions: Sequence[Applied | Degradation] = (),
     more: Sequence[subsets.Subset] = (),
 ) -> AuditResult:
     """Score every measured subset of the bundle's modalities on labelled examples, which may lack modalities.
@@ -170,7 +170,7 @@ def _encoded(bundle: Bundle, examples: Sequence[Example], done: Callable[[int], 
 def _under(
     bundle: Bundle,
     labelled: Labelled,
-    conditions: Sequence[Applied | Struck],
+    conditions: Sequence[Applied | Degradation],
     done: Callable[[int], None],
 ) -> Iterator[ConditionScore]:
     """Yield the scores without and then under each condition; none without conditions."""
@@ -178,8 +178,8 @@ def _under(
         yield from clean_scores(bundle, labelled)
     count = itertools.count(len(labelled.examples) + 1)
     for condition in conditions:
-        struck = (condition,) if isinstance(condition, Applied) else condition
-        yield from scores_under(bundle, labelled, struck, lambda: done(next(count)))
+        degradation = (condition,) if isinstance(condition, Applied) else condition
+        yield from scores_under(bundle, labelled, degradation, lambda: done(next(count)))
 
 
 def _embed(bundle: Bundle, example: Example, modality: str) -> Embedding:

@@ -24,8 +24,8 @@ from sensemble_runtime.pooling import pool_subsets
 from sensemble_runtime.subsets import CLEAN, ConditionScore, SubsetScore
 
 Floats = NDArray[np.float32]
-Struck = tuple[Applied, ...]
-"""A condition of one name and severity that strikes sensors of one or several modalities at once."""
+Degradation = tuple[Applied, ...]
+"""A condition of one name and severity, of the sensors of one or several modalities at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ def clean_scores(bundle: Bundle, labelled: Labelled) -> list[ConditionScore]:
 
 
 def scores_under(
-    bundle: Bundle, labelled: Labelled, struck: Struck, done: Callable[[], None]
+    bundle: Bundle, labelled: Labelled, degradation: Degradation, done: Callable[[], None]
 ) -> list[ConditionScore]:
     """Return the scores of the subsets with the degraded modalities; `done` is called after each example.
 
@@ -60,23 +60,23 @@ def scores_under(
     unfamiliar window, or is the suspect, the rest of a subset answers; without a rest, the answer is wrong
     and unsure.
     """
-    specs = {a.modality: bundle.specs[a.modality] for a in struck}
+    specs = {a.modality: bundle.specs[a.modality] for a in degradation}
     # Each its own seed: sensors that lie show unrelated scenes.
-    streams = {m: begin(struck, spec, seed) for seed, (m, spec) in enumerate(specs.items())}
+    streams = {m: begin(degradation, spec, seed) for seed, (m, spec) in enumerate(specs.items())}
     embeddings, there = labelled.embeddings.copy(), {m: labelled.present[m].copy() for m in specs}
     for column, example in enumerate(labelled.examples):
         for m, spec in specs.items():
             if there[m][column]:
-                samples = kind_of(spec).samples(example, captured(struck, spec), 0.0)
+                samples = kind_of(spec).samples(example, captured(degradation, spec), 0.0)
                 data = degraded_window(samples, spec, streams[m])
                 there[m][column] = data is not None
                 if data is not None:
                     tensor = bundle.tokenize(data) if isinstance(data, str) else data
                     embeddings[bundle.modalities.index(m), column] = bundle.encode(m, tensor)
         done()
-    effect = " and ".join(dict.fromkeys(a.condition.described(a.severity) for a in struck))
+    effect = " and ".join(dict.fromkeys(a.condition.described(a.severity) for a in degradation))
     usable = {**labelled.present, **there}
-    key = subsets.name(specs), struck[0].condition.name, struck[0].severity
+    key = subsets.name(specs), degradation[0].condition.name, degradation[0].severity
     return [
         score
         for score in _scores(bundle, labelled, embeddings, usable, key, effect)
