@@ -29,7 +29,7 @@ from sensemble_apps.running.view_events import Change, Predicted, Stream
 class Adapt(Trusting):
     """Let the sensors of a recording teach each other, so that each gets a small correction of its own.
 
-    To forget them all, remove the folder.
+    They are kept beside the bundle, in `BUNDLE.learned`; to forget them, remove that folder.
     """
 
     bundle: Positional[Folder]
@@ -40,8 +40,6 @@ class Adapt(Trusting):
     """The split to learn from; by default, all examples."""
     labels: bool = False
     """Learn from the labels of the examples too, which a person gave."""
-    out: OptionalFolder = None
-    """The folder of what is learned; by default, beside the bundle: `BUNDLE.learned`."""
     show: bool = False
     """Print what each sensor has learned."""
 
@@ -51,7 +49,7 @@ def main(arguments: Adapt) -> None:
     if (arguments.replay is not None) == arguments.show:
         raise InputError("give --replay FOLDER to learn from it, or --show")
     bundle = Bundle.open(arguments.bundle, trust=arguments.trust)
-    with Adapter(bundle, arguments.out) as adapter:
+    with Adapter(bundle) as adapter:
         if adapter.problem:
             remark(f"sensemble: {adapter.problem}")
         if arguments.replay is not None:
