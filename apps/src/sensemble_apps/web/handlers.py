@@ -57,7 +57,7 @@ async def body_of(request: Request) -> Fields:
     try:
         return Fields(data)
     except BadDataError as error:
-        raise InputError(f"the body is {error}") from error
+        raise InputError(f"the body is not an object of JSON ({error})") from error
 
 
 async def perform(action: Action, given: Fields) -> Response:
