@@ -75,9 +75,9 @@ def test_a_cancelled_training_is_running_until_its_process_is_gone(tmp_path: Pat
     refuse_while(job)
 
 
-def is_read(pipe: IO[str]) -> bool:
+def is_read(pipe: IO[bytes]) -> bool:
     try:
-        pipe.write("a caption\n")
+        pipe.write(b"a caption\n")
     except BrokenPipeError:
         return False
     return True
@@ -88,7 +88,7 @@ def test_a_process_ends_with_a_studio_that_is_killed(tmp_path: Path) -> None:
     arguments = ["record", str(tmp_path / "out"), "--captions", str(tmp_path / "captions"), "--in-process"]
     program = f"from {Process.__module__} import Process; Process({arguments}).run(lambda _: None)"
     studio = subprocess.Popen([sys.executable, "-c", program])
-    with (tmp_path / "captions").open("w", buffering=1) as captions:  # when it reads
+    with (tmp_path / "captions").open("wb", buffering=0) as captions:  # when it reads
         studio.kill()
         studio.wait()
         began = monotonic()
