@@ -1,34 +1,43 @@
-"""A public series set is learned from few examples by the settings that fit any data, and int8 keeps it."""
+"""Public series sets are learned by the demo's command as any data is, and int8 keeps what is learned."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-import torch
-from sensemble_export.quantize import quantize
-from sensemble_export.rewrite import centred, lowerable
-from sensemble_sensors.media.dataset import read_dataset
-from sensemble_sensors.media.decoding import window
-from sensemble_train import Config, derived, load_model, run
+from sensemble_apps.runs.audits import audits
+from sensemble_runtime import Bundle
+from sensemble_train.recipe.run_folder import read_matrix
 
 from tests.export.series_sets import convert
 
 
 @pytest.mark.slow
 @pytest.mark.needs("aeon")
-def test_basic_motions(tmp_path: Path) -> None:
-    dataset = read_dataset(convert("BasicMotions", tmp_path / "data"))
-    config = derived(Config(str(dataset.folder), ("imu",)), dataset)
-    matrix = run(config, tmp_path / "run")
-    score = matrix["subset"]["imu"]["imu"]
-    assert score >= 0.95
-    model = load_model(tmp_path / "run" / "models" / "subset" / "imu")
-    spec, encoder = model.description.specs["imu"], model.encoders["imu"]
-    assert spec.shape == (1, 100, 6)
-    shown = torch.cat([torch.from_numpy(window(e, spec)) for e in dataset.split("train")])
-    quantized = quantize(centred(lowerable(encoder, int8=True), shown), shown, "int8-static")
-    right = 0
-    with torch.no_grad():
-        for example in dataset.split("eval"):
-            logits = model.head(quantized(torch.from_numpy(window(example, spec))))
-            right += model.description.labels[int(logits.argmax())] == example.labels[0]
-    assert abs(right / len(dataset.split("eval")) - score) <= 0.01
+@pytest.mark.parametrize(
+    ("name", "shape", "least"), [("BasicMotions", (1, 100, 6), 0.95), ("JapaneseVowels", (1, 26, 12), 0.95)]
+)
+def test_a_set_is_learned_by_the_command(
+    name: str, shape: tuple[int, ...], least: float, tmp_path: Path
+) -> None:
+    data, run = convert(name, tmp_path / "data"), tmp_path / "run"
+    command = [
+        sys.executable,
+        "-m",
+        "sensemble_apps",
+        "demo",
+        "--data",
+        str(data),
+        "--out",
+        str(run),
+        "--fast",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=900)
+    assert done.returncode == 0, done.stderr
+    score = read_matrix(run)["subset"]["imu"]["imu"]
+    assert score >= least
+    assert audits(run).scores["imu"].accuracy == pytest.approx(score, abs=0.01)
+    bundle = Bundle.open(run / "bundle")
+    assert bundle.specs["imu"].shape == shape
+    (artifact,) = bundle.manifest.modalities["imu"].artifacts.values()
+    assert artifact.scheme.startswith("int8")
