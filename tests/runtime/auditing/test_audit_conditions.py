@@ -1,4 +1,4 @@
-"""The audit under conditions: what each score is of, and what it costs."""
+"""The audit under conditions: what each score is of, what it costs, how it goes on after an interruption."""
 
 import json
 import wave
@@ -12,6 +12,7 @@ from sensemble_runtime import subsets
 from sensemble_runtime.auditing.audit import AuditResult, audit
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.prediction import Prediction
+from sensemble_runtime.record.reader import read_conditions, read_runs
 from sensemble_runtime.session.live_set import LiveSet
 from sensemble_runtime.subsets import CLEAN, ConditionScore
 from sensemble_sensors.conditioned import begin
@@ -115,6 +116,40 @@ def test_only_the_degraded_modality_is_encoded_again(
     }
     steps = 4 * len(dataset.examples)
     assert seen == [(i, steps) for i in range(1, steps + 1)]
+
+
+def test_an_interrupted_audit_goes_on_and_gives_what_one_in_one_piece_gives(
+    bundle: Bundle, dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, conditions, n = tmp_path / "audit.sqlite", [NOISE, DARK, LATE], len(dataset.examples)
+    whole = audit(bundle, dataset.examples, conditions=conditions)
+
+    def stop(done: int, _: int) -> None:
+        if done == 3 * n + 5:
+            raise KeyboardInterrupt
+
+    for times in (1, 2):
+        with pytest.raises(KeyboardInterrupt):
+            audit(bundle, dataset.examples, record=path, dataset="d", conditions=conditions, progress=stop)
+        interrupted = read_runs(path)
+        assert [run.ended for run in interrupted] == [None] * times
+        assert len(read_conditions(path, interrupted[-1].id)) == 7 + 4 + 4
+
+    calls: list[str] = []
+    real = bundle.encode
+    monkeypatch.setattr(bundle, "encode", lambda m, window: calls.append(m) or real(m, window))
+    # Other labels are other data: nothing of it holds.
+    other = [replace(e, labels=("two",)) for e in dataset.examples]
+    audit(bundle, other, record=path, dataset="d", conditions=[DARK])
+    assert calls.count("video") == 2 * sum("video" in e.modalities for e in other)
+    calls.clear()
+    resumed = audit(bundle, dataset.examples, record=path, dataset="d", conditions=conditions)
+    assert calls.count("audio") == sum("audio" in e.modalities for e in dataset.examples), "only as it is"
+    assert calls.count("text") > sum("text" in e.modalities for e in dataset.examples)
+    assert resumed.conditions == whole.conditions
+    last = read_runs(path)[-1]
+    assert last.ended is not None
+    assert tuple(read_conditions(path, last.id)) == whole.conditions
 
 
 def test_multi_label_scores_count_what_gives_no_answer_as_ranked_last(

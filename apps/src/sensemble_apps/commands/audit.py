@@ -37,7 +37,7 @@ class Audit(Trusting):
     """Record the result in this SQLite file."""
     conditions: Annotated[tuple[str, ...] | None, "SENSOR[=NAME[:SEVERITY]]"] = None
     """Also score it while one sensor at a time is degraded: by all of its conditions at five severities, or
-    by some, such as `microphone=quiet,camera=dark:3`."""
+    by some, such as `microphone=quiet,camera=dark:3`. With a record, an interrupted audit goes on."""
     subsets: Annotated[str | None, "SETS"] = None
     """Of more than six modalities, score `all` sets, or beside `singles,leave-one-out` those `seen`: the live
     sets of the sessions in the record."""

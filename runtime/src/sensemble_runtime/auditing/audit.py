@@ -5,7 +5,7 @@ subsets then cost one matrix product (`pooling.pool_subsets`).
 """
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -19,7 +19,7 @@ from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.media.dataset import Example
 
 from sensemble_runtime import subsets
-from sensemble_runtime.auditing.conditions import Degradation, Labelled, clean_scores, scores_under
+from sensemble_runtime.auditing.conditions import Degradation, Labelled, clean_scores, key_of, scores_under
 from sensemble_runtime.auditing.intervals import group_codes
 from sensemble_runtime.auditing.measures import Measures, measure
 from sensemble_runtime.auditing.policy import PlainAnswers, Sessions, Used, policy_answers
@@ -30,6 +30,7 @@ from sensemble_runtime.bundle.judge import DOUBTS
 from sensemble_runtime.executors.executor import Embedding
 from sensemble_runtime.pooling import pool_subsets
 from sensemble_runtime.progress import Progress, no_progress
+from sensemble_runtime.record.reader import read_conditions, read_runs, same_answers
 from sensemble_runtime.record.writer import RecordedAnswer, Records
 from sensemble_runtime.subsets import ConditionScore
 
@@ -100,7 +101,7 @@ def audit(
         dataset: the name of the data, for the record.
         progress: called after each example; each condition is another round of all examples.
         more: further subsets to score (`subsets.measured`).
-        conditions: each is audited by itself.
+        conditions: each is audited by itself, unless an interrupted audit in the record has its scores.
 
     Raises:
         BadDataError: there is no example, or one is unlabelled, mislabelled or cannot be decoded; names it.
@@ -122,16 +123,22 @@ def audit(
         if measures is None:
             raise BadDataError(f"no example has any of the bundle's modalities, {', '.join(modalities)}")
         labelled = Labelled(examples, embeddings, present, truth, groups)
-        under = list(_under(bundle, labelled, conditions, lambda done: progress(done, steps)))
         familiar = {
             m: bundle.judge.are_familiar(m, rows) for m, rows in zip(modalities, embeddings, strict=True)
         }
         plain = PlainAnswers(bundle.judge, logits, modalities, embeddings, more)
         used = Sessions(modalities, task, more).used(plain, {m: present[m] & familiar[m] for m in present})
-        if records:
+        earlier: dict[tuple[str, str, int], list[ConditionScore]] = {}
+        if records and record is not None:
             records.add_answers(run, _answers(bundle.manifest.labels, examples, plain, used))
             records.add_scores(run, measures.subsets, measures.chance, measures.estimates)
-            records.add_conditions(run, under)
+            earlier = _interrupted(Path(record), run)
+        under: list[ConditionScore] = []
+        for scores in _under(bundle, labelled, conditions, earlier, lambda done: progress(done, steps)):
+            under += scores
+            if records:
+                records.add_conditions(run, scores)
+        if records:
             records.end(run)
     given = policy_answers(bundle.judge, plain, used)
     return AuditResult(
@@ -171,15 +178,33 @@ def _under(
     bundle: Bundle,
     labelled: Labelled,
     conditions: Sequence[Applied | Degradation],
+    earlier: Mapping[tuple[str, str, int], list[ConditionScore]],
     done: Callable[[int], None],
-) -> Iterator[ConditionScore]:
-    """Yield the scores without and then under each condition; none without conditions."""
+) -> Iterator[list[ConditionScore]]:
+    """Yield the scores without and then under each condition; `earlier` ones are not measured again."""
     if conditions:
-        yield from clean_scores(bundle, labelled)
+        yield clean_scores(bundle, labelled)
     count = itertools.count(len(labelled.examples) + 1)
-    for condition in conditions:
-        degradation = (condition,) if isinstance(condition, Applied) else condition
-        yield from scores_under(bundle, labelled, degradation, lambda: done(next(count)))
+    for each in conditions:
+        degradation = (each,) if isinstance(each, Applied) else each
+        known = earlier.get(key_of(degradation))
+        yield known or scores_under(bundle, labelled, degradation, lambda: done(next(count)))
+        for _ in labelled.examples if known else ():
+            done(next(count))
+
+
+def _interrupted(record: Path, run: int) -> dict[tuple[str, str, int], list[ConditionScore]]:
+    """Return the scores by condition of interrupted audits that gave the answers of `run`."""
+    runs = {each.id: each for each in read_runs(record)}
+    bundle, known = runs[run].bundle, dict[tuple[str, str, int], list[ConditionScore]]()
+    for other in runs.values():
+        cut = other.kind == "audit" and other.ended is None and other.bundle == bundle
+        if cut and other.id != run and same_answers(record, run, other.id):
+            found: dict[tuple[str, str, int], list[ConditionScore]] = {}
+            for one in read_conditions(record, other.id):
+                found.setdefault(one.key, []).append(one)
+            known |= found
+    return known
 
 
 def _embed(bundle: Bundle, example: Example, modality: str) -> Embedding:

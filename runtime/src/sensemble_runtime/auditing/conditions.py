@@ -51,6 +51,12 @@ def clean_scores(bundle: Bundle, labelled: Labelled) -> list[ConditionScore]:
     return _scores(bundle, labelled, labelled.embeddings, labelled.present, ("", CLEAN, 0), "")
 
 
+def key_of(degradation: Degradation) -> tuple[str, str, int]:
+    """Return the key of the scores under a condition, `ConditionScore.key`."""
+    first = degradation[0].condition
+    return subsets.name(each.modality for each in degradation), first.name, degradation[0].severity
+
+
 def scores_under(
     bundle: Bundle, labelled: Labelled, degradation: Degradation, done: Callable[[], None]
 ) -> list[ConditionScore]:
@@ -76,10 +82,9 @@ def scores_under(
         done()
     effect = " and ".join(dict.fromkeys(a.condition.described(a.severity) for a in degradation))
     usable = {**labelled.present, **there}
-    key = subsets.name(specs), degradation[0].condition.name, degradation[0].severity
     return [
         score
-        for score in _scores(bundle, labelled, embeddings, usable, key, effect)
+        for score in _scores(bundle, labelled, embeddings, usable, key_of(degradation), effect)
         if specs.keys() <= {*subsets.parse(score.subset)}
     ]
 

@@ -187,6 +187,14 @@ def read_conditions(path: Path | str, run: int) -> list[ConditionScore]:
         ]
 
 
+def same_answers(path: Path | str, run: int, other: int) -> bool:
+    """Return whether two audits gave the same answers to the same examples."""
+    columns = "example, line, truth, subset, label, probabilities, least, doubt, used"
+    query = f"SELECT {columns} FROM answers WHERE run = ? EXCEPT SELECT {columns} FROM answers WHERE run = ?"  # noqa: S608 - constants
+    with _reading(path) as db:
+        return not any(db.execute(query, pair).fetchone() for pair in ((run, other), (other, run)))
+
+
 def read_moments(path: Path | str, run: int) -> Iterator[tuple[float, tuple[str, ...]]]:
     """Yield the time since 1970 and the live set of each prediction, for sessions too long for memory."""
     with _reading(path) as db:
