@@ -195,9 +195,9 @@ def installed(spec: InputSpec) -> str:
     learns more.
     """
     for name, each in NAMES.items():
-        small = each.above and (spec.channels or spec.shape[2] <= each.above)
-        if each.kind == spec.kind and each.installed and not small:
-            return name
+        if each.kind == spec.kind and each.installed:
+            unlike = each.above and (spec.channels or spec.shape[2] <= each.above)
+            return "" if unlike else name
     return ""
 
 
