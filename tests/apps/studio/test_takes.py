@@ -99,7 +99,7 @@ def test_takes_in_a_row_need_no_hand_and_can_be_stopped(tmp_path: Path) -> None:
         assert served.act("stop_take") == ""
         served.wait(lambda state: state["take"] is None)
         served.wait(lambda state: len(state["project"]["takes"]) == 4)  # the one that ran is kept
-        assert "in a row" in served.act("record", **{"class": "clap", "seconds": 1, "count": 0})
+        assert "in a row" in served.act("record", **{"class": "clap", "seconds": 1, "count": 1000})
 
 
 def test_a_take_that_is_held_begins_at_once_and_has_a_second_at_least(tmp_path: Path) -> None:
@@ -168,7 +168,7 @@ def test_a_countdown_can_be_stopped_and_then_nothing_is_recorded(tmp_path: Path)
         ({"class": None, "seconds": 61}, "1 to 60 seconds"),
         ({"class": None}, "seconds: must be a number"),
         ({"class": None, "seconds": True}, "seconds: must be a number"),
-        ({"class": 3, "seconds": 1}, "class: must be a text"),
+        ({"class": 3, "seconds": 1}, "class: must be a string"),
     ],
 )
 def test_what_cannot_be_recorded_is_refused(tmp_path: Path, given: dict[str, object], reason: str) -> None:
