@@ -28,7 +28,7 @@ IMITATED = "pretrain", "train"
 
 
 class Lessons:
-    """A teacher, and what it says of examples.
+    """A trained model, and its embeddings and answers of a dataset's examples.
 
     Attributes:
         teacher: the model that `config.teacher` names.
