@@ -150,6 +150,10 @@ def test_bad_options_are_one_line(
     assert refusal("train", "--data", demo.data, "--out", tmp_path / "run", option, value)
 
 
+def test_an_instant_head_takes_no_teacher(refusal: Refusal, tmp_path: Path) -> None:
+    assert "--instant, --teacher: give one" in refusal("train", "--instant", "--teacher", tmp_path)
+
+
 def test_a_bad_dataset_is_one_line(refusal: Refusal, tmp_path: Path) -> None:
     line = json.dumps({"id": "a", "split": "exam"})
     (tmp_path / "index.jsonl").write_text(f"{line}\n", encoding="utf-8")

@@ -48,6 +48,8 @@ class Train(Training):
 
 def main(arguments: Train) -> None:
     """Train, and print the path of the matrix; or estimate, and print how long it will take."""
+    if arguments.instant and arguments.teacher:
+        raise InputError("--instant, --teacher: give one; an instant head is fitted to pretrained encoders")
     data = arguments.data or digits(arguments.seed)
     if arguments.estimate:
         _estimate(arguments, data)
