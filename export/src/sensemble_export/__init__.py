@@ -5,41 +5,24 @@ from typing import TYPE_CHECKING
 from sensemble_sensors.lazy import attach
 
 if TYPE_CHECKING:
-    from sensemble_export.bundle import Origin, export_bundle
-    from sensemble_export.errors import (
-        CalibrationMissingError,
-        ExportError,
-        MeasurementError,
-        NotLowerableError,
-        ParityFailedError,
-        RunFolderError,
-        SchemeError,
-    )
-    from sensemble_export.instant import export_encoders, export_instant
-    from sensemble_export.run import RunExport, export_model, export_run
-    from sensemble_export.search import BudgetError
-    from sensemble_export.targets import Job, plan
-    from sensemble_export.verification import verify
+    from sensemble_export.bundle import Origin as Origin
+    from sensemble_export.bundle import export_bundle as export_bundle
+    from sensemble_export.errors import CalibrationMissingError as CalibrationMissingError
+    from sensemble_export.errors import ExportError as ExportError
+    from sensemble_export.errors import MeasurementError as MeasurementError
+    from sensemble_export.errors import NotLowerableError as NotLowerableError
+    from sensemble_export.errors import ParityFailedError as ParityFailedError
+    from sensemble_export.errors import RunFolderError as RunFolderError
+    from sensemble_export.errors import SchemeError as SchemeError
+    from sensemble_export.instant import export_encoders as export_encoders
+    from sensemble_export.instant import export_instant as export_instant
+    from sensemble_export.run import RunExport as RunExport
+    from sensemble_export.run import export_model as export_model
+    from sensemble_export.run import export_run as export_run
+    from sensemble_export.search import BudgetError as BudgetError
+    from sensemble_export.targets import Job as Job
+    from sensemble_export.targets import plan as plan
+    from sensemble_export.verification import verify as verify
 
-__all__ = [
-    "BudgetError",
-    "CalibrationMissingError",
-    "ExportError",
-    "Job",
-    "MeasurementError",
-    "NotLowerableError",
-    "Origin",
-    "ParityFailedError",
-    "RunExport",
-    "RunFolderError",
-    "SchemeError",
-    "export_bundle",
-    "export_encoders",
-    "export_instant",
-    "export_model",
-    "export_run",
-    "plan",
-    "verify",
-]
 
-__getattr__, __dir__ = attach(__name__, __file__)
+__getattr__, __dir__, __all__ = attach(__name__, __file__)

@@ -5,86 +5,46 @@ from typing import TYPE_CHECKING
 from sensemble_sensors.lazy import attach
 
 if TYPE_CHECKING:
-    from sensemble_runtime.adapting.adapter import Adapter
-    from sensemble_runtime.auditing.audit import AuditResult, audit
-    from sensemble_runtime.auditing.robustness import summary
-    from sensemble_runtime.auditing.scores import ScoreError
-    from sensemble_runtime.bundle.bundle import Bundle
-    from sensemble_runtime.errors import (
-        AdaptError,
-        BundleChangedError,
-        BundleCorruptError,
-        BundleError,
-        BundleIncompatibleError,
-        BundlePathError,
-        BundleUntrustedError,
-        EncoderError,
-        KeyFileError,
-        MatrixError,
-        RecordError,
-        SensembleRuntimeError,
-        SessionError,
-        SubsetError,
-    )
-    from sensemble_runtime.events import (
-        ActiveSensorEvent,
-        AdaptEvent,
-        EncoderEvent,
-        Event,
-        HopEvent,
-        LiveSetEvent,
-        RecordEvent,
-        SensorEvent,
-        SuspectEvent,
-        UnfamiliarEvent,
-    )
-    from sensemble_runtime.prediction import Opinion, Prediction
-    from sensemble_runtime.record.reader import read_answers, read_events, read_predictions, read_runs
-    from sensemble_runtime.session.hotplug import Hotplug
-    from sensemble_runtime.session.scheduler import Policy, PolicyError
-    from sensemble_runtime.session.session import Session
+    from sensemble_runtime.adapting.adapter import Adapter as Adapter
+    from sensemble_runtime.auditing.audit import AuditResult as AuditResult
+    from sensemble_runtime.auditing.audit import audit as audit
+    from sensemble_runtime.auditing.robustness import summary as summary
+    from sensemble_runtime.auditing.scores import ScoreError as ScoreError
+    from sensemble_runtime.bundle.bundle import Bundle as Bundle
+    from sensemble_runtime.errors import AdaptError as AdaptError
+    from sensemble_runtime.errors import BundleChangedError as BundleChangedError
+    from sensemble_runtime.errors import BundleCorruptError as BundleCorruptError
+    from sensemble_runtime.errors import BundleError as BundleError
+    from sensemble_runtime.errors import BundleIncompatibleError as BundleIncompatibleError
+    from sensemble_runtime.errors import BundlePathError as BundlePathError
+    from sensemble_runtime.errors import BundleUntrustedError as BundleUntrustedError
+    from sensemble_runtime.errors import EncoderError as EncoderError
+    from sensemble_runtime.errors import KeyFileError as KeyFileError
+    from sensemble_runtime.errors import MatrixError as MatrixError
+    from sensemble_runtime.errors import RecordError as RecordError
+    from sensemble_runtime.errors import SensembleRuntimeError as SensembleRuntimeError
+    from sensemble_runtime.errors import SessionError as SessionError
+    from sensemble_runtime.errors import SubsetError as SubsetError
+    from sensemble_runtime.events import ActiveSensorEvent as ActiveSensorEvent
+    from sensemble_runtime.events import AdaptEvent as AdaptEvent
+    from sensemble_runtime.events import EncoderEvent as EncoderEvent
+    from sensemble_runtime.events import Event as Event
+    from sensemble_runtime.events import HopEvent as HopEvent
+    from sensemble_runtime.events import LiveSetEvent as LiveSetEvent
+    from sensemble_runtime.events import RecordEvent as RecordEvent
+    from sensemble_runtime.events import SensorEvent as SensorEvent
+    from sensemble_runtime.events import SuspectEvent as SuspectEvent
+    from sensemble_runtime.events import UnfamiliarEvent as UnfamiliarEvent
+    from sensemble_runtime.prediction import Opinion as Opinion
+    from sensemble_runtime.prediction import Prediction as Prediction
+    from sensemble_runtime.record.reader import read_answers as read_answers
+    from sensemble_runtime.record.reader import read_events as read_events
+    from sensemble_runtime.record.reader import read_predictions as read_predictions
+    from sensemble_runtime.record.reader import read_runs as read_runs
+    from sensemble_runtime.session.hotplug import Hotplug as Hotplug
+    from sensemble_runtime.session.scheduler import Policy as Policy
+    from sensemble_runtime.session.scheduler import PolicyError as PolicyError
+    from sensemble_runtime.session.session import Session as Session
 
-__all__ = [
-    "ActiveSensorEvent",
-    "AdaptError",
-    "AdaptEvent",
-    "Adapter",
-    "AuditResult",
-    "Bundle",
-    "BundleChangedError",
-    "BundleCorruptError",
-    "BundleError",
-    "BundleIncompatibleError",
-    "BundlePathError",
-    "BundleUntrustedError",
-    "EncoderError",
-    "EncoderEvent",
-    "Event",
-    "HopEvent",
-    "Hotplug",
-    "KeyFileError",
-    "LiveSetEvent",
-    "MatrixError",
-    "Opinion",
-    "Policy",
-    "PolicyError",
-    "Prediction",
-    "RecordError",
-    "RecordEvent",
-    "ScoreError",
-    "SensembleRuntimeError",
-    "SensorEvent",
-    "Session",
-    "SessionError",
-    "SubsetError",
-    "SuspectEvent",
-    "UnfamiliarEvent",
-    "audit",
-    "read_answers",
-    "read_events",
-    "read_predictions",
-    "read_runs",
-    "summary",
-]
 
-__getattr__, __dir__ = attach(__name__, __file__)
+__getattr__, __dir__, __all__ = attach(__name__, __file__)

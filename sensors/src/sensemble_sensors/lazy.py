@@ -6,13 +6,16 @@ from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 
-_IMPORT = re.compile(r"^    from (\S+) import (?:\(([^)]*)\)|(.*))$", re.MULTILINE)
+_IMPORT = re.compile(r"^    from (\S+) import \w+ as (\w+)$", re.MULTILINE)
 
 
-def attach(package: str, file: str) -> tuple[Callable[[str], object], Callable[[], list[str]]]:
-    """Return the `__getattr__` and `__dir__` of `package`; its `file` imports the names for type checkers."""
+def attach(package: str, file: str) -> tuple[Callable[[str], object], Callable[[], list[str]], list[str]]:
+    """Return the `__getattr__`, `__dir__` and `__all__` of `package`.
+
+    Its `file` imports each name as itself for type checkers, which makes it public for them, too.
+    """
     imports = _IMPORT.findall(Path(file).read_text(encoding="utf-8"))
-    modules = {name: module for module, block, line in imports for name in re.findall(r"\w+", block or line)}
+    modules = {name: module for module, name in imports}
 
     def load(name: str) -> object:
         if name not in modules:
@@ -21,4 +24,5 @@ def attach(package: str, file: str) -> tuple[Callable[[str], object], Callable[[
         setattr(sys.modules[package], name, value)  # the next use needs no look-up
         return value
 
-    return load, lambda: sorted(modules)
+    names = sorted(modules)
+    return load, lambda: names, names
