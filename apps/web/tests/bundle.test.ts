@@ -64,6 +64,16 @@ test.each([
   expect((refused as Error).message.split("\n")).toHaveLength(1);
 });
 
+test.each([
+  [{ kind: "smell" }, "the kind smell"],
+  [{ dtype: "float32", shape: [1, 2, 12, 16, 1], channels: [{ name: "heat", unit: "" }] }, "frames of one channel"],
+])("a camera that is %j", async (spec, form) => {
+  const { modalities } = JSON.parse(readFileSync(join(folder, "manifest.json"), "utf8"));
+  const grey = { ...modalities.video.spec, ...spec };
+  const line = `manifest.json: modalities.video: ${form}, which no browser gives; export a run without that sensor`;
+  await expect(Bundle.open(set("modalities.video.spec", grey))).rejects.toThrow(line);
+});
+
 test("a manifest of 4,096 modalities is read", () => {
   const raw = JSON.parse(readFileSync(join(folder, "manifest.json"), "utf8"));
   const { text } = raw.modalities;

@@ -1,7 +1,9 @@
 """The page learns new classes without a network, and saves takes, bundle and record."""
 
 import json
+import os
 import re
+import subprocess
 import zipfile
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from sensemble_runtime.record.reader import read_events, read_predictions, read_
 from sensemble_sensors.media.dataset import read_dataset
 
 from tests.apps.chromium import SLOW, chromium, complaining
+from tests.apps.conftest import COMMAND
 from tests.train.recipe.test_instant import ENCODERS
 
 from .hosting import build, hosted
@@ -70,8 +73,17 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     build()
     out = tmp_path_factory.mktemp("learning") / "site"
     given = [argument for m, source in ENCODERS.items() for argument in ("--encoder", f"{m}={source}")]
-    assert main(["web", *given, "--out", str(out)]) == 0
+    # A bar is drawn as on a terminal, and the encoders are found.
+    environment = {**os.environ, "FORCE_COLOR": "1", "PYTHONPATH": str(Path(__file__).parents[3])}
+    with (out.parent / "bars").open("wb") as bars:
+        subprocess.run([COMMAND, "web", *given, "--out", out], env=environment, stderr=bars, check=True)
     return out
+
+
+def test_a_bar_says_how_far_the_export_is(site: Path) -> None:
+    bars = re.sub(r"\x1b\[[\d;?]*\w", "", (site.parent / "bars").read_text(encoding="utf-8"))
+    steps = re.findall(r"export\W+(\d)/4", bars)
+    assert (steps[0], steps[-1]) == ("0", "4")
 
 
 def take(page: Page, label: str) -> None:

@@ -1,11 +1,14 @@
 """`sensemble web` writes a site, and refuses bundles and folders that it cannot use."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from sensemble_apps.cli import main
 from sensemble_apps.web import site
+from sensemble_runtime.bundle.manifest_file import read_manifest, write_manifest
+from sensemble_sensors.spec import Channel
 
 from tests.apps.conftest import Refusal
 
@@ -56,3 +59,10 @@ def test_what_it_refuses(bundle: Path, app: Path, tmp_path: Path, refusal: Refus
     manifest.write_text(manifest.read_text(encoding="utf-8").replace('"onnx"', '"coreml"'), encoding="utf-8")
     line = refusal("web", bundle, "--out", tmp_path / "d")
     assert "not exported for browsers: audio, imu, text and video; run `sensemble export RUN" in line
+    contents = read_manifest(manifest)
+    heat = (Channel("heat", "K", 0, 400),)
+    thermal = replace(SPECS["video"], dtype="float32", shape=(1, 2, 32, 32, 1), channels=heat)
+    video = replace(contents.modalities["video"], spec=thermal)
+    write_manifest(replace(contents, modalities={**contents.modalities, "video": video}), manifest)
+    line = refusal("web", bundle, "--out", tmp_path / "e")
+    assert "video: frames of one channel, which no browser gives; export a run without that sensor" in line

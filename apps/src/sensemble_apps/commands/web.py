@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from sensemble_apps.arguments import Folder, OptionalFolder, Positional, Texts, Trusting
 from sensemble_apps.commands.training.train import encoder_choice
 from sensemble_apps.console.output import say
+from sensemble_apps.console.progress import stages
 from sensemble_apps.errors import InputError
 from sensemble_apps.web.site import write_site
 
@@ -43,12 +44,14 @@ def main(arguments: Web) -> None:
             raise InputError("--encoder: only without a bundle; leave one of them out")
         write_site(arguments.bundle, arguments.out, arguments.trust)
     else:
-        from sensemble_export import export_encoders
-
-        from sensemble_apps.console.progress import stages
-
-        frozen = _frozen(dict(map(encoder_choice, arguments.encoder)))
+        sources = dict(map(encoder_choice, arguments.encoder))
         with TemporaryDirectory() as folder, stages() as advance:
+            advance("load", 0, 1)  # PyTorch
+            from sensemble_export import export_encoders
+
+            frozen = _frozen(sources)
+            advance("load", 1, 1)
+            advance("export", 0, 2 * len(frozen.specs))  # each is lowered, and measured
             bundle = Path(folder, "bundle")
             export_encoders(frozen, bundle, partial(advance, "export"))
             write_site(bundle, arguments.out)

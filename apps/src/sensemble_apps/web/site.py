@@ -9,7 +9,9 @@ from sensemble_runtime.bundle import files, manifest
 from sensemble_runtime.bundle.manifest_file import parse_manifest, read_data
 from sensemble_runtime.record.writer import Records
 from sensemble_sensors import durable
+from sensemble_sensors.kinds.registry import kind_of
 
+from sensemble_apps.console.kinds import KINDS
 from sensemble_apps.console.wording import words
 from sensemble_apps.errors import InputError, NotInstalledError
 
@@ -23,13 +25,21 @@ def write_site(bundle: Path, out: Path, trust: Path | None = None) -> None:
     """Verify a bundle, and copy the page and the bundle's files that it reads into the folder `out`.
 
     Raises:
-        InputError: the bundle has no artifacts for browsers, or `out` holds other files.
+        InputError: the bundle has no artifacts for browsers, or a sensor that no browser has, or `out` holds
+            other files.
         NotInstalledError: the page is not built.
         BundleError: the bundle is damaged, or was not signed with the private key to `trust`.
     """
     path = bundle / manifest.FILE_NAME
     data = read_data(path, trust)
     contents = parse_manifest(data, path)
+    for m, entry in contents.modalities.items():
+        kind = entry.spec.kind
+        if kind not in KINDS or entry.spec.dtype != kind_of(entry.spec).dtype:
+            form = f"{kind} of one channel" if kind in KINDS else f"the kind {kind}"
+            raise InputError(
+                f"{bundle}: {m}: {form}, which no browser gives; export a run without that sensor"
+            )
     if lacking := [m for m, entry in contents.modalities.items() if TARGET not in entry.artifacts]:
         raise InputError(
             f"{bundle}: not exported for browsers: {words(lacking)}; run `sensemble export RUN --target onnx`"

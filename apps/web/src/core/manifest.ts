@@ -52,8 +52,8 @@ export interface Manifest {
 
 type Check = (raw: unknown, field: string) => void;
 
-function refuse(field: string, problem: string): never {
-  throw new SensembleError(`manifest.json: ${field || "document"}: ${problem}; export the bundle again`);
+function refuse(field: string, problem: string, remedy = "export the bundle again"): never {
+  throw new SensembleError(`manifest.json: ${field || "document"}: ${problem}; ${remedy}`);
 }
 
 const number: Check = (raw, field) => {
@@ -151,7 +151,8 @@ function checkModalities(manifest: Manifest): void {
   for (const [modality, { spec, artifacts }] of Object.entries(modalities)) {
     const field = `modalities.${modality}`;
     if (spec.modality !== modality) refuse(`${field}.spec.modality`, "expected its own name");
-    if (!isKnown(spec)) refuse(`${field}.spec.kind`, `this runtime has none of the name ${spec.kind}`);
+    const isGrey = spec.kind === "frames" && spec.channels.length > 0;
+    if (!isKnown(spec) || isGrey) refuse(field, `${isGrey ? "frames of one channel" : `the kind ${spec.kind}`}, which no browser gives`, "export a run without that sensor");
     checkSpec(spec, `${field}.spec`);
     if (kindOf(spec).name === "text" && !tokenizer) refuse("tokenizer", `missing, and there is a ${modality} encoder`);
     for (const [target, { path, files }] of Object.entries(artifacts)) {
