@@ -166,7 +166,7 @@ def measure(name: str, objective: Objective, batches: list[Clips], setting: Sett
     flops = flops_of(lambda: objective.backward(objective, [two], lambda _: None)) / 2
     module = distribute(objective, setting.scale, World(0, 1, setting.device))
     learning = [p for p in objective.parameters() if p.requires_grad]
-    adamw = optimizer(learning, SETTINGS)
+    adamw = optimizer(objective, SETTINGS)
 
     def step() -> Tensor:
         adamw.zero_grad()
@@ -234,10 +234,10 @@ def image_text(setting: Setting) -> Iterator[Measured]:
     yield ours
     mean, std = (torch.tensor(v, device=device).view(1, 3, 1, 1) for v in (CLIP_MEAN, CLIP_STD))
     images = (pixels[:, 0].permute(0, 3, 1, 2) / 255 - mean) / std
-    loss_of, learning = ClipLoss(), [p for p in theirs.parameters() if p.requires_grad]
+    loss_of = ClipLoss()
     if setting.scale.compile:
         theirs.compile()
-    adamw = optimizer(learning, SETTINGS)
+    adamw = optimizer(theirs, SETTINGS)
 
     def step() -> Tensor:
         adamw.zero_grad()
@@ -245,7 +245,7 @@ def image_text(setting: Setting) -> Iterator[Measured]:
             features = theirs(images, tokens)
         loss: Tensor = loss_of(*features)
         loss.backward()
-        nn.utils.clip_grad_norm_(learning, SETTINGS.clip)
+        nn.utils.clip_grad_norm_(theirs.parameters(), SETTINGS.clip)
         adamw.step()
         with torch.no_grad():
             theirs.logit_scale.clamp_(0, math.log(MAX_SCALE))

@@ -1,6 +1,8 @@
 """Encode made-up windows by each encoder of a bundle: `encode.py BUNDLE OUT.npz [OTHER.npz]`.
 
-With OTHER, written on another machine, print the largest difference, and fail above 1e-4.
+With OTHER, written on another machine, print the largest difference, and fail above 1e-4. An encoder with
+int8 activations rounds them to steps, and the last bit of a float decides between two: there, fail below
+a cosine of 0.9995.
 """
 
 import sys
@@ -18,6 +20,10 @@ np.savez(sys.argv[2], **embeddings)
 for path in sys.argv[3:]:
     other = np.load(path)
     for modality, embedding in embeddings.items():
-        difference = np.abs(embedding - other[modality]).max()
-        print(f"{modality}: embeddings differ by at most {difference:.2g}")
-        assert difference <= 1e-4, modality
+        theirs = other[modality]
+        difference = np.abs(embedding - theirs).max()
+        lengths = np.linalg.norm(embedding, axis=1) * np.linalg.norm(theirs, axis=1)
+        cosine = ((embedding * theirs).sum(axis=1) / lengths).min()
+        scheme = bundle.manifest.modalities[modality].artifacts["executorch-xnnpack"].scheme
+        print(f"{modality} ({scheme}): embeddings differ by at most {difference:.2g}, cosine {cosine:.5f}")
+        assert difference <= 1e-4 or (scheme.startswith("int8") and cosine >= 0.9995), modality

@@ -75,6 +75,9 @@ class Training(Common):
     `efficientnet-lite0` (pictures), `minilm` (captions), `timm:NAME`, `hf:FOLDER`, or
     `package.module:factory`. By default, the named ones that are installed, but none for pictures of
     48 pixels or less."""
+    unfreeze: Annotated[Texts, "MODALITY=BLOCKS"] = ()
+    """The last blocks of a pretrained encoder that learn with its adapter, such as `text=2`, or `all`. It
+    takes more labels, and the whole encoder runs in every step."""
     from_scratch: bool = False
     """Train every encoder that `--encoder` does not name from scratch, as the paper does."""
     effort: float = 1.0

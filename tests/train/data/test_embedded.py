@@ -29,7 +29,7 @@ def test_the_first_view_is_the_window_and_the_others_are_changed(encoder: Pretra
     windows = raw_inputs(5)["audio"]
     found = embed(encoder, windows)
     assert found.shape == (5, 3, 2)
-    torch.testing.assert_close(found[:, 0], encoder.frozen(windows))
+    torch.testing.assert_close(found[:, 0], encoder.pretrained(windows))
     assert (found[:, 1] != found[:, 0]).any(dim=1).all()
     assert (found[:, 2] != found[:, 1]).any(dim=1).all()
 

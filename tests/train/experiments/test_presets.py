@@ -54,9 +54,9 @@ def test_gains_biases_and_the_temperature_decay_only_where_they_are_asked_to() -
     module.register_parameter("log_scale", nn.Parameter(torch.zeros(1)))
     module.register_parameter("token", nn.Parameter(torch.zeros(1, 1, 3)))
     settings = Optimization(batch=1, learning_rate=0.1, weight_decay=0.5)
-    (group,) = optimizer(module.parameters(), settings).param_groups
+    (group,) = optimizer(module, settings).param_groups
     assert (len(group["params"]), group["weight_decay"]) == (6, 0.5)
-    groups = optimizer(module.parameters(), replace(settings, decay_vectors=False)).param_groups
+    groups = optimizer(module, replace(settings, decay_vectors=False)).param_groups
     decayed = {group["weight_decay"]: group["params"] for group in groups}
     assert decayed[0.5] == [module["linear"].weight]
     assert len(decayed[0.0]) == 5

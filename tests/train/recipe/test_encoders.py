@@ -12,6 +12,7 @@ from sensemble_train.experiments.config import experiment_of
 from sensemble_train.models.model import load_model
 from sensemble_train.models.model_config import ModelConfig
 from sensemble_train.models.pretrained.encoder import Pretrained
+from sensemble_train.models.pretrained.sources import load
 from sensemble_train.recipe import recipe
 from sensemble_train.recipe.config import Config, read_config
 from sensemble_train.recipe.methods import FinetuneConfig, ProbeConfig
@@ -53,10 +54,10 @@ def test_a_run_trains_adapters_alone_and_another_seed_embeds_nothing(config: Con
     model = load_model(tmp_path / "a/pretrained").train()
     whisper = model.encoders["audio"]
     assert isinstance(whisper, Pretrained)
-    assert whisper.frozen is load_model(tmp_path / "a/models/subset/video").encoders["audio"].frozen
-    assert not any(p.requires_grad for p in whisper.frozen.parameters())
-    assert not whisper.frozen.training
-    weights = {name: value.clone() for name, value in whisper.frozen.state_dict().items()}
+    assert whisper.pretrained is load_model(tmp_path / "a/models/subset/video").encoders["audio"].pretrained
+    assert not any(p.requires_grad for p in whisper.pretrained.parameters())
+    assert not whisper.pretrained.training
+    weights = {name: value.clone() for name, value in whisper.pretrained.state_dict().items()}
     assert model.description.specs["text"].shape == (1, 32)
     assert model.tokenizer is not None
     assert model.tokenizer.encode("word").tokens == ["[CLS]", "word", "[SEP]"]
@@ -64,7 +65,44 @@ def test_a_run_trains_adapters_alone_and_another_seed_embeds_nothing(config: Con
     recipe.run(replace(config, seed=1), tmp_path / "b", quiet)
     looks = Frozen.read - before
     assert looks < 20 + 400, "backgrounds are drawn anew; of the clips, nothing is read again"
-    assert all(torch.equal(value, weights[name]) for name, value in whisper.frozen.state_dict().items())
+    assert all(torch.equal(value, weights[name]) for name, value in whisper.pretrained.state_dict().items())
+
+
+def test_unfrozen_blocks_learn_and_are_saved_and_no_others_change(config: Config, tmp_path: Path) -> None:
+    """A saved model holds what its source does not have."""
+    recipe.run(replace(config, unfrozen={"text": 2}), tmp_path / "run", quiet)
+    model = load_model(tmp_path / "run/models/subset/video")
+    before = load("minilm", model.description.specs["text"]).state_dict()
+    learned = model.encoders["text"]
+    assert isinstance(learned, Pretrained)
+    changed = {
+        name.split(".")[1]
+        for name, value in learned.pretrained.state_dict().items()
+        if not torch.equal(value, before[name])
+    }
+    assert changed == {"4", "5"}, "the last two of MiniLM's six blocks"
+    ids = torch.tensor([model.tokenizer.encode("a word").ids + [0] * 28]) if model.tokenizer else None
+    assert ids is not None
+    with torch.no_grad():
+        assert torch.equal(model.front({"text": ids})["text"], ids)
+        assert not torch.equal(learned.pretrained(ids), load("minilm", model.description.specs["text"])(ids))
+
+
+@pytest.mark.parametrize(
+    ("unfrozen", "message"),
+    [
+        ({"text": 7}, "--unfreeze 7: minilm has 6 blocks; give fewer, or `all`"),
+        (
+            {"smell": 1},
+            "--unfreeze smell: its encoder learns from scratch; name a pretrained",
+        ),
+    ],
+)
+def test_blocks_that_are_not_there_are_refused(
+    config: Config, tmp_path: Path, unfrozen: dict[str, int], message: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        recipe.run(replace(config, unfrozen=unfrozen), tmp_path / "run", quiet)
 
 
 @pytest.mark.parametrize(

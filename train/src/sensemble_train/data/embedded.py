@@ -46,7 +46,7 @@ def embedded(
     changes = repr((views, asdict(config) if views > 1 else None))
     keys = [hashlib.sha256(changes.encode() + row.numpy().tobytes()).digest() for row in windows]
     cache = Path(platformdirs.user_cache_dir("sensemble"))
-    folder = cache / "embeddings" / fingerprint(encoder.frozen, windows[:1])
+    folder = cache / "embeddings" / fingerprint(encoder.pretrained, windows[:1])
     found = _read(folder)
     missing = list({key: row for row, key in enumerate(keys) if key not in found}.values())
     kind = kind_of(encoder.spec)
@@ -63,7 +63,7 @@ def embedded(
                         changed.append(kind.change(windows[row : row + 1], config, tokenizer))
                 seen.append(torch.cat(changed))
             with quick:
-                made.append(torch.stack([encoder.frozen(view).float() for view in seen], dim=1))
+                made.append(torch.stack([encoder.pretrained(view).float() for view in seen], dim=1))
             progress(start + sum(map(len, made)), len(missing))
         features, written = torch.cat(made), [keys[row] for row in rows]
         names = torch.tensor([list(key) for key in written], dtype=torch.uint8)

@@ -72,7 +72,7 @@ def describe_model(config: Experiment, dataset: Dataset) -> Description:
             every = [example for example in dataset.known if modality.name in example.modalities]
             shape = kind_of(modality).fit(shape, modality, every, "")
         return paper(shape, labels, dataset.modalities, task)
-    small = describe(dataset, config.model, config.task, config.encoders)
+    small = describe(dataset, config.model, config.task, config.encoders, config.unfrozen)
     if config.pretrain.objective == "contrastive":
         return small
     return replace(small, configs=small_mae(small.specs, config.model), shared=config.model.shared)

@@ -48,6 +48,7 @@ class EncoderConfig:
         length: of the embedding: how much the modality counts in the mean (`recipe.balance`).
         source: a pretrained encoder (`pretrained.sources`) before an adapter, or without `project` alone; of
             the other fields, only `embedding`, `vocabulary`, `length` and `place` then have a meaning.
+        unfrozen: last blocks of `source` that learn with the adapter; -1 for the whole encoder.
         place: of the features of `source` in the embedding, which then has no adapter (`pretrained.encoder`).
     """
 
@@ -70,6 +71,7 @@ class EncoderConfig:
     vectors: tuple[tuple[int, int, int], ...] = ()
     length: float = 1.0
     source: str = ""
+    unfrozen: int = 0
     place: int | None = None
 
 

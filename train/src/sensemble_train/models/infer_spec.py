@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
+from types import MappingProxyType
 from typing import Literal
 
 from sensemble_runtime.bundle.manifest import Task
@@ -32,6 +33,7 @@ def describe(
     shape: ModelConfig = SMALL,
     task: Wanted = "derived",
     encoders: Mapping[str, str] | None = None,
+    unfrozen: Mapping[str, int] | None = None,
 ) -> Description:
     """Describe the small model for `dataset`; sizes that `shape` leaves open are taken from the media.
 
@@ -39,7 +41,7 @@ def describe(
         ConfigurationError: as `labels_and_task`, or `encoders` names a modality that the dataset lacks.
     """
     labels, derived = labels_and_task(dataset, task)
-    specs, configs = inputs(dataset, shape, encoders or {})
+    specs, configs = inputs(dataset, shape, encoders or {}, unfrozen or {})
     return Description(specs, configs, labels, derived)
 
 
@@ -70,20 +72,29 @@ def installed(dataset: Dataset) -> dict[str, str]:
 
 
 def inputs(
-    dataset: Dataset, shape: ModelConfig, encoders: Mapping[str, str]
+    dataset: Dataset,
+    shape: ModelConfig,
+    encoders: Mapping[str, str],
+    unfrozen: Mapping[str, int] = MappingProxyType({}),
 ) -> tuple[dict[str, InputSpec], dict[str, EncoderConfig]]:
     """Return the input and the shape of the encoder of each modality of a dataset, in a small model.
 
     The window is the longest clip among the first examples, at most 8 s; a kind fits the other sizes that
-    `shape` leaves open. `encoders` has the pretrained encoders (`pretrained.sources`).
+    `shape` leaves open. `encoders` has the pretrained encoders (`pretrained.sources`), and `unfrozen` how
+    many of their last blocks learn.
 
     Raises:
-        ConfigurationError: a source is of a modality that the dataset lacks.
+        ConfigurationError: a source is of a modality that the dataset lacks, or blocks are of one without a
+            source.
     """
     if unknown := set(encoders) - set(dataset.modalities):
         raise ConfigurationError(
             f"--encoder {min(unknown)}={encoders[min(unknown)]}: {dataset.folder} has "
             f"{', '.join(dataset.modalities)}"
+        )
+    if unread := set(unfrozen) - set(encoders):
+        raise ConfigurationError(
+            f"--unfreeze {min(unread)}: its encoder learns from scratch; name a pretrained one by --encoder"
         )
     specs, configs = dict[str, InputSpec](), dict[str, EncoderConfig]()
     shape = replace(shape, seconds=shape.seconds or _window(dataset.known))
@@ -93,7 +104,7 @@ def inputs(
         every = [example for example in dataset.known if m in example.modalities]
         own = kind.fit(shape, modality, every, source)
         specs[m] = kind.spec(modality, own, hop=shape.seconds / 2)
-        config = replace(small({m: specs[m]}, own)[m], source=source)
+        config = replace(small({m: specs[m]}, own)[m], source=source, unfrozen=unfrozen.get(m, 0))
         configs[m] = kind.fit_scale(config, specs[m], every)
     return specs, configs
 

@@ -153,10 +153,10 @@ def _put_back(model: Model, state: dict[str, Tensor], prefix: str, *_: object) -
 
 def _frozen(model: Model) -> dict[str, Tensor]:
     return {
-        f"encoders.{module_name(m)}.frozen.{name}": value
+        f"encoders.{module_name(m)}.pretrained.{name}": value
         for m, encoder in model.encoders.items()
-        if isinstance(encoder, Pretrained)
-        for name, value in encoder.frozen.state_dict().items()
+        if isinstance(encoder, Pretrained) and not encoder.learns
+        for name, value in encoder.pretrained.state_dict().items()
     }
 
 

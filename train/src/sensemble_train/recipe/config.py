@@ -30,6 +30,7 @@ class Config:
         encoders: modality -> source of its pretrained encoder, frozen behind an adapter: a name such as
             `whisper-tiny.en`, `timm:NAME`, `hf:FOLDER` or `package.module:factory` (`pretrained.sources`).
             The other modalities' encoders learn from scratch.
+        unfrozen: modality -> last blocks of its pretrained encoder that learn, too; -1 for all of it.
         teacher: folder of a saved model of larger encoders that these imitate (`imitation`); "" for none.
         augment: random changes in training (App. E); by default those of derived presets.
         distill: largest number of unlabelled examples in D_SD. The default is more than `digits` has: a
@@ -46,6 +47,7 @@ class Config:
     task: Literal["derived", "multi-class", "multi-label"] = "derived"
     model: ModelConfig = field(default_factory=ModelConfig)
     encoders: dict[str, str] = field(default_factory=dict)
+    unfrozen: dict[str, int] = field(default_factory=dict)
     teacher: str = ""
     augment: AugmentConfig = DERIVED
     distill: int = 2700

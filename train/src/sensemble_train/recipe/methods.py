@@ -19,7 +19,7 @@ from sensemble_train.objectives.task import Task, task_loss
 from sensemble_train.recipe.pretrain import background_loss
 from sensemble_train.recipe.teacher import teach
 from sensemble_train.training.loop import Loop, fit
-from sensemble_train.training.optim import Optimization, optimizer
+from sensemble_train.training.optim import Optimization, optimizer, set_rate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,10 +109,9 @@ def linear_probe(
     steps, order = config.length(len(clips)), BatchOrder(len(clips), config.batch, seed)
     probed = copy.deepcopy(model)
     probed.head = head = Head(pooled.shape[1], len(model.description.labels))
-    adamw = optimizer(head.parameters(), config)
+    adamw = optimizer(head, config)
     for step, rows in enumerate(order.between(0, steps)):
-        for group in adamw.param_groups:
-            group["lr"] = config.rate(step, steps)
+        set_rate(adamw, config.rate(step, steps))
         adamw.zero_grad()
         task_loss(head(pooled[rows]), targets[rows], model.description.task).backward()
         nn.utils.clip_grad_norm_(head.parameters(), config.clip or math.inf)

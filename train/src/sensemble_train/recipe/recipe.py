@@ -168,7 +168,7 @@ def new_model(config: Config, dataset: Dataset, world: World) -> Model:
             f"--model.name {config.model.name}: is of the paper's experiments; run one by `sensemble train "
             "matrix`, or take `small`"
         )
-    description = describe(dataset, config.model, config.task, config.encoders)
+    description = describe(dataset, config.model, config.task, config.encoders, config.unfrozen)
     return Model(description, new_tokenizer(description, dataset, world))
 
 

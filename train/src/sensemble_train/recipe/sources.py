@@ -75,7 +75,7 @@ def _features(augment: AugmentConfig, model: Model, use: str, raw: Clips, report
     features: dict[str, Tensor] = {}
     for m, windows in raw.inputs.items():
         encoder = model.encoders[m]
-        if isinstance(encoder, Pretrained):
+        if isinstance(encoder, Pretrained) and not encoder.learns:
             present, progress = raw.present[m], report(f"embed {m} of {use}")
             made = embedded(encoder, windows[present], views, augment, model.tokenizer, progress)
             features[m] = made.new_zeros(len(raw), *made.shape[1:]).index_put((present,), made)

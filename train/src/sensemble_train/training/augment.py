@@ -22,11 +22,13 @@ def augment(batch: Clips, model: Model, config: AugmentConfig) -> Clips:
     """
     described, inputs = model.description, dict(batch.inputs)
     for m in sorted(inputs):  # the order in which they draw
-        if described.configs[m].source:
+        encoder, kind = described.configs[m], kind_of(described.specs[m])
+        if encoder.unfrozen:
+            inputs[m] = kind.change(inputs[m], config, model.tokenizer)
+        elif encoder.source:
             inputs[m] = one_view(inputs[m])
         else:
-            kind = kind_of(described.specs[m])
-            inputs[m] = kind.augment(inputs[m], config, described.configs[m], model.tokenizer)
+            inputs[m] = kind.augment(inputs[m], config, encoder, model.tokenizer)
     changed = replace(batch, inputs=inputs)
     if not config.mixup or batch.targets is None:
         return changed

@@ -24,7 +24,7 @@ from sensemble_train.models.model import Model
 from sensemble_train.objectives.objective import Objective, Part
 from sensemble_train.training import checkpoint
 from sensemble_train.training.augment import augment
-from sensemble_train.training.optim import Optimization, optimizer
+from sensemble_train.training.optim import Optimization, optimizer, set_rate
 from sensemble_train.training.scale import ScaleConfig, distribute
 from sensemble_train.training.step_log import StepLog
 
@@ -66,7 +66,7 @@ def fit(objective: Objective, sources: Sequence[Source], settings: Optimization,
     model = objective.model
     module = distribute(objective.train(), scale, world)
     learning = [p for p in module.parameters() if p.requires_grad]
-    adamw = optimizer(learning, settings)
+    adamw = optimizer(module, settings)
     saves = loop.folder / "checkpoints"
     start = checkpoint.restore(saves, objective, adamw, world)
     streams = [
@@ -84,8 +84,7 @@ def fit(objective: Objective, sources: Sequence[Source], settings: Optimization,
             _reseed(loop, step, -1)
             batch = tuple(augment(clips, model, loop.augment) for clips in loaded)
             rate = settings.rate(step, steps)
-            for group in adamw.param_groups:
-                group["lr"] = rate
+            set_rate(adamw, rate)
             adamw.zero_grad()
             parts = _split(batch, scale.micro_batch)
             loss = objective.backward(module, parts, partial(_reseed, loop, step))

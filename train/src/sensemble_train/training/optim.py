@@ -1,7 +1,6 @@
 """The optimizer: its settings, the length of training, and the learning rate of each step."""
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from torch import nn
@@ -9,10 +8,14 @@ from torch.optim import AdamW
 
 from sensemble_train.field_checks import MORE, bounded
 
+_SLOW = 0.05  # share of the learning rate for pretrained weights
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Optimization:
     """AdamW with a linear warm-up, then half a cosine to zero (Table 7).
+
+    Pretrained weights learn at a twentieth of the rate: fast ones forget what they know.
 
     Attributes:
         steps: optimizer steps; 0 to count in `epochs`.
@@ -57,16 +60,27 @@ class Optimization:
         return self.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - rising) / (steps - rising)))
 
 
-def optimizer(parameters: Iterable[nn.Parameter], settings: Optimization) -> AdamW:
-    """Return AdamW for `parameters`, at the peak learning rate."""
-    groups: dict[float, list[nn.Parameter]] = {}
-    for parameter in parameters:
+def optimizer(module: nn.Module, settings: Optimization) -> AdamW:
+    """Return AdamW for the parameters of `module` that learn; `set_rate` sets its learning rate."""
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for name, parameter in module.named_parameters():
+        if not parameter.requires_grad:
+            continue
         vector = sum(size > 1 for size in parameter.shape) < 2
         decay = 0.0 if vector and not settings.decay_vectors else settings.weight_decay
-        groups.setdefault(decay, []).append(parameter)
+        groups.setdefault((decay, _SLOW if ".pretrained." in name else 1.0), []).append(parameter)
     # Fused: one pass over the weights, and no step waits for the device.
     return AdamW(
-        [{"params": group, "weight_decay": decay} for decay, group in groups.items()],
+        [
+            {"params": group, "weight_decay": decay, "share": share}
+            for (decay, share), group in groups.items()
+        ],
         settings.learning_rate,
         fused=True,
     )
+
+
+def set_rate(adamw: AdamW, rate: float) -> None:
+    """Set the learning rate of a step; pretrained weights take their share of it."""
+    for group in adamw.param_groups:
+        group["lr"] = rate * group["share"]

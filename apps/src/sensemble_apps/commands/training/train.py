@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 from functools import partial
@@ -154,6 +155,14 @@ def encoder_choice(choice: str) -> tuple[str, str]:
     return modality, source
 
 
+def _unfrozen(choice: str) -> tuple[str, int]:
+    """Return the modality and the blocks of one `--unfreeze`."""
+    modality, _, blocks = choice.partition("=")
+    if not re.fullmatch("all|[1-9][0-9]{0,2}", blocks):
+        raise InputError(f"--unfreeze {choice}: write MODALITY=BLOCKS, such as text=2 or text=all")
+    return modality, -1 if blocks == "all" else int(blocks)
+
+
 def _encoders(arguments: Training, dataset: Dataset) -> dict[str, str]:
     from sensemble_train.models.infer_spec import installed
 
@@ -176,6 +185,7 @@ def _config(arguments: Training, data: Path, dataset: Dataset, teacher: Path | N
         (labelled_set(arguments, dataset),),
         arguments.seed,
         encoders=encoders,
+        unfrozen=dict(map(_unfrozen, arguments.unfreeze)),
         teacher=str(cell(teacher, *most_robust(teacher / SELECTION)).resolve()) if teacher else "",
     )
     return derived(config, dataset, arguments.effort)

@@ -1,5 +1,6 @@
-"""A frozen pretrained encoder, behind which an adapter learns, or nothing does."""
+"""A pretrained encoder, behind which an adapter learns, or nothing does; its last blocks may learn, too."""
 
+import copy
 from typing import Self
 
 import torch
@@ -15,16 +16,23 @@ from sensemble_train.models.pretrained.sources import load
 class Pretrained(Encoder):
     """A kind's raw window [B, ...] -> float32 [B, d], of one length where there is an adapter.
 
-    The frozen encoder is the front end: its features are float32 [B, V, F] of V views of a window, of which
-    the first is the window as it is, and training draws one (`training.augment`). The weights of the frozen
-    encoder are in no saved model: its source has them.
+    A frozen encoder is the front end: its features are float32 [B, V, F] of V views of a window, of which
+    the first is the window as it is, and training draws one (`training.augment`). The weights of a frozen
+    encoder are in no saved model: its source has them. One that learns reads raw windows as its features.
+
+    Attributes:
+        learns: whether some of the pretrained weights learn.
     """
 
     def __init__(self, spec: InputSpec, config: EncoderConfig) -> None:
         super().__init__()
         self.spec = spec
-        self.frozen = load(config.source, spec)
-        size = self.frozen(torch.zeros(spec.shape, dtype=getattr(torch, spec.dtype))).shape[1]
+        self.pretrained = load(config.source, spec)
+        self.learns = bool(config.unfrozen)
+        if self.learns:
+            self.pretrained = copy.deepcopy(self.pretrained)
+            _unfreeze(self.pretrained, config)
+        size = self.pretrained(torch.zeros(spec.shape, dtype=getattr(torch, spec.dtype))).shape[1]
         self.adapter: nn.Module
         if config.place is not None:
             self.adapter = Placed(size, config.place, config.embedding)
@@ -39,22 +47,46 @@ class Pretrained(Encoder):
             )
 
     def train(self, mode: bool = True) -> Self:
-        """Leave the frozen encoder in evaluation mode."""
+        """Leave the pretrained encoder in evaluation mode: few examples tell little of its statistics."""
         super().train(mode)
-        self.frozen.eval()
+        self.pretrained.eval()
         return self
 
     def front(self, raw: Tensor) -> Tensor:
-        """Return the frozen encoder's features of one view, [B, 1, F]."""
-        return self.frozen.to(raw.device)(raw)[:, None]  # type: ignore[no-any-return]
+        """Return the frozen encoder's features of one view, [B, 1, F]; of one that learns, the window."""
+        if self.learns:
+            return raw
+        return self.pretrained.to(raw.device)(raw)[:, None]  # type: ignore[no-any-return]
 
     def encode(self, features: Tensor) -> Tensor:
         """Make the embedding of the first view."""
+        if self.learns:
+            return self(features)  # type: ignore[no-any-return]
         return self.adapter(features[:, 0])  # type: ignore[no-any-return]
 
     def forward(self, raw: Tensor) -> Tensor:
         """Map the sensor's tensor to embeddings."""
-        return self.adapter(self.frozen(raw))  # type: ignore[no-any-return]
+        return self.adapter(self.pretrained(raw))  # type: ignore[no-any-return]
+
+
+def _unfreeze(encoder: nn.Module, config: EncoderConfig) -> None:
+    """Let the last blocks learn, and what the encoder defines after them, such as a norm.
+
+    Raises:
+        ConfigurationError: it has fewer `blocks`, or none.
+    """
+    named, first = list(encoder.named_parameters()), ""
+    if config.unfrozen > 0:
+        blocks = getattr(encoder, "blocks", ())
+        if len(blocks) < config.unfrozen:
+            raise ConfigurationError(
+                f"--unfreeze {config.unfrozen}: {config.source} has {len(blocks)} blocks; "
+                "give fewer, or `all`"
+            )
+        first = f"blocks.{len(blocks) - config.unfrozen}."
+    start = next(place for place, (name, _) in enumerate(named) if name.startswith(first))
+    for _, parameter in named[start:]:
+        parameter.requires_grad_()
 
 
 def _adapter(size: int, embedding: int, length: float) -> nn.Module:
