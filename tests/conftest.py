@@ -3,6 +3,7 @@
 import gc
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from fcntl import LOCK_EX, flock
 from pathlib import Path
@@ -17,6 +18,9 @@ _BUSY = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  #
 
 # The models of tests are so small that a second thread only waits for the first; the commands inherit it.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Many containers forbid Python to keep what it compiles: hundreds of processes would compile torch again.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 gc.set_threshold(100_000)  # of lowering, a fifth of the time was the search for garbage
 
 # What a shell makes a background job ignore, or nohup, the commands that the tests start would ignore too.

@@ -5,7 +5,6 @@ import signal
 import sys
 import traceback
 from collections.abc import Sequence
-from importlib.metadata import version
 from time import monotonic
 
 from sensemble_sensors.errors import SensembleError
@@ -43,6 +42,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     given = sys.argv[1:] if argv is None else argv
     try:
         if list(given) == ["--version"]:
+            from importlib.metadata import version
+
             say(f"sensemble {version('sensemble-apps')}")
             return 0
         from sensemble_apps.parsing import command, parse  # after `--version`, which is quick

@@ -7,7 +7,6 @@ it is called with the text after `NAME=` and the open bundle, and returns a cont
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict
-from importlib.metadata import EntryPoint, entry_points
 from threading import Lock
 from typing import Any, Protocol, cast
 
@@ -21,10 +20,10 @@ from sensemble_apps.errors import InputError
 from sensemble_apps.running.view_events import Change, LiveSetChange, Predicted, ViewEvent
 
 _GROUP = "sensemble.outputs"
-_OURS = (
-    EntryPoint("mqtt", "sensemble_apps.integrations.mqtt:Publisher", _GROUP),
-    EntryPoint("rerun", "sensemble_apps.integrations.rerun_file:written", _GROUP),
-)
+_OURS = {
+    "mqtt": "sensemble_apps.integrations.mqtt:Publisher",
+    "rerun": "sensemble_apps.integrations.rerun_file:written",
+}
 
 
 class Output(Protocol):
@@ -54,8 +53,11 @@ def open_output(text: str, bundle: Bundle) -> AbstractContextManager[Output]:
     Raises:
         InputError: there is none of this name.
     """
+    from importlib.metadata import EntryPoint, entry_points  # a tenth of what a short command imports
+
     name, _, argument = text.partition("=")
-    known = {entry.name: entry for entry in (*entry_points(group=_GROUP), *_OURS)}
+    ours = [EntryPoint(*one, _GROUP) for one in _OURS.items()]
+    known = {entry.name: entry for entry in (*entry_points(group=_GROUP), *ours)}
     if name not in known:
         raise InputError(f"--output {text}: no such output; there are {', '.join(sorted(known))}")
     return cast("AbstractContextManager[Output]", known[name].load()(argument, bundle))

@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
-from importlib.metadata import entry_points
 from threading import Event
 from typing import Any
 
@@ -41,6 +40,8 @@ def device_of(spec: InputSpec, source: str) -> tuple[type[Any], str]:
 
 
 def _installed(name: str) -> type[Any] | None:
+    from importlib.metadata import entry_points  # a tenth of what a short command imports
+
     for entry in entry_points(group=GROUP, name=name):
         try:
             device: type[Any] = entry.load()
