@@ -1,29 +1,40 @@
-"""The whole way with two cameras and with a kind of a package outside: nothing here is known by its name."""
+"""The whole way with two cameras and with a kind of a package outside: nothing here is known by its name.
+
+The rear camera is a thermal one, whose pictures have one channel of 16 bits.
+"""
 
 import json
 import os
 import subprocess
 from collections.abc import Callable, Iterator
+from fractions import Fraction
 from pathlib import Path
 from time import monotonic, sleep
+from typing import Any
 
+import av
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from sensemble_apps.console import kinds as console_kinds
+from sensemble_apps.errors import InputError
+from sensemble_apps.running.sources import forms
 from sensemble_apps.runs.audits import audits
 from sensemble_runtime import Bundle, Prediction, Session, subsets
 from sensemble_runtime.events import Event
-from sensemble_sensors import Recorded, Recording, Sample, read_dataset
+from sensemble_sensors import Camera, Recorded, Recording, Sample, read_dataset
 from sensemble_sensors.kinds.registry import installed, kind_of
 from sensemble_sensors.recording.header import form_of
-from sensemble_sensors.spec import InputSpec, declared
+from sensemble_sensors.spec import Channel, InputSpec, declared
 
 from .clips import CLASSES, FPS, SIZE, write_clip
 from .conftest import COMMAND
 
 OUTSIDE = Path(__file__).parents[1] / "outside"
 NAMES = ("air", "video.front", "video.rear")
-SPLITS = {"pretrain": 4, "train": 4, "eval": 2}
+ROOM, BODY = 29500, {"zero": 28000, "one": 30300, "two": 32000}  # hundredths of a kelvin
+CHANNEL = Channel("temperature", "0.01 K", 27315, 32315)
+SPLITS = {"pretrain": 4, "train": 6, "eval": 4}
 
 
 def install(folder: Path) -> None:
@@ -37,6 +48,24 @@ def install(folder: Path) -> None:
     (folder / "sensemble_co2.py").write_text((OUTSIDE / "sensemble_co2.py").read_text())
 
 
+def write_film(path: Path, warmth: int, rng: np.random.Generator) -> NDArray[np.uint16]:
+    """Write a second of a warm body somewhere in a room; return its pictures."""
+    frames = np.full((FPS, SIZE, SIZE), ROOM + rng.integers(-200, 200), float)
+    top, left = rng.integers(0, SIZE // 2, 2)
+    frames[:, top : top + SIZE // 2, left : left + SIZE // 2] = warmth
+    pictures = (frames + rng.normal(0, 20, frames.shape)).astype(np.uint16)
+    with av.open(str(path), "w") as container:
+        track: Any = container.add_stream("ffv1", rate=FPS, options={})
+        track.width = track.height = SIZE
+        track.pix_fmt = "gray16le"
+        for i, picture in enumerate(pictures):
+            shot = av.VideoFrame.from_ndarray(picture, format="gray16le")
+            shot.pts, shot.time_base = i, Fraction(1, FPS)
+            container.mux(track.encode(shot))
+        container.mux(track.encode(None))
+    return pictures
+
+
 def write_two(folder: Path) -> Path:
     """Write clips of a front and a rear camera, and the air that people breathed meanwhile."""
     rng = np.random.default_rng(0)
@@ -47,7 +76,7 @@ def write_two(folder: Path) -> Path:
             for number, (label, (colour, hertz)) in enumerate(CLASSES.items()):
                 name = f"{split}-{label}-{i}"
                 write_clip(folder / f"{name}-front.mkv", colour, hertz, rng)
-                write_clip(folder / f"{name}-rear.mkv", colour[::-1], hertz, rng)
+                write_film(folder / f"{name}-rear.mkv", BODY[label], rng)
                 air = 400 + 300 * number + rng.normal(0, 20, 8)
                 (folder / f"{name}.csv").write_text("co2\n" + "".join(f"{ppm:.1f}\n" for ppm in air))
                 line = {"id": name, "split": split, "labels": [] if split == "pretrain" else [label]}
@@ -55,7 +84,9 @@ def write_two(folder: Path) -> Path:
                 lines.append({**line, **files, "air": f"{name}.csv"})
     (folder / "index.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     air_of = {"kind": "co2", "rate": 1, "channels": ["co2"], "units": ["ppm"]}
-    (folder / "modalities.json").write_text(json.dumps({"air": air_of}))
+    rear_of = {"kind": "frames", "channels": [CHANNEL.name], "units": [CHANNEL.unit]}
+    rear_of["ranges"] = [[CHANNEL.low, CHANNEL.high]]
+    (folder / "modalities.json").write_text(json.dumps({"air": air_of, "video.rear": rear_of}))
     return folder
 
 
@@ -66,8 +97,8 @@ def two(once: Callable[[str, Callable[[Path], None]], Path]) -> Path:
     def run(base: Path) -> None:
         install(base / "site")
         write_two(base / "data")
-        arguments = ("--data", base / "data", "--out", base / "run", "--effort", "0.2", "--fast")
-        result = command(base, "demo", *arguments, "--train-modalities", "video.front", "--from-scratch")
+        arguments = ("--data", base / "data", "--out", base / "run", "--effort", "0.3", "--fast")
+        result = command(base, "demo", *arguments, "--train-modalities", "video.rear")
         assert result.returncode == 0, result.stderr
 
     return once("two cameras", run)
@@ -100,6 +131,15 @@ def test_all_of_it_is_trained_exported_and_audited_over_every_subset(known: Path
     assert "encodeVideoFront" in readme
 
 
+def test_a_temperature_is_told_from_another(known: Path) -> None:
+    spec = Bundle.open(known / "run" / "bundle").specs["video.rear"]
+    assert (spec.dtype, spec.shape[-1], spec.channels) == ("float32", 1, (CHANNEL,))
+    assert audits(known / "run").scores["video.rear"].accuracy >= 0.75
+    readme = (known / "run" / "bundle" / "README.md").read_text()
+    assert "temperature: 0 for 27315 or less, 1 for 32315 or more in 0.01 K" in readme
+    assert readme.count("RGB") == 1, "of the front camera"
+
+
 def test_a_bundle_whose_kind_is_not_installed_says_so(two: Path) -> None:
     installed.cache_clear()
     result = subprocess.run(
@@ -110,13 +150,13 @@ def test_a_bundle_whose_kind_is_not_installed_says_so(two: Path) -> None:
 
 
 class Film:
-    """A camera that films one colour."""
+    """A camera that films one colour or temperature."""
 
     live = True
 
-    def __init__(self, modality: str, colour: tuple[int, int, int]) -> None:
+    def __init__(self, modality: str, colour: tuple[int, ...]) -> None:
         self.modality, self.name = modality, f"film {modality}"
-        self._picture: NDArray[np.uint8] = np.full((SIZE, SIZE, 3), colour, np.uint8)
+        self._picture = np.full((SIZE, SIZE, len(colour)), colour)
         self._rng = np.random.default_rng(0)
 
     def open(self, spec: InputSpec) -> None:  # noqa: ARG002 - as the clips are
@@ -126,8 +166,10 @@ class Film:
         self._due += 1 / FPS
         sleep(max(0.0, self._due - monotonic()))
         noise = self._rng.integers(-12, 12, self._picture.shape)
-        data = np.clip(self._picture + noise, 0, 255).astype(np.uint8)
-        return Sample(self.modality, data, monotonic())
+        data = self._picture + noise
+        grey = data.shape[-1] == 1
+        frame = data.astype(np.uint16) if grey else np.clip(data, 0, 255).astype(np.uint8)
+        return Sample(self.modality, frame, monotonic())
 
     def close(self) -> None:
         pass
@@ -152,7 +194,7 @@ def test_a_camera_is_unplugged_and_back_and_the_recording_comes_back_bit_for_bit
         queue = session.listen(take)
         stream = session.stream()
         front = session.attach(Film("video.front", colour))
-        session.attach(Film("video.rear", colour[::-1]))
+        session.attach(Film("video.rear", (BODY["one"],)))
         wait_until_live(stream, "video.front", "video.rear")
         session.detach(front)
         wait_until_live(stream, "video.rear")
@@ -196,3 +238,59 @@ def test_the_kind_is_its_own(known: Path) -> None:
     assert kind.noun == "reading of carbon dioxide"
     assert kind.level(np.full((1, 8, 1), 700, np.float32)) == 700
     assert list(kind.spec_problems(spec)) == []
+
+
+def test_a_session_of_a_thermal_camera_is_recorded_and_replayed_bit_for_bit(
+    known: Path, tmp_path: Path
+) -> None:
+    bundle = Bundle.open(known / "run" / "bundle")
+    film = tmp_path / "film.mkv"
+    pictures = write_film(film, BODY["one"], np.random.default_rng(7))
+    given: list[Sample] = []
+    out = tmp_path / "take"
+    with (
+        Recording(out, form_of(bundle.specs), declared=declared(bundle.specs.values())) as recording,
+        Session(bundle) as session,
+    ):
+
+        def take(sensor: str, sample: Sample) -> None:  # noqa: ARG001
+            given.append(sample)
+            recording.put(sample)
+
+        queue = session.listen(take)
+        session.attach(Camera(film, modality="video.rear"))
+        live = [item for item in session.stream() if isinstance(item, Prediction)]
+        session.unsubscribe(queue)
+        assert queue.join(60)
+    dataset = read_dataset(out)
+    found = list(Recorded(out, dataset.examples).samples(bundle.specs))
+    assert given
+    assert len(found) == len(given)
+    for one, other in zip(found, given, strict=True):
+        assert one.data.dtype == np.uint16  # type: ignore[union-attr]
+        np.testing.assert_array_equal(one.data, other.data)
+        assert any(np.array_equal(np.asarray(one.data)[..., 0], picture) for picture in pictures)
+    with Session(bundle) as session:
+        session.replay(out)
+        again = [item for item in session.stream() if isinstance(item, Prediction)]
+    assert live
+    assert again
+    np.testing.assert_allclose(again[0].probabilities, live[0].probabilities, atol=1e-5)
+
+
+def test_the_preview_of_a_thermal_camera_is_a_grey_picture(known: Path) -> None:
+    spec = Bundle.open(known / "run" / "bundle").specs["video.rear"]
+    picture = np.random.default_rng(0).integers(29000, 31000, (SIZE, SIZE, 1)).astype(np.uint16)
+    shown = console_kinds.kind_of(spec).preview([Sample("video.rear", picture, 0.0)], spec.rate)
+    assert shown["picture"].startswith("data:image/jpeg;base64,")
+
+
+def test_without_a_bundle_its_form_is_what_the_folder_declares(tmp_path: Path) -> None:
+    declaration = {"kind": "frames", "channels": ["depth"], "ranges": [[200, 8000]]}
+    (tmp_path / "modalities.json").write_text(json.dumps({"depth": declaration}))
+    form = forms([("depth", "1")], tmp_path)["depth"]
+    assert (form.dtype, form.shape, form.rate) == ("float32", (1, 30, 128, 128, 1), 30)
+    del declaration["ranges"]
+    (tmp_path / "modalities.json").write_text(json.dumps({"depth": declaration}))
+    with pytest.raises(InputError, match="depth: pictures have one channel, with a range"):
+        forms([("depth", "1")], tmp_path)

@@ -165,8 +165,8 @@ def test_the_samples_do_what_the_runtime_does(sample: list[str], folder: Path) -
     assert difference.max() <= 1  # OpenCV rounds its weights
 
 
-@pytest.mark.parametrize("language", ["kotlin", "swift"])
-def test_the_code_in_a_bundles_readme_answers_as_the_runtime_does(language: str, folder: Path) -> None:
+def test_the_code_in_a_bundles_readme_answers_as_the_runtime_does(sample: list[str], folder: Path) -> None:
+    language, *compiled = sample
     head = head_of(folder)
     assert head.familiarity is not None
     embeddings = dict(zip(("audio", "text"), head.familiarity.weight, strict=False))  # familiar ones
@@ -183,7 +183,7 @@ def test_the_code_in_a_bundles_readme_answers_as_the_runtime_does(language: str,
         source.write_text(
             f"{program}fun main() {{\n{calls[0]}\nval found = {calls[1]}!!\n{shown}\n}}\n", encoding="utf-8"
         )
-        command = kotlin([*sources(language), source], "ReadKt", folder)
+        command = kotlin([source], "ReadKt", folder, compiled[compiled.index("-cp") + 1])
     else:
         source = folder / "main.swift"
         calls = [f'answer("{m}", [{row}], at: 0)' for m, row in rows.items()]
