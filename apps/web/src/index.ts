@@ -10,7 +10,5 @@ export { measured, nameOf } from "./core/subsets";
 export type { Executor } from "./executors/executor";
 export { WorkerExecutor } from "./executors/in_worker";
 export { OnnxExecutor } from "./executors/onnx";
-export { Camera } from "./sensors/camera";
-export { Microphone } from "./sensors/microphone";
-export { Motion } from "./sensors/motion";
+export { Camera, Microphone, Motion } from "./sensors/devices";
 export { Captions } from "./sensors/text";

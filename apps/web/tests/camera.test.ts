@@ -1,7 +1,7 @@
 // Which camera a sensor opens, on a device that has two.
 
 import { afterEach, expect, test, vi } from "vitest";
-import { openCamera, stop } from "../src/sensors/camera";
+import { freeCamera, stop } from "../../src/sensemble_apps/web/static/devices.js";
 
 afterEach(() => vi.unstubAllGlobals());
 
@@ -15,9 +15,9 @@ test("two modalities look through two cameras, and a third waits for one", async
   };
   vi.stubGlobal("navigator", { mediaDevices: { enumerateDevices: async () => devices, getUserMedia } });
   const id = (stream: MediaStream) => stream.getTracks()[0].getSettings().deviceId;
-  const [first, second] = await Promise.all([openCamera(), openCamera()]);
+  const [first, second] = await Promise.all([freeCamera(), freeCamera()]);
   expect([id(first), id(second)]).toEqual(["rear", "front"]);
-  await expect(openCamera()).rejects.toThrow("every camera is in use");
+  await expect(freeCamera()).rejects.toThrow("every camera is in use");
   stop(first);
-  expect(id(await openCamera())).toBe("rear");
+  expect(id(await freeCamera())).toBe("rear");
 });

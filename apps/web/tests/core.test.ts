@@ -6,7 +6,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { Bundle, type Files } from "../src/core/bundle";
-import { fit } from "../src/core/framing";
+import { fit } from "../../src/sensemble_apps/web/static/framing.js";
 import { Judge, type Opinion } from "../src/core/judge";
 import { kindOf } from "../src/core/kinds";
 import { learn, type Take } from "../src/core/learning";

@@ -49,22 +49,22 @@ const until = async (find) => {
 };
 const tell = (body) => fetch("said", {method: "POST", body});
 const given = new URLSearchParams(location.search).get("give").split(" ");
+const buttons = {audio: "Give this microphone", text: "Write captions", video: "Give this camera"};
 for (const modality of given) {
-    const press = await until(() => place(`[data-modality=${modality}] button[aria-pressed=false]`));
-    press.click();
-    await until(() => place(`[data-modality=${modality}] .state`).textContent === "live");
+    (await until(() => place(`[aria-label="${buttons[modality]}"]`))).click();
+    await until(() => place(`[data-modality=${modality}] .state`)?.textContent.match(/^(waiting|in use)/));
 }
 if (given.includes("text")) {
     place("#caption-text").value = "this is two";
     place("#caption-text").form.requestSubmit();
 }
+const names = {audio: "microphone", text: "captions", video: "camera"};
 const used = new Set();
 await until(() => {
-    const [, live = ""] = place("#evidence").textContent.match(/from ([^;]*)/) ?? [];
-    live.split(", ").forEach((modality) => used.add(modality));
-    return given.every((modality) => used.has(modality));
+    for (const name of place("#lattice .lit .names")?.textContent.split(" + ") ?? []) used.add(name);
+    return given.every((modality) => used.has(names[modality]));
 });
-await tell(place("#label").dataset.best);
+await tell((await until(() => place("#classes li span"))).textContent);
 </script>"""
 
 

@@ -22,7 +22,8 @@ from .hosting import build, hosted
 pytestmark = [pytest.mark.slow, pytest.mark.needs("chromium", "web-app", "web-checks")]
 
 LABEL = "two"
-_UNPLUG = "document.querySelector('video').srcObject.getTracks()[0].dispatchEvent(new Event('ended'))"
+LIVE = "#lattice .lit .names"  # the live set
+_UNPLUG = "sensemble.sensors.get('video').stream.getTracks()[0].dispatchEvent(new Event('ended'))"
 
 expect.set_options(timeout=SLOW)
 
@@ -45,9 +46,9 @@ def server(site: Path) -> Iterator[ThreadingHTTPServer]:
 def give(page: Page) -> None:
     """Give the camera and the microphone, and wait for the digit that they show."""
     expect(page.locator("#live")).to_be_visible()
-    page.get_by_role("button", name="Give camera").click()
-    page.get_by_role("button", name="Give microphone").click()
-    expect(page.locator("#evidence")).to_contain_text("from audio, video")
+    page.get_by_role("button", name="Give this camera").click()
+    page.get_by_role("button", name="Give this microphone").click()
+    expect(page.locator(LIVE)).to_have_text("microphone + camera")
     expect(page.locator("#classes li").first).to_contain_text(LABEL)
 
 
@@ -74,20 +75,33 @@ def test_it_is_installed_and_goes_on_offline_while_a_camera_goes_and_comes(
         events = page.locator("#events li")
         # As a browser tells a page that a device was unplugged.
         page.evaluate(_UNPLUG)
-        expect(events.filter(has_text="video: lost: the device is gone")).to_have_count(1)
-        expect(page.locator("#evidence")).to_contain_text("from audio")
-        expect(events.filter(has_text="video: live again")).to_have_count(1)
-        expect(page.locator("#evidence")).to_contain_text("from audio, video")
+        expect(events.filter(has_text="camera lost: the device is gone")).to_have_count(1)
+        expect(page.locator(LIVE)).to_have_text("microphone")
+        expect(events.filter(has_text="camera recovered")).to_have_count(1)
+        expect(page.locator(LIVE)).to_have_text("microphone + camera")
         expect(page.locator("#classes li").first).to_contain_text(LABEL)
-        page.get_by_role("button", name="Give captions").click()
-        expect(page.locator("[data-modality=text] .state")).to_have_text("live")
+        page.get_by_role("button", name="Write captions").click()
+        expect(page.locator("[data-modality=text] .state")).to_have_text("waiting for a caption")
         page.locator("#caption-text").fill(f"this is {LABEL}")
         page.locator("#caption-text").press("Enter")
-        expect(page.locator("#evidence")).to_contain_text("from audio, text, video")
+        expect(page.locator(LIVE)).to_have_text("microphone + captions + camera")
         lay_down(page)
-        page.get_by_role("button", name="Give motion").click()
-        expect(page.locator("#evidence")).to_contain_text("from audio, imu")
+        page.get_by_role("button", name="Give this motion").click()
+        expect(page.locator(LIVE)).to_contain_text("microphone + motion")
         expect(page.locator("#classes li").first).to_contain_text(LABEL)
+        # What the live page has: a score, a plug that is pulled, any moment with its picture, its words.
+        page.get_by_text("Score", exact=True).click()
+        page.locator(f"[data-label={LABEL}]").click()
+        expect(page.locator("#score tbody tr").first).to_contain_text("microphone")
+        page.get_by_role("button", name="Unplug camera").click()
+        expect(page.locator("[data-modality=video] .state")).to_have_text("unplugged")
+        events.filter(has_text="camera detached").locator("button").click()
+        expect(page.locator("#moment")).to_contain_text("as it was at")
+        expect(page.locator("#then img")).to_have_count(1)
+        expect(page.locator("#then q")).to_contain_text(LABEL)
+        page.get_by_role("button", name="Back to now").click()
+        page.get_by_role("button", name="Plug back camera").click()
+        expect(page.locator(LIVE)).to_contain_text("camera")
 
 
 def test_a_bundle_that_was_altered_is_refused(server: ThreadingHTTPServer, playwright: Playwright) -> None:
@@ -102,7 +116,7 @@ def test_a_bundle_that_was_altered_is_refused(server: ThreadingHTTPServer, playw
             page.route(f"**/bundle/{name}", altered)
             page.goto(f"http://localhost:{server.server_port}/")
             if place == "#events":
-                page.get_by_role("button", name="Give microphone").click()
+                page.get_by_role("button", name="Give this microphone").click()
             expect(page.locator(place)).to_contain_text("altered, its SHA-256 is not the manifest's")
 
 

@@ -27,8 +27,8 @@ export type SessionEvent =
   | { type: "failed"; modality: string; reason: string }
   | Change;
 
-/** Called with each prediction, each event and the windows of each turn with their embeddings, in order. */
-export type Listener = (item: { prediction: Prediction } | { event: SessionEvent } | { encoded: Encoded[] }) => void;
+/** Called with each sample, each prediction, each event and the windows of each turn with their embeddings, in order. */
+export type Listener = (item: { sample: Sample } | { prediction: Prediction } | { event: SessionEvent } | { encoded: Encoded[] }) => void;
 
 type State = "opening" | "open" | "unhealthy" | "lost";
 
@@ -155,6 +155,7 @@ export class Session {
 
   private receive(entry: Attached, sample: Sample): void {
     if (entry.state === "lost") return;
+    this.listener({ sample });
     this.judgeHealth(entry, entry.health.examine(sample));
     if (entry.state === "unhealthy") return;
     try {

@@ -31,6 +31,8 @@ export class Learning {
     private readonly bundle: Bundle,
     private readonly executor: WorkerExecutor,
     private readonly sensors: ReadonlyMap<string, Sensor>,
+    /** Called with each head that is learned. */
+    private readonly changed: () => void,
   ) {
     byId("learn").hidden = false;
     byId("new-class").onsubmit = (event) => {
@@ -65,7 +67,10 @@ export class Learning {
     for (const { label } of this.takes) this.classes.add(label);
     const began = performance.now();
     const learned = await this.executor.learn(this.takes.map(({ label, windows }) => ({ label, windows })), this.bundle.manifest.embedding);
-    if (learned) this.bundle.use(learned);
+    if (learned) {
+      this.bundle.use(learned);
+      this.changed();
+    }
     const seconds = ((performance.now() - began) / 1000).toFixed(2);
     byId("learned").textContent = learned ? `learned in ${seconds} s` : "Hold the button of a class while the sensors see it: two takes of each of two classes are enough.";
     this.show(learned?.right ?? {});

@@ -5,6 +5,7 @@ import wasm from "sql.js/dist/sql-wasm.wasm?url";
 import type { Bundle } from "../core/bundle";
 import type { Prediction } from "../core/live_set";
 import type { Session, SessionEvent } from "../core/session";
+import { changeOf } from "./board";
 import { save } from "./dom";
 import { all, forget, keep, oldest } from "./store";
 
@@ -13,11 +14,6 @@ export const EMPTY = "./record.sqlite";
 
 const MOST = 50_000; // rows that a browser keeps, about 50 MB: the oldest sessions go first
 const TURN = 500; // rows between two looks at how many there are
-
-const DISTRUST = {
-  unfamiliar: [["unfamiliar", "it is unlike what the encoder was trained on"], ["familiar again", ""]],
-  suspect: [["suspect", "it contradicts the others, which agree"], ["agrees again", ""]],
-};
 
 /** A row of the runtime's tables, `record/schema.py`, without the columns that its run says. */
 interface Item {
@@ -46,12 +42,8 @@ export class Recording {
   }
 
   event(event: SessionEvent): void {
-    if ("over" in event) {
-      const [kind, reason] = DISTRUST[event.type][Number(event.over)];
-      return this.note("", event.modality, kind, reason);
-    }
-    if (event.type === "failed") return this.note("", event.modality, "encoder failed", event.reason);
-    this.note(event.sensor, event.modality, event.type, "reason" in event ? event.reason : "");
+    const { name, modality, kind, reason } = changeOf(event);
+    this.note(name, modality, kind, reason);
   }
 
   /** Note a change of the live set. */

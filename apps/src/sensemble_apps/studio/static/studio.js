@@ -2,7 +2,7 @@
 
 import { Classes } from "./classes.js";
 import { byId, say } from "./dom.js";
-import { Givers } from "./give.js";
+import { RemoteGivers } from "./give.js";
 import { Models } from "./models.js";
 import { showConnection, showRefusal } from "./notices.js";
 import { Sensors } from "./sensors.js";
@@ -25,7 +25,7 @@ let row = false; // whether takes are recorded in a row
 const socket = new Socket(take, connected);
 /** @param {Record<string, unknown>} message */
 const send = (message) => socket.send(message);
-const givers = new Givers(socket);
+const givers = new RemoteGivers(socket);
 const sensors = new Sensors(byId("sensors"), send, (name) => givers.titles.get(name));
 const stage = new Stage(send);
 const classes = new Classes(send);

@@ -1,8 +1,13 @@
 // Pictures in the form that an encoder takes: the runtime's `codecs/framing.py`, OpenCV's INTER_AREA.
 
-/** Shrink an RGBA picture until it just covers `height` x `width`, averaging, and crop its middle: RGB. */
-export function fit(rgba: ArrayLike<number>, size: [number, number], [height, width]: [number, number]): Uint8Array {
-  const [sourceHeight, sourceWidth] = size;
+/**
+ * Shrink an RGBA picture until it just covers the wanted height and width, averaging, and crop its middle: RGB.
+ * @param {ArrayLike<number>} rgba
+ * @param {[number, number]} size its height and width
+ * @param {[number, number]} wanted
+ * @returns {Uint8Array<ArrayBuffer>}
+ */
+export function fit(rgba, [sourceHeight, sourceWidth], [height, width]) {
   const scale = Math.max(height / sourceHeight, width / sourceWidth);
   const rows = spans(sourceHeight, Math.max(Math.round(sourceHeight * scale), height), height);
   const columns = spans(sourceWidth, Math.max(Math.round(sourceWidth * scale), width), width);
@@ -24,14 +29,20 @@ export function fit(rgba: ArrayLike<number>, size: [number, number], [height, wi
   return out;
 }
 
-/** Return, for each of the `kept` middle ones of `count` pixels, the source pixels it comes from and their weights. */
-function spans(source: number, count: number, kept: number): { first: number; weights: number[] }[] {
+/**
+ * Return, for each of the `kept` middle ones of `count` pixels, the source pixels it comes from and their weights.
+ * @param {number} source
+ * @param {number} count
+ * @param {number} kept
+ */
+function spans(source, count, kept) {
   const skipped = Math.floor((count - kept) / 2);
   return Array.from({ length: kept }, (_, i) => {
     const from = ((i + skipped) * source) / count;
     const to = ((i + skipped + 1) * source) / count;
     const first = Math.floor(from);
-    const weights: number[] = [];
+    /** @type {number[]} */
+    const weights = [];
     for (let pixel = first; pixel < to && pixel < source; pixel++) weights.push(Math.min(to, pixel + 1) - Math.max(from, pixel));
     return { first, weights };
   });

@@ -1,0 +1,213 @@
+// A running session on a page: its answer, every set of sensors, the sensors, the timeline and the score.
+// The page in TypeScript (apps/web) shows its own session by it, too.
+
+import { button, byId, icon, make, percent, put, say } from "./dom.js";
+import { Lattice } from "./lattice.js";
+import { Sensors, trouble } from "./sensors.js";
+import { Timeline } from "./timeline.js";
+
+/** @typedef {Omit<import("./types.js").Hello, "type" | "every" | "home">} Hello */
+/** @typedef {import("./types.js").State} State */
+/** @typedef {import("./givers.js").Givers} Givers */
+
+const MEGABYTE = 1e6;
+const BARS = 3; // of the most probable classes
+const DIGITS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"];
+const KEYS = "1234567890abcdefghijklmnopqrstuvwxyz";
+
+export class Live {
+  /**
+   * @param {(message: Record<string, unknown>) => void} send what is pressed
+   * @param {Givers} givers
+   */
+  constructor(send, givers) {
+    this.send = send;
+    this.givers = givers;
+    this.sensors = new Sensors(byId("sensors"), send, (name) => givers.titles.get(name));
+    this.lattice = new Lattice(byId("lattice"), byId("set"));
+    this.timeline = new Timeline(() => this.show());
+    /** The newest. @type {State | null} */
+    this.state = null;
+    /** @type {Hello["modalities"]} */
+    this.modalities = [];
+    /** The keys of the labels. @type {Map<string, string>} */
+    this.keys = new Map();
+    document.addEventListener("keydown", (event) => {
+      const typing = event.target instanceof HTMLElement && event.target.closest("input:not([type=range]), select, textarea");
+      if (typing || event.ctrlKey || event.metaKey || event.altKey) return;
+      const [label] = [...this.keys].find(([, key]) => key === event.key) ?? [];
+      if (label !== undefined) this.press(label);
+      if (event.key === "Escape") send({ type: "label", label: null });
+    });
+    byId("start-all").addEventListener("click", () => this.givers.devices.forEach((modality) => this.givers.ask(modality)));
+  }
+
+  /** @param {Hello} hello */
+  greet({ bundle, fingerprint, subsets, modalities, labels, demo }) {
+    say(byId("bundle"), bundle);
+    byId("bundle").title = `SHA-256 of its manifest: ${fingerprint}`;
+    this.modalities = modalities;
+    this.lattice.build(subsets, modalities);
+    this.timeline.restart(modalities);
+    this.sensors.know(modalities);
+    this.givers.offer(modalities);
+    if (demo) say(byId("lattice-hint"), "A replay plays, and its sensors come, go and lie by themselves. Press any button to take over.");
+    byId("dots").replaceChildren(...modalities.map((modality) => make("li", {}, icon(modality.icon), make("span", { class: "title" }, modality.sensor), make("span", { class: "state" }))));
+    const { devices } = this.givers;
+    say(byId("start-all"), `Use this ${devices.map(({ sensor }) => sensor).reverse().join(" and ")}`);
+    byId("start-all").hidden = devices.length === 0;
+    this.relabel(labels);
+  }
+
+  /** Offer other labels to score by. @param {string[]} labels */
+  relabel(labels) {
+    this.keys = keysOf(labels);
+    byId("labels").replaceChildren(
+      ...[...new Set([...this.keys.keys(), ...labels])].map((label) => {
+        const key = this.keys.get(label);
+        const made = button(label, () => this.press(label), { "data-label": label, "aria-pressed": "false", "aria-keyshortcuts": key ?? false });
+        if (key) made.prepend(make("kbd", {}, key));
+        return made;
+      }),
+    );
+  }
+
+  /** @param {string} label */
+  press(label) {
+    this.send({ type: "label", label: this.state?.truth === label ? null : label });
+  }
+
+  /** @param {State} state */
+  take(state) {
+    this.state = state;
+    this.timeline.add(state);
+    this.show();
+    if (this.timeline.moment === null) for (const [name, preview] of Object.entries(state.previews)) this.sensors.preview(name, preview);
+  }
+
+  /** Show the newest state, or the one that is looked back at. */
+  show() {
+    const { state } = this;
+    if (!state) return;
+    const past = this.timeline.past();
+    const first = state.sensors.length === 0;
+    byId("live").hidden = false; // from the first state on, so that nothing jumps
+    byId("start").hidden = !first;
+    document.body.classList.toggle("empty", first);
+    document.body.classList.toggle("mute", state.live.length === 0 && Object.keys(state.score).length === 0);
+    document.body.classList.toggle("past", past !== null);
+    say(byId("moment"), past ? `as it was at ${past.when}` : "");
+    const troubles = past ? new Map() : troublesOf(state);
+    const now = state.answer;
+    const live = past?.live ?? now?.live ?? state.live;
+    this.lattice.show(live, past ? [] : state.lattice, troubles, past ? null : now);
+    this.answer(state, past ? past.said : now, live, past ? {} : (now?.probabilities ?? {}));
+    this.dots(state, live, troubles);
+    for (const [name, preview] of past?.previews ?? []) this.sensors.preview(name, preview);
+    this.sensors.show(state, past);
+    this.timeline.showThen(past);
+    this.truth(state);
+    session(state);
+  }
+
+  /** @param {State} state @param {string[]} live @param {Map<string, string>} troubles */
+  dots(state, live, troubles) {
+    this.modalities.forEach(({ modality }, index) => {
+      const dot = byId("dots").children[index];
+      const [used, wrong] = [live.includes(modality), troubles.get(modality)];
+      const there = state.sensors.some((sensor) => sensor.modality === modality);
+      dot.className = used ? "live" : wrong && wrong !== "unplugged" ? "bad" : "";
+      const absent = this.timeline.moment !== null ? "not used" : there ? "waiting" : "not there";
+      say(/** @type {Element} */ (dot.lastElementChild), used ? "in use" : (wrong ?? absent));
+    });
+  }
+
+  /**
+   * @param {State} state
+   * @param {import("./types.js").Entry | import("./types.js").Answer | null} said
+   * @param {string[]} live
+   * @param {Record<string, number>} probabilities
+   */
+  answer(state, said, live, probabilities) {
+    const place = byId("label");
+    const [sure, audited] = [` ${percent(said?.confidence ?? 0)}`, this.lattice.accuracy(live)];
+    let [head, tail, below] = [live.length ? "waiting for a first window" : "nothing is live", "", ""];
+    const nearest = said && "nearest" in said && said.audited ? `; the nearest audited set, ${this.lattice.title(said.nearest?.split("+") ?? [])}, is right ${percent(said.audited.accuracy)} of the time` : "";
+    if (said?.label) [head, tail, below] = [said.label, sure, audited === null ? `not audited with these sensors${nearest}` : `right ${percent(audited)} of the time with these sensors`];
+    else if (said) [head, tail, below] = [said.best ? `most likely ${said.best},` : "unsure", said.best ? sure : "", said.why ?? ""];
+    if (place.textContent !== head + tail) place.replaceChildren(head, make("small", {}, tail));
+    say(byId("evidence"), below);
+    byId("answer").classList.toggle("nothing", !said);
+    byId("answer").classList.toggle("unsure", said?.label === null);
+    const list = byId("classes");
+    const classes = Object.entries(probabilities).slice(0, BARS);
+    while (list.children.length > classes.length) list.lastElementChild?.remove();
+    classes.forEach(([name, share], index) => {
+      const row = /** @type {HTMLElement} */ (list.children[index] ?? list.appendChild(make("li", {}, make("span"), make("meter", { min: 0, max: 1, "aria-hidden": "true" }), make("output"))));
+      const [title, bar, number] = /** @type {HTMLElement[]} */ ([...row.children]);
+      say(title, name);
+      /** @type {HTMLMeterElement} */ (bar).value = share;
+      say(number, percent(share));
+      row.classList.toggle("true", name === state.truth || state.played.includes(name));
+    });
+  }
+
+  /** @param {State} now */
+  truth(now) {
+    for (const made of byId("labels").querySelectorAll("button"))
+      put(made, "aria-pressed", String(made.dataset.label === now.truth));
+    const hint = now.truth !== null ? `Scored as ${now.truth}; Escape ends it.` : now.played.length ? `The replay plays ${now.played.join(", ")}.` : "";
+    say(byId("truth-hint"), hint || "Press a label, or its key, while it is true: answers are then scored.");
+    const table = byId("score");
+    const rows = Object.entries(now.score);
+    table.hidden = rows.length === 0;
+    const body = /** @type {HTMLElement} */ (table.querySelector("tbody"));
+    while (body.children.length > rows.length) body.lastElementChild?.remove();
+    rows.forEach(([live, { right, unsure, n }], index) => {
+      const row = body.children[index] ?? body.appendChild(make("tr", {}, make("th", { scope: "row" }), make("td"), make("td"), make("td"), make("td")));
+      [this.lattice.title(live.split("+")), String(right), String(unsure), String(n), n > unsure ? percent(right / (n - unsure)) : "–"].forEach((text, cell) => say(row.children[cell], text));
+    });
+  }
+}
+
+/** @param {string[]} labels @returns {Map<string, string>} for each its own digit, a letter of its own, or a free key */
+function keysOf(labels) {
+  /** @type {Map<string, string>} */
+  const found = new Map();
+  const digit = (/** @type {string} */ label) => (/^\d$/.test(label) ? Number(label) : DIGITS.indexOf(label.toLowerCase()));
+  const own = labels.filter((label) => digit(label) >= 0).sort((a, b) => digit(a) - digit(b));
+  for (const label of new Set([...own, ...labels])) {
+    const wishes = own.includes(label) ? String(digit(label)) : label.toLowerCase().replace(/[^a-z]/g, "") + KEYS;
+    const key = [...wishes].find((one) => ![...found.values()].includes(one));
+    if (key) found.set(label, key);
+  }
+  return found;
+}
+
+/** @param {State} now @returns {Map<string, string>} what is wrong with each modality's active sensor, in a few words */
+function troublesOf(now) {
+  const found = new Map();
+  for (const sensor of now.sensors) {
+    const wrong = trouble(sensor, now);
+    const other = now.sensors.some((one) => one !== sensor && one.modality === sensor.modality && !trouble(one, now));
+    if (wrong && !other) found.set(sensor.modality, wrong);
+  }
+  return found;
+}
+
+/** @param {State} now */
+function session(now) {
+  const sum = (/** @type {Record<string, number>} */ counts) => Object.values(counts).reduce((total, count) => total + count, 0);
+  const slow = Object.entries(now.latencies).map(([modality, seconds]) => `${modality} ${(1000 * seconds).toFixed(1)} ms${now.executors ? ` by ${now.executors[modality]}` : ""}`);
+  /** @type {[string, string][]} */
+  const numbers = [
+    ["From capture to answer", now.answer ? `${Math.round(1000 * now.answer.age)} ms` : "–"],
+    ["Encoding", slow.join(", ") || "–"],
+    ["Windows dropped for newer ones", String(sum(now.dropped))],
+    ["Samples lost", String(sum(now.lost))],
+  ];
+  if (now.process) numbers.push(["Processor", `${percent(now.process.cpu)} of a core`], ["Memory", `${Math.round(now.process.memory / MEGABYTE)} MB`], ["Viewers", String(now.viewers)]);
+  const list = byId("numbers");
+  if (!list.children.length) for (const [title] of numbers) list.append(make("div", {}, make("dt", {}, title), make("dd")));
+  numbers.forEach(([, value], index) => say(/** @type {Element} */ (list.children[index].lastElementChild), value));
+}

@@ -1,0 +1,195 @@
+// The newest state of a session, as the live page is told it: `serve/board.py`.
+
+import type { Modality, Preview, State } from "../../../src/sensemble_apps/web/static/types.js";
+import type { Bundle } from "../core/bundle";
+import type { Opinion } from "../core/judge";
+import { kindOf } from "../core/kinds";
+import type { Prediction } from "../core/live_set";
+import type { Listener, Sensor, Session, SessionEvent } from "../core/session";
+import type { Sample } from "../core/spec";
+import { measured, nameOf } from "../core/subsets";
+import { previewOf } from "./previews";
+
+const TOP = 5; // labels with their probabilities
+const FEW = 3; // candidates beside the likeliest, from which they are counted
+const FAULTS = ["lost", "unhealthy", "unfamiliar", "suspect", "encoder failed"];
+const SENSORS: Record<string, string> = { audio: "microphone", video: "camera", text: "captions", imu: "motion" };
+// As `console/kinds.py` has them.
+const ICONS = {
+  waveform: "M12 3a3 3 0 0 0-3 3v5a3 3 0 0 0 6 0V6a3 3 0 0 0-3-3zM5 11a7 7 0 0 0 14 0M12 18v3M8 21h8",
+  frames: "M3 7h12a1 1 0 0 1 1 1v8a1 1 0 0 1-1 1H3zM16 11l5-3v8l-5-3",
+  text: "M4 5h16v11h-9l-4 4v-4H4zM8 9h8M8 12h5",
+  series: "M3 12h4l3-8 4 16 3-8h4",
+};
+const NOUNS = { waveform: "sound", frames: "picture", text: "caption", series: "measurement" };
+const DISTRUST = {
+  unfamiliar: [["unfamiliar", "it is unlike what the encoder was trained on"], ["familiar again", ""]],
+  suspect: [["suspect", "it contradicts the others, which agree"], ["agrees again", ""]],
+};
+
+/** What an event says, in the runtime's words; of a sensor by its name, else of its modality as a whole. */
+export function changeOf(event: SessionEvent): { name: string; modality: string; kind: string; reason: string; over: boolean } {
+  const { modality } = event;
+  if ("over" in event) {
+    const [kind, reason] = DISTRUST[event.type][Number(event.over)];
+    return { name: "", modality, kind, reason, over: event.over };
+  }
+  if (event.type === "failed") return { name: "", modality, kind: "encoder failed", reason: event.reason, over: false };
+  return { name: event.sensor, modality, kind: event.type, reason: "reason" in event ? event.reason : "", over: false };
+}
+
+export function describe({ specs }: Bundle): Modality[] {
+  return Object.values(specs).map((spec) => {
+    const { modality, kind, shape, rate, hop, channels } = spec;
+    const [first, ...rest] = modality.split(".");
+    const { name } = kindOf(spec);
+    const sensor = [...rest, SENSORS[first] ?? first].join(" ");
+    return { modality, kind, sensor, icon: ICONS[name], noun: NOUNS[name], shape, rate, hop, channels: channels.map((one) => one.name), conditions: [] };
+  });
+}
+
+export class Board {
+  private readonly states = new Map<string, { kind: string; reason: string; words: string; since: number }>(); // of sensors, by modality
+  private readonly notes = new Map<string, { kind: string; words: string }>(); // of modalities as a whole
+  private readonly titles = new Map<string, string>();
+  private readonly samples = new Map<string, Sample[]>(); // that are drawn next
+  private readonly fresh = new Set<string>(); // modalities with one that is not drawn yet
+  private readonly latencies: Record<string, number> = {};
+  private prediction: Prediction | null = null;
+  private lattice: State["lattice"] = [];
+  private live: string[] = [];
+  private truth: string | null = null;
+  private score: State["score"] = {};
+  private timeline: State["timeline"] = [];
+  private shown = ""; // the last answer of the timeline
+  private entries = 0;
+  private readonly modalities: Modality[];
+
+  constructor(
+    private readonly bundle: Bundle,
+    private readonly session: Session,
+    /** Those that are there, plugged in or not, by modality. */
+    private readonly sensors: ReadonlyMap<string, Sensor>,
+    private readonly executors: Readonly<Record<string, string>>,
+  ) {
+    this.modalities = describe(bundle);
+  }
+
+  hello() {
+    const { audited, fingerprint, manifest, modalities } = this.bundle;
+    const subsets = measured(modalities).map((set) => ({ subset: nameOf(set), modalities: set, ...(audited[nameOf(set)] ?? { accuracy: null }) }));
+    return { bundle: String(manifest.provenance["dataset"] ?? ""), fingerprint, labels: manifest.labels, modalities: this.modalities, subsets, demo: false };
+  }
+
+  /** Note what a session says. */
+  note(item: Parameters<Listener>[0]): void {
+    if ("sample" in item) this.sampled(item.sample);
+    else if ("encoded" in item) item.encoded.forEach(({ modality }) => this.notes.get(modality)?.kind === "encoder failed" && this.notes.delete(modality));
+    else if ("event" in item) this.changed(item.event);
+    else this.predicted(item.prediction);
+  }
+
+  /** Do what is pressed. */
+  act(message: Record<string, unknown>): void {
+    const modality = this.modalities.find(({ sensor }) => sensor === message["sensor"])?.modality ?? "";
+    const sensor = this.sensors.get(modality);
+    if (message["type"] === "label") this.truth = message["label"] as string | null;
+    if (message["type"] === "rename") this.titles.set(modality, String(message["title"]));
+    if (message["type"] === "unplug") this.session.detach(modality);
+    if (message["type"] === "plug" && sensor) void this.session.attach(sensor);
+  }
+
+  /** Return the state, with what is new since the last call. */
+  state(): State {
+    const now = this.session.clock();
+    const live = this.session.live;
+    if (this.live.length && !live.length) this.enter({ kind: "live", time: now, live });
+    if (!live.length) this.shown = "";
+    this.live = live;
+    const { prediction, timeline } = this;
+    this.timeline = [];
+    const previews: Record<string, Preview> = {};
+    for (const { modality, sensor, kind, rate, shape } of this.modalities) {
+      if (this.fresh.delete(modality) && this.sensors.has(modality)) previews[sensor] = previewOf(this.samples.get(modality)!, kind, rate, shape);
+    }
+    return {
+      type: "state", version: 0, time: now, live, previews, timeline,
+      sensors: this.modalities.filter(({ modality }) => this.sensors.has(modality)).map((one) => this.sensor(one)),
+      answer: prediction && live.length ? this.answer(prediction, now) : null,
+      lattice: prediction && live.length ? this.lattice : [],
+      latencies: this.latencies, dropped: prediction?.dropped ?? {}, lost: prediction?.lost ?? {},
+      truth: this.truth, played: [], score: this.score, executors: this.executors, recorded: null, recording_failed: "",
+    };
+  }
+
+  private sensor({ modality, sensor }: Modality): State["sensors"][number] {
+    const { kind, reason, words, since } = this.states.get(modality) ?? { kind: "", reason: "", words: "is being opened", since: 0 };
+    const note = this.notes.get(modality);
+    return {
+      name: sensor, title: this.titles.get(modality) ?? "", modality, kind, reason, since, state: words,
+      note: note?.words ?? "", noted: note?.kind ?? "", plugged: kind !== "detached", fault: FAULTS.includes(kind), active: true, condition: null,
+    };
+  }
+
+  private answer(prediction: Prediction, now: number): NonNullable<State["answer"]> {
+    const { audited, nearest, live, ages, unfamiliar, suspect, probabilities, labels, time } = prediction;
+    const order = Array.from(probabilities.keys()).sort((a, b) => probabilities[b] - probabilities[a]).slice(0, TOP);
+    const shares = Object.fromEntries(labels.length > 1 ? order.map((i) => [labels[i], probabilities[i]]) : []);
+    const age = now - time + Math.min(...Object.values(ages));
+    return { ...verdict(prediction), live, time, age, ages, audited, unfamiliar, suspect, ...(nearest && { nearest: nameOf(nearest) }), probabilities: shares };
+  }
+
+  private sampled(sample: Sample): void {
+    const known = this.samples.get(sample.modality) ?? [];
+    known.push(sample);
+    this.samples.set(sample.modality, known);
+    this.fresh.add(sample.modality);
+  }
+
+  private changed(event: SessionEvent): void {
+    const { name, modality, kind, reason, over } = changeOf(event);
+    const words = reason ? `${kind}: ${reason}` : kind;
+    const time = this.session.clock();
+    const { sensor } = this.modalities.find((one) => one.modality === modality)!;
+    if (name) this.states.set(modality, { kind, reason, words, since: time });
+    else if (over) this.notes.delete(modality);
+    else this.notes.set(modality, { kind, words });
+    if (kind === "detached") this.fresh.delete(modality);
+    this.enter({ kind: "event", time, modality, name: sensor, what: kind, text: `${this.titles.get(modality) || sensor} ${words}`, fault: FAULTS.includes(kind) });
+  }
+
+  private predicted(prediction: Prediction): void {
+    const { live, label, best, doubt, embeddings, sure } = prediction;
+    Object.assign(this.latencies, prediction.latencies);
+    this.prediction = prediction;
+    const unfamiliar = doubt === "unfamiliar" ? prediction.unfamiliar : [];
+    this.lattice = measured(live).map((set) => {
+      const { whole } = this.bundle.judge.answer(new Map(set.map((m) => [m, embeddings.get(m)!])), unfamiliar);
+      return { subset: nameOf(set), ...verdict(whole) };
+    });
+    if (this.truth !== null) {
+      const { right, unsure, n } = this.score[nameOf(live)] ?? { right: 0, unsure: 0, n: 0 };
+      this.score = { ...this.score, [nameOf(live)]: { right: right + Number(label === this.truth), unsure: unsure + Number(!sure), n: n + 1 } };
+    }
+    const right = this.truth !== null && sure ? label === this.truth : null;
+    const shown = JSON.stringify([live, best, doubt, right]);
+    if (shown !== this.shown) this.enter({ kind: "answer", time: this.session.clock(), live, right, ...verdict(prediction) });
+    this.shown = shown;
+  }
+
+  private enter(entry: Omit<State["timeline"][number], "number">): void {
+    this.timeline.push({ number: ++this.entries, ...entry });
+  }
+}
+
+/** Write an answer: its label, or why it is unsure; `console/wording.py`. */
+function verdict(opinion: Opinion) {
+  const { label, best, confidence, doubt, candidates, labels } = opinion;
+  const others = candidates.filter((one) => one !== best);
+  const several = others.length ? `${others.length < FEW ? others.join(" or ") : `${others.length} others`} possible` : "no class stands out";
+  const reasons = { unfamiliar: "like nothing it has learned", contradiction: "the sensors contradict each other", uncalibrated: "not calibrated for these sensors", weak: "too little to be sure", several };
+  const unlearned = labels.length === 1; // encoders that nobody has taught a class
+  const why = unlearned ? labels[0] : doubt ? reasons[doubt] : "";
+  const likely = unlearned || best === null ? "" : `most likely ${best}, ${Math.round(100 * confidence)} %; `;
+  return { label: unlearned ? null : label, best: unlearned ? null : best, confidence, doubt, words: label ?? `unsure: ${likely}${why}`, why, candidates, among: candidates.length };
+}
