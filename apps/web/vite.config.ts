@@ -14,13 +14,13 @@ function livePage(): Plugin {
   };
 }
 
-/** Write the service worker, which keeps every file of the build. */
+/** Write the service worker, which keeps every file of the build; those of WebGPU once they are used. */
 function serviceWorker(): Plugin {
   return {
     name: "service-worker",
     apply: "build",
     generateBundle(_, bundle) {
-      const files = [...Object.keys(bundle), ...readdirSync("public")].filter((name) => !name.endsWith(".map")).sort();
+      const files = [...Object.keys(bundle), ...readdirSync("public")].filter((name) => !/\.map$|gpu_worker|jspi/.test(name)).sort();
       const version = createHash("sha256").update(files.join()).update(readFileSync("index.html")).update(LIVE).digest("hex").slice(0, 12);
       const source = readFileSync("src/page/sw.js", "utf8");
       const given = `const VERSION = ${JSON.stringify(version)};\nconst FILES = ${JSON.stringify(["./", ...files])};\n`;

@@ -16,6 +16,7 @@ from tests.needs import WEB_CHECKS, need
 SIDE, FPS, RATE = 96, 15, 16000
 WIDTHS, SCHEMES = (390, 768, 1440), ("light", "dark")
 SLOW = 60_000  # milliseconds; a busy machine is no failure
+NO_GPU = "No available adapters."  # which Chromium says itself, of a machine without one
 
 _AXE = WEB_CHECKS / "axe-core" / "axe.min.js"
 _VIOLATIONS = """axe.run().then(({violations}) =>

@@ -10,5 +10,6 @@ export { measured, nameOf } from "./core/subsets";
 export type { Executor } from "./executors/executor";
 export { WorkerExecutor } from "./executors/in_worker";
 export { OnnxExecutor } from "./executors/onnx";
+export { QuickerExecutor } from "./executors/webgpu";
 export { Camera, Microphone, Motion } from "./sensors/devices";
 export { Captions } from "./sensors/text";

@@ -1,4 +1,4 @@
-declare module "onnxruntime-web/ort-wasm-simd-threaded.wasm?url" {
+declare module "onnxruntime-web/*.wasm?url" {
   const url: string;
   export default url;
 }

@@ -15,7 +15,7 @@ from sensemble_runtime import Bundle
 from sensemble_runtime.record.reader import read_events, read_predictions, read_runs
 from sensemble_sensors.media.dataset import read_dataset
 
-from tests.apps.chromium import SLOW, chromium, complaining
+from tests.apps.chromium import NO_GPU, SLOW, chromium, complaining
 from tests.apps.conftest import COMMAND
 from tests.train.recipe.test_instant import ENCODERS
 
@@ -152,7 +152,7 @@ def test_it_learns_offline_and_what_it_saves_is_read(
         takes = unpacked(saved(page, "Save the takes", tmp_path))
         learned = unpacked(saved(page, "Save the bundle", tmp_path))
         record = saved(page, "Save the record", tmp_path)
-        assert complaints == []
+        assert set(complaints) <= {NO_GPU}
 
     bundle = Bundle.open(learned, "onnx")
     assert bundle.manifest.labels == ("bright", "dark")

@@ -40,6 +40,10 @@ export class WorkerExecutor implements Executor {
   unload: Executor["unload"] = (...args) => this.call("unload", args);
   learn = (takes: readonly Take[], size: number): Promise<Learned | null> => this.call("learn", [takes, size]);
 
+  close(): void {
+    this.worker.terminate();
+  }
+
   private call<T>(method: Call["method"], args: unknown[], handedOver: Transferable[] = []): Promise<T> {
     const number = this.calls++;
     return new Promise<T>((resolve, reject) => {

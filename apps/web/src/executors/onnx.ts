@@ -1,6 +1,6 @@
-// ONNX models by onnxruntime-web: WebAssembly, one thread, which needs no special headers of the server.
+// ONNX models by onnxruntime-web: WebAssembly, one thread, which needs no special headers of the server; or WebGPU.
 
-import * as ort from "onnxruntime-web/wasm";
+import type * as Ort from "onnxruntime-web/wasm";
 import { SensembleError, type InputSpec } from "../core/spec";
 import type { Executor, Input } from "./executor";
 
@@ -8,7 +8,7 @@ const LARGEST = 1e12; // of an embedding's numbers
 const TYPES = { float32: "float32", uint8: "uint8", int64: "int64" } as const;
 
 interface Encoder {
-  session: ort.InferenceSession;
+  session: Ort.InferenceSession;
   spec: InputSpec;
   size: number;
 }
@@ -17,15 +17,15 @@ export class OnnxExecutor implements Executor {
   readonly target = "onnx";
   private readonly encoders = new Map<string, Encoder>();
 
-  /** `wasm` is the address of ONNX Runtime's WebAssembly, or its bytes. */
-  constructor(wasm: string | ArrayBuffer) {
+  /** `ort` is the build of ONNX Runtime that has the provider; `wasm` is the address of its WebAssembly, or its bytes. */
+  constructor(private readonly ort: Pick<typeof Ort, "env" | "InferenceSession" | "Tensor">, private readonly provider: "wasm" | "webgpu", wasm: string | ArrayBuffer) {
     ort.env.wasm.numThreads = 1;
     if (typeof wasm === "string") ort.env.wasm.wasmPaths = { wasm };
     else ort.env.wasm.wasmBinary = wasm;
   }
 
   async load(modality: string, artifact: Uint8Array<ArrayBuffer>, spec: InputSpec, size: number): Promise<void> {
-    const session = await ort.InferenceSession.create(artifact, { executionProviders: ["wasm"], logSeverityLevel: 3 });
+    const session = await this.ort.InferenceSession.create(artifact, { executionProviders: [this.provider], logSeverityLevel: 3 });
     await this.unload(modality);
     if (session.inputNames.length !== 1 || session.outputNames.length !== 1) throw new SensembleError(`${modality}: its encoder has not one input and one output`);
     this.encoders.set(modality, { session, spec, size });
@@ -35,7 +35,7 @@ export class OnnxExecutor implements Executor {
     const encoder = this.encoders.get(modality);
     if (!encoder) throw new SensembleError(`${modality}: its encoder is not loaded`);
     const { session, spec, size } = encoder;
-    const tensor = new ort.Tensor(TYPES[spec.dtype], window as never, spec.shape);
+    const tensor = new this.ort.Tensor(TYPES[spec.dtype], window as never, spec.shape);
     const output = Object.values(await session.run({ [session.inputNames[0]]: tensor }))[0].data;
     if (!(output instanceof Float32Array) || output.length !== size || !output.every((value) => Math.abs(value) <= LARGEST))
       throw new SensembleError(`${modality}: its encoder gave no embedding of ${size} finite numbers`);

@@ -11,6 +11,7 @@ import type { Modality } from "../../../src/sensemble_apps/web/static/types.js";
 import { Bundle, filesAt, filesOf, type Files } from "../core/bundle";
 import { Session, type Sensor } from "../core/session";
 import { WorkerExecutor } from "../executors/in_worker";
+import { QuickerExecutor } from "../executors/webgpu";
 import { Camera, Microphone, Motion } from "../sensors/devices";
 import { Captions } from "../sensors/text";
 import { Board } from "./board";
@@ -20,7 +21,7 @@ import { EMPTY, Recording, saveRecord } from "./record";
 
 const EVERY = 100; // milliseconds between two states that are shown
 
-const executor = new WorkerExecutor(new Worker(new URL("../executors/worker.ts", import.meta.url), { type: "module" }));
+const worker = new WorkerExecutor(new Worker(new URL("../executors/worker.ts", import.meta.url), { type: "module" }));
 let session: Session;
 let board: Board;
 /** Those that are given, by modality. */
@@ -65,7 +66,13 @@ async function open(files: Files): Promise<Bundle | null> {
 
 function show(bundle: Bundle): void {
   byId("open").hidden = true;
-  const learning = bundle.isLearnable ? new Learning(bundle, executor, sensors, () => live.relabel(bundle.manifest.labels)) : null;
+  const best = (modality: string, embedding: Float32Array): string | null => bundle.judge.answer(new Map([[modality, embedding]])).whole.best;
+  const executor = new QuickerExecutor(
+    worker,
+    (modality, one, other) => best(modality, one) === best(modality, other),
+    () => new WorkerExecutor(new Worker(new URL("../executors/gpu_worker.ts", import.meta.url), { type: "module" })),
+  );
+  const learning = bundle.isLearnable ? new Learning(bundle, worker, sensors, () => live.relabel(bundle.manifest.labels)) : null;
   const recording = new Recording(bundle);
   session = new Session(bundle, executor, (item) => {
     board.note(item);
@@ -75,7 +82,7 @@ function show(bundle: Bundle): void {
     // A sensor that cannot be had says why beside its button.
     if ("event" in item && item.event.type === "lost") givers.note(`${item.event.modality}: ${item.event.reason}`);
   });
-  board = new Board(bundle, session, sensors, {});
+  board = new Board(bundle, session, sensors, executor.runs);
   live.greet(board.hello());
   live.take(board.state());
   setInterval(() => {
@@ -86,6 +93,8 @@ function show(bundle: Bundle): void {
   // What fails is tried again with its sensor, which says why.
   void drawn().then(() => bundle.modalities.forEach((modality) => void session.load(modality).catch(() => {})));
   navigator.mediaDevices?.addEventListener("devicechange", () => void session.retry());
+  for (const name of ["camera", "microphone"] as PermissionName[])
+    void navigator.permissions?.query({ name }).then((permission) => permission.addEventListener("change", () => void session.retry())).catch(() => {}); // not every browser knows these
   Object.assign(window, { sensemble: { bundle, executor, sensors, session } }); // for programs and tests
 }
 

@@ -1,0 +1,8 @@
+// The worker in which encoders run by WebGPU. Its WebAssembly waits for the GPU by JSPI: `asyncify` is 10 MB larger.
+
+import * as ort from "onnxruntime-web/jspi";
+import wasm from "onnxruntime-web/ort-wasm-simd-threaded.jspi.wasm?url";
+import { OnnxExecutor } from "./onnx";
+import { serve } from "./serving";
+
+serve(new OnnxExecutor(ort, "webgpu", new URL(wasm, self.location.href).href));

@@ -1,0 +1,85 @@
+"""Encoders run by WebGPU where that is quicker and says the same; SwiftShader is the GPU here."""
+
+from http.server import ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, Playwright, expect
+from sensemble_apps.cli import main
+
+from tests.apps.chromium import SLOW, chromium, devices, film, sound
+
+from .colours import write_colours
+from .hosting import build, hosted
+
+pytestmark = [pytest.mark.slow, pytest.mark.needs("chromium", "web-app")]
+
+LABEL = "two"
+GPU = ("--enable-unsafe-webgpu", "--enable-features=Vulkan", "--use-webgpu-adapter=swiftshader")
+_TRIALS = """async () => {
+    const {trials} = sensemble.executor;
+    while (Object.keys(trials).length < 2) await new Promise((r) => setTimeout(r, 100));
+    return trials;
+}"""
+# Makes WebAssembly the slower one.
+_HOLD = """() => {
+    const {usual} = sensemble.executor;
+    const encode = usual.encode.bind(usual);
+    usual.encode = (...given) => new Promise((r) => setTimeout(r, 2000)).then(() => encode(...given));
+}"""
+_LOSE = """() => {
+    sensemble.executor.gpu.encode = () => Promise.reject(new Error("the device is lost"));
+}"""
+
+expect.set_options(timeout=SLOW)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page and a bundle."""
+    build()
+    folder = tmp_path_factory.mktemp("webgpu")
+    assert main(["web", str(write_colours(folder / "bundle")), "--out", str(folder / "site")]) == 0
+    return folder / "site"
+
+
+def opened(page: Page, server: ThreadingHTTPServer, before: str = "() => {}") -> list[str]:
+    """Open the page and give it a camera and a microphone; return what is asked of the server."""
+    asked: list[str] = []
+    page.context.on("request", lambda request: asked.append(request.url))
+    page.goto(f"http://localhost:{server.server_port}/")
+    expect(page.locator("#start")).to_be_visible()
+    page.evaluate(before)
+    page.get_by_role("button", name="Use this").click()
+    expect(page.locator("#classes li").first).to_contain_text(LABEL)
+    page.get_by_text("Session", exact=True).click()
+    return asked
+
+
+def test_an_encoder_runs_by_webgpu_only_where_that_pays(
+    site: Path, playwright: Playwright, tmp_path: Path
+) -> None:
+    fakes = devices(film(tmp_path / "film.y4m", LABEL), sound(tmp_path / "sound.wav", LABEL))
+    numbers = "#numbers"
+    with hosted(site) as server:
+        with chromium(playwright, *fakes) as browser:  # which has no adapter
+            page = browser.new_context(permissions=["camera", "microphone"]).new_page()
+            asked = opened(page, server)
+            expect(page.locator(numbers)).to_contain_text("by WebAssembly")
+            assert not [address for address in asked if "jspi" in address or "gpu" in address]
+        with chromium(playwright, *fakes, *GPU) as browser:
+            context = browser.new_context(permissions=["camera", "microphone"])
+            page = context.new_page()
+            opened(page, server)
+            for modality, trial in page.evaluate(_TRIALS).items():
+                assert trial["cosine"] > 0.9999, (modality, trial)
+                assert trial["agrees"], (modality, trial)
+                used = "WebGPU" if trial["gpu"] < trial["usual"] else "WebAssembly"
+                assert page.evaluate(f"sensemble.executor.runs['{modality}']") == used
+            page = context.new_page()
+            opened(page, server, _HOLD)
+            expect(page.locator(numbers)).to_contain_text("by WebGPU")
+            expect(page.locator("#classes li").first).to_contain_text(LABEL)
+            page.evaluate(_LOSE)
+            expect(page.locator(numbers)).not_to_contain_text("by WebGPU")
+            expect(page.locator("#classes li").first).to_contain_text(LABEL)
