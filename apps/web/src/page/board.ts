@@ -134,7 +134,7 @@ export class Board {
   private answer(prediction: Prediction, now: number): NonNullable<State["answer"]> {
     const { audited, nearest, live, ages, unfamiliar, suspect, probabilities, labels, time } = prediction;
     const order = Array.from(probabilities.keys()).sort((a, b) => probabilities[b] - probabilities[a]).slice(0, TOP);
-    const shares = Object.fromEntries(labels.length > 1 ? order.map((i) => [labels[i], probabilities[i]]) : []);
+    const shares = Object.fromEntries(order.map((i) => [labels[i], probabilities[i]]));
     const age = now - time + Math.min(...Object.values(ages));
     return { ...verdict(prediction), live, time, age, ages, audited, unfamiliar, suspect, ...(nearest && { nearest: nameOf(nearest) }), probabilities: shares };
   }

@@ -101,7 +101,7 @@ export class Live {
     const now = state.answer;
     const live = past?.live ?? now?.live ?? state.live;
     this.lattice.show(live, past ? [] : state.lattice, troubles, past ? null : now);
-    this.answer(state, past ? past.said : now, live, past ? {} : (now?.probabilities ?? {}));
+    this.answer(state, past ? past.said : now, live, past || !now?.best ? {} : now.probabilities); // without evidence all are equal
     this.dots(state, live, troubles);
     for (const [name, preview] of past?.previews ?? []) this.sensors.preview(name, preview);
     this.sensors.show(state, past);
