@@ -5,11 +5,9 @@ from time import monotonic
 from typing import Any
 
 import numpy as np
-import pytest
 from sensemble_sensors.conditioned import Conditioned, begin
 from sensemble_sensors.errors import SensorEndedError, SensorLostError
-from sensemble_sensors.kinds.conditions import text
-from sensemble_sensors.kinds.conditions.condition import SEVERITIES, Applied
+from sensemble_sensors.kinds.conditions.condition import Applied
 from sensemble_sensors.kinds.registry import condition_of
 from sensemble_sensors.sample_queue import SampleQueue
 from sensemble_sensors.sensor import Sample, Sensor
@@ -105,42 +103,3 @@ def test_a_camera_is_degraded_at_its_own_size_and_gives_the_windows(specs: Specs
     assert np.shape(sample.data) == (32, 32, 3)
     Conditioned(camera, [applied("audio", "quiet", 1)]).open(specs["video"])
     assert camera.buffer.shape == (32, 32, 3), "nothing degrades it"
-
-
-def test_a_late_caption_waits_for_its_time_while_others_pass(
-    specs: Specs, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(text, "_LATE", 0.3)
-    dictation = Dictation()
-    sensor = Conditioned(dictation, [applied("text", "late", 3)])
-    sensor.open(specs["text"])
-    began = monotonic() - 0.01
-    for i in range(8):
-        dictation.queue.put(Sample("text", str(i), began + i / 1000))
-    dictation.queue.end(SensorEndedError("dictation: has ended"))
-    seen = []
-    for sample in given(sensor):  # also the last that is held back
-        assert monotonic() >= sample.time
-        seen.append(sample)
-    assert sorted(str(sample.data) for sample in seen) == [str(i) for i in range(8)]
-    delays = {round(sample.time - began - int(str(sample.data)) / 1000, 6) for sample in seen}
-    assert delays == {0.0, 0.3}
-    assert [sample.time for sample in seen] == sorted(sample.time for sample in seen)
-
-
-def test_read_waits_no_longer_than_asked_and_reopening_forgets_what_was_held(
-    specs: Specs, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(text, "_LATE", 1000.0)
-    dictation = Dictation()
-    sensor = Conditioned(dictation, [applied("text", "late", SEVERITIES[-1])])
-    sensor.open(specs["text"])
-    for i in range(9):
-        dictation.queue.put(Sample("text", str(i), monotonic()))
-    found = [sensor.read(0.05) for _ in range(12)]
-    assert 3 <= found.count(None) < 12, "some are held back, and no read waits for them"
-    sensor.open(specs["text"])
-    assert sensor.read(0.01) is None
-    sensor.close()
-    with pytest.raises(SensorLostError):
-        sensor.read(0.01)

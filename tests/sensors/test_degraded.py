@@ -5,12 +5,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sensemble_sensors.conditioned import begin, captured, degraded_stream, degraded_window
+from sensemble_sensors.conditioned import begin, captured, degraded_window
 from sensemble_sensors.kinds.conditions.condition import Applied
 from sensemble_sensors.kinds.registry import condition_of, kind_of
 from sensemble_sensors.media.dataset import Example
-from sensemble_sensors.media.decoding import samples
-from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
 
 Studio = Any
@@ -41,26 +39,3 @@ def test_a_film_is_degraded_before_it_is_resized(studio: Studio, specs: Specs) -
     found = degraded_window(film, spec, begin(bright, spec))
     assert found is not None
     assert abs(np.asarray(found).mean() - 127.5) < 3, "black and white pixels stay; grey ones would be white"
-
-
-def test_a_late_caption_is_not_there_in_an_audit_and_comes_later_in_a_stream(specs: Specs) -> None:
-    late = condition_of("text", "late")
-    captions = [Sample("text", str(i), float(i)) for i in range(30)]
-    applied = [Applied("text", late, 3)]
-    one_by_one = begin(applied, specs["text"])
-    found = [degraded_window([caption], specs["text"], one_by_one) for caption in captions]
-    missing = {str(i) for i, caption in enumerate(found) if caption is None}
-    assert 5 < len(missing) < 25
-    assert [caption for caption in found if caption is not None] == [
-        str(i) for i in range(30) if str(i) not in missing
-    ]
-    stream = list(degraded_stream(captions, applied, specs))
-    assert [sample.time for sample in stream] == sorted(sample.time for sample in stream)
-    assert {str(sample.data) for sample in stream if sample.time != float(str(sample.data))} == missing
-    assert all(sample.time - float(str(sample.data)) in (0, 5) for sample in stream)
-
-
-def test_a_stream_without_conditions_is_unchanged(example: Example, specs: Specs) -> None:
-    stream = samples(example, specs, 3.0)
-    assert [id(sample) for sample in degraded_stream(stream, [], specs)] == [id(sample) for sample in stream]
-    assert {sample.modality for sample in stream} == set(specs)

@@ -8,6 +8,7 @@ from some conditions holds for others (each left out in turn, the digits' encode
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from itertools import cycle
 
 import numpy as np
@@ -123,11 +124,8 @@ def degraded(
     examples, windows = list[Example](), list[Tensor]()
     some = spread(labelled, DEGRADED) if chosen else []
     for done, (example, (degrade, form)) in enumerate(zip(some, turns, strict=False), start=1):
-        try:
+        with suppress(BadDataError):  # training skipped it too, and said so
             window = degraded_window(kind.samples(example, form, 0.0), spec, degrade)
-        except BadDataError:  # training skipped it too, and said so
-            window = None
-        if window is not None:
             examples.append(example)
             windows.append(as_input(window, spec, model.tokenizer))
         progress(done, len(some))

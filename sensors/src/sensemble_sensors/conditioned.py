@@ -1,13 +1,8 @@
 """Streams under conditions: of a live sensor, of an example, of a recording."""
 
-from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from functools import reduce
-from heapq import heappop, heappush
-from itertools import count
-from time import monotonic, sleep
 
-from sensemble_sensors.errors import SensorEndedError
 from sensemble_sensors.kinds.conditions.condition import Applied, Degradation
 from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.sensor import Media, Sample, Sensor
@@ -36,36 +31,18 @@ def begin(applied: Iterable[Applied], spec: InputSpec, seed: int = 0) -> Degrada
     return degrade if acts else lambda sample: sample
 
 
-def degraded_window(samples: Iterable[Sample], spec: InputSpec, degrade: Degradation) -> Media | str | None:
+def degraded_window(samples: Iterable[Sample], spec: InputSpec, degrade: Degradation) -> Media | str:
     """Return what an encoder sees at the end of an example whose samples are degraded.
 
     `samples` are of one modality of an example, as `Kind.samples` yields them in the form of `captured`; the
-    example is the next in the stream of `degrade`. Returns an array of exactly `spec.shape`, or a caption;
-    None if the last sample is late.
+    example is the next in the stream of `degrade`. Returns an array of exactly `spec.shape`, or a caption.
     """
     ring = kind_of(spec).windows(spec)
-    given = list(samples)
-    for sample in map(degrade, given):
-        if sample.time <= given[-1].time:
-            ring.push(sample)
+    for sample in map(degrade, samples):
+        ring.push(sample)
     window = ring.pop()
-    return None if window is None else window.data
-
-
-def degraded_stream(
-    samples: Iterable[Sample], applied: Sequence[Applied], specs: Mapping[str, InputSpec]
-) -> Iterator[Sample]:
-    """Yield a stream of samples (in the forms of `captured`), degraded, in the order of their times."""
-    degradations = {modality: begin(applied, spec) for modality, spec in specs.items()}
-    held: list[tuple[float, int, Sample]] = []
-    number = count()  # keeps the order of equal times
-    for sample in samples:
-        given = degradations[sample.modality](sample)
-        heappush(held, (given.time, next(number), given))
-        while held and held[0][0] <= sample.time:
-            yield heappop(held)[2]
-    while held:
-        yield heappop(held)[2]
+    assert window is not None  # noqa: S101 - an example fills a window
+    return window.data
 
 
 class Conditioned:
@@ -80,7 +57,6 @@ class Conditioned:
         self._sensor = sensor
         self._applied = applied
         self._spec: InputSpec | None = None  # None before it is opened
-        self._held: deque[Sample] = deque()  # until their times
 
     @property
     def live(self) -> bool:
@@ -92,7 +68,6 @@ class Conditioned:
         self._sensor.open(captured(self._applied, spec))
         self._spec = spec
         self._degrade = begin(self._applied, spec)
-        self._held.clear()
 
     def change(self, applied: Sequence[Applied]) -> None:
         """Degrade by other conditions from the next sample on; safe from any thread."""
@@ -101,31 +76,9 @@ class Conditioned:
             self._degrade = begin(applied, self._spec)
 
     def read(self, timeout: float) -> Sample | None:
-        """Return the next degraded sample; hold a delayed one back until its time."""
-        deadline = monotonic() + timeout
-        while True:
-            if self._held and self._held[0].time <= monotonic():
-                return self._held.popleft()
-            until = min(deadline, self._held[0].time) if self._held else deadline
-            sample = self._next(max(0.0, until - monotonic()))
-            if sample is not None:
-                given = self._degrade(sample)
-                if given.time == sample.time:
-                    return given
-                self._held.append(given)
-            elif monotonic() >= deadline:
-                return None
-
-    def _next(self, timeout: float) -> Sample | None:
-        """Return the sensor's next sample; report its end only when no sample is held back."""
-        try:
-            sample = self._sensor.read(timeout)
-            return sample.frozen() if sample is not None else None  # conditions look back
-        except SensorEndedError:
-            if not self._held:
-                raise
-            sleep(timeout)
-            return None
+        """Return the next degraded sample; see `Sensor`."""
+        sample = self._sensor.read(timeout)
+        return None if sample is None else self._degrade(sample.frozen())  # conditions look back
 
     def close(self) -> None:
         """Close the sensor."""

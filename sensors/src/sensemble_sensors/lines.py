@@ -17,9 +17,9 @@ _PIECE = 1 << 16  # bytes of a line that is too long, skipped at a time
 
 
 def opened(path: Path) -> IO[bytes]:
-    """Open a regular file for reading; raise OSError otherwise (a pipe might never give a byte)."""
+    """Open a regular file for reading; raise OSError otherwise: a pipe might never give a byte, or end."""
     # The open file is checked, not its name, which may lead elsewhere by then.
-    number = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
     if stat.S_ISREG(os.fstat(number).st_mode):
         return os.fdopen(number, "rb")
     os.close(number)

@@ -1,10 +1,10 @@
-"""The bounded queue from the thread that captures samples to the thread that reads them."""
+"""The bounded queue from the thread that captures samples to the thread that reads them, and its sensors."""
 
 from collections import deque
 from dataclasses import replace
 from threading import Condition
 
-from sensemble_sensors.errors import SensorsError
+from sensemble_sensors.errors import SensorLostError, SensorsError
 from sensemble_sensors.sensor import Sample
 
 
@@ -68,3 +68,20 @@ class SampleQueue:
             if self._end is not None:
                 raise self._end
             return None
+
+
+class QueuedSensor:
+    """A sensor that reads what another thread puts into its queue; without a queue, it is closed."""
+
+    name: str
+    _queue: SampleQueue | None = None
+
+    def read(self, timeout: float) -> Sample | None:
+        """Return the next sample; see `Sensor`."""
+        if self._queue is None:
+            raise SensorLostError(f"{self.name}: is closed")
+        return self._queue.get(timeout)
+
+    def close(self) -> None:
+        """Drop samples from now on."""
+        self._queue = None

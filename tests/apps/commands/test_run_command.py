@@ -87,7 +87,7 @@ def test_a_replay_under_a_condition_says_so_and_changes_its_modality_alone(
     sensemble: Sensemble, bundle_folder: Path, dataset_folder: Path
 ) -> None:
     command = ("run", bundle_folder, "--replay", dataset_folder, "--fast", "--json")
-    conditions = ("--condition", "microphone=noise:5", "--condition", "text=late:5")
+    conditions = ("--condition", "microphone=noise:5", "--condition", "text=misspelt:5")
     plain, degraded = (sensemble(*command, *options) for options in ((), conditions))
     assert "condition: microphone under noise:5 (white noise, SNR 5 dB)\n" in degraded.stderr
     before, after = (predictions(result.stdout) for result in (plain, degraded))
@@ -100,8 +100,7 @@ def test_a_replay_under_a_condition_says_so_and_changes_its_modality_alone(
         "effect": "white noise, SNR 5 dB",
     }
     assert [s["probabilities"] for s in after] != [s["probabilities"] for s in before]
-    assert sum("text" not in s["live"] for s in after) >= 3, "late for its example, and gone before the next"
-    assert all({"audio", "video"} <= set(s["live"]) for s in after)
+    assert [s["opinions"]["video"] for s in after] == [s["opinions"]["video"] for s in before]
 
 
 def test_audit_prints_the_documented_json(
@@ -126,12 +125,12 @@ def test_an_audit_under_conditions_scores_as_a_fast_replay_under_them(
     sensemble: Sensemble, bundle_folder: Path, dataset_folder: Path
 ) -> None:
     audit = ("audit", bundle_folder, "--data", dataset_folder)
-    result = sensemble(*audit, "--conditions", "microphone=noise:5,captions=late:5", "--json")
+    result = sensemble(*audit, "--conditions", "microphone=noise:5,captions=misspelt:5", "--json")
     assert result.returncode == 0, result.stderr
     found = {(s["condition"], s["subset"]): s for s in json.loads(result.stdout)["conditions"]}
     assert len(found) == 7 + 4 + 4
     replay = ("run", bundle_folder, "--replay", dataset_folder, "--fast", "--json")
-    for condition in ("microphone=noise:5", "captions=late:5"):
+    for condition in ("microphone=noise:5", "captions=misspelt:5"):
         said = predictions(sensemble(*replay, "--condition", condition).stdout)
         everything = found[condition.partition("=")[2][:-2], "audio+text+video"]
         right = [max(s["probabilities"], key=s["probabilities"].get) in s["labels"] for s in said]

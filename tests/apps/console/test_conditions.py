@@ -14,7 +14,7 @@ def shown(texts: list[str]) -> list[tuple[str, str, int]]:
 
 def test_a_sensor_is_named_by_its_modality_or_by_its_word() -> None:
     assert shown(["microphone=quiet:3", "video=dark:5"]) == [("audio", "quiet", 3), ("video", "dark", 5)]
-    assert shown(["captions=late:1"]) == shown(["text=late:1"])
+    assert shown(["captions=dropped:1"]) == shown(["text=dropped:1"])
     assert parse_applied([], FORM) == []
     (one,) = parse_applied(["audio=noise:2"], FORM)
     assert described(one) == "microphone under noise:2 (white noise, SNR 20 dB)"
@@ -70,7 +70,7 @@ def test_sensors_joined_with_a_plus_are_struck_at_once() -> None:
         ),
         (
             "captions=loud:3",
-            "--condition captions=loud:3: no condition 'loud' of captions; there are dropped, misspelt, late",
+            "--condition captions=loud:3: no condition 'loud' of captions; there are dropped, misspelt",
         ),
         ("audio=quiet:6", "--condition audio=quiet:6: no severity 6; give 1 (slight) to 5 (severe)"),
         ("audio:3", "--condition audio:3: the bundle has no sensor 'audio:3'; it has "),

@@ -11,6 +11,8 @@ import pytest
 from sensemble_runtime import subsets
 from sensemble_runtime.auditing.audit import AuditResult, audit
 from sensemble_runtime.bundle.bundle import Bundle
+from sensemble_runtime.bundle.head import Familiarity
+from sensemble_runtime.bundle.judge import Judge
 from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.record.reader import read_conditions, read_runs
 from sensemble_runtime.session.live_set import LiveSet
@@ -28,7 +30,7 @@ __all__ = ["bundle", "dataset"]  # fixtures
 
 NOISE = Applied("audio", condition_of("audio", "noise"), 4)
 DARK = Applied("video", condition_of("video", "dark"), 5)
-LATE = Applied("text", condition_of("text", "late"), 3)
+MISSPELT = Applied("text", condition_of("text", "misspelt"), 5)
 
 
 def by_subset(result: AuditResult, applied: Applied) -> dict[str, ConditionScore]:
@@ -47,16 +49,14 @@ def live(
     for i, example in enumerate(dataset.examples):
         origin = 100.0 * i
         for sample in samples(example, {m: bundle.specs[m] for m in subset}, origin):
-            given = degrade(sample) if sample.modality == applied.modality else sample
-            if given.time <= origin + 0.2:
-                live_set.push(given)
+            live_set.push(degrade(sample) if sample.modality == applied.modality else sample)
         made = live_set.step(origin + 0.2)
         if set(subset) <= set(example.modalities):
             found.append((example.labels[0], made))
     return found
 
 
-@pytest.mark.parametrize("applied", [NOISE, DARK, LATE], ids=str)
+@pytest.mark.parametrize("applied", [NOISE, DARK, MISSPELT], ids=str)
 def test_every_subset_scores_as_a_session_would_under_the_condition(
     bundle: Bundle, dataset: Dataset, applied: Applied
 ) -> None:
@@ -76,9 +76,6 @@ def test_every_subset_scores_as_a_session_would_under_the_condition(
         assert one.confidence == pytest.approx(np.mean([p.max() for p in answered]), abs=1e-5)
         sure = sum(p is not None and p.sure for _, p in predictions)
         assert one.unsure == pytest.approx(1 - sure / len(predictions))
-    if applied is LATE:
-        assert found["text"].unsure > 0.2
-        assert found["text"].effect == "50 % of them 5 s late"
 
 
 def test_the_clean_scores_are_those_of_the_audit(bundle: Bundle, dataset: Dataset) -> None:
@@ -121,7 +118,7 @@ def test_only_the_degraded_modality_is_encoded_again(
 def test_an_interrupted_audit_goes_on_and_gives_what_one_in_one_piece_gives(
     bundle: Bundle, dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path, conditions, n = tmp_path / "audit.sqlite", [NOISE, DARK, LATE], len(dataset.examples)
+    path, conditions, n = tmp_path / "audit.sqlite", [NOISE, DARK, MISSPELT], len(dataset.examples)
     whole = audit(bundle, dataset.examples, conditions=conditions)
 
     def stop(done: int, _: int) -> None:
@@ -155,12 +152,15 @@ def test_an_interrupted_audit_goes_on_and_gives_what_one_in_one_piece_gives(
 def test_multi_label_scores_count_what_gives_no_answer_as_ranked_last(
     bundle: Bundle, dataset: Dataset
 ) -> None:
-    bundle.manifest = replace(bundle.manifest, task="multi-label")
-    bundle.head = replace(bundle.head, task="multi-label")
-    found = audit(bundle, dataset.examples, conditions=[LATE, NOISE])
-    late, noisy = by_subset(found, LATE), by_subset(found, NOISE)
-    assert late["text"].unsure > 0.2
-    for one in (*late.values(), *noisy.values()):
+    calibration = replace(bundle.manifest.calibration, familiar={"text": 1e12})  # no caption is
+    bundle.manifest = replace(bundle.manifest, task="multi-label", calibration=calibration)
+    scores = Familiarity(np.eye(3, 8, dtype=np.float32), np.zeros(3, np.float32))
+    bundle.head = replace(bundle.head, task="multi-label", familiarity=scores)
+    bundle.judge = Judge(bundle.manifest, bundle.head)
+    found = audit(bundle, dataset.examples, conditions=[MISSPELT, NOISE])
+    misspelt, noisy = by_subset(found, MISSPELT), by_subset(found, NOISE)
+    assert misspelt["text"].unsure > 0.2
+    for one in (*misspelt.values(), *noisy.values()):
         assert 0 <= one.score.low <= one.score.accuracy <= one.score.high <= 1
 
 

@@ -14,7 +14,7 @@ from sensemble_runtime.events import Event, LiveSetEvent, RecordEvent
 from sensemble_runtime.record import background
 from sensemble_runtime.record.reader import read_events, read_predictions, read_runs
 from sensemble_runtime.record.writer import Records
-from sensemble_runtime.session import session
+from sensemble_runtime.session import sensor_host
 from sensemble_runtime.session.stream_queue import PREDICTIONS
 
 from tests.runtime.puppets import Log, Puppet, Session, held, wait_for, watched
@@ -231,7 +231,7 @@ def test_while_a_disk_is_stuck_the_oldest_give_way_and_are_counted(
 def test_a_slow_subscriber_delays_no_record_and_gets_the_newest(
     bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(session, "WAITING", 4)
+    monkeypatch.setattr(sensor_host, "WAITING", 4)
     go_on, heard = threading.Event(), []
 
     def listen(event: Event) -> None:

@@ -141,11 +141,12 @@ def test_a_file_is_played_and_what_somebody_writes_is_live(tmp_path: Path) -> No
         assert not Captions("-").live
 
 
-def test_a_named_pipe_outlives_its_writers(tmp_path: Path, specs: Specs) -> None:
+@pytest.mark.parametrize("prefix", ["", "pipe:"])
+def test_a_named_pipe_outlives_its_writers(prefix: str, tmp_path: Path, specs: Specs) -> None:
     path = tmp_path / "pipe"
     os.mkfifo(path)
     before = active_count()
-    captions = Captions(path)
+    captions = Captions(f"{prefix}{path}")
     captions.open(specs["text"])
     assert captions.read(0) is None
     for line in ("first", "second"):

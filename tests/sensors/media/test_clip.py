@@ -1,6 +1,5 @@
-"""Tests of `clip`: an aligned window of sound and picture out of a longer example, in a file or a shard."""
+"""Tests of `clip`: an aligned window of sound and picture out of a longer example."""
 
-import tarfile
 import wave
 from collections.abc import Mapping
 from dataclasses import replace
@@ -12,9 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sensemble_sensors.codecs import shards
 from sensemble_sensors.codecs.framing import Framing, fit
-from sensemble_sensors.codecs.tracks import decode_audio, decode_video, probe
 from sensemble_sensors.errors import BadDataError
 from sensemble_sensors.media.dataset import Example
 from sensemble_sensors.media.decoding import Sampling, clip, duration
@@ -131,27 +128,6 @@ def test_the_same_seed_gives_the_same_picture_with_or_without_the_sound(studio: 
         clip(example, SPECS, sampling, np.random.default_rng(7))["video"] for example in (both, silent)
     ]
     np.testing.assert_array_equal(*pictures)
-
-
-def test_a_member_of_a_shard_decodes_and_seeks_as_the_file_does(studio: Studio, film: Path) -> None:
-    still = studio.write("member.png", studio.frames(1), video=("png", "rgb24"))
-    tar = studio.folder / "some-000000.tar"
-    with tarfile.open(tar, "w") as archive:
-        for path in (still, film, still):
-            archive.add(path, path.name)
-    with tarfile.open(tar) as archive:
-        inside = [
-            Path(shards.member(str(tar), entry.offset_data, entry.size)) for entry in archive.getmembers()
-        ]
-    assert probe(inside[1]) == probe(film)
-    np.testing.assert_array_equal(
-        decode_video(inside[1], 10, 9, (32, 32), 4.1), decode_video(film, 10, 9, (32, 32), 4.1)
-    )
-    np.testing.assert_array_equal(decode_audio(inside[1], 16000, 3.3, 1), decode_audio(film, 16000, 3.3, 1))
-    np.testing.assert_array_equal(decode_video(inside[2], 1, 1, (32, 32))[0], studio.frames(1)[0])
-    short = Path(shards.member(str(tar), 10**9, 5))
-    with pytest.raises(BadDataError, match=r"some-000000\.tar#1000000000\+5: cannot be decoded"):
-        probe(short)
 
 
 def test_a_clip_that_lasts_no_time_is_bad(studio: Studio) -> None:

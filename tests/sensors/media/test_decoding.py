@@ -314,14 +314,13 @@ def test_a_folder_named_as_an_address_leads_nowhere(
     studio: Studio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     secret = studio.write("secret.wav", wave=studio.tone(1, 8000), rate=8000, audio="pcm_s16le")
-    outside = tmp_path / "out.tar"
+    outside = tmp_path / "out.wav"
     outside.write_bytes(secret.read_bytes())
     data = tmp_path / "data"
     inside = data / "file:" / str(tmp_path).lstrip("/")
     inside.mkdir(parents=True)
-    (inside / "out.tar").write_bytes(bytes(outside.stat().st_size))
-    name = f"file:{outside}#0+{outside.stat().st_size}"
-    line = {"id": "a", "split": "pretrain", "audio": name}
+    (inside / "out.wav").write_bytes(bytes(outside.stat().st_size))
+    line = {"id": "a", "split": "pretrain", "audio": f"file:{outside}"}
     (data / "index.jsonl").write_text(json.dumps(line) + "\n")
     monkeypatch.chdir(data)
     (example,) = read_dataset(Path()).examples
@@ -350,15 +349,12 @@ def test_a_file_cut_short_gives_what_is_left(studio: Studio) -> None:
     assert numbers[:8] == list(range(8))
 
 
-@pytest.mark.parametrize("name", ["{}", "{}#0+1000"])
-def test_a_pipe_or_a_device_is_refused_and_not_waited_for(tmp_path: Path, name: str) -> None:
-    pipe = tmp_path / "pipe.tar"
+def test_a_pipe_or_a_device_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe.wav"
     os.mkfifo(pipe)
-    for file in (pipe, "/dev/zero"):
-        path = Path(name.format(file))
-        reason = "No such file" if path.name == "zero#0+1000" else "not a regular file"
+    for path in (pipe, Path("/dev/zero")):
         for read in (probe, frame_size, lambda path: decode_audio(path, 16000)):
-            with pytest.raises(BadDataError, match=rf"cannot be decoded \({reason}"):
+            with pytest.raises(BadDataError, match=r"cannot be decoded \(not a regular file"):
                 read(path)
 
 

@@ -1,7 +1,6 @@
 """Examples decoded one by one, by workers or without, are what decoding them all at once gives."""
 
 import logging
-import tarfile
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
@@ -11,7 +10,6 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from sensemble_sensors.codecs import shards
 from sensemble_sensors.errors import BadDataError
 from sensemble_sensors.media.dataset import Example, read_dataset
 from sensemble_sensors.media.decoding import PLAIN, Sampling
@@ -91,30 +89,6 @@ def test_a_window_does_not_depend_on_what_is_decoded_with_it(folder: Path) -> No
             alone, *_ = clips.having(only).load([[0, 1]], torch.device("cpu"), 0, step)
             assert tuple(alone.inputs) == tuple(alone.present) == only
             torch.testing.assert_close(alone.inputs[only[0]], whole.inputs[only[0]], rtol=0, atol=0)
-
-
-def test_examples_in_a_shard_are_those_in_files(folder: Path, tmp_path: Path) -> None:
-    lines: list[Line] = []
-    with tarfile.open(tmp_path / "train-000000.tar", "w") as tar:
-        for path in sorted(folder.glob("train*.mkv")):
-            tar.add(path, path.name)
-    with tarfile.open(tmp_path / "train-000000.tar") as tar:
-        inside = {entry.name: (entry.offset_data, entry.size) for entry in tar.getmembers()}
-    for example in read_dataset(folder).split("train"):
-        line: Line = {"split": "train", "labels": list(example.labels)}
-        for kind in ("video", "audio"):
-            path = example.value(kind)
-            if path is not None:
-                line[kind] = shards.member("train-000000.tar", *inside[path.name])
-        lines.append(line | ({"text": example.value("text")} if example.value("text") else {}))
-    ours, theirs = source(train_of(write_index(tmp_path, lines))), source(train_of(folder))
-    assert_same(collate([ours.row(i, 9) for i in range(12)]), collate([theirs.row(i, 9) for i in range(12)]))
-    (tmp_path / "train-000000.tar").write_bytes(b"cut")
-    with pytest.raises(BadDataError, match=r"index\.jsonl:1: .*'train-000000\.tar' is cut short"):
-        read_dataset(tmp_path)
-    (tmp_path / "train-000000.tar").unlink()
-    with pytest.raises(BadDataError, match=r"index\.jsonl:1: .*there is no file 'train-000000\.tar'"):
-        read_dataset(tmp_path)
 
 
 def test_a_bad_file_is_named_with_its_line_and_skipped_only_when_asked(

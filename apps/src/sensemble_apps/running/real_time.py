@@ -15,6 +15,7 @@ from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.record.retention import Retention
 from sensemble_runtime.session.hotplug import Hotplug
 from sensemble_runtime.session.scheduler import Policy
+from sensemble_runtime.session.sensor_host import SensorHost
 from sensemble_runtime.session.session import Session
 from sensemble_sensors.conditioned import captured
 from sensemble_sensors.devices.discovery import Device
@@ -31,7 +32,6 @@ from sensemble_sensors.thresholds import DEFAULT, Thresholds
 from sensemble_apps.console.output import remark
 from sensemble_apps.errors import InputError
 from sensemble_apps.running.plug_schedule import Phase, phase_at, steady
-from sensemble_apps.running.sensor_reader import Reader
 from sensemble_apps.running.sources import player_of
 from sensemble_apps.running.view_events import Change, Opened, Stream, view_event
 
@@ -120,7 +120,7 @@ def devices(
             yield view_event(item, began)
 
 
-def retry(reader: Reader, named: Mapping[str, str], hotplug: Hotplug | None, event: DeviceEvent) -> None:
+def retry(reader: SensorHost, named: Mapping[str, str], hotplug: Hotplug | None, event: DeviceEvent) -> None:
     """Retry a named sensor whose device is back, and leave every other device to `hotplug`."""
     if isinstance(event, SearchFailed):
         remark(f"sensemble: {event.reason}")

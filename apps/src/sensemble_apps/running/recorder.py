@@ -9,6 +9,7 @@ from typing import Any
 from sensemble_runtime.background_queue import BackgroundQueue
 from sensemble_runtime.events import Event, SensorEvent
 from sensemble_runtime.prediction import Prediction
+from sensemble_runtime.session.sensor_host import SensorHost
 from sensemble_sensors.errors import RecordingError
 from sensemble_sensors.recording.header import form_of
 from sensemble_sensors.recording.writer import Recording
@@ -16,7 +17,6 @@ from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec, declared
 
 from sensemble_apps.console.output import remark
-from sensemble_apps.running.sensor_reader import Reader
 
 _LAST = 5.0  # seconds to write the samples that wait
 
@@ -32,7 +32,7 @@ class Recorder:
 
     def __init__(
         self,
-        reader: Reader,
+        reader: SensorHost,
         specs: Mapping[str, InputSpec],
         failed: Callable[[RecordingError], None] = lambda _: None,
     ) -> None:

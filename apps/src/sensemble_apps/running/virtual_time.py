@@ -9,7 +9,7 @@ from heapq import merge
 from sensemble_runtime.adapting.adapter import Adapter
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.session.live_set import LiveSet
-from sensemble_sensors.conditioned import begin, captured, degraded_stream
+from sensemble_sensors.conditioned import begin, captured
 from sensemble_sensors.media.dataset import Example
 from sensemble_sensors.media.decoding import samples, span
 from sensemble_sensors.recording.reader import AWAY, Recorded, RecordedEvent
@@ -63,9 +63,7 @@ def _examples(
         yield from _plug(live_set, plugged, origin)
         specs = {m: forms[m] for m in plugged}
         for sample in samples(example, specs, origin + length - span(specs)):
-            degraded = degradations[sample.modality](sample)
-            if degraded.time <= origin + length:
-                live_set.push(degraded)
+            live_set.push(degradations[sample.modality](sample))
         prediction = live_set.step(origin + length)
         yield from _learn(live_set, options.adapt, example if labels else None, origin + length)
         if prediction is not None:
@@ -87,7 +85,8 @@ def _recording(
     live_set: LiveSet, bundle: Bundle, recorded: Recorded, options: Options, *, labels: bool
 ) -> Stream:
     forms = {m: captured(options.conditions, spec) for m, spec in bundle.specs.items()}
-    samples = degraded_stream(recorded.samples(forms), options.conditions, bundle.specs)
+    degradations = {m: begin(options.conditions, spec) for m, spec in bundle.specs.items()}
+    samples = (degradations[sample.modality](sample) for sample in recorded.samples(forms))
     names: dict[str, str] = {}  # of the sensors, by modality: a recording has one of each at a time
     streams: list[Iterable[RecordedEvent | Sample]] = [recorded.events, samples]
     for item in merge(*streams, key=lambda item: item.time):

@@ -12,9 +12,9 @@ from typing import Any
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.errors import SessionError
 from sensemble_runtime.session.session import Session
-from sensemble_sensors.errors import RecordingError, SensorLostError
+from sensemble_sensors.errors import RecordingError
 from sensemble_sensors.kinds.registry import kind_of
-from sensemble_sensors.sample_queue import SampleQueue
+from sensemble_sensors.sample_queue import QueuedSensor, SampleQueue
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
 from starlette.applications import Starlette
@@ -34,7 +34,7 @@ _SILENT = 1.5  # seconds without a sample after which the studio has no such sen
 _LOOK = 0.1  # seconds between two checks for that
 
 
-class Follower:
+class Follower(QueuedSensor):
     """Hands the studio's samples of one modality to a session, as a replay of a take would.
 
     The live model gets samples of the recording's form, converted as in training.
@@ -50,7 +50,6 @@ class Follower:
         self.modality = modality
         self.name = f"{words_of(modality).sensor} of the studio"
         self._form = kind_of(specs[modality]).form(specs[modality])
-        self._queue: SampleQueue | None = None  # None while closed
         self._ready: deque[Sample] = deque()  # converted, and not read yet
         self._last = -math.inf  # when the last sample came
 
@@ -68,15 +67,9 @@ class Follower:
 
     def read(self, timeout: float) -> Sample | None:
         """Return the next sample; see `Sensor`."""
-        if self._queue is None:
-            raise SensorLostError(f"{self.name}: is closed")
-        if not self._ready and (sample := self._queue.get(timeout)) is not None:
+        if not self._ready and (sample := super().read(timeout)) is not None:
             self._ready.extend(self._converter.convert(sample, self._form))
         return self._ready.popleft() if self._ready else None
-
-    def close(self) -> None:
-        """Drop samples from now on."""
-        self._queue = None
 
     def put(self, sample: Sample) -> None:
         """Add a sample of the studio; it is dropped while nobody reads."""

@@ -8,7 +8,7 @@ from time import monotonic
 import numpy as np
 from sensemble_sensors.errors import SampleError, SensorLostError
 from sensemble_sensors.kinds.registry import kind_of
-from sensemble_sensors.sample_queue import SampleQueue
+from sensemble_sensors.sample_queue import QueuedSensor, SampleQueue
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
 
@@ -50,7 +50,7 @@ class ClockOffset:
         self._rounds.append((received - sent, answered - (sent + received) / 2))
 
 
-class BrowserSensor:
+class BrowserSensor(QueuedSensor):
     """A sensor whose samples a browser sends: one thread feeds it, another reads it.
 
     Samples that come while it is closed are dropped.
@@ -63,22 +63,11 @@ class BrowserSensor:
         self.name = name
         self._spec = spec
         self._clock = clock
-        self._queue: SampleQueue | None = None  # None while closed
         self._number: int | None = None  # of the last sample
 
     def open(self, spec: InputSpec) -> None:  # noqa: ARG002 - the browser was given the spec when it asked
         """Accept samples from now on."""
         self._queue, self._number = SampleQueue(_WAITING, continuous=kind_of(self._spec).continuous), None
-
-    def read(self, timeout: float) -> Sample | None:
-        """Return the next sample; see `Sensor`."""
-        if self._queue is None:
-            raise SensorLostError(f"{self.name}: is closed")
-        return self._queue.get(timeout)
-
-    def close(self) -> None:
-        """Drop samples from now on."""
-        self._queue = None
 
     def hang_up(self) -> None:
         """End the sensor, whose browser is gone, once its samples are read."""

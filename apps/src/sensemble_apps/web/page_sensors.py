@@ -6,6 +6,7 @@ from itertools import count
 from threading import Lock
 
 from sensemble_runtime.errors import SessionError
+from sensemble_runtime.session.sensor_host import SensorHost
 from sensemble_sensors.conditioned import Conditioned
 from sensemble_sensors.devices.discovery import Device
 from sensemble_sensors.errors import printable
@@ -15,7 +16,6 @@ from sensemble_sensors.sensor import Killable, Sample, Sensor
 from sensemble_sensors.spec import InputSpec
 
 from sensemble_apps.errors import InputError
-from sensemble_apps.running.sensor_reader import Reader
 from sensemble_apps.web.viewers import Viewers
 
 SHOWN = 80  # characters of a client's text that an error repeats at most
@@ -76,7 +76,7 @@ class PageSensors:
         viewers: of the page, who are woken by each sample.
     """
 
-    def __init__(self, reader: Reader, specs: Mapping[str, InputSpec]) -> None:
+    def __init__(self, reader: SensorHost, specs: Mapping[str, InputSpec]) -> None:
         self.specs = specs
         self.viewers = Viewers()
         self._reader = reader

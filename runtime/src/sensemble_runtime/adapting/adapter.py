@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load, save
 from sensemble_sensors import durable
+from sensemble_sensors.lines import opened
 
 from sensemble_runtime.adapting.correction import Correction, Decision, Learner, Lesson, Sums, Trial, fit
 from sensemble_runtime.bundle.bundle import Bundle
-from sensemble_runtime.bundle.files import regular
 from sensemble_runtime.bundle.judge import of_subset
 from sensemble_runtime.encoded import Encoded
 from sensemble_runtime.errors import AdaptError
@@ -256,7 +256,7 @@ class Adapter:
 
 def _read(path: Path, fingerprint: str) -> tuple[dict[str, NDArray[np.float64]], list[Any]]:
     """Return the arrays and the sensors of a file; raise a ValueError if it is not of this bundle."""
-    with regular(path) as file:
+    with opened(path) as file:
         digest, data = file.read(_DIGEST), file.read(_LARGEST)
     if hashlib.sha256(data).digest() != digest:
         raise ValueError("damaged")

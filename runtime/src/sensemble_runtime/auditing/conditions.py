@@ -48,7 +48,7 @@ class Labelled:
 
 def clean_scores(bundle: Bundle, labelled: Labelled) -> list[ConditionScore]:
     """Return the scores of all subsets without any degradation."""
-    return _scores(bundle, labelled, labelled.embeddings, labelled.present, ("", CLEAN, 0), "")
+    return _scores(bundle, labelled, labelled.embeddings, ("", CLEAN, 0), "")
 
 
 def key_of(degradation: Degradation) -> tuple[str, str, int]:
@@ -62,42 +62,34 @@ def scores_under(
 ) -> list[ConditionScore]:
     """Return the scores of the subsets with the degraded modalities; `done` is called after each example.
 
-    The examples are one stream, as in a replay. Where a degraded sensor gives nothing in time, an
-    unfamiliar window, or is the suspect, the rest of a subset answers; without a rest, the answer is wrong
-    and unsure.
+    The examples are one stream, as in a replay. Where a degraded sensor gives an unfamiliar window, or is the
+    suspect, the rest of a subset answers; without a rest, the answer is wrong and unsure.
     """
     specs = {a.modality: bundle.specs[a.modality] for a in degradation}
     # Each its own seed: sensors that lie show unrelated scenes.
     streams = {m: begin(degradation, spec, seed) for seed, (m, spec) in enumerate(specs.items())}
-    embeddings, there = labelled.embeddings.copy(), {m: labelled.present[m].copy() for m in specs}
+    embeddings = labelled.embeddings.copy()
     for column, example in enumerate(labelled.examples):
         for m, spec in specs.items():
-            if there[m][column]:
+            if labelled.present[m][column]:
                 samples = kind_of(spec).samples(example, captured(degradation, spec), 0.0)
                 data = degraded_window(samples, spec, streams[m])
-                there[m][column] = data is not None
-                if data is not None:
-                    tensor = bundle.tokenize(data) if isinstance(data, str) else data
-                    embeddings[bundle.modalities.index(m), column] = bundle.encode(m, tensor)
+                tensor = bundle.tokenize(data) if isinstance(data, str) else data
+                embeddings[bundle.modalities.index(m), column] = bundle.encode(m, tensor)
         done()
     effect = " and ".join(dict.fromkeys(a.condition.described(a.severity) for a in degradation))
-    usable = {**labelled.present, **there}
     return [
         score
-        for score in _scores(bundle, labelled, embeddings, usable, key_of(degradation), effect)
+        for score in _scores(bundle, labelled, embeddings, key_of(degradation), effect)
         if specs.keys() <= {*subsets.parse(score.subset)}
     ]
 
 
 def _scores(
-    bundle: Bundle,
-    labelled: Labelled,
-    embeddings: Floats,
-    there: Mapping[str, NDArray[np.bool_]],
-    key: tuple[str, str, int],
-    effect: str,
+    bundle: Bundle, labelled: Labelled, embeddings: Floats, key: tuple[str, str, int], effect: str
 ) -> list[ConditionScore]:
     modalities, judge, task = bundle.modalities, bundle.judge, bundle.manifest.task
+    there = labelled.present
     logits = bundle.head.logits(pool_subsets(embeddings))
     plain = PlainAnswers(judge, logits, modalities, embeddings)
     usable = {m: there[m] & judge.are_familiar(m, embeddings[row]) for row, m in enumerate(modalities)}

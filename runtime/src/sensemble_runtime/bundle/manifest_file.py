@@ -4,8 +4,9 @@ import json
 from pathlib import Path
 
 from sensemble_sensors import durable
+from sensemble_sensors.lines import opened
 
-from sensemble_runtime.bundle import files, signature, validate
+from sensemble_runtime.bundle import signature, validate
 from sensemble_runtime.bundle.manifest import SCHEMA, Manifest
 from sensemble_runtime.bundle.strict_json import DecodeError, decode, document, encode
 from sensemble_runtime.errors import BundleCorruptError, BundleIncompatibleError, BundlePathError
@@ -30,12 +31,13 @@ def read_data(path: Path, trust: Path | None = None) -> bytes:
     Raises BundleCorruptError if there is no such file, or it is too large; otherwise as `read_manifest`.
     """
     try:
-        with files.regular(path) as file:
+        with opened(path) as file:
             data = file.read(_LARGEST + 1)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise BundleCorruptError(f"{path.parent}: there is no bundle there; {_suggestion(path)}") from error
     except OSError as error:
-        raise BundleCorruptError(f"{path}: cannot be read ({error}); export the bundle again") from error
+        reason = error.strerror or error
+        raise BundleCorruptError(f"{path}: cannot be read ({reason}); export the bundle again") from error
     if len(data) > _LARGEST:
         raise BundleCorruptError(f"{path}: above {_LARGEST >> 20} MB; give the folder of a bundle")
     if trust is not None:

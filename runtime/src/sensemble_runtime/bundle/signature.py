@@ -6,7 +6,8 @@ The signature is a file of 64 raw bytes next to the manifest, as `openssl pkeyut
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sensemble_runtime.bundle.files import regular
+from sensemble_sensors.lines import opened
+
 from sensemble_runtime.errors import BundleUntrustedError, KeyFileError
 
 if TYPE_CHECKING:  # 4 MB that only signing and checking need
@@ -33,7 +34,7 @@ def check(data: bytes, manifest: Path, key: Path) -> None:
     public = _public(key)
     path = manifest.with_name(FILE_NAME)
     try:
-        with regular(path) as file:
+        with opened(path) as file:
             signature = file.read(_LARGEST_KEY)
     except OSError as error:
         raise BundleUntrustedError(
@@ -85,7 +86,7 @@ def _public(path: Path) -> "Ed25519PublicKey":
 
 def _read(path: Path) -> bytes:
     try:
-        with regular(path) as file:
+        with opened(path) as file:
             return file.read(_LARGEST_KEY)
     except OSError as error:
         raise KeyFileError(f"{path}: cannot be read ({error}); name the PEM file of a key") from error

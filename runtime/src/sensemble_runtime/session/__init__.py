@@ -3,6 +3,6 @@
 Enter here the threads and what they share, and the core that has no thread and no clock: windows, live set,
 scheduler, change gate, suspicion.
 
-Doors: `change_gate`, `hotplug`, `live_set`, `scheduler`, `sensor_set`, `sensor_thread`, `session`,
-`suspicion`.
+Doors: `change_gate`, `hotplug`, `live_set`, `scheduler`, `sensor_host`, `sensor_set`, `sensor_thread`,
+`session`, `suspicion`.
 """

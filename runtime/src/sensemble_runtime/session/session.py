@@ -5,18 +5,16 @@ They share a `SessionState`.
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Self
 
 from sensemble_sensors.conditioned import captured
 from sensemble_sensors.errors import BadDataError
 from sensemble_sensors.kinds.conditions.condition import Applied
-from sensemble_sensors.sensor import Sample, Sensor
 from sensemble_sensors.thresholds import DEFAULT, Thresholds
 
 from sensemble_runtime.adapting.adapter import Adapter
-from sensemble_runtime.background_queue import BackgroundQueue
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.errors import AdaptError, RecordError, SessionError
 from sensemble_runtime.events import Event
@@ -27,19 +25,16 @@ from sensemble_runtime.session import sensor_thread
 from sensemble_runtime.session.adaptation import Adaptation
 from sensemble_runtime.session.encoder_threads import EncoderThreads
 from sensemble_runtime.session.scheduler import Policy
+from sensemble_runtime.session.sensor_host import SensorHost
 from sensemble_runtime.session.sensor_set import SensorSet
 from sensemble_runtime.session.sensor_thread import join
-from sensemble_runtime.session.state import Listener, SessionState, Subscriber
+from sensemble_runtime.session.state import SessionState
 
 if TYPE_CHECKING:  # its codecs are loaded by the first replay
     from sensemble_sensors.recording.replay import Player
 
-WAITING = 1024  # predictions and events, or samples, that may wait for a slow subscriber
 
-T = TypeVar("T")
-
-
-class Session:
+class Session(SensorHost):
     """Sensors in, predictions and events out; a context manager.
 
     `stream` yields predictions and events; iterating the session yields predictions alone. Both read one
@@ -80,11 +75,10 @@ class Session:
         self._lasting = lasting
         self._adapter = adapt
         self._state = SessionState(bundle, policy, adapt)
-        self._sensors = SensorSet(self._state, health, conditions)
+        super().__init__(self._state, SensorSet(self._state, health, conditions))
         self._conditions = conditions
         self._players: list[Player] = []
         self._encoders = EncoderThreads(bundle, self._state, self._sensors, policy)
-        self._subscribers: list[BackgroundQueue[Any]] = []
         self._stuck: set[object] = set()  # sensors, encoders and subscribers that did not return
         self._raised = False
         self._writer: BackgroundWriter | None = None
@@ -120,51 +114,6 @@ class Session:
             yield item
         self._raise_once()
 
-    def subscribe(self, callback: Callable[[Prediction | Event], None]) -> Subscriber:
-        """Call `callback` with every prediction and event from now on, in order, from a thread of its own.
-
-        It may be slow, and call any method of the session; `stream` raises its errors. Return its bounded
-        queue, for `unsubscribe`; `dropped` counts the items that a slow callback missed.
-
-        Raises:
-            SessionError: the session is closed.
-        """
-        return self._subscribe(callback, self._state.subscribers)
-
-    def listen(self, callback: Callable[[str, Sample], None]) -> Listener:
-        """Call `callback` with the sensor's name and each sample that windows are made of; see `subscribe`.
-
-        Samples are degraded by their conditions. Their arrays are shared and read-only.
-        """
-        return self._subscribe(lambda item: callback(*item), self._state.listeners)
-
-    def _subscribe(
-        self, callback: Callable[[T], None], queues: list[BackgroundQueue[T]]
-    ) -> BackgroundQueue[T]:
-        def work(batch: list[T]) -> None:
-            for item in batch:
-                callback(item)
-
-        with self._state.changed:
-            if self._state.stopped:  # nobody would end its thread
-                raise SessionError("subscribe: the session is closed; open another one")
-            subscriber = BackgroundQueue("sensemble subscriber", WAITING, work, failed=self._state.fail)
-            self._subscribers.append(subscriber)
-            queues.append(subscriber)
-        return subscriber
-
-    def unsubscribe(self, subscriber: Subscriber | Listener) -> bool:
-        """Stop new calls; queued items are still delivered. False if it was not subscribed."""
-        with self._state.changed:
-            if subscriber not in self._subscribers:
-                return False
-            self._subscribers.remove(subscriber)
-            for queues in (self._state.subscribers, self._state.listeners):
-                if subscriber in queues:
-                    queues.remove(subscriber)  # type: ignore[arg-type]
-        subscriber.close()
-        return True
-
     @property
     def live(self) -> tuple[str, ...]:
         """The live set now, sorted."""
@@ -186,19 +135,6 @@ class Session:
     def missed_events(self) -> int:
         """The number of events dropped because the consumer was slow."""
         return self._state.queue.missed_events
-
-    def attach(self, sensor: Sensor) -> str:
-        """Start reading `sensor` in a thread of its own; return its name, numbered if another one has it.
-
-        An event reports whether it could be opened.
-
-        Raises:
-            SessionError: the session is closed, the bundle has no such modality, or the sensor is attached.
-        """
-        with self._state.changed:
-            if self._state.stopped:
-                raise SessionError(f"{sensor.name}: the session is closed; open another one")
-            return self._sensors.attach(sensor)
 
     def replay(self, path: Path | str) -> "Player":
         """Play a recording, a dataset or a media file in real time, by a sensor for each of its modalities.
@@ -225,16 +161,6 @@ class Session:
         self._players.append(player)
         player.start()
         return player
-
-    def detach(self, name: str) -> bool:
-        """Stop reading a sensor, whose modality leaves the live set at once; False if it is not attached."""
-        with self._state.changed:
-            return self._sensors.detach(name)
-
-    def retry(self, name: str) -> bool:
-        """Try a lost sensor again now; False if it is not attached."""
-        with self._state.changed:
-            return self._sensors.retry(name)
 
     def lose(self, name: str, reason: str) -> bool:
         """Close a sensor, report it as lost for `reason`, and try it again; False if it is not attached."""

@@ -9,7 +9,6 @@ from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
 
 from sensemble_runtime.adapting.adapter import Adapter
-from sensemble_runtime.background_queue import BackgroundQueue
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.encoded import Encoded
 from sensemble_runtime.errors import SessionError
@@ -17,11 +16,8 @@ from sensemble_runtime.events import Event, LiveSetEvent, describe
 from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.session.live_set import LiveSet
 from sensemble_runtime.session.scheduler import Policy
+from sensemble_runtime.session.sensor_host import Listener, Subscriber
 from sensemble_runtime.session.stream_queue import StreamQueue
-
-Subscriber = BackgroundQueue[Prediction | Event]
-Listener = BackgroundQueue[tuple[str, Sample]]
-"""Takes samples, each with the name of its sensor."""
 
 
 class SessionState:

@@ -2,5 +2,5 @@
 
 Knows files, tracks and pictures, not datasets, sensors or kinds, which are built on it.
 
-Doors: `tracks` (a track as a stream or as an array), `containers`, `framing`, `shards`.
+Doors: `tracks` (a track as a stream or as an array), `containers`, `framing`.
 """

@@ -10,7 +10,6 @@ import av
 from av.container import InputContainer
 from av.stream import Stream
 
-from sensemble_sensors.codecs import shards
 from sensemble_sensors.errors import BadDataError
 
 _PIXELS = 1 << 26  # of a picture, 8192 x 8192
@@ -19,7 +18,7 @@ _PIXELS = 1 << 26  # of a picture, 8192 x 8192
 _LISTS = {"concat", "dash", "hls", "imf"}
 OPTIONS = {
     "format_whitelist": ",".join(sorted(av.formats_available - _LISTS)),
-    "protocol_whitelist": "file,subfile",
+    "protocol_whitelist": "file",
     "pattern_type": "none",
     # A few bytes may claim any size of a picture, and FFmpeg decodes one to find its form.
     "max_pixels": str(_PIXELS),
@@ -31,13 +30,14 @@ _METADATA: dict[str, Any] = {"metadata_errors": "surrogateescape"} if _PYAV < 19
 
 @contextmanager
 def opened(path: Path) -> Iterator[InputContainer]:
-    """Open a media file, or a member of a shard, for as long as the context lasts.
+    """Open a media file for as long as the context lasts.
 
     Raises BadDataError if it is unreadable, no regular file or a playlist, or if FFmpeg fails in the context.
     """
     _check_regular(path)
     try:
-        with av.open(shards.url(str(path)), options=OPTIONS, **_METADATA) as container:
+        # An address, absolute: a relative name may look like one, such as one in a folder `file:`.
+        with av.open(f"file:{path.absolute()}", options=OPTIONS, **_METADATA) as container:
             for stream in container.streams:
                 if stream.codec_context is not None:
                     stream.codec_context.options = {"max_pixels": OPTIONS["max_pixels"]}
@@ -54,9 +54,8 @@ def _check_regular(path: Path) -> None:
 
     Only the name is checked: FFmpeg opens the file itself, and tells some formats by the name.
     """
-    inside = shards.parse(str(path))
     try:
-        regular = stat.S_ISREG(Path(inside[0] if inside else path).stat().st_mode)
+        regular = stat.S_ISREG(path.stat().st_mode)
     except OSError as error:
         raise BadDataError(f"{path}: cannot be decoded ({error.strerror})") from error
     if not regular:

@@ -28,7 +28,7 @@ from sensemble_sensors.errors import (
 )
 from sensemble_sensors.libraries import opencv
 from sensemble_sensors.lines import is_unicode
-from sensemble_sensors.sample_queue import SampleQueue
+from sensemble_sensors.sample_queue import QueuedSensor, SampleQueue
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
 
@@ -42,7 +42,7 @@ _TIMED = ("rtsp", "rtsps", "rtmp", "srt", "udp")  # carry times; for MJPEG over 
 _STREAMS = (*_TIMED, "http", "https", "rtmps", "rtp", "tcp")
 
 
-class Camera:
+class Camera(QueuedSensor):
     """Gives the newest picture of the spec's size, RGB or of one channel; a thread captures all the time.
 
     A camera or a network stream gives pictures at its own rate. Where they carry times (V4L2, RTSP, RTMP,
@@ -64,7 +64,6 @@ class Camera:
         self.modality = modality
         self.name = printable(name or f"camera {without_credentials(str(source))}")
         self._location = source
-        self._queue: SampleQueue | None = None
         self._stop = Event()
         self._driver: _Driver | None = None
         self._thread = Thread()
@@ -107,18 +106,13 @@ class Camera:
         )
         self._thread.start()
 
-    def read(self, timeout: float) -> Sample | None:
-        """Return the newest picture; see `Sensor`."""
-        if self._queue is None:
-            raise SensorLostError(f"{self.name}: is closed")
-        return self._queue.get(timeout)
-
     def close(self) -> None:
         """Stop capturing and release the camera."""
         self._stop.set()
         if self._thread.ident is not None:
             self._thread.join(_PATIENCE)
-        self._queue = self._driver = None
+        self._driver = None
+        super().close()
 
 
 def _source(source: int | str | Path) -> int | str | Path:

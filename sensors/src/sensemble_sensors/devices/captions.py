@@ -15,7 +15,6 @@ from sensemble_sensors.errors import (
     BadDataError,
     SensorEndedError,
     SensorLostError,
-    SensorsError,
     SensorUnavailableError,
     printable,
 )
@@ -39,6 +38,8 @@ class Captions(Reading):
         modality: the name of its stream.
     """
 
+    _remedy = "name a source that exists and may be read, or - for standard input"
+
     def __init__(self, source: str | Path, name: str | None = None, modality: str = "text") -> None:
         self.modality = modality
         self.name = printable(name or f"captions {source}")
@@ -57,25 +58,13 @@ class Captions(Reading):
                 return not stat.S_ISREG(os.fstat(_STDIN).st_mode)
         return not Path(self._source).is_file()
 
-    def open(self, spec: InputSpec) -> None:
-        """Open the source and start to play subtitles; raise SensorUnavailableError, which says why not."""
-        if spec.modality != self.modality:
-            raise SensorUnavailableError(f"{self.name}: gives {self.modality}, not {spec.modality}")
-        self.close()
-        try:
-            self._reader = self._open(str(self._source))
-        except OSError as error:
-            raise SensorUnavailableError(
-                f"{self.name}: cannot be opened ({error.strerror or error}); name a source that exists and "
-                "may be read, or - for standard input"
-            ) from error
-        except BadDataError as error:
-            raise SensorUnavailableError(str(error)) from error
-
-    def _open(self, source: str) -> Polled | Played:
-        ended: SensorsError = SensorEndedError(f"{self.name}: has ended")
+    def _opened(self, spec: InputSpec) -> Polled | Played:  # noqa: ARG002 - a text is a text
+        source, ended = str(self._source), SensorEndedError(f"{self.name}: has ended")
         if Path(source).suffix.lower() in {".srt", ".vtt"}:
-            cues, origin = read_subtitles(Path(source)), monotonic()
+            try:
+                cues, origin = read_subtitles(Path(source)), monotonic()
+            except BadDataError as error:
+                raise SensorUnavailableError(str(error)) from error
             shown = SensorEndedError(f"{self.name}: all is shown")
             return Played(self._cues(cues, origin), shown, origin + max(cue.end for cue in cues))
         file = _STDIN if source == "-" else open_stream(source)
@@ -92,10 +81,9 @@ class Captions(Reading):
                     yield Sample(self.modality, caption, now, lost=lost)
                     lost = 0
 
-        if stat.S_ISSOCK(mode):
-            ended = SensorLostError(f"{self.name}: the other side hung up")
-        pipe = Path(source) if stat.S_ISFIFO(mode) and file != _STDIN else None
-        return Polled(self.name, file, SampleQueue(_WAITING), make, ended, owned=file != _STDIN, pipe=pipe)
+        over = SensorLostError(f"{self.name}: the other side hung up") if stat.S_ISSOCK(mode) else ended
+        queue, owned = SampleQueue(_WAITING), file != _STDIN
+        return Polled(self.name, file, queue, make, over, owned=owned, source=source)
 
     def _text(self, file: int) -> Iterator[Sample]:
         """Yield all lines of a file, as fast as they are asked for."""

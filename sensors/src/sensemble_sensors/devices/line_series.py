@@ -4,20 +4,13 @@ import os
 import stat
 from collections.abc import Iterator
 from itertools import islice
-from pathlib import Path
 from time import monotonic
 
 from sensemble_sensors.devices.byte_streams import open_stream
 from sensemble_sensors.devices.clock import RowClock
 from sensemble_sensors.devices.polled import MAX_LINE, Lines, Played, Polled, Reading
 from sensemble_sensors.devices.rows import Row, RowReader
-from sensemble_sensors.errors import (
-    BadDataError,
-    SensorEndedError,
-    SensorLostError,
-    SensorUnavailableError,
-    printable,
-)
+from sensemble_sensors.errors import BadDataError, SensorEndedError, SensorLostError, printable
 from sensemble_sensors.sample_queue import SampleQueue
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
@@ -50,25 +43,15 @@ class LineSeries(Reading):
         """True if somebody writes the rows now; those of a file are played."""
         return not os.path.isfile(self._source.removeprefix("pipe:"))  # noqa: PTH113 - an address is no path
 
-    def open(self, spec: InputSpec) -> None:
-        """Open the source; raise SensorUnavailableError, which says why not."""
-        self.close()
-        try:
-            file = open_stream(self._source)
-        except OSError as error:
-            raise SensorUnavailableError(
-                f"{self.name}: cannot be opened ({error.strerror or error}); name a source that exists and "
-                "may be read"
-            ) from error
+    def _opened(self, spec: InputSpec) -> Polled | Played:
+        file = open_stream(self._source)
         self._rows = RowReader([channel.name for channel in spec.channels])
         self._clock = RowClock(spec)
         self._begun = False  # whether a whole line came
         self._bad = 0  # lines that were no rows, since the last row
-        mode = os.fstat(file).st_mode
-        if stat.S_ISREG(mode):
+        if stat.S_ISREG(os.fstat(file).st_mode):
             ended = SensorEndedError(f"{self.name}: has ended")
-            self._reader = Played(self._play(file, spec.rate, monotonic()), ended)
-            return
+            return Played(self._play(file, spec.rate, monotonic()), ended)
         lines = Lines(self.name, "series")
 
         def make(data: bytes, now: float) -> Iterator[Sample]:
@@ -77,9 +60,8 @@ class LineSeries(Reading):
 
         datagrams = self._source.startswith("udp://")
         gone = None if datagrams else SensorLostError(f"{self.name}: the other side hung up")
-        pipe = Path(self._source.removeprefix("pipe:")) if stat.S_ISFIFO(mode) else None
         queue = SampleQueue(_WAITING, continuous=True)
-        self._reader = Polled(self.name, file, queue, make, gone, pipe=pipe)
+        return Polled(self.name, file, queue, make, gone, source=self._source)
 
     def _play(self, file: int, rate: float, origin: float) -> Iterator[Sample]:
         """Yield the rows of a file from its opening on: at their own times, or at a rate."""

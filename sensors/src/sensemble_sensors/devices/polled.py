@@ -2,14 +2,16 @@
 
 import math
 import os
+import stat
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from time import monotonic, sleep
 
-from sensemble_sensors.errors import SensorLostError, SensorsError
+from sensemble_sensors.errors import SensorLostError, SensorsError, SensorUnavailableError
 from sensemble_sensors.readable import readable
 from sensemble_sensors.sample_queue import SampleQueue
 from sensemble_sensors.sensor import Sample
+from sensemble_sensors.spec import InputSpec
 
 MAX_LINE = 1 << 16  # bytes of a line
 _PAUSE = 0.02  # seconds between two polls: what comes bit by bit makes blocks, and a flood costs little
@@ -26,7 +28,7 @@ class Polled:
         make: called with the bytes of a poll and the time at which they were read; without bytes at the end.
         ended: the error after the last sample; None for datagrams, each of which ends a line.
         owned: whether to close the descriptor.
-        pipe: the path of a named pipe, which is lost when it is removed.
+        source: as `byte_streams.open_stream` took it; a named pipe is lost when it is removed.
     """
 
     def __init__(
@@ -38,10 +40,11 @@ class Polled:
         ended: SensorsError | None,
         *,
         owned: bool = True,
-        pipe: Path | None = None,
+        source: str = "",
     ) -> None:
         self._name, self._file, self._queue, self._make, self._ended = name, file, queue, make, ended
-        self._owned, self._pipe = owned, pipe
+        is_pipe = owned and source != "" and stat.S_ISFIFO(os.fstat(file).st_mode)
+        self._owned, self._pipe = owned, Path(source.removeprefix("pipe:")) if is_pipe else None
         self._due = 0.0  # when to poll again; infinite at the end
 
     def read(self, timeout: float) -> Sample | None:
@@ -124,10 +127,28 @@ class Played:
 
 
 class Reading:
-    """A sensor whose samples come from what `open` makes its `_reader`."""
+    """A sensor whose samples come from what `_opened` returns: its `_reader` while it is open."""
 
     name: str
+    modality: str
     _reader: Polled | Played | None = None
+    _remedy = "name a source that exists and may be read"
+
+    def open(self, spec: InputSpec) -> None:
+        """Open the source; raise SensorUnavailableError, which says why not."""
+        if spec.modality != self.modality:
+            raise SensorUnavailableError(f"{self.name}: gives {self.modality}, not {spec.modality}")
+        self.close()
+        try:
+            self._reader = self._opened(spec)
+        except OSError as error:
+            raise SensorUnavailableError(
+                f"{self.name}: cannot be opened ({error.strerror or error}); {self._remedy}"
+            ) from error
+
+    def _opened(self, spec: InputSpec) -> Polled | Played:
+        """Open the source; raise an OSError, or SensorUnavailableError."""
+        raise NotImplementedError
 
     def read(self, timeout: float) -> Sample | None:
         """Return the next sample; see `Sensor`."""

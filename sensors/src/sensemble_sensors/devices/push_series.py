@@ -30,7 +30,7 @@ from sensemble_sensors.devices.rows import TIME, Row, RowReader, number
 from sensemble_sensors.devices.units import quantity
 from sensemble_sensors.errors import BadDataError, SensorLostError, SensorUnavailableError, printable
 from sensemble_sensors.kinds.regular import Rows, Times, resampled
-from sensemble_sensors.sample_queue import SampleQueue
+from sensemble_sensors.sample_queue import QueuedSensor, SampleQueue
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
 
@@ -47,7 +47,7 @@ _LONGEST = 10.0  # seconds that a sensor's rows wait for those of the others
 _NANO = 1e-9
 
 
-class PushSeries:
+class PushSeries(QueuedSensor):
     """Gives the rows of all POST requests to an address of this machine.
 
     From other machines it takes those alone whose address has `?token=` with the token, or whose header
@@ -86,18 +86,13 @@ class PushSeries:
                     f"{self.name}: other machines may reach it; put a token that its clients know into "
                     f"{TOKEN}"
                 )
-            self._server = _Server((host, port), token, _Batches(spec))
+            batches = _Batches(spec)
+            self._server, self._queue = _Server((host, port), token, batches), batches.queue
         except OSError as error:
             raise SensorUnavailableError(
                 f"{self.name}: cannot listen ({error.strerror}); name another port"
             ) from error
         Thread(target=self._server.serve_forever, args=(0.1,), name=self.name, daemon=True).start()
-
-    def read(self, timeout: float) -> Sample | None:
-        """Return the next block of rows; see `Sensor`."""
-        if self._server is None:
-            raise SensorLostError(f"{self.name}: is closed")
-        return self._server.batches.queue.get(timeout)
 
     def close(self) -> None:
         """Stop to listen."""
@@ -105,6 +100,7 @@ class PushSeries:
             self._server.shutdown()
             self._server.server_close()
         self._server = None
+        super().close()
 
 
 class _Batches:

@@ -237,17 +237,6 @@ def _seen(frames: NDArray[Any], spec: InputSpec) -> NDArray[Any]:
     return shares(frames, spec.channels[0]) if spec.channels else frames
 
 
-def _sample_dtype(spec: InputSpec) -> type[np.unsignedinteger]:
-    return np.uint16 if spec.channels else np.uint8
-
-
-def _problem(data: object, spec: InputSpec) -> str:
-    dtype, shape = np.dtype(_sample_dtype(spec)), spec.shape[2:]
-    if isinstance(data, np.ndarray) and data.dtype == dtype and data.shape == shape:
-        return ""
-    return f"{described(data)}, not {dtype} {list(shape)}"
-
-
 class FramesRing(WindowRing):
     """Windows of T frames, those nearest to steps of 1/rate that end at the newest frame; one a hop.
 
@@ -260,13 +249,15 @@ class FramesRing(WindowRing):
         slots = OVERSAMPLING * count + 3
         self._step = 1 / spec.rate
         self._offsets = (np.arange(count) - (count - 1)) * self._step
-        self._frames = np.zeros((slots, *spec.shape[2:]), _sample_dtype(spec))
+        self._frames = np.zeros((slots, *spec.shape[2:]), np.uint16 if spec.channels else np.uint8)
         self._times = np.zeros(slots)
         self._empty()
 
     def _seconds(self, sample: Sample) -> float:
-        if problem := _problem(sample.data, self._spec):
-            raise SampleError(f"{sample.modality}: {problem}")
+        data: object = sample.data
+        dtype, shape = self._frames.dtype, self._frames.shape[1:]
+        if not (isinstance(data, np.ndarray) and data.dtype == dtype and data.shape == shape):
+            raise SampleError(f"{sample.modality}: {described(data)}, not {dtype} {list(shape)}")
         return 0.0
 
     def _empty(self) -> None:

@@ -185,15 +185,10 @@ def _rising(times: Times) -> Times:
     return rising
 
 
-def _problem(data: object, spec: InputSpec) -> str:
-    if isinstance(data, np.ndarray) and data.dtype == np.float32 and data.shape[1:] == spec.shape[2:]:
-        return ""
-    return f"{described(data)}, not float32 [n, {spec.shape[2]}]"
-
-
 def _check(sample: Sample, spec: InputSpec) -> None:
-    if problem := _problem(sample.data, spec):
-        raise SampleError(f"{sample.modality}: {problem}")
+    data: object = sample.data
+    if not (isinstance(data, np.ndarray) and data.dtype == np.float32 and data.shape[1:] == spec.shape[2:]):
+        raise SampleError(f"{sample.modality}: {described(data)}, not float32 [n, {spec.shape[2]}]")
     if not np.isfinite(np.asarray(sample.data)).all():
         raise SampleError(f"{sample.modality}: holds NaN or infinity")
 

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from sensemble_sensors.codecs import shards
 from sensemble_sensors.errors import BadDataError
 from sensemble_sensors.kinds.regular import Rows, Times
 from sensemble_sensors.lines import opened
@@ -28,9 +27,8 @@ def read_series(path: Path, channels: Sequence[str] = ()) -> tuple[Times | None,
     NumPy has an array [n, C] or, of one channel, [n]. Raises BadDataError, which names file and reason.
     """
     try:
-        name, _, inside = str(path).partition("#")
-        status = Path(name).stat()
-        return _read(name, inside, status.st_mtime_ns, status.st_size, tuple(channels))
+        status = path.stat()
+        return _read(path, status.st_mtime_ns, status.st_size, tuple(channels))
     except OSError as error:
         raise BadDataError(f"{path}: cannot be read ({error.strerror})") from error
     except (ValueError, KeyError, SyntaxError, MemoryError) as error:
@@ -38,19 +36,12 @@ def read_series(path: Path, channels: Sequence[str] = ()) -> tuple[Times | None,
 
 
 @lru_cache(8)  # many examples may lie in one file
-def _read(
-    name: str, inside: str, changed: int, size: int, channels: tuple[str, ...]
-) -> tuple[Times | None, Rows]:
+def _read(path: Path, changed: int, size: int, channels: tuple[str, ...]) -> tuple[Times | None, Rows]:
     del changed  # it is part of the key
-    path = Path(name)
+    if size > _MOST:
+        raise ValueError(f"is larger than {_MOST >> 20} MiB; divide it")
     with opened(path) as file:
-        if inside:
-            _, offset, size = shards.parse(f"{name}#{inside}") or ("", 0, 0)
-            file.seek(offset)
-        if size > _MOST:
-            raise ValueError(f"is larger than {_MOST >> 20} MiB; divide it")
         data = file.read(size)
-    # A member of a shard has no name of its own: the format is read from the first bytes.
     if data.startswith(b"\x93NUMPY"):
         times, rows = None, _numbers(data, len(channels))
     elif data.startswith(b"PAR1"):

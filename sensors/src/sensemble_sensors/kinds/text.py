@@ -81,10 +81,6 @@ class Text(Kind):
         return lambda line: line.string("text")
 
 
-def _problem(data: object) -> str:
-    return "" if isinstance(data, str) else f"{described(data)}, not a caption"
-
-
 class TextRing(WindowRing):
     """Windows of one caption each. The newest ones wait: two lines at once are two windows."""
 
@@ -107,8 +103,9 @@ class TextRing(WindowRing):
         return self._waiting.popleft() if self._waiting else None
 
     def _seconds(self, sample: Sample) -> float:
-        if problem := _problem(sample.data):
-            raise SampleError(f"{sample.modality}: {problem}")
+        data: object = sample.data
+        if not isinstance(data, str):
+            raise SampleError(f"{sample.modality}: {described(data)}, not a caption")
         return 0.0
 
     def _empty(self) -> None:

@@ -187,15 +187,10 @@ class Waveform(TrackKind):
         return _Resampling(round(spec.rate))
 
 
-def _problem(data: object) -> str:
-    if isinstance(data, np.ndarray) and data.dtype == np.float32 and data.ndim == 1:
-        return ""
-    return f"{described(data)}, not float32 [n]"
-
-
 def _check(sample: Sample, spec: InputSpec) -> None:  # noqa: ARG001
-    if problem := _problem(sample.data):
-        raise SampleError(f"{sample.modality}: {problem}")
+    data: object = sample.data
+    if not (isinstance(data, np.ndarray) and data.dtype == np.float32 and data.ndim == 1):
+        raise SampleError(f"{sample.modality}: {described(data)}, not float32 [n]")
     if not peak(np.asarray(sample.data, np.float32)) <= MAX_LEVEL:
         raise SampleError(
             f"{sample.modality}: holds NaN, infinity or more than {MAX_LEVEL:g} times full scale"

@@ -1,7 +1,4 @@
-"""Read the data format: a folder with `index.jsonl`, one example a line.
-
-A media file may be inside a shard, a tar in the same folder: `"video": "train-000000.tar#1536+482113"`.
-"""
+"""Read the data format: a folder with `index.jsonl`, one example a line."""
 
 import sys
 from collections.abc import Container, Mapping
@@ -28,8 +25,8 @@ class Example:
         id: unique within the dataset.
         split: one of `SPLITS`: for pretraining, for training, for selection and calibration, for reporting.
         labels: the names of its classes; empty only in `pretrain` and in a background.
-        values: by field, the file of a modality, by itself or in a shard (`shards`), or the text. Sound and
-            pictures may be in one file; `image` is a still picture in place of a film (`Kind.fields`).
+        values: by field, the file of a modality, or the text. Sound and pictures may be in one file; `image`
+            is a still picture in place of a film (`Kind.fields`).
         start: seconds within the media files at which the example begins; None for their beginning.
         end: seconds within the media files at which it ends; None for their end.
         line: its line in `index.jsonl`, from 1.

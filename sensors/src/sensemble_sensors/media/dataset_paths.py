@@ -6,18 +6,16 @@ import os
 import stat
 from pathlib import Path
 
-from sensemble_sensors.codecs import shards
 from sensemble_sensors.errors import BadDataError
 
 
 class Root:
-    """A dataset's folder, which resolves the paths inside it; each folder and shard is looked up once."""
+    """A dataset's folder, which resolves the paths inside it; each folder is looked up once."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._real = os.path.join(os.path.realpath(folder), "")
         self._folders: dict[str, str] = {}
-        self._shards: dict[str, int] = {}  # the size of each, in bytes
         self._last = "", folder
 
     def file(self, name: str, relative: str) -> Path:
@@ -28,20 +26,13 @@ class Root:
         """
         known, path = self._last  # audio and video are often the same file
         if known != relative:
-            if inside := shards.parse(relative):
-                shard, offset, size = inside
-                if shard not in self._shards:
-                    self._shards[shard] = self._check(name, shard)
-                if self._shards[shard] < offset + size:
-                    raise BadDataError(f"{name}: {shard!r} is cut short: it has no {size} bytes at {offset}")
-            else:
-                self._check(name, relative)
+            self._check(name, relative)
             path = self._folder / relative
             self._last = relative, path
         return path
 
-    def _check(self, name: str, relative: str) -> int:
-        """Follow every link to a file, and return its size in bytes."""
+    def _check(self, name: str, relative: str) -> None:
+        """Follow every link to a file."""
         parent, _, own = relative.rpartition("/")
         if relative.startswith("/") or ".." in relative.split("/") or "\0" in relative:
             raise BadDataError(
@@ -61,4 +52,3 @@ class Root:
             raise BadDataError(f"{name}: {relative!r} is a link that leaves the dataset's folder")
         if status is None or not stat.S_ISREG(status.st_mode):
             raise BadDataError(f"{name}: there is no file {relative!r}")
-        return status.st_size

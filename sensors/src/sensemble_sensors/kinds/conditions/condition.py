@@ -18,10 +18,7 @@ SCENES = 16
 """The number of scenes before, of which `swapped` gives one."""
 
 Degradation = Callable[[Sample], Sample]
-"""A degraded stream: called with each sample in order, it returns the sample that is given in its place.
-
-A returned sample may have a later time, until which it is held back.
-"""
+"""A degraded stream: called with each sample in order, it returns the sample that is given in its place."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,7 @@ from string import ascii_lowercase
 import numpy as np
 
 from sensemble_sensors.kinds.conditions.condition import SWAPPED, Condition, Degradation, swapped
-from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
-
-_LATE = 5.0  # seconds
 
 
 def _dropped(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degradation:  # noqa: ARG001
@@ -39,17 +36,9 @@ def _misspelt(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degr
     return _each(mistype)
 
 
-def _late(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degradation:  # noqa: ARG001
-    def hold(sample: Sample) -> Sample:
-        return replace(sample, time=sample.time + _LATE) if draw.random() < amount / 100 else sample
-
-    return hold
-
-
 CONDITIONS = (
     Condition("dropped", "{} that miss words", "{:g} % of the words missing", (10, 20, 30, 50, 70), _dropped),
     Condition("misspelt", "misspelt {}", "{:g} % of the letters mistyped", (2, 5, 10, 20, 30), _misspelt),
-    Condition("late", "late {}", "{:g} % of them 5 s late", (10, 25, 50, 75, 90), _late),
     Condition("swapped", "lying {}", "{:g} % of scenes swapped", SWAPPED, swapped),
 )
 
