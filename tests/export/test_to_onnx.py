@@ -1,4 +1,4 @@
-"""The weights of an int8 ONNX model are small enough for every processor that it may meet."""
+"""ONNX models: weights of int8 that suit every processor, and finite answers."""
 
 from pathlib import Path
 
@@ -10,6 +10,9 @@ from onnx import numpy_helper
 from sensemble_export.to_onnx import to_onnx
 from sensemble_runtime.bundle.manifest import Scheme
 from sensemble_runtime.executors.executor import load
+from sensemble_sensors.spec import InputSpec
+from sensemble_train.models.encoders import EncoderConfig
+from sensemble_train.models.kinds.text import TextEncoder
 from torch import nn
 
 
@@ -46,3 +49,17 @@ def test_weights_in_int8_are_restored_for_each_channel(tmp_path: Path) -> None:
     stored = [numpy_helper.to_array(one) for one in onnx.load(path).graph.initializer]
     assert sorted(one.size for one in stored if one.dtype == np.int8) == [72, 216, 1024]
     assert max(one.size for one in stored if one.dtype == np.float32) == 8
+
+
+def test_an_empty_caption_has_a_finite_embedding(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    config = EncoderConfig(width=32, depth=1, heads=2, embedding=16, vocabulary=50)
+    encoder, path = (
+        TextEncoder(InputSpec("text", "int64", (1, 8), 0, 0, 0, 5), config).eval(),
+        tmp_path / "e.onnx",
+    )
+    to_onnx(encoder, torch.ones(1, 8, dtype=torch.int64), "fp32", (), path)
+    empty = torch.zeros(1, 8, dtype=torch.int64)
+    with torch.no_grad():
+        expected = encoder(empty)[0].numpy()
+    np.testing.assert_allclose(load(path, "onnx")(empty.numpy()), expected, atol=1e-5)

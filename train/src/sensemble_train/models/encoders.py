@@ -133,7 +133,8 @@ def scaled(x: Tensor, length: float) -> Tensor:
     size = x.shape[1]
     # XNNPACK has products but no sum.
     square = torch.bmm(x.view(-1, 1, size), x.view(-1, size, 1)).view(-1, 1)
-    return x * torch.rsqrt(square * length**-2 + 1e-12)
+    # A bound and no sum: the exporter to ONNX takes a tiny term for zero, and an empty caption would be NaN.
+    return x * torch.rsqrt((square * length**-2).clamp(min=1e-12))
 
 
 class ClassToken(nn.Module):
