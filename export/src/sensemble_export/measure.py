@@ -7,8 +7,6 @@ WINDOWS is a safetensors file with `windows` [N, ...]. OUT becomes one with `emb
 """
 
 import os
-import re
-import resource
 import sys
 import time
 from pathlib import Path
@@ -17,6 +15,7 @@ import numpy as np
 from safetensors import safe_open
 from safetensors.numpy import save_file
 from sensemble_runtime.executors import executor
+from sensemble_sensors.process_memory import memory
 
 _SETTLED = 8  # windows after which memory no longer grows and the time per window is known
 _ALL_CORES = "all-cores"
@@ -39,7 +38,7 @@ def main(artifact: Path, target: str, windows: Path, out: Path, *, quick: bool =
             embeddings.append(encoder(window))
             seconds.append(time.perf_counter() - start)
             if index < _SETTLED:
-                peak = _peak()
+                peak = memory(most=True) / 1e6
             elif quick and index == _SETTLED and 1e3 * np.median(seconds) >= executor.QUICK:
                 # A thread pool keeps its size, and memory its peak: start again as a new process.
                 os.execv(sys.executable, [sys.executable, "-m", __spec__.name, *sys.argv[1:], _ALL_CORES])  # noqa: S606
@@ -51,14 +50,6 @@ def main(artifact: Path, target: str, windows: Path, out: Path, *, quick: bool =
         },
         out,
     )
-
-
-def _peak() -> float:
-    """Return the peak resident memory of this process in MB (10^6 bytes)."""
-    status = Path("/proc/self/status")
-    if status.exists():  # Linux, where getrusage also counts the parent process
-        return int(re.findall(r"VmHWM:\s*(\d+) kB", status.read_text())[0]) * 1024 / 1e6
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6  # macOS counts bytes
 
 
 if __name__ == "__main__":

@@ -1,13 +1,12 @@
 """The summary of a run: ages, windows, right answers, memory and processor time."""
 
 import os
-import resource
-import sys
 from collections import Counter, defaultdict
 from math import exp, log
-from pathlib import Path
 from time import monotonic
 from typing import Any
+
+from sensemble_sensors.process_memory import memory
 
 from sensemble_apps.running.view_events import Change, Predicted, ViewEvent
 
@@ -142,7 +141,7 @@ class RunSummary:
         seconds = monotonic() - self._began[0]
         return {
             "seconds": round(seconds, 1),
-            "memory_mb": round(_memory() / 1e6),
+            "memory_mb": round(memory(most=True) / 1e6),
             "cpu_seconds_a_minute": round(60 * (_processor() - self._began[1]) / seconds, 1),
             "age_ms": {f"p{share}": round(1e3 * self._ages.percentile(share), 1) for share in (50, 99)},
             "window_ms": {m: round(1e3 * one.percentile(50), 2) for m, one in sorted(self._encoding.items())},
@@ -154,15 +153,6 @@ class RunSummary:
     def _saved(self) -> str:
         each = (f"{m} {n} of {n + self._encoded[m]}" for m, n in sorted(self._skipped.counts.items()))
         return f"these encodings: {', '.join(each)}"
-
-
-def _memory() -> int:
-    """Return the most bytes of memory that this process has held."""
-    if sys.platform == "linux":
-        # Not `ru_maxrss`, which a process inherits from its parent.
-        status = Path("/proc/self/status").read_text(encoding="ascii")
-        return 1024 * int(status.partition("VmHWM:")[2].split(maxsplit=1)[0])
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def _processor() -> float:

@@ -1,11 +1,8 @@
 """The newest state of a session, for the viewers of its page."""
 
-import os
-import resource
 from collections import Counter, deque
 from dataclasses import asdict
 from itertools import islice
-from pathlib import Path
 from threading import Lock
 from time import monotonic, process_time
 from typing import Any
@@ -14,6 +11,7 @@ import numpy as np
 from sensemble_runtime import subsets
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.prediction import Prediction
+from sensemble_sensors.process_memory import memory
 
 from sensemble_apps.console.wording import answer_as_json, nearest_as_json, sensor_title
 from sensemble_apps.running.recorder import Recorder
@@ -234,11 +232,3 @@ def opinions(bundle: Bundle, prediction: Prediction) -> list[dict[str, Any]]:
         answer, _ = bundle.judge.answer({m: embeddings[m] for m in subset}, unfamiliar)
         said.append({"subset": subsets.name(subset), **answer_as_json(answer)})
     return said
-
-
-def memory() -> int:
-    """Return the bytes that this process holds in memory, or held at most."""
-    pages = Path("/proc/self/statm")
-    if pages.exists():
-        return int(pages.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # macOS counts bytes

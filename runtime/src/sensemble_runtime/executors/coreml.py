@@ -1,27 +1,19 @@
 """Core ML packages, run by macOS through coremltools."""
 
-import threading
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import coremltools
 import numpy as np
+from numpy.typing import NDArray
 
-from sensemble_runtime.errors import BundleIncompatibleError, EncoderError
-from sensemble_runtime.executors.executor import (
-    Contents,
-    Embedding,
-    Input,
-    check,
-    check_embedding,
-    describe,
-    write,
-)
+from sensemble_runtime.errors import BundleIncompatibleError
+from sensemble_runtime.executors.executor import Checked, Contents, Input, describe, write
 
 _WEIGHTS = "Data/com.apple.CoreML/weights"
 
 
-class CoreMLEncoder:
+class CoreMLEncoder(Checked):
     """A Core ML package (.mlpackage) with one input and one output; Core ML chooses the processor.
 
     Core ML takes neither uint8 nor int64: the package's input is float32 or int32, and its metadata `dtype`
@@ -51,15 +43,9 @@ class CoreMLEncoder:
                 f"{path}: Core ML does not load it ({describe(error)}); export it again"
             ) from error
         self._dtype = np.int32 if self.dtype == "int64" else np.float32
-        self._path, self._input, self._output = path, window.name, embedding.name
-        self._running = threading.Lock()
+        super().__init__(path)
+        self._input, self._output = window.name, embedding.name
 
-    def __call__(self, window: Input) -> Embedding:
-        """Encode a window; see `Encoder`."""
-        check(window, self.dtype, self.shape, self._path)
-        try:
-            with self._running:
-                output = self._model.predict({self._input: window.astype(self._dtype)})[self._output]
-        except Exception as error:
-            raise EncoderError(f"{self._path}: {describe(error)}") from error
-        return check_embedding(np.asarray(output, dtype=np.float32), self.embedding, self._path)
+    def _run(self, window: Input) -> NDArray[np.generic]:
+        output = self._model.predict({self._input: window.astype(self._dtype)})[self._output]
+        return np.asarray(output, dtype=np.float32)

@@ -2,6 +2,8 @@
 
 import ctypes
 import sys
+import threading
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -178,28 +180,43 @@ def write(contents: Contents, path: Path) -> None:
         file.write_bytes(data)
 
 
-def check(window: Input, dtype: DType, shape: tuple[int, ...], path: Path) -> None:
-    """Raise a ValueError unless a window has an encoder's `dtype` and `shape`: not every executor does."""
-    if window.dtype != dtype or window.shape != shape:
-        raise ValueError(
-            f"{path}: expected {dtype} {list(shape)}, got {window.dtype.name} {list(window.shape)}"
-        )
+class Checked(ABC):
+    """An `Encoder` that runs one call at a time and checks windows and embeddings: not every library does."""
 
+    dtype: DType
+    shape: tuple[int, ...]
+    embedding: int
 
-def check_embedding(output: NDArray[np.generic], length: int, path: Path) -> Embedding:
-    """Return an executor's output for one window, float32 [1, `length`], as an embedding, [`length`].
+    def __init__(self, path: Path) -> None:
+        self._path, self._running = path, threading.Lock()
 
-    Raises:
-        EncoderError: it has another dtype or shape, or an element is NaN or exceeds `LARGEST`.
-    """
-    if output.dtype != np.float32 or output.shape != (1, length):
-        raise EncoderError(
-            f"{path}: gave {output.dtype} {list(output.shape)}, not float32 [1, {length}]; export it again"
-        )
-    if not np.all(np.abs(output) <= LARGEST):
-        raise EncoderError(f"{path}: gave an embedding with NaN, infinity or absurd numbers; export it again")
-    embedding: Embedding = output[0].astype(np.float32, copy=False)
-    return embedding
+    def __call__(self, window: Input) -> Embedding:
+        """Encode a window; see `Encoder`."""
+        if window.dtype != self.dtype or window.shape != self.shape:
+            raise ValueError(
+                f"{self._path}: expected {self.dtype} {list(self.shape)}, got {window.dtype.name} "
+                f"{list(window.shape)}"
+            )
+        try:
+            with self._running:
+                output = self._run(window)
+        except Exception as error:  # each library has its own
+            raise EncoderError(f"{self._path}: {describe(error)}") from error
+        if output.dtype != np.float32 or output.shape != (1, self.embedding):
+            raise EncoderError(
+                f"{self._path}: gave {output.dtype} {list(output.shape)}, not float32 [1, {self.embedding}]; "
+                "export it again"
+            )
+        if not np.all(np.abs(output) <= LARGEST):
+            raise EncoderError(
+                f"{self._path}: gave an embedding with NaN, infinity or absurd numbers; export it again"
+            )
+        embedding: Embedding = output[0].astype(np.float32, copy=False)
+        return embedding
+
+    @abstractmethod
+    def _run(self, window: Input) -> NDArray[np.generic]:
+        """Return the library's output for a window, float32 [1, d] if all is well."""
 
 
 def describe(error: BaseException) -> str:

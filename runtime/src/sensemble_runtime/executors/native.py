@@ -2,12 +2,15 @@
 
 from pathlib import Path
 
-from sensemble_runtime.errors import BundleIncompatibleError, EncoderError
+import numpy as np
+from numpy.typing import NDArray
+
+from sensemble_runtime.errors import BundleIncompatibleError
 from sensemble_runtime.executors import _native
-from sensemble_runtime.executors.executor import Contents, Embedding, Input, check, check_embedding, describe
+from sensemble_runtime.executors.executor import Checked, Contents, Input, describe
 
 
-class NativeEncoder:
+class NativeEncoder(Checked):
     """An ExecuTorch program (.pte) with XNNPACK subgraphs, run without torch or ExecuTorch's Python package.
 
     All encoders of the process share ExecuTorch's thread pool, and only the first one can set its size.
@@ -27,13 +30,8 @@ class NativeEncoder:
             raise BundleIncompatibleError(
                 f"{path}: {describe(error)}; export the bundle again with this version"
             ) from error
-        self._path = path
+        super().__init__(path)
 
-    def __call__(self, window: Input) -> Embedding:
-        """Encode a window; see `Encoder`."""
-        check(window, self.dtype, self.shape, self._path)
-        try:
-            output = self._module(window)
-        except (RuntimeError, MemoryError) as error:
-            raise EncoderError(f"{self._path}: {describe(error)}") from error
-        return check_embedding(output, self.embedding, self._path)
+    def _run(self, window: Input) -> NDArray[np.generic]:
+        output: NDArray[np.generic] = self._module(window)
+        return output

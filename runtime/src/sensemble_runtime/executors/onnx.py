@@ -1,21 +1,21 @@
 """ONNX models, run by ONNX Runtime on the CPU."""
 
-import threading
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnxruntime
+from numpy.typing import NDArray
 
-from sensemble_runtime.errors import BundleIncompatibleError, EncoderError
-from sensemble_runtime.executors.executor import Contents, Embedding, Input, check, check_embedding, describe
+from sensemble_runtime.errors import BundleIncompatibleError
+from sensemble_runtime.executors.executor import Checked, Contents, Input, describe
 
 _DTYPES: dict[str, Any] = {"tensor(float)": "float32", "tensor(uint8)": "uint8", "tensor(int64)": "int64"}
 _ERRORS_ONLY = 3
 _WEIGHTS_FOLDER = "session.model_external_initializers_file_folder_path"
 
 
-class OnnxEncoder:
+class OnnxEncoder(Checked):
     """An ONNX model (.onnx) with one input, one output and its weights inside.
 
     Raises:
@@ -40,14 +40,9 @@ class OnnxEncoder:
                 f"{path}: ONNX Runtime {onnxruntime.__version__} does not run it ({describe(error)}); "
                 "export it again"
             ) from error
-        self._path, self._input, self._running = path, window.name, threading.Lock()
+        super().__init__(path)
+        self._input = window.name
 
-    def __call__(self, window: Input) -> Embedding:
-        """Encode a window; see `Encoder`."""
-        check(window, self.dtype, self.shape, self._path)
-        try:
-            with self._running:
-                (output,) = self._session.run(None, {self._input: window})
-        except Exception as error:
-            raise EncoderError(f"{self._path}: {describe(error)}") from error
-        return check_embedding(np.asarray(output), self.embedding, self._path)
+    def _run(self, window: Input) -> NDArray[np.generic]:
+        (output,) = self._session.run(None, {self._input: window})
+        return np.asarray(output)

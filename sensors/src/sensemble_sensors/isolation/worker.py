@@ -11,7 +11,6 @@ import ctypes
 import faulthandler
 import json
 import os
-import resource
 import signal
 import sys
 import traceback
@@ -36,6 +35,7 @@ from sensemble_sensors.errors import (
 )
 from sensemble_sensors.kinds.kind import described
 from sensemble_sensors.kinds.registry import kind_of
+from sensemble_sensors.process_memory import memory
 from sensemble_sensors.sample_queue import SampleQueue
 from sensemble_sensors.sensor import MAX_CAPTION, Data, Driven, Sample, Sensor
 from sensemble_sensors.spec import InputSpec
@@ -115,7 +115,7 @@ def _run(job: Job, sender: "_Sender", stop: Event) -> None:
                 if now - armed > 1:
                     faulthandler.dump_traceback_later(job.hanging, exit=True, file=nowhere)
                     armed = now
-                    if _resident() > job.resident:
+                    if memory() > job.resident:
                         limit = f"{job.resident >> 20} MB of memory"
                         raise SensorLostError(f"{sensor.name}: its process took more than {limit}")
                 sample = sensor.read(READ)
@@ -192,14 +192,6 @@ def _reported(error: BaseException) -> SensorsError:
     reported = kind(f"failed with {name}: {text_of(error)}")
     reported.add_note("".join(traceback.format_tb(error.__traceback__))[-_MAX_TRACE:])
     return reported
-
-
-def _resident() -> int:
-    """Return the bytes of memory that this process holds; on macOS the most it has held so far."""
-    if sys.platform == "darwin":
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    # Not `ru_maxrss`, which on Linux a process inherits from its parent.
-    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
 
 
 def _outlast_no_parent() -> None:

@@ -61,15 +61,14 @@ def check_labels(split: str, labels: Sequence[str], *, background: bool) -> None
         )
 
 
-def read_takes(folder: Path | str, *, skip_bad: bool = False) -> tuple[Take, ...]:
+def read_takes(folder: Path | str) -> tuple[Take, ...]:
     """Return the takes of a recording in order; none where all are deleted.
 
     Of a take that is being recorded, the segments on the disk count. Examples whose group was changed by hand
-    belong to no take. `skip_bad` leaves out bad lines of the index. Raises BadDataError if the index is
-    missing, a line is bad, or a segment cannot be read.
+    belong to no take. Raises BadDataError for a missing index, a bad line, or an unreadable segment.
     """
     folder = Path(folder)
-    examples, _ = read_index(folder, skip_bad=skip_bad)
+    examples, _ = read_index(folder)
     examples_of: dict[int, list[Example]] = {}
     for example in examples:
         if match := re.fullmatch(r"take ([1-9][0-9]{0,6})", example.group or ""):
