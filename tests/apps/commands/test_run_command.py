@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import pytest
 from sensemble_apps.cli import main
-from sensemble_apps.running.plug_schedule import come_and_go, phase_at
+from sensemble_apps.running.plug_schedule import come_and_go, plugged_at
 from sensemble_runtime import subsets
 from sensemble_runtime.record.reader import read_runs
 
@@ -353,13 +353,13 @@ def test_a_reader_that_has_enough_ends_it_quietly(bundle_folder: Path, dataset_f
 
 @pytest.mark.parametrize("modalities", subsets.subsets(("audio", "text", "video")))
 def test_the_schedule_ends_as_it_began_and_never_leaves_nothing(modalities: subsets.Subset) -> None:
-    phases = come_and_go(modalities)
-    assert phases[0].plugged == phases[-1].plugged == modalities
-    assert all(phase.plugged for phase in phases)
-    unplugged = {m for phase in phases for m in set(modalities) - set(phase.plugged)}
+    schedule = come_and_go(modalities)
+    assert schedule[0] == schedule[-1] == modalities
+    assert all(schedule)
+    unplugged = {m for plugged in schedule for m in set(modalities) - set(plugged)}
     assert len(unplugged) == len(modalities) - 1
-    assert phase_at(phases, 0.0) is phases[0]
-    assert phase_at(phases, 1.5) is phases[-1]
+    assert plugged_at(schedule, 0.0) is schedule[0]
+    assert plugged_at(schedule, 1.5) is schedule[-1]
 
 
 def test_a_wrong_source_is_one_line_with_the_remedy(

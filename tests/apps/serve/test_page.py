@@ -353,4 +353,4 @@ def test_browsers_that_left_are_forgotten(empty: Served) -> None:
                 )
             watcher.next("state", lambda state: not state["sensors"])
         watcher.next("state")
-        assert empty.board._states._states == {}
+        assert empty.board.sensors.all == []

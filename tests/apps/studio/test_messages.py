@@ -18,9 +18,7 @@ def test_a_training_that_ends_while_a_state_is_made_is_in_the_next_one() -> None
             return before
 
     studio: Any = SimpleNamespace(
-        sensors=SimpleNamespace(all=[]),
-        previews=SimpleNamespace(forget=lambda _: None),
-        describe_sensors=list,
+        sensors=SimpleNamespace(describe=list),
         recorder=SimpleNamespace(progress=None),
         failure="",
         job=Job(),

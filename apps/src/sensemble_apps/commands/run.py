@@ -156,8 +156,8 @@ def play(arguments: Run, bundle: Bundle, conditions: Sequence[Applied] = ()) -> 
         if arguments.replay is not None:
             replay = (virtual_time if arguments.fast else real_time).replay
             played = playable(arguments.replay, arguments.split, bundle.specs, arguments.examples)
-            phases = come_and_go(bundle.modalities) if arguments.unplug else None
-            yield from replay(bundle, played, options, phases)
+            schedule = come_and_go(bundle.modalities) if arguments.unplug else None
+            yield from replay(bundle, played, options, schedule)
             return
         with arguments.sensors(bundle.specs) as sensors:
             yield from real_time.devices(

@@ -17,6 +17,7 @@ from sensemble_runtime.session.hotplug import Hotplug
 from sensemble_runtime.session.scheduler import Policy
 from sensemble_runtime.session.sensor_host import SensorHost
 from sensemble_runtime.session.session import Session
+from sensemble_runtime.subsets import Subset
 from sensemble_sensors.conditioned import captured
 from sensemble_sensors.devices.discovery import Device
 from sensemble_sensors.devices.watcher import Appeared, DeviceEvent, Finder, SearchFailed, Watcher
@@ -31,7 +32,7 @@ from sensemble_sensors.thresholds import DEFAULT, Thresholds
 
 from sensemble_apps.console.output import remark
 from sensemble_apps.errors import InputError
-from sensemble_apps.running.plug_schedule import Phase, phase_at, steady
+from sensemble_apps.running.plug_schedule import Schedule, plugged_at
 from sensemble_apps.running.sources import player_of
 from sensemble_apps.running.view_events import Change, Opened, Stream, view_event
 
@@ -136,9 +137,9 @@ def replay(
     bundle: Bundle,
     played: Sequence[Example] | Recorded,
     options: Options,
-    phases: tuple[Phase, ...] | None = None,
+    schedule: Schedule | None = None,
 ) -> Stream:
-    """Play examples one after another, or a recording, in real time; by `phases`, sensors come and go.
+    """Play examples one after another, or a recording, in real time; sensors come and go by `schedule`.
 
     Raises:
         BadDataError: a media file cannot be decoded.
@@ -148,17 +149,17 @@ def replay(
     specs = {m: captured(options.conditions, spec) for m, spec in bundle.specs.items()}
     player = player_of(played, specs)
     length = 0.0 if isinstance(played, Recorded) else span(bundle.specs) * len(played)
-    phases = phases or steady(player.modalities)
+    schedule = schedule or [player.modalities]
     attached: dict[str, str] = {}  # names by modality
     with opened(bundle, options) as session:
         began = monotonic()
         yield Opened(began, session)
-        _plug(session, player, attached, phases[0])
+        _plug(session, player, attached, schedule[0])
         with player:
             for item in _stream(session):
                 share = (monotonic() - began) / length if length else 1.0  # captions alone take no time
                 if share < 1:  # after that, the session may be closed
-                    _plug(session, player, attached, phase_at(phases, share))
+                    _plug(session, player, attached, plugged_at(schedule, share))
                 shown = view_event(item, began, player.example_at)
                 # A dataset has one sensor of each modality, without a name, as in a fast replay.
                 if isinstance(shown, Change) and isinstance(player, Replay):
@@ -166,10 +167,12 @@ def replay(
                 yield shown
 
 
-def _plug(session: Session, player: Replay | RecordingReplay, attached: dict[str, str], phase: Phase) -> None:
-    for modality in attached.keys() - set(phase.plugged):
+def _plug(
+    session: Session, player: Replay | RecordingReplay, attached: dict[str, str], plugged: Subset
+) -> None:
+    for modality in attached.keys() - set(plugged):
         session.detach(attached.pop(modality))
-    for modality in phase.plugged:
+    for modality in plugged:
         if modality not in attached:
             attached[modality] = session.attach(player.sensor(modality))
 

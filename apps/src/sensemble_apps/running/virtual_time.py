@@ -15,7 +15,7 @@ from sensemble_sensors.media.decoding import samples, span
 from sensemble_sensors.recording.reader import AWAY, Recorded, RecordedEvent
 from sensemble_sensors.sensor import Sample
 
-from sensemble_apps.running.plug_schedule import Phase, phase_at, steady
+from sensemble_apps.running.plug_schedule import Schedule, plugged_at
 from sensemble_apps.running.real_time import Options
 from sensemble_apps.running.view_events import Predicted, Stream, change, view_event
 
@@ -24,20 +24,20 @@ def replay(
     bundle: Bundle,
     played: Sequence[Example] | Recorded,
     options: Options,
-    phases: tuple[Phase, ...] | None = None,
+    schedule: Schedule | None = None,
     *,
     labels: bool = False,
 ) -> Stream:
     """Play examples, one prediction each, or a recording, one prediction a window.
 
-    Its sensors come and go by `phases`, or as they did. With `labels`, the adapter learns from them, too.
+    Its sensors come and go by `schedule`, or as they did. With `labels`, the adapter learns from them, too.
     """
     live_set = LiveSet(bundle, options.policy, options.adapt)
     if isinstance(played, Recorded):
         yield from _recording(live_set, bundle, played, options, labels=labels)
     else:
-        phases = phases or steady(bundle.modalities)
-        yield from _examples(live_set, bundle, played, options, phases, labels=labels)
+        schedule = schedule or [bundle.modalities]
+        yield from _examples(live_set, bundle, played, options, schedule, labels=labels)
 
 
 def _examples(
@@ -45,7 +45,7 @@ def _examples(
     bundle: Bundle,
     examples: Sequence[Example],
     options: Options,
-    phases: tuple[Phase, ...],
+    schedule: Schedule,
     *,
     labels: bool,
 ) -> Stream:
@@ -59,7 +59,7 @@ def _examples(
     period = length + max(spec.ttl for spec in bundle.specs.values())
     for i, example in enumerate(examples):
         origin = i * period
-        plugged = phase_at(phases, i / len(examples)).plugged
+        plugged = plugged_at(schedule, i / len(examples))
         yield from _plug(live_set, plugged, origin)
         specs = {m: forms[m] for m in plugged}
         for sample in samples(example, specs, origin + length - span(specs)):

@@ -17,8 +17,6 @@ from sensemble_apps.console.wording import answer_as_json, nearest_as_json, sens
 from sensemble_apps.running.recorder import Recorder
 from sensemble_apps.running.view_events import FAULTS, Change, LiveSetChange, Predicted, ViewEvent
 from sensemble_apps.web.page_sensors import PageSensors
-from sensemble_apps.web.previews import Previews
-from sensemble_apps.web.sensor_states import SensorStates
 
 KEPT = 2000  # entries of the timeline
 _TOP = 5  # labels with their probabilities
@@ -40,7 +38,6 @@ class Board:
     Attributes:
         version: grows with each item of the stream and each action.
         viewers: of the page, who are woken by each of them.
-        previews: the newest samples of its sensors.
     """
 
     def __init__(
@@ -55,10 +52,8 @@ class Board:
         self.viewers = sensors.viewers
         self.bundle = bundle
         self.sensors = sensors
-        self.previews = Previews(sensors)
         self._recorder = recorder
         self._lock = Lock()
-        self._states = SensorStates()
         self._live: tuple[str, ...] = ()
         self._prediction: Prediction | None = None
         self._latencies: dict[str, float] = {}
@@ -111,10 +106,7 @@ class Board:
         if version == self.version and monotonic() - made < _FRESH:
             return known
         with self._lock:
-            names = {sensor.name for sensor in self.sensors.all}
-            self._states.forget(names)
-            self.previews.forget(names)
-            sensors = [self._states.describe(sensor) for sensor in self.sensors.all]
+            sensors = self.sensors.describe()
             prediction, live = self._prediction, self._live
             score = {name: dict(counts) for name, counts in sorted(self._score.items())}
             truth, played, version = self._truth, self._played, self.version
@@ -155,7 +147,7 @@ class Board:
         self._live = item.live
         self._latencies |= item.latencies
         given = any(
-            sensor.live and sensor.modality in item.live and self._states.is_used(sensor)
+            sensor.live and sensor.modality in item.live and sensor.plugged and self.sensors.is_active(sensor)
             for sensor in self.sensors.all
         )
         self._played = example.labels if example and not given else ()  # a browser shows something else
@@ -174,7 +166,7 @@ class Board:
             self._enter("answer", event.time, live=list(item.live), right=right, **words)
 
     def _changed(self, shown: Change) -> None:
-        self._states.note(shown)
+        self.sensors.note(shown)
         titles = {sensor.name: sensor.title for sensor in self.sensors.all}
         title = titles.get(shown.name) or sensor_title(shown.modality, shown.name)
         self._enter(

@@ -40,7 +40,7 @@ class LiveMessages:
         if state["timeline"]:
             self._entries = state["timeline"][-1]["number"]
         self._answer = state["answer"]
-        state["previews"] = board.previews.new(self._known, self._until)
+        state["previews"] = board.sensors.previews(self._known, self._until)
         return state
 
     def _until(self, modality: str) -> float:

@@ -41,18 +41,16 @@ class StudioMessages:
 
     def next(self) -> dict[str, Any]:
         """Return the newest state, with the newest previews."""
-        return {**self.state(), "previews": self._studio.previews.new(self._known)}
+        return {**self.state(), "previews": self._studio.sensors.previews(self._known)}
 
     def state(self) -> dict[str, Any]:
         """Return the newest state."""
         studio, job = self._studio, self._studio.job
         # First: a change from here on is in the next state, or the page would show it with an older training.
         version, project = studio.version, studio.summary
-        names = {sensor.name for sensor in studio.sensors.all}
-        studio.previews.forget(names)
         state = {
             "type": "state",
-            "sensors": studio.describe_sensors(),
+            "sensors": studio.sensors.describe(),
             "take": _take(studio.recorder.progress),
             "failure": studio.failure,
             "training": None if job is None else job.snapshot(),

@@ -1,4 +1,8 @@
-"""A command of Sensemble in a process of its own, whose lines of JSON are followed."""
+"""A command of Sensemble in a process of its own, whose lines of JSON are followed.
+
+`python -m sensemble_apps.studio.process COMMAND ...` runs a command that is stopped when its standard input
+ends.
+"""
 
 import json
 import os
@@ -8,6 +12,7 @@ import sys
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from runpy import run_module
 from threading import Lock, Thread
 from typing import IO, Any
 
@@ -26,7 +31,7 @@ class Process:
         reason: the last line of its errors, once it is over.
     """
 
-    def __init__(self, arguments: Sequence[str], module: str = "sensemble_apps.studio.tethered") -> None:
+    def __init__(self, arguments: Sequence[str], module: str = "sensemble_apps.studio.process") -> None:
         self.reason = ""
         self._command = [sys.executable, "-m", module, *arguments]
         self._unsent: list[str] = []  # lines for its standard input
@@ -98,3 +103,13 @@ class Process:
 
 def _collect(lines: IO[str], said: deque[str]) -> None:
     said.extend(line.strip() for line in lines if line.strip())
+
+
+def _stop_at_the_end() -> None:
+    sys.stdin.read()
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+if __name__ == "__main__":
+    Thread(target=_stop_at_the_end, daemon=True).start()
+    run_module("sensemble_apps", run_name="__main__")

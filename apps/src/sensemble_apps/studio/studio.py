@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
-from threading import Lock, RLock
+from threading import RLock
 from time import monotonic
 from typing import Any
 
@@ -27,8 +27,6 @@ from sensemble_apps.studio.summary import NOTHING, ONE_SENSOR, describe
 from sensemble_apps.studio.takes import MOST, Takes
 from sensemble_apps.studio.training import Job, refuse_while
 from sensemble_apps.web.page_sensors import PageSensors
-from sensemble_apps.web.previews import Previews
-from sensemble_apps.web.sensor_states import SensorStates
 
 LONGEST = 60.0  # seconds of a take
 IN_A_ROW = 50  # takes
@@ -51,7 +49,6 @@ class Studio:
         project: its classes and runs.
         reader: reads the sensors all the time, for previews, takes and the live page alike.
         sensors: those of the page.
-        previews: of the newest samples.
         takes: of the project.
         recorder: records takes.
         live: the live page.
@@ -70,9 +67,7 @@ class Studio:
         self.project = project
         self.reader = SensorReader(SPECS, _HEALTH)
         self.sensors = PageSensors(self.reader, SPECS)
-        self.previews = Previews(self.sensors)
         self._began = monotonic()
-        self._states, self._noting = SensorStates(), Lock()
         self.reader.subscribe(self._note)
         self.takes = Takes(project.data, SPECS)
         project.adopt(label for take in self.takes.takes for label in take.labels)
@@ -102,12 +97,6 @@ class Studio:
             self.job.close()
         self.close_live()
         self.reader.close()
-
-    def describe_sensors(self) -> list[dict[str, Any]]:
-        """Return the sensors with their states, as JSON holds them."""
-        with self._noting:
-            self._states.forget({sensor.name for sensor in self.sensors.all})
-            return [self._states.describe(sensor) for sensor in self.sensors.all]
 
     # Classes.
 
@@ -272,8 +261,7 @@ class Studio:
         assert not isinstance(event, Prediction)  # noqa: S101 - of a sensor reader
         shown = shown_event(event, self._began)
         if not isinstance(shown, LiveSetChange):
-            with self._noting:
-                self._states.note(shown)
+            self.sensors.note(shown)
         self.sensors.viewers.wake()
 
     def _recorded(self, error: str | None) -> None:

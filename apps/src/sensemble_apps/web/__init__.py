@@ -5,5 +5,5 @@ A page's own state, actions and files are in a room of their own (`serve`, `stud
 Doors: `site`, which writes the static page that runs a bundle by itself, and `browser`, which has a browser
 run it; `security`, which says who may; `server` and `handlers`, which serve; `clients`
 and `limits`, the WebSocket and its bounds; `viewers`, who are woken by what is new;
-`page_sensors`, `previews` and `sensor_states`, the sensors of a page.
+`page_sensors`, the sensors of a page.
 """

@@ -1,9 +1,11 @@
-"""The sensors of a page: plug them in and out, and look at their samples."""
+"""The sensors of a page: plug them in and out, and show their states and newest samples."""
 
+import math
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from itertools import count
 from threading import Lock
+from typing import Any
 
 from sensemble_runtime.errors import SessionError
 from sensemble_runtime.session.sensor_host import SensorHost
@@ -15,11 +17,18 @@ from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.sensor import Killable, Sample, Sensor
 from sensemble_sensors.spec import InputSpec
 
+from sensemble_apps.console import kinds
 from sensemble_apps.errors import InputError
+from sensemble_apps.running.view_events import FAULTS, Change
 from sensemble_apps.web.viewers import Viewers
 
 SHOWN = 80  # characters of a client's text that an error repeats at most
 _KEPT = 5.0  # seconds of samples kept for drawing
+_GONE = ("detached", "ended", "failed")
+_OPENING = Change(0.0, "", "is being opened", "", "")
+
+Until = Callable[[str], float]
+"""Returns the time of the last sample of a modality that is shown."""
 
 
 class PageSensor(Conditioned):
@@ -30,6 +39,7 @@ class PageSensor(Conditioned):
         newest: its samples of the last seconds, the last one last; none while it is closed.
         count: the number of samples so far.
         condition: by which its samples are degraded; None for none.
+        state: its last event.
     """
 
     def __init__(self, sensor: Sensor, name: str, changed: Callable[[], None]) -> None:
@@ -39,7 +49,9 @@ class PageSensor(Conditioned):
         self.newest: deque[Sample] = deque()
         self.count = 0
         self.condition: Applied | None = None
+        self.state = _OPENING
         self._changed = changed
+        self._drawn: tuple[int, dict[str, Any]] = (-1, {})  # the number of its last sample, and the preview
 
     def read(self, timeout: float) -> Sample | None:
         """Return the next sample, and keep it."""
@@ -56,6 +68,26 @@ class PageSensor(Conditioned):
         """Close the sensor, and forget its samples."""
         self.newest.clear()
         super().close()
+
+    @property
+    def plugged(self) -> bool:
+        """True unless it was detached, has ended or failed."""
+        return self.state.kind not in _GONE
+
+    def preview(self, spec: InputSpec, known: int | None, until: float) -> tuple[int, dict[str, Any]] | None:
+        """Return the number and the preview of its samples up to `until`, drawn once for all viewers.
+
+        Return None if the last of them has the `known` number, or there is none.
+        """
+        newest = tuple(self.newest)
+        shown = [sample for sample in newest if sample.time <= until]
+        number = self.count - (len(newest) - len(shown))
+        if not shown or number == known:
+            return None
+        drawn = self._drawn
+        if drawn[0] != number:
+            drawn = self._drawn = number, kinds.kind_of(spec).preview(shown, spec.rate)
+        return drawn
 
     def degrade(self, condition: Applied | None) -> None:
         """Degrade its samples by a condition of its kind from now on; None: give them as they are."""
@@ -82,6 +114,8 @@ class PageSensors:
         self._reader = reader
         self._lock = Lock()
         self._sensors: dict[str, PageSensor] = {}
+        self._notes: dict[str, Change] = {}  # by modality: what is to be said of it as a whole
+        self._active: dict[str, str] = {}  # by modality: the name of the active sensor, of several
 
     @property
     def all(self) -> list[PageSensor]:
@@ -134,6 +168,58 @@ class PageSensors:
         self._reader.detach(name)
         with self._lock:
             self._sensors.pop(name, None)
+
+    def note(self, shown: Change) -> None:
+        """Note a change of a sensor, or of a modality as a whole."""
+        with self._lock:
+            if shown.active:
+                self._active[shown.modality] = shown.name
+            elif shown.name:
+                if shown.name in self._sensors:
+                    self._sensors[shown.name].state = shown
+            elif shown.over:
+                self._notes.pop(shown.modality, None)
+            elif shown.modality:
+                self._notes[shown.modality] = shown
+
+    def is_active(self, sensor: PageSensor) -> bool:
+        """Return whether a sensor is the active one of its modality, or the only one."""
+        return self._active.get(sensor.modality, sensor.name) == sensor.name
+
+    def describe(self) -> list[dict[str, Any]]:
+        """Return the sensors with their states, as JSON holds them."""
+        return [self._describe(sensor) for sensor in self.all]
+
+    def previews(self, known: dict[str, int], until: Until = lambda _: math.inf) -> dict[str, dict[str, Any]]:
+        """Return the previews of sensors with samples after the `known` numbers, and update these.
+
+        The samples of a modality are shown up to `until`, in seconds of the session's clock.
+        """
+        previews = {}
+        for sensor in self.all:
+            modality, name = sensor.modality, sensor.name
+            found = sensor.preview(self.specs[modality], known.get(name), until(modality))
+            if found is not None:
+                known[name], previews[name] = found
+        return previews
+
+    def _describe(self, sensor: PageSensor) -> dict[str, Any]:
+        state, note = sensor.state, self._notes.get(sensor.modality)
+        return {
+            "name": sensor.name,
+            "modality": sensor.modality,
+            "kind": state.kind,
+            "title": sensor.title,
+            "state": state.event,
+            "reason": state.reason,
+            "note": "" if note is None else note.event,
+            "noted": "" if note is None else note.kind,
+            "since": round(state.time, 3),
+            "plugged": sensor.plugged,
+            "fault": state.kind in FAULTS,
+            "active": self.is_active(sensor),
+            "condition": None if sensor.condition is None else sensor.condition.to_json(),
+        }
 
     def _new(self, sensor: Sensor) -> PageSensor:
         """Return a new sensor of the page, in place of an unplugged one of its name."""
