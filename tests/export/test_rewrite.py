@@ -116,21 +116,23 @@ def test_the_papers_encoders_are_rewritten_and_lower_to_one_subgraph(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("scheme", ["int8-dynamic", "int4-weights"])
+@pytest.mark.parametrize(
+    ("scheme", "bits", "layers"),
+    [("int8-dynamic", 8, ("token", "trunk.blocks.0.mlp")), ("int4-weights", 4, ("trunk.blocks.0.mlp",))],
+)
 def test_a_layer_that_is_kept_is_float_in_the_program(
-    scheme: Scheme, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    scheme: Scheme, bits: int, layers: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(targets, "INT4_LEAST", 1024)
     encoder, rows = make_model(3).encoders["text"], windows("text", 8, seed=4)
     sizes = {}
-    for layer in ("", "token", "trunk.blocks.0.mlp"):
+    for layer in ("", *layers):
         job = Job("text", "executorch-xnnpack", scheme, (layer,) if layer else ())
         build(encoder, rows, job, tmp_path / job.file)
         sizes[layer] = (tmp_path / job.file).stat().st_size
     plain = sizes.pop("")
     for layer, size in sizes.items():
         weights = [p for p in encoder.get_submodule(layer).parameters() if p.dim() == 2]
-        bits = 4 if scheme == "int4-weights" and layer != "token" else 8
         saved = sum(weight.numel() * (32 - bits) // 8 for weight in weights)
         assert size - plain == pytest.approx(saved, rel=0.25)  # scales and operators go, too
 

@@ -32,11 +32,11 @@ def test_an_example_is_short_and_imports_no_deep_path(script: Path) -> None:
 
 @pytest.mark.slow
 def test_train_and_export(demo: DemoRun, tmp_path: Path) -> None:
-    data = copytree(demo.data, tmp_path / "data")  # without sound, to be quick
+    data = copytree(demo.data, tmp_path / "data")  # only films, to be quick
     index = data / "index.jsonl"
-    index.write_text(re.sub('"audio": "[^"]+", ', "", index.read_text("utf-8")), "utf-8")
+    index.write_text(re.sub(', "(audio|text)": "[^"]+"', "", index.read_text("utf-8")), "utf-8")
     *scores, bundle = run("train_and_export.py", data, tmp_path / "run", "2").splitlines()
-    assert len(scores) == 3
+    assert len(scores) == 1
     assert (Path(bundle) / "manifest.json").is_file()
 
 
