@@ -223,7 +223,7 @@ def write(folder: Path, task: Task) -> Path:
 
 def _artifact(path: str) -> Artifact:
     file = FileEntry(path, 1, hashlib.sha256(b"x").hexdigest())
-    return Artifact(path, (file,), "fp32", (), None, None, None)
+    return Artifact(path, (file,), "fp32", None, None, None)
 
 
 def _entry(path: Path) -> FileEntry:

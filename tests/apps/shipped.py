@@ -47,7 +47,6 @@ def manifest() -> Manifest:
                         f"{m}/encoder.pte",
                         (FileEntry(f"{m}/encoder.pte", 500_000, "0" * 64),),
                         "int8-static",
-                        (),
                         Parity(0.9987, 0.2, 0.01, 64, 0.99),
                         4.25,
                         41.0,

@@ -65,9 +65,9 @@ def shipped(modality):
     # As the exporter makes it. What its ranges come from changes no time.
     artifact, spec = manifest.modalities[modality].artifacts["executorch-xnnpack"], specs[modality]
     int8 = artifact.scheme != "fp32"
-    encoder = lowerable(model.encoders[modality], int8=int8, kept=artifact.kept)
+    encoder = lowerable(model.encoders[modality], int8=int8)
     windows = torch.rand(4, *spec.shape[1:]).mul(9).to(getattr(torch, spec.dtype))
-    return quantize(centred(encoder, windows), windows, artifact.scheme, artifact.kept) if int8 else encoder
+    return quantize(centred(encoder, windows), windows, artifact.scheme) if int8 else encoder
 
 class Fused(torch.nn.Module):
     # An ExecuTorch program of the runtime has one input: all windows, one after another, as float32.

@@ -38,7 +38,7 @@ JOBS = (
     Job("text", "onnx", "int8-dynamic"),
     Job("video", "onnx", "int8-static"),
     Job("text", "coreml", "palette-6bit"),
-    Job("video", "coreml", "int8-weights", ("trunk.blocks.0.mlp",)),
+    Job("video", "coreml", "int8-weights"),
 )
 """Every target, with whatever modality is quick for it."""
 

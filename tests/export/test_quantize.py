@@ -39,7 +39,7 @@ def test_what_a_clamp_cuts_off_is_in_no_range(target: str, tmp_path: Path) -> No
     rows = torch.randn(40, 3, 16, 16, generator=torch.Generator().manual_seed(1))
     seen, held_out = rows[:20], rows[20:]
     if target == "onnx":
-        to_onnx(encoder, seen, "int8-static", (), tmp_path / "encoder.onnx")
+        to_onnx(encoder, seen, "int8-static", tmp_path / "encoder.onnx")
         run = executor.load(tmp_path / "encoder.onnx", target, 1)
     else:
         lowered = lower(quantize(encoder, seen, "int8-static"), rows[:1])

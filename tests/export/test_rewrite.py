@@ -8,7 +8,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sensemble_export import targets
 from sensemble_export.errors import MeasurementError, NotLowerableError
 from sensemble_export.lower import lower
 from sensemble_export.lowering import build, lower_all
@@ -113,28 +112,6 @@ def test_the_papers_encoders_are_rewritten_and_lower_to_one_subgraph(
         torch.testing.assert_close(found, encoder(rows), atol=1e-5, rtol=1e-4)
     if config.clip:  # the other has nothing that those above lack
         assert lower(rewritten, rows[:1]).delegation.subgraphs == 1
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("scheme", "bits", "layers"),
-    [("int8-dynamic", 8, ("token", "trunk.blocks.0.mlp")), ("int4-weights", 4, ("trunk.blocks.0.mlp",))],
-)
-def test_a_layer_that_is_kept_is_float_in_the_program(
-    scheme: Scheme, bits: int, layers: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(targets, "INT4_LEAST", 1024)
-    encoder, rows = make_model(3).encoders["text"], windows("text", 8, seed=4)
-    sizes = {}
-    for layer in ("", *layers):
-        job = Job("text", "executorch-xnnpack", scheme, (layer,) if layer else ())
-        build(encoder, rows, job, tmp_path / job.file)
-        sizes[layer] = (tmp_path / job.file).stat().st_size
-    plain = sizes.pop("")
-    for layer, size in sizes.items():
-        weights = [p for p in encoder.get_submodule(layer).parameters() if p.dim() == 2]
-        saved = sum(weight.numel() * (32 - bits) // 8 for weight in weights)
-        assert size - plain == pytest.approx(saved, rel=0.25)  # scales and operators go, too
 
 
 def test_an_empty_caption_has_a_finite_embedding() -> None:

@@ -1,4 +1,4 @@
-"""The budget, the choice within it, the sweep for layers which quantization hurts, and a real search."""
+"""The budget, the choice within it, and a real search."""
 
 import re
 from pathlib import Path

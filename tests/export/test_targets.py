@@ -101,7 +101,7 @@ from sensemble_runtime.executors.executor import Executor
 EXECUTOR = Executor(("sensemble_plain", "Plain"), "sensemble_plain", "install it")
 TARGET = Target(("fp32",), "fp32", ".plain", (), ("sensemble_plain", "write"))
 
-def write(encoder, windows, scheme, kept, path):
+def write(encoder, windows, scheme, path):
     torch.jit.save(torch.jit.trace(encoder, windows[:1]), path)
 
 class Plain:

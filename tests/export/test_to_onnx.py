@@ -23,7 +23,7 @@ def test_sums_of_the_largest_products_do_not_saturate(scheme: Scheme, tmp_path: 
         encoder[0].weight.fill_(1)
     windows, path = torch.ones(4, 1, 64), tmp_path / "encoder.onnx"
     windows[..., 0] = 0
-    to_onnx(encoder, windows, scheme, (), path)
+    to_onnx(encoder, windows, scheme, path)
     # x86-64 without VNNI adds products in pairs, in 16 bits: 2 x 255 x 127 does not fit, 2 x 255 x 64 does.
     np.testing.assert_allclose(load(path, "onnx")(windows[:1].numpy()), np.full(8, 63), rtol=0.02)
     stored = [numpy_helper.to_array(found) for found in onnx.load(path).graph.initializer]
@@ -41,7 +41,7 @@ def test_weights_in_int8_are_restored_for_each_channel(tmp_path: Path) -> None:
         layers[4],
     ):  # one scale for all channels would leave the small ones nothing
         layer.weight.data *= torch.logspace(-3, 1, 8).view(-1, *[1] * (layer.weight.ndim - 1))
-    to_onnx(encoder, windows, "int8-weights", (), path)
+    to_onnx(encoder, windows, "int8-weights", path)
     with torch.no_grad():
         expected = encoder(windows)[0].numpy()
     found = load(path, "onnx")(windows.numpy())

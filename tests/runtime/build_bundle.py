@@ -146,7 +146,7 @@ def main(out: Path) -> None:
         reference[f"{modality}.windows"] = inputs.numpy()
         file = entry(folder, path)
         scheme = "int8-static" if modality in QUANTIZED else "fp32"
-        artifact = Artifact(file.path, (file,), scheme, (), None, None, None)
+        artifact = Artifact(file.path, (file,), scheme, None, None, None)
         modalities[modality] = ModalityEntry(SPECS[modality], {"executorch-xnnpack": artifact})
     np.savez(out / "reference.npz", **reference)
     lower(Slow().eval(), torch.zeros(1, 1, 30_000 * 256), out / "slow" / "encoder.pte", quantize=False)

@@ -249,7 +249,6 @@ def _place(bundle: Path, job: Job, made: BuiltArtifact) -> Artifact:
         path,
         files,
         job.scheme,
-        job.kept,
         made.parity,
         found.median_ms if found else None,
         found.peak_mb if found else None,

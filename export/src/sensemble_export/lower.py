@@ -45,13 +45,11 @@ class Lowered:
     delegation: Delegation
 
 
-def to_executorch(
-    encoder: nn.Module, windows: Tensor, scheme: Scheme, kept: tuple[str, ...], path: Path
-) -> Delegation:
+def to_executorch(encoder: nn.Module, windows: Tensor, scheme: Scheme, path: Path) -> Delegation:
     """Write `encoder` as the ExecuTorch program `path`, quantized and lowered; return its division."""
-    module = lowerable(encoder, int8=scheme != "fp32", kept=kept)
+    module = lowerable(encoder, int8=scheme != "fp32")
     if scheme != "fp32":
-        module = quantize(centred(module, windows), windows, scheme, kept)
+        module = quantize(centred(module, windows), windows, scheme)
     lowered = lower(module, windows[:1])
     path.write_bytes(lowered.program)
     return lowered.delegation

@@ -107,7 +107,7 @@ def build(encoder: nn.Module, windows: Tensor, job: Job, path: Path) -> Delegati
     """Write the artifact of `job`; return an ExecuTorch program's division."""
     module, name = all_targets()[job.target].build
     write = getattr(import_module(module), name)
-    division: Delegation | None = write(encoder, windows, job.scheme, job.kept, path)
+    division: Delegation | None = write(encoder, windows, job.scheme, path)
     return division
 
 

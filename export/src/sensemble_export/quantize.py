@@ -1,5 +1,6 @@
 """Post-training quantization for XNNPACK by torchao, with weights per channel or in groups."""
 
+from collections.abc import Sequence
 from functools import partial
 
 import torch
@@ -17,16 +18,14 @@ from torchao.quantization.pt2e.quantizer import QuantizationAnnotation
 from torchao.quantization.pt2e.quantizer.quantizer import Q_ANNOTATION_KEY
 
 from sensemble_export.rewrite import Norm, RootMeanSquare
-from sensemble_export.targets import INT4_GROUP, is_int4, within
+from sensemble_export.targets import INT4_GROUP, is_int4
 
 _FLOAT = (Spectrum, RootMeanSquare, Norm)
 """Modules whose values span many decades."""
 _CLAMPS = {torch.ops.aten.hardtanh.default, torch.ops.aten.relu6.default}
 
 
-def quantize(
-    encoder: nn.Module, windows: Tensor, scheme: Scheme, kept: tuple[str, ...] = ()
-) -> fx.GraphModule:
+def quantize(encoder: nn.Module, windows: Tensor, scheme: Scheme) -> fx.GraphModule:
     """Quantize the linear layers and convolutions of `encoder`, as `rewrite.lowerable` returns it.
 
     Float are log-mel front ends and layer norms, and every operation that is not a product with a weight
@@ -37,12 +36,11 @@ def quantize(
         encoder: takes [1, ...]; it is modified.
         windows: [N, ...] of real data, which determine the ranges of the activations.
         scheme: `int8-static`, `int8-dynamic` or `int4-weights`.
-        kept: modules that stay float.
     """
     large = [
         name
         for name, module in encoder.named_modules()
-        if isinstance(module, nn.Linear) and is_int4(scheme, *module.weight.shape) and not within(name, kept)
+        if isinstance(module, nn.Linear) and is_int4(scheme, *module.weight.shape)
     ]
     if large:
         config = Int8DynamicActivationIntxWeightConfig(
@@ -50,9 +48,7 @@ def quantize(
             weight_granularity=PerGroup(INT4_GROUP),
         )
         quantize_(encoder, config, filter_fn=lambda _, name: name in large)
-    quantizer = _Quantizer().set_filter_function(
-        partial(_is_quantized, encoder=encoder, kept=(*kept, *large))
-    )
+    quantizer = _Quantizer().set_filter_function(partial(_is_quantized, encoder=encoder, kept=large))
     static = get_symmetric_quantization_config(is_per_channel=True)
     dynamic = get_symmetric_quantization_config(is_per_channel=True, is_dynamic=True)
     quantizer.set_operator_type(torch.ops.aten.conv2d.default, static)
@@ -85,6 +81,6 @@ class _Quantizer(XNNPACKQuantizer):  # type: ignore[misc]
         return annotated
 
 
-def _is_quantized(node: fx.Node, encoder: nn.Module, kept: tuple[str, ...]) -> bool:
+def _is_quantized(node: fx.Node, encoder: nn.Module, kept: Sequence[str]) -> bool:
     names = [name for name, _ in node.meta.get("nn_module_stack", {}).values()]
-    return not any(within(name, kept) or isinstance(encoder.get_submodule(name), _FLOAT) for name in names)
+    return not any(name in kept or isinstance(encoder.get_submodule(name), _FLOAT) for name in names)

@@ -11,8 +11,6 @@ from sensemble_train.models.transformer import Attention, Block
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sensemble_export.targets import within
-
 
 class RootMeanSquare(nn.Module):
     """A layer norm without mean and affine part, for a residual stream whose summands all have mean 0.
@@ -173,7 +171,7 @@ def _spreads(encoder: nn.Module, name: str, layer: nn.Module) -> TypeGuard[nn.Li
 
 
 @torch.no_grad()
-def lowerable(encoder: nn.Module, *, int8: bool, kept: tuple[str, ...] = ()) -> nn.Module:
+def lowerable(encoder: nn.Module, *, int8: bool) -> nn.Module:
     """Return a copy of `encoder`, in evaluation mode and for one window, that lowers to one fast subgraph.
 
     Any encoder's batch norms move into the layers before them, and its layer norms and attentions become
@@ -183,11 +181,10 @@ def lowerable(encoder: nn.Module, *, int8: bool, kept: tuple[str, ...] = ()) -> 
     Args:
         encoder: takes [1, ...]; it is not modified.
         int8: also store embedding tables as int8, which the quantizer does not reach.
-        kept: modules whose tables stay float.
     """
     rewritten = copy.deepcopy(encoder).eval()
     _absorb_batch_norms(rewritten)
-    for path, module in list(rewritten.named_modules()):
+    for module in list(rewritten.modules()):
         if isinstance(module, TokenEncoder):
             _centre_input(module)
         elif isinstance(module, ClassToken):
@@ -205,19 +202,18 @@ def lowerable(encoder: nn.Module, *, int8: bool, kept: tuple[str, ...] = ()) -> 
                 _hand_on(block, "norm2", block.mlp[0])
                 _centre(block.attention.out)
                 _centre(block.mlp[2])
-        _replace_children(module, path, kept if int8 else None)
+        _replace_children(module, int8=int8)
     return rewritten
 
 
-def _replace_children(module: nn.Module, path: str, kept: tuple[str, ...] | None) -> None:
-    """Replace attentions and layer norms by what lowers, and tables by int8 unless `kept` is None."""
+def _replace_children(module: nn.Module, *, int8: bool) -> None:
+    """Replace attentions and layer norms by what lowers and, with `int8`, tables by int8."""
     for name, child in module.named_children():
-        inside = f"{path}.{name}" if path else name
         if isinstance(child, Attention):
             setattr(module, name, SplitAttention(child))
         elif isinstance(child, nn.LayerNorm):
             setattr(module, name, Norm(child))
-        elif kept is not None and isinstance(child, nn.Embedding) and not within(inside, kept):
+        elif int8 and isinstance(child, nn.Embedding):
             setattr(module, name, Int8Embedding(child))
 
 

@@ -1,6 +1,5 @@
 """The targets of an export, the quantization schemes of each, and the plan of what to make."""
 
-import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -10,7 +9,6 @@ from typing import get_args
 from sensemble_runtime.bundle.manifest import Scheme
 
 from sensemble_export.errors import SchemeError
-from sensemble_export.parity import FLOATS
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +20,7 @@ class Target:
         default: the scheme used unless another is chosen.
         suffix: of the file or folder.
         tools: the packages, besides torch, whose version determines the artifact.
-        build: the module and function that writes an artifact: (encoder, windows, scheme, kept, path). It may
+        build: the module and function that writes an artifact: (encoder, windows, scheme, path). It may
             return a `Delegation`. Imported on use, for its libraries take seconds.
         bits: the bits that an int8 weight uses.
     """
@@ -93,30 +91,23 @@ def needs_ranges(scheme: Scheme) -> bool:
 class Job:
     """An artifact to make.
 
-    Attributes:
-        kept: names of layers, or of modules with layers, that stay float.
-
     Raises:
-        SchemeError: the target does not have the scheme, or `kept` is given for a float scheme.
+        SchemeError: the target does not have the scheme.
     """
 
     modality: str
     target: str
     scheme: Scheme
-    kept: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         target = all_targets()[self.target]
         if self.scheme not in target.schemes:
             raise SchemeError(f"{self.target} has {', '.join(target.schemes)}, not {self.scheme}")
-        if self.kept and self.scheme in FLOATS:
-            raise SchemeError(f"{self.scheme} quantizes nothing: there is nothing to keep float")
 
     @property
     def file(self) -> str:
         """The artifact's file name, unique among the jobs of a model."""
-        mark = f"-{hashlib.sha256(' '.join(self.kept).encode()).hexdigest()[:6]}" if self.kept else ""
-        return f"{self.modality}.{self.target}.{self.scheme}{mark}{all_targets()[self.target].suffix}"
+        return f"{self.modality}.{self.target}.{self.scheme}{all_targets()[self.target].suffix}"
 
 
 def plan(
@@ -169,11 +160,6 @@ _CORE_ML = {"uint8": "float32", "int64": "int32", "float32": "float32"}  # Core 
 def input_dtype(dtype: str, target: str) -> str:
     """Return the dtype that an artifact for `target` takes for windows of `dtype`; the values are equal."""
     return _CORE_ML[dtype] if target == "coreml" else dtype
-
-
-def within(name: str, modules: tuple[str, ...]) -> bool:
-    """Return whether the layer `name` is one of `modules` or inside one."""
-    return any(name == module or name.startswith(f"{module}.") for module in modules)
 
 
 def _known(kind: str, name: str, names: Iterable[str]) -> None:

@@ -11,7 +11,7 @@ import torch
 from sensemble_runtime.bundle.manifest import Scheme
 from torch import Tensor, nn
 
-from sensemble_export.targets import COREML_LEAST, input_dtype, within
+from sensemble_export.targets import COREML_LEAST, input_dtype
 
 OLDEST = ct.target.iOS17
 """The oldest system that runs the packages; macOS 14 has the same Core ML."""
@@ -36,7 +36,7 @@ class NamedInput(nn.Module):
         return self.encoder(window)  # type: ignore[no-any-return]
 
 
-def to_coreml(encoder: nn.Module, windows: Tensor, scheme: Scheme, kept: tuple[str, ...], path: Path) -> None:
+def to_coreml(encoder: nn.Module, windows: Tensor, scheme: Scheme, path: Path) -> None:
     """Write `encoder` as the Core ML package `path`, with the input `window` and the output `embedding`.
 
     It computes in float16, except in `fp32` and where operations lead to a logarithm: the log-mel's energies
@@ -56,7 +56,7 @@ def to_coreml(encoder: nn.Module, windows: Tensor, scheme: Scheme, kept: tuple[s
     )
     if scheme in _CONFIGS:
         weights = optimize.get_weights_metadata(model, weight_threshold=COREML_LEAST)
-        excluded = {name: None for name, found in weights.items() if not _is_quantized(name, found, kept)}
+        excluded = {name: None for name, found in weights.items() if not _is_quantized(name, found)}
         config = optimize.OptimizationConfig(_CONFIGS[scheme], op_name_configs=excluded)
         linear = scheme == "int8-weights"
         quantized = optimize.linear_quantize_weights if linear else optimize.palettize_weights
@@ -90,13 +90,9 @@ class _NotTowardsLog:
         return not self._towards[op]
 
 
-def _is_quantized(name: str, found: Any, kept: tuple[str, ...]) -> bool:  # noqa: ANN401 - as above
+def _is_quantized(name: str, found: Any) -> bool:  # noqa: ANN401 - as above
     """Return whether a constant is a layer's weight; torch's buffers (the front end's) begin with `b_`."""
-    weighted = any(child.op_type in _WEIGHTED for child in found.child_ops)
-    layer = name.removeprefix("p_encoder_").replace("_", ".")
-    return (
-        weighted and not name.startswith("b_") and not within(layer, tuple(k.replace("_", ".") for k in kept))
-    )
+    return not name.startswith("b_") and any(child.op_type in _WEIGHTED for child in found.child_ops)
 
 
 def _make_reproducible(package: Path, dtype: str) -> None:

@@ -15,14 +15,14 @@ from sensemble_train.models.frontend import Spectrum
 from torch import Tensor, nn
 
 from sensemble_export.rewrite import centred
-from sensemble_export.targets import TARGETS, within
+from sensemble_export.targets import TARGETS
 
 OPSET = 20
 """The opset of the default domain; ONNX Runtime 1.17 (2024) and later run it."""
 _SCOPES = "pkg.torch.onnx.name_scopes"  # metadata in which torch stores the modules of a node
 
 
-def to_onnx(encoder: nn.Module, windows: Tensor, scheme: Scheme, kept: tuple[str, ...], path: Path) -> None:
+def to_onnx(encoder: nn.Module, windows: Tensor, scheme: Scheme, path: Path) -> None:
     """Write `encoder` as the ONNX model `path`, and check it with onnx's own checker.
 
     The input is `window`, the output `embedding`. Layer norms stay, because ONNX has them. `int8-dynamic`
@@ -34,7 +34,7 @@ def to_onnx(encoder: nn.Module, windows: Tensor, scheme: Scheme, kept: tuple[str
     model = _export(encoder, windows[:1])
     front = tuple(name for name, module in encoder.named_modules() if isinstance(module, Spectrum))
     weights = {constant.name for constant in model.graph.initializer}
-    chosen = [n for n in model.graph.node if _is_quantized(n, weights, scheme, (*kept, *front))]
+    chosen = [n for n in model.graph.node if _is_quantized(n, weights, scheme, front)]
     # A convolution's range is that behind its clamp, which then is part of it.
     convolved = {n.output[0] for n in chosen if n.op_type == "Conv"}
     chosen += [n for n in model.graph.node if n.op_type in {"Relu", "Clip"} and n.input[0] in convolved]
@@ -89,7 +89,8 @@ def _is_quantized(node: onnx.NodeProto, weights: set[str], scheme: Scheme, float
         return False
     scopes: list[str] = next((literal_eval(p.value) for p in node.metadata_props if p.key == _SCOPES), [])
     constants = [name for name in node.input if name in weights]
-    return bool(constants) and not any(within(name, floats) for name in (*scopes, *constants))
+    inside = tuple(f"{name}." for name in floats)
+    return bool(constants) and not any(f"{name}.".startswith(inside) for name in (*scopes, *constants))
 
 
 def _store_in_int8(graph: onnx.GraphProto, nodes: list[onnx.NodeProto]) -> None:

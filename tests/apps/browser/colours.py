@@ -103,7 +103,7 @@ def write_colours(folder: Path) -> Path:
         path.write_bytes(encoder(modality))
         file = _entry(folder, path)
         entries[modality] = ModalityEntry(
-            spec, {"onnx": Artifact(file.path, (file,), "fp32", (), None, None, None)}
+            spec, {"onnx": Artifact(file.path, (file,), "fp32", None, None, None)}
         )
         encode = OnnxEncoder(path, {"": path.read_bytes()}, 1)
         shown = windows(modality)

@@ -84,7 +84,7 @@ def _table(manifest: Manifest, target: str) -> Table:
         if one.target == target:
             table.add_row(
                 one.modality,
-                f"{artifact.scheme}{'*' if artifact.kept else ''}",
+                artifact.scheme,
                 f"{artifact.bytes / 1e3:.0f}",
                 percent(one.share),
                 _NONE if artifact.latency_ms is None else f"{artifact.latency_ms:.2f}",

@@ -10,10 +10,7 @@ from sensemble_runtime import subsets
 from sensemble_apps.console.wording import abbreviation, percent
 
 _SHOWN = 20
-_CAPTION = (
-    "on calibrate; worst: the score of the worst set; drop: points lost, on the set that loses most; "
-    "*: some layers stay float"
-)
+_CAPTION = "on calibrate; worst: the score of the worst set; drop: points lost, on the set that loses most"
 
 
 def show(target: str, combinations: Sequence[Option], budget: Mapping[str, float]) -> None:
@@ -40,7 +37,7 @@ def _table(target: str, combinations: Sequence[Option], chosen: Option | None) -
         shown = [chosen, *shown]
     shown = [option for option in shown if option == chosen] + [o for o in shown if o != chosen][:_SHOWN]
     for option in sorted(shown, key=lambda option: option.size):
-        schemes = [f"{job.scheme}{'*' if job.kept else ''}" for job in option.jobs]
+        schemes = [job.scheme for job in option.jobs]
         table.add_row(
             ">" if option == chosen else "",
             *schemes,

@@ -8,7 +8,7 @@ import { SensembleError, type InputSpec } from "./spec";
 import { nameOf } from "./subsets";
 import { roundEven } from "./windows";
 
-const SCHEMA = 7;
+const SCHEMA = 8;
 const PATH = /^[A-Za-z0-9_][A-Za-z0-9_.+-]*(\/[A-Za-z0-9_][A-Za-z0-9_.+-]*)*$/; // no segment can be `..`
 const LONGEST = 4096; // characters of a string, entries of an object
 const ITEMS = 100_000; // of a list
@@ -25,7 +25,6 @@ export interface Artifact {
   path: string;
   files: FileEntry[];
   scheme: string;
-  kept: string[];
   parity: Record<string, number> | null;
   latency_ms: number | null;
   peak_mb: number | null;
@@ -101,7 +100,6 @@ const ARTIFACT = struct({
   path: string,
   files: list(FILE_ENTRY),
   scheme: string,
-  kept: list(string),
   parity: optional(entries(number)),
   ...fields("latency_ms peak_mb", optional(number)),
 });

@@ -9,7 +9,7 @@ from sensemble_sensors.spec import InputSpec
 
 from sensemble_runtime.subsets import Share, SubsetScore
 
-SCHEMA = 7
+SCHEMA = 8
 FILE_NAME = "manifest.json"
 
 BROWSER = "onnx-web"
@@ -67,7 +67,6 @@ class Artifact:
     Attributes:
         path: the file, or the folder of a Core ML package; relative to the bundle's folder, with `/`.
         files: the file at `path`, or every file in that folder.
-        kept: names of the layers that stay float, because quantizing them costs too much accuracy.
         parity: None until a machine that can run the artifact has measured it (for Core ML,
             `sensemble export verify` on a Mac), as are the next two.
         latency_ms: median milliseconds per window.
@@ -77,7 +76,6 @@ class Artifact:
     path: str
     files: tuple[FileEntry, ...]
     scheme: Scheme
-    kept: tuple[str, ...]
     parity: Parity | None
     latency_ms: float | None
     peak_mb: float | None

@@ -23,7 +23,6 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 # Limits on what an untrusted bundle may ask for, each far above the needs of our encoders.
 _LABELS = 100_000
-_NAMES = 4096  # layers of an encoder that stay float
 _FILES = 4096  # of an artifact
 _FILE = 4 << 30  # bytes of one file, which is loaded into memory
 _ALL = 16 << 30  # bytes of all files, which are hashed on opening
@@ -91,8 +90,6 @@ def _file_problems(manifest: Manifest) -> Iterator[str]:
     if sum(file.bytes for file in {file for _, file in _files(manifest)}) > _ALL:
         yield f"modalities: all files together have more than {_ALL} bytes"
     for field, artifact in manifest.artifacts():
-        if len(artifact.kept) > _NAMES:
-            yield f"{field}.kept: expected at most {_NAMES} names, got {len(artifact.kept)}"
         if len(artifact.files) > _FILES:
             yield f"{field}.files: expected at most {_FILES}, got {len(artifact.files)}"
         paths = [file.path for file in artifact.files]
