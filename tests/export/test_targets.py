@@ -87,8 +87,6 @@ def test_what_is_not_there_is_named(targets: list[str], chosen: list[str], says:
 def test_a_job_that_a_target_cannot_do_is_refused() -> None:
     with pytest.raises(SchemeError, match=r"^onnx has fp32, int8-dynamic.*, not palette-4bit$"):
         Job("video", "onnx", "palette-4bit")
-    with pytest.raises(SchemeError, match=r"^fp16 quantizes nothing: there is nothing to keep"):
-        Job("video", "coreml", "fp16", ("trunk",))
 
 
 PACKAGE = """

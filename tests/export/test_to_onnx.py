@@ -58,7 +58,7 @@ def test_an_empty_caption_has_a_finite_embedding(tmp_path: Path) -> None:
         TextEncoder(InputSpec("text", "int64", (1, 8), 0, 0, 0, 5), config).eval(),
         tmp_path / "e.onnx",
     )
-    to_onnx(encoder, torch.ones(1, 8, dtype=torch.int64), "fp32", (), path)
+    to_onnx(encoder, torch.ones(1, 8, dtype=torch.int64), "fp32", path)
     empty = torch.zeros(1, 8, dtype=torch.int64)
     with torch.no_grad():
         expected = encoder(empty)[0].numpy()
