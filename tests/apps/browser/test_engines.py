@@ -1,6 +1,8 @@
 """A bundle in Chromium, Firefox and WebKit: the page answers there, and encodes as ONNX Runtime does here."""
 
+import os
 import shlex
+import signal
 import subprocess
 from contextlib import ExitStack
 from pathlib import Path
@@ -15,6 +17,7 @@ from sensemble_runtime import Bundle
 from tests.apps.clips import CLASSES
 from tests.needs import WEBKIT
 from tests.parts import running_sound_server
+from tests.runtime.puppets import wait_for
 
 from .colours import SPECS, windows, write_colours
 from .hosting import Quiet, build, hosted
@@ -89,6 +92,16 @@ def test_it_opens_a_bundle_and_encodes_as_here(program: str, site: Path) -> None
                 assert milliseconds >= 0
 
 
+def test_what_a_wrapper_started_ends_with_it(tmp_path: Path) -> None:
+    """`xvfb-run` does not end its browser."""
+    wrapper, noted = tmp_path / "wrapper", tmp_path / "pid"
+    wrapper.write_text(f"#!/bin/sh\nsleep 600 &\necho $! > {noted}.new\nmv {noted}.new {noted}\nwait\n")
+    wrapper.chmod(0o700)
+    with Browser(str(wrapper), tmp_path):
+        wait_for(noted.exists)
+    wait_for(lambda: not Path(f"/proc/{noted.read_text().strip()}").exists())
+
+
 @pytest.mark.parametrize(("program", "given"), GIVEN)
 def test_the_page_answers_from_what_it_is_given(program: str, given: str, site: Path, tmp_path: Path) -> None:
     said: SimpleQueue[str] = SimpleQueue()
@@ -106,8 +119,8 @@ def test_the_page_answers_from_what_it_is_given(program: str, given: str, site: 
         sound.enter_context(running_sound_server(tmp_path))  # it hears nothing where it can play nothing
     with sound, hosted(site, Told) as server:
         address = f"http://localhost:{server.server_port}/press.html?give={given.replace(' ', '+')}"
-        with subprocess.Popen([*shlex.split(program), *options, address]) as browser:
+        with subprocess.Popen([*shlex.split(program), *options, address], process_group=0) as browser:
             try:
                 assert said.get(timeout=SLOW) in CLASSES
             finally:
-                browser.terminate()
+                os.killpg(browser.pid, signal.SIGTERM)

@@ -2,6 +2,7 @@
 
 import os
 import shlex
+import signal
 import subprocess
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -45,7 +46,11 @@ class Browser:
         Thread(target=self._server.serve_forever, daemon=True).start()
         try:
             self._process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                process_group=0,  # `xvfb-run` leaves its browser behind
             )
         except OSError as error:
             self._server.shutdown()
@@ -56,7 +61,7 @@ class Browser:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._windows.put(None)
-        self._process.terminate()
+        os.killpg(self._process.pid, signal.SIGTERM)
         self._process.wait()
         self._server.shutdown()
         self._server.server_close()
