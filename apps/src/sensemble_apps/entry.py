@@ -10,8 +10,6 @@ def main() -> int:
     """Run the command; see `cli.main`."""
     _open_closed_streams()
     on_stop(_leave)
-    # Numpy's threads spin for a tenth of a second when they start, and our products are too small for them.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from sensemble_apps import cli
 
     return cli.main()

@@ -27,7 +27,7 @@ from tests.apps.chromium import (
 from tests.apps.clips import write_dataset
 
 from .colours import write_colours
-from .hosting import build, hosted
+from .hosting import hosted
 
 pytestmark = [pytest.mark.slow, pytest.mark.needs("chromium", "web-app", "web-checks")]
 
@@ -36,15 +36,6 @@ LIVE = "#lattice .lit .names"  # the live set
 _UNPLUG = "sensemble.sensors.get('video').stream.getTracks()[0].dispatchEvent(new Event('ended'))"
 
 expect.set_options(timeout=SLOW)
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The page and a bundle, as a user builds them."""
-    build()
-    folder = tmp_path_factory.mktemp("page")
-    assert main(["web", str(write_colours(folder / "bundle")), "--out", str(folder / "site")]) == 0
-    return folder / "site"
 
 
 @pytest.fixture

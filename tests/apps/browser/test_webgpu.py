@@ -5,12 +5,10 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, Playwright, expect
-from sensemble_apps.cli import main
 
 from tests.apps.chromium import SLOW, chromium, devices, film, sound
 
-from .colours import write_colours
-from .hosting import build, hosted
+from .hosting import hosted
 
 pytestmark = [pytest.mark.slow, pytest.mark.needs("chromium", "web-app")]
 
@@ -32,15 +30,6 @@ _LOSE = """() => {
 }"""
 
 expect.set_options(timeout=SLOW)
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The page and a bundle."""
-    build()
-    folder = tmp_path_factory.mktemp("webgpu")
-    assert main(["web", str(write_colours(folder / "bundle")), "--out", str(folder / "site")]) == 0
-    return folder / "site"
 
 
 def opened(page: Page, server: ThreadingHTTPServer, before: str = "() => {}") -> list[str]:

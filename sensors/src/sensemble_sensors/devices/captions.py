@@ -8,7 +8,7 @@ from pathlib import Path
 from time import monotonic
 
 from sensemble_sensors.devices.byte_streams import open_stream
-from sensemble_sensors.devices.polled import MAX_LINE, Lines, Played, Polled, Reading
+from sensemble_sensors.devices.polled import MAX_LINE, Lines, Played, Polled, StreamSensor
 from sensemble_sensors.devices.subtitles import Cue, read_subtitles
 from sensemble_sensors.devices.watcher import Finder, named_source
 from sensemble_sensors.errors import (
@@ -26,7 +26,7 @@ _STDIN = 0
 _WAITING = 16  # captions that wait for a slow reader
 
 
-class Captions(Reading):
+class Captions(StreamSensor):
     """Gives each line that is not blank as a caption, or each cue of a .srt or .vtt file when its time comes.
 
     Args:

@@ -8,7 +8,7 @@ from time import monotonic
 
 from sensemble_sensors.devices.byte_streams import open_stream
 from sensemble_sensors.devices.clock import RowClock
-from sensemble_sensors.devices.polled import MAX_LINE, Lines, Played, Polled, Reading
+from sensemble_sensors.devices.polled import MAX_LINE, Lines, Played, Polled, StreamSensor
 from sensemble_sensors.devices.rows import Row, RowReader
 from sensemble_sensors.errors import BadDataError, SensorEndedError, SensorLostError, printable
 from sensemble_sensors.sample_queue import SampleQueue
@@ -20,7 +20,7 @@ _WAITING = 64  # samples that wait for a slow reader
 _BAD = 20  # lines in a row that are no rows: it is another format
 
 
-class LineSeries(Reading):
+class LineSeries(StreamSensor):
     """Gives the rows that a program or a microcontroller writes, one a line (`devices.rows`).
 
     A line that is no row is a lost sample; after twenty in a row the sensor is lost, and the reason quotes

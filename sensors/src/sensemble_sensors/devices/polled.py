@@ -3,6 +3,7 @@
 import math
 import os
 import stat
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from time import monotonic, sleep
@@ -127,11 +128,28 @@ class Played:
 
 
 class Reading:
-    """A sensor whose samples come from what `_opened` returns: its `_reader` while it is open."""
+    """A sensor whose samples come from its `_reader` while it is open."""
 
     name: str
-    modality: str
     _reader: Polled | Played | None = None
+
+    def read(self, timeout: float) -> Sample | None:
+        """Return the next sample; see `Sensor`."""
+        if self._reader is None:
+            raise SensorLostError(f"{self.name}: is closed")
+        return self._reader.read(timeout)
+
+    def close(self) -> None:
+        """Close the source, but for standard input, which belongs to the process."""
+        if self._reader is not None:
+            self._reader.close()
+        self._reader = None
+
+
+class StreamSensor(Reading, ABC):
+    """A sensor of its modality alone, whose `_reader` is what `_opened` returns."""
+
+    modality: str
     _remedy = "name a source that exists and may be read"
 
     def open(self, spec: InputSpec) -> None:
@@ -146,21 +164,9 @@ class Reading:
                 f"{self.name}: cannot be opened ({error.strerror or error}); {self._remedy}"
             ) from error
 
+    @abstractmethod
     def _opened(self, spec: InputSpec) -> Polled | Played:
         """Open the source; raise an OSError, or SensorUnavailableError."""
-        raise NotImplementedError
-
-    def read(self, timeout: float) -> Sample | None:
-        """Return the next sample; see `Sensor`."""
-        if self._reader is None:
-            raise SensorLostError(f"{self.name}: is closed")
-        return self._reader.read(timeout)
-
-    def close(self) -> None:
-        """Close the source, but for standard input, which belongs to the process."""
-        if self._reader is not None:
-            self._reader.close()
-        self._reader = None
 
 
 class Lines:
