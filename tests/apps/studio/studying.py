@@ -127,9 +127,7 @@ def studying(
             studio.sensors.add(sensor)
         with Server(listening, Access(), routes(studio), largest()):
             served = Studying(studio, port)
-            served.wait(
-                lambda _: sum(sensor.newest is not None for sensor in studio.sensors.all) >= len(sensors)
-            )
+            served.wait(lambda _: all(sensor.newest for sensor in studio.sensors.all))
             yield served
 
 
