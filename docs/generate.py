@@ -26,14 +26,14 @@ def reference() -> Iterator[str]:
     yield INTRODUCTION
     found = dict(parsers())
     yield "| command | does |\n| --- | --- |"
-    for name, (_, line) in COMMANDS.items():
+    for name, line in COMMANDS.items():
         yield f"| [`{name}`](#{name.replace(' ', '-')}) | {line} |"
     for name in COMMANDS:
         yield f"\n## {name}\n"
         if name in found:
             yield from described(found[name])
         else:
-            yield f"{COMMANDS[name][1]} `sensemble {name} --help` lists the experiments.\n"
+            yield f"{COMMANDS[name]} `sensemble {name} --help` lists the experiments.\n"
 
 
 def described(parser: ArgumentParser) -> Iterator[str]:

@@ -18,29 +18,29 @@ from sensemble_apps.console.output import say
 from sensemble_apps.errors import InputError
 
 COMMANDS = {
-    "demo": ("demo", "Train on three sensors, export, run, audit and report: all in one."),
-    "data build": ("data.build", "Build the embedded digits dataset, unless it exists."),
-    "data prepare": ("data.prepare", "Convert a published dataset to Sensemble's format."),
-    "data show": ("data.show", "Count what a dataset holds, and list its bad lines."),
-    "data split": ("data.split", "Hold out whole groups of each class."),
-    "train": ("training.train", "Pretrain, train specialists and distil them into one model."),
-    "train matrix": ("training.matrix", "Run a whole experiment of the paper, every setting an option."),
-    "export": ("export", "Quantize and lower a trained model of a run into its `bundle/`."),
-    "export verify": ("export_verify", "Measure the parity of a bundle's encoders on this machine."),
-    "bundle check": ("bundle.check", "Verify a bundle and run each encoder in a process of its own."),
-    "bundle sign": ("bundle.sign", "Sign a bundle with a private key."),
-    "web": ("web", "Write a site that runs a bundle, or learns, in any browser, offline too."),
-    "record": ("record", "Record sensors as a dataset, or takes of named classes in turn."),
-    "run": ("run", "Run a bundle on sensors, or replay a dataset, a recording or a media file."),
-    "serve": ("pages.serve", "Show a running bundle on a live page."),
-    "studio": ("pages.studio", "Name classes, record takes, train and see the model live, on one page."),
-    "adapt": ("bundle.adapt", "Let the sensors of a recording teach each other."),
-    "audit": ("audit", "Score a bundle on labelled data, with every set of sensors."),
-    "history": ("history", "Print what a record holds, session by session."),
-    "report": ("report", "Write the page of a run, or print its metrics."),
-    "doctor": ("doctor", "List what this machine has, and what to install for the rest."),
+    "demo": "Train on three sensors, export, run, audit and report: all in one.",
+    "data build": "Build the embedded digits dataset, unless it exists.",
+    "data prepare": "Convert a published dataset to Sensemble's format.",
+    "data show": "Count what a dataset holds, and list its bad lines.",
+    "data split": "Hold out whole groups of each class.",
+    "train": "Pretrain, train specialists and distil them into one model.",
+    "train matrix": "Run a whole experiment of the paper, every setting an option.",
+    "export": "Quantize and lower a trained model of a run into its `bundle/`.",
+    "export verify": "Measure the parity of a bundle's encoders on this machine.",
+    "bundle check": "Verify a bundle and run each encoder in a process of its own.",
+    "bundle sign": "Sign a bundle with a private key.",
+    "web": "Write a site that runs a bundle, or learns, in any browser, offline too.",
+    "record": "Record sensors as a dataset, or takes of named classes in turn.",
+    "run": "Run a bundle on sensors, or replay a dataset, a recording or a media file.",
+    "serve": "Show a running bundle on a live page.",
+    "studio": "Name classes, record takes, train and see the model live, on one page.",
+    "adapt": "Let the sensors of a recording teach each other.",
+    "audit": "Score a bundle on labelled data, with every set of sensors.",
+    "history": "Print what a record holds, session by session.",
+    "report": "Write the page of a run, or print its metrics.",
+    "doctor": "List what this machine has, and what to install for the rest.",
 }
-"""By name: the module of `sensemble_apps.commands` with a function `main`, and a line for the help."""
+"""By name, a line for the help. `export verify` is `commands.export_verify.main`."""
 
 _HELP = """usage: sensemble COMMAND ...
 
@@ -75,13 +75,13 @@ def _imported(name: str, rest: Sequence[str]) -> Any:  # noqa: ANN401 - a module
         return command(name)
     except ModuleNotFoundError:
         if not {"-h", "--help"}.isdisjoint(rest):
-            say(f"usage: sensemble {name} ...\n\n{COMMANDS[name][1]}")
+            say(f"usage: sensemble {name} ...\n\n{COMMANDS[name]}")
         raise
 
 
 def command(name: str) -> Any:  # noqa: ANN401 - a module
     """Import the module of a command."""
-    return import_module(f"sensemble_apps.commands.{COMMANDS[name][0]}")
+    return import_module(f"sensemble_apps.commands.{name.replace(' ', '_')}")
 
 
 def read(kind: type[_Made], prog: str, argv: Sequence[str], default: _Made | None = None) -> _Made:
@@ -120,7 +120,7 @@ def parsers() -> Iterator[tuple[str, ArgumentParser]]:
 def _parser(kind: type, prog: str, default: object, *, helps: bool) -> tuple["_Parser", dict[str, bool]]:
     """Return the parser of a dataclass, and its options as `_add_fields` returns them."""
     below = [name for name in COMMANDS if f"sensemble {name}".startswith(f"{prog} ")]
-    also = "".join(f"see also `sensemble {name} --help`: {COMMANDS[name][1]}" for name in below)
+    also = "".join(f"see also `sensemble {name} --help`: {COMMANDS[name]}" for name in below)
     parser = _Parser(prog=prog, description=cleandoc(kind.__doc__ or ""), epilog=also, allow_abbrev=False)
     parser.helps = helps
     return parser, _add_fields(parser, kind, default, "")
@@ -141,7 +141,7 @@ def _no_command(argv: Sequence[str]) -> InputError:
     word = "".join(argv[1 if group else 0 :][:1])
     if word in ("-h", "--help"):
         width = max(map(len, known))
-        lines = {name: COMMANDS[name][1] for name in known} | {"--version": "Print the version."}
+        lines = {name: COMMANDS[name] for name in known} | {"--version": "Print the version."}
         say(_HELP + "\n".join(f"  {name:{width}}  {line}" for name, line in lines.items()))
         raise SystemExit(0)
     if not word or word.startswith("-"):

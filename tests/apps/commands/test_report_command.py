@@ -9,7 +9,7 @@ import pytest
 from sensemble_apps.commands.audit import measure
 from sensemble_apps.commands.report import write_page
 from sensemble_apps.errors import InputError
-from sensemble_apps.pages import evidence
+from sensemble_apps.report import evidence
 from sensemble_apps.runs.matrices import read_matrices
 from sensemble_runtime.errors import MatrixError
 
@@ -108,9 +108,15 @@ def test_the_page_goes_where_it_is_asked(sensemble: Sensemble, tmp_path: Path) -
     assert sensemble("report", tmp_path).stdout == f"{tmp_path / 'report.html'}\n"
 
 
+def written(run: Path, page: Path) -> str:
+    """Return the text of the page of a run."""
+    write_page(run, page)
+    return Page(page.read_text(encoding="utf-8")).text
+
+
 def test_which_page_a_folder_gets(tmp_path: Path) -> None:
     one = described(tmp_path / "one", {"data": "/home/me/digits", "seed": 3, "probe": {"steps": 9}})
-    text = Page(write_page(one, tmp_path / "one.html").read_text(encoding="utf-8")).text
+    text = written(one, tmp_path / "one.html")
     assert "Sensemble experiment · digits" in text
     assert "mAP with the worst set of sensors" in text
     assert "/home/me" not in text
@@ -118,10 +124,10 @@ def test_which_page_a_folder_gets(tmp_path: Path) -> None:
     run = tmp_path / "run"
     run.mkdir()
     write_audit(write_run(run))
-    assert "Sensemble report" in write_page(run, tmp_path / "run.html").read_text(encoding="utf-8")
+    assert "Sensemble report" in written(run, tmp_path / "run.html")
     assert "Sensemble experiment · colours" in Page((tmp_path / "experiment.html").read_text("utf-8")).text
     shutil.rmtree(run / "bundle")
-    unshipped = Page(write_page(run, tmp_path / "run.html").read_text(encoding="utf-8")).text
+    unshipped = written(run, tmp_path / "run.html")
     assert "Sensemble experiment · colours" in unshipped
     assert "Seed 7" in unshipped
 
@@ -137,7 +143,7 @@ def test_no_audit_of_other_data_is_taken_for_one_of_the_runs(demo: DemoRun, tmp_
         measure(run / "bundle", data, split, record)
     found = evidence.of_run(run)
     assert found.audits.scores == own.audits.scores
-    text = Page(write_page(run, tmp_path / "page.html").read_text(encoding="utf-8")).text
+    text = written(run, tmp_path / "page.html")
     assert "also has audits of the bundle on clips, split eval; colours, split train, which do not" in text
     record.unlink()
     measure(run / "bundle", clips, "eval", record)

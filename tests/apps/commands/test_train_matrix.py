@@ -8,7 +8,7 @@ from pathlib import Path
 import open_clip.tokenizer
 import pytest
 from sensemble_apps.cli import main
-from sensemble_apps.commands.training.matrix import TrainMatrix
+from sensemble_apps.commands.train_matrix import TrainMatrix
 from sensemble_apps.parsing import read
 from sensemble_runtime import subsets
 from sensemble_train.experiments.config import Experiment

@@ -1,6 +1,6 @@
-"""The commands, a module each: `main(arguments)` runs one. `parsing.COMMANDS` lists them.
+"""The commands, a module each: `main(arguments)` of `train_matrix` runs `sensemble train matrix`.
 
-A command only applies its arguments; code that two commands share is in another room.
+`parsing.COMMANDS` lists them. A command only applies its arguments; code that two share is in another room.
 
 Doors: none.
 """

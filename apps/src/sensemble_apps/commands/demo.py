@@ -18,6 +18,7 @@ from sensemble_runtime.subsets import Subset
 from sensemble_sensors.media.dataset import Dataset, read_dataset
 
 from sensemble_apps.arguments import Training
+from sensemble_apps.commands.data_build import digits
 from sensemble_apps.console.kinds import kind_of
 from sensemble_apps.console.output import check_writable, say
 from sensemble_apps.errors import StepError
@@ -53,11 +54,11 @@ def main(arguments: Demo) -> None:
     began = monotonic()
     # Each step imports what it needs when it starts: torch alone takes seconds.
     with _step(console, 1, "The dataset"):
-        data = arguments.data or _digits(arguments.seed)
+        data = arguments.data or digits(arguments.seed)
         dataset = read_dataset(data)
         console.print(f"  {len(dataset.examples)} examples in {data}")
     with _step(console, 2, "Pretrain the encoders, train specialists, and distil them into one model"):
-        from sensemble_apps.commands.training.train import labelled_set, train
+        from sensemble_apps.commands.train import labelled_set, train
 
         train(arguments, data, compare=arguments.compare)
         labelled = labelled_set(arguments, dataset)
@@ -83,9 +84,9 @@ def main(arguments: Demo) -> None:
     with _step(console, 6, "Report"):
         from sensemble_apps.commands.report import write_page
 
-        page = write_page(out, out / PAGE)
+        write_page(out, out / PAGE)
     _summarize(console, out)
-    console.print(f"\nDone in {_took(began)}. The report: {page}", style="bold")
+    console.print(f"\nDone in {_took(began)}. The report: {out / PAGE}", style="bold")
     if arguments.serve:
         _sensemble("serve", out / BUNDLE, "--demo")
     else:
@@ -102,12 +103,6 @@ def _step(console: Console, number: int, title: str) -> Iterator[None]:
 
 def _took(began: float) -> str:
     return str(timedelta(seconds=round(monotonic() - began)))
-
-
-def _digits(seed: int) -> Path:
-    from sensemble_apps.commands.data.build import digits
-
-    return digits(seed)
 
 
 def _conditions(dataset: Dataset) -> list[str]:
@@ -137,8 +132,8 @@ def _sensemble(*arguments: str | Path) -> None:
 
 def _summarize(console: Console, run: Path) -> None:
     """Print what the report begins with: the worst loss of a sensor, and the limits of the numbers."""
-    from sensemble_apps.pages.evidence import of_run
-    from sensemble_apps.pages.headline import headline
+    from sensemble_apps.report.evidence import of_run
+    from sensemble_apps.report.headline import headline
 
     evidence = of_run(run)
     shown = headline(evidence)

@@ -40,29 +40,23 @@ def main(arguments: Report) -> None:
         say_json({"methods": {method: asdict(robustness.summary(one)) for method, one in matrices}}, indent=2)
         return
     page = arguments.out or run / PAGE
-    judged = _write(run, page, arguments.require)
+    judged = write_page(run, page, arguments.require)
     say(str(page))
     gate_verdict.enforce(judged)
 
 
-def write_page(source: Path, path: Path) -> Path:
-    """Write the page of a run to `path`, and return `path`.
+def write_page(source: Path, path: Path, require: str | None = None) -> list[Judgement]:
+    """Write the page of a run to `path`, and return the judgements of what is required.
 
     A run with a bundle gets the report and, where it has several methods or training sets, the experiment's
     page beside it; a run without a bundle gets the experiment's page alone.
     """
-    _write(source, path)
-    return path
-
-
-def _write(source: Path, path: Path, require: str | None = None) -> list[Judgement]:
-    """Write a page; return the judgements of what is required."""
-    from sensemble_apps.pages import evidence, experiment, report  # Matplotlib takes seconds; JSON needs none
+    from sensemble_apps.report import evidence, experiment, run_page  # Matplotlib takes seconds
 
     if (source / BUNDLE).exists():
         contents = evidence.of_run(source, require)
-        pages = {path: report.render(contents, datetime.now(UTC))}
-        if report.compares(contents.matrices):
+        pages = {path: run_page.render(contents, datetime.now(UTC))}
+        if run_page.compares(contents.matrices):
             beside = path.with_name(COMPARISON)
             pages[beside] = experiment.render(evidence.of_experiment(source), datetime.now(UTC))
         judgements = [judgement for judgement, _ in contents.verdicts]

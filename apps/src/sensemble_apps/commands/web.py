@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
 
 from sensemble_apps.arguments import Folder, OptionalFolder, Positional, Texts, Trusting
-from sensemble_apps.commands.training.train import encoder_choice
+from sensemble_apps.commands.train import encoder_choice
 from sensemble_apps.console.output import say
 from sensemble_apps.console.progress import stages
 from sensemble_apps.errors import InputError

@@ -1,4 +1,4 @@
-"""An audit's scores and what its answers are reliability: as tables and in sentences."""
+"""An audit's scores and the reliability of its answers, as tables and in sentences."""
 
 from collections.abc import Iterator
 

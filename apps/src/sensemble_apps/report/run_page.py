@@ -1,4 +1,4 @@
-"""The report's page: the measurements of a run and of the bundle that it ships."""
+"""The report: a page with the measurements of a run and of the bundle that it ships."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,10 +16,11 @@ from sensemble_sensors.kinds.conditions.condition import SEVERITIES
 
 from sensemble_apps.console import wording
 from sensemble_apps.console.wording import percent
-from sensemble_apps.pages import page_template, svg
-from sensemble_apps.pages.front import front
-from sensemble_apps.pages.headline import Evidence, headline
-from sensemble_apps.pages.svg import BARS, GRID, INK
+from sensemble_apps.report import page_template, svg
+from sensemble_apps.report.evidence import Evidence
+from sensemble_apps.report.front import front
+from sensemble_apps.report.headline import headline
+from sensemble_apps.report.svg import BARS, GRID, INK
 from sensemble_apps.runs.audit_table import doubts
 from sensemble_apps.runs.condition_table import Grid, grids, sensors, sentences
 from sensemble_apps.runs.costs import encoder_costs
@@ -71,7 +72,7 @@ def render(evidence: Evidence, made: datetime) -> str:
         sensor_title=wording.sensor_title,
         split=EVALUATED,
         record=AUDIT,
-        whole=evidence.audits.estimates,
+        estimates=evidence.audits.estimates,
     )
 
 

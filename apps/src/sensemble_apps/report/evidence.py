@@ -3,8 +3,9 @@
 import hashlib
 import json
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -12,17 +13,19 @@ from typing import Any
 
 from sensemble_runtime import subsets
 from sensemble_runtime.auditing import gate
+from sensemble_runtime.auditing.gate import Judgement
+from sensemble_runtime.auditing.robustness import Matrix
 from sensemble_runtime.auditing.scores import METRICS
 from sensemble_runtime.bundle import signature
 from sensemble_runtime.bundle.manifest import FILE_NAME, Manifest
 from sensemble_runtime.bundle.manifest_file import read_manifest
 from sensemble_runtime.record.writer import fingerprint
+from sensemble_runtime.subsets import ConditionScore
 
 from sensemble_apps.console import wording
 from sensemble_apps.console.wording import data_title
 from sensemble_apps.errors import InputError
-from sensemble_apps.pages.experiment import Experiment
-from sensemble_apps.pages.headline import Evidence
+from sensemble_apps.report.experiment import Experiment
 from sensemble_apps.runs import gate_verdict
 from sensemble_apps.runs.audits import Audits, audits
 from sensemble_apps.runs.matrices import read_intervals, read_matrices
@@ -37,6 +40,33 @@ from sensemble_apps.runs.run_folder import (
 )
 
 _DATA = "data"  # its path is of the machine that trained; the title has its name
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The contents of the report; a field is empty where the run lacks it.
+
+    Attributes:
+        title: the dataset's name.
+        metric: `accuracy` or `mAP`.
+        matrices: method -> matrix, in fractions.
+        facts: provenance, in the order to show.
+        conditions: the scores of the audit while a sensor is degraded.
+        identity: fingerprints of the bundle and the data, in the order to show.
+        session: the costs of a replay in real time (`RunSummary.to_json`); None where none was timed.
+        verdicts: of each criterion that was required, the judgement and a line with its numbers.
+    """
+
+    title: str
+    metric: str
+    matrices: Mapping[str, Matrix]
+    manifest: Manifest
+    audits: Audits
+    facts: Sequence[tuple[str, str]]
+    conditions: Sequence[ConditionScore] = ()
+    identity: Sequence[tuple[str, str]] = ()
+    session: Mapping[str, Any] | None = None
+    verdicts: Sequence[tuple[Judgement, str]] = ()
 
 
 def of_experiment(run: Path) -> Experiment:
@@ -105,7 +135,7 @@ def _identity(run: Path, manifest: Manifest, measured: Audits) -> list[tuple[str
     return lines
 
 
-def _verdicts(manifest: Manifest, measured: Audits, require: str | None) -> list[tuple[gate.Judgement, str]]:
+def _verdicts(manifest: Manifest, measured: Audits, require: str | None) -> list[tuple[Judgement, str]]:
     if require is None:
         return []
     modalities = sorted(manifest.modalities)

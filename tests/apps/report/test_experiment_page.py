@@ -6,8 +6,8 @@ from statistics import fmean
 
 import pytest
 from sensemble_apps.console import wording
-from sensemble_apps.pages import experiment
-from sensemble_apps.pages.experiment import Experiment
+from sensemble_apps.report import experiment
+from sensemble_apps.report.experiment import Experiment
 
 from tests.apps.drawings import Drawing
 from tests.apps.html_page import Page

@@ -10,7 +10,7 @@ from sensemble_train.experiments.config import Experiment, read_experiment
 from sensemble_train.experiments.presets import EXPERIMENTS
 
 from sensemble_apps.arguments import Common, Folder, Inline
-from sensemble_apps.commands.data.build import digits
+from sensemble_apps.commands.data_build import digits
 from sensemble_apps.commands.report import write_page
 from sensemble_apps.console.output import check_writable, remark, say
 from sensemble_apps.console.progress import stages
@@ -42,10 +42,6 @@ experiments:
 """
 
 
-def _experiments() -> dict[str, str]:
-    return {name: (make.__doc__ or "").splitlines()[0] for name, make in EXPERIMENTS.items()}
-
-
 def parse(argv: Sequence[str]) -> TrainMatrix:
     """Read the command line: the name of an experiment or a `config.json`, then the fields to change."""
     chosen = argv[0] if argv else ""
@@ -54,7 +50,8 @@ def parse(argv: Sequence[str]) -> TrainMatrix:
     elif Path(chosen).is_file():
         config = read_experiment(Path(chosen))
     elif chosen in {"-h", "--help"}:
-        say(_HELP + "".join(f"  {name:22}{line}\n" for name, line in _experiments().items()))
+        lines = {name: (make.__doc__ or "").splitlines()[0] for name, make in EXPERIMENTS.items()}
+        say(_HELP + "".join(f"  {name:22}{line}\n" for name, line in lines.items()))
         raise SystemExit(0)
     else:
         given = f"train matrix {chosen}".rstrip()
@@ -79,7 +76,8 @@ def main(arguments: TrainMatrix) -> None:
         for line in at_chance(arguments.out / MATRIX):
             remark(f"warning: {line}")
         say(str(arguments.out / MATRIX))
-        say(str(write_page(arguments.out, arguments.out / PAGE)))
+        write_page(arguments.out, arguments.out / PAGE)
+        say(str(arguments.out / PAGE))
 
 
 def _absolute(config: Experiment, data: Path) -> Experiment:

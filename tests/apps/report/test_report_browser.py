@@ -36,9 +36,10 @@ def page(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     folder = tmp_path_factory.mktemp("page")
     if request.param == "run":
         write_audit(write_run(folder))
-        return write_page(folder, folder / "report.html")
-    write_matrix(folder / "matrix.json", matrices())
-    return write_page(folder, folder / "report.html")
+    else:
+        write_matrix(folder / "matrix.json", matrices())
+    write_page(folder, folder / "report.html")
+    return folder / "report.html"
 
 
 def browse(address: str, profile: Path, *flags: str) -> str:

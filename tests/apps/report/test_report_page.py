@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from importlib import resources
 
 import pytest
-from sensemble_apps.pages import evidence, report
-from sensemble_apps.pages.headline import Evidence
+from sensemble_apps.report import evidence, run_page
+from sensemble_apps.report.evidence import Evidence
 from sensemble_runtime.auditing.intervals import wilson
 from sensemble_runtime.subsets import Estimate, SubsetScore
 
@@ -27,7 +27,7 @@ def audited(tmp_path_factory: pytest.TempPathFactory) -> Evidence:
 
 @pytest.fixture(scope="module")
 def html(audited: Evidence) -> str:
-    return report.render(audited, MADE)
+    return run_page.render(audited, MADE)
 
 
 def test_it_stands_alone(html: str) -> None:
@@ -46,7 +46,7 @@ def test_tables_have_headers_and_figures_have_names(html: str) -> None:
 
 def test_it_shows_bad_conditions_where_they_were_audited(audited: Evidence, html: str) -> None:
     assert "bad conditions" not in html
-    shown = report.render(replace(audited, conditions=condition_scores()), MADE)
+    shown = run_page.render(replace(audited, conditions=condition_scores()), MADE)
     page = Page(shown)
     page.check_standing_alone()
     assert "With a noisy microphone and no camera: right 60 % of the time, unsure 20 %." in page.text
@@ -56,13 +56,13 @@ def test_it_shows_bad_conditions_where_they_were_audited(audited: Evidence, html
         in shown
     )
     alone = [one for one in condition_scores() if one.subset == "audio" and one.severity in (0, 3)]
-    page = Page(report.render(replace(audited, conditions=alone), MADE))
+    page = Page(run_page.render(replace(audited, conditions=alone), MADE))
     assert "Microphone degraded Without: alone 60 %." in page.text
     assert "Condition alone 3 quiet 54 " in page.text, "no column without a number"
 
 
 def test_an_audit_gives_every_number_its_interval(audited: Evidence) -> None:
-    text = Page(report.render(audited, MADE)).text
+    text = Page(run_page.render(audited, MADE)).text
     assert "If the camera dies, accuracy falls from 64 % to 54 %, by 6 to 14 points." in text
     assert "The camera dies 64 → 54 % 6 to 14 points lost" in text
     assert "Live float as shipped 95 % interval points lost n" in text
@@ -73,7 +73,7 @@ def test_an_audit_gives_every_number_its_interval(audited: Evidence) -> None:
 
 
 def test_it_says_what_confidence_is_worth(audited: Evidence) -> None:
-    html = report.render(audited, MADE)
+    html = run_page.render(audited, MADE)
     page = Page(html)
     page.check_standing_alone()
     assert "Does it know when it is right?" in page.text
@@ -102,7 +102,7 @@ def test_thirteen_examples_are_too_few_to_sign_off(audited: Evidence) -> None:
     }
     wide = {name: Estimate(x.value, x.value - 0.3, x.value + 0.3) for name, x in found.estimates.items()}
     few = replace(audited, audits=replace(found, scores=scores, estimates=wide))
-    text = Page(report.render(few, MADE)).text
+    text = Page(run_page.render(few, MADE)).text
     assert (
         "If the camera dies, accuracy may fall by up to 40 points or rise by up to 20: too few examples to "
         "say more." in text
@@ -114,7 +114,7 @@ def test_thirteen_examples_are_too_few_to_sign_off(audited: Evidence) -> None:
 
 def test_a_sensor_at_chance_is_said_to_be(audited: Evidence) -> None:
     chance = dict.fromkeys(audited.audits.chance, 0.55)
-    text = Page(report.render(replace(audited, audits=replace(audited.audits, chance=chance)), MADE)).text
+    text = Page(run_page.render(replace(audited, audits=replace(audited.audits, chance=chance)), MADE)).text
     assert (
         "The microphone alone (audio) may be at chance: it scores 54 % (49 to 59), and always giving the "
         "commonest label 55 %." in text
@@ -134,9 +134,9 @@ def test_it_shows_the_encoders_and_where_the_numbers_come_from(html: str) -> Non
 
 
 def test_of_several_methods_it_names_the_page_that_compares_them(audited: Evidence) -> None:
-    assert "experiment.html , beside this page, compares them." in Page(report.render(audited, MADE)).text
+    assert "experiment.html , beside this page, compares them." in Page(run_page.render(audited, MADE)).text
     one = replace(audited, matrices={"subset": {"video": {"video": 0.5}}})
-    assert "compares them" not in Page(report.render(one, MADE)).text
+    assert "compares them" not in Page(run_page.render(one, MADE)).text
 
 
 def test_a_run_of_one_sensor_still_makes_a_page(audited: Evidence) -> None:
@@ -145,11 +145,11 @@ def test_a_run_of_one_sensor_still_makes_a_page(audited: Evidence) -> None:
         of_all, scores={"audio": of_all.scores["audio"]}, estimates={m: of_all.estimates[m] for m in "PR"}
     )
     alone = replace(audited, matrices={"finetune": {"audio": {"audio": 0.6}}}, audits=audits)
-    assert "With audio, accuracy is 54.2 %." in Page(report.render(alone, MADE)).text
+    assert "With audio, accuracy is 54.2 %." in Page(run_page.render(alone, MADE)).text
 
 
 def test_markup_in_names_stays_text(audited: Evidence) -> None:
-    page = Page(report.render(replace(audited, title="<script>alert(1)</script>"), MADE))
+    page = Page(run_page.render(replace(audited, title="<script>alert(1)</script>"), MADE))
     assert "script" not in {tag for tag, _ in page.tags}
     assert "<script>alert(1)</script>" in page.text
 

@@ -1,49 +1,18 @@
 """The headline of a run: the scores of its bundle, the losses of sensors, and cautions."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from sensemble_runtime import subsets
-from sensemble_runtime.auditing.gate import Judgement
-from sensemble_runtime.auditing.robustness import Matrix
-from sensemble_runtime.bundle.manifest import Manifest
-from sensemble_runtime.subsets import ConditionScore, Estimate, Subset, SubsetScore
+from sensemble_runtime.subsets import Estimate, Subset, SubsetScore
 
 from sensemble_apps.console import estimates, wording
 from sensemble_apps.console.kinds import words_of
+from sensemble_apps.report.evidence import Evidence
 from sensemble_apps.runs.audits import Audits
 
 Score = TypeVar("Score")
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """The contents of the report; a field is empty where the run lacks it.
-
-    Attributes:
-        title: the dataset's name.
-        metric: `accuracy` or `mAP`.
-        matrices: method -> matrix, in fractions.
-        manifest: the shipped bundle's.
-        audits: the bundle's audits, on that dataset and on other data.
-        facts: provenance, in the order to show.
-        conditions: the scores of that audit while a sensor is degraded; empty where it had none.
-        identity: what tells this bundle and these data from others, in the order to show.
-        session: what a replay in real time took (`RunSummary.to_json`); None where none was timed.
-        verdicts: of each criterion that was required, the judgement and a line with its numbers.
-    """
-
-    title: str
-    metric: str
-    matrices: Mapping[str, Matrix]
-    manifest: Manifest
-    audits: Audits
-    facts: Sequence[tuple[str, str]]
-    conditions: Sequence[ConditionScore] = ()
-    identity: Sequence[tuple[str, str]] = ()
-    session: Mapping[str, Any] | None = None
-    verdicts: Sequence[tuple[Judgement, str]] = ()
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from sensemble_runtime.auditing.robustness import Matrix, Summary
 from sensemble_runtime.subsets import Subset, SubsetScore
 
 from sensemble_apps.console import wording
-from sensemble_apps.pages import figures, page_template
+from sensemble_apps.report import figures, page_template
 
 BASELINE = "finetune"
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from sensemble_apps.commands.report import Report, main
 from sensemble_apps.errors import GateUnmetError
-from sensemble_apps.pages import evidence, report
-from sensemble_apps.pages.front import front
+from sensemble_apps.report import evidence, run_page
+from sensemble_apps.report.front import front
 from sensemble_runtime.record.writer import fingerprint
 
 from tests.apps.html_page import Page
@@ -33,7 +33,7 @@ def run(tmp_path: Path) -> Path:
 
 def shown(run: Path, require: str | None = None) -> str:
     found = replace(evidence.of_run(run, require), conditions=condition_scores())
-    return Page(report.render(found, MADE)).text.partition("Appendix")[0]
+    return Page(run_page.render(found, MADE)).text.partition("Appendix")[0]
 
 
 def test_it_shows_the_worst_conditions_of_each_sensor_with_the_live_policy_and_without(run: Path) -> None:

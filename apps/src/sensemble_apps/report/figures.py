@@ -12,8 +12,8 @@ from sensemble_runtime.auditing import robustness
 from sensemble_runtime.auditing.robustness import Matrix
 
 from sensemble_apps.console import wording
-from sensemble_apps.pages import svg
-from sensemble_apps.pages.svg import GLYPHS, GRID, INK, MARKERS, SERIES
+from sensemble_apps.report import svg
+from sensemble_apps.report.svg import GLYPHS, GRID, INK, MARKERS, SERIES
 
 _SHARED = {2: "two", 1: "one", 0: "none"}
 

@@ -8,7 +8,7 @@ from sensemble_runtime.subsets import CLEAN, ConditionScore
 
 from sensemble_apps.console import estimates, wording
 from sensemble_apps.console.kinds import kind_of, words_of
-from sensemble_apps.pages.headline import Evidence
+from sensemble_apps.report.evidence import Evidence
 from sensemble_apps.runs.condition_table import grids, phrase_of
 from sensemble_apps.runs.costs import largest_drop
 from sensemble_apps.runs.run_folder import EVALUATED

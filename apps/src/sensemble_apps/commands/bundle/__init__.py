@@ -1,1 +1,0 @@
-"""`sensemble bundle ...`: sign a bundle, or check one before it runs."""

@@ -1,1 +1,0 @@
-"""`sensemble data ...`: build the digits, prepare a published dataset, inspect or divide one."""

@@ -1,1 +1,0 @@
-"""`sensemble serve` and `sensemble studio`: pages that a browser opens."""
