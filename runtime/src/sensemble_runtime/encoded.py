@@ -1,4 +1,4 @@
-"""Encoded windows, as the session's core and the adapter share them."""
+"""Encoded windows, shared by the session's core and the adapter."""
 
 from dataclasses import dataclass
 
@@ -9,22 +9,13 @@ from sensemble_sensors.kinds.windows import WindowRing
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """A window of the named sensor, encoded.
-
-    Attributes:
-        embedding: float32 [d].
-        time: the end of the window, in seconds.
-        latency: seconds that encoding took.
-        ring: of the window.
-        skipped: the embedding is that of an earlier, similar window.
-        level: the loudness or brightness of the window, as its kind measures it; None without one.
-    """
+    """A window of the named sensor, encoded."""
 
     modality: str
     sensor: str
-    embedding: NDArray[np.float32]
-    time: float
-    latency: float
+    embedding: NDArray[np.float32]  # [d]
+    time: float  # the end of the window, in seconds
+    latency: float  # seconds that encoding took
     ring: WindowRing
-    skipped: bool
-    level: float | None
+    skipped: bool  # the embedding is that of an earlier, similar window
+    level: float | None  # the loudness or brightness of the window, as its kind measures it

@@ -103,10 +103,9 @@ class UnfamiliarEvent:
 
 @dataclass(frozen=True, slots=True)
 class SuspectEvent:
-    """A modality contradicts the others, which agree; or it no longer does.
+    """A modality contradicts the others, which agree; `over`: it agrees again, or its sensor left.
 
-    Unless `Policy.unfamiliar` is `pool`, it leaves the live set meanwhile. It is `over` when it agrees again,
-    or its sensor left.
+    Unless `Policy.unfamiliar` is `pool`, it leaves the live set meanwhile.
     """
 
     time: float
@@ -157,7 +156,6 @@ _DISTRUST = {
     (SuspectEvent, False): ("suspect", "it contradicts the others, which agree"),
     (SuspectEvent, True): ("agrees again", ""),
 }
-"""The kind and the reason of an event, by whether it is over."""
 
 
 def fields_of(event: Event) -> tuple[str, str, str, str]:

@@ -11,16 +11,9 @@ Floats = NDArray[np.float32]
 
 
 def pool(embeddings: Mapping[str, Floats]) -> Floats:
-    """Return the pooled representation, the mean over modalities (Eq. 7).
+    """Return the pooled representation (Eq. 7), the mean over modalities of float32 [..., d].
 
-    Args:
-        embeddings: at least one modality's float32 [..., d], all of one shape.
-
-    Returns:
-        float32 [..., d].
-
-    Raises:
-        ValueError: there is nothing to pool, or the shapes differ.
+    Raises ValueError if there is nothing to pool, or the shapes differ.
     """
     if not embeddings:
         raise ValueError("nothing to pool: the live set is empty")
@@ -34,11 +27,11 @@ def pool_subsets(stacked: Floats) -> Floats:
     """Return the pooled representations of the measured subsets of n modalities in one matrix product.
 
     Args:
-        stacked: float32 [n, ..., d], modalities in alphabetical order. A modality that an example lacks
-            must hold finite numbers (zeros); the subsets with it then mean nothing for that example.
+        stacked: float32 [n, ..., d], modalities in alphabetical order. A modality that an example lacks must
+            hold finite numbers; the subsets with it then mean nothing for that example.
 
     Returns:
-        float32 [S, ..., d] in the order of `sensemble_runtime.subsets.measured`; S is 2^n - 1 up to 6.
+        float32 [S, ..., d] in the order of `subsets.measured`; S is 2^n - 1 up to 6.
     """
     members = subsets.places(len(stacked))
     weights = np.zeros((len(members), len(stacked)), dtype=np.float32)

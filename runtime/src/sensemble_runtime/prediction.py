@@ -9,17 +9,17 @@ from numpy.typing import NDArray
 from sensemble_runtime.subsets import SubsetScore
 
 Doubt = Literal["unfamiliar", "uncalibrated", "several", "contradiction", "weak"]
-"""The reason for which an answer is unsure.
+"""The reason for which an answer is unsure (`bundle.judge`).
 
 `unfamiliar`: no live window is like those of training, so there is no evidence. `uncalibrated`: the live set
 has no conformal threshold, for want of groups to calibrate on. `several`: not exactly one class is a
 candidate. `contradiction`: two live modalities have no candidate in common. `weak`: the confidence is below
-the floor (`bundle.judge`).
+the floor.
 """
 
 
 class Answer:
-    """An answer, as `bundle.judge` makes it: the candidates, and the label or why it is unsure."""
+    """The candidates, and the label or why it is unsure (`bundle.judge`)."""
 
     __slots__ = ()
 
@@ -67,8 +67,6 @@ class Opinion(Answer):
     Attributes:
         probabilities: float32 [C], in the order of the bundle's labels.
         least: the least probability of a candidate, in [0, 1]; 0 where every class is one.
-        labels: the bundle's labels.
-        doubt: why it is unsure; None if it is sure.
     """
 
     probabilities: NDArray[np.float32]
@@ -82,34 +80,29 @@ class Prediction(Answer):
     """The probabilities of the classes, from the sensors live at one moment. Its arrays are read-only.
 
     Attributes:
-        time: when it was made, in seconds on the clock of the samples.
+        time: of the prediction, in seconds on the clock of the samples.
         live: the live set, sorted.
-        ages: for each live modality, seconds from the end of its window to `time`; `time - min(ages)` is thus
-            the last moment that the prediction knows of.
-        probabilities: float32 [C], calibrated for this live set, in the order of the bundle's labels.
+        ages: of each live modality, seconds from the end of its window to `time`.
+        probabilities: float32 [C], calibrated for this live set, in the order of the bundle's `labels`.
         pooled: the pooled representation (Eq. 7), float32 [d].
-        latencies: for each modality encoded for it, live or not, the seconds of tokenizing and encoding.
-        dropped: for each attached modality, how many windows were dropped for newer ones since it was added.
-        skipped: for each attached modality, how many windows were so like the one last encoded that they got
-            its embedding, since it was added; only with `Policy.duty`.
-        lost: for each attached modality, how many samples were replaced by newer ones before they were read,
-            since it was added.
-        labels: the bundle's labels, in the order of `probabilities`.
-        embeddings: for each live modality, its embedding, float32 [d], as corrected: `pooled` is their mean.
+        latencies: seconds of tokenizing and encoding, of each modality encoded for it, live or not.
+        dropped, skipped, lost: of each attached modality, since it was added: windows dropped for newer ones;
+            windows so like the last encoded one that they got its embedding (`Policy.duty`); samples replaced
+            by newer ones before they were read.
+        embeddings: of each live modality, float32 [d], as corrected: `pooled` is their mean.
         least: the least probability of a candidate, in [0, 1]; 0 where every class is one.
         doubt: why it is unsure; None if it is sure.
         opinions: the answer of each modality alone: of those in `live` and in `unfamiliar`, and of `suspect`.
-        audited: how right the bundle was with this live set when it was exported, on the split eval; None
-            where that was not measured.
+        audited: how right the bundle was with this live set when it was exported, on the split eval.
         nearest: the measured subset whose calibration and score these are, where the live set, of more than
             six modalities, has none of its own.
-        adapted: the modalities whose embedding was corrected, sorted (`Adapter`).
         unfamiliar: the modalities whose newest window is unlike those of training, sorted. Unless
             `Policy.unfamiliar` is `pool`, they are not in the live set; where all are unfamiliar, they are
             the live set, and there is no evidence.
-        suspect: the modality that contradicts the others, which agree, scene after scene (`Suspicion`); None
-            if there is none. Unless `Policy.unfamiliar` is `pool`, it is in the live set only if alone.
-        levels: how loud or bright the windows are, of the same modalities: RMS in dB of full scale of
+        suspect: the modality that contradicts the others, which agree, scene after scene (`Suspicion`).
+            Unless `Policy.unfamiliar` is `pool`, it is in the live set only if alone.
+        adapted: the modalities whose embedding was corrected, sorted (`Adapter`).
+        levels: how loud or bright the windows of the same modalities are: RMS in dB of full scale of
             waveforms, brightness from 0 to 1 of frames; none of captions.
     """
 
@@ -139,7 +132,7 @@ class Prediction(Answer):
             array.setflags(write=False)
 
     def copy(self) -> Self:
-        """Return an equal prediction with dicts of its own; the arrays, being read-only, are shared."""
+        """Return an equal prediction with dicts of its own; the read-only arrays are shared."""
         return replace(
             self,
             ages=self.ages.copy(),

@@ -16,11 +16,9 @@ Share = Annotated[float, (0, 1)]
 Change = Annotated[float, (-1, 1)]
 Count = Annotated[int, (0, 2**53)]
 
-WHOLE = 6
-"""Modalities of which every subset is measured, 63; 2^n subsets of more would take too long."""
+WHOLE = 6  # modalities of which every subset is measured, 63; 2^n subsets of more would take too long
 
-WIDE = 0.2
-"""The width of a score's interval above which there are too few examples to judge by it."""
+WIDE = 0.2  # the width of a score's interval above which there are too few examples to judge by it
 
 
 class Interval:
@@ -56,35 +54,23 @@ class Estimate(Interval):
     high: Change
 
 
-CLEAN = "clean"
-"""The condition of a `ConditionScore` where no sensor is degraded."""
+CLEAN = "clean"  # the condition of a `ConditionScore` where no sensor is degraded
 
 
 @dataclass(frozen=True, slots=True)
 class ConditionScore:
-    """The score of a subset of modalities while one of them is degraded, as a session answers.
+    """The score of a subset of modalities while one of them is degraded, as a session answers."""
 
-    Attributes:
-        modality: the degraded one; empty for `CLEAN`.
-        severity: 1 to 5; 0 for `CLEAN`.
-        effect: the degradation in words, with its amount.
-        subset: the modalities, joined with `+`.
-        confidence: the mean confidence, in [0, 1], over the examples with an answer; 0 where there is none.
-        unsure: the share of the examples without a label.
-        sure_right: the share of the others that is right; None if all are unsure.
-        plain: the score if unfamiliar windows were pooled too.
-    """
-
-    modality: str
+    modality: str  # the degraded one; empty for `CLEAN`
     condition: str
-    severity: int
-    effect: str
-    subset: str
+    severity: int  # 1 to 5; 0 for `CLEAN`
+    effect: str  # in words, with its amount
+    subset: str  # joined with `+`
     score: SubsetScore
-    confidence: Share
-    unsure: Share
-    sure_right: Share | None
-    plain: Share
+    confidence: Share  # the mean over the examples with an answer; 0 without one
+    unsure: Share  # of the examples without a label
+    sure_right: Share | None  # of the others, those that are right
+    plain: Share  # the score if unfamiliar windows were pooled too
 
     @property
     def key(self) -> tuple[str, str, int]:
@@ -99,16 +85,16 @@ def subsets(modalities: Iterable[str]) -> list[Subset]:
 
 
 def measured(modalities: Iterable[str]) -> list[Subset]:
-    """Return the subsets that are measured, by size, then alphabetical.
+    """Return the measured subsets: all of up to `WHOLE` modalities; of more, each, all but each, and all.
 
-    They are all of up to `WHOLE` modalities; of more, each alone, all but each, and all.
+    By size, then alphabetical.
     """
     names = sorted(set(modalities))
     return [tuple(names[place] for place in places_of) for places_of in places(len(names))]
 
 
 def places(n: int) -> list[tuple[int, ...]]:
-    """Return the subsets of n modalities that are measured, as places among them; see `measured`."""
+    """Return the subsets of n modalities that are measured, as places among them."""
     sizes = range(1, n + 1) if n <= WHOLE else (1, n - 1, n)
     return [subset for size in sizes for subset in combinations(range(n), size)]
 
@@ -126,8 +112,7 @@ def name(subset: Iterable[str]) -> str:
 def parse(text: str) -> Subset:
     """Read a set of modalities, in any order: `parse("video+audio") == ("audio", "video")`.
 
-    Raises:
-        SubsetError: `text` is empty, or a name in it is empty, repeated or not a lower-case word.
+    Raises SubsetError if `text` is empty, or a name in it is empty, repeated or not a lower-case word.
     """
     names = text.split("+")
     try:

@@ -32,10 +32,10 @@ def begin(applied: Iterable[Applied], spec: InputSpec, seed: int = 0) -> Degrada
 
 
 def degraded_window(samples: Iterable[Sample], spec: InputSpec, degrade: Degradation) -> Media | str:
-    """Return what an encoder sees at the end of an example whose samples are degraded.
+    """Return the encoder's input, [1, ...] or a caption, at the end of an example whose samples are degraded.
 
-    `samples` are of one modality of an example, as `Kind.samples` yields them in the form of `captured`; the
-    example is the next in the stream of `degrade`. Returns an array of exactly `spec.shape`, or a caption.
+    `samples` are of one modality, as `Kind.samples` yields them in the form of `captured`; the example is the
+    next in the stream of `degrade`.
     """
     ring = kind_of(spec).windows(spec)
     for sample in map(degrade, samples):

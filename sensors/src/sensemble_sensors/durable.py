@@ -75,8 +75,7 @@ def append(path: Path, lines: str) -> None:
 def repair(path: Path) -> list[bytes]:
     """Make a JSON Lines file end with a whole line and return its lines; create a missing file, private.
 
-    Cut off the remains of a broken append; complete a last line that lacks only its end, as editors leave it.
-    Raises OSError.
+    Cut off the remains of a broken append; complete a last line that lacks only its end. Raises OSError.
     """
     create(path)
     data = path.read_bytes()

@@ -11,8 +11,8 @@ from sensemble_sensors.sensor import Sample
 class SampleQueue:
     """Holds at most `capacity` samples in order; drops the oldest when full.
 
-    The first sample is a `cut`, as is the one after a hole in a continuous stream such as sound. Each sample
-    carries the number lost before it.
+    The first sample is a `cut`, as is the one after a hole in a continuous stream such as sound. Each carries
+    the number lost before it.
     """
 
     def __init__(self, capacity: int, *, continuous: bool = False) -> None:
@@ -44,10 +44,7 @@ class SampleQueue:
             self._changed.notify_all()
 
     def wait_until_used(self, timeout: float) -> bool:
-        """Wait up to `timeout` seconds until the reader has used every sample and asks for more.
-
-        Return whether it does, or the queue has ended.
-        """
+        """Wait until the reader used every sample and asks for more, or the queue ended; False if late."""
         with self._changed:
             return self._changed.wait_for(
                 lambda: (self._waiting and not self._samples) or self._end is not None, timeout

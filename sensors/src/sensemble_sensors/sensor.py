@@ -8,16 +8,14 @@ from numpy.typing import NDArray
 
 from sensemble_sensors.spec import InputSpec
 
+# Seconds of jitter that a clock may have: how far a sample may be ahead of it, or behind the sample before.
+# More is a fault of the clock, and no window spans a longer step back.
 STEP = 0.2
-"""Seconds of jitter that a clock may have: how far a sample may be ahead of it, or behind the sample before.
-More is a fault of the clock, and no window spans a longer step back."""
 
-MAX_CAPTION = 1 << 16
-"""The most that is read of a caption: bytes between processes, and characters where it is tokenized."""
+MAX_CAPTION = 1 << 16  # of a caption, what is read: bytes between processes, characters where it is tokenized
 
 Media = NDArray[np.uint8] | NDArray[np.float32]
-Data = Media | NDArray[np.uint16] | str
-"""Of a sample; a window is `Media`, or text."""
+Data = Media | NDArray[np.uint16] | str  # of a sample; a window is `Media`, or text
 
 
 @dataclass(frozen=True, slots=True)

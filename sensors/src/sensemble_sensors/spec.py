@@ -10,17 +10,14 @@ from sensemble_sensors.errors import SpecError
 
 DType = Literal["uint8", "float32", "int64"]
 
+# The kind of a modality that states none, by the first part of its name: `video.rear` is of frames.
 KNOWN = {"audio": "waveform", "text": "text", "video": "frames"}
-"""The kind of a modality that states none, by the first part of its name: `video.rear` is of frames."""
 
-HIGHEST_RATE = 1_000_000
-"""Samples or frames a second of any stream; far above what any sensor gives or any encoder needs."""
+HIGHEST_RATE = 1_000_000  # samples or frames a second of any stream; far above any sensor's or encoder's
 
-MAX_CHANNELS = 1024
-"""Channels of a series at most."""
+MAX_CHANNELS = 1024  # of a series
 
-RESERVED = ("id", "split", "labels", "background", "group", "start", "end")
-"""The fields of every example, which no modality can be named like."""
+RESERVED = ("id", "split", "labels", "background", "group", "start", "end")  # of every example
 
 # A name is part of file names (which may not tell capitals), MQTT topics, JSON paths and style classes; `+`
 # joins names to sets.
@@ -71,15 +68,13 @@ class InputSpec:
         modality: a free name (`audio`, `video.rear`, `imu.wrist`).
         dtype: `float32` for sound in [-1, 1], series and frames of one channel, `uint8` for frames in RGB,
             `int64` for token ids.
-        shape: waveform [1, S]; frames [1, T, H, W, 3], or 1 with a channel (an image is one frame); text
-            [1, L]; series [1, T, C].
+        shape: waveform [1, S]; frames [1, T, H, W, 3], or 1 with a channel (an image is one frame); text [1,
+            L]; series [1, T, C].
         rate: samples a second (Hz); of frames, those a second between the T frames; 0 for text.
         window: seconds that an encoder sees; 0 for text: a caption is its own window.
         hop: seconds between the starts of two encoded windows; 0 for text: on arrival.
         ttl: seconds for which an embedding stays in the live set, at least the hop.
-        kind: `waveform`, `frames`, `text`, `series` or one that is installed; by default, the one that the
-            name implies (`kind_name`).
-        channels: of a series, as many as C; of frames none, or the one of a thermal or depth camera.
+        kind: `waveform`, `frames`, `text`, `series` or an installed one; by default, as the name implies.
 
     Raises SpecError if the name is none, or no kind is given or implied.
     """

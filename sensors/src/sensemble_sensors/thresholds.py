@@ -60,5 +60,5 @@ class Thresholds:
 DEFAULT = Thresholds()
 _CHECKS = ("stalled", "frozen", "black", "silent", "rate", "flood", "drift", "reopen")
 _OFF: dict[str, Any] = dict.fromkeys(_CHECKS, math.inf)
+# For a file that is played: only its clock can be wrong, and late samples are kept.
 PLAYED = replace(DEFAULT, **_OFF, doubted=frozenset({"late"}))
-"""For a file that is played: only its clock can be wrong, and late samples are kept."""

@@ -1,7 +1,6 @@
 """Adapting: a device learns its own sensors while they run, in closed form, without torch or labels.
 
-Enter here what learns from an opinion about a window, judges what was learned, and keeps it beside the
-bundle. The session says which windows are there at the same time.
+Holds what learns from an opinion about a window, judges what was learned, and keeps it beside the bundle.
 
 Doors: `adapter`.
 """

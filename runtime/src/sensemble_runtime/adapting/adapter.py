@@ -25,12 +25,9 @@ from sensemble_runtime.subsets import Subset
 
 Floats = NDArray[np.float32]
 
-CONFIDENT = 0.5
-"""The least calibrated confidence of a teacher: it is right more often than not."""
-LABEL = 4.0
-"""The weight of a window that a person has labelled."""
-SENSORS = 32
-"""Sensors whose corrections are kept; those taught longest ago make room."""
+CONFIDENT = 0.5  # the least calibrated confidence of a teacher: it is right more often than not
+LABEL = 4.0  # the weight of a window that a person has labelled
+SENSORS = 32  # corrections kept; those taught longest ago make room
 WAITING = 4096  # lessons that may wait for `study`, the newest
 SCHEMA = 4
 PERSON = "a person"
@@ -39,25 +36,19 @@ _SUMS = ("mean", "target", "scatter", "cross", "taught")
 _DIGEST = hashlib.sha256().digest_size
 _LARGEST = 1 << 30  # bytes
 
-Sensor = tuple[str, str]
-"""A modality, and the name of a sensor."""
+Sensor = tuple[str, str]  # a modality, and the name of a sensor
 
 
 class Adapter:
     """Lets the sensors of a session teach each other, and keeps their corrections; a context manager.
 
-    The teacher is the opinion of all other live modalities together that are familiar and about the same
-    time, as the bundle shipped them: learned corrections never act as teachers. `learn` and `label` note
-    lessons; `study` learns them, which may take milliseconds a scene. Call `study`, `save` and `close` from
-    one thread; it may be another one than that of the rest.
+    The teacher is the opinion of all other familiar live modalities of about the same time together, as
+    shipped: learned corrections never act as teachers. `learn` and `label` note lessons; `study` learns them,
+    which may take milliseconds a scene. Call `study`, `save` and `close` from one thread.
 
     Args:
         bundle: an open bundle, calibrated, of single classes.
         folder: of the corrections, for one process at a time; None: beside the bundle.
-
-    Attributes:
-        learners: the lessons of each sensor, those taught last at the end.
-        problem: a line that says why the file was set aside; empty if it was not.
 
     Raises:
         AdaptError: the bundle cannot be adapted, or the folder cannot be used.
@@ -80,7 +71,7 @@ class Adapter:
         self._events: deque[AdaptEvent] = deque()
         self._lessons: deque[tuple[Encoded, Lesson, Subset, float]] = deque(maxlen=WAITING)
         self._changed = False
-        self.problem = ""
+        self.problem = ""  # why the file was set aside
         try:
             durable.create_folder(self.folder)
             durable.create(self.folder / "lock")
@@ -91,7 +82,7 @@ class Adapter:
             raise AdaptError(
                 f"{self.folder}: cannot be written ({error.strerror}); name another folder"
             ) from error
-        self.learners = self._load()
+        self.learners = self._load()  # those taught last at the end
         self._publish()
 
     def __enter__(self) -> Self:
@@ -103,8 +94,8 @@ class Adapter:
     def correct(self, newest: Mapping[str, Encoded]) -> dict[str, Floats]:
         """Return the corrected embeddings of the newest windows whose sensor's correction is in use.
 
-        The head is linear: an embedding that is moved by pinv(W) times a change of logits gets just that
-        change. So pooling and the head need not know of corrections.
+        Moving an embedding by pinv(W) times a change of logits changes the logits of a linear head by just
+        that.
         """
         used, moved = self._used, {}
         for modality, window in newest.items():
@@ -117,9 +108,9 @@ class Adapter:
     def learn(
         self, fresh: Collection[str], newest: Mapping[str, Encoded], now: float, suspect: str | None = None
     ) -> None:
-        """Note what the newest windows of the others teach the new ones of `fresh` modalities.
+        """Note lessons of the newest windows of the others for the new ones of `fresh` modalities.
 
-        The suspect (`Prediction.suspect`) teaches none; it may learn, for an unknown voice contradicts too.
+        The suspect (`Prediction.suspect`) never teaches; it may learn, as an unknown voice contradicts too.
         """
         trusted = {modality: window for modality, window in newest.items() if modality != suspect}
         for modality in sorted(fresh):
@@ -133,11 +124,7 @@ class Adapter:
                 self._lessons.append((window, lesson, teachers, now))
 
     def label(self, label: str, newest: Mapping[str, Encoded], now: float) -> None:
-        """Note that each of the newest windows shows `label`, as a person says.
-
-        Raises:
-            AdaptError: the bundle has no such label.
-        """
+        """Note that each newest window shows `label`; raise an `AdaptError` if there is no such label."""
         labels = self._bundle.manifest.labels
         if label not in labels:
             raise AdaptError(f"{label!r}: no label of the bundle; it has {', '.join(labels)}")
@@ -162,7 +149,7 @@ class Adapter:
         self._publish()
 
     def pop_events(self) -> list[AdaptEvent]:
-        """Return the changes since the last call, in order."""
+        """Return the changes since the last call."""
         return [self._events.popleft() for _ in range(len(self._events))]
 
     def save(self) -> None:
@@ -255,7 +242,6 @@ class Adapter:
 
 
 def _read(path: Path, fingerprint: str) -> tuple[dict[str, NDArray[np.float64]], list[Any]]:
-    """Return the arrays and the sensors of a file; raise a ValueError if it is not of this bundle."""
     with opened(path) as file:
         digest, data = file.read(_DIGEST), file.read(_LARGEST)
     if hashlib.sha256(data).digest() != digest:

@@ -1,23 +1,20 @@
 """The correction of one sensor's logits: a ridge regression from running sums, and the test that admits it.
 
-No window is kept, and old ones count less and less.
+**The test.** A scene is a run of windows with one answer of the teacher: near copies of each other, so it
+counts once, and is judged before it is learned. A correction comes into use once two bets have both won:
 
-**The test.** A scene is a run of windows with one answer of the teacher. Its windows are near copies of each
-other, so it counts once, and is judged before it is learned from. A correction comes into use once two bets
-have both won:
-
-- `helps` bets on the gain of the teacher's answer: the change of its probability by the correction, as a
-  share of the largest change of any class. If the gain is 0 or less on average, whatever came before, the
-  correction ever comes into use with a probability of at most `HARMFUL`.
-- `related` bets that, of two scenes in a row, the shipped logits prefer the teacher's answers to the same
-  answers exchanged. If the answers have nothing to do with the sensor's windows (a camera that sees another
-  room), either order is as likely, and the probability is at most `UNRELATED`.
+- `helps` bets on the gain: the change of the probability of the teacher's answer, as a share of the largest
+  change of any class. If the gain is 0 or less on average, whatever came before, the correction ever comes
+  into use with a probability of at most `HARMFUL`.
+- `related` bets that the shipped logits of two scenes in a row prefer the teacher's answers to the same
+  answers exchanged. If the answers have nothing to do with the sensor's windows (a camera in another room),
+  either order is as likely, and the probability is at most `UNRELATED`.
 
 It is dropped, and its lessons forgotten, once the opposite of `helps` has won, or if `related` is not won
 again within `PERIOD` scenes.
 
-A teacher that always takes two classes for each other is believed, unless the shipped head denies them
-(`fit`); labels of a person are the remedy. Nothing is tested about classes that were never taught.
+A teacher that always confuses two classes is believed, unless the shipped head denies them (`fit`); labels of
+a person are the remedy. Nothing is tested about classes that were never taught.
 """
 
 from dataclasses import dataclass
@@ -32,26 +29,17 @@ from sensemble_runtime.bundle.manifest import SubsetCalibration
 
 Floats = NDArray[np.floating]
 
-MEMORY = 512
-"""Windows after which one counts a third of a new one."""
+MEMORY = 512  # windows after which one counts a third of a new one
+# The prior: `WEIGHT` windows that call for `SLOPE` times the shipped slopes as they fit the lessons best (too
+# flat, as lessons are noisy). Chosen on voices that an encoder had not heard.
 SLOPE, WEIGHT = 2.0, 20.0
-"""The prior: `WEIGHT` windows that call for `SLOPE` times the shipped slopes as they fit the lessons best.
-
-That fit is too flat, because the lessons are noisy. Chosen on voices that an encoder had not heard."""
-HARMFUL = 0.1
-"""The largest probability that a correction which does not help is ever used."""
-UNRELATED = 0.02
-"""The largest probability that a teacher unrelated to the sensor's windows is ever believed."""
-STAKE = 0.4
-"""The share of the wealth that is bet on each outcome. Chosen on voices of the side calibrate."""
-PERIOD = 200
-"""Scenes within which the teacher of a correction in use must prove related again."""
-SCENE = 4
-"""Windows of one scene that are learned from, the first ones."""
-WARM = 8.0
-"""The weight of lessons before a correction is judged: earlier bets would lose."""
-VARIETY = 4.0
-"""The least perplexity of the taught classes, or three quarters of all: others were not tested."""
+HARMFUL = 0.1  # the largest probability that a correction which does not help is ever used
+UNRELATED = 0.02  # the largest probability that a teacher unrelated to the sensor's windows is ever believed
+STAKE = 0.4  # the share of the wealth that is bet on each outcome; chosen on voices of the side calibrate
+PERIOD = 200  # scenes within which the teacher of a correction in use must prove related again
+SCENE = 4  # windows of one scene that are learned from, the first ones
+WARM = 8.0  # the weight of lessons before a correction is judged: earlier bets would lose
+VARIETY = 4.0  # the least perplexity of the taught classes, or three quarters of all: others were not tested
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,23 +62,15 @@ class Decision:
 
 @dataclass(slots=True)
 class Sums:
-    """Weighted sums of lessons: pairs of an embedding x and a teacher's probabilities q with weights w.
+    """Weighted sums of lessons: pairs of an embedding x and a teacher's probabilities q with weights w."""
 
-    Attributes:
-        mean, target: the weighted means of x [d] and q [C].
-        scatter, cross: sums of w (x - mean)(x - mean)^T [d, d] and w (x - mean)(q - target)^T [d, C].
-        taught: the weight of the lessons about each class, [C]; these do not decay.
-        weight: the sum of w.
-        windows: the number of lessons.
-    """
-
-    mean: Floats
-    target: Floats
-    scatter: Floats
-    cross: Floats
-    taught: Floats
-    weight: float = 0.0
-    windows: int = 0
+    mean: Floats  # of x, [d]
+    target: Floats  # the mean of q, [C]
+    scatter: Floats  # sum of w (x - mean)(x - mean)^T, [d, d]
+    cross: Floats  # sum of w (x - mean)(q - target)^T, [d, C]
+    taught: Floats  # the weight of the lessons about each class, [C], without decay
+    weight: float = 0.0  # the sum of w
+    windows: int = 0  # the number of lessons
 
     @classmethod
     def empty(cls, d: int, classes: int) -> Self:
@@ -144,17 +124,13 @@ def bet(wealth: float, outcome: float) -> float:
 
 @dataclass(slots=True)
 class Trial:
-    """The test of a correction over so many scenes, `since` of them since `related` was last won.
-
-    `shipped` and `adapted` sum the shares of windows on which the head, and the correction, named the
-    teacher's answer.
-    """
+    """The test of a correction."""
 
     used: bool = False
     scenes: int = 0
-    since: int = 0
-    shipped: float = 0.0
-    adapted: float = 0.0
+    since: int = 0  # scenes since `related` was last won
+    shipped: float = 0.0  # the sum of the shares of a scene's windows on which head and teacher agree
+    adapted: float = 0.0  # likewise of the correction
     helps: float = 1.0
     harms: float = 1.0
     related: float = 1.0
@@ -167,12 +143,7 @@ class Trial:
 
 
 class Learner:
-    """The lessons of one sensor, the correction that they call for, and its test.
-
-    Args:
-        head: of the bundle.
-        calibration: of its modality alone.
-    """
+    """The lessons of one sensor, the correction that they call for, and its test."""
 
     def __init__(self, head: Head, calibration: SubsetCalibration = UNCALIBRATED) -> None:
         self._head, self._calibration = head, calibration
@@ -185,7 +156,7 @@ class Learner:
         self._waiting: tuple[Floats, int] | None = None  # the logits and the answer of the first of two
 
     def learn(self, lesson: Lesson) -> Decision | None:
-        """Add a lesson; one about another class ends the scene before, which is judged and learned."""
+        """Add a lesson; one about another class ends the scene, which is judged and learned."""
         decision = None
         if self._scene and self._scene[0].teacher.argmax() != lesson.teacher.argmax():
             if self.correction is not None and self.sums.weight >= WARM:

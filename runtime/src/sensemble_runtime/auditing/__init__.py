@@ -1,7 +1,7 @@
-"""Audits: the score of every subset of modalities with its interval, and the paper's metrics of robustness.
+"""Auditing: the score of every subset of modalities with its interval, and the paper's metrics of robustness.
 
-Enter here measures of predictions, the audit that computes them, and the gate that judges them. The room is
-not called `audit`, which is the name of its public function.
+Holds measures of predictions, the audit that computes them, and the gate that judges them. The room is not
+called `audit`, which is the name of its public function.
 
 Doors: `audit`, `conditions`, `measures`, `scores`, `intervals`, `gate`, `calibration`, `reliability`,
 `robustness`.

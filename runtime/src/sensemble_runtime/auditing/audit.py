@@ -1,7 +1,6 @@
 """The audit: the score of every subset of a bundle's modalities on labelled examples.
 
-Each modality is encoded once per example. Pooling is a mean, so the pooled representations of all measured
-subsets then cost one matrix product (`pooling.pool_subsets`).
+Each modality is encoded once per example; all measured subsets then cost one matrix product.
 """
 
 import itertools
@@ -181,7 +180,6 @@ def _under(
     earlier: Mapping[tuple[str, str, int], list[ConditionScore]],
     done: Callable[[int], None],
 ) -> Iterator[list[ConditionScore]]:
-    """Yield the scores without and then under each condition; `earlier` ones are not measured again."""
     if conditions:
         yield clean_scores(bundle, labelled)
     count = itertools.count(len(labelled.examples) + 1)
@@ -214,7 +212,6 @@ def _embed(bundle: Bundle, example: Example, modality: str) -> Embedding:
 
 
 def _truth(bundle: Bundle, examples: Sequence[Example]) -> NDArray[np.integer]:
-    """Return class indices [N], or zeros and ones [N, C] if the task is multi-label."""
     if not examples:
         raise BadDataError("no example to audit; the audit needs labelled examples, such as the eval split")
     indices = {label: index for index, label in enumerate(bundle.manifest.labels)}

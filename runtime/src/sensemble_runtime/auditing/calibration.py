@@ -1,12 +1,12 @@
 """Calibration statistics: temperatures, powers and conformal thresholds of subsets.
 
-Temperature and threshold may be fitted on the same examples: the score of an example, the logit by which its
-truth falls short of the best class, scales with the temperature as the threshold does, so the candidates are
-the same for every temperature. The power is one of `POWERS`, chosen on the same examples: the guarantee is
-exact for each, and nearly so for the chosen one (a cost of sqrt(log K / n); Yang and Kuchibhotla, 2021).
+Temperature and threshold are fitted on the same examples: an example's score, the logit by which its truth
+falls short of the best class, scales with the temperature as the threshold does, so the candidates stay the
+same. So is the power, one of `POWERS`: the guarantee is exact for each, and nearly so for the chosen one (a
+cost of sqrt(log K / n); Yang and Kuchibhotla, 2021).
 
-Examples of one group (a person) resemble each other, so the guarantee is for an example of a new group, and
-the groups are what is exchangeable (Lee, Barber and Willett, 2023, hierarchical conformal prediction).
+Examples of one group (a person) resemble each other, so the guarantee is for an example of a new group:
+groups are what is exchangeable (Lee, Barber and Willett, 2023, hierarchical conformal prediction).
 """
 
 import math
@@ -22,14 +22,10 @@ from sensemble_runtime.bundle.manifest import SubsetCalibration, Task
 Floats = NDArray[np.floating]
 Labels = NDArray[np.integer] | NDArray[np.bool_]
 
-ALPHA = 0.1
-"""The share of candidate sets that may lack the truth."""
-LEAST = 30
-"""Examples below which no temperature is fitted."""
-FOLDS = 5
-"""Parts of the groups; a power must predict each part best by a temperature fitted on the others."""
-POWERS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0)
-"""Of the confidence; see `bundle.head.scaled`."""
+ALPHA = 0.1  # the share of candidate sets that may lack the truth
+LEAST = 30  # examples below which no temperature is fitted
+FOLDS = 5  # parts of the groups; a power must predict each part best by a temperature fitted on the others
+POWERS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0)  # of the confidence; see `head.scaled`
 _RANGE = (1e-2, 1e2)  # of temperatures
 _HALVINGS = 40  # of that range, on a logarithmic scale: to a part in 10^11
 _SLACK = 1e-4  # of calibrated logits; float32 rounds them to a few millionths
@@ -53,8 +49,7 @@ def calibrate(
         present: modality -> bool [N], whether each example has it.
         labels: integers [N] in [0, C), or 0 and 1 [N, C] with at least one 1 each if the task is multi-label.
         groups: of the examples, integers [N]; None: each is independent of the others.
-        added: whether a subset's temperature is 1 / n, which adds up the logits of its n modalities, where
-            examples are too few to fit one.
+        added: add up the logits of n modalities, by a temperature of 1 / n, for too few examples to fit one.
     """
     groups = np.arange(len(labels)) if groups is None else groups
     fitted = {}
@@ -76,8 +71,8 @@ def choose_power(logits: Floats, labels: Labels, task: Task, groups: NDArray[np.
     """Return the power of `POWERS` that makes the labels of groups left out most likely.
 
     One temperature does not serve a modality of which some windows say everything and some nothing, such as
-    captions. The temperature of each power is fitted on the other `FOLDS`. It is 0 for fewer examples or
-    groups than a fold needs, and in a multi-label task, where no class has to be the right one.
+    captions. The power is 0 for fewer examples or groups than a fold needs, and in a multi-label task, where
+    no class has to be the right one.
     """
     places = np.unique(groups, return_inverse=True)[1]
     if task == "multi-label" or len(logits) < FOLDS * LEAST or places.max() + 1 < FOLDS:
@@ -99,9 +94,9 @@ def fit_temperature(
 ) -> float:
     """Return the temperature with the least cross-entropy, from 0.01 to 100; `few` for fewer than `least`.
 
-    The cross-entropy is convex in the inverse temperature, so its slope has one root, which is bracketed and
-    halved (Guo et al., 2017). As in Platt's scaling of sigmoids (1999), a pseudo-example spread over all
-    classes keeps it finite where every example is right.
+    The cross-entropy is convex in the inverse temperature: the one root of its slope is bracketed and halved
+    (Guo et al., 2017). As in Platt's scaling (1999), a pseudo-example spread over all classes keeps it finite
+    where every example is right.
     """
     n, classes = logits.shape
     if n < least:
@@ -121,8 +116,8 @@ def fit_temperature(
 def shortfalls(logits: Floats, labels: Labels, task: Task) -> Floats:
     """Return the nonconformity score of each example, floating [N].
 
-    Multi-class: the largest logit of another class less that of the truth; below 0 if the truth is ahead.
-    Multi-label: the least logit of a true label, negated.
+    Multi-class: the largest logit of another class less that of the truth. Multi-label: the least logit of a
+    true label, negated.
     """
     if task == "multi-label":
         return np.asarray(-np.where(labels.astype(bool), logits, np.inf).min(axis=1))
@@ -148,11 +143,10 @@ def quantile(scores: Floats, alpha: float, groups: NDArray[np.integer]) -> float
 
 
 def share(limit: float, task: Task) -> float:
-    """Return the threshold in terms of probabilities, in [0, 1], for a limit on shortfalls of logits.
+    """Return the threshold in [0, 1] in terms of probabilities for a limit on shortfalls of logits.
 
-    Multi-class: the least ratio of a candidate's probability to the largest one. A negative limit counts as
-    0: the most probable class is always a candidate, so the sets may err in fewer than alpha of all cases.
-    Multi-label: the least probability.
+    Multi-class: the least ratio of a candidate's probability to the largest one; a negative limit counts as
+    0, as the most probable class is always a candidate. Multi-label: the least probability.
     """
     # Equal inputs, such as a caption that comes again, have equal scores, and rounding must not part them.
     if task == "multi-class":

@@ -1,7 +1,6 @@
 """The audit under conditions: the score of every subset while one of its sensors is degraded.
 
-A condition costs one encoding of the degraded modality for each example that has it; the subsets with it then
-cost one matrix product. All five severities of all conditions of three sensors are 110 such rounds.
+A condition costs one encoding of the degraded modality for each example that has it, and one matrix product.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -24,26 +23,18 @@ from sensemble_runtime.pooling import pool_subsets
 from sensemble_runtime.subsets import CLEAN, ConditionScore, SubsetScore
 
 Floats = NDArray[np.float32]
-Degradation = tuple[Applied, ...]
-"""A condition of one name and severity, of the sensors of one or several modalities at once."""
+Degradation = tuple[Applied, ...]  # one name and severity, of one or several modalities at once
 
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
-    """N labelled examples, encoded as they are.
-
-    Attributes:
-        embeddings: float32 [n, N, d] of the bundle's modalities, sorted; zeros where an example lacks one.
-        present: modality -> bool [N], whether each example has it.
-        truth: class indices [N], or zeros and ones [N, C] if the task is multi-label.
-        groups: integers [N].
-    """
+    """N labelled examples, encoded as they are."""
 
     examples: Sequence[Example]
-    embeddings: Floats
-    present: Mapping[str, NDArray[np.bool_]]
-    truth: NDArray[np.integer]
-    groups: NDArray[np.integer]
+    embeddings: Floats  # [n, N, d] of the bundle's modalities, sorted; zeros where an example lacks one
+    present: Mapping[str, NDArray[np.bool_]]  # by modality, [N]
+    truth: NDArray[np.integer]  # class indices [N], or zeros and ones [N, C] if multi-label
+    groups: NDArray[np.integer]  # [N]
 
 
 def clean_scores(bundle: Bundle, labelled: Labelled) -> list[ConditionScore]:

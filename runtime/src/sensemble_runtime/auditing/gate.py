@@ -1,11 +1,11 @@
 """The gate: criteria that an audit must meet, judged by the pessimistic end of each interval.
 
-A requirement is a list such as `audio>=0.6,P>=0.8,R>=0.5,drop.microphone<=0.1`. Of each, the verdict is
+A requirement is a list such as `audio>=0.6,P>=0.8,R>=0.5,drop.microphone<=0.1`. The verdict on each is
 
 - `met`, where the pessimistic end of its interval meets the limit;
-- `too few` examples, where only the optimistic end meets it and the interval is wider than `subsets.WIDE`, so
-  that more examples may show either; and where no example has all the sensors that it is about;
-- `failed`, where neither end meets it, or where the interval is narrow enough to judge by.
+- `too few` examples, where only the optimistic end meets it and the interval is wider than `subsets.WIDE`,
+  and where no example has all its sensors;
+- `failed` otherwise.
 """
 
 import re
@@ -32,40 +32,28 @@ class GateError(SensembleRuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Criterion:
-    """A bound on one number of an audit.
-
-    Attributes:
-        kind: `score` of a subset; `P` or `R`; or `drop`, the loss of accuracy without a sensor.
-        subset: of a score, or the one modality of a drop; else empty.
-        limit: in [0, 1]: the least score, or the largest drop.
-    """
+    """A bound on one number of an audit."""
 
     text: str
-    kind: Literal["score", "P", "R", "drop"]
-    subset: Subset
-    limit: float
+    kind: Literal["score", "P", "R", "drop"]  # `drop`: the loss of accuracy without a sensor
+    subset: Subset  # of a score, or the one modality of a drop; else empty
+    limit: float  # in [0, 1]: the least score, or the largest drop
 
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """A criterion and an audit's verdict on it.
-
-    Attributes:
-        estimate: the number with its interval; None where no example has all the sensors that it is about.
-        n: the number of examples; of P, those of the set that has fewest.
-    """
+    """A criterion and an audit's verdict on it."""
 
     criterion: Criterion
     verdict: Verdict
-    estimate: Estimate | None
-    n: int
+    estimate: Estimate | None  # None where no example has all its sensors
+    n: int  # the number of examples; of P, those of the set that has fewest
 
 
 def parse(text: str, modalities: Sequence[str], sensors: Mapping[str, str] | None = None) -> list[Criterion]:
     """Read criteria joined with commas; `sensors` has other words, such as `{"microphone": "audio"}`.
 
-    Raises:
-        GateError: one cannot be read; says which, and why.
+    Raises GateError, which names the one that cannot be read.
     """
     words = {m: m for m in modalities} | dict(sensors or {})
     criteria = [_criterion(part.strip(), words) for part in text.split(",")]

@@ -15,25 +15,14 @@ from sensemble_runtime.subsets import Estimate, SubsetScore
 
 @dataclass(frozen=True, slots=True)
 class Measures:
-    """The scores of labelled examples.
+    """The scores of labelled examples."""
 
-    Attributes:
-        subsets: by name, smallest first; each over the examples that have all its modalities.
-        mean: P, the mean over the scored subsets (Eq. 3).
-        least: R, the score of the worst subset (Eq. 4). Its ends are the lowest of the subsets' ends: the
-            truly worst subset lies above its own lower end, and below no subset's upper end.
-        drops: by modality, the loss of the set of all modalities where this one is missing: the difference
-            of two scores on the same examples. Empty where there is one modality, or no example has all.
-        chance: by subset, the score of always giving the commonest label.
-        unscored: the names of the subsets for which no example has all modalities.
-    """
-
-    subsets: dict[str, SubsetScore]
-    mean: Estimate
-    least: Estimate
-    drops: dict[str, Estimate]
-    chance: dict[str, float]
-    unscored: tuple[str, ...]
+    subsets: dict[str, SubsetScore]  # by name, smallest first; over the examples with all its modalities
+    mean: Estimate  # P, over the scored subsets (Eq. 3)
+    least: Estimate  # R, of the worst subset (Eq. 4); its ends are the lowest of all subsets' ends
+    drops: dict[str, Estimate]  # the score lost without each modality, on the same examples
+    chance: dict[str, float]  # by subset, the score of always giving the commonest label
+    unscored: tuple[str, ...]  # the subsets for which no example has all modalities
 
     @property
     def p(self) -> float:
@@ -71,9 +60,9 @@ def measure(
 ) -> Measures | None:
     """Return all measures of labelled examples; None where no example has any of the modalities.
 
-    `predictions` are floating [S, N, C], in the order of `pooling.pool_subsets`; `present` says by
-    modality, bool [N], which examples have it; `groups` are those of `intervals.group_codes`.
-    The predictions of the subsets `more` follow.
+    `predictions` are floating [S, N, C], in the order of `pooling.pool_subsets`, then those of `more`;
+    `present` says by modality, bool [N], which examples have it; `groups` are those of
+    `intervals.group_codes`.
     """
     by_set = dict(zip([*subsets.measured(present), *more], predictions, strict=True))
     has = {subset: np.all([present[m] for m in subset], axis=0) for subset in by_set}

@@ -13,20 +13,18 @@ from sensemble_runtime.session.suspicion import SCENE, Suspicion
 from sensemble_runtime.subsets import Subset
 
 Floats = NDArray[np.float32]
-Used = Mapping[Subset, NDArray[np.bool_]]
-"""By subset, bool [k, N]: whether the window of each of its k modalities takes part in an answer."""
+Used = Mapping[Subset, NDArray[np.bool_]]  # by subset, [k, N]: whether each window takes part
 
 
 class PlainAnswers(dict[Subset, Answers]):
     """The answers of each measured subset, as if all its windows were there and familiar.
 
-    Those of other subsets, of more than `subsets.WHOLE` modalities, are made when they are asked for.
+    Those of other subsets, of more than `subsets.WHOLE` modalities, are made on demand.
 
     Args:
-        logits: float32 [S, N, C] in the order of `subsets.measured`.
+        logits: float32 [S, N, C] in the order of `subsets.measured`, then of `more`.
         modalities: sorted.
         embeddings: float32 [n, N, d], for subsets that have no logits.
-        more: subsets whose logits follow.
     """
 
     def __init__(

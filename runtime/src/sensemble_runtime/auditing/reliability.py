@@ -18,26 +18,15 @@ _DRAWS = 200
 
 @dataclass(frozen=True, slots=True)
 class Reliability:
-    """The reliability of a subset's answers; an answer without evidence is wrong.
+    """The reliability of a subset's answers, as shares in [0, 1]; an answer without evidence is wrong."""
 
-    Attributes:
-        accuracy: the share of answers whose most probable label is right, sure or not, in [0, 1].
-        confidence: the mean calibrated confidence, in [0, 1].
-        unsure: the share of answers without a label.
-        sure_right: of the others, the share that is right; None if all are unsure.
-        covered: the share of answers whose candidates hold the truth (every true label, multi-label).
-        calibration_error: the expected calibration error of the confidence, in [0, 1].
-        chance_error: the mean `calibration_error` of a perfectly calibrated classifier with these confidences
-            on as many examples.
-    """
-
-    accuracy: float
-    confidence: float
-    unsure: float
-    sure_right: float | None
-    covered: float
-    calibration_error: float
-    chance_error: float
+    accuracy: float  # answers whose most probable label is right, sure or not
+    confidence: float  # the mean
+    unsure: float  # answers without a label
+    sure_right: float | None  # of the others; None if all are unsure
+    covered: float  # answers whose candidates hold the truth (every true label)
+    calibration_error: float  # the expected calibration error
+    chance_error: float  # of a perfectly calibrated classifier, on as many examples
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,19 +42,12 @@ class Bin(Interval):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Outcomes:
-    """The answers of a subset compared with the truth, N > 0 of them in the order of the examples.
+    """The answers of a subset compared with the truth, N > 0 of them in the order of the examples."""
 
-    Attributes:
-        confidences: calibrated, floating [N] in [0, 1].
-        right: bool [N], whether there is evidence, and the most probable label is true.
-        sure: bool [N], whether there is a label.
-        held: bool [N], whether the candidates hold the truth (every true label, multi-label).
-    """
-
-    confidences: NDArray[np.floating]
-    right: NDArray[np.bool_]
-    sure: NDArray[np.bool_]
-    held: NDArray[np.bool_]
+    confidences: NDArray[np.floating]  # [N] in [0, 1]
+    right: NDArray[np.bool_]  # [N], with evidence, and the most probable label is true
+    sure: NDArray[np.bool_]  # [N]
+    held: NDArray[np.bool_]  # [N], the candidates hold the truth (every true label)
 
     @property
     def reliability(self) -> Reliability:
@@ -95,10 +77,7 @@ class Outcomes:
 def outcomes(
     answers: Answers, truth: NDArray[np.integer], task: Task, rows: NDArray[np.bool_] | slice = slice(None)
 ) -> Outcomes:
-    """Return the outcomes of `rows` of N answers.
-
-    `truth` holds class indices [N], or zeros and ones [N, C] if the task is multi-label.
-    """
+    """Return the outcomes of `rows` of N answers; `truth` is [N], or [N, C] if the task is multi-label."""
     chances, least, doubts = answers.probabilities[rows], answers.least[rows], answers.doubts[rows]
     known = truth[rows]
     true = np.eye(chances.shape[1], dtype=bool)[known] if task == "multi-class" else known.astype(bool)

@@ -13,8 +13,8 @@ _AT_ONCE = 1 << 26  # weights, a byte each, that are held at a time
 def resamples(groups: NDArray[np.integer]) -> Iterator[NDArray[np.uint8]]:
     """Yield how often each of `RESAMPLES` bootstrap resamples draws each example, uint8 [N, B] in parts.
 
-    Whole groups are drawn, with replacement, as many as there are. The same groups give the same weights, so
-    that two scores of the same examples can be compared resample by resample.
+    Whole groups are drawn, with replacement. The same groups give the same weights, so two scores of the same
+    examples can be compared resample by resample.
     """
     random = np.random.default_rng(_SEED)
     _, codes = np.unique(groups, return_inverse=True)
@@ -34,10 +34,9 @@ def average_precisions(
     groups: NDArray[np.integer],
     has: NDArray[np.bool_],
 ) -> NDArray[np.float64]:
-    """Return the mean average precision of each bootstrap resample, float64 [`RESAMPLES`].
+    """Return the mean average precision of each resample of the examples that `has` marks, bool [N].
 
-    Each is the `scores.score` of the drawn examples among those that `has` marks, bool [N]; NaN where none of
-    them is of any class.
+    It is NaN where none of the drawn examples is of any class.
     """
     weights = (drawn[has] for drawn in resamples(groups))
     return mean_average_precision(probabilities[has], labels[has].astype(bool), weights)

@@ -1,10 +1,9 @@
 """Performance and robustness of a train x evaluation matrix (the paper's Sec. 3.2).
 
 A matrix maps each training set M_T to the score of every evaluation set M_E: `{"video": {"audio": 0.4}}`.
-Scores may be fractions or per cent; they are never rescaled. An M_T for which a stratum has no M_E does not
-count towards it (nothing can be missing from a single modality): P and R average over the other M_T. This
-reading reproduces the paper's Table 1 from its Table 9 in every AudioSet row. A malformed matrix is a
-`MatrixError`.
+Scores may be fractions or per cent. An M_T for which a stratum has no M_E does not count towards it (nothing
+can be missing from a single modality): P and R average over the other M_T. This reproduces the paper's Table
+1 from its Table 9 in every AudioSet row. A malformed matrix is a `MatrixError`.
 """
 
 import math
@@ -30,10 +29,7 @@ class Stratum:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """A row of the paper's Table 1: the best P and R over all M_T (Eq. 5), their means (Eq. 6), the strata.
-
-    `dataclasses.asdict` gives its JSON form.
-    """
+    """A row of the paper's Table 1: the best P and R over all M_T (Eq. 5), their means (Eq. 6), strata."""
 
     p_best: float
     r_best: float
@@ -62,8 +58,7 @@ def transfer(train: Subset, test: Subset) -> bool:
 def summary(matrix: Matrix) -> Summary:
     """Return the paper's metrics of `matrix` (Eq. 3 to 6 and their strata), over the M_T in it.
 
-    Raises:
-        MatrixError: the matrix is empty, a set or a score is malformed, or its rows score different sets.
+    Raises MatrixError if the matrix is empty, a set or a score is malformed, or rows score different sets.
     """
     points = list(per_train(matrix).values())
     return Summary(
@@ -80,9 +75,9 @@ def summary(matrix: Matrix) -> Summary:
 def per_train(
     matrix: Matrix, predicate: Predicate = lambda _train, _test: True
 ) -> dict[str, tuple[float, float]]:
-    """Return P(M_T) and R(M_T) (Eq. 3 and 4) of each M_T: the points of the paper's Figure 6.
+    """Return P(M_T) and R(M_T) (Eq. 3 and 4) over the selected cells: the points of the paper's Figure 6.
 
-    Only the cells that `predicate(M_T, M_E)` selects count; an M_T without any is left out.
+    An M_T without any cell that `predicate(M_T, M_E)` selects is left out.
     """
     points = {}
     for train, row in _checked(matrix).items():
@@ -106,7 +101,6 @@ def overlap(matrix: Matrix, k: int) -> Stratum:
 
 
 def _checked(matrix: object) -> dict[Subset, dict[Subset, float]]:
-    """Parse the sets and check the scores, so that no mean or minimum hides a missing score."""
     rows = {
         train: {
             test: _number(score, f"{name(train)} -> {name(test)}")

@@ -46,7 +46,7 @@ def score_subsets(
 ) -> dict[str, float]:
     """Return the score of each subset, by name and smallest first, on the examples with all its modalities.
 
-    `measures.measure`, which takes the same arguments, adds intervals, which take longer.
+    `measures.measure` adds intervals, which take longer.
     """
     scores = {}
     for subset, predicted in zip(subsets.measured(present), predictions, strict=True):

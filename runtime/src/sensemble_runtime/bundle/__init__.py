@@ -1,6 +1,6 @@
 """The bundle: its manifest, the checks of every file, its head, tokenizer and signature.
 
-Enter here what reads, checks and writes a bundle's folder. Running its artifacts is for `executors`.
+Holds what reads, checks and writes a bundle's folder; `executors` runs its artifacts.
 
 Doors: `bundle`, `manifest`, `manifest_file`, `files`, `head`, `judge`, `tokenize`, `tokenizer_fields`,
 `probe`, `signature`, `strict_json`.

@@ -104,8 +104,7 @@ class Bundle:
     def replace_head(self, other: "Bundle") -> bool:
         """Go on with the head, the labels and the audit of another bundle; loaded encoders stay.
 
-        Answers from now on are the other's, also of windows that are encoded already. Return False, and
-        change nothing, if its encoders are others.
+        Return False, and change nothing, if its encoders are others.
         """
         mine, theirs = (
             {m: (b.specs[m], b.manifest.modalities[m].artifacts[at].files) for m, at in b.executors.items()}

@@ -18,15 +18,10 @@ _FAMILIAR = ("familiar_weight", "familiar_bias")
 
 @dataclass(frozen=True, slots=True)
 class Familiarity:
-    """A score of how much a window is like those that its encoder was trained on, higher for more.
+    """A score of how much a window is like those that its encoder was trained on, higher for more."""
 
-    Attributes:
-        weight: float32 [n, d], by modality, sorted.
-        bias: float32 [n].
-    """
-
-    weight: Floats
-    bias: Floats
+    weight: Floats  # [n, d], by modality, sorted
+    bias: Floats  # [n]
 
     def score(self, row: int, embedding: Floats) -> float:
         """Return the score of an embedding, float32 [d], of the modality in that row."""
@@ -35,19 +30,12 @@ class Familiarity:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The head h of the paper's Eq. 7, applied to the mean of the live embeddings.
+    """The head h of the paper's Eq. 7, applied to the mean of the live embeddings."""
 
-    Attributes:
-        weight: float32 [C, d].
-        bias: float32 [C].
-        task: `multi-class` (softmax) or `multi-label` (one sigmoid per class).
-        familiarity: scores windows by their embeddings; None if the bundle has none.
-    """
-
-    weight: Floats
-    bias: Floats
+    weight: Floats  # [C, d]
+    bias: Floats  # [C]
     task: Task
-    familiarity: Familiarity | None = None
+    familiarity: Familiarity | None = None  # None if the bundle has none
 
     def logits(self, pooled: Floats) -> Floats:
         """Return logits float32 [..., C] of pooled representations float32 [..., d]."""
@@ -56,13 +44,7 @@ class Head:
     def probabilities(
         self, pooled: Floats, temperature: float | Floats = 1.0, power: float | Floats = 0.0
     ) -> Floats:
-        """Return class probabilities float32 [..., C] of pooled representations float32 [..., d].
-
-        Args:
-            pooled: the pooled representations.
-            temperature: as `scaled` takes it.
-            power: likewise.
-        """
+        """Return `scaled` class probabilities [..., C] of pooled representations, both float32."""
         return calibrated(self.logits(pooled), temperature, power, self.task)
 
 
@@ -80,15 +62,13 @@ def scaled(
 
     They are multiplied by their own confidence, the largest probability before, to a power, and divided by a
     temperature (Guo et al., 2017): a temperature that rises with the doubt (after Balanya et al., 2022, who
-    use the entropy). The order of the classes stays the same. A head that is sure of everything gets no help.
+    use the entropy). The order of the classes stays the same.
 
     Args:
-        logits: the head's.
         temperature: above 0; broadcasts to [..., C].
         power: from 0, which changes nothing; broadcasts likewise. 0 in a multi-label task.
-        task: `multi-class` or `multi-label`.
     """
-    if task == "multi-class":  # what all have in common costs digits, and says nothing
+    if task == "multi-class":  # a common offset costs digits
         logits = logits - logits.max(axis=-1, keepdims=True)
     divided = logits / np.asarray(temperature, logits.dtype)
     if not np.any(power):
@@ -110,10 +90,8 @@ def probabilities(logits: NDArray[np.floating], task: Task) -> NDArray[np.floati
 def load_head(data: bytes, task: Task, path: Path) -> Head:
     """Parse the bytes of a file that `save_head` wrote; `path` names it in errors.
 
-    Raises:
-        BundleCorruptError: they are not safetensors, the tensors are not `weight` float32 [C, d] and `bias`
-            float32 [C], perhaps with `familiar_weight` float32 [n, d] and `familiar_bias` float32 [n], or an
-            element is NaN or exceeds `executor.LARGEST`.
+    Raises BundleCorruptError for other tensors than those of a `Head` and its `Familiarity`, and for elements
+    that are NaN or exceed `executor.LARGEST`.
     """
     try:
         tensors = load(data)

@@ -1,9 +1,9 @@
-"""The judge: the answer of a live set, from its embeddings. All that print or count an answer ask it.
+"""The judge: the one definition of the answer of a live set, from its embeddings.
 
-The numbers of a subset are fitted on the split `calibrate` (`auditing.calibration`); here they are plain
-arithmetic. Temperature and power scale the logits, so that a confidence of 70 % is right about 70 % of the
-time; the most probable class stays the same. The threshold says which classes are candidates, by split
-conformal prediction with one set of scores for each live set.
+The numbers of a subset are fitted on the split `calibrate` (`auditing.calibration`). Temperature and power
+scale the logits, so that a confidence of 70 % is right about 70 % of the time; the most probable class stays
+the same. The threshold says which classes are candidates, by split conformal prediction with one set of
+scores for each live set.
 
 An answer is sure where one class is a candidate, its confidence reaches the floor, at least one window is
 familiar, and no two modalities exclude each other. A window is familiar if its embedding scores at least the
@@ -11,12 +11,11 @@ threshold of its modality; one that is not takes no part in the answer.
 
 **The guarantee.** Let a person (a group: whatever must not be split) be drawn as those of `calibrate` were,
 and an example of that person, and let the live set not depend on its content. Then the candidates hold the
-truth (multi-label: every true label) with a probability of at least 1 - alpha, for each live set by itself,
-over the draw of `calibrate`, of the person and of the example. That is exact where all windows are familiar
-and nothing else was chosen on `calibrate`; as shipped, a power and the limits of familiarity are, so it is
-approximate. Where unfamiliar windows are left out, it is an average over all answers of a set of sensors:
-the answers that lack a window have no guarantee of their own. There is none for one class, one person or
-one input, nor for other data: another room, another microphone.
+truth (every true label) with a probability of at least 1 - alpha, for each live set by itself, over the draw
+of `calibrate`, of the person and of the example. That is exact where all windows are familiar and nothing
+else was chosen on `calibrate`; as shipped, a power and the limits of familiarity are, so it is approximate.
+Where unfamiliar windows are left out, it is an average over all answers of a set of sensors. There is no
+guarantee for one class, one person or one input, nor for other data: another room, another microphone.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -36,43 +35,27 @@ from sensemble_runtime.subsets import Subset
 
 Floats = NDArray[np.float32]
 
-DOUBTS: tuple[Doubt | None, ...] = (None, *get_args(Doubt))
-"""By code."""
+DOUBTS: tuple[Doubt | None, ...] = (None, *get_args(Doubt))  # by code
 SURE, UNFAMILIAR, _UNCALIBRATED, _SEVERAL, _CONTRADICTION, _WEAK = range(len(DOUBTS))
 
+# Of a subset without examples: the head's own probabilities, and every class is a candidate.
 UNCALIBRATED = SubsetCalibration(temperature=1.0, power=0.0, threshold=0.0, examples=0, groups=0)
-"""Of a subset without examples: probabilities as the head gives them, and every class is a candidate."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Answers:
-    """The answers of one live set to N inputs, or of K sets.
+    """The answers of one live set to N inputs, or of K sets."""
 
-    Attributes:
-        probabilities: float32 [..., N, C], calibrated.
-        least: float32 [..., N], the least probability of a candidate.
-        doubts: int8 [..., N], places in `DOUBTS`.
-    """
-
-    probabilities: Floats
-    least: Floats
-    doubts: NDArray[np.int8]
+    probabilities: Floats  # [..., N, C], calibrated
+    least: Floats  # [..., N], of a candidate
+    doubts: NDArray[np.int8]  # [..., N], places in `DOUBTS`
 
 
 class Judge:
     """Judges the answers of a bundle's live sets. Safe to use from several threads.
 
-    Args:
-        manifest: of the bundle.
-        head: likewise.
-        floor: the least confidence of a sure answer, in [0, 1]; None: that of the manifest.
-
-    Attributes:
-        floor: likewise.
-        no_evidence: the answer where all windows are unfamiliar: every class is as probable as the others.
-
-    Raises:
-        BundleError: the floor is out of its range.
+    `floor` is the least confidence of a sure answer, in [0, 1]; None takes the manifest's. Raises BundleError
+    if it is out of that range.
     """
 
     def __init__(self, manifest: Manifest, head: Head, floor: float | None = None) -> None:
@@ -83,7 +66,7 @@ class Judge:
         self._labels = manifest.labels
         self._head = head
         self._rows = {modality: row for row, modality in enumerate(sorted(manifest.modalities))}
-        self.no_evidence = _no_evidence(manifest.labels)
+        self.no_evidence = _no_evidence(manifest.labels)  # if all windows are unfamiliar: uniform
 
     def are_familiar(self, modality: str, embeddings: Floats) -> NDArray[np.bool_]:
         """Return whether windows are like those that the encoder was trained on, by embeddings [..., d]."""
@@ -100,9 +83,7 @@ class Judge:
     ) -> tuple[Opinion, dict[str, Opinion]]:
         """Return the answer of a live set, and that of each of its modalities alone.
 
-        Args:
-            embeddings: float32 [d] of each modality of the live set.
-            unfamiliar: those of them whose window is unfamiliar; if all are, there is no evidence.
+        `embeddings` are float32 [d]; where all their windows are `unfamiliar`, there is no evidence.
         """
         live = tuple(sorted(embeddings))
         if set(live) <= set(unfamiliar):
@@ -123,23 +104,18 @@ class Judge:
         return self._head.logits(pooled)
 
     def measured_as(self, live: Subset) -> Subset:
-        """Return the subset whose numbers a live set takes: its own or, if it was not measured, the nearest.
+        """Return the subset whose numbers a live set takes: its own or, if not measured, the nearest.
 
-        Of up to `subsets.WHOLE` modalities every one is measured, if `calibrate` has examples of it.
+        Of up to `subsets.WHOLE` modalities each is measured, if `calibrate` has examples of it.
         """
         if len(self._rows) <= subsets.WHOLE or subsets.name(live) in self._calibration.subsets:
             return live
         return subsets.nearest(live, map(subsets.parse, self._calibration.subsets)) or live
 
     def judge(self, live: Subset, logits: Floats) -> Answers:
-        """Judge N inputs whose windows are familiar.
+        """Judge N inputs whose windows are familiar, of K rows of logits, float32 [K, N, C].
 
-        Args:
-            live: the live set, sorted.
-            logits: float32 [K, N, C]: of the live set and, if it has several modalities, of each alone.
-
-        Returns:
-            The same for K rows.
+        The rows are of the live set, sorted, and, if it has several modalities, of each alone.
         """
         own = self.measured_as(live)
         found = [of_subset(self._calibration, s) for s in [own, *((m,) for m in live)][: len(logits)]]

@@ -12,8 +12,7 @@ from sensemble_runtime.subsets import Share, SubsetScore
 SCHEMA = 8
 FILE_NAME = "manifest.json"
 
-BROWSER = "onnx-web"
-"""The target of ONNX artifacts as browsers run them: the same files, measured there."""
+BROWSER = "onnx-web"  # the target of the same ONNX files as browsers run them, measured there
 
 Task = Literal["multi-class", "multi-label"]
 Scheme = Literal[
@@ -45,40 +44,25 @@ class FileEntry:
 
 @dataclass(frozen=True, slots=True)
 class Parity:
-    """The agreement of an artifact with its float encoder on held-out windows.
+    """The agreement of an artifact with its float encoder on held-out windows."""
 
-    Attributes:
-        cosine: the mean cosine similarity of the embeddings.
-        max_error, mean_error: of the absolute differences between elements.
-        agreement: the fraction of windows that the head, on this modality alone, classifies the same.
-    """
-
-    cosine: float
-    max_error: float
+    cosine: float  # the mean cosine similarity of the embeddings
+    max_error: float  # of the absolute differences between elements
     mean_error: float
     windows: int
-    agreement: float
+    agreement: float  # windows that the head, on this modality alone, classifies the same
 
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """An encoder in the format of one executor.
+    """An encoder in the format of one executor."""
 
-    Attributes:
-        path: the file, or the folder of a Core ML package; relative to the bundle's folder, with `/`.
-        files: the file at `path`, or every file in that folder.
-        parity: None until a machine that can run the artifact has measured it (for Core ML,
-            `sensemble export verify` on a Mac), as are the next two.
-        latency_ms: median milliseconds per window.
-        peak_mb: peak resident megabytes (10^6 bytes) of a process that runs it alone.
-    """
-
-    path: str
-    files: tuple[FileEntry, ...]
+    path: str  # from the bundle's folder, with `/`; a folder for Core ML
+    files: tuple[FileEntry, ...]  # the file at `path`, or every file in that folder
     scheme: Scheme
-    parity: Parity | None
-    latency_ms: float | None
-    peak_mb: float | None
+    parity: Parity | None  # None, like the next two, until a machine that runs it has measured it
+    latency_ms: float | None  # the median per window
+    peak_mb: float | None  # 10^6 resident bytes of a process that runs it alone
 
     @property
     def bytes(self) -> int:
@@ -96,45 +80,31 @@ class ModalityEntry:
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """The origin of a bundle.
+    """The origin of a bundle."""
 
-    Attributes:
-        train_modalities: M_T.
-        accuracy: of the float model, a fraction, by subset.
-        accuracy_quantized: of this bundle, by target and subset; only for targets that were run.
-        float_bytes: the size of the float encoder for the bundle's first target, by modality.
-        float_latency_ms: its median milliseconds per window; only if that target was run.
-        created: ISO 8601.
-        tools: the version of each package that made the artifacts.
-    """
-
-    train_modalities: tuple[str, ...]
+    train_modalities: tuple[str, ...]  # M_T
     method: str
     dataset: str
-    accuracy: dict[str, Share]
-    accuracy_quantized: dict[str, dict[str, Share]]
-    float_bytes: dict[str, int]
-    float_latency_ms: dict[str, float]
-    created: str
-    tools: dict[str, str]
+    accuracy: dict[str, Share]  # of the float model, by subset
+    accuracy_quantized: dict[str, dict[str, Share]]  # by target that was run, and subset
+    float_bytes: dict[str, int]  # of the float encoder for the first target, by modality
+    float_latency_ms: dict[str, float]  # its median per window, if that target was run
+    created: str  # ISO 8601
+    tools: dict[str, str]  # the version of each package that made the artifacts
 
 
 @dataclass(frozen=True, slots=True)
 class SubsetCalibration:
     """The calibration of one subset of modalities; see `bundle.judge`.
 
-    Attributes:
-        temperature: divides the logits; 1 where there were too few examples to fit it.
-        power: of the confidence, which scales the logits (`head.scaled`); 0 in a multi-label task.
-        threshold: a class is a candidate if its probability is at least this share of the largest
-            one (multi-class), or at least this (multi-label). 0: every class is one, for too few groups.
-        examples: of `calibrate`, with all modalities of the subset, all familiar; in so many `groups`.
+    `threshold`: a class is a candidate if its probability is at least this share of the largest one
+    (multi-class), or at least this (multi-label). 0: every class is one, for too few groups.
     """
 
-    temperature: Annotated[float, (1e-2, 1e2)]
-    power: Annotated[float, (0, 4)]
+    temperature: Annotated[float, (1e-2, 1e2)]  # 1 where there were too few examples
+    power: Annotated[float, (0, 4)]  # of the confidence (`head.scaled`); 0 if multi-label
     threshold: Share
-    examples: int
+    examples: int  # with all modalities of the subset, all familiar
     groups: int
 
 
@@ -165,27 +135,21 @@ def groups_needed(alpha: float) -> int:
 class Manifest:
     """The whole `manifest.json`.
 
-    Attributes:
-        embedding: d, the length of every encoder's output.
-        labels: the C classes, in the order of the head's rows.
-        task: `multi-class` (softmax) or `multi-label` (sigmoid).
-        tokenizer: `tokenizer.json`, if there is a text encoder.
-        held_out: by modality, a safetensors file in `held-out-windows-of-BUNDLE`, next to the bundle, with
-            `windows` [N, ...] and their float `embeddings` float32 [N, d], to measure parity anywhere.
-        audited: the score on the split eval, by subset, of the first target that the exporting machine runs.
+    `held_out` has by modality a safetensors file in `held-out-windows-of-BUNDLE`, next to the bundle, with
+    `windows` [N, ...] and their float `embeddings` float32 [N, d], to measure parity anywhere.
     """
 
     schema: int
     modalities: dict[str, ModalityEntry]
-    embedding: Annotated[int, (1, 65_536)]
-    labels: tuple[str, ...]
+    embedding: Annotated[int, (1, 65_536)]  # d, the length of every encoder's output
+    labels: tuple[str, ...]  # the C classes, in the order of the head's rows
     task: Task
     head: FileEntry
-    tokenizer: FileEntry | None
+    tokenizer: FileEntry | None  # if there is a text encoder
     held_out: dict[str, FileEntry]
     provenance: Provenance
     calibration: Calibration
-    audited: dict[str, SubsetScore]
+    audited: dict[str, SubsetScore]  # on the split eval, of the first target that the exporter runs
 
     def files(self) -> Iterator[tuple[str, FileEntry]]:
         """Yield every file that the bundle must hold, with its field in the manifest."""

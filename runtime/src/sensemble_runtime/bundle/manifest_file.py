@@ -87,7 +87,6 @@ def _check_schema(raw: object, path: Path) -> None:
 
 
 def _suggestion(path: Path) -> str:
-    """Return what to give instead of a folder without a `manifest.json`, such as a run's."""
     inside = path.parent / "bundle"
     if (inside / path.name).exists():
         return f"did you mean {inside}?"

@@ -1,6 +1,6 @@
 """The first load of a bundle's encoders, each in a process of its own that may crash or hang.
 
-Probing finds encoders that fail by accident. It confines none: the process has all rights of its user.
+It finds encoders that fail by accident, and confines none: the process has all rights of its user.
 """
 
 import signal

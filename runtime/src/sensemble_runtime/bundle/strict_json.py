@@ -44,10 +44,8 @@ def encode(instance: Any) -> dict[str, Any]:  # noqa: ANN401 - a dataclass
 def decode(kind: Any, raw: object, field: str = "") -> Any:  # noqa: ANN401 - an instance of `kind`
     """Return `raw`, a value of `document`, as a dataclass, dict, tuple, literal, optional or plain type.
 
-    A number may have bounds, both included: `Annotated[float, (0, 1)]`.
-
-    `field` is its dotted place in the document. A field that is missing, unknown or of another type raises
-    DecodeError.
+    A number may have bounds, both included: `Annotated[float, (0, 1)]`. `field` is its dotted place in the
+    document. A field that is missing, unknown or of another type raises DecodeError.
     """
     if read := _READERS.get(get_origin(kind)):
         return read(get_args(kind), raw, field)
@@ -84,7 +82,7 @@ def _tuple(kind: tuple[Any, ...], raw: object, field: str) -> tuple[Any, ...]:
     return tuple(decode(kind[0], item, f"{field}[{i}]") for i, item in enumerate(raw))
 
 
-_READERS: dict[Any, Callable[[Any, object, str], Any]] = {
+_READERS: dict[Any, Callable[[Any, object, str], Any]] = {  # by origin of a type; called with its arguments
     Annotated: _bounded,
     types.UnionType: _optional,
     Union: _optional,
@@ -92,7 +90,6 @@ _READERS: dict[Any, Callable[[Any, object, str], Any]] = {
     dict: _dict,
     tuple: _tuple,
 }
-"""By origin of a type; each gets the arguments of the type."""
 
 
 def _dataclass(kind: Any, raw: object, field: str) -> Any:  # noqa: ANN401 - an instance of `kind`

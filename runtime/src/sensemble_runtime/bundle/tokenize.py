@@ -28,10 +28,8 @@ PAD = 0
 def tokenize(tokenizer: "Tokenizer", caption: str, length: int) -> NDArray[np.int64]:
     """Return the ids of `caption` as int64 [1, length], cut at `length` and padded with `PAD` (0).
 
-    Only the first 65,536 characters of `caption` are read, for the library holds the interpreter's lock.
-
-    Raises:
-        EncoderError: the tokenizer failed.
+    Only its first 65,536 characters are read: the library holds the interpreter's lock. Raises EncoderError
+    if the tokenizer failed.
     """
     with _reported(EncoderError, "the tokenizer failed"):
         ids = tokenizer.encode(caption[:MAX_CAPTION]).ids[:length]
@@ -41,12 +39,8 @@ def tokenize(tokenizer: "Tokenizer", caption: str, length: int) -> NDArray[np.in
 def check_tokenizer(data: bytes, length: int, path: Path) -> None:
     """Check the bytes of a `tokenizer.json` (see `tokenizer_fields`), without loading the library.
 
-    Args:
-        length: the number of tokens that the encoder takes.
-        path: names the file in errors.
-
-    Raises:
-        BundleCorruptError: the bytes are not JSON, or a value is not allowed; names the field.
+    `length` is the number of tokens that the encoder takes. Raises BundleCorruptError, which names the file
+    at `path` and the field.
     """
     try:
         raw = document(data.decode())
@@ -75,7 +69,7 @@ def load_tokenizer(data: bytes, path: Path) -> "Tokenizer":
 def _reported(kind: type[SensembleRuntimeError], prefix: str) -> Iterator[None]:
     """Raise the library's errors in the block as `kind`, panics of its Rust code included.
 
-    The library raises plain Exceptions. A panic is a BaseException whose class cannot be imported.
+    It raises plain Exceptions. A panic is a BaseException whose class cannot be imported.
     """
     try:
         yield

@@ -1,19 +1,16 @@
 """The fields of a `tokenizer.json` that may ask for too much time or memory, and what is allowed in them.
 
-The `tokenizers` library checks none of them: a stride as long as the text makes it panic, a large padding
-takes all memory, a chain of replacements turns ten letters into gigabytes, and an expression may backtrack
-for hours, with the interpreter's lock held. So the steps of a tokenizer are listed here: those that
-`sensemble-train` writes, and the usual ones of CLIP, GPT-2 and BERT. No step repeats in a sequence: a
-byte-level one lengthens its own result.
+The `tokenizers` library checks none of them: a long stride makes it panic, a large padding takes all memory,
+a chain of replacements turns ten letters into gigabytes, and an expression may backtrack for hours, with the
+interpreter's lock held. So the allowed steps are listed here: those that `sensemble-train` writes, and the
+usual ones of CLIP, GPT-2 and BERT. No step repeats in a sequence: a byte-level one lengthens its own result.
 """
 
 from collections.abc import Iterator, Mapping
 
-CONTROLS = r"[\x00-\x08\x0b\x0e-\x1f\x7f]"
-"""The control characters that CLIP's tokenizer removes."""
+CONTROLS = r"[\x00-\x08\x0b\x0e-\x1f\x7f]"  # the control characters that CLIP's tokenizer removes
 
-CLIP_WORD = r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
-"""A word of CLIP's tokenizer."""
+CLIP_WORD = r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"  # a word of CLIP's tokenizer
 
 _GPT2_WORD = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 _EXPRESSIONS = (CONTROLS, CLIP_WORD, _GPT2_WORD, r"\s+")

@@ -16,12 +16,9 @@ _WEIGHTS = "Data/com.apple.CoreML/weights"
 class CoreMLEncoder(Checked):
     """A Core ML package (.mlpackage) with one input and one output; Core ML chooses the processor.
 
-    Core ML takes neither uint8 nor int64: the package's input is float32 or int32, and its metadata `dtype`
-    names the dtype of windows. It cannot load from memory: the files are written to a private folder, which
-    is removed once Core ML has compiled them.
-
-    Raises:
-        BundleIncompatibleError: this system cannot run the package; names Core ML's error.
+    Core ML takes neither uint8 nor int64: the input is float32 or int32, and the metadata `dtype` names the
+    dtype of windows. It cannot load from memory: the files lie in a private folder until it has compiled
+    them. Raises BundleIncompatibleError if this system cannot run the package.
     """
 
     def __init__(self, path: Path, contents: Contents, threads: int = 0, *, quick: bool = False) -> None:

@@ -20,15 +20,12 @@ from sensemble_sensors.spec import DType
 from sensemble_runtime.errors import BundleCorruptError, BundleIncompatibleError, EncoderError
 
 QUICK = 2.0
-"""Milliseconds per window below which an encoder gets a single thread: threads fall asleep between windows,
-and waking them took 0.5 to 1 ms where it was measured."""
+"""Milliseconds per window below which an encoder gets one thread: waking more took 0.5 to 1 ms."""
 
 LARGEST = 1e12
-"""The largest magnitude of an embedding's elements and of a head's weights: far above those of trained
-models, and low enough that no sum of products overflows float32, which would make a prediction NaN."""
+"""The largest magnitude of an embedding's elements and a head's weights: no sum of products overflows."""
 
-Contents = Mapping[str, bytes]
-"""The files of an artifact by their paths in it, with `/`; a single file has the path ``."""
+Contents = Mapping[str, bytes]  # an artifact's files by path in it, with `/`; a single one has ``
 
 Input = NDArray[np.uint8] | NDArray[np.float32] | NDArray[np.int64]
 Embedding = NDArray[np.float32]
@@ -48,30 +45,22 @@ class Encoder(Protocol):
         """Encode a window to float32 [d].
 
         Raises:
-            ValueError: the window has another dtype or shape; names the expected ones.
+            ValueError: the window has another dtype or shape.
             EncoderError: the executor failed, or its output is not an embedding; names its error.
         """
 
 
 @dataclass(frozen=True, slots=True)
 class Executor:
-    """The executor of one target.
+    """The executor of one target."""
 
-    Attributes:
-        encoder: the module and name of its `Encoder` class, imported on use. The class takes the artifact's
-            path, which names it in errors, and its `Contents`.
-        needs: the module that it requires; `remedy` says how to install it.
-        system: the only `sys.platform` that it runs on; empty for all.
-    """
-
-    encoder: tuple[str, str]
-    needs: str
-    remedy: str
-    system: str = ""
+    encoder: tuple[str, str]  # module and name of a class, called with a path, for errors, and `Contents`
+    needs: str  # a module
+    remedy: str  # says how to install it
+    system: str = ""  # the only `sys.platform` that it runs on; empty for all
 
 
-GROUP = "sensemble.executors"
-"""The entry points of installed packages: the name of each is a target's, its object an `Executor`."""
+GROUP = "sensemble.executors"  # entry points of installed packages: a target's name, an `Executor`
 
 EXECUTORS = {
     "coreml": Executor(
@@ -91,8 +80,7 @@ EXECUTORS = {
         "`pip install sensemble-runtime[onnx]`",
     ),
 }
-"""The executors by target, in order of preference: Core ML reaches the Neural Engine, and XNNPACK takes less
-memory than ONNX Runtime."""
+"""By target, in order of preference: Core ML has the Neural Engine, XNNPACK takes less memory than ONNX."""
 
 
 def executor_of(target: str) -> Executor | None:
@@ -132,7 +120,7 @@ def in_order(targets: Iterable[str]) -> list[str]:
 
 
 def give_back_memory() -> None:
-    """Return the memory of freed encoders to the system; glibc would keep a third of it in this process."""
+    """Return the memory of freed encoders to the system; glibc would keep a third of it."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
     if trim is not None:
         trim(0)

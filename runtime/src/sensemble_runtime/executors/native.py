@@ -13,12 +13,9 @@ from sensemble_runtime.executors.executor import Checked, Contents, Input, descr
 class NativeEncoder(Checked):
     """An ExecuTorch program (.pte) with XNNPACK subgraphs, run without torch or ExecuTorch's Python package.
 
-    All encoders of the process share ExecuTorch's thread pool, and only the first one can set its size.
-
-    With `threads` 0 it stays as it is, one per performance core at first, or is 1 if the encoder is `quick`.
-
-    Raises:
-        BundleIncompatibleError: this ExecuTorch cannot run the program; names its error.
+    All encoders of the process share ExecuTorch's thread pool; only the first one sets its size. With
+    `threads` 0 it stays as it is, one per performance core at first, or is 1 if the encoder is `quick`.
+    Raises BundleIncompatibleError if this ExecuTorch cannot run the program.
     """
 
     def __init__(self, path: Path, contents: Contents, threads: int = 0, *, quick: bool = False) -> None:

@@ -23,11 +23,8 @@ class BackgroundWriter:
     """Adds a session's run to a record file, with every prediction and event of its queue.
 
     A failed write (a full disk, a pulled card) is reported and tried again with the file reopened. Losses are
-    counted, and reported once the record can be written. If the file was removed, another run begins.
-
-    Args:
-        report: called from the writer's thread with every change of the record.
-        failed: called from there with any unexpected error; nothing is recorded after that.
+    counted, and reported once the record can be written. If the file was removed, another run begins. An
+    unexpected error goes to `failed`, and ends the recording.
 
     Raises:
         RecordError: the record cannot be opened or written at first.
@@ -63,7 +60,7 @@ class BackgroundWriter:
         """Write the rest and close the file; `complete` marks the run as one that ended well.
 
         Return an error that says what could not be written; None if all was, or the record says what it
-        lacks. A second call does not wait again for a disk that did not answer.
+        lacks.
         """
         self._complete = complete
         self.queue.close()

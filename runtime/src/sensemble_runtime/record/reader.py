@@ -1,7 +1,7 @@
-"""Reading a record: its runs, their predictions, events and answers, each value checked.
+"""The reader of a record: its runs, their predictions, events and answers, each value checked.
 
-Every function raises a RecordError where the file cannot be read, has another schema version, or holds a
-value that no session and no audit writes.
+Every function raises a RecordError if the file cannot be read, has another schema version, or holds a value
+that no session and no audit writes.
 """
 
 import sqlite3
@@ -32,29 +32,20 @@ Made = TypeVar("Made")
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A session or audit.
-
-    Attributes:
-        began: seconds since 1970.
-        ended: likewise; None if it was interrupted or still runs.
-        bundle: the SHA-256 of the bundle's `manifest.json`.
-        split: the splits of the audited examples, joined with `+`.
-        scores: of an audit that ended, by subset, as is `chance`, the score of the commonest label.
-        estimates: `P`, `R`, and the drop without each modality, `drop.audio`.
-    """
+    """A session or audit."""
 
     id: int
     kind: Kind
-    began: Seconds
-    ended: Seconds | None
-    bundle: str
+    began: Seconds  # since 1970
+    ended: Seconds | None  # None if it was interrupted or still runs
+    bundle: str  # the SHA-256 of its `manifest.json`
     labels: tuple[str, ...]
     task: Task
     dataset: str | None
-    split: str | None
-    scores: dict[str, SubsetScore]
-    chance: dict[str, Share]
-    estimates: dict[str, Estimate]
+    split: str | None  # of an audit, the splits of its examples, joined with `+`
+    scores: dict[str, SubsetScore]  # of an audit that ended, by subset
+    chance: dict[str, Share]  # the scores of the commonest label
+    estimates: dict[str, Estimate]  # `P`, `R`, and the drop without each modality, `drop.audio`
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,7 +231,6 @@ def _made(kind: type[Made], row: sqlite3.Row, **given: Any) -> Made:  # noqa: AN
 
 
 def _column(hint: Any, row: sqlite3.Row, name: str) -> Any:  # noqa: ANN401 - a type, and a value of it
-    """Return a column, which anybody may have written; one of several values holds JSON."""
     value = row[name]
     if isinstance(value, str):
         value = printable(value)
@@ -250,7 +240,6 @@ def _column(hint: Any, row: sqlite3.Row, name: str) -> Any:  # noqa: ANN401 - a 
 
 
 def _live(value: object) -> tuple[str, ...]:
-    """Return a set of modalities."""
     try:
         return subsets.parse(str(value))
     except SubsetError as error:
@@ -258,7 +247,6 @@ def _live(value: object) -> tuple[str, ...]:
 
 
 def _unpack(blob: object, count: int) -> NDArray[np.float32]:
-    """Return `count` probabilities, one or more."""
     if isinstance(blob, bytes) and len(blob) == 4 * count > 0:
         probabilities = np.frombuffer(blob, dtype="<f4").astype(np.float32)
         if np.all((probabilities >= 0) & (probabilities <= 1)):

@@ -8,8 +8,7 @@ from typing import Self
 
 from sensemble_runtime.errors import RecordError
 
-TRIMMED = "record trimmed"
-"""The kind of the event that stands for the rows removed from a session."""
+TRIMMED = "record trimmed"  # the event that stands for removed rows
 
 _SECONDS = {"h": 3600.0, "d": 86400.0}
 _BYTES = {"MB": 1e6, "GB": 1e9, "TB": 1e12}
@@ -38,8 +37,7 @@ class Retention:
     def parse(cls, text: str) -> Self:
         """Parse bounds such as `12h`, `30d`, `2GB` or `30d,2GB`.
 
-        Raises:
-            RecordError: `text` names no bound, the same one twice, or one that is too small.
+        Raises RecordError if `text` names no bound, the same one twice, or one that is too small.
         """
         bounds: dict[str, float] = {}
         for part in text.split(","):
@@ -117,7 +115,7 @@ def _bounds(db: sqlite3.Connection, retention: Retention, now: float) -> list[tu
 
 
 def _offsets(db: sqlite3.Connection, now: float) -> dict[int, float]:
-    """Return what makes the times of each session seconds since 1970.
+    """Return the number that makes the times of each session seconds since 1970.
 
     A session before `_EARLIEST`, in the future, or more than `_PAUSE` before the next one shows that a clock
     was wrong, its own or the present one. It counts as ended just before the next one began.

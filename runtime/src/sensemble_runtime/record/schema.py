@@ -150,8 +150,7 @@ def _described(path: Path, error: sqlite3.Error) -> str:
 def version(db: sqlite3.Connection, path: Path) -> int:
     """Return the schema version of an open record, `SCHEMA`, or 0 for an empty file.
 
-    Raises:
-        RecordError: it is another program's file, a record of another version, or one that computes.
+    Raises RecordError if it is another program's file, a record of another version, or one that computes.
     """
     (application,) = db.execute("PRAGMA application_id").fetchone()
     (schema,) = db.execute("PRAGMA user_version").fetchone()

@@ -1,4 +1,4 @@
-"""Writing a record: one SQLite file of sessions and audits; what is committed survives a power cut.
+"""The writer of a record: one SQLite file of sessions and audits; what is committed survives a power cut.
 
 A run is one session, with its predictions and events, or one audit, with the score of each subset and its
 answer to each example. A run without an end was interrupted; what it holds is valid.
@@ -33,37 +33,25 @@ from sensemble_runtime.subsets import ConditionScore, Estimate, SubsetScore
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RecordedAnswer:
-    """The answer of a bundle to one example, from all windows of one subset of its modalities.
+    """The answer of a bundle to one example, from all windows of one subset of its modalities."""
 
-    Attributes:
-        example: its id.
-        line: its line in the dataset's index.
-        truth: its labels.
-        label: the most probable class.
-        probabilities: float32 [C].
-        used: the subset that answers in a session, without what is unfamiliar or suspect; empty if all are
-            unfamiliar.
-    """
-
-    example: str
-    line: int
-    truth: tuple[str, ...]
+    example: str  # its id
+    line: int  # in the dataset's index
+    truth: tuple[str, ...]  # its labels
     subset: str
-    label: str
-    probabilities: NDArray[np.float32]
+    label: str  # the most probable class
+    probabilities: NDArray[np.float32]  # [C]
     least: float
     doubt: Doubt | None
-    used: str
+    used: str  # the subset that answers in a session, without what is unfamiliar or suspect; may be empty
 
 
 class Records:
     """A record file open for writing; each method is one durable commit. For one thread at a time.
 
-    An absent file is created, readable by this user only, as are SQLite's files next to it.
-
-    Raises:
-        RecordError: it cannot be opened or written, as in every method, is not a record, or has another
-            schema version.
+    An absent file is created, readable by this user only, as are SQLite's files next to it. Every method
+    raises a RecordError if the file cannot be written; opening, if it is no record or has another schema
+    version.
     """
 
     def __init__(self, path: Path) -> None:

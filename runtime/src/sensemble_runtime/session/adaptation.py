@@ -1,4 +1,4 @@
-"""The thread in which a session's sensors learn, so that neither sensors nor encoders wait for it."""
+"""The thread in which a session's sensors learn from each other: neither sensors nor encoders wait for it."""
 
 from time import monotonic
 from typing import Literal

@@ -1,6 +1,6 @@
-"""Encode less while nothing changes: a comparison that costs far less than an encoder.
+"""Skip the encoder while a window is like the one last encoded.
 
-It compares a window with the one last encoded, not with the last one seen, so a slow change adds up.
+The comparison is with the last encoded window, not with the last one seen, so a slow change adds up.
 """
 
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from sensemble_runtime.executors.executor import Embedding
 
 
 class ChangeGate:
-    """The last encoded window of each modality, for one thread each."""
+    """The last encoded window of each modality."""
 
     def __init__(self, specs: Mapping[str, InputSpec]) -> None:
         self._kinds = {modality: kind_of(spec) for modality, spec in specs.items()}

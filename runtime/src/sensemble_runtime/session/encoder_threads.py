@@ -1,4 +1,4 @@
-"""The threads of a session that encode: one per modality, so that a slow encoder delays no fast one."""
+"""The encoder threads of a session, one per modality: a slow encoder delays no fast one."""
 
 import threading
 import time
@@ -16,11 +16,9 @@ RETRY = (0.5, 10.0)  # seconds before a failed encoder is tried again the first 
 class EncoderThreads:
     """Encodes the windows of a session, each modality on its own hop, and predicts.
 
-    Windows that end together are pooled together: before it encodes, a thread waits up to `Policy.align` for
-    windows that are about to be complete; after it, as long for windows that are being encoded. A slower
-    window gets a prediction of its own.
-
-    An encoder that fails leaves the live set, is reported and freed, and is tried again with a later window.
+    Windows that end together are pooled together: a thread waits up to `Policy.align` for windows that are
+    about to be complete, and as long again for windows that are being encoded. A slower window gets a
+    prediction of its own. An encoder that fails leaves the live set, and is tried again with a later window.
     """
 
     def __init__(self, bundle: Bundle, state: SessionState, sensors: SensorSet, policy: Policy) -> None:
@@ -42,7 +40,7 @@ class EncoderThreads:
             thread.start()
 
     def join(self, deadline: float) -> set[str]:
-        """Wait until nothing is encoded any more; return the modalities that did not stop by `deadline`."""
+        """Wait for the threads; return the modalities whose thread still runs at `deadline`."""
         for thread in self._threads.values():
             thread.join(max(0.0, deadline - time.monotonic()))
         return {modality for modality, thread in self._threads.items() if thread.is_alive()}
@@ -128,7 +126,6 @@ class EncoderThreads:
         return min((max(0.0, one - now) for one in times if one is not None), default=None)
 
     def _expected(self, modality: str) -> set[str]:
-        """Return the modalities whose next window may end with that of `modality`; no captions."""
         windows = self._live_set.windows
         if modality not in windows or not windows[modality].ready:
             return set()
@@ -141,7 +138,6 @@ class EncoderThreads:
         return self._sensors.starting - {*self._live_set.ready}
 
     def _companions(self, modality: str, end: float) -> set[str]:
-        """Return the other modalities, being encoded or due, whose window ends with this one."""
         live_set = self._live_set
         waiting = {m: live_set.windows[m].end for m in live_set.ready if self._is_due(m)}
         ends = waiting | self._state.encoding

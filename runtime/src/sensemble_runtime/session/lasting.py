@@ -1,17 +1,13 @@
-"""States of modalities that are reported once they have lasted.
-
-It has no clock: times are given, so equal input gives equal answers.
-"""
+"""Debounced states of modalities: an event reports a state only once it has lasted."""
 
 import math
 from collections.abc import Collection
 
-LASTING = 2.0
-"""Seconds for which a state must last before an event says so: one window proves nothing."""
+LASTING = 2.0  # seconds for which a state must last before it is reported: one window proves nothing
 
 
 class Lasting:
-    """Tells which modalities are in a state, and which were reported to be."""
+    """The modalities in a state now, and those reported to be. Times are given."""
 
     def __init__(self) -> None:
         self._now: set[str] = set()
@@ -27,7 +23,7 @@ class Lasting:
             self._since.setdefault(modality, time)
 
     def forget(self, modality: str) -> None:
-        """Forget what was noted of a modality, whose sensor left."""
+        """Forget a modality whose sensor left."""
         self._now.discard(modality)
         if modality in self._reported:
             self._since[modality] = -math.inf
@@ -35,11 +31,11 @@ class Lasting:
             self._since.pop(modality, None)
 
     def newest(self, modalities: Collection[str]) -> tuple[str, ...]:
-        """Return those of `modalities` whose newest window is in the state, in their order."""
+        """Return those of `modalities` whose newest window is in the state."""
         return tuple(m for m in modalities if m in self._now) if self._now else ()
 
     def reported(self, modalities: Collection[str]) -> tuple[str, ...]:
-        """Return those of `modalities` that were last reported to be in the state, in their order."""
+        """Return those of `modalities` last reported to be in the state."""
         return tuple(m for m in modalities if m in self._reported) if self._reported else ()
 
     def changes(self, now: float) -> list[tuple[str, bool]]:

@@ -1,8 +1,7 @@
 """The core of a session: the attached modalities, their newest embeddings, and predictions from them.
 
-It has no thread, and uses a clock only to measure latencies: the times of samples and of steps are given, so
-equal input gives equal predictions, live, in a replay and in a test. Use it from one thread at a time; only
-`encode` may run in parallel with the rest, once per modality.
+It has no thread, and a clock only to measure latencies: the times of samples and steps are given, so equal
+input gives equal predictions. For one thread at a time; only `encode` may run in parallel, once per modality.
 """
 
 import time
@@ -66,9 +65,9 @@ class LiveSet:
         return tuple(sorted(modality for modality, ring in self.windows.items() if ring.ready))
 
     def add(self, modality: str, sensor: str = "") -> None:
-        """Load the encoder of `modality`, unless it is there, and accept samples of the named sensor.
+        """Load the encoder of `modality`, unless it is loaded, and accept samples of the named sensor.
 
-        What another sensor did that it takes over from does not count against it.
+        A sensor that takes over from another one starts unsuspected.
         """
         if self._sensors.get(modality, sensor) != sensor:
             self._suspected.forget(modality)
@@ -79,7 +78,7 @@ class LiveSet:
         self._sensors[modality] = sensor
 
     def remove(self, modality: str, *, keep: bool = False) -> None:
-        """Take `modality` out of the live set at once and forget its samples; see `end` for `keep`."""
+        """Take `modality` out of the live set now and forget its samples; see `end` for `keep`."""
         self._embeddings.pop(modality, None)
         for noted in (self._unfamiliar, self._suspected, self._suspicion):
             noted.forget(modality)
@@ -106,9 +105,9 @@ class LiveSet:
     def live(self, now: float) -> tuple[str, ...]:
         """Return the live set at `now`, sorted, without what was reported as unfamiliar or as the suspect.
 
-        A modality is live while its embedding is not older than its time to live, its window ends within the
-        skew of the newest one, and it is neither unfamiliar nor suspect, unless all others are too, or the
-        policy pools them. A prediction also leaves out a modality of which the newest window alone is so.
+        An embedding is live up to its time to live, while its window ends within the skew of the newest one.
+        Unfamiliar and suspect modalities stay if no other is left, or the policy pools them. A prediction
+        leaves them out from the first such window on.
         """
         near = self._near(now)
         familiar = self._without(self._uncorrected(self._unfamiliar.reported(near)), near)
@@ -127,18 +126,15 @@ class LiveSet:
         ]
 
     def next_expiry(self, now: float) -> float | None:
-        """Return when the first of the fresh embeddings expires; None if none is fresh."""
+        """Return when the first of the fresh embeddings expires; None without one."""
         return min((self._expiry(modality) for modality in self._fresh(now)), default=None)
 
     def step(self, now: float) -> Prediction | None:
-        """Encode the newest window of each modality that is ready and pool the live set at `now`.
-
-        Return one prediction, however many modalities were encoded; None if none was, or none is live.
-        """
+        """Encode the newest window of each modality and predict; None if none was encoded or is live."""
         return self.fuse([self.encode(taken) for m in self.modalities if (taken := self.pop_window(m))], now)
 
     def pop_window(self, modality: str) -> PoppedWindow | None:
-        """Return the newest window of a modality, to be encoded; None if it has none."""
+        """Return the newest window of a modality, to be encoded; None without one."""
         ring = self.windows.get(modality)
         window = ring.pop() if ring else None
         return PoppedWindow(modality, self._sensors[modality], window, ring) if ring and window else None
@@ -160,10 +156,7 @@ class LiveSet:
         return Encoded(modality, taken.sensor, embedding, end, latency, ring, skipped, level)
 
     def fuse(self, encoded: Iterable[Encoded], now: float) -> Prediction | None:
-        """Add new embeddings to the live set and predict.
-
-        An embedding whose modality was removed in the meantime is ignored, even if it was added again.
-        """
+        """Add embeddings to the live set and predict; those of a modality removed meanwhile are ignored."""
         fresh = {e.modality: e for e in encoded if self._is_current(e)}
         self._embeddings |= fresh
         for modality, new in fresh.items():
@@ -221,7 +214,6 @@ class LiveSet:
         return tuple(m for m in unfamiliar if m not in corrected)
 
     def _suspect(self, opinions: Mapping[str, Opinion], now: float) -> str | None:
-        """Return the suspect, if there is one."""
         if self._bundle.head.task == "multi-label":  # no label excludes another
             return None
         suspect = self._suspicion.note({m: opinion.probabilities for m, opinion in opinions.items()}, now)

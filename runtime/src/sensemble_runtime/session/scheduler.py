@@ -1,4 +1,4 @@
-"""The turns of the encoders, each on its own hop, all of them within a budget; times are given."""
+"""The scheduler: each encoder on its own hop, all of them within a budget. Times are given."""
 
 import math
 from collections import deque
@@ -28,14 +28,14 @@ class Policy:
 
     Attributes:
         threads: as `Bundle.threads`.
-        budget: the share of the time for which the session may be encoding, in (0, 1]; under overload,
-            modalities share it by max-min fairness.
+        budget: the share of the time for which the session may encode, in (0, 1]; under overload, modalities
+            share it by max-min fairness.
         skew: windows that end within so many seconds are pooled together. Captions hold until they expire.
         align: seconds that a complete window waits for other modalities' windows that are due.
         duty: reuse the last embedding where a window has not changed (`Kind.least_change`).
-        unfamiliar: `leave`: a modality whose newest window is unfamiliar leaves the live set; without
-            another, there is no evidence. So does one that contradicts the others, which agree
-            (`Suspicion`). `pool`: both are reported and pooled.
+        unfamiliar: `leave`: a modality leaves the live set while its newest window is unfamiliar, or it
+            contradicts the others (`Suspicion`); without another, there is no evidence. `pool`: both are
+            reported and pooled.
 
     Raises:
         PolicyError: a field is out of its range.
@@ -64,9 +64,9 @@ class Policy:
 class Scheduler:
     """Decides which of the complete windows are encoded now.
 
-    While the encoders need less than the budget, each window is encoded as it completes. Otherwise, the hop
-    of an encoder that needs more than its share is stretched to its cost divided by its share. Windows in
-    between are dropped, so no queue grows.
+    While the encoders need less than the budget, each window is encoded as it completes. Otherwise an encoder
+    that needs more than its share gets a longer hop: its cost divided by its share. Windows in between are
+    dropped.
     """
 
     def __init__(self, policy: Policy, specs: Mapping[str, InputSpec]) -> None:
@@ -83,7 +83,7 @@ class Scheduler:
         return self._began.get(modality, -math.inf) + self._intervals(attached, now).get(modality, 0.0)
 
     def spent(self, modality: str, began: float, seconds: float) -> None:
-        """Note that encoding `modality` began at `began` and took `seconds`."""
+        """Note an encoding: when it began, and the seconds it took."""
         self._gaps[modality] = began - self._began.get(modality, -math.inf)
         self._began[modality] = began
         latencies = self._latencies.setdefault(modality, deque(maxlen=MEASURED))

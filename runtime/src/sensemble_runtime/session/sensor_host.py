@@ -1,4 +1,4 @@
-"""The part that a session and a reader without a bundle share: sensors, and who gets what they give."""
+"""The base of a session and of a reader without a bundle: sensors and subscribers come and go."""
 
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
@@ -14,8 +14,7 @@ from sensemble_runtime.session.sensor_set import SensorSet, Sink
 WAITING = 1024  # predictions and events, or samples, that may wait for a slow subscriber
 
 Subscriber = BackgroundQueue[Prediction | Event]
-Listener = BackgroundQueue[tuple[str, Sample]]
-"""Takes samples, each with the name of its sensor."""
+Listener = BackgroundQueue[tuple[str, Sample]]  # samples with the name of their sensor
 T = TypeVar("T")
 
 
@@ -26,7 +25,7 @@ class Shared(Sink, Protocol):
     listeners: list[Listener]
 
     def fail(self, error: BaseException) -> None:
-        """Take an error of a subscriber."""
+        """End with an error of a subscriber."""
 
 
 class SensorHost:
@@ -64,10 +63,8 @@ class SensorHost:
         """Call `callback` with every prediction and event from now on, in order, from a thread of its own.
 
         It may be slow, and call any method of the session; `stream` raises its errors. Return its bounded
-        queue, for `unsubscribe`; `dropped` counts the items that a slow callback missed.
-
-        Raises:
-            SessionError: the session is closed.
+        queue; `dropped` counts the items that a slow callback missed. Raises SessionError if the session is
+        closed.
         """
         return self._subscribe(callback, self._shared.subscribers)
 

@@ -25,7 +25,8 @@ _LOG = logging.getLogger(__name__)
 class Sink(Protocol):
     """The receiver of a sensor set's samples and events: the state of a session, or a recording.
 
-    `changed` is also the lock of the sensor set, and is notified whenever a sensor changes.
+    `changed` is also the lock of the sensor set, and is notified whenever a sensor changes. It is held in all
+    calls but `load`.
     """
 
     changed: threading.Condition
@@ -36,9 +37,7 @@ class Sink(Protocol):
         """True if no more samples are wanted."""
 
     def load(self, modality: str) -> None:
-        """Prepare for samples of `modality`; called without the lock, and may be slow."""
-
-    # Called with the lock held.
+        """Prepare for samples of `modality`; may be slow."""
 
     def push(self, sample: Sample, sensor: str) -> None:
         """Add a sample of the named sensor; raise a `SampleError` if it is not of the spec's form."""
@@ -49,7 +48,7 @@ class Sink(Protocol):
     def remove(self, modality: str, *, ended: bool, needed: bool) -> None:
         """Note that no active sensor of `modality` is left; `needed`: another one is attached.
 
-        If its source has `ended`, its last embedding stays until it expires; otherwise it leaves at once.
+        If its source has `ended`, its last embedding stays until it expires; otherwise it leaves now.
         """
 
     def report(self, event: Event) -> None:
@@ -57,11 +56,11 @@ class Sink(Protocol):
 
 
 class SensorSet:
-    """The sensors of a session or a recording, each read by a `SensorThread`.
+    """The sensors of a session or a recording, each read by a `SensorThread`, whose `Owner` this is.
 
     Of several sensors of one modality, the one attached last is active: its samples are used. While it is
     lost or unhealthy, the one before takes over. The properties, `attach`, `detach`, `retry`, `lose` and
-    `stop` need the sink's lock held. It is the `Owner` of its threads.
+    `stop` need the sink's lock held.
 
     Attributes:
         over: whether the last sensor has ended by itself.
@@ -79,7 +78,7 @@ class SensorSet:
 
     @property
     def modalities(self) -> set[str]:
-        """The modalities of the attached sensors that are neither lost, unavailable nor unhealthy."""
+        """The modalities of the attached sensors that work."""
         working = (None, "attached", "recovered", "doubtful")
         return {t.modality for t in self._attached.values() if t.reported[0] in working}
 
@@ -87,7 +86,7 @@ class SensorSet:
     def starting(self) -> set[str]:
         """The modalities of open sensors whose first sample is worth waiting for.
 
-        Not captions, which come at any time, and no sensor twice: a dead one would delay the others.
+        No captions, which come at any time, and no sensor twice: a dead one would delay the others.
         """
         return {t.modality for t in self._silent if t.modality not in self._active and not t.waited_for}
 
@@ -102,12 +101,12 @@ class SensorSet:
         return {name: t.retry_at for name, t in self._attached.items() if t.retry_at is not None}
 
     def stop_waiting(self, modalities: Collection[str]) -> None:
-        """Stop waiting for the first samples of the sensors of `modalities` that are starting."""
+        """Wait no longer for the first samples of `modalities`."""
         for thread in self._silent:
             thread.waited_for |= thread.modality in modalities
 
     def attach(self, sensor: Sensor) -> str:
-        """Start reading `sensor`, and return the name by which to detach it; see `Session.attach`."""
+        """Start reading `sensor`; see `Session.attach`."""
         if sensor.modality not in self._sink.specs:
             raise SessionError(
                 f"{sensor.name}: the bundle has no encoder for {sensor.modality!r}; "
@@ -246,7 +245,6 @@ class SensorSet:
         return next((t.lag for m, t in active if specs[m].kind == partner), None)
 
     def _load(self, thread: SensorThread) -> None:
-        """Load in the sensor's thread, so that neither an encoder nor the lock waits."""
         self._sink.load(thread.modality)
         with self._sink.changed:
             if thread.stopped and not self._has_other(thread):  # detached while it loaded
@@ -296,6 +294,6 @@ class SensorSet:
             self._sink.report(ActiveSensorEvent(time.monotonic(), thread.name, thread.modality))
 
     def _report(self, thread: SensorThread, kind: Kind, reason: str) -> None:
-        """Report a change of a sensor, before it leaves the live set for that: the cause comes first."""
+        """Report a change of a sensor; call it before the sensor leaves, as the cause comes first."""
         if (event := thread.event(kind, reason)) is not None:
             self._sink.report(event)

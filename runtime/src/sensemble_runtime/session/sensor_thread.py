@@ -51,20 +51,11 @@ class Owner(Protocol):
 
 
 class SensorThread:
-    """A sensor, and the thread that alone uses it.
+    """A sensor, and the `thread` that alone uses it, not started.
 
     Args:
         health: when it counts as unhealthy; None, or where it is not live: only if its clock is wrong.
         previous: threads that may still use the same sensor; they are waited for.
-        owner: called in this thread.
-
-    Attributes:
-        reported: the kind and the reason of its last event; the same are not reported twice.
-        sampled: whether it has given a sample since it was opened.
-        waited_for: whether its first sample was waited for in vain.
-        lag: seconds by which its samples are behind the clock; None if unknown.
-        retry_at: when it is opened again, on the clock of `time.monotonic`; None unless it waits for that.
-        thread: not started; it ends after `stop`, when the sensor is closed.
     """
 
     def __init__(
@@ -82,10 +73,11 @@ class SensorThread:
         self.modality = sensor.modality
         self.conditions = conditions
         self.thread = threading.Thread(target=self._run, name=f"sensemble {name}", daemon=True)
-        self.reported: tuple[Kind | None, str] = (None, "")
-        self.sampled = self.waited_for = False
-        self.lag: float | None = None
-        self.retry_at: float | None = None
+        self.reported: tuple[Kind | None, str] = (None, "")  # of its last event; never twice the same
+        self.sampled = False  # whether it has given a sample since it was opened
+        self.waited_for = False  # whether its first sample was waited for in vain
+        self.lag: float | None = None  # seconds behind the clock
+        self.retry_at: float | None = None  # on `time.monotonic`, while it waits to be opened again
         self._spec, self._thresholds, self._previous, self._owner = spec, health, previous, owner
         self._source = Conditioned(sensor, conditions) if conditions else sensor
         self._stopped = threading.Event()
@@ -149,7 +141,6 @@ class SensorThread:
             self.retry_at = None
 
     def _use(self) -> None:
-        """Open, read and close the sensor once; errors are reported, and end no thread."""
         try:
             try:
                 self._read()

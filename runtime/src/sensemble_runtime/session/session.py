@@ -1,4 +1,4 @@
-"""A bundle running on live sensors, which come and go.
+"""A session: a bundle running on live sensors, which come and go.
 
 One thread reads each sensor, one encodes each modality, one serves each subscriber, and one keeps the record.
 They share a `SessionState`.
@@ -122,7 +122,7 @@ class Session(SensorHost):
 
     @property
     def retries(self) -> dict[str, float]:
-        """By name, when each waiting lost or unavailable sensor is tried again, on `time.monotonic`."""
+        """The time at which each lost or unavailable sensor is tried again, by name, on `time.monotonic`."""
         with self._state.changed:
             return self._sensors.retries
 
@@ -170,8 +170,7 @@ class Session(SensorHost):
     def teach(self, label: str) -> None:
         """Teach every live sensor that its newest window shows `label`.
 
-        Raises:
-            AdaptError: the session does not adapt, or the bundle has no such label.
+        Raises AdaptError if the session does not adapt, or the bundle has no such label.
         """
         with self._state.changed:
             if self._adapter is None:

@@ -1,4 +1,4 @@
-"""The state that the threads of a session share: one lock, and everything that it guards."""
+"""The state that the threads of a session share, and the lock that guards it."""
 
 import threading
 import time
@@ -25,30 +25,20 @@ class SessionState:
 
     Hold `changed` for all of it but `load`, `report`, `wait_for_item`, `clear` and `fail`. It is never held
     while a sensor is read, a window is encoded or a record is written.
-
-    Attributes:
-        changed: the lock; notified when windows that are aligned, or a source that ended, may go on.
-        ready: by modality, a condition of the same lock; notified when its encoder may have a window.
-        encoding: by modality, the end of the window that is being encoded.
-        encoded: by modality, the encoded window that is not yet in a prediction.
-        queue: the items that wait for the consumer.
-        subscribers: get every prediction and event, too.
-        listeners: get every sample that windows are made of.
-        error: the error that ended the session.
     """
 
     def __init__(self, bundle: Bundle, policy: Policy, adapter: Adapter | None = None) -> None:
         lock = threading.RLock()
-        self.changed = threading.Condition(lock)
-        # One for each: a single condition would wake all encoders with each window.
+        self.changed = threading.Condition(lock)  # an encoder or a sensor may go on
+        # A window may be ready. One for each: a single condition would wake all encoders with each window.
         self.ready = {modality: threading.Condition(lock) for modality in bundle.modalities}
         self.specs: Mapping[str, InputSpec] = bundle.specs
         self.live_set = LiveSet(bundle, policy, adapter)
-        self.encoding: dict[str, float] = {}
-        self.encoded: dict[str, Encoded] = {}
+        self.encoding: dict[str, float] = {}  # by modality, the end of the window being encoded
+        self.encoded: dict[str, Encoded] = {}  # by modality, not yet in a prediction
         self.queue = StreamQueue()
         self.closed = False
-        self.error: Exception | None = None
+        self.error: Exception | None = None  # which ended the session
         self._bundle = bundle
         self._arrived = threading.Condition(lock)
         self._live: tuple[str, ...] = ()

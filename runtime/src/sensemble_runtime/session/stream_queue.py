@@ -11,9 +11,9 @@ EVENTS = 1024  # waiting at most: many, because no event is sent twice
 
 
 class StreamQueue:
-    """Predictions and events in order, for one thread at a time.
+    """Predictions and events in order; the lock is the caller's.
 
-    `missed` counts the oldest predictions, dropped for a slow consumer, `missed_events` the oldest events.
+    `missed` counts the predictions, `missed_events` the events that were dropped for a slow consumer.
     """
 
     def __init__(self) -> None:

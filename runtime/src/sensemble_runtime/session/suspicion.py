@@ -1,13 +1,11 @@
 """The sensor that lies: which modality contradicts the others, from scene to scene.
 
-One window does not show who lies: of two opinions that exclude each other, either may be wrong. A sensor that
-shows another scene goes on doing so, and the others go on agreeing. So the probability of each explanation
-(none lies, this one does, or several do) is carried from scene to scene (the filter of a hidden Markov
-model). The evidence for an explanation is how much more probable the windows of its honest sensors are
-together than if they were of unrelated scenes: the mean over the C classes of prod_m C p_m(c), with the
-calibrated opinion p_m of each alone, if windows are independent given the class and classes equally frequent.
-
-It has no clock: times are given, so equal input gives equal answers.
+Of two opinions that exclude each other, either may be wrong. A sensor that shows another scene goes on doing
+so, and the others go on agreeing. So a hidden Markov model carries the probability of each explanation (none
+lies, this one does, several do) from scene to scene. The evidence for an explanation is how much more
+probable the windows of its honest sensors are together than if they were of unrelated scenes: the mean over
+the C classes of prod_m C p_m(c), with the calibrated opinion p_m of each alone, if windows are independent
+given the class and classes equally frequent.
 """
 
 import math
@@ -20,20 +18,14 @@ from sensemble_runtime.session.lasting import LASTING
 
 Floats = NDArray[np.floating]
 
-RARE = 0.02
-"""The probability that a sensor lies before any evidence, and that a scene changes who does."""
-SCENE = LASTING
-"""Seconds that a scene lasts at least. Windows of one scene count once: they err together."""
+RARE = 0.02  # the probability that a sensor lies before any evidence, and that a scene changes which one lies
+SCENE = LASTING  # seconds that a scene lasts at least; windows of one scene count once: they err together
 _LEAST = 1e-2  # of an opinion, relative to no evidence: no calibration is good to more digits
 _LIKELY = 0.5  # the probability from which a sensor is suspected; at most one can have it
 
 
 class Suspicion:
-    """Tells which of some modalities lies; of fewer than three, nobody can.
-
-    Args:
-        modalities: that may be live.
-    """
+    """Finds which of three or more modalities lies. Times are given."""
 
     def __init__(self, modalities: Iterable[str]) -> None:
         self._modalities = sorted(modalities)
@@ -45,13 +37,9 @@ class Suspicion:
         self._began = -math.inf
 
     def note(self, opinions: Mapping[str, Floats], now: float) -> str | None:
-        """Return the suspect among the modalities of one moment, if there is one.
+        """Return the suspect of one moment by each modality's own calibrated probabilities [C].
 
         A scene goes on while the others say the same, whichever modality is left out.
-
-        Args:
-            opinions: of each live modality alone, its calibrated probabilities [C].
-            now: the moment, in seconds.
         """
         if not opinions:
             return None
@@ -74,7 +62,7 @@ class Suspicion:
         return suspect if lies[row] > _LIKELY and suspect in opinions else None
 
     def forget(self, modality: str) -> None:
-        """Forget what was noted of a modality, whose sensor left."""
+        """Forget a modality whose sensor left."""
         row = 1 + self._modalities.index(modality)
         self._chances = self._chances.copy()
         excess = max(self._chances[row] - self._prior[row], 0.0)

@@ -50,7 +50,7 @@ def opened(path: Path) -> Iterator[InputContainer]:
 
 
 def _check_regular(path: Path) -> None:
-    """Raise BadDataError for a missing file, a pipe or a device; FFmpeg would wait for the latter for ever.
+    """Raise BadDataError for a missing file, a pipe or a device: FFmpeg would wait for a pipe for ever.
 
     Only the name is checked: FFmpeg opens the file itself, and tells some formats by the name.
     """

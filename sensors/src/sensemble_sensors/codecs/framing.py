@@ -21,8 +21,7 @@ class Framing:
     right: float = 0.5  # place of the frame between left (0) and right (1)
 
 
-COVER = Framing()
-"""The centre, as large as possible."""
+COVER = Framing()  # the centre, as large as possible
 
 _MAX_RATIO = 8  # times the frame: a longer picture is cropped first, because a thin one would cost a lot
 

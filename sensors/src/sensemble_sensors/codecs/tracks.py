@@ -1,7 +1,8 @@
 """Read a track of a media file, from any time on, as a stream or as an array (PyAV, which is FFmpeg).
 
-Times are seconds from the file's earliest timestamp (or 0, where a codec's priming lies before it), so that
-video and audio stay aligned.
+Times are seconds from the file's earliest timestamp (or 0, where a codec's priming lies before it), so video
+and audio stay aligned. A track is the one called `name`, or else the first of its kind. Every function raises
+BadDataError if the file is unreadable, and the decoding ones if it has no such track or ends before `start`.
 """
 
 from collections.abc import Iterator
@@ -45,14 +46,14 @@ class Probe:
 
 
 def probe(path: Path) -> Probe:
-    """Return the properties of a media file without decoding it; BadDataError if it is unreadable."""
+    """Return the properties of a media file without decoding it."""
     with opened(path) as container:
         rate = container.streams.video[0].average_rate if container.streams.video else None
         return Probe(_track_types(container), _seconds(container), float(rate or 0))
 
 
 def track_titles(path: Path) -> dict[str, set[str]]:
-    """Return the titles of a file's `audio` and `video` tracks; BadDataError if it is unreadable.
+    """Return the titles of a file's `audio` and `video` tracks.
 
     Unlike `probe`, it never reads to its end a file that does not state its length.
     """
@@ -64,7 +65,7 @@ def track_titles(path: Path) -> dict[str, set[str]]:
 
 
 def frame_size(path: Path) -> tuple[int, int]:
-    """Return the (height, width) of a film or a still picture, upright; BadDataError if it has none."""
+    """Return the (height, width) of a film or a still picture, upright."""
     for _, frame in _decoded(path, av.VideoFrame, 0.0, 0.0):
         return (frame.width, frame.height) if frame.rotation % 180 else (frame.height, frame.width)
     raise BadDataError(f"{path}: its video track holds no picture")
@@ -75,9 +76,7 @@ def audio_pieces(
 ) -> Iterator[NDArray[np.float32]]:
     """Yield an audio track from `start` (seconds) to its end in pieces, resampled to `rate` (Hz).
 
-    The track is the one called `name`, or else the first.
     A piece is float32 [n], mono (the mean of the channels), in [-1, 1]; holes in the track are silence.
-    Raises BadDataError if the file is unreadable, has no audio track, or ends before `start`.
     """
     skip = 0  # samples that lie before `start`
     for piece in _sound(path, rate, start, name):
@@ -93,11 +92,9 @@ def audio_pieces(
 def decode_audio(
     path: Path, rate: float, start: float = 0.0, duration: float | None = None, name: str = ""
 ) -> NDArray[np.float32]:
-    """Decode a file's audio track `name`, or its first: float32 [n], mono (the mean of channels), in [-1, 1].
+    """Decode an audio track to float32 [n], mono (the mean of channels), in [-1, 1], at `rate` (Hz).
 
-    `rate` is that of the result (Hz). `n` is `duration * rate`, or less where the track ends sooner; a
-    duration of None takes the rest. Raises BadDataError if the file is unreadable, has no audio or ends
-    before `start`.
+    `n` is `duration * rate`, or less where the track ends sooner; a duration of None takes the rest.
     """
     count = None if duration is None else round(duration * rate)
     pieces = [np.zeros(0, np.float32)]
@@ -145,12 +142,12 @@ def video_frames(
     name: str = "",
     grey: bool = False,
 ) -> Iterator[NDArray[Any]]:
-    """Yield the picture of the video track `name` or the first, or a still one, at `start + i / rate`.
+    """Yield the picture of a video track, or a still one, at `start + i / rate`.
 
     Each is uint8 [H, W, 3], RGB, or if `grey` uint16 [H, W, 1], the file's own numbers of 8 or 16 bits. It is
     fitted to `size` (height, width) by `framing`; there is at least one, and the first frame also stands for
     the time before it. No frame from `end` on is used. The file's timestamps count, not its own rate. Raises
-    BadDataError if the file is unreadable, has no video or pictures of another form, or ends before `start`.
+    BadDataError for pictures of another form, too.
     """
     converter = VideoReformatter()
     count = 0
@@ -180,11 +177,9 @@ def decode_video(
     name: str = "",
     grey: bool = False,
 ) -> NDArray[Any]:
-    """Decode a file's video track `name` or its first, or a still picture, to [frames, H, W, C].
+    """Decode a video track, or a still picture, to [frames, H, W, C], as `video_frames`.
 
-    Pictures are those of `video_frames`. Frame i is the one shown at `start + i / rate` seconds; the last is
-    held past `end`, or the file's end. Each is fitted to `size` (height, width) by `framing`. Raises
-    BadDataError as `video_frames`.
+    The last picture is held past `end`, or the file's end.
     """
     shown = video_frames(path, rate, size, start, end=end, framing=framing, name=name, grey=grey)
     images = list(islice(shown, frames))
@@ -212,7 +207,7 @@ def _shown(path: Path, start: float, end: float | None, name: str) -> Iterator[t
 def _decoded(
     path: Path, kind: type[Frame], start: float, preroll: float, name: str = ""
 ) -> Iterator[tuple[float, Frame]]:
-    """Yield (seconds, frame) of a kind's track `name`, from `start - preroll` or sooner to its end."""
+    """Yield (seconds, frame) of a track, from `start - preroll` or sooner to its end."""
     for origin in (max(start - preroll, 0.0), 0.0):
         with opened(path) as container:
             track = track_of(path, container, "audio" if kind is av.AudioFrame else "video", name)

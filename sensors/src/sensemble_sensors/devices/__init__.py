@@ -1,9 +1,8 @@
-"""Devices: the sensors that capture what happens now, and how they are found and watched.
+"""Devices: the sensors that capture the present, and how they are found and watched.
 
-A sensor here opens one device and gives its samples, stamped by the clock of `time.monotonic`. It knows
-nothing of sessions, datasets or recordings.
+A sensor here opens one device and gives its samples, stamped by the clock of `time.monotonic`.
 
 Doors: `camera`, `microphone`, `captions`, `iio`, `line_series`, `push_series`, `discovery` (list devices),
-`watcher` (see them come and go),
-`sources` (the sensor that a source names), `portaudio` (the library, for a loudspeaker).
+`watcher` (see them come and go), `sources` (the sensor that a source names), `portaudio` (the library, for a
+loudspeaker).
 """

@@ -1,4 +1,4 @@
-"""Open what gives bytes: files, pipes, sockets, TCP and UDP addresses, serial ports. Needs POSIX."""
+"""Open a source of bytes: a file, a pipe, a socket, a TCP or UDP address, a serial port. Needs POSIX."""
 
 import os
 import socket
@@ -18,7 +18,7 @@ _KEEPALIVE = {"TCP_KEEPIDLE": 10, "TCP_KEEPALIVE": 10, "TCP_KEEPINTVL": 5, "TCP_
 def address(source: str, usual: int | None = None) -> tuple[str, int]:
     """Return the host of `SCHEME://HOST:PORT`, empty if left out, and the port, or the usual one.
 
-    Raises OSError, with a reason, for what is no address.
+    Raises OSError with a reason.
     """
     try:
         parts = urlsplit(source)
@@ -33,10 +33,9 @@ def address(source: str, usual: int | None = None) -> tuple[str, int]:
 def open_stream(source: str) -> int:
     """Return the descriptor of a source; OSError, with a reason, if it cannot be opened.
 
-    Args:
-        source: `tcp://HOST:PORT`; `udp://HOST:PORT`, on this machine alone without a HOST;
-            `serial:PATH?baud=N`; `pipe:PATH` or the path of a file, a pipe or a socket. A named pipe is
-            opened for writing too, so that it outlives its last writer.
+    A source is `tcp://HOST:PORT`; `udp://HOST:PORT`, on this machine alone without a HOST;
+    `serial:PATH?baud=N`; `pipe:PATH` or the path of a file, a pipe or a socket. A named pipe is opened for
+    writing too, so that it outlives its last writer.
     """
     if source.startswith("tcp://"):
         host, port = address(source)

@@ -48,11 +48,12 @@ class Camera(QueuedSensor):
     A camera or a network stream gives pictures at its own rate. Where they carry times (V4L2, RTSP, RTMP,
     SRT, UDP), the picture with the least delay sets the clock for all, so that pictures held back in a buffer
     count as late. Elsewhere (MJPEG over HTTP) a picture counts as captured on arrival. A file is played in
-    real time at the spec's rate: each picture is the one that the file shows then.
+    real time at the spec's rate.
 
     Args:
         source: a camera's number (`0` or "0"), its node (a path that leads to /dev/video0 when the camera is
-            opened), the address of a stream (http://, rtsp://, ...), or a video file (its path, or file:///...).
+            opened), the address of a stream (http://, rtsp://, ...), or a video file (its path, or
+            file:///...).
         name: of the sensor; by default made of the source, without user and password.
         modality: the name of its stream.
     """
@@ -129,13 +130,10 @@ def _source(source: int | str | Path) -> int | str | Path:
 
 
 class _Driver:
-    """An open camera (its number) or stream (its address).
-
-    `asked` is when it was asked for the picture that it has not given yet; None while it owes none.
-    """
+    """An open camera (its number) or stream (its address)."""
 
     def __init__(self, source: int | str, name: str, *, grey: bool = False) -> None:
-        self.asked: float | None = None
+        self.asked: float | None = None  # for the picture that it has not given yet
         self._name = name
         self._timed = isinstance(source, int) or source.partition("://")[0] in _TIMED
         self._capture = _open_number(source, name) if isinstance(source, int) else _open_stream(source, name)
@@ -225,7 +223,7 @@ def _open_stream(address: str, name: str) -> "cv2.VideoCapture":
 
 
 def _film(path: Path, spec: InputSpec, name: str) -> Generator[Sample, None, None]:
-    """Check a video file, and return its pictures in time; if reopened, it would start again."""
+    """Check a video file, and return its pictures in time."""
     # PyAV takes memory that a camera does not need.
     from sensemble_sensors.codecs.tracks import frame_size, video_frames
 

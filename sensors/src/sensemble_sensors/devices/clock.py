@@ -1,4 +1,4 @@
-"""Compute the time of capture by a source's own clock when its samples arrive late."""
+"""The time of capture by a source's own clock, for samples that arrive late."""
 
 import math
 from collections import deque
@@ -31,8 +31,7 @@ class Clock:
 class RowClock:
     """Makes samples of the rows of one open sensor.
 
-    Rows with times are brought to the spec's rate by these, whatever rate they come at; rows without are
-    taken to have it.
+    Rows with times are brought to the spec's rate; rows without are taken to have it.
     """
 
     def __init__(self, spec: InputSpec) -> None:

@@ -109,8 +109,8 @@ def portaudio_inputs() -> list[Device]:
 def distinct_inputs(inputs: Sequence[Device]) -> list[Device]:
     """Return each microphone among PortAudio's inputs once.
 
-    Those are the inputs of sound cards and the names in the user's ALSA configuration; ALSA's own names lead
-    to one of these or to a sound server. Where there is none, only the default is left.
+    They are the inputs of sound cards and the names in the user's ALSA configuration; ALSA's own names lead
+    to one of these or to a sound server. Without any, the default is left.
     """
     own = [device for device in inputs if not _ALIAS.fullmatch(device.name)]
     return own or [device for device in inputs if device.name == "default"]
@@ -129,10 +129,9 @@ def watched_microphones(stop: Event = _NEVER) -> list[Device]:
 
 
 def fresh_microphones(stop: Event = _NEVER) -> list[Device]:
-    """Return the present `microphones`, listed by a process of its own.
+    """Return the present `microphones`, listed by a process of its own; raises as `watched_microphones`.
 
     PortAudio looks for devices only when it starts, and a restart would stop the streams that are open here.
-    Raises as `watched_microphones`.
     """
     return _listed_afresh("audio", microphones.__name__, stop)
 

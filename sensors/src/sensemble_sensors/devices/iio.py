@@ -30,7 +30,7 @@ _TYPE = re.compile(r"(be|le):([su])(\d+)/(\d+)(?:X(\d+))?>>(\d+)")
 
 
 class _Element(NamedTuple):
-    """A number of a scan, as `scan_elements/in_*_type` describes it."""
+    """A number of a scan, as `scan_elements/in_*_type` describes it; `bits` are of one repetition."""
 
     name: str  # `accel_x`
     place: int
@@ -43,11 +43,9 @@ class _Element(NamedTuple):
 
     @property
     def size(self) -> int:
-        """The bytes of all repetitions."""
         return self.bytes * self.repeat
 
     def column(self, scans: NDArray[np.void]) -> NDArray[np.float64]:
-        """Return the raw numbers of scans."""
         raw = scans[self.name].astype(np.int64 if self.signed else np.uint64) >> self.shift
         if self.bits < 8 * self.bytes:
             raw = raw & ((1 << self.bits) - 1)

@@ -1,4 +1,4 @@
-"""Samples of what a descriptor gives, polled, and samples of files, played."""
+"""The two readers of sources: `Polled` polls a descriptor, `Played` plays a file."""
 
 import math
 import os
@@ -23,12 +23,9 @@ class Polled:
     """Gives the samples that are made of the bytes of a descriptor; a slow reader gets the newest.
 
     Args:
-        name: of the sensor.
         file: the descriptor, which is closed in the end if it is `owned`.
-        queue: holds the samples until they are read.
         make: called with the bytes of a poll and the time at which they were read; without bytes at the end.
         ended: the error after the last sample; None for datagrams, each of which ends a line.
-        owned: whether to close the descriptor.
         source: as `byte_streams.open_stream` took it; a named pipe is lost when it is removed.
     """
 
@@ -104,7 +101,7 @@ class Polled:
 
 
 class Played:
-    """Gives samples at their times, and then raises an error at its own."""
+    """Gives samples at their times, and then raises `ended` at the time `end`."""
 
     def __init__(self, samples: Iterator[Sample], ended: SensorsError, end: float = 0.0) -> None:
         self._samples, self._ended, self._end = samples, ended, end
@@ -147,7 +144,7 @@ class Reading:
 
 
 class StreamSensor(Reading, ABC):
-    """A sensor of its modality alone, whose `_reader` is what `_opened` returns."""
+    """A sensor of one modality, whose `_reader` is what `_opened` returns."""
 
     modality: str
     _remedy = "name a source that exists and may be read"

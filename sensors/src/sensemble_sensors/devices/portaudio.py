@@ -2,7 +2,7 @@
 
 On Linux, PortAudio first asks for a JACK server. JACK 2's library then opens a Berkeley DB in shared memory,
 whose locks outlive a process: if one is killed in that moment, every later start of PortAudio by the same
-user waits forever. So the starts of our processes take turns, and each first removes what the dead have left.
+user waits forever. So our processes start it in turn, and each first removes the locks of the dead.
 """
 
 import fcntl

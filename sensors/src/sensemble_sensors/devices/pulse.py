@@ -27,7 +27,7 @@ _DUMMY = "auto_null.monitor"  # the only source of a server to which nothing is 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Something that the clients of the server can capture."""
+    """A source that the clients of the server can capture."""
 
     name: str  # unique while the source is there
     description: str

@@ -34,8 +34,8 @@ from sensemble_sensors.sample_queue import QueuedSensor, SampleQueue
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
 
+# The environment variable with the token of those who may push from other machines.
 TOKEN = "SENSEMBLE_PUSH_TOKEN"  # noqa: S105 - the name of a variable
-"""The environment variable with the token of those who may push from other machines."""
 _PORT = 8100
 _MOST = 1 << 20  # bytes of a body
 _PATIENCE = (
@@ -104,7 +104,7 @@ class PushSeries(QueuedSensor):
 
 
 class _Batches:
-    """Turns the bodies of requests into samples, in the order in which they come."""
+    """Turns the bodies of requests into samples."""
 
     def __init__(self, spec: InputSpec) -> None:
         self.queue = SampleQueue(_WAITING, continuous=True)
@@ -117,7 +117,6 @@ class _Batches:
         self._until = -np.inf  # the time of the last row that was given
 
     def add(self, body: bytes) -> None:
-        """Add a request's rows; BadDataError if it holds none."""
         now = monotonic()
         with self._lock:
             for sample in self._samples(body, now):

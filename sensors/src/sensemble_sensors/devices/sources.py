@@ -12,15 +12,15 @@ from sensemble_sensors.errors import SensorUnavailableError, text_of
 from sensemble_sensors.spec import InputSpec
 
 GROUP = "sensemble.devices"
-"""The entry points of devices: each is named like a kind, whose modalities it captures, or KIND.SCHEME if it
-takes only the sources `SCHEME:...`.
+"""The entry points of devices: KIND for all sources of a kind's modalities, or KIND.SCHEME for `SCHEME:...`.
 
 An entry is the class of a `Sensor`. It is called with the source (of `SCHEME:...` only what follows, but the
 whole of an address `SCHEME://...`), a name and the modality, and may have:
 
 - `native`: true if its driver may hang or end the process, and so gets a process of its own;
 - `present(stop)`: the `Finder` of the devices here;
-- `watch(source, modality)`: the `Finder` of one source, None for a source that is not watched."""
+- `watch(source, modality)`: the `Finder` of one source, None for a source that is not watched.
+"""
 
 
 def device_of(spec: InputSpec, source: str) -> tuple[type[Any], str]:
@@ -70,7 +70,6 @@ def finders(specs: Iterable[InputSpec], named: Iterable[tuple[InputSpec, str]] =
 
 
 def _present(spec: InputSpec) -> Finder | None:
-    """Return the finder of the devices here that capture a spec's modality."""
     find: Finder | None = getattr(_installed(spec.kind), "present", None)
     return find
 

@@ -16,11 +16,8 @@ CLOSE = 5.0  # seconds that closing waits for a search
 _PATIENCE = 1.0  # seconds that a connection may take
 _PORTS = {"http": 80, "https": 443, "rtsp": 554}
 
+# Returns the present devices; the event is set when the answer is no longer wanted.
 Finder = Callable[[Event], Sequence[Device]]
-"""Returns the present devices: `discovery.cameras`, `discovery.watched_microphones`, or one made below.
-
-Its argument is an event that is set when the answer is no longer wanted.
-"""
 
 
 @dataclass(frozen=True, slots=True)

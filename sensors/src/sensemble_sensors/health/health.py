@@ -1,4 +1,4 @@
-"""Find the faults of one open sensor in its samples: frozen pictures, silence, a clock that jumps."""
+"""The faults of one open sensor, found in its samples: frozen pictures, silence, a clock that jumps."""
 
 import math
 from collections import deque
@@ -30,8 +30,8 @@ class Health:
         spec: of the samples.
         thresholds: when the sensor counts as unhealthy.
         now: when it was opened, in seconds of `time.monotonic`.
-        suspected: the faults when it was last closed. They count until nothing was found for as long as the
-            longest threshold: a camera that freezes for ever looks healthy in its first seconds, every time.
+        suspected: the faults when it was last closed. They count until nothing was found for the longest
+            threshold: a camera that freezes for ever looks healthy in its first seconds, every time.
 
     Attributes:
         stalled: no samples come any more; no library reports that.
@@ -70,8 +70,7 @@ class Health:
     def lag(self) -> float | None:
         """Seconds from capture to arrival, the least of the last half second; None before that is known.
 
-        The least delay is the source's own, as in the clock filter of NTP (RFC 5905, Sec. 10): other samples
-        waited on the way, or for a busy process.
+        The least delay is the source's own, as in the clock filter of NTP (RFC 5905, Sec. 10).
         """
         lags = self._lags
         return min(lag for _, lag in lags) if lags and lags[-1][0] - lags[0][0] >= BACKLOG else None

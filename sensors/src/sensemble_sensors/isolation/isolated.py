@@ -232,7 +232,6 @@ class Isolated:
             self._end("wrote an invalid message")
 
     def _explain_exit(self, process: _Process) -> None:
-        """Set why the pipe has ended: nearly always because the process has."""
         status = _status(process, GRACE)
         if status is None:
             self._end("closed its pipe")

@@ -2,9 +2,8 @@
 
 Its job is a JSON line on standard input, not on the command line, which everybody can read: an address may
 hold a password. Messages go through a pipe: fields in JSON and the data of a sample, after the size of each.
-A thread sends them, so that a slow reader never delays the sensor: it gets the newest samples, and the number
-lost before them. The process ends with its standard input, that is when its parent closes it or dies, and by
-itself when it hangs.
+A thread sends them, so that a slow reader never delays the sensor. The process ends with its standard input,
+that is when its parent closes it or dies, and by itself when it hangs.
 """
 
 import ctypes
@@ -45,17 +44,16 @@ GRACE = 2.0  # seconds that a worker has to end by itself
 _MAX_REASON = 2000  # characters, for a person to read
 _MAX_TRACE = 8000  # characters of a traceback: its last frames
 
+# The errors that a worker reports to its parent. Of any other, the system's count as `SensorLostError`, the
+# rest as `SensorCodeError`.
 ERRORS = {
     error.__name__: error
     for error in (SensorUnavailableError, SensorLostError, SensorEndedError, SensorCodeError)
 }
-"""The errors that a worker reports to its parent, by name. Of any other, the system's count as
-`SensorLostError`, the rest as `SensorCodeError`."""
-SIZES = Struct("=II")
-"""The beginning of a message: the bytes of its fields, and of its data."""
+SIZES = Struct("=II")  # of a message's fields, and of its data, before them
+# The kind of a message with a sample; that of an error is its name in `ERRORS`, that of others `alive`. All
+# but errors state when the sensor was last `alive`, and say that it is open.
 SAMPLE = "sample"
-"""The kind of a message with a sample; that of an error is its name in `ERRORS`, that of others `alive`.
-All but errors state when the sensor was last `alive`, and say that it is open."""
 _STDIN = 0
 _PR_SET_PDEATHSIG = 1  # of <sys/prctl.h>
 _TEXT = "text"  # the type of a caption's data; that of an array is the type of its elements
@@ -132,18 +130,14 @@ def _run(job: Job, sender: "_Sender", stop: Event) -> None:
 
 
 class _Sender(Thread):
-    """Sends the samples of a queue, a sign of life where there is none, and the error with which it ends.
-
-    `alive` is the time of the sensor's last sign of life.
-    """
+    """Sends the samples of a queue, a sign of life where there is none, and the error with which it ends."""
 
     def __init__(self, pipe: int) -> None:
         super().__init__(daemon=True)
-        self.queue, self.alive = SampleQueue(1), 0.0
+        self.queue, self.alive = SampleQueue(1), 0.0  # the sensor's last sign of life
         self._pipe = pipe
 
     def run(self) -> None:
-        """Send until the queue ends."""
         try:
             while True:
                 sample = self.queue.get(READ)
@@ -156,7 +150,6 @@ class _Sender(Thread):
 
 
 def _check(sample: Sample, spec: InputSpec) -> None:
-    """Raise ValueError for what no sample can be; its form is checked where its windows are made."""
     if sample.modality != spec.modality:
         raise ValueError(f"gave a sample of {sample.modality}, not of {spec.modality}")
     data: object = sample.data
@@ -165,7 +158,6 @@ def _check(sample: Sample, spec: InputSpec) -> None:
 
 
 def _packed(sample: Sample) -> tuple[dict[str, Any], bytes]:
-    """Return a sample as the fields of a message and the data after it."""
     fields: dict[str, Any] = {"kind": SAMPLE, "time": float(sample.time), "cut": bool(sample.cut)}
     fields["lost"] = int(sample.lost)
     if isinstance(sample.data, str):
@@ -184,7 +176,6 @@ def unpacked(modality: str, fields: Mapping[str, Any], data: bytes) -> Sample:
 
 
 def _reported(error: BaseException) -> SensorsError:
-    """Return the error of `ERRORS` by which the parent gets to know of a failure."""
     name = type(error).__name__
     if name in ERRORS and isinstance(error, SensorsError):
         return error

@@ -48,8 +48,7 @@ class Frames(TrackKind):
     """Pictures: samples uint8 [H, W, 3], RGB of the spec's size; windows uint8 [1, T, H, W, 3].
 
     A thermal or depth camera has one channel, and its range: samples uint16 [H, W, 1], the camera's own
-    numbers; windows float32 [1, T, H, W, 1], shares of the range. A change is the mean difference of pixels,
-    as a fraction of full scale.
+    numbers; windows float32 [1, T, H, W, 1], shares of the range.
     """
 
     name = "frames"
@@ -233,7 +232,6 @@ def _picture(sample: Sample) -> NDArray[Any]:
 
 
 def _seen(frames: NDArray[Any], spec: InputSpec) -> NDArray[Any]:
-    """Return frames [T, H, W, C] as an encoder gets them."""
     return shares(frames, spec.channels[0]) if spec.channels else frames
 
 

@@ -36,8 +36,7 @@ class Excerpt:
     framing: Framing = COVER
 
 
-START = Excerpt()
-"""The spec's window at the beginning of the example."""
+START = Excerpt()  # the spec's window at the beginning of the example
 
 
 class Symptom(NamedTuple):
@@ -72,8 +71,8 @@ class TrackWriter(NamedTuple):
     write: Callable[[float], None]  # encodes all samples into the file, which begins at its argument
 
 
+# Returns the data of the sample that a line of a segment describes, in order; None at the file's end.
 TrackReader = Callable[[Fields], Media | str | None]
-"""Returns the data of the sample that a line of a segment describes, in order; None at the file's end."""
 
 
 class Converter:

@@ -1,4 +1,4 @@
-"""The base classes of all kinds: what a stream, a dataset and a recording need of one."""
+"""The base classes of all kinds: the interfaces that a stream, a dataset and a recording use."""
 
 import math
 from abc import ABC, abstractmethod
@@ -80,7 +80,6 @@ class Stream(ABC):
         yield from ()
 
     def _time_problems(self, spec: InputSpec) -> Iterator[str]:
-        """Yield what is wrong with the rate, the window and the hop, and with the shape that follows."""
         rate_is_good = 0 < spec.rate <= HIGHEST_RATE
         if not (rate_is_good and 0 < spec.window <= _WINDOW and _HOP[0] <= spec.hop <= _HOP[1]):
             yield (
@@ -203,7 +202,7 @@ class Recorded(ABC):
 class Kind(Stream, Indexed, Recorded):
     """A sort of modality, such as sound; one instance serves all modalities of the kind.
 
-    `Series` is the one to inherit for numbers of any other sort.
+    Inherit `Series` for numbers of any other sort.
     """
 
 
@@ -222,7 +221,7 @@ class TrackKind(Kind):
     ) -> TrackWriter:
         """Add a lossless track for `samples` of one modality, in the order of their times, to a media file.
 
-        The track's title is the modality's name, by which it is told from others of the kind.
+        The track's title is the modality's name.
         """
 
 

@@ -12,18 +12,15 @@ from sensemble_sensors.kinds.text import Text
 from sensemble_sensors.kinds.waveform import Waveform
 from sensemble_sensors.spec import InputSpec, Modality, kind_name
 
+# The entry points of kinds, each by the kind's name. Its module may have the functions or classes `sensors`,
+# `train` and `apps`, which make what the kind supplies there.
 GROUP = "sensemble.kinds"
-"""The entry points of kinds: the name of each is the kind's, and its module may have the functions or classes
-`sensors`, `train` and `apps`, which make what the kind supplies there."""
 
 KINDS: dict[str, Kind] = {kind.name: kind for kind in (Frames(), Series(), Text(), Waveform())}
 
 
 def kind_of(which: str | InputSpec | Modality) -> Kind:
-    """Return a kind by its name, or that of a spec or a dataset's modality.
-
-    Raises SpecError for an unknown one.
-    """
+    """Return a kind by its name, or that of a spec or modality; raise SpecError for an unknown one."""
     name = which if isinstance(which, str) else which.kind
     kind: Kind | None = KINDS.get(name) or installed(name, "sensors")
     if kind is None:
@@ -33,7 +30,7 @@ def kind_of(which: str | InputSpec | Modality) -> Kind:
 
 @lru_cache(256)
 def installed(kind: str, room: str) -> Any | None:  # noqa: ANN401 - of the room's own type
-    """Return what an installed package supplies for a kind in `sensors`, `train` or `apps`; None if nothing.
+    """Return an installed package's part of a kind for `sensors`, `train` or `apps`; None without one.
 
     Raises SpecError if it cannot be loaded.
     """

@@ -35,7 +35,7 @@ def _columns(times: Times, rows: NDArray[np.floating], at: Times) -> Times:
 class Regular:
     """Brings a stream of rows with times to a steady rate (Hz).
 
-    A hole in the stream begins it again, as does a step back in time: a device that restarted.
+    A hole in the stream, and a step back in time (a device that restarted), begin it again.
     """
 
     def __init__(self, rate: float) -> None:

@@ -39,10 +39,7 @@ _ROWS = 2.0  # that a count of rows may be off by
 
 
 class Series(FileKind):
-    """Measurements: samples float32 [n, C], rows at the spec's rate; windows float32 [1, T, C].
-
-    A change is the largest of a channel's mean and deviation, in deviations.
-    """
+    """Measurements: samples float32 [n, C], rows at the spec's rate; windows float32 [1, T, C]."""
 
     name = "series"
     noun = "measurement"
@@ -218,8 +215,8 @@ class _Resampling(Converter):
 class _SeriesChecks(Checks):
     """Finds NaN, channels that are stuck, saturated or out of their range, and a wrong rate.
 
-    A channel is stuck if it stays the same for `Thresholds.frozen` seconds and twenty times as long as it
-    usually does: slow sensors repeat themselves. Three channels that never changed are stuck as well.
+    A channel is stuck if it stays the same for `Thresholds.frozen` seconds and twenty times as long as usual:
+    slow sensors repeat themselves. Three channels that never changed are stuck as well.
     """
 
     def __init__(self, spec: InputSpec, limits: Thresholds) -> None:
@@ -237,7 +234,6 @@ class _SeriesChecks(Checks):
         self._saturated = np.zeros(count)  # the share of rows at an end of the range, of the last seconds
 
     def examine(self, sample: Sample, last: Sample | None) -> Iterator[Symptom]:
-        """See `Checks`."""
         rows = np.asarray(sample.data, np.float64)
         if not len(rows):
             return
@@ -273,18 +269,15 @@ class _SeriesChecks(Checks):
             yield Symptom(f"{self._named(stuck)} stuck", holds=True)
 
     def _named(self, which: NDArray[np.bool_]) -> str:
-        """Return the channels in words, with the verb."""
         names = [name for name, chosen in zip(self._names, which, strict=True) if chosen]
         shown = "all channels" if len(names) == len(self._names) > 1 else ", ".join(names[:3])
         more = f" and {len(names) - 3} more" if len(names) > 3 and shown != "all channels" else ""
         return f"{shown}{more} {'is' if len(names) == 1 else 'are'}"
 
     def count(self, sample: Sample) -> int:
-        """See `Checks`."""
         return len(sample.data)
 
     def rate(self, rates: Sequence[float]) -> Symptom:
-        """See `Checks`."""
         off = max(self._limits.sound_rate, _ROWS / (self._rate * self._limits.rate))
         wrong = all(abs(rate / self._rate - 1) > off for rate in rates)
         return Symptom(f"its rate is wrong, not {self._rate:g} Hz", wrong, SETTLE)

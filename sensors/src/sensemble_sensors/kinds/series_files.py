@@ -14,8 +14,8 @@ from sensemble_sensors.errors import BadDataError
 from sensemble_sensors.kinds.regular import Rows, Times
 from sensemble_sensors.lines import opened
 
+# The optional column with the seconds from the beginning of the file, or of the media beside it.
 TIME = "time"
-"""The optional column with the seconds from the beginning of the file, or of the media beside it."""
 _MOST = 1 << 28  # bytes of a file, and of its numbers as float32
 _PIECE = 1 << 16  # rows of Parquet that are read at a time
 
@@ -23,8 +23,8 @@ _PIECE = 1 << 16  # rows of Parquet that are read at a time
 def read_series(path: Path, channels: Sequence[str] = ()) -> tuple[Times | None, Rows]:
     """Return the times of a file's rows, None without a column of times, and the rows, float32 [n, C].
 
-    CSV and Parquet have the `channels` as columns, in any order; without `channels`, all columns count.
-    NumPy has an array [n, C] or, of one channel, [n]. Raises BadDataError, which names file and reason.
+    CSV and Parquet have the `channels` as columns, in any order; without `channels`, all columns count. NumPy
+    has an array [n, C] or, of one channel, [n]. Raises BadDataError, which names file and reason.
     """
     try:
         status = path.stat()

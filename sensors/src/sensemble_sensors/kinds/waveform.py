@@ -44,10 +44,7 @@ _MAX_SAMPLE = 120.0  # seconds of sound in a recorded sample; more is a mistake
 
 
 class Waveform(TrackKind):
-    """Sound: samples float32 [n], mono in [-1, 1] at the spec's rate; windows float32 [1, S].
-
-    A change is the greatest difference of a band's power, in dB.
-    """
+    """Sound: samples float32 [n], mono in [-1, 1] at the spec's rate; windows float32 [1, S]."""
 
     name = "waveform"
     noun = "sound"

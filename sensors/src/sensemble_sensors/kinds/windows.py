@@ -1,7 +1,6 @@
 """Ring buffers that turn a sensor's samples into an encoder's windows, one a hop.
 
-Samples alone decide when a window is complete, never the time at which it is asked for: a slow caller gets
-the newest window, and the older ones count as dropped.
+Samples alone decide when a window is complete, not the time of a call: a slow caller gets the newest window.
 """
 
 import math
@@ -25,16 +24,11 @@ class Window:
 
 
 class WindowRing(ABC):
-    """A ring of one modality's samples, and the windows that they complete. For one thread at a time.
-
-    Attributes:
-        dropped: windows that nobody asked for, because a newer one was complete.
-        lost: samples that never arrived, because they were not read in time.
-    """
+    """A ring of one modality's samples, and the windows that they complete. For one thread at a time."""
 
     def __init__(self, spec: InputSpec) -> None:
-        self.dropped = 0
-        self.lost = 0
+        self.dropped = 0  # windows for which a newer one was complete
+        self.lost = 0  # samples that were not read in time
         self._spec = spec
         self._longest_gap = max(spec.window, spec.hop)
         self._time = -math.inf  # of the newest sample
@@ -100,7 +94,6 @@ class WindowRing(ABC):
         """Add a checked sample and return how many windows it completes."""
 
     def _end_time(self) -> float:
-        """Return when the newest complete window of the ring ends."""
         return self._time
 
     @abstractmethod

@@ -27,8 +27,7 @@ class Example:
         labels: the names of its classes; empty only in `pretrain` and in a background.
         values: by field, the file of a modality, or the text. Sound and pictures may be in one file; `image`
             is a still picture in place of a film (`Kind.fields`).
-        start: seconds within the media files at which the example begins; None for their beginning.
-        end: seconds within the media files at which it ends; None for their end.
+        start, end: seconds within the media files between which the example lies; None for their ends.
         line: its line in `index.jsonl`, from 1.
         group: a person or a recording, say, whose examples must be in one split; None for an example alone.
         background: shows none of the classes: silence, noise, other words, an empty sheet. Models learn from
@@ -64,7 +63,7 @@ class Example:
         return tuple(dict.fromkeys(paths))
 
     def value(self, field: str) -> Path | str | None:
-        """Return the file or the text of a field; None where it is absent."""
+        """Return the file or the text of a field."""
         return self.values.get(field)
 
     def only(self, modalities: Container[str]) -> "Example":
@@ -150,8 +149,7 @@ def read_dataset(folder: Path | str, *, skip_bad: bool = False) -> Dataset:
 def read_index(folder: Path, *, skip_bad: bool = False) -> tuple[tuple[Example, ...], tuple[str, ...]]:
     """Read `folder/index.jsonl` as it is: no split is drawn, and it may have no example.
 
-    Returns the examples of the good lines and "FILE:LINE: reason" of each skipped line. Raises BadDataError
-    for a missing index, a bad `modalities.json`, or a bad line unless `skip_bad`.
+    Returns the good examples and "FILE:LINE: reason" of each skipped line; raises as `read_dataset`.
     """
     index = folder / "index.jsonl"
     reader = _Lines(folder)
@@ -218,7 +216,6 @@ class _Lines:
         self._kinds: dict[tuple[str, ...], dict[str, str]] = {}  # by fields: examples with the same share it
 
     def example(self, line: Fields, number: int) -> Example:
-        """Return the example of a line; BadDataError if it breaks the format."""
         kinds = self._kinds_of(tuple(one for one in line.values if one not in RESERVED))
         name, split, labels = line.text("id"), line.text("split"), _labels(line)
         if name is None:
@@ -263,7 +260,6 @@ class _Lines:
         )
 
     def _kinds_of(self, fields: tuple[str, ...]) -> Mapping[str, str]:
-        """Return the kind of each modality that a line's fields name, in the order of the names."""
         if fields not in self._kinds:
             self._kinds[fields] = dict(sorted(map(self._kind, fields)))
         return self._kinds[fields]

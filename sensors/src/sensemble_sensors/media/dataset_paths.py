@@ -21,8 +21,7 @@ class Root:
     def file(self, name: str, relative: str) -> Path:
         """Return the path of an existing file at `relative` inside the folder.
 
-        Raises BadDataError, which names the field `name`, if it does not exist, is outside, or is no regular
-        file.
+        Raises BadDataError, which names the field `name`, if it is missing, outside, or no regular file.
         """
         known, path = self._last  # audio and video are often the same file
         if known != relative:
@@ -32,7 +31,6 @@ class Root:
         return path
 
     def _check(self, name: str, relative: str) -> None:
-        """Follow every link to a file."""
         parent, _, own = relative.rpartition("/")
         if relative.startswith("/") or ".." in relative.split("/") or "\0" in relative:
             raise BadDataError(

@@ -28,8 +28,8 @@ class Sampling:
         stride: frames of the file from one sampled frame to the next (Table 6 of the paper: 32), so that the
             window lasts (T - 1) strides, but no longer than the longest window of the specs; None for frames
             at the spec's rate and a window of the spec's length.
-        zoom: the least and the greatest `Framing.zoom`. The paper's short sides (Sec. 5) are
-            (256 / 224, 320 / 224).
+        zoom: the least and the greatest `Framing.zoom`. The paper's short sides (Sec. 5) are (256 / 224, 320
+            / 224).
         centred: take the centre crop even when crops are drawn (App. E, ImageNet-Captions).
     """
 
@@ -90,7 +90,6 @@ def clip(
 
 
 def _rate(example: Example, spec: InputSpec, probes: Mapping[Path, "Probe"]) -> float:
-    """Return the rate (Hz) of the frames of a modality's file; 0 without a file or frames."""
     return max((probes[path].rate for path in kind_of(spec).files(example, spec.modality)), default=0.0)
 
 
@@ -157,7 +156,7 @@ def samples(example: Example, specs: Mapping[str, InputSpec], origin: float) -> 
 
     Samples are in the order of their times: sound in chunks of 0.1 s, video frame by frame, and the caption
     just before the last of them, for no window waits for captions. Every window is complete at `origin +
-    span(specs)`. The first sample of each modality is a cut. Raises BadDataError if a file cannot be decoded.
+    span(specs)`. The first sample of each modality is a cut.
     """
     end = origin + span(specs)
     present = [m for m in example.modalities if m in specs]

@@ -8,10 +8,8 @@ from dataclasses import dataclass
 from sensemble_sensors.media.dataset import Dataset, Example
 from sensemble_sensors.media.splits import hold_out
 
-BACKGROUND = "(background)"
-"""The name of the backgrounds among the classes of a division."""
-_HELD = {"eval": (0.2, 2), "calibrate": (0.15, 4)}
-"""The split -> the share of the groups of a class that it should have, and the groups that this takes."""
+BACKGROUND = "(background)"  # the name of the backgrounds among the classes of a division
+_HELD = {"eval": (0.2, 2), "calibrate": (0.15, 4)}  # the share of a class's groups, of how many at least
 _KEPT = 0.4  # of the examples of a class, the least share that is left in train
 
 

@@ -24,7 +24,7 @@ _NAME = 64  # characters of the name of a channel, or of its unit
 
 
 def read_modalities(folder: Path) -> dict[str, Modality]:
-    """Return what a dataset's `modalities.json` declares, by name; nothing if there is no such file.
+    """Return the modalities that a dataset's `modalities.json` declares, by name; none without such a file.
 
     Raises BadDataError, which names file, field and remedy.
     """

@@ -9,11 +9,9 @@ from typing import Protocol
 from sensemble_sensors.errors import BadDataError
 
 SPLITS = ("pretrain", "train", "calibrate", "eval")
-MIN_TRAIN = 20
-"""Examples of `train` below which it is too small to draw `calibrate` from."""
+MIN_TRAIN = 20  # examples of `train` below which it is too small to draw `calibrate` from
 _SHARE = 0.1  # of `train` that is drawn
-ALL = ""
-"""The trait of every example."""
+ALL = ""  # the trait of every example
 _LEAST = 4  # groups of a label or a modality of which one is drawn
 _LOST = 0.25  # of the examples of a label or a modality that is drawn at most
 
@@ -38,8 +36,8 @@ class _Member(Protocol):
 class Groups:
     """The split that holds the labelled examples and the backgrounds of each group.
 
-    An unlabelled example may be of any group, for it gives away no label. A labelled example or a background
-    of `pretrain` counts as one of `train`: both are trained on.
+    An unlabelled example may be of any group. A labelled example or a background of `pretrain` counts as one
+    of `train`: both are trained on.
     """
 
     def __init__(self) -> None:
@@ -75,7 +73,6 @@ def hold_out(
         shares: by split, its share of the groups with a trait, and how many there must be for it to have one.
         kept: the least share of the examples with a trait that stays in `train`.
         most: the number of examples that may be moved, if `traits` counts them as `ALL`.
-        seed: of the choice.
     """
     order = sorted(at, key=lambda name: sha256(f"{seed} {name}".encode(errors="replace")).digest())
     having: dict[str, list[str]] = {}
@@ -107,10 +104,9 @@ def draw(examples: Sequence[_Member]) -> frozenset[str]:
     """Choose a tenth of `train`, in whole groups, for the split `calibrate`; return the ids.
 
     Each label, each modality and the backgrounds are drawn if there is room, and lose a quarter of their
-    examples at most. A group with labelled examples or backgrounds in `pretrain` is not drawn.
-
-    None are chosen if `calibrate` exists already, `train` has fewer than `MIN_TRAIN`, or fewer than two
-    groups can be drawn; backgrounds alone make no split, and do not count here.
+    examples at most. A group with labelled examples or backgrounds in `pretrain` is not drawn. None are
+    chosen if `calibrate` exists already, `train` has fewer than `MIN_TRAIN` apart from backgrounds, or fewer
+    than two groups can be drawn.
     """
     train = [example for example in examples if example.split == "train"]
     known = [example for example in examples if not example.background]

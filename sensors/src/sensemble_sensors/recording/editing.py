@@ -12,8 +12,8 @@ from sensemble_sensors.errors import BadDataError, RecordingError
 from sensemble_sensors.lines import Fields, numbered
 from sensemble_sensors.recording.header import EVENTS, INDEX
 
+# From a line to its new fields: the same ones to leave it as it is, or None to remove it.
 Change = Callable[[Fields], Mapping[str, object] | None]
-"""From a line to its new fields: the same ones to leave it as it is, or None to remove it."""
 
 
 def edit_index(folder: Path | str, change: Change) -> None:

@@ -16,8 +16,8 @@ from sensemble_sensors.lines import MAX_LINE, MAX_SECONDS, Fields, numbered, ope
 from sensemble_sensors.media.dataset_paths import Root
 from sensemble_sensors.spec import InputSpec, kind_name
 
+# By modality, the numbers that its samples share: sound has its rate (Hz), pictures height and width.
 Form = Mapping[str, tuple[int, ...]]
-"""By modality, the numbers that its samples share: sound has its rate (Hz), pictures height and width."""
 
 INDEX, EVENTS, SEGMENTS = "index.jsonl", "events.jsonl", "segments"
 # Seconds of a segment at most, which waits in memory until it ends: 224 x 224 at 30 a second take 270 MB.
@@ -27,7 +27,7 @@ TAKES = 1_000_000  # a higher number of a take is a mistake
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """The place of a segment, and the form of its samples and of what else the take was asked for.
+    """The place of a segment in its take, in seconds, and the form of its samples.
 
     `kinds` has the kinds that the names of the modalities do not imply.
     """

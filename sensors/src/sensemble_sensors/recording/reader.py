@@ -28,8 +28,7 @@ from sensemble_sensors.recording.writer import BEHIND
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
 
-AWAY = ("lost", "failed", "unhealthy", "detached")
-"""Kinds of `RecordedEvent` after which earlier samples of the sensor no longer count."""
+AWAY = ("lost", "failed", "unhealthy", "detached")  # events after which earlier samples count no more
 _SLACK = 1e-3  # seconds by which a time may be off where it was rounded
 _PAUSE = 1.0  # seconds at least between two takes, and where examples are left out
 
@@ -196,7 +195,6 @@ def is_recording(folder: Path) -> bool:
 
 
 def _follows(last: Segment | None, segment: Segment) -> bool:
-    """Return whether a segment continues `last`, with no example left out between them."""
     return (
         last is not None
         and segment.header.take == last.header.take

@@ -45,7 +45,7 @@ class Loss:
 class _PlayedSensor:
     """A sensor of a player; like a device, it drops samples that come while it is unplugged.
 
-    It is plugged in when the player hands it out, so that no sample is missed before it is opened.
+    The player plugs it in when it hands it out, so that no sample is missed before it is opened.
     """
 
     def __init__(self, name: str, spec: InputSpec) -> None:
@@ -135,9 +135,9 @@ class Player(ABC):
         """Yield samples and losses in the order of their times, from `origin` on."""
 
     def sensor(self, modality: str) -> Sensor:
-        """Return the sensor of `modality`, or raise SensorUnavailableError if none is played.
+        """Return the sensor of `modality`, which raises SensorEndedError after the last sample.
 
-        It raises SensorEndedError after the last sample.
+        Raises SensorUnavailableError if no such modality is played.
         """
         if modality not in self._sensors:
             raise SensorUnavailableError(

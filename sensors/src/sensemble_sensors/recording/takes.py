@@ -23,8 +23,7 @@ class Take:
 
     Attributes:
         number: from 1, in the order of the takes; that of a deleted take is not used again.
-        split: of its examples.
-        labels: of its examples.
+        split, labels: of its examples.
         background: its examples show none of the classes.
         segments: the ids of its examples, in order. A last one that is too short to be a labelled example is
             among them; its split is `pretrain`.

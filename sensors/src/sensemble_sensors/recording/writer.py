@@ -5,8 +5,6 @@ A recording is a folder in the data format (`media/dataset.py`): each segment is
 pictures and 32-bit PCM sound, both lossless) and a `.jsonl` with the exact time of every sample, for Matroska
 knows only milliseconds. A segment's files reach the disk before its line reaches the index, so only the
 unfinished segment can be lost: about `seconds` and `LAG`. All files are private to this user.
-
-Another recording into the folder adds a take; two at the same time are refused.
 """
 
 import io
@@ -53,6 +51,8 @@ _UNLABELLED = {"split": "pretrain", "labels": []}
 
 class Recording:
     """A folder to which any thread adds samples; a context manager.
+
+    Another recording into the folder adds a take; two at the same time are refused.
 
     Args:
         folder: made if it does not exist; a recording that it holds is continued.
@@ -166,7 +166,6 @@ class Recording:
         self.check()
 
     def _unwritable(self, time: float) -> str:
-        """Return why no open segment can take a sample of this time; empty if one can."""
         first = self._next * self._seconds
         if first - BEHIND <= time <= first + self._seconds + LAG + BEHIND:
             return ""
@@ -313,9 +312,7 @@ def _line(fields: Mapping[str, Any]) -> str:
 def _prepare(folder: Path, form: Form, declared: Mapping[str, Modality]) -> tuple[IO[bytes], int, int]:
     """Make, lock and repair a recording's folder, and begin another take.
 
-    Returns the lock, which holds until it is closed; the number of the next segment; the number of the take.
-    Raises RecordingError if the folder cannot be written, holds something else or a recording of another
-    form, or is in use by another recording.
+    Returns the lock, which holds until it is closed, and the numbers of the next segment and of the take.
     """
     try:
         create_folder(folder)
@@ -344,7 +341,6 @@ def _prepare(folder: Path, form: Form, declared: Mapping[str, Modality]) -> tupl
 
 
 def _repaired(path: Path, number: Callable[[Fields], int]) -> list[tuple[Fields, int]]:
-    """Repair a file of the recording and return its lines, each with its number."""
     lines = []
     for i, text in enumerate(repair(path), start=1):
         try:

@@ -1,8 +1,7 @@
 """Conditions: stated degradations of a sensor's samples, in five severities each, as in ImageNet-C.
 
 A module holds the conditions of one kind, in one table with their amounts. A condition acts on a stream of
-samples, so one definition serves a live sensor and an audit. It is causal, seeded, and does not depend on how
-a stream is cut into samples.
+samples, live or in an audit. It is causal, seeded, and does not depend on how a stream is cut into samples.
 
 Source: Hendrycks and Dietterich, "Benchmarking Neural Network Robustness to Common Corruptions and
 Perturbations", 2019.

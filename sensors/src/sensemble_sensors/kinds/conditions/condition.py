@@ -1,4 +1,4 @@
-"""The interface of a condition."""
+"""The interface of a condition, and the condition that all kinds have: `swapped`, a sensor that lies."""
 
 from collections import deque
 from collections.abc import Callable
@@ -10,15 +10,11 @@ import numpy as np
 from sensemble_sensors.sensor import Data, Sample
 from sensemble_sensors.spec import InputSpec
 
-SEVERITIES = (1, 2, 3, 4, 5)
-"""From slight to severe."""
-SWAPPED = (10.0, 25.0, 50.0, 75.0, 100.0)
-"""The amounts of `swapped`, in per cent of all scenes."""
-SCENES = 16
-"""The number of scenes before, of which `swapped` gives one."""
+SEVERITIES = (1, 2, 3, 4, 5)  # from slight to severe
+SWAPPED = (10.0, 25.0, 50.0, 75.0, 100.0)  # the amounts of `swapped`, in per cent of all scenes
+SCENES = 16  # earlier scenes, of which `swapped` gives one
 
-Degradation = Callable[[Sample], Sample]
-"""A degraded stream: called with each sample in order, it returns the sample that is given in its place."""
+Degradation = Callable[[Sample], Sample]  # called with each sample of a stream in order
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +66,7 @@ class Applied:
 
 
 def swapped(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degradation:
-    """Give an earlier scene in place of `amount` per cent of all: a sensor that lies.
+    """Give an earlier scene in place of `amount` per cent of all.
 
     A scene begins at a cut and lasts a window; a caption is a scene by itself.
     """

@@ -30,7 +30,6 @@ def _dark(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degradat
 
 
 def _exposure(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degradation:  # noqa: ARG001
-    """Multiply all pixels by `amount`, up to full scale."""
     return _each(spec, lambda picture: picture * np.float32(amount))
 
 

@@ -1,7 +1,6 @@
 """The conditions of series.
 
-Amounts are relative to each channel's own standard deviation over the stream so far, so a condition is causal
-and does not depend on how the stream is cut.
+Amounts are relative to each channel's own standard deviation over the stream so far.
 """
 
 from collections.abc import Callable
@@ -140,8 +139,6 @@ class _Spread:
 
 
 def _each(act: Callable[[Rows], NDArray[np.floating]]) -> Degradation:
-    """Return the degradation that replaces each sample's rows by those of `act`."""
-
     def degrade(sample: Sample) -> Sample:
         rows = np.asarray(sample.data, np.float32)
         return replace(sample, data=act(rows).astype(np.float32)) if len(rows) else sample

@@ -174,7 +174,6 @@ def _wave(sample: Sample) -> Wave:
 
 
 def _each(act: Callable[[Sample], NDArray[np.floating]]) -> Degradation:
-    """Return the degradation that replaces each sample's sound by that of `act`, clipped at full scale."""
     return lambda sample: replace(sample, data=np.clip(act(sample), -1, 1).astype(np.float32))
 
 
