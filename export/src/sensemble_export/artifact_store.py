@@ -36,20 +36,13 @@ from sensemble_export.targets import Job, needs_ranges
 
 @dataclass(frozen=True, slots=True)
 class BuiltArtifact:
-    """An artifact that was made.
+    """An artifact that was made; without `measured` and `parity` where this machine has no executor."""
 
-    Attributes:
-        path: the file or folder.
-        measured: its embeddings, latency and memory; None if this machine has no executor for it.
-        parity: the agreement of those embeddings with the float encoder's; None likewise.
-        delegation: for ExecuTorch, which operations its delegate runs.
-    """
-
-    path: Path
+    path: Path  # a file or a folder
     bytes: int
     measured: Measurement | None
-    parity: Parity | None
-    delegation: Delegation | None
+    parity: Parity | None  # with the float encoder's embeddings
+    delegation: Delegation | None  # of ExecuTorch
 
 
 class ArtifactStore:
@@ -61,9 +54,6 @@ class ArtifactStore:
         windows: modality -> its held-out windows [N, ...].
         expected: modality -> their embeddings by the float encoder, float32 [N, d].
         made: the artifacts, by job.
-
-    Raises:
-        CalibrationMissingError: a modality of the model has no held-out windows, or windows do not fit.
     """
 
     def __init__(
@@ -82,10 +72,10 @@ class ArtifactStore:
             self.hold_out(held_out)
 
     def hold_out(self, held_out: Clips) -> None:
-        """Measure on these examples from now on; what was measured on others is kept.
+        """Measure on these examples from now on; measurements on others are kept.
 
-        Raises:
-            CalibrationMissingError: a modality of the model has no window among them, or windows do not fit.
+        Raises CalibrationMissingError if a modality of the model has no window among them, or windows do not
+        fit.
         """
         self.held_out = held_out
         self.windows = {m: _held(self.model, m, held_out) for m in self.model.modalities}
@@ -105,20 +95,11 @@ class ArtifactStore:
         failed: dict[Job, ExportError] | None = None,
         lowered: Mapping[str, Delegation] | None = None,
     ) -> None:
-        """Make and measure those of `jobs` that are not made yet.
+        """Make and measure those of `jobs`, the longest first, that are not made yet.
 
-        Args:
-            jobs: the longest first.
-            progress: called with (steps done, steps in all), from other threads too.
-            failed: if given, receives the job and error of each artifact that cannot be made or run, instead
-                of raising one of the last three errors below.
-            lowered: what `lower` has returned for these jobs; None: they are not lowered yet.
-
-        Raises:
-            CalibrationMissingError: a scheme takes ranges from calibration windows, and there are none.
-            ExportError: an artifact cannot be written.
-            NotLowerableError: an encoder cannot be exported.
-            MeasurementError: an artifact does not run in the runtime.
+        `progress` is called from other threads too. `failed`, if given, receives the NotLowerableError or
+        MeasurementError of each job, which otherwise is raised. `lowered` is the result of `lower` for these
+        jobs, if they are lowered already. CalibrationMissingError and other ExportErrors are always raised.
         """
         new = [job for job in dict.fromkeys(jobs) if job not in self.made]
         if not new:
@@ -165,9 +146,7 @@ class ArtifactStore:
     def measure_on(self, held_out: Clips, jobs: Iterable[Job], progress: Progress = no_progress) -> None:
         """Measure the artifacts of `jobs` on other held-out examples, and forget all other artifacts.
 
-        Raises:
-            CalibrationMissingError: a modality of the model has no window among them, or windows do not fit.
-            MeasurementError: an artifact does not run in the runtime.
+        Raises CalibrationMissingError as `hold_out`, and MeasurementError.
         """
         kept = {job: self.made[job] for job in dict.fromkeys(jobs) if job in self.made}
         self.hold_out(held_out)
@@ -178,7 +157,7 @@ class ArtifactStore:
             steps.step()
 
     def running(self, jobs: Iterable[Job]) -> dict[str, Job]:
-        """Return of each modality the first of `jobs`, made already, that runs here; others are left out."""
+        """Return each modality's first of `jobs`, made already, that runs here."""
         found: dict[str, Job] = {}
         for job in jobs:
             if self.made[job].measured is not None:
@@ -196,10 +175,7 @@ class ArtifactStore:
         """Return the embeddings, float32 [n, d], of raw windows [n, ...].
 
         The artifact of `jobs` that `running` chooses makes them; if none runs here, the float encoder does.
-
-        Raises:
-            CalibrationMissingError: the windows do not fit the encoder's input.
-            MeasurementError: the artifact does not run in the runtime.
+        Raises CalibrationMissingError if the windows do not fit the encoder, and MeasurementError.
         """
         _check(self.model, modality, "further", windows)
         job = self.running(jobs).get(modality)
@@ -228,10 +204,9 @@ class ArtifactStore:
     def logits(
         self, embeddings: Mapping[str, Floats], clips: Clips
     ) -> tuple[Floats, dict[str, NDArray[np.bool_]]]:
-        """Return the head's logits of every subset of the embedded modalities, and who has each modality.
+        """Return the head's logits of every subset, [2^m - 1, N, C], and modality -> its presence, bool [N].
 
-        Returns:
-            float32 [2^m - 1, N, C], in the order of `pooling.pool_subsets`, and modality -> bool [N].
+        The subsets are those of the embedded modalities, in the order of `pooling.pool_subsets`.
         """
         present = {modality: clips.present[modality].numpy() for modality in sorted(embeddings)}
         stacked = np.zeros((len(embeddings), len(clips), self.head.weight.shape[1]), dtype=np.float32)

@@ -39,8 +39,7 @@ from sensemble_export.readme import readme
 from sensemble_export.staging import disk_errors, replace, restore, staging_folder
 from sensemble_export.targets import Job, all_targets, plan
 
-ENCLOSED = 64
-"""The most held-out windows of each modality stored next to a bundle, to measure parity elsewhere."""
+ENCLOSED = 64  # the most held-out windows of a modality next to a bundle, to measure parity elsewhere
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,25 +75,21 @@ def export_bundle(
     may show persons.
 
     Args:
-        calibration: modality -> raw windows [N, ...] from training data, from which int8 takes its ranges. A
-            few dozen are enough.
-        held_out: raw windows of the evaluation split, on which parity and latency are measured and, if it has
-            targets, the accuracy of every subset, float and quantized.
+        calibration: modality -> raw windows [N, ...] from training data, for the ranges of int8. A few dozen
+            are enough.
+        held_out: raw windows of the evaluation split, on which parity, latency and, with targets, the
+            accuracy of every subset are measured.
         groups: the group of each held-out example, for the intervals of accuracy; None: each stands alone.
-        fitted_on: what calibration and scores of familiarity are fitted on; without it, every
-            prediction is unsure.
+        fitted_on: the examples for calibration and familiarity; without it, every prediction is unsure.
         jobs: the artifacts to make, from `targets.plan`; by default, those for `executorch-xnnpack`.
         progress: called with (steps done, steps in all), from other threads too.
-
-    Returns:
-        The manifest that was written.
 
     Raises:
         CalibrationMissingError: a modality of the model has no calibration or held-out windows.
         NotLowerableError: an encoder cannot be exported.
         MeasurementError: an artifact does not run in the runtime.
         ParityFailedError: an artifact's mean cosine similarity to its float encoder is below its scheme's
-            minimum (`parity.least_cosine`), or the contents of one that does not run here are wrong.
+            minimum (`parity.least_cosine`).
         ExportError: `out` is not a bundle, another export is writing it, or it cannot be written.
     """
     out = Path(out)
@@ -143,8 +138,8 @@ def write_bundle(
 ) -> Manifest:
     """Write the artifacts of `jobs`, which `store` has made, into the bundle `out`.
 
-    The manifest reports what was measured on the store's held-out examples, so these should be of eval.
-    The other arguments are those of `export_bundle`.
+    The manifest reports the measurements on the store's held-out examples, so these should be of `eval`. The
+    other arguments are those of `export_bundle`.
     """
     calibration, scores = fit_calibration(store, jobs, fitted_on)
     store.head = dataclasses.replace(store.head, familiarity=scores)
@@ -159,11 +154,7 @@ def place(
     calibration: Calibration,
     audited: dict[str, SubsetScore],
 ) -> Manifest:
-    """Write the bundle of `write_bundle` with a calibration and scores that are known already.
-
-    Raises:
-        ParityFailedError, ExportError: as `write_bundle`.
-    """
+    """Write a bundle whose calibration and scores are known; raises as `write_bundle`."""
     for job in dict.fromkeys((*jobs, *float_jobs(store.model, jobs))):
         if job in store.made:  # a search may have skipped a float artifact
             _check(job, store.made[job])

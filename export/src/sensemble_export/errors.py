@@ -1,4 +1,4 @@
-"""Errors of the export; each message is one line with the remedy."""
+"""The errors of the export."""
 
 from sensemble_sensors.errors import SensembleError
 

@@ -1,4 +1,4 @@
-"""The choice of examples: those that int8 takes its ranges from, and those that an export is measured on."""
+"""The choice of examples: for the ranges of int8, for calibration, and to measure an export on."""
 
 from collections.abc import Sequence
 from typing import TypeVar
@@ -7,12 +7,9 @@ from sensemble_sensors.media.dataset import Dataset, Example
 
 from sensemble_export.errors import CalibrationMissingError
 
-EVALUATED = "eval"
-"""The split for reporting; training and export choose nothing by it."""
-CALIBRATION = 50
-"""The most examples that int8 takes its ranges from; every scheme runs them all, and more change little."""
-FITTED = 4000
-"""The most examples of calibrate that temperatures, powers and thresholds are fitted on."""
+EVALUATED = "eval"  # the split for reporting; training and export choose nothing by it
+CALIBRATION = 50  # the most examples for the ranges of int8; every scheme runs all, and more change little
+FITTED = 4000  # the most examples of calibrate that temperatures, powers and thresholds are fitted on
 _HELD_OUT = 1000  # examples that an export is measured on
 _LEAST = 64  # of these, examples with each modality, if the split has so many
 
@@ -22,8 +19,7 @@ Item = TypeVar("Item")
 def calibration_examples(dataset: Dataset, modality: str) -> list[Example]:
     """Return labelled and unlabelled examples with `modality`: some runs have it only in pretraining.
 
-    Raises:
-        CalibrationMissingError: there is none.
+    Raises CalibrationMissingError if there is none; so do the functions below.
     """
     searched = (*dataset.split("train"), *dataset.split("pretrain"))
     found = [example for example in searched if modality in example.modalities]
@@ -36,28 +32,20 @@ def calibration_examples(dataset: Dataset, modality: str) -> list[Example]:
 
 
 def held_out_examples(dataset: Dataset, modalities: Sequence[str]) -> list[Example]:
-    """Return examples of the split eval, in order; some more where one of `modalities` is rare.
-
-    Raises:
-        CalibrationMissingError: no example has one of them.
-    """
+    """Return examples of the split eval, in order; some more where one of `modalities` is rare."""
     return _measured(dataset, dataset.split(EVALUATED), EVALUATED, modalities)
 
 
 def calibrate_examples(dataset: Dataset) -> list[Example]:
     """Return examples of the split calibrate, to fit calibrations on; none if it is empty.
 
-    Those of train will not do in their place: a model is surer of what it was trained on.
+    Those of train will not do: a model is surer of what it was trained on.
     """
     return spread(dataset.split("calibrate"), FITTED)
 
 
 def searched_examples(dataset: Dataset, modalities: Sequence[str]) -> list[Example]:
-    """Return examples of the split calibrate, or of train if there is none, to choose schemes by.
-
-    Raises:
-        CalibrationMissingError: no example has one of `modalities`.
-    """
+    """Return examples of the split calibrate, or of train if there is none, to choose schemes by."""
     split = "calibrate" if dataset.split("calibrate") else "train"
     return _measured(dataset, dataset.selection, split, modalities)
 

@@ -23,33 +23,19 @@ from sensemble_export.artifact_store import ArtifactStore
 from sensemble_export.parity import Floats
 from sensemble_export.targets import Job
 
-STRANGE = 0.02
-"""The share of known windows that count as unfamiliar. Of fewer than 99, the least familiar is the limit."""
-LEAST_KNOWN = 19
-"""Known windows below which nothing counts as unfamiliar."""
-FLOOR = 0.5
-"""The least confidence of a sure answer: it is right more often than not."""
+STRANGE = 0.02  # share of known windows that count as unfamiliar, one at least
+LEAST_KNOWN = 19  # known windows below which nothing counts as unfamiliar
+FLOOR = 0.5  # the least confidence of a sure answer: it is right more often than not
 
 
 @dataclass(frozen=True, slots=True)
 class FittedOn:
-    """The examples that calibration is fitted on, none of them of eval.
+    """The examples that calibration is fitted on, none of them of eval; all windows are raw."""
 
-    Attributes:
-        calibrate: raw windows and targets of the split calibrate, which the model was not trained on; None:
-            nothing is scaled, and every class is always a candidate.
-        groups: the group of each of these examples, as in the dataset; None: it is one by itself.
-        known: modality -> raw windows that the model was trained on, of every modality; empty: there are no
-            scores of familiarity.
-        background: modality -> raw windows that show none of the classes, as `familiarity.synthetic` makes.
-        degraded: modality -> raw windows that do, but badly, and their targets, as `familiarity.degraded`
-            makes. Those that the classifier gets wrong count as background.
-    """
-
-    calibrate: Clips | None = None
-    groups: Sequence[str | None] = ()
-    known: Mapping[str, Tensor] = field(default_factory=dict)
-    background: Mapping[str, Tensor] = field(default_factory=dict)
+    calibrate: Clips | None = None  # not trained on; None: nothing is scaled, and every class is a candidate
+    groups: Sequence[str | None] = ()  # of `calibrate`
+    known: Mapping[str, Tensor] = field(default_factory=dict)  # trained on; empty: no scores of familiarity
+    background: Mapping[str, Tensor] = field(default_factory=dict)  # `familiarity.synthetic`
     degraded: Mapping[str, tuple[Tensor, Tensor]] = field(default_factory=dict)
 
 
@@ -62,11 +48,7 @@ def fit_calibration(
     """Fit the calibration of each subset, and how familiar the windows of each modality are.
 
     Of several artifacts of a modality, the first that runs here is fitted on; where none does, the float
-    encoder.
-
-    Raises:
-        CalibrationMissingError: windows do not fit an encoder's input.
-        MeasurementError: an artifact does not run in the runtime.
+    encoder. Raises as `ArtifactStore.embed`.
     """
     clips, scores, familiar = data.calibrate, None, dict[str, float]()
     known = store.encode(clips, jobs) if clips is not None and clips.targets is not None else {}
@@ -110,7 +92,7 @@ def _fit_familiarity(store: ArtifactStore, jobs: Sequence[Job], data: FittedOn) 
 
 
 def _are_right(head: Head, embeddings: Floats, truth: NDArray[np.integer]) -> NDArray[np.bool_]:
-    """Return whether the most probable class is a true one, bool [N], of embeddings [N, d]."""
+    """Tell whether the most probable class is a true one, bool [N], of embeddings [N, d]."""
     likeliest = head.logits(embeddings).argmax(axis=1)
     if head.task == "multi-label":
         return np.asarray(truth[np.arange(len(truth)), likeliest] > 0)
@@ -122,7 +104,7 @@ def score_shipped(
 ) -> dict[str, SubsetScore]:
     """Score each subset of what ships on the store's held-out examples, with intervals.
 
-    Only artifacts that run here are scored. An example without a group is one by itself.
+    Only artifacts that run here are scored. An example without a group is a group.
     """
     targets = store.held_out.targets
     measured = {m: store.made[job].measured for m, job in store.running(jobs).items()}
@@ -136,7 +118,7 @@ def score_shipped(
 
 
 def describe_calibration(manifest: Manifest) -> Iterator[str]:
-    """Yield lines about what a bundle's calibration rests on, and what it lacks."""
+    """Yield lines about the examples of a bundle's calibration, and what it lacks."""
     found = manifest.calibration.subsets
     if not found:
         yield "not calibrated, so every prediction is unsure: the data has no examples of the split calibrate"

@@ -25,22 +25,15 @@ from sensemble_export.fitting import FLOOR
 from sensemble_export.search import good_enough
 from sensemble_export.targets import TARGETS, Job
 
-METHOD = "instant"
-"""The name of the method in a bundle's provenance."""
-UNLEARNED = "nothing learned yet"
-"""The only class of encoders without a head."""
+METHOD = "instant"  # in a bundle's provenance
+UNLEARNED = "nothing learned yet"  # the only class of encoders without a head
 _MEASURED = 8  # windows of each modality on which parity and latency are measured
 
 
 def lower_ahead(frozen: Frozen, progress: Progress = no_progress) -> None:
     """Lower encoders into the user's cache, so that no later export of an instant head does.
 
-    Args:
-        frozen: the encoders.
-        progress: called with (steps done, steps in all), from other threads.
-
-    Raises:
-        NotLowerableError, ExportError: as `export_instant`.
+    `progress` is called from other threads. Raises NotLowerableError and ExportError as `export_instant`.
     """
     model = frozen.model(frozen.specs, ("",), "multi-class")
     jobs, done = _jobs(model), count(1)
@@ -50,15 +43,9 @@ def lower_ahead(frozen: Frozen, progress: Progress = no_progress) -> None:
 
 
 def export_encoders(frozen: Frozen, out: Path | str, progress: Progress = no_progress) -> Manifest:
-    """Export encoders for browsers, with a head that knows nothing; a page learns one from takes.
+    """Export encoders for browsers into the bundle `out`; a page learns the head, here empty, from takes.
 
-    Args:
-        frozen: the encoders.
-        out: the bundle's folder; a bundle in it is replaced.
-        progress: called with (steps done, steps in all), from other threads too.
-
-    Raises:
-        NotLowerableError, MeasurementError, ParityFailedError, ExportError: as `export_bundle`.
+    `progress` is called with (steps done, steps in all), from other threads too. Raises as `export_bundle`.
     """
     model = frozen.model(frozen.specs, (UNLEARNED,), "multi-class")
     source, target = torch.Generator().manual_seed(0), "onnx"
@@ -86,15 +73,14 @@ def export_instant(
     progress: Progress = no_progress,
     proved: dict[Job, BuiltArtifact] | None = None,
 ) -> Manifest:
-    """Export an instant head, calibrated and audited by what it says of groups left out.
+    """Export an instant head, calibrated and audited by its answers to groups left out.
 
     Args:
         found: the head.
         out: the bundle's folder; a bundle in it is replaced.
         dataset: the name of the data.
         progress: called with (steps done, steps in all), from other threads too.
-        proved: what earlier exports of the same encoders measured, which is not measured again; what this one
-            measures is added.
+        proved: the measurements of earlier exports of the same encoders, to which this one's are added.
 
     Raises:
         NotLowerableError, MeasurementError, ParityFailedError, ExportError: as `export_bundle`.

@@ -1,4 +1,4 @@
-"""Artifacts of encoders in which nothing learns, kept by content: lowered once, they serve every model.
+"""Artifacts of frozen encoders, kept by content: lowered once, they serve every model.
 
 They lie in the user's cache, which may be deleted at any time.
 """
@@ -22,11 +22,7 @@ from sensemble_export.targets import Job, all_targets, needs_ranges
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """The place of one artifact in the cache.
-
-    Attributes:
-        path: of the artifact; its division is in a JSON file of the same name.
-    """
+    """The place of one artifact in the cache; its division is in a JSON file of the same name."""
 
     path: Path
 
@@ -43,7 +39,7 @@ class Kept:
         return division
 
     def keep(self, made: Path, division: Delegation) -> None:
-        """Keep an artifact that was made; a full disk is no failure."""
+        """Keep an artifact; a full disk is no failure."""
         with suppress(OSError):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             partial = self.path.with_name(f"{self.path.name}.{os.getpid()}")
@@ -57,10 +53,7 @@ class Kept:
 def kept(encoder: nn.Module, windows: Tensor, job: Job) -> Kept | None:
     """Return the place of an artifact; None for what learns, and for what is not one file with a division.
 
-    Args:
-        encoder: in evaluation mode.
-        windows: those that `job` takes its ranges from, or one of their form.
-        job: the artifact.
+    `encoder` is in evaluation mode; `job` takes its ranges from `windows`, or they are one of their form.
     """
     if job.target != "executorch-xnnpack" or any(p.requires_grad for p in encoder.parameters()):
         return None

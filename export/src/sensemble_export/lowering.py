@@ -1,12 +1,11 @@
 """Lowering of encoders in one process per core: it is single-threaded Python, and takes a core.
 
 A first process, started with `subprocess`, loads the libraries, which takes longer than lowering a small
-encoder, and forks the others. Those of `multiprocessing` alone would import the caller's `__main__` again, so
-a script that exports without an `if __name__ == "__main__"` would start itself again.
+encoder, and forks the others. `multiprocessing` alone would import the caller's `__main__` again, so a script
+without an `if __name__ == "__main__"` would start itself again.
 
 The first process gets the pickled jobs at its standard input, and answers each at its standard output with
-the job and its division or error. It ends when the input closes: its parent closed it, or died; then the
-others end, too.
+the job and its division or error. When the input closes, all processes end.
 """
 
 import gc
@@ -46,21 +45,12 @@ def lower_all(
     done: Callable[[], None],
     failed: Callable[[str, ExportError], None] | None = None,
 ) -> dict[str, Delegation]:
-    """Run `jobs` in one process per core.
+    """Run `jobs`, the longest first, in one process per core; return each ExecuTorch program's division.
 
-    Args:
-        folder: holds the saved model and the calibration windows, and receives the artifacts.
-        jobs: the longest first.
-        done: called after each job.
-        failed: if given, called with the artifact (`Job.file`) and the error of each job that fails, instead
-            of raising NotLowerableError.
-
-    Returns:
-        The division of each ExecuTorch program, by artifact.
-
-    Raises:
-        NotLowerableError: a job failed; the others are stopped.
-        ExportError: an artifact cannot be written.
+    `folder` holds the saved model and the calibration windows, and receives the artifacts. `done` is called
+    after each job. `failed`, if given, receives the artifact (`Job.file`) and the NotLowerableError of each
+    job; otherwise it is raised, and the other jobs are stopped. Raises ExportError if an artifact cannot be
+    written.
     """
     divisions = dict[str, Delegation]()
     command, pipe = [sys.executable, "-m", "sensemble_export.lowering", str(folder)], subprocess.PIPE
@@ -159,7 +149,7 @@ def _end_with_parent() -> None:
 
 
 def described(error: Exception, artifact: str, folder: Path) -> ExportError:
-    """Return the error that a library's means, in one line with the remedy."""
+    """Turn a library's error into one line with the remedy."""
     match error:
         case ModuleNotFoundError(name=str(name)):
             package = name.partition(".")[0]

@@ -16,25 +16,17 @@ from sensemble_export.errors import MeasurementError
 
 Floats = NDArray[np.float32]
 
-FLOATS = {"fp32": 0.9999, "fp16": 0.999}
-"""The least mean cosine similarity to the trained encoder, by float scheme: only rounding may differ."""
-LEAST_COSINE = 0.98
-"""The least mean cosine similarity of a quantized artifact that is worth shipping."""
+FLOATS = {"fp32": 0.9999, "fp16": 0.999}  # the least mean cosine similarity: only rounding may differ
+LEAST_COSINE = 0.98  # of a quantized artifact that is worth shipping
 
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """The measurement of one artifact in a process of its own.
+    """The measurement of one artifact in a process of its own."""
 
-    Attributes:
-        embeddings: float32 [N, d].
-        median_ms: median milliseconds per window.
-        peak_mb: peak resident megabytes (10^6 bytes) of the whole process; None where nothing tells.
-    """
-
-    embeddings: Floats
-    median_ms: float
-    peak_mb: float | None
+    embeddings: Floats  # [N, d]
+    median_ms: float  # of a window
+    peak_mb: float | None  # resident (10^6 bytes), of the whole process; None in a browser
 
 
 def least_cosine(scheme: Scheme) -> float:
@@ -43,12 +35,9 @@ def least_cosine(scheme: Scheme) -> float:
 
 
 def measure(artifact: Path, target: str, windows: Path) -> Measurement:
-    """Run `artifact` over `windows`, a safetensors file, in a fresh process without torch.
+    """Run `artifact` over `windows`, a safetensors file, in a process of `sensemble_export.measure`.
 
-    The process runs `sensemble_export.measure`, with as many threads as the runtime would use.
-
-    Raises:
-        MeasurementError: the process failed; the message has its last line of output.
+    Raises MeasurementError with the last line of the output if the process fails.
     """
     with TemporaryDirectory() as folder:
         out = Path(folder) / "measured.safetensors"
@@ -81,7 +70,7 @@ def compare(found: Floats, expected: Floats, head: Head) -> Parity:
 
 
 def _decisions(head: Head, embeddings: Floats) -> NDArray[np.bool_]:
-    """Return the classes that the head finds in each embedding: bool [N, C]."""
+    """Return the head's classes of each embedding: bool [N, C]."""
     found = head.probabilities(embeddings)
     if head.task == "multi-class":
         return np.asarray(found == found.max(axis=1, keepdims=True))

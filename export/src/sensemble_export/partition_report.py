@@ -10,18 +10,11 @@ FILE_NAME = "lowering.json"
 
 @dataclass(frozen=True, slots=True)
 class Delegation:
-    """The division of an ExecuTorch program between its delegate and ExecuTorch's own kernels.
+    """The division of an ExecuTorch program between its delegate and ExecuTorch's own kernels."""
 
-    Attributes:
-        subgraphs: the number of parts that XNNPACK runs; one is best, because data
-            is copied between parts.
-        delegated: the number of operations in them, by name.
-        remaining: the number of operations that ExecuTorch's own kernels run, by name.
-    """
-
-    subgraphs: int
-    delegated: dict[str, int]
-    remaining: dict[str, int]
+    subgraphs: int  # parts that XNNPACK runs; one is best, as data is copied between parts
+    delegated: dict[str, int]  # operations in them, by name
+    remaining: dict[str, int]  # operations of ExecuTorch's own kernels, by name
 
 
 def write_lowering(divisions: Mapping[str, Delegation], path: Path) -> None:

@@ -20,22 +20,17 @@ from torchao.quantization.pt2e.quantizer.quantizer import Q_ANNOTATION_KEY
 from sensemble_export.rewrite import Norm, RootMeanSquare
 from sensemble_export.targets import INT4_GROUP, is_int4
 
-_FLOAT = (Spectrum, RootMeanSquare, Norm)
-"""Modules whose values span many decades."""
+_FLOAT = (Spectrum, RootMeanSquare, Norm)  # their values span many decades
 _CLAMPS = {torch.ops.aten.hardtanh.default, torch.ops.aten.relu6.default}
 
 
 def quantize(encoder: nn.Module, windows: Tensor, scheme: Scheme) -> fx.GraphModule:
-    """Quantize the linear layers and convolutions of `encoder`, as `rewrite.lowerable` returns it.
+    """Quantize the linear layers and convolutions of `encoder`, as `rewrite.lowerable` returns it, in place.
 
-    Float are log-mel front ends and layer norms, and every operation that is not a product with a weight
-    (softmax, residual sums). Convolutions are static int8 in every scheme. In `int4-weights`, small linear
-    layers (`targets.is_int4`) are as in `int8-dynamic`.
-
-    Args:
-        encoder: takes [1, ...]; it is modified.
-        windows: [N, ...] of real data, which determine the ranges of the activations.
-        scheme: `int8-static`, `int8-dynamic` or `int4-weights`.
+    Log-mel front ends, layer norms, and every operation that is not a product with a weight (softmax,
+    residual sums) stay float. Convolutions are static int8 in every scheme. In `int4-weights`, small linear
+    layers (`targets.is_int4`) are as in `int8-dynamic`. `windows` [N, ...] of real data give the activations'
+    ranges.
     """
     large = [
         name
@@ -64,12 +59,12 @@ def quantize(encoder: nn.Module, windows: Tensor, scheme: Scheme) -> fx.GraphMod
 class _Quantizer(XNNPACKQuantizer):  # type: ignore[misc]
     """ExecuTorch's quantizer, with ranges that lose less.
 
-    A convolution's range is that behind the clamp that follows, such as ReLU6, which cuts off most of it.
-    Means stay float: rounded to the steps of what they are of, little would be left of them.
+    A convolution's range is measured behind a following clamp, such as ReLU6, which cuts off most of it.
+    Means stay float: the input's rounding steps would leave little of them.
     """
 
     def annotate(self, model: fx.GraphModule) -> fx.GraphModule:
-        """Annotate what is quantized, as `Quantizer` says."""
+        """See `Quantizer`."""
         annotated: fx.GraphModule = self._annotate_for_quantization_config(model)  # without propagation
         for node in annotated.graph.nodes:
             before = node.args[0].meta.get(Q_ANNOTATION_KEY) if node.target in _CLAMPS else None

@@ -1,9 +1,9 @@
 """The bundle's README for app developers: the input of each encoder, the use of its output, code for both.
 
-The template `README.md.j2` takes every fact from the manifest. Its fixed text describes how the runtime makes
-windows, tokenizes, pools and classifies. Each kind of modality has a template of its own, `KIND.md.j2`. The
-code, Kotlin and Swift, has a template for each library and language; each piece brings its imports and takes
-`bundle`, the folder: a `File` in Kotlin, a `URL` in Swift.
+The template `README.md.j2` takes every fact from the manifest; its fixed text describes how the runtime makes
+windows, tokenizes, pools and classifies. Each kind of modality has a template, `KIND.md.j2`, and so has each
+library and language; such code brings its imports and takes `bundle`, the folder: a `File` in Kotlin, a `URL`
+in Swift.
 """
 
 import re

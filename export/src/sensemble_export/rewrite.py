@@ -136,15 +136,11 @@ class Centred(nn.Module):
 
 @torch.no_grad()
 def centred(encoder: nn.Module, windows: Tensor) -> nn.Module:
-    """Return a copy of `encoder` in which the input of its projections is centred on its mean over `windows`.
+    """Return a copy of `encoder`, in evaluation mode, whose projections' inputs are centred on their means.
 
-    The function is the same, and int8 preserves it better. Most of a projection's input is common to all
-    windows. The BatchNorm that is folded into the projection stretches the rest, and the rounding steps of
-    int8 with it.
-
-    Args:
-        encoder: in evaluation mode, possibly one that `lowerable` returned; it is not modified.
-        windows: [N, ...] of real data.
+    The function is the same, and int8 preserves it better: most of a projection's input is common to all
+    windows, and the BatchNorm that is folded into the projection would stretch int8's rounding steps with the
+    rest. `windows` [N, ...] are real data.
     """
     encoder = copy.deepcopy(encoder)
     layers = {name: layer for name, layer in encoder.named_modules() if _spreads(encoder, name, layer)}
@@ -163,7 +159,7 @@ def centred(encoder: nn.Module, windows: Tensor) -> nn.Module:
 
 
 def _spreads(encoder: nn.Module, name: str, layer: nn.Module) -> TypeGuard[nn.Linear]:
-    """Return whether a layer is the projection of a trunk or of an adapter, behind which is a batch norm."""
+    """Tell whether a layer is the projection of a trunk or of an adapter, before a batch norm."""
     above = encoder.get_submodule(name.rpartition(".")[0])
     adapts = name.startswith("adapter.") and isinstance(encoder, Pretrained)
     projects = isinstance(above, Trunk) and above.project is layer
@@ -174,13 +170,9 @@ def _spreads(encoder: nn.Module, name: str, layer: nn.Module) -> TypeGuard[nn.Li
 def lowerable(encoder: nn.Module, *, int8: bool) -> nn.Module:
     """Return a copy of `encoder`, in evaluation mode and for one window, that lowers to one fast subgraph.
 
-    Any encoder's batch norms move into the layers before them, and its layer norms and attentions become
-    operations that XNNPACK has. In a `Trunk`, the affine parts of layer norms and their centring move into
-    the weights of neighbouring layers, too: the same function with fewer constants and operations.
-
-    Args:
-        encoder: takes [1, ...]; it is not modified.
-        int8: also store embedding tables as int8, which the quantizer does not reach.
+    Batch norms move into the layers before them; layer norms and attentions become operations that XNNPACK
+    has. In a `Trunk`, the affine parts of layer norms and their centring move into neighbouring weights, too.
+    With `int8`, embedding tables, which the quantizer does not reach, are stored as int8.
     """
     rewritten = copy.deepcopy(encoder).eval()
     _absorb_batch_norms(rewritten)
@@ -226,7 +218,6 @@ def _absorb_batch_norms(encoder: nn.Module) -> None:
 
 
 def _identity(size: int) -> nn.Linear:
-    """Return the linear layer that is the identity."""
     layer = nn.Linear(size, size, bias=False)
     layer.weight.copy_(torch.eye(size))
     return layer

@@ -19,7 +19,7 @@ def held_out_folder(bundle: Path) -> Path:
 
 @contextmanager
 def disk_errors(out: Path) -> Iterator[None]:
-    """Raise an ExportError that names `out` for what the file system raises in the block."""
+    """Turn errors of the file system in the block into an ExportError that names `out`."""
     try:
         yield
     except (OSError, SafetensorError) as error:  # a SafetensorError has no `strerror`
@@ -33,11 +33,8 @@ def disk_errors(out: Path) -> Iterator[None]:
 def staging_folder(out: Path) -> Iterator[Path]:
     """Yield an empty folder on the same disk as `out`, and remove it when the block ends.
 
-    Only one export at a time works on `out`. An export that was killed leaves its folder, perhaps with the
-    previous bundle in it; the next one restores the bundle and removes the folder.
-
-    Raises:
-        ExportError: another export is writing `out`.
+    Another export of `out` meanwhile raises ExportError. An export that was killed leaves its folder, perhaps
+    with the previous bundle in it; the next one restores the bundle and removes the folder.
     """
     place = out.with_name(f".{out.name}.export")
     place.mkdir(exist_ok=True)

@@ -1,4 +1,4 @@
-"""The targets of an export, the quantization schemes of each, and the plan of what to make."""
+"""The targets of an export, the quantization schemes of each, and the plan of the artifacts to make."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -13,24 +13,14 @@ from sensemble_export.errors import SchemeError
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A format of an encoder, for one executor.
+    """A format of an encoder, for one executor."""
 
-    Attributes:
-        schemes: its quantization schemes; the first is float.
-        default: the scheme used unless another is chosen.
-        suffix: of the file or folder.
-        tools: the packages, besides torch, whose version determines the artifact.
-        build: the module and function that writes an artifact: (encoder, windows, scheme, path). It may
-            return a `Delegation`. Imported on use, for its libraries take seconds.
-        bits: the bits that an int8 weight uses.
-    """
-
-    schemes: tuple[Scheme, ...]
+    schemes: tuple[Scheme, ...]  # the first is float
     default: Scheme
-    suffix: str
-    tools: tuple[str, ...]
-    build: tuple[str, str]
-    bits: int = 8
+    suffix: str  # of the file or folder
+    tools: tuple[str, ...]  # packages besides torch whose version determines the artifact
+    build: tuple[str, str]  # module and function: (encoder, windows, scheme, path) -> Delegation | None
+    bits: int = 8  # of an int8 weight
 
 
 TARGETS = {
@@ -50,17 +40,15 @@ TARGETS = {
         bits=7,  # sums of products of 8 bits saturate on x86-64 with AVX2 and without VNNI
     ),
     "coreml": Target(
-        ("fp32", "fp16", "int8-weights", "palette-6bit", "palette-4bit"),
+        ("fp32", "fp16", "int8-weights", "palette-6bit", "palette-4bit"),  # floats store and compute
         "int8-weights",
         ".mlpackage",
         ("coremltools",),
         ("sensemble_export.to_coreml", "to_coreml"),
     ),
 }
-"""Our targets by name. In Core ML, `fp32` and `fp16` are the precision of storage and of computation."""
 
-GROUP = "sensemble.targets"
-"""The entry points of installed packages: the name of each is a target's, its object a `Target`."""
+GROUP = "sensemble.targets"  # entry points of installed packages: the name of a target, and a `Target`
 
 
 @cache
@@ -69,31 +57,24 @@ def all_targets() -> dict[str, Target]:
     return TARGETS | {entry.name: entry.load() for entry in entry_points(group=GROUP)}
 
 
-INT4_GROUP = 32
-"""The number of weights in a row that share a scale in int4; XNNPACK takes multiples of 32."""
-INT4_LEAST = 2**16
-"""The fewest weights of a linear layer that is int4 in `int4-weights`; smaller ones save less than 32 kB."""
-COREML_LEAST = 512
-"""The fewest weights that Core ML quantizes: the scales or palette of fewer would take more than it saves."""
+INT4_GROUP = 32  # weights in a row that share a scale in int4; XNNPACK takes multiples of 32
+INT4_LEAST = 2**16  # weights below which a linear layer is not int4: it would save less than 32 kB
+COREML_LEAST = 512  # weights below which Core ML quantizes none: scales or palette would cost more
 
 
 def is_int4(scheme: Scheme, rows: int, columns: int) -> bool:
-    """Return whether `scheme` stores a linear layer of `rows` outputs and `columns` inputs in int4."""
+    """Tell whether `scheme` stores a linear layer of `rows` outputs and `columns` inputs in int4."""
     return scheme == "int4-weights" and columns % INT4_GROUP == 0 and rows * columns >= INT4_LEAST
 
 
 def needs_ranges(scheme: Scheme) -> bool:
-    """Return whether `scheme` may take ranges from calibration; XNNPACK's convolutions do in all of these."""
+    """Tell whether `scheme` may take ranges from calibration; XNNPACK's convolutions do in all of these."""
     return scheme in {"int8-static", "int8-dynamic", "int4-weights"}
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """An artifact to make.
-
-    Raises:
-        SchemeError: the target does not have the scheme.
-    """
+    """An artifact to make; raises SchemeError if the target does not have the scheme."""
 
     modality: str
     target: str
@@ -115,8 +96,8 @@ def plan(
 ) -> list[Job]:
     """Return the jobs for a user's choice: each modality for each target.
 
-    Each of `chosen` is `[TARGET:]MODALITY=SCHEME`. One that names its target takes precedence over one that
-    does not; modalities without a choice have the target's default.
+    Each of `chosen` is `[TARGET:]MODALITY=SCHEME`; one that names its target takes precedence. Modalities
+    without a choice have the target's default.
 
     Raises:
         SchemeError: a target, a modality or a scheme is unknown, the target does not have the scheme, or

@@ -13,8 +13,7 @@ from torch import Tensor, nn
 
 from sensemble_export.targets import COREML_LEAST, input_dtype
 
-OLDEST = ct.target.iOS17
-"""The oldest system that runs the packages; macOS 14 has the same Core ML."""
+OLDEST = ct.target.iOS17  # system that runs the packages; macOS 14 has the same Core ML
 
 _WEIGHTED = {"linear", "conv", "gather"}
 _CONFIGS = {
@@ -91,7 +90,7 @@ class _NotTowardsLog:
 
 
 def _is_quantized(name: str, found: Any) -> bool:  # noqa: ANN401 - as above
-    """Return whether a constant is a layer's weight; torch's buffers (the front end's) begin with `b_`."""
+    """Tell whether a constant is a layer's weight; torch's buffers (the front end's) begin with `b_`."""
     return not name.startswith("b_") and any(child.op_type in _WEIGHTED for child in found.child_ops)
 
 

@@ -17,8 +17,7 @@ from torch import Tensor, nn
 from sensemble_export.rewrite import centred
 from sensemble_export.targets import TARGETS
 
-OPSET = 20
-"""The opset of the default domain; ONNX Runtime 1.17 (2024) and later run it."""
+OPSET = 20  # of the default domain; ONNX Runtime 1.17 (2024) and later run it
 _SCOPES = "pkg.torch.onnx.name_scopes"  # metadata in which torch stores the modules of a node
 
 
@@ -84,7 +83,7 @@ def _export(encoder: nn.Module, window: Tensor) -> onnx.ModelProto:
 
 
 def _is_quantized(node: onnx.NodeProto, weights: set[str], scheme: Scheme, floats: tuple[str, ...]) -> bool:
-    """Return whether a node multiplies by, or looks up in, weights outside the modules `floats`."""
+    """Tell whether a node multiplies by, or looks up in, weights outside the modules `floats`."""
     if node.op_type not in {"MatMul", "Gemm", "Gather", *(["Conv"] if scheme != "int8-dynamic" else [])}:
         return False
     scopes: list[str] = next((literal_eval(p.value) for p in node.metadata_props if p.key == _SCOPES), [])
@@ -96,8 +95,8 @@ def _is_quantized(node: onnx.NodeProto, weights: set[str], scheme: Scheme, float
 def _store_in_int8(graph: onnx.GraphProto, nodes: list[onnx.NodeProto]) -> None:
     """Store the weights of `nodes` as int8 with a scale for each output channel, or row of a table.
 
-    A cast and a product restore them, which ONNX Runtime folds into a float constant when it loads the
-    model. It folds no `DequantizeLinear`: that one would run with each window.
+    A cast and a product restore them, which ONNX Runtime folds into a float constant when it loads the model.
+    A `DequantizeLinear`, which it does not fold, would run with each window.
     """
     stored = {constant.name: constant for constant in graph.initializer}
     restored = []

@@ -27,25 +27,17 @@ ONNX = "onnx"
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """The result for one artifact on this machine.
-
-    Attributes:
-        artifact: the artifact; measurements that it lacked are filled in if its parity is good enough.
-        parity: measured here; None if no executor here runs it.
-        latency_ms: median milliseconds per window, measured here; None likewise.
-        reason: why it was not run; otherwise empty.
-    """
+    """The result for one artifact on this machine; without `parity` and `latency_ms` where none is run."""
 
     modality: str
     target: str
-    artifact: Artifact
+    artifact: Artifact  # with measurements that it lacked, if its parity is good enough
     parity: Parity | None
     latency_ms: float | None
-    reason: str
+    reason: str  # why it was not run; otherwise empty
 
 
-Encode = Callable[[str, NDArray[Any]], tuple[Floats, float]]
-"""Encodes a window [1, ...] of a modality: float32 [d], and the milliseconds that it took."""
+Encode = Callable[[str, NDArray[Any]], tuple[Floats, float]]  # (modality, window [1, ...]) -> float32 [d], ms
 
 
 def verify(
@@ -54,8 +46,8 @@ def verify(
     """Run each artifact of the bundle `path` that runs here on its held-out windows, and yield the result.
 
     The windows lie in a folder next to the bundle. After the last artifact, the manifest and the README
-    receive the measurements that were missing, if the parity is good enough for the scheme. That changes the
-    manifest, so a signed bundle must be signed again.
+    receive the measurements that were missing, if the parity is good enough for the scheme. A signed bundle
+    must then be signed again.
 
     Args:
         browser: runs the artifacts for ONNX Runtime in a browser, which is measured anew as the target

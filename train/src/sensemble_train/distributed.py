@@ -29,13 +29,13 @@ class World:
             dist.barrier()
 
     def greatest(self, values: Tensor) -> Tensor:
-        """Take the largest of the ranks' numbers, each in place, and return them."""
+        """Return the largest of the ranks' numbers, element by element; overwrites `values`."""
         if self.size > 1:
             dist.all_reduce(values, dist.ReduceOp.MAX)
         return values
 
     def sum(self, values: Tensor) -> Tensor:
-        """Add up the tensors of all ranks, in place, and return the sum."""
+        """Return the sum of all ranks' tensors; overwrites `values`."""
         if self.size > 1:
             dist.all_reduce(values)
         return values
@@ -60,7 +60,7 @@ def alone() -> World:
 
 @contextmanager
 def join() -> Iterator[World]:
-    """Join the ranks that `torchrun` started, or be the only one; each has a GPU of its own, or the CPU."""
+    """Join the ranks that `torchrun` started, or be the only one, each on its own GPU or on the CPU."""
     cuda = torch.cuda.is_available()
     size = int(os.environ.get("WORLD_SIZE", "1"))
     device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0"))) if cuda else torch.device("cpu")
@@ -84,10 +84,7 @@ def accumulating(module: nn.Module, *, last: bool) -> AbstractContextManager[Non
 
 
 def gather(values: Tensor) -> Tensor:
-    """Return the rows [B, ...] of all ranks as [size * B, ...]; gradients flow back to their ranks.
-
-    `torch.distributed.nn.functional.all_gather` does the same, but is deprecated.
-    """
+    """Return the rows [B, ...] of all ranks as [size * B, ...]; gradients flow back to their ranks."""
     if not (dist.is_available() and dist.is_initialized()):
         return values
     gathered: Tensor = _Gather.apply(values)  # type: ignore[no-untyped-call]
@@ -95,8 +92,6 @@ def gather(values: Tensor) -> Tensor:
 
 
 class _Gather(Function):
-    """Gather forward; backward, sum the gradients of this rank's rows over all ranks."""
-
     @staticmethod
     def forward(context: FunctionCtx, values: Tensor) -> Tensor:
         del context

@@ -4,17 +4,12 @@ import math
 
 from sensemble_train.errors import ConfigurationError
 
-MORE = math.inf
-"""As an upper limit: none."""
+MORE = math.inf  # no upper limit
 SHARE = 0.0, 1.0
 
 
 def bounded(config: object, section: str = "", **limits: tuple[float, float]) -> None:
-    """Check that fields of `config` are within their limits; `section` is its place in `Config`, as `probe.`.
-
-    Raises:
-        ConfigurationError: a field is out of range; names its flag.
-    """
+    """Check that fields of `config` are in range, else raise ConfigurationError; `section` is as `probe.`."""
     for field, (least, greatest) in limits.items():
         value = getattr(config, field)
         if not least <= value <= greatest:
@@ -23,11 +18,7 @@ def bounded(config: object, section: str = "", **limits: tuple[float, float]) ->
 
 
 def divisible(config: object, section: str, field: str, *parts: int) -> None:
-    """Check that a field is a multiple of each of `parts`.
-
-    Raises:
-        ConfigurationError: it is not; names its flag.
-    """
+    """Check that a field is a multiple of each of `parts`, else raise ConfigurationError with its flag."""
     value: int = getattr(config, field)
     if any(value % part for part in parts):
         multiple = math.lcm(*parts)

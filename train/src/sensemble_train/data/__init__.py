@@ -1,8 +1,7 @@
 """Data: examples as tensors, and the order of batches.
 
-A source (`clips.Source`) yields batches of clips for sequences of rows. It is in memory (`clips.Clips`) or on
-disk (`experiments.streamed`). This room knows models by their specs and front ends, and nothing of losses.
+A source (`clips.Source`) yields batches. It is in memory (`clips.Clips`) or on disk (`experiments.streamed`).
 
 Doors: `embedded`, `clips`, `batching`, `choice`, `sufficiency` (what a dataset is
-too small for), `caption_labels` (how far captions give their labels away).
+too small for), `caption_labels` (how often captions name their labels).
 """

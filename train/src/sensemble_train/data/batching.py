@@ -19,14 +19,11 @@ def seeded(*parts: object) -> torch.Generator:
 
 @dataclass(frozen=True, slots=True)
 class BatchOrder:
-    """The batches of one rank: each epoch in a new order, without the incomplete batch at its end.
+    """The batches of one rank, in a new order each epoch; an incomplete batch at its end is left out.
 
-    `batch` counts examples on all ranks; all examples, if there are fewer. The ranks' shares make the same
-    global batch for any number of ranks.
-
-    Raises:
-        ConfigurationError: a batch does not divide among the ranks, or a rank's share is less than two
-            examples, too few to contrast.
+    Any number of ranks makes the same global batch, of `batch` examples or all. Raises ConfigurationError
+    where a batch does not divide among the ranks, or a rank gets fewer than the two examples that a contrast
+    needs.
     """
 
     examples: int

@@ -1,4 +1,4 @@
-"""The examples of a dataset to pretrain on; without torch, which takes long to load."""
+"""Choice of the examples to pretrain on; without torch, which takes long to load."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -10,11 +10,7 @@ from sensemble_train.errors import ConfigurationError
 
 
 def unlabelled(dataset: Dataset) -> tuple[Example, ...]:
-    """Return the examples to pretrain on: the split `pretrain`, and `train` too where that is larger.
-
-    Their labels are not used. Backgrounds are not among them; objectives that want them take
-    `Dataset.background`.
-    """
+    """Return the split `pretrain`, and `train` too where that is larger; no backgrounds."""
     pretrain, train = dataset.split("pretrain"), dataset.split("train")
     return pretrain if len(pretrain) >= len(train) else (*pretrain, *train)
 
@@ -32,11 +28,7 @@ def having(examples: Sequence[Example], modalities: Iterable[str]) -> list[Examp
 
 
 def check_unlabelled(dataset: Dataset) -> None:
-    """Check that there are examples to pretrain on.
-
-    Raises:
-        ConfigurationError: fewer than two unlabelled examples have all modalities.
-    """
+    """Raise ConfigurationError if fewer than two examples to pretrain on have all modalities."""
     every = dataset.modalities
     if len(having(unlabelled(dataset), every)) < 2:
         raise ConfigurationError(

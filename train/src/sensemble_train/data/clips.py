@@ -26,7 +26,7 @@ class Source(Protocol):
 
     @property
     def targets(self) -> Tensor | None:
-        """The labels, as in `Clips`."""
+        """Labels, as in `Clips`."""
 
     def __len__(self) -> int: ...
 
@@ -41,30 +41,22 @@ class Source(Protocol):
     ) -> Iterator["Clips"]:
         """Yield a batch on `device` for each sequence of rows, decoded by `workers` processes.
 
-        In training, `step` is the number of the first batch; it decides the random draws.
+        In training, `step` is the number of the first batch, of which the random draws are a function.
         """
 
     def mapped(self, change: Callable[["Clips"], "Clips"]) -> "Source":
-        """Return a source whose examples are changed by a function, at once or as they are loaded."""
+        """Return a source whose examples `change` maps, at once or as they are loaded."""
 
 
 @dataclass(frozen=True, slots=True)
 class Clips:
-    """N decoded examples; once they are features, they are a source in memory.
+    """N decoded examples; once they are features, they are a source in memory."""
 
-    Attributes:
-        inputs: modality -> tensor [N, ...]: raw sensor tensors, or an encoder's features of them.
-        present: modality -> bool [N]; a row of `inputs` that is not present holds zeros.
-        targets: class indices int64 [N] (multi-class), 0/1 float32 [N, C] (multi-label), or None.
-        skipped: number of bad examples that were passed over to get these.
-        complete: modalities that every example is known to have, which avoids a GPU sync.
-    """
-
-    inputs: dict[str, Tensor]
-    present: dict[str, Tensor]
-    targets: Tensor | None
-    skipped: int = 0
-    complete: frozenset[str] = frozenset()
+    inputs: dict[str, Tensor]  # modality -> [N, ...]: raw windows, or an encoder's features of them
+    present: dict[str, Tensor]  # modality -> bool [N]; absent rows of `inputs` are zeros
+    targets: Tensor | None  # int64 [N] (multi-class), 0/1 float32 [N, C] (multi-label) or None
+    skipped: int = 0  # bad examples that were passed over
+    complete: frozenset[str] = frozenset()  # modalities that all examples have; knowing avoids a GPU sync
 
     def __len__(self) -> int:
         return len(next(iter(self.inputs.values())))
@@ -90,7 +82,7 @@ class Clips:
         return self._each(Tensor.pin_memory)
 
     def to(self, device: torch.device) -> "Clips":
-        """Return the examples on `device`, and find out before which modalities are `complete`."""
+        """Return the examples on `device`, with the modalities that are `complete`."""
         complete = frozenset(m for m, rows in self.present.items() if rows.all())
         moved = self._each(lambda tensor: tensor.to(device, non_blocking=True))
         return replace(moved, complete=complete)
@@ -106,12 +98,12 @@ class Clips:
     def load(
         self, order: Iterable[Sequence[int]], device: torch.device, workers: int, step: int | None = None
     ) -> Iterator["Clips"]:
-        """Yield a batch for each sequence of rows; see `Source`. Nothing is decoded or drawn."""
+        """See `Source`; nothing is decoded or drawn."""
         del workers, step
         return (self.take(torch.tensor(rows)).to(device) for rows in order)
 
     def mapped(self, change: Callable[["Clips"], "Clips"]) -> "Clips":
-        """Change the examples now, once: their features are the same at every step."""
+        """Change the examples now: their features are the same at every step."""
         return change(self)
 
 
@@ -125,15 +117,10 @@ def decode(
     *,
     skip_bad: bool = False,
 ) -> Clips:
-    """Decode the first window of every example.
+    """Decode the first window of every example, of the modalities in `specs`.
 
-    Args:
-        specs: the modalities to decode and the form of their windows.
-        labels: the class names; an example without labels makes `targets` None.
-        skip_bad: log an example that cannot be decoded, instead of raising, and leave its row empty.
-
-    Raises:
-        BadDataError: a file cannot be decoded; names the example, its line and the file.
+    With `skip_bad`, an example that cannot be decoded is logged and its row left empty; otherwise
+    BadDataError names the example, its line and the file.
     """
     count = len(examples)
     kinds = {"uint8": torch.uint8, "float32": torch.float32, "int64": torch.int64}
@@ -168,7 +155,7 @@ def decode(
 
 
 def as_input(window: Media | str, spec: InputSpec, tokenizer: Tokenizer | None) -> Tensor:
-    """Return a window as an encoder takes it, [1, ...]; a text becomes token ids."""
+    """Return a window as an encoder reads it, [1, ...]; text becomes token ids."""
     if not isinstance(window, str):
         return torch.from_numpy(window)
     assert tokenizer is not None  # noqa: S101 - a model with captions has one
@@ -176,7 +163,7 @@ def as_input(window: Media | str, spec: InputSpec, tokenizer: Tokenizer | None) 
 
 
 def bad(example: Example, error: BadDataError) -> BadDataError:
-    """Return `error` as one line that also names the example, its line, the field and the remedy."""
+    """Return `error` as one line that names the example, its line, the field and the remedy."""
     named = [field for field, value in example.values.items() if str(error).startswith(f"{value}:")]
     reason = ": ".join([*named, str(error)])
     return BadDataError(
@@ -187,8 +174,7 @@ def bad(example: Example, error: BadDataError) -> BadDataError:
 def targets(examples: Iterable[Example], labels: Sequence[str], task: str) -> Tensor | None:
     """Turn label names into class indices int64 [N] or 0/1 float32 [N, C]; None if an example has no label.
 
-    Raises:
-        BadDataError: an example has several labels in a multi-class task.
+    Raises BadDataError for several labels in a multi-class task.
     """
     found = []
     for example in examples:

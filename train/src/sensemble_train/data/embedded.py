@@ -1,7 +1,6 @@
-"""Embeddings of frozen encoders: of several augmented views of each window, computed once.
+"""Embeddings by frozen encoders, of several augmented views of each window, computed once.
 
-They are kept by content in the user's cache, so that every method, seed and later training of the same
-windows takes seconds. They are private to this user, and may be deleted at any time.
+The user's private cache keeps them by content, for every method, seed and later training. It may be deleted.
 """
 
 import hashlib
@@ -22,8 +21,7 @@ from sensemble_train.models.augment_config import AugmentConfig
 from sensemble_train.models.kinds.registry import kind_of
 from sensemble_train.models.pretrained.encoder import Pretrained
 
-VIEWS = 2
-"""Views of an example to train on, the window as it is included."""
+VIEWS = 2  # of an example to train on, the unchanged window included
 _AT_ONCE = 16  # windows that an encoder reads together
 _KEPT = 512  # embeddings of windows in a file
 
@@ -37,9 +35,9 @@ def embedded(
     tokenizer: Tokenizer | None,
     progress: Progress,
 ) -> Tensor:
-    """Return the features float32 [N, views, F] of raw windows [N, ...]: as they are, then augmented.
+    """Return features float32 [N, views, F] of raw windows [N, ...]: as they are, then augmented.
 
-    The changes depend on the window's content alone.
+    The random changes are a function of the window's content.
     """
     # Without gradients, half the precision suffices; only some processors compute faster in it.
     quick = torch.autocast("cpu", torch.bfloat16, enabled=torch.cpu._is_avx512_bf16_supported())  # noqa: SLF001
@@ -77,10 +75,7 @@ def embedded(
 
 @torch.no_grad()
 def fingerprint(encoder: nn.Module, window: Tensor) -> str:
-    """Return a hash of an encoder's weights and of its output for a test input like `window` [1, ...].
-
-    The input swells, because a constant one would not tell functions apart.
-    """
+    """Return a hash of an encoder's weights and of its output for a test input like `window` [1, ...]."""
     digest = hashlib.sha256(repr(encoder).encode())
     for value in encoder.state_dict().values():
         digest.update(value.numpy().tobytes())

@@ -12,20 +12,15 @@ from sensemble_sensors.media.dataset import Dataset, Example
 
 from sensemble_train.data.choice import having, unlabelled
 
-LEAST_UNLABELLED = 100
-"""Unlabelled examples with all modalities below which encoders are not learnt from random weights.
-
-Contrastive learning then sees fewer negatives in all than one batch of `digits` has.
-"""
-LEAST_OF_A_LABEL = 10
-"""Labelled examples of a class below which it is hardly learnt."""
+LEAST_UNLABELLED = 100  # to learn from scratch; a batch of `digits` has as many negatives
+LEAST_OF_A_LABEL = 10  # examples of a class below which it is hardly learnt
 
 
 def shortages(dataset: Dataset, *, from_scratch: bool = True) -> Iterator[str]:
     """Yield a sentence for each use that a dataset is too small for, and how much more would do.
 
-    The uses are pretraining, the labels and evaluation. More is said in minutes where the index says how long
-    its examples are, and in takes where they come in groups.
+    The uses are pretraining, labels and evaluation. "More" is in minutes where the index has the lengths of
+    examples, and in takes where examples come in groups.
     """
     every = dataset.modalities
     complete = having(unlabelled(dataset), every)

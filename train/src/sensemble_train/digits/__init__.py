@@ -1,8 +1,7 @@
 """Digits: the embedded dataset. A handwritten digit is filmed, spoken and named in a noisy caption.
 
-It is built offline from a seed, in the project's data format, with backgrounds that show no digit. People,
-voices, pictures, spoken texts and phrases are on one side each: training, calibration or evaluation. This
-room needs no torch.
+It is built offline from a seed, with backgrounds that show no digit. People, voices, pictures, spoken texts
+and phrases are on one side each: training, calibration or evaluation. This room needs no torch.
 
 Doors: `build`, `plan`.
 """

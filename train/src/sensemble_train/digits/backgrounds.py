@@ -1,4 +1,4 @@
-"""Sounds and sights that show no digit: what a microphone and a camera meet before anybody shows one."""
+"""Sounds and sights that show no digit."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -86,7 +86,7 @@ def _sheet(_side: Side, _rng: np.random.Generator) -> NDArray[np.float64]:
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """A glyph to film, and how bright: None for the light of a room."""
+    """A glyph to film, and its brightness: None for the light of a room."""
 
     glyph: NDArray[np.float64]
     exposure: float | None = None

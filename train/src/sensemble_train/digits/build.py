@@ -49,11 +49,7 @@ def cache_folder(config: DigitsConfig) -> Path:
 
 
 def build(folder: Path, config: DigitsConfig, progress: Progress) -> Path:
-    """Write the dataset to `folder`, unless it holds a finished one; an interrupted build starts over.
-
-    Returns:
-        `folder`.
-    """
+    """Write the dataset to `folder`, unless it holds a finished one; an interrupted build starts over."""
     if (folder / "index.jsonl").exists():
         return folder
     folder.parent.mkdir(parents=True, exist_ok=True)

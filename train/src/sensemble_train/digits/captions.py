@@ -1,8 +1,8 @@
 """Captions that name the digit as seldom as AudioSet's titles name its labels (paper, Sec. 5).
 
-No phrase is on two sides. A phrase is a frame and a thing: the things are the same everywhere, a frame
-either meets other things on each side, or is one side's own. So most of what a caption of `eval` hints at
-can be learned from `train`, but no caption can be looked up.
+A phrase is a frame and a thing. Things are the same on all sides; a frame meets other things on each side, or
+is one side's own. So no phrase is on two sides: most hints of `eval` can be learned from `train`, but no
+caption can be looked up.
 """
 
 import numpy as np
@@ -109,7 +109,7 @@ def elsewhere(side: Side) -> tuple[str, ...]:
 
 
 def phrase(digit: int | None, side: Side, rng: np.random.Generator) -> str:
-    """Draw a phrase: it names the digit in a quarter of the cases, hints at it in half, else neither.
+    """Draw a phrase: it names the digit in a quarter of the cases and hints at it in half of them.
 
     Without a digit, the phrase is about something else.
     """

@@ -1,6 +1,6 @@
 """Render one clip: a glyph moving over a person's paper, and a sound in their room.
 
-In float64 and without OpenCV, whose results depend on the processor: the same bytes on every machine.
+In float64 and without OpenCV, for the same bytes on every processor.
 """
 
 import numpy as np
@@ -27,8 +27,7 @@ def render_video(
 ) -> NDArray[np.uint8]:
     """Move an 8 x 8 glyph (0 to 16, as scikit-learn's digits) across the frame; uint8 [8, 32, 32, 3], RGB.
 
-    Args:
-        exposure: factor of brightness; None to draw one in which the glyph can be seen.
+    `exposure` is a factor of brightness; None draws one in which the glyph can be seen.
     """
     count = int(FPS * SECONDS)
     scale = rng.uniform(2.0, 2.5)
@@ -56,7 +55,7 @@ def render_video(
 def _interpolate(
     image: NDArray[np.float64], x: NDArray[np.float64], y: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Return an image, 0 outside, at the points (x, y), bilinearly; in the shape of x."""
+    """Return an image, 0 outside, at the points (x, y), bilinearly."""
     image = np.pad(image, _MARGIN)
     most = len(image) - 1.001
     x, y = np.clip(x + _MARGIN, 0, most), np.clip(y + _MARGIN, 0, most)

@@ -1,8 +1,7 @@
 """Render the motion of a wrist that writes a digit in the air: an accelerometer and a gyroscope.
 
-The wrist follows a stroke at the end of a forearm, so it turns as it moves. Each person wears the unit
-another way round, with biases, a tremor, a size and a style of their own. In float64, the same bytes on every
-machine.
+The wrist follows a stroke at the end of a forearm, so it turns as it moves. In float64, for the same bytes on
+every machine.
 """
 
 from dataclasses import dataclass
@@ -16,12 +15,10 @@ from sensemble_train.digits.personas import Persona
 
 Floats = NDArray[np.float64]
 
-MOTION_RATE = 100
-"""Rows a second."""
+MOTION_RATE = 100  # rows a second
 CHANNELS = ("ax", "ay", "az", "gx", "gy", "gz")
 UNITS = ("m/s^2",) * 3 + ("rad/s",) * 3
-RANGES = ((-78.5, 78.5),) * 3 + ((-34.9, 34.9),) * 3
-"""Those of a common unit: 8 g and 2,000 degrees a second."""
+RANGES = ((-78.5, 78.5),) * 3 + ((-34.9, 34.9),) * 3  # of a common unit: 8 g and 2,000 degrees a second
 
 _GRAVITY = 9.81  # m/s^2
 _FOREARM = 0.35  # m, from the elbow to the unit
@@ -48,27 +45,18 @@ _DIGITS = (
 
 @dataclass(frozen=True, slots=True)
 class Wrist:
-    """The habits of one person's writing in the air.
+    """The habits of one person's writing in the air."""
 
-    Attributes:
-        mount: rotation from the body to the unit, [3, 3].
-        bias: of each channel, [6].
-        size: width and height of a digit (m).
-        style: offsets of a stroke's points, relative to its size, [16, 2].
-        tremor: amplitude (m) and frequency (Hz).
-        seconds: that a digit takes.
-    """
-
-    mount: Floats
-    bias: Floats
-    size: Floats
-    style: Floats
-    tremor: tuple[float, float]
-    seconds: float
+    mount: Floats  # rotation from the body to the unit, [3, 3]
+    bias: Floats  # of each channel, [6]
+    size: Floats  # width and height of a digit (m)
+    style: Floats  # offsets of a stroke's points, relative to its size, [16, 2]
+    tremor: tuple[float, float]  # amplitude (m) and frequency (Hz)
+    seconds: float  # that a digit takes
 
 
 def wrist(persona: Persona, rng: np.random.Generator) -> Wrist:
-    """Draw the wrist of a person; who speaks fast writes fast."""
+    """Draw the wrist of a person; a fast speaker writes fast."""
     return Wrist(
         mount=_rotation(rng.normal(0, 0.6, 3)),
         bias=np.concatenate([rng.normal(0, 0.3, 3), rng.normal(0, 0.05, 3)]),
@@ -109,7 +97,7 @@ def render_motion(
 
 
 def _path(digit: int | None, persona: Persona, worn: Wrist, rng: np.random.Generator) -> Floats:
-    """Return where the wrist is at each fine step, (right, down) in m, [n, 2]."""
+    """Return the wrist's place at each fine step, (right, down) in m, [n, 2]."""
     points = _points(_DIGITS[digit]) if digit is not None else _no_digit(persona, rng)
     points = points + worn.style[: len(points)] + rng.normal(0, _SLOPPY, points.shape)
     points = (points - 0.5) * worn.size

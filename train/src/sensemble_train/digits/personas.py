@@ -1,8 +1,7 @@
 """The people behind the clips: the properties that one person's recordings share besides the digit.
 
-Without them, the class would be all that the modalities of a triple share, and contrastive pretraining would
-be supervised learning in disguise. A voice, a hand, a room and a way of speaking give it more to align, as in
-clips of one channel. No person, voice or phrase is on two sides.
+Without them, the class would be all that the modalities of a clip share, and contrastive pretraining would be
+supervised learning in disguise.
 """
 
 from dataclasses import dataclass
@@ -13,8 +12,7 @@ from sensemble_train.digits.captions import OPENINGS, PLACES
 from sensemble_train.digits.voices import ACCENTS, ENGLISH, PICO_VOICES, VARIANTS
 from sensemble_train.digits.words import Side
 
-PEOPLE: dict[Side, int] = {"train": 120, "calibrate": 36, "eval": 54}
-"""The number of people on each side; a variant of eSpeak speaks for one to three of them."""
+PEOPLE: dict[Side, int] = {"train": 120, "calibrate": 36, "eval": 54}  # one to three per variant of eSpeak
 _ACCENTED = 0.25
 _BY_PICO = 7  # every seventh person speaks by SVOX Pico
 _DARK_INK = 0.5
@@ -22,38 +20,22 @@ _DARK_INK = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Persona:
-    """A person, their room and their habits.
-
-    Attributes:
-        voice: as an `Utterance` names it.
-        pitch: 0 to 100.
-        pace: speaking rate, words a minute.
-        melody: range of the pitch, 0 to 100.
-        tract: how short the vocal tract is: formants and pitch are multiplied by it, and durations divided.
-        hum: frequency of the room's hum, Hz.
-        echo: seconds in which the room's reverberation falls by 60 dB.
-        tilt: how fast the room's noise falls with frequency f, as f ** -tilt in power: 0 white, 2 brown.
-        slant: horizontal shear of the handwriting.
-        ink: RGB of the stroke, in [0, 1].
-        paper: RGB of the background, in [0, 1].
-        opening: how this person's captions begin.
-        place: where this person films, named in the captions.
-    """
+    """A person, their room and their habits."""
 
     side: Side
-    voice: str
-    pitch: int
-    pace: int
-    melody: int
-    tract: float
-    hum: float
-    echo: float
-    tilt: float
-    slant: float
-    ink: tuple[float, float, float]
-    paper: tuple[float, float, float]
-    opening: str
-    place: str
+    voice: str  # as an `Utterance` names it
+    pitch: int  # 0 to 100
+    pace: int  # words a minute
+    melody: int  # range of the pitch, 0 to 100
+    tract: float  # shortness of the vocal tract: multiplies formants and pitch, divides durations
+    hum: float  # of the room, Hz
+    echo: float  # seconds in which the room's reverberation falls by 60 dB
+    tilt: float  # the power of the room's noise falls as f ** -tilt: 0 white, 2 brown
+    slant: float  # horizontal shear of the handwriting
+    ink: tuple[float, float, float]  # RGB in [0, 1]
+    paper: tuple[float, float, float]  # RGB in [0, 1]
+    opening: str  # of this person's captions
+    place: str  # where this person films, named in the captions
 
 
 def personas(seed: int) -> dict[Side, tuple[Persona, ...]]:

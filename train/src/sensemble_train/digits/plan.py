@@ -1,4 +1,4 @@
-"""The examples of `digits` before they are rendered: who films which picture and says what."""
+"""The examples of `digits` before they are rendered: each one's person, picture, sound and words."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,8 +13,7 @@ from sensemble_train.digits.speech import Utterance
 from sensemble_train.digits.voices import spelled
 from sensemble_train.digits.words import OTHER_WORDS, SIDES, Side
 
-Counts = tuple[tuple[str, int], ...]
-"""A number for each split."""
+Counts = tuple[tuple[str, int], ...]  # a number for each split
 
 # Scikit-learn keeps the order of the original, in which 14 people write one after the other; each begins with
 # the digits 0 to 9, three times over. Nine write for training, two for calibration, three for evaluation.
@@ -25,44 +24,31 @@ _HEARD = {"silence": 0.08, "words": 0.3, "babble": 0.14} | dict.fromkeys(SOUNDS,
 
 @dataclass(frozen=True, slots=True)
 class DigitsConfig:
-    """The size of `digits`.
+    """The size of `digits`: of each split, its pictures, how often each is rendered, its backgrounds.
 
-    Attributes:
-        seed: decides the people, the splits and every rendering.
-        pictures: number of the 1,797 pictures in each split; none is in two, and no writer is on two sides.
-        renderings: number of times each picture of a split is filmed, spoken and captioned, by one person.
-        backgrounds: number of examples of each split that show no digit.
-        imu: also the motion of a wrist that writes the digit in the air, as a fourth modality.
+    A picture is filmed, spoken and captioned by one person. There are 1,797; none is in two splits, and no
+    writer is on two sides. `seed` decides the people, the splits and every rendering.
     """
 
     seed: int = 0
     pictures: Counts = (("pretrain", 750), ("train", 397), ("calibrate", 258), ("eval", 382))
     renderings: Counts = (("pretrain", 3), ("calibrate", 2), ("train", 2), ("eval", 2))
     backgrounds: Counts = (("pretrain", 300), ("calibrate", 100), ("train", 100), ("eval", 200))
-    imu: bool = False
+    imu: bool = False  # also the motion of a wrist that writes the digit in the air
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """An example before it is rendered.
+    """An example before it is rendered."""
 
-    Attributes:
-        index: its place in the dataset.
-        group: its person, all of whose examples are on one side.
-        digit: 0 to 9; None for a background.
-        picture: the digit's picture, float64 [8, 8], 0 to 16; None for a background.
-        sound: `digit`, or how the background sounds.
-        says: what is spoken, if anything: one utterance, or several at once for a babble.
-    """
-
-    index: int
+    index: int  # in the dataset
     split: str
-    group: str
+    group: str  # its person, all of whose examples are on one side
     persona: Persona
-    digit: int | None
-    picture: NDArray[np.float64] | None
-    sound: str
-    says: tuple[Utterance, ...]
+    digit: int | None  # None for a background
+    picture: NDArray[np.float64] | None  # float64 [8, 8], 0 to 16; None for a background
+    sound: str  # `digit`, or the sort of background
+    says: tuple[Utterance, ...]  # one utterance, several at once for a babble, or none
 
 
 def plan(config: DigitsConfig) -> list[Plan]:
@@ -93,7 +79,7 @@ def plan(config: DigitsConfig) -> list[Plan]:
 
 
 def utterance(text: str, person: Persona, rng: np.random.Generator) -> Utterance:
-    """Return how a person says `text` this time: a little higher or slower than the last."""
+    """Return `text` as a person says it this time: a little higher or slower than the last."""
     pitch, pace = person.pitch + int(rng.integers(-8, 9)), person.pace + int(rng.integers(-15, 16))
     return Utterance(text, person.voice, pitch, pace, person.melody)
 

@@ -3,7 +3,7 @@
 `python -m sensemble_train.digits.speech` reads one JSON request a line from standard input, the fields of an
 `Utterance`, and answers each on standard output with a little-endian uint32, the number of samples, and that
 many int16 samples, eSpeak's at 22,050 Hz and Pico's at 16 kHz. eSpeak keeps its state in globals and can
-corrupt memory in its retrieval mode, so it runs in its synchronous mode, in a process of its own.
+corrupt memory in its retrieval mode: it runs in its synchronous mode, in this process.
 """
 
 import ctypes
@@ -23,8 +23,7 @@ from numpy.typing import NDArray
 from sensemble_train.errors import TrainError
 
 RATE = 22050
-PICO = "pico-"
-"""The beginning of the name of a voice of SVOX Pico, before its language."""
+PICO = "pico-"  # the beginning of the name of a voice of SVOX Pico, before its language
 _PICO_PACE = 165  # words a minute, roughly, at its usual pace of 100
 _PACKAGES = "the packages espeakng-loader and ttspico"
 _SYNCHRONOUS, _UTF8, _PACE, _PITCH, _RANGE = 2, 1, 1, 3, 4
@@ -32,29 +31,19 @@ _SYNCHRONOUS, _UTF8, _PACE, _PITCH, _RANGE = 2, 1, 1, 3, 4
 
 @dataclass(frozen=True, slots=True)
 class Utterance:
-    """A request.
+    """A text and how it is spoken."""
 
-    Attributes:
-        text: in the spelling of the voice's language.
-        voice: eSpeak NG voice name, `language+variant` (`en` is British English, `en-gb` takes no variant),
-            or `PICO` and a language of SVOX Pico, such as `pico-en-GB`.
-        pitch: 0 to 100.
-        pace: words a minute.
-        melody: how far the pitch moves, 0 to 100; Pico has none to choose.
-    """
-
-    text: str
-    voice: str
-    pitch: int
-    pace: int
-    melody: int = 50
+    text: str  # in the spelling of the voice's language
+    voice: str  # eSpeak NG's `language+variant` (`en` is British), or `PICO` and a language, as `pico-en-GB`
+    pitch: int  # 0 to 100
+    pace: int  # words a minute
+    melody: int = 50  # how far the pitch moves, 0 to 100; Pico has none to choose
 
 
 def speak(utterances: Iterable[Utterance]) -> Generator[NDArray[np.int16], None, None]:
     """Synthesize each utterance, in order; int16 [n] at 22,050 Hz.
 
-    Raises:
-        TrainError: the synthesizer ended early or gave silence.
+    Raises TrainError if the synthesizer ends early or gives silence.
     """
     command = [sys.executable, "-m", "sensemble_train.digits.speech"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
@@ -77,14 +66,14 @@ def speak(utterances: Iterable[Utterance]) -> Generator[NDArray[np.int16], None,
 
 
 def _resampled(wave: NDArray[np.int16]) -> NDArray[np.int16]:
-    """Return what Pico says at 16 kHz at `RATE`; here, because the synthesizers' process starts often."""
+    """Return Pico's 16 kHz at `RATE`; here, because the synthesizers' process starts often."""
     from scipy.signal import resample_poly
 
     return np.clip(resample_poly(wave.astype(float), 441, 320), -32768, 32767).astype(np.int16)
 
 
 class _Espeak:
-    """eSpeak NG; gives nothing where it has no such voice."""
+    """eSpeak NG; gives nothing for an unknown voice."""
 
     def __init__(self) -> None:
         import espeakng_loader
@@ -118,7 +107,7 @@ class _Espeak:
 
 
 class _Pico:
-    """SVOX Pico, each of whose languages has one voice; gives nothing where it has no such language."""
+    """SVOX Pico, with one voice for each language; gives nothing for an unknown language."""
 
     def __init__(self) -> None:
         from ttspico import TtsEngine

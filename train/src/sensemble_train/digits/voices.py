@@ -1,10 +1,10 @@
 """The voices that speak the digits, split so that no timbre and no accent is on two sides.
 
-SVOX Pico has one voice for each language, made of a person's recordings. A voice of eSpeak NG is a language
-and one of its variants, which give it another timbre. Variants with like formants stay together. Left out are
-those that whisper or croak; those whose digits a linear classifier, trained on all other families, recognized
-in fewer than 95 of 100 cases (`Alicia`, `RicishayMax2`, `RicishayMax3`, `zac`); and the breathy ones, whose
-noise differs each time (`Demonic`, `f2`, `f3`, `f5`, `sandro`, `victor`).
+SVOX Pico has one recorded voice for each language. A voice of eSpeak NG is a language and a variant, its
+timbre; variants with like formants stay together. Left out are those that whisper or croak; those whose
+digits a linear classifier, trained on all other families, recognized in fewer than 95 of 100 cases (`Alicia`,
+`RicishayMax2`, `RicishayMax3`, `zac`); and the breathy ones, whose noise differs each time (`Demonic`, `f2`,
+`f3`, `f5`, `sandro`, `victor`).
 """
 
 from sensemble_train.digits.words import WORDS, Side
@@ -74,6 +74,6 @@ PICO_VOICES: dict[Side, dict[str, str]] = {
 
 
 def spelled(digit: int, voice: str, side: Side) -> str:
-    """Return a digit as text for `voice`, in the spelling of its language."""
+    """Return a digit in the spelling of the language of `voice`."""
     accent = (ACCENTS[side] | PICO_VOICES[side]).get(voice.partition("+")[0])
     return WORDS[digit] if accent is None else accent.split()[digit]

@@ -1,14 +1,12 @@
-"""The labels, the ten digits in words, and other spoken words and phrases, which are none of them.
+"""The ten digits in words, which are the labels, and words and phrases for backgrounds.
 
-They are split as the voices are. None sounds like a digit: no `won`, `for`, `ate` or `sun`.
+The latter are split as the voices are. None sounds like a digit: no `won`, `for`, `ate` or `sun`.
 """
 
 from typing import Literal
 
-Side = Literal["train", "calibrate", "eval"]
-"""The three sides that share no person and no phrase; `pretrain` is on the side of `train`."""
+Side = Literal["train", "calibrate", "eval"]  # sides share no person and no phrase
 SIDES: dict[str, Side] = {"pretrain": "train", "train": "train", "calibrate": "calibrate", "eval": "eval"}
-"""The side of each split."""
 
 WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 

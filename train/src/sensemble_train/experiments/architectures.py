@@ -29,12 +29,9 @@ VIT_B16 = ModelConfig(
     seconds=8.0,
     tokens=60,
     vocabulary=50262,
-)
-"""The same ViT-B/16 for every modality, at the input sizes of Table 6."""
+)  # the same ViT-B/16 for every modality, at the input sizes of Table 6
 CLIP_B16 = replace(VIT_B16, name="clip_b16", text_heads=8, embedding=512, vocabulary=49408)
-"""The shape of CLIP ViT-B/16, whose text encoder and vocabulary are smaller (Table 5)."""
-MAE_B16 = replace(VIT_B16, name="mae_b16")
-"""A ViT-B/16 per modality; all share the last block."""
+MAE_B16 = replace(VIT_B16, name="mae_b16")  # all modalities share the last block
 _CHANGES: dict[str, dict[str, Any]] = {
     "vit_b16": {},
     "clip_b16": {"activation": "quick_gelu", "clip": True},
@@ -56,9 +53,9 @@ def paper(
 
 
 def small_mae(specs: Mapping[str, InputSpec], shape: ModelConfig = SMALL) -> dict[str, EncoderConfig]:
-    """Return small encoders for masked autoencoding, with plain patches: convolutions overlap.
+    """Return small encoders for masked autoencoding, with plain patches, as convolutions overlap.
 
-    They are as deep as `small`, with as many tokens of a film, so that two cores train them in minutes too.
+    They are as deep as `small`, with as many tokens of a film, for minutes on two cores.
     """
     return by_kind(replace(plain(shape), project=False, sinusoidal=True, relative=True), specs, shape)
 

@@ -14,13 +14,11 @@ _MERGES = _VOCABULARY - 2 * 256 - 2  # bytes have two ids each: within and at th
 
 
 def clip_tokenizer(merges: Path, length: int) -> Tokenizer:
-    """Build the tokenizer of CLIP: lower case, byte-level BPE, each caption between two marks.
+    """Build CLIP's tokenizer: lower case, byte-level BPE, each caption between two marks.
 
     Unlike CLIP's own, it repairs no broken encodings and resolves no HTML entities, and marks that a caption
-    spells out are ordinary words. `length` counts both marks (CLIP: 77; paper, Table 6: 60).
-
-    Raises:
-        CheckpointError: the file does not hold CLIP's merges.
+    spells out are ordinary words. `length` counts both marks (CLIP: 77; paper, Table 6: 60). Raises
+    CheckpointError if the file does not hold CLIP's merges.
     """
     try:
         data = merges.read_bytes()

@@ -1,8 +1,8 @@
 """Initial weights from an OpenAI CLIP (paper, App. D; Radford et al., 2021).
 
-Text and frames take CLIP's text and image encoders as they are: the embedding of a video of one frame is that
-of CLIP for the image. In longer videos each frame starts as in CLIP, with positions in time of zero. Sound
-takes the image encoder too, with the log-mel as a grey picture.
+Text and frames take CLIP's text and image encoders: a film of one frame has CLIP's embedding of the image. In
+longer films each frame starts as in CLIP, with positions in time of zero. Sound takes the image encoder too,
+with the log-mel as a grey picture.
 """
 
 import re
@@ -24,10 +24,8 @@ from sensemble_train.models.kinds.text import TextEncoder
 from sensemble_train.models.kinds.waveform import WaveformEncoder
 from sensemble_train.models.model import Model
 
-CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
-"""Means of red, green and blue in [0, 1] that CLIP subtracts from pictures (its published code)."""
+CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)  # of red, green and blue in [0, 1] (its published code)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
-"""Standard deviations by which it divides them."""
 
 _NAMES = re.compile(
     r"(visual\.)?transformer\.resblocks\.\d+\..+|ln_final\.(weight|bias)|logit_scale|token_embedding\.weight|"
@@ -53,10 +51,7 @@ def read_clip(path: Path) -> dict[str, Tensor]:
     """Read a CLIP state dict, named as OpenAI does.
 
     The file is OpenAI's TorchScript archive, a state dict that `torch.save` wrote (of which only tensors are
-    read), or a `.safetensors` file.
-
-    Raises:
-        CheckpointError: the file is none of these.
+    read), or a `.safetensors` file; otherwise CheckpointError is raised.
     """
     try:
         if path.suffix == ".safetensors":
@@ -78,14 +73,10 @@ def _is_torchscript(path: Path) -> bool:
 
 
 def initialize(model: Model, clip: Mapping[str, Tensor]) -> float:
-    """Give the encoders of a model of the shape `CLIP_B16` the weights of a CLIP, under OpenAI's names.
+    """Give the encoders of a model of the shape `CLIP_B16` a CLIP's weights; return its `logit_scale`.
 
-    Returns:
-        The logarithm of CLIP's inverse temperature, with which contrastive learning starts.
-
-    Raises:
-        ConfigurationError: the model does not have CLIP's shape.
-        CheckpointError: `clip` lacks a weight, or has one that CLIP has not.
+    `logit_scale` is the logarithm of the inverse temperature. Raises ConfigurationError for a model of
+    another shape, CheckpointError if `clip` lacks a weight or has another one.
     """
     weights = {name: value.float() for name, value in clip.items() if name not in _SIZES}
     differing = [name for name in weights if not _NAMES.fullmatch(name)]

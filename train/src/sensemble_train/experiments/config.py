@@ -1,4 +1,4 @@
-"""The configuration of an experiment: that of what ships, and the paper's own settings."""
+"""The configuration of an experiment: the shipped recipe's, and the paper's own settings."""
 
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -12,8 +12,7 @@ from sensemble_train.recipe.config import Config, read_config
 from sensemble_train.recipe.methods import FinetuneConfig
 from sensemble_train.recipe.pretrain import PretrainConfig
 
-RANDOM = "random"
-"""Value of `initialize` to train from scratch."""
+RANDOM = "random"  # value of `initialize` to train from scratch
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +120,7 @@ class Experiment(Config):
 
     @property
     def from_scratch(self) -> bool:
-        """True if the initial weights of the encoders are random."""
+        """Tell whether the initial weights of the encoders are random."""
         return self.initialize in {"", RANDOM}
 
 
@@ -137,11 +136,7 @@ def experiment_of(config: Config) -> Experiment:
 
 
 def read_experiment(path: Path) -> Experiment:
-    """Read the `config.json` of a run, of an experiment or of what ships.
-
-    Raises:
-        ConfigurationError: it cannot be read, or has another form.
-    """
+    """Read the `config.json` of a run, of an experiment or of what ships; raises as `read_config`."""
     try:
         return read_config(path, Experiment)
     except ConfigurationError as error:

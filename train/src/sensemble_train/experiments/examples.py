@@ -17,11 +17,7 @@ from sensemble_train.recipe import examples
 
 
 def read(folder: str, config: Experiment) -> Dataset:
-    """Read a dataset; bad lines are logged and left out, if `config` says so.
-
-    Raises:
-        BadDataError: the dataset does not follow the data format.
-    """
+    """Read a dataset; with `config.skip_bad`, bad lines are logged and left out."""
     dataset = read_dataset(Path(folder), skip_bad=config.skip_bad)
     for reason in dataset.skipped:
         LOG.warning("skipped %s", reason)
@@ -29,15 +25,9 @@ def read(folder: str, config: Experiment) -> Dataset:
 
 
 def choose(config: Experiment, dataset: Dataset) -> dict[str, Sequence[Example]]:
-    """Return the examples by their use.
+    """Return the examples by their use, as `recipe.examples.choose`, and D_SD as `distill` if it is apart.
 
-    Returns:
-        As `recipe.examples.choose`; also `distill` (D_SD), without labels, if it is not drawn from
-        pretraining's.
-
-    Raises:
-        ConfigurationError: fewer than two examples of D_SD have all modalities.
-        BadDataError: the dataset of D_SD does not follow the data format.
+    Raises ConfigurationError if fewer than two examples of D_SD have all modalities.
     """
     chosen = examples.choose(dataset)
     train, every = chosen["train"], dataset.modalities
@@ -58,11 +48,7 @@ def choose(config: Experiment, dataset: Dataset) -> dict[str, Sequence[Example]]
 
 
 def check(config: Experiment, dataset: Dataset, train: Sequence[Example]) -> list[Subset]:
-    """Return the sets M_T; as `recipe.examples.check`.
-
-    Raises:
-        ConfigurationError: also where untrained encoders would be probed.
-    """
+    """Return the sets M_T; as `recipe.examples.check`, but raises for untrained encoders, too."""
     _check_initialize(config)
     return examples.check(config, dataset, train, from_scratch=config.from_scratch)
 

@@ -21,9 +21,7 @@ from sensemble_train.recipe.recipe import new_tokenizer
 def new_model(config: Experiment, dataset: Dataset, world: World) -> tuple[Model, float]:
     """Make the model that `config` describes for `dataset`; as `recipe.new_model`.
 
-    Raises:
-        ConfigurationError: the dataset or the settings do not fit the model.
-        CheckpointError: a file of weights or merges cannot be used.
+    Raises CheckpointError, too, if a file of weights or merges cannot be used.
     """
     description = describe_model(config, dataset)
     path = Path(config.initialize)
@@ -53,8 +51,8 @@ def _clip_tokenizer(config: Experiment, description: Description) -> Tokenizer:
 def _of_another_run(folder: Path, wanted: Description, config: Experiment) -> Model:
     """Take the encoders of a saved model, for the modalities and labels of another dataset.
 
-    The configuration must state their shape, since a run folder records no other description of the run.
-    Sizes taken from the dataset may differ: inputs then have the sizes of the saved model.
+    The configuration states their shape, as a run folder has no other description. Sizes from the dataset may
+    differ: the saved model's then hold.
     """
     saved = load_model(folder)
     lacking = set(wanted.specs) - set(saved.modalities)

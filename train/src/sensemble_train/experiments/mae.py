@@ -1,8 +1,8 @@
 """Masked autoencoding of all modalities together (paper, Sec. 4.1, App. A and D).
 
-Each encoder reads the tokens of its modality that are not masked. The blocks that the encoders share, and a
-small decoder after them, read the tokens of all modalities at once; the decoder reconstructs the masked ones
-(Gong et al., 2022).
+Each encoder reads the tokens of its modality that are not masked. The shared blocks, and a small decoder
+after them, read the tokens of all modalities at once; the decoder reconstructs the masked ones (Gong et al.,
+2022).
 """
 
 import copy
@@ -25,12 +25,10 @@ from sensemble_train.training.loop import Loop, fit
 
 
 class MAE(MeanLoss):
-    """The reconstruction loss of masked tokens, averaged over modalities.
+    """The reconstruction loss of masked tokens, averaged over modalities; guessing costs about 1.
 
-    In every modality, guessing costs about 1. Masks are drawn from torch's global generator.
-
-    Raises:
-        ConfigurationError: the model shares no block, has convolutional stems, or class tokens.
+    Masks are drawn from torch's global generator. Raises ConfigurationError if the model shares no block, or
+    has convolutional stems or class tokens.
     """
 
     def __init__(self, model: Model, config: MAEConfig) -> None:
@@ -101,8 +99,8 @@ class MAE(MeanLoss):
     ) -> Tensor:
         """Return the output of the shared blocks for all unmasked tokens, [rows, K, width].
 
-        A mask rules out the fastest kernels of attention. So there is none where no token is padding; in the
-        blocks of one modality, an example that lacks it needs none, as its tokens are hidden later.
+        A mask rules out the fastest kernels of attention, so there is none where no token is padding. In the
+        blocks of one modality, an example that lacks it needs none: its tokens are hidden later.
         """
         shared = self.model.description.shared
         xs, counts = [], []
@@ -140,7 +138,7 @@ class MAE(MeanLoss):
 
 
 def _size(encoder: TokenEncoder) -> int:
-    """Return how many numbers are predicted for each token: a patch, or the logits of a vocabulary."""
+    """Return the number of predictions for a token: a patch's values, or the logits of a vocabulary."""
     if isinstance(encoder, TextEncoder):
         return encoder.token.num_embeddings
     patches = encoder.get_submodule("stem.0.project")
@@ -186,11 +184,7 @@ def _hidden(exists: Tensor) -> Tensor:
 
 
 def pretrain_masked(model: Model, unlabelled: Source, config: ExperimentPretrain, loop: Loop) -> Model:
-    """Return a copy of `model` with encoders pretrained by masked autoencoding; raises as `fit`.
-
-    Raises:
-        ConfigurationError: the model's shape does not suit masked autoencoding.
-    """
+    """Return a copy of `model` with encoders pretrained by masked autoencoding; raises as `fit` and `MAE`."""
     trained = fit(MAE(copy.deepcopy(model), config.mae), [unlabelled], config, loop)
     return with_statistics(trained, unlabelled, loop)
 
@@ -199,8 +193,8 @@ def pretrain_masked(model: Model, unlabelled: Source, config: ExperimentPretrain
 def with_statistics(model: Model, source: Source, loop: Loop) -> Model:
     """Set the statistics of the BatchNorms before the embeddings, which MAE does not pass, from `source`.
 
-    Without them, the part that all embeddings of a modality share outweighs the rest, and a modality more or
-    less moves the pooled mean away from all that the head was trained on.
+    Without them, what all embeddings of a modality share outweighs the rest, and a modality more or less
+    moves the pooled mean away from all that the head was trained on.
     """
     norms = {m: m.momentum for m in model.encoders.modules() if isinstance(m, nn.BatchNorm1d)}
     for norm in norms:

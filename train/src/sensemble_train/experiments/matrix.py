@@ -61,7 +61,6 @@ ROWS: Rows = {
     "modality_dropout": _on_labels("modality_dropout", drawn=True),
     **SHIPPED,
 }
-"""The paper's methods, the rivals, and what ships."""
 
 
 def run(
@@ -76,7 +75,7 @@ def run(
 
 
 class Paper(Recipe):
-    """The stages of a run as an experiment has them."""
+    """The stages of an experiment's run."""
 
     def __init__(self, config: Config, rows: Rows) -> None:
         super().__init__(config, rows)

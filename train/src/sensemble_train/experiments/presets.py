@@ -12,8 +12,8 @@ from sensemble_train.models.augment_config import PAPER, AugmentConfig
 from sensemble_train.recipe.methods import ProbeConfig
 from sensemble_train.training.scale import ScaleConfig
 
-_CROPS = (256 / 224, 320 / 224)
-"""The short side of a frame before its crop, in training (Sec. 5)."""
+_CROPS = (256 / 224, 320 / 224)  # short side of a frame before its crop, in training (Sec. 5)
+# Our choice, as the paper names none: 1024 videos of 1569 tokens do not fit on one GPU, 64 should.
 _LARGE = ScaleConfig(
     precision="bf16",
     compile=True,
@@ -23,7 +23,6 @@ _LARGE = ScaleConfig(
     save_every=500,
     log_every=50,
 )
-"""Our choice, because the paper names none: 1024 videos of 1569 tokens do not fit on one GPU, 64 should."""
 _TABLE_7: dict[str, Any] = {"steps": 0, "decay_vectors": False}  # epochs count; vectors as in CLIP and MAE
 
 

@@ -22,28 +22,20 @@ _BAD_IN_A_ROW = 100  # unreadable examples in a row end the run: these are no lo
 
 @dataclass(frozen=True, slots=True)
 class Streamed:
-    """A split that does not fit in memory; it loads raw sensor tensors, which `changes` make features.
+    """A split that does not fit in memory: raw sensor tensors, which `changes` make features.
 
-    Attributes:
-        examples: the examples of the split.
-        description: form of the tensors, classes and task.
-        tokenizer: for captions.
-        sampling: how a window is cut from an example.
-        seed: decides the windows and crops of training, with the step and the row.
-        skip_bad: log an example that cannot be decoded, instead of raising, and take the next good one in its
-            place; in evaluation, a row in which nothing is present.
-        only: the modalities to decode; None for all that the model has. The windows do not depend on it.
-        changes: functions that change each batch when it is loaded, in order.
+    With `skip_bad`, an example that cannot be decoded is logged and the next good one takes its place; in
+    evaluation, its row has nothing present.
     """
 
     examples: Sequence[Example]
     description: Description
     tokenizer: Tokenizer | None
-    sampling: Sampling
-    seed: int
+    sampling: Sampling  # how a window is cut from an example
+    seed: int  # decides the windows and crops of training, with the step and the row
     skip_bad: bool
-    only: tuple[str, ...] | None = None
-    changes: tuple[Callable[[Clips], Clips], ...] = ()
+    only: tuple[str, ...] | None = None  # the modalities to decode; the windows do not depend on it
+    changes: tuple[Callable[[Clips], Clips], ...] = ()  # of each batch when it is loaded, in order
 
     @property
     def targets(self) -> Tensor | None:
@@ -60,17 +52,13 @@ class Streamed:
         return replace(self, examples=kept, only=tuple(modalities))
 
     def take(self, rows: Tensor) -> "Streamed":
-        """Return the examples at `rows`, int64."""
+        """See `Source`."""
         return replace(self, examples=[self.examples[row] for row in rows.tolist()])
 
     def load(
         self, order: Iterable[Sequence[int]], device: torch.device, workers: int, step: int | None = None
     ) -> Iterator[Clips]:
-        """Yield a batch for each sequence of rows; see `Source`.
-
-        Raises:
-            BadDataError: an example cannot be decoded, or has an unknown label; names it and its line.
-        """
+        """See `Source`; BadDataError names an example that cannot be decoded or has an unknown label."""
         known = set(self.description.labels)
         for example in self.examples:
             for label in example.labels:
@@ -101,10 +89,7 @@ class Streamed:
     def row(self, index: int, step: int | None = None, example: Example | None = None) -> Clips:
         """Decode the middle of one example or, with a step, a window and a crop drawn for that step.
 
-        `example` is that of the index, where it is at hand.
-
-        Raises:
-            BadDataError: it cannot be decoded; names the file, the example and its line.
+        `example` is that of the index, where it is at hand. Raises BadDataError as `load`.
         """
         for skipped in range(_BAD_IN_A_ROW):
             example = example or self.examples[index]
@@ -143,10 +128,7 @@ class Streamed:
 
 
 class _Batches(Dataset[Clips | BadDataError]):
-    """Whole batches of examples, or the error of one of them.
-
-    It returns the error, because a worker process that raises would make its traceback the error's text.
-    """
+    """Whole batches of examples, or the error of one: if a worker raised, its text would be a traceback."""
 
     def __init__(self, source: Streamed) -> None:
         self._source = source

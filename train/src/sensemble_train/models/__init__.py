@@ -1,6 +1,6 @@
-"""Models: an encoder per modality, a head on the mean of their embeddings, and the files of a saved model.
+"""Models: an encoder per modality, a head on the mean of their embeddings, and a saved model's files.
 
-All that depends on the kind of a modality is in `kinds`. The other modules are the parts that encoders share.
+Only `kinds` depends on the kind of a modality.
 
 Doors: `model`, `imported` (one that was trained elsewhere), `model_config`, `augment_config`, `presets`,
 `infer_spec`, `tokenizer`; `encoders`, `transformer` and `frontend` for export; `kinds.registry`;

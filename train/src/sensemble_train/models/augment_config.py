@@ -1,4 +1,4 @@
-"""The settings of augmentation, as one part of a run's configuration (paper, Sec. 5 and App. E)."""
+"""The settings of augmentation (paper, Sec. 5 and App. E)."""
 
 from dataclasses import dataclass
 
@@ -61,15 +61,16 @@ class AugmentConfig:
 
     @property
     def sound(self) -> bool:
-        """True if mel energies change, apart from hidden spans."""
+        """Tell whether mel energies change, apart from hidden spans."""
         return any((self.voice, self.pace, self.shift, self.tilt, self.noise))
 
     @property
     def frames(self) -> bool:
-        """True if frames change."""
+        """Tell whether frames change."""
         return any((self.brightness, self.contrast, self.saturation, self.hue))
 
 
+# Mild, because two cores make few steps. Front ends ignore brightness, but not the pixels that it saturates.
 DERIVED = AugmentConfig(
     time=8,
     bins=8,
@@ -86,10 +87,5 @@ DERIVED = AugmentConfig(
     drop=0.1,
     typos=0.05,
 )
-"""The augmentation of derived presets: mild, because two cores make few steps (BENCHMARKS.md).
-
-Their front ends are independent of gain, brightness and contrast; brightness shows them saturated pixels.
-"""
 
 PAPER = AugmentConfig(mixup=0.5, time=192, bins=48, brightness=0.2, contrast=0.1, saturation=0.0, hue=0.025)
-"""The augmentation of the paper's experiments."""

@@ -1,8 +1,8 @@
 """Parts of a ViT encoder: raw sensor tensor in, embedding out (paper, Sec. 4.1 and App. D).
 
 Preprocessing is part of the module and every shape is static, so that training, Python and a phone run the
-same graph. The stem is the patch embedding of ViT or, for small data, a stack of convolutions. With `clip`,
-the encoders have the form of CLIP's and take its weights (`clip_weights`). `kinds` has an encoder per kind.
+same graph. The stem is ViT's patch embedding or, for small data, a stack of convolutions. With `clip`, the
+encoders have the form of CLIP's and take its weights (`clip_weights`). `kinds` has an encoder per kind.
 """
 
 import math
@@ -19,70 +19,50 @@ from torch.nn import functional
 from sensemble_train.errors import ConfigurationError
 from sensemble_train.models.transformer import Activation, Block, Patches, sinusoids
 
-HIDE = -1e4
-"""Added to the attention score of a hidden token."""
+HIDE = -1e4  # added to the attention score of a hidden token
 
 
 @dataclass(frozen=True, slots=True)
 class EncoderConfig:
     """The shape of one encoder.
 
-    Attributes:
-        stem: output channels of the stem's convolutions before the last one; empty for plain patches.
-        patch: side of a patch in pixels, or in frames x mel bins; with a stem, the product of its strides,
-            of which all but the first are 2.
-        tubelet: video frames that share one token.
-        activation: of the blocks' perceptrons.
-        drop_path: largest rate of stochastic depth (App. E).
-        clip: the form of CLIP: a class token before the patches, which becomes the embedding, and a
-            LayerNorm; in text, a causal mask, and the embedding of the end-of-text token, which has the
-            largest id.
-        sinusoidal: fixed positions instead of learned ones (App. D), in sound and text; those of frames are
-            always learned.
-        project: whether a linear layer makes the embedding; without it, `embedding` equals `width`.
-        spread: whether a BatchNorm without affine parameters precedes the embedding's normalization.
-        relative: whether the front end makes the embedding independent of the level of sound and of the
-            brightness and contrast of frames, instead of the fixed scales of Table 6.
-        scales: of a series, the mean and the deviation of each channel over the data.
-        vectors: of a series, the channels that are x, y and z of one vector.
-        length: of the embedding: how much the modality counts in the mean (`recipe.balance`).
-        source: a pretrained encoder (`pretrained.sources`) before an adapter, or without `project` alone; of
-            the other fields, only `embedding`, `vocabulary`, `length` and `place` then have a meaning.
-        unfrozen: last blocks of `source` that learn with the adapter; -1 for the whole encoder.
-        place: of the features of `source` in the embedding, which then has no adapter (`pretrained.encoder`).
+    With `source`, only `embedding`, `vocabulary`, `length`, `project`, `unfrozen` and `place` have a meaning:
+    an adapter follows the pretrained encoder, unless `project` is off or `place` is given. `clip` is CLIP's
+    form: a class token before the patches, which becomes the embedding, and a LayerNorm; in text, a causal
+    mask, and the embedding of the end-of-text token, which has the largest id.
     """
 
     width: int
     depth: int
     heads: int
     embedding: int
-    stem: tuple[int, ...] = ()
-    patch: int = 16
-    tubelet: int = 1
+    stem: tuple[int, ...] = ()  # output channels of its convolutions but the last; empty for plain patches
+    patch: int = 16  # side in pixels, or frames x mel bins; the product of a stem's strides
+    tubelet: int = 1  # video frames that share one token
     vocabulary: int = 0
     activation: Activation = "gelu"
-    drop_path: float = 0.0
+    drop_path: float = 0.0  # largest rate of stochastic depth (App. E)
     clip: bool = False
-    sinusoidal: bool = False
-    project: bool = True
-    spread: bool = True
-    relative: bool = False
-    scales: tuple[tuple[float, float], ...] = ()
-    vectors: tuple[tuple[int, int, int], ...] = ()
-    length: float = 1.0
-    source: str = ""
-    unfrozen: int = 0
-    place: int | None = None
+    sinusoidal: bool = False  # fixed positions (App. D), in sound and text; those of frames are learned
+    project: bool = True  # by a linear layer to the embedding; without it, `embedding` equals `width`
+    spread: bool = True  # by a BatchNorm without affine parameters before the embedding's normalization
+    relative: bool = False  # without level, brightness and contrast, instead of by Table 6's scales
+    scales: tuple[tuple[float, float], ...] = ()  # of a series, each channel's mean and deviation
+    vectors: tuple[tuple[int, int, int], ...] = ()  # of a series, the channels x, y and z of one vector
+    length: float = 1.0  # of the embedding: the modality's weight in the mean (`recipe.balance`)
+    source: str = ""  # a pretrained encoder (`pretrained.sources`)
+    unfrozen: int = 0  # last blocks of `source` that learn with the adapter; -1 for all
+    place: int | None = None  # of the features of `source` in the embedding (`pretrained.encoder`)
 
 
 class Trunk(nn.Module):
     """Transformer blocks, reduction to one vector, projection, BatchNorm without affine, L2 normalization.
 
-    The BatchNorm removes the part that all embeddings of a modality share. At first, the differences between
-    classes are small compared with it: without the BatchNorm, encoders that learn from a few thousand triples
-    separate people, and nothing else, for hundreds of steps. It also centres the modalities on each other, so
-    that a head trained on one can read another. Export folds it into the projection. The embedding has unit
-    length in training, so that no modality outweighs another in the pooled mean (Eq. 7).
+    The BatchNorm removes what all embeddings of a modality share; at first, the differences between classes
+    are small compared with it. Without it, encoders that learn from a few thousand clips separate only people
+    for hundreds of steps. It also centres the modalities on each other, so that a head trained on one can
+    read another. Export folds it into the projection. By the embedding's unit length in training, no modality
+    outweighs another in the pooled mean (Eq. 7).
     """
 
     def __init__(self, config: EncoderConfig) -> None:
@@ -101,16 +81,10 @@ class Trunk(nn.Module):
         self.length = config.length
 
     def forward(self, x: Tensor, bias: Tensor | None = None, share: Tensor | None = None) -> Tensor:
-        """Map tokens to embeddings.
+        """Map tokens [B, N, width] to embeddings [B, d], float32.
 
-        Args:
-            x: float32 [B, N, width].
-            bias: added to the attention scores, [B, 1, 1, N] or [1, 1, N, N].
-            share: float32 [B, 1, N], the weight of each token in the vector that becomes the embedding; by
-                default the class token's where there is one, and else the mean.
-
-        Returns:
-            float32 [B, d].
+        `bias`, [B, 1, 1, N] or [1, 1, N, N], is added to the attention scores. `share`, [B, 1, N], weighs the
+        tokens in the vector that becomes the embedding; by default, the class token or else the mean.
         """
         for block in self.blocks:
             x = block(x, bias)
@@ -140,7 +114,7 @@ def scaled(x: Tensor, length: float) -> Tensor:
 class ClassToken(nn.Module):
     """The input of CLIP's blocks: a learned token before the patches, and a LayerNorm.
 
-    CLIP has separate parameters for the token and its position; their sum is one parameter here.
+    CLIP has separate parameters for the token and its position; here they are one, the sum.
     """
 
     def __init__(self, width: int) -> None:
@@ -177,14 +151,13 @@ def flat(features: Tensor) -> Tensor:
 
 
 class Encoder(nn.Module, ABC):
-    """A front end without parameters that learn, then all that is learned.
+    """A front end that learns nothing, then all that is learned.
 
-    The front end's output is the same for a window every time, so training on data that fits in memory
-    computes it once; the exported graph holds both.
+    Training on data in memory computes the front end's output once; the exported graph holds both.
     """
 
     def front(self, raw: Tensor) -> Tensor:
-        """Turn the sensor's tensor [B, ...] into features [B, ...]; nothing here is learned."""
+        """Turn the sensor's tensor [B, ...] into features [B, ...]."""
         return raw
 
     @abstractmethod
@@ -200,7 +173,7 @@ _TAKEN = frozenset(dir(nn.ModuleDict()))
 
 
 class ByModality(nn.ModuleDict):
-    """Modules by modality; `module_name` is a modality's name in the state."""
+    """Modules by modality."""
 
     def __init__(self, modules: Mapping[str, nn.Module]) -> None:
         super().__init__({module_name(m): module for m, module in modules.items()})
@@ -224,7 +197,7 @@ class ByModality(nn.ModuleDict):
 
 
 def module_name(modality: str) -> str:
-    """Return the name of a modality's module in a `ByModality`.
+    """Return the name of a modality's module in a `ByModality`'s state.
 
     PyTorch takes no dot, and no name of an attribute of the module, such as `type`.
     """
@@ -232,17 +205,10 @@ def module_name(modality: str) -> str:
 
 
 class TokenEncoder(Encoder):
-    """An encoder whose trunk reads tokens; each kind of modality has a subclass.
+    """An encoder whose trunk reads tokens; a kind has a subclass."""
 
-    Attributes:
-        grid: number of tokens along each axis: (time, mel) for sound, (frames, rows, columns) for frames,
-            (length,) for text.
-        trunk: the part that is alike in all encoders.
-        pads: whether tokens may be padding, of id 0.
-    """
-
-    pads: ClassVar[bool] = False
-    grid: tuple[int, ...]
+    pads: ClassVar[bool] = False  # whether tokens may be padding, of id 0
+    grid: tuple[int, ...]  # tokens along each axis: (time, mel), (frames, rows, columns) or (length,)
     trunk: Trunk
 
     @abstractmethod
@@ -250,21 +216,16 @@ class TokenEncoder(Encoder):
         """Turn features into tokens float32 [B, N, width], positions included, in the order of the grid."""
 
     def encode(self, features: Tensor) -> Tensor:
-        """Turn features into embeddings float32 [B, d] of unit length."""
+        """See `Encoder`."""
         return self.trunk(self.tokens(features))  # type: ignore[no-any-return]
 
 
 class PatchEncoder(TokenEncoder):
-    """An encoder of images that are cut into patches.
+    """An encoder of images that are cut into patches."""
 
-    Attributes:
-        patch: side of a patch.
-        start: the class token, where there is one.
-    """
-
-    patch: int
+    patch: int  # side of a patch
     stem: nn.Module
-    start: nn.Module
+    start: nn.Module  # the class token, where there is one
 
     def images(self, features: Tensor) -> Tensor:
         """Return the images [B * times, channels, H, W] that the stem cuts into patches."""

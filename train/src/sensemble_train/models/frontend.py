@@ -1,10 +1,10 @@
 """Front ends inside the graph: raw audio to log-mel, raw video frames to normalized images.
 
-The paper's divide by fixed numbers (Table 6). The relative ones, of derived presets, divide by what the
-window itself has, so that neither the gain of a microphone nor the exposure of a camera matters.
+The paper's divide by fixed numbers (Table 6). The relative ones, of derived presets, divide by statistics of
+the window, so that neither a microphone's gain nor a camera's exposure matters.
 
-All operations fit one XNNPACK subgraph (products of constant matrices, slices, permutations), so that
-training, export and the device share this one definition.
+All operations fit one XNNPACK subgraph (products of constant matrices, slices, permutations), for training,
+export and the device.
 """
 
 import math
@@ -14,24 +14,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-RATE = 16_000
-"""Audio samples a second (paper, Table 6)."""
-MEL_BINS = 128
-"""Mel filters of one frame (paper, Table 6)."""
-VIDEO_MEAN, VIDEO_STD = 0.45, 0.225
-"""Mean and standard deviation of all colours in [0, 1] (paper, Table 6)."""
-HOP = 160
-"""Samples between the starts of two frames: 10 ms."""
-FRAME = 400
-"""Samples of one frame: 25 ms."""
+RATE = 16_000  # audio samples a second (paper, Table 6)
+MEL_BINS = 128  # of one frame (paper, Table 6)
+VIDEO_MEAN, VIDEO_STD = 0.45, 0.225  # of all colours in [0, 1] (paper, Table 6)
+HOP = 160  # samples between the starts of two frames: 10 ms
+FRAME = 400  # samples: 25 ms
 
-SILENCE = torch.finfo(torch.float32).eps
-"""Mel energy that counts as silence: Kaldi's floor, about the rounding noise of 16-bit audio."""
-FLOOR = 1e-2
-"""Least energy of the relative log-mel, as a share of the window's mean energy."""
+SILENCE = torch.finfo(torch.float32).eps  # mel energy: Kaldi's floor, about the rounding noise of 16 bits
+FLOOR = 1e-2  # least energy of the relative log-mel, as a share of the window's mean energy
 
-OUTLIER = 10.0
-"""Deviations beyond which a measurement is cut off."""
+OUTLIER = 10.0  # deviations beyond which a measurement is cut off
 
 _PREEMPHASIS = 0.97
 _FFT = 512
@@ -60,15 +52,14 @@ class Mel(Spectrum):
     """Kaldi-compatible mel energies of 16 kHz audio.
 
     Their logarithms equal `torchaudio.compliance.kaldi.fbank(wave, htk_compat=True, sample_frequency=16000,
-    use_energy=False, window_type="hamming", num_mel_bins=128, dither=0.0, frame_shift=10)` on audio in
-    [-1, 1], unscaled. As there, the mean of the recording is subtracted first. Each frame's mean is removed
-    anyway; this only keeps an offset from costing precision.
+    use_energy=False, window_type="hamming", num_mel_bins=128, dither=0.0, frame_shift=10)` on audio in [-1,
+    1], unscaled. As there, the recording's mean is subtracted first, here only for precision.
 
     A frame of 512 points (400 and zeros) is laid out in 32 rows and 16 columns, and its DFT is taken in the
     two stages of Cooley and Tukey: down the columns, times the twiddle factors, along the rows. Only 17 of
     the 32 first-stage points are distinct, because the signal is real. The mel filters are bands, so each
-    group of them reads only the bins that it covers. A first-stage matrix per column with the twiddle
-    factors would save a few sums but double the constants, which is much for an int8 encoder.
+    group of them reads only the bins that it covers. A first-stage matrix per column with the twiddle factors
+    would save a few sums but double the constants, which is much for an int8 encoder.
     """
 
     columns: Tensor
@@ -142,18 +133,17 @@ class Mel(Spectrum):
 
 
 class LogMel(Mel):
-    """Log-mel, the pipeline of the paper's mean and standard deviation (Table 6)."""
+    """Log-mel in natural logarithms, as Table 6's mean and standard deviation are of."""
 
     def forward(self, wave: Tensor) -> Tensor:
-        """Map float32 [B, S] in [-1, 1] at 16 kHz to float32 [B, frames_of(S), 128], natural logarithms."""
+        """See `Mel`."""
         return super().forward(wave).clamp(min=SILENCE).log()
 
 
 class RelativeLog(nn.Module):
-    """The logarithm of mel energies relative to the mean over the window, whatever the recording's level.
+    """The logarithm of mel energies relative to the window's mean: independent of the recording's level.
 
-    A gain multiplies all energies and their mean alike. Energies far below the mean become `FLOOR`, and so
-    does a window of silence as a whole.
+    Energies far below the mean become `FLOOR`, and so does a window of silence as a whole.
     """
 
     def forward(self, energies: Tensor) -> Tensor:
@@ -165,11 +155,7 @@ class RelativeLog(nn.Module):
 
 
 class Standard(Spectrum):
-    """Rows of a series, each channel by its mean and its deviation over the data, and without far outliers.
-
-    Args:
-        scales: mean and deviation of each channel.
-    """
+    """Rows of a series by each channel's mean and deviation over the data, its `scales`; outliers are cut."""
 
     mean: Tensor
     inverse: Tensor
@@ -197,9 +183,9 @@ class VideoInput(nn.Module):
 
 
 class ScaledFrames(nn.Module):
-    """Layout of pictures of one channel, brought to the mean and the deviation of the data.
+    """Layout of pictures of one channel, standardized by the mean and the deviation of the data.
 
-    Their numbers are temperatures or distances, which a normalization of each window would lose.
+    A normalization of each window would lose temperatures or distances.
     """
 
     def __init__(self, mean: float, deviation: float) -> None:
@@ -216,8 +202,8 @@ class ScaledFrames(nn.Module):
 class RelativeFrames(nn.Module):
     """Layout of frames, normalized by the mean and the deviation of the window's own pixels.
 
-    A change of brightness or contrast shifts or scales all pixels alike, so it does not matter unless pixels
-    saturate. A plain picture stays plain: deviations of few levels of 255 are not enlarged to 1.
+    Brightness and contrast do not matter unless pixels saturate. A plain picture stays plain: deviations of
+    few levels of 255 are not enlarged to 1.
     """
 
     def forward(self, frames: Tensor) -> Tensor:

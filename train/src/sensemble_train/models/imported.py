@@ -15,8 +15,7 @@ def imported_model(source: str) -> Model:
     """Return the model that the factory `source` makes, in evaluation mode.
 
     Raises:
-        ConfigurationError: there is no such factory, or its encoders, specs, head, labels and tokenizer do
-            not fit each other.
+        ConfigurationError: no such factory, or its parts do not fit each other.
     """
     outside = trained(source)
     for problem in _problems(outside):
@@ -38,7 +37,7 @@ def imported_model(source: str) -> Model:
 
 
 def _problems(outside: Trained) -> Iterator[str]:
-    """Yield what does not fit, in words."""
+    """Yield misfits, in words."""
     if not outside.specs or outside.encoders.keys() != outside.specs.keys():
         yield f"encoders of {sorted(outside.encoders)} and specs of {sorted(outside.specs)}"
     for modality, spec in outside.specs.items():

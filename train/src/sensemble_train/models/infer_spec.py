@@ -21,8 +21,7 @@ from sensemble_train.models.model_config import ModelConfig
 from sensemble_train.models.presets import SMALL, small
 from sensemble_train.models.pretrained import sources
 
-LONGEST = 8.0
-"""Seconds of the longest window, as in the paper (Table 6)."""
+LONGEST = 8.0  # seconds of the longest window (paper, Table 6)
 _SAMPLED = 64  # examples that the window is inferred from
 
 Wanted = Literal["derived", "multi-class", "multi-label"]
@@ -35,10 +34,9 @@ def describe(
     encoders: Mapping[str, str] | None = None,
     unfrozen: Mapping[str, int] | None = None,
 ) -> Description:
-    """Describe the small model for `dataset`; sizes that `shape` leaves open are taken from the media.
+    """Describe the small model for `dataset`; the media give the sizes that `shape` leaves open.
 
-    Raises:
-        ConfigurationError: as `labels_and_task`, or `encoders` names a modality that the dataset lacks.
+    Raises ConfigurationError as `labels_and_task` and `inputs` do.
     """
     labels, derived = labels_and_task(dataset, task)
     specs, configs = inputs(dataset, shape, encoders or {}, unfrozen or {})
@@ -46,11 +44,9 @@ def describe(
 
 
 def labels_and_task(dataset: Dataset, wanted: Wanted) -> tuple[tuple[str, ...], Task]:
-    """Return the names of the classes and the task; derived, it is `multi-class` if all have one label.
+    """Return the names of the classes and the task.
 
-    Raises:
-        ConfigurationError: the dataset lacks a labelled split or has fewer than two labels, or
-            an example has more than one of classes that exclude each other.
+    Raises ConfigurationError if the dataset lacks a labelled split or a second label; or as `task_of`.
     """
     for split in ("train", "eval"):
         if not dataset.split(split):
@@ -80,12 +76,9 @@ def inputs(
     """Return the input and the shape of the encoder of each modality of a dataset, in a small model.
 
     The window is the longest clip among the first examples, at most 8 s; a kind fits the other sizes that
-    `shape` leaves open. `encoders` has the pretrained encoders (`pretrained.sources`), and `unfrozen` how
-    many of their last blocks learn.
-
-    Raises:
-        ConfigurationError: a source is of a modality that the dataset lacks, or blocks are of one without a
-            source.
+    `shape` leaves open. `encoders` has the pretrained encoders (`pretrained.sources`), and `unfrozen` the
+    number of their last blocks that learn. Raises ConfigurationError where one names an unknown modality, or
+    one without a source.
     """
     if unknown := set(encoders) - set(dataset.modalities):
         raise ConfigurationError(
@@ -110,10 +103,9 @@ def inputs(
 
 
 def task_of(labelled: Sequence[Example], wanted: Wanted) -> Task:
-    """Return the task that is wanted; derived, it is `multi-class` if every example has one label.
+    """Return the task; derived, it is `multi-class` if every example has one label.
 
-    Raises:
-        ConfigurationError: an example has more than one of classes that exclude each other.
+    Raises ConfigurationError for an example with several classes that exclude each other.
     """
     several = next((example for example in labelled if len(example.labels) != 1), None)
     if wanted == "multi-class" and several is not None:

@@ -24,25 +24,17 @@ from sensemble_train.models.pretrained.encoder import Pretrained
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """A model without its weights.
-
-    Attributes:
-        specs: modality -> input of its encoder.
-        configs: modality -> shape of its encoder.
-        task: one class per example (`multi-class`) or any number (`multi-label`).
-        shared: number of last blocks that all encoders share, and with them the norm that follows (App. D:
-            one, for MAE).
-    """
+    """A model without its weights; `specs` and `configs` are of the encoders, by modality."""
 
     specs: dict[str, InputSpec]
     configs: dict[str, EncoderConfig]
     labels: tuple[str, ...]
     task: Task
-    shared: int = 0
+    shared: int = 0  # last blocks, and the norm after them, that all encoders share (App. D: one, for MAE)
 
     @property
     def tokenized(self) -> tuple[str, ...]:
-        """The modalities whose inputs a tokenizer makes."""
+        """Modalities whose inputs a tokenizer makes."""
         return tuple(m for m, spec in self.specs.items() if kind_of(spec).tokenized)
 
 
@@ -50,8 +42,8 @@ class Head(nn.Module):
     """A linear classifier after a BatchNorm without affine parameters (App. C; He et al., 2022).
 
     Embeddings have unit length, so each of their numbers is small. Without the norm, the weights would be
-    large, and AdamW would hardly change them at the rates of finetuning. The probe sets the statistics of the
-    norm, finetuning keeps them, and export folds them into the weights.
+    large, and AdamW would hardly change them at the rates of finetuning. The probe sets the norm's
+    statistics, finetuning keeps them, and export folds them into the weights.
     """
 
     def __init__(self, size: int, classes: int) -> None:
@@ -81,7 +73,7 @@ class Model(nn.Module):
     Attributes:
         tokenizer: turns captions into token ids; None without text.
         encoders: modality -> raw sensor tensor [B, ...] to unit-length embedding [B, d].
-        head: the classifier, mean embeddings [B, d] to logits [B, C].
+        head: mean embeddings [B, d] to logits [B, C].
 
     Raises:
         ConfigurationError: the encoders cannot share blocks, or the shape of one is impossible.
@@ -109,7 +101,7 @@ class Model(nn.Module):
 
     @torch.no_grad()
     def front(self, raw: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Turn raw sensor tensors [B, ...] into each encoder's features; nothing here is learned."""
+        """Turn raw sensor tensors [B, ...] into each encoder's features."""
         return {m: self.encoders[m].front(x) for m, x in raw.items()}  # type: ignore[operator]
 
     def classify(self, features: Mapping[str, Tensor]) -> Tensor:
@@ -163,8 +155,7 @@ def _frozen(model: Model) -> dict[str, Tensor]:
 def save_model(model: Model, folder: Path) -> None:
     """Write `model.json`, `tokenizer.json` if there is text, and last `weights.safetensors`.
 
-    Raises:
-        CheckpointError: the weights cannot be written, as on a full disk; no part of them is left.
+    Raises CheckpointError if the weights cannot be written, as on a full disk; no part of them is left.
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "model.json").write_text(json.dumps(encode(model.description), indent=1), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The sizes of a model, as one part of a run's configuration."""
+"""The sizes of a model."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -45,7 +45,7 @@ class ModelConfig:
 
     @property
     def fitted(self) -> bool:
-        """True if sizes that are 0 are taken from the data; otherwise all are the paper's or given."""
+        """Tell whether sizes that are 0 are taken from the data."""
         return self.name == "small"
 
     def __post_init__(self) -> None:

@@ -10,7 +10,7 @@ Activation = Literal["relu", "gelu", "quick_gelu"]
 
 
 class QuickGELU(nn.Module):
-    """x times the logistic of 1.702 x: the approximation of GELU that CLIP was trained with."""
+    """x * sigmoid(1.702 x): the approximation of GELU that CLIP was trained with."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Map x [...] to the same shape."""
@@ -38,10 +38,7 @@ class Attention(nn.Module):
 
 
 class Block(nn.Module):
-    """A pre-norm transformer block with stochastic depth (App. E).
-
-    `torchvision.ops.StochasticDepth` is not used: from the same seed, it draws other masks.
-    """
+    """A pre-norm transformer block with stochastic depth (App. E)."""
 
     def __init__(self, width: int, heads: int, activation: Activation, drop_path: float = 0.0) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Backgrounds among the examples of training, so that an embedding shows how familiar its window is."""
+"""A loss on backgrounds, so that an embedding shows how familiar its window is."""
 
 from collections.abc import Callable, Mapping
 
@@ -16,10 +16,9 @@ _SHARPNESS = 10.0  # of the score: unit-length embeddings differ by little, and 
 class Backgrounds(nn.Module):
     """A logistic loss of known windows against backgrounds, by a score that is linear in the embedding.
 
-    Without it, nothing keeps silence and noise apart from known windows. The score is thrown away after
-    training; export fits its own to the model that ships (`sensemble_export.familiarity`).
-    It is an outlier exposure (Hendrycks et al., 2019) that needs no labels. `clips` holds features of windows
-    that show none of the classes.
+    It is an outlier exposure (Hendrycks et al., 2019) without labels: silence and noise stay apart from known
+    windows. The score is dropped after training; export fits its own (`sensemble_export.familiarity`).
+    `clips` holds features of windows that show none of the classes.
     """
 
     def __init__(self, clips: Clips, modalities: tuple[str, ...], size: int, weight: float) -> None:
@@ -28,7 +27,7 @@ class Backgrounds(nn.Module):
         self.score = ByModality({m: nn.Linear(size, 1) for m in modalities})
 
     def join(self, batch: Clips) -> Clips:
-        """Return a batch with backgrounds drawn from torch's global generator behind it."""
+        """Return a batch followed by backgrounds, drawn from torch's global generator."""
         count = max(2, round(_SHARE * len(batch)))
         device = next(iter(batch.inputs.values())).device
         drawn = self.clips.take(torch.randint(len(self.clips), (count,))).to(device)
@@ -55,16 +54,7 @@ class Backgrounds(nn.Module):
 
 
 def encode_present(encode: Callable[[Tensor], Tensor], features: Tensor, present: Tensor) -> Tensor:
-    """Encode the rows that are present, so that BatchNorm sees no absent ones; those become zero.
-
-    Args:
-        encode: features [K, ...] to embeddings [K, d].
-        features: [B, ...].
-        present: bool [B].
-
-    Returns:
-        [B, d].
-    """
+    """Encode the rows of [B, ...] that are present, so that BatchNorm sees no others; these become 0."""
     if int(present.sum()) < 2:
         # Too few for BatchNorm, but every rank must use every encoder. The losses ignore absent rows.
         present = torch.ones_like(present)

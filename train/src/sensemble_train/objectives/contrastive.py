@@ -15,23 +15,18 @@ from sensemble_train.models.model import Model
 from sensemble_train.objectives.backgrounds import Backgrounds, encode_present
 from sensemble_train.objectives.objective import Objective, Part
 
-MAX_SCALE = 100.0
-"""Largest inverse temperature, as in CLIP (Radford et al., 2021, Sec. 2.5)."""
+MAX_SCALE = 100.0  # largest inverse temperature, as in CLIP (Radford et al., 2021, Sec. 2.5)
 
-LOG_SCALE = math.log(1 / 0.07)
-"""Logarithm of CLIP's initial inverse temperature."""
+LOG_SCALE = math.log(1 / 0.07)  # logarithm of CLIP's initial inverse temperature
 
 
 class Contrastive(Objective):
     """The mean of CLIP's symmetric loss over all n-choose-2 pairs, with a learned temperature.
 
-    Every example is contrasted with all others of the global batch: the embeddings of all ranks and all their
-    micro-batches are gathered (Gao et al., 2021, "Scaling deep contrastive learning batch size under memory
-    limited setup": embed without gradients, compute the loss's gradient with respect to the embeddings, embed
-    again and continue backward from there).
-
-    Args:
-        backgrounds: examples that show nothing to learn about, encoded beside every batch; None for none.
+    Every example is contrasted with all others of the global batch, of all ranks and micro-batches (Gao et
+    al., 2021, "Scaling deep contrastive learning batch size under memory limited setup": embed without
+    gradients, compute the loss's gradient with respect to the embeddings, embed again and continue backward
+    from there).
     """
 
     def __init__(
@@ -44,7 +39,7 @@ class Contrastive(Objective):
         self.log_scale = nn.Parameter(torch.tensor([min(log_scale, math.log(MAX_SCALE))]))
 
     def forward(self, *batches: Clips) -> tuple[dict[str, Tensor], Tensor, Tensor]:
-        """Return embeddings, modality -> float32 [B, d], the log of the scale, and the backgrounds' loss."""
+        """Return embeddings, modality -> [B, d], the log of the scale, and the backgrounds' loss."""
         (batch,) = batches
         if self.backgrounds is None:
             embeddings = {m: self._embed(m, batch) for m in self.model.modalities}
@@ -56,7 +51,7 @@ class Contrastive(Objective):
         return embeddings, self.log_scale * 1.0, apart
 
     def backward(self, call: nn.Module, parts: Sequence[Part], reseed: Callable[[int], None]) -> Tensor:
-        """Add the gradient of the global batch's loss, and return the loss; see `Objective`."""
+        """See `Objective`; the loss is the global batch's."""
         batches = [batch for (batch,) in parts]
         present = {m: torch.cat([batch.present[m] for batch in batches]) for m in self.model.modalities}
         if len(batches) == 1:
@@ -88,7 +83,7 @@ class Contrastive(Objective):
 
     @torch.no_grad()
     def after_step(self) -> None:
-        """Clamp the temperature as CLIP does: the parameter itself, so that it can leave the bound again."""
+        """Clamp the parameter itself, as CLIP does, so that it can leave the bound again."""
         self.log_scale.clamp_(max=math.log(MAX_SCALE))
 
     def _embed(self, modality: str, batch: Clips) -> Tensor:
@@ -104,15 +99,10 @@ def _gradient(leaf: Tensor) -> Tensor:
 
 
 def global_loss(embeddings: Mapping[str, Tensor], log_scale: Tensor, present: Mapping[str, Tensor]) -> Tensor:
-    """Return the loss of the global batch; it is the same on all ranks.
+    """Return the mean loss of the pairs of modalities that two examples have, or 0; the same on all ranks.
 
-    Args:
-        embeddings: modality -> this rank's unit-length embeddings float32 [B, d]; absent rows are ignored.
-        log_scale: logarithm of the inverse temperature, [1].
-        present: modality -> bool [B], whether each of this rank's examples has the modality.
-
-    Returns:
-        A scalar, float32: the mean over pairs of modalities that at least two examples have, or 0.
+    This rank's unit-length `embeddings` are [B, d] by modality; the rows that are not `present` [B] are
+    ignored.
     """
     scale = log_scale.exp()
     everywhere = {
@@ -132,13 +122,9 @@ def global_loss(embeddings: Mapping[str, Tensor], log_scale: Tensor, present: Ma
 
 
 def info_nce(a: Tensor, b: Tensor, scale: Tensor, both: Tensor) -> Tensor:
-    """Return CLIP's symmetric cross entropy between embeddings whose rows are paired.
+    """Return CLIP's symmetric cross entropy between paired unit-length embeddings [B, d].
 
-    Args:
-        a: unit-length embeddings [B, d].
-        b: the same of another modality.
-        scale: the inverse temperature, [1], at most `MAX_SCALE`.
-        both: bool [B], the rows to contrast with each other; the others are ignored.
+    `scale` is the inverse temperature, [1]; only the rows `both`, bool [B], are contrasted with each other.
     """
     logits = scale * a @ b.T
     target = torch.arange(len(a), device=a.device)

@@ -12,9 +12,9 @@ from sensemble_train.objectives.task import Downstream
 
 
 class Distillation(Downstream):
-    """The loss of MASD (Eq. 8): labelled examples teach M_T, and unlabelled ones the other modalities.
+    """The loss of MASD (Eq. 8): labelled examples teach M_T, and M_T teaches the other modalities.
 
-    The teacher reads M_T. `weight` is that of self-distillation, in [0, 1]; the task's loss has the rest.
+    `weight` is that of self-distillation, in [0, 1]; the task's loss has the rest.
     """
 
     def __init__(self, model: Model, train: Sequence[str], weight: float) -> None:
@@ -35,12 +35,9 @@ class Distillation(Downstream):
 
 
 def self_distillation_loss(student: Tensor, teacher: Tensor, task: str) -> Tensor:
-    """Return L_self-dist of Sec. 4.2.1: cross entropy of the student's predictions under the teacher's.
+    """Return L_self-dist of Sec. 4.2.1: the student's cross entropy under the teacher's predictions.
 
-    Args:
-        student: logits [B, C] of the modalities that the labelled data lacks.
-        teacher: logits [B, C] of those that it has; no gradient flows into them.
-        task: `multi-class`, over the classes' distribution, or `multi-label`, over each class's own.
+    Both are logits [B, C]. For `multi-label`, each class has a distribution of its own.
     """
     teacher = teacher.detach()
     if task == "multi-class":

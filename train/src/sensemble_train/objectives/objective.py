@@ -11,8 +11,7 @@ from sensemble_train.data.clips import Clips
 from sensemble_train.distributed import accumulating
 from sensemble_train.models.model import Model
 
-Part = tuple[Clips, ...]
-"""A micro-batch of features from each source of examples."""
+Part = tuple[Clips, ...]  # a micro-batch of features from each source of examples
 
 
 class Objective(nn.Module, ABC):
@@ -24,31 +23,29 @@ class Objective(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, *batches: Clips) -> Any:  # noqa: ANN401 - only `backward` of the same class reads it
-        """Compute, with all parameters, the tensors of a micro-batch that `backward` needs."""
+        """Return what `backward` needs of a micro-batch; every parameter takes part."""
 
     @abstractmethod
     def backward(self, call: nn.Module, parts: Sequence[Part], reseed: Callable[[int], None]) -> Tensor:
-        """Add the gradient of the loss over `parts` to the parameters' gradients; return the loss, a scalar.
+        """Add the gradient of the loss over `parts`, of equal size; return the loss, a scalar.
 
-        Args:
-            call: this objective as shared among the ranks; called instead of `forward`.
-            parts: micro-batches, all of the same size.
-            reseed: sets the random state at the start of the part with that number.
+        `call` is this objective as shared among the ranks, called instead of `forward`. `reseed` sets the
+        random state at the start of the part with that number.
         """
 
     def after_step(self) -> None:
-        """Bring parameters that the optimizer moved out of their bounds back."""
+        """Bring moved parameters back into their bounds."""
 
 
 class MeanLoss(Objective):
-    """An objective whose loss over a batch is the mean of the losses of its parts."""
+    """An objective whose loss over a batch is the mean over its parts."""
 
     @abstractmethod
     def forward(self, *batches: Clips) -> Tensor:
         """Return the mean loss over a micro-batch, a scalar."""
 
     def backward(self, call: nn.Module, parts: Sequence[Part], reseed: Callable[[int], None]) -> Tensor:
-        """Accumulate the parts' gradients; see `Objective`."""
+        """See `Objective`."""
         losses = []
         for number, part in enumerate(parts):
             reseed(number)

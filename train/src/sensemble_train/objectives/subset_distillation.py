@@ -1,4 +1,4 @@
-"""Subset distillation: every subset of modalities learns, from labels and from a teacher that sees them all.
+"""Subset distillation: every subset of modalities learns from labels and from a teacher that sees them all.
 
 It goes beyond the paper, whose MASD (Eq. 8) teaches the modalities without labels as one set.
 """
@@ -14,34 +14,21 @@ from sensemble_train.models.model import Model
 from sensemble_train.objectives.backgrounds import Backgrounds, encode_present
 from sensemble_train.objectives.task import Downstream, task_loss
 
-SETS = 15
-"""The subsets that a batch learns from at most: all of four modalities, and some of more."""
-ALONE = 3.0
-"""Weight of the loss of a modality by itself, the hardest subset; that of any other is 1."""
+SETS = 15  # subsets that a batch learns from at most: all of four modalities, some of more
+ALONE = 3.0  # weight of a modality by itself, the hardest subset; any other has 1
 
 
 class SubsetDistillation(Downstream):
     """The mean loss of all subsets of M_T on labels, and of all subsets of M on a teacher's probabilities.
 
-    With l the task's loss, f_S the model that reads the modalities S, and q(u) what the teacher says of an
-    unlabelled example u:
+    With l the task's loss, f_S the model that reads the modalities S, and q(u) the teacher's answer to an
+    unlabelled example u, which may differ by subset:
 
         (1 - weight) * mean over S in M_T of l(f_S(x), y)  +  weight * mean over S in M of l(f_S(u), q(u))
 
-    The means are weighted: a modality by itself counts thrice (`ALONE`). A subset learns from the examples
-    that have all of it. The teacher may say something else for each subset. Each modality is encoded once;
-    the subsets share its embedding. The loss that keeps backgrounds apart, if there are any, is added:
-    without it, the encoders forget what pretraining taught them of backgrounds.
-
-    Args:
-        model: trained in place, all of it.
-        train: M_T, the modalities of the labelled examples.
-        weight: weight of the teacher's part, in [0, 1].
-        backgrounds: encoded beside the unlabelled examples; None for none.
-
-    Attributes:
-        labelled: the subsets that learn from labels.
-        unlabelled: the subsets that learn from the teacher.
+    The means are weighted by `ALONE`. A subset learns from the examples that have all of it. Each modality is
+    encoded once. The loss on backgrounds, if there are any, is added: without it, the encoders forget what
+    pretraining taught them of backgrounds.
     """
 
     def __init__(
@@ -54,9 +41,8 @@ class SubsetDistillation(Downstream):
     def forward(self, *batches: Clips) -> Tensor:
         """Return the loss of two micro-batches, a scalar.
 
-        Args:
-            batches: labelled examples with any of M_T, and examples that have every modality, with the
-                teacher's probabilities as their targets.
+        They are labelled examples with any of M_T, and examples that have every modality, with the teacher's
+        probabilities as targets.
         """
         labelled, unlabelled = batches
         task = self._mean_loss(
@@ -96,13 +82,7 @@ class SubsetDistillation(Downstream):
 
 
 def subset_logits(model: Model, features: dict[str, Tensor], sets: Sequence[Subset]) -> Tensor:
-    """Return the logits [S, B, C] of every subset in `sets`, each modality encoded once (Eq. 7).
-
-    Args:
-        model: its encoders and its head.
-        features: modality -> [B, ...], at least of those in `sets`.
-        sets: the subsets to pool.
-    """
+    """Return the logits [S, B, C] of every subset in `sets`, each modality encoded once (Eq. 7)."""
     used = {m for subset in sets for m in subset}
     return pooled_logits(model, model.embed({m: x for m, x in features.items() if m in used}), sets)
 

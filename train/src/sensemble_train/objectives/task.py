@@ -13,12 +13,10 @@ from sensemble_train.objectives.objective import MeanLoss
 
 
 def task_loss(logits: Tensor, targets: Tensor, task: str, present: Tensor | None = None) -> Tensor:
-    """Return L of Eq. 2: cross entropy (`multi-class`), or binary cross entropy per class (`multi-label`).
+    """Return L of Eq. 2 of logits [B, C]: cross entropy, or binary cross entropy per class (`multi-label`).
 
-    Args:
-        logits: [B, C].
-        targets: class indices int64 [B], or float32 [B, C] in [0, 1].
-        present: bool [B], the examples to count; None for all. Without any, the loss is 0.
+    Targets are class indices int64 [B] or float32 [B, C] in [0, 1]. Only examples `present` [B] count, or
+    all; without any, the loss is 0.
     """
     if task == "multi-class":
         losses = functional.cross_entropy(logits, targets, reduction="none")
@@ -33,7 +31,7 @@ class Downstream(MeanLoss):
     """An objective that trains encoders and head together, from a linear probe."""
 
     def train(self, mode: bool = True) -> Self:
-        """Train, but keep the statistics of BatchNorm: the stems' of pretraining, the head's of the probe."""
+        """Train, but keep BatchNorm's statistics: the stems' of pretraining, the head's of the probe."""
         super().train(mode)
         self.model.head.norm.eval()
         for module in self.modules():

@@ -20,14 +20,9 @@ _STEPS = 100
 def balanced(model: Model, selection: Source, loop: Loop) -> Model:
     """Return `model` with the embedding lengths that make the labels of `selection` most likely.
 
-    The loss is the mean over the measured subsets, each with a temperature of its own, as export fits one.
-    With one length for all, a modality that knows little pulls the mean as far as one that knows. Few numbers
-    are fitted, so few examples suffice; the lengths stay 1 where fewer than `LEAST` have every modality.
-
-    Args:
-        model: trained; its embeddings have unit length.
-        selection: labelled examples that nothing was trained on (`calibrate`).
-        loop: scale and ranks.
+    `selection` (`calibrate`) was not trained on. The loss is the mean over the measured subsets, each with a
+    temperature of its own, as export fits one. With one length for all, a modality that knows little pulls
+    the mean as far as one that knows. Lengths stay 1 where fewer than `LEAST` examples have every modality.
     """
     clips, described = embed({"": model}, selection, loop)[""].having(model.modalities), model.description
     targets = clips.targets

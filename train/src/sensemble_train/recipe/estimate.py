@@ -1,4 +1,4 @@
-"""Estimate of how long a run will take on this machine: a few real steps of each stage are timed."""
+"""Estimate of a run's time on this machine: a few real steps of each stage are timed."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -21,13 +21,7 @@ _TIMED = 4  # steps of a stage
 
 @dataclass(frozen=True, slots=True)
 class StageEstimate:
-    """The time that a stage will take.
-
-    Attributes:
-        name: of the stage.
-        steps: optimizer steps, or examples.
-        step_seconds: seconds for each.
-    """
+    """The time that a stage will take; its steps are optimizer steps or examples."""
 
     name: str
     steps: int
@@ -35,7 +29,7 @@ class StageEstimate:
 
     @property
     def seconds(self) -> float:
-        """Seconds for all steps."""
+        """All steps' seconds."""
         return self.steps * self.step_seconds
 
 

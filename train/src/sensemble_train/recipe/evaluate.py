@@ -14,20 +14,16 @@ from sensemble_train.models.model import Model
 from sensemble_train.training.loop import Loop
 from sensemble_train.training.scale import autocast
 
-BATCH = 256
-"""Examples that are encoded at a time, unless micro-batches are smaller."""
+BATCH = 256  # examples encoded at a time, unless micro-batches are smaller
 
 
 @torch.no_grad()
 def embed(models: Mapping[str, Model], source: Source, loop: Loop) -> dict[str, Clips]:
     """Encode every modality of every example on its own, in evaluation mode; the ranks share the work.
 
-    The encoders run in the loop's precision, as in training. All models have one description, so that an
-    example is decoded once for all.
-
-    Returns:
-        Name -> all examples, on every rank's CPU, with embeddings float32 [N, d] in place of the inputs. Rows
-        that could not be decoded are not present; a warning says how many.
+    The models, by name, have one description, so that an example is decoded once for all. Returns, by name,
+    all examples on every rank's CPU, with embeddings float32 [N, d] in place of the inputs. Rows that cannot
+    be decoded are not present; a warning counts them.
     """
     world, device = loop.world, loop.world.device
     rows = batches(source, loop)[world.rank :: world.size]
@@ -73,19 +69,17 @@ def batches(source: Source, loop: Loop) -> list[list[int]]:
 
 
 def evaluate(model: Model, embedded: Clips) -> dict[str, float]:
-    """Return p(M_E; M_T) for every M_E: one row of the matrix, keyed as `audio+video`, in [0, 1].
+    """Return p(M_E; M_T) in [0, 1] for every M_E: one row of the matrix, keyed as `audio+video`.
 
-    A subset is scored on the examples that have all of it; a subset that no example has is left out.
+    A subset is scored on the examples that have all of it; one that no example has is left out.
     """
     return score_subsets(*_answers(model, embedded), model.description.task)
 
 
 def intervals(model: Model, embedded: Clips, groups: NDArray[np.integer]) -> dict[str, dict[str, float]]:
-    """Return the 95 % interval, the number of examples and chance of each score of `evaluate`.
+    """Return `low` and `high` (95 %), `n` and `chance` of each score of `evaluate`, by subset.
 
-    Returns:
-        By subset, `low`, `high`, `n` and `chance`. Nothing for a multi-label task, whose bootstrap would take
-        longer than the training of a cell; an audit has it.
+    A multi-label task has none: its bootstrap would take longer than training. An audit has them.
     """
     predictions, present, targets = _answers(model, embedded)
     task = model.description.task

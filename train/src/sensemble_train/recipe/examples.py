@@ -1,7 +1,4 @@
-"""The examples of a run by their use, and the sets M_T to train for (paper, Sec. 3.1 and 5).
-
-The index alone decides, before anything is decoded.
-"""
+"""The examples of a run by their use, and the sets M_T to train for (paper, Sec. 3.1 and 5)."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -16,15 +13,11 @@ from sensemble_train.data.sufficiency import shortages
 from sensemble_train.errors import ConfigurationError
 from sensemble_train.recipe.config import Config
 
-Chosen = Mapping[str, Sequence[Example]]
-"""Examples by their use."""
+Chosen = Mapping[str, Sequence[Example]]  # by use
 
 
 def choose(dataset: Dataset) -> dict[str, Sequence[Example]]:
-    """Return the examples by their use: `pretrain`, without labels, `train` (D_T), `calibrate` and `eval`.
-
-    Those of `calibrate` are for selection.
-    """
+    """Return the examples of `pretrain`, without labels, `train` (D_T), `calibrate` and `eval`."""
     return {
         "pretrain": without_labels(unlabelled(dataset)),
         "train": dataset.split("train"),
@@ -34,14 +27,11 @@ def choose(dataset: Dataset) -> dict[str, Sequence[Example]]:
 
 
 def check(config: Config, dataset: Dataset, train: Sequence[Example], *, from_scratch: bool) -> list[Subset]:
-    """Return the sets M_T that `config` asks for; `all` stands for every subset.
+    """Return the sets M_T of `config` (`all`: every subset); log what the dataset is too small for.
 
-    Warnings are logged of what the dataset is too small for; `from_scratch` says that encoders learn from
-    random weights.
-
-    Raises:
-        ConfigurationError: a set M_T has a modality that no labelled example has; or fewer than two labelled
-            examples have all of a set, or fewer than two unlabelled ones all modalities.
+    `from_scratch` says that encoders learn from random weights. Raises ConfigurationError if no labelled
+    example has a modality of a set, fewer than two have all of it, or fewer than two unlabelled ones all
+    modalities.
     """
     check_unlabelled(dataset)
     for shortage in shortages(dataset, from_scratch=from_scratch):
@@ -65,5 +55,5 @@ def check(config: Config, dataset: Dataset, train: Sequence[Example], *, from_sc
 
 
 def without_labels(examples: Iterable[Example]) -> list[Example]:
-    """Return examples as they are but for their labels."""
+    """Return examples without their labels."""
     return [replace(example, labels=()) for example in examples]

@@ -1,4 +1,4 @@
-"""Late fusion: specialists, one a modality, whose calibrated logits are added."""
+"""Late fusion: specialists, one for each modality, whose calibrated logits are added."""
 
 from collections.abc import Mapping, Sequence
 
@@ -17,14 +17,9 @@ _OTHERS = 0.5  # weight of the logits of sensors outside a subset
 
 
 class Logits(nn.Module):
-    """An encoder whose embedding is the mean logits of specialists, float32 [B, C], for one modality.
+    """An encoder whose embedding is the mean of its readers' logits over its `temperature`, float32 [B, C].
 
-    Args:
-        readers: the modality's specialist, or those of other modalities where it has no labels.
-        modality: the modality.
-
-    Attributes:
-        temperature: divides the logits.
+    The reader is the modality's specialist, or those of other modalities where it has no labels.
     """
 
     def __init__(self, readers: Sequence[Model], modality: str) -> None:
@@ -44,13 +39,10 @@ class Logits(nn.Module):
 
 
 class LateFusion(Model):
-    """Late fusion as a model: its embeddings are the specialists' logits, and its head adds them.
+    """Late fusion as a model: its embeddings are the logits of `specialists`, and its head adds them.
 
     The sum of logits is that of log-probabilities, up to a number that all classes share. A modality without
     a specialist is read by the heads of all of them, as its embeddings lie in the same space.
-
-    Args:
-        specialists: modality of M_T -> the model that was trained on it alone.
     """
 
     def __init__(self, specialists: Mapping[str, Model]) -> None:
@@ -66,14 +58,10 @@ class LateFusion(Model):
             self.head.linear.bias.zero_()
 
     def opinions(self, embedded: Mapping[str, Tensor], sets: Sequence[Subset]) -> Tensor:
-        """Return the logits that a student is taught for each subset, [B, S, C].
+        """Return the logits [B, S, C] that a student is taught for each of `sets`, of logits [B, C].
 
-        They are the sum over the subset's own sensors and half the sum over the others. A sensor that is
+        They are the sum over the subset's own sensors and half the sum over the others: a sensor that is
         taught what it cannot know memorizes its examples.
-
-        Args:
-            embedded: modality -> its logits [B, C].
-            sets: the subsets.
         """
         stacked = torch.stack([embedded[m] for m in self.modalities])
         weights = [[1.0 if m in subset else _OTHERS for m in self.modalities] for subset in sets]
@@ -82,13 +70,10 @@ class LateFusion(Model):
 
 @torch.no_grad()
 def fuse(specialists: Mapping[str, Model], selection: Source, loop: Loop) -> LateFusion:
-    """Return the late fusion of specialists, each with a temperature.
+    """Return the late fusion of specialists, by modality of M_T.
 
-    Args:
-        specialists: modality of M_T -> the model that was trained on it alone.
-        selection: labelled examples that nothing was trained on (`calibrate`), by which the temperature of
-            each modality is fitted; it stays 1 where none has the modality.
-        loop: scale and ranks.
+    Each modality's temperature is fitted to `selection`, labelled examples that nothing was trained on
+    (`calibrate`); it stays 1 where none has the modality.
     """
     fused = LateFusion(specialists).eval()
     embedded = embed({"": fused}, selection, loop)[""]

@@ -36,8 +36,7 @@ from sensemble_train.models.pretrained.encoder import Pretrained
 from sensemble_train.models.pretrained.sources import load, tokenizer
 from sensemble_train.objectives.task import task_loss
 
-DECAY = 1e-2
-"""Weight of the mean square of a classifier's weights, next to the mean loss of an example."""
+DECAY = 1e-2  # weight of the mean square of a classifier's weights, next to the mean loss
 _FOLDS = 10
 _STEPS = 100
 
@@ -48,10 +47,10 @@ class Instant:
 
     Attributes:
         model: frozen encoders without adapters, and the head.
-        examples: all labelled ones but those of `eval`, raw.
-        groups: the group of each; one without a group is one by itself.
-        left_out: modality -> logits [N, C] of each example over the temperature, from classifiers that were
-            fitted without the example's group; zeros where the example lacks the modality.
+        examples: all labelled ones except those of `eval`, raw.
+        groups: of the examples; one without a group is its own.
+        left_out: modality -> logits [N, C] over the temperature, of classifiers that were fitted without the
+            example's group; zeros where the example lacks the modality.
     """
 
     model: Model
@@ -62,7 +61,7 @@ class Instant:
     def right(self) -> dict[str, tuple[int, int]]:
         """Return class -> how many of its groups, left out, are answered right, and how many it has.
 
-        All sensors and all examples of a group answer together. Of a multi-label task, nothing is returned.
+        All sensors and examples of a group answer together. Multi-label tasks give nothing.
         """
         truth, labels = self.examples.targets, self.model.description.labels
         assert truth is not None  # noqa: S101 - all have labels
@@ -81,14 +80,7 @@ class Instant:
 class Frozen:
     """Frozen encoders whose features lie side by side in one embedding, each with a 1 behind it.
 
-    Features are cached, so a fit reads only new examples.
-
-    Args:
-        sources: modality -> source of its pretrained encoder.
-        specs: modality -> form of its windows.
-
-    Raises:
-        ConfigurationError: a source cannot be used.
+    `sources` and `specs` are by modality. Features are cached, so a fit reads only new examples.
     """
 
     def __init__(self, sources: Mapping[str, str], specs: Mapping[str, InputSpec]) -> None:
@@ -115,12 +107,9 @@ class Frozen:
         return model.eval()
 
     def read(self, examples: Sequence[Example], progress: Stages) -> tuple[Clips, dict[str, Tensor]]:
-        """Return examples decoded, without labels, and of each modality the features of those that have it.
+        """Return examples decoded, without labels, and each modality's features of those that have it.
 
-        Features are float32 [n, V, F] of unit length, of V views; the first is the example as it is.
-
-        Raises:
-            BadDataError: an example cannot be decoded.
+        Features are float32 [n, V, F] of unit length, of V views; the first is the unchanged example.
         """
         new = [e for e in examples if (e.id, e.group) not in self._read]
         names = sorted({label for e in new for label in e.labels})
@@ -153,12 +142,12 @@ class Frozen:
 def instant(
     data: Path | str, encoders: Mapping[str, str] | Frozen, progress: Stages = no_progress
 ) -> Instant:
-    """Fit an instant head to the labelled examples of a dataset; those of `eval` are left alone.
+    """Fit an instant head to the labelled examples of a dataset, except those of `eval`.
 
     Args:
         data: a folder in the data format.
-        encoders: modality -> source of its pretrained encoder, as `Config` takes them, or what an earlier fit
-            to the dataset has read; other modalities are left out.
+        encoders: modality -> source of its pretrained encoder, as in `Config`, or those of an earlier fit;
+            other modalities are left out.
         progress: called with (stage, steps done, steps in all).
 
     Raises:
@@ -191,30 +180,19 @@ def instant(
 
 @dataclass(frozen=True, slots=True)
 class Specialist:
-    """A linear classifier of one modality's features, calibrated.
+    """A calibrated linear classifier of one modality's features."""
 
-    Attributes:
-        weight: float32 [C, F], over the temperature.
-        bias: float32 [C], likewise.
-        temperature: that divided both.
-        left_out: float32 [N, C], logits of each example, by classifiers that were fitted without its fold.
-    """
-
-    weight: Tensor
-    bias: Tensor
+    weight: Tensor  # float32 [C, F], over the temperature
+    bias: Tensor  # float32 [C], over the temperature
     temperature: float
-    left_out: Tensor
+    left_out: Tensor  # float32 [N, C], logits by classifiers that were fitted without the example's fold
 
 
 def fit_specialist(features: Tensor, truth: Tensor, folds: Tensor, classes: int, task: Task) -> Specialist:
-    """Fit a linear classifier to features of one modality, and its temperature to examples left out.
+    """Fit a linear classifier to one modality's features, and its temperature to examples left out.
 
-    Args:
-        features: float32 [N, V, F], of V views of each example; the first is the example as it is.
-        truth: the labels, as `Clips.targets`.
-        folds: int64 [N]; examples of one group share a fold.
-        classes: C.
-        task: `multi-class` or `multi-label`.
+    `features` are float32 [N, V, F] of V views, the unchanged one first; `truth` is as `Clips.targets`;
+    `folds` are int64 [N], one for all examples of a group.
     """
     # The weights lie in the span of the features, which has few dimensions where takes are few.
     mean = features.mean(dim=(0, 1))
@@ -269,7 +247,7 @@ def _chosen(dataset: Dataset, examples: list[Example], modalities: Iterable[str]
 
 
 def _folds(examples: list[Example]) -> Tensor:
-    """Return the fold of each example, int64 [N]: each group is put where its classes have the fewest."""
+    """Return the fold of each example, int64 [N]: each group goes where its classes have the fewest."""
     labels: dict[str, set[str]] = {}
     for e in examples:
         labels.setdefault(e.group or e.id, set()).update(e.labels)
@@ -282,20 +260,11 @@ def _folds(examples: list[Example]) -> Tensor:
 
 
 def _classifier(x: Tensor, truth: Tensor, size: int, classes: int, task: Task) -> tuple[Tensor, Tensor]:
-    """Fit a linear classifier with weight decay to centred features of one scale.
+    """Fit a linear classifier with weight decay; return its weight [C, R] and its bias [C].
 
-    Scaling each feature by itself would amplify features in which a few takes agree by chance: from two takes
-    of a digit, other people's digits are then right 10 points less often (FSDD).
-
-    Args:
-        x: float32 [N, V, R], features of V views in an orthonormal basis of their span.
-        truth: the labels, as `Clips.targets`.
-        size: F, of the features without that basis.
-        classes: C.
-        task: `multi-class` or `multi-label`.
-
-    Returns:
-        Its weight [C, R] and its bias [C], for features as they are.
+    `x` is float32 [N, V, R], V views in an orthonormal basis of their span, of `size` features. All features
+    are centred and have one scale: scaling each by itself would amplify features in which a few takes agree
+    by chance. From two takes of a digit, other people's digits are then right 10 points less often (FSDD).
     """
     views = x.shape[1]
     x, truth = x.flatten(0, 1), truth.repeat_interleave(views, dim=0)

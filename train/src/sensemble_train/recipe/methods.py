@@ -72,17 +72,11 @@ class FinetuneConfig(Optimization):
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """The start of every method; methods return a trained copy of `probed`, in evaluation mode.
+    """The start of every method; methods return a trained copy of `probed`, in evaluation mode."""
 
-    Attributes:
-        probed: the linear probe of M_T.
-        labelled: D_T.
-        train: M_T, the labelled modalities.
-    """
-
-    probed: Model
-    labelled: Source
-    train: Sequence[str]
+    probed: Model  # the linear probe of M_T
+    labelled: Source  # D_T
+    train: Sequence[str]  # M_T
     config: FinetuneConfig
     loop: Loop
 
@@ -97,11 +91,8 @@ def linear_probe(
 ) -> Model:
     """Return a copy of `model` with a new head, trained on frozen, pooled embeddings of `train` (M_T).
 
-    The head's BatchNorm takes the statistics of these embeddings (App. C). `embedded` holds embeddings [N, d]
-    in place of inputs; examples that lack one of `train` are left out.
-
-    Raises:
-        ConfigurationError: fewer than two examples have all of `train`.
+    The head's BatchNorm takes their statistics (App. C). `embedded` holds embeddings [N, d] as inputs; fewer
+    than two examples with all of `train` raise ConfigurationError.
     """
     clips = embedded.having(train)
     pooled, targets = torch.stack(list(clips.inputs.values())).mean(dim=0), clips.targets
@@ -130,7 +121,7 @@ def finetune(start: Start) -> Model:
 def masd(start: Start, unlabelled: Source) -> Model:
     """Train the whole model by MASD (Eq. 8), also on the examples of D_SD that have every modality.
 
-    M_T lacks some modality: without one, there is no student (Table 9).
+    M_T lacks some modality; otherwise there is no student (Table 9).
     """
     objective = Distillation(copy.deepcopy(start.probed), start.train, start.config.distillation)
     return start.fit(objective, unlabelled.having(start.probed.modalities))
@@ -139,13 +130,7 @@ def masd(start: Start, unlabelled: Source) -> Model:
 def distill_subsets(
     start: Start, unlabelled: Source, teacher: Model, background: Clips | None = None
 ) -> Model:
-    """Train the whole model by subset distillation (`SubsetDistillation`).
-
-    Args:
-        unlabelled: D_SD; its examples with every modality are used.
-        teacher: the model to learn from, such as late fusion.
-        background: features of windows that show none of the classes.
-    """
+    """Train the whole model by subset distillation, on the examples of D_SD that have every modality."""
     taught = teach(teacher, unlabelled.having(start.probed.modalities), start.loop)
     return learn_subsets(start, taught, background)
 
@@ -153,8 +138,8 @@ def distill_subsets(
 def learn_subsets(start: Start, taught: Source, background: Clips | None = None) -> Model:
     """Train the whole model on labels and on a teacher's probabilities, the targets of `taught`.
 
-    Nothing is mixed up where there are captions, as mixup leaves these alone: the subset of captions would be
-    taught the label of another example.
+    With captions, there is no mixup: it leaves token ids alone, so the subset of captions would be taught the
+    label of another example. `background` holds features of windows that show none of the classes.
     """
     loop, config = start.loop, start.config
     if start.probed.description.tokenized:

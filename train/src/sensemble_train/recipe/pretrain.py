@@ -57,7 +57,7 @@ def pretrain(
 def background_loss(model: Model, clips: Clips | None, weight: float, loop: Loop) -> Backgrounds | None:
     """Return the loss that keeps backgrounds apart from what `model` knows, or None without one.
 
-    `clips` holds features, as `sources.backgrounds` returns them; they are augmented once.
+    `clips` holds features (`sources.backgrounds`), which are augmented once.
     """
     if clips is None or not weight:
         return None

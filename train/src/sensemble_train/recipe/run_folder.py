@@ -26,12 +26,10 @@ from sensemble_sensors import durable
 from sensemble_train.distributed import World
 from sensemble_train.models.model import Model, save_model
 
-SCORED = {"eval": "", "calibrate": ".calibrate"}
-"""The splits that every cell is scored on -> the suffix of their files before `.json`."""
+SCORED = {"eval": "", "calibrate": ".calibrate"}  # splits that a cell is scored on -> suffix
 _POLL = 1.0  # seconds until a job asks again for a lock that another has
 
-Matrix = dict[str, dict[str, dict[str, float]]]
-"""Method -> M_T -> M_E -> score in [0, 1]."""
+Matrix = dict[str, dict[str, dict[str, float]]]  # method -> M_T -> M_E -> score in [0, 1]
 
 
 def cell(out: Path, method: str, train: Sequence[str]) -> Path:
@@ -58,12 +56,12 @@ def write_json(path: Path, value: object) -> None:
 
 
 def of_split(folder: Path, what: str, split: str) -> Path:
-    """Return the file `scores`, `intervals` or `matrix` of a folder, of one of the splits `SCORED`."""
+    """Return the file `scores`, `intervals` or `matrix` of a folder and a split of `SCORED`."""
     return folder / f"{what}{SCORED[split]}.json"
 
 
 def collect(out: Path, what: str, split: str) -> dict[str, dict[str, Any]]:
-    """Return what all finished cells hold in the file of `of_split`, by method and M_T."""
+    """Return the contents of all finished cells' files `of_split`, by method and M_T."""
     cells: dict[str, dict[str, Any]] = {}
     for path in sorted((out / "models").glob(f"*/*/{of_split(out, what, split).name}")):
         method, train = path.parts[-3:-1]
@@ -91,8 +89,7 @@ def read_matrix(out: Path, split: str = "eval") -> Matrix:
 def claimed(out: Path, what: str, world: World, *, wait: bool) -> Iterator[bool]:
     """Lock `what` for this job while the block runs; the lock is released if the job dies.
 
-    Yields:
-        Whether this job has the lock; always True with `wait`.
+    Yields whether this job has the lock; always True with `wait`.
     """
     lock = FileLock(out / "locks" / f"{what}.lock")
     (out / "locks").mkdir(parents=True, exist_ok=True)

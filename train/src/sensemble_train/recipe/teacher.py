@@ -1,6 +1,6 @@
 """The teacher of subset distillation: a trained model, frozen and in evaluation mode, that labels examples.
 
-It sees an example's window and crop as the student does, but before they are augmented.
+It sees an example's window and crop as the student does, but before augmentation.
 """
 
 from dataclasses import replace
@@ -19,10 +19,9 @@ from sensemble_train.training.scale import autocast
 
 
 def teach(teacher: Model, source: Source, loop: Loop) -> Source:
-    """Return `source` with the probabilities of a teacher, which reads all modalities, as its targets.
+    """Return `source` with the teacher's probabilities, from all modalities, as its targets.
 
-    They are float32 [N, C] or, of late fusion, [N, S, C]: one for each subset of the modalities. All examples
-    of `source` have all modalities.
+    They are float32 [N, C] or, of late fusion, [N, S, C]: one for each subset of the modalities.
     """
     return source.mapped(partial(_labelled, teacher.eval(), loop))
 
@@ -40,7 +39,7 @@ def _labelled(teacher: Model, loop: Loop, clips: Clips) -> Clips:
 
 
 def _targets(model: Model, embedded: dict[str, Tensor]) -> Tensor:
-    """Return distributions over the classes, or each class's own: float32 [N, C], or [N, S, C] of subsets."""
+    """Return probabilities of the classes: float32 [N, C], or [N, S, C] of subsets."""
     if isinstance(model, LateFusion):
         logits = model.opinions(embedded, measured(model.modalities))
     else:

@@ -1,6 +1,6 @@
-"""Training: the one loop, with its optimizer, augmentation, checkpoints, log and scaling.
+"""Training: one loop for any objective and sources, its optimizer, augmentation, checkpoints and log.
 
-The loop takes any objective and any sources; it knows nothing of datasets, methods or run folders.
+It knows nothing of datasets, methods or run folders.
 
 Doors: `loop`, `optim`, `scale`, `augment`.
 """

@@ -1,6 +1,6 @@
-"""Random changes of a training batch (paper, Sec. 5 and App. E); stochastic depth is in the encoders.
+"""Random changes of a training batch (paper, Sec. 5 and App. E), drawn from torch's global generator.
 
-Every function returns a new batch or tensor and draws from torch's global generator.
+Stochastic depth is in the encoders; crops are cut when a video is decoded (`Sampling.zoom`).
 """
 
 from dataclasses import replace
@@ -16,10 +16,7 @@ from sensemble_train.models.model import Model
 
 
 def augment(batch: Clips, model: Model, config: AugmentConfig) -> Clips:
-    """Return a batch of features, changed as `config` asks.
-
-    Crops are cut earlier, when a video is decoded (`Sampling.zoom`).
-    """
+    """Return a batch of features, changed as `config` asks."""
     described, inputs = model.description, dict(batch.inputs)
     for m in sorted(inputs):  # the order in which they draw
         encoder, kind = described.configs[m], kind_of(described.specs[m])
@@ -42,10 +39,10 @@ def one_view(features: Tensor) -> Tensor:
 
 
 def mixup(batch: Clips, rate: float, beta: float, classes: int) -> Clips:
-    """Mix some examples with others of the batch: inputs but token ids, and labels (Zhang et al., 2017).
+    """Mix some examples with others: inputs except token ids, and labels (Zhang et al., 2017).
 
-    Bytes are rounded. An example is left alone if its partner lacks one of its modalities, and so is a batch
-    of token ids alone. Targets, if any, become float32 [B, C].
+    An example stays as it is if its partner lacks one of its modalities, or if all inputs are token ids.
+    Targets become float32 [B, C].
     """
     count = len(batch)
     mixed = [m for m, x in batch.inputs.items() if x.dtype != torch.int64]
@@ -67,7 +64,7 @@ def mixup(batch: Clips, rate: float, beta: float, classes: int) -> Clips:
 
 
 def _mix(x: Tensor, partner: Tensor, weight: Tensor) -> Tensor:
-    """Return the weighted mean of rows of [B, ...] and their partners, in the type of x."""
+    """Return the weighted mean of rows of [B, ...] and their partners; integers are rounded."""
     weight = weight.view(-1, *[1] * (x.dim() - 1))
     mixed = weight * x + (1 - weight) * x[partner]
     return mixed.to(x.dtype) if x.is_floating_point() else mixed.round().to(x.dtype)

@@ -1,7 +1,7 @@
 """Checkpoints of a training loop; the last one is complete whenever the process dies.
 
-They hold no random state and no position in the data: both are functions of the seed and the step. All ranks
-have the same weights, so rank 0 writes them and any number of ranks can read them.
+They hold no random state and no position in the data: both are functions of the seed and the step. Rank 0
+writes them; all ranks have the same weights, so any number of ranks can read them.
 """
 
 import re
@@ -21,10 +21,9 @@ from sensemble_train.errors import CheckpointError
 
 
 class Saver:
-    """Writes checkpoints while training goes on; a context manager, whose end waits for the last one.
+    """Writes checkpoints in the background; leaving the context waits for the last one.
 
-    The tensors are copied at once, so that the next step may change them. At most one is written at a time;
-    earlier ones are removed when it is complete.
+    Tensors are copied at once. One is written at a time; earlier ones are removed when it is complete.
     """
 
     def __init__(self, folder: Path, world: World) -> None:
@@ -42,11 +41,7 @@ class Saver:
             self._thread.shutdown()
 
     def save(self, step: int, module: nn.Module, optimizer: Optimizer) -> None:
-        """Begin to write a checkpoint.
-
-        Raises:
-            CheckpointError: the one before could not be written.
-        """
+        """Begin to write a checkpoint; raises CheckpointError if the one before could not be written."""
         self._wait()
         if self._world.rank == 0:
             tensors = {f"model.{name}": value for name, value in module.state_dict().items()}
@@ -78,8 +73,7 @@ class Saver:
 def restore(folder: Path, module: nn.Module, optimizer: Optimizer, world: World) -> int:
     """Load the last checkpoint of `folder` and return its step, or 0 without one.
 
-    Raises:
-        CheckpointError: it cannot be read, or is of another model.
+    Raises CheckpointError if it cannot be read, or is of another model.
     """
     step = world.first(lambda: _last(folder))  # ranks may see different files on a shared disk
     if not step:

@@ -58,8 +58,7 @@ class ScaleConfig:
 def distribute(module: nn.Module, scale: ScaleConfig, world: World) -> nn.Module:
     """Move `module` to the rank's device and return the module to call instead, which averages gradients.
 
-    Also sets the process's precision of float32 products. BatchNorm takes its statistics from a rank's own
-    examples, as always under DDP.
+    Also sets the process's float32 precision. Under DDP, BatchNorm sees a rank's own examples.
     """
     torch.set_float32_matmul_precision("highest" if scale.precision == "fp32" else "high")
     module.to(world.device)

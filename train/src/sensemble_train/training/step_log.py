@@ -18,11 +18,10 @@ from sensemble_train.errors import DivergedError
 class StepLog:
     """Writes `steps.jsonl` into a folder, on rank 0; a context manager.
 
-    A line holds `step`, counted from 1, `loss`, `learning_rate`, `norm` (of the gradient, before clipping),
-    `examples_per_second` on all ranks, `data` (the share of the time spent waiting for data: if it is large,
-    raise `workers`), `skipped` (bad examples that were replaced by others, on all ranks) and `memory` (peak
-    GiB on the GPU; 0 on the CPU). Steps that are written together share their speed and their `data`. Lines
-    of steps after `step`, from before a kill, are dropped.
+    A line has `step`, counted from 1, `loss`, `learning_rate`, `norm` (of the gradient, before clipping),
+    `examples_per_second` on all ranks, `data` (the share of the time spent waiting for data; raise `workers`
+    if it is large), `skipped` (bad examples replaced by others) and `memory` (peak GiB on the GPU; 0 on the
+    CPU). Steps that are written together share their speed and their `data`. Lines after `step` are dropped.
     """
 
     def __init__(self, folder: Path, step: int, share: int, world: World) -> None:
@@ -55,11 +54,7 @@ class StepLog:
         self._steps.append(_Step(step, loss, learning_rate, norm, waited, skipped))
 
     def write(self) -> None:
-        """Write the steps since the last call, of all ranks together.
-
-        Raises:
-            DivergedError: the loss or the gradient of a step is not finite; the log ends before it.
-        """
+        """Write the steps since the last call; a loss that is not finite ends the log (DivergedError)."""
         steps, world = self._steps, self._world
         if not steps:
             return

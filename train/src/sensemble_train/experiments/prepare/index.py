@@ -37,7 +37,7 @@ _NAMES = (
 
 @dataclass(frozen=True, slots=True)
 class _File:
-    """A media file of a clip's name; `start` is where it was cut from the video, None if it does not say."""
+    """A media file of a clip's name; `start` is the second at which it was cut, if the name says so."""
 
     path: Path
     start: float | None
@@ -46,14 +46,9 @@ class _File:
 def prepare(dataset: str, folder: Path, progress: Progress) -> list[str]:
     """Write the index of a published dataset whose lists and media are in `folder`, at any depth.
 
-    `LEFT_OUT` says of each other clip why it is not in the index: its media is not there or is unreadable, or
-    its id or video is in another split.
-
-    Returns:
-        The counts of each split in words, as in the paper's App. B.
-
-    Raises:
-        BadDataError: there is an index already, a list cannot be read, or no media is there.
+    Returns the counts of each split in words, as in the paper's App. B. `LEFT_OUT` gives the reason for each
+    clip that is left out: its media is missing or unreadable, or its id or video is in another split. Raises
+    BadDataError if there is an index, a list cannot be read, or no media is there.
     """
     index = folder / "index.jsonl"
     if index.exists():
@@ -97,7 +92,7 @@ def prepare(dataset: str, folder: Path, progress: Progress) -> list[str]:
 
 
 def _conflict(clip: Clip, ids: Mapping[str, str], groups: Groups) -> str:
-    """Return why a clip cannot stand beside the earlier ones; empty if it can."""
+    """Return the conflict of a clip with the earlier ones; empty if there is none."""
     if clip.id in ids:
         return f"is listed at {ids[clip.id]}, too"
     try:
@@ -125,7 +120,7 @@ def _by_name(paths: Iterable[Path], wanted: set[str]) -> tuple[Mapping[str, list
 def _example(
     folder: Path, media: Mapping[str, list[_File]], titles: Mapping[str, Path], clip: Clip
 ) -> dict[str, Any] | str:
-    """Return the line of a clip, or why there is none."""
+    """Return the line of a clip, or the reason why there is none."""
     try:
         line = _media(folder, media.get(clip.name, ()), clip)
         text = clip.text
@@ -164,7 +159,7 @@ def _media(folder: Path, files: Iterable[_File], clip: Clip) -> dict[str, Any]:
 
 
 def _span(file: _File, clip: Clip) -> tuple[float, float]:
-    """Return where a clip begins and ends in a file, which holds the clip alone or the whole video."""
+    """Return the begin and the end of a clip in a file, which holds the clip alone or the whole video."""
     seconds, length = probe(file.path).seconds, clip.end - clip.start
     if file.start is not None or seconds <= length + _SLACK:
         return 0.0, min(length, seconds)

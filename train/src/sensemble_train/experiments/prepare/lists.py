@@ -10,33 +10,24 @@ from pathlib import Path
 
 from sensemble_sensors.errors import BadDataError
 
-Files = Mapping[str, Path]
-"""The files of a folder, at any depth, by name."""
+Files = Mapping[str, Path]  # a folder's, at any depth, by name
 
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """A listed example.
+    """A listed example."""
 
-    Attributes:
-        name: of its media: the id of a video on YouTube, or the stem of a picture's file.
-        origin: "FILE:LINE" that lists it.
-        start: its beginning in the published video, in seconds; 0 for a picture, as is `end`.
-        end: its end, likewise.
-        text: its caption.
-    """
-
-    name: str
+    name: str  # of its media: the id of a video on YouTube, or the stem of a picture's file
     split: str
     labels: tuple[str, ...]
-    origin: str
-    start: float = 0.0
-    end: float = 0.0
-    text: str = ""
+    origin: str  # "FILE:LINE" that lists it
+    start: float = 0.0  # seconds in the published video; 0 for a picture
+    end: float = 0.0  # likewise
+    text: str = ""  # its caption
 
     @property
     def id(self) -> str:
-        """The id of its example, which names the second of a video."""
+        """The id of its example, with the millisecond of a video."""
         return f"{self.name}_{round(self.start * 1000)}" if self.end else self.name
 
 
@@ -44,7 +35,7 @@ def audioset(files: Files) -> Iterator[Clip]:
     """Read AudioSet (Gemmeke et al., 2017): segment lists, the names of classes, and `titles.tsv`.
 
     The unbalanced set is for pretraining, the balanced one for training and the evaluation set for evaluation
-    (the paper's App. B). The text is the video's title: `titles.tsv` has lines of an id, a tab and a title.
+    (the paper's App. B). The text is the video's title: a line of `titles.tsv` is an id, a tab and a title.
     """
     lists = {
         "unbalanced_train_segments.csv": "pretrain",
@@ -71,8 +62,8 @@ def audioset(files: Files) -> Iterator[Clip]:
 def kinetics(files: Files) -> Iterator[Clip]:
     """Read Kinetics-400 (Kay et al., 2017): CSVs with label, youtube_id, time_start, time_end and split.
 
-    The paper evaluates on 40,000 videos (Sec. 5), the size of the test list; the 20,000 of the validation
-    list are used only if there is no labelled test list.
+    The paper evaluates on the 40,000 videos of the test list (Sec. 5); the 20,000 of the validation list are
+    used only without a labelled test list.
     """
     columns = ("label", "youtube_id", "time_start", "time_end", "split")
     rows = [
@@ -94,10 +85,9 @@ def kinetics(files: Files) -> Iterator[Clip]:
 def imagenet_captions(files: Files) -> Iterator[Clip]:
     """Read ImageNet-Captions (Fang et al., 2022): Flickr's captions of ILSVRC2012 training pictures.
 
-    The text is title, tags and description, in this order. There is no published split: by a hash of the
-    file's name, four fifths are for training and the rest for evaluation (Sec. 5 of the paper). Labels are
-    the words of `LOC_synset_mapping.txt`, all of them, for first words are not unique; without it, WordNet
-    ids.
+    The text is title, tags and description. There is no published split: by a hash of the file's name, four
+    fifths are for training, the rest for evaluation (Sec. 5 of the paper). Labels are all words of
+    `LOC_synset_mapping.txt`, as first words are not unique; without it, WordNet ids.
     """
     listed = files.get("imagenet_captions.json")
     synsets = files.get("LOC_synset_mapping.txt")

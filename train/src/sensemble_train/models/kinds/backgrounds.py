@@ -1,7 +1,6 @@
-"""Synthetic backgrounds: windows that show nothing that any dataset is about.
+"""Synthetic backgrounds: raw windows [count, ...] that show nothing that any dataset is about.
 
-They teach a model what is unfamiliar where a dataset has no backgrounds of its own, and beside those. Every
-function returns raw windows [count, ...] and draws from the generator that it is given.
+They teach a model what is unfamiliar, beside a dataset's own backgrounds.
 """
 
 import math

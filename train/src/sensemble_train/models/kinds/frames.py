@@ -48,7 +48,7 @@ class Frames(Kind):
     ) -> ModelConfig:
         """Return one frame where all examples are images, and a size near the media's.
 
-        A pretrained encoder sees pictures as they are, at most at the size of its training.
+        A pretrained encoder reads pictures of the media's size, at most of that of its training.
         """
         if problem := range_problem(modality.channels):
             raise ConfigurationError(f"modalities.json: {modality.name}: {problem}")
@@ -146,7 +146,7 @@ class FramesEncoder(PatchEncoder):
         self.trunk = Trunk(config)
 
     def images(self, features: Tensor) -> Tensor:
-        """Normalize clips, which are kept raw: float32 [B * times, C * tubelet, H, W]."""
+        """Normalize raw clips: float32 [B * times, C * tubelet, H, W]."""
         images = self.input(features)
         return images.reshape(-1, images.shape[1] * self.tubelet, *images.shape[2:])  # type: ignore[no-any-return]
 

@@ -31,9 +31,9 @@ def change_levels(x: Tensor, config: AugmentConfig, mean: float, deviation: floa
 def jitter(x: Tensor, brightness: float, contrast: float, saturation: float, hue: float) -> Tensor:
     """Change colours by one matrix for each clip, float32 [B, T, 3, H, W] from 0 to 255.
 
-    The numbers of App. E are read as torchvision's `ColorJitter` reads them: brightness is a factor, contrast
-    a factor of the distance from the clip's mean grey, saturation one of the distance from each pixel's own
-    grey, and hue a turn of the colour circle, here that of YIQ.
+    App. E is read as torchvision's `ColorJitter`: brightness is a factor, contrast a factor of the distance
+    from the clip's mean grey, saturation of that from each pixel's grey; hue turns the colour circle, here
+    that of YIQ.
     """
     limits = torch.tensor([brightness, contrast, saturation, hue], device=x.device)
     changes = limits * (2 * torch.rand(len(x), 4, device=x.device) - 1)

@@ -19,13 +19,9 @@ T = TypeVar("T")
 
 
 class Kind(ABC):
-    """A sort of modality, such as sound; one instance serves all modalities of the kind.
+    """A sort of modality, such as sound; one instance serves all modalities of the kind."""
 
-    Attributes:
-        name: of the kind, as `InputSpec.kind` has it.
-    """
-
-    name: ClassVar[str]
+    name: ClassVar[str]  # as `InputSpec.kind` has it
 
     def fit(
         self,
@@ -36,7 +32,7 @@ class Kind(ABC):
     ) -> ModelConfig:
         """Return `shape` with the sizes that it leaves open, for one modality.
 
-        They are taken from the examples that have it, or from its pretrained encoder, if `source` names one.
+        They follow from the examples that have it, or from the pretrained encoder `source`, if any.
         """
         return shape
 
@@ -61,8 +57,7 @@ class Kind(ABC):
     def encoder(self, spec: InputSpec, config: EncoderConfig) -> Encoder:
         """Make an encoder with weights drawn from torch's global generator.
 
-        Raises:
-            ConfigurationError: the configuration does not fit the spec.
+        Raises ConfigurationError if the configuration does not fit the spec.
         """
 
     def change(self, raw: Tensor, config: AugmentConfig, tokenizer: Tokenizer | None) -> Tensor:  # noqa: ARG002

@@ -13,7 +13,7 @@ KINDS: dict[str, Kind] = {kind.name: kind for kind in (Frames(), Series(), Text(
 
 
 def kind_of(which: InputSpec | Modality) -> Kind:
-    """Return the kind of a spec or a dataset's modality; one that supplies none is trained as a series is.
+    """Return the kind of a spec or modality, `series` where an installed one has no class for training.
 
     Raises SpecError for an unknown one.
     """

@@ -25,8 +25,7 @@ from sensemble_train.models.kinds.kind import Kind, measured
 from sensemble_train.models.kinds.series_augment import change_series
 from sensemble_train.models.model_config import ModelConfig
 
-LONGEST, STEPS = 8.0, 256
-"""Seconds of the longest window, or its steps where they last longer."""
+LONGEST, STEPS = 8.0, 256  # the longest window: seconds, or steps where they last longer
 _MEASURED = 256  # examples by which length and scale are measured
 _SHORTEST = 0.02  # seconds of a hop
 _TOKENS = 32  # of a window, about

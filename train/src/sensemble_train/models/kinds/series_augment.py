@@ -45,12 +45,9 @@ def turn(x: Tensor, most: float, vectors: tuple[tuple[int, int, int], ...]) -> T
 
 
 def warp(x: Tensor, pace: float, shift: float) -> Tensor:
-    """Stretch and move each example in time; its ends are held.
+    """Stretch and move each example [B, T, C] in time; its ends are held.
 
-    Args:
-        x: float32 [B, T, C].
-        pace: largest relative stretch, as a logarithm.
-        shift: largest move, as a share of half the window.
+    `pace` is the largest stretch, as a logarithm; `shift` the largest move, in halves of the window.
     """
     scale, move = ((2 * torch.rand(len(x), 1, device=x.device) - 1) * most for most in (pace, shift))
     places = scale.exp() * torch.linspace(-1, 1, x.shape[1], device=x.device) + move

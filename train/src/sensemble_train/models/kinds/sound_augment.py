@@ -1,9 +1,8 @@
 """Random changes of sound: other voices, microphones and noises.
 
 Our own encoders see mel energies [B, 1, frames, bins]: energies of independent sounds add, a filter scales
-bins, a longer vocal tract stretches the mel axis. So each change is a pass over small images for the whole
-batch. A gain would change nothing, because derived presets are independent of the level. Pretrained encoders
-hear waves [B, S], which change likewise; a change of pace moves the pitch, too.
+bins, a longer vocal tract stretches the mel axis. There is no gain: derived presets are independent of the
+level. Pretrained encoders hear waves [B, S], which change likewise; a change of pace moves the pitch, too.
 """
 
 import math
@@ -65,7 +64,7 @@ def change_waves(waves: Tensor, config: AugmentConfig) -> Tensor:
 
 
 def gated(waves: Tensor) -> Tensor:
-    """Return sound [B, S] of which the fainter moments are silent, as many devices make them."""
+    """Silence the fainter moments of sound [B, S], as many devices do."""
     low, high = _GATE
     below = low + (high - low) * torch.rand(len(waves), 1, device=waves.device)
     power = _smooth(waves.square())
@@ -84,11 +83,9 @@ def _smooth(x: Tensor) -> Tensor:
 def resample(x: Tensor, voice: float, pace: float, shift: float) -> Tensor:
     """Stretch and move each example along both axes; energy comes in from nowhere.
 
-    Args:
-        voice: largest relative stretch of the mel axis, and move of it as a share of half its length: vocal
-            tracts of other lengths (Jaitly and Hinton, 2013), on the mel scale.
-        pace: largest relative stretch of time, as a logarithm.
-        shift: largest move in time, as a share of half the window.
+    `voice` is the largest stretch of the mel axis, and move of it in halves of its length: vocal tracts of
+    other lengths (Jaitly and Hinton, 2013). `pace` is the largest stretch of time, as a logarithm; `shift`
+    the largest move, in halves of the window.
     """
     across = _stretched(x.shape[3], (voice * _signed(x)).exp(), voice * _signed(x))
     along = _stretched(x.shape[2], (pace * _signed(x)).exp(), shift * _signed(x))
@@ -113,10 +110,7 @@ def equalizer(x: Tensor, tilt: float) -> Tensor:
 
 
 def add_noise(x: Tensor, share: float) -> Tensor:
-    """Add noise of a random colour to a share of the examples.
-
-    An energy of Gaussian noise is distributed exponentially.
-    """
+    """Add noise of a random colour to a share of the examples, with Gaussian noise's exponential energies."""
     slope = _SLOPE * _signed(x).view(-1, 1, 1, 1)
     colour = (slope * torch.linspace(-1, 1, x.shape[3], device=x.device) / 2).exp()
     noise = colour * -torch.log1p(-torch.rand_like(x))  # `exponential_` takes five times as long on a CPU
@@ -131,10 +125,8 @@ def add_noise(x: Tensor, share: float) -> Tensor:
 def hide(x: Tensor, time: int, bins: int) -> Tensor:
     """Hide one span of time and one of mel bins in each example (SpecAugment; Park et al., 2019).
 
-    Args:
-        x: energies, or a normalized log-mel; float32 [B, 1, frames, bins]. Hidden values become 0.
-        time: frames that the first span is shorter than; 0 hides none.
-        bins: mel bins that the second span is shorter than; 0 hides none.
+    `x` is energies or a normalized log-mel, [B, 1, frames, bins]; hidden values become 0. A span is shorter
+    than `time` frames or `bins` mel bins; 0 hides none.
     """
     x = x.transpose(2, 3)
     if time:

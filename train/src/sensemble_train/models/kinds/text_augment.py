@@ -13,8 +13,7 @@ _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 def change_captions(ids: Tensor, config: AugmentConfig, tokenizer: Tokenizer) -> Tensor:
     """Return captions int64 [B, L] with words dropped and misspelt as `config` says.
 
-    They are read back from their token ids, because an error in a word changes all of its tokens. A caption
-    keeps one word at least.
+    Token ids are decoded first: an error in a word changes all of its tokens. One word is always kept.
     """
     length = ids.shape[1]
     captions = tokenizer.decode_batch(ids.tolist(), skip_special_tokens=True)

@@ -21,8 +21,7 @@ from sensemble_train.models.kinds.kind import Kind
 from sensemble_train.models.kinds.sound_augment import change_sound, change_waves, hide
 from sensemble_train.models.model_config import ModelConfig
 
-AUDIO_MEAN, AUDIO_STD = -4.2677393, 4.5689974
-"""Mean and standard deviation of AudioSet's log-mel (paper, Table 6)."""
+AUDIO_MEAN, AUDIO_STD = -4.2677393, 4.5689974  # of AudioSet's log-mel (paper, Table 6)
 
 
 class Waveform(Kind):

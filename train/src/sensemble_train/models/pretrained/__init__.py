@@ -1,7 +1,7 @@
-"""Pretrained encoders: architectures of others, where their weights come from, and the adapter that learns.
+"""Pretrained encoders: architectures of others, the sources of their weights, and the adapter that learns.
 
-An architecture is one module, a plain `nn.Module` from a kind's raw window to one vector; anything else that
-does that is welcome by `package.module:factory`.
+An architecture is a module here, a plain `nn.Module` from a kind's raw window to one vector, or any that
+`package.module:factory` names.
 
 Doors: `encoder`, `sources`.
 """

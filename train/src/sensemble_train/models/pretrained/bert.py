@@ -28,13 +28,8 @@ _EPSILON = 1e-12
 class Bert(nn.Module):
     """int64 [B, L] token ids, 0 for padding -> float32 [B, width], the mean over the tokens.
 
-    Args:
-        weights: a BERT's, named as transformers names them.
-        heads: attention heads.
-        length: tokens of a caption, the two that mark its ends included.
-
-    Raises:
-        ConfigurationError: captions of `length` have more tokens than there are positions.
+    `weights` are named as transformers names them. `length` includes the two tokens that mark a caption's
+    ends; more than there are positions raises ConfigurationError.
     """
 
     position: Tensor

@@ -1,7 +1,4 @@
-"""EfficientNet-Lite0 (Tan and Le, 2019; TensorFlow's variant for phones): pictures to features.
-
-timm's `tf_efficientnet_lite0` in its names and in the order of its weights.
-"""
+"""EfficientNet-Lite0 (Tan and Le, 2019), in the names and the order of timm's `tf_efficientnet_lite0`."""
 
 from collections.abc import Mapping, Sequence
 
@@ -9,8 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-SIDE = 224
-"""Pixels of a picture's sides in its training."""
+SIDE = 224  # pixels of a picture's sides in its training
 _STEM, _HEAD = 32, 1280
 _STAGES = (  # kernel, stride, expansion, channels, blocks
     (3, 1, 1, 16, 1),
@@ -27,8 +23,7 @@ _MEAN, _STD = 127.0, 128.0  # of a level of 255
 class EfficientNet(nn.Module):
     """uint8 [B, T, H, W, 3] RGB -> float32 [B, 1280], the mean over places and frames.
 
-    Args:
-        weights: in the order of timm's, and the classifier's last, under any names.
+    `weights` are in the order of timm's, the classifier's last, under any names.
     """
 
     def __init__(self, weights: Mapping[str, Tensor]) -> None:

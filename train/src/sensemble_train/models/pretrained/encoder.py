@@ -1,4 +1,4 @@
-"""A pretrained encoder, behind which an adapter learns, or nothing does; its last blocks may learn, too."""
+"""A pretrained encoder and the adapter that learns behind it; its last blocks may learn, too."""
 
 import copy
 from typing import Self
@@ -16,12 +16,9 @@ from sensemble_train.models.pretrained.sources import load
 class Pretrained(Encoder):
     """A kind's raw window [B, ...] -> float32 [B, d], of one length where there is an adapter.
 
-    A frozen encoder is the front end: its features are float32 [B, V, F] of V views of a window, of which
-    the first is the window as it is, and training draws one (`training.augment`). The weights of a frozen
-    encoder are in no saved model: its source has them. One that learns reads raw windows as its features.
-
-    Attributes:
-        learns: whether some of the pretrained weights learn.
+    A frozen encoder is the front end: its features are float32 [B, V, F] of V views of a window, the
+    unchanged one first, of which training draws one (`training.augment`). No saved model has its weights: its
+    source does. An encoder that `learns` reads raw windows as its features.
     """
 
     def __init__(self, spec: InputSpec, config: EncoderConfig) -> None:
@@ -70,11 +67,7 @@ class Pretrained(Encoder):
 
 
 def _unfreeze(encoder: nn.Module, config: EncoderConfig) -> None:
-    """Let the last blocks learn, and what the encoder defines after them, such as a norm.
-
-    Raises:
-        ConfigurationError: it has fewer `blocks`, or none.
-    """
+    """Let the last blocks learn, and what the encoder defines after them, such as a norm."""
     named, first = list(encoder.named_parameters()), ""
     if config.unfrozen > 0:
         blocks = getattr(encoder, "blocks", ())
@@ -114,10 +107,10 @@ class Scaled(nn.Module):
 
 
 class Placed(nn.Module):
-    """Puts features [B, F] at a place of the embedding [B, d] that is theirs, with a 1 behind; the rest is 0.
+    """Puts features [B, F] at their own place of the embedding [B, d], followed by a 1; the rest is 0.
 
     They are scaled to unit length: where examples are few, the length says more of the recording than of the
-    class. A linear head on the mean of such embeddings has weights, and a bias, of its own for each modality.
+    class. A linear head on the mean of such embeddings has weights and a bias for each modality.
     """
 
     one: Tensor

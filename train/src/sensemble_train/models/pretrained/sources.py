@@ -22,12 +22,9 @@ from sensemble_train.models.pretrained.efficientnet import SIDE, EfficientNet
 from sensemble_train.models.pretrained.weights import Pinned, read_tensors
 from sensemble_train.models.pretrained.whisper import Whisper
 
-LARGE = 48
-"""Pixels of the shorter side, above which pictures are large."""
-MODEL = "model"
-"""The beginning of the source of an encoder of a `Trained` model."""
-TOKENS = 32
-"""Tokens of a caption for an encoder with a tokenizer of its own."""
+LARGE = 48  # pixels of the shorter side, above which pictures are large
+MODEL = "model"  # the beginning of the source of an encoder of a `Trained` model
+TOKENS = 32  # of a caption for an encoder with a tokenizer of its own
 _MINILM = "https://huggingface.co/sentence-transformers/all-MiniLM-L6-v2/resolve/c9745ed1d9f207416be6d2e6f8de32d1f16199bf"
 _MINILM_WEIGHTS = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 _MINILM_TOKENIZER = "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037"
@@ -36,25 +33,17 @@ _MINILM_HEADS = 12
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """A pretrained encoder with a name.
+    """A pretrained encoder with a name."""
 
-    Attributes:
-        kind: of the modalities that it reads.
-        weights: its file.
-        make: the module, from the file's tensors and the form of a window.
-        tokenizer: the file of its tokenizer, for captions.
-        above: pixels of the shorter side of pictures, above which it knows what they show.
-    """
-
-    kind: str
+    kind: str  # of the modalities that it reads
     weights: Pinned
     make: Callable[[dict[str, Tensor], InputSpec], nn.Module]
     tokenizer: Pinned | None = None
-    above: int = 0
+    above: int = 0  # pixels of the shorter side, above which it is used
 
     @property
     def installed(self) -> bool:
-        """True if no file of it has to be fetched."""
+        """Tell whether no file of it has to be fetched."""
         files = [self.weights, *([self.tokenizer] if self.tokenizer else [])]
         return all(file.cached.exists() or file.installed() for file in files)
 
@@ -132,13 +121,9 @@ class Trained:
 def load(source: str, spec: InputSpec) -> nn.Module:
     """Return the frozen encoder of a source, in evaluation mode; one process shares one.
 
-    Args:
-        source: as `--encoder` takes it.
-        spec: the form of its window; its weights may depend on the length.
-
-    Raises:
-        ConfigurationError: the source is unknown, cannot be had, or reads another kind.
-        CheckpointError: its file is damaged.
+    `source` is as `--encoder` takes it; the weights may depend on the length of `spec`. Raises
+    ConfigurationError if the source is unknown, unreachable or of another kind, CheckpointError if its file
+    is damaged.
     """
     return _make(source, spec).requires_grad_(requires_grad=False).eval()
 
@@ -166,11 +151,7 @@ def _make(source: str, spec: InputSpec) -> nn.Module:
 
 @cache
 def trained(source: str) -> Trained:
-    """Return the model that the factory `package.module:factory` makes; one process makes it once.
-
-    Raises:
-        ConfigurationError: there is no such factory, or it returns something else.
-    """
+    """Return the model that the factory `package.module:factory` makes; one process makes it once."""
     where, _, what = source.partition(":")
     if not what:
         raise ConfigurationError(f"--model {source}: name a function, package.module:factory")
@@ -202,7 +183,7 @@ def installed(spec: InputSpec) -> str:
 
 
 def tokenizer(source: str, length: int) -> Tokenizer | None:
-    """Return the tokenizer that a source was trained with, cut at `length` tokens; None if it has none."""
+    """Return a source's own tokenizer, cut at `length` tokens; None if it has none."""
     where, _, what = source.partition(":")
     path = Path(what) / "tokenizer.json" if where == "hf" else None
     if source in NAMES and (pinned := NAMES[source].tokenizer):

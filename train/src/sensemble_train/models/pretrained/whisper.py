@@ -1,7 +1,4 @@
-"""Whisper's encoder (Radford et al., 2022): the ear of a speech recognizer, without its decoder.
-
-Windows are as long as one asks, at most 30 s, and are not padded to 30 s: the positions are cut instead.
-"""
+"""Whisper's encoder (Radford et al., 2022), for windows of up to 30 s, to which its positions are cut."""
 
 import math
 import re
@@ -64,13 +61,8 @@ _FORMATS: tuple[tuple[tuple[str, str], ...], ...] = (
 class Whisper(nn.Module):
     """float32 [B, S] in [-1, 1] at 16 kHz -> float32 [B, width], the mean over time, weighted by loudness.
 
-    Args:
-        weights: a Whisper model's, named as OpenAI, transformers or CTranslate2 names them; in every
-            published size, attention heads have 64 channels.
-        samples: of a window.
-
-    Raises:
-        ConfigurationError: a window of `samples` is longer than the positions.
+    `weights` are named as OpenAI, transformers or CTranslate2 names them; in every published size, attention
+    heads have 64 channels. Raises ConfigurationError if a window of `samples` is longer than the positions.
     """
 
     position: Tensor
@@ -130,8 +122,8 @@ class Whisper(nn.Module):
 class WhisperMel(Spectrum):
     """Whisper's log-mel: 25 ms Hann windows every 10 ms, centred, and Slaney's mel filters.
 
-    Each window is first brought to the level of near speech, so that no microphone's gain matters: Whisper
-    itself hears levels, as a constant in all bins. What is fainter than a sensor's noise stays faint.
+    Each window is first brought to the level of near speech, since Whisper hears levels as a constant in all
+    bins. Sounds fainter than a sensor's noise stay faint.
     """
 
     dft: Tensor
