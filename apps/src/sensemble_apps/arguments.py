@@ -1,7 +1,7 @@
 """The options that several commands share; those of one command stand beside its `main`.
 
-A command's options are a dataclass whose fields `parsing` reads: the text below a field is its help, and a
-text in its annotation names its value there. Nothing heavy is imported here.
+`parsing` reads the dataclasses: the text below a field is its help, a text in its annotation the name of its
+value there. Nothing heavy is imported here.
 """
 
 from dataclasses import dataclass

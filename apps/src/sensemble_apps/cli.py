@@ -1,4 +1,4 @@
-"""The `sensemble` command: read the command line, run one command, and word what goes wrong."""
+"""The `sensemble` command: parse the command line, run one command, and word its errors."""
 
 import os
 import signal
@@ -34,11 +34,7 @@ _EXTRAS = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit status.
-
-    It is 0, 1 (Sensemble's own failure), 2 (the user's input), 3 (a gate that failed), 4 (too few examples
-    for a gate), or 128 plus the number of the signal that stopped it: 130 for Ctrl-C.
-    """
+    """Run one command and return its exit status (see `docs/reference/output.md`)."""
     given = sys.argv[1:] if argv is None else argv
     try:
         if list(given) == ["--version"]:
@@ -72,10 +68,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 class _Stop:
-    """Raise KeyboardInterrupt, which closes sessions, records and recordings, at the first signal.
+    """Raises KeyboardInterrupt at the first signal, which closes sessions, records and recordings.
 
-    A signal that follows within a second is ignored: `timeout` signals a process and then its whole group,
-    and the second signal must not break off the closing. A later signal may.
+    A second signal within a second is ignored: `timeout` signals a process and then its whole group, and that
+    must not break off the closing.
     """
 
     def __init__(self) -> None:
@@ -88,7 +84,7 @@ class _Stop:
 
 
 def _missing_package(error: BaseException) -> NotInstalledError | None:
-    """Return the error to show where a command needs a package that was not installed with it."""
+    """Return the error to show where a command needs a package of an extra."""
     while error.__cause__ is not None:
         error = error.__cause__
     name = (error.name or "").partition(".")[0] if isinstance(error, ModuleNotFoundError) else ""

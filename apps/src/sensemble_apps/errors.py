@@ -12,7 +12,7 @@ class Ended(KeyboardInterrupt):
 
 @contextmanager
 def until_stopped() -> Iterator[None]:
-    """Run a block that a signal ends as intended: raise `Ended` at Ctrl-C."""
+    """Raise `Ended` for Ctrl-C in the block: a signal is how it ends."""
     try:
         yield
     except KeyboardInterrupt as stop:

@@ -56,8 +56,7 @@ _Made = TypeVar("_Made")
 def parse(argv: Sequence[str]) -> tuple[str, Common]:
     """Return the name of a command in `COMMANDS` and its options; for `--help`, print it and exit.
 
-    Raises:
-        InputError: there is no such command, or an argument is wrong; says which.
+    Raises InputError if there is no such command, or an argument is wrong.
     """
     for length in (2, 1):  # `export verify` is a command; a run folder of that name is `./verify`
         name, rest = " ".join(argv[:length]), argv[length:]
@@ -70,7 +69,7 @@ def parse(argv: Sequence[str]) -> tuple[str, Common]:
 
 
 def _imported(name: str, rest: Sequence[str]) -> Any:  # noqa: ANN401 - a module
-    """Import the module of a command; where a package is missing, `--help` still says what it does."""
+    """Import a command's module; where a package is missing, `--help` still says what the command does."""
     try:
         return command(name)
     except ModuleNotFoundError:
@@ -87,8 +86,7 @@ def command(name: str) -> Any:  # noqa: ANN401 - a module
 def read(kind: type[_Made], prog: str, argv: Sequence[str], default: _Made | None = None) -> _Made:
     """Parse `argv` into the dataclass `kind`; fields that it does not name keep the value of `default`.
 
-    Raises:
-        InputError: an argument is wrong; says which.
+    Raises InputError if an argument is wrong.
     """
     helps = not {"-h", "--help"}.isdisjoint(argv)  # descriptions are read from the source
     parser, options = _parser(kind, prog, default, helps=helps)
@@ -109,7 +107,7 @@ def read(kind: type[_Made], prog: str, argv: Sequence[str], default: _Made | Non
 
 
 def parsers() -> Iterator[tuple[str, ArgumentParser]]:
-    """Yield each command's name and its described parser, but of `train matrix`, whose fields vary."""
+    """Yield each command's name and its described parser, except `train matrix`, whose fields vary."""
     for name in COMMANDS:
         module = command(name)
         if not hasattr(module, "parse"):
@@ -118,7 +116,7 @@ def parsers() -> Iterator[tuple[str, ArgumentParser]]:
 
 
 def _parser(kind: type, prog: str, default: object, *, helps: bool) -> tuple["_Parser", dict[str, bool]]:
-    """Return the parser of a dataclass, and its options as `_add_fields` returns them."""
+    """Return the parser of a dataclass, and the options of `_add_fields`."""
     below = [name for name in COMMANDS if f"sensemble {name}".startswith(f"{prog} ")]
     also = "".join(f"see also `sensemble {name} --help`: {COMMANDS[name]}" for name in below)
     parser = _Parser(prog=prog, description=cleandoc(kind.__doc__ or ""), epilog=also, allow_abbrev=False)
@@ -154,8 +152,7 @@ def _no_command(argv: Sequence[str]) -> InputError:
 def _add_fields(parser: _Parser, kind: type, instance: object, prefix: str) -> dict[str, bool]:
     """Add an option for each field, `--NAME.FIELD` for those of a nested dataclass.
 
-    Returns:
-        The names of the options, and whether each may be repeated.
+    Returns the names of the options, and whether each may be repeated.
     """
     described, options = (_described(kind) if parser.helps else {}), dict[str, bool]()
     for one, hint, notes in _fields(kind):
@@ -226,7 +223,7 @@ def _fields(kind: type) -> Iterator[tuple[Field[Any], Any, Sequence[object]]]:
 
 
 def _described(kind: type) -> dict[str, str]:
-    """Return the description of each field: the text below it, or its line in the class's docstring."""
+    """Return the help of each field: the text below it, or its line in the class's docstring."""
     texts = dict[str, str]()
     for base in filter(is_dataclass, reversed(kind.__mro__)):
         _, _, rows = cleandoc(base.__doc__ or "").partition("Attributes:\n")

@@ -45,7 +45,7 @@ class Adapt(Trusting):
 
 
 def main(arguments: Adapt) -> None:
-    """Learn from a replay, or only print a table of what was learned."""
+    """Learn from a replay, or only print what was learned."""
     if (arguments.replay is not None) == arguments.show:
         raise InputError("give --replay FOLDER to learn from it, or --show")
     bundle = Bundle.open(arguments.bundle, trust=arguments.trust)

@@ -50,7 +50,7 @@ class Audit(Trusting):
 
 
 def main(arguments: Audit) -> None:
-    """Print the score of each set of sensors, P and R, as a table or as JSON, and judge them if required."""
+    """Print the scores as tables or as JSON, and judge them if `--require` is given."""
     data, split, trust = arguments.data, arguments.split, arguments.trust
     criteria = _criteria(arguments)
     result = measure(
@@ -99,9 +99,9 @@ def measure(
     conditions: Sequence[str] | None = None,
     wanted: str | None = None,
 ) -> AuditResult:
-    """Audit the bundle, signed by the key `trust`, on a split of a dataset, with a progress bar.
+    """Audit a bundle on a split of a dataset, with a progress bar.
 
-    It is also audited under `conditions`; none named means all. `wanted` are the sets of `--subsets`.
+    `conditions` and `wanted` are the values of `--conditions`, where none named means all, and `--subsets`.
     """
     opened = Bundle.open(bundle, trust=trust)
     say_executors(opened.executors)

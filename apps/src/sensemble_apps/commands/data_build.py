@@ -24,7 +24,7 @@ def main(arguments: DataBuild) -> None:
 
 
 def digits(seed: int, *, imu: bool = False) -> Path:
-    """Return the folder of the digits drawn from `seed`; build them first, if they do not exist."""
+    """Return the folder of the digits drawn from `seed`; build them first if they do not exist."""
     from sensemble_train.digits.build import build, cache_folder
     from sensemble_train.digits.plan import DigitsConfig
 

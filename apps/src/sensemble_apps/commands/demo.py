@@ -44,9 +44,7 @@ class Demo(Training):
 def main(arguments: Demo) -> None:
     """Do the steps that the run folder lacks, and print the results.
 
-    Raises:
-        InputError, BadDataError, ConfigurationError: something given cannot be used.
-        StepError: a step that runs in its own process failed; its own line says why.
+    Raises StepError if a step in its own process failed; its own line says why.
     """
     console = Console(highlight=False, markup=False, soft_wrap=True)
     out = arguments.out
@@ -106,7 +104,7 @@ def _took(began: float) -> str:
 
 
 def _conditions(dataset: Dataset) -> list[str]:
-    """Return the option that audits the bundle under a few conditions; nothing where no kind names any."""
+    """Return the option to audit under a few conditions; nothing where no kind names any."""
     modalities = map(dataset.modality, dataset.modalities)
     named = [f"{m.name}={name}" for m in modalities for name in kind_of(m.kind).demonstrated]
     return ["--conditions", ",".join(named)] if named else []
@@ -131,7 +129,7 @@ def _sensemble(*arguments: str | Path) -> None:
 
 
 def _summarize(console: Console, run: Path) -> None:
-    """Print what the report begins with: the worst loss of a sensor, and the limits of the numbers."""
+    """Print the report's headline: the worst loss of a sensor, and the cautions."""
     from sensemble_apps.report.evidence import of_run
     from sensemble_apps.report.headline import headline
 

@@ -34,7 +34,7 @@ class Doctor(Common):
 
 
 def main(arguments: Doctor) -> None:
-    """Print one line per finding and then, with `--watch`, one line per device that comes or goes."""
+    """Print a line per finding and, with `--watch`, one per device that comes or goes."""
     for name, examine in _EXAMINED.items():
         try:
             _say("ok", name, examine())
@@ -60,7 +60,7 @@ def _line(event: DeviceEvent, time: float) -> str:
 
 
 class _MissingError(Exception):
-    """Something is missing; the text says how to get it."""
+    """Its text says how to get what is missing."""
 
 
 def _python() -> str:
@@ -115,7 +115,7 @@ def _extra(name: str, package: str) -> Callable[[], str]:
 
 
 def _speech() -> str:
-    """Look for eSpeak NG and SVOX Pico, which speak the digits of the embedded dataset."""
+    """Look for eSpeak NG and SVOX Pico, which speak the embedded digits."""
     remedy = "`pip install espeakng-loader ttspico` (only needed to build the digits)"
     return f"{_package('espeakng-loader', remedy)}, {_package('ttspico', remedy)}"
 

@@ -86,13 +86,9 @@ def export(
     *,
     in_json: bool = False,
 ) -> None:
-    """Export, and print the costs of the bundle and the trade-off of a search.
+    """Export with `make`, which is given `progress`; print the costs of the bundle and a search's trade-off.
 
-    Args:
-        run: the folder of the bundle.
-        make: exports, given `progress`.
-        budget: the limits of the search.
-        in_json: whether progress alone is printed.
+    With `in_json`, print progress alone.
     """
     from sensemble_export.fitting import describe_calibration
     from sensemble_export.partition_report import FILE_NAME, describe_lowering

@@ -42,7 +42,7 @@ class ExportVerify(Trusting):
 
 
 def main(arguments: ExportVerify) -> None:
-    """Print the measurements, and add those to the manifest that no machine had made before."""
+    """Print the measurements; the manifest gets those that it lacked."""
     from sensemble_export.errors import ParityFailedError
     from sensemble_export.verification import verify
 

@@ -27,7 +27,7 @@ LiveSince = tuple[float, tuple[str, ...]]
 
 @dataclass
 class Presence:
-    """The time that a modality was in the live set and away from it, in seconds."""
+    """The seconds of a modality in the live set and away from it."""
 
     live: float = 0.0
     away: float = 0.0
@@ -39,8 +39,7 @@ class Summary:
     """The summary of a session or an audit, as in `docs/reference/output.md`.
 
     Attributes:
-        began: seconds since 1970, as is `ended`.
-        ended: None if it was interrupted or still runs.
+        began: seconds since 1970, as is `ended`; None if it was interrupted or still runs.
         bundle: the SHA-256 of the bundle's manifest.
         seconds: its length; without an end, to the last event or prediction.
         predictions: their number by live set. From here on, retention may have removed an older part.

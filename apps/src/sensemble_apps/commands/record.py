@@ -1,4 +1,4 @@
-"""`sensemble record`: sensors into a dataset that can be labelled, trained on and replayed."""
+"""`sensemble record`: record sensors into a dataset that can be labelled, trained on and replayed."""
 
 import math
 import shutil
@@ -134,7 +134,7 @@ def _record(arguments: Record, specs: Mapping[str, InputSpec]) -> None:
 def _sensing(
     arguments: Record, specs: Mapping[str, InputSpec], reader: SensorReader, recorder: Recorder
 ) -> Iterator[CaptureSummary]:
-    """Read the sensors while the block runs, then end the recording; yield the summary of what they give."""
+    """Read the sensors while the block runs, then end the recording; yield a summary of the samples."""
     began = monotonic()
     with arguments.sensors(specs) as sensors, reader:
         for sensor in sensors:
@@ -163,11 +163,7 @@ def _sensing(
 
 
 def _wait(reader: SensorReader, longest: float) -> None:
-    """Wait a moment for the sensors.
-
-    Raises:
-        SensorUnavailableError: none of them can be opened.
-    """
+    """Wait a moment; raise SensorUnavailableError if no sensor can be opened."""
     with reader.changed:
         reader.changed.wait(min(_CHECK, longest))
     if why := reader.unavailable:
@@ -205,7 +201,7 @@ def _remark_labels(arguments: Record, manifest: Manifest) -> None:
 
 
 def _health(arguments: Record) -> Thresholds | None:
-    """Return the thresholds: none for what is played; any picture rate where no bundle needs one."""
+    """Return no thresholds for a media file, and any picture rate where no bundle needs one."""
     if arguments.media is not None:
         return None
     return DEFAULT if arguments.bundle else replace(DEFAULT, picture_rate=0.0)
@@ -265,6 +261,6 @@ def _classes(arguments: Record) -> tuple[str, ...]:
 
 
 def _ask(question: str) -> str:
-    """Print a question and return the answer, lower case; empty at the end of the input, to go on alone."""
+    """Print a question; return the answer in lower case, empty at the end of the input, to go on alone."""
     remark(question)
     return sys.stdin.readline().strip().lower()

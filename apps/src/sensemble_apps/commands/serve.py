@@ -126,7 +126,7 @@ def _check(arguments: Serve) -> None:
 
 
 def _dataset_of(bundle: Path) -> Path:
-    """Return the dataset that a bundle was trained on, as the run folder around it says."""
+    """Return the dataset that the run folder around a bundle names."""
     config = bundle.resolve().parent / CONFIG
     try:
         data = Path(json.loads(config.read_bytes())["data"])
@@ -139,7 +139,7 @@ def _dataset_of(bundle: Path) -> Path:
 def _sources(
     arguments: Serve, bundle: Bundle, session: Session, page_sensors: "PageSensors"
 ) -> Iterator[ExampleAt | None]:
-    """Add the sensors that are asked for, and yield what tells the example of a time."""
+    """Add the sensors that are asked for; yield the lookup of a replay's examples by time."""
     if arguments.replay is not None:
         played = playable(arguments.replay, arguments.split, bundle.specs)
         player = player_of(played, bundle.specs, repeated=True)

@@ -1,4 +1,4 @@
-"""`sensemble train`: train what ships on a dataset, into a run folder."""
+"""`sensemble train`: train what ships, into a run folder."""
 
 import json
 import math
@@ -48,7 +48,7 @@ class Train(Training):
 
 
 def main(arguments: Train) -> None:
-    """Train, and print the path of the matrix; or estimate, and print how long it will take."""
+    """Train, and print the path of the matrix; or estimate the time."""
     if arguments.instant and arguments.teacher:
         raise InputError("--instant, --teacher: give one; an instant head is fitted to pretrained encoders")
     data = arguments.data or digits(arguments.seed)
@@ -85,7 +85,7 @@ def train(
 
 
 def _readable(data: Path) -> Dataset:
-    """Return a dataset that can be trained on; torch, which takes seconds to load, is not needed for that."""
+    """Return a dataset that can be trained on, before torch is loaded, which takes seconds."""
     from sensemble_train.data.choice import check_unlabelled
 
     dataset = read_dataset(data)
@@ -103,7 +103,7 @@ def labelled_set(arguments: Training, dataset: Dataset) -> str:
 
 
 def _instant(arguments: Train, data: Path) -> None:
-    """Fit an instant head, write its bundle, and print how right it is about takes left out."""
+    """Fit an instant head, write its bundle, and print how often it is right about takes left out."""
     dataset = read_dataset(data)  # before torch is loaded, which takes seconds
     from sensemble_export import export_instant
     from sensemble_train import instant

@@ -1,4 +1,4 @@
-"""`sensemble web`: a page that runs a bundle in a browser, or learns classes there, for any server."""
+"""`sensemble web`: write a static site that runs a bundle in a browser, or learns classes there."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -76,7 +76,7 @@ def _frozen(sources: dict[str, str]) -> "Frozen":
     for m, source in sources.items():
         modality = Modality(m)
         shape = kind_of(modality).fit(ModelConfig(seconds=_SECONDS), modality, (), source)
-        # There is no film whose frames and sides could be counted.
+        # No dataset says the number of frames and their size.
         shape = replace(shape, frames=_FRAMES, side=side(source) // 16 * 16)
         specs[m] = kind_of(modality).spec(modality, shape, hop=_SECONDS / 4)
     return Frozen(sources, specs)

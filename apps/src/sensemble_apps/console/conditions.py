@@ -21,9 +21,6 @@ def parse_applied(texts: Sequence[str], specs: Mapping[str, InputSpec]) -> list[
     """Return the conditions that `run --condition` names, each as `microphone=quiet:3`.
 
     A sensor is named by its modality or, for all of its kind, by its kind's word.
-
-    Raises:
-        InputError: a sensor, a condition or a severity does not exist, or is not given; lists what there is.
     """
     conditions = []
     for text in texts:

@@ -1,4 +1,4 @@
-"""Scores with their intervals, in words and in the cells of tables, rounded as the interval deserves."""
+"""Write scores with their intervals, rounded as the interval deserves."""
 
 from sensemble_runtime.subsets import Estimate, Interval, SubsetScore
 
@@ -10,10 +10,9 @@ INTERVAL = "95 % interval"
 
 
 def percent_within(value: float, interval: Interval) -> str:
-    """Write a fraction in per cent, without the sign, to the digits that its interval deserves.
+    """Write a fraction in per cent, without the sign.
 
-    They are whole points, tenths where the interval is narrower than two points, or hundredths where it is
-    narrower than a fifth of one.
+    It has whole points; tenths if the interval is narrower than two points, hundredths if narrower than 0.2.
     """
     width = interval.high - interval.low
     digits = 0 if width >= 0.02 else 1 if width >= 0.002 else 2
@@ -28,7 +27,7 @@ def ends(interval: Interval) -> str:
 
 
 def number(value: float, interval: Interval, unit: str = " %") -> str:
-    """Write a number with its interval: `66 % (61 to 71)`; of too few examples, the interval alone."""
+    """Write a number with its interval, `66 % (61 to 71)`; of too few examples, the interval alone."""
     if interval.too_few:
         return f"{ends(interval)}{unit}"
     return f"{percent_within(value, interval)}{unit} ({ends(interval)})"
@@ -40,7 +39,7 @@ def in_words(value: float, interval: Interval) -> str:
 
 
 def examples(n: int, interval: Interval) -> str:
-    """Write the number of examples that a score is of: `400`, or `too few examples: 13`."""
+    """Write the number of examples: `400`, or `too few examples: 13`."""
     return f"{TOO_FEW}: {n}" if interval.too_few else str(n)
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:  # NumPy, which `sensemble --help` does not wait for
 
 
 class Meter:
-    """Measures the samples that a recording gets of one modality.
+    """Measures the recorded samples of one modality.
 
     Attributes:
         count: the number of samples.
@@ -29,7 +29,7 @@ class Meter:
         self._last: float | None = None  # the time of the sample that the next one continues
 
     def add(self, sample: "Sample", rate: float) -> None:
-        """Measure a sample; `rate` is the spec's, of sound: a camera's own rate counts."""
+        """Measure a sample; `rate`, the spec's, counts for sound, not for a camera."""
         self.count += 1
         if isinstance(sample.data, str):
             return
@@ -46,20 +46,20 @@ def _peak(meter: Meter) -> str:
 
 
 Preview = Callable[["Sequence[Sample]", float], dict[str, Any]]
-"""Returns what a page draws, for JSON, from the newest samples, at least one, and the spec's rate."""
+"""Draws the newest samples, one or more, for JSON; given the spec's rate, too."""
 
 _POINTS = 96  # of a waveform's outline
 _WAVE = 1.0  # seconds of sound that are drawn
 _PLOT, _LINES = 4.0, 9  # seconds of a series, and channels, that are drawn
-_ENDS = 1, 99  # per cent of a picture's numbers that are black at least, and not white
+_ENDS = 1, 99  # percentiles of a grey picture that become black and white
 _SIDE = 192  # pixels a side of a picture, at most
 _LONGEST = 200  # characters of a caption
 
 
 def wave_preview(samples: "Sequence[Sample]", rate: float) -> dict[str, Any]:
-    """Return the outline of the last second, pairs of least and greatest in [-100, 100], and the level in dB.
+    """Return the outline of the last second, pairs of least and greatest in [-100, 100], and the level.
 
-    The level is that of the last tenth of a second, root mean square, of full scale; null if silent.
+    The level is the RMS of the last tenth of a second in dB of full scale; null if silent.
     """
     import numpy as np
 
@@ -75,7 +75,7 @@ def wave_preview(samples: "Sequence[Sample]", rate: float) -> dict[str, Any]:
 def picture_preview(samples: "Sequence[Sample]", rate: float) -> dict[str, Any]:  # noqa: ARG001 - a still
     """Return the newest picture as a data URL, a JPEG of at most `_SIDE` pixels a side.
 
-    Of one channel, black and white are its least and greatest numbers, but for some.
+    A picture of one channel is stretched between its percentiles `_ENDS`.
     """
     import cv2
     import numpy as np
@@ -114,19 +114,19 @@ def caption_preview(samples: "Sequence[Sample]", rate: float) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """The words that an app uses for a kind of modality, its meter and its preview.
+    """The words, the meter and the preview of a kind of modality.
 
     Attributes:
         sensor: its sensor, such as `microphone`.
         loss: the loss of that sensor, as a clause: `the {} dies`.
         letter: its abbreviation in the names of sets, as in the paper's tables.
         weight: how much accuracy usually depends on it.
-        reading: writes what a recording has of it so far, for a line of status.
+        reading: writes the recorded amount, for a line of status.
         preview: draws the newest samples.
         level: writes the level of a window (`Prediction.levels`).
         icon: the path of its symbol, in lines on a square of 24 units.
         demonstrated: the conditions under which the demo audits it, such as `noise:3`.
-        faults: what its health check finds, and after how many seconds.
+        faults: findings of its health check, and the seconds until each.
     """
 
     sensor: str
@@ -221,7 +221,7 @@ _OTHER = Kind("sensor", "the {} is lost", "", 1, lambda m: f"{m.count} samples",
 
 
 def kind_of(which: "str | InputSpec") -> Kind:
-    """Return a kind by its name, or that of a spec; one without words of its own has plain ones."""
+    """Return a kind by its name, or that of a spec; `_OTHER` where no package words it."""
     from sensemble_sensors.kinds.registry import installed
 
     name = which if isinstance(which, str) else which.kind
@@ -230,7 +230,7 @@ def kind_of(which: "str | InputSpec") -> Kind:
 
 
 class Words(NamedTuple):
-    """The words for a modality whose name is all that is known; see `Kind`."""
+    """The words for a modality of which only the name is known; see `Kind`."""
 
     sensor: str
     loss: str

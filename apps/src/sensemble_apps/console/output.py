@@ -1,4 +1,4 @@
-"""Write results to standard output and remarks to standard error, and files whole or not at all."""
+"""Write results to standard output, remarks to standard error, and files whole or not at all."""
 
 import errno
 import json
@@ -15,7 +15,7 @@ from sensemble_apps.errors import InputError
 
 
 def say(text: str) -> None:
-    """Write lines of a result and flush them, so that the reader of a pipe sees them at once."""
+    """Write lines of a result and flush them: the reader of a pipe sees them at once."""
     sys.stdout.write(_printable(text))
     sys.stdout.flush()
 
@@ -30,16 +30,12 @@ def _printable(lines: str) -> str:
 
 
 def say_executors(executors: Mapping[str, str]) -> None:
-    """Remark which executor encodes each modality, as an open bundle names them."""
+    """Remark which executor encodes each modality of an open bundle."""
     remark("executors: " + ", ".join(f"{m} by {target}" for m, target in sorted(executors.items())))
 
 
 def say_json(value: Any, *, indent: int | None = None) -> None:  # noqa: ANN401 - whatever JSON can hold
-    """Write one JSON value.
-
-    Raises:
-        ValueError: it holds NaN, which has no JSON form.
-    """
+    """Write one JSON value; ValueError for NaN, which JSON lacks."""
     say(json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False))
 
 
@@ -62,10 +58,9 @@ _REMEDIES = {
 
 @contextmanager
 def writing(path: Path) -> Iterator[Path]:
-    """Yield a temporary path, and rename it to `path` at the end of the block, so that no half file is left.
+    """Yield a temporary path that becomes `path` at the end of the block, so that no half file is left.
 
-    Raises:
-        InputError: `path` cannot be written.
+    Raises InputError if `path` cannot be written.
     """
     if path.exists() and not path.is_file():
         raise InputError(f"{path}: is not a file; name another")
@@ -83,11 +78,7 @@ def writing(path: Path) -> Iterator[Path]:
 
 
 def check_writable(folder: Path) -> None:
-    """Check that a folder can be written or created; leave nothing behind.
-
-    Raises:
-        InputError: it cannot be.
-    """
+    """Check that a folder can be written or created, and leave nothing behind; else raise InputError."""
     existing = next((path for path in (folder, *folder.absolute().parents) if path.exists()), folder)
     try:
         with TemporaryFile(dir=existing):
@@ -97,9 +88,9 @@ def check_writable(folder: Path) -> None:
 
 
 def refused(error: Exception, path: Path | None = None) -> InputError | None:
-    """Return the error to show where the system refuses a file that the user named; None for any other.
+    """Return the error to show where the system refuses a file of the user; None for any other error.
 
-    `path` is the file that the user named; by default, the one that `error` names.
+    `path` is that file; by default, the one that `error` names.
     """
     if not isinstance(error, OSError) or error.errno not in _REMEDIES:
         return None

@@ -1,4 +1,4 @@
-"""Progress bars and the status line, on standard error: standard output is for results."""
+"""Show progress bars and the status line on standard error: standard output is for results."""
 
 import math
 import sys
@@ -34,7 +34,7 @@ _COLUMNS = (
 
 @contextmanager
 def stages(*, in_json: bool = False) -> Iterator[Callable[[str, int, int], None]]:
-    """Show one bar per stage while the block runs; yield a function to call with (stage, done, total).
+    """Show a bar per stage while the block runs; yield a function to call with (stage, done, total).
 
     With `in_json`, write `{"stage", "done", "total"}` to standard output instead, a few times a second.
     """

@@ -1,4 +1,4 @@
-"""Titles for sensors, sets, methods and scores, which the other distributions only name."""
+"""Word sensors, sets, methods, answers and scores, which the other distributions only name."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -20,15 +20,15 @@ _METHODS = {
     "modality_dropout": "Modality dropout",
     "subset": "Subset",
 }
-_NAMED = 3  # candidates beside the likeliest, from which they are counted
+_NAMED = 3  # so many candidates beside the likeliest are counted, not named
 _LISTED = 10  # candidates, at most
 _PAPER_ORDER = ("V", "A", "T", "AV", "AT", "VT", "AVT")  # Tables 9 to 11
 
 
 def sensor_title(modality: str, name: str = "") -> str:
-    """Return a sensor's title: its kind of sensor and its name, unless the name says both: `microphone desk`.
+    """Return a sensor's title, its kind and its name: `microphone desk`.
 
-    Without a modality, the title is `session`.
+    The name alone where it says both; `session` without a modality.
     """
     sensor = words_of(modality).sensor or "session"
     return name if name.startswith(sensor) else f"{sensor} {name}".rstrip()
@@ -41,13 +41,13 @@ def words(subset: Iterable[str]) -> str:
 
 
 def abbreviation(subset: Subset) -> str:
-    """Write a set as the paper's tables do, `AVT` (Table 2); with a name of its own, as `subsets.name`."""
+    """Write a set as the paper's tables do, `AVT` (Table 2); else as `subsets.name` does."""
     letters = [words_of(modality).letter for modality in subset]
     return "".join(sorted(letters, key=_PAPER_ORDER[-1].index)) if all(letters) else subsets.name(subset)
 
 
 def method_title(method: str) -> str:
-    """Return a method's title, as the paper writes it or as ours; any other name stays as it is."""
+    """Return a method's title; an unknown name stays as it is."""
     return _METHODS.get(method, method)
 
 
@@ -64,7 +64,7 @@ def in_order(methods: Iterable[str]) -> list[str]:
 
 
 def data_title(dataset: str | None, split: str | None) -> str:
-    """Write the data of an audit, as its record names it; either part may not be recorded."""
+    """Write the data of an audit, as its record names them; either part may be missing."""
     return f"{dataset or 'unnamed data'}, split {split or 'not recorded'}"
 
 
@@ -95,9 +95,9 @@ def why_unsure(said: Answer) -> str:
 
 
 def answer_as_json(said: Answer) -> dict[str, Any]:
-    """Return an answer for `json.dumps`; without a label it is unsure, for the reason `doubt`.
+    """Return an answer for `json.dumps`.
 
-    The most probable `candidates` are named, of `among` in all.
+    `candidates` are the most probable ones, of `among` in all.
     """
     candidates = said.candidates
     return {
@@ -113,12 +113,12 @@ def answer_as_json(said: Answer) -> dict[str, Any]:
 
 
 def nearest_as_json(prediction: Prediction) -> dict[str, Any]:
-    """Return the subset whose numbers a live set without its own has taken; nothing where it has its own."""
+    """Return the subset whose score and thresholds the live set borrows; nothing where it has its own."""
     return {} if prediction.nearest is None else {"nearest": subsets.name(prediction.nearest)}
 
 
 def audited(score: SubsetScore) -> str:
-    """Write what an audit says of a live set: `scores 92% on 500 examples (89 to 94%)`."""
+    """Write the audited score of a live set: `scores 92% on 500 examples (89 to 94%)`."""
     return f"scores {score.accuracy:.0%} on {score.n} examples ({100 * score.low:.0f} to {score.high:.0%})"
 
 

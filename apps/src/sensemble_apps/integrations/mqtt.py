@@ -9,7 +9,6 @@ from hashlib import sha256
 from pathlib import Path
 from socket import SHUT_RDWR, gethostname
 from threading import RLock
-from types import TracebackType
 from typing import Any, Final, Self
 from urllib.parse import SplitResult, unquote, urlsplit
 
@@ -44,17 +43,15 @@ PASSWORD: Final = "SENSEMBLE_MQTT_PASSWORD"  # noqa: S105 - the name of a variab
 
 
 class Publisher:
-    """An output that publishes answers and the events of sensors to a broker, while the block runs.
+    """Publishes answers and events to a broker while the block runs.
 
     Topics below `sensemble/DEVICE`: `answer`, retained, is `{"label", "best", "confidence", "doubt",
-    "live"}`: no label if unsure, and none of the first four while nothing is live. `recording`, retained, is
+    "live"}`; the label is null if unsure, the first four are while nothing is live. `recording`, retained, is
     `{"on", "failed"}`. `event` is an event as `run --json` prints it. `available` is `online` or, also after
-    a crash, `offline`. Events while the broker is away are lost.
+    a crash, `offline`. Events are lost while the broker is away.
 
-    Args:
-        url: `mqtt://[USER@]HOST[:PORT][/DEVICE]`; `mqtts` for TLS. The password is in the environment, as
-            `PASSWORD`. DEVICE is the unique name of this device and run; by default `device_name`.
-        bundle: the bundle that runs.
+    `url` is `mqtt://[USER@]HOST[:PORT][/DEVICE]`; `mqtts` for TLS. The password is in the environment, as
+    `PASSWORD`. DEVICE is unique to this machine and run; by default `device_name`.
     """
 
     def __init__(self, url: str, bundle: Bundle) -> None:
@@ -78,15 +75,13 @@ class Publisher:
         self._is_away = False
         self._lock = RLock()  # of the two below, which paho's thread uses too
         self._state = {"answer": _answer(None), "recording": _recording(on=False, failed="")}
-        self._sent: dict[str, str] = {}  # of the state, what the broker has
+        self._sent: dict[str, str] = {}  # the part of the state that the broker has
 
     def __enter__(self) -> Self:
         self._client.loop_start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._client.on_publish = None
         with suppress(RuntimeError):  # it is lost
             self._publish("available", "offline", retain=True).wait_for_publish(_LAST)
@@ -98,7 +93,7 @@ class Publisher:
         self._client.loop_stop()
 
     def show(self, event: ViewEvent) -> None:
-        """Publish an event, or what is new of the answer and the recording."""
+        """Publish an event, or a new answer or state of the recording."""
         match event:
             case Predicted(prediction=prediction):
                 self._state["answer"] = _answer(prediction)
@@ -113,7 +108,7 @@ class Publisher:
 
     @property
     def _has_room(self) -> bool:
-        """True unless the broker is away, or reads nothing now."""
+        """True unless the broker is away, or does not read now."""
         return self._client.is_connected() and not self._client.want_write()
 
     def _publish_state(self) -> None:

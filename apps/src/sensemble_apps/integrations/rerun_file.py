@@ -42,11 +42,7 @@ _CLOSE = 10.0  # seconds to write what waits at the end
 
 @contextmanager
 def written(argument: str, bundle: Bundle) -> Iterator["RerunFile"]:
-    """Yield an output that writes a session into a new private file.
-
-    Raises:
-        InputError: the file exists, or cannot be written.
-    """
+    """Yield an output that writes a session into a new private file; InputError if that exists."""
     path = Path(argument)
     if not argument or path.exists():
         raise InputError(f"{path}: exists; name another file, or remove it")
@@ -79,7 +75,7 @@ def written(argument: str, bundle: Bundle) -> Iterator["RerunFile"]:
 
 
 class RerunFile:
-    """Logs samples, predictions and events; its session has ended before its file is closed."""
+    """Logs samples, predictions and events; its session ends before its file is closed."""
 
     def __init__(self, stream: RecordingStream, specs: Mapping[str, InputSpec]) -> None:
         self._kinds = {modality: kind_of(spec) for modality, spec in specs.items()}
@@ -135,7 +131,7 @@ class RerunFile:
         self._words(f"{entity}/words", words)
 
     def _words(self, entity: str, words: str) -> None:
-        """Log words that hold until others take their place."""
+        """Log words, which hold until the next ones."""
         if self._words_of.get(entity) != words:
             self._words_of[entity] = words
             self._stream.log(entity, StateChange(state=words))

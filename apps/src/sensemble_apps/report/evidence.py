@@ -1,4 +1,4 @@
-"""Read the contents of the pages: a run with its bundle, or the matrices of one."""
+"""Read a run folder for its pages: the run with its bundle, or its matrices."""
 
 import hashlib
 import json
@@ -70,7 +70,7 @@ class Evidence:
 
 
 def of_experiment(run: Path) -> Experiment:
-    """Return the experiment of a run folder."""
+    """Return the contents of the experiment's page."""
     settings = _settings(run / CONFIG)
     task = _settings(run / MODEL).get("task")
     return Experiment(
@@ -88,12 +88,9 @@ def of_experiment(run: Path) -> Experiment:
 
 
 def of_run(run: Path, require: str | None = None) -> Evidence:
-    """Return the contents of a run folder: its matrix, its bundle and the bundle's audit.
+    """Return the contents of a run's report, its audit judged by the criteria `require`.
 
-    The audit is judged by the criteria `require`.
-
-    Raises:
-        InputError: the bundle was not audited on the run's own data.
+    Raises InputError if the bundle was not audited on the run's own data.
     """
     matrices = read_matrices(run / MATRIX)
     manifest = read_manifest(run / BUNDLE / FILE_NAME)
@@ -146,7 +143,7 @@ def _verdicts(manifest: Manifest, measured: Audits, require: str | None) -> list
 
 
 def _settings(path: Path) -> dict[str, Any]:
-    """Read a JSON object that a run may lack, as one from elsewhere does: then it is empty."""
+    """Read a JSON object; empty where a run lacks the file, as one from elsewhere does."""
     if not path.exists():
         return {}
     try:

@@ -21,11 +21,10 @@ class Experiment:
     """The contents of the page.
 
     Attributes:
-        dataset: the dataset's name.
         metric: `accuracy`, `mAP`, or `score` where it is not known.
         methods: method -> M_T -> M_E -> score as a fraction, of the training sets that all have finished.
         facts: provenance, in the order to show.
-        intervals: the scores of which training wrote the 95 % intervals.
+        intervals: the scores that have a 95 % interval.
     """
 
     dataset: str
@@ -36,7 +35,7 @@ class Experiment:
 
     @cached_property
     def scores(self) -> dict[str, dict[Subset, dict[Subset, float]]]:
-        """Every score by method, M_T and M_E; the methods are in the paper's order."""
+        """Every score by method, in the paper's order, M_T and M_E."""
         return {
             method: {
                 subsets.parse(train): {subsets.parse(test): score for test, score in row.items()}
@@ -47,7 +46,7 @@ class Experiment:
 
 
 def render(experiment: Experiment, made: datetime) -> str:
-    """Return the page as HTML that loads nothing."""
+    """Return the page as HTML."""
     scores = experiment.scores
     trained = wording.sets_in_order({train for matrix in scores.values() for train in matrix})
     evaluated = wording.sets_in_order(

@@ -1,4 +1,4 @@
-"""The paper's Figures 5 and 6 for an experiment: drawings, and what their colours mean."""
+"""Draw the paper's Figures 5 and 6 for an experiment, with the legend of their colours."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class Figures:
 
     Attributes:
         legend: of each method, its title, its colour (a CSS variable of the page) and its glyph.
-        drawings: P and R where training and evaluation share two, one and no modality (Figure 5), then R
+        drawings: P and R by the number of modalities that training and evaluation share (Figure 5), then R
             against P, a point for each M_T and method (Figure 6); none without a method.
         above: the mean distance of each method above the trend of the baseline, as a fraction.
     """

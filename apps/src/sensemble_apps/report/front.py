@@ -19,7 +19,7 @@ _WORST = 2  # conditions of a sensor on the first page
 
 @dataclass(frozen=True)
 class BadMoment:
-    """A degraded sensor in words, and the scores of all sensors while it is degraded."""
+    """The scores of all sensors while one is degraded, which `title` words."""
 
     title: str
     one: ConditionScore
@@ -30,10 +30,9 @@ class Front:
     """The first page.
 
     Attributes:
-        clean: the scores of all sensors without any degradation; None where no condition was audited.
+        clean: the scores of all sensors undegraded; None where no condition was audited.
         moments: the worst conditions of each sensor, each at its worst severity.
-        notice: a failure, and how soon it changes the answer.
-        costs: a cost, and its amount.
+        notice: failures, and the time until each changes the answer.
         untested: sentences.
     """
 

@@ -17,12 +17,12 @@ Score = TypeVar("Score")
 
 @dataclass(frozen=True)
 class Loss:
-    """The effect of one lost sensor: the score of all sensors, and of all but this one.
+    """The effect of one lost sensor.
 
     Attributes:
         event: the loss, as a clause: `the camera dies`.
         before: the score of all sensors.
-        drop: what is lost, of the same examples.
+        drop: the difference to the score without this one, on the same examples.
     """
 
     event: str
@@ -41,14 +41,14 @@ class Loss:
 
 @dataclass(frozen=True)
 class Headline:
-    """The shipped model: its scores, and the effect of losing each sensor.
+    """The shipped model's scores, and the effect of losing each sensor.
 
     Attributes:
         method: the method's title.
         trained_on: its M_T.
         floats: the float model's scores, as far as they are known.
         audited: the bundle's scores.
-        losses: the effect of losing each sensor, the worst first.
+        losses: the worst first.
         cautions: sentences on the limits of these numbers.
     """
 
@@ -61,7 +61,7 @@ class Headline:
 
 
 def headline(evidence: Evidence) -> Headline:
-    """Return the scores of the shipped model, and its losses."""
+    """Return the scores and the losses of the shipped model."""
     made, audits = evidence.manifest.provenance, evidence.audits
     trained_on = subsets.name(made.train_modalities)
     audited = _by_set(audits.scores)

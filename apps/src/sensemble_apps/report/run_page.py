@@ -31,7 +31,7 @@ _MISSING = "not measured"
 
 @dataclass(frozen=True)
 class ReliabilityView:
-    """The reliability of the answers of a set of sensors, as the template shows it."""
+    """The reliability of one set's answers, for the template."""
 
     subset: Subset
     right: SubsetScore
@@ -45,7 +45,7 @@ def compares(matrices: Mapping[str, Matrix]) -> bool:
 
 
 def render(evidence: Evidence, made: datetime) -> str:
-    """Return the page as HTML that loads nothing."""
+    """Return the page as HTML."""
     encoders, encoder_rows = _encoder_table(evidence.manifest)
     views = [
         _reliability(subsets.parse(name), outcomes) for name, outcomes in evidence.audits.outcomes.items()
@@ -86,10 +86,9 @@ def _reliability(subset: Subset, outcomes: Outcomes) -> ReliabilityView:
 
 
 def _reliability_diagram(key: str, title: str, bins: Sequence[Bin]) -> str:
-    """Draw how often answers are right, against the confidence that they state.
+    """Draw the share of right answers against the stated confidence, a point for each bin.
 
-    A point is a bin of confidence, the larger the more answers it has, with the interval of its share that is
-    right. Of answers that are right as often as they say, it lies on the dashed line.
+    A larger point has more answers. A line spans its interval; calibrated answers lie on the dashed line.
     """
     most = max(one.n for one in bins)
 
@@ -151,7 +150,7 @@ def _number(value: float | None, form: str, unit: str = "") -> str:
 
 
 def _heat_map(modality: str, grid: Grid) -> dict[str, Any]:
-    """Return the scores of a sensor under each condition, alone and with all sensors, for the template."""
+    """Return a sensor's scores under each condition, alone and with all sensors, for the template."""
     groups: dict[str, Subset] = {"alone": min(grid, key=len)}
     if len(grid) > 1:
         groups["with all sensors"] = max(grid, key=len)

@@ -49,7 +49,7 @@ def draw(
 ) -> str:
     """Return a pair of axes as an SVG element for a page with several of them.
 
-    Its style sheet is removed, since it would style the page; ids get a prefix, colours become the page's
+    The style sheet is removed, since it would style the page; ids get a prefix, colours become the page's
     variables, and text takes the page's font.
 
     Args:

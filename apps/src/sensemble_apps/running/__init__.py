@@ -1,4 +1,4 @@
-"""Running bundles and recordings for the command line: their sensors, their streams and their outputs.
+"""Run bundles and recordings for the command line: their sensors, streams and outputs.
 
 Doors: `real_time` and `virtual_time`, which run a session; `sensor_reader`, `recorder`, `takes` and
 `capture_summary`, which record; `sources` and `plug_schedule`, which give the sensors;

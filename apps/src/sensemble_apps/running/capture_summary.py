@@ -1,4 +1,4 @@
-"""Sum up what the sensors of a recording give."""
+"""Sum up the samples of a recording's sensors."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ class CaptureSummary:
     """Measures the samples of a recording's sensors, one of each modality.
 
     Attributes:
-        began: when the first sample came, on the clock of `time.monotonic`; infinite before that.
+        began: the time of the first sample, on the clock of `time.monotonic`; infinite before that.
     """
 
     def __init__(self, sensors: Sequence[Sensor], specs: Mapping[str, InputSpec]) -> None:
@@ -60,7 +60,7 @@ class CaptureSummary:
         ]
 
     def status(self, segments: int) -> str:
-        """Return the line that a terminal shows while recording."""
+        """Return the line of status."""
         if self.began == math.inf:
             return "waiting for a first sample; Ctrl-C ends it"
         each = (

@@ -1,7 +1,7 @@
-"""Outputs of a running bundle: objects that are shown each item of its stream as it comes.
+"""The outputs of a running bundle: objects that show each item of its stream.
 
-A package adds one by an entry point of the group `sensemble.outputs`: its name is what `--output` takes, and
-it is called with the text after `NAME=` and the open bundle, and returns a context manager of an `Output`.
+A package adds one by an entry point of the group `sensemble.outputs`: `--output NAME=ARGUMENT` calls it with
+the argument and the open bundle, and it returns a context manager of an `Output`.
 """
 
 from collections.abc import Sequence
@@ -27,14 +27,14 @@ _OURS = {
 
 
 class Output(Protocol):
-    """Is shown the items of a stream, in order and one at a time; it returns at once."""
+    """Shows the items of a stream, in order and one at a time, and never waits."""
 
     def show(self, event: ViewEvent) -> None:
         """Show an item of the stream."""
 
 
 class Outputs:
-    """Several outputs as one, which any thread may show something."""
+    """Several outputs as one; any thread may show an item."""
 
     def __init__(self, outputs: Sequence[Output]) -> None:
         self._outputs = outputs
@@ -48,11 +48,7 @@ class Outputs:
 
 
 def open_output(text: str, bundle: Bundle) -> AbstractContextManager[Output]:
-    """Return the output that `--output NAME=ARGUMENT` names.
-
-    Raises:
-        InputError: there is none of this name.
-    """
+    """Return the output that `--output NAME=ARGUMENT` names; InputError if there is none."""
     from importlib.metadata import EntryPoint, entry_points  # a tenth of what a short command imports
 
     name, _, argument = text.partition("=")
@@ -102,7 +98,7 @@ def change_as_json(change: Change) -> dict[str, Any]:
 class JsonOutput:
     """Prints a JSON object per prediction, one when nothing is live and, with `changes`, one per change.
 
-    Changes also go to standard error, as lines. With conditions, each prediction names them.
+    Changes also go to standard error, as lines.
     """
 
     def __init__(self, *, changes: bool, conditions: Sequence[Applied] = ()) -> None:

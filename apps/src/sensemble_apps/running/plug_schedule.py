@@ -13,9 +13,8 @@ Schedule = Sequence[Subset]
 def come_and_go(modalities: Subset) -> Schedule:
     """Start with all sensors, unplug all but the last one by one, and plug them back in the same order.
 
-    Every sensor is there in the first part and in the last.
+    The most important sensor goes first. Every sensor is there in the first part and in the last.
     """
-    # The most important sensor leaves first, and comes back first.
     leaving = sorted(modalities, key=lambda modality: -words_of(modality).weight)[:-1]
     gone = [leaving[:i] for i in range(len(leaving) + 1)] + [leaving[i:] for i in range(1, len(leaving) + 1)]
     return [tuple(m for m in modalities if m not in absent) for absent in gone]

@@ -39,14 +39,11 @@ from sensemble_apps.running.view_events import Change, Opened, Stream, view_even
 
 @dataclass(frozen=True)
 class Options:
-    """Options of a run, whatever its sensors are.
+    """Options of a run on any source; the record is of real time only.
 
     Attributes:
-        policy: of the session.
-        record: the file that predictions are recorded in, within `retention`; in real time only.
         retention: the bounds of the record.
-        conditions: by which samples are degraded.
-        adapt: what the sensors teach each other.
+        conditions: the degradations of the samples.
     """
 
     policy: Policy = field(default_factory=Policy)
@@ -93,8 +90,8 @@ def devices(
 ) -> Stream:
     """Run on `sensors` until the last of them has ended; one that fails is tried again and again.
 
-    A sensor is tried at once when `finders` find a device of its modality, because it is back. For a device
-    of another modality, the sensor that `make` makes of it is attached; with `make`, nothing ends the run.
+    A device that `finders` find is back: its named sensor is tried at once, or `make` makes one, which is
+    attached. With `make`, nothing ends the run.
 
     Raises:
         SensorUnavailableError: none of them can be used at first, and no other will be found; says why.
@@ -178,7 +175,7 @@ def _plug(
 
 
 def _stream(session: Session) -> Iterator[Prediction | Event]:
-    """Yield the stream of a session to its end, and what closing it reports.
+    """Yield the stream of a session to its end, with the reports of its closing.
 
     Raises:
         InputError: every sensor ended by failure, as with a bundle that cannot be used; says why.

@@ -24,10 +24,7 @@ _LAST = 5.0  # seconds to write the samples that wait
 class Recorder:
     """Records the samples of the active sensors, one of each modality, and all events. Safe from any thread.
 
-    Args:
-        reader: reads the sensors.
-        specs: the form of the samples, by modality.
-        failed: called from another thread with what ends a recording by itself.
+    `failed` is called from another thread with the error that ends a recording by itself.
     """
 
     def __init__(
@@ -49,7 +46,7 @@ class Recorder:
 
     @property
     def failure(self) -> str:
-        """The reason for which the recording ended by itself; empty once it is stopped or begun again."""
+        """The reason why the recording ended by itself; empty once it is stopped or begun again."""
         recording = self._recording
         return "" if recording is None or recording.error is None else str(recording.error)
 
@@ -63,12 +60,9 @@ class Recorder:
         labels: Sequence[str] = (),
         background: bool = False,
     ) -> Recording:
-        """Record until `stop`; the samples before now and those after `length` seconds are left out.
+        """Record until `stop`, or for `length` seconds; a recording that is on goes on, and is returned.
 
-        One that is going on goes on, and is returned.
-
-        Raises:
-            RecordingError: the folder cannot be written, or holds something else.
+        Raises RecordingError if the folder cannot be written, or holds something else.
         """
         with self._lock:
             if self._recording is None or self._recording.error is not None:
@@ -97,11 +91,7 @@ class Recorder:
             return self._recording
 
     def stop(self) -> None:
-        """End the recording, if there is one, when its last segment is on the disk.
-
-        Raises:
-            RecordingError: the disk is full or cannot be written.
-        """
+        """End the recording, if there is one, once its last segment is on the disk; else RecordingError."""
         with self._lock:
             recording, self._recording = self._recording, None
             dropped = self._unsubscribe()
@@ -111,7 +101,7 @@ class Recorder:
             recording.close()
 
     def _unsubscribe(self) -> int:
-        """Wait until the recording has what was read; return how much it missed."""
+        """Wait until the recording has all samples; return how many it missed."""
         queues, self._queues = self._queues, []
         for queue in queues:
             self._reader.unsubscribe(queue)

@@ -54,11 +54,7 @@ _GONE = ("detached", "lost", "unhealthy")
 
 
 class RunSummary:
-    """Sums up the predictions of a stream.
-
-    Args:
-        virtual: whether the stream's time is virtual, so that ages mean nothing.
-    """
+    """Sums up the predictions of a stream; in `virtual` time, ages mean nothing."""
 
     def __init__(self, *, virtual: bool) -> None:
         self._virtual = virtual
@@ -135,7 +131,7 @@ class RunSummary:
         return lines
 
     def to_json(self) -> dict[str, Any] | None:
-        """Return what a run in real time took, for `json.dumps`; None before a second of answers."""
+        """Return the costs of a run in real time, for `json.dumps`; None before a second of answers."""
         if self._virtual or self._began is None or monotonic() - self._began[0] < 1:
             return None
         seconds = monotonic() - self._began[0]
@@ -156,5 +152,5 @@ class RunSummary:
 
 
 def _processor() -> float:
-    """Return the seconds of processor time of this process and of those it started that have ended."""
+    """Return the seconds of processor time of this process and of its ended children."""
     return sum(os.times()[:4])

@@ -18,14 +18,9 @@ from sensemble_apps.console.output import remark
 
 
 class SensorReader(SensorHost):
-    """Reads the sensors that are attached to it; safe from any thread. A context manager.
+    """Reads the attached sensors; a context manager, safe from any thread. It is the `Sink` of their set.
 
-    It is the `Sink` of their set.
-
-    Args:
-        specs: the form of the samples, by modality.
-        health: when a sensor is unhealthy, so that its samples are left out; None: never. A drifting one is
-            kept, and marked.
+    By `health`, the samples of an unhealthy sensor are left out (None: never); a drifting one stays, marked.
     """
 
     stopped = False
@@ -46,7 +41,7 @@ class SensorReader(SensorHost):
         self.close()
 
     def close(self) -> None:
-        """Stop reading every sensor, and wait until subscribers have what was read."""
+        """Stop every sensor, and wait until the subscribers have its samples."""
         with self.changed:
             self.stopped = True
             threads = self._sensors.stop()
@@ -67,7 +62,7 @@ class SensorReader(SensorHost):
 
     @property
     def unavailable(self) -> str:
-        """The reason why no sensor could be opened so far; empty where one could, or was not tried yet."""
+        """The reason why no sensor could be opened so far; empty where one could, or was not tried."""
         with self.changed:
             reasons = self._sensors.reasons
             none = not self._opened and all(kind == "unavailable" for kind, _ in reasons)

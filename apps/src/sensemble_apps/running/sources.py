@@ -68,7 +68,7 @@ def sensors(
     *,
     in_process: bool,
 ) -> Iterator[list[Sensor]]:
-    """Give a sensor for each named device, or those of a media file, which plays while the block runs."""
+    """Yield a sensor for each named device, or those of a media file, which plays while the block runs."""
     if media is None:
         yield [capture(spec, source, in_process=in_process) for spec, source in named]
         return
@@ -82,11 +82,7 @@ def sensors(
 
 
 def named(specs: Mapping[str, InputSpec], sources: Sequence[tuple[str, str]]) -> list[tuple[InputSpec, str]]:
-    """Return the spec of each modality that is named with a source.
-
-    Raises:
-        InputError: there is no such modality.
-    """
+    """Return the spec of each modality that is named with a source; InputError for an unknown modality."""
     if unknown := next((m for m, _ in sources if m not in specs), None):
         raise InputError(f"--sensor {unknown}: there is no such modality; there are {', '.join(specs)}")
     return [(specs[m], source) for m, source in sources]
@@ -105,11 +101,7 @@ def forms(sources: Sequence[tuple[str, str]], folder: Path) -> dict[str, InputSp
 
 
 def examples_of(folder: Path, split: str | None) -> Sequence[Example]:
-    """Return the examples of a split of a dataset; None for all.
-
-    Raises:
-        InputError: there are none.
-    """
+    """Return the examples of a split of a dataset, None for all; InputError if there are none."""
     dataset = read_dataset(folder)
     examples = dataset.examples if split is None else dataset.split(split)
     if not examples:
@@ -129,7 +121,7 @@ def playable(
 def player_of(
     played: Sequence[Example] | Recorded, specs: Mapping[str, InputSpec], *, repeated: bool = False
 ) -> Replay | RecordingReplay:
-    """Return what plays a recording once, or examples, which may be `repeated` for ever."""
+    """Return the player of a recording, or of examples, which may be `repeated` for ever."""
     if isinstance(played, Recorded):
         return RecordingReplay(played, specs)
     return Replay(played, specs, repeated=repeated)

@@ -1,4 +1,4 @@
-"""Takes: choose the next, count down, record some seconds of all sensors at once, keep or delete."""
+"""Record takes: choose the next, count down, record some seconds of all sensors at once, keep or delete."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -31,7 +31,7 @@ def takes_in(folder: Path) -> tuple[Take, ...]:
 
 @dataclass(frozen=True, slots=True)
 class TakeProgress:
-    """A take that is recorded, the `number`th of `count` in a row: its phase, and until when it lasts."""
+    """A take that is recorded, the `number`th of `count` in a row: its phase, and the end of that."""
 
     title: str
     phase: str
@@ -49,17 +49,11 @@ class TakeProgress:
 class TakeRecorder:
     """Records one take at a time, in a thread of its own. Safe from any thread.
 
-    Args:
-        recorder: of the sensors.
-        folder: of the recording.
-        done: called when a take is over, with an error in words if it failed.
-        countdown: seconds before a take.
-        segment: seconds of an example.
+    `done` is called after each take, with an error in words if it failed.
 
     Attributes:
-        folder: of the recording.
         number: of the last take.
-        failure: why the last take failed, in words; None if it did not.
+        failure: the error of the last take, in words; None if it did not fail.
         progress: the take that is being recorded; None if there is none.
     """
 
@@ -97,19 +91,10 @@ class TakeRecorder:
         labels: Sequence[str] = (),
         background: bool = False,
     ) -> None:
-        """Begin the countdown of a take, or of several in a row.
+        """Begin the countdown of a take of some seconds, or of `count` in a row.
 
-        Args:
-            title: shown while it is recorded.
-            seconds: its length.
-            count: takes in a row.
-            now: whether the first one begins without a countdown.
-            split: see `Recorder.start`; so are the labels, and the mark of a background.
-            labels: of its examples.
-            background: whether its examples show none of the classes.
-
-        Raises:
-            InputError: another take is being recorded.
+        With `now`, the first one begins without a countdown. `Recorder.start` has the last three arguments.
+        Raises InputError if another take is being recorded.
         """
         with self._lock:
             if self.progress is not None:
@@ -122,7 +107,7 @@ class TakeRecorder:
             self._thread.start()
 
     def stop(self) -> None:
-        """End the take that is being recorded, once it has `SHORTEST` seconds, and those that would follow.
+        """End the take that is being recorded, once it has `SHORTEST` seconds, and do not begin another.
 
         During the countdown, nothing is recorded.
         """
@@ -149,9 +134,7 @@ class TakeRecorder:
     def _record(self, progress: TakeProgress, given: dict[str, Any]) -> TakeProgress | None:
         """Record a take after its countdown, and return the one that follows.
 
-        Raises:
-            InputError: no sensor gave a sample.
-            RecordingError: it cannot be written.
+        Raises InputError if no sensor gave a sample, RecordingError if it cannot be written.
         """
         if self._stop.wait(progress.left):
             return None
@@ -186,7 +169,7 @@ class Wanted:
 
 
 def plan(classes: Sequence[str], takes: int, backgrounds: int = 0, unlabelled: int = 0) -> tuple[Wanted, ...]:
-    """Return what to record: takes of each class, backgrounds, and unlabelled ones."""
+    """Return the takes to record: of each class, backgrounds, and unlabelled ones."""
     return (
         *(Wanted(name, takes, labels=(name,)) for name in classes),
         Wanted("background (none of the classes)", backgrounds, background=True),
@@ -204,8 +187,7 @@ def record_all(
 ) -> None:
     """Record takes of some seconds until there are enough, the sensors are `over`, or the user quits.
 
-    Raises:
-        RecordingError: a take cannot be recorded.
+    Raises RecordingError if a take cannot be recorded.
     """
     done: list[Take] = []  # in this sitting, and not deleted
     while not over():
@@ -248,7 +230,7 @@ def _record_one(recorder: TakeRecorder, wanted: Wanted, seconds: float, show: Ca
 
 
 def _upcoming(wanted: Sequence[Wanted], takes: Sequence[Take]) -> Wanted | None:
-    """Return what has the fewest takes so far; None when there are enough of each.
+    """Return the class with the fewest takes so far; None when there are enough of each.
 
     Classes take turns, so that no class goes with a change of the light.
     """

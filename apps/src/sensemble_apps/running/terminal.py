@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from itertools import accumulate
 from threading import Lock
 from time import monotonic
-from types import TracebackType
 from typing import Self
 
 import numpy as np
@@ -30,7 +29,7 @@ from sensemble_apps.running.view_events import Change, LiveSetChange, Opened, Pr
 _TOP = 5  # classes that are shown
 _MOST = 10  # with room, if there are so many candidates
 _CHANGES = 100  # kept; the newest that fit are shown
-_FEWEST = 4  # lines for changes, before the reasons in states may take several lines
+_FEWEST = 4  # lines of changes that are left where states take several lines
 # In a narrow terminal, the last are left out first.
 _COLUMNS = ("alone", "level", "age", "encoded in", "dropped")
 _WIDTHS = (14, 8, 6, 10, 7)
@@ -62,9 +61,7 @@ class TerminalOutput:
         self._screen.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._screen.stop()
 
     def show(self, event: ViewEvent) -> None:

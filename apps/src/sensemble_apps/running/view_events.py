@@ -1,4 +1,4 @@
-"""Items that outputs are shown of a running bundle: predictions, changes of its sensors, its live set."""
+"""The items that outputs show of a running bundle: predictions, changes of sensors and of the live set."""
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
@@ -47,11 +47,11 @@ class Change:
 
     Attributes:
         time: seconds since the start.
-        modality: of the sensor or encoder; empty for what concerns the session as a whole.
-        event: what happened, in words.
-        kind: what happened, as `sensemble_runtime.events.fields_of` names it.
-        reason: why, in one line; empty where there is nothing to say.
-        name: the sensor's; empty for what concerns the modality as a whole.
+        modality: of the sensor or encoder; empty if it concerns the session as a whole.
+        event: the change, in words.
+        kind: its name, as of `sensemble_runtime.events.fields_of`.
+        reason: one line, or empty.
+        name: the sensor's; empty if it concerns the modality as a whole.
         over: whether it ends the state shown of the modality as a whole.
         active: whether this sensor, of several, is now the active one.
     """
@@ -76,7 +76,7 @@ class LiveSetChange:
 
 @dataclass(frozen=True)
 class Predicted:
-    """A prediction, `time` seconds after the start, and the example that it is about, if that is known."""
+    """A prediction, `time` seconds after the start, and its example, if that is known."""
 
     time: float
     prediction: Prediction

@@ -1,7 +1,4 @@
-"""Replay in virtual time, as fast as the encoders allow.
-
-The same input gives the same predictions; only their latencies depend on this machine.
-"""
+"""Replay in virtual time, as fast as the encoders allow: the same input gives the same predictions."""
 
 from collections.abc import Collection, Iterable, Sequence
 from heapq import merge
@@ -30,7 +27,7 @@ def replay(
 ) -> Stream:
     """Play examples, one prediction each, or a recording, one prediction a window.
 
-    Its sensors come and go by `schedule`, or as they did. With `labels`, the adapter learns from them, too.
+    Sensors come and go by `schedule`, or as recorded. With `labels`, the adapter learns from them, too.
     """
     live_set = LiveSet(bundle, options.policy, options.adapt)
     if isinstance(played, Recorded):
@@ -111,7 +108,7 @@ def _recording(
 
 
 def _learn(live_set: LiveSet, adapter: Adapter | None, labelled: Example | None, now: float) -> Stream:
-    """Teach the label of an example, if it has one, and yield what was learned since the last call."""
+    """Teach the labels of an example, and yield the changes of what the sensors learned."""
     if adapter is None:
         return
     for label in labelled.labels if labelled is not None else ():

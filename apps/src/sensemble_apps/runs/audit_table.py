@@ -47,7 +47,7 @@ def table(result: AuditResult) -> Table:
 
 
 def sentences(result: AuditResult) -> Iterator[str]:
-    """Yield the loss of each sensor, those that may be no better than chance, and what is independent."""
+    """Yield the loss of each sensor, the sensors at chance, and the number of independent groups."""
     for modality, drop in result.drops.items():
         before = result.subsets[subsets.name(result.drops)].accuracy
         yield f"If {words_of(modality).loss}, {change(result.metric, before, drop)}."
@@ -62,7 +62,7 @@ def sentences(result: AuditResult) -> Iterator[str]:
 
 
 def reliability(result: AuditResult) -> Table:
-    """Return a row for each subset."""
+    """Return the reliability of each set's answers."""
     made = Table(title="What the answers are worth, %", title_justify="left", box=None)
     made.add_column("live", overflow="fold")
     for column in _RELIABILITY:
@@ -81,7 +81,7 @@ def reliability(result: AuditResult) -> Table:
 def doubts(subset: Subset, right: SubsetScore, measured: Reliability, promised: float) -> Iterator[str]:
     """Yield sentences if a set's confidence is off, and if its candidates hold the truth too rarely.
 
-    `right` is how often the most probable class is right, `promised` how often candidates hold the truth.
+    `right` is the score of the most probable class, `promised` the share of candidates that hold the truth.
     """
     live = f"With {words(subset)}{' alone' if len(subset) == 1 else ''},"
     if not right.low <= measured.confidence <= right.high:

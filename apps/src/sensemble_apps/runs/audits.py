@@ -26,8 +26,8 @@ class Audits:
         estimates: of that audit: `P`, `R`, and the drop without each modality, `drop.audio`.
         others: other data that the bundle was audited on, in words; its scores do not compare.
         conditions: the scores while a sensor is degraded, of the last such audit on the run's data.
-        outcomes: the answers of the same audit with the truth, by subset.
-        ended: when that audit ended, in seconds since 1970.
+        outcomes: the answers of the last audit with the truth, by subset.
+        ended: its end, in seconds since 1970.
     """
 
     scores: dict[str, SubsetScore]
@@ -50,7 +50,7 @@ class Audits:
 
 
 def audits(run: Path) -> Audits:
-    """Return the audits of the run's bundle; without a record or a bundle, there are none."""
+    """Return the audits of a run's bundle: empty without a record or a bundle."""
     manifest = run / BUNDLE / FILE_NAME
     if not (run / AUDIT).exists() or not manifest.exists():
         return Audits({}, {}, {}, ())

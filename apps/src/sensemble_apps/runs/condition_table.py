@@ -16,12 +16,7 @@ from sensemble_apps.console.wording import percent, words
 
 @dataclass(frozen=True)
 class Row:
-    """The scores of one subset under one condition, or without any.
-
-    Attributes:
-        condition: its name, or `CLEAN`.
-        scores: by severity, mild first; of `CLEAN` a single one.
-    """
+    """The scores of one subset under one condition, mild first, or undegraded (`CLEAN`)."""
 
     condition: str
     scores: Sequence[ConditionScore]
@@ -43,7 +38,7 @@ class Row:
 
     @property
     def sure_right(self) -> float | None:
-        """Of the examples with a label, the share that is right; None if there is none."""
+        """The share of the answers with a label that is right; None if there is none."""
         sure = [(1 - one.unsure, one.sure_right) for one in self.scores if one.sure_right is not None]
         total = sum(share for share, _ in sure)
         return sum(share * right for share, right in sure) / total if total else None
@@ -79,15 +74,14 @@ def grids(scores: Sequence[ConditionScore]) -> dict[str, Grid]:
 
 
 def sensors(modality: str) -> str:
-    """Return the words for the sensors of one degraded modality, or of several joined with `+`."""
+    """Return the words for one degraded sensor, or for several joined with `+`."""
     return words(words_of(m).sensor for m in subsets.parse(modality))
 
 
 def tables(scores: Sequence[ConditionScore], metric: str) -> Iterator[tuple[str, Table]]:
     """Yield a title and a table for each sensor: the mean over the severities, and the worst in brackets.
 
-    The last columns are of all sensors: confidence, the share unsure, the share of the sure answers that is
-    right, and the score if unfamiliar windows were pooled as well.
+    The last columns are of all sensors; `all pooled` is the score if unfamiliar windows were pooled as well.
     """
     for modality, grid in grids(scores).items():
         title = f"{sensors(modality)} degraded: {metric}, %, mean of the severities (worst)"
@@ -111,7 +105,7 @@ def tables(scores: Sequence[ConditionScore], metric: str) -> Iterator[tuple[str,
 
 
 def sentences(scores: Sequence[ConditionScore], metric: str) -> Iterator[str]:
-    """Yield the worst score, and of each sensor the worst condition, with all others and without one."""
+    """Yield the worst score and, by sensor, the worst condition, with all others and without one."""
     degraded = [one for one in scores if one.condition != CLEAN]
     if not degraded:
         return

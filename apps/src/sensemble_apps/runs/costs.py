@@ -16,9 +16,9 @@ _NONE = percent(None)
 
 
 def show_costs(manifest: Manifest, measured: str) -> None:
-    """Print a table for each target, and its largest loss of accuracy on any set of sensors.
+    """Print a table for each target, and its largest loss of accuracy; warn if that is notable.
 
-    Warn of a loss of more than half a point. `measured` names the data of the accuracy in words.
+    `measured` words the data of the accuracy.
     """
     console, made = Console(highlight=False, soft_wrap=True), manifest.provenance
     for target in dict.fromkeys(
@@ -39,7 +39,7 @@ def show_costs(manifest: Manifest, measured: str) -> None:
 
 
 def largest_drop(made: Provenance, target: str) -> tuple[float, str] | None:
-    """Return the largest loss of accuracy in points, at least 0, and its set; None if it was not measured."""
+    """Return the largest loss of accuracy in points, at least 0, and its set; None if not measured."""
     scores = made.accuracy_quantized.get(target, {})
     drops = {subset: 100 * (made.accuracy[subset] - score) for subset, score in scores.items()}
     if not drops:

@@ -1,4 +1,4 @@
-"""The verdict of a gate on an audit, in words and as JSON."""
+"""Write the verdicts of a gate on an audit, in words and as JSON."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -20,13 +20,13 @@ _VERDICTS = {"met": "met", "failed": "failed", "too few": TOO_FEW_EXAMPLES}
 
 
 def sensor_words(modalities: Sequence[str]) -> dict[str, str]:
-    """Return the modality of each plain word for a sensor, such as `microphone`, that means only one."""
+    """Return the modality that each plain word for a sensor, such as `microphone`, alone means."""
     kinds = [words_of(modality).sensor for modality in modalities]
     return {word: m for word, m in zip(kinds, modalities, strict=True) if kinds.count(word) == 1}
 
 
 def line(judgement: Judgement, measures: Measures, metric: str) -> str:
-    """Write a judgement: the criterion, its verdict, and the numbers that it is judged by."""
+    """Write a judgement: the criterion, its verdict, and the numbers behind it."""
     criterion, estimate = judgement.criterion, judgement.estimate
     start = f"{criterion.text}: {_VERDICTS[judgement.verdict]}"
     if estimate is None:
@@ -70,7 +70,7 @@ def to_json(judgements: Sequence[Judgement]) -> list[dict[str, Any]]:
 
 
 def enforce(judgements: Sequence[Judgement]) -> None:
-    """Raise GateUnmetError unless every criterion is met; its status is `FAILED` or `TOO_FEW`."""
+    """Raise GateUnmetError unless every criterion is met."""
     failed = [one.criterion.text for one in judgements if one.verdict == "failed"]
     if failed:
         raise GateUnmetError(f"the gate failed: {', '.join(failed)}", FAILED)

@@ -20,9 +20,7 @@ _REMEDY = "give a run, a folder that `sensemble train` or `sensemble demo` wrote
 def read_matrices(path: Path) -> dict[str, Matrix]:
     """Read `{"methods": {name: {M_T: {M_E: score}}}}`, of the training sets that every method has finished.
 
-    Raises:
-        InputError: the file is missing, or is not JSON.
-        MatrixError: it is malformed; names the file, the method and the set. Or no training set is finished.
+    Raises InputError if the file is missing or no JSON, MatrixError if it is malformed or no set is finished.
     """
     methods = _methods(path)
     finished = [
@@ -43,13 +41,13 @@ def read_matrices(path: Path) -> dict[str, Matrix]:
 
 
 Measured = tuple[SubsetScore, float]
-"""A score of a matrix with its interval, and what always giving the commonest label scores."""
+"""A score of a matrix with its interval, and the score of always giving the commonest label."""
 
 
 def read_intervals(path: Path) -> dict[str, dict[str, dict[str, Measured]]]:
-    """Return each score of a run's matrix with its interval, and chance, by method, M_T and M_E.
+    """Return each score with its interval and chance, by method, M_T and M_E.
 
-    It is empty for a matrix from elsewhere, and for a multi-label task, which have none.
+    Empty for a matrix from elsewhere and for a multi-label task, which have no intervals.
     """
     methods, intervals = _methods(path), _content(path).get("intervals") or {}
 
@@ -90,7 +88,7 @@ SHIPPED = "subset"
 
 
 def most_robust(path: Path, method: str = SHIPPED, train: Subset | None = None) -> tuple[str, Subset]:
-    """Return `method` and its most robust M_T in the matrix `path`, by R_best (Eq. 5), then P; or `train`."""
+    """Return `method` and its most robust M_T in the matrix, by R_best (Eq. 5), then P; or `train`."""
     if train:
         return method, train
     matrices = read_matrices(path)

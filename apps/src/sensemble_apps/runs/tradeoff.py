@@ -1,4 +1,4 @@
-"""The trade-off that a search found between size, latency and accuracy, as a table."""
+"""Print the combinations of schemes that a search measured, by size, latency and accuracy."""
 
 from collections.abc import Mapping, Sequence
 

@@ -1,4 +1,4 @@
-"""The page's files, and the REST interface with its events; `static/openapi.json` describes both."""
+"""The live page's files, and the REST interface with its events; `static/openapi.json` describes both."""
 
 import json
 from collections.abc import AsyncIterator, Mapping
@@ -62,7 +62,7 @@ class Api:
         return StreamingResponse(self._events(), media_type="text/event-stream")
 
     async def _events(self) -> AsyncIterator[str]:
-        """Yield new entries of the timeline and the state; also an unchanged state, to notice who left."""
+        """Yield new entries of the timeline, and the state: also unchanged, to notice a viewer that left."""
         board = self._board
         with board.viewers.watching() as changed:
             entries = board.timeline()

@@ -25,28 +25,15 @@ _FRESH = 0.05  # seconds for which viewers share a snapshot
 
 
 class Board:
-    """An output that keeps the newest state of a session. Any thread may read it.
-
-    Nothing is computed until it is read.
-
-    Args:
-        bundle: of the session.
-        sensors: of its page.
-        recorder: of its page.
-        began: the time of `time.monotonic` from which the times of the stream count.
+    """An output that keeps the newest state of a session, and computes nothing until a thread reads it.
 
     Attributes:
         version: grows with each item of the stream and each action.
-        viewers: of the page, who are woken by each of them.
+        began: the time of `time.monotonic` from which the times of the stream count.
+        viewers: of the page, woken by each change.
     """
 
-    def __init__(
-        self,
-        bundle: Bundle,
-        sensors: PageSensors,
-        recorder: Recorder,
-        began: float,
-    ) -> None:
+    def __init__(self, bundle: Bundle, sensors: PageSensors, recorder: Recorder, began: float) -> None:
         self.version = 0
         self.began = began
         self.viewers = sensors.viewers
@@ -83,7 +70,7 @@ class Board:
         self.touch()
 
     def say(self, truth: str | None) -> None:
-        """Note which label is true from now on; None for nothing."""
+        """Note the label that is true from now on; None for none."""
         with self._lock:
             self._truth = truth
         self.touch()

@@ -1,10 +1,9 @@
-"""`serve --demo`: sensors of a replay come, go and lie, until somebody takes over."""
+"""`serve --demo`: sensors of a replay come, go and lie, until a viewer presses a button."""
 
 from collections.abc import Callable
 from functools import partial
 from itertools import cycle
 from threading import Event, Thread
-from types import TracebackType
 from typing import Self
 
 from sensemble_apps.console.kinds import words_of
@@ -17,7 +16,7 @@ _LIES = "swapped", 5  # the condition of every kind whose scenes are of other ex
 class Demonstration:
     """Unplugs each sensor and plugs it back, then lets the last one lie; again and again.
 
-    A context manager. It ends when `taken_over` is set, and leaves everything as it is then.
+    It stops where it is when `taken_over` is set, or at the end of its block.
     """
 
     def __init__(self, sensors: PageSensors, taken_over: Event) -> None:
@@ -28,9 +27,7 @@ class Demonstration:
         self._thread.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._over.set()
         self._thread.join()
 
@@ -52,4 +49,4 @@ def _weight(sensor: PageSensor) -> int:
 
 
 def _pass() -> None:
-    """Let the last step last."""
+    """Leave everything as the last step left it."""

@@ -1,4 +1,4 @@
-"""The messages that a viewer of the live page is sent."""
+"""The messages to a viewer of the live page."""
 
 import math
 from dataclasses import asdict
@@ -17,14 +17,15 @@ _ROUNDED = 1e-3  # seconds by which the time of an answer may be off
 
 
 class LiveMessages:
-    """The states of a board that one client is sent; see `Messages`."""
+    """The states of a board for one client; see `Messages`."""
 
     def __init__(self, board: Board, home: str | None, *, demo: bool = False) -> None:
         self._board, self._home, self._demo = board, home, demo
-        self._known: dict[str, int] = {}  # previews that it has
-        self._answer: dict[str, Any] | None = None  # that it has
-        self._entries = 0  # of the timeline that it has
-        self._labels: tuple[str, ...] = ()  # that it knows
+        # What the client has: previews, the answer, entries of the timeline, labels.
+        self._known: dict[str, int] = {}
+        self._answer: dict[str, Any] | None = None
+        self._entries = 0
+        self._labels: tuple[str, ...] = ()
 
     def hello(self) -> dict[str, Any]:
         """Return the first message; see `hello`."""
@@ -54,7 +55,7 @@ class LiveMessages:
 
 
 def hello(board: Board) -> dict[str, Any]:
-    """Return what does not change while a session runs: the bundle, its labels, modalities and subsets."""
+    """Return the constants of a session: the bundle, its labels, modalities and subsets."""
     bundle = board.bundle
     return {
         "bundle": printable("/".join(bundle.path.resolve().parts[-2:])),

@@ -1,4 +1,4 @@
-"""A session with all that its page needs: sensors, a recorder, the newest state, and the buttons."""
+"""The parts of a session's page: sensors, a recorder, the newest state, and the buttons."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -23,21 +23,18 @@ from sensemble_apps.web.page_sensors import PageSensors
 
 
 class SessionPage:
-    """The parts of a session's page, and its buttons, for the page and for programs alike.
+    """A session's page; its buttons are for the page and for programs alike.
 
     Args:
-        session: an open session, whose stream somebody shows to `outputs`.
+        session: an open session, whose stream the caller shows to `outputs`.
         recordings: the folder that the page's button records into.
         began: the time of `time.monotonic` from which the times of the stream count.
         others: further outputs of the session.
 
     Attributes:
-        sensors: those of the page.
-        recorder: records them.
-        board: the newest state.
         outputs: the board and the others.
-        actions: what a message of each type asks for; an action may wait, so call none from an event loop.
-        used: set by the first of them.
+        actions: by message type; an action may wait, so call none from an event loop.
+        used: set by the first action.
     """
 
     def __init__(

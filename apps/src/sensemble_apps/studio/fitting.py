@@ -3,7 +3,7 @@
 It keeps torch, the encoders and the embeddings of the takes in memory, and fits the head again for each line
 of its standard input. First it lowers the encoders, which takes a while once on a machine. It prints a line
 of JSON for each stage, for the right answers about takes left out (`right`, `sets`), for a bundle that is
-written (`bundle`) and for a failure (`reason`). `answered` counts the lines that are answered.
+written (`bundle`) and for a failure (`reason`). `answered` counts the answered lines.
 """
 
 import shutil
@@ -38,7 +38,7 @@ _LOWERED, _OVER = "lowered", "over"
 
 
 def main(data: Path, run: Path, options: Sequence[str]) -> None:
-    """Fit for each line of standard input, until it is closed."""
+    """Fit for each line of standard input, until that is closed."""
     bundle = run / BUNDLE
     proved: dict[Job, BuiltArtifact] = {}
     answered, may_export, found = 0, False, None
@@ -89,10 +89,9 @@ def _requests(frozen: Frozen, progress: Progress) -> Iterator[tuple[int, bool]]:
 
 
 def _frozen(options: Sequence[str]) -> Frozen:
-    """Return the encoders of the studio's sensors: those that the options name, and by default others.
+    """Return the encoders of the studio's sensors: those that the options name, else the installed ones.
 
-    Raises:
-        ConfigurationError: one cannot be used.
+    Raises ConfigurationError if one cannot be used.
     """
     named = dict(option.split("=", 1) for option in options if "=" in option)
     specs, found = {}, {}

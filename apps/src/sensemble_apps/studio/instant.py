@@ -12,15 +12,10 @@ from sensemble_apps.studio.project import Run
 class Instant:
     """Runs the process that fits the instant head (`studio.fitting`). Safe from any thread.
 
-    Args:
-        run: where its bundle is.
-        data: the dataset.
-        options: further ones of `sensemble train`.
-        done: called after each change; `written` says whether a new bundle is there.
+    `done` is called after each change; `written` says whether a new bundle is there.
 
     Attributes:
-        run: where.
-        right: class -> how many of its takes the newest fit gets right when left out, and how many it has.
+        right: class -> the takes that the newest fit gets right when left out, and all its takes.
         sets: the scores of the newest bundle on takes left out, by set of sensors.
         reason: why these takes have no head, in a line; empty if they have one.
         lowered: the share of the encoders that are lowered; None while it is unknown.

@@ -1,4 +1,4 @@
-"""The live page of a run's model: a session that the studio's sensors go on in."""
+"""The live page of a run's model: a session on the studio's sensors."""
 
 import math
 from collections import deque
@@ -37,11 +37,7 @@ _LOOK = 0.1  # seconds between two checks for that
 class Follower(QueuedSensor):
     """Hands the studio's samples of one modality to a session, as a replay of a take would.
 
-    The live model gets samples of the recording's form, converted as in training.
-
-    Args:
-        modality: of the samples.
-        specs: the form of the studio's samples, by modality.
+    They are converted from the recording's form, as in training.
     """
 
     live = True
@@ -80,18 +76,9 @@ class Follower(QueuedSensor):
 
 
 class LiveSession:
-    """A session of a bundle on what the studio's sensors give; its page is an application.
+    """A session of an open bundle on the studio's sensors; its page is the application `app`.
 
-    Args:
-        bundle: an open bundle.
-        reader: reads the studio's sensors.
-        specs: the form of their samples, by modality.
-        recordings: where the page's button records.
-
-    Attributes:
-        bundle: the open bundle.
-        board: the newest state.
-        app: the live page.
+    `recordings` is the folder that the page's button records into.
     """
 
     def __init__(
@@ -110,7 +97,7 @@ class LiveSession:
             thread.start()
 
     def answer(self) -> dict[str, Any] | None:
-        """Return the newest answer as JSON holds it, with the probability of every class."""
+        """Return the newest answer for JSON, with the probability of every class."""
         said = self.board.prediction
         if said is None:
             return None
@@ -156,7 +143,7 @@ class LivePage:
         self.session: LiveSession | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve a request; without a session, redirect to the studio."""
+        """Serve a request."""
         session = self.session
         if session is not None:
             await session.app(scope, receive, send)

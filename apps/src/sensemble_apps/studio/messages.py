@@ -1,4 +1,4 @@
-"""The messages that a viewer of the studio is sent."""
+"""The messages to a viewer of the studio."""
 
 from dataclasses import asdict
 from typing import Any
@@ -12,11 +12,7 @@ from sensemble_apps.web.viewers import EVERY
 
 
 class StudioMessages:
-    """See `Messages`; the project's summary is sent when it has changed.
-
-    Args:
-        studio: what is shown.
-    """
+    """See `Messages`; the project's summary is sent when it has changed."""
 
     def __init__(self, studio: Studio) -> None:
         self._studio = studio
@@ -24,7 +20,7 @@ class StudioMessages:
         self._summary = -1
 
     def hello(self) -> dict[str, Any]:
-        """Return what does not change: the modalities, and the bounds of what may be asked for."""
+        """Return the modalities, and the bounds of what a client may ask for."""
         return {
             "type": "hello",
             "folder": self._studio.project.folder.resolve().name,
@@ -63,7 +59,6 @@ class StudioMessages:
 
 
 def _take(progress: TakeProgress | None) -> dict[str, Any] | None:
-    """Return a take that is being recorded, as JSON holds it."""
     if progress is None:
         return None
     fields = asdict(progress) | {"left": round(progress.left, 2)}

@@ -1,6 +1,6 @@
-"""A command of Sensemble in a process of its own, whose lines of JSON are followed.
+"""A command of Sensemble in a process of its own; its lines of JSON are followed.
 
-`python -m sensemble_apps.studio.process COMMAND ...` runs a command that is stopped when its standard input
+`python -m sensemble_apps.studio.process COMMAND ...` runs a command, and stops it when its standard input
 ends.
 """
 
@@ -17,7 +17,7 @@ from threading import Lock, Thread
 from typing import IO, Any
 
 _NICE = 5  # it gives way to sensors and the page
-_LINES = 20  # of its errors that are kept
+_LINES = 20  # kept of its errors
 
 
 class Process:
@@ -25,7 +25,7 @@ class Process:
 
     Args:
         arguments: of `sensemble`, or of another module.
-        module: that is run; it ends when its standard input does.
+        module: to run; it ends when its standard input does.
 
     Attributes:
         reason: the last line of its errors, once it is over.
@@ -42,11 +42,7 @@ class Process:
     def run(self, note: Callable[[dict[str, Any]], None]) -> int:
         """Run it to its end, and return its exit status; 1 if it was stopped before it began.
 
-        Args:
-            note: called with each object of JSON that it prints on a line.
-
-        Raises:
-            OSError: it cannot be started.
+        `note` is called with each object of JSON that it prints. Raises OSError if it cannot be started.
         """
         with self._lock:
             if self._stopped:

@@ -4,7 +4,6 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from sensemble_sensors import durable
@@ -17,24 +16,19 @@ from sensemble_apps.errors import InputError
 CLASSES = 50  # of a project at most
 LONGEST = 40  # characters of a class's name
 _FILE, _LOCK, _DATA, _RUNS, _INSTANT = "studio.json", "studio.lock", "data", "runs", "instant"
-_RESERVED = {"(background)", "unlabelled"}  # which stand for takes that have no class
+_RESERVED = {"(background)", "unlabelled"}  # of takes without a class
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A training of the project.
-
-    Attributes:
-        number: from 1, in the order of the trainings; 0 of the instant head.
-        folder: the run folder.
-    """
+    """A training of the project: its `number` is from 1, in order; 0 stands for the instant head."""
 
     number: int
     folder: Path
 
     @property
     def bundle(self) -> Path | None:
-        """The bundle that was exported; None until then."""
+        """The exported bundle; None until then."""
         bundle = self.folder / "bundle"
         return bundle if (bundle / "manifest.json").is_file() else None
 
@@ -42,11 +36,8 @@ class Run:
 class Project:
     """A project's folder, which one studio at a time has; a context manager. Safe for one thread at a time.
 
-    Args:
-        folder: made if it does not exist, private to this user.
-
-    Raises:
-        InputError: it cannot be written, holds something else, or another studio has it.
+    A new folder is private to this user. Raises InputError if it cannot be written, holds something else, or
+    another studio has it. So do the methods, for a class that is not there and for a name that is none.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -73,9 +64,7 @@ class Project:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._lock.close()
 
     @property
@@ -84,21 +73,13 @@ class Project:
         return self._classes
 
     def add(self, name: str) -> None:
-        """Add a class.
-
-        Raises:
-            InputError: there are too many, or it is no name for one; see `checked`.
-        """
+        """Add a class; a project has `CLASSES` at most."""
         if len(self._classes) >= CLASSES:
             raise InputError(f"a project has {CLASSES} classes at most")
         self._set((*self._classes, checked(name, self._classes)))
 
     def adopt(self, labels: Iterable[str]) -> None:
-        """Add the classes that takes show and the file lacks, as after a kill while one was renamed.
-
-        Raises:
-            InputError: as `add`.
-        """
+        """Add the classes that takes show and the file lacks, as after a kill while one was renamed."""
         for label in labels:
             if label not in self._classes:
                 try:
@@ -107,36 +88,20 @@ class Project:
                     raise InputError(f"{self.data}: labels {label[:LONGEST]!r}: {error}") from error
 
     def new_name(self, name: str, new: str) -> str:
-        """Return the new name of a class as it will be written.
-
-        Raises:
-            InputError: there is no such class, or the new name is none; see `checked`.
-        """
+        """Return the new name of a class as it will be written."""
         return checked(new, [one for one in self._classes if one != self.known(name)])
 
     def rename(self, name: str, new: str) -> None:
-        """Give a class another name.
-
-        Raises:
-            InputError: as `new_name`.
-        """
+        """Give a class another name."""
         new = self.new_name(name, new)
         self._set(tuple(new if one == name else one for one in self._classes))
 
     def remove(self, name: str) -> None:
-        """Remove a class.
-
-        Raises:
-            InputError: there is no such class.
-        """
+        """Remove a class."""
         self._set(tuple(one for one in self._classes if one != self.known(name)))
 
     def known(self, name: str) -> str:
-        """Return the name of a class.
-
-        Raises:
-            InputError: there is no such class.
-        """
+        """Return the name of a class that is there."""
         if name not in self._classes:
             raise InputError(
                 f"{name[:LONGEST]}: no such class; there are {', '.join(self._classes) or 'none'}"
@@ -157,11 +122,7 @@ class Project:
         return [Run(number, folder / str(number)) for number in numbers]
 
     def next_run(self) -> Run:
-        """Make the folder of another run.
-
-        Raises:
-            InputError: it cannot be made.
-        """
+        """Make the folder of another run; InputError if it cannot be made."""
         number = max((run.number for run in self.runs()), default=0) + 1
         run = Run(number, self.folder / _RUNS / str(number))
         try:
@@ -204,8 +165,7 @@ def _names(line: Fields) -> tuple[str, ...]:
 def checked(name: object, others: Sequence[str]) -> str:
     """Return the name of a class without spaces around it.
 
-    Raises:
-        InputError: it is empty, too long, holds what cannot be printed, or another class has it.
+    Raises InputError if it is empty, too long, unprintable or taken.
     """
     if not isinstance(name, str) or not is_unicode(name):
         raise InputError("a class needs a name")

@@ -61,7 +61,7 @@ def largest() -> int:
 
 
 def actions(studio: Studio) -> Mapping[str, Action]:
-    """Return what a page and a program may do, by name."""
+    """Return the actions of a page or a program, by name."""
     return {
         "add_classes": lambda given: studio.add_classes(given.string("names")),
         "rename_class": lambda given: studio.rename_class(given.string("name"), given.string("new")),

@@ -46,21 +46,18 @@ class Studio:
             no instant head.
 
     Attributes:
-        project: its classes and runs.
         reader: reads the sensors all the time, for previews, takes and the live page alike.
         sensors: those of the page.
-        takes: of the project.
-        recorder: records takes.
-        live: the live page.
         instant: fits the instant head; None where there is none.
         job: the last training; None before there is one.
         failure: why the last take failed; empty if it did not.
-        summary: of the project, as JSON holds it; replaced with each change.
+        summary: of the project, for JSON; replaced with each change.
         version: grows with each change of `summary`.
 
     Raises:
         BadDataError: the recording is damaged.
-        InputError: a label of its takes is no name of a class.
+        InputError: a label of its takes is no name of a class. The actions raise it where they are refused.
+        RecordingError: of the actions: there is no such take, or the recording cannot be written.
     """
 
     def __init__(self, project: Project, countdown: float = COUNTDOWN, options: Sequence[str] = ()) -> None:
@@ -101,7 +98,7 @@ class Studio:
     # Classes.
 
     def add_classes(self, names: str) -> None:
-        """Add classes, given by names with commas between; see `Project.add`."""
+        """Add classes, given by names with commas between."""
         with self._lock:
             try:
                 for name in names.removesuffix(",").split(","):
@@ -110,12 +107,7 @@ class Studio:
                 self._changed()
 
     def rename_class(self, name: str, new: str) -> None:
-        """Give a class and its takes another name.
-
-        Raises:
-            InputError: there is no such class, the name is none, or the takes are in use.
-            RecordingError: the takes cannot be written.
-        """
+        """Give a class and its takes another name."""
         with self._lock:
             self._check_unused()  # also without takes: its first one may be recorded now
             written = self.project.new_name(name, new)
@@ -124,11 +116,7 @@ class Studio:
             self._refit()
 
     def remove_class(self, name: str) -> None:
-        """Remove a class without takes.
-
-        Raises:
-            InputError: there is no such class, or it has takes.
-        """
+        """Remove a class without takes."""
         with self._lock:
             if count := len(self.takes.of(self.project.known(name))):
                 raise InputError(f"{name}: has {count} takes; delete them first")
@@ -142,7 +130,7 @@ class Studio:
     def record(
         self, label: str | None, seconds: float, count: int = 1, *, background: bool, now: bool = False
     ) -> None:
-        """Count down, and record a take, or several in a row.
+        """Count down, and record a take of some seconds, or `count` in a row.
 
         Args:
             label: the class that is shown; None for a background, or a take without a label.
@@ -150,9 +138,6 @@ class Studio:
             count: takes in a row.
             background: whether none of the classes is shown.
             now: whether the first one begins without a countdown.
-
-        Raises:
-            InputError: there is no such class, too many takes, or no sensor; or another take is recorded.
         """
         if not SHORTEST <= seconds <= LONGEST:
             raise InputError(f"a take has {SHORTEST:g} to {LONGEST:g} seconds")
@@ -172,12 +157,7 @@ class Studio:
             )
 
     def move_take(self, number: int, label: str | None, *, background: bool) -> None:
-        """Give a take to another class; the arguments are those of `record`.
-
-        Raises:
-            InputError: there is no such class, or takes are in use.
-            RecordingError: there is no such take, or it cannot be written.
-        """
+        """Give a take to another class; the arguments are those of `record`."""
         with self._lock:
             self._check_unused()
             labels, _ = self._labels(label, background=background)
@@ -185,12 +165,7 @@ class Studio:
             self._refit()
 
     def delete_take(self, number: int) -> None:
-        """Delete a take.
-
-        Raises:
-            InputError: takes are in use.
-            RecordingError: there is no such take, or it cannot be deleted.
-        """
+        """Delete a take."""
         with self._lock:
             self._check_unused()
             self.takes.delete(number)
@@ -201,12 +176,7 @@ class Studio:
     def train(self, number: int | None) -> None:
         """Hold out takes to judge the model by, and train and export it in the background.
 
-        Args:
-            number: of the run to go on with; None for another run.
-
-        Raises:
-            InputError: there is no such run, it is finished, a model is being trained, or takes are missing.
-            RecordingError: the recording cannot be written.
+        `number` is the run to go on with; None for another run.
         """
         with self._lock:
             self._check_unused()
@@ -226,12 +196,7 @@ class Studio:
             self.job.cancel()
 
     def open_live(self, number: int) -> None:
-        """Open the live page with the bundle of a run.
-
-        Raises:
-            InputError: there is no such run, or it has no bundle.
-            BundleError: the bundle cannot be used.
-        """
+        """Open the live page with the bundle of a run; BundleError if that cannot be used."""
         with self._lock:
             bundle = self._run(number).bundle
             if bundle is None:
@@ -257,7 +222,6 @@ class Studio:
     # From threads of the parts.
 
     def _note(self, event: Prediction | Event) -> None:
-        """Note an event of a sensor."""
         assert not isinstance(event, Prediction)  # noqa: S101 - of a sensor reader
         shown = shown_event(event, self._began)
         if not isinstance(shown, LiveSetChange):
@@ -275,7 +239,7 @@ class Studio:
             self._changed()
 
     def _fitted(self, *, written: bool) -> None:
-        """Show the bundle of the instant head live, unless that of a run is, once it is `written`."""
+        """Show a `written` bundle of the instant head live, unless that of a run is."""
         with self._lock:
             assert self.instant is not None  # noqa: S101 - it calls
             if self.instant.run.bundle is None:
@@ -287,7 +251,6 @@ class Studio:
             self._changed()
 
     def _over(self) -> None:
-        """Note that a training is over."""
         with self._lock:
             self._changed()
 
@@ -315,11 +278,7 @@ class Studio:
         return Job(run, self.project.data, self._options, schemes, self._over)
 
     def _labels(self, label: str | None, *, background: bool) -> tuple[list[str], str]:
-        """Return the labels and the split of a take that shows a class, none of them, or anything.
-
-        Raises:
-            InputError: there is no such class, or it is a background of a class.
-        """
+        """Return the labels and the split of a take that shows a class, none of them, or anything."""
         if label is not None and background:
             raise InputError("a background shows none of the classes; leave out the class")
         labels = [] if label is None else [self.project.known(label)]

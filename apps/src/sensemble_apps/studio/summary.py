@@ -20,14 +20,7 @@ _RUNS = 10  # of the newest
 
 
 def describe(project: Project, takes: Takes, live: int | None, instant: Instant | None) -> dict[str, Any]:
-    """Return the project as JSON holds it.
-
-    Args:
-        project: its classes and runs.
-        takes: its takes.
-        live: the number of the run whose live page is open; None for none.
-        instant: the instant head, if the project has one.
-    """
+    """Return the project for JSON; `live` is the number of the run whose live page is open."""
     dataset = takes.dataset
     return {
         "classes": [
@@ -68,10 +61,10 @@ def _run(run: Run) -> dict[str, Any]:
 
 
 def _scores(run: Path) -> dict[str, Any] | None:
-    """Return the scores of the model that is exported on the takes held out, None until it is trained.
+    """Return the scores of the exported model on the takes held out, None until it is trained.
 
-    `sets` has a score with its interval for every set of sensors, and what always giving the commonest class
-    scores; `warnings` has a sentence for each sensor that may be at chance.
+    `sets` has the score, its interval and chance for every set of sensors; `warnings` has a sentence for each
+    sensor that may be at chance.
     """
     try:
         method, train = most_robust(run / SELECTION)

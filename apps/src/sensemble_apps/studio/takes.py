@@ -21,21 +21,19 @@ from sensemble_apps.errors import InputError
 from sensemble_apps.running.takes import takes_in
 
 MOST = 2000  # takes of a project
-_THUMBNAILS = 256  # that are kept drawn
-_SHOWN = 48  # of a take's newest samples, which a thumbnail is drawn of
+_THUMBNAILS = 256  # kept
+_SHOWN = 48  # samples that a thumbnail is drawn of
 
 
 class Takes:
-    """The takes of a recording. Safe from any thread.
+    """The takes of a recording, which need not be there yet. Safe from any thread.
 
-    Args:
-        folder: of the recording, which need not be there yet.
-        specs: the form of its samples, by modality.
+    The methods that write raise RecordingError if there is no such take, or the recording cannot be written.
 
     Attributes:
         takes: in order.
         dataset: their examples; None while there are none.
-        division: which of them should be held out; None while there are none.
+        division: the takes to hold out; None while there are none.
     """
 
     def __init__(self, folder: Path, specs: Mapping[str, InputSpec]) -> None:
@@ -48,18 +46,14 @@ class Takes:
         self.refresh()
 
     def refresh(self) -> None:
-        """Read the recording again.
-
-        Raises:
-            BadDataError: it is damaged; says where.
-        """
+        """Read the recording again; BadDataError if it is damaged."""
         with self._lock:
             self.takes = takes_in(self._folder)
             self.dataset = read_dataset(self._folder) if self.takes else None
             self.division = divide(self.dataset) if self.dataset is not None else None
 
     def describe(self) -> list[dict[str, Any]]:
-        """Return the takes, the newest first, as JSON holds them; `proposed` is the split it should be in."""
+        """Return the takes for JSON, the newest first; `proposed` is the split to put each into."""
         splits = self.division.splits if self.division is not None else {}
         return [
             {
@@ -76,37 +70,24 @@ class Takes:
 
     @property
     def is_divided(self) -> bool:
-        """True if every take is in the split that is proposed for it, and some are held out."""
+        """True if every take is in its proposed split, and some are held out."""
         held = {take.split for take in self.takes}
         return "eval" in held and all(take["split"] == take["proposed"] for take in self.describe())
 
     def hold_out(self) -> None:
-        """Put the takes into the splits that are proposed.
-
-        Raises:
-            InputError: there are too few to hold any out.
-            RecordingError: the recording cannot be written.
-        """
+        """Put the takes into their proposed splits; InputError if there are too few to hold any out."""
         if self.division is None or "eval" not in self.division.splits.values():
             raise InputError("there are too few takes to hold any out; record two or more of each class")
         set_splits(self._folder, self.division.splits)
         self.refresh()
 
     def delete(self, number: int) -> None:
-        """Delete a take.
-
-        Raises:
-            RecordingError: there is no such take, or it cannot be deleted.
-        """
+        """Delete a take."""
         delete_take(self._folder, number)
         self.refresh()
 
     def move(self, number: int, labels: Sequence[str], *, background: bool) -> None:
-        """Give a take other labels; without any, and without being a background, it is unlabelled.
-
-        Raises:
-            RecordingError: there is no such take, or it cannot be written.
-        """
+        """Give a take other labels; without any, and without being a background, it is unlabelled."""
         splits = {take.number: take.split for take in self.takes}
         split = "pretrain" if not labels and not background else splits.get(number, "train")
         split = "train" if (labels or background) and split == "pretrain" else split
@@ -114,11 +95,7 @@ class Takes:
         self.refresh()
 
     def rename(self, label: str, new: str) -> None:
-        """Give the takes of a class the class's new name.
-
-        Raises:
-            RecordingError: they cannot be written.
-        """
+        """Give the takes of a class the class's new name."""
         if self.of(label):
             rename_label(self._folder, label, new)
             self.refresh()
@@ -128,11 +105,9 @@ class Takes:
         return [take for take in self.takes if label in take.labels]
 
     def thumbnail(self, number: int) -> dict[str, Any]:
-        """Return what each sensor gave in the middle of a take: `{modality: preview}`, see `Kind.preview`.
+        """Return the samples in the middle of a take: `{modality: preview}`, see `Kind.preview`.
 
-        Raises:
-            InputError: there is no such take.
-            BadDataError: it cannot be read.
+        Raises InputError if there is no such take, BadDataError if it cannot be read.
         """
         with self._lock:
             if number in self._drawn:

@@ -1,4 +1,4 @@
-"""Trains and exports a run in the background: `sensemble train`, then `sensemble export`, each a process.
+"""Train and export a run in the background: `sensemble train`, then `sensemble export`, each a process.
 
 Both continue when they are started again: a training can be cancelled and resumed, also by a later studio.
 They end with the studio, also if that is killed.
@@ -16,8 +16,6 @@ from sensemble_apps.studio.process import Process
 from sensemble_apps.studio.project import Run
 
 _PATIENCE = 20.0  # seconds that a process may take to end
-
-
 _KNOWN = 0.1  # of the work, after which the pace is known
 _TRAINING = {
     "decode": 0.06,
@@ -29,7 +27,7 @@ _TRAINING = {
     "evaluate": 0.03,
 }
 _EXPORT = {"decode": 0.05, "degrade": 0.05, "export": 0.3}
-"""The first word of a process's stages -> their part of the work of both, in order: what two cores took."""
+"""The first word of a process's stages -> their share of the work of both, in order, on two cores."""
 
 
 class Job:
@@ -40,12 +38,11 @@ class Job:
         data: the dataset.
         options: further ones of `sensemble train`.
         schemes: further options of `sensemble export`.
-        done: called when it is over, in whatever way.
+        done: called at its end, also after a failure.
 
     Attributes:
-        run: where.
         status: `running`, `done`, `cancelled` or `failed`; it is running until its processes are gone.
-        reason: why it failed, in a line.
+        reason: the failure, in a line.
     """
 
     def __init__(
@@ -117,8 +114,7 @@ class Job:
             self._done()
 
     def _note(self, parts: Mapping[str, float], said: dict[str, Any]) -> None:
-        """Note a line of progress; the result is another."""
-        if said.keys() != self._stage.keys():
+        if said.keys() != self._stage.keys():  # the result
             return
         self._stage, stage = said, said["stage"]
         if stage not in self._stages:
@@ -134,10 +130,6 @@ class Job:
 
 
 def refuse_while(job: Job | None) -> None:
-    """Refuse what would change the data of a training.
-
-    Raises:
-        InputError: a job is running.
-    """
+    """Refuse a change of the data of a training: InputError while a job is running."""
     if job is not None and job.status == "running":
         raise InputError("a model is being trained on these takes; wait until it is done, or cancel it")

@@ -1,9 +1,9 @@
-"""A web page of this process, with browsers as sensors: what every such page shares.
+"""The parts that every web page of this process shares, with browsers as sensors.
 
 A page's own state, actions and files are in a room of their own (`serve`, `studio`).
 
 Doors: `site`, which writes the static page that runs a bundle by itself, and `browser`, which has a browser
 run it; `security`, which says who may; `server` and `handlers`, which serve; `clients`
-and `limits`, the WebSocket and its bounds; `viewers`, who are woken by what is new;
+and `limits`, the WebSocket and its bounds; `viewers`, who are woken by each change;
 `page_sensors`, the sensors of a page.
 """

@@ -10,7 +10,6 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from tempfile import TemporaryDirectory
 from threading import Thread
-from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
@@ -57,9 +56,7 @@ class Browser:
             raise InputError(f"--browser {self._program}: cannot be started ({error.strerror})") from error
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._windows.put(None)
         os.killpg(self._process.pid, signal.SIGTERM)
         self._process.wait()
@@ -68,10 +65,9 @@ class Browser:
         self._profile.cleanup()
 
     def encode(self, modality: str, window: NDArray[Any]) -> tuple[Floats, float]:
-        """Return the embedding of one window [1, ...], float32 [d], and the milliseconds that it took.
+        """Return the embedding of one window [1, ...], float32 [d], and its milliseconds.
 
-        Raises:
-            StepError: the page failed, or did not answer.
+        Raises StepError if the page failed, or did not answer.
         """
         self._windows.put((modality, np.ascontiguousarray(window).tobytes()))
         try:

@@ -42,8 +42,7 @@ class ClockOffset:
     def add(self, sent: float, answered: float, received: float) -> None:
         """Add an exchange: sent and received by the browser on its clock, answered here on `monotonic`'s.
 
-        Raises:
-            SampleError: a time is not finite, or it was received before it was sent.
+        Raises SampleError if a time is not finite, or it was received before it was sent.
         """
         if not all(map(math.isfinite, (sent, answered, received))) or received < sent:
             raise SampleError("an exchange of the clock whose times no clock shows")
@@ -53,7 +52,7 @@ class ClockOffset:
 class BrowserSensor(QueuedSensor):
     """A sensor whose samples a browser sends: one thread feeds it, another reads it.
 
-    Samples that come while it is closed are dropped.
+    Samples are dropped while it is closed.
     """
 
     live = True
@@ -78,13 +77,8 @@ class BrowserSensor(QueuedSensor):
     def put(self, number: int, captured: float, data: memoryview) -> None:
         """Add a sample of the browser; one before the first exchange of the clock is dropped.
 
-        Args:
-            number: counts the samples; those that the browser had to drop leave a gap.
-            captured: when its end was captured, in seconds on the browser's clock.
-            data: its bytes.
-
-        Raises:
-            SampleError: it is not of the spec's form.
+        `number` counts the samples, with gaps where the browser dropped some; `captured` is when its end was
+        captured, in seconds on the browser's clock. Raises SampleError if it is not of the spec's form.
         """
         kind, spec, offset, queue = kind_of(self._spec), self._spec, self._clock.value, self._queue
         if len(data) > kind.max_bytes(spec) or not math.isfinite(captured):

@@ -23,10 +23,8 @@ _EARLIER = timedelta(hours=1)  # for a phone whose clock is behind
 def self_signed(names: list[str]) -> tuple[ssl.SSLContext, str]:
     """Make a certificate for host names and addresses; return a context with it, and its fingerprint.
 
-    Its key is never kept: it is on the disk, readable by this user alone, while it is loaded.
-
-    Returns:
-        The context, and the SHA-256 of the certificate as browsers show it: `AB:CD:...`.
+    The fingerprint is its SHA-256 as browsers show it: `AB:CD:...`. The key is on the disk, readable by this
+    user alone, only while it is loaded.
     """
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "sensemble")])

@@ -34,7 +34,7 @@ Action = Callable[[Fields], Any]
 
 
 class Messages(Protocol):
-    """Makes the messages for one client, and remembers what it was sent."""
+    """Makes the messages for one client, and remembers those sent."""
 
     def hello(self) -> dict[str, Any]:
         """Return the first message."""
@@ -44,10 +44,7 @@ class Messages(Protocol):
 
 
 class Clients:
-    """All clients of a page.
-
-    `messages` makes the messages of a client, `actions` do what its own messages ask for.
-    """
+    """All clients of a page; `actions` do what their messages ask for."""
 
     def __init__(
         self, sensors: PageSensors, messages: Callable[[], Messages], actions: Mapping[str, Action]
@@ -136,8 +133,7 @@ class _Client:
     async def _act(self, said: str) -> None:
         """Do what a message asks for; a refusal is answered in one line.
 
-        Raises:
-            SampleError: too much came, or it is no message.
+        Raises SampleError if too much came, or it is no message.
         """
         if len(said) > limits.BODY or not self._commands.allows():
             raise SampleError("too many messages, or too long a message")

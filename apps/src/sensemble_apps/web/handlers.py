@@ -40,11 +40,7 @@ def bounded(rate: Rate, answer: Handler) -> Handler:
 
 
 async def body_of(request: Request) -> Fields:
-    """Return the object of JSON that a request brings.
-
-    Raises:
-        InputError: it is too long, or is none.
-    """
+    """Return the object of JSON of a request; InputError if it is too long, late or none."""
     data = b""
     try:
         async with asyncio.timeout(limits.SILENT):

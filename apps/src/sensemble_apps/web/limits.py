@@ -24,7 +24,7 @@ class Rate:
         self._at = monotonic()
 
     def allows(self, amount: float = 1.0) -> bool:
-        """Count `amount` if it is within the bound, and return whether it is."""
+        """Count `amount`, and return True, if it is within the bound."""
         now = monotonic()
         self._left = min(self._most, self._left + (now - self._at) * self._rate)
         self._at = now

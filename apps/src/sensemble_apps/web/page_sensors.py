@@ -32,13 +32,13 @@ Until = Callable[[str], float]
 
 
 class PageSensor(Conditioned):
-    """A sensor whose newest samples can be looked at; the session reads it like any other.
+    """A sensor that keeps its newest samples for drawing; the session reads it like any other.
 
     Attributes:
-        title: by which a user renamed it; empty if none did.
+        title: the name that a user gave it; empty if none did.
         newest: its samples of the last seconds, the last one last; none while it is closed.
         count: the number of samples so far.
-        condition: by which its samples are degraded; None for none.
+        condition: the degradation of its samples; None for none.
         state: its last event.
     """
 
@@ -77,7 +77,7 @@ class PageSensor(Conditioned):
     def preview(self, spec: InputSpec, known: int | None, until: float) -> tuple[int, dict[str, Any]] | None:
         """Return the number and the preview of its samples up to `until`, drawn once for all viewers.
 
-        Return None if the last of them has the `known` number, or there is none.
+        None if the last of them has the `known` number, or there is none.
         """
         newest = tuple(self.newest)
         shown = [sample for sample in newest if sample.time <= until]
@@ -114,20 +114,19 @@ class PageSensors:
         self._reader = reader
         self._lock = Lock()
         self._sensors: dict[str, PageSensor] = {}
-        self._notes: dict[str, Change] = {}  # by modality: what is to be said of it as a whole
+        self._notes: dict[str, Change] = {}  # of a modality as a whole
         self._active: dict[str, str] = {}  # by modality: the name of the active sensor, of several
 
     @property
     def all(self) -> list[PageSensor]:
-        """The sensors, plugged in or not, in the order in which they came."""
+        """The sensors, plugged in or not, in the order of their arrival."""
         with self._lock:
             return list(self._sensors.values())
 
     def add(self, sensor: Sensor) -> str:
         """Attach a new sensor; return its name on the page.
 
-        Raises:
-            SessionError: the session is closed, or takes no such modality.
+        Raises SessionError if the session is closed, or takes no such modality.
         """
         new = self._new(sensor)
         try:
@@ -152,7 +151,7 @@ class PageSensors:
             self._reader.attach(found)
 
     def rename(self, name: str, title: str) -> None:
-        """Show a sensor by another title from now on; an empty one: by its name."""
+        """Show a sensor by another title; an empty one: by its name."""
         self._find(name).title = printable(title)[:SHOWN]
 
     def degrade(self, name: str, condition: str | None, severity: int) -> None:
@@ -187,7 +186,7 @@ class PageSensors:
         return self._active.get(sensor.modality, sensor.name) == sensor.name
 
     def describe(self) -> list[dict[str, Any]]:
-        """Return the sensors with their states, as JSON holds them."""
+        """Return the sensors with their states, for JSON."""
         return [self._describe(sensor) for sensor in self.all]
 
     def previews(self, known: dict[str, int], until: Until = lambda _: math.inf) -> dict[str, dict[str, Any]]:

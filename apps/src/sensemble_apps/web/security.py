@@ -1,4 +1,4 @@
-"""The address of a page, and who may open it: requests are admitted by host, origin and a token."""
+"""The address of a page, and its access: requests are admitted by host, origin and a token."""
 
 import hmac
 import secrets
@@ -61,7 +61,7 @@ class Access:
 
     Attributes:
         secure: whether the page is served by TLS.
-        token: what a client must show; None on loopback.
+        token: which a client must show; None on loopback.
         names: host names that are accepted beside addresses, with a token.
     """
 
@@ -188,7 +188,7 @@ def _in_query(scope: Scope) -> list[str]:
 
 
 def admit(host: str, port: int, title: str) -> tuple[Access, SSLContext | None, list[str]]:
-    """Return who may open a page, the context of TLS (None for none), and the lines that say where it is.
+    """Return the access to a page, the context of TLS (None for none), and the lines with its address.
 
     Any host but loopback needs a token, and TLS.
     """

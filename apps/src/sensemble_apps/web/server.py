@@ -6,7 +6,6 @@ import ssl
 from collections.abc import Sequence
 from functools import partial
 from threading import Thread
-from types import TracebackType
 from typing import Self
 
 import uvicorn
@@ -27,8 +26,7 @@ _PING = 5.0  # seconds between two pings of a client, and for its answer
 def listen(host: str, port: int) -> socket.socket:
     """Return a socket that listens on an address of this machine; port 0 for a free one.
 
-    Raises:
-        InputError: the address is not this machine's, or is in use.
+    Raises InputError if the address is not this machine's, or is in use.
     """
     if not 0 <= port < 1 << 16:
         raise InputError(f"--port {port}: give 0 to 65535; 0 takes a free one")
@@ -46,13 +44,13 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 class Server:
-    """Serves routes on a listening socket in a thread while the block runs.
+    """Serves routes on a listening socket, which it closes, in a thread while the block runs.
 
     Args:
-        listening: the socket; it is closed at the end.
-        access: who may.
+        listening: the socket.
+        access: the rules of access.
         routes: of the page.
-        largest: bytes of the largest message of a WebSocket, as `clients.largest_message` gives them.
+        largest: bytes of the largest message of a WebSocket (`clients.largest_message`).
         tls: the context of TLS; None for none.
         policy: the Content-Security-Policy of the page.
     """
@@ -97,9 +95,7 @@ class Server:
                 raise StepError("the web server did not start")
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._server.should_exit = True
         self._thread.join(2.0 * _CLOSE)
         self._socket.close()

@@ -57,7 +57,7 @@ def write_site(bundle: Path, out: Path, trust: Path | None = None) -> None:
     shutil.copytree(APP, out)
     (out / "bundle").mkdir()
     durable.write(out / "bundle" / manifest.FILE_NAME, data)
-    # What the page's record is saved in: the runtime alone knows its tables.
+    # An empty record, which the page fills: the runtime alone knows its tables.
     Records(out / RECORD).close()
     with closing(sqlite3.connect(out / RECORD)) as db:
         db.execute("PRAGMA journal_mode = DELETE")

@@ -1,4 +1,4 @@
-"""The viewers of a page: each is woken when there is something new."""
+"""The viewers of a page, who are woken by each change."""
 
 import asyncio
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ LONGEST = 1.0  # seconds between two states of a viewer, at most
 
 
 class Viewers:
-    """Counts the viewers, and wakes them; `wake` may be called from any thread."""
+    """Counts the viewers, and wakes them, from any thread."""
 
     def __init__(self) -> None:
         self._loops: dict[asyncio.Event, asyncio.AbstractEventLoop] = {}
