@@ -14,13 +14,10 @@ from sensemble_apps.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from contextlib import AbstractContextManager
-    from ssl import SSLContext
 
     from sensemble_sensors.devices.watcher import Finder
     from sensemble_sensors.sensor import Sensor
     from sensemble_sensors.spec import InputSpec
-
-    from sensemble_apps.web.security import Access
 
 
 class Form(Enum):
@@ -180,9 +177,3 @@ class Serving(Common):
     """The address to serve on. Any but this machine's own needs the token of the printed address, and TLS."""
     port: int = 8765
     """The port; 0 for a free one."""
-
-    def admit(self, port: int, title: str) -> "tuple[Access, SSLContext | None, list[str]]":
-        """See `web.security.admit`."""
-        from sensemble_apps.web.security import admit  # an extra
-
-        return admit(self.host, port, title)

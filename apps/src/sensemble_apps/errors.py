@@ -28,7 +28,7 @@ class InputError(AppsError):
 
 
 class NotInstalledError(AppsError):
-    """A command needs training or export, which are not installed."""
+    """A command needs a package or a built page that is not installed."""
 
 
 class StepError(AppsError):

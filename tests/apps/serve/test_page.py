@@ -13,6 +13,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from sensemble_apps.serve.demonstration import Demonstration
 from sensemble_runtime import subsets
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.bundle.judge import of_subset
@@ -173,15 +174,12 @@ def test_of_more_than_six_modalities_few_sets_are_drawn() -> None:
 
 
 def test_a_demonstration_pulls_sensors_and_lets_one_lie_until_somebody_takes_over(
-    bundle: Bundle, examples: Sequence[Example], monkeypatch: pytest.MonkeyPatch
+    bundle: Bundle, examples: Sequence[Example]
 ) -> None:
-    from sensemble_apps.serve import demonstration
-
-    monkeypatch.setattr(demonstration, "_EVERY", 0.5)
     taken_over = Event()
     with (
         serving(bundle, examples) as served,
-        demonstration.Demonstration(served.sensors, taken_over) as running,
+        Demonstration(served.sensors, taken_over, every=0.5) as running,
         served.viewer() as viewer,
     ):
         for modality in ("video", "audio", "text"):

@@ -19,7 +19,7 @@ from sensemble_sensors.devices.watcher import Watcher
 from sensemble_sensors.thresholds import DEFAULT
 
 from sensemble_apps.arguments import Folder, Running, Serving
-from sensemble_apps.console.output import say, say_executors
+from sensemble_apps.console.output import say_executors
 from sensemble_apps.errors import InputError, until_stopped
 from sensemble_apps.running.outputs import open_output
 from sensemble_apps.running.real_time import Options, opened, retry
@@ -59,7 +59,7 @@ def main(arguments: Serve) -> None:
     from sensemble_apps.serve.demonstration import Demonstration
     from sensemble_apps.serve.session_page import SessionPage
     from sensemble_apps.web.clients import largest_message
-    from sensemble_apps.web.server import Server, listen
+    from sensemble_apps.web.server import listen, published
 
     _check(arguments)
     if arguments.demo and arguments.replay is None:
@@ -67,21 +67,17 @@ def main(arguments: Serve) -> None:
     bundle = Bundle.open(arguments.bundle, trust=arguments.trust, floor=arguments.floor)
     say_executors(bundle.executors)
     with ExitStack() as stack:
-        listening = listen(arguments.host, arguments.port)
-        stack.callback(listening.close)
+        listening = stack.enter_context(listen(arguments.host, arguments.port))
         others = [stack.enter_context(open_output(text, bundle)) for text in arguments.output]
         options = Options(Policy(unfamiliar=arguments.unfamiliar))
         session = stack.enter_context(opened(bundle, options, DEFAULT, lasting=True))
         page = SessionPage(session, arguments.recordings, monotonic(), others)
         stack.callback(page.recorder.stop)
         example_at = stack.enter_context(_sources(arguments, bundle, session, page.sensors))
-        access, tls, lines = arguments.admit(listening.getsockname()[1], "the live page")
         routes, largest = Api(page, demo=arguments.demo).routes, largest_message(bundle.specs)
-        stack.enter_context(Server(listening, access, routes, largest, tls))
+        stack.enter_context(published(listening, "the live page", arguments.host, routes, largest))
         if arguments.demo:
             stack.enter_context(Demonstration(page.sensors, page.used))
-        for line in lines:
-            say(line)
         with until_stopped():
             for item in session.stream():
                 page.outputs.show(view_event(item, page.board.began, example_at))
@@ -91,22 +87,20 @@ def _serve_phone(arguments: Serve) -> None:
     from starlette.routing import Mount
     from starlette.staticfiles import StaticFiles
 
-    from sensemble_apps.web.server import Server, listen
+    from sensemble_apps.web.server import listen, published
 
     if arguments.host == Serving.host:  # a phone is another machine
         arguments = replace(arguments, host="0.0.0.0")  # noqa: S104 - it needs the token
-    with TemporaryDirectory() as folder, ExitStack() as stack:
+    policy = "frame-ancestors 'none'"  # the page says itself what may run; it needs WebAssembly
+    with TemporaryDirectory() as folder:
         site = Path(folder, "site")
         write_site(arguments.bundle, site, arguments.trust)
-        listening = listen(arguments.host, arguments.port)
-        stack.callback(listening.close)
-        access, tls, lines = arguments.admit(listening.getsockname()[1], "the page for a phone")
         routes = [Mount("/", StaticFiles(directory=site, html=True))]
-        # The page says itself what may run; it needs WebAssembly.
-        stack.enter_context(Server(listening, access, routes, 1, tls, policy="frame-ancestors 'none'"))
-        for line in lines:
-            say(line)
-        with until_stopped():
+        with (
+            listen(arguments.host, arguments.port) as listening,
+            published(listening, "the page for a phone", arguments.host, routes, policy=policy),
+            until_stopped(),
+        ):
             Event().wait()
 
 

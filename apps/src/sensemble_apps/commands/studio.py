@@ -10,7 +10,6 @@ from sensemble_sensors.devices.sources import returning
 from sensemble_sensors.devices.watcher import Watcher
 
 from sensemble_apps.arguments import Folder, Positional, Serving, Texts
-from sensemble_apps.console.output import say
 from sensemble_apps.errors import until_stopped
 from sensemble_apps.running.real_time import retry
 from sensemble_apps.running.sources import FORM, capture, named
@@ -40,11 +39,10 @@ def main(arguments: Arguments) -> None:
     # Extras, which `--help` does without.
     from sensemble_apps.studio.site import largest, routes
     from sensemble_apps.studio.studio import Studio
-    from sensemble_apps.web.server import Server, listen
+    from sensemble_apps.web.server import listen, published
 
     with ExitStack() as stack:
-        listening = listen(arguments.host, arguments.port)
-        stack.callback(listening.close)
+        listening = stack.enter_context(listen(arguments.host, arguments.port))
         project = stack.enter_context(Project(arguments.folder))
         options = [option for source in arguments.encoder for option in ("--encoder", source)]
         options += ["--from-scratch"] * arguments.from_scratch
@@ -55,9 +53,6 @@ def main(arguments: Arguments) -> None:
             studio.sensors.add(capture(spec, source, in_process=arguments.in_process))
         given = {sensor.name: sensor.modality for sensor in studio.sensors.all}
         stack.enter_context(Watcher(returning(devices), partial(retry, studio.reader, given, None)))
-        access, tls, lines = arguments.admit(listening.getsockname()[1], "the studio")
-        stack.enter_context(Server(listening, access, routes(studio), largest(), tls))
-        for line in lines:
-            say(line)
-        with until_stopped():
+        page = published(listening, "the studio", arguments.host, routes(studio), largest())
+        with page, until_stopped():
             Event().wait()

@@ -9,18 +9,17 @@ from typing import Self
 from sensemble_apps.console.kinds import words_of
 from sensemble_apps.web.page_sensors import PageSensor, PageSensors
 
-_EVERY = 6.0  # seconds between two steps
 _LIES = "swapped", 5  # the condition of every kind whose scenes are of other examples, always
 
 
 class Demonstration:
     """Unplugs each sensor and plugs it back, then lets the last one lie; again and again.
 
-    It stops where it is when `taken_over` is set, or at the end of its block.
+    It stops where it is when `taken_over` is set, or at the end of its block. A step lasts `every` seconds.
     """
 
-    def __init__(self, sensors: PageSensors, taken_over: Event) -> None:
-        self._sensors, self._over = sensors, taken_over
+    def __init__(self, sensors: PageSensors, taken_over: Event, every: float = 6.0) -> None:
+        self._sensors, self._over, self._every = sensors, taken_over, every
         self._thread = Thread(target=self._run, name="sensemble demonstration", daemon=True)
 
     def __enter__(self) -> Self:
@@ -33,7 +32,7 @@ class Demonstration:
 
     def _run(self) -> None:
         for step in cycle(self._steps(sorted(self._sensors.all, key=_weight))):
-            if self._over.wait(_EVERY):
+            if self._over.wait(self._every):
                 return
             step()
 

@@ -3,7 +3,8 @@
 import asyncio
 import socket
 import ssl
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from threading import Thread
 from typing import Self
@@ -14,9 +15,10 @@ from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from sensemble_apps.console.output import say
 from sensemble_apps.errors import InputError, StepError
 from sensemble_apps.web.gate import Gate
-from sensemble_apps.web.security import POLICY, Access, Guard
+from sensemble_apps.web.security import POLICY, Access, Guard, admit
 
 _CLOSE = 2  # seconds that clients have to leave
 _STARTS = 10.0  # seconds that the server may take to start
@@ -41,6 +43,23 @@ def listen(host: str, port: int) -> socket.socket:
             f"--host {host} --port {port}: cannot be served ({error}); --port 0 takes a free one"
         ) from error
     return listening
+
+
+@contextmanager
+def published(
+    listening: socket.socket,
+    title: str,
+    host: str,
+    routes: Sequence[BaseRoute],
+    largest: int = 1,
+    policy: str = POLICY,
+) -> Iterator[None]:
+    """Serve a page to whom `admit` lets in while the block runs, and print its address; see `Server`."""
+    access, tls, lines = admit(host, listening.getsockname()[1], title)
+    with Server(listening, access, routes, largest, tls, policy):
+        for line in lines:
+            say(line)
+        yield
 
 
 class Server:
