@@ -29,9 +29,9 @@ from pathlib import Path
 from statistics import median
 
 import numpy as np
+from sensemble_runtime import backoff
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.record.reader import read_predictions, read_runs
-from sensemble_runtime.session import sensor_thread
 from sensemble_runtime.session.live_set import LiveSet
 from sensemble_runtime.session.session import Session
 from sensemble_sensors.errors import SensorEndedError, SensorLostError, SensorUnavailableError
@@ -191,7 +191,7 @@ class Wild(Unruly):
 
 def real_time(bundle: Bundle, seconds: float) -> tuple[int, int, Usage]:
     """Run a session with failing sensors; return how many predictions were made, and how many recorded."""
-    sensor_thread.RETRY = (0.05, 0.2)
+    backoff.RETRY = (0.05, 0.2)
     rng = random.Random(1)  # noqa: S311 - a simulation
     usage, seen = Usage(), [0]
     with tempfile.TemporaryDirectory() as scratch:

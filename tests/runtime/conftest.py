@@ -10,9 +10,9 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+from sensemble_runtime import backoff
 from sensemble_runtime.bundle import head, manifest
 from sensemble_runtime.bundle.bundle import Bundle
-from sensemble_runtime.session import sensor_thread
 
 from .puppets import Log
 
@@ -74,4 +74,4 @@ def no_thread_is_left() -> Iterator[None]:
 @pytest.fixture
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Retry at once, so that a test need not wait."""
-    monkeypatch.setattr(sensor_thread, "RETRY", (0.01, 0.02))
+    monkeypatch.setattr(backoff, "RETRY", (0.01, 0.02))

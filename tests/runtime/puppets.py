@@ -3,14 +3,14 @@
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 
 import numpy as np
 import pytest
 from sensemble_runtime.bundle.bundle import Bundle
-from sensemble_runtime.events import Event, Kind, LiveSetEvent, SensorEvent
+from sensemble_runtime.events import Event, LiveSetEvent, SensorEvent, SensorEventKind
 from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.session import session
 from sensemble_runtime.session.sensor_thread import SensorThread
@@ -90,7 +90,7 @@ class Owner:
     def on_sample(self, _: SensorThread, sample: Sample) -> None:
         self.samples.append(sample)
 
-    def on_health(self, _: SensorThread, __: Kind, reason: str) -> None:
+    def on_health(self, _: SensorThread, __: SensorEventKind, reason: str) -> None:
         self.reported.append(reason)
 
     def on_error(self, thread: SensorThread, error: BaseException) -> None:
@@ -156,10 +156,3 @@ def slowed(bundle: Bundle, monkeypatch: pytest.MonkeyPatch, modality: str, secon
         return real(asked, window)
 
     monkeypatch.setattr(bundle, "encode", encode)
-
-
-def wait_for(condition: Callable[[], object]) -> None:
-    end = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < end, "it never came"
-        time.sleep(0.002)

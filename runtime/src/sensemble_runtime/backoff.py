@@ -1,12 +1,14 @@
 """The wait before trying again what has failed."""
 
+RETRY = (0.5, 10.0)  # seconds before the first retry, and before later ones at most
+
 
 class Backoff:
-    """Waits in seconds: `first`, doubled with each failure, up to `longest`; `delay` is the next one."""
+    """Waits in seconds, doubled with each failure, as `RETRY` says; `delay` is the next one."""
 
-    def __init__(self, first: float, longest: float) -> None:
-        self._first, self._longest = first, longest
-        self.delay = first
+    def __init__(self) -> None:
+        self._first, self._longest = RETRY
+        self.delay = self._first
 
     def next(self) -> float:
         """Return the wait, and double the one after it."""

@@ -16,7 +16,7 @@ from sensemble_sensors.errors import (
 
 from sensemble_runtime.errors import SensembleRuntimeError
 
-Kind = Literal[
+SensorEventKind = Literal[
     "attached", "unhealthy", "doubtful", "recovered", "unavailable", "lost", "ended", "failed", "detached"
 ]
 
@@ -37,7 +37,7 @@ class SensorEvent:
     time: float
     name: str
     modality: str
-    kind: Kind
+    kind: SensorEventKind
     reason: str
 
 
@@ -79,14 +79,11 @@ class EncoderEvent:
 
 @dataclass(frozen=True, slots=True)
 class RecordEvent:
-    """The record cannot be written for `reason` and is tried again; with no reason, it is written.
-
-    `lost` counts the predictions and events that it lacks.
-    """
+    """The record cannot be written for `reason` and is tried again; with no reason, it is written."""
 
     time: float
     reason: str
-    lost: int
+    lost: int  # predictions and events that it lacks
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +178,7 @@ def fields_of(event: Event) -> tuple[str, str, str, str]:
     return fields
 
 
-def explain(error: BaseException) -> tuple[Kind, str]:
+def explain(error: BaseException) -> tuple[SensorEventKind, str]:
     """Return the kind and the reason of the event that a sensor's exception causes."""
     match error:
         case SensorUnavailableError():

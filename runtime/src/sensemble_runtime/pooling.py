@@ -11,10 +11,7 @@ Floats = NDArray[np.float32]
 
 
 def pool(embeddings: Mapping[str, Floats]) -> Floats:
-    """Return the pooled representation (Eq. 7), the mean over modalities of float32 [..., d].
-
-    Raises ValueError if there is nothing to pool, or the shapes differ.
-    """
+    """Return the pooled representation (Eq. 7), the mean over modalities of float32 [..., d]."""
     if not embeddings:
         raise ValueError("nothing to pool: the live set is empty")
     # Sorted, so that the sum rounds the same way in whichever order the sensors attached. np.mean would take
@@ -24,14 +21,11 @@ def pool(embeddings: Mapping[str, Floats]) -> Floats:
 
 
 def pool_subsets(stacked: Floats) -> Floats:
-    """Return the pooled representations of the measured subsets of n modalities in one matrix product.
+    """Return the pooled representations of the measured subsets, float32 [S, ..., d], in one matrix product.
 
-    Args:
-        stacked: float32 [n, ..., d], modalities in alphabetical order. A modality that an example lacks must
-            hold finite numbers; the subsets with it then mean nothing for that example.
-
-    Returns:
-        float32 [S, ..., d] in the order of `subsets.measured`; S is 2^n - 1 up to 6.
+    Subsets are in the order of `subsets.measured`. `stacked` is float32 [n, ..., d], modalities in
+    alphabetical order. One that an example lacks must hold finite numbers; the subsets with it then mean
+    nothing for it.
     """
     members = subsets.places(len(stacked))
     weights = np.zeros((len(members), len(stacked)), dtype=np.float32)

@@ -13,7 +13,7 @@ from sensemble_runtime.errors import SubsetError
 Subset = tuple[str, ...]
 
 Share = Annotated[float, (0, 1)]
-Change = Annotated[float, (-1, 1)]
+Difference = Annotated[float, (-1, 1)]
 Count = Annotated[int, (0, 2**53)]
 
 WHOLE = 6  # modalities of which every subset is measured, 63; 2^n subsets of more would take too long
@@ -49,9 +49,9 @@ class SubsetScore(Interval):
 class Estimate(Interval):
     """A number estimated from examples, with its interval."""
 
-    value: Change
-    low: Change
-    high: Change
+    value: Difference
+    low: Difference
+    high: Difference
 
 
 CLEAN = "clean"  # the condition of a `ConditionScore` where no sensor is degraded
@@ -110,10 +110,7 @@ def name(subset: Iterable[str]) -> str:
 
 
 def parse(text: str) -> Subset:
-    """Read a set of modalities, in any order: `parse("video+audio") == ("audio", "video")`.
-
-    Raises SubsetError if `text` is empty, or a name in it is empty, repeated or not a lower-case word.
-    """
+    """Read a set of modalities, in any order: `parse("video+audio") == ("audio", "video")`."""
     names = text.split("+")
     try:
         for modality in names:

@@ -55,10 +55,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def append(path: Path, lines: str) -> None:
-    """Append whole lines and sync them; a power cut may leave a part, see `repair`.
-
-    Raises OSError (disk full or not writable) and leaves the file unchanged.
-    """
+    """Append whole lines and sync them, or raise OSError and leave the file unchanged; see `repair`."""
     with path.open("ab", buffering=0) as out:
         before = out.seek(0, os.SEEK_END)
         try:
@@ -94,10 +91,7 @@ def repair(path: Path) -> list[bytes]:
 
 
 def lock(path: Path) -> IO[bytes]:
-    """Lock a file until the returned handle is closed or the process ends.
-
-    Raises BlockingIOError when another process holds the lock, OSError when it cannot be written.
-    """
+    """Lock a file until the handle is closed or the process ends; BlockingIOError if another has it."""
     file = path.open("ab")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

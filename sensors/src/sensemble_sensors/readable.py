@@ -5,10 +5,7 @@ import select
 
 
 def readable(file: int, timeout: float) -> bool:
-    """Return whether a descriptor has data, an end or an error to read within `timeout` seconds.
-
-    Uses `poll`: `select` refuses descriptors above 1023.
-    """
-    poll = select.poll()
+    """Return whether a descriptor has data, an end or an error to read within `timeout` seconds."""
+    poll = select.poll()  # `select` refuses descriptors above 1023
     poll.register(file, select.POLLIN)
     return bool(poll.poll(math.ceil(1000 * timeout)))

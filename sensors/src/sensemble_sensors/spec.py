@@ -36,10 +36,7 @@ def check_name(modality: str) -> None:
 
 
 def kind_name(modality: str, kind: str = "") -> str:
-    """Return `kind` or, where it is empty, the kind that the name of `modality` implies.
-
-    Raises SpecError for a name that there cannot be, or one that implies none.
-    """
+    """Return `kind` or, if empty, the kind that the modality's name implies; SpecError if it implies none."""
     check_name(modality)
     name = kind or KNOWN.get(modality.partition(".")[0])
     if name is None:

@@ -24,7 +24,7 @@ from sensemble_apps.parsing import parse
 from sensemble_apps.running.recorder import Recorder
 from sensemble_apps.running.sensor_reader import SensorReader
 from sensemble_apps.running.sources import FORM, forms
-from sensemble_runtime.session import sensor_thread
+from sensemble_runtime import backoff
 from sensemble_sensors.devices import sources
 from sensemble_sensors.devices.discovery import Device
 from sensemble_sensors.devices.watcher import Watcher
@@ -229,7 +229,7 @@ def test_sensors_that_give_nothing_are_a_line_and_no_dataset(sensemble: Sensembl
 def test_a_pipe_is_recorded_again_as_soon_as_it_is_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(sensor_thread, "RETRY", (1000.0, 1000.0))  # so that only the watcher brings it back
+    monkeypatch.setattr(backoff, "RETRY", (1000.0, 1000.0))  # so that only the watcher brings it back
     monkeypatch.setattr(record, "Watcher", partial(Watcher, interval=0.05))
     pipe, out = tmp_path / "captions", tmp_path / "out"
 

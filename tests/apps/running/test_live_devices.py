@@ -16,6 +16,7 @@ from sensemble_apps.running import real_time
 from sensemble_apps.running.real_time import Options
 from sensemble_apps.running.sources import FORM, plug
 from sensemble_apps.running.view_events import Change, Predicted
+from sensemble_runtime import backoff
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.session import sensor_thread
 from sensemble_sensors.devices.camera import Camera
@@ -33,7 +34,7 @@ from tests.apps.conftest import Refusal
 def test_a_pipe_that_was_named_is_read_again_as_soon_as_it_is_back(
     bundle_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sensor_thread, "RETRY", (1000.0, 1000.0))  # so that only the watcher brings it back
+    monkeypatch.setattr(backoff, "RETRY", (1000.0, 1000.0))  # so that only the watcher brings it back
     monkeypatch.setattr(real_time, "Watcher", partial(Watcher, interval=0.05))
     pipe = tmp_path / "captions"
     os.mkfifo(pipe)

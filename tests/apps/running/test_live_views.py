@@ -27,10 +27,10 @@ from sensemble_apps.running.view_events import (
     change,
     view_event,
 )
+from sensemble_runtime import backoff
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.events import RecordEvent, SensorEvent, UnfamiliarEvent
 from sensemble_runtime.prediction import Doubt, Opinion, Prediction
-from sensemble_runtime.session import sensor_thread
 from sensemble_runtime.session.session import Session
 from sensemble_runtime.subsets import SubsetScore
 from sensemble_sensors.devices.camera import Camera
@@ -212,7 +212,7 @@ def test_the_reason_of_a_lost_sensor_is_whole_while_there_is_room(
 def test_the_wait_of_a_lost_sensor_counts_down_though_nothing_happens(
     bundle_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sensor_thread, "RETRY", (1000.0, 1000.0))
+    monkeypatch.setattr(backoff, "RETRY", (1000.0, 1000.0))
     monkeypatch.setenv("TERM", "xterm")  # a dumb terminal is drawn once, at the end
     bundle, out = Bundle.open(bundle_folder), io.StringIO()
     rich.reconfigure(file=out, force_terminal=True, width=120, color_system=None)

@@ -17,7 +17,8 @@ from sensemble_runtime.executors import executor
 from sensemble_runtime.executors.executor import Contents, Encoder
 from sensemble_runtime.record.writer import Records, fingerprint
 
-from tests.runtime.puppets import Log, Puppet, Session, wait_for
+from tests.runtime.puppets import Log, Puppet, Session
+from tests.waiting import wait_until
 
 AUDIO = np.zeros((1, 1600), np.float32)
 
@@ -121,7 +122,7 @@ def test_a_session_tells_that_the_folder_changed(folder: Path, log: Log) -> None
     with Session(bundle) as session:
         session.subscribe(log)
         session.attach(microphone)
-        wait_for(lambda: any("changed since it was opened" in str(event) for event in log.events))
+        wait_until(lambda: any("changed since it was opened" in str(event) for event in log.events))
 
 
 @pytest.mark.parametrize("name", ["manifest.json", "head.safetensors", "tokenizer.json", "audio/encoder.pte"])

@@ -8,7 +8,8 @@ import pytest
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.executors import executor
 
-from tests.runtime.puppets import Puppet, Session, wait_for
+from tests.runtime.puppets import Puppet, Session
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.usefixtures("no_thread_is_left")
 
@@ -28,13 +29,13 @@ def test_a_session_goes_on_while_an_encoder_is_freed(
     with Session(bundle) as session:
         session.attach(microphone)
         session.attach(captions)
-        wait_for(lambda: "audio" in bundle._encoders)
+        wait_until(lambda: "audio" in bundle._encoders)
         microphone.hear()
         next(iter(session))
         session.detach("audio")
         assert freeing.wait(20)
         captions.say()  # its prediction needs the session's lock, as all else does
-        wait_for(lambda: session.live == ("text",))
+        wait_until(lambda: session.live == ("text",))
         assert not go.is_set()
         go.set()
     assert not bundle._encoders

@@ -18,7 +18,8 @@ from sensemble_runtime.session.live_set import LiveSet
 from sensemble_runtime.session.state import SessionState
 from sensemble_sensors.sensor import Sample
 
-from tests.runtime.puppets import Log, Puppet, Session, wait_for
+from tests.runtime.puppets import Log, Puppet, Session
+from tests.waiting import wait_until
 
 BRIGHTNESS = (20, 128, 235)  # of the pictures of the three classes
 
@@ -160,7 +161,7 @@ def test_a_file_that_is_set_aside_is_an_event(sighted: Bundle, tmp_path: Path, l
     with Session(sighted, adapt=Adapter(sighted, kept)) as session:
         session.subscribe(log)
         session.attach(Puppet("video", "camera"))
-        wait_for(lambda: any(isinstance(event, AdaptEvent) for event in log.events))
+        wait_until(lambda: any(isinstance(event, AdaptEvent) for event in log.events))
     (event,) = (event for event in log.events if isinstance(event, AdaptEvent))
     assert event.kind == "set aside"
     assert "corrections: damaged" in event.reason
@@ -182,7 +183,7 @@ def test_what_cannot_be_written_is_reported_and_raised_at_the_end(
         camera.acts.put(sample)
     next(items)
     session.teach("two")
-    wait_for(lambda: any(isinstance(e, AdaptEvent) and e.kind == "unsaved" for e in log.events))
+    wait_until(lambda: any(isinstance(e, AdaptEvent) and e.kind == "unsaved" for e in log.events))
     with pytest.raises(AdaptError, match="cannot be written"):
         session.close()
 
@@ -198,4 +199,4 @@ def test_a_disk_that_does_not_answer_is_said_when_closing(
         session.close()
     session.close()
     go.set()
-    wait_for(lambda: set(threading.enumerate()) == before)
+    wait_until(lambda: set(threading.enumerate()) == before)

@@ -9,11 +9,11 @@ import pytest
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.errors import EncoderError
 from sensemble_runtime.events import EncoderEvent
-from sensemble_runtime.session import encoder_threads
 from sensemble_runtime.session.scheduler import Policy
 from sensemble_sensors.sensor import Sample
 
-from tests.runtime.puppets import Log, Puppet, Session, held, slowed, wait_for, watched
+from tests.runtime.puppets import Log, Puppet, Session, held, slowed, watched
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.usefixtures("no_thread_is_left")
 
@@ -41,16 +41,16 @@ def test_what_is_encoded_in_parallel_and_ends_together_is_one_prediction(
     slowed(bundle, monkeypatch, "video", 0.1)
     microphone, camera = Puppet("audio"), Puppet("video")
     with watched(bundle, log, microphone, camera, policy=Policy(align=20.0)) as running:
-        wait_for(lambda: [e.kind for e in log.events] == ["attached"] * 2)
+        wait_until(lambda: [e.kind for e in log.events] == ["attached"] * 2)
         microphone.hear()
         camera.see()
         assert set(next(iter(running)).latencies) == {"audio", "video"}
 
 
+@pytest.mark.usefixtures("soon")
 def test_an_encoder_that_fails_leaves_the_live_set_is_reported_and_tried_again(
     bundle: Bundle, log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(encoder_threads, "RETRY", (0.01, 0.02))
     real, failing = bundle.encode, threading.Event()
 
     failures: list[str] = []
@@ -70,8 +70,8 @@ def test_an_encoder_that_fails_leaves_the_live_set_is_reported_and_tried_again(
         failing.set()
         for tries in range(1, 4):
             microphone.hear()
-            wait_for(lambda count=tries: len(failures) == count)
-            wait_for(lambda: not running._state.is_pending("audio"))
+            wait_until(lambda count=tries: len(failures) == count)
+            wait_until(lambda: not running._state.is_pending("audio"))
             assert "audio" not in running.live
             captions.say()
             assert next(predictions).live == ("text",)
@@ -86,14 +86,14 @@ def test_an_encoder_that_fails_leaves_the_live_set_is_reported_and_tried_again(
 def test_a_mute_sensor_is_waited_for_once(bundle: Bundle, log: Log) -> None:
     microphone, mute = Puppet("audio"), Puppet("video")
     with watched(bundle, log, mute, microphone, policy=Policy(align=0.2)) as running:
-        wait_for(lambda: [e.kind for e in log.events] == ["attached"] * 2)
+        wait_until(lambda: [e.kind for e in log.events] == ["attached"] * 2)
         assert running._sensors.starting == {"audio", "video"}
         predictions = iter(running)
         microphone.hear()
         next(predictions)
         assert running._sensors.starting == set(), "it was waited for in vain"
         mute.see()
-        wait_for(lambda: running._sensors.modalities == {"audio", "video"} and "video" in running.live)
+        wait_until(lambda: running._sensors.modalities == {"audio", "video"} and "video" in running.live)
 
 
 def test_a_window_waits_for_no_later_one_of_its_own(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,7 +104,7 @@ def test_a_window_waits_for_no_later_one_of_its_own(bundle: Bundle, monkeypatch:
         captions.say()
         assert busy.wait(20)
         captions.say()
-        wait_for(lambda: "text" in running._state.live_set.ready)
+        wait_until(lambda: "text" in running._state.live_set.ready)
         go.set()
         next(iter(running))
 
@@ -118,17 +118,17 @@ def test_an_unrelated_window_does_not_part_two_that_end_together(
     with watched(bundle, log, policy=Policy(align=5.0, skew=60.0)) as running:
         for sensor in (microphone, camera, captions):
             running.attach(sensor)
-        wait_for(lambda: [e.kind for e in log.events] == ["attached"] * 3)
+        wait_until(lambda: [e.kind for e in log.events] == ["attached"] * 3)
         predictions = iter(running)
         microphone.acts.put(Sample("audio", np.zeros(800, np.float32), time.monotonic()))
-        wait_for(lambda: "audio" in running._state.live_set.modalities)
+        wait_until(lambda: "audio" in running._state.live_set.modalities)
         now = time.monotonic()
         for before in (0.1, 0.0):  # a window that ended long before
             camera.acts.put(Sample("video", np.zeros((8, 8, 3), np.uint8), now - 20 - before))
-        wait_for(lambda: "video" in running._state.encoding)
+        wait_until(lambda: "video" in running._state.encoding)
         microphone.acts.put(Sample("audio", np.zeros(800, np.float32), now + 0.05))
         captions.say()
-        wait_for(lambda: "audio" in running._state.encoding and "text" in running._state.encoded)
+        wait_until(lambda: "audio" in running._state.encoding and "text" in running._state.encoded)
         see.set()
         assert next(predictions).latencies.keys() == {"video"}
         hear.set()

@@ -21,7 +21,8 @@ from sensemble_runtime.session.scheduler import Policy, PolicyError
 from sensemble_sensors.sensor import Sample
 from sklearn.linear_model import LogisticRegression
 
-from tests.runtime.puppets import Log, Puppet, Session, wait_for
+from tests.runtime.puppets import Log, Puppet, Session
+from tests.waiting import wait_until
 
 WINDOW = 1600
 BLACK = np.zeros((8, 8, 3), np.uint8)
@@ -206,6 +207,6 @@ def test_a_session_reports_it_and_that_the_sensor_left(bundle: Bundle, log: Log)
             microphone.acts.put(Sample("audio", hum(1), time.monotonic()))
             return any(isinstance(event, UnfamiliarEvent) for event in log.events)
 
-        wait_for(hear)
+        wait_until(hear)
         session.detach(name)
-        wait_for(lambda: [e.over for e in log.events if isinstance(e, UnfamiliarEvent)] == [False, True])
+        wait_until(lambda: [e.over for e in log.events if isinstance(e, UnfamiliarEvent)] == [False, True])

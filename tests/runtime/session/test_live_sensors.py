@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sensemble_runtime import backoff
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.events import SensorEvent
-from sensemble_runtime.session import sensor_thread
 from sensemble_runtime.session.hotplug import Hotplug
 from sensemble_runtime.session.session import Session
 from sensemble_sensors.devices import watcher
@@ -103,9 +103,8 @@ def test_whatever_fails_is_reported_kept_out_and_comes_back_and_the_others_go_on
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(
-        sensor_thread, "RETRY", (0.2, 1000.0)
-    )  # so that only the watcher brings back what was away
+    # Only the watcher brings back what was away.
+    monkeypatch.setattr(backoff, "RETRY", (0.2, 1000.0))
     sound_server.unplug_speaker()
     pipe = tmp_path / "captions"
     os.mkfifo(pipe)

@@ -17,7 +17,8 @@ from sensemble_sensors.sensor import Sample, Sensor
 from sensemble_sensors.spec import InputSpec
 from sensemble_sensors.thresholds import Thresholds
 
-from tests.runtime.puppets import Owner, wait_for
+from tests.runtime.puppets import Owner
+from tests.waiting import wait_until
 
 STRICT = Thresholds(frozen=0.2, black=0.2, stalled=0.3, flood=0.1, recovery=0.1, reopen=0.3)
 VIDEO = InputSpec("video", "uint8", (1, 8, 32, 32, 3), 8, 1.0, 0.5, 2.0)
@@ -47,7 +48,7 @@ def read_to_its_end(sensor: Sensor, spec: InputSpec) -> tuple[list[Sample], list
     owner = Owner()
     thread = SensorThread(sensor.name, sensor, spec, STRICT, (), (), owner)
     thread.thread.start()
-    wait_for(lambda: any(isinstance(error, SensorEndedError) for error in owner.failures))
+    wait_until(lambda: any(isinstance(error, SensorEndedError) for error in owner.failures))
     thread.thread.join(60)
     return owner.samples, owner.reported
 

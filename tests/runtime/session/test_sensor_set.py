@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sensemble_runtime import backoff
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.events import ActiveSensorEvent, LiveSetEvent, SensorEvent
 from sensemble_runtime.session import sensor_thread
@@ -24,7 +25,8 @@ from sensemble_sensors.sensor import Sample, Sensor
 from sensemble_sensors.spec import InputSpec
 from sensemble_sensors.thresholds import Thresholds
 
-from tests.runtime.puppets import Log, Puppet, wait_for, watched
+from tests.runtime.puppets import Log, Puppet, watched
+from tests.waiting import wait_until
 
 SoundServer = Any
 
@@ -72,14 +74,14 @@ QUICK = Thresholds(frozen=0.3, recovery=0.3, stalled=60.0, picture_rate=0.0)
 def test_a_camera_that_freezes_is_kept_out_and_comes_back(bundle: Bundle, log: Log) -> None:
     camera, captions = Camera("camera"), Puppet("text")
     with watched(bundle, log, camera, captions, health=QUICK) as running:
-        wait_for(lambda: "video" in running.live)
+        wait_until(lambda: "video" in running.live)
         camera.frozen = True
-        wait_for(lambda: ("unhealthy", FROZEN) in reasons(log, "camera"))
+        wait_until(lambda: ("unhealthy", FROZEN) in reasons(log, "camera"))
         assert "video" not in running.live
         captions.say()
-        wait_for(lambda: running.live == ("text",))
+        wait_until(lambda: running.live == ("text",))
         camera.frozen = False
-        wait_for(lambda: "video" in running.live)
+        wait_until(lambda: "video" in running.live)
     kinds = [kind for kind, _ in reasons(log, "camera")]
     assert kinds == ["attached", "unhealthy", "recovered"]
     assert camera.opened == 1
@@ -89,12 +91,12 @@ def test_a_standby_takes_over_and_gives_back(bundle: Bundle, log: Log) -> None:
     standby, camera = Camera("standby"), Camera("camera")
     with watched(bundle, log, standby, camera, health=QUICK) as running:
         fed = running._sensors._active
-        wait_for(lambda: "video" in fed and fed["video"].name == "camera" and "video" in running.live)
+        wait_until(lambda: "video" in fed and fed["video"].name == "camera" and "video" in running.live)
         camera.frozen = True
-        wait_for(lambda: "unhealthy" in log.of("camera"))
-        wait_for(lambda: "video" in fed and fed["video"].name == "standby" and "video" in running.live)
+        wait_until(lambda: "unhealthy" in log.of("camera"))
+        wait_until(lambda: "video" in fed and fed["video"].name == "standby" and "video" in running.live)
         camera.frozen = False
-        wait_for(lambda: "video" in fed and fed["video"].name == "camera" and "video" in running.live)
+        wait_until(lambda: "video" in fed and fed["video"].name == "camera" and "video" in running.live)
     assert log.of("standby") == ["attached"]
 
 
@@ -106,16 +108,16 @@ def test_of_several_sensors_the_active_one_is_reported(bundle: Bundle, log: Log)
 
     with watched(bundle, log, desk) as running:
         desk.hear()
-        wait_for(lambda: running.live)
+        wait_until(lambda: running.live)
         assert fed() == [], "there is only one"
         running.attach(door)
-        wait_for(lambda: fed() == ["desk"])
+        wait_until(lambda: fed() == ["desk"])
         door.hear()
-        wait_for(lambda: fed() == ["desk", "door"])
+        wait_until(lambda: fed() == ["desk", "door"])
         door.acts.put(SensorEndedError("door: closed"))
-        wait_for(lambda: "ended" in log.of("door"))
+        wait_until(lambda: "ended" in log.of("door"))
         desk.hear()
-        wait_for(lambda: fed() == ["desk", "door", "desk"])
+        wait_until(lambda: fed() == ["desk", "door", "desk"])
 
 
 def test_why_nothing_is_live_is_reported_before_that_it_is_not(bundle: Bundle, log: Log) -> None:
@@ -125,22 +127,22 @@ def test_why_nothing_is_live_is_reported_before_that_it_is_not(bundle: Bundle, l
             if not captions.opened:
                 running.attach(captions)
             captions.say()
-            wait_for(lambda: running.live)
+            wait_until(lambda: running.live)
             end()
-            wait_for(lambda: log.live()[-1:] == [()])
+            wait_until(lambda: log.live()[-1:] == [()])
             *_, cause, gone = log.events
             assert isinstance(cause, SensorEvent)
             assert isinstance(gone, LiveSetEvent)
             log.events.clear()
 
 
-def test_one_that_stays_frozen_is_reopened(bundle: Bundle, log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sensor_thread, "RETRY", (0.01, 0.02))
+@pytest.mark.usefixtures("soon")
+def test_one_that_stays_frozen_is_reopened(bundle: Bundle, log: Log) -> None:
     camera = Camera("camera")
     camera.frozen = True
     health = Thresholds(frozen=0.2, reopen=0.2, stalled=60.0)
     with watched(bundle, log, camera, health=health):
-        wait_for(lambda: camera.opened == 3)
+        wait_until(lambda: camera.opened == 3)
     assert reasons(log, "camera")[:4] == [
         ("attached", ""),
         ("unhealthy", FROZEN),
@@ -149,13 +151,11 @@ def test_one_that_stays_frozen_is_reopened(bundle: Bundle, log: Log, monkeypatch
     ]
 
 
-def test_one_that_gives_nothing_is_reopened_and_live_at_its_first_window(
-    bundle: Bundle, log: Log, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sensor_thread, "RETRY", (0.01, 0.02))
+@pytest.mark.usefixtures("soon")
+def test_one_that_gives_nothing_is_reopened_and_live_at_its_first_window(bundle: Bundle, log: Log) -> None:
     microphone = Puppet("audio")
     with watched(bundle, log, microphone, health=Thresholds(stalled=0.3)) as running:
-        wait_for(lambda: microphone.opened == 3)
+        wait_until(lambda: microphone.opened == 3)
         microphone.hear()
         assert next(iter(running)).live == ("audio",)
     assert reasons(log, "audio")[:4] == [
@@ -166,10 +166,8 @@ def test_one_that_gives_nothing_is_reopened_and_live_at_its_first_window(
     ]
 
 
-def test_one_that_stays_frozen_is_never_live_however_often_it_is_opened(
-    bundle: Bundle, log: Log, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sensor_thread, "RETRY", (0.01, 0.02))
+@pytest.mark.usefixtures("soon")
+def test_one_that_stays_frozen_is_never_live_however_often_it_is_opened(bundle: Bundle, log: Log) -> None:
     camera, standby = Camera("camera"), Camera("standby")
     health = Thresholds(
         frozen=0.2, recovery=0.2, reopen=0.2, stalled=2.0, black=0.5, silent=0.5, flood=0.5, rate=math.inf
@@ -177,36 +175,36 @@ def test_one_that_stays_frozen_is_never_live_however_often_it_is_opened(
     fed_by: set[str] = set()
     with watched(bundle, log, standby, camera, health=health) as running:
         fed = running._sensors._active
-        wait_for(lambda: "video" in fed and fed["video"].name == "camera")
+        wait_until(lambda: "video" in fed and fed["video"].name == "camera")
         camera.frozen = True
-        wait_for(lambda: "lost" in log.of("camera"))
+        wait_until(lambda: "lost" in log.of("camera"))
         before = camera.opened
 
         def is_opened_again() -> bool:
             fed_by.update(reader.name for reader in fed.copy().values())
             return camera.opened >= before + 4
 
-        wait_for(is_opened_again)
+        wait_until(is_opened_again)
         assert fed_by == {"standby"}
-        wait_for(lambda: "video" in running.live)
+        wait_until(lambda: "video" in running.live)
         assert "recovered" not in log.of("camera")
         camera.frozen = False
-        wait_for(lambda: log.of("camera")[-1] == "recovered")
-        wait_for(lambda: "video" in fed and fed["video"].name == "camera")
+        wait_until(lambda: log.of("camera")[-1] == "recovered")
+        wait_until(lambda: "video" in fed and fed["video"].name == "camera")
     assert log.of("standby") == ["attached"]
 
 
 def test_one_that_fails_soon_is_waited_for_longer_each_time(
     bundle: Bundle, log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sensor_thread, "RETRY", (0.05, 100.0))
+    monkeypatch.setattr(backoff, "RETRY", (0.05, 100.0))
     captions = Puppet("text")
     for _ in range(4):
         captions.acts.put(Sample("text", "one", time.monotonic()))
         captions.acts.put(SensorLostError("gone"))
     began = time.monotonic()
     with watched(bundle, log, captions):
-        wait_for(lambda: captions.opened == 5)
+        wait_until(lambda: captions.opened == 5)
     assert time.monotonic() - began >= 0.05 + 0.1 + 0.2 + 0.4
 
 
@@ -216,8 +214,8 @@ def test_nan_from_a_microphone_reaches_no_encoder_and_ends_nothing(bundle: Bundl
     with watched(bundle, log, microphone, health=health) as running:
         broken = np.full(1600, np.nan, np.float32)
         microphone.acts.put(Sample("audio", broken, time.monotonic()))
-        wait_for(lambda: "unhealthy" in log.of("audio"))
-        wait_for(lambda: "recovered" in log.of("audio"))
+        wait_until(lambda: "unhealthy" in log.of("audio"))
+        wait_until(lambda: "recovered" in log.of("audio"))
         microphone.hear()
         prediction = next(iter(running))
         assert np.isfinite(prediction.pooled).all()
@@ -236,7 +234,7 @@ def test_one_that_floods_in_a_thread_is_not_read_all_the_time(bundle: Bundle, lo
     with Session(bundle) as running:
         running.subscribe(log)
         running.attach(captions)
-        wait_for(lambda: ("unhealthy", "it floods") in reasons(log, "text"))
+        wait_until(lambda: ("unhealthy", "it floods") in reasons(log, "text"))
     most = kind_of("text").flood * (time.monotonic() - began + sensor_thread.BURST)
     assert captions.reads <= most + 2
 
@@ -257,31 +255,31 @@ def test_a_picture_that_drifts_from_the_sound_is_kept_out(bundle: Bundle, log: L
             running.subscribe(log)
             running.attach(microphone)
             running.attach(camera)
-            wait_for(lambda: running.live == ("audio", "video"))
+            wait_until(lambda: running.live == ("audio", "video"))
             readers = running._sensors._attached.values()
-            wait_for(lambda: all(reader.lag is not None for reader in readers))
+            wait_until(lambda: all(reader.lag is not None for reader in readers))
             compared = camera.reads + 2  # at the latest: between two reads the sample before is checked
-            wait_for(lambda: camera.reads > compared)
+            wait_until(lambda: camera.reads > compared)
             camera.late = 5.0
-            wait_for(lambda: ("unhealthy", "it drifts, 0.5 s behind the sound") in reasons(log, "camera"))
-            wait_for(lambda: running.live == ("audio",))
+            wait_until(lambda: ("unhealthy", "it drifts, 0.5 s behind the sound") in reasons(log, "camera"))
+            wait_until(lambda: running.live == ("audio",))
     finally:
         stop.set()
         speaker.join()
 
 
 def test_one_that_is_back_is_tried_at_once(bundle: Bundle, log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sensor_thread, "RETRY", (1000.0, 1000.0))
+    monkeypatch.setattr(backoff, "RETRY", (1000.0, 1000.0))
     captions = Puppet("text")
     captions.openings.put(SensorUnavailableError("gone"))
     with Session(bundle) as running:
         running.subscribe(log)
         name = running.attach(captions)
-        wait_for(lambda: "unavailable" in log.of("text"))
+        wait_until(lambda: "unavailable" in log.of("text"))
         running.retry(name)
-        wait_for(lambda: "attached" in log.of("text"))
+        wait_until(lambda: "attached" in log.of("text"))
         captions.acts.put(SensorLostError("gone"))
-        wait_for(lambda: "lost" in log.of("text"))
+        wait_until(lambda: "lost" in log.of("text"))
         running.retry(name)
         captions.say()
         assert next(iter(running)).live == ("text",)
@@ -291,7 +289,7 @@ def test_one_that_is_back_is_tried_at_once(bundle: Bundle, log: Log, monkeypatch
 def test_what_a_watcher_finds_is_attached_once_and_again_when_it_has_ended(
     bundle: Bundle, log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sensor_thread, "RETRY", (1000.0, 1000.0))
+    monkeypatch.setattr(backoff, "RETRY", (1000.0, 1000.0))
     file = Device("text", "said.txt", "said.txt", "said.txt")
     made: list[Puppet] = []
 
@@ -305,16 +303,16 @@ def test_what_a_watcher_finds_is_attached_once_and_again_when_it_has_ended(
         hotplug = Hotplug(running, make)
         for event in (Appeared(file), Disappeared(file), SearchFailed("no PortAudio")):
             hotplug(event)
-        wait_for(lambda: log.of("said.txt") == ["attached"])
+        wait_until(lambda: log.of("said.txt") == ["attached"])
         made[0].acts.put(SensorLostError("gone"))
-        wait_for(lambda: log.of("said.txt") == ["attached", "lost"])
+        wait_until(lambda: log.of("said.txt") == ["attached", "lost"])
         hotplug(Appeared(file))
-        wait_for(lambda: log.of("said.txt") == ["attached", "lost", "attached"])
+        wait_until(lambda: log.of("said.txt") == ["attached", "lost", "attached"])
         assert len(made) == 1
         made[0].acts.put(SensorEndedError("over"))
-        wait_for(lambda: "ended" in log.of("said.txt"))
+        wait_until(lambda: "ended" in log.of("said.txt"))
         hotplug(Appeared(file))
-        wait_for(lambda: log.of("said.txt")[3:] == ["ended", "attached"])
+        wait_until(lambda: log.of("said.txt")[3:] == ["ended", "attached"])
         assert len(made) == 2
     hotplug(Appeared(Device("text", "late", "late", "late")))  # after the session: nothing happens
 
@@ -326,7 +324,7 @@ def test_a_device_whose_name_tells_no_kind_comes_and_goes(bundle: Bundle, log: L
         hotplug = Hotplug(running, lambda device: Puppet("video", device.name))
         for event in (Disappeared(lens), Appeared(lens), Disappeared(lens)):
             hotplug(event)
-        wait_for(lambda: log.of("lens") == ["attached"])
+        wait_until(lambda: log.of("lens") == ["attached"])
 
 
 def test_a_microphone_that_is_unplugged_is_lost_though_another_is_heard_in_its_place(
@@ -342,18 +340,18 @@ def test_a_microphone_that_is_unplugged_is_lost_though_another_is_heard_in_its_p
         Watcher([discovery.watched_microphones], Hotplug(running, make), interval=0.2),
     ):
         running.subscribe(log)
-        wait_for(lambda: "attached" in log.of("Monitor of desk"))
+        wait_until(lambda: "attached" in log.of("Monitor of desk"))
         sound_server.unplug(desk)
-        wait_for(lambda: ("lost", "Monitor of desk: was unplugged") in reasons(log, "Monitor of desk"))
+        wait_until(lambda: ("lost", "Monitor of desk: was unplugged") in reasons(log, "Monitor of desk"))
         sound_server.plug("desk")
-        wait_for(lambda: log.of("Monitor of desk")[-1] == "attached")
+        wait_until(lambda: log.of("Monitor of desk")[-1] == "attached")
     assert log.of("Monitor of speaker") == ["attached"], "which the server would let be heard in its place"
 
 
+@pytest.mark.usefixtures("soon")
 def test_a_crash_in_native_code_is_a_sensor_lost_and_the_rest_go_on(
     bundle: Bundle, log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sensor_thread, "RETRY", (0.01, 0.02))
     monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "sensors"))
     from unruly import Unruly
 
@@ -362,9 +360,9 @@ def test_a_crash_in_native_code_is_a_sensor_lost_and_the_rest_go_on(
         running.subscribe(log)
         running.attach(captions)
         running.attach(Isolated(Unruly, "crash", 10))
-        wait_for(lambda: log.of("unruly crash").count("lost") >= 2)
+        wait_until(lambda: log.of("unruly crash").count("lost") >= 2)
         captions.say()
-        wait_for(lambda: "text" in running.live)
+        wait_until(lambda: "text" in running.live)
     assert log.of("unruly crash")[:4] == ["attached", "lost", "attached", "lost"]
     assert ("lost", "unruly crash: its process died of SIGSEGV") in reasons(log, "unruly crash")
     assert any("video" in e.live for e in log.events if isinstance(e, LiveSetEvent))
@@ -380,7 +378,7 @@ def test_closing_kills_a_process_that_hangs(bundle: Bundle, monkeypatch: pytest.
     camera = Isolated(Unruly, "hang opening")
     with Session(bundle) as running:
         running.attach(camera)
-        wait_for(lambda: camera.pid is not None)
+        wait_until(lambda: camera.pid is not None)
     assert camera.pid is None
     assert threading.active_count() == before
 
@@ -392,7 +390,7 @@ def test_sensors_may_become_active_while_another_asks_for_the_lag_of_its_partner
         camera, captions = Puppet("video"), Puppet("text")
         running.attach(camera)
         camera.see()
-        wait_for(lambda: "video" in running._sensors._active)
+        wait_until(lambda: "video" in running._sensors._active)
 
         class Slow(dict[str, InputSpec]):
             def __getitem__(self, modality: str) -> InputSpec:
@@ -402,7 +400,7 @@ def test_sensors_may_become_active_while_another_asks_for_the_lag_of_its_partner
                 return super().__getitem__(modality)
 
         running.attach(captions)
-        wait_for(lambda: ("attached", "") in running._sensors.reasons[1:])
+        wait_until(lambda: ("attached", "") in running._sensors.reasons[1:])
         monkeypatch.setattr(running._sensors._sink, "specs", Slow(bundle.specs))
         assert running._sensors.lag_of_other("audio") is None
 
@@ -419,5 +417,5 @@ def test_a_sensor_whose_device_goes_while_it_opens_is_lost(bundle: Bundle, log: 
 
     with watched(bundle, log) as running:
         running.attach(Unplugged("audio"))
-        wait_for(lambda: ("lost", "audio: was unplugged") in reasons(log, "audio"))
-        wait_for(lambda: reasons(log, "audio")[-1] == ("attached", ""))
+        wait_until(lambda: ("lost", "audio: was unplugged") in reasons(log, "audio"))
+        wait_until(lambda: reasons(log, "audio")[-1] == ("attached", ""))

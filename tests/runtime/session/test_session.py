@@ -12,7 +12,8 @@ from sensemble_runtime.events import LiveSetEvent, SensorEvent
 from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.session import sensor_thread, session
 
-from tests.runtime.puppets import Log, Puppet, Session, wait_for, watched
+from tests.runtime.puppets import Log, Puppet, Session, watched
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.usefixtures("no_thread_is_left")
 
@@ -25,7 +26,7 @@ def test_threads_come_and_go_with_sensors(bundle: Bundle) -> None:
         assert threading.active_count() == before + 6
         for name in names[:2]:
             running.detach(name)
-        wait_for(lambda: threading.active_count() == before + 4)
+        wait_until(lambda: threading.active_count() == before + 4)
     assert threading.active_count() == before
 
 
@@ -34,7 +35,7 @@ def test_an_encoder_stays_loaded_while_another_sensor_needs_it(bundle: Bundle) -
     with Session(bundle) as running:
         running.attach(first)
         running.attach(second)
-        wait_for(lambda: first.holders and second.holders)
+        wait_until(lambda: first.holders and second.holders)
         first.say()
         second.say()
         next(iter(running))
@@ -63,7 +64,7 @@ def test_one_detached_while_its_encoder_loads_leaves_none(
         assert loading.wait(20)
         running.detach("video")
         go_on.set()
-        wait_for(lambda: all(not reader.thread.is_alive() for reader in running._sensors._running))
+        wait_until(lambda: all(not reader.thread.is_alive() for reader in running._sensors._running))
         assert "video" not in bundle._encoders
 
 
@@ -74,7 +75,7 @@ def test_a_sensor_attached_again_is_held_by_one_thread_at_a_time(bundle: Bundle,
         for i in range(10):
             assert running.attach(captions) == "text"
             # What came before that is lost with the reader before.
-            wait_for(lambda opened=i + 1: captions.opened == opened)
+            wait_until(lambda opened=i + 1: captions.opened == opened)
             captions.say()
             assert next(predictions).live == ("text",), i
             running.detach("text")
@@ -104,11 +105,11 @@ def test_a_sensor_that_never_returns_is_named_when_closing(
     running = Session(bundle)
     running.attach(camera)
     camera.acts.put(dead)
-    wait_for(camera.acts.empty)
+    wait_until(camera.acts.empty)
     with pytest.raises(SessionError, match="camera 7: did not stop"):
         running.close()
     dead.set()
-    wait_for(lambda: not camera.holders)
+    wait_until(lambda: not camera.holders)
     running.close()
 
 
@@ -191,6 +192,6 @@ def test_who_unsubscribed_gets_nothing_more_and_leaves_no_thread(bundle: Bundle,
         assert running.unsubscribe(leaving)
         assert leaving.join(20)
         running.attach(Puppet("text"))
-        wait_for(lambda: staying)
+        wait_until(lambda: staying)
         assert log.of("text") == []
         assert not running.unsubscribe(leaving)

@@ -13,7 +13,8 @@ from sensemble_sensors.errors import SensorEndedError
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.thresholds import DEFAULT
 
-from tests.runtime.puppets import Log, Puppet, wait_for
+from tests.runtime.puppets import Log, Puppet
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.usefixtures("no_thread_is_left")
 
@@ -43,8 +44,8 @@ def test_a_time_that_no_clock_shows_is_reported_and_the_session_goes_on_and_ends
         running.subscribe(log)
         running.attach(microphone)
         speak(microphone, wrong)
-        wait_for(lambda: reported(log, "audio")[-1:] == [("unhealthy", "its clock jumps")])
-        wait_for(lambda: reported(log, "audio")[-1:] == [("recovered", "")])
+        wait_until(lambda: reported(log, "audio")[-1:] == [("unhealthy", "its clock jumps")])
+        wait_until(lambda: reported(log, "audio")[-1:] == [("recovered", "")])
         speak(microphone, time.monotonic())
         assert next(iter(running)).live == ("audio",)
         speak(microphone, wrong)
@@ -69,12 +70,12 @@ def test_one_that_is_an_hour_ahead_is_reported_and_shuts_nobody_out(
         running.subscribe(log)
         for sensor in (microphone, camera, captions):
             running.attach(sensor)
-        wait_for(lambda: len(log.events) >= 3)
+        wait_until(lambda: len(log.events) >= 3)
         speak(microphone, time.monotonic() + 3600)
-        wait_for(lambda: ("unhealthy", "its clock jumps") in reported(log, "audio"))
+        wait_until(lambda: ("unhealthy", "its clock jumps") in reported(log, "audio"))
         camera.see()
         captions.say()
-        wait_for(lambda: running.live == ("text", "video"))
+        wait_until(lambda: running.live == ("text", "video"))
 
 
 def test_what_is_played_an_hour_behind_is_reported_and_kept(bundle: Bundle, log: Log) -> None:

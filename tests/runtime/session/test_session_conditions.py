@@ -14,7 +14,8 @@ from sensemble_sensors.kinds.conditions.condition import Applied
 from sensemble_sensors.kinds.registry import condition_of
 from sensemble_sensors.sensor import Sample
 
-from tests.runtime.puppets import Puppet, Session, wait_for
+from tests.runtime.puppets import Puppet, Session
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.usefixtures("no_thread_is_left")
 
@@ -26,7 +27,7 @@ def test_samples_are_degraded_and_the_sensor_says_by_what(bundle: Bundle, tmp_pa
     with Session(bundle, conditions=[Applied("audio", quiet, 3)], record=record) as running:
         running.attach(microphone)
         running.attach(camera)
-        wait_for(lambda: microphone.holders and camera.holders)
+        wait_until(lambda: microphone.holders and camera.holders)
         microphone.hear()
         stream = list(zip(range(4), running.stream(), strict=False))
         seen = [item for _, item in stream]
@@ -52,18 +53,18 @@ def test_who_listens_gets_the_samples_that_are_used_as_they_are_degraded(bundle:
         listener = running.listen(lambda sensor, sample: heard.append((sensor, sample)))
         running.attach(standby)
         standby.hear()
-        wait_for(lambda: len(heard) == 1)
+        wait_until(lambda: len(heard) == 1)
         running.attach(desk)
         desk.hear()
-        wait_for(lambda: len(heard) == 2)
+        wait_until(lambda: len(heard) == 2)
         standby.hear()  # is not used, and so not heard
-        wait_for(standby.acts.empty)
+        wait_until(standby.acts.empty)
         desk.hear()
-        wait_for(lambda: len(heard) == 3)
+        wait_until(lambda: len(heard) == 3)
         assert running.unsubscribe(listener)
         assert not running.unsubscribe(listener)
         desk.hear()
-        wait_for(desk.acts.empty)
+        wait_until(desk.acts.empty)
     assert [sensor for sensor, _ in heard] == ["standby", "desk", "desk"]
     noise = np.random.default_rng(0).uniform(-1, 1, 1600).astype(np.float32)
     for _, sample in heard:
@@ -90,6 +91,6 @@ def test_nobody_changes_a_sample_that_others_hear(bundle: Bundle) -> None:
         for level in (10, 20, 30):  # a sensor that fills one buffer again and again
             buffer[:] = level
             camera.acts.put(Sample("video", buffer, time.monotonic()))
-            wait_for(lambda level=level: len(kept) == level // 10 == len(refused))
+            wait_until(lambda level=level: len(kept) == level // 10 == len(refused))
     assert [int(np.mean(sample.data)) for sample in kept] == [10, 20, 30]
     assert buffer.flags.writeable, "it stays the sensor's"

@@ -8,6 +8,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
+from sensemble_runtime import backoff
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.errors import RecordError, SessionError
 from sensemble_runtime.events import Event, LiveSetEvent, RecordEvent
@@ -17,7 +18,8 @@ from sensemble_runtime.record.writer import Records
 from sensemble_runtime.session import sensor_host
 from sensemble_runtime.session.stream_queue import PREDICTIONS
 
-from tests.runtime.puppets import Log, Puppet, Session, held, wait_for, watched
+from tests.runtime.puppets import Log, Puppet, Session, held, watched
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.usefixtures("no_thread_is_left")
 
@@ -46,7 +48,7 @@ def test_readers_never_wait_for_the_encoder(bundle: Bundle, monkeypatch: pytest.
             captions.say()
         running.detach(running.attach(Puppet("video")))  # nor does who attaches and detaches
         assert running.live == ()
-        wait_for(lambda: running._state.live_set.windows["text"].dropped == 4)
+        wait_until(lambda: running._state.live_set.windows["text"].dropped == 4)
         go.set()
         assert next(iter(running)).dropped == {"text": 4}
 
@@ -115,7 +117,7 @@ def test_a_record_that_cannot_be_written_ends_nothing_and_is_reported(
         for caption in ("one", "two"):
             captions.say(caption)
             assert next(predictions).live == ("text",)
-        wait_for(lambda: of_record(log))
+        wait_until(lambda: of_record(log))
         (event,) = of_record(log)
         assert "record.sqlite" in event.reason
         with pytest.raises(RecordError, match=r"record\.sqlite.*; it lacks \d+ predictions and events"):
@@ -123,18 +125,16 @@ def test_a_record_that_cannot_be_written_ends_nothing_and_is_reported(
         running.close()
 
 
-def test_what_waited_for_a_disk_is_recorded_once_it_can_be(
-    bundle: Bundle, log: Log, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(background, "RETRY", (0.01, 0.01))
+@pytest.mark.usefixtures("soon")
+def test_what_waited_for_a_disk_is_recorded_once_it_can_be(bundle: Bundle, log: Log, tmp_path: Path) -> None:
     path, captions = tmp_path / "record.sqlite", Puppet("text")
     with watched(bundle, log, captions, record=path) as running:
-        wait_for(lambda: read_events(path, 1))
+        wait_until(lambda: read_events(path, 1))
         with unwritable(path):
             captions.say()
             made = next(iter(running))
-            wait_for(lambda: of_record(log))
-        wait_for(lambda: len(of_record(log)) == 2)
+            wait_until(lambda: of_record(log))
+        wait_until(lambda: len(of_record(log)) == 2)
     failed, again = of_record(log)
     assert (bool(failed.reason), again.reason, again.lost) == (True, "", 0)
     (run,) = read_runs(path)
@@ -153,23 +153,23 @@ def test_what_waited_is_recorded_though_the_session_ends_before_the_next_try(
         running.attach(captions)
         captions.say()
         made = next(iter(running))
-        wait_for(lambda: of_record(log))
+        wait_until(lambda: of_record(log))
     (run,) = read_runs(path)
     assert run.ended is not None
     assert [p.time for p in read_predictions(path, run.id)] == [made.time]
 
 
 @pytest.mark.parametrize("replaced", [False, True], ids=["removed", "replaced"])
+@pytest.mark.usefixtures("soon")
 def test_a_record_that_is_removed_is_reported_and_another_is_begun(
-    bundle: Bundle, log: Log, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, replaced: bool
+    bundle: Bundle, log: Log, tmp_path: Path, *, replaced: bool
 ) -> None:
-    monkeypatch.setattr(background, "RETRY", (0.01, 0.01))
     path, captions = tmp_path / "record.sqlite", Puppet("text")
     with watched(bundle, log, captions, record=path) as running:
         predictions = iter(running)
         captions.say()
         next(predictions)
-        wait_for(lambda: read_predictions(path, 1))
+        wait_until(lambda: read_predictions(path, 1))
         for file in tmp_path.glob("record.sqlite*"):
             file.unlink()
         if replaced:  # by another card, on which there is a run of this number
@@ -177,7 +177,7 @@ def test_a_record_that_is_removed_is_reported_and_another_is_begun(
                 records.begin("session", bundle)
         captions.say()
         made = next(predictions)
-        wait_for(lambda: len(of_record(log)) == 2)
+        wait_until(lambda: len(of_record(log)) == 2)
     failed, again = of_record(log)
     assert "record.sqlite: was removed or replaced" in failed.reason
     assert again.reason == ""
@@ -189,7 +189,7 @@ def test_a_record_that_is_removed_is_reported_and_another_is_begun(
 def test_what_was_dropped_while_a_disk_was_full_is_counted_in_the_record(
     bundle: Bundle, log: Log, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(background, "RETRY", (0.05, 0.05))
+    monkeypatch.setattr(backoff, "RETRY", (0.05, 0.05))
     monkeypatch.setattr(background, "WAITING", 4)
     path, captions = tmp_path / "record.sqlite", Puppet("text")
     with watched(bundle, log, record=path) as running:
@@ -199,8 +199,8 @@ def test_what_was_dropped_while_a_disk_was_full_is_counted_in_the_record(
             for _ in range(20):
                 captions.say()
                 next(predictions)
-            wait_for(lambda: of_record(log))
-        wait_for(lambda: [e for e in of_record(log) if e.lost])
+            wait_until(lambda: of_record(log))
+        wait_until(lambda: [e for e in of_record(log) if e.lost])
     (run,) = read_runs(path)
     lost = [event.reason for event in read_events(path, run.id) if event.kind == "recorded"]
     assert int(lost[-1].split()[0]) >= 20 - len(read_predictions(path, run.id)) > 0
@@ -244,7 +244,7 @@ def test_a_slow_subscriber_delays_no_record_and_gets_the_newest(
         for _ in range(10):
             running.detach(running.attach(captions))
         (run,) = read_runs(path)
-        wait_for(lambda: [e.kind for e in read_events(path, run.id)].count("detached") == 10)
+        wait_until(lambda: [e.kind for e in read_events(path, run.id)].count("detached") == 10)
         go_on.set()
     assert subscriber.dropped > 0
     assert heard[-1].kind == "detached"
@@ -284,7 +284,7 @@ def test_what_is_being_encoded_when_it_is_closed_is_neither_seen_nor_recorded(
     assert busy.wait(20)
     closer = threading.Thread(target=running.close)
     closer.start()
-    wait_for(lambda: running._state.closed)
+    wait_until(lambda: running._state.closed)
     assert list(running) == []
     go.set()
     closer.join()

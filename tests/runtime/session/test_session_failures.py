@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sensemble_runtime import backoff
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.events import SensorEvent
 from sensemble_runtime.session import sensor_thread
@@ -14,7 +15,8 @@ from sensemble_sensors.errors import SensorEndedError, SensorLostError, SensorUn
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
 
-from tests.runtime.puppets import Log, Owner, Puppet, Session, wait_for, watched
+from tests.runtime.puppets import Log, Owner, Puppet, Session, watched
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.usefixtures("no_thread_is_left")
 
@@ -50,12 +52,12 @@ def test_a_lost_sensor_leaves_at_once_and_comes_back(bundle: Bundle, log: Log) -
         microphone.openings.put(SensorUnavailableError("no such device; plug it in"))
         microphone.openings.put(SensorUnavailableError("no such device; plug it in"))
         microphone.acts.put(SensorLostError("unplugged"))
-        wait_for(lambda: "lost" in log.of("audio"))
+        wait_until(lambda: "lost" in log.of("audio"))
         assert running.live == ()
         running.attach(captions)
         captions.say()
         assert next(predictions).live == ("text",)
-        wait_for(lambda: microphone.opened == 4)
+        wait_until(lambda: microphone.opened == 4)
         microphone.hear()
         assert next(predictions).latencies.keys() == {"audio"}
     assert log.of("audio") == ["attached", "lost", "unavailable", "attached"], (
@@ -71,7 +73,7 @@ def test_retries_back_off(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> No
             waits.append(timeout)
             return super().wait(timeout)
 
-    monkeypatch.setattr(sensor_thread, "RETRY", (0.001, 0.004))
+    monkeypatch.setattr(backoff, "RETRY", (0.001, 0.004))
     waits: list[float | None] = []
     absent = Puppet("audio")
     for _ in range(6):
@@ -81,7 +83,7 @@ def test_retries_back_off(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> No
     thread = sensor_thread.SensorThread("microphone", absent, spec, None, (), (), owner)
     thread._retry = Waits()
     thread.thread.start()
-    wait_for(lambda: absent.opened == 7)
+    wait_until(lambda: absent.opened == 7)
     thread.stop()
     thread.thread.join()
     assert waits[:6] == [0.001, 0.002, 0.004, 0.004, 0.004, 0.004]
@@ -105,14 +107,12 @@ def test_what_an_ending_sensor_gave_is_still_encoded_and_the_session_ends_with_t
     assert log.live()[-1] == ("audio", "text"), "what it said last holds for its time to live"
 
 
-def test_after_an_unexpected_exception_it_is_tried_again_and_the_rest_go_on(
-    bundle: Bundle, log: Log, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sensor_thread, "RETRY", (0.01, 0.02))
+@pytest.mark.usefixtures("soon")
+def test_after_an_unexpected_exception_it_is_tried_again_and_the_rest_go_on(bundle: Bundle, log: Log) -> None:
     camera, captions = Puppet("video"), Puppet("text")
     with watched(bundle, log, camera, captions) as running:
         camera.acts.put(ZeroDivisionError("in the\ndriver"))
-        wait_for(lambda: log.of("video") == ["attached", "lost", "attached"])
+        wait_until(lambda: log.of("video") == ["attached", "lost", "attached"])
         captions.say()
         assert next(iter(running)).live == ("text",)
     (lost,) = [e for e in log.events if isinstance(e, SensorEvent) and e.kind == "lost"]
@@ -126,10 +126,10 @@ class Buggy(Puppet):
         return Sample("video", np.zeros(2) + "a picture", timeout)  # type: ignore[operator]
 
 
+@pytest.mark.usefixtures("soon")
 def test_an_error_in_a_sensors_own_code_is_told_with_its_traceback_and_tried_three_times(
-    bundle: Bundle, log: Log, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    bundle: Bundle, log: Log, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(sensor_thread, "RETRY", (0.01, 0.02))
     with watched(bundle, log) as running:
         running.attach(Buggy("video", "desk"))
         assert list(running) == [], "it is over with its last sensor"
@@ -165,7 +165,7 @@ def test_a_second_error_in_a_sensors_own_code_does_not_hide_the_first(
 def test_errors_of_a_system_or_between_samples_never_stop_a_sensor(
     bundle: Bundle, log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sensor_thread, "RETRY", (0.0, 0.0))
+    monkeypatch.setattr(backoff, "RETRY", (0.0, 0.0))
     camera = Puppet("video", "desk")
     with watched(bundle, log, camera):
         for error in (OSError, ValueError) * 4:
@@ -173,7 +173,7 @@ def test_errors_of_a_system_or_between_samples_never_stop_a_sensor(
                 camera.acts.put(error("out of order"))
             camera.see()
         camera.see()
-        wait_for(camera.acts.empty)
+        wait_until(camera.acts.empty)
         assert "failed" not in log.of("desk")
 
 
@@ -181,7 +181,7 @@ def test_a_lasting_session_goes_on_when_its_last_sensor_has_ended(bundle: Bundle
     first, second = Puppet("text", "first"), Puppet("text", "second")
     with watched(bundle, log, first, lasting=True) as running:
         first.acts.put(SensorEndedError("over"))
-        wait_for(lambda: "ended" in log.of("first"))
+        wait_until(lambda: "ended" in log.of("first"))
         running.attach(second)
         second.say()
         assert next(iter(running)).live == ("text",)
@@ -217,12 +217,12 @@ def test_the_newest_of_two_sensors_is_active_and_the_older_takes_over(bundle: Bu
         second = next(predictions).pooled
         assert not np.array_equal(first, second)
         old.say("one")
-        wait_for(old.acts.empty)
+        wait_until(old.acts.empty)
         new.say("two")
         np.testing.assert_array_equal(next(predictions).pooled, second)
         new.openings.put(SensorUnavailableError("gone"))
         new.acts.put(SensorLostError("gone"))
-        wait_for(lambda: "lost" in log.of("new"))
+        wait_until(lambda: "lost" in log.of("new"))
         assert running.live == ()
         old.say("one")
         np.testing.assert_array_equal(next(predictions).pooled, first)
@@ -248,30 +248,30 @@ def test_a_sensor_that_the_system_has_no_thread_for_is_not_attached(
 def test_a_session_knows_when_a_lost_sensor_is_tried_again(
     bundle: Bundle, log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sensor_thread, "RETRY", (0.01, 1000.0))
+    monkeypatch.setattr(backoff, "RETRY", (0.01, 1000.0))
     camera, captions = Puppet("video"), Puppet("text")
     for _ in range(30):  # the same failure again and again, which is reported once
         camera.openings.put(SensorUnavailableError("no such camera"))
     with watched(bundle, log, camera, captions) as running:
-        wait_for(lambda: running.retries.get("video", 0.0) > time.monotonic() + 1)
+        wait_until(lambda: running.retries.get("video", 0.0) > time.monotonic() + 1)
         assert log.of("video") == ["unavailable"]
         assert list(running.retries) == ["video"]
         while not camera.openings.empty():
             camera.openings.get()
         running.retry("video")
-        wait_for(lambda: "attached" in log.of("video"))
+        wait_until(lambda: "attached" in log.of("video"))
         assert running.retries == {}
         camera.openings.put(SensorUnavailableError("no such camera"))
         camera.acts.put(SensorLostError("gone"))
-        wait_for(lambda: running.retries)
+        wait_until(lambda: running.retries)
         running.detach("video")
         assert running.retries == {}
 
 
+@pytest.mark.usefixtures("soon")
 def test_an_error_in_the_code_of_an_isolated_sensor_ends_it_too(
     bundle: Bundle, log: Log, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(sensor_thread, "RETRY", (0.01, 0.02))
     monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "sensors"))
     from unruly import Unruly
 

@@ -13,9 +13,10 @@ from sensemble_runtime.errors import RecordError, SessionError
 from sensemble_runtime.events import EncoderEvent, Event, SensorEvent
 from sensemble_runtime.record import background
 from sensemble_runtime.record.writer import Records
-from sensemble_runtime.session import encoder_threads, sensor_thread
+from sensemble_runtime.session import sensor_thread
 
-from tests.runtime.puppets import Log, Puppet, Session, held, wait_for, watched
+from tests.runtime.puppets import Log, Puppet, Session, held, watched
+from tests.waiting import wait_until
 
 
 class Panic(BaseException):
@@ -53,9 +54,9 @@ def test_whatever_a_sensor_raises_is_reported_and_it_is_tried_again(
     captions.openings.put(error)
     captions.acts.put(error)
     with watched(bundle, log, captions) as running:
-        wait_for(lambda: log.of("text").count("lost") == 2 and captions.opened == 3)
+        wait_until(lambda: log.of("text").count("lost") == 2 and captions.opened == 3)
         captions.acts.put(OSError("unplugged"))
-        wait_for(lambda: captions.opened == 4)
+        wait_until(lambda: captions.opened == 4)
         captions.say()
         assert next(iter(running)).live == ("text",)
     reasons = [e.reason for e in log.events if isinstance(e, SensorEvent) and e.kind == "lost"]
@@ -65,10 +66,10 @@ def test_whatever_a_sensor_raises_is_reported_and_it_is_tried_again(
 
 @pytest.mark.usefixtures("no_thread_is_left")
 @pytest.mark.parametrize("error", FATAL, ids=lambda error: type(error).__name__)
+@pytest.mark.usefixtures("soon")
 def test_whatever_ends_an_encoder_is_reported_and_it_is_tried_again(
     bundle: Bundle, log: Log, monkeypatch: pytest.MonkeyPatch, error: BaseException
 ) -> None:
-    monkeypatch.setattr(encoder_threads, "RETRY", (0.01, 0.02))
     real, broken = bundle.tokenize, [error]
 
     def tokenize(caption: str) -> np.ndarray:
@@ -80,10 +81,10 @@ def test_whatever_ends_an_encoder_is_reported_and_it_is_tried_again(
     captions = Puppet("text")
     with watched(bundle, log, captions) as running:
         captions.say()
-        wait_for(lambda: any(isinstance(e, EncoderEvent) for e in log.events))
+        wait_until(lambda: any(isinstance(e, EncoderEvent) for e in log.events))
         captions.say()
         assert next(iter(running)).live == ("text",)
-        wait_for(lambda: len([e for e in log.events if isinstance(e, EncoderEvent)]) == 2)
+        wait_until(lambda: len([e for e in log.events if isinstance(e, EncoderEvent)]) == 2)
     failed, again = (e for e in log.events if isinstance(e, EncoderEvent))
     assert failed.reason.startswith(type(error).__name__)
     assert again.reason == ""
@@ -134,7 +135,7 @@ def test_an_encoder_that_does_not_return_is_named_when_closing(
     assert set(threading.enumerate()) != before, "closing again does not wait for it"
     assert running.live == ()
     go.set()
-    wait_for(lambda: set(threading.enumerate()) == before)
+    wait_until(lambda: set(threading.enumerate()) == before)
     running.close()
     assert "text" not in bundle._encoders
 
@@ -152,7 +153,7 @@ def test_a_subscriber_that_does_not_return_is_named_when_closing(
         running.close()
     running.close()
     go.set()
-    wait_for(lambda: set(threading.enumerate()) == before)
+    wait_until(lambda: set(threading.enumerate()) == before)
 
 
 def test_everything_that_is_stuck_is_waited_for_together_and_counted(
@@ -168,7 +169,7 @@ def test_everything_that_is_stuck_is_waited_for_together_and_counted(
         camera = Puppet("video", f"v{i}")
         camera.acts.put(go)
         running.attach(camera)
-        wait_for(camera.acts.empty)
+        wait_until(camera.acts.empty)
     began = time.monotonic()
     stuck = r"^4 subscribers, 6 sensors \(v0, v1, v2, v3, v4, v5\): did not stop within 0\.5 s"
     with pytest.raises(SessionError, match=stuck):
@@ -176,7 +177,7 @@ def test_everything_that_is_stuck_is_waited_for_together_and_counted(
     assert time.monotonic() - began < 4, "one after the other takes 5 s"
     running.close()
     go.set()
-    wait_for(lambda: set(threading.enumerate()) == before)
+    wait_until(lambda: set(threading.enumerate()) == before)
 
 
 def test_a_disk_that_does_not_answer_is_said_when_closing(
@@ -195,7 +196,7 @@ def test_a_disk_that_does_not_answer_is_said_when_closing(
     running.close()
     assert set(threading.enumerate()) != before, "closing again does not wait for it again"
     go.set()
-    wait_for(lambda: set(threading.enumerate()) == before)
+    wait_until(lambda: set(threading.enumerate()) == before)
 
 
 STUCK = """

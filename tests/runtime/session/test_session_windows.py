@@ -15,7 +15,8 @@ from sensemble_sensors.media.dataset import Example
 from sensemble_sensors.recording.replay import Replay
 from sensemble_sensors.sensor import Sample
 
-from tests.runtime.puppets import Log, Puppet, Session, slowed, wait_for, watched
+from tests.runtime.puppets import Log, Puppet, Session, slowed, watched
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.usefixtures("no_thread_is_left")
 
@@ -26,9 +27,9 @@ def test_windows_that_complete_together_are_pooled_together(bundle: Bundle, log:
     with watched(bundle, log, policy=Policy(align=20.0)) as running:
         for sensor in (microphone, camera, captions):
             running.attach(sensor)
-        wait_for(lambda: [e.kind for e in log.events] == ["attached"] * 3)
+        wait_until(lambda: [e.kind for e in log.events] == ["attached"] * 3)
         captions.say()
-        wait_for(lambda: "text" in running._state.live_set.ready)
+        wait_until(lambda: "text" in running._state.live_set.ready)
         microphone.hear()
         camera.see()
         prediction = next(iter(running))
@@ -54,7 +55,7 @@ def test_a_replay_of_three_sensors_is_heard_and_seen_together(
     with watched(bundle, log, policy=Policy(align=20.0)) as running:
         for modality in bundle.modalities:
             running.attach(player.sensor(modality))
-        wait_for(lambda: [e.kind for e in log.events] == ["attached"] * 3)
+        wait_until(lambda: [e.kind for e in log.events] == ["attached"] * 3)
         with player:
             found = list(running)
     assert [p.live for p in found] == [bundle.modalities] * len(found)
@@ -94,7 +95,7 @@ def test_a_window_waits_for_no_caption(bundle: Bundle) -> None:
     with Session(bundle, policy=Policy(align=30.0)) as running:
         running.attach(captions)
         running.attach(microphone)
-        wait_for(lambda: captions.holders and microphone.holders)
+        wait_until(lambda: captions.holders and microphone.holders)
         microphone.hear()
         assert next(iter(running)).live == ("audio",)
 
@@ -104,7 +105,7 @@ def test_an_embedding_leaves_the_live_set_by_age(bundle: Bundle, log: Log) -> No
     with watched(bundle, log, microphone) as running:
         microphone.hear(at=time.monotonic() - 0.5)
         next(iter(running))
-        wait_for(lambda: () in log.live())
+        wait_until(lambda: () in log.live())
         assert running.live == ()
     assert log.live() == [("audio",), ()]
 
@@ -121,7 +122,7 @@ def test_under_overload_the_hop_stretches_and_an_event_says_so(
             time.sleep(0.01)
             return [event for event in log.events if isinstance(event, HopEvent)]
 
-        wait_for(stretched)
+        wait_until(stretched)
         (event, *_) = stretched()
         captions.say()
         said = next(p for p in running if "text" in p.latencies)
@@ -137,7 +138,7 @@ def test_what_ended_is_pooled_with_what_comes_after_it(bundle: Bundle, log: Log)
     with watched(bundle, log, microphone, camera) as running:
         camera.see()
         camera.acts.put(SensorEndedError("the film is over"))
-        wait_for(lambda: "ended" in log.of("video"))
+        wait_until(lambda: "ended" in log.of("video"))
         microphone.hear()
         microphone.acts.put(SensorEndedError("the film is over"))
         found = list(running)

@@ -12,7 +12,7 @@ from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.bundle.judge import Judge
 from sensemble_runtime.events import SuspectEvent, fields_of
 from sensemble_runtime.prediction import Prediction
-from sensemble_runtime.session.lasting import LASTING
+from sensemble_runtime.session.debounce import DEBOUNCE
 from sensemble_runtime.session.live_set import LiveSet
 from sensemble_runtime.session.scheduler import Policy
 from sensemble_runtime.session.suspicion import SCENE, Suspicion
@@ -176,7 +176,7 @@ def test_a_session_leaves_out_a_camera_that_lies_and_says_so(bundle: Bundle) -> 
     made += [show.see(i % 3, i % 3) for i in range(6)]
     assert (made[-1].suspect, made[-1].live) == (None, SENSORS)
     assert [fields_of(event)[2] for event in show.events] == ["suspect", "agrees again"]
-    assert show.events[1].time - show.events[0].time >= LASTING
+    assert show.events[1].time - show.events[0].time >= DEBOUNCE
 
 
 def test_a_camera_that_takes_over_from_one_that_lied_is_not_suspected_for_that(bundle: Bundle) -> None:

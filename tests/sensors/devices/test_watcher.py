@@ -2,8 +2,7 @@
 
 import os
 import socket
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from threading import Event
@@ -29,15 +28,10 @@ from sensemble_sensors.errors import SensorUnavailableError
 from sensemble_sensors.isolation.isolated import Isolated
 from sensemble_sensors.spec import InputSpec
 
+from tests.waiting import wait_until
+
 SoundServer = Any
 Specs = Mapping[str, InputSpec]
-
-
-def wait_until(condition: Callable[[], object]) -> None:
-    end = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < end, "it never came"
-        time.sleep(0.01)
 
 
 def read_on(sensor: Isolated) -> None:

@@ -19,15 +19,10 @@ from sensemble_sensors.errors import SensorEndedError, SensorLostError, SensorsE
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
 
+from tests.waiting import wait_until
+
 Specs = Mapping[str, InputSpec]
 Make = Callable[..., Isolated]
-
-
-def wait_until(condition: Callable[[], object]) -> None:
-    end = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < end, "it never came"
-        time.sleep(0.01)
 
 
 def held() -> tuple[int, int, int]:

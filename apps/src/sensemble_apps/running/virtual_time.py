@@ -9,7 +9,7 @@ from sensemble_runtime.session.live_set import LiveSet
 from sensemble_sensors.conditioned import begin, captured
 from sensemble_sensors.media.dataset import Example
 from sensemble_sensors.media.decoding import samples, span
-from sensemble_sensors.recording.reader import AWAY, Recorded, RecordedEvent
+from sensemble_sensors.recording.reader import AWAY, Recorded, TakeEvent
 from sensemble_sensors.sensor import Sample
 
 from sensemble_apps.running.plug_schedule import Schedule, plugged_at
@@ -85,9 +85,9 @@ def _recording(
     degradations = {m: begin(options.conditions, spec) for m, spec in bundle.specs.items()}
     samples = (degradations[sample.modality](sample) for sample in recorded.samples(forms))
     names: dict[str, str] = {}  # of the sensors, by modality: a recording has one of each at a time
-    streams: list[Iterable[RecordedEvent | Sample]] = [recorded.events, samples]
+    streams: list[Iterable[TakeEvent | Sample]] = [recorded.events, samples]
     for item in merge(*streams, key=lambda item: item.time):
-        if isinstance(item, RecordedEvent):
+        if isinstance(item, TakeEvent):
             if item.modality in bundle.specs:
                 yield change(item.time, item.modality, item.name, item.kind, item.reason)
             names[item.modality] = item.name

@@ -4,7 +4,7 @@
 import { pool, type Head } from "./head";
 import { Opinion, type Judge } from "./judge";
 import { kindOf } from "./kinds";
-import { Lasting } from "./lasting";
+import { Debounced } from "./debounce";
 import { SensembleError, type InputSpec, type Sample, type Window } from "./spec";
 import { Suspicion } from "./suspicion";
 import { nameOf } from "./subsets";
@@ -68,8 +68,8 @@ export type Change = { type: "unfamiliar" | "suspect"; modality: string; over: b
 export class LiveSet {
   readonly windows = new Map<string, WindowRing>();
   private readonly embeddings = new Map<string, Encoded>();
-  private readonly unfamiliar = new Lasting();
-  private readonly suspected = new Lasting();
+  private readonly unfamiliar = new Debounced();
+  private readonly suspected = new Debounced();
   private readonly suspicion: Suspicion;
   private readonly sensors = new Map<string, string>();
 

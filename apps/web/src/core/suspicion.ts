@@ -1,9 +1,9 @@
 // Which modality contradicts the others, scene by scene: the runtime's `session/suspicion.py`, which explains it.
 
-import { LASTING } from "./lasting";
+import { DEBOUNCE } from "./debounce";
 
 const RARE = 0.02; // the probability that a sensor lies before any evidence, and that a scene changes who does
-const SCENE = LASTING; // seconds that a scene lasts at least
+const SCENE = DEBOUNCE; // seconds that a scene lasts at least
 const LEAST = Math.fround(1e-2); // of an opinion, relative to no evidence
 const LIKELY = 0.5;
 

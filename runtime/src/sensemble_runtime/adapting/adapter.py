@@ -46,12 +46,8 @@ class Adapter:
     shipped: learned corrections never act as teachers. `learn` and `label` note lessons; `study` learns them,
     which may take milliseconds a scene. Call `study`, `save` and `close` from one thread.
 
-    Args:
-        bundle: an open bundle, calibrated, of single classes.
-        folder: of the corrections, for one process at a time; None: beside the bundle.
-
-    Raises:
-        AdaptError: the bundle cannot be adapted, or the folder cannot be used.
+    The bundle must be calibrated and of single classes. The corrections lie in `folder`, by default beside
+    the bundle, for one process at a time. Otherwise AdaptError.
     """
 
     def __init__(self, bundle: Bundle, folder: Path | str | None = None) -> None:
@@ -153,7 +149,7 @@ class Adapter:
         return [self._events.popleft() for _ in range(len(self._events))]
 
     def save(self) -> None:
-        """Write what changed since the last call; after an `AdaptError`, the next call tries again."""
+        """Write the changes since the last call; after an `AdaptError`, the next call tries again."""
         if not self._changed:
             return
         kept = list(self.learners.items())[-SENSORS:]

@@ -1,7 +1,4 @@
-"""The audit: the score of every subset of a bundle's modalities on labelled examples.
-
-Each modality is encoded once per example; all measured subsets then cost one matrix product.
-"""
+"""The audit: the score of every subset of a bundle's modalities on labelled examples."""
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence

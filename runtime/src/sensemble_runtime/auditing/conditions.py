@@ -1,7 +1,4 @@
-"""The audit under conditions: the score of every subset while one of its sensors is degraded.
-
-A condition costs one encoding of the degraded modality for each example that has it, and one matrix product.
-"""
+"""The audit under conditions: the score of every subset while one of its sensors is degraded."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

@@ -51,10 +51,7 @@ class Judgement:
 
 
 def parse(text: str, modalities: Sequence[str], sensors: Mapping[str, str] | None = None) -> list[Criterion]:
-    """Read criteria joined with commas; `sensors` has other words, such as `{"microphone": "audio"}`.
-
-    Raises GateError, which names the one that cannot be read.
-    """
+    """Read criteria joined with commas, also by the words of `sensors`, such as `{"microphone": "audio"}`."""
     words = {m: m for m in modalities} | dict(sensors or {})
     criteria = [_criterion(part.strip(), words) for part in text.split(",")]
     seen: dict[tuple[str, Subset], Criterion] = {}

@@ -25,10 +25,7 @@ Range = tuple[float, float]
 
 
 def wilson(successes: float, n: float, level: float = LEVEL) -> Range:
-    """Return Wilson's score interval of `successes` out of `n` trials, which need not be whole.
-
-    Raises ValueError if an argument is out of its range.
-    """
+    """Return Wilson's score interval of `successes` out of `n` trials, which need not be whole."""
     if not 0 <= successes <= n or not 0 < n < math.inf or not 0 < level < 1:
         raise ValueError(f"{successes} of {n} at level {level} is no proportion with a confidence interval")
     z = NormalDist().inv_cdf((1 + level) / 2)

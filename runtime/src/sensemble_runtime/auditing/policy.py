@@ -19,12 +19,8 @@ Used = Mapping[Subset, NDArray[np.bool_]]  # by subset, [k, N]: whether each win
 class PlainAnswers(dict[Subset, Answers]):
     """The answers of each measured subset, as if all its windows were there and familiar.
 
-    Those of other subsets, of more than `subsets.WHOLE` modalities, are made on demand.
-
-    Args:
-        logits: float32 [S, N, C] in the order of `subsets.measured`, then of `more`.
-        modalities: sorted.
-        embeddings: float32 [n, N, d], for subsets that have no logits.
+    `logits` are float32 [S, N, C] in the order of `subsets.measured`, then of `more`. Other subsets, of more
+    than `subsets.WHOLE` modalities, are answered on demand, from embeddings float32 [n, N, d].
     """
 
     def __init__(

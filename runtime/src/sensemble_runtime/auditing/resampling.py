@@ -34,10 +34,7 @@ def average_precisions(
     groups: NDArray[np.integer],
     has: NDArray[np.bool_],
 ) -> NDArray[np.float64]:
-    """Return the mean average precision of each resample of the examples that `has` marks, bool [N].
-
-    It is NaN where none of the drawn examples is of any class.
-    """
+    """Return the mean average precision of each resample of the examples in `has`, bool [N]; or NaN."""
     weights = (drawn[has] for drawn in resamples(groups))
     return mean_average_precision(probabilities[has], labels[has].astype(bool), weights)
 

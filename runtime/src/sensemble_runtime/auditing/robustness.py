@@ -56,10 +56,7 @@ def transfer(train: Subset, test: Subset) -> bool:
 
 
 def summary(matrix: Matrix) -> Summary:
-    """Return the paper's metrics of `matrix` (Eq. 3 to 6 and their strata), over the M_T in it.
-
-    Raises MatrixError if the matrix is empty, a set or a score is malformed, or rows score different sets.
-    """
+    """Return the paper's metrics of `matrix` (Eq. 3 to 6, strata); MatrixError if it is malformed."""
     points = list(per_train(matrix).values())
     return Summary(
         p_best=max(p for p, _ in points),

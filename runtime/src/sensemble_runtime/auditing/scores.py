@@ -22,12 +22,8 @@ def score(
 ) -> float:
     """Return the accuracy or the mean average precision, a fraction in [0, 1].
 
-    Args:
-        probabilities: floating [N, C], N > 0; any increasing function of them scores the same.
-        labels: multi-class: integers [N] in [0, C); multi-label: 0, 1 or bool [N, C] with at least one 1.
-
-    Raises:
-        ScoreError: a shape is wrong, a probability is not finite, or a label is out of range.
+    `probabilities` are floating [N, C], N > 0; any increasing function of them scores the same. `labels` are
+    integers [N] in [0, C) or, multi-label, 0, 1 or bool [N, C] with at least one 1. Others raise ScoreError.
     """
     if probabilities.ndim != 2 or not probabilities.size:
         raise ScoreError(f"probabilities have the shape {probabilities.shape}, not [N, C] with N, C > 0")
@@ -44,10 +40,7 @@ def score_subsets(
     labels: NDArray[np.integer] | NDArray[np.bool_],
     task: Task,
 ) -> dict[str, float]:
-    """Return the score of each subset, by name and smallest first, on the examples with all its modalities.
-
-    `measures.measure` adds intervals, which take longer.
-    """
+    """Return the score of each subset by name, smallest first, on the examples with all its modalities."""
     scores = {}
     for subset, predicted in zip(subsets.measured(present), predictions, strict=True):
         has = np.all([present[m] for m in subset], axis=0)

@@ -40,10 +40,10 @@ class Bundle:
     Attributes:
         fingerprint: the SHA-256 of the bytes of `manifest.json`, in hex.
         modalities: the modalities that have an encoder, sorted.
-        specs: the input of each encoder, by modality.
-        executors: the target whose artifact encodes each modality.
-        threads: the size of the executor's thread pool, for encoders loaded from now on. 0 means one thread
-            per core, or a single thread if every encoder took less than 2 ms when it was exported.
+        specs: the input of each encoder.
+        executors: by modality, the target whose artifact encodes it.
+        threads: of the executor's pool, for encoders loaded from now on; 0 means one per core, or a single
+            one if every encoder took less than 2 ms when it was exported.
     """
 
     def __init__(
@@ -123,9 +123,8 @@ class Bundle:
     def load(self, modality: str) -> Encoder:
         """Return the encoder of `modality`, loaded on first use.
 
-        Raises:
-            BundleError: the bundle has no such modality, its artifact does not run here or contradicts the
-                manifest, or the file has changed since the bundle was opened.
+        Raises BundleError if there is none, its artifact does not run here or contradicts the manifest, or
+        the file has changed since the bundle was opened.
         """
         if modality not in self._locks:
             raise BundleError(
@@ -167,12 +166,7 @@ class Bundle:
         return {"" if name == "." else name: self._read(file) for file, name in names.items()}
 
     def tokenize(self, caption: str) -> NDArray[np.int64]:
-        """Return the token ids of `caption` as the text encoder takes them: int64 [1, L].
-
-        Raises:
-            BundleError: the bundle has no text encoder, or no usable tokenizer.
-            EncoderError: the tokenizer failed.
-        """
+        """Return the tokens of `caption` for the text encoder, int64 [1, L]; BundleError if there is none."""
         entry = self.manifest.tokenizer
         spec = _tokenized(self.manifest)
         if entry is None or spec is None:

@@ -60,13 +60,10 @@ def scaled(
 ) -> NDArray[np.floating]:
     """Return logits [..., C], scaled so that their softmax is calibrated, of their dtype.
 
-    They are multiplied by their own confidence, the largest probability before, to a power, and divided by a
-    temperature (Guo et al., 2017): a temperature that rises with the doubt (after Balanya et al., 2022, who
-    use the entropy). The order of the classes stays the same.
-
-    Args:
-        temperature: above 0; broadcasts to [..., C].
-        power: from 0, which changes nothing; broadcasts likewise. 0 in a multi-label task.
+    They are multiplied by their own confidence, the largest probability before, to a power (0 if
+    multi-label), and divided by a temperature (Guo et al., 2017): one that rises with the doubt (after
+    Balanya et al., 2022, who use the entropy). Both broadcast to [..., C]. The order of the classes stays the
+    same.
     """
     if task == "multi-class":  # a common offset costs digits
         logits = logits - logits.max(axis=-1, keepdims=True)

@@ -112,18 +112,14 @@ class SubsetCalibration:
 class Calibration:
     """The numbers that make a bundle's probabilities trustworthy, fitted on the split `calibrate`.
 
-    Attributes:
-        alpha: the share of candidate sets that may lack the truth.
-        floor: the least confidence of a sure answer.
-        subsets: by subset; without examples it is absent, and every class is a candidate.
-        familiar: by modality, the score (`head.Familiarity`) below which a window is unfamiliar. Without
-            enough held-out windows it is absent, and all windows are familiar.
+    A subset without examples is absent: every class is a candidate. A modality with too few held-out windows
+    is absent: all its windows are familiar.
     """
 
-    alpha: Annotated[float, (1e-6, 1 - 1e-6)]
-    floor: Share
+    alpha: Annotated[float, (1e-6, 1 - 1e-6)]  # of candidate sets that may lack the truth
+    floor: Share  # the least confidence of a sure answer
     subsets: dict[str, SubsetCalibration]
-    familiar: dict[str, Annotated[float, (-1e4, 1e4)]]
+    familiar: dict[str, Annotated[float, (-1e4, 1e4)]]  # the least score of a familiar window
 
 
 def groups_needed(alpha: float) -> int:

@@ -26,10 +26,7 @@ def read_manifest(path: Path, trust: Path | None = None) -> Manifest:
 
 
 def read_data(path: Path, trust: Path | None = None) -> bytes:
-    """Return the bytes of a `manifest.json`, after checking its signature if `trust` names a key.
-
-    Raises BundleCorruptError if there is no such file, or it is too large; otherwise as `read_manifest`.
-    """
+    """Return the bytes of a `manifest.json`, signed by the key `trust` if given; raise as `read_manifest`."""
     try:
         with opened(path) as file:
             data = file.read(_LARGEST + 1)
@@ -46,7 +43,7 @@ def read_data(path: Path, trust: Path | None = None) -> bytes:
 
 
 def parse_manifest(data: bytes, path: Path) -> Manifest:
-    """Check the bytes of a `manifest.json`; `path` names it in errors. Raises as `read_manifest`."""
+    """Check the bytes of a `manifest.json`; `path` names it in errors. Raise as `read_manifest`."""
     try:
         return _parse(data.decode(), path)
     except UnicodeDecodeError as error:

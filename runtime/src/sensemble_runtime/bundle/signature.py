@@ -23,10 +23,10 @@ def sign(data: bytes, key: Path) -> bytes:
 
 
 def check(data: bytes, manifest: Path, key: Path) -> None:
-    """Check the signature of `manifest`, whose bytes are `data`, with the public key in the PEM file `key`.
+    """Check the signature of a manifest's bytes with the public key in the PEM file `key`.
 
-    Raises KeyFileError if the file holds no public key; BundleUntrustedError if there is no signature, or it
-    does not match these bytes and this key.
+    Raises KeyFileError if the file holds no public key; BundleUntrustedError if there is no signature, or
+    another.
     """
     from cryptography.exceptions import InvalidSignature
 

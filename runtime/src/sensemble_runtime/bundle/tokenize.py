@@ -37,11 +37,7 @@ def tokenize(tokenizer: "Tokenizer", caption: str, length: int) -> NDArray[np.in
 
 
 def check_tokenizer(data: bytes, length: int, path: Path) -> None:
-    """Check the bytes of a `tokenizer.json` (see `tokenizer_fields`), without loading the library.
-
-    `length` is the number of tokens that the encoder takes. Raises BundleCorruptError, which names the file
-    at `path` and the field.
-    """
+    """Check a `tokenizer.json` for `length` tokens (`tokenizer_fields`); raise BundleCorruptError."""
     try:
         raw = document(data.decode())
     except (UnicodeDecodeError, DecodeError) as error:

@@ -34,10 +34,7 @@ _LONGEST = 100  # characters of a word that WordPiece divides, in such a time
 
 
 def problems(raw: object, length: int) -> Iterator[str]:
-    """Yield a line, `FIELD: problem`, for each value of a `tokenizer.json` that is not allowed.
-
-    `length` is the number of tokens that the encoder takes.
-    """
+    """Yield `FIELD: problem` for each value of a `tokenizer.json` not allowed with `length` tokens."""
     if not isinstance(raw, dict):
         yield "expected an object"
         return

@@ -18,7 +18,7 @@ class CoreMLEncoder(Checked):
 
     Core ML takes neither uint8 nor int64: the input is float32 or int32, and the metadata `dtype` names the
     dtype of windows. It cannot load from memory: the files lie in a private folder until it has compiled
-    them. Raises BundleIncompatibleError if this system cannot run the package.
+    them.
     """
 
     def __init__(self, path: Path, contents: Contents, threads: int = 0, *, quick: bool = False) -> None:

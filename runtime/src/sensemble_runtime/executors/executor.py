@@ -44,9 +44,8 @@ class Encoder(Protocol):
     def __call__(self, window: Input) -> Embedding:
         """Encode a window to float32 [d].
 
-        Raises:
-            ValueError: the window has another dtype or shape.
-            EncoderError: the executor failed, or its output is not an embedding; names its error.
+        Raises ValueError for another dtype or shape, EncoderError if the executor failed or gave no
+        embedding.
         """
 
 
@@ -129,15 +128,11 @@ def give_back_memory() -> None:
 def load(
     path: Path, target: str, threads: int = 0, *, quick: bool = False, contents: Contents | None = None
 ) -> Encoder:
-    """Load an artifact made for `target` from memory.
+    """Load an artifact made for `target`: its verified `contents`, or the unverified file at `path`.
 
-    Args:
-        threads: of the executor's pool; 0 means one per core, or a single one if the encoder is `quick`.
-        contents: the verified bytes; None reads `path` without verifying it.
-
-    Raises:
-        BundleIncompatibleError: there is no such executor here, or it cannot run the artifact.
-        BundleCorruptError: there is no artifact at `path`.
+    `threads` is the size of the executor's pool; 0 means one per core, or a single one if the encoder is
+    `quick`. Raises BundleIncompatibleError if there is no such executor here, or it cannot run the artifact;
+    BundleCorruptError if there is no artifact.
     """
     lacking, executor = missing(target), executor_of(target)
     if lacking or executor is None:

@@ -15,7 +15,6 @@ class NativeEncoder(Checked):
 
     All encoders of the process share ExecuTorch's thread pool; only the first one sets its size. With
     `threads` 0 it stays as it is, one per performance core at first, or is 1 if the encoder is `quick`.
-    Raises BundleIncompatibleError if this ExecuTorch cannot run the program.
     """
 
     def __init__(self, path: Path, contents: Contents, threads: int = 0, *, quick: bool = False) -> None:

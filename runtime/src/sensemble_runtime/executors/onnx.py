@@ -16,10 +16,7 @@ _WEIGHTS_FOLDER = "session.model_external_initializers_file_folder_path"
 
 
 class OnnxEncoder(Checked):
-    """An ONNX model (.onnx) with one input, one output and its weights inside.
-
-    Raises BundleIncompatibleError if this ONNX Runtime cannot run the model.
-    """
+    """An ONNX model (.onnx) with one input, one output and its weights inside."""
 
     def __init__(self, path: Path, contents: Contents, threads: int = 0, *, quick: bool = False) -> None:
         options = onnxruntime.SessionOptions()

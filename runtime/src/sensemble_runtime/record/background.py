@@ -14,7 +14,6 @@ from sensemble_runtime.record.retention import Retention
 from sensemble_runtime.record.writer import Records
 
 WAITING = 4096  # predictions and events that may wait for a slow or full disk
-RETRY = (0.5, 10.0)  # seconds before the first retry, and before later ones at most
 LAST = 30.0  # seconds that the disk has for the rest, once the session is over
 TRIM = 60.0  # seconds between two checks of the record's bounds, while nothing is beyond them
 
@@ -24,10 +23,7 @@ class BackgroundWriter:
 
     A failed write (a full disk, a pulled card) is reported and tried again with the file reopened. Losses are
     counted, and reported once the record can be written. If the file was removed, another run begins. An
-    unexpected error goes to `failed`, and ends the recording.
-
-    Raises:
-        RecordError: the record cannot be opened or written at first.
+    unexpected error goes to `failed`, and ends the recording. Raises RecordError if the first write fails.
     """
 
     def __init__(
@@ -81,7 +77,7 @@ class BackgroundWriter:
 
     def _write(self, batch: list[Prediction | Event]) -> None:
         failed = bool(self._reason)
-        last, backoff = False, Backoff(*RETRY)
+        last, backoff = False, Backoff()
         while not self._try_to_write(batch):
             failed = True
             if last:

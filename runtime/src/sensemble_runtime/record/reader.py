@@ -20,7 +20,7 @@ from sensemble_runtime.bundle.manifest import Task
 from sensemble_runtime.bundle.strict_json import decode, document
 from sensemble_runtime.errors import RecordError, SubsetError
 from sensemble_runtime.prediction import Answer, Doubt
-from sensemble_runtime.record.schema import REMEDY, Kind, reported, version
+from sensemble_runtime.record.schema import REMEDY, RunKind, reported, version
 from sensemble_runtime.record.writer import RecordedAnswer
 from sensemble_runtime.subsets import ConditionScore, Count, Estimate, Share, SubsetScore
 
@@ -35,7 +35,7 @@ class Run:
     """A session or audit."""
 
     id: int
-    kind: Kind
+    kind: RunKind
     began: Seconds  # since 1970
     ended: Seconds | None  # None if it was interrupted or still runs
     bundle: str  # the SHA-256 of its `manifest.json`

@@ -35,10 +35,7 @@ class Retention:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Parse bounds such as `12h`, `30d`, `2GB` or `30d,2GB`.
-
-        Raises RecordError if `text` names no bound, the same one twice, or one that is too small.
-        """
+        """Parse bounds such as `12h`, `30d`, `2GB` or `30d,2GB`; RecordError for any other text."""
         bounds: dict[str, float] = {}
         for part in text.split(","):
             match = _PART.fullmatch(part.strip())

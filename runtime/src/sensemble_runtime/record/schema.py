@@ -9,7 +9,7 @@ from typing import Literal
 from sensemble_runtime.errors import RecordError
 
 SCHEMA = 8
-Kind = Literal["session", "audit"]
+RunKind = Literal["session", "audit"]
 
 _FOLDER = "it needs a folder that exists and can be written"
 _REMEDIES = {
@@ -148,10 +148,7 @@ def _described(path: Path, error: sqlite3.Error) -> str:
 
 
 def version(db: sqlite3.Connection, path: Path) -> int:
-    """Return the schema version of an open record, `SCHEMA`, or 0 for an empty file.
-
-    Raises RecordError if it is another program's file, a record of another version, or one that computes.
-    """
+    """Return the schema version of a record, 0 of an empty file; RecordError for any other file."""
     (application,) = db.execute("PRAGMA application_id").fetchone()
     (schema,) = db.execute("PRAGMA user_version").fetchone()
     (tables,) = db.execute("SELECT count(*) FROM sqlite_schema").fetchone()

@@ -27,7 +27,7 @@ from sensemble_runtime.errors import RecordError
 from sensemble_runtime.events import Event, fields_of
 from sensemble_runtime.prediction import Doubt, Opinion, Prediction
 from sensemble_runtime.record.retention import Retention, trim
-from sensemble_runtime.record.schema import TABLES, Kind, reported, version
+from sensemble_runtime.record.schema import TABLES, RunKind, reported, version
 from sensemble_runtime.subsets import ConditionScore, Estimate, SubsetScore
 
 
@@ -89,7 +89,9 @@ class Records:
         """Close the file; closing twice is allowed."""
         self._db.close()
 
-    def begin(self, kind: Kind, bundle: Bundle, dataset: str | None = None, split: str | None = None) -> int:
+    def begin(
+        self, kind: RunKind, bundle: Bundle, dataset: str | None = None, split: str | None = None
+    ) -> int:
         """Add a run and return its id; an audit also names its data."""
         manifest = bundle.manifest
         made = (bundle.fingerprint, json.dumps(manifest.labels), manifest.task)

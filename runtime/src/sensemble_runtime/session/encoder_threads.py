@@ -10,8 +10,6 @@ from sensemble_runtime.session.scheduler import Policy, Scheduler
 from sensemble_runtime.session.sensor_set import SensorSet
 from sensemble_runtime.session.state import SessionState
 
-RETRY = (0.5, 10.0)  # seconds before a failed encoder is tried again the first time, and at most
-
 
 class EncoderThreads:
     """Encodes the windows of a session, each modality on its own hop, and predicts.
@@ -59,14 +57,14 @@ class EncoderThreads:
             self._await_turn(modality)
             if state.stopped:
                 return False
-            taken = self._live_set.pop_window(modality)
-            if taken is None:  # its sensor left while the thread waited
+            popped = self._live_set.pop_window(modality)
+            if popped is None:  # its sensor left while the thread waited
                 return True
-            end = taken.window.time
+            end = popped.window.time
             began = time.monotonic()
             state.encoding[modality] = end
         try:
-            encoded = self._live_set.encode(taken)
+            encoded = self._live_set.encode(popped)
         except BaseException as error:  # noqa: BLE001 - what one encoder raises must not end the others
             with self._changed:
                 del state.encoding[modality]
@@ -167,7 +165,7 @@ class EncoderThreads:
 
     def _note_failure(self, modality: str, error: BaseException) -> None:
         now = time.monotonic()
-        self._resting[modality] = now + self._backoffs.setdefault(modality, Backoff(*RETRY)).next()
+        self._resting[modality] = now + self._backoffs.setdefault(modality, Backoff()).next()
         self._live_set.silence(modality)
         self._state.note_live_set()
         reason = describe(error)

@@ -14,7 +14,7 @@ from sensemble_runtime.session.session import Session
 
 
 class Hotplug:
-    """A callback for a `Watcher`: attaches new devices to a session, as the sensors that `make` returns.
+    """Attaches the devices of a `Watcher` to a session, as the sensors that `make` returns.
 
     The sensor of a device that disappears stays attached, and is reopened when the device, known by its key,
     is back. A microphone must be declared lost: a sound server would give its reader another device.

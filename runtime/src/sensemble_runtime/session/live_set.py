@@ -21,7 +21,7 @@ from sensemble_runtime.events import AdaptEvent, SuspectEvent, UnfamiliarEvent
 from sensemble_runtime.pooling import pool
 from sensemble_runtime.prediction import Opinion, Prediction
 from sensemble_runtime.session.change_gate import ChangeGate
-from sensemble_runtime.session.lasting import Lasting
+from sensemble_runtime.session.debounce import Debounced
 from sensemble_runtime.session.scheduler import Policy
 from sensemble_runtime.session.suspicion import Suspicion
 
@@ -37,10 +37,7 @@ class PoppedWindow:
 
 
 class LiveSet:
-    """The modalities that are attached to a bundle, and those of them that are live.
-
-    An encoder is loaded when its modality is added, unloaded when it is removed; `windows` has its ring.
-    """
+    """The modalities that are attached to a bundle, and those of them that are live."""
 
     def __init__(self, bundle: Bundle, policy: Policy | None = None, adapter: Adapter | None = None) -> None:
         self._adapter = adapter
@@ -48,9 +45,9 @@ class LiveSet:
         self._policy = policy or Policy()
         self._gate = ChangeGate(bundle.specs) if self._policy.duty else None
         self._skipped: dict[str, int] = {}
-        self._unfamiliar, self._suspected = Lasting(), Lasting()
+        self._unfamiliar, self._suspected = Debounced(), Debounced()
         self._suspicion = Suspicion(bundle.modalities)
-        self.windows: dict[str, WindowRing] = {}
+        self.windows: dict[str, WindowRing] = {}  # of the attached modalities, whose encoders are loaded
         self._embeddings: dict[str, Encoded] = {}
         self._sensors: dict[str, str] = {}  # by modality, the name of the sensor that gives its samples
 
@@ -65,10 +62,7 @@ class LiveSet:
         return tuple(sorted(modality for modality, ring in self.windows.items() if ring.ready))
 
     def add(self, modality: str, sensor: str = "") -> None:
-        """Load the encoder of `modality`, unless it is loaded, and accept samples of the named sensor.
-
-        A sensor that takes over from another one starts unsuspected.
-        """
+        """Load the encoder of `modality`, and accept samples of the named sensor, unsuspected if new."""
         if self._sensors.get(modality, sensor) != sensor:
             self._suspected.forget(modality)
             self._suspicion.forget(modality)
@@ -131,7 +125,8 @@ class LiveSet:
 
     def step(self, now: float) -> Prediction | None:
         """Encode the newest window of each modality and predict; None if none was encoded or is live."""
-        return self.fuse([self.encode(taken) for m in self.modalities if (taken := self.pop_window(m))], now)
+        popped = filter(None, map(self.pop_window, self.modalities))
+        return self.fuse([self.encode(window) for window in popped], now)
 
     def pop_window(self, modality: str) -> PoppedWindow | None:
         """Return the newest window of a modality, to be encoded; None without one."""
@@ -139,10 +134,10 @@ class LiveSet:
         window = ring.pop() if ring else None
         return PoppedWindow(modality, self._sensors[modality], window, ring) if ring and window else None
 
-    def encode(self, taken: PoppedWindow) -> Encoded:
+    def encode(self, popped: PoppedWindow) -> Encoded:
         """Encode a window, unless it is like the one last encoded."""
         began = time.perf_counter()
-        modality, data = taken.modality, taken.window.data
+        modality, data = popped.modality, popped.window.data
         level = kind_of(self._bundle.specs[modality]).level(data)
         embedding = self._gate.unchanged(modality, data) if self._gate else None
         skipped = embedding is not None
@@ -152,8 +147,8 @@ class LiveSet:
             if self._gate:
                 self._gate.keep(modality, data, embedding)
         latency = time.perf_counter() - began
-        end, ring = taken.window.time, taken.ring
-        return Encoded(modality, taken.sensor, embedding, end, latency, ring, skipped, level)
+        end, ring = popped.window.time, popped.ring
+        return Encoded(modality, popped.sensor, embedding, end, latency, ring, skipped, level)
 
     def fuse(self, encoded: Iterable[Encoded], now: float) -> Prediction | None:
         """Add embeddings to the live set and predict; those of a modality removed meanwhile are ignored."""

@@ -39,10 +39,8 @@ class SensorHost:
     def attach(self, sensor: Sensor) -> str:
         """Start reading `sensor` in a thread of its own; return its name, numbered if another one has it.
 
-        An event reports whether it could be opened.
-
-        Raises:
-            SessionError: the session is closed, the bundle has no such modality, or the sensor is attached.
+        An event reports whether it could be opened. Raises SessionError if the session is closed, the bundle
+        has no such modality, or the sensor is attached.
         """
         with self._shared.changed:
             if self._shared.stopped:
@@ -69,10 +67,7 @@ class SensorHost:
         return self._subscribe(callback, self._shared.subscribers)
 
     def listen(self, callback: Callable[[str, Sample], None]) -> Listener:
-        """Call `callback` with the sensor's name and each sample of the active sensors; see `subscribe`.
-
-        Samples are degraded by their conditions. Their arrays are shared and read-only.
-        """
+        """Call `callback` with the sensor's name and each degraded, read-only sample of active sensors."""
         return self._subscribe(lambda item: callback(*item), self._shared.listeners)
 
     def unsubscribe(self, subscriber: Subscriber | Listener) -> bool:

@@ -16,7 +16,7 @@ from sensemble_sensors.spec import InputSpec
 from sensemble_sensors.thresholds import Thresholds
 
 from sensemble_runtime.errors import SensembleRuntimeError, SessionError
-from sensemble_runtime.events import ActiveSensorEvent, Event, Kind, explain
+from sensemble_runtime.events import ActiveSensorEvent, Event, SensorEventKind, explain
 from sensemble_runtime.session.sensor_thread import ALIKE, SensorThread
 
 _LOG = logging.getLogger(__name__)
@@ -58,16 +58,11 @@ class Sink(Protocol):
 class SensorSet:
     """The sensors of a session or a recording, each read by a `SensorThread`, whose `Owner` this is.
 
-    Of several sensors of one modality, the one attached last is active: its samples are used. While it is
-    lost or unhealthy, the one before takes over. The properties, `attach`, `detach`, `retry`, `lose` and
-    `stop` need the sink's lock held.
-
-    Attributes:
-        over: whether the last sensor has ended by itself.
+    The properties, `attach`, `detach`, `retry`, `lose` and `stop` need the sink's lock held.
     """
 
     def __init__(self, sink: Sink, health: Thresholds | None, conditions: Sequence[Applied] = ()) -> None:
-        self.over = False
+        self.over = False  # whether the last sensor has ended by itself
         self._sink = sink
         self._health = health
         self._conditions = conditions
@@ -91,7 +86,7 @@ class SensorSet:
         return {t.modality for t in self._silent if t.modality not in self._active and not t.waited_for}
 
     @property
-    def reasons(self) -> list[tuple[Kind | None, str]]:
+    def reasons(self) -> list[tuple[SensorEventKind | None, str]]:
         """The kind and the reason of each attached sensor's last event."""
         return [thread.reported for thread in self._attached.values()]
 
@@ -202,7 +197,7 @@ class SensorSet:
                 sample = replace(sample, cut=True)
             self._sink.push(sample, thread.name)
 
-    def on_health(self, thread: SensorThread, kind: Kind, reason: str) -> None:
+    def on_health(self, thread: SensorThread, kind: SensorEventKind, reason: str) -> None:
         """Report the sensor's health; an unhealthy sensor is not active."""
         with self._sink.changed:
             if thread.stopped:
@@ -293,7 +288,7 @@ class SensorSet:
             self._reported[thread.modality] = thread.name
             self._sink.report(ActiveSensorEvent(time.monotonic(), thread.name, thread.modality))
 
-    def _report(self, thread: SensorThread, kind: Kind, reason: str) -> None:
+    def _report(self, thread: SensorThread, kind: SensorEventKind, reason: str) -> None:
         """Report a change of a sensor; call it before the sensor leaves, as the cause comes first."""
         if (event := thread.event(kind, reason)) is not None:
             self._sink.report(event)

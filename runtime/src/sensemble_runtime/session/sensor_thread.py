@@ -17,10 +17,9 @@ from sensemble_sensors.spec import InputSpec
 from sensemble_sensors.thresholds import PLAYED, Thresholds
 
 from sensemble_runtime.backoff import Backoff
-from sensemble_runtime.events import Kind, SensorEvent
+from sensemble_runtime.events import SensorEvent, SensorEventKind
 
 READ = 0.1  # seconds that one read may wait, and so about the time that a sensor thread takes to stop
-RETRY = (0.5, 10.0)  # seconds before the first retry, and before later ones at most
 ALIKE = 3  # errors at one place, with no success between them, after which the sensor's code is broken
 BURST = 0.25  # seconds of a flood (`Kind.flood`) that may come at once
 CLOSE = 5.0  # seconds that all threads have to return when a session is closed
@@ -40,7 +39,7 @@ class Owner(Protocol):
     def on_sample(self, thread: "SensorThread", sample: Sample) -> None:
         """Handle a sample of a healthy sensor; an error raised here counts as the sensor's failure."""
 
-    def on_health(self, thread: "SensorThread", kind: Kind, reason: str) -> None:
+    def on_health(self, thread: "SensorThread", kind: SensorEventKind, reason: str) -> None:
         """Handle that the sensor became `unhealthy` or `doubtful`, or has `recovered`."""
 
     def on_error(self, thread: "SensorThread", error: BaseException) -> None:
@@ -53,9 +52,8 @@ class Owner(Protocol):
 class SensorThread:
     """A sensor, and the `thread` that alone uses it, not started.
 
-    Args:
-        health: when it counts as unhealthy; None, or where it is not live: only if its clock is wrong.
-        previous: threads that may still use the same sensor; they are waited for.
+    `health` says when it is unhealthy; without it, or where the sensor is not live, only its clock is
+    checked. `previous` threads, which may still use the sensor, are waited for.
     """
 
     def __init__(
@@ -73,7 +71,10 @@ class SensorThread:
         self.modality = sensor.modality
         self.conditions = conditions
         self.thread = threading.Thread(target=self._run, name=f"sensemble {name}", daemon=True)
-        self.reported: tuple[Kind | None, str] = (None, "")  # of its last event; never twice the same
+        self.reported: tuple[SensorEventKind | None, str] = (
+            None,
+            "",
+        )  # of its last event; never twice the same
         self.sampled = False  # whether it has given a sample since it was opened
         self.waited_for = False  # whether its first sample was waited for in vain
         self.lag: float | None = None  # seconds behind the clock
@@ -82,7 +83,7 @@ class SensorThread:
         self._source = Conditioned(sensor, conditions) if conditions else sensor
         self._stopped = threading.Event()
         self._retry = threading.Event()  # ends the wait between two tries
-        self._backoff = Backoff(*RETRY)
+        self._backoff = Backoff()
         self._lost = ""  # the reason to treat it as lost
         self._flood = kind_of(spec).flood
         self._ahead = 0.0  # until when the samples read so far would have lasted at the rate of a flood
@@ -114,7 +115,7 @@ class SensorThread:
         self._raised[key] += 1
         return self._raised[key]
 
-    def event(self, kind: Kind, reason: str) -> SensorEvent | None:
+    def event(self, kind: SensorEventKind, reason: str) -> SensorEvent | None:
         """Return the event to report; None if the last one said the same."""
         if self.reported == (kind, reason):
             return None
@@ -177,9 +178,9 @@ class SensorThread:
                 self._pace()
 
     def _report_health(
-        self, before: tuple[Kind, str], wrong: tuple[str, ...], doubts: tuple[str, ...]
-    ) -> tuple[Kind, str]:
-        kind: Kind = "unhealthy" if wrong else "doubtful" if doubts else "recovered"
+        self, before: tuple[SensorEventKind, str], wrong: tuple[str, ...], doubts: tuple[str, ...]
+    ) -> tuple[SensorEventKind, str]:
+        kind: SensorEventKind = "unhealthy" if wrong else "doubtful" if doubts else "recovered"
         state = (kind, "; ".join(wrong + doubts))
         if state != before:
             self._owner.on_health(self, *state)

@@ -139,9 +139,7 @@ class Session(SensorHost):
     def replay(self, path: Path | str) -> "Player":
         """Play a recording, a dataset or a media file in real time, by a sensor for each of its modalities.
 
-        Raises:
-            BadDataError: it cannot be read, or has nothing for this bundle.
-            SessionError: as `attach`.
+        Raises BadDataError if it cannot be read, or has nothing for this bundle, and as `attach`.
         """
         from sensemble_sensors.media.dataset import read_dataset
         from sensemble_sensors.recording.reader import Recorded, RecordingReplay, is_recording
@@ -168,10 +166,7 @@ class Session(SensorHost):
             return self._sensors.lose(name, reason)
 
     def teach(self, label: str) -> None:
-        """Teach every live sensor that its newest window shows `label`.
-
-        Raises AdaptError if the session does not adapt, or the bundle has no such label.
-        """
+        """Teach every live sensor that its newest window shows `label`; AdaptError if that cannot be."""
         with self._state.changed:
             if self._adapter is None:
                 raise AdaptError("teach: this session does not adapt; open it with adapt=Adapter(bundle)")
@@ -185,8 +180,8 @@ class Session(SensorHost):
         disk has 30 s for the record and 10 s for corrections.
 
         Raises:
-            SessionError: a sensor, an encoder or a subscriber did not return in time. Its thread is left
-                behind, and keeps no process from ending, unless it frees an encoder.
+            SessionError: a thread did not return in time. It is left behind, and keeps no process from
+                ending, unless it frees an encoder.
             RecordError, AdaptError: the record, or corrections, could not be written.
             BadDataError: a replayed file could not be decoded.
             Exception: the error of a subscriber, if no consumer has got it.

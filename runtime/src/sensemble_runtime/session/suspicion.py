@@ -14,12 +14,12 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from sensemble_runtime.session.lasting import LASTING
+from sensemble_runtime.session.debounce import DEBOUNCE
 
 Floats = NDArray[np.floating]
 
 RARE = 0.02  # the probability that a sensor lies before any evidence, and that a scene changes which one lies
-SCENE = LASTING  # seconds that a scene lasts at least; windows of one scene count once: they err together
+SCENE = DEBOUNCE  # seconds that a scene lasts at least; windows of one scene count once: they err together
 _LEAST = 1e-2  # of an opinion, relative to no evidence: no calibration is good to more digits
 _LIKELY = 0.5  # the probability from which a sensor is suspected; at most one can have it
 

@@ -63,10 +63,7 @@ def _check_regular(path: Path) -> None:
 
 
 def track_of(path: Path, container: InputContainer, kind: Literal["audio", "video"], name: str) -> Stream:
-    """Return the track of a kind that FFmpeg can decode: the one of this title, or else the first.
-
-    Raises BadDataError if there is none.
-    """
+    """Return the decodable track of a kind with this title, or else the first; BadDataError without one."""
     tracks = [track for track in container.streams if is_track(track, kind)]
     if not tracks:
         raise BadDataError(f"{path}: has no {kind} track")

@@ -54,8 +54,7 @@ class Camera(QueuedSensor):
         source: a camera's number (`0` or "0"), its node (a path that leads to /dev/video0 when the camera is
             opened), the address of a stream (http://, rtsp://, ...), or a video file (its path, or
             file:///...).
-        name: of the sensor; by default made of the source, without user and password.
-        modality: the name of its stream.
+        name: of the sensor; by default the source without user and password.
     """
 
     native = True  # its driver may hang, or end the process
@@ -130,8 +129,6 @@ def _source(source: int | str | Path) -> int | str | Path:
 
 
 class _Driver:
-    """An open camera (its number) or stream (its address)."""
-
     def __init__(self, source: int | str, name: str, *, grey: bool = False) -> None:
         self.asked: float | None = None  # for the picture that it has not given yet
         self._name = name
@@ -142,7 +139,6 @@ class _Driver:
             _ask_for_grey(self._capture)
 
     def pictures(self, spec: InputSpec) -> Generator[Sample, None, None]:
-        """Yield pictures as they come; release the camera at the end."""
         cv2 = opencv()
         clock, last = Clock(_STEADY), -math.inf
         try:
@@ -249,7 +245,6 @@ def _film(path: Path, spec: InputSpec, name: str) -> Generator[Sample, None, Non
 
 
 def _capture(pictures: Generator[Sample, None, None], queue: SampleQueue, stop: Event, name: str) -> None:
-    """Queue each picture at its time, until `stop` is set or the source has ended."""
     try:
         with closing(pictures):
             for picture in pictures:

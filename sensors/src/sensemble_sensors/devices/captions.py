@@ -8,7 +8,7 @@ from pathlib import Path
 from time import monotonic
 
 from sensemble_sensors.devices.byte_streams import open_stream
-from sensemble_sensors.devices.polled import MAX_LINE, Lines, Played, Polled, StreamSensor
+from sensemble_sensors.devices.polled import MAX_LINE, LineSplitter, Played, Polled, StreamSensor
 from sensemble_sensors.devices.subtitles import Cue, read_subtitles
 from sensemble_sensors.devices.watcher import Finder, named_source
 from sensemble_sensors.errors import (
@@ -34,8 +34,6 @@ class Captions(StreamSensor):
             open when its writers leave, and is lost when it is removed. A socket is lost when the other side
             hangs up, or half a minute after its machine is gone. Standard input and files end. A slow reader
             gets the newest lines of a stream, and all lines of a file.
-        name: of the sensor; by default made of the source.
-        modality: the name of its stream.
     """
 
     _remedy = "name a source that exists and may be read, or - for standard input"
@@ -71,7 +69,7 @@ class Captions(StreamSensor):
         mode = os.fstat(file).st_mode  # standard input may have been closed
         if stat.S_ISREG(mode):
             return Played(self._text(file), ended)
-        lines = Lines(self.name, "text")
+        lines = LineSplitter(self.name, "text")
 
         def make(data: bytes, now: float) -> Iterator[Sample]:
             written = [line for line in lines.split(data) if line and not line.isspace()]
@@ -86,7 +84,6 @@ class Captions(StreamSensor):
         return Polled(self.name, file, queue, make, over, owned=owned, source=source)
 
     def _text(self, file: int) -> Iterator[Sample]:
-        """Yield all lines of a file, as fast as they are asked for."""
         cut = True
         with os.fdopen(file, "rb", closefd=file != _STDIN) as text:
             while line := text.readline(MAX_LINE + 1):

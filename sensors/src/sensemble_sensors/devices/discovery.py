@@ -82,10 +82,7 @@ def microphones() -> list[Device]:
 
 
 def sources() -> list[Device]:
-    """Return the sources of the sound server; none where there is no server.
-
-    Raises SensorUnavailableError if the server does not answer.
-    """
+    """Return the sources of the sound server, if there is one; SensorUnavailableError if it hangs."""
     return [_source(source) for source in pulse.sources() or ()]
 
 

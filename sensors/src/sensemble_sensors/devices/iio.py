@@ -63,8 +63,6 @@ class Iio(Reading):
 
     Args:
         source: the device's number, or the name that it gives itself (`lsm6ds3_accel`).
-        name: of the sensor; by default made of the source.
-        modality: of its samples.
         sysfs: the folder of `iio:device0`.
         nodes: the folder of the character devices.
     """

@@ -8,7 +8,7 @@ from time import monotonic
 
 from sensemble_sensors.devices.byte_streams import open_stream
 from sensemble_sensors.devices.clock import RowClock
-from sensemble_sensors.devices.polled import MAX_LINE, Lines, Played, Polled, StreamSensor
+from sensemble_sensors.devices.polled import MAX_LINE, LineSplitter, Played, Polled, StreamSensor
 from sensemble_sensors.devices.rows import Row, RowReader
 from sensemble_sensors.errors import BadDataError, SensorEndedError, SensorLostError, printable
 from sensemble_sensors.sample_queue import SampleQueue
@@ -29,8 +29,6 @@ class LineSeries(StreamSensor):
     Args:
         source: as `byte_streams.open_stream` takes it: `tcp://HOST:PORT`, `udp://:PORT`, `pipe:PATH` or
             `serial:/dev/ttyUSB0?baud=115200`.
-        name: of the sensor; by default made of the source.
-        modality: of its samples.
     """
 
     def __init__(self, source: str, name: str | None = None, modality: str = "series") -> None:
@@ -52,7 +50,7 @@ class LineSeries(StreamSensor):
         if stat.S_ISREG(os.fstat(file).st_mode):
             ended = SensorEndedError(f"{self.name}: has ended")
             return Played(self._play(file, spec.rate, monotonic()), ended)
-        lines = Lines(self.name, "series")
+        lines = LineSplitter(self.name, "series")
 
         def make(data: bytes, now: float) -> Iterator[Sample]:
             rows, lost = self._read_rows(lines.split(data))

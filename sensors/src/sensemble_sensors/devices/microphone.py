@@ -36,8 +36,6 @@ class Microphone:
     Args:
         device: "default" or None for the system's choice, or the number, the key, the name or a part of the
             name of a device that `discovery.microphones` lists. A source is lost when the server removes it.
-        name: of the sensor; by default made of the device.
-        modality: the name of its stream.
     """
 
     live = True
@@ -55,7 +53,7 @@ class Microphone:
         self._count = 0  # samples of sound since it was opened
         self._queue = SampleQueue(_WAITING, continuous=True)
         self._stream: sounddevice.InputStream | None = None
-        self._guard: pulse.Guard | None = None
+        self._watch: pulse.SourceWatch | None = None
 
     def open(self, spec: InputSpec) -> None:
         """Open the device and start capturing; raise SensorUnavailableError, which says what to do."""
@@ -79,9 +77,9 @@ class Microphone:
 
     def close(self) -> None:
         """Stop capturing and release the device."""
-        if self._guard is not None:
-            self._guard.close()
-        self._guard = None
+        if self._watch is not None:
+            self._watch.close()
+        self._watch = None
         if self._stream is not None:
             self._stream.close()
         self._stream = None
@@ -106,7 +104,7 @@ class Microphone:
                 self._stream.start()
             if source is not None:
                 gone = SensorLostError(f"{self.name}: was unplugged")
-                self._guard = pulse.Guard(source, lambda: queue.end(gone))
+                self._watch = pulse.SourceWatch(source, lambda: queue.end(gone))
         except (library.PortAudioError, OSError) as error:
             self.close()
             raise SensorUnavailableError(

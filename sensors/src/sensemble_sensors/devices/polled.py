@@ -166,7 +166,7 @@ class StreamSensor(Reading, ABC):
         """Open the source; raise an OSError, or SensorUnavailableError."""
 
 
-class Lines:
+class LineSplitter:
     """Splits the bytes of a stream into lines; SensorLostError for one longer than `MAX_LINE`."""
 
     def __init__(self, name: str, noun: str) -> None:

@@ -23,10 +23,7 @@ _GLANCE = 0.01  # seconds between two looks
 
 
 def portaudio() -> ModuleType:
-    """Load and start PortAudio, and return the `sounddevice` library.
-
-    Raises SensorUnavailableError, which says what to install.
-    """
+    """Return the `sounddevice` library, PortAudio started; SensorUnavailableError says what to install."""
     # Opens sound cards by ALSA's plughw, which converts to any rate.
     os.environ.setdefault("PA_ALSA_PLUGHW", "1")
     if "sounddevice" in sys.modules:

@@ -37,10 +37,7 @@ class Source:
 
 
 def sources() -> list[Source] | None:
-    """Return the sources of the sound server; None without a server or without `pactl`.
-
-    Raises SensorUnavailableError if the server does not answer.
-    """
+    """Return the sound server's sources, None without one; SensorUnavailableError if it does not answer."""
     tool = shutil.which("pactl")
     if tool is None:
         return None
@@ -74,7 +71,7 @@ def parse(listing: str) -> list[Source]:
     return parsed
 
 
-class Guard:
+class SourceWatch:
     """Watches a source from its own thread until closed; calls `gone` once, when the source is removed.
 
     The server silently moves a client of a removed source to another one. Raises OSError if the system has no
@@ -92,7 +89,7 @@ class Guard:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
         )
-        self._thread = Thread(target=self._run, name=f"guard of {source}", daemon=True)
+        self._thread = Thread(target=self._run, name=f"watch of {source}", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
@@ -116,7 +113,6 @@ class Guard:
             look = min(2 * look, _LOOKS[1])
 
     def _wait(self, timeout: float) -> None:
-        """Wait up to `timeout` seconds until a source is removed."""
         changes, until = self._changes.stdout, monotonic() + timeout
         while changes is not None and (left := until - monotonic()) > 0 and readable(changes.fileno(), left):
             events = os.read(changes.fileno(), 1 << 16)

@@ -55,8 +55,6 @@ class PushSeries(QueuedSensor):
 
     Args:
         source: `http://HOST:PORT` to listen at; `http://:PORT` listens to this machine alone.
-        name: of the sensor; by default made of the source.
-        modality: of its samples.
     """
 
     live = True
@@ -104,8 +102,6 @@ class PushSeries(QueuedSensor):
 
 
 class _Batches:
-    """Turns the bodies of requests into samples."""
-
     def __init__(self, spec: InputSpec) -> None:
         self.queue = SampleQueue(_WAITING, continuous=True)
         self._names = [channel.name for channel in spec.channels]

@@ -24,10 +24,7 @@ whole of an address `SCHEME://...`), a name and the modality, and may have:
 
 
 def device_of(spec: InputSpec, source: str) -> tuple[type[Any], str]:
-    """Return the class of the sensor that captures a spec's modality from `source`, and its own source.
-
-    Raises SensorUnavailableError if there is none, or it cannot be loaded.
-    """
+    """Return the class of the sensor for `source` and its own source; SensorUnavailableError without one."""
     scheme, _, rest = source.partition(":")
     if device := _installed(f"{spec.kind}.{scheme}"):
         return device, source if rest.startswith("//") else rest

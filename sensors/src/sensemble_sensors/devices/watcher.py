@@ -71,7 +71,6 @@ class Watcher:
     A device that comes back between two searches was never away. A slow finder delays only the next search.
 
     Args:
-        finders: each searches one sort of device.
         on_event: called from the watcher's thread; it may be slow. Its exception ends the watch, and `close`
             raises it.
         interval: seconds between the end of a search and the next.

@@ -27,8 +27,6 @@ class Health:
     """Watches the samples of one open sensor, for one thread.
 
     Args:
-        spec: of the samples.
-        thresholds: when the sensor counts as unhealthy.
         now: when it was opened, in seconds of `time.monotonic`.
         suspected: the faults when it was last closed. They count until nothing was found for the longest
             threshold: a camera that freezes for ever looks healthy in its first seconds, every time.

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from time import monotonic
 
 from sensemble_sensors.errors import SensorCodeError, SensorLostError, SensorsError, SensorUnavailableError
-from sensemble_sensors.isolation.worker import ERRORS, GRACE, SAMPLE, SIZES, Job, unpacked
+from sensemble_sensors.isolation.worker import ERRORS, GRACE, SAMPLE, SIZES, WorkerJob, unpacked
 from sensemble_sensors.readable import readable
 from sensemble_sensors.sensor import Sample, Sensor
 from sensemble_sensors.spec import InputSpec
@@ -45,12 +45,8 @@ DEFAULT = Limits()
 class Isolated:
     """A sensor that runs in a supervised process of its own.
 
-    Args:
-        sensor_class: the sensor's class, which a fresh process can import.
-        arguments: of its constructor; they travel as JSON.
-        limits: of the process.
-
-    Raises TypeError if a fresh process cannot import the class, or JSON cannot hold the arguments.
+    A fresh process must be able to import its class, and JSON to hold the arguments of the constructor;
+    otherwise TypeError.
     """
 
     def __init__(
@@ -115,7 +111,7 @@ class Isolated:
 
     def _started(self, spec: InputSpec) -> _Process:
         self._pipe, theirs = os.pipe()
-        job = Job(
+        job = WorkerJob(
             self._class,
             list(self._arguments),
             sys.path,

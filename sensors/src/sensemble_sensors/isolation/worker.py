@@ -61,7 +61,7 @@ _TYPES = (np.uint8, np.uint16, np.float32)  # of the elements of an array
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class WorkerJob:
     """The job of a worker, in types that JSON can hold."""
 
     sensor_class: str  # "module:class"
@@ -74,7 +74,7 @@ class Job:
     resident: int  # bytes of memory above which it ends itself
 
 
-def main(job: Job) -> None:
+def main(job: WorkerJob) -> None:
     """Run the sensor of `job` until standard input ends or the sensor fails."""
     stop = Event()
     _outlast_no_parent()
@@ -90,7 +90,7 @@ def main(job: Job) -> None:
         sender.join(READ)
 
 
-def _run(job: Job, sender: "_Sender", stop: Event) -> None:
+def _run(job: WorkerJob, sender: "_Sender", stop: Event) -> None:
     sys.path[:] = job.path
     spec = InputSpec.from_json(job.spec)
     kind = kind_of(spec)
@@ -205,7 +205,6 @@ def _watch(stop: Event) -> None:
 
 
 def _send(pipe: int, fields: Mapping[str, Any], data: bytes = b"") -> None:
-    """Write a message, and wait while the pipe is full."""
     text = json.dumps(fields).encode()
     message = memoryview(SIZES.pack(len(text), len(data)) + text + data)
     try:
@@ -223,5 +222,5 @@ def _leave() -> NoReturn:
 
 
 if __name__ == "__main__":
-    main(Job(**json.loads(sys.stdin.buffer.readline())))
+    main(WorkerJob(**json.loads(sys.stdin.buffer.readline())))
     _leave()  # without the libraries' exit handlers, which may hang

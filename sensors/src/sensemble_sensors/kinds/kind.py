@@ -169,7 +169,7 @@ class Indexed(ABC):
         """Decode the beginning of an example's file; BadDataError if that fails."""
 
 
-class Recorded(ABC):
+class Recordable(ABC):
     """A kind's track or file in a recording."""
 
     form_limits: ClassVar[tuple[int, ...]] = ()  # the largest value of each number of `form`
@@ -199,11 +199,8 @@ class Recorded(ABC):
         return Converter()
 
 
-class Kind(Stream, Indexed, Recorded):
-    """A sort of modality, such as sound; one instance serves all modalities of the kind.
-
-    Inherit `Series` for numbers of any other sort.
-    """
+class Kind(Stream, Indexed, Recordable):
+    """A sort of modality, such as sound; one instance serves all. Inherit `Series` for other numbers."""
 
 
 class TrackKind(Kind):
@@ -219,10 +216,7 @@ class TrackKind(Kind):
     def track_writer(
         self, container: "OutputContainer", samples: Sequence[Sample], form: tuple[int, ...]
     ) -> TrackWriter:
-        """Add a lossless track for `samples` of one modality, in the order of their times, to a media file.
-
-        The track's title is the modality's name.
-        """
+        """Add a lossless track for `samples`, in the order of their times, titled by their modality."""
 
 
 class FileKind(Kind):

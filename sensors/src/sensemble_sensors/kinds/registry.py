@@ -30,10 +30,7 @@ def kind_of(which: str | InputSpec | Modality) -> Kind:
 
 @lru_cache(256)
 def installed(kind: str, room: str) -> Any | None:  # noqa: ANN401 - of the room's own type
-    """Return an installed package's part of a kind for `sensors`, `train` or `apps`; None without one.
-
-    Raises SpecError if it cannot be loaded.
-    """
+    """Return an installed package's part of a kind, for `sensors`, `train` or `apps`; None without one."""
     from importlib.metadata import entry_points  # a tenth of what a short command imports
 
     for entry in entry_points(group=GROUP, name=kind):

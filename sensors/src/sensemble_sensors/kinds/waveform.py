@@ -267,8 +267,6 @@ def _decoded(path: Path, name: str, rate: int) -> Iterator[NDArray[np.float32]]:
 
 
 class _Resampling(Converter):
-    """Resamples recorded sound to `wanted` Hz, from cut to cut."""
-
     def __init__(self, wanted: int) -> None:
         self._wanted = wanted
         self._rate = 0  # of the sound since the last cut

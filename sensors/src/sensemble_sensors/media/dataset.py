@@ -120,10 +120,7 @@ class Dataset:
 
     @property
     def selection(self) -> tuple[Example, ...]:
-        """The labelled examples for the selection of models and schemes, never those of `eval`.
-
-        They are those of `calibrate` or, if `train` was too small to draw it from, those of `train`.
-        """
+        """The labelled examples for selecting models: those of `calibrate` or, without it, of `train`."""
         return self.split("calibrate") or self.split("train")
 
 
@@ -152,7 +149,7 @@ def read_index(folder: Path, *, skip_bad: bool = False) -> tuple[tuple[Example, 
     Returns the good examples and "FILE:LINE: reason" of each skipped line; raises as `read_dataset`.
     """
     index = folder / "index.jsonl"
-    reader = _Lines(folder)
+    reader = _IndexReader(folder)
     examples: dict[str, Example] = {}
     groups = Groups()
     skipped: list[str] = []
@@ -205,7 +202,7 @@ def _implied(name: str) -> str:
     return next((m for m in modalities if name in kind_of(kind_name(m)).fields(m)), "")
 
 
-class _Lines:
+class _IndexReader:
     """Makes examples of the lines of an index."""
 
     def __init__(self, folder: Path) -> None:

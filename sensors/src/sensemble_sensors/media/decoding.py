@@ -56,9 +56,7 @@ def clip(
     lasts no time.
 
     Args:
-        example: to decode.
         specs: the inputs of all of the model's encoders, which the window depends on.
-        sampling: how the window is taken.
         draw: draws the window's place, zoom and crop, as in training; None for the middle, the least zoom and
             the centre.
         only: the modalities to decode; None for all of `specs`.
@@ -126,10 +124,7 @@ def _media(example: Example, spec: InputSpec, excerpt: Excerpt) -> Media:
 
 
 def check(example: Example, declared: Mapping[str, Modality]) -> None:
-    """Decode the beginning of each file of `example`, of a dataset with the modalities `declared`.
-
-    Raises BadDataError if that fails, or a file lasts no time or lacks a declared channel.
-    """
+    """Decode the beginning of each file; BadDataError if it fails, lasts no time or lacks a channel."""
     if example.files and duration(example) <= 0:
         raise BadDataError(f"{example.files[0]}: lasts no time")
     for modality, kind in example.kinds.items():

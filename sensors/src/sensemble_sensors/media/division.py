@@ -14,7 +14,7 @@ _KEPT = 0.4  # of the examples of a class, the least share that is left in train
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
+class Counts:
     """The part of a class that a split has."""
 
     groups: int = 0
@@ -33,7 +33,7 @@ class Division:
     """
 
     splits: Mapping[str, str]
-    shares: Mapping[str, Mapping[str, Share]]
+    shares: Mapping[str, Mapping[str, Counts]]
     shortages: tuple[str, ...]
 
 
@@ -57,7 +57,7 @@ def divide(dataset: Dataset, seed: int = 0, *, keep: bool = True) -> Division:
     splits = {example.id: at[name] for name, members in groups.items() for example in members}
     shares = {
         label: {
-            split: Share(
+            split: Counts(
                 sum(at[name] == split for name in has), sum(n for name, n in has.items() if at[name] == split)
             )
             for split in ("train", *reversed(_HELD))
@@ -84,7 +84,7 @@ def _held_already(members: Sequence[Example], dataset: Dataset) -> str:
 
 
 def _shortages(
-    shares: Mapping[str, Mapping[str, Share]], groups: Mapping[str, Sequence[Example]]
+    shares: Mapping[str, Mapping[str, Counts]], groups: Mapping[str, Sequence[Example]]
 ) -> Iterator[str]:
     noun = "take" if all(re.fullmatch(r"take \d+", name) for name in groups) else "group"
     for label, by_split in shares.items():

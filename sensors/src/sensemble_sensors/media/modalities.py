@@ -24,10 +24,7 @@ _NAME = 64  # characters of the name of a channel, or of its unit
 
 
 def read_modalities(folder: Path) -> dict[str, Modality]:
-    """Return the modalities that a dataset's `modalities.json` declares, by name; none without such a file.
-
-    Raises BadDataError, which names file, field and remedy.
-    """
+    """Return the modalities that a folder declares, by name; BadDataError names file, field and remedy."""
     path = folder / FILE_NAME
     try:
         with opened(path) as file:
@@ -42,10 +39,7 @@ def read_modalities(folder: Path) -> dict[str, Modality]:
 
 
 def write_modalities(folder: Path, modalities: Mapping[str, Modality]) -> None:
-    """Add modalities to the `modalities.json` of a folder; nothing to add writes nothing.
-
-    Raises BadDataError if the file says something else of one of them, and OSError.
-    """
+    """Add modalities to the `modalities.json` of a folder; BadDataError if one is declared otherwise."""
     known = read_modalities(folder)
     if modalities.items() <= known.items():
         return

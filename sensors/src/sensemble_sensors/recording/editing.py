@@ -1,4 +1,4 @@
-"""Change lines of a dataset's index, a recording or not; the index is whole at any time."""
+"""Edit lines of a dataset's index, a recording or not; the index is whole at any time."""
 
 import json
 import stat
@@ -13,11 +13,11 @@ from sensemble_sensors.lines import Fields, numbered
 from sensemble_sensors.recording.header import EVENTS, INDEX
 
 # From a line to its new fields: the same ones to leave it as it is, or None to remove it.
-Change = Callable[[Fields], Mapping[str, object] | None]
+Edit = Callable[[Fields], Mapping[str, object] | None]
 
 
-def edit_index(folder: Path | str, change: Change) -> None:
-    """Change the lines of `folder/index.jsonl`, all at once; lines that stay are kept byte for byte.
+def edit_index(folder: Path | str, change: Edit) -> None:
+    """Edit the lines of `folder/index.jsonl`, all at once; lines that stay are kept byte for byte.
 
     `change` is called with each line; a BadDataError that it raises is given the line's place. Raises
     BadDataError, and changes nothing, if the index is missing or a line is bad (a last line that breaks off
@@ -68,7 +68,7 @@ def rename_label(folder: Path, label: str, new: str) -> None:
     edit_index(folder, renamed)
 
 
-def _changed(index: Path, data: bytes, change: Change) -> list[bytes]:
+def _changed(index: Path, data: bytes, change: Edit) -> list[bytes]:
     lines = []
     for number, line in numbered(BytesIO(data)):
         if line.isspace():

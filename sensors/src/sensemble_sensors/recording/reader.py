@@ -74,7 +74,7 @@ class Segment:
 
 
 @dataclass(frozen=True, slots=True)
-class RecordedEvent:
+class TakeEvent:
     """An event of a sensor: a line of `events.jsonl`; `time` in seconds of the take."""
 
     take: int
@@ -88,15 +88,9 @@ class RecordedEvent:
 class Recorded:
     """Some segments of a recording as one stream, whose time begins at 0.
 
-    Consecutive segments keep their distance in time. A pause separates two takes and replaces left-out
-    examples: nothing from before is live after it, and the next sample of each modality is a cut.
-
-    Args:
-        folder: of the recording.
-        examples: of its index.
-        specs: the input of each encoder, which the length of a pause follows from; without, a second.
-
-    Raises BadDataError if an example has no readable segment in the folder.
+    Consecutive segments keep their distance in time. A pause, as long as `specs` need or a second, separates
+    two takes and replaces left-out examples: nothing from before is live after it, and the next sample of
+    each modality is a cut. Raises BadDataError if an example has no readable segment in the folder.
     """
 
     def __init__(
@@ -141,7 +135,7 @@ class Recorded:
             yield from converter.rest()
 
     @cached_property
-    def events(self) -> list[RecordedEvent]:
+    def events(self) -> list[TakeEvent]:
         """The events of the sensors in order, in the time of the stream."""
         events = []
         places = [(s.header.take, s.header.end) for s in self.segments]
@@ -212,9 +206,9 @@ def _shifts(segments: Sequence[Segment], joined: Sequence[bool], pause: float) -
     return shifts
 
 
-def _events(folder: Path) -> Iterator[RecordedEvent]:
+def _events(folder: Path) -> Iterator[TakeEvent]:
     path = Root(folder).file("events", EVENTS)
     for number, line in lines(path):
         with located(path, number):
             words = [line.string(name) for name in ("name", "modality", "kind", "reason")]
-            yield RecordedEvent(line.integer("take", 1, TAKES), line.number("time", 0, MAX_SECONDS), *words)
+            yield TakeEvent(line.integer("take", 1, TAKES), line.number("time", 0, MAX_SECONDS), *words)

@@ -93,10 +93,7 @@ def _take(folder: Path, number: int, examples: Sequence[Example]) -> Take:
 
 
 def delete_take(folder: Path | str, number: int) -> None:
-    """Delete a take: its lines leave the index, all at once, and then its files go.
-
-    Raises RecordingError if there is no such take, and as `edit_index`.
-    """
+    """Delete a take: its lines leave the index, all at once, and then its files go; raise as `edit_index`."""
     folder, group = Path(folder), group_of(number)
     gone: list[int] = []
 

@@ -150,10 +150,7 @@ class Recording:
             self._changed.notify_all()
 
     def check(self) -> None:
-        """Raise the RecordingError that stopped the writing, if there was one.
-
-        Every segment in the index is on the disk.
-        """
+        """Raise the RecordingError that stopped the writing, if any; indexed segments are on the disk."""
         if self.error is not None:
             raise self.error
 

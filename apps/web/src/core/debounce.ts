@@ -1,8 +1,8 @@
-// States of modalities that are reported once they have lasted: the runtime's `session/lasting.py`.
+// States of modalities that are reported once they have lasted: the runtime's `session/debounce.py`.
 
-export const LASTING = 2; // seconds
+export const DEBOUNCE = 2; // seconds
 
-export class Lasting {
+export class Debounced {
   private readonly now = new Set<string>();
   private readonly known = new Set<string>();
   private readonly since = new Map<string, number>(); // when the newest windows began to differ from what was reported
@@ -27,7 +27,7 @@ export class Lasting {
 
   /** Return each modality whose state has changed for long enough, and whether the state is over. */
   changes(now: number): [string, boolean][] {
-    const turned = [...this.since].filter(([, since]) => now - since >= LASTING).map(([modality]) => modality).sort();
+    const turned = [...this.since].filter(([, since]) => now - since >= DEBOUNCE).map(([modality]) => modality).sort();
     for (const modality of turned) {
       this.since.delete(modality);
       if (!this.known.delete(modality)) this.known.add(modality);

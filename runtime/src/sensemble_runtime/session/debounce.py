@@ -3,10 +3,10 @@
 import math
 from collections.abc import Collection
 
-LASTING = 2.0  # seconds for which a state must last before it is reported: one window proves nothing
+DEBOUNCE = 2.0  # seconds for which a state must last before it is reported: one window proves nothing
 
 
-class Lasting:
+class Debounced:
     """The modalities in a state now, and those reported to be. Times are given."""
 
     def __init__(self) -> None:
@@ -40,7 +40,7 @@ class Lasting:
 
     def changes(self, now: float) -> list[tuple[str, bool]]:
         """Return each modality whose state has changed for long enough, and whether the state is over."""
-        turned = sorted(m for m, since in self._since.items() if now - since >= LASTING)
+        turned = sorted(m for m, since in self._since.items() if now - since >= DEBOUNCE)
         for modality in turned:
             del self._since[modality]
         self._reported ^= set(turned)
