@@ -281,7 +281,7 @@ def test_a_session_of_a_thermal_camera_is_recorded_and_replayed_bit_for_bit(
 def test_the_preview_of_a_thermal_camera_is_a_grey_picture(known: Path) -> None:
     spec = Bundle.open(known / "run" / "bundle").specs["video.rear"]
     picture = np.random.default_rng(0).integers(29000, 31000, (SIZE, SIZE, 1)).astype(np.uint16)
-    shown = console_kinds.kind_of(spec).preview([Sample("video.rear", picture, 0.0)], spec.rate)
+    shown = console_kinds.display_of(spec).preview([Sample("video.rear", picture, 0.0)], spec.rate)
     assert shown["picture"].startswith("data:image/jpeg;base64,")
 
 

@@ -14,7 +14,7 @@ from sensemble_sensors import InputSpec, Sample, SensorEndedError, SensorUnavail
 from sensemble_sensors.kinds.series import Series
 
 if TYPE_CHECKING:
-    from sensemble_apps.console.kinds import Kind
+    from sensemble_apps.console.kinds import Display
 
 
 class Carbon(Series):
@@ -71,11 +71,11 @@ class Meter:
 sensors = Carbon
 
 
-def apps() -> "Kind":
+def apps() -> "Display":
     """Return its words and its level for apps."""
-    from sensemble_apps.console.kinds import Kind
+    from sensemble_apps.console.kinds import Display
 
-    return Kind(
+    return Display(
         "CO2 meter",
         "the {} dies",
         "",

@@ -19,7 +19,7 @@ from sensemble_sensors.media.dataset import Dataset, read_dataset
 
 from sensemble_apps.arguments import Training
 from sensemble_apps.commands.data_build import digits
-from sensemble_apps.console.kinds import kind_of
+from sensemble_apps.console.kinds import display_of
 from sensemble_apps.console.output import check_writable, say
 from sensemble_apps.errors import StepError
 from sensemble_apps.runs.audits import audits
@@ -106,7 +106,7 @@ def _took(began: float) -> str:
 def _conditions(dataset: Dataset) -> list[str]:
     """Return the option to audit under a few conditions; nothing where no kind names any."""
     modalities = map(dataset.modality, dataset.modalities)
-    named = [f"{m.name}={name}" for m in modalities for name in kind_of(m.kind).demonstrated]
+    named = [f"{m.name}={name}" for m in modalities for name in display_of(m.kind).demonstrated]
     return ["--conditions", ",".join(named)] if named else []
 
 

@@ -8,8 +8,7 @@ from sensemble_sensors.kinds.conditions.condition import SEVERITIES, Applied, Co
 from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.spec import InputSpec
 
-from sensemble_apps.console import kinds
-from sensemble_apps.console.kinds import words_of
+from sensemble_apps.console.kinds import display_of, words_of
 from sensemble_apps.console.wording import sensor_title
 from sensemble_apps.errors import InputError
 
@@ -68,7 +67,7 @@ def _degradations(text: str, specs: Mapping[str, InputSpec]) -> Iterator[Applied
 def _parse(text: str, specs: Mapping[str, InputSpec], option: str) -> list[Applied]:
     sensor, _, rest = text.partition("=")
     name, _, severity = rest.partition(":")
-    meant = [m for m, spec in specs.items() if sensor in (m, words_of(m).sensor, kinds.kind_of(spec).sensor)]
+    meant = [m for m, spec in specs.items() if sensor in (m, words_of(m).sensor, display_of(spec).sensor)]
     if not meant:
         known = ", ".join(f"{words_of(m).sensor} or {m}" for m in specs)
         raise InputError(f"{option} {text}: the bundle has no sensor {sensor!r}; it has {known}")

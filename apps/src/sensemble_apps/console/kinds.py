@@ -113,7 +113,7 @@ def caption_preview(samples: "Sequence[Sample]", rate: float) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class Display:
     """The words, the meter and the preview of a kind of modality.
 
     Attributes:
@@ -162,8 +162,8 @@ _MICROPHONE = "M12 3a3 3 0 0 0-3 3v5a3 3 0 0 0 6 0V6a3 3 0 0 0-3-3zM5 11a7 7 0 0
 _CAMERA = "M3 7h12a1 1 0 0 1 1 1v8a1 1 0 0 1-1 1H3zM16 11l5-3v8l-5-3"
 _BALLOON = "M4 5h16v11h-9l-4 4v-4H4zM8 9h8M8 12h5"
 
-KINDS = {
-    "waveform": Kind(
+DISPLAYS = {
+    "waveform": Display(
         "microphone",
         "the {} dies",
         "A",
@@ -175,7 +175,7 @@ KINDS = {
         demonstrated=("noise:3",),
         faults=(("Microphone gives nothing", DEFAULT.stalled), ("Silence", DEFAULT.silent)),
     ),
-    "frames": Kind(
+    "frames": Display(
         "camera",
         "the {} dies",
         "V",
@@ -191,7 +191,7 @@ KINDS = {
             ("Black picture", DEFAULT.black),
         ),
     ),
-    "text": Kind(
+    "text": Display(
         "captions",
         "the {} stop",
         "T",
@@ -202,7 +202,7 @@ KINDS = {
         _BALLOON,
         demonstrated=("dropped:5",),
     ),
-    "series": Kind(
+    "series": Display(
         "sensor",
         "the {} dies",
         "I",
@@ -217,20 +217,20 @@ KINDS = {
 """The kinds by name, in the order of their letters in the paper's tables, AVT; series are I."""
 
 
-_OTHER = Kind("sensor", "the {} is lost", "", 1, lambda m: f"{m.count} samples", lambda *_: {}, str)
+_OTHER = Display("sensor", "the {} is lost", "", 1, lambda m: f"{m.count} samples", lambda *_: {}, str)
 
 
-def kind_of(which: "str | InputSpec") -> Kind:
-    """Return a kind by its name, or that of a spec; `_OTHER` where no package words it."""
+def display_of(which: "str | InputSpec") -> Display:
+    """Return the display of a kind, by its name or that of a spec; `_OTHER` where no package has one."""
     from sensemble_sensors.kinds.registry import installed
 
     name = which if isinstance(which, str) else which.kind
-    found: Kind | None = KINDS.get(name) or installed(name, "apps")
+    found: Display | None = DISPLAYS.get(name) or installed(name, "apps")
     return found or _OTHER
 
 
 class Words(NamedTuple):
-    """The words for a modality of which only the name is known; see `Kind`."""
+    """The words for a modality of which only the name is known; see `Display`."""
 
     sensor: str
     loss: str
@@ -241,6 +241,6 @@ class Words(NamedTuple):
 def words_of(modality: str) -> Words:
     """Return the words for a modality: `rear camera` for `video.rear`, `wrist imu` for `imu.wrist`."""
     first, *rest = modality.split(".")
-    kind = KINDS.get(KNOWN.get(first, ""), _OTHER)
+    kind = DISPLAYS.get(KNOWN.get(first, ""), _OTHER)
     sensor = " ".join([*rest, first if kind is _OTHER else kind.sensor])
     return Words(sensor, kind.loss.format(sensor), "" if rest else kind.letter, kind.weight)

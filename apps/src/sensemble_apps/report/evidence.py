@@ -172,13 +172,13 @@ def _plain(value: object) -> str:
 
 
 def _provenance(manifest: Manifest) -> list[tuple[str, str]]:
-    made = manifest.provenance
+    provenance = manifest.provenance
     return [
-        ("Dataset", made.dataset),
+        ("Dataset", provenance.dataset),
         ("Classes", f"{len(manifest.labels)}, {manifest.task}"),
-        ("Shipped method", wording.method_title(made.method)),
-        ("Labelled modalities", subsets.name(made.train_modalities)),
-        ("Exported", made.created),
+        ("Shipped method", wording.method_title(provenance.method)),
+        ("Labelled modalities", subsets.name(provenance.train_modalities)),
+        ("Exported", provenance.created),
     ]
 
 

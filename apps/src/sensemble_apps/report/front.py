@@ -7,7 +7,7 @@ from sensemble_runtime.session.suspicion import SCENE
 from sensemble_runtime.subsets import CLEAN, ConditionScore
 
 from sensemble_apps.console import estimates, wording
-from sensemble_apps.console.kinds import kind_of, words_of
+from sensemble_apps.console.kinds import display_of, words_of
 from sensemble_apps.report.evidence import Evidence
 from sensemble_apps.runs.condition_table import grids, phrase_of
 from sensemble_apps.runs.costs import largest_drop
@@ -64,14 +64,14 @@ def _moments(evidence: Evidence) -> Iterator[BadMoment]:
 
 
 def _notice(evidence: Evidence) -> Iterator[tuple[str, str]]:
-    kinds = dict.fromkeys(kind_of(entry.spec) for entry in evidence.manifest.modalities.values())
+    displays = dict.fromkeys(display_of(entry.spec) for entry in evidence.manifest.modalities.values())
     noticed = evidence.session.get("noticed_s") if evidence.session else None
     if noticed:
         yield "Unplugged", f"{max(noticed):.1f} s at most (measured {len(noticed)} times)"
     else:
         yield "Unplugged", "not measured"
-    for kind in kinds:
-        for fault, seconds in kind.faults:
+    for display in displays:
+        for fault, seconds in display.faults:
             yield fault, f"{seconds:g} s"
     if evidence.manifest.calibration.familiar:
         yield "Dark, covered, noisy", f"at the next window; reported after {SCENE:g} s"

@@ -62,16 +62,16 @@ class Headline:
 
 def headline(evidence: Evidence) -> Headline:
     """Return the scores and the losses of the shipped model."""
-    made, audits = evidence.manifest.provenance, evidence.audits
-    trained_on = subsets.name(made.train_modalities)
+    provenance, audits = evidence.manifest.provenance, evidence.audits
+    trained_on = subsets.name(provenance.train_modalities)
     audited = _by_set(audits.scores)
-    every, whole = list(audited.items())[-1]
+    every, score = list(audited.items())[-1]
     drops = {m: drop for m in every if (drop := audits.estimates.get(f"drop.{m}")) is not None}
-    losses = (Loss(words_of(m).loss, whole.accuracy, drop) for m, drop in drops.items())
+    losses = (Loss(words_of(m).loss, score.accuracy, drop) for m, drop in drops.items())
     return Headline(
-        method=wording.method_title(made.method),
+        method=wording.method_title(provenance.method),
         trained_on=subsets.parse(trained_on),
-        floats=_by_set(evidence.matrices.get(made.method, {}).get(trained_on, made.accuracy)),
+        floats=_by_set(evidence.matrices.get(provenance.method, {}).get(trained_on, provenance.accuracy)),
         audited=audited,
         losses=tuple(sorted(losses, key=lambda loss: -loss.drop.value)),
         cautions=tuple(_cautions(audits)),

@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 from time import monotonic
 
 from sensemble_runtime.events import SensorEvent
-from sensemble_sensors.kinds import registry as kinds
+from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.sensor import Sample, Sensor
 from sensemble_sensors.spec import InputSpec
 
-from sensemble_apps.console.kinds import Meter, kind_of
+from sensemble_apps.console.kinds import Meter, display_of
 from sensemble_apps.console.wording import sensor_title
 
 
@@ -40,7 +40,7 @@ class CaptureSummary:
     def awaited(self) -> bool:
         """True while a sensor other than captions gave no sample."""
         return any(
-            not (meter.count or kinds.kind_of(self._specs[m]).tokenized) for m, meter in self._meters.items()
+            not (meter.count or kind_of(self._specs[m]).tokenized) for m, meter in self._meters.items()
         )
 
     @property
@@ -64,7 +64,7 @@ class CaptureSummary:
         if self.began == math.inf:
             return "waiting for a first sample; Ctrl-C ends it"
         each = (
-            f"{sensor_title(m)} {kind_of(self._specs[m]).reading(meter) if meter.count else 'nothing yet'}"
+            f"{sensor_title(m)} {display_of(self._specs[m]).reading(meter) if meter.count else 'nothing yet'}"
             for m, meter in self._meters.items()
         )
         return "  ".join((f"{monotonic() - self.began:8.2f} s", f"{segments} segments", *each))
@@ -77,6 +77,6 @@ class CaptureSummary:
 
 
 def _amount(spec: InputSpec, meter: Meter) -> str:
-    if kinds.kind_of(spec).tokenized:
+    if kind_of(spec).tokenized:
         return f"{meter.count} caption{'s' if meter.count > 1 else ''}"
     return f"{meter.seconds:.1f} s of {spec.modality}"

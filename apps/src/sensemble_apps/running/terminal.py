@@ -21,7 +21,7 @@ from sensemble_runtime.session.session import Session
 from sensemble_sensors.kinds.conditions.condition import Applied
 
 from sensemble_apps.console.conditions import described
-from sensemble_apps.console.kinds import kind_of
+from sensemble_apps.console.kinds import display_of
 from sensemble_apps.console.wording import answer, audited, sensor_title
 from sensemble_apps.running.outputs import change_line
 from sensemble_apps.running.view_events import Change, LiveSetChange, Opened, Predicted, ViewEvent
@@ -160,7 +160,7 @@ class TerminalOutput:
         opinion = prediction.opinions.get(modality) if known else None
         numbers = (
             f"{opinion.best or ''}{'' if opinion.sure else '?'} {opinion.confidence:.0%}" if opinion else "",
-            kind_of(self._specs[modality]).level(prediction.levels[modality])
+            display_of(self._specs[modality]).level(prediction.levels[modality])
             if modality in prediction.levels
             else "",
             f"{prediction.ages[modality]:.1f} s" if live and modality in prediction.ages else "",

@@ -63,19 +63,19 @@ def sentences(result: AuditResult) -> Iterator[str]:
 
 def reliability(result: AuditResult) -> Table:
     """Return the reliability of each set's answers."""
-    made = Table(title="What the answers are worth, %", title_justify="left", box=None)
-    made.add_column("live", overflow="fold")
+    drawn = Table(title="What the answers are worth, %", title_justify="left", box=None)
+    drawn.add_column("live", overflow="fold")
     for column in _RELIABILITY:
-        made.add_column(column, justify="right")
+        drawn.add_column(column, justify="right")
     for name, one in result.reliability.items():
         shares = (one.accuracy, one.confidence, one.unsure, one.sure_right, one.covered)
         errors = (one.calibration_error, one.chance_error)
-        made.add_row(name, *(percent(share) for share in (*shares, *errors)))
-    made.caption, made.caption_justify = _CAPTION, "left"
+        drawn.add_row(name, *(percent(share) for share in (*shares, *errors)))
+    drawn.caption, drawn.caption_justify = _CAPTION, "left"
     if result.unfamiliar:
         shares_of = ", ".join(f"{m} {percent(share)}" for m, share in result.unfamiliar.items())
-        made.caption += f"; windows unlike those of training, which are left out, %: {shares_of}"
-    return made
+        drawn.caption += f"; windows unlike those of training, which are left out, %: {shares_of}"
+    return drawn
 
 
 def doubts(subset: Subset, right: SubsetScore, measured: Reliability, promised: float) -> Iterator[str]:

@@ -45,8 +45,8 @@ class Audits:
         drops = {m: self.estimates[f"drop.{m}"] for m in modalities if f"drop.{m}" in self.estimates}
         every = map(subsets.name, subsets.measured(modalities))
         unscored = tuple(name for name in every if name not in self.scores)
-        whole = self.estimates["P"], self.estimates["R"]
-        return Measures(self.scores, *whole, drops, self.chance, unscored)
+        p, r = self.estimates["P"], self.estimates["R"]
+        return Measures(self.scores, p, r, drops, self.chance, unscored)
 
 
 def audits(run: Path) -> Audits:
@@ -55,8 +55,7 @@ def audits(run: Path) -> Audits:
     if not (run / AUDIT).exists() or not manifest.exists():
         return Audits({}, {}, {}, ())
     bundle = fingerprint(run / BUNDLE)
-    made = read_manifest(manifest)
-    evaluated = (made.provenance.dataset, EVALUATED)
+    evaluated = (read_manifest(manifest).provenance.dataset, EVALUATED)
     audited = [r for r in read_runs(run / AUDIT) if r.kind == "audit" and r.bundle == bundle and r.ended]
     own = [r for r in audited if (r.dataset, r.split) == evaluated]
     others = [data_title(r.dataset, r.split) for r in audited if (r.dataset, r.split) != evaluated]

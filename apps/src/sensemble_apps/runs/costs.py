@@ -20,12 +20,12 @@ def show_costs(manifest: Manifest, measured: str) -> None:
 
     `measured` words the data of the accuracy.
     """
-    console, made = Console(highlight=False, soft_wrap=True), manifest.provenance
+    console, provenance = Console(highlight=False, soft_wrap=True), manifest.provenance
     for target in dict.fromkeys(
         target for entry in manifest.modalities.values() for target in entry.artifacts
     ):
         console.print(_table(manifest, target))
-        drop = largest_drop(made, target)
+        drop = largest_drop(provenance, target)
         if drop is None:
             console.print("accuracy: not measured")
             continue
@@ -38,10 +38,10 @@ def show_costs(manifest: Manifest, measured: str) -> None:
             )
 
 
-def largest_drop(made: Provenance, target: str) -> tuple[float, str] | None:
+def largest_drop(provenance: Provenance, target: str) -> tuple[float, str] | None:
     """Return the largest loss of accuracy in points, at least 0, and its set; None if not measured."""
-    scores = made.accuracy_quantized.get(target, {})
-    drops = {subset: 100 * (made.accuracy[subset] - score) for subset, score in scores.items()}
+    scores = provenance.accuracy_quantized.get(target, {})
+    drops = {subset: 100 * (provenance.accuracy[subset] - score) for subset, score in scores.items()}
     if not drops:
         return None
     hurt = max(drops, key=drops.__getitem__)
@@ -66,11 +66,13 @@ class EncoderCosts:
 
 def encoder_costs(manifest: Manifest) -> Iterator[EncoderCosts]:
     """Yield the costs of each encoder by each target; those as float are in the first target's form."""
-    made = manifest.provenance
+    provenance = manifest.provenance
     for modality, entry in manifest.modalities.items():
         for place, (target, artifact) in enumerate(entry.artifacts.items()):
-            whole = made.float_bytes.get(modality) if place == 0 else None
-            yield EncoderCosts(modality, target, artifact, whole, made.float_latency_ms.get(modality))
+            float_bytes = provenance.float_bytes.get(modality) if place == 0 else None
+            yield EncoderCosts(
+                modality, target, artifact, float_bytes, provenance.float_latency_ms.get(modality)
+            )
 
 
 def _table(manifest: Manifest, target: str) -> Table:

@@ -16,7 +16,7 @@ from sensemble_sensors.recording.takes import Take, delete_take, relabel_take
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
 
-from sensemble_apps.console.kinds import kind_of
+from sensemble_apps.console.kinds import display_of
 from sensemble_apps.errors import InputError
 from sensemble_apps.running.takes import takes_in
 
@@ -105,7 +105,7 @@ class Takes:
         return [take for take in self.takes if label in take.labels]
 
     def thumbnail(self, number: int) -> dict[str, Any]:
-        """Return the samples in the middle of a take: `{modality: preview}`, see `Kind.preview`.
+        """Return the samples in the middle of a take: `{modality: preview}`, see `Display.preview`.
 
         Raises InputError if there is no such take, BadDataError if it cannot be read.
         """
@@ -129,7 +129,7 @@ class Takes:
         (segment,) = Recorded(self._folder, examples).segments
         samples = sorted(segment.samples(), key=_modality)
         return {
-            modality: kind_of(self._specs[modality]).preview(
+            modality: display_of(self._specs[modality]).preview(
                 list(group)[-_SHOWN:], self._specs[modality].rate
             )
             for modality, group in groupby(samples, key=_modality)

@@ -16,8 +16,7 @@ from sensemble_sensors.lines import MAX_SECONDS, Fields
 from sensemble_sensors.spec import InputSpec
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
-from sensemble_apps.console import kinds
-from sensemble_apps.console.kinds import words_of
+from sensemble_apps.console.kinds import display_of, words_of
 from sensemble_apps.errors import InputError
 from sensemble_apps.web import limits
 from sensemble_apps.web.browser_sensor import HEADER, BrowserSensor, ClockOffset
@@ -201,7 +200,7 @@ def describe_modalities(specs: Mapping[str, InputSpec]) -> list[dict[str, Any]]:
             "modality": modality,
             "kind": spec.kind,
             "sensor": words_of(modality).sensor,
-            "icon": kinds.kind_of(spec).icon,
+            "icon": display_of(spec).icon,
             "noun": kind_of(spec).noun,
             "shape": list(spec.shape),
             "rate": spec.rate,

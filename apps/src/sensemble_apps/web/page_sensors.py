@@ -17,7 +17,7 @@ from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.sensor import Killable, Sample, Sensor
 from sensemble_sensors.spec import InputSpec
 
-from sensemble_apps.console import kinds
+from sensemble_apps.console.kinds import display_of
 from sensemble_apps.errors import InputError
 from sensemble_apps.running.view_events import FAULTS, Change
 from sensemble_apps.web.viewers import Viewers
@@ -86,7 +86,7 @@ class PageSensor(Conditioned):
             return None
         drawn = self._drawn
         if drawn[0] != number:
-            drawn = self._drawn = number, kinds.kind_of(spec).preview(shown, spec.rate)
+            drawn = self._drawn = number, display_of(spec).preview(shown, spec.rate)
         return drawn
 
     def degrade(self, condition: Applied | None) -> None:

@@ -11,7 +11,7 @@ from sensemble_runtime.record.writer import Records
 from sensemble_sensors import durable
 from sensemble_sensors.kinds.registry import kind_of
 
-from sensemble_apps.console.kinds import KINDS
+from sensemble_apps.console.kinds import DISPLAYS
 from sensemble_apps.console.wording import words
 from sensemble_apps.errors import InputError, NotInstalledError
 
@@ -35,8 +35,8 @@ def write_site(bundle: Path, out: Path, trust: Path | None = None) -> None:
     contents = parse_manifest(data, path)
     for m, entry in contents.modalities.items():
         kind = entry.spec.kind
-        if kind not in KINDS or entry.spec.dtype != kind_of(entry.spec).dtype:
-            form = f"{kind} of one channel" if kind in KINDS else f"the kind {kind}"
+        if kind not in DISPLAYS or entry.spec.dtype != kind_of(entry.spec).dtype:
+            form = f"{kind} of one channel" if kind in DISPLAYS else f"the kind {kind}"
             raise InputError(
                 f"{bundle}: {m}: {form}, which no browser gives; export a run without that sensor"
             )
