@@ -31,6 +31,13 @@ for _sent in (signal.SIGINT, signal.SIGHUP):
 Once = Callable[[str, Callable[[Path], None]], Path]
 
 
+@pytest.fixture(params=[0o022, 0o000])
+def umask(request: pytest.FixtureRequest) -> Iterator[None]:
+    before = os.umask(request.param)
+    yield
+    os.umask(before)
+
+
 @pytest.fixture(scope="session")
 def once(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Once:
     """Have a function write a folder of a name, once for all the workers of xdist; return its path."""

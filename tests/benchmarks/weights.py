@@ -49,8 +49,7 @@ def encode(bundle: Bundle, examples: Sequence[Example]) -> Split:
         for row, modality in enumerate(modalities):
             if modality in example.modalities:
                 window = kind_of(bundle.specs[modality]).window(example, bundle.specs[modality])
-                tensor = bundle.tokenize(window) if isinstance(window, str) else window
-                logits[row, column] = bundle.head.logits(bundle.encode(modality, tensor))
+                logits[row, column] = bundle.head.logits(bundle.encode(modality, window))
                 present[row, column] = True
     truth = np.array([bundle.manifest.labels.index(example.labels[0]) for example in examples])
     return Split(logits, present, truth, group_codes([example.group for example in examples]))

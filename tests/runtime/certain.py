@@ -19,11 +19,13 @@ def certain(bundle: Bundle) -> Bundle:
     three classes. A picture outweighs sound and caption together.
     """
 
-    def encode(modality: str, window: NDArray[np.generic]) -> NDArray[np.float32]:
-        level = float(np.mean(window))
-        label = round(10 * level) if modality == "audio" else round(level / 100) if modality == "video" else 0
-        if modality == "text":
-            (label,) = (i for i, ids in enumerate(words) if np.array_equal(ids, window))
+    def encode(modality: str, window: NDArray[np.generic] | str) -> NDArray[np.float32]:
+        if isinstance(window, str):
+            ids = bundle.tokenize(window)
+            (label,) = (i for i, word in enumerate(words) if np.array_equal(word, ids))
+        else:
+            level = float(np.mean(window))
+            label = round(10 * level) if modality == "audio" else round(level / 100)
         return np.asarray(WEIGHTS[modality] * np.eye(8)[label], np.float32)
 
     words = [bundle.tokenize(label) for label in bundle.manifest.labels]

@@ -1,4 +1,4 @@
-"""Sets of modalities and how they are written: sorted and joined with `+`, such as `audio+text+video`."""
+"""Sets of modalities, written sorted and joined with `+` (`audio+video`), and their scores."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -85,10 +85,7 @@ def subsets(modalities: Iterable[str]) -> list[Subset]:
 
 
 def measured(modalities: Iterable[str]) -> list[Subset]:
-    """Return the measured subsets: all of up to `WHOLE` modalities; of more, each, all but each, and all.
-
-    By size, then alphabetical.
-    """
+    """Return the measured subsets: all of up to `WHOLE` modalities; of more, each, all but each, and all."""
     names = sorted(set(modalities))
     return [tuple(names[place] for place in places_of) for places_of in places(len(names))]
 

@@ -70,15 +70,12 @@ def append(path: Path, lines: str) -> None:
 
 
 def repair(path: Path) -> list[bytes]:
-    """Make a JSON Lines file end with a whole line and return its lines; create a missing file, private.
-
-    Cut off the remains of a broken append; complete a last line that lacks only its end. Raises OSError.
-    """
+    """Make a JSON Lines file end with a whole line and return its lines; create a missing file, private."""
     create(path)
     data = path.read_bytes()
     whole = data[: data.rfind(b"\n") + 1]
     tail = data[len(whole) :]
-    if tail:
+    if tail:  # the remains of a broken append, or a last line that lacks only its end
         try:
             json.loads(tail)
         except (ValueError, RecursionError):

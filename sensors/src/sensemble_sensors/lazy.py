@@ -10,10 +10,7 @@ _IMPORT = re.compile(r"^    from (\S+) import \w+ as (\w+)$", re.MULTILINE)
 
 
 def attach(package: str, file: str) -> tuple[Callable[[str], object], Callable[[], list[str]], list[str]]:
-    """Return the `__getattr__`, `__dir__` and `__all__` of `package`.
-
-    Its `file` imports each name as itself for type checkers, which makes it public for them, too.
-    """
+    """Return the `__getattr__`, `__dir__` and `__all__` of `package`, by the imports in its `file`."""
     imports = _IMPORT.findall(Path(file).read_text(encoding="utf-8"))
     modules = {name: module for module, name in imports}
 

@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from sensemble_runtime.bundle import probe as probes
 from sensemble_runtime.bundle.probe import probe
 from sensemble_runtime.errors import KeyFileError
 
@@ -57,8 +56,7 @@ def test_a_crash_and_a_hang_are_contained(
         f"import sys\nif 'sensemble_runtime.bundle.probe' in sys.orig_argv:\n    {act}\n", encoding="utf-8"
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    monkeypatch.setattr(probes, "LIMIT", 3.0)
-    assert {one.problem for one in probe(bundle_folder)} == {reported}
+    assert {one.problem for one in probe(bundle_folder, limit=3.0)} == {reported}
 
 
 def test_a_bundle_of_nobody_who_is_trusted_runs_nothing(

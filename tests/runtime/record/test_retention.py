@@ -1,9 +1,8 @@
 """The bounds of a record, and who may read one."""
 
-import os
 import stat
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -21,13 +20,6 @@ from tests.runtime.puppets import Puppet
 
 LABELS = ("zero", "one", "two")
 DAY = 86400.0
-
-
-@pytest.fixture(params=[0o022, 0o000])
-def umask(request: pytest.FixtureRequest) -> Iterator[None]:
-    before = os.umask(request.param)
-    yield
-    os.umask(before)
 
 
 def said(when: float) -> Prediction:

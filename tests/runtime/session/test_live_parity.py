@@ -42,6 +42,8 @@ from sensemble_sensors.media.dataset import Example, read_dataset
 from sensemble_sensors.sensor import Sample, Sensor
 from sensemble_sensors.spec import InputSpec
 
+from tests.waiting import wait_until
+
 SoundServer = Any
 
 LABELS = ("zero", "one", "two")
@@ -142,11 +144,10 @@ def answers(folder: Path, sensor: Tap, play: Callable[[], None]) -> list[tuple[f
     with Session(Bundle.open(folder), health=None) as session:
         session.subscribe(note)
         session.attach(sensor)
-        began = monotonic()
-        while not sensor.samples and monotonic() - began < 30:
-            sleep(0.01)
+        wait_until(lambda: sensor.samples)
         play()
-        sleep(0.5)  # for what is on its way
+        over = monotonic()
+        wait_until(lambda: found and found[-1][0] > over)
     return found
 
 

@@ -1,8 +1,6 @@
 """Only the user can read the files that hold sensor data, whatever the umask."""
 
-import os
 import stat
-from collections.abc import Iterator
 from pathlib import Path
 from time import monotonic
 
@@ -11,12 +9,7 @@ import pytest
 from sensemble_sensors.recording.writer import Recording
 from sensemble_sensors.sensor import Sample
 
-
-@pytest.fixture(params=[0o022, 0o000], autouse=True)
-def umask(request: pytest.FixtureRequest) -> Iterator[None]:
-    before = os.umask(request.param)
-    yield
-    os.umask(before)
+pytestmark = pytest.mark.usefixtures("umask")
 
 
 def mode(path: Path) -> int:

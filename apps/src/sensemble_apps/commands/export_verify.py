@@ -78,8 +78,8 @@ class _InBrowser(Bundle):
 
     browser: "Browser"
 
-    def encode(self, modality: str, window: "Input") -> "Embedding":
-        return self.browser.encode(modality, window)[0]
+    def encode(self, modality: str, window: "Input | str") -> "Embedding":
+        return self.browser.encode(modality, self.tokenize(window) if isinstance(window, str) else window)[0]
 
 
 def _audit(path: Path, data: Path, browser: "Browser") -> None:

@@ -88,15 +88,12 @@ class Adapter:
         self.close()
 
     def correct(self, newest: Mapping[str, Encoded]) -> dict[str, Floats]:
-        """Return the corrected embeddings of the newest windows whose sensor's correction is in use.
-
-        Moving an embedding by pinv(W) times a change of logits changes the logits of a linear head by just
-        that.
-        """
+        """Return the corrected embeddings of the newest windows whose sensor's correction is in use."""
         used, moved = self._used, {}
         for modality, window in newest.items():
             correction = used.get((modality, window.sensor))
             if correction is not None and not self._is_background(window):
+                # Moves the logits of the linear head by just the correction.
                 change = self._inverse @ correction(window.embedding)
                 moved[modality] = (window.embedding + change).astype(np.float32)
         return moved
@@ -104,10 +101,8 @@ class Adapter:
     def learn(
         self, fresh: Collection[str], newest: Mapping[str, Encoded], now: float, suspect: str | None = None
     ) -> None:
-        """Note lessons of the newest windows of the others for the new ones of `fresh` modalities.
-
-        The suspect (`Prediction.suspect`) never teaches; it may learn, as an unknown voice contradicts too.
-        """
+        """Note lessons of the newest windows of the others for the new ones of `fresh` modalities."""
+        # The suspect may learn, as an unknown voice contradicts too, but never teaches.
         trusted = {modality: window for modality, window in newest.items() if modality != suspect}
         for modality in sorted(fresh):
             window = newest[modality]

@@ -79,10 +79,8 @@ class Sums:
         return cls(np.zeros(d), row, np.zeros((d, d)), np.zeros((d, classes)), row)
 
     def add(self, x: Floats, q: Floats, weight: float = 1.0) -> None:
-        """Decay the sums, then add a lesson of a weight above 0.
-
-        West's update (Communications of the ACM 22, 1979) does not cancel where the mean is large.
-        """
+        """Decay the sums, then add a lesson of a weight above 0."""
+        # West's update (Communications of the ACM 22, 1979) does not cancel where the mean is large.
         keep = 1 - 1 / MEMORY
         total = keep * self.weight + weight
         step, error = np.asarray(x, np.float64) - self.mean, q - self.target

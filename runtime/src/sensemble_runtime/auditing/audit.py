@@ -23,7 +23,6 @@ from sensemble_runtime.auditing.reliability import Reliability, outcomes
 from sensemble_runtime.auditing.scores import METRICS
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.bundle.judge import DOUBTS
-from sensemble_runtime.executors.executor import Embedding
 from sensemble_runtime.pooling import pool_subsets
 from sensemble_runtime.progress import Progress, no_progress
 from sensemble_runtime.record.reader import read_conditions, read_runs, same_answers
@@ -165,7 +164,8 @@ def _encoded(bundle: Bundle, examples: Sequence[Example], done: Callable[[int], 
     for column, example in enumerate(examples):
         for row, modality in enumerate(bundle.modalities):
             if modality in example.modalities:
-                embeddings[row, column] = _embed(bundle, example, modality)
+                spec = bundle.specs[modality]
+                embeddings[row, column] = bundle.encode(modality, kind_of(spec).window(example, spec))
         done(column + 1)
     return embeddings
 
@@ -200,12 +200,6 @@ def _interrupted(record: Path, run: int) -> dict[tuple[str, str, int], list[Cond
                 found.setdefault(one.key, []).append(one)
             known |= found
     return known
-
-
-def _embed(bundle: Bundle, example: Example, modality: str) -> Embedding:
-    spec = bundle.specs[modality]
-    data = kind_of(spec).window(example, spec)
-    return bundle.encode(modality, bundle.tokenize(data) if isinstance(data, str) else data)
 
 
 def _truth(bundle: Bundle, examples: Sequence[Example]) -> NDArray[np.integer]:

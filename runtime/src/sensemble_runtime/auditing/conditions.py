@@ -61,9 +61,8 @@ def scores_under(
         for m, spec in specs.items():
             if labelled.present[m][column]:
                 samples = kind_of(spec).samples(example, captured(degradation, spec), 0.0)
-                data = degraded_window(samples, spec, streams[m])
-                tensor = bundle.tokenize(data) if isinstance(data, str) else data
-                embeddings[bundle.modalities.index(m), column] = bundle.encode(m, tensor)
+                window = degraded_window(samples, spec, streams[m])
+                embeddings[bundle.modalities.index(m), column] = bundle.encode(m, window)
         done()
     effect = " and ".join(dict.fromkeys(a.condition.described(a.severity) for a in degradation))
     return [

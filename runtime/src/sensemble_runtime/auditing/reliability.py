@@ -114,10 +114,8 @@ def recorded_outcomes(
 
 
 def calibration_error(confidences: NDArray[np.floating], right: NDArray[np.bool_]) -> float:
-    """Return the expected calibration error: the mean gap between confidence and accuracy, in [0, 1].
-
-    Over 15 bins of equal width, weighted by their examples (Naeini et al., 2015; Guo et al., 2017).
-    """
+    """Return the mean gap between confidence and accuracy, in [0, 1], over 15 bins of equal width."""
+    # The expected calibration error (Naeini et al., 2015; Guo et al., 2017).
     gaps = np.bincount(_bins(confidences), weights=confidences - right, minlength=_BINS)
     return float(np.abs(gaps).sum() / len(confidences))
 

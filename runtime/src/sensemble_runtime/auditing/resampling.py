@@ -11,11 +11,8 @@ _AT_ONCE = 1 << 26  # weights, a byte each, that are held at a time
 
 
 def resamples(groups: NDArray[np.integer]) -> Iterator[NDArray[np.uint8]]:
-    """Yield how often each of `RESAMPLES` bootstrap resamples draws each example, uint8 [N, B] in parts.
-
-    Whole groups are drawn, with replacement. The same groups give the same weights, so two scores of the same
-    examples can be compared resample by resample.
-    """
+    """Yield how often each of `RESAMPLES` bootstrap resamples draws each example, uint8 [N, B] in parts."""
+    # Whole groups are drawn. The same groups give the same weights, so that two scores can be compared.
     random = np.random.default_rng(_SEED)
     _, codes = np.unique(groups, return_inverse=True)
     count = int(codes.max()) + 1

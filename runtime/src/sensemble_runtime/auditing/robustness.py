@@ -72,10 +72,7 @@ def summary(matrix: Matrix) -> Summary:
 def per_train(
     matrix: Matrix, predicate: Predicate = lambda _train, _test: True
 ) -> dict[str, tuple[float, float]]:
-    """Return P(M_T) and R(M_T) (Eq. 3 and 4) over the selected cells: the points of the paper's Figure 6.
-
-    An M_T without any cell that `predicate(M_T, M_E)` selects is left out.
-    """
+    """Return P(M_T) and R(M_T) (Eq. 3, 4; Figure 6) over the cells that `predicate(M_T, M_E)` selects."""
     points = {}
     for train, row in _checked(matrix).items():
         scores = [score for test, score in row.items() if predicate(train, test)]

@@ -102,10 +102,7 @@ class Bundle:
         return cls(path, contents, hashlib.sha256(data).hexdigest(), head, executors, floor)
 
     def replace_head(self, other: "Bundle") -> bool:
-        """Go on with the head, the labels and the audit of another bundle; loaded encoders stay.
-
-        Return False, and change nothing, if its encoders are others.
-        """
+        """Go on with the head, labels and audit of another bundle; False if its encoders are others."""
         mine, theirs = (
             {m: (b.specs[m], b.manifest.modalities[m].artifacts[at].files) for m, at in b.executors.items()}
             for b in (self, other)
@@ -116,9 +113,9 @@ class Bundle:
         self.head, self.judge = other.head, other.judge
         return True
 
-    def encode(self, modality: str, window: Input) -> Embedding:
-        """Encode one window of `modality`, of exactly its spec's dtype and shape, to float32 [d]."""
-        return self.load(modality)(window)
+    def encode(self, modality: str, window: Input | str) -> Embedding:
+        """Encode a caption, or a window of exactly the dtype and shape of its spec, to float32 [d]."""
+        return self.load(modality)(self.tokenize(window) if isinstance(window, str) else window)
 
     def load(self, modality: str) -> Encoder:
         """Return the encoder of `modality`, loaded on first use.

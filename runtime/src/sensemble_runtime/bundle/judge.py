@@ -66,7 +66,9 @@ class Judge:
         self._labels = manifest.labels
         self._head = head
         self._rows = {modality: row for row, modality in enumerate(sorted(manifest.modalities))}
-        self.no_evidence = _no_evidence(manifest.labels)  # if all windows are unfamiliar: uniform
+        uniform = np.full(len(manifest.labels), 1 / len(manifest.labels), np.float32)
+        uniform.setflags(write=False)
+        self.no_evidence = Opinion(uniform, 0.0, manifest.labels, "unfamiliar")  # all windows are unfamiliar
 
     def are_familiar(self, modality: str, embeddings: Floats) -> NDArray[np.bool_]:
         """Return whether windows are like those that the encoder was trained on, by embeddings [..., d]."""
@@ -104,10 +106,7 @@ class Judge:
         return self._head.logits(pooled)
 
     def measured_as(self, live: Subset) -> Subset:
-        """Return the subset whose numbers a live set takes: its own or, if not measured, the nearest.
-
-        Of up to `subsets.WHOLE` modalities each is measured, if `calibrate` has examples of it.
-        """
+        """Return the subset whose numbers a live set takes: its own or, if not measured, the nearest."""
         if len(self._rows) <= subsets.WHOLE or subsets.name(live) in self._calibration.subsets:
             return live
         return subsets.nearest(live, map(subsets.parse, self._calibration.subsets)) or live
@@ -135,12 +134,6 @@ class Judge:
         doubts[np.count_nonzero(candidates, axis=-1) != 1] = _SEVERAL
         doubts[np.broadcast_to(thresholds == 0, doubts.shape)] = _UNCALIBRATED
         return Answers(probabilities, least, doubts)
-
-
-def _no_evidence(labels: tuple[str, ...]) -> Opinion:
-    uniform = np.full(len(labels), 1 / len(labels), np.float32)
-    uniform.setflags(write=False)
-    return Opinion(uniform, 0.0, labels, "unfamiliar")
 
 
 def of_subset(calibration: Calibration, subset: Sequence[str]) -> SubsetCalibration:

@@ -1,6 +1,6 @@
 """The first load of a bundle's encoders, each in a process of its own that may crash or hang.
 
-It finds encoders that fail by accident, and confines none: the process has all rights of its user.
+It confines no encoder: the process has all rights of its user.
 """
 
 import signal
@@ -33,23 +33,23 @@ class Probed:
     problem: str
 
 
-def probe(path: Path, trust: Path | None = None) -> Iterator[Probed]:
+def probe(path: Path, trust: Path | None = None, limit: float = LIMIT) -> Iterator[Probed]:
     """Load each encoder of the bundle in folder `path` in a process of its own, and encode there."""
     bundle = Bundle.open(path, trust=trust)
     for modality in bundle.modalities:
-        latency, problem = _run(bundle, modality)
+        latency, problem = _run(bundle, modality, limit)
         yield Probed(modality, bundle.executors[modality], latency, problem)
 
 
-def _run(bundle: Bundle, modality: str) -> tuple[float | None, str]:
+def _run(bundle: Bundle, modality: str, limit: float) -> tuple[float | None, str]:
     given = (str(bundle.path.resolve()), modality, bundle.fingerprint)
     command = [sys.executable, "-m", "sensemble_runtime.bundle.probe", *given]
     try:
         done = subprocess.run(
-            command, capture_output=True, encoding="utf-8", errors="replace", timeout=LIMIT, check=False
+            command, capture_output=True, encoding="utf-8", errors="replace", timeout=limit, check=False
         )
     except subprocess.TimeoutExpired:
-        return None, f"did not return within {LIMIT:g} s"
+        return None, f"did not return within {limit:g} s"
     if done.returncode < 0:
         return None, f"crashed with {signal.Signals(-done.returncode).name}"
     try:
@@ -73,13 +73,13 @@ def main(path: Path, modality: str, fingerprint: str) -> None:
     sys.stdout.write(f"{max(times)}\n")
 
 
-def _windows(bundle: Bundle, modality: str) -> Iterator[Input]:
+def _windows(bundle: Bundle, modality: str) -> Iterator[Input | str]:
     spec = bundle.specs[modality]
     yield np.zeros(spec.shape, spec.dtype)
     generator = np.random.default_rng(0)
     for _ in range(1, _WINDOWS):
         if kind_of(spec).tokenized:
-            yield bundle.tokenize(_CAPTION)
+            yield _CAPTION
         elif spec.dtype == "uint8":
             yield generator.integers(0, 256, spec.shape, np.uint8)
         else:

@@ -26,12 +26,9 @@ PAD = 0
 
 
 def tokenize(tokenizer: "Tokenizer", caption: str, length: int) -> NDArray[np.int64]:
-    """Return the ids of `caption` as int64 [1, length], cut at `length` and padded with `PAD` (0).
-
-    Only its first 65,536 characters are read: the library holds the interpreter's lock. Raises EncoderError
-    if the tokenizer failed.
-    """
+    """Return the ids of `caption` as int64 [1, length], cut at `length` and padded with `PAD` (0)."""
     with _reported(EncoderError, "the tokenizer failed"):
+        # Cut first: the library holds the interpreter's lock.
         ids = tokenizer.encode(caption[:MAX_CAPTION]).ids[:length]
     return np.array([ids + [PAD] * (length - len(ids))], dtype=np.int64)
 
@@ -63,13 +60,11 @@ def load_tokenizer(data: bytes, path: Path) -> "Tokenizer":
 
 @contextmanager
 def _reported(kind: type[SensembleRuntimeError], prefix: str) -> Iterator[None]:
-    """Raise the library's errors in the block as `kind`, panics of its Rust code included.
-
-    It raises plain Exceptions. A panic is a BaseException whose class cannot be imported.
-    """
+    """Raise the library's errors in the block as `kind`: plain Exceptions, and panics of its Rust code."""
     try:
         yield
     except BaseException as error:
+        # A panic is a BaseException whose class cannot be imported.
         if not isinstance(error, Exception) and type(error).__module__ != "pyo3_runtime":
             raise  # Ctrl-C
         raise kind(f"{prefix} ({describe(error)}); export the bundle again") from error

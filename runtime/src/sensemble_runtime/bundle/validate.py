@@ -48,13 +48,14 @@ def problems(manifest: Manifest) -> Iterator[str]:
         yield from _target_problems(f"modalities.{modality}.artifacts", entry.artifacts)
         for problem in _spec_problems(modality, entry.spec):
             yield f"modalities.{modality}.spec: {problem}"
+        if manifest.tokenizer is None and kind_of(entry.spec).tokenized:
+            yield f"tokenizer: missing, and there is a {modality} encoder"
     if not manifest.labels or not all(manifest.labels) or len(set(manifest.labels)) != len(manifest.labels):
         yield "labels: expected distinct names, at least one"
     if len(manifest.labels) > _LABELS:
         yield f"labels: expected at most {_LABELS}, got {len(manifest.labels)}"
     for modality in manifest.held_out.keys() - manifest.modalities.keys():
         yield f"held_out.{modality}: has no encoder here"
-    yield from _tokenizer_problems(manifest)
     yield from _file_problems(manifest)
     yield from _provenance_problems(manifest.provenance, set(manifest.modalities))
     yield from _calibration_problems(manifest)
@@ -64,12 +65,6 @@ def _target_problems(field: str, targets: Iterable[str]) -> Iterator[str]:
     for target in targets:
         if not _TARGET.fullmatch(target):
             yield f"{field}.{target}: expected a target's name, such as executorch-xnnpack or onnx"
-
-
-def _tokenizer_problems(manifest: Manifest) -> Iterator[str]:
-    for modality, entry in manifest.modalities.items():
-        if manifest.tokenizer is None and kind_of(entry.spec).tokenized:
-            yield f"tokenizer: missing, and there is a {modality} encoder"
 
 
 def _files(manifest: Manifest) -> Iterator[tuple[str, FileEntry]]:
@@ -93,12 +88,9 @@ def _file_problems(manifest: Manifest) -> Iterator[str]:
         if len(artifact.files) > _FILES:
             yield f"{field}.files: expected at most {_FILES}, got {len(artifact.files)}"
         paths = [file.path for file in artifact.files]
-        if paths != [artifact.path] and not (paths and all(_inside(artifact.path, path) for path in paths)):
+        inside = [path.startswith(f"{artifact.path}/") for path in paths]
+        if paths != [artifact.path] and not (paths and all(inside)):
             yield f"{field}.files: expected {artifact.path} itself or files in it"
-
-
-def _inside(folder: str, path: str) -> bool:
-    return path.startswith(f"{folder}/")
 
 
 def _spec_problems(modality: str, spec: InputSpec) -> Iterator[str]:

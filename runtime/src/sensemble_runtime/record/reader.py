@@ -206,7 +206,7 @@ def _reading(path: Path | str) -> Iterator[sqlite3.Connection]:
             if version(db, path) == 0:
                 raise RecordError(f"{path}: empty; {REMEDY}")
             yield db
-    except (ValueError, IndexError, RecursionError) as error:  # IndexError: a column is missing
+    except (ValueError, IndexError, RecursionError, SubsetError) as error:  # IndexError: a column is missing
         raise RecordError(f"{path}: holds what no session and no audit wrote ({error}); {REMEDY}") from error
 
 
@@ -240,10 +240,7 @@ def _column(hint: Any, row: sqlite3.Row, name: str) -> Any:  # noqa: ANN401 - a 
 
 
 def _live(value: object) -> tuple[str, ...]:
-    try:
-        return subsets.parse(str(value))
-    except SubsetError as error:
-        raise ValueError(str(error)) from error
+    return subsets.parse(str(value))
 
 
 def _unpack(blob: object, count: int) -> NDArray[np.float32]:

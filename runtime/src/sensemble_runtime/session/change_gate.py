@@ -1,7 +1,4 @@
-"""Skip the encoder while a window is like the one last encoded.
-
-The comparison is with the last encoded window, not with the last one seen, so a slow change adds up.
-"""
+"""Skip the encoder while a window is like the one last encoded, so that a slow change adds up."""
 
 from collections.abc import Mapping
 

@@ -142,8 +142,7 @@ class LiveSet:
         embedding = self._gate.unchanged(modality, data) if self._gate else None
         skipped = embedding is not None
         if embedding is None:
-            tensor = self._bundle.tokenize(data) if isinstance(data, str) else data
-            embedding = self._bundle.encode(modality, tensor)
+            embedding = self._bundle.encode(modality, data)
             if self._gate:
                 self._gate.keep(modality, data, embedding)
         latency = time.perf_counter() - began

@@ -79,10 +79,8 @@ class SensorSet:
 
     @property
     def starting(self) -> set[str]:
-        """The modalities of open sensors whose first sample is worth waiting for.
-
-        No captions, which come at any time, and no sensor twice: a dead one would delay the others.
-        """
+        """The modalities of open sensors whose first sample is worth waiting for."""
+        # No sensor twice: a dead one would delay the others.
         return {t.modality for t in self._silent if t.modality not in self._active and not t.waited_for}
 
     @property
@@ -250,7 +248,7 @@ class SensorSet:
     @property
     def _silent(self) -> set[SensorThread]:
         silent = {t for t in self._attached.values() if t.reported[0] == "attached" and not t.sampled}
-        return {t for t in silent if self._sink.specs[t.modality].hop > 0}
+        return {t for t in silent if self._sink.specs[t.modality].hop > 0}  # captions come at any time
 
     def _last_attached(self, modality: str) -> SensorThread | None:
         attached = reversed(self._attached.values())

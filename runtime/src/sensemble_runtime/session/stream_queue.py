@@ -11,13 +11,10 @@ EVENTS = 1024  # waiting at most: many, because no event is sent twice
 
 
 class StreamQueue:
-    """Predictions and events in order; the lock is the caller's.
-
-    `missed` counts the predictions, `missed_events` the events that were dropped for a slow consumer.
-    """
+    """Predictions and events in order; the lock is the caller's."""
 
     def __init__(self) -> None:
-        self.missed = self.missed_events = 0
+        self.missed = self.missed_events = 0  # predictions and events dropped for a slow consumer
         self._order = count()
         self._predictions: deque[tuple[int, Prediction]] = deque(maxlen=PREDICTIONS)
         self._events: deque[tuple[int, Event]] = deque(maxlen=EVENTS)

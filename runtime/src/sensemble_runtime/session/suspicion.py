@@ -37,10 +37,7 @@ class Suspicion:
         self._began = -math.inf
 
     def note(self, opinions: Mapping[str, Floats], now: float) -> str | None:
-        """Return the suspect of one moment by each modality's own calibrated probabilities [C].
-
-        A scene goes on while the others say the same, whichever modality is left out.
-        """
+        """Return the suspect of one moment by each modality's own calibrated probabilities [C]."""
         if not opinions:
             return None
         classes = len(next(iter(opinions.values())))
@@ -50,7 +47,7 @@ class Suspicion:
         everybody = logs.sum(axis=0)
         rests = everybody - logs
         evidence = np.array([*np.exp([everybody, *rests]).mean(axis=1), 1.0])
-        likeliest = rests.argmax(axis=1).tolist()
+        likeliest = rests.argmax(axis=1).tolist()  # the same as long as the scene goes on
         if likeliest != self._likeliest and now - self._began >= SCENE:
             self._chances = (1 - RARE) * _shares(self._chances * self._evidence) + RARE * self._prior
             self._evidence, self._likeliest, self._began = evidence, likeliest, now

@@ -50,10 +50,8 @@ def opened(path: Path) -> Iterator[InputContainer]:
 
 
 def _check_regular(path: Path) -> None:
-    """Raise BadDataError for a missing file, a pipe or a device: FFmpeg would wait for a pipe for ever.
-
-    Only the name is checked: FFmpeg opens the file itself, and tells some formats by the name.
-    """
+    # FFmpeg would wait for a pipe for ever. Only the name is checked: FFmpeg opens the file itself, and tells
+    # some formats by the name.
     try:
         regular = stat.S_ISREG(path.stat().st_mode)
     except OSError as error:

@@ -53,10 +53,7 @@ def probe(path: Path) -> Probe:
 
 
 def track_titles(path: Path) -> dict[str, set[str]]:
-    """Return the titles of a file's `audio` and `video` tracks.
-
-    Unlike `probe`, it never reads to its end a file that does not state its length.
-    """
+    """Return the titles of a file's `audio` and `video` tracks, without ever reading it to its end."""
     with opened(path) as container:
         return {
             kind: {track.metadata.get("title", "") for track in container.streams if is_track(track, kind)}

@@ -29,10 +29,7 @@ class Clock:
 
 
 class RowClock:
-    """Makes samples of the rows of one open sensor.
-
-    Rows with times are brought to the spec's rate; rows without are taken to have it.
-    """
+    """Makes samples of rows: those with times are brought to the spec's rate, others are taken to have it."""
 
     def __init__(self, spec: InputSpec) -> None:
         self._modality = spec.modality

@@ -126,19 +126,15 @@ def watched_microphones(stop: Event = _NEVER) -> list[Device]:
 
 
 def fresh_microphones(stop: Event = _NEVER) -> list[Device]:
-    """Return the present `microphones`, listed by a process of its own; raises as `watched_microphones`.
-
-    PortAudio looks for devices only when it starts, and a restart would stop the streams that are open here.
-    """
+    """Return the present `microphones`, listed by a process of its own; raises as `watched_microphones`."""
+    # PortAudio looks for devices only when it starts, and a restart would stop this process's streams.
     return _listed_afresh("audio", microphones.__name__, stop)
 
 
 def is_gone(device: Device) -> bool:
-    """Return whether a device that is no longer listed is really gone.
-
-    PortAudio does not list a sound card that is in use (its issues 891 and 1150), and `distinct_inputs`
-    leaves out the default when there is another device.
-    """
+    """Return whether a device that is no longer listed is really gone."""
+    # PortAudio does not list a sound card that is in use (its issues 891 and 1150), and `distinct_inputs`
+    # leaves out the default when there is another device.
     card = _CARD.fullmatch(device.name)
     if card is not None:
         return not (_CONTROLS / f"controlC{card['card']}").exists()

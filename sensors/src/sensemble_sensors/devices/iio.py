@@ -197,10 +197,7 @@ def _element(path: Path) -> _Element:
 
 
 def _layout(elements: list[_Element]) -> np.dtype[np.void]:
-    """Return the form of a scan: an element lies at a multiple of its size, a scan at one of the largest.
-
-    The size is that of all repetitions, as the kernel computes it (`iio_compute_scan_bytes`).
-    """
+    """Return the form of a scan: an element lies at a multiple of its size, a scan at one of the largest."""
     offsets, end = [], 0
     for element in elements:
         end += -end % element.size

@@ -48,17 +48,14 @@ def restart() -> None:
 
 @contextmanager
 def _in_turn() -> Iterator[None]:
-    """Start PortAudio in the context, alone as far as possible, and without the locks of dead processes.
-
-    The very first start on a machine is not alone, nor one that waited `_PATIENCE` for another.
-    """
+    """Start PortAudio in the context, alone as far as possible, and without the locks of dead processes."""
     if sys.platform != "linux":
         yield
         return
     folder = _SHARED / f"jack_db-{os.getuid()}"
     try:
         held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-    except OSError:  # no JACK, or its first start
+    except OSError:  # no JACK, or its very first start here, which is not alone
         yield
         return
     try:

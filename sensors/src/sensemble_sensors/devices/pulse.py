@@ -1,7 +1,4 @@
-"""The sources of a sound server, PulseAudio or PipeWire, through the tool `pactl`.
-
-Its text is parsed because its JSON loses characters beyond ASCII.
-"""
+"""The sources of a sound server, PulseAudio or PipeWire, through the tool `pactl`."""
 
 import os
 import re
@@ -59,7 +56,7 @@ def sources() -> list[Source] | None:
 
 
 def parse(listing: str) -> list[Source]:
-    """Return the sources in the English output of `pactl list sources`."""
+    """Return the sources in the English output of `pactl list sources`; its JSON has ASCII alone."""
     parsed = []
     for block in re.split(r"^Source #\d+\n", listing, flags=re.MULTILINE)[1:]:
         # The first of a name counts, because a description may have several lines.

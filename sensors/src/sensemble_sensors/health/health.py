@@ -66,10 +66,8 @@ class Health:
 
     @property
     def lag(self) -> float | None:
-        """Seconds from capture to arrival, the least of the last half second; None before that is known.
-
-        The least delay is the source's own, as in the clock filter of NTP (RFC 5905, Sec. 10).
-        """
+        """Seconds from capture to arrival, the least of the last half second; None before that is known."""
+        # The least delay is the source's own, as in the clock filter of NTP (RFC 5905, Sec. 10).
         lags = self._lags
         return min(lag for _, lag in lags) if lags and lags[-1][0] - lags[0][0] >= BACKLOG else None
 
@@ -157,11 +155,7 @@ class Health:
         self._judge(Symptom(self._drifts, drifts, DRIFTS), now, "drift")
 
     def _count(self, sample: Sample, now: float) -> None:
-        """Measure the rate over the last seconds since a cut, by the samples' times and by their arrival.
-
-        It is wrong only if both are: samples that waited arrive in a rush, and the times of a sound server
-        run slow while the delay that it reports shrinks.
-        """
+        """Measure the rate over the last seconds since a cut, by the samples' times and by their arrival."""
         limits = self._limits
         before = self._counts[-1].total if self._counts else 0
         if len(self._counts) > 1 and sample.time - self._counts[-2].time < limits.rate * _GRAIN:
@@ -173,6 +167,8 @@ class Health:
             return
         spans = (last.time - first.time, max(now - first.arrival, _GRAIN))
         rates = [(last.total - first.total) / span for span in spans]
+        # Wrong only if both are: samples that waited arrive in a rush, and the times of a sound server run
+        # slow while the delay that it reports shrinks.
         symptom = self._checks.rate(rates)
         if symptom is not None:
             self._judge(symptom, now)

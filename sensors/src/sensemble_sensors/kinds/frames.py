@@ -124,10 +124,7 @@ class Frames(TrackKind):
         return spec.shape[1]
 
     def window(self, source: Source, spec: InputSpec, excerpt: Excerpt = START) -> Media | str:
-        """Return frames [1, T, H, W, C]: frame i is the one shown i steps after the excerpt's start.
-
-        The last frame is held past the end of the example; a still picture is repeated.
-        """
+        """Return frames [1, T, H, W, C], frame i as shown i steps after the start; the last is held."""
         return _seen(self._frames(source, spec, excerpt), spec)[None]
 
     def _frames(self, source: Source, spec: InputSpec, excerpt: Excerpt) -> NDArray[Any]:

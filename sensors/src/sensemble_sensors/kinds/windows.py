@@ -1,7 +1,4 @@
-"""Ring buffers that turn a sensor's samples into an encoder's windows, one a hop.
-
-Samples alone decide when a window is complete, not the time of a call: a slow caller gets the newest window.
-"""
+"""Ring buffers that turn a sensor's samples into an encoder's windows, one a hop; times are the samples'."""
 
 import math
 from abc import ABC, abstractmethod

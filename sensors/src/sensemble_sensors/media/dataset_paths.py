@@ -19,10 +19,7 @@ class Root:
         self._last = "", folder
 
     def file(self, name: str, relative: str) -> Path:
-        """Return the path of an existing file at `relative` inside the folder.
-
-        Raises BadDataError, which names the field `name`, if it is missing, outside, or no regular file.
-        """
+        """Return the path of a regular file at `relative` inside the folder; BadDataError names the field."""
         known, path = self._last  # audio and video are often the same file
         if known != relative:
             self._check(name, relative)

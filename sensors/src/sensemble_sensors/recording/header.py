@@ -1,7 +1,4 @@
-"""The first line of a segment's `.jsonl`: its place in time, and the form of its samples.
-
-All segments of a recording share one sample rate and one frame size, so that one bundle takes all of it.
-"""
+"""The first line of a segment's `.jsonl`: its place in time, and the form of its samples."""
 
 import re
 from collections.abc import Iterator, Mapping

@@ -42,10 +42,7 @@ class Segment:
     header: Header
 
     def samples(self) -> Iterator[Sample]:
-        """Yield its samples as they were recorded, in the order of their times, in seconds of the take.
-
-        Raises BadDataError if its media file cannot be read, or does not match its `.jsonl`.
-        """
+        """Yield its samples as they were recorded, in the order of their times, in seconds of the take."""
         readers: dict[str, TrackReader] = {}
         for number, line in lines(self.path):
             if number > 1:

@@ -201,11 +201,8 @@ class Replay(Player):
         self._played: deque[tuple[float, Example]] = deque(maxlen=_KNOWN)  # by origin
 
     def example_at(self, time: float) -> Example | None:
-        """Return the example that a sample of this time belongs to; None before the first and after the last.
-
-        An example includes its last moment, at which its windows are complete.
-        """
-        time -= 1e-6  # a time computed from ages may be off by rounding
+        """Return the example of a sample of this time, its last moment included; None before and after."""
+        time -= 1e-6  # one that was computed from ages may be off by rounding
         played = tuple(self._played)
         index = bisect_left(played, time, key=lambda item: item[0]) - 1
         if index < 0 or time > played[index][0] + span(self._specs):

@@ -307,10 +307,7 @@ def _line(fields: Mapping[str, Any]) -> str:
 
 
 def _prepare(folder: Path, form: Form, declared: Mapping[str, Modality]) -> tuple[IO[bytes], int, int]:
-    """Make, lock and repair a recording's folder, and begin another take.
-
-    Returns the lock, which holds until it is closed, and the numbers of the next segment and of the take.
-    """
+    """Begin another take in a folder; return its lock, the number of the next segment, that of the take."""
     try:
         create_folder(folder)
         if any(path.name != MODALITIES for path in folder.iterdir()) and not (folder / EVENTS).exists():

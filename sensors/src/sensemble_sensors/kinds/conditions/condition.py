@@ -66,10 +66,7 @@ class Applied:
 
 
 def swapped(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degradation:
-    """Give an earlier scene in place of `amount` per cent of all.
-
-    A scene begins at a cut and lasts a window; a caption is a scene by itself.
-    """
+    """Give an earlier scene, from a cut or a window long, in place of `amount` per cent of all."""
     before: deque[list[Data]] = deque(maxlen=SCENES)
     scene: list[Data] = []
     shown: list[Data] = scene  # in place of the scene

@@ -1,7 +1,4 @@
-"""The conditions of series.
-
-Amounts are relative to each channel's own standard deviation over the stream so far.
-"""
+"""The conditions of series; amounts are relative to each channel's own deviation over the stream so far."""
 
 from collections.abc import Callable
 from dataclasses import replace
