@@ -23,7 +23,7 @@ class Thresholds:
         stalled: seconds without a sample from a camera or microphone, after which it is reopened.
         frozen: seconds of identical pictures.
         black: seconds of pictures with a mean below `BLACK`; a brighter picture clears it.
-        silent: seconds of sound within `SILENT`; a louder sample clears it, for noise gates silence pauses.
+        silent: seconds of sound within `SILENT`; a louder sample clears it: noise gates silence pauses.
         rate: seconds over which the rate is measured; it must stay wrong for one second more.
         sound_rate: largest relative error of the rate of sound.
         picture_rate: least share of the spec's rate that a camera must give.

@@ -47,7 +47,7 @@ class Adapter:
     which may take milliseconds a scene. Call `study`, `save` and `close` from one thread.
 
     The bundle must be calibrated and of single classes. The corrections lie in `folder`, by default beside
-    the bundle, for one process at a time. Otherwise AdaptError.
+    the bundle, for one process at a time. Raises AdaptError otherwise.
     """
 
     def __init__(self, bundle: Bundle, folder: Path | str | None = None) -> None:

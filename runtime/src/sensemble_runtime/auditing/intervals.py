@@ -32,7 +32,7 @@ def wilson(successes: float, n: float, level: float = LEVEL) -> Range:
     rate, spread = successes / n, z * z / n
     centre = (rate + spread / 2) / (1 + spread)
     half = math.sqrt(spread * (rate * (1 - rate) + spread / 4)) / (1 + spread)
-    # Rounding would leave the ends, and the estimate, a hair outside.
+    # Rounding may leave the ends, and the estimate, just outside.
     return max(0.0, min(centre - half, rate)), min(1.0, max(centre + half, rate))
 
 

@@ -121,7 +121,7 @@ def calibration_error(confidences: NDArray[np.floating], right: NDArray[np.bool_
 
 
 def chance_error(confidences: NDArray[np.floating]) -> float:
-    """Return the mean error of perfectly calibrated classifiers: above 0, for bins of few examples vary."""
+    """Return the mean error of perfectly calibrated classifiers: above 0, as bins of few examples vary."""
     draw = np.random.default_rng(0)
     errors = (
         calibration_error(confidences, draw.uniform(size=len(confidences)) < confidences)

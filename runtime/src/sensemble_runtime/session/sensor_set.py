@@ -115,7 +115,7 @@ class SensorSet:
         spec = self._sink.specs[sensor.modality]
         conditions = [a for a in self._conditions if a.modality == sensor.modality]
         thread = SensorThread(name, sensor, spec, self._health, conditions, previous, self)
-        thread.thread.start()  # first, for the system may have no thread for it; it waits for the lock
+        thread.thread.start()  # may raise, so it comes first; it waits for the lock
         self.over = False
         self._attached[name] = thread
         self._running.append(thread)

@@ -76,7 +76,7 @@ class SensorThread:
             "",
         )  # of its last event; never twice the same
         self.sampled = False  # whether it has given a sample since it was opened
-        self.waited_for = False  # whether its first sample was waited for in vain
+        self.waited_for = False  # whether nobody waits any longer for its first sample
         self.lag: float | None = None  # seconds behind the clock
         self.retry_at: float | None = None  # on `time.monotonic`, while it waits to be opened again
         self._spec, self._thresholds, self._previous, self._owner = spec, health, previous, owner

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sensemble_sensors.devices.clock import RowClock
-from sensemble_sensors.devices.polled import Polled, Reading
+from sensemble_sensors.devices.polled import Polled, ReaderSensor
 from sensemble_sensors.devices.units import per_unit, quantity
 from sensemble_sensors.errors import SensorLostError, SensorUnavailableError, printable
 from sensemble_sensors.kinds.regular import Rows
@@ -54,7 +54,7 @@ class _Element(NamedTuple):
         return raw.astype(np.float64)
 
 
-class Iio(Reading):
+class Iio(ReaderSensor):
     """Gives a device's channels, scaled to the units of the spec and at its rate.
 
     A channel of the spec is found by its name: `accel_x`, `in_accel_x`, `ax`, `anglvel_z`, `gz`, `temp`.

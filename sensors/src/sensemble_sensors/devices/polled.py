@@ -124,7 +124,7 @@ class Played:
         self._samples = iter(())
 
 
-class Reading:
+class ReaderSensor:
     """A sensor whose samples come from its `_reader` while it is open."""
 
     name: str
@@ -137,13 +137,13 @@ class Reading:
         return self._reader.read(timeout)
 
     def close(self) -> None:
-        """Close the source, but for standard input, which belongs to the process."""
+        """Close the source; standard input, which belongs to the process, stays open."""
         if self._reader is not None:
             self._reader.close()
         self._reader = None
 
 
-class StreamSensor(Reading, ABC):
+class StreamSensor(ReaderSensor, ABC):
     """A sensor of one modality, whose `_reader` is what `_opened` returns."""
 
     modality: str

@@ -6,5 +6,5 @@ point group `sensemble.kinds`) or, of ours, one here in `registry.KINDS`. `tests
 other places that name a kind.
 
 Doors: `registry` (the kind of a spec), `kind` (what a kind supplies), `interfaces`, `windows`, `regular`,
-`levels`, `series_files`, `triads`, `conditions.condition`.
+`one_channel`, `series_files`, `triads`, `conditions.condition`.
 """

@@ -24,7 +24,7 @@ from sensemble_sensors.kinds.interfaces import (
     TrackWriter,
 )
 from sensemble_sensors.kinds.kind import TrackKind, described
-from sensemble_sensors.kinds.levels import range_problem, shares
+from sensemble_sensors.kinds.one_channel import range_problem, shares
 from sensemble_sensors.kinds.windows import Window, WindowRing
 from sensemble_sensors.sensor import Data, Media, Sample
 from sensemble_sensors.spec import KNOWN, Channel, DType, InputSpec, Modality
@@ -74,7 +74,6 @@ class Frames(TrackKind):
         return "float32" if channels else "uint8"
 
     def windows(self, spec: InputSpec) -> WindowRing:
-        """See `Kind`."""
         return FramesRing(spec)
 
     def level(self, data: Media | str) -> float | None:
@@ -108,11 +107,9 @@ class Frames(TrackKind):
         return _PictureChecks(spec, limits)
 
     def max_bytes(self, spec: InputSpec) -> int:
-        """See `Kind`."""
         return math.prod(spec.shape[2:]) if not spec.channels else 0  # no browser has a thermal camera
 
     def unpack(self, data: NDArray[np.uint8], spec: InputSpec) -> Media | str:
-        """See `Kind`."""
         return data.reshape(spec.shape[2:])
 
     def fields(self, modality: str) -> tuple[str, ...]:
@@ -120,7 +117,6 @@ class Frames(TrackKind):
         return modality, _still(modality)
 
     def strided(self, spec: InputSpec) -> int:
-        """See `Kind`."""
         return spec.shape[1]
 
     def window(self, source: Source, spec: InputSpec, excerpt: Excerpt = START) -> Media | str:
@@ -149,7 +145,6 @@ class Frames(TrackKind):
             yield Sample(spec.modality, frame, end - (len(frames) - 1 - i) / spec.rate, cut=i == 0)
 
     def check(self, source: Source, modality: Modality) -> None:
-        """See `Kind`."""
         from sensemble_sensors.codecs.tracks import decode_video
 
         still, grey = source.value(_still(modality.name)), bool(modality.channels)
@@ -262,7 +257,6 @@ class FramesRing(WindowRing):
 
     @property
     def due(self) -> float | None:
-        """See `WindowRing`."""
         if self._slot < 0:
             return None
         first = float(self._times[np.isfinite(self._times)].min())

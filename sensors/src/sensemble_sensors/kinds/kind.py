@@ -138,7 +138,7 @@ class Stream(ABC):
         """Return a sample's data, of which `data` are the bytes; ValueError if they are of another form."""
 
 
-class Indexed(ABC):
+class DatasetField(ABC):
     """A kind's field in a dataset, and how it is decoded."""
 
     def fields(self, modality: str) -> tuple[str, ...]:
@@ -169,7 +169,7 @@ class Indexed(ABC):
         """Decode the beginning of an example's file; BadDataError if that fails."""
 
 
-class Recordable(ABC):
+class RecordingTrack(ABC):
     """A kind's track or file in a recording."""
 
     form_limits: ClassVar[tuple[int, ...]] = ()  # the largest value of each number of `form`
@@ -199,7 +199,7 @@ class Recordable(ABC):
         return Converter()
 
 
-class Kind(Stream, Indexed, Recordable):
+class Kind(Stream, DatasetField, RecordingTrack):
     """A sort of modality, such as sound; one instance serves all. Inherit `Series` for other numbers."""
 
 

@@ -62,7 +62,6 @@ class Series(FileKind):
             )
 
     def windows(self, spec: InputSpec) -> WindowRing:
-        """See `Kind`."""
         return SteadyRing(spec, _check)
 
     def summary(self, data: Media | str) -> NDArray[np.float32] | str:
@@ -81,11 +80,9 @@ class Series(FileKind):
         return _SeriesChecks(spec, limits)
 
     def max_bytes(self, spec: InputSpec) -> int:
-        """See `Kind`."""
         return 8 * spec.shape[2] * max(1, math.ceil(_BLOCK * spec.rate / 2))
 
     def unpack(self, data: NDArray[np.uint8], spec: InputSpec) -> Media | str:
-        """See `Kind`."""
         return data.view(np.float32).reshape(-1, spec.shape[2])
 
     def files(self, source: Source, modality: str) -> list[Path]:  # noqa: ARG002
@@ -120,7 +117,6 @@ class Series(FileKind):
             yield Sample(spec.modality, block, end - left, cut=first == 0)
 
     def check(self, source: Source, modality: Modality) -> None:
-        """See `Kind`."""
         path = source.value(modality.name)
         assert isinstance(path, Path)  # noqa: S101 - an example that has the modality
         read_series(path, [channel.name for channel in modality.channels])
@@ -130,7 +126,6 @@ class Series(FileKind):
         return spec.shape[2], round(_MILLI * spec.rate)
 
     def worded(self, form: tuple[int, ...]) -> str:
-        """See `Kind`."""
         return f"{form[1] / _MILLI:g} Hz in {form[0]} channels"
 
     def describe(self, data: Data) -> dict[str, Any]:

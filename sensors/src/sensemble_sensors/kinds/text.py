@@ -40,7 +40,6 @@ class Text(Kind):
             yield f"expected at most {_TOKENS} tokens, got {spec.shape[1]}"
 
     def windows(self, spec: InputSpec) -> WindowRing:
-        """See `Kind`."""
         return TextRing(spec)
 
     def summary(self, data: Media | str) -> NDArray[np.float32] | str:
@@ -52,11 +51,9 @@ class Text(Kind):
         return float(before != after)
 
     def max_bytes(self, spec: InputSpec) -> int:  # noqa: ARG002
-        """See `Kind`."""
         return MAX_CAPTION
 
     def unpack(self, data: NDArray[np.uint8], spec: InputSpec) -> Media | str:  # noqa: ARG002
-        """See `Kind`."""
         return data.tobytes().decode(errors="replace")
 
     def window(self, source: Source, spec: InputSpec, excerpt: Excerpt = START) -> Media | str:  # noqa: ARG002
@@ -77,7 +74,6 @@ class Text(Kind):
         modality: str,  # noqa: ARG002
         form: tuple[int, ...],  # noqa: ARG002
     ) -> TrackReader:
-        """See `Kind`."""
         return lambda line: line.string("text")
 
 

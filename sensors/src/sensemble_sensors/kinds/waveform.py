@@ -61,7 +61,6 @@ class Waveform(TrackKind):
     conditions = CONDITIONS
 
     def windows(self, spec: InputSpec) -> WindowRing:
-        """See `Kind`."""
         return SteadyRing(spec, _check)
 
     def level(self, data: Media | str) -> float | None:
@@ -87,11 +86,9 @@ class Waveform(TrackKind):
         return _SoundChecks(spec, limits)
 
     def max_bytes(self, spec: InputSpec) -> int:
-        """See `Kind`."""
         return 4 * round(_LONGEST * spec.rate)
 
     def unpack(self, data: NDArray[np.uint8], spec: InputSpec) -> Media | str:  # noqa: ARG002
-        """See `Kind`."""
         return data.view(np.float32)
 
     def window(self, source: Source, spec: InputSpec, excerpt: Excerpt = START) -> Media | str:
@@ -112,7 +109,6 @@ class Waveform(TrackKind):
             yield Sample(spec.modality, chunk, end - left, cut=first == 0)
 
     def check(self, source: Source, modality: Modality) -> None:
-        """See `Kind`."""
         from sensemble_sensors.codecs.tracks import decode_audio
 
         for path in self.files(source, modality.name):
@@ -130,7 +126,6 @@ class Waveform(TrackKind):
         return (round(spec.rate),)
 
     def worded(self, form: tuple[int, ...]) -> str:
-        """See `Kind`."""
         return f"{form[0]} Hz"
 
     def describe(self, data: Data) -> dict[str, Any]:

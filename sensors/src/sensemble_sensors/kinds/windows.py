@@ -124,7 +124,6 @@ class SteadyRing(WindowRing):
 
     @property
     def due(self) -> float | None:
-        """See `WindowRing`."""
         if math.isinf(self._time):
             return None
         return self._time + (self._end + self._hop - self._count) / self._spec.rate

@@ -81,7 +81,7 @@ class Dataset:
         folder: with `index.jsonl`.
         examples: the valid lines.
         skipped: "FILE:LINE: reason" of each bad line that was skipped.
-        drawn: the split `calibrate` was drawn from `train`, for the index has none.
+        drawn: the split `calibrate` was drawn from `train`, as the index has none.
         declared: the modalities of `modalities.json`, by name.
     """
 

@@ -150,7 +150,7 @@ def samples(example: Example, specs: Mapping[str, InputSpec], origin: float) -> 
     """Return the window of `example` as the stream that devices would have given, all later than `origin`.
 
     Samples are in the order of their times: sound in chunks of 0.1 s, video frame by frame, and the caption
-    just before the last of them, for no window waits for captions. Every window is complete at `origin +
+    just before the last of them, as no window waits for captions. Every window is complete at `origin +
     span(specs)`. The first sample of each modality is a cut.
     """
     end = origin + span(specs)

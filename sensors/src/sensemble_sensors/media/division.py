@@ -44,21 +44,24 @@ def divide(dataset: Dataset, seed: int = 0, *, keep: bool = True) -> Division:
     its examples. `keep` leaves held out what the index holds out already.
     """
     groups = _groups(dataset)
-    at = {name: _held_already(members, dataset) if keep else "train" for name, members in groups.items()}
+    split_of = {
+        name: _held_already(members, dataset) if keep else "train" for name, members in groups.items()
+    }
     labels = {
         name: Counter(label for e in members for label in ((BACKGROUND,) if e.background else e.labels))
         for name, members in groups.items()
     }
-    hold_out(at, labels, _HELD, _KEPT, seed=seed)
+    hold_out(split_of, labels, _HELD, _KEPT, seed=seed)
     counts: dict[str, dict[str, int]] = {}  # of the examples by class and group
     for name, has in labels.items():
         for label, count in has.items():
             counts.setdefault(label, {})[name] = count
-    splits = {example.id: at[name] for name, members in groups.items() for example in members}
+    splits = {example.id: split_of[name] for name, members in groups.items() for example in members}
     shares = {
         label: {
             split: Counts(
-                sum(at[name] == split for name in has), sum(n for name, n in has.items() if at[name] == split)
+                sum(split_of[name] == split for name in has),
+                sum(n for name, n in has.items() if split_of[name] == split),
             )
             for split in ("train", *reversed(_HELD))
         }

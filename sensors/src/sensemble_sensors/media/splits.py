@@ -55,7 +55,7 @@ class Groups:
 
 
 def hold_out(
-    at: dict[str, str],
+    split_of: dict[str, str],
     traits: Mapping[str, Counter[str]],
     shares: Mapping[str, tuple[float, int]],
     kept: float,
@@ -68,13 +68,13 @@ def hold_out(
     little.
 
     Args:
-        at: the split of each group by its name; changed in place.
+        split_of: the split of each group by its name; changed in place.
         traits: of each group the number of its examples with a label, say.
         shares: by split, its share of the groups with a trait, and how many there must be for it to have one.
         kept: the least share of the examples with a trait that stays in `train`.
         most: the number of examples that may be moved, if `traits` counts them as `ALL`.
     """
-    order = sorted(at, key=lambda name: sha256(f"{seed} {name}".encode(errors="replace")).digest())
+    order = sorted(split_of, key=lambda name: sha256(f"{seed} {name}".encode(errors="replace")).digest())
     having: dict[str, list[str]] = {}
     total: Counter[str] = Counter()
     left: Counter[str] = Counter()  # of the total, the examples that are in `train`
@@ -82,19 +82,19 @@ def hold_out(
         for trait in traits[name]:
             having.setdefault(trait, []).append(name)
         total.update(traits[name])
-        left.update(traits[name] if at[name] == "train" else ())
+        left.update(traits[name] if split_of[name] == "train" else ())
     # The rarest first: a group of several traits then counts for all of them.
     for _, names in sorted(having.items(), key=lambda item: (len(item[1]), item[0])):
         for split, (share, least) in shares.items():
             wanted = max(1, round(share * len(names))) if len(names) >= least else 0
-            wanted -= sum(at[name] == split for name in names)
+            wanted -= sum(split_of[name] == split for name in names)
             for name in names:
                 if wanted <= 0:
                     break
                 has, size = traits[name], traits[name][ALL]
                 spared = all(left[one] - n >= kept * total[one] for one, n in has.items())
-                if at[name] == "train" and size <= most and spared:
-                    at[name] = split
+                if split_of[name] == "train" and size <= most and spared:
+                    split_of[name] = split
                     left.subtract(has)
                     most -= size
                     wanted -= 1
@@ -118,10 +118,10 @@ def draw(examples: Sequence[_Member]) -> frozenset[str]:
     for example in train:
         if example.group not in bound:
             groups.setdefault(example.group or example.id, []).append(example)
-    at = dict.fromkeys(groups, "train")
+    split_of = dict.fromkeys(groups, "train")
     traits = {name: Counter(t for e in members for t in _traits(e)) for name, members in groups.items()}
-    hold_out(at, traits, {"calibrate": (_SHARE, _LEAST)}, 1 - _LOST, len(train) * _SHARE)
-    drawn = [name for name, split in at.items() if split == "calibrate"]
+    hold_out(split_of, traits, {"calibrate": (_SHARE, _LEAST)}, 1 - _LOST, len(train) * _SHARE)
+    drawn = [name for name, split in split_of.items() if split == "calibrate"]
     if len(drawn) < 2:
         return frozenset()
     return frozenset(example.id for name in drawn for example in groups[name])

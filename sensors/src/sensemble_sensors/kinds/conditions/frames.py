@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sensemble_sensors.kinds.conditions.condition import SWAPPED, Condition, Degradation, swapped
-from sensemble_sensors.kinds.levels import numbers, shares
+from sensemble_sensors.kinds.one_channel import numbers, shares
 from sensemble_sensors.libraries import opencv
 from sensemble_sensors.sensor import Data, Sample
 from sensemble_sensors.spec import InputSpec

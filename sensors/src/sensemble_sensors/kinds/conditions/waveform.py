@@ -201,7 +201,7 @@ def _filtered(response: NDArray[np.float64]) -> Degradation:
         wave = _wave(sample)
         length = 1 << (len(wave) + len(tail) - 1).bit_length()  # a quick one to transform
         if length not in spectra:
-            spectra.clear()  # samples of a stream are of one length, but for the last
+            spectra.clear()  # only the last sample of a stream has another length
             spectra[length] = np.fft.rfft(response, length)
         full = np.fft.irfft(np.fft.rfft(wave, length) * spectra[length], length)
         if not sample.cut:
