@@ -54,10 +54,7 @@ _Made = TypeVar("_Made")
 
 
 def parse(argv: Sequence[str]) -> tuple[str, Common]:
-    """Return the name of a command in `COMMANDS` and its options; for `--help`, print it and exit.
-
-    Raises InputError if there is no such command, or an argument is wrong.
-    """
+    """Return the name of a command and its options, or print the help and exit; InputError for a mistake."""
     for length in (2, 1):  # `export verify` is a command; a run folder of that name is `./verify`
         name, rest = " ".join(argv[:length]), argv[length:]
         if name in COMMANDS:
@@ -84,10 +81,7 @@ def command(name: str) -> Any:  # noqa: ANN401 - a module
 
 
 def read(kind: type[_Made], prog: str, argv: Sequence[str], default: _Made | None = None) -> _Made:
-    """Parse `argv` into the dataclass `kind`; fields that it does not name keep the value of `default`.
-
-    Raises InputError if an argument is wrong.
-    """
+    """Parse `argv` into the dataclass `kind`; fields that it does not name keep the value of `default`."""
     helps = not {"-h", "--help"}.isdisjoint(argv)  # descriptions are read from the source
     parser, options = _parser(kind, prog, default, helps=helps)
     for name, count in Counter(word.partition("=")[0] for word in argv).items():

@@ -17,7 +17,7 @@ from sensemble_runtime import Bundle
 from tests.apps.clips import CLASSES
 from tests.needs import WEBKIT
 from tests.parts import running_sound_server
-from tests.runtime.puppets import wait_for
+from tests.waiting import wait_until
 
 from .colours import SPECS, windows, write_colours
 from .hosting import Quiet, build, hosted
@@ -98,8 +98,8 @@ def test_what_a_wrapper_started_ends_with_it(tmp_path: Path) -> None:
     wrapper.write_text(f"#!/bin/sh\nsleep 600 &\necho $! > {noted}.new\nmv {noted}.new {noted}\nwait\n")
     wrapper.chmod(0o700)
     with Browser(str(wrapper), tmp_path):
-        wait_for(noted.exists)
-    wait_for(lambda: not Path(f"/proc/{noted.read_text().strip()}").exists())
+        wait_until(noted.exists)
+    wait_until(lambda: not Path(f"/proc/{noted.read_text().strip()}").exists())
 
 
 @pytest.mark.parametrize(("program", "given"), GIVEN)

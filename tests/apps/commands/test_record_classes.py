@@ -16,6 +16,7 @@ from sensemble_sensors.media.dataset import read_dataset
 from sensemble_sensors.recording.takes import read_takes
 
 from tests.apps.conftest import Refusal, Sensemble
+from tests.waiting import wait_until
 
 NetworkCamera = Any
 Made = list[tuple[int, str, tuple[str, ...], bool]]
@@ -99,8 +100,7 @@ def test_a_take_that_ctrl_c_breaks_off_is_deleted(
     kept = len(list((out / "segments").iterdir()))
 
     def interrupt() -> None:
-        while len(list((out / "segments").iterdir())) == kept:  # until it is recorded
-            time.sleep(0.01)
+        wait_until(lambda: len(list((out / "segments").iterdir())) > kept)  # until it is recorded
         signal.raise_signal(signal.SIGINT)
 
     Thread(target=interrupt).start()

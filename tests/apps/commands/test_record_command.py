@@ -37,6 +37,7 @@ from sensemble_sensors.spec import InputSpec
 from sensemble_sensors.thresholds import Thresholds
 
 from tests.apps.conftest import COMMAND, Refusal, Sensemble
+from tests.waiting import wait_until
 
 NetworkCamera = Any
 
@@ -87,11 +88,7 @@ def test_interrupting_a_recording_keeps_it(tmp_path: Path, sent: signal.Signals)
         process.stdin.flush()
         assert "captions - attached" in process.stderr.readline()
         index = tmp_path / "out" / "index.jsonl"
-        end = time.monotonic() + 60
-        while not (index.exists() and index.read_text()):
-            assert process.poll() is None
-            assert time.monotonic() < end, "no segment came"
-            time.sleep(0.01)
+        wait_until(lambda: process.poll() is not None or (index.exists() and index.read_text()))
         process.send_signal(sent)
         output, errors = process.communicate(timeout=60)
     assert process.returncode == 0, errors
@@ -233,6 +230,9 @@ def test_a_pipe_is_recorded_again_as_soon_as_it_is_back(
     monkeypatch.setattr(record, "Watcher", partial(Watcher, interval=0.05))
     pipe, out = tmp_path / "captions", tmp_path / "out"
 
+    def is_recorded(text: str) -> bool:
+        return (out / "index.jsonl").exists() and text in (out / "index.jsonl").read_text()
+
     def come_and_go() -> None:
         for text in ("one person", "two persons"):
             os.mkfifo(pipe)
@@ -240,14 +240,12 @@ def test_a_pipe_is_recorded_again_as_soon_as_it_is_back(
                 writer.write(f"{text}\n")
                 writer.flush()
                 pipe.unlink()
-                while not (out / "index.jsonl").exists() or text not in (out / "index.jsonl").read_text():
-                    time.sleep(0.01)
+                wait_until(partial(is_recorded, text))
         signal.raise_signal(signal.SIGINT)
 
     person = Thread(target=come_and_go)
     person.start()
-    while not pipe.exists():
-        time.sleep(0.01)
+    wait_until(pipe.exists)
     record.main(Record(out=out, captions=(str(pipe),), seconds=300, segment=0.5))
     person.join()
     assert [example.value("text") for example in read_dataset(out).examples] == ["one person", "two persons"]

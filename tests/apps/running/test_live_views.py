@@ -36,7 +36,7 @@ from sensemble_runtime.subsets import SubsetScore
 from sensemble_sensors.devices.camera import Camera
 
 from tests.apps.conftest import COMMAND
-from tests.runtime.puppets import wait_for
+from tests.waiting import wait_until
 
 
 def test_json_reports_that_nothing_is_live_any_more(bundle_folder: Path) -> None:
@@ -226,8 +226,8 @@ def test_the_wait_of_a_lost_sensor_counts_down_though_nothing_happens(
         view.show(Opened(0.0, session))
         lost = next(item for item in session.stream() if isinstance(item, SensorEvent))
         view.show(view_event(lost, lost.time))
-        wait_for(lambda: session.retries)
-        wait_for(lambda: len(counted()) >= 4)
+        wait_until(lambda: session.retries)
+        wait_until(lambda: len(counted()) >= 4)
     rich.reconfigure()
     assert counted() == sorted(counted(), reverse=True)
     assert 900 < counted()[0] <= 1000

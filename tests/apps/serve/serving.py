@@ -6,7 +6,6 @@ import ssl
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.client import HTTPConnection
 from pathlib import Path
 from threading import Thread
 from time import monotonic
@@ -33,7 +32,8 @@ from sensemble_sensors.recording.replay import Replay
 from sensemble_sensors.sensor import Media
 from websockets.sync.client import ClientConnection, connect
 
-PATIENCE = 60.0  # seconds; a busy machine is no failure
+from tests.apps.http_client import ask
+from tests.waiting import PATIENCE
 
 
 @dataclass
@@ -69,15 +69,7 @@ class Served:
     def ask(
         self, path: str, method: str = "GET", body: object = None, headers: Mapping[str, str] | None = None
     ) -> tuple[int, Mapping[str, str], bytes]:
-        """Ask over plain HTTP; give the status, the headers and the body."""
-        connection = HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
-        try:
-            data = body if body is None or isinstance(body, bytes) else json.dumps(body)
-            connection.request(method, path, data, dict(headers or {}))
-            answer = connection.getresponse()
-            return answer.status, dict(answer.headers), answer.read()
-        finally:
-            connection.close()
+        return ask(self.port, path, method, body, headers)
 
     def state(self) -> dict[str, Any]:
         state: dict[str, Any] = json.loads(self.ask("/api/state")[2])["state"]

@@ -12,7 +12,9 @@ from sensemble_apps.web import handlers
 from sensemble_apps.web.limits import Rate
 from starlette.routing import Route
 
-from .serving import PATIENCE, Served
+from tests.waiting import PATIENCE
+
+from .serving import Served
 
 DESCRIPTION: dict[str, Any] = json.loads((api.STATIC / "openapi.json").read_text())
 

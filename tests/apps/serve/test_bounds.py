@@ -4,14 +4,15 @@ import json
 from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
-from time import monotonic, sleep
 
 import pytest
 from sensemble_apps.web import limits
 from sensemble_runtime.bundle.bundle import Bundle
 from websockets.exceptions import ConnectionClosed
 
-from .serving import PATIENCE, Served, Viewer, packed, raw, serving
+from tests.waiting import wait_until
+
+from .serving import Served, Viewer, packed, raw, serving
 
 
 @pytest.fixture(scope="module")
@@ -120,9 +121,7 @@ def test_viewers_are_bounded_and_one_that_leaves_makes_room(
         assert late.value.rcvd is not None
         assert late.value.rcvd.code == 1013
         assert page.ask("/api/stream")[0] == 503
-    until = monotonic() + PATIENCE
-    while page.board.viewers and monotonic() < until:
-        sleep(0.02)
+    wait_until(lambda: not page.board.viewers)
     with page.viewer() as viewer:
         assert viewer.next("state")
 

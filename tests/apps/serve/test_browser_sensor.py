@@ -11,7 +11,9 @@ from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_sensors.errors import SampleError, SensorLostError
 from sensemble_sensors.spec import Channel, InputSpec
 
-from .serving import PATIENCE, Served, Viewer, noise, packed
+from tests.waiting import PATIENCE
+
+from .serving import Served, Viewer, noise, packed
 
 SOUND = InputSpec("audio", "float32", (1, 1600), 16000, 0.1, 0.05, 1.0)
 PICTURE = InputSpec("video", "uint8", (1, 2, 4, 6, 3), 10, 0.2, 0.1, 1.0)

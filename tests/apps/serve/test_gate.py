@@ -3,7 +3,7 @@
 import json
 import socket
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from http.client import HTTPSConnection
 from pathlib import Path
@@ -21,8 +21,9 @@ from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_sensors.recording.reader import is_recording
 
 from tests.apps.served import running
+from tests.waiting import PATIENCE, wait_until
 
-from .serving import PATIENCE, Served, serving
+from .serving import Served, serving
 
 TOKEN = "a-token-of-the-test"  # noqa: S105 - as it says
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
@@ -50,13 +51,6 @@ def held(port: int) -> int:
     return sum(row[1].endswith(f":{port:04X}") and row[3] != "0A" and row[9] != "0" for row in rows)
 
 
-def wait(true: Callable[[], bool]) -> None:
-    until = monotonic() + PATIENCE
-    while not true():
-        assert monotonic() < until
-        sleep(0.02)
-
-
 def is_closed(connection: socket.socket) -> bool:
     """Read until the server closes."""
     with suppress(ConnectionResetError):
@@ -77,7 +71,7 @@ def test_an_address_that_says_nothing_gives_way_to_itself_and_to_others(page: Se
                 stack.enter_context(call(page.port))
             assert is_closed(first)
             assert viewer.next("state")
-            wait(lambda: held(page.port) <= 8)
+            wait_until(lambda: held(page.port) <= 8)
 
 
 def test_one_port_at_several_addresses_of_the_server_is_as_many_connections(
@@ -95,7 +89,7 @@ def test_one_port_at_several_addresses_of_the_server_is_as_many_connections(
             one.bind(("127.0.0.1", own))
             one.connect((f"127.0.0.{2 + number}", port))
             own = one.getsockname()[1]
-        wait(lambda: held(port) <= 4)
+        wait_until(lambda: held(port) <= 4)
 
 
 def test_a_port_is_taken_before_it_is_served() -> None:
@@ -111,7 +105,7 @@ def test_a_handshake_that_never_comes_is_bounded_as_well(
     access = Access(secure=True, token=TOKEN)
     with serving(bundle, access=access, tls=tls) as served, ExitStack() as stack:
         silent = [stack.enter_context(call(served.port, b"\x16\x03" * (n % 2))) for n in range(60)]
-        wait(lambda: held(served.port) <= 4)
+        wait_until(lambda: held(served.port) <= 4)
         assert is_closed(silent[0])
         unchecked = ssl._create_unverified_context()  # noqa: S323 - the certificate has its own test
         with served.viewer(additional_headers=BEARER, ssl=unchecked) as viewer:
@@ -122,7 +116,7 @@ def test_after_a_refusal_the_body_is_not_awaited(page: Served) -> None:
     with call(page.port, DRIP % page.port) as dripping:
         assert dripping.recv(12) == b"HTTP/1.1 401"
         assert is_closed(dripping)
-    wait(lambda: held(page.port) == 0)
+    wait_until(lambda: held(page.port) == 0)
 
 
 def test_a_body_that_is_refused_and_goes_on_is_ended(page: Served, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -145,8 +139,8 @@ def test_a_stream_that_nobody_reads_ends(bundle: Bundle, monkeypatch: pytest.Mon
         deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
         deaf.connect(("127.0.0.1", page.port))
         deaf.sendall(f"GET /api/stream HTTP/1.1\r\nHost: 127.0.0.1:{page.port}\r\n\r\n".encode())
-        wait(lambda: len(page.board.viewers) == 1)
-        wait(lambda: len(page.board.viewers) == 0)
+        wait_until(lambda: len(page.board.viewers) == 1)
+        wait_until(lambda: len(page.board.viewers) == 0)
 
 
 def test_a_folder_whose_name_is_no_text_is_told_as_well(bundle: Bundle, tmp_path: Path) -> None:

@@ -26,7 +26,9 @@ from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.prediction import Prediction
 from sensemble_sensors.media.dataset import Example
 
-from .serving import PATIENCE, Served, serving
+from tests.waiting import PATIENCE
+
+from .serving import Served, serving
 
 pytestmark = pytest.mark.needs("mosquitto")
 

@@ -23,8 +23,9 @@ from sensemble_sensors.media.dataset import Example, read_dataset
 from sensemble_sensors.recording.reader import is_recording
 
 from tests.apps.clips import CLASSES
+from tests.waiting import PATIENCE, wait_until
 
-from .serving import PATIENCE, Served, Viewer, noise, packed, serving
+from .serving import Served, Viewer, noise, packed, serving
 
 ALL = ["audio", "text", "video"]
 
@@ -207,11 +208,9 @@ def test_two_viewers_get_each_entry_of_the_timeline_once(replayed: Served) -> No
 def test_a_viewer_that_does_not_read_delays_nothing(bundle: Bundle, examples: Sequence[Example]) -> None:
     with serving(bundle, examples) as served, served.viewer(max_queue=1) as slow, served.viewer() as quick:
         quick.next("state", lambda state: state["live"] == ALL)
-        count, until = len(served.predictions), monotonic() + PATIENCE
-        while len(served.predictions) < count + 4 and monotonic() < until:
-            sleep(0.05)  # nobody reads, until buffers are full
+        count = len(served.predictions)
+        wait_until(lambda: len(served.predictions) >= count + 4)  # nobody reads, until buffers are full
         quick.next("state")
-        assert len(served.predictions) >= count + 4
         assert (served.session.missed, served.session.missed_events) == (0, 0)
         assert slow.next("state")
 

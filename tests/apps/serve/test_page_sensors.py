@@ -21,7 +21,7 @@ from sensemble_sensors.media.dataset import read_dataset
 from sensemble_sensors.recording.reader import Recorded
 from sensemble_sensors.sensor import Killable
 
-from .serving import PATIENCE
+from tests.waiting import PATIENCE
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from http.client import HTTPConnection
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -21,8 +20,8 @@ from sensemble_sensors.spec import InputSpec
 from websockets.sync.client import ClientConnection, connect
 
 from tests.apps.clips import CLASSES
-
-PATIENCE = 60.0  # seconds; a busy machine is no failure
+from tests.apps.http_client import ask
+from tests.waiting import PATIENCE
 
 
 class Steady:
@@ -73,15 +72,8 @@ class Studying:
     def ask(
         self, path: str, method: str = "GET", body: object = None, headers: Mapping[str, str] | None = None
     ) -> tuple[int, bytes]:
-        """Ask over plain HTTP; give the status and the body."""
-        connection = HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
-        try:
-            data = body if body is None or isinstance(body, bytes) else json.dumps(body)
-            connection.request(method, path, data, dict(headers or {}))
-            answer = connection.getresponse()
-            return answer.status, answer.read()
-        finally:
-            connection.close()
+        status, _, answer = ask(self.port, path, method, body, headers)
+        return status, answer
 
     def act(self, action: str, **given: object) -> str:
         """Act as a program does; give why it is refused, or nothing."""

@@ -8,7 +8,9 @@ from sensemble_apps.web import limits
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection
 
-from .studying import PATIENCE, Studying, studying
+from tests.waiting import PATIENCE
+
+from .studying import Studying, studying
 
 ACTIONS = {
     "add_classes": {"names": "clap"},

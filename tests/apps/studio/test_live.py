@@ -9,7 +9,7 @@ from sensemble_apps.studio.live import LiveSession
 from sensemble_apps.studio.studio import SPECS
 from sensemble_runtime.bundle.bundle import Bundle
 
-from tests.runtime.puppets import wait_for
+from tests.waiting import wait_until
 
 
 def test_a_recording_that_died_keeps_no_live_page_open(
@@ -20,7 +20,7 @@ def test_a_recording_that_died_keeps_no_live_page_open(
         recording = live._page.recorder.start(tmp_path / "recordings")
         rmtree(tmp_path / "recordings")
         recording.event("a camera", "video", "lost", "")
-        wait_for(lambda: live._page.recorder.failure)
+        wait_until(lambda: live._page.recorder.failure)
         live.close()
         assert not any(thread.is_alive() for thread in live._threads)
         with pytest.raises(Exception, match="the session is closed"):

@@ -15,7 +15,9 @@ from sensemble_apps.studio.process import Process
 from sensemble_apps.studio.project import Run
 from sensemble_apps.studio.training import Job, refuse_while
 
-from .studying import PATIENCE, Steady, studying
+from tests.waiting import PATIENCE
+
+from .studying import Steady, studying
 
 
 def test_while_a_model_is_trained_its_takes_stay_as_they_are_and_a_cancelled_run_can_go_on(

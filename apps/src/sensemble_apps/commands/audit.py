@@ -52,7 +52,7 @@ class Audit(Trusting):
 def main(arguments: Audit) -> None:
     """Print the scores as tables or as JSON, and judge them if `--require` is given."""
     data, split, trust = arguments.data, arguments.split, arguments.trust
-    criteria = _criteria(arguments)
+    criteria = _criteria(arguments)  # before anything is encoded
     result = measure(
         arguments.bundle,
         data,
@@ -83,7 +83,6 @@ def main(arguments: Audit) -> None:
 
 
 def _criteria(arguments: Audit) -> list[gate.Criterion]:
-    """Read what is required, before anything is encoded."""
     if arguments.require is None:
         return []
     modalities = sorted(read_manifest(arguments.bundle / FILE_NAME).modalities)

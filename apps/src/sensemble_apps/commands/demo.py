@@ -42,10 +42,7 @@ class Demo(Training):
 
 
 def main(arguments: Demo) -> None:
-    """Do the steps that the run folder lacks, and print the results.
-
-    Raises StepError if a step in its own process failed; its own line says why.
-    """
+    """Do the steps that the run folder lacks, and print the results; StepError if one of them fails."""
     console = Console(highlight=False, markup=False, soft_wrap=True)
     out = arguments.out
     check_writable(out)

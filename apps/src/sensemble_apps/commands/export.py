@@ -86,10 +86,7 @@ def export(
     *,
     in_json: bool = False,
 ) -> None:
-    """Export with `make`, which is given `progress`; print the costs of the bundle and a search's trade-off.
-
-    With `in_json`, print progress alone.
-    """
+    """Export with `make`, and print the costs and a search's trade-off; with `in_json`, progress alone."""
     from sensemble_export.fitting import describe_calibration
     from sensemble_export.partition_report import FILE_NAME, describe_lowering
     from sensemble_export.search import BudgetError

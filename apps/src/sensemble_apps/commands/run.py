@@ -140,10 +140,7 @@ def _check(arguments: Run) -> None:
 
 
 def play(arguments: Run, bundle: Bundle, conditions: Sequence[Applied] = ()) -> Stream:
-    """Yield predictions of `bundle` from the sources that `arguments` name, and changes of the sensors.
-
-    The samples are degraded by `conditions`.
-    """
+    """Yield predictions from the named sources, degraded by `conditions`, and changes of the sensors."""
     with Adapter(bundle) if arguments.adapt else nullcontext() as adapt:
         keep = None if arguments.keep is None else Retention.parse(arguments.keep)
         policy = Policy(

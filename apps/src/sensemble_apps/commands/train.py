@@ -156,7 +156,6 @@ def encoder_choice(choice: str) -> tuple[str, str]:
 
 
 def _unfrozen(choice: str) -> tuple[str, int]:
-    """Return the modality and the blocks of one `--unfreeze`."""
     modality, _, blocks = choice.partition("=")
     if not re.fullmatch("all|[1-9][0-9]{0,2}", blocks):
         raise InputError(f"--unfreeze {choice}: write MODALITY=BLOCKS, such as text=2 or text=all")

@@ -58,10 +58,7 @@ _REMEDIES = {
 
 @contextmanager
 def writing(path: Path) -> Iterator[Path]:
-    """Yield a temporary path that becomes `path` at the end of the block, so that no half file is left.
-
-    Raises InputError if `path` cannot be written.
-    """
+    """Yield a temporary path that becomes `path` after the block: no half file is left. Raises InputError."""
     if path.exists() and not path.is_file():
         raise InputError(f"{path}: is not a file; name another")
     file = path.resolve()  # else a link would be replaced, not its target

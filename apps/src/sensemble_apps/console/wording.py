@@ -73,10 +73,10 @@ def answer(said: Answer) -> str:
     if said.label is not None:
         return said.label
     likely = [] if said.best is None else [f"most likely {said.best}, {100 * said.confidence:.0f} %"]
-    return f"unsure: {'; '.join([*likely, why_unsure(said)])}"
+    return f"unsure: {'; '.join([*likely, _why_unsure(said)])}"
 
 
-def why_unsure(said: Answer) -> str:
+def _why_unsure(said: Answer) -> str:
     """Write why an answer is unsure: `five or one possible`; empty if it is sure."""
     match said.doubt:
         case "unfamiliar":
@@ -95,10 +95,7 @@ def why_unsure(said: Answer) -> str:
 
 
 def answer_as_json(said: Answer) -> dict[str, Any]:
-    """Return an answer for `json.dumps`.
-
-    `candidates` are the most probable ones, of `among` in all.
-    """
+    """Return an answer for `json.dumps`; `candidates` are the most probable ones, of `among` in all."""
     candidates = said.candidates
     return {
         "label": said.label,
@@ -106,7 +103,7 @@ def answer_as_json(said: Answer) -> dict[str, Any]:
         "confidence": said.confidence,  # viewers round it
         "doubt": said.doubt,
         "words": answer(said),
-        "why": why_unsure(said),
+        "why": _why_unsure(said),
         "candidates": list(candidates[:_LISTED]),
         "among": len(candidates),
     }

@@ -145,7 +145,6 @@ class Publisher:
             self._away(f"is lost: {reason}")
 
     def _away(self, why: str) -> None:
-        """Remark once that the broker is away."""
         if not self._is_away:
             self._is_away = True
             remark(f"sensemble: the MQTT broker {self._broker} {why}; it is tried again")

@@ -59,7 +59,7 @@ def open_output(text: str, bundle: Bundle) -> AbstractContextManager[Output]:
     return cast("AbstractContextManager[Output]", known[name].load()(argument, bundle))
 
 
-def as_json(predicted: Predicted) -> dict[str, Any]:
+def _prediction_as_json(predicted: Predicted) -> dict[str, Any]:
     """Return a prediction as the JSON object of `docs/reference/output.md`."""
     prediction, example = predicted.prediction, predicted.example
     return {
@@ -112,7 +112,7 @@ class JsonOutput:
             if self._changes:
                 say_json(change_as_json(event))
         elif isinstance(event, Predicted):
-            say_json(as_json(event) | self._conditions)
+            say_json(_prediction_as_json(event) | self._conditions)
         elif isinstance(event, LiveSetChange) and not event.live:
             say_json({"time": round(event.time, 6), "live": []})
 
@@ -125,9 +125,9 @@ class LineOutput:
         if isinstance(event, Change):
             say(change_line(event))
         elif isinstance(event, Predicted):
-            say(prediction_line(event))
+            say(_prediction_line(event))
         elif isinstance(event, LiveSetChange) and not event.live:
-            say(nothing_line(event))
+            say(f"{event.time:8.2f} s  ---- nothing is live")
 
 
 def change_line(change: Change) -> str:
@@ -135,12 +135,7 @@ def change_line(change: Change) -> str:
     return f"{change.time:8.2f} s  ---- {sensor_title(change.modality, change.name)} {change.event}"
 
 
-def nothing_line(gone: LiveSetChange) -> str:
-    """Return the line for an empty live set: the last prediction no longer holds."""
-    return f"{gone.time:8.2f} s  ---- nothing is live"
-
-
-def prediction_line(predicted: Predicted) -> str:
+def _prediction_line(predicted: Predicted) -> str:
     """Return a prediction as a line: time, live set, label, confidence, encoding time, and any truth."""
     prediction, example = predicted.prediction, predicted.example
     truth = (

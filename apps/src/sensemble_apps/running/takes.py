@@ -107,10 +107,7 @@ class TakeRecorder:
             self._thread.start()
 
     def stop(self) -> None:
-        """End the take that is being recorded, once it has `SHORTEST` seconds, and do not begin another.
-
-        During the countdown, nothing is recorded.
-        """
+        """End the take that is being recorded, once it has `SHORTEST` seconds, and do not begin another."""
         self._stop.set()
 
     def close(self) -> None:
@@ -132,10 +129,7 @@ class TakeRecorder:
             self.progress = None
 
     def _record(self, progress: TakeProgress, given: dict[str, Any]) -> TakeProgress | None:
-        """Record a take after its countdown, and return the one that follows.
-
-        Raises InputError if no sensor gave a sample, RecordingError if it cannot be written.
-        """
+        """Record a take after its countdown, and return the one that follows."""
         if self._stop.wait(progress.left):
             return None
         recording = self._recorder.start(self.folder, length=progress.seconds, segment=self._segment, **given)
@@ -185,10 +179,7 @@ def record_all(
     ask: Callable[[str], str],
     show: Callable[[str], None],
 ) -> None:
-    """Record takes of some seconds until there are enough, the sensors are `over`, or the user quits.
-
-    Raises RecordingError if a take cannot be recorded.
-    """
+    """Record takes of some seconds until there are enough, the sensors are `over`, or the user quits."""
     done: list[Take] = []  # in this sitting, and not deleted
     while not over():
         there = takes_in(recorder.folder)

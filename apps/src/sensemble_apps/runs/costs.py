@@ -16,10 +16,7 @@ _NONE = percent(None)
 
 
 def show_costs(manifest: Manifest, measured: str) -> None:
-    """Print a table for each target, and its largest loss of accuracy; warn if that is notable.
-
-    `measured` words the data of the accuracy.
-    """
+    """Print a table for each target, and its largest loss of accuracy on the data that `measured` words."""
     console, provenance = Console(highlight=False, soft_wrap=True), manifest.provenance
     for target in dict.fromkeys(
         target for entry in manifest.modalities.values() for target in entry.artifacts

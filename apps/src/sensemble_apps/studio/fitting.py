@@ -89,10 +89,7 @@ def _requests(frozen: Frozen, progress: Progress) -> Iterator[tuple[int, bool]]:
 
 
 def _frozen(options: Sequence[str]) -> Frozen:
-    """Return the encoders of the studio's sensors: those that the options name, else the installed ones.
-
-    Raises ConfigurationError if one cannot be used.
-    """
+    """Return the encoders of the studio's sensors: those that the options name, else the installed ones."""
     named = dict(option.split("=", 1) for option in options if "=" in option)
     specs, found = {}, {}
     for m, form in FORM.items():

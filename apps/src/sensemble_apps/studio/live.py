@@ -35,10 +35,7 @@ _LOOK = 0.1  # seconds between two checks for that
 
 
 class Follower(QueuedSensor):
-    """Hands the studio's samples of one modality to a session, as a replay of a take would.
-
-    They are converted from the recording's form, as in training.
-    """
+    """Hands the studio's samples of one modality to a session, converted as in training."""
 
     live = True
 
@@ -76,10 +73,7 @@ class Follower(QueuedSensor):
 
 
 class LiveSession:
-    """A session of an open bundle on the studio's sensors; its page is the application `app`.
-
-    `recordings` is the folder that the page's button records into.
-    """
+    """A session of a bundle on the studio's sensors; its page is `app`, which records into `recordings`."""
 
     def __init__(
         self, bundle: Bundle, reader: SensorReader, specs: Mapping[str, InputSpec], recordings: Path

@@ -161,10 +161,7 @@ def _names(line: Fields) -> tuple[str, ...]:
 
 
 def checked(name: object, others: Sequence[str]) -> str:
-    """Return the name of a class without spaces around it.
-
-    Raises InputError if it is empty, too long, unprintable or taken.
-    """
+    """Return the name of a class, stripped; InputError if it is empty, too long, unprintable or taken."""
     if not isinstance(name, str) or not is_unicode(name):
         raise InputError("a class needs a name")
     name = name.strip()

@@ -174,10 +174,7 @@ class Studio:
     # Training and the live page.
 
     def train(self, number: int | None) -> None:
-        """Hold out takes to judge the model by, and train and export it in the background.
-
-        `number` is the run to go on with; None for another run.
-        """
+        """Hold out takes to judge by; train and export run `number`, or a new one, in the background."""
         with self._lock:
             self._check_unused()
             self._check_enough()
@@ -250,16 +247,13 @@ class Studio:
                     self.open_live(0)
             self._changed()
 
-    def _over(self) -> None:
+    def _changed(self) -> None:
         with self._lock:
-            self._changed()
+            self.summary = describe(self.project, self.takes, self._live_run, self.instant)
+            self.version += 1
+        self.sensors.viewers.wake()
 
     # With the lock held.
-
-    def _changed(self) -> None:
-        self.summary = describe(self.project, self.takes, self._live_run, self.instant)
-        self.version += 1
-        self.sensors.viewers.wake()
 
     def _refit(self) -> None:
         self._fit()
@@ -275,7 +269,7 @@ class Studio:
         schemes = []
         if self.instant is not None and self.takes.dataset is not None:
             schemes = ["--scheme", *(f"{modality}=fp32" for modality in self.takes.dataset.modalities)]
-        return Job(run, self.project.data, self._options, schemes, self._over)
+        return Job(run, self.project.data, self._options, schemes, self._changed)
 
     def _labels(self, label: str | None, *, background: bool) -> tuple[list[str], str]:
         """Return the labels and the split of a take that shows a class, none of them, or anything."""

@@ -1,7 +1,7 @@
 """The takes of a project: listed, drawn, held out, deleted and renamed."""
 
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from itertools import groupby
 from pathlib import Path
 from threading import Lock
@@ -39,7 +39,7 @@ class Takes:
     def __init__(self, folder: Path, specs: Mapping[str, InputSpec]) -> None:
         self._folder, self._specs = folder, specs
         self._lock = Lock()
-        self._drawn: OrderedDict[int, dict[str, Any]] = OrderedDict()
+        self._drawn = lru_cache(_THUMBNAILS)(self._draw)
         self.takes: tuple[Take, ...] = ()
         self.dataset: Dataset | None = None
         self.division: Division | None = None
@@ -105,18 +105,9 @@ class Takes:
         return [take for take in self.takes if label in take.labels]
 
     def thumbnail(self, number: int) -> dict[str, Any]:
-        """Return the samples in the middle of a take: `{modality: preview}`, see `Display.preview`.
-
-        Raises InputError if there is no such take, BadDataError if it cannot be read.
-        """
+        """Return previews of the middle of a take, by modality; InputError if there is no such take."""
         with self._lock:
-            if number in self._drawn:
-                self._drawn.move_to_end(number)
-                return self._drawn[number]
-            drawn = self._drawn[number] = self._draw(number)
-            if len(self._drawn) > _THUMBNAILS:
-                self._drawn.popitem(last=False)
-            return drawn
+            return self._drawn(number)
 
     def _draw(self, number: int) -> dict[str, Any]:
         take = next((take for take in self.takes if take.number == number), None)

@@ -65,10 +65,7 @@ class Browser:
         self._profile.cleanup()
 
     def encode(self, modality: str, window: NDArray[Any]) -> tuple[Floats, float]:
-        """Return the embedding of one window [1, ...], float32 [d], and its milliseconds.
-
-        Raises StepError if the page failed, or did not answer.
-        """
+        """Return the embedding of a window [1, ...], float32 [d], and its milliseconds; else StepError."""
         self._windows.put((modality, np.ascontiguousarray(window).tobytes()))
         try:
             answer = self._answers.get(timeout=_ANSWERS if self._started else _STARTS)

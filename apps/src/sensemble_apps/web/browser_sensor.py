@@ -50,10 +50,7 @@ class ClockOffset:
 
 
 class BrowserSensor(QueuedSensor):
-    """A sensor whose samples a browser sends: one thread feeds it, another reads it.
-
-    Samples are dropped while it is closed.
-    """
+    """A sensor that one thread feeds with a browser's samples and another reads; closed, it drops them."""
 
     live = True
 

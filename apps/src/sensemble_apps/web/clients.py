@@ -67,8 +67,6 @@ class Clients:
 
 
 class _Client:
-    """One page in one browser."""
-
     def __init__(self, clients: Clients, websocket: WebSocket) -> None:
         self._all, self._socket = clients, websocket
         self._number = next(clients.numbers)
@@ -130,10 +128,7 @@ class _Client:
             self._sensors[given][0].put(sample, captured, memoryview(data)[HEADER.size :])
 
     async def _act(self, said: str) -> None:
-        """Do what a message asks for; a refusal is answered in one line.
-
-        Raises SampleError if too much came, or it is no message.
-        """
+        """Do what a message asks for, or answer a refusal; SampleError if it is none, or too much."""
         if len(said) > limits.BODY or not self._commands.allows():
             raise SampleError("too many messages, or too long a message")
         try:
@@ -189,7 +184,6 @@ class _Client:
 
 
 def _moment(given: Fields, name: str) -> float:
-    """Return a time of the browser's clock, in seconds."""
     return given.number(name, 0, MAX_SECONDS)
 
 

@@ -124,10 +124,7 @@ class PageSensors:
             return list(self._sensors.values())
 
     def add(self, sensor: Sensor) -> str:
-        """Attach a new sensor; return its name on the page.
-
-        Raises SessionError if the session is closed, or takes no such modality.
-        """
+        """Attach a new sensor, and return its name on the page; SessionError if the session refuses it."""
         new = self._new(sensor)
         try:
             return self._reader.attach(new)

@@ -41,17 +41,6 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def new_token() -> str:
-    """Return a random token of 128 bits."""
-    return secrets.token_urlsafe(16)
-
-
-def own_names() -> frozenset[str]:
-    """Return the names by which a local network knows this machine."""
-    name = gethostname().lower()
-    return frozenset({name, f"{name}.local"})
-
-
 @dataclass(frozen=True, slots=True)
 class Access:
     """The rules of access to a page.
@@ -87,7 +76,7 @@ class Access:
         """Return whether a request shows the token: in its cookie, as a bearer, or in its address."""
         if self.token is None:
             return True
-        name = cookie_name(scope)
+        name = _cookie_name(scope)
         cookies = (part.strip().partition("=") for part in headers.get("cookie", "").split(";"))
         shown = [value for key, _, value in cookies if key == name]
         kind, _, bearer = headers.get("authorization", "").partition(" ")
@@ -168,7 +157,7 @@ class Guard:
     def _signed_in(self, scope: Scope) -> Response:
         response = RedirectResponse("/", 303, HEADERS)
         response.set_cookie(
-            cookie_name(scope),
+            _cookie_name(scope),
             self._access.token or "",
             secure=self._access.secure,
             httponly=True,
@@ -177,9 +166,8 @@ class Guard:
         return response
 
 
-def cookie_name(scope: Scope) -> str:
-    """Return the cookie's name: cookies are shared by all ports of a machine."""
-    server = scope.get("server")
+def _cookie_name(scope: Scope) -> str:
+    server = scope.get("server")  # cookies are shared by all ports of a machine
     return f"sensemble_{server[1] if server else 0}"
 
 
@@ -197,8 +185,9 @@ def admit(host: str, port: int, title: str) -> tuple[Access, SSLContext | None, 
     shown = f"[{host}]" if ":" in host else host
     if is_loopback(host):
         return Access(), None, [f"{title}: http://{shown}:{port}/ (Ctrl-C ends it)"]
-    token = new_token()
-    access = Access(secure=True, token=token, names=own_names() | {host.lower()})
+    token = secrets.token_urlsafe(16)
+    own = gethostname().lower()  # by these names, a local network knows this machine
+    access = Access(secure=True, token=token, names=frozenset({own, f"{own}.local", host.lower()}))
     address = f"https://{shown}:{port}/?token={token}"
     tls, fingerprint = certificate.self_signed([host, *sorted(access.names - {host}), "localhost"])
     warning = f"a browser will warn once: its certificate's SHA-256 must be {fingerprint}"

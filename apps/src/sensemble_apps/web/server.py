@@ -26,10 +26,7 @@ _PING = 5.0  # seconds between two pings of a client, and for its answer
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Return a socket that listens on an address of this machine; port 0 for a free one.
-
-    Raises InputError if the address is not this machine's, or is in use.
-    """
+    """Return a socket that listens on an address of this machine, port 0 for a free one; else InputError."""
     if not 0 <= port < 1 << 16:
         raise InputError(f"--port {port}: give 0 to 65535; 0 takes a free one")
     try:
