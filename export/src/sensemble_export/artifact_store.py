@@ -72,11 +72,7 @@ class ArtifactStore:
             self.hold_out(held_out)
 
     def hold_out(self, held_out: Clips) -> None:
-        """Measure on these examples from now on; measurements on others are kept.
-
-        Raises CalibrationMissingError if a modality of the model has no window among them, or windows do not
-        fit.
-        """
+        """Measure on these examples now; raises CalibrationMissingError for windows that do not fit."""
         self.held_out = held_out
         self.windows = {m: _held(self.model, m, held_out) for m in self.model.modalities}
         self.expected = {m: familiarity.embed(self.model, m, held) for m, held in self.windows.items()}
@@ -144,10 +140,7 @@ class ArtifactStore:
         return found
 
     def measure_on(self, held_out: Clips, jobs: Iterable[Job], progress: Progress = no_progress) -> None:
-        """Measure the artifacts of `jobs` on other held-out examples, and forget all other artifacts.
-
-        Raises CalibrationMissingError as `hold_out`, and MeasurementError.
-        """
+        """Measure the artifacts of `jobs` on other held-out examples, and forget all others."""
         kept = {job: self.made[job] for job in dict.fromkeys(jobs) if job in self.made}
         self.hold_out(held_out)
         steps = _Steps(len(kept), progress)
@@ -192,10 +185,7 @@ class ArtifactStore:
                 raise CalibrationMissingError(_none(modality, "calibration"))
 
     def scores(self, embeddings: Mapping[str, Floats]) -> dict[str, float]:
-        """Return the score of each subset, by name, on the held-out examples that have all its modalities.
-
-        `embeddings` are those of their windows, float32 [N, d]. Examples without labels have no scores.
-        """
+        """Return the labelled held-out examples' score by each subset, of embeddings float32 [N, d]."""
         if self.held_out.targets is None:
             return {}
         logits, present = self.logits(embeddings, self.held_out)
@@ -204,10 +194,7 @@ class ArtifactStore:
     def logits(
         self, embeddings: Mapping[str, Floats], clips: Clips
     ) -> tuple[Floats, dict[str, NDArray[np.bool_]]]:
-        """Return the head's logits of every subset, [2^m - 1, N, C], and modality -> its presence, bool [N].
-
-        The subsets are those of the embedded modalities, in the order of `pooling.pool_subsets`.
-        """
+        """Return logits by `pooling.pool_subsets`, [2^m - 1, N, C], and modality -> presence, bool [N]."""
         present = {modality: clips.present[modality].numpy() for modality in sorted(embeddings)}
         stacked = np.zeros((len(embeddings), len(clips), self.head.weight.shape[1]), dtype=np.float32)
         for row, modality in zip(stacked, present, strict=True):

@@ -17,10 +17,7 @@ Item = TypeVar("Item")
 
 
 def calibration_examples(dataset: Dataset, modality: str) -> list[Example]:
-    """Return labelled and unlabelled examples with `modality`: some runs have it only in pretraining.
-
-    Raises CalibrationMissingError if there is none; so do the functions below.
-    """
+    """Return examples of train and pretrain with `modality`; some runs have it only in pretrain."""
     searched = (*dataset.split("train"), *dataset.split("pretrain"))
     found = [example for example in searched if modality in example.modalities]
     if not found:
@@ -37,10 +34,7 @@ def held_out_examples(dataset: Dataset, modalities: Sequence[str]) -> list[Examp
 
 
 def calibrate_examples(dataset: Dataset) -> list[Example]:
-    """Return examples of the split calibrate, to fit calibrations on; none if it is empty.
-
-    Those of train will not do: a model is surer of what it was trained on.
-    """
+    """Return examples of the split calibrate; the model is too sure of those that it was trained on."""
     return spread(dataset.split("calibrate"), FITTED)
 
 

@@ -102,10 +102,7 @@ def _are_right(head: Head, embeddings: Floats, truth: NDArray[np.integer]) -> ND
 def score_shipped(
     store: ArtifactStore, jobs: Sequence[Job], groups: Sequence[str | None] | None
 ) -> dict[str, SubsetScore]:
-    """Score each subset of what ships on the store's held-out examples, with intervals.
-
-    Only artifacts that run here are scored. An example without a group is a group.
-    """
+    """Score each subset of the artifacts that run here on the held-out examples, with intervals."""
     targets = store.held_out.targets
     measured = {m: store.made[job].measured for m, job in store.running(jobs).items()}
     embeddings = {m: found.embeddings for m, found in measured.items() if found is not None}

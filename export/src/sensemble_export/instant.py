@@ -31,10 +31,7 @@ _MEASURED = 8  # windows of each modality on which parity and latency are measur
 
 
 def lower_ahead(frozen: Frozen, progress: Progress = no_progress) -> None:
-    """Lower encoders into the user's cache, so that no later export of an instant head does.
-
-    `progress` is called from other threads. Raises NotLowerableError and ExportError as `export_instant`.
-    """
+    """Lower encoders into the user's cache, so that no later export of an instant head does."""
     model = frozen.model(frozen.specs, ("",), "multi-class")
     jobs, done = _jobs(model), count(1)
     with TemporaryDirectory() as folder:

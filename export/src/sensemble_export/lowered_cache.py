@@ -1,7 +1,4 @@
-"""Artifacts of frozen encoders, kept by content: lowered once, they serve every model.
-
-They lie in the user's cache, which may be deleted at any time.
-"""
+"""Artifacts of frozen encoders, in the user's cache by content: lowered once, they serve every model."""
 
 import hashlib
 import json

@@ -35,10 +35,7 @@ def least_cosine(scheme: Scheme) -> float:
 
 
 def measure(artifact: Path, target: str, windows: Path) -> Measurement:
-    """Run `artifact` over `windows`, a safetensors file, in a process of `sensemble_export.measure`.
-
-    Raises MeasurementError with the last line of the output if the process fails.
-    """
+    """Run `artifact` over the file `windows` in a fresh process; raises MeasurementError if that fails."""
     with TemporaryDirectory() as folder:
         out = Path(folder) / "measured.safetensors"
         command = [

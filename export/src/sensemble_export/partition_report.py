@@ -18,10 +18,7 @@ class Delegation:
 
 
 def write_lowering(divisions: Mapping[str, Delegation], path: Path) -> None:
-    """Write the report of all artifacts, by their paths in the bundle.
-
-    The file is `{artifact: {"subgraphs", "delegated", "not_delegated": {operator: count}}}`.
-    """
+    """Write `{artifact: {"subgraphs", "delegated", "not_delegated": {operator: count}}}`."""
     report = {
         artifact: {
             "subgraphs": division.subgraphs,

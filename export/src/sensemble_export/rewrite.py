@@ -13,10 +13,7 @@ from torch.nn import functional
 
 
 class RootMeanSquare(nn.Module):
-    """A layer norm without mean and affine part, for a residual stream whose summands all have mean 0.
-
-    The mean of squares is a matrix product, which XNNPACK supports.
-    """
+    """A layer norm for a stream of mean 0, without affine part; XNNPACK takes its mean as a product."""
 
     average: Tensor
 

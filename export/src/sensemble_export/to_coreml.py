@@ -73,10 +73,7 @@ def _dtype(windows: Tensor) -> str:
 
 
 class _NotTowardsLog:
-    """Select the operations that are not a logarithm and do not lead to one.
-
-    The first call looks at the whole block, from its end, before any operation is converted.
-    """
+    """Select the operations that do not lead to a logarithm; the first call looks at the whole block."""
 
     def __init__(self) -> None:
         self._towards: dict[Any, bool] = {}

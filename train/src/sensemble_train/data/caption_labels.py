@@ -1,7 +1,4 @@
-"""The share of captions that name their own labels (paper, Sec. 5 and Table 4); without torch.
-
-Where nearly all do, a lookup of words is a classifier. In AudioSet, 25.5 % of the titles do.
-"""
+"""The share of captions that name their labels (paper, Sec. 5 and Table 4: 25.5 % of AudioSet's titles)."""
 
 import re
 from collections.abc import Sequence

@@ -172,10 +172,7 @@ def bad(example: Example, error: BadDataError) -> BadDataError:
 
 
 def targets(examples: Iterable[Example], labels: Sequence[str], task: str) -> Tensor | None:
-    """Turn label names into class indices int64 [N] or 0/1 float32 [N, C]; None if an example has no label.
-
-    Raises BadDataError for several labels in a multi-class task.
-    """
+    """Turn labels into class indices int64 [N] or 0/1 float32 [N, C]; None if an example has no label."""
     found = []
     for example in examples:
         if task == "multi-class" and len(example.labels) > 1:

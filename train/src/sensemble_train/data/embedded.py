@@ -35,10 +35,7 @@ def embedded(
     tokenizer: Tokenizer | None,
     progress: Progress,
 ) -> Tensor:
-    """Return features float32 [N, views, F] of raw windows [N, ...]: as they are, then augmented.
-
-    The random changes are a function of the window's content.
-    """
+    """Return features float32 [N, views, F] of raw windows [N, ...]: unchanged, then augmented."""
     # Without gradients, half the precision suffices; only some processors compute faster in it.
     quick = torch.autocast("cpu", torch.bfloat16, enabled=torch.cpu._is_avx512_bf16_supported())  # noqa: SLF001
     changes = repr((views, asdict(config) if views > 1 else None))

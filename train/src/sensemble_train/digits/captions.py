@@ -109,10 +109,7 @@ def elsewhere(side: Side) -> tuple[str, ...]:
 
 
 def phrase(digit: int | None, side: Side, rng: np.random.Generator) -> str:
-    """Draw a phrase: it names the digit in a quarter of the cases and hints at it in half of them.
-
-    Without a digit, the phrase is about something else.
-    """
+    """Draw a phrase that names the digit (a quarter), hints at it (half) or is about something else."""
     if digit is None:
         return str(rng.choice(elsewhere(side)))
     draw = rng.random()

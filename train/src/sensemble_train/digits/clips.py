@@ -1,7 +1,4 @@
-"""Render one clip: a glyph moving over a person's paper, and a sound in their room.
-
-In float64 and without OpenCV, for the same bytes on every processor.
-"""
+"""Render a clip, in float64 and without OpenCV: the same bytes on every processor."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -41,10 +41,7 @@ class Utterance:
 
 
 def speak(utterances: Iterable[Utterance]) -> Generator[NDArray[np.int16], None, None]:
-    """Synthesize each utterance, in order; int16 [n] at 22,050 Hz.
-
-    Raises TrainError if the synthesizer ends early or gives silence.
-    """
+    """Synthesize each utterance, int16 [n] at 22,050 Hz; TrainError if the synthesizer ends or is silent."""
     command = [sys.executable, "-m", "sensemble_train.digits.speech"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdin is not None  # noqa: S101 - both are pipes, for the type checker

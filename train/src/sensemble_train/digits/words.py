@@ -1,7 +1,4 @@
-"""The ten digits in words, which are the labels, and words and phrases for backgrounds.
-
-The latter are split as the voices are. None sounds like a digit: no `won`, `for`, `ate` or `sun`.
-"""
+"""The labels, the ten digits in words, and words for backgrounds, none of which sounds like a digit."""
 
 from typing import Literal
 

@@ -53,10 +53,7 @@ def paper(
 
 
 def small_mae(specs: Mapping[str, InputSpec], shape: ModelConfig = SMALL) -> dict[str, EncoderConfig]:
-    """Return small encoders for masked autoencoding, with plain patches, as convolutions overlap.
-
-    They are as deep as `small`, with as many tokens of a film, for minutes on two cores.
-    """
+    """Return encoders for MAE, as small as `small`, with plain patches, as convolutions overlap."""
     return by_kind(replace(plain(shape), project=False, sinusoidal=True, relative=True), specs, shape)
 
 

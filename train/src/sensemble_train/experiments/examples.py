@@ -25,10 +25,7 @@ def read(folder: str, config: Experiment) -> Dataset:
 
 
 def choose(config: Experiment, dataset: Dataset) -> dict[str, Sequence[Example]]:
-    """Return the examples by their use, as `recipe.examples.choose`, and D_SD as `distill` if it is apart.
-
-    Raises ConfigurationError if fewer than two examples of D_SD have all modalities.
-    """
+    """Return the examples by their use, as `recipe.examples.choose`, and D_SD as `distill` if it is apart."""
     chosen = examples.choose(dataset)
     train, every = chosen["train"], dataset.modalities
     if config.distill_data:

@@ -19,10 +19,7 @@ from sensemble_train.recipe.recipe import new_tokenizer
 
 
 def new_model(config: Experiment, dataset: Dataset, world: World) -> tuple[Model, float]:
-    """Make the model that `config` describes for `dataset`; as `recipe.new_model`.
-
-    Raises CheckpointError, too, if a file of weights or merges cannot be used.
-    """
+    """Make the model for `dataset`, as `recipe.new_model`; CheckpointError for bad weights or merges."""
     description = describe_model(config, dataset)
     path = Path(config.initialize)
     if not config.from_scratch and path.is_dir():

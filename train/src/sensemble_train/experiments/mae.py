@@ -156,10 +156,7 @@ def _targets(encoder: TokenEncoder, features: Tensor) -> Tensor:
 
 
 def _losses(predicted: Tensor, targets: Tensor) -> Tensor:
-    """Return the losses [n] of predictions [n, size], about 1 where they guess.
-
-    They are the mean squared error of patches [n, size], or the cross entropy of ids [n] over log(size).
-    """
+    """Return squared errors of patches, or the cross entropy of ids over log(size), [n]; a guess costs 1."""
     if targets.dim() == 2:
         return functional.mse_loss(predicted, targets, reduction="none").mean(dim=1)
     return functional.cross_entropy(predicted, targets, reduction="none") / math.log(predicted.shape[1])

@@ -17,8 +17,7 @@ from sensemble_train.recipe.methods import Start
 class LabelledSubsets(Task):
     """The task's mean loss over all subsets of M_T: the first half of subset distillation.
 
-    With `drawn`, each example is seen with one random subset instead (modality dropout; Neverova et al.,
-    2015).
+    With `drawn`, each example has one random subset (modality dropout; Neverova et al., 2015).
     """
 
     def __init__(self, model: Model, train: Sequence[str], *, drawn: bool = False) -> None:

@@ -87,10 +87,7 @@ class Streamed:
         return replace(self, changes=(*self.changes, change))
 
     def row(self, index: int, step: int | None = None, example: Example | None = None) -> Clips:
-        """Decode the middle of one example or, with a step, a window and a crop drawn for that step.
-
-        `example` is that of the index, where it is at hand. Raises BadDataError as `load`.
-        """
+        """Decode the middle of an example or, with a step, a window and a crop drawn for that step."""
         for skipped in range(_BAD_IN_A_ROW):
             example = example or self.examples[index]
             draw = None if step is None else np.random.default_rng([self.seed, step, index])

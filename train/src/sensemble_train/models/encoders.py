@@ -112,10 +112,7 @@ def scaled(x: Tensor, length: float) -> Tensor:
 
 
 class ClassToken(nn.Module):
-    """The input of CLIP's blocks: a learned token before the patches, and a LayerNorm.
-
-    CLIP has separate parameters for the token and its position; here they are one, the sum.
-    """
+    """CLIP's learned token before the patches, here with its position added, and a LayerNorm."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -151,10 +148,7 @@ def flat(features: Tensor) -> Tensor:
 
 
 class Encoder(nn.Module, ABC):
-    """A front end that learns nothing, then all that is learned.
-
-    Training on data in memory computes the front end's output once; the exported graph holds both.
-    """
+    """A front end that learns nothing, computed once for data in memory, then all that is learned."""
 
     def front(self, raw: Tensor) -> Tensor:
         """Turn the sensor's tensor [B, ...] into features [B, ...]."""
@@ -197,10 +191,7 @@ class ByModality(nn.ModuleDict):
 
 
 def module_name(modality: str) -> str:
-    """Return the name of a modality's module in a `ByModality`'s state.
-
-    PyTorch takes no dot, and no name of an attribute of the module, such as `type`.
-    """
+    """Return a modality's module name: PyTorch takes no dot, and no attribute's name, such as `type`."""
     return modality.replace(".", ":") + ":" * (modality in _TAKEN)
 
 

@@ -141,10 +141,7 @@ class LogMel(Mel):
 
 
 class RelativeLog(nn.Module):
-    """The logarithm of mel energies relative to the window's mean: independent of the recording's level.
-
-    Energies far below the mean become `FLOOR`, and so does a window of silence as a whole.
-    """
+    """The logarithm of mel energies relative to the window's mean, whatever the recording's level."""
 
     def forward(self, energies: Tensor) -> Tensor:
         """Map mel energies [B, 1, frames, bins], at least 0, to the same shape, of about unit scale."""
@@ -183,10 +180,7 @@ class VideoInput(nn.Module):
 
 
 class ScaledFrames(nn.Module):
-    """Layout of pictures of one channel, standardized by the mean and the deviation of the data.
-
-    A normalization of each window would lose temperatures or distances.
-    """
+    """Pictures of one channel (temperatures, distances) by the mean and deviation of the data."""
 
     def __init__(self, mean: float, deviation: float) -> None:
         super().__init__()

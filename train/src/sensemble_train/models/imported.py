@@ -12,11 +12,7 @@ from sensemble_train.models.pretrained.sources import MODEL, Trained, trained
 
 
 def imported_model(source: str) -> Model:
-    """Return the model that the factory `source` makes, in evaluation mode.
-
-    Raises:
-        ConfigurationError: no such factory, or its parts do not fit each other.
-    """
+    """Return the factory `source`'s model; ConfigurationError if its parts do not fit each other."""
     outside = trained(source)
     for problem in _problems(outside):
         raise ConfigurationError(f"--model {source}: {problem}")

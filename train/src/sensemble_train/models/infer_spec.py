@@ -34,20 +34,14 @@ def describe(
     encoders: Mapping[str, str] | None = None,
     unfrozen: Mapping[str, int] | None = None,
 ) -> Description:
-    """Describe the small model for `dataset`; the media give the sizes that `shape` leaves open.
-
-    Raises ConfigurationError as `labels_and_task` and `inputs` do.
-    """
+    """Describe the small model for `dataset`; the media give the sizes that `shape` leaves open."""
     labels, derived = labels_and_task(dataset, task)
     specs, configs = inputs(dataset, shape, encoders or {}, unfrozen or {})
     return Description(specs, configs, labels, derived)
 
 
 def labels_and_task(dataset: Dataset, wanted: Wanted) -> tuple[tuple[str, ...], Task]:
-    """Return the names of the classes and the task.
-
-    Raises ConfigurationError if the dataset lacks a labelled split or a second label; or as `task_of`.
-    """
+    """Return the classes and the task; raises ConfigurationError without two labels in train and eval."""
     for split in ("train", "eval"):
         if not dataset.split(split):
             raise ConfigurationError(
@@ -103,10 +97,7 @@ def inputs(
 
 
 def task_of(labelled: Sequence[Example], wanted: Wanted) -> Task:
-    """Return the task; derived, it is `multi-class` if every example has one label.
-
-    Raises ConfigurationError for an example with several classes that exclude each other.
-    """
+    """Return the task; derived, it is `multi-class` if every example has one label."""
     several = next((example for example in labelled if len(example.labels) != 1), None)
     if wanted == "multi-class" and several is not None:
         raise ConfigurationError(

@@ -153,10 +153,7 @@ def _frozen(model: Model) -> dict[str, Tensor]:
 
 
 def save_model(model: Model, folder: Path) -> None:
-    """Write `model.json`, `tokenizer.json` if there is text, and last `weights.safetensors`.
-
-    Raises CheckpointError if the weights cannot be written, as on a full disk; no part of them is left.
-    """
+    """Write `model.json`, `tokenizer.json` if there is text, and last `weights.safetensors`."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "model.json").write_text(json.dumps(encode(model.description), indent=1), encoding="utf-8")
     if model.tokenizer is not None:

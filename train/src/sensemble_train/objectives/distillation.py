@@ -12,10 +12,7 @@ from sensemble_train.objectives.task import Downstream
 
 
 class Distillation(Downstream):
-    """The loss of MASD (Eq. 8): labelled examples teach M_T, and M_T teaches the other modalities.
-
-    `weight` is that of self-distillation, in [0, 1]; the task's loss has the rest.
-    """
+    """The loss of MASD (Eq. 8); `weight`, in [0, 1], is that of M_T teaching the other modalities."""
 
     def __init__(self, model: Model, train: Sequence[str], weight: float) -> None:
         super().__init__(model)
@@ -35,10 +32,7 @@ class Distillation(Downstream):
 
 
 def self_distillation_loss(student: Tensor, teacher: Tensor, task: str) -> Tensor:
-    """Return L_self-dist of Sec. 4.2.1: the student's cross entropy under the teacher's predictions.
-
-    Both are logits [B, C]. For `multi-label`, each class has a distribution of its own.
-    """
+    """Return L_self-dist (Sec. 4.2.1) of logits [B, C]: cross entropy under the teacher's."""
     teacher = teacher.detach()
     if task == "multi-class":
         return functional.cross_entropy(student, teacher.softmax(dim=-1))

@@ -69,18 +69,12 @@ def batches(source: Source, loop: Loop) -> list[list[int]]:
 
 
 def evaluate(model: Model, embedded: Clips) -> dict[str, float]:
-    """Return p(M_E; M_T) in [0, 1] for every M_E: one row of the matrix, keyed as `audio+video`.
-
-    A subset is scored on the examples that have all of it; one that no example has is left out.
-    """
+    """Return p(M_E; M_T) in [0, 1] for every M_E, keyed as `audio+video`, that some examples have."""
     return score_subsets(*_answers(model, embedded), model.description.task)
 
 
 def intervals(model: Model, embedded: Clips, groups: NDArray[np.integer]) -> dict[str, dict[str, float]]:
-    """Return `low` and `high` (95 %), `n` and `chance` of each score of `evaluate`, by subset.
-
-    A multi-label task has none: its bootstrap would take longer than training. An audit has them.
-    """
+    """Return `low`, `high` (95 %), `n`, `chance` by subset; none for multi-label, whose bootstrap is slow."""
     predictions, present, targets = _answers(model, embedded)
     task = model.description.task
     measured = measure(predictions, present, targets, task, groups) if task == "multi-class" else None

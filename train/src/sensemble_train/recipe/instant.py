@@ -107,9 +107,10 @@ class Frozen:
         return model.eval()
 
     def read(self, examples: Sequence[Example], progress: Stages) -> tuple[Clips, dict[str, Tensor]]:
-        """Return examples decoded, without labels, and each modality's features of those that have it.
+        """Return examples decoded, without labels, and the features float32 [n, V, F] of each modality.
 
-        Features are float32 [n, V, F] of unit length, of V views; the first is the unchanged example.
+        Only examples that have the modality have features, of unit length; of V views, the first is
+        unchanged.
         """
         new = [e for e in examples if (e.id, e.group) not in self._read]
         names = sorted({label for e in new for label in e.labels})

@@ -119,10 +119,7 @@ def finetune(start: Start) -> Model:
 
 
 def masd(start: Start, unlabelled: Source) -> Model:
-    """Train the whole model by MASD (Eq. 8), also on the examples of D_SD that have every modality.
-
-    M_T lacks some modality; otherwise there is no student (Table 9).
-    """
+    """Train the whole model by MASD (Eq. 8); M_T lacks some modality, which is the student (Table 9)."""
     objective = Distillation(copy.deepcopy(start.probed), start.train, start.config.distillation)
     return start.fit(objective, unlabelled.having(start.probed.modalities))
 

@@ -55,10 +55,7 @@ def pretrain(
 
 
 def background_loss(model: Model, clips: Clips | None, weight: float, loop: Loop) -> Backgrounds | None:
-    """Return the loss that keeps backgrounds apart from what `model` knows, or None without one.
-
-    `clips` holds features (`sources.backgrounds`), which are augmented once.
-    """
+    """Return the loss that keeps `clips`, features of backgrounds, apart; None without any."""
     if clips is None or not weight:
         return None
     torch.manual_seed(loop.seed)

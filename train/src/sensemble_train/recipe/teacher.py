@@ -1,7 +1,4 @@
-"""The teacher of subset distillation: a trained model, frozen and in evaluation mode, that labels examples.
-
-It sees an example's window and crop as the student does, but before augmentation.
-"""
+"""The teacher of subset distillation: a frozen model, which sees a student's examples unaugmented."""
 
 from dataclasses import replace
 from functools import partial
@@ -19,10 +16,7 @@ from sensemble_train.training.scale import autocast
 
 
 def teach(teacher: Model, source: Source, loop: Loop) -> Source:
-    """Return `source` with the teacher's probabilities, from all modalities, as its targets.
-
-    They are float32 [N, C] or, of late fusion, [N, S, C]: one for each subset of the modalities.
-    """
+    """Return `source` with the teacher's probabilities as targets: [N, C] or, of late fusion, [N, S, C]."""
     return source.mapped(partial(_labelled, teacher.eval(), loop))
 
 

@@ -1,7 +1,4 @@
-"""Random changes of a training batch (paper, Sec. 5 and App. E), drawn from torch's global generator.
-
-Stochastic depth is in the encoders; crops are cut when a video is decoded (`Sampling.zoom`).
-"""
+"""Random changes of a training batch (paper, Sec. 5 and App. E), drawn from torch's global generator."""
 
 from dataclasses import replace
 

@@ -21,10 +21,7 @@ from sensemble_train.errors import CheckpointError
 
 
 class Saver:
-    """Writes checkpoints in the background; leaving the context waits for the last one.
-
-    Tensors are copied at once. One is written at a time; earlier ones are removed when it is complete.
-    """
+    """Writes checkpoints of copied tensors in the background, and removes earlier ones; waits at its end."""
 
     def __init__(self, folder: Path, world: World) -> None:
         self._folder, self._world = folder, world
@@ -71,10 +68,7 @@ class Saver:
 
 
 def restore(folder: Path, module: nn.Module, optimizer: Optimizer, world: World) -> int:
-    """Load the last checkpoint of `folder` and return its step, or 0 without one.
-
-    Raises CheckpointError if it cannot be read, or is of another model.
-    """
+    """Load the last checkpoint and return its step, or 0; raises CheckpointError if it does not fit."""
     step = world.first(lambda: _last(folder))  # ranks may see different files on a shared disk
     if not step:
         return 0

@@ -50,10 +50,7 @@ class Optimization:
         return self.steps or self.epochs * max(1, examples // self.batch)
 
     def rate(self, step: int, steps: int) -> float:
-        """Return the learning rate of `step`, counted from 0, of `steps`.
-
-        The warm-up of a short run is cut to half of its steps.
-        """
+        """Return the learning rate of `step` of `steps`, from 0; warm-up takes half of them at most."""
         rising = min(self.warmup, steps // 2)
         if step < rising:
             return self.learning_rate * (step + 1) / rising

@@ -56,10 +56,7 @@ class ScaleConfig:
 
 
 def distribute(module: nn.Module, scale: ScaleConfig, world: World) -> nn.Module:
-    """Move `module` to the rank's device and return the module to call instead, which averages gradients.
-
-    Also sets the process's float32 precision. Under DDP, BatchNorm sees a rank's own examples.
-    """
+    """Move `module` to the rank's device; return the module to call, whose gradients the ranks average."""
     torch.set_float32_matmul_precision("highest" if scale.precision == "fp32" else "high")
     module.to(world.device)
     for block in module.modules():

@@ -47,10 +47,7 @@ class StepLog:
     def add(
         self, step: int, *, loss: Tensor, learning_rate: float, norm: Tensor, waited: float, skipped: int
     ) -> None:
-        """Keep one step for `write`; it spent `waited` seconds waiting for data.
-
-        Nothing waits for the device: the loss, this rank's own, and the norm may still be computed.
-        """
+        """Keep one step for `write`, without waiting for the device; `waited` is seconds for data."""
         self._steps.append(_Step(step, loss, learning_rate, norm, waited, skipped))
 
     def write(self) -> None:

@@ -1,7 +1,4 @@
-"""Synthetic backgrounds: raw windows [count, ...] that show nothing that any dataset is about.
-
-They teach a model what is unfamiliar, beside a dataset's own backgrounds.
-"""
+"""Synthetic backgrounds: raw windows [count, ...] that show nothing that any dataset is about."""
 
 import math
 from collections.abc import Sequence
@@ -66,10 +63,7 @@ def pictures(count: int, times: int, height: int, width: int, draw: Generator) -
 
 
 def measurements(count: int, steps: int, scales: Sequence[tuple[float, float]], draw: Generator) -> Tensor:
-    """Return noises, random walks and hums of unrelated channels: float32 [count, steps, channels].
-
-    They are as strong as what is measured, or stronger: a unit at rest may be one of the classes.
-    """
+    """Return noises, walks and hums, float32 [count, steps, channels], at least as strong as the data."""
     mean, deviation = torch.tensor(scales).T
     size = count, steps, len(mean)
     white = torch.randn(size, generator=draw)

@@ -46,10 +46,7 @@ class Frames(Kind):
     def fit(
         self, shape: ModelConfig, modality: Modality, examples: Sequence[Example], source: str
     ) -> ModelConfig:
-        """Return one frame where all examples are images, and a size near the media's.
-
-        A pretrained encoder reads pictures of the media's size, at most of that of its training.
-        """
+        """Return one frame for images, and a size near the media's, at most a pretrained encoder's."""
         if problem := range_problem(modality.channels):
             raise ConfigurationError(f"modalities.json: {modality.name}: {problem}")
         if source and modality.channels:

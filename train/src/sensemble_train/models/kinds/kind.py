@@ -30,10 +30,7 @@ class Kind(ABC):
         examples: Sequence[Example],  # noqa: ARG002
         source: str,  # noqa: ARG002
     ) -> ModelConfig:
-        """Return `shape` with the sizes that it leaves open, for one modality.
-
-        They follow from the examples that have it, or from the pretrained encoder `source`, if any.
-        """
+        """Return `shape` with the open sizes of one modality, by its examples and pretrained `source`."""
         return shape
 
     def fit_scale(
@@ -55,10 +52,7 @@ class Kind(ABC):
 
     @abstractmethod
     def encoder(self, spec: InputSpec, config: EncoderConfig) -> Encoder:
-        """Make an encoder with weights drawn from torch's global generator.
-
-        Raises ConfigurationError if the configuration does not fit the spec.
-        """
+        """Make an encoder with random weights; raises ConfigurationError if `config` does not fit `spec`."""
 
     def change(self, raw: Tensor, config: AugmentConfig, tokenizer: Tokenizer | None) -> Tensor:  # noqa: ARG002
         """Return raw windows [B, ...] changed at random; draws from torch's global generator."""

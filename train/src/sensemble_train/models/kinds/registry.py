@@ -13,10 +13,7 @@ KINDS: dict[str, Kind] = {kind.name: kind for kind in (Frames(), Series(), Text(
 
 
 def kind_of(which: InputSpec | Modality) -> Kind:
-    """Return the kind of a spec or modality, `series` where an installed one has no class for training.
-
-    Raises SpecError for an unknown one.
-    """
+    """Return the kind of a spec or modality; one without a class for training is a `series`."""
     if which.kind in KINDS:
         return KINDS[which.kind]
     registry.kind_of(which)

@@ -21,10 +21,7 @@ _MEAN, _STD = 127.0, 128.0  # of a level of 255
 
 
 class EfficientNet(nn.Module):
-    """uint8 [B, T, H, W, 3] RGB -> float32 [B, 1280], the mean over places and frames.
-
-    `weights` are in the order of timm's, the classifier's last, under any names.
-    """
+    """uint8 [B, T, H, W, 3] RGB -> float32 [B, 1280], the mean; weights in timm's order."""
 
     def __init__(self, weights: Mapping[str, Tensor]) -> None:
         super().__init__()

@@ -170,10 +170,10 @@ def _factory(option: str, where: str, what: str) -> Callable[..., Any]:
 
 
 def installed(spec: InputSpec) -> str:
-    """Return the name of the encoder on this machine that serves windows of `spec`, or nothing.
+    """Return the name of the installed encoder for `spec`, or nothing.
 
-    EfficientNet knows photographs: of small pictures, and of those of one channel, an encoder from scratch
-    learns more.
+    EfficientNet knows photographs: of small pictures, and of one channel, an encoder from scratch learns
+    more.
     """
     for name, each in NAMES.items():
         if each.kind == spec.kind and each.installed:

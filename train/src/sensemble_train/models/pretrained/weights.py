@@ -1,7 +1,4 @@
-"""Files of weights: official ones, kept in a cache, or those of an installed package that stands in.
-
-Nothing that a file could execute is loaded.
-"""
+"""Files of weights, official ones in a cache or an installed package's; nothing in them is executed."""
 
 import hashlib
 import struct
@@ -45,10 +42,7 @@ class Pinned:
         return path if path is not None and path.exists() else None
 
     def path(self) -> Path:
-        """Return the file: from the cache, from the package, or fetched now with a bar of progress.
-
-        Raises ConfigurationError if it cannot be fetched, or the package's file is another one.
-        """
+        """Return the file: cached, the package's, or fetched now; ConfigurationError without one."""
         if self.cached.exists():
             return self.cached
         stand_in = self.installed()
@@ -67,10 +61,7 @@ class Pinned:
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
-    """Read tensors by name from safetensors, a CTranslate2 model (`.bin`), or what `torch.save` wrote.
-
-    Raises CheckpointError if the file is none of these, or damaged.
-    """
+    """Read safetensors, a CTranslate2 model (`.bin`) or `torch.save`'s; CheckpointError if damaged."""
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
