@@ -32,7 +32,7 @@ THREADS, WARMUP = 2, 1
 
 def shaped_like_clip() -> Model:
     """Our encoders of images and of captions as long as CLIP's, without stochastic depth, as there."""
-    paper = architectures.paper(replace(CLIP_B16, frames=1), ("a", "b"), ("text", "video"))
+    paper = architectures.paper_model(replace(CLIP_B16, frames=1), ("a", "b"), ("text", "video"))
     specs = {**paper.specs, "text": replace(paper.specs["text"], shape=(1, 77))}
     configs = {m: replace(config, drop_path=0.0) for m, config in paper.configs.items()}
     return Model(replace(paper, specs=specs, configs=configs), None)

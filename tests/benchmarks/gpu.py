@@ -138,7 +138,7 @@ def rows(setting: Setting) -> Iterator[Measured]:
 def model_of(modalities: tuple[str, ...], shape: ModelConfig) -> Model:
     torch.manual_seed(0)
     labels = tuple(map(str, range(527)))
-    return Model(architectures.paper(shape, labels, modalities), None)
+    return Model(architectures.paper_model(shape, labels, modalities), None)
 
 
 def clips_of(model: Model, setting: Setting) -> Clips:
@@ -221,7 +221,9 @@ def image_text(setting: Setting) -> Iterator[Measured]:
         return
     device = setting.device
     theirs = open_clip.create_model("ViT-B-16-quickgelu").to(device).train()
-    paper = architectures.paper(replace(CLIP_B16, frames=1, drop_path=0.0), ("a", "b"), ("text", "video"))
+    paper = architectures.paper_model(
+        replace(CLIP_B16, frames=1, drop_path=0.0), ("a", "b"), ("text", "video")
+    )
     specs = {**paper.specs, "text": replace(paper.specs["text"], shape=(1, 77))}
     model = Model(replace(paper, specs=specs), None)
     initialize(model, theirs.state_dict())

@@ -57,7 +57,7 @@ from sensemble_runtime.bundle.manifest_file import read_manifest
 from sensemble_sensors.media.dataset import read_dataset
 from sensemble_sensors.spec import InputSpec
 from sensemble_train.data.clips import Clips, decode
-from sensemble_train.experiments.architectures import VIT_B16, paper
+from sensemble_train.experiments.architectures import VIT_B16, paper_model
 from sensemble_train.models.model import Description, Model, load_model
 from sensemble_train.models.presets import small
 from sensemble_train.models.pretrained.encoder import Pretrained
@@ -116,7 +116,7 @@ def of_run(run: Path, count: int) -> Setting:
 def of_vit_b16(modalities: list[str], count: int) -> Setting:
     """The paper's encoders with random weights, and noise: windows to calibrate on, and others."""
     torch.manual_seed(0)
-    what = paper(VIT_B16, ("no", "yes"), modalities)
+    what = paper_model(VIT_B16, ("no", "yes"), modalities)
     inputs = {}
     for modality, spec in what.specs.items():
         shape = (2 * count, *spec.shape[1:])

@@ -52,7 +52,7 @@ class Export:
     calibrate: Clips
     out: Path
     manifest: Manifest
-    divisions: dict[str, Delegation]
+    delegations: dict[str, Delegation]
     programs: Path
     steps: list[tuple[int, int]]
 
@@ -108,15 +108,15 @@ def exported(once: Callable[[str, Callable[[Path], None]], Path]) -> Export:
 def write_export(folder: Path) -> None:
     """Export every job into a folder, and keep there what the tests compare with."""
     programs = folder / "programs"
-    divisions: dict[str, Delegation] = {}
+    delegations: dict[str, Delegation] = {}
     real = artifact_store.lower_all
 
     def lower_and_keep(
         scratch: Path, jobs: Sequence[Job], done: Callable[[], None], failed: None
     ) -> dict[str, Delegation]:
-        divisions.update(real(scratch, jobs, done, failed))
+        delegations.update(real(scratch, jobs, done, failed))
         shutil.copytree(scratch, programs)
-        return divisions
+        return delegations
 
     model, held_out, steps = make_model(0), make_clips(24, seed=1), list[tuple[int, int]]()
     calibrate = make_clips(36, seed=3)
@@ -137,5 +137,5 @@ def write_export(folder: Path) -> None:
             jobs=JOBS,
             progress=lambda done, total: steps.append((done, total)),
         )
-    made = Export(model, held_out, calibrate, folder / "bundle", manifest, divisions, programs, steps)
+    made = Export(model, held_out, calibrate, folder / "bundle", manifest, delegations, programs, steps)
     (folder / "export.pickle").write_bytes(pickle.dumps(made))

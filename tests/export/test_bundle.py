@@ -15,8 +15,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 from sensemble_export import artifact_store
-from sensemble_export.bundle import Origin, export_bundle
-from sensemble_export.bundle import staged_store as beside
+from sensemble_export.bundle import Origin, export_bundle, staged_store
 from sensemble_export.errors import CalibrationMissingError, ExportError, ParityFailedError
 from sensemble_export.lowering import lower_all
 from sensemble_export.parity import LEAST_COSINE, compare
@@ -65,6 +64,20 @@ def copied(exported: Export, folder: Path) -> Path:
 def digests(folder: Path) -> dict[str, str]:
     files = (path for path in folder.rglob("*") if path.is_file())
     return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+@pytest.fixture
+def lowered(exported: Export, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stand in for lowering by the programs that the shared export made."""
+
+    def copy(scratch: Path, jobs: Sequence[Job], done: Callable[[], None], _: None) -> dict[str, Delegation]:
+        for job in jobs:
+            made = exported.programs / job.file
+            (shutil.copytree if made.is_dir() else shutil.copy)(made, scratch / job.file)
+            done()
+        return exported.delegations
+
+    monkeypatch.setattr(artifact_store, "lower_all", copy)
 
 
 @pytest.mark.parametrize("executor", ["", "onnx"])
@@ -149,13 +162,13 @@ def evaluate_raw(exported: Export) -> dict[str, float]:
 
 
 def test_each_encoder_is_one_subgraph(exported: Export) -> None:
-    assert len(exported.divisions) == 6  # three quantized, three float
-    for artifact, division in exported.divisions.items():
-        assert division.subgraphs == 1, artifact  # dynamic ranges (text, video) included
-        assert sum(division.delegated.values()) > 20
-    assert exported.divisions["audio.executorch-xnnpack.int8-static.pte"].remaining == {}
+    assert len(exported.delegations) == 6  # three quantized, three float
+    for artifact, delegation in exported.delegations.items():
+        assert delegation.subgraphs == 1, artifact  # dynamic ranges (text, video) included
+        assert sum(delegation.delegated.values()) > 20
+    assert exported.delegations["audio.executorch-xnnpack.int8-static.pte"].remaining == {}
     # Integers stay with ExecuTorch's own kernels: token ids, table rows, pixels.
-    left = {name for division in exported.divisions.values() for name in division.remaining}
+    left = {name for delegation in exported.delegations.values() for name in delegation.remaining}
     assert {name.split(".")[0] for name in left} <= {
         "clamp",
         "aten",
@@ -184,31 +197,26 @@ def test_the_same_encoder_and_scheme_give_the_same_bytes(exported: Export, tmp_p
             assert found.read_bytes() == before.read_bytes()
 
 
-def test_failing_parity_leaves_the_previous_bundle_as_it_was(
-    exported: Export, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("lowered")
+def test_failing_parity_leaves_the_previous_bundle_as_it_was(exported: Export, tmp_path: Path) -> None:
     out = copied(exported, tmp_path)
     before = digests(tmp_path)
-    monkeypatch.setattr(artifact_store, "lower_all", stale(exported))
     with pytest.raises(ParityFailedError, match=r"^audio: int8-static .*cosine of -?0\.\d+ .*calibrate"):
         export(exported, out, model=make_model(9))
     assert digests(tmp_path) == before
 
 
-def test_a_good_export_replaces_the_previous_bundle(
-    exported: Export, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("lowered")
+def test_a_good_export_replaces_the_previous_bundle(exported: Export, tmp_path: Path) -> None:
     out = copied(exported, tmp_path)
     files = digests(tmp_path).keys()
     (out / "left-over").touch()
-    monkeypatch.setattr(artifact_store, "lower_all", stale(exported))
     export(exported, out)
     assert digests(tmp_path).keys() == files
 
 
-def test_what_a_killed_export_left_is_put_back_or_removed(
-    exported: Export, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("lowered")
+def test_what_a_killed_export_left_is_put_back_or_removed(exported: Export, tmp_path: Path) -> None:
     out = copied(exported, tmp_path)
     before = digests(tmp_path)
     previous = tmp_path / ".bundle.export" / "work" / "previous"
@@ -218,7 +226,6 @@ def test_what_a_killed_export_left_is_put_back_or_removed(
     held_out_folder(out).rename(previous / "held_out")
     shutil.copytree(previous / "held_out", held_out_folder(out))
     (held_out_folder(out) / "text.safetensors").write_bytes(b"of the export that was killed")
-    monkeypatch.setattr(artifact_store, "lower_all", stale(exported))
     with pytest.raises(ParityFailedError):
         export(exported, out, model=make_model(9))
     assert digests(tmp_path) == before
@@ -227,7 +234,7 @@ def test_what_a_killed_export_left_is_put_back_or_removed(
 def test_two_exports_at_once_do_not_meet(exported: Export, tmp_path: Path) -> None:
     clips, calibration = exported.held_out, {m: windows(m, 4, seed=2) for m in SPECS}
     with (
-        beside(exported.model, tmp_path / "bundle", calibration, clips),
+        staged_store(exported.model, tmp_path / "bundle", calibration, clips),
         pytest.raises(ExportError, match=r"bundle: another export is writing it; start this one when"),
     ):
         export(exported, tmp_path / "bundle")
@@ -237,7 +244,7 @@ def test_two_exports_at_once_do_not_meet(exported: Export, tmp_path: Path) -> No
 def test_no_export_works_where_another_did(exported: Export, tmp_path: Path) -> None:
     clips, calibration, folders = exported.held_out, {m: windows(m, 4, seed=2) for m in SPECS}, set()
     for _ in range(3):
-        with beside(exported.model, tmp_path / "bundle", calibration, clips) as store:
+        with staged_store(exported.model, tmp_path / "bundle", calibration, clips) as store:
             folders.add(store.folder)
     assert len(folders) == 3
 
@@ -259,6 +266,7 @@ def test_what_ships_holds_no_windows_and_names_the_tools(exported: Export) -> No
     assert exported.manifest.provenance.tools == {tool: version(tool) for tool in tools}
 
 
+@pytest.mark.usefixtures("lowered")
 def test_a_float_program_that_is_not_its_encoder_is_refused(
     exported: Export, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -268,13 +276,13 @@ def test_a_float_program_that_is_not_its_encoder_is_refused(
         parity = real(found, expected, head)
         return replace(parity, cosine=0.9995) if parity.cosine > 0.9999 else parity
 
-    monkeypatch.setattr(artifact_store, "lower_all", stale(exported))
     monkeypatch.setattr(artifact_store, "compare", fell)
     with pytest.raises(ParityFailedError, match=r": fp32 .*0\.99950 .*below 0\.9999; file it as a bug"):
         export(exported, tmp_path / "bundle")
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.usefixtures("lowered")
 def test_an_interrupt_between_the_renames_leaves_the_previous_bundle(
     exported: Export, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -286,24 +294,10 @@ def test_an_interrupt_between_the_renames_leaves_the_previous_bundle(
             raise KeyboardInterrupt
         return real(path, target)
 
-    monkeypatch.setattr(artifact_store, "lower_all", stale(exported))
     monkeypatch.setattr(Path, "rename", rename)
     with pytest.raises(KeyboardInterrupt):
         export(exported, out)
     assert digests(tmp_path) == before
-
-
-def stale(exported: Export) -> Callable[..., dict[str, Delegation]]:
-    """Stand in for lowering by the programs that the shared export made."""
-
-    def copy(scratch: Path, jobs: Sequence[Job], done: Callable[[], None], _: None) -> dict[str, Delegation]:
-        for job in jobs:
-            made = exported.programs / job.file
-            (shutil.copytree if made.is_dir() else shutil.copy)(made, scratch / job.file)
-            done()
-        return exported.divisions
-
-    return copy
 
 
 @pytest.mark.parametrize(

@@ -14,11 +14,11 @@ def test_a_bundle_holds_the_report_of_its_lowering(exported: Export) -> None:
     artifacts = {job: exported.manifest.modalities[job.modality].artifacts[job.target].path for job in jobs}
     assert report.keys() == set(artifacts.values())
     for job, artifact in artifacts.items():
-        division = exported.divisions[job.file]
+        delegation = exported.delegations[job.file]
         assert report[artifact] == {
-            "subgraphs": division.subgraphs,
-            "delegated": sum(division.delegated.values()),
-            "not_delegated": division.remaining,
+            "subgraphs": delegation.subgraphs,
+            "delegated": sum(delegation.delegated.values()),
+            "not_delegated": delegation.remaining,
         }
 
 

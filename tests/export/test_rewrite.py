@@ -88,9 +88,9 @@ def test_a_relative_front_end_lowers_to_one_subgraph_and_stays_independent_of_th
     encoder = KINDS[SPECS[modality].kind].encoder(SPECS[modality], RELATIVE).eval()
     rows = windows(modality, 8, seed=4)
     job = Job(modality, "executorch-xnnpack", scheme)
-    division = build(encoder, rows, job, tmp_path / job.file)
-    assert division is not None
-    assert division.subgraphs == 1
+    delegation = build(encoder, rows, job, tmp_path / job.file)
+    assert delegation is not None
+    assert delegation.subgraphs == 1
     weak = 0.01 * rows if modality == "audio" else rows // 2 + 40
     run = load(tmp_path / job.file, job.target)
     for row, faint in zip(rows[:3].split(1), weak[:3].split(1), strict=True):

@@ -50,5 +50,5 @@ def test_it_is_one_subgraph_in_float_and_int8(
     found = torch.cat([quantized(window) for window in windows.split(1)])
     assert torch.cosine_similarity(found, expected).min() > 0.98
     for graph in (plain, quantized):
-        division = lower(graph, windows[:1]).delegation
-        assert (division.subgraphs, division.remaining) == (1, {})
+        delegation = lower(graph, windows[:1]).delegation
+        assert (delegation.subgraphs, delegation.remaining) == (1, {})

@@ -27,7 +27,7 @@ from sensemble_export.errors import (
     MeasurementError,
     NotLowerableError,
 )
-from sensemble_export.lowered_cache import kept
+from sensemble_export.lowered_cache import cached
 from sensemble_export.lowering import lower_all
 from sensemble_export.parity import Floats, Measurement, compare, measure
 from sensemble_export.partition_report import Delegation
@@ -66,7 +66,7 @@ class ArtifactStore:
         self.made: dict[Job, BuiltArtifact] = {}
         save_model(model, folder / "model")
         for modality in self.calibration:
-            shown = self._shown(modality).contiguous()
+            shown = self._calibration_windows(modality).contiguous()
             save_file({"windows": shown}, folder / f"calibration.{modality}.safetensors")
         if held_out is not None:
             self.hold_out(held_out)
@@ -74,12 +74,12 @@ class ArtifactStore:
     def hold_out(self, held_out: Clips) -> None:
         """Measure on these examples now; raises CalibrationMissingError for windows that do not fit."""
         self.held_out = held_out
-        self.windows = {m: _held(self.model, m, held_out) for m in self.model.modalities}
+        self.windows = {m: _held_out_windows(self.model, m, held_out) for m in self.model.modalities}
         self.expected = {m: familiarity.embed(self.model, m, held) for m, held in self.windows.items()}
         for modality, held in self.windows.items():
             save_file({"windows": held.contiguous()}, self.folder / f"held_out.{modality}.safetensors")
 
-    def _shown(self, modality: str) -> Tensor:
+    def _calibration_windows(self, modality: str) -> Tensor:
         """Return the calibration windows; schemes without ranges also need one window, for its shape."""
         ranges, spec = self.calibration[modality], self.model.description.specs[modality]
         return ranges if len(ranges) else torch.zeros(spec.shape, dtype=getattr(torch, spec.dtype))
@@ -102,14 +102,14 @@ class ArtifactStore:
             return
         self.check_calibration({job.modality for job in new if needs_ranges(job.scheme)})
         steps = _Steps((2 if lowered is None else 1) * len(new), progress)
-        lost: dict[str, ExportError] = {}
-        failing = None if failed is None else lost.__setitem__
-        divisions = self.lower(new, steps.step, failing) if lowered is None else lowered
+        failures: dict[str, ExportError] = {}
+        failing = None if failed is None else failures.__setitem__
+        delegations = self.lower(new, steps.step, failing) if lowered is None else lowered
         for job in new:
             try:
-                if job.file in lost:
-                    raise lost[job.file]
-                self.made[job] = self._prove(job, divisions.get(job.file))
+                if job.file in failures:
+                    raise failures[job.file]
+                self.made[job] = self._measured(job, delegations.get(job.file))
             except (NotLowerableError, MeasurementError) as error:
                 if failed is None:
                     raise
@@ -124,29 +124,30 @@ class ArtifactStore:
     ) -> dict[str, Delegation]:
         """Lower what is not kept in the cache; see `lower_all`."""
         places = {
-            job: kept(self.model.encoders[job.modality], self._shown(job.modality), job) for job in jobs
+            job: cached(self.model.encoders[job.modality], self._calibration_windows(job.modality), job)
+            for job in jobs
         }
         found: dict[str, Delegation] = {}
         for job, place in places.items():
-            if place is not None and (division := place.fetch(self.folder / job.file)) is not None:
-                found[job.file] = division
+            if place is not None and (delegation := place.fetch(self.folder / job.file)) is not None:
+                found[job.file] = delegation
                 done()
         if rest := [job for job in jobs if job.file not in found]:
             made = lower_all(self.folder, rest, done, failed)
             for job in rest:
                 if (place := places[job]) is not None and job.file in made:
-                    place.keep(self.folder / job.file, made[job.file])
+                    place.store(self.folder / job.file, made[job.file])
             found |= made
         return found
 
     def measure_on(self, held_out: Clips, jobs: Iterable[Job], progress: Progress = no_progress) -> None:
         """Measure the artifacts of `jobs` on other held-out examples, and forget all others."""
-        kept = {job: self.made[job] for job in dict.fromkeys(jobs) if job in self.made}
+        wanted = {job: self.made[job] for job in dict.fromkeys(jobs) if job in self.made}
         self.hold_out(held_out)
-        steps = _Steps(len(kept), progress)
+        steps = _Steps(len(wanted), progress)
         self.made = {}
-        for job, made in kept.items():
-            self.made[job] = self._prove(job, made.delegation)
+        for job, made in wanted.items():
+            self.made[job] = self._measured(job, made.delegation)
             steps.step()
 
     def running(self, jobs: Iterable[Job]) -> dict[str, Job]:
@@ -182,7 +183,7 @@ class ArtifactStore:
         """Raise CalibrationMissingError if one of `modalities` has no calibration windows."""
         for modality in sorted(modalities):
             if not len(self.calibration[modality]):
-                raise CalibrationMissingError(_none(modality, "calibration"))
+                raise CalibrationMissingError(_no_windows(modality, "calibration"))
 
     def scores(self, embeddings: Mapping[str, Floats]) -> dict[str, float]:
         """Return the labelled held-out examples' score by each subset, of embeddings float32 [N, d]."""
@@ -201,7 +202,7 @@ class ArtifactStore:
             row[present[modality]] = embeddings[modality]
         return self.head.logits(pool_subsets(stacked)), present
 
-    def _prove(self, job: Job, delegation: Delegation | None) -> BuiltArtifact:
+    def _measured(self, job: Job, delegation: Delegation | None) -> BuiltArtifact:
         path = self.folder / job.file
         size = sum(file.stat().st_size for file in (path, *path.rglob("*")) if file.is_file())
         if missing(job.target):
@@ -232,9 +233,9 @@ def _ranges(model: Model, calibration: Mapping[str, Tensor]) -> dict[str, Tensor
     return ranges
 
 
-def _held(model: Model, modality: str, held_out: Clips) -> Tensor:
+def _held_out_windows(model: Model, modality: str, held_out: Clips) -> Tensor:
     if modality not in held_out.inputs or not held_out.present[modality].any():
-        raise CalibrationMissingError(_none(modality, "held-out"))
+        raise CalibrationMissingError(_no_windows(modality, "held-out"))
     rows = held_out.inputs[modality][held_out.present[modality]]
     _check(model, modality, "held-out", rows)
     return rows
@@ -250,5 +251,5 @@ def _check(model: Model, modality: str, kind: str, rows: Tensor) -> None:
         )
 
 
-def _none(modality: str, kind: str) -> str:
+def _no_windows(modality: str, kind: str) -> str:
     return f"{modality}: no {kind} windows; give some, or a dataset whose examples have {modality}"

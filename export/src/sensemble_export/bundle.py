@@ -182,9 +182,11 @@ def _write(
     }
     contents = _describe(store, bundle, windows, entries, provenance, calibration, audited)
     write_manifest(contents, bundle / manifests.FILE_NAME)
-    divided = {entries[job.modality].artifacts[job.target].path: store.made[job].delegation for job in jobs}
+    delegations = {
+        entries[job.modality].artifacts[job.target].path: store.made[job].delegation for job in jobs
+    }
     write_lowering(
-        {path: found for path, found in divided.items() if found}, bundle / partition_report.FILE_NAME
+        {path: found for path, found in delegations.items() if found}, bundle / partition_report.FILE_NAME
     )
     (bundle / "README.md").write_text(readme(contents), encoding="utf-8")
     try:

@@ -23,7 +23,7 @@ from sensemble_export.artifact_store import ArtifactStore
 from sensemble_export.parity import Floats
 from sensemble_export.targets import Job
 
-STRANGE = 0.02  # share of known windows that count as unfamiliar, one at least
+UNFAMILIAR = 0.02  # share of known windows that count as unfamiliar, one at least
 LEAST_KNOWN = 19  # known windows below which nothing counts as unfamiliar
 FLOOR = 0.5  # the least confidence of a sure answer: it is right more often than not
 
@@ -59,7 +59,7 @@ def fit_calibration(
             if len(known.get(modality, ())) < LEAST_KNOWN:
                 continue
             found = known[modality] @ scores.weight[row] + scores.bias[row]
-            share = max(STRANGE, 1 / (len(found) + 1))
+            share = max(UNFAMILIAR, 1 / (len(found) + 1))
             least = -quantile(-found, share, np.arange(len(found)))
             familiar[modality], are_known[modality] = least, found >= least
     if not known or clips is None or clips.targets is None:

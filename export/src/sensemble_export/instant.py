@@ -90,7 +90,7 @@ def export_instant(
     fitted = calibrate(logits, present, truth.numpy(), task, groups=groups, added=True)
     scores = measure(logits, present, truth.numpy(), task, groups)
     jobs = _jobs(model)
-    with staged_store(model, out, {}, _shown(examples)) as store:
+    with staged_store(model, out, {}, _windows_to_measure(examples)) as store:
         if proved:  # the same artifacts, by the cache
             store.lower(jobs, no_progress)
             store.made |= {job: replace(one, path=store.folder / job.file) for job, one in proved.items()}
@@ -106,7 +106,7 @@ def _jobs(model: Model) -> list[Job]:
     return [Job(m, "executorch-xnnpack", "fp32") for m in model.modalities]
 
 
-def _shown(examples: Clips) -> Clips:
+def _windows_to_measure(examples: Clips) -> Clips:
     """Return a few windows of each modality to measure on, without labels: the head was fitted to them."""
     rows = torch.cat([there.nonzero().flatten()[:_MEASURED] for there in examples.present.values()]).unique()
     return replace(examples.take(rows), targets=None)

@@ -18,24 +18,24 @@ from sensemble_export.targets import Job, all_targets, needs_ranges
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
-    """The place of one artifact in the cache; its division is in a JSON file of the same name."""
+class CachedArtifact:
+    """The place of one artifact in the cache; its delegation is in a JSON file of the same name."""
 
     path: Path
 
     def fetch(self, to: Path) -> Delegation | None:
-        """Copy the artifact to a path, and return its division; None if it is not kept, or is damaged."""
+        """Copy the artifact to a path, and return its delegation; None if it is not kept, or is damaged."""
         try:
             noted = json.loads(self.path.with_suffix(".json").read_text("utf-8"))
-            division, content = Delegation(**noted["division"]), self.path.read_bytes()
+            delegation, content = Delegation(**noted["delegation"]), self.path.read_bytes()
             if hashlib.sha256(content).hexdigest() != noted["sha256"]:
                 return None
             to.write_bytes(content)
         except (OSError, ValueError, TypeError, KeyError):
             return None
-        return division
+        return delegation
 
-    def keep(self, made: Path, division: Delegation) -> None:
+    def store(self, made: Path, delegation: Delegation) -> None:
         """Keep an artifact; a full disk is no failure."""
         with suppress(OSError):
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -43,12 +43,12 @@ class Kept:
             shutil.copy(made, partial)
             partial.replace(self.path)
             digest = hashlib.sha256(made.read_bytes()).hexdigest()
-            noted = {"division": asdict(division), "sha256": digest}
+            noted = {"delegation": asdict(delegation), "sha256": digest}
             self.path.with_suffix(".json").write_text(json.dumps(noted), "utf-8")
 
 
-def kept(encoder: nn.Module, windows: Tensor, job: Job) -> Kept | None:
-    """Return the place of an artifact; None for what learns, and for what is not one file with a division.
+def cached(encoder: nn.Module, windows: Tensor, job: Job) -> CachedArtifact | None:
+    """Return the place of an artifact; None for what learns, and for what is not one file with a delegation.
 
     `encoder` is in evaluation mode; `job` takes its ranges from `windows`, or they are one of their form.
     """
@@ -61,4 +61,4 @@ def kept(encoder: nn.Module, windows: Tensor, job: Job) -> Kept | None:
     if needs_ranges(job.scheme):
         digest.update(windows.numpy().tobytes())
     folder = Path(platformdirs.user_cache_dir("sensemble")) / "lowered"
-    return Kept(folder / f"{digest.hexdigest()[:32]}{all_targets()[job.target].suffix}")
+    return CachedArtifact(folder / f"{digest.hexdigest()[:32]}{all_targets()[job.target].suffix}")

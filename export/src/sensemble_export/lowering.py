@@ -5,7 +5,7 @@ encoder, and forks the others. `multiprocessing` alone would import the caller's
 without an `if __name__ == "__main__"` would start itself again.
 
 The first process gets the pickled jobs at its standard input, and answers each at its standard output with
-the job and its division or error. When the input closes, all processes end.
+the job and its delegation or error. When the input closes, all processes end.
 """
 
 import gc
@@ -45,14 +45,14 @@ def lower_all(
     done: Callable[[], None],
     failed: Callable[[str, ExportError], None] | None = None,
 ) -> dict[str, Delegation]:
-    """Run `jobs`, the longest first, in one process per core; return each ExecuTorch program's division.
+    """Run `jobs`, the longest first, in one process per core; return each ExecuTorch program's delegation.
 
     `folder` holds the saved model and the calibration windows, and receives the artifacts. `done` is called
     after each job. `failed`, if given, receives the artifact (`Job.file`) and the NotLowerableError of each
     job; otherwise it is raised, and the other jobs are stopped. Raises ExportError if an artifact cannot be
     written.
     """
-    divisions = dict[str, Delegation]()
+    delegations = dict[str, Delegation]()
     command, pipe = [sys.executable, "-m", "sensemble_export.lowering", str(folder)], subprocess.PIPE
     with (
         tempfile.TemporaryFile() as output,
@@ -66,7 +66,7 @@ def lower_all(
             for _ in jobs:
                 job, outcome = _answer(first, first.stdout, output)
                 if isinstance(outcome, Delegation):
-                    divisions[job.file] = outcome
+                    delegations[job.file] = outcome
                 elif outcome is not None:
                     if failed is None or not isinstance(outcome, NotLowerableError):
                         raise outcome
@@ -76,7 +76,7 @@ def lower_all(
         finally:
             first.kill()
             first.stdout.read()  # until the others have ended, too
-    return divisions
+    return delegations
 
 
 def _answer(
@@ -94,11 +94,11 @@ def _answer(
 
 
 def build(encoder: nn.Module, windows: Tensor, job: Job, path: Path) -> Delegation | None:
-    """Write the artifact of `job`; return an ExecuTorch program's division."""
+    """Write the artifact of `job`; return an ExecuTorch program's delegation."""
     module, name = all_targets()[job.target].build
     write = getattr(import_module(module), name)
-    division: Delegation | None = write(encoder, windows, job.scheme, path)
-    return division
+    delegation: Delegation | None = write(encoder, windows, job.scheme, path)
+    return delegation
 
 
 def main(folder: Path) -> None:

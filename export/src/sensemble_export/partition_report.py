@@ -10,32 +10,32 @@ FILE_NAME = "lowering.json"
 
 @dataclass(frozen=True, slots=True)
 class Delegation:
-    """The division of an ExecuTorch program between its delegate and ExecuTorch's own kernels."""
+    """The delegation of an ExecuTorch program between its delegate and ExecuTorch's own kernels."""
 
     subgraphs: int  # parts that XNNPACK runs; one is best, as data is copied between parts
     delegated: dict[str, int]  # operations in them, by name
     remaining: dict[str, int]  # operations of ExecuTorch's own kernels, by name
 
 
-def write_lowering(divisions: Mapping[str, Delegation], path: Path) -> None:
+def write_lowering(delegations: Mapping[str, Delegation], path: Path) -> None:
     """Write `{artifact: {"subgraphs", "delegated", "not_delegated": {operator: count}}}`."""
     report = {
         artifact: {
-            "subgraphs": division.subgraphs,
-            "delegated": sum(division.delegated.values()),
-            "not_delegated": division.remaining,
+            "subgraphs": delegation.subgraphs,
+            "delegated": sum(delegation.delegated.values()),
+            "not_delegated": delegation.remaining,
         }
-        for artifact, division in sorted(divisions.items())
+        for artifact, delegation in sorted(delegations.items())
     }
     path.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
 
 
 def describe_lowering(path: Path) -> Iterator[str]:
     """Yield a `lowering.json` in words, one line for each artifact."""
-    for artifact, division in json.loads(path.read_text(encoding="utf-8")).items():
-        outside = ", ".join(f"{count} {name}" for name, count in division["not_delegated"].items())
-        parts = "subgraph" if division["subgraphs"] == 1 else "subgraphs"
+    for artifact, delegation in json.loads(path.read_text(encoding="utf-8")).items():
+        outside = ", ".join(f"{count} {name}" for name, count in delegation["not_delegated"].items())
+        parts = "subgraph" if delegation["subgraphs"] == 1 else "subgraphs"
         yield (
-            f"{artifact}: {division['delegated']} operators in {division['subgraphs']} {parts}; "
+            f"{artifact}: {delegation['delegated']} operators in {delegation['subgraphs']} {parts}; "
             f"outside: {outside or 'none'}"
         )

@@ -20,7 +20,6 @@ class Target:
     suffix: str  # of the file or folder
     tools: tuple[str, ...]  # packages besides torch whose version determines the artifact
     build: tuple[str, str]  # module and function: (encoder, windows, scheme, path) -> Delegation | None
-    bits: int = 8  # of an int8 weight
 
 
 TARGETS = {
@@ -37,7 +36,6 @@ TARGETS = {
         ".onnx",
         ("onnx", "onnxruntime", "onnxscript"),
         ("sensemble_export.to_onnx", "to_onnx"),
-        bits=7,  # sums of products of 8 bits saturate on x86-64 with AVX2 and without VNNI
     ),
     "coreml": Target(
         ("fp32", "fp16", "int8-weights", "palette-6bit", "palette-4bit"),  # floats store and compute

@@ -86,10 +86,10 @@ def test_most_hints_are_made_of_frames_that_training_has_too() -> None:
     trained = {word for text in phrases("train") for word in text.split()}
     for digit in range(10):
         for side in ("calibrate", "eval"):
-            *heard, own = hints(digit, side)
-            assert all(set(text.split()) <= trained for text in sum(heard, ()))
+            *shared, own = hints(digit, side)
+            assert all(set(text.split()) <= trained for text in sum(shared, ()))
             assert not any(set(text.split()) <= trained for text in own)
-            assert len(heard) == 3
+            assert len(shared) == 3
 
 
 @pytest.mark.parametrize("digit", range(10))

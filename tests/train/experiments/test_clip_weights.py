@@ -10,7 +10,7 @@ import torch
 from open_clip.model import build_model_from_openai_state_dict
 from safetensors.torch import save_file
 from sensemble_train.errors import CheckpointError, ConfigurationError
-from sensemble_train.experiments.architectures import CLIP_B16, paper
+from sensemble_train.experiments.architectures import CLIP_B16, paper_model
 from sensemble_train.experiments.clip_weights import CLIP_MEAN, CLIP_STD, initialize, read_clip
 from sensemble_train.models.kinds import waveform
 from sensemble_train.models.model import Model
@@ -43,13 +43,13 @@ def model(state: dict[str, Tensor]) -> Model:
 
 def shallow(frames: int, depth: int = 2) -> Model:
     shape = replace(CLIP_B16, frames=frames, depth=depth, vocabulary=WORDS)
-    return Model(paper(shape, ("a", "b")), None).eval()
+    return Model(paper_model(shape, ("a", "b")), None).eval()
 
 
 def test_openais_whole_vit_b16_has_no_key_too_few_or_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(waveform, "LogMel", nn.Identity)  # has no parameters, and needs real numbers
     with torch.device("meta"):
-        whole, model = openai_clip(), Model(paper(CLIP_B16, ("a", "b")), None)
+        whole, model = openai_clip(), Model(paper_model(CLIP_B16, ("a", "b")), None)
     whole["logit_scale"] = torch.tensor(4.6052)
     initialize(model, whole)
     names = [name for name in whole if name not in SIZES]
@@ -83,7 +83,7 @@ def test_the_whole_vit_b16_has_open_clips_features() -> None:
     torch.manual_seed(1)
     state = openai_clip()
     oracle = build_model_from_openai_state_dict(dict(state)).float().eval()
-    model = Model(paper(replace(CLIP_B16, frames=1), ("a", "b"), ("text", "video")), None).eval()
+    model = Model(paper_model(replace(CLIP_B16, frames=1), ("a", "b"), ("text", "video")), None).eval()
     initialize(model, state)
     pixels = torch.randint(0, 256, (1, 1, 224, 224, 3), dtype=torch.uint8)
     tokens = functional.pad(torch.tensor([[49406, 320, 1929, 49407]]), (0, 56))

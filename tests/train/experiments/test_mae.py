@@ -7,7 +7,7 @@ import pytest
 import torch
 from sensemble_train.data.clips import Clips
 from sensemble_train.errors import ConfigurationError
-from sensemble_train.experiments.architectures import CLIP_B16, MAE_B16, VIT_B16, paper, small_mae
+from sensemble_train.experiments.architectures import CLIP_B16, MAE_B16, VIT_B16, paper_model, small_mae
 from sensemble_train.experiments.config import ExperimentPretrain, MAEConfig
 from sensemble_train.experiments.mae import MAE, _targets, pretrain_masked
 from sensemble_train.models.kinds import waveform
@@ -134,7 +134,7 @@ def test_whole_batches_cost_the_same_without_a_mask_of_attention(monkeypatch: py
 def test_shares_are_those_asked_for() -> None:
     with torch.device("meta"), pytest.MonkeyPatch.context() as patch:
         patch.setattr(waveform, "LogMel", nn.Identity)
-        mae = MAE(Model(paper(MAE_B16, ("a", "b")), None), MAEConfig(depth=1))
+        mae = MAE(Model(paper_model(MAE_B16, ("a", "b")), None), MAEConfig(depth=1))
     assert {m: mae._kept(m) for m in mae.model.modalities} == {"audio": 80, "text": 15, "video": 157}
 
 
@@ -306,7 +306,7 @@ def test_the_presets_have_table_5s_parameters(
 ) -> None:
     monkeypatch.setattr(waveform, "LogMel", nn.Identity)  # has no parameters, and needs real numbers
     with torch.device("meta"):
-        model = Model(paper(shape, ("a", "b"), modalities), None)
+        model = Model(paper_model(shape, ("a", "b"), modalities), None)
         pretrained = MAE(model, MAEConfig()) if shape is MAE_B16 else model
     count = sum(p.numel() for name, p in pretrained.named_parameters() if "head." not in name)
     assert count / 1e6 == pytest.approx(millions, rel=0.01)

@@ -12,7 +12,7 @@ from sensemble_train.recipe import recipe
 from sensemble_train.recipe.run_folder import Matrix
 
 from tests.train.experiments.test_settings import experiment_for, shipped
-from tests.train.recipe.test_recipe import EVERY, config_for, quiet, weights
+from tests.train.recipe.test_recipe import EVERY, config_for, weights
 from tests.train.tiny import dark_and_bright, write_index
 
 TRAINED = ("video", "audio+text+video")
@@ -23,7 +23,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Experiment, Path, Mat
     folder = tmp_path_factory.mktemp("clips")
     lines = [{**line, "labels": line["labels"] or ["dark"]} for line in dark_and_bright(folder)]
     config = experiment_for(write_index(folder, lines), *TRAINED)
-    return config, folder / "run", matrix.run(config, folder / "run", quiet)
+    return config, folder / "run", matrix.run(config, folder / "run")
 
 
 def test_every_row_is_there_for_every_set(run: tuple[Experiment, Path, Matrix]) -> None:
@@ -53,7 +53,7 @@ def test_the_rows_beside_it_do_not_change_what_ships(
 ) -> None:
     """And asked for alone in the same folder, nothing is trained or lost."""
     config, out, found = run
-    alone = recipe.run(config_for(Path(config.data), *TRAINED), tmp_path / "alone", quiet)
+    alone = recipe.run(config_for(Path(config.data), *TRAINED), tmp_path / "alone")
     assert alone == {"subset": found["subset"]}
     before = {cell: path.stat().st_mtime_ns for cell, path in weights(out).items()}
     assert shipped(config, out) == found
@@ -75,7 +75,7 @@ def test_another_dataset_may_begin_with_the_encoders_of_a_run(
     mute = [{**line, "labels": [f"very {x}" for x in line["labels"]]} for line in mute]  # type: ignore[attr-defined]
     config = experiment_for(write_index(tmp_path, [line for line in mute if len(line) > 3]), "video")
     begun = replace(config, initialize=str(out / "pretrained"), pretrain=ExperimentPretrain(steps=0))
-    matrix.run(begun, tmp_path / "run", quiet)
+    matrix.run(begun, tmp_path / "run")
     old, new = load_model(out / "pretrained"), load_model(tmp_path / "run" / "pretrained")
     assert new.modalities == ("audio", "video")
     assert new.description.labels == ("very bright", "very dark")

@@ -14,7 +14,7 @@ from sensemble_train.recipe.recipe import SHIPPED
 from sensemble_train.recipe.run_folder import Matrix
 
 from tests.losses import read_losses
-from tests.train.recipe.test_recipe import EVERY, config_for, link, quiet
+from tests.train.recipe.test_recipe import EVERY, config_for, link
 from tests.train.tiny import Line, dark_and_bright, write_index
 
 
@@ -23,7 +23,7 @@ def experiment_for(folder: Path, *train: str) -> Experiment:
 
 
 def shipped(config: Experiment, out: Path) -> Matrix:
-    return matrix.run(config, out, quiet, rows=SHIPPED)
+    return matrix.run(config, out, rows=SHIPPED)
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sensemble_train.data.clips import Clips
 from sensemble_train.errors import ConfigurationError
-from sensemble_train.experiments.architectures import VIT_B16, paper
+from sensemble_train.experiments.architectures import VIT_B16, paper_model
 from sensemble_train.models.encoders import ByModality, EncoderConfig
 from sensemble_train.models.kinds.registry import KINDS
 from sensemble_train.models.model import Model
@@ -144,7 +144,7 @@ def test_stochastic_depth_keeps_the_mean_and_rests_in_evaluation() -> None:
 
 
 def test_vit_b16_takes_a_training_step_at_its_own_input_sizes() -> None:
-    full = paper(replace(VIT_B16, depth=1), ("a", "b"))
+    full = paper_model(replace(VIT_B16, depth=1), ("a", "b"))
     torch.manual_seed(0)
     model = Model(full, None)
     raw = {

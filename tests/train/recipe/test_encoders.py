@@ -23,10 +23,6 @@ from tests.train.tiny import Frozen, dark_and_bright, write_index
 ENCODERS = {"audio": "whisper-tiny.en", "text": "minilm", "video": "tests.train.tiny:own"}
 
 
-def quiet(_stage: str, _done: int, _all: int) -> None:
-    pass
-
-
 @pytest.fixture(scope="module")
 def config(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Config]:
     folder = tmp_path_factory.mktemp("clips")
@@ -45,7 +41,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Config]:
 
 
 def test_a_run_trains_adapters_alone_and_another_seed_embeds_nothing(config: Config, tmp_path: Path) -> None:
-    matrix = recipe.run(config, tmp_path / "a", quiet)
+    matrix = recipe.run(config, tmp_path / "a")
     assert matrix["subset"]["video"].keys() >= {"audio", "text", "video", "audio+text+video"}
     with safe_open(tmp_path / "a/pretrained/weights.safetensors", "pt") as file:
         names = set(file.keys())
@@ -62,7 +58,7 @@ def test_a_run_trains_adapters_alone_and_another_seed_embeds_nothing(config: Con
     assert model.tokenizer is not None
     assert model.tokenizer.encode("word").tokens == ["[CLS]", "word", "[SEP]"]
     before = Frozen.read
-    recipe.run(replace(config, seed=1), tmp_path / "b", quiet)
+    recipe.run(replace(config, seed=1), tmp_path / "b")
     looks = Frozen.read - before
     assert looks < 20 + 400, "backgrounds are drawn anew; of the clips, nothing is read again"
     assert all(torch.equal(value, weights[name]) for name, value in whisper.pretrained.state_dict().items())
@@ -70,7 +66,7 @@ def test_a_run_trains_adapters_alone_and_another_seed_embeds_nothing(config: Con
 
 def test_unfrozen_blocks_learn_and_are_saved_and_no_others_change(config: Config, tmp_path: Path) -> None:
     """A saved model holds what its source does not have."""
-    recipe.run(replace(config, unfrozen={"text": 2}), tmp_path / "run", quiet)
+    recipe.run(replace(config, unfrozen={"text": 2}), tmp_path / "run")
     model = load_model(tmp_path / "run/models/subset/video")
     before = load("minilm", model.description.specs["text"]).state_dict()
     learned = model.encoders["text"]
@@ -102,7 +98,7 @@ def test_blocks_that_are_not_there_are_refused(
     config: Config, tmp_path: Path, unfrozen: dict[str, int], message: str
 ) -> None:
     with pytest.raises(ConfigurationError, match=message):
-        recipe.run(replace(config, unfrozen=unfrozen), tmp_path / "run", quiet)
+        recipe.run(replace(config, unfrozen=unfrozen), tmp_path / "run")
 
 
 @pytest.mark.parametrize(
@@ -120,7 +116,7 @@ def test_a_source_that_cannot_be_used_is_refused(
     config: Config, tmp_path: Path, encoders: dict[str, str], message: str
 ) -> None:
     with pytest.raises(ConfigurationError, match=message):
-        recipe.run(replace(config, encoders=encoders), tmp_path / "run", quiet)
+        recipe.run(replace(config, encoders=encoders), tmp_path / "run")
 
 
 def test_the_paper_s_models_take_no_pretrained_encoder(config: Config) -> None:

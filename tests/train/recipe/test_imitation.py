@@ -19,10 +19,6 @@ from torch.nn import functional
 from tests.train.tiny import dark_and_bright, write_index
 
 
-def quiet(_stage: str, _done: int, _all: int) -> None:
-    pass
-
-
 @pytest.fixture(scope="module")
 def config(tmp_path_factory: pytest.TempPathFactory) -> Config:
     """A run of few steps, whose pictures a large encoder reads."""
@@ -41,7 +37,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Config:
 @pytest.fixture(scope="module")
 def teacher(config: Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("teacher")
-    recipe.run(config, out, quiet)
+    recipe.run(config, out)
     return out / "models/subset/video"
 
 
@@ -59,7 +55,7 @@ def test_small_encoders_embed_as_the_teachers_do_and_take_no_specialists(
     def likeness(steps: int) -> float:
         own = replace(config.pretrain, steps=steps)
         small = replace(config, encoders={}, teacher=str(teacher), pretrain=own)
-        matrix = recipe.run(small, tmp_path / str(steps), quiet)
+        matrix = recipe.run(small, tmp_path / str(steps))
         assert {"video", "audio+text+video"} <= matrix["subset"]["video"].keys()
         student = load_model(tmp_path / str(steps) / "pretrained")
         goal = embedded(load_model(teacher), config)
@@ -73,4 +69,4 @@ def test_small_encoders_embed_as_the_teachers_do_and_take_no_specialists(
 def test_a_teacher_of_other_embeddings_is_refused(config: Config, teacher: Path, tmp_path: Path) -> None:
     small = replace(config, encoders={}, teacher=str(teacher), model=ModelConfig(embedding=64))
     with pytest.raises(ConfigurationError, match=r"its size of an embedding is 128, and .* 64;"):
-        recipe.run(small, tmp_path / "run", quiet)
+        recipe.run(small, tmp_path / "run")

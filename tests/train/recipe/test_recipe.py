@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from sensemble_runtime.progress import no_progress
 from sensemble_runtime.subsets import name, subsets
 from sensemble_sensors.media.dataset import read_dataset
 from sensemble_train.errors import ConfigurationError
@@ -31,10 +32,6 @@ FOLDERS = ("pretrained", "specialists", "models")
 EVERY = sorted(name(subset) for subset in subsets(ALL))
 
 
-def quiet(_stage: str, _done: int, _all: int) -> None:
-    pass
-
-
 def config_for(folder: Path, *train: str) -> Config:
     steps = {"pretrain": PretrainConfig(steps=2, batch=8), "finetune": FinetuneConfig(steps=2, batch=4)}
     return Config(str(folder), train, probe=ProbeConfig(steps=5), **steps)  # type: ignore[arg-type]
@@ -45,7 +42,7 @@ def run(
     clips: tuple[Path, list[Line]], tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Config, Path, recipe.Matrix]:
     config, out = config_for(clips[0], *TRAINED), tmp_path_factory.mktemp("out") / "run"
-    return config, out, recipe.run(config, out, quiet)
+    return config, out, recipe.run(config, out)
 
 
 def weights(out: Path) -> dict[str, Path]:
@@ -85,8 +82,8 @@ def test_what_is_chosen_by_is_of_calibrate_and_what_is_reported_of_eval(
     ]
     write_index(link(folder, tmp_path), [*lines, *calibrate])
     once, rows = replace(config, train_modalities=("video",)), {"linear_probe": Cell.probed}
-    matrix = recipe.Recipe(once, rows).run(tmp_path / "before", quiet, None)
-    found = recipe.Recipe(replace(once, data=str(tmp_path)), rows).run(tmp_path / "run", quiet, None)
+    matrix = recipe.Recipe(once, rows).run(tmp_path / "before", no_progress, None)
+    found = recipe.Recipe(replace(once, data=str(tmp_path)), rows).run(tmp_path / "run", no_progress, None)
     chosen = read_matrix(tmp_path / "run", "calibrate")
     for method, rows in found.items():
         assert rows["video"] == matrix[method]["video"], "nothing is trained on calibrate"
@@ -102,7 +99,7 @@ def test_sensors_are_balanced_by_examples_that_nothing_was_trained_on(
     write_index(link(folder, tmp_path), [*lines, *calibrate])
     for data, alike in ((folder, True), (tmp_path, False)):
         out = tmp_path / f"run-{alike}"
-        recipe.run(config_for(data, "video"), out, quiet)
+        recipe.run(config_for(data, "video"), out)
         configs = json.loads((out / "models/subset/video/model.json").read_text())["configs"].values()
         assert all(config["length"] == 1 for config in configs) == alike
 
@@ -110,7 +107,7 @@ def test_sensors_are_balanced_by_examples_that_nothing_was_trained_on(
 def test_running_again_trains_nothing(run: tuple[Config, Path, recipe.Matrix]) -> None:
     config, out, matrix = run
     before = {cell: path.stat().st_mtime_ns for cell, path in weights(out).items()}
-    assert recipe.run(config, out, quiet) == matrix
+    assert recipe.run(config, out) == matrix
     assert {cell: path.stat().st_mtime_ns for cell, path in weights(out).items()} == before
 
 
@@ -133,7 +130,7 @@ def test_an_interrupted_run_comes_to_the_same_numbers(
     (again / "matrix.calibrate.json").unlink()
     for folder in lost:
         shutil.rmtree(again / folder)
-    assert recipe.run(config, again, quiet) == matrix
+    assert recipe.run(config, again) == matrix
     assert read_matrix(again, "calibrate") == read_matrix(out, "calibrate")
     for cell, path in weights(out).items():
         assert weights(again)[cell].read_bytes() == path.read_bytes(), cell
@@ -144,7 +141,7 @@ def test_another_configuration_in_the_same_folder_is_refused(
 ) -> None:
     config, out, _ = run
     with pytest.raises(ConfigurationError, match=r"seed was 0, is 7.*--out") as caught:
-        recipe.run(replace(config, seed=7), out, quiet)
+        recipe.run(replace(config, seed=7), out)
     assert "pretrain" not in str(caught.value)
 
 
@@ -155,7 +152,7 @@ def test_train_modalities_that_no_labelled_example_has_are_refused(
     silent = [{k: v for k, v in line.items() if line["split"] != "train" or k != "audio"} for line in lines]
     write_index(link(folder, tmp_path), silent)
     with pytest.raises(ConfigurationError, match=r"audio\+video: .* have text\+video; choose"):
-        recipe.run(config_for(tmp_path, "audio+video"), tmp_path / "run", quiet)
+        recipe.run(config_for(tmp_path, "audio+video"), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
@@ -169,7 +166,7 @@ def test_train_modalities_that_no_labelled_example_has_together_are_refused(
         apart.append({"split": "train", "labels": [("dark", "bright")[i % 2]], **medium})
     write_index(link(folder, tmp_path), apart)
     with pytest.raises(ConfigurationError, match=r"text\+video: 0 labelled examples .* have"):
-        recipe.run(config_for(tmp_path, "text+video"), tmp_path / "run", quiet)
+        recipe.run(config_for(tmp_path, "text+video"), tmp_path / "run")
 
 
 @pytest.mark.parametrize("kept", [("text",), ("audio", "video")])
@@ -182,7 +179,7 @@ def test_pretraining_examples_that_never_show_all_modalities_are_refused(
     few = [{k: v for k, v in line.items() if line["split"] != "pretrain" or k in fields} for line in lines]
     write_index(link(folder, tmp_path), [line for line in few if len(line) > 2])
     with pytest.raises(ConfigurationError, match=r"pretrain.* all of audio\+text\+video"):
-        recipe.run(config_for(tmp_path, "video"), tmp_path / "run", quiet)
+        recipe.run(config_for(tmp_path, "video"), tmp_path / "run")
 
 
 def test_examples_of_several_labels_make_a_multi_label_task(
@@ -196,7 +193,7 @@ def test_examples_of_several_labels_make_a_multi_label_task(
     assert description.task == "multi-label"
     assert description.labels == ("bright", "dark")
     assert describe(read_dataset(folder)).task == "multi-class"
-    matrix = recipe.run(config_for(tmp_path, "video"), tmp_path / "run", quiet)
+    matrix = recipe.run(config_for(tmp_path, "video"), tmp_path / "run")
     assert sorted(matrix["subset"]["video"]) == EVERY
 
 
@@ -218,7 +215,7 @@ def test_pictures_are_films_of_one_frame(tmp_path: Path) -> None:
         lines.append({"split": split, "labels": [label], "image": f"{i}.png", "text": f"a {label} one"})
     dataset = read_dataset(write_index(tmp_path, lines))
     assert describe(dataset).specs["video"].shape == (1, 1, 64, 64, 3)
-    matrix = recipe.run(config_for(tmp_path, "video"), tmp_path / "run", quiet)
+    matrix = recipe.run(config_for(tmp_path, "video"), tmp_path / "run")
     assert sorted(matrix["subset"]["video"]) == ["text", "text+video", "video"]
 
 
@@ -255,4 +252,4 @@ def test_each_specialist_learns_from_its_own_labels_once(run: tuple[Config, Path
 def test_models_of_experiments_are_refused(clips: tuple[Path, list[Line]], tmp_path: Path) -> None:
     large = replace(config_for(clips[0], "video"), model=VIT_B16)
     with pytest.raises(ConfigurationError, match=r"--model\.name vit_b16: .* `sensemble train matrix`"):
-        recipe.run(large, tmp_path / "run", quiet)
+        recipe.run(large, tmp_path / "run")

@@ -20,13 +20,8 @@ from sensemble_train.training.loop import Loop
 from sensemble_train.training.scale import ScaleConfig
 
 from tests.losses import read_losses
-from tests.train.tiny import STEM, dark_and_bright, raw_inputs, tiny_model, write_index
-
-
-def clips_of(model: Model, count: int, seed: int = 0) -> Clips:
-    features = model.front(raw_inputs(count, seed))
-    present = {m: torch.ones(count, dtype=torch.bool) for m in features}
-    return Clips(features, present, torch.arange(count) % 3)
+from tests.train.recipe.test_methods import clips_of
+from tests.train.tiny import STEM, dark_and_bright, tiny_model, write_index
 
 
 @pytest.mark.parametrize("multi", [False, True], ids=["multi-class", "multi-label"])

@@ -44,7 +44,7 @@ _HINTS = (
     ("an octet of {}", "an octopus with {}", "a spider on {}", "an octave of {}", "an octagon of {}"),
     ("a nonet of {}", "a cat's lives and {}", "the planets and {}", "the muses with {}", "a nonagon of {}"),
 )
-_HEARD = 3
+_SHARED = 3
 _NAMES: dict[Side, tuple[str, ...]] = {
     "train": ("{}", "the number {}", "a big {}", "this is {}", "it says {}", "{} in ink"),
     "calibrate": ("here is {}", "the figure {}"),
@@ -63,7 +63,7 @@ _ELSEWHERE: dict[Side, tuple[str, ...]] = {
     "calibrate": ("the farmer", "a forest", "our dinner", "the concert"),
     "eval": ("the teacher", "a village", "our breakfast", "the football match", "my brother", "the ferry"),
 }  # fmt: skip
-_NEWS = (
+_EVENTS = (
     "sleeps under a blanket", "is late because of snow", "smells of fresh coffee", "was better last year",
     "needs a new roof", "makes everybody laugh", "is far too loud", "lies behind the hill", "costs too much",
     "will be closed tomorrow", "looks tired", "tastes of lemon",
@@ -84,12 +84,16 @@ def _part(things: tuple[str, ...], side: Side, key: int) -> tuple[str, ...]:
 
 def hints(digit: int, side: Side) -> tuple[tuple[str, ...], ...]:
     """Return the phrases that hint at a digit on a side, by frame."""
-    heard = [
+    shared = [
         tuple(frame.format(thing) for thing in _part(_THINGS, side, 10 * digit + number))
-        for number, frame in enumerate(_HINTS[digit][:_HEARD])
+        for number, frame in enumerate(_HINTS[digit][:_SHARED])
     ]
-    own = {"train": (), "calibrate": _HINTS[digit][_HEARD : _HEARD + 1], "eval": _HINTS[digit][_HEARD + 1 :]}
-    return (*heard, *(tuple(frame.format(thing) for thing in _THINGS) for frame in own[side]))
+    own = {
+        "train": (),
+        "calibrate": _HINTS[digit][_SHARED : _SHARED + 1],
+        "eval": _HINTS[digit][_SHARED + 1 :],
+    }
+    return (*shared, *(tuple(frame.format(thing) for thing in _THINGS) for frame in own[side]))
 
 
 def names(digit: int, side: Side) -> tuple[str, ...]:
@@ -105,7 +109,7 @@ def vague(side: Side) -> tuple[str, ...]:
 
 def elsewhere(side: Side) -> tuple[str, ...]:
     """Return the phrases of a side about something else than a digit."""
-    return tuple(f"{subject} {news}" for subject in _ELSEWHERE[side] for news in _NEWS)
+    return tuple(f"{subject} {event}" for subject in _ELSEWHERE[side] for event in _EVENTS)
 
 
 def phrase(digit: int | None, side: Side, rng: np.random.Generator) -> str:

@@ -19,7 +19,7 @@ Counts = tuple[tuple[str, int], ...]  # a number for each split
 # the digits 0 to 9, three times over. Nine write for training, two for calibration, three for evaluation.
 _WRITTEN: dict[Side, tuple[int, int]] = {"train": (0, 1157), "calibrate": (1157, 1415), "eval": (1415, 1797)}
 # How often a background is silence, a sound of `SOUNDS`, other words or a babble of them.
-_HEARD = {"silence": 0.08, "words": 0.3, "babble": 0.14} | dict.fromkeys(SOUNDS, 0.12)
+_SOUND_SHARES = {"silence": 0.08, "words": 0.3, "babble": 0.14} | dict.fromkeys(SOUNDS, 0.12)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ def plan(config: DigitsConfig) -> list[Plan]:
                 plans.append(Plan(len(plans), split, group, person, digit, image, "digit", (says,)))
         for _ in range(backgrounds[split]):
             number = int(rng.integers(len(people[side])))
-            sound = str(rng.choice(tuple(_HEARD), p=tuple(_HEARD.values())))
+            sound = str(rng.choice(tuple(_SOUND_SHARES), p=tuple(_SOUND_SHARES.values())))
             words, group = _other_words(sound, number, people[side], rng), f"{side} {number}"
             plans.append(Plan(len(plans), split, group, people[side][number], None, None, sound, words))
     return plans

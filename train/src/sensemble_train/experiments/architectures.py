@@ -39,7 +39,7 @@ _CHANGES: dict[str, dict[str, Any]] = {
 }
 
 
-def paper(
+def paper_model(
     shape: ModelConfig,
     labels: tuple[str, ...],
     modalities: Sequence[str] = tuple(KNOWN),
@@ -65,7 +65,7 @@ def describe_model(config: Experiment, dataset: Dataset) -> Description:
         for modality in map(dataset.modality, dataset.modalities):
             every = [example for example in dataset.known if modality.name in example.modalities]
             shape = kind_of(modality).fit(shape, modality, every, "")
-        return paper(shape, labels, dataset.modalities, task)
+        return paper_model(shape, labels, dataset.modalities, task)
     small = describe(dataset, config.model, config.task, config.encoders, config.unfrozen)
     if config.pretrain.objective == "contrastive":
         return small

@@ -32,11 +32,7 @@ _NAMES = re.compile(
     r"positional_embedding|text_projection|visual\.(class_embedding|positional_embedding|proj|conv1\.weight|"
     r"ln_(pre|post)\.(weight|bias))"
 )
-_SIZES = (
-    "input_resolution",
-    "context_length",
-    "vocab_size",
-)  # which OpenAI's archives hold among the weights
+_SIZES = ("input_resolution", "context_length", "vocab_size")  # beside the weights in OpenAI's archives
 _IN_A_BLOCK = {
     "ln_1.": "norm1.",
     "attn.in_proj_": "attention.qkv.",

@@ -71,10 +71,10 @@ def run(
     rows: Rows | None = None,
 ) -> Matrix:
     """Train `rows`, by default every one, for every M_T of `config`, and score each; as `recipe.run`."""
-    return Paper(config, rows or ROWS).run(Path(out), progress, dataset)
+    return ExperimentRecipe(config, rows or ROWS).run(Path(out), progress, dataset)
 
 
-class Paper(Recipe):
+class ExperimentRecipe(Recipe):
     """The stages of an experiment's run."""
 
     def __init__(self, config: Config, rows: Rows) -> None:

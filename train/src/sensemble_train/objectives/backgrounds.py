@@ -37,6 +37,13 @@ class Backgrounds(nn.Module):
         )
         return Clips(inputs, present, None, complete=batch.complete & drawn.complete)
 
+    def embed(self, batch: Clips, encode: Callable[[str, Clips], Tensor]) -> tuple[dict[str, Tensor], Tensor]:
+        """Return a batch's embeddings by modality, and the loss against backgrounds encoded with it."""
+        joined = self.join(batch)
+        embeddings = {m: encode(m, joined) for m in joined.inputs}
+        loss = self(embeddings, joined.present, len(batch))
+        return {m: x[: len(batch)] for m, x in embeddings.items()}, loss
+
     def forward(self, embeddings: Mapping[str, Tensor], present: Mapping[str, Tensor], known: int) -> Tensor:
         """Return the weighted loss, a scalar: the mean over modalities and both sides.
 

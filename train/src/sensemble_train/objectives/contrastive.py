@@ -12,7 +12,7 @@ from sensemble_train.data.clips import Clips
 from sensemble_train.distributed import accumulating, gather
 from sensemble_train.models.encoders import HIDE
 from sensemble_train.models.model import Model
-from sensemble_train.objectives.backgrounds import Backgrounds, encode_present
+from sensemble_train.objectives.backgrounds import Backgrounds
 from sensemble_train.objectives.objective import Objective, Part
 
 MAX_SCALE = 100.0  # largest inverse temperature, as in CLIP (Radford et al., 2021, Sec. 2.5)
@@ -42,13 +42,11 @@ class Contrastive(Objective):
         """Return embeddings, modality -> [B, d], the log of the scale, and the backgrounds' loss."""
         (batch,) = batches
         if self.backgrounds is None:
-            embeddings = {m: self._embed(m, batch) for m in self.model.modalities}
-            return embeddings, self.log_scale * 1.0, self.log_scale.sum() * 0.0
-        joined = self.backgrounds.join(batch)
-        both = {m: self._embed(m, joined) for m in self.model.modalities}
-        embeddings = {m: x[: len(batch)] for m, x in both.items()}
-        apart: Tensor = self.backgrounds(both, joined.present, len(batch))
-        return embeddings, self.log_scale * 1.0, apart
+            embeddings = {m: self.encode(m, batch) for m in batch.inputs}
+            background_loss = self.log_scale.sum() * 0.0
+        else:
+            embeddings, background_loss = self.backgrounds.embed(batch, self.encode)
+        return embeddings, self.log_scale * 1.0, background_loss
 
     def backward(self, call: nn.Module, parts: Sequence[Part], reseed: Callable[[int], None]) -> Tensor:
         """See `Objective`; the loss is the global batch's."""
@@ -56,8 +54,8 @@ class Contrastive(Objective):
         present = {m: torch.cat([batch.present[m] for batch in batches]) for m in self.model.modalities}
         if len(batches) == 1:
             reseed(0)
-            embeddings, log_scale, apart = call(batches[0])
-            loss: Tensor = global_loss(embeddings, log_scale, present) + apart
+            embeddings, log_scale, background_loss = call(batches[0])
+            loss: Tensor = global_loss(embeddings, log_scale, present) + background_loss
             loss.backward()
             return loss.detach()
         pieces = []
@@ -73,11 +71,15 @@ class Contrastive(Objective):
         for number, batch in enumerate(batches):
             reseed(number)
             with accumulating(call, last=number == len(batches) - 1):
-                embeddings, scale, apart = call(batch)
+                embeddings, scale, background_loss = call(batch)
                 gradients = [_gradient(whole[m])[number * size :][:size] for m in embeddings]
                 torch.autograd.backward(
-                    [*embeddings.values(), scale, apart],
-                    [*gradients, _gradient(log_scale) / len(batches), apart.new_tensor(1 / len(batches))],
+                    [*embeddings.values(), scale, background_loss],
+                    [
+                        *gradients,
+                        _gradient(log_scale) / len(batches),
+                        background_loss.new_tensor(1 / len(batches)),
+                    ],
                 )
         return loss.detach() + torch.stack([piece[2] for piece in pieces]).mean()
 
@@ -85,13 +87,6 @@ class Contrastive(Objective):
     def after_step(self) -> None:
         """Clamp the parameter itself, as CLIP does, so that it can leave the bound again."""
         self.log_scale.clamp_(max=math.log(MAX_SCALE))
-
-    def _embed(self, modality: str, batch: Clips) -> Tensor:
-        encode: Callable[[Tensor], Tensor] = self.model.encoders[modality].encode  # type: ignore[assignment]
-        features = batch.inputs[modality]
-        if modality in batch.complete:
-            return encode(features)
-        return encode_present(encode, features, batch.present[modality])
 
 
 def _gradient(leaf: Tensor) -> Tensor:

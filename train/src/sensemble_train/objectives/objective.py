@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from sensemble_train.data.clips import Clips
 from sensemble_train.distributed import accumulating
 from sensemble_train.models.model import Model
+from sensemble_train.objectives.backgrounds import encode_present
 
 Part = tuple[Clips, ...]  # a micro-batch of features from each source of examples
 
@@ -32,6 +33,14 @@ class Objective(nn.Module, ABC):
         `call` is this objective as shared among the ranks, called instead of `forward`. `reseed` sets the
         random state at the start of the part with that number.
         """
+
+    def encode(self, modality: str, clips: Clips) -> Tensor:
+        """Return a modality's embeddings [B, d]; absent rows are zero, and BatchNorm does not see them."""
+        encode: Callable[[Tensor], Tensor] = self.model.encoders[modality].encode  # type: ignore[assignment]
+        features = clips.inputs[modality]
+        if modality in clips.complete:
+            return encode(features)
+        return encode_present(encode, features, clips.present[modality])
 
     def after_step(self) -> None:
         """Bring moved parameters back into their bounds."""

@@ -3,7 +3,7 @@
 It goes beyond the paper, whose MASD (Eq. 8) teaches the modalities without labels as one set.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from sensemble_runtime.subsets import Subset, measured
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from sensemble_train.data.clips import Clips
 from sensemble_train.models.model import Model
-from sensemble_train.objectives.backgrounds import Backgrounds, encode_present
+from sensemble_train.objectives.backgrounds import Backgrounds
 from sensemble_train.objectives.task import Downstream, task_loss
 
 SETS = 15  # subsets that a batch learns from at most: all of four modalities, some of more
@@ -46,23 +46,14 @@ class SubsetDistillation(Downstream):
         """
         labelled, unlabelled = batches
         task = self._mean_loss(
-            {m: self._encode(m, labelled) for m in labelled.inputs}, labelled, self.labelled
+            {m: self.encode(m, labelled) for m in labelled.inputs}, labelled, self.labelled
         )
         if self.backgrounds is None:
-            embedded, strange = self.model.embed(unlabelled.inputs), task.new_zeros(())
+            embedded, background_loss = self.model.embed(unlabelled.inputs), task.new_zeros(())
         else:
-            joined, known = self.backgrounds.join(unlabelled), len(unlabelled)
-            both = {m: self._encode(m, joined) for m in joined.inputs}
-            strange = self.backgrounds(both, joined.present, known)
-            embedded = {m: x[:known] for m, x in both.items()}
+            embedded, background_loss = self.backgrounds.embed(unlabelled, self.encode)
         distilled = self._mean_loss(embedded, unlabelled, self.unlabelled)
-        return (1 - self.weight) * task + self.weight * distilled + strange
-
-    def _encode(self, modality: str, clips: Clips) -> Tensor:
-        encode: Callable[[Tensor], Tensor] = self.model.encoders[modality].encode  # type: ignore[assignment]
-        if modality in clips.complete:
-            return encode(clips.inputs[modality])
-        return encode_present(encode, clips.inputs[modality], clips.present[modality])
+        return (1 - self.weight) * task + self.weight * distilled + background_loss
 
     def _mean_loss(self, embedded: Mapping[str, Tensor], clips: Clips, sets: Sequence[Subset]) -> Tensor:
         assert clips.targets is not None  # noqa: S101 - labelled by people or by the teacher

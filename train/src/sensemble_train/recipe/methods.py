@@ -142,6 +142,6 @@ def learn_subsets(start: Start, taught: Source, background: Clips | None = None)
     if start.probed.description.tokenized:
         loop = replace(loop, augment=replace(loop.augment, mixup=0.0))
     model = copy.deepcopy(start.probed)
-    apart = background_loss(model, background, config.background, loop)
-    objective = SubsetDistillation(model, start.train, config.distillation, apart)
+    backgrounds = background_loss(model, background, config.background, loop)
+    objective = SubsetDistillation(model, start.train, config.distillation, backgrounds)
     return replace(start, loop=loop).fit(objective, taught, some=True)

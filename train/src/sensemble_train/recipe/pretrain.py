@@ -50,8 +50,8 @@ def pretrain(
     It starts at the inverse temperature exp(`log_scale`), and keeps windows of `background` apart.
     """
     start = copy.deepcopy(model)
-    apart = background_loss(start, background, config.background, loop)
-    return fit(Contrastive(start, log_scale, apart), [unlabelled], config, loop)
+    backgrounds = background_loss(start, background, config.background, loop)
+    return fit(Contrastive(start, log_scale, backgrounds), [unlabelled], config, loop)
 
 
 def background_loss(model: Model, clips: Clips | None, weight: float, loop: Loop) -> Backgrounds | None:

@@ -5,7 +5,7 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
-from typing import Any, Self
+from typing import Self
 
 import torch
 from sensemble_sensors import durable
@@ -71,24 +71,19 @@ class StepLog:
                     f"{self._folder}: step {step.number} has a loss of {loss} and a gradient of norm {norm}; "
                     "lower the learning rate, or clip the gradient"
                 )
-            self._line(
-                {
-                    "step": step.number,
-                    "loss": loss,
-                    "learning_rate": step.learning_rate,
-                    "norm": norm,
-                    "examples_per_second": self._examples * len(steps) / took,
-                    "data": waited / took,
-                    "skipped": bad,
-                    "memory": memory,
-                }
-            )
-
-    def _line(self, line: dict[str, Any]) -> None:
-        if not self._writes:
-            return
-        self._file.write(json.dumps(line) + "\n")
-        self._file.flush()
+            line = {
+                "step": step.number,
+                "loss": loss,
+                "learning_rate": step.learning_rate,
+                "norm": norm,
+                "examples_per_second": self._examples * len(steps) / took,
+                "data": waited / took,
+                "skipped": bad,
+                "memory": memory,
+            }
+            if self._writes:
+                self._file.write(json.dumps(line) + "\n")
+                self._file.flush()
 
 
 @dataclass(frozen=True, slots=True)
