@@ -10,7 +10,7 @@ FILE_NAME = "lowering.json"
 
 @dataclass(frozen=True, slots=True)
 class Delegation:
-    """The delegation of an ExecuTorch program between its delegate and ExecuTorch's own kernels."""
+    """The parts of an ExecuTorch program that its delegate and ExecuTorch's own kernels run."""
 
     subgraphs: int  # parts that XNNPACK runs; one is best, as data is copied between parts
     delegated: dict[str, int]  # operations in them, by name

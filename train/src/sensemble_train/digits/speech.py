@@ -41,7 +41,7 @@ class Utterance:
 
 
 def speak(utterances: Iterable[Utterance]) -> Generator[NDArray[np.int16], None, None]:
-    """Synthesize each utterance, int16 [n] at 22,050 Hz; TrainError if the synthesizer ends or is silent."""
+    """Yield each utterance's sound, int16 [n] at 22,050 Hz; raises TrainError for silence."""
     command = [sys.executable, "-m", "sensemble_train.digits.speech"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdin is not None  # noqa: S101 - both are pipes, for the type checker

@@ -25,7 +25,7 @@ def read(folder: str, config: Experiment) -> Dataset:
 
 
 def choose(config: Experiment, dataset: Dataset) -> dict[str, Sequence[Example]]:
-    """Return the examples by their use, as `recipe.examples.choose`, and D_SD as `distill` if it is apart."""
+    """Return the examples by their use, as `recipe.examples.choose`, and `distill`, if D_SD has its own."""
     chosen = examples.choose(dataset)
     train, every = chosen["train"], dataset.modalities
     if config.distill_data:

@@ -19,7 +19,7 @@ from sensemble_train.recipe.recipe import new_tokenizer
 
 
 def new_model(config: Experiment, dataset: Dataset, world: World) -> tuple[Model, float]:
-    """Make the model for `dataset`, as `recipe.new_model`; CheckpointError for bad weights or merges."""
+    """Make the model for `dataset`, as `recipe.new_model`; raises CheckpointError for bad files, too."""
     description = describe_model(config, dataset)
     path = Path(config.initialize)
     if not config.from_scratch and path.is_dir():

@@ -12,7 +12,7 @@ from sensemble_train.models.pretrained.sources import MODEL, Trained, trained
 
 
 def imported_model(source: str) -> Model:
-    """Return the factory `source`'s model; ConfigurationError if its parts do not fit each other."""
+    """Return the model of the factory `source`; raises ConfigurationError if its parts do not fit."""
     outside = trained(source)
     for problem in _problems(outside):
         raise ConfigurationError(f"--model {source}: {problem}")

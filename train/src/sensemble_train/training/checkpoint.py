@@ -21,7 +21,7 @@ from sensemble_train.errors import CheckpointError
 
 
 class Saver:
-    """Writes checkpoints of copied tensors in the background, and removes earlier ones; waits at its end."""
+    """Writes copied tensors in the background, and removes earlier checkpoints; waits for the last."""
 
     def __init__(self, folder: Path, world: World) -> None:
         self._folder, self._world = folder, world

@@ -11,7 +11,7 @@ _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
 def change_captions(ids: Tensor, config: AugmentConfig, tokenizer: Tokenizer) -> Tensor:
-    """Return captions int64 [B, L] with words dropped, all but one, and misspelt as `config` says."""
+    """Return captions int64 [B, L] with words dropped (one stays) and misspelt as `config` says."""
     length = ids.shape[1]
     captions = tokenizer.decode_batch(ids.tolist(), skip_special_tokens=True)
     draws = torch.rand(len(captions), length, 4).tolist()

@@ -42,7 +42,7 @@ class Pinned:
         return path if path is not None and path.exists() else None
 
     def path(self) -> Path:
-        """Return the file: cached, the package's, or fetched now; ConfigurationError without one."""
+        """Return the file: cached, the package's, or fetched now; raises ConfigurationError without one."""
         if self.cached.exists():
             return self.cached
         stand_in = self.installed()
@@ -61,7 +61,7 @@ class Pinned:
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
-    """Read safetensors, a CTranslate2 model (`.bin`) or `torch.save`'s; CheckpointError if damaged."""
+    """Read safetensors, CTranslate2 (`.bin`) or `torch.save`'s files; raises CheckpointError if damaged."""
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
