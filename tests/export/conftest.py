@@ -19,7 +19,7 @@ from sensemble_sensors.spec import InputSpec
 from sensemble_train.data.clips import Clips
 from sensemble_train.models.encoders import EncoderConfig
 from sensemble_train.models.model import Description, Model
-from sensemble_train.models.presets import small
+from sensemble_train.models.small import small
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from torch import Tensor

@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -101,10 +102,14 @@ class ArtifactStore:
         if not new:
             return
         self.check_calibration({job.modality for job in new if needs_ranges(job.scheme)})
-        steps = _Steps((2 if lowered is None else 1) * len(new), progress)
+        done, total = count(1), (2 if lowered is None else 1) * len(new)
+
+        def step() -> None:
+            progress(next(done), total)
+
         failures: dict[str, ExportError] = {}
         failing = None if failed is None else failures.__setitem__
-        delegations = self.lower(new, steps.step, failing) if lowered is None else lowered
+        delegations = self.lower(new, step, failing) if lowered is None else lowered
         for job in new:
             try:
                 if job.file in failures:
@@ -114,7 +119,7 @@ class ArtifactStore:
                 if failed is None:
                     raise
                 failed[job] = error
-            steps.step()
+            step()
 
     def lower(
         self,
@@ -144,11 +149,10 @@ class ArtifactStore:
         """Measure the artifacts of `jobs` on other held-out examples, and forget all others."""
         wanted = {job: self.made[job] for job in dict.fromkeys(jobs) if job in self.made}
         self.hold_out(held_out)
-        steps = _Steps(len(wanted), progress)
         self.made = {}
-        for job, made in wanted.items():
+        for done, (job, made) in enumerate(wanted.items(), start=1):
             self.made[job] = self._measured(job, made.delegation)
-            steps.step()
+            progress(done, len(wanted))
 
     def running(self, jobs: Iterable[Job]) -> dict[str, Job]:
         """Return each modality's first of `jobs`, made already, that runs here."""
@@ -210,17 +214,6 @@ class ArtifactStore:
         found = measure(path, job.target, self.folder / f"held_out.{job.modality}.safetensors")
         parity = compare(found.embeddings, self.expected[job.modality], self.head)
         return BuiltArtifact(path, size, found, parity, delegation)
-
-
-class _Steps:
-    """A counter of the steps done, which reports each."""
-
-    def __init__(self, total: int, progress: Progress) -> None:
-        self.done, self.total, self.progress = 0, total, progress
-
-    def step(self) -> None:
-        self.done += 1
-        self.progress(self.done, self.total)
 
 
 def _ranges(model: Model, calibration: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -41,7 +41,7 @@ def measure(artifact: Path, target: str, windows: Path) -> Measurement:
         command = [
             sys.executable,
             "-m",
-            "sensemble_export.measure",
+            "sensemble_export.measuring_process",
             str(artifact),
             target,
             str(windows),

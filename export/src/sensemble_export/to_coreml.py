@@ -41,7 +41,8 @@ def to_coreml(encoder: nn.Module, windows: Tensor, scheme: Scheme, path: Path) -
     It computes in float16, except in `fp32` and where operations lead to a logarithm: the log-mel's energies
     are too small for float16. Biases, positions and the front end's constants are not quantized.
     """
-    window = _first(windows)
+    dtype = str(windows.dtype).removeprefix("torch.")
+    window = windows[:1].to(getattr(torch, input_dtype(dtype, "coreml")))
     with torch.no_grad():
         program = torch.export.export(NamedInput(encoder), (window,)).run_decompositions({})
     model = ct.convert(
@@ -61,15 +62,7 @@ def to_coreml(encoder: nn.Module, windows: Tensor, scheme: Scheme, path: Path) -
         quantized = optimize.linear_quantize_weights if linear else optimize.palettize_weights
         model = quantized(model, config)
     model.save(str(path))
-    _make_reproducible(path, _dtype(windows))
-
-
-def _first(windows: Tensor) -> Tensor:
-    return windows[:1].to(getattr(torch, input_dtype(_dtype(windows), "coreml")))
-
-
-def _dtype(windows: Tensor) -> str:
-    return str(windows.dtype).removeprefix("torch.")
+    _make_reproducible(path, dtype)
 
 
 class _NotTowardsLog:

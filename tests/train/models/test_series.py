@@ -18,7 +18,7 @@ from sensemble_train.models.kinds.series import SeriesEncoder
 from sensemble_train.models.kinds.series_augment import turn, warp
 from sensemble_train.models.model import Model, load_model, save_model
 from sensemble_train.models.model_config import ModelConfig
-from sensemble_train.models.presets import small
+from sensemble_train.models.small import small
 
 KIND = KINDS["series"]
 AXES = tuple(f"{kind}{axis}" for kind in "ag" for axis in "xyz")

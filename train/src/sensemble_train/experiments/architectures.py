@@ -14,7 +14,7 @@ from sensemble_train.models.infer_spec import describe, labels_and_task
 from sensemble_train.models.kinds.registry import kind_of
 from sensemble_train.models.model import Description
 from sensemble_train.models.model_config import ModelConfig
-from sensemble_train.models.presets import SMALL, by_kind, plain
+from sensemble_train.models.small import SMALL, by_kind, plain
 
 VIT_B16 = ModelConfig(
     name="vit_b16",

@@ -13,7 +13,7 @@ from sensemble_train.experiments.clip_tokens import clip_tokenizer
 from sensemble_train.experiments.clip_weights import initialize, read_clip
 from sensemble_train.experiments.config import Experiment
 from sensemble_train.models.model import Description, Model, load_model
-from sensemble_train.models.presets import small
+from sensemble_train.models.small import small
 from sensemble_train.objectives.contrastive import LOG_SCALE
 from sensemble_train.recipe.recipe import new_tokenizer
 

@@ -18,8 +18,8 @@ from sensemble_train.models.kinds.kind import measured
 from sensemble_train.models.kinds.registry import kind_of
 from sensemble_train.models.model import Description
 from sensemble_train.models.model_config import ModelConfig
-from sensemble_train.models.presets import SMALL, small
 from sensemble_train.models.pretrained import sources
+from sensemble_train.models.small import SMALL, small
 
 LONGEST = 8.0  # seconds of the longest window (paper, Table 6)
 _SAMPLED = 64  # examples that the window is inferred from

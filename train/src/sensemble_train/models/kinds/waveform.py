@@ -37,7 +37,7 @@ class Waveform(Kind):
         )
 
     def encoder_config(self, base: EncoderConfig, spec: InputSpec, shape: ModelConfig) -> EncoderConfig:
-        """Return `base`: the presets are written for sound."""
+        """Return `base`, which is written for sound."""
         del spec, shape
         return base
 

@@ -1,6 +1,6 @@
 """EfficientNet-Lite0 (Tan and Le, 2019), in the names and the order of timm's `tf_efficientnet_lite0`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
@@ -35,7 +35,8 @@ class EfficientNet(nn.Module):
             stages.append(nn.Sequential(*blocks))
         self.blocks = nn.Sequential(*stages)
         self.conv_head, self.bn2 = _conv(before, _HEAD, 1, 1), _norm(_HEAD)
-        self.load_state_dict(dict(zip(self.state_dict(), _in_order(weights), strict=True)))
+        features = list(weights.values())[:-2]  # without the classifier's two
+        self.load_state_dict(dict(zip(self.state_dict(), features, strict=True)))
 
     def forward(self, frames: Tensor) -> Tensor:
         """Map clips to the mean over their frames."""
@@ -83,8 +84,3 @@ def _conv(before: int, after: int, kernel: int, stride: int, groups: int = 1) ->
 
 def _norm(channels: int) -> nn.BatchNorm2d:
     return nn.BatchNorm2d(channels, eps=1e-3)
-
-
-def _in_order(weights: Mapping[str, Tensor]) -> Sequence[Tensor]:
-    """Return the weights without the classifier's two."""
-    return list(weights.values())[:-2]

@@ -1,9 +1,10 @@
-"""The measuring process of one artifact: `python -m sensemble_export.measure ARTIFACT TARGET WINDOWS OUT`.
+"""The process that measures one artifact: `python -m sensemble_export.measuring_process`.
 
-It imports no torch, so its time and memory are the runtime's, nor ExecuTorch's Python package, which would
-take over the log that the runtime's native module reads errors from. WINDOWS is a safetensors file with
-`windows` [N, ...]. OUT becomes one with `embeddings` float32 [N, d], `seconds` float64 [N] (the time of each
-window) and `peak` float64 [1] (resident MB after a few windows).
+Its arguments are ARTIFACT TARGET WINDOWS OUT. WINDOWS is a safetensors file with `windows` [N, ...]. OUT
+becomes one with `embeddings` float32 [N, d], `seconds` float64 [N] (the time of each window) and `peak`
+float64 [1] (resident MB after a few windows). It imports no torch, so its time and memory are the runtime's,
+nor ExecuTorch's Python package, which would take over the log that the runtime's native module reads errors
+from.
 """
 
 import os
