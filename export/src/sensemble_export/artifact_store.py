@@ -170,11 +170,7 @@ class ArtifactStore:
             return dict(zip(having, rows, strict=True))
 
     def embed(self, modality: str, windows: Tensor, jobs: Iterable[Job]) -> Floats:
-        """Return the embeddings, float32 [n, d], of raw windows [n, ...].
-
-        The artifact of `jobs` that `running` chooses makes them; if none runs here, the float encoder does.
-        Raises CalibrationMissingError if the windows do not fit the encoder, and MeasurementError.
-        """
+        """Embed raw windows [n, ...], float32 [n, d], by the artifact that runs here, or in float."""
         _check(self.model, modality, "further", windows)
         job = self.running(jobs).get(modality)
         if job is None:

@@ -115,14 +115,12 @@ def staged_store(
 
 
 def float_jobs(model: Model, jobs: Sequence[Job]) -> list[Job]:
-    """Return the float artifacts of the first target, with which `jobs` are compared in size and latency.
-
-    Those of pretrained encoders are left out: lowering them takes longer than all else.
-    """
+    """Return the float artifacts of the first target, to compare `jobs` with in size and latency."""
     target, configs = jobs[0].target, model.description.configs
     return [
         Job(job.modality, target, all_targets()[target].schemes[0])
         for job in jobs
+        # A pretrained encoder takes longer to lower in float than all else.
         if job.target == target and not configs[job.modality].source
     ]
 
@@ -136,11 +134,7 @@ def write_bundle(
     groups: Sequence[str | None] | None = None,
     fitted_on: FittedOn = NOTHING,
 ) -> Manifest:
-    """Write the artifacts of `jobs`, which `store` has made, into the bundle `out`.
-
-    The manifest reports the measurements on the store's held-out examples, so these should be of `eval`. The
-    other arguments are those of `export_bundle`.
-    """
+    """Write the artifacts of `jobs`, which `store` has made and measured (on eval), into the bundle `out`."""
     calibration, scores = fit_calibration(store, jobs, fitted_on)
     store.head = dataclasses.replace(store.head, familiarity=scores)
     return place(store, jobs, out, origin, calibration, score_shipped(store, jobs, groups))

@@ -45,11 +45,7 @@ NOTHING = FittedOn()
 def fit_calibration(
     store: ArtifactStore, jobs: Sequence[Job], data: FittedOn
 ) -> tuple[Calibration, Familiarity | None]:
-    """Fit the calibration of each subset, and how familiar the windows of each modality are.
-
-    Of several artifacts of a modality, the first that runs here is fitted on; where none does, the float
-    encoder. Raises as `ArtifactStore.embed`.
-    """
+    """Fit the calibration of each subset, and familiarity, to the artifacts of `jobs` that run here."""
     clips, scores, familiar = data.calibrate, None, dict[str, float]()
     known = store.encode(clips, jobs) if clips is not None and clips.targets is not None else {}
     are_known = {m: np.ones(len(rows), bool) for m, rows in known.items()}

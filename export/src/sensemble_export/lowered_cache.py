@@ -48,10 +48,7 @@ class CachedArtifact:
 
 
 def cached(encoder: nn.Module, windows: Tensor, job: Job) -> CachedArtifact | None:
-    """Return the place of an artifact; None for what learns, and for what is not one file with a delegation.
-
-    `encoder` is in evaluation mode; `job` takes its ranges from `windows`, or they are one of their form.
-    """
+    """Return the place of an artifact; None for what learns, or is not one file with a delegation."""
     if job.target != "executorch-xnnpack" or any(p.requires_grad for p in encoder.parameters()):
         return None
     tools = {tool: version(tool) for tool in ("torch", *all_targets()[job.target].tools)}

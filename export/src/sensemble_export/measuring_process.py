@@ -23,11 +23,7 @@ _ALL_CORES = "all-cores"
 
 
 def main(artifact: Path, target: str, windows: Path, out: Path, *, quick: bool = True) -> None:
-    """Run every window once, in order, after a first one that is not timed.
-
-    A `quick` run has one thread. If the encoder proves not to be quick, the process starts again with one
-    thread per core, as the runtime would.
-    """
+    """Run every window once, after an untimed one; a slow encoder starts again on all cores."""
     encoder = executor.load(artifact, target, quick=quick)
     embeddings, seconds, peak = [], [], 0.0
     with safe_open(windows, "numpy") as file:

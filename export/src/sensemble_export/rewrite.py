@@ -65,10 +65,7 @@ class CentredAffine(nn.Module):
 
 
 class SplitAttention(nn.Module):
-    """`Attention` on one window, with separate layers for q, k and v, and the scale in the weights of q.
-
-    Each result needs one transposition for its product; slices of a common layer would also be copied.
-    """
+    """`Attention` on one window with q, k and v apart: slices of a common layer would also be copied."""
 
     def __init__(self, attention: Attention) -> None:
         super().__init__()

@@ -53,10 +53,7 @@ def staging_folder(out: Path) -> Iterator[Path]:
 
 
 def replace(folder: Path, out: Path) -> None:
-    """Move `bundle` and `held_out` from `folder` into place; what was there moves into `previous`.
-
-    `out` is absent meanwhile: it moves away first and comes last.
-    """
+    """Move `bundle` and `held_out` into place, `out` last; what was there moves into `previous`."""
     places = {"bundle": out, "held_out": held_out_folder(out)}
     previous = folder / "previous"
     previous.mkdir()

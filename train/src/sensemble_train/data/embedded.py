@@ -1,7 +1,4 @@
-"""Embeddings by frozen encoders, of several augmented views of each window, computed once.
-
-The user's private cache keeps them by content, for every method, seed and later training. It may be deleted.
-"""
+"""Embeddings of windows and their augmented views by frozen encoders, kept by content in a private cache."""
 
 import hashlib
 from contextlib import suppress

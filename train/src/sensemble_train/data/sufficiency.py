@@ -17,11 +17,7 @@ LEAST_OF_A_LABEL = 10  # examples of a class below which it is hardly learnt
 
 
 def shortages(dataset: Dataset, *, from_scratch: bool = True) -> Iterator[str]:
-    """Yield a sentence for each use that a dataset is too small for, and how much more would do.
-
-    The uses are pretraining, labels and evaluation. "More" is in minutes where the index has the lengths of
-    examples, and in takes where examples come in groups.
-    """
+    """Yield a sentence for each use that a dataset is too small for, and how much more would do."""
     every = dataset.modalities
     complete = having(unlabelled(dataset), every)
     if from_scratch and len(complete) < LEAST_UNLABELLED:

@@ -1,8 +1,4 @@
-"""Render the motion of a wrist that writes a digit in the air: an accelerometer and a gyroscope.
-
-The wrist follows a stroke at the end of a forearm, so it turns as it moves. In float64, for the same bytes on
-every machine.
-"""
+"""Render, in float64, the motion of a wrist that writes a digit in the air at the end of a forearm."""
 
 from dataclasses import dataclass
 

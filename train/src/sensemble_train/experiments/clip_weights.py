@@ -44,11 +44,7 @@ _IN_A_BLOCK = {
 
 
 def read_clip(path: Path) -> dict[str, Tensor]:
-    """Read a CLIP state dict, named as OpenAI does.
-
-    The file is OpenAI's TorchScript archive, a state dict that `torch.save` wrote (of which only tensors are
-    read), or a `.safetensors` file; otherwise CheckpointError is raised.
-    """
+    """Read a CLIP from OpenAI's TorchScript archive, `torch.save`'s tensors or safetensors."""
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
@@ -69,11 +65,7 @@ def _is_torchscript(path: Path) -> bool:
 
 
 def initialize(model: Model, clip: Mapping[str, Tensor]) -> float:
-    """Give the encoders of a model of the shape `CLIP_B16` a CLIP's weights; return its `logit_scale`.
-
-    `logit_scale` is the logarithm of the inverse temperature. Raises ConfigurationError for a model of
-    another shape, CheckpointError if `clip` lacks a weight or has another one.
-    """
+    """Give encoders of the shape `CLIP_B16` a CLIP's weights; return the log of its inverse temperature."""
     weights = {name: value.float() for name, value in clip.items() if name not in _SIZES}
     differing = [name for name in weights if not _NAMES.fullmatch(name)]
     if differing:

@@ -46,11 +46,7 @@ def _clip_tokenizer(config: Experiment, description: Description) -> Tokenizer:
 
 
 def _of_another_run(folder: Path, wanted: Description, config: Experiment) -> Model:
-    """Take the encoders of a saved model, for the modalities and labels of another dataset.
-
-    The configuration states their shape, as a run folder has no other description. Sizes from the dataset may
-    differ: the saved model's then hold.
-    """
+    """Take a saved model's encoders and their sizes; the configuration must have the same shape."""
     saved = load_model(folder)
     lacking = set(wanted.specs) - set(saved.modalities)
     if lacking:

@@ -25,11 +25,7 @@ from sensemble_train.training.loop import Loop, fit
 
 
 class MAE(MeanLoss):
-    """The reconstruction loss of masked tokens, averaged over modalities; guessing costs about 1.
-
-    Masks are drawn from torch's global generator. Raises ConfigurationError if the model shares no block, or
-    has convolutional stems or class tokens.
-    """
+    """The reconstruction loss of tokens masked at random, averaged over modalities; a guess costs 1."""
 
     def __init__(self, model: Model, config: MAEConfig) -> None:
         super().__init__(model)

@@ -194,11 +194,7 @@ class ScaledFrames(nn.Module):
 
 
 class RelativeFrames(nn.Module):
-    """Layout of frames, normalized by the mean and the deviation of the window's own pixels.
-
-    Brightness and contrast do not matter unless pixels saturate. A plain picture stays plain: deviations of
-    few levels of 255 are not enlarged to 1.
-    """
+    """Frames by the mean and deviation of the window's own pixels; a plain picture stays plain."""
 
     def forward(self, frames: Tensor) -> Tensor:
         """Map uint8 [B, T, H, W, 3] (RGB) to float32 [B * T, 3, H, W]; a window has mean 0, deviation 1."""

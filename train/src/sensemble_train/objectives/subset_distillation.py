@@ -39,11 +39,7 @@ class SubsetDistillation(Downstream):
         self.labelled, self.unlabelled = measured(train), measured(model.modalities)
 
     def forward(self, *batches: Clips) -> Tensor:
-        """Return the loss of two micro-batches, a scalar.
-
-        They are labelled examples with any of M_T, and examples that have every modality, with the teacher's
-        probabilities as targets.
-        """
+        """Return the loss of labelled examples (any of M_T) and complete ones with a teacher's targets."""
         labelled, unlabelled = batches
         task = self._mean_loss(
             {m: self.encode(m, labelled) for m in labelled.inputs}, labelled, self.labelled

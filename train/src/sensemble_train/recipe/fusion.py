@@ -70,11 +70,7 @@ class LateFusion(Model):
 
 @torch.no_grad()
 def fuse(specialists: Mapping[str, Model], selection: Source, loop: Loop) -> LateFusion:
-    """Return the late fusion of specialists, by modality of M_T.
-
-    Each modality's temperature is fitted to `selection`, labelled examples that nothing was trained on
-    (`calibrate`); it stays 1 where none has the modality.
-    """
+    """Return the late fusion of specialists, with temperatures fitted to `selection` (`calibrate`)."""
     fused = LateFusion(specialists).eval()
     embedded = embed({"": fused}, selection, loop)[""]
     for m, encoder in fused.encoders.items():

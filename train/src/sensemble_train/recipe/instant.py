@@ -59,10 +59,7 @@ class Instant:
     left_out: dict[str, Tensor]
 
     def right(self) -> dict[str, tuple[int, int]]:
-        """Return class -> how many of its groups, left out, are answered right, and how many it has.
-
-        All sensors and examples of a group answer together. Multi-label tasks give nothing.
-        """
+        """Return class -> (groups that are right when left out, all its groups); nothing for multi-label."""
         truth, labels = self.examples.targets, self.model.description.labels
         assert truth is not None  # noqa: S101 - all have labels
         if truth.ndim > 1:
@@ -78,10 +75,7 @@ class Instant:
 
 
 class Frozen:
-    """Frozen encoders whose features lie side by side in one embedding, each with a 1 behind it.
-
-    `sources` and `specs` are by modality. Features are cached, so a fit reads only new examples.
-    """
+    """Frozen encoders whose features lie side by side in one embedding; features of examples are cached."""
 
     def __init__(self, sources: Mapping[str, str], specs: Mapping[str, InputSpec]) -> None:
         places, end = {}, 0

@@ -89,11 +89,7 @@ class Start:
 def linear_probe(
     model: Model, embedded: Clips, train: Sequence[str], config: ProbeConfig, seed: int = 0
 ) -> Model:
-    """Return a copy of `model` with a new head, trained on frozen, pooled embeddings of `train` (M_T).
-
-    The head's BatchNorm takes their statistics (App. C). `embedded` holds embeddings [N, d] as inputs; fewer
-    than two examples with all of `train` raise ConfigurationError.
-    """
+    """Return a copy of `model` with a new head, trained on pooled embeddings [N, d] of `train` (M_T)."""
     clips = embedded.having(train)
     pooled, targets = torch.stack(list(clips.inputs.values())).mean(dim=0), clips.targets
     assert targets is not None  # noqa: S101 - labelled, by its name

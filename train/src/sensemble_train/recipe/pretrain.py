@@ -45,10 +45,7 @@ def pretrain(
     log_scale: float = LOG_SCALE,
     background: Clips | None = None,
 ) -> Model:
-    """Return a copy of `model` with encoders pretrained by contrastive learning; raises as `fit`.
-
-    It starts at the inverse temperature exp(`log_scale`), and keeps windows of `background` apart.
-    """
+    """Return a copy of `model`, pretrained by contrastive learning from the temperature exp(-`log_scale`)."""
     start = copy.deepcopy(model)
     backgrounds = background_loss(start, background, config.background, loop)
     return fit(Contrastive(start, log_scale, backgrounds), [unlabelled], config, loop)

@@ -123,11 +123,7 @@ def add_noise(x: Tensor, share: float) -> Tensor:
 
 
 def hide(x: Tensor, time: int, bins: int) -> Tensor:
-    """Hide one span of time and one of mel bins in each example (SpecAugment; Park et al., 2019).
-
-    `x` is energies or a normalized log-mel, [B, 1, frames, bins]; hidden values become 0. A span is shorter
-    than `time` frames or `bins` mel bins; 0 hides none.
-    """
+    """Zero spans of [B, 1, frames, bins], shorter than `time` and `bins` (SpecAugment; Park et al., 2019)."""
     x = x.transpose(2, 3)
     if time:
         x = TimeMasking(time, iid_masks=True)(x)

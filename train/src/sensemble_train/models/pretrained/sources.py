@@ -119,12 +119,7 @@ class Trained:
 
 @cache
 def load(source: str, spec: InputSpec) -> nn.Module:
-    """Return the frozen encoder of a source, in evaluation mode; one process shares one.
-
-    `source` is as `--encoder` takes it; the weights may depend on the length of `spec`. Raises
-    ConfigurationError if the source is unknown, unreachable or of another kind, CheckpointError if its file
-    is damaged.
-    """
+    """Return a source's frozen encoder, one for the process; raises ConfigurationError or CheckpointError."""
     return _make(source, spec).requires_grad_(requires_grad=False).eval()
 
 
