@@ -22,12 +22,7 @@ from sensemble_train.models.model import Model, save_model
 from torch import Tensor
 
 from sensemble_export import familiarity
-from sensemble_export.errors import (
-    CalibrationMissingError,
-    ExportError,
-    MeasurementError,
-    NotLowerableError,
-)
+from sensemble_export.errors import CalibrationMissingError, ExportError, MeasurementError, NotLowerableError
 from sensemble_export.lowered_cache import cached
 from sensemble_export.lowering import lower_all
 from sensemble_export.parity import Floats, Measurement, compare, measure

@@ -39,17 +39,10 @@ def main(artifact: Path, target: str, windows: Path, out: Path, *, quick: bool =
             elif quick and index == _SETTLED and 1e3 * np.median(seconds) >= executor.QUICK:
                 # A thread pool keeps its size, and memory its peak: start again as a new process.
                 os.execv(sys.executable, [sys.executable, "-m", __spec__.name, *sys.argv[1:], _ALL_CORES])  # noqa: S606
-    save_file(
-        {
-            "embeddings": np.stack(embeddings),
-            "seconds": np.array(seconds),
-            "peak": np.array([peak]),
-        },
-        out,
-    )
+    measured = {"embeddings": np.stack(embeddings), "seconds": np.array(seconds), "peak": np.array([peak])}
+    save_file(measured, out)
 
 
 if __name__ == "__main__":
-    main(
-        Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3]), Path(sys.argv[4]), quick=_ALL_CORES not in sys.argv
-    )
+    _, artifact, target, windows, out, *all_cores = sys.argv
+    main(Path(artifact), target, Path(windows), Path(out), quick=not all_cores)

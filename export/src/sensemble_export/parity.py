@@ -38,15 +38,8 @@ def measure(artifact: Path, target: str, windows: Path) -> Measurement:
     """Run `artifact` over the file `windows` in a fresh process; raises MeasurementError if that fails."""
     with TemporaryDirectory() as folder:
         out = Path(folder) / "measured.safetensors"
-        command = [
-            sys.executable,
-            "-m",
-            "sensemble_export.measuring_process",
-            str(artifact),
-            target,
-            str(windows),
-            str(out),
-        ]
+        process = [sys.executable, "-m", "sensemble_export.measuring_process"]
+        command = [*process, str(artifact), target, str(windows), str(out)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
             reason = done.stderr.strip().rpartition("\n")[2] or f"exit status {done.returncode}"

@@ -8,15 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sensemble_train.digits.captions import (
-    OPENINGS,
-    PLACES,
-    elsewhere,
-    hints,
-    names,
-    phrase,
-    vague,
-)
+from sensemble_train.digits.captions import OPENINGS, PLACES, elsewhere, hints, names, phrase, vague
 from sensemble_train.digits.personas import PEOPLE, personas
 from sensemble_train.digits.plan import DigitsConfig, Plan, plan
 from sensemble_train.digits.speech import PICO

@@ -1,7 +1,6 @@
 """Estimate of a run's time on this machine: a few real steps of each stage are timed."""
 
 from collections import defaultdict
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -9,7 +8,7 @@ from time import perf_counter
 
 from sensemble_runtime.progress import Stages, no_progress
 from sensemble_runtime.subsets import Subset
-from sensemble_sensors.media.dataset import Dataset, Example
+from sensemble_sensors.media.dataset import Dataset
 
 from sensemble_train.recipe.config import Config
 from sensemble_train.recipe.examples import Chosen
@@ -81,9 +80,7 @@ class _Timed(Recipe):
         """Return examples from all over the dataset."""
         self.chosen, self.train_sets = super().examples(dataset)
         count = max(self.config.pretrain.batch, self.config.finetune.batch)
-        self.few = {use: _spread(examples, count) for use, examples in self.chosen.items()}
+        self.few = {
+            use: examples[:: max(1, len(examples) // count)][:count] for use, examples in self.chosen.items()
+        }
         return self.few, self.train_sets
-
-
-def _spread(examples: Sequence[Example], count: int) -> Sequence[Example]:
-    return examples[:: max(1, len(examples) // count)][:count]

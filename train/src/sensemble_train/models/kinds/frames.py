@@ -18,14 +18,7 @@ from torch import Generator, Tensor, nn
 
 from sensemble_train.errors import ConfigurationError
 from sensemble_train.models.augment_config import AugmentConfig
-from sensemble_train.models.encoders import (
-    ClassToken,
-    EncoderConfig,
-    PatchEncoder,
-    Trunk,
-    flat,
-    make_stem,
-)
+from sensemble_train.models.encoders import ClassToken, EncoderConfig, PatchEncoder, Trunk, flat, make_stem
 from sensemble_train.models.frontend import RelativeFrames, ScaledFrames, VideoInput
 from sensemble_train.models.kinds.backgrounds import pictures
 from sensemble_train.models.kinds.frames_augment import change_frames, change_levels

@@ -66,21 +66,12 @@ class Series(Kind):
 
     def spec(self, modality: Modality, shape: ModelConfig, hop: float) -> InputSpec:
         """Return float32 [1, T, C]."""
-        steps = max(1, round(shape.seconds * modality.rate))
-        size = (1, steps, len(modality.channels))
-        window = steps / modality.rate if modality.rate else shape.seconds
+        name, kind, rate, channels = modality.name, modality.kind, modality.rate, modality.channels
+        steps = max(1, round(shape.seconds * rate))
+        window = steps / rate if rate else shape.seconds
         hop = min(hop, max(window / 2, _SHORTEST))
-        return InputSpec(
-            modality.name,
-            "float32",
-            size,
-            modality.rate,
-            window,
-            hop,
-            2 * window,
-            modality.kind,
-            modality.channels,
-        )
+        size = (1, steps, len(channels))
+        return InputSpec(name, "float32", size, rate, window, hop, 2 * window, kind, channels)
 
     def encoder_config(self, base: EncoderConfig, spec: InputSpec, shape: ModelConfig) -> EncoderConfig:
         """Return steps of time for patches, and the vectors among the channels."""
