@@ -40,7 +40,10 @@ def lower_ahead(frozen: Frozen, progress: Progress = no_progress) -> None:
 
 
 def export_encoders(frozen: Frozen, out: Path | str, progress: Progress = no_progress) -> Manifest:
-    """Export encoders for browsers into the bundle `out`; a page learns the head, here empty, from takes."""
+    """Export encoders for browsers into the bundle `out`; a page learns the head, here empty, from takes.
+
+    `progress` is called with (steps done, steps in all), from other threads too. Raises as `export_bundle`.
+    """
     model = frozen.model(frozen.specs, (UNLEARNED,), "multi-class")
     source, target = torch.Generator().manual_seed(0), "onnx"
     windows = {m: _noise(spec, source) for m, spec in frozen.specs.items()}
