@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sensemble_runtime.bundle.tokenize import tokenize
 from sensemble_train.models.augment_config import AugmentConfig
 from sensemble_train.models.kinds import sound_augment
-from sensemble_train.models.kinds.frames_augment import change_frames
+from sensemble_train.models.kinds.frames_augment import change_frames, warp
 from sensemble_train.models.kinds.sound_augment import change_sound, change_waves
 from sensemble_train.models.kinds.text_augment import change_captions, misspelt
 from sensemble_train.models.tokenizer import train_tokenizer
@@ -110,6 +110,23 @@ def test_frames_stay_bytes_and_change_alike_in_time() -> None:
     for alone in ({"contrast": 1.0}, {"hue": 0.5}):
         found = change_frames(plain, replace(AugmentConfig(), **alone))
         assert (found.int() - 100).abs().max() <= 1, alone  # no tint
+
+
+def test_frames_are_seen_through_one_affine_map_a_clip() -> None:
+    """The map that is found from where three corners of a plane lie predicts where the fourth one lies."""
+    rows, columns = torch.meshgrid(torch.arange(41.0), torch.arange(61.0), indexing="ij")
+    plane = torch.stack([rows, columns, rows + columns], dim=2).expand(20, 2, 41, 61, 3)
+    torch.manual_seed(0)
+    seen = warp(plane, 0.1)
+    assert torch.equal(seen[:, 0], seen[:, 1])
+    inner = seen[:, 0, 10:31, 15:46]  # the edges repeat
+    first, right, below, across = (inner[:, y, x] for y, x in ((0, 0), (0, -1), (-1, 0), (-1, -1)))
+    torch.testing.assert_close(across, right + below - first, rtol=0, atol=1e-3)
+    moved = (inner - plane[:, 0, 10:31, 15:46]).abs().flatten(1).amax(dim=1)
+    assert (moved > 0.3).all()
+    assert moved.max() < 0.1 * (41 + 61)
+    pixels = torch.randint(0, 256, (4, 2, 8, 8, 3), dtype=torch.uint8)
+    assert torch.equal(warp(pixels, 0.0), pixels)
 
 
 def test_captions_lose_and_misspell_words_but_never_all_of_them() -> None:

@@ -20,6 +20,7 @@ class AugmentConfig:
         tilt: standard deviation of the curve of a random microphone, in dB.
         noise: share of sounds with noise of a random colour, 10 to 40 dB below them.
         gate: share of waves whose fainter moments are silenced.
+        warp: largest change of each number of the affine map that frames are seen through.
         brightness: largest relative change; 0.2 in the paper.
         contrast: largest relative change; 0.1 in the paper.
         saturation: largest relative change; 0 in the paper.
@@ -41,6 +42,7 @@ class AugmentConfig:
     tilt: float = 0.0
     noise: float = 0.0
     gate: float = 0.0
+    warp: float = 0.0
     brightness: float = 0.0
     contrast: float = 0.0
     saturation: float = 0.0
@@ -55,7 +57,8 @@ class AugmentConfig:
         some = 0, MORE
         bounded(self, "augment.", mixup=SHARE, beta=(1e-3, MORE), time=some, bins=some)
         bounded(self, "augment.", voice=SHARE, pace=SHARE, shift=SHARE, tilt=some, noise=SHARE, gate=SHARE)
-        bounded(self, "augment.", brightness=SHARE, contrast=SHARE, saturation=SHARE, hue=(0, 0.5))
+        bounded(self, "augment.", warp=SHARE, brightness=SHARE, contrast=SHARE)
+        bounded(self, "augment.", saturation=SHARE, hue=(0, 0.5))
         bounded(self, "augment.", turn=(0, 180), gain=SHARE, grain=some)
         bounded(self, "augment.", drop=SHARE, typos=SHARE)
 
@@ -65,8 +68,8 @@ class AugmentConfig:
         return any((self.voice, self.pace, self.shift, self.tilt, self.noise))
 
     @property
-    def frames(self) -> bool:
-        """Tell whether frames change."""
+    def colours(self) -> bool:
+        """Tell whether the light or the colours of frames change."""
         return any((self.brightness, self.contrast, self.saturation, self.hue))
 
 
@@ -80,6 +83,7 @@ DERIVED = AugmentConfig(
     tilt=2.0,
     noise=1.0,
     gate=0.5,
+    warp=0.1,
     brightness=0.5,
     turn=15.0,
     gain=0.1,

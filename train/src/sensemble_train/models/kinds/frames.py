@@ -21,7 +21,7 @@ from sensemble_train.models.augment_config import AugmentConfig
 from sensemble_train.models.encoders import ClassToken, EncoderConfig, PatchEncoder, Trunk, flat, make_stem
 from sensemble_train.models.frontend import RelativeFrames, ScaledFrames, VideoInput
 from sensemble_train.models.kinds.backgrounds import pictures
-from sensemble_train.models.kinds.frames_augment import change_frames, change_levels
+from sensemble_train.models.kinds.frames_augment import change_frames, change_levels, warp
 from sensemble_train.models.kinds.kind import Kind, measured
 from sensemble_train.models.model_config import ModelConfig
 from sensemble_train.models.pretrained.sources import LARGE, side
@@ -89,17 +89,17 @@ class Frames(Kind):
         return FramesEncoder(spec, config)
 
     def change(self, raw: Tensor, config: AugmentConfig, tokenizer: Tokenizer | None) -> Tensor:
-        """Change light, colours and sharpness of RGB."""
+        """Change the view and, of RGB, light and colours."""
         del tokenizer
-        return change_frames(raw, config) if config.frames and raw.shape[-1] == 3 else raw
+        seen = warp(raw, config.warp) if config.warp else raw
+        return change_frames(seen, config) if config.colours and raw.shape[-1] == 3 else seen
 
     def augment(
         self, features: Tensor, config: AugmentConfig, encoder: EncoderConfig, tokenizer: Tokenizer | None
     ) -> Tensor:
-        """Change the light and colours of RGB; gain, offset and noise of one channel."""
-        if encoder.scales:
-            return change_levels(features, config, *encoder.scales[0])
-        return super().augment(features, config, encoder, tokenizer)
+        """Change the view; light and colours of RGB; gain, offset and noise of one channel."""
+        changed = self.change(features, config, tokenizer)
+        return change_levels(changed, config, *encoder.scales[0]) if encoder.scales else changed
 
     def backgrounds(self, spec: InputSpec, encoder: EncoderConfig, count: int, draw: Generator) -> Tensor:
         """Return plain, shaded and noisy pictures."""

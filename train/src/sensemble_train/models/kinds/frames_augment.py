@@ -1,9 +1,10 @@
-"""Random changes of the light and the colours of frames, alike in all frames of a clip."""
+"""Random changes of the view, the light and the colours of frames, alike in all frames of a clip."""
 
 import math
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from sensemble_train.models.augment_config import AugmentConfig
 
@@ -17,6 +18,23 @@ def change_frames(clips: Tensor, config: AugmentConfig) -> Tensor:
     x = clips.permute(0, 1, 4, 2, 3).float()
     x = jitter(x, config.brightness, config.contrast, config.saturation, config.hue)
     return x.round().clamp(0, 255).to(torch.uint8).permute(0, 1, 3, 4, 2).contiguous()
+
+
+def warp(clips: Tensor, most: float) -> Tensor:
+    """Return clips [B, T, H, W, C] seen from elsewhere: moved, turned, stretched and slanted; edges repeat.
+
+    Each number of the affine map from places to places, in half sides, changes by up to `most`.
+    """
+    count, times, height, width, channels = clips.shape
+    x = clips.permute(0, 1, 4, 2, 3).reshape(count, -1, height, width).float()
+    same = torch.eye(2, 3, device=x.device)
+    places = same + most * (2 * torch.rand(count, 2, 3, device=x.device) - 1)
+    grid = functional.affine_grid(places, [count, 1, height, width], align_corners=False)
+    moved = functional.grid_sample(x, grid, padding_mode="border", align_corners=False)
+    if clips.dtype == torch.uint8:
+        moved = moved.round()
+    shape = count, times, channels, height, width
+    return moved.view(shape).permute(0, 1, 3, 4, 2).to(clips.dtype).contiguous()
 
 
 def change_levels(x: Tensor, config: AugmentConfig, mean: float, deviation: float) -> Tensor:
