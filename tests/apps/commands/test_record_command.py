@@ -32,7 +32,7 @@ from sensemble_sensors.health import health
 from sensemble_sensors.media.dataset import read_dataset
 from sensemble_sensors.recording.reader import Recorded
 from sensemble_sensors.recording.writer import Recording
-from sensemble_sensors.sensor import Sample, Sensor
+from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
 from sensemble_sensors.thresholds import Thresholds
 
@@ -98,35 +98,54 @@ def test_interrupting_a_recording_keeps_it(tmp_path: Path, sent: signal.Signals)
     assert [s.data for s in Recorded(tmp_path / "out", [example]).segments[0].samples()] == ["one person"]
 
 
-def recorded_by(health: Thresholds, folder: Path, seconds: float, *sensors: Sensor) -> None:
-    """Record sensors for some seconds."""
+class Paced:
+    """A sensor that is read every 0.05 s, and counts how often."""
+
+    live = True
+    reads = 0
+
+    def __init__(self, modality: str) -> None:
+        self.modality = self.name = modality
+
+    def open(self, spec: InputSpec) -> None: ...
+
+    def read(self, timeout: float) -> Sample | None:
+        time.sleep(min(0.05, timeout))
+        self.reads += 1
+        return self.sample(time.monotonic())
+
+    def sample(self, now: float) -> Sample:
+        raise NotImplementedError
+
+    def close(self) -> None: ...
+
+
+def recorded_by(health: Thresholds, folder: Path, awaited: str, *sensors: Paced) -> Recorded:
+    """Record sensors until an event of the `awaited` kind, and then 40 samples of each."""
     reader = SensorReader(FORM, health)
     recorder = Recorder(reader, FORM)
     recorder.start(folder, segment=0.5)
+    kinds: list[str] = []
     with reader:
+        reader.subscribe(lambda event: kinds.append(getattr(event, "kind", "")))
         for sensor in sensors:
             reader.attach(sensor)
-        time.sleep(seconds)
+        wait_until(lambda: awaited in kinds)
+        before = [sensor.reads for sensor in sensors]
+        wait_until(lambda: all(s.reads > n + 40 for s, n in zip(sensors, before, strict=True)))
         recorder.stop()
+    return Recorded(folder, read_dataset(folder).examples)
 
 
 def test_what_is_frozen_is_left_out_and_reported(tmp_path: Path) -> None:
     picture = np.full((128, 128, 3), 99, np.uint8)
 
-    class Frozen:
-        modality, name, live = "video", "camera", True
-
-        def open(self, spec: InputSpec) -> None: ...
-
-        def read(self, timeout: float) -> Sample | None:
-            time.sleep(min(0.05, timeout))
-            return Sample("video", picture, time.monotonic())
-
-        def close(self) -> None: ...
+    class Frozen(Paced):
+        def sample(self, now: float) -> Sample:
+            return Sample("video", picture, now)
 
     limits = Thresholds(frozen=0.3, stalled=60.0, picture_rate=0.0)
-    recorded_by(limits, tmp_path / "out", 2.5, Frozen())
-    recorded = Recorded(tmp_path / "out", read_dataset(tmp_path / "out").examples)
+    recorded = recorded_by(limits, tmp_path / "out", "unhealthy", Frozen("video"))
     assert [plug.kind for plug in recorded.events] == ["began", "attached", "unhealthy"]
     unhealthy = recorded.events[-1].time
     assert all(s.time <= unhealthy for segment in recorded.segments for s in segment.samples())
@@ -135,30 +154,21 @@ def test_what_is_frozen_is_left_out_and_reported(tmp_path: Path) -> None:
 def test_what_drifts_is_kept_and_marked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(health, "DRIFTS", 0.5)
 
-    class Source:
-        live = True
-
+    class Source(Paced):
         def __init__(self, modality: str, delay: float) -> None:
-            self.modality = self.name = modality
-            self._delay, self._began = delay, 0.0
+            super().__init__(modality)
+            self._delay, self._began = delay, time.monotonic()
 
-        def open(self, _: InputSpec) -> None:
-            self._began = time.monotonic()
-
-        def read(self, timeout: float) -> Sample | None:
-            time.sleep(min(0.05, timeout))
-            now = time.monotonic()
+        def sample(self, now: float) -> Sample:
             late = min(now - self._began, 2.0) / 2 * self._delay
             data = np.random.default_rng(0).integers(90, 110, (128, 128, 3)).astype(np.uint8)
             data[0, 0, 0] = int(1e3 * now) % 250  # no two are equal
             sound = np.full(800, 0.1, np.float32)
             return Sample(self.modality, data if self.modality == "video" else sound, now - late)
 
-        def close(self) -> None: ...
-
     limits = Thresholds(sound_rate=math.inf, picture_rate=0.0, stalled=60.0)
-    recorded_by(limits, tmp_path / "out", 6.0, Source("audio", 0.9), Source("video", 0.0))
-    recorded = Recorded(tmp_path / "out", read_dataset(tmp_path / "out").examples)
+    sources = Source("audio", 0.9), Source("video", 0.0)
+    recorded = recorded_by(limits, tmp_path / "out", "doubtful", *sources)
     doubts = [plug for plug in recorded.events if plug.kind not in ("began", "attached")]
     assert [(p.modality, p.kind, p.reason) for p in doubts] == [
         ("audio", "doubtful", "it drifts, 0.5 s behind the picture")

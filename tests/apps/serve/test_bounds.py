@@ -151,7 +151,7 @@ def test_a_header_that_never_ends_is_refused(page: Served) -> None:
 def test_a_rate_allows_a_burst_and_then_its_amount_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
     monkeypatch.setattr(limits, "monotonic", lambda: now[0])
-    rate = limits.Rate(10, burst=2)
+    rate = limits.Rate(10)
     assert [rate.allows() for _ in range(21)] == [True] * 20 + [False]
     now[0] += 0.55
     assert [rate.allows() for _ in range(6)] == [True] * 5 + [False]

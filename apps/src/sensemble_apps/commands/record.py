@@ -76,15 +76,11 @@ def main(arguments: Record) -> None:
     """Record until the sensors end, the time is up or Ctrl-C comes; then print the amounts."""
     _check(arguments)
     out = arguments.out
-    manifest = (
-        None if arguments.bundle is None else read_manifest(arguments.bundle / FILE_NAME, arguments.trust)
-    )
-    specs = (
-        forms(arguments.sources, out)
-        if manifest is None
-        else {m: entry.spec for m, entry in manifest.modalities.items()}
-    )
-    if manifest is not None:
+    if arguments.bundle is None:
+        specs = forms(arguments.sources, out)
+    else:
+        manifest = read_manifest(arguments.bundle / FILE_NAME, arguments.trust)
+        specs = {m: entry.spec for m, entry in manifest.modalities.items()}
         _remark_labels(arguments, manifest)
     existed, begun = out.exists(), (out / EVENTS).exists()
     before = {*out.iterdir()} if existed else set()
@@ -250,13 +246,13 @@ def _classes(arguments: Record) -> tuple[str, ...]:
         raise InputError(
             "--captions -: with --classes, standard input has the answers; name a file or a pipe"
         )
-    for option, number in (
-        ("--takes", arguments.takes),
-        ("--backgrounds", arguments.backgrounds),
-        ("--unlabelled", arguments.unlabelled),
+    for option, number, least in (
+        ("--takes", arguments.takes, 1),
+        ("--backgrounds", arguments.backgrounds, 0),
+        ("--unlabelled", arguments.unlabelled, 0),
     ):
-        if number < (option == "--takes"):
-            raise InputError(f"{option} {number}: give {int(option == '--takes')} or more")
+        if number < least:
+            raise InputError(f"{option} {number}: give {least} or more")
     return classes
 
 

@@ -8,15 +8,13 @@ from sensemble_runtime import subsets
 from sensemble_runtime.auditing.gate import Judgement
 from sensemble_runtime.auditing.measures import Measures
 
-from sensemble_apps.console.estimates import TOO_FEW as TOO_FEW_EXAMPLES
-from sensemble_apps.console.estimates import number
+from sensemble_apps.console.estimates import TOO_FEW, number
 from sensemble_apps.console.kinds import words_of
 from sensemble_apps.console.wording import words
 from sensemble_apps.errors import GateUnmetError
 
-FAILED, TOO_FEW = 3, 4
-"""The exit statuses of a gate: a criterion failed; none did, but the examples are too few to judge by."""
-_VERDICTS = {"met": "met", "failed": "failed", "too few": TOO_FEW_EXAMPLES}
+_FAILED, _UNCLEAR = 3, 4  # exit statuses: a criterion failed; none did, but the examples are too few
+_VERDICTS = {"met": "met", "failed": "failed", "too few": TOO_FEW}
 
 
 def sensor_words(modalities: Sequence[str]) -> dict[str, str]:
@@ -73,9 +71,9 @@ def enforce(judgements: Sequence[Judgement]) -> None:
     """Raise GateUnmetError unless every criterion is met."""
     failed = [one.criterion.text for one in judgements if one.verdict == "failed"]
     if failed:
-        raise GateUnmetError(f"the gate failed: {', '.join(failed)}", FAILED)
+        raise GateUnmetError(f"the gate failed: {', '.join(failed)}", _FAILED)
     unclear = [one.criterion.text for one in judgements if one.verdict == "too few"]
     if unclear:
         raise GateUnmetError(
-            f"too few examples to judge {', '.join(unclear)}: audit more, or lower the limits", TOO_FEW
+            f"too few examples to judge {', '.join(unclear)}: audit more, or lower the limits", _UNCLEAR
         )

@@ -18,9 +18,9 @@ UNREAD = 20.0  # seconds after which a client that reads nothing is disconnected
 class Rate:
     """Bounds an amount a second, with bursts (a token bucket)."""
 
-    def __init__(self, per_second: float, burst: float = BURST) -> None:
+    def __init__(self, per_second: float) -> None:
         self._rate = per_second
-        self._most = self._left = per_second * burst
+        self._most = self._left = per_second * BURST
         self._at = monotonic()
 
     def allows(self, amount: float = 1.0) -> bool:
