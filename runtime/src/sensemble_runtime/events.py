@@ -1,7 +1,4 @@
-"""The events of a session: changes of its sensors, encoders, record and live set.
-
-Every `time` is in seconds on the clock of `time.monotonic`.
-"""
+"""The events of a session; every `time` is in seconds on the clock of `time.monotonic`."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -100,10 +97,7 @@ class UnfamiliarEvent:
 
 @dataclass(frozen=True, slots=True)
 class SuspectEvent:
-    """A modality contradicts the others, which agree; `over`: it agrees again, or its sensor left.
-
-    Unless `Policy.unfamiliar` is `pool`, it leaves the live set meanwhile.
-    """
+    """As `UnfamiliarEvent`, of a modality that contradicts the others, which agree."""
 
     time: float
     modality: str

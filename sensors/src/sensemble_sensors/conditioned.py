@@ -46,10 +46,7 @@ def degraded_window(samples: Iterable[Sample], spec: InputSpec, degrade: Degrada
 
 
 class Conditioned:
-    """Degrades a sensor's samples before anything else sees them, health checks included.
-
-    `applied` acts in its order; `change` replaces it from any thread.
-    """
+    """Degrades a sensor's samples by `applied`, in order, before anything else sees them."""
 
     def __init__(self, sensor: Sensor, applied: Sequence[Applied]) -> None:
         self.modality = sensor.modality

@@ -24,7 +24,7 @@ def create_folder(path: Path) -> None:
 
 
 def write(path: Path, data: bytes, *, private: bool = False) -> None:
-    """Write a whole file or nothing, then sync it; replace an existing file (see `sync_folder` for its name).
+    """Write a whole file or nothing, then sync it, but not its name (`sync_folder`).
 
     `private` makes it private to this user, whatever the umask. Raises OSError and leaves nothing behind.
     """

@@ -98,10 +98,7 @@ def checked(
     low: float = -sys.float_info.max,
     high: float = sys.float_info.max,
 ) -> Any:  # noqa: ANN401
-    """Return a value of one of `kinds`, with numbers within bounds and texts that UTF-8 can encode.
-
-    Raises ValueError for any other, which says that it must be `words`.
-    """
+    """Return a value of one of `kinds`, within bounds and UTF-8, or raise ValueError: "must be `words`"."""
     good = isinstance(value, kinds) and isinstance(value, bool) == (kinds is bool)
     if good and isinstance(value, str):
         good = is_unicode(value)

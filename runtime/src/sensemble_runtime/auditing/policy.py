@@ -63,10 +63,7 @@ class Sessions:
         self._scenes = 0
 
     def used(self, plain: Mapping[Subset, Answers], usable: Mapping[str, NDArray[np.bool_]]) -> Used:
-        """Return which windows of the next N examples take part in the answers of each subset.
-
-        `usable` says by modality, bool [N], whether the window of each example is there and familiar.
-        """
+        """Return which of the next N windows take part; `usable` [N], by modality: there and familiar."""
         used = together(plain, usable)
         for subset, suspicion in self._suspicions.items():
             for i, there in enumerate(used[subset].T):

@@ -118,11 +118,7 @@ class Bundle:
         return self.load(modality)(self.tokenize(window) if isinstance(window, str) else window)
 
     def load(self, modality: str) -> Encoder:
-        """Return the encoder of `modality`, loaded on first use.
-
-        Raises BundleError if there is none, its artifact does not run here or contradicts the manifest, or
-        the file has changed since the bundle was opened.
-        """
+        """Return the encoder of `modality`, loaded on first use; BundleError if it cannot run or changed."""
         if modality not in self._locks:
             raise BundleError(
                 f"{self.path}: no encoder for {modality!r}; it has {', '.join(self.modalities)}"

@@ -14,11 +14,7 @@ _CHUNK = 1 << 20  # bytes in memory at a time
 
 
 def read_file(folder: Path, file: FileEntry) -> bytes:
-    """Return the bytes of a file in `folder`, verified.
-
-    Raises BundleCorruptError if size or hash differ from the manifest's or it cannot be read; BundlePathError
-    if it lies outside the folder.
-    """
+    """Return the verified bytes of a file in `folder`; BundleCorruptError, or BundlePathError if outside."""
     return b"".join(_verified(folder, file, file.bytes))  # a single part, which is not copied
 
 

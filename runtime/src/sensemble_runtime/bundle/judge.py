@@ -52,10 +52,10 @@ class Answers:
 
 
 class Judge:
-    """Judges the answers of a bundle's live sets. Safe to use from several threads.
+    """Judges the answers of a bundle's live sets; safe to use from several threads.
 
-    `floor` is the least confidence of a sure answer, in [0, 1]; None takes the manifest's. Raises BundleError
-    if it is out of that range.
+    `floor` is the least confidence of a sure answer, in [0, 1], or else BundleError; None takes the
+    manifest's.
     """
 
     def __init__(self, manifest: Manifest, head: Head, floor: float | None = None) -> None:
@@ -83,10 +83,7 @@ class Judge:
         embeddings: Mapping[str, Floats],
         unfamiliar: Collection[str] = (),
     ) -> tuple[Opinion, dict[str, Opinion]]:
-        """Return the answer of a live set, and that of each of its modalities alone.
-
-        `embeddings` are float32 [d]; where all their windows are `unfamiliar`, there is no evidence.
-        """
+        """Return the answer of a live set, by embeddings float32 [d], and that of each modality alone."""
         live = tuple(sorted(embeddings))
         if set(live) <= set(unfamiliar):
             return self.no_evidence, dict.fromkeys(live, self.no_evidence)

@@ -1,7 +1,4 @@
-"""The first load of a bundle's encoders, each in a process of its own that may crash or hang.
-
-It confines no encoder: the process has all rights of its user.
-"""
+"""The first load of a bundle's encoders, each in a process of its own, with all rights of its user."""
 
 import signal
 import subprocess

@@ -23,11 +23,7 @@ def sign(data: bytes, key: Path) -> bytes:
 
 
 def check(data: bytes, manifest: Path, key: Path) -> None:
-    """Check the signature of a manifest's bytes with the public key in the PEM file `key`.
-
-    Raises KeyFileError if the file holds no public key; BundleUntrustedError if there is no signature, or
-    another.
-    """
+    """Check a manifest's signature by the public key in a PEM file; BundleUntrustedError if it is bad."""
     from cryptography.exceptions import InvalidSignature
 
     public = _public(key)

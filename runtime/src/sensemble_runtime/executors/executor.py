@@ -32,21 +32,14 @@ Embedding = NDArray[np.float32]
 
 
 class Encoder(Protocol):
-    """E_m, a function from a window of `dtype` and `shape`, [1, ...], to an embedding of length `embedding`.
-
-    Threads may share it; it runs one call at a time.
-    """
+    """E_m, from a window of `dtype` and `shape`, [1, ...], to an embedding [`embedding`]; thread-safe."""
 
     dtype: DType
     shape: tuple[int, ...]
     embedding: int
 
     def __call__(self, window: Input) -> Embedding:
-        """Encode a window to float32 [d].
-
-        Raises ValueError for another dtype or shape, EncoderError if the executor failed or gave no
-        embedding.
-        """
+        """Encode a window to float32 [d]; ValueError for another form, EncoderError for any failure."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -203,10 +203,7 @@ class SensorThread:
 
 
 def join(threads: Sequence[SensorThread], deadline: float) -> list[SensorThread]:
-    """Wait for stopped sensor threads, kill the processes of those that do not return by `deadline`.
-
-    Return the threads that still run `KILL` seconds later; they are daemons, and left behind.
-    """
+    """Wait for stopped sensor threads, and kill the processes of late ones; return those still running."""
     killed = [sensor for sensor in _running(threads, deadline) if sensor.kill()]
     _running(killed, monotonic() + KILL)
     return [sensor for sensor in threads if sensor.thread.is_alive()]

@@ -30,10 +30,7 @@ _METADATA: dict[str, Any] = {"metadata_errors": "surrogateescape"} if _PYAV < 19
 
 @contextmanager
 def opened(path: Path) -> Iterator[InputContainer]:
-    """Open a media file for as long as the context lasts.
-
-    Raises BadDataError if it is unreadable, no regular file or a playlist, or if FFmpeg fails in the context.
-    """
+    """Open a media file; BadDataError if it is unreadable, no regular file or a playlist, or FFmpeg fails."""
     _check_regular(path)
     try:
         # An address, absolute: a relative name may look like one, such as one in a folder `file:`.

@@ -27,10 +27,7 @@ _MAX_RATIO = 8  # times the frame: a longer picture is cropped first, because a 
 
 
 def fit(image: NDArray[T], size: tuple[int, int], framing: Framing = COVER) -> NDArray[T]:
-    """Resize `image` [h, w, C] to cover `size` (H, W), then crop it: [H, W, C], contiguous.
-
-    OpenCV is loaded only to resize; if it is missing, SensorUnavailableError says what to install.
-    """
+    """Resize `image` [h, w, C] to cover `size` (H, W), then crop it to a contiguous [H, W, C]."""
     height, width = size
     scale = framing.zoom * max(height / image.shape[0], width / image.shape[1])
     image = _cropped(

@@ -174,10 +174,7 @@ def decode_video(
     name: str = "",
     grey: bool = False,
 ) -> NDArray[Any]:
-    """Decode a video track, or a still picture, to [frames, H, W, C], as `video_frames`.
-
-    The last picture is held past `end`, or the file's end.
-    """
+    """Decode a video track, or a still picture, to [frames, H, W, C], as `video_frames`; the last is held."""
     shown = video_frames(path, rate, size, start, end=end, framing=framing, name=name, grey=grey)
     images = list(islice(shown, frames))
     images += [images[-1]] * (frames - len(images))

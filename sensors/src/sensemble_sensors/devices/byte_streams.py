@@ -16,10 +16,7 @@ _KEEPALIVE = {"TCP_KEEPIDLE": 10, "TCP_KEEPALIVE": 10, "TCP_KEEPINTVL": 5, "TCP_
 
 
 def address(source: str, usual: int | None = None) -> tuple[str, int]:
-    """Return the host of `SCHEME://HOST:PORT`, empty if left out, and the port, or the usual one.
-
-    Raises OSError with a reason.
-    """
+    """Return the host, or "", and the port, or the usual one, of `SCHEME://HOST:PORT`; or raise OSError."""
     try:
         parts = urlsplit(source)
         port = usual if parts.port is None else parts.port

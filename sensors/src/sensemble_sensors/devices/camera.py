@@ -219,7 +219,6 @@ def _open_stream(address: str, name: str) -> "cv2.VideoCapture":
 
 
 def _film(path: Path, spec: InputSpec, name: str) -> Generator[Sample, None, None]:
-    """Check a video file, and return its pictures in time."""
     # PyAV takes memory that a camera does not need.
     from sensemble_sensors.codecs.tracks import frame_size, video_frames
 

@@ -53,11 +53,8 @@ class Device:
 
 
 def cameras(stop: Event = _NEVER) -> list[Device]:
-    """Return the cameras in the order of their numbers; on Linux without OpenCV, to keep a watch cheap.
-
-    Setting `stop` ends a slow search. Raises SensorUnavailableError where OpenCV is needed and missing.
-    """
-    if not _SYS.is_dir():
+    """Return the cameras in the order of their numbers; setting `stop` ends a slow search."""
+    if not _SYS.is_dir():  # else without OpenCV, to keep a watch cheap
         return _listed_afresh("video", _probed_cameras.__name__, stop)
     # A camera has several nodes; the first one, of index 0, gives pictures, the others metadata.
     names: dict[int, str] = {}
@@ -73,11 +70,7 @@ def cameras(stop: Event = _NEVER) -> list[Device]:
 
 
 def microphones() -> list[Device]:
-    """Return all devices that `Microphone` takes: a sound server's sources and PortAudio's inputs.
-
-    ALSA may list one device under several names. Raises SensorUnavailableError if PortAudio is missing or the
-    server hangs.
-    """
+    """Return all that `Microphone` takes: a sound server's sources and PortAudio's inputs, some twice."""
     return [*sources(), *portaudio_inputs()]
 
 

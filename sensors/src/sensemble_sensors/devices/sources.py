@@ -52,9 +52,9 @@ def _installed(name: str) -> type[Any] | None:
 
 
 def finders(specs: Iterable[InputSpec], named: Iterable[tuple[InputSpec, str]] = ()) -> list[Finder]:
-    """Return the functions that list the devices here of the kinds of `specs`: cameras, microphones.
+    """Return the functions that list the devices here of the kinds of `specs`, but not those `named`.
 
-    A device gets the modality that has the fewest of them; a source that is `named` already is left out.
+    A device gets the modality that has the fewest of them.
     """
     modalities: dict[Finder, list[str]] = {}
     used: dict[Finder | None, set[str]] = {}

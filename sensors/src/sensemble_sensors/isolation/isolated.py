@@ -1,7 +1,4 @@
-"""Run any sensor in a supervised process of its own. Needs POSIX.
-
-Nothing is left behind when either side is killed: the worker ends with the process that started it.
-"""
+"""Run any sensor in a supervised process of its own, which ends with this one. Needs POSIX."""
 
 import json
 import os

@@ -209,7 +209,6 @@ class Frames(TrackKind):
         return lambda _: next(pictures, None)
 
     def converter(self, spec: InputSpec) -> Converter:
-        """Return a converter that resizes."""
         return _Resizing(spec.shape[2], spec.shape[3])
 
 
@@ -228,10 +227,7 @@ def _seen(frames: NDArray[Any], spec: InputSpec) -> NDArray[Any]:
 
 
 class FramesRing(WindowRing):
-    """Windows of T frames, those nearest to steps of 1/rate that end at the newest frame; one a hop.
-
-    A camera may be faster or slower than `rate`, and its frames may jitter by half a step.
-    """
+    """Windows of T frames, those nearest to steps of 1/rate that end at the newest frame; one a hop."""
 
     def __init__(self, spec: InputSpec) -> None:
         super().__init__(spec)

@@ -156,10 +156,7 @@ class DatasetField(ABC):
 
     @abstractmethod
     def window(self, source: Source, spec: InputSpec, excerpt: Excerpt = START) -> Media | str:
-        """Return what an encoder sees of an example: an array of exactly `spec.shape`, or a text.
-
-        Raises BadDataError if the file is unreadable, has no such track, or ends before the excerpt.
-        """
+        """Return the encoder's view of an example, of `spec.shape`, or a text; BadDataError without one."""
 
     @abstractmethod
     def samples(self, source: Source, spec: InputSpec, end: float) -> Iterator[Sample]:

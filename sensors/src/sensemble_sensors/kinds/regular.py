@@ -33,10 +33,7 @@ def _columns(times: Times, rows: NDArray[np.floating], at: Times) -> Times:
 
 
 class Regular:
-    """Brings a stream of rows with times to a steady rate (Hz).
-
-    A hole in the stream, and a step back in time (a device that restarted), begin it again.
-    """
+    """Brings a stream of rows with times to a steady rate (Hz); a hole or a step back begins it again."""
 
     def __init__(self, rate: float) -> None:
         self._step = 1 / rate
@@ -50,10 +47,9 @@ class Regular:
         self._cut = True
 
     def add(self, times: Times, rows: Rows) -> list[tuple[float, Rows, bool]]:
-        """Add rows float32 [n, C] at `times` and return the complete ones.
+        """Add rows float32 [n, C] at `times`; return the complete ones of each stretch without a hole.
 
-        Returns (time of the last row, rows at the rate, whether the stream begins there) for each stretch
-        without a hole.
+        Each is (time of the last row, rows at the rate, whether the stream begins there).
         """
         given = []
         before = self._times[-1:] if len(self._times) else times[:1]

@@ -158,7 +158,6 @@ class Series(FileKind):
         return read
 
     def converter(self, spec: InputSpec) -> Converter:
-        """Return a converter of the rate."""
         return _Resampling(spec)
 
 

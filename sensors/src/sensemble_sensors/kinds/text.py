@@ -43,7 +43,6 @@ class Text(Kind):
         return TextRing(spec)
 
     def summary(self, data: Media | str) -> NDArray[np.float32] | str:
-        """Return the caption."""
         return str(data)
 
     def change(self, before: NDArray[np.float32] | str, after: NDArray[np.float32] | str) -> float:
@@ -57,15 +56,12 @@ class Text(Kind):
         return data.tobytes().decode(errors="replace")
 
     def window(self, source: Source, spec: InputSpec, excerpt: Excerpt = START) -> Media | str:  # noqa: ARG002
-        """Return the caption."""
         return str(source.value(spec.modality) or "")
 
     def samples(self, source: Source, spec: InputSpec, end: float) -> Iterator[Sample]:
-        """Yield the caption."""
         yield Sample(spec.modality, self.window(source, spec), end, cut=True)
 
     def describe(self, data: Data) -> dict[str, Any]:
-        """Return the caption."""
         return {"text": data}
 
     def track_reader(
@@ -86,16 +82,13 @@ class TextRing(WindowRing):
 
     @property
     def end(self) -> float:
-        """The time of the oldest caption that waits."""
         return self._waiting[0].time if self._waiting else self._time
 
     @property
     def ready(self) -> bool:
-        """True if a caption waits."""
         return bool(self._waiting)
 
     def pop(self) -> Window | None:
-        """Return the oldest caption that waits, or None."""
         return self._waiting.popleft() if self._waiting else None
 
     def _seconds(self, sample: Sample) -> float:

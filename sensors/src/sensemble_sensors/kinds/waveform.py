@@ -175,7 +175,6 @@ class Waveform(TrackKind):
         return read
 
     def converter(self, spec: InputSpec) -> Converter:
-        """Return a resampler."""
         return _Resampling(round(spec.rate))
 
 

@@ -203,8 +203,6 @@ def _implied(name: str) -> str:
 
 
 class _IndexReader:
-    """Makes examples of the lines of an index."""
-
     def __init__(self, folder: Path) -> None:
         self._root = Root(folder)
         self._declared = read_modalities(folder)

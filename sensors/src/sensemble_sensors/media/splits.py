@@ -34,11 +34,7 @@ class _Member(Protocol):
 
 
 class Groups:
-    """The split that holds the labelled examples and the backgrounds of each group.
-
-    An unlabelled example may be of any group. A labelled example or a background of `pretrain` counts as one
-    of `train`: both are trained on.
-    """
+    """The split of the labelled examples and backgrounds of each group; `pretrain` counts as `train`."""
 
     def __init__(self) -> None:
         self._held: dict[str, tuple[str, str]] = {}  # the split, and the place of its first example

@@ -24,16 +24,13 @@ TAKES = 1_000_000  # a higher number of a take is a mistake
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """The place of a segment in its take, in seconds, and the form of its samples.
-
-    `kinds` has the kinds that the names of the modalities do not imply.
-    """
+    """The place of a segment in its take, in seconds, and the form of its samples."""
 
     take: int
     start: float  # in seconds of the take, as `end`
     end: float
     form: Form
-    kinds: Mapping[str, str]
+    kinds: Mapping[str, str]  # those that the names of the modalities do not imply
 
     def kind(self, modality: str) -> Kind:
         """Return the kind of a modality; BadDataError if it is unknown."""

@@ -112,11 +112,7 @@ class Recorded:
         return self._ends[-1]
 
     def samples(self, specs: Mapping[str, InputSpec], origin: float = 0.0) -> Iterator[Sample]:
-        """Yield the samples of the modalities of `specs`, `origin` later, in the form of `specs`.
-
-        Samples that were recorded in this form are the same bit for bit. Raises BadDataError if they cannot
-        be read.
-        """
+        """Yield the samples, `origin` later, in the form of `specs`; bit for bit if recorded in it."""
         converters = {modality: kind_of(spec).converter(spec) for modality, spec in specs.items()}
         going: set[str] = set()  # modalities that gave a sample since the last break
         for segment, joined, shift in zip(self.segments, self._joined, self._shifts, strict=True):
@@ -154,10 +150,7 @@ class Recorded:
 
 
 class RecordingReplay(Player):
-    """Plays a recording in real time, its samples as far apart as they were.
-
-    A sensor that was lost or unhealthy is lost at the same time; it gives its next sample when it did then.
-    """
+    """Plays a recording in real time; a sensor that was lost or unhealthy is lost at the same time."""
 
     def __init__(self, recorded: Recorded, specs: Mapping[str, InputSpec]) -> None:
         present = {modality for segment in recorded.segments for modality in segment.example.modalities}

@@ -135,10 +135,7 @@ class Player(ABC):
         """Yield samples and losses in the order of their times, from `origin` on."""
 
     def sensor(self, modality: str) -> Sensor:
-        """Return the sensor of `modality`, which raises SensorEndedError after the last sample.
-
-        Raises SensorUnavailableError if no such modality is played.
-        """
+        """Return the sensor of `modality`, which ends after the last sample; or SensorUnavailableError."""
         if modality not in self._sensors:
             raise SensorUnavailableError(
                 f"{self._name}: has no {modality}; it plays {', '.join(self.modalities)}"
@@ -218,11 +215,7 @@ class Replay(Player):
 
 
 class MediaReplay(Player):
-    """Plays one media file, its tracks aligned by the file's own timestamps.
-
-    It has one sensor for each of `specs` whose track the file has. Raises BadDataError if the file cannot be
-    read, or has no such track.
-    """
+    """Plays the tracks of a media file, aligned by their timestamps; BadDataError without one."""
 
     def __init__(self, path: Path | str, specs: Mapping[str, InputSpec]) -> None:
         from sensemble_sensors.codecs.tracks import track_titles

@@ -61,10 +61,10 @@ def check_labels(split: str, labels: Sequence[str], *, background: bool) -> None
 
 
 def read_takes(folder: Path | str) -> tuple[Take, ...]:
-    """Return the takes of a recording in order; none where all are deleted.
+    """Return the takes of a recording in order; of one that is being recorded, the segments on the disk.
 
-    Of a take that is being recorded, the segments on the disk count. Examples whose group was changed by hand
-    belong to no take. Raises BadDataError for a missing index, a bad line, or an unreadable segment.
+    Examples whose group was changed by hand belong to no take. Raises BadDataError for a bad index or
+    segment.
     """
     folder = Path(folder)
     examples, _ = read_index(folder)

@@ -348,7 +348,7 @@ def _repaired(path: Path, number: Callable[[Fields], int]) -> list[tuple[Fields,
 
 
 def _check_form(folder: Path, examples: Sequence[tuple[Fields, int]], form: Form) -> None:
-    """Check the form of a take against the last segment of each modality, which stands for all."""
+    """Check the form of a take against the last segment of each modality."""
     for modality, wanted in form.items():
         last = next((line for line, _ in reversed(examples) if modality in line.values), None)
         if last is None:

@@ -22,7 +22,6 @@ _SENSOR = 2.55  # standard deviation of a sensor's noise, 1 % of full scale: 40 
 
 
 def _dark(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degradation:
-    """Halve the light `amount` times, under a sensor's noise, and round to eight bits."""
     gain, noise = np.float32(0.5**amount), np.float32(_SENSOR)
     return _each(
         spec, lambda picture: gain * picture + noise * draw.standard_normal(picture.shape, np.float32)
@@ -45,13 +44,11 @@ def _contrast(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degr
 
 
 def _blur(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degradation:  # noqa: ARG001
-    """Blur by a Gaussian with a standard deviation of `amount` per cent of the shorter side."""
     sigma = amount / 100 * min(spec.shape[2:4])
     return _each(spec, lambda picture: opencv().GaussianBlur(picture, (0, 0), sigma).reshape(picture.shape))
 
 
 def _noise(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degradation:
-    """Add Gaussian noise with a standard deviation of `amount` per cent of full scale (ImageNet-C)."""
     scale = np.float32(2.55 * amount)
     return _each(spec, lambda picture: picture + scale * draw.standard_normal(picture.shape, np.float32))
 

@@ -28,7 +28,7 @@ def _noise(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degrada
 
 
 def _drift(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degradation:
-    """Add a bias of up to `amount` deviations a channel, which comes and goes."""
+    """A bias that comes and goes."""
     spread, count = _Spread(spec), 0
     phase = draw.uniform(0, 2 * np.pi, spec.shape[2])
 
@@ -43,7 +43,6 @@ def _drift(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degrada
 
 
 def _saturated(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degradation:  # noqa: ARG001
-    """Cut off what is more than `amount` deviations from a channel's mean."""
     spread = _Spread(spec)
 
     def cut(rows: Rows) -> NDArray[np.floating]:
@@ -88,7 +87,7 @@ def _rotated(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degra
 
 
 def _dropped(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degradation:
-    """Repeat the row before in place of `amount` per cent of all."""
+    """Repeat the row before in place of a lost one."""
     last = np.zeros((0, spec.shape[2]), np.float32)
 
     def drop(rows: Rows) -> NDArray[np.floating]:

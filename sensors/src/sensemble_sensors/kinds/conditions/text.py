@@ -11,8 +11,6 @@ from sensemble_sensors.spec import InputSpec
 
 
 def _dropped(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degradation:  # noqa: ARG001
-    """Leave out `amount` per cent of all words, but never the whole caption."""
-
     def drop(caption: str) -> str:
         words = caption.split()
         chances = draw.random(len(words))

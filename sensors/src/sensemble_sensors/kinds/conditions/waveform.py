@@ -40,13 +40,11 @@ def _quiet(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degrada
 
 
 def _loud(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degradation:  # noqa: ARG001
-    """Amplify by `amount` dB and clip, as a converter does."""
     gain = np.float32(_amplitude(amount))
     return _each(lambda sample: gain * _wave(sample))
 
 
 def _clipping(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degradation:  # noqa: ARG001
-    """Amplify the level to `amount` dB of full scale, and clip."""
     level = _Level(spec)
     return _by_block(
         lambda wave, _: _amplitude(amount) / np.sqrt(level.before(wave) or 1) * wave, _block(spec)
@@ -90,7 +88,6 @@ def _reverb(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degrad
 
 
 def _phone(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degradation:  # noqa: ARG001
-    """Pass 300 Hz to `amount` Hz, by a filter of linear phase."""
     half = round(_FILTER * spec.rate / 2)
     time = np.arange(-half, half + 1) / spec.rate
     taps = [2 * hertz / spec.rate * np.sinc(2 * hertz * time) for hertz in (min(amount, spec.rate / 2), _LOW)]
@@ -98,7 +95,6 @@ def _phone(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degrada
 
 
 def _dropped(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degradation:
-    """Replace `amount` per cent of all blocks by silence."""
     lost = False
 
     def drop(wave: Wave, begins: bool) -> Wave:
