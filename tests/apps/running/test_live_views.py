@@ -126,11 +126,11 @@ def test_a_standby_that_dies_does_not_make_the_live_one_lost(bundle_folder: Path
     assert max(map(len, rows)) <= 80
 
 
-def _picture(bundle: Path, width: int, *items: ViewEvent) -> list[str]:
+def _picture(bundle: Bundle, width: int, *items: ViewEvent) -> list[str]:
     """Return the last lines that a terminal of that width shows."""
     out = io.StringIO()
     rich.reconfigure(file=out, force_terminal=True, width=width, color_system=None)
-    with TerminalOutput(Bundle.open(bundle)) as view:
+    with TerminalOutput(bundle) as view:
         for item in items:
             view.show(item)
     rich.reconfigure()
@@ -140,9 +140,9 @@ def _picture(bundle: Path, width: int, *items: ViewEvent) -> list[str]:
 def test_a_terminal_says_that_the_record_fails_while_it_does(bundle_folder: Path) -> None:
     failed, again = RecordEvent(1.0, "r.sqlite: no room", 3), RecordEvent(2.0, "", 9)
     others = [change(1.5, "audio", "desk", "lost", str(n)) for n in range(60)]
-    lines = _picture(bundle_folder, 80, view_event(failed, 0.0), *others)
+    lines = _picture(Bundle.open(bundle_folder), 80, view_event(failed, 0.0), *others)
     assert "! record failed: r.sqlite: no room" in lines
-    lines = _picture(bundle_folder, 80, view_event(failed, 0.0), *others, view_event(again, 0.0))
+    lines = _picture(Bundle.open(bundle_folder), 80, view_event(failed, 0.0), *others, view_event(again, 0.0))
     assert not any(line.startswith("! record failed") for line in lines)
 
 
@@ -155,7 +155,9 @@ def _said(time: float, **latencies: float) -> Predicted:
 
 def test_a_number_stays_while_another_sensor_speaks(bundle_folder: Path) -> None:
     items = (_said(1.0, audio=0.0123), _said(1.1, video=0.0045))
-    rows = {line.split()[1]: line for line in _picture(bundle_folder, 80, *items) if line[:1] == "●"}
+    rows = {
+        line.split()[1]: line for line in _picture(Bundle.open(bundle_folder), 80, *items) if line[:1] == "●"
+    }
     assert "12.3 ms" in rows["microphone"]
     assert "4.5 ms" in rows["camera"]
 
@@ -163,14 +165,14 @@ def test_a_number_stays_while_another_sensor_speaks(bundle_folder: Path) -> None
 def test_of_several_sensors_the_active_one_is_marked(bundle_folder: Path) -> None:
     items = [change(0.0, "audio", name, "attached", "") for name in ("desk", "door")]
     items += [change(0.1, "audio", name, "active", "") for name in ("desk", "door")]
-    rows = _picture(bundle_folder, 80, *items, _said(1.0, audio=0.01))
+    rows = _picture(Bundle.open(bundle_folder), 80, *items, _said(1.0, audio=0.01))
     assert [row.split() for row in rows[1:4]] == [
         ["●", "microphone", "0.2", "s", "10.0", "ms"],
         ["desk", "attached"],
         ["●", "door", "attached"],
     ]
     assert "    0.10 s  ---- microphone door is the active sensor" in rows
-    rows = _picture(bundle_folder, 80, *items, LiveSetChange(1.0, ()))
+    rows = _picture(Bundle.open(bundle_folder), 80, *items, LiveSetChange(1.0, ()))
     assert not any("●" in row for row in rows)
 
 
@@ -182,7 +184,7 @@ def test_a_narrow_terminal_shows_names_rather_than_numbers(bundle_folder: Path) 
         (56, "alone"),
         (30, ""),
     ):
-        head, microphone, *_ = _picture(bundle_folder, width, plugged, _said(1.0, audio=0.01))
+        head, microphone, *_ = _picture(Bundle.open(bundle_folder), width, plugged, _said(1.0, audio=0.01))
         assert head.split() == ["sensor", "state", *titles.split()]
         assert microphone.startswith("● microphone desk")
         assert "attached" in microphone
@@ -197,7 +199,9 @@ def test_the_reason_of_a_lost_sensor_is_whole_while_there_is_room(
     items += [change(3.0 + i, "text", "captions said.txt", "lost", f"reason {i}") for i in range(30)]
     for height in (24, 12):
         monkeypatch.setenv("LINES", str(height))
-        shown = [line for line in _picture(bundle_folder, 80, *items) if not line.startswith("\x1b")]
+        shown = [
+            line for line in _picture(Bundle.open(bundle_folder), 80, *items) if not line.startswith("\x1b")
+        ]
         assert len(shown) <= height
         assert max(map(len, shown)) <= 80
         assert "reason 29" in shown[-1], "the newest is at the foot"
@@ -248,7 +252,6 @@ def test_a_terminal_names_all_that_come_into_question_while_there_is_room(
     bundle = Bundle.open(bundle_folder)
     labels = tuple(f"class{number:02}" for number in range(12))
     bundle.manifest = replace(bundle.manifest, labels=labels)
-    monkeypatch.setattr(Bundle, "open", lambda _: bundle)
     chances = np.linspace(0.2, 0.01, 12, dtype=np.float32)
     for candidates, height, rows in ((8, 30, 8), (8, 15, 5), (2, 30, 5), (12, 30, 10)):
         monkeypatch.setenv("LINES", str(height))
@@ -256,12 +259,12 @@ def test_a_terminal_names_all_that_come_into_question_while_there_is_room(
             1.0, ("video",), {"video": 0.1}, chances, chances, {}, {}, labels=labels,
             least=float(chances[candidates - 1]),
         )  # fmt: skip
-        shown = [line for line in _picture(bundle_folder, 80, Predicted(1.0, made, None)) if "class" in line]
+        shown = [line for line in _picture(bundle, 80, Predicted(1.0, made, None)) if "class" in line]
         listed = [line.split()[0] for line in shown if line.startswith("class") and "%" in line]
         assert len(listed) == rows
         assert sum(label.endswith("?") for label in listed) == min(candidates, rows)
     sure = replace(made, least=0.5, doubt=None, probabilities=np.array([0.9, *chances[1:]], np.float32))
-    shown = _picture(bundle_folder, 80, Predicted(1.0, sure, None))
+    shown = _picture(bundle, 80, Predicted(1.0, sure, None))
     assert not any(line.startswith("class00?") for line in shown)
 
 
@@ -307,7 +310,7 @@ def test_a_terminal_says_what_is_unsure_and_what_each_sensor_says(bundle_folder:
         1.0, live, {}, chances, chances, {}, {}, labels=labels, least=0.25, doubt="several",
         opinions=opinions, audited=SubsetScore(0.75, 40, 0.6, 0.86), levels={"audio": -20.0, "video": 0.45},
     )  # fmt: skip
-    shown = "\n".join(_picture(bundle_folder, 100, Predicted(1.0, made, None)))
+    shown = "\n".join(_picture(Bundle.open(bundle_folder), 100, Predicted(1.0, made, None)))
     assert (
         "unsure: most likely two, 62 %; one possible  audio+video: scores 75% on 40 examples (60 to 86%)"
         in shown
@@ -327,12 +330,16 @@ def test_a_terminal_says_that_a_sensor_is_unfamiliar(bundle_folder: Path) -> Non
         opinions={"audio": nothing, "video": opinion}, unfamiliar=("audio",),
     )  # fmt: skip
     reported = view_event(UnfamiliarEvent(1.0, "audio", over=False), 0.0)
-    shown = _picture(bundle_folder, 140, reported, Predicted(1.0, made, None))
+    shown = _picture(Bundle.open(bundle_folder), 140, reported, Predicted(1.0, made, None))
     (row,) = (line for line in shown if line.startswith("○ microphone"))
     assert "unfamiliar: it is unlike what the encoder was trained on" in row
     assert "? 33%" in row, "it has no evidence"
     again = view_event(UnfamiliarEvent(2.0, "audio", over=True), 0.0)
-    (row,) = (line for line in _picture(bundle_folder, 140, reported, again) if "microphone" in line[:14])
+    (row,) = (
+        line
+        for line in _picture(Bundle.open(bundle_folder), 140, reported, again)
+        if "microphone" in line[:14]
+    )
     assert "unfamiliar" not in row
 
 
