@@ -124,7 +124,7 @@ def _more(modalities: Sequence[str], wanted: str | None, record: Path | None) ->
     names = set(filter(None, (wanted or "").split(",")))
     if unknown := names - {"all", "singles", "leave-one-out", "seen"}:
         raise InputError(f"--subsets {min(unknown)}: give all, or some of singles,leave-one-out,seen")
-    found: set[subsets.Subset] = set(subsets.subsets(modalities)) if "all" in names else set()
+    wanted_sets: set[subsets.Subset] = set(subsets.subsets(modalities)) if "all" in names else set()
     if "seen" in names:
         if record is None or not record.exists():
             raise InputError(
@@ -132,5 +132,5 @@ def _more(modalities: Sequence[str], wanted: str | None, record: Path | None) ->
             )
         sessions = [run.id for run in read_runs(record) if run.kind == "session"]
         live = {one for session in sessions for _, one in read_moments(record, session)}
-        found |= {one for one in live if one and set(one) <= set(modalities)}
-    return sorted(found - set(subsets.measured(modalities)), key=lambda one: (len(one), one))
+        wanted_sets |= {one for one in live if one and set(one) <= set(modalities)}
+    return sorted(wanted_sets - set(subsets.measured(modalities)), key=lambda one: (len(one), one))

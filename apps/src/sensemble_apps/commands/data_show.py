@@ -76,11 +76,11 @@ def _print_for_training(console: Console, dataset: Dataset) -> None:
         console.print(table)
     lines = []
     for split in SPLITS:
-        found = share_naming(dataset.split(split))
-        if found is not None:
-            share = in_words(found.accuracy, found)
+        naming = share_naming(dataset.split(split))
+        if naming is not None:
+            share = in_words(naming.accuracy, naming)
             lines.append(
-                f"{split}: {share} of {found.n} captions name their label (of AudioSet's titles, 25.5 %)"
+                f"{split}: {share} of {naming.n} captions name their label (of AudioSet's titles, 25.5 %)"
             )
     for line in (*lines, *shortages(dataset)):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
@@ -108,10 +108,10 @@ def _bad_media(dataset: Dataset) -> Iterator[str]:
         return None
 
     with progress("Checking the media") as advance, ThreadPoolExecutor(os.cpu_count()) as pool:
-        for done, found in enumerate(pool.map(reason, dataset.examples), start=1):
+        for done, bad in enumerate(pool.map(reason, dataset.examples), start=1):
             advance(done, len(dataset.examples))
-            if found is not None:
-                yield found
+            if bad is not None:
+                yield bad
 
 
 def _labels(example: Example) -> tuple[str, ...]:

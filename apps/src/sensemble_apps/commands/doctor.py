@@ -104,10 +104,10 @@ def _megabytes(package: Distribution) -> float:
 
 def _package(package: str, remedy: str) -> str:
     try:
-        found = distribution(package)
+        installed = distribution(package)
     except PackageNotFoundError as error:
         raise _MissingError(f"{package} is not installed; {remedy}") from error
-    return f"{package} {found.version}, {_megabytes(found):.0f} MB"
+    return f"{package} {installed.version}, {_megabytes(installed):.0f} MB"
 
 
 def _extra(name: str, package: str) -> Callable[[], str]:

@@ -92,12 +92,12 @@ def _audit(path: Path, data: Path, browser: "Browser") -> None:
 
     there = cast("_InBrowser", _InBrowser.open(path, "onnx"))
     there.browser = browser
-    found, here = scored(there), scored(Bundle.open(path, "onnx"))
-    for name, score in found.subsets.items():
+    in_browser, here = scored(there), scored(Bundle.open(path, "onnx"))
+    for name, score in in_browser.subsets.items():
         own = here.subsets[name].accuracy
         lost = 100 * (own - score.accuracy)
         say(f"{name}: {100 * score.accuracy:.1f} % in the browser, {100 * own:.1f} % here, {lost:+.1f} lost")
-    scores = {name: score.accuracy for name, score in found.subsets.items()}
+    scores = {name: score.accuracy for name, score in in_browser.subsets.items()}
     origin = there.manifest.provenance
     quantized = {**origin.accuracy_quantized, BROWSER: scores}
     provenance = dataclasses.replace(origin, accuracy_quantized=quantized)

@@ -113,8 +113,8 @@ def _instant(arguments: Train, data: Path) -> None:
         if m not in encoders:
             remark(f"warning: {m}: left out, for no pretrained encoder serves it; name one by --encoder")
     with stages(in_json=arguments.json) as advance:
-        found = instant(data, encoders, advance)
-        manifest = export_instant(found, bundle, data.resolve().name, partial(advance, "export"))
+        head = instant(data, encoders, advance)
+        manifest = export_instant(head, bundle, data.resolve().name, partial(advance, "export"))
     if arguments.json:
         say_json({"bundle": str(bundle), "left_out": {s: asdict(x) for s, x in manifest.audited.items()}})
         return

@@ -37,7 +37,7 @@ def parse_conditions(text: str, specs: Mapping[str, InputSpec]) -> list[Applied 
     """
     if text == ALL:
         return [a for spec in specs.values() for a in _all(spec)]
-    return list(dict.fromkeys(found for part in text.split(",") for found in _degradations(part, specs)))
+    return list(dict.fromkeys(one for part in text.split(",") for one in _degradations(part, specs)))
 
 
 def described(applied: Applied) -> str:

@@ -225,8 +225,8 @@ def display_of(which: "str | InputSpec") -> Display:
     from sensemble_sensors.kinds.registry import installed
 
     name = which if isinstance(which, str) else which.kind
-    found: Display | None = DISPLAYS.get(name) or installed(name, "apps")
-    return found or _OTHER
+    display: Display | None = DISPLAYS.get(name) or installed(name, "apps")
+    return display or _OTHER
 
 
 class Words(NamedTuple):

@@ -41,7 +41,7 @@ def main(data: Path, run: Path, options: Sequence[str]) -> None:
     """Fit for each line of standard input, until that is closed."""
     bundle = run / BUNDLE
     proved: dict[Job, BuiltArtifact] = {}
-    answered, may_export, found = 0, False, None
+    answered, may_export, head = 0, False, None
     with stages(in_json=True) as advance:
         frozen = _frozen(options)
         for lines, lowered in _requests(frozen, partial(advance, "lower")):
@@ -49,14 +49,14 @@ def main(data: Path, run: Path, options: Sequence[str]) -> None:
             may_export |= lowered
             try:
                 if lines:
-                    found = None
-                    found = instant(data, frozen, advance)
-                    say_json({"right": found.right()})
-                if found is not None and may_export:
-                    manifest = export_instant(found, bundle, data.parent.resolve().name, proved=proved)
+                    head = None
+                    head = instant(data, frozen, advance)
+                    say_json({"right": head.right()})
+                if head is not None and may_export:
+                    manifest = export_instant(head, bundle, data.parent.resolve().name, proved=proved)
                     sets = {name: asdict(score) for name, score in manifest.audited.items()}
                     say_json({"bundle": str(bundle), "sets": sets, "answered": answered})
-                    found = None
+                    head = None
             except SensembleError as error:
                 shutil.rmtree(bundle, ignore_errors=True)
                 say_json({"reason": str(error), "answered": answered})
@@ -91,13 +91,13 @@ def _requests(frozen: Frozen, progress: Progress) -> Iterator[tuple[int, bool]]:
 def _frozen(options: Sequence[str]) -> Frozen:
     """Return the encoders of the studio's sensors: those that the options name, else the installed ones."""
     named = dict(option.split("=", 1) for option in options if "=" in option)
-    specs, found = {}, {}
+    specs, encoders = {}, {}
     for m, form in FORM.items():
         if form.hop > 0 and (m in named or "--from-scratch" not in options):
             shape = ModelConfig(seconds=_SECONDS, frames=_FRAMES, side=min(form.shape[2:4], default=0))
             specs[m] = kind_of(form).spec(Modality(m), shape, _SECONDS / 2)
-            found[m] = named.get(m) or sources.installed(specs[m])
-    return Frozen({m: source for m, source in found.items() if source}, specs)
+            encoders[m] = named.get(m) or sources.installed(specs[m])
+    return Frozen({m: source for m, source in encoders.items() if source}, specs)
 
 
 if __name__ == "__main__":

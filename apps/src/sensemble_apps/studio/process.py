@@ -61,16 +61,16 @@ class Process:
             os.setpriority(os.PRIO_PROCESS, process.pid, os.getpriority(os.PRIO_PROCESS, 0) + _NICE)
         assert process.stdout is not None  # noqa: S101 - both are pipes
         assert process.stderr is not None  # noqa: S101
-        said: deque[str] = deque(maxlen=_LINES)
-        listener = Thread(target=_collect, args=(process.stderr, said), daemon=True)
+        errors: deque[str] = deque(maxlen=_LINES)
+        listener = Thread(target=_collect, args=(process.stderr, errors), daemon=True)
         listener.start()
         with process:
             for line in process.stdout:
                 with suppress(ValueError):
-                    if isinstance(found := json.loads(line), dict):
-                        note(found)
+                    if isinstance(said := json.loads(line), dict):
+                        note(said)
             listener.join()
-        self.reason = said[-1].removeprefix("sensemble: ") if said else ""
+        self.reason = errors[-1].removeprefix("sensemble: ") if errors else ""
         return process.returncode
 
     def send(self, line: str) -> None:
@@ -97,8 +97,8 @@ class Process:
                 self._process.send_signal(signal.SIGKILL if kill else signal.SIGTERM)
 
 
-def _collect(lines: IO[str], said: deque[str]) -> None:
-    said.extend(line.strip() for line in lines if line.strip())
+def _collect(lines: IO[str], errors: deque[str]) -> None:
+    errors.extend(line.strip() for line in lines if line.strip())
 
 
 def _stop_at_the_end() -> None:

@@ -144,20 +144,19 @@ class Project:
     def _read(self) -> tuple[str, ...]:
         try:
             with opened(self._file) as file:
-                found = _names(Fields(file.read()))
+                return _names(Fields(file.read()))
         except (BadDataError, InputError, OSError) as error:
             raise InputError(f"{self._file}: is no file of the studio ({error}); repair it") from error
-        return found
 
 
 def _names(line: Fields) -> tuple[str, ...]:
     names = line.values.get("classes")
     if not isinstance(names, list) or len(names) > CLASSES:
         raise BadDataError(f"classes: must be a list of at most {CLASSES} names")
-    found: tuple[str, ...] = ()
+    checked_names: tuple[str, ...] = ()
     for name in names:
-        found = (*found, checked(name, found))
-    return found
+        checked_names = (*checked_names, checked(name, checked_names))
+    return checked_names
 
 
 def checked(name: object, others: Sequence[str]) -> str:

@@ -143,9 +143,9 @@ class PageSensors:
 
     def plug(self, name: str) -> None:
         """Attach an unplugged sensor again; an attached one stays so."""
-        found = self._find(name)
+        sensor = self._find(name)
         if not self._reader.retry(name):
-            self._reader.attach(found)
+            self._reader.attach(sensor)
 
     def rename(self, name: str, title: str) -> None:
         """Show a sensor by another title; an empty one: by its name."""
@@ -153,11 +153,11 @@ class PageSensors:
 
     def degrade(self, name: str, condition: str | None, severity: int) -> None:
         """Degrade a sensor's samples by a condition of its kind; None: give them as they are."""
-        found = self._find(name)
-        known = {one.name: one for one in kind_of(self.specs[found.modality]).conditions}
+        sensor = self._find(name)
+        known = {one.name: one for one in kind_of(self.specs[sensor.modality]).conditions}
         if condition is not None and condition not in known:
             raise InputError(f"{condition}: no such condition of {name}; there are {', '.join(known)}")
-        found.degrade(None if condition is None else Applied(found.modality, known[condition], severity))
+        sensor.degrade(None if condition is None else Applied(sensor.modality, known[condition], severity))
 
     def remove(self, name: str) -> None:
         """Detach and forget a sensor, if it is there."""
@@ -194,9 +194,9 @@ class PageSensors:
         previews = {}
         for sensor in self.all:
             modality, name = sensor.modality, sensor.name
-            found = sensor.preview(self.specs[modality], known.get(name), until(modality))
-            if found is not None:
-                known[name], previews[name] = found
+            preview = sensor.preview(self.specs[modality], known.get(name), until(modality))
+            if preview is not None:
+                known[name], previews[name] = preview
         return previews
 
     def _describe(self, sensor: PageSensor) -> dict[str, Any]:
