@@ -1,4 +1,4 @@
-"""The command where a package is not installed."""
+"""The command where packages are not installed."""
 
 import subprocess
 import sys
@@ -6,10 +6,10 @@ from pathlib import Path
 
 _WITHOUT = """
 import sys
-missing = sys.argv.pop(1)
+missing = sys.argv.pop(1).split(",")
 class Absent:
     def find_spec(self, name, *_):
-        if name.partition(".")[0] == missing:
+        if name.partition(".")[0] in missing:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 sys.meta_path.insert(0, Absent())
 from sensemble_apps.entry import main
@@ -24,7 +24,7 @@ def last_line_without(package: str, *command: str | Path) -> str:
     return result.stderr.splitlines()[-1]
 
 
-def run_without(package: str, *command: str | Path) -> subprocess.CompletedProcess[str]:
-    """Run a command where `package` is not installed."""
-    given = [sys.executable, "-c", _WITHOUT, package, *command]
-    return subprocess.run(given, capture_output=True, text=True, check=False, timeout=120)
+def run_without(packages: str, *command: str | Path) -> subprocess.CompletedProcess[str]:
+    """Run a command where `packages`, joined with commas, are not installed."""
+    given = [sys.executable, "-c", _WITHOUT, packages, *command]
+    return subprocess.run(given, capture_output=True, text=True, check=False, timeout=300)

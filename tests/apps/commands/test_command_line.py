@@ -3,29 +3,17 @@
 import json
 import subprocess
 import sys
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
 from tests.apps.conftest import COMMAND, DemoRun, Refusal, Sensemble
+from tests.apps.without import run_without
 
-# A board: what `sensemble-apps` installs without its extra.
-BOARD = """
-import sys
-class Absent:
-    def find_spec(self, name, *_):
-        if name.partition(".")[0] in ("torch", "torchaudio", "onnx", "sensemble_train", "sensemble_export"):
-            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
-sys.meta_path.insert(0, Absent())
-from sensemble_apps.entry import main
-sys.exit(main())
-"""
-
-
-def on_a_board(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", BOARD, *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+# A board has what `sensemble-apps` installs without its extra.
+on_a_board = partial(run_without, "torch,torchaudio,onnx,sensemble_train,sensemble_export")
 
 
 def test_a_board_needs_neither_torch_nor_training_nor_export(demo: DemoRun, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The instant head of a project, fitted in the background after each change of its takes."""
+"""The instant head of a project: a linear one on pretrained encoders, fitted after each change of takes."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
