@@ -24,7 +24,7 @@ class Optimization:
         learning_rate: the peak.
         warmup: steps up to the peak, at most half of all steps.
         weight_decay: of AdamW.
-        decay_vectors: whether gains, biases and the temperature decay too. CLIP (Radford et al., 2021, Sec.
+        decay_vectors: decay gains, biases and the temperature, too. CLIP (Radford et al., 2021, Sec.
             2.5) and MAE's code exclude them; the paper does not say.
         clip: largest norm of the gradient, to which longer ones are scaled; 0 for no limit.
     """
