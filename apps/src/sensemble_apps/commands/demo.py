@@ -26,7 +26,7 @@ from sensemble_apps.runs.audits import audits
 from sensemble_apps.runs.matrices import most_robust
 from sensemble_apps.runs.run_folder import AUDIT, BUNDLE, PAGE, SELECTION, SESSION
 
-_PLAYED = 20  # examples of the replay: a few for each phase of the schedule
+_PLAYED = 10  # examples of the replay: two for each phase of the schedule
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ from sensemble_train.recipe.config import Config
 _UNLABELLED, _LABELLED = 2250, 794
 """Examples of `digits` that pretraining and finetuning see, for which the default steps are."""
 _FEWEST = 20  # steps
-_IMITATION = 15  # steps to imitate a teacher for one of contrastive learning
+_IMITATION = 30  # steps to imitate a teacher for one of contrastive learning
 
 
 def derived(config: Config, dataset: Dataset, effort: float = 1.0) -> Config:
