@@ -54,3 +54,9 @@ def json_mutated(whole: bytes, seed: int) -> bytes:
     at = chance.choice([i + 1 for i in range(len(whole)) if whole[i : i + 1] == b":"])
     ends = [end for end in (whole.find(b",", at), whole.find(b"}", at)) if end >= 0]
     return whole[:at] + b" " + chance.choice(_ODD) + whole[min(ends, default=len(whole)) :]
+
+
+def one_line(error: Exception) -> None:
+    """Check that an error is one line that UTF-8 can encode."""
+    assert "\n" not in str(error)
+    str(error).encode()

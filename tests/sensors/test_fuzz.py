@@ -20,7 +20,7 @@ from sensemble_sensors.recording.writer import Recording
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
 
-from tests.mutations import MANY, SEEDS, json_mutated, mutated
+from tests.mutations import MANY, SEEDS, json_mutated, mutated, one_line
 
 Studio = Any
 Specs = Mapping[str, InputSpec]
@@ -35,11 +35,6 @@ VTT = (
     b"WEBVTT\n\nname\n00:01.000 --> 00:02.000 line:0\nAT&amp;T &#65; <v Anna>said\n\nNOTE x\n\n"
     b"00:03.000 --> 00:04.000\nb\n"
 )
-
-
-def one_line(error: Exception) -> None:
-    assert "\n" not in str(error)
-    str(error).encode()
 
 
 @MANY

@@ -27,12 +27,6 @@ FILES = ["head.safetensors", "tokenizer.json", "audio/encoder.pte", "text/encode
 any_file = st.sampled_from(FILES)
 
 
-@pytest.fixture
-def folder(bundle_folder: Path, tmp_path: Path) -> Path:
-    """A copy to alter."""
-    return Path(shutil.copytree(bundle_folder, tmp_path / "bundle"))
-
-
 @pytest.fixture(scope="module")
 def shared(bundle_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy whose files are altered and put back, one example at a time."""

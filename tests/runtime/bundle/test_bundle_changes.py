@@ -23,11 +23,6 @@ from tests.waiting import wait_until
 AUDIO = np.zeros((1, 1600), np.float32)
 
 
-@pytest.fixture
-def folder(bundle_folder: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(bundle_folder, tmp_path / "bundle"))
-
-
 def update(folder: Path) -> None:
     """Rename a new folder into place, as a bundle is updated: with another encoder and a new manifest."""
     new = Path(shutil.copytree(folder, folder.with_name("new")))

@@ -1,18 +1,12 @@
 """A first load where a crash or a hang hurts nobody."""
 
 import hashlib
-import shutil
 import sys
 from pathlib import Path
 
 import pytest
 from sensemble_runtime.bundle.probe import probe
 from sensemble_runtime.errors import KeyFileError
-
-
-@pytest.fixture
-def folder(bundle_folder: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(bundle_folder, tmp_path / "bundle"))
 
 
 def replace_program(folder: Path, data: bytes) -> None:

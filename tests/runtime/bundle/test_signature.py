@@ -1,6 +1,5 @@
 """A bundle is code: only the one whose key is trusted may say what runs."""
 
-import shutil
 from pathlib import Path
 
 import pytest
@@ -15,11 +14,6 @@ from cryptography.hazmat.primitives.serialization import (
 from sensemble_runtime.bundle.bundle import Bundle, sign
 from sensemble_runtime.bundle.manifest_file import read_manifest
 from sensemble_runtime.errors import BundleCorruptError, BundleUntrustedError, KeyFileError
-
-
-@pytest.fixture
-def folder(bundle_folder: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(bundle_folder, tmp_path / "bundle"))
 
 
 def pair(folder: Path, name: str) -> tuple[Path, Path]:

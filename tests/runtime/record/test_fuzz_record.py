@@ -24,7 +24,7 @@ from sensemble_runtime.record.reader import (
 from sensemble_runtime.record.schema import TABLES
 from sensemble_runtime.record.writer import Records
 
-from tests.mutations import MANY, SEEDS, mutated
+from tests.mutations import MANY, SEEDS, mutated, one_line
 
 _VALUES = (
     *(None, -1, 0, 2**62, 1e300, math.inf, -0.5, b"", b"123", b"\xff"),
@@ -80,11 +80,6 @@ def read_all(path: Path) -> int:
         list(read_answers(path, min(number, 2**62)))
         assert all(0 <= one.unsure <= 1 for one in read_conditions(path, min(number, 2**62)))
     return len(runs)
-
-
-def one_line(error: Exception) -> None:
-    assert "\n" not in str(error)
-    str(error).encode()
 
 
 def tolerated(path: Path) -> None:
