@@ -97,7 +97,7 @@ class UnfamiliarEvent:
 
 @dataclass(frozen=True, slots=True)
 class SuspectEvent:
-    """As `UnfamiliarEvent`, of a modality that contradicts the others, which agree."""
+    """A modality contradicts the others; `over`: it agrees again, or left. Else as `UnfamiliarEvent`."""
 
     time: float
     modality: str

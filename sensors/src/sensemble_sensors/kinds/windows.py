@@ -1,4 +1,4 @@
-"""Ring buffers that turn a sensor's samples into an encoder's windows, one a hop; times are the samples'."""
+"""Rings that turn samples into windows, one a hop; samples alone decide when a window is complete."""
 
 import math
 from abc import ABC, abstractmethod

@@ -112,7 +112,7 @@ class Recorded:
         return self._ends[-1]
 
     def samples(self, specs: Mapping[str, InputSpec], origin: float = 0.0) -> Iterator[Sample]:
-        """Yield the samples, `origin` later, in the form of `specs`; bit for bit if recorded in it."""
+        """Yield the samples, `origin` later, in the form of `specs`; unchanged if recorded in that form."""
         converters = {modality: kind_of(spec).converter(spec) for modality, spec in specs.items()}
         going: set[str] = set()  # modalities that gave a sample since the last break
         for segment, joined, shift in zip(self.segments, self._joined, self._shifts, strict=True):

@@ -135,7 +135,7 @@ class Player(ABC):
         """Yield samples and losses in the order of their times, from `origin` on."""
 
     def sensor(self, modality: str) -> Sensor:
-        """Return the sensor of `modality`, which ends after the last sample; or SensorUnavailableError."""
+        """Return the sensor of `modality`, which ends after its last sample, or SensorUnavailableError."""
         if modality not in self._sensors:
             raise SensorUnavailableError(
                 f"{self._name}: has no {modality}; it plays {', '.join(self.modalities)}"
@@ -215,7 +215,7 @@ class Replay(Player):
 
 
 class MediaReplay(Player):
-    """Plays the tracks of a media file, aligned by their timestamps; BadDataError without one."""
+    """Plays the tracks of a media file, aligned by their times; BadDataError if it has none of `specs`."""
 
     def __init__(self, path: Path | str, specs: Mapping[str, InputSpec]) -> None:
         from sensemble_sensors.codecs.tracks import track_titles
