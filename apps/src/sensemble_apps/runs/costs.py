@@ -28,7 +28,7 @@ def show_costs(manifest: Manifest, measured: str) -> None:
             continue
         points, subset = drop
         console.print(f"largest drop in accuracy: {points:.1f} points, on {subset} ({measured})")
-        if points > _NOTABLE + 1e-6:
+        if round(points, 1) > _NOTABLE:  # as it is printed
             remark(
                 f"warning: {target} loses {points:.1f} points on {subset} ({measured}), more than "
                 f"{_NOTABLE}; choose another --scheme, or search with --budget drop=0.5"
