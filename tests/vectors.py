@@ -153,8 +153,8 @@ class Sines:
     def tokenize(self, caption: str) -> NDArray[np.int64]:
         return tokenize(self._tokenizer, caption, self.specs["text"].shape[1])
 
-    def encode(self, _modality: str, window: NDArray[np.generic]) -> NDArray[np.float32]:
-        numbers = window.ravel()
+    def encode(self, _modality: str, window: NDArray[np.generic] | str) -> NDArray[np.float32]:
+        numbers = (self.tokenize(window) if isinstance(window, str) else window).ravel()
         return np.sin(numbers[np.arange(8) * len(numbers) // 8], dtype=np.float64).astype(np.float32)
 
 

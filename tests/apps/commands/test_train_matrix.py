@@ -116,7 +116,7 @@ def test_help_describes_the_options_that_several_phases_share(capsys: pytest.Cap
     printed = " ".join(capsys.readouterr().out.split())
     for phase in ("pretrain", "probe", "finetune"):
         assert f"--{phase}.clip X largest norm of the gradient" in printed
-        assert f"--{phase}.no-decay-vectors turn off: whether " in printed
+        assert f"--{phase}.no-decay-vectors turn off: decay gains, biases " in printed
     assert "--sampling.zoom X X" in printed
     assert "(default: 50%)" in printed
 
