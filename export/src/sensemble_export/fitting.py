@@ -111,7 +111,7 @@ def score_shipped(
 
 
 def describe_calibration(manifest: Manifest) -> Iterator[str]:
-    """Yield lines about the examples of a bundle's calibration, and what it lacks."""
+    """Yield lines that say how many examples a bundle is calibrated on, and which sets lack some."""
     found = manifest.calibration.subsets
     if not found:
         yield "not calibrated, so every prediction is unsure: the data has no examples of the split calibrate"

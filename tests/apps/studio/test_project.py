@@ -78,6 +78,13 @@ def test_a_second_studio_and_a_folder_of_something_else_are_refused(tmp_path: Pa
     assert [path.name for path in (tmp_path / "other").iterdir()] == ["letter.txt"]
 
 
+def test_a_folder_that_cannot_be_used_is_one_line_with_the_remedy(tmp_path: Path) -> None:
+    (tmp_path / "studio.lock").mkdir()  # a disk that is full fails alike
+    (tmp_path / "studio.json").write_text("{}")
+    with pytest.raises(InputError, match=r"cannot be used \(Is a directory\); name another folder"):
+        Project(tmp_path)
+
+
 @pytest.mark.parametrize("text", ["", "[]", '{"classes": 3}', '{"classes": ["a", "A"]}', '{"classes": [3]}'])
 def test_a_damaged_file_is_named(tmp_path: Path, text: str) -> None:
     with Project(tmp_path / "project"):

@@ -57,6 +57,8 @@ class Project:
             self._lock = durable.lock(folder / _LOCK)
         except BlockingIOError as error:
             raise InputError(f"{folder}: another studio has it open; close that, or name another") from error
+        except OSError as error:
+            raise InputError(f"{folder}: cannot be used ({error.strerror}); name another folder") from error
         self._classes = self._read()
 
     def __enter__(self) -> Self:

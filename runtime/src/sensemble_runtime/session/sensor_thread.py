@@ -71,10 +71,8 @@ class SensorThread:
         self.modality = sensor.modality
         self.conditions = conditions
         self.thread = threading.Thread(target=self._run, name=f"sensemble {name}", daemon=True)
-        self.reported: tuple[SensorEventKind | None, str] = (
-            None,
-            "",
-        )  # of its last event; never twice the same
+        # Of its last event; never twice the same.
+        self.reported: tuple[SensorEventKind | None, str] = (None, "")
         self.sampled = False  # whether it has given a sample since it was opened
         self.waited_for = False  # whether nobody waits any longer for its first sample
         self.lag: float | None = None  # seconds behind the clock
