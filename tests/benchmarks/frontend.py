@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from sensemble_export.lower import lower
+from sensemble_export.to_executorch import lower
 from sensemble_runtime.executors._native import Module
 from sensemble_train.models.frontend import RATE, LogMel
 from torch import Tensor

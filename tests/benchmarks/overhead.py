@@ -49,7 +49,7 @@ FUSE = """
 import sys
 from pathlib import Path
 import torch
-from sensemble_export.lower import lower
+from sensemble_export.to_executorch import lower
 from sensemble_export.quantize import quantize
 from sensemble_export.rewrite import centred, lowerable
 from sensemble_runtime.bundle.manifest_file import read_manifest

@@ -2,27 +2,23 @@
 
 from pathlib import Path
 
-from sensemble_export.lowered_cache import CachedArtifact
+from sensemble_export.lowered_cache import fetch, keep
 from sensemble_export.partition_report import Delegation
 
 
 def test_a_damaged_artifact_is_lowered_again(tmp_path: Path) -> None:
     """A file that was cut short failed every export until somebody deleted it."""
-    made, place, out = (
-        tmp_path / "made.pte",
-        CachedArtifact(tmp_path / "cache" / "a.pte"),
-        tmp_path / "out.pte",
-    )
+    made, place, out = tmp_path / "made.pte", tmp_path / "cache" / "a.pte", tmp_path / "out.pte"
     made.write_bytes(b"program" * 100)
     delegation = Delegation(1, {"aten.linear.default": 12}, {"aten.clamp.default": 2})
-    assert place.fetch(out) is None
-    place.store(made, delegation)
-    assert place.fetch(out) == delegation
+    assert fetch(place, out) is None
+    keep(place, made, delegation)
+    assert fetch(place, out) == delegation
     assert out.read_bytes() == made.read_bytes()
     out.unlink()
-    place.path.write_bytes(made.read_bytes()[:-1])
-    assert place.fetch(out) is None
+    place.write_bytes(made.read_bytes()[:-1])
+    assert fetch(place, out) is None
     assert not out.exists()
-    place.store(made, delegation)
-    place.path.with_suffix(".json").write_text('{"delegated"')
-    assert place.fetch(out) is None
+    keep(place, made, delegation)
+    place.with_suffix(".json").write_text('{"delegated"')
+    assert fetch(place, out) is None

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from sensemble_export import familiarity
 from sensemble_export.errors import CalibrationMissingError, ExportError, MeasurementError, NotLowerableError
-from sensemble_export.lowered_cache import cached
+from sensemble_export.lowered_cache import fetch, keep, place_of
 from sensemble_export.lowering import lower_all
 from sensemble_export.parity import Floats, Measurement, compare, measure
 from sensemble_export.partition_report import Delegation
@@ -124,19 +124,19 @@ class ArtifactStore:
     ) -> dict[str, Delegation]:
         """Lower what is not kept in the cache; see `lower_all`."""
         places = {
-            job: cached(self.model.encoders[job.modality], self._calibration_windows(job.modality), job)
+            job: place_of(self.model.encoders[job.modality], self._calibration_windows(job.modality), job)
             for job in jobs
         }
         found: dict[str, Delegation] = {}
         for job, place in places.items():
-            if place is not None and (delegation := place.fetch(self.folder / job.file)) is not None:
-                found[job.file] = delegation
+            if place is not None and (known := fetch(place, self.folder / job.file)) is not None:
+                found[job.file] = known
                 done()
         if rest := [job for job in jobs if job.file not in found]:
             made = lower_all(self.folder, rest, done, failed)
             for job in rest:
                 if (place := places[job]) is not None and job.file in made:
-                    place.store(self.folder / job.file, made[job.file])
+                    keep(place, self.folder / job.file, made[job.file])
             found |= made
         return found
 

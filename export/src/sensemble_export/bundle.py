@@ -33,7 +33,7 @@ from sensemble_export import partition_report
 from sensemble_export.artifact_store import ArtifactStore, BuiltArtifact
 from sensemble_export.errors import ExportError, ParityFailedError
 from sensemble_export.fitting import NOTHING, FittedOn, fit_calibration, score_shipped
-from sensemble_export.parity import FLOATS, least_cosine
+from sensemble_export.parity import FLOATS, is_close, least_cosine
 from sensemble_export.partition_report import write_lowering
 from sensemble_export.readme import readme
 from sensemble_export.staging import disk_errors, replace, restore, staging_folder
@@ -152,51 +152,48 @@ def place(
     for job in dict.fromkeys((*jobs, *float_jobs(store.model, jobs))):
         if job in store.made:  # a search may have skipped a float artifact
             _check(job, store.made[job])
+    bundle, model = store.folder / "bundle", store.model
     with disk_errors(out):
-        return _write(store, jobs, out, _provenance(store, jobs, origin), calibration, audited)
-
-
-def _write(
-    store: ArtifactStore,
-    jobs: Sequence[Job],
-    out: Path,
-    provenance: Provenance,
-    calibration: Calibration,
-    audited: dict[str, SubsetScore],
-) -> Manifest:
-    bundle, windows = store.folder / "bundle", store.folder / "held_out"
-    bundle.mkdir()
-    windows.mkdir(durable.PRIVATE_FOLDER)  # what sensors saw and heard
-    entries = {
-        m: ModalityEntry(
-            store.model.description.specs[m],
-            {job.target: _place(bundle, job, store.made[job]) for job in jobs if job.modality == m},
+        bundle.mkdir()
+        entries = {
+            m: ModalityEntry(
+                model.description.specs[m],
+                {job.target: _place(bundle, job, store.made[job]) for job in jobs if job.modality == m},
+            )
+            for m in model.modalities
+        }
+        save_head(store.head, bundle / "head.safetensors")
+        contents = Manifest(
+            manifests.SCHEMA,
+            entries,
+            store.head.weight.shape[1],
+            model.description.labels,
+            store.head.task,
+            _file(bundle, "head.safetensors"),
+            _tokenizer(model, bundle),
+            _held_out(store),
+            _provenance(store, jobs, origin),
+            calibration,
+            audited,
         )
-        for m in store.model.modalities
-    }
-    contents = _describe(store, bundle, windows, entries, provenance, calibration, audited)
-    write_manifest(contents, bundle / manifests.FILE_NAME)
-    delegations = {
-        entries[job.modality].artifacts[job.target].path: store.made[job].delegation for job in jobs
-    }
-    write_lowering(
-        {path: found for path, found in delegations.items() if found}, bundle / partition_report.FILE_NAME
-    )
-    (bundle / "README.md").write_text(readme(contents), encoding="utf-8")
-    try:
-        replace(store.folder, out)
-    finally:  # also after an interrupt
-        restore(store.folder, out)
+        write_manifest(contents, bundle / manifests.FILE_NAME)
+        made = {entries[job.modality].artifacts[job.target].path: store.made[job].delegation for job in jobs}
+        delegations = {path: found for path, found in made.items() if found}
+        write_lowering(delegations, bundle / partition_report.FILE_NAME)
+        (bundle / "README.md").write_text(readme(contents), encoding="utf-8")
+        try:
+            replace(store.folder, out)
+        finally:  # also after an interrupt
+            restore(store.folder, out)
     return contents
 
 
 def _check(job: Job, made: BuiltArtifact) -> None:
-    least = least_cosine(job.scheme)
-    if made.parity is not None and not made.parity.cosine >= least:
+    if made.parity is not None and not is_close(job.scheme, made.parity):
         remedy = "choose another scheme, calibrate on more and more typical windows, or train longer"
         raise ParityFailedError(
             f"{job.modality}: {job.scheme} embeddings for {job.target} have a mean cosine of "
-            f"{made.parity.cosine:.5f} to the trained encoder's, below {least}; "
+            f"{made.parity.cosine:.5f} to the trained encoder's, below {least_cosine(job.scheme)}; "
             + ("file it as a bug" if job.scheme in FLOATS else remedy)
         )
 
@@ -242,43 +239,24 @@ def _place(bundle: Path, job: Job, made: BuiltArtifact) -> Artifact:
     )
 
 
-def _describe(
-    store: ArtifactStore,
-    bundle: Path,
-    windows_folder: Path,
-    entries: dict[str, ModalityEntry],
-    provenance: Provenance,
-    calibration: Calibration,
-    audited: dict[str, SubsetScore],
-) -> Manifest:
-    """Write the head, the tokenizer and the held-out windows; return the manifest of the whole."""
-    model, tokenizer, held_out = store.model, None, {}
-    save_head(store.head, bundle / "head.safetensors")
-    if model.tokenizer is not None and any(kind_of(entry.spec).tokenized for entry in entries.values()):
-        model.tokenizer.save(str(bundle / "tokenizer.json"))
-        tokenizer = _file(bundle, "tokenizer.json")
+def _tokenizer(model: Model, bundle: Path) -> FileEntry | None:
+    """Write the tokenizer, if one of the modalities takes tokens."""
+    if model.tokenizer is None or not any(kind_of(s).tokenized for s in model.description.specs.values()):
+        return None
+    model.tokenizer.save(str(bundle / "tokenizer.json"))
+    return _file(bundle, "tokenizer.json")
+
+
+def _held_out(store: ArtifactStore) -> dict[str, FileEntry]:
+    """Write some held-out windows with their float embeddings, by modality."""
+    folder, files = store.folder / "held_out", dict[str, FileEntry]()
+    folder.mkdir(durable.PRIVATE_FOLDER)  # what sensors saw and heard
     for modality, windows in store.windows.items():
-        enclosed = {
-            "windows": windows[:ENCLOSED],
-            "embeddings": from_numpy(store.expected[modality][:ENCLOSED]),
-        }
-        path = f"{modality}.safetensors"
-        content = save({key: rows.contiguous() for key, rows in enclosed.items()})
-        durable.write(windows_folder / path, content, private=True)
-        held_out[modality] = _file(windows_folder, path)
-    return Manifest(
-        manifests.SCHEMA,
-        entries,
-        store.head.weight.shape[1],
-        model.description.labels,
-        store.head.task,
-        _file(bundle, "head.safetensors"),
-        tokenizer,
-        held_out,
-        provenance,
-        calibration,
-        audited,
-    )
+        embeddings = from_numpy(store.expected[modality][:ENCLOSED])
+        enclosed = {"windows": windows[:ENCLOSED].contiguous(), "embeddings": embeddings.contiguous()}
+        durable.write(folder / f"{modality}.safetensors", save(enclosed), private=True)
+        files[modality] = _file(folder, f"{modality}.safetensors")
+    return files
 
 
 def _file(bundle: Path, path: str) -> FileEntry:

@@ -34,6 +34,11 @@ def least_cosine(scheme: Scheme) -> float:
     return FLOATS.get(scheme, LEAST_COSINE)
 
 
+def is_close(scheme: Scheme, parity: Parity) -> bool:
+    """Return whether an artifact of this parity may ship."""
+    return parity.cosine >= least_cosine(scheme)  # False for NaN
+
+
 def measure(artifact: Path, target: str, windows: Path) -> Measurement:
     """Run `artifact` over the file `windows` in a fresh process; raises MeasurementError if that fails."""
     with TemporaryDirectory() as folder:

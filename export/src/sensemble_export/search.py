@@ -12,13 +12,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from sensemble_runtime.bundle.manifest import Scheme
+from sensemble_runtime.bundle.manifest import Parity, Scheme
 from sensemble_runtime.executors.executor import missing
 from sensemble_runtime.progress import Stages, no_progress
 
 from sensemble_export.artifact_store import ArtifactStore
 from sensemble_export.errors import ExportError, ParityFailedError
-from sensemble_export.parity import least_cosine
+from sensemble_export.parity import is_close
 from sensemble_export.targets import Job, all_targets
 
 LOG = logging.getLogger(__name__)
@@ -130,11 +130,11 @@ def trade_off(store: ArtifactStore, target: str, progress: Stages = no_progress)
     plain = [Job(modality, target, scheme) for scheme in schemes for modality in store.model.modalities]
     store.make(plain, partial(progress, f"{target}: schemes"), failed)
     made = [job for job in plain if job not in failed]
-    good = [job for job in made if _is_good(store, job)]
+    good = [job for job in made if is_close(job.scheme, _parity(store, job))]
     choices = [[job for job in good if job.modality == m] for m in store.model.modalities]
     for modality, jobs in zip(store.model.modalities, choices, strict=True):
         if not jobs:
-            cosines = [_cosine(store, job) for job in made if job.modality == modality]
+            cosines = [_parity(store, job).cosine for job in made if job.modality == modality]
             if not cosines:
                 raise failed[Job(modality, target, schemes[0])]
             raise ParityFailedError(
@@ -158,29 +158,26 @@ def good_enough(store: ArtifactStore, jobs: Sequence[Job]) -> list[Job]:
     Raises:
         NotLowerableError, MeasurementError: as `ArtifactStore.make`.
     """
-    return [_good_enough(store, job) for job in jobs]
-
-
-def _good_enough(store: ArtifactStore, job: Job) -> Job:
-    target = all_targets()[job.target]
-    if missing(job.target) or job.scheme != target.default or _is_good(store, job):
-        return job
-    closest: tuple[Scheme, ...] = ("int8-weights", target.schemes[0])
-    for scheme in closest:
-        if scheme in target.schemes and scheme != job.scheme:
-            closer = Job(job.modality, job.target, scheme)
-            store.make([closer])
-            if _is_good(store, closer):
-                break
-    LOG.warning(
-        "%s: %s for %s has a mean cosine of %.3f to the trained encoder's; it is %s instead",
-        job.modality,
-        job.scheme,
-        job.target,
-        _cosine(store, job),
-        closer.scheme,
-    )
-    return closer
+    chosen = []
+    for job in jobs:
+        target, closer = all_targets()[job.target], job
+        others: tuple[Scheme, ...] = ("int8-weights", target.schemes[0])
+        closest = [one for one in others if one in target.schemes and one != job.scheme]
+        if not missing(job.target) and job.scheme == target.default:
+            while closest and not is_close(closer.scheme, _parity(store, closer)):
+                closer = Job(job.modality, job.target, closest.pop(0))
+                store.make([closer])
+        if closer != job:
+            LOG.warning(
+                "%s: %s for %s has a mean cosine of %.3f to the trained encoder's; it is %s instead",
+                job.modality,
+                job.scheme,
+                job.target,
+                _parity(store, job).cosine,
+                closer.scheme,
+            )
+        chosen.append(closer)
+    return chosen
 
 
 def best(found: Sequence[Option], budget: Mapping[str, float]) -> Option:
@@ -216,14 +213,10 @@ def front(found: Sequence[Option]) -> list[Option]:
     return kept
 
 
-def _cosine(store: ArtifactStore, job: Job) -> float:
+def _parity(store: ArtifactStore, job: Job) -> Parity:
     parity = store.made[job].parity
     assert parity is not None  # noqa: S101 - the target runs here
-    return parity.cosine
-
-
-def _is_good(store: ArtifactStore, job: Job) -> bool:
-    return _cosine(store, job) >= least_cosine(job.scheme)
+    return parity
 
 
 def _option(store: ArtifactStore, jobs: tuple[Job, ...], floats: dict[str, float]) -> Option:

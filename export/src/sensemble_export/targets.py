@@ -28,7 +28,7 @@ TARGETS = {
         "int8-dynamic",
         ".pte",
         ("executorch", "torchao"),
-        ("sensemble_export.lower", "to_executorch"),
+        ("sensemble_export.to_executorch", "to_executorch"),
     ),
     "onnx": Target(
         ("fp32", "int8-dynamic", "int8-static", "int8-weights"),

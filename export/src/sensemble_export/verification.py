@@ -18,7 +18,7 @@ from sensemble_runtime.executors import executor
 from sensemble_runtime.executors.executor import missing
 
 from sensemble_export.errors import ExportError, ParityFailedError
-from sensemble_export.parity import Floats, Measurement, compare, least_cosine, measure
+from sensemble_export.parity import Floats, Measurement, compare, is_close, least_cosine, measure
 from sensemble_export.readme import readme
 from sensemble_export.staging import held_out_folder
 
@@ -82,7 +82,7 @@ def verify(
         for target, artifact in artifacts.items():
             found = _run(bundle, modality, target, artifact, browser)
             updated[modality, target] = found.artifact
-            if found.parity is not None and not _good(artifact, found.parity):
+            if found.parity is not None and not is_close(artifact.scheme, found.parity):
                 least = least_cosine(artifact.scheme)
                 far.append(f"{modality} for {target}: mean cosine {found.parity.cosine:.5f}, below {least}")
             yield found
@@ -109,15 +109,11 @@ def _run(bundle: Bundle, modality: str, target: str, artifact: Artifact, browser
             windows.write_bytes(held_out)
             found = measure(path, target, windows)
     parity = compare(found.embeddings, load(held_out)["embeddings"], bundle.head)
-    if artifact.parity is None and _good(artifact, parity):
+    if artifact.parity is None and is_close(artifact.scheme, parity):
         artifact = dataclasses.replace(
             artifact, parity=parity, latency_ms=found.median_ms, peak_mb=found.peak_mb
         )
     return Verified(modality, target, artifact, parity, found.median_ms, "")
-
-
-def _good(artifact: Artifact, parity: Parity) -> bool:
-    return parity.cosine >= least_cosine(artifact.scheme)  # False for NaN
 
 
 def _with(contents: Manifest, artifacts: dict[tuple[str, str], Artifact]) -> Manifest:

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import pytest
 from sensemble_apps.cli import main
-from sensemble_apps.running.plug_schedule import come_and_go, plugged_at
+from sensemble_apps.running.real_time import come_and_go, plugged_at
 from sensemble_runtime import subsets
 from sensemble_runtime.record.reader import read_runs
 

@@ -1,7 +1,7 @@
 """Tests of the trade-off of a search, as a table and as a drawing."""
 
 import pytest
-from sensemble_apps.runs.tradeoff import show
+from sensemble_apps.runs.costs import show_trade_off
 from sensemble_export.search import Option
 from sensemble_export.targets import Job
 
@@ -30,7 +30,7 @@ def rows(text: str) -> list[list[str]]:
 def test_the_table_has_what_nothing_beats_and_marks_what_is_chosen(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    show("onnx", FOUND, {"drop": 1.0})
+    show_trade_off("onnx", FOUND, {"drop": 1.0})
     out = rows(capsys.readouterr().out)
     assert ["fp32", "int8-dynamic", "2.00", "3.00", "88.0", "2.0", "AV"] in out
     assert [">", "fp32", "int8-static", "3.00", "4.00", "89.5", "0.5", "AV"] in out
@@ -41,5 +41,5 @@ def test_the_table_has_what_nothing_beats_and_marks_what_is_chosen(
 def test_without_a_choice_nothing_is_marked(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    show("onnx", FOUND, {"size": 0.1})
+    show_trade_off("onnx", FOUND, {"size": 0.1})
     assert not any(row[:1] == [">"] for row in rows(capsys.readouterr().out))

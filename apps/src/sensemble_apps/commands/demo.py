@@ -128,7 +128,7 @@ def _sensemble(*arguments: str | Path) -> None:
 def _summarize(console: Console, run: Path) -> None:
     """Print the report's headline: the worst loss of a sensor, and the cautions."""
     from sensemble_apps.report.evidence import of_run
-    from sensemble_apps.report.headline import headline
+    from sensemble_apps.report.front import headline
 
     evidence = of_run(run)
     shown = headline(evidence)

@@ -13,7 +13,7 @@ from sensemble_apps.arguments import Common, Folder, Positional
 from sensemble_apps.console.output import remark, say
 from sensemble_apps.console.progress import stages
 from sensemble_apps.errors import InputError
-from sensemble_apps.runs.costs import show_costs
+from sensemble_apps.runs.costs import show_costs, show_trade_off
 from sensemble_apps.runs.matrices import at_chance, most_robust
 from sensemble_apps.runs.run_folder import BUNDLE, MATRIX, SELECTION
 
@@ -110,9 +110,7 @@ def export(
 
 
 def _show_trade_offs(trade_offs: "Iterable[TradeOff]", budget: Mapping[str, float]) -> None:
-    from sensemble_apps.runs.tradeoff import show
-
     for trade_off in trade_offs:
         for reason in trade_off.skipped:
             remark(f"left out of the search: {reason}")
-        show(trade_off.target, trade_off.options, budget)
+        show_trade_off(trade_off.target, trade_off.options, budget)

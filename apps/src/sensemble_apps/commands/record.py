@@ -27,11 +27,10 @@ from sensemble_apps.console.output import remark, say
 from sensemble_apps.console.progress import status
 from sensemble_apps.errors import InputError
 from sensemble_apps.running import takes
-from sensemble_apps.running.capture_summary import CaptureSummary
 from sensemble_apps.running.outputs import change_line
 from sensemble_apps.running.real_time import retry
 from sensemble_apps.running.recorder import Recorder
-from sensemble_apps.running.sensor_reader import SensorReader
+from sensemble_apps.running.sensor_reader import CaptureSummary, SensorReader
 from sensemble_apps.running.sources import forms
 from sensemble_apps.running.takes import TakeRecorder, plan, record_all, takes_in
 from sensemble_apps.running.view_events import Change, shown_event

@@ -24,8 +24,7 @@ from sensemble_apps.console.wording import words
 from sensemble_apps.errors import Ended, InputError
 from sensemble_apps.running import real_time, virtual_time
 from sensemble_apps.running.outputs import JsonOutput, LineOutput, Output, Outputs, open_output
-from sensemble_apps.running.plug_schedule import come_and_go
-from sensemble_apps.running.real_time import Options
+from sensemble_apps.running.real_time import Options, come_and_go
 from sensemble_apps.running.run_summary import RunSummary
 from sensemble_apps.running.sources import playable, plug
 from sensemble_apps.running.view_events import Predicted, Stream, ViewEvent

@@ -3,8 +3,8 @@
 import math
 from base64 import b64encode
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from sensemble_sensors.spec import KNOWN
 from sensemble_sensors.thresholds import DEFAULT
@@ -229,18 +229,12 @@ def display_of(which: "str | InputSpec") -> Display:
     return display or _OTHER
 
 
-class Words(NamedTuple):
-    """The words for a modality of which only the name is known; see `Display`."""
+def words_of(modality: str) -> Display:
+    """Return the display of a modality of which only the name is known.
 
-    sensor: str
-    loss: str
-    letter: str
-    weight: int
-
-
-def words_of(modality: str) -> Words:
-    """Return the words for a modality: `rear camera` for `video.rear`, `wrist imu` for `imu.wrist`."""
+    Its words are of that very sensor: `rear camera` for `video.rear`, `wrist imu` for `imu.wrist`.
+    """
     first, *rest = modality.split(".")
     kind = DISPLAYS.get(KNOWN.get(first, ""), _OTHER)
     sensor = " ".join([*rest, first if kind is _OTHER else kind.sensor])
-    return Words(sensor, kind.loss.format(sensor), "" if rest else kind.letter, kind.weight)
+    return replace(kind, sensor=sensor, loss=kind.loss.format(sensor), letter="" if rest else kind.letter)

@@ -2,5 +2,5 @@
 
 `evidence` reads a run folder; a page draws it with a template of `templates/`, and its charts with `svg`.
 
-Doors: `run_page`, the report; `experiment`, the other page; `headline`, the scores of a bundle; `evidence`.
+Doors: `run_page`, the report; `experiment`, the other page; `front`, its first page; `evidence`.
 """

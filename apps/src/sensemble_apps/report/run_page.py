@@ -18,8 +18,7 @@ from sensemble_apps.console import wording
 from sensemble_apps.console.wording import percent
 from sensemble_apps.report import page_template, svg
 from sensemble_apps.report.evidence import Evidence
-from sensemble_apps.report.front import front
-from sensemble_apps.report.headline import headline
+from sensemble_apps.report.front import front, headline
 from sensemble_apps.report.svg import BARS, GRID, INK
 from sensemble_apps.runs.audit_table import doubts
 from sensemble_apps.runs.condition_table import Grid, grids, sensors, sentences

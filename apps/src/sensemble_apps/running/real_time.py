@@ -30,16 +30,19 @@ from sensemble_sensors.recording.replay import Replay
 from sensemble_sensors.sensor import Sensor
 from sensemble_sensors.thresholds import DEFAULT, Thresholds
 
+from sensemble_apps.console.kinds import words_of
 from sensemble_apps.console.output import remark
 from sensemble_apps.errors import InputError
-from sensemble_apps.running.plug_schedule import Schedule, plugged_at
 from sensemble_apps.running.sources import player_of
 from sensemble_apps.running.view_events import Change, Opened, Stream, view_event
+
+Schedule = Sequence[Subset]
+"""The modalities that are plugged in, in each part of the stream; all parts are equally long."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """Options of a run on any source; the record is of real time only.
+    """Options of a run on any source, named as those of `Session`; the record is of real time only.
 
     Attributes:
         retention: the bounds of the record.
@@ -58,16 +61,7 @@ def opened(
     bundle: Bundle, options: Options, health: Thresholds | None = None, *, lasting: bool = False
 ) -> Iterator[Session]:
     """Open a session, close it at the end, and remark how much of its stream was not shown."""
-    session = Session(
-        bundle,
-        policy=options.policy,
-        record=options.record,
-        retention=options.retention,
-        health=health,
-        conditions=options.conditions,
-        lasting=lasting,
-        adapt=options.adapt,
-    )
+    session = Session(bundle, health=health, lasting=lasting, **vars(options))
     try:
         yield session
     finally:
@@ -162,6 +156,21 @@ def replay(
                 if isinstance(shown, Change) and isinstance(player, Replay):
                     shown = replace(shown, name="")
                 yield shown
+
+
+def come_and_go(modalities: Subset) -> Schedule:
+    """Start with all sensors, unplug all but the last one by one, and plug them back in the same order.
+
+    The most important sensor goes first. Every sensor is there in the first part and in the last.
+    """
+    leaving = sorted(modalities, key=lambda modality: -words_of(modality).weight)[:-1]
+    gone = [leaving[:i] for i in range(len(leaving) + 1)] + [leaving[i:] for i in range(1, len(leaving) + 1)]
+    return [tuple(m for m in modalities if m not in absent) for absent in gone]
+
+
+def plugged_at(schedule: Schedule, fraction: float) -> Subset:
+    """Return the modalities that are plugged in at `fraction` of the stream."""
+    return schedule[min(int(fraction * len(schedule)), len(schedule) - 1)]
 
 
 def _plug(

@@ -12,8 +12,7 @@ from sensemble_sensors.media.decoding import samples, span
 from sensemble_sensors.recording.reader import AWAY, Recorded, TakeEvent
 from sensemble_sensors.sensor import Sample
 
-from sensemble_apps.running.plug_schedule import Schedule, plugged_at
-from sensemble_apps.running.real_time import Options
+from sensemble_apps.running.real_time import Options, Schedule, plugged_at
 from sensemble_apps.running.view_events import Predicted, Stream, change, view_event
 
 

@@ -2,6 +2,5 @@
 
 Nothing here draws a page or runs a session.
 
-Doors: `audit_table`, `audits`, `condition_table`, `costs`, `gate_verdict`, `matrices`, `run_folder` and
-`tradeoff`.
+Doors: `audit_table`, `audits`, `condition_table`, `costs`, `gate_verdict`, `matrices` and `run_folder`.
 """

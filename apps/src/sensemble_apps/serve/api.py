@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 
-from sensemble_apps.serve.messages import LiveMessages, hello
+from sensemble_apps.serve.board import LiveMessages, hello
 from sensemble_apps.serve.session_page import SessionPage
 from sensemble_apps.web import limits
 from sensemble_apps.web.clients import Clients

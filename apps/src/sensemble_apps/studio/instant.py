@@ -50,11 +50,8 @@ class Instant:
         self._thread.join()
 
     def _work(self) -> None:
-        try:
-            if self._process.run(self._note) != 0:
-                self.reason = self._process.reason or self.reason
-        except OSError as error:
-            self.reason = f"a process cannot be started ({error.strerror})"
+        if self._process.run(self._note) != 0:
+            self.reason = self._process.reason or self.reason
         self._answered = self._asked
         self._done(written=False)
 

@@ -40,22 +40,27 @@ class Process:
         self._process: subprocess.Popen[str] | None = None
 
     def run(self, note: Callable[[dict[str, Any]], None]) -> int:
-        """Run it to its end, and return its exit status; 1 if it was stopped before it began.
+        """Run it to its end, and return its exit status; 1 if it was stopped before, or cannot be started.
 
-        `note` is called with each object of JSON that it prints. Raises OSError if it cannot be started.
+        `note` is called with each object of JSON that it prints.
         """
         with self._lock:
             if self._stopped:
                 return 1
-            self._process = process = subprocess.Popen(
-                self._command,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-                errors="replace",
-                start_new_session=True,  # Ctrl-C of the terminal is the studio's
-            )
+            try:
+                process = subprocess.Popen(
+                    self._command,
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE,
+                    text=True,
+                    errors="replace",
+                    start_new_session=True,  # Ctrl-C of the terminal is the studio's
+                )
+            except OSError as error:
+                self.reason = f"a process cannot be started ({error.strerror})"
+                return 1
+            self._process = process
             self._send()
         with suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, process.pid, os.getpriority(os.PRIO_PROCESS, 0) + _NICE)

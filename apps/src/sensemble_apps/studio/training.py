@@ -105,8 +105,6 @@ class Job:
                     break
             else:
                 self.status = "done"
-        except OSError as error:
-            self.reason = f"a process cannot be started ({error.strerror})"
         finally:
             if self.status == "running":
                 self.status = "cancelled" if self._cancelled else "failed"

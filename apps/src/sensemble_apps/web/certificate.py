@@ -1,8 +1,6 @@
 """TLS certificates of a page, and its address as a QR code; browsers give cameras over TLS alone."""
 
 import ssl
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from io import StringIO
 from ipaddress import ip_address
@@ -43,8 +41,11 @@ def self_signed(names: list[str]) -> tuple[ssl.SSLContext, str]:
     )
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    with _written(certificate.public_bytes(serialization.Encoding.PEM), _pem(key)) as (chain, private):
-        context.load_cert_chain(chain, private)
+    with TemporaryDirectory() as folder:  # of this user alone: ssl takes paths
+        path = Path(folder, "certificate.pem")
+        path.touch(0o600)
+        path.write_bytes(_pem(key) + certificate.public_bytes(serialization.Encoding.PEM))
+        context.load_cert_chain(path)
     return context, certificate.fingerprint(hashes.SHA256()).hex(":").upper()
 
 
@@ -76,14 +77,3 @@ def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:
     return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-
-
-@contextmanager
-def _written(chain: bytes, private: bytes) -> Iterator[tuple[Path, Path]]:
-    """Write both into files of a folder that is this user's alone, while the block runs: ssl takes paths."""
-    with TemporaryDirectory() as folder:
-        paths = Path(folder, "chain.pem"), Path(folder, "key.pem")
-        for path, data in zip(paths, (chain, private), strict=True):
-            path.touch(0o600)
-            path.write_bytes(data)
-        yield paths
