@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
 
-from sensemble_apps.commands.data_build import digits
+from sensemble_apps.commands.data import digits
 from sensemble_apps.console.progress import stages
 from sensemble_runtime.auditing.robustness import per_train
 from sensemble_runtime.subsets import name, parse

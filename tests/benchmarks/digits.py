@@ -18,7 +18,7 @@ from statistics import fmean
 
 from rich.console import Console
 from rich.table import Table
-from sensemble_apps.commands.data_build import digits
+from sensemble_apps.commands.data import digits
 from sensemble_apps.console.progress import stages
 from sensemble_runtime.auditing.robustness import Summary, summary
 from sensemble_train.experiments import matrix

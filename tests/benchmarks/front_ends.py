@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from sensemble_apps.commands.data_build import digits
+from sensemble_apps.commands.data import digits
 from sensemble_sensors.media.dataset import read_dataset
 from sensemble_train.data.clips import Clips
 from sensemble_train.models.augment_config import DERIVED, AugmentConfig

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from sensemble_apps.commands.data_build import digits
+from sensemble_apps.commands.data import digits
 from sensemble_runtime.progress import no_progress
 from sensemble_sensors.media.dataset import Dataset, Example, read_dataset
 from sensemble_sensors.spec import InputSpec

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Self
 
 import torch
-from sensemble_apps.commands.data_build import digits
+from sensemble_apps.commands.data import digits
 from sensemble_apps.console.progress import stages
 from sensemble_runtime.auditing.intervals import wilson
 from sensemble_runtime.progress import Progress, no_progress

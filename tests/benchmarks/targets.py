@@ -42,7 +42,7 @@ from PIL import Image
 from rich.console import Console
 from rich.table import Table
 from safetensors.numpy import load_file
-from sensemble_apps.commands.data_build import digits
+from sensemble_apps.commands.data import digits
 from sensemble_apps.runs.matrices import most_robust
 from sensemble_apps.runs.run_folder import BUNDLE, CONFIG, MODELS, SELECTION
 from sensemble_export.artifact_store import ArtifactStore

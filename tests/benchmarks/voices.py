@@ -24,7 +24,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.signal import fftconvolve, resample_poly
-from sensemble_apps.commands.data_build import digits
+from sensemble_apps.commands.data import digits
 from sensemble_export import familiarity
 from sensemble_export.examples import spread
 from sensemble_runtime.progress import no_progress

@@ -46,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         name, arguments = parse(given)
         on_stop(_Stop())
-        command(name).main(arguments)
+        command(name)(arguments)
         sys.stdout.flush()
     except KeyboardInterrupt as stop:
         if not isinstance(stop, Ended):

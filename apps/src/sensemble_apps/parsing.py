@@ -4,7 +4,7 @@ import ast
 import re
 from argparse import ArgumentParser, ArgumentTypeError
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, Field, fields, is_dataclass
 from difflib import get_close_matches
 from importlib import import_module
@@ -40,7 +40,12 @@ COMMANDS = {
     "report": "Write the page of a run, or print its metrics.",
     "doctor": "List what this machine has, and what to install for the rest.",
 }
-"""By name, a line for the help. `export verify` is `commands.export_verify.main`."""
+"""By name, a line for the help.
+
+`export verify` is `commands.export_verify.main`; what is in no command of its own, as `data show`, has a
+function in its group's module, `commands.data.show`.
+"""
+_GROUPS = {name.partition(" ")[0] for name in COMMANDS} - COMMANDS.keys()
 
 _HELP = """usage: sensemble COMMAND ...
 
@@ -58,26 +63,28 @@ def parse(argv: Sequence[str]) -> tuple[str, Common]:
     for length in (2, 1):  # `export verify` is a command; a run folder of that name is `./verify`
         name, rest = " ".join(argv[:length]), argv[length:]
         if name in COMMANDS:
-            module = _imported(name, rest)
-            if hasattr(module, "parse"):
-                return name, module.parse(rest)
-            return name, read(get_type_hints(module.main)["arguments"], f"sensemble {name}", rest)
+            try:
+                kind = _options_of(name)
+            except ModuleNotFoundError:  # where a package is missing, the help still says what it does
+                if not {"-h", "--help"}.isdisjoint(rest):
+                    say(f"usage: sensemble {name} ...\n\n{COMMANDS[name]}")
+                raise
+            if hasattr(kind, "parse"):
+                return name, kind.parse(rest)
+            return name, read(kind, f"sensemble {name}", rest)
     raise _no_command(argv)
 
 
-def _imported(name: str, rest: Sequence[str]) -> Any:  # noqa: ANN401 - a module
-    """Import a command's module; where a package is missing, `--help` still says what the command does."""
-    try:
-        return command(name)
-    except ModuleNotFoundError:
-        if not {"-h", "--help"}.isdisjoint(rest):
-            say(f"usage: sensemble {name} ...\n\n{COMMANDS[name]}")
-        raise
+def command(name: str) -> Callable[[Any], None]:
+    """Import the function of a command; it takes the options."""
+    group, _, own = name.partition(" ")
+    path, function = (group, own) if group in _GROUPS else (name.replace(" ", "_"), "main")
+    found: Callable[[Any], None] = getattr(import_module(f"sensemble_apps.commands.{path}"), function)
+    return found
 
 
-def command(name: str) -> Any:  # noqa: ANN401 - a module
-    """Import the module of a command."""
-    return import_module(f"sensemble_apps.commands.{name.replace(' ', '_')}")
+def _options_of(name: str) -> Any:  # noqa: ANN401 - a dataclass
+    return get_type_hints(command(name))["arguments"]
 
 
 def read(kind: type[_Made], prog: str, argv: Sequence[str], default: _Made | None = None) -> _Made:
@@ -103,9 +110,8 @@ def read(kind: type[_Made], prog: str, argv: Sequence[str], default: _Made | Non
 def parsers() -> Iterator[tuple[str, ArgumentParser]]:
     """Yield each command's name and its described parser, except `train matrix`, whose fields vary."""
     for name in COMMANDS:
-        module = command(name)
-        if not hasattr(module, "parse"):
-            kind = get_type_hints(module.main)["arguments"]
+        kind = _options_of(name)
+        if not hasattr(kind, "parse"):
             yield name, _parser(kind, f"sensemble {name}", None, helps=True)[0]
 
 
@@ -127,8 +133,7 @@ class _Parser(ArgumentParser):
 
 def _no_command(argv: Sequence[str]) -> InputError:
     """Return why `argv` names no command; for `--help`, print the list of commands and exit."""
-    groups = {name.partition(" ")[0] for name in COMMANDS} - COMMANDS.keys()
-    group = f"{argv[0]} " if argv and argv[0] in groups else ""
+    group = f"{argv[0]} " if argv and argv[0] in _GROUPS else ""
     known = [name for name in COMMANDS if name.startswith(group)]
     word = "".join(argv[1 if group else 0 :][:1])
     if word in ("-h", "--help"):

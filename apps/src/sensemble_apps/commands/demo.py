@@ -18,7 +18,7 @@ from sensemble_runtime.subsets import Subset
 from sensemble_sensors.media.dataset import Dataset, read_dataset
 
 from sensemble_apps.arguments import Training
-from sensemble_apps.commands.data_build import digits
+from sensemble_apps.commands.data import digits
 from sensemble_apps.console.kinds import display_of
 from sensemble_apps.console.output import check_writable, say
 from sensemble_apps.errors import StepError

@@ -15,7 +15,7 @@ from sensemble_runtime import subsets
 from sensemble_sensors.media.dataset import Dataset, read_dataset
 
 from sensemble_apps.arguments import OptionalFolder, Training
-from sensemble_apps.commands.data_build import digits
+from sensemble_apps.commands.data import digits
 from sensemble_apps.console import estimates
 from sensemble_apps.console.output import check_writable, remark, say, say_json
 from sensemble_apps.console.progress import stages

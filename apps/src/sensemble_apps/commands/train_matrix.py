@@ -4,13 +4,14 @@ import os
 from collections.abc import Sequence
 from dataclasses import MISSING, dataclass, replace
 from pathlib import Path
+from typing import Self
 
 from sensemble_train.experiments import matrix
 from sensemble_train.experiments.config import Experiment, read_experiment
 from sensemble_train.experiments.presets import EXPERIMENTS
 
 from sensemble_apps.arguments import Common, Folder, Inline
-from sensemble_apps.commands.data_build import digits
+from sensemble_apps.commands.data import digits
 from sensemble_apps.commands.report import write_page
 from sensemble_apps.console.output import check_writable, remark, say
 from sensemble_apps.console.progress import stages
@@ -18,6 +19,14 @@ from sensemble_apps.errors import InputError
 from sensemble_apps.parsing import read
 from sensemble_apps.runs.matrices import at_chance
 from sensemble_apps.runs.run_folder import MATRIX, PAGE
+
+_HELP = """usage: sensemble train matrix EXPERIMENT|CONFIG.JSON --out FOLDER [--FIELD VALUE ...]
+
+Train every method for every M_T of an experiment, score each on every M_E, and write the page.
+CONFIG.JSON is a run's. `sensemble train matrix EXPERIMENT --help` lists all fields and their values.
+
+experiments:
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,35 +41,26 @@ class TrainMatrix(Common):
     out: Folder
     """The run folder."""
 
-
-_HELP = """usage: sensemble train matrix EXPERIMENT|CONFIG.JSON --out FOLDER [--FIELD VALUE ...]
-
-Train every method for every M_T of an experiment, score each on every M_E, and write the page.
-CONFIG.JSON is a run's. `sensemble train matrix EXPERIMENT --help` lists all fields and their values.
-
-experiments:
-"""
-
-
-def parse(argv: Sequence[str]) -> TrainMatrix:
-    """Read the command line: the name of an experiment or a `config.json`, then the fields to change."""
-    chosen = argv[0] if argv else ""
-    if chosen in EXPERIMENTS:
-        config = EXPERIMENTS[chosen]("")
-    elif Path(chosen).is_file():
-        config = read_experiment(Path(chosen))
-    elif chosen in {"-h", "--help"}:
-        lines = {name: (make.__doc__ or "").splitlines()[0] for name, make in EXPERIMENTS.items()}
-        say(_HELP + "".join(f"  {name:22}{line}\n" for name, line in lines.items()))
-        raise SystemExit(0)
-    else:
-        given = f"train matrix {chosen}".rstrip()
-        missing = "there is no such file; " if chosen.endswith(".json") else ""
-        raise InputError(
-            f"{given}: {missing}name an experiment ({', '.join(EXPERIMENTS)}) or a run's config.json"
-        )
-    default = TrainMatrix(config=config, out=MISSING)  # type: ignore[arg-type]
-    return read(TrainMatrix, f"sensemble train matrix {chosen}", argv[1:], default)
+    @classmethod
+    def parse(cls, argv: Sequence[str]) -> Self:
+        """Read the command line: the name of an experiment or a `config.json`, then the fields to change."""
+        chosen = argv[0] if argv else ""
+        if chosen in EXPERIMENTS:
+            config = EXPERIMENTS[chosen]("")
+        elif Path(chosen).is_file():
+            config = read_experiment(Path(chosen))
+        elif chosen in {"-h", "--help"}:
+            lines = {name: (make.__doc__ or "").splitlines()[0] for name, make in EXPERIMENTS.items()}
+            say(_HELP + "".join(f"  {name:22}{line}\n" for name, line in lines.items()))
+            raise SystemExit(0)
+        else:
+            given = f"train matrix {chosen}".rstrip()
+            missing = "there is no such file; " if chosen.endswith(".json") else ""
+            raise InputError(
+                f"{given}: {missing}name an experiment ({', '.join(EXPERIMENTS)}) or a run's config.json"
+            )
+        default = cls(config=config, out=MISSING)  # type: ignore[arg-type]
+        return read(cls, f"sensemble train matrix {chosen}", argv[1:], default)
 
 
 def main(arguments: TrainMatrix) -> None:

@@ -1,10 +1,12 @@
-"""`sensemble data show`: count what a dataset holds, and list its bad examples."""
+"""`sensemble data`: build the embedded digits, convert, count and divide datasets."""
 
 import os
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
 
 from rich.console import Console
 from rich.markup import escape
@@ -12,13 +14,66 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from sensemble_runtime import subsets
 from sensemble_sensors.errors import BadDataError
+from sensemble_sensors.media import decoding
 from sensemble_sensors.media.dataset import Dataset, Example, read_dataset
-from sensemble_sensors.media.decoding import check
+from sensemble_sensors.media.division import Division, divide
 from sensemble_sensors.media.splits import SPLITS
+from sensemble_sensors.recording.editing import set_splits
 
 from sensemble_apps.arguments import Common, Folder, Positional
 from sensemble_apps.console.estimates import in_words
+from sensemble_apps.console.output import check_writable, remark, say
 from sensemble_apps.console.progress import progress
+from sensemble_apps.errors import InputError
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataBuild(Common):
+    """Build the embedded digits dataset, unless it exists, and print its folder."""
+
+    seed: int = 0
+    """The seed of the people, the splits and every rendering."""
+    imu: bool = False
+    """Also the motion of the wrist that writes the digit in the air, as a fourth modality, `imu`."""
+
+
+def build(arguments: DataBuild) -> None:
+    """Build the dataset, unless it exists, and print its folder."""
+    say(str(digits(arguments.seed, imu=arguments.imu)))
+
+
+def digits(seed: int, *, imu: bool = False) -> Path:
+    """Return the folder of the digits drawn from `seed`; build them first if they do not exist."""
+    from sensemble_train.digits import build
+    from sensemble_train.digits.plan import DigitsConfig
+
+    config = DigitsConfig(seed=seed, imu=imu)
+    with progress("Building the digits dataset") as advance:
+        return build.build(build.cache_folder(config), config, advance)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataPrepare(Common):
+    """Write the index of a published dataset beside its lists and media, and count what is missing."""
+
+    dataset: Positional[Literal["audioset", "kinetics", "imagenet-captions"]]
+    """The dataset."""
+    folder: Positional[Folder]
+    """The folder with its lists and, at any depth, its media; `index.jsonl` is written there."""
+
+
+def prepare(arguments: DataPrepare) -> None:
+    """Write the index, and print how many clips of each split are in it."""
+    folder = arguments.folder
+    if not folder.is_dir():
+        raise InputError(f"{folder}: is not a folder; give the one that holds {arguments.dataset}")
+    check_writable(folder)
+    from sensemble_train.experiments.prepare import index
+
+    with progress("Looking into the media") as advance:
+        counts = index.prepare(arguments.dataset, folder, advance)
+    for line in (*counts, f"{folder / index.LEFT_OUT} says why the others are not in it"):
+        say(line)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,24 +86,24 @@ class DataShow(Common):
     """Also open every media file, and decode its beginning."""
 
 
-def main(arguments: DataShow) -> None:
+def show(arguments: DataShow) -> None:
     """Print counts by split of modalities, labels and groups, then every bad line."""
     dataset = read_dataset(arguments.folder, skip_bad=True)
     console = Console()
     sets = Counter((example.split, subsets.name(example.modalities)) for example in dataset.examples)
-    console.print(_table("Modalities", sets))
+    console.print(_counts("Modalities", sets))
     every = set(dataset.modalities)
     missing = Counter((e.split, m) for e in dataset.examples for m in every - set(e.modalities))
     if missing:
-        console.print(_table("Missing", missing))
+        console.print(_counts("Missing", missing))
     labels = Counter((e.split, label) for e in dataset.examples for label in _labels(e))
-    console.print(_table("Labels", labels, bars=True))
+    console.print(_counts("Labels", labels, bars=True))
     groups = Counter(
         (split, "groups") for split, _ in {(e.split, e.group) for e in dataset.examples if e.group}
     )
     if groups:
         groups += Counter((e.split, "examples without one") for e in dataset.examples if not e.group)
-        console.print(_table("Groups", groups))
+        console.print(_counts("Groups", groups))
     try:
         _print_for_training(console, dataset)
     except ModuleNotFoundError:  # on a board
@@ -102,7 +157,7 @@ def _bad_media(dataset: Dataset) -> Iterator[str]:
 
     def reason(example: Example) -> str | None:
         try:
-            check(example, dataset.declared)
+            decoding.check(example, dataset.declared)
         except BadDataError as error:
             return f"{dataset.folder / 'index.jsonl'}:{example.line}: {error}"
         return None
@@ -118,7 +173,7 @@ def _labels(example: Example) -> tuple[str, ...]:
     return example.labels or (("(background)",) if example.background else ("(none)",))
 
 
-def _table(title: str, counts: Counter[tuple[str, str]], *, bars: bool = False) -> Table:
+def _counts(title: str, counts: Counter[tuple[str, str]], *, bars: bool = False) -> Table:
     table = Table(title=title, title_justify="left")
     table.add_column("")
     for split in SPLITS:
@@ -132,4 +187,44 @@ def _table(title: str, counts: Counter[tuple[str, str]], *, bars: bool = False) 
     for name, total in sorted(totals.items(), key=lambda item: (-item[1] if bars else 0, item[0])):
         bar = [ProgressBar(most, total, width=20)] if bars else []
         table.add_row(name, *(str(counts[split, name]) for split in SPLITS), *bar)
+    return table
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataSplit(Common):
+    """Hold out a third of each class, in whole groups, for selection (calibrate) and reporting (eval)."""
+
+    folder: Positional[Folder]
+    """A folder with `index.jsonl`, which is changed."""
+    seed: int | None = None
+    """Draw all anew by this seed; by default, what is held out stays so, and only the rest is drawn."""
+    dry_run: bool = False
+    """Only show the division."""
+
+
+def split(arguments: DataSplit) -> None:
+    """Print the division by class and write it to the index, all at once."""
+    dataset = read_dataset(arguments.folder)
+    division = divide(dataset, arguments.seed or 0, keep=arguments.seed is None)
+    if not division.splits:
+        raise InputError(
+            f"{arguments.folder}: no example to train on has a label; label some, or record classes"
+        )
+    Console().print(_division(division))
+    for line in division.shortages:
+        remark(line)
+    if arguments.dry_run:
+        say("nothing is written: --dry-run")
+    else:
+        set_splits(arguments.folder, division.splits)
+        say(str(arguments.folder / "index.jsonl"))
+
+
+def _division(division: Division) -> Table:
+    table = Table(title="Groups (and examples) of each class", title_justify="left")
+    table.add_column("")
+    for split in next(iter(division.shares.values())):
+        table.add_column(split, justify="right")
+    for label, shares in division.shares.items():
+        table.add_row(escape(label), *(f"{share.groups} ({share.examples})" for share in shares.values()))
     return table

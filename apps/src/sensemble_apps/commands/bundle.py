@@ -1,10 +1,12 @@
-"""`sensemble bundle check`: verify a bundle, and run each encoder in a process of its own."""
+"""`sensemble bundle check` and `bundle sign`: verify a bundle, and sign one so that `--trust` accepts it."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
+from sensemble_runtime.bundle import bundle
 from sensemble_runtime.bundle.probe import probe
 
-from sensemble_apps.arguments import Folder, Positional, Trusting
+from sensemble_apps.arguments import Common, Folder, Positional, Trusting
 from sensemble_apps.console.output import say
 from sensemble_apps.console.wording import words
 from sensemble_apps.errors import InputError
@@ -21,7 +23,7 @@ class BundleCheck(Trusting):
     """A bundle folder."""
 
 
-def main(arguments: BundleCheck) -> None:
+def check(arguments: BundleCheck) -> None:
     """Print one line per encoder: its longest time for a window, or its failure."""
     failed = []
     for probed in probe(arguments.bundle, arguments.trust):
@@ -31,3 +33,23 @@ def main(arguments: BundleCheck) -> None:
             failed.append(probed.modality)
     if failed:
         raise InputError(f"{arguments.bundle}: {words(failed)} failed; do not run it; report it to its maker")
+
+
+@dataclass(frozen=True, kw_only=True)
+class BundleSign(Common):
+    """Sign a bundle with a private key, for those who run it with `--trust` and the public key."""
+
+    bundle: Positional[Folder]
+    """A bundle folder; the signature goes into it."""
+    key: Positional[Path]
+    """An Ed25519 private key, a PEM file. `openssl genpkey -algorithm ed25519 -out KEY` makes one, and
+    `openssl pkey -in KEY -pubout -out PUBLIC` writes its public key."""
+
+
+def sign(arguments: BundleSign) -> None:
+    """Sign the bundle, and print the path of the signature."""
+    try:
+        written = bundle.sign(arguments.bundle, arguments.key)
+    except OSError as error:
+        raise InputError(f"{arguments.bundle}: cannot be written ({error.strerror})") from error
+    say(str(written))
