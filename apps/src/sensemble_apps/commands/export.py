@@ -1,25 +1,31 @@
 """`sensemble export`: quantize and lower a trained model of a run into the run's bundle."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+from rich.console import Console
+from rich.table import Table
 from sensemble_runtime import subsets
 
 from sensemble_apps.arguments import Common, Folder, Positional
 from sensemble_apps.console.output import remark, say
 from sensemble_apps.console.progress import stages
+from sensemble_apps.console.wording import abbreviation, percent
 from sensemble_apps.errors import InputError
-from sensemble_apps.runs.costs import show_costs, show_trade_off
+from sensemble_apps.runs.costs import show_costs
 from sensemble_apps.runs.matrices import at_chance, most_robust
 from sensemble_apps.runs.run_folder import BUNDLE, MATRIX, SELECTION
 
 if TYPE_CHECKING:
     from sensemble_export.run import RunExport
-    from sensemble_export.search import TradeOff
+    from sensemble_export.search import Option, TradeOff
+
+_SHOWN = 20  # combinations of schemes
+_CAPTION = "on calibrate; worst: the score of the worst set; drop: points lost, on the set that loses most"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,3 +120,43 @@ def _show_trade_offs(trade_offs: "Iterable[TradeOff]", budget: Mapping[str, floa
         for reason in trade_off.skipped:
             remark(f"left out of the search: {reason}")
         show_trade_off(trade_off.target, trade_off.options, budget)
+
+
+def show_trade_off(target: str, combinations: "Sequence[Option]", budget: Mapping[str, float]) -> None:
+    """Print the combinations that no other beats, and mark the chosen one."""
+    from sensemble_export.search import BudgetError, best, front
+
+    try:
+        chosen = best(combinations, dict(budget))
+    except BudgetError:  # the caller reports it after this table, which shows it
+        chosen = None
+    console = Console()
+    shown = front(combinations)
+    if chosen is not None and chosen not in shown:
+        shown = [chosen, *shown]
+    shown = [option for option in shown if option == chosen] + [o for o in shown if o != chosen][:_SHOWN]
+    console.print(_combinations(target, shown, chosen))
+    console.print(f"{len(combinations)} combinations were measured", highlight=False)
+
+
+def _combinations(target: str, shown: "Sequence[Option]", chosen: "Option | None") -> Table:
+    table = Table(title=f"{target}: combinations that no other beats", title_justify="left", box=None)
+    table.caption, table.caption_justify = _CAPTION, "left"
+    modalities = [job.modality for job in shown[0].jobs]
+    for column in ("", *modalities):
+        table.add_column(column)
+    for column in ("MB", "ms", "worst, %", "drop", "on"):
+        table.add_column(column, justify="right")
+    for option in sorted(shown, key=lambda option: option.size):
+        schemes = [job.scheme for job in option.jobs]
+        table.add_row(
+            ">" if option == chosen else "",
+            *schemes,
+            f"{option.size / 1e6:.2f}",
+            f"{option.latency:.2f}",
+            percent(option.worst),
+            f"{option.drop:.1f}",
+            abbreviation(subsets.parse(option.dropped)),
+            style="bold" if option == chosen else "",
+        )
+    return table

@@ -1,11 +1,7 @@
-"""The costs of a bundle, and of the combinations of schemes that a search measured.
+"""The costs of a bundle: size, latency, memory and parity of each artifact, and the accuracy lost."""
 
-They are the size, latency, memory and parity of each artifact, and the accuracy lost.
-"""
-
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
@@ -15,13 +11,8 @@ from sensemble_runtime.bundle.manifest import Artifact, Manifest, Provenance
 from sensemble_apps.console.output import remark
 from sensemble_apps.console.wording import abbreviation, percent
 
-if TYPE_CHECKING:
-    from sensemble_export.search import Option
-
 _NOTABLE = 0.5  # points of accuracy lost on some set of sensors, above which there is a warning
 _NONE = percent(None)
-_SHOWN = 20  # combinations
-_CAPTION = "on calibrate; worst: the score of the worst set; drop: points lost, on the set that loses most"
 
 
 def show_costs(manifest: Manifest, measured: str) -> None:
@@ -99,44 +90,4 @@ def _table(manifest: Manifest, target: str) -> Table:
                 _NONE if artifact.peak_mb is None else f"{artifact.peak_mb:.0f}",
                 "unproved" if artifact.parity is None else f"{artifact.parity.cosine:.4f}",
             )
-    return table
-
-
-def show_trade_off(target: str, combinations: "Sequence[Option]", budget: Mapping[str, float]) -> None:
-    """Print the combinations that no other beats, and mark the chosen one."""
-    from sensemble_export.search import BudgetError, best, front  # with torch, which a board lacks
-
-    try:
-        chosen = best(combinations, dict(budget))
-    except BudgetError:  # the caller reports it after this table, which shows it
-        chosen = None
-    console = Console()
-    shown = front(combinations)
-    if chosen is not None and chosen not in shown:
-        shown = [chosen, *shown]
-    shown = [option for option in shown if option == chosen] + [o for o in shown if o != chosen][:_SHOWN]
-    console.print(_combinations(target, shown, chosen))
-    console.print(f"{len(combinations)} combinations were measured", highlight=False)
-
-
-def _combinations(target: str, shown: "Sequence[Option]", chosen: "Option | None") -> Table:
-    table = Table(title=f"{target}: combinations that no other beats", title_justify="left", box=None)
-    table.caption, table.caption_justify = _CAPTION, "left"
-    modalities = [job.modality for job in shown[0].jobs]
-    for column in ("", *modalities):
-        table.add_column(column)
-    for column in ("MB", "ms", "worst, %", "drop", "on"):
-        table.add_column(column, justify="right")
-    for option in sorted(shown, key=lambda option: option.size):
-        schemes = [job.scheme for job in option.jobs]
-        table.add_row(
-            ">" if option == chosen else "",
-            *schemes,
-            f"{option.size / 1e6:.2f}",
-            f"{option.latency:.2f}",
-            percent(option.worst),
-            f"{option.drop:.1f}",
-            abbreviation(subsets.parse(option.dropped)),
-            style="bold" if option == chosen else "",
-        )
     return table

@@ -1,7 +1,7 @@
 """Tests of the trade-off of a search, as a table and as a drawing."""
 
 import pytest
-from sensemble_apps.runs.costs import show_trade_off
+from sensemble_apps.commands.export import show_trade_off
 from sensemble_export.search import Option
 from sensemble_export.targets import Job
 
