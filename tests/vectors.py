@@ -33,7 +33,6 @@ from sensemble_runtime.bundle.manifest import (
     Task,
 )
 from sensemble_runtime.bundle.manifest_file import read_manifest, write_manifest
-from sensemble_runtime.bundle.strict_json import encode
 from sensemble_runtime.bundle.tokenize import tokenize
 from sensemble_runtime.encoded import Encoded
 from sensemble_runtime.pooling import pool_subsets
@@ -44,6 +43,7 @@ from sensemble_sensors.codecs.framing import fit
 from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import Channel, InputSpec
+from sensemble_sensors.strict_json import encode
 from sensemble_train.models.tokenizer import train_tokenizer
 from sensemble_train.recipe.instant import Instant, fit_specialist
 from tokenizers import Tokenizer

@@ -3,10 +3,10 @@
 from dataclasses import asdict
 
 import pytest
-from sensemble_runtime.bundle.strict_json import decode, encode
 from sensemble_sensors.errors import SpecError
 from sensemble_sensors.kinds.registry import condition_of, kind_of
 from sensemble_sensors.spec import Channel, InputSpec, Modality, declared, kind_name
+from sensemble_sensors.strict_json import decode, encode
 
 SERIES = InputSpec(
     "imu.wrist", "float32", (1, 20, 2), 10, 2, 1, 4, "series", (Channel("ax", "g", -2, 2), Channel("ay"))

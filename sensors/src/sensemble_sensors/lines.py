@@ -4,12 +4,12 @@ import errno
 import json
 import os
 import stat
-import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Annotated, Any
 
 from sensemble_sensors.errors import BadDataError
+from sensemble_sensors.strict_json import Text, decode
 
 MAX_LINE = 1 << 20  # bytes of a line, with its end
 MAX_SECONDS = 1e9  # seconds, or thirty years; no file and no recording is longer
@@ -55,64 +55,33 @@ class Fields:
             raise BadDataError("not a JSON object")
         self.values: dict[str, object] = values
 
+    def get(self, name: str, kind: Any) -> Any:  # noqa: ANN401 - a type hint, and a value of it
+        """Return a field as `strict_json.decode` reads it."""
+        return decode(kind, self.values.get(name), name)
+
     def text(self, name: str) -> str | None:
         """Return a string that is not blank; None where it is absent."""
-        value = None if self.values.get(name) is None else self.string(name)
+        value: str | None = self.get(name, Text | None)
         if value is not None and not value.strip():
-            raise BadDataError(f"{name}: must be a string that is not blank")
+            raise BadDataError(f"{name}: expected a string that is not blank, got {value!r:.40}")
         return value
 
     def string(self, name: str) -> str:
         """Return a string, which may be empty."""
-        return str(self._checked(name, str, "a string"))
+        return str(self.get(name, Text))
 
     def seconds(self, name: str) -> float | None:
         """Return a number of seconds from 0 to `MAX_SECONDS`; None where it is absent."""
-        absent = self.values.get(name) is None
-        return None if absent else self.number(name, 0, MAX_SECONDS, "a number of seconds")
+        return None if self.values.get(name) is None else self.number(name, 0, MAX_SECONDS)
 
-    def number(self, name: str, low: float, high: float, kind: str = "a number") -> float:
+    def number(self, name: str, low: float, high: float) -> float:
         """Return a number from `low` to `high`."""
-        words = f"{kind} from {low:g} to {high:g}"
-        return float(self._checked(name, (int, float), words, low, high))
+        return float(self.get(name, Annotated[float, (low, high)]))
 
     def integer(self, name: str, low: int, high: int) -> int:
         """Return an integer from `low` to `high`."""
-        return int(self._checked(name, int, f"an integer from {low} to {high}", low, high))
+        return int(self.get(name, Annotated[int, (low, high)]))
 
     def flag(self, name: str) -> bool:
         """Return true or false."""
-        return bool(self._checked(name, bool, "true or false"))
-
-    def _checked(self, name: str, *form: Any) -> Any:  # noqa: ANN401
-        try:
-            return checked(self.values.get(name), *form)
-        except ValueError as error:
-            raise BadDataError(f"{name}: {error}") from error
-
-
-def checked(
-    value: object,
-    kinds: type | tuple[type, ...],
-    words: str,
-    low: float = -sys.float_info.max,
-    high: float = sys.float_info.max,
-) -> Any:  # noqa: ANN401
-    """Return a value of one of `kinds`, within bounds and UTF-8, or raise ValueError: "must be `words`"."""
-    good = isinstance(value, kinds) and isinstance(value, bool) == (kinds is bool)
-    if good and isinstance(value, str):
-        good = is_unicode(value)
-    elif good and isinstance(value, int | float):
-        good = low <= value <= high
-    if not good:
-        raise ValueError(f"must be {words}, got {value!r:.40}")
-    return value
-
-
-def is_unicode(text: str) -> bool:
-    """Return whether UTF-8 can encode a text; JSON may hold half a surrogate pair."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+        return bool(self.get(name, bool))

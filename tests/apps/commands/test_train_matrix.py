@@ -86,8 +86,8 @@ def test_what_pretrains_nothing_asks_for_encoders(
 @pytest.mark.parametrize(
     ("flags", "line"),
     [
-        (("--held-out", "1.5"), "--held-out 1.5: give a number from 0 to 1"),
-        (("--pretrain.steps", "-3"), "--pretrain.steps -3: give a number of 0 or more"),
+        (("--held-out", "1.5"), "--held-out: expected a number from 0 to 1, got 1.5"),
+        (("--pretrain.steps", "-3"), "--pretrain.steps: expected an integer of 0 or more, got -3"),
         (("--encoders", "audio"), "--encoders: audio: write NAME=VALUE; see "),
         (("--train-modalities",), "--train-modalities: name sets"),
     ],

@@ -166,9 +166,9 @@ def test_a_countdown_can_be_stopped_and_then_nothing_is_recorded(tmp_path: Path)
         ({"class": "wave", "seconds": 1}, "no such class"),
         ({"class": None, "seconds": 0.5}, "1 to 60 seconds"),
         ({"class": None, "seconds": 61}, "1 to 60 seconds"),
-        ({"class": None}, "seconds: must be a number"),
-        ({"class": None, "seconds": True}, "seconds: must be a number"),
-        ({"class": 3, "seconds": 1}, "class: must be a string"),
+        ({"class": None}, "seconds: expected a number"),
+        ({"class": None, "seconds": True}, "seconds: expected a number"),
+        ({"class": 3, "seconds": 1}, "class: expected a string"),
     ],
 )
 def test_what_cannot_be_recorded_is_refused(tmp_path: Path, given: dict[str, object], reason: str) -> None:

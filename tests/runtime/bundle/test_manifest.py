@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sensemble_runtime.bundle.manifest import SCHEMA, Manifest
 from sensemble_runtime.bundle.manifest_file import read_manifest, write_manifest
-from sensemble_runtime.bundle.strict_json import DecodeError, decode
 from sensemble_runtime.errors import BundleCorruptError, BundleError, BundleIncompatibleError, BundlePathError
+from sensemble_sensors.errors import printable
+from sensemble_sensors.strict_json import DecodeError, decode
 
 from tests.runtime.manifests import HASH, MANIFEST, document, parent, set_to
 
@@ -143,7 +144,7 @@ def test_a_truth_value_is_no_number(kind: type, raw: object) -> None:
         (set_to(*AUDIO, "spec", "shape", value=[]), "modalities.audio.spec: expected float32 of 2"),
         (set_to("modalities", "text", "spec", "shape", 1, value=10**9), "expected at most 65536 tokens"),
         (set_to("modalities", "text", "spec", "hop", value=1), "expected rate, window and hop 0"),
-        (set_to("embedding", value=10**9), "embedding: expected 1 to 65536, got 1000000000"),
+        (set_to("embedding", value=10**9), "embedding: expected an integer from 1 to 65536, got 1000000000"),
         (set_to("labels", value=[f"{i}" for i in range(100_001)]), "labels: expected at most 100000"),
         (set_to("labels", 0, value="x" * 5000), r"labels\[0\]: expected at most 4096 characters"),
         (set_to("x" * 100_000, value=1), "xxx.*: unknown field"),
@@ -151,7 +152,7 @@ def test_a_truth_value_is_no_number(kind: type, raw: object) -> None:
         (set_to("tokenizer", "bytes", value=10**9), "tokenizer.bytes: expected 1 to 67108864"),
         (set_to(*ARTIFACT, "files", 0, "bytes", value=2**50), r"files\[0\].bytes: expected 1 to 4294967296"),
         (set_to(*AUDIO, "artifacts", "coreml", "files", value=MANY), "all files together have more than"),
-        (set_to("embedding", value=0), "embedding: expected 1 to 65536, got 0"),
+        (set_to("embedding", value=0), "embedding: expected an integer from 1 to 65536, got 0"),
         (set_to("labels", value=["a", "a"]), "labels: expected distinct names"),
         (set_to("labels", 0, value="a\nb"), r"labels\[0\]: expected printable text"),
         (set_to("task", value=["multi-class"]), "task: expected 'multi-class' or 'multi-label'"),
@@ -164,23 +165,32 @@ def test_a_truth_value_is_no_number(kind: type, raw: object) -> None:
         ),
         (
             set_to("provenance", "accuracy", "audio", value=50.0),
-            "provenance.accuracy.audio: expected 0 to 1, got 50.0",
+            "provenance.accuracy.audio: expected a number from 0 to 1, got 50.0",
         ),
         (
             set_to("calibration", "alpha", value=1),
-            "calibration.alpha: expected 1e-06 to 0.999999, got 1.0",
+            "calibration.alpha: expected a number from 1e-06 to 0.999999, got 1",
         ),
         (
             set_to("calibration", "alpha", value=1e-320),
-            "calibration.alpha: expected 1e-06 to 0.999999, got 1e-320",
+            "calibration.alpha: expected a number from 1e-06 to 0.999999, got 1e-320",
         ),
-        (set_to(*FITTED, "temperature", value=0), "subsets.audio.temperature: expected 0.01 to 100, got 0.0"),
-        (set_to(*FITTED, "temperature", value=-2.5), "audio.temperature: expected 0.01 to 100, got -2.5"),
-        (set_to(*FITTED, "power", value=-1), "audio.power: expected 0 to 4, got -1.0"),
-        (set_to(*FITTED, "power", value=4.5), "audio.power: expected 0 to 4, got 4.5"),
+        (
+            set_to(*FITTED, "temperature", value=0),
+            "subsets.audio.temperature: expected a number from 0.01 to 100, got 0",
+        ),
+        (
+            set_to(*FITTED, "temperature", value=-2.5),
+            "audio.temperature: expected a number from 0.01 to 100, got -2.5",
+        ),
+        (set_to(*FITTED, "power", value=-1), "audio.power: expected a number from 0 to 4, got -1"),
+        (set_to(*FITTED, "power", value=4.5), "audio.power: expected a number from 0 to 4, got 4.5"),
         (set_to(*FITTED, "power", value=0.5), "audio.power: expected 0 in a multi-label task, got 0.5"),
-        (set_to(*FITTED, "threshold", value=1.5), "audio.threshold: expected 0 to 1, got 1.5"),
-        (set_to(*FITTED, "temperature", value=1e-6), "audio.temperature: expected 0.01 to 100, got 1e-06"),
+        (set_to(*FITTED, "threshold", value=1.5), "audio.threshold: expected a number from 0 to 1, got 1.5"),
+        (
+            set_to(*FITTED, "temperature", value=1e-6),
+            "audio.temperature: expected a number from 0.01 to 100, got 1e-06",
+        ),
         (
             set_to(*FITTED, "examples", value=0),
             "subsets.audio.groups: expected 0 to 0, the number of examples",
@@ -189,7 +199,10 @@ def test_a_truth_value_is_no_number(kind: type, raw: object) -> None:
             set_to(*FITTED, "groups", value=8),
             "audio.threshold: expected 0, for 8 groups are too few, got 0.25",
         ),
-        (set_to("calibration", "floor", value=1.1), "calibration.floor: expected 0 to 1, got 1.1"),
+        (
+            set_to("calibration", "floor", value=1.1),
+            "calibration.floor: expected a number from 0 to 1, got 1.1",
+        ),
         (
             set_to("calibration", "subsets", "video", value=ENTRY),
             "calibration.subsets.video: not a sorted set",
@@ -200,13 +213,13 @@ def test_a_truth_value_is_no_number(kind: type, raw: object) -> None:
         ),
         (
             set_to("calibration", "familiar", "audio", value=-(2**53)),
-            "calibration.familiar.audio: expected -10000 to 10000, got -9",
+            "calibration.familiar.audio: expected a number from -10000 to 10000, got -9",
         ),
         (set_to("audited", "video", value=SCORE), "audited.video: not a sorted set of audio, text"),
         (set_to("audited", "audio", value=SCORE | {"low": 0.6}), "audited.audio: expected low <="),
         (
             set_to("audited", "audio", value=SCORE | {"accuracy": 2}),
-            "audited.audio.accuracy: expected 0 to 1",
+            "audited.audio.accuracy: expected a number from 0 to 1",
         ),
     ],
 )
@@ -303,7 +316,7 @@ def test_a_path_that_leaves_the_bundle_has_its_own_error(
     raw = document(path)
     parent(raw, (*place, "path"))["path"] = bad
     path.write_text(json.dumps(raw), encoding="utf-8")
-    with pytest.raises(BundlePathError if bad.isprintable() else BundleCorruptError, match=r"\.path: "):
+    with pytest.raises(BundlePathError if printable(bad) == bad else BundleCorruptError, match=r"\.path: "):
         read_manifest(path)
 
 
@@ -352,3 +365,13 @@ def test_a_manifest_that_could_not_be_read_is_not_written(tmp_path: Path) -> Non
     with pytest.raises(BundleCorruptError, match="labels"):
         write_manifest(bad, tmp_path / "manifest.json")
     assert not (tmp_path / "manifest.json").exists()
+
+
+def test_a_label_that_the_data_format_allows_is_allowed(path: Path) -> None:
+    labels = (
+        "à\u00a0gauche",
+        "👩\u200d🚀",
+    )  # a space that does not break, as of a word processor, and a joiner
+    kept = Manifest(**{field: getattr(MANIFEST, field) for field in MANIFEST.__slots__} | {"labels": labels})
+    write_manifest(kept, path)
+    assert read_manifest(path).labels == labels

@@ -74,7 +74,7 @@ def test_a_tenth_of_the_backgrounds_is_drawn_beside_the_labelled_and_none_alone(
 
 def test_a_group_is_a_name(tmp_path: Path) -> None:
     for group in (" ", 3, ["a"]):
-        with pytest.raises(BadDataError, match="group: must be a string"):
+        with pytest.raises(BadDataError, match="group: expected a string"):
             read_dataset(write(tmp_path, [{"group": group}]))
 
 

@@ -318,9 +318,9 @@ def test_a_recorded_time_that_cannot_be_is_refused(tmp_path: Path, specs: Specs,
     sensor = replay.sensor("text")
     sensor.open(specs["text"])
     replay.start()
-    with pytest.raises(SensorEndedError, match=r"000000.jsonl:2: cannot be read \(time: must be"):
+    with pytest.raises(SensorEndedError, match=r"000000.jsonl:2: cannot be read \(time: expected"):
         sensor.read(20)
-    with pytest.raises(BadDataError, match="time: must be a number"):
+    with pytest.raises(BadDataError, match="time: expected a number"):
         replay.close()
 
 

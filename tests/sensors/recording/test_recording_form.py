@@ -77,5 +77,5 @@ def test_a_bad_line_is_named(tmp_path: Path, specs: Specs) -> None:
                 _ = read(tmp_path, specs).events
         path.write_text(good)
     segment.write_text(segment.read_text().replace('"time"', '"tune"'))
-    with pytest.raises(BadDataError, match=r"000001.jsonl:2: cannot be read \(time: must be a number"):
+    with pytest.raises(BadDataError, match=r"000001.jsonl:2: cannot be read \(time: expected a number"):
         list(read(tmp_path, specs).samples(specs))

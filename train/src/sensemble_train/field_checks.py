@@ -1,20 +1,26 @@
-"""Range checks of configuration fields, made when a configuration is created."""
+"""Bounds of configuration fields, checked when a configuration is created."""
 
 import math
+from typing import Annotated, get_origin, get_type_hints
+
+from sensemble_sensors.strict_json import MORE, DecodeError, decode
 
 from sensemble_train.errors import ConfigurationError
 
-MORE = math.inf  # no upper limit
-SHARE = 0.0, 1.0
+Share = Annotated[float, (0, 1)]
+Amount = Annotated[float, (0, MORE)]
+Count = Annotated[int, (0, MORE)]  # often 0 for none
+Size = Annotated[int, (1, MORE)]
 
 
-def bounded(config: object, section: str = "", **limits: tuple[float, float]) -> None:
-    """Check that fields of `config` are in range, else raise ConfigurationError; `section` is as `probe.`."""
-    for field, (least, greatest) in limits.items():
-        value = getattr(config, field)
-        if not least <= value <= greatest:
-            within = f"from {least:g} to {greatest:g}" if greatest < MORE else f"of {least:g} or more"
-            raise ConfigurationError(f"{flag(section, field)} {value:g}: give a number {within}")
+def check(config: object, section: str = "") -> None:
+    """Check the fields that have bounds, else raise ConfigurationError; `section` is as `probe.`."""
+    for field, hint in get_type_hints(type(config), include_extras=True).items():
+        if get_origin(hint) is Annotated:
+            try:
+                decode(hint, getattr(config, field), _flag(section, field))
+            except DecodeError as error:
+                raise ConfigurationError(str(error)) from error
 
 
 def divisible(config: object, section: str, field: str, *parts: int) -> None:
@@ -22,9 +28,8 @@ def divisible(config: object, section: str, field: str, *parts: int) -> None:
     value: int = getattr(config, field)
     if any(value % part for part in parts):
         multiple = math.lcm(*parts)
-        raise ConfigurationError(f"{flag(section, field)} {value}: give a multiple of {multiple}")
+        raise ConfigurationError(f"{_flag(section, field)}: expected a multiple of {multiple}, got {value}")
 
 
-def flag(section: str, field: str) -> str:
-    """Return the flag of a field on the command line: `--finetune.learning-rate`."""
+def _flag(section: str, field: str) -> str:
     return f"--{section}{field}".replace("_", "-")

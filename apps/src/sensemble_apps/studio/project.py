@@ -8,7 +8,8 @@ from typing import Self
 
 from sensemble_sensors import durable
 from sensemble_sensors.errors import BadDataError
-from sensemble_sensors.lines import Fields, is_unicode, opened
+from sensemble_sensors.lines import Fields, opened
+from sensemble_sensors.strict_json import Text
 
 from sensemble_apps.console.output import check_writable
 from sensemble_apps.errors import InputError
@@ -152,19 +153,17 @@ class Project:
 
 
 def _names(line: Fields) -> tuple[str, ...]:
-    names = line.values.get("classes")
-    if not isinstance(names, list) or len(names) > CLASSES:
-        raise BadDataError(f"classes: must be a list of at most {CLASSES} names")
+    names: tuple[str, ...] = line.get("classes", tuple[Text, ...])
+    if len(names) > CLASSES:
+        raise BadDataError(f"classes: expected at most {CLASSES} names")
     checked_names: tuple[str, ...] = ()
     for name in names:
         checked_names = (*checked_names, checked(name, checked_names))
     return checked_names
 
 
-def checked(name: object, others: Sequence[str]) -> str:
+def checked(name: str, others: Sequence[str]) -> str:
     """Return the name of a class, stripped; InputError if it is empty, too long, unprintable or taken."""
-    if not isinstance(name, str) or not is_unicode(name):
-        raise InputError("a class needs a name")
     name = name.strip()
     if not 0 < len(name) <= LONGEST or not name.isprintable():
         raise InputError(f"a class's name has 1 to {LONGEST} characters that can be printed")

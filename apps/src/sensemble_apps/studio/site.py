@@ -68,7 +68,7 @@ def actions(studio: Studio) -> Mapping[str, Action]:
         "remove_class": lambda given: studio.remove_class(given.string("name")),
         "record": lambda given: studio.record(
             given.text("class"),
-            given.number("seconds", 0, MAX_SECONDS, "a number of seconds"),
+            given.number("seconds", 0, MAX_SECONDS),
             given.integer("count", 1, _MOST) if "count" in given.values else 1,
             background=_flag(given, "background"),
             now=_flag(given, "now"),

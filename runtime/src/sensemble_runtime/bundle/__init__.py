@@ -3,5 +3,5 @@
 Holds what reads, checks and writes a bundle's folder; `executors` runs its artifacts.
 
 Doors: `bundle`, `manifest`, `manifest_file`, `files`, `head`, `judge`, `tokenize`, `tokenizer_fields`,
-`probe`, `signature`, `strict_json`.
+`probe`, `signature`.
 """

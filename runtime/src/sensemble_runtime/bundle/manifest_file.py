@@ -5,10 +5,10 @@ from pathlib import Path
 
 from sensemble_sensors import durable
 from sensemble_sensors.lines import opened
+from sensemble_sensors.strict_json import DecodeError, decode, document, encode
 
 from sensemble_runtime.bundle import signature, validate
 from sensemble_runtime.bundle.manifest import SCHEMA, Manifest
-from sensemble_runtime.bundle.strict_json import DecodeError, decode, document, encode
 from sensemble_runtime.errors import BundleCorruptError, BundleIncompatibleError, BundlePathError
 
 _LARGEST = 16 << 20  # bytes; a manifest with 100,000 labels has 3 MB

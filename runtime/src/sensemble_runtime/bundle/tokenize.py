@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 from sensemble_sensors.sensor import MAX_CAPTION
+from sensemble_sensors.strict_json import DecodeError, document
 
-from sensemble_runtime.bundle.strict_json import DecodeError, document
 from sensemble_runtime.bundle.tokenizer_fields import problems
 from sensemble_runtime.errors import (
     BundleCorruptError,

@@ -14,10 +14,10 @@ from typing import Annotated, Any, TypeVar, get_origin, get_type_hints
 import numpy as np
 from numpy.typing import NDArray
 from sensemble_sensors.errors import printable
+from sensemble_sensors.strict_json import decode, document
 
 from sensemble_runtime import subsets
 from sensemble_runtime.bundle.manifest import Task
-from sensemble_runtime.bundle.strict_json import decode, document
 from sensemble_runtime.errors import RecordError, SubsetError
 from sensemble_runtime.prediction import Answer, Doubt
 from sensemble_runtime.record.schema import REMEDY, RunKind, reported, version

@@ -27,10 +27,10 @@ from sensemble_sensors.errors import (
     printable,
 )
 from sensemble_sensors.libraries import opencv
-from sensemble_sensors.lines import is_unicode
 from sensemble_sensors.sample_queue import QueuedSensor, SampleQueue
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
+from sensemble_sensors.strict_json import is_unicode
 
 if TYPE_CHECKING:
     import cv2

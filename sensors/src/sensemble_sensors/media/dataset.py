@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 
-from sensemble_sensors.errors import BadDataError, SpecError, printable
+from sensemble_sensors.errors import BadDataError, SpecError
 from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.lines import MAX_LINE, Fields, numbered, opened
 from sensemble_sensors.media.dataset_paths import Root
@@ -184,13 +184,9 @@ def _check_new(example: Example, examples: dict[str, Example], groups: Groups) -
 
 
 def _labels(line: Fields) -> tuple[str, ...]:
-    value = line.values.get("labels")
-    names = value if isinstance(value, list) else [None]
-    if value is None:
-        return ()
-    named = all(isinstance(name, str) and name.strip() and printable(name) == name for name in names)
-    if not named or len(set(names)) < len(names):
-        raise BadDataError("labels: must be a list of names, each once and printable")
+    names: tuple[str, ...] = line.get("labels", tuple[str, ...] | None) or ()
+    if not all(name.strip() for name in names) or len(set(names)) < len(names):
+        raise BadDataError("labels: expected names, each once")
     return tuple(map(sys.intern, names))
 
 
@@ -216,7 +212,7 @@ class _IndexReader:
         if name is None:
             raise BadDataError("id: is missing")
         if split not in SPLITS:
-            raise BadDataError(f"split: must be one of {', '.join(SPLITS)}")
+            raise BadDataError(f"split: expected one of {', '.join(SPLITS)}")
         background = line.values.get("background") is not None and line.flag("background")
         if background and labels:
             raise BadDataError(
@@ -237,7 +233,7 @@ class _IndexReader:
         start, end = line.seconds("start"), line.seconds("end")
         group = line.text("group")
         if end is not None and end <= (start or 0.0):
-            raise BadDataError("end: must be after start")
+            raise BadDataError("end: expected a time after start")
         if not values:
             raise BadDataError(f"names none of {', '.join((*_MEDIA, *self._declared))}")
         same = len(present) == len(kinds)

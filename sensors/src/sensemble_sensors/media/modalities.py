@@ -10,14 +10,16 @@
 import json
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from sensemble_sensors import durable
 from sensemble_sensors.errors import BadDataError, SpecError
 from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.lines import MAX_LINE, Fields, opened
 from sensemble_sensors.spec import HIGHEST_RATE, MAX_CHANNELS, Channel, Modality
+from sensemble_sensors.strict_json import decode
 
 FILE_NAME = "modalities.json"
 _NAME = 64  # characters of the name of a channel, or of its unit
@@ -69,50 +71,37 @@ def _entry(modality: Modality) -> dict[str, Any]:
     return entry
 
 
-def _modality(name: str, entry: object) -> Modality:
-    if not isinstance(entry, dict):
-        raise BadDataError(f"{name}: must be an object")
-    fields: dict[str, Any] = entry
-    if unknown := fields.keys() - {"kind", "rate", "channels", "units", "ranges"}:
-        raise BadDataError(
-            f"{name}.{min(unknown)!s:.80}: unknown field; there are kind, rate, channels, units, ranges"
-        )
-    kind, rate = fields.get("kind", ""), fields.get("rate", 0.0)
-    if not isinstance(kind, str):
-        raise BadDataError(f"{name}.kind: must be the name of a kind")
-    if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 <= rate <= HIGHEST_RATE:
-        raise BadDataError(f"{name}.rate: must be a number of samples a second up to {HIGHEST_RATE:g}")
-    names = _texts(f"{name}.channels", fields.get("channels", []))
-    if not all(names) or len(set(names)) < len(names):
-        raise BadDataError(f"{name}.channels: must be names, each once")
-    units = _texts(f"{name}.units", fields.get("units", [""] * len(names)))
-    ranges = fields.get("ranges", [None] * len(names))
-    if not isinstance(ranges, list) or not len(units) == len(ranges) == len(names):
-        raise BadDataError(f"{name}: must have as many units and ranges as channels")
-    bounds = [_range(f"{name}.ranges", one) for one in ranges]
-    rows = zip(names, units, bounds, strict=True)
-    channels = tuple(Channel(channel, unit, *both) for channel, unit, both in rows)
-    modality = Modality(name, kind, float(rate), channels)
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    kind: str | None = None
+    rate: Annotated[float, (0, HIGHEST_RATE)] | None = None
+    channels: tuple[str, ...] | None = None
+    units: tuple[str, ...] | None = None
+    ranges: tuple[tuple[float | None, ...] | None, ...] | None = None
+
+
+def _modality(name: str, raw: object) -> Modality:
+    entry: _Entry = decode(_Entry, raw, name)
+    names = entry.channels or ()
+    if not all(names) or len(set(names)) < len(names) or len(names) > MAX_CHANNELS:
+        raise BadDataError(f"{name}.channels: expected names, each once, {MAX_CHANNELS} at most")
+    units = ("",) * len(names) if entry.units is None else entry.units
+    ranges = (None,) * len(names) if entry.ranges is None else entry.ranges
+    if not len(units) == len(ranges) == len(names):
+        raise BadDataError(f"{name}: expected as many units and ranges as channels")
+    if any(len(text) > _NAME for text in (*names, *units)):
+        raise BadDataError(f"{name}: expected names and units of at most {_NAME} characters")
+    rows = zip(names, units, ranges, strict=True)
+    channels = tuple(Channel(one, unit, *_range(f"{name}.ranges", bounds)) for one, unit, bounds in rows)
+    modality = Modality(name, entry.kind or "", entry.rate or 0.0, channels)
     kind_of(modality)
     return modality
 
 
-def _texts(field: str, values: object) -> list[str]:
-    good = isinstance(values, list) and len(values) <= MAX_CHANNELS
-    if not isinstance(values, list) or not good:
-        raise BadDataError(f"{field}: must be a list of at most {MAX_CHANNELS} texts")
-    if not all(isinstance(one, str) and one.isprintable() and len(one) <= _NAME for one in values):
-        raise BadDataError(f"{field}: must be printable texts of at most {_NAME} characters")
-    return values
-
-
-def _range(field: str, value: object) -> tuple[float, float]:
-    bounds = [None, None] if value is None else value
-    if isinstance(bounds, list) and len(bounds) == 2:
-        low, high = (
-            default if bound is None else bound
-            for bound, default in zip(bounds, (-math.inf, math.inf), strict=True)
-        )
-        if type(low) in (int, float) and type(high) in (int, float) and low < high:
-            return float(low), float(high)
-    raise BadDataError(f"{field}: must be pairs of the least and the greatest value, null for none")
+def _range(field: str, bounds: tuple[float | None, ...] | None) -> tuple[float, float]:
+    match bounds or (None, None):
+        case (low, high):
+            least, most = -math.inf if low is None else low, math.inf if high is None else high
+            if least < most:
+                return least, most
+    raise BadDataError(f"{field}: expected pairs of the least and the greatest value, null for none")

@@ -56,7 +56,7 @@ def read_header(path: Path) -> Header:
         with located(path, number):
             start = line.number("start", 0, MAX_SECONDS)
             end = line.number("end", start, start + SPAN)
-            kinds = _kinds(line)
+            kinds = line.get("kinds", dict[str, str])
             return Header(line.integer("take", 1, TAKES), start, end, _form(line, kinds), kinds)
     raise BadDataError(f"{path}: has no header; copy the recording again")
 
@@ -96,24 +96,11 @@ def _kind(modality: str, kinds: Mapping[str, str]) -> Kind:
         raise BadDataError(f"modality: {error}") from error
 
 
-def _kinds(line: Fields) -> Mapping[str, str]:
-    values = line.values.get("kinds")
-    if not isinstance(values, dict) or not all(isinstance(kind, str) for kind in values.values()):
-        raise BadDataError("kinds: must be an object with the kind of some modalities")
-    return values
-
-
 def _form(line: Fields, kinds: Mapping[str, str]) -> Form:
-    values = line.values.get("form")
-    if not isinstance(values, dict):
-        raise BadDataError("form: must be an object with numbers for some modalities")
-    return {modality: _numbers(modality, numbers, kinds) for modality, numbers in values.items()}
-
-
-def _numbers(modality: str, values: object, kinds: Mapping[str, str]) -> tuple[int, ...]:
-    limits = _kind(modality, kinds).form_limits
-    numbers = values if isinstance(values, list) else []
-    good = (type(n) is int and 0 < n <= limit for n, limit in zip(numbers, limits, strict=False))
-    if len(numbers) != len(limits) or not all(good):
-        raise BadDataError(f"form.{modality}: must be integers from 1 to {', '.join(map(str, limits))}")
-    return tuple(numbers)
+    form: Form = line.get("form", dict[str, tuple[int, ...]])
+    for modality, numbers in form.items():
+        limits = _kind(modality, kinds).form_limits
+        good = (0 < n <= limit for n, limit in zip(numbers, limits, strict=False))
+        if len(numbers) != len(limits) or not all(good):
+            raise BadDataError(f"form.{modality}: expected integers from 1 to {', '.join(map(str, limits))}")
+    return form

@@ -7,7 +7,7 @@ from typing import Literal
 from sensemble_sensors.media.decoding import PLAIN, Sampling
 
 from sensemble_train.errors import ConfigurationError
-from sensemble_train.field_checks import MORE, SHARE, bounded, divisible
+from sensemble_train.field_checks import Share, Size, check, divisible
 from sensemble_train.recipe.config import Config, read_config
 from sensemble_train.recipe.methods import FinetuneConfig
 from sensemble_train.recipe.pretrain import PretrainConfig
@@ -30,19 +30,17 @@ class MAEConfig:
         heads: attention heads of the decoder.
     """
 
-    audio: float = 0.8
-    video: float = 0.9
-    text: float = 0.75
-    repeats: int = 2
-    width: int = 512
-    depth: int = 8
-    heads: int = 16
+    audio: Share = 0.8
+    video: Share = 0.9
+    text: Share = 0.75
+    repeats: Size = 2
+    width: Size = 512
+    depth: Size = 8
+    heads: Size = 16
 
     def __post_init__(self) -> None:
-        section, one = "pretrain.mae.", (1, MORE)
-        bounded(self, section, audio=SHARE, video=SHARE, text=SHARE)
-        bounded(self, section, repeats=one, width=one, depth=one, heads=one)
-        divisible(self, section, "width", self.heads, 4)
+        check(self, "pretrain.mae.")
+        divisible(self, "pretrain.mae.", "width", self.heads, 4)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,11 +64,7 @@ class ExperimentFinetune(FinetuneConfig):
         alpha: weight of the trained model in WiSE-FT (Sec. 4.2.2: 0.75).
     """
 
-    alpha: float = 0.75
-
-    def __post_init__(self) -> None:
-        FinetuneConfig.__post_init__(self)
-        bounded(self, self.section, alpha=SHARE)
+    alpha: Share = 0.75
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,14 +91,13 @@ class Experiment(Config):
     stream: bool = False
     sampling: Sampling = PLAIN
     skip_bad: bool = False
-    held_out: float = 0.0
+    held_out: Share = 0.0
     distill_data: str = ""
     pretrain: ExperimentPretrain = field(default_factory=ExperimentPretrain)
     finetune: ExperimentFinetune = field(default_factory=ExperimentFinetune)
 
     def __post_init__(self) -> None:
         Config.__post_init__(self)
-        bounded(self, held_out=SHARE)
         if self.teacher:
             raise ConfigurationError("--teacher: is of `sensemble train`; a row of the matrix has its own")
         if self.encoders and not (self.model.fitted and self.pretrain.objective == "contrastive"):

@@ -1,8 +1,11 @@
 """The settings of augmentation (paper, Sec. 5 and App. E)."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
-from sensemble_train.field_checks import MORE, SHARE, bounded
+from sensemble_sensors.strict_json import MORE
+
+from sensemble_train.field_checks import Amount, Count, Share, check
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,35 +35,29 @@ class AugmentConfig:
         typos: share of the words of captions that are misspelt.
     """
 
-    mixup: float = 0.0
-    beta: float = 10.0
-    time: int = 0
-    bins: int = 0
-    voice: float = 0.0
-    pace: float = 0.0
-    shift: float = 0.0
-    tilt: float = 0.0
-    noise: float = 0.0
-    gate: float = 0.0
-    warp: float = 0.0
-    brightness: float = 0.0
-    contrast: float = 0.0
-    saturation: float = 0.0
-    hue: float = 0.0
-    turn: float = 0.0
-    gain: float = 0.0
-    grain: float = 0.0
-    drop: float = 0.0
-    typos: float = 0.0
+    mixup: Share = 0.0
+    beta: Annotated[float, (1e-3, MORE)] = 10.0
+    time: Count = 0
+    bins: Count = 0
+    voice: Share = 0.0
+    pace: Share = 0.0
+    shift: Share = 0.0
+    tilt: Amount = 0.0
+    noise: Share = 0.0
+    gate: Share = 0.0
+    warp: Share = 0.0
+    brightness: Share = 0.0
+    contrast: Share = 0.0
+    saturation: Share = 0.0
+    hue: Annotated[float, (0, 0.5)] = 0.0
+    turn: Annotated[float, (0, 180)] = 0.0
+    gain: Share = 0.0
+    grain: Amount = 0.0
+    drop: Share = 0.0
+    typos: Share = 0.0
 
     def __post_init__(self) -> None:
-        some = 0, MORE
-        bounded(self, "augment.", mixup=SHARE, beta=(1e-3, MORE), time=some, bins=some)
-        bounded(self, "augment.", voice=SHARE, pace=SHARE, shift=SHARE, tilt=some, noise=SHARE, gate=SHARE)
-        bounded(self, "augment.", warp=SHARE, brightness=SHARE, contrast=SHARE)
-        bounded(self, "augment.", saturation=SHARE, hue=(0, 0.5))
-        bounded(self, "augment.", turn=(0, 180), gain=SHARE, grain=some)
-        bounded(self, "augment.", drop=SHARE, typos=SHARE)
+        check(self, "augment.")
 
     @property
     def sound(self) -> bool:

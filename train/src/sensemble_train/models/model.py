@@ -10,9 +10,9 @@ import torch
 from safetensors import SafetensorError
 from safetensors import torch as safetensors
 from sensemble_runtime.bundle.manifest import Task
-from sensemble_runtime.bundle.strict_json import decode, document, encode
 from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.spec import InputSpec
+from sensemble_sensors.strict_json import decode, document, encode
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 

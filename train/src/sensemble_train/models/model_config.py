@@ -1,9 +1,12 @@
 """The sizes of a model."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
-from sensemble_train.field_checks import MORE, bounded, divisible
+from sensemble_sensors.strict_json import MORE
+
+from sensemble_train.errors import ConfigurationError
+from sensemble_train.field_checks import Amount, Count, Size, check, divisible
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,18 +33,18 @@ class ModelConfig:
     """
 
     name: Literal["small", "vit_b16", "clip_b16", "mae_b16"] = "small"
-    width: int = 128
-    depth: int = 2
-    heads: int = 4
-    text_heads: int = 4
-    embedding: int = 128
-    shared: int = 1
-    drop_path: float = 0.0
-    frames: int = 0
-    side: int = 0
-    seconds: float = 0.0
-    tokens: int = 16
-    vocabulary: int = 512
+    width: Size = 128
+    depth: Size = 2
+    heads: Size = 4
+    text_heads: Size = 4
+    embedding: Size = 128
+    shared: Size = 1
+    drop_path: Annotated[float, (0, 0.99)] = 0.0
+    frames: Count = 0
+    side: Count = 0
+    seconds: Amount = 0.0
+    tokens: Size = 16
+    vocabulary: Annotated[int, (257, MORE)] = 512
 
     @property
     def fitted(self) -> bool:
@@ -49,10 +52,12 @@ class ModelConfig:
         return self.name == "small"
 
     def __post_init__(self) -> None:
-        one = 1, MORE
-        bounded(self, "model.", width=one, depth=one, heads=one, text_heads=one, embedding=one, tokens=one)
-        bounded(self, "model.", shared=(1, self.depth), drop_path=(0, 0.99), vocabulary=(257, MORE))
-        least = 0 if self.fitted else 1
-        bounded(self, "model.", frames=(least, MORE), side=(16 * least, MORE), seconds=(0.1 * least, MORE))
+        check(self, "model.")
+        if self.shared > self.depth:
+            raise ConfigurationError(f"--model.shared: expected at most {self.depth}, got {self.shared}")
+        if not self.fitted and not (self.frames and self.side and self.seconds >= 0.1):
+            raise ConfigurationError(
+                f"--model.frames, --model.side, --model.seconds: {self.name} needs its own; see Table 6"
+            )
         divisible(self, "model.", "width", self.heads, 4)
         divisible(self, "model.", "side", 16)

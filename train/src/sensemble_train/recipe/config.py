@@ -3,13 +3,13 @@
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Annotated, Literal, TypeVar
 
-from sensemble_runtime.bundle.strict_json import DecodeError, decode, document
 from sensemble_sensors import durable
+from sensemble_sensors.strict_json import MORE, DecodeError, decode, document
 
 from sensemble_train.errors import ConfigurationError
-from sensemble_train.field_checks import MORE, bounded
+from sensemble_train.field_checks import check
 from sensemble_train.models.augment_config import DERIVED, AugmentConfig
 from sensemble_train.models.model_config import ModelConfig
 from sensemble_train.recipe.methods import FinetuneConfig, ProbeConfig
@@ -50,14 +50,14 @@ class Config:
     unfrozen: dict[str, int] = field(default_factory=dict)
     teacher: str = ""
     augment: AugmentConfig = DERIVED
-    distill: int = 2700
+    distill: Annotated[int, (2, MORE)] = 2700
     pretrain: PretrainConfig = field(default_factory=PretrainConfig)
     probe: ProbeConfig = field(default_factory=ProbeConfig)
     finetune: FinetuneConfig = field(default_factory=FinetuneConfig)
     scale: ScaleConfig = field(default_factory=ScaleConfig)
 
     def __post_init__(self) -> None:
-        bounded(self, distill=(2, MORE))
+        check(self)
         if not self.train_modalities:
             raise ConfigurationError("--train-modalities: name sets such as `video audio+text`, or `all`")
 

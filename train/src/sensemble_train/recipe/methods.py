@@ -4,13 +4,14 @@ import copy
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Annotated
 
 import torch
 from torch import nn
 
 from sensemble_train.data.batching import BatchOrder
 from sensemble_train.data.clips import Clips, Source
-from sensemble_train.field_checks import MORE, SHARE, bounded
+from sensemble_train.field_checks import Amount, Count, Share, Size
 from sensemble_train.models.model import Head, Model
 from sensemble_train.objectives.distillation import Distillation
 from sensemble_train.objectives.objective import Objective
@@ -32,18 +33,14 @@ class ProbeConfig(Optimization):
             changes of the encoders, so that a modality by itself learns late or never.
     """
 
-    temperature: float = 5.0
-    steps: int = 300
-    batch: int = 4096
-    learning_rate: float = 1e-2
-    warmup: int = 30
-    weight_decay: float = 1e-3
+    temperature: Annotated[float, (1, 100)] = 5.0
+    steps: Count = 300
+    batch: Size = 4096
+    learning_rate: Amount = 1e-2
+    warmup: Count = 30
+    weight_decay: Amount = 1e-3
 
     section = "probe."
-
-    def __post_init__(self) -> None:
-        Optimization.__post_init__(self)  # with slots, `super()` would name the class before its decorator
-        bounded(self, self.section, temperature=(1, 100))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,19 +52,15 @@ class FinetuneConfig(Optimization):
         background: weight of the loss that keeps backgrounds apart, in subset distillation; 0 for none.
     """
 
-    steps: int = 450
-    batch: int = 32
-    learning_rate: float = 1e-3
-    warmup: int = 45
-    clip: float = 1.0
-    distillation: float = 0.5
-    background: float = 0.5
+    steps: Count = 450
+    batch: Size = 32
+    learning_rate: Amount = 1e-3
+    warmup: Count = 45
+    clip: Amount = 1.0
+    distillation: Share = 0.5
+    background: Amount = 0.5
 
     section = "finetune."
-
-    def __post_init__(self) -> None:
-        Optimization.__post_init__(self)  # with slots, `super()` would name the class before its decorator
-        bounded(self, self.section, distillation=SHARE, background=(0, MORE))
 
 
 @dataclass(frozen=True, slots=True)

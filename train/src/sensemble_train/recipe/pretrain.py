@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 
 from sensemble_train.data.clips import Clips, Source
-from sensemble_train.field_checks import MORE, bounded
+from sensemble_train.field_checks import Amount, Count, Size
 from sensemble_train.models.model import Model
 from sensemble_train.objectives.backgrounds import Backgrounds
 from sensemble_train.objectives.contrastive import LOG_SCALE, Contrastive
@@ -23,18 +23,14 @@ class PretrainConfig(Optimization):
         background: weight of the loss that keeps backgrounds apart; 0 for none.
     """
 
-    background: float = 0.5
+    background: Amount = 0.5
 
-    steps: int = 100
-    batch: int = 100
-    learning_rate: float = 1e-3
-    warmup: int = 10
+    steps: Count = 100
+    batch: Size = 100
+    learning_rate: Amount = 1e-3
+    warmup: Count = 10
 
     section = "pretrain."
-
-    def __post_init__(self) -> None:
-        Optimization.__post_init__(self)  # with slots, `super()` would name the class before its decorator
-        bounded(self, self.section, background=(0, MORE))
 
 
 def pretrain(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from torch import nn
 from torch.optim import AdamW
 
-from sensemble_train.field_checks import MORE, bounded
+from sensemble_train.field_checks import Amount, Count, Size, check
 
 _SLOW = 0.05  # share of the learning rate for pretrained weights
 
@@ -29,21 +29,19 @@ class Optimization:
         clip: largest norm of the gradient, to which longer ones are scaled; 0 for no limit.
     """
 
-    steps: int = 0
-    epochs: int = 0
-    batch: int
-    learning_rate: float
-    warmup: int = 0
-    weight_decay: float = 0.05
+    steps: Count = 0
+    epochs: Count = 0
+    batch: Size
+    learning_rate: Amount
+    warmup: Count = 0
+    weight_decay: Amount = 0.05
     decay_vectors: bool = True
-    clip: float = 0.0
+    clip: Amount = 0.0
 
     section = ""  # its place in the configuration
 
     def __post_init__(self) -> None:
-        some = 0, MORE
-        bounded(self, self.section, steps=some, epochs=some, batch=(1, MORE), learning_rate=some)
-        bounded(self, self.section, warmup=some, weight_decay=some, clip=some)
+        check(self, self.section)
 
     def length(self, examples: int) -> int:
         """Return the number of steps for this many examples."""

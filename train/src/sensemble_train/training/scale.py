@@ -10,7 +10,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.utils.checkpoint import checkpoint
 
 from sensemble_train.distributed import World
-from sensemble_train.field_checks import MORE, bounded
+from sensemble_train.field_checks import Count, Size, check
 from sensemble_train.models.transformer import Block
 
 _GRAPHS = 128
@@ -44,15 +44,13 @@ class ScaleConfig:
     precision: Literal["fp32", "tf32", "bf16"] = "fp32"
     compile: bool = False
     checkpoint_activations: bool = False
-    micro_batch: int = 0
-    workers: int = 0
-    save_every: int = 0
-    log_every: int = 1
+    micro_batch: Count = 0
+    workers: Count = 0
+    save_every: Count = 0
+    log_every: Size = 1
 
     def __post_init__(self) -> None:
-        some = 0, MORE
-        bounded(self, "scale.", micro_batch=some, workers=some, save_every=some)
-        bounded(self, "scale.", log_every=(1, MORE))
+        check(self, "scale.")
 
 
 def distribute(module: nn.Module, scale: ScaleConfig, world: World) -> nn.Module:

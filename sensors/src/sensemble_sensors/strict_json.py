@@ -1,4 +1,8 @@
-"""Strict JSON to dataclasses: no key missing or unknown, every value of its type and in its bounds."""
+"""Check what a file, a client or a caller gives: values of their types and in their bounds, whole documents.
+
+A type hint says what is allowed: `Annotated[float, (0, 1)]` has bounds, both included; `Text` may hold line
+breaks; of a dataclass, no key may be missing or unknown.
+"""
 
 import dataclasses
 import json
@@ -6,19 +10,28 @@ import math
 import reprlib
 import types
 from collections.abc import Callable, Sized
-from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, NewType, Union, get_args, get_origin, get_type_hints
 
-from sensemble_sensors.errors import SpecError
+from sensemble_sensors.errors import BadDataError, SpecError, printable
 
-_PLAIN: dict[type, str] = {str: "a string", int: "an integer", float: "a number", bool: "true or false"}
+Text = NewType("Text", str)  # a caption, say; other strings are names, without line breaks and escapes
+MORE = math.inf  # as the upper bound of a number: none
+
+_PLAIN: dict[Any, str] = {
+    str: "a string",
+    Text: "a string",
+    int: "an integer",
+    float: "a number",
+    bool: "true or false",
+}
 _LONGEST = 4096  # characters of a string, so that an error that quotes one stays a line
 _ENTRIES = 4096  # of an object; ours are by modality, target, set of modalities or package
 _ITEMS = 100_000  # of a list; the longest is of labels
 _EXACT = 2**53  # beyond it a float no longer holds every integer, and readers in other languages disagree
 
 
-class DecodeError(ValueError):
-    """A JSON document does not fit the dataclasses; the message is one line that names the field."""
+class DecodeError(BadDataError, ValueError):
+    """A value or a document is not what its type hint allows; names the field."""
 
 
 def document(text: str) -> object:
@@ -44,18 +57,21 @@ def encode(instance: Any) -> dict[str, Any]:  # noqa: ANN401 - a dataclass
 def decode(kind: Any, raw: object, field: str = "") -> Any:  # noqa: ANN401 - an instance of `kind`
     """Return `raw`, a value of `document`, as a dataclass, dict, tuple, literal, optional or plain type.
 
-    A number may have bounds, both included: `Annotated[float, (0, 1)]`. `field` is its dotted place in the
-    document. A field that is missing, unknown or of another type raises DecodeError.
+    `field` is its dotted place in the document. A field that is missing, unknown or of another type raises
+    DecodeError. What is None or infinite by default may be missing.
     """
     if read := _READERS.get(get_origin(kind)):
         return read(get_args(kind), raw, field)
     return _dataclass(kind, raw, field) if dataclasses.is_dataclass(kind) else _plain(kind, raw, field)
 
 
-def _bounded(kind: Any, raw: object, field: str) -> Any:  # noqa: ANN401 - a number
-    value, (least, most) = decode(kind[0], raw, field), kind[1]
+def _number(kind: Any, raw: object, field: str) -> Any:  # noqa: ANN401 - a number
+    plain, (least, most) = kind[:2]
+    low, high = (f"{bound:g}" if isinstance(bound, float) else f"{bound}" for bound in (least, most))
+    words = f"{_PLAIN[plain]} of {low} or more" if most == MORE else f"{_PLAIN[plain]} from {low} to {high}"
+    value = _plain(plain, raw, field, words)
     if not least <= value <= most:
-        raise DecodeError(f"{field or 'document'}: expected {least:g} to {most:g}, got {value}")
+        raise _mismatch(field, words, raw)
     return value
 
 
@@ -83,7 +99,7 @@ def _tuple(kind: tuple[Any, ...], raw: object, field: str) -> tuple[Any, ...]:
 
 
 _READERS: dict[Any, Callable[[Any, object, str], Any]] = {  # by origin of a type; called with its arguments
-    Annotated: _bounded,
+    Annotated: _number,
     types.UnionType: _optional,
     Union: _optional,
     Literal: _literal,
@@ -96,9 +112,9 @@ def _dataclass(kind: Any, raw: object, field: str) -> Any:  # noqa: ANN401 - an 
     hints = get_type_hints(kind, include_extras=True)
     entries = _object(raw, field)
     # JSON has no infinity: a bound that is infinite by default is left out.
-    unbounded = {one.name for one in dataclasses.fields(kind) if one.default in (math.inf, -math.inf)}
+    free = {one.name for one in dataclasses.fields(kind) if one.default in (None, math.inf, -math.inf)}
     for key in [*hints, *entries]:
-        if key not in entries and key in unbounded:
+        if key not in entries and key in free:
             continue
         if key not in entries:
             raise DecodeError(f"{_join(field, key)}: missing")
@@ -111,18 +127,29 @@ def _dataclass(kind: Any, raw: object, field: str) -> Any:  # noqa: ANN401 - an 
         raise DecodeError(f"{field or 'document'}: {error}") from error
 
 
-def _plain(kind: type, raw: object, field: str) -> object:
-    if isinstance(raw, bool) is not (kind is bool) or not isinstance(
-        raw, (int, float) if kind is float else kind
-    ):
-        raise _mismatch(field, _PLAIN[kind], raw)
+def _plain(kind: Any, raw: Any, field: str, words: str = "") -> Any:  # noqa: ANN401 - of the type
+    words = words or _PLAIN[kind]
+    form = (int, float) if kind is float else str if kind is Text else kind
+    if isinstance(raw, bool) is not (kind is bool) or not isinstance(raw, form):
+        raise _mismatch(field, words, raw)
     if isinstance(raw, int | float) and not abs(raw) <= _EXACT:
-        raise _mismatch(field, f"{_PLAIN[kind]} within 2^53", raw)
-    if isinstance(raw, str) and not raw.isprintable():  # lone surrogates, line breaks and terminal escapes
+        raise _mismatch(field, f"{words} within 2^53", raw)
+    if isinstance(raw, str) and kind is Text and not is_unicode(raw):
+        raise _mismatch(field, f"{words} in Unicode", raw)
+    if isinstance(raw, str) and kind is str and printable(raw) != raw:
         raise _mismatch(field, "printable text", raw)
-    if isinstance(raw, str) and len(raw) > _LONGEST:
+    if isinstance(raw, str) and kind is str and len(raw) > _LONGEST:
         raise _mismatch(field, f"at most {_LONGEST} characters", raw)
-    return float(raw) if isinstance(raw, int) and kind is float else raw
+    return float(raw) if kind is float else raw
+
+
+def is_unicode(text: str) -> bool:
+    """Return whether UTF-8 can encode a text; JSON may hold half a surrogate pair."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _object(raw: object, field: str) -> dict[str, object]:
