@@ -24,7 +24,7 @@ from rich.console import Console
 from rich.table import Table
 from scipy.signal import resample_poly
 from sensemble_runtime.adapting.adapter import CONFIDENT
-from sensemble_runtime.adapting.correction import Learner, Lesson, Sums, fit
+from sensemble_runtime.adapting.correction import Learner, Lesson, added, fit
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.bundle.judge import of_subset
 from sensemble_train.digits.clips import FPS, place, render_audio, render_video
@@ -89,14 +89,20 @@ def ways(bundle: Bundle, voice: Voice, windows: int) -> dict[str, float]:
     video = of_subset(calibration, ("video",))
     camera = head.probabilities(voice.picture, video.temperature, video.power)
     learner = Learner(head, of_subset(calibration, ("audio",)))
-    taught, labelled = (Sums.empty(*reversed(head.weight.shape)) for _ in range(2))
+    taught, labelled = (Learner(head).moments for _ in range(2))
     for embedding, opinion, digit in zip(x[learned], camera[learned], y[learned], strict=True):
         if opinion.max() >= CONFIDENT:
-            learner.learn(Lesson(embedding, opinion))
-            taught.add(embedding, opinion)
-        labelled.add(embedding, np.eye(len(WORDS))[digit])
-    penalty = float(np.trace(taught.scatter)) / len(taught.mean) * np.eye(len(taught.mean))
-    ridge = np.linalg.solve(taught.scatter + penalty, taught.cross)
+            lesson = Lesson(embedding, int(opinion.argmax()))
+            learner.learn(lesson)
+            taught = added(taught, lesson)
+        labelled = added(labelled, Lesson(embedding, int(digit)))
+    d, weight = x.shape[1], taught[-1, x.shape[1]]
+    mean, scatter = (
+        taught[-1, :d] / weight,
+        taught[:d, :d] - np.outer(taught[-1, :d], taught[-1, :d]) / weight,
+    )
+    cross = taught[:d, d + 1 :] - np.outer(mean, taught[-1, d + 1 :])
+    ridge = np.linalg.solve(scatter + np.trace(scatter) / d * np.eye(d), cross)
     test, centred = x[tested], head.weight - head.weight.mean(axis=0)
     shipped, correction = head.logits(test), learner.correction
     adapted = shipped + correction(test) if correction else shipped
@@ -104,7 +110,7 @@ def ways(bundle: Bundle, voice: Voice, windows: int) -> dict[str, float]:
     logits = {
         SHIPPED: shipped,
         MOVED: (test - x[learned].mean(axis=0)) @ centred.T,
-        PLAIN: (test - taught.mean) @ ridge,
+        PLAIN: (test - mean) @ ridge,
         TAUGHT: adapted,
         SESSION: adapted if learner.trial.used else shipped,
         TRUE: shipped + by_labels(test) if by_labels else shipped,

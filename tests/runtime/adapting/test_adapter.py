@@ -1,5 +1,3 @@
-import hashlib
-import json
 import stat
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,7 +7,6 @@ from typing import cast
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from safetensors.numpy import load, save
 from sensemble_runtime.adapting.adapter import Adapter, default_folder
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.bundle.head import Familiarity, Head
@@ -140,13 +137,13 @@ def test_nothing_is_learned_before_it_is_studied(room: Room) -> None:
         room.adapter.label(LABELS[answer], newest, 0.0)
     assert room.adapter.learners == {}
     room.adapter.study()
-    assert [learner.sums.windows for learner in room.adapter.learners.values()] == [2]
+    assert [learner.trial.windows for learner in room.adapter.learners.values()] == [2]
 
 
 def test_each_sensor_learns_for_itself(room: Room) -> None:
     room.play(20, sensor="one")
     room.play(30, sensor="two")
-    found = {sensor: learner.sums.windows for (_, sensor), learner in room.adapter.learners.items()}
+    found = {sensor: learner.trial.windows for (_, sensor), learner in room.adapter.learners.items()}
     assert found["one"] == pytest.approx(20, abs=2)  # a scene longer than four windows teaches four
     assert found["two"] == pytest.approx(30, abs=2)
 
@@ -161,10 +158,9 @@ def test_what_was_taught_does_not_teach(room: Room, tmp_path: Path) -> None:
     with Adapter(bundle_of(head, tmp_path / "other")) as fresh:
         for adapter in (room.adapter, fresh):
             adapter.learn(["video"], newest, 0.0)
-        said = [lesson.teacher for adapter in (room.adapter, fresh) for _, lesson, *_ in adapter._lessons]
+        said = [lesson.answer for adapter in (room.adapter, fresh) for _, lesson, *_ in adapter._lessons]
     assert len(said) != 1, "the camera learns in both, or in neither"
-    for each in said:
-        np.testing.assert_array_equal(each, head.probabilities(sound))
+    assert set(said) <= {int(head.logits(sound).argmax())}
 
 
 def test_windows_of_other_times_teach_nothing(room: Room) -> None:
@@ -251,8 +247,7 @@ def test_what_was_learned_is_the_same_after_it_was_stored(room: Room, kept: Path
             "no Unicode, but a name"
         )
         same, learner = again.learners["audio", "one"], room.adapter.learners["audio", "one"]
-    for name in ("weight", "windows", "mean", "target", "scatter", "cross", "taught"):
-        np.testing.assert_array_equal(getattr(same.sums, name), getattr(learner.sums, name))
+    np.testing.assert_array_equal(same.moments, learner.moments)
     assert same.trial == learner.trial
     assert stat.S_IMODE(kept.stat().st_mode) == 0o600
     assert stat.S_IMODE(kept.parent.stat().st_mode) == 0o700
@@ -272,21 +267,18 @@ def test_the_sensors_that_are_kept_are_bounded(room: Room, monkeypatch: pytest.M
 
 @pytest.mark.parametrize("damage", ["cut", "empty", "text", "bit", "version", "large", "folder", "bundle"])
 def test_a_file_that_cannot_be_used_is_set_aside_and_said_and_its_sensors_learn_anew(
-    room: Room, kept: Path, damage: str, tmp_path: Path
+    room: Room, kept: Path, damage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A damaged file kept a session from starting."""
     data = kept.read_bytes()
-    tensors = load(data[32:])
-    header = json.loads(tensors["header"].tobytes()) | {"schema": 99}
-    packed = save(tensors | {"header": np.frombuffer(json.dumps(header).encode(), np.uint8)})
     files = {
         "cut": data[:-100],
         "empty": b"",
         "text": b"learned\n" * 100,
         "bit": data[:5000] + bytes([data[5000] ^ 1]) + data[5001:],
-        "version": hashlib.sha256(packed).digest() + packed,
         "large": data + bytes(4 << 20),
         "bundle": data,
+        "version": data,
     }
     if damage == "folder":
         kept.unlink()
@@ -296,6 +288,8 @@ def test_a_file_that_cannot_be_used_is_set_aside_and_said_and_its_sensors_learn_
     bundle = bundle_of(room.world.head, tmp_path)
     if damage == "bundle":
         bundle.fingerprint = "e" * 64
+    if damage == "version":
+        monkeypatch.setattr("sensemble_runtime.adapting.adapter.SCHEMA", 99)
     with Adapter(bundle) as again:
         problem = again.problem
         assert again.learners == {}

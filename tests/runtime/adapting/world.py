@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from sensemble_runtime.adapting.correction import UNRELATED, Decision, Learner, Lesson
+from sensemble_runtime.adapting.correction import UNRELATED, Change, Learner, Lesson
 from sensemble_runtime.bundle.head import Head
 
 D, C = 24, 10
@@ -32,11 +32,11 @@ class World:
     def truth(self, n: int) -> NDArray[np.intp]:
         return self.rng.integers(0, C, n)
 
-    def teach(self, learner: Learner, teacher: Teacher, n: int) -> list[Decision]:
+    def teach(self, learner: Learner, teacher: Teacher, n: int) -> list[Change]:
         """Let a teacher teach `n` windows."""
         truth = self.truth(n)
         said = teacher(truth, self.rng)
-        lessons = (Lesson(x, opinion(a)) for x, a in zip(self.windows(truth), said, strict=True))
+        lessons = (Lesson(x, int(a)) for x, a in zip(self.windows(truth), said, strict=True))
         return [change for lesson in lessons if (change := learner.learn(lesson)) is not None]
 
     def accuracy(self, learner: Learner) -> tuple[float, float]:
@@ -50,12 +50,6 @@ class World:
     def _directions(self) -> NDArray[np.float64]:
         drawn = self.rng.normal(0, 1, (C, D))
         return 3 * drawn / np.linalg.norm(drawn, axis=1, keepdims=True)
-
-
-def opinion(answer: int, confidence: float = 0.8) -> NDArray[np.float32]:
-    found = np.full(C, (1 - confidence) / (C - 1), np.float32)
-    found[answer] = confidence
-    return found
 
 
 def honest(truth: NDArray[np.intp], rng: np.random.Generator) -> NDArray[np.intp]:
@@ -122,7 +116,7 @@ class Null:
         noise = rng.normal(0, 0.5, d) + rng.normal(0, 0.7, (windows, d))
         used, most = False, 0.0
         for x, answer in zip((weight[shown] + noise).astype(np.float32), said, strict=True):
-            learner.learn(Lesson(x, opinion(int(answer))))
+            learner.learn(Lesson(x, int(answer)))
             used, most = used or learner.trial.used, max(most, learner.trial.related)
         return used, used or most >= 1 / UNRELATED
 

@@ -58,7 +58,7 @@ def test_an_adapted_opinion_takes_its_share_of_the_mean(sighted: Bundle, tmp_pat
             assert live_set.step(end) is not None
             adapter.study()
         learner = adapter.learners["audio", "microphone"]
-        assert learner.sums.windows > 30
+        assert learner.trial.windows > 30
         learner.trial.used = True  # whatever the test would say of these windows
         adapter.study()
         assert learner.correction is not None

@@ -88,7 +88,7 @@ def _table(adapter: Adapter) -> Table:
     for sensor, learner in sorted(adapter.learners.items()):
         table.add_row(
             sensor_title(*sensor),
-            str(learner.sums.windows),
+            str(learner.trial.windows),
             *(_share(share, learner.trial.scenes) for share in learner.trial.agreement),
             "yes" if learner.trial.used else "no: not enough evidence",
         )

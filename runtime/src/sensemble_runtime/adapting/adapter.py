@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ from safetensors.numpy import load, save
 from sensemble_sensors import durable
 from sensemble_sensors.lines import opened
 
-from sensemble_runtime.adapting.correction import Correction, Decision, Learner, Lesson, Sums, Trial, fit
+from sensemble_runtime.adapting.correction import Change, Correction, Learner, Lesson, Trial
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.bundle.judge import of_subset
 from sensemble_runtime.encoded import Encoded
@@ -29,11 +29,9 @@ CONFIDENT = 0.5  # the least calibrated confidence of a teacher: it is right mor
 LABEL = 4.0  # the weight of a window that a person has labelled
 SENSORS = 32  # corrections kept; those taught longest ago make room
 WAITING = 4096  # lessons that may wait for `study`, the newest
-SCHEMA = 4
+SCHEMA = 5
 PERSON = "a person"
 _FILE = "corrections"
-_SUMS = ("mean", "target", "scatter", "cross", "taught")
-_DIGEST = hashlib.sha256().digest_size
 _LARGEST = 1 << 30  # bytes
 
 Sensor = tuple[str, str]  # a modality, and the name of a sensor
@@ -111,7 +109,7 @@ class Adapter:
                 continue
             opinion, _ = self._bundle.judge.answer({m: newest[m].embedding for m in teachers})
             if opinion.least > 0 and opinion.confidence >= CONFIDENT:
-                lesson = Lesson(window.embedding, opinion.probabilities)
+                lesson = Lesson(window.embedding, int(opinion.probabilities.argmax()))
                 self._lessons.append((window, lesson, teachers, now))
 
     def label(self, label: str, newest: Mapping[str, Encoded], now: float) -> None:
@@ -119,10 +117,9 @@ class Adapter:
         labels = self._bundle.manifest.labels
         if label not in labels:
             raise AdaptError(f"{label!r}: no label of the bundle; it has {', '.join(labels)}")
-        truth = np.eye(len(labels), dtype=np.float32)[labels.index(label)]
         for window in newest.values():
             if not self._is_background(window):
-                lesson = Lesson(window.embedding, truth, LABEL)
+                lesson = Lesson(window.embedding, labels.index(label), LABEL)
                 self._lessons.append((window, lesson, (PERSON,), now))
 
     def study(self) -> None:
@@ -134,9 +131,10 @@ class Adapter:
             self.learners[sensor], self._changed = learner, True
             by = self._teachers_of.setdefault(sensor, set())
             by.update(teachers)
-            decision = learner.learn(lesson)
-            if decision is not None:
-                self._report(window, decision, tuple(sorted(by)), now)
+            trial = learner.trial
+            change = learner.learn(lesson)
+            if change is not None:
+                self._report(window, change, trial, tuple(sorted(by)), now)
         self._publish()
 
     def pop_events(self) -> list[AdaptEvent]:
@@ -148,16 +146,12 @@ class Adapter:
         if not self._changed:
             return
         kept = list(self.learners.items())[-SENSORS:]
-        tensors = {
-            f"{i}.{name}": getattr(one.sums, name) for i, (_, one) in enumerate(kept) for name in _SUMS
-        }
-        sensors = [(*sensor, one.sums.weight, one.sums.windows, asdict(one.trial)) for sensor, one in kept]
-        header = {"schema": SCHEMA, "bundle": self._bundle.fingerprint, "sensors": sensors}
-        tensors["header"] = np.frombuffer(json.dumps(header).encode(), np.uint8)
-        data = save(tensors)
+        tensors = {str(i): learner.moments for i, (_, learner) in enumerate(kept)}
+        header = json.dumps([(*sensor, asdict(learner.trial)) for sensor, learner in kept])
+        data = save(tensors | {"header": np.frombuffer(header.encode(), np.uint8)})
         path = self.folder / _FILE
         try:
-            durable.write(path, hashlib.sha256(data).digest() + data, private=True)
+            durable.write(path, self._sealed(data), private=True)
         except OSError as error:
             raise AdaptError(
                 f"{path}: cannot be written ({error.strerror}); make room on its disk"
@@ -176,14 +170,14 @@ class Adapter:
             if one.trial.used and one.correction is not None
         }
 
-    def _report(self, window: Encoded, decision: Decision, teachers: Subset, now: float) -> None:
-        agreement = decision.shipped, decision.adapted
+    def _report(self, window: Encoded, kind: Change, trial: Trial, teachers: Subset, now: float) -> None:
+        agreement = trial.agreement
         reason = "it no longer agrees better with its teachers than the bundle's own head"
-        if decision.kind == "taught":
+        if kind == "taught":
             shares = " → ".join(f"{100 * share:.0f}" for share in agreement)
             reason = f"by {' and '.join(teachers)}: {shares} % agreement"
         self._events.append(
-            AdaptEvent(now, window.sensor, window.modality, decision.kind, teachers, *agreement, reason)
+            AdaptEvent(now, window.sensor, window.modality, kind, teachers, *agreement, reason)
         )
 
     def _new(self, modality: str) -> Learner:
@@ -194,12 +188,10 @@ class Adapter:
         """Read the file. One that is damaged or of another bundle is set aside: all learn anew."""
         path, learners = self.folder / _FILE, dict[Sensor, Learner]()
         try:
-            tensors, sensors = _read(path, self._bundle.fingerprint)
-            for i, (modality, name, weight, windows, trial) in enumerate(sensors):
+            tensors = load(self._opened(path))
+            for i, (modality, name, trial) in enumerate(json.loads(tensors["header"].tobytes())):
                 learner = learners[modality, name] = self._new(modality)
-                arrays = {of: tensors[f"{i}.{of}"] for of in _SUMS}
-                learner.sums = Sums(**arrays, weight=weight, windows=windows)
-                learner.trial, learner.correction = Trial(**trial), fit(learner.sums, self._bundle.head)
+                learner.restore(tensors[str(i)], Trial(**trial))
         except FileNotFoundError:
             pass
         except (OSError, ValueError) as error:
@@ -208,6 +200,19 @@ class Adapter:
                 path.replace(bad)
             self.problem = f"{path}: {error}; set aside as {bad.name}, the sensors learn anew"
         return learners
+
+    def _sealed(self, data: bytes) -> bytes:
+        """Return `data` behind a checksum that only this bundle and version gives."""
+        key = f"{SCHEMA} {self._bundle.fingerprint}".encode()
+        return hashlib.sha256(key + data).digest() + data
+
+    def _opened(self, path: Path) -> bytes:
+        with opened(path) as file:
+            sealed = file.read(_LARGEST)
+        data = sealed[hashlib.sha256().digest_size :]
+        if sealed != self._sealed(data):
+            raise ValueError("damaged, or of another bundle or version")
+        return data
 
     def _teachers(self, window: Encoded, newest: Mapping[str, Encoded]) -> Subset:
         return tuple(
@@ -230,20 +235,6 @@ class Adapter:
         return (
             scores is not None and not self._is_familiar(window) and scores.score(row, window.embedding) < 0
         )
-
-
-def _read(path: Path, fingerprint: str) -> tuple[dict[str, NDArray[np.float64]], list[Any]]:
-    with opened(path) as file:
-        digest, data = file.read(_DIGEST), file.read(_LARGEST)
-    if hashlib.sha256(data).digest() != digest:
-        raise ValueError("damaged")
-    tensors = load(data)
-    header = json.loads(tensors["header"].tobytes())
-    if header["schema"] != SCHEMA:
-        raise ValueError("of another version")
-    if header["bundle"] != fingerprint:
-        raise ValueError("learned with another bundle")
-    return tensors, header["sensors"]
 
 
 def default_folder(bundle: Path) -> Path:

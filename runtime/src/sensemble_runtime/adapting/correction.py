@@ -1,7 +1,7 @@
-"""The correction of one sensor's logits: a ridge regression from running sums, and the test that admits it.
+"""The correction of one sensor's logits: a ridge regression, and the test that admits it.
 
 **The test.** A scene is a run of windows with one answer of the teacher: near copies of each other, so it
-counts once, and is judged before it is learned. A correction comes into use once two bets have both won:
+counts once, and is judged before it is learned. A correction is in use once two bets have both won:
 
 - `helps` bets on the gain: the change of the probability of the teacher's answer, as a share of the largest
   change of any class. If the gain is 0 or less on average, whatever came before, the correction ever comes
@@ -18,7 +18,7 @@ a person are the remedy. Nothing is tested about classes that were never taught.
 """
 
 from dataclasses import dataclass
-from typing import Literal, Self
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,64 +39,19 @@ STAKE = 0.4  # the share of the wealth that is bet on each outcome; chosen on vo
 PERIOD = 200  # scenes within which the teacher of a correction in use must prove related again
 SCENE = 4  # windows of one scene that are learned from, the first ones
 WARM = 8.0  # the weight of lessons before a correction is judged: earlier bets would lose
+FEW = 0.25  # of an average class, the weight of lessons that a class's own mean is drawn to the mean by
 VARIETY = 4.0  # the least perplexity of the taught classes, or three quarters of all: others were not tested
+
+Change = Literal["taught", "untaught"]
 
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
-    """A window's embedding [d], its teacher's probabilities [C], and a weight above 0."""
+    """A window's embedding [d], the class that its teacher finds most probable, and a weight above 0."""
 
     embedding: Floats
-    teacher: Floats
+    answer: int
     weight: float = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """A correction came into use or left it; agreements as in `Trial`."""
-
-    kind: Literal["taught", "untaught"]
-    shipped: float
-    adapted: float
-
-
-@dataclass(slots=True)
-class Sums:
-    """Weighted sums of lessons: pairs of an embedding x and a teacher's probabilities q with weights w."""
-
-    mean: Floats  # of x, [d]
-    target: Floats  # the mean of q, [C]
-    scatter: Floats  # sum of w (x - mean)(x - mean)^T, [d, d]
-    cross: Floats  # sum of w (x - mean)(q - target)^T, [d, C]
-    taught: Floats  # the weight of the lessons about each class, [C], without decay
-    weight: float = 0.0  # the sum of w
-    windows: int = 0  # the number of lessons
-
-    @classmethod
-    def empty(cls, d: int, classes: int) -> Self:
-        """Return the sums of nothing."""
-        row = np.zeros(classes)
-        return cls(np.zeros(d), row, np.zeros((d, d)), np.zeros((d, classes)), row)
-
-    def add(self, x: Floats, q: Floats, weight: float = 1.0) -> None:
-        """Decay the sums, then add a lesson of a weight above 0."""
-        # West's update (Communications of the ACM 22, 1979) does not cancel where the mean is large.
-        keep = 1 - 1 / MEMORY
-        total = keep * self.weight + weight
-        step, error = np.asarray(x, np.float64) - self.mean, q - self.target
-        share = weight * keep * self.weight / total
-        self.scatter = keep * self.scatter + share * np.outer(step, step)
-        self.cross = keep * self.cross + share * np.outer(step, error)
-        self.mean = self.mean + weight / total * step
-        self.target = self.target + weight / total * error
-        self.taught = self.taught + weight * np.eye(len(q))[q.argmax()]
-        self.weight, self.windows = total, self.windows + 1
-
-    @property
-    def varied(self) -> bool:
-        """True if the lessons were about enough classes."""
-        shares = self.taught[self.taught > 0] / self.taught.sum()
-        return bool(np.exp(-(shares * np.log(shares)).sum()) >= min(VARIETY, 0.75 * len(self.taught)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,20 +66,12 @@ class Correction:
         return np.asarray(x @ self.slopes + self.bias)
 
 
-def bet(wealth: float, outcome: float) -> float:
-    """Return the wealth after a bet on an outcome in [-1, 1], at most 1e9.
-
-    If outcomes are 0 or less on average, whatever came before, a wealth of 1 ever reaches c with a
-    probability of at most 1 / c (Ville's inequality; Waudby-Smith and Ramdas, 2024).
-    """
-    return min(wealth * (1 + STAKE * outcome), 1e9)
-
-
 @dataclass(slots=True)
 class Trial:
-    """The test of a correction."""
+    """The test of a correction, and the numbers of its lessons and of the scenes that judged it."""
 
     used: bool = False
+    windows: int = 0
     scenes: int = 0
     since: int = 0  # scenes since `related` was last won
     shipped: float = 0.0  # the sum of the shares of a scene's windows on which head and teacher agree
@@ -141,35 +88,48 @@ class Trial:
 
 
 class Learner:
-    """The lessons of one sensor, the correction that they call for, and its test."""
+    """The lessons of one sensor, the correction that they call for, and its test.
+
+    `moments` [d + 1, d + 1 + C] are the running sums of (x, 1) (x, 1, q)^T over lessons: an embedding x, and
+    1 in q for the teacher's answer.
+    """
 
     def __init__(self, head: Head, calibration: SubsetCalibration = UNCALIBRATED) -> None:
         self._head, self._calibration = head, calibration
         self._forget()
 
     def _forget(self) -> None:
-        self.sums, self.trial = Sums.empty(*reversed(self._head.weight.shape)), Trial()
-        self.correction: Correction | None = None
+        classes, d = self._head.weight.shape
+        self.restore(np.zeros((d + 1, d + 1 + classes)), Trial())
+
+    def restore(self, moments: Floats, trial: Trial) -> None:
+        """Go on from what was kept."""
+        self.moments, self.trial = moments, trial
+        self.correction = fit(moments, self._head)
         self._scene: list[Lesson] = []
         self._waiting: tuple[Floats, int] | None = None  # the logits and the answer of the first of two
 
-    def learn(self, lesson: Lesson) -> Decision | None:
-        """Add a lesson; one about another class ends the scene, which is judged and learned."""
-        decision = None
-        if self._scene and self._scene[0].teacher.argmax() != lesson.teacher.argmax():
-            if self.correction is not None and self.sums.weight >= WARM:
+    def learn(self, lesson: Lesson) -> Change | None:
+        """Add a lesson; one about another class ends the scene, which is judged and learned.
+
+        Return `taught` if the correction came into use, `untaught` if it was dropped.
+        """
+        change = None
+        if self._scene and self._scene[0].answer != lesson.answer:
+            if self.correction is not None and self.moments[-1, len(lesson.embedding)] >= WARM:
                 self._judge(self.correction)
             for one in self._scene:
-                self.sums.add(one.embedding, one.teacher, one.weight)
+                self.moments = added(self.moments, one)
+            self.trial.windows += len(self._scene)
             self._scene.clear()
-            self.correction = fit(self.sums, self._head)
-            decision = self._decide()
+            self.correction = fit(self.moments, self._head)
+            change = self._decide()
         if len(self._scene) < SCENE:
             self._scene.append(lesson)
-        return decision
+        return change
 
     def _judge(self, correction: Correction) -> None:
-        x, answer = np.stack([one.embedding for one in self._scene]), int(self._scene[0].teacher.argmax())
+        x, answer = np.stack([one.embedding for one in self._scene]), self._scene[0].answer
         logits, calibration, trial = self._head.logits(x), self._calibration, self.trial
         before, after = (
             calibrated(each, calibration.temperature, calibration.power, self._head.task)
@@ -190,21 +150,45 @@ class Learner:
             apart = other - mean
             trial.related = bet(trial.related, float(np.tanh((apart[its] - apart[answer]) / 2)))
 
-    def _decide(self) -> Decision | None:
+    def _decide(self) -> Change | None:
         trial = self.trial
         related = trial.related >= 1 / UNRELATED
-        if not trial.used and related and trial.helps >= 1 / HARMFUL and self.sums.varied:
+        if not trial.used and related and trial.helps >= 1 / HARMFUL and self._varied:
             trial.used, trial.harms, trial.related, trial.since = True, 1.0, 1.0, 0
-            return Decision("taught", *trial.agreement)
+            return "taught"
         if trial.used and related:
             trial.related, trial.since = 1.0, 0
         if trial.used and (trial.harms >= 1 / UNRELATED or trial.since >= PERIOD):
             self._forget()
-            return Decision("untaught", *trial.agreement)
+            return "untaught"
         return None
 
+    @property
+    def _varied(self) -> bool:
+        """True if the lessons were about enough classes."""
+        weights = self.moments[-1, len(self.moments) :]
+        shares = weights[weights > 0] / weights.sum()
+        return bool(np.exp(-(shares * np.log(shares)).sum()) >= min(VARIETY, 0.75 * len(weights)))
 
-def fit(sums: Sums, head: Head) -> Correction | None:
+
+def bet(wealth: float, outcome: float) -> float:
+    """Return the wealth after a bet on an outcome in [-1, 1], at most 1e9.
+
+    If outcomes are 0 or less on average, whatever came before, a wealth of 1 ever reaches c with a
+    probability of at most 1 / c (Ville's inequality; Waudby-Smith and Ramdas, 2024).
+    """
+    return min(wealth * (1 + STAKE * outcome), 1e9)
+
+
+def added(moments: Floats, lesson: Lesson) -> Floats:
+    """Return the decayed moments with a lesson added."""
+    row = np.zeros(moments.shape[1])
+    d = len(lesson.embedding)
+    row[:d], row[d], row[d + 1 + lesson.answer] = lesson.embedding, 1, 1
+    return (1 - 1 / MEMORY) * moments + lesson.weight * np.outer(row[: d + 1], row)
+
+
+def fit(moments: Floats, head: Head) -> Correction | None:
     """Return the correction that the lessons of a sensor call for; None while they say nothing.
 
     - A ridge regression of q on x is drawn towards the prior; its penalty is in units of the largest
@@ -214,21 +198,25 @@ def fit(sums: Sums, head: Head) -> Correction | None:
       strength. They are centred on the mean of the class means, so that the frequent are no likelier.
     """
     shipped = np.asarray((head.weight - head.weight.mean(axis=0)).T, np.float64)  # a softmax sees no mean
-    variance = float((shipped * (sums.scatter @ shipped)).sum())
-    if sums.weight <= 1 or variance <= 0:
+    d = len(shipped)
+    weight, counts = float(moments[d, d]), moments[d, d + 1 :]
+    if weight <= 1:
         return None
-    prior = SLOPE * max(float((shipped * sums.cross).sum()) / variance, 0.0) * shipped
-    penalty = WEIGHT * float((sums.scatter**2).sum()) / float(np.trace(sums.scatter)) / sums.weight
-    matrix = sums.scatter + penalty * np.eye(len(shipped))
-    slopes = np.linalg.solve(matrix, sums.cross + penalty * prior)
-    denied = (shipped * sums.cross).sum(axis=0) <= 0
+    mean = moments[d, :d] / weight
+    scatter = moments[:d, :d] - weight * np.outer(mean, mean)
+    cross = moments[:d, d + 1 :] - np.outer(mean, counts)
+    variance = float((shipped * (scatter @ shipped)).sum())
+    if variance <= 1e-9 * float((shipped * (moments[:d, :d] @ shipped)).sum()):  # rounding alone
+        return None
+    prior = SLOPE * max(float((shipped * cross).sum()) / variance, 0.0) * shipped
+    penalty = WEIGHT * float((scatter**2).sum()) / float(np.trace(scatter)) / weight
+    slopes = np.linalg.solve(scatter + penalty * np.eye(d), cross + penalty * prior)
+    denied = (shipped * cross).sum(axis=0) <= 0
     slopes[:, denied] = prior[:, denied]
-    fitted = float((slopes * (sums.scatter @ slopes)).sum())
+    fitted = float((slopes * (scatter @ slopes)).sum())
     if not fitted > 0:
         return None
     slopes *= (variance / fitted) ** 0.5
-    counts = sums.weight * sums.target
-    often = counts >= 1
-    centre = sums.mean + (sums.cross[:, often] / counts[often]).mean(axis=1) if often.any() else sums.mean
+    centre = mean + (cross / (counts + FEW * weight / len(counts))).mean(axis=1)
     found = Correction(slopes - shipped, -(centre @ slopes) - (head.bias - head.bias.mean()))
     return found if np.isfinite(found.slopes).all() and np.isfinite(found.bias).all() else None

@@ -115,21 +115,19 @@ class Judge:
         """
         own = self.measured_as(live)
         found = [of_subset(self._calibration, s) for s in [own, *((m,) for m in live)][: len(logits)]]
-        temperatures, powers, thresholds = (
-            np.array([getattr(entry, name) for entry in found], np.float32)[:, np.newaxis]
-            for name in ("temperature", "power", "threshold")
-        )
+        numbers = np.array([(one.temperature, one.power, one.threshold) for one in found], np.float32)
+        temperatures, powers, thresholds = numbers.T[:, :, np.newaxis]
         task = self._head.task
         probabilities = calibrated(logits, temperatures[..., np.newaxis], powers[..., np.newaxis], task)
         probabilities.setflags(write=False)
         top = probabilities.max(axis=-1)
         least = thresholds * (top if task == "multi-class" else np.ones_like(top))
         candidates = probabilities >= least[..., np.newaxis]
-        doubts = np.where(top < self.floor, _WEAK, SURE).astype(np.int8)
+        doubts = np.where(top < self.floor, _WEAK, SURE)
         if len(found) > 1 and task == "multi-class":
             doubts[0, _are_apart(candidates[1:])] = _CONTRADICTION
         doubts[np.count_nonzero(candidates, axis=-1) != 1] = _SEVERAL
-        doubts[np.broadcast_to(thresholds == 0, doubts.shape)] = _UNCALIBRATED
+        doubts = np.where(thresholds == 0, _UNCALIBRATED, doubts).astype(np.int8)
         return Answers(probabilities, least, doubts)
 
 
