@@ -22,7 +22,7 @@ from sensemble_runtime.bundle.manifest import (
 from sensemble_runtime.bundle.manifest_file import write_manifest
 from sensemble_runtime.prediction import Doubt
 from sensemble_runtime.record.writer import RecordedAnswer, Records, fingerprint
-from sensemble_runtime.subsets import CLEAN, ConditionScore, Estimate, SubsetScore
+from sensemble_runtime.scores import CLEAN, ConditionScore, Estimate, SubsetScore
 from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.spec import InputSpec
 

@@ -32,7 +32,7 @@ from sensemble_runtime.bundle.manifest import (
     SubsetCalibration,
 )
 from sensemble_runtime.bundle.manifest_file import write_manifest
-from sensemble_runtime.subsets import SubsetScore
+from sensemble_runtime.scores import SubsetScore
 from sensemble_sensors.spec import InputSpec
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 from torch import Tensor, nn

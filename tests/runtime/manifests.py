@@ -17,7 +17,7 @@ from sensemble_runtime.bundle.manifest import (
     SubsetCalibration,
 )
 from sensemble_runtime.bundle.manifest_file import write_manifest
-from sensemble_runtime.subsets import SubsetScore
+from sensemble_runtime.scores import SubsetScore
 from sensemble_sensors.spec import InputSpec
 
 HASH = "0123456789abcdef" * 4

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors.torch import save_file
-from sensemble_runtime.auditing.scores import score_subsets
+from sensemble_runtime.auditing.metrics import score_subsets
 from sensemble_runtime.bundle.head import Head
 from sensemble_runtime.bundle.manifest import Parity
 from sensemble_runtime.executors.executor import missing

@@ -22,7 +22,7 @@ from sensemble_runtime.bundle.manifest import (
 )
 from sensemble_runtime.bundle.manifest_file import write_manifest
 from sensemble_runtime.progress import Progress, no_progress
-from sensemble_runtime.subsets import SubsetScore
+from sensemble_runtime.scores import SubsetScore
 from sensemble_sensors import durable
 from sensemble_sensors.kinds.registry import kind_of
 from sensemble_train.data.clips import Clips

@@ -14,7 +14,7 @@ from sensemble_runtime.auditing.intervals import group_codes
 from sensemble_runtime.auditing.measures import measure
 from sensemble_runtime.bundle.head import Familiarity, Head
 from sensemble_runtime.bundle.manifest import Calibration, Manifest, groups_needed
-from sensemble_runtime.subsets import SubsetScore
+from sensemble_runtime.scores import SubsetScore
 from sensemble_train.data.clips import Clips
 from torch import Tensor
 

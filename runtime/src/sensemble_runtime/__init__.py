@@ -8,8 +8,8 @@ if TYPE_CHECKING:
     from sensemble_runtime.adapting.adapter import Adapter as Adapter
     from sensemble_runtime.auditing.audit import AuditResult as AuditResult
     from sensemble_runtime.auditing.audit import audit as audit
+    from sensemble_runtime.auditing.metrics import ScoreError as ScoreError
     from sensemble_runtime.auditing.robustness import summary as summary
-    from sensemble_runtime.auditing.scores import ScoreError as ScoreError
     from sensemble_runtime.bundle.bundle import Bundle as Bundle
     from sensemble_runtime.errors import AdaptError as AdaptError
     from sensemble_runtime.errors import BundleChangedError as BundleChangedError

@@ -6,7 +6,7 @@ from typing import Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from sensemble_runtime.subsets import SubsetScore
+from sensemble_runtime.scores import SubsetScore
 
 Doubt = Literal["unfamiliar", "uncalibrated", "several", "contradiction", "weak"]
 """The reason for which an answer is unsure (`bundle.judge`).

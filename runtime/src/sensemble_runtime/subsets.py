@@ -1,9 +1,7 @@
-"""Sets of modalities, written sorted and joined with `+` (`audio+video`), and their scores."""
+"""Sets of modalities, written sorted and joined with `+` (`audio+video`)."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from itertools import combinations
-from typing import Annotated
 
 from sensemble_sensors.errors import SpecError
 from sensemble_sensors.spec import check_name
@@ -12,70 +10,7 @@ from sensemble_runtime.errors import SubsetError
 
 Subset = tuple[str, ...]
 
-Share = Annotated[float, (0, 1)]
-Difference = Annotated[float, (-1, 1)]
-Count = Annotated[int, (0, 2**53)]
-
 WHOLE = 6  # modalities of which every subset is measured, 63; 2^n subsets of more would take too long
-
-WIDE = 0.2  # the width of a score's interval above which there are too few examples to judge by it
-
-
-class Interval:
-    """A 95 % confidence interval, from `low` to `high`."""
-
-    __slots__ = ()
-
-    low: float
-    high: float
-
-    @property
-    def too_few(self) -> bool:
-        """True if the interval is wider than `WIDE`."""
-        return self.high - self.low > WIDE
-
-
-@dataclass(frozen=True, slots=True)
-class SubsetScore(Interval):
-    """The accuracy or mean average precision, in [0, 1], of a subset over its `n` examples."""
-
-    accuracy: Share
-    n: Count
-    low: Share
-    high: Share
-
-
-@dataclass(frozen=True, slots=True)
-class Estimate(Interval):
-    """A number estimated from examples, with its interval."""
-
-    value: Difference
-    low: Difference
-    high: Difference
-
-
-CLEAN = "clean"  # the condition of a `ConditionScore` where no sensor is degraded
-
-
-@dataclass(frozen=True, slots=True)
-class ConditionScore:
-    """The score of a subset of modalities while one of them is degraded, as a session answers."""
-
-    modality: str  # the degraded one; empty for `CLEAN`
-    condition: str
-    severity: int  # 1 to 5; 0 for `CLEAN`
-    effect: str  # in words, with its amount
-    subset: str  # joined with `+`
-    score: SubsetScore
-    confidence: Share  # the mean over the examples with an answer; 0 without one
-    unsure: Share  # of the examples without a label
-    sure_right: Share | None  # of the others, those that are right
-    plain: Share  # the score if unfamiliar windows were pooled too
-
-    @property
-    def key(self) -> tuple[str, str, int]:
-        """The modality, the condition and the severity."""
-        return self.modality, self.condition, self.severity
 
 
 def subsets(modalities: Iterable[str]) -> list[Subset]:

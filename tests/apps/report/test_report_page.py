@@ -9,7 +9,7 @@ import pytest
 from sensemble_apps.report import evidence, run_page
 from sensemble_apps.report.evidence import Evidence
 from sensemble_runtime.auditing.intervals import wilson
-from sensemble_runtime.subsets import Estimate, SubsetScore
+from sensemble_runtime.scores import Estimate, SubsetScore
 
 from tests.apps.conftest import contrast, variables
 from tests.apps.html_page import Page

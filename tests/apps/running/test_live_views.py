@@ -31,8 +31,8 @@ from sensemble_runtime import backoff
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.events import RecordEvent, SensorEvent, UnfamiliarEvent
 from sensemble_runtime.prediction import Doubt, Opinion, Prediction
+from sensemble_runtime.scores import SubsetScore
 from sensemble_runtime.session.session import Session
-from sensemble_runtime.subsets import SubsetScore
 from sensemble_sensors.devices.camera import Camera
 
 from tests.apps.conftest import COMMAND

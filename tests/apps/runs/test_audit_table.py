@@ -9,7 +9,7 @@ from sensemble_apps.runs import audit_table, gate_verdict
 from sensemble_runtime.auditing import gate
 from sensemble_runtime.auditing.audit import AuditResult
 from sensemble_runtime.auditing.intervals import wilson
-from sensemble_runtime.subsets import Estimate, SubsetScore
+from sensemble_runtime.scores import Estimate, SubsetScore
 
 
 def score(right: int, n: int) -> SubsetScore:

@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 from sensemble_apps.runs.condition_table import grids, sentences, tables
 from sensemble_runtime import subsets
-from sensemble_runtime.subsets import CLEAN, ConditionScore
+from sensemble_runtime.scores import CLEAN, ConditionScore
 from sensemble_sensors.kinds.registry import kind_of
 
 from tests.apps.shipped import SPECS, condition_score, condition_scores

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from sensemble_apps.runs.matrices import at_chance, read_intervals
 from sensemble_runtime.errors import MatrixError
-from sensemble_runtime.subsets import SubsetScore
+from sensemble_runtime.scores import SubsetScore
 
 
 def write(path: Path, intervals: object) -> Path:

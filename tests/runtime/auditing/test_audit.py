@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from sensemble_runtime import subsets
 from sensemble_runtime.auditing.audit import audit
-from sensemble_runtime.auditing.scores import score
+from sensemble_runtime.auditing.metrics import score
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.bundle.head import Familiarity
 from sensemble_runtime.bundle.judge import Judge

@@ -15,8 +15,8 @@ from sensemble_runtime.bundle.head import Familiarity
 from sensemble_runtime.bundle.judge import Judge
 from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.record.reader import read_conditions, read_runs
+from sensemble_runtime.scores import CLEAN, ConditionScore
 from sensemble_runtime.session.live_set import LiveSet
-from sensemble_runtime.subsets import CLEAN, ConditionScore
 from sensemble_sensors.conditioned import begin
 from sensemble_sensors.kinds.conditions.condition import Applied
 from sensemble_sensors.kinds.registry import condition_of

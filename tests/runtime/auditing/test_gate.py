@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sensemble_runtime.auditing.gate import Criterion, GateError, judge, parse
 from sensemble_runtime.auditing.measures import Measures
-from sensemble_runtime.subsets import WIDE, Estimate, SubsetScore, name, subsets
+from sensemble_runtime.scores import WIDE, Estimate, SubsetScore
+from sensemble_runtime.subsets import name, subsets
 
 MODALITIES = ("audio", "text", "video")
 SENSORS = {"microphone": "audio", "captions": "text", "camera": "video"}

@@ -13,9 +13,8 @@ from sensemble_runtime.auditing.intervals import (
     student,
     wilson,
 )
-from sensemble_runtime.auditing.resampling import RESAMPLES, average_precisions, resamples
-from sensemble_runtime.auditing.scores import score
-from sensemble_runtime.subsets import SubsetScore
+from sensemble_runtime.auditing.metrics import RESAMPLES, average_precisions, resamples, score
+from sensemble_runtime.scores import SubsetScore
 
 
 @given(st.integers(1, 100_000), st.floats(0, 1), st.sampled_from([0.8, 0.95, 0.99]))

@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 from sensemble_runtime.auditing.intervals import combined, wilson
 from sensemble_runtime.auditing.measures import Measures, measure
-from sensemble_runtime.subsets import Estimate, SubsetScore
+from sensemble_runtime.scores import Estimate, SubsetScore
 from sklearn.dummy import DummyClassifier
 
 SETS = ("audio", "video", "audio+video")

@@ -19,7 +19,7 @@ from sensemble_runtime.record.reader import (
 )
 from sensemble_runtime.record.schema import SCHEMA
 from sensemble_runtime.record.writer import RecordedAnswer, Records, fingerprint
-from sensemble_runtime.subsets import ConditionScore, Estimate, SubsetScore
+from sensemble_runtime.scores import ConditionScore, Estimate, SubsetScore
 
 LABELS = ("zero", "one", "two")
 

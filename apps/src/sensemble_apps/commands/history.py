@@ -12,7 +12,7 @@ from rich.table import Table
 from sensemble_runtime import subsets
 from sensemble_runtime.record.reader import RecordedEvent, Run, read_events, read_moments, read_runs
 from sensemble_runtime.record.retention import TRIMMED
-from sensemble_runtime.subsets import Estimate, SubsetScore
+from sensemble_runtime.scores import Estimate, SubsetScore
 
 from sensemble_apps.arguments import Common, File, Positional
 from sensemble_apps.console.estimates import INTERVAL, ends, examples, percent_within

@@ -1,6 +1,6 @@
 """Write scores with their intervals, rounded as the interval deserves."""
 
-from sensemble_runtime.subsets import Estimate, Interval, SubsetScore
+from sensemble_runtime.scores import Estimate, Interval, SubsetScore
 
 from sensemble_apps.console.kinds import words_of
 

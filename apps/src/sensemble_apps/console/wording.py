@@ -5,7 +5,8 @@ from typing import Any
 
 from sensemble_runtime import subsets
 from sensemble_runtime.prediction import Answer, Prediction
-from sensemble_runtime.subsets import Subset, SubsetScore
+from sensemble_runtime.scores import SubsetScore
+from sensemble_runtime.subsets import Subset
 
 from sensemble_apps.console.kinds import words_of
 

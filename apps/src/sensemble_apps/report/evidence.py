@@ -14,13 +14,13 @@ from typing import Any
 from sensemble_runtime import subsets
 from sensemble_runtime.auditing import gate
 from sensemble_runtime.auditing.gate import Judgement
+from sensemble_runtime.auditing.metrics import METRICS
 from sensemble_runtime.auditing.robustness import Matrix
-from sensemble_runtime.auditing.scores import METRICS
 from sensemble_runtime.bundle import signature
 from sensemble_runtime.bundle.manifest import FILE_NAME, Manifest
 from sensemble_runtime.bundle.manifest_file import read_manifest
 from sensemble_runtime.record.writer import fingerprint
-from sensemble_runtime.subsets import ConditionScore
+from sensemble_runtime.scores import ConditionScore
 
 from sensemble_apps.console import wording
 from sensemble_apps.console.wording import data_title

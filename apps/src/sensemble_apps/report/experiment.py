@@ -8,7 +8,8 @@ from functools import cached_property
 from sensemble_runtime import subsets
 from sensemble_runtime.auditing import robustness
 from sensemble_runtime.auditing.robustness import Matrix, Summary
-from sensemble_runtime.subsets import Subset, SubsetScore
+from sensemble_runtime.scores import SubsetScore
+from sensemble_runtime.subsets import Subset
 
 from sensemble_apps.console import wording
 from sensemble_apps.report import figures, page_template

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from sensemble_runtime import subsets
+from sensemble_runtime.scores import CLEAN, ConditionScore, Estimate, SubsetScore
 from sensemble_runtime.session.suspicion import SCENE
-from sensemble_runtime.subsets import CLEAN, ConditionScore, Estimate, Subset, SubsetScore
+from sensemble_runtime.subsets import Subset
 
 from sensemble_apps.console import estimates, wording
 from sensemble_apps.console.kinds import display_of, words_of

@@ -11,7 +11,8 @@ from sensemble_runtime.auditing.intervals import wilson
 from sensemble_runtime.auditing.reliability import Bin, Outcomes, Reliability
 from sensemble_runtime.auditing.robustness import Matrix
 from sensemble_runtime.bundle.manifest import Manifest
-from sensemble_runtime.subsets import CLEAN, ConditionScore, Subset, SubsetScore
+from sensemble_runtime.scores import CLEAN, ConditionScore, SubsetScore
+from sensemble_runtime.subsets import Subset
 from sensemble_sensors.kinds.conditions.condition import SEVERITIES
 
 from sensemble_apps.console import wording

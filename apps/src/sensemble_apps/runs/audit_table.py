@@ -7,7 +7,8 @@ from sensemble_runtime import subsets
 from sensemble_runtime.auditing.audit import AuditResult
 from sensemble_runtime.auditing.intervals import wilson
 from sensemble_runtime.auditing.reliability import Reliability
-from sensemble_runtime.subsets import Subset, SubsetScore
+from sensemble_runtime.scores import SubsetScore
+from sensemble_runtime.subsets import Subset
 
 from sensemble_apps.console.estimates import (
     INTERVAL,

@@ -10,7 +10,7 @@ from sensemble_runtime.bundle.manifest import FILE_NAME
 from sensemble_runtime.bundle.manifest_file import read_manifest
 from sensemble_runtime.record.reader import read_answers, read_conditions, read_runs
 from sensemble_runtime.record.writer import fingerprint
-from sensemble_runtime.subsets import ConditionScore, Estimate, SubsetScore
+from sensemble_runtime.scores import ConditionScore, Estimate, SubsetScore
 
 from sensemble_apps.console.wording import data_title
 from sensemble_apps.runs.run_folder import AUDIT, BUNDLE, EVALUATED

@@ -6,7 +6,8 @@ from statistics import fmean
 
 from rich.table import Table
 from sensemble_runtime import subsets
-from sensemble_runtime.subsets import CLEAN, ConditionScore, Subset
+from sensemble_runtime.scores import CLEAN, ConditionScore
+from sensemble_runtime.subsets import Subset
 from sensemble_sensors.kinds.registry import KINDS
 from sensemble_sensors.spec import KNOWN
 

@@ -9,7 +9,8 @@ from sensemble_runtime import subsets
 from sensemble_runtime.auditing import robustness
 from sensemble_runtime.auditing.robustness import Matrix
 from sensemble_runtime.errors import MatrixError
-from sensemble_runtime.subsets import Subset, SubsetScore
+from sensemble_runtime.scores import SubsetScore
+from sensemble_runtime.subsets import Subset
 
 from sensemble_apps.console import estimates
 from sensemble_apps.errors import InputError

@@ -18,16 +18,16 @@ from sensemble_runtime import subsets
 from sensemble_runtime.auditing.conditions import Degradation, Labelled, clean_scores, key_of, scores_under
 from sensemble_runtime.auditing.intervals import group_codes
 from sensemble_runtime.auditing.measures import Measures, measure
+from sensemble_runtime.auditing.metrics import METRICS
 from sensemble_runtime.auditing.policy import PlainAnswers, Sessions, Used, policy_answers
 from sensemble_runtime.auditing.reliability import Reliability, outcomes
-from sensemble_runtime.auditing.scores import METRICS
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.bundle.judge import DOUBTS
 from sensemble_runtime.pooling import pool_subsets
 from sensemble_runtime.progress import Progress, no_progress
 from sensemble_runtime.record.reader import read_conditions, read_runs, same_answers
 from sensemble_runtime.record.writer import RecordedAnswer, Records
-from sensemble_runtime.subsets import ConditionScore
+from sensemble_runtime.scores import ConditionScore
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,12 +12,12 @@ from sensemble_sensors.media.dataset import Example
 
 from sensemble_runtime import subsets
 from sensemble_runtime.auditing.intervals import proportion, scored
+from sensemble_runtime.auditing.metrics import score
 from sensemble_runtime.auditing.policy import PlainAnswers, Sessions, policy_answers, together
 from sensemble_runtime.auditing.reliability import outcomes
-from sensemble_runtime.auditing.scores import score
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.pooling import pool_subsets
-from sensemble_runtime.subsets import CLEAN, ConditionScore, SubsetScore
+from sensemble_runtime.scores import CLEAN, ConditionScore, SubsetScore
 
 Floats = NDArray[np.float32]
 Degradation = tuple[Applied, ...]  # one name and severity, of one or several modalities at once

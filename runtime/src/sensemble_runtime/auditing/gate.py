@@ -3,7 +3,7 @@
 A requirement is a list such as `audio>=0.6,P>=0.8,R>=0.5,drop.microphone<=0.1`. The verdict on each is
 
 - `met`, where the pessimistic end of its interval meets the limit;
-- `too few` examples, where only the optimistic end meets it and the interval is wider than `subsets.WIDE`,
+- `too few` examples, where only the optimistic end meets it and the interval is wider than `scores.WIDE`,
   and where no example has all its sensors;
 - `failed` otherwise.
 """
@@ -16,7 +16,8 @@ from typing import Literal
 from sensemble_runtime import subsets
 from sensemble_runtime.auditing.measures import Measures
 from sensemble_runtime.errors import SensembleRuntimeError
-from sensemble_runtime.subsets import Estimate, Subset
+from sensemble_runtime.scores import Estimate
+from sensemble_runtime.subsets import Subset
 
 Verdict = Literal["met", "failed", "too few"]
 

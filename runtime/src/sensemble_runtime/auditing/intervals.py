@@ -4,7 +4,7 @@ Examples of one group (a person, a recording: `Example.group`) are right or wron
 say less than a hundred strangers would. Accuracy gets Wilson's interval (Wilson 1927; recommended by Brown,
 Cai and DasGupta 2001) at the effective sample size, n over the design effect (Kish 1965): unlike a bootstrap,
 it does not shrink to nothing where every example is right, or groups are few. Mean average precision gets a
-bootstrap that draws whole groups (`resampling`).
+bootstrap that draws whole groups (`metrics.resamples`).
 """
 
 import math
@@ -14,10 +14,9 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
-from sensemble_runtime.auditing.resampling import average_precisions
-from sensemble_runtime.auditing.scores import score
+from sensemble_runtime.auditing.metrics import average_precisions, score
 from sensemble_runtime.bundle.manifest import Task
-from sensemble_runtime.subsets import Estimate, SubsetScore
+from sensemble_runtime.scores import Estimate, SubsetScore
 
 LEVEL = 0.95
 
@@ -92,7 +91,7 @@ def scored(
     """Return the score of the examples that `has` marks, bool [N], and its variation, for `combined`.
 
     The variation is float64 [G], the part that each group adds to the score, or [RESAMPLES], the score of
-    each resample. `labels` are those of `scores.score`; `groups` count from 0.
+    each resample. `labels` are those of `metrics.score`; `groups` count from 0.
     """
     value, n = score(predicted[has], labels[has], task), int(has.sum())
     if task == "multi-class":

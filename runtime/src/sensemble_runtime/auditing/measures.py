@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from sensemble_runtime import subsets
 from sensemble_runtime.auditing.intervals import combined, scored
-from sensemble_runtime.auditing.scores import chance
+from sensemble_runtime.auditing.metrics import chance
 from sensemble_runtime.bundle.manifest import Task
-from sensemble_runtime.subsets import Estimate, SubsetScore
+from sensemble_runtime.scores import Estimate, SubsetScore
 
 
 @dataclass(frozen=True, slots=True)

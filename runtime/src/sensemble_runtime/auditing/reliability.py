@@ -10,7 +10,7 @@ from sensemble_runtime.auditing.intervals import wilson
 from sensemble_runtime.bundle.judge import DOUBTS, SURE, UNFAMILIAR, Answers
 from sensemble_runtime.bundle.manifest import Task
 from sensemble_runtime.record.writer import RecordedAnswer
-from sensemble_runtime.subsets import Interval
+from sensemble_runtime.scores import Interval
 
 _BINS = 15
 _DRAWS = 200

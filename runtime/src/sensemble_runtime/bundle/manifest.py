@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from sensemble_sensors.spec import InputSpec
 
-from sensemble_runtime.subsets import Share, SubsetScore
+from sensemble_runtime.scores import Share, SubsetScore
 
 SCHEMA = 8
 FILE_NAME = "manifest.json"

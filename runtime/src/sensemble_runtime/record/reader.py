@@ -22,7 +22,7 @@ from sensemble_runtime.errors import RecordError, SubsetError
 from sensemble_runtime.prediction import Answer, Doubt
 from sensemble_runtime.record.schema import REMEDY, RunKind, reported, version
 from sensemble_runtime.record.writer import RecordedAnswer
-from sensemble_runtime.subsets import ConditionScore, Count, Estimate, Share, SubsetScore
+from sensemble_runtime.scores import ConditionScore, Count, Estimate, Share, SubsetScore
 
 _LARGEST = 1 << 24  # bytes of a value or a row
 

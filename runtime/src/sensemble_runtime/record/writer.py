@@ -28,7 +28,7 @@ from sensemble_runtime.events import Event, fields_of
 from sensemble_runtime.prediction import Doubt, Opinion, Prediction
 from sensemble_runtime.record.retention import Retention, trim
 from sensemble_runtime.record.schema import TABLES, RunKind, reported, version
-from sensemble_runtime.subsets import ConditionScore, Estimate, SubsetScore
+from sensemble_runtime.scores import ConditionScore, Estimate, SubsetScore
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -6,7 +6,7 @@ from random import Random
 
 import numpy as np
 from sensemble_runtime.auditing.intervals import group_codes, proportion
-from sensemble_runtime.subsets import SubsetScore
+from sensemble_runtime.scores import SubsetScore
 from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.media.dataset import Example
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from statistics import median
 
 from sensemble_runtime.auditing.intervals import wilson
-from sensemble_runtime.subsets import WIDE
+from sensemble_runtime.scores import WIDE
 from sensemble_runtime.subsets import name as subset_name
 from sensemble_sensors.media.dataset import Dataset, Example
 

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from sensemble_runtime.auditing.measures import measure
-from sensemble_runtime.auditing.scores import score_subsets
+from sensemble_runtime.auditing.metrics import score_subsets
 from sensemble_runtime.pooling import pool_subsets
 
 from sensemble_train.data.clips import LOG, Clips, Source

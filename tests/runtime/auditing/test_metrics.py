@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as nps
-from sensemble_runtime.auditing.scores import ScoreError, Task, score, score_subsets
+from sensemble_runtime.auditing.metrics import ScoreError, Task, score, score_subsets
 from sklearn.metrics import accuracy_score, average_precision_score
 
 shapes = nps.array_shapes(min_dims=2, max_dims=2, max_side=12)
