@@ -43,7 +43,7 @@ def test_classes_that_only_takes_show_are_added(tmp_path: Path) -> None:
         ("x" * (LONGEST + 1), "1 to 40"),
         ("a\nb", "printed"),
         ("\N{RIGHT-TO-LEFT OVERRIDE}a", "printed"),
-        ("\ud800", "needs a name"),
+        ("\ud800", "can be printed"),
         ("CLAP", "taken"),
         ("Unlabelled", "taken"),
         ("(background)", "taken"),
