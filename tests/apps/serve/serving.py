@@ -21,7 +21,7 @@ from sensemble_apps.web.browser_sensor import HEADER
 from sensemble_apps.web.clients import largest_message
 from sensemble_apps.web.page_sensors import PageSensors
 from sensemble_apps.web.security import Access
-from sensemble_apps.web.server import Server, listen
+from sensemble_apps.web.server import listen, running_server
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.events import Event
 from sensemble_runtime.prediction import Prediction
@@ -164,7 +164,7 @@ def serving(
         listening = listen("127.0.0.1", 0)
         served.port = listening.getsockname()[1]
         try:
-            with Server(listening, access, Api(page).routes, largest_message(bundle.specs), tls):
+            with running_server(listening, access, Api(page).routes, largest_message(bundle.specs), tls):
                 if player is None:
                     yield served
                     return

@@ -16,7 +16,7 @@ from sensemble_apps.errors import InputError
 from sensemble_apps.web import limits
 from sensemble_apps.web.certificate import self_signed
 from sensemble_apps.web.security import Access
-from sensemble_apps.web.server import Server, listen
+from sensemble_apps.web.server import listen, running_server
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_sensors.recording.reader import is_recording
 
@@ -81,7 +81,7 @@ def test_one_port_at_several_addresses_of_the_server_is_as_many_connections(
     monkeypatch.setattr(limits, "SILENT", 10 * PATIENCE)
     listening = listen("0.0.0.0", 0)  # noqa: S104 - as it says
     port = listening.getsockname()[1]
-    with Server(listening, Access(token=TOKEN), [], limits.BODY), ExitStack() as stack:
+    with running_server(listening, Access(token=TOKEN), [], limits.BODY), ExitStack() as stack:
         own = 0
         for number in range(30):
             one = stack.enter_context(socket.socket())

@@ -13,7 +13,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from sensemble_apps.serve.demonstration import Demonstration
+from sensemble_apps.serve.demonstration import demonstration
 from sensemble_runtime import subsets
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.bundle.judge import of_subset
@@ -180,15 +180,15 @@ def test_a_demonstration_pulls_sensors_and_lets_one_lie_until_somebody_takes_ove
     taken_over = Event()
     with (
         serving(bundle, examples) as served,
-        Demonstration(served.sensors, taken_over, every=0.5) as running,
+        demonstration(served.sensors, taken_over, every=0.5) as running,
         served.viewer() as viewer,
     ):
         for modality in ("video", "audio", "text"):
             viewer.next("state", lambda state, m=modality: not _of(state, m)["plugged"])
         viewer.next("state", lambda state: _of(state, "text")["condition"])
         taken_over.set()
-        running._thread.join(PATIENCE)
-        assert not running._thread.is_alive()
+        running.join(PATIENCE)
+        assert not running.is_alive()
 
 
 def _of(state: dict[str, Any], modality: str) -> dict[str, Any]:

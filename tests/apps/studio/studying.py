@@ -14,7 +14,7 @@ from sensemble_apps.studio.project import Project
 from sensemble_apps.studio.site import largest, routes
 from sensemble_apps.studio.studio import SPECS, Studio
 from sensemble_apps.web.security import Access
-from sensemble_apps.web.server import Server, listen
+from sensemble_apps.web.server import listen, running_server
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
 from websockets.sync.client import ClientConnection, connect
@@ -117,7 +117,7 @@ def studying(
     with Project(folder) as project, closing(Studio(project, countdown, options)) as studio:
         for sensor in sensors:
             studio.sensors.add(sensor)
-        with Server(listening, Access(), routes(studio), largest()):
+        with running_server(listening, Access(), routes(studio), largest()):
             served = Studying(studio, port)
             served.wait(lambda _: all(sensor.newest for sensor in studio.sensors.all))
             yield served

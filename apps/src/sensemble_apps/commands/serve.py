@@ -56,7 +56,7 @@ def main(arguments: Serve) -> None:
         return
     # An extra, which `--help` does without.
     from sensemble_apps.serve.api import Api
-    from sensemble_apps.serve.demonstration import Demonstration
+    from sensemble_apps.serve.demonstration import demonstration
     from sensemble_apps.serve.session_page import SessionPage
     from sensemble_apps.web.clients import largest_message
     from sensemble_apps.web.server import listen, published
@@ -77,7 +77,7 @@ def main(arguments: Serve) -> None:
         routes, largest = Api(page, demo=arguments.demo).routes, largest_message(bundle.specs)
         stack.enter_context(published(listening, "the live page", arguments.host, routes, largest))
         if arguments.demo:
-            stack.enter_context(Demonstration(page.sensors, page.used))
+            stack.enter_context(demonstration(page.sensors, page.used))
         with until_stopped():
             for item in session.stream():
                 page.outputs.show(view_event(item, page.board.began, example_at))

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from threading import Thread
-from typing import Self
+from time import monotonic
 
 import uvicorn
 from starlette.applications import Starlette
@@ -51,16 +51,24 @@ def published(
     largest: int = 1,
     policy: str = POLICY,
 ) -> Iterator[None]:
-    """Serve a page to whom `admit` lets in while the block runs, and print its address; see `Server`."""
+    """Serve a page to whom `admit` lets in while the block runs, and print its address."""
     access, tls, lines = admit(host, listening.getsockname()[1], title)
-    with Server(listening, access, routes, largest, tls, policy):
+    with running_server(listening, access, routes, largest, tls, policy):
         for line in lines:
             say(line)
         yield
 
 
-class Server:
-    """Serves routes on a listening socket, which it closes, in a thread while the block runs.
+@contextmanager
+def running_server(
+    listening: socket.socket,
+    access: Access,
+    routes: Sequence[BaseRoute],
+    largest: int,
+    tls: ssl.SSLContext | None = None,
+    policy: str = POLICY,
+) -> Iterator[None]:
+    """Serve routes on a listening socket, which is closed at the end, in a thread while the block runs.
 
     Args:
         listening: the socket.
@@ -70,54 +78,38 @@ class Server:
         tls: the context of TLS; None for none.
         policy: the Content-Security-Policy of the page.
     """
+    gate = Gate(listening, tls)
+    config = uvicorn.Config(
+        Starlette(routes=routes, middleware=[Middleware(Guard, access=access, gate=gate, policy=policy)]),
+        http="h11",
+        ws_max_size=largest,
+        ws_ping_interval=_PING,
+        ws_ping_timeout=_PING,
+        ws_per_message_deflate=False,  # costs more of the processor than of a home's network
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        timeout_graceful_shutdown=_CLOSE,
+    )
+    server = uvicorn.Server(config)
 
-    def __init__(
-        self,
-        listening: socket.socket,
-        access: Access,
-        routes: Sequence[BaseRoute],
-        largest: int,
-        tls: ssl.SSLContext | None = None,
-        policy: str = POLICY,
-    ) -> None:
-        self._gate = Gate(listening, tls)
-        guard = Middleware(Guard, access=access, gate=self._gate, policy=policy)
-        app = Starlette(routes=routes, middleware=[guard])
-        config = uvicorn.Config(
-            app,
-            http="h11",
-            ws_max_size=largest,
-            ws_ping_interval=_PING,
-            ws_ping_timeout=_PING,
-            ws_per_message_deflate=False,  # costs more of the processor than of a home's network
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            proxy_headers=False,
-            server_header=False,
-            timeout_graceful_shutdown=_CLOSE,
-        )
-        self._server = uvicorn.Server(config)
-        self._socket = listening
-        self._thread = Thread(target=lambda: asyncio.run(self._serve()), name="sensemble server", daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        waited = 0.0
-        while not self._server.started:
-            self._thread.join(0.02)
-            waited += 0.02
-            if not self._thread.is_alive() or waited > _STARTS:
-                raise StepError("the web server did not start")
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.should_exit = True
-        self._thread.join(2.0 * _CLOSE)
-        self._socket.close()
-
-    async def _serve(self) -> None:
-        make = partial(H11Protocol, self._server.config, self._server.server_state, {})
-        accepting = asyncio.create_task(self._gate.serve(make))
-        await self._server.serve(sockets=[])
+    async def serve() -> None:
+        accepting = asyncio.create_task(gate.serve(partial(H11Protocol, config, server.server_state, {})))
+        await server.serve(sockets=[])
         accepting.cancel()
+
+    thread = Thread(target=lambda: asyncio.run(serve()), name="sensemble server", daemon=True)
+    thread.start()
+    latest = monotonic() + _STARTS
+    try:
+        while not server.started:
+            thread.join(0.02)
+            if not thread.is_alive() or monotonic() > latest:
+                raise StepError("the web server did not start")
+        yield
+    finally:
+        server.should_exit = True
+        thread.join(2.0 * _CLOSE)
+        listening.close()
