@@ -6,13 +6,13 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 from sensemble_runtime import subsets
 from sensemble_runtime.record.reader import RecordedEvent, Run, read_events, read_moments, read_runs
 from sensemble_runtime.record.retention import TRIMMED
-from sensemble_runtime.scores import Estimate, SubsetScore
 
 from sensemble_apps.arguments import Common, File, Positional
 from sensemble_apps.console.estimates import INTERVAL, ends, examples, percent_within
@@ -36,31 +36,28 @@ class Presence:
 
 @dataclass(frozen=True)
 class Summary:
-    """The summary of a session or an audit, as in `docs/reference/output.md`.
+    """The summary of a session or an audit.
 
     Attributes:
-        began: seconds since 1970, as is `ended`; None if it was interrupted or still runs.
-        bundle: the SHA-256 of the bundle's manifest.
         seconds: its length; without an end, to the last event or prediction.
         predictions: their number by live set. From here on, retention may have removed an older part.
         gap: the longest time without a prediction, in seconds.
-        estimates: of an audit: P, R, and the drop without each modality.
     """
 
-    id: int
-    kind: str
-    began: float
-    ended: float | None
-    bundle: str
-    dataset: str | None
-    split: str | None
+    run: Run
     seconds: float
     predictions: dict[str, int]
     gap: float
     modalities: dict[str, Presence]
     events: list[RecordedEvent]
-    scores: dict[str, SubsetScore]
-    estimates: dict[str, Estimate]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as in `docs/reference/output.md`."""
+        summary = asdict(self)
+        run = summary.pop("run")
+        for internal in ("labels", "task", "chance"):
+            del run[internal]
+        return run | summary
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +74,7 @@ def main(arguments: History) -> None:
     """Print each run of a record, as tables or as JSON."""
     runs = [summarize(run, arguments.record) for run in read_runs(arguments.record)]
     if arguments.json:
-        say_json({"runs": [asdict(run) for run in runs]}, indent=2)
+        say_json({"runs": [run.to_json() for run in runs]}, indent=2)
         return
     if not runs:
         remark(f"{arguments.record}: holds no session and no audit; its command failed as it began")
@@ -98,20 +95,12 @@ def summarize(run: Run, record: Path) -> Summary:
     end = run.ended if run.ended is not None else max([last, *(event.at for event in events)])
     live_sets = [(e.at, tuple(e.reason.split("+")) if e.reason else ()) for e in events if e.kind == "live"]
     return Summary(
-        run.id,
-        run.kind,
-        run.began,
-        run.ended,
-        run.bundle,
-        run.dataset,
-        run.split,
+        run,
         end - run.began,
         dict(sorted(counts.items())),
         max(gap, end - last),
         _presences(since, live_sets, end),
         [event for event in events if event.kind != "live"],
-        run.scores,
-        run.estimates,
     )
 
 
@@ -131,35 +120,36 @@ def _presences(since: float, live_sets: Sequence[LiveSince], end: float) -> dict
     return presences
 
 
-def _show(run: Summary, console: Console) -> None:
+def _show(summary: Summary, console: Console) -> None:
+    run = summary.run
     began = datetime.fromtimestamp(run.began).astimezone().isoformat(sep=" ", timespec="seconds")
     end = "" if run.ended is not None else ", without an end"
-    console.print(f"{run.kind} {run.id}, {began}, {run.seconds:.1f} s{end}", style="bold")
+    console.print(f"{run.kind} {run.id}, {began}, {summary.seconds:.1f} s{end}", style="bold")
     of = f" on {data_title(run.dataset, run.split)}" if run.kind == "audit" else ""
     console.print(f"bundle {run.bundle[:12]}{of}", style="dim")
     if run.kind == "audit":
         console.print(_table(("live", "score, %", INTERVAL, "examples"), _scores(run)))
     else:
-        console.print(_table(("live", "predictions"), ((s, str(n)) for s, n in run.predictions.items())))
-        console.print(_table(("sensor", "live, s", "away, s", "longest, s"), _rows(run)))
-        console.print(f"longest without a prediction: {run.gap:.1f} s")
-        for e in run.events:
+        console.print(_table(("live", "predictions"), ((s, str(n)) for s, n in summary.predictions.items())))
+        console.print(_table(("sensor", "live, s", "away, s", "longest, s"), _rows(summary)))
+        console.print(f"longest without a prediction: {summary.gap:.1f} s")
+        for e in summary.events:
             line = change_line(change(e.at - run.began, e.modality, e.name, e.kind, e.reason))
             console.print(line, style="dim", soft_wrap=True)
     console.print()
 
 
-def _scores(run: Summary) -> Iterator[tuple[str, ...]]:
+def _scores(run: Run) -> Iterator[tuple[str, ...]]:
     for name, score in run.scores.items():
         yield name, percent_within(score.accuracy, score), ends(score), examples(score.n, score)
     for name, one in run.estimates.items():
         yield name, percent_within(one.value, one), ends(one), ""
 
 
-def _rows(run: Summary) -> Iterable[tuple[str, ...]]:
+def _rows(summary: Summary) -> Iterable[tuple[str, ...]]:
     return (
         (sensor_title(modality), *(f"{seconds:.1f}" for seconds in (p.live, p.away, p.longest)))
-        for modality, p in run.modalities.items()
+        for modality, p in summary.modalities.items()
     )
 
 
