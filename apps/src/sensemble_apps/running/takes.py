@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Event, Lock, Thread
 from time import monotonic, sleep
-from typing import Any
 
 from sensemble_sensors.errors import RecordingError
 from sensemble_sensors.recording.header import INDEX
@@ -46,6 +45,21 @@ class TakeProgress:
         return max(0.0, self.until - monotonic())
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The `count` of takes wanted of a class, of a background, or without labels."""
+
+    title: str
+    count: int
+    split: str = "train"
+    labels: tuple[str, ...] = ()
+    background: bool = False
+
+    def of(self, takes: Sequence[Take]) -> list[Take]:
+        """Return the takes that count for it."""
+        return [t for t in takes if (t.labels, t.background) == (self.labels, self.background)]
+
+
 class TakeRecorder:
     """Records one take at a time, in a thread of its own. Safe from any thread.
 
@@ -80,30 +94,19 @@ class TakeRecorder:
         """True while a take is counted down or recorded."""
         return self.progress is not None
 
-    def start(
-        self,
-        title: str,
-        seconds: float,
-        count: int = 1,
-        *,
-        now: bool = False,
-        split: str,
-        labels: Sequence[str] = (),
-        background: bool = False,
-    ) -> None:
-        """Begin the countdown of a take of some seconds, or of `count` in a row.
+    def start(self, wanted: Wanted, seconds: float, *, now: bool = False) -> None:
+        """Begin the countdown of the takes that are wanted, in a row, each of some seconds.
 
-        With `now`, the first one begins without a countdown. `Recorder.start` has the last three arguments.
-        Raises InputError if another take is being recorded.
+        With `now`, the first one begins without a countdown. Raises InputError if another take is being
+        recorded.
         """
         with self._lock:
             if self.progress is not None:
                 raise InputError("a take is being recorded already")
             self._stop.clear()
             until = monotonic() + (0.0 if now else self._countdown)
-            self.progress = TakeProgress(title, "countdown", until, seconds, 1, count)
-            given = {"split": split, "labels": tuple(labels), "background": background}
-            self._thread = Thread(target=self._work, args=(given,), name="sensemble take", daemon=True)
+            self.progress = TakeProgress(wanted.title, "countdown", until, seconds, 1, wanted.count)
+            self._thread = Thread(target=self._work, args=(wanted,), name="sensemble take", daemon=True)
             self._thread.start()
 
     def stop(self) -> None:
@@ -116,23 +119,30 @@ class TakeRecorder:
         if self._thread is not None:
             self._thread.join()
 
-    def _work(self, given: dict[str, Any]) -> None:
+    def _work(self, wanted: Wanted) -> None:
         progress, self.failure = self.progress, None
         try:
             while progress is not None:
                 try:
-                    progress = self.progress = self._record(progress, given)
+                    progress = self.progress = self._record(progress, wanted)
                 except (InputError, RecordingError) as failure:
                     progress, self.progress, self.failure = None, None, str(failure)
                 self._done(self.failure)
         finally:
             self.progress = None
 
-    def _record(self, progress: TakeProgress, given: dict[str, Any]) -> TakeProgress | None:
+    def _record(self, progress: TakeProgress, wanted: Wanted) -> TakeProgress | None:
         """Record a take after its countdown, and return the one that follows."""
         if self._stop.wait(progress.left):
             return None
-        recording = self._recorder.start(self.folder, length=progress.seconds, segment=self._segment, **given)
+        recording = self._recorder.start(
+            self.folder,
+            length=progress.seconds,
+            segment=self._segment,
+            split=wanted.split,
+            labels=wanted.labels,
+            background=wanted.background,
+        )
         self.number, end = recording.take, recording.began + progress.seconds
         try:
             self.progress = replace(progress, phase="recording", until=end)
@@ -145,21 +155,6 @@ class TakeRecorder:
         if progress.number == progress.count or self._stop.is_set():
             return None
         return replace(progress, phase="countdown", until=end + _PAUSE, number=progress.number + 1)
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """The `count` of takes wanted of a class, of a background, or without labels."""
-
-    title: str
-    count: int
-    split: str = "train"
-    labels: tuple[str, ...] = ()
-    background: bool = False
-
-    def of(self, takes: Sequence[Take]) -> list[Take]:
-        """Return the takes that count for it."""
-        return [t for t in takes if (t.labels, t.background) == (self.labels, self.background)]
 
 
 def plan(classes: Sequence[str], takes: int, backgrounds: int = 0, unlabelled: int = 0) -> tuple[Wanted, ...]:
@@ -202,8 +197,7 @@ def record_all(
 def _record_one(recorder: TakeRecorder, wanted: Wanted, seconds: float, show: Callable[[str], None]) -> Take:
     """Record a take; delete it if Ctrl-C breaks it off."""
     before = len(takes_in(recorder.folder))
-    labels, background = wanted.labels, wanted.background
-    recorder.start(wanted.title, seconds, split=wanted.split, labels=labels, background=background)
+    recorder.start(replace(wanted, count=1), seconds)
     try:
         while (progress := recorder.progress) is not None:
             waits = progress.phase == "countdown"

@@ -18,7 +18,7 @@ from sensemble_apps.errors import InputError
 from sensemble_apps.running.recorder import Recorder
 from sensemble_apps.running.sensor_reader import SensorReader
 from sensemble_apps.running.sources import FORM
-from sensemble_apps.running.takes import COUNTDOWN, SHORTEST, TakeRecorder
+from sensemble_apps.running.takes import COUNTDOWN, SHORTEST, TakeRecorder, Wanted
 from sensemble_apps.running.view_events import LiveSetChange, shown_event
 from sensemble_apps.studio.instant import Instant
 from sensemble_apps.studio.live import LivePage, LiveSession
@@ -152,9 +152,7 @@ class Studio:
             labels, split = self._labels(label, background=background)
             title = label or (NOTHING if background else "unlabelled")
             self.failure = ""
-            self.recorder.start(
-                title, seconds, count, now=now, split=split, labels=labels, background=background
-            )
+            self.recorder.start(Wanted(title, count, split, tuple(labels), background), seconds, now=now)
 
     def move_take(self, number: int, label: str | None, *, background: bool) -> None:
         """Give a take to another class; the arguments are those of `record`."""
