@@ -22,7 +22,7 @@ from sensemble_train.models.model import Model, save_model
 from torch import Tensor
 
 from sensemble_export import familiarity
-from sensemble_export.errors import CalibrationMissingError, ExportError, MeasurementError, NotLowerableError
+from sensemble_export.errors import CalibrationMissingError, ExportError, MeasurementError
 from sensemble_export.lowered_cache import fetch, keep, place_of
 from sensemble_export.lowering import lower_all
 from sensemble_export.parity import Floats, Measurement, compare, measure
@@ -102,15 +102,12 @@ class ArtifactStore:
         def step() -> None:
             progress(next(done), total)
 
-        failures: dict[str, ExportError] = {}
-        failing = None if failed is None else failures.__setitem__
-        delegations = self.lower(new, step, failing) if lowered is None else lowered
+        delegations = self.lower(new, step, failed) if lowered is None else lowered
         for job in new:
             try:
-                if job.file in failures:
-                    raise failures[job.file]
-                self.made[job] = self._measured(job, delegations.get(job.file))
-            except (NotLowerableError, MeasurementError) as error:
+                if failed is None or job not in failed:
+                    self.made[job] = self._measured(job, delegations.get(job.file))
+            except MeasurementError as error:
                 if failed is None:
                     raise
                 failed[job] = error
@@ -120,7 +117,7 @@ class ArtifactStore:
         self,
         jobs: Sequence[Job],
         done: Callable[[], None],
-        failed: Callable[[str, ExportError], None] | None = None,
+        failed: dict[Job, ExportError] | None = None,
     ) -> dict[str, Delegation]:
         """Lower what is not kept in the cache; see `lower_all`."""
         places = {

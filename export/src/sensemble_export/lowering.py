@@ -43,14 +43,13 @@ def lower_all(
     folder: Path,
     jobs: Sequence[Job],
     done: Callable[[], None],
-    failed: Callable[[str, ExportError], None] | None = None,
+    failed: dict[Job, ExportError] | None = None,
 ) -> dict[str, Delegation]:
     """Run `jobs`, the longest first, in one process per core; return each ExecuTorch program's delegation.
 
     `folder` holds the saved model and the calibration windows, and receives the artifacts. `done` is called
-    after each job. `failed`, if given, receives the artifact (`Job.file`) and the NotLowerableError of each
-    job; otherwise it is raised, and the other jobs are stopped. Raises ExportError if an artifact cannot be
-    written.
+    after each job. `failed`, if given, receives the NotLowerableError of each job; otherwise it is raised,
+    and the other jobs are stopped. Raises ExportError if an artifact cannot be written.
     """
     delegations = dict[str, Delegation]()
     command, pipe = [sys.executable, "-m", "sensemble_export.lowering", str(folder)], subprocess.PIPE
@@ -70,7 +69,7 @@ def lower_all(
                 elif outcome is not None:
                     if failed is None or not isinstance(outcome, NotLowerableError):
                         raise outcome
-                    failed(job.file, outcome)
+                    failed[job] = outcome
                 done()
             first.stdout.read()  # until it has ended
         finally:
