@@ -18,8 +18,8 @@ import pytest
 from numpy.typing import NDArray
 from sensemble_apps.console import kinds as console_kinds
 from sensemble_apps.errors import InputError
+from sensemble_apps.results.audits import audits
 from sensemble_apps.running.sources import forms
-from sensemble_apps.runs.audits import audits
 from sensemble_runtime import Bundle, Prediction, Session, subsets
 from sensemble_runtime.events import Event
 from sensemble_sensors import Camera, Recorded, Recording, Sample, read_dataset

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from rich.console import Console
 from rich.table import Table
-from sensemble_apps.runs import audit_table
+from sensemble_apps.results import audit_table
 from sensemble_runtime.auditing.audit import audit
 from sensemble_runtime.auditing.calibration import ALPHA, quantile, shortfalls
 from sensemble_runtime.bundle.bundle import Bundle

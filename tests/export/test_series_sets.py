@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from sensemble_apps.runs.audits import audits
+from sensemble_apps.results.audits import audits
 from sensemble_runtime import Bundle
 from sensemble_train.recipe.run_folder import read_matrix
 

@@ -10,7 +10,7 @@ from sensemble_apps.commands.audit import measure
 from sensemble_apps.commands.report import write_page
 from sensemble_apps.errors import InputError
 from sensemble_apps.report import evidence
-from sensemble_apps.runs.matrices import read_matrices
+from sensemble_apps.results.matrices import read_matrices
 from sensemble_runtime.errors import MatrixError
 
 from tests.apps.clips import write_dataset

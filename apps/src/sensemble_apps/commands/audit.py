@@ -19,8 +19,8 @@ from sensemble_apps.console.conditions import ALL, parse_conditions
 from sensemble_apps.console.output import say_executors, say_json
 from sensemble_apps.console.progress import progress
 from sensemble_apps.errors import InputError
+from sensemble_apps.results import audit_table, condition_table, gate_verdict
 from sensemble_apps.running.sources import examples_of
-from sensemble_apps.runs import audit_table, condition_table, gate_verdict
 
 
 @dataclass(frozen=True, kw_only=True)

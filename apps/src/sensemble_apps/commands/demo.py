@@ -22,9 +22,9 @@ from sensemble_apps.commands.data import digits
 from sensemble_apps.console.kinds import display_of
 from sensemble_apps.console.output import check_writable, say
 from sensemble_apps.errors import StepError
-from sensemble_apps.runs.audits import audits
-from sensemble_apps.runs.matrices import most_robust
-from sensemble_apps.runs.run_folder import AUDIT, BUNDLE, PAGE, SELECTION, SESSION
+from sensemble_apps.results.audits import audits
+from sensemble_apps.results.matrices import most_robust
+from sensemble_apps.results.run_folder import AUDIT, BUNDLE, PAGE, SELECTION, SESSION
 
 _PLAYED = 10  # examples of the replay: two for each phase of the schedule
 

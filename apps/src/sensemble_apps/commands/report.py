@@ -11,9 +11,9 @@ from sensemble_runtime.auditing.gate import Judgement
 from sensemble_apps.arguments import Common, Folder, OptionalFile, Positional
 from sensemble_apps.console.output import say, say_json, writing
 from sensemble_apps.errors import InputError
-from sensemble_apps.runs import gate_verdict
-from sensemble_apps.runs.matrices import read_matrices
-from sensemble_apps.runs.run_folder import BUNDLE, COMPARISON, MATRIX, PAGE
+from sensemble_apps.results import gate_verdict
+from sensemble_apps.results.matrices import read_matrices
+from sensemble_apps.results.run_folder import BUNDLE, COMPARISON, MATRIX, PAGE
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,11 +21,11 @@ from sensemble_sensors.thresholds import DEFAULT
 from sensemble_apps.arguments import Folder, Running, Serving
 from sensemble_apps.console.output import say_executors
 from sensemble_apps.errors import InputError, until_stopped
+from sensemble_apps.results.run_folder import CONFIG
 from sensemble_apps.running.outputs import open_output
 from sensemble_apps.running.real_time import Options, opened, retry
 from sensemble_apps.running.sources import playable, player_of, plug
 from sensemble_apps.running.view_events import ExampleAt, view_event
-from sensemble_apps.runs.run_folder import CONFIG
 from sensemble_apps.web.site import write_site
 
 if TYPE_CHECKING:

@@ -26,10 +26,10 @@ from sensemble_apps.console import wording
 from sensemble_apps.console.wording import data_title
 from sensemble_apps.errors import InputError
 from sensemble_apps.report.experiment import Experiment
-from sensemble_apps.runs import gate_verdict
-from sensemble_apps.runs.audits import Audits, audits
-from sensemble_apps.runs.matrices import read_intervals, read_matrices
-from sensemble_apps.runs.run_folder import (
+from sensemble_apps.results import gate_verdict
+from sensemble_apps.results.audits import Audits, audits
+from sensemble_apps.results.matrices import read_intervals, read_matrices
+from sensemble_apps.results.run_folder import (
     AUDIT,
     BUNDLE,
     CONFIG,

@@ -12,10 +12,10 @@ from sensemble_runtime.subsets import Subset
 from sensemble_apps.console import estimates, wording
 from sensemble_apps.console.kinds import display_of, words_of
 from sensemble_apps.report.evidence import Evidence
-from sensemble_apps.runs.audits import Audits
-from sensemble_apps.runs.condition_table import grids, phrase_of
-from sensemble_apps.runs.costs import largest_drop
-from sensemble_apps.runs.run_folder import EVALUATED
+from sensemble_apps.results.audits import Audits
+from sensemble_apps.results.condition_table import grids, phrase_of
+from sensemble_apps.results.costs import largest_drop
+from sensemble_apps.results.run_folder import EVALUATED
 
 Score = TypeVar("Score")
 Pairs = list[tuple[str, str]]

@@ -21,10 +21,10 @@ from sensemble_apps.report import page_template, svg
 from sensemble_apps.report.evidence import Evidence
 from sensemble_apps.report.front import front, headline
 from sensemble_apps.report.svg import BARS, GRID, INK
-from sensemble_apps.runs.audit_table import doubts
-from sensemble_apps.runs.condition_table import Grid, grids, sensors, sentences
-from sensemble_apps.runs.costs import encoder_costs
-from sensemble_apps.runs.run_folder import AUDIT, COMPARISON, EVALUATED
+from sensemble_apps.results.audit_table import doubts
+from sensemble_apps.results.condition_table import Grid, grids, sensors, sentences
+from sensemble_apps.results.costs import encoder_costs
+from sensemble_apps.results.run_folder import AUDIT, COMPARISON, EVALUATED
 
 _MISSING = "not measured"
 

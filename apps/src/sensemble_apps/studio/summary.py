@@ -7,8 +7,8 @@ from sensemble_runtime import subsets
 from sensemble_runtime.errors import MatrixError
 
 from sensemble_apps.errors import InputError
-from sensemble_apps.runs.matrices import at_chance, most_robust, read_intervals
-from sensemble_apps.runs.run_folder import MATRIX, SELECTION
+from sensemble_apps.results.matrices import at_chance, most_robust, read_intervals
+from sensemble_apps.results.run_folder import MATRIX, SELECTION
 from sensemble_apps.studio.instant import Instant
 from sensemble_apps.studio.project import Project, Run
 from sensemble_apps.studio.takes import Takes

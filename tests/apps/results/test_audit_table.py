@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 from sensemble_apps.console.estimates import change, ends, examples, in_words, percent_within
-from sensemble_apps.runs import audit_table, gate_verdict
+from sensemble_apps.results import audit_table, gate_verdict
 from sensemble_runtime.auditing import gate
 from sensemble_runtime.auditing.audit import AuditResult
 from sensemble_runtime.auditing.intervals import wilson

@@ -1,4 +1,4 @@
-"""Run folders: the paths in them, their matrices and audits, and the costs of their bundles.
+"""The results in run folders: paths, matrices and audits, and the costs of their bundles.
 
 Nothing here draws a page or runs a session.
 
