@@ -44,7 +44,7 @@ from rich.table import Table
 from safetensors.numpy import load_file
 from sensemble_apps.commands.data import digits
 from sensemble_apps.results.matrices import most_robust
-from sensemble_apps.results.run_folder import BUNDLE, CONFIG, MODELS, SELECTION
+from sensemble_apps.results.run_folder import BUNDLE, CONFIG, SELECTION
 from sensemble_export.artifact_store import ArtifactStore
 from sensemble_export.examples import CALIBRATION, spread
 from sensemble_export.lowering import lower_all
@@ -103,7 +103,7 @@ def of_run(run: Path, count: int) -> Setting:
         method, train = made.method, made.train_modalities
     else:
         method, train = most_robust(run / SELECTION)
-    model = load_model(run / MODELS / method / subsets.name(train))
+    model = load_model(run / "models" / method / subsets.name(train))
     what, data = model.description, read_dataset(Path(json.loads((run / CONFIG).read_text())["data"]))
     calibration, held_out = (
         decode(spread(examples, most), what.specs, model.tokenizer, what.labels, what.task, lambda *_: None)

@@ -6,7 +6,7 @@ from statistics import fmean
 from typing import Any
 
 import pytest
-from sensemble_apps.commands.audit import measure
+from sensemble_apps.commands.audit import Audit, measure
 from sensemble_apps.commands.report import write_page
 from sensemble_apps.errors import InputError
 from sensemble_apps.report import evidence
@@ -140,13 +140,13 @@ def test_no_audit_of_other_data_is_taken_for_one_of_the_runs(demo: DemoRun, tmp_
     assert own.audits.scores["audio"].n == 6
     clips = write_dataset(tmp_path / "clips", {"eval": 1})
     for data, split in ((clips, "eval"), (demo.data, "train")):
-        measure(run / "bundle", data, split, record)
+        measure(Audit(bundle=run / "bundle", data=data, split=split, record=record))
     found = evidence.of_run(run)
     assert found.audits.scores == own.audits.scores
     text = written(run, tmp_path / "page.html")
     assert "also has audits of the bundle on clips, split eval; colours, split train, which do not" in text
     record.unlink()
-    measure(run / "bundle", clips, "eval", record)
+    measure(Audit(bundle=run / "bundle", data=clips, record=record))
     with pytest.raises(InputError, match="was not audited on colours, split eval; `sensemble audit "):
         evidence.of_run(run)
 

@@ -51,17 +51,8 @@ class Audit(Trusting):
 
 def main(arguments: Audit) -> None:
     """Print the scores as tables or as JSON, and judge them if `--require` is given."""
-    data, split, trust = arguments.data, arguments.split, arguments.trust
     criteria = _criteria(arguments)  # before anything is encoded
-    result = measure(
-        arguments.bundle,
-        data,
-        split,
-        arguments.record,
-        trust=trust,
-        conditions=arguments.conditions,
-        wanted=arguments.subsets,
-    )
+    result = measure(arguments)
     judgements = gate.judge(criteria, result)
     if arguments.json:
         judged = {"gate": gate_verdict.to_json(judgements)} if judgements else {}
@@ -89,33 +80,20 @@ def _criteria(arguments: Audit) -> list[gate.Criterion]:
     return gate.parse(arguments.require, modalities, gate_verdict.sensor_words(modalities))
 
 
-def measure(
-    bundle: Path,
-    data: Path,
-    split: str,
-    record: Path | None,
-    trust: Path | None = None,
-    conditions: Sequence[str] | None = None,
-    wanted: str | None = None,
-) -> AuditResult:
-    """Audit a bundle on a split of a dataset, with a progress bar.
-
-    `conditions` and `wanted` are the values of `--conditions`, where none named means all, and `--subsets`.
-    """
-    opened = Bundle.open(bundle, trust=trust)
-    say_executors(opened.executors)
-    examples = examples_of(data, split)
-    applied = [] if conditions is None else parse_conditions(",".join(conditions) or ALL, opened.specs)
-    dataset = data.resolve().name  # the name that training gives it, also for the folder `.`
+def measure(arguments: Audit) -> AuditResult:
+    """Audit a bundle on a split of a dataset, with a progress bar."""
+    bundle = Bundle.open(arguments.bundle, trust=arguments.trust)
+    say_executors(bundle.executors)
+    examples, asked = examples_of(arguments.data, arguments.split), arguments.conditions
     with progress("Auditing") as advance:
         return audit.audit(
-            opened,
+            bundle,
             examples,
-            record=record,
-            dataset=dataset,
+            record=arguments.record,
+            dataset=arguments.data.resolve().name,  # the name that training gives it, also for the folder `.`
             progress=advance,
-            conditions=applied,
-            more=_more(opened.modalities, wanted, record),
+            conditions=[] if asked is None else parse_conditions(",".join(asked) or ALL, bundle.specs),
+            more=_more(bundle.modalities, arguments.subsets, arguments.record),
         )
 
 

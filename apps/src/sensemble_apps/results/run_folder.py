@@ -2,7 +2,6 @@
 
 CONFIG = "config.json"
 MODEL = "pretrained/model.json"
-MODELS = "models"
 MATRIX = "matrix.json"
 SELECTION = "matrix.calibrate.json"  # on the split calibrate; M_T is chosen by it
 BUNDLE = "bundle"
