@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from sensemble_apps.running.outputs import Output
 from sensemble_apps.running.view_events import view_event
-from sensemble_apps.serve.api import Api
+from sensemble_apps.serve.api import routes
 from sensemble_apps.serve.board import Board
 from sensemble_apps.serve.session_page import SessionPage
 from sensemble_apps.web.browser_sensor import HEADER
@@ -164,7 +164,7 @@ def serving(
         listening = listen("127.0.0.1", 0)
         served.port = listening.getsockname()[1]
         try:
-            with running_server(listening, access, Api(page).routes, largest_message(bundle.specs), tls):
+            with running_server(listening, access, routes(page), largest_message(bundle.specs), tls):
                 if player is None:
                     yield served
                     return

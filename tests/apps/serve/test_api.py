@@ -21,7 +21,7 @@ DESCRIPTION: dict[str, Any] = json.loads((api.STATIC / "openapi.json").read_text
 
 def test_every_route_is_described_and_every_description_has_its_route() -> None:
     page: Any = SimpleNamespace(board=None, sensors=None, actions={})
-    routes = api.Api(page).routes
+    routes = api.routes(page)
     found = {
         (route.path.replace(":path", ""), method.lower())
         for route in routes

@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 from sensemble_apps.studio.project import Project
-from sensemble_apps.studio.site import largest, routes
+from sensemble_apps.studio.site import routes
 from sensemble_apps.studio.studio import SPECS, Studio
+from sensemble_apps.web.clients import largest_message
 from sensemble_apps.web.security import Access
 from sensemble_apps.web.server import listen, running_server
 from sensemble_sensors.sensor import Sample
@@ -117,7 +118,7 @@ def studying(
     with Project(folder) as project, closing(Studio(project, countdown, options)) as studio:
         for sensor in sensors:
             studio.sensors.add(sensor)
-        with running_server(listening, Access(), routes(studio), largest()):
+        with running_server(listening, Access(), routes(studio), largest_message(SPECS)):
             served = Studying(studio, port)
             served.wait(lambda _: all(sensor.newest for sensor in studio.sensors.all))
             yield served

@@ -55,7 +55,7 @@ def main(arguments: Serve) -> None:
         _serve_phone(arguments)
         return
     # An extra, which `--help` does without.
-    from sensemble_apps.serve.api import Api
+    from sensemble_apps.serve.api import routes
     from sensemble_apps.serve.demonstration import demonstration
     from sensemble_apps.serve.session_page import SessionPage
     from sensemble_apps.web.clients import largest_message
@@ -74,8 +74,8 @@ def main(arguments: Serve) -> None:
         page = SessionPage(session, arguments.recordings, monotonic(), others)
         stack.callback(page.recorder.stop)
         example_at = stack.enter_context(_sources(arguments, bundle, session, page.sensors))
-        routes, largest = Api(page, demo=arguments.demo).routes, largest_message(bundle.specs)
-        stack.enter_context(published(listening, "the live page", arguments.host, routes, largest))
+        shown, largest = routes(page, demo=arguments.demo), largest_message(bundle.specs)
+        stack.enter_context(published(listening, "the live page", arguments.host, shown, largest))
         if arguments.demo:
             stack.enter_context(demonstration(page.sensors, page.used))
         with until_stopped():

@@ -37,8 +37,9 @@ class Arguments(Serving):
 def main(arguments: Arguments) -> None:
     """Serve the studio until Ctrl-C."""
     # Extras, which `--help` does without.
-    from sensemble_apps.studio.site import largest, routes
-    from sensemble_apps.studio.studio import Studio
+    from sensemble_apps.studio.site import routes
+    from sensemble_apps.studio.studio import SPECS, Studio
+    from sensemble_apps.web.clients import largest_message
     from sensemble_apps.web.server import listen, published
 
     with ExitStack() as stack:
@@ -53,6 +54,8 @@ def main(arguments: Arguments) -> None:
             studio.sensors.add(capture(spec, source, in_process=arguments.in_process))
         given = {sensor.name: sensor.modality for sensor in studio.sensors.all}
         stack.enter_context(Watcher(returning(devices), partial(retry, studio.reader, given, None)))
-        page = published(listening, "the studio", arguments.host, routes(studio), largest())
+        # Also of a live page: a bundle's samples are no larger than those that it was trained on.
+        largest = largest_message(SPECS)
+        page = published(listening, "the studio", arguments.host, routes(studio), largest)
         with page, until_stopped():
             Event().wait()

@@ -26,7 +26,7 @@ from sensemble_apps.console.output import remark
 from sensemble_apps.console.wording import answer_as_json
 from sensemble_apps.running.sensor_reader import SensorReader
 from sensemble_apps.running.view_events import view_event
-from sensemble_apps.serve.api import Api
+from sensemble_apps.serve.api import routes
 from sensemble_apps.serve.session_page import SessionPage
 
 _WAITING = 64  # samples that wait for the session
@@ -81,7 +81,7 @@ class LiveSession:
         self.bundle = bundle
         self._page = SessionPage(Session(bundle, lasting=True), recordings, monotonic())
         self.board = self._page.board
-        self.app = Starlette(routes=Api(self._page, home="../").routes)
+        self.app = Starlette(routes=routes(self._page, home="../"))
         shared = [modality for modality in bundle.specs if modality in specs]
         self._followers = {modality: Follower(modality, specs) for modality in shared}
         self._reader, self._samples = reader, reader.listen(self._follow)

@@ -12,8 +12,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 
 from sensemble_apps.studio.messages import StudioMessages
-from sensemble_apps.studio.studio import SPECS, Studio
-from sensemble_apps.web.clients import Action, Clients, largest_message
+from sensemble_apps.studio.studio import Studio
+from sensemble_apps.web.clients import Action, Clients
 from sensemble_apps.web.handlers import REQUESTS, body_of, bounded, files, perform, refused
 from sensemble_apps.web.limits import Rate
 
@@ -50,14 +50,6 @@ def routes(studio: Studio) -> list[BaseRoute]:
         Mount("/live", studio.live),
         Mount("/", files(STATIC)),
     ]
-
-
-def largest() -> int:
-    """Return the bytes of the largest message of a client: of the studio, or of a live page of its models.
-
-    A bundle's samples are no larger than those of the recording that it was trained on.
-    """
-    return largest_message(SPECS)
 
 
 def actions(studio: Studio) -> Mapping[str, Action]:
