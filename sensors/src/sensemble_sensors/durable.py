@@ -26,7 +26,8 @@ def create_folder(path: Path) -> None:
 def write(path: Path, data: bytes, *, private: bool = False) -> None:
     """Write a whole file or nothing, then sync it, but not its name (`sync_folder`).
 
-    `private` makes it private to this user, whatever the umask. Raises OSError and leaves nothing behind.
+    `private` makes it private to this user, whatever the umask. Raises OSError. An error or an interrupt
+    leaves nothing behind.
     """
     partial = path.with_name(path.name + ".partial")
     try:
@@ -38,7 +39,7 @@ def write(path: Path, data: bytes, *, private: bool = False) -> None:
             out.flush()
             os.fsync(out.fileno())
         partial.replace(path)
-    except OSError:
+    except BaseException:  # also an interrupt
         with suppress(OSError):
             partial.unlink()
         raise

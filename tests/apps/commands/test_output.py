@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from sensemble_apps.console.output import writing
+from sensemble_apps.console.output import write
 from sensemble_apps.errors import InputError
 
 from tests.apps.conftest import COMMAND, Refusal, matrices, write_matrix
@@ -16,31 +16,32 @@ from tests.apps.conftest import COMMAND, Refusal, matrices, write_matrix
 NOWHERE = Path("/proc/sensemble")  # where not even root can write
 
 
-def write(path: Path, error: BaseException) -> None:
-    with writing(path) as beside:
-        beside.write_text("half")
+def break_off(path: Path, error: BaseException, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: int) -> None:
         raise error
 
+    monkeypatch.setattr(os, "fsync", fail)
+    write(path, "half")
 
-def test_on_a_full_disk_nothing_is_left_of_a_page(tmp_path: Path) -> None:
+
+def test_on_a_full_disk_nothing_is_left_of_a_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     page = tmp_path / "page.html"
     page.write_text("the last one")
     with pytest.raises(InputError, match=r"page\.html: cannot be used \(.*\); make room on its disk"):
-        write(page, OSError(errno.ENOSPC, "No space left on device"))
+        break_off(page, OSError(errno.ENOSPC, "No space left on device"), monkeypatch)
     assert [path.name for path in tmp_path.iterdir()] == ["page.html"]
     assert page.read_text() == "the last one"
 
 
-def test_ctrl_c_leaves_nothing_of_a_page_either(tmp_path: Path) -> None:
+def test_ctrl_c_leaves_nothing_of_a_page_either(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(KeyboardInterrupt):
-        write(tmp_path / "page.html", KeyboardInterrupt())
+        break_off(tmp_path / "page.html", KeyboardInterrupt(), monkeypatch)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_link_still_leads_where_it_did(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to("page.html")
-    with writing(tmp_path / "link") as beside:
-        beside.write_text("whole")
+    write(tmp_path / "link", "whole")
     assert (tmp_path / "link").is_symlink()
     assert (tmp_path / "page.html").read_text() == "whole"
 

@@ -9,7 +9,7 @@ from sensemble_runtime.auditing import robustness
 from sensemble_runtime.auditing.gate import Judgement
 
 from sensemble_apps.arguments import Common, Folder, OptionalFile, Positional
-from sensemble_apps.console.output import say, say_json, writing
+from sensemble_apps.console.output import say, say_json, write
 from sensemble_apps.errors import InputError
 from sensemble_apps.results import gate_verdict
 from sensemble_apps.results.matrices import read_matrices
@@ -65,6 +65,5 @@ def write_page(source: Path, path: Path, require: str | None = None) -> list[Jud
             raise InputError(f"{source}: --require judges the audit of a run with a bundle")
         pages, judgements = {path: experiment.render(evidence.of_experiment(source), datetime.now(UTC))}, []
     for page, text in pages.items():
-        with writing(page) as partial:
-            partial.write_text(text, encoding="utf-8")
+        write(page, text)
     return judgements

@@ -19,7 +19,7 @@ from sensemble_sensors.thresholds import DEFAULT
 
 from sensemble_apps.arguments import OptionalFile, Running, Texts
 from sensemble_apps.console.conditions import described, parse_applied
-from sensemble_apps.console.output import remark, say_executors, writing
+from sensemble_apps.console.output import remark, say_executors, write
 from sensemble_apps.console.wording import words
 from sensemble_apps.errors import Ended, InputError
 from sensemble_apps.running import real_time, virtual_time
@@ -92,8 +92,7 @@ def main(arguments: Run) -> None:
         for line in summary.lines:
             remark(line)
         if arguments.summary is not None:
-            with writing(arguments.summary) as partial_file:
-                partial_file.write_text(json.dumps(summary.to_json(), indent=2) + "\n", encoding="utf-8")
+            write(arguments.summary, json.dumps(summary.to_json(), indent=2) + "\n")
 
 
 def _check_sources(arguments: Run) -> None:

@@ -3,12 +3,12 @@
 import errno
 import json
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
 
+from sensemble_sensors import durable
 from sensemble_sensors.errors import printable
 
 from sensemble_apps.errors import InputError
@@ -56,22 +56,16 @@ _REMEDIES = {
 }
 
 
-@contextmanager
-def writing(path: Path) -> Iterator[Path]:
-    """Yield a temporary path that becomes `path` after the block: no half file is left. Raises InputError."""
+def write(path: Path, text: str) -> None:
+    """Write a whole file or nothing, with the folders above it. Raises InputError."""
     if path.exists() and not path.is_file():
         raise InputError(f"{path}: is not a file; name another")
     file = path.resolve()  # else a link would be replaced, not its target
-    partial = file.with_name(file.name + ".partial")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        yield partial
-        partial.replace(file)
+        durable.write(file, text.encode())
     except OSError as error:
         raise refused(error, path) or error from error
-    finally:
-        with suppress(OSError):
-            partial.unlink()
 
 
 def check_writable(folder: Path) -> None:
