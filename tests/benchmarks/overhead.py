@@ -49,8 +49,7 @@ FUSE = """
 import sys
 from pathlib import Path
 import torch
-from sensemble_export.to_executorch import lower
-from sensemble_export.quantize import quantize
+from sensemble_export.to_executorch import lower, quantize
 from sensemble_export.rewrite import centred, lowerable
 from sensemble_runtime.bundle.manifest_file import read_manifest
 from sensemble_train.models.model import Description, Model

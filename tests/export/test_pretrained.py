@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 import timm
 import torch
-from sensemble_export.quantize import quantize
 from sensemble_export.rewrite import centred, lowerable
-from sensemble_export.to_executorch import lower
+from sensemble_export.to_executorch import lower, quantize
 from sensemble_runtime.bundle.manifest import Scheme
 from sensemble_runtime.executors.native import NativeEncoder
 from sensemble_sensors.spec import InputSpec

@@ -5,8 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from sensemble_export.quantize import quantize
-from sensemble_export.to_executorch import lower
+from sensemble_export.to_executorch import lower, quantize
 from sensemble_export.to_onnx import to_onnx
 from sensemble_runtime.executors import executor
 from sensemble_runtime.executors.native import NativeEncoder

@@ -11,10 +11,9 @@ from hypothesis import strategies as st
 from sensemble_export.errors import MeasurementError, NotLowerableError
 from sensemble_export.lowering import build, lower_all
 from sensemble_export.parity import measure
-from sensemble_export.quantize import quantize
 from sensemble_export.rewrite import Int8Embedding, centred, lowerable
 from sensemble_export.targets import Job
-from sensemble_export.to_executorch import lower
+from sensemble_export.to_executorch import lower, quantize
 from sensemble_runtime.bundle.manifest import Scheme
 from sensemble_runtime.executors.executor import load
 from sensemble_train.models.encoders import EncoderConfig

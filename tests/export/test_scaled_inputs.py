@@ -8,9 +8,8 @@ from dataclasses import replace
 
 import pytest
 import torch
-from sensemble_export.quantize import quantize
 from sensemble_export.rewrite import centred, lowerable
-from sensemble_export.to_executorch import lower
+from sensemble_export.to_executorch import lower, quantize
 from sensemble_sensors.spec import Channel, InputSpec
 from sensemble_train.models.kinds.registry import KINDS
 from sensemble_train.models.small import small
