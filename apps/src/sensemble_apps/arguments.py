@@ -4,6 +4,7 @@
 value there. Nothing heavy is imported here.
 """
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -12,8 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 from sensemble_apps.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from contextlib import AbstractContextManager
+    from collections.abc import Iterator, Mapping
 
     from sensemble_sensors.devices.watcher import Finder
     from sensemble_sensors.sensor import Sensor
@@ -120,11 +120,24 @@ class Sources(Trusting):
             named.append((modality, source))
         return named
 
-    def sensors(self, specs: "Mapping[str, InputSpec]") -> "AbstractContextManager[list[Sensor]]":
-        """See `running.sources.sensors`."""
-        from sensemble_apps.running.sources import named, sensors
+    @contextmanager
+    def sensors(self, specs: "Mapping[str, InputSpec]") -> "Iterator[list[Sensor]]":
+        """Yield a sensor for each named device, or those of a media file, which plays meanwhile."""
+        from sensemble_sensors.recording.replay import MediaReplay
 
-        return sensors(specs, named(specs, self.sources), self.media, in_process=self.in_process)
+        from sensemble_apps.running.sources import capture, named
+
+        if self.media is None:
+            devices = named(specs, self.sources)
+            yield [capture(spec, source, in_process=self.in_process) for spec, source in devices]
+            return
+        if self.media.is_dir():
+            raise InputError(f"--media {self.media}: is a folder; name a file, or play a dataset by --replay")
+        player = MediaReplay(self.media, specs)
+        # Before it plays, because the first frame comes at once.
+        sensors = [player.sensor(modality) for modality in player.modalities]
+        with player:
+            yield sensors
 
     def returning(self, specs: "Mapping[str, InputSpec]") -> "list[Finder]":
         """See `sensemble_sensors.devices.sources.returning`."""

@@ -1,7 +1,6 @@
 """The sensors and datasets that a command line names, and the form of samples without a bundle."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from sensemble_sensors.devices.discovery import Device
@@ -11,7 +10,7 @@ from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.media.dataset import Example, read_dataset
 from sensemble_sensors.media.modalities import read_modalities
 from sensemble_sensors.recording.reader import Recorded, RecordingReplay, is_recording
-from sensemble_sensors.recording.replay import MediaReplay, Replay
+from sensemble_sensors.recording.replay import Replay
 from sensemble_sensors.sensor import Sensor
 from sensemble_sensors.spec import KNOWN, InputSpec, Modality
 
@@ -58,27 +57,6 @@ def capture(spec: InputSpec, source: str, *, in_process: bool, name: str | None 
 def plug(specs: Mapping[str, InputSpec], device: Device, *, in_process: bool) -> Sensor:
     """Return the sensor of a device that a watcher found; it reopens that device after an absence."""
     return capture(specs[device.modality], device.key, in_process=in_process, name=device.name)
-
-
-@contextmanager
-def sensors(
-    specs: Mapping[str, InputSpec],
-    named: Sequence[tuple[InputSpec, str]],
-    media: Path | None,
-    *,
-    in_process: bool,
-) -> Iterator[list[Sensor]]:
-    """Yield a sensor for each named device, or those of a media file, which plays while the block runs."""
-    if media is None:
-        yield [capture(spec, source, in_process=in_process) for spec, source in named]
-        return
-    if media.is_dir():
-        raise InputError(f"--media {media}: is a folder; name a file, or play a dataset by --replay")
-    player = MediaReplay(media, specs)
-    # Before it plays, because the first frame comes at once.
-    sensors = [player.sensor(modality) for modality in player.modalities]
-    with player:
-        yield sensors
 
 
 def named(specs: Mapping[str, InputSpec], sources: Sequence[tuple[str, str]]) -> list[tuple[InputSpec, str]]:
