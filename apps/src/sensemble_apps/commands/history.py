@@ -54,7 +54,7 @@ class Summary:
     def to_json(self) -> dict[str, Any]:
         """Return it as in `docs/reference/output.md`."""
         summary = asdict(self)
-        run = summary.pop("run")
+        run: dict[str, Any] = summary.pop("run")
         for internal in ("labels", "task", "chance"):
             del run[internal]
         return run | summary
