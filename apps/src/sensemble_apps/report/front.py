@@ -106,26 +106,18 @@ def _by_set(scores: Mapping[str, Score]) -> dict[Subset, Score]:
 
 
 @dataclass(frozen=True)
-class BadMoment:
-    """The scores of all sensors while one is degraded, which `title` words."""
-
-    title: str
-    one: ConditionScore
-
-
-@dataclass(frozen=True)
 class Front:
     """The first page.
 
     Attributes:
         clean: the scores of all sensors undegraded; None where no condition was audited.
-        moments: the worst conditions of each sensor, each at its worst severity.
+        moments: the worst conditions of each sensor, in words, and the scores of all at their worst severity.
         notice: failures, and the time until each changes the answer.
         untested: sentences.
     """
 
     clean: ConditionScore | None
-    moments: list[BadMoment]
+    moments: list[tuple[str, ConditionScore]]
     notice: Pairs
     costs: Pairs
     untested: list[str]
@@ -143,12 +135,12 @@ def front(evidence: Evidence) -> Front:
     )
 
 
-def _moments(evidence: Evidence) -> Iterator[BadMoment]:
+def _moments(evidence: Evidence) -> Iterator[tuple[str, ConditionScore]]:
     for modality, grid in grids(evidence.conditions).items():
         rows = sorted((row.worst for row in grid[max(grid, key=len)][1:]), key=lambda one: one.score.accuracy)
         for one in rows[:_WORST]:
             phrase = wording.words(phrase_of(m, one.condition) for m in modality.split("+"))
-            yield BadMoment(phrase, one)
+            yield phrase, one
 
 
 def _notice(evidence: Evidence) -> Iterator[tuple[str, str]]:
