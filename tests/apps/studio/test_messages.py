@@ -3,7 +3,7 @@
 from types import SimpleNamespace
 from typing import Any
 
-from sensemble_apps.studio.messages import StudioMessages
+from sensemble_apps.studio.messages import states
 
 
 def test_a_training_that_ends_while_a_state_is_made_is_in_the_next_one() -> None:
@@ -26,7 +26,7 @@ def test_a_training_that_ends_while_a_state_is_made_is_in_the_next_one() -> None
         summary="before",
         version=0,
     )
-    messages = StudioMessages(studio)
-    first, second = messages.state(), messages.state()
+    sent = states(studio)
+    first, second = next(sent), next(sent)
     assert (first["project"], first["training"]) == ("before", "running")
     assert (second["project"], second["training"]) == ("after", "cancelled")

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 
-from sensemble_apps.serve.board import Board, LiveMessages, hello
+from sensemble_apps.serve.board import Board, hello, messages
 from sensemble_apps.serve.session_page import SessionPage
 from sensemble_apps.web import limits
 from sensemble_apps.web.clients import Clients
@@ -36,7 +36,7 @@ _LASTS = 300.0  # seconds of an event stream: its reader may be gone; EventSourc
 def routes(page: SessionPage, home: str | None = None, *, demo: bool = False) -> list[BaseRoute]:
     """Return the routes of a served session."""
     board, bound = page.board, partial(bounded, Rate(REQUESTS))
-    clients = Clients(page.sensors, partial(LiveMessages, board, home, demo=demo), page.actions)
+    clients = Clients(page.sensors, partial(messages, board, home, demo=demo), page.actions)
 
     async def state(_: Request) -> Response:
         return JSONResponse({"bundle": hello(board), "state": board.snapshot()})

@@ -3,6 +3,7 @@
 import math
 from collections import Counter, deque
 from dataclasses import asdict
+from functools import partial
 from itertools import islice
 from threading import Lock
 from time import monotonic, process_time
@@ -18,7 +19,7 @@ from sensemble_sensors.process_memory import memory
 from sensemble_apps.console.wording import answer_as_json, nearest_as_json, sensor_title
 from sensemble_apps.running.recorder import Recorder
 from sensemble_apps.running.view_events import FAULTS, Change, LiveSetChange, Predicted, ViewEvent
-from sensemble_apps.web.clients import describe_modalities
+from sensemble_apps.web.clients import Messages, describe_modalities
 from sensemble_apps.web.page_sensors import PageSensors
 from sensemble_apps.web.viewers import EVERY
 
@@ -218,42 +219,34 @@ def opinions(bundle: Bundle, prediction: Prediction) -> list[dict[str, Any]]:
     return said
 
 
-class LiveMessages:
-    """The states of a board for one client; see `Messages`."""
+def messages(board: Board, home: str | None, *, demo: bool = False) -> Messages:
+    """Yield the messages to one client: `hello` at first and once the labels are others, and states.
 
-    def __init__(self, board: Board, home: str | None, *, demo: bool = False) -> None:
-        self._board, self._home, self._demo = board, home, demo
-        # What the client has: previews, the answer, entries of the timeline, labels.
-        self._known: dict[str, int] = {}
-        self._answer: dict[str, Any] | None = None
-        self._entries = 0
-        self._labels: tuple[str, ...] = ()
-
-    def hello(self) -> dict[str, Any]:
-        """Return the first message; see `hello`."""
-        self._labels = self._board.bundle.manifest.labels
-        return {"type": "hello", **hello(self._board), "every": EVERY, "home": self._home, "demo": self._demo}
-
-    def next(self) -> dict[str, Any]:
-        """Return the state, with what is new to this client; `hello` again once the labels are others."""
-        board = self._board
-        if board.bundle.manifest.labels != self._labels:
-            return self.hello()
-        state = {"type": "state", **board.snapshot(), "timeline": board.timeline(self._entries)}
+    A state has what is new to this client.
+    """
+    known: dict[str, int] = {}  # previews that it has
+    entries = 0  # of the timeline, that it has
+    labels: tuple[str, ...] | None = None
+    while True:
+        newest = board.bundle.manifest.labels
+        if newest != labels:
+            labels = newest
+            yield {"type": "hello", **hello(board), "every": EVERY, "home": home, "demo": demo}
+            continue
+        state = {"type": "state", **board.snapshot(), "timeline": board.timeline(entries)}
         if state["timeline"]:
-            self._entries = state["timeline"][-1]["number"]
-        self._answer = state["answer"]
-        state["previews"] = board.sensors.previews(self._known, self._until)
-        return state
+            entries = state["timeline"][-1]["number"]
+        state["previews"] = board.sensors.previews(known, partial(_until, board, state["answer"]))
+        yield state
 
-    def _until(self, modality: str) -> float:
-        """Return up to when samples are shown: those of the answer's window, in the pace of its last hop."""
-        answer = self._answer
-        if answer is None:
-            return math.inf
-        age, hop = answer["ages"].get(modality, answer["age"]), self._board.bundle.specs[modality].hop
-        made = self._board.began + answer["time"]
-        return float(made - age + min(0.0, monotonic() - made - hop) + _ROUNDED)
+
+def _until(board: Board, answer: dict[str, Any] | None, modality: str) -> float:
+    """Return up to when samples are shown: those of the answer's window, in the pace of its last hop."""
+    if answer is None:
+        return math.inf
+    age, hop = answer["ages"].get(modality, answer["age"]), board.bundle.specs[modality].hop
+    made = board.began + answer["time"]
+    return float(made - age + min(0.0, monotonic() - made - hop) + _ROUNDED)
 
 
 def hello(board: Board) -> dict[str, Any]:

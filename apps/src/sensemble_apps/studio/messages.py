@@ -7,43 +7,39 @@ from sensemble_apps.running.takes import SHORTEST, TakeProgress
 from sensemble_apps.studio.project import CLASSES
 from sensemble_apps.studio.project import LONGEST as LONGEST_NAME
 from sensemble_apps.studio.studio import IN_A_ROW, LONGEST, SPECS, Studio
-from sensemble_apps.web.clients import describe_modalities
+from sensemble_apps.web.clients import Messages, describe_modalities
 from sensemble_apps.web.viewers import EVERY
 
 
-class StudioMessages:
-    """See `Messages`; the project's summary is sent when it has changed."""
+def messages(studio: Studio) -> Messages:
+    """Yield the messages to one client: the modalities and the bounds of what it may ask for, then states.
 
-    def __init__(self, studio: Studio) -> None:
-        self._studio = studio
-        self._known: dict[str, int] = {}  # previews that it has
-        self._summary = -1
+    A state has the previews that are new to this client.
+    """
+    yield {
+        "type": "hello",
+        "folder": studio.project.folder.resolve().name,
+        "modalities": describe_modalities(SPECS),
+        "bounds": {
+            "classes": CLASSES,
+            "name": LONGEST_NAME,
+            "shortest": SHORTEST,
+            "longest": LONGEST,
+            "row": IN_A_ROW,
+        },
+        "every": EVERY,
+    }
+    known: dict[str, int] = {}
+    for state in states(studio):
+        yield {**state, "previews": studio.sensors.previews(known)}
 
-    def hello(self) -> dict[str, Any]:
-        """Return the modalities, and the bounds of what a client may ask for."""
-        return {
-            "type": "hello",
-            "folder": self._studio.project.folder.resolve().name,
-            "modalities": describe_modalities(SPECS),
-            "bounds": {
-                "classes": CLASSES,
-                "name": LONGEST_NAME,
-                "shortest": SHORTEST,
-                "longest": LONGEST,
-                "row": IN_A_ROW,
-            },
-            "every": EVERY,
-        }
 
-    def next(self) -> dict[str, Any]:
-        """Return the newest state, with the newest previews."""
-        return {**self.state(), "previews": self._studio.sensors.previews(self._known)}
-
-    def state(self) -> dict[str, Any]:
-        """Return the newest state."""
-        studio, job = self._studio, self._studio.job
+def states(studio: Studio) -> Messages:
+    """Yield the newest state, with the project's summary when that has changed."""
+    sent = -1
+    while True:
         # First: a change from here on is in the next state, or the page would show it with an older training.
-        version, project = studio.version, studio.summary
+        version, project, job = studio.version, studio.summary, studio.job
         state = {
             "type": "state",
             "sensors": studio.sensors.describe(),
@@ -52,10 +48,10 @@ class StudioMessages:
             "training": None if job is None else job.snapshot(),
             "answer": None if (session := studio.live.session) is None else session.answer(),
         }
-        if self._summary != version:
-            self._summary = version
+        if sent != version:
+            sent = version
             state["project"] = project
-        return state
+        yield state
 
 
 def _take(progress: TakeProgress | None) -> dict[str, Any] | None:

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 
-from sensemble_apps.studio.messages import StudioMessages
+from sensemble_apps.studio.messages import messages, states
 from sensemble_apps.studio.studio import Studio
 from sensemble_apps.web.clients import Action, Clients
 from sensemble_apps.web.handlers import REQUESTS, body_of, bounded, files, perform, refused
@@ -25,10 +25,10 @@ def routes(studio: Studio) -> list[BaseRoute]:
     """Return the routes of the studio: its page at `/`, and the live page at `/live/`."""
     acts = actions(studio)
     bound = partial(bounded, Rate(REQUESTS))
-    clients = Clients(studio.sensors, lambda: StudioMessages(studio), acts)
+    clients = Clients(studio.sensors, partial(messages, studio), acts)
 
     async def state(_: Request) -> Response:
-        return JSONResponse(StudioMessages(studio).state())
+        return JSONResponse(next(states(studio)))
 
     async def thumbnail(request: Request) -> Response:
         number = request.path_params["number"]

@@ -2,11 +2,11 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from itertools import count
 from time import monotonic
-from typing import Any, Protocol
+from typing import Any
 
 from sensemble_runtime.errors import SessionError
 from sensemble_sensors.errors import BadDataError, SampleError, SensembleError
@@ -31,19 +31,12 @@ _REFUSED, _LATER = 1008, 1013  # close codes (RFC 6455, Sec. 7.4.1)
 Action = Callable[[Fields], Any]
 """Does what a message asks for, given its fields; safe from any thread, and may wait."""
 
-
-class Messages(Protocol):
-    """Makes the messages for one client, and remembers those sent."""
-
-    def hello(self) -> dict[str, Any]:
-        """Return the first message."""
-
-    def next(self) -> dict[str, Any]:
-        """Return the newest state, with what is new to the client."""
+Messages = Iterator[dict[str, Any]]
+"""The messages to one client: a first one, then the newest state whenever it is asked for."""
 
 
 class Clients:
-    """All clients of a page; `actions` do what their messages ask for."""
+    """All clients of a page; `messages` makes those to each of them, `actions` do what theirs ask for."""
 
     def __init__(
         self, sensors: PageSensors, messages: Callable[[], Messages], actions: Mapping[str, Action]
@@ -85,7 +78,7 @@ class _Client:
 
     async def run(self, changed: asyncio.Event) -> None:
         with suppress(WebSocketDisconnect, RuntimeError):  # the latter from a socket that is closed already
-            await self._send(self._messages.hello())
+            await self._send(next(self._messages))
             sender = asyncio.create_task(self._send_states(changed))
             try:
                 await self._receive()
@@ -100,7 +93,7 @@ class _Client:
 
     async def _send_states(self, changed: asyncio.Event) -> None:
         while True:
-            await self._send(self._messages.next())  # waits for a slow viewer
+            await self._send(next(self._messages))  # waits for a slow viewer
             await wait_for(changed)
 
     async def _receive(self) -> None:
