@@ -25,7 +25,7 @@ from sensemble_apps.results.run_folder import CONFIG
 from sensemble_apps.running.outputs import open_output
 from sensemble_apps.running.real_time import Options, opened, retry
 from sensemble_apps.running.sources import playable, player_of, plug
-from sensemble_apps.running.view_events import ExampleAt, view_event
+from sensemble_apps.running.view_events import ExampleAt
 from sensemble_apps.web.site import write_site
 
 if TYPE_CHECKING:
@@ -79,8 +79,7 @@ def main(arguments: Serve) -> None:
         if arguments.demo:
             stack.enter_context(demonstration(page.sensors, page.used))
         with until_stopped():
-            for item in session.stream():
-                page.outputs.show(view_event(item, page.board.began, example_at))
+            page.follow(example_at)
 
 
 def _serve_phone(arguments: Serve) -> None:

@@ -16,7 +16,7 @@ from sensemble_apps.console.output import remark
 from sensemble_apps.errors import InputError
 from sensemble_apps.running.outputs import Output, Outputs
 from sensemble_apps.running.recorder import Recorder
-from sensemble_apps.running.view_events import Opened, change
+from sensemble_apps.running.view_events import ExampleAt, Opened, change, view_event
 from sensemble_apps.serve.board import Board
 from sensemble_apps.web.clients import Action
 from sensemble_apps.web.page_sensors import PageSensors
@@ -26,7 +26,7 @@ class SessionPage:
     """A session's page; its buttons are for the page and for programs alike.
 
     Args:
-        session: an open session, whose stream the caller shows to `outputs`.
+        session: an open session, whose stream `follow` shows.
         recordings: the folder that the page's button records into.
         began: the time of `time.monotonic` from which the times of the stream count.
         others: further outputs of the session.
@@ -55,6 +55,11 @@ class SessionPage:
             "record": self._record,
         }
         self.actions = {name: partial(self._use, act) for name, act in actions.items()}
+
+    def follow(self, example_at: ExampleAt | None = None) -> None:
+        """Show the session's stream to the outputs until it ends, with the examples that a replay plays."""
+        for item in self.session.stream():
+            self.outputs.show(view_event(item, self.board.began, example_at))
 
     def _use(self, act: Action, given: Fields) -> Any:  # noqa: ANN401 - what the action answers
         self.used.set()

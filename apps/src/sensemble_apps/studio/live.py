@@ -25,7 +25,6 @@ from sensemble_apps.console.kinds import words_of
 from sensemble_apps.console.output import remark
 from sensemble_apps.console.wording import answer_as_json
 from sensemble_apps.running.sensor_reader import SensorReader
-from sensemble_apps.running.view_events import view_event
 from sensemble_apps.serve.api import routes
 from sensemble_apps.serve.session_page import SessionPage
 
@@ -86,7 +85,7 @@ class LiveSession:
         self._followers = {modality: Follower(modality, specs) for modality in shared}
         self._reader, self._samples = reader, reader.listen(self._follow)
         self._over = Event()
-        self._threads = [Thread(target=act, daemon=True) for act in (self._show, self._attend)]
+        self._threads = [Thread(target=act, daemon=True) for act in (self._page.follow, self._attend)]
         for thread in self._threads:
             thread.start()
 
@@ -113,10 +112,6 @@ class LiveSession:
     def _follow(self, _: str, sample: Sample) -> None:
         if (follower := self._followers.get(sample.modality)) is not None:
             follower.put(sample)
-
-    def _show(self) -> None:
-        for item in self._page.session.stream():
-            self._page.outputs.show(view_event(item, self.board.began))
 
     def _attend(self) -> None:
         """Attach a follower while the studio's sensors give samples of its modality, and only then."""
