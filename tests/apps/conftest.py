@@ -27,8 +27,6 @@ METHODS = {
     "masd": 0.2,
     "masd+wiseft": 0.25,
     "late_fusion": 0.26,
-    "labelled_subsets": 0.24,
-    "modality_dropout": 0.1,
     "subset": 0.3,
 }
 

@@ -49,11 +49,12 @@ def varied(method: str, teacher: Callable[[Cell], Model], *, background: float |
 
 
 ROWS: Rows = {
-    **{method: matrix.ROWS[method] for method in ("finetune", "masd", "late_fusion", "labelled_subsets")},
+    **{method: matrix.ROWS[method] for method in ("finetune", "masd", "late_fusion")},
     **SHIPPED,
     "taught_by_finetuning": varied("taught_by_finetuning", matrix.ROWS["finetune"]),
     "taught_by_masd": varied("taught_by_masd", matrix.ROWS["masd"]),
     "taught_by_late_fusion": varied("taught_by_late_fusion", matrix.ROWS["late_fusion"]),
+    "labels_alone": varied("labels_alone", matrix.ROWS["late_fusion"], background=0.0, distillation=0.0),
     "without_backgrounds": varied("without_backgrounds", matrix.ROWS["late_fusion"], background=0.0),
     "second_round": varied("second_round", Cell.subset),
 }

@@ -4,7 +4,7 @@
 
 takes steps of ViT-B/16 at the paper's sizes, as the training loop does (gradient, norm, AdamW): contrastive
 pretraining of audio, text and video, and of images and text beside open_clip's own step with the same batch,
-precision and weights, if open_clip is installed; MAE; finetuning; and subset distillation. It prints a table
+precision and weights, if open_clip is installed; finetuning; and subset distillation. It prints a table
 in Markdown. On a GPU: bf16 autocast and compiled blocks. On a CPU it runs small (two narrow blocks, small
 inputs, float32), which says that it runs, and nothing of a GPU.
 
@@ -23,10 +23,8 @@ import torch
 from sensemble_train.data.clips import Clips
 from sensemble_train.distributed import World
 from sensemble_train.experiments import architectures
-from sensemble_train.experiments.architectures import CLIP_B16, MAE_B16, VIT_B16
+from sensemble_train.experiments.architectures import CLIP_B16, VIT_B16
 from sensemble_train.experiments.clip_weights import CLIP_MEAN, CLIP_STD, initialize
-from sensemble_train.experiments.config import MAEConfig
-from sensemble_train.experiments.mae import MAE
 from sensemble_train.models.model import Model
 from sensemble_train.models.model_config import ModelConfig
 from sensemble_train.objectives.contrastive import MAX_SCALE, Contrastive
@@ -115,19 +113,12 @@ def rows(setting: Setting) -> Iterator[Measured]:
     def contrastive() -> Model:
         return model_of(AVT, setting.shape(VIT_B16))
 
-    def masked(modalities: tuple[str, ...]) -> Model:
-        return model_of(modalities, setting.shape(MAE_B16))
-
     def tuned() -> Model:
         return model_of(AVT, setting.shape(CLIP_B16))
 
     clips = clips_of(contrastive(), setting)
     yield measure("contrastive AVT", Contrastive(contrastive()), [clips], setting)
     yield from image_text(setting)
-    few = MAEConfig(width=64, depth=2, heads=4) if setting.small else MAEConfig()
-    for modalities, title in ((AVT, "MAE AVT"), (("audio", "video"), "MAE AV")):
-        clips = clips_of(masked(modalities), setting)
-        yield measure(title, MAE(masked(modalities), few), [clips], setting)
     clips = clips_of(tuned(), setting)
     labelled = replace(clips, targets=torch.rand(len(clips), 527, device=setting.device).round())
     yield measure("finetuning AVT", Task(tuned(), AVT), [labelled], setting)

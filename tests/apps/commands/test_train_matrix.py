@@ -73,7 +73,7 @@ def test_clips_model_asks_for_clips_weights_and_merges(refusal: Refusal, clips: 
     assert "bpe_simple_vocab_16e6.txt.gz" in refusal(*given, "--initialize", "random")
 
 
-@pytest.mark.parametrize("name", ["kinetics", "kinetics_mae", "imagenet_captions"])
+@pytest.mark.parametrize("name", ["kinetics", "imagenet_captions"])
 def test_what_pretrains_nothing_asks_for_encoders(
     name: str, refusal: Refusal, clips: Path, tmp_path: Path
 ) -> None:
@@ -124,7 +124,6 @@ def test_help_describes_the_options_that_several_phases_share(capsys: pytest.Cap
 SMALL = (
     *("--model.width", "32", "--model.depth", "2", "--model.heads", "2", "--model.text-heads", "2"),
     *("--model.embedding", "32", "--model.side", "32", "--model.frames", "2", "--model.seconds", "0.5"),
-    *("--pretrain.mae.width", "16", "--pretrain.mae.depth", "1", "--pretrain.mae.heads", "2"),
     *("--probe.epochs", "2", "--finetune.epochs", "1", "--finetune.batch", "4"),
     *("--scale.workers", "0", "--scale.no-compile", "--train-modalities", "video"),
 )
@@ -142,26 +141,17 @@ def trained(*arguments: str | Path) -> dict[str, object]:
     return config
 
 
-def test_masked_autoencoding_of_audioset_runs_whole_and_kinetics_begins_with_it(
+def test_audioset_runs_whole_from_scratch_and_kinetics_begins_with_its_encoders(
     clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)  # to which relative paths belong
-    words = ("--model.vocabulary", "300", "--model.shared", "2")
-    trained("audioset_mae", "--data", clips, *words, *ONCE, "mae")
-    from_it = "--initialize", "mae/pretrained", "--held-out", "0.4"
-    config = trained("kinetics_mae", "--data", clips, *words, *from_it, "kinetics")
-    assert config["initialize"] == str(tmp_path / "mae" / "pretrained")
-    model = json.loads((tmp_path / "kinetics" / "pretrained" / "model.json").read_text())
-    assert model["shared"] == 2
-    assert {shape["drop_path"] for shape in model["configs"].values()} == {0.1}
-
-
-def test_contrastive_learning_of_audioset_runs_whole_from_scratch(
-    clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
     shutil.copy(open_clip.tokenizer.default_bpe(), tmp_path / "merges.gz")
     given = "--data", clips, "--initialize", "random", "--merges", "merges.gz", *ONCE
     config = trained("audioset_contrastive", *given, tmp_path / "run")
     assert config["initialize"] == "random"
     assert config["merges"] == str(tmp_path / "merges.gz")
+    from_it = "--initialize", "run/pretrained", "--held-out", "0.4"
+    config = trained("kinetics", "--data", clips, *from_it, "kinetics")
+    assert config["initialize"] == str(tmp_path / "run" / "pretrained")
+    model = json.loads((tmp_path / "kinetics" / "pretrained" / "model.json").read_text())
+    assert {shape["drop_path"] for shape in model["configs"].values()} == {0.1}

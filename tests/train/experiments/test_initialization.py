@@ -9,8 +9,8 @@ import torch
 from sensemble_sensors.media.dataset import Dataset, read_dataset
 from sensemble_train.distributed import alone
 from sensemble_train.errors import ConfigurationError
-from sensemble_train.experiments.architectures import CLIP_B16, MAE_B16, VIT_B16
-from sensemble_train.experiments.config import RANDOM, Experiment, ExperimentPretrain
+from sensemble_train.experiments.architectures import CLIP_B16, VIT_B16
+from sensemble_train.experiments.config import RANDOM, Experiment
 from sensemble_train.experiments.initialization import new_model
 from sensemble_train.models.model import Model, load_model, save_model
 from sensemble_train.models.model_config import ModelConfig
@@ -19,8 +19,6 @@ from tests.train.tiny import dark_and_bright, write_index
 
 MERGES = open_clip.tokenizer.default_bpe()
 SIZES = {"width": 32, "depth": 2, "heads": 2, "text_heads": 2, "embedding": 32, "side": 32, "seconds": 0.5}
-PRETRAINED = ExperimentPretrain(steps=0)
-MASKED = ExperimentPretrain(steps=0, objective="mae")
 
 
 def tiny(shape: ModelConfig) -> ModelConfig:
@@ -46,21 +44,6 @@ def saved(dataset: Dataset, config: Experiment, folder: Path) -> str:
 def same(a: Model, b: Model) -> bool:
     theirs = b.encoders.state_dict()
     return all(torch.equal(value, theirs[name]) for name, value in a.encoders.state_dict().items())
-
-
-@pytest.mark.parametrize(
-    "shape", [ModelConfig(), tiny(replace(MAE_B16, vocabulary=300))], ids=["small", "paper"]
-)
-def test_encoders_of_masked_autoencoding_are_taken_as_such_only(
-    shape: ModelConfig, dataset: Dataset, tmp_path: Path
-) -> None:
-    """Otherwise the config.json of a run that begins with them would call it contrastive."""
-    folder = saved(dataset, Experiment("", model=shape, initialize=RANDOM, pretrain=MASKED), tmp_path)
-    again = Experiment("", model=shape, initialize=folder, pretrain=MASKED)
-    assert same(begun(dataset, again), load_model(tmp_path))
-    other = shape if shape.name == "small" else tiny(CLIP_B16)
-    with pytest.raises(ConfigurationError, match=r"has shared 1, the configuration says 0.*kinetics_mae$"):
-        begun(dataset, replace(again, model=other, pretrain=PRETRAINED))
 
 
 def test_another_shape_is_refused_but_other_paths_may_be_dropped(dataset: Dataset, tmp_path: Path) -> None:

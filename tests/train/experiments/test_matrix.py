@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 import torch
 from sensemble_train.experiments import matrix
-from sensemble_train.experiments.config import Experiment, ExperimentPretrain
+from sensemble_train.experiments.config import Experiment
 from sensemble_train.models.model import load_model
 from sensemble_train.recipe import recipe
+from sensemble_train.recipe.pretrain import PretrainConfig
 from sensemble_train.recipe.run_folder import Matrix
 
 from tests.train.experiments.test_settings import experiment_for, shipped
@@ -60,13 +61,6 @@ def test_the_rows_beside_it_do_not_change_what_ships(
     assert {cell: path.stat().st_mtime_ns for cell, path in weights(out).items()} == before
 
 
-def test_masked_autoencoding_gives_a_whole_matrix(tmp_path: Path) -> None:
-    config = experiment_for(write_index(tmp_path, dark_and_bright(tmp_path)), "video")
-    masked = replace(config, pretrain=ExperimentPretrain(objective="mae", steps=2, batch=8))
-    found = shipped(masked, tmp_path / "run")
-    assert sorted(found["subset"]["video"]) == EVERY
-
-
 def test_another_dataset_may_begin_with_the_encoders_of_a_run(
     run: tuple[Experiment, Path, Matrix], tmp_path: Path
 ) -> None:
@@ -74,7 +68,7 @@ def test_another_dataset_may_begin_with_the_encoders_of_a_run(
     mute = [{k: v for k, v in line.items() if k != "text"} for line in dark_and_bright(tmp_path)]
     mute = [{**line, "labels": [f"very {x}" for x in line["labels"]]} for line in mute]  # type: ignore[attr-defined]
     config = experiment_for(write_index(tmp_path, [line for line in mute if len(line) > 3]), "video")
-    begun = replace(config, initialize=str(out / "pretrained"), pretrain=ExperimentPretrain(steps=0))
+    begun = replace(config, initialize=str(out / "pretrained"), pretrain=PretrainConfig(steps=0))
     matrix.run(begun, tmp_path / "run")
     old, new = load_model(out / "pretrained"), load_model(tmp_path / "run" / "pretrained")
     assert new.modalities == ("audio", "video")

@@ -1,6 +1,5 @@
 """The encoders: shapes, unit length, padding, batches, and the size of the paper's own."""
 
-import math
 from dataclasses import replace
 
 import pytest
@@ -8,23 +7,19 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sensemble_train.data.clips import Clips
-from sensemble_train.errors import ConfigurationError
 from sensemble_train.experiments.architectures import VIT_B16, paper_model
 from sensemble_train.models.encoders import ByModality, EncoderConfig
-from sensemble_train.models.kinds.registry import KINDS
 from sensemble_train.models.model import Model
-from sensemble_train.models.transformer import Block, sinusoids
+from sensemble_train.models.transformer import Block
 from sensemble_train.objectives.contrastive import Contrastive
 from torch import nn
 
-from tests.train.tiny import CLIP, MASKED, PLAIN, SPECS, STEM, raw_inputs, tiny_model
+from tests.train.tiny import CLIP, PLAIN, STEM, VIT, raw_inputs, tiny_model
 
 MODALITIES = ("audio", "text", "video")
 
 
-@pytest.mark.parametrize(
-    "config", [PLAIN, STEM, replace(STEM, activation="relu", relative=True), CLIP, MASKED]
-)
+@pytest.mark.parametrize("config", [PLAIN, STEM, replace(STEM, activation="relu", relative=True), CLIP, VIT])
 @pytest.mark.parametrize("modality", MODALITIES)
 def test_a_batch_gives_unit_embeddings_and_equals_its_rows(modality: str, config: EncoderConfig) -> None:
     encoder = tiny_model(config).encoders[modality]
@@ -38,7 +33,7 @@ def test_a_batch_gives_unit_embeddings_and_equals_its_rows(modality: str, config
     assert (embeddings[0] - embeddings[1]).abs().max() > 1e-4
 
 
-@pytest.mark.parametrize("config", [PLAIN, replace(STEM, spread=False), CLIP, MASKED])
+@pytest.mark.parametrize("config", [PLAIN, replace(STEM, spread=False), CLIP, VIT])
 @pytest.mark.parametrize("modality", MODALITIES)
 def test_embeddings_have_unit_length_in_mixed_precision_too(modality: str, config: EncoderConfig) -> None:
     encoder = tiny_model(config).encoders[modality]
@@ -92,30 +87,6 @@ def test_clips_text_is_read_at_its_largest_id_and_sees_nothing_behind_it() -> No
         caption = text(torch.tensor([[7, 8, 299, 0, 0, 0]]))
         torch.testing.assert_close(text(torch.tensor([[7, 8, 299, 9, 10, 11]])), caption)
         assert (text(torch.tensor([[7, 9, 299, 0, 0, 0]])) - caption).abs().max() > 1e-4
-
-
-@settings(max_examples=20)
-@given(grid=st.lists(st.integers(1, 5), min_size=1, max_size=3), pairs=st.integers(1, 3))
-def test_sinusoidal_positions_differ_and_depend_on_each_axis_alone(grid: list[int], pairs: int) -> None:
-    width = 2 * pairs * len(grid)
-    table = sinusoids(tuple(grid), width)
-    assert table.shape == (math.prod(grid), width)
-    assert len(table.unique(dim=0)) == math.prod(grid)
-    parts = table.view(*grid, len(grid), 2 * pairs)
-    for axis, length in enumerate(grid):
-        alone = sinusoids((length,), 2 * pairs).view(
-            *[length if a == axis else 1 for a in range(len(grid))], -1
-        )
-        torch.testing.assert_close(parts[..., axis, :], alone.expand(*grid, -1))
-
-
-def test_fixed_positions_are_saved_and_never_learned() -> None:
-    fixed = replace(PLAIN, sinusoidal=True)
-    audio = KINDS["waveform"].encoder(SPECS["audio"], fixed)
-    assert "position" in audio.state_dict()
-    assert not audio.position.requires_grad
-    with pytest.raises(ConfigurationError, match="positions of video"):
-        KINDS["frames"].encoder(SPECS["video"], fixed)
 
 
 @pytest.mark.parametrize("name", ["type", "train", "training", "video.rear", "audio"])

@@ -3,15 +3,14 @@
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
-from sensemble_train.errors import CheckpointError, ConfigurationError
-from sensemble_train.models.model import Model, load_model, save_model
+from sensemble_train.errors import CheckpointError
+from sensemble_train.models.model import load_model, save_model
 
-from tests.train.tiny import MASKED, STEM, raw_inputs, tiny_model
+from tests.train.tiny import STEM, raw_inputs, tiny_model
 
 
 @pytest.fixture(scope="module")
@@ -33,30 +32,6 @@ def test_round_trip_gives_the_same_outputs(saved: Path) -> None:
         inputs = {m: raw[m] for m in subset}
         assert torch.equal(again(inputs), model(inputs))
     assert {p.name for p in saved.iterdir()} == {"model.json", "tokenizer.json", "weights.safetensors"}
-
-
-def test_shared_blocks_are_one_and_are_saved_once(tmp_path: Path) -> None:
-    whole = tiny_model(MASKED)
-    model = Model(replace(whole.description, shared=1), whole.tokenizer).eval()
-    trunks = [encoder.trunk for encoder in model.encoders.values()]
-    assert all(trunk.blocks[1] is trunks[0].blocks[1] and trunk.norm is trunks[0].norm for trunk in trunks)
-    assert len({id(trunk.blocks[0]) for trunk in trunks}) == 3
-    save_model(model, tmp_path / "shared")
-    save_model(whole, tmp_path / "whole")
-    sizes = [(tmp_path / name / "weights.safetensors").stat().st_size for name in ("shared", "whole")]
-    block = sum(4 * p.numel() for m in (trunks[0].blocks[1], trunks[0].norm) for p in m.parameters())
-    assert sizes[0] == pytest.approx(sizes[1] - 2 * block, abs=4000)  # and the names
-    again = load_model(tmp_path / "shared")
-    assert again.encoders["text"].trunk.blocks[1] is again.encoders["audio"].trunk.blocks[1]
-    assert torch.equal(again(raw_inputs(3)), model(raw_inputs(3)))
-
-
-def test_encoders_of_different_shape_share_nothing() -> None:
-    description = tiny_model(MASKED).description
-    odd = {**description.configs, "text": replace(MASKED, activation="relu")}
-    for wrong in (replace(description, configs=odd, shared=1), replace(description, shared=3)):
-        with pytest.raises(ConfigurationError, match="sharing"):
-            Model(wrong, None)
 
 
 def test_logits_are_those_of_the_mean_embedding() -> None:

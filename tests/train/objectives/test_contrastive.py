@@ -15,7 +15,7 @@ from scipy.special import log_softmax
 from sensemble_train.objectives.contrastive import MAX_SCALE, Contrastive, global_loss
 from torch import Tensor
 
-from tests.train.tiny import MASKED, tiny_model
+from tests.train.tiny import VIT, tiny_model
 
 Array = NDArray[np.float64]
 
@@ -70,7 +70,7 @@ def test_gradients_equal_finite_differences_of_clips_loss() -> None:
 
 @pytest.mark.parametrize("published", [4.6052, 9.0])
 def test_the_temperature_stays_within_clips_bound_and_may_leave_it_again(published: float) -> None:
-    objective = Contrastive(tiny_model(MASKED), published)
+    objective = Contrastive(tiny_model(VIT), published)
     assert objective.log_scale.item() == pytest.approx(math.log(MAX_SCALE))
     pair = {m: torch.from_numpy(units(4, 3, seed)) for seed, m in enumerate("ab")}
     global_loss(pair, objective.log_scale.double(), everywhere("ab", 4)).backward()

@@ -14,7 +14,7 @@ from sensemble_runtime.subsets import Subset, subsets
 from sensemble_train.data.clips import Clips
 from sensemble_train.models.model import Model
 from sensemble_train.objectives.distillation import Distillation
-from sensemble_train.objectives.subset_distillation import SubsetDistillation, subset_logits
+from sensemble_train.objectives.subset_distillation import SubsetDistillation, pooled_logits
 from sensemble_train.objectives.task import task_loss
 from torch import Tensor
 
@@ -108,7 +108,7 @@ def test_it_is_the_formula(train: Subset, weight: float, multi: bool, seed: int)
 def test_each_subset_has_the_logits_of_the_model_on_it_alone() -> None:
     model = tiny_model(STEM)
     features = clips_of(model, 4, 0).inputs
-    for subset, logits in zip(SETS, subset_logits(model, features, SETS), strict=True):
+    for subset, logits in zip(SETS, pooled_logits(model, model.embed(features), SETS), strict=True):
         torch.testing.assert_close(logits, model.classify({m: features[m] for m in subset}))
 
 
@@ -120,7 +120,7 @@ def test_each_subset_may_be_taught_something_of_its_own(multi: bool) -> None:
     objective = SubsetDistillation(model, ALL, 1.0).train()
     with torch.no_grad():
         loss = objective(labelled, replace(unlabelled, targets=q))
-        logits = subset_logits(model, unlabelled.inputs, SETS)
+        logits = pooled_logits(model, model.embed(unlabelled.inputs), SETS)
         each = [task_loss(f, q[:, place], model.description.task) for place, f in enumerate(logits)]
     assert loss.item() == pytest.approx(weighted(torch.stack(each).tolist(), SETS), abs=1e-5)
 

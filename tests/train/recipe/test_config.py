@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from sensemble_train.errors import ConfigurationError
-from sensemble_train.experiments.config import Experiment, ExperimentFinetune, MAEConfig, read_experiment
+from sensemble_train.experiments.config import Experiment, read_experiment
 from sensemble_train.models.augment_config import AugmentConfig
 from sensemble_train.models.model_config import ModelConfig
 from sensemble_train.recipe.config import Config, claim
@@ -20,19 +20,16 @@ WRONG: dict[str, Callable[[], object]] = {
     "--finetune.learning-rate: expected a number of 0 or more": lambda: FinetuneConfig(
         learning_rate=float("nan")
     ),
-    "--finetune.alpha: expected a number from 0 to 1, got 7": lambda: ExperimentFinetune(alpha=7),
+    "--alpha: expected a number from 0 to 1, got 7": lambda: Experiment("", alpha=7),
     "--finetune.distillation: expected": lambda: FinetuneConfig(distillation=-2),
     "--pretrain.steps: expected": lambda: PretrainConfig(steps=-3),
-    "--pretrain.mae.video: expected": lambda: MAEConfig(video=1.5),
-    "--pretrain.mae.repeats: expected": lambda: MAEConfig(repeats=0),
-    "--pretrain.mae.width: expected a multiple of 12, got 16": lambda: MAEConfig(width=16, heads=3),
+    "--model.width: expected a multiple of 12, got 20": lambda: ModelConfig(width=20, heads=3),
     "--augment.mixup: expected": lambda: AugmentConfig(mixup=9),
     "--augment.time: expected": lambda: AugmentConfig(time=-5),
     "--augment.hue: expected": lambda: AugmentConfig(hue=0.6),
     "--scale.workers: expected": lambda: ScaleConfig(workers=-1),
     "--scale.micro-batch: expected": lambda: ScaleConfig(micro_batch=-2),
     "--scale.save-every: expected": lambda: ScaleConfig(save_every=-1),
-    "--model.shared: expected at most 2, got 3": lambda: ModelConfig(shared=3),
     "--model.side: expected a multiple of 16, got 40": lambda: ModelConfig(side=40),
     "--model.frames, --model.side, --model.seconds: vit_b16 needs its own": lambda: ModelConfig(
         name="vit_b16", side=224, seconds=8
@@ -67,7 +64,7 @@ def test_what_ships_goes_on_as_an_experiment_and_an_experiment_survives_its_file
     plain = Config("data", seed=3, pretrain=PretrainConfig(steps=7))
     claim(tmp_path / "plain", plain)
     found = read_experiment(tmp_path / "plain/config.json")
-    assert (found.seed, found.pretrain.steps, found.pretrain.objective) == (3, 7, "contrastive")
-    own = Experiment("data", held_out=0.2, finetune=ExperimentFinetune(alpha=0.5))
+    assert (found.seed, found.pretrain.steps, found.alpha) == (3, 7, 0.75)
+    own = Experiment("data", held_out=0.2, alpha=0.5)
     claim(tmp_path / "own", own)
     assert read_experiment(tmp_path / "own/config.json") == own

@@ -123,5 +123,3 @@ def test_the_paper_s_models_take_no_pretrained_encoder(config: Config) -> None:
     paper = experiment_of(config)
     with pytest.raises(ConfigurationError, match="--encoders: pretrained encoders take the model `small`"):
         replace(paper, model=ModelConfig(name="vit_b16", frames=8, side=224, seconds=8.0))
-    with pytest.raises(ConfigurationError, match="--encoders"):
-        replace(paper, pretrain=replace(paper.pretrain, objective="mae"))

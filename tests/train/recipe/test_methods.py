@@ -12,10 +12,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import expit, log_expit, log_softmax, softmax
-from sensemble_runtime.subsets import subsets
 from sensemble_train.data.clips import Clips
 from sensemble_train.errors import ConfigurationError
-from sensemble_train.experiments.methods import wiseft
+from sensemble_train.experiments.matrix import wiseft
 from sensemble_train.models.model import Head, Model
 from sensemble_train.objectives.distillation import self_distillation_loss
 from sensemble_train.recipe.evaluate import embed
@@ -27,7 +26,7 @@ from torch import Tensor, nn
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from tests.losses import read_losses
-from tests.train.tiny import MASKED, STEM, raw_inputs, tiny_model
+from tests.train.tiny import STEM, raw_inputs, tiny_model
 
 ALL = ("audio", "text", "video")
 FEW = FinetuneConfig(steps=3, batch=4)
@@ -151,24 +150,6 @@ def test_the_probe_reads_embeddings_that_hardly_differ_through_its_norm() -> Non
     probed = linear_probe(model, embedded, ("video",), ProbeConfig(temperature=1.0))
     probabilities = probed.head(embeddings).softmax(dim=1)
     assert probabilities[torch.arange(60), classes].min() > 0.9
-
-
-@pytest.mark.parametrize("distilled", [False, True])
-@pytest.mark.parametrize("train", [tuple(subset) for subset in subsets(ALL)[:-1]], ids="+".join)
-def test_what_encoders_share_learns_from_every_set_of_modalities(
-    train: tuple[str, ...], distilled: bool, tmp_path: Path
-) -> None:
-    whole = tiny_model(MASKED)
-    probed = Model(replace(whole.description, shared=1), whole.tokenizer).eval()
-    start = Start(probed, clips_of(probed, 9), train, FEW, Loop(tmp_path, 0))
-    trained = masd(start, clips_of(probed, 9, 1)) if distilled else finetune(start)
-    first = {m: (probed.encoders[m].trunk.blocks[0], trained.encoders[m].trunk.blocks[0]) for m in ALL}
-    for m, (before, after) in first.items():
-        assert same(before, after) == (m not in train and not distilled)
-    before, after = probed.encoders["audio"].trunk, trained.encoders["audio"].trunk
-    for old, new in zip((before.blocks[1], before.norm), (after.blocks[1], after.norm), strict=True):
-        assert not any(torch.equal(a, b) for a, b in zip(old.parameters(), new.parameters(), strict=True))
-    assert all(encoder.trunk.blocks[1] is after.blocks[1] for encoder in trained.encoders.values())
 
 
 def test_the_head_learns_at_the_rates_of_finetuning(tmp_path: Path) -> None:

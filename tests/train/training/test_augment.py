@@ -34,7 +34,7 @@ def test_mixup_mixes_inputs_and_labels_alike_and_leaves_text(seed: int, count: i
     torch.manual_seed(seed)
     batch = batch_of(count)
     batch.present["audio"][count // 2 :] = torch.rand(count - count // 2) < 0.5
-    mixed = mixup(batch, rate, PAPER.beta, classes=count)
+    mixed = mixup(batch, rate, classes=count)
     assert mixed.targets is not None
     torch.testing.assert_close(mixed.targets.sum(dim=1), torch.ones(count))
     said = mixed.targets @ torch.arange(count).float()

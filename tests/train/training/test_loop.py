@@ -19,9 +19,7 @@ from sensemble_train.data.batching import BatchOrder
 from sensemble_train.data.clips import Clips
 from sensemble_train.distributed import alone
 from sensemble_train.errors import CheckpointError, ConfigurationError, DivergedError
-from sensemble_train.experiments.config import Experiment, MAEConfig
-from sensemble_train.experiments.mae import pretrain_masked
-from sensemble_train.experiments.presets import audioset_contrastive, audioset_mae
+from sensemble_train.experiments.presets import audioset_contrastive
 from sensemble_train.models.model import Model
 from sensemble_train.models.transformer import Block
 from sensemble_train.objectives.objective import MeanLoss
@@ -39,7 +37,7 @@ from torch.nn.modules.module import register_module_forward_pre_hook
 
 from tests.losses import read_losses
 from tests.train.ranks import STEPS, Job, train
-from tests.train.tiny import CLIP, MASKED, dark_and_bright, raw_inputs, tiny_model, write_index
+from tests.train.tiny import CLIP, VIT, dark_and_bright, raw_inputs, tiny_model, write_index
 
 ROOT = Path(__file__).parents[3]
 SAVING = {"save_every": 2}
@@ -144,9 +142,8 @@ def test_what_saves_memory_or_time_changes_no_loss(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("experiment", [audioset_contrastive, audioset_mae])
 def test_every_call_of_a_block_is_compiled_under_the_papers_presets(
-    experiment: Callable[[str], Experiment], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Twelve blocks a modality that drop paths, of CLIP's two shapes, in pretraining and then in all else."""
     called, ran = [], []
@@ -160,28 +157,23 @@ def test_every_call_of_a_block_is_compiled_under_the_papers_presets(
 
     torch.compiler.reset()
     monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=backend))
-    config = experiment("")
+    config = audioset_contrastive("")
     shape = config.model
-    mae = config.pretrain.objective == "mae"
-    plain = replace(MASKED if mae else CLIP, depth=shape.depth, drop_path=shape.drop_path)
+    plain = replace(CLIP, depth=shape.depth, drop_path=shape.drop_path)
     described = tiny_model(plain).description
-    text = plain if mae else replace(plain, width=8, heads=1)
-    shared = shape.shared if mae else 0
-    description = replace(described, configs={**described.configs, "text": text}, shared=shared)
+    text = replace(plain, width=8, heads=1)
+    description = replace(described, configs={**described.configs, "text": text})
     model = Model(description, tiny_model().tokenizer)
     clips = Clips({m: model.encoders[m].front(x) for m, x in raw_inputs(21).items()}, {}, None)  # type: ignore[operator]
     present = {m: torch.arange(21) % 7 != place for place, m in enumerate(clips.inputs)}
     clips = replace(clips, present=present, targets=torch.arange(21) % 3)
     scale = replace(config.scale, micro_batch=4, workers=0, checkpoint_activations=False)
     loops = (Loop(tmp_path / str(number), 0, scale) for number in count())
-    few = MAEConfig(width=16, depth=2, heads=2)
     hook = register_module_forward_pre_hook(
         lambda module, _inputs: called.append(1) if isinstance(module, Block) else None
     )
     try:
-        brief = replace(config.pretrain, steps=2, batch=8, mae=few)
-        begun = pretrain_masked if mae else pretrain
-        pretrained = begun(model, clips, brief, next(loops))
+        pretrained = pretrain(model, clips, replace(config.pretrain, steps=2, batch=8), next(loops))
         for train in subsets(model.modalities):
             settings = replace(config.finetune, steps=1, batch=8)
             finetune(Start(pretrained, clips, train, settings, next(loops)))
@@ -253,7 +245,7 @@ def test_a_loss_that_is_not_finite_ends_training_and_is_in_no_checkpoint(
             values = torch.cat([p.flatten() for p in self.model.head.parameters()])
             return values.sum() * (math.nan if batches[0].targets.sum() == 28 else 1.0)  # type: ignore[union-attr]
 
-    model = tiny_model(MASKED)
+    model = tiny_model(VIT)
     features = model.front(raw_inputs(24))
     present = dict.fromkeys(features, torch.ones(24, dtype=torch.bool))
     clips = Clips(features, present, torch.tensor([0] * 22 + [28, 0]))
@@ -274,7 +266,7 @@ def test_a_checkpoint_that_cannot_be_written_ends_training_with_one_line(tmp_pat
     saves = tmp_path / "checkpoints"
     saves.mkdir()
     (saves / "step-1.safetensors").mkdir()  # a file cannot replace a folder
-    model = tiny_model(MASKED)
+    model = tiny_model(VIT)
     adamw = optimizer(model, Optimization(batch=2, learning_rate=0.1))
     with (
         pytest.raises(CheckpointError, match=r"checkpoints: cannot be written \(.*; make room on its disk"),
@@ -285,7 +277,7 @@ def test_a_checkpoint_that_cannot_be_written_ends_training_with_one_line(tmp_pat
 
 def test_what_is_saved_is_what_was_there_when_saving_began(tmp_path: Path) -> None:
     """The weights change while the thread writes."""
-    model = tiny_model(MASKED)
+    model = tiny_model(VIT)
     adamw = optimizer(model, Optimization(batch=2, learning_rate=0.1))
     before = {name: value.clone() for name, value in model.state_dict().items()}
     with checkpoint.Saver(tmp_path, alone()) as saver, torch.no_grad():

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Literal
 
 from rich.console import Console
-from rich.markup import escape
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from sensemble_runtime import subsets
@@ -21,7 +20,6 @@ from sensemble_sensors.media.splits import SPLITS
 from sensemble_sensors.recording.editing import set_splits
 
 from sensemble_apps.arguments import Common, Folder, Positional
-from sensemble_apps.console.estimates import in_words
 from sensemble_apps.console.output import check_writable, remark, say
 from sensemble_apps.console.progress import progress
 from sensemble_apps.errors import InputError
@@ -120,24 +118,10 @@ def show(arguments: DataShow) -> None:
 
 
 def _print_for_training(console: Console, dataset: Dataset) -> None:
-    """Print some captions (Table 4), how many name their labels, and what the dataset is too small for."""
-    from sensemble_train.data.caption_labels import share_naming, some_captions
+    """Print what the dataset is too small for."""
     from sensemble_train.data.sufficiency import shortages
 
-    if drawn := some_captions(dataset.split("eval") or dataset.split("train")):
-        table = Table("Text", "Labels", title="Captions, drawn at random", title_justify="left")
-        for text, labels in drawn:
-            table.add_row(escape(text), escape(", ".join(labels)))
-        console.print(table)
-    lines = []
-    for split in SPLITS:
-        naming = share_naming(dataset.split(split))
-        if naming is not None:
-            share = in_words(naming.accuracy, naming)
-            lines.append(
-                f"{split}: {share} of {naming.n} captions name their label (of AudioSet's titles, 25.5 %)"
-            )
-    for line in (*lines, *shortages(dataset)):
+    for line in shortages(dataset):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 

@@ -17,8 +17,6 @@ _METHODS = {
     "masd": "MASD",
     "masd+wiseft": "MASD + WiSE-FT",
     "late_fusion": "Late fusion",
-    "labelled_subsets": "Subsets on labels",
-    "modality_dropout": "Modality dropout",
     "subset": "Subset",
 }
 _NAMED = 3  # so many candidates beside the likeliest are counted, not named

@@ -1,70 +1,15 @@
 """The configuration of an experiment: the shipped recipe's, and the paper's own settings."""
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Literal
 
 from sensemble_sensors.media.decoding import PLAIN, Sampling
 
 from sensemble_train.errors import ConfigurationError
-from sensemble_train.field_checks import Share, Size, check, divisible
+from sensemble_train.field_checks import Share
 from sensemble_train.recipe.config import Config, read_config
-from sensemble_train.recipe.methods import FinetuneConfig
-from sensemble_train.recipe.pretrain import PretrainConfig
 
 RANDOM = "random"  # value of `initialize` to train from scratch
-
-
-@dataclass(frozen=True, slots=True)
-class MAEConfig:
-    """The shares of tokens to mask, and the decoder, of masked autoencoding (`mae`).
-
-    Attributes:
-        audio: share of the tokens of sound, drawn freely over time and mel bins (App. E).
-        video: share of the tokens of frames, drawn freely over space and time (App. E; Feichtenhofer et al.,
-            2022).
-        text: share of the tokens of text; the paper names none, this is that of Geng et al., 2022.
-        repeats: masks of each example per step (App. E).
-        width: width of the decoder; as `depth` and `heads` from He et al., 2022, consistent with Table 5.
-        depth: blocks of the decoder.
-        heads: attention heads of the decoder.
-    """
-
-    audio: Share = 0.8
-    video: Share = 0.9
-    text: Share = 0.75
-    repeats: Size = 2
-    width: Size = 512
-    depth: Size = 8
-    heads: Size = 16
-
-    def __post_init__(self) -> None:
-        check(self, "pretrain.mae.")
-        divisible(self, "pretrain.mae.", "width", self.heads, 4)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExperimentPretrain(PretrainConfig):
-    """Settings of pretraining by either objective.
-
-    Attributes:
-        objective: contrastive learning, or masked autoencoding.
-        mae: masks and decoder of masked autoencoding.
-    """
-
-    objective: Literal["contrastive", "mae"] = "contrastive"
-    mae: MAEConfig = field(default_factory=MAEConfig)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExperimentFinetune(FinetuneConfig):
-    """Settings of finetuning, MASD, WiSE-FT and subset distillation (Table 7).
-
-    Attributes:
-        alpha: weight of the trained model in WiSE-FT (Sec. 4.2.2: 0.75).
-    """
-
-    alpha: Share = 0.75
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +29,7 @@ class Experiment(Config):
             draw D_SD from pretraining's examples.
         distill_data: folder of another dataset, whose unlabelled examples make D_SD, as AudioSet's do for
             Kinetics (Sec. 5); empty to draw it from `data`.
+        alpha: weight of the trained model in WiSE-FT (Sec. 4.2.2: 0.75).
     """
 
     initialize: str = ""
@@ -93,17 +39,15 @@ class Experiment(Config):
     skip_bad: bool = False
     held_out: Share = 0.0
     distill_data: str = ""
-    pretrain: ExperimentPretrain = field(default_factory=ExperimentPretrain)
-    finetune: ExperimentFinetune = field(default_factory=ExperimentFinetune)
+    alpha: Share = 0.75
 
     def __post_init__(self) -> None:
         Config.__post_init__(self)
         if self.teacher:
             raise ConfigurationError("--teacher: is of `sensemble train`; a row of the matrix has its own")
-        if self.encoders and not (self.model.fitted and self.pretrain.objective == "contrastive"):
+        if self.encoders and not self.model.fitted:
             raise ConfigurationError(
-                "--encoders: pretrained encoders take the model `small` and contrastive learning; leave out "
-                "--encoders, or --model.name and --pretrain.objective"
+                "--encoders: pretrained encoders take the model `small`; leave out --encoders or --model.name"
             )
         if self.distill_data and self.held_out:
             raise ConfigurationError(
@@ -121,11 +65,7 @@ def experiment_of(config: Config) -> Experiment:
     """Return a configuration of what ships with the paper's own settings at their defaults."""
     if isinstance(config, Experiment):
         return config
-    values = {each.name: getattr(config, each.name) for each in fields(Config)}
-    for name, kind in (("pretrain", ExperimentPretrain), ("finetune", ExperimentFinetune)):
-        shared = fields(type(values[name]))
-        values[name] = kind(**{each.name: getattr(values[name], each.name) for each in shared})
-    return Experiment(**values)
+    return Experiment(**{each.name: getattr(config, each.name) for each in fields(Config)})
 
 
 def read_experiment(path: Path) -> Experiment:

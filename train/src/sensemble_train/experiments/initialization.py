@@ -8,7 +8,7 @@ from tokenizers import Tokenizer
 
 from sensemble_train.distributed import World
 from sensemble_train.errors import ConfigurationError
-from sensemble_train.experiments.architectures import describe_model, small_mae
+from sensemble_train.experiments.architectures import describe_model
 from sensemble_train.experiments.clip_tokens import clip_tokenizer
 from sensemble_train.experiments.clip_weights import initialize, read_clip
 from sensemble_train.experiments.config import Experiment
@@ -54,8 +54,7 @@ def _of_another_run(folder: Path, wanted: Description, config: Experiment) -> Mo
     old, description = saved.description, wanted
     if config.model.fitted:
         specs = {m: old.specs[m] for m in wanted.specs}
-        preset = small if config.pretrain.objective == "contrastive" else small_mae
-        description = replace(wanted, specs=specs, configs=preset(specs, config.model))
+        description = replace(wanted, specs=specs, configs=small(specs, config.model))
     _same_encoders(folder, old, description)
     model = Model(description, saved.tokenizer if description.tokenized else None)
     for m, encoder in model.encoders.items():
@@ -66,12 +65,11 @@ def _of_another_run(folder: Path, wanted: Description, config: Experiment) -> Mo
 def _same_encoders(folder: Path, old: Description, new: Description) -> None:
     """Refuse a saved model whose shape differs from the configuration; its drop path may."""
     for m, config in new.configs.items():
-        theirs = {"shared": old.shared, "shape": old.specs[m].shape, **asdict(old.configs[m])}
-        ours = {"shared": new.shared, "shape": new.specs[m].shape, **asdict(config)}
+        theirs = {"shape": old.specs[m].shape, **asdict(old.configs[m])}
+        ours = {"shape": new.specs[m].shape, **asdict(config)}
         name = next((n for n in ours if n != "drop_path" and ours[n] != theirs[n]), None)
         if name is not None:
             raise ConfigurationError(
                 f"--initialize {folder}: its encoder of {m} has {name} {theirs[name]}, the configuration "
-                f"says {ours[name]}; set --model and --pretrain.objective as in that run's config.json, or "
-                "use the matching experiment, such as kinetics_mae"
+                f"says {ours[name]}; set --model as in that run's config.json"
             )

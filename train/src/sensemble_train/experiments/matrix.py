@@ -1,9 +1,11 @@
-"""The matrix with every row: the paper's methods, rivals, and what ships."""
+"""The matrix with every row: the paper's methods, late fusion, and what ships."""
 
+import copy
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import torch
 from sensemble_runtime.progress import Stages, no_progress
 from sensemble_runtime.subsets import Subset
 from sensemble_sensors.media.dataset import Dataset, Example
@@ -14,8 +16,6 @@ from sensemble_train.distributed import World
 from sensemble_train.experiments.config import experiment_of
 from sensemble_train.experiments.examples import check, choose, read
 from sensemble_train.experiments.initialization import new_model
-from sensemble_train.experiments.mae import pretrain_masked
-from sensemble_train.experiments.methods import labelled_subsets, wiseft
 from sensemble_train.experiments.streamed import Streamed
 from sensemble_train.models.model import Model
 from sensemble_train.recipe.cell import Cell
@@ -25,7 +25,6 @@ from sensemble_train.recipe.methods import finetune
 from sensemble_train.recipe.recipe import SHIPPED, Recipe, Row, Rows
 from sensemble_train.recipe.run_folder import Matrix
 from sensemble_train.recipe.sources import Report, backgrounds, decoded
-from sensemble_train.training.loop import Loop
 
 
 def _finetune(cell: Cell) -> Model:
@@ -38,16 +37,25 @@ def _masd(cell: Cell) -> Model:
     return cell.masd()
 
 
+@torch.no_grad()
+def wiseft(trained: Model, probed: Model, alpha: float) -> Model:
+    """Return alpha * trained + (1 - alpha) * probed, weight by weight (paper, Eq. 9)."""
+    merged, start = copy.deepcopy(probed), probed.state_dict()
+    merged.load_state_dict(
+        {
+            name: alpha * value + (1 - alpha) * start[name] if value.is_floating_point() else value
+            for name, value in trained.state_dict().items()
+        }
+    )
+    return merged.eval()
+
+
 def _averaged(method: str, row: Row) -> Row:
     def make(cell: Cell) -> Model:
-        alpha = experiment_of(cell.job.config).finetune.alpha
+        alpha = experiment_of(cell.job.config).alpha
         return cell.trained(method, lambda _: wiseft(row(cell), cell.probed(), alpha))
 
     return make
-
-
-def _on_labels(method: str, *, drawn: bool) -> Row:
-    return lambda cell: cell.trained(method, lambda loop: labelled_subsets(cell.start(loop), drawn=drawn))
 
 
 ROWS: Rows = {
@@ -57,8 +65,6 @@ ROWS: Rows = {
     "masd": _masd,
     "masd+wiseft": _averaged("masd+wiseft", _masd),
     "late_fusion": Cell.late_fusion,
-    "labelled_subsets": _on_labels("labelled_subsets", drawn=False),
-    "modality_dropout": _on_labels("modality_dropout", drawn=True),
     **SHIPPED,
 }
 
@@ -113,12 +119,3 @@ class ExperimentRecipe(Recipe):
         """See `Recipe`."""
         config = self.experiment
         return backgrounds(config, model, dataset, report, skip_bad=config.skip_bad)
-
-    def pretrain(
-        self, model: Model, unlabelled: Source, loop: Loop, log_scale: float, background: Clips | None
-    ) -> Model:
-        """Return a copy of `model` with encoders pretrained by either objective."""
-        config = self.experiment.pretrain
-        if config.objective == "contrastive":
-            return super().pretrain(model, unlabelled, loop, log_scale, background)
-        return pretrain_masked(model, unlabelled, config, loop)

@@ -6,10 +6,11 @@ from typing import Any
 
 from sensemble_sensors.media.decoding import Sampling
 
-from sensemble_train.experiments.architectures import CLIP_B16, MAE_B16
-from sensemble_train.experiments.config import Experiment, ExperimentFinetune, ExperimentPretrain, MAEConfig
+from sensemble_train.experiments.architectures import CLIP_B16
+from sensemble_train.experiments.config import Experiment
 from sensemble_train.models.augment_config import PAPER, AugmentConfig
-from sensemble_train.recipe.methods import ProbeConfig
+from sensemble_train.recipe.methods import FinetuneConfig, ProbeConfig
+from sensemble_train.recipe.pretrain import PretrainConfig
 from sensemble_train.training.scale import ScaleConfig
 
 _CROPS = (256 / 224, 320 / 224)  # short side of a frame before its crop, in training (Sec. 5)
@@ -23,30 +24,12 @@ _LARGE = ScaleConfig(
     save_every=500,
     log_every=50,
 )
-_TABLE_7: dict[str, Any] = {"steps": 0, "decay_vectors": False}  # epochs count; vectors as in CLIP and MAE
+_TABLE_7: dict[str, Any] = {"steps": 0, "decay_vectors": False}  # epochs count; vectors as in CLIP
 
 
 def digits(data: str) -> Experiment:
     """The embedded dataset, or any other of its size, by contrastive learning."""
     return Experiment(data, train_modalities=("all",))
-
-
-def digits_mae(data: str) -> Experiment:
-    """The embedded dataset by masked autoencoding.
-
-    All modalities mask 75%, as text does: these clips have few tokens, and the paper's shares would leave
-    next to none. Batches are small, because the number of steps limits what two cores reach in minutes.
-    Nothing is augmented, as its few steps do not even fit what there is.
-    """
-    mae = MAEConfig(audio=0.75, video=0.75, width=64, depth=1, heads=4)
-    return Experiment(
-        data,
-        train_modalities=("all",),
-        augment=AugmentConfig(),
-        pretrain=ExperimentPretrain(objective="mae", mae=mae, steps=1500, batch=25, warmup=150),
-        # Other rates were tried after contrastive learning only.
-        finetune=ExperimentFinetune(steps=180, batch=64, learning_rate=3e-4, warmup=18, background=0.0),
-    )
 
 
 def audioset_contrastive(data: str) -> Experiment:
@@ -59,26 +42,14 @@ def audioset_contrastive(data: str) -> Experiment:
         sampling=Sampling(stride=32, zoom=_CROPS),
         augment=PAPER,
         distill=20_000,
-        pretrain=ExperimentPretrain(
+        pretrain=PretrainConfig(
             epochs=32, batch=1024, learning_rate=8e-4, warmup=1000, background=0.0, **_TABLE_7
         ),
         probe=ProbeConfig(temperature=1.0, epochs=360, batch=256, learning_rate=1e-2, warmup=200, **_TABLE_7),
-        finetune=ExperimentFinetune(
+        finetune=FinetuneConfig(
             epochs=30, batch=128, learning_rate=1e-4, warmup=1000, background=0.0, **_TABLE_7
         ),
         scale=_LARGE,
-    )
-
-
-def audioset_mae(data: str) -> Experiment:
-    """AudioSet by masked autoencoding, from scratch (Table 9, "MAE")."""
-    like = audioset_contrastive(data)
-    return replace(
-        like,
-        model=MAE_B16,
-        pretrain=replace(like.pretrain, objective="mae", epochs=256, warmup=2000),
-        probe=replace(like.probe, batch=128),
-        finetune=replace(like.finetune, epochs=60, batch=64, warmup=2000),
     )
 
 
@@ -89,11 +60,6 @@ def kinetics(data: str) -> Experiment:
     and `held_out` is 0.
     """
     return _from_encoders(audioset_contrastive(data))
-
-
-def kinetics_mae(data: str) -> Experiment:
-    """Kinetics-400 from AudioSet's encoders by masked autoencoding (Table 7, "MAE"); as `kinetics`."""
-    return _from_encoders(audioset_mae(data))
 
 
 def imagenet_captions(data: str) -> Experiment:
@@ -118,11 +84,8 @@ EXPERIMENTS: dict[str, Callable[[str], Experiment]] = {
     experiment.__name__: experiment
     for experiment in (
         digits,
-        digits_mae,
         audioset_contrastive,
-        audioset_mae,
         kinetics,
-        kinetics_mae,
         imagenet_captions,
     )
 }

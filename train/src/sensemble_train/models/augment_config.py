@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from typing import Annotated
 
-from sensemble_sensors.strict_json import MORE
-
 from sensemble_train.field_checks import Amount, Count, Share, check
 
 
@@ -14,7 +12,6 @@ class AugmentConfig:
 
     Attributes:
         mixup: share of the labelled examples that are mixed with another; 0.5 in the paper.
-        beta: both parameters of the Beta distribution of the weights; the paper names none, AST has 10.
         time: frames of the log-mel that a hidden span is shorter than; 192 in the paper.
         bins: mel bins that a hidden span is shorter than; 48 in the paper.
         voice: largest stretch of the mel axis of sound, as of shorter and longer vocal tracts.
@@ -36,7 +33,6 @@ class AugmentConfig:
     """
 
     mixup: Share = 0.0
-    beta: Annotated[float, (1e-3, MORE)] = 10.0
     time: Count = 0
     bins: Count = 0
     voice: Share = 0.0

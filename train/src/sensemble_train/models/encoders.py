@@ -10,14 +10,12 @@ from abc import ABC, abstractmethod
 from collections.abc import ItemsView, Iterator, KeysView, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sensemble_train.errors import ConfigurationError
-from sensemble_train.models.transformer import Activation, Block, Patches, sinusoids
+from sensemble_train.models.transformer import Activation, Block, Patches
 
 HIDE = -1e4  # added to the attention score of a hidden token
 
@@ -43,8 +41,7 @@ class EncoderConfig:
     activation: Activation = "gelu"
     drop_path: float = 0.0  # largest rate of stochastic depth (App. E)
     clip: bool = False
-    sinusoidal: bool = False  # fixed positions (App. D), in sound and text; those of frames are learned
-    project: bool = True  # by a linear layer to the embedding; without it, `embedding` equals `width`
+    project: bool = True  # the features of `source` by an adapter; without it, they are the embedding
     spread: bool = True  # by a BatchNorm without affine parameters before the embedding's normalization
     relative: bool = False  # without level, brightness and contrast, instead of by Table 6's scales
     scales: tuple[tuple[float, float], ...] = ()  # of a series, each channel's mean and deviation
@@ -69,14 +66,10 @@ class Trunk(nn.Module):
         super().__init__()
         rates = [config.drop_path * i / max(1, config.depth - 1) for i in range(config.depth)]
         width, size = config.width, config.embedding
-        if not config.project and size != width:
-            raise ConfigurationError(
-                f"--model.embedding {size}: without a projection, as in MAE, it is --model.width, {width}"
-            )
         self.first = config.clip
         self.blocks = nn.ModuleList(Block(width, config.heads, config.activation, rate) for rate in rates)
         self.norm = nn.LayerNorm(width)
-        self.project = nn.Linear(width, size, bias=False) if config.project else nn.Identity()
+        self.project = nn.Linear(width, size, bias=False)
         self.spread = nn.BatchNorm1d(size, affine=False) if config.spread else nn.Identity()
         self.length = config.length
 
@@ -127,9 +120,7 @@ class ClassToken(nn.Module):
 
 
 def positions(grid: tuple[int, ...], config: EncoderConfig) -> nn.Parameter:
-    """Return the positions of a grid's tokens, [1, N, width], learned or fixed."""
-    if config.sinusoidal:
-        return nn.Parameter(sinusoids(grid, config.width)[None], requires_grad=False)
+    """Return the learned positions of a grid's tokens, [1, N, width]."""
     return nn.Parameter(0.02 * torch.randn(1, math.prod(grid), config.width))
 
 
@@ -198,7 +189,6 @@ def module_name(modality: str) -> str:
 class TokenEncoder(Encoder):
     """An encoder whose trunk reads tokens; a kind has a subclass."""
 
-    pads: ClassVar[bool] = False  # whether tokens may be padding, of id 0
     grid: tuple[int, ...]  # tokens along each axis: (time, mel), (frames, rows, columns) or (length,)
     trunk: Trunk
 
@@ -209,15 +199,3 @@ class TokenEncoder(Encoder):
     def encode(self, features: Tensor) -> Tensor:
         """See `Encoder`."""
         return self.trunk(self.tokens(features))  # type: ignore[no-any-return]
-
-
-class PatchEncoder(TokenEncoder):
-    """An encoder of images that are cut into patches."""
-
-    patch: int  # side of a patch
-    stem: nn.Module
-    start: nn.Module  # the class token, where there is one
-
-    def images(self, features: Tensor) -> Tensor:
-        """Return the images [B * times, channels, H, W] that the stem cuts into patches."""
-        return features

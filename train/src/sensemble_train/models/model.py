@@ -16,8 +16,8 @@ from sensemble_sensors.strict_json import decode, document, encode
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
-from sensemble_train.errors import CheckpointError, ConfigurationError
-from sensemble_train.models.encoders import ByModality, Encoder, EncoderConfig, Trunk, module_name
+from sensemble_train.errors import CheckpointError
+from sensemble_train.models.encoders import ByModality, Encoder, EncoderConfig, module_name
 from sensemble_train.models.kinds.registry import kind_of as train_kind
 from sensemble_train.models.pretrained.encoder import Pretrained
 
@@ -30,7 +30,6 @@ class Description:
     configs: dict[str, EncoderConfig]
     labels: tuple[str, ...]
     task: Task
-    shared: int = 0  # last blocks, and the norm after them, that all encoders share (App. D: one, for MAE)
 
     @property
     def tokenized(self) -> tuple[str, ...]:
@@ -76,7 +75,7 @@ class Model(nn.Module):
         head: mean embeddings [B, d] to logits [B, C].
 
     Raises:
-        ConfigurationError: the encoders cannot share blocks, or the shape of one is impossible.
+        ConfigurationError: the shape of an encoder is impossible.
     """
 
     def __init__(self, description: Description, tokenizer: Tokenizer | None) -> None:
@@ -84,8 +83,6 @@ class Model(nn.Module):
         self.description, self.tokenizer = description, tokenizer
         specs, configs = description.specs, description.configs
         self.encoders = ByModality({m: _encoder(specs[m], configs[m]) for m in sorted(specs)})
-        if description.shared:
-            _share([encoder.trunk for encoder in self.encoders.values()], description.shared)  # type: ignore[misc]
         self.register_state_dict_post_hook(_leave_out)  # type: ignore[no-untyped-call]
         self.register_load_state_dict_pre_hook(_put_back)  # type: ignore[no-untyped-call]
         self.head = Head(next(iter(configs.values())).embedding, len(description.labels))
@@ -117,21 +114,6 @@ def _encoder(spec: InputSpec, config: EncoderConfig) -> Encoder:
     return Pretrained(spec, config) if config.source else train_kind(spec).encoder(spec, config)
 
 
-def _share(trunks: list[Trunk], count: int) -> None:
-    """Replace the last `count` blocks and the norm of all trunks by those of the first."""
-    first, *others = trunks
-    shapes = {str(trunk.blocks) for trunk in trunks}
-    if len(shapes) > 1 or not count <= len(first.blocks):
-        raise ConfigurationError(
-            f"sharing {count} blocks takes encoders of one shape with at least as many; make "
-            "--model.text-heads the same as --model.heads"
-        )
-    for trunk in others:
-        for block in range(len(first.blocks) - count, len(first.blocks)):
-            trunk.blocks[block] = first.blocks[block]
-        trunk.norm = first.norm
-
-
 def _leave_out(model: Model, state: dict[str, Tensor], prefix: str, _: object) -> None:
     """Leave the weights of frozen encoders out of a state dict."""
     for name in _frozen(model):
@@ -160,7 +142,7 @@ def save_model(model: Model, folder: Path) -> None:
         model.tokenizer.save(str(folder / "tokenizer.json"))
     unfinished = folder / "weights.partial"
     try:
-        safetensors.save_model(model, str(unfinished))  # shared blocks are written once
+        safetensors.save_model(model, str(unfinished))
     except SafetensorError as error:
         unfinished.unlink(missing_ok=True)
         raise CheckpointError(

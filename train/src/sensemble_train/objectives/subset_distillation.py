@@ -68,12 +68,6 @@ class SubsetDistillation(Downstream):
         return (weights * losses).sum() / weights.sum()
 
 
-def subset_logits(model: Model, features: dict[str, Tensor], sets: Sequence[Subset]) -> Tensor:
-    """Return the logits [S, B, C] of every subset in `sets`, each modality encoded once (Eq. 7)."""
-    used = {m for subset in sets for m in subset}
-    return pooled_logits(model, model.embed({m: x for m, x in features.items() if m in used}), sets)
-
-
 def pooled_logits(model: Model, embedded: Mapping[str, Tensor], sets: Sequence[Subset]) -> Tensor:
     """Return the logits [S, B, C] of every subset in `sets` of embeddings, modality -> [B, d] (Eq. 7)."""
     used = sorted({m for subset in sets for m in subset})

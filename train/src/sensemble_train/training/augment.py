@@ -11,6 +11,8 @@ from sensemble_train.models.augment_config import AugmentConfig
 from sensemble_train.models.kinds.registry import kind_of
 from sensemble_train.models.model import Model
 
+_BETA = 10.0  # both parameters of the distribution of mixup's weights; the paper names none, AST has 10
+
 
 def augment(batch: Clips, model: Model, config: AugmentConfig) -> Clips:
     """Return a batch of features, changed as `config` asks."""
@@ -26,7 +28,7 @@ def augment(batch: Clips, model: Model, config: AugmentConfig) -> Clips:
     changed = replace(batch, inputs=inputs)
     if not config.mixup or batch.targets is None:
         return changed
-    return mixup(changed, config.mixup, config.beta, len(described.labels))
+    return mixup(changed, config.mixup, len(described.labels))
 
 
 def one_view(features: Tensor) -> Tensor:
@@ -35,7 +37,7 @@ def one_view(features: Tensor) -> Tensor:
     return features[torch.arange(len(features), device=features.device), views][:, None]
 
 
-def mixup(batch: Clips, rate: float, beta: float, classes: int) -> Clips:
+def mixup(batch: Clips, rate: float, classes: int) -> Clips:
     """Mix some examples with others: inputs except token ids, and labels (Zhang et al., 2017).
 
     An example stays as it is if its partner lacks one of its modalities, or if all inputs are token ids.
@@ -45,7 +47,7 @@ def mixup(batch: Clips, rate: float, beta: float, classes: int) -> Clips:
     mixed = [m for m, x in batch.inputs.items() if x.dtype != torch.int64]
     device = next(iter(batch.inputs.values())).device
     partner = torch.randperm(count, device=device)
-    weight = torch.distributions.Beta(beta, beta).sample((count,)).to(device)
+    weight = torch.distributions.Beta(_BETA, _BETA).sample((count,)).to(device)
     chosen = (torch.rand(count, device=device) < rate) & torch.tensor(bool(mixed), device=device)
     for m in mixed:
         chosen &= batch.present[m][partner] | ~batch.present[m]

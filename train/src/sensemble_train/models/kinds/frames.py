@@ -18,7 +18,7 @@ from torch import Generator, Tensor, nn
 
 from sensemble_train.errors import ConfigurationError
 from sensemble_train.models.augment_config import AugmentConfig
-from sensemble_train.models.encoders import ClassToken, EncoderConfig, PatchEncoder, Trunk, flat, make_stem
+from sensemble_train.models.encoders import ClassToken, EncoderConfig, TokenEncoder, Trunk, flat, make_stem
 from sensemble_train.models.frontend import RelativeFrames, ScaledFrames, VideoInput
 from sensemble_train.models.kinds.backgrounds import pictures
 from sensemble_train.models.kinds.frames_augment import change_frames, change_levels, warp
@@ -80,9 +80,9 @@ class Frames(Kind):
     def encoder_config(self, base: EncoderConfig, spec: InputSpec, shape: ModelConfig) -> EncoderConfig:
         """Return learned positions and, in small models, 16 tokens: each of all frames and a quarter side."""
         if not shape.fitted:
-            return replace(base, sinusoidal=False)
+            return base
         _, frames, height, _, _ = spec.shape
-        return replace(base, sinusoidal=False, patch=height // 4, tubelet=frames)
+        return replace(base, patch=height // 4, tubelet=frames)
 
     def encoder(self, spec: InputSpec, config: EncoderConfig) -> "FramesEncoder":
         """See `Kind`."""
@@ -111,18 +111,15 @@ class Frames(Kind):
         return (mean + deviation * (made[..., :1].float() / 64 - 2)).clamp(0, 1)
 
 
-class FramesEncoder(PatchEncoder):
+class FramesEncoder(TokenEncoder):
     """Frames [B, T, H, W, C] -> float32 [B, d], with separable space-time positions (App. D)."""
 
     def __init__(self, spec: InputSpec, config: EncoderConfig) -> None:
         super().__init__()
         _, frames, height, width, colours = spec.shape
-        self.patch = config.patch
         self.tubelet = min(config.tubelet, frames)
         if frames % self.tubelet:
             raise ConfigurationError(f"{frames} video frames do not divide into tubelets of {self.tubelet}")
-        if config.sinusoidal:
-            raise ConfigurationError("the positions of video are learned, and cannot be sinusoidal")
         self.grid = frames // self.tubelet, height // config.patch, width // config.patch
         if spec.channels:
             self.input: nn.Module = ScaledFrames(*(config.scales or ((0.5, 0.25),))[0])
@@ -135,13 +132,10 @@ class FramesEncoder(PatchEncoder):
         self.start = ClassToken(config.width) if config.clip else nn.Identity()
         self.trunk = Trunk(config)
 
-    def images(self, features: Tensor) -> Tensor:
-        """Normalize raw clips: float32 [B * times, C * tubelet, H, W]."""
-        images = self.input(features)
-        return images.reshape(-1, images.shape[1] * self.tubelet, *images.shape[2:])  # type: ignore[no-any-return]
-
     def tokens(self, features: Tensor) -> Tensor:
-        """Cut clips into patches."""
-        tokens = flat(self.stem(self.images(features)))
+        """Normalize raw clips, and cut them into patches."""
+        images = self.input(features)
+        images = images.reshape(-1, images.shape[1] * self.tubelet, *images.shape[2:])
+        tokens = flat(self.stem(images))
         tokens = tokens.reshape(-1, self.grid[0], *tokens.shape[1:]) + (self.space + self.time)
         return self.start(tokens.flatten(1, 2))  # type: ignore[no-any-return]

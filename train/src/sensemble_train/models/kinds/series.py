@@ -78,9 +78,7 @@ class Series(Kind):
         del shape
         stride = 2 * max(1, round(spec.shape[1] / (2 * _TOKENS)))
         vectors = tuple(triads(spec.channels))
-        return replace(
-            base, stem=(_STEM,), patch=stride, tubelet=1, sinusoidal=False, clip=False, vectors=vectors
-        )
+        return replace(base, stem=(_STEM,), patch=stride, tubelet=1, clip=False, vectors=vectors)
 
     def fit_scale(self, config: EncoderConfig, spec: InputSpec, examples: Sequence[Example]) -> EncoderConfig:
         """Return the mean and the deviation of each channel over examples to train on."""

@@ -63,7 +63,6 @@ class Text(Kind):
 class TextEncoder(TokenEncoder):
     """int64 [B, L] token ids, 0 for padding -> float32 [B, d]."""
 
-    pads = True
     causal: Tensor
 
     def __init__(self, spec: InputSpec, config: EncoderConfig) -> None:

@@ -9,7 +9,7 @@ from sensemble_train.models.augment_config import AugmentConfig
 from sensemble_train.models.encoders import (
     ClassToken,
     EncoderConfig,
-    PatchEncoder,
+    TokenEncoder,
     Trunk,
     flat,
     make_stem,
@@ -69,13 +69,12 @@ class Waveform(Kind):
         return sounds(count, spec.shape[1], spec.rate, draw)
 
 
-class WaveformEncoder(PatchEncoder):
+class WaveformEncoder(TokenEncoder):
     """float32 [B, S] in [-1, 1] at 16 kHz -> float32 [B, d]."""
 
     def __init__(self, spec: InputSpec, config: EncoderConfig) -> None:
         super().__init__()
         frames = frames_of(spec.shape[1])
-        self.patch = config.patch
         self.padding = -frames % config.patch
         self.grid = (frames + self.padding) // config.patch, MEL_BINS // config.patch
         self.relative = config.relative
@@ -92,13 +91,10 @@ class WaveformEncoder(PatchEncoder):
         mel = mel.view(-1, 1, *mel.shape[1:])
         return mel if self.relative else self._padded((mel - AUDIO_MEAN) / (2 * AUDIO_STD))
 
-    def images(self, features: Tensor) -> Tensor:
-        """Return the normalized log-mel, padded to whole patches: [B, 1, times, 128]."""
-        return self._padded(self.level(features)) if self.relative else features
-
     def tokens(self, features: Tensor) -> Tensor:
-        """Cut log-mel images into patches."""
-        return self.start(flat(self.stem(self.images(features))) + self.position)  # type: ignore[no-any-return]
+        """Normalize log-mel images, and cut them into patches."""
+        images = self._padded(self.level(features)) if self.relative else features
+        return self.start(flat(self.stem(images)) + self.position)  # type: ignore[no-any-return]
 
     def _padded(self, image: Tensor) -> Tensor:
         return functional.pad(image, (0, 0, 0, self.padding))
