@@ -26,14 +26,14 @@ from sensemble_sensors.media.dataset import Example
 from sensemble_train.data.clips import Source
 from sensemble_train.distributed import alone
 from sensemble_train.experiments.config import Experiment
-from sensemble_train.experiments.examples import choose, read
+from sensemble_train.experiments.examples import choose
 from sensemble_train.experiments.presets import EXPERIMENTS
 from sensemble_train.models.model import Model
 from sensemble_train.objectives.task import Task
 from sensemble_train.recipe.evaluate import embed, evaluate
+from sensemble_train.recipe.examples import decoded, read
 from sensemble_train.recipe.methods import FinetuneConfig
 from sensemble_train.recipe.recipe import new_model
-from sensemble_train.recipe.sources import decoded
 from sensemble_train.training.loop import Loop, fit
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
@@ -68,7 +68,7 @@ def specialist(
         scored = {split: sources[split].having((modality,)) for split in SCORED}
         quiet = replace(loop, progress=no_progress)
         return {
-            split: (evaluate(trained, embed({"": trained}, source, quiet)[""])[modality], len(source))
+            split: (evaluate(trained, embed(source, quiet, trained)[0])[modality], len(source))
             for split, source in scored.items()
         }
 
@@ -98,7 +98,7 @@ def main() -> None:
     parser.add_argument("--modalities", nargs="*", default=["audio", "text", "video"])
     arguments = parser.parse_args()
     config = EXPERIMENTS["digits"](str((arguments.data or digits(0)).resolve()))
-    dataset = read(config.data, config)
+    dataset = read(config.data)
     chosen = dict(choose(config, dataset))
     chosen["everything"] = [e for e in (*dataset.split("train"), *dataset.split("pretrain")) if e.labels]
     uses = {use: chosen[use] for use in ("everything", *SCORED)}

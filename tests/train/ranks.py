@@ -29,7 +29,7 @@ from sensemble_train.models.model import Model
 from sensemble_train.objectives.contrastive import Contrastive
 from sensemble_train.objectives.distillation import Distillation
 from sensemble_train.objectives.subset_distillation import SubsetDistillation
-from sensemble_train.recipe.teacher import teach
+from sensemble_train.recipe.fusion import teach
 from sensemble_train.training.loop import Loop, fit
 from sensemble_train.training.optim import Optimization
 from sensemble_train.training.scale import ScaleConfig

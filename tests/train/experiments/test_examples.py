@@ -8,7 +8,8 @@ from sensemble_sensors.media.dataset import Dataset, Example
 from sensemble_train.errors import ConfigurationError
 from sensemble_train.experiments.architectures import CLIP_B16
 from sensemble_train.experiments.config import RANDOM, Experiment, ExperimentPretrain
-from sensemble_train.experiments.examples import check, choose, read
+from sensemble_train.experiments.examples import check, choose
+from sensemble_train.recipe.examples import read
 
 from tests.train.tiny import dark_and_bright, write_index
 
@@ -58,9 +59,7 @@ def test_what_is_chosen_by_is_neither_trained_on_nor_reported(tmp_path: Path) ->
     lines = [{"split": split, "labels": ["a"], "text": "w"} for split in ["train"] * 20 + ["eval"] * 5]
     write_index(tmp_path, [{**line, "group": str(i)} for i, line in enumerate(lines)])
     config = Experiment(str(tmp_path), held_out=0.4)
-    chosen = {
-        what: {e.id for e in found} for what, found in choose(config, read(config.data, config)).items()
-    }
+    chosen = {what: {e.id for e in found} for what, found in choose(config, read(config.data)).items()}
     assert len(chosen["calibrate"]) == 2
     assert chosen["pretrain"] == chosen["train"] | chosen["distill"]
     assert len(chosen["pretrain"] | chosen["calibrate"]) == 20

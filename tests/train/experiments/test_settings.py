@@ -9,7 +9,8 @@ from sensemble_sensors.errors import BadDataError
 from sensemble_train.errors import ConfigurationError
 from sensemble_train.experiments import matrix
 from sensemble_train.experiments.config import Experiment, experiment_of
-from sensemble_train.experiments.examples import choose, read
+from sensemble_train.experiments.examples import choose
+from sensemble_train.recipe.examples import read
 from sensemble_train.recipe.recipe import SHIPPED
 from sensemble_train.recipe.run_folder import Matrix
 
@@ -62,7 +63,7 @@ def test_what_is_distilled_on_may_come_from_another_dataset(
     assert sorted(found["subset"]["video"]) == EVERY
     ours, theirs = (read_losses(folder / "models" / "subset" / "video") for folder in (tmp_path / "run", out))
     assert ours != theirs
-    distilled = choose(other, read(other.data, other))["distill"]
+    distilled = choose(other, read(other.data))["distill"]
     assert {example.files[0].parent for example in distilled} == {tmp_path}
     with pytest.raises(ConfigurationError, match="--held-out 0 to draw it from the other dataset"):
         shipped(replace(other, held_out=0.2), tmp_path / "both")

@@ -13,8 +13,8 @@ import torch
 from sensemble_sensors.errors import BadDataError
 from sensemble_sensors.media.dataset import Example, read_dataset
 from sensemble_sensors.media.decoding import PLAIN, Sampling
-from sensemble_train.data.clips import Clips, decode, targets
-from sensemble_train.experiments.streamed import Streamed, collate
+from sensemble_train.data.clips import Clips, decode, joined, targets
+from sensemble_train.experiments.streamed import Streamed
 from sensemble_train.models.tokenizer import train_tokenizer
 from sensemble_train.recipe.evaluate import embed
 from sensemble_train.training.loop import Loop
@@ -59,7 +59,7 @@ def test_rows_that_fill_the_window_are_those_of_decode(folder: Path) -> None:
     cut = [replace(example, start=0.1, end=0.2) for example in read_dataset(folder).split("train")]
     whole = decode(cut, SPECS, TOKENIZER, LABELS, "multi-class", lambda *_: None)
     rows = source(cut)
-    assert_same(collate([rows.row(i) for i in range(len(rows))]), whole)
+    assert_same(joined([rows.row(i) for i in range(len(rows))]), whole)
     assert not all(whole.present["audio"])
 
 
@@ -69,7 +69,7 @@ def test_what_is_drawn_hangs_on_seed_step_and_index_not_on_workers(folder: Path)
     for step, (batch, loaded) in enumerate(
         zip(order, clips.load(order, torch.device("cpu"), workers=2, step=0), strict=True)
     ):
-        assert_same(collate([clips.row(index, step) for index in batch]), loaded)
+        assert_same(joined([clips.row(index, step) for index in batch]), loaded)
     assert not torch.equal(clips.row(5, 0).inputs["audio"], clips.row(5, 1).inputs["audio"])
     assert not torch.equal(clips.row(5, 0).inputs["audio"], other.row(5, 0).inputs["audio"])
 
@@ -108,7 +108,7 @@ def test_a_bad_file_is_named_with_its_line_and_skipped_only_when_asked(
         assert not any(rows.any() for rows in lenient.row(1).present.values())
     assert "skipped index.jsonl:2 ('1')" in caplog.text
     assert [lenient.row(i, 7).skipped for i in range(3)] == [0, 1, 0]
-    assert collate([lenient.row(1, 7), lenient.row(1, 8)]).skipped == 2
+    assert joined([lenient.row(1, 7), lenient.row(1, 8)]).skipped == 2
     everything = partial(
         decode, read_dataset(tmp_path).examples, SPECS, TOKENIZER, LABELS, "multi-class", lambda *_: None
     )
@@ -120,7 +120,7 @@ def test_a_bad_file_is_named_with_its_line_and_skipped_only_when_asked(
     model = tiny_model(labels=2)
     fronted = lenient.mapped(lambda clips: replace(clips, inputs=model.front(clips.inputs)))
     with caplog.at_level(logging.WARNING):
-        embedded = embed({"one": model}, fronted, Loop(tmp_path, 0))["one"]
+        embedded = embed(fronted, Loop(tmp_path, 0), model)[0]
     assert embedded.skipped == 1
     assert "skipped 1 of 3 examples; no score counts them" in caplog.text
     bad = write_index(tmp_path, [{"split": "train", "labels": ["dark"], "video": "noise.mkv"}])
@@ -168,9 +168,9 @@ def test_labels_that_are_no_class_are_named_and_unlabelled_rows_have_no_targets(
     with pytest.raises(BadDataError, match=r"index\.jsonl:4 .* 'bright' is none of the 1 classes"):
         next(source(train_of(folder), labels=("dark",)).load([[0]], torch.device("cpu"), workers=0))
     unlabelled = source(read_dataset(folder).split("pretrain"))
-    assert collate([unlabelled.row(0), unlabelled.row(1)]).targets is None
+    assert joined([unlabelled.row(0), unlabelled.row(1)]).targets is None
     several = source(train_of(folder), multi=True)
-    np.testing.assert_array_equal(collate([several.row(0), several.row(1)]).targets, [[0, 1], [1, 0]])
+    np.testing.assert_array_equal(joined([several.row(0), several.row(1)]).targets, [[0, 1], [1, 0]])
 
 
 def test_one_of_several_labels_is_not_taken_for_the_class(folder: Path) -> None:

@@ -22,7 +22,7 @@ def seen(model: Model, clips: Clips, loop: Loop) -> tuple[dict[str, Tensor], set
     for module in model.encoders.modules():
         if isinstance(module, nn.Linear):
             module.register_forward_hook(lambda _module, _fed, given: types.add(given.dtype))
-    return embed({"": model}, clips, loop)[""].inputs, types
+    return embed(clips, loop, model)[0].inputs, types
 
 
 def test_encoders_run_in_the_precision_of_training(tmp_path: Path) -> None:
@@ -45,7 +45,7 @@ def test_every_score_has_its_interval_examples_and_chance(tmp_path: Path) -> Non
     targets = torch.tensor([0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1])
     clips = Clips(tiny_model().front(inputs), present, targets)
     model = tiny_model()
-    embedded = embed({"": model}, clips, Loop(tmp_path, 0))[""]
+    embedded = embed(clips, Loop(tmp_path, 0), model)[0]
     scores, found = evaluate(model, embedded), intervals(model, embedded, np.arange(12))
     assert found.keys() == scores.keys()
     for name, score in scores.items():

@@ -7,8 +7,7 @@ import pytest
 import torch
 from sensemble_runtime.subsets import name, subsets
 from sensemble_train.recipe.evaluate import embed, evaluate
-from sensemble_train.recipe.fusion import fuse
-from sensemble_train.recipe.teacher import teach
+from sensemble_train.recipe.fusion import fuse, teach
 from sensemble_train.training.loop import Loop
 from torch.nn import functional
 
@@ -24,7 +23,7 @@ def test_its_answer_is_the_largest_sum_of_calibrated_log_probabilities(tmp_path:
             model.head.linear.weight.mul_(50)
         logits = {m: model.classify({m: clips.inputs[m]}) for m, model in specialists.items()}
     fused = fuse(specialists, clips, loop)
-    found = evaluate(fused, embed({"": fused}, clips, loop)[""])
+    found = evaluate(fused, embed(clips, loop, fused)[0])
     sums = {}
     for m, each in logits.items():
         temperature = fused.encoders[m].temperature
@@ -43,7 +42,7 @@ def test_all_sensors_together_are_as_sure_as_the_sum_says(tmp_path: Path) -> Non
     specialists = {m: tiny_model(STEM, seed=place) for place, m in enumerate(ALL)}
     clips, loop = clips_of(specialists["audio"], 12), Loop(tmp_path, 0)
     fused = fuse(specialists, clips, loop)
-    embedded = embed({"": fused}, clips, loop)[""].inputs
+    embedded = embed(clips, loop, fused)[0].inputs
     opinions = torch.stack([embedded[m] for m in ALL])
     found, expected = fused.head(opinions.mean(dim=0)), opinions.sum(dim=0)
     torch.testing.assert_close(found.softmax(dim=1), expected.softmax(dim=1), rtol=1e-3, atol=1e-4)
@@ -72,5 +71,5 @@ def test_a_sensor_without_labels_is_read_by_the_heads_of_the_others(tmp_path: Pa
     fused = fuse(specialists, replace(clips, targets=None), loop)
     with torch.no_grad():
         expected = torch.stack([s.classify({"video": clips.inputs["video"]}) for s in specialists.values()])
-    found = embed({"": fused}, clips, loop)[""].inputs["video"]
+    found = embed(clips, loop, fused)[0].inputs["video"]
     torch.testing.assert_close(found, expected.mean(dim=0))

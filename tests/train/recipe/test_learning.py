@@ -58,7 +58,7 @@ def test_each_method_beats_the_one_before_and_what_was_never_trained_on_beats_ch
     unlabelled, labelled, held_out = (scenes(begun, n, seed) for seed, n in enumerate((256, 64, 200)))
     contrastive = PretrainConfig(steps=60, batch=64, warmup=6, learning_rate=3e-3)
     pretrained = pretrain(begun, unlabelled, contrastive, Loop(tmp_path / "pretrained", 0))
-    embedded = embed({"": pretrained}, labelled, Loop(tmp_path, 0))[""]
+    embedded = embed(labelled, Loop(tmp_path, 0), pretrained)[0]
     torch.manual_seed(0)
     rows: dict[str, dict[str, dict[str, float]]] = {"probe": {}, "finetune": {}, "masd": {}, "subset": {}}
     for m in ("audio", "text"):
@@ -71,7 +71,7 @@ def test_each_method_beats_the_one_before_and_what_was_never_trained_on_beats_ch
         made["finetune"] = finetune(starts["finetune"])
         made["masd"] = teacher = masd(starts["masd"], unlabelled)
         made["subset"] = distill_subsets(starts["subset"], unlabelled, teacher)
-        for method, clips in embed(made, held_out, Loop(tmp_path, 0)).items():
+        for method, clips in zip(made, embed(held_out, Loop(tmp_path, 0), *made.values()), strict=True):
             rows[method][m] = evaluate(made[method], clips)
     found = {method: summary(matrix) for method, matrix in rows.items()}
     assert found["masd"].p > found["finetune"].p + 0.05

@@ -156,7 +156,7 @@ def test_the_head_learns_at_the_rates_of_finetuning(tmp_path: Path) -> None:
     """Its weights are large where the numbers of an embedding are small, and AdamW's steps are not."""
     model = tiny_model(STEM)
     clips, loop = clips_of(model, 60), Loop(tmp_path, 0)
-    embedded = embed({"": model}, clips, loop)[""]
+    embedded = embed(clips, loop, model)[0]
     probed = linear_probe(model, embedded, ("video",), ProbeConfig())
     trained = finetune(Start(probed, clips, ("video",), FinetuneConfig(steps=60), loop))
     before, after = (tuned.head.folded().weight for tuned in (probed, trained))
@@ -168,7 +168,7 @@ def test_probe_and_finetuning_take_each_step_at_its_rate(tmp_path: Path) -> None
     """Up to the highest, and down again."""
     model, taken = tiny_model(STEM), []
     clips, loop = clips_of(model, 9), Loop(tmp_path, 0)
-    embedded = embed({"": model}, clips, loop)[""]
+    embedded = embed(clips, loop, model)[0]
     probing, tuning = ProbeConfig(steps=9, warmup=3), replace(FEW, steps=9, warmup=3)
     hook = register_optimizer_step_pre_hook(
         lambda adamw, *_: taken.append([group["lr"] for group in adamw.param_groups])

@@ -14,8 +14,8 @@ from sensemble_train.models.augment_config import PAPER
 from sensemble_train.models.infer_spec import describe
 from sensemble_train.models.model import Model
 from sensemble_train.recipe import methods
+from sensemble_train.recipe.fusion import teach
 from sensemble_train.recipe.methods import FinetuneConfig, Start, distill_subsets
-from sensemble_train.recipe.teacher import teach
 from sensemble_train.training.loop import Loop
 from sensemble_train.training.scale import ScaleConfig
 

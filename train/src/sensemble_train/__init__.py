@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from sensemble_train.models.model_config import ModelConfig as ModelConfig
     from sensemble_train.models.pretrained.sources import Trained as Trained
     from sensemble_train.recipe.config import Config as Config
-    from sensemble_train.recipe.derived import derived as derived
+    from sensemble_train.recipe.config import derived as derived
     from sensemble_train.recipe.estimate import StageEstimate as StageEstimate
     from sensemble_train.recipe.estimate import estimate as estimate
     from sensemble_train.recipe.instant import Instant as Instant

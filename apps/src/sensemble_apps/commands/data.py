@@ -119,7 +119,7 @@ def show(arguments: DataShow) -> None:
 
 def _print_for_training(console: Console, dataset: Dataset) -> None:
     """Print what the dataset is too small for."""
-    from sensemble_train.data.sufficiency import shortages
+    from sensemble_train.data.choice import shortages
 
     for line in shortages(dataset):
         console.print(line, markup=False, highlight=False, soft_wrap=True)

@@ -170,8 +170,7 @@ def _encoders(arguments: Training, dataset: Dataset) -> dict[str, str]:
 
 
 def _config(arguments: Training, data: Path, dataset: Dataset, teacher: Path | None) -> "Config":
-    from sensemble_train.recipe.config import Config
-    from sensemble_train.recipe.derived import derived
+    from sensemble_train.recipe.config import Config, derived
     from sensemble_train.recipe.run_folder import cell
 
     if not 0 < arguments.effort <= _MAX_EFFORT:

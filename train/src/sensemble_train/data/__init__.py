@@ -2,5 +2,5 @@
 
 A source (`clips.Source`) yields batches. It is in memory (`clips.Clips`) or on disk (`experiments.streamed`).
 
-Doors: `embedded`, `clips`, `batching`, `choice`, `sufficiency` (what a dataset is too small for).
+Doors: `embedded`, `clips`, `batching`, `choice`.
 """

@@ -1,12 +1,19 @@
-"""Choice of the examples to pretrain on; without torch, which takes long to load."""
+"""Choice of the examples to train on, and what a dataset is too small for, without torch."""
 
+import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from statistics import median
 
+from sensemble_runtime.auditing.intervals import wilson
+from sensemble_runtime.scores import WIDE
 from sensemble_runtime.subsets import name as subset_name
 from sensemble_sensors.media.dataset import Dataset, Example
 
 from sensemble_train.errors import ConfigurationError
+
+LEAST_UNLABELLED = 100  # to learn from scratch; a batch of `digits` has as many negatives
+LEAST_OF_A_LABEL = 10  # examples of a class below which it is hardly learnt
 
 
 def unlabelled(dataset: Dataset) -> tuple[Example, ...]:
@@ -35,3 +42,69 @@ def check_unlabelled(dataset: Dataset) -> None:
             f"{dataset.folder}: pretraining takes two examples that have all of "
             f"{subset_name(every)}; add some to the split 'pretrain'"
         )
+
+
+def shortages(dataset: Dataset, *, from_scratch: bool = True) -> Iterator[str]:
+    """Yield a sentence for each use that a dataset is too small for, and how much more would do."""
+    every = dataset.modalities
+    complete = having(unlabelled(dataset), every)
+    if from_scratch and len(complete) < LEAST_UNLABELLED:
+        clips = "clip has" if len(complete) == 1 else "clips have"
+        more = _amount(LEAST_UNLABELLED - len(complete), dataset)
+        yield (
+            f"{len(complete)} {clips} all of {subset_name(every)}; {LEAST_UNLABELLED} would do: record "
+            f"{more} of anything, or go without: then sensors learn from labels alone, and those without "
+            "labels often stay at chance"
+        )
+    train = dataset.split("train")
+    counts = Counter(label for example in train for label in example.labels)
+    few = sorted((count, label) for label, count in counts.items() if count < LEAST_OF_A_LABEL)
+    if few:
+        rarest = ", ".join(
+            f"{count} of {label} (record {_takes(LEAST_OF_A_LABEL - count, label, train)})"
+            for count, label in few[:5]
+        )
+        rest = f" and {len(few) - 5} more labels" if len(few) > 5 else ""
+        yield (
+            f"{len(few)} of {len(counts)} labels have too few examples in train to be learnt: "
+            f"{rarest}{rest}; each needs {LEAST_OF_A_LABEL} at least"
+        )
+    shown = len(dataset.split("eval"))
+    if 0 < shown < enough():
+        low, high = wilson(shown / 2, shown)
+        yield (
+            f"eval has {shown} examples: too few to judge by. An accuracy of 50 % will be known "
+            f"as {100 * low:.0f} to {100 * high:.0f} %; {enough() - shown} more examples make it "
+            f"{100 * WIDE:.0f} points"
+        )
+
+
+def _amount(count: int, dataset: Dataset) -> str:
+    """Write how much `count` examples are: `8 minutes`, or `98 clips` where their lengths are unknown."""
+    lengths = [example.end - (example.start or 0.0) for example in dataset.known if example.end is not None]
+    if not lengths:
+        return _counted(count, "clip")
+    seconds = math.ceil(count * median(lengths))
+    return _counted(seconds, "second") if seconds < 60 else _counted(math.ceil(seconds / 60), "minute")
+
+
+def _takes(count: int, label: str, train: Sequence[Example]) -> str:
+    """Write how much `count` examples of a label are: `2 takes`, or `5 examples` without groups."""
+    sizes = Counter(example.group for example in train if label in example.labels and example.group)
+    if not sizes:
+        return _counted(count, "example")
+    return _counted(math.ceil(count / median(sizes.values())), "take")
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}{'s' * (count != 1)}"
+
+
+def enough() -> int:
+    """Return the least number of independent examples whose accuracy has no interval wider than `WIDE`."""
+    n = 1
+    while True:
+        low, high = wilson(n / 2, n)
+        if high - low <= WIDE:
+            return n
+        n += 1

@@ -107,6 +107,18 @@ class Clips:
         return change(self)
 
 
+def joined(parts: Sequence[Clips]) -> Clips:
+    """Return the examples of all parts, of the first one's modalities; without targets if a part has none."""
+    labelled = [part.targets for part in parts if part.targets is not None]
+    return Clips(
+        {m: torch.cat([part.inputs[m] for part in parts]) for m in parts[0].inputs},
+        {m: torch.cat([part.present[m] for part in parts]) for m in parts[0].present},
+        torch.cat(labelled) if len(labelled) == len(parts) else None,
+        sum(part.skipped for part in parts),
+        frozenset.intersection(*(part.complete for part in parts)),
+    )
+
+
 def decode(
     examples: Sequence[Example],
     specs: Mapping[str, InputSpec],

@@ -1,27 +1,17 @@
 """The examples of an experiment by their use (paper, Sec. 3.1, 5 and 6.2); as `recipe.examples`."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import torch
 from sensemble_runtime.subsets import Subset
 from sensemble_runtime.subsets import name as subset_name
-from sensemble_sensors.media.dataset import Dataset, Example, read_dataset
+from sensemble_sensors.media.dataset import Dataset, Example
 
 from sensemble_train.data.batching import seeded
 from sensemble_train.data.choice import having, unlabelled
-from sensemble_train.data.clips import LOG
 from sensemble_train.errors import ConfigurationError
 from sensemble_train.experiments.config import RANDOM, Experiment
 from sensemble_train.recipe import examples
-
-
-def read(folder: str, config: Experiment) -> Dataset:
-    """Read a dataset; with `config.skip_bad`, bad lines are logged and left out."""
-    dataset = read_dataset(Path(folder), skip_bad=config.skip_bad)
-    for reason in dataset.skipped:
-        LOG.warning("skipped %s", reason)
-    return dataset
 
 
 def choose(config: Experiment, dataset: Dataset) -> dict[str, Sequence[Example]]:
@@ -52,7 +42,7 @@ def check(config: Experiment, dataset: Dataset, train: Sequence[Example]) -> lis
 
 def _of_another_dataset(config: Experiment, every: Sequence[str]) -> list[Example]:
     """Draw D_SD from the unlabelled examples of `distill_data` that have all modalities (Sec. 5)."""
-    complete = having(unlabelled(read(config.distill_data, config)), every)
+    complete = having(unlabelled(examples.read(config.distill_data, skip_bad=config.skip_bad)), every)
     if len(complete) < 2:
         raise ConfigurationError(
             f"--distill-data {config.distill_data}: {len(complete)} unlabelled examples have all of "

@@ -14,17 +14,16 @@ from sensemble_train.data.batching import seeded
 from sensemble_train.data.clips import Clips, Source
 from sensemble_train.distributed import World
 from sensemble_train.experiments.config import experiment_of
-from sensemble_train.experiments.examples import check, choose, read
+from sensemble_train.experiments.examples import check, choose
 from sensemble_train.experiments.initialization import new_model
 from sensemble_train.experiments.streamed import Streamed
 from sensemble_train.models.model import Model
 from sensemble_train.recipe.cell import Cell
 from sensemble_train.recipe.config import Config
-from sensemble_train.recipe.examples import Chosen
+from sensemble_train.recipe.examples import Chosen, Report
 from sensemble_train.recipe.methods import finetune
 from sensemble_train.recipe.recipe import SHIPPED, Recipe, Row, Rows
 from sensemble_train.recipe.run_folder import Matrix
-from sensemble_train.recipe.sources import Report, backgrounds, decoded
 
 
 def _finetune(cell: Cell) -> Model:
@@ -86,10 +85,7 @@ class ExperimentRecipe(Recipe):
     def __init__(self, config: Config, rows: Rows) -> None:
         super().__init__(config, rows)
         self.experiment = experiment_of(config)
-
-    def read(self, dataset: Dataset | None) -> Dataset:
-        """See `Recipe`."""
-        return dataset or read(self.experiment.data, self.experiment)
+        self.skip_bad = self.experiment.skip_bad
 
     def examples(self, dataset: Dataset) -> tuple[Chosen, list[Subset]]:
         """See `Recipe`."""
@@ -104,7 +100,7 @@ class ExperimentRecipe(Recipe):
         """Return examples in memory or, as they pass the front ends when they are loaded, streamed."""
         config = self.experiment
         if not config.stream:
-            return decoded(config, model, use, examples, report, skip_bad=config.skip_bad)
+            return super().source(model, use, examples, report)
         seed = seeded(config.seed, f"windows {use}").initial_seed() % 2**32
         described, tokenizer = model.description, model.tokenizer
         raw = Streamed(examples, described, tokenizer, config.sampling, seed, config.skip_bad)
@@ -114,8 +110,3 @@ class ExperimentRecipe(Recipe):
             return replace(clips, inputs=model.front(clips.inputs))
 
         return raw.mapped(front)
-
-    def background(self, model: Model, dataset: Dataset, report: Report) -> Clips | None:
-        """See `Recipe`."""
-        config = self.experiment
-        return backgrounds(config, model, dataset, report, skip_bad=config.skip_bad)

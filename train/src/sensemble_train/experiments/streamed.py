@@ -14,7 +14,7 @@ from tokenizers import Tokenizer
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from sensemble_train.data.clips import LOG, Clips, as_input, bad, targets
+from sensemble_train.data.clips import LOG, Clips, as_input, bad, joined, targets
 from sensemble_train.models.model import Description
 
 _BAD_IN_A_ROW = 100  # unreadable examples in a row end the run: these are no longer a few bad files
@@ -133,20 +133,9 @@ class _Batches(Dataset[Clips | BadDataError]):
     def __getitem__(self, key: tuple[Sequence[tuple[int, Example]], int | None]) -> Clips | BadDataError:
         batch, step = key
         try:
-            return collate([self._source.row(row, step, example) for row, example in batch])
+            return joined([self._source.row(row, step, example) for row, example in batch])
         except BadDataError as error:
             return error
-
-
-def collate(rows: Sequence[Clips]) -> Clips:
-    """Join single rows into one batch; `targets` is None if any row has none."""
-    labelled = [row.targets for row in rows if row.targets is not None]
-    return Clips(
-        {m: torch.cat([row.inputs[m] for row in rows]) for m in rows[0].inputs},
-        {m: torch.cat([row.present[m] for row in rows]) for m in rows[0].present},
-        torch.cat(labelled) if len(labelled) == len(rows) else None,
-        sum(row.skipped for row in rows),
-    )
 
 
 def _begun(loader: DataLoader[Clips | BadDataError]) -> Iterator[Clips | BadDataError]:

@@ -1,12 +1,12 @@
 """A loss on backgrounds, so that an embedding shows how familiar its window is."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sensemble_train.data.clips import Clips
+from sensemble_train.data.clips import Clips, joined
 from sensemble_train.models.encoders import ByModality
 
 _SHARE = 0.25  # backgrounds beside a batch, relative to its examples
@@ -31,18 +31,7 @@ class Backgrounds(nn.Module):
         count = max(2, round(_SHARE * len(batch)))
         device = next(iter(batch.inputs.values())).device
         drawn = self.clips.take(torch.randint(len(self.clips), (count,))).to(device)
-        inputs, present = (
-            {m: torch.cat([ours[m], theirs[m]]) for m in ours}
-            for ours, theirs in ((batch.inputs, drawn.inputs), (batch.present, drawn.present))
-        )
-        return Clips(inputs, present, None, complete=batch.complete & drawn.complete)
-
-    def embed(self, batch: Clips, encode: Callable[[str, Clips], Tensor]) -> tuple[dict[str, Tensor], Tensor]:
-        """Return a batch's embeddings by modality, and the loss against backgrounds encoded with it."""
-        joined = self.join(batch)
-        embeddings = {m: encode(m, joined) for m in joined.inputs}
-        loss = self(embeddings, joined.present, len(batch))
-        return {m: x[: len(batch)] for m, x in embeddings.items()}, loss
+        return joined([batch, drawn])
 
     def forward(self, embeddings: Mapping[str, Tensor], present: Mapping[str, Tensor], known: int) -> Tensor:
         """Return the weighted loss, a scalar: the mean over modalities and both sides.
@@ -58,12 +47,3 @@ class Backgrounds(nn.Module):
                 losses.append(torch.where(counted, loss, 0.0).sum() / counted.sum().clamp(min=1))
         mean: Tensor = torch.stack(losses).mean()
         return self.weight * mean
-
-
-def encode_present(encode: Callable[[Tensor], Tensor], features: Tensor, present: Tensor) -> Tensor:
-    """Encode the rows of [B, ...] that are present, so that BatchNorm sees no others; these become 0."""
-    if int(present.sum()) < 2:
-        # Too few for BatchNorm, but every rank must use every encoder. The losses ignore absent rows.
-        present = torch.ones_like(present)
-    embeddings = encode(features[present])
-    return embeddings.new_zeros(len(present), embeddings.shape[1]).index_put((present,), embeddings)

@@ -32,8 +32,7 @@ class Contrastive(Objective):
     def __init__(
         self, model: Model, log_scale: float = LOG_SCALE, backgrounds: Backgrounds | None = None
     ) -> None:
-        super().__init__(model)
-        self.backgrounds = backgrounds
+        super().__init__(model, backgrounds)
         model.head.requires_grad_(requires_grad=False)
         # One element: FSDP takes no scalars.
         self.log_scale = nn.Parameter(torch.tensor([min(log_scale, math.log(MAX_SCALE))]))
@@ -41,12 +40,8 @@ class Contrastive(Objective):
     def forward(self, *batches: Clips) -> tuple[dict[str, Tensor], Tensor, Tensor]:
         """Return embeddings, modality -> [B, d], the log of the scale, and the backgrounds' loss."""
         (batch,) = batches
-        if self.backgrounds is None:
-            embeddings = {m: self.encode(m, batch) for m in batch.inputs}
-            background_loss = self.log_scale.sum() * 0.0
-        else:
-            embeddings, background_loss = self.backgrounds.embed(batch, self.encode)
-        return embeddings, self.log_scale * 1.0, background_loss
+        embeddings, background_loss = self.embed(batch)
+        return embeddings, self.log_scale * 1.0, background_loss + self.log_scale.sum() * 0.0
 
     def backward(self, call: nn.Module, parts: Sequence[Part], reseed: Callable[[int], None]) -> Tensor:
         """See `Objective`; the loss is the global batch's."""

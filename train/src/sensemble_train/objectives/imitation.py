@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from sensemble_train.data.clips import Clips
 from sensemble_train.models.model import Model
-from sensemble_train.objectives.backgrounds import Backgrounds, encode_present
+from sensemble_train.objectives.backgrounds import Backgrounds
 from sensemble_train.objectives.objective import MeanLoss
 
 
@@ -25,8 +25,7 @@ class Imitation(MeanLoss):
     """
 
     def __init__(self, model: Model, backgrounds: Backgrounds | None = None) -> None:
-        super().__init__(model)
-        self.backgrounds = backgrounds
+        super().__init__(model, backgrounds)
         model.head.requires_grad_(requires_grad=False)
 
     def forward(self, *batches: Clips) -> Tensor:
@@ -37,18 +36,9 @@ class Imitation(MeanLoss):
         """
         (batch,) = batches
         assert batch.targets is not None  # noqa: S101 - the teacher's
-        joined = batch if self.backgrounds is None else self.backgrounds.join(batch)
-        encoders = self.model.encoders
-        both = {
-            m: encode_present(encoders[m].encode, joined.inputs[m], joined.present[m])  # type: ignore[arg-type]
-            for m in encoders
-        }
-        losses = [
-            torch.where(
-                batch.present[m], 1 - functional.cosine_similarity(both[m][: len(batch)], goal), 0.0
-            ).sum()
-            / batch.present[m].sum().clamp(min=1)
-            for m, goal in zip(encoders, batch.targets.unbind(dim=1), strict=True)
-        ]
-        apart = 0.0 if self.backgrounds is None else self.backgrounds(both, joined.present, len(batch))
-        return torch.stack(losses).mean() + apart
+        embeddings, background_loss = self.embed(batch)
+        losses = []
+        for m, goal in zip(self.model.modalities, batch.targets.unbind(dim=1), strict=True):
+            present, loss = batch.present[m], 1 - functional.cosine_similarity(embeddings[m], goal)
+            losses.append(torch.where(present, loss, 0.0).sum() / present.sum().clamp(min=1))
+        return torch.stack(losses).mean() + background_loss

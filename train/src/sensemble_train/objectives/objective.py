@@ -10,17 +10,17 @@ from torch import Tensor, nn
 from sensemble_train.data.clips import Clips
 from sensemble_train.distributed import accumulating
 from sensemble_train.models.model import Model
-from sensemble_train.objectives.backgrounds import encode_present
+from sensemble_train.objectives.backgrounds import Backgrounds
 
 Part = tuple[Clips, ...]  # a micro-batch of features from each source of examples
 
 
 class Objective(nn.Module, ABC):
-    """A loss of `model`, whose trained parameters require gradients."""
+    """A loss of `model`, whose trained parameters require gradients; `backgrounds` may be added to it."""
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Model, backgrounds: Backgrounds | None = None) -> None:
         super().__init__()
-        self.model = model
+        self.model, self.backgrounds = model, backgrounds
 
     @abstractmethod
     def forward(self, *batches: Clips) -> Any:  # noqa: ANN401 - only `backward` of the same class reads it
@@ -37,10 +37,23 @@ class Objective(nn.Module, ABC):
     def encode(self, modality: str, clips: Clips) -> Tensor:
         """Return a modality's embeddings [B, d]; absent rows are zero, and BatchNorm does not see them."""
         encode: Callable[[Tensor], Tensor] = self.model.encoders[modality].encode  # type: ignore[assignment]
-        features = clips.inputs[modality]
+        features, present = clips.inputs[modality], clips.present[modality]
         if modality in clips.complete:
             return encode(features)
-        return encode_present(encode, features, clips.present[modality])
+        if int(present.sum()) < 2:
+            # Too few for BatchNorm, but every rank must use every encoder. The losses ignore absent rows.
+            present = torch.ones_like(present)
+        embeddings = encode(features[present])
+        return embeddings.new_zeros(len(present), embeddings.shape[1]).index_put((present,), embeddings)
+
+    def embed(self, batch: Clips) -> tuple[dict[str, Tensor], Tensor | float]:
+        """Return embeddings by modality, and the loss of backgrounds encoded with them: 0 without any."""
+        if self.backgrounds is None:
+            return {m: self.encode(m, batch) for m in batch.inputs}, 0.0
+        both = self.backgrounds.join(batch)
+        embeddings = {m: self.encode(m, both) for m in both.inputs}
+        loss: Tensor = self.backgrounds(embeddings, both.present, len(batch))
+        return {m: x[: len(batch)] for m, x in embeddings.items()}, loss
 
     def after_step(self) -> None:
         """Bring moved parameters back into their bounds."""

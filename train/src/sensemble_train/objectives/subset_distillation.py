@@ -34,8 +34,8 @@ class SubsetDistillation(Downstream):
     def __init__(
         self, model: Model, train: Sequence[str], weight: float, backgrounds: Backgrounds | None = None
     ) -> None:
-        super().__init__(model)
-        self.weight, self.backgrounds = weight, backgrounds
+        super().__init__(model, backgrounds)
+        self.weight = weight
         self.labelled, self.unlabelled = measured(train), measured(model.modalities)
 
     def forward(self, *batches: Clips) -> Tensor:
@@ -44,10 +44,7 @@ class SubsetDistillation(Downstream):
         task = self._mean_loss(
             {m: self.encode(m, labelled) for m in labelled.inputs}, labelled, self.labelled
         )
-        if self.backgrounds is None:
-            embedded, background_loss = self.model.embed(unlabelled.inputs), task.new_zeros(())
-        else:
-            embedded, background_loss = self.backgrounds.embed(unlabelled, self.encode)
+        embedded, background_loss = self.embed(unlabelled)
         distilled = self._mean_loss(embedded, unlabelled, self.unlabelled)
         return (1 - self.weight) * task + self.weight * distilled + background_loss
 

@@ -24,8 +24,8 @@ def balanced(model: Model, selection: Source, loop: Loop) -> Model:
     temperature of its own, as export fits one. With one length for all, a modality that knows little pulls
     the mean as far as one that knows. Lengths stay 1 where fewer than `LEAST` examples have every modality.
     """
-    clips, described = embed({"": model}, selection, loop)[""].having(model.modalities), model.description
-    targets = clips.targets
+    clips = embed(selection, loop, model)[0].having(model.modalities)
+    described, targets = model.description, clips.targets
     if targets is None or len(clips) < LEAST:
         LOG.info("modalities are not balanced: %d examples have all, %d are needed", len(clips), LEAST)
         return model

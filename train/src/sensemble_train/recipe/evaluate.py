@@ -1,7 +1,5 @@
 """The score of every subset of modalities, each modality encoded once (paper, Sec. 3.1 and App. F)."""
 
-from collections.abc import Mapping
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -18,54 +16,46 @@ BATCH = 256  # examples encoded at a time, unless micro-batches are smaller
 
 
 @torch.no_grad()
-def embed(models: Mapping[str, Model], source: Source, loop: Loop) -> dict[str, Clips]:
+def embed(source: Source, loop: Loop, *models: Model) -> list[Clips]:
     """Encode every modality of every example on its own, in evaluation mode; the ranks share the work.
 
-    The models, by name, have one description, so that an example is decoded once for all. Returns, by name,
-    all examples on every rank's CPU, with embeddings float32 [N, d] in place of the inputs. Rows that cannot
-    be decoded are not present; a warning counts them.
+    The models have one description, so that an example is decoded once for all. Returns, for each, all
+    examples on every rank's CPU, with embeddings float32 [N, d] in place of the inputs. Rows that cannot be
+    decoded are not present; a warning counts them.
     """
-    world, device = loop.world, loop.world.device
-    rows = batches(source, loop)[world.rank :: world.size]
-    first = next(iter(models.values()))
-    vectors = {
-        name: {
-            m: torch.zeros(len(source), model.head.linear.in_features, device=device)
-            for m in model.modalities
-        }
-        for name, model in models.items()
-    }
-    present = {m: torch.zeros(len(source), device=device) for m in first.modalities}
-    for model in models.values():
+    world, device, count = loop.world, loop.world.device, len(source)
+    batches = [rows.tolist() for rows in torch.arange(count).split(loop.scale.micro_batch or BATCH)]
+    batches = batches[world.rank :: world.size]
+    modalities = models[0].modalities
+    vectors = [
+        {m: torch.zeros(count, model.head.linear.in_features, device=device) for m in modalities}
+        for model in models
+    ]
+    present = {m: torch.zeros(count, device=device) for m in modalities}
+    for model in models:
         model.eval().to(device)
-    done = 0
-    skipped = torch.tensor(0, device=device)
-    for part, clips in zip(rows, source.load(rows, device, loop.scale.workers), strict=True):
+    done, skipped = 0, torch.tensor(0, device=device)
+    for rows, clips in zip(batches, source.load(batches, device, loop.scale.workers), strict=True):
         for m, inputs in clips.inputs.items():
-            for name, model in models.items():
+            present[m][rows] = clips.present[m].float()
+            for model, embeddings in zip(models, vectors, strict=True):
                 with autocast(loop.scale, world):
                     embedded = model.encoders[m].encode(inputs)  # type: ignore[operator]
-                vectors[name][m][part] = embedded.float()
-            present[m][part] = clips.present[m].float()
+                embeddings[m][rows] = embedded.float()
         skipped += clips.skipped
-        done += len(part)
-        loop.progress(done, sum(map(len, rows)))
-    for model in models.values():
+        done += len(rows)
+        loop.progress(done, sum(map(len, batches)))
+    for model in models:
         model.cpu()
-    count = int(world.sum(skipped))
-    if count and world.rank == 0:
-        LOG.warning("skipped %d of %d examples; no score counts them", count, len(source))
+    bad = int(world.sum(skipped))
+    if bad and world.rank == 0:
+        LOG.warning("skipped %d of %d examples; no score counts them", bad, count)
     targets = source.targets  # a streamed source reads all examples for them
     everywhere = {m: world.sum(rows).cpu().bool() for m, rows in present.items()}
-    return {
-        name: Clips({m: world.sum(x).cpu() for m, x in embeddings.items()}, everywhere, targets, count)
-        for name, embeddings in vectors.items()
-    }
-
-
-def batches(source: Source, loop: Loop) -> list[list[int]]:
-    """Cut all rows of `source` into batches that a rank can encode at a time."""
-    return [rows.tolist() for rows in torch.arange(len(source)).split(loop.scale.micro_batch or BATCH)]
+    return [
+        Clips({m: world.sum(x).cpu() for m, x in embeddings.items()}, everywhere, targets, bad)
+        for embeddings in vectors
+    ]
 
 
 def evaluate(model: Model, embedded: Clips) -> dict[str, float]:

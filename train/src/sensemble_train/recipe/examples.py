@@ -1,19 +1,43 @@
-"""The examples of a run by their use, and the sets M_T to train for (paper, Sec. 3.1 and 5)."""
+"""The examples of a run: chosen by their use, and decoded into memory as the encoders' front ends make them.
 
-from collections.abc import Iterable, Mapping, Sequence
+The uses and the sets M_T are those of Sec. 3.1 and 5 of the paper.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
+import torch
+from sensemble_runtime.progress import Progress
 from sensemble_runtime.subsets import Subset, parse, subsets
 from sensemble_runtime.subsets import name as subset_name
-from sensemble_sensors.media.dataset import Dataset, Example
+from sensemble_sensors.media.dataset import Dataset, Example, read_dataset
+from torch import Tensor
 
-from sensemble_train.data.choice import check_unlabelled, having, unlabelled
-from sensemble_train.data.clips import LOG
-from sensemble_train.data.sufficiency import shortages
+from sensemble_train.data.batching import seeded
+from sensemble_train.data.choice import check_unlabelled, having, shortages, unlabelled
+from sensemble_train.data.clips import LOG, Clips, decode, joined
+from sensemble_train.data.embedded import VIEWS, embedded
 from sensemble_train.errors import ConfigurationError
+from sensemble_train.models.kinds.registry import kind_of
+from sensemble_train.models.model import Model
+from sensemble_train.models.pretrained.encoder import Pretrained
 from sensemble_train.recipe.config import Config
 
+Report = Callable[[str], Progress]
+"""Returns the progress of a stage by its name."""
 Chosen = Mapping[str, Sequence[Example]]  # by use
+_AT_ONCE = 200  # examples that pass the front ends together
+_SEVERAL = {"train"}  # of the few labelled windows, frozen encoders see several views
+_SYNTHETIC = 400  # backgrounds that are made, beside those of the dataset
+
+
+def read(folder: str, *, skip_bad: bool = False) -> Dataset:
+    """Read a dataset; `skip_bad` logs bad lines and leaves them out."""
+    dataset = read_dataset(Path(folder), skip_bad=skip_bad)
+    for reason in dataset.skipped:
+        LOG.warning("skipped %s", reason)
+    return dataset
 
 
 def choose(dataset: Dataset) -> dict[str, Sequence[Example]]:
@@ -57,3 +81,60 @@ def check(config: Config, dataset: Dataset, train: Sequence[Example], *, from_sc
 def without_labels(examples: Iterable[Example]) -> list[Example]:
     """Return examples without their labels."""
     return [replace(example, labels=()) for example in examples]
+
+
+def decoded(
+    config: Config,
+    model: Model,
+    use: str,
+    examples: Sequence[Example],
+    report: Report,
+    *,
+    skip_bad: bool = False,
+) -> Clips:
+    """Return the examples of one use, decoded; `skip_bad` leaves out what cannot be decoded."""
+    described, progress = model.description, report(f"decode {use}")
+    labels, task = described.labels, described.task
+    raw = decode(examples, described.specs, model.tokenizer, labels, task, progress, skip_bad=skip_bad)
+    if raw.skipped:
+        LOG.warning("skipped %d of %d examples of %s", raw.skipped, len(raw), use)
+    return _features(config, model, use, raw, report)
+
+
+def backgrounds(
+    config: Config, model: Model, dataset: Dataset, report: Report, *, skip_bad: bool = False
+) -> Clips | None:
+    """Return features of windows that show none of the classes, or None if no training uses them.
+
+    They are the backgrounds of the dataset's splits `pretrain` and `train`, and some that each kind makes.
+    """
+    described = model.description
+    if not (config.pretrain.background or config.finetune.background):
+        return None
+    draw = seeded(config.seed, "backgrounds")
+    raw = {
+        m: kind_of(spec).backgrounds(spec, described.configs[m], _SYNTHETIC, draw)
+        for m, spec in described.specs.items()
+    }
+    present = dict.fromkeys(raw, torch.ones(_SYNTHETIC, dtype=torch.bool))
+    made = _features(config, model, "background", Clips(raw, present, None), report)
+    own = (*dataset.background("pretrain"), *dataset.background("train"))
+    if not own:
+        return made
+    return joined([made, decoded(config, model, "background", own, report, skip_bad=skip_bad)])
+
+
+def _features(config: Config, model: Model, use: str, raw: Clips, report: Report) -> Clips:
+    """Return raw clips as the encoders see them; a frozen encoder sees labelled ones in several views."""
+    views = VIEWS if use in _SEVERAL else 1
+    features: dict[str, Tensor] = {}
+    for m, windows in raw.inputs.items():
+        encoder = model.encoders[m]
+        if isinstance(encoder, Pretrained) and not encoder.learns:
+            present, progress = raw.present[m], report(f"embed {m} of {use}")
+            made = embedded(encoder, windows[present], views, config.augment, model.tokenizer, progress)
+            features[m] = made.new_zeros(len(raw), *made.shape[1:]).index_put((present,), made)
+        else:
+            parts = [model.front({m: some})[m] for some in windows.split(_AT_ONCE)]
+            features[m] = torch.cat(parts)
+    return Clips(features, raw.present, raw.targets)

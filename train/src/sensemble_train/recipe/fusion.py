@@ -1,17 +1,20 @@
-"""Late fusion: specialists, one for each modality, whose calibrated logits are added."""
+"""Late fusion of specialists, whose calibrated logits are added: the teacher of subset distillation."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 
 import torch
 from sensemble_runtime.auditing.calibration import fit_temperature
-from sensemble_runtime.subsets import Subset
+from sensemble_runtime.subsets import Subset, measured
 from torch import Tensor, nn
 
-from sensemble_train.data.clips import Source
+from sensemble_train.data.clips import Clips, Source
 from sensemble_train.models.encoders import ByModality
 from sensemble_train.models.model import Head, Model
-from sensemble_train.recipe.evaluate import embed
+from sensemble_train.recipe.evaluate import BATCH, embed
 from sensemble_train.training.loop import Loop
+from sensemble_train.training.scale import autocast
 
 _OTHERS = 0.5  # weight of the logits of sensors outside a subset
 
@@ -72,10 +75,39 @@ class LateFusion(Model):
 def fuse(specialists: Mapping[str, Model], selection: Source, loop: Loop) -> LateFusion:
     """Return the late fusion of specialists, with temperatures fitted to `selection` (`calibrate`)."""
     fused = LateFusion(specialists).eval()
-    embedded = embed({"": fused}, selection, loop)[""]
+    (embedded,) = embed(selection, loop, fused)
     for m, encoder in fused.encoders.items():
         known = embedded.having((m,))
         if len(known) and known.targets is not None:
             logits, truth = known.inputs[m].numpy(), known.targets.numpy()
             encoder.temperature = fit_temperature(logits, truth, fused.description.task, least=1)  # type: ignore[assignment]
     return fused
+
+
+def teach(teacher: Model, source: Source, loop: Loop) -> Source:
+    """Return `source`, which stays unaugmented, with the teacher's probabilities as targets.
+
+    They are float32 [N, C] or, of late fusion, [N, S, C] of subsets.
+    """
+    return source.mapped(partial(_labelled, teacher.eval(), loop))
+
+
+@torch.no_grad()
+def _labelled(teacher: Model, loop: Loop, clips: Clips) -> Clips:
+    device, home = loop.world.device, next(iter(clips.inputs.values())).device
+    teacher.to(device)
+    targets = []
+    for rows in torch.arange(len(clips)).split(loop.scale.micro_batch or BATCH):
+        with autocast(loop.scale, loop.world):
+            embedded = teacher.embed(clips.take(rows).to(device).inputs)
+        targets.append(_targets(teacher, {m: x.float() for m, x in embedded.items()}).to(home))
+    return replace(clips, targets=torch.cat(targets))
+
+
+def _targets(model: Model, embedded: dict[str, Tensor]) -> Tensor:
+    """Return probabilities of the classes: float32 [N, C], or [N, S, C] of subsets."""
+    if isinstance(model, LateFusion):
+        logits = model.opinions(embedded, measured(model.modalities))
+    else:
+        logits = model.head(torch.stack([embedded[m] for m in model.modalities]).mean(dim=0))
+    return logits.softmax(dim=-1) if model.description.task == "multi-class" else logits.sigmoid()

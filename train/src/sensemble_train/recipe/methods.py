@@ -17,8 +17,8 @@ from sensemble_train.objectives.distillation import Distillation
 from sensemble_train.objectives.objective import Objective
 from sensemble_train.objectives.subset_distillation import SubsetDistillation
 from sensemble_train.objectives.task import Task, task_loss
+from sensemble_train.recipe.fusion import teach
 from sensemble_train.recipe.pretrain import background_loss
-from sensemble_train.recipe.teacher import teach
 from sensemble_train.training.loop import Loop, fit
 from sensemble_train.training.optim import Optimization, optimizer, set_rate
 

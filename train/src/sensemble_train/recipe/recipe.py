@@ -5,6 +5,7 @@ several jobs may work on one folder: each takes a set M_T that no other job has.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +15,11 @@ from sensemble_runtime.auditing.intervals import group_codes
 from sensemble_runtime.progress import Stages, no_progress
 from sensemble_runtime.subsets import Subset
 from sensemble_runtime.subsets import name as subset_name
-from sensemble_sensors.media.dataset import Dataset, Example, read_dataset
+from sensemble_sensors.media.dataset import Dataset, Example
 from tokenizers import Tokenizer
 
 from sensemble_train.data.batching import seeded
-from sensemble_train.data.clips import Clips, Source
+from sensemble_train.data.clips import Source
 from sensemble_train.distributed import World, alone, join
 from sensemble_train.errors import ConfigurationError
 from sensemble_train.models.infer_spec import describe
@@ -30,11 +31,10 @@ from sensemble_train.recipe import run_folder
 from sensemble_train.recipe.cell import Cell, Job
 from sensemble_train.recipe.config import Config, claim
 from sensemble_train.recipe.evaluate import embed, evaluate, intervals
-from sensemble_train.recipe.examples import Chosen, check, choose
-from sensemble_train.recipe.imitation import IMITATED, Lessons
+from sensemble_train.recipe.examples import Chosen, Report, backgrounds, check, choose, decoded, read
+from sensemble_train.recipe.imitation import imitate, lessons, load_teacher
 from sensemble_train.recipe.pretrain import pretrain
 from sensemble_train.recipe.run_folder import Matrix, read_matrix
-from sensemble_train.recipe.sources import Report, backgrounds, decoded
 from sensemble_train.training.loop import Loop
 
 Row = Callable[[Cell], Model]
@@ -68,14 +68,15 @@ def run(
 class Recipe:
     """The stages of a run; `experiments` replaces some of them."""
 
+    skip_bad = False  # whether bad examples are logged and left out
+
     def __init__(self, config: Config, rows: Rows = SHIPPED) -> None:
         self.config, self.rows = config, rows
-        self.lessons = Lessons(config) if config.teacher else None
 
     def run(self, out: Path, progress: Stages, dataset: Dataset | None) -> Matrix:
         """See `run`."""
         config, rows = self.config, self.rows
-        dataset = self.read(dataset)
+        dataset = dataset or read(config.data, skip_bad=self.skip_bad)
         chosen, train_sets = self.examples(dataset)
         groups = {split: group_codes([e.group for e in chosen[split]]) for split in run_folder.SCORED}
         with join() as world:
@@ -88,36 +89,36 @@ class Recipe:
             job = Job(config, out, world, progress)
             torch.manual_seed(config.seed)
             model, log_scale = self.begin(dataset, world)
+            teacher = load_teacher(config, model) if config.teacher else None
             sources = {use: self.source(model, use, some, job.report) for use, some in chosen.items()}
-            if "distill" not in sources:
-                unlabelled = self.lessons.answered() if self.lessons else sources["pretrain"]
-                sources["distill"] = self.distilled(unlabelled.having(model.modalities))
-            background = self.background(model, dataset, job.report)
+            taught = lessons(job, teacher, chosen, sources) if teacher else None
+            if "distill" not in sources:  # D_SD: those that have every modality (Sec. 5)
+                unlabelled = (taught.answered if taught else sources["pretrain"]).having(model.modalities)
+                order = torch.randperm(len(unlabelled), generator=seeded(config.seed, "distill"))
+                sources["distill"] = unlabelled.take(order[: config.distill])
+            background = backgrounds(config, model, dataset, job.report, skip_bad=self.skip_bad)
             held_out = bool(dataset.split("calibrate"))
             del dataset, chosen  # perhaps millions of objects
-            pretrained = job.trained(
-                "pretrained",
-                "pretrain",
-                lambda loop: self.pretrain(model, sources["pretrain"], loop, log_scale, background),
-            )
-            embedded = embed({"": pretrained}, sources["train"], job.loop("embed"))[""]
+
+            def make(loop: Loop) -> Model:
+                if taught:
+                    return imitate(model, taught.embedded, config, loop, background)
+                return pretrain(model, sources["pretrain"], config.pretrain, loop, log_scale, background)
+
+            pretrained = job.trained("pretrained", "pretrain", make)
+            (embedded,) = embed(sources["train"], job.loop("embed"), pretrained)
             # First the sets that no other job has; then those that others had, in case one of them died.
-            for wait in (False, True):
-                for train in train_sets:
-                    if world.agree(run_folder.scored(out, rows, [train])):
-                        continue
-                    with run_folder.claimed(out, subset_name(train), world, wait=wait) as ours:
-                        if ours:
-                            cell = Cell(job, train, pretrained, embedded, sources, background, held_out)
-                            models = {method: row(cell) for method, row in rows.items()}
-                            for split in run_folder.SCORED:
-                                _score(job, models, sources[split], train, split, groups[split])
+            for wait, train in product((False, True), train_sets):
+                if world.agree(run_folder.scored(out, rows, [train])):
+                    continue
+                with run_folder.claimed(out, subset_name(train), world, wait=wait) as ours:
+                    if ours:
+                        cell = Cell(job, train, pretrained, embedded, sources, background, held_out)
+                        models = {method: row(cell) for method, row in rows.items()}
+                        for split in run_folder.SCORED:
+                            _score(job, models, sources[split], train, split, groups[split])
             world.barrier()
             return read_matrix(out)
-
-    def read(self, dataset: Dataset | None) -> Dataset:
-        """Return the dataset, read unless it is given."""
-        return dataset or read_dataset(self.config.data)
 
     def examples(self, dataset: Dataset) -> tuple[Chosen, list[Subset]]:
         """Return the examples by their use, and the sets M_T to train for."""
@@ -125,36 +126,12 @@ class Recipe:
         return chosen, check(self.config, dataset, chosen["train"], from_scratch=True)
 
     def begin(self, dataset: Dataset, world: World) -> tuple[Model, float]:
-        """Return the initial model; draws from torch's global generator. See `new_model`."""
-        model = new_model(self.config, dataset, world)
-        if self.lessons:
-            self.lessons.check(model)
-        return model, LOG_SCALE
+        """Return the initial model and temperature; draws from torch's global generator. See `new_model`."""
+        return new_model(self.config, dataset, world), LOG_SCALE
 
     def source(self, model: Model, use: str, examples: Sequence[Example], report: Report) -> Source:
         """Return the examples of one use, such as `train`, to load batches from."""
-        features = decoded(self.config, model, use, examples, report)
-        if self.lessons and use in IMITATED:
-            shown = decoded(self.config, self.lessons.teacher, f"{use} for the teacher", examples, report)
-            self.lessons.add(use, features, shown)
-        return features
-
-    def distilled(self, unlabelled: Source) -> Source:
-        """Draw D_SD from pretraining's examples that have every modality (Sec. 5)."""
-        order = torch.randperm(len(unlabelled), generator=seeded(self.config.seed, "distill"))
-        return unlabelled.take(order[: self.config.distill])
-
-    def background(self, model: Model, dataset: Dataset, report: Report) -> Clips | None:
-        """Return windows that show none of the classes; None for none."""
-        return backgrounds(self.config, model, dataset, report)
-
-    def pretrain(
-        self, model: Model, unlabelled: Source, loop: Loop, log_scale: float, background: Clips | None
-    ) -> Model:
-        """Return a copy of `model` with pretrained encoders."""
-        if self.lessons:
-            return self.lessons.imitated(model, background, loop)
-        return pretrain(model, unlabelled, self.config.pretrain, loop, log_scale, background)
+        return decoded(self.config, model, use, examples, report, skip_bad=self.skip_bad)
 
 
 def new_model(config: Config, dataset: Dataset, world: World) -> Model:
@@ -202,14 +179,14 @@ def _score(
     paths = {m: run_folder.of_split(run_folder.cell(job.out, m, train), "scores", split) for m in models}
     rest = {m: model for m, model in models.items() if not job.world.agree(paths[m].exists())}
     loop = job.loop(f"evaluate {subset_name(train)} on {split}")
-    embedded = embed(rest, source, loop) if rest else {}
+    embedded = embed(source, loop, *rest.values()) if rest else []
     if job.world.rank == 0:
-        for method, clips in embedded.items():
+        for (method, model), clips in zip(rest.items(), embedded, strict=True):
             cell = paths[method].parent
             cell.mkdir(parents=True, exist_ok=True)  # late fusion has no model of its own
-            spread = intervals(rest[method], clips, groups)
+            spread = intervals(model, clips, groups)
             run_folder.write_json(run_folder.of_split(cell, "intervals", split), spread)
-            run_folder.write_json(paths[method], evaluate(rest[method], clips))
+            run_folder.write_json(paths[method], evaluate(model, clips))
         with run_folder.claimed(job.out, "matrix", alone(), wait=True):
             run_folder.write_json(
                 run_folder.of_split(job.out, "matrix", split),

@@ -3,7 +3,7 @@ from pathlib import Path
 
 from sensemble_runtime.auditing.intervals import wilson
 from sensemble_sensors.media.dataset import Dataset, read_dataset
-from sensemble_train.data.sufficiency import enough, shortages
+from sensemble_train.data.choice import enough, shortages
 
 
 def dataset(folder: Path, unlabelled: int, per_label: dict[str, int], evaluated: int, groups: int) -> Dataset:
