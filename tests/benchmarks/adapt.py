@@ -31,8 +31,7 @@ from sensemble_train.digits.clips import FPS, place, render_audio, render_video
 from sensemble_train.digits.personas import Persona, personas
 from sensemble_train.digits.plan import DigitsConfig, plan, utterance
 from sensemble_train.digits.speech import speak
-from sensemble_train.digits.voices import spelled
-from sensemble_train.digits.words import WORDS
+from sensemble_train.digits.voices import WORDS, spelled
 
 TESTED = 60  # windows of each voice
 FLITE = ("awb", "rms", "slt", "kal16")

@@ -27,7 +27,7 @@ from sensemble_runtime import Bundle, Prediction, Session
 from sensemble_runtime.auditing.intervals import proportion
 from sensemble_sensors import Sample, SensorEndedError
 from sensemble_sensors.spec import InputSpec
-from sensemble_train.digits.words import WORDS
+from sensemble_train.digits.voices import WORDS
 
 LEVELS = 0, -6, -12, -20, -30
 SECONDS = 2.0  # for each word

@@ -53,7 +53,7 @@ from sensemble_export.to_executorch import lower, quantize
 from sensemble_export.rewrite import centred, lowerable
 from sensemble_runtime.bundle.manifest_file import read_manifest
 from sensemble_train.models.model import Description, Model
-from sensemble_train.models.small import small
+from sensemble_train.models.infer_spec import small
 
 manifest = read_manifest(Path(sys.argv[1]) / "manifest.json")
 specs = {m: entry.spec for m, entry in manifest.modalities.items()}

@@ -57,11 +57,11 @@ from sensemble_runtime.bundle.manifest_file import read_manifest
 from sensemble_sensors.media.dataset import read_dataset
 from sensemble_sensors.spec import InputSpec
 from sensemble_train.data.clips import Clips, decode
-from sensemble_train.experiments.architectures import VIT_B16, paper_model
+from sensemble_train.experiments.models import VIT_B16, paper_model
+from sensemble_train.models.infer_spec import small
 from sensemble_train.models.model import Description, Model, load_model
 from sensemble_train.models.pretrained.encoder import Pretrained
 from sensemble_train.models.pretrained.sources import TOKENS, tokenizer
-from sensemble_train.models.small import small
 from sklearn.datasets import load_sample_images
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel

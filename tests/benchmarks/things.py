@@ -25,8 +25,7 @@ from sensemble_apps.console.progress import stages
 from sensemble_sensors import read_dataset
 from sensemble_train import Config, derived
 from sensemble_train.digits.speech import Utterance, speak
-from sensemble_train.digits.voices import ENGLISH, VARIANTS
-from sensemble_train.digits.words import Side
+from sensemble_train.digits.voices import ENGLISH, VARIANTS, Side
 from sensemble_train.experiments import matrix
 from sensemble_train.recipe.run_folder import read_matrix
 

@@ -30,7 +30,7 @@ from sensemble_export.examples import spread
 from sensemble_runtime.progress import no_progress
 from sensemble_sensors.media.dataset import Dataset, Example, read_dataset
 from sensemble_train.data.clips import Clips, decode
-from sensemble_train.digits.words import WORDS
+from sensemble_train.digits.voices import WORDS
 from sensemble_train.models.model import Model, load_model
 from sklearn.metrics import roc_auc_score
 from torch import Tensor

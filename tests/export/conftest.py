@@ -18,8 +18,8 @@ from sensemble_runtime.bundle.manifest import Manifest
 from sensemble_sensors.spec import InputSpec
 from sensemble_train.data.clips import Clips
 from sensemble_train.models.encoders import EncoderConfig
+from sensemble_train.models.infer_spec import small
 from sensemble_train.models.model import Description, Model
-from sensemble_train.models.small import small
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from torch import Tensor

@@ -11,8 +11,8 @@ import torch
 from sensemble_export.rewrite import centred, lowerable
 from sensemble_export.to_executorch import lower, quantize
 from sensemble_sensors.spec import Channel, InputSpec
+from sensemble_train.models.infer_spec import small
 from sensemble_train.models.kinds.registry import KINDS
-from sensemble_train.models.small import small
 
 AXES = tuple(Channel(name) for name in ("ax", "ay", "az", "pressure"))
 HEAT = (Channel("temperature", "0.01 K", 27315, 37315),)

@@ -27,8 +27,8 @@ from sensemble_train.experiments.streamed import Streamed
 from sensemble_train.models.augment_config import PAPER, AugmentConfig
 from sensemble_train.models.model import Model
 from sensemble_train.objectives.contrastive import Contrastive
-from sensemble_train.objectives.distillation import Distillation
 from sensemble_train.objectives.subset_distillation import SubsetDistillation
+from sensemble_train.objectives.task import Distillation
 from sensemble_train.recipe.fusion import teach
 from sensemble_train.training.loop import Loop, fit
 from sensemble_train.training.optim import Optimization

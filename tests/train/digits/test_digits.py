@@ -10,7 +10,7 @@ from sensemble_sensors.media.decoding import window
 from sensemble_sensors.spec import InputSpec
 from sensemble_train.digits.build import build
 from sensemble_train.digits.plan import DigitsConfig
-from sensemble_train.digits.words import WORDS
+from sensemble_train.digits.voices import WORDS
 
 NAMES = ("pretrain", "calibrate", "train", "eval")
 ONCE = tuple((name, 1) for name in NAMES)

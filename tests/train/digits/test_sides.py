@@ -12,8 +12,7 @@ from sensemble_train.digits.captions import OPENINGS, PLACES, elsewhere, hints, 
 from sensemble_train.digits.personas import PEOPLE, personas
 from sensemble_train.digits.plan import DigitsConfig, Plan, plan
 from sensemble_train.digits.speech import PICO
-from sensemble_train.digits.voices import ACCENTS, PICO_VOICES, VARIANTS
-from sensemble_train.digits.words import OTHER_WORDS, SIDES, WORDS, Side
+from sensemble_train.digits.voices import ACCENTS, OTHER_WORDS, PICO_VOICES, SIDES, VARIANTS, WORDS, Side
 from sklearn.datasets import load_digits
 
 ALL = tuple(VARIANTS)

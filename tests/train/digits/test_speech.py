@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from sensemble_train.digits.personas import personas
 from sensemble_train.digits.speech import RATE, Utterance, speak
-from sensemble_train.digits.voices import ACCENTS, ENGLISH, PICO_VOICES, VARIANTS, spelled
-from sensemble_train.digits.words import WORDS
+from sensemble_train.digits.voices import ACCENTS, ENGLISH, PICO_VOICES, VARIANTS, WORDS, spelled
 from sensemble_train.errors import TrainError
 
 

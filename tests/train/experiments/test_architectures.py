@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from sensemble_train.experiments.architectures import CLIP_B16, VIT_B16, paper_model
+from sensemble_train.experiments.models import CLIP_B16, VIT_B16, paper_model
 from sensemble_train.models.kinds import waveform
 from sensemble_train.models.model import Model
 from sensemble_train.models.model_config import ModelConfig

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from sensemble_sensors.media.dataset import Dataset, Example
 from sensemble_train.errors import ConfigurationError
-from sensemble_train.experiments.architectures import CLIP_B16
 from sensemble_train.experiments.config import RANDOM, Experiment, ExperimentPretrain
 from sensemble_train.experiments.examples import check, choose
+from sensemble_train.experiments.models import CLIP_B16
 from sensemble_train.recipe.examples import read
 
 from tests.train.tiny import dark_and_bright, write_index

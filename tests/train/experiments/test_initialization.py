@@ -9,9 +9,8 @@ import torch
 from sensemble_sensors.media.dataset import Dataset, read_dataset
 from sensemble_train.distributed import alone
 from sensemble_train.errors import ConfigurationError
-from sensemble_train.experiments.architectures import CLIP_B16, VIT_B16
 from sensemble_train.experiments.config import RANDOM, Experiment
-from sensemble_train.experiments.initialization import new_model
+from sensemble_train.experiments.models import CLIP_B16, VIT_B16, new_model
 from sensemble_train.models.model import Model, load_model, save_model
 from sensemble_train.models.model_config import ModelConfig
 

@@ -9,7 +9,7 @@ from sensemble_train.experiments import matrix
 from sensemble_train.experiments.config import Experiment
 from sensemble_train.models.model import load_model
 from sensemble_train.recipe import recipe
-from sensemble_train.recipe.pretrain import PretrainConfig
+from sensemble_train.recipe.methods import PretrainConfig
 from sensemble_train.recipe.run_folder import Matrix
 
 from tests.train.experiments.test_settings import experiment_for, shipped

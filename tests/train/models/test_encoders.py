@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sensemble_train.data.clips import Clips
-from sensemble_train.experiments.architectures import VIT_B16, paper_model
+from sensemble_train.experiments.models import VIT_B16, paper_model
 from sensemble_train.models.encoders import ByModality, EncoderConfig
 from sensemble_train.models.model import Model
 from sensemble_train.models.transformer import Block

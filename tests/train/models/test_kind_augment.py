@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from sensemble_runtime.bundle.tokenize import tokenize
 from sensemble_train.models.augment_config import AugmentConfig
 from sensemble_train.models.kinds import sound_augment
-from sensemble_train.models.kinds.frames_augment import change_frames, warp
+from sensemble_train.models.kinds.frames import change_frames, warp
 from sensemble_train.models.kinds.sound_augment import change_sound, change_waves
-from sensemble_train.models.kinds.text_augment import change_captions, misspelt
+from sensemble_train.models.kinds.text import change_captions, misspelt
 from sensemble_train.models.tokenizer import train_tokenizer
 from torch import Tensor
 from torchvision.transforms.v2 import functional as vision

@@ -12,13 +12,11 @@ from sensemble_sensors.spec import Channel, InputSpec
 from sensemble_train.errors import ConfigurationError
 from sensemble_train.models.augment_config import AugmentConfig
 from sensemble_train.models.encoders import EncoderConfig
-from sensemble_train.models.infer_spec import describe
+from sensemble_train.models.infer_spec import describe, small
 from sensemble_train.models.kinds.registry import KINDS
-from sensemble_train.models.kinds.series import SeriesEncoder
-from sensemble_train.models.kinds.series_augment import turn, warp
+from sensemble_train.models.kinds.series import SeriesEncoder, turn, warp
 from sensemble_train.models.model import Model, load_model, save_model
 from sensemble_train.models.model_config import ModelConfig
-from sensemble_train.models.small import small
 
 KIND = KINDS["series"]
 AXES = tuple(f"{kind}{axis}" for kind in "ag" for axis in "xyz")

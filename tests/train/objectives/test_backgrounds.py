@@ -12,8 +12,7 @@ from sensemble_train.models.kinds.registry import KINDS
 from sensemble_train.objectives.backgrounds import Backgrounds
 from sensemble_train.objectives.contrastive import Contrastive
 from sensemble_train.objectives.subset_distillation import SubsetDistillation
-from sensemble_train.recipe.methods import FinetuneConfig, Start, distill_subsets
-from sensemble_train.recipe.pretrain import PretrainConfig, pretrain
+from sensemble_train.recipe.methods import FinetuneConfig, PretrainConfig, Start, distill_subsets, pretrain
 from sensemble_train.training.loop import Loop
 from sklearn.metrics import log_loss
 from torch.nn import functional

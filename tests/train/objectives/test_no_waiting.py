@@ -11,10 +11,9 @@ import torch
 from sensemble_train.data.clips import Clips
 from sensemble_train.models.model import Model
 from sensemble_train.objectives.contrastive import Contrastive
-from sensemble_train.objectives.distillation import Distillation
 from sensemble_train.objectives.objective import Objective
 from sensemble_train.objectives.subset_distillation import SubsetDistillation
-from sensemble_train.objectives.task import Task
+from sensemble_train.objectives.task import Distillation, Task
 from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
 
 from tests.train.tiny import VIT, raw_inputs, tiny_model

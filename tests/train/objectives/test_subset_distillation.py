@@ -13,9 +13,8 @@ from sensemble_runtime.pooling import pool_subsets
 from sensemble_runtime.subsets import Subset, subsets
 from sensemble_train.data.clips import Clips
 from sensemble_train.models.model import Model
-from sensemble_train.objectives.distillation import Distillation
 from sensemble_train.objectives.subset_distillation import SubsetDistillation, pooled_logits
-from sensemble_train.objectives.task import task_loss
+from sensemble_train.objectives.task import Distillation, task_loss
 from torch import Tensor
 
 from tests.train.tiny import STEM, raw_inputs, tiny_model

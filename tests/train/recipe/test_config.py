@@ -9,8 +9,7 @@ from sensemble_train.experiments.config import Experiment, read_experiment
 from sensemble_train.models.augment_config import AugmentConfig
 from sensemble_train.models.model_config import ModelConfig
 from sensemble_train.recipe.config import Config, claim
-from sensemble_train.recipe.methods import FinetuneConfig, ProbeConfig
-from sensemble_train.recipe.pretrain import PretrainConfig
+from sensemble_train.recipe.methods import FinetuneConfig, PretrainConfig, ProbeConfig
 from sensemble_train.training.scale import ScaleConfig
 
 WRONG: dict[str, Callable[[], object]] = {

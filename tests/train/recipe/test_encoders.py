@@ -15,8 +15,7 @@ from sensemble_train.models.pretrained.encoder import Pretrained
 from sensemble_train.models.pretrained.sources import load
 from sensemble_train.recipe import recipe
 from sensemble_train.recipe.config import Config, read_config
-from sensemble_train.recipe.methods import FinetuneConfig, ProbeConfig
-from sensemble_train.recipe.pretrain import PretrainConfig
+from sensemble_train.recipe.methods import FinetuneConfig, PretrainConfig, ProbeConfig
 
 from tests.train.tiny import Frozen, dark_and_bright, write_index
 

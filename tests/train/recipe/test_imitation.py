@@ -12,8 +12,7 @@ from sensemble_train.models.model_config import ModelConfig
 from sensemble_train.recipe import recipe
 from sensemble_train.recipe.config import Config
 from sensemble_train.recipe.examples import decoded
-from sensemble_train.recipe.methods import FinetuneConfig, ProbeConfig
-from sensemble_train.recipe.pretrain import PretrainConfig
+from sensemble_train.recipe.methods import FinetuneConfig, PretrainConfig, ProbeConfig
 from torch.nn import functional
 
 from tests.train.tiny import dark_and_bright, write_index

@@ -10,14 +10,15 @@ from sensemble_train.models.model import Model
 from sensemble_train.recipe.evaluate import embed, evaluate
 from sensemble_train.recipe.methods import (
     FinetuneConfig,
+    PretrainConfig,
     ProbeConfig,
     Start,
     distill_subsets,
     finetune,
     linear_probe,
     masd,
+    pretrain,
 )
-from sensemble_train.recipe.pretrain import PretrainConfig, pretrain
 from sensemble_train.training.loop import Loop
 from torch import Tensor
 

@@ -16,10 +16,18 @@ from sensemble_train.data.clips import Clips
 from sensemble_train.errors import ConfigurationError
 from sensemble_train.experiments.matrix import wiseft
 from sensemble_train.models.model import Head, Model
-from sensemble_train.objectives.distillation import self_distillation_loss
+from sensemble_train.objectives.task import self_distillation_loss
 from sensemble_train.recipe.evaluate import embed
-from sensemble_train.recipe.methods import FinetuneConfig, ProbeConfig, Start, finetune, linear_probe, masd
-from sensemble_train.recipe.pretrain import PretrainConfig, pretrain
+from sensemble_train.recipe.methods import (
+    FinetuneConfig,
+    PretrainConfig,
+    ProbeConfig,
+    Start,
+    finetune,
+    linear_probe,
+    masd,
+    pretrain,
+)
 from sensemble_train.training.loop import Loop
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor, nn

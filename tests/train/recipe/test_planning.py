@@ -12,8 +12,7 @@ from sensemble_train.models.model_config import ModelConfig
 from sensemble_train.objectives.backgrounds import Backgrounds
 from sensemble_train.recipe.config import Config, derived
 from sensemble_train.recipe.estimate import estimate
-from sensemble_train.recipe.methods import FinetuneConfig
-from sensemble_train.recipe.pretrain import PretrainConfig
+from sensemble_train.recipe.methods import FinetuneConfig, PretrainConfig
 from torch import Tensor
 
 from tests.train.tiny import dark_and_bright, write_index

@@ -13,14 +13,13 @@ from sensemble_runtime.progress import no_progress
 from sensemble_runtime.subsets import name, subsets
 from sensemble_sensors.media.dataset import read_dataset
 from sensemble_train.errors import ConfigurationError
-from sensemble_train.experiments.architectures import VIT_B16
+from sensemble_train.experiments.models import VIT_B16
 from sensemble_train.models.infer_spec import describe
 from sensemble_train.models.model import load_model
 from sensemble_train.recipe import balance, recipe
 from sensemble_train.recipe.cell import Cell
 from sensemble_train.recipe.config import Config
-from sensemble_train.recipe.methods import FinetuneConfig, ProbeConfig
-from sensemble_train.recipe.pretrain import PretrainConfig
+from sensemble_train.recipe.methods import FinetuneConfig, PretrainConfig, ProbeConfig
 from sensemble_train.recipe.run_folder import read_matrix
 
 from tests.losses import read_losses

@@ -23,8 +23,7 @@ from sensemble_train.experiments.presets import audioset_contrastive
 from sensemble_train.models.model import Model
 from sensemble_train.models.transformer import Block
 from sensemble_train.objectives.objective import MeanLoss
-from sensemble_train.recipe.methods import Start, finetune, masd
-from sensemble_train.recipe.pretrain import pretrain
+from sensemble_train.recipe.methods import Start, finetune, masd, pretrain
 from sensemble_train.training import checkpoint
 from sensemble_train.training.loop import Loop, fit
 from sensemble_train.training.optim import Optimization, optimizer

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from sensemble_train.recipe.instant import Instant as Instant
     from sensemble_train.recipe.instant import instant as instant
     from sensemble_train.recipe.methods import FinetuneConfig as FinetuneConfig
+    from sensemble_train.recipe.methods import PretrainConfig as PretrainConfig
     from sensemble_train.recipe.methods import ProbeConfig as ProbeConfig
-    from sensemble_train.recipe.pretrain import PretrainConfig as PretrainConfig
     from sensemble_train.recipe.recipe import run as run
     from sensemble_train.training.scale import ScaleConfig as ScaleConfig
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from sensemble_runtime import subsets
@@ -66,11 +67,11 @@ def prepare(arguments: DataPrepare) -> None:
     if not folder.is_dir():
         raise InputError(f"{folder}: is not a folder; give the one that holds {arguments.dataset}")
     check_writable(folder)
-    from sensemble_train.experiments.prepare import index
+    from sensemble_train.experiments import prepare as published
 
     with progress("Looking into the media") as advance:
-        counts = index.prepare(arguments.dataset, folder, advance)
-    for line in (*counts, f"{folder / index.LEFT_OUT} says why the others are not in it"):
+        counts = published.prepare(arguments.dataset, folder, advance)
+    for line in (*counts, f"{folder / published.LEFT_OUT} says why the others are not in it"):
         say(line)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sensemble_train.digits.clips import RATE, SECONDS, coloured_noise, place
-from sensemble_train.digits.words import Side
+from sensemble_train.digits.voices import Side
 
 _Wave = NDArray[np.float64]
 _CELL = 4  # points of the drawing in a pixel of a glyph, each way

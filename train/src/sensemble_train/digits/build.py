@@ -27,7 +27,7 @@ from sensemble_train.digits.clips import FPS, RATE, SECONDS, SIZE, place, render
 from sensemble_train.digits.motion import CHANNELS, MOTION_RATE, RANGES, UNITS, render_motion, wrist
 from sensemble_train.digits.plan import DigitsConfig, Plan, plan
 from sensemble_train.digits.speech import speak
-from sensemble_train.digits.words import WORDS
+from sensemble_train.digits.voices import WORDS
 
 VERSION = 7
 # Examples that one process renders, after one synthesizer has spoken all their words in order: what eSpeak

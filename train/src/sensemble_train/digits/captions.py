@@ -7,7 +7,7 @@ caption can be looked up.
 
 import numpy as np
 
-from sensemble_train.digits.words import WORDS, Side
+from sensemble_train.digits.voices import WORDS, Side
 
 OPENINGS: dict[Side, tuple[str, ...]] = {
     "train": (

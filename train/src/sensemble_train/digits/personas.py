@@ -9,8 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sensemble_train.digits.captions import OPENINGS, PLACES
-from sensemble_train.digits.voices import ACCENTS, ENGLISH, PICO_VOICES, VARIANTS
-from sensemble_train.digits.words import Side
+from sensemble_train.digits.voices import ACCENTS, ENGLISH, PICO_VOICES, VARIANTS, Side
 
 PEOPLE: dict[Side, int] = {"train": 120, "calibrate": 36, "eval": 54}  # one to three per variant of eSpeak
 _ACCENTED = 0.25

@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 from sensemble_train.digits.backgrounds import SOUNDS
 from sensemble_train.digits.personas import Persona, personas
 from sensemble_train.digits.speech import Utterance
-from sensemble_train.digits.voices import spelled
-from sensemble_train.digits.words import OTHER_WORDS, SIDES, Side
+from sensemble_train.digits.voices import OTHER_WORDS, SIDES, Side, spelled
 
 Counts = tuple[tuple[str, int], ...]  # a number for each split
 

@@ -15,7 +15,7 @@ from sensemble_train.data.clips import Clips, Source
 from sensemble_train.distributed import World
 from sensemble_train.experiments.config import experiment_of
 from sensemble_train.experiments.examples import check, choose
-from sensemble_train.experiments.initialization import new_model
+from sensemble_train.experiments.models import new_model
 from sensemble_train.experiments.streamed import Streamed
 from sensemble_train.models.model import Model
 from sensemble_train.recipe.cell import Cell

@@ -6,11 +6,10 @@ from typing import Any
 
 from sensemble_sensors.media.decoding import Sampling
 
-from sensemble_train.experiments.architectures import CLIP_B16
 from sensemble_train.experiments.config import Experiment
+from sensemble_train.experiments.models import CLIP_B16
 from sensemble_train.models.augment_config import PAPER, AugmentConfig
-from sensemble_train.recipe.methods import FinetuneConfig, ProbeConfig
-from sensemble_train.recipe.pretrain import PretrainConfig
+from sensemble_train.recipe.methods import FinetuneConfig, PretrainConfig, ProbeConfig
 from sensemble_train.training.scale import ScaleConfig
 
 _CROPS = (256 / 224, 320 / 224)  # short side of a frame before its crop, in training (Sec. 5)

@@ -2,7 +2,7 @@
 
 Only `kinds` depends on the kind of a modality.
 
-Doors: `model`, `imported` (one that was trained elsewhere), `model_config`, `augment_config`, `small`,
+Doors: `model`, `imported` (one that was trained elsewhere), `model_config`, `augment_config`,
 `infer_spec`, `tokenizer`; `encoders`, `transformer` and `frontend` for export; `kinds.registry`;
 `pretrained.encoder` and `pretrained.sources`.
 """

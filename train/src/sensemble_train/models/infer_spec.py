@@ -1,4 +1,4 @@
-"""The model for a dataset: its inputs, from the media; its labels and task, from the index."""
+"""The model for a dataset: inputs, from the media; labels and task, from the index; small encoders."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -19,12 +19,12 @@ from sensemble_train.models.kinds.registry import kind_of
 from sensemble_train.models.model import Description
 from sensemble_train.models.model_config import ModelConfig
 from sensemble_train.models.pretrained import sources
-from sensemble_train.models.small import SMALL, small
 
 LONGEST = 8.0  # seconds of the longest window (paper, Table 6)
 _SAMPLED = 64  # examples that the window is inferred from
 
 Wanted = Literal["derived", "multi-class", "multi-label"]
+SMALL = ModelConfig()
 
 
 def describe(
@@ -113,3 +113,21 @@ def _window(examples: Sequence[Example]) -> float:
     timed = islice((e for e in examples if e.files), _SAMPLED)
     longest = max(measured(duration, timed), default=1.0)
     return min(LONGEST, max(0.5, math.ceil(2 * longest) / 2))
+
+
+def small(specs: Mapping[str, InputSpec], shape: ModelConfig = SMALL) -> dict[str, EncoderConfig]:
+    """Return the configuration of each encoder, by modality."""
+    base = replace(plain(shape), activation="relu", stem=(32, 64), patch=32, relative=True)
+    return by_kind(base, specs, shape)
+
+
+def plain(shape: ModelConfig) -> EncoderConfig:
+    """Return a vision transformer of these sizes."""
+    return EncoderConfig(shape.width, shape.depth, shape.heads, shape.embedding, drop_path=shape.drop_path)
+
+
+def by_kind(
+    base: EncoderConfig, inputs: Mapping[str, InputSpec], shape: ModelConfig
+) -> dict[str, EncoderConfig]:
+    """Return `base` as the kind of each modality changes it."""
+    return {m: kind_of(spec).encoder_config(base, spec, shape) for m, spec in inputs.items()}

@@ -1,5 +1,5 @@
 """Objectives: the losses that the training loop minimizes, each a module that holds the model.
 
 Doors: `objective` (the interface), `backgrounds`, `contrastive`, `imitation`, `task`,
-`distillation`, `subset_distillation`.
+`subset_distillation`.
 """

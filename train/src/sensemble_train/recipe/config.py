@@ -15,8 +15,7 @@ from sensemble_train.errors import ConfigurationError
 from sensemble_train.field_checks import check
 from sensemble_train.models.augment_config import DERIVED, AugmentConfig
 from sensemble_train.models.model_config import ModelConfig
-from sensemble_train.recipe.methods import FinetuneConfig, ProbeConfig
-from sensemble_train.recipe.pretrain import PretrainConfig
+from sensemble_train.recipe.methods import FinetuneConfig, PretrainConfig, ProbeConfig
 from sensemble_train.training.scale import ScaleConfig
 
 

@@ -22,7 +22,7 @@ from sensemble_train.recipe.cell import Job
 from sensemble_train.recipe.config import Config
 from sensemble_train.recipe.evaluate import embed
 from sensemble_train.recipe.examples import Chosen, decoded
-from sensemble_train.recipe.pretrain import background_loss
+from sensemble_train.recipe.methods import background_loss
 from sensemble_train.training.loop import Loop, fit
 
 

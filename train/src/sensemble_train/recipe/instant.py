@@ -29,11 +29,10 @@ from sensemble_train.data.clips import LOG, Clips, decode, targets
 from sensemble_train.data.embedded import VIEWS, embedded
 from sensemble_train.errors import ConfigurationError
 from sensemble_train.models.augment_config import DERIVED
-from sensemble_train.models.infer_spec import inputs, task_of
+from sensemble_train.models.infer_spec import SMALL, inputs, small, task_of
 from sensemble_train.models.model import Description, Model
 from sensemble_train.models.pretrained.encoder import Pretrained
 from sensemble_train.models.pretrained.sources import load, tokenizer
-from sensemble_train.models.small import SMALL, small
 from sensemble_train.objectives.task import task_loss
 
 DECAY = 1e-2  # weight of the mean square of a classifier's weights, next to the mean loss

@@ -33,7 +33,7 @@ from sensemble_train.recipe.config import Config, claim
 from sensemble_train.recipe.evaluate import embed, evaluate, intervals
 from sensemble_train.recipe.examples import Chosen, Report, backgrounds, check, choose, decoded, read
 from sensemble_train.recipe.imitation import imitate, lessons, load_teacher
-from sensemble_train.recipe.pretrain import pretrain
+from sensemble_train.recipe.methods import pretrain
 from sensemble_train.recipe.run_folder import Matrix, read_matrix
 from sensemble_train.training.loop import Loop
 

@@ -1,4 +1,7 @@
-"""Series: rows of several channels, brought to a common scale and cut into pieces of time."""
+"""Series: rows of several channels, brought to a common scale and cut into pieces of time.
+
+In training they change at random: other mounts, paces, gains and noises.
+"""
 
 import math
 from collections.abc import Sequence
@@ -6,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from sensemble_sensors.kinds.regular import Rows, Times
 from sensemble_sensors.kinds.series_files import read_series
@@ -22,7 +26,6 @@ from sensemble_train.models.encoders import EncoderConfig, TokenEncoder, Trunk, 
 from sensemble_train.models.frontend import Standard
 from sensemble_train.models.kinds.backgrounds import measurements
 from sensemble_train.models.kinds.kind import Kind, measured
-from sensemble_train.models.kinds.series_augment import change_series
 from sensemble_train.models.model_config import ModelConfig
 
 LONGEST, STEPS = 8.0, 256  # the longest window: seconds, or steps where they last longer
@@ -152,3 +155,50 @@ def _shown(examples: Sequence[Example]) -> Sequence[Example]:
     """Return some examples to train on, all over the dataset."""
     own = [example for example in examples if example.split in {"pretrain", "train"}] or examples
     return own[:: max(1, math.ceil(len(own) / _MEASURED))]
+
+
+def change_series(rows: Tensor, config: AugmentConfig, encoder: EncoderConfig) -> Tensor:
+    """Return rows float32 [B, T, C] changed as `config` says, relative to the scales of `encoder`."""
+    x = rows
+    if config.turn:
+        x = turn(x, config.turn, encoder.vectors)
+    if config.pace or config.shift:
+        x = warp(x, config.pace, config.shift)
+    count, _, channels = x.shape
+    if config.gain:
+        x = x * (config.gain * torch.randn(count, 1, 1, device=x.device)).exp()
+    if config.grain and encoder.scales:
+        deviations = x.new_tensor([deviation for _, deviation in encoder.scales])
+        strength = config.grain * torch.rand(count, 1, 1, device=x.device)
+        bias = torch.randn(count, 1, channels, device=x.device)
+        x = x + strength * deviations * (torch.randn_like(x) + bias)
+    return x
+
+
+def turn(x: Tensor, most: float, vectors: tuple[tuple[int, int, int], ...]) -> Tensor:
+    """Turn all vectors of an example alike, by up to `most` degrees about any axis: another mount."""
+    if not vectors:
+        return x
+    axis = functional.normalize(torch.randn(len(x), 3, device=x.device), dim=1)
+    angle = math.radians(most) * torch.rand(len(x), 1, 1, device=x.device)
+    zero = torch.zeros_like(axis[:, 0])
+    a, b, c = axis.unbind(1)
+    cross = torch.stack([zero, -c, b, c, zero, -a, -b, a, zero], dim=1).view(-1, 3, 3)
+    matrix = torch.eye(3, device=x.device) + angle.sin() * cross + (1 - angle.cos()) * cross @ cross
+    turned = x.clone()
+    for places in vectors:
+        turned[:, :, list(places)] = x[:, :, list(places)] @ matrix.transpose(1, 2)
+    return turned
+
+
+def warp(x: Tensor, pace: float, shift: float) -> Tensor:
+    """Stretch and move each example [B, T, C] in time; its ends are held.
+
+    `pace` is the largest stretch, as a logarithm; `shift` the largest move, in halves of the window.
+    """
+    scale, move = ((2 * torch.rand(len(x), 1, device=x.device) - 1) * most for most in (pace, shift))
+    places = scale.exp() * torch.linspace(-1, 1, x.shape[1], device=x.device) + move
+    grid = torch.stack([places, torch.zeros_like(places)], dim=2)[:, None]
+    image = x.transpose(1, 2)[:, :, None]
+    warped = functional.grid_sample(image, grid, align_corners=True, padding_mode="border")
+    return warped[:, :, 0].transpose(1, 2)

@@ -6,7 +6,7 @@ import pytest
 from sensemble_sensors.codecs.tracks import decode_audio, decode_video
 from sensemble_sensors.errors import BadDataError
 from sensemble_sensors.media.dataset import read_dataset
-from sensemble_train.experiments.prepare.index import LEFT_OUT, prepare
+from sensemble_train.experiments.prepare import LEFT_OUT, prepare
 
 from tests.train import published
 from tests.train.published import film
