@@ -267,24 +267,8 @@ def test_a_checkpoint_that_cannot_be_written_ends_training_with_one_line(tmp_pat
     (saves / "step-1.safetensors").mkdir()  # a file cannot replace a folder
     model = tiny_model(VIT)
     adamw = optimizer(model, Optimization(batch=2, learning_rate=0.1))
-    with (
-        pytest.raises(CheckpointError, match=r"checkpoints: cannot be written \(.*; make room on its disk"),
-        checkpoint.Saver(saves, alone()) as saver,
-    ):
-        saver.save(1, model, adamw)
-
-
-def test_what_is_saved_is_what_was_there_when_saving_began(tmp_path: Path) -> None:
-    """The weights change while the thread writes."""
-    model = tiny_model(VIT)
-    adamw = optimizer(model, Optimization(batch=2, learning_rate=0.1))
-    before = {name: value.clone() for name, value in model.state_dict().items()}
-    with checkpoint.Saver(tmp_path, alone()) as saver, torch.no_grad():
-        saver.save(1, model, adamw)
-        for parameter in model.parameters():
-            parameter.zero_()
-    assert checkpoint.restore(tmp_path, model, adamw, alone()) == 1
-    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    with pytest.raises(CheckpointError, match=r"checkpoints: cannot be written \(.*; make room on its disk"):
+        checkpoint.save(saves, 1, model, adamw, alone())
 
 
 def test_a_damaged_checkpoint_is_refused(tmp_path: Path) -> None:

@@ -1,20 +1,16 @@
 """Speech by eSpeak NG and by SVOX Pico, in a process of its own.
 
-`python -m sensemble_train.digits.speech` reads one JSON request a line from standard input, the fields of an
-`Utterance`, and answers each on standard output with a little-endian uint32, the number of samples, and that
-many int16 samples, eSpeak's at 22,050 Hz and Pico's at 16 kHz. eSpeak keeps its state in globals and can
-corrupt memory in its retrieval mode: it runs in its synchronous mode, in this process.
+eSpeak keeps its state in globals and can corrupt memory in its retrieval mode: it runs in the other one.
 """
 
 import ctypes
-import json
-import struct
-import subprocess
-import sys
 from collections.abc import Generator, Iterable
-from dataclasses import asdict, dataclass
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import files
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -41,25 +37,30 @@ class Utterance:
 
 
 def speak(utterances: Iterable[Utterance]) -> Generator[NDArray[np.int16], None, None]:
-    """Yield each utterance's sound, int16 [n] at 22,050 Hz; raises TrainError for silence."""
-    command = [sys.executable, "-m", "sensemble_train.digits.speech"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        assert process.stdin is not None  # noqa: S101 - both are pipes, for the type checker
-        assert process.stdout is not None  # noqa: S101
-        for utterance in utterances:
-            process.stdin.write(json.dumps(asdict(utterance)).encode() + b"\n")
-            process.stdin.flush()
-            header = process.stdout.read(4)
-            if len(header) < 4:
-                raise TrainError(f"the synthesizer stopped at {utterance}; reinstall {_PACKAGES}")
-            (count,) = struct.unpack("<I", header)
-            wave = np.frombuffer(process.stdout.read(2 * count), dtype="<i2")
-            if count == 0 or not wave.any():
+    """Yield each utterance's sound, int16 [n] at 22,050 Hz; raises TrainError for silence.
+
+    A new process says them in order, as eSpeak depends a little on what it said before.
+    """
+    pool = ProcessPoolExecutor(1, get_context("spawn"))
+    try:
+        for utterance, said in [(each, pool.submit(_say, each)) for each in utterances]:
+            try:
+                wave = said.result()
+            except BrokenProcessPool as error:
+                raise TrainError(f"the synthesizer stopped at {utterance}; reinstall {_PACKAGES}") from error
+            if not wave.any():
                 raise TrainError(
                     f"there is no such voice, or it gave silence for {utterance}; reinstall {_PACKAGES}"
                 )
-            yield _resampled(wave) if utterance.voice.startswith(PICO) else wave.astype(np.int16)
-        process.stdin.close()
+            yield _resampled(wave) if utterance.voice.startswith(PICO) else wave
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _say(utterance: Utterance) -> NDArray[np.int16]:
+    """Return eSpeak's sound at 22,050 Hz or Pico's at 16 kHz; empty for an unknown voice."""
+    speaker = _pico() if utterance.voice.startswith(PICO) else _espeak()
+    return np.frombuffer(speaker.speak(utterance), np.int16)
 
 
 def _resampled(wave: NDArray[np.int16]) -> NDArray[np.int16]:
@@ -124,14 +125,4 @@ class _Pico:
         return bytes(engine.speak(request.text))
 
 
-def _serve() -> None:
-    espeak, pico = _Espeak(), _Pico()
-    for line in sys.stdin.buffer:
-        request = Utterance(**json.loads(line))
-        wave = (pico if request.voice.startswith(PICO) else espeak).speak(request)
-        sys.stdout.buffer.write(struct.pack("<I", len(wave) // 2) + wave)
-        sys.stdout.buffer.flush()
-
-
-if __name__ == "__main__":
-    _serve()
+_espeak, _pico = cache(_Espeak), cache(_Pico)

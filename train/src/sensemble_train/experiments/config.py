@@ -71,9 +71,6 @@ def experiment_of(config: Config) -> Experiment:
 def read_experiment(path: Path) -> Experiment:
     """Read the `config.json` of a run, of an experiment or of what ships; raises as `read_config`."""
     try:
+        return experiment_of(read_config(path, Config))
+    except ConfigurationError:
         return read_config(path, Experiment)
-    except ConfigurationError as error:
-        try:
-            return experiment_of(read_config(path, Config))
-        except ConfigurationError:
-            raise error from None

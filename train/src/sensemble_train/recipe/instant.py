@@ -108,19 +108,13 @@ class Frozen:
         new = [e for e in examples if (e.id, e.group) not in self._read]
         names = sorted({label for e in new for label in e.labels})
         raw = decode(new, self.specs, self.tokenizer, names, "multi-label", partial(progress, "decode"))
-        rows = {m: raw.inputs[m][has_it] for m, has_it in raw.present.items() if has_it.any()}
-        made = {
-            m: zip(
-                x,
-                embedded(
-                    self._encoders[m], x, VIEWS, DERIVED, self.tokenizer, partial(progress, f"embed {m}")
-                ),
-                strict=True,
-            )
-            for m, x in rows.items()
-        }
-        for i, e in enumerate(new):
-            self._read[e.id, e.group] = {m: next(pairs) for m, pairs in made.items() if raw.present[m][i]}
+        self._read |= {(e.id, e.group): {} for e in new}
+        for m, has_it in raw.present.items():
+            if has_it.any():
+                x, shown = raw.inputs[m][has_it], partial(progress, f"embed {m}")
+                made = embedded(self._encoders[m], x, VIEWS, DERIVED, self.tokenizer, shown)
+                for i, window, views in zip(has_it.nonzero().flatten().tolist(), x, made, strict=True):
+                    self._read[new[i].id, new[i].group][m] = window, views
         known = [self._read[e.id, e.group] for e in examples]
         inputs, present, features = {}, {}, {}
         for m, spec in self.specs.items():

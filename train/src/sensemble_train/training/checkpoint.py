@@ -5,13 +5,12 @@ writes them; all ranks have the same weights, so any number of ranks can read th
 """
 
 import re
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from textwrap import shorten
-from typing import Self
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import load_file
+from safetensors.torch import save as encode
 from sensemble_sensors import durable
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -20,51 +19,26 @@ from sensemble_train.distributed import World
 from sensemble_train.errors import CheckpointError
 
 
-class Saver:
-    """Writes copied tensors in the background, and removes earlier checkpoints; waits for the last."""
-
-    def __init__(self, folder: Path, world: World) -> None:
-        self._folder, self._world = folder, world
-        self._thread = ThreadPoolExecutor(1)
-        self._pending: Future[None] | None = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        try:
-            self._wait()
-        finally:
-            self._thread.shutdown()
-
-    def save(self, step: int, module: nn.Module, optimizer: Optimizer) -> None:
-        """Begin to write a checkpoint; raises CheckpointError if the one before could not be written."""
-        self._wait()
-        if self._world.rank == 0:
-            tensors = {f"model.{name}": value for name, value in module.state_dict().items()}
-            for number, moments in optimizer.state_dict()["state"].items():
-                tensors |= {f"optimizer.{number}.{name}": value for name, value in moments.items()}
-            copies = {name: value.to("cpu", copy=True).contiguous() for name, value in tensors.items()}
-            self._pending = self._thread.submit(self._write, _path(self._folder, step), copies)
-
-    def _write(self, path: Path, tensors: dict[str, Tensor]) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        durable.write(path, save(tensors))
-        durable.sync_folder(path.parent)
-        for old in path.parent.iterdir():
+def save(folder: Path, step: int, module: nn.Module, optimizer: Optimizer, world: World) -> None:
+    """Write a checkpoint on rank 0, and then remove earlier ones; raises CheckpointError if it cannot be."""
+    if world.rank != 0:
+        return
+    tensors = {f"model.{name}": value for name, value in module.state_dict().items()}
+    for number, moments in optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer.{number}.{name}": value for name, value in moments.items()}
+    path = _path(folder, step)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        durable.write(path, encode({name: value.cpu().contiguous() for name, value in tensors.items()}))
+        durable.sync_folder(folder)
+        for old in folder.iterdir():
             if old != path:
                 old.unlink()
-
-    def _wait(self) -> None:
-        pending, self._pending = self._pending, None
-        try:
-            if pending is not None:
-                pending.result()
-        except (SafetensorError, OSError) as error:
-            raise CheckpointError(
-                f"{self._folder}: cannot be written ({shorten(str(error), 300)}); make room on its disk and "
-                "run it again to continue"
-            ) from error
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(
+            f"{folder}: cannot be written ({shorten(str(error), 300)}); make room on its disk and "
+            "run it again to continue"
+        ) from error
 
 
 def restore(folder: Path, module: nn.Module, optimizer: Optimizer, world: World) -> int:

@@ -73,10 +73,7 @@ def fit(objective: Objective, sources: Sequence[Source], settings: Optimization,
         source.load(order.between(start, steps), world.device, scale.workers, start)
         for source, order in zip(sources, orders, strict=True)
     ]
-    with (
-        checkpoint.Saver(saves, world) as saver,
-        StepLog(loop.folder, start, orders[0].share, world) as log,
-    ):
+    with StepLog(loop.folder, start, orders[0].share, world) as log:
         for step in range(start, steps):
             began = perf_counter()
             loaded = [next(stream) for stream in streams]
@@ -97,7 +94,7 @@ def fit(objective: Objective, sources: Sequence[Source], settings: Optimization,
             if saving or (step + 1) % scale.log_every == 0 or step + 1 == steps:
                 log.write()  # before a checkpoint, which must not keep a step that diverged
             if saving:
-                saver.save(step + 1, objective, adamw)
+                checkpoint.save(saves, step + 1, objective, adamw, world)
             loop.progress(step + 1, steps)
     trained = Model(model.description, model.tokenizer)  # without what `distribute` changed
     trained.load_state_dict(model.state_dict())

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torchaudio.functional import melscale_fbanks
 
 from sensemble_train.errors import ConfigurationError
 from sensemble_train.models.frontend import FRAME, HOP, RATE, Spectrum
@@ -136,7 +137,8 @@ class WhisperMel(Spectrum):
         angle = 2 * math.pi / FRAME * torch.outer(torch.arange(_BINS), torch.arange(FRAME)).double()
         dft = torch.cat([angle.cos(), angle.sin()]) * window
         self.register_buffer("dft", dft.float(), persistent=False)
-        self.register_buffer("filters", slaney(bins).float(), persistent=False)
+        filters = melscale_fbanks(_BINS, 0, RATE / 2, bins, RATE, norm="slaney", mel_scale="slaney")
+        self.register_buffer("filters", filters.T.contiguous(), persistent=False)
         self.register_buffer("mirror", torch.eye(FRAME // 2).flip(0), persistent=False)
 
     def forward(self, wave: Tensor) -> Tensor:
@@ -156,19 +158,6 @@ class WhisperMel(Spectrum):
         log = (mel.clamp(min=_FLOOR).log() * (1 / math.log(10))).view(batch, 1, count, -1)
         log = log - functional.max_pool2d(log, log.shape[2:]).clamp(min=_FAINTEST)
         return (log.clamp(min=-_RANGE) * 0.25 + (_LOUDEST + 4) / 4).view(batch, count, -1)
-
-
-def slaney(bins: int) -> Tensor:
-    """Return triangular filters of equal area on Slaney's mel scale, float64 [bins, 201], up to 8 kHz.
-
-    The scale is linear below 1 kHz, 15 mels, and logarithmic above, 27 mels for a factor of 6.4.
-    """
-    mels = torch.linspace(0, 15 + 27 * math.log(8) / math.log(6.4), bins + 2, dtype=torch.float64)
-    hertz = torch.where(mels < 15, mels * (200 / 3), 1000 * torch.exp((mels - 15) * (math.log(6.4) / 27)))
-    bin_hertz = torch.linspace(0, RATE / 2, _BINS, dtype=torch.float64)
-    low, centre, high = (hertz[i : bins + i, None] for i in range(3))
-    rising, falling = (bin_hertz - low) / (centre - low), (high - bin_hertz) / (high - centre)
-    return torch.minimum(rising, falling).clamp(min=0) * 2 / (high - low)
 
 
 def _named(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
