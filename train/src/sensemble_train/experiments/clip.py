@@ -1,4 +1,4 @@
-"""Initial weights from an OpenAI CLIP (paper, App. D; Radford et al., 2021).
+"""Initial weights and the tokenizer of an OpenAI CLIP (paper, App. D; Radford et al., 2021).
 
 Text and frames take CLIP's text and image encoders: a film of one frame has CLIP's embedding of the image. In
 longer films each frame starts as in CLIP, with positions in time of zero. Sound takes the image encoder too,
@@ -7,13 +7,11 @@ with the log-mel as a grey picture.
 
 import gzip
 import re
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from textwrap import shorten
 
 import torch
-from safetensors.torch import load_file
 from sensemble_runtime.bundle.tokenizer_fields import CLIP_WORD, CONTROLS
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 from torch import Tensor
@@ -26,6 +24,7 @@ from sensemble_train.models.kinds.frames import FramesEncoder
 from sensemble_train.models.kinds.text import TextEncoder
 from sensemble_train.models.kinds.waveform import WaveformEncoder
 from sensemble_train.models.model import Model
+from sensemble_train.models.pretrained.weights import read_tensors
 
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)  # of red, green and blue in [0, 1] (its published code)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
@@ -46,28 +45,16 @@ _IN_A_BLOCK = {
 }
 START, END = "<|startoftext|>", "<|endoftext|>"
 _VOCABULARY = 49408
+_FILE = "bpe_simple_vocab_16e6.txt.gz of OpenAI's repository CLIP"
 _MERGES = _VOCABULARY - 2 * 256 - 2  # bytes have two ids each: within and at the end of a word
 
 
 def read_clip(path: Path) -> dict[str, Tensor]:
     """Read a CLIP from OpenAI's TorchScript archive, `torch.save`'s tensors or safetensors."""
     try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        if _is_torchscript(path):
-            return dict(torch.jit.load(path, map_location="cpu").state_dict())
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        return {name: value for name, value in state.items() if isinstance(value, Tensor)}
-    except Exception as error:  # three readers, each with its own errors; any means: no CLIP
-        reason = shorten(f"{type(error).__name__}: {error}", 200)
-        raise CheckpointError(f"{path}: no CLIP weights ({reason}); take OpenAI's ViT-B-16.pt") from error
-
-
-def _is_torchscript(path: Path) -> bool:
-    if not zipfile.is_zipfile(path):
-        return False
-    with zipfile.ZipFile(path) as archive:
-        return any(name.endswith("/constants.pkl") for name in archive.namelist())
+        return read_tensors(path)
+    except CheckpointError as error:
+        raise CheckpointError(f"{shorten(str(error), 300)}; take OpenAI's ViT-B-16.pt") from error
 
 
 def initialize(model: Model, clip: Mapping[str, Tensor]) -> float:
@@ -210,9 +197,6 @@ def clip_tokenizer(merges: Path, length: int) -> Tokenizer:
     tokenizer.post_processor = processors.TemplateProcessing(f"{START} $A {END}", special_tokens=marks)
     tokenizer.enable_truncation(length)
     return tokenizer
-
-
-_FILE = "bpe_simple_vocab_16e6.txt.gz of OpenAI's repository CLIP"
 
 
 def _alphabet() -> list[str]:

@@ -17,8 +17,8 @@ from sensemble_train.models.infer_spec import by_kind, describe, labels_and_task
 from sensemble_train.models.kinds.registry import kind_of
 from sensemble_train.models.model import Description, Model, load_model
 from sensemble_train.models.model_config import ModelConfig
+from sensemble_train.models.tokenizer import new_tokenizer
 from sensemble_train.objectives.contrastive import LOG_SCALE
-from sensemble_train.recipe.recipe import new_tokenizer
 
 VIT_B16 = ModelConfig(
     name="vit_b16",

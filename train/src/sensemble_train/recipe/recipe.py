@@ -16,16 +16,14 @@ from sensemble_runtime.progress import Stages, no_progress
 from sensemble_runtime.subsets import Subset
 from sensemble_runtime.subsets import name as subset_name
 from sensemble_sensors.media.dataset import Dataset, Example
-from tokenizers import Tokenizer
 
 from sensemble_train.data.batching import seeded
 from sensemble_train.data.clips import Source
 from sensemble_train.distributed import World, alone, join
 from sensemble_train.errors import ConfigurationError
 from sensemble_train.models.infer_spec import describe
-from sensemble_train.models.model import Description, Model
-from sensemble_train.models.pretrained.sources import tokenizer as own_tokenizer
-from sensemble_train.models.tokenizer import train_tokenizer
+from sensemble_train.models.model import Model
+from sensemble_train.models.tokenizer import new_tokenizer
 from sensemble_train.objectives.contrastive import LOG_SCALE
 from sensemble_train.recipe import run_folder
 from sensemble_train.recipe.cell import Cell, Job
@@ -147,24 +145,6 @@ def new_model(config: Config, dataset: Dataset, world: World) -> Model:
         )
     description = describe(dataset, config.model, config.task, config.encoders, config.unfrozen)
     return Model(description, new_tokenizer(description, dataset, world))
-
-
-def new_tokenizer(description: Description, dataset: Dataset, world: World) -> Tokenizer | None:
-    """Return a pretrained encoder's own tokenizer, or learn one on rank 0; None without text."""
-    if not description.tokenized:
-        return None
-    (modality,) = description.tokenized
-    config = description.configs[modality]
-    if config.source and (own := own_tokenizer(config.source, description.specs[modality].shape[1])):
-        return own
-
-    def learn() -> str:
-        examples = dataset.split("pretrain") or dataset.split("train")
-        return train_tokenizer(
-            [str(e.value(modality)) for e in examples if modality in e.modalities], config.vocabulary
-        ).to_str()
-
-    return Tokenizer.from_str(world.first(learn))
 
 
 def _score(

@@ -25,7 +25,7 @@ from sensemble_train.models.augment_config import AugmentConfig
 from sensemble_train.models.encoders import ClassToken, EncoderConfig, TokenEncoder, Trunk, flat, make_stem
 from sensemble_train.models.frontend import RelativeFrames, ScaledFrames, VideoInput
 from sensemble_train.models.kinds.backgrounds import pictures
-from sensemble_train.models.kinds.kind import Kind, measured
+from sensemble_train.models.kinds.kind import Kind, measured, to_train_on
 from sensemble_train.models.model_config import ModelConfig
 from sensemble_train.models.pretrained.sources import LARGE, side
 
@@ -78,9 +78,8 @@ class Frames(Kind):
         """Return the mean and the deviation of pictures of one channel; RGB has none."""
         if not spec.channels:
             return config
-        own = [example for example in examples if example.split in {"pretrain", "train"}] or examples
-        shown = own[:: max(1, len(own) // _SAMPLED)]
-        pixels = np.concatenate([np.ravel(one) for one in measured(lambda e: window(e, spec), shown)])
+        shown = measured(lambda example: window(example, spec), to_train_on(examples, _SAMPLED))
+        pixels = np.concatenate([np.ravel(one) for one in shown])
         return replace(config, scales=((float(pixels.mean()), max(float(pixels.std()), _PLAIN)),))
 
     def encoder_config(self, base: EncoderConfig, spec: InputSpec, shape: ModelConfig) -> EncoderConfig:

@@ -1,5 +1,6 @@
 """The interface of a kind in training."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -24,22 +25,15 @@ class Kind(ABC):
     name: ClassVar[str]  # as `InputSpec.kind` has it
 
     def fit(
-        self,
-        shape: ModelConfig,
-        modality: Modality,  # noqa: ARG002
-        examples: Sequence[Example],  # noqa: ARG002
-        source: str,  # noqa: ARG002
+        self, shape: ModelConfig, modality: Modality, examples: Sequence[Example], source: str
     ) -> ModelConfig:
         """Return `shape` with the open sizes of one modality, by its examples and pretrained `source`."""
+        del modality, examples, source
         return shape
 
-    def fit_scale(
-        self,
-        config: EncoderConfig,
-        spec: InputSpec,  # noqa: ARG002
-        examples: Sequence[Example],  # noqa: ARG002
-    ) -> EncoderConfig:
+    def fit_scale(self, config: EncoderConfig, spec: InputSpec, examples: Sequence[Example]) -> EncoderConfig:
         """Return `config` with the scale of the inputs, measured on examples that have the modality."""
+        del spec, examples
         return config
 
     @abstractmethod
@@ -59,18 +53,21 @@ class Kind(ABC):
         return raw
 
     def augment(
-        self,
-        features: Tensor,
-        config: AugmentConfig,
-        encoder: EncoderConfig,  # noqa: ARG002
-        tokenizer: Tokenizer | None,
+        self, features: Tensor, config: AugmentConfig, encoder: EncoderConfig, tokenizer: Tokenizer | None
     ) -> Tensor:
         """Return features of the front end of `encoder` changed as `change` does; by default, raw windows."""
+        del encoder
         return self.change(features, config, tokenizer)
 
     @abstractmethod
     def backgrounds(self, spec: InputSpec, encoder: EncoderConfig, count: int, draw: Generator) -> Tensor:
         """Return raw windows [count, ...] of `spec` that show nothing: silence, blank pictures."""
+
+
+def to_train_on(examples: Sequence[Example], count: int) -> Sequence[Example]:
+    """Return about `count` examples to train on, or else any, from all over the dataset."""
+    own = [example for example in examples if example.split in {"pretrain", "train"}] or examples
+    return own[:: max(1, math.ceil(len(own) / count))]
 
 
 def measured(measure: Callable[[Example], T], examples: Iterable[Example]) -> Iterator[T]:

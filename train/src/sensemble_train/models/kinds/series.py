@@ -25,7 +25,7 @@ from sensemble_train.models.augment_config import AugmentConfig
 from sensemble_train.models.encoders import EncoderConfig, TokenEncoder, Trunk, flat, positions
 from sensemble_train.models.frontend import Standard
 from sensemble_train.models.kinds.backgrounds import measurements
-from sensemble_train.models.kinds.kind import Kind, measured
+from sensemble_train.models.kinds.kind import Kind, measured, to_train_on
 from sensemble_train.models.model_config import ModelConfig
 
 LONGEST, STEPS = 8.0, 256  # the longest window: seconds, or steps where they last longer
@@ -63,7 +63,7 @@ class Series(Kind):
             begin, last = max(begin, example.start or begin), min(last, example.end or last)
             return max(1, round((last - begin) * modality.rate))
 
-        longest = max(measured(steps, _shown(examples)), default=1)
+        longest = max(measured(steps, to_train_on(examples, _MEASURED)), default=1)
         most = max(STEPS, round(LONGEST * modality.rate))
         return replace(shape, seconds=min(longest, most) / modality.rate)
 
@@ -87,7 +87,9 @@ class Series(Kind):
         """Return the mean and the deviation of each channel over examples to train on."""
         modality = Modality(spec.modality, spec.kind, spec.rate, spec.channels)
         sums = np.zeros((3, len(spec.channels)))
-        for sums_of in measured(lambda example: _sums(_read(example, modality)[1]), _shown(examples)):
+        for sums_of in measured(
+            lambda example: _sums(_read(example, modality)[1]), to_train_on(examples, _MEASURED)
+        ):
             sums += sums_of
         count = np.maximum(sums[0], 1)
         mean = sums[1] / count
@@ -149,12 +151,6 @@ def _read(example: Example, modality: Modality) -> tuple[Times | None, Rows]:
 def _sums(rows: Rows) -> NDArray[np.float64]:
     wide = rows.astype(np.float64)
     return np.stack([np.full(wide.shape[1], float(len(wide))), wide.sum(axis=0), (wide**2).sum(axis=0)])
-
-
-def _shown(examples: Sequence[Example]) -> Sequence[Example]:
-    """Return some examples to train on, all over the dataset."""
-    own = [example for example in examples if example.split in {"pretrain", "train"}] or examples
-    return own[:: max(1, math.ceil(len(own) / _MEASURED))]
 
 
 def change_series(rows: Tensor, config: AugmentConfig, encoder: EncoderConfig) -> Tensor:

@@ -2,7 +2,8 @@
 
 import hashlib
 import struct
-from collections.abc import Iterator, Mapping
+import zipfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -61,17 +62,26 @@ class Pinned:
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
-    """Read safetensors, CTranslate2 (`.bin`) or `torch.save`'s files; raises CheckpointError if damaged."""
+    """Read safetensors, CTranslate2 (`.bin`), TorchScript or `torch.save`'s files.
+
+    Raises:
+        CheckpointError: the file is none of these.
+    """
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
         if path.suffix == ".bin":
             return dict(_ctranslate2(path.read_bytes()))
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                scripted = any(name.endswith("/constants.pkl") for name in archive.namelist())
+            if scripted:
+                return dict(torch.jit.load(path, map_location="cpu").state_dict())
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # three readers, each with its own errors
+        state = state.get("model_state_dict", state)  # OpenAI's files
+        return {name: value for name, value in state.items() if isinstance(value, Tensor)}
+    except Exception as error:  # four readers, each with its own errors
         raise CheckpointError(f"{path}: no weights ({error!r}); fetch it again") from error
-    found: Mapping[str, Tensor] = state.get("model_state_dict", state)  # OpenAI's files
-    return dict(found)
 
 
 _TYPES = ("<f4", "i1", "<i2", "<i4", "<f2")
