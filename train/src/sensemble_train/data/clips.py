@@ -135,8 +135,9 @@ def decode(
     BadDataError names the example, its line and the file.
     """
     count = len(examples)
-    kinds = {"uint8": torch.uint8, "float32": torch.float32, "int64": torch.int64}
-    inputs = {m: torch.zeros(count, *spec.shape[1:], dtype=kinds[spec.dtype]) for m, spec in specs.items()}
+    inputs = {
+        m: torch.zeros(count, *spec.shape[1:], dtype=getattr(torch, spec.dtype)) for m, spec in specs.items()
+    }
     present = {m: torch.zeros(count, dtype=torch.bool) for m in specs}
 
     def one(i: int) -> bool:

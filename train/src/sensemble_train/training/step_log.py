@@ -2,7 +2,6 @@
 
 import json
 import math
-from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 from typing import Self
@@ -27,7 +26,7 @@ class StepLog:
     def __init__(self, folder: Path, step: int, share: int, world: World) -> None:
         self._examples, self._world, self._folder = share * world.size, world, folder
         self._last = perf_counter()
-        self._steps: list[_Step] = []
+        self._steps: list[tuple[int, Tensor, float, Tensor, float, int]] = []
         self._writes = world.rank == 0
         if not self._writes:
             return
@@ -48,7 +47,7 @@ class StepLog:
         self, step: int, *, loss: Tensor, learning_rate: float, norm: Tensor, waited: float, skipped: int
     ) -> None:
         """Keep one step for `write`, without waiting for the device; `waited` is seconds for data."""
-        self._steps.append(_Step(step, loss, learning_rate, norm, waited, skipped))
+        self._steps.append((step, loss, learning_rate, norm, waited, skipped))
 
     def write(self) -> None:
         """Write the steps since the last call; a loss that is not finite ends the log (DivergedError)."""
@@ -56,41 +55,31 @@ class StepLog:
         if not steps:
             return
         self._steps = []
-        device = world.device
-        losses = (world.sum(torch.stack([step.loss for step in steps])) / world.size).tolist()
-        norms = torch.stack([step.norm for step in steps]).tolist()
+        device, (numbers, losses, rates, norms, waits, bad) = world.device, zip(*steps, strict=True)
+        means = (world.sum(torch.stack(losses)) / world.size).tolist()
         # All ranks wait for the slowest.
-        waited = world.greatest(torch.tensor([step.waited for step in steps], device=device)).sum().item()
-        skipped = world.sum(torch.tensor([step.skipped for step in steps], device=device)).tolist()
+        waited = world.greatest(torch.tensor(waits, device=device)).sum().item()
+        skipped = world.sum(torch.tensor(bad, device=device)).tolist()
         now = perf_counter()
         took, self._last = now - self._last, now
         memory = torch.cuda.max_memory_allocated(device) / 2**30 if device.type == "cuda" else 0.0
-        for step, loss, norm, bad in zip(steps, losses, norms, skipped, strict=True):
+        lines = zip(numbers, means, rates, torch.stack(norms).tolist(), skipped, strict=True)
+        for step, loss, rate, norm, count in lines:
             if not math.isfinite(loss + norm):
                 raise DivergedError(
-                    f"{self._folder}: step {step.number} has a loss of {loss} and a gradient of norm {norm}; "
+                    f"{self._folder}: step {step} has a loss of {loss} and a gradient of norm {norm}; "
                     "lower the learning rate, or clip the gradient"
                 )
             line = {
-                "step": step.number,
+                "step": step,
                 "loss": loss,
-                "learning_rate": step.learning_rate,
+                "learning_rate": rate,
                 "norm": norm,
                 "examples_per_second": self._examples * len(steps) / took,
                 "data": waited / took,
-                "skipped": bad,
+                "skipped": count,
                 "memory": memory,
             }
             if self._writes:
                 self._file.write(json.dumps(line) + "\n")
                 self._file.flush()
-
-
-@dataclass(frozen=True, slots=True)
-class _Step:
-    number: int
-    loss: Tensor
-    learning_rate: float
-    norm: Tensor
-    waited: float
-    skipped: int

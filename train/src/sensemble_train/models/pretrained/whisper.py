@@ -17,45 +17,22 @@ _BINS = FRAME // 2 + 1
 _FLOOR, _RANGE = 1e-10, 8.0  # least energy, and decades below the window's maximum that are told apart
 _LOUDEST, _FAINTEST = 1.0, -5.0  # decades: of near speech, to which the maximum is moved; of faint noise
 _QUIET = 2.0  # decades below the maximum, at which the weight of a token reaches 0
-_FORMATS: tuple[tuple[tuple[str, str], ...], ...] = (
-    (  # OpenAI's files
-        (r"^encoder\.", ""),
-        (r"attn_ln", "norm1"),
-        (r"attn\.query", "attention.q"),
-        (r"attn\.key", "attention.k"),
-        (r"attn\.value", "attention.v"),
-        (r"attn\.out", "attention.out"),
-        (r"mlp_ln", "norm2"),
-        (r"ln_post", "norm"),
-        (r"positional_embedding", "position"),
-    ),
-    (  # transformers'
-        (r"^model\.encoder\.|^encoder\.", ""),
-        (r"layers\.", "blocks."),
-        (r"self_attn_layer_norm", "norm1"),
-        (r"self_attn\.out_proj", "attention.out"),
-        (r"self_attn\.(.)_proj", r"attention.\1"),
-        (r"final_layer_norm", "norm2"),
-        (r"fc1", "mlp.0"),
-        (r"fc2", "mlp.2"),
-        (r"^layer_norm", "norm"),
-        (r"embed_positions\.weight", "position"),
-    ),
-    (  # CTranslate2's
-        (r"^encoder/", ""),
-        (r"/", "."),
-        (r"layer_(\d)", r"blocks.\1"),
-        (r"self_attention\.layer_norm", "norm1"),
-        (r"self_attention\.linear_0", "attention.qkv"),
-        (r"self_attention\.linear_1", "attention.out"),
-        (r"ffn\.layer_norm", "norm2"),
-        (r"ffn\.linear_0", "mlp.0"),
-        (r"ffn\.linear_1", "mlp.2"),
-        (r"^layer_norm", "norm"),
-        (r"gamma", "weight"),
-        (r"beta", "bias"),
-        (r"position_encodings\.encodings", "position"),
-    ),
+_NAMES = (  # in the files of OpenAI, transformers and CTranslate2
+    (r"^(model\.)?encoder[./]", ""),
+    (r"/", "."),
+    (r"layers\.|layer_(?=\d)", "blocks."),
+    (r"self_attn_layer_norm|self_attention\.layer_norm|attn_ln", "norm1"),
+    (r"final_layer_norm|ffn\.layer_norm|mlp_ln", "norm2"),
+    (r"^layer_norm|ln_post", "norm"),
+    (r"self_attn\.(.)_proj", r"attention.\1"),
+    (r"self_attn\.out_proj|self_attention\.linear_1|attn\.out", "attention.out"),
+    (r"attn\.([qkv])\w+", r"attention.\1"),
+    (r"self_attention\.linear_0", "attention.qkv"),
+    (r"fc1|ffn\.linear_0", "mlp.0"),
+    (r"fc2|ffn\.linear_1", "mlp.2"),
+    (r"gamma", "weight"),
+    (r"beta", "bias"),
+    (r"embed_positions\.weight|position_encodings\.encodings|positional_embedding", "position"),
 )
 
 
@@ -162,12 +139,10 @@ class WhisperMel(Spectrum):
 
 def _named(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return the encoder's weights, float32, named as ours; q, k and v are joined, and keys have no bias."""
-    names = " ".join(weights)
-    form = _FORMATS[2 if "/" in names else 1 if ".layers." in names else 0]
     state: dict[str, Tensor] = {}
     for name, value in weights.items():
         if re.match(r"(model\.)?encoder[./]", name) and not name.endswith("num_heads"):
-            for pattern, ours in form:
+            for pattern, ours in _NAMES:
                 name = re.sub(pattern, ours, name)  # noqa: PLW2901
             state[name] = value.float()
     for name in [name for name in state if name.endswith("attention.q.weight")]:
