@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 from sensemble_sensors.media.dataset import Dataset, Example
 from sensemble_train.errors import ConfigurationError
-from sensemble_train.experiments.config import RANDOM, Experiment, ExperimentPretrain
+from sensemble_train.experiments.config import RANDOM, Experiment
 from sensemble_train.experiments.examples import check, choose
 from sensemble_train.experiments.models import CLIP_B16
 from sensemble_train.recipe.examples import read
+from sensemble_train.recipe.methods import PretrainConfig
 
 from tests.train.tiny import dark_and_bright, write_index
 
@@ -85,7 +86,7 @@ def test_too_little_to_distil_on_is_refused() -> None:
 
 
 def test_encoders_that_know_nothing_are_not_probed_unless_asked_to() -> None:
-    nothing = Experiment("data", pretrain=ExperimentPretrain(steps=0))
+    nothing = Experiment("data", pretrain=PretrainConfig(steps=0))
     clip = Experiment("data", model=CLIP_B16)
     for config, remedy in ((nothing, "pretrains nothing; give the pretrained/"), (clip, r"ViT-B-16\.pt")):
         with pytest.raises(ConfigurationError, match=rf"^--initialize: .*{remedy}.* or `random` to"):

@@ -24,7 +24,6 @@ from sensemble_train.errors import ConfigurationError
 from sensemble_train.models.augment_config import AugmentConfig
 from sensemble_train.models.encoders import ClassToken, EncoderConfig, TokenEncoder, Trunk, flat, make_stem
 from sensemble_train.models.frontend import RelativeFrames, ScaledFrames, VideoInput
-from sensemble_train.models.kinds.backgrounds import pictures
 from sensemble_train.models.kinds.kind import Kind, measured, to_train_on
 from sensemble_train.models.model_config import ModelConfig
 from sensemble_train.models.pretrained.sources import LARGE, side
@@ -107,9 +106,29 @@ class Frames(Kind):
         return change_levels(changed, config, *encoder.scales[0]) if encoder.scales else changed
 
     def backgrounds(self, spec: InputSpec, encoder: EncoderConfig, count: int, draw: Generator) -> Tensor:
-        """Return plain, shaded and noisy pictures."""
+        """Return plain, shaded, cloudy and noisy pictures, dark to bright."""
         _, times, height, width, _ = spec.shape
-        made = pictures(count, times, height, width, draw)
+        base = 255 * torch.rand(count, 3, 1, 1, generator=draw)
+        cells = torch.randint(2, 7, (count,), generator=draw).tolist()
+        clouds = torch.cat(
+            [
+                functional.interpolate(
+                    torch.randn(1, 3, n, n, generator=draw), (height, width), mode="bilinear"
+                )
+                for n in cells
+            ]
+        )
+        depth = (
+            60 * torch.rand(count, 1, 1, 1, generator=draw) * (torch.arange(count) % 3 > 0).view(-1, 1, 1, 1)
+        )
+        still = (base + depth * clouds).permute(0, 2, 3, 1)[:, None]
+        grain = (
+            40
+            * torch.rand(count, 1, 1, 1, 1, generator=draw)
+            * (torch.arange(count) % 4 > 0).view(-1, 1, 1, 1, 1)
+        )
+        noise = torch.randn(count, times, height, width, 3, generator=draw)
+        made = (still + grain * noise).clamp(0, 255).to(torch.uint8).contiguous()
         if not spec.channels:
             return made
         ((mean, deviation),) = encoder.scales or ((0.5, 0.25),)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import ClassVar, TypeVar
 
+import torch
 from sensemble_sensors.errors import BadDataError
 from sensemble_sensors.media.dataset import Example
 from sensemble_sensors.spec import InputSpec, Modality
@@ -75,3 +76,8 @@ def measured(measure: Callable[[Example], T], examples: Iterable[Example]) -> It
     for example in examples:
         with suppress(BadDataError):
             yield measure(example)
+
+
+def between(count: int, low: float, high: float, draw: Generator) -> Tensor:
+    """Draw `count` numbers from `low` to `high`."""
+    return low + (high - low) * torch.rand(count, generator=draw)

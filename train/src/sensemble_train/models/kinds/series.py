@@ -24,8 +24,7 @@ from sensemble_train.errors import ConfigurationError
 from sensemble_train.models.augment_config import AugmentConfig
 from sensemble_train.models.encoders import EncoderConfig, TokenEncoder, Trunk, flat, positions
 from sensemble_train.models.frontend import Standard
-from sensemble_train.models.kinds.backgrounds import measurements
-from sensemble_train.models.kinds.kind import Kind, measured, to_train_on
+from sensemble_train.models.kinds.kind import Kind, between, measured, to_train_on
 from sensemble_train.models.model_config import ModelConfig
 
 LONGEST, STEPS = 8.0, 256  # the longest window: seconds, or steps where they last longer
@@ -109,9 +108,21 @@ class Series(Kind):
         return change_series(features, config, encoder)
 
     def backgrounds(self, spec: InputSpec, encoder: EncoderConfig, count: int, draw: Generator) -> Tensor:
-        """Return noises, drifts and hums of unrelated channels."""
-        scales = encoder.scales or ((0.0, 1.0),) * spec.shape[2]
-        return measurements(count, spec.shape[1], scales, draw)
+        """Return noises, walks and hums of unrelated channels, at least as strong as the data."""
+        steps, scales = spec.shape[1], encoder.scales or ((0.0, 1.0),) * spec.shape[2]
+        mean, deviation = torch.tensor(scales).T
+        size = count, steps, len(mean)
+        white = torch.randn(size, generator=draw)
+        walk = torch.randn(size, generator=draw).cumsum(dim=1) / math.sqrt(steps)
+        turns = between(count * len(mean), 0.5, max(1.0, steps / 4), draw).view(count, 1, -1)
+        phase = 2 * math.pi * torch.rand(count, 1, len(mean), generator=draw)
+        hum = torch.sin(2 * math.pi * turns * torch.arange(steps).view(1, -1, 1) / steps + phase)
+        sort = (torch.arange(count) % 3).view(-1, 1, 1)
+        strength = between(count * len(mean), math.log(0.5), math.log(4), draw).exp().view(count, 1, -1)
+        made = torch.where(sort == 0, white, torch.where(sort == 1, 2 * walk, 1.4 * hum))
+        offset = torch.randn(count, 1, len(mean), generator=draw)
+        rows: Tensor = mean + deviation * (strength * made + offset)
+        return rows
 
 
 class SeriesEncoder(TokenEncoder):

@@ -12,7 +12,6 @@ from torch import Generator, Tensor, nn
 
 from sensemble_train.models.augment_config import AugmentConfig
 from sensemble_train.models.encoders import HIDE, EncoderConfig, TokenEncoder, Trunk, positions
-from sensemble_train.models.kinds.backgrounds import captions
 from sensemble_train.models.kinds.kind import Kind
 from sensemble_train.models.model_config import ModelConfig
 from sensemble_train.models.pretrained.sources import TOKENS, tokenizer
@@ -58,8 +57,11 @@ class Text(Kind):
         return change_captions(raw, config, tokenizer)
 
     def backgrounds(self, spec: InputSpec, encoder: EncoderConfig, count: int, draw: Generator) -> Tensor:
-        """Return random tokens."""
-        return captions(count, spec.shape[1], encoder.vocabulary, draw)
+        """Return random tokens, from none to a full caption."""
+        length = spec.shape[1]
+        ids = torch.randint(1, encoder.vocabulary, (count, length), generator=draw)
+        said = torch.randint(0, length + 1, (count, 1), generator=draw)
+        return ids * (torch.arange(length) < said)
 
 
 class TextEncoder(TokenEncoder):

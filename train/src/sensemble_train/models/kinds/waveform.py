@@ -1,5 +1,8 @@
 """Sound: log-mel spectrograms, cut into patches as images are."""
 
+import math
+
+import torch
 from sensemble_sensors.spec import InputSpec, Modality
 from tokenizers import Tokenizer
 from torch import Generator, Tensor, nn
@@ -16,11 +19,15 @@ from sensemble_train.models.encoders import (
     positions,
 )
 from sensemble_train.models.frontend import MEL_BINS, RATE, SILENCE, LogMel, Mel, RelativeLog, frames_of
-from sensemble_train.models.kinds.backgrounds import sounds
-from sensemble_train.models.kinds.kind import Kind
+from sensemble_train.models.kinds.kind import Kind, between
 from sensemble_train.models.kinds.sound_augment import change_sound, change_waves, hide
 from sensemble_train.models.model_config import ModelConfig
 
+_LEVELS = -60.0, 0.0  # dB of full scale
+_TILTS = -1.0, 2.0  # how fast noise falls with frequency, in powers of it: blue, white, pink, brown
+_TONES = 60.0, 6000.0  # Hz
+_PARTIALS = 4
+_BEATS = 12  # stretches of a window in which a sound may be on or off
 AUDIO_MEAN, AUDIO_STD = -4.2677393, 4.5689974  # of AudioSet's log-mel (paper, Table 6)
 
 
@@ -64,9 +71,32 @@ class Waveform(Kind):
         return hide(features, config.time, config.bins)
 
     def backgrounds(self, spec: InputSpec, encoder: EncoderConfig, count: int, draw: Generator) -> Tensor:
-        """Return silence, noises and tones."""
+        """Return silence, noises, tones and knocks at any level."""
         del encoder
-        return sounds(count, spec.shape[1], spec.rate, draw)
+        samples, rate = spec.shape[1], spec.rate
+        wave = torch.randn(count, samples, generator=draw)
+        tilt = between(count, *_TILTS, draw)[:, None]
+        hertz = torch.fft.rfftfreq(samples, 1 / rate).clamp(min=20)
+        noise = torch.fft.irfft(torch.fft.rfft(wave) * (hertz / 1000) ** (-tilt / 2), samples)
+        time = torch.arange(samples) / rate
+        low, high = (math.log(limit) for limit in _TONES)
+        pitch = between(count, low, high, draw).exp()[:, None, None]
+        partial = torch.arange(1, _PARTIALS + 1)[:, None]
+        strength = torch.rand(count, _PARTIALS, 1, generator=draw) ** 2 / partial
+        glide = 1 + 0.5 * between(count, -1, 1, draw)[:, None, None] * time / time[-1]
+        tone = (strength * torch.sin(2 * math.pi * pitch * glide * partial * time)).sum(dim=1)
+        sort = torch.arange(count) % 4
+        sound = torch.where((sort % 2 == 0)[:, None], noise, tone)
+        gate = functional.interpolate(
+            (torch.rand(count, 1, _BEATS, generator=draw) < 0.4).float(), size=samples, mode="linear"
+        )[:, 0]
+        sound = torch.where((sort >= 2)[:, None], gate * sound, sound)
+        sound = sound / sound.abs().amax(dim=1, keepdim=True).clamp(min=1e-6)
+        quiet = 10 ** (between(count, -90, -50, draw) / 20)[:, None] * wave / 4
+        sound = 10 ** (between(count, *_LEVELS, draw) / 20)[:, None] * sound + quiet
+        sound[::10] = quiet[::10]
+        sound[::20] = 0
+        return sound.clamp(-1, 1)
 
 
 class WaveformEncoder(TokenEncoder):
