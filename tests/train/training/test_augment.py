@@ -51,7 +51,7 @@ def test_mixup_mixes_inputs_and_labels_alike_and_leaves_text(seed: int, count: i
 def test_half_of_the_examples_are_mixed_by_beta_weights() -> None:
     torch.manual_seed(0)
     count = 2000
-    mixed = mixup(batch_of(count), 0.5, 10.0, classes=count)
+    mixed = mixup(batch_of(count), 0.5, classes=count)
     assert mixed.targets is not None
     weights = mixed.targets[torch.arange(count), torch.arange(count)]
     assert (weights < 1).float().mean().item() == pytest.approx(0.5, abs=0.04)
@@ -64,7 +64,7 @@ def test_mixup_keeps_what_has_several_labels_or_none() -> None:
     torch.manual_seed(0)
     batch = batch_of(6)
     several = Clips(batch.inputs, batch.present, torch.eye(6))
-    mixed = mixup(several, 1.0, 10.0, 6)
+    mixed = mixup(several, 1.0, 6)
     assert mixed.targets is not None
     assert ((mixed.targets > 0).sum(dim=1) <= 2).all()
     assert mixup(Clips(batch.inputs, batch.present, None), 0.5, 10.0, 6).targets is None
@@ -107,7 +107,7 @@ def test_the_global_seed_decides_all() -> None:
     for again in (
         lambda: change_frames(clips, APP_E),
         lambda: hide(log_mel, 192, 48),
-        lambda: mixup(batch_of(9), 0.5, 10.0, classes=9).inputs["audio"],
+        lambda: mixup(batch_of(9), 0.5, classes=9).inputs["audio"],
     ):
         results = []
         for seed in (1, 1, 2):
