@@ -67,9 +67,9 @@ def test_mixup_keeps_what_has_several_labels_or_none() -> None:
     mixed = mixup(several, 1.0, 6)
     assert mixed.targets is not None
     assert ((mixed.targets > 0).sum(dim=1) <= 2).all()
-    assert mixup(Clips(batch.inputs, batch.present, None), 0.5, 10.0, 6).targets is None
+    assert mixup(Clips(batch.inputs, batch.present, None), 0.5, 6).targets is None
     words = Clips({"text": batch.inputs["text"]}, {"text": batch.present["text"]}, batch.targets)
-    assert torch.equal(mixup(words, 1.0, 10.0, classes=6).targets, torch.eye(6))
+    assert torch.equal(mixup(words, 1.0, classes=6).targets, torch.eye(6))
 
 
 def test_spec_augment_hides_one_span_of_each_axis() -> None:
