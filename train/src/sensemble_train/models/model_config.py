@@ -11,13 +11,13 @@ from sensemble_train.field_checks import Amount, Count, Size, check, divisible
 
 @dataclass(frozen=True, slots=True)
 class ModelConfig:
-    """The sizes of a model: by default those of `digits`; `experiments.architectures` has the paper's.
+    """The sizes of a model: by default those of `digits`; `experiments.models` has the paper's.
 
     Mel bins (128), the sample rate (16 kHz) and the means and deviations of sound and colours (Table 6) are
     constants of the front end, which is part of the exported graph (`frontend`).
 
     Attributes:
-        name: `small`, or one of the paper's, with patches of 16 (`architectures`).
+        name: `small`, or one of the paper's, with patches of 16.
         width: width of the transformers; with other heads in text, of those of the other modalities.
         depth: transformer blocks of each encoder.
         heads: attention heads of each block.
