@@ -26,7 +26,7 @@ from sensemble_sensors.media.dataset import Example
 from sensemble_train.data.clips import Source
 from sensemble_train.distributed import alone
 from sensemble_train.experiments.config import Experiment
-from sensemble_train.experiments.examples import choose
+from sensemble_train.experiments.matrix import choose
 from sensemble_train.experiments.presets import EXPERIMENTS
 from sensemble_train.models.model import Model
 from sensemble_train.objectives.task import Task

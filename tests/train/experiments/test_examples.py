@@ -7,7 +7,7 @@ import pytest
 from sensemble_sensors.media.dataset import Dataset, Example
 from sensemble_train.errors import ConfigurationError
 from sensemble_train.experiments.config import RANDOM, Experiment
-from sensemble_train.experiments.examples import check, choose
+from sensemble_train.experiments.matrix import check, choose
 from sensemble_train.experiments.models import CLIP_B16
 from sensemble_train.recipe.examples import read
 from sensemble_train.recipe.methods import PretrainConfig

@@ -9,7 +9,7 @@ from sensemble_sensors.errors import BadDataError
 from sensemble_train.errors import ConfigurationError
 from sensemble_train.experiments import matrix
 from sensemble_train.experiments.config import Experiment, experiment_of
-from sensemble_train.experiments.examples import choose
+from sensemble_train.experiments.matrix import choose
 from sensemble_train.recipe.examples import read
 from sensemble_train.recipe.recipe import SHIPPED
 from sensemble_train.recipe.run_folder import Matrix

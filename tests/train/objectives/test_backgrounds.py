@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sensemble_train.data.clips import Clips
 from sensemble_train.models.kinds.registry import KINDS
-from sensemble_train.objectives.backgrounds import Backgrounds
 from sensemble_train.objectives.contrastive import Contrastive
+from sensemble_train.objectives.objective import Backgrounds
 from sensemble_train.objectives.subset_distillation import SubsetDistillation
 from sensemble_train.recipe.methods import FinetuneConfig, PretrainConfig, Start, distill_subsets, pretrain
 from sensemble_train.training.loop import Loop

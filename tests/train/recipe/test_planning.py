@@ -9,7 +9,7 @@ from sensemble_sensors.media.dataset import Dataset, Example, read_dataset
 from sensemble_train.data.choice import most_labelled, unlabelled
 from sensemble_train.digits.plan import DigitsConfig
 from sensemble_train.models.model_config import ModelConfig
-from sensemble_train.objectives.backgrounds import Backgrounds
+from sensemble_train.objectives.objective import Backgrounds
 from sensemble_train.recipe.config import Config, derived
 from sensemble_train.recipe.estimate import estimate
 from sensemble_train.recipe.methods import FinetuneConfig, PretrainConfig

@@ -1,4 +1,7 @@
-"""The matrix with every row: the paper's methods, late fusion, and what ships."""
+"""The matrix with every row: the paper's methods, late fusion, and what ships.
+
+Its examples are chosen by their use as in Sec. 3.1, 5 and 6.2 of the paper.
+"""
 
 import copy
 from collections.abc import Sequence
@@ -8,22 +11,75 @@ from pathlib import Path
 import torch
 from sensemble_runtime.progress import Stages, no_progress
 from sensemble_runtime.subsets import Subset
+from sensemble_runtime.subsets import name as subset_name
 from sensemble_sensors.media.dataset import Dataset, Example
 
 from sensemble_train.data.batching import seeded
+from sensemble_train.data.choice import having, unlabelled
 from sensemble_train.data.clips import Clips, Source
 from sensemble_train.distributed import World
-from sensemble_train.experiments.config import experiment_of
-from sensemble_train.experiments.examples import check, choose
+from sensemble_train.errors import ConfigurationError
+from sensemble_train.experiments.config import RANDOM, Experiment, experiment_of
 from sensemble_train.experiments.models import new_model
 from sensemble_train.experiments.streamed import Streamed
 from sensemble_train.models.model import Model
+from sensemble_train.recipe import examples
 from sensemble_train.recipe.cell import Cell
 from sensemble_train.recipe.config import Config
 from sensemble_train.recipe.examples import Chosen, Report
 from sensemble_train.recipe.methods import finetune
 from sensemble_train.recipe.recipe import SHIPPED, Recipe, Row, Rows
 from sensemble_train.recipe.run_folder import Matrix
+
+
+def choose(config: Experiment, dataset: Dataset) -> dict[str, Sequence[Example]]:
+    """Return the examples by their use, as `recipe.examples.choose`, and `distill`, if D_SD has its own."""
+    chosen = examples.choose(dataset)
+    train, every = chosen["train"], dataset.modalities
+    if config.distill_data:
+        chosen["distill"] = examples.without_labels(_of_another_dataset(config, every))
+    elif config.held_out:
+        order = torch.randperm(len(train), generator=seeded(config.seed, "held out")).tolist()
+        count = round(config.held_out * len(train))
+        chosen["train"] = [train[row] for row in order[count:]]
+        chosen["distill"] = examples.without_labels([train[row] for row in order[:count]])
+        complete = len(having(chosen["distill"], every))
+        if complete < 2:
+            raise ConfigurationError(
+                f"--held-out {config.held_out:g}: {complete} of the {count} examples held out have all of "
+                f"{subset_name(every)}; distillation takes two, hold out more or add some"
+            )
+    return chosen
+
+
+def check(config: Experiment, dataset: Dataset, train: Sequence[Example]) -> list[Subset]:
+    """Return the sets M_T; as `recipe.examples.check`, but raises for untrained encoders, too."""
+    _check_initialize(config)
+    return examples.check(config, dataset, train, from_scratch=config.from_scratch)
+
+
+def _of_another_dataset(config: Experiment, every: Sequence[str]) -> list[Example]:
+    """Draw D_SD from the unlabelled examples of `distill_data` that have all modalities (Sec. 5)."""
+    complete = having(unlabelled(examples.read(config.distill_data, skip_bad=config.skip_bad)), every)
+    if len(complete) < 2:
+        raise ConfigurationError(
+            f"--distill-data {config.distill_data}: {len(complete)} unlabelled examples have all of "
+            f"{subset_name(every)}; distillation takes two, choose another"
+        )
+    order = torch.randperm(len(complete), generator=seeded(config.seed, "distill"))
+    return [complete[row] for row in order[: config.distill].tolist()]
+
+
+def _check_initialize(config: Experiment) -> None:
+    """Refuse to probe and finetune untrained encoders, unless the configuration asks for it."""
+    nothing = not (config.pretrain.steps or config.pretrain.epochs)
+    if config.initialize or not (nothing or config.model.name == "clip_b16"):
+        return
+    why = "this run pretrains nothing" if nothing else "clip_b16 starts from CLIP's weights (App. D)"
+    what = "OpenAI's ViT-B-16.pt or the pretrained/ of a run"
+    if config.model.name != "clip_b16":
+        what = "the pretrained/ of a run"
+    raise ConfigurationError(f"--initialize: {why}; give {what}, or `{RANDOM}` to train from scratch")
 
 
 def _finetune(cell: Cell) -> Model:

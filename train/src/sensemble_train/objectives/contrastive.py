@@ -12,8 +12,7 @@ from sensemble_train.data.clips import Clips
 from sensemble_train.distributed import accumulating, gather
 from sensemble_train.models.encoders import HIDE
 from sensemble_train.models.model import Model
-from sensemble_train.objectives.backgrounds import Backgrounds
-from sensemble_train.objectives.objective import Objective, Part
+from sensemble_train.objectives.objective import Backgrounds, Objective, Part
 
 MAX_SCALE = 100.0  # largest inverse temperature, as in CLIP (Radford et al., 2021, Sec. 2.5)
 

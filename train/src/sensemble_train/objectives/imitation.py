@@ -10,8 +10,7 @@ from torch.nn import functional
 
 from sensemble_train.data.clips import Clips
 from sensemble_train.models.model import Model
-from sensemble_train.objectives.backgrounds import Backgrounds
-from sensemble_train.objectives.objective import MeanLoss
+from sensemble_train.objectives.objective import Backgrounds, MeanLoss
 
 
 class Imitation(MeanLoss):

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from sensemble_train.data.clips import Clips
 from sensemble_train.models.model import Model
-from sensemble_train.objectives.backgrounds import Backgrounds
+from sensemble_train.objectives.objective import Backgrounds
 from sensemble_train.objectives.task import Downstream, task_loss
 
 SETS = 15  # subsets that a batch learns from at most: all of four modalities, some of more

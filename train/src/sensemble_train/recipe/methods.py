@@ -13,9 +13,8 @@ from sensemble_train.data.batching import BatchOrder
 from sensemble_train.data.clips import Clips, Source
 from sensemble_train.field_checks import Amount, Count, Share, Size
 from sensemble_train.models.model import Head, Model
-from sensemble_train.objectives.backgrounds import Backgrounds
 from sensemble_train.objectives.contrastive import LOG_SCALE, Contrastive
-from sensemble_train.objectives.objective import Objective
+from sensemble_train.objectives.objective import Backgrounds, Objective
 from sensemble_train.objectives.subset_distillation import SubsetDistillation
 from sensemble_train.objectives.task import Distillation, Task, task_loss
 from sensemble_train.recipe.fusion import teach

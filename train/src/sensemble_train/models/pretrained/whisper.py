@@ -79,12 +79,8 @@ class Whisper(nn.Module):
         share = (weight / weight.mean(dim=(2, 3), keepdim=True)).view(batch, 1, -1)
         return torch.bmm(share, tokens).view(batch, -1) * (1 / tokens.shape[1])
 
-    def tokens(self, wave: Tensor) -> Tensor:
-        """Map windows to tokens of 20 ms, float32 [B, N, width]."""
-        return self.encode(self.mel(wave))
-
     def encode(self, mel: Tensor) -> Tensor:
-        """Map log-mel spectrograms [B, frames, bins] to tokens."""
+        """Map log-mel spectrograms [B, frames, bins] to tokens of 20 ms, float32 [B, N, width]."""
         x = functional.pad(mel, (0, 0, 1, 1))
         x = functional.gelu(self.conv1(torch.cat([x[:, :-2], x[:, 1:-1], x[:, 2:]], dim=2)))
         batch, frames, width = x.shape
