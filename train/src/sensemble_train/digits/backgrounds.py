@@ -1,7 +1,6 @@
 """Sounds and sights that show no digit."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -84,21 +83,16 @@ def _sheet(_side: Side, _rng: np.random.Generator) -> NDArray[np.float64]:
     return np.zeros((_SIDE, _SIDE))
 
 
-@dataclass(frozen=True, slots=True)
-class Sight:
-    """A glyph to film, and its brightness: None for the light of a room."""
+def sight(side: Side, rng: np.random.Generator) -> tuple[NDArray[np.float64], float | None]:
+    """Draw an empty sheet, a scribble, a letter or a shape, or a picture too dark or too bright to see.
 
-    glyph: NDArray[np.float64]
-    exposure: float | None = None
-
-
-def sight(side: Side, rng: np.random.Generator) -> Sight:
-    """Draw an empty sheet, a scribble, a letter or a shape, or a picture too dark or too bright to see."""
+    Returns a glyph to film, and its brightness: None for the light of a room.
+    """
     kind = rng.random()
     if kind < 0.15:  # the lens is covered, or the sun shines into it
-        return Sight(_sheet(side, rng), float(rng.choice((rng.uniform(0.0, 0.05), rng.uniform(5.0, 20.0)))))
+        return _sheet(side, rng), float(rng.choice((rng.uniform(0.0, 0.05), rng.uniform(5.0, 20.0))))
     drawn = _sheet if kind < 0.4 else _scribble if kind < 0.65 else _letter
-    return Sight(drawn(side, rng))
+    return drawn(side, rng), None
 
 
 def _tone(rng: np.random.Generator) -> _Wave:

@@ -85,8 +85,8 @@ def _render_chunk(plans: Sequence[Plan], *, folder: Path, config: DigitsConfig) 
         if each.picture is not None:
             frames = render_video(each.picture, person, rng)
         else:
-            seen = sight(person.side, rng)
-            frames = render_video(seen.glyph, person, rng, seen.exposure)
+            glyph, exposure = sight(person.side, rng)
+            frames = render_video(glyph, person, rng, exposure)
         media = f"media/{each.index:05d}.mkv"
         _write_clip(folder / media, frames, wave)
         # Pretraining's examples have labels too, as AudioSet's do, only for the comparison of Sec. 6.2.

@@ -41,9 +41,10 @@ class Kind(ABC):
     def spec(self, modality: Modality, shape: ModelConfig, hop: float) -> InputSpec:
         """Return the encoder's input of the sizes of `shape`; `hop` is in seconds."""
 
-    @abstractmethod
     def encoder_config(self, base: EncoderConfig, spec: InputSpec, shape: ModelConfig) -> EncoderConfig:
-        """Return `base`, the configuration of a preset, adapted to an input of this kind."""
+        """Return `base`, the configuration of a preset, which is written for sound, adapted to this kind."""
+        del spec, shape
+        return base
 
     @abstractmethod
     def encoder(self, spec: InputSpec, config: EncoderConfig) -> Encoder:

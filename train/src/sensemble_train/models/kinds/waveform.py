@@ -43,11 +43,6 @@ class Waveform(Kind):
             modality.name, "float32", (1, samples), RATE, shape.seconds, hop, 2 * shape.seconds, modality.kind
         )
 
-    def encoder_config(self, base: EncoderConfig, spec: InputSpec, shape: ModelConfig) -> EncoderConfig:
-        """Return `base`, which is written for sound."""
-        del spec, shape
-        return base
-
     def encoder(self, spec: InputSpec, config: EncoderConfig) -> "WaveformEncoder":
         """See `Kind`."""
         return WaveformEncoder(spec, config)
