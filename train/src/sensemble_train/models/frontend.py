@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torchaudio.compliance.kaldi import get_mel_banks
 
 RATE = 16_000  # audio samples a second (paper, Table 6)
 MEL_BINS = 128  # of one frame (paper, Table 6)
@@ -27,7 +28,7 @@ OUTLIER = 10.0  # deviations beyond which a measurement is cut off
 
 _PREEMPHASIS = 0.97
 _FFT = 512
-_LOW, _HIGH = 20.0, RATE / 2
+_LOW = 20.0  # Hz, where the first filter begins
 _COLUMNS = 16  # the frame is 25 rows of 16 samples, and a hop is 10 rows: one layout serves both
 _ROWS = _FFT // _COLUMNS
 _TAPS = FRAME // _COLUMNS
@@ -244,17 +245,9 @@ def _mel_bank() -> Tensor:
     bins = _ROWS * _points()[:, None] + torch.arange(_HALF)
     bins = torch.minimum(bins, _FFT - bins)
     counted = torch.zeros(_FFT // 2 + 1, dtype=torch.bool)
-    once = torch.zeros(bins.numel(), dtype=torch.float64)
+    once = torch.zeros(bins.numel())
     for position, index in enumerate(bins.flatten().tolist()):
         once[position] = not counted[index] and index < _FFT // 2  # Kaldi gives the Nyquist bin no weight
         counted[index] = True
-    mel = _mel(bins.flatten().double() * RATE / _FFT)[:, None]
-    low, high = _mel(torch.tensor([_LOW, _HIGH], dtype=torch.float64)).tolist()
-    width = (high - low) / (MEL_BINS + 1)
-    centre = low + width * torch.arange(1, MEL_BINS + 1)
-    filters: Tensor = (1 - (mel - centre).abs() / width).clamp(min=0) * once[:, None]
-    return filters.float()
-
-
-def _mel(hertz: Tensor) -> Tensor:
-    return 1127 * torch.log1p(hertz / 700)
+    filters = get_mel_banks(MEL_BINS, _FFT, RATE, _LOW, RATE / 2, 0, 0, 1)[0].T  # [256, 128]
+    return functional.pad(filters, (0, 0, 0, 1))[bins.flatten()] * once[:, None]
