@@ -88,12 +88,8 @@ def hints(digit: int, side: Side) -> tuple[tuple[str, ...], ...]:
         tuple(frame.format(thing) for thing in _part(_THINGS, side, 10 * digit + number))
         for number, frame in enumerate(_HINTS[digit][:_SHARED])
     ]
-    own = {
-        "train": (),
-        "calibrate": _HINTS[digit][_SHARED : _SHARED + 1],
-        "eval": _HINTS[digit][_SHARED + 1 :],
-    }
-    return (*shared, *(tuple(frame.format(thing) for thing in _THINGS) for frame in own[side]))
+    own = dict(zip(("calibrate", "eval"), _HINTS[digit][_SHARED:], strict=True)).get(side)
+    return (*shared, tuple(own.format(thing) for thing in _THINGS)) if own else tuple(shared)
 
 
 def names(digit: int, side: Side) -> tuple[str, ...]:

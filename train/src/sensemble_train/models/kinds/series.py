@@ -103,9 +103,22 @@ class Series(Kind):
     def augment(
         self, features: Tensor, config: AugmentConfig, encoder: EncoderConfig, tokenizer: Tokenizer | None
     ) -> Tensor:
-        """Turn vectors; change pace, place in time, gain and noise."""
+        """Turn vectors; change pace, place in time, gain and noise, relative to the scales of `encoder`."""
         del tokenizer
-        return change_series(features, config, encoder)
+        x = features
+        if config.turn:
+            x = turn(x, config.turn, encoder.vectors)
+        if config.pace or config.shift:
+            x = warp(x, config.pace, config.shift)
+        count, _, channels = x.shape
+        if config.gain:
+            x = x * (config.gain * torch.randn(count, 1, 1, device=x.device)).exp()
+        if config.grain and encoder.scales:
+            deviations = x.new_tensor([deviation for _, deviation in encoder.scales])
+            strength = config.grain * torch.rand(count, 1, 1, device=x.device)
+            bias = torch.randn(count, 1, channels, device=x.device)
+            x = x + strength * deviations * (torch.randn_like(x) + bias)
+        return x
 
     def backgrounds(self, spec: InputSpec, encoder: EncoderConfig, count: int, draw: Generator) -> Tensor:
         """Return noises, walks and hums of unrelated channels, at least as strong as the data."""
@@ -162,24 +175,6 @@ def _read(example: Example, modality: Modality) -> tuple[Times | None, Rows]:
 def _sums(rows: Rows) -> NDArray[np.float64]:
     wide = rows.astype(np.float64)
     return np.stack([np.full(wide.shape[1], float(len(wide))), wide.sum(axis=0), (wide**2).sum(axis=0)])
-
-
-def change_series(rows: Tensor, config: AugmentConfig, encoder: EncoderConfig) -> Tensor:
-    """Return rows float32 [B, T, C] changed as `config` says, relative to the scales of `encoder`."""
-    x = rows
-    if config.turn:
-        x = turn(x, config.turn, encoder.vectors)
-    if config.pace or config.shift:
-        x = warp(x, config.pace, config.shift)
-    count, _, channels = x.shape
-    if config.gain:
-        x = x * (config.gain * torch.randn(count, 1, 1, device=x.device)).exp()
-    if config.grain and encoder.scales:
-        deviations = x.new_tensor([deviation for _, deviation in encoder.scales])
-        strength = config.grain * torch.rand(count, 1, 1, device=x.device)
-        bias = torch.randn(count, 1, channels, device=x.device)
-        x = x + strength * deviations * (torch.randn_like(x) + bias)
-    return x
 
 
 def turn(x: Tensor, most: float, vectors: tuple[tuple[int, int, int], ...]) -> Tensor:
