@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sensemble_runtime.bundle.tokenize import tokenize
 from sensemble_train.models.augment_config import AugmentConfig
-from sensemble_train.models.kinds import sound_augment
+from sensemble_train.models.kinds import waveform
 from sensemble_train.models.kinds.frames import change_frames, warp
-from sensemble_train.models.kinds.sound_augment import change_sound, change_waves
 from sensemble_train.models.kinds.text import change_captions, misspelt
+from sensemble_train.models.kinds.waveform import change_sound, change_waves
 from sensemble_train.models.tokenizer import train_tokenizer
 from torch import Tensor
 from torchvision.transforms.v2 import functional as vision
@@ -39,13 +39,13 @@ def test_changes_of_sound_keep_energies_and_do_not_depend_on_the_level(seed: int
 def test_each_change_of_sound_is_of_its_share_and_size() -> None:
     torch.manual_seed(0)
     x = torch.rand(400, 1, 98, 128)
-    added = sound_augment.add_noise(x, 0.25) - x
+    added = waveform.add_noise(x, 0.25) - x
     changed = added.flatten(1).any(dim=1)
     assert changed.float().mean().item() == pytest.approx(0.25, abs=0.07)
     ratio = added[changed].mean(dim=(1, 2, 3)) / x[changed].mean(dim=(1, 2, 3))
     assert (ratio <= 1.001).all()
     assert (ratio > 0.9e-4).all()
-    decibels = 10 * sound_augment.equalizer(x, 6.0).log10()
+    decibels = 10 * waveform.equalizer(x, 6.0).log10()
     assert decibels[..., 0].std().item() == pytest.approx(6, rel=0.15)
 
 
@@ -53,12 +53,12 @@ def test_a_stretched_mel_axis_moves_a_tone_and_a_shift_moves_a_click() -> None:
     torch.manual_seed(0)
     tone = torch.zeros(50, 1, 98, 128)
     tone[:, :, :, 60] = 1
-    peaks = sound_augment.resample(tone, 0.1, 0.0, 0.0)[:, 0, 50].argmax(dim=1)
+    peaks = waveform.resample(tone, 0.1, 0.0, 0.0)[:, 0, 50].argmax(dim=1)
     assert 3 < (peaks - 60).abs().max() < 15
     assert len(peaks.unique()) > 5
     click = torch.zeros(50, 1, 98, 128)
     click[:, :, 49] = 1
-    moved = sound_augment.resample(click, 0.0, 0.0, 0.2)[:, 0, :, 64].argmax(dim=1) - 49
+    moved = waveform.resample(click, 0.0, 0.0, 0.2)[:, 0, :, 64].argmax(dim=1) - 49
     assert 5 < moved.abs().max() <= 10
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sensemble_train.data.clips import Clips
 from sensemble_train.models.augment_config import PAPER, AugmentConfig
 from sensemble_train.models.kinds.frames import change_frames
-from sensemble_train.models.kinds.sound_augment import hide
+from sensemble_train.models.kinds.waveform import hide
 from sensemble_train.training.augment import augment, mixup
 
 from tests.train.tiny import PLAIN, tiny_model

@@ -1,4 +1,10 @@
-"""Sound: log-mel spectrograms, cut into patches as images are."""
+"""Sound: log-mel spectrograms, cut into patches as images are.
+
+In training, voices, microphones and noises change. Our own encoders see mel energies [B, 1, frames, bins]:
+energies of independent sounds add, a filter scales bins, a longer vocal tract stretches the mel axis. There
+is no gain: derived presets are independent of the level. Pretrained encoders hear waves [B, S], which change
+likewise; a change of pace moves the pitch, too.
+"""
 
 import math
 
@@ -7,6 +13,7 @@ from sensemble_sensors.spec import InputSpec, Modality
 from tokenizers import Tokenizer
 from torch import Generator, Tensor, nn
 from torch.nn import functional
+from torchaudio.transforms import FrequencyMasking, TimeMasking
 
 from sensemble_train.models.augment_config import AugmentConfig
 from sensemble_train.models.encoders import (
@@ -20,7 +27,6 @@ from sensemble_train.models.encoders import (
 )
 from sensemble_train.models.frontend import MEL_BINS, RATE, SILENCE, LogMel, Mel, RelativeLog, frames_of
 from sensemble_train.models.kinds.kind import Kind, between
-from sensemble_train.models.kinds.sound_augment import change_sound, change_waves, hide
 from sensemble_train.models.model_config import ModelConfig
 
 _LEVELS = -60.0, 0.0  # dB of full scale
@@ -29,6 +35,12 @@ _TONES = 60.0, 6000.0  # Hz
 _PARTIALS = 4
 _BEATS = 12  # stretches of a window in which a sound may be on or off
 AUDIO_MEAN, AUDIO_STD = -4.2677393, 4.5689974  # of AudioSet's log-mel (paper, Table 6)
+_POINTS = 6  # of an equalizer's curve, between which it is linear
+_NOISE = 10.0, 40.0  # dB between the sound's mean energy and that of added noise
+_SLOPE = 4.0  # largest fall or rise of noise over all bins, in units of the natural logarithm: brown to blue
+_GATE = 10.0, 35.0  # dB below a sound's loudest moment, under which a noise gate closes
+_MOMENT = 400  # samples over which a gate measures loudness, 25 ms, and then fades
+_NOTHING = 1e-20  # least energy to divide by: an example may be silent
 
 
 class Waveform(Kind):
@@ -123,3 +135,118 @@ class WaveformEncoder(TokenEncoder):
 
     def _padded(self, image: Tensor) -> Tensor:
         return functional.pad(image, (0, 0, 0, self.padding))
+
+
+def change_sound(energies: Tensor, config: AugmentConfig) -> Tensor:
+    """Return mel energies float32 [B, 1, frames, bins], at least 0, changed as `config` says."""
+    x = energies
+    if config.voice or config.pace or config.shift:
+        x = resample(x, config.voice, config.pace, config.shift)
+    if config.tilt:
+        x = x * equalizer(x, config.tilt)
+    if config.noise:
+        x = add_noise(x, config.noise)
+    return x
+
+
+def change_waves(waves: Tensor, config: AugmentConfig) -> Tensor:
+    """Return sound float32 [B, S] changed by `pace`, `shift`, `tilt`, `noise` and `gate` of `config`."""
+    x = waves
+    if config.pace or config.shift:
+        places = _stretched(x.shape[1], (config.pace * _signed(x)).exp(), config.shift * _signed(x))
+        grid = torch.stack([places, torch.zeros_like(places)], dim=2)[:, None]
+        x = functional.grid_sample(x[:, None, None], grid, align_corners=False)[:, 0, 0]
+    spectrum = torch.fft.rfft(x)
+    count = spectrum.shape[1]
+    if config.tilt:
+        points = config.tilt * math.log(10) / 20 * torch.randn(len(x), 1, _POINTS, device=x.device)
+        curve = functional.interpolate(points, size=count, mode="linear", align_corners=True)
+        spectrum = spectrum * curve[:, 0].exp()
+    changed = torch.fft.irfft(spectrum, n=x.shape[1])
+    if config.noise:
+        slope = _SLOPE / 2 * _signed(x)[:, None] * torch.linspace(-1, 1, count, device=x.device)
+        noise = torch.fft.irfft(torch.fft.rfft(torch.randn_like(x)) * (slope / 2).exp(), n=x.shape[1])
+        low, high = _NOISE
+        below = low + (high - low) * torch.rand(len(x), 1, device=x.device)
+        chosen = torch.rand(len(x), 1, device=x.device) < config.noise
+        scale = changed.norm(dim=1, keepdim=True) / noise.norm(dim=1, keepdim=True) * 10 ** (-below / 20)
+        changed = changed + torch.where(chosen, scale, 0.0) * noise
+    if config.gate:
+        chosen = torch.rand(len(x), 1, device=x.device) < config.gate
+        changed = torch.where(chosen, gated(changed), changed)
+    clipped: Tensor = changed.clamp(-1, 1)
+    return clipped
+
+
+def gated(waves: Tensor) -> Tensor:
+    """Silence the fainter moments of sound [B, S], as many devices do."""
+    low, high = _GATE
+    below = low + (high - low) * torch.rand(len(waves), 1, device=waves.device)
+    power = _smooth(waves.square())
+    heard = power > power.amax(dim=1, keepdim=True) * 10 ** (-below / 10)
+    return waves * _smooth(heard.float())
+
+
+def _smooth(x: Tensor) -> Tensor:
+    """Return the mean of [B, S] over a moment around each sample. A pool takes 20 times as long."""
+    sums = functional.pad(x.double().cumsum(dim=1), (1, 0))
+    place = torch.arange(x.shape[1], device=x.device)
+    first, end = (place - _MOMENT // 2).clamp(min=0), (place + _MOMENT // 2 + 1).clamp(max=x.shape[1])
+    return ((sums[:, end] - sums[:, first]) / (end - first)).to(x.dtype)
+
+
+def resample(x: Tensor, voice: float, pace: float, shift: float) -> Tensor:
+    """Stretch and move each example along both axes; energy comes in from nowhere.
+
+    `voice` is the largest stretch of the mel axis, and move of it in halves of its length: vocal tracts of
+    other lengths (Jaitly and Hinton, 2013). `pace` is the largest stretch of time, as a logarithm; `shift`
+    the largest move, in halves of the window.
+    """
+    across = _stretched(x.shape[3], (voice * _signed(x)).exp(), voice * _signed(x))
+    along = _stretched(x.shape[2], (pace * _signed(x)).exp(), shift * _signed(x))
+    # What `affine_grid` makes, in a third of its time: the two axes do not depend on each other.
+    places = across[:, None], along[:, :, None]
+    grid = torch.stack([place.expand(len(x), *x.shape[2:]) for place in places], dim=3)
+    return functional.grid_sample(x, grid, align_corners=False)
+
+
+def _stretched(count: int, scale: Tensor, move: Tensor) -> Tensor:
+    """Return where `count` cells of an axis from -1 to 1 are read, [B, count]; scale and move are [B]."""
+    centres = (2 * torch.arange(count, device=scale.device) + 1) / count - 1
+    return scale[:, None] * centres + move[:, None]
+
+
+def equalizer(x: Tensor, tilt: float) -> Tensor:
+    """Return the gains of energies [B, 1, 1, bins] of random microphones; `tilt` is a deviation in dB."""
+    points = tilt * math.log(10) / 10 * torch.randn(len(x), 1, _POINTS, device=x.device)
+    torch.rand(3 * len(x), device=x.device)  # draws of a removed change, so that a seed gives the same model
+    curve = functional.interpolate(points, size=x.shape[3], mode="linear", align_corners=True)
+    return curve.exp()[:, :, None]
+
+
+def add_noise(x: Tensor, share: float) -> Tensor:
+    """Add noise of a random colour to a share of the examples, with Gaussian noise's exponential energies."""
+    slope = _SLOPE * _signed(x).view(-1, 1, 1, 1)
+    colour = (slope * torch.linspace(-1, 1, x.shape[3], device=x.device) / 2).exp()
+    noise = colour * -torch.log1p(-torch.rand_like(x))  # `exponential_` takes five times as long on a CPU
+    low, high = _NOISE
+    below = low + (high - low) * torch.rand(len(x), 1, 1, 1, device=x.device)
+    chosen = torch.rand(len(x), 1, 1, 1, device=x.device) < share
+    mean, own = (energies.mean(dim=(2, 3), keepdim=True) for energies in (x, noise))
+    ratio = mean / own.clamp(min=_NOTHING)
+    return x + noise * torch.where(chosen, ratio * 10 ** (-below / 10), 0.0)
+
+
+def hide(x: Tensor, time: int, bins: int) -> Tensor:
+    """Zero spans of [B, 1, frames, bins], shorter than `time` and `bins` (SpecAugment; Park et al., 2019)."""
+    x = x.transpose(2, 3)
+    if time:
+        x = TimeMasking(time, iid_masks=True)(x)
+    if bins:
+        x = FrequencyMasking(bins, iid_masks=True)(x)
+    return x.transpose(2, 3)
+
+
+def _signed(x: Tensor) -> Tensor:
+    """Return a number from -1 to 1 for each example, [B]."""
+    return 2 * torch.rand(len(x), device=x.device) - 1
