@@ -85,7 +85,7 @@ def fuse(specialists: Mapping[str, Model], selection: Source, loop: Loop) -> Lat
 
 
 def teach(teacher: Model, source: Source, loop: Loop) -> Source:
-    """Return `source`, which stays unaugmented, with the teacher's probabilities as targets.
+    """Return `source` with a frozen teacher's probabilities of its unaugmented examples as targets.
 
     They are float32 [N, C] or, of late fusion, [N, S, C] of subsets.
     """
