@@ -57,6 +57,12 @@ class BackgroundQueue(Generic[T]):
         self._thread.join(timeout)
         return not self._thread.is_alive()
 
+    def finish(self, timeout: float) -> bool:
+        """Close, and wait for the thread up to `timeout` seconds, once; return whether it has ended."""
+        again = self._closed
+        self.close()
+        return self.join(0.0 if again else timeout)
+
     def sleep(self, seconds: float) -> bool:
         """For `work`: wait, but no longer than until `close`; return whether the queue is closed."""
         with self._changed:

@@ -16,7 +16,7 @@ from sensemble_runtime.record import background
 from sensemble_runtime.record.reader import read_events, read_predictions, read_runs
 from sensemble_runtime.record.writer import Records
 from sensemble_runtime.session import sensor_host
-from sensemble_runtime.session.stream_queue import PREDICTIONS
+from sensemble_runtime.session.state import PREDICTIONS
 
 from tests.runtime.puppets import Log, Puppet, Session, held, watched
 from tests.waiting import wait_until

@@ -39,7 +39,7 @@ STAKE = 0.4  # the share of the wealth that is bet on each outcome; chosen on vo
 PERIOD = 200  # scenes within which the teacher of a correction in use must prove related again
 SCENE = 4  # windows of one scene that are learned from, the first ones
 WARM = 8.0  # the weight of lessons before a correction is judged: earlier bets would lose
-FEW = 0.25  # of an average class, the weight of lessons that a class's own mean is drawn to the mean by
+FEW = 0.25  # lessons at the common mean that each class is given, as a share of an average class's
 VARIETY = 4.0  # the least perplexity of the taught classes, or three quarters of all: others were not tested
 
 Change = Literal["taught", "untaught"]

@@ -43,7 +43,6 @@ class BackgroundWriter:
             self._records.close()
             raise
         self._complete = False
-        self._hangs = False  # whether the disk did not answer in time
         self._unwritten = 0  # predictions and events given up because the session was over
         self._reported = 0  # how many are lost, as the last event said
         self._trim_at = time.monotonic()  # when to check the bounds
@@ -59,9 +58,7 @@ class BackgroundWriter:
         lacks.
         """
         self._complete = complete
-        self.queue.close()
-        if not self.queue.join(0.0 if self._hangs else LAST):
-            self._hangs = True
+        if not self.queue.finish(LAST):
             return RecordError(f"{self._path}: its disk does not answer; the end of the record is lost")
         if self._reason:
             return RecordError(f"{self._reason}; it lacks {self._lost} predictions and events")

@@ -21,7 +21,6 @@ class Adaptation:
         self._adapter, self._state = adapter, state
         self._unsaved: AdaptError | None = None  # of the last write
         self._due = monotonic() + EVERY
-        self._hangs = False
         self._queue: BackgroundQueue[Prediction | Event] = BackgroundQueue(
             "sensemble adaptation", 1, self._work, failed=state.fail, finished=self._end
         )
@@ -29,9 +28,7 @@ class Adaptation:
 
     def finish(self) -> AdaptError | None:
         """Write the rest and free the folder; return an error if it could not be written."""
-        self._queue.close()
-        if not self._queue.join(0.0 if self._hangs else LAST):
-            self._hangs = True
+        if not self._queue.finish(LAST):
             folder = self._adapter.folder
             return AdaptError(f"{folder}: its disk does not answer; the last lessons are lost")
         return self._unsaved

@@ -42,8 +42,8 @@ class Suspicion:
             return None
         classes = len(next(iter(opinions.values())))
         logs = np.zeros((len(self._modalities), classes))  # zeros for absent modalities: no evidence
-        for modality, probabilities in opinions.items():
-            logs[self._modalities.index(modality)] = np.log(np.maximum(probabilities * classes, _LEAST))
+        rows = [self._modalities.index(modality) for modality in opinions]
+        logs[rows] = np.log(np.maximum(np.stack(list(opinions.values())) * classes, _LEAST))
         everybody = logs.sum(axis=0)
         rests = everybody - logs
         evidence = np.array([*np.exp([everybody, *rests]).mean(axis=1), 1.0])
