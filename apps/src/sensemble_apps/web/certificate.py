@@ -44,7 +44,9 @@ def self_signed(names: list[str]) -> tuple[ssl.SSLContext, str]:
     with TemporaryDirectory() as folder:  # of this user alone: ssl takes paths
         path = Path(folder, "certificate.pem")
         path.touch(0o600)
-        path.write_bytes(_pem(key) + certificate.public_bytes(serialization.Encoding.PEM))
+        pem = serialization.Encoding.PEM
+        private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        path.write_bytes(private + certificate.public_bytes(pem))
         context.load_cert_chain(path)
     return context, certificate.fingerprint(hashes.SHA256()).hex(":").upper()
 
@@ -71,9 +73,3 @@ def _general(name: str) -> x509.GeneralName:
         return x509.IPAddress(ip_address(name))
     except ValueError:
         return x509.DNSName(name)
-
-
-def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:
-    return key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
