@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
+from typing import Any
 
 from sensemble_apps.commands.data import digits
 from sensemble_apps.console.progress import stages
@@ -28,12 +29,11 @@ from sensemble_train.recipe.run_folder import Matrix, read_matrix
 REFERENCE = "subset"
 
 
-def varied(method: str, teacher: Callable[[Cell], Model], *, background: float | None = None) -> Row:
+def varied(method: str, teacher: Callable[[Cell], Model], **changes: Any) -> Row:  # noqa: ANN401 - fields of the settings
     """Return a row of subset distillation by another teacher, which reads everything."""
 
     def row(cell: Cell) -> Model:
-        settings = cell.job.config.finetune
-        settings = settings if background is None else replace(settings, background=background)
+        settings = replace(cell.job.config.finetune, **changes)
         seed = cell.job.loop(f"{REFERENCE} {name(cell.train)}").seed
         return cell.trained(
             method,

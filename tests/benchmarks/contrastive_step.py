@@ -20,9 +20,8 @@ import torch
 from open_clip.loss import ClipLoss
 from sensemble_train.data.clips import Clips
 from sensemble_train.distributed import World
-from sensemble_train.experiments import architectures
 from sensemble_train.experiments.clip import CLIP_MEAN, CLIP_STD, initialize
-from sensemble_train.experiments.models import CLIP_B16
+from sensemble_train.experiments.models import CLIP_B16, paper_model
 from sensemble_train.models.model import Model
 from sensemble_train.objectives.contrastive import MAX_SCALE, Contrastive
 from sensemble_train.training.scale import ScaleConfig, distribute
@@ -32,7 +31,7 @@ THREADS, WARMUP = 2, 1
 
 def shaped_like_clip() -> Model:
     """Our encoders of images and of captions as long as CLIP's, without stochastic depth, as there."""
-    paper = architectures.paper_model(replace(CLIP_B16, frames=1), ("a", "b"), ("text", "video"))
+    paper = paper_model(replace(CLIP_B16, frames=1), ("a", "b"), ("text", "video"))
     specs = {**paper.specs, "text": replace(paper.specs["text"], shape=(1, 77))}
     configs = {m: replace(config, drop_path=0.0) for m, config in paper.configs.items()}
     return Model(replace(paper, specs=specs, configs=configs), None)

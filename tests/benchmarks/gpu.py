@@ -22,9 +22,8 @@ from dataclasses import dataclass, replace
 import torch
 from sensemble_train.data.clips import Clips
 from sensemble_train.distributed import World
-from sensemble_train.experiments import architectures
 from sensemble_train.experiments.clip import CLIP_MEAN, CLIP_STD, initialize
-from sensemble_train.experiments.models import CLIP_B16, VIT_B16
+from sensemble_train.experiments.models import CLIP_B16, VIT_B16, paper_model
 from sensemble_train.models.model import Model
 from sensemble_train.models.model_config import ModelConfig
 from sensemble_train.objectives.contrastive import MAX_SCALE, Contrastive
@@ -129,7 +128,7 @@ def rows(setting: Setting) -> Iterator[Measured]:
 def model_of(modalities: tuple[str, ...], shape: ModelConfig) -> Model:
     torch.manual_seed(0)
     labels = tuple(map(str, range(527)))
-    return Model(architectures.paper_model(shape, labels, modalities), None)
+    return Model(paper_model(shape, labels, modalities), None)
 
 
 def clips_of(model: Model, setting: Setting) -> Clips:
@@ -212,9 +211,7 @@ def image_text(setting: Setting) -> Iterator[Measured]:
         return
     device = setting.device
     theirs = open_clip.create_model("ViT-B-16-quickgelu").to(device).train()
-    paper = architectures.paper_model(
-        replace(CLIP_B16, frames=1, drop_path=0.0), ("a", "b"), ("text", "video")
-    )
+    paper = paper_model(replace(CLIP_B16, frames=1, drop_path=0.0), ("a", "b"), ("text", "video"))
     specs = {**paper.specs, "text": replace(paper.specs["text"], shape=(1, 77))}
     model = Model(replace(paper, specs=specs), None)
     initialize(model, theirs.state_dict())

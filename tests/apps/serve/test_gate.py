@@ -120,7 +120,7 @@ def test_after_a_refusal_the_body_is_not_awaited(page: Served) -> None:
 
 
 def test_a_body_that_is_refused_and_goes_on_is_ended(page: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "SILENT", 0.5)
+    monkeypatch.setattr(limits, "SILENT", 2.0)
     bearer = f"Authorization: {BEARER['Authorization']}\r\nContent-Length".encode()
     request = (DRIP % page.port).replace(b"Content-Length", bearer)
     with call(page.port, request + b"x" * limits.BODY) as dripping:

@@ -2,6 +2,5 @@
 
 `matrix.run` is the way in: it trains vit_b16 or clip_b16, and every method. `recipe` needs nothing from here.
 
-Doors: `matrix`, `config`, `presets`, `models` (the paper's), `clip` (CLIP's weights and tokenizer), `prepare`
-(published data sets in the data format).
+Doors: `matrix`, `config`, `presets`, `prepare` (published data sets in the data format).
 """
