@@ -71,6 +71,7 @@ def test_what_is_written_is_read_back_and_added_to(tmp_path: Path) -> None:
         ({"imu": {"kind": "text", "channels": ["x", "x"]}}, "imu.channels: expected names, each once"),
         ({"imu": {"kind": "text", "channels": ["x"], "units": []}}, "imu: expected as many units"),
         ({"imu": {"kind": "text", "channels": ["x"], "ranges": [[2, 1]]}}, "imu.ranges: expected pairs"),
+        ({"imu": {"kind": "text", "channels": ["x"], "ranges": [[]]}}, "imu.ranges: expected pairs"),
     ],
 )
 def test_a_bad_file_is_reported_with_its_name_and_field(tmp_path: Path, entries: object, reason: str) -> None:

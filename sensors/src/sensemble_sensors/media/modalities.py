@@ -99,7 +99,7 @@ def _modality(name: str, raw: object) -> Modality:
 
 
 def _range(field: str, bounds: tuple[float | None, ...] | None) -> tuple[float, float]:
-    match bounds or (None, None):
+    match (None, None) if bounds is None else bounds:
         case (low, high):
             least, most = -math.inf if low is None else low, math.inf if high is None else high
             if least < most:
