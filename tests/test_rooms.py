@@ -32,6 +32,20 @@ def test_a_room_names_its_doors_and_the_contracts_protect_the_rest(room: Path) -
     assert (named & own, inside - named - own) == (set(), set())
 
 
+def test_documents_name_modules_that_exist() -> None:
+    texts = [
+        *ROOT.glob("*.md"),
+        *ROOT.glob("*/*.md"),
+        *ROOT.glob("docs/*/*.md"),
+        *ROOT.glob("apps/src/**/*.js"),
+    ]
+    tree = {path.name for path in (*MODULES, *ROOT.glob("tests/**/*.py"), *ROOT.glob("[ad]*/**/*.py"))}
+    named = {
+        (path.name, word) for path in texts for word in re.findall(r"\w+\.py\b", path.read_text("utf-8"))
+    }
+    assert {(path, word) for path, word in named if word not in tree and path != "CHANGELOG.md"} == set()
+
+
 def test_a_docstring_begins_with_a_verb_or_a_noun() -> None:
     question = re.compile(r'^\s*"""(What|Who|Where|Whether|When|Why|How)\b', re.MULTILINE)
     found = {name(path): question.findall(path.read_text(encoding="utf-8")) for path in MODULES}

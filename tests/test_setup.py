@@ -1,6 +1,7 @@
 """Setting up: what is missing is said in a line, and CI finds the Pythons that it runs on."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -32,6 +33,11 @@ def test_ci_takes_the_newest_python_of_pyenv_where_uv_finds_none(tmp_path: Path)
 
 def test_ci_leaves_a_python_that_nobody_has_to_uv(tmp_path: Path) -> None:
     assert found("2.1", tmp_path) == "2.1"
+
+
+def test_what_ci_tests_on_the_other_pythons_exists() -> None:
+    named = re.findall(r"tests/\S+", (ROOT / ".ci" / "other").read_text(encoding="utf-8"))
+    subprocess.run(["bash", "-c", f"ls -d {' '.join(named)}"], cwd=ROOT, check=True)
 
 
 def found(version: str, pyenv: Path) -> str:
