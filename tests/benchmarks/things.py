@@ -1,4 +1,4 @@
-"""Pictures of things with spoken and written descriptions, from emoji: what ships against its rivals.
+"""Pictures of things with spoken and written descriptions, from emoji: what ships, late fusion and MASD.
 
     npm pack emoji-datasource-google emoji-datasource-twitter emoji-datasource-facebook emojilib
     for f in *.tgz; do mkdir ${f%-*}; tar xf $f -C ${f%-*}; done

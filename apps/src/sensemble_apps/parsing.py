@@ -20,7 +20,7 @@ from sensemble_apps.errors import InputError
 COMMANDS = {
     "demo": "Train on three sensors, export, run, audit and report: all in one.",
     "data build": "Build the embedded digits dataset, unless it exists.",
-    "data prepare": "Convert a published dataset to Sensemble's format.",
+    "data prepare": "Write the index of a published dataset beside its media.",
     "data show": "Count what a dataset holds, and list its bad lines.",
     "data split": "Hold out whole groups of each class.",
     "train": "Pretrain, train specialists and distil them into one model.",
@@ -42,8 +42,8 @@ COMMANDS = {
 }
 """By name, a line for the help.
 
-`export verify` is `commands.export_verify.main`; what is in no command of its own, as `data show`, has a
-function in its group's module, `commands.data.show`.
+`export verify` is `commands.export_verify.main`. `data` is a group, no command: `data show` is
+`commands.data.show`.
 """
 _GROUPS = {name.partition(" ")[0] for name in COMMANDS} - COMMANDS.keys()
 

@@ -1,6 +1,6 @@
-"""The commands, a module each: `main(arguments)` of `train_matrix` runs `sensemble train matrix`.
+"""The commands: `main(arguments)` of `train_matrix` runs `sensemble train matrix`, `data.show` `data show`.
 
-`parsing.COMMANDS` lists them. A command only applies its arguments; code that two share is in another room.
+`parsing.COMMANDS` lists them. A command applies its arguments, and may call another: `demo` calls four.
 
 Doors: none.
 """

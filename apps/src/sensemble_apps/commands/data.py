@@ -1,4 +1,4 @@
-"""`sensemble data`: build the embedded digits, convert, count and divide datasets."""
+"""`sensemble data`: build the embedded digits; index, count and divide datasets."""
 
 import os
 from collections import Counter

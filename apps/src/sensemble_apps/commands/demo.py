@@ -36,7 +36,7 @@ class Demo(Training):
     fast: bool = False
     """Replay as fast as possible instead of in real time."""
     compare: bool = False
-    """Also train the paper's methods and rivals, so that the report compares them; it takes much longer."""
+    """Also train the paper's methods and late fusion, for the report to compare; it takes much longer."""
     serve: bool = False
     """Then open the live page, on a replay that plays by itself, until Ctrl-C."""
 

@@ -90,8 +90,8 @@ class Trial:
 class Learner:
     """The lessons of one sensor, the correction that they call for, and its test.
 
-    `moments` [d + 1, d + 1 + C] are the running sums of (x, 1) (x, 1, q)^T over lessons: an embedding x, and
-    1 in q for the teacher's answer.
+    `moments` [d + 1, d + 1 + C] are weighted sums of (x, 1) (x, 1, q)^T, in which old lessons fade: x is an
+    embedding, and q is 1 for the teacher's answer and 0 elsewhere.
     """
 
     def __init__(self, head: Head, calibration: SubsetCalibration = UNCALIBRATED) -> None:

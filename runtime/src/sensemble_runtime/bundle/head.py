@@ -65,7 +65,7 @@ def scaled(
     Balanya et al., 2022, who use the entropy). Both broadcast to [..., C]. The order of the classes stays the
     same.
     """
-    if task == "multi-class":  # a common offset costs digits
+    if task == "multi-class":  # for precision
         logits = logits - logits.max(axis=-1, keepdims=True)
     divided = logits / np.asarray(temperature, logits.dtype)
     if not np.any(power):

@@ -61,8 +61,8 @@ def lessons(job: Job, teacher: Model, chosen: Chosen, sources: Mapping[str, Sour
         features, name = sources[use], f"{use} for the teacher"
         assert isinstance(features, Clips)  # noqa: S101 - what ships is in memory
         shown = decoded(job.config, teacher, name, chosen[use], job.report)
-        (said,) = embed(shown, job.loop(f"embed {name}"), teacher)
-        embeddings = torch.stack([said.inputs[m] for m in teacher.modalities], dim=1)
+        (embedded,) = embed(shown, job.loop(f"embed {name}"), teacher)
+        embeddings = torch.stack([embedded.inputs[m] for m in teacher.modalities], dim=1)
         parts.append(replace(features, targets=embeddings))
     known = parts[0].having(teacher.modalities)
     assert known.targets is not None  # noqa: S101 - the embeddings
@@ -87,6 +87,6 @@ def _answers(teacher: Model, embedded: Tensor) -> Tensor:
 def imitate(model: Model, embedded: Clips, config: Config, loop: Loop, background: Clips | None) -> Model:
     """Return a copy of `model` whose encoders embed as the teacher's do; raises as `fit`."""
     student = copy.deepcopy(model)
-    apart = background_loss(student, background, config.pretrain.background, loop)
+    backgrounds = background_loss(student, background, config.pretrain.background, loop)
     unmixed = replace(loop, augment=replace(loop.augment, mixup=0.0))
-    return fit(Imitation(student, apart), [embedded], config.pretrain, unmixed)
+    return fit(Imitation(student, backgrounds), [embedded], config.pretrain, unmixed)
