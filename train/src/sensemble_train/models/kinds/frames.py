@@ -1,6 +1,6 @@
 """Frames: the pictures of a film, or one image.
 
-In training view, light and colours change at random, alike in all frames of a clip.
+In training, the view, the light and the colours change at random, alike in all frames of a clip.
 """
 
 import math
@@ -110,23 +110,12 @@ class Frames(Kind):
         _, times, height, width, _ = spec.shape
         base = 255 * torch.rand(count, 3, 1, 1, generator=draw)
         cells = torch.randint(2, 7, (count,), generator=draw).tolist()
-        clouds = torch.cat(
-            [
-                functional.interpolate(
-                    torch.randn(1, 3, n, n, generator=draw), (height, width), mode="bilinear"
-                )
-                for n in cells
-            ]
-        )
-        depth = (
-            60 * torch.rand(count, 1, 1, 1, generator=draw) * (torch.arange(count) % 3 > 0).view(-1, 1, 1, 1)
-        )
+        coarse = [torch.randn(1, 3, n, n, generator=draw) for n in cells]
+        clouds = torch.cat([functional.interpolate(x, (height, width), mode="bilinear") for x in coarse])
+        number = torch.arange(count).view(-1, 1, 1, 1)
+        depth = 60 * torch.rand(count, 1, 1, 1, generator=draw) * (number % 3 > 0)
         still = (base + depth * clouds).permute(0, 2, 3, 1)[:, None]
-        grain = (
-            40
-            * torch.rand(count, 1, 1, 1, 1, generator=draw)
-            * (torch.arange(count) % 4 > 0).view(-1, 1, 1, 1, 1)
-        )
+        grain = 40 * torch.rand(count, 1, 1, 1, 1, generator=draw) * (number[..., None] % 4 > 0)
         noise = torch.randn(count, times, height, width, 3, generator=draw)
         made = (still + grain * noise).clamp(0, 255).to(torch.uint8).contiguous()
         if not spec.channels:
