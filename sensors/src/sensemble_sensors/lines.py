@@ -61,7 +61,7 @@ class Fields:
 
     def text(self, name: str) -> str | None:
         """Return a string that is not blank; None where it is absent."""
-        value: str | None = self.get(name, Text | None)
+        value = None if self.values.get(name) is None else self.string(name)
         if value is not None and not value.strip():
             raise BadDataError(f"{name}: expected a string that is not blank, got {value!r:.40}")
         return value

@@ -60,9 +60,11 @@ def decode(kind: Any, raw: object, field: str = "") -> Any:  # noqa: ANN401 - an
     `field` is its dotted place in the document. A field that is missing, unknown or of another type raises
     DecodeError. What is None or infinite by default may be missing.
     """
+    if isinstance(kind, (type, NewType)) and kind in _PLAIN:  # first, because an index has millions
+        return _plain(kind, raw, field)
     if read := _READERS.get(get_origin(kind)):
         return read(get_args(kind), raw, field)
-    return _dataclass(kind, raw, field) if dataclasses.is_dataclass(kind) else _plain(kind, raw, field)
+    return _dataclass(kind, raw, field)
 
 
 def _number(kind: Any, raw: object, field: str) -> Any:  # noqa: ANN401 - a number
@@ -132,7 +134,7 @@ def _plain(kind: Any, raw: Any, field: str, words: str = "") -> Any:  # noqa: AN
     form = (int, float) if kind is float else str if kind is Text else kind
     if isinstance(raw, bool) is not (kind is bool) or not isinstance(raw, form):
         raise _mismatch(field, words, raw)
-    if isinstance(raw, int | float) and not abs(raw) <= _EXACT:
+    if not isinstance(raw, str) and not abs(raw) <= _EXACT:
         raise _mismatch(field, f"{words} within 2^53", raw)
     if isinstance(raw, str) and kind is Text and not is_unicode(raw):
         raise _mismatch(field, f"{words} in Unicode", raw)

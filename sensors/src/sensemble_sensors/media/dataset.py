@@ -184,7 +184,7 @@ def _check_new(example: Example, examples: dict[str, Example], groups: Groups) -
 
 
 def _labels(line: Fields) -> tuple[str, ...]:
-    names: tuple[str, ...] = line.get("labels", tuple[str, ...] | None) or ()
+    names: tuple[str, ...] = () if line.values.get("labels") is None else line.get("labels", tuple[str, ...])
     if not all(name.strip() for name in names) or len(set(names)) < len(names):
         raise BadDataError("labels: expected names, each once")
     return tuple(map(sys.intern, names))
