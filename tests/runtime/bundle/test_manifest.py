@@ -155,6 +155,7 @@ def test_a_truth_value_is_no_number(kind: type, raw: object) -> None:
         (set_to("embedding", value=0), "embedding: expected an integer from 1 to 65536, got 0"),
         (set_to("labels", value=["a", "a"]), "labels: expected distinct names"),
         (set_to("labels", 0, value="a\nb"), r"labels\[0\]: expected printable text"),
+        (set_to("labels", 0, value="a\u061cb"), r"labels\[0\]: expected printable text"),
         (set_to("task", value=["multi-class"]), "task: expected 'multi-class' or 'multi-label'"),
         (set_to("tokenizer", value=None), "tokenizer: missing, and there is a text encoder"),
         (set_to("extra\n", value=1), r"'extra\\n': unknown field"),

@@ -62,7 +62,7 @@ const integer: Check = (raw, field) => {
   if (!Number.isSafeInteger(raw)) refuse(field, "expected an integer");
 };
 // Control characters, marks of writing direction and lone surrogates, as in Python's `printable`.
-const CONTROLS = /[\x00-\x08\x0a-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]|\p{Cs}/u;
+const CONTROLS = /[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]|\p{Cs}/u;
 const string: Check = (raw, field) => {
   if (typeof raw !== "string" || raw.length > LONGEST || CONTROLS.test(raw)) refuse(field, "expected printable text");
 };
