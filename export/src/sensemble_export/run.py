@@ -1,7 +1,6 @@
 """The export of a training run: load a trained model, its data, export it, and optionally search schemes."""
 
 import itertools
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -12,6 +11,8 @@ import torch
 from sensemble_runtime.bundle.manifest import Manifest
 from sensemble_runtime.progress import Progress, Stages, no_progress
 from sensemble_runtime.subsets import name
+from sensemble_sensors.errors import BadDataError
+from sensemble_sensors.lines import Fields
 from sensemble_sensors.media.dataset import Dataset, Example, read_dataset
 from sensemble_train.data.clips import Clips, decode
 from sensemble_train.models.model import Model, load_model
@@ -199,8 +200,8 @@ def _load(run: Path, method: str, train: Sequence[str]) -> Model:
 def _data(run: Path) -> Path:
     path = run / "config.json"
     try:
-        return Path(json.loads(path.read_text(encoding="utf-8"))["data"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        return Path(Fields(path.read_bytes()).string("data"))
+    except (OSError, BadDataError) as error:
         raise RunFolderError(
             f"{path}: does not name the run's data ({error}); train the run again"
         ) from error

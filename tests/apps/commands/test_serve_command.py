@@ -30,7 +30,10 @@ def test_a_demo_plays_the_dataset_of_its_run_folder_by_itself(bundle_folder: Pat
     }
 
 
-def test_a_demo_without_a_dataset_is_refused(tmp_path: Path, refusal: Refusal) -> None:
+@pytest.mark.parametrize("config", [None, "[" * 100_000, '{"data": 3}'])
+def test_a_demo_without_a_dataset_is_refused(tmp_path: Path, config: str | None, refusal: Refusal) -> None:
+    if config is not None:
+        (tmp_path / "config.json").write_text(config)
     line = refusal("serve", tmp_path / "bundle", "--demo")
     assert line == f"sensemble: --demo: {tmp_path}/config.json names no dataset; name one by --replay FOLDER"
 

@@ -1,5 +1,6 @@
 """A number that cannot be is refused where the configuration is made, in one line that names its flag."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,7 +9,7 @@ from sensemble_train.errors import ConfigurationError
 from sensemble_train.experiments.config import Experiment, read_experiment
 from sensemble_train.models.augment_config import AugmentConfig
 from sensemble_train.models.model_config import ModelConfig
-from sensemble_train.recipe.config import Config, claim
+from sensemble_train.recipe.config import Config, claim, read_config
 from sensemble_train.recipe.methods import FinetuneConfig, PretrainConfig, ProbeConfig
 from sensemble_train.training.scale import ScaleConfig
 
@@ -67,3 +68,12 @@ def test_what_ships_goes_on_as_an_experiment_and_an_experiment_survives_its_file
     own = Experiment("data", held_out=0.2, alpha=0.5)
     claim(tmp_path / "own", own)
     assert read_experiment(tmp_path / "own/config.json") == own
+
+
+@pytest.mark.parametrize("data", [b"\xff", b"[" * 100_000, b""])
+def test_a_damaged_file_is_named(tmp_path: Path, data: bytes) -> None:
+    path = tmp_path / "config.json"
+    claim(tmp_path, Config("x"))
+    path.write_bytes(data or path.read_bytes().replace(b'"video"', b""))
+    with pytest.raises(ConfigurationError, match=rf"^{re.escape(str(path))}: "):
+        read_config(path, Config)

@@ -1,6 +1,5 @@
 """`sensemble serve`: the live page of a bundle on this machine's sensors, a replay, or those of browsers."""
 
-import json
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -16,6 +15,8 @@ from sensemble_runtime.session.hotplug import Hotplug
 from sensemble_runtime.session.scheduler import Policy
 from sensemble_runtime.session.session import Session
 from sensemble_sensors.devices.watcher import Watcher
+from sensemble_sensors.errors import BadDataError
+from sensemble_sensors.lines import Fields
 from sensemble_sensors.thresholds import DEFAULT
 
 from sensemble_apps.arguments import Folder, Running, Serving
@@ -122,8 +123,8 @@ def _dataset_of(bundle: Path) -> Path:
     """Return the dataset that the run folder around a bundle names."""
     config = bundle.resolve().parent / CONFIG
     try:
-        data = Path(json.loads(config.read_bytes())["data"])
-    except (OSError, ValueError, KeyError, TypeError):
+        data = Path(Fields(config.read_bytes()).string("data"))
+    except (OSError, BadDataError):
         raise InputError(f"--demo: {config} names no dataset; name one by --replay FOLDER") from None
     return data
 

@@ -77,7 +77,7 @@ def read_config(path: Path, kind: type[Read]) -> Read:
         config: Read = decode(kind, document(path.read_text("utf-8")))
     except OSError as error:
         raise ConfigurationError(f"{path}: cannot be read ({error.strerror})") from error
-    except DecodeError as error:
+    except (DecodeError, UnicodeDecodeError, ConfigurationError) as error:
         raise ConfigurationError(f"{path}: {error}") from error
     return config
 
