@@ -191,6 +191,13 @@ def test_a_folder_without_an_index_is_named(tmp_path: Path) -> None:
         edit_index(tmp_path, lambda line: line.values)
 
 
+def test_a_label_that_would_not_be_read_back_is_not_written(tmp_path: Path) -> None:
+    record(tmp_path, labels=("a" * 4096,))
+    with pytest.raises(RecordingError, match=r"labels\[0\]: expected at most 4096 characters"):
+        record(tmp_path, labels=("a" * 4097,))
+    assert len(read_takes(tmp_path)) == 1
+
+
 def test_a_take_whose_segment_is_gone_is_named_with_its_index_and_the_remedy(tmp_path: Path) -> None:
     record(tmp_path)
     (tmp_path / "segments" / "000001.jsonl").unlink()

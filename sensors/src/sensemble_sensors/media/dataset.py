@@ -13,6 +13,7 @@ from sensemble_sensors.media.dataset_paths import Root
 from sensemble_sensors.media.modalities import FILE_NAME, read_modalities
 from sensemble_sensors.media.splits import SPLITS, Groups, draw
 from sensemble_sensors.spec import KNOWN, RESERVED, Modality, kind_name
+from sensemble_sensors.strict_json import decode
 
 _MEDIA = (*KNOWN, "image")
 
@@ -183,8 +184,9 @@ def _check_new(example: Example, examples: dict[str, Example], groups: Groups) -
         groups.add(example.group, example.split, f"line {example.line}")
 
 
-def _labels(line: Fields) -> tuple[str, ...]:
-    names: tuple[str, ...] = () if line.values.get("labels") is None else line.get("labels", tuple[str, ...])
+def label_names(raw: object) -> tuple[str, ...]:
+    """Return the names in a list of labels, or none of None; BadDataError if one is blank or unprintable."""
+    names: tuple[str, ...] = () if raw is None else decode(tuple[str, ...], raw, "labels")
     if not all(name.strip() for name in names) or len(set(names)) < len(names):
         raise BadDataError("labels: expected names, each once")
     return tuple(map(sys.intern, names))
@@ -208,7 +210,7 @@ class _IndexReader:
 
     def example(self, line: Fields, number: int) -> Example:
         kinds = self._kinds_of(tuple(one for one in line.values if one not in RESERVED))
-        name, split, labels = line.text("id"), line.text("split"), _labels(line)
+        name, split, labels = line.text("id"), line.text("split"), label_names(line.values.get("labels"))
         if name is None:
             raise BadDataError("id: is missing")
         if split not in SPLITS:

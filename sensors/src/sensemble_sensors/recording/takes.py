@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sensemble_sensors.durable import sync_folder
-from sensemble_sensors.errors import BadDataError, RecordingError, printable
+from sensemble_sensors.errors import BadDataError, RecordingError
 from sensemble_sensors.lines import Fields
-from sensemble_sensors.media.dataset import Example, read_index
+from sensemble_sensors.media.dataset import Example, label_names, read_index
 from sensemble_sensors.media.splits import SPLITS
 from sensemble_sensors.recording.editing import edit_index
 from sensemble_sensors.recording.header import INDEX, SEGMENTS, read_header, segment_number, segment_path
@@ -53,11 +53,10 @@ def check_labels(split: str, labels: Sequence[str], *, background: bool) -> None
         raise RecordingError(
             f"split {split!r}: give {', '.join(SPLITS)}; all but pretrain need a label, or a background"
         )
-    named = all(label.strip() and printable(label) == label for label in labels)
-    if not named or len(set(labels)) < len(labels):
-        raise RecordingError(
-            f"labels {', '.join(map(repr, labels))}: give printable names, each once, none blank"
-        )
+    try:
+        label_names(list(labels))
+    except BadDataError as error:
+        raise RecordingError(f"{error}; give printable names, each once, none blank") from error
 
 
 def read_takes(folder: Path | str) -> tuple[Take, ...]:
