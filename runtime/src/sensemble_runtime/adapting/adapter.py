@@ -151,7 +151,7 @@ class Adapter:
         data = save(tensors | {"header": np.frombuffer(header.encode(), np.uint8)})
         path = self.folder / _FILE
         try:
-            durable.write(path, self._sealed(data), private=True)
+            durable.write(path, self._checksum(data) + data, private=True)
         except OSError as error:
             raise AdaptError(
                 f"{path}: cannot be written ({error.strerror}); make room on its disk"
@@ -201,16 +201,16 @@ class Adapter:
             self.problem = f"{path}: {error}; set aside as {bad.name}, the sensors learn anew"
         return learners
 
-    def _sealed(self, data: bytes) -> bytes:
-        """Return `data` behind a checksum that only this bundle and version gives."""
-        key = f"{SCHEMA} {self._bundle.fingerprint}".encode()
-        return hashlib.sha256(key + data).digest() + data
+    def _checksum(self, data: bytes) -> bytes:
+        """Return a checksum of `data` that only this bundle and version gives."""
+        checksum = hashlib.sha256(f"{SCHEMA} {self._bundle.fingerprint}".encode())
+        checksum.update(data)  # apart: it may be large, and is not copied
+        return checksum.digest()
 
     def _opened(self, path: Path) -> bytes:
         with opened(path) as file:
-            sealed = file.read(_LARGEST)
-        data = sealed[hashlib.sha256().digest_size :]
-        if sealed != self._sealed(data):
+            checksum, data = file.read(hashlib.sha256().digest_size), file.read(_LARGEST)
+        if checksum != self._checksum(data):
             raise ValueError("damaged, or of another bundle or version")
         return data
 
