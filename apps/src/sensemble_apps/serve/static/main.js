@@ -24,6 +24,7 @@ function take(message) {
       if (message.home !== null) byId("tabs").replaceChildren(make("a", { href: message.home }, "Studio"), make("a", { href: "./", "aria-current": "page" }, "Live page"));
       break;
     case "state":
+      givers.attend(message.sensors);
       live.take(message);
       recording(message);
       break;

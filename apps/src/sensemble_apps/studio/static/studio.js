@@ -51,6 +51,7 @@ function take(message) {
       givers.offer(message.modalities);
       break;
     case "state":
+      givers.attend(message.sensors);
       show(message);
       break;
     case "giving":

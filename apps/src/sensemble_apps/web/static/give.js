@@ -44,6 +44,8 @@ export class RemoteGivers extends Givers {
     this.socket = socket;
     /** Modalities that were asked for. @type {Map<string, Modality>} */
     this.asked = new Map();
+    /** Modalities given by sensors that were unplugged. @type {Set<string>} */
+    this.unplugged = new Set();
     this.leaving = false;
     addEventListener("pagehide", () => (this.leaving = true));
     setInterval(() => this.given.size && this.exchange(), EVERY);
@@ -113,9 +115,17 @@ export class RemoteGivers extends Givers {
     for (const modality of [...this.given.keys()]) this.stop(modality, "The connection was lost; give it again.");
   }
 
-  /** Remember what is given, so that the next page of this tab gives it, too. */
+  /** Note which of the given sensors are unplugged. @param {{ name: string, modality: string, plugged: boolean }[]} sensors */
+  attend(sensors) {
+    const away = sensors.filter((sensor) => !sensor.plugged && this.titles.has(sensor.name));
+    this.unplugged = new Set(away.map((sensor) => sensor.modality));
+    this.keep();
+  }
+
+  /** Remember what is given and plugged in, so that the next page of this tab gives it, too. */
   keep() {
-    if (!this.leaving) sessionStorage.setItem(KEPT, JSON.stringify([...this.given.keys()]));
+    const names = [...this.given.keys()].filter((modality) => !this.unplugged.has(modality));
+    if (!this.leaving) sessionStorage.setItem(KEPT, JSON.stringify(names));
   }
 
   exchange() {

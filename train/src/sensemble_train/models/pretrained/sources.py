@@ -229,6 +229,16 @@ class _Timm(nn.Module):
         return features.mean(dim=(2, 3), keepdim=True).view(batch, -1)
 
 
+_ARCHITECTURES: dict[str, tuple[str, Callable[..., nn.Module]]] = {
+    "whisper": ("waveform", lambda weights, _, spec: Whisper(weights, spec.shape[1])),
+    "bert": (
+        "text",
+        lambda weights, config, spec: Bert(weights, config["num_attention_heads"], spec.shape[1]),
+    ),
+}
+"""By `model_type` of transformers: the kind that it reads, and what makes it of weights, config and spec."""
+
+
 def _of_folder(folder: Path, spec: InputSpec) -> nn.Module:
     """Return the encoder of a folder in transformers' form: `config.json` and `model.safetensors`."""
     try:
@@ -236,10 +246,9 @@ def _of_folder(folder: Path, spec: InputSpec) -> nn.Module:
     except (OSError, ValueError) as error:
         raise ConfigurationError(f"{folder}/config.json: cannot be read ({error})") from error
     weights, kind = read_tensors(folder / "model.safetensors"), config.get("model_type")
-    if (kind, spec.kind) == ("whisper", "waveform"):
-        return Whisper(weights, spec.shape[1])
-    if (kind, spec.kind) == ("bert", "text"):
-        return Bert(weights, config["num_attention_heads"], spec.shape[1])
+    found = _ARCHITECTURES.get(str(kind))
+    if found is not None and found[0] == spec.kind:
+        return found[1](weights, config, spec)
     raise ConfigurationError(
         f"{folder}/config.json: model_type {kind!r} for {spec.kind}; whisper reads waveform, and bert text"
     )
