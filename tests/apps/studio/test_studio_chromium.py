@@ -177,7 +177,7 @@ def test_from_an_empty_folder_to_a_live_model_that_is_made_robust(
             page.get_by_role("link", name="Live page").click()
             expect(page.locator("#lattice .lit")).to_contain_text("microphone")
             expect(page.locator("#lattice .lit")).not_to_contain_text("camera")
-            # The page gives what it gave before, but for what was unplugged.
+            # The live page gives again only the sensors that are plugged in.
             expect(page.get_by_role("button", name="Unplug this computer's microphone")).to_be_visible()
             expect(page.get_by_role("button", name="Unplug this computer's camera")).to_have_count(0)
             assert complaints == []

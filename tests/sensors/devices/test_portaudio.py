@@ -40,7 +40,7 @@ def test_a_start_of_portaudio_removes_the_locks_of_dead_processes() -> None:
         pytest.skip("this machine's PortAudio does not know JACK 2")
     stale = folder / "__db.999"  # a name that JACK never makes, so it stays away once removed
     stale.touch()
-    for _ in range(10):  # another test's PortAudio may use the database in the meantime
+    for _ in range(50):  # another test's PortAudio may use the database in the meantime
         subprocess.run(START, check=True, timeout=30)
         if not stale.exists():
             return
