@@ -1,5 +1,6 @@
 """`sensemble serve --phone`: the page over TLS, for who has the token of its QR code."""
 
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -15,10 +16,14 @@ from .hosting import build
 pytestmark = [pytest.mark.slow, pytest.mark.needs("chromium", "web-app")]
 
 
-def test_a_phone_opens_the_page_by_the_printed_address_alone(bundle: Path, playwright: Playwright) -> None:
+def test_a_phone_opens_the_page_by_the_printed_address_alone(
+    bundle: Path, playwright: Playwright, tmp_path: Path
+) -> None:
     build()
+    (temporary := tmp_path / "temporary").mkdir()
     command = [COMMAND, "serve", bundle, "--phone", "--port", "0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as served:
+    environment = {**os.environ, "TMPDIR": str(temporary)}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as served:
         try:
             assert served.stdout is not None
             address = re.search(r"https://\S+", served.stdout.readline())
@@ -34,4 +39,5 @@ def test_a_phone_opens_the_page_by_the_printed_address_alone(bundle: Path, playw
                 assert refused is not None
                 assert refused.status == 401
         finally:
-            served.terminate()
+            served.kill()
+    assert not list(temporary.iterdir()), "a copy of the site, which nobody removes after a kill"

@@ -1,13 +1,18 @@
 """`sensemble web` writes a site, and refuses bundles and folders that it cannot use."""
 
+import json
 import shutil
 from dataclasses import replace
+from errno import ENOSPC
 from pathlib import Path
 
 import pytest
 from sensemble_apps.cli import main
-from sensemble_apps.web import site
+from sensemble_apps.web import site, site_folder
+from sensemble_apps.web.site import write_site
+from sensemble_apps.web.site_folder import LIST
 from sensemble_runtime.bundle.manifest_file import read_manifest, write_manifest
+from sensemble_sensors import durable
 from sensemble_sensors.spec import Channel
 
 from tests.apps.conftest import Refusal
@@ -37,6 +42,7 @@ def test_a_site_holds_the_page_and_what_browsers_need_of_the_bundle(bundle: Path
     assert found == {
         "index.html",
         "app.webmanifest",
+        LIST,
         "record.sqlite",
         "assets/page.js",
         *(f"bundle/{name}" for name in ("manifest.json", "head.safetensors", "tokenizer.json")),
@@ -66,3 +72,131 @@ def test_what_it_refuses(bundle: Path, app: Path, tmp_path: Path, refusal: Refus
     write_manifest(replace(contents, modalities={**contents.modalities, "video": video}), manifest)
     line = refusal("web", bundle, "--out", tmp_path / "e")
     assert "video: frames of one channel, which no browser gives; export a run without that sensor" in line
+
+
+@pytest.mark.usefixtures("app")
+class TestAFolderWithFilesOfOthers:
+    def test_they_stay_and_only_listed_files_go(self, bundle: Path, app: Path, tmp_path: Path) -> None:
+        site = tmp_path / "site"
+        (app / "assets" / "old.js").write_text("old")
+        write_site(bundle, site)
+        kept = {
+            ".git/HEAD": "main",
+            "CNAME": "example.org",
+            "assets/mine.txt": "mine",
+            "bundle/notes": "years",
+        }
+        for name, text in kept.items():
+            (site / name).parent.mkdir(exist_ok=True)
+            (site / name).write_text(text)
+        (app / "assets" / "old.js").unlink()
+        (app / "index.html").write_text("new")
+        write_site(bundle, site)
+        assert (site / "index.html").read_text() == "new"
+        assert not (site / "assets" / "old.js").exists()
+        assert {name: (site / name).read_text() for name in kept} == kept
+
+    @pytest.mark.parametrize("place", ["app.webmanifest", "assets/page.js", "bundle"])
+    def test_one_in_the_place_of_the_sites_is_named(
+        self, bundle: Path, tmp_path: Path, place: str, refusal: Refusal
+    ) -> None:
+        """A link would be followed to what it leads to; a file of before was removed."""
+        other, site = tmp_path / "other", tmp_path / "site"
+        write_site(bundle, site)
+        before = (site / "index.html").stat().st_ino
+        other.mkdir()
+        moved = other / Path(place).name
+        (site / place).rename(moved)
+        contents = {path: path.read_bytes() for path in other.rglob("*") if path.is_file()}
+        (site / place).symlink_to(moved)
+        assert place in refusal("web", bundle, "--out", site)
+        assert {path: path.read_bytes() for path in other.rglob("*") if path.is_file()} == contents
+        assert (site / "index.html").stat().st_ino == before
+
+    def test_a_manifest_of_another_page_makes_it_no_site(
+        self, bundle: Path, tmp_path: Path, refusal: Refusal
+    ) -> None:
+        (tmp_path / "mine").mkdir()
+        (tmp_path / "mine" / "app.webmanifest").write_text("{}")
+        assert "holds other files" in refusal("web", bundle, "--out", tmp_path / "mine")
+        assert (tmp_path / "mine" / "app.webmanifest").exists()
+
+    def test_a_list_never_leads_out(self, bundle: Path, tmp_path: Path, refusal: Refusal) -> None:
+        site, thesis = tmp_path / "site", tmp_path / "thesis.txt"
+        thesis.write_text("years")
+        (tmp_path / "away").mkdir()
+        (tmp_path / "away" / "page.js").write_text("mine")
+        write_site(bundle, site)
+        (site / "linked").symlink_to(tmp_path / "away")
+        for name in ("../thesis.txt", str(thesis), "a/../../thesis.txt"):
+            (site / LIST).write_text(json.dumps({"files": [name]}))
+            assert LIST in refusal("web", bundle, "--out", site)
+        shutil.rmtree(site / "bundle")
+        (site / LIST).write_text(json.dumps({"files": [*site_files(site), "linked/page.js"]}))
+        write_site(bundle, site)
+        assert thesis.exists()
+        assert (tmp_path / "away" / "page.js").exists()
+
+
+def site_files(site: Path) -> list[str]:
+    return [
+        path.relative_to(site).as_posix() for path in site.rglob("*") if path.is_file() and path.name != LIST
+    ]
+
+
+@pytest.mark.usefixtures("app")
+def test_a_place_in_or_above_the_bundle_is_refused(bundle: Path, tmp_path: Path, refusal: Refusal) -> None:
+    (tmp_path / "app.webmanifest").write_text("{}")
+    (tmp_path / "link").symlink_to(bundle)
+    before = {path: path.read_bytes() for path in bundle.rglob("*") if path.is_file()}
+    for out in (
+        bundle,
+        bundle / "site",
+        tmp_path,
+        bundle / "audio",
+        tmp_path / "link" / "site",
+        bundle / ".." / "bundle",
+    ):
+        assert "--out" in refusal("web", bundle, "--out", out)
+    assert {path: path.read_bytes() for path in bundle.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.usefixtures("app")
+def test_a_link_or_a_file_is_said(bundle: Path, tmp_path: Path, refusal: Refusal) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "folder")
+    (tmp_path / "dangling").symlink_to(tmp_path / "nothing")
+    (tmp_path / "file").write_text("mine")
+    for name in ("link", "dangling", "file", "file/site"):
+        assert "folder" in refusal("web", bundle, "--out", tmp_path / name)
+    assert list((tmp_path / "folder").iterdir()) == []
+
+
+def test_an_error_or_a_kill_leaves_the_earlier_site(
+    bundle: Path, app: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refusal: Refusal
+) -> None:
+    site = tmp_path / "site"
+    write_site(bundle, site)
+    before = {path: path.read_bytes() for path in site.rglob("*") if path.is_file()}
+    (app / "index.html").write_text("new")
+    (app / "later.js").write_text("new")
+
+    write = durable.write
+
+    def full(path: Path, data: bytes) -> None:
+        if path.name == "later.js":
+            raise OSError(ENOSPC, "No space left on device")
+        write(path, data)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(site_folder.durable, "write", full)
+        assert "No space left" in refusal("web", bundle, "--out", site)
+        assert "No space left" in refusal("web", bundle, "--out", tmp_path / "new")
+    assert {path: path.read_bytes() for path in site.rglob("*") if path.is_file()} == before
+    assert not (tmp_path / "new").exists()
+    left = site / ".sensemble-site.partial"  # as a kill leaves it
+    left.mkdir()
+    (left / "index.html").write_text("half")
+    write_site(bundle, site)
+    assert not left.exists()
+    assert (site / "index.html").read_text() == "new"

@@ -5,7 +5,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from threading import Event
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -27,7 +26,7 @@ from sensemble_apps.running.outputs import open_output
 from sensemble_apps.running.real_time import Options, opened, retry
 from sensemble_apps.running.sources import playable, player_of, plug
 from sensemble_apps.running.view_events import ExampleAt
-from sensemble_apps.web.site import write_site
+from sensemble_apps.web.site import APP, bundle_files
 
 if TYPE_CHECKING:
     from sensemble_apps.web.page_sensors import PageSensors
@@ -87,21 +86,21 @@ def _serve_phone(arguments: Serve) -> None:
     from starlette.routing import Mount
     from starlette.staticfiles import StaticFiles
 
+    from sensemble_apps.web.handlers import given
     from sensemble_apps.web.server import listen, published
 
     if arguments.host == Serving.host:  # a phone is another machine
         arguments = replace(arguments, host="0.0.0.0")  # noqa: S104 - it needs the token
     policy = "frame-ancestors 'none'"  # the page says itself what may run; it needs WebAssembly
-    with TemporaryDirectory() as folder:
-        site = Path(folder, "site")
-        write_site(arguments.bundle, site, arguments.trust)
-        routes = [Mount("/", StaticFiles(directory=site, html=True))]
-        with (
-            listen(arguments.host, arguments.port) as listening,
-            published(listening, "the page for a phone", arguments.host, routes, policy=policy),
-            until_stopped(),
-        ):
-            Event().wait()
+    # Read where they are: a copy would be left behind by a kill.
+    beside = [given(name, read) for name, read in bundle_files(arguments.bundle, arguments.trust).items()]
+    routes = [*beside, Mount("/", StaticFiles(directory=APP, html=True))]
+    with (
+        listen(arguments.host, arguments.port) as listening,
+        published(listening, "the page for a phone", arguments.host, routes, policy=policy),
+        until_stopped(),
+    ):
+        Event().wait()
 
 
 def _check(arguments: Serve) -> None:

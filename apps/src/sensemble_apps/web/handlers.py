@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from mimetypes import guess_type
 from pathlib import Path
 
 from sensemble_sensors.errors import BadDataError, SensembleError
 from sensemble_sensors.lines import Fields
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
 from starlette.staticfiles import StaticFiles
 
 from sensemble_apps.errors import InputError
@@ -23,6 +25,18 @@ Handler = Callable[[Request], Awaitable[Response]]
 def files(folder: Path) -> StaticFiles:
     """Serve the files of a page, and those that all pages share."""
     return StaticFiles(directory=folder, packages=[(__package__, SHARED.name)], html=True)
+
+
+def given(name: str, read: Callable[[], bytes]) -> Route:
+    """Serve the bytes that `read` returns as the file `name`; its errors in JSON."""
+
+    def answer(_: Request) -> Response:
+        try:
+            return Response(read(), media_type=guess_type(name)[0])
+        except SensembleError as error:
+            return refused(str(error), 500)
+
+    return Route(f"/{name}", answer)
 
 
 def bounded(rate: Rate, answer: Handler) -> Handler:

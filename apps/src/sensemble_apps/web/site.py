@@ -1,32 +1,38 @@
 """A static site: the page in TypeScript (`apps/web`), and the files of a bundle that it reads."""
 
-import shutil
 import sqlite3
+from collections.abc import Callable, Mapping
 from contextlib import closing
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from sensemble_runtime.bundle import files, manifest
 from sensemble_runtime.bundle.manifest_file import parse_manifest, read_data
 from sensemble_runtime.record.writer import Records
-from sensemble_sensors import durable
 from sensemble_sensors.kinds.registry import kind_of
 
 from sensemble_apps.console.kinds import DISPLAYS
 from sensemble_apps.console.wording import words
 from sensemble_apps.errors import InputError, NotInstalledError
+from sensemble_apps.web.site_folder import replace
 
 TARGET = "onnx"
 RECORD = "record.sqlite"
 APP = Path(__file__).with_name("app")
 """The built page; `npm run build` in `apps/web` writes it. No wheel holds it yet."""
 
+Files = Mapping[str, Callable[[], bytes]]
+"""By the path of a file in a site, the function that returns its bytes."""
 
-def write_site(bundle: Path, out: Path, trust: Path | None = None) -> None:
-    """Verify a bundle, and copy the page and the bundle's files that it reads into the folder `out`.
+
+def bundle_files(bundle: Path, trust: Path | None = None) -> Files:
+    """Verify a bundle, and return the files that a page reads beside its own: the bundle's, an empty record.
+
+    Each file is verified again when it is read.
 
     Raises:
-        InputError: the bundle has no artifacts for browsers, or a sensor that no browser has, or `out` holds
-            other files.
+        InputError: the bundle has no artifacts for browsers, or a sensor that no browser has.
         NotInstalledError: the page is not built.
         BundleError: the bundle is damaged, or was not signed with the private key to `trust`.
     """
@@ -51,17 +57,27 @@ def write_site(bundle: Path, out: Path, trust: Path | None = None) -> None:
     needed += [contents.tokenizer] if contents.tokenizer else []
     for file in needed:
         files.check_file(bundle, file)
-    if out.exists() and any(out.iterdir()) and not (out / "app.webmanifest").exists():
-        raise InputError(f"--out {out}: holds other files; give a new folder, or that of an earlier site")
-    shutil.rmtree(out, ignore_errors=True)
-    shutil.copytree(APP, out)
-    (out / "bundle").mkdir()
-    durable.write(out / "bundle" / manifest.FILE_NAME, data)
-    # An empty record, which the page fills: the runtime alone knows its tables.
-    Records(out / RECORD).close()
-    with closing(sqlite3.connect(out / RECORD)) as db:
-        db.execute("PRAGMA journal_mode = DELETE")
-    for file in needed:
-        copy = out / "bundle" / file.path
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        copy.write_bytes(files.read_file(bundle, file))
+    return {
+        RECORD: _empty_record,
+        f"bundle/{manifest.FILE_NAME}": lambda: data,
+        **{f"bundle/{file.path}": partial(files.read_file, bundle, file) for file in needed},
+    }
+
+
+def write_site(bundle: Path, out: Path, trust: Path | None = None) -> None:
+    """Write the page and the files of a bundle into the folder `out`; see `bundle_files` and `replace`."""
+    rest = bundle_files(bundle, trust)
+    page = {
+        path.relative_to(APP).as_posix(): path.read_bytes for path in sorted(APP.rglob("*")) if path.is_file()
+    }
+    replace(out, {**page, **rest}, apart=(bundle, APP))
+
+
+def _empty_record() -> bytes:
+    """Return a record that the page fills: the runtime alone knows its tables."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder, RECORD)
+        Records(path).close()
+        with closing(sqlite3.connect(path)) as db:
+            db.execute("PRAGMA journal_mode = DELETE")
+        return path.read_bytes()
