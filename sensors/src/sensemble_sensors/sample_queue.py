@@ -9,16 +9,18 @@ from sensemble_sensors.sensor import Sample
 
 
 class SampleQueue:
-    """Holds at most `capacity` samples in order; drops the oldest when full.
+    """Holds at most `capacity` samples in order, or as many rows of a series; drops the oldest when full.
 
     The first sample is a `cut`, as is the one after a hole in a continuous stream such as sound. Each carries
     the number lost before it.
     """
 
-    def __init__(self, capacity: int, *, continuous: bool = False) -> None:
+    def __init__(self, capacity: int, *, continuous: bool = False, rows: bool = False) -> None:
         self._samples: deque[Sample] = deque()
         self._capacity = capacity
         self._continuous = continuous
+        self._rows = rows
+        self._held = 0  # samples or rows
         self._changed = Condition()
         self._cut = True
         self._lost = 0  # since the sample that was read last
@@ -30,12 +32,18 @@ class SampleQueue:
         with self._changed:
             if self._end is not None:
                 return
-            if len(self._samples) == self._capacity:
+            size = self._size(sample)
+            while self._samples and self._held + size > self._capacity:
                 lost = self._samples.popleft()
+                self._held -= self._size(lost)
                 self._cut |= lost.cut or self._continuous
-                self._lost += 1 + lost.lost
+                self._lost += self._size(lost) + lost.lost
             self._samples.append(sample)
+            self._held += size
             self._changed.notify_all()
+
+    def _size(self, sample: Sample) -> int:
+        return len(sample.data) if self._rows else 1
 
     def end(self, error: SensorsError) -> None:
         """Let `get` raise `error` after the samples that are left."""
@@ -59,6 +67,7 @@ class SampleQueue:
             self._waiting = False
             if self._samples:
                 sample = self._samples.popleft()
+                self._held -= self._size(sample)
                 cut, self._cut = sample.cut or self._cut, False
                 lost, self._lost = sample.lost + self._lost, 0
                 return replace(sample, cut=cut, lost=lost)

@@ -5,9 +5,10 @@ import os
 import pty
 import socket
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from http.client import HTTPConnection, HTTPException
+from itertools import count
 from pathlib import Path
 from threading import Thread
 from time import monotonic, sleep
@@ -59,12 +60,19 @@ def rows_of(sensor: Sensor, count: int) -> NDArray[np.float32]:
     return np.concatenate(blocks)
 
 
-def error_of(sensor: Sensor) -> SensorsError:
-    """Read until the sensor fails."""
+def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
+    with socket.socket(socket.AF_INET, kind) as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+def error_of(sensor: Sensor, send: Callable[[], object] = lambda: None) -> SensorsError:
+    """Send and read until the sensor fails."""
     until = monotonic() + WAIT
     while monotonic() < until:
+        send()
         try:
-            sensor.read(0.2)
+            sensor.read(0.02)
         except SensorsError as error:
             return error
     raise AssertionError("it does not fail")
@@ -124,9 +132,7 @@ def test_lines_come_over_tcp_at_the_times_that_they_state() -> None:
 
 
 def test_datagrams_and_pipes_give_rows_and_survive_bad_lines(tmp_path: Path) -> None:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port(socket.SOCK_DGRAM)
     sensor = LineSeries(f"udp://:{port}", modality="imu")
     sensor.open(SPEC)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
@@ -150,6 +156,122 @@ def test_datagrams_and_pipes_give_rows_and_survive_bad_lines(tmp_path: Path) -> 
     assert isinstance(error, SensorLostError)
     assert "'x y z' is no row" in str(error)
     sensor.close()
+
+
+def test_junk_among_datagrams_is_counted_and_breaks_nothing() -> None:
+    port = free_port(socket.SOCK_DGRAM)
+    sensor = LineSeries(f"udp://:{port}", modality="imu")
+    sensor.open(SPEC)
+    samples: list[Sample] = []
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        for i in range(50):
+            for text in (*[b"junk"] * 10, b"\xff" * 60_000, f"{i},{i}".encode()):
+                sender.sendto(text, ("127.0.0.1", port))
+            if sample := sensor.read(0.02):
+                samples.append(sample)
+        samples += [sample for _ in range(5) if (sample := sensor.read(0.1))]
+    sensor.close()
+    rows = np.concatenate([np.asarray(sample.data) for sample in samples])
+    assert len(rows) > 25
+    assert not any(sample.cut for sample in samples[1:])
+    assert sum(sample.lost for sample in samples) > 100
+
+
+def test_datagrams_that_hold_no_row_at_all_are_quoted() -> None:
+    port = free_port(socket.SOCK_DGRAM)
+    sensor = LineSeries(f"udp://:{port}", modality="imu")
+    sensor.open(SPEC)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        error = error_of(sensor, lambda: sender.sendto(b"hello", ("127.0.0.1", port)))
+    assert isinstance(error, SensorLostError)
+    assert "hello" in str(error)
+    sensor.close()
+
+
+def test_datagrams_of_other_machines_are_asked_for_by_their_sender() -> None:
+    port = free_port(socket.SOCK_DGRAM)
+    for source in (f"udp://0.0.0.0:{port}", f"udp://0.0.0.0:{port}?from=a,b", f"udp://[::]:{port}"):
+        with pytest.raises(SensorUnavailableError, match=r"\?from=ADDRESS"):
+            LineSeries(source, modality="imu").open(SPEC)
+    sensor = LineSeries(f"udp://0.0.0.0:{port}?from=127.0.0.2,10.0.0.0/8", modality="imu")
+    sensor.open(SPEC)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+        stranger.bind(("127.0.0.3", 0))
+        error = error_of(sensor, lambda: stranger.sendto(b"9,9", ("127.0.0.1", port)))
+        assert "127.0.0.3" in str(error)
+        sensor.open(SPEC)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            sender.bind(("127.0.0.2", 0))
+            stranger.sendto(b"9,9", ("127.0.0.1", port))
+            sender.sendto(b"1,2", ("127.0.0.1", port))
+        np.testing.assert_array_equal(rows_of(sensor, 1), [[1, 2]])
+    sensor.close()
+
+
+@pytest.mark.parametrize(
+    ("clock", "reason"),
+    [
+        (lambda i: 10 * i, "milliseconds"),  # Arduino's `millis()`
+        (lambda i: 1_698_501_144_401 + 10 * i, "milliseconds"),  # since 1970
+        (lambda i: 10_000 * i, "microseconds"),
+        (lambda i: 1_698_501_144_401_773 + 10_000 * i, "microseconds"),
+        (lambda i: 1_698_501_144_401_773_000 + 10_000_000 * i, "nanoseconds"),
+        (lambda i: 1_698_501_144 + i // 100, "fractions"),  # whole seconds
+        (lambda _: 5.0, "fractions"),
+        (lambda _: 1e37, "fractions"),
+        (lambda i: -i / 100, "fractions"),
+    ],
+)
+def test_a_wrong_clock_is_recognized(tmp_path: Path, clock: Callable[[int], float], reason: str) -> None:
+    os.mkfifo(tmp_path / "rows")
+    sensor = LineSeries(f"pipe:{tmp_path / 'rows'}", modality="imu")
+    sensor.open(SPEC)
+    lines = (json.dumps({"time": clock(i), "ax": 1, "gz": 2}).encode() + b"\n" for i in count())
+    with (tmp_path / "rows").open("wb", buffering=0) as pipe:
+        error = error_of(sensor, lambda: pipe.write(next(lines)))
+    sensor.close()
+    assert isinstance(error, SensorLostError)
+    assert reason in str(error)
+    (tmp_path / "file.csv").write_text("time,ax,gz\n" + "".join(f"{clock(i)},1,2\n" for i in range(50)))
+    sensor = LineSeries(str(tmp_path / "file.csv"), modality="imu")
+    sensor.open(SPEC)
+    assert isinstance(ended := error_of(sensor), SensorEndedError)
+    assert "seconds" not in reason or reason in str(ended)
+
+
+def test_one_absurd_time_is_a_lost_row(tmp_path: Path) -> None:
+    times = [i / 100 for i in range(40)]
+    times[20] = 1e37
+    (tmp_path / "rows.csv").write_text("time,ax,gz\n" + "".join(f"{time},1,2\n" for time in times))
+    sensor = LineSeries(str(tmp_path / "rows.csv"), modality="imu")
+    sensor.open(SPEC)
+    samples: list[Sample] = []
+    with suppress(SensorEndedError):
+        while True:
+            if sample := sensor.read(1):
+                samples.append(sample)
+    assert sum(len(sample.data) for sample in samples) == 39
+    assert not any(sample.cut for sample in samples[1:])
+    assert all(monotonic() - 2 < sample.time <= monotonic() for sample in samples)
+    assert sum(sample.lost for sample in samples) == 1
+
+
+def test_rows_that_wait_are_bounded_by_seconds(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "rows")
+    sensor = LineSeries(f"pipe:{tmp_path / 'rows'}", modality="imu")
+    sensor.open(SPEC)
+    assert sensor.read(0) is None
+    with (tmp_path / "rows").open("wb", buffering=0) as pipe:
+        writer = Thread(target=lambda: [pipe.write(b"1,2\n" * 5000) for _ in range(10)], daemon=True)
+        writer.start()
+        got: list[Sample] = []
+        while writer.is_alive() or not got:
+            if sample := sensor.read(0.2):
+                got.append(sample)
+        got += [sample for _ in range(5) if (sample := sensor.read(0.1))]
+    sensor.close()
+    assert max(len(sample.data) for sample in got) <= 1000
+    assert sum(len(sample.data) + sample.lost for sample in got) == pytest.approx(50_000, abs=5)
 
 
 def test_a_file_of_rows_is_played_and_ends(tmp_path: Path) -> None:
@@ -295,11 +417,51 @@ def test_an_iio_device_that_cannot_serve_says_so(device: Path, tmp_path: Path) -
     with pytest.raises(SensorUnavailableError, match="has no channel anglvel_z; it has accel_x, accel_y"):
         Iio("3", None, "imu", *folders).open(SPEC)
     (device / "scan_elements" / "in_anglvel_z_type").write_text("le:float\n")
-    with pytest.raises(SensorUnavailableError, match="is no type of a scan element"):
+    with pytest.raises(SensorUnavailableError, match="le:float"):
         Iio("3", None, "imu", *folders).open(SPEC)
     (device / "scan_elements" / "in_anglvel_z_type").write_text("le:s24/24>>0\n")
-    with pytest.raises(SensorUnavailableError, match="anglvel_z has 24 bits in a scan"):
+    with pytest.raises(SensorUnavailableError, match="leave anglvel_z out"):
         Iio("3", None, "imu", *folders).open(SPEC)
+
+
+ODD = (b"nan", b"inf", b"1e400", b"-1e300", b"0", b"\xff\xfe", b"", b"1 2", b"\0", b"9" * 5000)
+FORMS = (b"le:s99999/16>>4", b"le:s12/16>>64", b"le:s0/16>>0", b"le:s12/16X0>>4", b"le:s17/16>>0")
+
+
+@pytest.mark.parametrize("text", [*ODD, *FORMS])
+def test_odd_files_of_an_iio_device_are_refused_or_left_out(
+    device: Path, tmp_path: Path, text: bytes
+) -> None:
+    for path in sorted(device.rglob("*")):
+        if path.is_file():
+            before = path.read_bytes()
+            path.write_bytes(text)
+            sensor = Iio("3", None, "imu", str(tmp_path / "sys"), str(tmp_path / "dev"))
+            with suppress(SensorUnavailableError):
+                sensor.open(SPEC)
+                sensor.close()
+            path.write_bytes(before)
+
+
+@pytest.mark.parametrize("text", ["nan", "inf", "0", "x", "1e300"])
+@pytest.mark.parametrize("file", ["in_accel_scale", "in_anglvel_z_offset"])
+def test_a_scale_is_a_number_to_calculate_with(device: Path, tmp_path: Path, file: str, text: str) -> None:
+    (device / file).write_text(text)
+    sensor = Iio("3", None, "imu", str(tmp_path / "sys"), str(tmp_path / "dev"))
+    if (file, text) == ("in_anglvel_z_offset", "0"):
+        sensor.open(SPEC)
+        sensor.close()
+        return
+    with pytest.raises(SensorUnavailableError, match=file):
+        sensor.open(SPEC)
+
+
+def test_a_rate_of_an_iio_device_is_written_as_the_device_offers_it(device: Path, tmp_path: Path) -> None:
+    (device / "sampling_frequency_available").write_text("59.523809 119.047619 nan 1e400 -500\n")
+    sensor = Iio("3", None, "imu", str(tmp_path / "sys"), str(tmp_path / "dev"))
+    sensor.open(SPEC)
+    sensor.close()
+    assert (device / "sampling_frequency").read_text() == "119.047619"
 
 
 def test_a_repeated_number_lies_at_a_multiple_of_all_its_repetitions(device: Path, tmp_path: Path) -> None:

@@ -5,12 +5,15 @@ import socket
 import stat
 import termios
 import tty
+from collections import deque
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 LOOPBACK = "127.0.0.1"
 _PATIENCE = 5.0  # seconds that a connection may take
 _BAUD = "115200"
+_DATAGRAM = 1 << 16  # bytes, at most
 # Seconds of quiet before the other machine is probed, seconds between two probes, and how many.
 _KEEPALIVE = {"TCP_KEEPIDLE": 10, "TCP_KEEPALIVE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3}
 
@@ -30,9 +33,8 @@ def address(source: str, usual: int | None = None) -> tuple[str, int]:
 def open_stream(source: str) -> int:
     """Return the descriptor of a source; OSError, with a reason, if it cannot be opened.
 
-    A source is `tcp://HOST:PORT`; `udp://HOST:PORT`, on this machine alone without a HOST;
-    `serial:PATH?baud=N`; `pipe:PATH` or the path of a file, a pipe or a socket. A named pipe is opened for
-    writing too, so that it outlives its last writer.
+    A source is `tcp://HOST:PORT`; `serial:PATH?baud=N`; `pipe:PATH` or the path of a file, a pipe or a
+    socket. A named pipe is opened for writing too, so that it outlives its last writer.
     """
     if source.startswith("tcp://"):
         host, port = address(source)
@@ -40,12 +42,6 @@ def open_stream(source: str) -> int:
             raise OSError(None, "an address is tcp://HOST:PORT")
         with socket.create_connection((host, port), _PATIENCE) as connection:
             return _kept(connection)
-    if source.startswith("udp://"):
-        host, port = address(source)
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        with socket.socket(family, socket.SOCK_DGRAM) as bound:
-            bound.bind((host or LOOPBACK, port))
-            return bound.detach()
     if source.startswith("serial:"):
         return _serial(source.removeprefix("serial:"))
     path = source.removeprefix("pipe:")
@@ -58,6 +54,58 @@ def open_stream(source: str) -> int:
     if stat.S_ISDIR(mode):
         raise OSError(None, "a folder; name a file, a pipe or a socket")
     return os.open(path, os.O_RDWR | os.O_NONBLOCK if stat.S_ISFIFO(mode) else os.O_RDONLY)
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether only this machine reaches an address."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+class Datagrams:
+    """The UDP socket of `udp://HOST:PORT?from=SENDERS`, on this machine alone without a HOST.
+
+    Another HOST needs the SENDERS, whose datagrams alone are read: addresses or networks, joined by commas,
+    or `any`. A datagram carries no token, and its sender can be forged.
+
+    Attributes:
+        file: the descriptor; the caller closes it.
+        strangers: the addresses of others whose datagrams were dropped, the last few.
+
+    Raises OSError, with a reason, if it cannot be opened.
+    """
+
+    def __init__(self, source: str) -> None:
+        host, port = address(source)
+        host = host or LOOPBACK
+        named = parse_qs(urlsplit(source).query).get("from", [""])[0]
+        if not (named or is_loopback(host)):
+            raise OSError(None, f"other machines may reach {host}, and datagrams have no token")
+        self._any = named in {"", "any"}
+        try:
+            self._senders = [] if self._any else [ip_network(each.strip()) for each in named.split(",")]
+        except ValueError as error:
+            raise OSError(None, f"from={named} is no address, and not `any`") from error
+        self._family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self.strangers: deque[str] = deque(maxlen=3)
+        with socket.socket(self._family, socket.SOCK_DGRAM) as bound:
+            bound.bind((host, port))
+            self.file = bound.detach()
+
+    def receive(self) -> bytes:
+        """Return the next datagram; nothing in place of a stranger's."""
+        borrowed = socket.socket(self._family, socket.SOCK_DGRAM, fileno=self.file)
+        try:
+            data, (sender, *_) = borrowed.recvfrom(_DATAGRAM)
+        finally:
+            borrowed.detach()
+        if self._any or any(ip_address(sender) in network for network in self._senders):
+            return data
+        if sender not in self.strangers:
+            self.strangers.append(sender)
+        return b""
 
 
 def _serial(address: str) -> int:

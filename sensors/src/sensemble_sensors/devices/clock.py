@@ -5,13 +5,21 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sensemble_sensors.devices.rows import Row
+from sensemble_sensors.errors import BadDataError
 from sensemble_sensors.kinds.regular import Regular, Rows, Times
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
 
 _REMEMBERED = 200  # blocks of rows, of which the quickest tells the offset of the sender's clock
+_LONGEST, _STEPS = 10.0, 20.0  # seconds of rows that may arrive at once, and steps of a slow series
+_PATIENCE = 1.5  # seconds for which rows may come without a sample; after three, a session has lost patience
+_ENOUGH = 5  # steps between two rows that show their clock
+_FAR = 30.0  # times the step of the spec's rate: another unit
+_GRAIN = 0.05  # of a step, which a time must resolve
+_UNITS = {1: "milliseconds", 2: "microseconds", 3: "nanoseconds"}
 
 
 class Clock:
@@ -29,31 +37,80 @@ class Clock:
 
 
 class RowClock:
-    """Makes samples of rows: those with times are brought to the spec's rate, others are taken to have it."""
+    """Makes samples of rows: those with times are brought to the spec's rate, others are taken to have it.
+
+    Of rows that arrive at once it takes those of the last `longest` seconds. Raises BadDataError if rows come
+    and their times place none, because they are in milliseconds, say.
+    """
 
     def __init__(self, spec: InputSpec) -> None:
-        self._modality = spec.modality
+        self.longest = max(_LONGEST, _STEPS / spec.rate)
+        self.patience = max(_PATIENCE, 2 / spec.rate)
+        self.most = math.ceil(self.longest * spec.rate)
+        self._modality, self._rate = spec.modality, spec.rate
         self._cut = True
         self._regular = Regular(spec.rate)
         self._clock = Clock(_REMEMBERED)
+        self._unplaced: deque[float] = deque(maxlen=_REMEMBERED)  # times of rows since the last sample
+        self.waiting: float | None = None  # since when rows have come without a sample
 
-    def rows(self, rows: Sequence[Row], now: float, lost: int = 0) -> Iterator[Sample]:
-        """Yield the samples of rows that arrived at `now`, of which `lost` more could not be read."""
+    def rows(self, rows: Sequence[Row], now: float, lost: int = 0, *, cut: bool = False) -> Iterator[Sample]:
+        """Yield the samples of rows that arrived at `now`, before which `lost` could not be read."""
         times = [row.time for row in rows if row.time is not None]
         data = np.array([row.values for row in rows], np.float32)
         if len(times) == len(rows):
-            yield from self.timed(np.array(times), data, now, lost)
+            yield from self.timed(np.array(times), data, now, lost, cut=cut)
         else:
-            yield self._sample(data, now, lost=lost)
+            early = max(len(data) - self.most, 0)
+            yield self._sample(data[early:], now, now, cut=cut or early > 0, lost=lost + early)
 
-    def timed(self, times: Times, data: Rows, now: float, lost: int = 0) -> Iterator[Sample]:
+    def timed(
+        self, times: Times, data: Rows, now: float, lost: int = 0, *, cut: bool = False
+    ) -> Iterator[Sample]:
         """Yield samples of rows float32 [n, C] at the sender's `times`, in seconds, that arrived at `now`."""
-        for end, block, cut in self._regular.add(times, data):
-            if cut:
+        recent = self._recent(times)
+        lost += len(times) - len(recent)
+        given = False
+        for end, block, begins in self._regular.add(times[recent], data[recent]):
+            if begins:
                 self._clock = Clock(_REMEMBERED)
-            yield self._sample(block, self._clock.read(end, now), cut=cut, lost=lost)
-            lost = 0
+            given = True
+            yield self._sample(block, self._clock.read(end, now), now, cut=begins or cut, lost=lost)
+            lost, cut = 0, False
+        if not given:
+            self.wait(times, now)
 
-    def _sample(self, data: Rows, time: float, *, cut: bool = False, lost: int = 0) -> Sample:
-        cut, self._cut = cut or self._cut or lost > 0, False
+    def wait(self, times: Times, now: float) -> None:
+        """Note rows of which no sample could be made; BadDataError if their times are at fault."""
+        self.waiting = now if self.waiting is None else self.waiting
+        self._unplaced.extend(times.tolist())
+        steps = np.diff(np.array(self._unplaced))
+        if len(steps) < _ENOUGH:
+            return
+        rising = steps[steps > 0]
+        advance = float(rising.sum()) / len(steps)
+        far, late = advance * self._rate >= _FAR, now - self.waiting >= self.patience
+        if far or (late and 2 * len(rising) >= len(steps)):
+            unit = _UNITS.get(round(math.log10(max(advance * self._rate, 1)) / 3), "another unit")
+            raise BadDataError(
+                f"time: it rises by {advance:.4g} from row to row, and at {self._rate:g} Hz by "
+                f"{1 / self._rate:.4g} s; give seconds{f' (is it in {unit}?)' if far else ''}"
+            )
+        if late:
+            raise BadDataError(
+                f"time: it rises only {len(rising)} times in {len(steps)} rows; give each row its own time, "
+                "with fractions of a second, or leave time out"
+            )
+
+    def _recent(self, times: Times) -> NDArray[np.intp]:
+        """Return the indices of times with fractions, after the last restart, that are not too old."""
+        fine = np.flatnonzero(np.spacing(np.abs(times)) * self._rate < _GRAIN)
+        back = np.flatnonzero(np.diff(times[fine]) < -self.longest)
+        fine = fine[back[-1] + 1 if len(back) else 0 :]
+        return fine[times[fine] > times[fine[-1:]] - self.longest]
+
+    def _sample(self, data: Rows, time: float, now: float, *, cut: bool, lost: int) -> Sample:
+        cut, self._cut = cut or self._cut, False
+        self._unplaced.clear()
+        self.waiting = now
         return Sample(self._modality, data, time, cut, lost)

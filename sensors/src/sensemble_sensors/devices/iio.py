@@ -3,6 +3,7 @@
 The files and the form of a scan are those of the kernel's documentation (driver-api/iio/buffers).
 """
 
+import math
 import os
 import re
 from collections.abc import Iterator
@@ -16,17 +17,18 @@ from numpy.typing import NDArray
 from sensemble_sensors.devices.clock import RowClock
 from sensemble_sensors.devices.polled import Polled, ReaderSensor
 from sensemble_sensors.devices.units import per_unit, quantity
-from sensemble_sensors.errors import SensorLostError, SensorUnavailableError, printable
+from sensemble_sensors.errors import BadDataError, SensorLostError, SensorUnavailableError, printable
 from sensemble_sensors.kinds.regular import Rows
 from sensemble_sensors.sample_queue import SampleQueue
 from sensemble_sensors.sensor import Sample
-from sensemble_sensors.spec import InputSpec
+from sensemble_sensors.spec import HIGHEST_RATE, InputSpec
 
 SYSFS, NODES = "/sys/bus/iio/devices", "/dev"
 _WATERMARK = 0.02  # seconds of scans that the kernel gathers before it wakes a reader
-_WAITING = 64  # samples that wait for a slow reader
 _BUFFERED = 2.0  # seconds of scans that the kernel keeps for a slow reader
-_TYPE = re.compile(r"(be|le):([su])(\d+)/(\d+)(?:X(\d+))?>>(\d+)")
+_TYPE = re.compile(r"(be|le):([su])(\d{1,3})/(\d{1,3})(?:X(\d{1,3}))?>>(\d{1,3})", re.ASCII)
+_MOST = 1 << 12  # bytes of a file of the kernel's, a page
+_LARGEST = 1e12  # of a scale or an offset
 
 
 class _Element(NamedTuple):
@@ -101,7 +103,8 @@ class Iio(ReaderSensor):
         self._partial = b""
         self._scans = 0  # so far
         gone = SensorLostError(f"{self.name}: is gone")
-        self._reader = Polled(self.name, file, SampleQueue(_WAITING, continuous=True), self._make, gone)
+        queue = SampleQueue(self._clock.most, continuous=True, rows=True)
+        self._reader = Polled(self.name, file, queue, self._make, gone)
 
     def close(self) -> None:
         """Stop the buffer, so that the device rests."""
@@ -121,22 +124,26 @@ class Iio(ReaderSensor):
     def _start(self, spec: InputSpec) -> None:
         with suppress(OSError):  # it does not run
             self._write("buffer/enable", 0)
-        elements = {e.name: e for e in map(_element, sorted(self._folder.glob("scan_elements/in_*_type")))}
+        files = self._folder.glob("scan_elements/in_*_type")
+        paths = {path.name.removeprefix("in_").removesuffix("_type"): path for path in sorted(files)}
         wanted = [quantity(channel.name) for channel in spec.channels]
-        missing = next((name for name in wanted if name not in elements), None)
+        missing = next((name for name in wanted if name not in paths), None)
         if missing is not None:
-            there = ", ".join(sorted(elements.keys() - {"timestamp"})) or "none"
-            raise SensorUnavailableError(f"{self.name}: has no channel {missing}; it has {there}")
-        for name in elements:
+            there = ", ".join(sorted(paths.keys() - {"timestamp"})) or "none"
+            raise SensorUnavailableError(
+                f"{self.name}: has no channel {missing}; it has {there}: name the bundle's channels so, or "
+                "another device"
+            )
+        elements = {name: _element(name, paths[name]) for name in {*wanted}}
+        used = sorted(elements.values(), key=lambda e: e.place)
+        if len({element.place for element in used}) < len(used):
+            raise SensorUnavailableError(
+                f"{self.name}: two channels have the same index in {self._folder}/scan_elements; its driver "
+                "may be broken: name another device"
+            )
+        for name in paths:
             self._write(f"scan_elements/in_{name}_en", int(name in wanted))
         self._rate = self._sampled(spec.rate)
-        used = sorted((elements[name] for name in {*wanted}), key=lambda e: e.place)
-        odd = next((e for e in used if e.bytes not in {1, 2, 4, 8}), None)
-        if odd is not None:
-            raise SensorUnavailableError(
-                f"{self.name}: {odd.name} has {8 * odd.bytes} bits in a scan, not 8, 16, 32 or 64; leave the "
-                "channel out"
-            )
         self._elements = [elements[name] for name in wanted]
         self._scan = _layout(used)
         units = [per_unit(channel.unit) for channel in spec.channels]
@@ -152,24 +159,30 @@ class Iio(ReaderSensor):
         files = sorted(self._folder.glob("*sampling_frequency"))
         for file in files:
             with suppress(OSError):  # the driver refuses other rates than its own, or any
-                offered = [
-                    float(word) for word in _text(Path(f"{file}_available")).split() if _is_number(word)
-                ]
-                fast = [each for each in offered if each >= rate]
-                self._write(file.name, min(fast, default=max(offered, default=rate)))
-        rates = [float(text) for file in files if _is_number(text := _text(file))]
-        return next((each for each in rates if each > 0), rate)
+                words = _text(Path(f"{file}_available")).split()
+                offered = {each: word for word in words if (each := _rate(word))}
+                wanted = min((each for each in offered if each >= rate), default=max(offered, default=rate))
+                self._write(file.name, offered.get(wanted, f"{rate:g}"))
+        return next((each for file in files if (each := _rate(_text(file)))), rate)
 
     def _number(self, name: str, what: str, usual: float) -> float:
         """Return a scale or an offset, of a channel or of all channels that measure the same."""
         shared = name.rpartition("_")[0]
-        texts = (_text(self._folder / f"in_{each}_{what}") for each in (name, shared))
-        return next((float(text) for text in texts if _is_number(text)), usual)
+        for path in (self._folder / f"in_{each}_{what}" for each in (name, shared)):
+            if text := _text(path):
+                value = _number(text)
+                if not (abs(value) <= _LARGEST and (value or what == "offset")):
+                    raise SensorUnavailableError(
+                        f"{self.name}: {path}: {text!r:.60} is no {what} of a channel; its driver may be "
+                        f"broken: leave {name} out"
+                    )
+                return value
+        return usual
 
-    def _write(self, file: str, value: float) -> None:
+    def _write(self, file: str, value: int | str) -> None:
         path = self._folder / file
-        if _text(path) != f"{value:g}":
-            path.write_text(f"{value:g}")
+        if _text(path) != f"{value}":
+            path.write_text(f"{value}")
 
     def _make(self, data: bytes, now: float) -> Iterator[Sample]:
         data = self._partial + data
@@ -182,18 +195,27 @@ class Iio(ReaderSensor):
         rows: Rows = ((raw + self._offset) * self._scale).astype(np.float32)
         times = (self._scans + np.arange(count)) / self._rate
         self._scans += count
-        yield from self._clock.timed(times, rows, now)
+        try:
+            yield from self._clock.timed(times, rows, now)
+        except BadDataError as error:
+            raise SensorLostError(
+                f"{self.name}: gives only {self._rate:g} rows a second; name a faster device"
+            ) from error
 
 
-def _element(path: Path) -> _Element:
-    name = path.name.removeprefix("in_").removesuffix("_type")
-    form = _TYPE.fullmatch(_text(path))
-    if form is None:
-        raise SensorUnavailableError(f"{path}: is no type of a scan element, such as le:s12/16>>4")
-    order, sign, bits, stored, repeat, shift = form.groups()
-    index = int(_text(path.with_name(f"in_{name}_index")) or 0)
-    sizes = int(bits), int(stored) // 8, max(1, int(repeat or 1)), int(shift)
-    return _Element(name, index, {"be": ">", "le": "<"}[order], sign == "s", *sizes)
+def _element(name: str, path: Path) -> _Element:
+    text, place = _text(path), _text(path.with_name(f"in_{name}_index"))
+    form = _TYPE.fullmatch(text)
+    if form is not None and place.isdecimal() and len(place) < 5:
+        order, sign, *rest = form.groups()
+        bits, stored, repeat, shift = (int(number or 1) for number in rest)
+        if 1 <= bits <= stored - shift and stored in {8, 16, 32, 64} and repeat >= 1:
+            order, signed = {"be": ">", "le": "<"}[order], sign == "s"
+            return _Element(name, int(place), order, signed, bits, stored // 8, repeat, shift)
+    raise SensorUnavailableError(
+        f"{path}: {text!r:.60} at index {place!r:.20} is no scan element of 8, 16, 32 or 64 bits, such as "
+        f"le:s12/16>>4; leave {name} out"
+    )
 
 
 def _layout(elements: list[_Element]) -> np.dtype[np.void]:
@@ -210,14 +232,22 @@ def _layout(elements: list[_Element]) -> np.dtype[np.void]:
 
 
 def _text(path: Path) -> str:
-    try:
-        return path.read_text().strip()
-    except OSError:
-        return ""
+    """Return the text of a file of the kernel's, "" if it has none."""
+    with suppress(OSError):
+        file = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        try:
+            return os.read(file, _MOST).decode(errors="replace").strip()
+        finally:
+            os.close(file)
+    return ""
 
 
-def _is_number(text: str) -> bool:
+def _number(text: str) -> float:
     with suppress(ValueError):
-        float(text)
-        return True
-    return False
+        return float(text)
+    return math.nan
+
+
+def _rate(text: str) -> float | None:
+    """Return a rate (Hz) that a device can have, None for any other text."""
+    return rate if 0 < (rate := _number(text)) <= HIGHEST_RATE else None

@@ -1,12 +1,13 @@
 """A series whose rows are lines of JSON or CSV that come over TCP, UDP, a pipe or a serial port."""
 
+import math
 import os
 import stat
 from collections.abc import Iterator
 from itertools import islice
 from time import monotonic
 
-from sensemble_sensors.devices.byte_streams import open_stream
+from sensemble_sensors.devices.byte_streams import Datagrams, open_stream
 from sensemble_sensors.devices.clock import RowClock
 from sensemble_sensors.devices.polled import MAX_LINE, LineSplitter, Played, Polled, StreamSensor
 from sensemble_sensors.devices.rows import Row, RowReader
@@ -16,25 +17,28 @@ from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
 
 _BLOCK = 0.1  # seconds of a sample of a file
-_WAITING = 64  # samples that wait for a slow reader
 _BAD = 20  # lines in a row that are no rows: it is another format
 
 
 class LineSeries(StreamSensor):
     """Gives the rows that a program or a microcontroller writes, one a line (`devices.rows`).
 
-    A line that is no row is a lost sample; after twenty in a row the sensor is lost, and the reason quotes
-    the last. The first line after opening may be broken: it is left out.
+    A line that is no row is a lost sample. The sensor is lost, with a reason that quotes the last one, after
+    twenty in a row of a stream, whose first line may be broken; and if there were no others in the first
+    seconds of datagrams, because anybody may send some.
 
     Args:
-        source: as `byte_streams.open_stream` takes it: `tcp://HOST:PORT`, `udp://:PORT`, `pipe:PATH` or
-            `serial:/dev/ttyUSB0?baud=115200`.
+        source: `udp://HOST:PORT?from=SENDERS` (`byte_streams.Datagrams`), or as `byte_streams.open_stream`
+            takes it: `tcp://HOST:PORT`, `pipe:PATH` or `serial:/dev/ttyUSB0?baud=115200`.
     """
 
     def __init__(self, source: str, name: str | None = None, modality: str = "series") -> None:
         self.modality = modality
         self.name = printable(name or f"{modality} {source}")
         self._source = source
+        self._datagrams = source.startswith("udp://")
+        if self._datagrams:
+            self._remedy = "name the sender by udp://HOST:PORT?from=ADDRESS, and a free port"
 
     @property
     def live(self) -> bool:
@@ -42,24 +46,42 @@ class LineSeries(StreamSensor):
         return not os.path.isfile(self._source.removeprefix("pipe:"))  # noqa: PTH113 - an address is no path
 
     def _opened(self, spec: InputSpec) -> Polled | Played:
-        file = open_stream(self._source)
         self._rows = RowReader([channel.name for channel in spec.channels])
         self._clock = RowClock(spec)
         self._begun = False  # whether a whole line came
-        self._bad = 0  # lines that were no rows, since the last row
+        self._lost = 0  # lines that were no rows, since the last sample
+        self._bad = 0  # the same, since the last row
+        self._since: float | None = None  # when the first line came that was no row; infinite after a row
+        queue = SampleQueue(self._clock.most, continuous=True, rows=True)
+        if self._datagrams:
+            datagrams = Datagrams(self._source)
+
+            def take(data: bytes, now: float) -> Iterator[Sample]:
+                yield from self._samples(data.split(b"\n"), now)
+                self._check(datagrams, now)
+
+            return Polled(self.name, datagrams.file, queue, take, None, receive=datagrams.receive)
+        file = open_stream(self._source)
         if stat.S_ISREG(os.fstat(file).st_mode):
             ended = SensorEndedError(f"{self.name}: has ended")
             return Played(self._play(file, spec.rate, monotonic()), ended)
         lines = LineSplitter(self.name, "series")
+        gone = SensorLostError(f"{self.name}: the other side hung up")
 
         def make(data: bytes, now: float) -> Iterator[Sample]:
-            rows, lost = self._read_rows(lines.split(data))
-            return self._clock.rows(rows, now, lost) if rows else iter(())
+            return self._samples(lines.split(data), now)
 
-        datagrams = self._source.startswith("udp://")
-        gone = None if datagrams else SensorLostError(f"{self.name}: the other side hung up")
-        queue = SampleQueue(_WAITING, continuous=True)
         return Polled(self.name, file, queue, make, gone, source=self._source)
+
+    def _samples(self, lines: list[bytes], now: float) -> Iterator[Sample]:
+        rows = self._read_rows(lines)
+        if rows:
+            lost, self._lost = self._lost, 0
+            try:
+                # What is no row in a datagram was no row of this series, and leaves no hole.
+                yield from self._clock.rows(rows, now, lost, cut=lost > 0 and not self._datagrams)
+            except BadDataError as error:
+                raise SensorLostError(f"{self.name}: {error}") from error
 
     def _play(self, file: int, rate: float, origin: float) -> Iterator[Sample]:
         """Yield the rows of a file from its opening on: at their own times, or at a rate."""
@@ -68,33 +90,50 @@ class LineSeries(StreamSensor):
         with os.fdopen(file, "rb") as text:
             lines = iter(lambda: text.readline(MAX_LINE + 1), b"")
             while some := list(islice(lines, max(1, round(_BLOCK * rate)))):
-                rows, lost = self._read_rows(some)
-                if not rows:
-                    continue
-                count += len(rows)
-                first, last = rows[0].time if first is None else first, rows[-1].time
-                after = count / rate if last is None or first is None else last - first
-                yield from self._clock.rows(rows, origin + after, lost)
+                try:
+                    rows = self._read_rows(some)
+                    if not rows:
+                        continue
+                    count += len(rows)
+                    first, last = rows[0].time if first is None else first, rows[-1].time
+                    after = count / rate if last is None or first is None else last - first
+                    lost, self._lost = self._lost, 0
+                    yield from self._clock.rows(rows, origin + after, lost, cut=lost > 0)
+                except (BadDataError, SensorLostError) as error:
+                    # Ended, not lost: a lost sensor is reopened, and would start again.
+                    raise SensorEndedError(f"{self.name}: {error}") from error
 
-    def _read_rows(self, lines: list[bytes]) -> tuple[list[Row], int]:
+    def _read_rows(self, lines: list[bytes]) -> list[Row]:
         rows: list[Row] = []
-        lost = 0
         for line in lines:
-            first, self._begun = not self._begun, True
+            first, self._begun = not (self._begun or self._datagrams), True
             try:
                 row = self._rows.read(line)
             except BadDataError as error:
                 if first:
                     continue
-                lost, self._bad = lost + 1, self._bad + 1
-                if self._bad >= _BAD:
+                self._lost, self._bad, self._refused = self._lost + 1, self._bad + 1, str(error)
+                if self._bad >= _BAD and not self._datagrams:
                     raise SensorLostError(f"{self.name}: {error}") from error
                 continue
             if row is not None:
                 # A row without a time among rows with one would have none to be placed by.
                 if rows and (row.time is None) != (rows[-1].time is None):
-                    lost += 1
+                    self._lost += 1
                     continue
                 rows.append(row)
-                self._bad = 0
-        return rows, lost
+                self._bad, self._since = 0, math.inf
+        return rows
+
+    def _check(self, datagrams: Datagrams, now: float) -> None:
+        """Raise SensorLostError if only others send datagrams, or none holds a row."""
+        self._since = now if self._since is None else self._since
+        if now - self._since < self._clock.patience:
+            return
+        if self._bad:
+            raise SensorLostError(f"{self.name}: {self._bad} lines came, and none is a row: {self._refused}")
+        if datagrams.strangers:
+            raise SensorLostError(
+                f"{self.name}: datagrams come only from {', '.join(datagrams.strangers)}; name their sender "
+                "by ?from=ADDRESS"
+            )

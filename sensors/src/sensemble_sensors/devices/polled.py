@@ -5,6 +5,7 @@ import os
 import stat
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from time import monotonic, sleep
 
@@ -27,6 +28,7 @@ class Polled:
         make: called with the bytes of a poll and the time at which they were read; without bytes at the end.
         ended: the error after the last sample; None for datagrams, each of which ends a line.
         source: as `byte_streams.open_stream` took it; a named pipe is lost when it is removed.
+        receive: returns what a descriptor that is ready has; by default its bytes.
     """
 
     def __init__(
@@ -39,7 +41,9 @@ class Polled:
         *,
         owned: bool = True,
         source: str = "",
+        receive: Callable[[], bytes] | None = None,
     ) -> None:
+        self._receive = receive or partial(os.read, file, _PIECE)
         self._name, self._file, self._queue, self._make, self._ended = name, file, queue, make, ended
         is_pipe = owned and source != "" and stat.S_ISFIFO(os.fstat(file).st_mode)
         self._owned, self._pipe = owned, Path(source.removeprefix("pipe:")) if is_pipe else None
@@ -67,7 +71,7 @@ class Polled:
             if over or len(data) >= _MOST or not readable(self._file, 0):
                 break
             try:
-                piece = os.read(self._file, _PIECE)
+                piece = self._receive()
             except BlockingIOError:
                 break
             except OSError as error:
