@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+import sensemble_train  # noqa: F401 - before torch, for the waiting of its threads
 from sensemble_sensors.lazy import attach
 
 if TYPE_CHECKING:

@@ -4,6 +4,8 @@ from typing import TYPE_CHECKING
 
 from sensemble_sensors.lazy import attach
 
+from sensemble_train.openmp import set_waiting
+
 if TYPE_CHECKING:
     from sensemble_train.errors import CheckpointError as CheckpointError
     from sensemble_train.errors import ConfigurationError as ConfigurationError
@@ -28,5 +30,5 @@ if TYPE_CHECKING:
     from sensemble_train.recipe.recipe import run as run
     from sensemble_train.training.scale import ScaleConfig as ScaleConfig
 
-
+set_waiting()  # whichever module of train or export comes first: torch is not loaded yet
 __getattr__, __dir__, __all__ = attach(__name__, __file__)
