@@ -104,6 +104,7 @@ class Prediction(Answer):
         adapted: the modalities whose embedding was corrected, sorted (`Adapter`).
         levels: how loud or bright the windows of the same modalities are: RMS in dB of full scale of
             waveforms, brightness from 0 to 1 of frames; none of captions.
+        bundle: the fingerprint of the bundle whose head answered.
     """
 
     time: float
@@ -126,6 +127,7 @@ class Prediction(Answer):
     suspect: str | None = None
     adapted: tuple[str, ...] = ()
     levels: dict[str, float] = field(default_factory=dict)
+    bundle: str = ""
 
     def __post_init__(self) -> None:
         for array in (self.probabilities, self.pooled, *self.embeddings.values()):

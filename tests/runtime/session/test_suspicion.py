@@ -199,7 +199,7 @@ def test_the_answer_of_sensors_that_agree_stays_as_it_is(bundle: Bundle) -> None
     show = Show(bundle)
     for i in range(12):
         made = show.see(i % 3, i % 3)
-        again, _ = show.live_set._bundle.judge.answer(made.embeddings)
+        again, _ = show.live_set.bundle.judge.answer(made.embeddings)
         assert made.embeddings.keys() == {*SENSORS}
         np.testing.assert_array_equal(made.probabilities, again.probabilities)
 

@@ -39,7 +39,8 @@ def routes(page: SessionPage, home: str | None = None, *, demo: bool = False) ->
     clients = Clients(page.sensors, partial(messages, board, home, demo=demo), page.actions)
 
     async def state(_: Request) -> Response:
-        return JSONResponse({"bundle": hello(board), "state": board.snapshot()})
+        bundle, snapshot = board.newest()
+        return JSONResponse({"bundle": hello(bundle), "state": snapshot})
 
     async def stream(_: Request) -> Response:
         if len(board.viewers) >= limits.VIEWERS:

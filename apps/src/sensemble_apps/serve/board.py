@@ -13,6 +13,7 @@ import numpy as np
 from sensemble_runtime import subsets
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.prediction import Prediction
+from sensemble_runtime.session.session import Session
 from sensemble_sensors.errors import printable
 from sensemble_sensors.process_memory import memory
 
@@ -39,11 +40,12 @@ class Board:
         viewers: of the page, woken by each change.
     """
 
-    def __init__(self, bundle: Bundle, sensors: PageSensors, recorder: Recorder, began: float) -> None:
+    def __init__(self, session: Session, sensors: PageSensors, recorder: Recorder, began: float) -> None:
         self.version = 0
         self.began = began
         self.viewers = sensors.viewers
-        self.bundle = bundle
+        self._session = session
+        self._answering = session.bundle  # when the newest prediction was shown
         self.sensors = sensors
         self._recorder = recorder
         self._lock = Lock()
@@ -58,7 +60,7 @@ class Board:
         self._shown: tuple[Any, ...] = ()  # the last answer of the timeline
         self._meter = _Meter()
         # Of a version, and when it was made.
-        self._snapshot: tuple[int, float, dict[str, Any]] = (-1, 0.0, {})
+        self._snapshot: tuple[int, float, Bundle, dict[str, Any]] = (-1, 0.0, session.bundle, {})
 
     def show(self, event: ViewEvent) -> None:
         """Add the next item of the stream."""
@@ -88,6 +90,12 @@ class Board:
         self.viewers.wake()
 
     @property
+    def bundle(self) -> Bundle:
+        """The bundle that gave the newest answer; without one, that of the session."""
+        with self._lock:
+            return self._bundle()
+
+    @property
     def prediction(self) -> Prediction | None:
         """The newest answer; None while nothing is live."""
         with self._lock:
@@ -95,24 +103,28 @@ class Board:
 
     def snapshot(self) -> dict[str, Any]:
         """Return the state for JSON, without timeline and previews; shared, so do not change it."""
-        version, made, known = self._snapshot
+        return self.newest()[1]
+
+    def newest(self) -> tuple[Bundle, dict[str, Any]]:
+        """Return the bundle whose answer the snapshot has, and the snapshot."""
+        version, made, bundle, known = self._snapshot
         if version == self.version and monotonic() - made < _FRESH:
-            return known
+            return bundle, known
         with self._lock:
             sensors = self.sensors.describe()
-            prediction, live = self._prediction, self._live
+            prediction, live, bundle = self._prediction, self._live, self._bundle()
             score = {name: dict(counts) for name, counts in sorted(self._score.items())}
             truth, played, version = self._truth, self._played, self.version
             latencies, cpu = dict(self._latencies), self._meter.read()
         now = monotonic()
-        answer = None if prediction is None or not live else self._answer(prediction)
+        shown = prediction if live and prediction is not None and _is_of(prediction, bundle) else None
         snapshot = {
             "version": version,
             "time": round(now - self.began, 3),
             "live": list(live),
             "sensors": sensors,
-            "answer": answer,
-            "lattice": opinions(self.bundle, prediction) if answer and prediction is not None else [],
+            "answer": None if shown is None else self._answer(shown),
+            "lattice": [] if shown is None else opinions(bundle, shown),
             "latencies": {m: round(seconds, 6) for m, seconds in latencies.items()},
             "dropped": dict(prediction.dropped) if prediction else {},
             "lost": dict(prediction.lost) if prediction else {},
@@ -124,8 +136,8 @@ class Board:
             "process": {"cpu": cpu, "memory": memory()},
             "viewers": len(self.viewers),
         }
-        self._snapshot = version, now, snapshot
-        return snapshot
+        self._snapshot = version, now, bundle, snapshot
+        return bundle, snapshot
 
     def timeline(self, after: int = 0) -> list[dict[str, Any]]:
         """Return the entries of the timeline whose `number` is above `after`, the oldest first."""
@@ -134,9 +146,14 @@ class Board:
 
     # With the lock held.
 
+    def _bundle(self) -> Bundle:
+        return self._answering if self._live and self._prediction is not None else self._session.bundle
+
     def _predicted(self, event: Predicted) -> None:
         item, example = event.prediction, event.example
         self._prediction = item
+        if _is_of(item, newest := self._session.bundle):
+            self._answering = newest
         self._live = item.live
         self._latencies |= item.latencies
         given = any(
@@ -208,6 +225,11 @@ class _Meter:
         return self._share
 
 
+def _is_of(prediction: Prediction, bundle: Bundle) -> bool:
+    """Return whether a bundle made a prediction; its head may have been replaced since."""
+    return prediction.bundle in ("", bundle.fingerprint)
+
+
 def opinions(bundle: Bundle, prediction: Prediction) -> list[dict[str, Any]]:
     """Return the answer of each drawn subset of a prediction's live set."""
     embeddings = prediction.embeddings
@@ -220,20 +242,20 @@ def opinions(bundle: Bundle, prediction: Prediction) -> list[dict[str, Any]]:
 
 
 def messages(board: Board, home: str | None, *, demo: bool = False) -> Messages:
-    """Yield the messages to one client: `hello` at first and once the labels are others, and states.
+    """Yield the messages to one client: `hello` at first and once another bundle answers, and states.
 
     A state has what is new to this client.
     """
     known: dict[str, int] = {}  # previews that it has
     entries = 0  # of the timeline, that it has
-    labels: tuple[str, ...] | None = None
+    greeted = ""  # the fingerprint of the bundle that it knows
     while True:
-        newest = board.bundle.manifest.labels
-        if newest != labels:
-            labels = newest
-            yield {"type": "hello", **hello(board), "every": EVERY, "home": home, "demo": demo}
+        bundle, snapshot = board.newest()
+        if bundle.fingerprint != greeted:
+            greeted, entries = bundle.fingerprint, 0  # the page begins its timeline again
+            yield {"type": "hello", **hello(bundle), "every": EVERY, "home": home, "demo": demo}
             continue
-        state = {"type": "state", **board.snapshot(), "timeline": board.timeline(entries)}
+        state = {"type": "state", **snapshot, "timeline": board.timeline(entries)}
         if state["timeline"]:
             entries = state["timeline"][-1]["number"]
         state["previews"] = board.sensors.previews(known, partial(_until, board, state["answer"]))
@@ -249,9 +271,8 @@ def _until(board: Board, answer: dict[str, Any] | None, modality: str) -> float:
     return float(made - age + min(0.0, monotonic() - made - hop) + _ROUNDED)
 
 
-def hello(board: Board) -> dict[str, Any]:
-    """Return the constants of a session: the bundle, its labels, modalities and subsets."""
-    bundle = board.bundle
+def hello(bundle: Bundle) -> dict[str, Any]:
+    """Return the constants of a bundle: its name, labels, modalities and subsets."""
     return {
         "bundle": printable("/".join(bundle.path.resolve().parts[-2:])),
         "fingerprint": bundle.fingerprint,

@@ -43,7 +43,7 @@ class SessionPage:
         self.session, self._recordings = session, recordings
         self.sensors = PageSensors(session, session.bundle.specs)
         self.recorder = Recorder(session, session.bundle.specs, self._recording_failed)
-        self.board = Board(session.bundle, self.sensors, self.recorder, began)
+        self.board = Board(session, self.sensors, self.recorder, began)
         self.outputs = Outputs([self.board, *others])
         self.outputs.show(Opened(began, session))
         self.used = Event()
@@ -72,7 +72,7 @@ class SessionPage:
 
     def _label(self, given: Fields) -> None:
         """Set the true label, by which predictions are scored; null for none."""
-        label, labels = given.text("label"), self.board.bundle.manifest.labels
+        label, labels = given.text("label"), self.session.bundle.manifest.labels
         if label is not None and label not in labels:
             raise InputError(f"{label}: no such label; there are {', '.join(labels)}")
         self.board.say(label)

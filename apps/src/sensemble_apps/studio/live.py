@@ -77,7 +77,6 @@ class LiveSession:
     def __init__(
         self, bundle: Bundle, reader: SensorReader, specs: Mapping[str, InputSpec], recordings: Path
     ) -> None:
-        self.bundle = bundle
         self._page = SessionPage(Session(bundle, lasting=True), recordings, monotonic())
         self.board = self._page.board
         self.app = Starlette(routes=routes(self._page, home="../"))
@@ -96,6 +95,12 @@ class LiveSession:
             return None
         probabilities = dict(zip(said.labels, map(float, said.probabilities), strict=True))
         return {**answer_as_json(said), "live": list(said.live), "probabilities": probabilities}
+
+    def replace_head(self, bundle: Bundle) -> bool:
+        """Go on with the head of another bundle; False if its encoders are others."""
+        replaced = self._page.session.replace_head(bundle)
+        self._page.board.touch()
+        return replaced
 
     def close(self) -> None:
         """End the session."""

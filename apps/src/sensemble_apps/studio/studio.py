@@ -206,8 +206,7 @@ class Studio:
                 raise InputError(f"run {number} has no bundle yet; train it to its end")
             session = self.live.session
             opened = Bundle.open(bundle)
-            if number == self._live_run and session is not None and session.bundle.replace_head(opened):
-                session.board.touch()
+            if number == self._live_run and session is not None and session.replace_head(opened):
                 return
             self.close_live()
             recordings = self.project.folder / "recordings"

@@ -2,6 +2,7 @@
 
 import hashlib
 import threading
+from copy import copy
 from pathlib import Path, PurePosixPath
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -101,17 +102,21 @@ class Bundle:
         head = _verify(path, contents)
         return cls(path, contents, hashlib.sha256(data).hexdigest(), head, executors, floor)
 
-    def replace_head(self, other: "Bundle") -> bool:
-        """Go on with the head, labels and audit of another bundle; False if its encoders are others."""
+    def with_head(self, other: "Bundle") -> "Bundle | None":
+        """Return this bundle, loaded encoders included, with the head, labels and audit of another one.
+
+        None if the other's encoders are not the same.
+        """
         mine, theirs = (
             {m: (b.specs[m], b.manifest.modalities[m].artifacts[at].files) for m, at in b.executors.items()}
             for b in (self, other)
         )
         if mine != theirs or self.manifest.tokenizer != other.manifest.tokenizer:
-            return False
-        self.path, self.manifest, self.fingerprint = other.path, other.manifest, other.fingerprint
-        self.head, self.judge = other.head, other.judge
-        return True
+            return None
+        made = copy(self)
+        made.path, made.manifest, made.fingerprint = other.path, other.manifest, other.fingerprint
+        made.head, made.judge = other.head, other.judge
+        return made
 
     def encode(self, modality: str, window: Input | str) -> Embedding:
         """Encode a caption, or a window of exactly the dtype and shape of its spec, to float32 [d]."""

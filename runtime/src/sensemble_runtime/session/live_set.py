@@ -37,11 +37,14 @@ class PoppedWindow:
 
 
 class LiveSet:
-    """The modalities that are attached to a bundle, and those of them that are live."""
+    """The modalities that are attached to a bundle, and those of them that are live.
+
+    `bundle` may be replaced by one with another head between two calls.
+    """
 
     def __init__(self, bundle: Bundle, policy: Policy | None = None, adapter: Adapter | None = None) -> None:
         self._adapter = adapter
-        self._bundle = bundle
+        self.bundle = bundle
         self._policy = policy or Policy()
         self._gate = ChangeGate(bundle.specs) if self._policy.duty else None
         self._skipped: dict[str, int] = {}
@@ -67,8 +70,8 @@ class LiveSet:
             self._suspected.forget(modality)
             self._suspicion.forget(modality)
         if modality not in self.windows:
-            self._bundle.load(modality)
-            self.windows[modality] = kind_of(spec := self._bundle.specs[modality]).windows(spec)
+            self.bundle.load(modality)
+            self.windows[modality] = kind_of(spec := self.bundle.specs[modality]).windows(spec)
         self._sensors[modality] = sensor
 
     def remove(self, modality: str, *, keep: bool = False) -> None:
@@ -83,12 +86,12 @@ class LiveSet:
         self.windows.pop(modality, None)
         self._skipped.pop(modality, None)
         if not keep:
-            self._bundle.unload(modality)
+            self.bundle.unload(modality)
 
     def silence(self, modality: str) -> None:
         """Take `modality` out of the live set and free its encoder, which failed; its samples stay."""
         self._embeddings.pop(modality, None)
-        self._bundle.unload(modality)
+        self.bundle.unload(modality)
 
     def push(self, sample: Sample) -> None:
         """Add a sample; raise a `SampleError` if it is not of an added modality and its spec's form."""
@@ -138,11 +141,11 @@ class LiveSet:
         """Encode a window, unless it is like the one last encoded."""
         began = time.perf_counter()
         modality, data = popped.modality, popped.window.data
-        level = kind_of(self._bundle.specs[modality]).level(data)
+        level = kind_of(self.bundle.specs[modality]).level(data)
         embedding = self._gate.unchanged(modality, data) if self._gate else None
         skipped = embedding is not None
         if embedding is None:
-            embedding = self._bundle.encode(modality, data)
+            embedding = self.bundle.encode(modality, data)
             if self._gate:
                 self._gate.keep(modality, data, embedding)
         latency = time.perf_counter() - began
@@ -155,7 +158,7 @@ class LiveSet:
         self._embeddings |= fresh
         for modality, new in fresh.items():
             self._skipped[modality] = self._skipped.get(modality, 0) + new.skipped
-            is_known = bool(self._bundle.judge.are_familiar(modality, new.embedding))
+            is_known = bool(self.bundle.judge.are_familiar(modality, new.embedding))
             self._unfamiliar.note(modality, new.time, on=not is_known)
         near = self._near(now)
         unfamiliar = self._uncorrected(self._unfamiliar.newest(near))
@@ -166,7 +169,7 @@ class LiveSet:
         corrected = self._adapter.correct(shown) if self._adapter else {}
         embeddings = {m: corrected.get(m, shown[m].embedding) for m in live}
         left_out = unfamiliar if self._policy.unfamiliar == "leave" else ()
-        judge = self._bundle.judge
+        bundle, judge = self.bundle, self.bundle.judge
         whole, opinions = judge.answer(embeddings, left_out)
         suspect = self._suspect(opinions, now)
         if suspect and (trusted := self._without((suspect,), live)) != live:
@@ -192,12 +195,13 @@ class LiveSet:
             least=whole.least,
             doubt=whole.doubt,
             opinions=opinions,
-            audited=self._bundle.manifest.audited.get(subsets.name(measured)),
+            audited=bundle.manifest.audited.get(subsets.name(measured)),
             nearest=None if measured == live else measured,
             unfamiliar=unfamiliar,
             suspect=suspect,
             adapted=tuple(sorted(corrected)),
             levels={m: e.level for m, e in shown.items() if e.level is not None},
+            bundle=bundle.fingerprint,
         )
 
     def _uncorrected(self, unfamiliar: tuple[str, ...]) -> tuple[str, ...]:
@@ -208,7 +212,7 @@ class LiveSet:
         return tuple(m for m in unfamiliar if m not in corrected)
 
     def _suspect(self, opinions: Mapping[str, Opinion], now: float) -> str | None:
-        if self._bundle.head.task == "multi-label":  # no label excludes another
+        if self.bundle.head.task == "multi-label":  # no label excludes another
             return None
         suspect = self._suspicion.note({m: opinion.probabilities for m, opinion in opinions.items()}, now)
         for modality in opinions:
@@ -223,18 +227,18 @@ class LiveSet:
 
     def _near(self, now: float) -> tuple[str, ...]:
         fresh = self._fresh(now)
-        ends = {m: self._embeddings[m].time for m in fresh if self._bundle.specs[m].hop > 0}
+        ends = {m: self._embeddings[m].time for m in fresh if self.bundle.specs[m].hop > 0}
         oldest = max(ends.values(), default=0.0) - self._policy.skew
         return tuple(m for m in fresh if m not in ends or ends[m] >= oldest)
 
     def _is_current(self, encoded: Encoded) -> bool:
         if encoded.modality not in self.windows:
             # A late window would reload the encoder: unload it.
-            self._bundle.unload(encoded.modality)
+            self.bundle.unload(encoded.modality)
         return self.windows.get(encoded.modality) is encoded.ring
 
     def _fresh(self, now: float) -> list[str]:
         return [m for m in sorted(self._embeddings) if now <= self._expiry(m)]
 
     def _expiry(self, modality: str) -> float:
-        return self._embeddings[modality].time + self._bundle.specs[modality].ttl
+        return self._embeddings[modality].time + self.bundle.specs[modality].ttl

@@ -71,7 +71,6 @@ class Session(SensorHost):
     ) -> None:
         policy = policy or Policy()
         bundle.threads = policy.threads
-        self.bundle = bundle
         self._lasting = lasting
         self._adapter = adapt
         self._state = SessionState(bundle, policy, adapt)
@@ -113,6 +112,22 @@ class Session(SensorHost):
         while (item := self._state.wait_for_item(self._is_over)) is not None:
             yield item
         self._raise_once()
+
+    @property
+    def bundle(self) -> Bundle:
+        """The bundle that answers."""
+        return self._state.live_set.bundle
+
+    def replace_head(self, other: Bundle) -> bool:
+        """Answer with the head, labels and audit of another bundle from now on.
+
+        False if its encoders are others, or the sensors teach each other by the head that is there.
+        """
+        with self._state.changed:
+            made = None if self._adapter else self.bundle.with_head(other)
+            if made is not None:
+                self._state.live_set.bundle = made
+        return made is not None
 
     @property
     def live(self) -> tuple[str, ...]:
@@ -186,7 +201,7 @@ class Session(SensorHost):
             BadDataError: a replayed file could not be decoded.
             Exception: the error of a subscriber, if no consumer has got it.
         """
-        state, again = self._state, bool(self._stuck)
+        state, bundle, again = self._state, self.bundle, bool(self._stuck)
         deadline = time.monotonic() + (0.0 if again else sensor_thread.CLOSE)
         rest = 0.0 if again else sensor_thread.KILL  # seconds for subscribers that waited for a stuck sensor
         with state.changed:
@@ -197,7 +212,7 @@ class Session(SensorHost):
         left = join(threads, deadline)
         self._stuck |= {*left}
         state.clear(keep=encoding)
-        freed = self.bundle.settle(max(deadline, time.monotonic() + sensor_thread.KILL))
+        freed = bundle.settle(max(deadline, time.monotonic() + sensor_thread.KILL))
         for player in self._players:
             try:
                 player.close()
@@ -215,12 +230,12 @@ class Session(SensorHost):
             return  # a subscriber closes the session; its thread ends when it returns
         deadline = max(deadline, time.monotonic() + rest)
         busy = [s for s in self._subscribers if not s.join(max(0.0, deadline - time.monotonic()))]
-        stuck: set[object] = {*encoding, *left, *busy} | (set() if freed else {self.bundle})
+        stuck: set[object] = {*encoding, *left, *busy} | (set() if freed else {bundle})
         new, self._stuck = stuck - self._stuck, self._stuck | stuck  # each is waited for and named once
         self._raise_once()
         running = [
             *_counted("the {} encoder", "encoders ({})", sorted(encoding & new)),
-            *(["the freeing of encoders"] if self.bundle in new else []),
+            *(["the freeing of encoders"] if bundle in new else []),
             *_counted("a subscriber", "subscribers", [""] * len(new & {*busy})),
             *_counted("{}", "sensors ({})", [thread.name for thread in left]),
         ]

@@ -71,7 +71,6 @@ class SessionState:
         self.queue = StreamQueue()
         self.closed = False
         self.error: Exception | None = None  # which ended the session
-        self._bundle = bundle
         self._arrived = threading.Condition(lock)
         self._live: tuple[str, ...] = ()
         self.subscribers: list[Subscriber] = []
@@ -86,9 +85,9 @@ class SessionState:
 
     def load(self, modality: str) -> None:
         """Load the encoder of `modality`, and the tokenizer if it needs one."""
-        self._bundle.load(modality)
+        self.live_set.bundle.load(modality)
         if kind_of(self.specs[modality]).tokenized:
-            self._bundle.tokenize("")
+            self.live_set.bundle.tokenize("")
 
     def push(self, sample: Sample, sensor: str) -> None:
         """Add a sample, and its modality if it is new; wake the encoder if a window is complete."""
@@ -147,7 +146,7 @@ class SessionState:
     def clear(self, keep: Collection[str]) -> None:
         """Empty the live set of a closed session; free all encoders but those of `keep`, which are stuck."""
         with self.changed:
-            for modality in self._bundle.modalities:
+            for modality in self.live_set.bundle.modalities:
                 self.live_set.remove(modality, keep=modality in keep)
             self.wake()
 

@@ -54,7 +54,8 @@ export class RemoteGivers extends Givers {
   /** @override @param {Modality[]} modalities */
   offer(modalities) {
     super.offer(modalities);
-    for (const modality of this.modalities) if (kept().includes(modality.modality)) this.ask(modality);
+    const wanted = (/** @type {string} */ name) => kept().includes(name) && !this.given.has(name) && !this.asked.has(name); // a page is greeted again with another head
+    for (const modality of this.modalities) if (wanted(modality.modality)) this.ask(modality);
   }
 
   /** @override @param {Modality} modality */
