@@ -62,10 +62,10 @@ def test_backgrounds_keep_to_the_split_of_their_group(tmp_path: Path) -> None:
 
 
 def test_a_tenth_of_the_backgrounds_is_drawn_beside_the_labelled_and_none_alone() -> None:
-    known = [example(i) for i in range(100)]
-    noise = [replace(example(i, label=""), background=True) for i in range(100, 140)]
+    known = [example(i) for i in range(200)]
+    noise = [replace(example(i, label=""), background=True) for i in range(200, 280)]
     chosen = draw([*known, *noise])
-    assert len(chosen) == 14
+    assert len(chosen) == 28
     assert {e.id for e in noise} & chosen
     assert {e.id for e in known} & chosen
     assert draw([*known[: MIN_TRAIN - 1], *noise]) == frozenset()
@@ -83,7 +83,7 @@ def test_calibrate_is_drawn_from_train_where_the_index_has_none(tmp_path: Path) 
     lines += [{"split": "eval"} for _ in range(40)]
     dataset = read_dataset(write(tmp_path, lines))
     assert dataset.drawn
-    assert [len(dataset.split(name)) for name in ("train", "calibrate", "eval")] == [54, 6, 40]
+    assert [len(dataset.split(name)) for name in ("train", "calibrate", "eval")] == [41, 19, 40]
     assert {e.labels for e in dataset.selection} == {("one",), ("two",)}
     assert {e.id for e in dataset.selection} <= {str(i) for i in range(60)}
     assert [e.line for e in dataset.examples] == list(range(1, 101)), "the order is the index's"
@@ -106,10 +106,20 @@ def test_a_train_that_is_too_small_stays_whole_and_is_selected_on(tmp_path: Path
     assert not read_dataset(write(tmp_path, few)).drawn
 
 
+@pytest.mark.parametrize(("people", "drawn"), [(3, 0), (6, 2), (15, 5), (60, 19), (100, 19), (300, 30)])
+def test_a_small_train_gives_up_to_a_third_of_its_people_for_what_a_promise_needs(
+    people: int, drawn: int
+) -> None:
+    examples = [
+        example(i, f"person {i % people}", label=f"class {i // people % 5}") for i in range(people * 30)
+    ]
+    assert len(draw(examples)) == drawn * 30
+
+
 def test_a_group_that_is_pretrained_on_with_labels_is_not_drawn() -> None:
     train = [example(i, f"group {i}") for i in range(40)]
     drawn = draw(train)
-    assert len(drawn) == 4
+    assert len(drawn) == 13
     bound = [example(100 + i, f"group {i}", "pretrain") for i in range(40) if f"e{i}" in drawn]
     assert not draw([*train, *bound]) & drawn
     free = [example(100 + i, f"group {i}", "pretrain", label="") for i in range(40)]
@@ -124,17 +134,17 @@ GROUPED = st.lists(
 
 @settings(max_examples=200)
 @given(GROUPED, st.randoms(use_true_random=False))
-def test_what_is_drawn_is_whole_groups_a_tenth_and_leaves_each_label(
+def test_what_is_drawn_is_whole_groups_a_third_at_most_and_leaves_each_label(
     members: list[tuple[str | None, str]], random: Random
 ) -> None:
     examples = [example(i, group, label=label) for i, (group, label) in enumerate(members)]
     drawn = draw(examples)
-    assert len(drawn) <= len(examples) / 10
+    assert len(drawn) <= len(examples) / 3
     for group in {e.group for e in examples} - {None}:
         assert len({e.id in drawn for e in examples if e.group == group}) == 1
     had = Counter(e.labels for e in examples)
     lost = Counter(e.labels for e in examples if e.id in drawn)
-    assert all(4 * count <= had[label] for label, count in lost.items())
+    assert all(3 * count <= had[label] for label, count in lost.items())
     shuffled = list(examples)
     random.shuffle(shuffled)
     assert draw(shuffled) == drawn

@@ -3,10 +3,18 @@ from pathlib import Path
 
 from sensemble_runtime.auditing.intervals import wilson
 from sensemble_sensors.media.dataset import Dataset, read_dataset
+from sensemble_sensors.media.splits import PROMISED
 from sensemble_train.data.choice import enough, shortages
 
 
-def dataset(folder: Path, unlabelled: int, per_label: dict[str, int], evaluated: int, groups: int) -> Dataset:
+def dataset(
+    folder: Path,
+    unlabelled: int,
+    per_label: dict[str, int],
+    evaluated: int,
+    groups: int,
+    calibrated: int = PROMISED,
+) -> Dataset:
     lines = [{"id": f"p{i}", "split": "pretrain", "text": "hm"} for i in range(unlabelled)]
     lines += [
         {"id": f"t{label}{i}", "split": "train", "labels": [label], "text": "hm"}
@@ -17,16 +25,19 @@ def dataset(folder: Path, unlabelled: int, per_label: dict[str, int], evaluated:
         {"id": f"e{i}", "split": "eval", "labels": ["one"], "text": "hm", "group": f"g{i % groups}"}
         for i in range(evaluated)
     ]
+    lines += [
+        {"id": f"c{i}", "split": "calibrate", "labels": ["one"], "text": "hm"} for i in range(calibrated)
+    ]
     folder.mkdir()
     (folder / "index.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     return read_dataset(folder)
 
 
 def test_a_dataset_too_small_is_told_for_what(tmp_path: Path) -> None:
-    small = dataset(tmp_path / "small", 2, {"one": 40, "two": 3}, 13, 13)
+    small = dataset(tmp_path / "small", 2, {"one": 40, "two": 3}, 13, 13, 5)
     assert list(shortages(small)) == [
         (
-            "41 clips have all of text; 100 would do: record 59 clips of anything, or go without: then "
+            "45 clips have all of text; 100 would do: record 55 clips of anything, or go without: then "
             "sensors learn from labels alone, and those without labels often stay at chance"
         ),
         (
@@ -34,11 +45,15 @@ def test_a_dataset_too_small_is_told_for_what(tmp_path: Path) -> None:
             "needs 10 at least"
         ),
         (
+            "calibrate has 5 groups (people, recordings), and a promise on sure and wrong answers takes 19: "
+            "record 14 more as calibrate"
+        ),
+        (
             "eval has 13 examples: too few to judge by. An accuracy of 50 % will be known as 26 "
             "to 74 %; 80 more examples make it 20 points"
         ),
     ]
-    assert len(list(shortages(small, from_scratch=False))) == 2
+    assert len(list(shortages(small, from_scratch=False))) == 3
 
 
 def test_one_that_suffices_is_not(tmp_path: Path) -> None:
@@ -59,7 +74,8 @@ def test_more_is_said_in_minutes_and_in_takes(tmp_path: Path) -> None:
         for i in range(count)
     ]
     (tmp_path / "index.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    pretraining, labels = shortages(read_dataset(tmp_path))
+    pretraining, labels, calibrate = shortages(read_dataset(tmp_path))
     assert "16 clips" in pretraining
     assert "100 would do: record 7 minutes of anything" in pretraining
     assert "4 of two (record 3 takes)" in labels
+    assert "train, 16 examples in 6 groups (people, recordings), is too small to make it" in calibrate

@@ -107,8 +107,13 @@ def show(arguments: DataShow) -> None:
         _print_for_training(console, dataset)
     except ModuleNotFoundError:  # on a board
         console.print("What it is too small for: `pip install 'sensemble-apps[train]'` tells.", markup=False)
-    for line in _selection(dataset):
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+    if dataset.drawn:
+        drawn, train = len(dataset.split("calibrate")), len(dataset.split("train"))
+        console.print(
+            f"calibrate is not in the index: {drawn} of the {train + drawn} examples of train make it",
+            highlight=False,
+            soft_wrap=True,
+        )
     bad = [*dataset.skipped, *(_bad_media(dataset) if arguments.check else ())]
     for reason in bad:
         console.print(reason, style="yellow", markup=False, highlight=False, soft_wrap=True)
@@ -124,18 +129,6 @@ def _print_for_training(console: Console, dataset: Dataset) -> None:
 
     for line in shortages(dataset):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
-
-
-def _selection(dataset: Dataset) -> Iterator[str]:
-    """Yield a line on the examples that models and schemes are chosen by, if the index has no calibrate."""
-    chosen, train = len(dataset.split("calibrate")), len(dataset.split("train"))
-    if dataset.drawn:
-        yield f"calibrate is not in the index: {chosen} of the {train + chosen} examples of train make it"
-    elif train and not chosen:
-        yield (
-            f"calibrate is not in the index, and the {train} examples of train are too few to make it: "
-            "models and schemes are chosen on train itself; record or label some examples as calibrate"
-        )
 
 
 def _bad_media(dataset: Dataset) -> Iterator[str]:

@@ -10,10 +10,12 @@ from sensemble_sensors.errors import BadDataError
 
 SPLITS = ("pretrain", "train", "calibrate", "eval")
 MIN_TRAIN = 20  # examples of `train` below which it is too small to draw `calibrate` from
-_SHARE = 0.1  # of `train` that is drawn
+PROMISED = 19  # groups by which at most 5 % of answers can be promised to be sure and wrong: 1 / 0.05 - 1
+_SHARE = 0.1  # of `train` that is drawn,
+_MOST = 1 / 3  # or up to this of a small one, for `PROMISED` groups; and of a label or a modality
+_ROUNDING = 1e-9  # a third of 6 is 2
 ALL = ""  # the trait of every example
 _LEAST = 4  # groups of a label or a modality of which one is drawn
-_LOST = 0.25  # of the examples of a label or a modality that is drawn at most
 
 
 class _Member(Protocol):
@@ -99,10 +101,10 @@ def hold_out(
 def draw(examples: Sequence[_Member]) -> frozenset[str]:
     """Choose a tenth of `train`, in whole groups, for the split `calibrate`; return the ids.
 
-    Each label, each modality and the backgrounds are drawn if there is room, and lose a quarter of their
-    examples at most. A group with labelled examples or backgrounds in `pretrain` is not drawn. None are
-    chosen if `calibrate` exists already, `train` has fewer than `MIN_TRAIN` apart from backgrounds, or fewer
-    than two groups can be drawn.
+    Where a tenth has fewer than `PROMISED` groups, it is more, up to a third. Each label, each modality and
+    the backgrounds are drawn if there is room, and lose a third of their examples at most. A group with
+    labelled examples or backgrounds in `pretrain` is not drawn. None are chosen if `calibrate` exists
+    already, `train` has fewer than `MIN_TRAIN` apart from backgrounds, or fewer than two groups can be drawn.
     """
     train = [example for example in examples if example.split == "train"]
     known = [example for example in examples if not example.background]
@@ -116,7 +118,8 @@ def draw(examples: Sequence[_Member]) -> frozenset[str]:
             groups.setdefault(example.group or example.id, []).append(example)
     split_of = dict.fromkeys(groups, "train")
     traits = {name: Counter(t for e in members for t in _traits(e)) for name, members in groups.items()}
-    hold_out(split_of, traits, {"calibrate": (_SHARE, _LEAST)}, 1 - _LOST, len(train) * _SHARE)
+    share = max(_SHARE, min(_MOST, PROMISED / max(1, len(groups)))) + _ROUNDING
+    hold_out(split_of, traits, {"calibrate": (share, _LEAST)}, 1 - _MOST - _ROUNDING, len(train) * share)
     drawn = [name for name, split in split_of.items() if split == "calibrate"]
     if len(drawn) < 2:
         return frozenset()

@@ -9,6 +9,7 @@ from sensemble_runtime.auditing.intervals import wilson
 from sensemble_runtime.scores import WIDE
 from sensemble_runtime.subsets import name as subset_name
 from sensemble_sensors.media.dataset import Dataset, Example
+from sensemble_sensors.media.splits import PROMISED
 
 from sensemble_train.errors import ConfigurationError
 
@@ -69,6 +70,7 @@ def shortages(dataset: Dataset, *, from_scratch: bool = True) -> Iterator[str]:
             f"{len(few)} of {len(counts)} labels have too few examples in train to be learnt: "
             f"{rarest}{rest}; each needs {LEAST_OF_A_LABEL} at least"
         )
+    yield from _held_out(dataset)
     shown = len(dataset.split("eval"))
     if 0 < shown < enough():
         low, high = wilson(shown / 2, shown)
@@ -76,6 +78,26 @@ def shortages(dataset: Dataset, *, from_scratch: bool = True) -> Iterator[str]:
             f"eval has {shown} examples: too few to judge by. An accuracy of 50 % will be known "
             f"as {100 * low:.0f} to {100 * high:.0f} %; {enough() - shown} more examples make it "
             f"{100 * WIDE:.0f} points"
+        )
+
+
+def _held_out(dataset: Dataset) -> Iterator[str]:
+    """Yield a sentence if `calibrate` is missing, or has too few groups for a promise."""
+    train, held = dataset.split("train"), dataset.split("calibrate")
+    taught, groups = (len({example.group or example.id for example in each}) for each in (train, held))
+    if train and not held:
+        yield (
+            f"there is no calibrate, and train, {_counted(len(train), 'example')} in "
+            f"{_counted(taught, 'group')} (people, recordings), is too small to make it: models are chosen "
+            f"on train itself, and no answer is calibrated; record {PROMISED} groups as calibrate, 2 at least"
+        )
+    elif held and groups < PROMISED:
+        more = f"{PROMISED - groups} more as calibrate"
+        if dataset.drawn:
+            more = f"{PROMISED} as calibrate, or {3 * PROMISED - taught - groups} more as train"
+        yield (
+            f"calibrate has {_counted(groups, 'group')} (people, recordings), and a promise on sure and "
+            f"wrong answers takes {PROMISED}: record {more}"
         )
 
 
