@@ -88,7 +88,7 @@ class Sources(Trusting):
 
     sensor: Annotated[Texts, "NAME=SOURCE"] = ()
     """The source of a modality by its name: `video.rear=1`, `imu=iio:0`, `imu.wrist=tcp://HOST:PORT` (lines
-    of JSON or CSV; also udp://, pipe: and serial:), `imu=http://:PORT` (a phone's logger)."""
+    of JSON or CSV; also udp://, pipe: and serial:), `watch.acc=http://:PORT/watch` (a phone's logger)."""
     camera: Texts = ()
     """Short for `--sensor video=SOURCE`: a camera's number, URL or video file."""
     microphone: Texts = ()

@@ -1,17 +1,16 @@
-"""Series from real sockets, pipes, a pseudo-terminal, HTTP requests, and files as the kernel has them."""
+"""Series from real sockets, pipes, a pseudo-terminal, and files as the kernel has them."""
 
 import json
 import os
 import pty
 import socket
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
-from http.client import HTTPConnection, HTTPException
 from itertools import count
 from pathlib import Path
 from threading import Thread
-from time import monotonic, sleep
+from time import monotonic
 
 import numpy as np
 import pytest
@@ -19,7 +18,6 @@ from numpy.typing import NDArray
 from sensemble_sensors.devices.iio import Iio
 from sensemble_sensors.devices.line_series import LineSeries
 from sensemble_sensors.devices.polled import MAX_LINE
-from sensemble_sensors.devices.push_series import TOKEN, PushSeries, _Batches
 from sensemble_sensors.devices.rows import Row, RowReader
 from sensemble_sensors.devices.units import quantity
 from sensemble_sensors.errors import (
@@ -318,30 +316,10 @@ def test_a_serial_port_is_read_at_its_rate() -> None:
     os.close(theirs)
 
 
-@pytest.mark.parametrize("source", ["http://:99999", "http://[::1", "tcp://[::1", "udp://:x", "tcp://a"])
+@pytest.mark.parametrize("source", ["tcp://[::1", "udp://:x", "tcp://a", "tcp://:99999"])
 def test_what_is_no_address_is_refused_in_a_line(source: str) -> None:
-    kind = PushSeries if source.startswith("http") else LineSeries
     with pytest.raises(SensorUnavailableError, match=r"an address is [a-z]+://HOST:PORT"):
-        kind(source, modality="imu").open(SPEC)
-
-
-def _has_ipv6() -> bool:
-    with suppress(OSError), socket.socket(socket.AF_INET6) as free:
-        free.bind(("::1", 0))
-        return True
-    return False
-
-
-def test_phones_are_heard_over_ipv6() -> None:
-    sensor = PushSeries("http://[::1]:0", modality="imu")
-    if not _has_ipv6():
-        with pytest.raises(SensorUnavailableError, match="cannot"):
-            sensor.open(SPEC)
-        return
-    sensor.open(SPEC)
-    assert post(sensor, [[1, 2]])[0] == 200
-    np.testing.assert_array_equal(rows_of(sensor, 1), [[1, 2]])
-    sensor.close()
+        LineSeries(source, modality="imu").open(SPEC)
 
 
 # Industrial I/O.
@@ -475,158 +453,6 @@ def test_a_repeated_number_lies_at_a_multiple_of_all_its_repetitions(device: Pat
     sensor.close()
 
 
-# Phones.
-
-
-@pytest.fixture
-def phone() -> Iterator[PushSeries]:
-    """A sensor that listens at a free port."""
-    sensor = PushSeries("http://127.0.0.1:0", modality="imu")
-    sensor.open(SPEC)
-    yield sensor
-    sensor.close()
-
-
-def post(sensor: PushSeries, body: object, path: str = "/data", **headers: str) -> tuple[int, str]:
-    connection = HTTPConnection(*sensor.address, timeout=WAIT)
-    data = body if isinstance(body, bytes) else json.dumps(body).encode()
-    connection.request("POST", path, data, headers)
-    answer = connection.getresponse()
-    found = answer.status, answer.read().decode()
-    connection.close()
-    return found
-
-
-def test_batches_of_a_logger_app_are_joined_by_their_times(phone: PushSeries) -> None:
-    begin = 1_698_501_144_401_773_000
-    acceleration = [
-        {"name": "accelerometer", "time": begin + i * 10_000_000, "values": {"x": i, "y": 0, "z": 9.8}}
-        for i in range(61)
-    ]
-    turns = [
-        {
-            "name": "gyroscope",
-            "time": begin + 3_000_000 + i * 20_000_000,
-            "values": {"x": 0, "y": 0, "z": 2 * i},
-        }
-        for i in range(30)
-    ]
-    for part in (0, 1):  # each batch holds what came since the one before
-        batch = [one for one in (*acceleration, *turns) if (one["time"] < begin + 300_000_000) == (part == 0)]
-        assert post(phone, {"messageId": part, "sessionId": "s", "deviceId": "d", "payload": batch})[0] == 200
-    rows = rows_of(phone, 55)
-    # Both rise by one in 10 ms, the gyroscope from 3 ms on, where the first joint row is.
-    np.testing.assert_allclose(np.diff(rows[:, 0]), 1, atol=0.01)
-    np.testing.assert_allclose(rows[:, 0] - rows[:, 1], 0.3, atol=0.01)
-
-
-def test_the_first_of_two_sensors_gives_a_channel(phone: PushSeries) -> None:
-    values = {"accelerometer": {"x": 1}, "totalAcceleration": {"x": 9}, "gyroscope": {"z": 2}}
-    payload = [
-        {"name": name, "time": i * 10_000_000, "values": axes}
-        for i in range(20)
-        for name, axes in values.items()
-    ]
-    assert post(phone, {"payload": payload})[0] == 200
-    np.testing.assert_array_equal(rows_of(phone, 15)[:15], np.tile([1, 2], (15, 1)))
-
-
-def test_rows_that_wait_for_another_sensor_are_bounded() -> None:
-    batches = _Batches(SPEC)
-    for first in range(0, 60, 5):
-        batch = [
-            {"name": "accelerometer", "time": (first + i / 10) * 1e9, "values": {"x": i}} for i in range(50)
-        ]
-        batches.add(json.dumps({"payload": batch}).encode())
-    times, rows = batches._behind["accelerometer"]
-    assert len(times) == len(rows) == 101
-
-
-def test_columns_rows_and_lines_are_taken_too(phone: PushSeries) -> None:
-    assert post(phone, {"time": [0.0, 0.01, 0.02], "ax": [1, 2, 3], "gz": [0, 0, 0]})[0] == 200
-    np.testing.assert_allclose(rows_of(phone, 2)[:2, 0], [1, 2], atol=1e-4)
-    assert post(phone, [{"ax": 5, "gz": 6}])[0] == 200
-    np.testing.assert_array_equal(rows_of(phone, 1), [[5, 6]])
-    assert post(phone, b"gz,ax\n7,8\n")[0] == 200
-    np.testing.assert_array_equal(rows_of(phone, 1), [[8, 7]])
-
-
-@pytest.mark.parametrize(
-    ("body", "reason"),
-    [
-        ({"payload": [1]}, "payload: must hold objects"),
-        ({"payload": [{"name": "accelerometer", "time": None, "values": {"x": 1}}]}, "accelerometer.time"),
-        ({"time": [1, 2], "ax": [1], "gz": [1, 2]}, "lists of one length"),
-        ([], "holds no row"),
-        ([{"time": 1, "ax": 1, "gz": 1}, {"ax": 1, "gz": 1}], "in all rows or in none"),
-        (b"[" * 100_000, "no JSON"),
-        (b"hello", "no row"),
-    ],
-)
-def test_a_bad_body_is_refused_with_the_reason(phone: PushSeries, body: object, reason: str) -> None:
-    status, text = post(phone, body)
-    assert status == 400
-    assert reason in text
-
-
-def test_nobody_else_may_push(phone: PushSeries, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert post(phone, [[1, 2]], Origin="http://a-page.example")[0] == 401
-    connection = HTTPConnection(*phone.address, timeout=WAIT)
-    connection.putrequest("POST", "/data")
-    connection.putheader("Content-Length", str(1 << 40))
-    connection.endheaders()
-    assert connection.getresponse().status == 413
-    connection.close()
-
-    with pytest.raises(SensorUnavailableError, match=f"put a token that its clients know into {TOKEN}"):
-        PushSeries("http://0.0.0.0:0", modality="imu").open(SPEC)
-    monkeypatch.setenv(TOKEN, "secret")
-    sensor = PushSeries("http://127.0.0.1:0", modality="imu")
-    sensor.open(SPEC)
-    assert post(sensor, [[1, 2]])[0] == 401
-    assert post(sensor, [[1, 2]], "/data?token=guess")[0] == 401
-    assert post(sensor, [[1, 2]], "/data?token=secret")[0] == 200
-    assert post(sensor, [[3, 4]], Authorization="Bearer secret")[0] == 200
-    np.testing.assert_array_equal(rows_of(sensor, 2), [[1, 2], [3, 4]])
-    sensor.close()
-    with pytest.raises(SensorUnavailableError, match="cannot listen"):
-        PushSeries(f"http://127.0.0.1:{phone.address[1]}", modality="imu").open(SPEC)
-
-
-def test_phones_that_say_nothing_are_cut_off(phone: PushSeries) -> None:
-    idle = [socket.create_connection(phone.address) for _ in range(40)]
-    for each in idle:
-        each.sendall(b"POST / HTTP/1.1\r\n")
-    threads = [Thread(target=each.recv, args=(1,)) for each in idle[8:]]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(WAIT)
-        assert not thread.is_alive(), "a ninth connection is closed at once"
-    for each in idle:
-        each.close()
-
-
-def test_phones_that_dribble_are_cut_off(phone: PushSeries, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sensemble_sensors.devices.push_series._PATIENCE", 1.0)
-    slow = [socket.create_connection(phone.address) for _ in range(8)]
-    for each in slow:
-        each.sendall(b"POST / HTTP/1.1\r\nContent-Length: 1000\r\n\r\n1,2\n")
-    until = monotonic() + WAIT
-    while True:
-        for each in slow:
-            with suppress(OSError):  # cut off
-                each.sendall(b"3")
-        with suppress(OSError, HTTPException):  # all places are taken
-            assert post(phone, [[5, 6]])[0] == 200
-            break
-        assert monotonic() < until, "slow clients keep all places"
-        sleep(0.05)
-    np.testing.assert_array_equal(rows_of(phone, 1), [[5, 6]])
-    for each in slow:
-        each.close()
-
-
 @pytest.mark.parametrize(
     ("name", "known"),
     [
@@ -642,11 +468,3 @@ def test_phones_that_dribble_are_cut_off(phone: PushSeries, monkeypatch: pytest.
 )
 def test_a_quantity_has_one_name(name: str, known: str) -> None:
     assert quantity(name) == known
-
-
-def test_a_sample_of_rows_is_float32(phone: PushSeries) -> None:
-    post(phone, [[1, 2]])
-    sample = phone.read(WAIT)
-    assert isinstance(sample, Sample)
-    assert isinstance(sample.data, np.ndarray)
-    assert (sample.data.dtype, sample.data.shape, sample.cut) == (np.float32, (1, 2), True)

@@ -52,7 +52,7 @@ class RowClock:
         self._regular = Regular(spec.rate)
         self._clock = Clock(_REMEMBERED)
         self._unplaced: deque[float] = deque(maxlen=_REMEMBERED)  # times of rows since the last sample
-        self.waiting: float | None = None  # since when rows have come without a sample
+        self._waiting: float | None = None  # since when rows have come without a sample
 
     def rows(self, rows: Sequence[Row], now: float, lost: int = 0, *, cut: bool = False) -> Iterator[Sample]:
         """Yield the samples of rows that arrived at `now`, before which `lost` could not be read."""
@@ -65,9 +65,19 @@ class RowClock:
             yield self._sample(data[early:], now, now, cut=cut or early > 0, lost=lost + early)
 
     def timed(
-        self, times: Times, data: Rows, now: float, lost: int = 0, *, cut: bool = False
+        self,
+        times: Times,
+        data: Rows,
+        now: float,
+        lost: int = 0,
+        *,
+        cut: bool = False,
+        sent: Times | None = None,
     ) -> Iterator[Sample]:
-        """Yield samples of rows float32 [n, C] at the sender's `times`, in seconds, that arrived at `now`."""
+        """Yield samples of rows float32 [n, C] at the sender's `times`, in seconds, that arrived at `now`.
+
+        If they were made of other rows, `sent` are the times of those.
+        """
         recent = self._recent(times)
         lost += len(times) - len(recent)
         given = False
@@ -78,25 +88,32 @@ class RowClock:
             yield self._sample(block, self._clock.read(end, now), now, cut=begins or cut, lost=lost)
             lost, cut = 0, False
         if not given:
-            self.wait(times, now)
+            self._wait(times if sent is None else sent, now, whole=sent is None)
 
-    def wait(self, times: Times, now: float) -> None:
-        """Note rows of which no sample could be made; BadDataError if their times are at fault."""
-        self.waiting = now if self.waiting is None else self.waiting
+    def resolves(self, times: Times) -> NDArray[np.bool_]:
+        """Return which times have fractions fine enough for the rate: large numbers have none."""
+        return np.asarray(np.spacing(np.abs(times)) * self._rate < _GRAIN)
+
+    def _wait(self, times: Times, now: float, *, whole: bool) -> None:
+        """Note rows of which no sample could be made; BadDataError if their times are at fault.
+
+        Unless they are `whole`, they may wait for something else.
+        """
+        self._waiting = now if self._waiting is None else self._waiting
         self._unplaced.extend(times.tolist())
         steps = np.diff(np.array(self._unplaced))
         if len(steps) < _ENOUGH:
             return
         rising = steps[steps > 0]
         advance = float(rising.sum()) / len(steps)
-        far, late = advance * self._rate >= _FAR, now - self.waiting >= self.patience
-        if far or (late and 2 * len(rising) >= len(steps)):
+        far, late = advance * self._rate >= _FAR, now - self._waiting >= self.patience
+        if far or (late and whole and 2 * len(rising) >= len(steps)):
             unit = _UNITS.get(round(math.log10(max(advance * self._rate, 1)) / 3), "another unit")
             raise BadDataError(
                 f"time: it rises by {advance:.4g} from row to row, and at {self._rate:g} Hz by "
                 f"{1 / self._rate:.4g} s; give seconds{f' (is it in {unit}?)' if far else ''}"
             )
-        if late:
+        if late and 2 * len(rising) < len(steps):
             raise BadDataError(
                 f"time: it rises only {len(rising)} times in {len(steps)} rows; give each row its own time, "
                 "with fractions of a second, or leave time out"
@@ -104,7 +121,7 @@ class RowClock:
 
     def _recent(self, times: Times) -> NDArray[np.intp]:
         """Return the indices of times with fractions, after the last restart, that are not too old."""
-        fine = np.flatnonzero(np.spacing(np.abs(times)) * self._rate < _GRAIN)
+        fine = np.flatnonzero(self.resolves(times))
         back = np.flatnonzero(np.diff(times[fine]) < -self.longest)
         fine = fine[back[-1] + 1 if len(back) else 0 :]
         return fine[times[fine] > times[fine[-1:]] - self.longest]
@@ -112,5 +129,5 @@ class RowClock:
     def _sample(self, data: Rows, time: float, now: float, *, cut: bool, lost: int) -> Sample:
         cut, self._cut = cut or self._cut, False
         self._unplaced.clear()
-        self.waiting = now
+        self._waiting = now
         return Sample(self._modality, data, time, cut, lost)

@@ -1,60 +1,51 @@
 """A series that a phone pushes over HTTP, as logger apps do: Sensor Logger, phyphox, or any program.
 
-A POST holds one of these, as JSON in UTF-8 of at most a mebibyte:
-
-- `{"payload": [{"name": "accelerometer", "time": 1698501144401773000, "values": {"x": 0.1, ...}}, ...]}`, as
-  Sensor Logger sends it: times in nanoseconds, each sensor at its own rate;
-- `{"time": [0.01, ...], "ax": [0.1, ...], ...}`: columns, as an experiment of phyphox sends its buffers by
-  `http/post`, times in seconds;
-- an object, or a list of objects, as `devices.rows` describes them; or lines of these.
+A POST holds, in at most a mebibyte of UTF-8, what `devices.push_bodies` describes; or an object, or a list of
+objects, as `devices.rows` describes them; or lines of these. One port serves all sensors that name it.
 """
 
-import hmac
-import json
 import os
-import socket
-from collections.abc import Sequence
-from contextlib import suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from ipaddress import ip_address
-from threading import BoundedSemaphore, Lock, Thread, Timer
-from time import monotonic
-from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from collections.abc import Iterable, Sequence
+from threading import Lock
+from urllib.parse import urlsplit
 
 import numpy as np
 
-from sensemble_sensors.devices.byte_streams import LOOPBACK, address
+from sensemble_sensors.devices.byte_streams import LOOPBACK, address, is_loopback
 from sensemble_sensors.devices.clock import RowClock
-from sensemble_sensors.devices.rows import TIME, Row, RowReader, number
-from sensemble_sensors.devices.units import quantity
+from sensemble_sensors.devices.push_bodies import Column, Stream, decode, streams
+from sensemble_sensors.devices.push_server import PushServer
+from sensemble_sensors.devices.rows import TIME, Row, RowReader
+from sensemble_sensors.devices.units import per_unit, quantity
 from sensemble_sensors.errors import BadDataError, SensorLostError, SensorUnavailableError, printable
-from sensemble_sensors.kinds.regular import Rows, Times, resampled
+from sensemble_sensors.kinds.regular import PAUSE, STEPS, Rows, Times, resampled
 from sensemble_sensors.sample_queue import QueuedSensor, SampleQueue
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
 
 # The environment variable with the token of those who may push from other machines.
 TOKEN = "SENSEMBLE_PUSH_TOKEN"  # noqa: S105 - the name of a variable
+_LEAST = 16  # characters of the token
 _PORT = 8100
-_MOST = 1 << 20  # bytes of a body
-_PATIENCE = (
-    5.0  # seconds that a client may take for a whole request, so that slow ones do not keep all places
-)
-_CONNECTIONS = 8  # at the same time
-_WAITING = 64  # samples that wait for a slow reader
-_LONGEST = 10.0  # seconds that a sensor's rows wait for those of the others
-_NANO = 1e-9
+_SPARSE = 2.5  # seconds between two numbers of a column, at most, however slow its sensor is
+_RESTART = 1.0  # seconds by which a sender's clock goes back when it starts again; less is out of order
+_ROUNDING = 1e-6  # of a step
+_SHOWN = 6  # names in an error
+_EMPTY = Column(np.zeros(0), np.zeros(0))
 
 
 class PushSeries(QueuedSensor):
-    """Gives the rows of all POST requests to an address of this machine.
+    """Gives the rows of the POST requests to an address of this machine.
 
     From other machines it takes those alone whose address has `?token=` with the token, or whose header
-    `Authorization` is `Bearer` with it.
+    `Authorization` is `Bearer` with it. A channel is found by its name, taken as it is, or by its quantity
+    (`accX`, a logger's `accelerometer` with `x`), brought from m/s^2, rad/s and microtesla to the spec's
+    unit.
 
     Args:
-        source: `http://HOST:PORT` to listen at; `http://:PORT` listens to this machine alone.
+        source: `http://HOST:PORT/DEVICE` takes what is posted to /DEVICE, and as `watch` also what a phone's
+            app says to be a watch's; without a DEVICE, all that no other sensor of the port takes. Without a
+            HOST, this machine alone reaches it.
     """
 
     live = True
@@ -63,229 +54,254 @@ class PushSeries(QueuedSensor):
         self.modality = modality
         self.name = printable(name or f"{modality} {source}")
         self._source = source
-        self._server: _Server | None = None
+        self._port: _Port | None = None
+        self._taker: _Taker | None = None
 
     @property
     def address(self) -> tuple[str, int]:
         """The host and the port at which it listens."""
-        if self._server is None:
+        if self._port is None:
             raise SensorLostError(f"{self.name}: is closed")
-        return self._server.server_address[:2]  # type: ignore[return-value]
+        return self._port.server.address
 
     def open(self, spec: InputSpec) -> None:
         """Listen; raise SensorUnavailableError, which says what to do."""
         self.close()
-        token = os.environ.get(TOKEN, "")
         try:
             host, port = address(self._source, _PORT)
             host = host or LOOPBACK
-            if not (token or _is_loopback(host)):
-                raise SensorUnavailableError(
-                    f"{self.name}: other machines may reach it; put a token that its clients know into "
-                    f"{TOKEN}"
-                )
-            batches = _Batches(spec)
-            self._server, self._queue = _Server((host, port), token, batches), batches.queue
+            token = self._token(host)
+            taker = _Taker(self.name, urlsplit(self._source).path.strip("/"), spec)
+            self._port = _join((host, port), token, taker)
         except OSError as error:
             raise SensorUnavailableError(
                 f"{self.name}: cannot listen ({error.strerror}); name another port"
             ) from error
-        Thread(target=self._server.serve_forever, args=(0.1,), name=self.name, daemon=True).start()
+        self._taker, self._queue = taker, taker.queue
+
+    def _token(self, host: str) -> str:
+        token = os.environ.get(TOKEN, "")
+        if not (token or is_loopback(host)):
+            raise SensorUnavailableError(
+                f"{self.name}: other machines may reach it; put a token that its clients know into {TOKEN}"
+            )
+        if token and not (len(token) >= _LEAST and token.isascii() and token.isprintable()):
+            raise SensorUnavailableError(
+                f"{self.name}: {TOKEN} can be guessed; put {_LEAST} or more letters and digits into it, such "
+                "as those of `openssl rand -hex 16`"
+            )
+        return token
 
     def close(self) -> None:
         """Stop to listen."""
-        if self._server is not None:
-            self._server.shutdown()
-            self._server.server_close()
-        self._server = None
+        if self._port is not None and self._taker is not None:
+            _leave(self._port, self._taker)
+        self._port = self._taker = None
         super().close()
 
 
-class _Batches:
-    def __init__(self, spec: InputSpec) -> None:
-        self.queue = SampleQueue(_WAITING, continuous=True)
-        self._names = [channel.name for channel in spec.channels]
-        self._step = 1 / spec.rate
+class _Port:
+    """A port, and the takers of what is posted to it."""
+
+    def __init__(self, address: tuple[str, int], token: str) -> None:
+        self.takers: tuple[_Taker, ...] = ()
+        self.server = PushServer(address, token, self.take)
+
+    def take(self, path: str, body: bytes, now: float) -> None:
+        """Hand a body to the takers of its device; BadDataError if none can use it, or one lacks a part."""
+        device, sent = path.strip("/"), decode(body)
+        measured = streams(sent)
+        if measured is None:
+            self._take_rows(device, sent, body, now)
+            return
+        if measured and not any(self._of(each.device or device) for each in measured):
+            raise self._nobody(device)
+        reasons = []
+        for taker in self.takers:
+            if own := [each for each in measured if taker in self._of(each.device or device)]:
+                try:
+                    taker.add(own, now)
+                except BadDataError as error:
+                    reasons.append(str(error))
+        if reasons:
+            raise BadDataError("; ".join(reasons))
+
+    def _of(self, device: str) -> "list[_Taker]":
+        named = [taker for taker in self.takers if taker.device == device]
+        return named or [taker for taker in self.takers if not taker.device]
+
+    def _nobody(self, device: str) -> BadDataError:
+        there = ", ".join(sorted({f"/{taker.device}" for taker in self.takers}))
+        return BadDataError(f"nobody listens to /{device}; post to {there}")
+
+    def _take_rows(self, device: str, sent: object, body: bytes, now: float) -> None:
+        takers = self._of(device)
+        errors = [self._nobody(device)]
+        for taker in takers:
+            try:
+                taker.add_rows(sent, body, now, alone=len(takers) == 1)
+            except BadDataError as error:
+                errors.append(error)
+        if len(errors) > len(takers):
+            raise errors[-1]
+
+
+_ports: dict[tuple[str, int], _Port] = {}
+_lock = Lock()
+
+
+def _join(address: tuple[str, int], token: str, taker: "_Taker") -> _Port:
+    with _lock:
+        port = _ports.get(address)
+        if port is None:
+            port = _Port(address, token)
+            _ports[address[0], port.server.address[1]] = port
+            port.server.start()
+        port.takers = (*port.takers, taker)
+        return port
+
+
+def _leave(port: _Port, taker: "_Taker") -> None:
+    with _lock:
+        port.takers = tuple(each for each in port.takers if each is not taker)
+        if not port.takers:
+            for key in [key for key, value in _ports.items() if value is port]:
+                del _ports[key]
+            port.server.close()
+
+
+class _Taker:
+    """Makes the samples of one modality of posts; for the server's thread alone, but for its queue."""
+
+    def __init__(self, name: str, device: str, spec: InputSpec) -> None:
+        self._name, self.device = name, device
         self._clock = RowClock(spec)
-        self._lock = Lock()
-        self._behind: dict[str, tuple[Times, Rows]] = {}  # by sensor, what waits for the others
-        self._givers: dict[str, str] = {}  # by quantity, the first sensor that gave it
+        self.queue = SampleQueue(self._clock.most, continuous=True, rows=True)
+        self._step = 1 / spec.rate
+        self._channels = [channel.name for channel in spec.channels]
+        self._quantities = [(quantity(channel.name), per_unit(channel.unit)) for channel in spec.channels]
+        self._columns = [_EMPTY for _ in spec.channels]  # what waits for the others
+        self._givers: list[tuple[int, str]] = [(-1, "")] * len(self._columns)  # the rank and name of a sensor
+        self._arrived = [-np.inf] * len(self._columns)
         self._until = -np.inf  # the time of the last row that was given
+        self._since: float | None = None  # the last sample, or the first post
+        self._vain = 0  # posts since then
 
-    def add(self, body: bytes) -> None:
-        now = monotonic()
-        with self._lock:
-            for sample in self._samples(body, now):
-                self.queue.put(sample)
-
-    def _samples(self, body: bytes, now: float) -> Sequence[Sample]:
+    def add_rows(self, sent: object, body: bytes, now: float, *, alone: bool) -> None:
+        """Add whole rows, for one that listens `alone` also without their names; or raise BadDataError."""
+        self._begin(now)
         try:
-            sent = json.loads(body)
-        except RecursionError as error:
-            raise BadDataError("the body is no JSON") from error
-        except ValueError:
-            reader = RowReader(self._names)
-            given = [row for line in body.split(b"\n") if (row := reader.read(line)) is not None]
-            return self._rows(given, now)
-        if isinstance(sent, dict) and isinstance(sent.get("payload"), list):
-            return self._measured(sent["payload"], now)
-        if isinstance(sent, dict) and isinstance(sent.get(TIME), list):
-            columns = [sent[TIME], *(sent.get(name) for name in self._names)]
-            count = len(sent[TIME])
-            if not all(isinstance(column, list) and len(column) == count for column in columns):
-                raise BadDataError(f"{', '.join((TIME, *self._names))}: must be lists of one length")
-            sent = [dict(zip((TIME, *self._names), row, strict=True)) for row in zip(*columns, strict=True)]
-        rows = RowReader(self._names)
-        return self._rows([rows.row(each) for each in (sent if isinstance(sent, list) else [sent])], now)
-
-    def _rows(self, rows: list[Row], now: float) -> Sequence[Sample]:
-        if not rows:
-            raise BadDataError("the body holds no row")
-        if len({row.time is None for row in rows}) > 1:
-            raise BadDataError(f"{TIME}: must be in all rows or in none")
-        return list(self._clock.rows(rows, now))
-
-    def _measured(self, payload: list[Any], now: float) -> Sequence[Sample]:
-        """Join measurements of several sensors, each with times of its own, into rows."""
-        columns = {quantity(name): place for place, name in enumerate(self._names)}
-        measured: dict[str, list[tuple[float, dict[int, float]]]] = {}
-        for item in payload:
-            if not (isinstance(item, dict) and isinstance(item.get("name"), str)):
-                raise BadDataError("payload: must hold objects with name, time and values")
-            values: dict[str, object] = item["values"] if isinstance(item.get("values"), dict) else item
-            numbers = {
-                columns[key]: number(value, f"{item['name']}.{axis}")
-                for axis, value in values.items()
-                if (key := quantity(f"{item['name']}_{axis}")) in columns
-                and self._givers.setdefault(key, item["name"]) == item["name"]
-            }
-            if numbers:
-                time = _NANO * number(item.get(TIME), f"{item['name']}.{TIME}")
-                measured.setdefault(item["name"], []).append((time, numbers))
-        for name, some in measured.items():
-            some.sort(key=lambda one: one[0])
-            times = np.array([time for time, _ in some])
-            rows = np.full((len(some), len(self._names)), np.nan, np.float32)
-            for row, (_, numbers) in zip(rows, some, strict=True):
-                row[list(numbers)] = list(numbers.values())
-            if name in self._behind:
-                before, waiting = self._behind[name]
-                times, rows = np.concatenate([before, times]), np.concatenate([waiting, rows])
-            near = np.abs(times - times[-1]) <= _LONGEST
-            self._behind[name] = times[near], rows[near]
-        return self._joined(now)
-
-    def _joined(self, now: float) -> Sequence[Sample]:
-        covered = {
-            place for _, rows in self._behind.values() for place in np.flatnonzero(~np.isnan(rows[-1]))
-        }
-        if len(covered) < len(self._names):
-            return []
-        # Every sensor's rows up to the time that all have reached, at the steps of the spec's rate.
-        first = max(*(times[0] for times, _ in self._behind.values()), self._until + self._step)
-        last = min(times[-1] for times, _ in self._behind.values())
-        if abs(last - first) > _LONGEST:  # a restart: nothing that waits belongs together
-            self._behind.clear()
-            self._givers.clear()
-            self._until = -np.inf
-            return []
-        if last < first:
-            return []
-        at = first + self._step * np.arange(int((last - first) / self._step) + 1)
-        data = np.zeros((len(at), len(self._names)), np.float32)
-        for name, (times, rows) in self._behind.items():
-            own = np.flatnonzero(~np.isnan(rows[-1]))
-            data[:, own] = resampled(times, rows[:, own], at, self._step)
-            kept = max(0, int(np.searchsorted(times, at[-1])) - 1)
-            self._behind[name] = times[kept:], rows[kept:]
-        self._until = float(at[-1])
-        return list(self._clock.timed(at, data, now))
-
-
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    allow_reuse_address = True
-
-    def __init__(self, address: tuple[str, int], token: str, batches: _Batches) -> None:
-        self.token, self.batches = token, batches
-        self._free = BoundedSemaphore(_CONNECTIONS)
-        if ":" in address[0]:
-            self.address_family = socket.AF_INET6
-        super().__init__(address, _Handler)
-
-    def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - as in socketserver
-        if not self._free.acquire(blocking=False):
-            self.shutdown_request(request)
-            return
-        super().process_request(request, client_address)
-
-    def process_request_thread(self, request: Any, client_address: Any) -> None:  # noqa: ANN401
-        try:
-            super().process_request_thread(request, client_address)
-        finally:
-            self._free.release()
-
-    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401
-        """Ignore a client that hangs up."""
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: _Server
-
-    def handle(self) -> None:
-        """Handle the one request of a connection, or shut it down."""
-        timer = Timer(_PATIENCE, self._give_up)
-        timer.daemon = True
-        timer.start()
-        try:
-            super().handle()
-        finally:
-            timer.cancel()
-
-    def _give_up(self) -> None:
-        with suppress(OSError):  # the client was quicker
-            self.connection.shutdown(socket.SHUT_RDWR)
-
-    def do_POST(self) -> None:
-        if not self._allowed():
-            self._answer(401, "give the token: ?token=, or the header Authorization: Bearer")
-            return
-        size = self.headers.get("Content-Length", "")
-        if not size.isdecimal() or int(size) > _MOST:
-            self._answer(413, f"give a Content-Length of at most {_MOST} bytes")
-            return
-        body = self.rfile.read(int(size))
-        if len(body) < int(size):  # broken off
-            return
-        try:
-            self.server.batches.add(body)
+            rows = _rows(RowReader(self._channels, named=not alone), sent, body)
         except BadDataError as error:
-            self._answer(400, str(error))
-        else:
-            self._answer(200, "")
+            if self._is_late(now):
+                self._end(error)
+            raise
+        self._put(self._clock.rows(rows, now), now)
 
-    def _allowed(self) -> bool:
-        token = self.server.token
-        query = parse_qs(urlsplit(self.path).query).get("token", [""])[0]
-        given = (query, self.headers.get("Authorization", "").removeprefix("Bearer "))
-        known = any(hmac.compare_digest(each.encode(), token.encode()) for each in given)
-        # A page in a browser here must not push: it always states its origin.
-        return known if token else "Origin" not in self.headers
+    def add(self, measured: Sequence[Stream], now: float) -> None:
+        """Add what a device measured; BadDataError if a channel has been missing for too long."""
+        self._begin(now)
+        sent = np.zeros(0)  # the times of the quickest channel
+        for place, channel in enumerate(self._channels):
+            known, scale = self._quantities[place]
+            for each in measured:
+                times, values = each.named.get(channel, _EMPTY)
+                if channel not in each.named and known in each.known:
+                    times, values = each.known[known]
+                    values = scale * values
+                if len(times) and self._extend(place, each, times, values):
+                    self._arrived[place] = now
+                    sent = times if len(times) > len(sent) else sent
+        at, rows = self._joined()
+        self._put(self._clock.timed(at, rows, now, sent=sent), now)
+        if self._is_late(now):
+            error = BadDataError(self._lack(measured, now))
+            self._end(error)
+            raise error
 
-    def _answer(self, status: int, text: str) -> None:
-        body = text.encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "text/plain; charset=utf-8")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
+    def _begin(self, now: float) -> None:
+        self._since, self._vain = now if self._since is None else self._since, self._vain + 1
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - as in http.server
-        """Print nothing."""
+    def _is_late(self, now: float) -> bool:
+        return self._since is not None and self._vain > 1 and now - self._since >= self._clock.patience
+
+    def _put(self, samples: Iterable[Sample], now: float) -> None:
+        try:
+            for sample in samples:
+                self.queue.put(sample)
+                self._since, self._vain = now, 0
+        except BadDataError as error:
+            self._end(error)
+            raise
+
+    def _end(self, error: BadDataError) -> None:
+        """Let the sensor be lost, because what comes is of no use."""
+        self.queue.end(SensorLostError(f"{self._name}: {error}"))
+
+    def _extend(self, place: int, stream: Stream, times: Times, values: Times) -> bool:
+        """Add numbers of a channel, unless a better sensor gives it; return whether they count."""
+        before = self._columns[place]
+        rank, giver = self._givers[place]
+        if stream.name != giver:
+            if stream.rank <= rank and times.max() < before.times[-1] + self._clock.longest:
+                return False
+            self._givers[place], before = (stream.rank, stream.name), _EMPTY
+        if times.max() < self._until - _RESTART:
+            self._columns, before, self._until = [_EMPTY for _ in self._columns], _EMPTY, -np.inf
+        fresh = self._clock.resolves(times) & (times > self._until)
+        times, values = (
+            np.concatenate([old, new[fresh]]) for old, new in zip(before, (times, values), strict=True)
+        )
+        order = np.argsort(times, kind="stable")
+        order = order[np.diff(times[order], prepend=-np.inf) > 0]
+        order = order[times[order] > times[order[-1:]] - self._clock.longest]
+        self._columns[place] = Column(times[order], values[order])
+        return True
+
+    def _joined(self) -> tuple[Times, Rows]:
+        """Return the rows up to the time that all channels have reached, at steps of the spec's rate."""
+        nothing = np.zeros(0), np.zeros((0, len(self._columns)), np.float32)
+        if not all(len(column.times) for column in self._columns):
+            return nothing
+        first = max(*(column.times[0] for column in self._columns), self._until + self._step)
+        last = min(column.times[-1] for column in self._columns)
+        if last < first:
+            return nothing
+        at = first + self._step * np.arange(int((last - first) / self._step + _ROUNDING) + 1)
+        whole = np.full(len(at), True)
+        rows = np.zeros((len(at), len(self._columns)), np.float32)
+        for place, (times, values) in enumerate(self._columns):
+            rows[:, place] = resampled(times, values[:, None], at, self._step)[:, 0]
+            after = np.minimum(np.searchsorted(times, at), len(times) - 1)
+            gaps = np.where(times[after] > at, times[after] - times[after - 1], 0.0)
+            usual = float(np.median(np.diff(times))) if len(times) > 1 else 0.0
+            whole &= gaps <= max(PAUSE, STEPS * self._step, min(STEPS * usual, _SPARSE))
+            kept = max(0, int(np.searchsorted(times, at[-1])) - 1)
+            self._columns[place] = Column(times[kept:], values[kept:])
+        self._until = float(at[-1])
+        return at[whole], rows[whole]
+
+    def _lack(self, measured: Sequence[Stream], now: float) -> str:
+        """Return why no row is complete."""
+        recent = self._clock.patience / 2
+        missing = [
+            name
+            for name, arrived in zip(self._channels, self._arrived, strict=True)
+            if now - arrived > recent
+        ]
+        if not missing:
+            return f"time: that of {', '.join(self._channels)} differs; send them by one clock"
+        held = sorted({each.name for each in measured})[:_SHOWN]
+        return f"{', '.join(missing)}: does not come, only {', '.join(held)}; switch its sensor on in the app"
 
 
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+def _rows(reader: RowReader, sent: object, body: bytes) -> list[Row]:
+    if sent is None:
+        rows = [row for line in body.split(b"\n") if (row := reader.read(line)) is not None]
+    else:
+        rows = [reader.row(each) for each in (sent if isinstance(sent, list) else [sent])]
+    if not rows:
+        raise BadDataError("the body holds no row")
+    if len({row.time is None for row in rows}) > 1:
+        raise BadDataError(f"{TIME}: must be in all rows or in none")
+    return rows

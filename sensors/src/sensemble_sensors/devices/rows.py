@@ -24,11 +24,14 @@ class Row(NamedTuple):
 
 
 class RowReader:
-    """Reads the lines of one stream; `channels` are the names of the numbers of a row."""
+    """Reads the lines of one stream; `channels` are the names of the numbers of a row.
 
-    def __init__(self, channels: Sequence[str]) -> None:
-        self._channels = list(channels)
-        self._columns = self._channels  # of CSV
+    If rows must be `named`, they are objects, or CSV with a header.
+    """
+
+    def __init__(self, channels: Sequence[str], *, named: bool = False) -> None:
+        self._channels, self._named = list(channels), named
+        self._columns = [] if named else self._channels  # of CSV
 
     def read(self, line: bytes) -> Row | None:
         """Return the row of a line, None for a blank line or a header; BadDataError for any other line."""
@@ -51,6 +54,10 @@ class RowReader:
                 raise BadDataError(f"{_shown(text)} is no row, and no header with {names}") from None
             self._columns = cells
             return None
+        if not self._columns:
+            raise BadDataError(
+                f"{_shown(text)} has no names; begin with a header, {','.join(self._channels)}"
+            )
         if len(numbers) != len(self._columns):
             raise BadDataError(
                 f"{_shown(text)} has {len(numbers)} numbers, not {len(self._columns)} "
@@ -60,7 +67,7 @@ class RowReader:
 
     def row(self, fields: object) -> Row:
         """Return the row of decoded JSON, an object or a list; BadDataError for any other."""
-        if isinstance(fields, list) and len(fields) == len(self._channels):
+        if isinstance(fields, list) and len(fields) == len(self._channels) and not self._named:
             fields = dict(zip(self._channels, fields, strict=True))
         if not isinstance(fields, dict):
             raise BadDataError(f"{_shown(fields)} is no object and no list of {len(self._channels)} numbers")

@@ -2,18 +2,22 @@
 
 import re
 
+GRAVITY = 9.80665  # m/s^2
+
 _QUANTITIES = {"a": "accel", "g": "anglvel", "m": "magn"}
 _WORDS = {
     "acc": "accel",
+    "acceleration": "accel",
     "accelerometer": "accel",
     "totalacceleration": "accel",
     "gyro": "anglvel",
     "gyr": "anglvel",
     "gyroscope": "anglvel",
+    "rotationrate": "anglvel",
     "mag": "magn",
     "magnetometer": "magn",
 }
-_SCALES = {"g": 1 / 9.80665, "mg": 1000 / 9.80665, "deg/s": 57.29577951308232, "uT": 100.0, "T": 1e-4}
+_SCALES = {"g": 1 / GRAVITY, "mg": 1000 / GRAVITY, "deg/s": 57.29577951308232, "uT": 100.0, "T": 1e-4}
 
 
 def quantity(name: str) -> str:

@@ -7,11 +7,11 @@ Rows = NDArray[np.float32]
 Times = NDArray[np.float64]
 
 _DENSE = 0.75  # of a step: rows that lie closer than this are averaged, which keeps aliases out
-_STEPS, _PAUSE = 5, 0.25  # a hole is longer than this many steps, and than this many seconds
+STEPS, PAUSE = 5, 0.25  # a hole is longer than this many steps, and than this many seconds
 
 
-def resampled(times: Times, rows: Rows, at: Times, step: float) -> Rows:
-    """Return rows at the times `at`, `step` seconds apart, of rows float32 [n, C] at rising `times`.
+def resampled(times: Times, rows: NDArray[np.floating], at: Times, step: float) -> Rows:
+    """Return rows float32 at the times `at`, `step` seconds apart, of rows [n, C] at rising `times`.
 
     Rows that lie closer than `step` are averaged over it, others are interpolated; outside, the first and the
     last row are held.
@@ -37,7 +37,7 @@ class Regular:
 
     def __init__(self, rate: float) -> None:
         self._step = 1 / rate
-        self._pause = max(_PAUSE, _STEPS * self._step)
+        self._pause = max(PAUSE, STEPS * self._step)
         self._begin()
 
     def _begin(self) -> None:
