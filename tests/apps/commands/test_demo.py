@@ -65,6 +65,9 @@ def test_its_audit_has_conditions_only_where_a_kind_names_some(dataset: Dataset,
 
 def test_its_steps_and_the_schedule_of_the_sensors_are_visible(demo: DemoRun) -> None:
     assert re.findall(r"^(\d)/6  ", demo.output, re.MULTILINE) == list("123456")
+    first, trained, _ = re.split(r"^[23]/6  ", demo.output, flags=re.MULTILINE)
+    assert re.search(r"about \d:\d\d:\d\d on this machine", first)
+    assert "on this machine" not in trained
     changes = re.findall(r"---- (\w+) (detached|attached)", demo.output)
     assert changes == [
         ("microphone", "attached"),
@@ -100,6 +103,7 @@ def test_started_again_it_goes_on_after_what_is_finished(
     assert {path: path.stat().st_mtime_ns for path in kept} == kept
     assert "already exported" in result.stdout
     assert "already audited" in result.stdout
+    assert "on this machine" not in result.stdout
     made = re.compile(r"<time.*?</time>|<dt>Report made.*?</dd>", re.DOTALL)
     assert made.sub("", page.read_text(encoding="utf-8")) == made.sub("", before)
 

@@ -1,8 +1,11 @@
-"""Progress as lines of JSON, which programs follow."""
+"""Progress as lines: of JSON, which programs follow, and in a log."""
 
 import json
+import re
+from time import sleep
 
 import pytest
+from sensemble_apps.console import progress
 from sensemble_apps.console.progress import stages
 
 
@@ -21,3 +24,18 @@ def test_progress_in_json_has_the_beginning_and_the_end_of_each_stage_and_is_bou
         assert len(steps) < 100
     assert all(line.keys() == {"stage", "done", "total"} for line in lines)
     assert errors == ""
+
+
+def test_a_log_says_again_and_again_what_is_done_and_how_long_it_takes_even_within_a_step(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(progress, "_MINUTE", 0.05)
+    with stages() as advance:
+        advance("pretrain", 1, 4)
+        sleep(0.3)
+    sleep(0.1)
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) > 1
+    assert all(re.fullmatch(r"pretrain: 25%, \d:\d\d:\d\d left", line) for line in lines)
+    sleep(0.1)
+    assert not capsys.readouterr().err

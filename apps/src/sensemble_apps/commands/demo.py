@@ -1,5 +1,7 @@
 """`sensemble demo`: all of Sensemble in six steps into a run folder; finished steps are not repeated."""
 
+import logging
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -24,9 +26,10 @@ from sensemble_apps.console.output import check_writable, say
 from sensemble_apps.errors import StepError
 from sensemble_apps.results.audits import audits
 from sensemble_apps.results.matrices import most_robust
-from sensemble_apps.results.run_folder import AUDIT, BUNDLE, PAGE, SELECTION, SESSION
+from sensemble_apps.results.run_folder import AUDIT, BUNDLE, CONFIG, PAGE, SELECTION, SESSION
 
 _PLAYED = 10  # examples of the replay: two for each phase of the schedule
+_SHIPPING = 30  # seconds to export, audit and report each sensor, on two quiet cores
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +55,8 @@ def main(arguments: Demo) -> None:
         data = arguments.data or digits(arguments.seed)
         dataset = read_dataset(data)
         console.print(f"  {len(dataset.examples)} examples in {data}")
+    if not (out / CONFIG).exists():
+        _say_time(console, arguments, data, dataset)
     with _step(console, 2, "Pretrain the encoders, train specialists, and distil them into one model"):
         from sensemble_apps.commands.train import labelled_set, train
 
@@ -86,6 +91,24 @@ def main(arguments: Demo) -> None:
         _sensemble("serve", out / BUNDLE, "--demo")
     else:
         console.print(f"Open the live page: sensemble serve {out / BUNDLE} --demo")
+
+
+def _say_time(console: Console, arguments: Demo, data: Path, dataset: Dataset) -> None:
+    """Print how long a demo will take: what it trains by a few steps, the rest by the number of sensors."""
+    from sensemble_apps.commands.train import duration, training_time
+
+    logging.disable(logging.WARNING)  # the training warns of the same
+    try:
+        training = training_time(arguments, data)
+    finally:
+        logging.disable(logging.NOTSET)
+    busy = max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+    rest = _SHIPPING * busy * len(dataset.modalities)
+    more = "; the comparisons take longer still" if arguments.compare else ""
+    console.print(
+        f"\nThis will take about {duration(training + rest)} on this machine, {duration(training)} of it to "
+        f"train, by a few measured steps{more}."
+    )
 
 
 @contextmanager

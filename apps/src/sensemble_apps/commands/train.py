@@ -18,7 +18,7 @@ from sensemble_apps.arguments import OptionalFolder, Training
 from sensemble_apps.commands.data import digits
 from sensemble_apps.console import estimates
 from sensemble_apps.console.output import check_writable, remark, say, say_json
-from sensemble_apps.console.progress import stages
+from sensemble_apps.console.progress import progress, stages
 from sensemble_apps.errors import InputError
 from sensemble_apps.results.matrices import at_chance, most_robust
 from sensemble_apps.results.run_folder import BUNDLE, MATRIX, SELECTION
@@ -79,6 +79,7 @@ def train(
 
     with stages(in_json=in_json) as advance:
         config = _config(arguments, data, dataset, teacher)
+        _say_encoders(config, dataset)
         (matrix.run if compare else recipe.run)(config, arguments.out, advance, dataset)
     for line in at_chance(arguments.out / MATRIX):
         remark(f"warning: {line}")
@@ -123,12 +124,24 @@ def _instant(arguments: Train, data: Path) -> None:
     say(str(bundle))
 
 
+def training_time(arguments: Training, data: Path) -> float:
+    """Return the seconds that the training of a demo will take, by a few steps of each stage."""
+    dataset = _readable(data)
+    from sensemble_train.recipe.estimate import estimate
+
+    with progress("Measuring a few steps") as advance:
+        timed = estimate(_config(arguments, data, dataset, None), lambda _, *done: advance(*done), dataset)
+    return sum(stage.seconds for stage in timed)
+
+
 def _estimate(arguments: Train, data: Path) -> None:
     dataset = _readable(data)
     from sensemble_train.recipe.estimate import estimate
 
+    config = _config(arguments, data, dataset, arguments.teacher)
+    _say_encoders(config, dataset)
     with stages(in_json=arguments.json) as advance:
-        timed = estimate(_config(arguments, data, dataset, arguments.teacher), advance, dataset)
+        timed = estimate(config, advance, dataset)
     total = sum(stage.seconds for stage in timed)
     if arguments.json:
         each = {stage.name: round(stage.seconds, 1) for stage in timed}
@@ -138,12 +151,13 @@ def _estimate(arguments: Train, data: Path) -> None:
     for column in ("steps or examples", "seconds each", "time"):
         table.add_column(column, justify="right")
     for stage in timed:
-        table.add_row(stage.name, str(stage.steps), f"{stage.step_seconds:.3f}", _duration(stage.seconds))
-    table.add_row("all", "", "", _duration(total), style="bold")
+        table.add_row(stage.name, str(stage.steps), f"{stage.step_seconds:.3f}", duration(stage.seconds))
+    table.add_row("all", "", "", duration(total), style="bold")
     Console().print(table)
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Write a time as hours, minutes and whole seconds, rounded up."""
     return str(timedelta(seconds=math.ceil(seconds)))
 
 
@@ -169,6 +183,11 @@ def _encoders(arguments: Training, dataset: Dataset) -> dict[str, str]:
     return encoders | dict(map(encoder_choice, arguments.encoder))
 
 
+def _say_encoders(config: "Config", dataset: Dataset) -> None:
+    named = (f"{m} {config.encoders.get(m, 'from scratch')}" for m in dataset.modalities)
+    remark("encoders: " + ", ".join(named))
+
+
 def _config(arguments: Training, data: Path, dataset: Dataset, teacher: Path | None) -> "Config":
     from sensemble_train.recipe.config import Config, derived
     from sensemble_train.recipe.run_folder import cell
@@ -177,7 +196,6 @@ def _config(arguments: Training, data: Path, dataset: Dataset, teacher: Path | N
         raise InputError(f"--effort {arguments.effort:g}: give a number above 0, at most {_MAX_EFFORT:g}")
     small = arguments.from_scratch or teacher is not None
     encoders = _encoders(replace(arguments, from_scratch=small), dataset)
-    remark("encoders: " + ", ".join(f"{m} {encoders.get(m, 'from scratch')}" for m in dataset.modalities))
     config = Config(
         str(data.resolve()),
         (labelled_set(arguments, dataset),),

@@ -4,7 +4,9 @@ import math
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from datetime import timedelta
 from functools import partial
+from threading import Event, Thread
 from time import monotonic
 
 from rich.console import Console
@@ -20,9 +22,10 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from sensemble_apps.console.output import say_json
+from sensemble_apps.console.output import remark, say_json
 
-_EVERY = 0.2  # seconds between two lines of progress, except at a stage's beginning and end
+_EVERY = 0.2  # seconds between two lines of JSON, except at a stage's beginning and end
+_MINUTE = 60.0  # seconds between two lines in a log
 _COLUMNS = (
     TextColumn("  {task.description}"),
     BarColumn(),
@@ -36,10 +39,15 @@ _COLUMNS = (
 def stages(*, in_json: bool = False) -> Iterator[Callable[[str, int, int], None]]:
     """Show a bar per stage while the block runs; yield a function to call with (stage, done, total).
 
-    With `in_json`, write `{"stage", "done", "total"}` to standard output instead, a few times a second.
+    With `in_json`, write `{"stage", "done", "total"}` to standard output instead, a few times a second. If
+    standard error is no terminal, write a line to it each minute.
     """
     if in_json:
         yield _in_json()
+        return
+    if not sys.stderr.isatty():
+        with _in_a_log() as advance:
+            yield advance
         return
     bars = Progress(*_COLUMNS, console=Console(stderr=True))
     tasks: dict[str, TaskID] = {}
@@ -53,6 +61,31 @@ def stages(*, in_json: bool = False) -> Iterator[Callable[[str, int, int], None]
             bars.update(tasks[stage], completed=done, total=total)
 
         yield advance
+
+
+@contextmanager
+def _in_a_log() -> Iterator[Callable[[str, int, int], None]]:
+    """Write the stage, its share and its time left each minute, also while a step takes longer."""
+    now, over = ("", 0, 1, 0.0), Event()  # stage, done, total, when it began
+
+    def advance(stage: str, done: int, total: int) -> None:
+        nonlocal now
+        now = stage, done, total, now[3] if stage == now[0] else monotonic()
+
+    def write() -> None:
+        while not over.wait(_MINUTE):
+            stage, done, total, began = now
+            if stage:
+                share = f"{done / total:.0%}" if total else ""
+                left = (monotonic() - began) * (total - done) / done if done else None
+                rest = "" if left is None else f", {timedelta(seconds=round(left))} left"
+                remark(f"{stage}: {share}{rest}")
+
+    Thread(target=write, daemon=True).start()
+    try:
+        yield advance
+    finally:
+        over.set()
 
 
 def _in_json() -> Callable[[str, int, int], None]:
