@@ -49,7 +49,7 @@ def test_every_field_is_read(tmp_path: Path) -> None:
                 1,
                 1.0,
                 2.5,
-                "Anna",
+                ("Anna",),
             ),
             Example("2", "pretrain", (), {"image": tmp_path / "media" / "b.png"}, 3),
         ),

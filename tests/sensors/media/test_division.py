@@ -16,7 +16,13 @@ def example(
 ) -> Example:
     labels = (label,) if label else ()
     return Example(
-        f"e{number}", split, labels, {"text": "t"}, line=number + 1, group=group, background=background
+        f"e{number}",
+        split,
+        labels,
+        {"text": "t"},
+        line=number + 1,
+        groups=(group,) if group else (),
+        background=background,
     )
 
 

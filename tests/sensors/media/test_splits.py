@@ -23,7 +23,9 @@ def write(folder: Path, lines: list[dict[str, object]]) -> Path:
 
 def example(number: int, group: str | None = None, split: str = "train", label: str = "one") -> Example:
     labels = (label,) if label else ()
-    return Example(f"e{number}", split, labels, {"text": "words"}, line=number + 1, group=group)
+    return Example(
+        f"e{number}", split, labels, {"text": "words"}, line=number + 1, groups=(group,) if group else ()
+    )
 
 
 @pytest.mark.parametrize(
@@ -72,10 +74,75 @@ def test_a_tenth_of_the_backgrounds_is_drawn_beside_the_labelled_and_none_alone(
     assert draw([*known, *(replace(e, split="calibrate") for e in noise)]) < {e.id for e in known}
 
 
-def test_a_group_is_a_name(tmp_path: Path) -> None:
-    for group in (" ", 3, ["a"]):
-        with pytest.raises(BadDataError, match="group: expected a string"):
+def test_a_group_is_a_name_or_several(tmp_path: Path) -> None:
+    for group in (" ", 3, [3], [""], ["a", "a"]):
+        with pytest.raises(BadDataError, match="group"):
             read_dataset(write(tmp_path, [{"group": group}]))
+    (both,) = read_dataset(write(tmp_path, [{"group": ["anna", "sheet 3"]}])).examples
+    assert (both.group, both.groups) == ("anna", ("anna", "sheet 3"))
+    lines: list[dict[str, object]] = [
+        {"group": ["anna", "sheet 3"]},
+        {"split": "eval", "group": ["bo", "sheet 3"]},
+    ]
+    with pytest.raises(BadDataError, match="group: 'sheet 3' is in eval here"):
+        read_dataset(write(tmp_path, lines))
+
+
+def test_examples_that_share_a_file_are_drawn_together(tmp_path: Path) -> None:
+    """Pictures that are each described in five languages, as in Multi30K."""
+    for i in range(60):
+        (tmp_path / f"{i}.jpg").touch()
+    lines: list[dict[str, object]] = [
+        {"image": f"{i % 60}.jpg", "labels": [("one", "two")[i % 2]], "text": f"words {i}"}
+        for i in range(300)
+    ]
+    dataset = read_dataset(write(tmp_path, lines))
+    pictures = [{e.values["image"] for e in dataset.split(name)} for name in ("train", "calibrate")]
+    assert list(map(len, pictures)) == [41, 19]
+    assert not pictures[0] & pictures[1]
+    assert dataset.examples[0].groups == ("0.jpg",)
+
+
+def test_shared_files_connect_and_an_explicit_group_says_otherwise(tmp_path: Path) -> None:
+    for name in "abcd":
+        (tmp_path / f"{name}.wav").touch()
+        (tmp_path / f"{name}.mp4").touch()
+    lines: list[dict[str, object]] = [
+        {"audio": "a.wav", "video": "a.mp4"},
+        {"audio": "a.wav", "video": "b.mp4"},
+        {"audio": "b.wav", "video": "b.mp4"},
+        {"audio": "c.wav", "group": "morning"},
+        {"audio": "c.wav", "group": "evening", "split": "eval"},
+        {"audio": "c.wav", "video": "c.mp4"},
+        {"audio": "d.wav", "video": "d.mp4"},
+    ]
+    examples = read_dataset(write(tmp_path, lines)).examples
+    films, both = [("a.mp4",)] * 3, [("morning",), ("evening",), ("morning",)]
+    assert [e.groups for e in examples] == [*films, *both, ()]
+
+
+def test_what_is_held_out_is_not_pretrained_on(tmp_path: Path) -> None:
+    (tmp_path / "film.mp4").touch()
+    lines: list[dict[str, object]] = [
+        {"video": "film.mp4", "split": "eval", "end": 5},
+        {"video": "film.mp4", "split": "pretrain", "labels": [], "start": 5},
+        {"group": "anna", "split": "calibrate"},
+        {"group": "anna", "split": "pretrain", "labels": []},
+        {"group": "bo"},
+        {"group": "bo", "split": "pretrain", "labels": []},
+    ]
+    dataset = read_dataset(write(tmp_path, lines))
+    assert [e.id for e in dataset.split("pretrain")] == ["5"]
+    assert len(dataset.examples) == 6, "a replay plays all"
+
+
+def test_no_group_of_several_is_split_by_a_draw() -> None:
+    examples = [replace(example(i), groups=(f"person {i % 30}", f"sheet {i % 30 // 3}")) for i in range(90)]
+    drawn = draw(examples)
+    assert len(drawn) == 27, "three sheets of ten"
+    for one in range(2):
+        sides = {(e.groups[one], e.id in drawn) for e in examples}
+        assert len(sides) == len({name for name, _ in sides})
 
 
 def test_calibrate_is_drawn_from_train_where_the_index_has_none(tmp_path: Path) -> None:

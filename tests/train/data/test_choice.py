@@ -79,3 +79,17 @@ def test_more_is_said_in_minutes_and_in_takes(tmp_path: Path) -> None:
     assert "100 would do: record 7 minutes of anything" in pretraining
     assert "4 of two (record 3 takes)" in labels
     assert "train, 16 examples in 6 groups (people, recordings), is too small to make it" in calibrate
+
+
+def test_one_long_film_is_one_group_and_what_is_held_out_of_it_is_not_pretrained_on(tmp_path: Path) -> None:
+    (tmp_path / "film.mp4").touch()
+    lines = [
+        {"id": f"{i}", "split": "train", "labels": ["one"], "video": "film.mp4", "start": i, "end": i + 1}
+        for i in range(200)
+    ]
+    lines += [{"id": "e", "split": "eval", "labels": ["one"], "text": "t", "group": "anna"}]
+    lines += [{"id": "p", "split": "pretrain", "text": "t", "group": "anna"}]
+    (tmp_path / "index.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    pretrained, calibrate, _ = shortages(read_dataset(tmp_path), from_scratch=False)
+    assert pretrained.startswith("1 unlabelled example of a group")
+    assert "200 examples in 1 group (people, recordings), is too small" in calibrate

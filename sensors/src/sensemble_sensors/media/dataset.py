@@ -1,6 +1,7 @@
 """Read the data format: a folder with `index.jsonl`, one example a line."""
 
 import sys
+from collections import Counter
 from collections.abc import Container, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -11,7 +12,7 @@ from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.lines import MAX_LINE, Fields, numbered, opened
 from sensemble_sensors.media.dataset_paths import Root
 from sensemble_sensors.media.modalities import FILE_NAME, read_modalities
-from sensemble_sensors.media.splits import SPLITS, Groups, draw
+from sensemble_sensors.media.splits import SPLITS, Groups, connected, draw
 from sensemble_sensors.spec import KNOWN, RESERVED, Modality, kind_name
 from sensemble_sensors.strict_json import decode
 
@@ -30,7 +31,7 @@ class Example:
             is a still picture in place of a film (`Kind.fields`).
         start, end: seconds within the media files between which the example lies; None for their ends.
         line: its line in `index.jsonl`, from 1.
-        group: a person or a recording, say, whose examples must be in one split; None for an example alone.
+        groups: persons and recordings, say, whose examples must be in one split; empty for an example alone.
         background: shows none of the classes: silence, noise, other words, an empty sheet. Models learn from
             it what is unfamiliar; it is never classified.
         kinds: the kind of each of its modalities, in the order of their names; by default, as the fields say.
@@ -43,7 +44,7 @@ class Example:
     line: int
     start: float | None = None
     end: float | None = None
-    group: str | None = None
+    groups: tuple[str, ...] = ()
     background: bool = False
     kinds: Mapping[str, str] = field(default_factory=dict, hash=False)
 
@@ -56,6 +57,11 @@ class Example:
     def modalities(self) -> tuple[str, ...]:
         """The modalities of this example, sorted; an image counts as `video`."""
         return tuple(self.kinds)
+
+    @property
+    def group(self) -> str | None:
+        """The first of its groups, by which examples are drawn."""
+        return next(iter(self.groups), None)
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -107,8 +113,15 @@ class Dataset:
         return tuple(example for example in self.examples if not example.background)
 
     def split(self, name: str) -> tuple[Example, ...]:
-        """Return the examples of a split, one of `SPLITS`, without its backgrounds."""
-        return tuple(example for example in self.known if example.split == name)
+        """Return the examples of a split, one of `SPLITS`, without its backgrounds.
+
+        Those of `pretrain` share no group with `calibrate` and `eval`.
+        """
+        found = tuple(example for example in self.known if example.split == name)
+        if name != "pretrain":
+            return found
+        held = {group for e in self.known if e.split in {"calibrate", "eval"} for group in e.groups}
+        return tuple(example for example in found if held.isdisjoint(example.groups))
 
     def background(self, name: str) -> tuple[Example, ...]:
         """Return the backgrounds of a split, one of `SPLITS`."""
@@ -128,7 +141,8 @@ class Dataset:
 def read_dataset(folder: Path | str, *, skip_bad: bool = False) -> Dataset:
     """Read and check `folder/index.jsonl`; media files must exist, but are not opened.
 
-    If the index has no split `calibrate`, it is drawn from `train` (`splits.draw`). A bad line raises
+    Examples without a group that share a media file get one. If the index has no split `calibrate`, it is
+    drawn from `train` (`splits.draw`). A bad line raises
     BadDataError ("FILE:LINE: reason"), as does a missing or empty index; `skip_bad` lists bad lines in
     `Dataset.skipped` instead. A last line that breaks off, as a power cut leaves it, is always skipped.
     """
@@ -139,9 +153,34 @@ def read_dataset(folder: Path | str, *, skip_bad: bool = False) -> Dataset:
             f"{folder / 'index.jsonl'}: no good example; "
             + (f"the first bad line is {skipped[0]}" if skipped else "it needs a line for each")
         )
+    examples = _grouped(folder, examples)
     chosen = draw(examples)
     examples = tuple(replace(e, split="calibrate") if e.id in chosen else e for e in examples)
     return Dataset(folder, examples, skipped, bool(chosen), read_modalities(folder))
+
+
+def _grouped(folder: Path, examples: tuple[Example, ...]) -> tuple[Example, ...]:
+    """Give each example without a group the one of those that it shares a media file with.
+
+    It is an explicit group, or else named by one of the files.
+    """
+    alone = [(e.id, files) for e in examples if not e.groups and (files := _media(e))]
+    first = connected(files for _, files in alone)
+    count = Counter(first[files[0]] for _, files in alone)
+    groups = dict[str, str]()
+    for example in examples:
+        for file in _media(example) if example.groups else ():
+            if file in first:
+                groups.setdefault(first[file], example.groups[0])
+    for file, n in count.items():
+        if n > 1:
+            groups.setdefault(file, Path(file).relative_to(folder).as_posix())
+    given = {name: groups[first[files[0]]] for name, files in alone if first[files[0]] in groups}
+    return tuple(replace(e, groups=(given[e.id],)) if e.id in given else e for e in examples)
+
+
+def _media(example: Example) -> list[str]:
+    return [str(value) for value in example.values.values() if isinstance(value, Path)]
 
 
 def read_index(folder: Path, *, skip_bad: bool = False) -> tuple[tuple[Example, ...], tuple[str, ...]]:
@@ -180,8 +219,9 @@ def read_index(folder: Path, *, skip_bad: bool = False) -> tuple[tuple[Example, 
 def _check_new(example: Example, examples: dict[str, Example], groups: Groups) -> None:
     if example.id in examples:
         raise BadDataError(f"id: {example.id!r} is already that of line {examples[example.id].line}")
-    if example.group is not None and (example.labels or example.background):
-        groups.add(example.group, example.split, f"line {example.line}")
+    if example.labels or example.background:
+        for group in example.groups:
+            groups.add(group, example.split, f"line {example.line}")
 
 
 def label_names(raw: object) -> tuple[str, ...]:
@@ -190,6 +230,16 @@ def label_names(raw: object) -> tuple[str, ...]:
     if not all(name.strip() for name in names) or len(set(names)) < len(names):
         raise BadDataError("labels: expected names, each once")
     return tuple(map(sys.intern, names))
+
+
+def _groups(line: Fields) -> tuple[str, ...]:
+    if not isinstance(line.values.get("group"), list):
+        group = line.text("group")
+        return () if group is None else (group,)
+    groups: tuple[str, ...] = decode(tuple[str, ...], line.values["group"], "group")
+    if not all(name.strip() for name in groups) or len(set(groups)) < len(groups):
+        raise BadDataError("group: expected names, each once")
+    return groups
 
 
 @lru_cache(4096)
@@ -233,7 +283,6 @@ class _IndexReader:
                 values[one] = text if kind_of(kind).tokenized else self._root.file(one, text)
                 present[modality] = kind
         start, end = line.seconds("start"), line.seconds("end")
-        group = line.text("group")
         if end is not None and end <= (start or 0.0):
             raise BadDataError("end: expected a time after start")
         if not values:
@@ -247,7 +296,7 @@ class _IndexReader:
             start=start,
             end=end,
             line=number,
-            group=group,
+            groups=_groups(line),
             background=background,
             kinds=kinds if same else present,
         )

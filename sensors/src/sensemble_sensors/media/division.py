@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from sensemble_sensors.media.dataset import Dataset, Example
-from sensemble_sensors.media.splits import hold_out
+from sensemble_sensors.media.splits import hold_out, whole
 
 BACKGROUND = "(background)"  # the name of the backgrounds among the classes of a division
 _HELD = {"eval": (0.2, 2), "calibrate": (0.15, 4)}  # the share of a class's groups, of how many at least
@@ -40,7 +40,7 @@ class Division:
 def divide(dataset: Dataset, seed: int = 0, *, keep: bool = True) -> Division:
     """Propose which examples to hold out: about a fifth of each class for `eval`, a seventh for `calibrate`.
 
-    Groups stay whole; an example without one is a group of its own. No class loses more than three fifths of
+    Groups stay whole; an example without one is a group by itself. No class loses more than three fifths of
     its examples. `keep` leaves held out what the index holds out already.
     """
     groups = _groups(dataset)
@@ -71,14 +71,10 @@ def divide(dataset: Dataset, seed: int = 0, *, keep: bool = True) -> Division:
 
 
 def _groups(dataset: Dataset) -> dict[str, list[Example]]:
-    """Return the examples that a division covers, by the name of their group, or their id."""
-    bound = {example.group or example.id for example in dataset.split("pretrain") if example.labels}
-    groups: dict[str, list[Example]] = {}
-    for example in dataset.examples:
-        name = example.group or example.id
-        if (example.labels or example.background) and name not in bound:
-            groups.setdefault(name, []).append(example)
-    return groups
+    """Return the examples that a division covers, by the name of what stays whole."""
+    groups = whole([example for example in dataset.examples if example.labels or example.background])
+    bound = {example.id for example in dataset.split("pretrain") if example.labels}
+    return {name: members for name, members in groups.items() if bound.isdisjoint(e.id for e in members)}
 
 
 def _held_already(members: Sequence[Example], dataset: Dataset) -> str:

@@ -2,9 +2,9 @@
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from sensemble_sensors.errors import BadDataError
 
@@ -28,11 +28,14 @@ class _Member(Protocol):
     @property
     def labels(self) -> tuple[str, ...]: ...
     @property
-    def group(self) -> str | None: ...
+    def groups(self) -> tuple[str, ...]: ...
     @property
     def background(self) -> bool: ...
     @property
     def modalities(self) -> tuple[str, ...]: ...
+
+
+_M = TypeVar("_M", bound=_Member)
 
 
 class Groups:
@@ -98,12 +101,39 @@ def hold_out(
                     wanted -= 1
 
 
+def connected(sets: Iterable[Sequence[str]]) -> dict[str, str]:
+    """Return for each name the least one that it is connected to; the names of one set are connected."""
+    above: dict[str, str] = {}
+
+    def least(name: str) -> str:
+        while (upper := above.setdefault(name, name)) != name:
+            above[name] = above[upper]
+            name = upper
+        return name
+
+    for names in sets:
+        for name in names:
+            first, last = sorted((least(names[0]), least(name)))
+            above[last] = first
+    return {name: least(name) for name in above}
+
+
+def whole(examples: Sequence[_M]) -> dict[str, list[_M]]:
+    """Return the examples that must be in one split, by a name: those whose groups are connected, or one."""
+    names = connected(example.groups for example in examples)
+    found: dict[str, list[_M]] = {}
+    for example in examples:
+        name = names[example.groups[0]] if example.groups else example.id
+        found.setdefault(name, []).append(example)
+    return found
+
+
 def draw(examples: Sequence[_Member]) -> frozenset[str]:
     """Choose a tenth of `train`, in whole groups, for the split `calibrate`; return the ids.
 
     Where a tenth has fewer than `PROMISED` groups, it is more, up to a third. Each label, each modality and
     the backgrounds are drawn if there is room, and lose a third of their examples at most. A group with
-    labelled examples or backgrounds in `pretrain` is not drawn. None are chosen if `calibrate` exists
+    labelled examples or backgrounds in another split is not drawn. None are chosen if `calibrate` exists
     already, `train` has fewer than `MIN_TRAIN` apart from backgrounds, or fewer than two groups can be drawn.
     """
     train = [example for example in examples if example.split == "train"]
@@ -111,11 +141,11 @@ def draw(examples: Sequence[_Member]) -> frozenset[str]:
     small = sum(example.split == "train" for example in known) < MIN_TRAIN
     if small or any(example.split == "calibrate" for example in known):
         return frozenset()
-    bound = {e.group for e in examples if e.split == "pretrain" and (e.labels or e.background)} - {None}
-    groups: dict[str, list[_Member]] = {}
-    for example in train:
-        if example.group not in bound:
-            groups.setdefault(example.group or example.id, []).append(example)
+    groups = {
+        name: members
+        for name, members in whole([e for e in examples if e.labels or e.background]).items()
+        if all(example.split == "train" for example in members)
+    }
     split_of = dict.fromkeys(groups, "train")
     traits = {name: Counter(t for e in members for t in _traits(e)) for name, members in groups.items()}
     share = max(_SHARE, min(_MOST, PROMISED / max(1, len(groups)))) + _ROUNDING

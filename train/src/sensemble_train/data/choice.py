@@ -57,6 +57,12 @@ def shortages(dataset: Dataset, *, from_scratch: bool = True) -> Iterator[str]:
             f"{more} of anything, or go without: then sensors learn from labels alone, and those without "
             "labels often stay at chance"
         )
+    left = sum(example.split == "pretrain" for example in dataset.known) - len(dataset.split("pretrain"))
+    if left:
+        yield (
+            f"{_counted(left, 'unlabelled example')} of a group or a media file of calibrate or eval "
+            f"{'is' if left == 1 else 'are'} not trained on"
+        )
     train = dataset.split("train")
     counts = Counter(label for example in train for label in example.labels)
     few = sorted((count, label) for label, count in counts.items() if count < LEAST_OF_A_LABEL)
