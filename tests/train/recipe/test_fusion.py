@@ -6,6 +6,9 @@ from pathlib import Path
 import pytest
 import torch
 from sensemble_runtime.subsets import name, subsets
+from sensemble_train.distributed import alone
+from sensemble_train.recipe.cell import Cell, Job
+from sensemble_train.recipe.config import Config
 from sensemble_train.recipe.evaluate import embed, evaluate
 from sensemble_train.recipe.fusion import fuse, teach
 from sensemble_train.training.loop import Loop
@@ -35,6 +38,19 @@ def test_its_answer_is_the_largest_sum_of_calibrated_log_probabilities(tmp_path:
     for subset in subsets(ALL):
         answers = torch.stack([sums[m] for m in subset]).sum(dim=0).argmax(dim=1)
         assert found[name(subset)] == pytest.approx(float((answers == clips.targets).float().mean()))
+
+
+def test_without_calibrate_nothing_is_fitted_to_the_examples_that_specialists_learned(tmp_path: Path) -> None:
+    specialists = {m: tiny_model(STEM, seed=place) for place, m in enumerate(ALL)}
+    clips = clips_of(specialists["audio"], 60)
+    job = Job(Config(""), tmp_path, alone(), lambda *_: None)
+    found = {}
+    for held_out in (True, False):
+        cell = Cell(job, ALL, specialists["audio"], clips, {"calibrate": clips}, None, held_out)
+        fused = cell._fused(specialists)
+        found[held_out] = {encoder.temperature for encoder in fused.encoders.values()}
+    assert found[False] == {1.0}
+    assert 1.0 not in found[True]
 
 
 def test_all_sensors_together_are_as_sure_as_the_sum_says(tmp_path: Path) -> None:

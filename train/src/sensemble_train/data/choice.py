@@ -95,7 +95,8 @@ def _held_out(dataset: Dataset) -> Iterator[str]:
         yield (
             f"there is no calibrate, and train, {_counted(len(train), 'example')} in "
             f"{_counted(taught, 'group')} (people, recordings), is too small to make it: models are chosen "
-            f"on train itself, and no answer is calibrated; record {PROMISED} groups as calibrate, 2 at least"
+            f"on train itself, and neither answers nor the teacher are calibrated; record {PROMISED} groups "
+            "as calibrate, 2 at least"
         )
     elif held and groups < PROMISED:
         more = f"{PROMISED - groups} more as calibrate"
