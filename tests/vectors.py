@@ -138,6 +138,7 @@ class Sines:
     ) -> None:
         self.specs = specs
         self.modalities = tuple(sorted(specs))
+        self.fingerprint = ""
         self.head = head
         labels = tuple(map(str, range(len(head.weight))))
         self.manifest = SimpleNamespace(labels=labels, calibration=calibration, audited={}, modalities=specs)

@@ -186,7 +186,13 @@ class Running(Sources):
 class Serving(Common):
     """The options of every command that serves a page."""
 
-    host: Annotated[str, "ADDRESS"] = "127.0.0.1"
-    """The address to serve on. Any but this machine's own needs the token of the printed address, and TLS."""
+    host: Annotated[str | None, "ADDRESS"] = None
+    """The address to serve on; by default 127.0.0.1, or for a phone 0.0.0.0. Any but this machine's own needs
+    the token of the printed address, and TLS."""
     port: int = 8765
     """The port; 0 for a free one."""
+
+    @property
+    def address(self) -> str:
+        """The address to serve on."""
+        return self.host or "127.0.0.1"

@@ -103,6 +103,22 @@ test("a camera is lost, is tried again, and comes back", async () => {
   expect([camera.opened, session.live]).toEqual([3, ["video"]]);
 });
 
+test("a camera that works between its losses is tried again as soon as at first", async () => {
+  const camera = new Puppet("video");
+  await session.attach(camera);
+  for (const _ of Array(8)) {
+    await pass(3, camera);
+    camera.lose("the device is gone");
+    await pass(1.5);
+  }
+  expect(camera.opened).toBe(9);
+  for (const _ of Array(8)) {
+    camera.lose("the device is gone");
+    await pass(1.5);
+  }
+  expect(camera.opened).toBeLessThan(13);
+});
+
 test("a device that is plugged back is tried at once", async () => {
   const camera = new Puppet("video");
   await session.attach(camera);

@@ -41,3 +41,14 @@ def test_a_phone_opens_the_page_by_the_printed_address_alone(
         finally:
             served.kill()
     assert not list(temporary.iterdir()), "a copy of the site, which nobody removes after a kill"
+
+
+def test_an_address_that_is_asked_for_is_kept(bundle: Path) -> None:
+    build()
+    command = [COMMAND, "serve", bundle, "--phone", "--port", "0", "--host", "127.0.0.1"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as served:
+        try:
+            assert served.stdout is not None
+            assert "http://127.0.0.1:" in served.stdout.readline()
+        finally:
+            served.kill()

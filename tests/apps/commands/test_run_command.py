@@ -12,8 +12,9 @@ import cv2
 import numpy as np
 import pytest
 from sensemble_apps.cli import main
-from sensemble_apps.running.real_time import come_and_go, plugged_at
-from sensemble_runtime import subsets
+from sensemble_apps.running import virtual_time
+from sensemble_apps.running.real_time import Options, come_and_go, plugged_at
+from sensemble_runtime import Bundle, Policy, subsets
 from sensemble_runtime.record.reader import read_runs
 
 from tests.apps.conftest import COMMAND, Refusal, Sensemble
@@ -293,12 +294,20 @@ def test_what_cannot_be_run_is_one_line(
     assert "--replay" in refusal("run", bundle_folder)
     for option in (("--fast",), ("--unplug",), ("--examples", "3"), ("--split", "eval")):
         assert f"{option[0]}: only for --replay" in refusal("run", bundle_folder, "--captions", "-", *option)
+    fast = "run", bundle_folder, "--fast", "--replay", dataset_folder
+    assert "--budget is for real time" in refusal(*fast, "--budget", "0.5")
     assert "index.jsonl" in refusal("run", bundle_folder, "--replay", tmp_path)
     assert "--split" in refusal("run", bundle_folder, "--replay", dataset_folder, "--split", "test")
     assert "budget" in refusal("run", bundle_folder, "--captions", "-", "--budget", "0")
     assert "--limit" in refusal("run", bundle_folder, "--captions", "-", "--limit", "0")
     assert "no such file" in refusal("run", bundle_folder, "--captions", tmp_path / "none.txt").lower()
     assert "--split" in refusal("audit", bundle_folder, "--data", dataset_folder, "--split", "test")
+
+
+def test_a_fast_replay_has_the_threads_that_are_asked_for(bundle_folder: Path) -> None:
+    bundle = Bundle.open(bundle_folder)
+    assert list(virtual_time.replay(bundle, [], Options(Policy(threads=3)))) == []
+    assert bundle.threads == 3
 
 
 def test_debug_shows_where_it_failed(sensemble: Sensemble, tmp_path: Path) -> None:

@@ -46,6 +46,20 @@ def test_another_address_has_a_token_and_tls(bundle_folder: Path) -> None:
         assert statuses_by_token(address) == [401, 200]
 
 
+@pytest.mark.parametrize(
+    "option",
+    [
+        ("--replay", "data"), ("--camera", "0"), ("--output", "mqtt=mqtt://broker"), ("--floor", "0.5"),
+        ("--sensor", "imu=iio:0"), ("--media", "film.mkv"), ("--demo",), ("--watch",), ("--in-process",),
+        ("--recordings", "elsewhere"), ("--unfamiliar", "pool"), ("--split", "eval"),
+    ],
+)  # fmt: skip
+def test_what_a_phone_alone_cannot_use_is_refused(
+    bundle_folder: Path, refusal: Refusal, option: tuple[str, ...]
+) -> None:
+    assert f"{option[0]}: not with --phone" in refusal("serve", bundle_folder, "--phone", *option)
+
+
 def test_what_cannot_be_served_is_refused_in_a_line(bundle_folder: Path, refusal: Refusal) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])

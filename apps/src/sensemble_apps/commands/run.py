@@ -128,6 +128,8 @@ def _check(arguments: Run) -> None:
     for name, named in timed.items():
         if arguments.fast and named:
             raise InputError(f"{name} is for real time; the times of a fast replay are made up")
+    if arguments.fast and arguments.budget != Run.budget:
+        raise InputError("--budget is for real time; a fast replay encodes every window, so leave it out")
     if arguments.fast and arguments.adapt:
         raise InputError("--adapt is for real time; `sensemble adapt --replay` learns from a replay")
     if arguments.keep is not None and arguments.record is None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
 from threading import Event
@@ -20,6 +20,7 @@ from sensemble_sensors.thresholds import DEFAULT
 
 from sensemble_apps.arguments import Folder, Running, Serving
 from sensemble_apps.console.output import say_executors
+from sensemble_apps.console.wording import words
 from sensemble_apps.errors import InputError, until_stopped
 from sensemble_apps.results.run_folder import CONFIG
 from sensemble_apps.running.outputs import open_output
@@ -67,7 +68,7 @@ def main(arguments: Serve) -> None:
     bundle = Bundle.open(arguments.bundle, trust=arguments.trust, floor=arguments.floor)
     say_executors(bundle.executors)
     with ExitStack() as stack:
-        listening = stack.enter_context(listen(arguments.host, arguments.port))
+        listening = stack.enter_context(listen(arguments.address, arguments.port))
         others = [stack.enter_context(open_output(text, bundle)) for text in arguments.output]
         options = Options(Policy(unfamiliar=arguments.unfamiliar))
         session = stack.enter_context(opened(bundle, options, DEFAULT, lasting=True))
@@ -75,7 +76,7 @@ def main(arguments: Serve) -> None:
         stack.callback(page.recorder.stop)
         example_at = stack.enter_context(_sources(arguments, bundle, session, page.sensors))
         shown, largest = routes(page, demo=arguments.demo), largest_message(bundle.specs)
-        stack.enter_context(published(listening, "the live page", arguments.host, shown, largest))
+        stack.enter_context(published(listening, "the live page", arguments.address, shown, largest))
         if arguments.demo:
             stack.enter_context(demonstration(page.sensors, page.used))
         with until_stopped():
@@ -89,15 +90,19 @@ def _serve_phone(arguments: Serve) -> None:
     from sensemble_apps.web.handlers import given
     from sensemble_apps.web.server import listen, published
 
-    if arguments.host == Serving.host:  # a phone is another machine
-        arguments = replace(arguments, host="0.0.0.0")  # noqa: S104 - it needs the token
+    used = {"bundle", "trust", "host", "port", "phone", "debug"}
+    others = [field for field in fields(arguments) if field.name not in used]
+    if unused := [field for field in others if getattr(arguments, field.name) != field.default]:
+        names = words(f"--{field.name.replace('_', '-')}" for field in unused)
+        raise InputError(f"{names}: not with --phone, which runs the bundle on the phone alone; leave it out")
+    host = arguments.host or "0.0.0.0"  # noqa: S104 - a phone is another machine, and needs the token
     policy = "frame-ancestors 'none'"  # the page says itself what may run; it needs WebAssembly
     # Read where they are: a copy would be left behind by a kill.
     beside = [given(name, read) for name, read in bundle_files(arguments.bundle, arguments.trust).items()]
     routes = [*beside, Mount("/", StaticFiles(directory=APP, html=True))]
     with (
-        listen(arguments.host, arguments.port) as listening,
-        published(listening, "the page for a phone", arguments.host, routes, policy=policy),
+        listen(host, arguments.port) as listening,
+        published(listening, "the page for a phone", host, routes, policy=policy),
         until_stopped(),
     ):
         Event().wait()

@@ -43,7 +43,7 @@ def main(arguments: Arguments) -> None:
     from sensemble_apps.web.server import listen, published
 
     with ExitStack() as stack:
-        listening = stack.enter_context(listen(arguments.host, arguments.port))
+        listening = stack.enter_context(listen(arguments.address, arguments.port))
         project = stack.enter_context(Project(arguments.folder))
         options = [option for source in arguments.encoder for option in ("--encoder", source)]
         options += ["--from-scratch"] * arguments.from_scratch
@@ -56,6 +56,6 @@ def main(arguments: Arguments) -> None:
         stack.enter_context(Watcher(returning(devices), partial(retry, studio.reader, given, None)))
         # Also of a live page: a bundle's samples are no larger than those that it was trained on.
         largest = largest_message(SPECS)
-        page = published(listening, "the studio", arguments.host, routes(studio), largest)
+        page = published(listening, "the studio", arguments.address, routes(studio), largest)
         with page, until_stopped():
             Event().wait()

@@ -28,6 +28,7 @@ def replay(
 
     Sensors come and go by `schedule`, or as recorded. With `labels`, the adapter learns from them, too.
     """
+    bundle.threads = options.policy.threads
     live_set = LiveSet(bundle, options.policy, options.adapt)
     if isinstance(played, Recorded):
         yield from _recording(live_set, bundle, played, options, labels=labels)

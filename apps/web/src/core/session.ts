@@ -10,6 +10,9 @@ import type { Executor } from "../executors/executor";
 const TURN = 0.25; // seconds between two looks at what has changed without a sample
 const RETRIES = [1, 2, 4, 8, 15, 30]; // seconds until a lost sensor is tried again
 
+/** Return the seconds to wait after a loss, when so many came before it. */
+const retry = (losses: number): number => RETRIES[Math.min(losses, RETRIES.length - 1)];
+
 /** A source of samples of one modality. */
 export interface Sensor {
   readonly modality: string;
@@ -36,7 +39,9 @@ interface Attached {
   sensor: Sensor;
   state: State;
   health: Health;
-  tries: number;
+  tries: number; // ever, which tells one from the next
+  losses: number; // since it last worked for as long as it then waited
+  openedAt: number;
   retryAt: number;
 }
 
@@ -71,7 +76,7 @@ export class Session {
   /** Start a sensor, in place of the one of its modality. An event says how that went. */
   async attach(sensor: Sensor): Promise<void> {
     this.detach(sensor.modality);
-    const entry: Attached = { sensor, state: "opening", health: new Health(this.spec(sensor)), tries: 0, retryAt: 0 };
+    const entry: Attached = { sensor, state: "opening", health: new Health(this.spec(sensor)), tries: 0, losses: 0, openedAt: 0, retryAt: 0 };
     this.sensors.set(sensor.modality, entry);
     await this.open(entry);
   }
@@ -137,6 +142,7 @@ export class Session {
       if (problem) throw (problem as PromiseRejectedResult).reason;
       // What the first sample shows may come before this.
       if (entry.state === "opening") entry.state = "open";
+      entry.openedAt = this.clock();
       this.emit({ type: opened > 1 ? "recovered" : "attached", sensor: name, modality });
       entry.health.began(this.clock());
     } catch (error) {
@@ -147,7 +153,7 @@ export class Session {
   private lose(entry: Attached, reason: string): void {
     const { modality, name } = entry.sensor;
     entry.state = "lost";
-    entry.retryAt = this.clock() + RETRIES[Math.min(entry.tries, RETRIES.length) - 1];
+    entry.retryAt = this.clock() + retry(entry.losses++);
     entry.sensor.close();
     this.liveSet.remove(modality);
     this.emit({ type: "lost", sensor: name, modality, reason });
@@ -155,6 +161,7 @@ export class Session {
 
   private receive(entry: Attached, sample: Sample): void {
     if (entry.state === "lost") return;
+    if (entry.state === "open" && this.clock() - entry.openedAt > retry(entry.losses)) entry.losses = 0;
     this.listener({ sample });
     this.judgeHealth(entry, entry.health.examine(sample));
     if (entry.state === "unhealthy") return;
