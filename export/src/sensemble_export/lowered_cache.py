@@ -9,12 +9,14 @@ from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 
-import platformdirs
+from sensemble_train import user_cache
 from sensemble_train.data.embedded import fingerprint
 from torch import Tensor, nn
 
 from sensemble_export.partition_report import Delegation
 from sensemble_export.targets import Job, all_targets, needs_ranges
+
+_CACHE = "lowered"
 
 
 def fetch(path: Path, to: Path) -> Delegation | None:
@@ -28,6 +30,8 @@ def fetch(path: Path, to: Path) -> Delegation | None:
         if hashlib.sha256(content).hexdigest() != noted["sha256"]:
             return None
         to.write_bytes(content)
+        user_cache.use(path)
+        user_cache.use(path.with_suffix(".json"))
     except (OSError, ValueError, TypeError, KeyError):
         return None
     return delegation
@@ -42,6 +46,7 @@ def keep(path: Path, made: Path, delegation: Delegation) -> None:
         partial.replace(path)
         noted = {"delegation": asdict(delegation), "sha256": hashlib.sha256(made.read_bytes()).hexdigest()}
         path.with_suffix(".json").write_text(json.dumps(noted), "utf-8")
+    user_cache.prune(_CACHE)
 
 
 def place_of(encoder: nn.Module, windows: Tensor, job: Job) -> Path | None:
@@ -54,5 +59,4 @@ def place_of(encoder: nn.Module, windows: Tensor, job: Job) -> Path | None:
         digest.update(module.read_bytes())
     if needs_ranges(job.scheme):
         digest.update(windows.numpy().tobytes())
-    folder = Path(platformdirs.user_cache_dir("sensemble")) / "lowered"
-    return folder / f"{digest.hexdigest()[:32]}{all_targets()[job.target].suffix}"
+    return user_cache.folder(_CACHE) / f"{digest.hexdigest()[:32]}{all_targets()[job.target].suffix}"

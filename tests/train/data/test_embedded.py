@@ -1,11 +1,13 @@
 """Embeddings of a frozen encoder: views of each window, computed once for all who ask."""
 
+import os
 from pathlib import Path
 
 import pytest
 import torch
 from sensemble_runtime.progress import no_progress
 from sensemble_sensors.durable import PRIVATE_FILE
+from sensemble_train import user_cache
 from sensemble_train.data.embedded import embedded, fingerprint
 from sensemble_train.models.augment_config import DERIVED, AugmentConfig
 from sensemble_train.models.encoders import EncoderConfig
@@ -66,6 +68,26 @@ def test_what_is_kept_is_private_and_may_be_damaged(encoder: Pretrained, tmp_pat
     before = Frozen.read
     embed(encoder, windows)
     assert Frozen.read - before == 1, "the damaged file was replaced"
+
+
+def test_what_was_used_longest_ago_goes(
+    encoder: Pretrained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    takes = raw_inputs(3)["audio"]
+    for number, take in enumerate(takes):
+        embed(encoder, take[None])
+        for path in tmp_path.rglob("*.safetensors"):
+            os.utime(path, (path.stat().st_atime, path.stat().st_mtime - 100 + number))
+    embed(encoder, takes[:1])  # used again
+    size = max(path.stat().st_size for path in tmp_path.rglob("*.safetensors"))
+    monkeypatch.setattr(user_cache, "MOST", 2 * size + 10)
+    embed(encoder, raw_inputs(1, seed=1)["audio"])
+    before = Frozen.read
+    embed(encoder, takes[:1])
+    assert Frozen.read - before == 1, "only the look at the encoder"
+    embed(encoder, takes[1:2])
+    assert Frozen.read - before == 2 + 3
+    assert len(list(tmp_path.rglob("*.safetensors"))) == 2
 
 
 def test_where_nothing_can_be_kept_the_embeddings_are_made_all_the_same(

@@ -33,7 +33,7 @@ class Column(NamedTuple):
 
 
 class Stream(NamedTuple):
-    """What one sensor of a device measured.
+    """The measurements of one sensor of a device.
 
     Attributes:
         device: "" for the one that sends.

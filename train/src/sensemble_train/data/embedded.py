@@ -6,15 +6,15 @@ from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
-import platformdirs
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
 from sensemble_runtime.progress import Progress
 from sensemble_sensors import durable
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
+from sensemble_train import user_cache
 from sensemble_train.models.augment_config import AugmentConfig
 from sensemble_train.models.kinds.registry import kind_of
 from sensemble_train.models.pretrained.encoder import Pretrained
@@ -22,6 +22,7 @@ from sensemble_train.models.pretrained.encoder import Pretrained
 VIEWS = 2  # of an example to train on, the unchanged window included
 _AT_ONCE = 16  # windows that an encoder reads together
 _KEPT = 512  # embeddings of windows in a file
+_CACHE = "embeddings"
 
 
 @torch.no_grad()
@@ -38,9 +39,8 @@ def embedded(
     quick = torch.autocast("cpu", torch.bfloat16, enabled=torch.cpu._is_avx512_bf16_supported())  # noqa: SLF001
     changes = repr((views, asdict(config) if views > 1 else None))
     keys = [hashlib.sha256(changes.encode() + row.numpy().tobytes()).digest() for row in windows]
-    cache = Path(platformdirs.user_cache_dir("sensemble"))
-    folder = cache / "embeddings" / fingerprint(encoder.pretrained, windows[:1])
-    found = _read(folder)
+    folder = user_cache.folder(_CACHE) / fingerprint(encoder.pretrained, windows[:1])
+    found = _read(folder, set(keys))
     missing = list({key: row for row, key in enumerate(keys) if key not in found}.values())
     kind = kind_of(encoder.spec)
     for start in range(0, len(missing), _KEPT):
@@ -65,6 +65,8 @@ def embedded(
             folder.mkdir(parents=True, exist_ok=True)
             durable.write(path, save({"keys": names, "features": features}), private=True)
         found |= dict(zip(written, features, strict=True))
+    if missing:
+        user_cache.prune(_CACHE)
     return torch.stack([found[key] for key in keys])
 
 
@@ -82,10 +84,14 @@ def fingerprint(encoder: nn.Module, window: Tensor) -> str:
     return digest.hexdigest()[:32]
 
 
-def _read(folder: Path) -> dict[bytes, Tensor]:
+def _read(folder: Path, wanted: set[bytes]) -> dict[bytes, Tensor]:
+    """Return the kept features of `wanted` windows; of other files only the keys are read."""
     found: dict[bytes, Tensor] = {}
     for path in folder.glob("*.safetensors"):
-        with suppress(OSError, SafetensorError):  # it was deleted just now, or is damaged
-            kept = load_file(path)
-            found |= zip((bytes(key) for key in kept["keys"].tolist()), kept["features"], strict=True)
+        with suppress(OSError, SafetensorError), safe_open(path, "pt") as kept:  # removed now, or damaged
+            rows = {bytes(key): row for row, key in enumerate(kept.get_tensor("keys").tolist())}
+            if here := wanted & rows.keys():
+                features = kept.get_tensor("features")
+                found |= {key: features[rows[key]].clone() for key in here}
+                user_cache.use(path)
     return found

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import av
 import numpy as np
-import platformdirs
 from av.audio.stream import AudioStream
 from av.video.stream import VideoStream
 from filelock import FileLock
@@ -21,6 +20,7 @@ from sensemble_runtime.progress import Progress
 from sensemble_sensors.media.modalities import write_modalities
 from sensemble_sensors.spec import Channel, Modality
 
+from sensemble_train import user_cache
 from sensemble_train.digits.backgrounds import SOUNDS, sight
 from sensemble_train.digits.captions import caption, phrase
 from sensemble_train.digits.clips import FPS, RATE, SECONDS, SIZE, place, render_audio, render_video
@@ -38,7 +38,7 @@ _CHUNK = 250
 def cache_folder(config: DigitsConfig) -> Path:
     """Return the folder of the built dataset of this seed and version."""
     tag = f"digits-v{VERSION}-seed{config.seed}" + ("-imu" if config.imu else "")
-    return Path(platformdirs.user_cache_dir("sensemble")) / tag
+    return user_cache.folder(tag)
 
 
 def build(folder: Path, config: DigitsConfig, progress: Progress) -> Path:

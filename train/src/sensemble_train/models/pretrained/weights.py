@@ -10,11 +10,11 @@ from pathlib import Path
 from urllib.error import URLError
 
 import numpy as np
-import platformdirs
 import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from sensemble_train import user_cache
 from sensemble_train.errors import CheckpointError, ConfigurationError
 
 
@@ -31,7 +31,7 @@ class Pinned:
     @property
     def cached(self) -> Path:
         """The official file's place in the user's cache."""
-        folder = Path(platformdirs.user_cache_dir("sensemble")) / "weights" / self.sha256[:16]
+        folder = user_cache.folder("weights") / self.sha256[:16]
         return folder / self.url.rpartition("/")[2]
 
     def installed(self) -> Path | None:
