@@ -26,7 +26,11 @@ METHODS = {
     "wiseft": 0.02,
     "masd": 0.2,
     "masd+wiseft": 0.25,
+    "wiseft_softened": 0.03,
+    "masd+wiseft_softened": 0.23,
     "late_fusion": 0.26,
+    "labelled_subsets": 0.24,
+    "modality_dropout": 0.1,
     "subset": 0.3,
 }
 

@@ -22,6 +22,7 @@ SPECS = {
 PLAIN = EncoderConfig(width=16, depth=2, heads=2, embedding=8, patch=8, vocabulary=300)
 CLIP = replace(PLAIN, clip=True, activation="quick_gelu", spread=False)
 VIT = replace(PLAIN, embedding=16, spread=False)
+MASKED = replace(VIT, project=False, sinusoidal=True)
 STEM = EncoderConfig(width=16, depth=1, heads=2, embedding=8, patch=8, vocabulary=300, stem=(4, 8), tubelet=2)
 
 

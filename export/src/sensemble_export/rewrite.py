@@ -179,6 +179,8 @@ def lowerable(encoder: nn.Module, *, int8: bool) -> nn.Module:
                 "norm", nn.Sequential(RootMeanSquare(module.norm), CentredAffine(module.norm))
             )
         elif isinstance(module, Trunk):
+            if isinstance(module.project, nn.Identity):
+                module.project = _identity(module.norm.normalized_shape[0])
             _hand_on(module, "norm", module.project)  # the mean over tokens between them commutes
             for block in module.blocks:
                 assert isinstance(block, Block)  # noqa: S101 - so trunks are built
@@ -207,6 +209,12 @@ def _absorb_batch_norms(encoder: nn.Module) -> None:
             if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d):  # always right behind its layer
                 weighted = [m for m in before.modules() if isinstance(m, nn.Linear | nn.Conv2d)]
                 _absorb(module, name, weighted[-1])
+
+
+def _identity(size: int) -> nn.Linear:
+    layer = nn.Linear(size, size, bias=False)
+    layer.weight.copy_(torch.eye(size))
+    return layer
 
 
 def _centre_input(encoder: TokenEncoder) -> None:

@@ -11,8 +11,8 @@ from sensemble_apps.cli import main
 from sensemble_apps.commands.train_matrix import TrainMatrix
 from sensemble_apps.parsing import read
 from sensemble_runtime import subsets
-from sensemble_train.experiments.config import Experiment
-from sensemble_train.experiments.matrix import ROWS
+from sensemble_train.experiments.config import Experiment, read_experiment
+from sensemble_train.experiments.matrix import rows_of
 from sensemble_train.experiments.presets import EXPERIMENTS
 
 from tests.apps.clips import write_dataset
@@ -73,7 +73,7 @@ def test_clips_model_asks_for_clips_weights_and_merges(refusal: Refusal, clips: 
     assert "bpe_simple_vocab_16e6.txt.gz" in refusal(*given, "--initialize", "random")
 
 
-@pytest.mark.parametrize("name", ["kinetics", "imagenet_captions"])
+@pytest.mark.parametrize("name", ["kinetics", "kinetics_mae", "imagenet_captions"])
 def test_what_pretrains_nothing_asks_for_encoders(
     name: str, refusal: Refusal, clips: Path, tmp_path: Path
 ) -> None:
@@ -135,7 +135,7 @@ def trained(*arguments: str | Path) -> dict[str, object]:
     out = Path(arguments[-1])
     assert main(["train", "matrix", *map(str, arguments[:-1]), *SMALL, "--out", str(out)]) == 0
     matrix = json.loads((out / "matrix.json").read_text())["methods"]
-    assert matrix.keys() == set(ROWS)
+    assert matrix.keys() == set(rows_of(read_experiment(out / "config.json")))
     assert all(sorted(rows["video"]) == EVERY for rows in matrix.values())
     config: dict[str, object] = json.loads((out / "config.json").read_text())
     return config

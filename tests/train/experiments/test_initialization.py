@@ -10,7 +10,7 @@ from sensemble_sensors.media.dataset import Dataset, read_dataset
 from sensemble_train.distributed import alone
 from sensemble_train.errors import ConfigurationError
 from sensemble_train.experiments.config import RANDOM, Experiment
-from sensemble_train.experiments.models import CLIP_B16, VIT_B16, new_model
+from sensemble_train.experiments.models import CLIP_B16, MAE_B16, VIT_B16, new_model
 from sensemble_train.models.model import Model, load_model, save_model
 from sensemble_train.models.model_config import ModelConfig
 
@@ -43,6 +43,21 @@ def saved(dataset: Dataset, config: Experiment, folder: Path) -> str:
 def same(a: Model, b: Model) -> bool:
     theirs = b.encoders.state_dict()
     return all(torch.equal(value, theirs[name]) for name, value in a.encoders.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    "shape", [ModelConfig(), tiny(replace(MAE_B16, vocabulary=300))], ids=["small", "paper"]
+)
+def test_encoders_of_masked_autoencoding_are_taken_as_such_only(
+    shape: ModelConfig, dataset: Dataset, tmp_path: Path
+) -> None:
+    """Otherwise the config.json of a run that begins with them would call it contrastive."""
+    masked = Experiment("", model=shape, objective="mae")
+    again = replace(masked, initialize=saved(dataset, masked, tmp_path))
+    assert same(begun(dataset, again), load_model(tmp_path))
+    other = shape if shape.name == "small" else tiny(CLIP_B16)
+    with pytest.raises(ConfigurationError, match="has shared 1, the configuration says 0"):
+        begun(dataset, replace(again, model=other, objective="contrastive"))
 
 
 def test_another_shape_is_refused_but_other_paths_may_be_dropped(dataset: Dataset, tmp_path: Path) -> None:

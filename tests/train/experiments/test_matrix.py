@@ -7,6 +7,7 @@ import pytest
 import torch
 from sensemble_train.experiments import matrix
 from sensemble_train.experiments.config import Experiment
+from sensemble_train.experiments.matrix import rows_of
 from sensemble_train.models.model import load_model
 from sensemble_train.recipe import recipe
 from sensemble_train.recipe.methods import PretrainConfig
@@ -35,6 +36,36 @@ def test_every_row_is_there_for_every_set(run: tuple[Experiment, Path, Matrix]) 
         assert all(sorted(row) == EVERY for row in rows.values())
     models = {cell.split("/")[1] for cell in weights(out) if cell.startswith("models/")}
     assert models == set(found) - {"late_fusion"}, "late fusion is the specialists'"
+
+
+@pytest.mark.parametrize("softened", [False, True])
+def test_wiseft_averages_with_the_probe_as_published_or_as_finetuning_began(
+    run: tuple[Experiment, Path, Matrix], *, softened: bool
+) -> None:
+    """Eq. 9 by hand; the saved probe is the softened one, its logits divided by the temperature."""
+    config, out, _ = run
+    name = "masd+wiseft_softened" if softened else "masd+wiseft"
+    merged, tuned, probed = (
+        load_model(out / "models" / m / "video").head.linear for m in (name, "masd", "linear_probe")
+    )
+    factor = 1 if softened else config.probe.temperature
+    assert config.probe.temperature > 1
+    torch.testing.assert_close(merged.weight, 0.75 * tuned.weight + 0.25 * factor * probed.weight)
+    torch.testing.assert_close(merged.bias, 0.75 * tuned.bias + 0.25 * factor * probed.bias)
+
+
+def test_an_unsoftened_probe_has_no_softened_rows(run: tuple[Experiment, Path, Matrix]) -> None:
+    config, _, found = run
+    paper = replace(config, probe=replace(config.probe, temperature=1.0))
+    assert set(found) - set(rows_of(paper)) == {"wiseft_softened", "masd+wiseft_softened"}
+
+
+def test_masked_autoencoding_gives_a_whole_matrix(tmp_path: Path) -> None:
+    config = experiment_for(write_index(tmp_path, dark_and_bright(tmp_path)), "video")
+    found = shipped(replace(config, objective="mae"), tmp_path / "run")
+    assert sorted(found["subset"]["video"]) == EVERY
+    encoders = load_model(tmp_path / "run" / "models" / "subset" / "video").encoders
+    assert encoders["audio"].trunk.norm is encoders["video"].trunk.norm  # type: ignore[union-attr]
 
 
 def test_masd_without_other_sensors_is_finetuning(run: tuple[Experiment, Path, Matrix]) -> None:

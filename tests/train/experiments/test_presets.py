@@ -8,8 +8,8 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from sensemble_train.experiments.config import Experiment
-from sensemble_train.experiments.presets import EXPERIMENTS, audioset_contrastive
+from sensemble_train.experiments.config import Experiment, MAEConfig
+from sensemble_train.experiments.presets import EXPERIMENTS, audioset_contrastive, audioset_mae
 from sensemble_train.models.augment_config import AugmentConfig
 from sensemble_train.recipe.config import claim, read_config
 from sensemble_train.training.optim import Optimization, optimizer
@@ -19,18 +19,20 @@ AUDIOSET, LABELLED = 1_743_790, 18_649  # App. B
 
 
 def test_audioset_takes_the_papers_steps() -> None:
-    """App. C: 54K steps of contrastive learning."""
-    contrastive = audioset_contrastive("")
+    """App. C: 54K steps of contrastive learning, 435K of MAE."""
+    contrastive, mae = audioset_contrastive(""), audioset_mae("")
     assert round(contrastive.pretrain.length(AUDIOSET), -3) == 54_000
+    assert mae.pretrain.length(AUDIOSET) // 1000 == 435
     assert contrastive.finetune.length(LABELLED) == 30 * (LABELLED // 128)
+    assert mae.finetune.length(LABELLED) == 60 * (LABELLED // 64)
 
 
 PAPERS = [name for name in EXPERIMENTS if not name.startswith("digits")]
 
 TABLE_7 = {  # learning rate, global batch, warm-up, epochs
-    "pretrain": (8e-4, 1024, 1000, 32),
-    "probe": (1e-2, 256, 200, 360),
-    "finetune": (1e-4, 128, 1000, 30),
+    "pretrain": {"contrastive": (8e-4, 1024, 1000, 32), "mae": (8e-4, 1024, 2000, 256)},
+    "probe": {"contrastive": (1e-2, 256, 200, 360), "mae": (1e-2, 128, 200, 360)},
+    "finetune": {"contrastive": (1e-4, 128, 1000, 30), "mae": (1e-4, 64, 2000, 60)},
 }
 
 
@@ -39,7 +41,7 @@ TABLE_7 = {  # learning rate, global batch, warm-up, epochs
 def test_every_experiment_of_the_paper_has_table_7s_values(name: str, stage: str) -> None:
     config = EXPERIMENTS[name]("")
     settings = getattr(config, stage)
-    rate, batch, warmup, epochs = TABLE_7[stage]
+    rate, batch, warmup, epochs = TABLE_7[stage][config.objective]
     if stage == "pretrain" and not name.startswith("audioset"):
         epochs = 0  # they begin with encoders that are pretrained already (Sec. 5)
     assert (settings.learning_rate, settings.batch, settings.warmup) == (rate, batch, warmup)
@@ -65,7 +67,11 @@ def test_every_experiment_of_the_paper_has_the_values_of_table_6_and_appendix_e(
     config = EXPERIMENTS[name]("")
     shape, augment = config.model, config.augment
     assert (shape.frames, shape.side, shape.seconds, shape.tokens) == (8, 224, 8.0, 60)
-    assert (shape.vocabulary, shape.depth) == (49408, 12)  # CLIP's text encoder as is
+    clip = shape.name == "clip_b16"
+    assert (shape.vocabulary, shape.depth) == (49408 if clip else 50262, 12)  # CLIP's text encoder as is
+    assert (config.objective == "mae") == (shape.name == "mae_b16") != clip
+    assert config.mae == MAEConfig(waveform=0.8, frames=0.9, repeats=2)
+    assert shape.shared == 1
     if name == "imagenet_captions":  # "No other augmentations are used"
         assert (shape.drop_path, augment, config.sampling.zoom) == (0.0, AugmentConfig(), (1.0, 1.0))
         return

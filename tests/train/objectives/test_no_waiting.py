@@ -9,6 +9,8 @@ from dataclasses import replace
 import pytest
 import torch
 from sensemble_train.data.clips import Clips
+from sensemble_train.experiments.config import MAEConfig
+from sensemble_train.experiments.mae import MAE
 from sensemble_train.models.model import Model
 from sensemble_train.objectives.contrastive import Contrastive
 from sensemble_train.objectives.objective import Objective
@@ -16,7 +18,7 @@ from sensemble_train.objectives.subset_distillation import SubsetDistillation
 from sensemble_train.objectives.task import Distillation, Task
 from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
 
-from tests.train.tiny import VIT, raw_inputs, tiny_model
+from tests.train.tiny import MASKED, raw_inputs, tiny_model
 
 
 def batch(model: Model, *, lacking: bool = False) -> Clips:
@@ -24,6 +26,11 @@ def batch(model: Model, *, lacking: bool = False) -> Clips:
     present = {m: torch.ones(4, dtype=torch.bool) for m in features}
     present["audio"][1] = not lacking
     return Clips(features, present, torch.arange(4) % 3).to(torch.device("cpu"))
+
+
+def masked(model: Model) -> MAE:
+    shared = Model(replace(model.description, shared=1), model.tokenizer)
+    return MAE(shared, MAEConfig(width=16, depth=1, heads=2))
 
 
 def taught(clips: Clips) -> Clips:
@@ -35,16 +42,17 @@ def taught(clips: Clips) -> Clips:
     ("make", "second"),
     [
         (Contrastive, None),
+        (masked, None),
         (lambda model: Task(model, ("video",)), None),
         (lambda model: Distillation(model, ("video",), 0.5), lambda clips: clips),
         (lambda model: SubsetDistillation(model, ("text", "video"), 0.5), taught),
     ],
-    ids=["contrastive", "task", "masd", "subset"],
+    ids=["contrastive", "mae", "task", "masd", "subset"],
 )
 def test_a_step_depends_on_no_number(
     make: Callable[[Model], Objective], second: Callable[[Clips], Clips] | None, lacking: bool
 ) -> None:
-    model = tiny_model(VIT)
+    model = tiny_model(MASKED)
     objective, clips = make(model).train(), batch(model, lacking=lacking)
     part = (clips,) if second is None else (clips, second(clips))
     with FakeTensorMode(allow_non_fake_inputs=True):

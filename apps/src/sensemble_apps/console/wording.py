@@ -16,7 +16,11 @@ _METHODS = {
     "wiseft": "WiSE-FT",
     "masd": "MASD",
     "masd+wiseft": "MASD + WiSE-FT",
+    "wiseft_softened": "WiSE-FT, softened probe",
+    "masd+wiseft_softened": "MASD + WiSE-FT, softened probe",
     "late_fusion": "Late fusion",
+    "labelled_subsets": "Labels on all subsets",
+    "modality_dropout": "Modality dropout",
     "subset": "Subset",
 }
 _NAMED = 3  # so many candidates beside the likeliest are counted, not named

@@ -1,15 +1,43 @@
 """The configuration of an experiment: the shipped recipe's, and the paper's own settings."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import Literal
 
 from sensemble_sensors.media.decoding import PLAIN, Sampling
 
 from sensemble_train.errors import ConfigurationError
-from sensemble_train.field_checks import Share
+from sensemble_train.field_checks import Share, Size, check, divisible
 from sensemble_train.recipe.config import Config, read_config
 
 RANDOM = "random"  # value of `initialize` to train from scratch
+
+
+@dataclass(frozen=True, slots=True)
+class MAEConfig:
+    """The masks and the decoder of masked autoencoding (App. D and E).
+
+    Attributes:
+        waveform: share of the tokens of sound that are masked, anywhere in time and mel bins.
+        frames: share of the tokens of frames, anywhere in space and time (Feichtenhofer et al., 2022).
+        text: share of the tokens of text; the paper names none, Geng et al., 2022, take this one.
+        repeats: masks of each example in a step.
+        width: width of the decoder; the paper names none, this is that of He et al., 2022, as Table 5 agrees.
+        depth: blocks of the decoder, likewise.
+        heads: attention heads of the decoder, likewise.
+    """
+
+    waveform: Share = 0.8
+    frames: Share = 0.9
+    text: Share = 0.75
+    repeats: Size = 2
+    width: Size = 512
+    depth: Size = 8
+    heads: Size = 16
+
+    def __post_init__(self) -> None:
+        check(self, "mae.")
+        divisible(self, "mae.", "width", self.heads, 4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +57,8 @@ class Experiment(Config):
             draw D_SD from pretraining's examples.
         distill_data: folder of another dataset, whose unlabelled examples make D_SD, as AudioSet's do for
             Kinetics (Sec. 5); empty to draw it from `data`.
+        objective: of pretraining, contrastive learning or masked autoencoding (Sec. 4.1).
+        mae: settings of masked autoencoding.
         alpha: weight of the trained model in WiSE-FT (Sec. 4.2.2: 0.75).
     """
 
@@ -39,15 +69,18 @@ class Experiment(Config):
     skip_bad: bool = False
     held_out: Share = 0.0
     distill_data: str = ""
+    objective: Literal["contrastive", "mae"] = "contrastive"
+    mae: MAEConfig = field(default_factory=MAEConfig)
     alpha: Share = 0.75
 
     def __post_init__(self) -> None:
         Config.__post_init__(self)
         if self.teacher:
             raise ConfigurationError("--teacher: is of `sensemble train`; a row of the matrix has its own")
-        if self.encoders and not self.model.fitted:
+        if self.encoders and not (self.model.fitted and self.objective == "contrastive"):
             raise ConfigurationError(
-                "--encoders: pretrained encoders take the model `small`; leave out --encoders or --model.name"
+                "--encoders: pretrained encoders take the model `small` and contrastive learning; leave out "
+                "--encoders, or --model.name and --objective"
             )
         if self.distill_data and self.held_out:
             raise ConfigurationError(

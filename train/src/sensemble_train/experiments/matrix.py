@@ -1,4 +1,4 @@
-"""The matrix with every row: the paper's methods, late fusion, and what ships.
+"""The matrix with every row: the paper's methods, their rivals, and what ships.
 
 Its examples are chosen by their use as in Sec. 3.1, 5 and 6.2 of the paper.
 """
@@ -20,7 +20,9 @@ from sensemble_train.data.clips import Clips, Source
 from sensemble_train.distributed import World
 from sensemble_train.errors import ConfigurationError
 from sensemble_train.experiments.config import RANDOM, Experiment, experiment_of
+from sensemble_train.experiments.mae import pretrain_masked
 from sensemble_train.experiments.models import new_model
+from sensemble_train.experiments.rivals import labelled_subsets
 from sensemble_train.experiments.streamed import Streamed
 from sensemble_train.models.model import Model
 from sensemble_train.recipe import examples
@@ -30,6 +32,7 @@ from sensemble_train.recipe.examples import Chosen, Report
 from sensemble_train.recipe.methods import finetune
 from sensemble_train.recipe.recipe import SHIPPED, Recipe, Row, Rows
 from sensemble_train.recipe.run_folder import Matrix
+from sensemble_train.training.loop import Loop
 
 
 def choose(config: Experiment, dataset: Dataset) -> dict[str, Sequence[Example]]:
@@ -105,12 +108,25 @@ def wiseft(trained: Model, probed: Model, alpha: float) -> Model:
     return merged.eval()
 
 
-def _averaged(method: str, row: Row) -> Row:
+def _averaged(method: str, row: Row, *, softened: bool = False) -> Row:
+    """Return the row of WiSE-FT, with the probe as trained or, `softened`, as finetuning begins with it."""
+
     def make(cell: Cell) -> Model:
-        alpha = experiment_of(cell.job.config).alpha
-        return cell.trained(method, lambda _: wiseft(row(cell), cell.probed(), alpha))
+        alpha, temperature = experiment_of(cell.job.config).alpha, cell.job.config.probe.temperature
+
+        def merged(_: Loop) -> Model:
+            probed = cell.probed()
+            for parameter in probed.head.parameters():
+                parameter.data.mul_(1 if softened else temperature)
+            return wiseft(row(cell), probed, alpha)
+
+        return cell.trained(method, merged)
 
     return make
+
+
+def _on_labels(method: str, *, drawn: bool = False) -> Row:
+    return lambda cell: cell.trained(method, lambda loop: labelled_subsets(cell.start(loop), drawn=drawn))
 
 
 ROWS: Rows = {
@@ -119,9 +135,19 @@ ROWS: Rows = {
     "wiseft": _averaged("wiseft", _finetune),
     "masd": _masd,
     "masd+wiseft": _averaged("masd+wiseft", _masd),
+    "wiseft_softened": _averaged("wiseft_softened", _finetune, softened=True),
+    "masd+wiseft_softened": _averaged("masd+wiseft_softened", _masd, softened=True),
     "late_fusion": Cell.late_fusion,
+    "labelled_subsets": _on_labels("labelled_subsets"),
+    "modality_dropout": _on_labels("modality_dropout", drawn=True),
     **SHIPPED,
 }
+
+
+def rows_of(config: Config) -> Rows:
+    """Return the rows of a run; softened ones only where the probe is softened, as the paper's are not."""
+    same = config.probe.temperature == 1
+    return {name: row for name, row in ROWS.items() if not (same and name.endswith("_softened"))}
 
 
 def run(
@@ -132,7 +158,7 @@ def run(
     rows: Rows | None = None,
 ) -> Matrix:
     """Train `rows`, by default every one, for every M_T of `config`, and score each; as `recipe.run`."""
-    return ExperimentRecipe(config, rows or ROWS).run(Path(out), progress, dataset)
+    return ExperimentRecipe(config, rows or rows_of(config)).run(Path(out), progress, dataset)
 
 
 class ExperimentRecipe(Recipe):
@@ -151,6 +177,15 @@ class ExperimentRecipe(Recipe):
     def begin(self, dataset: Dataset, world: World) -> tuple[Model, float]:
         """See `Recipe`."""
         return new_model(self.experiment, dataset, world)
+
+    def pretrain(
+        self, model: Model, unlabelled: Source, loop: Loop, log_scale: float, background: Clips | None
+    ) -> Model:
+        """Return a copy of `model`, pretrained by the experiment's objective."""
+        config = self.experiment
+        if config.objective == "contrastive":
+            return super().pretrain(model, unlabelled, loop, log_scale, background)
+        return pretrain_masked(model, unlabelled, config.pretrain, config.mae, loop)
 
     def source(self, model: Model, use: str, examples: Sequence[Example], report: Report) -> Source:
         """Return examples in memory or, as they pass the front ends when they are loaded, streamed."""

@@ -1,19 +1,20 @@
 """The paper's models (Tables 5 and 6, App. D): new, from CLIP's weights, or with another run's encoders."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
 from sensemble_runtime.bundle.manifest import Task
 from sensemble_sensors.media.dataset import Dataset
-from sensemble_sensors.spec import KNOWN, Modality
+from sensemble_sensors.spec import KNOWN, InputSpec, Modality
 from tokenizers import Tokenizer
 
 from sensemble_train.distributed import World
 from sensemble_train.errors import ConfigurationError
 from sensemble_train.experiments.clip import clip_tokenizer, initialize, read_clip
 from sensemble_train.experiments.config import Experiment
-from sensemble_train.models.infer_spec import by_kind, describe, labels_and_task, plain, small
+from sensemble_train.models.encoders import EncoderConfig
+from sensemble_train.models.infer_spec import SMALL, by_kind, describe, labels_and_task, plain, small
 from sensemble_train.models.kinds.registry import kind_of
 from sensemble_train.models.model import Description, Model, load_model
 from sensemble_train.models.model_config import ModelConfig
@@ -35,6 +36,7 @@ VIT_B16 = ModelConfig(
     vocabulary=50262,
 )  # the same ViT-B/16 for every modality, at the input sizes of Table 6
 CLIP_B16 = replace(VIT_B16, name="clip_b16", text_heads=8, embedding=512, vocabulary=49408)
+MAE_B16 = replace(VIT_B16, name="mae_b16")  # all modalities share the last block
 
 
 def paper_model(
@@ -48,7 +50,18 @@ def paper_model(
     base = replace(plain(shape), spread=False)
     if shape.name == "clip_b16":
         base = replace(base, activation="quick_gelu", clip=True)
+    if shape.name == "mae_b16":
+        return Description(specs, by_kind(_masked(base), specs, shape), labels, task, shape.shared)
     return Description(specs, by_kind(base, specs, shape), labels, task)
+
+
+def small_masked(specs: Mapping[str, InputSpec], shape: ModelConfig = SMALL) -> dict[str, EncoderConfig]:
+    """Return encoders for masked autoencoding, as small as `small`, with patches, as convolutions overlap."""
+    return by_kind(replace(_masked(plain(shape)), relative=True), specs, shape)
+
+
+def _masked(base: EncoderConfig) -> EncoderConfig:
+    return replace(base, project=False, sinusoidal=True)
 
 
 def describe_model(config: Experiment, dataset: Dataset) -> Description:
@@ -60,7 +73,10 @@ def describe_model(config: Experiment, dataset: Dataset) -> Description:
             every = [example for example in dataset.known if modality.name in example.modalities]
             shape = kind_of(modality).fit(shape, modality, every, "")
         return paper_model(shape, labels, dataset.modalities, task)
-    return describe(dataset, config.model, config.task, config.encoders, config.unfrozen)
+    fitted = describe(dataset, config.model, config.task, config.encoders, config.unfrozen)
+    if config.objective == "contrastive":
+        return fitted
+    return replace(fitted, configs=small_masked(fitted.specs, config.model), shared=config.model.shared)
 
 
 def new_model(config: Experiment, dataset: Dataset, world: World) -> tuple[Model, float]:
@@ -99,7 +115,8 @@ def _of_another_run(folder: Path, wanted: Description, config: Experiment) -> Mo
     old, description = saved.description, wanted
     if config.model.fitted:
         specs = {m: old.specs[m] for m in wanted.specs}
-        description = replace(wanted, specs=specs, configs=small(specs, config.model))
+        preset = small if config.objective == "contrastive" else small_masked
+        description = replace(wanted, specs=specs, configs=preset(specs, config.model))
     _same_encoders(folder, old, description)
     model = Model(description, saved.tokenizer if description.tokenized else None)
     for m, encoder in model.encoders.items():
@@ -110,11 +127,11 @@ def _of_another_run(folder: Path, wanted: Description, config: Experiment) -> Mo
 def _same_encoders(folder: Path, old: Description, new: Description) -> None:
     """Refuse a saved model whose shape differs from the configuration; its drop path may."""
     for m, config in new.configs.items():
-        theirs = {"shape": old.specs[m].shape, **asdict(old.configs[m])}
-        ours = {"shape": new.specs[m].shape, **asdict(config)}
+        theirs = {"shared": old.shared, "shape": old.specs[m].shape, **asdict(old.configs[m])}
+        ours = {"shared": new.shared, "shape": new.specs[m].shape, **asdict(config)}
         name = next((n for n in ours if n != "drop_path" and ours[n] != theirs[n]), None)
         if name is not None:
             raise ConfigurationError(
                 f"--initialize {folder}: its encoder of {m} has {name} {theirs[name]}, the configuration "
-                f"says {ours[name]}; set --model as in that run's config.json"
+                f"says {ours[name]}; set --model and --objective as in that run's config.json"
             )

@@ -15,7 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sensemble_train.models.transformer import Activation, Block, Patches
+from sensemble_train.errors import ConfigurationError
+from sensemble_train.models.transformer import Activation, Block, Patches, sinusoids
 
 HIDE = -1e4  # added to the attention score of a hidden token
 
@@ -41,7 +42,8 @@ class EncoderConfig:
     activation: Activation = "gelu"
     drop_path: float = 0.0  # largest rate of stochastic depth (App. E)
     clip: bool = False
-    project: bool = True  # the features of `source` by an adapter; without it, they are the embedding
+    sinusoidal: bool = False  # fixed positions of sound and text (App. D, MAE); those of frames are learned
+    project: bool = True  # to the embedding, by a layer, or of `source` by an adapter; else features are it
     spread: bool = True  # by a BatchNorm without affine parameters before the embedding's normalization
     relative: bool = False  # without level, brightness and contrast, instead of by Table 6's scales
     scales: tuple[tuple[float, float], ...] = ()  # of a series, each channel's mean and deviation
@@ -69,7 +71,11 @@ class Trunk(nn.Module):
         self.first = config.clip
         self.blocks = nn.ModuleList(Block(width, config.heads, config.activation, rate) for rate in rates)
         self.norm = nn.LayerNorm(width)
-        self.project = nn.Linear(width, size, bias=False)
+        if not config.project and size != width:
+            raise ConfigurationError(
+                f"--model.embedding {size}: masked autoencoding takes --model.width, {width}"
+            )
+        self.project = nn.Linear(width, size, bias=False) if config.project else nn.Identity()
         self.spread = nn.BatchNorm1d(size, affine=False) if config.spread else nn.Identity()
         self.length = config.length
 
@@ -120,7 +126,9 @@ class ClassToken(nn.Module):
 
 
 def positions(grid: tuple[int, ...], config: EncoderConfig) -> nn.Parameter:
-    """Return the learned positions of a grid's tokens, [1, N, width]."""
+    """Return the positions of a grid's tokens, [1, N, width], learned or fixed."""
+    if config.sinusoidal:
+        return nn.Parameter(sinusoids(grid, config.width)[None], requires_grad=False)
     return nn.Parameter(0.02 * torch.randn(1, math.prod(grid), config.width))
 
 

@@ -1,7 +1,7 @@
 """The model of Sec. 4.1 and its files: an encoder per modality, a mean of embeddings, a linear head."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import shorten
@@ -16,8 +16,8 @@ from sensemble_sensors.strict_json import decode, document, encode
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
-from sensemble_train.errors import CheckpointError
-from sensemble_train.models.encoders import ByModality, Encoder, EncoderConfig, module_name
+from sensemble_train.errors import CheckpointError, ConfigurationError
+from sensemble_train.models.encoders import ByModality, Encoder, EncoderConfig, Trunk, module_name
 from sensemble_train.models.kinds.registry import kind_of as train_kind
 from sensemble_train.models.pretrained.encoder import Pretrained
 
@@ -30,6 +30,7 @@ class Description:
     configs: dict[str, EncoderConfig]
     labels: tuple[str, ...]
     task: Task
+    shared: int = 0  # last blocks, and the norm after them, that all encoders share (App. D: one, for MAE)
 
     @property
     def tokenized(self) -> tuple[str, ...]:
@@ -75,7 +76,7 @@ class Model(nn.Module):
         head: mean embeddings [B, d] to logits [B, C].
 
     Raises:
-        ConfigurationError: the shape of an encoder is impossible.
+        ConfigurationError: the shape of an encoder is impossible, or the encoders cannot share blocks.
     """
 
     def __init__(self, description: Description, tokenizer: Tokenizer | None) -> None:
@@ -83,6 +84,8 @@ class Model(nn.Module):
         self.description, self.tokenizer = description, tokenizer
         specs, configs = description.specs, description.configs
         self.encoders = ByModality({m: _encoder(specs[m], configs[m]) for m in sorted(specs)})
+        if description.shared:
+            _share([encoder.trunk for encoder in self.encoders.values()], description.shared)  # type: ignore[misc]
         self.register_state_dict_post_hook(_leave_out)  # type: ignore[no-untyped-call]
         self.register_load_state_dict_pre_hook(_put_back)  # type: ignore[no-untyped-call]
         self.head = Head(next(iter(configs.values())).embedding, len(description.labels))
@@ -114,6 +117,20 @@ def _encoder(spec: InputSpec, config: EncoderConfig) -> Encoder:
     return Pretrained(spec, config) if config.source else train_kind(spec).encoder(spec, config)
 
 
+def _share(trunks: Sequence[Trunk], count: int) -> None:
+    """Replace the last `count` blocks and the norm of all trunks by those of the first."""
+    first, *others = trunks
+    if any(str(trunk.blocks) != str(first.blocks) for trunk in others) or count > len(first.blocks):
+        raise ConfigurationError(
+            f"--model.shared {count}: takes encoders of one shape with as many blocks; set "
+            "--model.text-heads to --model.heads"
+        )
+    for trunk in others:
+        for block in range(len(first.blocks) - count, len(first.blocks)):
+            trunk.blocks[block] = first.blocks[block]
+        trunk.norm = first.norm
+
+
 def _leave_out(model: Model, state: dict[str, Tensor], prefix: str, _: object) -> None:
     """Leave the weights of frozen encoders out of a state dict."""
     for name in _frozen(model):
@@ -142,7 +159,7 @@ def save_model(model: Model, folder: Path) -> None:
         model.tokenizer.save(str(folder / "tokenizer.json"))
     unfinished = folder / "weights.partial"
     try:
-        safetensors.save_model(model, str(unfinished))
+        safetensors.save_model(model, str(unfinished))  # shared blocks are written once
     except SafetensorError as error:
         unfinished.unlink(missing_ok=True)
         raise CheckpointError(

@@ -22,7 +22,8 @@ class ModelConfig:
         depth: transformer blocks of each encoder.
         heads: attention heads of each block.
         text_heads: heads of the text encoder, each as wide as the others; CLIP has fewer in text (Table 5).
-        embedding: size d of the embedding.
+        embedding: size d of the embedding; in masked autoencoding, which has no projection, the width.
+        shared: last blocks that all modalities share in masked autoencoding (App. D: one).
         drop_path: largest rate of stochastic depth (App. E: 0.1).
         frames: frames of a window (Table 6: 8), 1 for images; 0 to fit the data, in `small` only.
         side: pixels of a frame's height and width (Table 6: 224); 0 to fit the data, in `small` only.
@@ -31,12 +32,13 @@ class ModelConfig:
         vocabulary: number of token ids (Table 6: 50262).
     """
 
-    name: Literal["small", "vit_b16", "clip_b16"] = "small"
+    name: Literal["small", "vit_b16", "clip_b16", "mae_b16"] = "small"
     width: Size = 128
     depth: Size = 2
     heads: Size = 4
     text_heads: Size = 4
     embedding: Size = 128
+    shared: Size = 1
     drop_path: Annotated[float, (0, 0.99)] = 0.0
     frames: Count = 0
     side: Count = 0

@@ -80,3 +80,16 @@ class Patches(nn.Module):
         )
         projected = self.project(patches.reshape(batch, rows * columns, -1))
         return projected.transpose(1, 2).reshape(batch, -1, rows, columns)  # type: ignore[no-any-return]
+
+
+def sinusoids(grid: tuple[int, ...], width: int) -> Tensor:
+    """Return fixed positions [N, width] of a grid's N places, row by row (Vaswani et al., 2017, Sec. 3.5).
+
+    Each axis has an equal part of the channels (He et al., 2022): first sines, then cosines, of wavelengths
+    from 2 pi to 20,000 pi.
+    """
+    half = width // len(grid) // 2
+    rates = 10_000 ** (-torch.arange(half, dtype=torch.float64) / half)
+    places = torch.meshgrid(*(torch.arange(n, dtype=torch.float64) for n in grid), indexing="ij")
+    angles = [place.flatten()[:, None] * rates for place in places]
+    return torch.cat([part for angle in angles for part in (angle.sin(), angle.cos())], dim=1).float()

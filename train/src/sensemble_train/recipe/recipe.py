@@ -18,7 +18,7 @@ from sensemble_runtime.subsets import name as subset_name
 from sensemble_sensors.media.dataset import Dataset, Example
 
 from sensemble_train.data.batching import seeded
-from sensemble_train.data.clips import Source
+from sensemble_train.data.clips import Clips, Source
 from sensemble_train.distributed import World, alone, join
 from sensemble_train.errors import ConfigurationError
 from sensemble_train.models.infer_spec import describe
@@ -101,7 +101,7 @@ class Recipe:
             def make(loop: Loop) -> Model:
                 if taught:
                     return imitate(model, taught.embedded, config, loop, background)
-                return pretrain(model, sources["pretrain"], config.pretrain, loop, log_scale, background)
+                return self.pretrain(model, sources["pretrain"], loop, log_scale, background)
 
             pretrained = job.trained("pretrained", "pretrain", make)
             (embedded,) = embed(sources["train"], job.loop("embed"), pretrained)
@@ -126,6 +126,12 @@ class Recipe:
     def begin(self, dataset: Dataset, world: World) -> tuple[Model, float]:
         """Return the initial model and temperature; draws from torch's global generator. See `new_model`."""
         return new_model(self.config, dataset, world), LOG_SCALE
+
+    def pretrain(
+        self, model: Model, unlabelled: Source, loop: Loop, log_scale: float, background: Clips | None
+    ) -> Model:
+        """Return a copy of `model` with pretrained encoders."""
+        return pretrain(model, unlabelled, self.config.pretrain, loop, log_scale, background)
 
     def source(self, model: Model, use: str, examples: Sequence[Example], report: Report) -> Source:
         """Return the examples of one use, such as `train`, to load batches from."""

@@ -25,7 +25,7 @@ class Optimization:
         warmup: steps up to the peak, at most half of all steps.
         weight_decay: of AdamW.
         decay_vectors: decay gains, biases and the temperature, too. CLIP (Radford et al., 2021, Sec.
-            2.5) excludes them; the paper does not say.
+            2.5) and MAE's code exclude them; the paper does not say.
         clip: largest norm of the gradient, to which longer ones are scaled; 0 for no limit.
     """
 
