@@ -74,7 +74,7 @@ def test_a_class_and_its_takes_stay_together_when_the_disk_fails_as_it_is_rename
         index.write_text(index.read_text().replace('["clap"]', '["clap", "loud"]'))
         (folder / "data" / "index.jsonl.partial").mkdir()  # no file can be written by this name
         assert "cannot be written" in served.act("rename_class", name="clap", new="snap")
-        assert [one["name"] for one in served.state()["project"]["classes"]] == ["clap"]
+        assert [one["name"] for one in served.state()["project"]["classes"]] == ["clap", "loud"]
         (folder / "data" / "index.jsonl.partial").rmdir()
         (folder / "studio.json.partial").mkdir()
         assert "cannot be written" in served.act("rename_class", name="clap", new="snap")
@@ -83,6 +83,16 @@ def test_a_class_and_its_takes_stay_together_when_the_disk_fails_as_it_is_rename
     with studying(folder) as served:
         found = {one["name"]: one["takes"] for one in served.state()["project"]["classes"]}
         assert found == {"clap": 0, "snap": 1, "loud": 1}
+
+
+def test_a_take_that_leaves_the_index_leaves_the_page_though_its_file_stays(tmp_path: Path) -> None:
+    folder = tmp_path / "project"
+    with studying(folder, Steady("video")) as served:
+        served.take(None)
+        for file in list((folder / "data" / "segments").iterdir()):
+            file.with_suffix(".locked").mkdir(exist_ok=True)  # cannot be deleted as a file
+        assert "cannot be deleted" in served.act("delete_take", number=1)
+        assert served.state()["project"]["takes"] == []
 
 
 def test_takes_in_a_row_need_no_hand_and_can_be_stopped(tmp_path: Path) -> None:

@@ -1,35 +1,45 @@
 """The instant head of a project: a linear one on pretrained encoders, fitted after each change of takes."""
 
+import signal
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from threading import Lock, Thread
+from threading import Condition, Thread
 from typing import Any
 
 from sensemble_apps.studio.process import Process
 from sensemble_apps.studio.project import Run
 
+FITTING = "sensemble_apps.studio.fitting"
+_STARTS = 2  # in a row, of a process that is killed before it answers
+_WHO, _LATER = "The process that learns from the takes", "It starts again with the next change of the takes."
+
 
 class Instant:
     """Runs the process that fits the instant head (`studio.fitting`). Safe from any thread.
 
-    `done` is called after each change; `written` says whether a new bundle is there.
+    A process that is killed, as one is where memory is short, is started again; if it is killed before it
+    answers, only once, until the takes change. `done` is called after each change; `written` says whether a
+    new bundle is there.
 
     Attributes:
         right: class -> the takes that the newest fit gets right when left out, and all its takes.
         sets: the scores of the newest bundle on takes left out, by set of sensors.
         reason: why these takes have no head, in a line; empty if they have one.
+        trouble: how the process ended and what follows, in sentences; empty while it works.
         lowered: the share of the encoders that are lowered; None while it is unknown.
     """
 
     def __init__(self, run: Run, data: Path, options: Sequence[str], done: Callable[..., None]) -> None:
-        self.run, self.reason = run, ""
+        self.run, self.reason, self.trouble = run, "", ""
         self.right: dict[str, tuple[int, int]] = {}
         self.sets: dict[str, dict[str, float]] = {}
         self.lowered: float | None = None
         self._done = done
-        self._lock = Lock()
-        self._asked = self._answered = 0
-        self._process = Process([str(data), str(run.folder), *options], "sensemble_apps.studio.fitting")
+        self._arguments = [str(data), str(run.folder), *options]
+        self._changed = Condition()
+        self._closed = False
+        self._asked = self._answered = 0  # of the process that runs
+        self._process = Process(self._arguments, FITTING)
         self._thread = Thread(target=self._work, name="sensemble instant", daemon=True)
         self._thread.start()
 
@@ -40,20 +50,42 @@ class Instant:
 
     def fit(self) -> None:
         """Fit it to the present takes."""
-        with self._lock:
+        with self._changed:
             self._asked += 1
-        self._process.send("fit")
+            self._process.send("fit")
+            self._changed.notify()
 
     def close(self) -> None:
         """End the process, and wait for it."""
-        self._process.stop()
+        with self._changed:
+            self._closed = True
+            self._process.stop()
+            self._changed.notify()
         self._thread.join()
 
     def _work(self) -> None:
-        if self._process.run(self._note) != 0:
-            self.reason = self._process.reason or self.reason
-        self._answered = self._asked
-        self._done(written=False)
+        left = _STARTS
+        while True:
+            status = self._process.run(self._note)
+            left = (_STARTS if self._answered else left) - 1
+            again = status < 0 and left > 0
+            with self._changed:
+                if self._closed:
+                    return
+                self.trouble = _trouble(status, self._process.reason, again=again)
+                if not again:
+                    self._answered = self._asked
+            self._done(written=False)
+            with self._changed:
+                if not again:
+                    self._changed.wait_for(lambda: self._closed or self.is_fitting)
+                    left = _STARTS
+                if self._closed:
+                    return
+                self._asked, self._answered = int(self.is_fitting), 0
+                self._process = Process(self._arguments, FITTING)
+                if self.is_fitting:
+                    self._process.send("fit")
 
     def _note(self, said: dict[str, Any]) -> None:
         if said.get("stage") == "lower":
@@ -61,7 +93,17 @@ class Instant:
         self._answered = said.get("answered", self._answered)
         self.right = said.get("right", self.right)
         self.sets = said.get("sets", self.sets)
+        if "answered" in said or not self.is_fitting:
+            self.trouble = ""
         if is_news := bool({"right", "bundle", "reason"} & said.keys()):
             self.reason = said.get("reason", "")
         if is_news or said["stage"] == "lower":
             self._done(written="bundle" in said)
+
+
+def _trouble(status: int, reason: str, *, again: bool) -> str:
+    """Return how a process ended and what follows, in sentences."""
+    if status >= 0:
+        return f"{_WHO} ended: {reason or 'it said nothing'}. {_LATER}"
+    killed = f"{_WHO} was killed ({signal.Signals(-status).name}), perhaps for want of memory."
+    return f"{killed} It starts again." if again else f"{killed} Close other programs. {_LATER}"

@@ -42,7 +42,7 @@ class Process:
     def run(self, note: Callable[[dict[str, Any]], None]) -> int:
         """Run it to its end, and return its exit status; 1 if it was stopped before, or cannot be started.
 
-        `note` is called with each object of JSON that it prints.
+        The status is negative if a signal killed it. `note` is called with each object of JSON printed.
         """
         with self._lock:
             if self._stopped:
@@ -69,7 +69,7 @@ class Process:
         errors: deque[str] = deque(maxlen=_LINES)
         listener = Thread(target=_collect, args=(process.stderr, errors), daemon=True)
         listener.start()
-        with process:
+        with suppress(BrokenPipeError), process:  # of lines that it did not read
             for line in process.stdout:
                 with suppress(ValueError):
                     if isinstance(said := json.loads(line), dict):
@@ -86,7 +86,7 @@ class Process:
 
     def _send(self) -> None:
         if self._process is not None and self._process.stdin is not None:
-            with suppress(OSError):  # it is over
+            with suppress(OSError, ValueError):  # it is over, and its standard input closed
                 self._process.stdin.writelines(f"{line}\n" for line in self._unsent)
                 self._process.stdin.flush()
             self._unsent.clear()

@@ -1,7 +1,7 @@
 """The studio: its parts, and the actions of its page."""
 
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from threading import RLock
@@ -107,31 +107,26 @@ class Studio:
 
     def add_classes(self, names: str) -> None:
         """Add classes, given by names with commas between."""
-        with self._lock:
-            try:
-                for name in names.removesuffix(",").split(","):
-                    self.project.add(name.strip())
-            finally:
-                self._changed()
+        with self._changing():
+            for name in names.removesuffix(",").split(","):
+                self.project.add(name.strip())
 
     def rename_class(self, name: str, new: str) -> None:
         """Give a class and its takes another name."""
-        with self._lock:
+        with self._changing():
             self._check_unused()  # also without takes: its first one may be recorded now
             written = self.project.new_name(name, new)
             self.takes.rename(name, written)  # first, for a class can be known by its takes; see `adopt`
             self.project.rename(name, written)
-            self._refit()
 
     def remove_class(self, name: str) -> None:
         """Remove a class without takes."""
-        with self._lock:
+        with self._changing():
             if count := len(self.takes.of(self.project.known(name))):
                 raise InputError(f"{name}: has {count} takes; delete them first")
             if self.recorder.busy:
                 raise InputError("a take is being recorded; wait until it is over")
             self.project.remove(name)
-            self._changed()
 
     # Takes.
 
@@ -164,24 +159,22 @@ class Studio:
 
     def move_take(self, number: int, label: str | None, *, background: bool) -> None:
         """Give a take to another class; the arguments are those of `record`."""
-        with self._lock:
+        with self._changing():
             self._check_unused()
             labels, _ = self._labels(label, background=background)
             self.takes.move(number, labels, background=background)
-            self._refit()
 
     def delete_take(self, number: int) -> None:
         """Delete a take."""
-        with self._lock:
+        with self._changing():
             self._check_unused()
             self.takes.delete(number)
-            self._refit()
 
     # Training and the live page.
 
     def train(self, number: int | None) -> None:
         """Hold out takes to judge by; train and export run `number`, or a new one, in the background."""
-        with self._lock:
+        with self._changing():
             self._check_unused()
             self._check_enough()
             run = None if number is None else self._run(number)
@@ -189,9 +182,7 @@ class Studio:
                 raise InputError(f"run {run.number} is finished; train another one")
             if not self.takes.is_divided:
                 self.takes.hold_out()
-                self._fit()
             self.job = self._train(run or self.project.next_run())
-            self._changed()
 
     def cancel(self) -> None:
         """Stop the training; it can be resumed."""
@@ -231,14 +222,12 @@ class Studio:
         self.sensors.viewers.wake()
 
     def _recorded(self, error: str | None) -> None:
-        with self._lock:
+        with self._changing():
+            self.failure = error or ""
             try:
                 self.takes.refresh()
-                self.failure = error or ""
-                self._fit()
             except SensembleError as damage:
                 self.failure = str(damage)
-            self._changed()
 
     def _fitted(self, *, written: bool) -> None:
         """Show a `written` bundle of the instant head live, unless that of a run is."""
@@ -258,11 +247,27 @@ class Studio:
             self.version += 1
         self.sensors.viewers.wake()
 
-    # With the lock held.
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        """Hold the lock, then show and fit what is on the disk, also after a failure."""
+        with self._lock:
+            before = self.takes.takes
+            try:
+                yield
+            except InputError:
+                raise  # before a take changed
+            except BaseException:
+                with suppress(SensembleError):
+                    self.takes.refresh()
+                raise
+            finally:
+                with suppress(SensembleError):
+                    self.project.adopt(label for take in self.takes.takes for label in take.labels)
+                if self.takes.takes != before:
+                    self._fit()
+                self._changed()
 
-    def _refit(self) -> None:
-        self._fit()
-        self._changed()
+    # With the lock held.
 
     def _fit(self) -> None:
         """Fit the instant head again; without takes, its bundle is withdrawn."""
@@ -329,6 +334,7 @@ def _instant(instant: Instant) -> dict[str, Any]:
     return {
         "fitting": instant.is_fitting,
         "reason": instant.reason,
+        "trouble": instant.trouble,
         "lowered": instant.lowered,
         "done": instant.run.bundle is not None,
         "sets": [{"subset": name, **score} for name, score in instant.sets.items()],

@@ -80,7 +80,7 @@ export class Models {
   next(project, { take, training }, sensed) {
     const { words, act, press, share, ends } = take ? this.recording(take) : this.step(project, training, sensed);
     this.press = press;
-    say(byId("next-words"), words);
+    say(byId("next-words"), [words, project.instant?.trouble].filter(Boolean).join(" "));
     byId("next-step").hidden = act === undefined;
     if (act) say(byId("next-step"), act);
     byId("next-step").classList.toggle("primary", !ends);
@@ -107,6 +107,7 @@ export class Models {
     const robust = project.runs.find(({ done }) => done);
     if (robust && training?.status === "done" && project.live !== robust.number) return { words: `The robust model is there: it was trained in ${lasting(training.elapsed)}.`, act: "Let it answer", press: () => this.send({ type: "open_live", run: robust.number }) };
     if (instant && !instant.done && instant.reason) return { words: `There is no instant model: ${instant.reason}.` };
+    if (instant && !instant.done && !instant.fitting) return { words: "There is no instant model." };
     if (instant?.fitting && !instant.done) return preparing(instant.lowered);
     const few = classes.find(({ takes }) => takes < GOOD);
     const learning = instant?.fitting ? " It is learning the newest take." : "";

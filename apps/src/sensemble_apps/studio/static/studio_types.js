@@ -10,7 +10,7 @@
  * @typedef {{number: number, label: string | null, background: boolean, seconds: number, modalities: string[],
  *   split: string}} Take
  * @typedef {{subset: string, accuracy: number, low: number, high: number, n: number}} Score
- * @typedef {{fitting: boolean, reason: string, lowered: number | null, done: boolean, sets: Score[]}} Instant
+ * @typedef {{fitting: boolean, reason: string, trouble: string, lowered: number | null, done: boolean, sets: Score[]}} Instant
  * @typedef {{number: number, done: boolean, scores: {method: string, sets: Score[], warnings: string[]} | null}} Run
  * @typedef {{classes: {name: string, takes: number, seconds: number, right: [number, number] | null}[],
  *   takes: Take[], sensors: number, runs: Run[], live: number | null, instant: Instant | null}} Project

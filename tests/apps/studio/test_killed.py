@@ -1,0 +1,61 @@
+"""A process that fits the instant head and is killed: it is started again, and the page says so."""
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sensemble_apps.studio import instant
+
+from .studying import Steady, Studying, studying
+
+
+@pytest.fixture
+def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Studying]:
+    """A studio of one take of a class, whose process answers at once."""
+    monkeypatch.setattr(instant, "FITTING", "tests.apps.studio.fitter")
+    with studying(tmp_path / "project", Steady("video"), options=("--encoder", "video=any")) as served:
+        served.act("add_classes", names="clap")
+        served.take("clap")
+        answered(served)
+        yield served
+
+
+def answered(served: Studying, *, other_than: int = 0) -> int:
+    """Wait for the answer of a process without trouble; give its id."""
+
+    def fine(state: dict[str, Any]) -> bool:
+        found, right = state["project"]["instant"], state["project"]["classes"][0]["right"]
+        return not found["fitting"] and not found["trouble"] and right and right[1] != other_than
+
+    return int(served.wait(fine)["project"]["classes"][0]["right"][1])
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGSEGV])
+def test_it_is_started_again_and_takes_go_on(served: Studying, number: signal.Signals) -> None:
+    first = answered(served)
+    os.kill(first, number)
+    served.wait(lambda state: number.name in state["project"]["instant"]["trouble"])
+    served.take("clap")
+    assert served.state()["failure"] == ""
+    second = answered(served, other_than=first)
+    os.kill(second, number)
+    assert served.act("rename_class", name="clap", new="snap") == ""
+    assert served.act("delete_take", number=1) == ""
+    assert len(served.state()["project"]["takes"]) == 1
+    answered(served, other_than=second)
+
+
+def test_one_that_dies_of_each_take_rests_until_the_next(served: Studying, tmp_path: Path) -> None:
+    first, deadly = answered(served), tmp_path / "project" / "deadly"
+    deadly.touch()
+    served.take("clap")
+    given_up = served.wait(
+        lambda state: "next change" in state["project"]["instant"]["trouble"] and state["project"]["instant"]
+    )
+    assert not given_up["project"]["instant"]["fitting"]
+    deadly.unlink()
+    assert served.act("delete_take", number=2) == ""
+    answered(served, other_than=first)
