@@ -380,6 +380,42 @@ def test_a_clock_that_is_not_in_seconds_is_recognized(phone: PushSeries, unit: f
     assert name in reason_of(phone)
 
 
+def test_a_payload_that_is_not_in_nanoseconds_is_recognized(phone: PushSeries) -> None:
+    for part in range(40):
+        items = [
+            *logged("gyroscope", 0.1 * part + SECOND[:10], z=1),
+            *logged("accelerometer", SECOND[:1], x=1),
+        ]
+        status, text = post(phone, {"payload": [{**item, "time": item["time"] // 10**6} for item in items]})
+        if status == 400:
+            break
+        sleep(0.1)
+    assert "nanoseconds" in text
+
+
+def test_one_absurd_time_is_left_out(phone: PushSeries) -> None:
+    items = [*logged("accelerometer", SECOND, x=1), *logged("gyroscope", SECOND, z=1)]
+    for item in (items[50], items[150]):
+        item["time"] += 3600 * 10**9
+    assert post(phone, {"payload": items})[0] == 200
+    sample = phone.read(WAIT)
+    assert sample is not None
+    assert len(sample.data) == 99
+
+
+def test_two_devices_on_one_path_are_not_mixed(phone: PushSeries) -> None:
+    def body(device: str, at: float) -> dict[str, Any]:
+        items = [*logged("accelerometer", at + SECOND, x=1), *logged("gyroscope", at + SECOND, z=1)]
+        return {"deviceId": device, "payload": items}
+
+    assert post(phone, body("a", 0))[0] == 200
+    status, text = post(phone, body("b", 0.3))
+    assert (status, "give each a path" in text) == (400, True)
+    assert post(phone, body("a", 1))[0] == 200
+    assert post(phone, [[1, 2]], host="127.0.0.9")[0] == 400
+    assert len(rows_of(phone, 190)) <= 200
+
+
 def test_clocks_that_differ_are_said(phone: PushSeries) -> None:
     for part in range(40):
         now = 0.1 * part + np.arange(0, 0.1, 0.01)

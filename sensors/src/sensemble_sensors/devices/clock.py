@@ -90,9 +90,12 @@ class RowClock:
         if not given:
             self._wait(times if sent is None else sent, now, whole=sent is None)
 
-    def resolves(self, times: Times) -> NDArray[np.bool_]:
-        """Return which times have fractions fine enough for the rate: large numbers have none."""
-        return np.asarray(np.spacing(np.abs(times)) * self._rate < _GRAIN)
+    def fits(self, times: Times) -> NDArray[np.bool_]:
+        """Return which times may be right: they resolve the rate, and are near a neighbour."""
+        far = np.abs(np.diff(times)) > self.longest
+        alone = np.append(True, far) & np.append(far, True)
+        fine = np.spacing(np.abs(times)) * self._rate < _GRAIN
+        return np.asarray(fine & ~alone) if len(times) > 2 else np.asarray(fine)
 
     def _wait(self, times: Times, now: float, *, whole: bool) -> None:
         """Note rows of which no sample could be made; BadDataError if their times are at fault.
@@ -104,24 +107,26 @@ class RowClock:
         steps = np.diff(np.array(self._unplaced))
         if len(steps) < _ENOUGH:
             return
-        rising = steps[steps > 0]
-        advance = float(rising.sum()) / len(steps)
-        far, late = advance * self._rate >= _FAR, now - self._waiting >= self.patience
-        if far or (late and whole and 2 * len(rising) >= len(steps)):
-            unit = _UNITS.get(round(math.log10(max(advance * self._rate, 1)) / 3), "another unit")
+        rising = np.sort(steps[steps > 0])
+        advance = float(rising[:-1].sum()) / len(steps)  # without the greatest, which may be one wrong time
+        quick = advance * self._rate
+        late, steady = now - self._waiting >= self.patience, 2 * len(rising) >= len(steps)
+        if quick >= _FAR or (late and steady and (whole or quick * _FAR <= 1)):
+            unit = _UNITS.get(round(math.log10(max(quick, 1)) / 3), "another unit")
             raise BadDataError(
                 f"time: it rises by {advance:.4g} from row to row, and at {self._rate:g} Hz by "
-                f"{1 / self._rate:.4g} s; give seconds{f' (is it in {unit}?)' if far else ''}"
+                f"{1 / self._rate:.4g} s; give seconds{f' (is it in {unit}?)' if quick >= _FAR else ''}, or "
+                "nanoseconds where the app does"
             )
-        if late and 2 * len(rising) < len(steps):
+        if late and not steady:
             raise BadDataError(
                 f"time: it rises only {len(rising)} times in {len(steps)} rows; give each row its own time, "
                 "with fractions of a second, or leave time out"
             )
 
     def _recent(self, times: Times) -> NDArray[np.intp]:
-        """Return the indices of times with fractions, after the last restart, that are not too old."""
-        fine = np.flatnonzero(self.resolves(times))
+        """Return the indices of times that may be right, after the last restart, that are not too old."""
+        fine = np.flatnonzero(self.fits(times))
         back = np.flatnonzero(np.diff(times[fine]) < -self.longest)
         fine = fine[back[-1] + 1 if len(back) else 0 :]
         return fine[times[fine] > times[fine[-1:]] - self.longest]

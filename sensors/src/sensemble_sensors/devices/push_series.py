@@ -31,6 +31,7 @@ _SPARSE = 2.5  # seconds between two numbers of a column, at most, however slow 
 _RESTART = 1.0  # seconds by which a sender's clock goes back when it starts again; less is out of order
 _ROUNDING = 1e-6  # of a step
 _SHOWN = 6  # names in an error
+_ROWS = 20_000  # of a post that are read, the last ones: more would keep the others waiting
 _EMPTY = Column(np.zeros(0), np.zeros(0))
 
 
@@ -107,12 +108,13 @@ class _Port:
         self.takers: tuple[_Taker, ...] = ()
         self.server = PushServer(address, token, self.take)
 
-    def take(self, path: str, body: bytes, now: float) -> None:
+    def take(self, path: str, body: bytes, host: str, now: float) -> None:
         """Hand a body to the takers of its device; BadDataError if none can use it, or one lacks a part."""
         device, sent = path.strip("/"), decode(body)
+        sender = str(sent["deviceId"]) if isinstance(sent, dict) and "deviceId" in sent else host
         measured = streams(sent)
         if measured is None:
-            self._take_rows(device, sent, body, now)
+            self._take_rows(device, sent, body, sender, now)
             return
         if measured and not any(self._of(each.device or device) for each in measured):
             raise self._nobody(device)
@@ -120,6 +122,7 @@ class _Port:
         for taker in self.takers:
             if own := [each for each in measured if taker in self._of(each.device or device)]:
                 try:
+                    taker.begin(sender, now)
                     taker.add(own, now)
                 except BadDataError as error:
                     reasons.append(str(error))
@@ -134,11 +137,12 @@ class _Port:
         there = ", ".join(sorted({f"/{taker.device}" for taker in self.takers}))
         return BadDataError(f"nobody listens to /{device}; post to {there}")
 
-    def _take_rows(self, device: str, sent: object, body: bytes, now: float) -> None:
+    def _take_rows(self, device: str, sent: object, body: bytes, sender: str, now: float) -> None:
         takers = self._of(device)
         errors = [self._nobody(device)]
         for taker in takers:
             try:
+                taker.begin(sender, now)
                 taker.add_rows(sent, body, now, alone=len(takers) == 1)
             except BadDataError as error:
                 errors.append(error)
@@ -186,21 +190,30 @@ class _Taker:
         self._until = -np.inf  # the time of the last row that was given
         self._since: float | None = None  # the last sample, or the first post
         self._vain = 0  # posts since then
+        self._sender = "", -np.inf  # and its last post
+
+    def begin(self, sender: str, now: float) -> None:
+        """Note a post; BadDataError while another sender's posts come, whose rows would mix with these."""
+        other, last = self._sender
+        if sender != other and now - last < self._clock.longest:
+            raise BadDataError(
+                f"another device posts to /{self.device}; give each a path, such as /left and /right"
+            )
+        self._sender = sender, now
+        self._since, self._vain = now if self._since is None else self._since, self._vain + 1
 
     def add_rows(self, sent: object, body: bytes, now: float, *, alone: bool) -> None:
         """Add whole rows, for one that listens `alone` also without their names; or raise BadDataError."""
-        self._begin(now)
         try:
-            rows = _rows(RowReader(self._channels, named=not alone), sent, body)
+            rows, early = _rows(RowReader(self._channels, named=not alone), sent, body)
         except BadDataError as error:
             if self._is_late(now):
                 self._end(error)
             raise
-        self._put(self._clock.rows(rows, now), now)
+        self._put(self._clock.rows(rows, now, early, cut=early > 0), now)
 
     def add(self, measured: Sequence[Stream], now: float) -> None:
         """Add what a device measured; BadDataError if a channel has been missing for too long."""
-        self._begin(now)
         sent = np.zeros(0)  # the times of the quickest channel
         for place, channel in enumerate(self._channels):
             known, scale = self._quantities[place]
@@ -218,9 +231,6 @@ class _Taker:
             error = BadDataError(self._lack(measured, now))
             self._end(error)
             raise error
-
-    def _begin(self, now: float) -> None:
-        self._since, self._vain = now if self._since is None else self._since, self._vain + 1
 
     def _is_late(self, now: float) -> bool:
         return self._since is not None and self._vain > 1 and now - self._since >= self._clock.patience
@@ -248,7 +258,7 @@ class _Taker:
             self._givers[place], before = (stream.rank, stream.name), _EMPTY
         if times.max() < self._until - _RESTART:
             self._columns, before, self._until = [_EMPTY for _ in self._columns], _EMPTY, -np.inf
-        fresh = self._clock.resolves(times) & (times > self._until)
+        fresh = self._clock.fits(times) & (times > self._until)
         times, values = (
             np.concatenate([old, new[fresh]]) for old, new in zip(before, (times, values), strict=True)
         )
@@ -295,13 +305,19 @@ class _Taker:
         return f"{', '.join(missing)}: does not come, only {', '.join(held)}; switch its sensor on in the app"
 
 
-def _rows(reader: RowReader, sent: object, body: bytes) -> list[Row]:
+def _rows(reader: RowReader, sent: object, body: bytes) -> tuple[list[Row], int]:
+    """Return the last rows of a body, and how many came before them."""
     if sent is None:
-        rows = [row for line in body.split(b"\n") if (row := reader.read(line)) is not None]
+        lines = [line for line in body.split(b"\n") if line.strip()]
+        early = max(len(lines) - 1 - _ROWS, 0)
+        read = (reader.read(line) for line in (*lines[:1], *lines[early + 1 :]))  # with a header
+        rows = [row for row in read if row is not None]
     else:
-        rows = [reader.row(each) for each in (sent if isinstance(sent, list) else [sent])]
+        each = sent if isinstance(sent, list) else [sent]
+        early = max(len(each) - _ROWS, 0)
+        rows = [reader.row(fields) for fields in each[early:]]
     if not rows:
         raise BadDataError("the body holds no row")
     if len({row.time is None for row in rows}) > 1:
         raise BadDataError(f"{TIME}: must be in all rows or in none")
-    return rows
+    return rows, early

@@ -23,6 +23,8 @@ _HEAD = 1 << 14  # bytes of a request line and headers
 _PATIENCE = 5.0  # seconds for a request's head, and again for its body, so that slow clients keep no place
 _IDLE = 60.0  # seconds for which the connection of a known sender may wait for its next request
 _PARTING = 1.0  # seconds in which a refused client may read why
+_AGAIN = 0.1  # seconds to wait when the system has no descriptor for a connection
+_BACKLOG = 1024  # connections that wait to be accepted; a client that is dropped tries again in a second
 _CONNECTIONS = 128  # at the same time; at most a quarter of the process's descriptors
 _HOSTS = 64  # of known senders that are remembered
 _REASONS = {
@@ -55,20 +57,20 @@ class PushServer:
         address: host and port to listen at; port 0 takes a free one.
         token: what a request shows by `?token=` or `Authorization: Bearer`; "" for none, and then a page in a
             browser, which states its origin, is refused.
-        take: called with a request's path, its body and the time; BadDataError refuses the body.
+        take: called with a request's path, its body, its sender and the time; BadDataError refuses the body.
 
     Raises OSError if it cannot listen.
     """
 
     def __init__(
-        self, address: tuple[str, int], token: str, take: Callable[[str, bytes, float], None]
+        self, address: tuple[str, int], token: str, take: Callable[[str, bytes, str, float], None]
     ) -> None:
         self._token, self._take = token, take
         self._most = min(_CONNECTIONS, getrlimit(RLIMIT_NOFILE)[0] // 4)
         self._connections: set[_Connection] = set()
         self._hosts: dict[str, None] = {}  # of known senders, the last one last
         self._socket = socket.create_server(
-            address, family=socket.AF_INET6 if ":" in address[0] else socket.AF_INET, backlog=self._most
+            address, family=socket.AF_INET6 if ":" in address[0] else socket.AF_INET, backlog=_BACKLOG
         )
         self.address: tuple[str, int] = self._socket.getsockname()[:2]
         self._loop = asyncio.new_event_loop()
@@ -93,14 +95,31 @@ class PushServer:
             self._loop.close()
 
     async def _serve(self) -> None:
-        server = await asyncio.start_server(self._follow, sock=self._socket, limit=_HEAD, backlog=self._most)
+        accepting = asyncio.create_task(self._accept())
         self._started.set()
         await self._stop.wait()
-        server.close()
+        accepting.cancel()
         handlers = asyncio.all_tasks() - {asyncio.current_task()}
         for connection in self._connections:
             connection.transport.abort()
         await asyncio.gather(*handlers, return_exceptions=True)
+        self._socket.close()
+
+    async def _accept(self) -> None:
+        self._socket.setblocking(False)
+        followed = set()  # a task that nobody holds may vanish
+        while True:
+            try:
+                accepted, _ = await self._loop.sock_accept(self._socket)
+                reader, writer = await asyncio.open_connection(sock=accepted, limit=_HEAD)
+            except OSError:  # no descriptor is free, or the client is gone
+                await asyncio.sleep(_AGAIN)
+                continue
+            follower = asyncio.create_task(self._follow(reader, writer))
+            followed.add(follower)
+            follower.add_done_callback(followed.discard)
+            # Before the next one is accepted, a request that has come is read: it must not make room.
+            await asyncio.sleep(0)
 
     async def _follow(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         host = str(writer.get_extra_info("peername", ("",))[0]).partition("%")[0]
@@ -167,7 +186,7 @@ class PushServer:
             del self._hosts[next(iter(self._hosts))]
         kept = headers.get("connection", "" if version == "HTTP/1.1" else "close").lower() != "close"
         try:
-            self._take(path, body, connection.since)
+            self._take(path, body, connection.host, connection.since)
         except BadDataError as error:
             _answer(writer, 400, str(error), kept=kept)
         else:
