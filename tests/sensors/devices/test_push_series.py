@@ -272,7 +272,7 @@ def test_axes_that_come_one_an_item_are_joined(phone: PushSeries) -> None:
     for third in range(3):  # also one axis a post
         own = [item for item in items if "xyz"[third] in item["values"]]
         later = [{**item, "time": item["time"] + 1_000_000_000} for item in own]
-        assert post(phone, {"payload": later})[0] == 200
+        assert post(phone, {"deviceId": "d", "payload": later})[0] == 200
     np.testing.assert_allclose(rows_of(phone, 90), 5.0)
 
 

@@ -91,11 +91,14 @@ class RowClock:
             self._wait(times if sent is None else sent, now, whole=sent is None)
 
     def fits(self, times: Times) -> NDArray[np.bool_]:
-        """Return which times may be right: they resolve the rate, and are near a neighbour."""
-        far = np.abs(np.diff(times)) > self.longest
-        alone = np.append(True, far) & np.append(far, True)
-        fine = np.spacing(np.abs(times)) * self._rate < _GRAIN
-        return np.asarray(fine & ~alone) if len(times) > 2 else np.asarray(fine)
+        """Return which times may be right: they resolve the rate, and none is far from two that are near."""
+        fine = np.asarray(np.spacing(np.abs(times)) * self._rate < _GRAIN)
+        if len(times) > 2:
+            one, two = (np.abs(times[by:] - times[:-by]) > self.longest for by in (1, 2))
+            fine[1:-1] &= ~(one[:-1] & one[1:] & ~two)
+            fine[0] &= not (one[0] and not one[1])
+            fine[-1] &= not (one[-1] and not one[-2])
+        return fine
 
     def _wait(self, times: Times, now: float, *, whole: bool) -> None:
         """Note rows of which no sample could be made; BadDataError if their times are at fault.
