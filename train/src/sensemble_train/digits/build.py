@@ -29,7 +29,7 @@ from sensemble_train.digits.plan import DigitsConfig, Plan, plan
 from sensemble_train.digits.speech import speak
 from sensemble_train.digits.voices import WORDS
 
-VERSION = 7
+VERSION = 8
 # Examples that one process renders, after one synthesizer has spoken all their words in order: what eSpeak
 # says depends a little on what it said before, so the bytes depend on this number, but not on the cores.
 _CHUNK = 250
@@ -92,7 +92,7 @@ def _render_chunk(plans: Sequence[Plan], *, folder: Path, config: DigitsConfig) 
         # Pretraining's examples have labels too, as AudioSet's do, only for the comparison of Sec. 6.2.
         entry: dict[str, object] = {"id": f"{each.split}-{each.index:05d}", "split": each.split}
         entry |= {"labels": [], "background": True} if digit is None else {"labels": [WORDS[digit]]}
-        entry |= {"group": each.group, "video": media, "audio": media, "start": 0.0, "end": SECONDS}
+        entry |= {"group": each.groups, "video": media, "audio": media, "start": 0.0, "end": SECONDS}
         entry["text"] = caption(phrase(digit, person.side, rng), person.opening, person.place, rng)
         if config.imu:
             motion = f"media/{each.index:05d}.npy"
@@ -104,7 +104,7 @@ def _render_chunk(plans: Sequence[Plan], *, folder: Path, config: DigitsConfig) 
 
 def _motion(each: Plan, seed: int) -> NDArray[np.float32]:
     """Return a wrist's motion, drawn apart, so that the other modalities do not depend on it."""
-    worn = wrist(each.persona, np.random.default_rng([seed, 4, *each.group.encode()]))
+    worn = wrist(each.persona, np.random.default_rng([seed, 4, *each.groups[0].encode()]))
     return render_motion(each.digit, each.persona, worn, np.random.default_rng([seed, 5, each.index]))
 
 

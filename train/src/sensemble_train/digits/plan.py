@@ -1,5 +1,6 @@
 """The examples of `digits` before they are rendered: each one's person, picture, sound and words."""
 
+from bisect import bisect
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -14,9 +15,11 @@ from sensemble_train.digits.voices import OTHER_WORDS, SIDES, Side, spelled
 
 Counts = tuple[tuple[str, int], ...]  # a number for each split
 
-# Scikit-learn keeps the order of the original, in which 14 people write one after the other; each begins with
-# the digits 0 to 9, three times over. Nine write for training, two for calibration, three for evaluation.
-_WRITTEN: dict[Side, tuple[int, int]] = {"train": (0, 1157), "calibrate": (1157, 1415), "eval": (1415, 1797)}
+# Scikit-learn keeps the order of the original, in which 14 people write one after the other: the pictures at
+# which each begins, with the digits 0 to 9, three times over but for a few that are missing.
+_BEGIN = (0, 130, 256, 386, 516, 646, 776, 906, 1029, 1157, 1287, 1415, 1545, 1667)
+# Seven of them write for training, three for calibration, four for evaluation.
+_WRITTEN: dict[Side, tuple[int, int]] = {"train": (0, 906), "calibrate": (906, 1287), "eval": (1287, 1797)}
 # How often a background is silence, a sound of `SOUNDS`, other words or a babble of them.
 _SOUND_SHARES = {"silence": 0.08, "words": 0.3, "babble": 0.14} | dict.fromkeys(SOUNDS, 0.12)
 
@@ -30,8 +33,8 @@ class DigitsConfig:
     """
 
     seed: int = 0
-    pictures: Counts = (("pretrain", 750), ("train", 397), ("calibrate", 258), ("eval", 382))
-    renderings: Counts = (("pretrain", 3), ("calibrate", 2), ("train", 2), ("eval", 2))
+    pictures: Counts = (("pretrain", 509), ("train", 397), ("calibrate", 381), ("eval", 510))
+    renderings: Counts = (("pretrain", 4), ("calibrate", 2), ("train", 2), ("eval", 2))
     backgrounds: Counts = (("pretrain", 300), ("calibrate", 100), ("train", 100), ("eval", 200))
     imu: bool = False  # also the motion of a wrist that writes the digit in the air
 
@@ -42,7 +45,7 @@ class Plan:
 
     index: int  # in the dataset
     split: str
-    group: str  # its person, all of whose examples are on one side
+    groups: tuple[str, ...]  # its person, and the writer of its picture; each is on one side
     persona: Persona
     digit: int | None  # None for a background
     picture: NDArray[np.float64] | None  # float64 [8, 8], 0 to 16; None for a background
@@ -65,15 +68,17 @@ def plan(config: DigitsConfig) -> list[Plan]:
         for picture in islice(pools[side], count):
             number = int(rng.integers(len(people[side])))
             person, digit = people[side][number], int(digits.target[picture])
-            image, group = digits.images[picture], f"{side} {number}"
+            image = digits.images[picture]
+            groups = f"{side} {number}", f"writer {bisect(_BEGIN, picture)}"
             for _ in range(renderings[split]):
                 says = utterance(spelled(digit, person.voice, side), person, rng)
-                plans.append(Plan(len(plans), split, group, person, digit, image, "digit", (says,)))
+                plans.append(Plan(len(plans), split, groups, person, digit, image, "digit", (says,)))
         for _ in range(backgrounds[split]):
             number = int(rng.integers(len(people[side])))
             sound = str(rng.choice(tuple(_SOUND_SHARES), p=tuple(_SOUND_SHARES.values())))
-            words, group = _other_words(sound, number, people[side], rng), f"{side} {number}"
-            plans.append(Plan(len(plans), split, group, people[side][number], None, None, sound, words))
+            words = _other_words(sound, number, people[side], rng)
+            group = f"{side} {number}"
+            plans.append(Plan(len(plans), split, (group,), people[side][number], None, None, sound, words))
     return plans
 
 
