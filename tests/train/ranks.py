@@ -23,6 +23,8 @@ from sensemble_sensors.media.dataset import read_dataset
 from sensemble_sensors.media.decoding import Sampling
 from sensemble_train.data.clips import Clips
 from sensemble_train.distributed import World, alone, join
+from sensemble_train.experiments.config import MAEConfig
+from sensemble_train.experiments.mae import MAE
 from sensemble_train.experiments.streamed import Streamed
 from sensemble_train.models.augment_config import PAPER, AugmentConfig
 from sensemble_train.models.model import Model
@@ -35,7 +37,7 @@ from sensemble_train.training.optim import Optimization
 from sensemble_train.training.scale import ScaleConfig
 
 from tests.losses import read_losses
-from tests.train.tiny import VIT, raw_inputs, tiny_model
+from tests.train.tiny import MASKED, raw_inputs, tiny_model
 
 STEPS, KILLS = 4, 2
 
@@ -60,7 +62,7 @@ class StoppedError(Exception):
 
 
 def examples(count: int = 21) -> Clips:
-    model = tiny_model(VIT)
+    model = tiny_model(MASKED)
     features = {m: model.encoders[m].front(x).detach() for m, x in raw_inputs(count).items()}
     present = {m: torch.arange(count) % 7 != place for place, m in enumerate(features)}
     return Clips(features, present, torch.arange(count) % 3)
@@ -75,7 +77,7 @@ def streamed(model: Model, folder: str, split: str) -> Streamed:
 
 
 def train(job: Job, world: World) -> list[float]:
-    model = tiny_model(VIT)
+    model = tiny_model(MASKED)
     for encoder in model.encoders.values():
         for block in encoder.trunk.blocks:
             block.drop_path = job.drop_path
@@ -91,6 +93,9 @@ def train(job: Job, world: World) -> list[float]:
     with suppress(StoppedError):
         if job.objective == "contrastive":
             fit(Contrastive(model), [examples()], settings, loop)
+        elif job.objective == "mae":
+            shared = Model(replace(model.description, shared=1), model.tokenizer)
+            fit(MAE(shared, MAEConfig(width=16, depth=1, heads=2)), [examples()], settings, loop)
         else:
             labelled, unlabelled = (
                 (streamed(model, job.data, split) if job.data else examples())
@@ -98,7 +103,7 @@ def train(job: Job, world: World) -> list[float]:
             )
             whole = unlabelled.having(model.modalities)
             if job.objective == "subset":
-                taught = teach(tiny_model(VIT, seed=1), whole, loop)
+                taught = teach(tiny_model(MASKED, seed=1), whole, loop)
                 sources = [labelled.having(("audio", "video")), taught]
                 fit(SubsetDistillation(model, ("audio", "video"), 0.5), sources, settings, loop)
             else:

@@ -10,12 +10,14 @@ from sensemble_train.distributed import alone
 from sensemble_train.recipe.cell import Cell, Job
 from sensemble_train.recipe.config import Config
 from sensemble_train.recipe.evaluate import embed, evaluate
-from sensemble_train.recipe.fusion import fuse, teach
+from sensemble_train.recipe.fusion import LateFusion, fuse, prior_logits, teach
 from sensemble_train.training.loop import Loop
 from torch.nn import functional
 
 from tests.train.recipe.test_methods import ALL, clips_of
 from tests.train.tiny import STEM, tiny_model
+
+EVEN = torch.zeros(3)
 
 
 def test_its_answer_is_the_largest_sum_of_calibrated_log_probabilities(tmp_path: Path) -> None:
@@ -25,7 +27,7 @@ def test_its_answer_is_the_largest_sum_of_calibrated_log_probabilities(tmp_path:
         for model in specialists.values():  # sure of what they say, and often wrong
             model.head.linear.weight.mul_(50)
         logits = {m: model.classify({m: clips.inputs[m]}) for m, model in specialists.items()}
-    fused = fuse(specialists, clips, loop)
+    fused = fuse(specialists, EVEN, clips, loop)
     found = evaluate(fused, embed(clips, loop, fused)[0])
     sums = {}
     for m, each in logits.items():
@@ -57,7 +59,7 @@ def test_all_sensors_together_are_as_sure_as_the_sum_says(tmp_path: Path) -> Non
     """A teacher must be: the mean of three opinions is surer of nothing than each of them."""
     specialists = {m: tiny_model(STEM, seed=place) for place, m in enumerate(ALL)}
     clips, loop = clips_of(specialists["audio"], 12), Loop(tmp_path, 0)
-    fused = fuse(specialists, clips, loop)
+    fused = fuse(specialists, EVEN, clips, loop)
     embedded = embed(clips, loop, fused)[0].inputs
     opinions = torch.stack([embedded[m] for m in ALL])
     found, expected = fused.head(opinions.mean(dim=0)), opinions.sum(dim=0)
@@ -70,7 +72,7 @@ def test_it_teaches_a_subset_what_its_sensors_say_and_half_of_what_the_others_do
 ) -> None:
     specialists = {m: tiny_model(STEM, seed=place, multi=multi) for place, m in enumerate(ALL)}
     clips, loop = clips_of(specialists["audio"], 12), Loop(tmp_path, 0)
-    fused = fuse(specialists, replace(clips, targets=None), loop)
+    fused = fuse(specialists, EVEN, replace(clips, targets=None), loop)
     targets = teach(fused, clips, loop).targets
     assert targets is not None
     with torch.no_grad():
@@ -81,10 +83,37 @@ def test_it_teaches_a_subset_what_its_sensors_say_and_half_of_what_the_others_do
         torch.testing.assert_close(targets[:, place], expected, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.parametrize("task", ["multi-class", "multi-label"])
+def test_sensors_that_know_nothing_say_the_prior_alone_and_together(task: str, tmp_path: Path) -> None:
+    """One example in a hundred has the rare class: adding two sensors' logits made it one in ten thousand."""
+    rare = torch.arange(1000) % 100 == 0
+    targets = rare.long() if task == "multi-class" else torch.stack([~rare, rare, rare], dim=1).float()
+    specialists = {
+        m: tiny_model(STEM, seed=place, multi=task == "multi-label") for place, m in enumerate(ALL)
+    }
+    prior = prior_logits(targets, task, 3)
+    with torch.no_grad():
+        for model in specialists.values():
+            model.head.linear.weight.zero_()
+            model.head.linear.bias.copy_(prior)
+    clips, loop = clips_of(specialists["audio"], 4), Loop(tmp_path, 0)
+    fused = LateFusion(specialists, prior).eval()
+    taught = teach(fused, clips, loop).targets
+    assert taught is not None
+    expected = torch.tensor([0.99, 0.01, 0.0 if task == "multi-class" else 0.01])
+    torch.testing.assert_close(taught, expected.expand_as(taught), rtol=0, atol=1e-3)
+    (embedded,) = embed(clips, loop, fused)
+    pooled = torch.stack(list(embedded.inputs.values()))
+    for size in (1, 2, 3):
+        answers = fused.answers(pooled[:size].mean(dim=0)[None], torch.tensor(size).view(1, 1, 1))
+        torch.testing.assert_close(answers[0], prior.expand(4, 3))
+    torch.testing.assert_close(fused.head(pooled.mean(dim=0)), prior.expand(4, 3), rtol=1e-3, atol=1e-3)
+
+
 def test_a_sensor_without_labels_is_read_by_the_heads_of_the_others(tmp_path: Path) -> None:
     specialists = {m: tiny_model(STEM, seed=place) for place, m in enumerate(ALL[:2])}
     clips, loop = clips_of(specialists["audio"], 12), Loop(tmp_path, 0)
-    fused = fuse(specialists, replace(clips, targets=None), loop)
+    fused = fuse(specialists, EVEN, replace(clips, targets=None), loop)
     with torch.no_grad():
         expected = torch.stack([s.classify({"video": clips.inputs["video"]}) for s in specialists.values()])
     found = embed(clips, loop, fused)[0].inputs["video"]

@@ -59,7 +59,7 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[float]
     folder = tmp_path_factory.mktemp("reference")
     return {
         objective: train(Job(str(folder / objective), objective), alone())
-        for objective in ("contrastive", "masd", "subset")
+        for objective in ("contrastive", "mae", "masd", "subset")
     }
 
 
@@ -104,6 +104,7 @@ def test_a_run_killed_at_random_moments_goes_on_with_the_same_losses_bit_for_bit
     write_index(clips, dark_and_bright(clips, pretrain=12, train=12, evaluation=0))
     sources = [
         ("contrastive", ""),
+        ("mae", ""),
         ("masd", ""),
         ("subset", ""),
         ("masd", str(clips)),
@@ -125,6 +126,7 @@ def test_a_run_killed_at_random_moments_goes_on_with_the_same_losses_bit_for_bit
     ("objective", "scale"),
     [
         ("contrastive", {"micro_batch": 4, "checkpoint_activations": True}),
+        ("mae", {"checkpoint_activations": True}),
         ("masd", {"micro_batch": 4, "checkpoint_activations": True}),
         ("subset", {"micro_batch": 4, "checkpoint_activations": True}),
         pytest.param("masd", {"compile": True, "checkpoint_activations": True}, marks=pytest.mark.slow),

@@ -108,6 +108,11 @@ class Model(nn.Module):
         """Return logits [B, C] of the mean embedding (Eq. 7) of features."""
         return self.head(torch.stack(list(self.embed(features).values())).mean(dim=0))  # type: ignore[no-any-return]
 
+    def answers(self, pooled: Tensor, sizes: Tensor) -> Tensor:
+        """Return logits [S, N, C] of pooled embeddings [S, N, d], each a mean of `sizes` [S, 1, 1]."""
+        del sizes
+        return self.head.folded()(pooled)  # type: ignore[no-any-return]
+
     def embed(self, features: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Encode features, each modality on its own: [B, ...] to [B, d]."""
         return {m: self.encoders[m].encode(x) for m, x in features.items()}  # type: ignore[operator]

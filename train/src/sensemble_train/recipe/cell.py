@@ -17,7 +17,7 @@ from sensemble_train.models.model import Model, load_model
 from sensemble_train.recipe import run_folder
 from sensemble_train.recipe.balance import balanced
 from sensemble_train.recipe.config import Config
-from sensemble_train.recipe.fusion import LateFusion, fuse
+from sensemble_train.recipe.fusion import LateFusion, fuse, prior_logits
 from sensemble_train.recipe.methods import (
     Start,
     distill_subsets,
@@ -139,9 +139,12 @@ class Cell:
         return self.job.trained(f"models/{method}/{name}", f"{method} {name}", make)
 
     def _fused(self, readers: Mapping[str, Model]) -> LateFusion:
+        described, targets = self.pretrained.description, self.embedded.targets
+        assert targets is not None  # noqa: S101 - those of D_T
+        prior = prior_logits(targets, described.task, len(described.labels))
         if not self.held_out:  # specialists know `train` by heart: its temperatures would be far too low
-            return LateFusion(readers).eval()
-        return fuse(readers, self.sources["calibrate"], self.job.loop("temperatures"))
+            return LateFusion(readers, prior).eval()
+        return fuse(readers, prior, self.sources["calibrate"], self.job.loop("temperatures"))
 
     def _probe(self, train: Subset, loop: Loop) -> Model:
         return linear_probe(self.pretrained, self.embedded, train, self.job.config.probe, loop.seed)

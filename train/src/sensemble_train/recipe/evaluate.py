@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 from sensemble_runtime.auditing.measures import measure
 from sensemble_runtime.auditing.metrics import score_subsets
 from sensemble_runtime.pooling import pool_subsets
+from sensemble_runtime.subsets import measured
 
 from sensemble_train.data.clips import LOG, Clips, Source
 from sensemble_train.models.model import Model
@@ -84,4 +85,5 @@ def _answers(
     names = sorted(embedded.inputs)
     pooled = torch.from_numpy(pool_subsets(np.stack([embedded.inputs[m].numpy() for m in names])))
     present = {m: embedded.present[m].numpy() for m in names}
-    return model.head.folded()(pooled).numpy(), present, embedded.targets.numpy()
+    sizes = torch.tensor([len(subset) for subset in measured(names)]).view(-1, 1, 1)
+    return model.answers(pooled, sizes).numpy(), present, embedded.targets.numpy()

@@ -44,37 +44,60 @@ class Logits(nn.Module):
 class LateFusion(Model):
     """Late fusion as a model: its embeddings are the logits of `specialists`, and its head adds them.
 
-    The sum of logits is that of log-probabilities, up to a number that all classes share. A modality without
-    a specialist is read by the heads of all of them, as its embeddings lie in the same space.
+    Sensors are taken to be independent given the class (naive Bayes), so the prior of the classes counts
+    once: log p(c | all) = sum of log p(c | m) - (n - 1) log p(c), up to a number that all classes share.
+    A modality without a specialist is read by the heads of all of them: its embeddings lie in the same space.
+
+    Args:
+        prior: logits of the classes before any sensor is read, float32 [C]; see `prior_logits`.
     """
 
-    def __init__(self, specialists: Mapping[str, Model]) -> None:
+    prior: Tensor
+
+    def __init__(self, specialists: Mapping[str, Model], prior: Tensor) -> None:
         first, *_ = every = list(specialists.values())
         super().__init__(first.description, first.tokenizer)
         readers = {m: [specialists[m]] if m in specialists else every for m in self.modalities}
         self.encoders = ByModality({m: Logits(some, m) for m, some in readers.items()})
-        classes = len(first.description.labels)
+        self.register_buffer("prior", prior, persistent=False)
+        count, classes = len(self.modalities), len(first.description.labels)
         self.head = Head(classes, classes)
         with torch.no_grad():
             # The head reads a mean: times n, that of all n modalities is their sum.
-            self.head.linear.weight.copy_(len(self.modalities) * torch.eye(classes))
-            self.head.linear.bias.zero_()
+            self.head.linear.weight.copy_(count * torch.eye(classes))
+            self.head.linear.bias.copy_(-(count - 1) * prior)
+
+    def answers(self, pooled: Tensor, sizes: Tensor) -> Tensor:
+        """See `Model`."""
+        return sizes * pooled - (sizes - 1) * self.prior
 
     def opinions(self, embedded: Mapping[str, Tensor], sets: Sequence[Subset]) -> Tensor:
         """Return the logits [B, S, C] that a student is taught for each of `sets`, of logits [B, C].
 
-        They are the sum over the subset's own sensors and half the sum over the others: a sensor that is
+        They have all that the subset's own sensors say and half of what the others do: a sensor that is
         taught what it cannot know memorizes its examples.
         """
         stacked = torch.stack([embedded[m] for m in self.modalities])
-        weights = [[1.0 if m in subset else _OTHERS for m in self.modalities] for subset in sets]
-        return torch.einsum("sm,mbc->bsc", stacked.new_tensor(weights), stacked)
+        shares = [[1.0 if m in subset else _OTHERS for m in self.modalities] for subset in sets]
+        weights = stacked.new_tensor(shares)
+        once = (weights.sum(dim=1, keepdim=True) - 1) * self.prior
+        return torch.einsum("sm,mbc->bsc", weights, stacked) - once
+
+
+def prior_logits(targets: Tensor, task: str, classes: int) -> Tensor:
+    """Return the logits [C] of the classes' shares among labels, int64 [N] or 0/1 [N, C].
+
+    A pseudo-example spread over all classes keeps them finite.
+    """
+    if task == "multi-class":
+        return ((torch.bincount(targets, minlength=classes) + 1 / classes) / (len(targets) + 1)).log()
+    return ((targets.sum(dim=0) + 0.5) / (len(targets) + 1)).logit()
 
 
 @torch.no_grad()
-def fuse(specialists: Mapping[str, Model], selection: Source, loop: Loop) -> LateFusion:
+def fuse(specialists: Mapping[str, Model], prior: Tensor, selection: Source, loop: Loop) -> LateFusion:
     """Return the late fusion of specialists, with temperatures fitted to `selection` (`calibrate`)."""
-    fused = LateFusion(specialists).eval()
+    fused = LateFusion(specialists, prior).eval()
     (embedded,) = embed(selection, loop, fused)
     for m, encoder in fused.encoders.items():
         known = embedded.having((m,))
