@@ -119,7 +119,7 @@ def test_a_run_killed_at_random_moments_goes_on_with_the_same_losses_bit_for_bit
     # Those that nothing happened to:
     assert found == [read_losses(Path(f"{job['folder']}-timed")) for job in jobs]
     whole = Job(str(tmp_path / "whole"), "subset", drop_path=0.5)
-    assert found[2] == train(whole, alone())
+    assert found[3] == train(whole, alone())
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,9 @@ def save(folder: Path, step: int, module: nn.Module, optimizer: Optimizer, world
     path = _path(folder, step)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        durable.write(path, encode({name: value.cpu().contiguous() for name, value in tensors.items()}))
+        # Copies: safetensors refuses blocks that encoders share.
+        copies = {name: value.to("cpu", copy=True).contiguous() for name, value in tensors.items()}
+        durable.write(path, encode(copies))
         durable.sync_folder(folder)
         for old in folder.iterdir():
             if old != path:
