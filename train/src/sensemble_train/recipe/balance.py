@@ -18,17 +18,28 @@ _STEPS = 100
 
 
 def balanced(model: Model, selection: Source, loop: Loop) -> Model:
-    """Return `model` with the embedding lengths that make the labels of `selection` most likely.
+    """Return `model` with embeddings of the `fitted` lengths."""
+    described, lengths = model.description, fitted(model, selection, loop)
+    if not lengths:
+        return model
+    configs = {m: replace(config, length=lengths[m]) for m, config in described.configs.items()}
+    changed = Model(replace(described, configs=configs), model.tokenizer)
+    changed.load_state_dict(model.state_dict())
+    return changed.eval()
+
+
+def fitted(model: Model, selection: Source, loop: Loop) -> dict[str, float]:
+    """Return the embedding lengths that make the labels of `selection` most likely, by modality.
 
     `selection` (`calibrate`) was not trained on. The loss is the mean over the measured subsets, each with a
     temperature of its own, as export fits one. With one length for all, a modality that knows little pulls
-    the mean as far as one that knows. Lengths stay 1 where fewer than `LEAST` examples have every modality.
+    the mean as far as one that knows. Nothing is returned where fewer than `LEAST` examples have every modality.
     """
     clips = embed(selection, loop, model)[0].having(model.modalities)
     described, targets = model.description, clips.targets
     if targets is None or len(clips) < LEAST:
         LOG.info("modalities are not balanced: %d examples have all, %d are needed", len(clips), LEAST)
-        return model
+        return {}
     head, sets = model.head.folded(), measured(model.modalities)
     logits_of = torch.stack([clips.inputs[m] @ head.weight.T for m in model.modalities]).detach()
     members = torch.tensor([[m in subset for m in model.modalities] for subset in sets]).float()
@@ -49,9 +60,5 @@ def balanced(model: Model, selection: Source, loop: Loop) -> Model:
 
     lbfgs.step(loss)
     if not lengths.isfinite().all():  # a step of the search was too long
-        return model
-    fitted = dict(zip(model.modalities, lengths.detach().exp().tolist(), strict=True))
-    configs = {m: replace(config, length=fitted[m]) for m, config in described.configs.items()}
-    changed = Model(replace(described, configs=configs), model.tokenizer)
-    changed.load_state_dict(model.state_dict())
-    return changed.eval()
+        return {}
+    return dict(zip(model.modalities, lengths.detach().exp().tolist(), strict=True))
