@@ -8,8 +8,8 @@ A thing is an emoji of one of thirteen classes. Three vendors draw it, an exampl
 synthetic voice names it in a noisy room, and two of emojilib's keywords are written. A fifth of the things
 have labels, a fifth are for choosing (`calibrate`), and a quarter for reporting; neither a thing nor the
 timbre of a voice is on two sides. All encoders are pretrained and frozen. What ships has its modalities
-balanced by the labels of `calibrate`; so have the rows `late_fusion_balanced` and `masd_balanced`. It prints P,
-R and the accuracy of each set of sensors.
+balanced by the labels of `calibrate`; so have the rows `late_fusion_balanced` and `masd_balanced`. It prints
+P, R and the accuracy of each set of sensors.
 """
 
 import argparse
@@ -89,7 +89,7 @@ def masd_balanced(cell: Cell) -> Model:
 
 
 def late_fusion_balanced(cell: Cell) -> Model:
-    """Return late fusion with its temperatures, each fitted alone, fitted again together as that balance is."""
+    """Return late fusion whose temperatures, each fitted alone, are fitted together as that balance is."""
     fused = cell.late_fusion()
     lengths = fitted(fused, cell.sources["calibrate"], cell.job.loop("balance"))
     for m, length in lengths.items():

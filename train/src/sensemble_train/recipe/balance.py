@@ -33,7 +33,7 @@ def fitted(model: Model, selection: Source, loop: Loop) -> dict[str, float]:
 
     `selection` (`calibrate`) was not trained on. The loss is the mean over the measured subsets, each with a
     temperature of its own, as export fits one. With one length for all, a modality that knows little pulls
-    the mean as far as one that knows. Nothing is returned where fewer than `LEAST` examples have every modality.
+    the mean as far as one that knows. Fewer than `LEAST` examples that have every modality give nothing.
     """
     clips = embed(selection, loop, model)[0].having(model.modalities)
     described, targets = model.description, clips.targets
