@@ -68,6 +68,8 @@ def test_an_audit_gives_every_number_its_interval(audited: Evidence) -> None:
     assert "Live float as shipped 95 % interval points lost n" in text
     assert "audio + text 55 54 49 to 59 0.8 400" in text
     assert "P is 60 (56 to 64), its R 54 (50 to 58)" in text
+    assert "text to audio -5 -9 to -1" in text
+    assert "Adding captions to microphone hurts: accuracy falls from 54 %" in text
     assert "too few" not in text.lower()
     assert "at chance" not in text
 

@@ -22,6 +22,7 @@ RESULT = AuditResult(
     Estimate(0.7, 0.65, 0.75),
     Estimate(0.3, 0.26, 0.35),
     {"audio": Estimate(-0.01, -0.04, 0.02), "video": Estimate(0.5, 0.4512, 0.551)},
+    {"audio": {"video": Estimate(0.01, -0.02, 0.04)}, "video": {"audio": Estimate(-0.5, -0.551, -0.4512)}},
     chance={"audio": 0.28, "video": 0.3, "audio+video": 0.28},
     unscored=(),
     metric="accuracy",
@@ -67,10 +68,17 @@ def test_the_table_has_every_interval(capsys: pytest.CaptureFixture[str]) -> Non
     ]
 
 
+def test_what_a_sensor_adds_is_in_a_table(capsys: pytest.CaptureFixture[str]) -> None:
+    Console(width=80).print(audit_table.added(RESULT))
+    rows = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert rows[2:] == ["audio video 1 -2 to 4", "video audio -50 -55 to -45"]
+
+
 def test_what_a_person_wants_is_in_sentences() -> None:
     assert list(audit_table.sentences(RESULT)) == [
         "If the microphone dies, accuracy may fall by up to 2 points or rise by up to 4.",
         "If the camera dies, accuracy falls from 80 % to 30 %, by 45 to 55 points.",
+        "Adding camera to microphone hurts: accuracy falls from 30 % to -20 %, by 45 to 55 points.",
         (
             "The microphone alone (audio) may be at chance: it scores 30 % (26 to 35), and always giving the "
             "commonest label 28 %."

@@ -27,6 +27,7 @@ def audits(draw: st.DrawFn) -> Measures:
         mean=draw(ranges()),
         least=draw(ranges()),
         drops={m: draw(ranges(-1.0)) for m in MODALITIES},
+        gains={},
         chance=dict.fromkeys(found, 0.1),
         unscored=(),
     )
@@ -121,7 +122,7 @@ def test_a_lower_limit_is_never_harder(audit: Measures, kind: str, one: float, o
 def scored(low: float, high: float) -> Measures:
     score = SubsetScore((low + high) / 2, 40, low, high)
     whole = Estimate(score.accuracy, low, high)
-    return Measures({"audio": score}, whole, whole, {}, {"audio": 0.1}, ("video", "audio+video"))
+    return Measures({"audio": score}, whole, whole, {}, {}, {"audio": 0.1}, ("video", "audio+video"))
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from sensemble_runtime.auditing.intervals import combined, wilson
+from scipy.optimize import minimize_scalar
+from sensemble_runtime.auditing.intervals import difference, wilson
 from sensemble_runtime.auditing.measures import Measures, measure
-from sensemble_runtime.scores import Estimate, SubsetScore
+from sensemble_runtime.scores import Estimate
 from sklearn.dummy import DummyClassifier
 
 SETS = ("audio", "video", "audio+video")
@@ -31,6 +32,10 @@ def test_the_numbers_themselves() -> None:
     assert [found.subsets[name].accuracy for name in SETS] == [0.5, 0.25, 0.75]
     assert (found.p, found.r, found.worst) == (0.5, 0.25, "video")
     assert {m: drop.value for m, drop in found.drops.items()} == {"audio": 0.5, "video": 0.25}
+    assert {m: gain["audio" if m == "video" else "video"].value for m, gain in found.gains.items()} == {
+        "audio": 0.5,
+        "video": 0.25,
+    }
     assert found.chance == dict.fromkeys(SETS, 0.5)
     assert found.at_chance == SETS
     assert found.unscored == ()
@@ -72,13 +77,61 @@ def test_all_right_is_not_certain() -> None:
     assert found.drops["audio"].high > 0.1
 
 
-def test_a_difference_of_proportions_is_newcombes() -> None:
-    # Newcombe (1998), Statistics in Medicine 17, 2635: 36 pairs right twice, 12 and 2 once, none never.
-    first, second = np.repeat([1, 1, 0, 0], [36, 12, 2, 0]), np.repeat([1, 0, 1, 0], [36, 12, 2, 0])
-    scores = [SubsetScore(x.mean(), 50, *wilson(x.sum(), 50)) for x in (first, second)]
-    found = combined(scores, (1.0, -1.0), [first - first.mean(), second - second.mean()])
-    assert found.value == pytest.approx(0.2)
-    assert (found.low, found.high) == pytest.approx((0.0569, 0.3404), abs=1e-4)
+def pairs(*counts: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """So many pairs that are right twice, in the first alone, in the second alone, and never."""
+    return np.repeat([True, True, False, False], counts), np.repeat([True, False, True, False], counts)
+
+
+@pytest.mark.parametrize("counts", [(36, 12, 2, 0), (90, 6, 1, 3), (40, 0, 7, 3)])
+def test_a_difference_ends_where_its_score_is_significant(counts: tuple[int, ...]) -> None:
+    """Tango (1998): the likeliest shares with a difference are found here by search."""
+    _, gained, lost, _ = counts
+    n = sum(counts)
+    found = difference(*pairs(*counts), np.arange(n))
+    assert found.value == pytest.approx((gained - lost) / n)
+    for end, side in ((found.low, 1.96), (found.high, -1.96)):
+
+        def unlikely(q: float, end: float = end) -> float:
+            shares = np.maximum([q + end, q, 1 - 2 * q - end], 1e-300)
+            return -float(np.array([gained, lost, n - gained - lost]) @ np.log(shares))
+
+        bounds = max(0.0, -end), (1 - end) / 2
+        q = minimize_scalar(unlikely, bounds=bounds, method="bounded", options={"xatol": 1e-10}).x
+        variance = (2 * q + end - end**2) / n
+        assert (found.value - end) / variance**0.5 == pytest.approx(side, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("people", "of_each", "ability"),
+    [
+        (60, 1, (3.5, 2.5)),
+        (150, 1, (4.5, 3.5)),
+        (300, 1, (5.0, 5.0)),
+        (23, 30, (5.0, 4.0)),
+        (54, 14, (5.0, 4.0)),
+    ],
+)
+def test_a_drop_near_the_ceiling_holds_the_truth(
+    people: int, of_each: int, ability: tuple[float, float]
+) -> None:
+    """What is hard of a person, and in an example, is hard for both sets: mistakes are rare and alike."""
+    random, rounds = np.random.default_rng(0), 400
+    groups = np.repeat(np.arange(people), of_each)
+
+    def drawn(shift: NDArray[np.float64]) -> NDArray[np.float64]:
+        return 1 / (1 + np.exp(-(np.array(ability)[:, None] + 1.5 * shift)))
+
+    whole, rest = drawn(random.normal(size=400_000)).mean(axis=1)
+    over = under = 0
+    for _ in range(rounds):
+        luck = random.random((2, len(groups)))
+        luck[1] = np.where(random.random(len(groups)) < 0.9, luck[0], luck[1])
+        first, second = luck < drawn(random.normal(size=people)[groups])
+        found = difference(first, second, groups)
+        over += found.low > whole - rest
+        under += found.high < whole - rest
+    assert over / rounds < 0.045, "2.5 % is stated"
+    assert under / rounds < 0.06
 
 
 def test_a_drop_is_of_the_examples_that_have_both_sensors() -> None:

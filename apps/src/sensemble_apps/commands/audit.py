@@ -60,6 +60,8 @@ def main(arguments: Audit) -> None:
     else:
         console = Console(highlight=False, markup=False)
         console.print(audit_table.table(result))
+        if result.gains:
+            console.print(audit_table.added(result))
         console.print(audit_table.reliability(result))
         if result.conditions:
             for title, table in condition_table.tables(result.conditions, result.metric):

@@ -12,6 +12,7 @@ from sensemble_runtime.subsets import Subset
 from sensemble_apps.console import estimates, wording
 from sensemble_apps.console.kinds import display_of, words_of
 from sensemble_apps.report.evidence import Evidence
+from sensemble_apps.results.audit_table import harm
 from sensemble_apps.results.audits import Audits
 from sensemble_apps.results.condition_table import grids, phrase_of
 from sensemble_apps.results.costs import largest_drop
@@ -81,11 +82,12 @@ def headline(evidence: Evidence) -> Headline:
         floats=_by_set(evidence.matrices.get(provenance.method, {}).get(trained_on, provenance.accuracy)),
         audited=audited,
         losses=tuple(sorted(losses, key=lambda loss: -loss.drop.value)),
-        cautions=tuple(_cautions(audits)),
+        cautions=tuple(_cautions(audits, evidence.metric)),
     )
 
 
-def _cautions(audits: Audits) -> Iterator[str]:
+def _cautions(audits: Audits, metric: str) -> Iterator[str]:
+    yield from harm(audits.measures, metric)
     for name, score in audits.scores.items():
         if "+" not in name and score.low <= audits.chance[name]:
             yield estimates.at_chance(name, score, audits.chance[name])

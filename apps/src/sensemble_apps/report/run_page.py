@@ -21,7 +21,7 @@ from sensemble_apps.report import page_template, svg
 from sensemble_apps.report.evidence import Evidence
 from sensemble_apps.report.front import front, headline
 from sensemble_apps.report.svg import BARS, GRID, INK
-from sensemble_apps.results.audit_table import doubts
+from sensemble_apps.results.audit_table import additions, doubts
 from sensemble_apps.results.condition_table import Grid, grids, sensors, sentences
 from sensemble_apps.results.costs import encoder_costs
 from sensemble_apps.results.run_folder import AUDIT, COMPARISON, EVALUATED
@@ -73,6 +73,7 @@ def render(evidence: Evidence, made: datetime) -> str:
         split=EVALUATED,
         record=AUDIT,
         estimates=evidence.audits.estimates,
+        additions=list(additions(evidence.audits.measures)),
     )
 
 

@@ -6,8 +6,9 @@ from rich.table import Table
 from sensemble_runtime import subsets
 from sensemble_runtime.auditing.audit import AuditResult
 from sensemble_runtime.auditing.intervals import wilson
+from sensemble_runtime.auditing.measures import Measures
 from sensemble_runtime.auditing.reliability import Reliability
-from sensemble_runtime.scores import SubsetScore
+from sensemble_runtime.scores import Estimate, SubsetScore
 from sensemble_runtime.subsets import Subset
 
 from sensemble_apps.console.estimates import (
@@ -47,11 +48,43 @@ def table(result: AuditResult) -> Table:
     return drawn
 
 
+def additions(measures: Measures) -> Iterator[tuple[str, str, Estimate]]:
+    """Yield what each sensor adds at least, and to all others: the modality, the set and the gain."""
+    for modality, gains in measures.gains.items():
+        sets = {min(gains, key=lambda name: gains[name].value), max(gains, key=lambda name: name.count("+"))}
+        yield from ((modality, name, gain) for name, gain in gains.items() if name in sets)
+
+
+def added(result: AuditResult) -> Table:
+    """Return what each sensor adds at least, and to all others."""
+    drawn = Table(title=f"A sensor added, points of {result.metric}", title_justify="left", box=None)
+    for column in ("sensor", "to"):
+        drawn.add_column(column, overflow="fold")
+    for column in ("gains", INTERVAL):
+        drawn.add_column(column, justify="right")
+    for modality, name, gain in additions(result):
+        style = "dim" if gain.too_few else "yellow" if gain.high < 0 else ""
+        drawn.add_row(modality, name, percent_within(gain.value, gain), ends(gain), style=style)
+    return drawn
+
+
+def harm(measures: Measures, metric: str) -> Iterator[str]:
+    """Yield a sentence for each set that a sensor makes worse."""
+    for modality, gains in measures.gains.items():
+        for name, gain in gains.items():
+            if gain.high < 0:
+                drop = Estimate(-gain.value, -gain.high, -gain.low)
+                said = change(metric, measures.subsets[name].accuracy, drop)
+                others = words([words_of(m).sensor for m in subsets.parse(name)])
+                yield f"Adding {words_of(modality).sensor} to {others} hurts: {said}."
+
+
 def sentences(result: AuditResult) -> Iterator[str]:
-    """Yield the loss of each sensor, the sensors at chance, and the number of independent groups."""
+    """Yield the effect of each sensor, the sensors at chance, and the number of independent groups."""
     for modality, drop in result.drops.items():
         before = result.subsets[subsets.name(result.drops)].accuracy
         yield f"If {words_of(modality).loss}, {change(result.metric, before, drop)}."
+    yield from harm(result, result.metric)
     for name in result.at_chance:
         if "+" not in name:
             yield at_chance(name, result.subsets[name], result.chance[name])

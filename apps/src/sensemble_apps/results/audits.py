@@ -23,7 +23,7 @@ class Audits:
     Attributes:
         scores: by subset, of the last complete audit on the run's evaluation data.
         chance: of that audit, the score of always giving the commonest label, by subset.
-        estimates: of that audit: `P`, `R`, and the drop without each modality, `drop.audio`.
+        estimates: of that audit: `Measures.estimates`.
         others: other data that the bundle was audited on, in words; its scores do not compare.
         conditions: the scores while a sensor is degraded, of the last such audit on the run's data.
         outcomes: the answers of the last audit with the truth, by subset.
@@ -43,10 +43,15 @@ class Audits:
         """The same numbers as the audit had them."""
         modalities = sorted({m for name in self.scores for m in subsets.parse(name)})
         drops = {m: self.estimates[f"drop.{m}"] for m in modalities if f"drop.{m}" in self.estimates}
+        gains: dict[str, dict[str, Estimate]] = {}
+        for key, estimate in self.estimates.items():
+            if key.startswith("gain."):
+                modality, _, name = key.removeprefix("gain.").partition(" to ")
+                gains.setdefault(modality, {})[name] = estimate
         every = map(subsets.name, subsets.measured(modalities))
         unscored = tuple(name for name in every if name not in self.scores)
         p, r = self.estimates["P"], self.estimates["R"]
-        return Measures(self.scores, p, r, drops, self.chance, unscored)
+        return Measures(self.scores, p, r, drops, gains, self.chance, unscored)
 
 
 def audits(run: Path) -> Audits:

@@ -69,6 +69,7 @@ class AuditResult(Measures):
             },
             "worst": self.worst,
             "drops": {modality: asdict(drop) for modality, drop in self.drops.items()},
+            "gains": {m: {to: asdict(one) for to, one in by.items()} for m, by in self.gains.items()},
             "metric": self.metric,
             "examples": self.examples,
             "groups": self.groups,

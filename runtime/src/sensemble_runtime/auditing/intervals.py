@@ -19,6 +19,7 @@ from sensemble_runtime.bundle.manifest import Task
 from sensemble_runtime.scores import Estimate, SubsetScore
 
 LEVEL = 0.95
+_HALVINGS = 40  # of the range in which the end of an interval lies
 
 Range = tuple[float, float]
 
@@ -42,23 +43,23 @@ def group_codes(groups: Sequence[str | None]) -> NDArray[np.int64]:
     return np.array([codes.setdefault(key, len(codes)) for key in keys], dtype=np.int64)
 
 
-def effective_size(correct: NDArray[np.bool_], groups: NDArray[np.integer]) -> float:
-    """Return the number of independent examples that tell as much of the accuracy as these N.
+def effective_size(values: NDArray[np.bool_] | NDArray[np.integer], groups: NDArray[np.integer]) -> float:
+    """Return the number of independent examples that tell as much of the mean of `values` as these N.
 
     It is n over the design effect 1 + (m - 1) rho, with the intraclass correlation rho estimated by analysis
     of variance, times (z / t)^2 for the few groups that rho is estimated from (Korn and Graubard 1998). Where
-    all examples are right, or all wrong, rho is taken as 1.
+    all values are the same, rho is taken as 1.
     """
-    n = len(correct)
+    n = len(values)
     _, codes, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     if len(sizes) == n:
         return float(n)
     kish = n * n / float(np.sum(sizes.astype(float) ** 2))  # the size at rho = 1
     if len(sizes) == 1:
         return kish  # nothing shows how groups differ
-    rate, means = correct.mean(), np.bincount(codes, correct) / sizes
-    between = float(sizes @ (means - rate) ** 2) / (len(sizes) - 1)
-    within = float(sizes @ (means * (1 - means))) / (n - len(sizes))
+    means = np.bincount(codes, values) / sizes
+    between = float(sizes @ (means - values.mean()) ** 2) / (len(sizes) - 1)
+    within = float(((values - means[codes]) ** 2).sum()) / (n - len(sizes))
     usual = (n - n / kish) / (len(sizes) - 1)  # the size of a group, for unequal ones
     spread = between + (usual - 1) * within
     rho = min(1.0, max(0.0, (between - within) / spread)) if spread else 1.0
@@ -79,6 +80,34 @@ def proportion(correct: NDArray[np.bool_], groups: NDArray[np.integer]) -> Range
     """Return Wilson's interval of the share of `correct`, bool [N], at their `effective_size`."""
     n = effective_size(correct, groups)
     return wilson(float(correct.mean()) * n, n)
+
+
+def difference(first: NDArray[np.bool_], second: NDArray[np.bool_], groups: NDArray[np.integer]) -> Estimate:
+    """Return the difference of two accuracies on the same N examples with its interval; bool [N] says right.
+
+    It is the score interval for paired proportions (Tango 1998) at the `effective_size` of the differences.
+    Newcombe's, which adds up the intervals of both, relies on a correlation that a few groups do not show:
+    near the ceiling, its low end lay above the truth in 10 % of simulations, Tango's in 3.
+    """
+    change = first.astype(int) - second
+    n = effective_size(change, groups)
+    value, gained, lost = float(change.mean()), float((change > 0).mean()), float((change < 0).mean())
+
+    def standard_errors(supposed: float) -> float:
+        """Return how many the estimate lies above a supposed difference; it falls as that rises."""
+        slope = (2 - value) * supposed - gained - lost
+        root = math.sqrt(slope**2 + 8 * lost * supposed * (1 - supposed))
+        variance = (root - slope) / 2 + supposed * (1 - supposed)  # of the likeliest shares that differ so
+        return (value - supposed) * math.sqrt(n / max(variance, 1e-12))
+
+    def end(low: float, high: float, wanted: float) -> float:
+        for _ in range(_HALVINGS):
+            middle = (low + high) / 2
+            low, high = (middle, high) if standard_errors(middle) > wanted else (low, middle)
+        return (low + high) / 2
+
+    z = NormalDist().inv_cdf((1 + LEVEL) / 2)
+    return Estimate(value, end(-1.0, value, z), end(value, 1.0, -z))
 
 
 def scored(
@@ -125,9 +154,8 @@ def combined(
 ) -> Estimate:
     """Return a weighted sum of scores of the same examples with its interval, such as a mean or a difference.
 
-    The distance of each end combines those of the scores (Zou and Donner 2008); for a difference it is
-    Newcombe's (1998) for paired proportions. Where a score does not vary, its correlation is taken so that
-    the interval becomes wider. `varied` is as `scored` returns it.
+    The distance of each end combines those of the scores (Zou and Donner 2008). Where a score does not
+    vary, its correlation is taken so that the interval becomes wider. `varied` is as `scored` returns it.
     """
     value = math.fsum(weight * s.accuracy for weight, s in zip(weights, scores, strict=True))
     signs = np.sign(weights)

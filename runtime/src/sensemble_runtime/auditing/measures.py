@@ -1,4 +1,4 @@
-"""The scores of all subsets, P, R, the loss of each sensor and chance, each with its interval."""
+"""The scores of all subsets, P, R, the change by each sensor and chance, each with its interval."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sensemble_runtime import subsets
-from sensemble_runtime.auditing.intervals import combined, scored
+from sensemble_runtime.auditing.intervals import combined, difference, scored
 from sensemble_runtime.auditing.metrics import chance
 from sensemble_runtime.bundle.manifest import Task
 from sensemble_runtime.scores import Estimate, SubsetScore
@@ -21,6 +21,7 @@ class Measures:
     mean: Estimate  # P, over the scored subsets (Eq. 3)
     least: Estimate  # R, of the worst subset (Eq. 4); its ends are the lowest of all subsets' ends
     drops: dict[str, Estimate]  # the score lost without each modality, on the same examples
+    gains: dict[str, dict[str, Estimate]]  # by modality and subset: the score gained by adding it to that
     chance: dict[str, float]  # by subset, the score of always giving the commonest label
     unscored: tuple[str, ...]  # the subsets for which no example has all modalities
 
@@ -46,8 +47,12 @@ class Measures:
 
     @property
     def estimates(self) -> dict[str, Estimate]:
-        """The measures besides the scores of subsets, by name: `P`, `R`, and `drop.` with each modality."""
-        return {"P": self.mean, "R": self.least} | {f"drop.{m}": drop for m, drop in self.drops.items()}
+        """The measures besides the scores of subsets: `P`, `R`, `drop.audio`, `gain.audio to text+video`."""
+        drops = {f"drop.{m}": drop for m, drop in self.drops.items()}
+        gains = {
+            f"gain.{m} to {name}": one for m, by_set in self.gains.items() for name, one in by_set.items()
+        }
+        return {"P": self.mean, "R": self.least} | drops | gains
 
 
 def measure(
@@ -74,20 +79,33 @@ def measure(
     if not results:
         return None
     scores = [one for one, _ in results.values()]
-    drops = {}
+
+    def gain(whole: subsets.Subset, rest: subsets.Subset) -> Estimate:
+        both = has[whole]
+        if task == "multi-class":
+            first, second = (by_set[each][both].argmax(axis=1) == labels[both] for each in (whole, rest))
+            return difference(first, second, groups[both])
+        less = results[rest]
+        if has[rest].sum() > both.sum():  # others have the rest alone
+            less = scored(by_set[rest], labels, task, groups, both)
+        return combined((results[whole][0], less[0]), (1.0, -1.0), (results[whole][1], less[1]))
+
     every = max(by_set, key=len)
-    if every in results and len(every) > 1:
-        for modality in every:
-            rest = tuple(m for m in every if m != modality)
-            whole, less = results[every], results[rest]
-            if has[rest].sum() > has[every].sum():  # others have the rest alone
-                less = scored(by_set[rest], labels, task, groups, has[every])
-            drops[modality] = combined((whole[0], less[0]), (1.0, -1.0), (whole[1], less[1]))
+    drops, gains = dict[str, Estimate](), dict[str, dict[str, Estimate]]()
+    for whole in results:
+        for modality in whole if len(whole) > 1 else ():
+            rest = tuple(m for m in whole if m != modality)
+            if rest in results:  # of many modalities, some sets are not measured
+                found = gain(whole, rest)
+                gains.setdefault(modality, {})[subsets.name(rest)] = found
+                if whole == every:
+                    drops[modality] = found
     return Measures(
         subsets={subsets.name(subset): one for subset, (one, _) in results.items()},
         mean=combined(scores, [1 / len(scores)] * len(scores), [varied for _, varied in results.values()]),
         least=Estimate(*(min(getattr(s, end) for s in scores) for end in ("accuracy", "low", "high"))),
         drops=drops,
+        gains=gains,
         chance={subsets.name(subset): chance(labels[has[subset]], task) for subset in results},
         unscored=tuple(subsets.name(subset) for subset in by_set if subset not in results),
     )

@@ -101,7 +101,7 @@ CREATE TABLE IF NOT EXISTS conditions (
 ) STRICT;
 CREATE TABLE IF NOT EXISTS estimates (
     run INTEGER NOT NULL REFERENCES runs,
-    name TEXT NOT NULL,        -- P, R, or drop. and a modality
+    name TEXT NOT NULL,        -- `Measures.estimates`
     value REAL NOT NULL,
     low REAL NOT NULL,         -- the ends of its interval
     high REAL NOT NULL,
