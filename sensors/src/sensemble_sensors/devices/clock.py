@@ -18,6 +18,7 @@ _LONGEST, _STEPS = 10.0, 20.0  # seconds of rows that may arrive at once, and st
 _PATIENCE = 1.5  # seconds for which rows may come without a sample; after three, a session has lost patience
 _ENOUGH = 5  # steps between two rows that show their clock
 _FAR = 30.0  # times the step of the spec's rate: another unit
+_SLOW, _BEHIND = 2.0, 5.0  # seconds after which a clock must not be so many times too slow
 _GRAIN = 0.05  # of a step, which a time must resolve
 _UNITS = {1: "milliseconds", 2: "microseconds", 3: "nanoseconds"}
 
@@ -51,6 +52,7 @@ class RowClock:
         self._cut = True
         self._regular = Regular(spec.rate)
         self._clock = Clock(_REMEMBERED)
+        self._began = 0.0, 0.0  # the sender's time and ours when the stretch without a hole began
         self._unplaced: deque[float] = deque(maxlen=_REMEMBERED)  # times of rows since the last sample
         self._waiting: float | None = None  # since when rows have come without a sample
 
@@ -83,8 +85,11 @@ class RowClock:
         given = False
         for end, block, begins in self._regular.add(times[recent], data[recent]):
             if begins:
-                self._clock = Clock(_REMEMBERED)
+                self._clock, self._began = Clock(_REMEMBERED), (end, now)
             given = True
+            passed, rise = now - self._began[1], end - self._began[0]
+            if passed > _SLOW and rise < passed / _BEHIND:
+                raise BadDataError(f"time: it rises by {rise:.4g} in {passed:.4g} s; give seconds")
             yield self._sample(block, self._clock.read(end, now), now, cut=begins or cut, lost=lost)
             lost, cut = 0, False
         if not given:
@@ -111,7 +116,9 @@ class RowClock:
         if len(steps) < _ENOUGH:
             return
         rising = np.sort(steps[steps > 0])
-        advance = float(rising[:-1].sum()) / len(steps)  # without the greatest, which may be one wrong time
+        advance = float(rising[:-1].sum()) / (
+            len(steps) - 1
+        )  # without the greatest, which may be one wrong time
         quick = advance * self._rate
         late, steady = now - self._waiting >= self.patience, 2 * len(rising) >= len(steps)
         if quick >= _FAR or (late and steady and (whole or quick * _FAR <= 1)):

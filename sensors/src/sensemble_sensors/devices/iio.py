@@ -29,6 +29,7 @@ _BUFFERED = 2.0  # seconds of scans that the kernel keeps for a slow reader
 _TYPE = re.compile(r"(be|le):([su])(\d{1,3})/(\d{1,3})(?:X(\d{1,3}))?>>(\d{1,3})", re.ASCII)
 _MOST = 1 << 12  # bytes of a file of the kernel's, a page
 _LARGEST = 1e12  # of a scale or an offset
+_SLOWEST = 1e-3  # Hz
 
 
 class _Element(NamedTuple):
@@ -118,7 +119,8 @@ class Iio(ReaderSensor):
         for folder in folders:
             if self._source in {folder.name.removeprefix("iio:device"), _text(folder / "name")}:
                 return folder
-        there = ", ".join(f"{f.name.removeprefix('iio:device')} ({_text(f / 'name')})" for f in folders)
+        names = {folder.name.removeprefix("iio:device"): _text(folder / "name") for folder in folders}
+        there = ", ".join(f"{number} ({name:.60})" for number, name in names.items())
         raise SensorUnavailableError(f"{self.name}: no such device; there are {there or 'none'}")
 
     def _start(self, spec: InputSpec) -> None:
@@ -182,7 +184,11 @@ class Iio(ReaderSensor):
     def _write(self, file: str, value: int | str) -> None:
         path = self._folder / file
         if _text(path) != f"{value}":
-            path.write_text(f"{value}")
+            opened = os.open(path, os.O_WRONLY | os.O_TRUNC | os.O_NONBLOCK)
+            try:
+                os.write(opened, f"{value}".encode())
+            finally:
+                os.close(opened)
 
     def _make(self, data: bytes, now: float) -> Iterator[Sample]:
         data = self._partial + data
@@ -199,7 +205,8 @@ class Iio(ReaderSensor):
             yield from self._clock.timed(times, rows, now)
         except BadDataError as error:
             raise SensorLostError(
-                f"{self.name}: gives only {self._rate:g} rows a second; name a faster device"
+                f"{self.name}: its rows do not come at the {self._rate:g} Hz that it states; give it another "
+                "trigger, or name another device"
             ) from error
 
 
@@ -250,4 +257,4 @@ def _number(text: str) -> float:
 
 def _rate(text: str) -> float | None:
     """Return a rate (Hz) that a device can have, None for any other text."""
-    return rate if 0 < (rate := _number(text)) <= HIGHEST_RATE else None
+    return rate if _SLOWEST <= (rate := _number(text)) <= HIGHEST_RATE else None
