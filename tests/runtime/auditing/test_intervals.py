@@ -10,6 +10,7 @@ from sensemble_runtime.auditing.intervals import (
     effective_size,
     group_codes,
     proportion,
+    scored,
     student,
     wilson,
 )
@@ -39,6 +40,23 @@ def test_no_proportion_is_refused(successes: float, n: float) -> None:
 
 def test_an_example_without_a_group_is_alone() -> None:
     assert group_codes(["a", None, "a", None, "b", "1"]).tolist() == [0, 1, 0, 2, 3, 4]
+
+
+def test_the_grouping_counts_that_makes_an_interval_wider() -> None:
+    names = [(f"voice {i % 50}", f"writer {i % 4}") for i in range(400)]
+    codes = group_codes([*names, ()])
+    assert codes.shape == (401, 2)
+    assert codes[-1].tolist() == [50, 4]
+    groups = codes[:-1]
+    by_voice, by_writer = groups.T
+    for correct in (by_writer == 0, by_voice % 3 == 0):
+        sizes = [effective_size(correct, way) for way in (by_voice, by_writer)]
+        assert effective_size(correct, groups) == min(sizes)
+    ranking = np.random.default_rng(0).random((400, 2))
+    tags = np.stack([by_writer == 0, by_writer != 0], axis=1)
+    every = np.ones(400, bool)
+    found, by_few = (scored(ranking, tags, "multi-label", g, every)[0] for g in (groups, by_writer))
+    assert found == by_few
 
 
 @st.composite

@@ -106,7 +106,7 @@ def audit(
     """
     truth, task, modalities = _truth(bundle, examples), bundle.manifest.task, bundle.modalities
     present = {m: np.array([m in example.modalities for example in examples]) for m in modalities}
-    groups = group_codes([example.group for example in examples])
+    groups = group_codes([example.groups for example in examples])
     steps = len(examples) * (1 + len(conditions))
     split = "+".join(sorted({example.split for example in examples}))
     with ExitStack() as stack:  # a record that cannot be written is known before anything is encoded

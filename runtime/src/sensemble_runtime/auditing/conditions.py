@@ -31,7 +31,7 @@ class Labelled:
     embeddings: Floats  # [n, N, d] of the bundle's modalities, sorted; zeros where an example lacks one
     present: Mapping[str, NDArray[np.bool_]]  # by modality, [N]
     truth: NDArray[np.integer]  # class indices [N], or zeros and ones [N, C] if multi-label
-    groups: NDArray[np.integer]  # [N]
+    groups: NDArray[np.integer]  # `intervals.group_codes`
 
 
 def clean_scores(bundle: Bundle, labelled: Labelled) -> list[ConditionScore]:

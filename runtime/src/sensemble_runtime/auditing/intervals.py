@@ -1,14 +1,16 @@
 """Confidence intervals of scores, where examples may come in groups that are not independent.
 
-Examples of one group (a person, a recording: `Example.group`) are right or wrong together: a hundred of them
-say less than a hundred strangers would. Accuracy gets Wilson's interval (Wilson 1927; recommended by Brown,
-Cai and DasGupta 2001) at the effective sample size, n over the design effect (Kish 1965): unlike a bootstrap,
-it does not shrink to nothing where every example is right, or groups are few. Mean average precision gets a
-bootstrap that draws whole groups (`metrics.resamples`).
+Examples of one group (a person, a recording: `Example.groups`) are right or wrong together: a hundred of them
+say less than a hundred strangers would. Where they are grouped in several ways, by voices and by writers, the
+fewest count. Accuracy gets Wilson's interval (Wilson 1927; recommended by Brown, Cai and DasGupta 2001) at
+the effective sample size, n over the design effect (Kish 1965): unlike a bootstrap, it does not shrink to
+nothing where every example is right, or groups are few. Mean average precision gets a bootstrap that draws
+whole groups (`metrics.resamples`).
 """
 
 import math
 from collections.abc import Sequence
+from itertools import zip_longest
 from statistics import NormalDist
 
 import numpy as np
@@ -36,8 +38,18 @@ def wilson(successes: float, n: float, level: float = LEVEL) -> Range:
     return max(0.0, min(centre - half, rate)), min(1.0, max(centre + half, rate))
 
 
-def group_codes(groups: Sequence[str | None]) -> NDArray[np.int64]:
-    """Number the groups of examples, int64 [N] from 0; an example of no group (None) is one by itself."""
+def group_codes(groups: Sequence[str | None] | Sequence[tuple[str, ...]]) -> NDArray[np.int64]:
+    """Number the groups of examples, int64 [N] from 0; an example of no group is one by itself.
+
+    Where examples are grouped in K ways, such as by a voice and by a writer, it is [N, K].
+    """
+    named = [group if isinstance(group, tuple) else (group,) for group in groups]
+    columns = list(zip_longest(*named)) or [(None,) * len(named)]
+    found = np.array([_codes(column) for column in columns]).T
+    return found if len(columns) > 1 else found[:, 0]
+
+
+def _codes(groups: Sequence[str | None]) -> NDArray[np.int64]:
     codes: dict[str | int, int] = {}
     keys = (index if group is None else group for index, group in enumerate(groups))
     return np.array([codes.setdefault(key, len(codes)) for key in keys], dtype=np.int64)
@@ -48,8 +60,10 @@ def effective_size(values: NDArray[np.bool_] | NDArray[np.integer], groups: NDAr
 
     It is n over the design effect 1 + (m - 1) rho, with the intraclass correlation rho estimated by analysis
     of variance, times (z / t)^2 for the few groups that rho is estimated from (Korn and Graubard 1998). Where
-    all values are the same, rho is taken as 1.
+    all values are the same, rho is taken as 1. Of several groupings, [N, K], the least size counts.
     """
+    if groups.ndim > 1:
+        return min(effective_size(values, way) for way in groups.T)
     n = len(values)
     _, codes, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     if len(sizes) == n:
@@ -120,15 +134,17 @@ def scored(
     """Return the score of the examples that `has` marks, bool [N], and its variation, for `combined`.
 
     The variation is float64 [G], the part that each group adds to the score, or [RESAMPLES], the score of
-    each resample. `labels` are those of `metrics.score`; `groups` count from 0.
+    each resample. `labels` are those of `metrics.score`; `groups` are those of `group_codes`, of which a
+    bootstrap draws the fewest.
     """
     value, n = score(predicted[has], labels[has], task), int(has.sum())
+    ways = sorted(np.atleast_2d(groups.T), key=lambda way: -way.max())
     if task == "multi-class":
         correct = predicted.argmax(axis=1) == labels
-        varied = np.bincount(groups, has * (correct - value)) / n
+        varied = np.bincount(ways[0], has * (correct - value)) / n
         return SubsetScore(value, n, *proportion(correct[has], groups[has])), varied
-    varied = average_precisions(predicted, labels, groups, has)
-    return SubsetScore(value, n, *bootstrapped(varied, value, len(np.unique(groups[has])))), varied
+    varied = average_precisions(predicted, labels, ways[-1], has)
+    return SubsetScore(value, n, *bootstrapped(varied, value, len(np.unique(ways[-1][has])))), varied
 
 
 def bootstrapped(resampled: NDArray[np.floating], value: float, groups: int) -> Range:

@@ -76,7 +76,7 @@ class Recipe:
         config, rows = self.config, self.rows
         dataset = dataset or read(config.data, skip_bad=self.skip_bad)
         chosen, train_sets = self.examples(dataset)
-        groups = {split: group_codes([e.group for e in chosen[split]]) for split in run_folder.SCORED}
+        groups = {split: group_codes([e.groups for e in chosen[split]]) for split in run_folder.SCORED}
         with join() as world:
             with run_folder.claimed(out, "config", world, wait=True):
                 if world.rank == 0:
