@@ -11,6 +11,7 @@ import sys
 import time
 from contextlib import suppress
 from functools import partial
+from http.client import HTTPConnection
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
@@ -27,13 +28,14 @@ from sensemble_apps.running.sources import FORM, forms
 from sensemble_runtime import backoff
 from sensemble_sensors.devices import sources
 from sensemble_sensors.devices.discovery import Device
+from sensemble_sensors.devices.push_series import PushSeries
 from sensemble_sensors.devices.watcher import Watcher
 from sensemble_sensors.health import health
 from sensemble_sensors.media.dataset import read_dataset
 from sensemble_sensors.recording.reader import Recorded
 from sensemble_sensors.recording.writer import Recording
 from sensemble_sensors.sensor import Sample
-from sensemble_sensors.spec import InputSpec
+from sensemble_sensors.spec import Channel, InputSpec
 from sensemble_sensors.thresholds import Thresholds
 
 from tests.apps.conftest import COMMAND, Refusal, Sensemble
@@ -149,6 +151,26 @@ def test_what_is_frozen_is_left_out_and_reported(tmp_path: Path) -> None:
     assert [plug.kind for plug in recorded.events] == ["began", "attached", "unhealthy"]
     unhealthy = recorded.events[-1].time
     assert all(s.time <= unhealthy for segment in recorded.segments for s in segment.samples())
+
+
+def test_a_port_stays_open_while_its_phone_is_silent() -> None:
+    """Reopening it refused the posts of a phone that came back, for up to ten seconds."""
+    channels = Channel("ax"), Channel("ay")
+    spec = InputSpec("imu", "float32", (1, 100, 2), 100.0, 1.0, 1.0, 2.0, "series", channels)
+    phone, kinds = PushSeries("http://127.0.0.1:0", modality="imu"), list[str]()
+    with SensorReader({"imu": spec}, Thresholds(stalled=0.5)) as reader:
+        reader.subscribe(lambda event: kinds.append(getattr(event, "kind", "")))
+        reader.attach(phone)
+        for _ in range(2):
+            wait_until(lambda: kinds[-1:] == ["unhealthy"])
+            rows = [[i, 1] for i in range(10)]
+            for _ in range(3):
+                connection = HTTPConnection(*phone.address)
+                connection.request("POST", "/", json.dumps(rows))
+                assert connection.getresponse().status == 200
+                connection.close()
+            wait_until(lambda: "recovered" in kinds[-2:])
+    assert "lost" not in kinds
 
 
 def test_what_drifts_is_kept_and_marked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

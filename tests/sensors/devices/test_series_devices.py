@@ -239,6 +239,25 @@ def test_a_wrong_clock_is_recognized(tmp_path: Path, clock: Callable[[int], floa
     assert reason in str(ended) or reason in {"fractions", " s; give seconds", "give seconds"}
 
 
+def test_a_sender_that_pauses_with_its_clock_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sensemble_sensors.devices.clock._SLOW", 0.3)
+    port = free_port(socket.SOCK_DGRAM)
+    sensor = LineSeries(f"udp://:{port}", modality="imu")
+    sensor.open(SPEC)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        for first in (0, 10, 20):
+            for i in range(10):
+                text = json.dumps({"time": (first + i) / 100, "ax": i, "gz": 1})
+                sender.sendto(text.encode(), ("127.0.0.1", port))
+            sample = sensor.read(WAIT)
+            assert sample is not None
+            assert sample.cut
+            assert sample.time > monotonic() - 0.3
+            while sensor.read(0.5):
+                pass
+    sensor.close()
+
+
 def test_one_absurd_time_is_a_lost_row(tmp_path: Path) -> None:
     times = [i / 100 for i in range(40)]
     times[20] = 1e37

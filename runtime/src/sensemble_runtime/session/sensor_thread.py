@@ -164,7 +164,7 @@ class SensorThread:
             wrong = health.check(sample, monotonic(), self._owner.lag_of_other(self.modality))
             self.lag = health.lag if limits is not PLAYED else None
             state = self._report_health(state, wrong, health.doubts)
-            if health.must_reopen:
+            if health.must_reopen and not getattr(self.sensor, "pushed", False):
                 # One sample clears a stall.
                 self._suspected = () if health.stalled else wrong
                 raise SensorLostError(f"{self.name}: {'; '.join(wrong)}; it is reopened")

@@ -52,6 +52,7 @@ class RowClock:
         self._cut = True
         self._regular = Regular(spec.rate)
         self._clock = Clock(_REMEMBERED)
+        self._end = 0.0  # the sender's time of the last row that was given
         self._began = 0.0, 0.0  # the sender's time and ours when the stretch without a hole began
         self._unplaced: deque[float] = deque(maxlen=_REMEMBERED)  # times of rows since the last sample
         self._waiting: float | None = None  # since when rows have come without a sample
@@ -83,10 +84,13 @@ class RowClock:
         recent = self._recent(times)
         lost += len(times) - len(recent)
         given = False
-        for end, block, begins in self._regular.add(times[recent], data[recent]):
+        for end, block, fresh in self._regular.add(times[recent], data[recent]):
+            paused = now - (now if self._waiting is None else self._waiting)
+            # A sender may pause with its clock.
+            begins = fresh or (paused > _SLOW and end - self._end < paused / _BEHIND)
             if begins:
                 self._clock, self._began = Clock(_REMEMBERED), (end, now)
-            given = True
+            given, self._end = True, end
             passed, rise = now - self._began[1], end - self._began[0]
             if passed > _SLOW and rise < passed / _BEHIND:
                 raise BadDataError(f"time: it rises by {rise:.4g} in {passed:.4g} s; give seconds")

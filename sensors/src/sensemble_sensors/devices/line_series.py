@@ -41,6 +41,11 @@ class LineSeries(StreamSensor):
             self._remedy = "name the sender by udp://HOST:PORT?from=ADDRESS, and a free port"
 
     @property
+    def pushed(self) -> bool:
+        """See `devices.sources`."""
+        return self._datagrams
+
+    @property
     def live(self) -> bool:
         """True if somebody writes the rows now; those of a file are played."""
         return not os.path.isfile(self._source.removeprefix("pipe:"))  # noqa: PTH113 - an address is no path

@@ -49,7 +49,7 @@ class PushSeries(QueuedSensor):
             HOST, this machine alone reaches it.
     """
 
-    live = True
+    live = pushed = True
 
     def __init__(self, source: str = "http://", name: str | None = None, modality: str = "series") -> None:
         self.modality = modality

@@ -46,6 +46,7 @@ class Health:
         self._checks = self._kind.checks(spec, thresholds)
         slow = _LEAST / spec.rate if self._kind.continuous else 0.0
         self._silence = max(thresholds.stalled, slow)  # seconds after which the sensor is stalled
+        self._nothing = f"nothing came for {self._silence:g} s"
         # No sensor can give what was captured long before it was opened.
         self._earliest = 0.0 if "late" in thresholds.doubted else now - thresholds.late
         self._arrival = now  # of the last sample
@@ -85,7 +86,7 @@ class Health:
         if sample is None:
             self.stalled = self._kind.steady and now - self._arrival >= self._silence
             if self.stalled:
-                self._find(f"nothing came for {self._silence:g} s", now)
+                self._find(self._nothing, now)
         else:
             if sample.cut:
                 self._counts.clear()
@@ -99,6 +100,7 @@ class Health:
             self._time(sample, now, partner_lag)
             self._arrival = now
             self.stalled = False
+            self._until.pop(self._nothing, None)
         if sample is not None or self._kind.steady:  # captions recover with the next one only
             self._until = {finding: until for finding, until in self._until.items() if until > now}
             self._doubts = {finding: until for finding, until in self._doubts.items() if until > now}
