@@ -127,6 +127,7 @@ def export_model(
     with staged_store(model, out, calibration) as store:
         if budget is None:
             wanted, count = (*jobs, *float_jobs(model, jobs)), itertools.count(1)
+            progress("lower", 0, len(wanted))  # the first takes long
             with ThreadPoolExecutor(1) as pool:  # lowering takes processes of its own, decoding this one
                 lowering = pool.submit(
                     store.lower, wanted, lambda: progress("lower", next(count), len(wanted))

@@ -31,11 +31,19 @@ def test_a_log_says_again_and_again_what_is_done_and_how_long_it_takes_even_with
 ) -> None:
     monkeypatch.setattr(progress, "_MINUTE", 0.05)
     with stages() as advance:
-        advance("pretrain", 1, 4)
+        advance("lower", 0, 3)
+        advance("decode", 2, 2)
+        advance("decode", 1, 4)
         sleep(0.3)
-    sleep(0.1)
-    lines = capsys.readouterr().err.splitlines()
-    assert len(lines) > 1
-    assert all(re.fullmatch(r"pretrain: 25%, \d:\d\d:\d\d left", line) for line in lines)
+        lines = capsys.readouterr().err.splitlines()
+        assert len(lines) > 2
+        assert {re.sub(r"\d:\d\d:\d\d", "TIME", line) for line in lines} == {
+            "lower: 0%",
+            "decode: 25%, TIME left",
+        }
+        advance("lower", 3, 3)
+        advance("decode", 4, 4)
+        sleep(0.3)
+    assert capsys.readouterr().err.splitlines()[-1] == "after decode: still at work"
     sleep(0.1)
     assert not capsys.readouterr().err

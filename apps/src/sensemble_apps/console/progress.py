@@ -65,27 +65,30 @@ def stages(*, in_json: bool = False) -> Iterator[Callable[[str, int, int], None]
 
 @contextmanager
 def _in_a_log() -> Iterator[Callable[[str, int, int], None]]:
-    """Write the stage, its share and its time left each minute, also while a step takes longer."""
-    now, over = ("", 0, 1, 0.0), Event()  # stage, done, total, when it began
+    """Write each minute the stages under way, their share and their time left, also within a long step."""
+    now, over = dict[str, tuple[int, int, float]](), Event()  # stage -> done, total, when it began
 
     def advance(stage: str, done: int, total: int) -> None:
-        nonlocal now
-        now = stage, done, total, now[3] if stage == now[0] else monotonic()
+        before, _, began = now.pop(stage, (done + 1, 0, 0.0))
+        now[stage] = done, total, began if before <= done else monotonic()
 
     def write() -> None:
         while not over.wait(_MINUTE):
-            stage, done, total, began = now
-            if stage:
-                share = f"{done / total:.0%}" if total else ""
-                left = (monotonic() - began) * (total - done) / done if done else None
-                rest = "" if left is None else f", {timedelta(seconds=round(left))} left"
-                remark(f"{stage}: {share}{rest}")
+            stages = list(now.items())
+            under_way = [_line(stage, *reached) for stage, reached in stages if reached[0] < reached[1]]
+            for line in under_way or [f"after {stage}: still at work" for stage, _ in stages[-1:]]:
+                remark(line)
 
     Thread(target=write, daemon=True).start()
     try:
         yield advance
     finally:
         over.set()
+
+
+def _line(stage: str, done: int, total: int, began: float) -> str:
+    left = f", {timedelta(seconds=round((monotonic() - began) * (total - done) / done))} left" if done else ""
+    return f"{stage}: {done / total:.0%}{left}"
 
 
 def _in_json() -> Callable[[str, int, int], None]:

@@ -43,7 +43,7 @@ def digits_mae(data: str) -> Experiment:
         objective="mae",
         mae=MAEConfig(waveform=0.75, frames=0.75, width=64, depth=1, heads=4),
         augment=AugmentConfig(),
-        pretrain=PretrainConfig(steps=1500, batch=25, warmup=150),
+        pretrain=PretrainConfig(steps=1500, batch=25, warmup=150, background=0.0),
         finetune=FinetuneConfig(steps=180, batch=64, learning_rate=3e-4, warmup=18, background=0.0),
     )
 
