@@ -4,10 +4,14 @@ import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
 from sensemble_apps.studio import instant
+from sensemble_apps.studio.project import Run
+
+from tests.waiting import PATIENCE
 
 from .studying import Steady, Studying, studying
 
@@ -31,6 +35,17 @@ def answered(served: Studying, *, other_than: int = 0) -> int:
         return not found["fitting"] and not found["trouble"] and right and right[1] != other_than
 
     return int(served.wait(fine)["project"]["classes"][0]["right"][1])
+
+
+def test_nothing_is_said_before_it_is_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A studio that is told of a change while it makes its `Instant` has none yet."""
+    monkeypatch.setattr(instant, "FITTING", "tests.apps.studio.no_such_module")
+    told = Event()
+    fitted = instant.Instant(Run(0, tmp_path), tmp_path, (), lambda **_: told.set())
+    assert not told.wait(1.0)
+    fitted.start()
+    assert told.wait(PATIENCE)
+    fitted.close()
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGSEGV])

@@ -41,6 +41,9 @@ class Instant:
         self._asked = self._answered = 0  # of the process that runs
         self._process = Process(self._arguments, FITTING)
         self._thread = Thread(target=self._work, name="sensemble instant", daemon=True)
+
+    def start(self) -> None:
+        """Start the process; `done` may be called from now on."""
         self._thread.start()
 
     @property

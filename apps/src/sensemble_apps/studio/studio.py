@@ -88,6 +88,7 @@ class Studio:
         self.instant: Instant | None = None
         if "--encoder" in options or "--from-scratch" not in options:
             self.instant = Instant(project.instant, project.data, options, self._fitted)
+            self.instant.start()
         self._changed()
         self._fit()
         if self.instant is not None and self.instant.run.bundle is not None:
