@@ -43,8 +43,8 @@ def test_an_index(tmp_path_factory: pytest.TempPathFactory, seed: int) -> None:
     folder = tmp_path_factory.getbasetemp() / "fuzzed index"
     if not folder.exists():
         folder.mkdir()
-        (folder / "a.mkv").touch()
-        (folder / "s.png").touch()
+        (folder / "a.mkv").write_bytes(b"media")
+        (folder / "s.png").write_bytes(b"media")
     (folder / "index.jsonl").write_bytes(json_mutated(INDEX, seed))
     for skip_bad in (False, True):
         try:

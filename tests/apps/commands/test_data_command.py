@@ -58,6 +58,30 @@ def test_show_counts_what_is_there_and_what_is_missing(sensemble: Sensemble, pre
     assert "there is no calibrate" in text
 
 
+def test_show_names_files_that_several_splits_share(
+    dataset_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = Path(shutil.copytree(dataset_folder, tmp_path / "data"))
+    (folder / "eval-one-0.mkv").write_bytes((folder / "train-one-1.mkv").read_bytes())
+    assert main(["data", "show", str(folder)]) == 0
+    assert "--check opens their media" in capsys.readouterr().out
+    assert main(["data", "show", str(folder), "--check"]) == 2
+    output, errors = capsys.readouterr()
+    assert "train-one-1.mkv" in output
+    assert "1 files are in several splits" in errors
+
+
+def test_show_says_why_no_model_is_trained(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], refusal: Refusal
+) -> None:
+    line = {"labels": ["a"], "text": "words"}
+    lines = [{"id": str(i), "split": split, **line} for i, split in enumerate(("train", "train", "eval"))]
+    (tmp_path / "index.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert main(["data", "show", str(tmp_path)]) == 0
+    assert "no model is trained on it: 1 label" in capsys.readouterr().out
+    assert "1 label; training takes two" in refusal("train", "--data", tmp_path, "--out", tmp_path / "run")
+
+
 def test_show_names_media_that_cannot_be_decoded(sensemble: Sensemble, tmp_path: Path) -> None:
     published.film(tmp_path / "good.mp4", 1)
     published.film(tmp_path / "silent.mp4", 1, sound=False)

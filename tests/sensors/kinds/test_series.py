@@ -1,6 +1,7 @@
 """The kind `series`: windows, files, health, conditions."""
 
 import io
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -216,14 +217,30 @@ def test_another_rate_is_brought_to_that_of_the_encoder(tmp_path: Path) -> None:
     assert errors[0] < errors[1] / 2, "what is too fast for the rate is averaged away"
 
 
+def test_a_file_of_too_many_rows_or_bytes_is_refused_unread(tmp_path: Path) -> None:
+    path = tmp_path / "bomb.csv"
+    path.write_bytes(b"ax,ay,az,gx,gy,gz\n" + b"1,2,3,4,5,6\n" * 6_000_000)
+    with pytest.raises(BadDataError, match="more than 32 million numbers; divide it"):
+        KIND.window(File(path), SPEC)
+    os.truncate(path, (1 << 27) + 1)
+    with pytest.raises(BadDataError, match="larger than 128 MiB; divide it"):
+        KIND.window(File(path), SPEC)
+
+
 @pytest.mark.parametrize(
     ("name", "content", "reason"),
     [
         ("a.csv", b"ax,ay\n1,2\n", "has no column az; it has ax, ay"),
         ("a.csv", b"ax,ay,az,gx,gy,gz\n1,2,3,4,5,x\n", "could not convert"),
-        ("a.csv", b"ax,ay,az,gx,gy,gz\n1,2,3,4,5,nan\n", "row 1 lacks a number"),
+        ("a.csv", b"ax,ay,az,gx,gy,gz\n1,2,3,4,5,nan\n", "row 1 has nan"),
+        ("a.csv", b"ax,ay,az,gx,gy,gz\n1,2,3,4,5,6\n1,2,-1e38,4,5,6\n", "row 2 has -1e+38"),
+        ("a.csv", b"ax,ay,az,gx,gy,gz\n1,2,3,4,5,1e300\n", "row 1 has inf"),
         ("a.csv", b"ax,ay,az,gx,gy,gz\n", "has no rows"),
         ("a.csv", b"", "has no column ax"),
+        ("a.csv", b"ax,ay,az,ax,gx,gy,gz\n1,2,3,4,5,6,7\n", "has 2 columns ax"),
+        ("a.csv", b"ax,ay,az,gx,gy,gz\r1,2,3,4,5,6\r", "no header of CSV"),
+        ("a.csv", b"ax,ay,az,gx,gy,gz," + b"a" * 200_000 + b"\n", "no header of CSV"),
+        ("a.csv", b"ax,ay,az,gx,gy,gz\n#1,2,3,4,5,6\n", "could not convert"),
         ("a.csv", b"time,ax,ay,az,gx,gy,gz\n1,1,2,3,4,5,6\n0,1,2,3,4,5,6\n", "seconds that rise"),
         ("a.npy", b"\x93NUMPY\x01\x00garbage", "a.npy: "),
     ],
@@ -304,8 +321,9 @@ def test_health_finds_what_is_stuck_saturated_out_of_range_or_slow() -> None:
     wild = rows.copy()
     wild[500, 3:5] = 25
     assert findings(wild) == {"gx, gy are out of range"}
-    wild[500, 3] = np.nan
-    assert findings(wild) == {"it holds NaN or infinity"}
+    for odd in (np.nan, 1e38):
+        wild[500, 3] = odd
+        assert findings(wild) == {"it holds NaN, infinity or more than 1e+15"}
     slow = [replace(s, time=100 + 1.3 * (s.time - 100)) for s in stream(rows)]
     health = Health(SPEC, Thresholds(), now=100.0)
     assert {f for s in slow for f in health.check(s, s.time)} == {"its rate is wrong, not 50 Hz"}

@@ -23,7 +23,7 @@ def write(folder: Path, *lines: object) -> Path:
 def test_every_field_is_read(tmp_path: Path) -> None:
     (tmp_path / "media").mkdir()
     for name in ("a.mkv", "b.png"):
-        (tmp_path / "media" / name).touch()
+        (tmp_path / "media" / name).write_text(name)
     full = {
         "id": "clip 1",
         "split": "eval",
@@ -60,7 +60,7 @@ def test_every_field_is_read(tmp_path: Path) -> None:
 
 
 def test_backgrounds_are_in_any_split_and_are_none_of_its_examples(tmp_path: Path) -> None:
-    (tmp_path / "noise.wav").touch()
+    (tmp_path / "noise.wav").write_bytes(b"media")
     lines: list[dict[str, object]] = [GOOD, GOOD | {"id": "known", "background": False}]
     for split in SPLITS:
         background = {"id": f"noise {split}", "split": split, "background": True, "audio": "noise.wav"}
@@ -107,6 +107,7 @@ BAD = [
     (GOOD | {"\ud800\n": 1}, "'.*': unknown field"),
     (GOOD | {"text": "a" * (1 << 20)}, "longer than"),
     (GOOD | {"video": "gone.mkv"}, r"video: there is no file 'gone\.mkv'"),
+    (GOOD | {"audio": "empty.wav"}, r"audio: 'empty\.wav' is empty"),
     (GOOD | {"video": "folder"}, "video: there is no file"),
     (GOOD | {"audio": "../out.wav"}, r"audio: '\.\./out\.wav' must be a path relative"),
     (GOOD | {"audio": "/out.wav"}, "audio: '/out.wav' must be a path relative"),
@@ -122,9 +123,10 @@ def test_a_bad_line_is_reported_with_file_line_and_reason(tmp_path: Path, line: 
     folder = tmp_path / "data"
     folder.mkdir()
     (folder / "folder").mkdir()
-    (folder / "in.png").touch()
-    (tmp_path / "out.png").touch()
-    (tmp_path / "out.wav").touch()
+    (folder / "empty.wav").touch()
+    (folder / "in.png").write_bytes(b"media")
+    (tmp_path / "out.png").write_bytes(b"media")
+    (tmp_path / "out.wav").write_bytes(b"media")
     (folder / "link.png").symlink_to("../out.png")
     write(folder, GOOD | {"id": "first"}, line)
     with pytest.raises(BadDataError, match=rf"index\.jsonl:2: {reason}") as error:
@@ -148,7 +150,7 @@ def test_an_index_that_is_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
 
 
 def test_a_link_within_the_folder_is_followed(tmp_path: Path) -> None:
-    (tmp_path / "a.png").touch()
+    (tmp_path / "a.png").write_bytes(b"media")
     (tmp_path / "b.png").symlink_to("a.png")
     linked = tmp_path.parent / f"{tmp_path.name}-link"
     linked.symlink_to(tmp_path)

@@ -21,7 +21,7 @@ def write(folder: Path, modalities: object, *lines: dict[str, object], rows: str
     (folder / "index.jsonl").write_text(text)
     (folder / "rows.csv").write_text(rows)
     for name in ("front.mkv", "rear.mkv", "thermal.mkv", "thermal.png"):
-        (folder / name).touch()
+        (folder / name).write_bytes(b"media")
     return folder
 
 

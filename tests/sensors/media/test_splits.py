@@ -91,7 +91,7 @@ def test_a_group_is_a_name_or_several(tmp_path: Path) -> None:
 def test_examples_that_share_a_file_are_drawn_together(tmp_path: Path) -> None:
     """Pictures that are each described in five languages, as in Multi30K."""
     for i in range(60):
-        (tmp_path / f"{i}.jpg").touch()
+        (tmp_path / f"{i}.jpg").write_bytes(b"media")
     lines: list[dict[str, object]] = [
         {"image": f"{i % 60}.jpg", "labels": [("one", "two")[i % 2]], "text": f"words {i}"}
         for i in range(300)
@@ -105,8 +105,8 @@ def test_examples_that_share_a_file_are_drawn_together(tmp_path: Path) -> None:
 
 def test_shared_files_connect_and_an_explicit_group_says_otherwise(tmp_path: Path) -> None:
     for name in "abcd":
-        (tmp_path / f"{name}.wav").touch()
-        (tmp_path / f"{name}.mp4").touch()
+        (tmp_path / f"{name}.wav").write_bytes(b"media")
+        (tmp_path / f"{name}.mp4").write_bytes(b"media")
     lines: list[dict[str, object]] = [
         {"audio": "a.wav", "video": "a.mp4"},
         {"audio": "a.wav", "video": "b.mp4"},
@@ -122,7 +122,7 @@ def test_shared_files_connect_and_an_explicit_group_says_otherwise(tmp_path: Pat
 
 
 def test_what_is_held_out_is_not_pretrained_on(tmp_path: Path) -> None:
-    (tmp_path / "film.mp4").touch()
+    (tmp_path / "film.mp4").write_bytes(b"media")
     lines: list[dict[str, object]] = [
         {"video": "film.mp4", "split": "eval", "end": 5},
         {"video": "film.mp4", "split": "pretrain", "labels": [], "start": 5},

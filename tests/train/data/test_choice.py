@@ -82,7 +82,7 @@ def test_more_is_said_in_minutes_and_in_takes(tmp_path: Path) -> None:
 
 
 def test_one_long_film_is_one_group_and_what_is_held_out_of_it_is_not_pretrained_on(tmp_path: Path) -> None:
-    (tmp_path / "film.mp4").touch()
+    (tmp_path / "film.mp4").write_bytes(b"media")
     lines = [
         {"id": f"{i}", "split": "train", "labels": ["one"], "video": "film.mp4", "start": i, "end": i + 1}
         for i in range(200)

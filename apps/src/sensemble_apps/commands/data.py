@@ -17,6 +17,7 @@ from sensemble_sensors.errors import BadDataError
 from sensemble_sensors.media import decoding
 from sensemble_sensors.media.dataset import Dataset, Example, read_dataset
 from sensemble_sensors.media.division import Division, divide
+from sensemble_sensors.media.leaks import leaks
 from sensemble_sensors.media.splits import SPLITS
 from sensemble_sensors.recording.editing import set_splits
 
@@ -82,7 +83,7 @@ class DataShow(Common):
     folder: Positional[Folder]
     """A folder with `index.jsonl`."""
     check: bool = False
-    """Also open every media file, and decode its beginning."""
+    """Also open every media file, decode its beginning, and look for files that several splits share."""
 
 
 def show(arguments: DataShow) -> None:
@@ -117,17 +118,26 @@ def show(arguments: DataShow) -> None:
     bad = [*dataset.skipped, *(_bad_media(dataset) if arguments.check else ())]
     for reason in bad:
         console.print(reason, style="yellow", markup=False, highlight=False, soft_wrap=True)
+    shared = list(leaks(dataset)) if arguments.check else []
+    for leak in shared:
+        console.print(leak.text, style="yellow", markup=False, highlight=False, soft_wrap=True)
     good = len(dataset.examples) + len(dataset.skipped) - len(bad)
-    console.print(f"{good} good examples, {len(bad)} bad lines", highlight=False)
+    unseen = "" if arguments.check else "; --check opens their media, too"
+    console.print(f"{good} good examples, {len(bad)} bad lines{unseen}", highlight=False)
     if arguments.check and bad:
         raise BadDataError(f"{arguments.folder}: {len(bad)} of {good + len(bad)} lines are bad; mend them")
+    if count := sum(leak.same for leak in shared):
+        raise BadDataError(f"{arguments.folder}: {count} files are in several splits; mend them")
 
 
 def _print_for_training(console: Console, dataset: Dataset) -> None:
-    """Print what the dataset is too small for."""
-    from sensemble_train.data.choice import shortages
+    """Print why no model is trained on the dataset, and what it is too small for."""
+    from sensemble_train.data.choice import refusals, shortages
 
-    for line in shortages(dataset):
+    for line in (
+        *(f"no model is trained on it: {reason}" for reason in refusals(dataset)),
+        *shortages(dataset),
+    ):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 

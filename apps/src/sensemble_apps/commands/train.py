@@ -87,10 +87,10 @@ def train(
 
 def _readable(data: Path) -> Dataset:
     """Return a dataset that can be trained on, before torch is loaded, which takes seconds."""
-    from sensemble_train.data.choice import check_unlabelled
+    from sensemble_train.data.choice import check_trainable
 
     dataset = read_dataset(data)
-    check_unlabelled(dataset)
+    check_trainable(dataset)
     return dataset
 
 

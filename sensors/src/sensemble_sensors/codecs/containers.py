@@ -12,7 +12,7 @@ from av.stream import Stream
 
 from sensemble_sensors.errors import BadDataError
 
-_PIXELS = 1 << 26  # of a picture, 8192 x 8192
+_PIXELS = 1 << 25  # of a picture, those of 8K
 # Only this file is read: formats that name other files are left out, the network is not used, and `%` in the
 # name of an image is not a pattern.
 _LISTS = {"concat", "dash", "hls", "imf"}
@@ -42,7 +42,7 @@ def opened(path: Path) -> Iterator[InputContainer]:
     except av.FFmpegError as error:
         # FFmpeg's errors for a picture that is too large.
         odd = isinstance(error, av.ArgumentError | av.error.OverflowError)
-        hint = f"; a picture may have {_PIXELS} pixels" if odd else ""
+        hint = f"; a picture may have {_PIXELS} pixels, scale it down" if odd else ""
         raise BadDataError(f"{path}: cannot be decoded ({error.strerror}){hint}") from error
 
 

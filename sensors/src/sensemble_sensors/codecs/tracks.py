@@ -5,6 +5,7 @@ and audio stay aligned. A track is the one called `name`, or else the first of i
 BadDataError if the file is unreadable, and the decoding ones if it has no such track or ends before `start`.
 """
 
+import math
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from av.container import InputContainer
 from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
-from sensemble_sensors.codecs.containers import is_track, opened, track_of
+from sensemble_sensors.codecs.containers import OPTIONS, is_track, opened, track_of
 from sensemble_sensors.codecs.framing import COVER, Framing, fit
 from sensemble_sensors.errors import BadDataError
 from sensemble_sensors.spec import HIGHEST_RATE
@@ -30,6 +31,12 @@ _HOLE = 0.02
 
 # Seconds of sound in a piece; a codec's own frames are shorter and cost more to handle.
 _PIECE = 0.25
+
+# Pixels of a picture that is fitted whole, those of 4K; a larger one would take many times its own memory.
+_WHOLE = 1 << 23
+
+# Codecs that can decode a picture of half the sides, tried; another one may give nonsense if asked.
+_HALVING = {"jpeg2000", "mjpeg", "mpeg2video", "mpeg4"}
 
 _GREY = ("gray", "gray16le", "gray16be")  # FFmpeg's names of pictures of one channel
 
@@ -211,6 +218,8 @@ def _decoded(
             zero = _zero(container)
             # For small clips, starting threads takes longer than decoding.
             track.codec_context.thread_count = 1
+            if isinstance(track, av.VideoStream) and track.codec_context.name in _HALVING:
+                track.codec_context.options = {**OPTIONS, "lowres": str(_halvings(track))}
             if origin > 0:
                 # A file that cannot be seeked in is read from its beginning: slower, with the same frames.
                 with suppress(av.FFmpegError):
@@ -220,13 +229,19 @@ def _decoded(
                 for frame in container.decode(track)
                 if isinstance(frame, kind)
             )
-            first = next(frames, None)
-            if origin > 0 and (first is None or first[0] > start):
+            first = list(islice(frames, 1))
+            if origin > 0 and (not first or first[0][0] > start):
                 continue  # the seek went too far: start again from the beginning
-            if first is not None:
-                yield first
-                yield from frames
+            while first:
+                yield first.pop()  # not held any longer: it may be large
+            yield from frames
             return
+
+
+def _halvings(track: av.VideoStream) -> int:
+    """Return how often to halve the sides of a track's pictures, for `_WHOLE` pixels; 3 times at most."""
+    pixels = track.codec_context.width * track.codec_context.height
+    return next((n for n in range(3) if pixels >> 2 * n <= _WHOLE), 3)
 
 
 def _track_types(container: InputContainer) -> tuple[str, ...]:
@@ -270,14 +285,23 @@ def _time(path: Path, frame: av.AudioFrame | av.VideoFrame) -> float:
 
 def _image(path: Path, frame: av.VideoFrame, converter: VideoReformatter, *, grey: bool) -> NDArray[Any]:
     if not grey:
-        image: NDArray[Any] = converter.reformat(frame, format="rgb24", threads=1).to_ndarray()
+        image: NDArray[Any] = _reduced(frame, converter, "rgb24").to_ndarray()
     elif frame.format.name in _GREY:
-        image = frame.to_ndarray().astype(np.uint16)[..., None]
+        image = _reduced(frame, converter, frame.format.name).to_ndarray().astype(np.uint16)[..., None]
     else:
         raise BadDataError(
             f"{path}: its pictures are {frame.format.name}, of which {' or '.join(_GREY)} is one channel"
         )
     return np.rot90(image, frame.rotation // 90)
+
+
+def _reduced(frame: av.VideoFrame, converter: VideoReformatter, form: str) -> av.VideoFrame:
+    """Return a picture in a pixel format, a larger one than `_WHOLE` reduced by an integer."""
+    times = math.ceil(math.sqrt(frame.width * frame.height / _WHOLE))
+    if times == 1:
+        return converter.reformat(frame, format=form, threads=1)
+    width, height = (max(1, side // times) for side in (frame.width, frame.height))
+    return converter.reformat(frame, width, height, form, interpolation="AREA", threads=1)
 
 
 def _resampled(
@@ -294,5 +318,7 @@ def _resampled(
         np.asarray(piece.to_ndarray(), np.float32).reshape(-1, piece.layout.nb_channels) for piece in frames
     )
     # Channel by channel: the mean of neighbours in memory takes NumPy seven times as long.
-    channels = (np.ascontiguousarray(piece.T) for piece in samples)
-    return [np.asarray(np.clip(piece.mean(axis=0), -1, 1), np.float32) for piece in channels]
+    mono = [np.ascontiguousarray(piece.T).mean(axis=0) for piece in samples]
+    if not all(np.isfinite(piece).all() for piece in mono):
+        raise BadDataError(f"{path}: its sound holds NaN or infinity; write it again as 16-bit numbers")
+    return [np.asarray(np.clip(piece, -1, 1), np.float32) for piece in mono]

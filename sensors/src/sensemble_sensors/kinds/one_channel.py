@@ -24,6 +24,10 @@ def numbers(shares: NDArray[np.floating], channel: Channel) -> NDArray[np.uint16
 
 def range_problem(channels: Sequence[Channel]) -> str:
     """Return why pictures cannot have these channels; empty if they can."""
-    if len(channels) > 1 or not all(0 <= each.low < each.high <= _MOST for each in channels):
-        return f"pictures have one channel, with a range within [0, {_MOST}], or none and are RGB"
+    if len(channels) > 1 or not all(
+        0 <= each.low <= each.high - 1 and each.high <= _MOST for each in channels
+    ):
+        return (
+            f"pictures have one channel, with a range of 1 or more within [0, {_MOST}], or none and are RGB"
+        )
     return ""

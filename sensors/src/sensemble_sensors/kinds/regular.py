@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 Rows = NDArray[np.float32]
 Times = NDArray[np.float64]
 
+LARGEST = 1e15  # of a number: the square of a larger one may exceed float32, and every encoder squares
 _DENSE = 0.75  # of a step: rows that lie closer than this are averaged, which keeps aliases out
 STEPS, PAUSE = 5, 0.25  # a hole is longer than this many steps, and than this many seconds
 

@@ -21,7 +21,7 @@ from sensemble_sensors.kinds.interfaces import (
     TrackReader,
 )
 from sensemble_sensors.kinds.kind import FileKind, described
-from sensemble_sensors.kinds.regular import Regular, Rows, Times, resampled
+from sensemble_sensors.kinds.regular import LARGEST, Regular, Rows, Times, resampled
 from sensemble_sensors.kinds.series_files import read_series, write_series
 from sensemble_sensors.kinds.windows import SteadyRing, WindowRing
 from sensemble_sensors.lines import Fields
@@ -180,8 +180,8 @@ def _check(sample: Sample, spec: InputSpec) -> None:
     data: object = sample.data
     if not (isinstance(data, np.ndarray) and data.dtype == np.float32 and data.shape[1:] == spec.shape[2:]):
         raise SampleError(f"{sample.modality}: {described(data)}, not float32 [n, {spec.shape[2]}]")
-    if not np.isfinite(np.asarray(sample.data)).all():
-        raise SampleError(f"{sample.modality}: holds NaN or infinity")
+    if not (np.abs(np.asarray(sample.data)) <= LARGEST).all():
+        raise SampleError(f"{sample.modality}: holds NaN, infinity or more than {LARGEST:g}")
 
 
 class _Resampling(Converter):
@@ -231,8 +231,8 @@ class _SeriesChecks(Checks):
         rows = np.asarray(sample.data, np.float64)
         if not len(rows):
             return
-        if not np.isfinite(rows).all():
-            yield Symptom("it holds NaN or infinity", holds=True)
+        if not (np.abs(rows) <= LARGEST).all():
+            yield Symptom(f"it holds NaN, infinity or more than {LARGEST:g}", holds=True)
             return
         yield from self._stuck(rows, None if last is None else np.asarray(last.data, np.float64)[-1:])
         outside = (rows < self._low - self._slack) | (rows > self._high + self._slack)

@@ -3,6 +3,7 @@
 import csv
 import io
 import math
+from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -11,12 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sensemble_sensors.errors import BadDataError
-from sensemble_sensors.kinds.regular import Rows, Times
+from sensemble_sensors.kinds.regular import LARGEST, Rows, Times
 from sensemble_sensors.lines import opened
+from sensemble_sensors.spec import MAX_CHANNELS
 
 # The optional column with the seconds from the beginning of the file, or of the media beside it.
 TIME = "time"
-_MOST = 1 << 28  # bytes of a file, and of its numbers as float32
+_MOST = 1 << 27  # bytes of a file, and of its numbers as float32; reading it takes four times as much
 _PIECE = 1 << 16  # rows of Parquet that are read at a time
 
 
@@ -48,9 +50,13 @@ def _read(path: Path, changed: int, size: int, channels: tuple[str, ...]) -> tup
         times, rows = _parquet(data, channels)
     else:
         times, rows = _comma_separated(data, channels)
-    bad = np.flatnonzero(~np.isfinite(rows).all(axis=1))
+    bad = np.flatnonzero(~(np.abs(rows) <= LARGEST).all(axis=1))
     if len(bad):
-        raise ValueError(f"row {bad[0] + 1} lacks a number, or has one that is not finite")
+        odd = next(value for value in rows[bad[0]].tolist() if not abs(value) <= LARGEST)
+        raise ValueError(
+            f"row {bad[0] + 1} has {odd:g}, and numbers are finite and at most {LARGEST:g}; mend the row, or "
+            "take another unit"
+        )
     if not len(rows):
         raise ValueError("has no rows")
     if times is not None and not (np.isfinite(times).all() and (np.diff(times) > 0).all()):
@@ -79,12 +85,15 @@ def _numbers(data: bytes, count: int) -> Rows:
 
 def _comma_separated(data: bytes, channels: Sequence[str]) -> tuple[Times | None, Rows]:
     head, _, rest = data.partition(b"\n")
-    names = [name.strip() for name in next(csv.reader([head.decode("utf-8-sig", "replace")]), [])]
+    try:
+        names = [name.strip() for name in next(csv.reader([head.decode("utf-8-sig", "replace")]), [])]
+    except csv.Error as error:
+        raise ValueError(f"its first line is no header of CSV ({error})") from error
     places = _places(names, channels)
     if not rest.strip():
         raise ValueError("has no rows")
     _check_size(rest.count(b",") + rest.count(b"\n"))
-    table = np.loadtxt(io.BytesIO(rest), np.float64, delimiter=",", ndmin=2, usecols=places)
+    table = np.loadtxt(io.BytesIO(rest), np.float64, delimiter=",", comments=None, ndmin=2, usecols=places)
     return _divided(table.reshape(-1, len(places)), names)
 
 
@@ -125,16 +134,20 @@ def _check_size(numbers: int) -> None:
 def _places(names: Sequence[str], channels: Sequence[str]) -> list[int]:
     """Return the columns of the channels, and last that of the times if there is one."""
     channels = channels or [name for name in names if name != TIME]
-    missing = next((name for name in channels if name not in names), None)
-    if missing is not None:
+    if len(channels) > MAX_CHANNELS:
+        raise ValueError(f"has {len(channels)} columns; a series has {MAX_CHANNELS} channels at most")
+    count = Counter(names)
+    if missing := next((name for name in channels if not count[name]), None):
         raise ValueError(f"has no column {missing}; it has {', '.join(names)[:200]}")
-    return [names.index(name) for name in (*channels, *([TIME] if TIME in names else []))]
+    if twice := next((name for name in (*channels, TIME) if count[name] > 1), None):
+        raise ValueError(f"has {count[twice]} columns {twice}; rename or delete all but one")
+    return [names.index(name) for name in (*channels, *([TIME] if TIME in count else []))]
 
 
 def _divided(table: NDArray[np.float64], names: Sequence[str]) -> tuple[Times | None, Rows]:
-    if TIME in names:
-        return table[:, -1].copy(), table[:, :-1].astype(np.float32)
-    return None, table.astype(np.float32)
+    with np.errstate(over="ignore"):  # infinite then, and refused
+        rows = table.astype(np.float32)
+    return (table[:, -1].copy(), rows[:, :-1]) if TIME in names else (None, rows)
 
 
 def write_series(times: Times, rows: Rows, channels: Sequence[str]) -> bytes:

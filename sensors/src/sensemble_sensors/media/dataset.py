@@ -133,6 +133,11 @@ class Dataset:
         return tuple(name for name in SPLITS if self.split(name))
 
     @property
+    def labels(self) -> tuple[str, ...]:
+        """The classes, sorted: the labels of all splits but `pretrain`."""
+        return tuple(sorted({label for e in self.known if e.split != "pretrain" for label in e.labels}))
+
+    @property
     def selection(self) -> tuple[Example, ...]:
         """The labelled examples for selecting models: those of `calibrate` or, without it, of `train`."""
         return self.split("calibrate") or self.split("train")

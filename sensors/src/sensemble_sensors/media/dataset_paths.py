@@ -19,7 +19,10 @@ class Root:
         self._last = "", folder
 
     def file(self, name: str, relative: str) -> Path:
-        """Return the path of a regular file at `relative` inside the folder; BadDataError names the field."""
+        """Return the path of a regular file with content at `relative` inside the folder.
+
+        BadDataError names the field.
+        """
         known, path = self._last  # audio and video are often the same file
         if known != relative:
             self._check(name, relative)
@@ -47,3 +50,5 @@ class Root:
             raise BadDataError(f"{name}: {relative!r} is a link that leaves the dataset's folder")
         if status is None or not stat.S_ISREG(status.st_mode):
             raise BadDataError(f"{name}: there is no file {relative!r}")
+        if not status.st_size:
+            raise BadDataError(f"{name}: {relative!r} is empty, 0 bytes; copy it again")

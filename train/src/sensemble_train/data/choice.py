@@ -35,14 +35,25 @@ def having(examples: Sequence[Example], modalities: Iterable[str]) -> list[Examp
     return [example for example in examples if wanted <= set(example.modalities)]
 
 
-def check_unlabelled(dataset: Dataset) -> None:
-    """Raise ConfigurationError if fewer than two examples to pretrain on have all modalities."""
+def refusals(dataset: Dataset) -> Iterator[str]:
+    """Yield a sentence for each reason for which no model is trained on a dataset."""
+    for split in ("train", "eval"):
+        if not dataset.split(split):
+            yield f"no example of the split {split!r}; add some, or run `sensemble data split`"
+    if len(dataset.labels) < 2:
+        yield f"{_counted(len(dataset.labels), 'label')}; training takes two: add examples of another class"
     every = dataset.modalities
     if len(having(unlabelled(dataset), every)) < 2:
-        raise ConfigurationError(
-            f"{dataset.folder}: pretraining takes two examples that have all of "
-            f"{subset_name(every)}; add some to the split 'pretrain'"
+        yield (
+            f"pretraining takes two examples that have all of {subset_name(every)}; add some to the split "
+            "'pretrain'"
         )
+
+
+def check_trainable(dataset: Dataset) -> None:
+    """Raise ConfigurationError if no model can be trained on a dataset."""
+    if reason := next(refusals(dataset), ""):
+        raise ConfigurationError(f"{dataset.folder}: {reason}")
 
 
 def shortages(dataset: Dataset, *, from_scratch: bool = True) -> Iterator[str]:
@@ -64,7 +75,8 @@ def shortages(dataset: Dataset, *, from_scratch: bool = True) -> Iterator[str]:
             f"{'is' if left == 1 else 'are'} not trained on"
         )
     train = dataset.split("train")
-    counts = Counter(label for example in train for label in example.labels)
+    counts = Counter(dict.fromkeys(dataset.labels, 0))
+    counts.update(label for example in train for label in example.labels)
     few = sorted((count, label) for label, count in counts.items() if count < LEAST_OF_A_LABEL)
     if few:
         rarest = ", ".join(

@@ -41,18 +41,9 @@ def describe(
 
 
 def labels_and_task(dataset: Dataset, wanted: Wanted) -> tuple[tuple[str, ...], Task]:
-    """Return the classes and the task; raises ConfigurationError without two labels in train and eval."""
-    for split in ("train", "eval"):
-        if not dataset.split(split):
-            raise ConfigurationError(
-                f"{dataset.folder}: no example of the split {split!r}; add some to index.jsonl, or divide "
-                f"takes by `sensemble data split {dataset.folder} --by group`"
-            )
+    """Return the classes and the task."""
     labelled = tuple(example for example in dataset.known if example.split != "pretrain")
-    labels = tuple(sorted({label for example in labelled for label in example.labels}))
-    if len(labels) < 2:
-        raise ConfigurationError(f"{dataset.folder}: {len(labels)} labels; training takes two or more")
-    return labels, task_of(labelled, wanted)
+    return dataset.labels, task_of(labelled, wanted)
 
 
 def installed(dataset: Dataset) -> dict[str, str]:

@@ -12,10 +12,11 @@ from sensemble_runtime.progress import Progress
 from sensemble_runtime.subsets import Subset, parse, subsets
 from sensemble_runtime.subsets import name as subset_name
 from sensemble_sensors.media.dataset import Dataset, Example, read_dataset
+from sensemble_sensors.media.leaks import leaks
 from torch import Tensor
 
 from sensemble_train.data.batching import seeded
-from sensemble_train.data.choice import check_unlabelled, having, shortages, unlabelled
+from sensemble_train.data.choice import check_trainable, having, shortages, unlabelled
 from sensemble_train.data.clips import LOG, Clips, decode, joined
 from sensemble_train.data.embedded import VIEWS, embedded
 from sensemble_train.errors import ConfigurationError
@@ -51,15 +52,17 @@ def choose(dataset: Dataset) -> dict[str, Sequence[Example]]:
 
 
 def check(config: Config, dataset: Dataset, train: Sequence[Example], *, from_scratch: bool) -> list[Subset]:
-    """Return the sets M_T of `config` (`all`: every subset); log what the dataset is too small for.
+    """Return the sets M_T of `config` (`all`: every subset); log shortages and leaks of the dataset.
 
     `from_scratch` says that encoders learn from random weights. Raises ConfigurationError if no labelled
     example has a modality of a set, fewer than two have all of it, or fewer than two unlabelled ones all
     modalities.
     """
-    check_unlabelled(dataset)
+    check_trainable(dataset)
     for shortage in shortages(dataset, from_scratch=from_scratch):
         LOG.warning("%s", shortage)
+    for leak in leaks(dataset):
+        LOG.warning("%s", leak.text)
     there = {m for example in train for m in example.modalities}
     everything = config.train_modalities == ("all",)
     train_sets = subsets(there) if everything else [parse(text) for text in config.train_modalities]

@@ -30,6 +30,7 @@ from sensemble_train.models.model_config import ModelConfig
 LONGEST, STEPS = 8.0, 256  # the longest window: seconds, or steps where they last longer
 _MEASURED = 256  # examples by which length and scale are measured
 _SHORTEST = 0.02  # seconds of a hop
+_LEAST = 1e-30  # of a deviation: float32 cannot divide by much less
 _TOKENS = 32  # of a window, about
 _STEM = 64  # channels between the stem's convolutions
 _NEAR, _FAR = 7, 5  # steps that these see, at least
@@ -93,7 +94,8 @@ class Series(Kind):
         count = np.maximum(sums[0], 1)
         mean = sums[1] / count
         deviation = np.sqrt(np.maximum(sums[2] / count - mean**2, 0))
-        deviation = np.where(deviation > 1e-6 * np.abs(mean), deviation, 1.0)  # a constant has none
+        least = np.maximum(1e-6 * np.abs(mean), _LEAST)  # a constant has less
+        deviation = np.where(deviation > least, deviation, 1.0)
         return replace(config, scales=tuple(zip(mean.tolist(), deviation.tolist(), strict=True)))
 
     def encoder(self, spec: InputSpec, config: EncoderConfig) -> "SeriesEncoder":

@@ -1,0 +1,129 @@
+"""Leaks: files, or equal bytes, that examples of several splits share. What was learned is then scored."""
+
+import hashlib
+import math
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from sensemble_sensors.lines import opened
+from sensemble_sensors.media.dataset import Dataset, Example
+
+_BEGINNING = 1 << 16  # bytes by which most files of one size differ
+_PIECE = 1 << 20  # bytes read at a time
+
+
+@dataclass(frozen=True, slots=True)
+class Leak:
+    """Two examples of two splits that share a file, or files of equal bytes.
+
+    Attributes:
+        text: a sentence that names both and the remedy.
+        same: they have the same seconds of it; otherwise other parts of one recording.
+    """
+
+    text: str
+    same: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Use:
+    """A file of an example."""
+
+    example: Example
+    file: Path
+    identity: tuple[int, int]  # of the file, by whatever name
+
+    @property
+    def side(self) -> str:
+        return "train" if self.example.split == "pretrain" else self.example.split
+
+    @property
+    def start(self) -> float:
+        return self.example.start or 0.0
+
+    @property
+    def end(self) -> float:
+        return math.inf if self.example.end is None else self.example.end
+
+    def __str__(self) -> str:
+        return f"{self.file.name} of {self.example.id!r} ({self.example.split}, line {self.example.line})"
+
+
+def leaks(dataset: Dataset) -> Iterator[Leak]:
+    """Yield the leaks of a dataset, one for each content; files that cannot be read are left out.
+
+    Only files of one size that lie in several splits are read, and as a whole only where they begin alike.
+    `pretrain` counts as `train`.
+    """
+    sizes: dict[Hashable, list[_Use]] = {}
+    for example in dataset.examples:
+        for file in {value for value in example.values.values() if isinstance(value, Path)}:
+            with suppress(OSError):
+                status = file.stat()
+                use = _Use(example, file, (status.st_dev, status.st_ino))
+                sizes.setdefault(status.st_size, []).append(use)
+    for alike in _shared(sizes.values()):
+        for began in _shared(_by_content(alike, is_beginning=True)):
+            for same in _shared(_by_content(began, is_beginning=False)):
+                if not all(use.example.background for use in same):
+                    yield _leak(same)
+                else:  # silence is the same everywhere
+                    yield from map(_leak, _shared(_by(same, lambda use: use.identity)))
+
+
+def _shared(groups: Iterable[list[_Use]]) -> Iterator[list[_Use]]:
+    """Yield those of the groups that lie in several splits."""
+    return (uses for uses in groups if len({use.side for use in uses}) > 1)
+
+
+def _by_content(uses: list[_Use], *, is_beginning: bool) -> Iterable[list[_Use]]:
+    """Divide uses by the contents of their files, or by the beginnings."""
+    files = {use.identity: use.file for use in uses}
+    contents = (
+        {one: _digest(file, is_beginning=is_beginning) or one for one, file in files.items()}
+        if len(files) > 1
+        else {}
+    )
+    return _by(uses, lambda use: contents.get(use.identity))
+
+
+def _by(uses: list[_Use], trait: Callable[[_Use], Hashable]) -> Iterable[list[_Use]]:
+    found: dict[Hashable, list[_Use]] = {}
+    for use in uses:
+        found.setdefault(trait(use), []).append(use)
+    return found.values()
+
+
+def _digest(path: Path, *, is_beginning: bool) -> bytes | None:
+    """Return a hash of a file, or of its beginning; None if it cannot be read."""
+    with suppress(OSError), opened(path) as file:
+        digest = hashlib.sha256(file.read(_BEGINNING))
+        while not is_beginning and (more := file.read(_PIECE)):
+            digest.update(more)
+        return digest.digest()
+    return None
+
+
+def _leak(uses: list[_Use]) -> Leak:
+    meeting = _meeting(uses)
+    one, other = meeting or (uses[0], next(use for use in uses if use.side != uses[0].side))
+    what = "the same file" if one.identity == other.identity else "the same bytes"
+    return Leak(
+        f"{one} and {other} are {what if meeting else 'parts of one file'}: what was learned is scored; give "
+        "both one split, or one group",
+        meeting is not None,
+    )
+
+
+def _meeting(uses: list[_Use]) -> tuple[_Use, _Use] | None:
+    """Return two uses of two splits that have seconds in common; None if there are none."""
+    longest: dict[str, _Use] = {}  # of each split, the one that ends last
+    for use in sorted(uses, key=lambda use: use.start):
+        for side, other in longest.items():
+            if side != use.side and other.end > use.start:
+                return other, use
+        if use.side not in longest or use.end > longest[use.side].end:
+            longest[use.side] = use
+    return None

@@ -1,0 +1,62 @@
+"""Odd datasets are trained on, or refused in a line before training; `data show --check` says the same."""
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sensemble_apps.cli import main
+
+from tests.apps.conftest import Refusal
+
+
+def dataset(folder: Path, classes: Counter[str], odd: str = "") -> Path:
+    """Write examples of each class to train on, and one to judge by; the first has the contents `odd`."""
+    draw = np.random.default_rng(0)
+    imu = {"kind": "series", "rate": 10, "channels": ["ax", "ay"]}
+    (folder / "modalities.json").write_text(json.dumps({"imu": imu}))
+    lines = []
+    for number, label in enumerate(sorted(classes)):
+        for i in range(classes[label] + 1):
+            name, split = f"{label}-{i}", "eval" if i == classes[label] else "train"
+            rows = "".join(f"{x:.3f},{y:.3f}\n" for x, y in draw.normal(number, 0.3, (10, 2)))
+            (folder / f"{name}.csv").write_text(odd if odd and not lines else f"ax,ay\n{rows}")
+            lines.append({"id": name, "split": split, "labels": [label], "imu": f"{name}.csv"})
+    (folder / "index.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return folder
+
+
+def arguments(folder: Path) -> list[str]:
+    return [
+        "train",
+        "--data",
+        str(folder),
+        "--out",
+        str(folder / "run"),
+        "--from-scratch",
+        "--effort",
+        "0.02",
+    ]
+
+
+@pytest.mark.parametrize("classes", [Counter(a=1, b=3), Counter({f"class {i}": 1 for i in range(200)})])
+def test_few_examples_and_many_classes_are_trained_on(tmp_path: Path, classes: Counter[str]) -> None:
+    folder = dataset(tmp_path, classes)
+    assert main(["data", "show", str(folder), "--check"]) == 0
+    assert main(arguments(folder)) == 0
+
+
+@pytest.mark.parametrize(
+    ("odd", "reason"),
+    [("ax,ay\n1,nan\n", "row 1 has nan"), ("ax,ay\n1e38,1\n", "row 1 has 1e+38"), ("ax,ay\n", "has no rows")],
+)
+def test_odd_files_are_refused_by_name(
+    tmp_path: Path, odd: str, reason: str, refusal: Refusal, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = dataset(tmp_path, Counter(a=2, b=2), odd)
+    assert main(["data", "show", str(folder), "--check"]) == 2
+    assert reason in capsys.readouterr().out
+    line = refusal(*arguments(folder))
+    assert "a-0.csv" in line
+    assert reason in line
