@@ -9,6 +9,7 @@ from pathlib import Path
 
 from sensemble_sensors.lines import opened
 from sensemble_sensors.media.dataset import Dataset, Example
+from sensemble_sensors.media.splits import SPLITS
 
 _BEGINNING = 1 << 16  # bytes by which most files of one size differ
 _PIECE = 1 << 20  # bytes read at a time
@@ -58,7 +59,8 @@ def leaks(dataset: Dataset) -> Iterator[Leak]:
     `pretrain` counts as `train`.
     """
     sizes: dict[Hashable, list[_Use]] = {}
-    for example in dataset.examples:
+    # Without those of `pretrain` that nothing is learned from, as they share a group with what is held out.
+    for example in (e for split in SPLITS for e in (*dataset.split(split), *dataset.background(split))):
         for file in {value for value in example.values.values() if isinstance(value, Path)}:
             with suppress(OSError):
                 status = file.stat()
