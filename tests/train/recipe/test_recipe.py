@@ -12,6 +12,7 @@ import torch
 from sensemble_runtime.progress import no_progress
 from sensemble_runtime.subsets import name, subsets
 from sensemble_sensors.media.dataset import read_dataset
+from sensemble_train.data.choice import check_trainable
 from sensemble_train.errors import ConfigurationError
 from sensemble_train.experiments.models import VIT_B16
 from sensemble_train.models.infer_spec import describe
@@ -225,7 +226,7 @@ def test_a_dataset_without_a_labelled_split_is_refused(
     folder, lines = clips
     write_index(link(folder, tmp_path), [line for line in lines if line["split"] != split])
     with pytest.raises(ConfigurationError, match=rf"no example of the split '{split}'"):
-        describe(read_dataset(tmp_path))
+        check_trainable(read_dataset(tmp_path))
 
 
 def link(folder: Path, into: Path) -> Path:
