@@ -30,6 +30,16 @@ def title(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
+def test_the_readme_quotes_the_table_of_seeds() -> None:
+    lines = (
+        (ROOT / "train" / "BENCHMARKS.md").read_text().split("\n| seed |")[1].split("\n\n")[0].splitlines()
+    )
+    columns = zip(*([int(cell) for cell in line.split("|")[2:9]] for line in lines[2:]), strict=True)
+    audio, text, film, *_, every = (f"{min(column)} to {max(column)}" for column in columns)
+    quoted = f"all sensors {every} % (three seeds), sound alone {audio}, film {film}, captions {text} |"
+    assert quoted in (ROOT / "README.md").read_text()
+
+
 def blocks(path: Path) -> list[tuple[int, str]]:
     """Return the Python code of a Markdown file, each block with the number of its first line."""
     tokens = MarkdownIt().parse(path.read_text(encoding="utf-8"))
