@@ -47,6 +47,16 @@ def test_few_examples_and_many_classes_are_trained_on(tmp_path: Path, classes: C
     assert main(arguments(folder)) == 0
 
 
+def test_a_series_needs_its_rate(
+    tmp_path: Path, refusal: Refusal, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = dataset(tmp_path, Counter(a=2, b=2))
+    (folder / "modalities.json").write_text('{"imu": {"kind": "series", "channels": ["ax", "ay"]}}')
+    assert main(["data", "show", str(folder), "--check"]) == 2
+    assert "needs its rate" in capsys.readouterr().out
+    assert "needs its rate" in refusal(*arguments(folder))
+
+
 @pytest.mark.parametrize(
     ("odd", "reason"),
     [("ax,ay\n1,nan\n", "row 1 has nan"), ("ax,ay\n1e38,1\n", "row 1 has 1e+38"), ("ax,ay\n", "has no rows")],

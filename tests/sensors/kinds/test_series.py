@@ -242,6 +242,12 @@ def test_a_file_of_too_many_rows_or_bytes_is_refused_unread(tmp_path: Path) -> N
         ("a.csv", b"ax,ay,az,gx,gy,gz," + b"a" * 200_000 + b"\n", "no header of CSV"),
         ("a.csv", b"ax,ay,az,gx,gy,gz\n#1,2,3,4,5,6\n", "could not convert"),
         ("a.csv", b"time,ax,ay,az,gx,gy,gz\n1,1,2,3,4,5,6\n0,1,2,3,4,5,6\n", "seconds that rise"),
+        ("a.csv", b"time,ax,ay,az,gx,gy,gz\n1e300,1,2,3,4,5,6\n", "at most 1e+11"),
+        (
+            "a.csv",
+            b"time,ax,ay,az,gx,gy,gz\n0,1,2,3,4,5,6\n20,1,2,3,4,5,6\n40,1,2,3,4,5,6\n",
+            "divide it by 1000",
+        ),
         ("a.npy", b"\x93NUMPY\x01\x00garbage", "a.npy: "),
     ],
 )

@@ -22,7 +22,7 @@ from scipy.signal import resample_poly
 from sensemble_sensors.codecs.tracks import decode_audio, decode_video, frame_size, probe, video_frames
 from sensemble_sensors.errors import BadDataError
 from sensemble_sensors.media.dataset import read_dataset
-from sensemble_sensors.media.decoding import duration, window
+from sensemble_sensors.media.decoding import check, duration, window
 from sensemble_sensors.spec import InputSpec
 
 Studio = Any
@@ -328,7 +328,7 @@ def test_a_picture_that_is_decoded_in_part_shows_the_same(studio: Studio) -> Non
         np.testing.assert_allclose(shown[2:-2, 2:-2], whole[2:-2, 2:-2], atol=6)
 
 
-def test_sound_that_is_no_number_is_refused(tmp_path: Path) -> None:
+def test_sound_that_is_no_number_is_refused_and_found_by_a_check(tmp_path: Path, studio: Studio) -> None:
     path, wave = tmp_path / "odd.wav", np.zeros((1, 8000), np.float32)
     for odd in (np.nan, np.inf):
         wave[0, 4000] = odd
@@ -340,6 +340,8 @@ def test_sound_that_is_no_number_is_refused(tmp_path: Path) -> None:
             container.mux(sound.encode(None))
         with pytest.raises(BadDataError, match="holds NaN or infinity"):
             decode_audio(path, 8000)
+        with pytest.raises(BadDataError, match="holds NaN or infinity"):
+            check(studio.example(audio=path), {})
 
 
 def test_a_hole_of_years_in_the_sound_takes_neither_memory_nor_time(studio: Studio) -> None:

@@ -14,6 +14,7 @@ from sensemble_sensors.codecs.framing import fit
 from sensemble_sensors.errors import BadDataError, SampleError
 from sensemble_sensors.kinds.conditions.frames import CONDITIONS
 from sensemble_sensors.kinds.interfaces import (
+    CHECKED,
     START,
     Checks,
     Converter,
@@ -152,7 +153,8 @@ class Frames(TrackKind):
             decode_video(still, 1.0, 1, _SMALL, grey=grey)
         for path in self.files(source, modality.name):
             start = source.start or 0.0
-            decode_video(path, 1.0, 1, _SMALL, start, end=source.end, name=modality.name, grey=grey)
+            count = round(CHECKED)
+            decode_video(path, 1.0, count, _SMALL, start, end=source.end, name=modality.name, grey=grey)
 
     def play(self, path: Path, spec: InputSpec, origin: float) -> Iterator[Sample]:
         """Yield frame by frame, at the spec's rate."""

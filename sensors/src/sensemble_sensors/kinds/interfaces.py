@@ -36,6 +36,7 @@ class Excerpt:
     framing: Framing = COVER
 
 
+CHECKED = 8.0  # seconds of an example that are checked, as long as the longest window that training fits
 START = Excerpt()  # the spec's window at the beginning of the example
 
 

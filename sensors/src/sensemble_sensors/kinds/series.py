@@ -35,6 +35,8 @@ _MILLI = 1000
 _KNOWN = 20  # changes of a channel after which its usual pace is known
 _LONG = 20  # times the usual distance of two changes, after which a channel is stuck
 _BEYOND = 0.01  # of a range, by which rounding may exceed it
+_SEEN = 1000  # rows of a file by which their distance is known
+_SLOW = 300  # times the distance of rows that their rate says: their clock does not count seconds
 _ROWS = 2.0  # that a count of rows may be off by
 
 
@@ -93,7 +95,7 @@ class Series(FileKind):
         """Return float32 [1, T, C]; an example that is shorter is repeated, forwards and backwards."""
         path, names = source.value(spec.modality), [channel.name for channel in spec.channels]
         assert isinstance(path, Path)  # noqa: S101 - an example that has the modality
-        times, rows = read_series(path, names)
+        times, rows = _read(path, names, spec.rate)
         if times is None:
             times = np.arange(len(rows)) / spec.rate
         # Without a start of its own, the example begins where its rows do: their clock may be any.
@@ -119,7 +121,11 @@ class Series(FileKind):
     def check(self, source: Source, modality: Modality) -> None:
         path = source.value(modality.name)
         assert isinstance(path, Path)  # noqa: S101 - an example that has the modality
-        read_series(path, [channel.name for channel in modality.channels])
+        if not (modality.rate and modality.channels):
+            raise BadDataError(
+                f"modalities.json: {modality.name}: a series needs its rate (rows a second) and its channels"
+            )
+        _read(path, [channel.name for channel in modality.channels], modality.rate)
 
     def form(self, spec: InputSpec) -> tuple[int, ...]:
         """Return the number of channels and the rate (mHz)."""
@@ -159,6 +165,18 @@ class Series(FileKind):
 
     def converter(self, spec: InputSpec) -> Converter:
         return _Resampling(spec)
+
+
+def _read(path: Path, names: Sequence[str], rate: float) -> tuple[Times | None, Rows]:
+    """Read a file whose rows come at about `rate`; BadDataError if its clock does not count seconds."""
+    times, rows = read_series(path, names)
+    step = 0.0 if times is None or len(times) < 2 else float(np.median(np.diff(times[:_SEEN])))
+    if step * rate > _SLOW:
+        raise BadDataError(
+            f"{path}: time: a row every {step:g} s, and modalities.json says {rate:g} a second; if it is in "
+            "milliseconds, divide it by 1000"
+        )
+    return times, rows
 
 
 def filled(rows: Rows, count: int) -> Rows:

@@ -19,6 +19,7 @@ from sensemble_sensors.spec import MAX_CHANNELS
 # The optional column with the seconds from the beginning of the file, or of the media beside it.
 TIME = "time"
 _MOST = 1 << 27  # bytes of a file, and of its numbers as float32; reading it takes four times as much
+_LATEST = 1e11  # seconds; since 1970, they are milliseconds beyond it
 _PIECE = 1 << 16  # rows of Parquet that are read at a time
 
 
@@ -59,8 +60,8 @@ def _read(path: Path, changed: int, size: int, channels: tuple[str, ...]) -> tup
         )
     if not len(rows):
         raise ValueError("has no rows")
-    if times is not None and not (np.isfinite(times).all() and (np.diff(times) > 0).all()):
-        raise ValueError(f"{TIME}: must be finite seconds that rise from row to row")
+    if times is not None and not ((np.abs(times) <= _LATEST).all() and (np.diff(times) > 0).all()):
+        raise ValueError(f"{TIME}: must be seconds that rise from row to row, at most {_LATEST:g}")
     rows.flags.writeable = False
     return times, rows
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from sensemble_sensors.errors import BadDataError, SampleError
 from sensemble_sensors.kinds.conditions.waveform import CONDITIONS
 from sensemble_sensors.kinds.interfaces import (
+    CHECKED,
     START,
     Checks,
     Converter,
@@ -112,7 +113,7 @@ class Waveform(TrackKind):
         from sensemble_sensors.codecs.tracks import decode_audio
 
         for path in self.files(source, modality.name):
-            decode_audio(path, 16000, source.start or 0.0, 0.1, modality.name)
+            decode_audio(path, 16000, source.start or 0.0, CHECKED, modality.name)
 
     def play(self, path: Path, spec: InputSpec, origin: float) -> Iterator[Sample]:
         """Yield chunks of 0.1 s."""

@@ -74,7 +74,7 @@ def _entry(modality: Modality) -> dict[str, Any]:
 @dataclass(frozen=True, slots=True)
 class _Entry:
     kind: str | None = None
-    rate: Annotated[float, (0, HIGHEST_RATE)] | None = None
+    rate: Annotated[float, (1 / 3600, HIGHEST_RATE)] | None = None  # a window may last an hour
     channels: tuple[str, ...] | None = None
     units: tuple[str, ...] | None = None
     ranges: tuple[tuple[float | None, ...] | None, ...] | None = None
