@@ -68,7 +68,7 @@ def test_show_names_files_that_several_splits_share(
     assert main(["data", "show", str(folder), "--check"]) == 2
     output, errors = capsys.readouterr()
     assert "train-one-1.mkv" in output
-    assert "1 files are in several splits" in errors
+    assert "files that two splits share: 1" in errors
 
 
 def test_show_says_why_no_model_is_trained(

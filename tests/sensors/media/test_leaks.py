@@ -39,6 +39,11 @@ def test_the_same_content_in_two_splits(one: Path, put: Callable[[Path, Path], N
     assert f"one.wav of '1' ({split}, line 1) and two.mkv of '2' (eval, line 2)" in leak.text
 
 
+def test_each_two_splits_are_named(one: Path) -> None:
+    splits = ("train", "calibrate", "eval")
+    assert len(found(one.parent, *({"split": split, "audio": one.name} for split in splits))) == 3
+
+
 def test_a_background_a_series_and_a_still_picture_count(one: Path) -> None:
     (one.parent / "modalities.json").write_text('{"imu": {"kind": "series", "rate": 10, "channels": ["a"]}}')
     first: dict[str, object] = {"split": "train", "labels": [], "background": True}

@@ -20,6 +20,7 @@ from sensemble_train.models.model import load_model
 from sensemble_train.recipe import balance, recipe
 from sensemble_train.recipe.cell import Cell
 from sensemble_train.recipe.config import Config
+from sensemble_train.recipe.examples import check
 from sensemble_train.recipe.methods import FinetuneConfig, PretrainConfig, ProbeConfig
 from sensemble_train.recipe.run_folder import read_matrix
 
@@ -253,3 +254,15 @@ def test_models_of_experiments_are_refused(clips: tuple[Path, list[Line]], tmp_p
     large = replace(config_for(clips[0], "video"), model=VIT_B16)
     with pytest.raises(ConfigurationError, match=r"--model\.name vit_b16: .* `sensemble train matrix`"):
         recipe.run(large, tmp_path / "run")
+
+
+def test_files_that_two_splits_share_are_named(
+    clips: tuple[Path, list[Line]], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder, lines = clips
+    link(folder, tmp_path)
+    shared = {line["split"]: str(line["video"]) for line in lines}
+    shutil.copy(tmp_path / shared["train"], tmp_path / shared["eval"])
+    dataset = read_dataset(write_index(tmp_path, lines))
+    check(config_for(tmp_path, "video"), dataset, dataset.split("train"), from_scratch=True)
+    assert [shared["train"] in record.message for record in caplog.records].count(True) == 1

@@ -127,7 +127,7 @@ def show(arguments: DataShow) -> None:
     if arguments.check and bad:
         raise BadDataError(f"{arguments.folder}: {len(bad)} of {good + len(bad)} lines are bad; mend them")
     if count := sum(leak.same for leak in shared):
-        raise BadDataError(f"{arguments.folder}: {count} files are in several splits; mend them")
+        raise BadDataError(f"{arguments.folder}: files that two splits share: {count}; mend them")
 
 
 def _print_for_training(console: Console, dataset: Dataset) -> None:

@@ -5,6 +5,7 @@ import math
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 
 from sensemble_sensors.lines import opened
@@ -34,6 +35,7 @@ class _Use:
 
     example: Example
     file: Path
+    name: str  # within the dataset's folder
     identity: tuple[int, int]  # of the file, by whatever name
 
     @property
@@ -49,11 +51,11 @@ class _Use:
         return math.inf if self.example.end is None else self.example.end
 
     def __str__(self) -> str:
-        return f"{self.file.name} of {self.example.id!r} ({self.example.split}, line {self.example.line})"
+        return f"{self.name} of {self.example.id!r} ({self.example.split}, line {self.example.line})"
 
 
 def leaks(dataset: Dataset) -> Iterator[Leak]:
-    """Yield the leaks of a dataset, one for each content; files that cannot be read are left out.
+    """Yield the leaks of a dataset, one for each content and two splits, but of files that cannot be read.
 
     Only files of one size that lie in several splits are read, and as a whole only where they begin alike.
     `pretrain` counts as `train`.
@@ -64,15 +66,16 @@ def leaks(dataset: Dataset) -> Iterator[Leak]:
         for file in {value for value in example.values.values() if isinstance(value, Path)}:
             with suppress(OSError):
                 status = file.stat()
-                use = _Use(example, file, (status.st_dev, status.st_ino))
+                name = file.relative_to(dataset.folder).as_posix()
+                use = _Use(example, file, name, (status.st_dev, status.st_ino))
                 sizes.setdefault(status.st_size, []).append(use)
     for alike in _shared(sizes.values()):
         for began in _shared(_by_content(alike, is_beginning=True)):
             for same in _shared(_by_content(began, is_beginning=False)):
-                if not all(use.example.background for use in same):
-                    yield _leak(same)
-                else:  # silence is the same everywhere
-                    yield from map(_leak, _shared(_by(same, lambda use: use.identity)))
+                is_silence = all(use.example.background for use in same)  # which is the same everywhere
+                for uses in _shared(_by(same, lambda use: use.identity)) if is_silence else [same]:
+                    for two in combinations(sorted({use.side for use in uses}), 2):
+                        yield _leak([use for use in uses if use.side in two])
 
 
 def _shared(groups: Iterable[list[_Use]]) -> Iterator[list[_Use]]:

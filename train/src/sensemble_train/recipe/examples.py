@@ -30,6 +30,7 @@ Report = Callable[[str], Progress]
 Chosen = Mapping[str, Sequence[Example]]  # by use
 _AT_ONCE = 200  # examples that pass the front ends together
 _SEVERAL = {"train"}  # of the few labelled windows, frozen encoders see several views
+_NAMED = 3  # leaks
 _SYNTHETIC = 400  # backgrounds that are made, beside those of the dataset
 
 
@@ -61,8 +62,13 @@ def check(config: Config, dataset: Dataset, train: Sequence[Example], *, from_sc
     check_trainable(dataset)
     for shortage in shortages(dataset, from_scratch=from_scratch):
         LOG.warning("%s", shortage)
-    for leak in leaks(dataset):
+    shared = list(leaks(dataset))
+    for leak in shared[:_NAMED]:
         LOG.warning("%s", leak.text)
+    if len(shared) > _NAMED:
+        LOG.warning(
+            "%d more such files: sensemble data show %s --check", len(shared) - _NAMED, dataset.folder
+        )
     there = {m for example in train for m in example.modalities}
     everything = config.train_modalities == ("all",)
     train_sets = subsets(there) if everything else [parse(text) for text in config.train_modalities]
