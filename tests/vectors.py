@@ -11,6 +11,7 @@ import random
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -19,26 +20,24 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from sensemble_runtime import subsets
-from sensemble_runtime.auditing.calibration import calibrate
+from sensemble_runtime.auditing.calibration import RISK, calibrate, fit_redundancy, fit_threshold
 from sensemble_runtime.bundle.bundle import Bundle
+from sensemble_runtime.bundle.classifier import Classifier
 from sensemble_runtime.bundle.head import Familiarity, Head, load_head, save_head
-from sensemble_runtime.bundle.judge import Judge
 from sensemble_runtime.bundle.manifest import (
     Artifact,
     Calibration,
     FileEntry,
-    Manifest,
+    ModalityCalibration,
     ModalityEntry,
-    SubsetCalibration,
     Task,
 )
 from sensemble_runtime.bundle.manifest_file import read_manifest, write_manifest
 from sensemble_runtime.bundle.tokenize import tokenize
 from sensemble_runtime.encoded import Encoded
-from sensemble_runtime.pooling import pool_subsets
+from sensemble_runtime.engine.belief import RARE, Belief, answer, fuse
 from sensemble_runtime.prediction import Answer, Prediction
 from sensemble_runtime.session.live_set import LiveSet
-from sensemble_runtime.session.suspicion import Suspicion
 from sensemble_sensors.codecs.framing import fit
 from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.sensor import Sample
@@ -79,9 +78,6 @@ _LETTERS = (
 )
 _SIZE = 8  # of an embedding
 _FEATURES = {"audio": 60, "text": 5, "video": 30}
-MANY = tuple("abcdefg")
-"""Modalities of which few subsets are measured."""
-
 Event = tuple[str, float, list[float] | str | None]
 """Modality, time, and the samples, the brightness of a frame, a caption, or None where the sensor is lost."""
 
@@ -93,25 +89,13 @@ def captions() -> list[str]:
 
 
 def calibration(task: str) -> Calibration:
-    """Return that of some sets; the rest is uncalibrated."""
+    """Return that of sound and film; what captions say is as the head says it."""
     power = 1.0 if task == "multi-class" else 0.0
     fitted = {
-        "audio": SubsetCalibration(0.5, power, 0.6, 100, 100),
-        "video": SubsetCalibration(2.0, 0.0, 0.8, 100, 100),
-        "audio+video": SubsetCalibration(1.5, power / 4, 0.5, 100, 100),
-        "audio+text+video": SubsetCalibration(0.25, 0.0, 0.3, 100, 100),
+        "audio": ModalityCalibration(0.5, power, 100, 100),
+        "video": ModalityCalibration(2.0, 0.0, 100, 100),
     }
-    return Calibration(0.1, 0.8, fitted, familiar={"audio": -0.5, "video": -0.5})
-
-
-def calibration_of_many() -> Calibration:
-    """Return that of `MANY`: of each but g alone, all but each, all, and one pair that was asked for."""
-    sets = [one for one in subsets.measured(MANY) if one != ("g",)]
-    fitted = {
-        subsets.name(one): SubsetCalibration(0.5 + 0.1 * i, 0.0, 0.2 + 0.04 * i, 100, 100)
-        for i, one in enumerate([*sets, ("c", "f")])
-    }
-    return Calibration(0.1, 0.5, fitted, familiar={})
+    return Calibration(RISK, 0.8, 100, 0.4, fitted, familiar={"audio": -0.5, "video": -0.5})
 
 
 def events() -> list[Event]:
@@ -138,11 +122,11 @@ class Sines:
     ) -> None:
         self.specs = specs
         self.modalities = tuple(sorted(specs))
-        self.fingerprint = ""
         self.head = head
         labels = tuple(map(str, range(len(head.weight))))
-        self.manifest = SimpleNamespace(labels=labels, calibration=calibration, audited={}, modalities=specs)
-        self.judge = Judge(cast("Manifest", self.manifest), head)
+        self.fingerprint = ""
+        self.manifest = SimpleNamespace(audited={})
+        self.classifier = Classifier(head, calibration, labels, specs)
         self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
 
     def load(self, modality: str) -> None:
@@ -243,12 +227,8 @@ def inputs() -> dict[str, Any]:
             for seed in range(6)
         ],
         "embeddings": _embeddings(),
-        "many": {
-            "spec": encode(SPECS["text"]),
-            "calibration": encode(calibration_of_many()),
-            "embeddings": embeddings_of_many(),
-        },
-        "opinions": _opinions(),
+        "fused": fused(),
+        "moments": moments(),
         "stream": _stream(),
         "takes": {"size": sum(_FEATURES.values()) + len(_FEATURES), "takes": _takes()},
     }
@@ -306,34 +286,53 @@ def _vector(source: np.random.Generator, scale: float) -> list[float]:
 
 
 def _embeddings() -> list[dict[str, Any]]:
-    """Return embeddings of every live set, and which of its modalities are unfamiliar."""
+    """Return embeddings of every live set, which of its modalities are unfamiliar, and how some lie."""
     source = np.random.default_rng(2)
     found: list[dict[str, Any]] = []
     for subset in subsets.subsets(SPECS):
         for scale in (0.1, 0.5, 1, 2, 5, 20):
             for _ in range(10):
                 unfamiliar = [m for m in subset if source.random() < 0.2]
-                found.append({"live": {m: _vector(source, scale) for m in subset}, "unfamiliar": unfamiliar})
+                live = {m: _vector(source, scale) for m in subset}
+                lies = {m: source.random() for m in subset if source.random() < 0.3}
+                found.append({"live": live, "unfamiliar": unfamiliar, "lies": lies})
     return found
 
 
-def embeddings_of_many() -> list[dict[str, list[float]]]:
-    """Return embeddings of the live sets of `MANY`, in each of which all say the same: none is a suspect."""
+def fused() -> list[dict[str, Any]]:
+    """Return opinions of one to four modalities, and of seven, of which few parts are asked.
+
+    Some agree, some contradict the rest, some know nothing, and some are sure to the last digit.
+    """
     source = np.random.default_rng(6)
-    return [dict.fromkeys(live, _vector(source, 0.5)) for live in subsets.subsets(MANY)]
+    found: list[dict[str, Any]] = []
+    for n, redundancy in product((1, 2, 3, 4, 7), (0, 0.4, 1)):
+        for number in range(16):
+            truth = source.integers(5, size=n) if number % 4 == 3 else np.full(n, source.integers(5))
+            logits = source.standard_normal((n, 5)) * 0.5
+            logits[np.arange(n), truth] += source.choice((0, 1, 3, 200), n)
+            shares = np.exp(logits - logits.max(axis=1, keepdims=True))
+            opinions = (shares / shares.sum(axis=1, keepdims=True)).astype(np.float32)
+            lies = source.random(n) ** 3 if number % 2 else np.full(n, RARE)
+            case = {"opinions": opinions.tolist(), "lies": lies.tolist(), "redundancy": redundancy}
+            found.append(case)
+    return found
 
 
-def _opinions() -> list[dict[str, Any]]:
-    """Return the opinions of three modalities, of which one lies for some time, and some leave."""
+def moments() -> list[dict[str, Any]]:
+    """Return the opinions of three modalities, of which one lies for some time, and some leave.
+
+    At last, there are two, which contradict each other.
+    """
     source = np.random.default_rng(3)
     found: list[dict[str, Any]] = []
     truth = lie = 0
-    for number in range(200):
+    for number in range(240):
         if number % 4 == 0:  # another scene
             truth, lie = (int(x) for x in source.choice(10, 2, replace=False))
-        liar = "video" if 60 <= number < 120 else ""
+        liar = "video" if 60 <= number < 120 or number >= 200 else ""
         said = {}
-        for modality in SPECS:
+        for modality in SPECS if number < 200 else ("audio", "video"):
             if source.random() < 0.1:
                 continue
             logits = source.standard_normal(10) * 0.5
@@ -365,17 +364,17 @@ def expected(asked: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     manifest = read_manifest(folder / "manifest.json")
     path = folder / manifest.head.path
     bundle = Sines(folder, SPECS, load_head(path.read_bytes(), manifest.task, path), manifest.calibration)
-    suspicion = Suspicion(SPECS)
+    belief = Belief(SPECS)
     picture = np.array(asked["picture"], np.uint8).reshape(37, 61, 3)
     answers = []
     for one in asked["embeddings"]:
         live = {m: np.array(x, np.float32) for m, x in one["live"].items()}
-        whole, alone = bundle.judge.answer(live, one["unfamiliar"])
+        whole, alone = answer(bundle.classifier, live, one["lies"], one["unfamiliar"])
         answers.append(
             {
                 "whole": _answer(whole),
                 "alone": {m: _answer(opinion) for m, opinion in alone.items()},
-                "familiar": {m: bool(bundle.judge.are_familiar(m, x)) for m, x in live.items()},
+                "familiar": {m: bool(bundle.classifier.are_familiar(m, x)) for m, x in live.items()},
             }
         )
     return {
@@ -383,19 +382,24 @@ def expected(asked: Mapping[str, Any], folder: Path) -> dict[str, Any]:
         "ids": [bundle.tokenize(caption)[0].tolist() for caption in asked["captions"]],
         "rings": [_taken(**ring) for ring in asked["rings"]],
         "answers": answers,
-        "many": {
-            "measured": [list(one) for one in subsets.measured(MANY)],
-            "answers": [_of_many(bundle.head, live) for live in asked["many"]["embeddings"]],
-        },
-        "suspects": [_suspect(suspicion, **one) for one in asked["opinions"]],
+        "fused": [fused_of(one, manifest.task) for one in asked["fused"]],
+        "beliefs": [noted(belief, **one) for one in asked["moments"]],
         "stream": list(_predicted(bundle, asked["stream"])),
         "learned": _learned(**asked["takes"]),
+        "promise": manifest.calibration.promise,
     }
 
 
+def fused_of(case: Mapping[str, Any], task: Task) -> list[float]:
+    """Return the probabilities of one case of `fused`."""
+    opinions, lies = np.array(case["opinions"], np.float32), np.array(case["lies"])
+    found: list[float] = fuse(opinions[:, None], lies[:, None], case["redundancy"], task)[0].tolist()
+    return found
+
+
 def _learned(size: int, takes: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return the instant head of takes, of two examples each."""
-    labels = sorted(LABELS)
+    """Return the instant head of takes, of two examples each, and the threshold of sound and film alone."""
+    labels = tuple(sorted(LABELS))
     truth = torch.tensor([labels.index(take["label"]) for take in takes for _ in range(2)])
     groups = np.arange(len(takes)).repeat(2)
     weight = np.zeros((len(labels), size), np.float32)
@@ -414,32 +418,27 @@ def _learned(size: int, takes: list[dict[str, Any]]) -> dict[str, Any]:
         weight[:, place + count] = found.bias
         left_out[modality] = torch.zeros(len(truth), len(labels)).index_put((known,), found.left_out)
         place += count + 1
-    logits = pool_subsets(np.stack([x.numpy() for x in left_out.values()]))
-    fitted = calibrate(logits, present, truth.numpy(), "multi-class", groups=groups, added=True)
+    logits = {m: x.numpy() for m, x in left_out.items()}
+    modalities = calibrate(logits, present, truth.numpy(), "multi-class", groups)
+    own = Calibration(RISK, 0.0, 0, 0.0, modalities, {})
+    classifier = Classifier(Head(weight, weight[:, 0], "multi-class"), own, labels, modalities)
+    opinions = {m: classifier.calibrated(m, x) for m, x in logits.items()}
+    fitted = {}
+    for names in (tuple(_FEATURES), ("audio", "video")):
+        shown = {m: present[m] for m in names}
+        redundancy = fit_redundancy(opinions, shown, truth.numpy(), "multi-class")
+        arguments = shown, shown, truth.numpy(), "multi-class", groups, redundancy
+        threshold, count = fit_threshold({m: opinions[m] for m in names}, *arguments)
+        fitted[subsets.name(names)] = {"threshold": threshold, "groups": count, "redundancy": redundancy}
     model: Any = SimpleNamespace(description=SimpleNamespace(labels=labels))
     examples: Any = SimpleNamespace(targets=truth)
     right = Instant(model, examples, tuple(map(str, groups)), left_out).right()
     return {
-        "labels": labels,
+        "labels": list(labels),
         "weight": weight.ravel().tolist(),
-        "subsets": {name: encode(one) for name, one in fitted.items()},
+        "modalities": {m: encode(one) for m, one in modalities.items()},
+        "fitted": fitted,
         "right": {label: list(counts) for label, counts in right.items()},
-    }
-
-
-def judge_of_many(head: Head) -> Judge:
-    modalities = dict.fromkeys(MANY)
-    manifest = SimpleNamespace(labels=LABELS, calibration=calibration_of_many(), modalities=modalities)
-    return Judge(cast("Manifest", manifest), head)
-
-
-def _of_many(head: Head, embeddings: Mapping[str, list[float]]) -> dict[str, Any]:
-    judge, live = judge_of_many(head), tuple(embeddings)
-    whole, alone = judge.answer({m: np.array(x, np.float32) for m, x in embeddings.items()})
-    return {
-        "whole": _answer(whole),
-        "alone": {m: _answer(opinion) for m, opinion in alone.items()},
-        "nearest": None if (measured := judge.measured_as(live)) == live else list(measured),
     }
 
 
@@ -460,18 +459,19 @@ def _taken(spec: dict[str, Any], steps: list[dict[str, Any] | None]) -> dict[str
     return {"windows": found, "dropped": ring.dropped, "lost": ring.lost}
 
 
-def _suspect(
-    suspicion: Suspicion, now: float, opinions: Mapping[str, list[float]], forget: str | None
-) -> str | None:
+def noted(
+    belief: Belief, now: float, opinions: Mapping[str, list[float]], forget: str | None
+) -> dict[str, Any]:
+    """Return the suspect of one moment, and what is believed of each modality after it."""
     if forget:
-        suspicion.forget(forget)
-    return suspicion.note({m: np.array(p, np.float32) for m, p in opinions.items()}, now)
+        belief.forget(forget)
+    suspect = belief.note({m: np.array(p, np.float32) for m, p in opinions.items()}, now)
+    return {"suspect": suspect, "lies": belief.lies}
 
 
 def _answer(answer: Answer) -> dict[str, Any]:
     return {
         "probabilities": answer.probabilities.tolist(),
-        "least": float(answer.least),
         "doubt": answer.doubt,
         "candidates": [int(c) if c.isdigit() else LABELS.index(c) for c in answer.candidates],
     }
@@ -508,6 +508,7 @@ def _prediction(made: Prediction) -> dict[str, Any]:
         "opinions": {m: _answer(opinion) for m, opinion in made.opinions.items()},
         "unfamiliar": list(made.unfamiliar),
         "suspect": made.suspect,
+        "lies": made.lies,
         "dropped": made.dropped,
         "lost": made.lost,
         "levels": made.levels,

@@ -14,10 +14,10 @@ from sensemble_runtime.bundle.manifest import (
     Calibration,
     FileEntry,
     Manifest,
+    ModalityCalibration,
     ModalityEntry,
     Parity,
     Provenance,
-    SubsetCalibration,
 )
 from sensemble_runtime.bundle.manifest_file import write_manifest
 from sensemble_runtime.prediction import Doubt
@@ -33,6 +33,8 @@ SPECS = {
     "text": InputSpec("text", "int64", (1, 8), rate=0, window=0, hop=0, ttl=2),
     "video": InputSpec("video", "uint8", (1, 4, 32, 32, 3), rate=4, window=1, hop=0.5, ttl=2),
 }
+
+THRESHOLD = 0.8
 
 
 def manifest() -> Manifest:
@@ -75,7 +77,7 @@ def manifest() -> Manifest:
             tools={},
         ),
         calibration=Calibration(
-            0.1, 0.0, {name: SubsetCalibration(1.5, 0.5, 0.4, 200, 50) for name in scores}, {}
+            0.05, THRESHOLD, 50, 0.4, {m: ModalityCalibration(1.5, 0.5, 200, 50) for m in SPECS}, {}
         ),
         audited={name: SubsetScore(score, 100, score / 2, (1 + score) / 2) for name, score in scores.items()},
     )
@@ -149,6 +151,5 @@ def _answers(scores: Mapping[str, float], n: int) -> Iterator[RecordedAnswer]:
             said, other = ("zero", "one") if i < score * n else ("one", "zero")
             chances = {said: confidence, other: 1 - confidence}
             probabilities = np.array([chances["zero"], chances["one"]], np.float32)
-            least = 0.4 * float(probabilities.max())
-            doubt: Doubt | None = "several" if (probabilities >= least).sum() > 1 else None
-            yield RecordedAnswer(f"eval-{i}", i + 1, ("zero",), name, said, probabilities, least, doubt, name)
+            doubt: Doubt | None = None if confidence >= THRESHOLD else "several"
+            yield RecordedAnswer(f"eval-{i}", i + 1, ("zero",), name, said, probabilities, THRESHOLD, doubt)

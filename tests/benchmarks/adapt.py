@@ -26,7 +26,6 @@ from scipy.signal import resample_poly
 from sensemble_runtime.adapting.adapter import CONFIDENT
 from sensemble_runtime.adapting.correction import Learner, Lesson, added, fit
 from sensemble_runtime.bundle.bundle import Bundle
-from sensemble_runtime.bundle.judge import of_subset
 from sensemble_train.digits.clips import FPS, place, render_audio, render_video
 from sensemble_train.digits.personas import Persona, personas
 from sensemble_train.digits.plan import DigitsConfig, plan, utterance
@@ -85,9 +84,9 @@ def ways(bundle: Bundle, voice: Voice, windows: int) -> dict[str, float]:
     head, x, y = bundle.head, voice.sound, voice.truth
     learned, tested = slice(0, windows), slice(-TESTED, None)
     calibration = bundle.manifest.calibration
-    video = of_subset(calibration, ("video",))
+    video = calibration.modalities["video"]
     camera = head.probabilities(voice.picture, video.temperature, video.power)
-    learner = Learner(head, of_subset(calibration, ("audio",)))
+    learner = Learner(head, calibration.modalities["audio"])
     taught, labelled = (Learner(head).moments for _ in range(2))
     for embedding, opinion, digit in zip(x[learned], camera[learned], y[learned], strict=True):
         if opinion.max() >= CONFIDENT:

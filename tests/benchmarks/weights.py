@@ -27,32 +27,36 @@ RESAMPLES = 2000
 
 @dataclass(frozen=True)
 class Split:
-    """The logits of each modality [n, N, C], who has it [n, N], the truth [N] and the groups [N]."""
+    """The logits of each modality [n, N, C], who has it, if it is familiar [n, N], truth and groups [N]."""
 
     logits: NDArray[np.float32]
     present: NDArray[np.bool_]
+    familiar: NDArray[np.bool_]
     truth: NDArray[np.int64]
     groups: NDArray[np.int64]
 
     def having(self, rows: list[int]) -> "Split":
         """Keep the examples that have all modalities in `rows`, and these modalities."""
         has = self.present[rows].all(axis=0)
-        return Split(self.logits[rows][:, has], self.present[rows][:, has], self.truth[has], self.groups[has])
+        marks = self.present[rows][:, has], self.familiar[rows][:, has]
+        return Split(self.logits[rows][:, has], *marks, self.truth[has], self.groups[has])
 
 
 def encode(bundle: Bundle, examples: Sequence[Example]) -> Split:
     """Encode examples, each modality by the artifact that ships."""
     classes, modalities = len(bundle.manifest.labels), bundle.modalities
     logits = np.zeros((len(modalities), len(examples), classes), np.float32)
-    present = np.zeros(logits.shape[:2], bool)
+    present, familiar = np.zeros((2, *logits.shape[:2]), bool)
     for column, example in enumerate(examples):
         for row, modality in enumerate(modalities):
             if modality in example.modalities:
                 window = kind_of(bundle.specs[modality]).window(example, bundle.specs[modality])
-                logits[row, column] = bundle.head.logits(bundle.encode(modality, window))
+                embedding = bundle.encode(modality, window)
+                logits[row, column] = bundle.head.logits(embedding)
+                familiar[row, column] = bundle.classifier.are_familiar(modality, embedding)
                 present[row, column] = True
     truth = np.array([bundle.manifest.labels.index(example.labels[0]) for example in examples])
-    return Split(logits, present, truth, group_codes([example.group for example in examples]))
+    return Split(logits, present, familiar, truth, group_codes([example.group for example in examples]))
 
 
 def learn(split: Split) -> NDArray[np.float64]:

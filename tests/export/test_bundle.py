@@ -107,7 +107,7 @@ def without_audio(bundle: Path, folder: Path) -> Path:
     raw = json.loads((copied / "manifest.json").read_text(encoding="utf-8"))
     del raw["modalities"]["audio"], raw["held_out"]["audio"]
     raw["provenance"]["accuracy"] = raw["provenance"]["accuracy_quantized"] = {}
-    raw["calibration"]["subsets"] = raw["calibration"]["familiar"] = raw["audited"] = {}
+    raw["calibration"]["modalities"] = raw["calibration"]["familiar"] = raw["audited"] = {}
     path = copied / "head.safetensors"
     save_head(replace(load_head(path.read_bytes(), "multi-class", path), familiarity=None), path)
     written = path.read_bytes()

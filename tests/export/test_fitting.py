@@ -9,45 +9,54 @@ import torch
 from sensemble_export import run
 from sensemble_export.fitting import describe_calibration, fit_calibration
 from sensemble_runtime import subsets
-from sensemble_runtime.auditing.calibration import LEAST, calibrate
+from sensemble_runtime.auditing.answers import plain
+from sensemble_runtime.auditing.calibration import RISK, calibrate, fit_threshold
 from sensemble_runtime.auditing.intervals import group_codes
 from sensemble_runtime.auditing.measures import measure
 from sensemble_runtime.bundle.bundle import Bundle
-from sensemble_runtime.bundle.manifest import Calibration, SubsetCalibration
-from sensemble_runtime.pooling import pool_subsets
+from sensemble_runtime.bundle.head import Head
+from sensemble_runtime.bundle.manifest import Calibration
 from sensemble_train.data.clips import Clips
 
 from .conftest import Export
 
 
-def logits_of(bundle: Bundle, clips: Clips) -> np.ndarray:
-    """The logits of all subsets, by the runtime itself, window by window."""
+def embeddings_of(bundle: Bundle, clips: Clips) -> np.ndarray:
+    """The embeddings of all windows, by the runtime itself, one by one."""
     stacked = np.zeros((len(bundle.modalities), len(clips), bundle.manifest.embedding), np.float32)
     for rows, modality in zip(stacked, bundle.modalities, strict=True):
         for index in clips.present[modality].nonzero().flatten().tolist():
             rows[index] = bundle.encode(modality, clips.inputs[modality][index : index + 1].numpy())
-    return bundle.head.logits(pool_subsets(stacked))
+    return stacked
 
 
-def test_temperatures_thresholds_and_scores_are_those_of_what_ships(exported: Export) -> None:
-    bundle = Bundle.open(exported.out)
-    clips = exported.calibrate
+def test_opinions_threshold_and_scores_are_those_of_what_ships(exported: Export) -> None:
+    bundle, clips = Bundle.open(exported.out), exported.calibrate
     present = {m: clips.present[m].numpy() for m in bundle.modalities}
-    expected = calibrate(logits_of(bundle, clips), present, clips.targets.numpy(), "multi-class")
-    found = bundle.manifest.calibration
-    assert found.alpha == 0.1
-    assert (
-        list(found.subsets) == list(expected) == [subsets.name(s) for s in subsets.subsets(bundle.modalities)]
+    truth, found = clips.targets.numpy(), bundle.manifest.calibration
+    logits = dict(zip(bundle.modalities, bundle.head.logits(embeddings_of(bundle, clips)), strict=True))
+    expected = calibrate(logits, present, truth, "multi-class", np.arange(len(clips)))
+    assert found.modalities.keys() == expected.keys() == {*bundle.modalities}
+    for modality, entry in found.modalities.items():
+        assert entry.examples == (27 if modality == "text" else 36)
+        assert entry.power == expected[modality].power
+        assert entry.temperature == pytest.approx(expected[modality].temperature, rel=0.01)
+    assert (found.risk, found.groups) == (RISK, 27)
+    opinions = {m: bundle.classifier.calibrated(m, own) for m, own in logits.items()}
+    threshold, _ = fit_threshold(
+        opinions, present, present, truth, "multi-class", np.arange(len(clips)), found.redundancy
     )
-    for name, entry in found.subsets.items():
-        assert entry.examples == expected[name].examples == (27 if "text" in name else 36)
-        assert (entry.temperature == 1.0) == (entry.examples < LEAST)
-        assert entry.power == expected[name].power
-        assert entry.temperature == pytest.approx(expected[name].temperature, rel=0.01)
-        assert entry.threshold == pytest.approx(expected[name].threshold, rel=0.01)
+    assert found.threshold == pytest.approx(threshold, abs=0.05)
     held_out = exported.held_out
+    rows = dict(zip(bundle.modalities, embeddings_of(bundle, held_out), strict=True))
+    answers = plain(
+        {m: bundle.classifier.opinions(m, own) for m, own in rows.items()},
+        subsets.measured(bundle.modalities),
+        found.redundancy,
+        "multi-class",
+    )
     scores = measure(
-        logits_of(bundle, held_out),
+        np.stack(list(answers.values())),
         {m: held_out.present[m].numpy() for m in bundle.modalities},
         held_out.targets.numpy(),
         "multi-class",
@@ -62,7 +71,8 @@ class Scored:
 
     def __init__(self) -> None:
         rng = np.random.default_rng(0)
-        self.head = SimpleNamespace(task="multi-class")
+        self.head = Head(np.eye(3, dtype=np.float32), np.zeros(3, np.float32), "multi-class")
+        self.model = SimpleNamespace(description=SimpleNamespace(labels=("a", "b", "c")))
         self.truth = np.repeat(rng.integers(0, 3, 30), 10)
         drawn = rng.normal(size=(1, 30, 3)) + 1.5 * np.eye(3)[self.truth[::10]]
         self.found = np.repeat(drawn, 10, axis=1).astype(np.float32)
@@ -84,10 +94,10 @@ def test_people_rather_than_examples_are_calibrated_on(monkeypatch: pytest.Monke
     monkeypatch.setattr(run, "calibrate_examples", lambda _: [SimpleNamespace(group=one) for one in people])
     data = run._fitted_on(SimpleNamespace(modalities=()), SimpleNamespace(), lambda *_: None)
     found, _ = fit_calibration(store, (), data)
-    codes = group_codes(people)
-    fitted = (store.found, store.there, store.truth, "multi-class")
-    assert found.subsets == calibrate(*fitted, groups=codes)
-    assert found.subsets != calibrate(*fitted)
+    fitted = ({"audio": store.found[0]}, store.there, store.truth, "multi-class")
+    assert found.modalities == calibrate(*fitted, group_codes(people))
+    assert found.modalities != calibrate(*fitted, np.arange(300))
+    assert (found.groups, found.promised) == (30, True)
 
 
 def test_the_least_familiar_score_is_one_that_most_held_out_windows_reach(exported: Export) -> None:
@@ -106,12 +116,13 @@ def test_the_least_familiar_score_is_one_that_most_held_out_windows_reach(export
         assert np.isfinite(scores.score(row, strange))
 
 
-def test_it_says_what_is_not_calibrated(exported: Export) -> None:
-    whole, few = describe_calibration(exported.manifest)
+def test_it_says_what_is_not_calibrated_and_what_is_promised(exported: Export) -> None:
+    whole, few, promise = describe_calibration(exported.manifest)
     assert "up to 36 examples" in whole
-    assert few.startswith("not calibrated, for fewer than 30 examples of calibrate have them: text (27), ")
-    bare = replace(exported.manifest, calibration=Calibration(0.1, 0.5, {}, {}))
-    (line,) = describe_calibration(bare)
-    assert "every prediction is unsure" in line
-    many = {name: SubsetCalibration(1.2, 0.0, 0.5, 50, 9) for name in exported.manifest.calibration.subsets}
-    assert len(list(describe_calibration(replace(bare, calibration=Calibration(0.1, 0.5, many, {}))))) == 1
+    assert few.endswith("text (27)")
+    assert promise == exported.manifest.calibration.promise
+    assert promise.startswith("promised: at most 5 %")
+    bare = replace(exported.manifest, calibration=Calibration(0.05, 0.9, 7, 0.5, {}, {}))
+    none, promise = describe_calibration(bare)
+    assert none.startswith("not calibrated")
+    assert promise.startswith("not promised: 7 people or groups are known, and 19 are needed")

@@ -201,14 +201,18 @@ def test_it_says_when_a_window_is_unfamiliar(manifest: Manifest) -> None:
     assert "familiar" not in readme(bare)
 
 
-def test_it_holds_the_calibration_of_each_live_set(manifest: Manifest) -> None:
+def test_it_holds_the_calibration_and_the_score_of_each_live_set(manifest: Manifest) -> None:
     section = sections(readme(manifest))["Pool and classify"]
-    rows = {row[0]: row[1:] for row in cells(section)[2:]}
-    assert list(rows) == [subsets.name(subset) for subset in subsets.subsets(manifest.modalities)]
-    for name, (temperature, *power, threshold, examples, groups, score) in rows.items():
-        fitted, audited = manifest.calibration.subsets[name], manifest.audited[name]
-        assert float(temperature) == pytest.approx(fitted.temperature, abs=5e-4)
-        assert [float(p) for p in power] == ([fitted.power] if manifest.task == "multi-class" else [])
-        assert float(threshold) == pytest.approx(fitted.threshold, rel=5e-3)
-        assert (int(examples), int(groups)) == (fitted.examples, fitted.groups)
-        assert score.startswith(f"{100 * audited.accuracy:.1f} % (")
+    rows = cells(section)
+    fitted = {row[0]: row[1:] for row in rows if row[0] in manifest.modalities and len(row) > 2}
+    assert fitted.keys() == manifest.modalities.keys()
+    for name, (temperature, *power, examples, groups) in fitted.items():
+        entry = manifest.calibration.modalities[name]
+        assert float(temperature) == pytest.approx(entry.temperature, abs=5e-4)
+        assert [float(p) for p in power] == ([entry.power] if manifest.task == "multi-class" else [])
+        assert (int(examples), int(groups)) == (entry.examples, entry.groups)
+    scores = {row[0]: row[1] for row in rows if len(row) == 2}
+    for subset in map(subsets.name, subsets.subsets(manifest.modalities)):
+        assert scores[subset].startswith(f"{100 * manifest.audited[subset].accuracy:.1f} % (")
+    assert f"at least {manifest.calibration.threshold:g}." in section
+    assert manifest.calibration.promise[1:] in section

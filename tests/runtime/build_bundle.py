@@ -19,7 +19,6 @@ from executorch.backends.xnnpack.quantizer.xnnpack_quantizer import (
     get_symmetric_quantization_config,
 )
 from executorch.exir import to_edge_transform_and_lower
-from sensemble_runtime import subsets
 from sensemble_runtime.bundle.head import Head, save_head
 from sensemble_runtime.bundle.manifest import (
     SCHEMA,
@@ -27,9 +26,9 @@ from sensemble_runtime.bundle.manifest import (
     Calibration,
     FileEntry,
     Manifest,
+    ModalityCalibration,
     ModalityEntry,
     Provenance,
-    SubsetCalibration,
 )
 from sensemble_runtime.bundle.manifest_file import write_manifest
 from sensemble_runtime.scores import SubsetScore
@@ -174,8 +173,7 @@ def main(out: Path) -> None:
         tools={},
     )
     head, words = entry(folder, "head.safetensors"), entry(folder, "tokenizer.json")
-    names = map(subsets.name, subsets.subsets(SPECS))
-    fitted = {name: SubsetCalibration(1 + i / 4, i / 8, 0.9, 100, 100) for i, name in enumerate(names)}
+    fitted = {m: ModalityCalibration(1 + i / 4, i / 8, 100, 100) for i, m in enumerate(sorted(SPECS))}
     manifest = Manifest(
         SCHEMA,
         modalities,
@@ -186,7 +184,7 @@ def main(out: Path) -> None:
         words,
         held_out={},
         provenance=provenance,
-        calibration=Calibration(0.1, 0.0, fitted, {}),
+        calibration=Calibration(0.05, 0.6, 100, 0.5, fitted, {}),
         audited={"audio+video": SubsetScore(0.75, 8, 0.41, 0.93)},
     )
     write_manifest(manifest, folder / "manifest.json")

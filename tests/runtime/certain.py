@@ -6,8 +6,8 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 from sensemble_runtime.bundle.bundle import Bundle
+from sensemble_runtime.bundle.classifier import Classifier
 from sensemble_runtime.bundle.head import Head
-from sensemble_runtime.bundle.judge import Judge
 
 WEIGHTS = {"audio": 4.0, "text": 4.0, "video": 20.0}
 
@@ -30,9 +30,9 @@ def certain(bundle: Bundle) -> Bundle:
 
     words = [bundle.tokenize(label) for label in bundle.manifest.labels]
     bundle.encode = encode  # type: ignore[assignment, method-assign]
-    calibration = replace(bundle.manifest.calibration, subsets={}, familiar={})
+    calibration = replace(bundle.manifest.calibration, modalities={}, familiar={})
     bundle.manifest = replace(bundle.manifest, calibration=calibration)
     task = bundle.manifest.task
     bundle.head = Head(np.eye(3, 8, dtype=np.float32), np.zeros(3, np.float32), task)
-    bundle.judge = Judge(bundle.manifest, bundle.head)
+    bundle.classifier = Classifier(bundle.head, calibration, bundle.manifest.labels, bundle.modalities)
     return cast("Bundle", bundle)

@@ -11,10 +11,10 @@ from sensemble_runtime.bundle.manifest import (
     Calibration,
     FileEntry,
     Manifest,
+    ModalityCalibration,
     ModalityEntry,
     Parity,
     Provenance,
-    SubsetCalibration,
 )
 from sensemble_runtime.bundle.manifest_file import write_manifest
 from sensemble_runtime.scores import SubsetScore
@@ -80,11 +80,13 @@ MANIFEST = Manifest(
         tools={"torch": "2.13.0"},
     ),
     calibration=Calibration(
-        alpha=0.1,
-        floor=0.5,
-        subsets={
-            "audio": SubsetCalibration(temperature=1.5, power=0.0, threshold=0.25, examples=200, groups=20),
-            "text": SubsetCalibration(temperature=1.0, power=0.0, threshold=0.0, examples=4, groups=4),
+        risk=0.05,
+        threshold=0.9,
+        groups=4,
+        redundancy=0.5,
+        modalities={
+            "audio": ModalityCalibration(temperature=1.5, power=0.0, examples=200, groups=20),
+            "text": ModalityCalibration(temperature=1.0, power=0.0, examples=4, groups=4),
         },
         familiar={"audio": -1.5, "text": 0.0},
     ),

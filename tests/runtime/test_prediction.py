@@ -8,20 +8,27 @@ from sensemble_runtime.prediction import Doubt
 LABELS = ("hum", "clap", "bark")
 
 
-def prediction(probabilities: list[float], least: float, doubt: Doubt | None) -> Prediction:
+def prediction(probabilities: list[float], threshold: float, doubt: Doubt | None) -> Prediction:
     array = np.array(probabilities, np.float32)
-    return Prediction(0.0, ("audio",), {}, array, array, {}, {}, labels=LABELS, least=least, doubt=doubt)
+    more = {"labels": LABELS, "threshold": threshold, "doubt": doubt}
+    return Prediction(0.0, ("audio",), {}, array, array, {}, {}, **more)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
-    ("least", "candidates"),
-    [(0.5, ("clap",)), (0.25, ("clap", "hum")), (0.0, ("clap", "hum", "bark")), (0.8, ())],
+    ("threshold", "doubt", "candidates"),
+    [
+        (0.5, None, ("clap",)),
+        (0.625, None, ("clap",)),
+        (0.7, "several", ("clap", "hum")),
+        (0.8, "disagreement", ("clap", "hum")),
+        (0.9, "several", ("clap", "hum", "bark")),
+        (2.0, "several", ("clap", "hum", "bark")),
+    ],
 )
-@pytest.mark.parametrize("doubt", [None, "several", "weak"])
 def test_a_prediction_has_a_label_where_there_is_no_doubt(
-    least: float, candidates: tuple[str, ...], doubt: Doubt | None
+    threshold: float, doubt: Doubt | None, candidates: tuple[str, ...]
 ) -> None:
-    found = prediction([0.25, 0.625, 0.125], least, doubt)
+    found = prediction([0.25, 0.625, 0.125], threshold, doubt)
     assert found.candidates == candidates
     assert found.sure == (doubt is None)
     assert found.label == ("clap" if found.sure else None)
@@ -30,5 +37,5 @@ def test_a_prediction_has_a_label_where_there_is_no_doubt(
 
 
 def test_without_evidence_no_class_is_best() -> None:
-    one = Opinion(np.ones(1, np.float32), 0.0, ("hum",), "unfamiliar")
+    one = Opinion(np.ones(1, np.float32), 0.9, ("hum",), "unfamiliar")
     assert (one.candidates, one.sure, one.label, one.best) == (("hum",), False, None, None)

@@ -15,7 +15,7 @@ struct ContentView: View {
                 .onSubmit { model.say(caption) }
             Text(model.prediction?.live.joined(separator: " + ") ?? "Nothing is live")
             ForEach(model.problems.sorted(by: <), id: \.key) { Text("\($0.key): \($0.value)").foregroundStyle(.red) }
-            if let found = model.prediction, !found.sure { Text("Unsure").font(.title2) }
+            if let found = model.prediction, !found.sure { Text("unsure: \(why(found))").font(.title2) }
             ForEach(best, id: \.label) { row in
                 HStack {
                     Text(row.label)
@@ -29,8 +29,17 @@ struct ContentView: View {
         .task { await model.run() }
     }
 
+    private func why(_ found: Prediction) -> String {
+        let either = found.candidates.prefix(3).map { model.labels[$0] }.joined(separator: " or ")
+        return switch found.doubt {
+        case .unfamiliar: "nothing it has learned"
+        case .disagreement: "the sensors disagree: \(either)"
+        default: either
+        }
+    }
+
     private var best: [(label: String, probability: Float)] {
-        guard let found = model.prediction else { return [] }
+        guard let found = model.prediction, found.sure else { return [] }
         let rows = zip(model.labels, found.probabilities).map { (label: $0, probability: $1) }
         return Array(rows.sorted { $0.probability > $1.probability }.prefix(3))
     }

@@ -1,15 +1,31 @@
 /// Windows that are pooled together end within so many seconds: the runtime's `Policy.skew`.
 private let skew = 2.0
 
-/// Modalities of a bundle of which every subset is measured.
-private let most = 6
+/// Why an answer is unsure: no window is like those of training, several classes are likely, or sensors disagree.
+enum Doubt { case unfamiliar, several, disagreement }
 
-/// What is known now: the modalities that count, the probability of each label, which come into question, and if one is sure.
+/// What is known now: the modalities that count, the probability of each label, the fewest that together are as probable as a sure
+/// answer must be (likeliest first), and why it is unsure.
 struct Prediction {
     let live: [String]
     let probabilities: [Float]
     let candidates: [Int]
-    var sure: Bool
+    let doubt: Doubt?
+    var sure: Bool { doubt == nil }
+
+    init(live: [String], probabilities: [Float], threshold: Double, doubt: Doubt?) {
+        self.live = live
+        self.probabilities = probabilities
+        self.doubt = doubt
+        var before = 0.0
+        let order = probabilities.indices.sorted { (probabilities[$1], $0) < (probabilities[$0], $1) }
+        var chosen: [Int] = []
+        for label in order where before < threshold {
+            chosen.append(label)
+            before += Double(probabilities[label])
+        }
+        candidates = chosen
+    }
 }
 
 /// The newest embedding of each modality, for as long as it is fresh.
@@ -18,74 +34,61 @@ struct LiveSet {
     private let specs: [String: Spec]
     private let head: Head
     private let calibration: Calibration
-    private var suspicion: Suspicion
+    private var belief: Belief
+    private var changed = false  // since the belief noted what is live
+    private var suspect: String?
 
     init(specs: [String: Spec], head: Head, calibration: Calibration) {
         self.specs = specs
         self.head = head
         self.calibration = calibration
-        suspicion = Suspicion(specs.keys.sorted())
+        belief = Belief(specs.keys.sorted())
     }
 
     /// Keep the embedding of a window that ended at `time` (s).
     mutating func put(_ modality: String, _ embedding: [Float], at time: Double) {
         entries[modality] = (embedding, time)
+        changed = true
     }
 
     mutating func remove(_ modality: String) {
         entries[modality] = nil
-        suspicion.forget(modality)
+        belief.forget(modality)
     }
 
-    /// The classes of the mean of the live, familiar embeddings, or nil if nothing is live; judged as by the runtime.
+    /// What the live, familiar modalities say together, or nil if nothing is live.
     mutating func predict(at now: Double) -> Prediction? {
         let near = near(at: now)
         if near.isEmpty { return nil }
-        var live = near.filter(isFamiliar)
+        let live = near.filter(isFamiliar)
         if live.isEmpty {
-            let uniform = [Float](repeating: 1 / Float(head.size), count: head.size)
-            return Prediction(live: near, probabilities: uniform, candidates: Array(0..<head.size), sure: false)
+            return prediction(near, Array(repeating: 1 / Double(head.size), count: head.size), .unfamiliar)
         }
-        if head.multiClass {
-            let alone = Dictionary(uniqueKeysWithValues: live.map { ($0, judge([$0]).probabilities) })
-            let suspect = suspicion.note(alone, at: now)
-            if live.count > 1 { live.removeAll { $0 == suspect } }
+        let opinions = live.map(opinion)
+        let fused = fuse(
+            opinions, lies: live.map(belief.lies), redundancy: calibration.redundancy, multiClass: head.multiClass)
+        if head.multiClass && changed {
+            suspect = belief.note(Dictionary(uniqueKeysWithValues: zip(live, opinions)), at: now)
         }
-        var whole = judge(live, as: measuredAs(live))
-        let alone = live.map { Set(judge([$0]).candidates) }
-        // Of two modalities without a candidate in common, one is wrong.
-        let apart = alone.contains { one in alone.contains { one.isDisjoint(with: $0) } }
-        if head.multiClass && apart { whole.sure = false }
-        return whole
+        changed = false
+        let unsure: Doubt = Set(opinions.map(top)).count > 1 ? .disagreement : .several
+        let trusted = live.count > 1 ? live.filter { $0 != suspect } : live
+        return prediction(trusted, fused, fused.max()! < calibration.threshold ? unsure : nil)
+    }
+
+    private func prediction(_ live: [String], _ fused: [Double], _ doubt: Doubt?) -> Prediction {
+        Prediction(live: live, probabilities: fused.map { Float($0) }, threshold: calibration.threshold, doubt: doubt)
+    }
+
+    private func opinion(_ modality: String) -> [Double] {
+        let fitted = calibration.modalities[modality] ?? Fitted(temperature: 1, power: 0)
+        let embedding = entries[modality]!.embedding
+        return head.probabilities(embedding, temperature: fitted.temperature, power: fitted.power).map(Double.init)
     }
 
     private func isFamiliar(_ modality: String) -> Bool {
         guard let least = calibration.familiar[modality] else { return true }
         return head.familiarity(modality, entries[modality]!.embedding) >= least
-    }
-
-    /// The subset whose numbers a live set takes: its own or, if it was not measured, the nearest, of several the smallest.
-    private func measuredAs(_ live: [String]) -> String {
-        let own = live.joined(separator: "+")
-        if head.modalities.count <= most || calibration.subsets[own] != nil { return own }
-        func rank(_ name: String) -> (Int, Int, String) {
-            let one = name.split(separator: "+").map(String.init)
-            return (Set(one).symmetricDifference(live).count, one.count, name)
-        }
-        return calibration.subsets.keys.min { rank($0) < rank($1) } ?? own
-    }
-
-    private func judge(_ live: [String], as measured: String? = nil) -> Prediction {
-        let pooled = entries[live[0]]!.embedding.indices.map { i in
-            live.reduce(Float(0)) { $0 + entries[$1]!.embedding[i] } / Float(live.count)
-        }
-        let name = measured ?? live.joined(separator: "+")
-        let fitted = calibration.subsets[name] ?? Fitted(temperature: 1, power: 0, threshold: 0)
-        let probabilities = head.probabilities(pooled, temperature: fitted.temperature, power: fitted.power)
-        let candidates = head.candidates(probabilities, threshold: fitted.threshold)
-        let isStrong = Double(probabilities.max() ?? 0) >= calibration.floor
-        let sure = fitted.threshold > 0 && candidates.count == 1 && isStrong
-        return Prediction(live: live, probabilities: probabilities, candidates: candidates, sure: sure)
     }
 
     private func near(at now: Double) -> [String] {

@@ -9,18 +9,18 @@ struct Spec: Decodable {
     let ttl: Double
 }
 
-/// Of one live set: the divisor of its logits, the power of their own confidence that multiplies them, and the share of
-/// probability from which a class is a candidate.
+/// Of one modality: the divisor of its logits, and the power of their own confidence that multiplies them.
 struct Fitted: Decodable {
     let temperature: Double
     let power: Double
-    let threshold: Double
 }
 
-/// By live set what was fitted, the least confidence of a sure answer, and by modality the least score of a familiar window.
+/// The confidence from which an answer is sure, how far sensors repeat each other (0 to 1), by modality what was fitted and the
+/// least score of a familiar window.
 struct Calibration: Decodable {
-    let floor: Double
-    let subsets: [String: Fitted]
+    let threshold: Double
+    let redundancy: Double
+    let modalities: [String: Fitted]
     let familiar: [String: Double]
 }
 
@@ -92,7 +92,7 @@ struct ModelBundle {
     }
 }
 
-/// The classifier: `weight x pooled + bias`, times the confidence of that to a power, divided by a temperature, then softmax
+/// The classifier: `weight x embedding + bias`, times the confidence of that to a power, divided by a temperature, then softmax
 /// or, multi-label, a sigmoid for each class. And how familiar a window is: a score by its embedding, a row for each modality.
 struct Head {
     private struct Entry: Decodable {
@@ -137,8 +137,8 @@ struct Head {
         x.indices.reduce(Double(bias[row])) { $0 + Double(weight[row * x.count + $1]) * Double(x[$1]) }
     }
 
-    func probabilities(_ pooled: [Float], temperature: Double, power: Double) -> [Float] {
-        let logits = bias.indices.map { score(weight, bias, $0, pooled) }
+    func probabilities(_ embedding: [Float], temperature: Double, power: Double) -> [Float] {
+        let logits = bias.indices.map { score(weight, bias, $0, embedding) }
         if !multiClass { return logits.map { Float(1 / (1 + exp(-$0 / temperature))) } }
         let top = logits.max() ?? 0
         let confidence = 1 / logits.reduce(0) { $0 + exp($1 - top) }
@@ -146,11 +146,5 @@ struct Head {
         let shares = logits.map { exp(($0 - top) * scale) }
         let whole = shares.reduce(0, +)
         return shares.map { Float($0 / whole) }
-    }
-
-    /// The indices of the classes that come into question.
-    func candidates(_ probabilities: [Float], threshold: Double) -> [Int] {
-        let least = multiClass ? threshold * Double(probabilities.max() ?? 0) : threshold
-        return probabilities.indices.filter { Double(probabilities[$0]) >= least }
     }
 }

@@ -159,8 +159,6 @@ class Running(Sources):
     unfamiliar: Literal["leave", "pool"] = "leave"
     """Leave a modality out of the live set while its windows are unlike those of training, or pool it all the
     same."""
-    floor: Annotated[float | None, "SHARE"] = None
-    """The least confidence of a sure answer, from 0 to 1; by default, that of the bundle."""
     output: Annotated[Texts, "NAME=ARGUMENT"] = ()
     """Also give what it says to another program: `rerun=FILE` (a new Rerun recording of samples, opinions,
     answers and events), `mqtt=mqtt://[USER@]HOST[:PORT][/DEVICE]` (answers and events; mqtts for TLS; the

@@ -46,7 +46,7 @@ test.each([
   ["labels", ["one", "one", "two"]],
   ["labels", undefined],
   ["unheard", 1],
-  ["schema", 6],
+  ["schema", 8],
   ["modalities.audio.spec.kind", "smell"],
   ["embedding", "8"],
   ["modalities.audio.spec.shape", [1, 101]],
@@ -54,9 +54,10 @@ test.each([
   ["modalities.video.spec.shape", [1, 2, 12, 16, 4]],
   ["modalities.audio.artifacts.onnx", undefined],
   ["tokenizer", null],
-  ["calibration.floor", 2],
-  ["calibration.subsets.audio.temperature", 0],
-  ["calibration.subsets.video+audio", { temperature: 1, power: 0, threshold: 0, examples: 0, groups: 0 }],
+  ["calibration.redundancy", 2],
+  ["calibration.threshold", 2.1],
+  ["calibration.modalities.audio.temperature", 0],
+  ["calibration.modalities.smell", { temperature: 1, power: 0, examples: 0, groups: 0 }],
   ["audited.audio.n", 0],
 ])("a manifest whose %s is %j", async (place, value) => {
   const refused = await Bundle.open(set(place, value)).catch((error: unknown) => error);
@@ -78,7 +79,7 @@ test("a manifest of 4,096 modalities is read", () => {
   const raw = JSON.parse(readFileSync(join(folder, "manifest.json"), "utf8"));
   const { text } = raw.modalities;
   for (let i = 3; i < 4096; i++) raw.modalities[`text.${i}`] = { ...text, spec: { ...text.spec, modality: `text.${i}` } };
-  raw.calibration.subsets["audio+text.9+text.99"] = raw.calibration.subsets.audio;
+  raw.audited["audio+text.9+text.99"] = raw.audited.audio;
   expect(Object.keys(parseManifest(JSON.stringify(raw)).modalities)).toHaveLength(4096);
   raw.audited["text.99+text.9"] = raw.audited.audio;
   expect(() => parseManifest(JSON.stringify(raw))).toThrow("audited.text.99+text.9");

@@ -137,7 +137,7 @@ def write_bundle(
     """Write the artifacts of `jobs`, which `store` has made and measured (on eval), into the bundle `out`."""
     calibration, scores = fit_calibration(store, jobs, fitted_on)
     store.head = dataclasses.replace(store.head, familiarity=scores)
-    return place(store, jobs, out, origin, calibration, score_shipped(store, jobs, groups))
+    return place(store, jobs, out, origin, calibration, score_shipped(store, jobs, groups, calibration))
 
 
 def place(

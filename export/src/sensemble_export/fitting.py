@@ -3,17 +3,28 @@
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from sensemble_runtime import subsets
-from sensemble_runtime.auditing.calibration import ALPHA, LEAST, calibrate, quantile
+from sensemble_runtime.auditing.answers import plain
+from sensemble_runtime.auditing.calibration import (
+    CONFIDENT,
+    LEAST,
+    REDUNDANT,
+    RISK,
+    calibrate,
+    familiar_limit,
+    fit_redundancy,
+    fit_threshold,
+)
 from sensemble_runtime.auditing.intervals import group_codes
 from sensemble_runtime.auditing.measures import measure
+from sensemble_runtime.bundle.classifier import Classifier
 from sensemble_runtime.bundle.head import Familiarity, Head
-from sensemble_runtime.bundle.manifest import Calibration, Manifest, groups_needed
+from sensemble_runtime.bundle.manifest import Calibration, Manifest
 from sensemble_runtime.scores import SubsetScore
 from sensemble_train.data.clips import Clips
 from torch import Tensor
@@ -24,15 +35,15 @@ from sensemble_export.parity import Floats
 from sensemble_export.targets import Job
 
 UNFAMILIAR = 0.02  # share of known windows that count as unfamiliar, one at least
+UNFAMILIAR_OF_ONE = 0.05  # the same of any one group, at most
 LEAST_KNOWN = 19  # known windows below which nothing counts as unfamiliar
-FLOOR = 0.5  # the least confidence of a sure answer: it is right more often than not
 
 
 @dataclass(frozen=True, slots=True)
 class FittedOn:
     """The examples that calibration is fitted on, none of them of eval; all windows are raw."""
 
-    calibrate: Clips | None = None  # not trained on; None: nothing is scaled, and every class is a candidate
+    calibrate: Clips | None = None  # not trained on; None: nothing is scaled, and nothing can be promised
     groups: Sequence[str | None] = ()  # of `calibrate`
     known: Mapping[str, Tensor] = field(default_factory=dict)  # trained on; empty: no scores of familiarity
     background: Mapping[str, Tensor] = field(default_factory=dict)  # `familiarity.synthetic`
@@ -43,29 +54,38 @@ NOTHING = FittedOn()
 
 
 def fit_calibration(
-    store: ArtifactStore, jobs: Sequence[Job], data: FittedOn
+    store: ArtifactStore, jobs: Sequence[Job], data: FittedOn, risk: float = RISK
 ) -> tuple[Calibration, Familiarity | None]:
-    """Fit the calibration of each subset, and familiarity, to the artifacts of `jobs` that run here."""
-    clips, scores, familiar = data.calibrate, None, dict[str, float]()
+    """Fit opinions, familiarity and the threshold to the artifacts of `jobs` that run here."""
+    clips = data.calibrate
+    scores = _fit_familiarity(store, jobs, data) if data.known else None
     known = store.encode(clips, jobs) if clips is not None and clips.targets is not None else {}
-    are_known = {m: np.ones(len(rows), bool) for m, rows in known.items()}
-    if data.known:
-        scores = _fit_familiarity(store, jobs, data)
-        for row, modality in enumerate(sorted(data.known)):
-            if len(known.get(modality, ())) < LEAST_KNOWN:
-                continue
-            found = known[modality] @ scores.weight[row] + scores.bias[row]
-            share = max(UNFAMILIAR, 1 / (len(found) + 1))
-            least = -quantile(-found, share, np.arange(len(found)))
-            familiar[modality], are_known[modality] = least, found >= least
     if not known or clips is None or clips.targets is None:
-        return Calibration(ALPHA, FLOOR, {}, familiar), scores
-    logits, present = store.logits(known, clips)
-    for modality, rows in are_known.items():  # a session leaves out the others
-        present[modality][present[modality]] = rows
-    codes = group_codes(data.groups or [None] * len(clips))
-    fitted = calibrate(logits, present, clips.targets.numpy(), store.head.task, groups=codes)
-    return Calibration(ALPHA, FLOOR, fitted, familiar), scores
+        return Calibration(risk, CONFIDENT, 0, REDUNDANT, {}, {}), scores
+    pooled, present = store.logits(known, clips)
+    logits = dict(zip(present, pooled, strict=False))  # the first are of each modality alone
+    groups = group_codes(data.groups or [None] * len(clips))
+    limits, familiar = dict[str, float](), {m: there.copy() for m, there in present.items()}
+    for row, (modality, there) in enumerate(present.items()):
+        if scores is not None and there.sum() >= LEAST_KNOWN:
+            found = known[modality] @ scores.weight[row] + scores.bias[row]
+            limits[modality] = familiar_limit(found, groups[there], UNFAMILIAR, UNFAMILIAR_OF_ONE)
+            familiar[modality][there] = found >= limits[modality]
+    truth, task = clips.targets.numpy(), store.head.task
+    fitted = calibrate(logits, familiar, truth, task, groups)
+    start = Calibration(risk, CONFIDENT, 0, REDUNDANT, fitted, limits)
+    opinions = opinions_of(store, start, logits)
+    redundancy = fit_redundancy(opinions, familiar, truth, task)
+    threshold, count = fit_threshold(opinions, present, familiar, truth, task, groups, redundancy, risk)
+    return replace(start, threshold=threshold, groups=count, redundancy=redundancy), scores
+
+
+def opinions_of(
+    store: ArtifactStore, calibration: Calibration, logits: Mapping[str, Floats]
+) -> dict[str, Floats]:
+    """Return the calibrated opinions [N, C] of each modality, by its logits [N, C]."""
+    classifier = Classifier(store.head, calibration, store.model.description.labels, logits)
+    return {m: classifier.calibrated(m, own) for m, own in logits.items()}
 
 
 def _fit_familiarity(store: ArtifactStore, jobs: Sequence[Job], data: FittedOn) -> Familiarity:
@@ -96,7 +116,7 @@ def _are_right(head: Head, embeddings: Floats, truth: NDArray[np.integer]) -> ND
 
 
 def score_shipped(
-    store: ArtifactStore, jobs: Sequence[Job], groups: Sequence[str | None] | None
+    store: ArtifactStore, jobs: Sequence[Job], groups: Sequence[str | None] | None, calibration: Calibration
 ) -> dict[str, SubsetScore]:
     """Score each subset of the artifacts that run here on the held-out examples, with intervals."""
     targets = store.held_out.targets
@@ -104,32 +124,28 @@ def score_shipped(
     embeddings = {m: found.embeddings for m, found in measured.items() if found is not None}
     if targets is None or not embeddings:
         return {}
-    logits, present = store.logits(embeddings, store.held_out)
+    pooled, present = store.logits(embeddings, store.held_out)
+    opinions = opinions_of(store, calibration, dict(zip(present, pooled, strict=False)))
+    answers = plain(opinions, subsets.measured(present), calibration.redundancy, store.head.task)
     codes = group_codes(groups or [None] * len(store.held_out))
-    found = measure(logits, present, targets.numpy(), store.head.task, codes)
+    found = measure(np.stack(list(answers.values())), present, targets.numpy(), store.head.task, codes)
     return found.subsets if found else {}
 
 
 def describe_calibration(manifest: Manifest) -> Iterator[str]:
-    """Yield lines that say how many examples a bundle is calibrated on, and which sets lack some."""
-    found = manifest.calibration.subsets
+    """Yield lines that say what a bundle's confidence rests on, and what is promised."""
+    calibration = manifest.calibration
+    found = calibration.modalities
     if not found:
-        yield "not calibrated, so every prediction is unsure: the data has no examples of the split calibrate"
-        return
-    names = list(map(subsets.name, subsets.measured(manifest.modalities)))
-    few = [f"{name} ({found[name].examples})" for name in found if found[name].examples < LEAST]
-    few += [f"{name} (0)" for name in names if name not in found]
-    most = max(entry.examples for entry in found.values())
-    yield f"calibrated on up to {most} examples of the split calibrate"
-    if few:
         yield (
-            f"not calibrated, for fewer than {LEAST} examples of calibrate have them: {', '.join(few)}; "
-            "their confidence is the classifier's own"
+            "not calibrated: the data has no examples of the split calibrate, so confidence is the "
+            "classifier's own"
         )
-    needed = groups_needed(manifest.calibration.alpha)
-    without = [f"{n} ({found[n].groups})" for n in names if n in found and found[n].groups < needed]
-    if without:
-        yield (
-            f"always unsure, for fewer than {needed} groups (persons) of calibrate have them: "
-            f"{', '.join(without)}; record takes of more, each with a group of its own"
-        )
+    else:
+        most = max(entry.examples for entry in found.values())
+        yield f"calibrated on up to {most} examples of the split calibrate"
+        few = [f"{m} ({entry.examples})" for m, entry in found.items() if entry.examples < LEAST]
+        few += [f"{m} (0)" for m in manifest.modalities if m not in found]
+        if few:
+            yield f"not calibrated, for want of {LEAST} examples: {', '.join(few)}"
+    yield calibration.promise

@@ -7,11 +7,19 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
-from sensemble_runtime.auditing.calibration import ALPHA, calibrate
+from sensemble_runtime import subsets
+from sensemble_runtime.auditing.answers import plain
+from sensemble_runtime.auditing.calibration import (
+    CONFIDENT,
+    REDUNDANT,
+    RISK,
+    calibrate,
+    fit_redundancy,
+    fit_threshold,
+)
 from sensemble_runtime.auditing.intervals import group_codes
 from sensemble_runtime.auditing.measures import measure
 from sensemble_runtime.bundle.manifest import Calibration, Manifest
-from sensemble_runtime.pooling import pool_subsets
 from sensemble_runtime.progress import Progress, no_progress
 from sensemble_sensors.spec import InputSpec
 from sensemble_train.data.clips import Clips
@@ -21,12 +29,13 @@ from torch import Tensor
 
 from sensemble_export.artifact_store import ArtifactStore, BuiltArtifact
 from sensemble_export.bundle import Origin, place, staged_store
-from sensemble_export.fitting import FLOOR
+from sensemble_export.fitting import opinions_of
 from sensemble_export.search import good_enough
 from sensemble_export.targets import TARGETS, Job
 
 METHOD = "instant"  # in a bundle's provenance
 UNLEARNED = "nothing learned yet"  # the only class of encoders without a head
+_NEVER = 2.0  # a threshold that no answer reaches
 _MEASURED = 8  # windows of each modality on which parity and latency are measured
 
 
@@ -51,7 +60,7 @@ def export_encoders(frozen: Frozen, out: Path | str, progress: Progress = no_pro
     jobs = [Job(m, target, TARGETS[target].default) for m in model.modalities]
     with staged_store(model, Path(out), windows, shown) as store:
         store.make(jobs, progress)
-        chosen, unfitted = good_enough(store, jobs), Calibration(ALPHA, FLOOR, {}, {})
+        chosen, unfitted = good_enough(store, jobs), Calibration(RISK, _NEVER, 0, REDUNDANT, {}, {})
         return place(store, chosen, Path(out), Origin((), METHOD, ""), unfitted, {})
 
 
@@ -86,9 +95,8 @@ def export_instant(
     task, truth, groups = model.description.task, examples.targets, group_codes(found.groups)
     assert truth is not None  # noqa: S101 - all have labels
     present = {m: examples.present[m].numpy() for m in model.modalities}
-    logits = pool_subsets(np.stack([found.left_out[m].numpy() for m in model.modalities]))
-    fitted = calibrate(logits, present, truth.numpy(), task, groups=groups, added=True)
-    scores = measure(logits, present, truth.numpy(), task, groups)
+    logits = {m: found.left_out[m].numpy() for m in model.modalities}
+    fitted = calibrate(logits, present, truth.numpy(), task, groups)
     jobs = _jobs(model)
     with staged_store(model, out, {}, _windows_to_measure(examples)) as store:
         if proved:  # the same artifacts, by the cache
@@ -97,7 +105,13 @@ def export_instant(
         store.make(jobs, progress)
         if proved is not None:
             proved |= store.made
-        calibration = Calibration(ALPHA, FLOOR, fitted, {})
+        start = Calibration(RISK, CONFIDENT, 0, REDUNDANT, fitted, {})
+        opinions = opinions_of(store, start, logits)
+        redundancy = fit_redundancy(opinions, present, truth.numpy(), task)
+        threshold, count = fit_threshold(opinions, present, present, truth.numpy(), task, groups, redundancy)
+        answers = plain(opinions, subsets.measured(present), redundancy, task)
+        scores = measure(np.stack(list(answers.values())), present, truth.numpy(), task, groups)
+        calibration = replace(start, threshold=threshold, groups=count, redundancy=redundancy)
         origin = Origin(model.modalities, METHOD, dataset)
         return place(store, jobs, out, origin, calibration, scores.subsets if scores else {})
 

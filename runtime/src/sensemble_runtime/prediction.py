@@ -8,36 +8,36 @@ from numpy.typing import NDArray
 
 from sensemble_runtime.scores import SubsetScore
 
-Doubt = Literal["unfamiliar", "uncalibrated", "several", "contradiction", "weak"]
-"""The reason for which an answer is unsure (`bundle.judge`).
+Doubt = Literal["unfamiliar", "several", "disagreement"]
+"""The reason for which an answer is unsure (`engine.belief`).
 
-`unfamiliar`: no live window is like those of training, so there is no evidence. `uncalibrated`: the live set
-has no conformal threshold, for want of groups to calibrate on. `several`: not exactly one class is a
-candidate. `contradiction`: two live modalities have no candidate in common. `weak`: the confidence is below
-the floor.
+`unfamiliar`: no live window is like those of training, so there is no evidence. `disagreement`: the
+confidence is too low, and live modalities have other most probable classes. `several`: it is too low though
+they agree.
 """
 
 
 class Answer:
-    """The candidates, and the label or why it is unsure (`bundle.judge`)."""
+    """The label and its confidence, or the candidates and why it is unsure (`engine.belief`)."""
 
     __slots__ = ()
 
     probabilities: NDArray[np.float32]
-    least: float
+    threshold: float
     labels: tuple[str, ...]
     doubt: Doubt | None
 
     @property
     def candidates(self) -> tuple[str, ...]:
-        """The prediction set: the labels that come into question, the most probable first.
+        """The fewest labels that together are as probable as a sure answer must be, likeliest first.
 
-        At least 1 - alpha of such sets hold the truth, under the conditions that `bundle.judge` states. Every
-        label is a candidate without evidence or calibration; in a multi-label task there may be none.
+        One if the answer is sure; every label without evidence.
         """
-        chosen = np.flatnonzero(self.probabilities >= self.least)
-        order = np.argsort(-self.probabilities[chosen], kind="stable")
-        return tuple(self.labels[index] for index in chosen[order])
+        if self.doubt == "unfamiliar":
+            return self.labels
+        order = np.argsort(-self.probabilities, kind="stable")
+        before = np.cumsum(self.probabilities[order], dtype=np.float64) - self.probabilities[order]
+        return tuple(self.labels[index] for index in order[before < self.threshold])
 
     @property
     def sure(self) -> bool:
@@ -66,11 +66,11 @@ class Opinion(Answer):
 
     Attributes:
         probabilities: float32 [C], in the order of the bundle's labels.
-        least: the least probability of a candidate, in [0, 1]; 0 where every class is one.
+        threshold: the confidence from which an answer is sure; above 1, none is.
     """
 
     probabilities: NDArray[np.float32]
-    least: float
+    threshold: float
     labels: tuple[str, ...]
     doubt: Doubt | None
 
@@ -83,24 +83,24 @@ class Prediction(Answer):
         time: of the prediction, in seconds on the clock of the samples.
         live: the live set, sorted.
         ages: of each live modality, seconds from the end of its window to `time`.
-        probabilities: float32 [C], calibrated for this live set, in the order of the bundle's `labels`.
+        probabilities: float32 [C], calibrated, in the order of the bundle's `labels`.
         pooled: the pooled representation (Eq. 7), float32 [d].
         latencies: seconds of tokenizing and encoding, of each modality encoded for it, live or not.
         dropped, skipped, lost: of each attached modality, since it was added: windows dropped for newer ones;
             windows so like the last encoded one that they got its embedding (`Policy.duty`); samples replaced
             by newer ones before they were read.
         embeddings: of each live modality, float32 [d], as corrected: `pooled` is their mean.
-        least: the least probability of a candidate, in [0, 1]; 0 where every class is one.
+        threshold: the confidence from which an answer is sure; above 1, none is.
         doubt: why it is unsure; None if it is sure.
         opinions: the answer of each modality alone: of those in `live` and in `unfamiliar`, and of `suspect`.
         audited: how right the bundle was with this live set when it was exported, on the split eval.
-        nearest: the measured subset whose calibration and score these are, where the live set, of more than
-            six modalities, has none of its own.
+        lies: of the modalities in `opinions`, the probability that the sensor shows another scene, as scenes
+            before this one told; empty if `Policy.unfamiliar` is `pool`.
         unfamiliar: the modalities whose newest window is unlike those of training, sorted. Unless
             `Policy.unfamiliar` is `pool`, they are not in the live set; where all are unfamiliar, they are
             the live set, and there is no evidence.
-        suspect: the modality that contradicts the others, which agree, scene after scene (`Suspicion`).
-            Unless `Policy.unfamiliar` is `pool`, it is in the live set only if alone.
+        suspect: the modality that contradicts the others, which agree, scene after scene (`Belief`). Unless
+            `Policy.unfamiliar` is `pool`, it is in the live set only if alone; the answer hardly counts it.
         adapted: the modalities whose embedding was corrected, sorted (`Adapter`).
         levels: how loud or bright the windows of the same modalities are: RMS in dB of full scale of
             waveforms, brightness from 0 to 1 of frames; none of captions.
@@ -118,11 +118,11 @@ class Prediction(Answer):
     lost: dict[str, int] = field(default_factory=dict)
     labels: tuple[str, ...] = ()
     embeddings: dict[str, NDArray[np.float32]] = field(default_factory=dict)
-    least: float = 0.0
-    doubt: Doubt | None = "uncalibrated"
+    threshold: float = 1.0
+    doubt: Doubt | None = "several"
     opinions: dict[str, Opinion] = field(default_factory=dict)
     audited: SubsetScore | None = None
-    nearest: tuple[str, ...] | None = None
+    lies: dict[str, float] = field(default_factory=dict)
     unfamiliar: tuple[str, ...] = ()
     suspect: str | None = None
     adapted: tuple[str, ...] = ()
@@ -144,5 +144,6 @@ class Prediction(Answer):
             lost=self.lost.copy(),
             embeddings=self.embeddings.copy(),
             opinions=self.opinions.copy(),
+            lies=self.lies.copy(),
             levels=self.levels.copy(),
         )

@@ -59,7 +59,12 @@ class ConditionScore:
     confidence: Share  # the mean over the examples with an answer; 0 without one
     unsure: Share  # of the examples without a label
     sure_right: Share | None  # of the others, those that are right
-    plain: Share  # the score if unfamiliar windows were pooled too
+    plain: Share  # the score if unfamiliar windows counted too, and no scene told who lies
+
+    @property
+    def sure_wrong(self) -> float:
+        """Of all examples, the share with a sure and wrong answer."""
+        return 0.0 if self.sure_right is None else (1 - self.unsure) * (1 - self.sure_right)
 
     @property
     def key(self) -> tuple[str, str, int]:

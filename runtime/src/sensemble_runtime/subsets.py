@@ -31,11 +31,6 @@ def places(n: int) -> list[tuple[int, ...]]:
     return [subset for size in sizes for subset in combinations(range(n), size)]
 
 
-def nearest(live: Subset, known: Iterable[Subset]) -> Subset | None:
-    """Return the subset of `known` that differs least from a live set, and of several the smallest."""
-    return min(known, key=lambda one: (len({*one} ^ {*live}), len(one), one), default=None)
-
-
 def name(subset: Iterable[str]) -> str:
     """Write a set of modalities: `name(["video", "audio"]) == "audio+video"`."""
     return "+".join(sorted(subset))

@@ -9,14 +9,13 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from safetensors.numpy import save_file
-from sensemble_runtime import subsets
 from sensemble_runtime.bundle.head import Head, save_head
 from sensemble_runtime.bundle.manifest import (
     Artifact,
     Calibration,
     FileEntry,
+    ModalityCalibration,
     ModalityEntry,
-    SubsetCalibration,
 )
 from sensemble_runtime.bundle.manifest_file import write_manifest
 from sensemble_runtime.executors.onnx import OnnxEncoder
@@ -115,8 +114,8 @@ def write_colours(folder: Path) -> Path:
     head = Head(20 * np.eye(SIZE, dtype=np.float32), np.zeros(SIZE, np.float32), "multi-class")
     save_head(head, folder / "head.safetensors")
     train_tokenizer(["this is one, two and zero"] * 20, 300).save(str(folder / "tokenizer.json"))
-    names = [subsets.name(subset) for subset in subsets.subsets(SPECS)]
-    calibration = Calibration(0.1, 0.5, dict.fromkeys(names, SubsetCalibration(1, 0, 0.3, 99, 99)), {})
+    fitted = dict.fromkeys(SPECS, ModalityCalibration(1, 0, 99, 99))
+    calibration = Calibration(0.05, 0.5, 99, 0.5, fitted, {})
     origin = replace(
         MANIFEST.provenance, accuracy={}, accuracy_quantized={}, float_bytes={}, float_latency_ms={}
     )

@@ -20,14 +20,14 @@ fun main(arguments: Array<String>) {
     val stream = Stream(bundle)
     val events = cases.getJSONArray("events")
     for (index in 0 until events.length()) stream.play(events.getJSONObject(index))
-    val many = cases.getJSONObject("many")
-    val embeddings = many.getJSONArray("embeddings")
-    val judged = (0 until embeddings.length()).map { bundle.judge(many, embeddings.getJSONObject(it)).json() }
+    val fused = cases.getJSONArray("fused").objects().map { JSONArray(fuseOf(it, bundle.head.multiClass).toList()) }
+    val belief = Belief(bundle.specs.keys.sorted())
+    val beliefs = cases.getJSONArray("moments").objects().map { belief.noted(it, bundle.specs.keys) }
     println(
         JSONObject().put("ids", JSONArray(ids.map { JSONArray(it.toList()) }))
             .put("picture", JSONArray(fitted.map { it.toInt() and 255 }))
             .put("predictions", JSONArray(stream.predictions))
-            .put("many", JSONArray(judged))
+            .put("fused", JSONArray(fused)).put("beliefs", JSONArray(beliefs))
             .put("failures", JSONObject(stream.failures as Map<*, *>))
     )
     stream.close()
@@ -35,22 +35,28 @@ fun main(arguments: Array<String>) {
 
 private fun Bundle.ids(caption: String) = tokenizer!!.ids(caption, specs.getValue("text").shape[1].toInt())
 
-/** The answer of one live set of many modalities. */
-private fun Bundle.judge(many: JSONObject, embeddings: JSONObject): Prediction? {
-    val names = many.getJSONArray("modalities").let { all -> (0 until all.length()).map { all.getString(it) } }
-    val head = Head(File(folder, "head.safetensors").readBytes(), head.multiClass, names)
-    val live = LiveSet(names.associateWith { specs.getValue("text") }, head, Calibration(many.getJSONObject("calibration")))
-    for (name in embeddings.keys()) {
-        val numbers = embeddings.getJSONArray(name)
-        live.put(name, FloatArray(numbers.length()) { numbers.getDouble(it).toFloat() }, 0.0)
-    }
-    return live.predict(0.0)
+private fun JSONArray.objects() = (0 until length()).map { getJSONObject(it) }
+
+private fun JSONArray.numbers() = DoubleArray(length()) { getDouble(it) }
+
+/** The probabilities of one case of `vectors.fused`. */
+private fun fuseOf(case: JSONObject, multiClass: Boolean): DoubleArray {
+    val opinions = case.getJSONArray("opinions").let { all -> (0 until all.length()).map { all.getJSONArray(it).numbers() } }
+    return fuse(opinions, case.getJSONArray("lies").numbers().toList(), case.getDouble("redundancy"), multiClass)
+}
+
+/** The suspect of one moment, and what is believed of each modality after it. */
+private fun Belief.noted(moment: JSONObject, modalities: Set<String>): JSONObject {
+    if (!moment.isNull("forget")) forget(moment.getString("forget"))
+    val said = moment.getJSONObject("opinions").let { all -> all.keys().asSequence().associateWith { all.getJSONArray(it).numbers() } }
+    val suspect = note(said, moment.getDouble("now"))
+    return JSONObject().put("suspect", suspect).put("lies", JSONObject(modalities.associateWith { lies(it) } as Map<*, *>))
 }
 
 private fun Prediction?.json() =
     JSONObject().put("live", JSONArray(this?.live.orEmpty()))
         .put("probabilities", JSONArray(this?.probabilities?.map { it.toDouble() }.orEmpty()))
-        .put("candidates", JSONArray(this?.candidates.orEmpty())).put("sure", this?.sure)
+        .put("candidates", JSONArray(this?.candidates.orEmpty())).put("doubt", this?.doubt?.name?.lowercase())
 
 /** The sensors of stream.py into a session, each prediction awaited. */
 private class Stream(private val bundle: Bundle) {

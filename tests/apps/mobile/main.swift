@@ -9,12 +9,16 @@ struct Cases: Decodable {
     struct Event: Decodable {
         let modality: String, time: Double, samples: [Float]?, caption: String?
     }
-    struct Many: Decodable {
-        let modalities: [String], calibration: Calibration, embeddings: [[String: [Float]]]
+    struct Fused: Decodable {
+        let opinions: [[Double]], lies: [Double], redundancy: Double
+    }
+    struct Moment: Decodable {
+        let now: Double, opinions: [String: [Double]], forget: String?
     }
     let captions: [String]
     let events: [Event]
-    let many: Many
+    let fused: [Fused]
+    let moments: [Moment]
     let picture: Picture
 }
 
@@ -23,22 +27,28 @@ struct Found: Encodable {
     let live: [String]
     let probabilities: [Float]
     let candidates: [Int]
-    let sure: Bool
+    let doubt: String?
 }
 
 extension Found {
     init(_ found: Prediction?, at time: Double) {
         self.init(
             time: time, live: found?.live ?? [], probabilities: found?.probabilities ?? [],
-            candidates: found?.candidates ?? [], sure: found?.sure ?? false)
+            candidates: found?.candidates ?? [], doubt: found?.doubt.map { "\($0)" })
     }
+}
+
+struct Believed: Encodable {
+    let suspect: String?
+    let lies: [String: Double]
 }
 
 struct Answer: Encodable {
     let ids: [[Int64]]
     let picture: [UInt8]
     let predictions: [Found]
-    let many: [Found]
+    let fused: [[Double]]
+    let beliefs: [Believed]
     let failures: [String: String]
     let targets: [String: String]
 }
@@ -130,19 +140,20 @@ for at in 0..<picture.height * picture.width {
 }
 let stream = Stream(bundle)
 for event in cases.events { await stream.play(event) }
-let (many, text) = (cases.many, bundle.specs["text"]!)
-let weights = try Data(contentsOf: folder.appendingPathComponent("head.safetensors"))
-let head = try Head(safetensors: weights, multiClass: bundle.head.multiClass, modalities: many.modalities)
-let judged = many.embeddings.map { embeddings in
-    let specs = Dictionary(uniqueKeysWithValues: many.modalities.map { ($0, text) })
-    var live = LiveSet(specs: specs, head: head, calibration: many.calibration)
-    for (modality, numbers) in embeddings { live.put(modality, numbers, at: 0) }
-    return Found(live.predict(at: 0), at: 0)
+let fused = cases.fused.map {
+    fuse($0.opinions, lies: $0.lies, redundancy: $0.redundancy, multiClass: bundle.head.multiClass)
+}
+var belief = Belief(bundle.specs.keys.sorted())
+let beliefs = cases.moments.map { moment in
+    if let left = moment.forget { belief.forget(left) }
+    let suspect = belief.note(moment.opinions, at: moment.now)
+    let lies = bundle.specs.keys.map { ($0, belief.lies($0)) }
+    return Believed(suspect: suspect, lies: Dictionary(uniqueKeysWithValues: lies))
 }
 let answer = Answer(
     ids: cases.captions.map(bundle.ids),
     picture: fit(
         bgra: bgra, source: (picture.height, picture.width), stride: 4 * picture.width, height: picture.rows,
         width: picture.columns),
-    predictions: stream.predictions, many: judged, failures: stream.failures, targets: bundle.programs.mapValues(\.target))
+    predictions: stream.predictions, fused: fused, beliefs: beliefs, failures: stream.failures, targets: bundle.programs.mapValues(\.target))
 print(String(decoding: try JSONEncoder().encode(answer), as: UTF8.self))

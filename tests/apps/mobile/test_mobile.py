@@ -14,8 +14,9 @@ import pytest
 from sensemble_export.readme import classifier
 from sensemble_runtime import subsets
 from sensemble_runtime.bundle.head import Familiarity, Head, load_head, save_head
-from sensemble_runtime.bundle.judge import DOUBTS
 from sensemble_runtime.bundle.tokenize import tokenize
+from sensemble_runtime.engine.belief import DOUBTS, Belief
+from sensemble_runtime.engine.belief import answer as answer_of
 from sensemble_sensors.codecs.framing import fit
 from sensemble_train.models.tokenizer import train_tokenizer
 from tokenizers import Tokenizer
@@ -24,23 +25,22 @@ from tests.apps.mobile.compilers import kotlin, swift
 from tests.runtime.manifests import MANIFEST
 from tests.vectors import (
     CORPUS,
-    LABELS,
-    MANY,
     SPECS,
     Sines,
     calibration,
-    calibration_of_many,
     captions,
-    embeddings_of_many,
     events,
-    judge_of_many,
+    fused,
+    fused_of,
+    moments,
+    noted,
     predictions,
 )
 
 APPS = Path(__file__).parents[3] / "apps"
 KOTLIN = APPS / "android/app/src/main/java/dev/sensemble/sample"
 SWIFT = APPS / "ios/Sources"
-PORTABLE = ("LiveSet", "Session", "Suspicion", "Tokenizer", "Windows")
+PORTABLE = ("Belief", "LiveSet", "Session", "Tokenizer", "Windows")
 CHECKS = Path(__file__).parents[1].joinpath("mobile")
 
 ARTIFACTS = {
@@ -87,11 +87,8 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
             }
             for modality, time, data in events()
         ],
-        "many": {
-            "modalities": MANY,
-            "calibration": asdict(calibration_of_many()),
-            "embeddings": embeddings_of_many(),
-        },
+        "fused": fused(),
+        "moments": moments(),
         "picture": {
             "height": 37,
             "width": 61,
@@ -142,19 +139,19 @@ def test_the_samples_do_what_the_runtime_does(sample: list[str], folder: Path) -
     sets = {"+".join(made.live) for made in expected}
     assert sets == {subsets.name(subset) for subset in subsets.subsets(SPECS)}
     assert [found["live"] for found in answer["predictions"]] == [list(made.live) for made in expected]
-    doubts = {made.doubt for made in expected}
-    assert doubts == {*DOUBTS} - ({"contradiction"} if head.task == "multi-label" else set())
+    few = {"disagreement"} if head.task == "multi-label" else set()  # of several labels, one is soon sure
+    assert {made.doubt for made in expected} == {*DOUBTS} - few
     for found, made in zip(answer["predictions"], expected, strict=True):
-        assert found["time"] == made.time
+        assert (found["time"], found.get("doubt")) == (made.time, made.doubt)
         np.testing.assert_allclose(found["probabilities"], made.probabilities, atol=1e-5)
         assert {str(index) for index in found["candidates"]} == set(made.candidates)
-        assert found["sure"] == made.sure
-    judge = judge_of_many(head)
-    for found, live in zip(answer["many"], cases["many"]["embeddings"], strict=True):
-        whole, _ = judge.answer({m: np.array(x, np.float32) for m, x in live.items()})
-        np.testing.assert_allclose(found["probabilities"], whole.probabilities, atol=1e-5)
-        assert {LABELS[index] for index in found["candidates"]} == set(whole.candidates)
-        assert found["sure"] == whole.sure
+    together = [fused_of(case, head.task) for case in cases["fused"]]
+    np.testing.assert_allclose(answer["fused"], together, atol=1e-5)
+    belief = Belief(SPECS)
+    for found, moment in zip(answer["beliefs"], cases["moments"], strict=True):
+        believed = noted(belief, **moment)
+        assert found.get("suspect") == believed["suspect"]
+        assert found["lies"] == pytest.approx(believed["lies"], abs=1e-5)
     assert answer["failures"] == {"audio": "unplugged", "video": "unplugged"}
     if language == "swift":
         assert answer["targets"] == ON_IOS
@@ -192,7 +189,7 @@ def test_the_code_in_a_bundles_readme_answers_as_the_runtime_does(sample: list[s
         source.write_text(f"{program}_ = {calls[0]}\nlet found = {calls[1]}!\n{shown}\n", encoding="utf-8")
         command = swift([*sources(language), source], folder)
     chances, chosen, sure = json.loads(run(command))
-    expected, _ = Sines(folder, SPECS, head, calibration(head.task)).judge.answer(embeddings)
+    expected, _ = answer_of(Sines(folder, SPECS, head, calibration(head.task)).classifier, embeddings, {})
     np.testing.assert_allclose(chances, expected.probabilities, atol=1e-5)
     assert {str(index) for index in chosen} == set(expected.candidates)
     assert sure == expected.sure

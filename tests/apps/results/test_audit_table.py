@@ -29,6 +29,7 @@ RESULT = AuditResult(
     examples=400,
     groups=57,
     bundle="0" * 64,
+    promise="not promised",
 )
 
 

@@ -253,17 +253,18 @@ def test_a_terminal_names_all_that_come_into_question_while_there_is_room(
     labels = tuple(f"class{number:02}" for number in range(12))
     bundle.manifest = replace(bundle.manifest, labels=labels)
     chances = np.linspace(0.2, 0.01, 12, dtype=np.float32)
+    chances /= chances.sum()
     for candidates, height, rows in ((8, 30, 8), (8, 15, 5), (2, 30, 5), (12, 30, 10)):
         monkeypatch.setenv("LINES", str(height))
         made = Prediction(
             1.0, ("video",), {"video": 0.1}, chances, chances, {}, {}, labels=labels,
-            least=float(chances[candidates - 1]),
+            threshold=float(chances[:candidates].sum()) - 0.001,
         )  # fmt: skip
         shown = [line for line in _picture(bundle, 80, Predicted(1.0, made, None)) if "class" in line]
         listed = [line.split()[0] for line in shown if line.startswith("class") and "%" in line]
         assert len(listed) == rows
         assert sum(label.endswith("?") for label in listed) == min(candidates, rows)
-    sure = replace(made, least=0.5, doubt=None, probabilities=np.array([0.9, *chances[1:]], np.float32))
+    sure = replace(made, threshold=0.5, doubt=None, probabilities=np.array([0.9, *chances[1:]], np.float32))
     shown = _picture(bundle, 80, Predicted(1.0, sure, None))
     assert not any(line.startswith("class00?") for line in shown)
 
@@ -303,18 +304,15 @@ def test_a_terminal_says_what_is_unsure_and_what_each_sensor_says(bundle_folder:
     labels, live = ("zero", "one", "two"), ("audio", "video")
     chances = np.array([0.125, 0.25, 0.625], np.float32)
     opinions = {
-        "audio": Opinion(chances, 0.25, labels, "several"),
+        "audio": Opinion(chances, 0.8, labels, "several"),
         "video": Opinion(chances, 0.5, labels, None),
     }
     made = Prediction(
-        1.0, live, {}, chances, chances, {}, {}, labels=labels, least=0.25, doubt="several",
+        1.0, live, {}, chances, chances, {}, {}, labels=labels, threshold=0.8, doubt="several",
         opinions=opinions, audited=SubsetScore(0.75, 40, 0.6, 0.86), levels={"audio": -20.0, "video": 0.45},
     )  # fmt: skip
     shown = "\n".join(_picture(Bundle.open(bundle_folder), 100, Predicted(1.0, made, None)))
-    assert (
-        "unsure: most likely two, 62 %; one possible  audio+video: scores 75% on 40 examples (60 to 86%)"
-        in shown
-    )
+    assert "unsure: two or one  audio+video: scores 75% on 40 examples (60 to 86%)" in shown
     assert "two? 62%" in shown
     assert "two 62%" in shown
     assert "▆ -20 dB" in shown
@@ -324,9 +322,9 @@ def test_a_terminal_says_what_is_unsure_and_what_each_sensor_says(bundle_folder:
 def test_a_terminal_says_that_a_sensor_is_unfamiliar(bundle_folder: Path) -> None:
     labels, chances = ("zero", "one", "two"), np.array([0.125, 0.25, 0.625], np.float32)
     opinion = Opinion(chances, 0.5, labels, None)
-    nothing = Opinion(np.full(3, 1 / 3, np.float32), 0.0, labels, "unfamiliar")
+    nothing = Opinion(np.full(3, 1 / 3, np.float32), 0.9, labels, "unfamiliar")
     made = Prediction(
-        1.0, ("video",), {"video": 0.1}, chances, chances, {}, {}, labels=labels, least=0.5, doubt=None,
+        1.0, ("video",), {"video": 0.1}, chances, chances, {}, {}, labels=labels, threshold=0.5, doubt=None,
         opinions={"audio": nothing, "video": opinion}, unfamiliar=("audio",),
     )  # fmt: skip
     reported = view_event(UnfamiliarEvent(1.0, "audio", over=False), 0.0)
@@ -344,24 +342,34 @@ def test_a_terminal_says_that_a_sensor_is_unfamiliar(bundle_folder: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("least", "doubt", "written"),
+    ("threshold", "doubt", "written"),
     [
         (0.5, None, "a"),
-        (0.2, "several", "unsure: most likely a, 50 %; b possible"),
-        (0.1, "several", "unsure: most likely a, 50 %; b or c possible"),
-        (0.0, "several", "unsure: most likely a, 50 %; 4 others possible"),
-        (0.9, "several", "unsure: most likely a, 50 %; no class stands out"),
-        (0.5, "weak", "unsure: most likely a, 50 %; too little to be sure"),
-        (0.0, "uncalibrated", "unsure: most likely a, 50 %; not calibrated for these sensors"),
-        (0.5, "contradiction", "unsure: most likely a, 50 %; the sensors contradict each other"),
-        (0.0, "unfamiliar", "unsure: like nothing it has learned"),
+        (0.6, "several", "unsure: a or b"),
+        (0.8, "several", "unsure: a, b or c"),
+        (0.99, "several", "unsure: a or 4 others"),
+        (0.6, "disagreement", "unsure: the sensors disagree: a or b"),
+        (0.9, "unfamiliar", "unsure: nothing it has learned"),
     ],
 )
-def test_an_answer_is_written_in_few_words(least: float, doubt: Doubt | None, written: str) -> None:
-    chances = np.array([0.5, 0.2, 0.125, 0.0625, 0.03125], np.float32)
-    assert answer(Opinion(chances, least, tuple("abcde"), doubt)) == written
+def test_an_answer_is_written_in_few_words(threshold: float, doubt: Doubt | None, written: str) -> None:
+    chances = np.array([0.5, 0.2, 0.125, 0.1, 0.075], np.float32)
+    assert answer(Opinion(chances, threshold, tuple("abcde"), doubt)) == written
+
+
+def test_an_answer_names_the_sensors_that_disagree() -> None:
+    chances, labels = np.array([0.5, 0.4, 0.1], np.float32), ("five", "nine", "two")
+    opinions = {
+        "audio": Opinion(chances, 0.9, labels, "several"),
+        "video": Opinion(chances[[1, 0, 2]], 0.9, labels, "several"),
+    }
+    said = Prediction(
+        1.0, ("audio", "video"), {}, chances, chances, {}, {}, labels=labels, threshold=0.9,
+        doubt="disagreement", opinions=opinions,
+    )  # fmt: skip
+    assert answer(said) == "unsure: camera and microphone disagree: five or nine"
 
 
 def test_a_confidence_is_rounded_once() -> None:
-    said = Opinion(np.array([0.37497, 0.36, 0.26503], np.float32), 0.0, tuple("abc"), "weak")
+    said = Opinion(np.array([0.37497, 0.36, 0.26503], np.float32), 0.9, tuple("abc"), "several")
     assert round(answer_as_json(said)["confidence"], 2) == round(said.confidence, 2) == 0.37

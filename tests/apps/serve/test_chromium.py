@@ -197,9 +197,7 @@ def test_many_sensors_have_a_lattice_that_a_phone_shows_whole(
     page.context.close()
 
 
-def test_the_score_of_the_nearest_set_is_not_shown_as_this_sets(
-    page_of_a_replay: Served, browser: Browser
-) -> None:
+def test_a_set_that_was_not_audited_has_no_score(page_of_a_replay: Served, browser: Browser) -> None:
     names = [f"audio.{letter}" for letter in "abcdefgh"]
     with page_of_a_replay.viewer() as viewer:
         state = viewer.next("state", lambda state: state["answer"] and len(state["live"]) == 3)
@@ -216,20 +214,17 @@ def test_the_score_of_the_nearest_set_is_not_shown_as_this_sets(
     routes[0].send(json.dumps(hello))
     lit = page.locator("#lattice .lit")
     for live in (names[:4], names[:5], names):
-        nearest = {} if live == names else {"nearest": "+".join(names)}
-        answer = {**state["answer"], "label": "two", "live": live, "audited": score, **nearest}
+        audited = score if live == names else None
+        answer = {**state["answer"], "label": "two", "best": "two", "live": live, "audited": audited}
         routes[0].send(json.dumps({**state, "timeline": [], "previews": {}, "answer": answer}))
         expect(lit.locator(".names")).to_have_text(" + ".join(live))
         evidence = page.locator("#evidence")
-        if nearest:
-            expect(lit.locator("b")).to_have_text("–")  # noqa: RUF001 - as the page has it
-            said = (
-                f"not audited with these sensors; the nearest audited set, {' + '.join(names)}, is right 90 %"
-            )
-            expect(evidence).to_contain_text(said)
-        else:
+        if audited:
             expect(evidence).to_have_text("right 90 % of the time with these sensors")
-        expect(page.locator("#lattice li")).to_have_count(len(drawn) + 1 + bool(nearest))
+        else:
+            expect(lit.locator("b")).to_have_text("–")  # noqa: RUF001 - as the page has it
+            expect(evidence).to_have_text("not audited with these sensors")
+        expect(page.locator("#lattice li")).to_have_count(len(drawn) + 2 - bool(audited))
     page.context.close()
 
 

@@ -1,5 +1,6 @@
 """The studio in a real browser: from an empty folder to a live model of its own camera and microphone."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,6 +30,7 @@ pytestmark = pytest.mark.needs("chromium")
 
 TAKES = 5  # of each class
 TRAINED = 900_000  # milliseconds; a busy machine is no failure
+ONE = re.compile("^(unsure: )?one")
 expect.set_options(timeout=SLOW)
 
 
@@ -142,7 +144,7 @@ def test_from_an_empty_folder_to_a_live_model_that_is_made_robust(
             expect(page.get_by_role("button", name="Show one")).to_be_visible()
             record(page, "one")
             # It answers without training, and says how right it is.
-            expect(page.locator("#label")).to_have_text("one", timeout=TRAINED)
+            expect(page.locator("#label")).to_have_text(ONE, timeout=TRAINED)
             print(f"\nfrom nothing to a live model: {monotonic() - began:.0f} s")  # noqa: T201 - a measurement
             expect(page.locator("#evidence")).to_contain_text("by microphone and camera")
             expect(page.locator(".class .right").last).to_have_text(f"{TAKES} of {TAKES} right")
@@ -152,7 +154,7 @@ def test_from_an_empty_folder_to_a_live_model_that_is_made_robust(
             expect(page.locator("#next-words")).to_contain_text(
                 "Each sensor learns by itself", timeout=TRAINED
             )
-            expect(page.locator("#label")).to_have_text("one")
+            expect(page.locator("#label")).to_have_text(ONE)
             page.get_by_role("button", name="Cancel the training").click()
             page.get_by_role("button", name="Go on training model 1").click(timeout=TRAINED)
             expect(page.locator("#next-words")).to_contain_text("left", timeout=TRAINED)
@@ -162,7 +164,7 @@ def test_from_an_empty_folder_to_a_live_model_that_is_made_robust(
             expect(page.locator(".model").first).to_contain_text("answers now")
             page.get_by_text("By sensor").first.click()
             expect(page.locator(".model table").first).to_contain_text("microphone + camera")
-            expect(page.locator("#label")).to_have_text("one")
+            expect(page.locator("#label")).to_have_text(ONE)
             expect(page.locator("#next-step")).to_have_text("See it live")
             # The camera is pulled; the light moves, and the answer goes on.
             page.get_by_role("link", name="Live page").click()
@@ -173,7 +175,7 @@ def test_from_an_empty_folder_to_a_live_model_that_is_made_robust(
             page.locator(".card[data-modality=video]").get_by_role("button", name="Unplug").click()
             expect(page.locator("#evidence")).to_contain_text("by microphone")
             expect(page.locator("#evidence")).not_to_contain_text("camera")
-            expect(page.locator("#label")).to_have_text("one")
+            expect(page.locator("#label")).to_have_text(ONE)
             page.get_by_role("link", name="Live page").click()
             expect(page.locator("#lattice .lit")).to_contain_text("microphone")
             expect(page.locator("#lattice .lit")).not_to_contain_text("camera")

@@ -9,9 +9,9 @@ import pytest
 from numpy.typing import NDArray
 from sensemble_runtime.adapting.adapter import Adapter, default_folder
 from sensemble_runtime.bundle.bundle import Bundle
+from sensemble_runtime.bundle.classifier import Classifier
 from sensemble_runtime.bundle.head import Familiarity, Head
-from sensemble_runtime.bundle.judge import Judge
-from sensemble_runtime.bundle.manifest import Calibration, SubsetCalibration
+from sensemble_runtime.bundle.manifest import Calibration, ModalityCalibration
 from sensemble_runtime.errors import AdaptError
 from sensemble_sensors.spec import InputSpec
 
@@ -38,23 +38,22 @@ def bundle_of(
     path: Path,
     *,
     task: str = "multi-class",
-    threshold: float = 0.9,
+    calibrated: bool = True,
     familiar: dict[str, float] | None = None,
 ) -> Bundle:
-    names = ("audio", "text", "video", "audio+text", "audio+video", "text+video", "audio+text+video")
-    subsets = {name: SubsetCalibration(1.0, 0.0, threshold, 100, 100) for name in names}
+    fitted = {m: ModalityCalibration(1.0, 0.0, 100, 100) for m in SPECS if calibrated}
     manifest = SimpleNamespace(
         task=task,
         labels=LABELS,
         modalities=SPECS,
-        calibration=Calibration(0.1, 0.0, subsets, familiar or {}),
+        calibration=Calibration(0.05, 0.6, 100, 0.0, fitted, familiar or {}),
         audited={},
     )
     return cast(
         "Bundle",
         SimpleNamespace(
             head=head,
-            judge=Judge(manifest, head),  # type: ignore[arg-type]
+            classifier=Classifier(head, manifest.calibration, LABELS, SPECS),
             manifest=manifest,
             modalities=tuple(SPECS),
             specs=SPECS,
@@ -318,7 +317,8 @@ def test_the_usual_folder_lies_beside_the_bundle(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wrong", "why"), [({"task": "multi-label"}, "is multi-label"), ({"threshold": 0.0}, "is not calibrated")]
+    ("wrong", "why"),
+    [({"task": "multi-label"}, "is multi-label"), ({"calibrated": False}, "is not calibrated")],
 )
 def test_bundles_that_cannot_be_adapted_are_refused(
     tmp_path: Path, wrong: dict[str, object], why: str

@@ -10,9 +10,9 @@ from sensemble_runtime import subsets
 from sensemble_runtime.auditing.audit import audit
 from sensemble_runtime.auditing.metrics import score
 from sensemble_runtime.bundle.bundle import Bundle
+from sensemble_runtime.bundle.classifier import Classifier
 from sensemble_runtime.bundle.head import Familiarity
-from sensemble_runtime.bundle.judge import Judge
-from sensemble_runtime.pooling import pool
+from sensemble_runtime.engine.belief import answer
 from sensemble_runtime.record.reader import read_answers, read_runs
 from sensemble_sensors.errors import BadDataError
 from sensemble_sensors.media.dataset import Dataset, read_dataset
@@ -67,7 +67,8 @@ def test_every_subset_scores_as_one_by_one(bundle: Bundle, dataset: Dataset) -> 
                 else bundle.encode(m, window(example, bundle.specs[m]))
                 for m in subsets.parse(name)
             }
-            probabilities.append(bundle.head.probabilities(pool(parts)))
+            said, _ = answer(bundle.classifier, parts, {})
+            probabilities.append(said.probabilities)
         labels = np.array([LABELS.index(e.labels[0]) for e in chosen])
         assert subset_score.n == len(chosen) > 0
         assert subset_score.accuracy == score(np.array(probabilities), labels, "multi-class")
@@ -210,14 +211,14 @@ def test_it_says_what_confidence_and_sure_answers_are_worth(
     for name, one in found.reliability.items():
         mine = [a for a in answers if a.subset == name]
         assert one.confidence == pytest.approx(np.mean([a.probabilities.max() for a in mine]), abs=1e-6)
-        assert all(a.used == name for a in mine)
         assert one.unsure == pytest.approx(np.mean([a.doubt is not None for a in mine]))
         assert one.accuracy == pytest.approx(found.subsets[name].accuracy)
     assert json.loads(json.dumps(found.to_json()))["reliability"]["audio"].keys() == {
         "confidence",
         "unsure",
         "sure_right",
-        "covered",
+        "sure_wrong",
+        "withheld",
         "calibration_error",
         "chance_error",
         "accuracy",
@@ -235,7 +236,8 @@ def test_unfamiliar_windows_are_left_out_of_answers_alone(bundle: Bundle, datase
     familiar = {"audio": middle, "text": -1e12, "video": 1e12}
     calibration = dataclasses.replace(bundle.manifest.calibration, familiar=familiar)
     bundle.manifest = dataclasses.replace(bundle.manifest, calibration=calibration)
-    bundle.judge = Judge(bundle.manifest, bundle.head)
+    labels = bundle.manifest.labels
+    bundle.classifier = Classifier(bundle.head, calibration, labels, bundle.modalities)
     found = audit(bundle, dataset.examples)
     assert found.unfamiliar == {"audio": pytest.approx(0.5, abs=0.06), "text": 0, "video": 1}
     assert found.subsets == plain.subsets, "the paper's scores pool everything"

@@ -11,8 +11,8 @@ import pytest
 from sensemble_runtime import subsets
 from sensemble_runtime.auditing.audit import AuditResult, audit
 from sensemble_runtime.bundle.bundle import Bundle
+from sensemble_runtime.bundle.classifier import Classifier
 from sensemble_runtime.bundle.head import Familiarity
-from sensemble_runtime.bundle.judge import Judge
 from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.record.reader import read_conditions, read_runs
 from sensemble_runtime.scores import CLEAN, ConditionScore
@@ -156,7 +156,8 @@ def test_multi_label_scores_count_what_gives_no_answer_as_ranked_last(
     bundle.manifest = replace(bundle.manifest, task="multi-label", calibration=calibration)
     scores = Familiarity(np.eye(3, 8, dtype=np.float32), np.zeros(3, np.float32))
     bundle.head = replace(bundle.head, task="multi-label", familiarity=scores)
-    bundle.judge = Judge(bundle.manifest, bundle.head)
+    labels = bundle.manifest.labels
+    bundle.classifier = Classifier(bundle.head, calibration, labels, bundle.modalities)
     found = audit(bundle, dataset.examples, conditions=[MISSPELT, NOISE])
     misspelt, noisy = by_subset(found, MISSPELT), by_subset(found, NOISE)
     assert misspelt["text"].unsure > 0.2

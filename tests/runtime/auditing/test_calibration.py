@@ -1,4 +1,4 @@
-"""Temperatures and conformal thresholds, against scipy and the theory."""
+"""Temperatures, redundancy and the threshold of sure answers, against scipy, brute force and simulation."""
 
 import math
 
@@ -9,24 +9,29 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.optimize import minimize, minimize_scalar
 from scipy.special import expit, log_softmax, softmax
-from scipy.stats import beta, betabinom
-from sensemble_runtime.auditing import calibration
+from sensemble_runtime import subsets
+from sensemble_runtime.auditing.answers import plain
 from sensemble_runtime.auditing.calibration import (
+    CONFIDENT,
     FOLDS,
     LEAST,
     POWERS,
+    REDUNDANT,
+    RISK,
     calibrate,
     choose_power,
+    familiar_limit,
+    fit_redundancy,
     fit_temperature,
-    quantile,
-    share,
-    shortfalls,
+    fit_threshold,
+    least_threshold,
 )
 from sensemble_runtime.auditing.reliability import calibration_error
-from sensemble_runtime.bundle.head import Head, calibrated, scaled
-from sensemble_runtime.bundle.manifest import Task
+from sensemble_runtime.bundle.head import calibrated, scaled
+from sensemble_runtime.bundle.manifest import groups_needed
 
-ALPHA = 0.1
+World = tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]
+
 CLASSES = 10
 
 
@@ -97,7 +102,7 @@ def test_the_power_is_the_one_that_scipy_finds_most_likely() -> None:
 def test_a_power_mends_a_classifier_that_knows_all_or_nothing() -> None:
     fitted, new = half_blind(300, seed=1), half_blind(3000, seed=2)
     present = {"text": np.ones(300, bool)}
-    (entry,) = calibrate(fitted[0][None], present, fitted[1], "multi-class", ALPHA).values()
+    (entry,) = calibrate({"text": fitted[0]}, present, fitted[1], "multi-class", np.arange(300)).values()
     temperature = fit_temperature(fitted[0], fitted[1], "multi-class")
     errors = []
     for heat, power in ((temperature, 0.0), (entry.temperature, entry.power)):
@@ -147,115 +152,133 @@ def test_no_scale_changes_the_order_of_the_classes(
         assert np.all(np.diff(found[np.argsort(row, kind="stable")]) >= 0)
 
 
-def test_few_examples_get_no_temperature_and_very_few_no_threshold() -> None:
+def test_few_examples_and_few_people_say_little_of_the_temperature() -> None:
     logits, truth = drawn(LEAST - 1)
     assert fit_temperature(logits, truth, "multi-class") == 1.0
-    for n, known in ((8, False), (9, True)):  # ceil((n + 1) 0.9) <= n from n = 9 on
-        (entry,) = calibrate(
-            logits[None, :n], {"audio": np.ones(n, bool)}, truth[:n], "multi-class", ALPHA
-        ).values()
-        assert (entry.temperature, entry.examples) == (1.0, n)
-        assert (entry.threshold > 0) == known
+    many, labels = drawn(900, sharpness=4.0)
+    there = {"audio": np.ones(900, bool)}
+    heat = [
+        calibrate({"audio": many}, there, labels, "multi-class", np.arange(900) % people)["audio"].temperature
+        for people in (1, 3, 30, 900)
+    ]
+    assert heat == sorted(heat)
+    assert 1 < heat[0] < 2
+    assert heat[-1] == pytest.approx(4, rel=0.1)
 
 
-def test_each_subset_is_fitted_on_the_examples_that_have_it() -> None:
+def test_each_modality_is_fitted_on_the_examples_that_have_it() -> None:
     logits, truth = drawn(300)
     present = {"audio": np.arange(300) < 100, "video": np.arange(300) >= 60}
-    many = np.stack([logits, 2 * logits, 4 * logits])
-    found = calibrate(many, present, truth, "multi-class")
-    assert {name: entry.examples for name, entry in found.items()} == {
-        "audio": 100,
-        "video": 240,
-        "audio+video": 40,
+    found = calibrate({"audio": logits, "video": 4 * logits}, present, truth, "multi-class", np.arange(300))
+    assert {name: (entry.examples, entry.groups) for name, entry in found.items()} == {
+        "audio": (100, 100),
+        "video": (240, 240),
     }
-    expected = fit_temperature(2 * logits[60:], truth[60:], "multi-class")
-    assert found["video"].power == 0
-    assert found["video"].temperature == pytest.approx(expected)
+    assert found["video"].temperature == pytest.approx(4 * found["audio"].temperature, rel=0.2)
     none = {"audio": np.zeros(300, bool), "video": np.ones(300, bool)}
-    assert list(calibrate(many, none, truth, "multi-class")) == ["video"]
+    alone = calibrate({"audio": logits, "video": logits}, none, truth, "multi-class", np.arange(300))
+    assert list(alone) == ["video"]
 
 
-@pytest.mark.parametrize("task", ["multi-class", "multi-label"])
-@given(st.integers(0, 2**32 - 1), st.floats(0.3, 100), st.integers(9, 60))
-def test_candidates_are_the_same_at_every_temperature(
-    task: Task, seed: int, temperature: float, n: int
-) -> None:
+def world(people: int, alike: float, seed: int = 0, each: int = 20, classes: int = 5) -> World:
+    """Return opinions of three sensors, the truth and the groups; sensors err together by `alike`.
+
+    People differ: some are hard for all sensors.
+    """
     random = np.random.default_rng(seed)
-    logits = random.normal(size=(n, 4)).astype(np.float32)
-    labels = (
-        random.integers(4, size=n)
-        if task == "multi-class"
-        else np.eye(4, dtype=int)[random.integers(4, size=n)]
-    )
-    limit = quantile(shortfalls(logits, labels, task), ALPHA, np.arange(n))
-    new = random.normal(size=4).astype(np.float32)
-    head = Head(np.eye(4, dtype=np.float32), np.zeros(4, np.float32), task)
-    sets = []
-    for heat in (1.0, temperature):
-        probabilities = head.probabilities(new, heat)
-        least = share(limit / heat, task) * (probabilities.max() if task == "multi-class" else 1)
-        sets.append(set(np.flatnonzero(probabilities >= least)))
-    reached = new.max() - max(limit, 0.0) if task == "multi-class" else -limit
-    if np.abs(new - reached).min() > 1e-3 + 2e-4 * temperature:  # nearer ones are within the slack
-        assert sets[0] == sets[1] == set(np.flatnonzero(new >= reached))
+    n = people * each
+    groups = np.repeat(np.arange(people), each)
+    truth = random.integers(classes, size=n)
+    ease = np.repeat(random.gamma(4.0, 0.5, people), each)[:, np.newaxis]
+    shared = random.normal(size=(n, classes))
+    opinions = {}
+    for modality in ("a", "b", "c"):
+        own = math.sqrt(alike) * shared + math.sqrt(1 - alike) * random.normal(size=(n, classes))
+        opinions[modality] = softmax(1.3 * ease * np.eye(classes)[truth] + own, axis=1)
+    return opinions, truth, groups
 
 
-@pytest.mark.parametrize(
-    "clues",
-    [
-        pytest.param(1.0, id="right 30 %", marks=pytest.mark.slow),
-        pytest.param(6.0, id="right 90 %"),
-        pytest.param(None, id="with a power"),
-    ],
-)
-def test_coverage_lies_in_the_band_of_the_theory(clues: float | None) -> None:
-    """Over 100 random splits: all is fitted on one part, and coverage measured on the other."""
-    pool, n, splits = 3000, 200, 100
-    logits, truth = half_blind(pool, seed=1) if clues is None else drawn(pool, seed=1, clues=clues)
-    random = np.random.default_rng(2)
-    scores = shortfalls(logits, truth, "multi-class")
-    coverage, exact, ranks = [], [], math.ceil((n + 1) * (1 - ALPHA))
-    for _ in range(splits):
-        order = random.permutation(pool)
-        fitted, new = order[:n], order[n:]
-        (entry,) = calibrate(
-            logits[None, fitted], {"audio": np.ones(n, bool)}, truth[fitted], "multi-class", ALPHA
-        ).values()
-        head = Head(np.eye(CLASSES, dtype=np.float32), np.zeros(CLASSES, np.float32), "multi-class")
-        probabilities = head.probabilities(logits[new], entry.temperature, entry.power)
-        candidates = probabilities >= entry.threshold * probabilities.max(axis=1, keepdims=True)
-        coverage.append(candidates[np.arange(len(new)), truth[new]].mean())
-        exact.append((scores[new] <= quantile(scores[fitted], ALPHA, fitted)).mean())
-    # The coverage of m new examples is beta-binomial; the mean of 100 of them is nearly normal.
-    law = betabinom(pool - n, ranks, n + 1 - ranks)
-    mean, spread = law.mean() / (pool - n), law.std() / (pool - n)
-    assert abs(np.mean(exact) - mean) < 4 * spread / math.sqrt(splits)
-    low, high = (law.ppf(q) / (pool - n) for q in (0.025, 0.975))
-    inside = np.mean([low <= found <= high for found in exact])
-    assert inside > 0.9, "95 % of splits are expected in this band"
-    assert np.mean(coverage) >= mean - 4 * spread / math.sqrt(splits), "sets never cover less"
-    accuracy = (logits.argmax(axis=1) == truth).mean()
-    assert np.mean(coverage) <= max(accuracy, mean) + 4 * spread / math.sqrt(splits)
-    assert beta(ranks, n + 1 - ranks).mean() == pytest.approx(mean)
+def test_sensors_that_err_together_are_found_redundant() -> None:
+    found = []
+    for alike in (0.0, 1.0):
+        opinions, truth, _ = world(60, alike)
+        found.append(
+            fit_redundancy(opinions, {m: np.ones(1200, bool) for m in opinions}, truth, "multi-class")
+        )
+    assert found[0] <= 0.1
+    assert found[1] >= 0.3
+    few = {m: own[: LEAST - 1] for m, own in opinions.items()}
+    there = {m: np.ones(LEAST - 1, bool) for m in opinions}
+    assert fit_redundancy(few, there, truth[: LEAST - 1], "multi-class") == REDUNDANT
 
 
-def test_multi_label_sets_hold_every_true_label_as_often_as_promised() -> None:
-    pool, n, splits = 2000, 100, 200
-    random = np.random.default_rng(3)
-    logits = 2 * random.normal(size=(pool, 6)).astype(np.float32)
-    labels = (random.uniform(size=(pool, 6)) < expit(logits)).astype(int)
-    logits, labels = logits[labels.any(axis=1)], labels[labels.any(axis=1)]
-    coverage = []
-    for _ in range(splits):
-        order = random.permutation(len(logits))
-        fitted, new = order[:n], order[n:]
-        (entry,) = calibrate(
-            logits[None, fitted], {"audio": np.ones(n, bool)}, labels[fitted], "multi-label", ALPHA
-        ).values()
-        candidates = expit(logits[new] / entry.temperature) >= entry.threshold
-        coverage.append((candidates | (labels[new] == 0)).all(axis=1).mean())
-    rank = math.ceil((n + 1) * (1 - ALPHA))
-    assert np.mean(coverage) == pytest.approx(rank / (n + 1), abs=0.01)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 60), st.floats(0.02, 0.5), st.sampled_from([1, 2, 5]))
+def test_the_threshold_is_the_least_that_keeps_the_risk(
+    seed: int, people: int, risk: float, each: int
+) -> None:
+    """Against the definition, tried at every confidence."""
+    random = np.random.default_rng(seed)
+    groups = np.repeat(np.arange(people), each)
+    confidences = random.uniform(size=len(groups)).astype(np.float32)
+    wrong = random.uniform(size=len(groups)) < 0.3
+
+    def kept(threshold: float) -> bool:
+        shares = [(wrong & (confidences >= threshold))[groups == g].mean() for g in range(people)]
+        return (sum(shares) + 1) / (people + 1) <= risk + 1e-9
+
+    found = least_threshold(confidences, wrong, groups, risk)
+    if found == 2:
+        assert people < groups_needed(risk) + 1
+        return
+    assert kept(found)
+    lower = confidences[confidences < found]
+    assert not lower.size or found == 0 or not kept(float(lower.max()))
+
+
+@pytest.mark.parametrize("people", [19, 40])
+def test_a_new_person_gets_at_most_the_promised_share_of_sure_and_wrong_answers(people: int) -> None:
+    """Over 100 draws of people: the mean share, of each set, also while a sensor begins to lie."""
+    shares: dict[str, list[float]] = {}
+    for draw in range(100):
+        opinions, truth, groups = world(people + 5, 0.3, seed=draw, each=10)
+        old = groups < people
+        there = {m: np.ones(old.sum(), bool) for m in opinions}
+        known = {m: own[old] for m, own in opinions.items()}
+        threshold, count = fit_threshold(
+            known, there, there, truth[old], "multi-class", groups[old], 0.3, RISK
+        )
+        assert count == people
+        new = {m: own[~old] for m, own in opinions.items()}
+        lied = new | {"a": np.roll(new["a"], 10, axis=0)}
+        for name, said in (("clean", new), ("lie", lied)):
+            for subset, fused in plain(said, subsets.measured(said), 0.3, "multi-class").items():
+                if name == "lie" and len(subset) < 3:
+                    continue
+                sure = fused.max(axis=1) >= threshold
+                wrong = fused.argmax(axis=1) != truth[~old]
+                shares.setdefault(name + "+".join(subset), []).append(float((sure & wrong).mean()))
+    for name, found in shares.items():
+        assert np.mean(found) <= RISK + 2 * np.std(found) / 10, name
+
+
+def test_too_few_people_promise_nothing_and_get_answers() -> None:
+    opinions, truth, groups = world(groups_needed(RISK) - 1, 0.3)
+    there = {m: np.ones(len(truth), bool) for m in opinions}
+    threshold, count = fit_threshold(opinions, there, there, truth, "multi-class", groups, 0.3)
+    assert (threshold, count) == (CONFIDENT, groups_needed(RISK) - 1)
+
+
+def test_no_person_loses_many_windows_as_unfamiliar() -> None:
+    """A third of one person's windows were left out, though 2 % of all were."""
+    random = np.random.default_rng(0)
+    scores, groups = random.normal(size=1000), np.repeat(np.arange(10), 100)
+    scores[groups == 3] -= 1
+    everybody = familiar_limit(scores, np.zeros(1000, int), 0.02, 0.5)
+    assert (scores[groups == 3] < everybody).mean() > 0.05
+    limit = familiar_limit(scores, groups, 0.02, 0.05)
+    assert 0 < (scores < limit).mean() <= 0.02
+    assert max((scores[groups == g] < limit).mean() for g in range(10)) <= 0.05
+    assert familiar_limit(scores[:30], groups[:30], 0.02, 0.05) == scores[:30].min()
 
 
 def test_multi_label_temperatures_undo_what_was_done_to_the_logits() -> None:
@@ -263,54 +286,3 @@ def test_multi_label_temperatures_undo_what_was_done_to_the_logits() -> None:
     honest = 2 * random.normal(size=(2000, 6))
     labels = (random.uniform(size=honest.shape) < expit(honest)).astype(int)
     assert fit_temperature(5 * honest, labels, "multi-label") == pytest.approx(5, rel=0.1)
-
-
-@pytest.mark.parametrize("task", ["multi-class", "multi-label"])
-@pytest.mark.parametrize("seed", range(20))
-def test_rounding_parts_no_equal_inputs(task: Task, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Captions come again: many examples lie exactly at the limit, and count as covered."""
-    powers = POWERS[-1:] if seed % 2 else (0.0,)
-    monkeypatch.setattr(calibration, "choose_power", lambda *_: 0.0 if task == "multi-label" else powers[0])
-    random = np.random.default_rng(seed)
-    weight, bias = random.normal(size=(4, 8)), np.full(4, 100.0)  # what all logits have in common
-    head = Head(weight.astype(np.float32), bias.astype(np.float32), task)
-    inputs = random.normal(size=(3, 8)).astype(np.float32)
-    chosen, classes = random.integers(3, size=60), random.integers(4, size=60)
-    labels = classes if task == "multi-class" else np.eye(4, dtype=int)[classes]
-    logits = head.logits(inputs[chosen])
-    (entry,) = calibrate(logits[None], {"text": np.ones(60, bool)}, labels, task, ALPHA).values()
-    held = []
-    for row, truth in zip(chosen, classes, strict=True):  # one at a time, as live
-        found = head.probabilities(np.stack([inputs[row], inputs[0]]), entry.temperature, entry.power)[0]
-        held.append(found[truth] >= entry.threshold * (found.max() if task == "multi-class" else 1))
-    assert np.mean(held) >= 1 - ALPHA
-
-
-@given(st.lists(st.floats(-1e3, 1e3), min_size=1, max_size=50), st.floats(0.01, 0.99))
-def test_the_quantile_is_the_score_of_that_rank(scores: list[float], alpha: float) -> None:
-    rank = math.ceil(round((len(scores) + 1) * (1 - alpha), 9))
-    expected = math.inf if rank > len(scores) else sorted(scores)[rank - 1]
-    found = quantile(np.array(scores), alpha, np.arange(len(scores)))
-    # A rank that is a whole number but for rounding may be taken for the next.
-    assert found == expected or abs((len(scores) + 1) * (1 - alpha) % 1 - 0.5) > 0.499
-
-
-@pytest.mark.parametrize("persons", [9, 12, 40])
-def test_candidates_hold_the_truth_of_a_new_person_as_often_as_promised(persons: int) -> None:
-    """Of persons who differ (an intraclass correlation of 0.6), with 5 to 100 examples each."""
-    random = np.random.default_rng(persons)
-
-    def person() -> np.ndarray:
-        return math.sqrt(0.6) * random.normal() + math.sqrt(0.4) * random.normal(size=random.integers(5, 100))
-
-    held = []
-    for _ in range(3000):
-        known = [person() for _ in range(persons)]
-        groups = np.repeat(np.arange(persons), [len(scores) for scores in known])
-        limit = quantile(np.concatenate(known), ALPHA, groups)
-        held.append(float((person() <= limit).mean()))
-    assert np.mean(held) > 0.9 - 4 * np.std(held) / math.sqrt(len(held))
-    assert np.mean(held) < 0.9 + 2 / (persons + 1)
-    few = [person() for _ in range(8)]
-    groups = np.repeat(np.arange(8), [len(scores) for scores in few])
-    assert quantile(np.concatenate(few), ALPHA, groups) == math.inf

@@ -10,7 +10,7 @@ import pytest
 from sensemble_runtime import subsets
 from sensemble_runtime.auditing.audit import audit
 from sensemble_runtime.bundle.bundle import Bundle
-from sensemble_runtime.bundle.manifest import Calibration, FileEntry, ModalityEntry, SubsetCalibration
+from sensemble_runtime.bundle.manifest import Calibration, FileEntry, ModalityCalibration, ModalityEntry
 from sensemble_runtime.bundle.manifest_file import read_manifest, write_manifest
 from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.scores import SubsetScore
@@ -43,7 +43,7 @@ def ten(bundle_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Bundle
             spec, {"executorch-xnnpack": replace(artifact, path=file.path, files=(file,))}
         )
     names = list(map(subsets.name, subsets.measured(TEN)))
-    fitted = {name: SubsetCalibration(1 + i / 50, 0, 0.5, 50, 50) for i, name in enumerate(names)}
+    fitted = {m: ModalityCalibration(1 + i / 50, 0, 50, 50) for i, m in enumerate(TEN)}
     scores = {name: SubsetScore(0.5 + i / 100, 90, 0.4, 0.9) for i, name in enumerate(names)}
     provenance = replace(made.provenance, train_modalities=TEN)
     write_manifest(
@@ -52,7 +52,7 @@ def ten(bundle_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Bundle
             modalities=entries,
             tokenizer=None,
             provenance=provenance,
-            calibration=Calibration(0.1, 0.0, fitted, {}),
+            calibration=Calibration(0.05, 0.6, 50, 0.5, fitted, {}),
             audited=scores,
         ),
         folder / "manifest.json",
@@ -108,7 +108,7 @@ def test_further_subsets_are_audited_when_asked_for(ten: Bundle, examples: list[
     assert set(result.reliability) == set(result.subsets)
 
 
-def test_a_live_set_without_a_number_of_its_own_takes_the_nearest_and_says_so(ten: Bundle) -> None:
+def test_a_live_set_that_was_not_audited_has_an_answer_and_no_score(ten: Bundle) -> None:
     live_set = LiveSet(ten)
     size = ten.specs["audio.m0"].shape[1]
     rng = np.random.default_rng(1)
@@ -121,12 +121,10 @@ def test_a_live_set_without_a_number_of_its_own_takes_the_nearest_and_says_so(te
         assert prediction is not None
         found.append(prediction)
     assert [len(p.live) for p in found] == list(range(1, 11))
-    assert [p.nearest for p in found[:3]] == [None, ("audio.m0",), ("audio.m0",)]
-    assert [p.nearest for p in found[-2:]] == [None, None]
-    assert found[7].nearest == TEN[:9], "8 of 10: one less than all but one"
+    assert [p.audited is not None for p in found] == [True] + 7 * [False] + [True, True]
     for p in found:
-        measured = ten.manifest.audited[subsets.name(p.nearest or p.live)]
-        assert p.audited == measured
+        assert p.audited == ten.manifest.audited.get(subsets.name(p.live))
+        assert p.probabilities.sum() == pytest.approx(1)
 
 
 def test_they_run_in_a_session(ten: Bundle, examples: list[Example]) -> None:

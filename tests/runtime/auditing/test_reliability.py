@@ -1,23 +1,23 @@
-"""The worth of confidence and candidates, against torchmetrics and one prediction at a time."""
+"""The worth of confidence and sure answers, against torchmetrics and one prediction at a time."""
 
 from dataclasses import astuple
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from scipy.special import softmax
+from sensemble_runtime.auditing.answers import Answers, Sessions
 from sensemble_runtime.auditing.calibration import calibrate
-from sensemble_runtime.auditing.policy import PlainAnswers, policy_answers
 from sensemble_runtime.auditing.reliability import (
     calibration_error,
     chance_error,
     outcomes,
     recorded_outcomes,
 )
+from sensemble_runtime.bundle.classifier import Classifier
 from sensemble_runtime.bundle.head import Head
-from sensemble_runtime.bundle.judge import DOUBTS, UNCALIBRATED, Answers, Judge
-from sensemble_runtime.bundle.manifest import Calibration, SubsetCalibration, Task
+from sensemble_runtime.bundle.manifest import Calibration, ModalityCalibration, Task
+from sensemble_runtime.engine.belief import DOUBTS, answer
 from sensemble_runtime.record.writer import RecordedAnswer
 from torchmetrics.functional.classification import multiclass_calibration_error
 
@@ -39,24 +39,25 @@ def test_the_calibration_error_is_that_of_torchmetrics(n: int) -> None:
 LABELS = tuple(map(str, range(CLASSES)))
 
 
-def judge_of(task: Task, fitted: SubsetCalibration, floor: float = 0.0) -> Judge:
-    manifest = SimpleNamespace(
-        labels=LABELS, modalities={"audio": None}, calibration=Calibration(0.1, floor, {"audio": fitted}, {})
-    )
+def classifier_of(
+    task: Task, fitted: dict[str, ModalityCalibration] | None = None, threshold: float = 0.5
+) -> Classifier:
     head = Head(np.eye(CLASSES, dtype=np.float32), np.zeros(CLASSES, np.float32), task)
-    return Judge(manifest, head)  # type: ignore[arg-type]
+    return Classifier(head, Calibration(0.05, threshold, 60, 0.0, fitted or {}, {}), LABELS, ["audio"])
 
 
-def answers_of(judge: Judge, logits: np.ndarray) -> Answers:
-    return PlainAnswers(judge, logits[None], ["audio"])["audio",]
+def answers_of(classifier: Classifier, logits: np.ndarray, familiar: np.ndarray | None = None) -> Answers:
+    usable = {"audio": np.ones(len(logits), bool) if familiar is None else familiar}
+    sessions = Sessions([("audio",)], 0.0, classifier.task, classifier.threshold)
+    return sessions.answers({"audio": classifier.opinions("audio", logits)}, usable)["audio",]
 
 
-def test_calibration_mends_the_calibration_error_and_keeps_its_promise() -> None:
+def test_calibration_mends_the_calibration_error() -> None:
     (old, truth), (new, labels) = drawn(2000, seed=5), drawn(4000, seed=6)
-    (fitted,) = calibrate(old[None], {"audio": np.ones(2000, bool)}, truth, "multi-class").values()
-    found = outcomes(answers_of(judge_of("multi-class", fitted), new), labels, "multi-class").reliability
+    there = {"audio": np.ones(2000, bool)}
+    fitted = calibrate({"audio": old}, there, truth, "multi-class", np.arange(2000))
+    found = outcomes(answers_of(classifier_of("multi-class", fitted), new), labels, "multi-class").reliability
     assert found.calibration_error < 0.03
-    assert found.covered == pytest.approx(0.9, abs=0.02)
     assert found.accuracy == (new.argmax(axis=1) == labels).mean()
     assert found.confidence == pytest.approx(found.accuracy, abs=0.03)
     assert found.sure_right is None or found.sure_right > found.accuracy
@@ -74,42 +75,33 @@ def test_chance_alone_leaves_an_error_that_shrinks_with_the_examples() -> None:
 def test_it_counts_what_answers_say_one_by_one(task: Task) -> None:
     random = np.random.default_rng(0)
     logits = 3 * random.normal(size=(60, CLASSES)).astype(np.float32)
-    logits -= 4 * (task == "multi-label")  # a single candidate is then not rare
     classes = random.integers(CLASSES, size=60)
     labels = classes if task == "multi-class" else np.eye(CLASSES, dtype=int)[classes] | (logits > 3)
     power = 0.5 if task == "multi-class" else 0.0
-    judge = judge_of(task, SubsetCalibration(1.5, power, 0.4, 60, 60), floor=0.5)
-    sure, right, covered, confidences = [], [], [], []
+    known = classifier_of(task, {"audio": ModalityCalibration(1.5, power, 60, 60)}, 0.8)
+    sure, right, confidences = [], [], []
     for row, truth in zip(logits, labels, strict=True):
         true = {str(truth)} if task == "multi-class" else set(map(str, np.flatnonzero(truth)))
-        said, _ = judge.answer({"audio": row})
-        assert said.sure == (len(said.candidates) == 1 and said.confidence >= 0.5)
+        said, _ = answer(known, {"audio": row}, {})
+        assert said.sure == (said.confidence >= 0.8) == (len(said.candidates) == 1)
         sure.append(said.sure)
         right.append(said.best in true)
-        covered.append(true <= set(said.candidates))
         confidences.append(said.confidence)
-    found = outcomes(answers_of(judge, logits), labels, task).reliability
+    found = outcomes(answers_of(known, logits), labels, task).reliability
     assert found.unsure == pytest.approx(1 - np.mean(sure))
     assert found.accuracy == pytest.approx(np.mean(right))
     assert found.sure_right == pytest.approx(np.mean(np.array(right)[sure]))
-    assert found.covered == pytest.approx(np.mean(covered))
+    assert found.sure_wrong == pytest.approx(np.mean(np.array(sure) & ~np.array(right)))
+    assert found.withheld == pytest.approx(1 - np.mean(np.array(sure)[right]))
     assert found.confidence == pytest.approx(np.mean(confidences), abs=1e-6)
-
-
-def test_a_set_without_calibration_is_always_unsure_and_always_covered() -> None:
-    logits, truth = drawn(50)
-    found = outcomes(answers_of(judge_of("multi-class", UNCALIBRATED), logits), truth, "multi-class")
-    assert (found.reliability.unsure, found.reliability.sure_right, found.reliability.covered) == (1, None, 1)
 
 
 @pytest.mark.parametrize("task", ["multi-class", "multi-label"])
 def test_recorded_answers_are_worth_what_the_audit_said(task: Task) -> None:
     logits, truth = drawn(200, seed=3)
     labels = truth if task == "multi-class" else np.eye(CLASSES, dtype=int)[truth] | (logits > 1)
-    judge = judge_of(task, SubsetCalibration(1.5, 0.0, 0.4, 200, 200))
-    plain = answers_of(judge, logits)
     familiar = np.arange(200) % 3 > 0
-    given = policy_answers(judge, {("audio",): plain}, {("audio",): familiar[np.newaxis]})["audio",]
+    given = answers_of(classifier_of(task), logits, familiar)
     rows = np.eye(CLASSES, dtype=int)[truth] if task == "multi-class" else labels
     recorded = [
         RecordedAnswer(
@@ -118,10 +110,9 @@ def test_recorded_answers_are_worth_what_the_audit_said(task: Task) -> None:
             tuple(LABELS[j] for j in np.flatnonzero(rows[i])),
             "audio",
             "",
-            plain.probabilities[i],
-            float(plain.least[i]),
-            DOUBTS[plain.doubts[i]],
-            "audio" if familiar[i] else "",
+            given.probabilities[i].astype(np.float32),
+            given.threshold,
+            DOUBTS[given.doubts[i]],
         )
         for i in range(200)
     ]
@@ -133,8 +124,7 @@ def test_recorded_answers_are_worth_what_the_audit_said(task: Task) -> None:
 
 def test_the_bins_of_a_diagram_hold_every_answer_and_make_up_the_error() -> None:
     logits, truth = drawn(500)
-    judge = judge_of("multi-class", SubsetCalibration(1.5, 0.0, 0.4, 500, 500))
-    found = outcomes(answers_of(judge, logits), truth, "multi-class")
+    found = outcomes(answers_of(classifier_of("multi-class"), logits), truth, "multi-class")
     bins = found.bins
     assert sum(one.n for one in bins) == 500
     assert [one.confidence for one in bins] == sorted(one.confidence for one in bins)

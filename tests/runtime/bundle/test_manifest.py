@@ -49,8 +49,8 @@ VAST = {
     "kind": "waveform",
     "channels": [],
 }
-FITTED = ("calibration", "subsets", "audio")
-ENTRY = {"temperature": 1, "power": 0, "threshold": 0.5, "examples": 9, "groups": 9}
+FITTED = ("calibration", "modalities", "audio")
+ENTRY = {"temperature": 1, "power": 0, "examples": 9, "groups": 9}
 SCORE = {"accuracy": 0.5, "n": 9, "low": 0.25, "high": 0.75}
 FILES = [{"path": f"audio/coreml.mlpackage/{i}", "bytes": 1, "sha256": HASH} for i in range(5000)]
 STRANGE = {
@@ -169,16 +169,16 @@ def test_a_truth_value_is_no_number(kind: type, raw: object) -> None:
             "provenance.accuracy.audio: expected a number from 0 to 1, got 50.0",
         ),
         (
-            set_to("calibration", "alpha", value=1),
-            "calibration.alpha: expected a number from 1e-06 to 0.999999, got 1",
+            set_to("calibration", "risk", value=1),
+            "calibration.risk: expected a number from 1e-06 to 0.999999, got 1",
         ),
         (
-            set_to("calibration", "alpha", value=1e-320),
-            "calibration.alpha: expected a number from 1e-06 to 0.999999, got 1e-320",
+            set_to("calibration", "risk", value=1e-320),
+            "calibration.risk: expected a number from 1e-06 to 0.999999, got 1e-320",
         ),
         (
             set_to(*FITTED, "temperature", value=0),
-            "subsets.audio.temperature: expected a number from 0.01 to 100, got 0",
+            "modalities.audio.temperature: expected a number from 0.01 to 100, got 0",
         ),
         (
             set_to(*FITTED, "temperature", value=-2.5),
@@ -187,26 +187,25 @@ def test_a_truth_value_is_no_number(kind: type, raw: object) -> None:
         (set_to(*FITTED, "power", value=-1), "audio.power: expected a number from 0 to 4, got -1"),
         (set_to(*FITTED, "power", value=4.5), "audio.power: expected a number from 0 to 4, got 4.5"),
         (set_to(*FITTED, "power", value=0.5), "audio.power: expected 0 in a multi-label task, got 0.5"),
-        (set_to(*FITTED, "threshold", value=1.5), "audio.threshold: expected a number from 0 to 1, got 1.5"),
+        (
+            set_to("calibration", "threshold", value=2.5),
+            "calibration.threshold: expected a number from 0 to 2, got 2.5",
+        ),
         (
             set_to(*FITTED, "temperature", value=1e-6),
             "audio.temperature: expected a number from 0.01 to 100, got 1e-06",
         ),
         (
             set_to(*FITTED, "examples", value=0),
-            "subsets.audio.groups: expected 0 to 0, the number of examples",
+            "modalities.audio.groups: expected 0 to 0, the number of examples",
         ),
         (
-            set_to(*FITTED, "groups", value=8),
-            "audio.threshold: expected 0, for 8 groups are too few, got 0.25",
+            set_to("calibration", "redundancy", value=1.1),
+            "calibration.redundancy: expected a number from 0 to 1, got 1.1",
         ),
         (
-            set_to("calibration", "floor", value=1.1),
-            "calibration.floor: expected a number from 0 to 1, got 1.1",
-        ),
-        (
-            set_to("calibration", "subsets", "video", value=ENTRY),
-            "calibration.subsets.video: not a sorted set",
+            set_to("calibration", "modalities", "video", value=ENTRY),
+            "calibration.modalities.video: has no encoder here",
         ),
         (
             set_to("calibration", "familiar", "video", value=0),

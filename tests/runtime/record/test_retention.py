@@ -63,9 +63,7 @@ def test_what_is_too_old_goes_with_its_run_and_the_record_says_so(bundle: Bundle
         old = records.begin("session", bundle)
         records.add_items(old, [said(now - 40 * DAY), LiveSetEvent(now - 40 * DAY, ("audio",))])
         audit = records.begin("audit", bundle, "digits", "eval")
-        answer = RecordedAnswer(
-            "a", 7, ("two",), "audio", "one", np.zeros(3, np.float32), 0.5, "several", "audio"
-        )
+        answer = RecordedAnswer("a", 7, ("two",), "audio", "one", np.zeros(3, np.float32), 0.5, "several")
         records.add_answers(audit, [answer])
         run = records.begin("session", bundle)
         items = [said(now - days * DAY) for days in (31, 29, 1)]

@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sensemble_runtime.adapting.adapter import Adapter
 from sensemble_runtime.bundle.bundle import Bundle
+from sensemble_runtime.bundle.classifier import Classifier
 from sensemble_runtime.bundle.head import Familiarity
-from sensemble_runtime.bundle.judge import Judge
 from sensemble_runtime.events import UnfamiliarEvent, fields_of
 from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.session.live_set import LiveSet
@@ -72,7 +72,8 @@ def bundle(bundle_folder: Path) -> Bundle:
     familiar = dict(zip(opened.modalities, thresholds, strict=True))
     calibration = replace(opened.manifest.calibration, familiar=familiar)
     opened.manifest = replace(opened.manifest, calibration=calibration)
-    opened.judge = Judge(opened.manifest, opened.head)
+    labels = opened.manifest.labels
+    opened.classifier = Classifier(opened.head, calibration, labels, opened.modalities)
     return opened
 
 

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from sensemble_runtime.bundle.bundle import Bundle
-from sensemble_runtime.bundle.judge import Judge
+from sensemble_runtime.bundle.classifier import Classifier
 from sensemble_runtime.bundle.manifest import Calibration
+from sensemble_runtime.engine.belief import answer
 from sensemble_runtime.errors import BundleError
 from sensemble_runtime.pooling import pool
 from sensemble_runtime.prediction import Prediction
@@ -69,9 +70,8 @@ def test_windows_that_complete_together_make_one_prediction(bundle: Bundle) -> N
         }
     )
     np.testing.assert_array_equal(prediction.pooled, expected)
-    fitted = bundle.manifest.calibration.subsets["audio+text+video"]
-    calibrated = bundle.head.probabilities(expected, fitted.temperature, fitted.power)
-    np.testing.assert_allclose(prediction.probabilities, calibrated, rtol=1e-5)
+    whole, _ = answer(bundle.classifier, prediction.embeddings, {})
+    np.testing.assert_array_equal(prediction.probabilities, whole.probabilities)
     assert live_set.step(1.3) is None, "nothing new"
 
 
@@ -279,13 +279,13 @@ def test_a_prediction_brings_the_opinion_of_each_modality_and_its_audit(bundle: 
     assert list(both.opinions) == ["audio", "video"]
     alone = {"audio": audio(1.0), "video": frames(1.0)}
     for modality, opinion in both.opinions.items():
-        fitted = bundle.manifest.calibration.subsets[modality]
+        fitted = bundle.manifest.calibration.modalities[modality]
         data = [np.asarray(s.data) for s in ([alone["audio"]] if modality == "audio" else frames(1.0))]
         window = data[0][None] if modality == "audio" else np.stack(data)[None]
         embedding = bundle.encode(modality, window)
         expected = bundle.head.probabilities(embedding, fitted.temperature, fitted.power)
         np.testing.assert_allclose(opinion.probabilities, expected, rtol=1e-5)
-        assert opinion.least == pytest.approx(fitted.threshold * expected.max())
+        assert opinion.threshold == bundle.manifest.calibration.threshold
     single = predicted(live_set, 9.0, Sample("text", "one", 9.0))
     assert single.live == ("text",)
     assert single.audited is None, "nobody has measured it"
@@ -295,10 +295,12 @@ def test_a_prediction_brings_the_opinion_of_each_modality_and_its_audit(bundle: 
     assert single.opinions["text"].candidates == single.candidates
 
 
-def test_a_set_that_was_not_calibrated_is_never_sure(bundle: Bundle) -> None:
-    bundle.manifest = replace(bundle.manifest, calibration=Calibration(0.1, 0.5, {}, {}), audited={})
-    bundle.judge = Judge(bundle.manifest, bundle.head)
-    live_set = all_three(bundle)
-    found = predicted(live_set, 1.0, audio(1.0))
-    assert (found.label, set(found.candidates)) == (None, set(bundle.manifest.labels))
+def test_a_bundle_that_was_not_calibrated_answers_all_the_same(bundle: Bundle) -> None:
+    """It was mute: no answer was ever sure."""
+    known = Calibration(0.05, 0.4, 0, 0.5, {}, {})
+    bundle.manifest = replace(bundle.manifest, calibration=known, audited={})
+    bundle.classifier = Classifier(bundle.head, known, bundle.manifest.labels, bundle.modalities)
+    found = predicted(all_three(bundle), 1.0, audio(1.0))
     np.testing.assert_allclose(found.probabilities, bundle.head.probabilities(found.pooled), rtol=1e-6)
+    assert found.sure == (found.confidence >= 0.4)
+    assert not known.promised

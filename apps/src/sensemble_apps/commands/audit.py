@@ -70,7 +70,7 @@ def main(arguments: Audit) -> None:
             console.print()
         lines = [gate_verdict.line(one, result, result.metric) for one in judgements]
         degraded = condition_table.sentences(result.conditions, result.metric) if result.conditions else ()
-        for line in (*audit_table.sentences(result), *degraded, *lines):
+        for line in (*audit_table.sentences(result), *audit_table.sureness(result), *degraded, *lines):
             console.print(line, soft_wrap=True)
     gate_verdict.enforce(judgements)
 

@@ -68,7 +68,7 @@ class Run(Running):
 def main(arguments: Run) -> None:
     """Show predictions until the sensors end, the limit is reached or Ctrl-C comes; then sum them up."""
     _check(arguments)
-    bundle = Bundle.open(arguments.bundle, trust=arguments.trust, floor=arguments.floor)
+    bundle = Bundle.open(arguments.bundle, trust=arguments.trust)
     say_executors(bundle.executors)
     conditions = parse_applied(arguments.condition, bundle.specs)
     for applied in conditions:

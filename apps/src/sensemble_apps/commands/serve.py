@@ -65,7 +65,7 @@ def main(arguments: Serve) -> None:
     _check(arguments)
     if arguments.demo and arguments.replay is None:
         arguments = replace(arguments, replay=_dataset_of(arguments.bundle))
-    bundle = Bundle.open(arguments.bundle, trust=arguments.trust, floor=arguments.floor)
+    bundle = Bundle.open(arguments.bundle, trust=arguments.trust)
     say_executors(bundle.executors)
     with ExitStack() as stack:
         listening = stack.enter_context(listen(arguments.address, arguments.port))

@@ -72,29 +72,25 @@ def data_title(dataset: str | None, split: str | None) -> str:
 
 
 def answer(said: Answer) -> str:
-    """Write an answer: its label, or `unsure: most likely two, 69 %; five or one possible`."""
-    if said.label is not None:
-        return said.label
-    likely = [] if said.best is None else [f"most likely {said.best}, {100 * said.confidence:.0f} %"]
-    return f"unsure: {'; '.join([*likely, _why_unsure(said)])}"
+    """Write an answer: its label, or `unsure: camera and microphone disagree: five or nine`."""
+    return said.label if said.label is not None else f"unsure: {_why_unsure(said)}"
 
 
 def _why_unsure(said: Answer) -> str:
-    """Write why an answer is unsure: `five or one possible`; empty if it is sure."""
-    match said.doubt:
-        case "unfamiliar":
-            return "like nothing it has learned"
-        case "contradiction":
-            return "the sensors contradict each other"
-        case "uncalibrated":
-            return "not calibrated for these sensors"
-        case "weak":
-            return "too little to be sure"
-        case "several":
-            others = [label for label in said.candidates if label != said.best]
-            few = " or ".join(others) if len(others) < _NAMED else f"{len(others)} others"
-            return f"{few} possible" if others else "no class stands out"
-    return ""
+    """Write why an answer is unsure: `five or nine`; empty if it is sure."""
+    if said.doubt is None:
+        return ""
+    if said.doubt == "unfamiliar":
+        return "nothing it has learned"
+    first, *others = said.candidates
+    rest = others if len(others) < _NAMED else [f"{len(others)} others"]
+    either = f"{', '.join([first, *rest[:-1]])} or {rest[-1]}" if rest else first
+    if said.doubt == "several":
+        return either
+    opinions = said.opinions.items() if isinstance(said, Prediction) else ()
+    bests = {words_of(m).sensor: one.best for m, one in opinions if one.best is not None}
+    apart = sorted(bests) if len({*bests.values()}) > 1 else ["the sensors"]
+    return f"{words(apart)} disagree: {either}"
 
 
 def answer_as_json(said: Answer) -> dict[str, Any]:
@@ -112,9 +108,12 @@ def answer_as_json(said: Answer) -> dict[str, Any]:
     }
 
 
-def nearest_as_json(prediction: Prediction) -> dict[str, Any]:
-    """Return the subset whose score and thresholds the live set borrows; nothing where it has its own."""
-    return {} if prediction.nearest is None else {"nearest": subsets.name(prediction.nearest)}
+def sureness(subset: Subset, unsure: float, sure_wrong: float, withheld: float) -> str:
+    """Write the share of sure answers of a set, of those that are wrong, and the price in right ones."""
+    return (
+        f"With {words(subset)}, {percent(1 - unsure)} % of the answers are sure, {percent(sure_wrong)} % are "
+        f"sure and wrong, and {percent(withheld)} % of the right ones are held back as unsure."
+    )
 
 
 def audited(score: SubsetScore) -> str:

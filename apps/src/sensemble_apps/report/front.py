@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from sensemble_runtime import subsets
+from sensemble_runtime.engine.belief import SCENE
 from sensemble_runtime.scores import CLEAN, ConditionScore, Estimate, SubsetScore
-from sensemble_runtime.session.suspicion import SCENE
 from sensemble_runtime.subsets import Subset
 
 from sensemble_apps.console import estimates, wording
@@ -57,6 +57,7 @@ class Headline:
         floats: the float model's scores, as far as they are known.
         audited: the bundle's scores.
         losses: the worst first.
+        sureness: what is promised of sure answers, and what they gave and cost.
         cautions: sentences on the limits of these numbers.
     """
 
@@ -65,6 +66,7 @@ class Headline:
     floats: Mapping[Subset, float]
     audited: Mapping[Subset, SubsetScore]
     losses: tuple[Loss, ...]
+    sureness: tuple[str, ...]
     cautions: tuple[str, ...]
 
 
@@ -82,8 +84,21 @@ def headline(evidence: Evidence) -> Headline:
         floats=_by_set(evidence.matrices.get(provenance.method, {}).get(trained_on, provenance.accuracy)),
         audited=audited,
         losses=tuple(sorted(losses, key=lambda loss: -loss.drop.value)),
+        sureness=tuple(_sureness(evidence)),
         cautions=tuple(_cautions(audits, evidence.metric)),
     )
+
+
+def _sureness(evidence: Evidence) -> Iterator[str]:
+    """Yield the promise, and the shares of sure answers; first of all, if there is none."""
+    outcomes, promise = evidence.audits.outcomes, evidence.manifest.calibration.promise
+    if outcomes:
+        name = max(outcomes, key=lambda one: one.count("+"))
+        found = outcomes[name].reliability
+        if found.unsure == 1:
+            yield f"It never answers: with {wording.words(subsets.parse(name))}, every answer is unsure."
+        yield wording.sureness(subsets.parse(name), found.unsure, found.sure_wrong, found.withheld)
+    yield f"{promise[0].upper()}{promise[1:]}."
 
 
 def _cautions(audits: Audits, metric: str) -> Iterator[str]:

@@ -21,7 +21,7 @@ from sensemble_apps.report import page_template, svg
 from sensemble_apps.report.evidence import Evidence
 from sensemble_apps.report.front import front, headline
 from sensemble_apps.report.svg import BARS, GRID, INK
-from sensemble_apps.results.audit_table import additions, doubts
+from sensemble_apps.results.audit_table import additions, flaws
 from sensemble_apps.results.condition_table import Grid, grids, sensors, sentences
 from sensemble_apps.results.costs import encoder_costs
 from sensemble_apps.results.run_folder import AUDIT, COMPARISON, EVALUATED
@@ -50,7 +50,6 @@ def render(evidence: Evidence, made: datetime) -> str:
     views = [
         _reliability(subsets.parse(name), outcomes) for name, outcomes in evidence.audits.outcomes.items()
     ]
-    promised = 1 - evidence.manifest.calibration.alpha
     return page_template.template("report.html.j2").render(
         evidence=evidence,
         metric=evidence.metric,
@@ -63,10 +62,8 @@ def render(evidence: Evidence, made: datetime) -> str:
         encoders=encoders,
         encoder_rows=encoder_rows,
         reliability=views,
-        promised=promised if evidence.manifest.calibration.subsets else None,
-        doubts=[
-            sentence for one in views for sentence in doubts(one.subset, one.right, one.reliability, promised)
-        ],
+        promise=evidence.manifest.calibration.promise,
+        flaws=[sentence for one in views for sentence in flaws(one.subset, one.right, one.reliability)],
         heat_maps=[_heat_map(m, grid) for m, grid in grids(evidence.conditions).items()],
         condition_sentences=list(sentences(evidence.conditions, evidence.metric)),
         sensor_title=wording.sensor_title,
@@ -178,6 +175,6 @@ def _cell(one: ConditionScore | None) -> tuple[float, str] | None:
     low, high = percent(one.score.low, 0), percent(one.score.high, 0)
     value = (
         f"{percent(one.score.accuracy, 0)} % ({low} to {high}), unsure {percent(one.unsure, 0)} %, "
-        f"sure answers right in {percent(one.sure_right, 0)} %, all pooled {percent(one.plain, 0)} %"
+        f"sure answers right in {percent(one.sure_right, 0)} %, without that {percent(one.plain, 0)} %"
     )
     return one.score.accuracy, f"{one.effect}: {value}"

@@ -5,12 +5,12 @@ from collections.abc import Iterator
 from rich.table import Table
 from sensemble_runtime import subsets
 from sensemble_runtime.auditing.audit import AuditResult
-from sensemble_runtime.auditing.intervals import wilson
 from sensemble_runtime.auditing.measures import Measures
 from sensemble_runtime.auditing.reliability import Reliability
 from sensemble_runtime.scores import Estimate, SubsetScore
 from sensemble_runtime.subsets import Subset
 
+from sensemble_apps.console import wording
 from sensemble_apps.console.estimates import (
     INTERVAL,
     at_chance,
@@ -23,10 +23,11 @@ from sensemble_apps.console.estimates import (
 from sensemble_apps.console.kinds import words_of
 from sensemble_apps.console.wording import percent, words
 
-_RELIABILITY = ("right", "confidence", "unsure", "right if sure", "covered", "ECE", "by chance")
+_RELIABILITY = ("right", "confidence", "unsure", "sure, wrong", "right, unsure", "ECE", "by chance")
 _CAPTION = (
-    "covered: the candidates hold the truth; ECE: expected calibration error, the gap between confidence and "
-    "accuracy, in points; by chance: that of a perfectly calibrated classifier on as many examples"
+    "sure, wrong: of all answers; right, unsure: of the right answers, those held back; ECE: expected "
+    "calibration error, the gap between confidence and accuracy, in points; by chance: that of a perfectly "
+    "calibrated classifier on as many examples"
 )
 
 
@@ -95,6 +96,14 @@ def sentences(result: AuditResult) -> Iterator[str]:
         )
 
 
+def sureness(result: AuditResult) -> Iterator[str]:
+    """Yield what is promised of sure answers, and what the fullest set's answers gave and cost."""
+    yield f"{result.promise[0].upper()}{result.promise[1:]}."
+    name = max(result.reliability, key=lambda one: one.count("+"))
+    found = result.reliability[name]
+    yield wording.sureness(subsets.parse(name), found.unsure, found.sure_wrong, found.withheld)
+
+
 def reliability(result: AuditResult) -> Table:
     """Return the reliability of each set's answers."""
     drawn = Table(title="What the answers are worth, %", title_justify="left", box=None)
@@ -102,7 +111,7 @@ def reliability(result: AuditResult) -> Table:
     for column in _RELIABILITY:
         drawn.add_column(column, justify="right")
     for name, one in result.reliability.items():
-        shares = (one.accuracy, one.confidence, one.unsure, one.sure_right, one.covered)
+        shares = (one.accuracy, one.confidence, one.unsure, one.sure_wrong, one.withheld)
         errors = (one.calibration_error, one.chance_error)
         drawn.add_row(name, *(percent(share) for share in (*shares, *errors)))
     drawn.caption, drawn.caption_justify = _CAPTION, "left"
@@ -112,11 +121,8 @@ def reliability(result: AuditResult) -> Table:
     return drawn
 
 
-def doubts(subset: Subset, right: SubsetScore, measured: Reliability, promised: float) -> Iterator[str]:
-    """Yield sentences if a set's confidence is off, and if its candidates hold the truth too rarely.
-
-    `right` is the score of the most probable class, `promised` the share of candidates that hold the truth.
-    """
+def flaws(subset: Subset, right: SubsetScore, measured: Reliability) -> Iterator[str]:
+    """Yield a sentence if a set's confidence is off; `right` is the score of the most probable class."""
     live = f"With {words(subset)}{' alone' if len(subset) == 1 else ''},"
     if not right.low <= measured.confidence <= right.high:
         flaw = "too sure" if measured.confidence > right.high else "too modest"
@@ -124,11 +130,4 @@ def doubts(subset: Subset, right: SubsetScore, measured: Reliability, promised: 
         yield (
             f"{live} it is {flaw}: it says {said} % on average, and is right in "
             f"{number(right.accuracy, right)} of the examples."
-        )
-    low, high = wilson(measured.covered * right.n, right.n)
-    if round(high, 2) < promised:  # not by less than the page shows
-        held = SubsetScore(measured.covered, right.n, low, high)
-        yield (
-            f"{live} its candidates hold the truth in {number(held.accuracy, held)} of the "
-            f"examples, not in {percent(promised, 0)} % as promised."
         )

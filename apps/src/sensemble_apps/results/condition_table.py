@@ -82,7 +82,8 @@ def sensors(modality: str) -> str:
 def tables(scores: Sequence[ConditionScore], metric: str) -> Iterator[tuple[str, Table]]:
     """Yield a title and a table for each sensor: the mean over the severities, and the worst in brackets.
 
-    The last columns are of all sensors; `all pooled` is the score if unfamiliar windows were pooled as well.
+    The last columns are of all sensors; `without that` is the score if unfamiliar windows counted
+    too, and no scene told who lies.
     """
     for modality, grid in grids(scores).items():
         title = f"{sensors(modality)} degraded: {metric}, %, mean of the severities (worst)"
@@ -90,7 +91,7 @@ def tables(scores: Sequence[ConditionScore], metric: str) -> Iterator[tuple[str,
         table.add_column("condition", no_wrap=True)
         for subset in grid:
             table.add_column(subsets.name(subset).replace("+", "+\n"), justify="right", overflow="fold")
-        for column in ("confidence", "unsure", "right if sure", "all pooled"):
+        for column in ("confidence", "unsure", "right if sure", "without that"):
             table.add_column(column, justify="right")
         for rows in zip(*grid.values(), strict=True):
             cells = [

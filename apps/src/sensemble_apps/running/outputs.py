@@ -15,7 +15,7 @@ from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_sensors.kinds.conditions.condition import Applied
 
 from sensemble_apps.console.output import remark, say, say_json
-from sensemble_apps.console.wording import answer, answer_as_json, nearest_as_json, sensor_title
+from sensemble_apps.console.wording import answer, answer_as_json, sensor_title
 from sensemble_apps.errors import InputError
 from sensemble_apps.running.view_events import Change, LiveSetChange, Predicted, ViewEvent
 
@@ -69,7 +69,6 @@ def _prediction_as_json(predicted: Predicted) -> dict[str, Any]:
         **answer_as_json(prediction),
         "opinions": {m: answer_as_json(opinion) for m, opinion in prediction.opinions.items()},
         "audited": asdict(prediction.audited) if prediction.audited else None,
-        **nearest_as_json(prediction),
         "unfamiliar": list(prediction.unfamiliar),
         "suspect": prediction.suspect,
         "adapted": list(prediction.adapted),

@@ -175,9 +175,8 @@ class TerminalOutput:
         prediction = self._predicted.prediction
         text = Text(answer(prediction), "bold green" if prediction.sure else "bold yellow")
         if prediction.audited is not None:
-            of = subsets.name(prediction.nearest or prediction.live)
-            mark = " (the nearest that was measured)" if prediction.nearest else ""
-            text.append(f"  {of}{mark}: {audited(prediction.audited)}", "dim")
+            of = subsets.name(prediction.live)
+            text.append(f"  {of}: {audited(prediction.audited)}", "dim")
         return text
 
     def _classes(self, most: int) -> Table:

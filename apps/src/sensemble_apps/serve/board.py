@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 from sensemble_runtime import subsets
 from sensemble_runtime.bundle.bundle import Bundle
+from sensemble_runtime.engine.belief import answer
 from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.session.session import Session
 from sensemble_sensors.errors import printable
 from sensemble_sensors.process_memory import memory
 
-from sensemble_apps.console.wording import answer_as_json, nearest_as_json, sensor_title
+from sensemble_apps.console.wording import answer_as_json, sensor_title
 from sensemble_apps.running.recorder import Recorder
 from sensemble_apps.running.view_events import FAULTS, Change, LiveSetChange, Predicted, ViewEvent
 from sensemble_apps.web.clients import Messages, describe_modalities
@@ -206,7 +207,6 @@ class Board:
             "age": round(min(prediction.ages.values()), 4),
             "ages": {modality: round(age, 4) for modality, age in prediction.ages.items()},
             "audited": None if prediction.audited is None else asdict(prediction.audited),
-            **nearest_as_json(prediction),
             "probabilities": {prediction.labels[i]: float(prediction.probabilities[i]) for i in best},
         }
 
@@ -236,8 +236,9 @@ def opinions(bundle: Bundle, prediction: Prediction) -> list[dict[str, Any]]:
     unfamiliar = prediction.unfamiliar if prediction.doubt == "unfamiliar" else ()
     said = []
     for subset in subsets.measured(prediction.live):
-        answer, _ = bundle.judge.answer({m: embeddings[m] for m in subset}, unfamiliar)
-        said.append({"subset": subsets.name(subset), **answer_as_json(answer)})
+        own = {m: embeddings[m] for m in subset}
+        whole, _ = answer(bundle.classifier, own, prediction.lies, unfamiliar)
+        said.append({"subset": subsets.name(subset), **answer_as_json(whole)})
     return said
 
 
@@ -279,6 +280,7 @@ def hello(bundle: Bundle) -> dict[str, Any]:
         "labels": list(bundle.manifest.labels),
         "modalities": describe_modalities(bundle.specs),
         "subsets": audited(bundle),
+        "promise": bundle.manifest.calibration.promise,
     }
 
 

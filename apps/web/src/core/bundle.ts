@@ -1,10 +1,10 @@
 // A bundle: its manifest checked, and every byte that is used hashed first: the runtime's `bundle/bundle.py`.
 
+import { Classifier } from "./classifier";
 import { loadHead, saveHead, type Head } from "./head";
-import { Judge } from "./judge";
 import { kindOf } from "./kinds";
 import type { Learned } from "./learning";
-import type { Classifier, SubsetScore } from "./live_set";
+import type { Answering, SubsetScore } from "./live_set";
 import { parseManifest, type Artifact, type FileEntry, type Manifest } from "./manifest";
 import { SensembleError, type InputSpec } from "./spec";
 import { loadTokenizer, type Tokenize } from "./tokenizer";
@@ -41,11 +41,11 @@ export function filesOf(chosen: Iterable<File>): Files {
   };
 }
 
-export class Bundle implements Classifier {
+export class Bundle implements Answering {
   private tokenizer: Tokenize | null = null; // made of `tokens` with the first caption, for that takes a while
   readonly modalities: readonly string[];
   readonly specs: Readonly<Record<string, InputSpec>>;
-  judge: Judge;
+  classifier: Classifier;
 
   private constructor(
     public manifest: Manifest,
@@ -58,7 +58,7 @@ export class Bundle implements Classifier {
   ) {
     this.modalities = Object.keys(manifest.modalities).sort();
     this.specs = Object.fromEntries(this.modalities.map((modality) => [modality, manifest.modalities[modality].spec]));
-    this.judge = new Judge(head, manifest.calibration, manifest.labels, this.modalities);
+    this.classifier = new Classifier(head, manifest.calibration, manifest.labels, this.modalities);
   }
 
   get audited(): Readonly<Record<string, SubsetScore>> {
@@ -71,11 +71,10 @@ export class Bundle implements Classifier {
   }
 
   /** Answer from now on with a head that was learned of takes. */
-  use({ labels, head, subsets }: Learned): void {
-    const { calibration } = this.manifest;
-    this.manifest = { ...this.manifest, labels, calibration: { ...calibration, subsets }, audited: {}, held_out: {} };
+  use({ labels, head, calibration }: Learned): void {
+    this.manifest = { ...this.manifest, labels, calibration, audited: {}, held_out: {} };
     this.head = head;
-    this.judge = new Judge(head, this.manifest.calibration, labels, this.modalities);
+    this.classifier = new Classifier(head, this.manifest.calibration, labels, this.modalities);
   }
 
   /** Return the files of a bundle with the head of now, for this executor alone, by path. */

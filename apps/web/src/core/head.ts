@@ -30,13 +30,13 @@ export function project(weight: Float32Array, bias: Float32Array, row: number, v
   return Math.fround(vector.reduce((sum, value, i) => sum + value * weight[start + i], 0) + bias[row]);
 }
 
-/**
- * Return the calibrated probabilities of a pooled representation: logits times their own confidence to `power`,
- * over `temperature`.
- */
-export function probabilities(head: Head, pooled: Float32Array, temperature: number, power: number): Float32Array {
-  const logits = Array.from(head.bias, (_, row) => project(head.weight, head.bias, row, pooled));
-  if (head.task === "multi-label") return Float32Array.from(logits, (logit) => sigmoid(logit / Math.fround(temperature)));
+/** Return the logits of an embedding, or of a mean of some. */
+export const logits = ({ weight, bias }: Head, embedding: Float32Array): number[] =>
+  Array.from(bias, (_, row) => project(weight, bias, row, embedding));
+
+/** Return the calibrated probabilities of logits: times their own confidence to `power`, over `temperature`. */
+export function calibrated(logits: readonly number[], temperature: number, power: number, task: Task): Float32Array {
+  if (task === "multi-label") return Float32Array.from(logits, (logit) => sigmoid(logit / Math.fround(temperature)));
   const top = Math.max(...logits);
   const shifted = logits.map((logit) => logit - top);
   const confidence = 1 / shifted.reduce((sum, logit) => sum + Math.exp(logit), 0);

@@ -1,16 +1,21 @@
 // The instant head: a linear classifier for each sensor on features of frozen encoders, fitted to a few takes. The
 // recipe's `instant.py` and the runtime's `calibration.py`, which explain it, for one class a take.
 
-import type { Head } from "./head";
-import type { SubsetCalibration } from "./judge";
-import { measured, nameOf } from "./subsets";
+import { fuse, RARE } from "./belief";
+import type { Calibration } from "./classifier";
+import { calibrated, type Head } from "./head";
+import { measured } from "./subsets";
 
 const DECAY = 1e-2; // weight of the squared weights, next to the mean loss
 const FOLDS = 10;
 const STEPS = 100; // of a fit
 const KEPT = 10; // steps of which L-BFGS remembers the curvature
-const LEAST = 30; // examples below which the temperature of a set is not fitted
-const SLACK = 1e-4; // of calibrated logits
+const LEAST = 30; // examples below which no temperature is fitted
+const RISK = 0.05; // the share of a new take's answers that may be sure and wrong
+const CONFIDENT = 0.9; // the confidence from which answers are sure where takes are too few to promise the risk
+const REDUNDANT = 0.5; // the redundancy where too few examples tell
+const [SHRINK, ALIKE] = [2, 4]; // takes that say that a temperature is 1, and that it is that of the others
+const DRAWS = 20; // tries to find a window of another class and another take
 
 /** What a person recorded of a class, in one go. */
 export interface Take {
@@ -22,7 +27,7 @@ export interface Take {
 export interface Learned {
   labels: string[];
   head: Head;
-  subsets: Record<string, SubsetCalibration>;
+  calibration: Calibration;
   /** By class: how many of its takes are answered right by classifiers that were fitted without them, and all of them. */
   right: Record<string, [number, number]>;
 }
@@ -64,7 +69,7 @@ export function learn(takes: readonly Take[], size: number): Learned | null {
     return dealt.get(label)! % FOLDS;
   });
   const weight = new Float32Array(labels.length * size);
-  const leftOut = new Map<string, Map<number, number[]>>(); // by modality and example
+  const leftOut: ByRow = new Map();
   for (const modality of modalities) {
     const rows = Array.from(examples.keys()).filter((row) => examples[row].embeddings.has(modality));
     const found = rows.map((row) => examples[row].embeddings.get(modality)!);
@@ -75,16 +80,7 @@ export function learn(takes: readonly Take[], size: number): Learned | null {
     fitted.weight.forEach((slopes, c) => weight.set([...slopes, fitted.bias[c]], c * size + first));
     leftOut.set(modality, new Map(rows.map((row, i) => [row, fitted.leftOut[i]])));
   }
-  const pooled = (row: number, subset: readonly string[]): number[] => {
-    const said = subset.map((m) => leftOut.get(m)!.get(row)!);
-    return labels.map((_, c) => said.reduce((sum, logits) => sum + logits[c], 0) / said.length);
-  };
-  const subsets: Learned["subsets"] = {};
-  for (const subset of measured(modalities)) {
-    const rows = Array.from(examples.keys()).filter((row) => subset.every((m) => leftOut.get(m)!.has(row)));
-    if (rows.length)
-      subsets[nameOf(subset)] = calibrate(rows.map((row) => pooled(row, subset)), rows.map((row) => examples[row].truth), rows.map((row) => examples[row].group), 1 / subset.length);
-  }
+  const calibration = calibrate(leftOut, examples.map(({ truth }) => truth), examples.map(({ group }) => group));
   const right: Learned["right"] = Object.fromEntries(labels.map((label) => [label, [0, 0]]));
   known.forEach(({ label }, group) => {
     const rows = Array.from(examples.keys()).filter((row) => examples[row].group === group);
@@ -96,7 +92,7 @@ export function learn(takes: readonly Take[], size: number): Learned | null {
     right[label][1]++;
     if (labels[sums.indexOf(Math.max(...sums))] === label) right[label][0]++;
   });
-  return { labels, head: { task: "multi-class", weight, bias: new Float32Array(labels.length), familiarity: null }, subsets, right };
+  return { labels, head: { task: "multi-class", weight, bias: new Float32Array(labels.length), familiarity: null }, calibration, right };
 }
 
 /** Fit a linear classifier to features [N, F] of one sensor, and its temperature to the examples left out. */
@@ -216,21 +212,90 @@ function minimize(slope: (point: Float64Array, gradient: Float64Array) => number
   return point;
 }
 
-/** Return the calibration of one set of sensors, by logits of examples left out; `few` is its temperature if they are few. */
-export function calibrate(logits: readonly number[][], truth: readonly number[], groups: readonly number[], few: number): SubsetCalibration {
-  const temperature = logits.length < LEAST ? few : fitTemperature(logits, truth);
-  const shortfalls = logits.map((row, n) => Math.max(...row.filter((_, c) => c !== truth[n])) - row[truth[n]]);
-  const sizes = new Map<number, number>();
-  for (const group of groups) sizes.set(group, (sizes.get(group) ?? 0) + 1);
-  const order = Array.from(shortfalls.keys()).sort((a, b) => shortfalls[a] - shortfalls[b] || a - b);
-  let weight = 0;
-  const reached = order.find((row) => (weight += 1 / sizes.get(groups[row])!) >= (sizes.size + 1) * (1 - ALPHA) - 1e-9);
-  const threshold = reached === undefined ? 0 : Math.exp(-Math.max(shortfalls[reached] / temperature, 0) - SLACK);
-  return { temperature, power: 0, threshold: threshold > 1e-30 ? threshold : 0, examples: logits.length, groups: sizes.size };
+/** By modality and example. */
+type ByRow = Map<string, Map<number, ArrayLike<number>>>;
+
+/** Fit the belief to logits of examples left out; the powers are 0. */
+function calibrate(logits: ByRow, truth: readonly number[], groups: readonly number[]): Calibration {
+  const takes = (rows: Iterable<number>): number => new Set([...rows].map((row) => groups[row])).size;
+  const fit = (some: [number, ArrayLike<number>][]): number =>
+    some.length < LEAST ? 1 : fitTemperature(some.map(([, row]) => Array.from(row)), some.map(([row]) => truth[row]));
+  const common = Math.log(fit([...logits.values()].flatMap((own) => [...own])));
+  const modalities: Calibration["modalities"] = {};
+  const opinions: ByRow = new Map();
+  for (const [modality, own] of logits) {
+    const count = takes(own.keys());
+    const apart = ((Math.log(fit([...own])) - common) * count) / (count + ALIKE);
+    const temperature = Math.exp((common * count) / (count + SHRINK) + apart);
+    modalities[modality] = { temperature, power: 0, examples: own.size, groups: count };
+    opinions.set(modality, new Map([...own].map(([row, found]) => [row, calibrated(Array.from(found, Math.fround), temperature, 0, "multi-class")])));
+  }
+  const sets = measured([...logits.keys()]).flatMap((subset) => {
+    const rows = Array.from(truth.keys()).filter((row) => subset.every((m) => logits.get(m)!.has(row)));
+    return rows.length ? [{ subset, rows }] : [];
+  });
+  const redundancy = fitRedundancy(opinions, sets.filter(({ subset, rows }) => subset.length > 1 && rows.length >= LEAST), truth);
+  const fewest = Math.min(...sets.map(({ rows }) => takes(rows)));
+  let threshold = fewest >= 1 / RISK - 1 ? 0 : CONFIDENT;
+  if (threshold === 0)
+    for (const { subset, rows } of sets)
+      for (const liar of [null, ...(subset.length > 2 ? subset : [])]) {
+        const said = liar === null ? opinions : new Map([...opinions, [liar, lying(opinions.get(liar)!, truth, groups)]]);
+        threshold = Math.max(threshold, leastThreshold(rows.map((row) => fused(said, subset, row, redundancy)), rows.map((row) => truth[row]), rows.map((row) => groups[row])));
+      }
+  return { risk: RISK, threshold, groups: fewest, redundancy, modalities, familiar: {} };
 }
 
-/** The share of candidate sets that may lack the truth. */
-export const ALPHA = 0.1;
+/** Return the probabilities of the classes by what a set's sensors say of an example. */
+function fused(opinions: ByRow, subset: readonly string[], row: number, redundancy: number): ArrayLike<number> {
+  const said = subset.map((m) => opinions.get(m)!.get(row)).filter((one) => one !== undefined);
+  return fuse(said, said.map(() => RARE), redundancy, "multi-class");
+}
+
+/** Return the redundancy by which the answers of sets make the labels most likely, one of eleven. */
+function fitRedundancy(opinions: ByRow, sets: readonly { subset: string[]; rows: number[] }[], truth: readonly number[]): number {
+  if (!sets.length) return REDUNDANT;
+  const losses = Array.from({ length: 11 }, (_, step) =>
+    sets.reduce((sum, { subset, rows }) => {
+      const logs = rows.map((row) => Math.log(Math.max(fused(opinions, subset, row, step / 10)[truth[row]], 1e-12)));
+      return sum - logs.reduce((all, log) => all + log, 0) / rows.length;
+    }, 0),
+  );
+  return losses.indexOf(Math.min(...losses)) / 10;
+}
+
+/** Return the least confidence that keeps the risk of a new group; 2 where groups are too few for any. */
+function leastThreshold(answers: readonly ArrayLike<number>[], truth: readonly number[], groups: readonly number[]): number {
+  const sizes = new Map<number, number>();
+  for (const group of groups) sizes.set(group, (sizes.get(group) ?? 0) + 1);
+  const allowed = RISK * (sizes.size + 1) - 1; // the sum of the shares of groups
+  if (allowed < -1e-9) return 2;
+  const wrong = answers.flatMap((found, i) => {
+    const confidence = Math.max(...Array.from(found));
+    return found[truth[i]] === confidence ? [] : [{ confidence, share: 1 / sizes.get(groups[i])! }];
+  });
+  wrong.sort((a, b) => b.confidence - a.confidence);
+  let spent = 0;
+  const first = wrong.find(({ share }) => (spent += share) > allowed + 1e-9);
+  if (!first) return 0;
+  const above = Float32Array.of(first.confidence); // the next number of 32 bits, in which confidences are compared
+  new Uint32Array(above.buffer)[0]++;
+  return above[0];
+}
+
+/** Return what a sensor says that shows windows of other classes and other takes. */
+function lying(own: ReadonlyMap<number, ArrayLike<number>>, truth: readonly number[], groups: readonly number[]): Map<number, ArrayLike<number>> {
+  const found = new Map<number, ArrayLike<number>>();
+  const stride = Math.round(truth.length * 0.618) || 1; // examples of a class lie beside each other
+  for (const row of truth.keys())
+    for (let draw = 1; draw <= DRAWS; draw++) {
+      const other = (row + draw * stride) % truth.length;
+      if (truth[other] === truth[row] || groups[other] === groups[row] || !own.has(other)) continue;
+      found.set(row, own.get(other)!);
+      break;
+    }
+  return found;
+}
 
 /** Return the temperature with the least cross-entropy, from 0.01 to 100. */
 export function fitTemperature(logits: readonly number[][], truth: readonly number[]): number {

@@ -1,12 +1,13 @@
 // The modalities that are attached and live, and predictions from them: the runtime's `session/live_set.py`.
 // It has no clock: times are given, so equal input gives equal predictions.
 
-import { pool, type Head } from "./head";
-import { Opinion, type Judge } from "./judge";
-import { kindOf } from "./kinds";
+import { answer, Belief, noEvidence } from "./belief";
+import type { Classifier } from "./classifier";
 import { Debounced } from "./debounce";
+import { pool } from "./head";
+import { kindOf } from "./kinds";
+import { Opinion } from "./opinion";
 import { SensembleError, type InputSpec, type Sample, type Window } from "./spec";
-import { Suspicion } from "./suspicion";
 import { nameOf } from "./subsets";
 import type { WindowRing } from "./windows";
 
@@ -14,10 +15,9 @@ import type { WindowRing } from "./windows";
 const SKEW = 2;
 
 /** What a live set needs of a bundle. */
-export interface Classifier {
+export interface Answering {
   readonly specs: Readonly<Record<string, InputSpec>>;
-  readonly head: Head;
-  readonly judge: Judge;
+  readonly classifier: Classifier;
   readonly audited: Readonly<Record<string, SubsetScore>>;
 }
 
@@ -51,7 +51,8 @@ export class Prediction extends Opinion {
     readonly embeddings: ReadonlyMap<string, Float32Array>,
     readonly opinions: ReadonlyMap<string, Opinion>,
     readonly audited: SubsetScore | null,
-    readonly nearest: string[] | null,
+    /** Of each modality with an opinion, the probability that its sensor lies, as scenes before this one told. */
+    readonly lies: Record<string, number>,
     readonly unfamiliar: string[],
     readonly suspect: string | null,
     readonly latencies: Record<string, number>,
@@ -59,7 +60,7 @@ export class Prediction extends Opinion {
     readonly lost: Record<string, number>,
     readonly levels: Record<string, number>,
   ) {
-    super(whole.probabilities, whole.least, whole.labels, whole.doubt);
+    super(whole.probabilities, whole.threshold, whole.labels, whole.doubt);
   }
 }
 
@@ -70,11 +71,11 @@ export class LiveSet {
   private readonly embeddings = new Map<string, Encoded>();
   private readonly unfamiliar = new Debounced();
   private readonly suspected = new Debounced();
-  private readonly suspicion: Suspicion;
+  private readonly belief: Belief;
   private readonly sensors = new Map<string, string>();
 
-  constructor(private readonly bundle: Classifier) {
-    this.suspicion = new Suspicion(Object.keys(bundle.specs).sort());
+  constructor(private readonly bundle: Answering) {
+    this.belief = new Belief(Object.keys(bundle.specs).sort());
   }
 
   /** The modalities with a window to encode, sorted. */
@@ -86,7 +87,7 @@ export class LiveSet {
   add(modality: string, sensor = ""): void {
     if ((this.sensors.get(modality) ?? sensor) !== sensor) {
       this.suspected.forget(modality);
-      this.suspicion.forget(modality);
+      this.belief.forget(modality);
     }
     const spec = this.bundle.specs[modality];
     if (!spec) throw new SensembleError(`${modality}: the bundle has no encoder for it`);
@@ -97,7 +98,7 @@ export class LiveSet {
   /** Take a modality out of the live set at once and forget its samples. */
   remove(modality: string): void {
     this.silence(modality);
-    for (const noted of [this.unfamiliar, this.suspected, this.suspicion]) noted.forget(modality);
+    for (const noted of [this.unfamiliar, this.suspected, this.belief]) noted.forget(modality);
     this.windows.delete(modality);
   }
 
@@ -135,40 +136,35 @@ export class LiveSet {
 
   /** Add new embeddings to the live set and predict; embeddings of removed modalities are ignored. */
   fuse(encoded: Encoded[], now: number): Prediction | null {
-    const { judge } = this.bundle;
+    const { classifier } = this.bundle;
     const current = encoded.filter(({ modality, ring }) => this.windows.get(modality) === ring);
     const fresh = [...new Map(current.map((one) => [one.modality, one])).values()];
     for (const one of fresh) {
       this.embeddings.set(one.modality, one);
-      this.unfamiliar.note(one.modality, one.time, !judge.isFamiliar(one.modality, one.embedding));
+      this.unfamiliar.note(one.modality, one.time, !classifier.isFamiliar(one.modality, one.embedding));
     }
     const near = this.near(now);
     const unfamiliar = this.unfamiliar.newest(near);
-    let live = without(unfamiliar, near);
+    const live = without(unfamiliar, near);
     if (!fresh.length || !live.length) return null;
     const shown = near.map((modality) => this.embeddings.get(modality)!);
-    let embeddings = this.vectors(live);
-    let { whole, alone: opinions } = judge.answer(embeddings, unfamiliar);
-    const suspect = this.suspect(opinions, now);
+    const { lies } = this.belief;
+    const { whole, alone: opinions } = answer(classifier, this.vectors(live), lies, unfamiliar);
+    for (const modality of unfamiliar) opinions.set(modality, noEvidence(classifier));
+    const suspect = this.suspect(opinions, unfamiliar, live, now);
     const trusted = without(suspect === null ? [] : [suspect], live);
-    if (trusted.length < live.length) {
-      live = trusted;
-      embeddings = this.vectors(live);
-      ({ whole } = judge.answer(embeddings, unfamiliar));
-    }
-    for (const modality of unfamiliar) if (!live.includes(modality)) opinions.set(modality, judge.noEvidence);
-    const measured = judge.measuredAs(live);
+    const embeddings = this.vectors(trusted);
     const of = <T>(entries: [string, T][]): Record<string, T> => Object.fromEntries(entries);
     return new Prediction(
       whole,
       now,
-      live,
-      of(live.map((modality) => [modality, now - this.embeddings.get(modality)!.time])),
+      trusted,
+      of(trusted.map((modality) => [modality, now - this.embeddings.get(modality)!.time])),
       pool(embeddings),
       embeddings,
       opinions,
-      this.bundle.audited[nameOf(measured)] ?? null,
-      measured === live ? null : measured,
+      this.bundle.audited[nameOf(trusted)] ?? null,
+      of([...opinions.keys()].map((modality) => [modality, lies[modality]])),
       unfamiliar,
       suspect,
       of(fresh.map(({ modality, latency }) => [modality, latency])),
@@ -181,10 +177,11 @@ export class LiveSet {
     );
   }
 
-  private suspect(opinions: Map<string, Opinion>, now: number): string | null {
-    if (this.bundle.head.task === "multi-label") return null; // no label excludes another
-    const suspect = this.suspicion.note(new Map([...opinions].map(([m, opinion]) => [m, opinion.probabilities])), now);
-    for (const modality of opinions.keys()) this.suspected.note(modality, now, modality === suspect);
+  private suspect(opinions: Map<string, Opinion>, unfamiliar: string[], live: string[], now: number): string | null {
+    if (this.bundle.classifier.task === "multi-label") return null; // of several labels, none excludes another
+    const familiar = live.filter((modality) => !unfamiliar.includes(modality));
+    const suspect = this.belief.note(new Map(familiar.map((m) => [m, opinions.get(m)!.probabilities])), now);
+    for (const modality of live) this.suspected.note(modality, now, modality === suspect);
     return suspect;
   }
 

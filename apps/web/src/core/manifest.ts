@@ -1,14 +1,14 @@
 // A bundle's `manifest.json`: every field of the declared form, and nothing beyond the runtime's limits.
 
+import type { Calibration } from "./classifier";
 import type { Task } from "./head";
-import type { Calibration, SubsetCalibration } from "./judge";
 import { isKnown, kindOf } from "./kinds";
 import type { SubsetScore } from "./live_set";
 import { SensembleError, type InputSpec } from "./spec";
 import { nameOf } from "./subsets";
 import { roundEven } from "./windows";
 
-const SCHEMA = 8;
+const SCHEMA = 9;
 const PATH = /^[A-Za-z0-9_][A-Za-z0-9_.+-]*(\/[A-Za-z0-9_][A-Za-z0-9_.+-]*)*$/; // no segment can be `..`
 const LONGEST = 4096; // characters of a string, entries of an object
 const ITEMS = 100_000; // of a list
@@ -116,8 +116,9 @@ const MANIFEST = struct({
   held_out: entries(FILE_ENTRY),
   provenance: entries(() => {}), // only shown
   calibration: struct({
-    ...fields("alpha floor", number),
-    subsets: entries(struct({ ...fields("temperature power threshold", number), ...fields("examples groups", integer) })),
+    ...fields("risk threshold redundancy", number),
+    groups: integer,
+    modalities: entries(struct({ ...fields("temperature power", number), ...fields("examples groups", integer) })),
     familiar: entries(number),
   }),
   audited: entries(struct({ ...fields("accuracy low high", number), n: integer })),
@@ -189,33 +190,24 @@ function checkSpec(spec: InputSpec, field: string): void {
 }
 
 function checkCalibration({ calibration, audited, modalities, task }: Manifest): void {
-  const { alpha, floor, familiar } = calibration;
+  const { risk, threshold, groups, redundancy, familiar } = calibration;
   const isSubset = (name: string): boolean => {
     const parts = name.split("+");
     return new Set(parts).size === parts.length && parts.every((m) => Object.hasOwn(modalities, m)) && nameOf(parts) === name;
   };
-  if (!(alpha >= 1e-6 && alpha < 1)) refuse("calibration.alpha", "expected a share");
-  if (!(floor >= 0 && floor <= 1)) refuse("calibration.floor", "expected a share");
-  const needed = Math.ceil(Number((1 / alpha).toFixed(9))) - 1;
-  for (const [subset, fitted] of Object.entries(calibration.subsets)) {
-    const field = `calibration.subsets.${subset}`;
-    if (!isSubset(subset)) refuse(field, "not a sorted set of modalities");
-    if (!isCalibration(fitted, task, needed)) refuse(field, "a number is out of its range");
+  if (!(risk >= 1e-6 && risk < 1)) refuse("calibration.risk", "expected a share");
+  if (!(threshold >= 0 && threshold <= 2)) refuse("calibration.threshold", "expected 0 to 2");
+  if (groups < 0) refuse("calibration.groups", "expected a count");
+  if (!(redundancy >= 0 && redundancy <= 1)) refuse("calibration.redundancy", "expected a share");
+  for (const [modality, fitted] of Object.entries(calibration.modalities)) {
+    const field = `calibration.modalities.${modality}`;
+    const isFitted = fitted.temperature >= 0.01 && fitted.temperature <= 100 && fitted.groups >= 0 && fitted.groups <= fitted.examples;
+    if (!Object.hasOwn(modalities, modality)) refuse(field, "has no encoder here");
+    if (!isFitted || !(fitted.power >= 0 && fitted.power <= (task === "multi-label" ? 0 : 4))) refuse(field, "a number is out of its range");
   }
   for (const [modality, least] of Object.entries(familiar))
     if (!Object.hasOwn(modalities, modality) || !(Math.abs(least) <= 1e4)) refuse(`calibration.familiar.${modality}`, "expected a score of an encoder");
   for (const [subset, { accuracy, low, high, n }] of Object.entries(audited))
     if (!isSubset(subset) || !(0 <= low && low <= accuracy && accuracy <= high && high <= 1 && n >= 1))
       refuse(`audited.${subset}`, "expected 0 <= low <= accuracy <= high <= 1 of a sorted set of modalities");
-}
-
-function isCalibration(fitted: SubsetCalibration, task: Task, needed: number): boolean {
-  const { temperature, power, threshold, examples, groups } = fitted;
-  return (
-    temperature >= 0.01 && temperature <= 100 &&
-    power >= 0 && power <= (task === "multi-label" ? 0 : 4) &&
-    threshold >= 0 && threshold <= 1 &&
-    groups >= 0 && groups <= examples &&
-    !(threshold && groups < needed)
-  );
 }

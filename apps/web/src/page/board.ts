@@ -1,17 +1,19 @@
 // The newest state of a session, as the live page is told it: `serve/board.py`.
 
 import type { Modality, Preview, State } from "../../../src/sensemble_apps/web/static/types.js";
+import { answer } from "../core/belief";
 import type { Bundle } from "../core/bundle";
-import type { Opinion } from "../core/judge";
+import { promise } from "../core/classifier";
 import { kindOf } from "../core/kinds";
 import type { Prediction } from "../core/live_set";
+import type { Opinion } from "../core/opinion";
 import type { Listener, Sensor, Session, SessionEvent } from "../core/session";
 import type { Sample } from "../core/spec";
 import { measured, nameOf } from "../core/subsets";
 import { previewOf } from "./previews";
 
 const TOP = 5; // labels with their probabilities
-const FEW = 3; // candidates beside the likeliest, from which they are counted
+const NAMED = 3; // so many candidates beside the likeliest are counted, not named
 const FAULTS = ["lost", "unhealthy", "unfamiliar", "suspect", "encoder failed"];
 const SENSORS: Record<string, string> = { audio: "microphone", video: "camera", text: "captions", imu: "motion" };
 // As `console/kinds.py` has them.
@@ -78,7 +80,7 @@ export class Board {
   hello() {
     const { audited, fingerprint, manifest, modalities } = this.bundle;
     const subsets = measured(modalities).map((set) => ({ subset: nameOf(set), modalities: set, ...(audited[nameOf(set)] ?? { accuracy: null }) }));
-    return { bundle: String(manifest.provenance["dataset"] ?? ""), fingerprint, labels: manifest.labels, modalities: this.modalities, subsets, demo: false };
+    return { bundle: String(manifest.provenance["dataset"] ?? ""), fingerprint, labels: manifest.labels, modalities: this.modalities, subsets, promise: promise(manifest.calibration), demo: false };
   }
 
   /** Note what a session says. */
@@ -132,11 +134,11 @@ export class Board {
   }
 
   private answer(prediction: Prediction, now: number): NonNullable<State["answer"]> {
-    const { audited, nearest, live, ages, unfamiliar, suspect, probabilities, labels, time } = prediction;
+    const { audited, live, ages, unfamiliar, suspect, probabilities, labels, time } = prediction;
     const order = Array.from(probabilities.keys()).sort((a, b) => probabilities[b] - probabilities[a]).slice(0, TOP);
     const shares = Object.fromEntries(order.map((i) => [labels[i], probabilities[i]]));
     const age = now - time + Math.min(...Object.values(ages));
-    return { ...verdict(prediction), live, time, age, ages, audited, unfamiliar, suspect, ...(nearest && { nearest: nameOf(nearest) }), probabilities: shares };
+    return { ...this.verdict(prediction, prediction.opinions), live, time, age, ages, audited, unfamiliar, suspect, probabilities: shares };
   }
 
   private sampled(sample: Sample): void {
@@ -164,8 +166,8 @@ export class Board {
     this.prediction = prediction;
     const unfamiliar = doubt === "unfamiliar" ? prediction.unfamiliar : [];
     this.lattice = measured(live).map((set) => {
-      const { whole } = this.bundle.judge.answer(new Map(set.map((m) => [m, embeddings.get(m)!])), unfamiliar);
-      return { subset: nameOf(set), ...verdict(whole) };
+      const { whole } = answer(this.bundle.classifier, new Map(set.map((m) => [m, embeddings.get(m)!])), prediction.lies, unfamiliar);
+      return { subset: nameOf(set), ...this.verdict(whole) };
     });
     if (this.truth !== null) {
       const { right, unsure, n } = this.score[nameOf(live)] ?? { right: 0, unsure: 0, n: 0 };
@@ -173,23 +175,29 @@ export class Board {
     }
     const right = this.truth !== null && sure ? label === this.truth : null;
     const shown = JSON.stringify([live, best, doubt, right]);
-    if (shown !== this.shown) this.enter({ kind: "answer", time: this.session.clock(), live, right, ...verdict(prediction) });
+    if (shown !== this.shown) this.enter({ kind: "answer", time: this.session.clock(), live, right, ...this.verdict(prediction, prediction.opinions) });
     this.shown = shown;
   }
 
   private enter(entry: Omit<State["timeline"][number], "number">): void {
     this.timeline.push({ number: ++this.entries, ...entry });
   }
-}
 
-/** Write an answer: its label, or why it is unsure; `console/wording.py`. */
-function verdict(opinion: Opinion) {
-  const { label, best, confidence, doubt, candidates, labels } = opinion;
-  const others = candidates.filter((one) => one !== best);
-  const several = others.length ? `${others.length < FEW ? others.join(" or ") : `${others.length} others`} possible` : "no class stands out";
-  const reasons = { unfamiliar: "like nothing it has learned", contradiction: "the sensors contradict each other", uncalibrated: "not calibrated for these sensors", weak: "too little to be sure", several };
-  const unlearned = labels.length === 1; // encoders that nobody has taught a class
-  const why = unlearned ? labels[0] : doubt ? reasons[doubt] : "";
-  const likely = unlearned || best === null ? "" : `most likely ${best}, ${Math.round(100 * confidence)} %; `;
-  return { label: unlearned ? null : label, best: unlearned ? null : best, confidence, doubt, words: label ?? `unsure: ${likely}${why}`, why, candidates, among: candidates.length };
+  /** Write an answer: its label, or why it is unsure; `console/wording.py`. */
+  private verdict(said: Opinion, opinions: ReadonlyMap<string, Opinion> = new Map()) {
+    const { label, best, confidence, doubt, candidates, labels } = said;
+    const why = doubt ? this.why(said, opinions) : "";
+    const known = labels.length > 1 ? best : null; // one label: encoders that nobody has taught a class
+    return { label, best: known, confidence, doubt, words: label ?? `unsure: ${why}`, why, candidates, among: candidates.length };
+  }
+
+  private why({ doubt, candidates: [first, ...others] }: Opinion, opinions: ReadonlyMap<string, Opinion>): string {
+    if (doubt === "unfamiliar") return "nothing it has learned";
+    const rest = others.length < NAMED ? others : [`${others.length} others`];
+    const either = rest.length ? `${[first, ...rest.slice(0, -1)].join(", ")} or ${rest.at(-1)}` : first;
+    if (doubt === "several") return either;
+    const bests = new Map([...opinions].flatMap(([m, { best }]) => (best === null ? [] : [[this.modalities.find(({ modality }) => modality === m)!.sensor, best]])));
+    const apart = new Set(bests.values()).size > 1 ? [...bests.keys()].sort() : ["the sensors"];
+    return `${apart.length > 1 ? `${apart.slice(0, -1).join(", ")} and ${apart.at(-1)}` : apart[0]} disagree: ${either}`;
+  }
 }

@@ -8,7 +8,9 @@ import { byId } from "../../../src/sensemble_apps/web/static/dom.js";
 import { captionField, Givers } from "../../../src/sensemble_apps/web/static/givers.js";
 import { Live } from "../../../src/sensemble_apps/web/static/live.js";
 import type { Modality } from "../../../src/sensemble_apps/web/static/types.js";
+import { answer } from "../core/belief";
 import { Bundle, filesAt, filesOf, type Files } from "../core/bundle";
+import { promise } from "../core/classifier";
 import { Session, type Sensor } from "../core/session";
 import { WorkerExecutor } from "../executors/in_worker";
 import { QuickerExecutor } from "../executors/webgpu";
@@ -66,13 +68,13 @@ async function open(files: Files): Promise<Bundle | null> {
 
 function show(bundle: Bundle): void {
   byId("open").hidden = true;
-  const best = (modality: string, embedding: Float32Array): string | null => bundle.judge.answer(new Map([[modality, embedding]])).whole.best;
+  const best = (modality: string, embedding: Float32Array): string | null => answer(bundle.classifier, new Map([[modality, embedding]])).whole.best;
   const executor = new QuickerExecutor(
     worker,
     (modality, one, other) => best(modality, one) === best(modality, other),
     () => new WorkerExecutor(new Worker(new URL("../executors/gpu_worker.ts", import.meta.url), { type: "module" })),
   );
-  const learning = bundle.isLearnable ? new Learning(bundle, worker, sensors, () => live.relabel(bundle.manifest.labels)) : null;
+  const learning = bundle.isLearnable ? new Learning(bundle, worker, sensors, () => live.relabel(bundle.manifest.labels, promise(bundle.manifest.calibration))) : null;
   const recording = new Recording(bundle);
   session = new Session(bundle, executor, (item) => {
     board.note(item);

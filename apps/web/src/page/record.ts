@@ -30,7 +30,7 @@ export class Recording {
   constructor(private readonly bundle: Bundle) {}
 
   prediction(made: Prediction): void {
-    const { time, live, label, labels, probabilities, least, doubt, suspect } = made;
+    const { time, live, label, labels, probabilities, threshold, doubt, suspect } = made;
     const opinions = [...made.opinions].map(([m, { best, confidence, sure }]) => [m, { label: best, confidence, sure }]);
     const blob = new Uint8Array(probabilities.slice().buffer);
     const text = Object.fromEntries(
@@ -38,7 +38,7 @@ export class Recording {
         ([name, value]) => [name, JSON.stringify(value)],
       ),
     );
-    void this.add(labels, "predictions", { at: time, time, live: live.join("+"), label, probabilities: blob, least, doubt, suspect, ...text });
+    void this.add(labels, "predictions", { at: time, time, live: live.join("+"), label, probabilities: blob, threshold, doubt, suspect, ...text });
   }
 
   event(event: SessionEvent): void {

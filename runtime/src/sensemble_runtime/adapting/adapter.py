@@ -17,8 +17,8 @@ from sensemble_sensors.lines import opened
 
 from sensemble_runtime.adapting.correction import Change, Correction, Learner, Lesson, Trial
 from sensemble_runtime.bundle.bundle import Bundle
-from sensemble_runtime.bundle.judge import of_subset
 from sensemble_runtime.encoded import Encoded
+from sensemble_runtime.engine.belief import answer
 from sensemble_runtime.errors import AdaptError
 from sensemble_runtime.events import AdaptEvent
 from sensemble_runtime.subsets import Subset
@@ -52,7 +52,7 @@ class Adapter:
         manifest = bundle.manifest
         if manifest.task != "multi-class":
             raise AdaptError(f"{bundle.path}: is multi-label; adapting is for bundles of single classes")
-        if not any(entry.threshold > 0 for entry in manifest.calibration.subsets.values()):
+        if not manifest.calibration.modalities:
             raise AdaptError(
                 f"{bundle.path}: is not calibrated, so no answer is sure enough to teach; export it "
                 "with more examples in the split calibrate"
@@ -107,8 +107,8 @@ class Adapter:
             teachers = self._teachers(window, trusted)
             if not teachers or self._is_background(window):
                 continue
-            opinion, _ = self._bundle.judge.answer({m: newest[m].embedding for m in teachers})
-            if opinion.least > 0 and opinion.confidence >= CONFIDENT:
+            opinion, _ = answer(self._bundle.classifier, {m: newest[m].embedding for m in teachers}, {})
+            if opinion.confidence >= CONFIDENT:
                 lesson = Lesson(window.embedding, int(opinion.probabilities.argmax()))
                 self._lessons.append((window, lesson, teachers, now))
 
@@ -181,8 +181,7 @@ class Adapter:
         )
 
     def _new(self, modality: str) -> Learner:
-        alone = of_subset(self._bundle.manifest.calibration, (modality,))
-        return Learner(self._bundle.head, alone)
+        return Learner(self._bundle.head, self._bundle.manifest.calibration.modalities.get(modality))
 
     def _load(self) -> dict[Sensor, Learner]:
         """Read the file. One that is damaged or of another bundle is set aside: all learn anew."""
@@ -227,7 +226,7 @@ class Adapter:
         return shorter == 0 or abs(one.time - other.time) <= shorter / 2
 
     def _is_familiar(self, window: Encoded) -> bool:
-        return bool(self._bundle.judge.are_familiar(window.modality, window.embedding))
+        return bool(self._bundle.classifier.are_familiar(window.modality, window.embedding))
 
     def _is_background(self, window: Encoded) -> bool:
         """True if a window is unfamiliar and likely shows no class: silence, not an unknown voice."""

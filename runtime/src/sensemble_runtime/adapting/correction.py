@@ -24,8 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sensemble_runtime.bundle.head import Head, calibrated
-from sensemble_runtime.bundle.judge import UNCALIBRATED
-from sensemble_runtime.bundle.manifest import SubsetCalibration
+from sensemble_runtime.bundle.manifest import ModalityCalibration
 
 Floats = NDArray[np.floating]
 
@@ -94,8 +93,9 @@ class Learner:
     embedding, and q is 1 for the teacher's answer and 0 elsewhere.
     """
 
-    def __init__(self, head: Head, calibration: SubsetCalibration = UNCALIBRATED) -> None:
-        self._head, self._calibration = head, calibration
+    def __init__(self, head: Head, calibration: ModalityCalibration | None = None) -> None:
+        self._head, found = head, calibration
+        self._temperature, self._power = (found.temperature, found.power) if found else (1.0, 0.0)
         self._forget()
 
     def _forget(self) -> None:
@@ -130,9 +130,9 @@ class Learner:
 
     def _judge(self, correction: Correction) -> None:
         x, answer = np.stack([one.embedding for one in self._scene]), self._scene[0].answer
-        logits, calibration, trial = self._head.logits(x), self._calibration, self.trial
+        logits, trial = self._head.logits(x), self.trial
         before, after = (
-            calibrated(each, calibration.temperature, calibration.power, self._head.task)
+            calibrated(each, self._temperature, self._power, self._head.task)
             for each in (logits, logits + correction(x))
         )
         trial.scenes += 1
@@ -142,7 +142,7 @@ class Learner:
         change = (after - before).mean(axis=0)
         gain = float(change[answer] / max(np.abs(change).max(), 1e-9))
         trial.helps, trial.harms = bet(trial.helps, gain), max(bet(trial.harms, -gain), 1.0)
-        mean = logits.mean(axis=0) / calibration.temperature
+        mean = logits.mean(axis=0) / self._temperature
         if self._waiting is None:
             self._waiting = mean, answer
         else:

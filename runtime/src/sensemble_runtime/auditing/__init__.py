@@ -3,6 +3,6 @@
 Holds measures of predictions, the audit that computes them, and the gate that judges them. The room is not
 called `audit`, which is the name of its public function.
 
-Doors: `audit`, `conditions`, `measures`, `metrics`, `intervals`, `gate`, `calibration`, `reliability`,
-`robustness`.
+Doors: `answers`, `audit`, `conditions`, `measures`, `metrics`, `intervals`, `gate`, `calibration`,
+`reliability`, `robustness`.
 """

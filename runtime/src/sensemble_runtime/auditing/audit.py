@@ -15,15 +15,14 @@ from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.media.dataset import Example
 
 from sensemble_runtime import subsets
+from sensemble_runtime.auditing.answers import Answers, Sessions, plain
 from sensemble_runtime.auditing.conditions import Degradation, Labelled, clean_scores, key_of, scores_under
 from sensemble_runtime.auditing.intervals import group_codes
 from sensemble_runtime.auditing.measures import Measures, measure
 from sensemble_runtime.auditing.metrics import METRICS
-from sensemble_runtime.auditing.policy import PlainAnswers, Sessions, Used, policy_answers
 from sensemble_runtime.auditing.reliability import Reliability, outcomes
 from sensemble_runtime.bundle.bundle import Bundle
-from sensemble_runtime.bundle.judge import DOUBTS
-from sensemble_runtime.pooling import pool_subsets
+from sensemble_runtime.engine.belief import DOUBTS
 from sensemble_runtime.progress import Progress, no_progress
 from sensemble_runtime.record.reader import read_conditions, read_runs, same_answers
 from sensemble_runtime.record.writer import RecordedAnswer, Records
@@ -38,10 +37,11 @@ class AuditResult(Measures):
         metric: `accuracy` or `mAP`.
         examples, groups: their numbers.
         bundle: the SHA-256 of the bundle's `manifest.json`.
+        promise: what is promised of sure answers (`Calibration.promise`).
         conditions: first the scores of all subsets without any (`CLEAN`), then under each condition those of
             the subsets with the degraded modality.
         unfamiliar: by modality, the share of unfamiliar windows. `subsets` pools them too, as the paper does;
-            `reliability` and `conditions` leave them out, and suspects, as a session does that gets the
+            `reliability` and `conditions` leave them out, and learn who lies, as a session does that gets the
             examples as one stream.
     """
 
@@ -49,6 +49,7 @@ class AuditResult(Measures):
     examples: int
     groups: int
     bundle: str
+    promise: str
     conditions: tuple[ConditionScore, ...] = ()
     reliability: dict[str, Reliability] = field(default_factory=dict)
     unfamiliar: dict[str, float] = field(default_factory=dict)
@@ -74,6 +75,7 @@ class AuditResult(Measures):
             "examples": self.examples,
             "groups": self.groups,
             "bundle": self.bundle,
+            "promise": self.promise,
             "reliability": {name: asdict(one) for name, one in self.reliability.items()},
             "unfamiliar": self.unfamiliar,
             **({"conditions": [asdict(score) for score in self.conditions]} if self.conditions else {}),
@@ -113,20 +115,21 @@ def audit(
         records = stack.enter_context(Records(Path(record))) if record is not None else None
         run = records.begin("audit", bundle, dataset, split) if records else 0
         embeddings = _encoded(bundle, examples, lambda done: progress(done, steps))
-        others = [embeddings[[modalities.index(m) for m in s]].mean(axis=0)[np.newaxis] for s in more]
-        logits = bundle.head.logits(np.concatenate([pool_subsets(embeddings), *others]))
-        measures = measure(logits, present, truth, task, groups, more)
+        classifier, sets = bundle.classifier, [*subsets.measured(modalities), *more]
+        opinions = {m: classifier.opinions(m, rows) for m, rows in zip(modalities, embeddings, strict=True)}
+        alone = plain(opinions, sets, classifier.redundancy, task)
+        measures = measure(np.stack(list(alone.values())), present, truth, task, groups, more)
         if measures is None:
             raise BadDataError(f"no example has any of the bundle's modalities, {', '.join(modalities)}")
         labelled = Labelled(examples, embeddings, present, truth, groups)
         familiar = {
-            m: bundle.judge.are_familiar(m, rows) for m, rows in zip(modalities, embeddings, strict=True)
+            m: classifier.are_familiar(m, rows) for m, rows in zip(modalities, embeddings, strict=True)
         }
-        plain = PlainAnswers(bundle.judge, logits, modalities, embeddings, more)
-        used = Sessions(modalities, task, more).used(plain, {m: present[m] & familiar[m] for m in present})
+        usable = {m: present[m] & familiar[m] for m in present}
+        given = Sessions(sets, classifier.redundancy, task, classifier.threshold).answers(opinions, usable)
         earlier: dict[tuple[str, str, int], list[ConditionScore]] = {}
         if records and record is not None:
-            records.add_answers(run, _answers(bundle.manifest.labels, examples, plain, used))
+            records.add_answers(run, _answers(bundle.manifest.labels, examples, given))
             records.add_scores(run, measures.subsets, measures.chance, measures.estimates)
             earlier = _interrupted(Path(record), run)
         under: list[ConditionScore] = []
@@ -136,13 +139,13 @@ def audit(
                 records.add_conditions(run, scores)
         if records:
             records.end(run)
-    given = policy_answers(bundle.judge, plain, used)
     return AuditResult(
         **{each.name: getattr(measures, each.name) for each in fields(Measures)},
         metric=METRICS[task],
         examples=len(examples),
         groups=int(groups.max()) + 1,
         bundle=bundle.fingerprint,
+        promise=bundle.manifest.calibration.promise,
         conditions=tuple(under),
         reliability={
             name: outcomes(
@@ -223,12 +226,12 @@ def _truth(bundle: Bundle, examples: Sequence[Example]) -> NDArray[np.integer]:
 
 
 def _answers(
-    labels: Sequence[str], examples: Sequence[Example], answers: PlainAnswers, used: Used
+    labels: Sequence[str], examples: Sequence[Example], answers: Mapping[subsets.Subset, Answers]
 ) -> Iterator[RecordedAnswer]:
     for column, example in enumerate(examples):
         for subset, answer in answers.items():
             if set(subset) <= set(example.modalities):
-                probabilities = answer.probabilities[column]
+                probabilities = answer.probabilities[column].astype(np.float32)
                 yield RecordedAnswer(
                     example.id,
                     example.line,
@@ -236,7 +239,6 @@ def _answers(
                     subsets.name(subset),
                     labels[int(probabilities.argmax())],
                     probabilities,
-                    float(answer.least[column]),
+                    answer.threshold,
                     DOUBTS[answer.doubts[column]],
-                    subsets.name(itertools.compress(subset, used[subset][:, column])),
                 )

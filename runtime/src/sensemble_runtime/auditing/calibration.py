@@ -1,12 +1,11 @@
-"""Calibration statistics: temperatures, powers and conformal thresholds of subsets.
+"""Calibration: temperatures and powers of modalities, and the threshold of sure answers.
 
-Temperature and threshold are fitted on the same examples: an example's score, the logit by which its truth
-falls short of the best class, scales with the temperature as the threshold does, so the candidates stay the
-same. So is the power, one of `POWERS`: the guarantee is exact for each, and nearly so for the chosen one (a
-cost of sqrt(log K / n); Yang and Kuchibhotla, 2021).
-
-Examples of one group (a person) resemble each other, so the guarantee is for an example of a new group:
-groups are what is exchangeable (Lee, Barber and Willett, 2023, hierarchical conformal prediction).
+A temperature and a power, one of `POWERS`, make the confidence of a modality's opinions match how often they
+are right. The threshold bounds the answers that are sure and wrong, by conformal risk control (Angelopoulos
+et al., 2024, Theorem 1): if the share of a group's answers that are sure and wrong is at most 1 and falls as
+the threshold rises, the least threshold with (sum of the shares of G groups + 1) / (G + 1) <= risk keeps the
+expected share of a new group to the risk. Groups are what is exchangeable: examples of one person are right
+or wrong together.
 """
 
 import math
@@ -16,55 +15,87 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sensemble_runtime import subsets
+from sensemble_runtime.auditing.answers import Opinions, Sessions, plain
 from sensemble_runtime.bundle.head import probabilities, scaled
-from sensemble_runtime.bundle.manifest import SubsetCalibration, Task
+from sensemble_runtime.bundle.manifest import ModalityCalibration, Task, groups_needed
+from sensemble_runtime.engine.belief import SURE
 
 Floats = NDArray[np.floating]
 Labels = NDArray[np.integer] | NDArray[np.bool_]
 
-ALPHA = 0.1  # the share of candidate sets that may lack the truth
+RISK = 0.05  # the share of a new group's answers that may be sure and wrong
+CONFIDENT = 0.9  # the confidence from which answers are sure where groups are too few to promise the risk
 LEAST = 30  # examples below which no temperature is fitted
 FOLDS = 5  # parts of the groups; a power must predict each part best by a temperature fitted on the others
 POWERS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0)  # of the confidence; see `head.scaled`
+REDUNDANT = 0.5  # the redundancy where too few examples tell
+_SHRINK, _ALIKE = 2.0, 4.0  # groups that say that a temperature is 1, and that it is that of the others
+_TINY = 1e-12  # of a probability
 _RANGE = (1e-2, 1e2)  # of temperatures
 _HALVINGS = 40  # of that range, on a logarithmic scale: to a part in 10^11
-_SLACK = 1e-4  # of calibrated logits; float32 rounds them to a few millionths
-_TINY = 1e-30  # a threshold below which float32 probabilities lose their digits: every class is a candidate
+_DRAWS = 20  # tries to find a window of another class and another group
+_STRIDE = 0.618  # of the examples, from one try to the next: those of a class lie beside each other
 
 
 def calibrate(
-    logits: Floats,
+    logits: Mapping[str, Floats],
     present: Mapping[str, NDArray[np.bool_]],
     labels: Labels,
     task: Task,
-    alpha: float = ALPHA,
-    groups: NDArray[np.integer] | None = None,
-    *,
-    added: bool = False,
-) -> dict[str, SubsetCalibration]:
-    """Fit each subset that has examples with all its modalities, by name and smallest first.
+    groups: NDArray[np.integer],
+) -> dict[str, ModalityCalibration]:
+    """Fit each modality that has examples.
 
     Args:
-        logits: floating [S, N, C], in the order of `pooling.pool_subsets`.
-        present: modality -> bool [N], whether each example has it.
+        logits: by modality, floating [N, C].
+        present: by modality, bool [N], whether each example has it.
         labels: integers [N] in [0, C), or 0 and 1 [N, C] with at least one 1 each if the task is multi-label.
-        groups: of the examples, integers [N]; None: each is independent of the others.
-        added: add up the logits of n modalities, by a temperature of 1 / n, for too few examples to fit one.
+        groups: of the examples, integers [N].
     """
-    groups = np.arange(len(labels)) if groups is None else groups
-    fitted = {}
-    for subset, own in zip(subsets.measured(present), logits, strict=True):
-        has = np.all([present[m] for m in subset], axis=0)
+    powers, scaled_logits, counts = {}, {}, {}
+    for modality, own in logits.items():
+        has = present[modality]
         if has.any():
-            power = choose_power(own[has], labels[has], task, groups[has])
-            powered = scaled(own[has].astype(np.float64), 1.0, power, task)
-            few = 1 / len(subset) if added else 1.0
-            temperature = fit_temperature(powered, labels[has], task, few=few)
-            limit = quantile(shortfalls(powered, labels[has], task), alpha, groups[has])
-            threshold, count = share(limit / temperature, task), len(np.unique(groups[has]))
-            entry = SubsetCalibration(temperature, power, threshold, int(has.sum()), count)
-            fitted[subsets.name(subset)] = entry
+            powers[modality] = choose_power(own[has], labels[has], task, groups[has])
+            scaled_logits[modality] = scaled(own[has].astype(np.float64), 1.0, powers[modality], task)
+            counts[modality] = int(has.sum()), len(np.unique(groups[has]))
+    if not powers:
+        return {}
+    # Few persons say little of the next one, and less of one modality than of all.
+    every = np.concatenate([labels[present[m]] for m in powers])
+    common = math.log(fit_temperature(np.concatenate(list(scaled_logits.values())), every, task))
+    fitted = {}
+    for modality, (examples, persons) in counts.items():
+        own_temperature = fit_temperature(scaled_logits[modality], labels[present[modality]], task)
+        apart = (math.log(own_temperature) - common) * persons / (persons + _ALIKE)
+        temperature = math.exp(common * persons / (persons + _SHRINK) + apart)
+        fitted[modality] = ModalityCalibration(temperature, powers[modality], examples, persons)
     return fitted
+
+
+def fit_redundancy(
+    opinions: Opinions, present: Mapping[str, NDArray[np.bool_]], labels: Labels, task: Task
+) -> float:
+    """Return the redundancy by which the answers of sets make the labels most likely, one of eleven.
+
+    `REDUNDANT` where fewer than `LEAST` examples have two modalities. The arguments are those of
+    `fit_threshold`.
+    """
+    true = labels if labels.ndim == 2 else np.eye(next(iter(opinions.values())).shape[1], dtype=bool)[labels]
+    sets = [one for one in subsets.measured(present) if len(one) > 1]
+    has = {one: np.all([present[m] for m in one], axis=0) for one in sets}
+    sets = [one for one in sets if has[one].sum() >= LEAST]
+
+    def loss(redundancy: float) -> float:
+        total = 0.0
+        for subset in sets:
+            said = {m: opinions[m][has[subset]] for m in subset}
+            (found,) = plain(said, [subset], redundancy, task).values()
+            right = np.where(true[has[subset]], found, 1 - found if task == "multi-label" else 1.0)
+            total -= float(np.log(np.maximum(right, _TINY)).sum(axis=1).mean())
+        return total
+
+    return min((step / 10 for step in range(11)), key=loss) if sets else REDUNDANT
 
 
 def choose_power(logits: Floats, labels: Labels, task: Task, groups: NDArray[np.integer]) -> float:
@@ -113,44 +144,96 @@ def fit_temperature(
     return math.exp(-(low + high) / 2)
 
 
-def shortfalls(logits: Floats, labels: Labels, task: Task) -> Floats:
-    """Return the nonconformity score of each example, floating [N].
+def fit_threshold(
+    opinions: Opinions,
+    present: Mapping[str, NDArray[np.bool_]],
+    familiar: Mapping[str, NDArray[np.bool_]],
+    labels: Labels,
+    task: Task,
+    groups: NDArray[np.integer],
+    redundancy: float,
+    risk: float = RISK,
+) -> tuple[float, int]:
+    """Return the confidence from which answers are sure, and the groups that it rests on.
 
-    Multi-class: the largest logit of another class less that of the truth. Multi-label: the least logit of a
-    true label, negated.
+    It is the least that keeps the risk for each measured set of sensors, by themselves and while one of three
+    or more begins to lie. Where one of the sets has fewer groups than `groups_needed`, nothing can be
+    promised, and it is `CONFIDENT`.
+
+    Args:
+        opinions: by modality, calibrated probabilities floating [N, C].
+        present, familiar: by modality, bool [N]; a session leaves out what is unfamiliar.
+        labels, task, groups: as for `calibrate`.
+        redundancy: as for `belief.fuse`.
+        risk: in (0, 1).
     """
-    if task == "multi-label":
-        return np.asarray(-np.where(labels.astype(bool), logits, np.inf).min(axis=1))
-    rows = np.arange(len(logits))
-    others = logits.copy()
-    others[rows, labels] = -np.inf
-    return np.asarray(others.max(axis=1) - logits[rows, labels])
+    found, fewest = [0.0], len(labels)
+    true = np.eye(next(iter(opinions.values())).shape[1], dtype=bool)[labels] if labels.ndim == 1 else labels
+    usable = {m: present[m] & familiar[m] for m in present}
+    for subset in subsets.measured(present):
+        has = np.all([present[m] for m in subset], axis=0)
+        if not has.any():
+            continue
+        fewest = min(fewest, len(np.unique(groups[has])))
+        liars = subset if len(subset) > 2 and task == "multi-class" else ()
+        shown = [(opinions, usable), *(_with_liar(m, opinions, usable, labels, groups) for m in liars)]
+        for said, counted in shown:
+            (answers,) = Sessions([subset], redundancy, task, 0.0).first(said, counted).values()
+            right = true[np.arange(len(true)), answers.probabilities.argmax(axis=1)].astype(bool)
+            wrong = ~right & (answers.doubts == SURE)  # at a threshold of 0, all that have evidence
+            found.append(
+                least_threshold(answers.probabilities.max(axis=1)[has], wrong[has], groups[has], risk)
+            )
+    return (max(found) if fewest >= groups_needed(risk) else CONFIDENT), fewest
 
 
-def quantile(scores: Floats, alpha: float, groups: NDArray[np.integer]) -> float:
-    """Return the score that one of a new group exceeds with a probability of at most alpha.
-
-    Each of G groups weighs 1 / (G + 1), shared among its scores, and the rest lies at infinity (Lee, Barber
-    and Willett, 2023, Theorem 1). Of groups of one, it is the score of rank ceil((G + 1)(1 - alpha)) (Vovk et
-    al., 2005). Infinity if there are fewer groups than `groups_needed`.
-    """
+def least_threshold(
+    confidences: Floats, wrong: NDArray[np.bool_], groups: NDArray[np.integer], risk: float
+) -> float:
+    """Return the least threshold that keeps the risk of a new group; 2 where groups are too few for any."""
     _, places, sizes = np.unique(groups, return_inverse=True, return_counts=True)
-    order = np.argsort(scores, kind="stable")
-    weights = np.cumsum(1 / sizes[places][order])
-    # Sums of shares are a little off: a rank of exactly (G + 1)(1 - alpha) must be reached.
-    rank = int(np.searchsorted(weights, (len(sizes) + 1) * (1 - alpha) - 1e-9))
-    return math.inf if rank == len(scores) else float(scores[order[rank]])
+    allowed = risk * (len(sizes) + 1) - 1  # the sum of the shares of groups
+    order = np.flatnonzero(wrong)[np.argsort(-confidences[wrong], kind="stable")]
+    spent = np.cumsum(1 / sizes[places][order])
+    kept = int(np.searchsorted(spent, allowed + 1e-9, side="right"))
+    if allowed < -1e-9:
+        return 2.0
+    # Rounded up to float32, in which confidences are compared.
+    return (
+        0.0
+        if kept == len(order)
+        else float(np.nextafter(np.float32(confidences[order[kept]]), np.float32(2)))
+    )
 
 
-def share(limit: float, task: Task) -> float:
-    """Return the threshold in [0, 1] in terms of probabilities for a limit on shortfalls of logits.
+def familiar_limit(scores: Floats, groups: NDArray[np.integer], lost: float, lost_of_one: float) -> float:
+    """Return the least score of a familiar window.
 
-    Multi-class: the least ratio of a candidate's probability to the largest one; a negative limit counts as
-    0, as the most probable class is always a candidate. Multi-label: the least probability.
+    At most a share `lost` of the scores [N] of known windows lies below it, one at least being allowed, and
+    at most `lost_of_one` of those of any group that has enough for that share to be a window.
     """
-    # Equal inputs, such as a caption that comes again, have equal scores, and rounding must not part them.
-    if task == "multi-class":
-        least = math.exp(-max(limit, 0.0) - _SLACK)
-    else:
-        least = float(probabilities(np.array(-limit - _SLACK), task))
-    return least if least > _TINY else 0.0
+    ordered = np.sort(scores)
+    limit = ordered[max(int(lost * (len(ordered) + 1)), 1) - 1]
+    for group in np.unique(groups):
+        own = np.sort(scores[groups == group])
+        if lost_of_one * len(own) >= 1:
+            limit = min(limit, own[int(lost_of_one * len(own))])
+    return float(limit)
+
+
+def _with_liar(
+    liar: str,
+    opinions: Opinions,
+    usable: Mapping[str, NDArray[np.bool_]],
+    labels: Labels,
+    groups: NDArray[np.integer],
+) -> tuple[Opinions, Mapping[str, NDArray[np.bool_]]]:
+    """Return the same where one modality shows windows of other classes and other groups, if it has any."""
+    rows, shown = np.arange(len(labels)), np.full(len(labels), -1)
+    stride = round(_STRIDE * len(labels)) or 1
+    for draw in range(1, _DRAWS + 1):
+        others = (rows + draw * stride) % len(labels)
+        apart = (labels[others] != labels) & (groups[others] != groups) & usable[liar][others]
+        shown = np.where((shown < 0) & apart, others, shown)
+    lies = dict(usable) | {liar: shown >= 0}
+    return dict(opinions) | {liar: opinions[liar][shown]}, lies

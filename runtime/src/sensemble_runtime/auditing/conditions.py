@@ -11,12 +11,11 @@ from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.media.dataset import Example
 
 from sensemble_runtime import subsets
+from sensemble_runtime.auditing.answers import Sessions, plain
 from sensemble_runtime.auditing.intervals import proportion, scored
 from sensemble_runtime.auditing.metrics import score
-from sensemble_runtime.auditing.policy import PlainAnswers, Sessions, policy_answers, together
 from sensemble_runtime.auditing.reliability import outcomes
 from sensemble_runtime.bundle.bundle import Bundle
-from sensemble_runtime.pooling import pool_subsets
 from sensemble_runtime.scores import CLEAN, ConditionScore, SubsetScore
 
 Floats = NDArray[np.float32]
@@ -75,27 +74,25 @@ def scores_under(
 def _scores(
     bundle: Bundle, labelled: Labelled, embeddings: Floats, key: tuple[str, str, int], effect: str
 ) -> list[ConditionScore]:
-    modalities, judge, task = bundle.modalities, bundle.judge, bundle.manifest.task
-    there = labelled.present
-    logits = bundle.head.logits(pool_subsets(embeddings))
-    plain = PlainAnswers(judge, logits, modalities, embeddings)
-    usable = {m: there[m] & judge.are_familiar(m, embeddings[row]) for row, m in enumerate(modalities)}
-    pooled = policy_answers(judge, plain, together(plain, there))
-    given = policy_answers(judge, plain, Sessions(modalities, task).used(plain, usable))
+    modalities, classifier, there = bundle.modalities, bundle.classifier, labelled.present
+    task, sets = bundle.manifest.task, subsets.measured(modalities)
+    rows = dict(zip(modalities, embeddings, strict=True))
+    opinions = {m: classifier.opinions(m, found) for m, found in rows.items()}
+    usable = {m: there[m] & classifier.are_familiar(m, found) for m, found in rows.items()}
+    alone = plain(opinions, sets, classifier.redundancy, task)
+    given = Sessions(sets, classifier.redundancy, task, classifier.threshold).answers(opinions, usable)
     scores = []
-    for subset in plain:
-        has = np.asarray(np.all([labelled.present[m] for m in subset], axis=0))
+    for subset in sets:
+        has = np.asarray(np.all([there[m] for m in subset], axis=0))
         if not has.any():
             continue
         outcome = outcomes(given[subset], labelled.truth, task, has)
+        plain_value = score(alone[subset][has], labelled.truth[has], task)
         if task == "multi-class":
             right, value = outcome.right, float(outcome.right.mean())
-            plain_value = float(outcomes(pooled[subset], labelled.truth, task, has).right.mean())
             scored_subset = SubsetScore(value, len(right), *proportion(right, labelled.groups[has]))
         else:
-            predicted = given[subset].probabilities
-            scored_subset, _ = scored(predicted, labelled.truth, task, labelled.groups, has)
-            plain_value = score(pooled[subset].probabilities[has], labelled.truth[has], task)
+            scored_subset, _ = scored(given[subset].probabilities, labelled.truth, task, labelled.groups, has)
         measured, name = outcome.reliability, subsets.name(subset)
         shares = measured.confidence, measured.unsure, measured.sure_right
         scores.append(ConditionScore(*key, effect, name, scored_subset, *shares, plain_value))

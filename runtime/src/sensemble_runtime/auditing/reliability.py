@@ -1,4 +1,4 @@
-"""Reliability: how often confidence, sure answers and candidates are right, on labelled examples."""
+"""Reliability: how often confidence and sure answers are right, and what silence costs."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -6,9 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from sensemble_runtime.auditing.answers import Answers
 from sensemble_runtime.auditing.intervals import wilson
-from sensemble_runtime.bundle.judge import DOUBTS, SURE, UNFAMILIAR, Answers
 from sensemble_runtime.bundle.manifest import Task
+from sensemble_runtime.engine.belief import DOUBTS, SURE, UNFAMILIAR
 from sensemble_runtime.record.writer import RecordedAnswer
 from sensemble_runtime.scores import Interval
 
@@ -24,7 +25,8 @@ class Reliability:
     confidence: float  # the mean
     unsure: float  # answers without a label
     sure_right: float | None  # of the others; None if all are unsure
-    covered: float  # answers whose candidates hold the truth (every true label)
+    sure_wrong: float  # of all answers, those that are sure and wrong
+    withheld: float  # of the right answers, those that are unsure; 0 if none is right
     calibration_error: float  # the expected calibration error
     chance_error: float  # of a perfectly calibrated classifier, on as many examples
 
@@ -47,7 +49,6 @@ class Outcomes:
     confidences: NDArray[np.floating]  # [N] in [0, 1]
     right: NDArray[np.bool_]  # [N], with evidence, and the most probable label is true
     sure: NDArray[np.bool_]  # [N]
-    held: NDArray[np.bool_]  # [N], the candidates hold the truth (every true label)
 
     @property
     def reliability(self) -> Reliability:
@@ -57,7 +58,8 @@ class Outcomes:
             confidence=float(self.confidences.mean()),
             unsure=1 - float(self.sure.mean()),
             sure_right=float(self.right[self.sure].mean()) if self.sure.any() else None,
-            covered=float(self.held.mean()),
+            sure_wrong=float((self.sure & ~self.right).mean()),
+            withheld=float((~self.sure[self.right]).mean()) if self.right.any() else 0.0,
             calibration_error=calibration_error(self.confidences, self.right),
             chance_error=chance_error(self.confidences),
         )
@@ -78,15 +80,13 @@ def outcomes(
     answers: Answers, truth: NDArray[np.integer], task: Task, rows: NDArray[np.bool_] | slice = slice(None)
 ) -> Outcomes:
     """Return the outcomes of `rows` of N answers; `truth` is [N], or [N, C] if the task is multi-label."""
-    chances, least, doubts = answers.probabilities[rows], answers.least[rows], answers.doubts[rows]
-    known = truth[rows]
+    chances, doubts, known = answers.probabilities[rows], answers.doubts[rows], truth[rows]
     true = np.eye(chances.shape[1], dtype=bool)[known] if task == "multi-class" else known.astype(bool)
     evident = doubts != UNFAMILIAR
     return Outcomes(
         confidences=chances.max(axis=1),
         right=np.asarray(true[np.arange(len(true)), chances.argmax(axis=1)] & evident),
         sure=np.asarray(doubts == SURE),
-        held=np.asarray(np.all((chances >= least[:, np.newaxis]) | ~true, axis=1)),
     )
 
 
@@ -94,18 +94,16 @@ def recorded_outcomes(
     recorded: Iterable[RecordedAnswer], labels: Sequence[str], task: Task
 ) -> dict[str, Outcomes]:
     """Return the outcomes of a recorded audit, by subset, smallest first."""
-    by_set: dict[str, list[RecordedAnswer]] = {}
-    plain = {(answer.example, answer.subset): answer for answer in recorded}
-    for answer in plain.values():
-        by_set.setdefault(answer.subset, []).append(answer)
-    uniform = np.full(len(labels), 1 / len(labels), np.float32)
+    by_set: dict[str, dict[str, RecordedAnswer]] = {}
+    for answer in recorded:
+        by_set.setdefault(answer.subset, {})[answer.example] = answer
     by_name = {}
-    for name, some in sorted(by_set.items(), key=lambda item: (item[0].count("+"), item[0])):
-        given = [plain[a.example, a.used] if a.used else None for a in some]
+    for name, by_example in sorted(by_set.items(), key=lambda item: (item[0].count("+"), item[0])):
+        some = list(by_example.values())
         answers = Answers(
-            np.stack([uniform if a is None else a.probabilities for a in given]),
-            np.array([0 if a is None else a.least for a in given], np.float32),
-            np.array([UNFAMILIAR if a is None else DOUBTS.index(a.doubt) for a in given], np.int8),
+            np.stack([a.probabilities for a in some]),
+            np.array([DOUBTS.index(a.doubt) for a in some], np.int8),
+            some[0].threshold,
         )
         table = np.array([[label in a.truth for label in labels] for a in some])
         truth = table.argmax(axis=1) if task == "multi-class" else table.astype(np.int64)

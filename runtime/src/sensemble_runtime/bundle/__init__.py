@@ -2,6 +2,6 @@
 
 Holds what reads, checks and writes a bundle's folder; `executors` runs its artifacts.
 
-Doors: `bundle`, `manifest`, `manifest_file`, `files`, `head`, `judge`, `tokenize`, `tokenizer_fields`,
+Doors: `bundle`, `manifest`, `manifest_file`, `files`, `head`, `classifier`, `tokenize`, `tokenizer_fields`,
 `probe`, `signature`.
 """

@@ -13,9 +13,9 @@ from sensemble_sensors import durable
 from sensemble_sensors.kinds.registry import kind_of
 
 from sensemble_runtime.bundle import manifest, signature
+from sensemble_runtime.bundle.classifier import Classifier
 from sensemble_runtime.bundle.files import check_file, read_file
 from sensemble_runtime.bundle.head import Head, load_head
-from sensemble_runtime.bundle.judge import Judge
 from sensemble_runtime.bundle.manifest import Artifact, FileEntry, Manifest, ModalityEntry
 from sensemble_runtime.bundle.manifest_file import parse_manifest, read_data
 from sensemble_runtime.bundle.tokenize import check_tokenizer, load_tokenizer, tokenize
@@ -54,7 +54,6 @@ class Bundle:
         fingerprint: str,
         head: Head,
         executors: dict[str, str],
-        floor: float | None = None,
     ) -> None:
         self.path = path
         self.manifest = contents
@@ -63,7 +62,7 @@ class Bundle:
         self.specs: dict[str, InputSpec] = {m: contents.modalities[m].spec for m in self.modalities}
         self.executors = executors
         self.head = head
-        self.judge = Judge(contents, head, floor)
+        self.classifier = Classifier(head, contents.calibration, contents.labels, contents.modalities)
         self.threads = 0
         self._encoders: dict[str, Encoder] = {}
         self._freeing: set[threading.Thread] = set()
@@ -78,7 +77,6 @@ class Bundle:
         executor: str | None = None,
         *,
         trust: Path | str | None = None,
-        floor: float | None = None,
     ) -> "Bundle":
         """Open the bundle in folder `path`: check its manifest, then every file's place, size and SHA-256.
 
@@ -88,11 +86,9 @@ class Bundle:
             executor: the target whose artifacts to run. By default, each modality runs by the first of its
                 targets that runs here (`executors.executor.in_order`), measured ones first.
             trust: the PEM file of the public key that must have signed the bundle; None accepts any bundle.
-            floor: the least confidence of a sure answer, in [0, 1]; None: that of the manifest.
 
         Raises:
-            BundleError: it is corrupt, incompatible, untrusted, or leaves its folder, each with its subclass;
-                or the floor is out of its range.
+            BundleError: it is corrupt, incompatible, untrusted, or leaves its folder, each with its subclass.
             KeyFileError: the file `trust` holds no key.
         """
         path = Path(path)
@@ -100,7 +96,7 @@ class Bundle:
         contents = parse_manifest(data, path / manifest.FILE_NAME)
         executors = {m: _choose(path, m, entry, executor) for m, entry in contents.modalities.items()}
         head = _verify(path, contents)
-        return cls(path, contents, hashlib.sha256(data).hexdigest(), head, executors, floor)
+        return cls(path, contents, hashlib.sha256(data).hexdigest(), head, executors)
 
     def with_head(self, other: "Bundle") -> "Bundle | None":
         """Return this bundle, loaded encoders included, with the head, labels and audit of another one.
@@ -115,7 +111,7 @@ class Bundle:
             return None
         made = copy(self)
         made.path, made.manifest, made.fingerprint = other.path, other.manifest, other.fingerprint
-        made.head, made.judge = other.head, other.judge
+        made.head, made.classifier = other.head, other.classifier
         return made
 
     def encode(self, modality: str, window: Input | str) -> Embedding:

@@ -7,9 +7,9 @@ from typing import Annotated, Literal
 
 from sensemble_sensors.spec import InputSpec
 
-from sensemble_runtime.scores import Share, SubsetScore
+from sensemble_runtime.scores import Count, Share, SubsetScore
 
-SCHEMA = 8
+SCHEMA = 9
 FILE_NAME = "manifest.json"
 
 BROWSER = "onnx-web"  # the target of the same ONNX files as browsers run them, measured there
@@ -94,37 +94,54 @@ class Provenance:
 
 
 @dataclass(frozen=True, slots=True)
-class SubsetCalibration:
-    """The calibration of one subset of modalities; see `bundle.judge`.
-
-    `threshold`: a class is a candidate if its probability is at least this share of the largest one
-    (multi-class), or at least this (multi-label). 0: every class is one, for too few groups.
-    """
+class ModalityCalibration:
+    """The numbers that calibrate the opinions of one modality (`head.scaled`)."""
 
     temperature: Annotated[float, (1e-2, 1e2)]  # 1 where there were too few examples
-    power: Annotated[float, (0, 4)]  # of the confidence (`head.scaled`); 0 if multi-label
-    threshold: Share
-    examples: int  # with all modalities of the subset, all familiar
-    groups: int
+    power: Annotated[float, (0, 4)]  # of the confidence; 0 if multi-label
+    examples: Count  # of the split calibrate, all familiar
+    groups: Count
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """The numbers that make a bundle's probabilities trustworthy, fitted on the split `calibrate`.
+    """The numbers of the belief (`engine.belief`), fitted on the split `calibrate`.
 
-    A subset without examples is absent: every class is a candidate. A modality with too few held-out windows
-    is absent: all its windows are familiar.
+    A modality without examples is absent from `modalities`: its opinions are the head's own. One with too few
+    held-out windows is absent from `familiar`: all its windows are familiar.
     """
 
-    alpha: Annotated[float, (1e-6, 1 - 1e-6)]  # of candidate sets that may lack the truth
-    floor: Share  # the least confidence of a sure answer
-    subsets: dict[str, SubsetCalibration]
+    risk: Annotated[float, (1e-6, 1 - 1e-6)]  # the share of a new group's answers that may be sure and wrong
+    threshold: Annotated[float, (0, 2)]  # the confidence from which an answer is sure; above 1, none is
+    groups: Count  # that the threshold rests on: the fewest of a measured subset
+    redundancy: Share  # how far sensors repeat each other: 0, they err independently; 1, alike
+    modalities: dict[str, ModalityCalibration]
     familiar: dict[str, Annotated[float, (-1e4, 1e4)]]  # the least score of a familiar window
 
+    @property
+    def promised(self) -> bool:
+        """True if there are enough groups to promise the risk for a new one."""
+        return self.groups >= groups_needed(self.risk)
 
-def groups_needed(alpha: float) -> int:
-    """Return the least number of groups whose scores set a conformal threshold: 9 for an alpha of 0.1."""
-    return math.ceil(round(1 / alpha, 9)) - 1
+    @property
+    def promise(self) -> str:
+        """The promise about sure answers, in words."""
+        share, needed = f"{100 * self.risk:g} %", groups_needed(self.risk)
+        sure = f"sure from {100 * self.threshold:.0f} % on" if self.threshold <= 1 else "none is sure"
+        if self.promised:
+            return (
+                f"promised: at most {share} of a new person's answers are sure and wrong "
+                f"(from {self.groups} people or groups; {sure})"
+            )
+        return (
+            f"not promised: {self.groups} people or groups are known, and {needed} are needed to bound "
+            f"sure and wrong answers to {share}; {sure}"
+        )
+
+
+def groups_needed(risk: float) -> int:
+    """Return the least number of groups on which a risk can be promised: 19 for 0.05."""
+    return math.ceil(round(1 / risk, 9)) - 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,9 @@ from sensemble_sensors.spec import InputSpec
 from sensemble_runtime.bundle.manifest import (
     FileEntry,
     Manifest,
+    ModalityCalibration,
     Provenance,
-    SubsetCalibration,
     Task,
-    groups_needed,
 )
 
 _SEGMENT = r"[A-Za-z0-9_][A-Za-z0-9_.+-]*"  # portable to every file system; no segment can be `..` or `.`
@@ -114,10 +113,10 @@ def _provenance_problems(provenance: Provenance, modalities: set[str]) -> Iterat
 
 def _calibration_problems(manifest: Manifest) -> Iterator[str]:
     calibration, modalities = manifest.calibration, set(manifest.modalities)
-    yield from _subset_problems("calibration.subsets", calibration.subsets, modalities)
-    least = groups_needed(calibration.alpha)
-    for subset, entry in calibration.subsets.items():
-        yield from _subset_calibration_problems(f"calibration.subsets.{subset}", entry, manifest.task, least)
+    for modality, entry in calibration.modalities.items():
+        yield from _modality_problems(f"calibration.modalities.{modality}", entry, manifest.task)
+    for modality in calibration.modalities.keys() - modalities:
+        yield f"calibration.modalities.{modality}: has no encoder here"
     for modality in calibration.familiar.keys() - modalities:
         yield f"calibration.familiar.{modality}: has no encoder here"
     yield from _subset_problems("audited", manifest.audited, modalities)
@@ -133,12 +132,8 @@ def _subset_problems(field: str, named: Iterable[str], modalities: set[str]) -> 
             yield f"{field}.{subset}: not a sorted set of {', '.join(sorted(modalities))}"
 
 
-def _subset_calibration_problems(
-    field: str, entry: SubsetCalibration, task: Task, groups: int
-) -> Iterator[str]:
+def _modality_problems(field: str, entry: ModalityCalibration, task: Task) -> Iterator[str]:
     if entry.power and task == "multi-label":
         yield f"{field}.power: expected 0 in a multi-label task, got {entry.power}"
     if not 0 <= entry.groups <= entry.examples:
         yield f"{field}.groups: expected 0 to {entry.examples}, the number of examples, got {entry.groups}"
-    if entry.threshold and entry.groups < groups:
-        yield f"{field}.threshold: expected 0, for {entry.groups} groups are too few, got {entry.threshold}"

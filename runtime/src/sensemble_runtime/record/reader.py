@@ -65,7 +65,7 @@ class RecordedPrediction(Answer):
     time: Seconds
     live: tuple[str, ...]
     probabilities: NDArray[np.float32]
-    least: Share
+    threshold: Annotated[float, (0, 2)]
     labels: tuple[str, ...]
     doubt: Doubt | None
     opinions: dict[str, RecordedOpinion]
@@ -146,21 +146,15 @@ def read_answers(path: Path | str, run: int) -> list[RecordedAnswer]:
     """Return the answers of an audit, example by example."""
     with _reading(path) as db:
         labels = _labels(db, run)
-        answers = [
+        return [
             _made(
                 RecordedAnswer,
                 row,
                 subset=subsets.name(_live(row["subset"])),
                 probabilities=_unpack(row["probabilities"], len(labels)),
-                used=subsets.name(_live(row["used"])) if row["used"] else "",
             )
             for row in db.execute("SELECT * FROM answers WHERE run = ? ORDER BY rowid", (run,))
         ]
-        known = {(answer.example, answer.subset) for answer in answers}
-        for answer in answers:
-            if answer.used and (answer.example, answer.used) not in known:
-                raise ValueError(f"no answer of {answer.used!r:.40} to {answer.example!r:.40}, which is used")
-        return answers
 
 
 def read_conditions(path: Path | str, run: int) -> list[ConditionScore]:
@@ -180,7 +174,7 @@ def read_conditions(path: Path | str, run: int) -> list[ConditionScore]:
 
 def same_answers(path: Path | str, run: int, other: int) -> bool:
     """Return whether two audits gave the same answers to the same examples."""
-    columns = "example, line, truth, subset, label, probabilities, least, doubt, used"
+    columns = "example, line, truth, subset, label, probabilities, threshold, doubt"
     query = f"SELECT {columns} FROM answers WHERE run = ? EXCEPT SELECT {columns} FROM answers WHERE run = ?"  # noqa: S608 - constants
     with _reading(path) as db:
         return not any(db.execute(query, pair).fetchone() for pair in ((run, other), (other, run)))

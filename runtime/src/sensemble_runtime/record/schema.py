@@ -8,7 +8,7 @@ from typing import Literal
 
 from sensemble_runtime.errors import RecordError
 
-SCHEMA = 8
+SCHEMA = 9
 RunKind = Literal["session", "audit"]
 
 _FOLDER = "it needs a folder that exists and can be written"
@@ -50,7 +50,7 @@ CREATE TABLE IF NOT EXISTS predictions (
     live TEXT NOT NULL,
     label TEXT,                -- NULL if unsure
     probabilities BLOB NOT NULL,  -- float32, little-endian, in the order of the run's labels
-    least REAL NOT NULL,       -- the least probability of a candidate; 0 where every class is one
+    threshold REAL NOT NULL,   -- the confidence from which an answer is sure
     doubt TEXT,                -- why it is unsure
     opinions TEXT NOT NULL,    -- JSON: by modality, its label, its confidence, whether it is sure
     unfamiliar TEXT NOT NULL,  -- JSON list of modalities
@@ -96,7 +96,7 @@ CREATE TABLE IF NOT EXISTS conditions (
     confidence REAL NOT NULL,
     unsure REAL NOT NULL,      -- the share of the examples without a label
     sure_right REAL,           -- of the others, the share that is right; NULL if there is none
-    plain REAL NOT NULL,       -- the accuracy if unfamiliar and suspect windows were pooled as well
+    plain REAL NOT NULL,       -- the accuracy if unfamiliar windows counted too, and no scene told who lies
     PRIMARY KEY (run, modality, condition, severity, subset)
 ) STRICT;
 CREATE TABLE IF NOT EXISTS estimates (
@@ -115,9 +115,8 @@ CREATE TABLE IF NOT EXISTS answers (
     subset TEXT NOT NULL,
     label TEXT NOT NULL,
     probabilities BLOB NOT NULL,
-    least REAL NOT NULL,
+    threshold REAL NOT NULL,
     doubt TEXT,
-    used TEXT NOT NULL,        -- the subset that answers in a session; empty where all windows are unfamiliar
     PRIMARY KEY (run, example, subset)
 ) STRICT;
 PRAGMA application_id = {_APPLICATION};

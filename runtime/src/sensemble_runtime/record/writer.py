@@ -33,7 +33,7 @@ from sensemble_runtime.scores import ConditionScore, Estimate, SubsetScore
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RecordedAnswer:
-    """The answer of a bundle to one example, from all windows of one subset of its modalities."""
+    """The answer of a bundle to one example, as a session with the sensors of one subset gives it."""
 
     example: str  # its id
     line: int  # in the dataset's index
@@ -41,9 +41,8 @@ class RecordedAnswer:
     subset: str
     label: str  # the most probable class
     probabilities: NDArray[np.float32]  # [C]
-    least: float
+    threshold: float
     doubt: Doubt | None
-    used: str  # the subset that answers in a session, without what is unfamiliar or suspect; may be empty
 
 
 class Records:
@@ -126,7 +125,7 @@ class Records:
                 "+".join(p.live),
                 p.label,
                 _pack(p.probabilities),
-                p.least,
+                p.threshold,
                 p.doubt,
                 json.dumps({m: _opinion(opinion) for m, opinion in p.opinions.items()}),
                 json.dumps(p.unfamiliar),
@@ -146,13 +145,13 @@ class Records:
 
     def add_answers(self, run: int, answers: Iterable[RecordedAnswer]) -> None:
         """Add an audit's answers."""
-        rest = attrgetter("least", "doubt", "used")
+        rest = attrgetter("threshold", "doubt")
         rows = [
             (run, a.example, a.line, json.dumps(a.truth), a.subset, a.label, _pack(a.probabilities), *rest(a))
             for a in answers
         ]
         with reported(self._path), self._db:
-            self._insert("answers", 10, rows)
+            self._insert("answers", 9, rows)
 
     def add_scores(
         self,

@@ -5,7 +5,7 @@ input gives equal predictions. For one thread at a time; only `encode` may run i
 """
 
 import time
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from sensemble_sensors.errors import SampleError
@@ -17,13 +17,13 @@ from sensemble_runtime import subsets
 from sensemble_runtime.adapting.adapter import Adapter
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.encoded import Encoded
+from sensemble_runtime.engine.belief import Belief, answer, no_evidence
 from sensemble_runtime.events import AdaptEvent, SuspectEvent, UnfamiliarEvent
 from sensemble_runtime.pooling import pool
-from sensemble_runtime.prediction import Opinion, Prediction
+from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.session.change_gate import ChangeGate
 from sensemble_runtime.session.debounce import Debounced
 from sensemble_runtime.session.scheduler import Policy
-from sensemble_runtime.session.suspicion import Suspicion
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class LiveSet:
         self._gate = ChangeGate(bundle.specs) if self._policy.duty else None
         self._skipped: dict[str, int] = {}
         self._unfamiliar, self._suspected = Debounced(), Debounced()
-        self._suspicion = Suspicion(bundle.modalities)
+        self._belief = Belief(bundle.modalities)
         self.windows: dict[str, WindowRing] = {}  # of the attached modalities, whose encoders are loaded
         self._embeddings: dict[str, Encoded] = {}
         self._sensors: dict[str, str] = {}  # by modality, the name of the sensor that gives its samples
@@ -68,7 +68,7 @@ class LiveSet:
         """Load the encoder of `modality`, and accept samples of the named sensor, unsuspected if new."""
         if self._sensors.get(modality, sensor) != sensor:
             self._suspected.forget(modality)
-            self._suspicion.forget(modality)
+            self._belief.forget(modality)
         if modality not in self.windows:
             self.bundle.load(modality)
             self.windows[modality] = kind_of(spec := self.bundle.specs[modality]).windows(spec)
@@ -77,7 +77,7 @@ class LiveSet:
     def remove(self, modality: str, *, keep: bool = False) -> None:
         """Take `modality` out of the live set now and forget its samples; see `end` for `keep`."""
         self._embeddings.pop(modality, None)
-        for noted in (self._unfamiliar, self._suspected, self._suspicion):
+        for noted in (self._unfamiliar, self._suspected, self._belief):
             noted.forget(modality)
         self.end(modality, keep=keep)
 
@@ -158,7 +158,7 @@ class LiveSet:
         self._embeddings |= fresh
         for modality, new in fresh.items():
             self._skipped[modality] = self._skipped.get(modality, 0) + new.skipped
-            is_known = bool(self.bundle.judge.are_familiar(modality, new.embedding))
+            is_known = bool(self.bundle.classifier.are_familiar(modality, new.embedding))
             self._unfamiliar.note(modality, new.time, on=not is_known)
         near = self._near(now)
         unfamiliar = self._uncorrected(self._unfamiliar.newest(near))
@@ -169,21 +169,26 @@ class LiveSet:
         corrected = self._adapter.correct(shown) if self._adapter else {}
         embeddings = {m: corrected.get(m, shown[m].embedding) for m in live}
         left_out = unfamiliar if self._policy.unfamiliar == "leave" else ()
-        bundle, judge = self.bundle, self.bundle.judge
-        whole, opinions = judge.answer(embeddings, left_out)
-        suspect = self._suspect(opinions, now)
-        if suspect and (trusted := self._without((suspect,), live)) != live:
-            live, embeddings = trusted, {m: embeddings[m] for m in trusted}
-            whole, _ = judge.answer(embeddings, left_out)
-        opinions |= dict.fromkeys((m for m in left_out if m not in live), judge.no_evidence)
+        bundle, classifier = self.bundle, self.bundle.classifier
+        lies = self._belief.lies if self._policy.unfamiliar == "leave" else {}
+        whole, opinions = answer(classifier, embeddings, lies, left_out)
+        opinions |= dict.fromkeys((m for m in left_out if m not in live), no_evidence(classifier))
+        suspect = None
+        if classifier.task == "multi-class":  # of several labels, none excludes another
+            familiar = {m: opinions[m].probabilities for m in live if m not in left_out}
+            suspect = self._belief.note(familiar, now)
+            for modality in live:
+                self._suspected.note(modality, now, on=modality == suspect)
+        trusted = self._without((suspect,), live) if suspect else live
+        embeddings = {m: embeddings[m] for m in trusted}
         if self._adapter:
             learning = [m for m, e in fresh.items() if m in shown and not e.skipped]
             self._adapter.learn(learning, shown, now, suspect)
-        rings, measured = sorted(self.windows.items()), judge.measured_as(live)
+        rings = sorted(self.windows.items())
         return Prediction(
             time=now,
-            live=live,
-            ages={m: now - shown[m].time for m in live},
+            live=trusted,
+            ages={m: now - shown[m].time for m in trusted},
             probabilities=whole.probabilities,
             pooled=pool(embeddings),
             latencies={m: e.latency for m, e in fresh.items() if not e.skipped},
@@ -192,11 +197,11 @@ class LiveSet:
             lost={m: ring.lost for m, ring in rings},
             embeddings=embeddings,
             labels=whole.labels,
-            least=whole.least,
+            threshold=whole.threshold,
             doubt=whole.doubt,
             opinions=opinions,
-            audited=bundle.manifest.audited.get(subsets.name(measured)),
-            nearest=None if measured == live else measured,
+            audited=bundle.manifest.audited.get(subsets.name(trusted)),
+            lies={m: lies[m] for m in opinions if m in lies},
             unfamiliar=unfamiliar,
             suspect=suspect,
             adapted=tuple(sorted(corrected)),
@@ -210,14 +215,6 @@ class LiveSet:
             return unfamiliar
         corrected = self._adapter.correct({m: self._embeddings[m] for m in unfamiliar})
         return tuple(m for m in unfamiliar if m not in corrected)
-
-    def _suspect(self, opinions: Mapping[str, Opinion], now: float) -> str | None:
-        if self.bundle.head.task == "multi-label":  # no label excludes another
-            return None
-        suspect = self._suspicion.note({m: opinion.probabilities for m, opinion in opinions.items()}, now)
-        for modality in opinions:
-            self._suspected.note(modality, now, on=modality == suspect)
-        return suspect
 
     def _without(self, distrusted: Collection[str], near: tuple[str, ...]) -> tuple[str, ...]:
         """Return the live set: without these modalities, unless all are, or the policy pools them."""

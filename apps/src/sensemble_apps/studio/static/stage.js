@@ -141,9 +141,9 @@ export class Stage {
     byId("answer").hidden = answer === null;
     if (!answer) return;
     byId("answer").classList.toggle("unsure", answer.label === null);
-    say(byId("label"), answer.best ?? answer.words);
-    const sure = answer.label === null && answer.doubt !== "uncalibrated" ? "unsure, " : "";
-    say(byId("evidence"), answer.best === null ? "" : `${sure}${percent(answer.confidence)}, by ${answer.live.map((modality) => this.sensors.get(modality) ?? modality).join(" and ")}`);
+    say(byId("label"), answer.words);
+    const by = `by ${answer.live.map((modality) => this.sensors.get(modality) ?? modality).join(" and ")}`;
+    say(byId("evidence"), answer.label === null ? by : `${percent(answer.confidence)}, ${by}`);
   }
 
   /** Show the newest samples of all sensors. @param {State["previews"]} previews */

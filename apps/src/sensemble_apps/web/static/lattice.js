@@ -6,7 +6,7 @@ import { draw, icon, make, percent, say } from "./dom.js";
 /** @typedef {Pick<import("./types.js").Modality, "modality" | "sensor" | "icon">} Modality */
 /** @typedef {import("./types.js").Subset} Subset */
 /** @typedef {Pick<import("./types.js").Opinion, "subset" | "label" | "best" | "confidence" | "words">} Opinion */
-/** @typedef {Pick<import("./types.js").Answer, "audited" | "nearest">} Answer */
+/** @typedef {Pick<import("./types.js").Answer, "audited">} Answer */
 /** @typedef {{set: string[], cell: HTMLElement, node: HTMLElement, says: HTMLElement, score: Subset, x: number, y: number}} Node the middle of `node` */
 /** @typedef {Map<string, string>} Troubles what is wrong, by modality */
 
@@ -166,7 +166,7 @@ export class Lattice {
   /** Add the live set to a lattice that is too large to be drawn whole. @param {string} name @param {string[]} live @param {Answer | null} answer */
   insert(name, live, answer) {
     const row = [...this.place.querySelectorAll("ul")].find((one) => Number(one.dataset.size) <= live.length);
-    const cell = this.add({ subset: name, modalities: live, accuracy: null, ...(answer?.nearest ? null : answer?.audited) });
+    const cell = this.add({ subset: name, modalities: live, accuracy: null, ...answer?.audited });
     const own = make("ul", { "data-size": live.length, "aria-label": `${live.length} sensors` }, cell);
     if (Number(row?.dataset.size) === live.length) row?.append(cell);
     else this.place.insertBefore(own, row ?? null);

@@ -12,6 +12,7 @@ import { Timeline } from "./timeline.js";
 
 const MEGABYTE = 1e6;
 const BARS = 3; // of the most probable classes
+const MOST = 0.99; // that is shown of an answer that is unsure
 const DIGITS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"];
 const KEYS = "1234567890abcdefghijklmnopqrstuvwxyz";
 
@@ -43,7 +44,7 @@ export class Live {
   }
 
   /** @param {Hello} hello */
-  greet({ bundle, fingerprint, subsets, modalities, labels, demo }) {
+  greet({ bundle, fingerprint, subsets, modalities, labels, promise, demo }) {
     say(byId("bundle"), bundle);
     byId("bundle").title = `SHA-256 of its manifest: ${fingerprint}`;
     this.modalities = modalities;
@@ -56,11 +57,12 @@ export class Live {
     const { devices } = this.givers;
     say(byId("start-all"), `Use this ${devices.map(({ sensor }) => sensor).reverse().join(" and ")}`);
     byId("start-all").hidden = devices.length === 0;
-    this.relabel(labels);
+    this.relabel(labels, promise);
   }
 
-  /** Offer other labels to score by. @param {string[]} labels */
-  relabel(labels) {
+  /** Offer other labels to score by, and say what is promised of answers. @param {string[]} labels @param {string} promise */
+  relabel(labels, promise) {
+    say(byId("promise"), `${promise[0].toUpperCase()}${promise.slice(1)}.`);
     this.keys = keysOf(labels);
     byId("labels").replaceChildren(
       ...[...new Set([...this.keys.keys(), ...labels])].map((label) => {
@@ -130,11 +132,11 @@ export class Live {
    */
   answer(state, said, live, probabilities) {
     const place = byId("label");
-    const [sure, audited] = [` ${percent(said?.confidence ?? 0)}`, this.lattice.accuracy(live)];
+    const audited = this.lattice.accuracy(live);
     let [head, tail, below] = [live.length ? "waiting for a first window" : "nothing is live", "", ""];
-    const nearest = said && "nearest" in said && said.audited ? `; the nearest audited set, ${this.lattice.title(said.nearest?.split("+") ?? [])}, is right ${percent(said.audited.accuracy)} of the time` : "";
-    if (said?.label) [head, tail, below] = [said.label, sure, audited === null ? `not audited with these sensors${nearest}` : `right ${percent(audited)} of the time with these sensors`];
-    else if (said) [head, tail, below] = [said.best ? `most likely ${said.best},` : "unsure", said.best ? sure : "", said.why ?? ""];
+    if (said) head = said.words ?? "";
+    if (said?.label) tail = ` ${percent(said.confidence ?? 0)}`;
+    if (said?.best) below = audited === null ? "not audited with these sensors" : `right ${percent(audited)} of the time with these sensors`;
     if (place.textContent !== head + tail) place.replaceChildren(head, make("small", {}, tail));
     say(byId("evidence"), below);
     byId("answer").classList.toggle("nothing", !said);
@@ -147,7 +149,7 @@ export class Live {
       const [title, bar, number] = /** @type {HTMLElement[]} */ ([...row.children]);
       say(title, name);
       /** @type {HTMLMeterElement} */ (bar).value = share;
-      say(number, percent(share));
+      say(number, percent(said?.label ? share : Math.min(share, MOST)));
       row.classList.toggle("true", name === state.truth || state.played.includes(name));
     });
   }

@@ -39,7 +39,7 @@ function stateOf(sensor, state, live, noun) {
 }
 
 /** @param {Opinion} said @returns {string} */
-const alone = (said) => `alone${said.label ? "" : " unsure"}${said.best ? `: ${said.best}, ${percent(said.confidence)}` : ""}`;
+const alone = (said) => (said.label ? `alone: ${said.label}, ${percent(said.confidence)}` : `alone ${said.words}`);
 
 /**
  * The parts of a card that change.

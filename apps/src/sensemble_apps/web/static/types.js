@@ -6,14 +6,14 @@
  * @typedef {{accuracy: number, low: number, high: number, n: number}} Score
  * @typedef {{subset: string, modalities: string[], accuracy: number | null, low?: number, high?: number, n?: number}} Subset
  * @typedef {{type: "hello", bundle: string, fingerprint: string, labels: string[], modalities: Modality[],
- *   subsets: Subset[], every: number, home: string | null, demo: boolean}} Hello `home`: the page that this one belongs to
+ *   subsets: Subset[], promise: string, every: number, home: string | null, demo: boolean}} Hello `home`: the page that this one belongs to
  * @typedef {{name: string, title: string, modality: string, kind: string, state: string, reason: string, note: string,
  *   noted: string, since: number,
  *   plugged: boolean, fault: boolean, active: boolean,
  *   condition: {condition: string, severity: number, effect: string} | null}} Sensor
  * @typedef {{label: string | null, best: string | null, confidence: number, doubt: string | null, words: string, why: string,
  *   candidates: string[], among: number}} Verdict what is said: without a label it is unsure, for the reason `doubt`
- * @typedef {Verdict & {live: string[], time: number, age: number, ages: Record<string, number>, audited: Score | null, nearest?: string, unfamiliar: string[], suspect: string | null, probabilities: Record<string, number>}} Answer `nearest`: the set that `audited` is of, if not the live one
+ * @typedef {Verdict & {live: string[], time: number, age: number, ages: Record<string, number>, audited: Score | null, unfamiliar: string[], suspect: string | null, probabilities: Record<string, number>}} Answer
  * @typedef {Verdict & {subset: string}} Opinion
  * @typedef {{number: number, kind: "answer" | "live" | "event", time: number, live?: string[],
  *   label?: string | null, best?: string | null, words?: string, why?: string, right?: boolean | null,

@@ -16,21 +16,21 @@ class Spec(json: JSONObject) {
     val ttl: Double = json.getDouble("ttl")
 }
 
-/**
- * Of one live set: the divisor of its logits, the power of their own confidence that multiplies them, and the share of
- * probability from which a class is a candidate.
- */
+/** Of one modality: the divisor of its logits, and the power of their own confidence that multiplies them. */
 class Fitted(json: JSONObject) {
     val temperature: Double = json.getDouble("temperature")
     val power: Double = json.getDouble("power")
-    val threshold: Double = json.getDouble("threshold")
 }
 
-/** By live set what was fitted, the least confidence of a sure answer, and by modality the least score of a familiar window. */
+/**
+ * The confidence from which an answer is sure, how far sensors repeat each other (0 to 1), by modality what was fitted and the
+ * least score of a familiar window.
+ */
 class Calibration(json: JSONObject) {
-    val floor: Double = json.getDouble("floor")
-    val subsets: Map<String, Fitted> =
-        json.getJSONObject("subsets").let { all -> all.keys().asSequence().associateWith { Fitted(all.getJSONObject(it)) } }
+    val threshold: Double = json.getDouble("threshold")
+    val redundancy: Double = json.getDouble("redundancy")
+    val modalities: Map<String, Fitted> =
+        json.getJSONObject("modalities").let { all -> all.keys().asSequence().associateWith { Fitted(all.getJSONObject(it)) } }
     val familiar: Map<String, Double> =
         json.getJSONObject("familiar").let { all -> all.keys().asSequence().associateWith { all.getDouble(it) } }
 }
@@ -75,7 +75,7 @@ class Bundle(val folder: File) {
 }
 
 /**
- * The classifier: `weight x pooled + bias`, times the confidence of that to a power, divided by a temperature, then softmax
+ * The classifier: `weight x embedding + bias`, times the confidence of that to a power, divided by a temperature, then softmax
  * or, multi-label, a sigmoid for each class. And how familiar a window is: a score by its embedding, a row for each modality.
  */
 class Head(safetensors: ByteArray, val multiClass: Boolean, val modalities: List<String>) {
@@ -111,21 +111,14 @@ class Head(safetensors: ByteArray, val multiClass: Boolean, val modalities: List
         return sum
     }
 
-    fun probabilities(pooled: FloatArray, temperature: Double, power: Double): FloatArray {
-        val logits = DoubleArray(size) { score(weight, bias, it, pooled) }
+    fun probabilities(embedding: FloatArray, temperature: Double, power: Double): FloatArray {
+        val logits = DoubleArray(size) { score(weight, bias, it, embedding) }
         if (!multiClass) return FloatArray(logits.size) { (1 / (1 + exp(-logits[it] / temperature))).toFloat() }
-        var top = Double.NEGATIVE_INFINITY
-        for (logit in logits) top = maxOf(top, logit)
+        val top = logits.max()
         val confidence = 1 / logits.sumOf { exp(it - top) }
         val scale = confidence.pow(power) / temperature
         val shares = logits.map { exp((it - top) * scale) }
         val whole = shares.sum()
         return FloatArray(logits.size) { (shares[it] / whole).toFloat() }
-    }
-
-    /** The indices of the classes that come into question. */
-    fun candidates(probabilities: FloatArray, threshold: Double): List<Int> {
-        val least = if (multiClass) threshold * probabilities.max() else threshold
-        return probabilities.indices.filter { probabilities[it] >= least }
     }
 }

@@ -3,11 +3,23 @@ package dev.sensemble.sample
 /** Windows that are pooled together end within so many seconds: the runtime's `Policy.skew`. */
 private const val SKEW = 2.0
 
-/** Modalities of a bundle of which every subset is measured. */
-private const val WHOLE = 6
+/** Why an answer is unsure: no window is like those of training, several classes are likely, or sensors disagree. */
+enum class Doubt { UNFAMILIAR, SEVERAL, DISAGREEMENT }
 
-/** What is known now: the modalities that count, the probability of each label, which come into question, and if one is sure. */
-class Prediction(val live: List<String>, val probabilities: FloatArray, val candidates: List<Int>, val sure: Boolean)
+/**
+ * What is known now: the modalities that count, the probability of each label, the fewest that together are as probable as a sure
+ * answer must be (likeliest first), and why it is unsure.
+ */
+class Prediction(val live: List<String>, val probabilities: FloatArray, threshold: Double, val doubt: Doubt?) {
+    val sure get() = doubt == null
+    val candidates: List<Int>
+
+    init {
+        val order = probabilities.indices.sortedByDescending { probabilities[it] }
+        var before = 0.0
+        candidates = order.takeWhile { (before < threshold).also { _ -> before += probabilities[it] } }
+    }
+}
 
 /** The newest embedding of each modality, for as long as it is fresh. For one thread at a time. */
 class LiveSet(
@@ -18,62 +30,49 @@ class LiveSet(
     private class Entry(val embedding: FloatArray, val time: Double)
 
     private val entries = HashMap<String, Entry>()
-    private val suspicion = Suspicion(specs.keys.sorted())
+    private val belief = Belief(specs.keys.sorted())
+    private var changed = false // since the belief noted what is live
+    private var suspect: String? = null
 
     /** Keep the embedding of a window that ended at `time` (s). */
     fun put(modality: String, embedding: FloatArray, time: Double) {
         entries[modality] = Entry(embedding, time)
+        changed = true
     }
 
     fun remove(modality: String) {
         entries.remove(modality)
-        suspicion.forget(modality)
+        belief.forget(modality)
     }
 
-    /** The classes of the mean of the live, familiar embeddings, or null if nothing is live; judged as by the runtime. */
+    /** What the live, familiar modalities say together, or null if nothing is live. */
     fun predict(now: Double): Prediction? {
         val near = near(now)
-        var live = near.filter { isFamiliar(it) }
+        val live = near.filter { isFamiliar(it) }
         if (near.isEmpty()) return null
-        if (live.isEmpty()) return Prediction(near, FloatArray(head.size) { 1f / head.size }, List(head.size) { it }, false)
-        if (head.multiClass) {
-            val suspect = suspicion.note(live.associateWith { judge(listOf(it)).probabilities }, now)
-            live = live.filter { it != suspect }.ifEmpty { live }
-        }
-        val whole = judge(live, measuredAs(live))
-        val alone = live.map { judge(listOf(it)).candidates.toSet() }
-        // Of two modalities without a candidate in common, one is wrong.
-        val apart = head.multiClass && alone.any { one -> alone.any { (one intersect it).isEmpty() } }
-        return if (apart) Prediction(live, whole.probabilities, whole.candidates, false) else whole
+        if (live.isEmpty()) return prediction(near, DoubleArray(head.size) { 1.0 / head.size }, Doubt.UNFAMILIAR)
+        val opinions = live.associateWith { opinion(it) }
+        val fused = fuse(opinions.values.toList(), live.map { belief.lies(it) }, calibration.redundancy, head.multiClass)
+        if (head.multiClass && changed) suspect = belief.note(opinions, now)
+        changed = false
+        val isApart = opinions.values.distinctBy { it.top() }.size > 1
+        val unsure = if (isApart) Doubt.DISAGREEMENT else Doubt.SEVERAL
+        val trusted = live.filter { it != suspect }.ifEmpty { live }
+        return prediction(trusted, fused, unsure.takeIf { fused.max() < calibration.threshold })
+    }
+
+    private fun prediction(live: List<String>, fused: DoubleArray, doubt: Doubt?) =
+        Prediction(live, FloatArray(fused.size) { fused[it].toFloat() }, calibration.threshold, doubt)
+
+    private fun opinion(modality: String): DoubleArray {
+        val fitted = calibration.modalities[modality]
+        val found = head.probabilities(entries.getValue(modality).embedding, fitted?.temperature ?: 1.0, fitted?.power ?: 0.0)
+        return DoubleArray(found.size) { found[it].toDouble() }
     }
 
     private fun isFamiliar(modality: String): Boolean {
         val least = calibration.familiar[modality] ?: return true
         return head.familiarity(modality, entries.getValue(modality).embedding) >= least
-    }
-
-    /** The subset whose numbers a live set takes: its own or, if it was not measured, the nearest, of several the smallest. */
-    private fun measuredAs(live: List<String>): String {
-        val own = live.joinToString("+")
-        if (head.modalities.size <= WHOLE || own in calibration.subsets) return own
-        val apart = { name: String -> name.split("+").let { (it union live).size - (it intersect live.toSet()).size } }
-        val size = { name: String -> name.count { it == '+' } }
-        return calibration.subsets.keys.minWithOrNull(compareBy<String>(apart, size, { it })) ?: own
-    }
-
-    private fun judge(live: List<String>, measured: String = live.joinToString("+")): Prediction {
-        val members = live.map { entries.getValue(it).embedding }
-        val pooled = FloatArray(members[0].size) { i ->
-            var sum = 0f
-            for (member in members) sum += member[i]
-            sum / members.size
-        }
-        val fitted = calibration.subsets[measured]
-        val probabilities = head.probabilities(pooled, fitted?.temperature ?: 1.0, fitted?.power ?: 0.0)
-        val threshold = fitted?.threshold ?: 0.0
-        val candidates = head.candidates(probabilities, threshold)
-        val sure = threshold > 0 && candidates.size == 1 && probabilities.max() >= calibration.floor
-        return Prediction(live, probabilities, candidates, sure)
     }
 
     private fun near(now: Double): List<String> {

@@ -141,7 +141,16 @@ class MainActivity : ComponentActivity() {
         live.text = (listOf(names) + missing).joinToString("\n")
         val best = found?.probabilities?.withIndex()?.sortedByDescending { it.value }?.take(3).orEmpty()
         val rows = best.map { "${bundle.labels[it.index]}  ${"%.0f".format(100 * it.value)} %" }
-        val unsure = found != null && !found.sure
-        prediction.text = (if (unsure) listOf(getString(R.string.unsure)) + rows else rows).joinToString("\n")
+        prediction.text = if (found == null || found.sure) rows.joinToString("\n") else unsure(bundle, found)
+    }
+
+    private fun unsure(bundle: Bundle, found: Prediction): String {
+        val either = found.candidates.joinToString(" or ", limit = 3) { bundle.labels[it] }
+        val why = when (found.doubt) {
+            Doubt.UNFAMILIAR -> getString(R.string.unfamiliar)
+            Doubt.DISAGREEMENT -> getString(R.string.disagreement, either)
+            else -> either
+        }
+        return getString(R.string.unsure, why)
     }
 }

@@ -1,0 +1,157 @@
+// The answer of the sensors that are live, and which of them lies: the runtime's `engine/belief.py`, which explains it.
+
+import type { Classifier } from "./classifier";
+import type { Task } from "./head";
+import { Opinion, type Doubt } from "./opinion";
+import { places } from "./subsets";
+
+export const RARE = 0.02; // the probability that a sensor lies before any evidence, or that a scene changes whether it does
+const SCENE = 2; // seconds that a scene lasts at least
+const LIKELY = 0.5; // the probability from which a sensor is a suspect
+const LEAST = 0.01; // of an opinion is no evidence
+
+/** The probability of each class. */
+export type Shares = ArrayLike<number>;
+
+/** Return the probabilities of one input, by the calibrated opinion of each of its sensors, one at least, and the probability that each lies. */
+export function fuse(opinions: readonly Shares[], lies: readonly number[], redundancy: number, task: Task): ArrayLike<number> {
+  const n = opinions.length;
+  const trusted = (p: Shares, row: number, power: number): number[] => likelihoods(p, power).map((value) => Math.log((1 - lies[row]) * value + lies[row]));
+  if (task === "multi-label")
+    return Array.from(opinions[0], (_, c) => {
+      const logs = opinions.map((p, row) => trusted([p[c], 1 - p[c]], row, n ** -redundancy));
+      return 1 / (1 + Math.exp(total(logs.map(([yes, no]) => no - yes))));
+    });
+  // As calibrated, as far as it is not suspected more than any.
+  const alone = (row: number): number[] => {
+    const suspected = Math.max(lies[row] - RARE, 0) / (1 - RARE);
+    return Array.from(opinions[row], (p) => p + suspected * (1 / opinions[row].length - p));
+  };
+  if (n === 1) return alone(0);
+  const bySize = new Map<number, number[][]>();
+  const believed = (part: number[]): number[] => {
+    const size = part.length;
+    if (size === 1) return alone(part[0]);
+    if (!bySize.has(size)) bySize.set(size, opinions.map((p, row) => trusted(p, row, size ** -redundancy)));
+    const logs = bySize.get(size)!;
+    const sums = logs[0].map((_, c) => total(part.map((row) => logs[row][c])));
+    const most = Math.max(...sums);
+    const odds = sums.map((sum) => Math.exp(sum - most));
+    const whole = total(odds);
+    return odds.map((share) => share / whole);
+  };
+  const tops = opinions.map(likeliest);
+  let [best, surest]: [number[], number] = [[], 0];
+  for (const part of places(n).reverse()) {
+    const own = believed(part);
+    const top = likeliest(own);
+    const agreed = tops.every((other, row) => other === top || part.includes(row));
+    if (agreed && own[top] > surest) [best, surest] = [own, own[top]];
+  }
+  return best;
+}
+
+/** Return how much more probable a window is under each class than without knowing it. */
+function likelihoods(opinion: Shares, power = 1): number[] {
+  const shares = Array.from(opinion, (p) => p ** power);
+  const whole = total(shares);
+  return shares.map((share) => (1 - LEAST) * shares.length * (share / whole) + LEAST);
+}
+
+/** The answer of a live set, and that of each of its modalities alone. */
+export interface Answer {
+  whole: Opinion;
+  alone: Map<string, Opinion>;
+}
+
+/** Answer by embeddings; of a modality that `lies` lacks, the probability is as of any, and an unfamiliar one does not count. */
+export function answer(
+  classifier: Classifier,
+  embeddings: ReadonlyMap<string, Float32Array>,
+  lies: Readonly<Record<string, number>> = {},
+  unfamiliar: readonly string[] = [],
+): Answer {
+  const nothing = noEvidence(classifier);
+  const alone = new Map([...embeddings.keys()].sort().map((modality) => [modality, nothing]));
+  const live = [...alone.keys()].filter((modality) => !unfamiliar.includes(modality));
+  if (!live.length) return { whole: nothing, alone };
+  const opinions = live.map((modality) => classifier.opinion(modality, embeddings.get(modality)!));
+  live.forEach((modality, row) => alone.set(modality, opinionOf(classifier, opinions[row], [opinions[row]])));
+  const fused = fuse(opinions, live.map((modality) => lies[modality] ?? RARE), classifier.redundancy, classifier.task);
+  return { whole: opinionOf(classifier, fused, opinions), alone };
+}
+
+/** Return the answer of no familiar window: each class is as probable as the others. */
+export function noEvidence({ labels, threshold }: Classifier): Opinion {
+  return new Opinion(new Float32Array(labels.length).fill(1 / labels.length), threshold, labels, "unfamiliar");
+}
+
+function opinionOf({ labels, threshold }: Classifier, fused: Shares, opinions: readonly Shares[]): Opinion {
+  const unsure: Doubt = new Set(opinions.map(likeliest)).size > 1 ? "disagreement" : "several";
+  return new Opinion(Float32Array.from(fused), threshold, labels, fused[likeliest(fused)] >= threshold ? null : unsure);
+}
+
+/** The probability that each modality lies, learned from scene to scene. Times are given. */
+export class Belief {
+  private chances: number[]; // when the scene began
+  private scene: number[][] | null = null; // the likelihoods of its window in which most agreed
+  private agreement = 0;
+  private likeliest = ""; // what all say, and the others without each: constant in a scene
+  private began = -Infinity;
+
+  constructor(private readonly modalities: readonly string[]) {
+    this.chances = modalities.map(() => RARE);
+  }
+
+  /** The probability that each modality lies, by the scenes before this one. */
+  get lies(): Record<string, number> {
+    return Object.fromEntries(this.modalities.map((modality, row) => [modality, this.chances[row]]));
+  }
+
+  /** Note the opinions of one moment; return the suspect, if one sensor alone is likely to lie. */
+  note(opinions: ReadonlyMap<string, Shares>, now: number): string | null {
+    const [first] = opinions.values();
+    if (!first) return null;
+    const none = Array.from(first, () => 1); // absent: no evidence
+    const said = this.modalities.map((modality) => (opinions.has(modality) ? likelihoods(opinions.get(modality)!) : none));
+    const logs = said.map((row) => row.map(Math.log));
+    const sums = none.map((_, c) => total(logs.map((row) => row[c])));
+    const rests = logs.filter((_, row) => opinions.has(this.modalities[row])).map((row) => row.map((value, c) => sums[c] - value));
+    const found = [sums, ...rests].map(likeliest).join();
+    const agreement = total(none.map((_, c) => said.reduce((product, row) => product * row[c], 1))) / none.length;
+    if (found !== this.likeliest && now - this.began >= SCENE) {
+      if (this.scene) this.chances = this.posterior(this.scene).map((chance) => (1 - RARE) * chance + RARE * RARE);
+      [this.scene, this.agreement, this.likeliest, this.began] = [said, agreement, found, now];
+    } else if (agreement > this.agreement) {
+      [this.scene, this.agreement] = [said, agreement]; // sensors that lag behind disagree for a while
+    }
+    const chances = this.posterior(said);
+    const suspects = this.modalities.filter((modality, row) => opinions.has(modality) && chances[row] > LIKELY);
+    return suspects.length === 1 ? suspects[0] : null; // two that contradict each other are both suspect
+  }
+
+  /** Forget what was noted of a modality, whose sensor left. */
+  forget(modality: string): void {
+    const row = this.modalities.indexOf(modality);
+    this.chances[row] = RARE;
+    if (this.scene) this.scene[row] = this.scene[row].map(() => 1);
+  }
+
+  /** Return the probability that each modality lies, by its likelihoods and those before. */
+  private posterior(said: readonly number[][]): number[] {
+    const logs = said.map((row, m) => row.map((value) => Math.log((1 - this.chances[m]) * value + this.chances[m])));
+    const whole = logs[0].map((_, c) => total(logs.map((row) => row[c])));
+    const largest = Math.max(...whole); // keeps the exponentials from overflowing
+    const everybody = total(whole.map((sum) => Math.exp(sum - largest)));
+    return logs.map((row, m) => (this.chances[m] * total(row.map((value, c) => Math.exp(whole[c] - value - largest)))) / everybody);
+  }
+}
+
+const total = (numbers: readonly number[]): number => numbers.reduce((sum, value) => sum + value, 0);
+
+/** Return the place of the largest number, the first of several. */
+function likeliest(shares: Shares): number {
+  let found = 0;
+  for (let i = 1; i < shares.length; i++) if (shares[i] > shares[found]) found = i;
+  return found;
+}

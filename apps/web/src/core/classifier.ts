@@ -1,0 +1,61 @@
+// What a window of one modality says about the classes, and whether it is familiar: the runtime's `bundle/classifier.py`.
+
+import { calibrated, logits, project, type Head, type Task } from "./head";
+
+export interface ModalityCalibration {
+  temperature: number;
+  power: number;
+  examples: number;
+  groups: number;
+}
+
+/** What the belief needs; fields as in the runtime's `manifest.py`. */
+export interface Calibration {
+  risk: number;
+  threshold: number;
+  groups: number;
+  redundancy: number;
+  modalities: Record<string, ModalityCalibration>;
+  familiar: Record<string, number>;
+}
+
+/** What is promised of sure answers, in words. */
+export function promise({ risk, threshold, groups }: Calibration): string {
+  const share = `${Number((100 * risk).toPrecision(6))} %`;
+  const sure = threshold <= 1 ? `sure from ${(100 * threshold).toFixed(0)} % on` : "none is sure";
+  const needed = Math.ceil(Number((1 / risk).toFixed(9))) - 1;
+  if (groups >= needed) return `promised: at most ${share} of a new person's answers are sure and wrong (from ${groups} people or groups; ${sure})`;
+  return `not promised: ${groups} people or groups are known, and ${needed} are needed to bound sure and wrong answers to ${share}; ${sure}`;
+}
+
+export class Classifier {
+  readonly task: Task;
+  /** The confidence from which an answer is sure. */
+  readonly threshold: number;
+  /** How far sensors repeat each other, from 0 to 1. */
+  readonly redundancy: number;
+
+  constructor(
+    private readonly head: Head,
+    private readonly calibration: Calibration,
+    readonly labels: readonly string[],
+    private readonly modalities: readonly string[],
+  ) {
+    this.task = head.task;
+    ({ threshold: this.threshold, redundancy: this.redundancy } = calibration);
+  }
+
+  /** Return the calibrated probabilities that a window's embedding gives. */
+  opinion(modality: string, embedding: Float32Array): Float32Array {
+    const { temperature, power } = this.calibration.modalities[modality] ?? { temperature: 1, power: 0 };
+    return calibrated(logits(this.head, embedding), temperature, power, this.task);
+  }
+
+  /** Return whether a window is like those that the encoder was trained on, by its embedding. */
+  isFamiliar(modality: string, embedding: Float32Array): boolean {
+    const least = this.calibration.familiar[modality];
+    const scores = this.head.familiarity;
+    if (least === undefined || scores === null) return true;
+    return project(scores.weight, scores.bias, this.modalities.indexOf(modality), embedding) >= Math.fround(least);
+  }
+}

@@ -1,0 +1,48 @@
+"""The classifier: what a window of one modality says about the classes, and whether it is familiar."""
+
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sensemble_runtime.bundle.head import Head, calibrated
+from sensemble_runtime.bundle.manifest import Calibration
+
+Floats = NDArray[np.float32]
+
+
+class Classifier:
+    """The head of a bundle with its calibration; safe to use from several threads.
+
+    Attributes:
+        labels: the C classes.
+        task: whether they exclude each other.
+        threshold: the confidence from which an answer is sure.
+        redundancy: how far sensors repeat each other, in [0, 1].
+    """
+
+    def __init__(
+        self, head: Head, calibration: Calibration, labels: tuple[str, ...], modalities: Iterable[str]
+    ) -> None:
+        self.labels, self.task, self.threshold = labels, head.task, calibration.threshold
+        self.redundancy = calibration.redundancy
+        self._head, self._calibration = head, calibration
+        self._rows = {modality: row for row, modality in enumerate(sorted(modalities))}
+
+    def opinions(self, modality: str, embeddings: Floats) -> Floats:
+        """Return the calibrated probabilities float32 [..., C] of embeddings float32 [..., d]."""
+        return self.calibrated(modality, self._head.logits(embeddings))
+
+    def calibrated(self, modality: str, logits: Floats) -> Floats:
+        """Return the calibrated probabilities float32 [..., C] of the head's logits [..., C]."""
+        found = self._calibration.modalities.get(modality)
+        temperature, power = (found.temperature, found.power) if found else (1.0, 0.0)
+        return calibrated(logits, temperature, power, self.task)
+
+    def are_familiar(self, modality: str, embeddings: Floats) -> NDArray[np.bool_]:
+        """Return whether windows are like those that the encoder was trained on, by embeddings [..., d]."""
+        scores, least = self._head.familiarity, self._calibration.familiar.get(modality)
+        if scores is None or least is None:
+            return np.ones(embeddings.shape[:-1], bool)
+        row = self._rows[modality]
+        return np.asarray(embeddings @ scores.weight[row] + scores.bias[row] >= least)

@@ -1,0 +1,207 @@
+"""The belief: the answer of the sensors that are live, and which of them lies.
+
+Each live modality has an opinion p_m, its calibrated probabilities of the C classes. A sensor lies with a
+probability e_m: it shows another scene, and its opinion says nothing about this one. A set of n sensors
+believes in class c in proportion to
+
+    prod_m [(1 - e_m) C g_m(c) + e_m],    g_m(c) in proportion to p_m(c) ** (n ** -r).
+
+The redundancy r is fitted: with 0, sensors err independently; with 1, they repeat each other, and the product
+is the answer of the mean of the calibrated logits (Eq. 7). A sensor that contradicts the others lowers the
+odds to e_m at most.
+
+**A sensor that agrees never makes an answer less sure.** Sensors that repeat each other could, so an answer
+is as sure as that of any part of its sensors that the others agree with.
+
+Who lies is learned from scene to scene: a sensor that shows another scene goes on doing so, and the others go
+on agreeing. By Bayes' rule, e_m grows with each scene that the others explain better without m.
+
+An answer is sure from `Calibration.threshold` on. **The promise**: let a person (a group: whatever must not
+be split) be drawn as those of the split calibrate were. Then, for each measured set of sensors, at most the
+share `Calibration.risk` of this person's answers is expected to be sure and wrong (conformal risk control,
+Angelopoulos et al., 2024, over groups), also while one of three or more sensors begins to lie. It is no
+promise for one class, one person or one input, nor for other data: another room, another microphone.
+"""
+
+import math
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import groupby
+from typing import get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sensemble_runtime import subsets
+from sensemble_runtime.bundle.classifier import Classifier
+from sensemble_runtime.bundle.manifest import Task
+from sensemble_runtime.prediction import Doubt, Opinion
+
+Floats = NDArray[np.floating]
+
+RARE = 0.02  # the probability that a sensor lies before any evidence, or that a scene changes whether it does
+SCENE = 2.0  # seconds that a scene lasts at least; windows of one scene count once: they err together
+LIKELY = 0.5  # the probability from which a sensor is a suspect
+_LEAST = 0.01  # of an opinion is no evidence: no calibration is good to more digits
+
+DOUBTS: tuple[Doubt | None, ...] = (None, *get_args(Doubt))  # by code
+SURE, UNFAMILIAR, SEVERAL, DISAGREEMENT = range(len(DOUBTS))
+
+
+def fuse(opinions: Floats, lies: Floats, redundancy: float, task: Task) -> Floats:
+    """Return the probabilities float [N, C] of N inputs by n > 0 modalities.
+
+    Args:
+        opinions: float [n, N, C], calibrated.
+        lies: e_m, float [n, N], the probability that each lies.
+        redundancy: r, in [0, 1].
+        task: if multi-label, each class is a question by itself, true or not.
+    """
+    n = len(opinions)
+    if task == "multi-label":
+        return _odds(opinions, lies, n**-redundancy)
+    if n == 1:
+        return np.asarray(_alone(opinions, lies)[0])
+    tops = opinions.argmax(axis=-1)
+    best = np.zeros(opinions.shape[1:])
+    for _, group in groupby(reversed(subsets.places(n)), len):  # the whole first: it wins where others tie
+        parts = list(group)
+        for part, own in zip(parts, _believed(opinions, lies, parts, redundancy), strict=True):
+            rest = [row for row in range(n) if row not in part]
+            agreed = (tops[rest] == own.argmax(axis=-1)).all(axis=0)
+            surer = agreed & (own.max(axis=-1) > best.max(axis=-1))
+            best = np.where(surer[:, np.newaxis], own, best)
+    return best
+
+
+def _believed(opinions: Floats, lies: Floats, parts: Sequence[tuple[int, ...]], redundancy: float) -> Floats:
+    """Return what sets of the same size believe, float [K, N, C]."""
+    size = len(parts[0])
+    if size == 1:
+        return _alone(opinions, lies)[[row for (row,) in parts]]
+    trusted = (1 - lies)[..., np.newaxis]
+    logs = np.log(trusted * likelihoods(opinions, size**-redundancy) + 1 - trusted)
+    sums = np.stack([logs[list(part)].sum(axis=0) for part in parts])
+    odds = np.exp(sums - sums.max(axis=-1, keepdims=True))
+    return np.asarray(odds / odds.sum(axis=-1, keepdims=True))
+
+
+def _alone(opinions: Floats, lies: Floats) -> Floats:
+    """Return what each believes alone: as calibrated, as far as it is not suspected more than any."""
+    suspected = (np.maximum(lies - RARE, 0) / (1 - RARE))[..., np.newaxis]
+    return np.asarray(opinions + suspected * (1 / opinions.shape[-1] - opinions))
+
+
+def _odds(opinions: Floats, lies: Floats, power: float) -> Floats:
+    """Return the probabilities [N, C] that each of C labels is true."""
+    two = np.stack([opinions, 1 - opinions], axis=-1)
+    trusted = (1 - lies)[..., np.newaxis, np.newaxis]
+    logs = np.log(trusted * likelihoods(two, power) + 1 - trusted).sum(axis=0)
+    return np.asarray(1 / (1 + np.exp(logs[..., 1] - logs[..., 0])))
+
+
+def likelihoods(opinions: Floats, power: float = 1.0) -> Floats:
+    """Return how much more probable windows are under each class than without knowing it, of [..., C]."""
+    shares = opinions**power if power != 1 else opinions
+    shares = shares / shares.sum(axis=-1, keepdims=True)
+    return np.asarray((1 - _LEAST) * opinions.shape[-1] * shares + _LEAST)
+
+
+def doubts(fused: Floats, opinions: Floats, threshold: float) -> NDArray[np.int8]:
+    """Return why each of N answers is unsure, as places in `DOUBTS`; the arguments are those of `fuse`."""
+    tops = opinions.argmax(axis=-1)
+    apart = (tops != tops[0]).any(axis=0)
+    unsure = np.where(apart, DISAGREEMENT, SEVERAL)
+    return np.where(fused.max(axis=-1) >= threshold, SURE, unsure).astype(np.int8)
+
+
+def answer(
+    classifier: Classifier,
+    embeddings: Mapping[str, Floats],
+    lies: Mapping[str, float],
+    unfamiliar: Collection[str] = (),
+) -> tuple[Opinion, dict[str, Opinion]]:
+    """Return the answer of a live set, by embeddings float32 [d], and the opinion of each modality alone.
+
+    `lies` has the probability that a modality lies; one without is as probable as any (`RARE`). The opinions
+    of unfamiliar modalities do not count.
+    """
+    live = [m for m in sorted(embeddings) if m not in unfamiliar]
+    nothing = no_evidence(classifier)
+    alone = dict.fromkeys(sorted(embeddings), nothing)
+    if not live:
+        return nothing, alone
+    opinions = np.stack([classifier.opinions(m, embeddings[m]) for m in live])[:, np.newaxis]
+    chances = np.array([[lies.get(m, RARE)] for m in live])
+    fused = fuse(opinions, chances, classifier.redundancy, classifier.task)
+    alone |= {m: _opinion(classifier, one, one[np.newaxis]) for m, one in zip(live, opinions, strict=True)}
+    return _opinion(classifier, fused, opinions), alone
+
+
+def no_evidence(classifier: Classifier) -> Opinion:
+    """Return the answer of no familiar window: each class is as probable as the others."""
+    classes = len(classifier.labels)
+    uniform = np.full(classes, 1 / classes, np.float32)
+    uniform.setflags(write=False)
+    return Opinion(uniform, classifier.threshold, classifier.labels, "unfamiliar")
+
+
+def _opinion(classifier: Classifier, fused: Floats, opinions: Floats) -> Opinion:
+    (doubt,) = doubts(fused, opinions, classifier.threshold)
+    probabilities = fused[0].astype(np.float32)
+    probabilities.setflags(write=False)
+    return Opinion(probabilities, classifier.threshold, classifier.labels, DOUBTS[doubt])
+
+
+class Belief:
+    """The probability that each modality lies, learned from scene to scene. Times are given."""
+
+    def __init__(self, modalities: Iterable[str]) -> None:
+        self._modalities = sorted(modalities)
+        self._lies = np.full(len(self._modalities), RARE)  # when the scene began
+        self._scene: Floats | None = None  # the likelihoods [n, C] of its window in which most agreed
+        self._agreement = 0.0
+        self._likeliest: list[int] = []  # what all say, and the others without each: constant in a scene
+        self._began = -math.inf
+
+    @property
+    def lies(self) -> dict[str, float]:
+        """The probability that each modality lies, by the scenes before this one."""
+        return dict(zip(self._modalities, self._lies.tolist(), strict=True))
+
+    def note(self, opinions: Mapping[str, Floats], now: float) -> str | None:
+        """Note the opinions [C] of one moment; return the suspect, if one sensor alone is likely to lie."""
+        if not opinions:
+            return None
+        said = np.ones((len(self._modalities), len(next(iter(opinions.values())))))  # absent: no evidence
+        rows = [self._modalities.index(modality) for modality in opinions]
+        said[rows] = likelihoods(np.stack(list(opinions.values())))
+        logs = np.log(said)
+        whole = logs.sum(axis=0)
+        likeliest = [int(whole.argmax()), *(whole - logs[sorted(rows)]).argmax(axis=1).tolist()]
+        agreement = float(said.prod(axis=0).mean())
+        if likeliest != self._likeliest and now - self._began >= SCENE:
+            if self._scene is not None:
+                self._lies = (1 - RARE) * _posterior(self._scene, self._lies) + RARE * RARE
+            self._scene, self._agreement = said, agreement
+            self._likeliest, self._began = likeliest, now
+        elif agreement > self._agreement:  # sensors that lag behind disagree for a while
+            self._scene, self._agreement = said, agreement
+        chances = _posterior(said, self._lies)
+        suspects = [m for m in opinions if chances[self._modalities.index(m)] > LIKELY]
+        return suspects[0] if len(suspects) == 1 else None  # two that contradict each other are both suspect
+
+    def forget(self, modality: str) -> None:
+        """Forget a modality whose sensor left."""
+        row = self._modalities.index(modality)
+        self._lies[row] = RARE
+        if self._scene is not None:
+            self._scene[row] = 1.0
+
+
+def _posterior(said: Floats, lies: Floats) -> Floats:
+    """Return the probability [n] that each modality lies, by its likelihoods [n, C] and those before."""
+    logs = np.log((1 - lies)[:, np.newaxis] * said + lies[:, np.newaxis])
+    whole = logs.sum(axis=0)
+    largest = whole.max()  # keeps the exponentials from overflowing
+    rests = np.exp(whole - logs - largest).mean(axis=1)
+    return np.asarray(lies * rests / np.exp(whole - largest).mean())

@@ -1,0 +1,268 @@
+"""The belief: one definition of an answer, for a session, an audit and every page; and who lies."""
+
+from itertools import permutations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sensemble_runtime.auditing.answers import Sessions, plain
+from sensemble_runtime.bundle.classifier import Classifier
+from sensemble_runtime.bundle.head import Familiarity, Head
+from sensemble_runtime.bundle.manifest import Calibration, ModalityCalibration, Task
+from sensemble_runtime.engine.belief import DOUBTS, RARE, SCENE, Belief, answer, fuse, no_evidence
+from sensemble_runtime.subsets import subsets
+
+SENSORS = ("audio", "text", "video")
+LABELS = ("one", "two", "three", "four")
+CLASSES = 10
+
+Scenes = list[dict[str, int]]
+
+
+def classifier(
+    threshold: float = 0.9, redundancy: float = 0.4, task: Task = "multi-class", familiar: float | None = None
+) -> Classifier:
+    """Return a classifier of embeddings that are logits; the first coordinate tells what is familiar."""
+    fitted = {m: ModalityCalibration(1.0 + i / 4, i / 2, 100, 50) for i, m in enumerate(SENSORS)}
+    if task == "multi-label":
+        fitted = {}
+    known = {} if familiar is None else dict.fromkeys(SENSORS, familiar)
+    rows = np.zeros((3, 5), np.float32)
+    rows[:, 0] = 1
+    head = Head(np.eye(5, dtype=np.float32)[1:], np.zeros(4, np.float32), task)
+    if familiar is not None:
+        scores = Familiarity(rows, np.zeros(3, np.float32))
+        head = Head(head.weight, head.bias, task, scores)
+    return Classifier(head, Calibration(0.05, threshold, 50, redundancy, fitted, known), LABELS, SENSORS)
+
+
+def window(label: int, clue: float, known: float = 1.0) -> np.ndarray:
+    logits = np.zeros(5, np.float32)
+    logits[0], logits[1 + label] = known, clue
+    return logits
+
+
+def opinion(label: int, confidence: float = 0.8, classes: int = CLASSES) -> np.ndarray:
+    found = np.full(classes, (1 - confidence) / (classes - 1))
+    found[label] = confidence
+    return found
+
+
+def drawn(random: np.random.Generator, n: int, examples: int = 1, classes: int = 4) -> np.ndarray:
+    """Return opinions [n, N, C], from vague to certain."""
+    sharpness = random.choice([0.05, 0.5, 2.0], size=(n, examples, 1))
+    weights = random.gamma(sharpness, size=(n, examples, classes)) + 1e-12
+    return weights / weights.sum(axis=-1, keepdims=True)
+
+
+def test_an_answer_is_sure_from_the_threshold_on_and_names_what_else_comes_into_question() -> None:
+    sure, _ = answer(classifier(), {"audio": window(0, 5)}, {})
+    assert (sure.label, sure.doubt, sure.candidates) == ("one", None, ("one",))
+    close = window(0, 2)
+    close[2] = 1.9
+    unsure, _ = answer(classifier(), {"audio": close}, {})
+    assert (unsure.label, unsure.best, unsure.doubt) == (None, "one", "several")
+    assert unsure.candidates[:2] == ("one", "two")
+    assert answer(classifier(threshold=0.4), {"audio": close}, {})[0].label == "one"
+
+
+def test_sensors_that_contradict_each_other_are_unsure_and_one_that_leaves_all_open_contradicts_nobody() -> (
+    None
+):
+    said, alone = answer(classifier(), {"audio": window(0, 9), "video": window(1, 9)}, {})
+    assert [one.label for one in alone.values()] == ["one", "two"]
+    assert (said.label, said.doubt) == (None, "disagreement")
+    assert {*said.candidates} == {"one", "two"}
+    vague, _ = answer(classifier(), {"audio": window(0, 9), "video": window(1, 0.1)}, {})
+    assert vague.label == "one"
+
+
+def test_no_evidence_is_a_confidence_of_one_over_the_classes() -> None:
+    both = {"audio": window(0, 9), "video": window(0, 9)}
+    said, alone = answer(classifier(), both, {}, ("audio", "video"))
+    for one in (said, *alone.values(), no_evidence(classifier())):
+        assert (one.label, one.best, one.doubt, one.confidence) == (None, None, "unfamiliar", 0.25)
+        assert one.candidates == LABELS
+
+
+def test_without_redundancy_it_is_the_product_of_bayes_and_with_all_of_it_the_mean() -> None:
+    """Against the posterior written out, and Eq. 7 on calibrated logits, but for 2 % lies and 1 % noise."""
+    opinions = drawn(np.random.default_rng(0), 2, 200)
+    several = fuse(opinions, np.full((2, 1), 1e-9), 0.0, "multi-class")
+    product = (0.99 * opinions + 0.0025).prod(axis=0)
+    whole = product / product.sum(axis=1, keepdims=True)
+    lone = opinions.max(axis=-1).max(axis=0) > whole.max(axis=1)  # the surest, where the other agrees
+    np.testing.assert_allclose(several[~lone], whole[~lone], atol=1e-6)
+    pooled = np.exp(np.log(opinions).mean(axis=0))
+    pooled /= pooled.sum(axis=1, keepdims=True)
+    alike = fuse(opinions, np.full((2, 1), 1e-9), 1.0, "multi-class")
+    clear = np.sort(pooled, axis=1)[:, -1] > 0.6
+    assert (alike.argmax(axis=1) == pooled.argmax(axis=1))[clear].all()
+
+
+@settings(max_examples=300)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 5), st.sampled_from([0.0, 0.3, 0.7, 1.0]))
+def test_a_sensor_that_agrees_never_makes_an_answer_less_sure(seed: int, n: int, redundancy: float) -> None:
+    random = np.random.default_rng(seed)
+    opinions, lies = drawn(random, n + 1, 40), random.choice([RARE, 0.3, 0.9], size=(n + 1, 1))
+    before = fuse(opinions[:-1], lies[:-1], redundancy, "multi-class")
+    after = fuse(opinions, lies, redundancy, "multi-class")
+    agrees = opinions[-1].argmax(axis=-1) == before.argmax(axis=-1)
+    assert (after.max(axis=-1) >= before.max(axis=-1) - 1e-12)[agrees].all()
+    np.testing.assert_allclose(after.sum(axis=-1), 1)
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 4))
+def test_labels_that_do_not_exclude_each_other_are_each_true_or_not(seed: int, n: int) -> None:
+    random = np.random.default_rng(seed)
+    opinions = random.uniform(0.01, 0.99, (n, 5, 6))
+    lies = np.full((n, 1), RARE)
+    whole = fuse(opinions, lies, 0.5, "multi-label")
+    assert ((whole > 0) & (whole < 1)).all()
+    for label in range(6):
+        np.testing.assert_allclose(
+            fuse(opinions[..., [label]], lies, 0.5, "multi-label")[:, 0], whole[:, label]
+        )
+    ignorant = np.full((n, 5, 6), 0.5)
+    np.testing.assert_allclose(fuse(ignorant, lies, 0.0, "multi-label"), 0.5)
+
+
+@given(
+    st.integers(0, 2**32 - 1),
+    st.floats(0, 1),
+    st.floats(0, 1),
+    st.sampled_from(["multi-class", "multi-label"]),
+)
+@settings(max_examples=40)
+def test_an_audit_and_a_session_give_the_same_answers(
+    seed: int, threshold: float, redundancy: float, task: Task
+) -> None:
+    random = np.random.default_rng(seed)
+    known = classifier(threshold, redundancy, task, familiar=-0.5)
+    embeddings = 2 * random.normal(size=(3, 20, 5)).astype(np.float32)
+    rows = dict(zip(SENSORS, embeddings, strict=True))
+    usable = {m: (random.uniform(size=20) < 0.8) & known.are_familiar(m, rows[m]) for m in SENSORS}
+    opinions = {m: known.opinions(m, rows[m]) for m in SENSORS}
+    given = Sessions(subsets(SENSORS), redundancy, task, known.threshold).answers(opinions, usable)
+    alone = plain(opinions, subsets(SENSORS), redundancy, task)
+    for subset, found in given.items():
+        belief = Belief(subset)
+        for i in range(20):
+            live = {m: rows[m][i] for m in subset if usable[m][i]}
+            lies = belief.lies if task == "multi-class" and len(subset) > 1 else {}
+            said, single = answer(known, live, lies) if live else (no_evidence(known), {})
+            belief.note({m: one.probabilities for m, one in single.items()}, i * SCENE)
+            np.testing.assert_allclose(found.probabilities[i], said.probabilities, atol=1e-6)
+            assert DOUBTS[found.doubts[i]] == said.doubt
+        first, _ = answer(known, {m: rows[m][0] for m in subset}, {})
+        np.testing.assert_allclose(alone[subset][0], first.probabilities, atol=1e-6)
+
+
+def suspects(scenes: Scenes, every: float = SCENE, sensors: tuple[str, ...] = SENSORS) -> list[str | None]:
+    """Return who is suspected in each of some scenes, by the class that each sensor sees."""
+    belief = Belief(sensors)
+    return [
+        belief.note({m: opinion(label) for m, label in seen.items()}, i * every)
+        for i, seen in enumerate(scenes)
+    ]
+
+
+def lying(liar: str, scenes: int, sensors: tuple[str, ...] = SENSORS) -> Scenes:
+    found = [dict.fromkeys(sensors, i % CLASSES) for i in range(scenes)]
+    return [seen | {liar: (seen[liar] + 3) % CLASSES} for seen in found]
+
+
+@pytest.mark.parametrize("liar", SENSORS)
+def test_a_sensor_that_lies_is_found_within_a_few_scenes_and_trusted_again(liar: str) -> None:
+    honest = lying(liar, 12)
+    for seen in honest[4:]:
+        seen[liar] = next(label for m, label in seen.items() if m != liar)
+    found = suspects(honest)
+    assert found[2:4] == [liar, liar]
+    assert found[-2:] == [None, None]
+    assert {*found} == {None, liar}
+
+
+def test_a_liar_is_found_among_a_thousand_classes_and_many_sensors() -> None:
+    belief, many = Belief(SENSORS), tuple(f"s{i:02}" for i in range(40))
+    found = [
+        belief.note({m: opinion(label, 0.8, 1000) for m, label in seen.items()}, i * SCENE)
+        for i, seen in enumerate(lying("video", 5))
+    ]
+    assert found[2:] == ["video"] * 3
+    assert suspects(lying("s07", 5, many), sensors=many)[2:] == ["s07"] * 3
+
+
+def test_what_a_liar_says_hardly_counts_and_two_that_contradict_each_other_are_both_doubted() -> None:
+    three, two = Belief(SENSORS), Belief(("audio", "video"))
+    for i, seen in enumerate(lying("video", 12)):
+        three.note({m: opinion(label) for m, label in seen.items()}, i * SCENE)
+        pair = {m: opinion(label) for m, label in seen.items() if m != "text"}
+        assert two.note(pair, i * SCENE) is None, "either may lie"
+    assert three.lies["video"] > 0.9
+    assert max(three.lies["audio"], three.lies["text"]) < RARE
+    assert min(two.lies.values()) > 0.5
+
+
+def test_sensors_that_agree_are_never_suspected() -> None:
+    assert {*suspects([dict.fromkeys(SENSORS, i * i % CLASSES) for i in range(50)])} == {None}
+
+
+def test_who_lies_remains_known_when_a_witness_leaves() -> None:
+    scenes = lying("audio", 9)
+    for seen in scenes[6:]:
+        del seen["text"]
+    assert suspects(scenes)[-1] == "audio"
+
+
+def test_where_all_contradict_each_other_nobody_is_suspected() -> None:
+    scenes = [{m: (i + 3 * k) % CLASSES for k, m in enumerate(SENSORS)} for i in range(50)]
+    assert {*suspects(scenes)} == {None}
+
+
+def test_windows_of_one_scene_count_once() -> None:
+    """A hand that covers a digit misleads the camera for as long as it stays."""
+    weak = {"audio": opinion(1, 0.4), "text": opinion(1, 0.4), "video": opinion(7)}
+    still, moving = Belief(SENSORS), Belief(SENSORS)
+    turned = [{m: np.roll(p, i) for m, p in weak.items()} for i in range(20)]
+    assert {still.note(weak, i * SCENE) for i in range(20)} == {None}
+    assert [moving.note(seen, i * SCENE) for i, seen in enumerate(turned)][-1] == "video"
+    hasty = Belief(SENSORS)
+    assert {hasty.note(seen, i * SCENE / 100) for i, seen in enumerate(turned)} == {None}
+
+
+def test_a_sensor_that_lags_behind_is_not_suspected() -> None:
+    """A caption comes later than the picture, in each scene."""
+    scenes = []
+    for i in range(30):
+        scenes += [{"audio": i % 10, "text": (i - 1) % 10, "video": i % 10}, dict.fromkeys(SENSORS, i % 10)]
+    assert {*suspects(scenes, SCENE / 2)[2:]} == {None}
+
+
+def test_who_left_is_forgotten() -> None:
+    belief = Belief(SENSORS)
+    scenes = [{m: opinion(label) for m, label in seen.items()} for seen in lying("video", 7)]
+    for i, seen in enumerate(scenes[:6]):
+        belief.note(seen, i * SCENE)
+    belief.forget("video")
+    assert belief.lies["video"] == RARE
+    assert belief.note(scenes[6] | {"video": opinion(8, 0.12)}, 6 * SCENE) is None
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(2, 5))
+def test_the_names_of_sensors_do_not_matter(seed: int, n: int) -> None:
+    draw = np.random.default_rng(seed)
+    given = draw.dirichlet(np.full(CLASSES, 0.3), (12, n))
+    given[:, 1:] = 0.7 * np.eye(CLASSES)[draw.integers(CLASSES, size=12)][:, None] + 0.3 * given[:, 1:]
+    for order in list(permutations(range(n)))[:: 1 + n]:
+        found = []
+        for names in (range(n), order):
+            belief = Belief("abcde"[:n])
+            seen = [
+                belief.note(dict(zip(("abcde"[k] for k in names), row, strict=True)), i * SCENE)
+                for i, row in enumerate(given)
+            ]
+            back = {"abcde"[k]: place for place, k in enumerate(names)}
+            found.append([s if s is None else back[s] for s in seen])
+        assert found[0] == found[1]
