@@ -39,3 +39,9 @@ def test_a_prediction_has_a_label_where_there_is_no_doubt(
 def test_without_evidence_no_class_is_best() -> None:
     one = Opinion(np.ones(1, np.float32), 0.9, ("hum",), "unfamiliar")
     assert (one.candidates, one.sure, one.label, one.best) == (("hum",), False, None, None)
+
+
+def test_it_prints_in_a_line() -> None:
+    assert str(prediction([0.25, 0.625, 0.125], 0.6, None)) == "audio: clap 62 %"
+    assert repr(prediction([0.25, 0.625, 0.125], 0.8, "several")) == "audio: unsure, clap 62 % or hum 25 %"
+    assert str(prediction([1 / 3] * 3, 0.8, "unfamiliar")) == "audio: unsure, nothing it has learned"

@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 
 from sensemble_runtime.scores import SubsetScore
 
+_SHOWN = 3  # candidates that a printed prediction names
+
 Doubt = Literal["unfamiliar", "several", "disagreement"]
 """The reason for which an answer is unsure (`engine.belief`).
 
@@ -75,7 +77,7 @@ class Opinion(Answer):
     doubt: Doubt | None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Prediction(Answer):
     """The probabilities of the classes, from the sensors live at one moment. Its arrays are read-only.
 
@@ -132,6 +134,16 @@ class Prediction(Answer):
     def __post_init__(self) -> None:
         for array in (self.probabilities, self.pooled, *self.embeddings.values()):
             array.setflags(write=False)
+
+    def __str__(self) -> str:
+        """Write it in a line: `audio+video: three 98 %`, or `audio: unsure, five 61 % or nine 30 %`."""
+        shown = np.argsort(-self.probabilities, kind="stable")[: min(len(self.candidates), _SHOWN)]
+        said = " or ".join(f"{self.labels[i]} {100 * self.probabilities[i]:.0f} %" for i in shown)
+        if self.doubt == "unfamiliar":
+            said = "nothing it has learned"
+        return f"{'+'.join(self.live)}: {said if self.sure else f'unsure, {said}'}"
+
+    __repr__ = __str__
 
     def copy(self) -> Self:
         """Return an equal prediction with dicts of its own; the read-only arrays are shared."""

@@ -167,6 +167,14 @@ def test_an_unknown_modality_is_named(bundle_folder: Path) -> None:
         Bundle.open(bundle_folder).load("depth")
 
 
+def test_a_bundle_prints_what_it_knows_in_five_lines(folder: Path) -> None:
+    bundle = Bundle.open(folder)
+    lines = repr(bundle).splitlines()
+    assert len(lines) == 5
+    assert ", ".join(bundle.labels) in lines[1]
+    assert bundle.manifest.calibration.promise in lines[4]
+
+
 def test_a_bundle_without_text_does_not_tokenize(folder: Path) -> None:
     raw = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     del raw["modalities"]["text"]

@@ -33,6 +33,9 @@ if TYPE_CHECKING:  # loading the library is left to the first caption
     from tokenizers import Tokenizer
 
 
+_NAMED = 10  # classes that a printed bundle names
+
+
 class Bundle:
     """A verified bundle, whose encoders are loaded on first use. Safe to use from several threads.
 
@@ -97,6 +100,23 @@ class Bundle:
         executors = {m: _choose(path, m, entry, executor) for m, entry in contents.modalities.items()}
         head = _verify(path, contents)
         return cls(path, contents, hashlib.sha256(data).hexdigest(), head, executors)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The classes."""
+        return self.manifest.labels
+
+    def __repr__(self) -> str:
+        """Write it in a few lines: the classes, the encoders, the score of all sensors, and the promise."""
+        kinds = ", ".join(f"{m} ({spec.kind})" for m, spec in self.specs.items())
+        some = ", ".join(self.labels[:_NAMED]) + ("..." if len(self.labels) > _NAMED else "")
+        score = self.manifest.audited.get("+".join(self.modalities))
+        right = "not audited" if score is None else f"right {score.accuracy:.0%} on {score.n} examples"
+        calibration = self.manifest.calibration
+        return (
+            f"<Bundle {self.path}\n  {len(self.labels)} classes: {some}\n  sensors: {kinds}\n"
+            f"  all sensors: {right}\n  {calibration.promise}>"
+        )
 
     def with_head(self, other: "Bundle") -> "Bundle | None":
         """Return this bundle, loaded encoders included, with the head, labels and audit of another one.
