@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-LAZY = ["sensemble_sensors", "sensemble_runtime", "sensemble_train", "sensemble_export"]
+DISTRIBUTIONS = ["sensemble_sensors", "sensemble_runtime", "sensemble_train", "sensemble_export"]
+LAZY = ["sensemble", *DISTRIBUTIONS]
 HEAVY = {"av", "cv2", "onnxruntime", "sounddevice", "tokenizers", "torch"}
 """Libraries that are loaded when they are first used."""
 
@@ -35,6 +36,15 @@ def test_every_public_name_is_found_and_documented(package: str) -> None:
         assert value.__doc__ or not callable(value), name
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = module.nothing
+
+
+def test_one_package_has_the_public_names_of_all() -> None:
+    every = {name: package for package in DISTRIBUTIONS for name in import_module(package).__all__}
+    whole = import_module("sensemble")
+    assert set(whole.__all__) == every.keys()
+    for name, package in every.items():
+        assert getattr(whole, name) is getattr(import_module(package), name)
+    assert "torch" not in {name.partition(".")[0] for name in loaded("from sensemble import Bundle, Session")}
 
 
 def test_importing_the_runtime_loads_nothing_but_the_standard_library() -> None:

@@ -1,5 +1,6 @@
 """The wheels that `runtime/wheels` builds: what they hold and need; they encode as the checkout does."""
 
+import os
 import re
 import subprocess
 import sys
@@ -44,6 +45,15 @@ def test_each_architecture_has_a_wheel_of_3_11_and_one_of_all_later_pythons(whee
         for architecture in ("aarch64", "x86_64")
     ]
     assert len(list(wheels.glob("sensemble_*-py3-none-any.whl"))) == 4
+
+
+def test_one_name_installs_the_command(wheels: Path, tmp_path: Path) -> None:
+    places = {name: str(tmp_path / name) for name in ("UV_TOOL_DIR", "UV_TOOL_BIN_DIR")}
+    command = ["uv", "tool", "install", "--quiet", "--find-links", str(wheels), "sensemble"]
+    subprocess.run(command, check=True, cwd=tmp_path, env=os.environ | places)
+    installed = tmp_path / "UV_TOOL_BIN_DIR" / "sensemble"
+    done = subprocess.run([installed, "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("sensemble ")
 
 
 def test_a_wheel_needs_no_executorch_and_holds_its_libraries_and_licence(wheels: Path) -> None:
