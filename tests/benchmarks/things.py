@@ -93,7 +93,7 @@ def late_fusion_balanced(cell: Cell) -> Model:
     fused = cell.late_fusion()
     lengths = fitted(fused, cell.sources["calibrate"], cell.job.loop("balance"))
     for m, length in lengths.items():
-        fused.encoders[m].temperature /= length  # type: ignore[operator]
+        fused.encoders[m].temperature /= length  # type: ignore[assignment, operator]
     return fused
 
 
