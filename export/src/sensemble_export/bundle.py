@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from safetensors.torch import save
+from sensemble_runtime.auditing.intervals import Groups
 from sensemble_runtime.bundle import manifest as manifests
 from sensemble_runtime.bundle.head import save_head
 from sensemble_runtime.bundle.manifest import (
@@ -63,7 +64,7 @@ def export_bundle(
     *,
     calibration: Mapping[str, Tensor],
     held_out: Clips,
-    groups: Sequence[str | None] | None = None,
+    groups: Groups | None = None,
     fitted_on: FittedOn = NOTHING,
     jobs: Sequence[Job] = (),
     progress: Progress = no_progress,
@@ -79,7 +80,8 @@ def export_bundle(
             are enough.
         held_out: raw windows of the evaluation split, on which parity, latency and, with targets, the
             accuracy of every subset are measured.
-        groups: the group of each held-out example, for the intervals of accuracy; None: each stands alone.
+        groups: the group or groups of each held-out example, for the intervals of accuracy; None: each
+            stands alone.
         fitted_on: the examples for calibration and familiarity; without it, every prediction is unsure.
         jobs: the artifacts to make, from `targets.plan`; by default, those for `executorch-xnnpack`.
         progress: called with (steps done, steps in all), from other threads too.
@@ -131,7 +133,7 @@ def write_bundle(
     out: Path,
     origin: Origin,
     *,
-    groups: Sequence[str | None] | None = None,
+    groups: Groups | None = None,
     fitted_on: FittedOn = NOTHING,
 ) -> Manifest:
     """Write the artifacts of `jobs`, which `store` has made and measured (on eval), into the bundle `out`."""

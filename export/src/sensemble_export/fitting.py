@@ -20,7 +20,7 @@ from sensemble_runtime.auditing.calibration import (
     fit_redundancy,
     fit_threshold,
 )
-from sensemble_runtime.auditing.intervals import group_codes
+from sensemble_runtime.auditing.intervals import Groups, group_codes
 from sensemble_runtime.auditing.measures import measure
 from sensemble_runtime.bundle.classifier import Classifier
 from sensemble_runtime.bundle.head import Familiarity, Head
@@ -116,7 +116,7 @@ def _are_right(head: Head, embeddings: Floats, truth: NDArray[np.integer]) -> ND
 
 
 def score_shipped(
-    store: ArtifactStore, jobs: Sequence[Job], groups: Sequence[str | None] | None, calibration: Calibration
+    store: ArtifactStore, jobs: Sequence[Job], groups: Groups | None, calibration: Calibration
 ) -> dict[str, SubsetScore]:
     """Score each subset of the artifacts that run here on the held-out examples, with intervals."""
     targets = store.held_out.targets

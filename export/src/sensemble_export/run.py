@@ -122,7 +122,7 @@ def export_model(
         m: _decode(model, [m], examples, partial(progress, f"decode {m}")).inputs[m]
         for m, examples in calibrating.items()
     }
-    groups = [example.group for example in measured]
+    groups = [example.groups for example in measured]
     trade_offs = list[TradeOff]()
     with staged_store(model, out, calibration) as store:
         if budget is None:

@@ -24,6 +24,8 @@ LEVEL = 0.95
 _HALVINGS = 40  # of the range in which the end of an interval lies
 
 Range = tuple[float, float]
+Groups = Sequence[str | None] | Sequence[tuple[str, ...]]
+"""The group of each example, or its groups."""
 
 
 def wilson(successes: float, n: float, level: float = LEVEL) -> Range:
@@ -38,7 +40,7 @@ def wilson(successes: float, n: float, level: float = LEVEL) -> Range:
     return max(0.0, min(centre - half, rate)), min(1.0, max(centre + half, rate))
 
 
-def group_codes(groups: Sequence[str | None] | Sequence[tuple[str, ...]]) -> NDArray[np.int64]:
+def group_codes(groups: Groups) -> NDArray[np.int64]:
     """Number the groups of examples, int64 [N] from 0; an example of no group is one by itself.
 
     Where examples are grouped in K ways, such as by a voice and by a writer, it is [N, K].
