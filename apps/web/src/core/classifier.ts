@@ -25,7 +25,7 @@ export function promise({ risk, threshold, groups }: Calibration): string {
   const sure = threshold <= 1 ? `sure from ${(100 * threshold).toFixed(0)} % on` : "none is sure";
   const needed = Math.ceil(Number((1 / risk).toFixed(9))) - 1;
   if (groups >= needed) return `promised: at most ${share} of a new person's answers are sure and wrong (from ${groups} people or groups; ${sure})`;
-  return `not promised: ${groups} people or groups are known, and ${needed} are needed to bound sure and wrong answers to ${share}; ${sure}`;
+  return `not promised: ${groups} people or groups, ${needed} needed; ${sure}`;
 }
 
 export class Classifier {

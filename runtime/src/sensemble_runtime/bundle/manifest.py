@@ -133,10 +133,7 @@ class Calibration:
                 f"promised: at most {share} of a new person's answers are sure and wrong "
                 f"(from {self.groups} people or groups; {sure})"
             )
-        return (
-            f"not promised: {self.groups} people or groups are known, and {needed} are needed to bound "
-            f"sure and wrong answers to {share}; {sure}"
-        )
+        return f"not promised: {self.groups} people or groups, {needed} needed; {sure}"
 
 
 def groups_needed(risk: float) -> int:
