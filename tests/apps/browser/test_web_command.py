@@ -6,6 +6,7 @@ from dataclasses import replace
 from errno import ENOSPC
 from pathlib import Path
 
+import cv2
 import pytest
 from sensemble_apps.cli import main
 from sensemble_apps.web import site, site_folder
@@ -47,6 +48,18 @@ def test_a_site_holds_the_page_and_what_browsers_need_of_the_bundle(bundle: Path
         "assets/page.js",
         *(f"bundle/{name}" for name in ("manifest.json", "head.safetensors", "tokenizer.json")),
         *(f"bundle/{modality}/x.onnx" for modality in SPECS),
+    }
+
+
+def test_phones_find_icons_of_the_sizes_that_they_install() -> None:
+    public = Path(__file__).parents[3] / "apps" / "web" / "public"
+    icons = json.loads((public / "app.webmanifest").read_text())["icons"]
+    sizes = {
+        icon["sizes"]: cv2.imread(str(public / icon["src"])) for icon in icons if icon["type"] == "image/png"
+    }
+    assert {size: picture.shape[:2] for size, picture in sizes.items() if picture is not None} == {
+        "192x192": (192, 192),
+        "512x512": (512, 512),
     }
 
 
