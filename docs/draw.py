@@ -74,7 +74,7 @@ def conditions(clips: Path) -> Image.Image:
     spec = InputSpec("video", "uint8", (1, 1, 96, 96, 3), rate=1, window=1.0, hop=1.0, ttl=2.0)
     kind = kind_of(spec)
     example = next(e for e in read_dataset(clips).split("eval") if spec.modality in e.modalities)
-    named = [condition for condition in kind.conditions if condition.name not in ("dropped", "swapped")]
+    named = [condition for condition in kind.conditions if condition.name not in ("gaps", "clock", "swapped")]
     sheet = Image.new("RGB", (104 * len(named) - 8, 3 * 104 + 16), "white")
     for column, condition in enumerate(named):
         ImageDraw.Draw(sheet).text((104 * column + 2, 0), condition.name, fill="black", font_size=13)

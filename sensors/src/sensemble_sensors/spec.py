@@ -13,6 +13,25 @@ DType = Literal["uint8", "float32", "int64"]
 # The kind of a modality that states none, by the first part of its name: `video.rear` is of frames.
 KNOWN = {"audio": "waveform", "text": "text", "video": "frames"}
 
+# What a name's last part may say that a sensor measures, in words: `watch.acc` is a watch's accelerometer.
+QUANTITIES = {
+    "acc": "accelerometer",
+    "audio": "microphone",
+    "baro": "barometer",
+    "ecg": "ECG",
+    "eda": "skin conductance sensor",
+    "emg": "muscle sensor",
+    "gyr": "gyroscope",
+    "gyro": "gyroscope",
+    "hr": "heart rate sensor",
+    "imu": "imu",
+    "mag": "magnetometer",
+    "ppg": "pulse sensor",
+    "temp": "thermometer",
+    "text": "captions",
+    "video": "camera",
+}
+
 HIGHEST_RATE = 1_000_000  # samples or frames a second of any stream; far above any sensor's or encoder's
 
 MAX_CHANNELS = 1024  # of a series
@@ -47,6 +66,19 @@ def kind_name(modality: str, kind: str = "") -> str:
     return name
 
 
+def device_name(modality: str, device: str | None = None) -> str:
+    """Return `device` or, if None, the one that the modality's name begins with: `watch` of `watch.acc`.
+
+    Empty where none is known: `video.rear` and `imu.wrist` begin with what is measured.
+    """
+    *place, what = modality.split(".")
+    if device is None and place and what in QUANTITIES and place[0] not in QUANTITIES:
+        device = ".".join(place)
+    if device:
+        check_name(device)
+    return device or ""
+
+
 @dataclass(frozen=True, slots=True)
 class Channel:
     """A channel of a series: its name, its unit, and the least and the greatest value that it can have."""
@@ -72,6 +104,8 @@ class InputSpec:
         hop: seconds between the starts of two encoded windows; 0 for text: on arrival.
         ttl: seconds for which an embedding stays in the live set, at least the hop.
         kind: `waveform`, `frames`, `text`, `series` or an installed one; by default, as the name implies.
+        device: the body, such as a watch, whose modalities come and go together; empty for none; by default,
+            as the name implies (`device_name`).
 
     Raises SpecError if the name is none, or no kind is given or implied.
     """
@@ -85,9 +119,11 @@ class InputSpec:
     ttl: float
     kind: str = ""
     channels: tuple[Channel, ...] = ()
+    device: str | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "kind", kind_name(self.modality, self.kind))
+        object.__setattr__(self, "device", device_name(self.modality, self.device))
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> Self:
@@ -104,21 +140,25 @@ class Modality:
         kind: as in `InputSpec`.
         rate: of its samples (Hz); 0 where the files say it.
         channels: of a series, or the one of a thermal or depth camera's pictures.
+        device: as in `InputSpec`.
     """
 
     name: str
     kind: str = ""
     rate: float = 0.0
     channels: tuple[Channel, ...] = ()
+    device: str | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "kind", kind_name(self.name, self.kind))
+        object.__setattr__(self, "device", device_name(self.name, self.device))
 
     @property
     def implied(self) -> bool:
         """True if the name alone says all."""
         known = KNOWN.get(self.name.partition(".")[0]) == self.kind
-        return known and not self.rate and not self.channels
+        of_its_name = self.device == device_name(self.name)
+        return known and of_its_name and not self.rate and not self.channels
 
 
 def declared(specs: Iterable[InputSpec]) -> dict[str, Modality]:
@@ -127,5 +167,23 @@ def declared(specs: Iterable[InputSpec]) -> dict[str, Modality]:
     def rate(spec: InputSpec) -> float:
         return spec.rate if spec.channels and len(spec.shape) == 3 else 0.0  # pictures carry times
 
-    every = (Modality(spec.modality, spec.kind, rate(spec), spec.channels) for spec in specs)
+    every = (Modality(spec.modality, spec.kind, rate(spec), spec.channels, spec.device) for spec in specs)
     return {modality.name: modality for modality in every if not modality.implied}
+
+
+def devices(specs: Mapping[str, InputSpec]) -> dict[str, tuple[str, ...]]:
+    """Return device -> its modalities, sorted, of the devices that are lost as a whole.
+
+    One that carries a single modality, or all of them, is no news; nor has one a modality's own name.
+    """
+    carried: dict[str, tuple[str, ...]] = {}
+    for modality in sorted(specs):
+        if device := specs[modality].device:
+            carried[device] = (*carried.get(device, ()), modality)
+    return {d: some for d, some in carried.items() if 1 < len(some) < len(specs) and d not in specs}
+
+
+def together(specs: Mapping[str, InputSpec]) -> list[tuple[str, ...]]:
+    """Return the modalities in groups that come and go: those of a device, and each of the others."""
+    carried = list(devices(specs).values())
+    return list(dict.fromkeys(next((some for some in carried if m in some), (m,)) for m in specs))

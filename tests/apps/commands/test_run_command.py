@@ -4,6 +4,7 @@ import re
 import signal
 import subprocess
 import time
+from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 from sensemble_apps.cli import main
 from sensemble_apps.running import virtual_time
 from sensemble_apps.running.real_time import Options, come_and_go, plugged_at
+from sensemble_apps.running.sources import FORM
 from sensemble_runtime import Bundle, Policy, subsets
 from sensemble_runtime.record.reader import read_runs
 
@@ -362,13 +364,18 @@ def test_a_reader_that_has_enough_ends_it_quietly(bundle_folder: Path, dataset_f
 
 @pytest.mark.parametrize("modalities", subsets.subsets(("audio", "text", "video")))
 def test_the_schedule_ends_as_it_began_and_never_leaves_nothing(modalities: subsets.Subset) -> None:
-    schedule = come_and_go(modalities)
+    schedule = come_and_go({m: FORM[m] for m in modalities})
     assert schedule[0] == schedule[-1] == modalities
     assert all(schedule)
     unplugged = {m for plugged in schedule for m in set(modalities) - set(plugged)}
     assert len(unplugged) == len(modalities) - 1
     assert plugged_at(schedule, 0.0) is schedule[0]
     assert plugged_at(schedule, 1.5) is schedule[-1]
+
+
+def test_the_sensors_of_a_device_are_unplugged_together() -> None:
+    specs = {m: replace(FORM["audio"], modality=m, device=m[:5]) for m in ("phone.a", "watch.a", "watch.b")}
+    assert come_and_go(specs) == [tuple(specs), ("watch.a", "watch.b"), tuple(specs)]
 
 
 def test_a_wrong_source_is_one_line_with_the_remedy(

@@ -55,6 +55,7 @@ def test_it_shows_bad_conditions_where_they_were_audited(audited: Evidence, html
         'title="by 5: 45 % (40 to 50), unsure 28 %, sure answers right in 45 %, without that 45 %">45</td>'
         in shown
     )
+    assert "microphone: 0 % lost 60 %, 5 % lost 58 %" in page.text
     alone = [one for one in condition_scores() if one.subset == "audio" and one.severity in (0, 3)]
     page = Page(run_page.render(replace(audited, conditions=alone), MADE))
     assert "Microphone degraded Without: alone 60 %." in page.text

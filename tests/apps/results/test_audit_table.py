@@ -88,6 +88,22 @@ def test_what_a_person_wants_is_in_sentences() -> None:
     ]
 
 
+def test_a_lost_device_is_a_sentence_and_so_is_a_part_of_it() -> None:
+    names = ("phone.gyr", "watch.acc", "watch.gyr")
+    lost = Estimate(0.04, 0.02, 0.06)
+    one = replace(
+        RESULT,
+        subsets={"+".join(names): score(368, 400)},
+        gains={},
+        chance={"+".join(names): 0.3},
+        drops=dict.fromkeys((*names[:1], "watch"), lost),
+    )
+    assert list(audit_table.sentences(one))[:2] == [
+        "If the phone's gyroscope dies, accuracy falls from 92 % to 88 %, by 2 to 6 points.",
+        "If the watch is off, accuracy falls from 92 % to 88 %, by 2 to 6 points.",
+    ]
+
+
 @pytest.mark.parametrize(
     ("low", "value", "high", "says"),
     [

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from sensemble_runtime import subsets
 from sensemble_runtime.auditing.audit import AuditResult, audit
+from sensemble_runtime.auditing.conditions import earlier
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.bundle.classifier import Classifier
 from sensemble_runtime.bundle.head import Familiarity
@@ -18,7 +19,7 @@ from sensemble_runtime.record.reader import read_conditions, read_runs
 from sensemble_runtime.scores import CLEAN, ConditionScore
 from sensemble_runtime.session.live_set import LiveSet
 from sensemble_sensors.conditioned import begin
-from sensemble_sensors.kinds.conditions.condition import Applied
+from sensemble_sensors.kinds.conditions.condition import Applied, behind
 from sensemble_sensors.kinds.registry import condition_of
 from sensemble_sensors.media.dataset import Dataset, read_dataset
 from sensemble_sensors.media.decoding import samples
@@ -54,6 +55,16 @@ def live(
         if set(subset) <= set(example.modalities):
             found.append((example.labels[0], made))
     return found
+
+
+def test_a_clock_that_is_behind_shows_what_came_before(dataset: Dataset) -> None:
+    late = behind([Applied("audio", condition_of("audio", "clock"), 3)])
+    whole = dataset.examples[0]
+    cut = replace(whole, start=3.0, end=5.0)
+    assert earlier(cut, late) == replace(whole, start=3.0 - late, end=5.0 - late)
+    assert earlier(replace(whole, start=0.2, end=2.2), late) == replace(whole, start=0.0, end=2.0)
+    assert earlier(whole, late) == whole, "it begins with its media"
+    assert earlier(cut, behind([NOISE])) == cut
 
 
 @pytest.mark.parametrize("applied", [NOISE, DARK, MISSPELT], ids=str)

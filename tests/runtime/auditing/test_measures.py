@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
+from sensemble_runtime.auditing import gate
 from sensemble_runtime.auditing.intervals import difference, wilson
 from sensemble_runtime.auditing.measures import Measures, measure
 from sensemble_runtime.scores import Estimate
+from sensemble_runtime.subsets import subsets
 from sklearn.dummy import DummyClassifier
 
 SETS = ("audio", "video", "audio+video")
@@ -39,6 +41,25 @@ def test_the_numbers_themselves() -> None:
     assert found.chance == dict.fromkeys(SETS, 0.5)
     assert found.at_chance == SETS
     assert found.unscored == ()
+
+
+def test_a_device_is_lost_as_a_whole() -> None:
+    names, n = ("phone.acc", "watch.acc", "watch.gyr"), 8
+    sets = subsets(names)
+    right = {("phone.acc",): 5, names: 7}
+    labels = np.arange(n) % 2
+    guesses = np.stack([np.where(np.arange(n) < right.get(one, 6), labels, 1 - labels) for one in sets])
+    present = {m: np.ones(n, bool) for m in names}
+    devices = {"watch": ("watch.acc", "watch.gyr")}
+    found = measure(np.eye(2)[guesses], present, labels, "multi-class", np.arange(n), devices=devices)
+    assert found is not None
+    assert {lost: drop.value for lost, drop in found.drops.items()} == {
+        **dict.fromkeys(names, 1 / 8),
+        "watch": 2 / 8,
+    }
+    assert found.estimates["drop.watch"].low <= 2 / 8 <= found.estimates["drop.watch"].high
+    (allowed,) = gate.judge(gate.parse("drop.watch<=0.9", names, devices=devices), found)
+    assert (allowed.verdict, allowed.estimate) == ("met", found.drops["watch"])
 
 
 def test_intervals_hold_the_truth_as_often_as_they_say() -> None:

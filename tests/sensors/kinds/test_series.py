@@ -353,9 +353,9 @@ def degraded(name: str, severity: int, rows: Rows, size: int = 5) -> Rows:
     return np.concatenate([np.asarray(act(sample).data) for sample in stream(rows, size)])
 
 
-@pytest.mark.parametrize("name", ["noise", "drift", "dead", "rotated", "saturated", "dropped"])
+@pytest.mark.parametrize("name", ["noise", "drift", "dead", "rotated", "saturated", "gaps"])
 def test_conditions_grow_and_do_not_depend_on_the_cut(name: str) -> None:
-    rows = moved(400)
+    rows = moved(4000)
     errors = []
     for severity in range(1, 6):
         given = degraded(name, severity, rows)

@@ -9,7 +9,7 @@ from sensemble_sensors.errors import BadDataError
 from sensemble_sensors.media.dataset import read_dataset
 from sensemble_sensors.media.decoding import check
 from sensemble_sensors.media.modalities import read_modalities, write_modalities
-from sensemble_sensors.spec import Channel, Modality
+from sensemble_sensors.spec import Channel, InputSpec, Modality, devices, together
 
 DEPTH = Modality("depth", "frames", 10.0, (Channel("z", "m", 0.1), Channel("w")))
 
@@ -54,6 +54,45 @@ def test_what_is_written_is_read_back_and_added_to(tmp_path: Path) -> None:
     assert read_modalities(tmp_path) == {"depth": DEPTH, "note": Modality("note", "text")}
     with pytest.raises(BadDataError, match=r"modalities\.json: depth is already declared"):
         write_modalities(tmp_path, {"depth": Modality("depth", "frames")})
+
+
+def test_a_device_carries_what_names_it_or_is_named_for(tmp_path: Path) -> None:
+    series = {"kind": "series", "rate": 50, "channels": ["x"]}
+    named = {"ankle": series | {"device": "band"}, "watch.gyr": series | {"device": ""}, "watch.acc": series}
+    write(tmp_path, named)
+    read = read_modalities(tmp_path)
+    assert {name: one.device for name, one in read.items()} == {
+        "ankle": "band",
+        "watch.gyr": "",
+        "watch.acc": "watch",
+    }
+    again = tmp_path / "again"
+    again.mkdir()
+    write_modalities(again, read)
+    assert read_modalities(again) == read
+    assert [Modality(m, "series").device for m in ("imu.wrist", "video.acc", "left.hand.acc", "acc")] == [
+        "",
+        "",
+        "left.hand",
+        "",
+    ]
+    write(tmp_path, {"ankle": series | {"device": "The Band"}})
+    with pytest.raises(BadDataError, match="no name"):
+        read_modalities(tmp_path)
+
+
+def test_devices_are_what_can_be_lost_as_a_whole() -> None:
+    def of(**devices: str) -> dict[str, InputSpec]:
+        shape = (1, 9, 1)
+        return {
+            m: InputSpec(m, "float32", shape, 9, 1.0, 1.0, 1.0, "series", (Channel("x"),), device)
+            for m, device in devices.items()
+        }
+
+    assert devices(of(a="watch", b="watch", c="phone")) == {"watch": ("a", "b")}
+    assert together(of(a="watch", c="phone", b="watch")) == [("a", "b"), ("c",)]
+    assert not devices(of(a="watch", b="watch"))
+    assert not devices(of(watch="watch", b="watch", c="")), "the name of a modality"
 
 
 @pytest.mark.parametrize(

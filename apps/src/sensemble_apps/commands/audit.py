@@ -78,8 +78,7 @@ def main(arguments: Audit) -> None:
 def _criteria(arguments: Audit) -> list[gate.Criterion]:
     if arguments.require is None:
         return []
-    modalities = sorted(read_manifest(arguments.bundle / FILE_NAME).modalities)
-    return gate.parse(arguments.require, modalities, gate_verdict.sensor_words(modalities))
+    return gate_verdict.parse(arguments.require, read_manifest(arguments.bundle / FILE_NAME).specs)
 
 
 def measure(arguments: Audit) -> AuditResult:

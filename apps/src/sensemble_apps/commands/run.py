@@ -153,7 +153,7 @@ def play(arguments: Run, bundle: Bundle, conditions: Sequence[Applied] = ()) -> 
         if arguments.replay is not None:
             replay = (virtual_time if arguments.fast else real_time).replay
             played = playable(arguments.replay, arguments.split, bundle.specs, arguments.examples)
-            schedule = come_and_go(bundle.modalities) if arguments.unplug else None
+            schedule = come_and_go(bundle.specs) if arguments.unplug else None
             yield from replay(bundle, played, options, schedule)
             return
         with arguments.sensors(bundle.specs) as sensors:

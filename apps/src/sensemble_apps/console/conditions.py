@@ -6,7 +6,7 @@ from itertools import chain
 from sensemble_runtime.auditing.conditions import Degradation
 from sensemble_sensors.kinds.conditions.condition import SEVERITIES, Applied, Condition
 from sensemble_sensors.kinds.registry import kind_of
-from sensemble_sensors.spec import InputSpec
+from sensemble_sensors.spec import InputSpec, devices
 
 from sensemble_apps.console.kinds import display_of, words_of
 from sensemble_apps.console.wording import sensor_title
@@ -19,7 +19,7 @@ _LEAST, _MOST = SEVERITIES[0], SEVERITIES[-1]
 def parse_applied(texts: Sequence[str], specs: Mapping[str, InputSpec]) -> list[Applied]:
     """Return the conditions that `run --condition` names, each as `microphone=quiet:3`.
 
-    A sensor is named by its modality or, for all of its kind, by its kind's word.
+    A sensor is named by its modality or, for all of its kind or device, by the word for these.
     """
     conditions = []
     for text in texts:
@@ -33,7 +33,7 @@ def parse_conditions(text: str, specs: Mapping[str, InputSpec]) -> list[Applied 
     """Return the conditions that `audit --conditions` names: `all`, or `microphone=quiet,camera=dark:3`.
 
     A condition without a severity stands for all five of them; a sensor alone for all of its conditions.
-    Sensors joined with `+` are degraded at once: `microphone+camera=swapped:5`.
+    Sensors joined with `+`, or those of a device, are degraded at once: `microphone+camera=swapped:5`.
     """
     if text == ALL:
         return [a for spec in specs.values() for a in _all(spec)]
@@ -53,6 +53,7 @@ def _all(spec: InputSpec) -> Iterator[Applied]:
 
 def _degradations(text: str, specs: Mapping[str, InputSpec]) -> Iterator[Applied | Degradation]:
     sensors, equals, rest = text.partition("=")
+    sensors = "+".join("+".join(devices(specs).get(s, (s,))) for s in sensors.split("+"))
     each = [_parse(f"{s}{equals}{rest}", specs, "--conditions") for s in sensors.split("+")]
     if len(each) == 1:
         yield from each[0]
@@ -68,8 +69,9 @@ def _parse(text: str, specs: Mapping[str, InputSpec], option: str) -> list[Appli
     sensor, _, rest = text.partition("=")
     name, _, severity = rest.partition(":")
     meant = [m for m, spec in specs.items() if sensor in (m, words_of(m).sensor, display_of(spec).sensor)]
+    meant = meant or list(devices(specs).get(sensor, ()))
     if not meant:
-        known = ", ".join(f"{words_of(m).sensor} or {m}" for m in specs)
+        known = ", ".join([*(f"{words_of(m).sensor} or {m}" for m in specs), *devices(specs)])
         raise InputError(f"{option} {text}: the bundle has no sensor {sensor!r}; it has {known}")
     if severity and severity not in map(str, SEVERITIES):
         raise InputError(

@@ -1,12 +1,13 @@
 """The words and the preview of each kind of modality; a new kind is added to the apps here."""
 
 import math
+import re
 from base64 import b64encode
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from sensemble_sensors.spec import KNOWN
+from sensemble_sensors.spec import KNOWN, QUANTITIES, device_name
 from sensemble_sensors.thresholds import DEFAULT
 
 if TYPE_CHECKING:  # NumPy, which `sensemble --help` does not wait for
@@ -210,7 +211,7 @@ DISPLAYS = {
         lambda m: f"{m.seconds:.1f} s",
         plot_preview,
         str,
-        demonstrated=("dead:5", "swapped:5"),
+        demonstrated=("dead:5", "gaps", "swapped:5"),
         faults=(("Sensor gives nothing", DEFAULT.stalled), ("Stuck channel", DEFAULT.frozen)),
     ),
 }
@@ -232,9 +233,25 @@ def display_of(which: "str | InputSpec") -> Display:
 def words_of(modality: str) -> Display:
     """Return the display of a modality of which only the name is known.
 
-    Its words are of that very sensor: `rear camera` for `video.rear`, `wrist imu` for `imu.wrist`.
+    Its words are of that very sensor: `rear camera` for `video.rear`, `wrist imu` for `imu.wrist`, `watch
+    accelerometer` for `watch.acc`, which is lost as "the watch's accelerometer".
     """
+    device = device_name(modality)
     first, *rest = modality.split(".")
-    kind = DISPLAYS.get(KNOWN.get(first, ""), _OTHER)
-    sensor = " ".join([*rest, first if kind is _OTHER else kind.sensor])
-    return replace(kind, sensor=sensor, loss=kind.loss.format(sensor), letter="" if rest else kind.letter)
+    *place, what = readable(modality if device else ".".join([*rest, first])).split()
+    thing = QUANTITIES.get(what, what)
+    kind = DISPLAYS.get(KNOWN.get(what, "series" if what in QUANTITIES else ""), _OTHER)
+    sensor = " ".join([*place, thing])
+    lost = f"{readable(device)}'s {thing}" if device else sensor
+    letter = "" if place or what not in KNOWN else kind.letter
+    return replace(kind, sensor=sensor, loss=kind.loss.format(lost), letter=letter)
+
+
+def loss(lost: str, modalities: Container[str]) -> str:
+    """Return the loss of a modality or of a device as a clause: `the camera dies`, `the watch is off`."""
+    return words_of(lost).loss if lost in modalities else f"the {readable(lost)} is off"
+
+
+def readable(name: str) -> str:
+    """Return a name that somebody chose as words."""
+    return re.sub("[._-]+", " ", name)

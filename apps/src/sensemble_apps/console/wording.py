@@ -33,7 +33,7 @@ def sensor_title(modality: str, name: str = "") -> str:
 
     The name alone where it says both; `session` without a modality.
     """
-    sensor = words_of(modality).sensor or "session"
+    sensor = words_of(modality).sensor if modality else "session"
     return name if name.startswith(sensor) else f"{sensor} {name}".rstrip()
 
 

@@ -135,8 +135,7 @@ def _identity(run: Path, manifest: Manifest, measured: Audits) -> list[tuple[str
 def _verdicts(manifest: Manifest, measured: Audits, require: str | None) -> list[tuple[Judgement, str]]:
     if require is None:
         return []
-    modalities = sorted(manifest.modalities)
-    criteria = gate.parse(require, modalities, gate_verdict.sensor_words(modalities))
+    criteria = gate_verdict.parse(require, manifest.specs)
     measures, metric = measured.measures, METRICS[manifest.task]
     judged = gate.judge(criteria, measures)
     return [(one, gate_verdict.line(one, measures, metric)) for one in judged]

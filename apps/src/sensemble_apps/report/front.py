@@ -10,7 +10,7 @@ from sensemble_runtime.scores import CLEAN, ConditionScore, Estimate, SubsetScor
 from sensemble_runtime.subsets import Subset
 
 from sensemble_apps.console import estimates, wording
-from sensemble_apps.console.kinds import display_of, words_of
+from sensemble_apps.console.kinds import display_of, loss, words_of
 from sensemble_apps.report.evidence import Evidence
 from sensemble_apps.results.audit_table import harm
 from sensemble_apps.results.audits import Audits
@@ -25,7 +25,7 @@ _WORST = 2  # conditions of a sensor on the first page
 
 @dataclass(frozen=True)
 class Loss:
-    """The effect of one lost sensor.
+    """The effect of one lost sensor or device.
 
     Attributes:
         event: the loss, as a clause: `the camera dies`.
@@ -76,14 +76,13 @@ def headline(evidence: Evidence) -> Headline:
     trained_on = subsets.name(provenance.train_modalities)
     audited = _by_set(audits.scores)
     every, score = list(audited.items())[-1]
-    drops = {m: drop for m in every if (drop := audits.estimates.get(f"drop.{m}")) is not None}
-    losses = (Loss(words_of(m).loss, score.accuracy, drop) for m, drop in drops.items())
+    losses = (Loss(loss(lost, every), score.accuracy, drop) for lost, drop in audits.measures.drops.items())
     return Headline(
         method=wording.method_title(provenance.method),
         trained_on=subsets.parse(trained_on),
         floats=_by_set(evidence.matrices.get(provenance.method, {}).get(trained_on, provenance.accuracy)),
         audited=audited,
-        losses=tuple(sorted(losses, key=lambda loss: -loss.drop.value)),
+        losses=tuple(sorted(losses, key=lambda one: -one.drop.value)),
         sureness=tuple(_sureness(evidence)),
         cautions=tuple(_cautions(audits, evidence.metric)),
     )

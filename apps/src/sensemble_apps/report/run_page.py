@@ -13,14 +13,14 @@ from sensemble_runtime.auditing.robustness import Matrix
 from sensemble_runtime.bundle.manifest import Manifest
 from sensemble_runtime.scores import CLEAN, ConditionScore, SubsetScore
 from sensemble_runtime.subsets import Subset
-from sensemble_sensors.kinds.conditions.condition import SEVERITIES
+from sensemble_sensors.kinds.conditions.condition import GAPS, SEVERITIES
 
 from sensemble_apps.console import wording
 from sensemble_apps.console.wording import percent
 from sensemble_apps.report import page_template, svg
 from sensemble_apps.report.evidence import Evidence
 from sensemble_apps.report.front import front, headline
-from sensemble_apps.report.svg import BARS, GRID, INK
+from sensemble_apps.report.svg import BARS, GLYPHS, GRID, INK, MARKERS, SERIES
 from sensemble_apps.results.audit_table import additions, flaws
 from sensemble_apps.results.condition_table import Grid, grids, sensors, sentences
 from sensemble_apps.results.costs import encoder_costs
@@ -65,6 +65,8 @@ def render(evidence: Evidence, made: datetime) -> str:
         promise=evidence.manifest.calibration.promise,
         flaws=[sentence for one in views for sentence in flaws(one.subset, one.right, one.reliability)],
         heat_maps=[_heat_map(m, grid) for m, grid in grids(evidence.conditions).items()],
+        gap_legend=_gap_legend(evidence.conditions),
+        gap_curves=_gap_curves(evidence.conditions),
         condition_sentences=list(sentences(evidence.conditions, evidence.metric)),
         sensor_title=wording.sensor_title,
         split=EVALUATED,
@@ -166,6 +168,48 @@ def _heat_map(modality: str, grid: Grid) -> dict[str, Any]:
         "severities": severities,
         "conditions": rows,
     }
+
+
+def _gaps(conditions: Sequence[ConditionScore]) -> dict[str, dict[str, dict[float, float]]]:
+    """Return the curves of sensors with gaps: alone or with all, by sensor, the per cent lost -> right."""
+    curves: dict[str, dict[str, dict[float, float]]] = {"alone": {}, "with all sensors": {}}
+    for modality, grid in grids(conditions).items():
+        for title, subset in zip(curves, (min(grid, key=len), max(grid, key=len)), strict=True):
+            clean, *rows = grid[subset]
+            scores = [one for row in rows if row.condition == "gaps" for one in row.scores]
+            if len(scores) > 1:
+                points = {GAPS[one.severity - 1]: 100 * one.score.accuracy for one in scores}
+                curves[title][sensors(modality)] = {0.0: 100 * clean.accuracy} | points
+    return curves
+
+
+def _gap_legend(conditions: Sequence[ConditionScore]) -> list[tuple[str, str, str]]:
+    """Return title, colour and glyph of each sensor's curve."""
+    titles = enumerate(_gaps(conditions)["alone"])
+    return [(title, f"--series-{i % len(SERIES)}", GLYPHS[i % len(GLYPHS)]) for i, title in titles]
+
+
+def _gap_curves(conditions: Sequence[ConditionScore]) -> list[tuple[str, str]]:
+    """Return a title and a drawing of the scores by how much of the time is lost; none if not measured."""
+
+    def draw(number: int, title: str, lines: Mapping[str, Mapping[float, float]]) -> str:
+        def paint(axes: Axes) -> None:
+            for i, line in enumerate(lines.values()):
+                colour, marker = SERIES[i % len(SERIES)], MARKERS[i % len(MARKERS)]
+                axes.plot(list(line), list(line.values()), color=colour, marker=marker, linewidth=1.8)
+            axes.set_ylim(0, 103)
+            axes.set_xlabel("lost in gaps, %")
+            axes.set_ylabel("right, %")
+            axes.grid(color=GRID)
+
+        described = "; ".join(
+            f"{sensor}: " + ", ".join(f"{lost:g} % lost {value:.0f} %" for lost, value in line.items())
+            for sensor, line in lines.items()
+        )
+        return svg.draw(f"gaps-{number}", f"Right by the time that a sensor loses, {title}", described, paint)
+
+    curves = [(title, lines) for title, lines in _gaps(conditions).items() if lines]
+    return [(title, draw(number, title, lines)) for number, (title, lines) in enumerate(curves)]
 
 
 def _cell(one: ConditionScore | None) -> tuple[float, str] | None:

@@ -20,7 +20,7 @@ from sensemble_apps.console.estimates import (
     number,
     percent_within,
 )
-from sensemble_apps.console.kinds import words_of
+from sensemble_apps.console.kinds import loss, words_of
 from sensemble_apps.console.wording import percent, words
 
 _RELIABILITY = ("right", "confidence", "unsure", "sure, wrong", "right, unsure", "ECE", "by chance")
@@ -81,10 +81,11 @@ def harm(measures: Measures, metric: str) -> Iterator[str]:
 
 
 def sentences(result: AuditResult) -> Iterator[str]:
-    """Yield the effect of each sensor, the sensors at chance, and the number of independent groups."""
-    for modality, drop in result.drops.items():
-        before = result.subsets[subsets.name(result.drops)].accuracy
-        yield f"If {words_of(modality).loss}, {change(result.metric, before, drop)}."
+    """Yield the effect of each sensor and device, the sensors at chance, the number of independent groups."""
+    every = max(result.subsets, key=lambda name: name.count("+"))
+    before = result.subsets[every].accuracy
+    for lost, drop in result.drops.items():
+        yield f"If {loss(lost, subsets.parse(every))}, {change(result.metric, before, drop)}."
     yield from harm(result, result.metric)
     for name in result.at_chance:
         if "+" not in name:

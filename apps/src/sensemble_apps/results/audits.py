@@ -42,7 +42,7 @@ class Audits:
     def measures(self) -> Measures:
         """The same numbers as the audit had them."""
         modalities = sorted({m for name in self.scores for m in subsets.parse(name)})
-        drops = {m: self.estimates[f"drop.{m}"] for m in modalities if f"drop.{m}" in self.estimates}
+        drops = {n.removeprefix("drop."): one for n, one in self.estimates.items() if n.startswith("drop.")}
         gains: dict[str, dict[str, Estimate]] = {}
         for key, estimate in self.estimates.items():
             if key.startswith("gain."):

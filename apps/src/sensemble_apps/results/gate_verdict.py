@@ -1,12 +1,14 @@
 """Write the verdicts of a gate on an audit, in words and as JSON."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from sensemble_runtime import subsets
-from sensemble_runtime.auditing.gate import Judgement
+from sensemble_runtime.auditing import gate
+from sensemble_runtime.auditing.gate import Criterion, Judgement
 from sensemble_runtime.auditing.measures import Measures
+from sensemble_sensors.spec import InputSpec, devices
 
 from sensemble_apps.console.estimates import TOO_FEW, number
 from sensemble_apps.console.kinds import words_of
@@ -15,6 +17,11 @@ from sensemble_apps.errors import GateUnmetError
 
 _FAILED, _UNCLEAR = 3, 4  # exit statuses: a criterion failed; none did, but the examples are too few
 _VERDICTS = {"met": "met", "failed": "failed", "too few": TOO_FEW}
+
+
+def parse(text: str, specs: Mapping[str, InputSpec]) -> list[Criterion]:
+    """Read criteria on a bundle, also by plain words for its sensors."""
+    return gate.parse(text, sorted(specs), sensor_words(sorted(specs)), devices(specs))
 
 
 def sensor_words(modalities: Sequence[str]) -> dict[str, str]:
@@ -51,7 +58,8 @@ def line(judgement: Judgement, measures: Measures, metric: str) -> str:
 
 
 def _about(subset: Sequence[str]) -> str:
-    return f"{words([words_of(modality).sensor for modality in subset])} ({subsets.name(subset)})"
+    said, name = words([words_of(modality).sensor for modality in subset]), subsets.name(subset)
+    return said if said == name else f"{said} ({name})"
 
 
 def to_json(judgements: Sequence[Judgement]) -> list[dict[str, Any]]:

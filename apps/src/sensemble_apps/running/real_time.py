@@ -28,6 +28,7 @@ from sensemble_sensors.media.decoding import span
 from sensemble_sensors.recording.reader import Recorded, RecordingReplay
 from sensemble_sensors.recording.replay import Replay
 from sensemble_sensors.sensor import Sensor
+from sensemble_sensors.spec import InputSpec, together
 from sensemble_sensors.thresholds import DEFAULT, Thresholds
 
 from sensemble_apps.console.kinds import words_of
@@ -158,14 +159,15 @@ def replay(
                 yield shown
 
 
-def come_and_go(modalities: Subset) -> Schedule:
+def come_and_go(specs: Mapping[str, InputSpec]) -> Schedule:
     """Start with all sensors, unplug all but the last one by one, and plug them back in the same order.
 
-    The most important sensor goes first. Every sensor is there in the first part and in the last.
+    The most important sensor goes first, and those of a device go together. Every sensor is there in the
+    first part and in the last.
     """
-    leaving = sorted(modalities, key=lambda modality: -words_of(modality).weight)[:-1]
+    leaving = sorted(together(specs), key=lambda unit: -words_of(unit[0]).weight)[:-1]
     gone = [leaving[:i] for i in range(len(leaving) + 1)] + [leaving[i:] for i in range(1, len(leaving) + 1)]
-    return [tuple(m for m in modalities if m not in absent) for absent in gone]
+    return [tuple(m for m in specs if not any(m in unit for unit in absent)) for absent in gone]
 
 
 def plugged_at(schedule: Schedule, fraction: float) -> Subset:

@@ -33,7 +33,8 @@ def _usual(modality: Modality) -> InputSpec:
             "--bundle"
         )
     dtype, ttl = kind.window_dtype(channels), max(1.0, window)
-    spec = InputSpec(modality.name, dtype, shape, rate, window, window, ttl, modality.kind, channels)
+    kind_and_rest = modality.kind, channels, modality.device
+    spec = InputSpec(modality.name, dtype, shape, rate, window, window, ttl, *kind_and_rest)
     if problem := next(kind.spec_problems(spec), ""):
         raise InputError(f"OUT/modalities.json: {modality.name}: {problem}")
     return spec

@@ -6,6 +6,8 @@ from functools import partial
 from itertools import cycle
 from threading import Event, Thread
 
+from sensemble_sensors.spec import devices
+
 from sensemble_apps.console.kinds import words_of
 from sensemble_apps.web.page_sensors import PageSensors
 
@@ -14,7 +16,7 @@ _LIES = "swapped", 5  # the condition of every kind whose scenes are of other ex
 
 @contextmanager
 def demonstration(sensors: PageSensors, taken_over: Event, every: float = 6.0) -> Iterator[Thread]:
-    """Unplug each sensor and plug it back, then let the last one lie, again and again while the block runs.
+    """Unplug each sensor or device and plug it back, then let the last sensor lie, while the block runs.
 
     It stops where it is when `taken_over` is set, or at the end of the block. A step lasts `every` seconds.
     """
@@ -35,8 +37,12 @@ def demonstration(sensors: PageSensors, taken_over: Event, every: float = 6.0) -
 
 
 def _steps(sensors: PageSensors) -> list[Callable[[], None]]:
-    names = [sensor.name for sensor in sorted(sensors.all, key=lambda one: -words_of(one.modality).weight)]
-    pulled = [partial(do, name) for name in names for do in (sensors.unplug, sensors.plug)]
+    shown = sorted(sensors.all, key=lambda one: -words_of(one.modality).weight)
+    names = [sensor.name for sensor in shown]
+    known = devices(sensors.specs)
+    owners = {m: device for device, carried in known.items() for m in carried}
+    pulls = dict.fromkeys(owners.get(sensor.modality, sensor.name) for sensor in shown)
+    pulled = [partial(do, name) for name in pulls for do in (sensors.unplug, sensors.plug)]
     lies = partial(sensors.degrade, names[-1], *_LIES)
     return [*pulled, lies, _pass, _pass, partial(sensors.degrade, names[-1], None, 1), _pass]
 

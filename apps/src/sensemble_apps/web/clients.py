@@ -13,7 +13,7 @@ from sensemble_sensors.errors import BadDataError, SampleError, SensembleError
 from sensemble_sensors.kinds.conditions.condition import SEVERITIES
 from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.lines import MAX_SECONDS, Fields
-from sensemble_sensors.spec import InputSpec
+from sensemble_sensors.spec import InputSpec, devices
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from sensemble_apps.console.kinds import display_of, words_of
@@ -182,11 +182,13 @@ def _moment(given: Fields, name: str) -> float:
 
 def describe_modalities(specs: Mapping[str, InputSpec]) -> list[dict[str, Any]]:
     """Return each modality for the page: the form of its samples, its words and conditions."""
+    owners = {m: device for device, carried in devices(specs).items() for m in carried}
     return [
         {
             "modality": modality,
             "kind": spec.kind,
             "sensor": words_of(modality).sensor,
+            "device": owners.get(modality, ""),
             "icon": display_of(spec).icon,
             "noun": kind_of(spec).noun,
             "shape": list(spec.shape),

@@ -15,7 +15,7 @@ from sensemble_sensors.errors import printable
 from sensemble_sensors.kinds.conditions.condition import Applied
 from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.sensor import Killable, Sample, Sensor
-from sensemble_sensors.spec import InputSpec
+from sensemble_sensors.spec import InputSpec, devices
 
 from sensemble_apps.console.kinds import display_of
 from sensemble_apps.errors import InputError
@@ -137,15 +137,15 @@ class PageSensors:
         return lambda device: self._new(make(device))
 
     def unplug(self, name: str) -> None:
-        """Detach a sensor, and keep it for `plug`."""
-        self._find(name)
-        self._reader.detach(name)
+        """Detach a sensor, or all of a device, and keep it for `plug`."""
+        for sensor in self._carried(name):
+            self._reader.detach(sensor.name)
 
     def plug(self, name: str) -> None:
-        """Attach an unplugged sensor again; an attached one stays so."""
-        sensor = self._find(name)
-        if not self._reader.retry(name):
-            self._reader.attach(sensor)
+        """Attach an unplugged sensor, or all of a device, again; an attached one stays so."""
+        for sensor in self._carried(name):
+            if not self._reader.retry(sensor.name):
+                self._reader.attach(sensor)
 
     def rename(self, name: str, title: str) -> None:
         """Show a sensor by another title; an empty one: by its name."""
@@ -225,6 +225,12 @@ class PageSensors:
             name = _free(sensor.name, self._sensors)
             new = self._sensors[name] = PageSensor(sensor, name, self.viewers.wake)
             return new
+
+    def _carried(self, name: str) -> list[PageSensor]:
+        """Return the sensor of this name, or those of the device of this name."""
+        modalities = devices(self.specs).get(name, ())
+        found = [sensor for sensor in self.all if sensor.modality in modalities]
+        return found if found and name not in self._sensors else [self._find(name)]
 
     def _find(self, name: str) -> PageSensor:
         with self._lock:

@@ -97,6 +97,7 @@ const SPEC = struct({
   shape: list(integer),
   ...fields("rate window hop ttl", number),
   channels: list(entries(() => {})),
+  device: optional(string),
 });
 const ARTIFACT = struct({
   path: string,

@@ -1,7 +1,7 @@
 """The audit: the score of every subset of a bundle's modalities on labelled examples."""
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -13,6 +13,7 @@ from sensemble_sensors.errors import BadDataError
 from sensemble_sensors.kinds.conditions.condition import Applied
 from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.media.dataset import Example
+from sensemble_sensors.spec import devices
 
 from sensemble_runtime import subsets
 from sensemble_runtime.auditing.answers import Answers, Sessions, plain
@@ -69,7 +70,7 @@ class AuditResult(Measures):
                 for key, value in ((name, one.value), (f"{name}_low", one.low), (f"{name}_high", one.high))
             },
             "worst": self.worst,
-            "drops": {modality: asdict(drop) for modality, drop in self.drops.items()},
+            "drops": {lost: asdict(drop) for lost, drop in self.drops.items()},
             "gains": {m: {to: asdict(one) for to, one in by.items()} for m, by in self.gains.items()},
             "metric": self.metric,
             "examples": self.examples,
@@ -115,10 +116,12 @@ def audit(
         records = stack.enter_context(Records(Path(record))) if record is not None else None
         run = records.begin("audit", bundle, dataset, split) if records else 0
         embeddings = _encoded(bundle, examples, lambda done: progress(done, steps))
-        classifier, sets = bundle.classifier, [*subsets.measured(modalities), *more]
+        classifier, carried = bundle.classifier, devices(bundle.specs)
+        more = [*more, *_without(carried.values(), modalities, more)]
+        sets = [*subsets.measured(modalities), *more]
         opinions = {m: classifier.opinions(m, rows) for m, rows in zip(modalities, embeddings, strict=True)}
         alone = plain(opinions, sets, classifier.redundancy, task)
-        measures = measure(np.stack(list(alone.values())), present, truth, task, groups, more)
+        measures = measure(np.stack(list(alone.values())), present, truth, task, groups, more, carried)
         if measures is None:
             raise BadDataError(f"no example has any of the bundle's modalities, {', '.join(modalities)}")
         labelled = Labelled(examples, embeddings, present, truth, groups)
@@ -159,6 +162,15 @@ def audit(
             if present[m].any()
         },
     )
+
+
+def _without(
+    carried: Iterable[subsets.Subset], modalities: subsets.Subset, more: Sequence[subsets.Subset]
+) -> list[subsets.Subset]:
+    """Return what is left without each device, where it is not measured anyhow."""
+    known = {*subsets.measured(modalities), *more}
+    left = (tuple(m for m in modalities if m not in some) for some in carried)
+    return [rest for rest in dict.fromkeys(left) if rest not in known]
 
 
 def _encoded(bundle: Bundle, examples: Sequence[Example], done: Callable[[int], None]) -> NDArray[np.float32]:

@@ -1,12 +1,12 @@
 """The audit under conditions: the score of every subset while one of its sensors is degraded."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from sensemble_sensors.conditioned import begin, captured, degraded_window
-from sensemble_sensors.kinds.conditions.condition import Applied
+from sensemble_sensors.kinds.conditions.condition import Applied, behind
 from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.media.dataset import Example
 
@@ -53,13 +53,15 @@ def scores_under(
     suspect, the rest of a subset answers; without a rest, the answer is wrong and unsure.
     """
     specs = {a.modality: bundle.specs[a.modality] for a in degradation}
-    # Each its own seed: sensors that lie show unrelated scenes.
-    streams = {m: begin(degradation, spec, seed) for seed, (m, spec) in enumerate(specs.items())}
+    # Each its own seed: sensors that lie show unrelated scenes. Those of a device fail alike.
+    seeds = list(dict.fromkeys(spec.device or m for m, spec in specs.items()))
+    streams = {m: begin(degradation, spec, seeds.index(spec.device or m)) for m, spec in specs.items()}
     embeddings = labelled.embeddings.copy()
     for column, example in enumerate(labelled.examples):
         for m, spec in specs.items():
             if labelled.present[m][column]:
-                samples = kind_of(spec).samples(example, captured(degradation, spec), 0.0)
+                late = earlier(example, behind(a for a in degradation if a.modality == m))
+                samples = kind_of(spec).samples(late, captured(degradation, spec), 0.0)
                 window = degraded_window(samples, spec, streams[m])
                 embeddings[bundle.modalities.index(m), column] = bundle.encode(m, window)
         done()
@@ -69,6 +71,18 @@ def scores_under(
         for score in _scores(bundle, labelled, embeddings, key_of(degradation), effect)
         if specs.keys() <= {*subsets.parse(score.subset)}
     ]
+
+
+def earlier(example: Example, seconds: float) -> Example:
+    """Return what a sensor gives for an example if its clock is behind: what was `seconds` before it.
+
+    An example that begins with its media stays.
+    """
+    if not seconds or not example.start:
+        return example
+    begin = max(0.0, example.start - seconds)
+    end = None if example.end is None else example.end - (example.start - begin)
+    return replace(example, start=begin, end=end)
 
 
 def _scores(

@@ -9,7 +9,7 @@ A requirement is a list such as `audio>=0.6,P>=0.8,R>=0.5,drop.microphone<=0.1`.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -37,7 +37,7 @@ class Criterion:
 
     text: str
     kind: Literal["score", "P", "R", "drop"]  # `drop`: the loss of accuracy without a sensor
-    subset: Subset  # of a score, or the one modality of a drop; else empty
+    subset: Subset  # of a score, or the one modality or device of a drop; else empty
     limit: float  # in [0, 1]: the least score, or the largest drop
 
 
@@ -51,10 +51,20 @@ class Judgement:
     n: int  # the number of examples; of P, those of the set that has fewest
 
 
-def parse(text: str, modalities: Sequence[str], sensors: Mapping[str, str] | None = None) -> list[Criterion]:
-    """Read criteria joined with commas, also by the words of `sensors`, such as `{"microphone": "audio"}`."""
+def parse(
+    text: str,
+    modalities: Sequence[str],
+    sensors: Mapping[str, str] | None = None,
+    devices: Iterable[str] = (),
+) -> list[Criterion]:
+    """Read criteria joined with commas, also by the words of `sensors`, such as `{"microphone": "audio"}`.
+
+    A drop may be of one of `devices`.
+    """
     words = {m: m for m in modalities} | dict(sensors or {})
-    criteria = [_criterion(part.strip(), words) for part in text.split(",")]
+    lost = words | {device: device for device in devices}
+    parts = [part.strip() for part in text.split(",")]
+    criteria = [_criterion(part, lost if part.startswith(_DROP) else words) for part in parts]
     seen: dict[tuple[str, Subset], Criterion] = {}
     for one in criteria:
         about = one.kind, one.subset

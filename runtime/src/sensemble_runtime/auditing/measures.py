@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +21,7 @@ class Measures:
     subsets: dict[str, SubsetScore]  # by name, smallest first; over the examples with all its modalities
     mean: Estimate  # P, over the scored subsets (Eq. 3)
     least: Estimate  # R, of the worst subset (Eq. 4); its ends are the lowest of all subsets' ends
-    drops: dict[str, Estimate]  # the score lost without each modality, on the same examples
+    drops: dict[str, Estimate]  # the score lost without each modality, then without each device, paired
     gains: dict[str, dict[str, Estimate]]  # by modality and subset: the score gained by adding it to that
     chance: dict[str, float]  # by subset, the score of always giving the commonest label
     unscored: tuple[str, ...]  # the subsets for which no example has all modalities
@@ -62,12 +63,14 @@ def measure(
     task: Task,
     groups: NDArray[np.integer],
     more: Sequence[subsets.Subset] = (),
+    devices: Mapping[str, subsets.Subset] = MappingProxyType({}),
 ) -> Measures | None:
     """Return all measures of labelled examples; None where no example has any of the modalities.
 
     `predictions` are floating [S, N, C], in the order of `pooling.pool_subsets`, then those of `more`;
     `present` says by modality, bool [N], which examples have it; `groups` are those of
-    `intervals.group_codes`.
+    `intervals.group_codes`. `devices` are those of `spec.devices`; what is left without one is among the
+    subsets.
     """
     by_set = dict(zip([*subsets.measured(present), *more], predictions, strict=True))
     has = {subset: np.all([present[m] for m in subset], axis=0) for subset in by_set}
@@ -100,6 +103,8 @@ def measure(
                 gains.setdefault(modality, {})[subsets.name(rest)] = found
                 if whole == every:
                     drops[modality] = found
+    for device, carried in devices.items() if every in results else ():
+        drops[device] = gain(every, tuple(m for m in every if m not in carried))
     return Measures(
         subsets={subsets.name(subset): one for subset, (one, _) in results.items()},
         mean=combined(scores, [1 / len(scores)] * len(scores), [varied for _, varied in results.values()]),

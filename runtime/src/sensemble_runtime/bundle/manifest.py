@@ -161,6 +161,11 @@ class Manifest:
     calibration: Calibration
     audited: dict[str, SubsetScore]  # on the split eval, of the first target that the exporter runs
 
+    @property
+    def specs(self) -> dict[str, InputSpec]:
+        """The input of each encoder, by modality."""
+        return {modality: entry.spec for modality, entry in self.modalities.items()}
+
     def files(self) -> Iterator[tuple[str, FileEntry]]:
         """Yield every file that the bundle must hold, with its field in the manifest."""
         yield "head", self.head

@@ -4,7 +4,8 @@
              "ranges": [[-20, 20], null]},
      "thermal": {"kind": "frames", "channels": ["temperature"], "ranges": [[27315, 32315]]}}
 
-`kind` may be left out where the name implies it; the rest is for series, and for frames of one channel.
+`kind` may be left out where the name implies it, and so may `device`, which carries the modality ("" for
+none); the rest is for series, and for frames of one channel.
 """
 
 import json
@@ -18,7 +19,7 @@ from sensemble_sensors import durable
 from sensemble_sensors.errors import BadDataError, SpecError
 from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.lines import MAX_LINE, Fields, opened
-from sensemble_sensors.spec import HIGHEST_RATE, MAX_CHANNELS, Channel, Modality
+from sensemble_sensors.spec import HIGHEST_RATE, MAX_CHANNELS, Channel, Modality, device_name
 from sensemble_sensors.strict_json import decode
 
 FILE_NAME = "modalities.json"
@@ -49,8 +50,8 @@ def write_modalities(folder: Path, modalities: Mapping[str, Modality]) -> None:
         (name for name in modalities.keys() & known.keys() if modalities[name] != known[name]), ""
     ):
         raise BadDataError(
-            f"{folder / FILE_NAME}: {other} is already declared, with another kind, rate or channels; name "
-            "another folder, or another modality"
+            f"{folder / FILE_NAME}: {other} is already declared, with another kind, rate, channels or "
+            "device; name another folder, or another modality"
         )
     entries = {name: _entry(modality) for name, modality in sorted((known | dict(modalities)).items())}
     text = json.dumps(entries, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
@@ -59,6 +60,8 @@ def write_modalities(folder: Path, modalities: Mapping[str, Modality]) -> None:
 
 def _entry(modality: Modality) -> dict[str, Any]:
     entry: dict[str, Any] = {"kind": modality.kind}
+    if modality.device != device_name(modality.name):
+        entry["device"] = modality.device
     if modality.rate:
         entry["rate"] = modality.rate
     if channels := modality.channels:
@@ -78,6 +81,7 @@ class _Entry:
     channels: tuple[str, ...] | None = None
     units: tuple[str, ...] | None = None
     ranges: tuple[tuple[float | None, ...] | None, ...] | None = None
+    device: str | None = None
 
 
 def _modality(name: str, raw: object) -> Modality:
@@ -93,7 +97,7 @@ def _modality(name: str, raw: object) -> Modality:
         raise BadDataError(f"{name}: expected names and units of at most {_NAME} characters")
     rows = zip(names, units, ranges, strict=True)
     channels = tuple(Channel(one, unit, *_range(f"{name}.ranges", bounds)) for one, unit, bounds in rows)
-    modality = Modality(name, entry.kind or "", entry.rate or 0.0, channels)
+    modality = Modality(name, entry.kind or "", entry.rate or 0.0, channels, entry.device)
     kind_of(modality)
     return modality
 

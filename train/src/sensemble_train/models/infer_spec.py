@@ -81,7 +81,7 @@ def inputs(
         kind = kind_of(modality)
         every = [example for example in dataset.known if m in example.modalities]
         own = kind.fit(shape, modality, every, source)
-        specs[m] = kind.spec(modality, own, hop=shape.seconds / 2)
+        specs[m] = replace(kind.spec(modality, own, hop=shape.seconds / 2), device=modality.device)
         config = replace(small({m: specs[m]}, own)[m], source=source, unfrozen=unfrozen.get(m, 0))
         configs[m] = kind.fit_scale(config, specs[m], every)
     return specs, configs

@@ -61,13 +61,19 @@ export class Sensors {
     this.cards = new Map();
     /** By name. @type {Map<string, Modality>} */
     this.modalities = new Map();
+    /** The button of each device, whose sensors come and go together. @type {Map<string, HTMLButtonElement>} */
+    this.devices = new Map();
+    this.bar = make("p", { class: "buttons devices" });
   }
 
   /** @param {Modality[]} modalities */
   know(modalities) {
     this.modalities = new Map(modalities.map((modality) => [modality.modality, modality]));
     this.cards.clear();
-    this.place.replaceChildren();
+    const names = new Set(modalities.map(({ device }) => device).filter(Boolean));
+    this.devices = new Map([...names].map((name) => [name, button("", () => this.send({ type: this.devices.get(name)?.dataset.act, sensor: name }))]));
+    this.bar.replaceChildren(...this.devices.values());
+    this.place.replaceChildren(this.bar);
   }
 
   /**
@@ -82,6 +88,14 @@ export class Sensors {
         this.cards.delete(name);
       }
     for (const sensor of state.sensors) this.showOne(sensor, state, past);
+    for (const [device, plug] of this.devices) {
+      const own = state.sensors.filter((sensor) => this.modalities.get(sensor.modality)?.device === device);
+      const plugged = own.some((sensor) => sensor.plugged);
+      const words = device.replace(/[._-]+/g, " ");
+      say(plug, plugged ? `Unplug the ${words}` : `Plug the ${words} back`);
+      put(plug, "data-act", plugged ? "unplug" : "plug");
+      plug.hidden = own.length < 2;
+    }
   }
 
   /** @param {Sensor} sensor @param {Shown} state @param {Past | null} past */
@@ -123,7 +137,7 @@ export class Sensors {
     const card = make("article", { class: "card", "data-modality": sensor.modality, "aria-label": sensor.name }, picture, words, make("p", { class: "buttons" }, plug, condition));
     const parts = { card, picture, title, state, says, plug, condition };
     this.cards.set(sensor.name, parts);
-    this.place.append(card);
+    this.place.insertBefore(card, this.bar); // which comes last, so that cards are counted from the first
     return parts;
   }
 

@@ -1,7 +1,7 @@
 // The messages of the page's WebSocket, for the type checker; there is nothing to run here.
 
 /**
- * @typedef {{modality: string, kind: string, sensor: string, icon: string, noun: string, shape: number[], rate: number, hop: number, channels: string[],
+ * @typedef {{modality: string, kind: string, sensor: string, device: string, icon: string, noun: string, shape: number[], rate: number, hop: number, channels: string[],
  *   conditions: {name: string, effects: string[]}[]}} Modality
  * @typedef {{accuracy: number, low: number, high: number, n: number}} Score
  * @typedef {{subset: string, modalities: string[], accuracy: number | null, low?: number, high?: number, n?: number}} Subset

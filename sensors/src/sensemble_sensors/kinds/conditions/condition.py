@@ -1,17 +1,20 @@
-"""The interface of a condition, and the condition that all kinds have: `swapped`, a sensor that lies."""
+"""The interface of a condition, and those of several kinds: `swapped`, a sensor that lies, gaps, a clock."""
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sensemble_sensors.sensor import Data, Sample
 from sensemble_sensors.spec import InputSpec
 
 SEVERITIES = (1, 2, 3, 4, 5)  # from slight to severe
 SWAPPED = (10.0, 25.0, 50.0, 75.0, 100.0)  # the amounts of `swapped`, in per cent of all scenes
+GAPS = (5.0, 10.0, 20.0, 35.0, 50.0)  # the amounts of `gaps`, in per cent of the time
+GAP = 0.3  # seconds of a gap on average, such as a radio's; many last several times as long
 SCENES = 16  # earlier scenes, of which `swapped` gives one
 
 Degradation = Callable[[Sample], Sample]  # called with each sample of a stream in order
@@ -63,6 +66,49 @@ class Applied:
             "severity": self.severity,
             "effect": self.condition.described(self.severity),
         }
+
+
+class Gaps:
+    """Tells which samples of a stream are lost, in runs: a Markov chain of two states."""
+
+    def __init__(self, amount: float, rate: float, draw: np.random.Generator) -> None:
+        share, gap = amount / 100, max(1.0, GAP * rate)
+        self._means = max(1.0, gap * (1 - share) / share), gap  # samples of a run: those that come, a gap
+        self._draw, self._lost, self._left = draw, False, 0
+        self._run()
+
+    def _run(self) -> None:
+        self._left = int(self._draw.geometric(1 / self._means[self._lost]))
+
+    def lost(self, count: int, *, cut: bool = False) -> NDArray[np.bool_]:
+        """Return bool [count], of the next samples; after a cut, the first one comes."""
+        lost = np.zeros(count, np.bool_)
+        at = 0
+        while at < count:
+            if not self._left:
+                self._lost = not self._lost
+                self._run()
+            span = min(self._left, count - at)
+            lost[at : at + span] = self._lost
+            self._left -= span
+            at += span
+        lost[:1] &= not cut
+        return lost
+
+
+def _late(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degradation:  # noqa: ARG001
+    return lambda sample: replace(sample, time=sample.time - amount)
+
+
+CLOCK = Condition(
+    "clock", "a {} whose clock is behind", "its clock {:g} s behind", (0.1, 0.25, 0.5, 1.0, 2.0), _late
+)
+"""Clocks of devices that drifted apart: samples bear an earlier time than that of their capture."""
+
+
+def behind(applied: Iterable[Applied]) -> float:
+    """Return by how many seconds conditions of one sensor put its clock back."""
+    return sum(one.condition.amounts[one.severity - 1] for one in applied if one.condition == CLOCK)
 
 
 def swapped(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degradation:

@@ -10,7 +10,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sensemble_sensors.kinds.conditions.condition import SWAPPED, Condition, Degradation, swapped
+from sensemble_sensors.kinds.conditions.condition import (
+    CLOCK,
+    GAPS,
+    SWAPPED,
+    Condition,
+    Degradation,
+    Gaps,
+    swapped,
+)
 from sensemble_sensors.kinds.one_channel import numbers, shares
 from sensemble_sensors.libraries import opencv
 from sensemble_sensors.sensor import Data, Sample
@@ -83,17 +91,16 @@ def _jpeg(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degradat
     return _each(spec, compress)
 
 
-def _dropped(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degradation:  # noqa: ARG001
-    """Repeat the last picture in place of `amount` per cent of all; never in place of the first."""
-    shown: list[Data] = []  # the picture before
+def _gaps(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degradation:
+    """Repeat the last picture that came in place of lost ones."""
+    gaps, shown = Gaps(amount, spec.rate, draw), list[Data]()
 
-    def drop(sample: Sample) -> Sample:
-        lost = draw.random() < amount / 100
-        if not (lost and shown) or sample.cut:
+    def hold(sample: Sample) -> Sample:
+        if not gaps.lost(1, cut=sample.cut or not shown)[0]:
             shown[:] = [sample.data]
         return replace(sample, data=shown[0])
 
-    return drop
+    return hold
 
 
 CONDITIONS = (
@@ -104,7 +111,8 @@ CONDITIONS = (
     Condition("noise", "a noisy {}", "noise of {:g} % of full scale", (12, 24, 40, 65, 100), _noise),
     Condition("occlusion", "a covered {}", "{:g} % of the area covered", (10, 20, 30, 40, 60), _occlusion),
     Condition("jpeg", "a {} on a slow line", "JPEG quality {:g}", (25, 18, 15, 10, 7), _jpeg),
-    Condition("dropped", "a {} that loses frames", "{:g} % of frames lost", (10, 25, 50, 75, 90), _dropped),
+    Condition("gaps", "a {} that freezes", "{:g} % of the time lost in gaps", GAPS, _gaps),
+    CLOCK,
     Condition("swapped", "a lying {}", "{:g} % of scenes swapped", SWAPPED, swapped),
 )
 

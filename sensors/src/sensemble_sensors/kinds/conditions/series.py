@@ -6,7 +6,15 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from sensemble_sensors.kinds.conditions.condition import SWAPPED, Condition, Degradation, swapped
+from sensemble_sensors.kinds.conditions.condition import (
+    CLOCK,
+    GAPS,
+    SWAPPED,
+    Condition,
+    Degradation,
+    Gaps,
+    swapped,
+)
 from sensemble_sensors.kinds.triads import triads
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
@@ -86,19 +94,19 @@ def _rotated(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degra
     return _each(rotate)
 
 
-def _dropped(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degradation:
-    """Repeat the row before in place of a lost one."""
-    last = np.zeros((0, spec.shape[2]), np.float32)
+def _gaps(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degradation:
+    """Repeat the last row that came in place of lost ones."""
+    gaps, last = Gaps(amount, spec.rate, draw), np.zeros((1, spec.shape[2]), np.float32)
 
-    def drop(rows: Rows) -> NDArray[np.floating]:
+    def hold(sample: Sample) -> Sample:
         nonlocal last
-        whole = np.concatenate([last, rows])
-        kept = np.where(draw.random(len(rows)) < amount / 100, 0, np.arange(len(rows)) + len(last))
-        given: Rows = whole[np.maximum.accumulate(kept)]
-        last = given[-1:]
-        return given
+        whole = np.concatenate([last, np.asarray(sample.data, np.float32)])
+        came = np.where(gaps.lost(len(whole) - 1, cut=sample.cut), 0, np.arange(1, len(whole)))
+        rows: Rows = whole[np.maximum.accumulate(came)]
+        last = rows[-1:] if len(rows) else last
+        return replace(sample, data=rows)
 
-    return _each(drop)
+    return hold
 
 
 CONDITIONS = (
@@ -109,7 +117,8 @@ CONDITIONS = (
     Condition(
         "saturated", "a {} that saturates", "cut off at {:g} deviations", (2, 1.5, 1, 0.7, 0.4), _saturated
     ),
-    Condition("dropped", "a {} that loses rows", "{:g} % of rows lost", (10, 25, 50, 75, 90), _dropped),
+    Condition("gaps", "a {} with gaps", "{:g} % of the time lost in gaps", GAPS, _gaps),
+    CLOCK,
     Condition("swapped", "a lying {}", "{:g} % of scenes swapped", SWAPPED, swapped),
 )
 

@@ -6,7 +6,7 @@ from string import ascii_lowercase
 
 import numpy as np
 
-from sensemble_sensors.kinds.conditions.condition import SWAPPED, Condition, Degradation, swapped
+from sensemble_sensors.kinds.conditions.condition import GAPS, SWAPPED, Condition, Degradation, swapped
 from sensemble_sensors.spec import InputSpec
 
 
@@ -18,6 +18,19 @@ def _dropped(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degra
         return " ".join(word for word, chance in zip(words, chances, strict=True) if chance >= least)
 
     return _each(drop)
+
+
+def _late(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degradation:  # noqa: ARG001
+    """Give the caption before in place of one that comes too late."""
+    before = ""
+
+    def wait(caption: str) -> str:
+        nonlocal before
+        shown = before if before and draw.random() < amount / 100 else caption
+        before = caption
+        return shown
+
+    return _each(wait)
 
 
 def _misspelt(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degradation:  # noqa: ARG001
@@ -37,6 +50,7 @@ def _misspelt(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degr
 CONDITIONS = (
     Condition("dropped", "{} that miss words", "{:g} % of the words missing", (10, 20, 30, 50, 70), _dropped),
     Condition("misspelt", "misspelt {}", "{:g} % of the letters mistyped", (2, 5, 10, 20, 30), _misspelt),
+    Condition("gaps", "late {}", "{:g} % of captions late by one", GAPS, _late),
     Condition("swapped", "lying {}", "{:g} % of scenes swapped", SWAPPED, swapped),
 )
 

@@ -11,7 +11,15 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from sensemble_sensors.kinds.conditions.condition import SCENES, SWAPPED, Condition, Degradation
+from sensemble_sensors.kinds.conditions.condition import (
+    CLOCK,
+    GAPS,
+    SCENES,
+    SWAPPED,
+    Condition,
+    Degradation,
+    Gaps,
+)
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
 
@@ -94,15 +102,9 @@ def _phone(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degrada
     return _filtered((taps[0] - taps[1]) * np.hanning(len(time) + 2)[1:-1])
 
 
-def _dropped(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degradation:
-    lost = False
-
-    def drop(wave: Wave, begins: bool) -> Wave:
-        nonlocal lost
-        lost = draw.random() < amount / 100 if begins else lost
-        return np.zeros_like(wave) if lost else wave
-
-    return _by_block(drop, _block(spec))
+def _gaps(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degradation:
+    gaps = Gaps(amount, spec.rate, draw)
+    return _each(lambda sample: np.where(gaps.lost(len(sample.data)), np.float32(0), _wave(sample)))
 
 
 def _swapped(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degradation:
@@ -131,7 +133,8 @@ CONDITIONS = (
     Condition("babble", "a {} among voices", "six voices, SNR {:g} dB", (20, 15, 10, 5, 0), _babble),
     Condition("reverb", "a {} in an echoing room", "RT60 {:g} s", (0.3, 0.5, 0.8, 1.2, 2), _reverb),
     Condition("phone", "a {} on the phone", "300 to {:g} Hz", (7000, 5000, 3400, 2400, 1600), _phone),
-    Condition("dropped", "a {} that loses buffers", "{:g} % of buffers lost", (5, 10, 20, 35, 50), _dropped),
+    Condition("gaps", "a {} with gaps", "{:g} % of the time lost in gaps", GAPS, _gaps),
+    CLOCK,
     Condition("swapped", "a lying {}", "{:g} % of scenes swapped", SWAPPED, _swapped),
 )
 
