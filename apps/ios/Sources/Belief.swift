@@ -69,13 +69,19 @@ private func likelihoods(_ opinion: [Double], power: Double = 1) -> [Double] {
 /// The place of the largest number, the first of several.
 func top(_ numbers: [Double]) -> Int { numbers.firstIndex(of: numbers.max()!)! }
 
+/// The likeliest class by all, and by all but each, of log-likelihoods.
+private func tops(_ logs: [[Double]]) -> [Int] {
+    let whole = logs[0].indices.map { c in logs.reduce(0) { $0 + $1[c] } }
+    return [top(whole)] + logs.map { row in top(zip(whole, row).map { $0 - $1 }) }
+}
+
 /// The probability that each modality lies, learned from scene to scene; times are in seconds.
 struct Belief {
     private let modalities: [String]
     private var chances: [Double]  // when the scene began
-    private var scene: [[Double]]?  // the likelihoods of its window in which most agreed
-    private var agreement = 0.0
-    private var likeliest: [Int] = []  // what all say, and the others without each: constant in a scene
+    private var scene: [[Double]]?  // the likelihoods of its moment in which most agreed
+    private var agreement = -Double.infinity
+    private var first: [String: [Double]] = [:]  // their logarithms when each was first live in it
     private var began = -Double.infinity
 
     init(_ modalities: [String]) {
@@ -92,24 +98,32 @@ struct Belief {
         let said = modalities.map { opinions[$0].map { likelihoods($0) } ?? Array(repeating: 1, count: classes) }
         let logs = said.map { $0.map { log($0) } }
         let sums = (0..<classes).map { c in logs.reduce(0) { $0 + $1[c] } }
-        let rests = zip(modalities, logs).filter { opinions[$0.0] != nil }.map { zip(sums, $0.1).map { $0 - $1 } }
-        let saying = ([sums] + rests).map(top)
-        let agreed = (0..<classes).reduce(0) { sum, c in sum + said.reduce(1) { $0 * $1[c] } } / Double(classes)
-        if saying != likeliest && now - began >= sceneLength {
+        let most = sums.max()!
+        let agreed = most + log(sums.reduce(0) { $0 + exp($1 - most) })
+        let live = zip(modalities, logs).filter { opinions[$0.0] != nil }
+        if now - began >= sceneLength && isOver(live) {
             if let scene { chances = posterior(scene).map { (1 - rare) * $0 + rare * rare } }
-            (scene, agreement, likeliest, began) = (said, agreed, saying, now)
+            (scene, agreement, began, first) = (said, agreed, now, [:])
         } else if agreed > agreement {
             (scene, agreement) = (said, agreed)  // sensors that lag behind disagree for a while
         }
+        for (modality, row) in live where first[modality] == nil { first[modality] = row }
         let found = posterior(said)
         let suspects = modalities.indices.filter { opinions[modalities[$0]] != nil && found[$0] > likely }
         return suspects.count == 1 ? modalities[suspects[0]] : nil  // two that contradict each other are both suspect
+    }
+
+    /// Whether those that were live say something else, all together or without one: one that only comes or goes begins no scene.
+    private func isOver(_ live: [(String, [Double])]) -> Bool {
+        let both = live.filter { first[$0.0] != nil }
+        return both.isEmpty || tops(both.map { $0.1 }) != tops(both.map { first[$0.0]! })
     }
 
     /// Forget what was noted of a modality, whose sensor left.
     mutating func forget(_ modality: String) {
         guard let row = modalities.firstIndex(of: modality) else { return }
         chances[row] = rare
+        first[modality] = nil
         if let known = scene { scene![row] = known[row].map { _ in 1 } }
     }
 

@@ -192,6 +192,9 @@ def test_a_liar_is_found_among_a_thousand_classes_and_many_sensors() -> None:
     ]
     assert found[2:] == ["video"] * 3
     assert suspects(lying("s07", 5, many), sensors=many)[2:] == ["s07"] * 3
+    crowd = Belief(f"s{i:03}" for i in range(120))
+    with np.errstate(over="raise"):
+        assert crowd.note(dict.fromkeys(crowd.lies, opinion(3, 0.99, 1000)), 0.0) is None
 
 
 def test_what_a_liar_says_hardly_counts_and_two_that_contradict_each_other_are_both_doubted() -> None:
@@ -227,6 +230,9 @@ def test_windows_of_one_scene_count_once() -> None:
     still, moving = Belief(SENSORS), Belief(SENSORS)
     turned = [{m: np.roll(p, i) for m, p in weak.items()} for i in range(20)]
     assert {still.note(weak, i * SCENE) for i in range(20)} == {None}
+    for i in range(20, 40):  # captions that come and go are no other scene
+        assert still.note({m: p for m, p in weak.items() if m != "text" or i % 2}, i * SCENE) is None
+    assert {*still.lies.values()} == {RARE}
     assert [moving.note(seen, i * SCENE) for i, seen in enumerate(turned)][-1] == "video"
     hasty = Belief(SENSORS)
     assert {hasty.note(seen, i * SCENE / 100) for i, seen in enumerate(turned)} == {None}

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.bundle.classifier import Classifier
-from sensemble_runtime.engine.belief import SCENE, answer
+from sensemble_runtime.bundle.head import Head
+from sensemble_runtime.engine.belief import RARE, SCENE, answer
 from sensemble_runtime.events import SuspectEvent, fields_of
 from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.session.debounce import DEBOUNCE
@@ -99,3 +100,20 @@ def test_no_label_of_a_multi_label_task_excludes_another(bundle: Bundle) -> None
     sure.classifier = Classifier(sure.head, known.calibration, known.labels, SENSORS)
     show = Show(sure)
     assert {show.see(i % 3, (i + 1) % 3).suspect for i in range(12)} == {None}
+
+
+def test_what_another_head_made_of_a_sensor_is_forgotten(bundle: Bundle) -> None:
+    show = Show(bundle)
+    for i in range(8):
+        suspect = show.see(i % 3, (i + 1) % 3).suspect
+    assert suspect == "video"
+    other = Bundle.open(bundle.path)
+    labels = other.manifest.labels[:2]
+    other.manifest = replace(other.manifest, labels=labels)
+    other.head = Head(np.eye(2, 8, dtype=np.float32), np.zeros(2, np.float32), "multi-class")
+    other.classifier = Classifier(other.head, show.live_set.bundle.manifest.calibration, labels, SENSORS)
+    made = show.live_set.bundle.with_head(other)
+    assert made is not None
+    show.live_set.replace_head(made)
+    assert {*show.see(0, 0).lies.values()} == {RARE}
+    assert show.see(1, 1).label == "one"

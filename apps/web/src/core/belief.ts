@@ -94,9 +94,9 @@ function opinionOf({ labels, threshold }: Classifier, fused: Shares, opinions: r
 /** The probability that each modality lies, learned from scene to scene. Times are given. */
 export class Belief {
   private chances: number[]; // when the scene began
-  private scene: number[][] | null = null; // the likelihoods of its window in which most agreed
-  private agreement = 0;
-  private likeliest = ""; // what all say, and the others without each: constant in a scene
+  private scene: number[][] | null = null; // the likelihoods of its moment in which most agreed
+  private agreement = -Infinity;
+  private readonly first = new Map<string, number[]>(); // their logarithms when each was first live in it
   private began = -Infinity;
 
   constructor(private readonly modalities: readonly string[]) {
@@ -116,24 +116,33 @@ export class Belief {
     const said = this.modalities.map((modality) => (opinions.has(modality) ? likelihoods(opinions.get(modality)!) : none));
     const logs = said.map((row) => row.map(Math.log));
     const sums = none.map((_, c) => total(logs.map((row) => row[c])));
-    const rests = logs.filter((_, row) => opinions.has(this.modalities[row])).map((row) => row.map((value, c) => sums[c] - value));
-    const found = [sums, ...rests].map(likeliest).join();
-    const agreement = total(none.map((_, c) => said.reduce((product, row) => product * row[c], 1))) / none.length;
-    if (found !== this.likeliest && now - this.began >= SCENE) {
+    const most = Math.max(...sums);
+    const agreement = most + Math.log(total(sums.map((sum) => Math.exp(sum - most))));
+    const live = new Map(this.modalities.flatMap((modality, row) => (opinions.has(modality) ? [[modality, logs[row]] as const] : [])));
+    if (now - this.began >= SCENE && this.isOver(live)) {
       if (this.scene) this.chances = this.posterior(this.scene).map((chance) => (1 - RARE) * chance + RARE * RARE);
-      [this.scene, this.agreement, this.likeliest, this.began] = [said, agreement, found, now];
+      [this.scene, this.agreement, this.began] = [said, agreement, now];
+      this.first.clear();
     } else if (agreement > this.agreement) {
       [this.scene, this.agreement] = [said, agreement]; // sensors that lag behind disagree for a while
     }
+    for (const [modality, row] of live) if (!this.first.has(modality)) this.first.set(modality, row);
     const chances = this.posterior(said);
     const suspects = this.modalities.filter((modality, row) => opinions.has(modality) && chances[row] > LIKELY);
     return suspects.length === 1 ? suspects[0] : null; // two that contradict each other are both suspect
+  }
+
+  /** Return whether those that were live say something else, all together or without one: one that only comes or goes begins no scene. */
+  private isOver(live: ReadonlyMap<string, number[]>): boolean {
+    const both = [...live.keys()].filter((modality) => this.first.has(modality));
+    return !both.length || tops(both.map((m) => live.get(m)!)) !== tops(both.map((m) => this.first.get(m)!));
   }
 
   /** Forget what was noted of a modality, whose sensor left. */
   forget(modality: string): void {
     const row = this.modalities.indexOf(modality);
     this.chances[row] = RARE;
+    this.first.delete(modality);
     if (this.scene) this.scene[row] = this.scene[row].map(() => 1);
   }
 
@@ -145,6 +154,12 @@ export class Belief {
     const everybody = total(whole.map((sum) => Math.exp(sum - largest)));
     return logs.map((row, m) => (this.chances[m] * total(row.map((value, c) => Math.exp(whole[c] - value - largest)))) / everybody);
   }
+}
+
+/** Return the likeliest class by all, and by all but each, of log-likelihoods. */
+function tops(logs: readonly number[][]): string {
+  const whole = logs[0].map((_, c) => total(logs.map((row) => row[c])));
+  return [whole, ...logs.map((row) => row.map((value, c) => whole[c] - value))].map(likeliest).join();
 }
 
 const total = (numbers: readonly number[]): number => numbers.reduce((sum, value) => sum + value, 0);

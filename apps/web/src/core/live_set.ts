@@ -71,11 +71,17 @@ export class LiveSet {
   private readonly embeddings = new Map<string, Encoded>();
   private readonly unfamiliar = new Debounced();
   private readonly suspected = new Debounced();
-  private readonly belief: Belief;
+  private belief: Belief;
+  private asked: Classifier;
   private readonly sensors = new Map<string, string>();
 
   constructor(private readonly bundle: Answering) {
-    this.belief = new Belief(Object.keys(bundle.specs).sort());
+    this.asked = bundle.classifier;
+    this.belief = this.unbiased();
+  }
+
+  private unbiased(): Belief {
+    return new Belief(Object.keys(this.bundle.specs).sort());
   }
 
   /** The modalities with a window to encode, sorted. */
@@ -137,6 +143,7 @@ export class LiveSet {
   /** Add new embeddings to the live set and predict; embeddings of removed modalities are ignored. */
   fuse(encoded: Encoded[], now: number): Prediction | null {
     const { classifier } = this.bundle;
+    if (classifier !== this.asked) [this.asked, this.belief] = [classifier, this.unbiased()]; // another head: what sensors said counts no more
     const current = encoded.filter(({ modality, ring }) => this.windows.get(modality) === ring);
     const fresh = [...new Map(current.map((one) => [one.modality, one])).values()];
     for (const one of fresh) {

@@ -158,9 +158,10 @@ class Belief:
     def __init__(self, modalities: Iterable[str]) -> None:
         self._modalities = sorted(modalities)
         self._lies = np.full(len(self._modalities), RARE)  # when the scene began
-        self._scene: Floats | None = None  # the likelihoods [n, C] of its window in which most agreed
-        self._agreement = 0.0
-        self._likeliest: list[int] = []  # what all say, and the others without each: constant in a scene
+        self._scene: Floats | None = None  # the likelihoods [n, C] of its moment in which most agreed
+        self._agreement = -math.inf
+        self._first = np.empty((len(self._modalities), 0))  # their logarithms when each was first live in it
+        self._known = np.zeros(len(self._modalities), bool)  # which were live in it
         self._began = -math.inf
 
     @property
@@ -172,30 +173,45 @@ class Belief:
         """Note the opinions [C] of one moment; return the suspect, if one sensor alone is likely to lie."""
         if not opinions:
             return None
-        said = np.ones((len(self._modalities), len(next(iter(opinions.values())))))  # absent: no evidence
-        rows = [self._modalities.index(modality) for modality in opinions]
-        said[rows] = likelihoods(np.stack(list(opinions.values())))
+        live = np.array([m in opinions for m in self._modalities])
+        said = np.ones((len(live), len(next(iter(opinions.values())))))  # absent: no evidence
+        said[live] = likelihoods(np.stack([opinions[m] for m in self._modalities if m in opinions]))
         logs = np.log(said)
-        whole = logs.sum(axis=0)
-        likeliest = [int(whole.argmax()), *(whole - logs[sorted(rows)]).argmax(axis=1).tolist()]
-        agreement = float(said.prod(axis=0).mean())
-        if likeliest != self._likeliest and now - self._began >= SCENE:
+        agreement = float(np.logaddexp.reduce(logs.sum(axis=0)))
+        if now - self._began >= SCENE and self._is_over(logs, live):
             if self._scene is not None:
                 self._lies = (1 - RARE) * _posterior(self._scene, self._lies) + RARE * RARE
-            self._scene, self._agreement = said, agreement
-            self._likeliest, self._began = likeliest, now
-        elif agreement > self._agreement:  # sensors that lag behind disagree for a while
-            self._scene, self._agreement = said, agreement
+            self._scene, self._agreement, self._began = said, agreement, now
+            self._first, self._known = logs, live
+        else:
+            if agreement > self._agreement:  # sensors that lag behind disagree for a while
+                self._scene, self._agreement = said, agreement
+            self._first = np.where((live & ~self._known)[:, np.newaxis], logs, self._first)
+            self._known = live | self._known
         chances = _posterior(said, self._lies)
         suspects = [m for m in opinions if chances[self._modalities.index(m)] > LIKELY]
         return suspects[0] if len(suspects) == 1 else None  # two that contradict each other are both suspect
 
+    def _is_over(self, logs: Floats, live: NDArray[np.bool_]) -> bool:
+        """Return whether those that were live say something else, all together or without one of them.
+
+        A sensor that only comes or goes begins no scene.
+        """
+        both = live & self._known
+        return not both.any() or _tops(logs[both]) != _tops(self._first[both])
+
     def forget(self, modality: str) -> None:
         """Forget a modality whose sensor left."""
         row = self._modalities.index(modality)
-        self._lies[row] = RARE
+        self._lies[row], self._known[row] = RARE, False
         if self._scene is not None:
             self._scene[row] = 1.0
+
+
+def _tops(logs: Floats) -> list[int]:
+    """Return the likeliest class by all of n modalities, and by all but each, of log-likelihoods [n, C]."""
+    whole = logs.sum(axis=0)
+    return [int(whole.argmax()), *(whole - logs).argmax(axis=1).tolist()]
 
 
 def _posterior(said: Floats, lies: Floats) -> Floats:

@@ -37,10 +37,7 @@ class PoppedWindow:
 
 
 class LiveSet:
-    """The modalities that are attached to a bundle, and those of them that are live.
-
-    `bundle` may be replaced by one with another head between two calls.
-    """
+    """The modalities that are attached to a bundle, and those of them that are live."""
 
     def __init__(self, bundle: Bundle, policy: Policy | None = None, adapter: Adapter | None = None) -> None:
         self._adapter = adapter
@@ -54,6 +51,10 @@ class LiveSet:
         self._embeddings: dict[str, Encoded] = {}
         self._sensors: dict[str, str] = {}  # by modality, the name of the sensor that gives its samples
 
+    def replace_head(self, bundle: Bundle) -> None:
+        """Answer with a bundle of the same encoders; what sensors said to the old head counts no more."""
+        self.bundle, self._belief = bundle, Belief(bundle.modalities)
+
     @property
     def modalities(self) -> tuple[str, ...]:
         """The modalities that were added, sorted."""
@@ -65,7 +66,7 @@ class LiveSet:
         return tuple(sorted(modality for modality, ring in self.windows.items() if ring.ready))
 
     def add(self, modality: str, sensor: str = "") -> None:
-        """Load the encoder of `modality`, and accept samples of the named sensor, unsuspected if new."""
+        """Load the encoder of `modality`, and accept samples of the named sensor; trust a new one."""
         if self._sensors.get(modality, sensor) != sensor:
             self._suspected.forget(modality)
             self._belief.forget(modality)

@@ -34,7 +34,7 @@ class Policy:
         align: seconds that a complete window waits for other modalities' windows that are due.
         duty: reuse the last embedding where a window has not changed (`Kind.least_change`).
         unfamiliar: `leave`: a modality leaves the live set while its newest window is unfamiliar, or it
-            contradicts the others (`Suspicion`); without another, there is no evidence. `pool`: both are
+            contradicts the others (`Belief`); without another, there is no evidence. `pool`: both are
             reported and pooled.
 
     Raises:

@@ -126,7 +126,7 @@ class Session(SensorHost):
         with self._state.changed:
             made = None if self._adapter else self.bundle.with_head(other)
             if made is not None:
-                self._state.live_set.bundle = made
+                self._state.live_set.replace_head(made)
         return made is not None
 
     @property

@@ -74,12 +74,18 @@ private fun likelihoods(opinion: DoubleArray, power: Double = 1.0): DoubleArray 
 /** The place of the largest number, the first of several. */
 fun DoubleArray.top(): Int = indices.maxByOrNull { this[it] }!!
 
+/** The likeliest class by all, and by all but each, of log-likelihoods. */
+private fun tops(logs: List<DoubleArray>): List<Int> {
+    val whole = DoubleArray(logs[0].size) { c -> logs.sumOf { it[c] } }
+    return listOf(whole.top()) + logs.map { row -> DoubleArray(row.size) { whole[it] - row[it] }.top() }
+}
+
 /** The probability that each modality lies, learned from scene to scene; times are in seconds. */
 class Belief(private val modalities: List<String>) {
     private val chances = DoubleArray(modalities.size) { RARE } // when the scene began
-    private var scene: List<DoubleArray>? = null // the likelihoods of its window in which most agreed
-    private var agreement = 0.0
-    private var likeliest = emptyList<Int>() // what all say, and the others without each: constant in a scene
+    private var scene: List<DoubleArray>? = null // the likelihoods of its moment in which most agreed
+    private var agreement = Double.NEGATIVE_INFINITY
+    private val first = HashMap<String, DoubleArray>() // their logarithms when each was first live in it
     private var began = Double.NEGATIVE_INFINITY
 
     /** The probability that a modality lies, by the scenes before this one. */
@@ -91,28 +97,36 @@ class Belief(private val modalities: List<String>) {
         val said = modalities.map { modality -> opinions[modality]?.let { likelihoods(it) } ?: DoubleArray(classes) { 1.0 } }
         val logs = said.map { row -> DoubleArray(classes) { ln(row[it]) } }
         val sums = DoubleArray(classes) { c -> logs.sumOf { it[c] } }
-        val rests = logs.filterIndexed { row, _ -> modalities[row] in opinions }.map { row -> DoubleArray(classes) { sums[it] - row[it] } }
-        val saying = (listOf(sums) + rests).map { it.top() }
-        val agreed = (0 until classes).sumOf { c -> said.fold(1.0) { product, row -> product * row[c] } } / classes
-        if (saying != likeliest && now - began >= SCENE) {
+        val most = sums.max()
+        val agreed = most + ln(sums.sumOf { exp(it - most) })
+        val live = modalities.zip(logs).filter { (modality, _) -> modality in opinions }
+        if (now - began >= SCENE && isOver(live)) {
             scene?.let { posterior(it) }?.forEachIndexed { row, chance -> chances[row] = (1 - RARE) * chance + RARE * RARE }
             scene = said
             agreement = agreed
-            likeliest = saying
             began = now
+            first.clear()
         } else if (agreed > agreement) {
             scene = said // sensors that lag behind disagree for a while
             agreement = agreed
         }
+        for ((modality, row) in live) first.putIfAbsent(modality, row)
         val found = posterior(said)
         // Two that contradict each other are both suspect.
         return modalities.filterIndexed { row, modality -> modality in opinions && found[row] > LIKELY }.singleOrNull()
+    }
+
+    /** Whether those that were live say something else, all together or without one: one that only comes or goes begins no scene. */
+    private fun isOver(live: List<Pair<String, DoubleArray>>): Boolean {
+        val both = live.filter { (modality, _) -> modality in first }
+        return both.isEmpty() || tops(both.map { it.second }) != tops(both.map { first.getValue(it.first) })
     }
 
     /** Forget what was noted of a modality, whose sensor left. */
     fun forget(modality: String) {
         val row = modalities.indexOf(modality)
         chances[row] = RARE
+        first.remove(modality)
         scene?.get(row)?.fill(1.0)
     }
 
