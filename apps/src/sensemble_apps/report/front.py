@@ -155,8 +155,7 @@ def _moments(evidence: Evidence) -> Iterator[tuple[str, ConditionScore]]:
     for modality, grid in grids(evidence.conditions).items():
         rows = sorted((row.worst for row in grid[max(grid, key=len)][1:]), key=lambda one: one.score.accuracy)
         for one in rows[:_WORST]:
-            phrase = wording.words(phrase_of(m, one.condition) for m in modality.split("+"))
-            yield phrase, one
+            yield phrase_of(modality, one.condition), one
 
 
 def _notice(evidence: Evidence) -> Iterator[tuple[str, str]]:

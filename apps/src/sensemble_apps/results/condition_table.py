@@ -9,9 +9,9 @@ from sensemble_runtime import subsets
 from sensemble_runtime.scores import CLEAN, ConditionScore
 from sensemble_runtime.subsets import Subset
 from sensemble_sensors.kinds.registry import KINDS
-from sensemble_sensors.spec import KNOWN
+from sensemble_sensors.spec import KNOWN, device_name
 
-from sensemble_apps.console.kinds import words_of
+from sensemble_apps.console.kinds import readable, words_of
 from sensemble_apps.console.wording import percent, words
 
 
@@ -76,7 +76,16 @@ def grids(scores: Sequence[ConditionScore]) -> dict[str, Grid]:
 
 def sensors(modality: str) -> str:
     """Return the words for one degraded sensor, or for several joined with `+`."""
-    return words(words_of(m).sensor for m in subsets.parse(modality))
+    return words(_named(modality))
+
+
+def _named(modality: str) -> list[str]:
+    """Return the word for each degraded sensor, or for the device that their names begin with."""
+    every = subsets.parse(modality)
+    carriers = {device_name(m) for m in every}
+    if len(every) > 1 and len(carriers) == 1 and "" not in carriers:
+        return [readable(device) for device in carriers]
+    return [words_of(m).sensor for m in every]
 
 
 def tables(scores: Sequence[ConditionScore], metric: str) -> Iterator[tuple[str, Table]]:
@@ -119,7 +128,7 @@ def sentences(scores: Sequence[ConditionScore], metric: str) -> Iterator[str]:
     for modality, grid in grids(scores).items():
         every = max(grid, key=len)
         row = min(grid[every][1:], key=lambda row: row.accuracy)
-        phrase = words(phrase_of(m, row.condition) for m in subsets.parse(modality))
+        phrase = phrase_of(modality, row.condition)
         yield f"with {phrase}: {_right(row.accuracy, row.unsure, metric)}"
         without = [
             (lost, other)
@@ -134,13 +143,13 @@ def sentences(scores: Sequence[ConditionScore], metric: str) -> Iterator[str]:
 
 
 def phrase_of(modality: str, condition: str) -> str:
-    """Return a sensor under a condition, in words."""
+    """Return a sensor, or several joined with `+`, under a condition, in words."""
     # An audit keeps no kinds; where the name implies none, any kind's words will do.
     implied = KNOWN.get(modality.partition(".")[0])
     kinds = sorted(KINDS.values(), key=lambda kind: kind.name != implied)
     every = (one for kind in kinds for one in kind.conditions if one.name == condition)
     phrase = next((one.phrase for one in every), f"{condition} {{}}")
-    return phrase.format(words_of(modality).sensor)
+    return words(phrase.format(sensor) for sensor in _named(modality))
 
 
 def _right(accuracy: float, unsure: float, metric: str) -> str:

@@ -111,7 +111,7 @@ CONDITIONS = (
     Condition("noise", "a noisy {}", "noise of {:g} % of full scale", (12, 24, 40, 65, 100), _noise),
     Condition("occlusion", "a covered {}", "{:g} % of the area covered", (10, 20, 30, 40, 60), _occlusion),
     Condition("jpeg", "a {} on a slow line", "JPEG quality {:g}", (25, 18, 15, 10, 7), _jpeg),
-    Condition("gaps", "a {} that freezes", "{:g} % of the time lost in gaps", GAPS, _gaps),
+    Condition("gaps", "a {} with gaps", "{:g} % of the time lost in gaps", GAPS, _gaps),
     CLOCK,
     Condition("swapped", "a lying {}", "{:g} % of scenes swapped", SWAPPED, swapped),
 )
