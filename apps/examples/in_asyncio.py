@@ -8,7 +8,7 @@ plays three examples of CLIPS as if they were sensors; attach a `Camera` or a `M
 import asyncio
 import sys
 
-from sensemble_runtime import Bundle, Prediction, Session
+from sensemble_runtime import Bundle, Session
 from sensemble_sensors import Replay, read_dataset
 
 
@@ -16,7 +16,7 @@ async def show(session: Session) -> None:
     """Print predictions and events, without blocking the event loop."""
     stream = session.stream()
     while (item := await asyncio.to_thread(next, stream, None)) is not None:
-        print(f"{item.label or 'unsure'}: {item.confidence:.0%}" if isinstance(item, Prediction) else item)
+        print(item)
 
 
 async def tick() -> None:

@@ -7,7 +7,7 @@ import sys
 from time import monotonic, sleep
 
 import numpy as np
-from sensemble_runtime import Bundle, Prediction, Session
+from sensemble_runtime import Bundle, Session
 from sensemble_sensors import InputSpec, Sample, SensorEndedError
 
 
@@ -41,6 +41,4 @@ if __name__ == "__main__":
     with Session(Bundle.open(sys.argv[1])) as session:
         session.attach(Pendulum())
         for item in session.stream():  # predictions and events, in order
-            print(
-                f"{item.label or 'unsure'}: {item.confidence:.0%}" if isinstance(item, Prediction) else item
-            )
+            print(item)

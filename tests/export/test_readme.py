@@ -166,7 +166,7 @@ def test_it_says_what_runs_each_kind_of_file_that_is_there(manifest: Manifest) -
 
 def test_the_classifier_is_the_head_that_is_there(manifest: Manifest, exported: Export) -> None:
     classes, size = len(manifest.labels), manifest.embedding
-    section = sections(readme(manifest))["Pool and classify"]
+    section = sections(readme(manifest))["Classify"]
     assert f"`{manifest.head.path}`" in section
     assert f"`weight` float32 [{classes}, {size}] and `bias` float32 [{classes}]" in section
     assert ("softmax" in section, "sigmoid" in section) == (
@@ -193,7 +193,7 @@ def test_it_names_the_labels_in_order_and_where_the_bundle_came_from(manifest: M
 
 
 def test_it_says_when_a_window_is_unfamiliar(manifest: Manifest) -> None:
-    section = sections(readme(manifest))["Pool and classify"]
+    section = sections(readme(manifest))["Classify"]
     assert f"`familiar_weight` float32 [3, {manifest.embedding}]" in section
     for modality, threshold in manifest.calibration.familiar.items():
         assert f"{modality} {threshold}" in section
@@ -202,7 +202,7 @@ def test_it_says_when_a_window_is_unfamiliar(manifest: Manifest) -> None:
 
 
 def test_it_holds_the_calibration_and_the_score_of_each_live_set(manifest: Manifest) -> None:
-    section = sections(readme(manifest))["Pool and classify"]
+    section = sections(readme(manifest))["Classify"]
     rows = cells(section)
     fitted = {row[0]: row[1:] for row in rows if row[0] in manifest.modalities and len(row) > 2}
     assert fitted.keys() == manifest.modalities.keys()

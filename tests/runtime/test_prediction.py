@@ -44,4 +44,7 @@ def test_without_evidence_no_class_is_best() -> None:
 def test_it_prints_in_a_line() -> None:
     assert str(prediction([0.25, 0.625, 0.125], 0.6, None)) == "audio: clap 62 %"
     assert repr(prediction([0.25, 0.625, 0.125], 0.8, "several")) == "audio: unsure, clap 62 % or hum 25 %"
+    near = prediction([0.001, 0.999, 0.0], 0.9999, "several")
+    assert (str(near), near.percent) == ("audio: unsure, clap 99 % or hum 0 %", 99), "never 100 % and unsure"
+    assert str(prediction([0.0, 1.0, 0.0], 0.9, None)) == "audio: clap 100 %"
     assert str(prediction([1 / 3] * 3, 0.8, "unfamiliar")) == "audio: unsure, nothing it has learned"

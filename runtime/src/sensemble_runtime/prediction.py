@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from sensemble_runtime.scores import SubsetScore
 
 _SHOWN = 3  # candidates that a printed prediction names
+_MOST = 99  # per cent that are shown of an answer that is unsure
 
 Doubt = Literal["unfamiliar", "several", "disagreement"]
 """The reason for which an answer is unsure (`engine.belief`).
@@ -60,6 +61,14 @@ class Answer:
     def confidence(self) -> float:
         """The calibrated probability of `best`: about so often it is right. Without evidence 1 / C."""
         return float(self.probabilities.max())
+
+    @property
+    def percent(self) -> int:
+        """The confidence as it is shown, in whole per cent: 99 at most if unsure."""
+        return self._percent(self.confidence)
+
+    def _percent(self, probability: float) -> int:
+        return min(round(100 * probability), 100 if self.sure else _MOST)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -138,7 +147,7 @@ class Prediction(Answer):
     def __str__(self) -> str:
         """Write it in a line: `audio+video: three 98 %`, or `audio: unsure, five 61 % or nine 30 %`."""
         shown = np.argsort(-self.probabilities, kind="stable")[: min(len(self.candidates), _SHOWN)]
-        said = " or ".join(f"{self.labels[i]} {100 * self.probabilities[i]:.0f} %" for i in shown)
+        said = " or ".join(f"{self.labels[i]} {self._percent(float(self.probabilities[i]))} %" for i in shown)
         if self.doubt == "unfamiliar":
             said = "nothing it has learned"
         return f"{'+'.join(self.live)}: {said if self.sure else f'unsure, {said}'}"

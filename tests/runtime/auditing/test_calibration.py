@@ -15,6 +15,7 @@ from sensemble_runtime.auditing.calibration import (
     CONFIDENT,
     FOLDS,
     LEAST,
+    MAJORITY,
     POWERS,
     REDUNDANT,
     RISK,
@@ -266,6 +267,16 @@ def test_too_few_people_promise_nothing_and_get_answers() -> None:
     there = {m: np.ones(len(truth), bool) for m in opinions}
     threshold, count = fit_threshold(opinions, there, there, truth, "multi-class", groups, 0.3)
     assert (threshold, count) == (CONFIDENT, groups_needed(RISK) - 1)
+
+
+def test_a_set_without_examples_has_no_promise_and_what_is_always_right_is_sure_from_a_majority_on() -> None:
+    opinions, truth, groups = world(40, 0.3)
+    perfect = {m: 0.6 * np.eye(5)[truth] + 0.08 for m in opinions}
+    there = {m: np.ones(len(truth), bool) for m in opinions}
+    found = fit_threshold(perfect, there, there, truth, "multi-class", groups, 0.3)
+    assert found == (MAJORITY, 40)
+    never = there | {"a": groups < 20, "b": groups >= 20}
+    assert fit_threshold(perfect, never, never, truth, "multi-class", groups, 0.3) == (CONFIDENT, 0)
 
 
 def test_no_person_loses_many_windows_as_unfamiliar() -> None:

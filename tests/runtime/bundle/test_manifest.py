@@ -189,7 +189,7 @@ def test_a_truth_value_is_no_number(kind: type, raw: object) -> None:
         (set_to(*FITTED, "power", value=0.5), "audio.power: expected 0 in a multi-label task, got 0.5"),
         (
             set_to("calibration", "threshold", value=2.5),
-            "calibration.threshold: expected a number from 0 to 2, got 2.5",
+            "calibration.threshold: expected a number from 1e-06 to 2, got 2.5",
         ),
         (
             set_to(*FITTED, "temperature", value=1e-6),

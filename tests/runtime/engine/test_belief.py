@@ -65,6 +65,10 @@ def test_an_answer_is_sure_from_the_threshold_on_and_names_what_else_comes_into_
     assert (unsure.label, unsure.best, unsure.doubt) == (None, "one", "several")
     assert unsure.candidates[:2] == ("one", "two")
     assert answer(classifier(threshold=0.4), {"audio": close}, {})[0].label == "one"
+    for clue in np.linspace(1, 3, 20):
+        both = {"audio": close, "video": window(0, clue)}
+        stated = answer(classifier(), both, {})[0].confidence
+        assert answer(classifier(threshold=stated), both, {})[0].sure, "as it states its confidence"
 
 
 def test_sensors_that_contradict_each_other_are_unsure_and_one_that_leaves_all_open_contradicts_nobody() -> (

@@ -159,7 +159,7 @@ class TerminalOutput:
         known = live or modality in (*prediction.unfamiliar, prediction.suspect)
         opinion = prediction.opinions.get(modality) if known else None
         numbers = (
-            f"{opinion.best or ''}{'' if opinion.sure else '?'} {opinion.confidence:.0%}" if opinion else "",
+            f"{opinion.best or ''}{'' if opinion.sure else '?'} {opinion.percent}%" if opinion else "",
             display_of(self._specs[modality]).level(prediction.levels[modality])
             if modality in prediction.levels
             else "",
@@ -195,7 +195,11 @@ class TerminalOutput:
             label = self._labels[index]
             style = "bold green" if example and label in example.labels else ""
             title = f"{label}?" if label in candidates else label
-            table.add_row(Text(title, style=style), ProgressBar(1.0, share, width=bar), f"{share:4.0%}")
+            table.add_row(
+                Text(title, style=style),
+                ProgressBar(1.0, share, width=bar),
+                f"{min(share, 1 if prediction.sure else 0.99):4.0%}",
+            )
         return table
 
 

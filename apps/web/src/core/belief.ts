@@ -88,7 +88,8 @@ export function noEvidence({ labels, threshold }: Classifier): Opinion {
 
 function opinionOf({ labels, threshold }: Classifier, fused: Shares, opinions: readonly Shares[]): Opinion {
   const unsure: Doubt = new Set(opinions.map(likeliest)).size > 1 ? "disagreement" : "several";
-  return new Opinion(Float32Array.from(fused), threshold, labels, fused[likeliest(fused)] >= threshold ? null : unsure);
+  const found = Float32Array.from(fused);
+  return new Opinion(found, threshold, labels, found[likeliest(found)] >= threshold ? null : unsure);
 }
 
 /** The probability that each modality lies, learned from scene to scene. Times are given. */

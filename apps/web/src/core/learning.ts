@@ -13,6 +13,7 @@ const KEPT = 10; // steps of which L-BFGS remembers the curvature
 const LEAST = 30; // examples below which no temperature is fitted
 const RISK = 0.05; // the share of a new take's answers that may be sure and wrong
 const CONFIDENT = 0.9; // the confidence from which answers are sure where takes are too few to promise the risk
+const MAJORITY = 0.5; // the confidence below which no answer is sure
 const REDUNDANT = 0.5; // the redundancy where too few examples tell
 const [SHRINK, ALIKE] = [2, 4]; // takes that say that a temperature is 1, and that it is that of the others
 const DRAWS = 20; // tries to find a window of another class and another take
@@ -230,14 +231,14 @@ function calibrate(logits: ByRow, truth: readonly number[], groups: readonly num
     modalities[modality] = { temperature, power: 0, examples: own.size, groups: count };
     opinions.set(modality, new Map([...own].map(([row, found]) => [row, calibrated(Array.from(found, Math.fround), temperature, 0, "multi-class")])));
   }
-  const sets = measured([...logits.keys()]).flatMap((subset) => {
+  const sets = measured([...logits.keys()]).map((subset) => {
     const rows = Array.from(truth.keys()).filter((row) => subset.every((m) => logits.get(m)!.has(row)));
-    return rows.length ? [{ subset, rows }] : [];
+    return { subset, rows };
   });
   const redundancy = fitRedundancy(opinions, sets.filter(({ subset, rows }) => subset.length > 1 && rows.length >= LEAST), truth);
   const fewest = Math.min(...sets.map(({ rows }) => takes(rows)));
-  let threshold = fewest >= 1 / RISK - 1 ? 0 : CONFIDENT;
-  if (threshold === 0)
+  let threshold = fewest >= 1 / RISK - 1 ? MAJORITY : CONFIDENT;
+  if (threshold === MAJORITY)
     for (const { subset, rows } of sets)
       for (const liar of [null, ...(subset.length > 2 ? subset : [])]) {
         const said = liar === null ? opinions : new Map([...opinions, [liar, lying(opinions.get(liar)!, truth, groups)]]);

@@ -197,7 +197,7 @@ function checkCalibration({ calibration, audited, modalities, task }: Manifest):
     return new Set(parts).size === parts.length && parts.every((m) => Object.hasOwn(modalities, m)) && nameOf(parts) === name;
   };
   if (!(risk >= 1e-6 && risk < 1)) refuse("calibration.risk", "expected a share");
-  if (!(threshold >= 0 && threshold <= 2)) refuse("calibration.threshold", "expected 0 to 2");
+  if (!(threshold >= 1e-6 && threshold <= 2)) refuse("calibration.threshold", "expected 1e-06 to 2");
   if (groups < 0) refuse("calibration.groups", "expected a count");
   if (!(redundancy >= 0 && redundancy <= 1)) refuse("calibration.redundancy", "expected a share");
   for (const [modality, fitted] of Object.entries(calibration.modalities)) {

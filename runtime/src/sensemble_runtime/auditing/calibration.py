@@ -28,6 +28,7 @@ CONFIDENT = 0.9  # the confidence from which answers are sure where groups are t
 LEAST = 30  # examples below which no temperature is fitted
 FOLDS = 5  # parts of the groups; a power must predict each part best by a temperature fitted on the others
 POWERS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0)  # of the confidence; see `head.scaled`
+MAJORITY = 0.5  # the confidence below which no answer is sure: it is more likely wrong than right
 REDUNDANT = 0.5  # the redundancy where too few examples tell
 _SHRINK, _ALIKE = 2.0, 4.0  # groups that say that a temperature is 1, and that it is that of the others
 _TINY = 1e-12  # of a probability
@@ -156,9 +157,9 @@ def fit_threshold(
 ) -> tuple[float, int]:
     """Return the confidence from which answers are sure, and the groups that it rests on.
 
-    It is the least that keeps the risk for each measured set of sensors, by themselves and while one of three
-    or more begins to lie. Where one of the sets has fewer groups than `groups_needed`, nothing can be
-    promised, and it is `CONFIDENT`.
+    It is the least from `MAJORITY` on that keeps the risk for each measured set of sensors, by themselves and
+    while one of three or more begins to lie. Where one of the sets has fewer groups than `groups_needed`, or
+    no example, nothing can be promised, and it is `CONFIDENT`.
 
     Args:
         opinions: by modality, calibrated probabilities floating [N, C].
@@ -167,14 +168,14 @@ def fit_threshold(
         redundancy: as for `belief.fuse`.
         risk: in (0, 1).
     """
-    found, fewest = [0.0], len(labels)
+    found, fewest = [MAJORITY], len(labels)
     true = np.eye(next(iter(opinions.values())).shape[1], dtype=bool)[labels] if labels.ndim == 1 else labels
     usable = {m: present[m] & familiar[m] for m in present}
     for subset in subsets.measured(present):
         has = np.all([present[m] for m in subset], axis=0)
-        if not has.any():
-            continue
         fewest = min(fewest, len(np.unique(groups[has])))
+        if not fewest:
+            break
         liars = subset if len(subset) > 2 and task == "multi-class" else ()
         shown = [(opinions, usable), *(_with_liar(m, opinions, usable, labels, groups) for m in liars)]
         for said, counted in shown:

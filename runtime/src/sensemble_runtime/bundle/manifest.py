@@ -112,8 +112,8 @@ class Calibration:
     """
 
     risk: Annotated[float, (1e-6, 1 - 1e-6)]  # the share of a new group's answers that may be sure and wrong
-    threshold: Annotated[float, (0, 2)]  # the confidence from which an answer is sure; above 1, none is
-    groups: Count  # that the threshold rests on: the fewest of a measured subset
+    threshold: Annotated[float, (1e-6, 2)]  # the confidence from which an answer is sure; above 1, none is
+    groups: Count  # that the threshold rests on: the fewest of a measured subset, 0 where one has no examples
     redundancy: Share  # how far sensors repeat each other: 0, they err independently; 1, alike
     modalities: dict[str, ModalityCalibration]
     familiar: dict[str, Annotated[float, (-1e4, 1e4)]]  # the least score of a familiar window
@@ -127,7 +127,7 @@ class Calibration:
     def promise(self) -> str:
         """The promise about sure answers, in words."""
         share, needed = f"{100 * self.risk:g} %", groups_needed(self.risk)
-        sure = f"sure from {100 * self.threshold:.0f} % on" if self.threshold <= 1 else "none is sure"
+        sure = f"sure from {100 * self.threshold:.4g} % on" if self.threshold <= 1 else "none is sure"
         if self.promised:
             return (
                 f"promised: at most {share} of a new person's answers are sure and wrong "

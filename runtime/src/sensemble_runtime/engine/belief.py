@@ -11,7 +11,8 @@ is the answer of the mean of the calibrated logits (Eq. 7). A sensor that contra
 odds to e_m at most.
 
 **A sensor that agrees never makes an answer less sure.** Sensors that repeat each other could, so an answer
-is as sure as that of any part of its sensors that the others agree with.
+is as sure as that of any part of its sensors that the others agree with. Of more than six sensors, not every
+part is asked, and the first may not hold.
 
 Who lies is learned from scene to scene: a sensor that shows another scene goes on doing so, and the others go
 on agreeing. By Bayes' rule, e_m grows with each scene that the others explain better without m.
@@ -146,10 +147,10 @@ def no_evidence(classifier: Classifier) -> Opinion:
 
 
 def _opinion(classifier: Classifier, fused: Floats, opinions: Floats) -> Opinion:
-    (doubt,) = doubts(fused, opinions, classifier.threshold)
-    probabilities = fused[0].astype(np.float32)
+    probabilities = fused.astype(np.float32)  # as an audit compares them with the threshold
     probabilities.setflags(write=False)
-    return Opinion(probabilities, classifier.threshold, classifier.labels, DOUBTS[doubt])
+    (doubt,) = doubts(probabilities, opinions, classifier.threshold)
+    return Opinion(probabilities[0], classifier.threshold, classifier.labels, DOUBTS[doubt])
 
 
 class Belief:
