@@ -46,7 +46,7 @@ export function describe({ specs }: Bundle): Modality[] {
     const [first, ...rest] = modality.split(".");
     const { name } = kindOf(spec);
     const sensor = [...rest, SENSORS[first] ?? first].join(" ");
-    return { modality, kind, sensor, icon: ICONS[name], noun: NOUNS[name], shape, rate, hop, channels: channels.map((one) => one.name), conditions: [] };
+    return { modality, kind, sensor, device: "", icon: ICONS[name], noun: NOUNS[name], shape, rate, hop, channels: channels.map((one) => one.name), conditions: [] };
   });
 }
 
