@@ -1,6 +1,7 @@
 """Sensors of a served session: their names, those of a watcher, and which of several is recorded."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from time import monotonic, sleep
 
@@ -68,6 +69,20 @@ def test_plugging_what_is_plugged_in_changes_nothing_and_what_is_not_there_is_re
     for act in (sensors.plug, sensors.unplug):
         with pytest.raises(InputError, match="desk: no such sensor; there are captions"):
             act("desk")
+
+
+def test_the_sensors_of_a_device_are_unplugged_and_plugged_back_together(
+    session: Session, bundle: Bundle
+) -> None:
+    carried = {"audio": "desk", "text": "desk", "video": ""}
+    specs = {m: replace(spec, device=carried[m]) for m, spec in bundle.specs.items()}
+    page = PageSensors(session, specs)
+    for modality in specs:
+        page.add(BrowserSensor(specs[modality], modality, ClockOffset()))
+    page.unplug("desk")
+    assert [session.retry(name) for name in specs] == [False, False, True]
+    page.plug("desk")
+    assert all(session.retry(name) for name in specs)
 
 
 def test_an_isolated_sensor_of_a_page_can_be_killed() -> None:
