@@ -70,3 +70,21 @@ class ConditionScore:
     def key(self) -> tuple[str, str, int]:
         """The modality, the condition and the severity."""
         return self.modality, self.condition, self.severity
+
+
+KNOWN = "known"  # the name of an `UnknownScore` of what was learned: the price
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownScore:
+    """The answers of a subset of modalities to windows of no class it has learned, or to `KNOWN` ones."""
+
+    name: str
+    effect: str  # in words
+    subset: str  # joined with `+`
+    n: Count
+    sure: Share  # of the answers, those with a label
+    sure_wrong: Share  # of the answers, those with a label of no class that shows
+    unfamiliar: Share  # of the answers, those without a familiar window
+    of_one: Share | None  # the same of the person or group with the most; None if all are small
+    auroc: Share | None  # of the confidence, `KNOWN` against these; 0.5 is chance

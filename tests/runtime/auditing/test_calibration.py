@@ -284,12 +284,12 @@ def test_no_person_loses_many_windows_as_unfamiliar() -> None:
     random = np.random.default_rng(0)
     scores, groups = random.normal(size=1000), np.repeat(np.arange(10), 100)
     scores[groups == 3] -= 1
-    everybody = familiar_limit(scores, np.zeros(1000, int), 0.02, 0.5)
+    everybody = familiar_limit(scores, np.arange(1000))
     assert (scores[groups == 3] < everybody).mean() > 0.05
-    limit = familiar_limit(scores, groups, 0.02, 0.05)
+    limit = familiar_limit(scores, groups)
     assert 0 < (scores < limit).mean() <= 0.02
     assert max((scores[groups == g] < limit).mean() for g in range(10)) <= 0.05
-    assert familiar_limit(scores[:30], groups[:30], 0.02, 0.05) == scores[:30].min()
+    assert familiar_limit(scores[:30], groups[:30]) == scores[:30].min()
 
 
 def test_multi_label_temperatures_undo_what_was_done_to_the_logits() -> None:

@@ -13,13 +13,14 @@ from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.bundle.manifest import FILE_NAME
 from sensemble_runtime.bundle.manifest_file import read_manifest
 from sensemble_runtime.record.reader import read_moments, read_runs
+from sensemble_sensors.media.dataset import read_dataset
 
 from sensemble_apps.arguments import Folder, OptionalFile, Positional, Trusting
 from sensemble_apps.console.conditions import ALL, parse_conditions
 from sensemble_apps.console.output import say_executors, say_json
 from sensemble_apps.console.progress import progress
 from sensemble_apps.errors import InputError
-from sensemble_apps.results import audit_table, condition_table, gate_verdict
+from sensemble_apps.results import audit_table, condition_table, gate_verdict, unknown_table
 from sensemble_apps.running.sources import examples_of
 
 
@@ -38,6 +39,9 @@ class Audit(Trusting):
     conditions: Annotated[tuple[str, ...] | None, "SENSOR[=NAME[:SEVERITY]]"] = None
     """Also score it while one sensor at a time is degraded: by all of its conditions at five severities, or
     by some, such as `microphone=quiet,camera=dark:3`. With a record, an interrupted audit goes on."""
+    unknown: bool = False
+    """Also measure how sure it is of what it cannot know: classes left out, near windows (half a word, two at
+    once, mirrored), the data's backgrounds of the split; and what that costs known windows."""
     subsets: Annotated[str | None, "SETS"] = None
     """Of more than six modalities, score `all` sets, or beside `singles,leave-one-out` those `seen`: the live
     sets of the sessions in the record."""
@@ -68,6 +72,8 @@ def main(arguments: Audit) -> None:
                 console.print(f"\n{title}", style="italic")
                 console.print(table)
             console.print()
+        if result.unknown:
+            console.print(unknown_table.table(result.unknown))
         lines = [gate_verdict.line(one, result, result.metric) for one in judgements]
         degraded = condition_table.sentences(result.conditions, result.metric) if result.conditions else ()
         for line in (*audit_table.sentences(result), *audit_table.sureness(result), *degraded, *lines):
@@ -94,6 +100,7 @@ def measure(arguments: Audit) -> AuditResult:
             dataset=arguments.data.resolve().name,  # the name that training gives it, also for the folder `.`
             progress=advance,
             conditions=[] if asked is None else parse_conditions(",".join(asked) or ALL, bundle.specs),
+            unknown=read_dataset(arguments.data).background(arguments.split) if arguments.unknown else None,
             more=_more(bundle.modalities, arguments.subsets, arguments.record),
         )
 

@@ -80,7 +80,8 @@ def main(arguments: Demo) -> None:
         if audits(out).scores:
             console.print("  already audited")
         else:
-            _sensemble("audit", out / BUNDLE, "--data", data, "--record", out / AUDIT, *_conditions(dataset))
+            more = ["--unknown", *_conditions(dataset)]
+            _sensemble("audit", out / BUNDLE, "--data", data, "--record", out / AUDIT, *more)
     with _step(console, 6, "Report"):
         from sensemble_apps.commands.report import write_page
 

@@ -21,6 +21,7 @@ from sensemble_apps.report import page_template, svg
 from sensemble_apps.report.evidence import Evidence
 from sensemble_apps.report.front import front, headline
 from sensemble_apps.report.svg import BARS, GLYPHS, GRID, INK, MARKERS, SERIES
+from sensemble_apps.results import unknown_table
 from sensemble_apps.results.audit_table import additions, flaws
 from sensemble_apps.results.condition_table import Grid, grids, sensors, sentences
 from sensemble_apps.results.costs import encoder_costs
@@ -67,6 +68,12 @@ def render(evidence: Evidence, made: datetime) -> str:
         heat_maps=[_heat_map(m, grid) for m, grid in grids(evidence.conditions).items()],
         gap_legend=_gap_legend(evidence.conditions),
         gap_curves=_gap_curves(evidence.conditions),
+        unknown=[
+            (unknown_table.title(one), one.subset, unknown_table.cells(one))
+            for one in evidence.audits.unknown
+        ],
+        unknown_columns=unknown_table.COLUMNS,
+        unknown_caption=unknown_table.CAPTION,
         condition_sentences=list(sentences(evidence.conditions, evidence.metric)),
         sensor_title=wording.sensor_title,
         split=EVALUATED,

@@ -8,9 +8,9 @@ from sensemble_runtime.auditing.measures import Measures
 from sensemble_runtime.auditing.reliability import Outcomes, recorded_outcomes
 from sensemble_runtime.bundle.manifest import FILE_NAME
 from sensemble_runtime.bundle.manifest_file import read_manifest
-from sensemble_runtime.record.reader import read_answers, read_conditions, read_runs
+from sensemble_runtime.record.reader import read_answers, read_conditions, read_runs, read_unknown
 from sensemble_runtime.record.writer import fingerprint
-from sensemble_runtime.scores import ConditionScore, Estimate, SubsetScore
+from sensemble_runtime.scores import ConditionScore, Estimate, SubsetScore, UnknownScore
 
 from sensemble_apps.console.wording import data_title
 from sensemble_apps.results.run_folder import AUDIT, BUNDLE, EVALUATED
@@ -26,6 +26,7 @@ class Audits:
         estimates: of that audit: `Measures.estimates`.
         others: other data that the bundle was audited on, in words; its scores do not compare.
         conditions: the scores while a sensor is degraded, of the last such audit on the run's data.
+        unknown: the answers to known windows and to those of no class, of the last such audit on that data.
         outcomes: the answers of the last audit with the truth, by subset.
         ended: its end, in seconds since 1970.
     """
@@ -35,6 +36,7 @@ class Audits:
     estimates: dict[str, Estimate]
     others: tuple[str, ...]
     conditions: tuple[ConditionScore, ...] = ()
+    unknown: tuple[UnknownScore, ...] = ()
     outcomes: dict[str, Outcomes] = field(default_factory=dict)
     ended: float = 0.0
 
@@ -69,6 +71,7 @@ def audits(run: Path) -> Audits:
         return Audits({}, {}, {}, named)
     last = own[-1]
     degraded = [scores for r in own if (scores := read_conditions(run / AUDIT, r.id))]
+    strange = [found for r in own if (found := read_unknown(run / AUDIT, r.id))]
     answers = read_answers(run / AUDIT, last.id)
     return Audits(
         last.scores,
@@ -76,6 +79,7 @@ def audits(run: Path) -> Audits:
         last.estimates,
         named,
         tuple(degraded[-1]) if degraded else (),
+        tuple(strange[-1]) if strange else (),
         recorded_outcomes(answers, last.labels, last.task),
         last.ended or 0.0,
     )

@@ -22,12 +22,13 @@ from sensemble_runtime.auditing.intervals import group_codes
 from sensemble_runtime.auditing.measures import Measures, measure
 from sensemble_runtime.auditing.metrics import METRICS
 from sensemble_runtime.auditing.reliability import Reliability, outcomes
+from sensemble_runtime.auditing.unknown import steps, unknown_scores
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.engine.belief import DOUBTS
 from sensemble_runtime.progress import Progress, no_progress
 from sensemble_runtime.record.reader import read_conditions, read_runs, same_answers
 from sensemble_runtime.record.writer import RecordedAnswer, Records
-from sensemble_runtime.scores import ConditionScore
+from sensemble_runtime.scores import ConditionScore, UnknownScore
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,7 @@ class AuditResult(Measures):
         unfamiliar: by modality, the share of unfamiliar windows. `subsets` pools them too, as the paper does;
             `reliability` and `conditions` leave them out, and learn who lies, as a session does that gets the
             examples as one stream.
+        unknown: the answers to what is `KNOWN`, and to windows of no class.
     """
 
     metric: str
@@ -54,6 +56,7 @@ class AuditResult(Measures):
     conditions: tuple[ConditionScore, ...] = ()
     reliability: dict[str, Reliability] = field(default_factory=dict)
     unfamiliar: dict[str, float] = field(default_factory=dict)
+    unknown: tuple[UnknownScore, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return the result for `json.dumps`: `{"subsets": {name: {"accuracy", ...}}, "p", "r", ...}`."""
@@ -80,6 +83,7 @@ class AuditResult(Measures):
             "reliability": {name: asdict(one) for name, one in self.reliability.items()},
             "unfamiliar": self.unfamiliar,
             **({"conditions": [asdict(score) for score in self.conditions]} if self.conditions else {}),
+            **({"unknown": [asdict(score) for score in self.unknown]} if self.unknown else {}),
         }
 
 
@@ -92,6 +96,7 @@ def audit(
     progress: Progress = no_progress,
     conditions: Sequence[Applied | Degradation] = (),
     more: Sequence[subsets.Subset] = (),
+    unknown: Sequence[Example] | None = None,
 ) -> AuditResult:
     """Score every measured subset of the bundle's modalities on labelled examples, which may lack modalities.
 
@@ -100,6 +105,7 @@ def audit(
         dataset: the name of the data, for the record.
         progress: called after each example; each condition is another round of all examples.
         more: further subsets to score (`subsets.measured`).
+        unknown: backgrounds, which may be none, to audit against beside near windows and classes left out.
         conditions: each is audited by itself, unless an interrupted audit in the record has its scores.
 
     Raises:
@@ -110,12 +116,13 @@ def audit(
     truth, task, modalities = _truth(bundle, examples), bundle.manifest.task, bundle.modalities
     present = {m: np.array([m in example.modalities for example in examples]) for m in modalities}
     groups = group_codes([example.groups for example in examples])
-    steps = len(examples) * (1 + len(conditions))
+    unknown_steps = 0 if unknown is None else steps(bundle, examples, unknown)
+    whole = len(examples) * (1 + len(conditions)) + unknown_steps
     split = "+".join(sorted({example.split for example in examples}))
     with ExitStack() as stack:  # a record that cannot be written is known before anything is encoded
         records = stack.enter_context(Records(Path(record))) if record is not None else None
         run = records.begin("audit", bundle, dataset, split) if records else 0
-        embeddings = _encoded(bundle, examples, lambda done: progress(done, steps))
+        embeddings = _encoded(bundle, examples, lambda done: progress(done, whole))
         classifier, carried = bundle.classifier, devices(bundle.specs)
         more = [*more, *_without(carried.values(), modalities, more)]
         sets = [*subsets.measured(modalities), *more]
@@ -136,10 +143,16 @@ def audit(
             records.add_scores(run, measures.subsets, measures.chance, measures.estimates)
             earlier = _interrupted(Path(record), run)
         under: list[ConditionScore] = []
-        for scores in _under(bundle, labelled, conditions, earlier, lambda done: progress(done, steps)):
+        for scores in _under(bundle, labelled, conditions, earlier, lambda done: progress(done, whole)):
             under += scores
             if records:
                 records.add_conditions(run, scores)
+        strange: tuple[UnknownScore, ...] = ()
+        if unknown is not None:
+            count = itertools.count(whole - unknown_steps + 1)
+            strange = tuple(unknown_scores(bundle, labelled, unknown, lambda: progress(next(count), whole)))
+            if records:
+                records.add_unknown(run, strange)
         if records:
             records.end(run)
     return AuditResult(
@@ -150,6 +163,7 @@ def audit(
         bundle=bundle.fingerprint,
         promise=bundle.manifest.calibration.promise,
         conditions=tuple(under),
+        unknown=strange,
         reliability={
             name: outcomes(
                 given[subset], truth, task, np.all([present[m] for m in subset], axis=0)

@@ -30,6 +30,8 @@ FOLDS = 5  # parts of the groups; a power must predict each part best by a tempe
 POWERS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0)  # of the confidence; see `head.scaled`
 MAJORITY = 0.5  # the confidence below which no answer is sure: it is more likely wrong than right
 REDUNDANT = 0.5  # the redundancy where too few examples tell
+UNFAMILIAR = 0.02  # share of known windows that count as unfamiliar, one at least
+UNFAMILIAR_OF_ONE = 0.05  # the same of any one group, at most
 _SHRINK, _ALIKE = 2.0, 4.0  # groups that say that a temperature is 1, and that it is that of the others
 _TINY = 1e-12  # of a probability
 _RANGE = (1e-2, 1e2)  # of temperatures
@@ -207,18 +209,18 @@ def least_threshold(
     )
 
 
-def familiar_limit(scores: Floats, groups: NDArray[np.integer], lost: float, lost_of_one: float) -> float:
+def familiar_limit(scores: Floats, groups: NDArray[np.integer]) -> float:
     """Return the least score of a familiar window.
 
-    At most a share `lost` of the scores [N] of known windows lies below it, one at least being allowed, and
-    at most `lost_of_one` of those of any group that has enough for that share to be a window.
+    At most a share `UNFAMILIAR` of the scores [N] of known windows lies below it, one at least being allowed,
+    and at most `UNFAMILIAR_OF_ONE` of those of any group that has enough for that share to be a window.
     """
     ordered = np.sort(scores)
-    limit = ordered[max(int(lost * (len(ordered) + 1)), 1) - 1]
+    limit = ordered[max(int(UNFAMILIAR * (len(ordered) + 1)), 1) - 1]
     for group in np.unique(groups):
         own = np.sort(scores[groups == group])
-        if lost_of_one * len(own) >= 1:
-            limit = min(limit, own[int(lost_of_one * len(own))])
+        if UNFAMILIAR_OF_ONE * len(own) >= 1:
+            limit = min(limit, own[int(UNFAMILIAR_OF_ONE * len(own))])
     return float(limit)
 
 

@@ -1,6 +1,7 @@
 """The classifier: what a window of one modality says about the classes, and whether it is familiar."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,5 +45,13 @@ class Classifier:
         scores, least = self._head.familiarity, self._calibration.familiar.get(modality)
         if scores is None or least is None:
             return np.ones(embeddings.shape[:-1], bool)
-        row = self._rows[modality]
-        return np.asarray(embeddings @ scores.weight[row] + scores.bias[row] >= least)
+        return np.asarray(scores.scores(self._rows[modality], embeddings) >= least)
+
+    def without(self, label: int) -> "Classifier":
+        """Return the classifier that never learned a class, as far as head and familiarity go."""
+        head, scores = self._head, self._head.familiarity
+        if scores is not None and scores.means is not None:
+            scores = replace(scores, means=np.delete(scores.means, label, axis=1))
+        weight, bias = np.delete(head.weight, label, axis=0), np.delete(head.bias, label)
+        labels = self.labels[:label] + self.labels[label + 1 :]
+        return Classifier(Head(weight, bias, head.task, scores), self._calibration, labels, self._rows)

@@ -22,7 +22,7 @@ from sensemble_runtime.errors import RecordError, SubsetError
 from sensemble_runtime.prediction import Answer, Doubt
 from sensemble_runtime.record.schema import REMEDY, RunKind, reported, version
 from sensemble_runtime.record.writer import RecordedAnswer
-from sensemble_runtime.scores import ConditionScore, Count, Estimate, Share, SubsetScore
+from sensemble_runtime.scores import ConditionScore, Count, Estimate, Share, SubsetScore, UnknownScore
 
 _LARGEST = 1 << 24  # bytes of a value or a row
 
@@ -170,6 +170,13 @@ def read_conditions(path: Path | str, run: int) -> list[ConditionScore]:
             )
             for row in rows
         ]
+
+
+def read_unknown(path: Path | str, run: int) -> list[UnknownScore]:
+    """Return the scores of an audit against the unknown, in the order in which they were measured."""
+    with _reading(path) as db:
+        rows = db.execute("SELECT * FROM unknown WHERE run = ? ORDER BY rowid", (run,))
+        return [_made(UnknownScore, row, subset=subsets.name(_live(row["subset"]))) for row in rows]
 
 
 def same_answers(path: Path | str, run: int, other: int) -> bool:

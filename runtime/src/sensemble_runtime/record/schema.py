@@ -99,6 +99,19 @@ CREATE TABLE IF NOT EXISTS conditions (
     plain REAL NOT NULL,       -- the accuracy if unfamiliar windows counted too, and no scene told who lies
     PRIMARY KEY (run, modality, condition, severity, subset)
 ) STRICT;
+CREATE TABLE IF NOT EXISTS unknown (
+    run INTEGER NOT NULL REFERENCES runs,
+    name TEXT NOT NULL,
+    effect TEXT NOT NULL,      -- in words
+    subset TEXT NOT NULL,
+    n INTEGER NOT NULL,
+    sure REAL NOT NULL,        -- shares of the answers
+    sure_wrong REAL NOT NULL,
+    unfamiliar REAL NOT NULL,
+    of_one REAL,               -- the same of the person with the most; NULL if all have few windows
+    auroc REAL,                -- of the confidence, known against these; NULL of known ones
+    PRIMARY KEY (run, name, subset)
+) STRICT;
 CREATE TABLE IF NOT EXISTS estimates (
     run INTEGER NOT NULL REFERENCES runs,
     name TEXT NOT NULL,        -- `Measures.estimates`

@@ -28,7 +28,7 @@ from sensemble_runtime.events import Event, fields_of
 from sensemble_runtime.prediction import Doubt, Opinion, Prediction
 from sensemble_runtime.record.retention import Retention, trim
 from sensemble_runtime.record.schema import TABLES, RunKind, reported, version
-from sensemble_runtime.scores import ConditionScore, Estimate, SubsetScore
+from sensemble_runtime.scores import ConditionScore, Estimate, SubsetScore, UnknownScore
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -173,6 +173,11 @@ class Records:
         rows = [(run, *s.key, s.effect, s.subset, *astuple(s.score), *rest(s)) for s in scores]
         with reported(self._path), self._db:
             self._insert("conditions", 14, rows)
+
+    def add_unknown(self, run: int, scores: Iterable[UnknownScore]) -> None:
+        """Add an audit's scores against the unknown."""
+        with reported(self._path), self._db:
+            self._insert("unknown", 10, [(run, *astuple(score)) for score in scores])
 
     def trim(self, retention: Retention, run: int) -> bool:
         """Remove some of the oldest rows beyond the bounds, but not `run`; return whether more may remain."""

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from sensemble_sensors.codecs.framing import fit
 from sensemble_sensors.errors import BadDataError, SampleError
+from sensemble_sensors.kinds import near
 from sensemble_sensors.kinds.conditions.frames import CONDITIONS
 from sensemble_sensors.kinds.interfaces import (
     CHECKED,
@@ -63,6 +64,7 @@ class Frames(TrackKind):
     form_limits = (1 << 13, 1 << 13)
     least_change = 0.02  # of full scale
     conditions = CONDITIONS
+    near = near.FRAMES
 
     def _shape_problems(self, spec: InputSpec) -> Iterator[str]:
         if spec.shape[-1] != (len(spec.channels) or 3):

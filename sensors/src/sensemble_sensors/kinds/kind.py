@@ -19,6 +19,7 @@ from sensemble_sensors.kinds.interfaces import (
     TrackReader,
     TrackWriter,
 )
+from sensemble_sensors.kinds.near import Near
 from sensemble_sensors.kinds.windows import WindowRing
 from sensemble_sensors.sensor import Data, Media, Sample
 from sensemble_sensors.spec import HIGHEST_RATE, Channel, DType, InputSpec, Modality
@@ -51,6 +52,7 @@ class Stream(ABC):
     usual: ClassVar[tuple[tuple[int, ...], float, float]]  # shape, rate and window where no bundle has them
     least_change: ClassVar[float] = 0.0  # of a window that a saving session encodes again
     conditions: ClassVar[tuple[Condition, ...]] = ()  # the degradations of its samples
+    near: ClassVar[tuple[Near, ...]] = ()  # windows that are like those of a class and of none
 
     # Samples and windows.
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sensemble_sensors.errors import BadDataError, SampleError
+from sensemble_sensors.kinds import near
 from sensemble_sensors.kinds.conditions.series import CONDITIONS
 from sensemble_sensors.kinds.interfaces import (
     START,
@@ -54,6 +55,7 @@ class Series(FileKind):
     form_limits = (MAX_CHANNELS, _MILLI * HIGHEST_RATE)
     least_change = 0.5
     conditions = CONDITIONS
+    near = near.SERIES
 
     def _shape_problems(self, spec: InputSpec) -> Iterator[str]:
         names = [channel.name for channel in spec.channels]

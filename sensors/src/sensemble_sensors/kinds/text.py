@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sensemble_sensors.errors import SampleError
+from sensemble_sensors.kinds import near
 from sensemble_sensors.kinds.conditions.text import CONDITIONS
 from sensemble_sensors.kinds.interfaces import START, Excerpt, Source, TrackReader
 from sensemble_sensors.kinds.kind import Kind, described
@@ -32,6 +33,7 @@ class Text(Kind):
     waiting = 16
     usual = (1, 1), 0, 0
     conditions = CONDITIONS
+    near = near.TEXT
 
     def _time_problems(self, spec: InputSpec) -> Iterator[str]:
         if (spec.rate, spec.window, spec.hop) != (0, 0, 0):

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sensemble_sensors.errors import BadDataError, SampleError
+from sensemble_sensors.kinds import near
 from sensemble_sensors.kinds.conditions.waveform import CONDITIONS
 from sensemble_sensors.kinds.interfaces import (
     CHECKED,
@@ -60,6 +61,7 @@ class Waveform(TrackKind):
     form_limits = (HIGHEST_RATE,)
     least_change = 3.0  # dB
     conditions = CONDITIONS
+    near = near.WAVEFORM
 
     def windows(self, spec: InputSpec) -> WindowRing:
         return SteadyRing(spec, _check)
