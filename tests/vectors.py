@@ -44,7 +44,7 @@ from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import Channel, InputSpec
 from sensemble_sensors.strict_json import encode
 from sensemble_train.models.tokenizer import train_tokenizer
-from sensemble_train.recipe.instant import Instant, fit_specialist
+from sensemble_train.recipe.instant import Instant, fit_familiarity, fit_specialist
 from tokenizers import Tokenizer
 
 from tests.runtime.manifests import MANIFEST
@@ -171,9 +171,8 @@ def write(folder: Path, task: Task) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     source = np.random.default_rng(0)
     weight, bias = source.standard_normal((3, _SIZE), np.float32), source.standard_normal(3, np.float32)
-    scores = Familiarity(
-        source.standard_normal((3, _SIZE), np.float32), source.standard_normal(3, np.float32)
-    )
+    shapes = (3, _SIZE), 3, (3, 3, 2, _SIZE), 3
+    scores = Familiarity(*(source.standard_normal(shape, np.float32) for shape in shapes))
     save_head(Head(weight, bias, task, scores), folder / "head.safetensors")
     train_tokenizer(CORPUS * 20, 400).save(str(folder / "tokenizer.json"))
     write_manifest(
@@ -235,26 +234,31 @@ def inputs() -> dict[str, Any]:
 
 
 def _takes() -> list[dict[str, Any]]:
-    """Return takes of three classes, with two windows each; one lacks its camera, another has one caption."""
+    """Return takes of three classes, with two windows each, and two that show none of them, without captions.
+
+    One lacks its camera, another has one caption.
+    """
     source = np.random.default_rng(7)
     places, end = {}, 0
     for modality, size in _FEATURES.items():
         places[modality], end = end, end + size + 1
     centres = {m: source.standard_normal((3, size)) for m, size in _FEATURES.items()}
     found: list[dict[str, Any]] = []
-    for number in range(21):
+    centres = {m: np.concatenate([x, -x.sum(axis=0, keepdims=True)]) for m, x in centres.items()}
+    for number in range(23):
+        shown = number % 3 if number < 21 else 3
         windows: dict[str, list[list[float]]] = {}
         for modality, size in _FEATURES.items():
-            if (number, modality) == (4, "video"):
+            if (number, modality) == (4, "video") or (shown == 3 and modality == "text"):
                 continue
             windows[modality] = []
             for _ in range(1 if modality == "text" else 2):
-                features = 0.5 * centres[modality][number % 3] + source.standard_normal(size)
+                features = 0.5 * centres[modality][shown] + source.standard_normal(size)
                 embedding = np.zeros(end, np.float32)
                 embedding[places[modality] :][:size] = features / np.linalg.norm(features)
                 embedding[places[modality] + size] = 1
                 windows[modality].append(embedding.tolist())
-        found.append({"label": LABELS[number % 3], "windows": windows})
+        found.append({"label": None if shown == 3 else LABELS[shown], "windows": windows})
     return found
 
 
@@ -400,13 +404,14 @@ def fused_of(case: Mapping[str, Any], task: Task) -> list[float]:
 def _learned(size: int, takes: list[dict[str, Any]]) -> dict[str, Any]:
     """Return the instant head of takes, of two examples each, and the threshold of sound and film alone."""
     labels = tuple(sorted(LABELS))
+    takes, strange = takes[:21], takes[21:]
     truth = torch.tensor([labels.index(take["label"]) for take in takes for _ in range(2)])
     groups = np.arange(len(takes)).repeat(2)
     weight = np.zeros((len(labels), size), np.float32)
     left_out: dict[str, torch.Tensor] = {}
     present: dict[str, NDArray[np.bool_]] = {}
-    place = 0
-    for modality, count in _FEATURES.items():
+    slopes, limits, place = np.zeros((len(_FEATURES), size), np.float32), dict[str, float](), 0
+    for row, (modality, count) in enumerate(_FEATURES.items()):
         rows = [take["windows"].get(modality, []) for take in takes]
         there = present[modality] = np.array([bool(own) for own in rows]).repeat(2)
         every = torch.tensor([(own * 2)[i] for own in rows if own for i in range(2)])
@@ -417,6 +422,10 @@ def _learned(size: int, takes: list[dict[str, Any]]) -> dict[str, Any]:
         weight[:, place : place + count] = found.weight
         weight[:, place + count] = found.bias
         left_out[modality] = torch.zeros(len(truth), len(labels)).index_put((known,), found.left_out)
+        if others := [one for take in strange for one in take["windows"].get(modality, [])]:
+            other = torch.tensor(others)[:, None, place : place + count]
+            score, limits[modality] = fit_familiarity(features, other, folds, groups[there])
+            slopes[row, place : place + count + 1] = score
         place += count + 1
     logits = {m: x.numpy() for m, x in left_out.items()}
     modalities = calibrate(logits, present, truth.numpy(), "multi-class", groups)
@@ -436,6 +445,8 @@ def _learned(size: int, takes: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "labels": list(labels),
         "weight": weight.ravel().tolist(),
+        "familiar_weight": slopes.ravel().tolist(),
+        "familiar": limits,
         "modalities": {m: encode(one) for m, one in modalities.items()},
         "fitted": fitted,
         "right": {label: list(counts) for label, counts in right.items()},

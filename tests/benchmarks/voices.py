@@ -199,7 +199,9 @@ def told(model: Model, modality: str, dataset: Dataset, clips: Clips, heard: Map
         sides[1] = np.concatenate(
             [sides[1], familiarity.embed(model, modality, evaluation(model, tuple(own)).inputs[modality])]
         )
-    weight, bias = familiarity.fit({modality: sides[0]}, {modality: sides[1]})
+    classes = {modality: model.head(torch.from_numpy(sides[0])).argmax(dim=1).numpy()}
+    count = len(model.description.labels)
+    scores = familiarity.fit({modality: sides[0]}, {modality: sides[1]}, classes, count, {})
     against = {}
     strange = [example for example in dataset.background("eval") if modality in example.modalities]
     if strange:
@@ -210,8 +212,7 @@ def told(model: Model, modality: str, dataset: Dataset, clips: Clips, heard: Map
         )
 
     def score(windows: Tensor) -> NDArray[np.float32]:
-        scores: NDArray[np.float32] = familiarity.embed(model, modality, windows) @ weight[0] + bias[0]
-        return scores
+        return scores.scores(0, familiarity.embed(model, modality, windows))
 
     mine = score(clips.inputs[modality][clips.present[modality]])
     found = []

@@ -1,5 +1,7 @@
 """Familiarity minimizes its loss, and separates known from synthetic windows."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -7,9 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import expit
 from sensemble_export import familiarity
+from sensemble_runtime.bundle.head import Familiarity
 from sklearn.metrics import roc_auc_score
 
 from .conftest import SPECS, make_model, windows
+
+
+def fit(known: dict[str, np.ndarray], other: dict[str, np.ndarray], count: int = 1) -> Familiarity:
+    """Fit to known windows of `count` classes, which take turns."""
+    return familiarity.fit(known, other, {m: np.arange(len(x)) % count for m, x in known.items()}, count, {})
 
 
 def unit(rows: np.ndarray) -> np.ndarray:
@@ -29,7 +37,8 @@ def test_the_fit_minimizes_the_loss_of_both_sides_and_the_penalty(
 ) -> None:
     rng = np.random.default_rng(seed)
     sides = {"a": unit(rng.normal(size=(known, size)) + apart)}, {"a": unit(rng.normal(size=(other, size)))}
-    weight, bias = familiarity.fit(*sides)
+    found = fit(*sides)
+    weight, bias = found.weight, found.bias
     assert weight.shape == (1, size)
     assert weight.dtype == bias.dtype == np.float32
     wrong = [
@@ -43,14 +52,29 @@ def test_the_fit_minimizes_the_loss_of_both_sides_and_the_penalty(
 def test_modalities_are_sorted_and_must_be_the_same_on_both_sides() -> None:
     rng = np.random.default_rng(0)
     high, low = unit(rng.normal(size=(50, 4)) + 2), unit(rng.normal(size=(50, 4)) - 2)
-    weight, bias = familiarity.fit({"video": high, "audio": low}, {"audio": high, "video": low})
+    weight = fit({"video": high, "audio": low}, {"audio": high, "video": low}).weight
     assert (weight[0] < 0).all()  # audio: known are the low ones
     assert (weight[1] > 0).all()
-    assert bias.shape == (2,)
     with pytest.raises(ValueError, match=r"known embeddings of \['a'\], backgrounds of \['b'\]"):
-        familiarity.fit({"a": high}, {"b": low})
+        fit({"a": high}, {"b": low})
     with pytest.raises(ValueError, match="50 known and 0 background"):
-        familiarity.fit({"a": high}, {"a": low[:0]})
+        fit({"a": high}, {"a": low[:0]})
+
+
+def test_what_lies_between_the_classes_is_less_familiar_than_they_are() -> None:
+    rng = np.random.default_rng(0)
+    corners = np.eye(8)[np.arange(400) % 4]
+    known = unit(corners + 0.1 * rng.normal(size=(400, 8))).astype(np.float32)
+    between = unit(corners[:-1] + corners[1:] + 0.1 * rng.normal(size=(399, 8))).astype(np.float32)
+    found = fit({"a": known[:200]}, {"a": -known[:200]}, 4)
+    near, far = (found.scores(0, x) for x in (known[200:], between))
+    assert roc_auc_score(np.repeat([1, 0], [200, 399]), np.concatenate([near, far])) > 0.99
+    linear = [found.log_odds(0, x) for x in (known[200:], between)]
+    assert roc_auc_score(np.repeat([1, 0], [200, 399]), np.concatenate(linear)) < 0.7
+    # A class by itself: that of the second corner was never learned.
+    assert found.means is not None
+    less = replace(found, means=np.delete(found.means, 1, axis=1))
+    assert less.scores(0, known[201::4]).max() < near.min()
 
 
 @pytest.mark.parametrize("modality", SPECS)
@@ -89,6 +113,6 @@ def test_noise_and_tones_are_told_from_syllables_even_by_untrained_features() ->
     spoken = 0.1 * syllable * voice + 0.003 * torch.randn(200, 16000, generator=draw)
     other = familiarity.synthetic(model, "audio", 200)
     sides = [familiarity.embed(model, "audio", windows) for windows in (spoken, other)]
-    weight, bias = familiarity.fit({"audio": sides[0][::2]}, {"audio": sides[1][::2]})
-    scores = np.concatenate([side[1::2] for side in sides]) @ weight[0] + bias[0]
+    found = fit({"audio": sides[0][::2]}, {"audio": sides[1][::2]})
+    scores = found.log_odds(0, np.concatenate([side[1::2] for side in sides]))
     assert roc_auc_score(np.repeat([1, 0], [100, 100]), scores) > 0.8

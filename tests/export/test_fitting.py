@@ -107,13 +107,13 @@ def test_the_least_familiar_score_is_one_that_most_held_out_windows_reach(export
     assert list(thresholds) == list(bundle.modalities)
     for row, (modality, threshold) in enumerate(thresholds.items()):
         held_out = clips.inputs[modality][clips.present[modality]]
-        found = [scores.score(row, bundle.encode(modality, window[None].numpy())) for window in held_out]
+        found = [scores.scores(row, bundle.encode(modality, window[None].numpy())) for window in held_out]
         # Of fewer than 49 windows, the least familiar is the limit.
         assert threshold == pytest.approx(min(found), abs=0.02 * np.ptp(found))
         strange = bundle.encode(
             modality, np.zeros(bundle.specs[modality].shape, bundle.specs[modality].dtype)
         )
-        assert np.isfinite(scores.score(row, strange))
+        assert np.isfinite(scores.scores(row, strange))
 
 
 def test_it_says_what_is_not_calibrated_and_what_is_promised(exported: Export) -> None:

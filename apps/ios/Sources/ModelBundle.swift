@@ -93,7 +93,8 @@ struct ModelBundle {
 }
 
 /// The classifier: `weight x embedding + bias`, times the confidence of that to a power, divided by a temperature, then softmax
-/// or, multi-label, a sigmoid for each class. And how familiar a window is: a score by its embedding, a row for each modality.
+/// or, multi-label, a sigmoid for each class. And how familiar a window is: the smaller of a linear score and the nearness of some
+/// means of each class, by its embedding and modality.
 struct Head {
     private struct Entry: Decodable {
         let dtype: String
@@ -104,6 +105,8 @@ struct Head {
     private let bias: [Float]
     private let familiarWeight: [Float]
     private let familiarBias: [Float]
+    private let familiarMeans: [Float]
+    private let familiarOffset: [Float]
     let modalities: [String]
     let multiClass: Bool
     var size: Int { bias.count }
@@ -125,12 +128,20 @@ struct Head {
         let isScored = header["familiar_weight"] != nil
         familiarWeight = try isScored ? tensor("familiar_weight") : []
         familiarBias = try isScored ? tensor("familiar_bias") : []
+        let hasMeans = header["familiar_means"] != nil
+        familiarMeans = try hasMeans ? tensor("familiar_means") : []
+        familiarOffset = try hasMeans ? tensor("familiar_offset") : []
         self.modalities = modalities
         self.multiClass = multiClass
     }
 
     func familiarity(_ modality: String, _ embedding: [Float]) -> Double {
-        score(familiarWeight, familiarBias, modalities.firstIndex(of: modality)!, embedding)
+        let row = modalities.firstIndex(of: modality)!
+        let linear = score(familiarWeight, familiarBias, row, embedding)
+        if familiarMeans.isEmpty { return linear }
+        let each = familiarMeans.count / familiarBias.count / embedding.count
+        let offsets = [Float](repeating: familiarOffset[row], count: (row + 1) * each)
+        return min(linear, (row * each..<offsets.count).map { score(familiarMeans, offsets, $0, embedding) }.max()!)
     }
 
     private func score(_ weight: [Float], _ bias: [Float], _ row: Int, _ x: [Float]) -> Double {

@@ -10,6 +10,7 @@ import { Bundle, type Files } from "../src/core/bundle";
 import { fit } from "../../src/sensemble_apps/web/static/framing.js";
 import { promise } from "../src/core/classifier";
 import { kindOf } from "../src/core/kinds";
+import { loadHead, saveHead } from "../src/core/head";
 import { learn, type Take } from "../src/core/learning";
 import { LiveSet, type Prediction, type TakenWindow } from "../src/core/live_set";
 import type { Opinion } from "../src/core/opinion";
@@ -105,10 +106,16 @@ describe.each(["multi-class", "multi-label"])("%s", async (task) => {
       label,
       windows: Object.fromEntries(Object.entries<number[][]>(windows).map(([m, rows]) => [m, rows.map((row) => Float32Array.from(row))])),
     }));
-    const { labels, right, head, calibration } = learn(takes, inputs.takes.size)!;
+    const { labels, right, head, calibration } = learn(takes, inputs.takes.size, bundle.modalities)!;
     const wanted = expected.learned;
     expect({ labels, right }).toEqual({ labels: wanted.labels, right: wanted.right });
     close(head.weight, wanted.weight, LEARNED * Math.max(...wanted.weight));
+    close(head.familiarity!.weight, wanted.familiar_weight, LEARNED * Math.max(...wanted.familiar_weight));
+    expect(Object.keys(calibration.familiar)).toEqual(Object.keys(wanted.familiar));
+    for (const [modality, least] of Object.entries(calibration.familiar)) close([least], [wanted.familiar[modality]], LEARNED * 10);
+    const saved = loadHead(saveHead(head), "multi-class", labels.length, inputs.takes.size, bundle.modalities.length);
+    expect(saved).toEqual(head);
+    expect(learn(takes.filter(({ label }) => label !== null), inputs.takes.size, bundle.modalities)!.head.familiarity).toBeNull();
     expect(Object.keys(calibration.modalities).sort()).toEqual(Object.keys(wanted.modalities).sort());
     for (const [modality, { temperature, ...rest }] of Object.entries(calibration.modalities)) {
       expect(wanted.modalities[modality]).toMatchObject(rest);
@@ -118,10 +125,10 @@ describe.each(["multi-class", "multi-label"])("%s", async (task) => {
     expect(calibration).toMatchObject(rest);
     expect(calibration.threshold).toBeGreaterThan(threshold / 2); // a liar shows other windows here
     const [without, fitted] = [takes.map(({ label, windows: { text, ...windows } }) => ({ label, windows })), wanted.fitted["audio+video"]];
-    const found = learn(without, inputs.takes.size)!.calibration;
+    const found = learn(without, inputs.takes.size, bundle.modalities)!.calibration;
     close([found.threshold, found.redundancy, found.groups], [fitted.threshold, fitted.redundancy, fitted.groups], LEARNED);
-    expect(learn(takes.slice(0, 5), inputs.takes.size)).not.toBeNull(); // two takes of each of two classes
-    expect(learn(takes.slice(0, 4), inputs.takes.size)).toBeNull();
+    expect(learn(takes.slice(0, 5), inputs.takes.size, bundle.modalities)).not.toBeNull(); // two takes of each of two classes
+    expect(learn(takes.slice(0, 4), inputs.takes.size, bundle.modalities)).toBeNull();
   });
 
   test("the suspect, and how likely each sensor lies", () => {

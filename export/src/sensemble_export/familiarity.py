@@ -1,10 +1,11 @@
-"""Familiarity: how much a window is like those that its encoder was trained on, linear in its embedding.
+"""Familiarity: how much a window is like those that its encoder was trained on, by its embedding.
 
-score = w . e + b is the log-odds that a window is known rather than background, by a logistic regression on
-the embeddings of the model as it ships. It exists for every dataset, because each kind of modality generates
-backgrounds of its own; those of the dataset join them. So do windows that its conditions degrade so far that
-the classifier takes them for another class: a covered camera is then no better than none. What is learned
-from some conditions holds for others (each left out in turn, the digits' encoders).
+The score is the smaller of two. **Linear**: w . e + b, the log-odds that a window is known rather than
+background, by a logistic regression. Each kind of modality generates backgrounds of its own; those of the
+dataset join them. So do windows that its conditions degrade so far that the classifier takes them for another
+class: a covered camera is then no better than none. **Near**: the product of e with the nearest of some means
+of each class, which tells what lies between or beside the classes: half a word, two at once, an activity that
+was never learned. `BENCHMARKS.md` compares both with others.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,6 +15,7 @@ from itertools import cycle
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from sensemble_runtime.bundle.head import Familiarity
 from sensemble_runtime.progress import Progress, no_progress
 from sensemble_sensors.conditioned import begin, captured, degraded_window
 from sensemble_sensors.errors import BadDataError
@@ -38,29 +40,69 @@ PENALTY = 1e-4
 """Weight of the squared length of w, next to the mean loss of an example."""
 DEGRADED = 600
 """Degraded windows of each modality, of which the misclassified ones count."""
+PER_CLASS = 8
+"""Means of each class."""
+MEANS = 512
+"""Means of all classes at most, unless there are more classes."""
+FAR, NEAR = 0.005, 0.02
+"""Shares of known windows whose log-odds and nearness get the same score; their medians get the same, too."""
+_LEAST = 1e-6
 _SEVERE = SEVERITIES[2:]
 _CLOSE = 1e-8  # largest entry of the gradient at which Newton's method has converged
 
 Embeddings = Mapping[str, NDArray[np.floating]]
 
 
-def fit(known: Embeddings, background: Embeddings) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Fit a logistic regression per modality, known against background, in which both weigh the same.
+def fit(
+    known: Embeddings,
+    background: Embeddings,
+    classes: Mapping[str, NDArray[np.integer]],
+    count: int,
+    held: Embeddings,
+) -> Familiarity:
+    """Fit the scores of each modality; embeddings are [N, d], of unit length.
 
-    Embeddings are [N, d], of unit length.
-
-    Returns:
-        `weight` float32 [n, d] and `bias` float32 [n], of the modalities in sorted order. A window is the
-        more familiar, the higher weight . embedding + bias.
+    Args:
+        known: windows that were trained on.
+        background: what is not known; both sides weigh the same.
+        classes: the class of each known window, [N] in [0, C).
+        count: C.
+        held: known windows that were not trained on, by which the two scores get one scale.
 
     Raises:
-        ValueError: the two have not the same modalities, or one has no embedding.
+        ValueError: `known` and `background` have not the same modalities, or one has no embedding.
     """
     if known.keys() != background.keys():
         raise ValueError(f"known embeddings of {sorted(known)}, backgrounds of {sorted(background)}")
-    rows = [_logistic(known[m], background[m]) for m in sorted(known)]
-    weight, bias = zip(*rows, strict=True)
-    return np.stack(weight).astype(np.float32), np.array(bias, np.float32)
+    per_class = max(1, min(PER_CLASS, MEANS // count))
+    weights, biases, means, offsets = [], [], [], []
+    for m in sorted(known):
+        weight, bias = _logistic(known[m], background[m])
+        own = _means(known[m], classes[m], count, per_class)
+        shown = held[m] if len(held.get(m, ())) else known[m]
+        zero, one = np.quantile(shown @ weight + bias, (FAR, 0.5))
+        near, middle = np.quantile((shown @ own.reshape(-1, own.shape[2]).T).max(axis=1), (NEAR, 0.5))
+        scale = (one - zero) / max(middle - near, _LEAST)
+        weights.append(weight)
+        biases.append(bias)
+        means.append(own * scale)
+        offsets.append(zero - near * scale)
+    return Familiarity(*(np.array(each, np.float32) for each in (weights, biases, means, offsets)))
+
+
+def _means(
+    known: NDArray[np.floating], classes: NDArray[np.integer], count: int, per_class: int
+) -> NDArray[np.float64]:
+    """Return `per_class` means [C, p, d] of each class, of unit length; zeros for a class without windows."""
+    from sklearn.cluster import KMeans
+
+    found = np.zeros((count, per_class, known.shape[1]))
+    for label in np.unique(classes):
+        own = np.unique(known[classes == label], axis=0).astype(np.float64)
+        several = KMeans(min(per_class, len(own)), n_init=1, random_state=0).fit(own).cluster_centers_
+        unit = several / np.maximum(np.linalg.norm(several, axis=1, keepdims=True), _LEAST)
+        found[label] = unit[np.arange(per_class) % len(unit)]
+    return found
 
 
 def _logistic(known: NDArray[np.floating], other: NDArray[np.floating]) -> tuple[NDArray[np.float64], float]:

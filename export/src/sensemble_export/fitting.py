@@ -34,8 +34,6 @@ from sensemble_export.artifact_store import ArtifactStore
 from sensemble_export.parity import Floats
 from sensemble_export.targets import Job
 
-UNFAMILIAR = 0.02  # share of known windows that count as unfamiliar, one at least
-UNFAMILIAR_OF_ONE = 0.05  # the same of any one group, at most
 LEAST_KNOWN = 19  # known windows below which nothing counts as unfamiliar
 
 
@@ -58,8 +56,8 @@ def fit_calibration(
 ) -> tuple[Calibration, Familiarity | None]:
     """Fit opinions, familiarity and the threshold to the artifacts of `jobs` that run here."""
     clips = data.calibrate
-    scores = _fit_familiarity(store, jobs, data) if data.known else None
     known = store.encode(clips, jobs) if clips is not None and clips.targets is not None else {}
+    scores = _fit_familiarity(store, jobs, data, known) if data.known else None
     if not known or clips is None or clips.targets is None:
         return Calibration(risk, CONFIDENT, 0, REDUNDANT, {}, {}), scores
     pooled, present = store.logits(known, clips)
@@ -68,8 +66,8 @@ def fit_calibration(
     limits, familiar = dict[str, float](), {m: there.copy() for m, there in present.items()}
     for row, (modality, there) in enumerate(present.items()):
         if scores is not None and there.sum() >= LEAST_KNOWN:
-            found = known[modality] @ scores.weight[row] + scores.bias[row]
-            limits[modality] = familiar_limit(found, groups[there], UNFAMILIAR, UNFAMILIAR_OF_ONE)
+            found = scores.scores(row, known[modality])
+            limits[modality] = familiar_limit(found, groups[there])
             familiar[modality][there] = found >= limits[modality]
     truth, task = clips.targets.numpy(), store.head.task
     fitted = calibrate(logits, familiar, truth, task, groups)
@@ -88,7 +86,9 @@ def opinions_of(
     return {m: classifier.calibrated(m, own) for m, own in logits.items()}
 
 
-def _fit_familiarity(store: ArtifactStore, jobs: Sequence[Job], data: FittedOn) -> Familiarity:
+def _fit_familiarity(
+    store: ArtifactStore, jobs: Sequence[Job], data: FittedOn, held: Mapping[str, Floats]
+) -> Familiarity:
     def sides(modality: str) -> tuple[Floats, Floats]:
         """Return the embeddings of what is known, and of background."""
         parts = [data.known[modality], data.background[modality]]
@@ -104,7 +104,9 @@ def _fit_familiarity(store: ArtifactStore, jobs: Sequence[Job], data: FittedOn) 
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # each modality is encoded in a process of its own
         found = dict(zip(data.known, pool.map(sides, data.known), strict=True))
     known, background = ({m: rows[side] for m, rows in found.items()} for side in (0, 1))
-    return Familiarity(*familiarity.fit(known, background))
+    # Many known windows have no label: the head names the class.
+    classes = {m: store.head.logits(rows).argmax(axis=1) for m, rows in known.items()}
+    return familiarity.fit(known, background, classes, len(store.head.bias), held)
 
 
 def _are_right(head: Head, embeddings: Floats, truth: NDArray[np.integer]) -> NDArray[np.bool_]:

@@ -105,12 +105,13 @@ def export_instant(
         store.make(jobs, progress)
         if proved is not None:
             proved |= store.made
-        start = Calibration(RISK, CONFIDENT, 0, REDUNDANT, fitted, {})
+        start = Calibration(RISK, CONFIDENT, 0, REDUNDANT, fitted, found.limits)
         opinions = opinions_of(store, start, logits)
         redundancy = fit_redundancy(opinions, present, truth.numpy(), task)
         threshold, count = fit_threshold(opinions, present, present, truth.numpy(), task, groups, redundancy)
         answers = plain(opinions, subsets.measured(present), redundancy, task)
         scores = measure(np.stack(list(answers.values())), present, truth.numpy(), task, groups)
+        store.head = replace(store.head, familiarity=found.familiarity)
         calibration = replace(start, threshold=threshold, groups=count, redundancy=redundancy)
         origin = Origin(model.modalities, METHOD, dataset)
         return place(store, jobs, out, origin, calibration, scores.subsets if scores else {})

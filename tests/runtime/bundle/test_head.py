@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from sensemble_runtime.errors import BundleCorruptError
 from sensemble_runtime.executors.executor import LARGEST
 
 GOOD = {"weight": np.zeros((3, 2), np.float32), "bias": np.zeros(3, np.float32)}
+SCORED = GOOD | {"familiar_weight": np.zeros((1, 2), np.float32), "familiar_bias": np.zeros(1, np.float32)}
 floats = st.floats(-1e4, 1e4, width=32)
 
 
@@ -48,12 +50,21 @@ def test_a_saved_head_reads_back(tmp_path: Path) -> None:
 def test_scores_of_familiarity_are_saved_with_the_head(tmp_path: Path) -> None:
     path, generator = tmp_path / "head.safetensors", np.random.default_rng(0)
     weight = generator.normal(size=(3, 2)).astype(np.float32)
-    scores = Familiarity(generator.normal(size=(2, 2)).astype(np.float32), np.array([1, 2], np.float32))
+    shapes = (2, 2), 2, (2, 3, 4, 2), 2
+    scores = Familiarity(*(generator.normal(size=shape).astype(np.float32) for shape in shapes))
     save_head(Head(weight, np.ones(3, np.float32), "multi-class", scores), path)
     found = load_head(path.read_bytes(), "multi-class", path).familiarity
     assert found is not None
     one = np.array([0.6, 0.8], np.float32)
-    assert found.score(1, one) == pytest.approx(float(scores.weight[1] @ one) + 2)
+    assert scores.means is not None and scores.offset is not None  # noqa: PT018
+    two = scores.weight[1] @ one + scores.bias[1], (scores.means[1] @ one).max() + scores.offset[1]
+    assert found.scores(1, one) == pytest.approx(min(two))
+    save_head(
+        Head(weight, np.ones(3, np.float32), "multi-class", replace(scores, means=None, offset=None)), path
+    )
+    found = load_head(path.read_bytes(), "multi-class", path).familiarity
+    assert found is not None
+    assert found.scores(1, one) == pytest.approx(two[0])
 
 
 @pytest.mark.parametrize(
@@ -67,6 +78,17 @@ def test_scores_of_familiarity_are_saved_with_the_head(tmp_path: Path) -> None:
         {**GOOD, "familiar_weight": np.zeros((1, 2), np.float32)},
         {**GOOD, "familiar_weight": np.zeros((1, 3), np.float32), "familiar_bias": np.zeros(1, np.float32)},
         {**GOOD, "familiar_weight": np.zeros((1, 2), np.float32), "familiar_bias": np.zeros(2, np.float32)},
+        {**SCORED, "familiar_means": np.zeros((1, 3, 4, 2), np.float32)},
+        {
+            **SCORED,
+            "familiar_means": np.zeros((1, 2, 4, 2), np.float32),
+            "familiar_offset": np.zeros(1, np.float32),
+        },
+        {
+            **SCORED,
+            "familiar_means": np.zeros((1, 3, 0, 2), np.float32),
+            "familiar_offset": np.zeros(1, np.float32),
+        },
     ],
 )
 def test_other_tensors_are_refused(tensors: dict[str, np.ndarray]) -> None:

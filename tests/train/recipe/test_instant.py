@@ -8,7 +8,10 @@ import pytest
 import torch
 from scipy.special import log_softmax
 from sensemble_runtime.subsets import subsets
+from sensemble_sensors import read_dataset
+from sensemble_sensors.media.decoding import window
 from sensemble_train import ConfigurationError, Instant, instant
+from sensemble_train.data.clips import as_input
 from sensemble_train.recipe.instant import DECAY
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor, nn
@@ -157,3 +160,28 @@ def test_a_sensor_counts_once_two_classes_have_two_takes_of_it(
     assert caplog.messages == [
         "audio: fewer than two classes have two takes with it; until then, it is left out"
     ]
+
+
+def test_takes_that_show_none_of_the_classes_make_their_like_unfamiliar(tmp_path: Path) -> None:
+    """An empty desk was "cup 95 %" with six takes of it recorded as none of these."""
+    folder = takes(tmp_path / "data", {"dark": 4, "grey": 4})
+    assert instant(folder, ENCODERS).familiarity is None
+    index = folder / "index.jsonl"
+    lines = index.read_text().splitlines()
+    for number in range(4):
+        write_clip(folder / f"none{number}.mkv", LEVELS["bright"] + 4 * number, HERTZ["bright"] + 20 * number)
+        media = {"video": f"none{number}.mkv", "audio": f"none{number}.mkv"}
+        split = "train" if number < 3 else "eval"
+        lines.append(json.dumps({"id": f"none{number}", "split": split, "background": True, **media}))
+    index.write_text("\n".join(lines))
+    found = instant(folder, ENCODERS)
+    assert found.familiarity is not None
+    assert found.limits.keys() == {"audio", "video"}
+    (strange,) = read_dataset(folder).background("eval")
+    for row, m in enumerate(found.model.modalities):
+        spec, encoder = found.model.description.specs[m], found.model.encoders[m]
+        known = encoder(found.examples.inputs[m][found.examples.present[m]]).detach().numpy()
+        other = encoder(as_input(window(strange, spec), spec, None)).detach().numpy()
+        scores = [found.familiarity.scores(row, x) for x in (known, other)]
+        assert (scores[0] >= found.limits[m]).mean() > 0.9
+        assert scores[1][0] < found.limits[m]

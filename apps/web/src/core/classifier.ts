@@ -1,6 +1,6 @@
 // What a window of one modality says about the classes, and whether it is familiar: the runtime's `bundle/classifier.py`.
 
-import { calibrated, logits, project, type Head, type Task } from "./head";
+import { calibrated, familiar, logits, type Head, type Task } from "./head";
 
 export interface ModalityCalibration {
   temperature: number;
@@ -56,6 +56,6 @@ export class Classifier {
     const least = this.calibration.familiar[modality];
     const scores = this.head.familiarity;
     if (least === undefined || scores === null) return true;
-    return project(scores.weight, scores.bias, this.modalities.indexOf(modality), embedding) >= Math.fround(least);
+    return familiar(scores, this.modalities.indexOf(modality), embedding) >= Math.fround(least);
   }
 }

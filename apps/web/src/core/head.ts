@@ -12,8 +12,16 @@ export interface Head {
   /** Row by row, [C, d]. */
   weight: Float32Array;
   bias: Float32Array;
-  /** Scores of how familiar an embedding is, by modality, sorted; null without. */
-  familiarity: { weight: Float32Array; bias: Float32Array } | null;
+  familiarity: Familiarity | null;
+}
+
+/** How familiar embeddings are, by modality, sorted: the smaller of a linear score and the nearness of means. */
+export interface Familiarity {
+  weight: Float32Array;
+  bias: Float32Array;
+  /** Some means of each class, [n, C, p, d]; null for the linear score alone. */
+  means: Float32Array | null;
+  offset: Float32Array | null;
 }
 
 /** Return the mean of embeddings, in the order of their modalities' names. */
@@ -28,6 +36,17 @@ export function pool(embeddings: ReadonlyMap<string, Float32Array>): Float32Arra
 export function project(weight: Float32Array, bias: Float32Array, row: number, vector: Float32Array): number {
   const start = row * vector.length;
   return Math.fround(vector.reduce((sum, value, i) => sum + value * weight[start + i], 0) + bias[row]);
+}
+
+/** Return how familiar an embedding of the modality in row `row` is. */
+export function familiar({ weight, bias, means, offset }: Familiarity, row: number, embedding: Float32Array): number {
+  const linear = project(weight, bias, row, embedding);
+  if (!means || !offset) return linear;
+  const each = means.length / bias.length / embedding.length; // means of a modality
+  const offsets = new Float32Array((row + 1) * each).fill(offset[row]);
+  let nearest = -Infinity;
+  for (let k = row * each; k < offsets.length; k++) nearest = Math.max(nearest, project(means, offsets, k, embedding));
+  return Math.min(linear, nearest);
 }
 
 /** Return the logits of an embedding, or of a mean of some. */
@@ -60,24 +79,35 @@ export function loadHead(data: Uint8Array, task: Task, classes: number, size: nu
       throw new SensembleError(`the head's ${name}: expected ${length} finite float32 numbers; export the bundle again`);
     return tensor;
   };
+  const block = modalities * classes * size;
+  const means = tensors.get("familiar_means");
   const familiarity = tensors.has("familiar_weight")
-    ? { weight: expect("familiar_weight", modalities * size), bias: expect("familiar_bias", modalities) }
+    ? {
+        weight: expect("familiar_weight", modalities * size),
+        bias: expect("familiar_bias", modalities),
+        means: means ? expect("familiar_means", Math.max(1, Math.round(means.length / block)) * block) : null,
+        offset: means ? expect("familiar_offset", modalities) : null,
+      }
     : null;
   return { task, weight: expect("weight", classes * size), bias: expect("bias", classes), familiarity };
 }
 
-/** Return the bytes of `head.safetensors`. */
-export function saveHead({ weight, bias }: Head): Uint8Array<ArrayBuffer> {
-  const end = weight.byteLength + bias.byteLength;
-  const header = JSON.stringify({
-    weight: { dtype: "F32", shape: [bias.length, weight.length / bias.length], data_offsets: [0, weight.byteLength] },
-    bias: { dtype: "F32", shape: [bias.length], data_offsets: [weight.byteLength, end] },
+/** Return the bytes of `head.safetensors`, of a head that was learned of takes: without means. */
+export function saveHead({ weight, bias, familiarity }: Head): Uint8Array<ArrayBuffer> {
+  const scores = familiarity ? { familiar_weight: familiarity.weight, familiar_bias: familiarity.bias } : {};
+  const tensors = Object.entries({ weight, bias, ...scores });
+  let end = 0;
+  const described = tensors.map(([name, tensor], i) => {
+    const rows = tensors[i | 1][1].length; // a weight has a row for each number of the bias after it
+    const shape = i % 2 ? [rows] : [rows, tensor.length / rows];
+    return [name, { dtype: "F32", shape, data_offsets: [end, (end += tensor.byteLength)] }];
   });
+  const header = JSON.stringify(Object.fromEntries(described));
   const padded = new TextEncoder().encode(header.padEnd(Math.ceil(header.length / 8) * 8));
   const data = new Uint8Array(8 + padded.length + end);
   new DataView(data.buffer).setBigUint64(0, BigInt(padded.length), true);
   data.set(padded, 8);
-  data.set(new Uint8Array(Float32Array.of(...weight, ...bias).buffer), 8 + padded.length);
+  data.set(new Uint8Array(Float32Array.from(tensors.flatMap(([, tensor]) => [...tensor])).buffer), 8 + padded.length);
   return data;
 }
 

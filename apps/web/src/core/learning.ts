@@ -15,12 +15,15 @@ const RISK = 0.05; // the share of a new take's answers that may be sure and wro
 const CONFIDENT = 0.9; // the confidence from which answers are sure where takes are too few to promise the risk
 const MAJORITY = 0.5; // the confidence below which no answer is sure
 const REDUNDANT = 0.5; // the redundancy where too few examples tell
+const UNFAMILIAR = 0.02; // share of known windows that count as unfamiliar, one at least
+const UNFAMILIAR_OF_ONE = 0.05; // the same of any one take, at most
 const [SHRINK, ALIKE] = [2, 4]; // takes that say that a temperature is 1, and that it is that of the others
 const DRAWS = 20; // tries to find a window of another class and another take
 
 /** What a person recorded of a class, in one go. */
 export interface Take {
-  label: string;
+  /** Null if it shows none of the classes. */
+  label: string | null;
   /** The embeddings of its windows, in order, by modality. */
   windows: Record<string, Float32Array[]>;
 }
@@ -45,13 +48,13 @@ export interface Specialist {
 /**
  * Fit a head to takes; null while no sensor has two takes of each of two classes.
  *
- * The encoders put their features at a place of their own in the embedding, each with a 1 behind them.
+ * `sensors` are all modalities of the bundle, sorted. The encoders put their features at a place of their own in the embedding, each with a 1 behind them.
  */
-export function learn(takes: readonly Take[], size: number): Learned | null {
+export function learn(takes: readonly Take[], size: number, sensors: readonly string[]): Learned | null {
   const several = (having: readonly Take[]): string[] =>
-    [...new Set(having.map(({ label }) => label))].filter((label) => having.filter((take) => take.label === label).length > 1).sort();
+    [...new Set(having.flatMap(({ label }) => label ?? []))].filter((label) => having.filter((take) => take.label === label).length > 1).sort();
   const labels = several(takes);
-  const known = takes.filter(({ label }) => labels.includes(label));
+  const known = takes.filter((take): take is Take & { label: string } => labels.includes(take.label ?? ""));
   const having = (modality: string): Take[] => known.filter(({ windows }) => windows[modality]?.length);
   const modalities = [...new Set(known.flatMap(({ windows }) => Object.keys(windows)))].filter((m) => several(having(m)).length > 1).sort();
   if (!modalities.length) return null;
@@ -71,6 +74,8 @@ export function learn(takes: readonly Take[], size: number): Learned | null {
   });
   const weight = new Float32Array(labels.length * size);
   const leftOut: ByRow = new Map();
+  const scores = new Float32Array(sensors.length * size);
+  const familiar: Record<string, number> = {};
   for (const modality of modalities) {
     const rows = Array.from(examples.keys()).filter((row) => examples[row].embeddings.has(modality));
     const found = rows.map((row) => examples[row].embeddings.get(modality)!);
@@ -80,6 +85,14 @@ export function learn(takes: readonly Take[], size: number): Learned | null {
     const fitted = fitSpecialist(features, rows.map((row) => examples[row].truth), rows.map((row) => folds[examples[row].group]), labels.length);
     fitted.weight.forEach((slopes, c) => weight.set([...slopes, fitted.bias[c]], c * size + first));
     leftOut.set(modality, new Map(rows.map((row, i) => [row, fitted.leftOut[i]])));
+    const strange = takes.flatMap(({ label, windows }) => (label === null ? (windows[modality] ?? []) : []));
+    if (!strange.length) continue;
+    const other = strange.map((embedding) => embedding.subarray(first, one));
+    const truths = [...features.map(() => 0), ...other.map(() => 1)];
+    const every = [...rows.map((row) => folds[examples[row].group]), ...other.map(() => -1)];
+    const { weight: slopes, bias, leftOut: said } = fitSpecialist([...features, ...other], truths, every, 2);
+    scores.set([...slopes[0].map((value, i) => value - slopes[1][i]), bias[0] - bias[1]], sensors.indexOf(modality) * size + first);
+    familiar[modality] = familiarLimit(rows.map((row, i) => ({ score: said[i][0] - said[i][1], group: examples[row].group })));
   }
   const calibration = calibrate(leftOut, examples.map(({ truth }) => truth), examples.map(({ group }) => group));
   const right: Learned["right"] = Object.fromEntries(labels.map((label) => [label, [0, 0]]));
@@ -93,10 +106,14 @@ export function learn(takes: readonly Take[], size: number): Learned | null {
     right[label][1]++;
     if (labels[sums.indexOf(Math.max(...sums))] === label) right[label][0]++;
   });
-  return { labels, head: { task: "multi-class", weight, bias: new Float32Array(labels.length), familiarity: null }, calibration, right };
+  const familiarity = Object.keys(familiar).length
+    ? { weight: scores, bias: new Float32Array(sensors.length), means: null, offset: null }
+    : null;
+  const head: Head = { task: "multi-class", weight, bias: new Float32Array(labels.length), familiarity };
+  return { labels, head, calibration: { ...calibration, familiar }, right };
 }
 
-/** Fit a linear classifier to features [N, F] of one sensor, and its temperature to the examples left out. */
+/** Fit a linear classifier to features [N, F] of one sensor, and its temperature to the examples left out; those of a negative fold never are. */
 export function fitSpecialist(features: readonly ArrayLike<number>[], truth: readonly number[], folds: readonly number[], classes: number): Specialist {
   const size = features[0].length;
   const mean = Float64Array.from({ length: size }, (_, i) => features.reduce((sum, row) => sum + row[i], 0) / features.length);
@@ -121,11 +138,12 @@ export function fitSpecialist(features: readonly ArrayLike<number>[], truth: rea
   const rowsOf = (wanted: (fold: number) => boolean): number[] => Array.from(x.keys()).filter((row) => wanted(folds[row]));
   const fit = (rows: number[]): Linear => classifier(rows.map((row) => x[row]), rows.map((row) => truth[row]), size, classes);
   const logits: number[][] = [];
-  for (const fold of new Set(folds)) {
+  for (const fold of new Set(folds.filter((fold) => fold >= 0))) {
     const found = fit(rowsOf((other) => other !== fold));
     for (const row of rowsOf((other) => other === fold)) logits[row] = found.weight.map((slopes, c) => dot(slopes, x[row]) + found.bias[c]);
   }
-  const temperature = fitTemperature(logits, truth);
+  const held = rowsOf((fold) => fold >= 0);
+  const temperature = fitTemperature(held.map((row) => logits[row]), held.map((row) => truth[row]));
   const { weight, bias } = fit(rowsOf(() => true));
   const slopes = weight.map((row) => Array.from(mean, (_, i) => row.reduce((sum, value, k) => sum + value * basis[k][i], 0) / temperature));
   return {
@@ -211,6 +229,17 @@ function minimize(slope: (point: Float64Array, gradient: Float64Array) => number
     [point, gradient, value] = [next, turned, found];
   }
   return point;
+}
+
+/** Return the least score of a familiar window: few known windows lie below it, and few of any one take. */
+function familiarLimit(known: readonly { score: number; group: number }[]): number {
+  const sorted = (some: readonly { score: number }[]): number[] => some.map(({ score }) => score).sort((a, b) => a - b);
+  const limits = [sorted(known)[Math.max(Math.trunc(UNFAMILIAR * (known.length + 1)), 1) - 1]];
+  for (const group of new Set(known.map((one) => one.group))) {
+    const own = sorted(known.filter((one) => one.group === group));
+    if (UNFAMILIAR_OF_ONE * own.length >= 1) limits.push(own[Math.trunc(UNFAMILIAR_OF_ONE * own.length)]);
+  }
+  return Math.min(...limits);
 }
 
 /** By modality and example. */

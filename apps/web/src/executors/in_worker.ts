@@ -38,7 +38,7 @@ export class WorkerExecutor implements Executor {
   load: Executor["load"] = (...args) => this.call("load", args, [args[1].buffer]);
   encode: Executor["encode"] = (...args) => this.call("encode", args);
   unload: Executor["unload"] = (...args) => this.call("unload", args);
-  learn = (takes: readonly Take[], size: number): Promise<Learned | null> => this.call("learn", [takes, size]);
+  learn = (takes: readonly Take[], size: number, sensors: readonly string[]): Promise<Learned | null> => this.call("learn", [takes, size, sensors]);
 
   close(): void {
     this.worker.terminate();

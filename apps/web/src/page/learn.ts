@@ -64,9 +64,9 @@ export class Learning {
   }
 
   private async learn(): Promise<void> {
-    for (const { label } of this.takes) this.classes.add(label);
+    for (const { label } of this.takes) if (label !== null) this.classes.add(label);
     const began = performance.now();
-    const learned = await this.executor.learn(this.takes.map(({ label, windows }) => ({ label, windows })), this.bundle.manifest.embedding);
+    const learned = await this.executor.learn(this.takes.map(({ label, windows }) => ({ label, windows })), this.bundle.manifest.embedding, this.bundle.modalities);
     if (learned) {
       this.bundle.use(learned);
       this.changed();
@@ -80,13 +80,13 @@ export class Learning {
     (byId("save-takes") as HTMLButtonElement).disabled = !this.takes.length;
     (byId("save-bundle") as HTMLButtonElement).disabled = !this.bundle.manifest.labels.some((label) => this.classes.has(label));
     byId("class-list").replaceChildren(
-      ...[...this.classes].map((label) => {
+      ...[...this.classes, ...(this.classes.size ? [null] : [])].map((label) => {
         const own = this.takes.filter((take) => take.label === label);
-        const hold = make("button", { type: "button", class: "hold" }, `Hold to record ${label}`);
+        const hold = make("button", { type: "button", class: "hold" }, `Hold to record ${label ?? "none of these"}`);
         this.holding(hold, label);
         const last = make("button", { type: "button" }, "Delete the last");
         last.onclick = () => void this.drop(own.at(-1));
-        const score = right[label] ? `, right about ${right[label][0]} of ${right[label][1]} when left out` : "";
+        const score = label !== null && right[label] ? `, right about ${right[label][0]} of ${right[label][1]} when left out` : "";
         return make("li", {}, hold, make("span", { class: "state" }, `${own.length} takes${score}`), ...(own.length ? [last] : []));
       }),
     );
@@ -99,7 +99,7 @@ export class Learning {
     await this.learn();
   }
 
-  private holding(button: HTMLElement, label: string): void {
+  private holding(button: HTMLElement, label: string | null): void {
     let finish: (() => Promise<void>) | null = null;
     const begin = (): void => void (finish ??= this.record(label, button));
     const end = (): void => {
@@ -113,7 +113,7 @@ export class Learning {
   }
 
   /** Begin a take; the function that is returned ends it. */
-  private record(label: string, button: HTMLElement): () => Promise<void> {
+  private record(label: string | null, button: HTMLElement): () => Promise<void> {
     button.setAttribute("aria-pressed", "true");
     const held = { began: performance.now() / 1000, windows: [] as Encoded[] };
     this.held = held;
@@ -145,7 +145,7 @@ export class Learning {
   private dataset(): Zippable {
     const found: Zippable = {};
     const lines = this.takes.map(({ id, label, media }) => {
-      const line: Record<string, unknown> = { id: `take-${id}`, split: "train", labels: [label], group: `take-${id}` };
+      const line: Record<string, unknown> = { id: `take-${id}`, split: "train", ...(label === null ? { background: true } : { labels: [label] }), group: `take-${id}` };
       for (const [modality, one] of Object.entries(media)) {
         if ("text" in one) line[modality] = one.text;
         else found[(line[modality] = `take-${id}.${one.name}`) as string] = one.data;

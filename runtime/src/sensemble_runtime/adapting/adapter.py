@@ -231,9 +231,9 @@ class Adapter:
     def _is_background(self, window: Encoded) -> bool:
         """True if a window is unfamiliar and likely shows no class: silence, not an unknown voice."""
         scores, row = self._bundle.head.familiarity, self._bundle.modalities.index(window.modality)
-        return (
-            scores is not None and not self._is_familiar(window) and scores.score(row, window.embedding) < 0
-        )
+        if scores is None or self._is_familiar(window):
+            return False
+        return bool(scores.log_odds(row, window.embedding) < 0)
 
 
 def default_folder(bundle: Path) -> Path:

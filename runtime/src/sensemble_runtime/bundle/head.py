@@ -1,6 +1,7 @@
 """The head: a linear classifier of the pooled representation, and its file."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,19 +14,34 @@ from sensemble_runtime.errors import BundleCorruptError
 from sensemble_runtime.executors.executor import LARGEST
 
 Floats = NDArray[np.float32]
-_FAMILIAR = ("familiar_weight", "familiar_bias")
+_FAMILIAR = ("familiar_weight", "familiar_bias", "familiar_means", "familiar_offset")
 
 
 @dataclass(frozen=True, slots=True)
 class Familiarity:
-    """A score of how much a window is like those that its encoder was trained on, higher for more."""
+    """How much a window is like those that its encoder was trained on.
+
+    The score is the smaller of two: the log-odds of known against background, linear in the embedding; and
+    the nearness to the nearest of some means of each class, on the same scale.
+    """
 
     weight: Floats  # [n, d], by modality, sorted
     bias: Floats  # [n]
+    means: Floats | None = None  # [n, C, p, d], p of each class, scaled; None: the linear score alone
+    offset: Floats | None = None  # [n], added to their products with an embedding; None as `means`
 
-    def score(self, row: int, embedding: Floats) -> float:
-        """Return the score of an embedding, float32 [d], of the modality in that row."""
-        return float(self.weight[row] @ embedding + self.bias[row])
+    def log_odds(self, row: int, embeddings: Floats) -> Floats:
+        """Return the linear scores [...] of embeddings float32 [..., d] of the modality in that row."""
+        return np.asarray(embeddings @ self.weight[row] + self.bias[row])
+
+    def scores(self, row: int, embeddings: Floats) -> Floats:
+        """Return the scores [...] of embeddings, likewise; higher for more familiar."""
+        linear = self.log_odds(row, embeddings)
+        if self.means is None or self.offset is None:
+            return linear
+        means = self.means[row].reshape(-1, self.means.shape[-1])
+        nearest = (embeddings @ means.T).max(axis=-1) + self.offset[row]
+        return np.asarray(np.minimum(linear, nearest))
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,24 +125,37 @@ def load_head(data: bytes, task: Task, path: Path) -> Head:
                     raise BundleCorruptError(
                         f"{path}: {name} holds NaN, infinity or absurd numbers; train the model again"
                     )
-            head = Head(tensors["weight"], tensors["bias"], task)
-            match more:
-                case {"familiar_weight": ("float32", (n, width)), "familiar_bias": ("float32", (m,))} if len(
-                    more
-                ) == 2 and (n, width) == (m, size):
-                    return replace(head, familiarity=Familiarity(*(tensors[name] for name in _FAMILIAR)))
-            if not more:
-                return head
+            if not more or _are_scores(more, classes, size):
+                scores = [tensors[name] for name in _FAMILIAR if name in tensors]
+                familiarity = Familiarity(*scores) if scores else None
+                return Head(tensors["weight"], tensors["bias"], task, familiarity)
     raise BundleCorruptError(
         f"{path}: expected weight float32 [C, d] and bias float32 [C], with or without familiar_weight "
-        f"float32 [n, d] and familiar_bias float32 [n], got {forms}"
+        f"float32 [n, d] and familiar_bias float32 [n], then with or without familiar_means float32 "
+        f"[n, C, p, d] and familiar_offset float32 [n], got {forms}"
     )
+
+
+def _are_scores(forms: Mapping[str, tuple[str, tuple[int, ...]]], classes: int, size: int) -> bool:
+    match forms:
+        case {"familiar_weight": ("float32", (n, width)), "familiar_bias": ("float32", (m,)), **near} if (
+            n,
+            width,
+        ) == (m, size):
+            match near:
+                case {"familiar_means": ("float32", (a, b, p, d)), "familiar_offset": ("float32", (o,))} if (
+                    len(near) == 2
+                ):
+                    return (a, b, d, o) == (n, classes, size, n) and p > 0
+            return not near
+    return False
 
 
 def save_head(head: Head, path: Path) -> None:
     """Write the head's tensors as safetensors, `load_head` names them; the manifest holds the task."""
     tensors = {"weight": head.weight, "bias": head.bias}
     if head.familiarity is not None:
-        tensors |= dict(zip(_FAMILIAR, (head.familiarity.weight, head.familiarity.bias), strict=True))
+        found = astuple(head.familiarity)
+        tensors |= {name: one for name, one in zip(_FAMILIAR, found, strict=True) if one is not None}
     content = save({name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()})
     path.write_bytes(content)  # save_file would leave a file that only its owner can read

@@ -11,12 +11,16 @@ No weight of an encoder changes, so encoders that are lowered once serve every s
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import torch
-from sensemble_runtime.auditing.calibration import fit_temperature
+from numpy.typing import NDArray
+from sensemble_runtime.auditing.calibration import familiar_limit, fit_temperature
+from sensemble_runtime.auditing.intervals import group_codes
+from sensemble_runtime.bundle.head import Familiarity
 from sensemble_runtime.bundle.manifest import Task
 from sensemble_runtime.progress import Stages, no_progress
 from sensemble_sensors.kinds.registry import kind_of
@@ -50,12 +54,16 @@ class Instant:
         groups: of the examples; one without a group is its own.
         left_out: modality -> logits [N, C] over the temperature, of classifiers that were fitted without the
             example's group; zeros where the example lacks the modality.
+        familiarity: scores of windows, known against those that show none of the classes; None without such.
+        limits: modality -> the least score of a familiar window; a modality without such windows has none.
     """
 
     model: Model
     examples: Clips
     groups: tuple[str, ...]
     left_out: dict[str, Tensor]
+    familiarity: Familiarity | None = None
+    limits: dict[str, float] = field(default_factory=dict)
 
     def right(self) -> dict[str, tuple[int, int]]:
         """Return class -> (groups that are right when left out, all its groups); nothing for multi-label."""
@@ -130,7 +138,7 @@ class Frozen:
 def instant(
     data: Path | str, encoders: Mapping[str, str] | Frozen, progress: Stages = no_progress
 ) -> Instant:
-    """Fit an instant head to the labelled examples of a dataset, except those of `eval`.
+    """Fit an instant head to the labelled examples of a dataset and its backgrounds, except those of `eval`.
 
     Args:
         data: a folder in the data format.
@@ -152,8 +160,12 @@ def instant(
     raw, features = encoders.read(examples, progress)
     truth = targets(examples, labels, task)
     assert truth is not None  # noqa: S101 - all have labels
-    left_out = {}
-    for m in chosen:
+    groups = tuple(e.group or e.id for e in examples)
+    backgrounds = [e for split in ("train", "calibrate") for e in dataset.background(split)]
+    _, strange = encoders.read(backgrounds, progress) if backgrounds else (None, {})
+    left_out, limits = {}, dict[str, float]()
+    slopes = torch.zeros(len(chosen), encoders.configs[chosen[0]].embedding)
+    for row, m in enumerate(sorted(chosen)):
         has_it = raw.present[m]
         folds = _folds([e for e, has in zip(examples, has_it.tolist(), strict=True) if has])
         found = fit_specialist(features[m], truth[has_it], folds, len(labels), task)
@@ -162,8 +174,14 @@ def instant(
             own = model.head.linear.weight[:, place : place + features[m].shape[2] + 1]
             own.copy_(torch.cat([found.weight, found.bias[:, None]], dim=1))
         left_out[m] = torch.zeros(len(raw), len(labels)).index_put((has_it,), found.left_out)
+        if m in strange:
+            codes = group_codes([group for group, has in zip(groups, has_it.tolist(), strict=True) if has])
+            slopes[row, place : place + features[m].shape[2] + 1], limits[m] = fit_familiarity(
+                features[m], strange[m], folds, codes
+            )
     shown = replace(raw, targets=truth).take(torch.arange(len(raw)), chosen)
-    return Instant(model, shown, tuple(e.group or e.id for e in examples), left_out)
+    scores = Familiarity(slopes.numpy(), np.zeros(len(chosen), np.float32)) if limits else None
+    return Instant(model, shown, groups, left_out, scores, limits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,21 +198,39 @@ def fit_specialist(features: Tensor, truth: Tensor, folds: Tensor, classes: int,
     """Fit a linear classifier to one modality's features, and its temperature to examples left out.
 
     `features` are float32 [N, V, F] of V views, the unchanged one first; `truth` is as `Clips.targets`;
-    `folds` are int64 [N], one for all examples of a group.
+    `folds` are int64 [N], one for all examples of a group; what has a negative one is never left out.
     """
     # The weights lie in the span of the features, which has few dimensions where takes are few.
     mean = features.mean(dim=(0, 1))
     basis = torch.linalg.qr((features - mean).flatten(0, 1).T)[0]
     x = (features - mean) @ basis
     logits = torch.zeros(len(x), classes)
-    for fold in folds.unique():
+    for fold in folds[folds >= 0].unique():
         held = folds == fold
         weight, bias = _classifier(x[~held], truth[~held], len(basis), classes, task)
         logits[held] = x[held, 0] @ weight.T + bias
-    temperature = fit_temperature(logits.numpy(), truth.numpy(), task, least=1)
+    shown = folds >= 0
+    temperature = fit_temperature(logits[shown].numpy(), truth[shown].numpy(), task, least=1)
     weight, bias = _classifier(x, truth, len(basis), classes, task)
     slopes = weight @ basis.T / temperature
     return Specialist(slopes, bias / temperature - slopes @ mean, temperature, logits / temperature)
+
+
+def fit_familiarity(
+    known: Tensor, other: Tensor, folds: Tensor, groups: NDArray[np.integer]
+) -> tuple[Tensor, float]:
+    """Fit a linear score of one modality's features [N, V, F], known against none of the classes.
+
+    Returns:
+        Its weights float32 [F + 1], the bias behind them, and the least score of a familiar window, by the
+        scores of known windows whose fold was left out.
+    """
+    truth = torch.cat([torch.zeros(len(known), dtype=torch.int64), torch.ones(len(other), dtype=torch.int64)])
+    every = torch.cat([folds, torch.full((len(other),), -1)])
+    found = fit_specialist(torch.cat([known, other]), truth, every, 2, "multi-class")
+    weights = torch.cat([found.weight, found.bias[:, None]], dim=1)
+    scores = (found.left_out[:, 0] - found.left_out[:, 1])[: len(known)].numpy()
+    return weights[0] - weights[1], familiar_limit(scores, groups)
 
 
 def _several(dataset: Dataset, examples: list[Example]) -> list[Example]:

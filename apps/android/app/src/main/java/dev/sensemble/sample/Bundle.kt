@@ -76,13 +76,16 @@ class Bundle(val folder: File) {
 
 /**
  * The classifier: `weight x embedding + bias`, times the confidence of that to a power, divided by a temperature, then softmax
- * or, multi-label, a sigmoid for each class. And how familiar a window is: a score by its embedding, a row for each modality.
+ * or, multi-label, a sigmoid for each class. And how familiar a window is: the smaller of a linear score and the nearness of some
+ * means of each class, by its embedding and modality.
  */
 class Head(safetensors: ByteArray, val multiClass: Boolean, val modalities: List<String>) {
     private val weight: FloatArray
     private val bias: FloatArray
     private val familiarWeight: FloatArray
     private val familiarBias: FloatArray
+    private val familiarMeans: FloatArray
+    private val familiarOffset: FloatArray
     val size get() = bias.size
 
     init {
@@ -100,10 +103,18 @@ class Head(safetensors: ByteArray, val multiClass: Boolean, val modalities: List
         bias = tensor("bias")
         familiarWeight = tensor("familiar_weight")
         familiarBias = tensor("familiar_bias")
+        familiarMeans = tensor("familiar_means")
+        familiarOffset = tensor("familiar_offset")
     }
 
-    fun familiarity(modality: String, embedding: FloatArray): Double =
-        modalities.indexOf(modality).let { score(familiarWeight, familiarBias, it, embedding) }
+    fun familiarity(modality: String, embedding: FloatArray): Double {
+        val row = modalities.indexOf(modality)
+        val linear = score(familiarWeight, familiarBias, row, embedding)
+        if (familiarMeans.isEmpty()) return linear
+        val each = familiarMeans.size / familiarBias.size / embedding.size
+        val offsets = FloatArray((row + 1) * each) { familiarOffset[row] }
+        return minOf(linear, (row * each until offsets.size).maxOf { score(familiarMeans, offsets, it, embedding) })
+    }
 
     private fun score(weight: FloatArray, bias: FloatArray, row: Int, x: FloatArray): Double {
         var sum = bias[row].toDouble()
