@@ -34,6 +34,7 @@ def table(scores: Sequence[UnknownScore]) -> Table:
     for column in COLUMNS:
         drawn.add_column(column, justify="right")
     for score in scores:
-        drawn.add_row(title(score), score.subset, *cells(score), style="dim" if score.name == KNOWN else "")
-    drawn.caption, drawn.caption_justify = CAPTION, "left"
+        drawn.add_row(score.name, score.subset, *cells(score), style="dim" if score.name == KNOWN else "")
+    effects = dict.fromkeys(title(score) for score in scores if score.name != KNOWN)
+    drawn.caption, drawn.caption_justify = "; ".join([*effects, CAPTION]), "left"
     return drawn
