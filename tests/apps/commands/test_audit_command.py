@@ -13,7 +13,10 @@ def many(dataset_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     folder = tmp_path_factory.mktemp("many")
     lines = [json.loads(line) for line in (dataset_folder / "index.jsonl").read_text().splitlines()]
     copies = [
-        {**line, "id": f"{line['id']}-{i}"} for line in lines if line["split"] == "eval" for i in range(30)
+        {**line, "id": f"{line['id']}-{i}", "group": f"{line['id']}-{i}"}
+        for line in lines
+        if line["split"] == "eval"
+        for i in range(30)
     ]
     for name in {copy["video"] for copy in copies}:
         (folder / name).hardlink_to(dataset_folder / name)

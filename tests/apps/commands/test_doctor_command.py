@@ -56,4 +56,4 @@ def test_data_show_names_bad_lines(sensemble: Sensemble, refusal: Refusal, tmp_p
     result = sensemble("data", "show", folder)
     assert result.returncode == 0
     assert "index.jsonl:2" in result.stdout
-    assert result.stdout.splitlines()[-1] == "1 good examples, 1 bad lines"
+    assert result.stdout.splitlines()[-1] == "1 good examples, 1 bad lines; --check opens their media, too"

@@ -383,7 +383,7 @@ def test_training_on_labelled_takes_alone_is_refused_before_torch_is_loaded(tmp_
     command = [sys.executable, "-c", program, tmp_path / "out", tmp_path / "run"]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == 2, result.stderr
-    assert "pretraining takes two examples that have all of text" in result.stderr
+    assert "no example of the split 'eval'" in result.stderr
 
 
 def test_a_series_is_recorded_as_the_folder_declares_it(sensemble: Sensemble, tmp_path: Path) -> None:

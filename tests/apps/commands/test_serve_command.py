@@ -49,7 +49,7 @@ def test_another_address_has_a_token_and_tls(bundle_folder: Path) -> None:
 @pytest.mark.parametrize(
     "option",
     [
-        ("--replay", "data"), ("--camera", "0"), ("--output", "mqtt=mqtt://broker"), ("--floor", "0.5"),
+        ("--replay", "data"), ("--camera", "0"), ("--output", "mqtt=mqtt://broker"),
         ("--sensor", "imu=iio:0"), ("--media", "film.mkv"), ("--demo",), ("--watch",), ("--in-process",),
         ("--recordings", "elsewhere"), ("--unfamiliar", "pool"), ("--split", "eval"),
     ],

@@ -149,7 +149,7 @@ def test_a_subscriber_that_does_not_return_is_named_when_closing(
     running.subscribe(lambda _: (busy.set(), go.wait(20)))
     running.attach(Puppet("text"))
     assert busy.wait(20)
-    with pytest.raises(SessionError, match="a subscriber: did not stop"):
+    with pytest.raises(SessionError, match="a subscriber"):
         running.close()
     running.close()
     go.set()

@@ -45,7 +45,7 @@ def stages(*, in_json: bool = False) -> Iterator[Callable[[str, int, int], None]
     if in_json:
         yield _in_json()
         return
-    if not sys.stderr.isatty():
+    if not Console(stderr=True).is_terminal:
         with _in_a_log() as advance:
             yield advance
         return

@@ -113,7 +113,7 @@ def claim(run: Path, config: Config) -> None:
     durable.write(path, json.dumps(asdict(config), indent=1).encode())
 
 
-_UNLABELLED, _LABELLED = 2250, 794
+_UNLABELLED, _LABELLED = 2036, 794
 """Examples of `digits` that pretraining and finetuning see, for which the default steps are."""
 _FEWEST = 20  # steps
 _IMITATION = 30  # steps to imitate a teacher for one of contrastive learning

@@ -62,7 +62,8 @@ export class Live {
 
   /** Offer other labels to score by, and say what is promised of answers. @param {string[]} labels @param {string} promise */
   relabel(labels, promise) {
-    say(byId("promise"), `${promise[0].toUpperCase()}${promise.slice(1)}.`);
+    say(byId("promise"), `${promise[0].toUpperCase()}${promise.slice(1).replace(/ \(.*/, "")}.`); // the rest is in its title
+    byId("promise").title = promise;
     this.keys = keysOf(labels);
     byId("labels").replaceChildren(
       ...[...new Set([...this.keys.keys(), ...labels])].map((label) => {
