@@ -10,7 +10,7 @@ from sensemble_export import run
 from sensemble_export.fitting import describe_calibration, fit_calibration
 from sensemble_runtime import subsets
 from sensemble_runtime.auditing.answers import plain
-from sensemble_runtime.auditing.calibration import RISK, calibrate, fit_threshold
+from sensemble_runtime.auditing.calibration import CONFIDENT, RISK, calibrate, fit_threshold
 from sensemble_runtime.auditing.intervals import group_codes
 from sensemble_runtime.auditing.measures import measure
 from sensemble_runtime.bundle.bundle import Bundle
@@ -91,13 +91,18 @@ def test_people_rather_than_examples_are_calibrated_on(monkeypatch: pytest.Monke
         {"audio": torch.zeros(300, 1)}, {"audio": torch.ones(300, dtype=bool)}, torch.tensor(store.truth)
     )
     monkeypatch.setattr(run, "_decode", lambda *_: clips)
-    monkeypatch.setattr(run, "calibrate_examples", lambda _: [SimpleNamespace(group=one) for one in people])
+    monkeypatch.setattr(
+        run, "calibrate_examples", lambda _: [SimpleNamespace(groups=(one,)) for one in people]
+    )
     data = run._fitted_on(SimpleNamespace(modalities=()), SimpleNamespace(), lambda *_: None)
     found, _ = fit_calibration(store, (), data)
     fitted = ({"audio": store.found[0]}, store.there, store.truth, "multi-class")
     assert found.modalities == calibrate(*fitted, group_codes(people))
     assert found.modalities != calibrate(*fitted, np.arange(300))
     assert (found.groups, found.promised) == (30, True)
+    writers = [(one, f"writer {int(one) % 3}") for one in people]
+    both, _ = fit_calibration(store, (), replace(data, groups=writers))
+    assert (both.groups, both.promised, both.threshold) == (3, False, max(CONFIDENT, found.threshold))
 
 
 def test_the_least_familiar_score_is_one_that_most_held_out_windows_reach(exported: Export) -> None:

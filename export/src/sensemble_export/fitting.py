@@ -42,7 +42,7 @@ class FittedOn:
     """The examples that calibration is fitted on, none of them of eval; all windows are raw."""
 
     calibrate: Clips | None = None  # not trained on; None: nothing is scaled, and nothing can be promised
-    groups: Sequence[str | None] = ()  # of `calibrate`
+    groups: Groups = ()  # of `calibrate`
     known: Mapping[str, Tensor] = field(default_factory=dict)  # trained on; empty: no scores of familiarity
     background: Mapping[str, Tensor] = field(default_factory=dict)  # `familiarity.synthetic`
     degraded: Mapping[str, tuple[Tensor, Tensor]] = field(default_factory=dict)
@@ -62,19 +62,24 @@ def fit_calibration(
         return Calibration(risk, CONFIDENT, 0, REDUNDANT, {}, {}), scores
     pooled, present = store.logits(known, clips)
     logits = dict(zip(present, pooled, strict=False))  # the first are of each modality alone
-    groups = group_codes(data.groups or [None] * len(clips))
+    ways = group_codes(data.groups or [None] * len(clips)).reshape(len(clips), -1).T  # of grouping
     limits, familiar = dict[str, float](), {m: there.copy() for m, there in present.items()}
     for row, (modality, there) in enumerate(present.items()):
         if scores is not None and there.sum() >= LEAST_KNOWN:
             found = scores.scores(row, known[modality])
-            limits[modality] = familiar_limit(found, groups[there])
+            limits[modality] = min(
+                familiar_limit(found, groups[there], UNFAMILIAR, UNFAMILIAR_OF_ONE) for groups in ways
+            )
             familiar[modality][there] = found >= limits[modality]
     truth, task = clips.targets.numpy(), store.head.task
-    fitted = calibrate(logits, familiar, truth, task, groups)
+    fitted = calibrate(logits, familiar, truth, task, ways[0])
     start = Calibration(risk, CONFIDENT, 0, REDUNDANT, fitted, limits)
     opinions = opinions_of(store, start, logits)
     redundancy = fit_redundancy(opinions, familiar, truth, task)
-    threshold, count = fit_threshold(opinions, present, familiar, truth, task, groups, redundancy, risk)
+    found = [
+        fit_threshold(opinions, present, familiar, truth, task, groups, redundancy, risk) for groups in ways
+    ]
+    threshold, count = max(t for t, _ in found), min(n for _, n in found)
     return replace(start, threshold=threshold, groups=count, redundancy=redundancy), scores
 
 

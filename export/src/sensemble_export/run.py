@@ -151,7 +151,7 @@ def export_model(
 def _fitted_on(model: Model, dataset: Dataset, progress: Stages) -> FittedOn:
     labelled, stage = calibrate_examples(dataset), partial(progress, "decode calibrate")
     calibrate = _decode(model, model.modalities, labelled, stage) if labelled else None
-    groups = [example.group for example in labelled]
+    groups = [example.groups for example in labelled]
     known, background = dict[str, Tensor](), dict[str, Tensor]()
     hard = dict[str, tuple[Tensor, Tensor]]()
     for modality in model.modalities:

@@ -77,8 +77,8 @@ def test_the_sensors_of_a_device_are_unplugged_and_plugged_back_together(
     carried = {"audio": "desk", "text": "desk", "video": ""}
     specs = {m: replace(spec, device=carried[m]) for m, spec in bundle.specs.items()}
     page = PageSensors(session, specs)
-    for modality in specs:
-        page.add(BrowserSensor(specs[modality], modality, ClockOffset()))
+    for modality, spec in specs.items():
+        page.add(BrowserSensor(spec, modality, ClockOffset()))
     page.unplug("desk")
     assert [session.retry(name) for name in specs] == [False, False, True]
     page.plug("desk")
