@@ -135,10 +135,12 @@ export class Live {
     const place = byId("label");
     const audited = this.lattice.accuracy(live);
     let [head, tail, below] = [live.length ? "waiting for a first window" : "nothing is live", "", ""];
-    if (said) head = said.words ?? "";
+    const [who, either] = (said?.why ?? "").split(" disagree: "); // the headline stays short: what moves is read again
+    if (said) head = either ? `unsure: ${either}` : (said.words ?? "");
     if (said?.label) tail = ` ${percent(said.confidence ?? 0)}`;
     if (said?.best) below = audited === null ? "not audited with these sensors" : `right ${percent(audited)} of the time with these sensors`;
     if (place.textContent !== head + tail) place.replaceChildren(head, make("small", {}, tail));
+    if (either) below = `${who} disagree`;
     say(byId("evidence"), below);
     byId("answer").classList.toggle("nothing", !said);
     byId("answer").classList.toggle("unsure", said?.label === null);
