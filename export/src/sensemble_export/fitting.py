@@ -67,19 +67,17 @@ def fit_calibration(
     for row, (modality, there) in enumerate(present.items()):
         if scores is not None and there.sum() >= LEAST_KNOWN:
             found = scores.scores(row, known[modality])
-            limits[modality] = min(
-                familiar_limit(found, groups[there], UNFAMILIAR, UNFAMILIAR_OF_ONE) for groups in ways
-            )
+            limits[modality] = min(familiar_limit(found, groups[there]) for groups in ways)
             familiar[modality][there] = found >= limits[modality]
     truth, task = clips.targets.numpy(), store.head.task
     fitted = calibrate(logits, familiar, truth, task, ways[0])
     start = Calibration(risk, CONFIDENT, 0, REDUNDANT, fitted, limits)
     opinions = opinions_of(store, start, logits)
     redundancy = fit_redundancy(opinions, familiar, truth, task)
-    found = [
+    each = [
         fit_threshold(opinions, present, familiar, truth, task, groups, redundancy, risk) for groups in ways
     ]
-    threshold, count = max(t for t, _ in found), min(n for _, n in found)
+    threshold, count = max(t for t, _ in each), min(n for _, n in each)
     return replace(start, threshold=threshold, groups=count, redundancy=redundancy), scores
 
 
