@@ -10,8 +10,11 @@ from safetensors.numpy import save
 from scipy.special import expit, softmax
 from sensemble_runtime.bundle.head import Familiarity, Head, load_head, save_head
 from sensemble_runtime.bundle.manifest import Task
+from sensemble_runtime.bundle.validate import problems
 from sensemble_runtime.errors import BundleCorruptError
 from sensemble_runtime.executors.executor import LARGEST
+
+from tests.runtime.manifests import MANIFEST
 
 GOOD = {"weight": np.zeros((3, 2), np.float32), "bias": np.zeros(3, np.float32)}
 SCORED = GOOD | {"familiar_weight": np.zeros((1, 2), np.float32), "familiar_bias": np.zeros(1, np.float32)}
@@ -65,6 +68,15 @@ def test_scores_of_familiarity_are_saved_with_the_head(tmp_path: Path) -> None:
     found = load_head(path.read_bytes(), "multi-class", path).familiarity
     assert found is not None
     assert found.scores(1, one) == pytest.approx(two[0])
+
+
+def test_a_manifest_allows_a_head_with_eight_means_of_each_class(tmp_path: Path) -> None:
+    n, count, size = len(MANIFEST.modalities), len(MANIFEST.labels), 4096
+    scores = Familiarity(*(np.zeros(shape, np.float32) for shape in ((n, size), n, (n, count, 8, size), n)))
+    path, (weight, bias) = tmp_path / "head.safetensors", np.zeros((2, count, size), np.float32)
+    save_head(Head(weight, bias[:, 0], "multi-class", scores), path)
+    file = replace(MANIFEST.head, bytes=path.stat().st_size)
+    assert not list(problems(replace(MANIFEST, embedding=size, head=file)))
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,7 @@ _FILES = 4096  # of an artifact
 _FILE = 4 << 30  # bytes of one file, which is loaded into memory
 _ALL = 16 << 30  # bytes of all files, which are hashed on opening
 _TOKENIZER = 64 << 20  # bytes
+_MEANS = 16  # of each class, by which familiarity judges
 _HEADER = 1 << 16  # bytes of a head other than its numbers
 
 
@@ -73,7 +74,7 @@ def _files(manifest: Manifest) -> Iterator[tuple[str, FileEntry]]:
 
 
 def _file_problems(manifest: Manifest) -> Iterator[str]:
-    rows = len(manifest.labels) + len(manifest.modalities)
+    rows = len(manifest.labels) + len(manifest.modalities) * (2 + _MEANS * len(manifest.labels))
     head = 4 * rows * (manifest.embedding + 1) + _HEADER
     most = {"head": min(head, _FILE), "tokenizer": _TOKENIZER}
     for field, file in _files(manifest):
