@@ -50,7 +50,7 @@ class Embedded:
         self.known = familiarity.embed(model, modality, familiarity.varied(model, modality, windows))
         self.held = self._embed([self._window(e) for e in calibrate])
         self.truth = np.array([model.description.labels.index(e.labels[0]) for e in calibrate])
-        self.groups = group_codes([e.groups for e in calibrate])
+        self.groups = group_codes([e.group for e in calibrate])
         self.classes = (self.known @ self.weight.T + self.bias).argmax(axis=1)
         hard, truth = familiarity.degraded(model, dataset, modality)
         degraded = familiarity.embed(model, modality, hard)

@@ -66,7 +66,7 @@ def test_each_sort_of_windows_is_scored_for_each_sensor_and_for_all(
 def test_what_is_unfamiliar_is_not_sure_and_known_windows_pay(
     bundle: Bundle, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    people = [replace(one, groups=(str(i % 2),)) for i, one in enumerate(dataset.examples)]
+    people = [replace(one, groups=(str(i % 2), f"room {i % 3}")) for i, one in enumerate(dataset.examples)]
     guarded(bundle, monkeypatch, least=1.0)
     for one in audit(bundle, people, unknown=[]).unknown:
         assert (one.sure, one.sure_wrong, one.unfamiliar) == (0, 0, 1)

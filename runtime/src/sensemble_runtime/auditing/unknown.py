@@ -39,7 +39,7 @@ class _Shown:
 
     rows: Mapping[str, NDArray[np.float32]]  # by modality, embeddings [N, d]
     truth: Truth  # the classes that show, [N, C]
-    groups: NDArray[np.integer]  # [N]
+    groups: NDArray[np.integer]  # [N], or [N, ways]
 
     def take(self, which: NDArray[np.bool_]) -> "_Shown":
         return _Shown({m: x[which] for m, x in self.rows.items()}, self.truth[which], self.groups[which])
@@ -201,7 +201,8 @@ def _score(
         np.concatenate([getattr(one, name) for one in found]) for name in ("sure", "wrong", "groups")
     )
     unfamiliar = np.concatenate([one.confidences for one in found]) == 0
-    every = [unfamiliar[groups == group] for group in np.unique(groups)]
+    ways = groups.reshape(len(groups), -1).T  # of grouping: by person, by recording
+    every = [unfamiliar[way == group] for way in ways for group in np.unique(way)]
     areas = [_auroc(two.confidences, one.confidences) for one, two in zip(found, known, strict=False)]
     return UnknownScore(
         *title,
