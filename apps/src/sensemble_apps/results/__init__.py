@@ -2,5 +2,6 @@
 
 Nothing here draws a page or runs a session.
 
-Doors: `audit_table`, `audits`, `condition_table`, `costs`, `gate_verdict`, `matrices` and `run_folder`.
+Doors: `audit_table`, `audits`, `condition_table`, `costs`, `gate_verdict`, `matrices`,
+`run_folder` and `unknown_table`.
 """

@@ -19,7 +19,7 @@ _FAMILIAR = ("familiar_weight", "familiar_bias", "familiar_means", "familiar_off
 
 @dataclass(frozen=True, slots=True)
 class Familiarity:
-    """How much a window is like those that its encoder was trained on.
+    """The likeness of a window to those that its encoder was trained on.
 
     The score is the smaller of two: the log-odds of known against background, linear in the embedding; and
     the nearness to the nearest of some means of each class, on the same scale.
