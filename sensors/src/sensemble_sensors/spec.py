@@ -174,7 +174,7 @@ def declared(specs: Iterable[InputSpec]) -> dict[str, Modality]:
 def devices(specs: Mapping[str, InputSpec]) -> dict[str, tuple[str, ...]]:
     """Return device -> its modalities, sorted, of the devices that are lost as a whole.
 
-    One that carries a single modality, or all of them, is no news; nor has one a modality's own name.
+    Left out: a device with a single modality, with all of them, or with the name of a modality.
     """
     carried: dict[str, tuple[str, ...]] = {}
     for modality in sorted(specs):
