@@ -16,6 +16,7 @@ import torch
 from safetensors.torch import save_file
 from sensemble_export import artifact_store
 from sensemble_export.bundle import Origin, export_bundle, staged_store
+from sensemble_export.earlier import earlier
 from sensemble_export.errors import CalibrationMissingError, ExportError, ParityFailedError
 from sensemble_export.lowering import lower_all
 from sensemble_export.parity import LEAST_COSINE, compare
@@ -213,6 +214,41 @@ def test_a_good_export_replaces_the_previous_bundle(exported: Export, tmp_path: 
     (out / "left-over").touch()
     export(exported, out)
     assert digests(tmp_path).keys() == files
+
+
+@pytest.mark.usefixtures("lowered")
+def test_another_target_joins_a_bundle_of_the_same_model(exported: Export, tmp_path: Path) -> None:
+    out, ours = tmp_path / "bundle", [job for job in JOBS if job.target == "executorch-xnnpack"]
+    export(exported, out, jobs=ours)
+    before, files = read_manifest(out / "manifest.json"), digests(out)
+    first = hashlib.sha256((out / "manifest.json").read_bytes()).hexdigest()
+    export(exported, out, jobs=[job for job in JOBS if job.target == "onnx"])
+    after = read_manifest(out / "manifest.json")
+    assert {m: set(entry.artifacts) for m, entry in after.modalities.items()} == {
+        "audio": {"executorch-xnnpack"},
+        "text": {"executorch-xnnpack", "onnx"},
+        "video": {"executorch-xnnpack", "onnx"},
+    }
+    assert (after.calibration, after.audited, after.head) == (before.calibration, before.audited, before.head)
+    assert after.provenance.extends == (first,)
+    assert set(after.provenance.accuracy_quantized) == {"executorch-xnnpack", "onnx"}
+    stay = {name for name in files if name not in {"manifest.json", "README.md"}}
+    found = digests(out)
+    assert {name: found[name] for name in stay} == {name: files[name] for name in stay}
+    export(exported, out, jobs=ours)  # fits anew, and keeps what it does not make
+    assert "onnx" in read_manifest(out / "manifest.json").modalities["video"].artifacts
+    assert read_manifest(out / "manifest.json").provenance.extends is None
+
+
+@pytest.mark.usefixtures("lowered")
+def test_a_bundle_of_another_model_is_replaced_with_a_warning(
+    exported: Export, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    out = copied(exported, tmp_path)
+    head = load_head((out / "head.safetensors").read_bytes(), "multi-class", out)
+    assert earlier(exported.model, head, out) is not None
+    assert earlier(make_model(9), head, out) is None
+    assert "another model" in caplog.text
 
 
 @pytest.mark.usefixtures("lowered")

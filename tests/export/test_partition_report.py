@@ -3,7 +3,13 @@
 import json
 from pathlib import Path
 
-from sensemble_export.partition_report import FILE_NAME, Delegation, describe_lowering, write_lowering
+from sensemble_export.partition_report import (
+    FILE_NAME,
+    Delegation,
+    describe_lowering,
+    described,
+    write_lowering,
+)
 
 from tests.export.conftest import JOBS, Export
 
@@ -26,7 +32,7 @@ def test_what_is_outside_is_named(tmp_path: Path) -> None:
     path = tmp_path / "lowering.json"
     text = Delegation(1, {"aten.linear.default": 5, "aten.bmm.default": 2}, {"aten.embedding.default": 1})
     audio = Delegation(2, {"aten.linear.default": 1}, {})
-    write_lowering({"text:int8": text, "audio:int8": audio}, path)
+    write_lowering({"text:int8": described(text), "audio:int8": described(audio)}, path)
     assert list(describe_lowering(path)) == [
         "audio:int8: 1 operators in 2 subgraphs; outside: none",
         "text:int8: 7 operators in 1 subgraph; outside: 1 aten.embedding.default",

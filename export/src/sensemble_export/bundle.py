@@ -32,10 +32,11 @@ from torch import Tensor, from_numpy
 
 from sensemble_export import partition_report
 from sensemble_export.artifact_store import ArtifactStore, BuiltArtifact
+from sensemble_export.earlier import Earlier, earlier
 from sensemble_export.errors import ExportError, ParityFailedError
 from sensemble_export.fitting import NOTHING, FittedOn, fit_calibration, score_shipped
 from sensemble_export.parity import FLOATS, is_close, least_cosine
-from sensemble_export.partition_report import write_lowering
+from sensemble_export.partition_report import described, write_lowering
 from sensemble_export.readme import readme
 from sensemble_export.staging import disk_errors, replace, restore, staging_folder
 from sensemble_export.targets import Job, all_targets, plan
@@ -97,8 +98,9 @@ def export_bundle(
     out = Path(out)
     jobs = jobs or plan(model.modalities)
     with staged_store(model, out, calibration, held_out) as store:
-        store.make((*jobs, *float_jobs(model, jobs)), progress)
-        return write_bundle(store, jobs, out, origin, groups=groups, fitted_on=fitted_on)
+        before = earlier(model, store.head, out)
+        store.make((*jobs, *float_jobs(model, jobs, before)), progress)
+        return write_bundle(store, jobs, out, origin, before, groups=groups, fitted_on=fitted_on)
 
 
 @contextmanager
@@ -116,9 +118,14 @@ def staged_store(
         yield store
 
 
-def float_jobs(model: Model, jobs: Sequence[Job]) -> list[Job]:
-    """Return the float artifacts of the first target, to compare `jobs` with in size and latency."""
+def float_jobs(model: Model, jobs: Sequence[Job], before: Earlier | None = None) -> list[Job]:
+    """Return the float artifacts of the first target, to compare `jobs` with in size and latency.
+
+    A bundle that `jobs` are added to has been compared.
+    """
     target, configs = jobs[0].target, model.description.configs
+    if before is not None and before.is_extended_by({job.target for job in jobs}):
+        return []
     return [
         Job(job.modality, target, all_targets()[target].schemes[0])
         for job in jobs
@@ -132,14 +139,22 @@ def write_bundle(
     jobs: Sequence[Job],
     out: Path,
     origin: Origin,
+    before: Earlier | None = None,
     *,
     groups: Groups | None = None,
     fitted_on: FittedOn = NOTHING,
 ) -> Manifest:
-    """Write the artifacts of `jobs`, which `store` has made and measured (on eval), into the bundle `out`."""
+    """Write the artifacts of `jobs`, which `store` has made and measured (on eval), into the bundle `out`.
+
+    Those of `before` for other targets stay; if all of them do, so do its head, calibration and scores.
+    """
+    if before is not None and before.is_extended_by({job.target for job in jobs}):
+        store.head, contents = before.head, before.manifest
+        return place(store, jobs, out, origin, contents.calibration, contents.audited, before)
     calibration, scores = fit_calibration(store, jobs, fitted_on)
     store.head = dataclasses.replace(store.head, familiarity=scores)
-    return place(store, jobs, out, origin, calibration, score_shipped(store, jobs, groups, calibration))
+    audited = score_shipped(store, jobs, groups, calibration)
+    return place(store, jobs, out, origin, calibration, audited, before)
 
 
 def place(
@@ -149,9 +164,10 @@ def place(
     origin: Origin,
     calibration: Calibration,
     audited: dict[str, SubsetScore],
+    before: Earlier | None = None,
 ) -> Manifest:
     """Write a bundle whose calibration and scores are known; raises as `write_bundle`."""
-    for job in dict.fromkeys((*jobs, *float_jobs(store.model, jobs))):
+    for job in dict.fromkeys((*jobs, *float_jobs(store.model, jobs, before))):
         if job in store.made:  # a search may have skipped a float artifact
             _check(job, store.made[job])
     bundle, model = store.folder / "bundle", store.model
@@ -178,10 +194,13 @@ def place(
             calibration,
             audited,
         )
-        write_manifest(contents, bundle / manifests.FILE_NAME)
         made = {entries[job.modality].artifacts[job.target].path: store.made[job].delegation for job in jobs}
-        delegations = {path: found for path, found in made.items() if found}
-        write_lowering(delegations, bundle / partition_report.FILE_NAME)
+        reports = {path: described(found) for path, found in made.items() if found}
+        if before is not None:
+            contents, kept = before.joined(contents, bundle)
+            reports |= kept
+        write_manifest(contents, bundle / manifests.FILE_NAME)
+        write_lowering(reports, bundle / partition_report.FILE_NAME)
         (bundle / "README.md").write_text(readme(contents), encoding="utf-8")
         try:
             replace(store.folder, out)

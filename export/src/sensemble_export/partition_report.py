@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 FILE_NAME = "lowering.json"
 
@@ -17,22 +18,33 @@ class Delegation:
     remaining: dict[str, int]  # operations of ExecuTorch's own kernels, by name
 
 
-def write_lowering(delegations: Mapping[str, Delegation], path: Path) -> None:
-    """Write `{artifact: {"subgraphs", "delegated", "not_delegated": {operator: count}}}`."""
-    report = {
-        artifact: {
-            "subgraphs": delegation.subgraphs,
-            "delegated": sum(delegation.delegated.values()),
-            "not_delegated": delegation.remaining,
-        }
-        for artifact, delegation in sorted(delegations.items())
+Report = dict[str, Any]
+"""`{"subgraphs", "delegated", "not_delegated": {operator: count}}`, for JSON."""
+
+
+def described(delegation: Delegation) -> Report:
+    """Return a delegation for JSON."""
+    return {
+        "subgraphs": delegation.subgraphs,
+        "delegated": sum(delegation.delegated.values()),
+        "not_delegated": delegation.remaining,
     }
-    path.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+
+
+def write_lowering(reports: Mapping[str, Report], path: Path) -> None:
+    """Write the reports by artifact."""
+    path.write_text(json.dumps(dict(sorted(reports.items())), indent=1) + "\n", encoding="utf-8")
+
+
+def read_lowering(path: Path) -> dict[str, Report]:
+    """Return the reports by artifact; none if there is no such file."""
+    found: dict[str, Report] = json.loads(path.read_text("utf-8")) if path.exists() else {}
+    return found
 
 
 def describe_lowering(path: Path) -> Iterator[str]:
     """Yield a `lowering.json` in words, one line for each artifact."""
-    for artifact, delegation in json.loads(path.read_text(encoding="utf-8")).items():
+    for artifact, delegation in read_lowering(path).items():
         outside = ", ".join(f"{count} {name}" for name, count in delegation["not_delegated"].items())
         parts = "subgraph" if delegation["subgraphs"] == 1 else "subgraphs"
         yield (

@@ -21,6 +21,7 @@ from torch import Tensor
 from sensemble_export import search
 from sensemble_export.artifact_store import ArtifactStore
 from sensemble_export.bundle import Origin, float_jobs, staged_store, write_bundle
+from sensemble_export.earlier import earlier
 from sensemble_export.errors import RunFolderError
 from sensemble_export.examples import (
     EVALUATED,
@@ -30,7 +31,7 @@ from sensemble_export.examples import (
     searched_examples,
 )
 from sensemble_export.familiarity import background_examples, degraded, known_examples, synthetic, varied
-from sensemble_export.fitting import FittedOn
+from sensemble_export.fitting import NOTHING, FittedOn
 from sensemble_export.search import BudgetError, TradeOff
 from sensemble_export.targets import Job, needs_ranges, plan
 
@@ -62,7 +63,7 @@ def export_run(
     budget: Mapping[str, float] | None = None,
     progress: Stages = no_progress,
 ) -> RunExport:
-    """Export one trained model of a run folder into the run's `bundle/`; a bundle there is replaced.
+    """Export one trained model of a run folder into the run's `bundle/`, as `export_model` does.
 
     Args:
         method: which of its methods, such as `masd+wiseft`.
@@ -108,6 +109,9 @@ def export_model(
 ) -> RunExport:
     """Export a model into the bundle `out`, fitted and measured on a dataset, which has the model's labels.
 
+    A bundle of the same model there keeps its artifacts for other targets. If all of them stay, so do its
+    head and calibration, and its audits hold. A bundle of another model is replaced, with a warning.
+
     The other arguments, and what is raised, are those of `export_run`.
     """
     out, dataset = Path(out), read_dataset(data)
@@ -125,15 +129,17 @@ def export_model(
     groups = [example.groups for example in measured]
     trade_offs = list[TradeOff]()
     with staged_store(model, out, calibration) as store:
+        before = earlier(model, store.head, out)
+        adds = before is not None and before.is_extended_by(targets)
         if budget is None:
-            wanted, count = (*jobs, *float_jobs(model, jobs)), itertools.count(1)
+            wanted, count = (*jobs, *float_jobs(model, jobs, before)), itertools.count(1)
             progress("lower", 0, len(wanted))  # the first takes long
             with ThreadPoolExecutor(1) as pool:  # lowering takes processes of its own, decoding this one
                 lowering = pool.submit(
                     store.lower, wanted, lambda: progress("lower", next(count), len(wanted))
                 )
                 store.hold_out(_decode(model, model.modalities, measured, partial(progress, "decode")))
-                fitted_on = _fitted_on(model, dataset, progress)
+                fitted_on = NOTHING if adds else _fitted_on(model, dataset, progress)
                 lowered = lowering.result()
             store.make(wanted, partial(progress, "measure"), lowered=lowered)
             chosen = search.good_enough(store, jobs)
@@ -142,9 +148,10 @@ def export_model(
             store.hold_out(_decode(model, model.modalities, searched, searching))
             chosen = _search(store, targets, budget, progress, trade_offs)
             held_out = _decode(model, model.modalities, measured, partial(progress, "decode"))
-            fitted_on = _fitted_on(model, dataset, progress)
-            store.measure_on(held_out, (*chosen, *float_jobs(model, chosen)), partial(progress, "measure"))
-        manifest = write_bundle(store, chosen, out, origin, groups=groups, fitted_on=fitted_on)
+            fitted_on = NOTHING if adds else _fitted_on(model, dataset, progress)
+            wanted = (*chosen, *float_jobs(model, chosen, before))
+            store.measure_on(held_out, wanted, partial(progress, "measure"))
+        manifest = write_bundle(store, chosen, out, origin, before, groups=groups, fitted_on=fitted_on)
     return RunExport(out, manifest, len(measured), len(dataset.split(EVALUATED)), tuple(trade_offs))
 
 

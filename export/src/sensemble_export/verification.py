@@ -88,6 +88,10 @@ def verify(
             yield found
     renewed = _with(contents, updated)
     if renewed != contents:
+        extends = (*(contents.provenance.extends or ()), bundle.fingerprint)
+        renewed = dataclasses.replace(
+            renewed, provenance=dataclasses.replace(contents.provenance, extends=extends)
+        )
         write_manifest(renewed, path / FILE_NAME)
         (path / "README.md").write_text(readme(renewed), encoding="utf-8")
     if far:

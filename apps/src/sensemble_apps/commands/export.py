@@ -30,7 +30,7 @@ _CAPTION = "on calibrate; worst: the score of the worst set; drop: points lost, 
 
 @dataclass(frozen=True, kw_only=True)
 class Export(Common):
-    """Quantize and lower a trained model of a run into its `bundle/`.
+    """Quantize and lower a trained model of a run into its `bundle/`; another --target joins what is there.
 
     `sensemble export verify BUNDLE` measures how close its encoders are to their originals on this machine.
     """

@@ -61,9 +61,10 @@ def audits(run: Path) -> Audits:
     manifest = run / BUNDLE / FILE_NAME
     if not (run / AUDIT).exists() or not manifest.exists():
         return Audits({}, {}, {}, ())
-    bundle = fingerprint(run / BUNDLE)
-    evaluated = (read_manifest(manifest).provenance.dataset, EVALUATED)
-    audited = [r for r in read_runs(run / AUDIT) if r.kind == "audit" and r.bundle == bundle and r.ended]
+    provenance = read_manifest(manifest).provenance
+    bundles = {fingerprint(run / BUNDLE), *(provenance.extends or ())}
+    evaluated = (provenance.dataset, EVALUATED)
+    audited = [r for r in read_runs(run / AUDIT) if r.kind == "audit" and r.bundle in bundles and r.ended]
     own = [r for r in audited if (r.dataset, r.split) == evaluated]
     others = [data_title(r.dataset, r.split) for r in audited if (r.dataset, r.split) != evaluated]
     named = tuple(dict.fromkeys(others))

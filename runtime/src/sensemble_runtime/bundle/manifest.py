@@ -91,6 +91,7 @@ class Provenance:
     float_latency_ms: dict[str, float]  # its median per window, if that target was run
     created: str  # ISO 8601
     tools: dict[str, str]  # the version of each package that made the artifacts
+    extends: tuple[str, ...] | None = None  # SHA-256 of its manifests with fewer artifacts: their audits hold
 
 
 @dataclass(frozen=True, slots=True)
