@@ -1,29 +1,26 @@
-"""Compare two bundles on every subset of sensors of one dataset.
+"""Compare two bundles on every live set of one dataset.
 
     uv run python apps/examples/compare_bundles.py BUNDLE BUNDLE CLIPS
 
-prints how accurate each is, and by how many points the second is better.
+prints how often each answers right, by how many points the second is better, and which answers it lost.
 """
 
 import sys
 
-from sensemble_runtime import Bundle, audit
+from sensemble_runtime import Bundle, audit, compare
 from sensemble_sensors import read_dataset
 
 
 def main(first: str, second: str, clips: str) -> None:
-    """Audit both on the split eval; print a row for each subset, and the mean and the worst of them."""
+    """Audit both on the split eval; print a row for each live set, and a line for the largest."""
     examples = read_dataset(clips).split("eval")
     before, after = (audit(Bundle.open(bundle), examples) for bundle in (first, second))
-    for subset in before.subsets:
-        show(subset, before.subsets[subset].accuracy, after.subsets[subset].accuracy)
-    show("P, the mean", before.p, after.p)
-    show("R, the worst", before.r, after.r)
-
-
-def show(title: str, before: float, after: float) -> None:
-    """Print one row."""
-    print(f"{title:20} {before:6.1%} {after:6.1%} {100 * (after - before):+6.1f}")
+    found = compare(before, after)
+    for subset, one in found.sets.items():
+        low, high = 100 * one.change.low, 100 * one.change.high
+        scores = f"{one.before.accuracy:6.1%} {one.after.accuracy:6.1%}"
+        print(f"{subset:20} {scores} {low:+6.1f} to {high:+.1f}", *one.lost)
+    print(found)
 
 
 if __name__ == "__main__":

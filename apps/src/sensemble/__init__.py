@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from sensemble_runtime import BundleIncompatibleError as BundleIncompatibleError
     from sensemble_runtime import BundlePathError as BundlePathError
     from sensemble_runtime import BundleUntrustedError as BundleUntrustedError
+    from sensemble_runtime import Comparison as Comparison
+    from sensemble_runtime import ComparisonError as ComparisonError
     from sensemble_runtime import EncoderError as EncoderError
     from sensemble_runtime import EncoderEvent as EncoderEvent
     from sensemble_runtime import Event as Event
@@ -61,6 +63,7 @@ if TYPE_CHECKING:
     from sensemble_runtime import SuspectEvent as SuspectEvent
     from sensemble_runtime import UnfamiliarEvent as UnfamiliarEvent
     from sensemble_runtime import audit as audit
+    from sensemble_runtime import compare as compare
     from sensemble_runtime import read_answers as read_answers
     from sensemble_runtime import read_events as read_events
     from sensemble_runtime import read_predictions as read_predictions

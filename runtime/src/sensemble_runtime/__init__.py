@@ -8,6 +8,8 @@ if TYPE_CHECKING:
     from sensemble_runtime.adapting.adapter import Adapter as Adapter
     from sensemble_runtime.auditing.audit import AuditResult as AuditResult
     from sensemble_runtime.auditing.audit import audit as audit
+    from sensemble_runtime.auditing.comparison import Comparison as Comparison
+    from sensemble_runtime.auditing.comparison import compare as compare
     from sensemble_runtime.auditing.metrics import ScoreError as ScoreError
     from sensemble_runtime.auditing.robustness import summary as summary
     from sensemble_runtime.bundle.bundle import Bundle as Bundle
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from sensemble_runtime.errors import BundleIncompatibleError as BundleIncompatibleError
     from sensemble_runtime.errors import BundlePathError as BundlePathError
     from sensemble_runtime.errors import BundleUntrustedError as BundleUntrustedError
+    from sensemble_runtime.errors import ComparisonError as ComparisonError
     from sensemble_runtime.errors import EncoderError as EncoderError
     from sensemble_runtime.errors import KeyFileError as KeyFileError
     from sensemble_runtime.errors import MatrixError as MatrixError

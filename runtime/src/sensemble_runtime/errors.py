@@ -35,6 +35,10 @@ class BundleUntrustedError(BundleError):
     """The trusted key did not sign the manifest."""
 
 
+class ComparisonError(SensembleRuntimeError):
+    """Two audits cannot be compared: they have nothing in common, or disagree about the truth."""
+
+
 class KeyFileError(SensembleRuntimeError):
     """A file does not hold an Ed25519 key in PEM."""
 

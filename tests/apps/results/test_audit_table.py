@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from rich.console import Console
 from sensemble_apps.console.estimates import change, ends, examples, in_words, percent_within
@@ -9,6 +10,7 @@ from sensemble_apps.results import audit_table, gate_verdict
 from sensemble_runtime.auditing import gate
 from sensemble_runtime.auditing.audit import AuditResult
 from sensemble_runtime.auditing.intervals import wilson
+from sensemble_runtime.auditing.reliability import Answered
 from sensemble_runtime.scores import Estimate, SubsetScore
 
 
@@ -30,6 +32,8 @@ RESULT = AuditResult(
     groups=57,
     bundle="0" * 64,
     promise="not promised",
+    answered=Answered([], [], np.zeros(0, int), (), {}),
+    unfamiliar={},
 )
 
 

@@ -8,12 +8,15 @@ import numpy as np
 import pytest
 from sensemble_runtime import subsets
 from sensemble_runtime.auditing.audit import audit
+from sensemble_runtime.auditing.comparison import compare
 from sensemble_runtime.auditing.metrics import score
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.bundle.classifier import Classifier
 from sensemble_runtime.bundle.head import Familiarity
 from sensemble_runtime.engine.belief import answer
+from sensemble_runtime.errors import ComparisonError
 from sensemble_runtime.record.reader import read_answers, read_runs
+from sensemble_runtime.record.writer import Records
 from sensemble_sensors.errors import BadDataError
 from sensemble_sensors.media.dataset import Dataset, read_dataset
 from sensemble_sensors.media.decoding import window
@@ -243,3 +246,16 @@ def test_unfamiliar_windows_are_left_out_of_answers_alone(bundle: Bundle, datase
     assert found.subsets == plain.subsets, "the paper's scores pool everything"
     assert found.reliability["video"].accuracy == 0
     assert found.reliability["video"].confidence == pytest.approx(1 / 3)
+
+
+def test_records_compare_as_their_audits_do(bundle: Bundle, dataset: Dataset, tmp_path: Path) -> None:
+    grouped = [dataclasses.replace(e, groups=(f"p{i // 4}",)) for i, e in enumerate(dataset.examples)]
+    record = tmp_path / "a.sqlite"
+    first, second = audit(bundle, grouped, record=record), audit(bundle, grouped[10:])
+    found = compare(record, second)
+    assert found == compare(first, second)
+    assert (found.examples, found.groups, found.only) == (30, 8, (10, 0))
+    assert {one.change.value for one in compare(first, record).sets.values()} == {0}
+    Records(tmp_path / "empty.sqlite").close()
+    with pytest.raises(ComparisonError, match="no complete audit"):
+        compare(tmp_path / "empty.sqlite", record)

@@ -12,7 +12,7 @@ from sensemble_runtime.auditing.reliability import (
     calibration_error,
     chance_error,
     outcomes,
-    recorded_outcomes,
+    recorded_answers,
 )
 from sensemble_runtime.bundle.classifier import Classifier
 from sensemble_runtime.bundle.head import Head
@@ -116,7 +116,7 @@ def test_recorded_answers_are_worth_what_the_audit_said(task: Task) -> None:
         )
         for i in range(200)
     ]
-    (found,) = recorded_outcomes(recorded, LABELS, task).values()
+    (found,) = recorded_answers(recorded, LABELS, task).sets.values()
     expected = outcomes(given, labels, task)
     assert astuple(found.reliability) == astuple(expected.reliability)
     assert expected.right[~familiar].sum() == expected.sure[~familiar].sum() == 0

@@ -60,8 +60,8 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
         db.execute("INSERT INTO estimates VALUES (2, 'drop.audio', 0.1, -0.2, 0.3)")
         degraded = (2, "audio", "quiet", 3, "20 dB quieter", "audio", 0.5, 4, 0.15, 0.85, 0.7, 0.1, None, 0.5)
         db.execute("INSERT INTO conditions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", degraded)
-        answer = (2, "a", 1, '["one"]', "audio", "two", chance, 0.5, "several")
-        db.execute("INSERT INTO answers VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", answer)
+        answer = (2, "a", 1, '["one"]', "audio", "two", chance, 0.5, "several", '["p"]')
+        db.execute("INSERT INTO answers VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", answer)
         db.commit()
     assert read_all(path) == 2
     return path

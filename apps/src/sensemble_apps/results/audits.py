@@ -1,11 +1,12 @@
 """Read the audits of a run's bundle from its record."""
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from sensemble_runtime import subsets
 from sensemble_runtime.auditing.measures import Measures
-from sensemble_runtime.auditing.reliability import Outcomes, recorded_outcomes
+from sensemble_runtime.auditing.reliability import Answered, Outcomes, recorded_answers
 from sensemble_runtime.bundle.manifest import FILE_NAME
 from sensemble_runtime.bundle.manifest_file import read_manifest
 from sensemble_runtime.record.reader import read_answers, read_conditions, read_runs, read_unknown
@@ -27,7 +28,7 @@ class Audits:
         others: other data that the bundle was audited on, in words; its scores do not compare.
         conditions: the scores while a sensor is degraded, of the last such audit on the run's data.
         unknown: the answers to known windows and to those of no class, of the last such audit on that data.
-        outcomes: the answers of the last audit with the truth, by subset.
+        answered: the answers of the last audit with the truth.
         ended: its end, in seconds since 1970.
     """
 
@@ -37,8 +38,13 @@ class Audits:
     others: tuple[str, ...]
     conditions: tuple[ConditionScore, ...] = ()
     unknown: tuple[UnknownScore, ...] = ()
-    outcomes: dict[str, Outcomes] = field(default_factory=dict)
+    answered: Answered | None = None
     ended: float = 0.0
+
+    @property
+    def outcomes(self) -> Mapping[str, Outcomes]:
+        """The outcomes of the answers, by subset."""
+        return self.answered.sets if self.answered else {}
 
     @property
     def measures(self) -> Measures:
@@ -81,6 +87,6 @@ def audits(run: Path) -> Audits:
         named,
         tuple(degraded[-1]) if degraded else (),
         tuple(strange[-1]) if strange else (),
-        recorded_outcomes(answers, last.labels, last.task),
+        recorded_answers(answers, last.labels, last.task),
         last.ended or 0.0,
     )

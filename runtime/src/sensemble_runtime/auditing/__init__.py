@@ -3,6 +3,6 @@
 Holds measures of predictions, the audit that computes them, and the gate that judges them. The room is not
 called `audit`, which is the name of its public function.
 
-Doors: `answers`, `audit`, `conditions`, `measures`, `metrics`, `intervals`, `gate`, `calibration`,
-`reliability`, `robustness`, `unknown`.
+Doors: `answers`, `audit`, `comparison`, `conditions`, `measures`, `metrics`, `intervals`, `gate`,
+`calibration`, `reliability`, `robustness`, `unknown`.
 """

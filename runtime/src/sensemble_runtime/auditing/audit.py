@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from sensemble_runtime.auditing.conditions import Degradation, Labelled, clean_s
 from sensemble_runtime.auditing.intervals import group_codes
 from sensemble_runtime.auditing.measures import Measures, measure
 from sensemble_runtime.auditing.metrics import METRICS
-from sensemble_runtime.auditing.reliability import Reliability, outcomes
+from sensemble_runtime.auditing.reliability import Answered, Reliability, outcomes
 from sensemble_runtime.auditing.unknown import steps, unknown_scores
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.engine.belief import DOUBTS
@@ -43,8 +43,9 @@ class AuditResult(Measures):
         conditions: first the scores of all subsets without any (`CLEAN`), then under each condition those of
             the subsets with the degraded modality.
         unfamiliar: by modality, the share of unfamiliar windows. `subsets` pools them too, as the paper does;
-            `reliability` and `conditions` leave them out, and learn who lies, as a session does that gets the
+            `answered` and `conditions` leave them out, and learn who lies, as a session does that gets the
             examples as one stream.
+        answered: the answer of each subset to each example.
         unknown: the answers to what is `KNOWN`, and to windows of no class.
     """
 
@@ -53,10 +54,15 @@ class AuditResult(Measures):
     groups: int
     bundle: str
     promise: str
+    answered: Answered
+    unfamiliar: dict[str, float]
     conditions: tuple[ConditionScore, ...] = ()
-    reliability: dict[str, Reliability] = field(default_factory=dict)
-    unfamiliar: dict[str, float] = field(default_factory=dict)
     unknown: tuple[UnknownScore, ...] = ()
+
+    @property
+    def reliability(self) -> dict[str, Reliability]:
+        """By subset, what its answers are worth."""
+        return {name: outcomes.reliability for name, outcomes in self.answered.sets.items()}
 
     def to_json(self) -> dict[str, Any]:
         """Return the result for `json.dumps`: `{"subsets": {name: {"accuracy", ...}}, "p", "r", ...}`."""
@@ -164,12 +170,16 @@ def audit(
         promise=bundle.manifest.calibration.promise,
         conditions=tuple(under),
         unknown=strange,
-        reliability={
-            name: outcomes(
-                given[subset], truth, task, np.all([present[m] for m in subset], axis=0)
-            ).reliability
-            for name, subset in ((name, subsets.parse(name)) for name in measures.subsets)
-        },
+        answered=Answered(
+            [example.id for example in examples],
+            [example.labels for example in examples],
+            groups,
+            bundle.manifest.labels,
+            {
+                name: outcomes(given[subset], truth, task, np.all([present[m] for m in subset], axis=0))
+                for name, subset in ((name, subsets.parse(name)) for name in measures.subsets)
+            },
+        ),
         unfamiliar={
             m: 1 - float(familiar[m][present[m]].mean())
             for m in bundle.manifest.calibration.familiar
@@ -267,4 +277,5 @@ def _answers(
                     probabilities,
                     answer.threshold,
                     DOUBTS[answer.doubts[column]],
+                    example.groups,
                 )

@@ -1,17 +1,17 @@
 """Reliability: how often confidence and sure answers are right, and what silence costs."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sensemble_runtime.auditing.answers import Answers
-from sensemble_runtime.auditing.intervals import wilson
+from sensemble_runtime.auditing.intervals import group_codes, proportion, wilson
 from sensemble_runtime.bundle.manifest import Task
 from sensemble_runtime.engine.belief import DOUBTS, SURE, UNFAMILIAR
 from sensemble_runtime.record.writer import RecordedAnswer
-from sensemble_runtime.scores import Interval
+from sensemble_runtime.scores import Estimate, Interval
 
 _BINS = 15
 _DRAWS = 200
@@ -49,6 +49,8 @@ class Outcomes:
     confidences: NDArray[np.floating]  # [N] in [0, 1]
     right: NDArray[np.bool_]  # [N], with evidence, and the most probable label is true
     sure: NDArray[np.bool_]  # [N]
+    said: NDArray[np.integer]  # [N], the most probable label
+    rows: NDArray[np.integer]  # [N], places among the audit's examples
 
     @property
     def reliability(self) -> Reliability:
@@ -58,11 +60,20 @@ class Outcomes:
             confidence=float(self.confidences.mean()),
             unsure=1 - float(self.sure.mean()),
             sure_right=float(self.right[self.sure].mean()) if self.sure.any() else None,
-            sure_wrong=float((self.sure & ~self.right).mean()),
+            sure_wrong=float(self.wrong.mean()),
             withheld=float((~self.sure[self.right]).mean()) if self.right.any() else 0.0,
             calibration_error=calibration_error(self.confidences, self.right),
             chance_error=chance_error(self.confidences),
         )
+
+    def take(self, which: NDArray[np.integer]) -> "Outcomes":
+        """Return the outcomes of some places."""
+        return Outcomes(*(getattr(self, name)[which] for name in self.__slots__))
+
+    @property
+    def wrong(self) -> NDArray[np.bool_]:
+        """The answers that are sure and wrong, [N]."""
+        return np.asarray(self.sure & ~self.right)
 
     @property
     def bins(self) -> list[Bin]:
@@ -76,6 +87,22 @@ class Outcomes:
         return bins
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Answered:
+    """An audit's examples, and the outcomes of each subset's answers, smallest first."""
+
+    ids: Sequence[str]  # of M examples
+    truth: Sequence[tuple[str, ...]]  # their labels
+    groups: NDArray[np.integer]  # of `group_codes`, [M] or [M, K]
+    labels: Sequence[str]  # those that the bundle may say
+    sets: Mapping[str, Outcomes]
+
+    def share(self, subset: str, which: NDArray[np.bool_]) -> Estimate:
+        """Return the share of a subset's N answers that `which` marks, with its interval."""
+        groups = self.groups[self.sets[subset].rows]
+        return Estimate(float(which.mean()), *proportion(which, groups))
+
+
 def outcomes(
     answers: Answers, truth: NDArray[np.integer], task: Task, rows: NDArray[np.bool_] | slice = slice(None)
 ) -> Outcomes:
@@ -87,16 +114,19 @@ def outcomes(
         confidences=chances.max(axis=1),
         right=np.asarray(true[np.arange(len(true)), chances.argmax(axis=1)] & evident),
         sure=np.asarray(doubts == SURE),
+        said=chances.argmax(axis=1),
+        rows=np.arange(len(truth))[rows],
     )
 
 
-def recorded_outcomes(
-    recorded: Iterable[RecordedAnswer], labels: Sequence[str], task: Task
-) -> dict[str, Outcomes]:
-    """Return the outcomes of a recorded audit, by subset, smallest first."""
+def recorded_answers(recorded: Iterable[RecordedAnswer], labels: Sequence[str], task: Task) -> Answered:
+    """Return the answers of a recorded audit."""
     by_set: dict[str, dict[str, RecordedAnswer]] = {}
+    examples: dict[str, RecordedAnswer] = {}
     for answer in recorded:
         by_set.setdefault(answer.subset, {})[answer.example] = answer
+        examples.setdefault(answer.example, answer)
+    places = {name: place for place, name in enumerate(examples)}
     by_name = {}
     for name, by_example in sorted(by_set.items(), key=lambda item: (item[0].count("+"), item[0])):
         some = list(by_example.values())
@@ -107,8 +137,12 @@ def recorded_outcomes(
         )
         table = np.array([[label in a.truth for label in labels] for a in some])
         truth = table.argmax(axis=1) if task == "multi-class" else table.astype(np.int64)
-        by_name[name] = outcomes(answers, truth, task)
-    return by_name
+        rows = np.array([places[a.example] for a in some])
+        by_name[name] = replace(outcomes(answers, truth, task), rows=rows)
+    shown = examples.values()
+    return Answered(
+        [*examples], [a.truth for a in shown], group_codes([a.groups for a in shown]), labels, by_name
+    )
 
 
 def calibration_error(confidences: NDArray[np.floating], right: NDArray[np.bool_]) -> float:

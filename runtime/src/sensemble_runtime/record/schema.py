@@ -8,7 +8,7 @@ from typing import Literal
 
 from sensemble_runtime.errors import RecordError
 
-SCHEMA = 9
+SCHEMA = 10
 RunKind = Literal["session", "audit"]
 
 _FOLDER = "it needs a folder that exists and can be written"
@@ -130,6 +130,7 @@ CREATE TABLE IF NOT EXISTS answers (
     probabilities BLOB NOT NULL,
     threshold REAL NOT NULL,
     doubt TEXT,
+    groups TEXT NOT NULL,      -- JSON list: of the example
     PRIMARY KEY (run, example, subset)
 ) STRICT;
 PRAGMA application_id = {_APPLICATION};

@@ -43,6 +43,7 @@ class RecordedAnswer:
     probabilities: NDArray[np.float32]  # [C]
     threshold: float
     doubt: Doubt | None
+    groups: tuple[str, ...] = ()  # of the example
 
 
 class Records:
@@ -145,13 +146,23 @@ class Records:
 
     def add_answers(self, run: int, answers: Iterable[RecordedAnswer]) -> None:
         """Add an audit's answers."""
-        rest = attrgetter("threshold", "doubt")
         rows = [
-            (run, a.example, a.line, json.dumps(a.truth), a.subset, a.label, _pack(a.probabilities), *rest(a))
+            (
+                run,
+                a.example,
+                a.line,
+                json.dumps(a.truth),
+                a.subset,
+                a.label,
+                _pack(a.probabilities),
+                a.threshold,
+                a.doubt,
+                json.dumps(a.groups),
+            )
             for a in answers
         ]
         with reported(self._path), self._db:
-            self._insert("answers", 9, rows)
+            self._insert("answers", 10, rows)
 
     def add_scores(
         self,

@@ -1,0 +1,237 @@
+"""Two audits compared on the same examples: which answers became right or wrong, and whether by chance.
+
+An answer is right if its most probable label is true and it has evidence, as a session gives it. Every number
+allows for examples that come in groups, as `intervals` does.
+"""
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import NormalDist
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sensemble_runtime.auditing.audit import AuditResult
+from sensemble_runtime.auditing.intervals import difference, score_test
+from sensemble_runtime.auditing.reliability import Answered, Outcomes, Reliability, recorded_answers
+from sensemble_runtime.errors import ComparisonError
+from sensemble_runtime.record.reader import read_answers, read_conditions, read_runs
+from sensemble_runtime.scores import ConditionScore, Estimate
+
+MARGIN = 0.01  # of accuracy, below which a difference does not matter
+ALPHA = 0.05
+
+Bools = NDArray[np.bool_]
+Groups = NDArray[np.integer]
+
+
+@dataclass(frozen=True, slots=True)
+class SetComparison:
+    """The answers of one live set in both audits, to the `n` examples that both have."""
+
+    n: int
+    change: Estimate  # the share right in B less that in A, paired
+    wrong: Estimate  # the same of the share sure and wrong
+    unsure: Estimate  # the same of the share unsure
+    gained: tuple[str, ...]  # examples that B alone answers right
+    lost: tuple[str, ...]  # examples that A alone answers right
+    p: float  # of McNemar's exact test
+    adjusted: float  # the same, by Holm over all sets
+    equivalence: float  # the p of a difference of `margin` or more (TOST)
+    before: Reliability
+    after: Reliability
+
+    @property
+    def equivalent(self) -> bool:
+        """True if the difference is shown to be below the margin."""
+        return self.equivalence < ALPHA
+
+    @property
+    def differs(self) -> bool:
+        """True if chance hardly explains the difference, of so many sets."""
+        return self.adjusted < ALPHA
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Audit B beside audit A.
+
+    Attributes:
+        sets: by subset, smallest first, of those that both have.
+        margin: of accuracy, for the test of equivalence.
+        examples, groups: the numbers of those that both have.
+        only: the numbers of examples that only A has, and only B.
+        conditions: the scores under each condition that both have: of A, of B.
+    """
+
+    sets: dict[str, SetComparison]
+    margin: float
+    examples: int
+    groups: int
+    only: tuple[int, int]
+    conditions: tuple[tuple[ConditionScore, ConditionScore], ...] = ()
+
+    @property
+    def fullest(self) -> str:
+        """The name of the largest subset."""
+        return max(self.sets, key=lambda name: name.count("+"))
+
+    @property
+    def drop(self) -> Estimate:
+        """The most that any set loses from A to B; its ends are the highest of all sets' ends."""
+        changes = [one.change for one in self.sets.values()]
+        return Estimate(*(-min(getattr(one, end) for one in changes) for end in ("value", "high", "low")))
+
+    def __str__(self) -> str:
+        """Write it in a line: `98.0 to 97.5 % right with audio+video, -1.2 to +0.3 points (...)`."""
+        one = self.sets[self.fullest]
+        low, high = (f"{100 * end:+.1f}" for end in (one.change.low, one.change.high))
+        return (
+            f"{self.fullest}: {100 * one.before.accuracy:.1f} to {100 * one.after.accuracy:.1f} % right of "
+            f"{one.n} examples, {low} to {high} points ({len(one.gained)} gained, {len(one.lost)} lost, "
+            f"p {one.p:.2g})"
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it for `json.dumps`."""
+        return {
+            "sets": {
+                name: asdict(one) | {"equivalent": one.equivalent, "differs": one.differs}
+                for name, one in self.sets.items()
+            },
+            "drop": asdict(self.drop),
+            "margin": self.margin,
+            "examples": self.examples,
+            "groups": self.groups,
+            "only": list(self.only),
+            "conditions": [[asdict(a), asdict(b)] for a, b in self.conditions],
+        }
+
+
+def compare(
+    a: AuditResult | Path | str, b: AuditResult | Path | str, *, margin: float = MARGIN
+) -> Comparison:
+    """Compare two audits, or the last complete audits of two record files, on the examples that both have.
+
+    Raises ComparisonError if they have no example or no live set in common, or disagree about the truth;
+    RecordError if a record cannot be read.
+    """
+    (before, degraded), (after, degraded_after) = (_answered(one) for one in (a, b))
+    return compared(before, after, margin, degraded, degraded_after)
+
+
+def _answered(source: AuditResult | Path | str) -> tuple[Answered, Sequence[ConditionScore]]:
+    if isinstance(source, AuditResult):
+        return source.answered, source.conditions
+    complete = [run for run in read_runs(source) if run.kind == "audit" and run.ended is not None]
+    if not complete:
+        raise ComparisonError(f"{source}: holds no complete audit; `sensemble audit ... --record {source}`")
+    last = complete[-1]
+    answers = read_answers(source, last.id)
+    return recorded_answers(answers, last.labels, last.task), read_conditions(source, last.id)
+
+
+def compared(
+    a: Answered,
+    b: Answered,
+    margin: float = MARGIN,
+    degraded: Sequence[ConditionScore] = (),
+    degraded_after: Sequence[ConditionScore] = (),
+) -> Comparison:
+    """Return B's answers beside A's; ComparisonError where they have nothing in common."""
+    places = {name: place for place, name in enumerate(b.ids)}
+    both = {row: places[name] for row, name in enumerate(a.ids) if name in places}
+    if not both:
+        raise ComparisonError("the two audits have no example in common; audit both on one data set")
+    for row, other in both.items():
+        if {*a.truth[row]} != {*b.truth[other]}:
+            said = f"{'+'.join(a.truth[row])} in A and {'+'.join(b.truth[other])} in B"
+            raise ComparisonError(f"example {a.ids[row]!r} is {said}; audit both on one data set")
+    pairs = {name: _pair(a.sets[name], b.sets[name], both) for name in a.sets if name in b.sets}
+    pairs = {name: pair for name, pair in pairs.items() if len(pair[0].rows)}
+    if not pairs:
+        raise ComparisonError(f"no live set is in both: A has {', '.join(a.sets)}; B {', '.join(b.sets)}")
+    ps = [mcnemar(after.right, before.right, a.groups[before.rows]) for before, after in pairs.values()]
+    known = {(one.key, one.subset): one for one in degraded}
+    return Comparison(
+        {
+            name: _compared_set(a, *pair, margin, p, adjusted)
+            for (name, pair), p, adjusted in zip(pairs.items(), ps, holm(ps), strict=True)
+        },
+        margin,
+        len(both),
+        min(len(np.unique(way)) for way in np.atleast_2d(a.groups[[*both]].T)),
+        (len(a.ids) - len(both), len(b.ids) - len(both)),
+        tuple((known[key], one) for one in degraded_after if (key := (one.key, one.subset)) in known),
+    )
+
+
+def _pair(before: Outcomes, after: Outcomes, both: Mapping[int, int]) -> tuple[Outcomes, Outcomes]:
+    """Return the outcomes of the examples that both have, in one order."""
+    places = {row: place for place, row in enumerate(after.rows.tolist())}
+    pairs = [
+        (place, places[other])
+        for place, row in enumerate(before.rows.tolist())
+        if (other := both.get(row)) in places and other is not None
+    ]
+    first, second = np.array(pairs, int).reshape(-1, 2).T
+    return before.take(first), after.take(second)
+
+
+def _compared_set(
+    a: Answered, before: Outcomes, after: Outcomes, margin: float, p: float, adjusted: float
+) -> SetComparison:
+    groups = a.groups[before.rows]
+    gained, lost = after.right & ~before.right, before.right & ~after.right
+    return SetComparison(
+        n=len(groups),
+        change=difference(after.right, before.right, groups),
+        wrong=difference(after.wrong, before.wrong, groups),
+        unsure=difference(~after.sure, ~before.sure, groups),
+        gained=tuple(a.ids[row] for row in before.rows[gained]),
+        lost=tuple(a.ids[row] for row in before.rows[lost]),
+        p=p,
+        adjusted=adjusted,
+        equivalence=equivalence(after.right, before.right, groups, margin),
+        before=before.reliability,
+        after=after.reliability,
+    )
+
+
+def mcnemar(first: Bools, second: Bools, groups: Groups) -> float:
+    """Return the p of McNemar's exact test that two classifiers are equally often right; bool [N] says right.
+
+    Where examples come in groups, whole groups are exchanged between the two instead of single examples: the
+    exact distribution of the sum of the groups' differences under random signs, which is McNemar's where each
+    example is a group. Of several groupings, [N, K], the largest p counts.
+    """
+    if groups.ndim > 1:
+        return max(mcnemar(first, second, way) for way in groups.T)
+    _, codes = np.unique(groups, return_inverse=True)
+    sums = np.abs(np.bincount(codes, first.astype(int) - second)).astype(int)
+    seen, reach = abs(int(first.sum()) - int(second.sum())), int(sums.sum())
+    chances = np.zeros(2 * reach + 1)
+    chances[reach] = 1.0
+    for size in sums[sums > 0]:
+        chances = (np.roll(chances, size) + np.roll(chances, -size)) / 2  # never passes an end
+    tail = chances[np.abs(np.arange(-reach, reach + 1)) >= seen].sum()
+    return min(1.0, float(tail))
+
+
+def equivalence(first: Bools, second: Bools, groups: Groups, margin: float) -> float:
+    """Return the larger p of two one-sided tests of accuracies that differ by `margin` or more."""
+    test, normal = score_test(first, second, groups), NormalDist()
+    return max(1 - normal.cdf(test(-margin)), normal.cdf(test(margin)))
+
+
+def holm(ps: Sequence[float]) -> list[float]:
+    """Return p values adjusted for their number (Holm 1979): the chance of any false alarm is bounded."""
+    order = sorted(range(len(ps)), key=ps.__getitem__)
+    steps = itertools.accumulate(
+        (min(1.0, (len(ps) - rank) * ps[place]) for rank, place in enumerate(order)), max
+    )
+    adjusted = dict(zip(order, steps, strict=True))
+    return [adjusted[place] for place in range(len(ps))]

@@ -1,0 +1,121 @@
+"""Two audits compared, against SciPy and statsmodels on random data."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as nps
+from scipy.stats import binomtest
+from sensemble_runtime.auditing.comparison import compared, equivalence, holm, mcnemar
+from sensemble_runtime.auditing.reliability import Answered, Outcomes
+from sensemble_runtime.errors import ComparisonError
+from statsmodels.stats.contingency_tables import mcnemar as oracle
+from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.weightstats import ttost_paired
+
+
+@st.composite
+def pairs(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
+    n = draw(st.integers(1, 60))
+    return draw(nps.arrays(np.bool_, n)), draw(nps.arrays(np.bool_, n))
+
+
+@given(pairs())
+def test_mcnemar_is_that_of_statsmodels(pair: tuple[np.ndarray, np.ndarray]) -> None:
+    first, second = pair
+    table = [[np.sum(first & second), np.sum(first & ~second)], [np.sum(~first & second), 0]]
+    assert mcnemar(first, second, np.arange(len(first))) == pytest.approx(oracle(table, exact=True).pvalue)
+
+
+def test_of_groups_mcnemar_exchanges_whole_ones() -> None:
+    gained = np.repeat([True, False, True, True, True], 8)  # each group as a whole
+    none = np.zeros(40, bool)
+    together, apart = np.repeat(np.arange(5), 8), np.arange(40)
+    assert mcnemar(gained, none, together) == pytest.approx(binomtest(4, 4).pvalue)
+    assert mcnemar(gained, none, apart) < 1e-8
+    assert mcnemar(gained, none, np.stack([apart, together], axis=1)) == pytest.approx(0.125)
+    assert mcnemar(none, none, together) == 1
+
+
+def test_it_calls_no_difference_one_as_often_as_it_says() -> None:
+    draw = np.random.default_rng(0)
+    groups = np.repeat(np.arange(15), 8)
+    alarms = 0
+    for _ in range(300):
+        lean = draw.normal(size=(2, 15))[:, groups]  # each side has people of whom it is right more often
+        first, second = draw.random((2, 120)) < 1 / (1 + np.exp(-1 - lean))
+        alarms += mcnemar(first, second, groups) < 0.05
+    assert alarms / 300 < 0.08
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.02, 0.05])
+def test_equivalence_is_two_one_sided_tests(shift: float) -> None:
+    draw = np.random.default_rng(1)
+    first = draw.random(5000) < 0.85
+    second = first ^ (draw.random(5000) < 0.03) & (first | (draw.random(5000) > shift))
+    expected, *_ = ttost_paired(first.astype(float), second.astype(float), -0.01, 0.01)
+    assert equivalence(first, second, np.arange(5000), 0.01) == pytest.approx(expected, abs=0.01)
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
+def test_holm_is_that_of_statsmodels(ps: list[float]) -> None:
+    assert holm(ps) == pytest.approx(list(multipletests(ps, method="holm")[1]))
+
+
+def answered(right: Mapping[str, Sequence[bool]], ids: Sequence[str] = "abcdef") -> Answered:
+    """Return sure answers, each right or wrong."""
+    return Answered(
+        list(ids),
+        [("one",)] * len(ids),
+        np.arange(len(ids)),
+        ("one", "two"),
+        {
+            name: Outcomes(
+                np.full(len(some), 0.9),
+                np.array(some),
+                np.ones(len(some), bool),
+                np.where(some, 0, 1),
+                np.arange(len(some)),
+            )
+            for name, some in right.items()
+        },
+    )
+
+
+def test_the_flips_of_each_set_are_named_both_ways() -> None:
+    a = answered({"audio": [True, True, True, False, False, False], "video": [True] * 6})
+    b = answered({"audio": [True, False, True, True, True, False]})
+    found = compared(a, b)
+    assert list(found.sets) == ["audio"]
+    one = found.sets["audio"]
+    assert (one.gained, one.lost) == (("d", "e"), ("b",))
+    assert one.change.value == pytest.approx(1 / 6)
+    assert one.wrong.value == pytest.approx(-1 / 6)
+    assert (one.n, one.p, one.adjusted) == (6, 1.0, 1.0)
+    assert not one.equivalent
+    assert found.drop.value == pytest.approx(-1 / 6)
+    assert str(found).startswith("audio: 50.0 to 66.7 % right of 6 examples, ")
+
+
+@settings(max_examples=20)
+@given(st.permutations("abcdef"), st.integers(1, 6))
+def test_examples_are_paired_by_their_names(order: list[str], kept: int) -> None:
+    a = answered({"audio": [name in "ace" for name in "abcdef"]})
+    b = answered({"audio": [name in "ace" for name in order[:kept]]}, order[:kept])
+    found = compared(a, b)
+    assert (found.examples, found.only) == (kept, (6 - kept, 0))
+    assert (found.sets["audio"].gained, found.sets["audio"].lost) == ((), ())
+
+
+def test_what_has_nothing_in_common_is_refused() -> None:
+    a = answered({"audio": [True] * 6})
+    for other, says in (
+        (answered({"audio": [True] * 6}, "uvwxyz"), "no example in common"),
+        (answered({"video": [True] * 6}), "no live set is in both"),
+        (replace(a, truth=[("two",)] * 6), "'a' is one in A and two in B"),
+    ):
+        with pytest.raises(ComparisonError, match=says):
+            compared(a, other)
