@@ -6,7 +6,6 @@ import pytest
 from sensemble_apps.cli import main
 
 from .colours import write_colours
-from .hosting import build
 
 
 @pytest.fixture
@@ -18,7 +17,6 @@ def bundle(tmp_path: Path) -> Path:
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The page and a bundle, as a user builds them."""
-    build()
     folder = tmp_path_factory.mktemp("page")
     assert main(["web", str(write_colours(folder / "bundle")), "--out", str(folder / "site")]) == 0
     return folder / "site"

@@ -1,6 +1,5 @@
-"""The page in TypeScript, built, and a server of its site."""
+"""A server of a site, and where the page in TypeScript is."""
 
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -10,11 +9,6 @@ from threading import Thread
 from typing import Any
 
 WEB = Path(__file__).parents[3] / "apps" / "web"
-
-
-def build() -> None:
-    """Build the page into the command."""
-    subprocess.run(["npm", "run", "--silent", "build"], cwd=WEB, check=True, capture_output=True)
 
 
 class Quiet(SimpleHTTPRequestHandler):

@@ -20,7 +20,7 @@ from tests.parts import running_sound_server
 from tests.waiting import wait_until
 
 from .colours import SPECS, windows, write_colours
-from .hosting import Quiet, build, hosted
+from .hosting import Quiet, hosted
 
 pytestmark = [pytest.mark.slow, pytest.mark.needs("web-app")]
 
@@ -74,7 +74,6 @@ await tell((await until(() => place("#classes li span"))).textContent);
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The page and a bundle, with a page around it."""
-    build()
     folder = tmp_path_factory.mktemp("engines")
     write_site(write_colours(folder / "bundle"), folder / "site")
     (folder / "site" / "press.html").write_text(_PRESS, encoding="utf-8")

@@ -19,7 +19,7 @@ from tests.apps.chromium import NO_GPU, SLOW, chromium, complaining
 from tests.apps.conftest import COMMAND
 from tests.train.recipe.test_instant import ENCODERS
 
-from .hosting import build, hosted
+from .hosting import hosted
 
 pytestmark = [pytest.mark.slow, pytest.mark.needs("chromium", "web-app")]
 
@@ -70,7 +70,6 @@ expect.set_options(timeout=SLOW)
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The page of two small encoders, which nobody has taught."""
-    build()
     out = tmp_path_factory.mktemp("learning") / "site"
     given = [argument for m, source in ENCODERS.items() for argument in ("--encoder", f"{m}={source}")]
     # A bar is drawn as on a terminal, and the encoders are found.

@@ -11,15 +11,12 @@ from playwright.sync_api import Playwright, expect
 from tests.apps.chromium import SLOW, chromium
 from tests.apps.conftest import COMMAND
 
-from .hosting import build
-
 pytestmark = [pytest.mark.slow, pytest.mark.needs("chromium", "web-app")]
 
 
 def test_a_phone_opens_the_page_by_the_printed_address_alone(
     bundle: Path, playwright: Playwright, tmp_path: Path
 ) -> None:
-    build()
     (temporary := tmp_path / "temporary").mkdir()
     command = [COMMAND, "serve", bundle, "--phone", "--port", "0"]
     environment = {**os.environ, "TMPDIR": str(temporary)}
@@ -44,7 +41,6 @@ def test_a_phone_opens_the_page_by_the_printed_address_alone(
 
 
 def test_an_address_that_is_asked_for_is_kept(bundle: Path) -> None:
-    build()
     command = [COMMAND, "serve", bundle, "--phone", "--port", "0", "--host", "127.0.0.1"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as served:
         try:

@@ -12,6 +12,7 @@ from sensemble_apps.console.output import say
 from sensemble_apps.console.progress import stages
 from sensemble_apps.errors import InputError
 from sensemble_apps.web.site import write_site
+from sensemble_apps.web.site_folder import check
 
 if TYPE_CHECKING:
     from sensemble_train.recipe.instant import Frozen
@@ -45,6 +46,7 @@ def main(arguments: Web) -> None:
         write_site(arguments.bundle, arguments.out, arguments.trust)
     else:
         sources = dict(map(encoder_choice, arguments.encoder))
+        check(arguments.out, ())  # what follows takes a minute
         with TemporaryDirectory() as folder, stages() as advance:
             advance("load", 0, 1)  # PyTorch
             from sensemble_export import export_encoders

@@ -14,13 +14,13 @@ from sensemble_sensors.kinds.registry import kind_of
 
 from sensemble_apps.console.kinds import DISPLAYS
 from sensemble_apps.console.wording import words
-from sensemble_apps.errors import InputError, NotInstalledError
-from sensemble_apps.web.site_folder import replace
+from sensemble_apps.errors import InputError
+from sensemble_apps.web import site_folder
 
 TARGET = "onnx"
 RECORD = "record.sqlite"
 APP = Path(__file__).with_name("app")
-"""The built page; `npm run build` in `apps/web` writes it. No wheel holds it yet."""
+"""The built page; `npm run build` in `apps/web` writes it."""
 
 Files = Mapping[str, Callable[[], bytes]]
 """By the path of a file in a site, the function that returns its bytes."""
@@ -33,7 +33,6 @@ def bundle_files(bundle: Path, trust: Path | None = None) -> Files:
 
     Raises:
         InputError: the bundle has no artifacts for browsers, or a sensor that no browser has.
-        NotInstalledError: the page is not built.
         BundleError: the bundle is damaged, or was not signed with the private key to `trust`.
     """
     path = bundle / manifest.FILE_NAME
@@ -50,8 +49,6 @@ def bundle_files(bundle: Path, trust: Path | None = None) -> Files:
         raise InputError(
             f"{bundle}: not exported for browsers: {words(lacking)}; run `sensemble export RUN --target onnx`"
         )
-    if not (APP / "index.html").exists():
-        raise NotInstalledError("the page is not built: in apps/web, `npm install` and `npm run build`")
     artifacts = [entry.artifacts[TARGET] for entry in contents.modalities.values()]
     needed = [contents.head, *(file for artifact in artifacts for file in artifact.files)]
     needed += [contents.tokenizer] if contents.tokenizer else []
@@ -65,12 +62,12 @@ def bundle_files(bundle: Path, trust: Path | None = None) -> Files:
 
 
 def write_site(bundle: Path, out: Path, trust: Path | None = None) -> None:
-    """Write the page and the files of a bundle into the folder `out`; see `bundle_files` and `replace`."""
+    """Write the page and the files of a bundle into the folder `out`; raise as `bundle_files`, `replace`."""
     rest = bundle_files(bundle, trust)
     page = {
         path.relative_to(APP).as_posix(): path.read_bytes for path in sorted(APP.rglob("*")) if path.is_file()
     }
-    replace(out, {**page, **rest}, apart=(bundle, APP))
+    site_folder.replace(out, {**page, **rest}, apart=(bundle, APP))
 
 
 def _empty_record() -> bytes:

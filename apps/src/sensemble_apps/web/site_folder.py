@@ -12,7 +12,7 @@ from sensemble_sensors import durable
 from sensemble_sensors.errors import BadDataError
 from sensemble_sensors.lines import MAX_LINE, Fields, opened
 
-from sensemble_apps.console.output import refused
+from sensemble_apps.console.output import check_writable, refused
 from sensemble_apps.errors import InputError
 
 LIST = ".sensemble-site.json"
@@ -36,7 +36,7 @@ def replace(out: Path, files: Mapping[str, Callable[[], bytes]], apart: Iterable
         InputError: `out` is a link or no folder, holds other files or one in the place of the site's, cannot
             be written, or another write has it.
     """
-    _check_place(out, apart)
+    check(out, apart)
     is_new = not out.exists()
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -52,7 +52,8 @@ def replace(out: Path, files: Mapping[str, Callable[[], bytes]], apart: Iterable
                 out.rmdir()  # nothing was written
 
 
-def _check_place(out: Path, apart: Iterable[Path]) -> None:
+def check(out: Path, apart: Iterable[Path]) -> None:
+    """Check a place for a site before it is computed; raise as `replace`."""
     if out.is_symlink():
         raise InputError(f"--out {out}: is a link; name the folder that it leads to, {os.path.realpath(out)}")
     if out.exists() and not out.is_dir():
@@ -60,6 +61,9 @@ def _check_place(out: Path, apart: Iterable[Path]) -> None:
     for folder in apart:
         if _holds(folder, out) or _holds(out, folder):
             raise InputError(f"--out {out}: lies in {folder}, or holds it; name a folder beside it")
+    check_writable(out)
+    if out.exists():
+        _listed(out)
 
 
 def _holds(folder: Path, inside: Path) -> bool:

@@ -4,5 +4,6 @@ import * as ort from "onnxruntime-web/jspi";
 import wasm from "onnxruntime-web/ort-wasm-simd-threaded.jspi.wasm?url";
 import { OnnxExecutor } from "./onnx";
 import { serve } from "./serving";
+import { program } from "./program";
 
-serve(new OnnxExecutor(ort, "webgpu", new URL(wasm, self.location.href).href));
+serve(new OnnxExecutor(ort, "webgpu", program(wasm)));

@@ -17,14 +17,13 @@ export class OnnxExecutor implements Executor {
   readonly target = "onnx";
   private readonly encoders = new Map<string, Encoder>();
 
-  /** `ort` is the build of ONNX Runtime that has the provider; `wasm` is the address of its WebAssembly, or its bytes. */
-  constructor(private readonly ort: Pick<typeof Ort, "env" | "InferenceSession" | "Tensor">, private readonly provider: "wasm" | "webgpu", wasm: string | ArrayBuffer) {
+  /** `ort` is the build of ONNX Runtime that has the provider; `wasm` is its WebAssembly. */
+  constructor(private readonly ort: Pick<typeof Ort, "env" | "InferenceSession" | "Tensor">, private readonly provider: "wasm" | "webgpu", private readonly wasm: Promise<ArrayBuffer>) {
     ort.env.wasm.numThreads = 1;
-    if (typeof wasm === "string") ort.env.wasm.wasmPaths = { wasm };
-    else ort.env.wasm.wasmBinary = wasm;
   }
 
   async load(modality: string, artifact: Uint8Array<ArrayBuffer>, spec: InputSpec, size: number): Promise<void> {
+    this.ort.env.wasm.wasmBinary = await this.wasm;
     const session = await this.ort.InferenceSession.create(artifact, { executionProviders: [this.provider], logSeverityLevel: 3 });
     await this.unload(modality);
     if (session.inputNames.length !== 1 || session.outputNames.length !== 1) throw new SensembleError(`${modality}: its encoder has not one input and one output`);

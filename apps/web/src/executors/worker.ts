@@ -5,5 +5,6 @@ import wasm from "onnxruntime-web/ort-wasm-simd-threaded.wasm?url";
 import { learn } from "../core/learning";
 import { OnnxExecutor } from "./onnx";
 import { serve } from "./serving";
+import { program } from "./program";
 
-serve(Object.assign(new OnnxExecutor(ort, "wasm", new URL(wasm, self.location.href).href), { learn }));
+serve(Object.assign(new OnnxExecutor(ort, "wasm", program(wasm)), { learn }));

@@ -5,6 +5,7 @@ import wasm from "sql.js/dist/sql-wasm.wasm?url";
 import type { Bundle } from "../core/bundle";
 import type { Prediction } from "../core/live_set";
 import type { Session, SessionEvent } from "../core/session";
+import { program } from "../executors/program";
 import { changeOf } from "./board";
 import { save } from "./dom";
 import { all, forget, keep, oldest } from "./store";
@@ -75,8 +76,8 @@ export class Recording {
 
 /** Have the browser save all that it recorded, as a file of the runtime's format. */
 export async function saveRecord(): Promise<void> {
-  const [{ default: initialize }, empty] = await Promise.all([import("sql.js"), fetch(EMPTY)]);
-  const sql = await initialize({ locateFile: () => wasm });
+  const [{ default: initialize }, wasmBinary, empty] = await Promise.all([import("sql.js"), program(wasm), fetch(EMPTY)]);
+  const sql = await initialize({ wasmBinary });
   const db = new sql.Database(new Uint8Array(await empty.arrayBuffer()));
   const insert = (table: string, row: Record<string, SqlValue>): void => {
     const columns = Object.keys(row);
