@@ -19,7 +19,8 @@ def main(first: str, second: str, clips: str) -> None:
     for subset, one in found.sets.items():
         low, high = 100 * one.change.low, 100 * one.change.high
         scores = f"{one.before.accuracy:6.1%} {one.after.accuracy:6.1%}"
-        print(f"{subset:20} {scores} {low:+6.1f} to {high:+.1f}", *one.lost)
+        print(f"{subset:20} {scores} {low:+6.1f} to {high:+.1f}")
+    print("lost with all sensors:", *found.sets[found.fullest].lost)
     print(found)
 
 

@@ -36,6 +36,7 @@ COMMANDS = {
     "studio": "Name classes, record takes, train and see the model live, on one page.",
     "adapt": "Let the sensors of a recording teach each other.",
     "audit": "Score a bundle on labelled data, with every set of sensors.",
+    "compare": "Set two bundles, runs or records beside each other, example by example.",
     "history": "Print what a record holds, session by session.",
     "report": "Write the page of a run, or print its metrics.",
     "doctor": "List what this machine has, and what to install for the rest.",

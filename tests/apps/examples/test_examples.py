@@ -55,7 +55,7 @@ def test_record_label_audit(demo: DemoRun, bundle_folder: Path, tmp_path: Path) 
 
 def test_compare_bundles(demo: DemoRun, bundle_folder: Path) -> None:
     lines = run("compare_bundles.py", bundle_folder, bundle_folder, demo.data).splitlines()
-    assert len(lines) == 7 + 1
+    assert len(lines) == 7 + 2
     assert lines[-1].endswith("(0 gained, 0 lost, p 1)")
 
 

@@ -1,14 +1,16 @@
 """Word sensors, sets, methods, answers and scores, which the other distributions only name."""
 
 from collections.abc import Iterable
+from itertools import groupby
 from typing import Any
 
 from sensemble_runtime import subsets
 from sensemble_runtime.prediction import Answer, Prediction
 from sensemble_runtime.scores import SubsetScore
 from sensemble_runtime.subsets import Subset
+from sensemble_sensors.spec import device_name
 
-from sensemble_apps.console.kinds import words_of
+from sensemble_apps.console.kinds import readable, words_of
 
 _METHODS = {
     "linear_probe": "Linear probe",
@@ -41,6 +43,27 @@ def words(subset: Iterable[str]) -> str:
     """Write a set for a sentence: `audio, text and video`."""
     *rest, last = subset
     return f"{', '.join(rest)} and {last}" if rest else last
+
+
+def sensor_words(subset: Iterable[str]) -> str:
+    """Write the sensors of a set, by device: `phone (accelerometer, gyroscope) and camera`."""
+    said = []
+    for device, group in groupby(subset, device_name):
+        sensors = [words_of(m).sensor for m in group]
+        if device and len(sensors) > 1:
+            of = readable(device)
+            sensors = [f"{of} ({', '.join(sensor.removeprefix(f'{of} ') for sensor in sensors)})"]
+        said += sensors
+    return words(said)
+
+
+def set_title(subset: Iterable[str]) -> str:
+    """Write a set for a row of a table, by device: `audio + text`, or `phone acc, gyr + watch acc`."""
+    said = []
+    for device, group in groupby(subset, device_name):
+        names = [m.removeprefix(f"{device}.") for m in group]
+        said += [f"{device} {', '.join(names)}"] if device else names
+    return " + ".join(said)
 
 
 def abbreviation(subset: Subset) -> str:

@@ -2,5 +2,6 @@
 
 `evidence` reads a run folder; a page draws it with a template of `templates/`, and its charts with `svg`.
 
-Doors: `run_page`, the report; `experiment`, the other page; `front`, its first page; `evidence`.
+Doors: `run_page`, the report; `front`, its first page; `compare_page`, of two audits; `experiment`, the other
+page; `evidence`.
 """

@@ -19,6 +19,7 @@ def template(name: str) -> Template:
         "percent_within": estimates.percent_within,
         "ends": estimates.ends,
         "abbreviation": wording.abbreviation,
+        "set_title": wording.set_title,
         "words": wording.words,
         "method": wording.method_title,
     }

@@ -5,6 +5,7 @@ allows for examples that come in groups, as `intervals` does.
 """
 
 import itertools
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sensemble_runtime.auditing.audit import AuditResult
-from sensemble_runtime.auditing.intervals import difference, score_test
+from sensemble_runtime.auditing.intervals import difference, effective_size, score_test
 from sensemble_runtime.auditing.reliability import Answered, Outcomes, Reliability, recorded_answers
 from sensemble_runtime.errors import ComparisonError
 from sensemble_runtime.record.reader import read_answers, read_conditions, read_runs
@@ -23,6 +24,7 @@ from sensemble_runtime.scores import ConditionScore, Estimate
 
 MARGIN = 0.01  # of accuracy, below which a difference does not matter
 ALPHA = 0.05
+_PLACES = 1 << 14  # of the integral of a tail
 
 Bools = NDArray[np.bool_]
 Groups = NDArray[np.integer]
@@ -204,21 +206,18 @@ def _compared_set(
 def mcnemar(first: Bools, second: Bools, groups: Groups) -> float:
     """Return the p of McNemar's exact test that two classifiers are equally often right; bool [N] says right.
 
-    Where examples come in groups, whole groups are exchanged between the two instead of single examples: the
-    exact distribution of the sum of the groups' differences under random signs, which is McNemar's where each
-    example is a group. Of several groupings, [N, K], the largest p counts.
+    Where examples come in groups, the counts are those of the `effective_size`, as Korn and Graubard (1998)
+    count for one proportion. They need not be whole: the binomial tail is an incomplete beta function.
     """
-    if groups.ndim > 1:
-        return max(mcnemar(first, second, way) for way in groups.T)
-    _, codes = np.unique(groups, return_inverse=True)
-    sums = np.abs(np.bincount(codes, first.astype(int) - second)).astype(int)
-    seen, reach = abs(int(first.sum()) - int(second.sum())), int(sums.sum())
-    chances = np.zeros(2 * reach + 1)
-    chances[reach] = 1.0
-    for size in sums[sums > 0]:
-        chances = (np.roll(chances, size) + np.roll(chances, -size)) / 2  # never passes an end
-    tail = chances[np.abs(np.arange(-reach, reach + 1)) >= seen].sum()
-    return min(1.0, float(tail))
+    change = first.astype(int) - second
+    share = effective_size(change, groups) / len(change)
+    fewer, more = sorted(share * float(np.sum(change == sign)) for sign in (1, -1))
+    if more < 1:
+        return 1.0
+    places = np.linspace(1e-300, 0.5, _PLACES)
+    scale = math.lgamma(more + fewer + 1) - math.lgamma(more) - math.lgamma(fewer + 1)
+    density = np.exp(scale + (more - 1) * np.log(places) + fewer * np.log1p(-places))
+    return min(1.0, 2 * float(np.trapezoid(density, places)))
 
 
 def equivalence(first: Bools, second: Bools, groups: Groups, margin: float) -> float:

@@ -1,0 +1,101 @@
+"""`sensemble compare`: set release B beside release A."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+from rich.console import Console
+from sensemble_runtime.auditing.comparison import MARGIN, compared
+from sensemble_runtime.auditing.reliability import recorded_answers
+from sensemble_runtime.bundle.manifest import FILE_NAME
+from sensemble_runtime.bundle.manifest_file import read_manifest
+from sensemble_runtime.record.reader import read_answers, read_conditions, read_runs
+from sensemble_runtime.record.writer import fingerprint
+from sensemble_sensors.media.dataset import read_dataset
+
+from sensemble_apps.arguments import OptionalFolder, Positional, Trusting
+from sensemble_apps.commands.audit import Audit, measure
+from sensemble_apps.console.output import say, say_json, write
+from sensemble_apps.console.wording import data_title
+from sensemble_apps.errors import InputError
+from sensemble_apps.results import comparison_table
+from sensemble_apps.results.audits import audits
+from sensemble_apps.results.run_folder import AUDIT, BUNDLE, EVALUATED
+from sensemble_apps.results.side import Side
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compare(Trusting):
+    """Set two releases beside each other, example by example: two bundles, runs or records."""
+
+    a: Positional[Path]
+    """A bundle folder, a run folder, or the record of an audit."""
+    b: Positional[Path]
+    """The same of the newer one."""
+    data: OptionalFolder = None
+    """A dataset: bundles are audited on it; of runs and records, the page shows its examples."""
+    split: Annotated[str, "NAME"] = "eval"
+    """The split to audit bundles on."""
+    margin: float = MARGIN
+    """The difference in accuracy below which B counts as equivalent."""
+    out: Annotated[Path, "PAGE"] = Path("compare.html")
+    """The page to write."""
+    json: bool = False
+    """Print the comparison as JSON, and write no page."""
+
+
+def main(arguments: Compare) -> None:
+    """Print the comparison and write its page, or print it as JSON."""
+    a, b = (_side(path, arguments) for path in (arguments.a, arguments.b))
+    found = compared(a.answered, b.answered, arguments.margin, a.conditions, b.conditions)
+    if arguments.json:
+        say_json(found.to_json() | {"a": a.to_json(), "b": b.to_json()}, indent=2)
+        return
+    from sensemble_apps.report import compare_page  # Jinja takes a while
+
+    console = Console(highlight=False, markup=False)
+    for letter, side in (("A", a), ("B", b)):
+        console.print(f"{letter}: {side.title} ({side.data}; bundle {side.bundle[:12]})", soft_wrap=True)
+    console.print(comparison_table.table(found))
+    for sentence in comparison_table.sentences(found):
+        console.print(sentence, soft_wrap=True)
+    examples = {one.id: one for one in read_dataset(arguments.data).examples} if arguments.data else {}
+    write(arguments.out, compare_page.render(found, a, b, examples, datetime.now(UTC)))
+    say(str(arguments.out))
+
+
+def _side(path: Path, arguments: Compare) -> Side:
+    if (path / FILE_NAME).is_file():
+        return _of_bundle(path, arguments)
+    if (path / BUNDLE / FILE_NAME).is_file():
+        return _of_run(path)
+    if path.is_dir():
+        raise InputError(f"{path}: no bundle and no run; give a bundle, a run or the record of an audit")
+    audited = [run for run in read_runs(path) if run.kind == "audit" and run.ended is not None]
+    if not audited:
+        raise InputError(f"{path}: holds no complete audit; `sensemble audit BUNDLE ... --record {path}`")
+    last = audited[-1]
+    answered = recorded_answers(read_answers(path, last.id), last.labels, last.task)
+    title = data_title(last.dataset, last.split)
+    return Side(str(path), last.bundle, title, answered, read_conditions(path, last.id))
+
+
+def _of_bundle(path: Path, arguments: Compare) -> Side:
+    if arguments.data is None:
+        raise InputError(f"{path}: a bundle has no answers; give --data DATASET to audit it on")
+    result = measure(Audit(bundle=path, data=arguments.data, split=arguments.split, trust=arguments.trust))
+    title = data_title(arguments.data.resolve().name, arguments.split)
+    return Side(str(path), result.bundle, title, result.answered, (), read_manifest(path / FILE_NAME))
+
+
+def _of_run(path: Path) -> Side:
+    manifest, found = read_manifest(path / BUNDLE / FILE_NAME), audits(path)
+    title = data_title(manifest.provenance.dataset, EVALUATED)
+    if found.answered is None:
+        raise InputError(
+            f"{path}: its bundle was not audited on {title}; "
+            f"`sensemble audit {path / BUNDLE} --data DATASET --record {path / AUDIT}`"
+        )
+    bundle = fingerprint(path / BUNDLE)
+    return Side(str(path), bundle, title, found.answered, found.conditions, manifest)

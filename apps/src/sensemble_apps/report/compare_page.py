@@ -1,0 +1,78 @@
+"""The page of a comparison: release B beside release A."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sensemble_runtime import subsets
+from sensemble_runtime.auditing.comparison import Comparison
+from sensemble_runtime.auditing.reliability import Answered
+from sensemble_sensors.media.dataset import Example
+from sensemble_sensors.spec import InputSpec
+
+from sensemble_apps.console.wording import sensor_words
+from sensemble_apps.report import page_template
+from sensemble_apps.report.shown_example import Shown, shown
+from sensemble_apps.results import comparison_table
+from sensemble_apps.results.side import Side
+
+_SHOWN = 12  # examples that became wrong, and right
+
+
+@dataclass(frozen=True)
+class Flip:
+    """An example whose answer became right or wrong; `media` is empty where the data is not at hand."""
+
+    example: str
+    truth: str
+    before: str
+    after: str
+    media: Sequence[Shown]
+
+
+def flips(
+    names: Sequence[str], found: Comparison, a: Side, b: Side, examples: Mapping[str, Example]
+) -> list[Flip]:
+    """Return the first of some examples, as the fullest set answers them."""
+    manifest = b.manifest or a.manifest
+    specs: Mapping[str, InputSpec] = manifest.specs if manifest else {}
+    return [
+        Flip(
+            name,
+            " + ".join(a.answered.truth[a.answered.ids.index(name)]),
+            _answer(a.answered, name, found.fullest),
+            _answer(b.answered, name, found.fullest),
+            list(shown(examples[name], specs)) if name in examples else [],
+        )
+        for name in names[:_SHOWN]
+    ]
+
+
+def _answer(answered: Answered, name: str, subset: str) -> str:
+    outcomes = answered.sets[subset]
+    place = outcomes.rows.tolist().index(answered.ids.index(name))
+    said = answered.labels[outcomes.said[place]]
+    return f"{said} {100 * outcomes.confidences[place]:.0f} %{'' if outcomes.sure[place] else ', unsure'}"
+
+
+def render(found: Comparison, a: Side, b: Side, examples: Mapping[str, Example], made: datetime) -> str:
+    """Return the page as HTML; `examples` by id are shown where an answer changed."""
+    every = found.sets[found.fullest]
+    verdict = comparison_table.verdict(every, found.margin)
+    return page_template.template("compare.html.j2").render(
+        found=found,
+        sides=(("A", a), ("B", b)),
+        made=made,
+        headline=verdict[0].upper() + verdict[1:],
+        live=sensor_words(subsets.parse(found.fullest)),
+        sentences=list(comparison_table.sentences(found)),
+        columns=comparison_table.COLUMNS,
+        caption=comparison_table.CAPTION,
+        rows=[(subsets.parse(name), one, comparison_table.cells(one)) for name, one in found.sets.items()],
+        lost=flips(every.lost, found, a, b, examples),
+        gained=flips(every.gained, found, a, b, examples),
+        every=every,
+        degraded=comparison_table.degraded(found),
+        points=comparison_table.points,
+        costs=comparison_table.costs(a.manifest, b.manifest),
+    )

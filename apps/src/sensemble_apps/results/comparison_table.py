@@ -1,0 +1,142 @@
+"""Two audits beside each other, as a table and in sentences."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from statistics import fmean
+
+from rich.table import Table
+from sensemble_runtime import subsets
+from sensemble_runtime.auditing.comparison import Comparison, SetComparison
+from sensemble_runtime.bundle.manifest import Manifest
+from sensemble_runtime.scores import CLEAN, ConditionScore, Estimate
+
+from sensemble_apps.console.estimates import TOO_FEW
+from sensemble_apps.console.wording import percent, sensor_words, set_title
+from sensemble_apps.results.condition_table import phrase_of
+
+COLUMNS = ("A", "B", "B less A", "gained", "lost", "p")
+CAPTION = (
+    "right answers as a session gives them, in per cent; B less A: in points, with the 95 % interval of the "
+    "difference; gained, lost: examples that B alone, or A alone, answers right; p: McNemar's exact test, "
+    "adjusted for the number of sets (Holm)"
+)
+
+
+def cells(one: SetComparison) -> tuple[str, ...]:
+    """Return the cells of a set, in the order of `COLUMNS`."""
+    return (
+        percent(one.before.accuracy),
+        percent(one.after.accuracy),
+        points(one.change),
+        str(len(one.gained)),
+        str(len(one.lost)),
+        chance(one.adjusted),
+    )
+
+
+def points(change: Estimate) -> str:
+    """Write a change in points with its interval: `-1.2 (-2.0 to -0.3)`."""
+    value, low, high = (f"{100 * end:+.1f}" for end in (change.value, change.low, change.high))
+    return f"{value} ({low} to {high})"
+
+
+def chance(p: float) -> str:
+    """Write a p value: `0.03`, or `<0.001`."""
+    return "<0.001" if p < 0.001 else f"{p:.3f}" if p < 0.1 else f"{p:.2f}"
+
+
+def table(found: Comparison) -> Table:
+    """Return a row for each set of sensors."""
+    drawn = Table(box=None, caption=CAPTION, caption_justify="left")
+    drawn.add_column("live", overflow="fold")
+    for column in COLUMNS:
+        drawn.add_column(column, justify="right")
+    for name, one in found.sets.items():
+        style = "yellow" if one.differs and one.change.value < 0 else "green" if one.differs else ""
+        drawn.add_row(set_title(subsets.parse(name)), *cells(one), style=style)
+    return drawn
+
+
+def verdict(one: SetComparison, margin: float) -> str:
+    """Write what a set's answers show of B against A."""
+    then, now = percent(one.before.accuracy), percent(one.after.accuracy)
+    low, high = (f"{100 * abs(end):.1f}" for end in (one.change.low, one.change.high))
+    if not one.gained and not one.lost:
+        return f"the same {now} % are right in B as in A: no answer became right or wrong"
+    if one.differs:
+        least, most = (low, high) if one.change.value > 0 else (high, low)
+        better = "better" if one.change.value > 0 else "worse"
+        return f"B is {better}: right in {now} % where A is in {then} %, {least} to {most} points"
+    if one.equivalent:
+        return f"B is as right as A: {now} and {then} %, less than {100 * margin:g} points apart"
+    few = f", {TOO_FEW} to say more" if one.change.too_few else ""
+    return f"no difference is shown: B is right in {now} %, A in {then} %, {points(one.change)} points{few}"
+
+
+def sentences(found: Comparison) -> Iterator[str]:
+    """Yield the verdict on the fullest set, on sets that changed, on sureness, and what was left out."""
+    every = found.fullest
+    one = found.sets[every]
+    yield f"With {sensor_words(subsets.parse(every))}, {verdict(one, found.margin)}."
+    for name, other in found.sets.items():
+        if name != every and other.differs:
+            yield f"With {sensor_words(subsets.parse(name))}, {verdict(other, found.margin)}."
+    yield (
+        f"Sure and wrong: {percent(one.before.sure_wrong)} % of the answers of A, "
+        f"{percent(one.after.sure_wrong)} % of B ({points(one.wrong)} points). "
+        f"Unsure: {percent(one.before.unsure)} %, {percent(one.after.unsure)} % ({points(one.unsure)})."
+    )
+    if found.groups < found.examples:
+        yield f"The {found.examples} examples are of {found.groups} groups, which every number allows for."
+    if any(found.only):
+        yield f"Left out: {found.only[0]} examples that only A has, {found.only[1]} that only B has."
+
+
+@dataclass(frozen=True)
+class Degraded:
+    """The mean scores of the fullest set under a condition, over the severities that both audits have."""
+
+    phrase: str  # `a noisy microphone`
+    before: float
+    after: float
+
+    @property
+    def change(self) -> float:
+        """B's score less A's."""
+        return self.after - self.before
+
+
+def degraded(found: Comparison) -> list[Degraded]:
+    """Return the conditions of both audits, the largest change first; first of all, without any."""
+    by_name: dict[tuple[str, str], list[tuple[ConditionScore, ConditionScore]]] = {}
+    for a, b in found.conditions:
+        if a.subset == found.fullest:
+            by_name.setdefault((a.modality, a.condition), []).append((a, b))
+    rows = [
+        (
+            condition != CLEAN,
+            Degraded("none" if condition == CLEAN else phrase_of(modality, condition), *means),
+        )
+        for (modality, condition), pairs in by_name.items()
+        if (means := [fmean(one.score.accuracy for one in side) for side in zip(*pairs, strict=True)])
+    ]
+    return [row for _, row in sorted(rows, key=lambda pair: (pair[0], -abs(pair[1].change)))]
+
+
+def costs(a: Manifest | None, b: Manifest | None) -> list[tuple[str, str, str]]:
+    """Return what each bundle costs: a title, A's amount and B's."""
+    before, after = (_costs(one) if one else {} for one in (a, b))
+    none = percent(None)
+    return [(title, before.get(title, none), after.get(title, none)) for title in {**before, **after}]
+
+
+def _costs(manifest: Manifest) -> dict[str, str]:
+    first = {m: next(iter(entry.artifacts.values())) for m, entry in manifest.modalities.items()}
+    amounts = {"Encoders on disk": f"{sum(one.bytes for one in first.values()) / 1e6:.1f} MB"}
+    for m, one in first.items():
+        if one.latency_ms is not None:
+            amounts[f"A window of {sensor_words([m])}"] = f"{one.latency_ms:.1f} ms ({one.scheme})"
+    peaks = [one.peak_mb for one in first.values() if one.peak_mb is not None]
+    if peaks:
+        amounts["Memory of an encoder's process"] = f"{max(peaks):.0f} MB at most"
+    return amounts

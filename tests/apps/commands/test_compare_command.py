@@ -1,0 +1,95 @@
+"""Two runs compared, their page and its JSON."""
+
+import json
+import re
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sensemble_apps.cli import main
+
+from tests.apps.clips import write_clip
+from tests.apps.conftest import Refusal
+from tests.apps.html_page import Page
+from tests.apps.shipped import write_audit, write_run
+
+EVERY = "audio+text+video"
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Two runs: the second answers the first 40 of 400 examples wrong with all sensors."""
+    a, b = (tmp_path_factory.mktemp(name) for name in "ab")
+    for folder in (a, b):
+        write_audit(write_run(folder))
+    wrong = np.array([0.1, 0.9], "<f4").tobytes()
+    with closing(sqlite3.connect(b / "audit.sqlite")) as db, db:
+        db.execute(
+            "UPDATE answers SET label = 'one', probabilities = ? WHERE subset = ? AND line <= 40",
+            (wrong, EVERY),
+        )
+    return a, b
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The first of these examples."""
+    folder = tmp_path_factory.mktemp("data")
+    write_clip(folder / "0.mkv", (220, 40, 40), 300.0, np.random.default_rng(0))
+    line = {"id": "eval-0", "split": "eval", "labels": ["zero"], "audio": "0.mkv", "video": "0.mkv"}
+    (folder / "index.jsonl").write_text(json.dumps(line | {"text": "a <red> one"}), encoding="utf-8")
+    return folder
+
+
+def test_the_json_names_what_changed(runs: tuple[Path, Path], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["compare", *map(str, runs), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    one = found["sets"][EVERY]
+    assert one["lost"] == [f"eval-{i}" for i in range(40)]
+    assert one["gained"] == []
+    assert one["differs"]
+    assert one["change"]["value"] == pytest.approx(-0.1)
+    assert found["sets"]["audio"]["change"]["value"] == 0
+    assert found["drop"]["value"] == pytest.approx(0.1)
+    assert found["b"]["title"] == str(runs[1])
+
+
+def test_the_page_shows_the_examples_whose_answers_changed(
+    runs: tuple[Path, Path], data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "page.html"
+    assert main(["compare", *map(str, runs), "--data", str(data), "--out", str(out)]) == 0
+    assert "B is worse: right in " in capsys.readouterr().out
+    html = out.read_text(encoding="utf-8")
+    page = Page(html)
+    assert "Right in A, wrong in B: 40" in page.text
+    assert "Wrong in A, right in B" not in page.text
+    assert "a <red> one" in page.text
+    assert "A: zero 6" in page.text
+    assert [tag for tag, _ in page.tags if tag in ("img", "audio", "polyline")] == [
+        "polyline",
+        "audio",
+        "img",
+    ]
+    assert {source[:5] for source in re.findall(r'src="([^"]*)"', html)} == {"data:"}
+    assert not re.search(r"https?://|<script", html)
+
+
+def test_the_same_run_twice_has_no_difference(
+    runs: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    a = runs[0]
+    assert main(["compare", str(a), str(a / "audit.sqlite"), "--out", str(tmp_path / "c.html")]) == 0
+    assert "no answer became right or wrong" in capsys.readouterr().out
+    assert "None: with microphone" in Page((tmp_path / "c.html").read_text(encoding="utf-8")).text
+
+
+def test_what_cannot_be_compared_is_refused(
+    runs: tuple[Path, Path], tmp_path: Path, refusal: Refusal
+) -> None:
+    a, bundle = runs[0], runs[1] / "bundle"
+    assert "give --data DATASET to audit it on" in refusal("compare", bundle, a)
+    assert "no bundle and no run" in refusal("compare", a, tmp_path)
+    assert "no such file" in refusal("compare", a, tmp_path / "none")
