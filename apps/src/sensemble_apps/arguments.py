@@ -55,6 +55,18 @@ class Trusting(Common):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Judging(Common):
+    """The options of every command that judges an audit."""
+
+    require: Annotated[str | None, "CRITERIA"] = None
+    """Require least scores and largest losses, such as `P>=0.8,drop.microphone<=0.1,wrong<=0.05`, or a file
+    that lists them (`gate.toml`), each judged by the pessimistic end of its interval: exit with 3 if one
+    fails, and with 4 if none does but the examples are too few to tell."""
+    junit: OptionalFile = None
+    """Write the judgements as JUnit's XML, for a build."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Training(Common):
     """The options of every command that trains."""
 

@@ -5,15 +5,20 @@ import re
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
 from sensemble_apps.cli import main
+from sensemble_apps.errors import InputError
+from sensemble_apps.results import gate_verdict
+from sensemble_apps.results.audits import audits
+from sensemble_runtime.auditing.gate import judge
 
 from tests.apps.clips import write_clip
 from tests.apps.conftest import Refusal
 from tests.apps.html_page import Page
-from tests.apps.shipped import write_audit, write_run
+from tests.apps.shipped import condition_scores, write_audit, write_run
 
 EVERY = "audio+text+video"
 
@@ -93,3 +98,40 @@ def test_what_cannot_be_compared_is_refused(
     assert "give --data DATASET to audit it on" in refusal("compare", bundle, a)
     assert "no bundle and no run" in refusal("compare", a, tmp_path)
     assert "no such file" in refusal("compare", a, tmp_path / "none")
+
+
+def test_a_build_stops_at_the_change_that_is_too_large(
+    runs: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gate = tmp_path / "gate.toml"
+    gate.write_text('require = ["audio.B-A>=-0.05", "drop.B-A<=0.05", "P>=0.5"]', encoding="utf-8")
+    junit, page = tmp_path / "gate.xml", tmp_path / "page.html"
+    options = ["--require", str(gate), "--junit", str(junit), "--out", str(page)]
+    assert main(["compare", *map(str, runs), *options]) == 3
+    assert "drop.B-A<=0.05: failed: from A to B, any set loses 10 points" in capsys.readouterr().out
+    assert 'class="failed">drop.B-A' in page.read_text(encoding="utf-8")
+    suite = ET.parse(junit).getroot()  # noqa: S314 - ours
+    assert (suite.get("tests"), suite.get("failures")) == ("3", "1")
+    assert [case.get("name") for case in suite if case.find("failure") is not None] == ["drop.B-A<=0.05"]
+    assert main(["compare", *map(str, reversed(runs)), *options]) == 0
+
+
+def test_a_template_is_a_gate_that_its_audit_meets(runs: tuple[Path, Path], tmp_path: Path) -> None:
+    found = audits(runs[0])
+    assert found.answered is not None
+    text = gate_verdict.template({}, found.measures, found.answered, condition_scores())
+    names = [line.split('"')[1] for line in text.splitlines() if '"' in line]
+    assert {"P>=0.55", "drop.video<=0.14", "unsure<=1", "under.video.dark>=0.59"} <= {*names}
+    gate = tmp_path / "gate.toml"
+    gate.write_text(text, encoding="utf-8")
+    criteria = gate_verdict.parse(str(gate), ["audio", "text", "video"], {})
+    judged = judge(criteria, found.measures, found.answered, condition_scores())
+    assert {one.verdict for one in judged} == {"met"}
+
+
+@pytest.mark.parametrize("text", ["", "require = 3", 'require = ["P>=0"]\nother = 1', "P>=0.5"])
+def test_a_file_that_is_no_gate_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "gate.toml").write_text(text, encoding="utf-8")
+    for path in (tmp_path / "gate.toml", tmp_path / "none.toml"):
+        with pytest.raises(InputError, match=path.name):
+            gate_verdict.parse(str(path), ["audio"], {})

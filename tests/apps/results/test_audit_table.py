@@ -163,6 +163,6 @@ def test_a_gate_names_what_no_example_shows() -> None:
         "video>=0.5: too few examples: no example has camera (video)",
         (
             "R>=0.1: too few examples: the worst set of sensors is microphone (audio), with 30 % (26 to 35) "
-            "of 400 examples; at least 10 % is required; no example has video, audio+video"
+            "of 400 examples; no example has video, audio+video; at least 10 % is required"
         ),
     ]

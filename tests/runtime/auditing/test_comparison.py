@@ -68,8 +68,9 @@ def test_holm_is_that_of_statsmodels(ps: list[float]) -> None:
     assert holm(ps) == pytest.approx(list(multipletests(ps, method="holm")[1]))
 
 
-def answered(right: Mapping[str, Sequence[bool]], ids: Sequence[str] = "abcdef") -> Answered:
-    """Return sure answers, each right or wrong."""
+def answered(right: Mapping[str, Sequence[bool]], ids: Sequence[str] = ()) -> Answered:
+    """Return sure answers, each right or wrong; the examples are named a, b, and so on."""
+    ids = ids or [chr(ord("a") + place) for place in range(len(next(iter(right.values()))))]
     return Answered(
         list(ids),
         [("one",)] * len(ids),

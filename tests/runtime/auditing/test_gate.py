@@ -3,13 +3,17 @@ from contextlib import suppress
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sensemble_runtime.auditing.comparison import compared
 from sensemble_runtime.auditing.gate import Criterion, GateError, judge, parse
 from sensemble_runtime.auditing.measures import Measures
-from sensemble_runtime.scores import WIDE, Estimate, SubsetScore
+from sensemble_runtime.scores import WIDE, ConditionScore, Estimate, SubsetScore
 from sensemble_runtime.subsets import name, subsets
+
+from .test_comparison import answered
 
 MODALITIES = ("audio", "text", "video")
 SENSORS = {"microphone": "audio", "captions": "text", "camera": "video"}
+PHONE = {"phone": ("audio", "text")}
 shares = st.floats(0, 1)
 
 
@@ -34,20 +38,44 @@ def audits(draw: st.DrawFn) -> Measures:
 
 
 def test_what_it_reads() -> None:
-    text = "audio>=0.6, camera+microphone >= .7,P>=0.8,R>=5e-1,drop.microphone<=0.1"
-    assert parse(text, MODALITIES, SENSORS) == [
+    assert parse("audio>=0.6, camera+microphone >= .7,P>=0.8,R>=5e-1", MODALITIES, SENSORS) == [
         Criterion("audio>=0.6", "score", ("audio",), 0.6),
         Criterion("camera+microphone >= .7", "score", ("audio", "video"), 0.7),
         Criterion("P>=0.8", "P", (), 0.8),
         Criterion("R>=5e-1", "R", (), 0.5),
+    ]
+    assert parse(
+        "all>=0.9,drop.microphone<=0.1,gain.audio>=-0.02,drop.phone<=0.2", MODALITIES, SENSORS, PHONE
+    ) == [
+        Criterion("all>=0.9", "score", (), 0.9),
         Criterion("drop.microphone<=0.1", "drop", ("audio",), 0.1),
+        Criterion("gain.audio>=-0.02", "gain", ("audio",), -0.02),
+        Criterion("drop.phone<=0.2", "drop", ("phone",), 0.2),
+    ]
+    assert parse(
+        "wrong<=0.05,unsure.audio+video<=0.3,under.camera.dark:3>=0.6,under.phone.dead>=0.5",
+        MODALITIES,
+        SENSORS,
+        PHONE,
+    ) == [
+        Criterion("wrong<=0.05", "wrong", (), 0.05),
+        Criterion("unsure.audio+video<=0.3", "unsure", ("audio", "video"), 0.3),
+        Criterion("under.camera.dark:3>=0.6", "under", ("video",), 0.6, "dark:3"),
+        Criterion("under.phone.dead>=0.5", "under", ("audio", "text"), 0.5, "dead"),
+    ]
+    names = ("watch.acc", "watch.gyr")
+    assert parse("watch.acc.B-A>=-0.01,all.B-A>=-0.01,wrong.watch.gyr.B-A<=0,drop.B-A<=0.01", names) == [
+        Criterion("watch.acc.B-A>=-0.01", "score", ("watch.acc",), -0.01, change=True),
+        Criterion("all.B-A>=-0.01", "score", (), -0.01, change=True),
+        Criterion("wrong.watch.gyr.B-A<=0", "wrong", ("watch.gyr",), 0.0, change=True),
+        Criterion("drop.B-A<=0.01", "drop", (), 0.01, change=True),
     ]
 
 
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("", "an empty criterion: not a criterion; write criteria as audio>=0.6,audio+video>=0.7,P>=0.8,"),
+        ("", "an empty criterion: not a criterion; write criteria as audio+video>=0.7,P>=0.8,"),
         ("audio>=0.6,,P>=0.8", "an empty criterion: not a criterion"),
         ("audio", "audio: not a criterion"),
         ("audio>=", "audio>=: no limit is no share from 0 to 1; write audio>=0.6"),
@@ -58,8 +86,13 @@ def test_what_it_reads() -> None:
         ("audio<=0.6", "audio<=0.6: a score has a least value; write audio>=0.6"),
         ("audio>0.6", "audio>0.6: a score has a least value; write audio>=0.6"),
         ("P=0.6", "P=0.6: a score has a least value; write P>=0.6"),
-        ("drop.audio>=0.1", "drop.audio>=0.1: a drop has a largest value; write drop.audio<=0.1"),
-        ("drop.audio+video<=0.1", "drop.audio+video<=0.1: a drop is of one sensor; write drop.audio<=0.1"),
+        ("drop.audio>=0.1", "drop.audio>=0.1: drop has a largest value; write drop.audio<=0.1"),
+        ("wrong<=2", "wrong<=2: 2 is no share from 0 to 1"),
+        ("gain.audio>=-2", "gain.audio>=-2: -2 is no difference from -1 to 1"),
+        ("P.B-A>=0", "P.B-A>=0: compare a set, all, drop, wrong or unsure"),
+        ("drop.audio.B-A<=0", "drop.audio.B-A<=0: compare a set, all, drop, wrong or unsure"),
+        ("under.camera>=0.5", "under.camera>=0.5: write under.SENSOR.CONDITION>=0.6; the sensors are audio,"),
+        ("drop.audio+video<=0.1", "drop.audio+video<=0.1: a drop is of one sensor; write drop.audio"),
         ("drop.<=0.1", "drop.<=0.1: it names no sensor; there are audio, text, video, microphone, captions,"),
         (">=0.1", ">=0.1: it names no sensor"),
         ("imu>=0.1", "imu>=0.1: no sensor is called 'imu'; there are audio, text, video, microphone,"),
@@ -146,3 +179,36 @@ def test_what_no_example_shows_is_not_met() -> None:
     assert [one.estimate is None for one in found] == [True, False, False, True]
     (failed,) = judge(parse("R>=0.9", ("audio", "video")), scored(0.6, 0.65))
     assert failed.verdict == "failed", "another set cannot make the worst better"
+
+
+def test_a_change_is_judged_by_a_comparison_alone() -> None:
+    required = parse("all.B-A>=-0.05,drop.B-A<=0.05,wrong.B-A<=0,audio+video.B-A>=-0.05", ("audio", "video"))
+    a = answered({"audio": [True] * 200 + [False] * 200})
+    b = answered({"audio": [True] * 100 + [False] * 300})
+    better, worse = (
+        [one.verdict for one in judge(required, scored(0.6, 0.65), comparison=compared(*pair))]
+        for pair in ((b, a), (a, b))
+    )
+    assert better == ["met", "met", "met", "too few"]
+    assert worse == ["failed", "failed", "failed", "too few"]
+    with pytest.raises(GateError, match="is of two audits"):
+        judge(required, scored(0.6, 0.65))
+
+
+def test_sureness_and_conditions_are_judged_as_they_were_audited() -> None:
+    said = answered({"audio": [True] * 380 + [False] * 20})
+    dark = [
+        ConditionScore(
+            "audio", "quiet", severity, "", "audio", SubsetScore(value, 400, value, value), 0, 0, 0, 0
+        )
+        for severity, value in ((1, 0.7), (5, 0.4))
+    ]
+    text = "wrong<=0.08,wrong<=0.06,unsure<=0.1,"
+    text += "under.audio.quiet:1>=0.6,under.audio.quiet>=0.6,under.audio.cut>=0"
+    found = [
+        judge(parse(one, ("audio", "video")), scored(0.6, 0.65), said, dark)[0] for one in text.split(",")
+    ]
+    verdicts = ["met", "failed", "met", "met", "failed", "too few"]
+    assert [one.verdict for one in found] == verdicts
+    assert found[0].estimate is not None
+    assert found[0].estimate.value == pytest.approx(0.05)

@@ -14,10 +14,11 @@ from sensemble_runtime.bundle.manifest import FILE_NAME
 from sensemble_runtime.bundle.manifest_file import read_manifest
 from sensemble_runtime.record.reader import read_moments, read_runs
 from sensemble_sensors.media.dataset import read_dataset
+from sensemble_sensors.spec import devices
 
-from sensemble_apps.arguments import Folder, OptionalFile, Positional, Trusting
+from sensemble_apps.arguments import Folder, Judging, OptionalFile, Positional, Trusting
 from sensemble_apps.console.conditions import ALL, parse_conditions
-from sensemble_apps.console.output import say_executors, say_json
+from sensemble_apps.console.output import say_executors, say_json, write
 from sensemble_apps.console.progress import progress
 from sensemble_apps.errors import InputError
 from sensemble_apps.results import audit_table, condition_table, gate_verdict, unknown_table
@@ -25,7 +26,7 @@ from sensemble_apps.running.sources import examples_of
 
 
 @dataclass(frozen=True, kw_only=True)
-class Audit(Trusting):
+class Audit(Judging, Trusting):
     """Score a bundle on labelled data, with every set of sensors."""
 
     bundle: Positional[Folder]
@@ -45,10 +46,8 @@ class Audit(Trusting):
     subsets: Annotated[str | None, "SETS"] = None
     """Of more than six modalities, score `all` sets, or beside `singles,leave-one-out` those `seen`: the live
     sets of the sessions in the record."""
-    require: Annotated[str | None, "CRITERIA"] = None
-    """Require least scores and largest losses, such as `audio>=0.6,P>=0.8,R>=0.5,drop.microphone<=0.1`, each
-    judged by the pessimistic end of its interval: exit with 3 if one fails, and with 4 if none does but
-    the examples are too few to tell."""
+    template: OptionalFile = None
+    """Write a file for `--require`: criteria that this audit just meets."""
     json: bool = False
     """Print the result as JSON."""
 
@@ -57,7 +56,13 @@ def main(arguments: Audit) -> None:
     """Print the scores as tables or as JSON, and judge them if `--require` is given."""
     criteria = _criteria(arguments)  # before anything is encoded
     result = measure(arguments)
-    judgements = gate.judge(criteria, result)
+    judgements = gate.judge(criteria, result, result.answered, result.conditions)
+    lines = [gate_verdict.line(one, result, result.metric) for one in judgements]
+    if arguments.junit:
+        gate_verdict.write_junit(arguments.junit, judgements, lines)
+    if arguments.template:
+        carried = devices(read_manifest(arguments.bundle / FILE_NAME).specs)
+        write(arguments.template, gate_verdict.template(carried, result, result.answered, result.conditions))
     if arguments.json:
         judged = {"gate": gate_verdict.to_json(judgements)} if judgements else {}
         say_json(result.to_json() | judged, indent=2)
@@ -74,7 +79,6 @@ def main(arguments: Audit) -> None:
             console.print()
         if result.unknown:
             console.print(unknown_table.table(result.unknown))
-        lines = [gate_verdict.line(one, result, result.metric) for one in judgements]
         degraded = condition_table.sentences(result.conditions, result.metric) if result.conditions else ()
         for line in (*audit_table.sentences(result), *audit_table.sureness(result), *degraded, *lines):
             console.print(line, soft_wrap=True)
@@ -84,7 +88,8 @@ def main(arguments: Audit) -> None:
 def _criteria(arguments: Audit) -> list[gate.Criterion]:
     if arguments.require is None:
         return []
-    return gate_verdict.parse(arguments.require, read_manifest(arguments.bundle / FILE_NAME).specs)
+    specs = read_manifest(arguments.bundle / FILE_NAME).specs
+    return gate_verdict.parse(arguments.require, sorted(specs), devices(specs))
 
 
 def measure(arguments: Audit) -> AuditResult:

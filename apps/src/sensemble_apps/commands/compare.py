@@ -6,27 +6,32 @@ from pathlib import Path
 from typing import Annotated
 
 from rich.console import Console
-from sensemble_runtime.auditing.comparison import MARGIN, compared
+from sensemble_runtime import subsets
+from sensemble_runtime.auditing import gate
+from sensemble_runtime.auditing.comparison import MARGIN, Comparison, compared
+from sensemble_runtime.auditing.gate import Judgement
+from sensemble_runtime.auditing.metrics import METRICS
 from sensemble_runtime.auditing.reliability import recorded_answers
 from sensemble_runtime.bundle.manifest import FILE_NAME
 from sensemble_runtime.bundle.manifest_file import read_manifest
 from sensemble_runtime.record.reader import read_answers, read_conditions, read_runs
 from sensemble_runtime.record.writer import fingerprint
 from sensemble_sensors.media.dataset import read_dataset
+from sensemble_sensors.spec import devices
 
-from sensemble_apps.arguments import OptionalFolder, Positional, Trusting
+from sensemble_apps.arguments import Judging, OptionalFolder, Positional, Trusting
 from sensemble_apps.commands.audit import Audit, measure
 from sensemble_apps.console.output import say, say_json, write
 from sensemble_apps.console.wording import data_title
 from sensemble_apps.errors import InputError
-from sensemble_apps.results import comparison_table
-from sensemble_apps.results.audits import audits
+from sensemble_apps.results import comparison_table, gate_verdict
+from sensemble_apps.results.audits import audits, recorded_measures
 from sensemble_apps.results.run_folder import AUDIT, BUNDLE, EVALUATED
 from sensemble_apps.results.side import Side
 
 
 @dataclass(frozen=True, kw_only=True)
-class Compare(Trusting):
+class Compare(Judging, Trusting):
     """Set two releases beside each other, example by example: two bundles, runs or records."""
 
     a: Positional[Path]
@@ -49,8 +54,14 @@ def main(arguments: Compare) -> None:
     """Print the comparison and write its page, or print it as JSON."""
     a, b = (_side(path, arguments) for path in (arguments.a, arguments.b))
     found = compared(a.answered, b.answered, arguments.margin, a.conditions, b.conditions)
+    verdicts = _judged(arguments, found, b)
+    judgements, lines = [one for one, _ in verdicts], [said for _, said in verdicts]
+    if arguments.junit:
+        gate_verdict.write_junit(arguments.junit, judgements, lines)
     if arguments.json:
-        say_json(found.to_json() | {"a": a.to_json(), "b": b.to_json()}, indent=2)
+        judged = {"gate": gate_verdict.to_json(judgements)} if judgements else {}
+        say_json(found.to_json() | {"a": a.to_json(), "b": b.to_json()} | judged, indent=2)
+        gate_verdict.enforce(judgements)
         return
     from sensemble_apps.report import compare_page  # Jinja takes a while
 
@@ -58,11 +69,23 @@ def main(arguments: Compare) -> None:
     for letter, side in (("A", a), ("B", b)):
         console.print(f"{letter}: {side.title} ({side.data}; bundle {side.bundle[:12]})", soft_wrap=True)
     console.print(comparison_table.table(found))
-    for sentence in comparison_table.sentences(found):
+    for sentence in (*comparison_table.sentences(found), *lines):
         console.print(sentence, soft_wrap=True)
     examples = {one.id: one for one in read_dataset(arguments.data).examples} if arguments.data else {}
-    write(arguments.out, compare_page.render(found, a, b, examples, datetime.now(UTC)))
+    write(arguments.out, compare_page.render(found, a, b, examples, verdicts, datetime.now(UTC)))
     say(str(arguments.out))
+    gate_verdict.enforce(judgements)
+
+
+def _judged(arguments: Compare, found: Comparison, b: Side) -> list[tuple[Judgement, str]]:
+    """Judge what is required of the change, and of B."""
+    if arguments.require is None:
+        return []
+    names = sorted({m for name in b.answered.sets for m in subsets.parse(name)})
+    carried = devices(b.manifest.specs) if b.manifest else {}
+    criteria = gate_verdict.parse(arguments.require, names, carried)
+    judged = gate.judge(criteria, b.measures, b.answered, b.conditions, found)
+    return [(one, gate_verdict.line(one, b.measures, b.metric)) for one in judged]
 
 
 def _side(path: Path, arguments: Compare) -> Side:
@@ -78,7 +101,9 @@ def _side(path: Path, arguments: Compare) -> Side:
     last = audited[-1]
     answered = recorded_answers(read_answers(path, last.id), last.labels, last.task)
     title = data_title(last.dataset, last.split)
-    return Side(str(path), last.bundle, title, answered, read_conditions(path, last.id))
+    measures = recorded_measures(last.scores, last.chance, last.estimates)
+    conditions = read_conditions(path, last.id)
+    return Side(str(path), last.bundle, title, answered, measures, METRICS[last.task], conditions)
 
 
 def _of_bundle(path: Path, arguments: Compare) -> Side:
@@ -86,7 +111,8 @@ def _of_bundle(path: Path, arguments: Compare) -> Side:
         raise InputError(f"{path}: a bundle has no answers; give --data DATASET to audit it on")
     result = measure(Audit(bundle=path, data=arguments.data, split=arguments.split, trust=arguments.trust))
     title = data_title(arguments.data.resolve().name, arguments.split)
-    return Side(str(path), result.bundle, title, result.answered, (), read_manifest(path / FILE_NAME))
+    manifest = read_manifest(path / FILE_NAME)
+    return Side(str(path), result.bundle, title, result.answered, result, result.metric, (), manifest)
 
 
 def _of_run(path: Path) -> Side:
@@ -97,5 +123,5 @@ def _of_run(path: Path) -> Side:
             f"{path}: its bundle was not audited on {title}; "
             f"`sensemble audit {path / BUNDLE} --data DATASET --record {path / AUDIT}`"
         )
-    bundle = fingerprint(path / BUNDLE)
-    return Side(str(path), bundle, title, found.answered, found.conditions, manifest)
+    metric, bundle = METRICS[manifest.task], fingerprint(path / BUNDLE)
+    return Side(str(path), bundle, title, found.answered, found.measures, metric, found.conditions, manifest)

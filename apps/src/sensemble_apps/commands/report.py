@@ -1,14 +1,14 @@
 """`sensemble report`: write the page of a run, or print its metrics as JSON."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
 
 from sensemble_runtime.auditing import robustness
 from sensemble_runtime.auditing.gate import Judgement
 
-from sensemble_apps.arguments import Common, Folder, OptionalFile, Positional
+from sensemble_apps.arguments import Folder, Judging, OptionalFile, Positional
 from sensemble_apps.console.output import say, say_json, write
 from sensemble_apps.errors import InputError
 from sensemble_apps.results import gate_verdict
@@ -17,15 +17,13 @@ from sensemble_apps.results.run_folder import BUNDLE, COMPARISON, MATRIX, PAGE
 
 
 @dataclass(frozen=True, kw_only=True)
-class Report(Common):
+class Report(Judging):
     """Write the page of a run: its bundle's, and that of its methods and training sets."""
 
     run: Positional[Folder]
     """A run folder, or any with a `matrix.json`."""
     out: OptionalFile = None
     """The page to write; by default, `report.html` in the run folder."""
-    require: Annotated[str | None, "CRITERIA"] = None
-    """Judge the last audit of a run, as `audit --require` does, and say so on the page."""
     json: bool = False
     """Print the metrics of each method as JSON, and write no page."""
 
@@ -40,13 +38,16 @@ def main(arguments: Report) -> None:
         say_json({"methods": {method: asdict(robustness.summary(one)) for method, one in matrices}}, indent=2)
         return
     page = arguments.out or run / PAGE
-    judged = write_page(run, page, arguments.require)
+    verdicts = write_page(run, page, arguments.require)
     say(str(page))
-    gate_verdict.enforce(judged)
+    judgements = [judgement for judgement, _ in verdicts]
+    if arguments.junit:
+        gate_verdict.write_junit(arguments.junit, judgements, [line for _, line in verdicts])
+    gate_verdict.enforce(judgements)
 
 
-def write_page(source: Path, path: Path, require: str | None = None) -> list[Judgement]:
-    """Write the page of a run to `path`, and return the judgements of what is required.
+def write_page(source: Path, path: Path, require: str | None = None) -> Sequence[tuple[Judgement, str]]:
+    """Write the page of a run to `path`, and return the judgements of what is required, with their lines.
 
     A run with a bundle gets the report and, where it has several methods or training sets, the experiment's
     page beside it; a run without a bundle gets the experiment's page alone.
@@ -59,11 +60,11 @@ def write_page(source: Path, path: Path, require: str | None = None) -> list[Jud
         if run_page.compares(contents.matrices):
             beside = path.with_name(COMPARISON)
             pages[beside] = experiment.render(evidence.of_experiment(source), datetime.now(UTC))
-        judgements = [judgement for judgement, _ in contents.verdicts]
+        verdicts = contents.verdicts
     else:
         if require is not None:
             raise InputError(f"{source}: --require judges the audit of a run with a bundle")
-        pages, judgements = {path: experiment.render(evidence.of_experiment(source), datetime.now(UTC))}, []
+        pages, verdicts = {path: experiment.render(evidence.of_experiment(source), datetime.now(UTC))}, []
     for page, text in pages.items():
         write(page, text)
-    return judgements
+    return verdicts

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from sensemble_runtime import subsets
 from sensemble_runtime.auditing.comparison import Comparison
+from sensemble_runtime.auditing.gate import Judgement
 from sensemble_runtime.auditing.reliability import Answered
 from sensemble_sensors.media.dataset import Example
 from sensemble_sensors.spec import InputSpec
@@ -55,13 +56,21 @@ def _answer(answered: Answered, name: str, subset: str) -> str:
     return f"{said} {100 * outcomes.confidences[place]:.0f} %{'' if outcomes.sure[place] else ', unsure'}"
 
 
-def render(found: Comparison, a: Side, b: Side, examples: Mapping[str, Example], made: datetime) -> str:
+def render(
+    found: Comparison,
+    a: Side,
+    b: Side,
+    examples: Mapping[str, Example],
+    verdicts: Sequence[tuple[Judgement, str]],
+    made: datetime,
+) -> str:
     """Return the page as HTML; `examples` by id are shown where an answer changed."""
     every = found.sets[found.fullest]
     verdict = comparison_table.verdict(every, found.margin)
     return page_template.template("compare.html.j2").render(
         found=found,
         sides=(("A", a), ("B", b)),
+        verdicts=verdicts,
         made=made,
         headline=verdict[0].upper() + verdict[1:],
         live=sensor_words(subsets.parse(found.fullest)),

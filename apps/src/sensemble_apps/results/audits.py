@@ -49,17 +49,23 @@ class Audits:
     @property
     def measures(self) -> Measures:
         """The same numbers as the audit had them."""
-        modalities = sorted({m for name in self.scores for m in subsets.parse(name)})
-        drops = {n.removeprefix("drop."): one for n, one in self.estimates.items() if n.startswith("drop.")}
-        gains: dict[str, dict[str, Estimate]] = {}
-        for key, estimate in self.estimates.items():
-            if key.startswith("gain."):
-                modality, _, name = key.removeprefix("gain.").partition(" to ")
-                gains.setdefault(modality, {})[name] = estimate
-        every = map(subsets.name, subsets.measured(modalities))
-        unscored = tuple(name for name in every if name not in self.scores)
-        p, r = self.estimates["P"], self.estimates["R"]
-        return Measures(self.scores, p, r, drops, gains, self.chance, unscored)
+        return recorded_measures(self.scores, self.chance, self.estimates)
+
+
+def recorded_measures(
+    scores: dict[str, SubsetScore], chance: dict[str, float], estimates: Mapping[str, Estimate]
+) -> Measures:
+    """Return the measures of a recorded audit."""
+    modalities = sorted({m for name in scores for m in subsets.parse(name)})
+    drops = {n.removeprefix("drop."): one for n, one in estimates.items() if n.startswith("drop.")}
+    gains: dict[str, dict[str, Estimate]] = {}
+    for key, estimate in estimates.items():
+        if key.startswith("gain."):
+            modality, _, name = key.removeprefix("gain.").partition(" to ")
+            gains.setdefault(modality, {})[name] = estimate
+    every = map(subsets.name, subsets.measured(modalities))
+    unscored = tuple(name for name in every if name not in scores)
+    return Measures(scores, estimates["P"], estimates["R"], drops, gains, chance, unscored)
 
 
 def audits(run: Path) -> Audits:

@@ -1,27 +1,58 @@
-"""Write the verdicts of a gate on an audit, in words and as JSON."""
+"""Read a gate, from a text or a file; write its verdicts in words, as JSON, as JUnit's XML, and as a file."""
 
-from collections.abc import Mapping, Sequence
+import math
+import re
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree as ET
 
 from sensemble_runtime import subsets
 from sensemble_runtime.auditing import gate
 from sensemble_runtime.auditing.gate import Criterion, Judgement
 from sensemble_runtime.auditing.measures import Measures
-from sensemble_sensors.spec import InputSpec, devices
+from sensemble_runtime.auditing.reliability import Answered
+from sensemble_runtime.scores import CLEAN, ConditionScore, Estimate
+from sensemble_runtime.subsets import Subset
 
 from sensemble_apps.console.estimates import TOO_FEW, number
 from sensemble_apps.console.kinds import words_of
+from sensemble_apps.console.output import write
 from sensemble_apps.console.wording import words
-from sensemble_apps.errors import GateUnmetError
+from sensemble_apps.errors import GateUnmetError, InputError
+from sensemble_apps.results.condition_table import phrase_of
 
 _FAILED, _UNCLEAR = 3, 4  # exit statuses: a criterion failed; none did, but the examples are too few
 _VERDICTS = {"met": "met", "failed": "failed", "too few": TOO_FEW}
+_FILE = ".toml"
+_KEY = "require"
 
 
-def parse(text: str, specs: Mapping[str, InputSpec]) -> list[Criterion]:
-    """Read criteria on a bundle, also by plain words for its sensors."""
-    return gate.parse(text, sorted(specs), sensor_words(sorted(specs)), devices(specs))
+def parse(text: str, modalities: Sequence[str], carried: Mapping[str, Subset]) -> list[Criterion]:
+    """Read criteria on a bundle, or the file that lists them, also by plain words for its sensors.
+
+    `carried` are the bundle's devices (`spec.devices`).
+    """
+    if text.endswith(_FILE):
+        text = ",".join(_listed(Path(text)))
+    return gate.parse(text, modalities, sensor_words(modalities), carried)
+
+
+def _listed(path: Path) -> list[str]:
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(
+            f"{path}: cannot be read ({error.strerror}); `--template {path}` writes one"
+        ) from error
+    except ValueError as error:
+        raise InputError(f'{path}: not TOML ({error}); write {_KEY} = ["P>=0.8"]') from error
+    listed = content.get(_KEY)
+    if content.keys() != {_KEY} or not isinstance(listed, list) or not listed:
+        raise InputError(f'{path}: must hold {_KEY} = ["P>=0.8", ...], and nothing else')
+    return [str(one) for one in listed]
 
 
 def sensor_words(modalities: Sequence[str]) -> dict[str, str]:
@@ -32,32 +63,72 @@ def sensor_words(modalities: Sequence[str]) -> dict[str, str]:
 
 def line(judgement: Judgement, measures: Measures, metric: str) -> str:
     """Write a judgement: the criterion, its verdict, and the numbers behind it."""
-    criterion, estimate = judgement.criterion, judgement.estimate
+    criterion = judgement.criterion
     start = f"{criterion.text}: {_VERDICTS[judgement.verdict]}"
-    if estimate is None:
+    if judgement.estimate is None and criterion.kind == "under":
+        return f"{start}: not audited under {criterion.condition}; add --conditions"
+    if judgement.estimate is None:
         return f"{start}: no example has {_about(criterion.subset)}"
+    estimate, change = judgement.estimate, criterion.change
+    said = _changed(judgement, estimate) if change else _measured(judgement, estimate, measures, metric)
+    return f"{start}: {said}; {_bound(criterion)}"
+
+
+def _bound(criterion: Criterion) -> str:
     limit = f"{100 * criterion.limit:g}"
+    least = "most" if criterion.most else "least"
+    if criterion.change or criterion.kind in ("drop", "gain"):
+        return f"at {least} {limit} points are allowed"
+    return f"at most {limit} % are allowed" if criterion.most else f"at least {limit} % is required"
+
+
+def _measured(judgement: Judgement, estimate: Estimate, measures: Measures, metric: str) -> str:
+    criterion = judgement.criterion
+    about, of = _about(criterion.subset), f"of {judgement.n} examples"
+    live = f"with {about}"
+    share, points = number(estimate.value, estimate), number(estimate.value, estimate, " points")
+    if criterion.kind in ("P", "R"):
+        return _of_every_set(judgement, measures, share)
+    if criterion.kind == "under":
+        condition, _, severity = criterion.condition.partition(":")
+        phrase = phrase_of(subsets.name(criterion.subset), condition)
+        return f"with {phrase}{f' ({severity} of 5)' if severity else ''}, {metric} is {share} {of}"
+    return {
+        "drop": f"without {about}, {metric} falls by {points} {of}",
+        "gain": f"adding {about} changes {metric} by {points} at least {of}",
+        "wrong": f"{live}, {share} {of} are sure and wrong",
+        "unsure": f"{live}, {share} {of} are unsure",
+        "score": f"{live}, {metric} is {share} {of}",
+    }[criterion.kind]
+
+
+def _changed(judgement: Judgement, estimate: Estimate) -> str:
+    criterion = judgement.criterion
+    points, of = number(estimate.value, estimate, " points"), f"of {judgement.n} examples"
     if criterion.kind == "drop":
-        lost = f"{metric} falls by {number(estimate.value, estimate, ' points')} of {judgement.n} examples"
-        return f"{start}: without {_about(criterion.subset)}, {lost}; at most {limit} points are allowed"
-    more = " or more" if criterion.kind == "P" and len({s.n for s in measures.subsets.values()}) > 1 else ""
-    said = (
-        f"{number(estimate.value, estimate)} of {judgement.n}{more} examples; at least {limit} % is required"
-    )
-    if criterion.kind == "score":
-        return f"{start}: with {_about(criterion.subset)}, {metric} is {said}"
+        return f"from A to B, any set loses {points} at most {of}"
+    what = {"score": "right", "wrong": "sure and wrong", "unsure": "unsure"}[criterion.kind]
+    return f"from A to B, with {_about(criterion.subset)}, the share {what} changes by {points} {of}"
+
+
+def _of_every_set(judgement: Judgement, measures: Measures, share: str) -> str:
+    several = len({s.n for s in measures.subsets.values()}) > 1
+    if judgement.criterion.kind == "P":
+        said = f"{share} of {judgement.n}{' or more' if several else ''} examples"
+        none = f"; no example has {', '.join(measures.unscored)}" if measures.unscored else ""
+        return f"the mean over all sets of sensors is {said}{none}"
+    said = f"{share} of {judgement.n} examples"
     if measures.unscored:
         said = f"{said}; no example has {', '.join(measures.unscored)}"
-    if criterion.kind == "P":
-        return f"{start}: the mean over all sets of sensors is {said}"
     lowest = min(measures.subsets, key=lambda name: measures.subsets[name].low)
-    worst = f"the worst set of sensors is {_about(subsets.parse(measures.worst))}"
     if lowest != measures.worst:
         said = f"{said}; its interval reaches as low as that of {_about(subsets.parse(lowest))}"
-    return f"{start}: {worst}, with {said}"
+    return f"the worst set of sensors is {_about(subsets.parse(measures.worst))}, with {said}"
 
 
 def _about(subset: Sequence[str]) -> str:
+    if not subset:
+        return "all sensors"
     said, name = words([words_of(modality).sensor for modality in subset]), subsets.name(subset)
     return said if said == name else f"{said} ({name})"
 
@@ -73,6 +144,60 @@ def to_json(judgements: Sequence[Judgement]) -> list[dict[str, Any]]:
         }
         for one in judgements
     ]
+
+
+def write_junit(path: Path, judgements: Sequence[Judgement], lines: Sequence[str]) -> None:
+    """Write a test case for each criterion, as JUnit's XML, which builds show."""
+    unmet = sum(one.verdict != "met" for one in judgements)
+    suite = ET.Element(
+        "testsuite", name="sensemble gate", tests=str(len(judgements)), failures=str(unmet), errors="0"
+    )
+    for one, said in zip(judgements, lines, strict=True):
+        case = ET.SubElement(suite, "testcase", classname="gate", name=one.criterion.text)
+        if one.verdict == "met":
+            ET.SubElement(case, "system-out").text = said
+        else:
+            ET.SubElement(case, "failure", type=one.verdict, message=said)
+    ET.indent(suite)
+    write(path, '<?xml version="1.0" encoding="utf-8"?>\n' + ET.tostring(suite, "unicode") + "\n")
+
+
+def template(
+    carried: Mapping[str, Subset],
+    measures: Measures,
+    answered: Answered,
+    conditions: Sequence[ConditionScore],
+) -> str:
+    """Return a file of criteria that the audit just meets, which the next one must meet, too."""
+    modalities = subsets.parse(max(measures.subsets, key=lambda name: name.count("+")))
+    loose = gate.parse(",".join(_loose(modalities, carried, measures, conditions)), modalities, {}, carried)
+    rows = []
+    for one in gate.judge(loose, measures, answered, conditions):
+        name, sign = re.split("([<>]=)", one.criterion.text)[:2]
+        if one.estimate:
+            end, rounded = (
+                (one.estimate.high, math.ceil) if one.criterion.most else (one.estimate.low, math.floor)
+            )
+            limit = min(1.0, max(-1.0, rounded(round(100 * end, 6)) / 100))
+            rows.append(f'  "{name}{sign}{limit:g}",  # {number(one.estimate.value, one.estimate)}')
+    return "\n".join([f"{_KEY} = [", *rows, "]", ""])
+
+
+def _loose(
+    modalities: Subset,
+    carried: Mapping[str, Subset],
+    measures: Measures,
+    conditions: Sequence[ConditionScore],
+) -> Iterator[str]:
+    """Yield criteria that everything meets."""
+    yield from ("P>=0", "R>=0", "all>=0", "wrong<=1", "unsure<=1")
+    yield from (f"drop.{lost}<=1" for lost in measures.drops)
+    yield from (f"gain.{modality}>=-1" for modality in measures.gains)
+    names = {m: m for m in modalities} | {subsets.name(some): device for device, some in carried.items()}
+    found = ((one.modality, one.condition) for one in conditions if one.condition != CLEAN)
+    for modality, condition in dict.fromkeys(found):
+        if modality in names:
+            yield f"under.{names[modality]}.{condition}>=0"
 
 
 def enforce(judgements: Sequence[Judgement]) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from sensemble_runtime.auditing.measures import Measures
 from sensemble_runtime.auditing.reliability import Answered
 from sensemble_runtime.bundle.manifest import Manifest
 from sensemble_runtime.scores import ConditionScore
@@ -16,6 +17,7 @@ class Side:
         title: its path, as it was given.
         bundle: the SHA-256 of its manifest.
         data: the words for the data that it was audited on.
+        metric: of its measures.
         manifest: None of a bare record.
     """
 
@@ -23,6 +25,8 @@ class Side:
     bundle: str
     data: str
     answered: Answered
+    measures: Measures
+    metric: str
     conditions: Sequence[ConditionScore] = ()
     manifest: Manifest | None = None
 
