@@ -178,7 +178,7 @@ def template(
             end, rounded = (
                 (one.estimate.high, math.ceil) if one.criterion.most else (one.estimate.low, math.floor)
             )
-            limit = min(1.0, max(-1.0, rounded(round(100 * end, 6)) / 100))
+            limit = min(1.0, max(-1.0, rounded(100 * end) / 100))
             rows.append(f'  "{name}{sign}{limit:g}",  # {number(one.estimate.value, one.estimate)}')
     return "\n".join([f"{_KEY} = [", *rows, "]", ""])
 
