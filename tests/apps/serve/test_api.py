@@ -3,6 +3,7 @@
 import json
 import re
 from http.client import HTTPConnection
+from threading import Event
 from types import SimpleNamespace
 from typing import Any
 
@@ -20,7 +21,7 @@ DESCRIPTION: dict[str, Any] = json.loads((api.STATIC / "openapi.json").read_text
 
 
 def test_every_route_is_described_and_every_description_has_its_route() -> None:
-    page: Any = SimpleNamespace(board=None, sensors=None, actions={})
+    page: Any = SimpleNamespace(board=None, sensors=None, actions={}, used=Event())
     routes = api.routes(page)
     found = {
         (route.path.replace(":path", ""), method.lower())

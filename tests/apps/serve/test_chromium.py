@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, Playwright, WebSocketRoute, expect
-from sensemble_apps.serve.board import audited
+from sensemble_apps.serve.messages import audited
 from sensemble_runtime import subsets
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.events import SuspectEvent
@@ -53,6 +53,16 @@ CHANGES = """new Promise((resolve) => {
 SMALL = """[...document.querySelectorAll("button, select, input, summary, nav a")]
     .filter((one) => one.checkVisibility() && one.getBoundingClientRect().height < 44)
     .map((one) => one.outerHTML)"""
+COVERED = """[...document.querySelectorAll("#record, #strip, #scrub, #events button, .card button, summary")]
+    .filter((one) => {
+        one.scrollIntoView({block: "nearest"});
+        const {x, y, width, height} = one.getBoundingClientRect();
+        const top = document.elementFromPoint(x + width / 2, y + Math.min(height, 20) / 2);
+        return one.checkVisibility() && !one.contains(top) && !top?.contains(one);
+    }).map((one) => one.outerHTML)"""
+CUT = """[...document.querySelectorAll("#lattice .node *")]
+    .filter((one) => one.checkVisibility() && one.scrollWidth > one.clientWidth + 1 && one.clientWidth > 1)
+    .map((one) => one.outerHTML)"""
 ROWS = """[...document.querySelectorAll("#lattice ul")]
     .map((row) => new Set([...row.children].map((one) => one.offsetTop)).size)"""
 
@@ -91,6 +101,17 @@ def test_it_fits_complains_of_nothing_and_axe_finds_nothing(
     assert all(name.startswith(page_of_a_replay.origin) for name in names)
 
 
+@pytest.mark.parametrize("width", [390, 768, 1280, 1440, 1920])
+def test_nothing_covers_timeline_events_and_record(
+    page_of_a_replay: Served, browser: Browser, width: int
+) -> None:
+    page, _ = opened(browser, page_of_a_replay)
+    for height in (600, 900):
+        page.set_viewport_size({"width": width, "height": height})
+        assert page.evaluate(COVERED) == []
+    page.context.close()
+
+
 def test_nothing_jumps_while_it_loads_and_answers(page_of_a_replay: Served, browser: Browser) -> None:
     page = browser.new_context(viewport={"width": 412, "height": 823}, is_mobile=True).new_page()
     slow: Any = {"offline": False, "latency": 150, "downloadThroughput": 2e5, "uploadThroughput": 1e5}
@@ -124,8 +145,9 @@ def test_a_cable_is_pulled_the_light_moves_and_the_moment_is_looked_back_at(
     page_of_a_replay: Served, browser: Browser
 ) -> None:
     page, _ = opened(browser, page_of_a_replay)
-    scores = {one["subset"]: one["accuracy"] for one in audited(page_of_a_replay.board.bundle)}
-    before, after = (f"{100 * scores[name]:.0f}" for name in ("audio+text+video", "audio+text"))
+    scores = {one["subset"]: one for one in audited(page_of_a_replay.board.bundle)}
+    sets = [scores[name] for name in ("audio+text+video", "audio+text")]
+    before, after = (f"{one['accuracy'] * one['n']:.0f} of {one['n']}" for one in sets)
     lit = page.locator("#lattice .lit")
     expect(lit).to_contain_text("microphone + captions + camera")
     # A sensor is renamed, and its title is its name on the page.
@@ -133,11 +155,11 @@ def test_a_cable_is_pulled_the_light_moves_and_the_moment_is_looked_back_at(
     page.get_by_label("Title of replay video").press("Enter")
     page.get_by_role("button", name="Unplug the door").click()
     expect(lit.locator(".names")).to_have_text("microphone + captions")
-    expect(page.locator(".chip")).to_have_text(f"camera: {before} → {after}\u00a0%")
+    expect(page.locator(".chip")).to_have_text(f"camera: {before} → {after}")
     expect(page.locator("[data-modality=video] .state")).to_have_text("unplugged")
     page.get_by_role("button", name="Plug back the door").click()
     expect(page.locator("#dots .live")).to_have_count(3)
-    expect(page.locator(".chip")).to_have_text(f"camera back: {after} → {before}\u00a0%")
+    expect(page.locator(".chip")).to_have_text(f"camera back: {after} → {before}")
     # One that lies is marked, and its edge.
     page_of_a_replay.report(SuspectEvent(monotonic(), "text", over=False))
     expect(page.locator(".chip.bad")).to_contain_text("captions at odds with the others")
@@ -197,6 +219,60 @@ def test_many_sensors_have_a_lattice_that_a_phone_shows_whole(
     page.context.close()
 
 
+def test_it_says_what_it_expects_the_light_holds_still_and_few_examples_are_counted(
+    page_of_a_replay: Served, browser: Browser
+) -> None:
+    with page_of_a_replay.viewer() as viewer:
+        state = viewer.next("state", lambda state: state["answer"] and len(state["live"]) == 3)
+        hello = viewer.hello
+    labels = ["standing_up", "sitting_down"]
+    hello |= {"labels": labels, "examples": {labels[1]: {"text": {"caption": "a chair"}}}}
+    few = {"accuracy": 1.0, "low": 0.54, "high": 1.0, "n": 6}
+    hello["subsets"] = [{**one, **few} for one in hello["subsets"]]
+    page = browser.new_context(viewport={"width": 390, "height": 844}).new_page()
+    routes: list[WebSocketRoute] = []
+    page.route_web_socket("**/socket", lambda route: routes.insert(0, route))
+    page.goto(f"{page_of_a_replay.origin}/")
+    expect(page.locator("#connection")).to_have_text("connected")
+    routes[0].send(json.dumps(hello))
+
+    def say(seconds: float, *live: str, **answer: Any) -> None:  # noqa: ANN401
+        unsure = {
+            "label": None,
+            "best": labels[0],
+            "doubt": "several",
+            "words": "unsure",
+            **answer,
+            "live": live,
+        }
+        said = [{**unsure, "subset": subsets.name(one)} for one in subsets.subsets(live)]
+        new = {"time": seconds, "live": live, "answer": {**state["answer"], **unsure}, "lattice": said}
+        routes[0].send(json.dumps({**state, "timeline": [], "previews": {}, "demo": False, **new}))
+
+    say(0, "audio", "text", "video")
+    node = page.locator("#lattice .lit .node")
+    expect(node.locator("b")).to_have_text("6 of 6")
+    expect(node).to_contain_text("standing up?")
+    assert page.evaluate(CUT) == []
+    expect(page.locator("#known li")).to_have_text(["standing up", "sitting down"])
+    say(1, "audio", "video")  # captions that are left out for a moment
+    say(2, "audio", "text", "video")
+    say(3, "audio", "video")
+    expect(page.locator("#lattice .lit .icons .icon")).to_have_count(3)
+    page.wait_for_timeout(2000)
+    say(6, "audio", "video", doubt="unfamiliar", best=None)
+    expect(page.locator("#lattice .lit .icons .icon")).to_have_count(2)
+    say(15, "audio", "video", doubt="unfamiliar", best=None)
+    expect(page.locator("#expects")).to_be_hidden()
+    say(16, "audio", "video", doubt="unfamiliar", best=None)
+    expect(page.locator("#expects figure")).to_have_count(3)
+    expect(page.locator("#expects")).to_contain_text("a chair")
+    assert inaccessible(page) == []
+    say(17, "audio", "video")
+    expect(page.locator("#expects")).to_be_hidden()
+    page.context.close()
+
+
 def test_a_set_that_was_not_audited_has_no_score(page_of_a_replay: Served, browser: Browser) -> None:
     names = [f"audio.{letter}" for letter in "abcdefgh"]
     with page_of_a_replay.viewer() as viewer:
@@ -215,7 +291,7 @@ def test_a_set_that_was_not_audited_has_no_score(page_of_a_replay: Served, brows
     lit = page.locator("#lattice .lit")
     for live in (names[:4], names[:5], names):
         audited = score if live == names else None
-        answer = {**state["answer"], "label": "two", "best": "two", "live": live, "audited": audited}
+        answer = {**state["answer"], "label": "two", "why": "", "live": live, "audited": audited}
         routes[0].send(json.dumps({**state, "timeline": [], "previews": {}, "answer": answer}))
         expect(lit.locator(".names")).to_have_text(" + ".join(live))
         evidence = page.locator("#evidence")
@@ -252,13 +328,13 @@ def test_a_browsers_camera_and_microphone_come_go_and_come_back(
     with serving(bundle) as served, chromium(playwright, *flags) as browser:
         page = browser.new_context(permissions=["camera", "microphone"]).new_page()
         page.goto(f"{served.origin}/")
-        expect(page.locator("#purpose")).to_be_visible()
+        expect(page.locator("#purpose")).to_have_text("Write a digit, say it, cover the lens")
         expect(page.locator("#labels")).to_be_hidden()
         assert inaccessible(page) == []
         page.get_by_role("button", name="Use this camera and microphone").click()
         page.get_by_text("Score", exact=True).click()
         expect(page.locator("#labels")).to_be_visible()
-        expect(page.locator("#purpose")).to_be_hidden()
+        expect(page.locator("#first")).to_be_hidden()
         expect(page.get_by_label("Title of camera of computer 1")).to_have_value("this computer's camera")
         with captions(served, bundle, label):
             expect(page.locator("#dots .live")).to_have_count(3)
@@ -267,8 +343,13 @@ def test_a_browsers_camera_and_microphone_come_go_and_come_back(
             expect(page.locator("#lattice [data-size='1'] li").last).to_contain_text(label)
             expect(page.locator("[data-modality=video] .says")).to_contain_text("alone")
             expect(page.locator("[data-modality=audio] .says")).to_contain_text("alone")
+            page.locator("[data-modality=video]").get_by_role("button", name="noise").click()
+            expect(page.locator("[data-modality=video] [aria-pressed=true]")).to_have_text("noise")
+            page.locator("[data-modality=video]").get_by_role("button", name="noise").click()
+            expect(page.locator("[data-modality=video] [aria-pressed=true]")).to_have_count(0)
             page.get_by_role("button", name="Unplug this computer's camera").click()
             expect(page.locator("#dots .live")).to_have_count(2)
+            expect(page.locator("#steps .done").last).to_have_text("Unplug a sensor")
             page.get_by_role("button", name="Plug back this computer's camera").click()
             expect(page.locator("#dots .live")).to_have_count(3)
             # The network is cut: the browser stands still, and its connection stays open.

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 import pytest
 from sensemble_apps.serve.demonstration import demonstration
+from sensemble_apps.serve.examples import examples_of_classes
 from sensemble_runtime import subsets
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.engine.belief import answer
@@ -193,6 +194,28 @@ def test_a_demonstration_pulls_sensors_and_lets_one_lie_until_somebody_takes_ove
 
 def _of(state: dict[str, Any], modality: str) -> dict[str, Any]:
     return next(one for one in state["sensors"] if one["modality"] == modality)
+
+
+@pytest.mark.parametrize(
+    "press", [{"type": "unplug", "sensor": "replay text"}, {"type": "give", "modality": "text"}]
+)
+def test_the_note_on_the_demonstration_ends_with_the_first_press(
+    bundle: Bundle, examples: Sequence[Example], press: dict[str, str]
+) -> None:
+    with serving(bundle, examples, demo=True) as served, served.viewer() as viewer:
+        viewer.next("state", lambda state: state["demo"] and "text" in state["live"])
+        viewer.send(**press)
+        viewer.next("state", lambda state: not state["demo"])
+
+
+def test_a_page_has_an_example_of_each_class_and_none_where_the_data_is_gone(
+    bundle: Bundle, dataset_folder: Path, tmp_path: Path
+) -> None:
+    labels = bundle.manifest.labels
+    shown = examples_of_classes(dataset_folder, labels, bundle.specs)
+    assert shown.keys() == set(labels)
+    assert all(one.keys() == set(ALL) for one in shown.values())
+    assert examples_of_classes(tmp_path / "gone", labels, bundle.specs) == {}
 
 
 def test_two_viewers_get_each_entry_of_the_timeline_once(replayed: Served) -> None:

@@ -58,13 +58,19 @@ def main(arguments: Serve) -> None:
     # An extra, which `--help` does without.
     from sensemble_apps.serve.api import routes
     from sensemble_apps.serve.demonstration import demonstration
+    from sensemble_apps.serve.examples import examples_of_classes
     from sensemble_apps.serve.session_page import SessionPage
     from sensemble_apps.web.clients import largest_message
     from sensemble_apps.web.server import listen, published
 
     _check(arguments)
-    if arguments.demo and arguments.replay is None:
-        arguments = replace(arguments, replay=_dataset_of(arguments.bundle))
+    data = arguments.replay or _dataset_of(arguments.bundle)
+    if arguments.demo:
+        if data is None:
+            raise InputError(
+                f"--demo: no {CONFIG} beside {arguments.bundle}; name a dataset by --replay FOLDER"
+            )
+        arguments = replace(arguments, replay=data)
     bundle = Bundle.open(arguments.bundle, trust=arguments.trust)
     say_executors(bundle.executors)
     with ExitStack() as stack:
@@ -75,7 +81,11 @@ def main(arguments: Serve) -> None:
         page = SessionPage(session, arguments.recordings, monotonic(), others)
         stack.callback(page.recorder.stop)
         example_at = stack.enter_context(_sources(arguments, bundle, session, page.sensors))
-        shown, largest = routes(page, demo=arguments.demo), largest_message(bundle.specs)
+        if data is not None:
+            page.board.examples = examples_of_classes(data, bundle.manifest.labels, bundle.specs)
+        replayed = arguments.replay is not None
+        shown = routes(page, replayed=replayed, demo=arguments.demo)
+        largest = largest_message(bundle.specs)
         stack.enter_context(published(listening, "the live page", arguments.address, shown, largest))
         if arguments.demo:
             stack.enter_context(demonstration(page.sensors, page.used))
@@ -123,14 +133,12 @@ def _check(arguments: Serve) -> None:
         raise InputError("--split: only for --replay; leave it out, or replay a dataset")
 
 
-def _dataset_of(bundle: Path) -> Path:
-    """Return the dataset that the run folder around a bundle names."""
-    config = bundle.resolve().parent / CONFIG
+def _dataset_of(bundle: Path) -> Path | None:
+    """Return the dataset that the run folder around a bundle names; None without one."""
     try:
-        data = Path(Fields(config.read_bytes()).string("data"))
+        return Path(Fields((bundle.resolve().parent / CONFIG).read_bytes()).string("data"))
     except (OSError, BadDataError):
-        raise InputError(f"--demo: {config} names no dataset; name one by --replay FOLDER") from None
-    return data
+        return None
 
 
 @contextmanager

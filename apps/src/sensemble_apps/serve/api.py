@@ -12,7 +12,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 
-from sensemble_apps.serve.board import Board, hello, messages
+from sensemble_apps.serve.board import Board
+from sensemble_apps.serve.messages import hello, messages
 from sensemble_apps.serve.session_page import SessionPage
 from sensemble_apps.web import limits
 from sensemble_apps.web.clients import Clients
@@ -33,10 +34,13 @@ _BODIES: dict[str, dict[str, Any]] = {"condition": {"severity": 3}, "label": {},
 _LASTS = 300.0  # seconds of an event stream: its reader may be gone; EventSource opens another
 
 
-def routes(page: SessionPage, home: str | None = None, *, demo: bool = False) -> list[BaseRoute]:
-    """Return the routes of a served session."""
+def routes(
+    page: SessionPage, home: str | None = None, *, replayed: bool = False, demo: bool = False
+) -> list[BaseRoute]:
+    """Return the routes of a served session; the arguments are those of `messages`."""
     board, bound = page.board, partial(bounded, Rate(REQUESTS))
-    clients = Clients(page.sensors, partial(messages, board, home, demo=demo), page.actions)
+    greet = partial(messages, page, home, replayed=replayed, demo=demo)
+    clients = Clients(page.sensors, greet, page.actions, page.used.set)
 
     async def state(_: Request) -> Response:
         bundle, snapshot = board.newest()

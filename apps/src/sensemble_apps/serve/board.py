@@ -1,9 +1,7 @@
-"""The newest state of a session, and the messages with it to the viewers of its page."""
+"""The newest state of a session."""
 
-import math
 from collections import Counter, deque
 from dataclasses import asdict
-from functools import partial
 from itertools import islice
 from threading import Lock
 from time import monotonic, process_time
@@ -15,20 +13,16 @@ from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.engine.belief import answer
 from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.session.session import Session
-from sensemble_sensors.errors import printable
 from sensemble_sensors.process_memory import memory
 
 from sensemble_apps.console.wording import answer_as_json, sensor_title
 from sensemble_apps.running.recorder import Recorder
 from sensemble_apps.running.view_events import FAULTS, Change, LiveSetChange, Predicted, ViewEvent
-from sensemble_apps.web.clients import Messages, describe_modalities
 from sensemble_apps.web.page_sensors import PageSensors
-from sensemble_apps.web.viewers import EVERY
 
 KEPT = 2000  # entries of the timeline
 _TOP = 5  # labels with their probabilities
 _METER = 1.0  # seconds between two readings of the processor's time
-_ROUNDED = 1e-3  # seconds by which the time of an answer may be off
 _FRESH = 0.05  # seconds for which viewers share a snapshot
 
 
@@ -39,12 +33,14 @@ class Board:
         version: grows with each item of the stream and each action.
         began: the time of `time.monotonic` from which the times of the stream count.
         viewers: of the page, woken by each change.
+        examples: by class and modality, the preview of an example; see `serve.examples`.
     """
 
     def __init__(self, session: Session, sensors: PageSensors, recorder: Recorder, began: float) -> None:
         self.version = 0
         self.began = began
         self.viewers = sensors.viewers
+        self.examples: dict[str, dict[str, Any]] = {}
         self._session = session
         self._answering = session.bundle  # when the newest prediction was shown
         self.sensors = sensors
@@ -240,55 +236,3 @@ def opinions(bundle: Bundle, prediction: Prediction) -> list[dict[str, Any]]:
         whole, _ = answer(bundle.classifier, own, prediction.lies, unfamiliar)
         said.append({"subset": subsets.name(subset), **answer_as_json(whole)})
     return said
-
-
-def messages(board: Board, home: str | None, *, demo: bool = False) -> Messages:
-    """Yield the messages to one client: `hello` at first and once another bundle answers, and states.
-
-    A state has what is new to this client.
-    """
-    known: dict[str, int] = {}  # previews that it has
-    entries = 0  # of the timeline, that it has
-    greeted = ""  # the fingerprint of the bundle that it knows
-    while True:
-        bundle, snapshot = board.newest()
-        if bundle.fingerprint != greeted:
-            greeted, entries = bundle.fingerprint, 0  # the page begins its timeline again
-            yield {"type": "hello", **hello(bundle), "every": EVERY, "home": home, "demo": demo}
-            continue
-        state = {"type": "state", **snapshot, "timeline": board.timeline(entries)}
-        if state["timeline"]:
-            entries = state["timeline"][-1]["number"]
-        state["previews"] = board.sensors.previews(known, partial(_until, board, state["answer"]))
-        yield state
-
-
-def _until(board: Board, answer: dict[str, Any] | None, modality: str) -> float:
-    """Return up to when samples are shown: those of the answer's window, in the pace of its last hop."""
-    if answer is None:
-        return math.inf
-    age, hop = answer["ages"].get(modality, answer["age"]), board.bundle.specs[modality].hop
-    made = board.began + answer["time"]
-    return float(made - age + min(0.0, monotonic() - made - hop) + _ROUNDED)
-
-
-def hello(bundle: Bundle) -> dict[str, Any]:
-    """Return the constants of a bundle: its name, labels, modalities and subsets."""
-    return {
-        "bundle": printable("/".join(bundle.path.resolve().parts[-2:])),
-        "fingerprint": bundle.fingerprint,
-        "labels": list(bundle.manifest.labels),
-        "modalities": describe_modalities(bundle.specs),
-        "subsets": audited(bundle),
-        "promise": bundle.manifest.calibration.promise,
-    }
-
-
-def audited(bundle: Bundle) -> list[dict[str, Any]]:
-    """Return the subsets of the bundle's modalities with their audited scores, null where there is none."""
-    rows = []
-    for subset in subsets.measured(bundle.modalities):
-        score = bundle.manifest.audited.get(subsets.name(subset))
-        numbers = {"accuracy": None} if score is None else asdict(score)
-        rows.append({"subset": subsets.name(subset), "modalities": list(subset), **numbers})
-    return rows

@@ -34,13 +34,14 @@ class SessionPage:
     Attributes:
         outputs: the board and the others.
         actions: by message type; an action may wait, so call none from an event loop.
-        used: set by the first action.
+        recordings: the folder that the page's button records into.
+        used: set by the first press of a button.
     """
 
     def __init__(
         self, session: Session, recordings: Path, began: float, others: Sequence[Output] = ()
     ) -> None:
-        self.session, self._recordings = session, recordings
+        self.session, self.recordings = session, recordings
         self.sensors = PageSensors(session, session.bundle.specs)
         self.recorder = Recorder(session, session.bundle.specs, self._recording_failed)
         self.board = Board(session, self.sensors, self.recorder, began)
@@ -79,7 +80,7 @@ class SessionPage:
 
     def _record(self, given: Fields) -> None:
         if on := given.flag("on"):
-            self.recorder.start(self._recordings)
+            self.recorder.start(self.recordings)
         else:
             self.recorder.stop()
         self._report("recording began" if on else "recording ended", "")

@@ -26,6 +26,7 @@ from sensemble_apps.console.output import remark
 from sensemble_apps.console.wording import answer_as_json
 from sensemble_apps.running.sensor_reader import SensorReader
 from sensemble_apps.serve.api import routes
+from sensemble_apps.serve.examples import examples_of_classes
 from sensemble_apps.serve.session_page import SessionPage
 
 _WAITING = 64  # samples that wait for the session
@@ -72,13 +73,14 @@ class Follower(QueuedSensor):
 
 
 class LiveSession:
-    """A session of a bundle on the studio's sensors; its page is `app`, which records into `recordings`."""
+    """A session of a bundle on the studio's sensors, which is learned from `data`; its page is `app`."""
 
     def __init__(
-        self, bundle: Bundle, reader: SensorReader, specs: Mapping[str, InputSpec], recordings: Path
+        self, bundle: Bundle, reader: SensorReader, specs: Mapping[str, InputSpec], data: Path
     ) -> None:
-        self._page = SessionPage(Session(bundle, lasting=True), recordings, monotonic())
-        self.board = self._page.board
+        self._page = SessionPage(Session(bundle, lasting=True), data.with_name("recordings"), monotonic())
+        self.board, self._data = self._page.board, data
+        self._show_examples(bundle)
         self.app = Starlette(routes=routes(self._page, home="../"))
         shared = [modality for modality in bundle.specs if modality in specs]
         self._followers = {modality: Follower(modality, specs) for modality in shared}
@@ -98,6 +100,7 @@ class LiveSession:
 
     def replace_head(self, bundle: Bundle) -> bool:
         """Go on with the head of another bundle; False if its encoders are others."""
+        self._show_examples(bundle)
         replaced = self._page.session.replace_head(bundle)
         self._page.board.touch()
         return replaced
@@ -113,6 +116,9 @@ class LiveSession:
                 remark(f"sensemble: {error}")
         for thread in self._threads:
             thread.join()
+
+    def _show_examples(self, bundle: Bundle) -> None:
+        self.board.examples = examples_of_classes(self._data, bundle.manifest.labels, bundle.specs)
 
     def _follow(self, _: str, sample: Sample) -> None:
         if (follower := self._followers.get(sample.modality)) is not None:

@@ -201,8 +201,7 @@ class Studio:
             if number == self._live_run and session is not None and session.replace_head(opened):
                 return
             self.close_live()
-            recordings = self.project.folder / "recordings"
-            self.live.session = LiveSession(opened, self.reader, SPECS, recordings)
+            self.live.session = LiveSession(opened, self.reader, SPECS, self.project.data)
             self._live_run = number
             self._changed()
 

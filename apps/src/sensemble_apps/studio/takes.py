@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from itertools import groupby
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -13,16 +12,14 @@ from sensemble_sensors.media.division import Division, divide
 from sensemble_sensors.recording.editing import rename_label, set_splits
 from sensemble_sensors.recording.reader import Recorded
 from sensemble_sensors.recording.takes import Take, delete_take, relabel_take
-from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
 
-from sensemble_apps.console.kinds import display_of
 from sensemble_apps.errors import InputError
 from sensemble_apps.running.takes import takes_in
+from sensemble_apps.serve.examples import previews
 
 MOST = 2000  # takes of a project
 _THUMBNAILS = 256  # kept
-_SHOWN = 48  # samples that a thumbnail is drawn of
 
 
 class Takes:
@@ -118,15 +115,4 @@ class Takes:
         if not examples:
             raise BadDataError(f"take {number}: its segment {middle} is not in the index")
         (segment,) = Recorded(self._folder, examples).segments
-        samples = sorted(segment.samples(), key=_modality)
-        return {
-            modality: display_of(self._specs[modality]).preview(
-                list(group)[-_SHOWN:], self._specs[modality].rate
-            )
-            for modality, group in groupby(samples, key=_modality)
-            if modality in self._specs
-        }
-
-
-def _modality(sample: Sample) -> str:
-    return sample.modality
+        return previews(segment.samples(), self._specs)

@@ -2,15 +2,17 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import asdict
+from functools import partial
 from itertools import count
 from time import monotonic
 from typing import Any
 
 from sensemble_runtime.errors import SessionError
 from sensemble_sensors.errors import BadDataError, SampleError, SensembleError
-from sensemble_sensors.kinds.conditions.condition import SEVERITIES
+from sensemble_sensors.kinds.conditions.condition import SEVERITIES, Condition
 from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.lines import MAX_SECONDS, Fields
 from sensemble_sensors.spec import InputSpec, devices
@@ -36,12 +38,20 @@ Messages = Iterator[dict[str, Any]]
 
 
 class Clients:
-    """All clients of a page; `messages` makes those to each of them, `actions` do what theirs ask for."""
+    """All clients of a page.
+
+    `messages` makes those to each of them, `actions` do what theirs ask for; `attended` is called when
+    one gives a sensor.
+    """
 
     def __init__(
-        self, sensors: PageSensors, messages: Callable[[], Messages], actions: Mapping[str, Action]
+        self,
+        sensors: PageSensors,
+        messages: Callable[[], Messages],
+        actions: Mapping[str, Action],
+        attended: Callable[[], None] = lambda: None,
     ) -> None:
-        self.sensors, self.messages, self.actions = sensors, messages, actions
+        self.sensors, self.messages, self.actions, self.attended = sensors, messages, actions, attended
         self.given: set[str] = set()  # names of the sensors that browsers give
         self.numbers = count(1)
 
@@ -153,6 +163,7 @@ class _Client:
         title = f"{words_of(modality).sensor} of {device} {self._number}"
         sensor = BrowserSensor(specs[modality], title, self._clock)
         name = self._all.sensors.add(sensor)
+        self._all.attended()
         self._sensors[free] = sensor, name
         self._all.given.add(name)
         return {"type": "giving", "id": free, "modality": modality, "sensor": name}
@@ -196,12 +207,21 @@ def describe_modalities(specs: Mapping[str, InputSpec]) -> list[dict[str, Any]]:
             "hop": spec.hop,
             "channels": [channel.name for channel in spec.channels],
             "conditions": [
-                {"name": one.name, "effects": [one.described(severity) for severity in SEVERITIES]}
-                for one in kind_of(spec).conditions
+                {
+                    "name": one.name,
+                    "effects": [one.described(severity) for severity in SEVERITIES],
+                    "staged": asdict(staged[one.name]) if one.name in staged else None,
+                }
+                for staged in [{one.condition: one for one in display_of(spec).staged}]
+                for one in sorted(kind_of(spec).conditions, key=partial(_place, list(staged)))
             ],
         }
         for modality, spec in specs.items()
     ]
+
+
+def _place(staged: Sequence[str], condition: Condition) -> int:
+    return staged.index(condition.name) if condition.name in staged else len(staged)
 
 
 def largest_message(specs: Mapping[str, InputSpec]) -> int:

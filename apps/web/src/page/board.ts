@@ -80,7 +80,7 @@ export class Board {
   hello() {
     const { audited, fingerprint, manifest, modalities } = this.bundle;
     const subsets = measured(modalities).map((set) => ({ subset: nameOf(set), modalities: set, ...(audited[nameOf(set)] ?? { accuracy: null }) }));
-    return { bundle: String(manifest.provenance["dataset"] ?? ""), fingerprint, labels: manifest.labels, modalities: this.modalities, subsets, promise: promise(manifest.calibration), demo: false };
+    return { bundle: String(manifest.provenance["dataset"] ?? ""), fingerprint, labels: manifest.labels, modalities: this.modalities, subsets, promise: promise(manifest.calibration), replayed: false, recordings: "", examples: {} };
   }
 
   /** Note what a session says. */
@@ -120,7 +120,7 @@ export class Board {
       answer: prediction && live.length ? this.answer(prediction, now) : null,
       lattice: prediction && live.length ? this.lattice : [],
       latencies: this.latencies, dropped: prediction?.dropped ?? {}, lost: prediction?.lost ?? {},
-      truth: this.truth, played: [], score: this.score, executors: this.executors, recorded: null, recording_failed: "",
+      truth: this.truth, played: [], demo: false, score: this.score, executors: this.executors, recorded: null, recording_failed: "",
     };
   }
 

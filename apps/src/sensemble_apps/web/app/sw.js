@@ -1,5 +1,5 @@
-const VERSION = "7c046cb11f36";
-const FILES = ["./","app.webmanifest","assets/capture-BDfHWMAO.js","assets/encode-m4whm6WS.js","assets/in_worker-D0WQb76o.js","assets/index-Clb8HXL-.js","assets/index-syGJ5Ygp.css","assets/ort-wasm-simd-threaded-DcHrbrbl.wasm.gz","assets/sql-wasm-CXIAVl5-.wasm.gz","assets/sql-wasm-browser-CEnySXEa.js","assets/worker-B-0JlPZR.js","icon-192.png","icon-512.png","icon.svg"];
+const VERSION = "dd0ebfbcab9a";
+const FILES = ["./","app.webmanifest","assets/capture-BDfHWMAO.js","assets/encode-m4whm6WS.js","assets/in_worker-D0WQb76o.js","assets/index-COmvA86Z.js","assets/index-DYz4w_st.css","assets/ort-wasm-simd-threaded-DcHrbrbl.wasm.gz","assets/sql-wasm-CXIAVl5-.wasm.gz","assets/sql-wasm-browser-2Ne12qP5.js","assets/worker-B-0JlPZR.js","icon-192.png","icon-512.png","icon.svg"];
 // The service worker: the page works without a network once it was opened with one.
 // The build fills in VERSION and FILES.
 

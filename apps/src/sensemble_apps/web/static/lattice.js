@@ -1,7 +1,7 @@
 // The lattice: every set of sensors as a node, from all of them down to none. The live one is lit, and when a
 // sensor comes or goes the light moves along an edge.
 
-import { draw, icon, make, percent, say } from "./dom.js";
+import { draw, icon, make, percent, rightOf, say, spaced } from "./dom.js";
 
 /** @typedef {Pick<import("./types.js").Modality, "modality" | "sensor" | "icon">} Modality */
 /** @typedef {import("./types.js").Subset} Subset */
@@ -19,6 +19,8 @@ const motion = matchMedia("(prefers-reduced-motion: reduce)");
 
 /** @param {DOMRect} a @param {DOMRect} b @returns {boolean} */
 const overlap = (a, b) => a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom;
+/** @param {Subset} score @returns {string | null} how often it was right in the audit; null if it was not audited */
+const right = ({ accuracy, n }) => (accuracy === null ? null : rightOf({ accuracy, n }));
 /** @param {string[]} set @returns {string} */
 const key = (set) => [...set].sort().join("+");
 
@@ -77,9 +79,10 @@ export class Lattice {
     return this.shown ?? [];
   }
 
-  /** @param {string[]} set @returns {number | null} how often it was right in the audit; null if it was not audited */
-  accuracy(set) {
-    return this.nodes.get(key(set))?.score.accuracy ?? null;
+  /** @param {string[]} set @returns {string | null} how often it was right in the audit; null if it was not audited */
+  right(set) {
+    const score = this.nodes.get(key(set))?.score;
+    return score ? right(score) : null;
   }
 
   /** @param {Subset} score @returns {HTMLElement} */
@@ -93,7 +96,7 @@ export class Lattice {
       ? [
           make("span", { class: few ? "icons lost" : "icons" }, ...(few ? lost : set).map((modality) => icon(this.modalities.get(modality)?.icon ?? ""))),
           make("span", { class: "names" }, this.title(set)),
-          make("b", {}, score.accuracy === null ? "–" : percent(score.accuracy)),
+          make("b", {}, right(score) ?? "–"),
           says,
         ]
       : ["none"];
@@ -149,7 +152,7 @@ export class Lattice {
       if (subset === name) cell.setAttribute("aria-current", "true");
       else cell.removeAttribute("aria-current");
       cell.classList.toggle("within", set.length > 0 && set.every((modality) => live.includes(modality)));
-      say(says, opinion ? (opinion.label ?? (opinion.best ? `unsure: ${opinion.best}?` : "unsure")) : "");
+      say(says, opinion ? spaced(opinion.label ?? (opinion.best ? `${opinion.best}?` : "unsure")) : "");
     }
     const moved = this.shown === null || name !== key(this.shown);
     const changed = moved || JSON.stringify([...troubles]) !== JSON.stringify([...this.troubles]);
@@ -222,9 +225,9 @@ export class Lattice {
     if (!line) return;
     line.setAttribute("class", kind);
     this.edges.append(line); // above the others
-    const [high, low] = [this.accuracy(upper), this.accuracy(lower)];
+    const [high, low] = [this.right(upper), this.right(lower)];
     const [first, last] = words === "back" ? [low, high] : [high, low];
-    const change = first === null || last === null ? "" : ` ${Math.round(100 * first)} → ${percent(last)}`;
+    const change = first === null || last === null ? "" : ` ${first.replace("\u00a0%", "")} → ${last}`;
     if (!words && !change) return;
     const title = this.title([modality]);
     const text = `${title}${words ? ` ${words}` : ""}${change && ":"}${change}`;
@@ -275,7 +278,8 @@ export class Lattice {
     if (!found) return;
     const { low, high, accuracy, n } = found.score;
     const range = low !== undefined && high !== undefined ? ` (${Math.round(100 * low)} to ${percent(high)} by ${n} examples)` : "";
-    const audit = accuracy === null ? "not audited" : `right ${percent(accuracy)} of the time${range}`;
+    const often = accuracy === null ? "" : rightOf({ accuracy, n });
+    const audit = accuracy === null ? "not audited" : often.endsWith("%") ? `right ${often} of the time${range}` : `right in ${often} examples: too few to say how often`;
     const said = this.looked === null ? undefined : this.said.get(name);
     const now = said ? `; says ${said.label ? `${said.label}, ${percent(said.confidence)}` : said.words}` : "";
     const words = `: ${found.set.length ? audit : "no answer"}${now}`;

@@ -1,9 +1,10 @@
 // A running session on a page: its answer, every set of sensors, the sensors, the timeline and the score.
 // The page in TypeScript (apps/web) shows its own session by it, too.
 
-import { button, byId, icon, make, percent, put, say } from "./dom.js";
+import { button, byId, icon, make, percent, put, say, spaced } from "./dom.js";
+import { DIGITS, Guide } from "./guide.js";
 import { Lattice } from "./lattice.js";
-import { Sensors, trouble } from "./sensors.js";
+import { Sensors, trouble, UNFAMILIAR } from "./sensors.js";
 import { Timeline } from "./timeline.js";
 
 /** @typedef {Omit<import("./types.js").Hello, "type" | "every" | "home">} Hello */
@@ -13,7 +14,7 @@ import { Timeline } from "./timeline.js";
 const MEGABYTE = 1e6;
 const BARS = 3; // of the most probable classes
 const MOST = 0.99; // that is shown of an answer that is unsure
-const DIGITS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"];
+const HOLD = 1500; // milliseconds for which a live set that nothing explains must last until the light moves
 const KEYS = "1234567890abcdefghijklmnopqrstuvwxyz";
 
 export class Live {
@@ -27,6 +28,14 @@ export class Live {
     this.sensors = new Sensors(byId("sensors"), send, (name) => givers.titles.get(name));
     this.lattice = new Lattice(byId("lattice"), byId("set"));
     this.timeline = new Timeline(() => this.show());
+    this.guide = new Guide();
+    /** The live set that is lit. @type {string[]} */
+    this.lit = [];
+    /** When another one was first live. @type {number | null} */
+    this.since = null;
+    this.replayed = false;
+    /** The folder of recordings. */
+    this.recordings = "";
     /** The newest. @type {State | null} */
     this.state = null;
     /** @type {Hello["modalities"]} */
@@ -44,7 +53,7 @@ export class Live {
   }
 
   /** @param {Hello} hello */
-  greet({ bundle, fingerprint, subsets, modalities, labels, promise, demo }) {
+  greet({ bundle, fingerprint, subsets, modalities, labels, promise, replayed, recordings, examples }) {
     say(byId("bundle"), bundle);
     byId("bundle").title = `SHA-256 of its manifest: ${fingerprint}`;
     this.modalities = modalities;
@@ -52,10 +61,13 @@ export class Live {
     this.timeline.restart(modalities);
     this.sensors.know(modalities);
     this.givers.offer(modalities);
-    if (demo) say(byId("lattice-hint"), "A replay plays, and its sensors come, go and lie by themselves. Press any button to take over.");
+    this.replayed = replayed;
+    this.guide.greet({ labels, modalities, replayed, examples });
+    byId("recorded").title = recordings;
+    this.recordings = recordings;
     byId("dots").replaceChildren(...modalities.map((modality) => make("li", {}, icon(modality.icon), make("span", { class: "title" }, modality.sensor), make("span", { class: "state" }))));
     const { devices } = this.givers;
-    say(byId("start-all"), `Use this ${devices.map(({ sensor }) => sensor).reverse().join(" and ")}`);
+    say(byId("start-all"), devices.length > 2 ? "Use this device's sensors" : `Use this ${devices.map(({ sensor }) => sensor).reverse().join(" and ")}`);
     byId("start-all").hidden = devices.length === 0;
     this.relabel(labels, promise);
   }
@@ -64,6 +76,7 @@ export class Live {
   relabel(labels, promise) {
     say(byId("promise"), `${promise[0].toUpperCase()}${promise.slice(1).replace(/ \(.*/, "")}.`); // the rest is in its title
     byId("promise").title = promise;
+    this.guide.relabel(labels);
     this.keys = keysOf(labels);
     byId("labels").replaceChildren(
       ...[...new Set([...this.keys.keys(), ...labels])].map((label) => {
@@ -95,15 +108,16 @@ export class Live {
     const past = this.timeline.past();
     const first = state.sensors.length === 0;
     byId("live").hidden = false; // from the first state on, so that nothing jumps
-    byId("start").hidden = !first;
     document.body.classList.toggle("empty", first);
     document.body.classList.toggle("mute", state.live.length === 0 && Object.keys(state.score).length === 0);
     document.body.classList.toggle("past", past !== null);
     say(byId("moment"), past ? `as it was at ${past.when}` : "");
     const troubles = past ? new Map() : troublesOf(state);
     const now = state.answer;
-    const live = past?.live ?? now?.live ?? state.live;
-    this.lattice.show(live, past ? [] : state.lattice, troubles, past ? null : now);
+    const live = past?.live ?? this.steady(now?.live ?? state.live, troubles);
+    if (past || !this.since) this.lattice.show(live, past ? [] : state.lattice, troubles, past ? null : now);
+    this.guide.show(state, !this.replayed || this.givers.given.size > 0);
+    say(byId("lattice-hint"), state.demo ? "A replay plays, and its sensors come, go and lie by themselves. Press any button to take over." : "How often each set of sensors was right when it was audited. The live set is lit.");
     this.answer(state, past ? past.said : now, live, past || !now?.best ? {} : now.probabilities); // without evidence all are equal
     this.dots(state, live, troubles);
     for (const [name, preview] of past?.previews ?? []) this.sensors.preview(name, preview);
@@ -111,6 +125,19 @@ export class Live {
     this.timeline.showThen(past);
     this.truth(state);
     session(state);
+  }
+
+  /**
+   * Return the live set to light. A sensor that is left out for a moment, such as captions, does not move the light.
+   * @param {string[]} live
+   * @param {Map<string, string>} troubles
+   */
+  steady(live, troubles) {
+    const isExplained = this.lit.every((one) => live.includes(one) || (troubles.has(one) && troubles.get(one) !== UNFAMILIAR));
+    if (!isExplained && this.since === null) setTimeout(() => this.show(), HOLD);
+    this.since = isExplained ? null : (this.since ?? performance.now());
+    if (this.since === null || performance.now() - this.since >= HOLD) [this.lit, this.since] = [live, null];
+    return this.lit;
   }
 
   /** @param {State} state @param {string[]} live @param {Map<string, string>} troubles */
@@ -133,12 +160,12 @@ export class Live {
    */
   answer(state, said, live, probabilities) {
     const place = byId("label");
-    const audited = this.lattice.accuracy(live);
+    const audited = this.lattice.right(live);
     let [head, tail, below] = [live.length ? "waiting for a first window" : "nothing is live", "", ""];
     const [who, either] = (said?.why ?? "").split(" disagree: "); // the headline stays short: what moves is read again
     if (said) head = either ? `unsure: ${either}` : (said.words ?? "");
     if (said?.label) tail = ` ${percent(said.confidence ?? 0)}`;
-    if (said?.best) below = audited === null ? "not audited with these sensors" : `right ${percent(audited)} of the time with these sensors`;
+    if (said?.best) below = audited === null ? "not audited with these sensors" : `right ${audited.endsWith("%") ? `${audited} of the time` : `in ${audited} examples`} with these sensors`;
     if (place.textContent !== head + tail) place.replaceChildren(head, make("small", {}, tail));
     if (either) below = `${who} disagree`;
     say(byId("evidence"), below);
@@ -150,7 +177,7 @@ export class Live {
     classes.forEach(([name, share], index) => {
       const row = /** @type {HTMLElement} */ (list.children[index] ?? list.appendChild(make("li", {}, make("span"), make("meter", { min: 0, max: 1, "aria-hidden": "true" }), make("output"))));
       const [title, bar, number] = /** @type {HTMLElement[]} */ ([...row.children]);
-      say(title, name);
+      say(title, spaced(name));
       /** @type {HTMLMeterElement} */ (bar).value = share;
       say(number, percent(said?.label ? share : Math.min(share, MOST)));
       row.classList.toggle("true", name === state.truth || state.played.includes(name));

@@ -14,8 +14,9 @@ const FLOOR = -60; // dB of full scale at which the meter is empty
 const CALM = 1000; // milliseconds between two previews where less motion is wanted
 const motion = matchMedia("(prefers-reduced-motion: reduce)");
 
+export const UNFAMILIAR = "unfamiliar";
 /** What is wrong with a modality as a whole, by the kind of the event that said it. @type {Record<string, string>} */
-const NOTED = { suspect: "at odds with the others", unfamiliar: "unfamiliar", "encoder failed": "its encoder fails" };
+const NOTED = { suspect: "at odds with the others", unfamiliar: UNFAMILIAR, "encoder failed": "its encoder fails" };
 /** A sensor that is not there, by the kind of its last event. @type {Record<string, string>} */
 const AWAY = { detached: "unplugged", ended: "at its end", failed: "failed", lost: "lost", unavailable: "not there" };
 
@@ -39,12 +40,12 @@ function stateOf(sensor, state, live, noun) {
 }
 
 /** @param {Opinion} said @returns {string} */
-const alone = (said) => (said.label ? `alone: ${said.label}, ${percent(said.confidence)}` : `alone ${said.words}`);
+const alone = (said) => (said.label ? `alone: ${said.label}, ${percent(said.confidence)}` : said.doubt === UNFAMILIAR ? "alone: nothing" : `alone ${said.words}`);
 
 /**
  * The parts of a card that change.
  * @typedef {{card: HTMLElement, picture: HTMLElement, title: HTMLInputElement, state: HTMLElement, says: HTMLElement,
- *   plug: HTMLButtonElement, condition: HTMLSelectElement}} Card
+ *   plug: HTMLButtonElement, staged: HTMLButtonElement[], condition: HTMLSelectElement}} Card
  */
 
 export class Sensors {
@@ -115,8 +116,11 @@ export class Sensors {
     say(parts.plug, sensor.plugged ? "Unplug" : "Plug back");
     put(parts.plug, "data-act", sensor.plugged ? "unplug" : "plug");
     const condition = sensor.condition ? `${sensor.condition.condition}:${sensor.condition.severity}` : "";
-    if (document.activeElement !== parts.condition && parts.condition.value !== condition) parts.condition.value = condition;
-    parts.card.classList.toggle("degraded", condition !== "");
+    const stage = parts.staged.find(({ dataset }) => dataset.condition === condition);
+    for (const made of parts.staged) put(made, "aria-pressed", String(made === stage));
+    const listed = stage ? "" : condition;
+    if (document.activeElement !== parts.condition && parts.condition.value !== listed) parts.condition.value = listed;
+    parts.card.classList.toggle("degraded", listed !== "");
     if (!sensor.plugged && !past) parts.picture.replaceChildren();
     put(parts.plug, "aria-label", `${sensor.plugged ? "Unplug" : "Plug back"} ${title}`);
   }
@@ -129,16 +133,33 @@ export class Sensors {
     const says = make("p", { class: "says" });
     const plug = button("", () => this.send({ type: plug.dataset.act, sensor: sensor.name }));
     const condition = this.conditions(sensor);
+    const staged = this.staged(sensor);
     const title = /** @type {HTMLInputElement} */ (make("input", { class: "title", type: "text", maxlength: 60, "aria-label": `Title of ${sensor.name}`, spellcheck: "false" }));
     title.addEventListener("change", () => this.send({ type: "rename", sensor: sensor.name, title: title.value.trim() }));
     title.addEventListener("keydown", (event) => event.key === "Enter" && title.blur());
     const heading = make("div", { class: "heading" }, ...(modality ? [icon(modality.icon)] : []), title);
-    const words = make("div", { class: "words" }, heading, state, says);
-    const card = make("article", { class: "card", "data-modality": sensor.modality, "aria-label": sensor.name }, picture, words, make("p", { class: "buttons" }, plug, condition));
-    const parts = { card, picture, title, state, says, plug, condition };
+    const card = make("article", { class: "card", "data-modality": sensor.modality, "aria-label": sensor.name }, picture, heading, state, says, make("p", { class: "buttons" }, plug));
+    if (staged.length) card.append(make("div", { class: "conditions", role: "group", "aria-label": `Try ${sensor.name} in bad conditions` }, ...staged, condition));
+    const parts = { card, picture, title, state, says, plug, staged, condition };
     this.cards.set(sensor.name, parts);
     this.place.insertBefore(card, this.bar); // which comes last, so that cards are counted from the first
     return parts;
+  }
+
+  /**
+   * Make a button for each condition that is shown by a picture.
+   * @param {Sensor} sensor
+   * @returns {HTMLButtonElement[]}
+   */
+  staged({ name, modality }) {
+    return (this.modalities.get(modality)?.conditions ?? []).flatMap(({ name: condition, effects, staged }) => {
+      if (!staged) return [];
+      const { severity, word, icon: path } = staged;
+      const press = () => this.send({ type: "condition", sensor: name, condition: made.ariaPressed === "true" ? null : condition, severity });
+      const made = button(word, press, { "data-condition": `${condition}:${severity}`, "aria-pressed": "false", title: `${condition}: ${effects[severity - 1]}` });
+      made.prepend(icon(path));
+      return [made];
+    });
   }
 
   /**
@@ -147,9 +168,8 @@ export class Sensors {
    * @returns {HTMLSelectElement}
    */
   conditions(sensor) {
-    const list = /** @type {HTMLSelectElement} */ (make("select", { "aria-label": `Condition of ${sensor.name}` }, make("option", { value: "" }, "as it is")));
+    const list = /** @type {HTMLSelectElement} */ (make("select", { "aria-label": `Condition of ${sensor.name}` }, make("option", { value: "" }, "all…")));
     const conditions = this.modalities.get(sensor.modality)?.conditions ?? [];
-    list.hidden = conditions.length === 0;
     const fill = () => {
       for (const { name, effects } of conditions) {
         const group = make("optgroup", { label: name });

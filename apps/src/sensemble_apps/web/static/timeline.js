@@ -15,7 +15,7 @@ import { showPreview } from "./sensors.js";
 const KEPT = 4000; // entries
 const FILM = 600; // previews of a sensor
 const SHOWN = 60; // events in the list
-const NAMES = 86; // pixels for the names of the modalities
+const NAME = 7.5; // pixels of a letter of a modality's name
 const LANE = 18;
 const SAID = 40; // pixels of the answers
 const LETTER = 8; // and as much between two
@@ -34,6 +34,8 @@ export class Timeline {
     this.modalities = [];
     this.time = 0;
     this.drawn = 0;
+    /** Pixels for the names of the modalities. */
+    this.names = 0;
     /** The moment that is looked at; null for now. @type {number | null} */
     this.moment = null;
     this.scrub = /** @type {HTMLInputElement} */ (byId("scrub"));
@@ -50,7 +52,7 @@ export class Timeline {
     byId("strip").addEventListener("click", (event) => {
       const box = byId("strip").getBoundingClientRect();
       const [begin, span] = this.range();
-      this.look(Math.max(begin, begin + (span * (event.clientX - box.x - NAMES)) / (box.width - NAMES)));
+      this.look(Math.max(begin, begin + (span * (event.clientX - box.x - this.names)) / (box.width - this.names)));
     });
   }
 
@@ -156,17 +158,18 @@ export class Timeline {
     if (this.moment === null) this.scrub.value = this.scrub.max;
     const [begin, span] = this.range();
     const place = byId("strip");
-    const width = Math.max(100, place.clientWidth - NAMES);
+    this.names = NAME * Math.max(9, ...this.modalities.map(({ sensor }) => sensor.length));
+    const width = Math.max(100, place.clientWidth - this.names);
     const x = (/** @type {number} */ time) => (width * Math.min(span, Math.max(time - begin, 0))) / span;
     const foot = LANE * this.modalities.length;
     const height = foot + SAID + 4;
-    const strip = draw("svg", { viewBox: `${-NAMES} 0 ${width + NAMES} ${height}`, "aria-hidden": "true" });
+    const strip = draw("svg", { viewBox: `${-this.names} 0 ${width + this.names} ${height}`, "aria-hidden": "true" });
     this.modalities.forEach(({ modality, sensor }, lane) => {
-      strip.append(draw("text", { x: -NAMES, y: LANE * lane + 13 }, sensor));
+      strip.append(draw("text", { x: -this.names, y: LANE * lane + 13 }, sensor));
       for (const [from, to] of this.spans((entry) => entry.live?.includes(modality)))
         if (to > begin) strip.append(draw("rect", { class: `lane lane-${lane % 4}`, x: x(from), width: Math.max(0.5, x(to) - x(from)), y: LANE * lane + 3, height: LANE - 8, rx: 3 }));
     });
-    strip.append(draw("text", { x: -NAMES, y: foot + 14 }, "answer"));
+    strip.append(draw("text", { x: -this.names, y: foot + 14 }, "answer"));
     const said = this.entries.filter((entry) => entry.kind !== "event");
     said.forEach((entry, index) => {
       const [from, to] = [x(entry.time), x(said[index + 1]?.time ?? this.time)];

@@ -2,11 +2,12 @@
 
 /**
  * @typedef {{modality: string, kind: string, sensor: string, device: string, icon: string, noun: string, shape: number[], rate: number, hop: number, channels: string[],
- *   conditions: {name: string, effects: string[]}[]}} Modality
+ *   conditions: {name: string, effects: string[], staged: {severity: number, word: string, icon: string} | null}[]}} Modality `staged`: as a button
  * @typedef {{accuracy: number, low: number, high: number, n: number}} Score
  * @typedef {{subset: string, modalities: string[], accuracy: number | null, low?: number, high?: number, n?: number}} Subset
  * @typedef {{type: "hello", bundle: string, fingerprint: string, labels: string[], modalities: Modality[],
- *   subsets: Subset[], promise: string, every: number, home: string | null, demo: boolean}} Hello `home`: the page that this one belongs to
+ *   subsets: Subset[], promise: string, every: number, home: string | null, replayed: boolean, recordings: string,
+ *   examples: Record<string, Record<string, Preview>>}} Hello `home`: the page that this one belongs to; `examples`: by class and modality
  * @typedef {{name: string, title: string, modality: string, kind: string, state: string, reason: string, note: string,
  *   noted: string, since: number,
  *   plugged: boolean, fault: boolean, active: boolean,
@@ -23,7 +24,7 @@
  * @typedef {{type: "state", version: number, time: number, live: string[], sensors: Sensor[],
  *   answer: Answer | null, lattice: Opinion[], latencies: Record<string, number>,
  *   dropped: Record<string, number>, lost: Record<string, number>, truth: string | null, played: string[],
- *   score: Record<string, Count>, recorded: number | null, recording_failed: string, process?: {cpu: number, memory: number},
+ *   demo: boolean, score: Record<string, Count>, recorded: number | null, recording_failed: string, process?: {cpu: number, memory: number},
  *   viewers?: number, executors?: Record<string, string>, timeline: Entry[], previews: Record<string, Preview>}} State
  * @typedef {{type: "giving", id: number, modality: string, sensor: string}} Giving
  * @typedef {{type: "clock", sent: number, answered: number}} Clock
