@@ -259,3 +259,14 @@ def test_records_compare_as_their_audits_do(bundle: Bundle, dataset: Dataset, tm
     Records(tmp_path / "empty.sqlite").close()
     with pytest.raises(ComparisonError, match="no complete audit"):
         compare(tmp_path / "empty.sqlite", record)
+
+
+def test_a_folder_is_audited_by_its_name(bundle: Bundle, dataset: Dataset, tmp_path: Path) -> None:
+    record = tmp_path / "a.sqlite"
+    found = audit(bundle, str(dataset.folder), record=record)
+    assert found.subsets == audit(bundle, dataset.examples).subsets
+    assert str(found).startswith("audio+text+video: ")
+    (run,) = read_runs(record)
+    assert (run.dataset, run.split) == (dataset.folder.name, "eval")
+    with pytest.raises(BadDataError, match=r"nowhere.index\.jsonl"):
+        audit(bundle, tmp_path / "nowhere")

@@ -101,6 +101,8 @@ def test_what_cannot_be_replayed_is_told(bundle: Bundle, tmp_path: Path) -> None
     )
     (tmp_path / "noise.mkv").write_text("no film")
     session = Session(bundle)
+    with pytest.raises(BadDataError, match=r"^wrong: no such file or folder; "):
+        session.replay("wrong")
     session.replay(tmp_path)
     assert list(session) == []
     with pytest.raises(BadDataError, match=r"noise\.mkv"):

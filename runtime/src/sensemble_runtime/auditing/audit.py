@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sensemble_sensors.errors import BadDataError
 from sensemble_sensors.kinds.conditions.condition import Applied
 from sensemble_sensors.kinds.registry import kind_of
-from sensemble_sensors.media.dataset import Example
+from sensemble_sensors.media.dataset import Example, read_dataset
 from sensemble_sensors.spec import devices
 
 from sensemble_runtime import subsets
@@ -31,7 +31,7 @@ from sensemble_runtime.record.writer import RecordedAnswer, Records
 from sensemble_runtime.scores import ConditionScore, UnknownScore
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class AuditResult(Measures):
     """The scores of each subset of a bundle's modalities, with their intervals.
 
@@ -58,6 +58,15 @@ class AuditResult(Measures):
     unfamiliar: dict[str, float]
     conditions: tuple[ConditionScore, ...] = ()
     unknown: tuple[UnknownScore, ...] = ()
+
+    def __str__(self) -> str:
+        """Write what all sensors give in a line: `audio+video: 94 % right, 10 % unsure, ...`."""
+        name, found = max(self.reliability.items(), key=lambda item: item[0].count("+"))
+        shares = (found.accuracy, "right"), (found.unsure, "unsure"), (found.sure_wrong, "sure and wrong")
+        said = ", ".join(f"{100 * share:.0f} % {word}" for share, word in shares)
+        return f"{name}: {said}, of {self.subsets[name].n} examples; the worst set is {self.worst}"
+
+    __repr__ = __str__
 
     @property
     def reliability(self) -> dict[str, Reliability]:
@@ -95,7 +104,7 @@ class AuditResult(Measures):
 
 def audit(
     bundle: Bundle,
-    examples: Sequence[Example],
+    examples: Sequence[Example] | Path | str,
     *,
     record: Path | str | None = None,
     dataset: str | None = None,
@@ -107,8 +116,9 @@ def audit(
     """Score every measured subset of the bundle's modalities on labelled examples, which may lack modalities.
 
     Args:
+        examples: some, or the folder of a dataset, whose split eval is scored.
         record: a record file, to which the run is added.
-        dataset: the name of the data, for the record.
+        dataset: the name of the data, for the record; by default, the folder's.
         progress: called after each example; each condition is another round of all examples.
         more: further subsets to score (`subsets.measured`).
         unknown: backgrounds, which may be none, to audit against beside near windows and classes left out.
@@ -119,6 +129,9 @@ def audit(
         RecordError: the record cannot be opened or written.
         EncoderError, BundleError: as `Bundle.encode`.
     """
+    if isinstance(examples, (Path, str)):
+        dataset = dataset or Path(examples).resolve().name
+        examples = read_dataset(examples).split("eval")
     truth, task, modalities = _truth(bundle, examples), bundle.manifest.task, bundle.modalities
     present = {m: np.array([m in example.modalities for example in examples]) for m in modalities}
     groups = group_codes([example.groups for example in examples])

@@ -57,7 +57,7 @@ class SetComparison:
         return self.adjusted < ALPHA
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Comparison:
     """Audit B beside audit A.
 
@@ -96,6 +96,8 @@ class Comparison:
             f"{one.n} examples, {low} to {high} points ({len(one.gained)} gained, {len(one.lost)} lost, "
             f"p {one.p:.2g})"
         )
+
+    __repr__ = __str__
 
     def to_json(self) -> dict[str, Any]:
         """Return it for `json.dumps`."""

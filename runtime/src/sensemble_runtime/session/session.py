@@ -161,6 +161,8 @@ class Session(SensorHost):
         from sensemble_sensors.recording.replay import MediaReplay, Replay
 
         path, specs = Path(path), self._state.specs
+        if not path.exists():
+            raise BadDataError(f"{path}: no such file or folder; name a dataset, a recording or a media file")
         forms = {modality: captured(self._conditions, spec) for modality, spec in specs.items()}
         player: Player
         if not path.is_dir():
