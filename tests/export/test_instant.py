@@ -38,9 +38,12 @@ def test_its_bundle_answers_with_the_calibrated_sum_and_another_set_of_takes_low
     for m, opinion in opinions.items():
         np.testing.assert_allclose(opinion.probabilities, softmax(alone[m]), atol=1e-4)
     assert said.label == "dark", "takes are few: an answer is given all the same"
+    targets = ("executorch-xnnpack", "onnx")
+    export_instant(found, tmp_path / "run/bundle", "takes", targets=targets)
     monkeypatch.delattr(artifact_store, "lower_all")
     grown = instant(takes(tmp_path, {"dark": 4, "bright": 4, "grey": 3}), ENCODERS)
-    again = export_instant(grown, tmp_path / "run/bundle", "takes")
+    again = export_instant(grown, tmp_path / "run/bundle", "takes", targets=targets)
+    assert Bundle.open(tmp_path / "run/bundle", "onnx").modalities == ("audio", "video")
     assert again.labels == ("bright", "dark", "grey")
     assert files(again, "video") == files(manifest, "video")
     assert again.calibration.groups > known.groups

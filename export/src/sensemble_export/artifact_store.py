@@ -124,17 +124,21 @@ class ArtifactStore:
             job: place_of(self.model.encoders[job.modality], self._calibration_windows(job.modality), job)
             for job in jobs
         }
-        found: dict[str, Delegation] = {}
+        found, rest = dict[str, Delegation](), list[Job]()
         for job, place in places.items():
-            if place is not None and (known := fetch(place, self.folder / job.file)) is not None:
+            try:
+                known = fetch(place, self.folder / job.file)
+            except LookupError:
+                rest.append(job)
+                continue
+            if known is not None:
                 found[job.file] = known
-                done()
-        if rest := [job for job in jobs if job.file not in found]:
-            made = lower_all(self.folder, rest, done, failed)
+            done()
+        if rest:
+            found |= lower_all(self.folder, rest, done, failed)
             for job in rest:
-                if (place := places[job]) is not None and job.file in made:
-                    keep(place, self.folder / job.file, made[job.file])
-            found |= made
+                if (place := places[job]) is not None and (self.folder / job.file).exists():
+                    keep(place, self.folder / job.file, found.get(job.file))
         return found
 
     def measure_on(self, held_out: Clips, jobs: Iterable[Job], progress: Progress = no_progress) -> None:

@@ -1,5 +1,6 @@
-"""The export of an instant head: no encoder is quantized, and each is lowered once for all takes."""
+"""The export of an instant head: each encoder is lowered once for all takes, in schemes without ranges."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -19,7 +20,7 @@ from sensemble_runtime.auditing.calibration import (
 )
 from sensemble_runtime.auditing.intervals import group_codes
 from sensemble_runtime.auditing.measures import measure
-from sensemble_runtime.bundle.manifest import Calibration, Manifest
+from sensemble_runtime.bundle.manifest import Calibration, Manifest, Scheme
 from sensemble_runtime.progress import Progress, no_progress
 from sensemble_sensors.spec import InputSpec
 from sensemble_train.data.clips import Clips
@@ -30,19 +31,19 @@ from torch import Tensor
 from sensemble_export.artifact_store import ArtifactStore, BuiltArtifact
 from sensemble_export.bundle import Origin, place, staged_store
 from sensemble_export.fitting import opinions_of
-from sensemble_export.search import good_enough
-from sensemble_export.targets import TARGETS, Job
+from sensemble_export.targets import Job
 
 METHOD = "instant"  # in a bundle's provenance
 UNLEARNED = "nothing learned yet"  # the only class of encoders without a head
+_SCHEMES: dict[str, Scheme] = {"executorch-xnnpack": "fp32", "onnx": "int8-weights"}  # a page is downloaded
 _NEVER = 2.0  # a threshold that no answer reaches
 _MEASURED = 8  # windows of each modality on which parity and latency are measured
 
 
-def lower_ahead(frozen: Frozen, progress: Progress = no_progress) -> None:
+def lower_ahead(frozen: Frozen, progress: Progress = no_progress, target: str = "executorch-xnnpack") -> None:
     """Lower encoders into the user's cache, so that no later export of an instant head does."""
     model = frozen.model(frozen.specs, ("",), "multi-class")
-    jobs, done = _jobs(model), count(1)
+    jobs, done = _jobs(model, [target]), count(1)
     with TemporaryDirectory() as folder:
         store = ArtifactStore(model, Path(folder), {})
         store.lower(jobs, lambda: progress(next(done), len(jobs)))
@@ -54,14 +55,13 @@ def export_encoders(frozen: Frozen, out: Path | str, progress: Progress = no_pro
     `progress` is called with (steps done, steps in all), from other threads too. Raises as `export_bundle`.
     """
     model = frozen.model(frozen.specs, (UNLEARNED,), "multi-class")
-    source, target = torch.Generator().manual_seed(0), "onnx"
+    source = torch.Generator().manual_seed(0)
     windows = {m: _noise(spec, source) for m, spec in frozen.specs.items()}
     shown = Clips(windows, {m: torch.ones(_MEASURED, dtype=torch.bool) for m in windows}, None)
-    jobs = [Job(m, target, TARGETS[target].default) for m in model.modalities]
+    jobs, unfitted = _jobs(model, ["onnx"]), Calibration(RISK, _NEVER, 0, REDUNDANT, {}, {})
     with staged_store(model, Path(out), windows, shown) as store:
         store.make(jobs, progress)
-        chosen, unfitted = good_enough(store, jobs), Calibration(RISK, _NEVER, 0, REDUNDANT, {}, {})
-        return place(store, chosen, Path(out), Origin((), METHOD, ""), unfitted, {})
+        return place(store, jobs, Path(out), Origin((), METHOD, ""), unfitted, {})
 
 
 def _noise(spec: InputSpec, source: torch.Generator) -> Tensor:
@@ -78,6 +78,7 @@ def export_instant(
     dataset: str,
     progress: Progress = no_progress,
     proved: dict[Job, BuiltArtifact] | None = None,
+    targets: Sequence[str] = ("executorch-xnnpack",),
 ) -> Manifest:
     """Export an instant head, calibrated and audited by its answers to groups left out.
 
@@ -87,6 +88,7 @@ def export_instant(
         dataset: the name of the data.
         progress: called with (steps done, steps in all), from other threads too.
         proved: the measurements of earlier exports of the same encoders, to which this one's are added.
+        targets: `executorch-xnnpack`, and `onnx` for browsers.
 
     Raises:
         NotLowerableError, MeasurementError, ParityFailedError, ExportError: as `export_bundle`.
@@ -97,11 +99,12 @@ def export_instant(
     present = {m: examples.present[m].numpy() for m in model.modalities}
     logits = {m: found.left_out[m].numpy() for m in model.modalities}
     fitted = calibrate(logits, present, truth.numpy(), task, groups)
-    jobs = _jobs(model)
+    jobs = _jobs(model, targets)
     with staged_store(model, out, {}, _windows_to_measure(examples)) as store:
         if proved:  # the same artifacts, by the cache
             store.lower(jobs, no_progress)
-            store.made |= {job: replace(one, path=store.folder / job.file) for job, one in proved.items()}
+            known = ((job, proved[job]) for job in jobs if job in proved)
+            store.made |= {job: replace(one, path=store.folder / job.file) for job, one in known}
         store.make(jobs, progress)
         if proved is not None:
             proved |= store.made
@@ -117,8 +120,8 @@ def export_instant(
         return place(store, jobs, out, origin, calibration, scores.subsets if scores else {})
 
 
-def _jobs(model: Model) -> list[Job]:
-    return [Job(m, "executorch-xnnpack", "fp32") for m in model.modalities]
+def _jobs(model: Model, targets: Sequence[str]) -> list[Job]:
+    return [Job(m, target, _SCHEMES[target]) for target in targets for m in model.modalities]
 
 
 def _windows_to_measure(examples: Clips) -> Clips:

@@ -17,41 +17,51 @@ from sensemble_export.partition_report import Delegation
 from sensemble_export.targets import Job, all_targets, needs_ranges
 
 _CACHE = "lowered"
+_FILES = {"executorch-xnnpack", "onnx"}  # targets whose artifacts are one file
 
 
-def fetch(path: Path, to: Path) -> Delegation | None:
-    """Copy an artifact of the cache, and return its delegation; None if it is not kept, or is damaged.
+def fetch(path: Path | None, to: Path) -> Delegation | None:
+    """Copy an artifact of the cache, and return its delegation, if it is ExecuTorch's.
 
-    The delegation is in a JSON file of the same name.
+    The delegation is in a JSON file of the same name. Raises LookupError for None, and if it is not kept, or
+    is damaged.
     """
+    if path is None:
+        raise LookupError("not for the cache")
     try:
         noted = json.loads(path.with_suffix(".json").read_text("utf-8"))
-        delegation, content = Delegation(**noted["delegation"]), path.read_bytes()
-        if hashlib.sha256(content).hexdigest() != noted["sha256"]:
-            return None
-        to.write_bytes(content)
-        user_cache.use(path)
-        user_cache.use(path.with_suffix(".json"))
-    except (OSError, ValueError, TypeError, KeyError):
-        return None
+        delegation = None if noted["delegation"] is None else Delegation(**noted["delegation"])
+        content = path.read_bytes()
+        whole = hashlib.sha256(content).hexdigest() == noted["sha256"]
+        if whole:
+            to.write_bytes(content)
+            user_cache.use(path)
+            user_cache.use(path.with_suffix(".json"))
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise LookupError(path) from error
+    if not whole:
+        raise LookupError(path)
     return delegation
 
 
-def keep(path: Path, made: Path, delegation: Delegation) -> None:
+def keep(path: Path, made: Path, delegation: Delegation | None) -> None:
     """Keep an artifact; a full disk is no failure."""
     with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_name(f"{path.name}.{os.getpid()}")
         shutil.copy(made, partial)
         partial.replace(path)
-        noted = {"delegation": asdict(delegation), "sha256": hashlib.sha256(made.read_bytes()).hexdigest()}
+        noted = {
+            "delegation": None if delegation is None else asdict(delegation),
+            "sha256": hashlib.sha256(made.read_bytes()).hexdigest(),
+        }
         path.with_suffix(".json").write_text(json.dumps(noted), "utf-8")
     user_cache.prune(_CACHE)
 
 
 def place_of(encoder: nn.Module, windows: Tensor, job: Job) -> Path | None:
     """Return the path of an artifact in the cache; None if its encoder learns, or it is not one file."""
-    if job.target != "executorch-xnnpack" or any(p.requires_grad for p in encoder.parameters()):
+    if job.target not in _FILES or any(p.requires_grad for p in encoder.parameters()):
         return None
     tools = {tool: version(tool) for tool in ("torch", *all_targets()[job.target].tools)}
     digest = hashlib.sha256(f"{fingerprint(encoder, windows[:1])} {windows.shape[1:]} {job} {tools}".encode())

@@ -29,7 +29,8 @@ from sensemble_apps.results.matrices import most_robust
 from sensemble_apps.results.run_folder import AUDIT, BUNDLE, CONFIG, PAGE, SELECTION, SESSION
 
 _PLAYED = 10  # examples of the replay: two for each phase of the schedule
-_SHIPPING = 30  # seconds to export, audit and report each sensor, on two quiet cores
+_TARGETS = ("executorch-xnnpack", "onnx")  # for this machine and boards, and for browsers
+_SHIPPING = 40  # seconds to export, audit and report each sensor, on two quiet cores
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +73,7 @@ def main(arguments: Demo) -> None:
 
             from sensemble_apps.commands.export import export
 
-            export(out, partial(export_run, out, *shipped))
+            export(out, partial(export_run, out, *shipped, targets=_TARGETS))
     with _step(console, 4, "Replay in a process without torch, while sensors come and go"):
         pace = ["--fast"] if arguments.fast else ["--summary", str(out / SESSION)]
         _sensemble("run", out / BUNDLE, "--replay", data, "--unplug", "--examples", str(_PLAYED), *pace)

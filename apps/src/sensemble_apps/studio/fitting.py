@@ -1,9 +1,10 @@
 """The process that fits a project's instant head: `python -m sensemble_apps.studio.fitting DATA RUN OPTIONS`.
 
 It keeps torch, the encoders and the embeddings of the takes in memory, and fits the head again for each line
-of its standard input. First it lowers the encoders, which takes a while once on a machine. It prints a line
-of JSON for each stage, for the right answers about takes left out (`right`, `sets`), for a bundle that is
-written (`bundle`) and for a failure (`reason`). `answered` counts the answered lines.
+of its standard input. First it lowers the encoders, for this machine and then for browsers, which takes a
+while once on a machine. It prints a line of JSON for each stage, for the right answers about takes left out
+(`right`, `sets`), for a bundle that is written (`bundle`) and for a failure (`reason`). `answered` counts the
+answered lines.
 """
 
 import shutil
@@ -34,42 +35,48 @@ from sensemble_apps.running.sources import FORM
 
 _FRAMES = 4  # of a window
 _SECONDS = 1.0  # of a window, as of a segment of a take
-_LOWERED, _OVER = "lowered", "over"
+_HERE, _BROWSERS, _OVER = "executorch-xnnpack", "onnx", "over"
 
 
 def main(data: Path, run: Path, options: Sequence[str]) -> None:
     """Fit for each line of standard input, until that is closed."""
     bundle = run / BUNDLE
     proved: dict[Job, BuiltArtifact] = {}
-    answered, may_export, head = 0, False, None
+    answered, head, again = 0, None, False
+    targets: list[str] = []  # that the encoders are lowered for
     with stages(in_json=True) as advance:
         frozen = _frozen(options)
         for lines, lowered in _requests(frozen, partial(advance, "lower")):
             answered += lines
-            may_export |= lowered
+            targets += lowered
+            again |= bool(lines or lowered)
             try:
                 if lines:
                     head = None
                     head = instant(data, frozen, advance)
                     say_json({"right": head.right()})
-                if head is not None and may_export:
-                    manifest = export_instant(head, bundle, data.parent.resolve().name, proved=proved)
+                if head is not None and targets and again:
+                    name = data.parent.resolve().name
+                    manifest = export_instant(head, bundle, name, proved=proved, targets=targets)
                     sets = {name: asdict(score) for name, score in manifest.audited.items()}
                     say_json({"bundle": str(bundle), "sets": sets, "answered": answered})
-                    head = None
+                    again = False
             except SensembleError as error:
                 shutil.rmtree(bundle, ignore_errors=True)
                 say_json({"reason": str(error), "answered": answered})
 
 
-def _requests(frozen: Frozen, progress: Progress) -> Iterator[tuple[int, bool]]:
-    """Yield the number of new lines, and whether the encoders were lowered since the last one."""
+def _requests(frozen: Frozen, progress: Progress) -> Iterator[tuple[int, list[str]]]:
+    """Yield the number of new lines, and the targets that the encoders were lowered for meanwhile."""
     waiting: SimpleQueue[str] = SimpleQueue()
 
     def lower() -> None:
         with suppress(SensembleError):  # which the export raises, too
             lower_ahead(frozen, progress)
-        waiting.put(_LOWERED)
+        waiting.put(_HERE)
+        with suppress(SensembleError):  # where browsers get none, this machine answers all the same
+            lower_ahead(frozen, target=_BROWSERS)
+            waiting.put(_BROWSERS)
 
     def read() -> None:
         for line in sys.stdin:
@@ -84,8 +91,8 @@ def _requests(frozen: Frozen, progress: Progress) -> Iterator[tuple[int, bool]]:
             items.append(waiting.get())
         if _OVER in items:
             return
-        lowered = items.count(_LOWERED)
-        yield len(items) - lowered, lowered > 0
+        lowered = [item for item in items if item in (_HERE, _BROWSERS)]
+        yield len(items) - len(lowered), lowered
 
 
 def _frozen(options: Sequence[str]) -> Frozen:
