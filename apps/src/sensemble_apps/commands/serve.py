@@ -27,7 +27,6 @@ from sensemble_apps.running.outputs import open_output
 from sensemble_apps.running.real_time import Options, opened, retry
 from sensemble_apps.running.sources import playable, player_of, plug
 from sensemble_apps.running.view_events import ExampleAt
-from sensemble_apps.web.site import APP, bundle_files
 
 if TYPE_CHECKING:
     from sensemble_apps.web.page_sensors import PageSensors
@@ -94,10 +93,7 @@ def main(arguments: Serve) -> None:
 
 
 def _serve_phone(arguments: Serve) -> None:
-    from starlette.routing import Mount
-    from starlette.staticfiles import StaticFiles
-
-    from sensemble_apps.web.handlers import given
+    from sensemble_apps.web import phone
     from sensemble_apps.web.server import listen, published
 
     used = {"bundle", "trust", "host", "port", "phone", "debug"}
@@ -105,14 +101,11 @@ def _serve_phone(arguments: Serve) -> None:
     if unused := [field for field in others if getattr(arguments, field.name) != field.default]:
         names = words(f"--{field.name.replace('_', '-')}" for field in unused)
         raise InputError(f"{names}: not with --phone, which runs the bundle on the phone alone; leave it out")
-    host = arguments.host or "0.0.0.0"  # noqa: S104 - a phone is another machine, and needs the token
-    policy = "frame-ancestors 'none'"  # the page says itself what may run; it needs WebAssembly
-    # Read where they are: a copy would be left behind by a kill.
-    beside = [given(name, read) for name, read in bundle_files(arguments.bundle, arguments.trust).items()]
-    routes = [*beside, Mount("/", StaticFiles(directory=APP, html=True))]
+    host = arguments.host or phone.EVERYWHERE
+    routes = phone.routes(arguments.bundle, arguments.trust)
     with (
         listen(host, arguments.port) as listening,
-        published(listening, "the page for a phone", host, routes, policy=policy),
+        published(listening, "the page for a phone", host, routes, policy=phone.POLICY),
         until_stopped(),
     ):
         Event().wait()

@@ -11,8 +11,7 @@ from sensemble_apps.commands.train import encoder_choice
 from sensemble_apps.console.output import say
 from sensemble_apps.console.progress import stages
 from sensemble_apps.errors import InputError
-from sensemble_apps.web.site import write_site
-from sensemble_apps.web.site_folder import check
+from sensemble_apps.web.site import check_place, write_site
 
 if TYPE_CHECKING:
     from sensemble_train.recipe.instant import Frozen
@@ -46,7 +45,7 @@ def main(arguments: Web) -> None:
         write_site(arguments.bundle, arguments.out, arguments.trust)
     else:
         sources = dict(map(encoder_choice, arguments.encoder))
-        check(arguments.out, ())  # what follows takes a minute
+        check_place(arguments.out)  # what follows takes a minute
         with TemporaryDirectory() as folder, stages() as advance:
             advance("load", 0, 1)  # PyTorch
             from sensemble_export import export_encoders

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from threading import RLock
 from time import monotonic
-from typing import Any
+from typing import IO, Any
 
 from sensemble_runtime import subsets
 from sensemble_runtime.bundle.bundle import Bundle
@@ -25,6 +25,15 @@ from sensemble_apps.running.sensor_reader import SensorReader
 from sensemble_apps.running.sources import FORM
 from sensemble_apps.running.takes import COUNTDOWN, SHORTEST, TakeRecorder, Wanted
 from sensemble_apps.running.view_events import LiveSetChange, shown_event
+from sensemble_apps.studio.delivery import (
+    Phones,
+    Preparation,
+    folder_files,
+    is_for_phones,
+    model_files,
+    packed,
+    page_files,
+)
 from sensemble_apps.studio.instant import Instant
 from sensemble_apps.studio.live import LivePage, LiveSession
 from sensemble_apps.studio.project import Project, Run
@@ -58,6 +67,8 @@ class Studio:
         sensors: those of the page.
         instant: fits the instant head; None where there is none.
         job: the last training; None before there is one.
+        preparation: of the last trained run for phones; None before there is one.
+        phones: serves a model to phones; None while it does not.
         failure: why the last take failed; empty if it did not.
         summary: of the project, for JSON; replaced with each change.
         version: grows with each change of `summary`.
@@ -80,6 +91,8 @@ class Studio:
         self.live = LivePage()
         self._options = options
         self.job: Job | None = None
+        self.preparation: Preparation | None = None
+        self.phones: Phones | None = None
         self.failure = ""
         self.version = 0
         self.summary: dict[str, Any] = {}
@@ -101,6 +114,9 @@ class Studio:
             self.instant.close()
         if self.job is not None:
             self.job.close()
+        if self.preparation is not None:
+            self.preparation.close()
+        self.stop_phones()
         self.close_live()
         self.reader.close()
 
@@ -212,6 +228,39 @@ class Studio:
         if session is not None:
             session.close()
 
+    # What leaves the studio.
+
+    def send_to_phones(self, number: int) -> None:
+        """Serve a run's model to phones of the local network, in place of another one."""
+        with self._lock:
+            run = self._run(number)
+            if run.bundle is None:
+                raise InputError(f"run {number} has no bundle yet; train it to its end")
+            if not is_for_phones(run):
+                self._prepare(run)
+                raise InputError("the model is being made ready for phones; try it again in a minute")
+            self.stop_phones()
+            self.phones = Phones(run, self.project.folder / "phone")
+            self._changed()
+
+    def stop_phones(self) -> None:
+        """Serve no phones any more."""
+        with self._lock:
+            phones, self.phones = self.phones, None
+            if phones is not None:
+                phones.close()
+                self._changed()
+
+    def download(self, what: str, number: int) -> IO[bytes]:
+        """Return a zip of a run's `model`, of a `site` of it, or of the `data`, if there is one."""
+        with self._lock:
+            run = self._run(number)
+            if what == "data":
+                found = folder_files(self.project.data)
+            else:
+                found = model_files(run) if what == "model" else page_files(run)
+        return packed(found, self.project.folder)
+
     # From threads of the parts.
 
     def _note(self, event: Prediction | Event) -> None:
@@ -241,9 +290,21 @@ class Studio:
                     self.open_live(0)
             self._changed()
 
+    def _trained(self) -> None:
+        """Make a run that was just trained ready for phones."""
+        with self._lock:
+            if self.job is not None and self.job.status == "done":
+                self._prepare(self.job.run)
+            self._changed()
+
     def _changed(self) -> None:
         with self._lock:
             self.summary = _summary(self.project, self.takes, self._live_run, self.instant)
+            preparing = self.preparation is not None and self.preparation.running
+            self.summary["preparing"] = (
+                self.preparation.run.number if preparing and self.preparation else None
+            )
+            self.summary["phones"] = None if self.phones is None else self.phones.describe()
             self.version += 1
         self.sensors.viewers.wake()
 
@@ -279,7 +340,16 @@ class Studio:
         schemes = []
         if self.instant is not None and self.takes.dataset is not None:
             schemes = ["--scheme", *(f"{modality}=fp32" for modality in self.takes.dataset.modalities)]
-        return Job(run, self.project.data, self._options, schemes, self._changed)
+        if self.preparation is not None:  # which would compete with it
+            self.preparation.stop()
+        return Job(run, self.project.data, self._options, schemes, self._trained)
+
+    def _prepare(self, run: Run) -> None:
+        """Begin to make a run ready for phones; the instant model's own process does that."""
+        if run.number and (self.preparation is None or not self.preparation.running):
+            self.preparation = Preparation(run, self._changed)
+            self.preparation.start()
+            self._changed()
 
     def _labels(self, label: str | None, *, background: bool) -> tuple[list[str], str]:
         """Return the labels and the split of a take that shows a class, none of them, or anything."""
@@ -337,6 +407,7 @@ def _instant(instant: Instant) -> dict[str, Any]:
         "trouble": instant.trouble,
         "lowered": instant.lowered,
         "done": instant.run.bundle is not None,
+        "phone": is_for_phones(instant.run),
         "sets": [{"subset": name, **score} for name, score in instant.sets.items()],
     }
 
@@ -346,6 +417,7 @@ def _run(run: Run) -> dict[str, Any]:
     return {
         "number": run.number,
         "done": done,
+        "phone": is_for_phones(run),
         "scores": _scores(run.folder) if done else None,
     }
 

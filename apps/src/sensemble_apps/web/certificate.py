@@ -68,6 +68,11 @@ def qr_code(text: str) -> str:
     return drawn.getvalue()
 
 
+def qr_picture(text: str) -> str:
+    """Return a QR code as a `data:` address of an SVG picture, dark on light with its quiet zone."""
+    return str(segno.make(text, error="l", micro=False).svg_data_uri(scale=5, border=4, light="white"))
+
+
 def _general(name: str) -> x509.GeneralName:
     try:
         return x509.IPAddress(ip_address(name))

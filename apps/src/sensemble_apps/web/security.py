@@ -2,6 +2,7 @@
 
 import hmac
 import secrets
+from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from socket import gethostname
@@ -175,21 +176,41 @@ def _in_query(scope: Scope) -> list[str]:
     return parse_qs(scope.get("query_string", b"").decode("latin-1")).get("token", [])
 
 
-def admit(host: str, port: int, title: str) -> tuple[Access, SSLContext | None, list[str]]:
-    """Return the access to a page, the context of TLS (None for none), and the lines with its address.
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """Who may see a page, and at which address.
 
-    Any host but loopback needs a token, and TLS.
+    Attributes:
+        tls: the context of TLS; None for none.
+        fingerprint: the SHA-256 of the certificate, as browsers show it; empty without TLS.
     """
+
+    access: Access
+    tls: SSLContext | None
+    address: str
+    fingerprint: str = ""
+
+    def lines(self, title: str) -> Iterator[str]:
+        """Yield the lines for a terminal: the address, and with TLS the certificate and a QR code."""
+        yield f"{title}: {self.address} (Ctrl-C ends it)"
+        if self.tls is not None:
+            yield f"a browser will warn once: its certificate's SHA-256 must be {self.fingerprint}"
+            yield certificate.qr_code(self.address).rstrip("\n")
+
+    def qr_picture(self) -> str:
+        """Return a QR code of the address as the address of a picture."""
+        return certificate.qr_picture(self.address)
+
+
+def admit(host: str, port: int) -> Admission:
+    """Admit viewers to a page: any host but loopback needs a token, and TLS."""
     if host in ("0.0.0.0", "::"):  # noqa: S104 - asked for by the user
         host = certificate.address_of_this_machine()
     shown = f"[{host}]" if ":" in host else host
     if is_loopback(host):
-        return Access(), None, [f"{title}: http://{shown}:{port}/ (Ctrl-C ends it)"]
+        return Admission(Access(), None, f"http://{shown}:{port}/")
     token = secrets.token_urlsafe(16)
     own = gethostname().lower()  # by these names, a local network knows this machine
     access = Access(secure=True, token=token, names=frozenset({own, f"{own}.local", host.lower()}))
-    address = f"https://{shown}:{port}/?token={token}"
     tls, fingerprint = certificate.self_signed([host, *sorted(access.names - {host}), "localhost"])
-    warning = f"a browser will warn once: its certificate's SHA-256 must be {fingerprint}"
-    code = certificate.qr_code(address).rstrip("\n")
-    return access, tls, [f"{title}: {address} (Ctrl-C ends it)", warning, code]
+    return Admission(access, tls, f"https://{shown}:{port}/?token={token}", fingerprint)

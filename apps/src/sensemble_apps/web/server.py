@@ -52,9 +52,9 @@ def published(
     policy: str = POLICY,
 ) -> Iterator[None]:
     """Serve a page to whom `admit` lets in while the block runs, and print its address."""
-    access, tls, lines = admit(host, listening.getsockname()[1], title)
-    with running_server(listening, access, routes, largest, tls, policy):
-        for line in lines:
+    admitted = admit(host, listening.getsockname()[1])
+    with running_server(listening, admitted.access, routes, largest, admitted.tls, policy):
+        for line in admitted.lines(title):
             say(line)
         yield
 

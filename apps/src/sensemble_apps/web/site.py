@@ -61,13 +61,22 @@ def bundle_files(bundle: Path, trust: Path | None = None) -> Files:
     }
 
 
-def write_site(bundle: Path, out: Path, trust: Path | None = None) -> None:
-    """Write the page and the files of a bundle into the folder `out`; raise as `bundle_files`, `replace`."""
-    rest = bundle_files(bundle, trust)
+def check_place(out: Path) -> None:
+    """Check that a site can be written into a folder, before it is computed; raise as `write_site`."""
+    site_folder.check(out, (APP,))
+
+
+def site_files(bundle: Path, trust: Path | None = None) -> Files:
+    """Return the page and the files of a bundle, by path in a site; raise as `bundle_files`."""
     page = {
         path.relative_to(APP).as_posix(): path.read_bytes for path in sorted(APP.rglob("*")) if path.is_file()
     }
-    site_folder.replace(out, {**page, **rest}, apart=(bundle, APP))
+    return {**page, **bundle_files(bundle, trust)}
+
+
+def write_site(bundle: Path, out: Path, trust: Path | None = None) -> None:
+    """Write the page and the files of a bundle into the folder `out`; raise as `bundle_files`, `replace`."""
+    site_folder.replace(out, site_files(bundle, trust), apart=(bundle, APP))
 
 
 def _empty_record() -> bytes:

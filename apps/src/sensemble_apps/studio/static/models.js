@@ -1,6 +1,7 @@
 // The models: the instant one and those that were trained, and the next step, which is always in sight.
 
 import { counted } from "./classes.js";
+import { delivery } from "./deliver.js";
 import { button, byId, make, percent, say } from "./dom.js";
 
 /** @typedef {import("./studio_types.js").Project} Project */
@@ -54,6 +55,7 @@ export class Models {
       const current = training?.run === run.number && busy;
       const state = run.done ? "" : current ? " is being trained" : " is not finished";
       const row = this.model(`Robust model ${run.number}${state}`, run.number, project.live === run.number, run.done, run.scores?.sets ?? []);
+      if (run.done) row.append(delivery(run.number, run.phone, project.live === run.number, this.send));
       for (const line of run.scores?.warnings ?? []) row.append(make("p", { class: "warning" }, line));
       if (!run.done && !current) {
         const go = button(`Go on training model ${run.number}`, () => this.send({ type: "train", run: run.number }));
@@ -62,7 +64,11 @@ export class Models {
       }
       return row;
     });
-    if (project.instant?.done) made.push(this.model("Instant model", 0, project.live === 0, true, project.instant.sets));
+    if (project.instant?.done) {
+      const row = this.model("Instant model", 0, project.live === 0, true, project.instant.sets);
+      row.append(delivery(0, project.instant.phone, project.live === 0, this.send));
+      made.push(row);
+    }
     if (project.runs[0]?.done && !busy) made[0].append(button("Train it again with all takes", () => this.send({ type: "train", run: null })));
     byId("models-panel").hidden = made.length === 0;
     byId("models").replaceChildren(...made);
@@ -113,6 +119,7 @@ export class Models {
     const learning = instant?.fitting ? " It is learning the newest take." : "";
     if (few) return { words: `It answers. ${GOOD} to 20 takes of each make it reliable: ${few.name} has ${few.takes}.${learning}`, act: `Show ${few.name}`, press: () => this.acts.record(few.name) };
     if (project.sensors < 2) return { words: `It answers. A second sensor makes it robust.${learning}` };
+    if (robust?.phone && project.live === robust.number) return { words: "The robust model answers. Unplug a sensor, and it goes on. It is ready for your phone, too.", act: "Send to my phone", press: () => this.send({ type: "send_to_phones", run: robust.number }) };
     if (robust && project.live === robust.number) return { words: "The robust model answers. Unplug a sensor, and it goes on.", act: "See it live", press: () => location.assign("live/") };
     const words = instant ? `It answers. Made robust, it does so with each sensor alone, too.${learning}` : "There are takes enough.";
     return { words, act: instant ? "Make it robust" : "Train a model", press: () => this.send({ type: "train", run: null }) };

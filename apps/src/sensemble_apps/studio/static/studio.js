@@ -1,6 +1,7 @@
 // The studio: takes the messages of the server and shows them; sends what is pressed.
 
 import { Classes } from "./classes.js";
+import { PhoneDialog } from "./deliver.js";
 import { byId, say } from "./dom.js";
 import { RemoteGivers } from "./give.js";
 import { Models } from "./models.js";
@@ -29,6 +30,7 @@ const givers = new RemoteGivers(socket);
 const sensors = new Sensors(byId("sensors"), send, (name) => givers.titles.get(name));
 const stage = new Stage(send);
 const classes = new Classes(send);
+const phone = new PhoneDialog(send);
 const models = new Models(send, {
   give: () => givers.devices.forEach((modality) => givers.given.has(modality.modality) || givers.ask(modality)),
   name: () => byId("class-name").focus(),
@@ -78,6 +80,7 @@ function show(state) {
     project = state.project;
     classes.show(project);
     stage.offer(project);
+    phone.show(project.phones);
     byId("live-tab").hidden = project.live === null;
   }
   stage.preview(state.previews);

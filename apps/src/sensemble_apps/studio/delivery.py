@@ -1,0 +1,149 @@
+"""What leaves the studio: a model on phones of the local network, and files to download."""
+
+import shutil
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from tempfile import TemporaryFile
+from threading import Thread
+from typing import IO, Any
+
+from sensemble_runtime.bundle.manifest import FILE_NAME
+from sensemble_runtime.bundle.manifest_file import read_manifest
+from sensemble_runtime.errors import BundleError
+from sensemble_sensors import durable
+
+from sensemble_apps.console.output import refused
+from sensemble_apps.errors import InputError
+from sensemble_apps.studio.process import Process
+from sensemble_apps.studio.project import Run
+from sensemble_apps.web import phone
+from sensemble_apps.web.security import admit
+from sensemble_apps.web.server import listen, running_server
+from sensemble_apps.web.site import TARGET, Files, site_files
+
+_PART = 1 << 20  # bytes
+
+
+def is_for_phones(run: Run) -> bool:
+    """Return whether browsers can run a model."""
+    try:
+        return run.bundle is not None and all(
+            TARGET in entry.artifacts for entry in read_manifest(run.bundle / FILE_NAME).modalities.values()
+        )
+    except BundleError:  # such as one that the next fit has just replaced
+        return False
+
+
+class Preparation:
+    """Exports a trained run for browsers too, in a process. Safe from any thread.
+
+    `done` is called at its end.
+
+    Attributes:
+        running: true until then.
+        reason: the failure, in a line; empty if there is none.
+    """
+
+    def __init__(self, run: Run, done: Callable[[], None]) -> None:
+        self.run, self.running, self.reason = run, True, ""
+        self._done = done
+        self._process = Process(["export", str(run.folder), "--target", TARGET, "--json"])
+        self._thread = Thread(target=self._work, name="sensemble phones", daemon=True)
+
+    def start(self) -> None:
+        """Start the process."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the process; another preparation of the run begins anew."""
+        self._process.stop(kill=True)
+
+    def close(self) -> None:
+        """End the process, and wait for it and for `done`."""
+        self.stop()
+        self._thread.join()
+
+    def _work(self) -> None:
+        if self._process.run(lambda _: None) > 0:
+            self.reason = self._process.reason
+        self.running = False
+        self._done()
+
+
+class Phones:
+    """Serves one model to phones of the local network until it is closed.
+
+    Phones get a copy in `folder`: the instant model's own bundle is replaced with each take. Raises
+    InputError if it cannot be copied, and as `bundle_files`.
+    """
+
+    def __init__(self, run: Run, folder: Path) -> None:
+        assert run.bundle is not None  # noqa: S101 - it is for phones
+        self.run = run
+        try:
+            shutil.rmtree(folder, ignore_errors=True)
+            durable.create_folder(folder)
+            copy = Path(shutil.copytree(run.bundle, folder / "bundle"))
+        except OSError as error:
+            raise refused(error, folder) or InputError(f"{folder}: cannot be written ({error})") from error
+        routes, listening = phone.routes(copy), listen(phone.EVERYWHERE, 0)
+        self._admitted = admit(phone.EVERYWHERE, listening.getsockname()[1])
+        self._serving = ExitStack()
+        access, tls = self._admitted.access, self._admitted.tls
+        self._serving.enter_context(running_server(listening, access, routes, 1, tls, phone.POLICY))
+
+    def describe(self) -> dict[str, Any]:
+        """Return the address for JSON, and its QR code as a picture's address."""
+        admitted = self._admitted
+        return {
+            "run": self.run.number,
+            "address": admitted.address,
+            "certificate": admitted.fingerprint,
+            "code": admitted.qr_picture(),
+        }
+
+    def close(self) -> None:
+        """End the server."""
+        self._serving.close()
+
+
+def model_files(run: Run) -> Files:
+    """Return the files of a run's bundle."""
+    if run.bundle is None:
+        raise InputError(f"run {run.number} has no bundle yet; train it to its end")
+    return folder_files(run.bundle)
+
+
+def page_files(run: Run) -> Files:
+    """Return the files of a static site of a run's bundle."""
+    if run.bundle is None or not is_for_phones(run):
+        raise InputError(f"run {run.number} is not ready for phones yet; wait a little")
+    return site_files(run.bundle)
+
+
+def folder_files(folder: Path) -> Files:
+    """Return the files of a folder."""
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.read_bytes for path in paths}
+
+
+def packed(files: Files, folder: Path) -> IO[bytes]:
+    """Return a zip of files, open; it has no name, and its bytes are in `folder` until it is closed."""
+    try:
+        file = TemporaryFile(dir=folder)  # noqa: SIM115 - the reader closes it
+        with zipfile.ZipFile(file, "w") as archive:  # models, films and sounds hardly shrink
+            for name, read in files.items():
+                archive.writestr(name, read())
+    except OSError as error:
+        raise refused(error, folder) or InputError(f"{folder}: cannot be written ({error})") from error
+    file.seek(0)
+    return file
+
+
+def parts(file: IO[bytes]) -> Iterator[bytes]:
+    """Yield a file in parts, and close it."""
+    with file:
+        while part := file.read(_PART):
+            yield part
