@@ -132,14 +132,16 @@ def test_it_learns_offline_and_what_it_saves_is_read(
         page.get_by_role("button", name="Give this microphone").click()
         expect(page.locator("#lattice .lit .names")).to_have_text("microphone + camera")
         expect(page.locator("#label")).to_have_text("unsure: nothing learned yet")
-        for label in SHOWN:
-            page.get_by_label("New class").fill(label)
-            page.get_by_label("New class").press("Enter")
+        expect(page.locator("#lattice-panel")).not_to_be_visible()  # of dashes alone
+        page.get_by_label("Names").fill(", ".join(SHOWN))
+        page.get_by_label("Names").press("Enter")
+        expect(page.locator("#view")).to_be_visible()
         for _ in range(TAKES):
             for label, shown in SHOWN.items():
                 page.evaluate("shown => window.show(...shown)", shown)
                 take(page, label)
         expect(page.locator("#learned")).to_contain_text("learned in")
+        expect(page.locator("#lattice-panel")).to_be_visible()
         rows = page.locator("#class-list li")
         expect(rows.first).to_contain_text(f"of {TAKES} when left out")
         for label, shown in SHOWN.items():

@@ -21,6 +21,8 @@ interface Kept extends Take {
 
 type Media = { text: string } | { name: string; data: Uint8Array<ArrayBuffer> };
 
+const LONGEST = 100; // characters of a class's name
+
 export class Learning {
   private takes: Kept[] = [];
   private readonly classes = new Set<string>();
@@ -35,10 +37,13 @@ export class Learning {
     private readonly changed: () => void,
   ) {
     byId("learn").hidden = false;
+    this.untaught();
+    byId("purpose").textContent = "Teach this device what you show it: your own things, your own sounds.";
+    byId("start").querySelector(".hint")!.textContent = "Name two or more, and show each one twice. Nothing leaves this device.";
     byId("new-class").onsubmit = (event) => {
       event.preventDefault();
       const field = byId("class-name") as HTMLInputElement;
-      if (field.value.trim()) this.classes.add(field.value.trim());
+      for (const name of field.value.split(",")) if (name.trim()) this.classes.add(name.trim().slice(0, LONGEST));
       field.value = "";
       this.show({});
     };
@@ -63,12 +68,26 @@ export class Learning {
     if (this.held) byId("learned").textContent = `${this.held.windows.length} windows`;
   }
 
+  /** Show what the camera sees while takes are recorded, which may be far from its panel. */
+  see(): void {
+    const view = byId("view") as HTMLVideoElement;
+    const stream = [...this.sensors.values()].map((sensor) => sensor.stream).find((one) => one?.getVideoTracks().length) ?? null;
+    if (view.srcObject !== stream) view.srcObject = stream;
+    view.hidden = !stream;
+  }
+
+  /** Put the answers out of sight while nobody has taught it a class. */
+  private untaught(): void {
+    document.body.classList.toggle("untaught", this.bundle.manifest.labels.length < 2);
+  }
+
   private async learn(): Promise<void> {
     for (const { label } of this.takes) if (label !== null) this.classes.add(label);
     const began = performance.now();
     const learned = await this.executor.learn(this.takes.map(({ label, windows }) => ({ label, windows })), this.bundle.manifest.embedding, this.bundle.modalities);
     if (learned) {
       this.bundle.use(learned);
+      this.untaught();
       this.changed();
     }
     const seconds = ((performance.now() - began) / 1000).toFixed(2);

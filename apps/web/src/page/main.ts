@@ -89,6 +89,7 @@ function show(bundle: Bundle): void {
   live.take(board.state());
   setInterval(() => {
     live.take(board.state());
+    learning?.see();
     recording.look(session);
   }, EVERY);
   void learning?.start();
