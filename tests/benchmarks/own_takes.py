@@ -1,8 +1,8 @@
 """Own data, from takes to a bundle: `python tests/benchmarks/own_takes.py OUT [--takes 20]`.
 
-Records takes of three classes as a person would (`tests/spoken_takes.py`), divides them by group, trains with
-the steps that follow from the data, exports, and audits the float models on the takes that were held out.
-Prints what each part took on this machine, in seconds and in seconds of a core.
+Records takes of three classes as a person would (`sensemble_train.digits.spoken_takes`), divides them by
+group, trains with the steps that follow from the data, exports, and audits the float models on the takes that
+were held out. Prints what each part took on this machine, in seconds and in seconds of a core.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from sensemble_sensors import divide, read_dataset, set_splits
 from sensemble_train import Config, derived, run
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from spoken_takes import record
+from sensemble_train.digits.spoken_takes import record
 
 
 def cores() -> float:

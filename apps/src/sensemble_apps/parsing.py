@@ -20,6 +20,7 @@ from sensemble_apps.errors import InputError
 COMMANDS = {
     "demo": "Train on three sensors, export, run, audit and report: all in one.",
     "data build": "Build the embedded digits dataset, unless it exists.",
+    "data example": "Make a small recording as a person would, for the tutorial.",
     "data prepare": "Write the index of a published dataset beside its media.",
     "data show": "Count what a dataset holds, and list its bad lines.",
     "data split": "Hold out whole groups of each class.",

@@ -82,7 +82,7 @@ assert sys.modules.keys().isdisjoint(("argparse", "jinja2", "numpy", "rich"))
 def test_a_command_that_there_is_not_is_refused_whatever_follows(refusal: Refusal) -> None:
     assert refusal("live", "--help").startswith("sensemble: live: no such command; there are demo, data ")
     line = refusal("data", "look", "--help")
-    assert line.endswith("there are data build, data prepare, data show, data split")
+    assert line.endswith("there are data build, data example, data prepare, data show, data split")
     assert refusal("trian") == "sensemble: trian: no such command; perhaps train"
 
 
@@ -90,7 +90,7 @@ def test_a_command_that_there_is_not_is_refused_whatever_follows(refusal: Refusa
     ("command", "reason"),
     [
         ("", "name a command first: demo, data build, "),
-        ("data", "name a command first: data build, data prepare, data show, data split; see "),
+        ("data", "name a command first: data build, data example, data prepare, data show, data split; see "),
         ("run", "the following arguments are required: BUNDLE; see `sensemble run --help`"),
         ("run nope", "nope: there is no bundle there; give the folder of one, with its manifest.json"),
         ("audit bundle", "the following arguments are required: --data; see `sensemble audit --help`"),

@@ -7,8 +7,7 @@ from sensemble_apps.cli import main
 from sensemble_apps.results.matrices import at_chance, read_intervals
 from sensemble_apps.results.run_folder import MATRIX
 from sensemble_sensors import read_dataset
-
-from tests.spoken_takes import record
+from sensemble_train.digits.spoken_takes import record
 
 
 @pytest.mark.slow

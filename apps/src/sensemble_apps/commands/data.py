@@ -26,6 +26,8 @@ from sensemble_apps.console.output import check_writable, remark, say
 from sensemble_apps.console.progress import progress
 from sensemble_apps.errors import InputError
 
+_TAKES, _BACKGROUNDS = 12, 6  # of an example; the takes are of each class
+
 
 @dataclass(frozen=True, kw_only=True)
 class DataBuild(Common):
@@ -50,6 +52,27 @@ def digits(seed: int, *, imu: bool = False) -> Path:
     config = DigitsConfig(seed=seed, imu=imu)
     with progress("Building the digits dataset") as advance:
         return build.build(build.cache_folder(config), config, advance)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataExample(Common):
+    """Make a small recording as a person would: three words, each said while its own shape is shown."""
+
+    folder: Positional[Folder]
+    """A new folder."""
+
+
+def example(arguments: DataExample) -> None:
+    """Record the takes, and some backgrounds, and print their folder."""
+    from sensemble_train.digits.spoken_takes import record
+
+    folder = arguments.folder
+    check_writable(folder)
+    if folder.exists() and any(folder.iterdir()):
+        raise InputError(f"{folder}: holds files; name a new folder")
+    with progress("Recording takes") as advance:
+        record(folder, _TAKES, backgrounds=_BACKGROUNDS, progress=advance)
+    say(str(folder))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""What leaves the studio: a model on phones of the local network, and files to download."""
+"""Delivery: a model onto phones of the local network, and files to download."""
 
 import shutil
 import zipfile

@@ -178,7 +178,7 @@ def _in_query(scope: Scope) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """Who may see a page, and at which address.
+    """The access to a page, and its address.
 
     Attributes:
         tls: the context of TLS; None for none.

@@ -10,7 +10,10 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from sensemble_sensors import Recording, Sample
+from sensemble_runtime.progress import Progress, no_progress
+from sensemble_sensors.recording.writer import Recording
+from sensemble_sensors.sensor import Sample
+
 from sensemble_train.digits.speech import RATE as SPOKEN
 from sensemble_train.digits.speech import Utterance, speak
 
@@ -32,6 +35,7 @@ def record(
     unlabelled: int = 0,
     blind: bool = False,
     seed: int = 0,
+    progress: Progress = no_progress,
 ) -> Path:
     """Record takes of each class in turn, then of backgrounds (all in train), then unlabelled ones.
 
@@ -43,6 +47,7 @@ def record(
         unlabelled: takes of the classes without their labels.
         blind: whether the camera looks elsewhere, and sees things of any class.
         seed: decides everything random.
+        progress: called with (takes done, takes in all).
     """
     rng = np.random.default_rng(seed)
     kinds = [*list(CLASSES) * takes, *[""] * backgrounds, *(CLASSES[i % 3] for i in range(unlabelled))]
@@ -63,6 +68,7 @@ def record(
                 out.put(Sample("video", frame, begin + i / FPS, cut=i == 0))
             for i, piece in enumerate(np.split(_sound(said, seconds, rng), round(10 * seconds))):
                 out.put(Sample("audio", piece, begin + i / 10, cut=i == 0))
+        progress(number + 1, len(kinds))
     return folder
 
 
