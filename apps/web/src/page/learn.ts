@@ -38,8 +38,7 @@ export class Learning {
   ) {
     byId("learn").hidden = false;
     this.untaught();
-    byId("purpose").textContent = "Teach this device what you show it: your own things, your own sounds.";
-    byId("start").querySelector(".hint")!.textContent = "Name two or more, and show each one twice. Nothing leaves this device.";
+    byId("learn-purpose").after(byId("first")); // the button that gives all sensors
     byId("new-class").onsubmit = (event) => {
       event.preventDefault();
       const field = byId("class-name") as HTMLInputElement;
