@@ -50,7 +50,7 @@ def test_what_was_measured_stands_beside_limits_and_what_was_not(run: Path) -> N
     text = shown(run)
     assert "Unplugged 1.0 s at most (measured 2 times)" in text
     assert "Frozen picture 2 s" in text
-    assert "A window of audio 12.1 ms" in text
+    assert "A window of microphone 12.1 ms" in text
     assert "Processor time a minute 1.1 s of one core" in text
 
 

@@ -5,11 +5,13 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from importlib import resources
 
+import numpy as np
 import pytest
+from sensemble_apps.console import wording
 from sensemble_apps.report import evidence, run_page
 from sensemble_apps.report.evidence import Evidence
 from sensemble_runtime.auditing.intervals import wilson
-from sensemble_runtime.scores import Estimate, SubsetScore
+from sensemble_runtime.scores import Estimate, SubsetScore, UnknownScore
 
 from tests.apps.conftest import contrast, variables
 from tests.apps.html_page import Page
@@ -82,8 +84,8 @@ def test_it_says_what_confidence_is_worth(audited: Evidence) -> None:
     assert "Does it know when it is right?" in page.text
     assert "Promised: at most 5 % of a new person's answers are sure and wrong" in page.text
     assert (
-        "With text alone, it is too sure: it says 95 % on average, and is right in 54 % (49 to 59) of the "
-        "examples." in page.text
+        "With captions alone, it is too sure: it says 95 % on average, and is right in 54 % (49 to 59) of "
+        "the examples." in page.text
     )
     assert page.text.count("it is too sure") == 1
     assert "it is too modest" not in page.text
@@ -92,6 +94,54 @@ def test_it_says_what_confidence_is_worth(audited: Evidence) -> None:
     assert "says 95 %: right 54 % of 400 (49 to 59)" in html
     figures = [attributes for tag, attributes in page.tags if tag == "svg"]
     assert len(figures) == 7
+
+
+def test_it_says_which_classes_it_takes_for_which(audited: Evidence) -> None:
+    answered = audited.audits.answered
+    assert answered is not None
+    every = answered.sets["audio+text+video"]
+    sure = np.arange(len(every.rows)) % 2 == 0
+    sets = {**answered.sets, "audio+text+video": replace(every, sure=sure)}
+    half = replace(audited, audits=replace(audited.audits, answered=replace(answered, sets=sets)))
+    page = Page(run_page.render(half, MADE))
+    assert "It tells 2 classes apart: zero and one. With microphone, captions and camera, its" in page.text
+    assert "right in 64 % of the examples; it is sure in 50 %" in page.text
+    assert "zero is taken for one in " in page.text
+    (matrix,) = (rows for name, rows in page.tables.items() if name.startswith("Shares of the examples"))
+    assert matrix == [["shown", "zero", "one"], ["zero", "64", "36"]]
+    several = replace(answered, truth=[("zero", "one")] * len(answered.ids))
+    text = Page(
+        run_page.render(replace(audited, audits=replace(audited.audits, answered=several)), MADE)
+    ).text
+    assert "is taken for" not in text
+
+
+def test_a_bundle_that_never_answers_says_so_first(html: str) -> None:
+    assert "<h1>It never answers: with microphone, captions and camera, every answer is unsure.</h1>" in html
+
+
+def test_what_it_cannot_know_stands_below_what_was_shown(audited: Evidence) -> None:
+    names = ("known", "what was learned"), ("half", "half of it"), ("mirrored", "mirrored")
+    scores = [
+        UnknownScore(name, effect, live, 200, 0.5, 0.02, 0.1, None, None)
+        for name, effect in names
+        for live in ("audio", "audio+text+video")
+    ]
+    page = Page(
+        run_page.render(replace(audited, audits=replace(audited.audits, unknown=tuple(scores))), MADE)
+    )
+    page.check_standing_alone()
+    titles = [row[0] for row in page.tables["unknown"] if len(row) == 1]
+    assert titles == ["What was learned", "Half: half of it", "Mirrored"]
+    assert page.tables["unknown"][2][:4] == ["audio", "50", "2", "10"]
+
+
+def test_six_sensors_of_two_devices_are_read_by_device() -> None:
+    six = [f"{device}.{what}" for device in ("phone", "watch") for what in ("acc", "gyr", "mag")]
+    assert wording.set_title(six) == "phone acc, gyr, mag + watch acc, gyr, mag"
+    assert wording.set_title(("audio", "watch.acc")) == "audio + watch acc"
+    said = wording.sensor_words(("audio", *six[:2], six[3]))
+    assert said == "microphone, phone (accelerometer, gyroscope) and watch accelerometer"
 
 
 def test_thirteen_examples_are_too_few_to_sign_off(audited: Evidence) -> None:
@@ -144,7 +194,7 @@ def test_a_run_of_one_sensor_still_makes_a_page(audited: Evidence) -> None:
         of_all, scores={"audio": of_all.scores["audio"]}, estimates={m: of_all.estimates[m] for m in "PR"}
     )
     alone = replace(audited, matrices={"finetune": {"audio": {"audio": 0.6}}}, audits=audits)
-    assert "With audio, accuracy is 54.2 %." in Page(run_page.render(alone, MADE)).text
+    assert "With microphone, accuracy is 54.2 %." in Page(run_page.render(alone, MADE)).text
 
 
 def test_markup_in_names_stays_text(audited: Evidence) -> None:

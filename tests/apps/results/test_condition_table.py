@@ -53,7 +53,7 @@ def test_a_table_shows_the_mean_and_the_worst_of_each_condition(
 
 def test_sentences_say_the_worst_and_what_a_person_wants_to_know(scores: list[ConditionScore]) -> None:
     worst, *said = sentences(scores, "accuracy")
-    assert worst == ("worst: audio under microphone noise:5 (by 5): right 45 % of the time, unsure 28 %")
+    assert worst == ("worst: a noisy microphone (by 5), live microphone: right 45 % of the time, unsure 28 %")
     assert said[:2] == [
         "with a noisy microphone: right 70 % of the time, unsure 15 %",
         "with a noisy microphone and no camera: right 60 % of the time, unsure 20 %",

@@ -4,7 +4,6 @@ from collections.abc import Iterable
 from itertools import groupby
 from typing import Any
 
-from sensemble_runtime import subsets
 from sensemble_runtime.prediction import Answer, Prediction
 from sensemble_runtime.scores import SubsetScore
 from sensemble_runtime.subsets import Subset
@@ -67,9 +66,9 @@ def set_title(subset: Iterable[str]) -> str:
 
 
 def abbreviation(subset: Subset) -> str:
-    """Write a set as the paper's tables do, `AVT` (Table 2); else as `subsets.name` does."""
+    """Write a set as the paper's tables do, `AVT` (Table 2); else as `set_title` does."""
     letters = [words_of(modality).letter for modality in subset]
-    return "".join(sorted(letters, key=_PAPER_ORDER[-1].index)) if all(letters) else subsets.name(subset)
+    return "".join(sorted(letters, key=_PAPER_ORDER[-1].index)) if all(letters) else set_title(subset)
 
 
 def method_title(method: str) -> str:
@@ -134,8 +133,9 @@ def answer_as_json(said: Answer) -> dict[str, Any]:
 def sureness(subset: Subset, unsure: float, sure_wrong: float, withheld: float) -> str:
     """Write the share of sure answers of a set, of those that are wrong, and the price in right ones."""
     return (
-        f"With {words(subset)}, {percent(1 - unsure)} % of the answers are sure, {percent(sure_wrong)} % are "
-        f"sure and wrong, and {percent(withheld)} % of the right ones are held back as unsure."
+        f"With {sensor_words(subset)}, {percent(1 - unsure)} % of the answers are sure, "
+        f"{percent(sure_wrong)} % are sure and wrong, and {percent(withheld)} % of the right ones are held "
+        "back as unsure."
     )
 
 

@@ -52,6 +52,8 @@ def flips(
 def _answer(answered: Answered, name: str, subset: str) -> str:
     outcomes = answered.sets[subset]
     place = outcomes.rows.tolist().index(answered.ids.index(name))
+    if outcomes.said[place] < 0:
+        return "nothing it has learned"
     said = answered.labels[outcomes.said[place]]
     return f"{said} {100 * outcomes.confidences[place]:.0f} %{'' if outcomes.sure[place] else ', unsure'}"
 

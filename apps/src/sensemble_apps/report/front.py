@@ -57,7 +57,8 @@ class Headline:
         floats: the float model's scores, as far as they are known.
         audited: the bundle's scores.
         losses: the worst first.
-        sureness: what is promised of sure answers, and what they gave and cost.
+        mute: that it never answers, if it does not.
+        promise: what is promised of sure answers.
         cautions: sentences on the limits of these numbers.
     """
 
@@ -66,7 +67,8 @@ class Headline:
     floats: Mapping[Subset, float]
     audited: Mapping[Subset, SubsetScore]
     losses: tuple[Loss, ...]
-    sureness: tuple[str, ...]
+    mute: str
+    promise: str
     cautions: tuple[str, ...]
 
 
@@ -83,21 +85,18 @@ def headline(evidence: Evidence) -> Headline:
         floats=_by_set(evidence.matrices.get(provenance.method, {}).get(trained_on, provenance.accuracy)),
         audited=audited,
         losses=tuple(sorted(losses, key=lambda one: -one.drop.value)),
-        sureness=tuple(_sureness(evidence)),
+        mute=_mute(evidence),
+        promise=evidence.manifest.calibration.promise,
         cautions=tuple(_cautions(audits, evidence.metric)),
     )
 
 
-def _sureness(evidence: Evidence) -> Iterator[str]:
-    """Yield the promise, and the shares of sure answers; first of all, if there is none."""
-    outcomes, promise = evidence.audits.outcomes, evidence.manifest.calibration.promise
-    if outcomes:
-        name = max(outcomes, key=lambda one: one.count("+"))
-        found = outcomes[name].reliability
-        if found.unsure == 1:
-            yield f"It never answers: with {wording.words(subsets.parse(name))}, every answer is unsure."
-        yield wording.sureness(subsets.parse(name), found.unsure, found.sure_wrong, found.withheld)
-    yield f"{promise[0].upper()}{promise[1:]}."
+def _mute(evidence: Evidence) -> str:
+    outcomes = evidence.audits.outcomes
+    name = max(outcomes, key=lambda one: one.count("+"), default="")
+    if not name or outcomes[name].sure.any():
+        return ""
+    return f"It never answers: with {wording.sensor_words(subsets.parse(name))}, every answer is unsure."
 
 
 def _cautions(audits: Audits, metric: str) -> Iterator[str]:
@@ -169,7 +168,7 @@ def _notice(evidence: Evidence) -> Iterator[tuple[str, str]]:
         for fault, seconds in display.faults:
             yield fault, f"{seconds:g} s"
     if evidence.manifest.calibration.familiar:
-        yield "Dark, covered, noisy", f"at the next window; reported after {SCENE:g} s"
+        yield "Unlike training", f"at the next window; reported after {SCENE:g} s"
     if len(evidence.manifest.modalities) > 2:
         yield "Shows another scene", f"one scene or more, {SCENE:g} s each"
 
@@ -185,7 +184,7 @@ def _costs(evidence: Evidence) -> Iterator[tuple[str, str]]:
     windows = session["window_ms"] if session else {m: a.latency_ms for m, a in artifacts.items()}
     for modality, ms in windows.items():
         if ms is not None:
-            yield f"A window of {modality}", f"{ms:.1f} ms"
+            yield f"A window of {words_of(modality).sensor}", f"{ms:.1f} ms"
     if session:
         half, most = (session["age_ms"][key] for key in ("p50", "p99"))
         yield "From capture to answer", f"{half:.0f} ms; 99 % within {most:.0f} ms"
@@ -205,7 +204,7 @@ def _untested(evidence: Evidence) -> Iterator[str]:
     if not any("+" in modality for modality in degraded):
         yield "Two sensors degraded at once."
     timed = "the times are of a replay on one machine" if evidence.session else "no session was timed"
-    yield f"Cameras and microphones themselves: {timed}."
+    yield f"The devices themselves: {timed}."
     unproved = sorted(
         {t for entry in modalities.values() for t, a in entry.artifacts.items() if not a.parity}
     )

@@ -20,6 +20,7 @@ def template(name: str) -> Template:
         "ends": estimates.ends,
         "abbreviation": wording.abbreviation,
         "set_title": wording.set_title,
+        "sensor_words": wording.sensor_words,
         "words": wording.words,
         "method": wording.method_title,
     }

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import groupby
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -21,6 +22,7 @@ from sensemble_apps.report import page_template, svg
 from sensemble_apps.report.evidence import Evidence
 from sensemble_apps.report.front import front, headline
 from sensemble_apps.report.svg import BARS, GLYPHS, GRID, INK, MARKERS, SERIES
+from sensemble_apps.report.verdict import verdict
 from sensemble_apps.results import unknown_table
 from sensemble_apps.results.audit_table import additions, flaws
 from sensemble_apps.results.condition_table import Grid, grids, sensors, sentences
@@ -28,6 +30,7 @@ from sensemble_apps.results.costs import encoder_costs
 from sensemble_apps.results.run_folder import AUDIT, COMPARISON, EVALUATED
 
 _MISSING = "not measured"
+_CHARTS = 7  # of reliability; of more sets, only some are drawn
 
 
 @dataclass(frozen=True)
@@ -48,8 +51,10 @@ def compares(matrices: Mapping[str, Matrix]) -> bool:
 def render(evidence: Evidence, made: datetime) -> str:
     """Return the page as HTML."""
     encoders, encoder_rows = _encoder_table(evidence.manifest)
+    outcomes = evidence.audits.outcomes
     views = [
-        _reliability(subsets.parse(name), outcomes) for name, outcomes in evidence.audits.outcomes.items()
+        _reliability(subsets.parse(name), some, drawn=_drawn(name, outcomes))
+        for name, some in outcomes.items()
     ]
     return page_template.template("report.html.j2").render(
         evidence=evidence,
@@ -58,6 +63,7 @@ def render(evidence: Evidence, made: datetime) -> str:
         made=made,
         headline=headline(evidence),
         front=front(evidence),
+        verdict=evidence.audits.answered and verdict(evidence.audits.answered),
         modalities=sorted(evidence.manifest.modalities),
         comparison=COMPARISON if compares(evidence.matrices) else None,
         encoders=encoders,
@@ -69,8 +75,8 @@ def render(evidence: Evidence, made: datetime) -> str:
         gap_legend=_gap_legend(evidence.conditions),
         gap_curves=_gap_curves(evidence.conditions),
         unknown=[
-            (unknown_table.title(one), one.subset, unknown_table.cells(one))
-            for one in evidence.audits.unknown
+            (title, [(subsets.parse(one.subset), unknown_table.cells(one)) for one in some])
+            for title, some in groupby(evidence.audits.unknown, unknown_table.title)
         ],
         unknown_columns=unknown_table.COLUMNS,
         unknown_caption=unknown_table.CAPTION,
@@ -83,12 +89,16 @@ def render(evidence: Evidence, made: datetime) -> str:
     )
 
 
-def _reliability(subset: Subset, outcomes: Outcomes) -> ReliabilityView:
+def _drawn(name: str, outcomes: Mapping[str, Outcomes]) -> bool:
+    """Return whether a set has a chart: of many sets, single sensors and the fullest have."""
+    return len(outcomes) <= _CHARTS or "+" not in name or name == list(outcomes)[-1]
+
+
+def _reliability(subset: Subset, outcomes: Outcomes, *, drawn: bool) -> ReliabilityView:
     name = subsets.name(subset)
     n, right = len(outcomes.right), int(outcomes.right.sum())
-    figure = _reliability_diagram(
-        f"reliability-{name.replace('+', '-')}", f"Reliability with {name}", outcomes.bins
-    )
+    key = f"reliability-{name.replace('+', '-')}"
+    figure = _reliability_diagram(key, f"Reliability with {name}", outcomes.bins) if drawn else ""
     return ReliabilityView(subset, SubsetScore(right / n, n, *wilson(right, n)), outcomes.reliability, figure)
 
 

@@ -21,7 +21,7 @@ from sensemble_apps.console.estimates import (
     percent_within,
 )
 from sensemble_apps.console.kinds import loss, words_of
-from sensemble_apps.console.wording import percent, words
+from sensemble_apps.console.wording import percent, sensor_words, words
 
 _RELIABILITY = ("right", "confidence", "unsure", "sure, wrong", "right, unsure", "ECE", "by chance")
 _CAPTION = (
@@ -124,7 +124,7 @@ def reliability(result: AuditResult) -> Table:
 
 def flaws(subset: Subset, right: SubsetScore, measured: Reliability) -> Iterator[str]:
     """Yield a sentence if a set's confidence is off; `right` is the score of the most probable class."""
-    live = f"With {words(subset)}{' alone' if len(subset) == 1 else ''},"
+    live = f"With {sensor_words(subset)}{' alone' if len(subset) == 1 else ''},"
     if not right.low <= measured.confidence <= right.high:
         flaw = "too sure" if measured.confidence > right.high else "too modest"
         said = percent_within(measured.confidence, right)

@@ -12,7 +12,9 @@ from sensemble_sensors.kinds.registry import KINDS
 from sensemble_sensors.spec import KNOWN, device_name
 
 from sensemble_apps.console.kinds import readable, words_of
-from sensemble_apps.console.wording import percent, words
+from sensemble_apps.console.wording import percent, sensor_words, words
+
+_SHOWN = 4  # sets of sensors with a column each; of more, one sensor alone and all of them
 
 
 @dataclass(frozen=True)
@@ -98,11 +100,13 @@ def tables(scores: Sequence[ConditionScore], metric: str) -> Iterator[tuple[str,
         title = f"{sensors(modality)} degraded: {metric}, %, mean of the severities (worst)"
         table = Table(box=None)
         table.add_column("condition", no_wrap=True)
-        for subset in grid:
-            table.add_column(subsets.name(subset).replace("+", "+\n"), justify="right", overflow="fold")
+        shown = [*grid] if len(grid) <= _SHOWN else [min(grid, key=len), max(grid, key=len)]
+        for subset in shown:
+            title_of = subsets.name(subset).replace("+", "+\n") if len(grid) <= _SHOWN else "all sensors"
+            table.add_column(title_of if len(subset) > 1 else "alone", justify="right")
         for column in ("confidence", "unsure", "right if sure", "without that"):
             table.add_column(column, justify="right")
-        for rows in zip(*grid.values(), strict=True):
+        for rows in zip(*(grid[subset] for subset in shown), strict=True):
             cells = [
                 percent(row.accuracy, 0)
                 + (f" ({percent(row.worst.score.accuracy, 0)})" if len(row.scores) > 1 else "")
@@ -122,8 +126,8 @@ def sentences(scores: Sequence[ConditionScore], metric: str) -> Iterator[str]:
         return
     worst = min(degraded, key=lambda one: one.score.accuracy)
     yield (
-        f"worst: {worst.subset} under {sensors(worst.modality)} {worst.condition}:{worst.severity} "
-        f"({worst.effect}): {_right(worst.score.accuracy, worst.unsure, metric)}"
+        f"worst: {phrase_of(worst.modality, worst.condition)} ({worst.effect}), live "
+        f"{sensor_words(subsets.parse(worst.subset))}: {_right(worst.score.accuracy, worst.unsure, metric)}"
     )
     for modality, grid in grids(scores).items():
         every = max(grid, key=len)

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 
 from rich.table import Table
+from sensemble_runtime import subsets
 from sensemble_runtime.scores import KNOWN, UnknownScore
 
-from sensemble_apps.console.wording import percent
+from sensemble_apps.console.wording import percent, set_title
 
 COLUMNS = ("sure", "sure, wrong", "unfamiliar", "of one", "AUROC", "windows")
 CAPTION = (
@@ -23,7 +24,7 @@ def cells(score: UnknownScore) -> tuple[str, ...]:
 
 def title(score: UnknownScore) -> str:
     """Return what was shown, in words."""
-    return score.name if score.name == KNOWN else f"{score.name}: {score.effect}"
+    return score.effect if score.name in (KNOWN, score.effect) else f"{score.name}: {score.effect}"
 
 
 def table(scores: Sequence[UnknownScore]) -> Table:
@@ -34,7 +35,12 @@ def table(scores: Sequence[UnknownScore]) -> Table:
     for column in COLUMNS:
         drawn.add_column(column, justify="right")
     for score in scores:
-        drawn.add_row(score.name, score.subset, *cells(score), style="dim" if score.name == KNOWN else "")
+        drawn.add_row(
+            score.name,
+            set_title(subsets.parse(score.subset)),
+            *cells(score),
+            style="dim" if score.name == KNOWN else "",
+        )
     effects = dict.fromkeys(title(score) for score in scores if score.name != KNOWN)
     drawn.caption, drawn.caption_justify = "; ".join([*effects, CAPTION]), "left"
     return drawn

@@ -1,0 +1,103 @@
+"""The verdict of the report: what its answers came to, and which classes it takes for which."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from sensemble_runtime import subsets
+from sensemble_runtime.auditing.reliability import Answered, Outcomes
+
+from sensemble_apps.console.wording import percent, sensor_words, words
+
+_NAMED = 12  # classes that are named
+_PAIRS = 5  # of classes, the worst
+_SIDE = 8  # classes of the matrix
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The answers with all sensors.
+
+    Attributes:
+        classes: a sentence.
+        meaning: sentences: how often it is sure, and what "unsure" means for this audit.
+        shares: a title, a CSS class and a share of all answers; they sum to 1.
+        pairs: sentences on the classes that are taken for others, the worst first.
+        labels: the classes of the matrix.
+        rows: of each of these that shows, the shares of its examples that are taken for each; None for none.
+    """
+
+    classes: str
+    meaning: list[str]
+    shares: list[tuple[str, str, float]]
+    pairs: list[str]
+    labels: list[str]
+    rows: list[tuple[str, list[float | None]]]
+
+
+def verdict(answered: Answered) -> Verdict:
+    """Return the verdict on an audit's answers."""
+    every = max(answered.sets, key=lambda name: name.count("+"))
+    found = answered.sets[every]
+    right, sure = found.right, found.sure
+    shares = [
+        ("sure and right", "sure-right", float((right & sure).mean())),
+        ("sure and wrong", "sure-wrong", float((~right & sure).mean())),
+        ("unsure, the likeliest is right", "unsure-right", float((right & ~sure).mean())),
+        ("unsure, the likeliest is wrong", "unsure-wrong", float((~right & ~sure).mean())),
+    ]
+    pairs, labels, rows = _confusion(answered, found)
+    return Verdict(
+        _classes(answered.labels), list(_meaning(subsets.parse(every), shares)), shares, pairs, labels, rows
+    )
+
+
+def _classes(labels: Sequence[str]) -> str:
+    named = words(labels) if len(labels) <= _NAMED else f"{', '.join(labels[:_NAMED])} and others"
+    return f"It tells {len(labels)} classes apart: {named}."
+
+
+def _meaning(live: Sequence[str], shares: Sequence[tuple[str, str, float]]) -> Iterator[str]:
+    sure_right, sure_wrong, held, rest = (share for *_, share in shares)
+    right, unsure = sure_right + held, held + rest
+    yield (
+        f"With {sensor_words(live)}, its likeliest class is right in {percent(right, 0)} % of the examples; "
+        f"it is sure in {percent(1 - unsure, 0)} %, and sure and wrong in {percent(sure_wrong)} %."
+    )
+    if unsure:
+        yield (
+            f"Unsure in {percent(unsure, 0)} % means: it gives no label, but the classes that come into "
+            f"question. In {percent(held, 0)} % the likeliest of them is right, the price of caution; "
+            f"in {percent(rest, 0)} % it is wrong, what caution is for."
+        )
+
+
+def _confusion(
+    answered: Answered, found: Outcomes
+) -> tuple[list[str], list[str], list[tuple[str, list[float | None]]]]:
+    """Return the worst pairs in words, and the matrix of their classes; empty where labels are several."""
+    truth = [answered.truth[row] for row in found.rows]
+    if any(len(one) != 1 for one in truth):
+        return [], [], []
+    labels = list(answered.labels)
+    counts = np.zeros((len(labels), len(labels)), int)
+    shown = np.array([labels.index(one) for (one,) in truth])
+    evident = found.said >= 0
+    np.add.at(counts, (shown[evident], found.said[evident]), 1)
+    totals = np.bincount(shown, minlength=len(labels))
+    wrong = counts * ~np.eye(len(labels), dtype=bool)
+    order = [divmod(int(place), len(labels)) for place in np.argsort(-wrong, axis=None, kind="stable")]
+    worst = [(true, said) for true, said in order if wrong[true, said]]
+    pairs = [
+        f"{labels[true]} is taken for {labels[said]} in {wrong[true, said]} of {totals[true]} examples "
+        f"({percent(wrong[true, said] / totals[true], 0)} %)"
+        for true, said in worst[:_PAIRS]
+    ]
+    involved = list(dict.fromkeys(place for pair in worst for place in pair))[:_SIDE]
+    some = sorted(involved) if len(labels) > _SIDE else [*range(len(labels))] if worst else []
+    rows = [
+        (labels[true], [counts[true, said] / totals[true] or None for said in some])
+        for true in some
+        if totals[true]
+    ]
+    return pairs, [labels[place] for place in some], rows
