@@ -34,10 +34,9 @@ from sensemble_runtime.bundle.manifest import (
 )
 from sensemble_runtime.bundle.manifest_file import read_manifest, write_manifest
 from sensemble_runtime.bundle.tokenize import tokenize
-from sensemble_runtime.encoded import Encoded
 from sensemble_runtime.engine.belief import RARE, Belief, answer, fuse
+from sensemble_runtime.engine.live_set import Encoded
 from sensemble_runtime.prediction import Answer, Prediction
-from sensemble_runtime.session.live_set import LiveSet
 from sensemble_sensors.codecs.framing import fit
 from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.sensor import Sample
@@ -48,6 +47,7 @@ from sensemble_train.recipe.instant import Instant, fit_familiarity, fit_special
 from tokenizers import Tokenizer
 
 from tests.runtime.manifests import MANIFEST
+from tests.runtime.stepped import LiveSet
 
 SPECS = {
     "audio": InputSpec("audio", "float32", (1, 100), rate=100, window=1, hop=0.5, ttl=2),

@@ -31,11 +31,11 @@ from statistics import median
 import numpy as np
 from numpy.typing import NDArray
 from sensemble_runtime.bundle.bundle import Bundle
+from sensemble_runtime.engine.scheduler import Policy
 from sensemble_runtime.executors._native import Module
 from sensemble_runtime.prediction import Prediction
-from sensemble_runtime.session.live_set import LiveSet
-from sensemble_runtime.session.scheduler import Policy
 from sensemble_runtime.session.session import Session
+from sensemble_runtime.session.virtual import VirtualSession
 from sensemble_sensors.errors import SensorUnavailableError
 from sensemble_sensors.isolation.isolated import Isolated
 from sensemble_sensors.sensor import Media, Sample, Sensor
@@ -182,7 +182,9 @@ def dead(bundle: Bundle, fused: Module) -> dict[str, tuple[float, float]]:
     windows = {m: np.asarray(window_of(spec)) for m, spec in bundle.specs.items()}
     results = {}
     for missing in (None, *bundle.modalities):
-        live_set = LiveSet(bundle)
+        session = VirtualSession(bundle, Policy(align=0.0))
+        for m in {*bundle.modalities} - {missing}:
+            session.plug(m, m, 0.0)
         times: tuple[list[float], list[float]] = ([], [])
         flat = np.concatenate(
             [(0 if m == missing else 1) * windows[m].astype(np.float32).ravel() for m in bundle.modalities]
@@ -190,10 +192,9 @@ def dead(bundle: Bundle, fused: Module) -> dict[str, tuple[float, float]]:
         for i in range(REPEATS):
             for m in bundle.modalities:
                 if m != missing:
-                    live_set.add(m)
-                    push(live_set, bundle.specs[m], windows[m], 100.0 * i)
+                    push(session, bundle.specs[m], windows[m], 100.0 * i)
             began = time.perf_counter()
-            live_set.step(100.0 * i)
+            list(session.advance(100.0 * i))
             times[0].append(time.perf_counter() - began)
             began = time.perf_counter()
             fused(flat)
@@ -209,16 +210,16 @@ def window_of(spec: InputSpec) -> Media | NDArray[np.int64]:
     return rng.integers(0, 9 if spec.modality == "text" else 256, spec.shape).astype(spec.dtype)
 
 
-def push(live_set: LiveSet, spec: InputSpec, window: NDArray[np.generic], end: float) -> None:
-    """Give a live_set the samples of one window."""
+def push(session: VirtualSession, spec: InputSpec, window: NDArray[np.generic], end: float) -> None:
+    """Give a session the samples of one window."""
     if spec.modality == "audio":
-        live_set.push(Sample("audio", np.asarray(window[0], np.float32), end, cut=True))
+        session.give(Sample("audio", np.asarray(window[0], np.float32), end, cut=True), end)
     elif spec.modality == "text":
-        live_set.push(Sample("text", "a person says seven", end))
+        session.give(Sample("text", "a person says seven", end), end)
     else:
         for i, frame in enumerate(window[0]):
             moment = end - (len(window[0]) - 1 - i) / spec.rate
-            live_set.push(Sample("video", np.asarray(frame, np.uint8), moment, cut=i == 0))
+            session.give(Sample("video", np.asarray(frame, np.uint8), moment, cut=i == 0), end)
 
 
 def main(folder: Path) -> None:

@@ -29,15 +29,16 @@ from pathlib import Path
 from statistics import median
 
 import numpy as np
-from sensemble_runtime import backoff
 from sensemble_runtime.bundle.bundle import Bundle
+from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.record.reader import read_predictions, read_runs
-from sensemble_runtime.session.live_set import LiveSet
 from sensemble_runtime.session.session import Session
+from sensemble_runtime.session.virtual import VirtualSession
 from sensemble_sensors.errors import SensorEndedError, SensorLostError, SensorUnavailableError
 from sensemble_sensors.isolation.isolated import Isolated
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
+from sensemble_sensors.supervision import backoff
 
 PROBES = 40  # measurements of a part
 GROWTH = 4096  # kB that resident memory may differ by: the allocator's own breathing
@@ -85,32 +86,30 @@ def children() -> int:
 
 
 def accelerated(bundle: Bundle, events: int, windows: int) -> tuple[int, int, Usage]:
-    """Drive a live_set through plug events and windows at full speed; return how many there were."""
+    """Drive a session in virtual time through plug events and windows; return how many there were."""
     rng = random.Random(0)  # noqa: S311 - a simulation
     embedding = np.ones(bundle.manifest.embedding, np.float32)
     bundle.encode = lambda *_: embedding  # type: ignore[method-assign]
     bundle.load = lambda *_: None  # type: ignore[method-assign, assignment]
     pools = {m: [sample(bundle.specs[m], 0.0, seed) for seed in range(4)] for m in bundle.modalities}
-    live_set, usage = LiveSet(bundle), Usage()
+    session, usage = VirtualSession(bundle), Usage()
     now, plugged, complete, next_probe = 0.0, 0, 0, 0.0
     while plugged < events or complete < windows:
         # As many windows between two plug events as there shall be in all.
         for modality in bundle.modalities:
             if plugged < events and rng.random() < 0.5:
-                act = rng.choice((live_set.remove, live_set.end, live_set.add))
-                act(modality)
+                plug(session, modality, now, rng)
                 plugged += 1
         for _ in range(max(1, round(windows / max(events, 1) / 2))):
             now += rng.choice((0.01, 0.1, 0.1, 0.1, 5.0))
-            for modality in live_set.modalities or bundle.modalities:
-                live_set.add(modality)
+            for modality in sorted(session.attached):
                 for part in rng.choice(pools[modality]):
                     moment = now - rng.choice((0.0, 0.0, 0.0, 0.5))
-                    live_set.push(Sample(modality, part.data, moment, cut=rng.random() < 0.01))
-            before = len(live_set.ready)
-            prediction = live_set.step(now)
-            complete += before
-            assert prediction is None or np.isfinite(prediction.probabilities).all()
+                    session.give(Sample(modality, part.data, moment, cut=rng.random() < 0.01), now)
+            for item in session.advance(now):
+                if isinstance(item, Prediction):
+                    complete += len(item.latencies)
+                    assert np.isfinite(item.probabilities).all()
         share = max(min(1.0, plugged / max(events, 1)), 0) * min(1.0, complete / max(windows, 1))
         if share >= next_probe:
             usage.probe()
@@ -118,6 +117,14 @@ def accelerated(bundle: Bundle, events: int, windows: int) -> tuple[int, int, Us
             progress(f"{plugged:,} plug events, {complete:,} windows")
     usage.probe()
     return plugged, complete, usage
+
+
+def plug(session: VirtualSession, modality: str, now: float, rng: random.Random) -> None:
+    """Plug a sensor in, or out, or let it end."""
+    if modality in session.attached:
+        rng.choice((session.unplug, session.end))(modality, now)
+    else:
+        session.plug(modality, modality, now)
 
 
 def sample(spec: InputSpec, time: float, seed: int) -> list[Sample]:

@@ -9,7 +9,7 @@ from sensemble_export.targets import TARGETS
 from sensemble_runtime import subsets
 from sensemble_runtime.bundle.head import load_head
 from sensemble_runtime.bundle.manifest import Manifest, ModalityEntry
-from sensemble_runtime.session.scheduler import Policy
+from sensemble_runtime.engine.scheduler import Policy
 from sensemble_train.experiments.models import VIT_B16, paper_model
 
 from .conftest import SPECS, Export

@@ -10,9 +10,9 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
-from sensemble_runtime import backoff
 from sensemble_runtime.bundle import head, manifest
 from sensemble_runtime.bundle.bundle import Bundle
+from sensemble_sensors.supervision import backoff
 
 from .puppets import Log
 

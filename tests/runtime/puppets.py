@@ -10,11 +10,9 @@ from functools import partial
 import numpy as np
 import pytest
 from sensemble_runtime.bundle.bundle import Bundle
-from sensemble_runtime.events import Event, LiveSetEvent, SensorEvent, SensorEventKind
+from sensemble_runtime.events import Event, LiveSetEvent, SensorEvent
 from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.session import session
-from sensemble_runtime.session.sensor_thread import SensorThread
-from sensemble_sensors.errors import SensorEndedError
 from sensemble_sensors.sensor import Sample, Sensor
 from sensemble_sensors.spec import InputSpec
 
@@ -72,35 +70,6 @@ class Puppet:
 
     def say(self, caption: str = "one") -> None:
         self.acts.put(Sample("text", caption, time.monotonic()))
-
-
-class Owner:
-    """The owner of one sensor thread: notes what the sensor gives, and what becomes of it."""
-
-    stopped = False
-
-    def __init__(self) -> None:
-        self.samples: list[Sample] = []
-        self.reported: list[str] = []
-        self.failures: list[BaseException] = []
-
-    def on_open(self, _: SensorThread) -> None:
-        self.reported.append("opened")
-
-    def on_sample(self, _: SensorThread, sample: Sample) -> None:
-        self.samples.append(sample)
-
-    def on_health(self, _: SensorThread, __: SensorEventKind, reason: str) -> None:
-        self.reported.append(reason)
-
-    def on_error(self, thread: SensorThread, error: BaseException) -> None:
-        self.reported.append(type(error).__name__)
-        self.failures.append(error)
-        if isinstance(error, SensorEndedError):
-            thread.stop()
-
-    def lag_of_other(self, _: str) -> float | None:
-        return None
 
 
 @contextmanager

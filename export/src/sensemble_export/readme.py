@@ -12,7 +12,7 @@ from functools import cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from sensemble_runtime.bundle.manifest import Manifest
-from sensemble_runtime.session.scheduler import Policy
+from sensemble_runtime.engine.scheduler import Policy
 from sensemble_runtime.subsets import measured, name
 from sensemble_sensors.spec import InputSpec
 

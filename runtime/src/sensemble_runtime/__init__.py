@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from sensemble_runtime.auditing.metrics import ScoreError as ScoreError
     from sensemble_runtime.auditing.robustness import summary as summary
     from sensemble_runtime.bundle.bundle import Bundle as Bundle
+    from sensemble_runtime.engine.scheduler import Policy as Policy
+    from sensemble_runtime.engine.scheduler import PolicyError as PolicyError
     from sensemble_runtime.errors import AdaptError as AdaptError
     from sensemble_runtime.errors import BundleChangedError as BundleChangedError
     from sensemble_runtime.errors import BundleCorruptError as BundleCorruptError
@@ -45,8 +47,6 @@ if TYPE_CHECKING:
     from sensemble_runtime.record.reader import read_predictions as read_predictions
     from sensemble_runtime.record.reader import read_runs as read_runs
     from sensemble_runtime.session.hotplug import Hotplug as Hotplug
-    from sensemble_runtime.session.scheduler import Policy as Policy
-    from sensemble_runtime.session.scheduler import PolicyError as PolicyError
     from sensemble_runtime.session.session import Session as Session
 
 

@@ -25,7 +25,6 @@ from sensemble_apps.parsing import parse
 from sensemble_apps.running.recorder import Recorder
 from sensemble_apps.running.sensor_reader import SensorReader
 from sensemble_apps.running.sources import FORM, forms
-from sensemble_runtime import backoff
 from sensemble_sensors.devices import sources
 from sensemble_sensors.devices.discovery import Device
 from sensemble_sensors.devices.push_series import PushSeries
@@ -36,6 +35,7 @@ from sensemble_sensors.recording.reader import Recorded
 from sensemble_sensors.recording.writer import Recording
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import Channel, InputSpec
+from sensemble_sensors.supervision import backoff
 from sensemble_sensors.thresholds import Thresholds
 
 from tests.apps.conftest import COMMAND, Refusal, Sensemble

@@ -16,9 +16,8 @@ from sensemble_apps.running import real_time
 from sensemble_apps.running.real_time import Options
 from sensemble_apps.running.sources import FORM, plug
 from sensemble_apps.running.view_events import Change, Predicted
-from sensemble_runtime import backoff
 from sensemble_runtime.bundle.bundle import Bundle
-from sensemble_runtime.session import sensor_thread
+from sensemble_runtime.session import sensor_host
 from sensemble_sensors.devices.camera import Camera
 from sensemble_sensors.devices.captions import Captions
 from sensemble_sensors.devices.discovery import Device
@@ -27,6 +26,7 @@ from sensemble_sensors.devices.watcher import Watcher
 from sensemble_sensors.media.dataset import read_dataset
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
+from sensemble_sensors.supervision import backoff
 
 from tests.apps.conftest import Refusal
 
@@ -103,7 +103,7 @@ def test_the_last_event_is_shown_however_slow_the_view_is(bundle_folder: Path, t
 def test_a_sensor_that_does_not_stop_does_not_make_a_run_fail(
     bundle_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(sensor_thread, "CLOSE", 0.2)
+    monkeypatch.setattr(sensor_host, "CLOSE", 0.2)
     over = threading.Event()
 
     class Stuck:

@@ -27,13 +27,13 @@ from sensemble_apps.running.view_events import (
     change,
     view_event,
 )
-from sensemble_runtime import backoff
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.events import RecordEvent, SensorEvent, UnfamiliarEvent
 from sensemble_runtime.prediction import Doubt, Opinion, Prediction
 from sensemble_runtime.scores import SubsetScore
 from sensemble_runtime.session.session import Session
 from sensemble_sensors.devices.camera import Camera
+from sensemble_sensors.supervision import backoff
 
 from tests.apps.conftest import COMMAND
 from tests.waiting import wait_until

@@ -17,7 +17,6 @@ from sensemble_runtime.bundle.head import Familiarity
 from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.record.reader import read_conditions, read_runs
 from sensemble_runtime.scores import CLEAN, ConditionScore
-from sensemble_runtime.session.live_set import LiveSet
 from sensemble_sensors.conditioned import begin
 from sensemble_sensors.kinds.conditions.condition import Applied, behind
 from sensemble_sensors.kinds.registry import condition_of
@@ -26,6 +25,7 @@ from sensemble_sensors.media.decoding import samples
 
 from tests.runtime.auditing.test_audit import LABELS, bundle, dataset
 from tests.runtime.certain import certain
+from tests.runtime.stepped import LiveSet
 
 __all__ = ["bundle", "dataset"]  # fixtures
 

@@ -14,11 +14,12 @@ from sensemble_runtime.bundle.manifest import Calibration, FileEntry, ModalityCa
 from sensemble_runtime.bundle.manifest_file import read_manifest, write_manifest
 from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.scores import SubsetScore
-from sensemble_runtime.session.live_set import LiveSet
 from sensemble_runtime.session.session import Session
 from sensemble_sensors.media.dataset import Example
 from sensemble_sensors.recording.replay import Replay
 from sensemble_sensors.sensor import Sample
+
+from tests.runtime.stepped import LiveSet
 
 TEN = tuple(f"audio.m{i}" for i in range(10))
 RATE = 16000

@@ -15,11 +15,10 @@ from sensemble_runtime.errors import AdaptError
 from sensemble_runtime.events import AdaptEvent
 from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.session import adaptation
-from sensemble_runtime.session.live_set import LiveSet
-from sensemble_runtime.session.state import SessionState
 from sensemble_sensors.sensor import Sample
 
 from tests.runtime.puppets import Log, Puppet, Session
+from tests.runtime.stepped import LiveSet
 from tests.waiting import wait_until
 
 BRIGHTNESS = (20, 128, 235)  # of the pictures of the three classes
@@ -88,12 +87,12 @@ def test_nothing_is_learned_or_written_under_the_lock(
     """A d x d solve and the packing of files held up all sensors and predictions."""
     free: dict[str, bool] = {}
 
-    def can_be_taken(state: SessionState) -> bool:
+    def can_be_taken() -> bool:
         taken = []
 
         def take() -> None:
-            taken.append(state.changed.acquire(timeout=20))
-            state.changed.release()
+            taken.append(session._lock.acquire(timeout=20))
+            session._lock.release()
 
         thread = threading.Thread(target=take)
         thread.start()
@@ -103,11 +102,11 @@ def test_nothing_is_learned_or_written_under_the_lock(
     study, save = Adapter.study, Adapter.save
 
     def checked_study(adapter: Adapter) -> None:
-        free["study"] = can_be_taken(session._state)
+        free["study"] = can_be_taken()
         study(adapter)
 
     def checked_save(adapter: Adapter) -> None:
-        free["save"] = can_be_taken(session._state)
+        free["save"] = can_be_taken()
         save(adapter)
 
     monkeypatch.setattr(Adapter, "study", checked_study)

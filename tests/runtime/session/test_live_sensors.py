@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sensemble_runtime import backoff
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.events import SensorEvent
 from sensemble_runtime.session.hotplug import Hotplug
@@ -23,6 +22,7 @@ from sensemble_sensors.devices.microphone import Microphone
 from sensemble_sensors.devices.watcher import Watcher
 from sensemble_sensors.isolation.isolated import Isolated
 from sensemble_sensors.sensor import Sensor
+from sensemble_sensors.supervision import backoff
 from sensemble_sensors.thresholds import Thresholds
 
 from tests.runtime.puppets import Log

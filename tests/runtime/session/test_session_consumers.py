@@ -8,7 +8,6 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
-from sensemble_runtime import backoff
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.errors import RecordError, SessionError
 from sensemble_runtime.events import Event, LiveSetEvent, RecordEvent
@@ -16,7 +15,8 @@ from sensemble_runtime.record import background
 from sensemble_runtime.record.reader import read_events, read_predictions, read_runs
 from sensemble_runtime.record.writer import Records
 from sensemble_runtime.session import sensor_host
-from sensemble_runtime.session.state import PREDICTIONS
+from sensemble_runtime.session.stream_queue import PREDICTIONS
+from sensemble_sensors.supervision import backoff
 
 from tests.runtime.puppets import Log, Puppet, Session, held, watched
 from tests.waiting import wait_until
@@ -35,22 +35,6 @@ def unwritable(path: Path) -> Iterator[None]:
 
 def of_record(log: Log) -> list[RecordEvent]:
     return [event for event in log.events if isinstance(event, RecordEvent)]
-
-
-def test_readers_never_wait_for_the_encoder(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
-    go, busy = held(bundle, monkeypatch, "text")
-    captions = Puppet("text")
-    with Session(bundle) as running:
-        running.attach(captions)
-        captions.say()
-        assert busy.wait(20)
-        for _ in range(20):  # of which 16 wait
-            captions.say()
-        running.detach(running.attach(Puppet("video")))  # nor does who attaches and detaches
-        assert running.live == ()
-        wait_until(lambda: running._state.live_set.windows["text"].dropped == 4)
-        go.set()
-        assert next(iter(running)).dropped == {"text": 4}
 
 
 def test_a_slow_consumer_gets_the_newest_and_the_count_of_what_it_missed(bundle: Bundle) -> None:
@@ -284,7 +268,7 @@ def test_what_is_being_encoded_when_it_is_closed_is_neither_seen_nor_recorded(
     assert busy.wait(20)
     closer = threading.Thread(target=running.close)
     closer.start()
-    wait_until(lambda: running._state.closed)
+    wait_until(lambda: running._closed)
     assert list(running) == []
     go.set()
     closer.join()

@@ -13,7 +13,7 @@ from sensemble_runtime.errors import RecordError, SessionError
 from sensemble_runtime.events import EncoderEvent, Event, SensorEvent
 from sensemble_runtime.record import background
 from sensemble_runtime.record.writer import Records
-from sensemble_runtime.session import sensor_thread
+from sensemble_runtime.session import sensor_host
 
 from tests.runtime.puppets import Log, Puppet, Session, held, watched
 from tests.waiting import wait_until
@@ -121,7 +121,7 @@ def test_what_breaks_the_background_writer_is_the_sessions_error(
 def test_an_encoder_that_does_not_return_is_named_when_closing(
     bundle: Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sensor_thread, "CLOSE", 0.2)
+    monkeypatch.setattr(sensor_host, "CLOSE", 0.2)
     before = set(threading.enumerate())
     go, busy = held(bundle, monkeypatch, "text")
     captions = Puppet("text")
@@ -143,7 +143,7 @@ def test_an_encoder_that_does_not_return_is_named_when_closing(
 def test_a_subscriber_that_does_not_return_is_named_when_closing(
     bundle: Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sensor_thread, "CLOSE", 0.2)
+    monkeypatch.setattr(sensor_host, "CLOSE", 0.2)
     before, busy, go = set(threading.enumerate()), threading.Event(), threading.Event()
     running = Session(bundle)
     running.subscribe(lambda _: (busy.set(), go.wait(20)))
@@ -159,8 +159,8 @@ def test_a_subscriber_that_does_not_return_is_named_when_closing(
 def test_everything_that_is_stuck_is_waited_for_together_and_counted(
     bundle: Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sensor_thread, "CLOSE", 0.5)
-    monkeypatch.setattr(sensor_thread, "KILL", 0.2)
+    monkeypatch.setattr(sensor_host, "CLOSE", 0.5)
+    monkeypatch.setattr(sensor_host, "KILL", 0.2)
     before, go = set(threading.enumerate()), threading.Event()
     running = Session(bundle)
     for _ in range(4):
@@ -202,7 +202,7 @@ def test_a_disk_that_does_not_answer_is_said_when_closing(
 STUCK = """
 import ctypes, sys, threading, time
 from pathlib import Path
-from sensemble_runtime.session import sensor_thread
+from sensemble_runtime.session import sensor_host
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.errors import SessionError
 from sensemble_runtime.session.session import Session
@@ -220,7 +220,7 @@ def spin():
     while True:
         pass
 
-sensor_thread.CLOSE = 0.5
+sensor_host.CLOSE = 0.5
 bundle, busy = Bundle.open(Path(sys.argv[1])), threading.Event()
 native = ctypes.CDLL(None).sleep
 act = {"waits": threading.Event().wait, "spins": spin, "native": lambda: native(1000)}[sys.argv[2]]

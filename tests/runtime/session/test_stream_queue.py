@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sensemble_runtime.events import Event, LiveSetEvent
 from sensemble_runtime.prediction import Prediction
-from sensemble_runtime.session.state import EVENTS, PREDICTIONS, StreamQueue
+from sensemble_runtime.session.stream_queue import EVENTS, PREDICTIONS, StreamQueue
 
 
 def prediction(time: float) -> Prediction:

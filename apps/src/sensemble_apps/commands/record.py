@@ -159,8 +159,7 @@ def _sensing(
 
 def _wait(reader: SensorReader, longest: float) -> None:
     """Wait a moment; raise SensorUnavailableError if no sensor can be opened."""
-    with reader.changed:
-        reader.changed.wait(min(_CHECK, longest))
+    reader.wait(min(_CHECK, longest))
     if why := reader.unavailable:
         raise SensorUnavailableError(why)
 

@@ -11,8 +11,8 @@ from typing import Annotated
 
 from sensemble_runtime.adapting.adapter import Adapter
 from sensemble_runtime.bundle.bundle import Bundle
+from sensemble_runtime.engine.scheduler import Policy
 from sensemble_runtime.record.retention import Retention
-from sensemble_runtime.session.scheduler import Policy
 from sensemble_sensors.kinds.conditions.condition import Applied
 from sensemble_sensors.recording.reader import is_recording
 from sensemble_sensors.thresholds import DEFAULT

@@ -10,8 +10,8 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from sensemble_runtime.bundle.bundle import Bundle
+from sensemble_runtime.engine.scheduler import Policy
 from sensemble_runtime.session.hotplug import Hotplug
-from sensemble_runtime.session.scheduler import Policy
 from sensemble_runtime.session.session import Session
 from sensemble_sensors.devices.watcher import Watcher
 from sensemble_sensors.errors import BadDataError

@@ -9,12 +9,12 @@ from time import monotonic
 
 from sensemble_runtime.adapting.adapter import Adapter
 from sensemble_runtime.bundle.bundle import Bundle
+from sensemble_runtime.engine.scheduler import Policy
 from sensemble_runtime.errors import EncoderError, SessionError
 from sensemble_runtime.events import EncoderEvent, Event, SensorEvent
 from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.record.retention import Retention
 from sensemble_runtime.session.hotplug import Hotplug
-from sensemble_runtime.session.scheduler import Policy
 from sensemble_runtime.session.sensor_host import SensorHost
 from sensemble_runtime.session.session import Session
 from sensemble_runtime.subsets import Subset

@@ -1,11 +1,14 @@
 """Replay in virtual time, as fast as the encoders allow: the same input gives the same predictions."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import replace as replaced
 from heapq import merge
 
 from sensemble_runtime.adapting.adapter import Adapter
 from sensemble_runtime.bundle.bundle import Bundle
-from sensemble_runtime.session.live_set import LiveSet
+from sensemble_runtime.events import AdaptEvent, Event, LiveSetEvent, SensorEvent
+from sensemble_runtime.prediction import Prediction
+from sensemble_runtime.session.virtual import VirtualSession
 from sensemble_sensors.conditioned import begin, captured
 from sensemble_sensors.media.dataset import Example
 from sensemble_sensors.media.decoding import samples, span
@@ -28,17 +31,13 @@ def replay(
 
     Sensors come and go by `schedule`, or as recorded. With `labels`, the adapter learns from them, too.
     """
-    bundle.threads = options.policy.threads
-    live_set = LiveSet(bundle, options.policy, options.adapt)
     if isinstance(played, Recorded):
-        yield from _recording(live_set, bundle, played, options, labels=labels)
+        yield from _recording(bundle, played, options, labels=labels)
     else:
-        schedule = schedule or [bundle.modalities]
-        yield from _examples(live_set, bundle, played, options, schedule, labels=labels)
+        yield from _examples(bundle, played, options, schedule or [bundle.modalities], labels=labels)
 
 
 def _examples(
-    live_set: LiveSet,
     bundle: Bundle,
     examples: Sequence[Example],
     options: Options,
@@ -50,6 +49,8 @@ def _examples(
 
     Between two examples, time passes by the longest time to live: nothing of one is live in the next.
     """
+    policy = replaced(options.policy, align=span(bundle.specs))  # the windows of an example belong together
+    session = VirtualSession(bundle, policy, options.conditions, options.adapt)
     degradations = {m: begin(options.conditions, spec) for m, spec in bundle.specs.items()}
     forms = {m: captured(options.conditions, spec) for m, spec in bundle.specs.items()}
     length = span(bundle.specs)
@@ -57,62 +58,84 @@ def _examples(
     for i, example in enumerate(examples):
         origin = i * period
         plugged = plugged_at(schedule, i / len(examples))
-        yield from _plug(live_set, plugged, origin)
+        _plug(session, plugged, origin)
+        yield from _shown(session.advance(origin), example)
         specs = {m: forms[m] for m in plugged}
         for sample in samples(example, specs, origin + length - span(specs)):
-            live_set.push(degradations[sample.modality](sample))
-        prediction = live_set.step(origin + length)
-        yield from _learn(live_set, options.adapt, example if labels else None, origin + length)
-        if prediction is not None:
-            yield Predicted(prediction.time, prediction, example)
+            session.give(degradations[sample.modality](sample), sample.time)
+        session.engine.stop_waiting(plugged)  # what gave nothing gives nothing
+        yield from _shown(session.advance(origin + length), example)
+        _learn(session, options.adapt, example if labels else None, origin + length)
+        yield from _shown(session.advance(origin + length), example)
 
 
-def _plug(live_set: LiveSet, plugged: Collection[str], now: float) -> Stream:
-    for modality in live_set.modalities:
-        if modality not in plugged:
-            live_set.remove(modality)
-            yield change(now, modality, "", "detached", "")
+def _plug(session: VirtualSession, plugged: Collection[str], now: float) -> None:
+    for modality in sorted(session.attached.difference(plugged)):
+        session.unplug(modality, now)
     for modality in plugged:
-        if modality not in live_set.modalities:
-            live_set.add(modality, f"replay {modality}")
-            yield change(now, modality, "", "attached", "")
+        if modality not in session.attached:
+            session.plug(modality, f"replay {modality}", now)
 
 
-def _recording(
-    live_set: LiveSet, bundle: Bundle, recorded: Recorded, options: Options, *, labels: bool
-) -> Stream:
+def _shown(items: Iterable[Prediction | Event], example: Example) -> Stream:
+    """Yield the predictions of an example, and the events that mean something between two examples."""
+    for item in items:
+        if isinstance(item, Prediction):
+            yield Predicted(item.time, item, example)
+        elif isinstance(item, SensorEvent):  # a dataset has one sensor of each modality, without a name
+            yield change(item.time, item.modality, "", item.kind, item.reason)
+        elif isinstance(item, AdaptEvent):
+            yield view_event(item, 0.0)
+
+
+def _recording(bundle: Bundle, recorded: Recorded, options: Options, *, labels: bool) -> Stream:
+    session = VirtualSession(bundle, options.policy, options.conditions, options.adapt)
     forms = {m: captured(options.conditions, spec) for m, spec in bundle.specs.items()}
     degradations = {m: begin(options.conditions, spec) for m, spec in bundle.specs.items()}
-    samples = (degradations[sample.modality](sample) for sample in recorded.samples(forms))
     names: dict[str, str] = {}  # of the sensors, by modality: a recording has one of each at a time
-    streams: list[Iterable[TakeEvent | Sample]] = [recorded.events, samples]
+    streams: list[Iterable[TakeEvent | Sample]] = [recorded.events, recorded.samples(forms)]
+
+    def learn(example: Example | None, now: float) -> None:
+        _learn(session, options.adapt, example if labels else None, now)
+
+    now = 0.0
     for item in merge(*streams, key=lambda item: item.time):
-        if isinstance(item, TakeEvent):
-            if item.modality in bundle.specs:
-                yield change(item.time, item.modality, item.name, item.kind, item.reason)
-            names[item.modality] = item.name
-            if item.kind in AWAY:
-                live_set.remove(item.modality)
-            elif item.kind == "ended":
-                live_set.end(item.modality)
+        now = item.time
+        yield from _said(session.advance(now), recorded, learn)
+        if isinstance(item, Sample):
+            if item.modality not in session.attached:
+                session.plug(item.modality, names.get(item.modality, ""), now)
+            session.give(degradations[item.modality](item), now)
             continue
-        live_set.add(item.modality, names.get(item.modality, ""))
-        live_set.push(item)
-        prediction = live_set.step(item.time)
-        for event in live_set.changes(item.time):
-            yield view_event(event, 0.0)
-        if prediction is not None:
-            example = recorded.example_at(item.time)
-            yield from _learn(live_set, options.adapt, example if labels else None, item.time)
-            yield Predicted(prediction.time, prediction, example)
+        names[item.modality] = item.name
+        if item.modality in bundle.specs:
+            yield change(now, item.modality, item.name, item.kind, item.reason)
+        if item.kind in AWAY:
+            session.unplug(item.modality, now)
+        elif item.kind == "ended":
+            session.end(item.modality, now)
+    now += 2 * options.policy.align  # which the last windows may wait for
+    for _ in range(2):  # then for what was learned from them
+        yield from _said(session.advance(now), recorded, learn)
 
 
-def _learn(live_set: LiveSet, adapter: Adapter | None, labelled: Example | None, now: float) -> Stream:
-    """Teach the labels of an example, and yield the changes of what the sensors learned."""
+def _said(
+    items: Iterable[Prediction | Event], recorded: Recorded, learn: Callable[[Example | None, float], None]
+) -> Stream:
+    """Yield what a recording leads to, but for the events of its sensors, which are recorded."""
+    for item in items:
+        if not isinstance(item, SensorEvent | LiveSetEvent):
+            shown = view_event(item, 0.0, recorded.example_at)
+            if isinstance(shown, Predicted):
+                learn(shown.example, shown.time)
+            yield shown
+
+
+def _learn(session: VirtualSession, adapter: Adapter | None, labelled: Example | None, now: float) -> None:
+    """Teach the labels of an example, and learn from it."""
     if adapter is None:
         return
     for label in labelled.labels if labelled is not None else ():
-        adapter.label(label, live_set.newest(now), now)
+        session.engine.label(label, now)
     adapter.study()
-    for event in live_set.changes(now):
-        yield view_event(event, 0.0)
+    session.engine.studied(now)

@@ -17,8 +17,8 @@ from sensemble_sensors.lines import opened
 
 from sensemble_runtime.adapting.correction import Change, Correction, Learner, Lesson, Trial
 from sensemble_runtime.bundle.bundle import Bundle
-from sensemble_runtime.encoded import Encoded
 from sensemble_runtime.engine.belief import answer
+from sensemble_runtime.engine.live_set import Encoded
 from sensemble_runtime.errors import AdaptError
 from sensemble_runtime.events import AdaptEvent
 from sensemble_runtime.subsets import Subset

@@ -1,7 +1,7 @@
-"""The engine: what decides in a session, without threads, clock, files or logs.
+"""The engine: all that decides in a session, without threads, locks, clock, files or logs.
 
-Holds the belief: the answer of the sensors that are live, and which of them lies. What waits, reads or writes
-belongs to `session`.
+`Engine` holds the whole state: the lives of sensors (`sensemble_sensors.supervision`), windows, turns, newest
+embeddings, the belief. What waits, reads or writes belongs to `session`.
 
-Doors: `belief`.
+Doors: `belief`, `change_gate`, `engine`, `live_set`, `scheduler`.
 """

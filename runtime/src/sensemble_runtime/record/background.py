@@ -4,8 +4,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from sensemble_sensors.supervision.backoff import Backoff
+
 from sensemble_runtime.background_queue import BackgroundQueue
-from sensemble_runtime.backoff import Backoff
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.errors import RecordError
 from sensemble_runtime.events import Event, RecordEvent

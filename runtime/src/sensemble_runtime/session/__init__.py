@@ -1,8 +1,7 @@
 """Session: sensors in, predictions and events out, while sensors come and go.
 
-Holds the threads and their shared state, and the core without threads or clock: windows, live set, scheduler,
-change gate.
+Holds the threads around an `Engine`, which decides: of sensors, encoders, subscribers and the adaptation; and
+the same engine in virtual time.
 
-Doors: `change_gate`, `hotplug`, `live_set`, `scheduler`, `sensor_host`, `sensor_set`, `sensor_thread`,
-`session`.
+Doors: `hotplug`, `sensor_host`, `session`, `virtual`.
 """

@@ -1,5 +1,6 @@
 """The thread in which a session's sensors learn from each other: neither sensors nor encoders wait for it."""
 
+from collections.abc import Callable
 from time import monotonic
 from typing import Literal
 
@@ -8,38 +9,49 @@ from sensemble_runtime.background_queue import BackgroundQueue
 from sensemble_runtime.errors import AdaptError
 from sensemble_runtime.events import AdaptEvent, Event
 from sensemble_runtime.prediction import Prediction
-from sensemble_runtime.session.state import SessionState
 
 EVERY = 30.0  # seconds between two writes, so that a power cut costs little and a card lives long
 LAST = 10.0  # seconds that the disk has for the last write
 
 
 class Adaptation:
-    """Lets the adapter study and save while the session runs; a failed write is reported, and tried again."""
+    """Lets the adapter study and save while the session runs; a failed write is reported, and tried again.
 
-    def __init__(self, adapter: Adapter, state: SessionState) -> None:
-        self._adapter, self._state = adapter, state
+    Args:
+        studied: called after lessons were learned.
+        report, failed: called with events, and with an error that ends the session.
+
+    Attributes:
+        queue: of the items of the session; each lets the adapter study.
+    """
+
+    def __init__(
+        self,
+        adapter: Adapter,
+        studied: Callable[[], None],
+        report: Callable[[Event], None],
+        failed: Callable[[BaseException], None],
+    ) -> None:
+        self._adapter, self._studied, self._report = adapter, studied, report
         self._unsaved: AdaptError | None = None  # of the last write
         self._due = monotonic() + EVERY
-        self._queue: BackgroundQueue[Prediction | Event] = BackgroundQueue(
-            "sensemble adaptation", 1, self._work, failed=state.fail, finished=self._end
+        self.queue: BackgroundQueue[Prediction | Event] = BackgroundQueue(
+            "sensemble adaptation", 1, self._work, failed=failed, finished=self._end
         )
-        state.subscribers.append(self._queue)
 
     def finish(self) -> AdaptError | None:
         """Write the rest and free the folder; return an error if it could not be written."""
-        if not self._queue.finish(LAST):
+        if not self.queue.finish(LAST):
             folder = self._adapter.folder
             return AdaptError(f"{folder}: its disk does not answer; the last lessons are lost")
         return self._unsaved
 
     def _work(self, _: object) -> None:
         if self._adapter.problem:
-            self._report("set aside", self._adapter.problem)
+            self._note("set aside", self._adapter.problem)
             self._adapter.problem = ""
         self._adapter.study()
-        with self._state.changed:
-            self._state.note_live_set()
+        self._studied()
         if monotonic() >= self._due:
             self._save()
 
@@ -58,7 +70,7 @@ class Adaptation:
         except AdaptError as error:
             self._unsaved = error
             if str(error) != str(before):
-                self._report("unsaved", str(error))
+                self._note("unsaved", str(error))
 
-    def _report(self, kind: Literal["unsaved", "set aside"], reason: str) -> None:
-        self._state.report(AdaptEvent(monotonic(), "", "", kind, (), 0.0, 0.0, reason))
+    def _note(self, kind: Literal["unsaved", "set aside"], reason: str) -> None:
+        self._report(AdaptEvent(monotonic(), "", "", kind, (), 0.0, 0.0, reason))

@@ -1,40 +1,54 @@
-"""The base of a session and of a reader without a bundle: sensors and subscribers come and go."""
+"""The threads around a suite of sensors, and its subscribers: the base of a session and of a recording.
 
-from collections.abc import Callable
-from typing import Any, Protocol, TypeVar
+The suite, which a session's engine is, decides everything. Each thread that has news for it runs it under one
+lock, which is never held while a sensor is read, a window is encoded or a file is written: this saves the two
+changes of threads that a thread of its own would cost each window. A thread without news keeps its time.
+"""
 
+import threading
+from collections.abc import Callable, Sequence
+from itertools import count
+from time import monotonic
+from typing import Any, TypeVar
+
+from sensemble_sensors.kinds.conditions.condition import Applied
 from sensemble_sensors.sensor import Sample, Sensor
+from sensemble_sensors.supervision.reader import Reader
+from sensemble_sensors.supervision.suite import Order, Suite, Used
 
 from sensemble_runtime.background_queue import BackgroundQueue
 from sensemble_runtime.errors import SessionError
 from sensemble_runtime.events import Event
 from sensemble_runtime.prediction import Prediction
-from sensemble_runtime.session.sensor_set import SensorSet, Sink
 
 WAITING = 1024  # predictions and events, or samples, that may wait for a slow subscriber
+CLOSE = 5.0  # seconds that all threads have to return when a session is closed
+KILL = 1.0  # seconds more for sensors in processes of their own, once those are killed
 
 Subscriber = BackgroundQueue[Prediction | Event]
 Listener = BackgroundQueue[tuple[str, Sample]]  # samples with the name of their sensor
 T = TypeVar("T")
 
 
-class Shared(Sink, Protocol):
-    """A sink with subscribers; hold `changed` for them."""
-
-    subscribers: list[Subscriber]
-    listeners: list[Listener]
-
-    def fail(self, error: BaseException) -> None:
-        """End with an error of a subscriber."""
-
-
 class SensorHost:
     """Sensors that attach and detach at any time, and subscribers. Safe from any thread."""
 
-    def __init__(self, shared: Shared, sensors: SensorSet) -> None:
-        self._sensors = sensors
-        self._shared = shared
+    def __init__(self, suite: Suite, conditions: Sequence[Applied] = ()) -> None:
+        self._suite = suite
+        self._conditions = conditions
+        self._lock = threading.RLock()
+        self._arrived = threading.Condition(self._lock)  # an event, or the end
+        self._due = threading.Condition(self._lock)  # the deadline comes earlier
+        self._deadline: float | None = None
+        self._stopped = False
+        self._keys = count()
+        self._readers: dict[int, Reader] = {}  # of the attached sensors, by key
+        self._running: list[Reader] = []  # may still run
         self._subscribers: list[BackgroundQueue[Any]] = []
+        self._item_queues: list[Subscriber] = []
+        self._sample_queues: list[Listener] = []
+        self._clock = threading.Thread(target=self._keep_time, name="sensemble clock", daemon=True)
+        self._clock.start()
 
     def attach(self, sensor: Sensor) -> str:
         """Start reading `sensor` in a thread of its own; return its name, numbered if another one has it.
@@ -42,20 +56,61 @@ class SensorHost:
         An event reports whether it could be opened. Raises SessionError if the session is closed, the bundle
         has no such modality, or the sensor is attached.
         """
-        with self._shared.changed:
-            if self._shared.stopped:
+        modality = sensor.modality
+        with self._lock:
+            if self._stopped:
                 raise SessionError(f"{sensor.name}: the session is closed; open another one")
-            return self._sensors.attach(sensor)
+            if modality not in self._suite.specs:
+                raise SessionError(
+                    f"{sensor.name}: the bundle has no encoder for {modality!r}; "
+                    f"it has {', '.join(sorted(self._suite.specs))}"
+                )
+            if any(reader.sensor is sensor for reader in self._readers.values()):
+                raise SessionError(f"{sensor.name}: already attached; detach it first")
+            self._running = [reader for reader in self._running if reader.thread.is_alive()]
+            reader = Reader(
+                next(self._keys),
+                sensor,
+                self._suite.specs[modality],
+                self._suite,
+                self._tell,
+                prepare=self._prepare,
+                conditions=[one for one in self._conditions if one.modality == modality],
+                previous=[other.thread for other in self._running if other.sensor is sensor],
+            )
+            reader.thread.start()  # may raise, so it comes first; it waits for an order
+            self._readers[reader.key] = reader
+            self._running.append(reader)
+            pushed = bool(getattr(sensor, "pushed", False))
+            reader.name = self._suite.attach(
+                reader.key, modality, sensor.name, monotonic(), live=sensor.live, pushed=pushed
+            )
+            self._advance()
+            return reader.name
 
     def detach(self, name: str) -> bool:
         """Stop reading a sensor, whose modality leaves the live set at once; False if it is not attached."""
-        with self._shared.changed:
-            return self._sensors.detach(name)
+        return bool(self._tell(self._suite.detach, name))
 
     def retry(self, name: str) -> bool:
         """Try a lost sensor again now; False if it is not attached."""
-        with self._shared.changed:
-            return self._sensors.retry(name)
+        return bool(self._tell(self._suite.retry, name))
+
+    def lose(self, name: str, reason: str) -> bool:
+        """Close a sensor, report it as lost for `reason`, and try it again; False if it is not attached."""
+        return bool(self._tell(self._suite.lose, name, reason))
+
+    @property
+    def retries(self) -> dict[str, float]:
+        """The time at which each lost or unavailable sensor is tried again, by name, on `time.monotonic`."""
+        with self._lock:
+            return self._suite.retries
+
+    @property
+    def active(self) -> dict[str, str]:
+        """The name of the active sensor of each modality: the one whose samples are used."""
+        with self._lock:
+            return self._suite.active
 
     def subscribe(self, callback: Callable[[Prediction | Event], None]) -> Subscriber:
         """Call `callback` with every prediction and event from now on, in order, from a thread of its own.
@@ -64,19 +119,19 @@ class SensorHost:
         queue; `dropped` counts the items that a slow callback missed. Raises SessionError if the session is
         closed.
         """
-        return self._subscribe(callback, self._shared.subscribers)
+        return self._subscribe(callback, self._item_queues)
 
     def listen(self, callback: Callable[[str, Sample], None]) -> Listener:
         """Call `callback` with the sensor's name and each degraded, read-only sample of active sensors."""
-        return self._subscribe(lambda item: callback(*item), self._shared.listeners)
+        return self._subscribe(lambda item: callback(*item), self._sample_queues)
 
     def unsubscribe(self, subscriber: Subscriber | Listener) -> bool:
         """Stop new calls; queued items are still delivered. False if it was not subscribed."""
-        with self._shared.changed:
+        with self._lock:
             if subscriber not in self._subscribers:
                 return False
             self._subscribers.remove(subscriber)
-            for queues in (self._shared.subscribers, self._shared.listeners):
+            for queues in (self._item_queues, self._sample_queues):
                 if subscriber in queues:
                     queues.remove(subscriber)  # type: ignore[arg-type]
         subscriber.close()
@@ -89,10 +144,93 @@ class SensorHost:
             for item in batch:
                 callback(item)
 
-        with self._shared.changed:
-            if self._shared.stopped:  # nobody would end its thread
+        with self._lock:
+            if self._stopped:  # nobody would end its thread
                 raise SessionError("subscribe: the session is closed; open another one")
-            subscriber = BackgroundQueue("sensemble subscriber", WAITING, work, failed=self._shared.fail)
+            subscriber = BackgroundQueue("sensemble subscriber", WAITING, work, failed=self._fail)
             self._subscribers.append(subscriber)
             queues.append(subscriber)
         return subscriber
+
+    # For the threads.
+
+    def _tell(self, act: Callable[..., Any], *news: object) -> Any:  # noqa: ANN401 - what `act` returns
+        """Give the suite an input, which is its method `act`, and do what follows; None once stopped."""
+        with self._lock:
+            if self._stopped:
+                return None
+            answer = act(*news, monotonic())
+            self._advance()
+            return answer
+
+    def _prepare(self, modality: str) -> None:
+        """Load what the samples of `modality` need; may be slow."""
+
+    def _fail(self, error: BaseException) -> None:
+        """Take the error of a subscriber."""
+        raise NotImplementedError
+
+    def _keep_time(self) -> None:
+        with self._lock:
+            while not self._stopped:
+                now, deadline = monotonic(), self._deadline
+                if deadline is not None and deadline <= now:
+                    self._advance()
+                else:
+                    self._due.wait(None if deadline is None else deadline - now)
+
+    # With the lock held.
+
+    def _advance(self) -> None:
+        """Do what follows from the inputs so far."""
+        try:
+            for output in self._suite.advance(monotonic()):
+                self._handle(output)
+            deadline = self._suite.deadline()
+        except Exception as error:  # noqa: BLE001 - or it would seem to be a sensor's, or end a thread in silence
+            self._fail(error)
+            return
+        earlier = deadline is not None and (self._deadline is None or deadline < self._deadline)
+        self._deadline = deadline
+        if earlier:
+            self._due.notify()
+
+    def _handle(self, output: Any) -> None:  # noqa: ANN401 - whatever a suite returns
+        if isinstance(output, Used):
+            for listener in self._sample_queues:
+                listener.put((output.name, output.sample))
+        elif isinstance(output, Order):
+            self._readers[output.key].obey(output.act)
+            if output.act == "end":
+                del self._readers[output.key]
+        else:
+            self._deliver(output)
+
+    def _deliver(self, item: Prediction | Event) -> None:
+        """Give a prediction or an event to every subscriber."""
+        for subscriber in self._item_queues:
+            subscriber.put(item.copy() if isinstance(item, Prediction) else item)
+        self._arrived.notify_all()
+
+    def _stop(self) -> None:
+        """Let every thread end as soon as it can."""
+        self._stopped = True
+        for reader in self._readers.values():
+            reader.obey("end")
+        self._due.notify()
+        self._arrived.notify_all()
+
+    # Without it.
+
+    def _join(self, deadline: float) -> list[Reader]:
+        """Wait for the readers, and kill the processes of late ones; return those still running."""
+        killed = [reader for reader in self._late(self._running, deadline) if reader.kill()]
+        self._late(killed, monotonic() + KILL)
+        self._clock.join(max(0.0, deadline - monotonic()))
+        return [reader for reader in self._running if reader.thread.is_alive()]
+
+    def _late(self, readers: Sequence[Reader], deadline: float) -> list[Reader]:
+        for reader in readers:
+            if reader.thread is not threading.current_thread():
+                reader.thread.join(max(0.0, deadline - monotonic()))
+        return [reader for reader in readers if reader.thread.is_alive()]

@@ -1,34 +1,36 @@
 """A session: a bundle running on live sensors, which come and go.
 
-One thread reads each sensor, one encodes each modality, one serves each subscriber, and one keeps the record.
-They share a `SessionState`.
+An `Engine` decides. One thread reads each sensor, one encodes each modality, one keeps the time, one serves
+each subscriber, and one keeps the record.
 """
 
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Self
 
 from sensemble_sensors.conditioned import captured
 from sensemble_sensors.errors import BadDataError
 from sensemble_sensors.kinds.conditions.condition import Applied
+from sensemble_sensors.kinds.registry import kind_of
+from sensemble_sensors.supervision.events import describe
 from sensemble_sensors.thresholds import DEFAULT, Thresholds
 
 from sensemble_runtime.adapting.adapter import Adapter
 from sensemble_runtime.bundle.bundle import Bundle
-from sensemble_runtime.errors import AdaptError, RecordError, SessionError
+from sensemble_runtime.engine.engine import Encode, Engine, Free
+from sensemble_runtime.engine.live_set import Encoded
+from sensemble_runtime.engine.scheduler import Policy
+from sensemble_runtime.errors import RecordError, SessionError
 from sensemble_runtime.events import Event
 from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.record.background import BackgroundWriter
 from sensemble_runtime.record.retention import Retention
-from sensemble_runtime.session import sensor_thread
+from sensemble_runtime.session import sensor_host
 from sensemble_runtime.session.adaptation import Adaptation
-from sensemble_runtime.session.encoder_threads import EncoderThreads
-from sensemble_runtime.session.scheduler import Policy
+from sensemble_runtime.session.encoding import EncoderThread, Encoding
 from sensemble_runtime.session.sensor_host import SensorHost
-from sensemble_runtime.session.sensor_set import SensorSet
-from sensemble_runtime.session.sensor_thread import join
-from sensemble_runtime.session.state import SessionState
+from sensemble_runtime.session.stream_queue import StreamQueue
 
 if TYPE_CHECKING:  # its codecs are loaded by the first replay
     from sensemble_sensors.recording.replay import Player
@@ -70,33 +72,39 @@ class Session(SensorHost):
         adapt: Adapter | None = None,
     ) -> None:
         policy = policy or Policy()
-        bundle.threads = policy.threads
+        self._engine = Engine(bundle, policy, adapt, health, conditions)
         self._lasting = lasting
-        self._adapter = adapt
-        self._state = SessionState(bundle, policy, adapt)
-        super().__init__(self._state, SensorSet(self._state, health, conditions))
-        self._conditions = conditions
         self._players: list[Player] = []
-        self._encoders = EncoderThreads(bundle, self._state, self._sensors, policy)
-        self._stuck: set[object] = set()  # sensors, encoders and subscribers that did not return
+        self._queue = StreamQueue()
+        self._closed = False
+        self._error: Exception | None = None  # which ended the session
         self._raised = False
+        self._stuck: set[object] = set()  # sensors, encoders and subscribers that did not return
+        self._encoders: dict[str, EncoderThread] = {}
+        super().__init__(self._engine, conditions)
         self._writer: BackgroundWriter | None = None
         if record is not None:
+            keep = retention or Retention()
             try:
                 self._writer = BackgroundWriter(
-                    bundle,
-                    Path(record),
-                    retention or Retention(),
-                    report=self._state.report,
-                    failed=self._state.fail,
+                    bundle, Path(record), keep, report=self._report, failed=self._fail
                 )
             except RecordError:
+                with self._lock:
+                    self._stop()
+                self._clock.join()
                 if adapt is not None:
                     adapt.close()
                 raise
-            self._state.subscribers.append(self._writer.queue)
-        self._adaptation = Adaptation(adapt, self._state) if adapt is not None else None
-        self._encoders.start()
+            self._item_queues.append(self._writer.queue)
+        self._adaptation: Adaptation | None = None
+        if adapt is not None:
+            self._adaptation = Adaptation(adapt, self._studied, self._report, self._fail)
+            self._item_queues.append(self._adaptation.queue)
+        encode = Encoding(bundle, policy)
+        self._encoders |= {
+            m: EncoderThread(m, encode, self._encoded, self._unencoded) for m in bundle.modalities
+        }
 
     def __enter__(self) -> Self:
         return self
@@ -109,47 +117,37 @@ class Session(SensorHost):
 
     def stream(self) -> Iterator[Prediction | Event]:
         """Yield each prediction and each event once, in order; raise the error that ended the session."""
-        while (item := self._state.wait_for_item(self._is_over)) is not None:
+        while (item := self._next()) is not None:
             yield item
         self._raise_once()
 
     @property
     def bundle(self) -> Bundle:
         """The bundle that answers."""
-        return self._state.live_set.bundle
+        return self._engine.bundle
 
     def replace_head(self, other: Bundle) -> bool:
         """Answer with the head, labels and audit of another bundle from now on.
 
         False if its encoders are others, or the sensors teach each other by the head that is there.
         """
-        with self._state.changed:
-            made = None if self._adapter else self.bundle.with_head(other)
-            if made is not None:
-                self._state.live_set.replace_head(made)
-        return made is not None
+        return bool(self._tell(self._engine.replace_head, other))
 
     @property
     def live(self) -> tuple[str, ...]:
         """The live set now, sorted."""
-        with self._state.changed:
-            return self._state.live_set.live(time.monotonic())
-
-    @property
-    def retries(self) -> dict[str, float]:
-        """The time at which each lost or unavailable sensor is tried again, by name, on `time.monotonic`."""
-        with self._state.changed:
-            return self._sensors.retries
+        with self._lock:
+            return () if self._closed else self._engine.live(monotonic())
 
     @property
     def missed(self) -> int:
         """The number of predictions dropped because the consumer was slow."""
-        return self._state.queue.missed
+        return self._queue.missed
 
     @property
     def missed_events(self) -> int:
         """The number of events dropped because the consumer was slow."""
-        return self._state.queue.missed_events
+        return self._queue.missed_events
 
     def replay(self, path: Path | str) -> "Player":
         """Play a recording, a dataset or a media file in real time, by a sensor for each of its modalities.
@@ -160,7 +158,7 @@ class Session(SensorHost):
         from sensemble_sensors.recording.reader import Recorded, RecordingReplay, is_recording
         from sensemble_sensors.recording.replay import MediaReplay, Replay
 
-        path, specs = Path(path), self._state.specs
+        path, specs = Path(path), self._engine.specs
         if not path.exists():
             raise BadDataError(f"{path}: no such file or folder; name a dataset, a recording or a media file")
         forms = {modality: captured(self._conditions, spec) for modality, spec in specs.items()}
@@ -177,18 +175,9 @@ class Session(SensorHost):
         player.start()
         return player
 
-    def lose(self, name: str, reason: str) -> bool:
-        """Close a sensor, report it as lost for `reason`, and try it again; False if it is not attached."""
-        with self._state.changed:
-            return self._sensors.lose(name, reason)
-
     def teach(self, label: str) -> None:
         """Teach every live sensor that its newest window shows `label`; AdaptError if that cannot be."""
-        with self._state.changed:
-            if self._adapter is None:
-                raise AdaptError("teach: this session does not adapt; open it with adapt=Adapter(bundle)")
-            now = time.monotonic()
-            self._adapter.label(label, self._state.live_set.newest(now), now)
+        self._tell(self._engine.label, label)
 
     def close(self) -> None:
         """Stop every thread, finish the record and free the encoders; closing twice is allowed.
@@ -203,35 +192,37 @@ class Session(SensorHost):
             BadDataError: a replayed file could not be decoded.
             Exception: the error of a subscriber, if no consumer has got it.
         """
-        state, bundle, again = self._state, self.bundle, bool(self._stuck)
-        deadline = time.monotonic() + (0.0 if again else sensor_thread.CLOSE)
-        rest = 0.0 if again else sensor_thread.KILL  # seconds for subscribers that waited for a stuck sensor
-        with state.changed:
-            state.closed = True
-            state.wake()
-            threads = [thread for thread in self._sensors.stop() if thread not in self._stuck]
-        encoding = self._encoders.join(deadline)
-        left = join(threads, deadline)
-        self._stuck |= {*left}
-        state.clear(keep=encoding)
-        freed = bundle.settle(max(deadline, time.monotonic() + sensor_thread.KILL))
+        bundle, again = self.bundle, bool(self._stuck)
+        deadline = monotonic() + (0.0 if again else sensor_host.CLOSE)
+        rest = 0.0 if again else sensor_host.KILL  # seconds for subscribers that waited for a stuck sensor
+        with self._lock:
+            self._closed = True
+            self._stop()
+        for encoder in self._encoders.values():
+            encoder.thread.join(max(0.0, deadline - monotonic()))
+        encoding = {m for m, encoder in self._encoders.items() if encoder.thread.is_alive()}
+        left = [reader for reader in self._join(deadline) if reader not in self._stuck]
+        with self._lock:
+            for modality in {*bundle.modalities} - encoding:
+                bundle.unload(modality)
+        freed = bundle.settle(max(deadline, monotonic() + sensor_host.KILL))
         for player in self._players:
             try:
                 player.close()
             except BadDataError as error:
-                state.error = state.error or error
+                self._error = self._error or error
         if self._adaptation is not None:
             unsaved = self._adaptation.finish()
-            state.error = state.error or unsaved
+            self._error = self._error or unsaved
         if self._writer is not None:
-            unwritten = self._writer.finish(complete=state.error is None)
-            state.error = state.error or unwritten
+            unwritten = self._writer.finish(complete=self._error is None)
+            self._error = self._error or unwritten
         for subscriber in self._subscribers:
             subscriber.close()
         if any(subscriber.is_current_thread for subscriber in self._subscribers):
             return  # a subscriber closes the session; its thread ends when it returns
-        deadline = max(deadline, time.monotonic() + rest)
-        busy = [s for s in self._subscribers if not s.join(max(0.0, deadline - time.monotonic()))]
+        deadline = max(deadline, monotonic() + rest)
+        busy = [s for s in self._subscribers if not s.join(max(0.0, deadline - monotonic()))]
         stuck: set[object] = {*encoding, *left, *busy} | (set() if freed else {bundle})
         new, self._stuck = stuck - self._stuck, self._stuck | stuck  # each is waited for and named once
         self._raise_once()
@@ -239,20 +230,74 @@ class Session(SensorHost):
             *_counted("the {} encoder", "encoders ({})", sorted(encoding & new)),
             *(["the freeing of encoders"] if bundle in new else []),
             *_counted("a subscriber", "subscribers", [""] * len(new & {*busy})),
-            *_counted("{}", "sensors ({})", [thread.name for thread in left]),
+            *_counted("{}", "sensors ({})", [reader.name for reader in left]),
         ]
         if running:
-            what, seconds = ", ".join(running), sensor_thread.CLOSE
+            what, seconds = ", ".join(running), sensor_host.CLOSE
             raise SessionError(f"{what}: did not stop within {seconds:g} s; what runs on is left behind")
 
-    def _is_over(self) -> bool:
-        return self._sensors.over and not self._lasting
+    def _next(self) -> Prediction | Event | None:
+        """Wait for the next item; return None at the end."""
+        with self._lock:
+            self._arrived.wait_for(
+                lambda: self._queue or self._stopped or (self._suite.over and not self._lasting)
+            )
+            return self._queue.get() if self._queue else None
 
     def _raise_once(self) -> None:
-        error = self._state.error
-        if error is not None and not self._raised:
+        if self._error is not None and not self._raised:
             self._raised = True
-            raise error
+            raise self._error
+
+    # For the threads.
+
+    def _prepare(self, modality: str) -> None:
+        self.bundle.load(modality)
+        if kind_of(self._engine.specs[modality]).tokenized:
+            self.bundle.tokenize("")
+        self._tell(self._engine.loaded, modality)
+
+    def _encoded(self, window: Encoded) -> None:
+        self._tell(self._engine.encoded, window)
+
+    def _unencoded(self, modality: str, error: BaseException) -> None:
+        self._tell(self._engine.encoder_failed, modality, error)
+
+    def _studied(self) -> None:
+        self._tell(self._engine.studied)
+
+    def _report(self, event: Event) -> None:
+        """Give an event of the record or of the adaptation to the consumer and to every subscriber."""
+        with self._lock:
+            self._deliver(event)
+
+    def _fail(self, error: BaseException) -> None:
+        """End the session with an error, which the consumer gets."""
+        if not isinstance(error, Exception):  # it would silently end the consumer's thread
+            error, cause = SessionError(f"{describe(error)}, out of a subscriber or an encoder"), error
+            error.__cause__ = cause
+        with self._lock:
+            self._error = self._error or error
+            self._stop()
+
+    # With the lock held.
+
+    def _handle(self, output: Any) -> None:  # noqa: ANN401 - whatever an engine returns
+        if isinstance(output, Encode):
+            self._encoders[output.window.modality].put(output.window)
+        elif isinstance(output, Free):
+            self.bundle.unload(output.modality)
+        else:
+            super()._handle(output)
+
+    def _deliver(self, item: Prediction | Event) -> None:
+        self._queue.put(item)
+        super()._deliver(item)
+
+    def _stop(self) -> None:
+        super()._stop()
+        for encoder in self._encoders.values():
+            encoder.end()
 
 
 def _counted(one: str, several: str, names: Sequence[str]) -> list[str]:

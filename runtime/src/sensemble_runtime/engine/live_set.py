@@ -1,29 +1,27 @@
-"""The core of a session: the attached modalities, their newest embeddings, and predictions from them.
+"""The live set: the windows of the attached modalities, their newest embeddings, and predictions from them.
 
-It has no thread, and a clock only to measure latencies: the times of samples and steps are given, so equal
-input gives equal predictions. For one thread at a time; only `encode` may run in parallel, once per modality.
+Times are given, so equal input gives equal predictions. For one thread at a time.
 """
 
-import time
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
+import numpy as np
+from numpy.typing import NDArray
 from sensemble_sensors.errors import SampleError
 from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.kinds.windows import Window, WindowRing
 from sensemble_sensors.sensor import Sample
 
 from sensemble_runtime import subsets
-from sensemble_runtime.adapting.adapter import Adapter
 from sensemble_runtime.bundle.bundle import Bundle
-from sensemble_runtime.encoded import Encoded
 from sensemble_runtime.engine.belief import Belief, answer, no_evidence
+from sensemble_runtime.engine.debounce import Debounced
+from sensemble_runtime.engine.scheduler import Policy
 from sensemble_runtime.events import AdaptEvent, SuspectEvent, UnfamiliarEvent
 from sensemble_runtime.pooling import pool
 from sensemble_runtime.prediction import Prediction
-from sensemble_runtime.session.change_gate import ChangeGate
-from sensemble_runtime.session.debounce import Debounced
-from sensemble_runtime.session.scheduler import Policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,18 +34,49 @@ class PoppedWindow:
     ring: WindowRing
 
 
-class LiveSet:
-    """The modalities that are attached to a bundle, and those of them that are live."""
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A window of the named sensor, encoded."""
 
-    def __init__(self, bundle: Bundle, policy: Policy | None = None, adapter: Adapter | None = None) -> None:
+    modality: str
+    sensor: str
+    embedding: NDArray[np.float32]  # [d]
+    time: float  # the end of the window, in seconds
+    latency: float  # seconds that encoding took
+    ring: WindowRing
+    skipped: bool  # the embedding is that of an earlier, similar window
+    level: float | None  # the loudness or brightness of the window, as its kind measures it
+
+
+class Teaching(Protocol):
+    """A way in which the sensors of a session teach each other: an `Adapter`."""
+
+    def correct(self, newest: Mapping[str, Encoded]) -> dict[str, NDArray[np.float32]]:
+        """Return the corrected embeddings of the newest windows whose sensor's correction is in use."""
+
+    def learn(
+        self, fresh: Collection[str], newest: Mapping[str, Encoded], now: float, suspect: str | None = None
+    ) -> None:
+        """Note lessons of the newest windows of the others for the new ones of `fresh` modalities."""
+
+    def label(self, label: str, newest: Mapping[str, Encoded], now: float) -> None:
+        """Note that each newest window shows `label`."""
+
+    def pop_events(self) -> list[AdaptEvent]:
+        """Return the changes since the last call."""
+
+
+class LiveSet:
+    """The modalities that are attached to a bundle, which is asked for its head alone, and the live ones."""
+
+    def __init__(self, bundle: Bundle, policy: Policy | None = None, adapter: Teaching | None = None) -> None:
         self._adapter = adapter
         self.bundle = bundle
         self._policy = policy or Policy()
-        self._gate = ChangeGate(bundle.specs) if self._policy.duty else None
         self._skipped: dict[str, int] = {}
         self._unfamiliar, self._suspected = Debounced(), Debounced()
         self._belief = Belief(bundle.modalities)
-        self.windows: dict[str, WindowRing] = {}  # of the attached modalities, whose encoders are loaded
+        self.windows: dict[str, WindowRing] = {}  # of the attached modalities
         self._embeddings: dict[str, Encoded] = {}
         self._sensors: dict[str, str] = {}  # by modality, the name of the sensor that gives its samples
 
@@ -66,33 +95,29 @@ class LiveSet:
         return tuple(sorted(modality for modality, ring in self.windows.items() if ring.ready))
 
     def add(self, modality: str, sensor: str = "") -> None:
-        """Load the encoder of `modality`, and accept samples of the named sensor; trust a new one."""
+        """Accept samples of the named sensor of `modality`; trust a new one."""
         if self._sensors.get(modality, sensor) != sensor:
             self._suspected.forget(modality)
             self._belief.forget(modality)
         if modality not in self.windows:
-            self.bundle.load(modality)
             self.windows[modality] = kind_of(spec := self.bundle.specs[modality]).windows(spec)
         self._sensors[modality] = sensor
 
-    def remove(self, modality: str, *, keep: bool = False) -> None:
-        """Take `modality` out of the live set now and forget its samples; see `end` for `keep`."""
-        self._embeddings.pop(modality, None)
+    def remove(self, modality: str) -> None:
+        """Take `modality` out of the live set now and forget its samples."""
+        self.silence(modality)
         for noted in (self._unfamiliar, self._suspected, self._belief):
             noted.forget(modality)
-        self.end(modality, keep=keep)
+        self.end(modality)
 
-    def end(self, modality: str, *, keep: bool = False) -> None:
-        """Forget the samples of `modality`; its embedding stays live. `keep` leaves its encoder loaded."""
+    def end(self, modality: str) -> None:
+        """Forget the samples of `modality`; its embedding stays live."""
         self.windows.pop(modality, None)
         self._skipped.pop(modality, None)
-        if not keep:
-            self.bundle.unload(modality)
 
     def silence(self, modality: str) -> None:
-        """Take `modality` out of the live set and free its encoder, which failed; its samples stay."""
+        """Take `modality` out of the live set, as its encoder failed; its samples stay."""
         self._embeddings.pop(modality, None)
-        self.bundle.unload(modality)
 
     def push(self, sample: Sample) -> None:
         """Add a sample; raise a `SampleError` if it is not of an added modality and its spec's form."""
@@ -127,35 +152,15 @@ class LiveSet:
         """Return when the first of the fresh embeddings expires; None without one."""
         return min((self._expiry(modality) for modality in self._fresh(now)), default=None)
 
-    def step(self, now: float) -> Prediction | None:
-        """Encode the newest window of each modality and predict; None if none was encoded or is live."""
-        popped = filter(None, map(self.pop_window, self.modalities))
-        return self.fuse([self.encode(window) for window in popped], now)
-
     def pop_window(self, modality: str) -> PoppedWindow | None:
         """Return the newest window of a modality, to be encoded; None without one."""
         ring = self.windows.get(modality)
         window = ring.pop() if ring else None
         return PoppedWindow(modality, self._sensors[modality], window, ring) if ring and window else None
 
-    def encode(self, popped: PoppedWindow) -> Encoded:
-        """Encode a window, unless it is like the one last encoded."""
-        began = time.perf_counter()
-        modality, data = popped.modality, popped.window.data
-        level = kind_of(self.bundle.specs[modality]).level(data)
-        embedding = self._gate.unchanged(modality, data) if self._gate else None
-        skipped = embedding is not None
-        if embedding is None:
-            embedding = self.bundle.encode(modality, data)
-            if self._gate:
-                self._gate.keep(modality, data, embedding)
-        latency = time.perf_counter() - began
-        end, ring = popped.window.time, popped.ring
-        return Encoded(modality, popped.sensor, embedding, end, latency, ring, skipped, level)
-
     def fuse(self, encoded: Iterable[Encoded], now: float) -> Prediction | None:
         """Add embeddings to the live set and predict; those of a modality removed meanwhile are ignored."""
-        fresh = {e.modality: e for e in encoded if self._is_current(e)}
+        fresh = {e.modality: e for e in encoded if self.windows.get(e.modality) is e.ring}
         self._embeddings |= fresh
         for modality, new in fresh.items():
             self._skipped[modality] = self._skipped.get(modality, 0) + new.skipped
@@ -194,7 +199,7 @@ class LiveSet:
             pooled=pool(embeddings),
             latencies={m: e.latency for m, e in fresh.items() if not e.skipped},
             dropped={m: ring.dropped for m, ring in rings},
-            skipped={m: self._skipped.get(m, 0) for m, _ in rings} if self._gate else {},
+            skipped={m: self._skipped.get(m, 0) for m, _ in rings} if self._policy.duty else {},
             lost={m: ring.lost for m, ring in rings},
             embeddings=embeddings,
             labels=whole.labels,
@@ -228,12 +233,6 @@ class LiveSet:
         ends = {m: self._embeddings[m].time for m in fresh if self.bundle.specs[m].hop > 0}
         oldest = max(ends.values(), default=0.0) - self._policy.skew
         return tuple(m for m in fresh if m not in ends or ends[m] >= oldest)
-
-    def _is_current(self, encoded: Encoded) -> bool:
-        if encoded.modality not in self.windows:
-            # A late window would reload the encoder: unload it.
-            self.bundle.unload(encoded.modality)
-        return self.windows.get(encoded.modality) is encoded.ring
 
     def _fresh(self, now: float) -> list[str]:
         return [m for m in sorted(self._embeddings) if now <= self._expiry(m)]

@@ -9,14 +9,14 @@ from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.bundle.classifier import Classifier
 from sensemble_runtime.bundle.head import Head
 from sensemble_runtime.engine.belief import RARE, SCENE, answer
+from sensemble_runtime.engine.debounce import DEBOUNCE
+from sensemble_runtime.engine.scheduler import Policy
 from sensemble_runtime.events import SuspectEvent, fields_of
 from sensemble_runtime.prediction import Prediction
-from sensemble_runtime.session.debounce import DEBOUNCE
-from sensemble_runtime.session.live_set import LiveSet
-from sensemble_runtime.session.scheduler import Policy
 from sensemble_sensors.sensor import Sample
 
 from tests.runtime.certain import certain
+from tests.runtime.stepped import LiveSet
 
 SENSORS = ("audio", "text", "video")
 

@@ -10,13 +10,13 @@ from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.bundle.classifier import Classifier
 from sensemble_runtime.bundle.manifest import Calibration
 from sensemble_runtime.engine.belief import answer
-from sensemble_runtime.errors import BundleError
+from sensemble_runtime.engine.scheduler import Policy
 from sensemble_runtime.pooling import pool
 from sensemble_runtime.prediction import Prediction
-from sensemble_runtime.session.live_set import LiveSet
-from sensemble_runtime.session.scheduler import Policy
 from sensemble_sensors.errors import SampleError
 from sensemble_sensors.sensor import Sample
+
+from tests.runtime.stepped import LiveSet
 
 
 @pytest.fixture
@@ -96,16 +96,14 @@ def test_what_is_too_old_when_it_is_encoded_makes_no_prediction(bundle: Bundle) 
     assert live_set.step(9.0) is None
 
 
-def test_removal_changes_the_live_set_at_once_and_unloads_the_encoder(bundle: Bundle) -> None:
+def test_removal_changes_the_live_set_at_once(bundle: Bundle) -> None:
     live_set = all_three(bundle)
     live_set.push(audio(1.0))
     live_set.push(Sample("text", "one", 1.0))
     live_set.step(1.0)
-    encoder = bundle.load("audio")
     live_set.remove("audio")
     assert live_set.live(1.0) == ("text",)
     assert live_set.modalities == ("text", "video")
-    assert bundle.load("audio") is not encoder, "it was unloaded"
     with pytest.raises(SampleError, match="not attached"):
         live_set.push(audio(1.1))
     live_set.add("audio")
@@ -125,18 +123,6 @@ def test_an_embedding_of_a_modality_removed_while_it_was_computed_is_ignored(bun
     prediction = live_set.fuse([live_set.encode(one) for one in taken if one], 1.0)
     assert prediction is not None
     assert prediction.live == ("text",)
-
-
-def test_encoding_after_removal_leaves_no_encoder_loaded(bundle: Bundle) -> None:
-    live_set = all_three(bundle)
-    live_set.push(audio(1.0))
-    taken = live_set.pop_window("audio")
-    live_set.remove("audio")
-    assert taken is not None
-    encoded = live_set.encode(taken)
-    encoder = bundle.load("audio")
-    assert live_set.fuse([encoded], 1.0) is None
-    assert bundle.load("audio") is not encoder
 
 
 def test_the_newest_window_wins_and_the_older_are_counted(bundle: Bundle) -> None:
@@ -170,11 +156,6 @@ def test_equal_input_gives_equal_predictions(bundle: Bundle) -> None:
         np.testing.assert_array_equal(a.probabilities, b.probabilities)
 
 
-def test_a_modality_without_an_encoder_is_refused(bundle: Bundle) -> None:
-    with pytest.raises(BundleError, match="no encoder for 'depth'"):
-        LiveSet(bundle).add("depth")
-
-
 def test_windows_that_are_pooled_end_within_the_skew(bundle: Bundle) -> None:
     live_set = LiveSet(bundle, Policy(skew=0.3))
     for modality in bundle.modalities:
@@ -192,9 +173,7 @@ def test_what_an_ended_source_said_last_holds_for_its_time_to_live(bundle: Bundl
     for sample in frames(1.0):
         live_set.push(sample)
     live_set.step(1.0)
-    encoder = bundle.load("video")
     live_set.end("video")
-    assert bundle.load("video") is not encoder, "its encoder is unloaded"
     assert live_set.live(1.5) == ("video",)
     prediction = predicted(live_set, 1.5, audio(1.5))
     assert prediction.live == ("audio", "video")

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from sensemble_runtime.session.change_gate import ChangeGate
+from sensemble_runtime.engine.change_gate import ChangeGate
 from sensemble_sensors.spec import InputSpec
 
 EMBEDDING = np.ones(4, np.float32)

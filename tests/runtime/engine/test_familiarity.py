@@ -14,14 +14,14 @@ from sensemble_runtime.adapting.adapter import Adapter
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.bundle.classifier import Classifier
 from sensemble_runtime.bundle.head import Familiarity
+from sensemble_runtime.engine.scheduler import Policy, PolicyError
 from sensemble_runtime.events import UnfamiliarEvent, fields_of
 from sensemble_runtime.prediction import Prediction
-from sensemble_runtime.session.live_set import LiveSet
-from sensemble_runtime.session.scheduler import Policy, PolicyError
 from sensemble_sensors.sensor import Sample
 from sklearn.linear_model import LogisticRegression
 
 from tests.runtime.puppets import Log, Puppet, Session
+from tests.runtime.stepped import LiveSet
 from tests.waiting import wait_until
 
 WINDOW = 1600

@@ -117,7 +117,7 @@ class Scheduler:
             # Captions have no hop: the time between the last two, or since the last, stands for it.
             since = max(now - self._began[modality], self._gaps[modality])
             hop = self._specs[modality].hop or max(since, cost)
-            demands[modality] = cost / hop
+            demands[modality] = cost / hop if cost else 0.0
         if sum(demands.values()) <= budget:
             return {}
         shares = fair_shares(demands, budget)

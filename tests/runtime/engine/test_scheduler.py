@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sensemble_runtime.engine.scheduler import MEASURED, Policy, PolicyError, Scheduler, fair_shares
 from sensemble_runtime.events import HopEvent
-from sensemble_runtime.session.scheduler import MEASURED, Policy, PolicyError, Scheduler, fair_shares
 from sensemble_sensors.spec import InputSpec
 
 

@@ -1,0 +1,261 @@
+"""The engine: inputs with their times in; orders, predictions and events out.
+
+It opens, reads and encodes nothing: a driver does what it orders and tells it the outcome. Equal inputs give
+equal outputs, whether they come from devices, from a replay in virtual time or from a test.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sensemble_sensors.kinds.conditions.condition import Applied
+from sensemble_sensors.sensor import Sample
+from sensemble_sensors.supervision.backoff import Backoff
+from sensemble_sensors.supervision.events import describe
+from sensemble_sensors.supervision.suite import Suite
+from sensemble_sensors.thresholds import Thresholds
+
+from sensemble_runtime.bundle.bundle import Bundle
+from sensemble_runtime.engine.live_set import Encoded, LiveSet, PoppedWindow, Teaching
+from sensemble_runtime.engine.scheduler import Policy, Scheduler
+from sensemble_runtime.errors import AdaptError
+from sensemble_runtime.events import EncoderEvent, LiveSetEvent
+
+
+@dataclass(frozen=True, slots=True)
+class Encode:
+    """An order to encode a window, one of its modality at a time, and to tell `encoded` the outcome."""
+
+    window: PoppedWindow
+
+
+@dataclass(frozen=True, slots=True)
+class Free:
+    """An order to free the encoder of a modality; the next window loads it again."""
+
+    modality: str
+
+
+class Engine(Suite):
+    """The whole state of a session: its sensors, and what is made of their samples.
+
+    Windows that end together are pooled together: a complete window waits up to `Policy.align` for others
+    that are about to be complete, and an encoded one as long again for those that are being encoded. A slower
+    window gets a prediction of its own. An encoder that fails leaves the live set, and is tried again with a
+    later window. The bundle is asked for its specs and its head alone.
+
+    Beside what a `Suite` returns, `advance` returns each `Encode`, `Free`, and `Prediction`.
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        policy: Policy | None = None,
+        adapter: Teaching | None = None,
+        health: Thresholds | None = None,
+        conditions: Sequence[Applied] = (),
+    ) -> None:
+        super().__init__(bundle.specs, health, conditions)
+        policy = policy or Policy()
+        self._live_set = LiveSet(bundle, policy, adapter)
+        self._scheduler = Scheduler(policy, bundle.specs)
+        self._adapter = adapter
+        self._align = policy.align
+        self._aligning: dict[str, float] = {}  # until when a complete window waits for others
+        self._encoding: dict[str, tuple[float, float]] = {}  # the end of the window, and when it began
+        self._encoded: dict[str, tuple[Encoded, float]] = {}  # and until when it waits for others
+        self._backoffs: dict[str, Backoff] = {}  # of encoders that failed last
+        self._resting: dict[str, float] = {}  # until when a failed encoder is left alone
+        self._reasons: dict[str, str] = {}  # why it failed, as it was reported
+        self._live: tuple[str, ...] = ()  # as it was reported
+        self._stale: float | None = None  # from when on the first embedding is too old
+
+    @property
+    def bundle(self) -> Bundle:
+        """The bundle that answers."""
+        return self._live_set.bundle
+
+    def live(self, now: float) -> tuple[str, ...]:
+        """Return the live set at `now`, sorted."""
+        return self._live_set.live(now)
+
+    # Inputs, beside those of a suite.
+
+    def encoded(self, window: Encoded, now: float) -> None:
+        """Take an embedding."""
+        self._pass(now)
+        modality = window.modality
+        _, began = self._encoding.pop(modality)
+        if not window.skipped:  # which says nothing about its encoder
+            self._backoffs.pop(modality, None)
+            if self._reasons.pop(modality, None):
+                self._out.append(EncoderEvent(self._now, modality, ""))
+        self._scheduler.spent(modality, began, self._now - began)
+        self._encoded[modality] = window, now + self._align
+        if (
+            modality not in self._live_set.windows
+        ):  # its sensor left, and this window may have loaded it again
+            self._out.append(Free(modality))
+
+    def encoder_failed(self, modality: str, error: BaseException, now: float) -> None:
+        """Note that a window could not be encoded; a later one is tried."""
+        self._pass(now)
+        del self._encoding[modality]
+        self._resting[modality] = now + self._backoffs.setdefault(modality, Backoff()).next()
+        reason = describe(error)
+        if self._reasons.get(modality) != reason:  # a retry reports only what is new
+            self._reasons[modality] = reason
+            self._out.append(EncoderEvent(self._now, modality, reason))
+        self._live_set.silence(modality)
+        self._out.append(Free(modality))
+        self._note_live_set()
+
+    def loaded(self, modality: str, now: float) -> None:
+        """Note that an encoder was loaded; one whose sensor left meanwhile is freed."""
+        self._pass(now)
+        if not any(life.modality == modality for life in self._lives.values()):
+            self._out.append(Free(modality))
+
+    def label(self, label: str, now: float) -> None:
+        """Teach every live sensor that its newest window shows `label`; AdaptError if that cannot be."""
+        self._pass(now)
+        if self._adapter is None:
+            raise AdaptError("teach: this session does not adapt; open it with adapt=Adapter(bundle)")
+        self._adapter.label(label, self._live_set.newest(now), now)
+
+    def studied(self, now: float) -> None:
+        """Note that the adapter learned its lessons."""
+        self._pass(now)
+        self._note_live_set()
+
+    def replace_head(self, other: Bundle, now: float) -> bool:
+        """Answer with the head, labels and audit of another bundle; False if its encoders are others.
+
+        False, too, if the sensors teach each other by the head that is there.
+        """
+        self._pass(now)
+        made = None if self._adapter else self.bundle.with_head(other)
+        if made is not None:
+            self._live_set.replace_head(made)
+        return made is not None
+
+    # Outputs.
+
+    def advance(self, now: float) -> list[Any]:
+        """Let time pass up to `now`; return, in order, all that follows since the last call."""
+        self._pass(now)
+        going = True
+        while going:
+            self._tend()
+            going = self._begin() | self._predict()
+        if self._stale is not None and self._now >= self._stale:
+            self._note_live_set()
+        return self._taken()
+
+    def deadline(self) -> float | None:
+        """Return the time at which to call `advance` if no input comes before; None for never."""
+        times = [*self._aligning.values(), *(until for _, until in self._encoded.values())]
+        turns = (
+            self._turn(m) for m in self._live_set.ready if m not in self._aligning and not self._at_work(m)
+        )
+        own = (super().deadline(), self._stale)
+        return min((*times, *turns, *(time for time in own if time is not None)), default=None)
+
+    # What a suite asks.
+
+    def _push(self, name: str, sample: Sample) -> None:
+        self._live_set.add(sample.modality, name)
+        self._live_set.push(sample)
+        super()._push(name, sample)
+
+    def _is_pending(self, modality: str) -> bool:
+        ring = self._live_set.windows.get(modality)
+        return self._at_work(modality) or (ring is not None and ring.ready)
+
+    def _left(self, modality: str, *, ended: bool, needed: bool) -> None:
+        (self._live_set.end if ended else self._live_set.remove)(modality)
+        self._aligning.pop(modality, None)
+        if not needed:
+            self._out.append(Free(modality))
+        self._note_live_set()
+
+    # Turns.
+
+    def _at_work(self, modality: str) -> bool:
+        return modality in self._encoding or modality in self._encoded
+
+    def _turn(self, modality: str) -> float:
+        """Return the time from which the complete window of a modality is encoded."""
+        turn = self._scheduler.turn(modality, self._live_set.windows, self._now)
+        return max(turn, self._resting.get(modality, turn))
+
+    def _begin(self) -> bool:
+        """Order to encode the windows whose turn it is; return whether there was one."""
+        began = False
+        for modality in self._live_set.ready:
+            if self._at_work(modality):
+                continue
+            if self._turn(modality) > self._now:
+                self._aligning.pop(modality, None)
+                continue
+            starting = self.starting.difference(self._live_set.ready) if self._align else ()
+            if self._align and (starting or self._expected(modality)):
+                if self._now < self._aligning.setdefault(modality, self._now + self._align):
+                    continue
+                self.stop_waiting(starting)
+            self._aligning.pop(modality, None)
+            window = self._live_set.pop_window(modality)
+            assert window is not None  # noqa: S101 - it is ready
+            self._encoding[modality] = window.window.time, self._now
+            self._out.append(Encode(window))
+            began = True
+        return began
+
+    def _expected(self, modality: str) -> bool:
+        """Return whether another modality's window that ends with this one is about to be complete."""
+        windows = self._live_set.windows
+        end = windows[modality].end
+        others = (windows[m] for m in self.working if m in windows and not self._at_work(m))
+        return any(
+            not ring.ready and ring.due is not None and self._is_near(ring.due, end) for ring in others
+        )
+
+    def _predict(self) -> bool:
+        """Predict from the embeddings that wait for no others; return whether there was one."""
+        made = False
+        for modality, (window, until) in [*self._encoded.items()]:
+            if modality in self._encoded and (self._now >= until or not self._has_companion(window)):
+                self._fuse(window.time)
+                made = True
+        return made
+
+    def _has_companion(self, window: Encoded) -> bool:
+        """Return whether another window that ends with this one waits for its encoder, or is in it."""
+        windows = self._live_set.windows
+        ends = {m: windows[m].end for m in self._live_set.ready if self._turn(m) <= self._now}
+        ends |= {m: end for m, (end, _) in self._encoding.items()}
+        return any(m != window.modality and self._is_near(end, window.time) for m, end in ends.items())
+
+    def _is_near(self, one: float, other: float) -> bool:
+        return abs(one - other) <= self._align
+
+    def _fuse(self, end: float) -> None:
+        together = [e for e, _ in self._encoded.values() if self._is_near(e.time, end)]
+        for one in together:
+            del self._encoded[one.modality]
+        self._out += self._scheduler.changes(self._live_set.modalities, self._now)
+        prediction = self._live_set.fuse(together, self._now)
+        self._note_live_set()
+        if prediction is not None:
+            self._out.append(prediction)
+
+    def _note_live_set(self) -> None:
+        """Report changes of the live set, of familiarity and of corrections."""
+        self._out += self._live_set.changes(self._now)
+        live = self._live_set.live(self._now)
+        if live != self._live:
+            self._live = live
+            self._out.append(LiveSetEvent(self._now, live))
+        expiry = self._live_set.next_expiry(self._now)
+        self._stale = None if expiry is None else math.nextafter(expiry, math.inf)

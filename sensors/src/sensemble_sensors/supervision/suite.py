@@ -1,0 +1,457 @@
+"""The attached sensors: the life of each, and the active one of each modality.
+
+All that is decided about sensors, without threads, clock, files or logs. Inputs are method calls with their
+time; `advance` returns what follows from them, in order.
+"""
+
+import math
+import traceback
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import count
+from typing import Any, Literal
+
+from sensemble_sensors.errors import SampleError, SensembleError, SensorCodeError, printable
+from sensemble_sensors.health.health import Health
+from sensemble_sensors.kinds.conditions.condition import Applied
+from sensemble_sensors.kinds.kind import Kind
+from sensemble_sensors.kinds.registry import kind_of
+from sensemble_sensors.sensor import Sample
+from sensemble_sensors.spec import InputSpec
+from sensemble_sensors.supervision.backoff import Backoff
+from sensemble_sensors.supervision.events import ActiveSensorEvent, SensorEvent, SensorEventKind, explain
+from sensemble_sensors.thresholds import PLAYED, Thresholds
+
+ALIKE = 3  # errors at one place, with no success between them, after which the sensor's code is broken
+
+Act = Literal["open", "close", "pause", "resume", "end"]
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """An order to the reader of the sensor `key`.
+
+    `open`: open the sensor and read it. `close`: close it and wait. `pause`: read no further until `resume`.
+    `end`: close it for good.
+    """
+
+    key: int
+    act: Act
+
+
+@dataclass(frozen=True, slots=True)
+class Used:
+    """A sample of the active sensor of its modality, which has this `name`."""
+
+    name: str
+    sample: Sample
+
+
+Phase = Literal["opening", "open", "ending", "closing", "waiting"]
+
+
+@dataclass(slots=True, eq=False)
+class _Life:
+    """An attached sensor.
+
+    Attributes:
+        phase: `opening` until its encoder is loaded too; `ending`: its source is over, and its last window is
+            still to be predicted from; `closing`: its reader was told to; `waiting`: for the next try.
+        reported: the kind and the reason of its last event; never twice the same.
+        sampled: whether it has given a sample since it was opened.
+        waited_for: whether its first sample is waited for no longer.
+        suspected: the faults for which it was last closed.
+        raised: errors of its own code since it worked, by type and place.
+        lag: seconds behind the clock.
+        retry_at: when it is opened again, while it waits for that.
+        hasty: whether to open it again as soon as it is closed.
+        doomed: why it is lost as soon as it is open.
+        held: a caption that comes before the one before it was answered.
+    """
+
+    key: int
+    name: str
+    spec: InputSpec
+    live: bool
+    pushed: bool
+    conditions: str
+    kind: Kind
+    phase: Phase = "opening"
+    reported: tuple[SensorEventKind | None, str] = (None, "")
+    sampled: bool = False
+    waited_for: bool = False
+    suspected: tuple[str, ...] = ()
+    state: tuple[SensorEventKind, str] = ("recovered", "")
+    health: Health | None = None
+    began: float = -math.inf
+    backoff: Backoff = field(default_factory=Backoff)
+    raised: Counter[object] = field(default_factory=Counter)
+    lag: float | None = None
+    retry_at: float | None = None
+    hasty: bool = False
+    doomed: str = ""
+    held: Sample | None = None
+    end: str = ""
+
+    @property
+    def modality(self) -> str:
+        return self.spec.modality
+
+
+class Suite:
+    """The sensors of a recording or, as an `Engine`, of a session. For one thread at a time.
+
+    Of several sensors of a modality, the one attached last that works is active: its samples are used. By
+    `health`, samples of an unhealthy sensor are not (None: always); of a file only its clock is checked.
+
+    Attributes:
+        over: whether the last sensor has ended by itself.
+    """
+
+    def __init__(
+        self,
+        specs: Mapping[str, InputSpec],
+        health: Thresholds | None = None,
+        conditions: Sequence[Applied] = (),
+    ) -> None:
+        self.specs = specs
+        self.over = False
+        self._health = health
+        self._conditions = conditions
+        self._lives: dict[int, _Life] = {}  # in the order of attaching
+        self._active: dict[str, _Life] = {}  # by modality
+        self._named: dict[str, str] = {}  # by modality, the active sensor as it was reported
+        self._now = -math.inf  # of the newest input
+        self._out: list[Any] = []
+
+    @property
+    def working(self) -> set[str]:
+        """The modalities of the attached sensors that work."""
+        states = (None, "attached", "recovered", "doubtful")
+        return {life.modality for life in self._lives.values() if life.reported[0] in states}
+
+    @property
+    def starting(self) -> set[str]:
+        """The modalities of open sensors whose first sample is worth waiting for."""
+        # No sensor twice: a dead one would delay the others.
+        return {
+            life.modality
+            for life in self._silent
+            if life.modality not in self._active and not life.waited_for
+        }
+
+    @property
+    def active(self) -> dict[str, str]:
+        """The name of the active sensor of each modality."""
+        return {modality: life.name for modality, life in self._active.items()}
+
+    @property
+    def reasons(self) -> list[tuple[SensorEventKind | None, str]]:
+        """The kind and the reason of each attached sensor's last event."""
+        return [life.reported for life in self._lives.values()]
+
+    @property
+    def retries(self) -> dict[str, float]:
+        """The time at which each lost or unavailable sensor is tried again, by name."""
+        lives = self._lives.values()
+        return {life.name: life.retry_at for life in lives if life.retry_at is not None}
+
+    # Inputs.
+
+    def attach(
+        self, key: int, modality: str, title: str, now: float, *, live: bool, pushed: bool = False
+    ) -> str:
+        """Add a sensor and order to open it; return its name, numbered if another one has it.
+
+        `key` must be new; `live` is that of a `Sensor`; one that is `pushed` is never reopened for silence.
+        """
+        self._pass(now)
+        title, taken = printable(title), {life.name for life in self._lives.values()}
+        names = (title if n == 1 else f"{title} ({n})" for n in count(1))
+        name = next(name for name in names if name not in taken)
+        spec = self.specs[modality]
+        under = ", ".join(str(one) for one in self._conditions if one.modality == modality)
+        life = _Life(key, name, spec, live, pushed, f"under {under}" if under else "", kind_of(spec))
+        self.over = False
+        self._lives[key] = life
+        self._order(life, "open")
+        if (active := self._active.get(modality)) is not None:
+            self._report_active(active)  # now that it is one of several
+        return name
+
+    def opened(self, key: int, now: float) -> None:
+        """Note that a sensor is open."""
+        self._pass(now)
+        if (life := self._lives.get(key)) is not None:
+            life.began, life.state = now, ("recovered", "")
+            life.health = Health(life.spec, self._limits(life), now, life.suspected)
+
+    def ready(self, key: int, now: float) -> None:
+        """Note that what takes the samples of a sensor is there, too: from now on it is read."""
+        self._pass(now)
+        life = self._lives.get(key)
+        if life is None or life.phase != "opening":
+            return
+        life.phase, life.hasty = "open", False
+        self._report(life, "attached", life.conditions)
+        self._note_health(life, life.suspected, ())
+        if life.doomed:
+            self._lose(life, life.doomed)
+
+    def gave(self, key: int, sample: Sample | None, now: float) -> None:
+        """Take the next sample of a sensor; None where none came for a while."""
+        self._pass(now)
+        life = self._lives.get(key)
+        if life is not None and life.phase == "open":
+            try:
+                self._examine(life, sample)
+            except Exception as error:  # noqa: BLE001 - whatever its samples lead to is the sensor's failure
+                self._fail(life, error)
+
+    def failed(self, key: int, error: BaseException, now: float) -> bool:
+        """Note what a sensor raised; return whether that is the first such error of its code."""
+        self._pass(now)
+        life = self._lives.get(key)
+        return life is not None and self._fail(life, error)
+
+    def closed(self, key: int, now: float) -> None:
+        """Note that a sensor is closed; it is opened again after a while."""
+        self._pass(now)
+        life = self._lives.get(key)
+        if life is None or life.phase != "closing":
+            return
+        life.phase, life.retry_at = "waiting", now + life.backoff.next()
+        if life.hasty:
+            self._open(life)
+
+    def detach(self, name: str, now: float) -> bool:
+        """Remove a sensor, whose modality leaves the live set at once; False if it is not attached."""
+        self._pass(now)
+        if (life := self._called(name)) is None:
+            return False
+        del self._lives[life.key]
+        self._report(life, "detached", "")
+        self._leave(life)
+        self._order(life, "end")
+        return True
+
+    def retry(self, name: str, now: float) -> bool:
+        """Open a lost sensor again now; False if it is not attached."""
+        self._pass(now)
+        life = self._called(name)
+        if life is not None and life.reported[0] in ("lost", "unavailable"):
+            life.hasty = True
+            if life.phase == "waiting":
+                self._open(life)
+        return life is not None
+
+    def lose(self, name: str, reason: str, now: float) -> bool:
+        """Treat a sensor as lost, though it may still give samples; False if it is not attached."""
+        self._pass(now)
+        life = self._called(name)
+        if life is not None and life.phase == "opening":  # its device may go while it is opened
+            life.doomed = reason
+        elif life is not None and life.phase == "open":
+            self._lose(life, reason)
+        return life is not None
+
+    def stop_waiting(self, modalities: Collection[str]) -> None:
+        """Wait no longer for the first samples of `modalities`."""
+        for life in self._silent:
+            life.waited_for |= life.modality in modalities
+
+    # Outputs.
+
+    def advance(self, now: float) -> list[Any]:
+        """Let time pass up to `now`; return, in order, all that follows since the last call.
+
+        That is each `Order`, each `Used` sample, and each event.
+        """
+        self._pass(now)
+        self._tend()
+        return self._taken()
+
+    def deadline(self) -> float | None:
+        """Return the time at which to call `advance` if no input comes before; None for never."""
+        return min(
+            (life.retry_at for life in self._lives.values() if life.retry_at is not None), default=None
+        )
+
+    # What an engine adds.
+
+    def _push(self, name: str, sample: Sample) -> None:
+        """Use a sample of the active sensor `name`; SampleError if it is not of the spec's form."""
+        self._out.append(Used(name, sample))
+
+    def _is_pending(self, modality: str) -> bool:  # noqa: ARG002 - a recording works on nothing
+        """Return whether samples of `modality` are not in a prediction yet."""
+        return False
+
+    def _left(self, modality: str, *, ended: bool, needed: bool) -> None:
+        """Note that no active sensor of `modality` is left; `needed`: another one is attached.
+
+        If its source has `ended`, its last embedding stays until it expires; otherwise it leaves now.
+        """
+
+    def _pass(self, now: float) -> None:
+        self._now = max(self._now, now)  # so that events are in the order of their times
+
+    def _taken(self) -> list[Any]:
+        out, self._out = self._out, []
+        return out
+
+    def _tend(self) -> None:
+        """Open what is due, and go on with what waited for its last window to be answered."""
+        for life in [*self._lives.values()]:
+            if life.retry_at is not None and life.retry_at <= self._now:
+                self._open(life)
+            elif (life.held or life.phase == "ending") and not self._awaits(life):
+                if life.held is not None:
+                    sample, life.held = life.held, None
+                    self._order(life, "resume")
+                    self._use(life, sample)
+                else:
+                    self._go(life, "ended", life.end)
+
+    def _awaits(self, life: _Life) -> bool:
+        """Return whether the last window of an active sensor is still to be answered."""
+        return self._active.get(life.modality) is life and self._is_pending(life.modality)
+
+    def _examine(self, life: _Life, sample: Sample | None) -> None:
+        health = life.health
+        assert health is not None  # noqa: S101 - it is open
+        if sample is not None and self._now - life.began > life.backoff.delay:
+            life.backoff.reset()  # a sensor that works for a shorter time has not recovered
+            life.raised.clear()
+        wrong = health.check(sample, self._now, self._partner_lag(life))
+        life.lag = health.lag if self._limits(life) is not PLAYED else None
+        self._note_health(life, wrong, health.doubts)
+        if health.must_reopen and not life.pushed:
+            life.suspected = () if health.stalled else wrong  # one sample clears a stall
+            self._lose(life, f"{'; '.join(wrong)}; it is reopened")
+            return
+        if not wrong:
+            life.suspected = ()
+        if sample is None or wrong:
+            return
+        if sample.modality != life.modality:
+            raise SampleError(f"{life.modality}: gave a sample of {sample.modality}")
+        if not (life.live or life.kind.steady) and self._awaits(life):  # every caption of a file is answered
+            life.held = sample
+            self._order(life, "pause")
+        else:
+            self._use(life, sample)
+
+    def _use(self, life: _Life, sample: Sample) -> None:
+        modality = life.modality
+        life.sampled, life.waited_for = True, False
+        attached = (other for other in reversed(self._lives.values()) if other.modality == modality)
+        if next((other for other in attached if other.sampled), None) is not life:
+            return
+        if self._active.get(modality) is not life:
+            self._active[modality] = life
+            self._report_active(life)
+            sample = replace(sample, cut=True)
+        try:
+            self._push(life.name, sample)
+        except Exception as error:  # noqa: BLE001 - whatever its samples lead to is the sensor's failure
+            self._fail(life, error)
+
+    def _note_health(self, life: _Life, wrong: tuple[str, ...], doubts: tuple[str, ...]) -> None:
+        kind: SensorEventKind = "unhealthy" if wrong else "doubtful" if doubts else "recovered"
+        before, life.state = life.state, (kind, "; ".join(wrong + doubts))
+        if life.state != before:
+            self._report(life, *life.state)
+            if wrong:
+                self._leave(life)
+
+    def _lose(self, life: _Life, reason: str) -> None:
+        self._go(life, "lost", f"{life.name}: {reason}")
+
+    def _fail(self, life: _Life, error: BaseException) -> bool:
+        if life.phase == "ending":  # it cannot be closed; nobody opens it again
+            return False
+        kind, reason = explain(error)
+        own = isinstance(error, SensorCodeError) or not isinstance(error, SensembleError | OSError)
+        times = _count(life, error) if own else 0
+        if times == ALIKE:
+            kind, reason = "failed", f"{reason}, {times} times in a row; mend the sensor's code"
+        if kind == "ended" and self._awaits(life):
+            life.phase, life.end = "ending", reason
+        else:
+            self._go(life, kind, reason)
+        return times == 1
+
+    def _go(self, life: _Life, kind: SensorEventKind, reason: str) -> None:
+        """Report why a sensor goes, and close it, for good or until it is tried again."""
+        self._report(life, kind, reason)  # before it leaves: the cause comes first
+        self._leave(life, ended=kind == "ended")
+        life.health, life.lag = None, None
+        if kind in ("ended", "failed"):
+            self._lives.pop(life.key, None)
+            self.over = not self._lives
+            self._order(life, "end")
+        else:
+            life.phase = "closing"
+            self._order(life, "close")
+
+    def _open(self, life: _Life) -> None:
+        if life.hasty:
+            life.backoff.reset()
+        life.phase, life.retry_at, life.hasty, life.doomed = "opening", None, False, ""
+        self._order(life, "open")
+
+    def _leave(self, life: _Life, *, ended: bool = False) -> None:
+        modality = life.modality
+        life.sampled, life.held = False, None
+        active = self._active.get(modality) is life
+        if active:
+            del self._active[modality]
+        if modality not in self._active:
+            # The last embedding of an ended source holds until it expires, as do those of others when a
+            # sensor that was never active leaves.
+            self._left(modality, ended=ended or not active, needed=self._has_other(life))
+
+    @property
+    def _silent(self) -> list[_Life]:
+        lives = self._lives.values()  # captions come at any time
+        return [x for x in lives if x.reported[0] == "attached" and not x.sampled and x.spec.hop > 0]
+
+    def _called(self, name: str) -> _Life | None:
+        return next((life for life in self._lives.values() if life.name == name), None)
+
+    def _has_other(self, life: _Life) -> bool:
+        return any(x.modality == life.modality for x in self._lives.values() if x is not life)
+
+    def _limits(self, life: _Life) -> Thresholds:
+        return self._health if self._health and life.live else PLAYED
+
+    def _partner_lag(self, life: _Life) -> float | None:
+        """Return the lag of the active sensor that this one must not drift from, or None."""
+        partner = life.kind.partner
+        active = self._active.values() if partner else ()
+        return next((other.lag for other in active if other.spec.kind == partner), None)
+
+    def _order(self, life: _Life, act: Act) -> None:
+        self._out.append(Order(life.key, act))
+
+    def _report(self, life: _Life, kind: SensorEventKind, reason: str) -> None:
+        if life.reported != (kind, reason):
+            life.reported = (kind, reason)
+            self._out.append(SensorEvent(self._now, life.name, life.modality, kind, reason))
+
+    def _report_active(self, life: _Life) -> None:
+        """Report the active sensor, unless that is known, or it has always been the only one."""
+        known = self._named.get(life.modality)
+        if known != life.name and (known is not None or self._has_other(life)):
+            self._named[life.modality] = life.name
+            self._out.append(ActiveSensorEvent(self._now, life.name, life.modality))
+
+
+def _count(life: _Life, error: BaseException) -> int:
+    """Count an error of a sensor's code; return how often this place raised it since the sensor worked."""
+    calls = tuple((frame.f_code, line) for frame, line in traceback.walk_tb(error.__traceback__))
+    key = type(error), calls, *getattr(error, "__notes__", ())  # the calls in a process of its own
+    life.raised[key] += 1
+    return life.raised[key]

@@ -1,0 +1,219 @@
+"""A bench for an engine: readers and encoders that do what it orders when a test says so, in made-up time."""
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+import numpy as np
+from sensemble_runtime.bundle.bundle import Bundle
+from sensemble_runtime.bundle.classifier import Classifier
+from sensemble_runtime.bundle.head import Head
+from sensemble_runtime.bundle.manifest import Calibration
+from sensemble_runtime.engine.engine import Encode, Engine, Free
+from sensemble_runtime.engine.live_set import Encoded, PoppedWindow
+from sensemble_runtime.engine.scheduler import Policy
+from sensemble_runtime.events import Event, LiveSetEvent, SensorEvent
+from sensemble_runtime.prediction import Prediction
+from sensemble_sensors.errors import SensorEndedError, SensorLostError
+from sensemble_sensors.sensor import Sample
+from sensemble_sensors.spec import InputSpec
+from sensemble_sensors.supervision.suite import Order, Used
+from sensemble_sensors.thresholds import Thresholds
+
+SPECS = {
+    "audio": InputSpec("audio", "float32", (1, 1600), rate=16000, window=0.1, hop=0.05, ttl=1.0),
+    "text": InputSpec("text", "int64", (1, 6), rate=0, window=0, hop=0, ttl=2.0),
+    "video": InputSpec("video", "uint8", (1, 2, 8, 8, 3), rate=10, window=0.2, hop=0.1, ttl=1.0),
+}
+LABELS = ("zero", "one", "two")
+# What the order makes of a reader, and when it may come.
+ORDERS = {
+    "open": ("opening", ("idle",)),
+    "close": ("closing", ("opening", "reading", "paused", "closing")),
+    "pause": ("paused", ("reading",)),
+    "resume": ("reading", ("paused",)),
+    "end": ("over", ("idle", "opening", "reading", "paused", "closing", "ended")),
+}
+
+
+def head_alone() -> Bundle:
+    """Return a bundle of three modalities without encoders."""
+    head = Head(np.eye(3, 8, dtype=np.float32), np.zeros(3, np.float32), "multi-class")
+    classifier = Classifier(head, Calibration(0.05, 0.6, 100, 0.0, {}, {}), LABELS, SPECS)
+    manifest = SimpleNamespace(audited={})
+    names = SimpleNamespace(specs=SPECS, classifier=classifier, manifest=manifest, fingerprint="")
+    return cast("Bundle", SimpleNamespace(**vars(names), modalities=tuple(sorted(SPECS))))
+
+
+class Bench:
+    """An engine and its surroundings.
+
+    Attributes:
+        now: the time.
+        items: the predictions and events so far.
+        readers: by key, the state of each reader, as of `ORDERS`.
+        names: by key, the name of each sensor.
+        windows: by modality, the window that is being encoded.
+        active: by modality, the sensor that gave the last sample that was used.
+        inputs, outputs: all of them, the outputs as texts, to compare them with another engine's.
+    """
+
+    def __init__(self, policy: Policy | None = None, health: Thresholds | None = None) -> None:
+        self.options = policy, health
+        self.engine = Engine(head_alone(), policy, health=health)
+        self.now = 100.0
+        self.items: list[Prediction | Event] = []
+        self.readers: dict[int, str] = {}
+        self.names: dict[int, str] = {}
+        self.modalities: dict[int, str] = {}
+        self.windows: dict[str, PoppedWindow] = {}
+        self.outputs: list[str] = []
+        self.used: list[tuple[str, Sample]] = []
+        self.active: dict[str, str] = {}
+        self.freed: list[str] = []
+        self.inputs: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = []
+        self._noise = np.random.default_rng(0)
+
+    # Inputs.
+
+    def tell(self, act: str, *news: Any, **more: Any) -> Any:  # noqa: ANN401 - of any input
+        """Give the engine an input, and handle what follows."""
+        self.inputs.append((act, (*news, self.now), more))
+        if act == "encoded":
+            modality, label = news
+            answer = self.engine.encoded(self._embedded(self.windows.pop(modality), label), self.now)
+        else:
+            answer = getattr(self.engine, act)(*news, self.now, **more)
+        self.advance()
+        return answer
+
+    def attach(self, modality: str, name: str = "", *, live: bool = True, open_now: bool = True) -> int:
+        key = len(self.readers)
+        self.readers[key], self.modalities[key] = "idle", modality
+        self.names[key] = self.tell("attach", key, modality, name or modality, live=live)
+        if open_now:
+            self.open(key)
+        return key
+
+    def open(self, key: int) -> None:
+        self.readers[key] = "reading"
+        self.tell("opened", key)
+        self.tell("ready", key)
+
+    def give(self, key: int, data: Any = None, at: float | None = None) -> None:  # noqa: ANN401 - or of no kind
+        """Give a hop of sound, a picture or a caption."""
+        modality, hop = self.modalities[key], {"audio": (800,), "video": (8, 8, 3)}
+        if data is None and modality == "text":
+            data = "one"
+        elif data is None:
+            noise = self._noise.integers(60, 200, hop[modality])
+            data = noise.astype(np.uint8) if modality == "video" else (noise / 1000).astype(np.float32)
+        self.tell("gave", key, Sample(modality, data, self.now if at is None else at))
+
+    def give_window(self, key: int) -> None:
+        """Give what completes a window now."""
+        for before in (SPECS[self.modalities[key]].hop, 0.0):
+            self.give(key, at=self.now - before)
+
+    def fail(self, key: int, error: BaseException | None = None) -> None:
+        self.readers[key] = "closing"
+        self.tell("failed", key, error or SensorLostError("gone"))
+        self.close(key)
+
+    def end(self, key: int) -> None:
+        self.readers[key] = "ended"
+        self.tell("failed", key, SensorEndedError("over"))
+        self.tell("closed", key)
+
+    def close(self, key: int) -> None:
+        if self.readers[key] == "closing":
+            self.readers[key] = "idle"
+            self.tell("closed", key)
+
+    def encode(self, modality: str, label: int = 0) -> None:
+        """Let an encoder finish."""
+        self.tell("encoded", modality, label)
+
+    def encode_all(self, label: int = 0) -> None:
+        while self.windows:
+            self.encode(min(self.windows), label)
+
+    def wait(self, seconds: float) -> None:
+        """Let time pass."""
+        until = self.now + seconds
+        while (due := self.engine.deadline()) is not None and due < until:
+            assert due > self.now, "no deadline has passed"
+            self.now = due
+            self.advance()
+        self.now = until
+        self.advance()
+
+    # Outputs.
+
+    def of(self, name: str) -> list[tuple[str, str]]:
+        """Return the kind and the reason of each event of a sensor."""
+        return [(i.kind, i.reason) for i in self.items if isinstance(i, SensorEvent) and i.name == name]
+
+    def kinds(self, name: str) -> list[str]:
+        return [kind for kind, _ in self.of(name)]
+
+    @property
+    def predictions(self) -> list[Prediction]:
+        return [item for item in self.items if isinstance(item, Prediction)]
+
+    @property
+    def live(self) -> list[tuple[str, ...]]:
+        """The live sets that were reported."""
+        return [item.live for item in self.items if isinstance(item, LiveSetEvent)]
+
+    def advance(self) -> None:
+        self.inputs.append(("advance", (self.now,), {}))
+        for output in self.engine.advance(self.now):
+            self.outputs.append(_text(output))
+            if isinstance(output, Order):
+                after, before = ORDERS[output.act]
+                assert self.readers[output.key] in before
+                self.readers[output.key] = after
+            elif isinstance(output, Encode):
+                assert output.window.modality not in self.windows, "one at a time"
+                self.windows[output.window.modality] = output.window
+                self.ordered(output.window)
+            elif isinstance(output, Used):
+                self.used.append((output.name, output.sample))
+                self.active[output.sample.modality] = output.name
+            elif isinstance(output, Free):
+                self.freed.append(output.modality)
+            else:
+                self.items.append(output)
+                self.said(output)
+
+    def ordered(self, window: PoppedWindow) -> None:
+        """Note an order to encode."""
+
+    def said(self, item: Prediction | Event) -> None:
+        """Note a prediction or an event."""
+
+    def _embedded(self, popped: PoppedWindow, label: int) -> Encoded:
+        embedding = np.asarray(4 * np.eye(8)[label], np.float32)
+        name, end = popped.sensor, popped.window.time
+        return Encoded(popped.modality, name, embedding, end, 0.001, popped.ring, False, None)
+
+    def again(self) -> list[str]:
+        """Return the outputs, as texts, of another engine that gets the same inputs."""
+        engine, found, windows = Engine(head_alone(), self.options[0], health=self.options[1]), [], {}
+        for act, news, more in self.inputs:
+            if act == "encoded":
+                engine.encoded(self._embedded(windows.pop(news[0]), news[1]), news[-1])
+                continue
+            answer = getattr(engine, act)(*news, **more)
+            if act == "advance":
+                windows |= {o.window.modality: o.window for o in answer if isinstance(o, Encode)}
+                found += [_text(output) for output in answer]
+        return found
+
+
+def _text(output: Any) -> str:  # noqa: ANN401 - of any output
+    if isinstance(output, Encode):
+        return f"encode {output.window.modality} {output.window.window.time}"
+    if isinstance(output, Prediction):
+        return f"{output.time} {output} {output.ages} {output.probabilities.tolist()} {output.dropped}"
+    return f"{output.name} {output.sample.time}" if isinstance(output, Used) else str(output)

@@ -1,0 +1,24 @@
+"""A live set that encodes at once: an engine without its turns."""
+
+from sensemble_runtime.bundle.bundle import Bundle
+from sensemble_runtime.engine import live_set
+from sensemble_runtime.engine.live_set import Encoded, PoppedWindow, Teaching
+from sensemble_runtime.engine.scheduler import Policy
+from sensemble_runtime.prediction import Prediction
+from sensemble_runtime.session.encoding import Encoding
+
+
+class LiveSet(live_set.LiveSet):
+    """A live set and its encoders."""
+
+    def __init__(self, bundle: Bundle, policy: Policy | None = None, adapter: Teaching | None = None) -> None:
+        super().__init__(bundle, policy, adapter)
+        self._encode = Encoding(bundle, policy or Policy())
+
+    def encode(self, popped: PoppedWindow) -> Encoded:
+        return self._encode(popped)
+
+    def step(self, now: float) -> Prediction | None:
+        """Encode the newest window of each modality and predict; None if none was encoded or is live."""
+        popped = [window for m in self.modalities if (window := self.pop_window(m))]
+        return self.fuse([self.encode(window) for window in popped], now)
