@@ -39,6 +39,7 @@ COMMANDS = {
     "audit": "Score a bundle on labelled data, with every set of sensors.",
     "compare": "Set two bundles, runs or records beside each other, example by example.",
     "history": "Print what a record holds, session by session.",
+    "fleet": "Expect the accuracy of a bundle on the devices that run it.",
     "report": "Write the page of a run, or print its metrics.",
     "doctor": "List what this machine has, and what to install for the rest.",
 }

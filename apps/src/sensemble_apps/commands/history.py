@@ -14,10 +14,11 @@ from sensemble_runtime import subsets
 from sensemble_runtime.record.reader import RecordedEvent, Run, read_events, read_moments, read_runs
 from sensemble_runtime.record.retention import TRIMMED
 
-from sensemble_apps.arguments import Common, File, Positional
+from sensemble_apps.arguments import Common, File, OptionalFile, Positional
 from sensemble_apps.console.estimates import INTERVAL, ends, examples, percent_within
-from sensemble_apps.console.output import remark, say_json
+from sensemble_apps.console.output import remark, say, say_json
 from sensemble_apps.console.wording import data_title, sensor_title
+from sensemble_apps.results.heartbeats import heartbeats, write_heartbeats
 from sensemble_apps.running.outputs import change_line
 from sensemble_apps.running.view_events import change
 
@@ -66,12 +67,21 @@ class History(Common):
 
     record: Positional[File]
     """The SQLite file that `run --record` or `audit --record` wrote; it may still be in use."""
+    heartbeats: OptionalFile = None
+    """Write how long each live set was live, hour by hour, and how many answers were unsure, to this Parquet
+    file for `sensemble fleet`; no data, no labels, nobody's name."""
+    device: str = "device"
+    """The name of this device in the heartbeats."""
     json: bool = False
     """Print it as JSON."""
 
 
 def main(arguments: History) -> None:
-    """Print each run of a record, as tables or as JSON."""
+    """Print each run of a record, as tables or as JSON, or write its heartbeats."""
+    if arguments.heartbeats:
+        write_heartbeats(arguments.heartbeats, heartbeats(arguments.record, arguments.device))
+        say(str(arguments.heartbeats))
+        return
     runs = [summarize(run, arguments.record) for run in read_runs(arguments.record)]
     if arguments.json:
         say_json({"runs": [run.to_json() for run in runs]}, indent=2)
