@@ -43,7 +43,7 @@ from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import Channel, InputSpec
 from sensemble_sensors.strict_json import encode
 from sensemble_train.models.tokenizer import train_tokenizer
-from sensemble_train.recipe.instant import Instant, fit_familiarity, fit_specialist
+from sensemble_train.recipe.instant import Instant, Unlike, fit_familiarity, fit_specialist
 from tokenizers import Tokenizer
 
 from tests.runtime.manifests import MANIFEST
@@ -411,6 +411,8 @@ def _learned(size: int, takes: list[dict[str, Any]]) -> dict[str, Any]:
     left_out: dict[str, torch.Tensor] = {}
     present: dict[str, NDArray[np.bool_]] = {}
     slopes, limits, place = np.zeros((len(_FEATURES), size), np.float32), dict[str, float](), 0
+    alike: Any = [SimpleNamespace(group=str(number)) for number in range(len(strange)) for _ in range(2)]
+    unlike = Unlike(alike, len(labels))
     for row, (modality, count) in enumerate(_FEATURES.items()):
         rows = [take["windows"].get(modality, []) for take in takes]
         there = present[modality] = np.array([bool(own) for own in rows]).repeat(2)
@@ -424,7 +426,11 @@ def _learned(size: int, takes: list[dict[str, Any]]) -> dict[str, Any]:
         left_out[modality] = torch.zeros(len(truth), len(labels)).index_put((known,), found.left_out)
         if others := [one for take in strange for one in take["windows"].get(modality, [])]:
             other = torch.tensor(others)[:, None, place : place + count]
-            score, limits[modality] = fit_familiarity(features, other, folds, groups[there])
+            everywhere = torch.ones(len(others), dtype=torch.bool)
+            turns = unlike.folds(everywhere)
+            score, limits[modality], scores = fit_familiarity(features, other, folds, groups[there], turns)
+            said = other[:, 0] @ found.weight.T + found.bias
+            unlike.note(everywhere, scores < limits[modality], said)
             slopes[row, place : place + count + 1] = score
         place += count + 1
     logits = {m: x.numpy() for m, x in left_out.items()}
@@ -450,6 +456,7 @@ def _learned(size: int, takes: list[dict[str, Any]]) -> dict[str, Any]:
         "modalities": {m: encode(one) for m, one in modalities.items()},
         "fitted": fitted,
         "right": {label: list(counts) for label, counts in right.items()},
+        "none": list(unlike.right() or ()),
     }
 
 

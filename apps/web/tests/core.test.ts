@@ -106,9 +106,9 @@ describe.each(["multi-class", "multi-label"])("%s", async (task) => {
       label,
       windows: Object.fromEntries(Object.entries<number[][]>(windows).map(([m, rows]) => [m, rows.map((row) => Float32Array.from(row))])),
     }));
-    const { labels, right, head, calibration } = learn(takes, inputs.takes.size, bundle.modalities)!;
+    const { labels, right, none, head, calibration } = learn(takes, inputs.takes.size, bundle.modalities)!;
     const wanted = expected.learned;
-    expect({ labels, right }).toEqual({ labels: wanted.labels, right: wanted.right });
+    expect({ labels, right, none }).toEqual({ labels: wanted.labels, right: wanted.right, none: wanted.none });
     close(head.weight, wanted.weight, LEARNED * Math.max(...wanted.weight));
     close(head.familiarity!.weight, wanted.familiar_weight, LEARNED * Math.max(...wanted.familiar_weight));
     expect(Object.keys(calibration.familiar)).toEqual(Object.keys(wanted.familiar));

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from shutil import copytree
 from threading import Event, Thread
 from time import monotonic
 from typing import IO
@@ -12,7 +13,7 @@ from typing import IO
 import pytest
 from sensemble_apps.errors import InputError
 from sensemble_apps.studio.process import Process
-from sensemble_apps.studio.project import Run
+from sensemble_apps.studio.project import Project, Run
 from sensemble_apps.studio.training import Job, refuse_while
 
 from tests.waiting import PATIENCE
@@ -114,3 +115,15 @@ def test_a_process_ends_though_ctrl_c_is_ignored_where_it_was_started(tmp_path: 
         process.stop(kill=True)
     assert not thread.is_alive()
     assert found[0] != 0
+
+
+def test_after_a_restart_the_newest_model_that_can_be_used_answers(
+    tmp_path: Path, bundle_folder: Path
+) -> None:
+    with Project(tmp_path / "project") as project:
+        runs = [project.next_run().folder / "bundle" for _ in range(2)]
+    copytree(bundle_folder, runs[0])
+    runs[1].mkdir()
+    (runs[1] / "manifest.json").write_text("{}")
+    with studying(tmp_path / "project") as served:
+        assert served.state()["project"]["live"] == 1

@@ -177,6 +177,7 @@ def test_takes_that_show_none_of_the_classes_make_their_like_unfamiliar(tmp_path
     found = instant(folder, ENCODERS)
     assert found.familiarity is not None
     assert found.limits.keys() == {"audio", "video"}
+    assert found.none == (3, 3), "each of three, left out"
     (strange,) = read_dataset(folder).background("eval")
     for row, m in enumerate(found.model.modalities):
         spec, encoder = found.model.description.specs[m], found.model.encoders[m]

@@ -54,7 +54,7 @@ def main(data: Path, run: Path, options: Sequence[str]) -> None:
                 if lines:
                     head = None
                     head = instant(data, frozen, advance)
-                    say_json({"right": head.right()})
+                    say_json({"right": head.right(), "none": head.none})
                 if head is not None and targets and again:
                     name = data.parent.resolve().name
                     manifest = export_instant(head, bundle, name, proved=proved, targets=targets)

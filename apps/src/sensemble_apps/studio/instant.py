@@ -23,6 +23,7 @@ class Instant:
 
     Attributes:
         right: class -> the takes that the newest fit gets right when left out, and all its takes.
+        none: the same of takes of none of the classes; None for fewer than two.
         sets: the scores of the newest bundle on takes left out, by set of sensors.
         reason: why these takes have no head, in a line; empty if they have one.
         trouble: how the process ended and what follows, in sentences; empty while it works.
@@ -32,6 +33,7 @@ class Instant:
     def __init__(self, run: Run, data: Path, options: Sequence[str], done: Callable[..., None]) -> None:
         self.run, self.reason, self.trouble = run, "", ""
         self.right: dict[str, tuple[int, int]] = {}
+        self.none: tuple[int, int] | None = None
         self.sets: dict[str, dict[str, float]] = {}
         self.lowered: float | None = None
         self._done = done
@@ -94,12 +96,12 @@ class Instant:
         if said.get("stage") == "lower":
             self.lowered = said["done"] / said["total"]
         self._answered = said.get("answered", self._answered)
-        self.right = said.get("right", self.right)
+        self.right, self.none = said.get("right", self.right), said.get("none", self.none)
         self.sets = said.get("sets", self.sets)
         if "answered" in said or not self.is_fitting:
             self.trouble = ""
         if is_news := bool({"right", "bundle", "reason"} & said.keys()):
-            self.reason = said.get("reason", "")
+            self.reason = said.get("reason", "").removeprefix(f"{self._arguments[0]}: ")
         if is_news or said["stage"] == "lower":
             self._done(written="bundle" in said)
 

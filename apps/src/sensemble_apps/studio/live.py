@@ -96,7 +96,8 @@ class LiveSession:
         if said is None:
             return None
         probabilities = dict(zip(said.labels, map(float, said.probabilities), strict=True))
-        return {**answer_as_json(said), "live": list(said.live), "probabilities": probabilities}
+        more = {"live": list(said.live), "unfamiliar": list(said.unfamiliar), "probabilities": probabilities}
+        return {**answer_as_json(said), **more}
 
     def replace_head(self, bundle: Bundle) -> bool:
         """Go on with the head of another bundle; False if its encoders are others."""

@@ -43,7 +43,7 @@ from sensemble_apps.web.page_sensors import PageSensors
 
 LONGEST = 60.0  # seconds of a take
 IN_A_ROW = 50  # takes
-NOTHING = "Nothing of these"
+NOTHING = "None of these"
 """The page's name of the backgrounds."""
 ONE_SENSOR = "A model needs takes of two sensors or more, such as a camera and a microphone"
 _RUNS = 10  # that the page shows, the newest
@@ -104,8 +104,10 @@ class Studio:
             self.instant.start()
         self._changed()
         self._fit()
-        if self.instant is not None and self.instant.run.bundle is not None:
-            self._fitted(written=True)
+        for run in (*reversed(project.runs()), project.instant):  # the newest that can be used answers again
+            if run.bundle is not None and self.live.session is None:
+                with suppress(SensembleError):
+                    self.open_live(run.number)
 
     def close(self) -> None:
         """Stop all work; training can be resumed."""
@@ -392,6 +394,7 @@ def _summary(project: Project, takes: Takes, live: int | None, instant: Instant 
             for name in project.classes
             for own in [takes.of(name)]
         ],
+        "none": None if instant is None else instant.none,
         "takes": takes.describe(),
         "sensors": 0 if dataset is None else len(dataset.modalities),
         "runs": [_run(run) for run in reversed(project.runs()[-_RUNS:])],

@@ -34,6 +34,8 @@ export interface Learned {
   calibration: Calibration;
   /** By class: how many of its takes are answered right by classifiers that were fitted without them, and all of them. */
   right: Record<string, [number, number]>;
+  /** The same of takes that show none of the classes; null for fewer than two. */
+  none: [number, number] | null;
 }
 
 /** A linear classifier of one sensor's features; weights, bias and logits are over its temperature. */
@@ -76,6 +78,11 @@ export function learn(takes: readonly Take[], size: number, sensors: readonly st
   const leftOut: ByRow = new Map();
   const scores = new Float32Array(sensors.length * size);
   const familiar: Record<string, number> = {};
+  const strange = takes.filter(({ label }) => label === null);
+  // Of each window of these takes: whether a sensor finds it unfamiliar, and what the others say.
+  const unlike = strange.map(({ windows }) =>
+    Array.from({ length: Math.max(0, ...modalities.map((m) => windows[m]?.length ?? 0)) }, () => ({ unfamiliar: false, said: labels.map(() => 0) })),
+  );
   for (const modality of modalities) {
     const rows = Array.from(examples.keys()).filter((row) => examples[row].embeddings.has(modality));
     const found = rows.map((row) => examples[row].embeddings.get(modality)!);
@@ -85,14 +92,21 @@ export function learn(takes: readonly Take[], size: number, sensors: readonly st
     const fitted = fitSpecialist(features, rows.map((row) => examples[row].truth), rows.map((row) => folds[examples[row].group]), labels.length);
     fitted.weight.forEach((slopes, c) => weight.set([...slopes, fitted.bias[c]], c * size + first));
     leftOut.set(modality, new Map(rows.map((row, i) => [row, fitted.leftOut[i]])));
-    const strange = takes.flatMap(({ label, windows }) => (label === null ? (windows[modality] ?? []) : []));
-    if (!strange.length) continue;
-    const other = strange.map((embedding) => embedding.subarray(first, one));
+    const others = strange.flatMap(({ windows }, take) => (windows[modality] ?? []).map((embedding, i) => ({ take, i, own: embedding.subarray(first, one) })));
+    if (!others.length) continue;
+    const other = others.map(({ own }) => own);
     const truths = [...features.map(() => 0), ...other.map(() => 1)];
-    const every = [...rows.map((row) => folds[examples[row].group]), ...other.map(() => -1)];
+    const isAlone = new Set(others.map(({ take }) => take)).size === 1;
+    const every = [...rows.map((row) => folds[examples[row].group]), ...others.map(({ take }) => (isAlone ? -1 : take % FOLDS))];
     const { weight: slopes, bias, leftOut: said } = fitSpecialist([...features, ...other], truths, every, 2);
     scores.set([...slopes[0].map((value, i) => value - slopes[1][i]), bias[0] - bias[1]], sensors.indexOf(modality) * size + first);
-    familiar[modality] = familiarLimit(rows.map((row, i) => ({ score: said[i][0] - said[i][1], group: examples[row].group })));
+    const limit = (familiar[modality] = familiarLimit(rows.map((row, i) => ({ score: said[i][0] - said[i][1], group: examples[row].group }))));
+    others.forEach(({ take, i, own }, n) => {
+      const window = unlike[take][i];
+      const away = isAlone ? 0 : said[rows.length + n][0] - said[rows.length + n][1];
+      if (away < limit) window.unfamiliar = true;
+      else window.said = window.said.map((sum, c) => sum + dot(fitted.weight[c], own) + fitted.bias[c]);
+    });
   }
   const calibration = calibrate(leftOut, examples.map(({ truth }) => truth), examples.map(({ group }) => group));
   const right: Learned["right"] = Object.fromEntries(labels.map((label) => [label, [0, 0]]));
@@ -110,7 +124,9 @@ export function learn(takes: readonly Take[], size: number, sensors: readonly st
     ? { weight: scores, bias: new Float32Array(sensors.length), means: null, offset: null }
     : null;
   const head: Head = { task: "multi-class", weight, bias: new Float32Array(labels.length), familiarity };
-  return { labels, head, calibration: { ...calibration, familiar }, right };
+  const isNone = unlike.map((windows) => windows.filter(({ unfamiliar, said }) => unfamiliar && Math.exp(Math.max(...logShares(said))) < CONFIDENT).length > windows.length / 2);
+  const none: Learned["none"] = strange.length > 1 ? [isNone.filter(Boolean).length, strange.length] : null;
+  return { labels, head, calibration: { ...calibration, familiar }, right, none };
 }
 
 /** Fit a linear classifier to features [N, F] of one sensor, and its temperature to the examples left out; those of a negative fold never are. */

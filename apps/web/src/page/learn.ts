@@ -44,7 +44,7 @@ export class Learning {
       const field = byId("class-name") as HTMLInputElement;
       for (const name of field.value.split(",")) if (name.trim()) this.classes.add(name.trim().slice(0, LONGEST));
       field.value = "";
-      this.show({});
+      this.show({}, null);
     };
     byId("save-takes").onclick = () => save("takes.zip", zipSync(this.dataset(), { level: 0 }));
     byId("save-bundle").onclick = async () => save("bundle.zip", zipSync(await bundle.contents(), { level: 0 }));
@@ -91,10 +91,10 @@ export class Learning {
     }
     const seconds = ((performance.now() - began) / 1000).toFixed(2);
     byId("learned").textContent = learned ? `learned in ${seconds} s` : "Hold the button of a class while the sensors see it: two takes of each of two classes are enough.";
-    this.show(learned?.right ?? {});
+    this.show(learned?.right ?? {}, learned?.none ?? null);
   }
 
-  private show(right: Record<string, [number, number]>): void {
+  private show(right: Record<string, [number, number]>, none: [number, number] | null): void {
     (byId("save-takes") as HTMLButtonElement).disabled = !this.takes.length;
     (byId("save-bundle") as HTMLButtonElement).disabled = !this.bundle.manifest.labels.some((label) => this.classes.has(label));
     byId("class-list").replaceChildren(
@@ -104,7 +104,8 @@ export class Learning {
         this.holding(hold, label);
         const last = make("button", { type: "button" }, "Delete the last");
         last.onclick = () => void this.drop(own.at(-1));
-        const score = label !== null && right[label] ? `, right about ${right[label][0]} of ${right[label][1]} when left out` : "";
+        const found = label === null ? none : right[label];
+        const score = found ? `, right about ${found[0]} of ${found[1]} when left out` : "";
         return make("li", {}, hold, make("span", { class: "state" }, `${own.length} takes${score}`), ...(own.length ? [last] : []));
       }),
     );

@@ -42,6 +42,7 @@ from sensemble_train.objectives.task import task_loss
 DECAY = 1e-2  # weight of the mean square of a classifier's weights, next to the mean loss
 _FOLDS = 10
 _STEPS = 100
+_SURE = 0.9  # confidence of a class from which a window is not answered as none of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,9 @@ class Instant:
             example's group; zeros where the example lacks the modality.
         familiarity: scores of windows, known against those that show none of the classes; None without such.
         limits: modality -> the least score of a familiar window; a modality without such windows has none.
+        none: of the groups that show none of the classes, those that are answered so when left out, and all;
+            None for fewer than two. Most windows of a group that is are unfamiliar to a sensor, and the
+            others are not sure of a class.
     """
 
     model: Model
@@ -64,6 +68,7 @@ class Instant:
     left_out: dict[str, Tensor]
     familiarity: Familiarity | None = None
     limits: dict[str, float] = field(default_factory=dict)
+    none: tuple[int, int] | None = None
 
     def right(self) -> dict[str, tuple[int, int]]:
         """Return class -> (groups that are right when left out, all its groups); nothing for multi-label."""
@@ -162,7 +167,8 @@ def instant(
     assert truth is not None  # noqa: S101 - all have labels
     groups = tuple(e.group or e.id for e in examples)
     backgrounds = [e for split in ("train", "calibrate") for e in dataset.background(split)]
-    _, strange = encoders.read(backgrounds, progress) if backgrounds else (None, {})
+    other, strange = encoders.read(backgrounds, progress) if backgrounds else (raw, {})
+    unlike = Unlike(backgrounds, len(labels))
     left_out, limits = {}, dict[str, float]()
     slopes = torch.zeros(len(chosen), encoders.configs[chosen[0]].embedding)
     for row, m in enumerate(sorted(chosen)):
@@ -176,12 +182,43 @@ def instant(
         left_out[m] = torch.zeros(len(raw), len(labels)).index_put((has_it,), found.left_out)
         if m in strange:
             codes = group_codes([group for group, has in zip(groups, has_it.tolist(), strict=True) if has])
-            slopes[row, place : place + features[m].shape[2] + 1], limits[m] = fit_familiarity(
-                features[m], strange[m], folds, codes
-            )
+            turns = unlike.folds(other.present[m])
+            score, limits[m], scores = fit_familiarity(features[m], strange[m], folds, codes, turns)
+            slopes[row, place : place + features[m].shape[2] + 1] = score
+            unlike.note(other.present[m], scores < limits[m], strange[m][:, 0] @ found.weight.T + found.bias)
     shown = replace(raw, targets=truth).take(torch.arange(len(raw)), chosen)
-    scores = Familiarity(slopes.numpy(), np.zeros(len(chosen), np.float32)) if limits else None
-    return Instant(model, shown, groups, left_out, scores, limits)
+    familiarity = Familiarity(slopes.numpy(), np.zeros(len(chosen), np.float32)) if limits else None
+    return Instant(model, shown, groups, left_out, familiarity, limits, unlike.right())
+
+
+class Unlike:
+    """What is said of windows that show none of the classes, each by a fit without its group."""
+
+    def __init__(self, examples: Sequence[Example], classes: int) -> None:
+        self._groups = [e.group or e.id for e in examples]
+        self._codes = (
+            torch.tensor(group_codes(self._groups)) if examples else torch.zeros(0, dtype=torch.int64)
+        )
+        self._unfamiliar = torch.zeros(len(examples), dtype=torch.bool)
+        self._said = torch.zeros(len(examples), classes)
+
+    def folds(self, present: Tensor) -> Tensor:
+        """Return the folds of the windows that have a sensor; -1 where there is one group alone."""
+        own = self._codes[present]
+        return own % _FOLDS if len(own.unique()) > 1 else torch.full_like(own, -1)
+
+    def note(self, present: Tensor, unfamiliar: Tensor, logits: Tensor) -> None:
+        """Note which windows of a sensor are unfamiliar, and what it says of the others, [n, C]."""
+        self._unfamiliar[present] |= unfamiliar
+        self._said[present] += logits * ~unfamiliar[:, None]
+
+    def right(self) -> tuple[int, int] | None:
+        """Return the groups that are answered as none of the classes, and all; see `Instant.none`."""
+        if len(set(self._groups)) < 2:
+            return None
+        none = self._unfamiliar & (self._said.softmax(dim=1).amax(dim=1) < _SURE)
+        shares = [none[self._codes == code].double().mean() for code in self._codes.unique()]
+        return sum(bool(share > 0.5) for share in shares), len(shares)
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,20 +254,21 @@ def fit_specialist(features: Tensor, truth: Tensor, folds: Tensor, classes: int,
 
 
 def fit_familiarity(
-    known: Tensor, other: Tensor, folds: Tensor, groups: NDArray[np.integer]
-) -> tuple[Tensor, float]:
+    known: Tensor, other: Tensor, folds: Tensor, groups: NDArray[np.integer], other_folds: Tensor
+) -> tuple[Tensor, float, Tensor]:
     """Fit a linear score of one modality's features [N, V, F], known against none of the classes.
 
     Returns:
-        Its weights float32 [F + 1], the bias behind them, and the least score of a familiar window, by the
-        scores of known windows whose fold was left out.
+        Its weights float32 [F + 1], the bias behind them, the least score of a familiar window, by the
+        scores of known windows whose fold was left out, and such scores of `other`, 0 where never left out.
     """
     truth = torch.cat([torch.zeros(len(known), dtype=torch.int64), torch.ones(len(other), dtype=torch.int64)])
-    every = torch.cat([folds, torch.full((len(other),), -1)])
+    every = torch.cat([folds, other_folds])
     found = fit_specialist(torch.cat([known, other]), truth, every, 2, "multi-class")
     weights = torch.cat([found.weight, found.bias[:, None]], dim=1)
-    scores = (found.left_out[:, 0] - found.left_out[:, 1])[: len(known)].numpy()
-    return weights[0] - weights[1], familiar_limit(scores, groups)
+    scores = found.left_out[:, 0] - found.left_out[:, 1]
+    limit = familiar_limit(scores[: len(known)].numpy(), groups)
+    return weights[0] - weights[1], limit, scores[len(known) :]
 
 
 def _several(dataset: Dataset, examples: list[Example]) -> list[Example]:

@@ -2,7 +2,7 @@
 
 import { button, byId, make, percent, say } from "./dom.js";
 import { showPicture, showWave } from "./sensors.js";
-import { BACKGROUND, UNLABELLED } from "./stage.js";
+import { BACKGROUND, isNone, UNLABELLED } from "./stage.js";
 
 /** @typedef {import("./studio_types.js").Bounds} Bounds */
 /** @typedef {import("./studio_types.js").Answer} Answer */
@@ -15,6 +15,8 @@ import { BACKGROUND, UNLABELLED } from "./stage.js";
 /** @param {number} count @param {string} noun @returns {string} such as `2 takes` */
 export const counted = (count, noun) => `${count} ${noun}${count === 1 ? "" : "s"}`;
 
+/** @param {Take} take @returns {boolean} whether it judges models, and none learns from it */
+const isHeld = ({ split }) => split === "eval";
 /** @param {Take} take @returns {string} */
 const groupOf = (take) => take.label ?? (take.background ? BACKGROUND : UNLABELLED);
 
@@ -64,9 +66,10 @@ export class Classes {
       const own = project.takes.filter((take) => groupOf(take) === title);
       const known = project.classes.find(({ name }) => name === title);
       say(strip.count, counted(own.length, "take"));
-      const right = known?.right;
-      say(strip.right, right ? `${right[0]} of ${right[1]} right` : "");
-      strip.right.title = "Takes that are answered right by a model that has not learned from them";
+      const right = title === BACKGROUND ? project.none : known?.right;
+      const held = own.filter(isHeld).length;
+      say(strip.right, [right ? `${right[0]} of ${right[1]} right` : "", held ? `${held} kept aside` : ""].filter(Boolean).join(", "));
+      strip.right.title = "Takes that are answered right by a model that has not learned from them. Those kept aside, dashed, judge the robust model.";
       if (strip.remove) strip.remove.disabled = own.length > 0;
       arrange(strip.strip, own.map((take) => /** @type {HTMLElement} */ (this.take(take).parentElement)));
     }
@@ -112,7 +115,7 @@ export class Classes {
       this.takes.set(take.number, made);
       this.waiting.push(take.number);
     }
-    const held = take.split === "eval" || take.split === "calibrate";
+    const held = isHeld(take);
     made.classList.toggle("held", held);
     made.setAttribute("aria-label", `Take ${take.number}, ${take.seconds} s of ${take.modalities.join(" and ") || "nothing"}${held ? ", kept aside to judge by" : ""}`);
     return made;
@@ -176,7 +179,7 @@ export class Classes {
       const share = answer?.probabilities[title];
       now.hidden = share === undefined;
       now.value = share ?? 0;
-      place.classList.toggle("now", answer?.best === title);
+      place.classList.toggle("now", answer !== null && (isNone(answer) ? title === BACKGROUND : answer.best === title));
     }
   }
 

@@ -2,7 +2,7 @@
 
 import { counted } from "./classes.js";
 import { delivery } from "./deliver.js";
-import { button, byId, make, percent, say } from "./dom.js";
+import { button, byId, make, percent, rightOf, say } from "./dom.js";
 
 /** @typedef {import("./studio_types.js").Project} Project */
 /** @typedef {import("./studio_types.js").Score} Score */
@@ -77,7 +77,7 @@ export class Models {
   /** @param {string} title @param {number} run @param {boolean} live @param {boolean} done @param {Score[]} sets @returns {HTMLElement} */
   model(title, run, live, done, sets) {
     const row = make("article", { class: "model" }, make("h3", {}, title, live ? make("span", { class: "live" }, " answers now") : ""));
-    if (sets.length) row.append(make("p", {}, `Right on about ${percent(sets[sets.length - 1].accuracy)} of ${run ? "the takes kept aside" : "takes that it has not learned from"}.`), scores(sets, this.sensors));
+    if (sets.length) row.append(make("p", {}, `Right on about ${rightOf(sets[sets.length - 1])} ${run ? "pieces of the takes kept aside" : "pieces of takes that it has not learned from"}.`), scores(sets, this.sensors));
     if (done && !live) row.append(button(`Let ${run ? `model ${run}` : "the instant model"} answer`, () => this.send({ type: "open_live", run })));
     return row;
   }
@@ -112,9 +112,9 @@ export class Models {
     if (training?.status === "failed") return { words: `The training failed: ${training.reason || "it said nothing"}.`, act: "Try again", press: () => this.send({ type: "train", run: training.run }) };
     const robust = project.runs.find(({ done }) => done);
     if (robust && training?.status === "done" && project.live !== robust.number) return { words: `The robust model is there: it was trained in ${lasting(training.elapsed)}.`, act: "Let it answer", press: () => this.send({ type: "open_live", run: robust.number }) };
-    if (instant && !instant.done && instant.reason) return { words: `There is no instant model: ${instant.reason}.` };
-    if (instant && !instant.done && !instant.fitting) return { words: "There is no instant model." };
     if (instant?.fitting && !instant.done) return preparing(instant.lowered);
+    if (instant && !instant.done && instant.reason) return { words: `There is no instant model: ${instant.reason}.` };
+    if (instant && !instant.done) return { words: "There is no instant model." };
     const few = classes.find(({ takes }) => takes < GOOD);
     const learning = instant?.fitting ? " It is learning the newest take." : "";
     if (few) return { words: `It answers. ${GOOD} to 20 takes of each make it reliable: ${few.name} has ${few.takes}.${learning}`, act: `Show ${few.name}`, press: () => this.acts.record(few.name) };
@@ -140,7 +140,7 @@ function inWords({ stage, done, total, left }) {
 
 /** @param {Score[]} sets @param {Map<string, string>} words for their sensors, by modality @returns {HTMLElement} */
 function scores(sets, words) {
-  const rows = sets.map(({ subset, accuracy, low, high }) => make("tr", {}, make("th", { scope: "row" }, subset.split("+").map((modality) => words.get(modality) ?? modality).join(" + ")), make("td", {}, percent(accuracy)), make("td", {}, `${percent(low)} to ${percent(high)}`)));
+  const rows = sets.map(({ subset, accuracy, low, high, n }) => make("tr", {}, make("th", { scope: "row" }, subset.split("+").map((modality) => words.get(modality) ?? modality).join(" + ")), make("td", {}, rightOf({ accuracy, n })), make("td", {}, `${percent(low)} to ${percent(high)}`)));
   const heads = ["sensors", "right", "95 % interval"].map((title) => make("th", { scope: "col" }, title));
   return make("details", {}, make("summary", {}, "By sensor"), make("table", {}, make("thead", {}, make("tr", {}, ...heads)), make("tbody", {}, ...rows)));
 }

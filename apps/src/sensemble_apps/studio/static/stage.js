@@ -1,6 +1,6 @@
 // The stage: what the camera sees, what the model says of it, and the recording of takes.
 
-import { byId, make, percent, say } from "./dom.js";
+import { byId, make, percent, say, spaced } from "./dom.js";
 import { showPicture, showWave } from "./sensors.js";
 
 /** @typedef {import("./studio_types.js").Bounds} Bounds */
@@ -9,10 +9,13 @@ import { showPicture, showWave } from "./sensors.js";
 /** @typedef {import("./studio_types.js").State} State */
 /** @typedef {import("./studio_types.js").Send} Send */
 
-export const BACKGROUND = "Nothing of these";
+export const BACKGROUND = "None of these";
 export const UNLABELLED = "Anything, unlabelled";
 const HIGH = 880; // Hz of the beep before a take
 const LOW = 440; // and after the last one
+
+/** Return whether what the sensors show is none of the classes: one finds it unfamiliar, the others are unsure. @param {{label: string | null, unfamiliar: string[]}} answer */
+export const isNone = ({ label, unfamiliar }) => label === null && unfamiliar.length > 0;
 
 export class Stage {
   /** @param {Send} send */
@@ -141,7 +144,7 @@ export class Stage {
     byId("answer").hidden = answer === null;
     if (!answer) return;
     byId("answer").classList.toggle("unsure", answer.label === null);
-    say(byId("label"), answer.words);
+    say(byId("label"), isNone(answer) ? BACKGROUND : spaced(answer.words));
     const by = `by ${answer.live.map((modality) => this.sensors.get(modality) ?? modality).join(" and ")}`;
     say(byId("evidence"), answer.label === null ? by : `${percent(answer.confidence)}, ${by}`);
   }

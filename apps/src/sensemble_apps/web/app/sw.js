@@ -1,5 +1,5 @@
-const VERSION = "c1279410e67c";
-const FILES = ["./","app.webmanifest","assets/capture-BDfHWMAO.js","assets/encode-m4whm6WS.js","assets/in_worker-D0WQb76o.js","assets/index-DXETxw2D.css","assets/index-sRXuGL59.js","assets/ort-wasm-simd-threaded-DcHrbrbl.wasm.gz","assets/sql-wasm-CXIAVl5-.wasm.gz","assets/sql-wasm-browser-BqCFCYew.js","assets/worker-B-0JlPZR.js","icon-192.png","icon-512.png","icon.svg"];
+const VERSION = "a14ddafab704";
+const FILES = ["./","app.webmanifest","assets/capture-BDfHWMAO.js","assets/encode-BrttzqxJ.js","assets/in_worker-D0WQb76o.js","assets/index-Bel0DgV2.css","assets/index-C0JJi9Q0.js","assets/ort-wasm-simd-threaded-DcHrbrbl.wasm.gz","assets/sql-wasm-CXIAVl5-.wasm.gz","assets/sql-wasm-browser-CGtev7Ql.js","assets/worker-oIjiptOE.js","icon-192.png","icon-512.png","icon.svg"];
 // The service worker: the page works without a network once it was opened with one.
 // The build fills in VERSION and FILES.
 

@@ -35,6 +35,7 @@ export class Guide {
     this.steps = [];
     /** By class. @type {Map<string, HTMLElement>} */
     this.chips = new Map();
+    this.none = make("li", { class: "none" }, "none of these");
     /** The time from which all was unfamiliar. @type {number | null} */
     this.since = null;
   }
@@ -67,7 +68,7 @@ export class Guide {
       if (shown) chip.prepend(box(label, shown));
     }
     const more = order.length - this.chips.size;
-    byId("known").replaceChildren(...this.chips.values(), ...(more > 0 ? [make("li", {}, `and ${more} more`)] : []));
+    byId("known").replaceChildren(...this.chips.values(), ...(more > 0 ? [make("li", {}, `and ${more} more`)] : []), this.none);
   }
 
   /** Return whether a sensor was told a class: alone, or with others of its kind. @param {State} state @param {string} modality @param {string} kind */
@@ -84,6 +85,7 @@ export class Guide {
     const isDone = this.steps.length > 0 && this.steps.every(({ row }) => row.classList.contains("done"));
     say(byId("purpose"), !own ? "What it knows" : isDone ? "You have seen it: it answers with what is left." : this.digits ? "Write a digit, say it, cover the lens" : "Try it");
     for (const [label, chip] of this.chips) chip.classList.toggle("now", state.answer?.label === label);
+    this.none.classList.toggle("now", state.answer !== null && state.answer.label === null && state.answer.unfamiliar.length > 0);
     this.since = state.answer?.doubt === "unfamiliar" ? (this.since ?? state.time) : null;
     this.expect(state, this.since !== null && state.time - this.since >= PATIENCE);
   }
