@@ -1,7 +1,9 @@
 import json
+import shlex
 from pathlib import Path
 
 import pytest
+import yaml
 from sensemble_apps.cli import main
 
 from tests.apps.conftest import Refusal, Sensemble
@@ -66,3 +68,28 @@ def test_what_is_required_is_read_before_anything_is_encoded(
         "sensemble: webcam>=0.5: no sensor is called 'webcam'; there are audio, text, video, microphone, "
         "captions, camera, and P, R"
     )
+
+
+def test_two_bundles_are_audited_to_be_compared(
+    bundle_folder: Path, dataset_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    both = [str(bundle_folder), str(bundle_folder), "--data", str(dataset_folder)]
+    assert main(["compare", *both, "--out", str(tmp_path / "page.html")]) == 0
+    assert "no answer became right or wrong" in capsys.readouterr().out
+    assert (tmp_path / "page.html").is_file()
+
+
+def test_the_workflow_of_the_gate_runs(
+    bundle_folder: Path, many: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("bundle").symlink_to(bundle_folder)
+    Path("data").symlink_to(many)
+    audit = "audit bundle --data data"
+    assert main([*audit.split(), "--template", "gate.toml"]) == 0
+    assert main([*audit.split(), "--record", "released.sqlite"]) == 0
+    workflow = (Path(__file__).parents[3] / "apps" / "examples" / "gate.yml").read_text(encoding="utf-8")
+    steps = [step["run"] for step in yaml.safe_load(workflow)["jobs"]["gate"]["steps"] if "run" in step]
+    for step in (shlex.split(step) for step in steps if step.startswith("sensemble ")):
+        assert main(step[1:]) == 0, step
+    assert {path.name for path in tmp_path.iterdir()} >= {"gate.xml", "change.xml", "compare.html"}
