@@ -90,7 +90,7 @@ def _confusion(
     worst = [(true, said) for true, said in order if wrong[true, said]]
     pairs = [
         f"{labels[true]} is taken for {labels[said]} in {wrong[true, said]} of {totals[true]} examples "
-        f"({percent(wrong[true, said] / totals[true], 0)} %)"
+        f"({percent(wrong[true, said] / totals[true], 0)}\N{NO-BREAK SPACE}%)"
         for true, said in worst[:_PAIRS]
     ]
     involved = list(dict.fromkeys(place for pair in worst for place in pair))[:_SIDE]
