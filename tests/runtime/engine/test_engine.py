@@ -211,6 +211,30 @@ def test_windows_that_end_together_are_one_prediction_however_they_come() -> Non
     assert not bench.predictions
     bench.encode("video")
     assert [p.latencies.keys() for p in bench.predictions] == [{"audio", "video"}]
+    bench.wait(0.08)
+    bench.give(sound)
+    assert not bench.windows, "the camera's next is due"
+    bench.tell("detach", "audio")
+    bench.wait(0.1)
+    assert not bench.windows
+
+
+def test_a_window_waits_for_those_that_end_with_it_and_for_no_others() -> None:
+    bench = Bench(Policy(align=0.05, skew=60.0))
+    sound, camera, caption = (bench.attach(modality) for modality in ("audio", "video", "text"))
+    for before in (20.1, 20.0):
+        bench.give(camera, at=bench.now - before)
+    bench.give_window(sound)
+    bench.give(caption)
+    bench.encode("text")
+    bench.give(caption)
+    assert "text" not in bench.windows, "the one before is not in a prediction yet"
+    bench.wait(0.01)
+    bench.encode("video")
+    bench.encode("audio")
+    assert bench.predictions[-1].latencies.keys() == {"audio", "text"}
+    bench.wait(0.05)
+    assert "text" in bench.windows
 
 
 def test_a_slow_encoder_holds_up_no_quick_one_and_a_mute_sensor_is_waited_for_once() -> None:
@@ -236,21 +260,34 @@ def test_an_encoder_that_fails_leaves_is_reported_once_and_tried_again() -> None
     sound, caption = bench.attach("audio"), bench.attach("text")
     bench.give_window(sound)
     bench.encode("audio")
-    for _ in range(2):
-        bench.wait(1.0)
+    for wait in RETRY[0], 2 * RETRY[0]:
         bench.give_window(sound)
         del bench.windows["audio"]
         bench.tell("encoder_failed", "audio", RuntimeError("out of\nmemory"))
-        assert bench.engine.live(bench.now) == ()
+        assert bench.live[-1] == bench.engine.live(bench.now) == ()
+        bench.give_window(sound)
+        bench.wait(0.9 * wait)
+        assert not bench.windows, "it rests"
+        bench.tell("detach", "audio")
+        sound = bench.attach("audio")
+        bench.wait(0.2 * wait)
     bench.give(caption)
+    bench.wait(0.02)
     bench.encode("text")
     assert bench.predictions[-1].live == ("text",)
-    bench.wait(2.0)
     bench.give_window(sound)
     bench.encode("audio")
+    bench.give_window(sound)
+    del bench.windows["audio"]
+    bench.tell("encoder_failed", "audio", RuntimeError("again"))
+    bench.give_window(sound)
+    bench.end(sound)
+    assert "ended" not in bench.kinds("audio"), "before its last window is answered"
+    bench.wait(RETRY[0])
+    bench.encode("audio")
+    assert bench.kinds("audio")[-1] == "ended"
     failures = [item.reason for item in bench.items if isinstance(item, EncoderEvent)]
-    assert failures == ["RuntimeError: out of memory", ""]
-    assert bench.kinds("audio") == ["attached"], "its sensor is well"
+    assert failures == ["RuntimeError: out of memory", "", "RuntimeError: again", ""]
 
 
 def test_a_late_window_of_a_sensor_that_left_is_not_pooled_and_its_encoder_is_freed() -> None:
