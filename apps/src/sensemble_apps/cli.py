@@ -1,5 +1,6 @@
 """The `sensemble` command: parse the command line, run one command, and word its errors."""
 
+import logging
 import os
 import signal
 import sys
@@ -47,6 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         from sensemble_apps.parsing import command, parse  # after `--version`, which is quick
 
         name, arguments = parse(given)
+        logging.getLogger("sensemble_sensors.supervision").setLevel(logging.ERROR)  # outputs show the events
         on_stop(_Stop())
         command(name)(arguments)
         sys.stdout.flush()

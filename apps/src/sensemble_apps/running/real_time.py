@@ -100,6 +100,8 @@ def devices(
         session = stack.enter_context(opened(bundle, options, health, lasting=make is not None))
         yield Opened(began, session)
         named = {session.attach(sensor): sensor.modality for sensor in sensors}
+        if make is not None and not sensors:
+            remark("waiting for devices: what is here or is plugged in is used; `sensemble doctor` lists it")
         if finders:
             hotplug = Hotplug(session, make) if make is not None else None
             stack.enter_context(Watcher(finders, partial(retry, session, named, hotplug)))

@@ -7,6 +7,7 @@ from time import monotonic, sleep
 from typing import Any
 
 from sensemble_sensors.conditioned import Conditioned
+from sensemble_sensors.errors import SensorUnavailableError, text_of
 from sensemble_sensors.kinds.conditions.condition import Applied
 from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.sensor import Killable, Sensor
@@ -51,6 +52,7 @@ class Reader:
         self._wanted = threading.Event()  # unset: neither open nor read
         self._closing = self._over = False
         self._flood = kind_of(spec).flood
+        self._missed = False  # whether it was logged that it cannot be opened
         self._ahead = 0.0  # until when the samples read so far would have lasted at the rate of a flood
 
     def obey(self, act: Act) -> None:
@@ -106,6 +108,9 @@ class Reader:
     def _fail(self, error: BaseException) -> None:
         if self._tell(self._suite.failed, self.key, error):
             _LOG.error("%s: its code raised an error", self.name, exc_info=error)
+        elif isinstance(error, SensorUnavailableError) and not self._missed:
+            self._missed = True
+            _LOG.warning("%s: not there, and tried again until it is: %s", self.name, text_of(error))
 
     def _pace(self) -> None:
         now = monotonic()

@@ -99,7 +99,8 @@ export class RemoteGivers extends Givers {
       end = await source(modality, send, (why) => this.stop(name, why));
       if (this.given.get(name) !== entry) end(); // taken back, or lost, meanwhile
     } catch (error) {
-      const why = error instanceof Error ? error.message : String(error);
+      const isDenied = error instanceof DOMException && error.name === "NotAllowedError";
+      const why = isDenied ? "this browser does not allow it; allow it beside the address, and press again" : error instanceof Error ? error.message : String(error);
       this.stop(name, `The ${modality.sensor} cannot be given: ${why}`);
     }
   }

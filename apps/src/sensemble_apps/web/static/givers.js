@@ -55,6 +55,7 @@ export class Givers {
   /** @param {string} text */
   note(text) {
     say(byId("give-note"), text);
+    if (text) byId("give-note").closest("details")?.setAttribute("open", ""); // so that it is seen
   }
 
   /** Show whether a sensor is given. @param {string} modality */
