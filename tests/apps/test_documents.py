@@ -98,7 +98,7 @@ def test_the_code_runs(document: Path) -> None:
 def commands(path: Path) -> list[list[str]]:
     """Return the arguments of each `sensemble` in the code blocks of a Markdown file."""
     tokens = MarkdownIt().parse(path.read_text(encoding="utf-8"))
-    shell = "\n".join(t.content for t in tokens if t.type in ("code_block", "fence") and not t.info)
+    shell = "\n".join(t.content for t in tokens if t.type in ("code_block", "fence") and t.info in ("", "sh"))
     found = re.findall(r"^(?:.* && )?(?:uv run )?sensemble (.*)$", shell.replace("\\\n", " "), re.MULTILINE)
     return [[word for word in shlex.split(line, comments=True) if word != "..."] for line in found]
 

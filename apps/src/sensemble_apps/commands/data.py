@@ -26,7 +26,7 @@ from sensemble_apps.console.output import check_writable, remark, say
 from sensemble_apps.console.progress import progress
 from sensemble_apps.errors import InputError
 
-_TAKES, _BACKGROUNDS = 12, 6  # of an example; the takes are of each class
+_TAKES, _BACKGROUNDS = 15, 6  # of an example; the takes are of each class
 
 
 @dataclass(frozen=True, kw_only=True)

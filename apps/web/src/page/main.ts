@@ -130,7 +130,8 @@ async function serviceWorker(): Promise<boolean> {
     while (!["activated", "redundant"].includes(worker.state)) await new Promise((resolve) => worker.addEventListener("statechange", resolve, { once: true }));
     return navigator.serviceWorker.controller !== null;
   } catch (error) {
-    byId("offline").textContent = `not offline: ${String(error)}`; // such as a certificate that is not trusted
+    byId("offline").textContent = "needs its server"; // whose certificate, say, the browser does not trust
+    byId("offline").title = String(error);
     return false;
   }
 }

@@ -1,5 +1,5 @@
-const VERSION = "e1a41eda61ad";
-const FILES = ["./","app.webmanifest","assets/capture-BDfHWMAO.js","assets/encode-BrttzqxJ.js","assets/in_worker-D0WQb76o.js","assets/index--gFlXYcq.js","assets/index-Bel0DgV2.css","assets/ort-wasm-simd-threaded-DcHrbrbl.wasm.gz","assets/sql-wasm-CXIAVl5-.wasm.gz","assets/sql-wasm-browser-BDjbwgII.js","assets/worker-oIjiptOE.js","icon-192.png","icon-512.png","icon.svg"];
+const VERSION = "d5b9674fbbd2";
+const FILES = ["./","app.webmanifest","assets/capture-BDfHWMAO.js","assets/encode-BrttzqxJ.js","assets/in_worker-D0WQb76o.js","assets/index-Bel0DgV2.css","assets/index-DlzLFPFP.js","assets/ort-wasm-simd-threaded-DcHrbrbl.wasm.gz","assets/sql-wasm-CXIAVl5-.wasm.gz","assets/sql-wasm-browser-BZs3qLVn.js","assets/worker-oIjiptOE.js","icon-192.png","icon-512.png","icon.svg"];
 // The service worker: the page works without a network once it was opened with one.
 // The build fills in VERSION and FILES.
 
