@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as nps
 from sensemble_runtime.auditing.comparison import compared, equivalence, holm, mcnemar
-from sensemble_runtime.auditing.intervals import effective_size
+from sensemble_runtime.auditing.intervals import difference, effective_size
 from sensemble_runtime.auditing.reliability import Answered, Outcomes
 from sensemble_runtime.errors import ComparisonError
 from statsmodels.stats.contingency_tables import mcnemar as oracle
@@ -61,6 +61,17 @@ def test_equivalence_is_two_one_sided_tests(shift: float) -> None:
     second = first ^ (draw.random(5000) < 0.03) & (first | (draw.random(5000) > shift))
     expected, *_ = ttost_paired(first.astype(float), second.astype(float), -0.01, 0.01)
     assert equivalence(first, second, np.arange(5000), 0.01) == pytest.approx(expected, abs=0.01)
+
+
+def test_of_equal_answers_groups_are_as_alike_as_in_what_is_right() -> None:
+    groups = np.repeat(np.arange(8), 200)
+    apart = np.arange(1600) % 10 > 0  # each person as often right as the others
+    together = groups < 7  # one is never right
+    for right, widest in ((apart, 0.02), (together, 1.0)):
+        found = difference(right, right, groups)
+        assert found.value == 0
+        assert found.high - found.low < widest
+    assert found.high - found.low > 0.5
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=12))

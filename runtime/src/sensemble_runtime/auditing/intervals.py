@@ -122,10 +122,11 @@ def score_test(
 ) -> Callable[[float], float]:
     """Return how many standard errors the difference of two accuracies lies above a supposed one.
 
-    It is the score test of paired proportions (Tango 1998) at the `effective_size` of the differences.
+    It is the score test of paired proportions (Tango 1998) at the `effective_size` of the differences. Where
+    there are none, groups are taken to be as alike as in what is right, for nothing shows it.
     """
     change = first.astype(int) - second
-    n = effective_size(change, groups)
+    n = effective_size(change if change.any() else first.astype(int), groups)
     value, gained, lost = float(change.mean()), float((change > 0).mean()), float((change < 0).mean())
 
     def standard_errors(supposed: float) -> float:
