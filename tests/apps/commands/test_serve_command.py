@@ -2,11 +2,16 @@
 
 import re
 import socket
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+from sensemble_apps.serve.gallery import Gallery
+from sensemble_apps.web.security import Access
+from sensemble_apps.web.server import listen, running_server
 
-from tests.apps.conftest import Refusal
+from tests.apps.conftest import DemoRun, Refusal
+from tests.apps.http_client import ask
 from tests.apps.served import running, statuses_by_token, wait_for_state
 
 
@@ -81,3 +86,16 @@ def test_options_that_do_not_go_together_are_refused(
     bundle_folder: Path, refusal: Refusal, arguments: tuple[str, ...], reason: str
 ) -> None:
     assert refusal("serve", bundle_folder, *arguments).startswith(f"sensemble: {reason}")
+
+
+def test_without_a_bundle_those_at_hand_are_offered_and_one_is_opened(demo: DemoRun) -> None:
+    listening = listen("127.0.0.1", 0)
+    port = listening.getsockname()[1]
+    gallery = Gallery(demo.folder.parent, "127.0.0.1")
+    with closing(gallery), running_server(listening, Access(), gallery.routes, 1):
+        page = ask(port, "/")[2].decode()
+        assert all(words in page for words in ("one, two, zero", "on 6 examples", "Play an example"))
+        assert ask(port, "/open/demo/elsewhere/bundle")[0] == 404
+        status, headers, _ = ask(port, "/open/demo/run/bundle")
+        assert status == 303
+        wait_for_state(headers["location"], lambda state: state["state"]["answer"])

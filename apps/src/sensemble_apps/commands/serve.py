@@ -1,7 +1,7 @@
 """`sensemble serve`: the live page of a bundle on this machine's sensors, a replay, or those of browsers."""
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
@@ -14,15 +14,13 @@ from sensemble_runtime.engine.scheduler import Policy
 from sensemble_runtime.session.hotplug import Hotplug
 from sensemble_runtime.session.session import Session
 from sensemble_sensors.devices.watcher import Watcher
-from sensemble_sensors.errors import BadDataError
-from sensemble_sensors.lines import Fields
 from sensemble_sensors.thresholds import DEFAULT
 
-from sensemble_apps.arguments import Folder, Running, Serving
+from sensemble_apps.arguments import Folder, Positional, Running, Serving
 from sensemble_apps.console.output import say_executors
 from sensemble_apps.console.wording import words
 from sensemble_apps.errors import InputError, until_stopped
-from sensemble_apps.results.run_folder import CONFIG
+from sensemble_apps.results.run_folder import CONFIG, data_of
 from sensemble_apps.running.outputs import open_output
 from sensemble_apps.running.real_time import Options, opened, retry
 from sensemble_apps.running.sources import playable, player_of, plug
@@ -39,6 +37,8 @@ class Serve(Serving, Running):
     The examples of a dataset are played again and again, a recording once.
     """
 
+    bundle: Positional[Folder] = Path()
+    """A bundle folder. Without one, a page offers those at hand, below this folder."""
     demo: bool = False
     """Play by itself: sensors come, go and lie until somebody presses a button. Without --replay, play the
     split eval of the dataset that the bundle's run folder names."""
@@ -51,6 +51,9 @@ class Serve(Serving, Running):
 
 def main(arguments: Serve) -> None:
     """Serve the page until Ctrl-C."""
+    if arguments == replace(Serve(), host=arguments.host, port=arguments.port, debug=arguments.debug):
+        _serve_gallery(arguments)
+        return
     if arguments.phone:
         _serve_phone(arguments)
         return
@@ -63,7 +66,7 @@ def main(arguments: Serve) -> None:
     from sensemble_apps.web.server import listen, published
 
     _check(arguments)
-    data = arguments.replay or _dataset_of(arguments.bundle)
+    data = arguments.replay or data_of(arguments.bundle)
     if arguments.demo:
         if data is None:
             raise InputError(
@@ -90,6 +93,19 @@ def main(arguments: Serve) -> None:
             stack.enter_context(demonstration(page.sensors, page.used))
         with until_stopped():
             page.follow(example_at)
+
+
+def _serve_gallery(arguments: Serve) -> None:
+    from sensemble_apps.serve.gallery import Gallery
+    from sensemble_apps.web.server import listen, published
+
+    with (
+        listen(arguments.address, arguments.port) as listening,
+        closing(Gallery(arguments.bundle, arguments.address)) as gallery,
+        published(listening, "the gallery", arguments.address, gallery.routes),
+        until_stopped(),
+    ):
+        Event().wait()
 
 
 def _serve_phone(arguments: Serve) -> None:
@@ -124,14 +140,6 @@ def _check(arguments: Serve) -> None:
         )
     if arguments.split is not None and arguments.replay is None and not arguments.demo:
         raise InputError("--split: only for --replay; leave it out, or replay a dataset")
-
-
-def _dataset_of(bundle: Path) -> Path | None:
-    """Return the dataset that the run folder around a bundle names; None without one."""
-    try:
-        return Path(Fields((bundle.resolve().parent / CONFIG).read_bytes()).string("data"))
-    except (OSError, BadDataError):
-        return None
 
 
 @contextmanager

@@ -1,5 +1,10 @@
 """The paths in a run folder (see `docs/reference/run-folder.md`)."""
 
+from pathlib import Path
+
+from sensemble_sensors.errors import BadDataError
+from sensemble_sensors.lines import Fields
+
 CONFIG = "config.json"
 MODEL = "pretrained/model.json"
 MATRIX = "matrix.json"
@@ -12,3 +17,11 @@ SESSION = "session.json"
 """The costs of a replay in real time (`run --summary`)."""
 EVALUATED = "eval"
 """The split for reporting; training and export choose nothing by it."""
+
+
+def data_of(bundle: Path) -> Path | None:
+    """Return the dataset that the run folder around a bundle names; None without one."""
+    try:
+        return Path(Fields((bundle.resolve().parent / CONFIG).read_bytes()).string("data"))
+    except (OSError, BadDataError):
+        return None
