@@ -26,11 +26,15 @@ HEAT = (Channel("temperature", "0.01 K", 27315, 37315),)
             ((0.0, 3.0), (9.8, 3.0), (0.0, 3.0), (101_325.0, 50.0)),
         ),
         (
+            InputSpec("air", "float32", (1, 1, 1), 1, 1.0, 1.0, 2.0, "series", (Channel("co2", "ppm"),)),
+            ((400.0, 50.0),),
+        ),
+        (
             InputSpec("thermal", "float32", (1, 4, 32, 32, 1), 4, 1.0, 0.5, 2.0, "frames", HEAT),
             ((0.25, 0.02),),
         ),
     ],
-    ids=["series", "frames"],
+    ids=["series", "one row", "frames"],
 )
 def test_it_is_one_subgraph_in_float_and_int8(
     spec: InputSpec, scales: tuple[tuple[float, float], ...]

@@ -218,9 +218,9 @@ def _identity(size: int) -> nn.Linear:
 
 
 def _centre_input(encoder: TokenEncoder) -> None:
-    """Centre the summands at the start of the residual stream: stem or token table, and positions."""
+    """Centre the summands at the start of the residual stream: stem or token table, summary, positions."""
     for name, child in encoder.named_children():
-        if name == "stem":
+        if name in {"stem", "summary"}:
             _centre([m for m in child.modules() if isinstance(m, nn.Linear | nn.Conv2d)][-1])
         elif isinstance(child, nn.Embedding):
             child.weight.sub_(child.weight.mean(dim=1, keepdim=True))

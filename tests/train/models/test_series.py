@@ -7,14 +7,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from scipy.signal import welch
 from sensemble_sensors.media.dataset import read_dataset
 from sensemble_sensors.spec import Channel, InputSpec
 from sensemble_train.errors import ConfigurationError
 from sensemble_train.models.augment_config import AugmentConfig
 from sensemble_train.models.encoders import EncoderConfig
+from sensemble_train.models.frontend import Motion
 from sensemble_train.models.infer_spec import describe, small
 from sensemble_train.models.kinds.registry import KINDS
-from sensemble_train.models.kinds.series import SeriesEncoder, turn, warp
+from sensemble_train.models.kinds.series import SeriesEncoder, lose, turn, warp
 from sensemble_train.models.model import Model, load_model, save_model
 from sensemble_train.models.model_config import ModelConfig
 
@@ -70,6 +72,46 @@ def test_vectors_are_turned_and_other_channels_left_alone() -> None:
         torch.testing.assert_close(before, after)
     assert (turned[..., :6] - rows[..., :6]).abs().max() > 0.1
     assert turn(rows, 180, ()) is rows
+
+
+def test_turning_the_sensor_leaves_four_signals_of_a_vector_as_they_were() -> None:
+    scales = ((1.0, 2.0), (0.0, 1.0), (9.0, 3.0), (400.0, 50.0))
+    motion = Motion(80, scales, ((0, 1, 2),))
+    rows = torch.tensor([mean for mean, _ in scales]) + torch.randn(5, 80, 4)
+    signals, summary = motion(rows)
+    assert (signals.shape, summary.shape) == ((5, 8, 80), (5, motion.size))
+    axes = rows[:, :, :3]
+    down = axes.mean(dim=1, keepdim=True)
+    along = (axes * down).sum(dim=2) / down.norm(dim=2)
+    expected = torch.stack(
+        [along, axes.norm(dim=2), (axes.norm(dim=2) ** 2 - along**2).sqrt(), (axes - down).norm(dim=2)], dim=1
+    )
+    usual = sum(mean**2 + deviation**2 for mean, deviation in scales[:3]) ** 0.5
+    torch.testing.assert_close(signals[:, 4:] * usual / 2, expected, atol=1e-3, rtol=1e-4)
+    turned, summed = motion(turn(rows, 180, ((0, 1, 2),)))
+    torch.testing.assert_close(turned[:, 3:], signals[:, 3:], atol=1e-3, rtol=1e-3)
+    assert (summed - summary).view(5, 8, -1)[:, :3].abs().max() > 0.1
+
+
+@pytest.mark.parametrize(("steps", "piece"), [(100, 100), (300, 100), (255, 127)])
+def test_the_summary_holds_welchs_spectrum(steps: int, piece: int) -> None:
+    rows = torch.randn(3, steps, 2, dtype=torch.float64)
+    _, summary = Motion(steps, ((0.0, 1.0),) * 2, ())(rows.float())
+    moved = (rows - rows.mean(dim=1, keepdim=True)).numpy()
+    taper = np.hanning(piece)
+    _, power = welch(moved, window=taper, nperseg=piece, noverlap=0, detrend=False, axis=1)
+    expected = np.log(power[:, 1:21] * (taper**2).sum() / 2 / piece + 1e-4) / 2  # a density, of both sides
+    np.testing.assert_allclose(summary.view(3, 2, -1)[:, :, 3:], expected.transpose(0, 2, 1), atol=1e-3)
+
+
+def test_a_run_of_rows_is_lost_and_the_row_before_repeated() -> None:
+    ramp = torch.arange(50.0)[None, :, None].repeat(400, 1, 2)
+    lost = lose(ramp, 0.5)
+    repeated = (lost.diff(dim=1) == 0).any(dim=2).sum(dim=1)
+    assert 0.3 < float((repeated > 0).float().mean()) < 0.6
+    assert repeated.max() <= 26
+    assert (lost <= ramp).all()
+    torch.testing.assert_close(lose(ramp, 0.0), ramp)
 
 
 def test_time_is_stretched_and_moved_within_the_window() -> None:

@@ -27,6 +27,7 @@ class AugmentConfig:
         hue: largest change, as a fraction of the colour circle; 0.025 in the paper.
         turn: largest rotation of the vectors of series, in degrees.
         gain: standard deviation of the logarithm of the gain of series.
+        gaps: share of the windows of series in which a run of rows is lost: the row before it is repeated.
         grain: largest noise and bias of series, in deviations of each channel.
         drop: share of the words of captions that are left out.
         typos: share of the words of captions that are misspelt.
@@ -48,6 +49,7 @@ class AugmentConfig:
     hue: Annotated[float, (0, 0.5)] = 0.0
     turn: Annotated[float, (0, 180)] = 0.0
     gain: Share = 0.0
+    gaps: Share = 0.0
     grain: Amount = 0.0
     drop: Share = 0.0
     typos: Share = 0.0
@@ -78,8 +80,9 @@ DERIVED = AugmentConfig(
     gate=0.5,
     warp=0.1,
     brightness=0.5,
-    turn=15.0,
+    turn=30.0,
     gain=0.1,
+    gaps=0.3,
     grain=0.1,
     drop=0.1,
     typos=0.05,

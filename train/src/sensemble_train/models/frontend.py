@@ -15,6 +15,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torchaudio.compliance.kaldi import get_mel_banks
 
+Scales = Sequence[tuple[float, float]]
+"""The mean and the deviation of each channel of a series."""
+
 RATE = 16_000  # audio samples a second (paper, Table 6)
 MEL_BINS = 128  # of one frame (paper, Table 6)
 VIDEO_MEAN, VIDEO_STD = 0.45, 0.225  # of all colours in [0, 1] (paper, Table 6)
@@ -24,7 +27,7 @@ FRAME = 400  # samples: 25 ms
 SILENCE = torch.finfo(torch.float32).eps  # mel energy: Kaldi's floor, about the rounding noise of 16 bits
 FLOOR = 1e-2  # least energy of the relative log-mel, as a share of the window's mean energy
 
-OUTLIER = 10.0  # deviations beyond which a measurement is cut off
+OUTLIER = 10.0  # deviations, or usual lengths of a vector, beyond which a measurement is cut off
 
 _PREEMPHASIS = 0.97
 _FFT = 512
@@ -37,6 +40,12 @@ _HALF = _ROWS // 2 + 1  # distinct points in the DFT of 32 real samples
 _GROUP = 8  # mel filters that share one small matrix
 _RELATIVE_MEAN, _RELATIVE_STD = -2.0, 2.0  # of the relative log-mel of speech, about
 _PLAIN = 2.0  # levels of 255, below which a deviation is not enlarged to 1
+_TURNED = 4  # signals of a vector that turning does not change
+_LIFT = 2.0  # brings them to about unit scale
+_LEAST = 1e-6  # of a square, before its root
+_PIECE = 128  # largest steps of a spectrum
+_WAVES = 20  # lowest frequencies of a spectrum
+_FAINT = 1e-4  # least variance and power of a signal, in its scale
 _AT_ONCE = 2  # recordings: intermediate results stay in a CPU's caches, and are not allocated each time
 
 
@@ -152,23 +161,88 @@ class RelativeLog(nn.Module):
         return (relative - _RELATIVE_MEAN) * (1 / _RELATIVE_STD)
 
 
-class Standard(Spectrum):
-    """Rows of a series by each channel's mean and deviation over the data, its `scales`; outliers are cut."""
+class Motion(Spectrum):
+    """Rows of a series as signals on a common scale, and a summary of each signal over the window.
+
+    The signals are the channels, by their mean and deviation over the data (`scales`), outliers cut, and four
+    for each of the `vectors`, which turning the sensor does not change: its length, its parts along and
+    across its mean (of an accelerometer: gravity), and its distance from the mean. The summary holds each
+    signal's mean, the logarithms of its variance and of its differences' variance, and its log spectrum,
+    averaged over pieces of the window (Welch, 1967).
+    """
 
     mean: Tensor
     inverse: Tensor
+    average: Tensor
+    changes: Tensor
+    sum: Tensor
+    waves: Tensor
+    welch: Tensor
 
-    def __init__(self, scales: Sequence[tuple[float, float]]) -> None:
+    def __init__(self, steps: int, scales: Scales, vectors: Sequence[tuple[int, int, int]]) -> None:
         super().__init__()
         mean, deviation = (torch.tensor([column]) for column in zip(*scales, strict=True))
+        self.pieces = math.ceil(steps / _PIECE)
+        self.signals = len(scales) + _TURNED * len(vectors)
+        self.size = self.signals
+        if steps > 1:  # the lowered graph has no empty constants
+            waves = _waves(steps // self.pieces)
+            self.size += self.signals * (2 + len(waves) // 2)
+            self.register_buffer("waves", waves, persistent=False)
+            self.register_buffer("welch", torch.full((1, self.pieces), 1 / self.pieces), persistent=False)
+            self.register_buffer("changes", torch.full((1, steps - 1), 1 / steps), persistent=False)
         self.register_buffer("mean", mean, persistent=False)
         self.register_buffer("inverse", 1 / deviation, persistent=False)
+        self.register_buffer("average", torch.full((1, steps), 1 / steps), persistent=False)
+        self.register_buffer("sum", torch.ones(1, 3), persistent=False)
+        self.vectors = len(vectors)
+        lengths = (mean**2 + deviation**2).squeeze(0)
+        for number, places in enumerate(vectors):  # its channels, in units of its usual length
+            pick = torch.zeros(3, len(scales))
+            pick[range(3), list(places)] = 1 / lengths[list(places)].sum().sqrt()
+            self.register_buffer(f"vector{number}", pick, persistent=False)
 
-    def forward(self, rows: Tensor) -> Tensor:
-        """Map float32 [B, T, C] to float32 [B, C, 1, T]."""
-        batch, steps, channels = rows.shape
+    def forward(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Map float32 [B, T, C] to signals [B, `signals`, T] and their summary [B, `size`]."""
         scaled = ((rows - self.mean) * self.inverse).clamp(-OUTLIER, OUTLIER)
-        return scaled.transpose(1, 2).reshape(batch, channels, 1, steps)
+        vectors = [functional.linear(rows, self.get_buffer(f"vector{i}")) for i in range(self.vectors)]
+        turned = [self._turned(vector.clamp(-OUTLIER, OUTLIER)) for vector in vectors]
+        signals = (torch.cat([scaled, *turned], dim=2) if turned else scaled).transpose(1, 2)
+        return signals, self._summary(signals)
+
+    def _turned(self, vector: Tensor) -> Tensor:
+        """Map a vector [B, T, 3] to [B, T, 4]."""
+        mean = functional.linear(vector.transpose(1, 2), self.average)  # [B, 3, 1]
+        moved = vector - mean.transpose(1, 2)
+        # XNNPACK has products but no sum.
+        length, square, moved = (
+            functional.linear(x * x, self.sum) for x in (mean.transpose(1, 2), vector, moved)
+        )
+        along = torch.bmm(vector, mean * torch.rsqrt(length.clamp(min=_LEAST)))
+        lengths = torch.cat([square, square - along * along, moved], dim=2).clamp(min=_LEAST).sqrt()
+        return _LIFT * torch.cat([along, lengths], dim=2)
+
+    def _summary(self, signals: Tensor) -> Tensor:
+        mean = functional.linear(signals, self.average)  # [B, signals, 1]
+        if signals.shape[2] == 1:
+            return mean.flatten(1)
+        moving = signals - mean
+        steps = moving[:, :, 1:] - moving[:, :, :-1]
+        variance = functional.linear(moving * moving, self.average)
+        change = functional.linear(steps * steps, self.changes)
+        logs = (torch.cat([variance, change, self._power(moving)], dim=2) + _FAINT).log()
+        return torch.cat([mean, logs * (1 / _RELATIVE_STD)], dim=2).flatten(1)
+
+    def _power(self, moving: Tensor) -> Tensor:
+        batch, signals, steps = moving.shape
+        length = self.pieces * self.waves.shape[1]
+        if length < steps:  # the lowered graph has no slice of all
+            moving = moving[:, :, :length]
+        waves = functional.linear(moving.reshape(batch, signals, self.pieces, -1), self.waves)
+        squares, half = waves * waves, len(self.waves) // 2
+        power = squares[..., :half] + squares[..., half:]
+        # XNNPACK takes a mean over the last two of four dimensions only.
+        return functional.linear(power.transpose(2, 3), self.welch).flatten(2)
 
 
 class VideoInput(nn.Module):
@@ -206,6 +280,15 @@ class RelativeFrames(nn.Module):
         variance = (pixels * pixels).mean(dim=(2, 3), keepdim=True)
         pixels = pixels * torch.rsqrt(variance + _PLAIN**2)
         return pixels.view(batch * times, height, width, colours).permute(0, 3, 1, 2)
+
+
+def _waves(steps: int) -> Tensor:
+    """Return cosines, then sines, of the lowest frequencies of `steps` steps under a Hann window."""
+    count = min(_WAVES, steps // 2)
+    time, turns = torch.arange(steps, dtype=torch.float64), torch.arange(1, count + 1, dtype=torch.float64)
+    angle = 2 * math.pi * turns[:, None] * time / steps
+    taper = torch.hann_window(steps, periodic=False, dtype=torch.float64) / math.sqrt(steps)
+    return (torch.cat([angle.cos(), angle.sin()]) * taper).float()
 
 
 def _stages() -> dict[str, Tensor]:

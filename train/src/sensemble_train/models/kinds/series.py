@@ -23,7 +23,7 @@ from torch.nn import functional
 from sensemble_train.errors import ConfigurationError
 from sensemble_train.models.augment_config import AugmentConfig
 from sensemble_train.models.encoders import EncoderConfig, TokenEncoder, Trunk, flat, positions
-from sensemble_train.models.frontend import Standard
+from sensemble_train.models.frontend import Motion
 from sensemble_train.models.kinds.kind import Kind, between, measured, to_train_on
 from sensemble_train.models.model_config import ModelConfig
 
@@ -32,6 +32,7 @@ _MEASURED = 256  # examples by which length and scale are measured
 _SHORTEST = 0.02  # seconds of a hop
 _LEAST = 1e-30  # of a deviation: float32 cannot divide by much less
 _TOKENS = 32  # of a window, about
+_DEPTH = 1  # a second block gains nothing on people never met, and a watch has little memory
 _STEM = 64  # channels between the stem's convolutions
 _NEAR, _FAR = 7, 5  # steps that these see, at least
 
@@ -81,7 +82,9 @@ class Series(Kind):
         del shape
         stride = 2 * max(1, round(spec.shape[1] / (2 * _TOKENS)))
         vectors = tuple(triads(spec.channels))
-        return replace(base, stem=(_STEM,), patch=stride, tubelet=1, clip=False, vectors=vectors)
+        return replace(
+            base, depth=_DEPTH, stem=(_STEM,), patch=stride, tubelet=1, clip=False, vectors=vectors
+        )
 
     def fit_scale(self, config: EncoderConfig, spec: InputSpec, examples: Sequence[Example]) -> EncoderConfig:
         """Return the mean and the deviation of each channel over examples to train on."""
@@ -105,7 +108,7 @@ class Series(Kind):
     def augment(
         self, features: Tensor, config: AugmentConfig, encoder: EncoderConfig, tokenizer: Tokenizer | None
     ) -> Tensor:
-        """Turn vectors; change pace, place in time, gain and noise, relative to the scales of `encoder`."""
+        """Turn vectors; change pace, place in time, gain, noise (by the scales of `encoder`); lose rows."""
         del tokenizer
         x = features
         if config.turn:
@@ -120,7 +123,7 @@ class Series(Kind):
             strength = config.grain * torch.rand(count, 1, 1, device=x.device)
             bias = torch.randn(count, 1, channels, device=x.device)
             x = x + strength * deviations * (torch.randn_like(x) + bias)
-        return x
+        return lose(x, config.gaps) if config.gaps else x
 
     def backgrounds(self, spec: InputSpec, encoder: EncoderConfig, count: int, draw: Generator) -> Tensor:
         """Return noises, walks and hums of unrelated channels, at least as strong as the data."""
@@ -150,11 +153,12 @@ class SeriesEncoder(TokenEncoder):
         near = config.patch // 2
         self.padding = -steps % self.stride
         self.grid = ((steps + self.padding) // self.stride,)
-        self.standard = Standard(config.scales or ((0.0, 1.0),) * channels)
+        self.motion = Motion(steps, config.scales or ((0.0, 1.0),) * channels, config.vectors)
+        self.summary = nn.Linear(self.motion.size, config.width)
         wide = max(_NEAR, 2 * near + 1)
         (inside,) = config.stem
         self.stem = nn.Sequential(
-            nn.Conv2d(channels, inside, (1, wide), stride=(1, near), padding=(0, wide // 2)),
+            nn.Conv2d(self.motion.signals, inside, (1, wide), stride=(1, near), padding=(0, wide // 2)),
             nn.BatchNorm2d(inside),
             nn.ReLU(),
             nn.Conv2d(inside, config.width, (1, _FAR), stride=(1, 2), padding=(0, _FAR // 2)),
@@ -163,9 +167,13 @@ class SeriesEncoder(TokenEncoder):
         self.trunk = Trunk(config)
 
     def tokens(self, features: Tensor) -> Tensor:
-        """Bring rows to a common scale, and cut them into pieces of time."""
-        image = functional.pad(self.standard(features), (0, self.padding))  # [B, C, 1, T], of whole pieces
-        return flat(self.stem(image)) + self.position
+        """Bring rows to a common scale, cut them into pieces of time, and add what sums up the window."""
+        signals, summary = self.motion(features)
+        padded = functional.pad(signals, (0, self.padding))
+        batch, count, steps = padded.shape
+        pieces = flat(self.stem(padded.reshape(batch, count, 1, steps)))
+        tokens: Tensor = pieces + self.position + self.summary(summary).view(batch, 1, -1)
+        return tokens
 
 
 def _read(example: Example, modality: Modality) -> tuple[Times | None, Rows]:
@@ -193,6 +201,16 @@ def turn(x: Tensor, most: float, vectors: tuple[tuple[int, int, int], ...]) -> T
     for places in vectors:
         turned[:, :, list(places)] = x[:, :, list(places)] @ matrix.transpose(1, 2)
     return turned
+
+
+def lose(x: Tensor, share: float) -> Tensor:
+    """Lose a run of up to half of the rows in a `share` of examples [B, T, C]; the row before is repeated."""
+    count, steps, channels = x.shape
+    start, length = (torch.rand(count, 1, device=x.device) * most for most in (steps, steps / 2))
+    length = length * (torch.rand(count, 1, device=x.device) < share)
+    rows = torch.arange(steps, device=x.device).expand(count, steps)
+    rows = torch.where((rows > start) & (rows < start + length), start.long(), rows)
+    return x.gather(1, rows.unsqueeze(2).expand(count, steps, channels))
 
 
 def warp(x: Tensor, pace: float, shift: float) -> Tensor:
