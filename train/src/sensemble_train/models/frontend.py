@@ -184,10 +184,10 @@ class Motion(Spectrum):
         mean, deviation = (torch.tensor([column]) for column in zip(*scales, strict=True))
         self.pieces = math.ceil(steps / _PIECE)
         self.signals = len(scales) + _TURNED * len(vectors)
-        self.size = self.signals
+        self.size = 1
         if steps > 1:  # the lowered graph has no empty constants
             waves = _waves(steps // self.pieces)
-            self.size += self.signals * (2 + len(waves) // 2)
+            self.size += 2 + len(waves) // 2
             self.register_buffer("waves", waves, persistent=False)
             self.register_buffer("welch", torch.full((1, self.pieces), 1 / self.pieces), persistent=False)
             self.register_buffer("changes", torch.full((1, steps - 1), 1 / steps), persistent=False)
@@ -203,7 +203,7 @@ class Motion(Spectrum):
             self.register_buffer(f"vector{number}", pick, persistent=False)
 
     def forward(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Map float32 [B, T, C] to signals [B, `signals`, T] and their summary [B, `size`]."""
+        """Map float32 [B, T, C] to signals [B, `signals`, T] and their summary [B, `signals`, `size`]."""
         scaled = ((rows - self.mean) * self.inverse).clamp(-OUTLIER, OUTLIER)
         vectors = [functional.linear(rows, self.get_buffer(f"vector{i}")) for i in range(self.vectors)]
         turned = [self._turned(vector.clamp(-OUTLIER, OUTLIER)) for vector in vectors]
@@ -225,13 +225,13 @@ class Motion(Spectrum):
     def _summary(self, signals: Tensor) -> Tensor:
         mean = functional.linear(signals, self.average)  # [B, signals, 1]
         if signals.shape[2] == 1:
-            return mean.flatten(1)
+            return mean
         moving = signals - mean
         steps = moving[:, :, 1:] - moving[:, :, :-1]
         variance = functional.linear(moving * moving, self.average)
         change = functional.linear(steps * steps, self.changes)
         logs = (torch.cat([variance, change, self._power(moving)], dim=2) + _FAINT).log()
-        return torch.cat([mean, logs * (1 / _RELATIVE_STD)], dim=2).flatten(1)
+        return torch.cat([mean, logs * (1 / _RELATIVE_STD)], dim=2)
 
     def _power(self, moving: Tensor) -> Tensor:
         batch, signals, steps = moving.shape

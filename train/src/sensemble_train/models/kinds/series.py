@@ -155,6 +155,7 @@ class SeriesEncoder(TokenEncoder):
         self.grid = ((steps + self.padding) // self.stride,)
         self.motion = Motion(steps, config.scales or ((0.0, 1.0),) * channels, config.vectors)
         self.summary = nn.Linear(self.motion.size, config.width)
+        self.names = positions((self.motion.signals,), replace(config, sinusoidal=False))
         wide = max(_NEAR, 2 * near + 1)
         (inside,) = config.stem
         self.stem = nn.Sequential(
@@ -167,13 +168,12 @@ class SeriesEncoder(TokenEncoder):
         self.trunk = Trunk(config)
 
     def tokens(self, features: Tensor) -> Tensor:
-        """Bring rows to a common scale, cut them into pieces of time, and add what sums up the window."""
+        """Bring rows to a common scale, cut them into pieces of time, and sum up each signal in a token."""
         signals, summary = self.motion(features)
         padded = functional.pad(signals, (0, self.padding))
         batch, count, steps = padded.shape
         pieces = flat(self.stem(padded.reshape(batch, count, 1, steps)))
-        tokens: Tensor = pieces + self.position + self.summary(summary).view(batch, 1, -1)
-        return tokens
+        return torch.cat([pieces + self.position, self.summary(summary) + self.names], dim=1)
 
 
 def _read(example: Example, modality: Modality) -> tuple[Times | None, Rows]:
