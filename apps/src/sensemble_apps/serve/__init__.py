@@ -4,5 +4,6 @@ The command owns the session. One thread shows its stream to the outputs; one of
 newest state, which the viewers are sent: a slow or hostile viewer delays nothing.
 
 Doors: `session_page`, a session with its buttons; `demonstration`, which presses some by itself; `board`, its
-newest state; `examples`, one of each class; `api`, its page and interface for programs.
+newest state; `examples`, one of each class; `api`, its page and interface for programs;
+`gallery`, the page of the bundles at hand.
 """

@@ -25,7 +25,7 @@ from sensemble_apps.serve.api import STATIC
 from sensemble_apps.web.handlers import files
 
 _PLACES = ("bundle", "*/bundle", "*/instant/bundle", "runs/*/bundle", "*/runs/*/bundle")
-"""Where runs and projects of the studio have their bundles."""
+"""The places of the bundles of runs and of the studio's projects."""
 _NAMED = 12  # classes
 
 

@@ -192,7 +192,7 @@ def instant(
 
 
 class Unlike:
-    """What is said of windows that show none of the classes, each by a fit without its group."""
+    """The answers to windows that show none of the classes, each by a fit without its group."""
 
     def __init__(self, examples: Sequence[Example], classes: int) -> None:
         self._groups = [e.group or e.id for e in examples]
