@@ -163,7 +163,7 @@ export class Live {
     const audited = this.lattice.right(live);
     let [head, tail, below] = [live.length ? "waiting for a first window" : "nothing is live", "", ""];
     const [who, either] = (said?.why ?? "").split(" disagree: "); // the headline stays short: what moves is read again
-    if (said) head = either ? `unsure: ${either}` : (said.words ?? "");
+    if (said) head = spaced(either ? `unsure: ${either}` : (said.words ?? ""));
     if (said?.label) tail = ` ${percent(said.confidence ?? 0)}`;
     if (said?.best) below = audited === null ? "not audited with these sensors" : `right ${audited.endsWith("%") ? `${audited} of the time` : `in ${audited} examples`} with these sensors`;
     if (place.textContent !== head + tail) place.replaceChildren(head, make("small", {}, tail));
