@@ -104,7 +104,7 @@ def accelerated(bundle: Bundle, events: int, windows: int) -> tuple[int, int, Us
             now += rng.choice((0.01, 0.1, 0.1, 0.1, 5.0))
             for modality in sorted(session.attached):
                 for part in rng.choice(pools[modality]):
-                    moment = now - rng.choice((0.0, 0.0, 0.0, 0.5))
+                    moment = now - rng.choice((0.0, 0.0, 0.0, 0.15))
                     session.give(Sample(modality, part.data, moment, cut=rng.random() < 0.01), now)
             for item in session.advance(now):
                 if isinstance(item, Prediction):
