@@ -15,6 +15,7 @@ from sensemble_sensors.errors import BadDataError
 from sensemble_sensors.lines import Fields
 from sensemble_sensors.media.dataset import Dataset, Example, read_dataset
 from sensemble_train.data.clips import Clips, decode
+from sensemble_train.data.near import near_windows
 from sensemble_train.models.model import Model, load_model
 from torch import Tensor
 
@@ -34,6 +35,8 @@ from sensemble_export.familiarity import background_examples, degraded, known_ex
 from sensemble_export.fitting import NOTHING, FittedOn
 from sensemble_export.search import BudgetError, TradeOff
 from sensemble_export.targets import Job, needs_ranges, plan
+
+_UNSEEN = 1 << 32  # the seed of other near windows than training's
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +173,9 @@ def _fitted_on(model: Model, dataset: Dataset, progress: Stages) -> FittedOn:
         there, rows = clips.present[modality], clips.inputs[modality]
         split = len(seen)
         known[modality] = varied(model, modality, rows[:split][there[:split]])
-        background[modality] = torch.cat([rows[split:][there[split:]], synthetic(model, modality)])
+        spec = model.description.specs[modality]
+        near = near_windows(dataset.split("train"), spec, model.tokenizer, _UNSEEN)
+        background[modality] = torch.cat([rows[split:][there[split:]], synthetic(model, modality), near])
         hard[modality] = degraded(model, dataset, modality, partial(progress, f"degrade {modality}"))
     if not all(map(len, known.values())):  # nothing shows what is familiar
         return FittedOn(calibrate, groups)

@@ -2,10 +2,10 @@
 
 Noise and darkness are easily told from what was learned. What a deployment meets is near: half a word, two
 at once, a mirrored picture. A kind makes such windows of its own, by which an audit measures how sure
-answers are where they should not be. Nothing is trained on them.
+answers are where they should not be. Encoders learn from those that are `learned`, and from no other.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +28,7 @@ class Near:
     phrase: str  # in words
     make: Make
     both: bool = False  # the other class shows, too
+    learned: bool = False  # in training, as none of the classes
 
 
 def _mean(window: Array) -> Array:
@@ -130,17 +131,26 @@ def _negated(caption: str, other: str, draw: Draw) -> str:
 _NAMED = {"mixed": "two classes at once", "half": "half of it", "joined": "half of one, half of another"}
 
 
-def _common(mixed: Make, half: Make, joined: Make) -> tuple[Near, ...]:
+def _common(mixed: Make, half: Make, joined: Make, learned: Sequence[str]) -> tuple[Near, ...]:
     """Return the near windows that all kinds have."""
     made = {"mixed": mixed, "half": half, "joined": joined}
-    return tuple(Near(name, _NAMED[name], made[name], both=name != "half") for name in _NAMED)
+    return tuple(
+        Near(name, _NAMED[name], made[name], both=name != "half", learned=name in learned) for name in _NAMED
+    )
 
 
 WAVEFORM = (
-    *_common(_mixed, _half, _joined),
+    *_common(_mixed, _half, _joined, learned=tuple(_NAMED)),
     Near("reversed", "backwards", _reversed),
     Near("fast", "at twice the speed", _fast),
 )
 SERIES = (*WAVEFORM, Near("upended", "turned over", _upended))
-FRAMES = (*_common(_mixed, _half_seen, _both_seen), Near("mirrored", "mirrored", _mirrored))
-TEXT = (*_common(_both_said, _half_said, _joined_words), Near("negated", "denied", _negated))
+FRAMES = (
+    *_common(_mixed, _half_seen, _both_seen, learned=tuple(_NAMED)),
+    Near("mirrored", "mirrored", _mirrored),
+)
+# Half of a caption, or halves of two, may be a good caption.
+TEXT = (
+    *_common(_both_said, _half_said, _joined_words, learned=("mixed",)),
+    Near("negated", "denied", _negated),
+)

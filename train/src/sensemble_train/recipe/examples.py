@@ -19,6 +19,7 @@ from sensemble_train.data.batching import seeded
 from sensemble_train.data.choice import check_trainable, having, shortages, unlabelled
 from sensemble_train.data.clips import LOG, Clips, decode, joined
 from sensemble_train.data.embedded import VIEWS, embedded
+from sensemble_train.data.near import NEAR, near_windows
 from sensemble_train.errors import ConfigurationError
 from sensemble_train.models.kinds.registry import kind_of
 from sensemble_train.models.model import Model
@@ -115,17 +116,19 @@ def backgrounds(
 ) -> Clips | None:
     """Return features of windows that show none of the classes, or None if no training uses them.
 
-    They are the backgrounds of the dataset's splits `pretrain` and `train`, and some that each kind makes.
+    They are the backgrounds of the dataset's splits `pretrain` and `train`, some that each kind makes, and
+    near windows of `train`.
     """
     described = model.description
     if not (config.pretrain.background or config.finetune.background):
         return None
     draw = seeded(config.seed, "backgrounds")
-    raw = {
-        m: kind_of(spec).backgrounds(spec, described.configs[m], _SYNTHETIC, draw)
-        for m, spec in described.specs.items()
-    }
-    present = dict.fromkeys(raw, torch.ones(_SYNTHETIC, dtype=torch.bool))
+    raw, present, train = dict[str, Tensor](), dict[str, Tensor](), dataset.split("train")
+    for m, spec in described.specs.items():
+        far = kind_of(spec).backgrounds(spec, described.configs[m], _SYNTHETIC, draw)
+        near = near_windows(train, spec, model.tokenizer, config.seed)
+        raw[m] = torch.cat([far, near, far.new_zeros(NEAR - len(near), *far.shape[1:])])
+        present[m] = torch.arange(len(raw[m])) < len(far) + len(near)
     made = _features(config, model, "background", Clips(raw, present, None), report)
     own = (*dataset.background("pretrain"), *dataset.background("train"))
     if not own:

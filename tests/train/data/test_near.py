@@ -1,0 +1,41 @@
+"""Near windows to learn from: made of two classes, the same for a seed, none where nothing can be mixed."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from sensemble_sensors.kinds.registry import kind_of
+from sensemble_sensors.media.dataset import Example, read_dataset
+from sensemble_train.data.clips import as_input
+from sensemble_train.data.near import near_windows
+
+from tests.train.tiny import SPECS, Line, tiny_model, write_index
+
+TOKENIZER = tiny_model().tokenizer
+
+
+def labelled(folder: Path) -> list[Example]:
+    return [example for example in read_dataset(folder).examples if example.labels]
+
+
+def test_each_kind_gives_windows_that_no_example_shows(clips: tuple[Path, list[Line]]) -> None:
+    examples = labelled(clips[0])
+    for modality, spec in (SPECS | {"text": replace(SPECS["text"], shape=(1, 32))}).items():
+        made = near_windows(examples, spec, TOKENIZER, 0)
+        assert 0 < len(made) < len(examples)
+        assert (made.dtype, made.shape[1:]) == (getattr(torch, spec.dtype), spec.shape[1:])
+        torch.testing.assert_close(made, near_windows(examples, spec, TOKENIZER, 0))
+        shown = [kind_of(spec).window(one, spec) for one in examples if modality in one.modalities]
+        known = [as_input(window, spec, TOKENIZER) for window in shown]
+        assert not any(np.array_equal(one[None], other) for one in made for other in known), modality
+
+
+def test_a_single_class_or_a_broken_file_gives_none(tmp_path: Path, clips: tuple[Path, list[Line]]) -> None:
+    examples = labelled(clips[0])
+    alone = [one for one in examples if one.labels == examples[0].labels]
+    assert len(near_windows(alone, SPECS["video"], TOKENIZER, 0)) == 0
+    (tmp_path / "a.wav").write_bytes(b"not sound")
+    lines: list[Line] = [{"split": "train", "labels": [label], "audio": "a.wav"} for label in "ab"]
+    broken = labelled(write_index(tmp_path, lines))
+    assert len(near_windows(broken, SPECS["audio"], TOKENIZER, 0)) == 0

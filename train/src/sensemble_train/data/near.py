@@ -1,0 +1,43 @@
+"""Near windows of the examples that are trained on: half of one, two at once, half of one and of another.
+
+Encoders and familiarity learn that they are none of the classes. Other sorts (backwards, mirrored, denied)
+are for the audit alone, which says how far that carries.
+"""
+
+from collections.abc import Sequence
+from contextlib import suppress
+
+import numpy as np
+import torch
+from sensemble_sensors.errors import BadDataError
+from sensemble_sensors.kinds.registry import kind_of
+from sensemble_sensors.media.dataset import Example
+from sensemble_sensors.spec import InputSpec
+from tokenizers import Tokenizer
+from torch import Tensor
+
+from sensemble_train.data.clips import as_input
+
+NEAR = 400  # windows of each modality
+
+
+def near_windows(
+    examples: Sequence[Example], spec: InputSpec, tokenizer: Tokenizer | None, seed: int
+) -> Tensor:
+    """Return raw windows [N, ...], N at most `NEAR`, made of labelled examples; none of a single class."""
+    kind, draw = kind_of(spec), np.random.default_rng(seed)
+    sorts = [near for near in kind.near if near.learned]
+    some = [example for example in examples if spec.modality in example.modalities and example.labels]
+    made = list[Tensor]()
+    for place in draw.permutation(len(some))[: NEAR if sorts else 0]:
+        one, other = some[place], some[draw.integers(len(some))]
+        if set(one.labels) & set(other.labels):
+            continue
+        near = sorts[len(made) % len(sorts)]
+        with suppress(BadDataError):  # decoding all examples says so, or skips it
+            window, rival = kind.window(one, spec), kind.window(other, spec)
+            changed = as_input(near.make(window, rival, draw), spec, tokenizer)
+            if not torch.equal(changed, as_input(window, spec, tokenizer)):  # half of what is blank
+                made.append(changed)
+    shape = spec.shape[1:]
+    return torch.cat(made) if made else torch.zeros(0, *shape, dtype=getattr(torch, spec.dtype))
