@@ -173,8 +173,8 @@ def _fitted_on(model: Model, dataset: Dataset, progress: Stages) -> FittedOn:
         there, rows = clips.present[modality], clips.inputs[modality]
         split = len(seen)
         known[modality] = varied(model, modality, rows[:split][there[:split]])
-        spec = model.description.specs[modality]
-        near = near_windows(dataset.split("train"), spec, model.tokenizer, _UNSEEN)
+        spec, task = model.description.specs[modality], model.description.task
+        near = near_windows(dataset.split("train"), spec, model.tokenizer, task, _UNSEEN)
         background[modality] = torch.cat([rows[split:][there[split:]], synthetic(model, modality), near])
         hard[modality] = degraded(model, dataset, modality, partial(progress, f"degrade {modality}"))
     if not all(map(len, known.values())):  # nothing shows what is familiar

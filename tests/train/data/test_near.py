@@ -22,20 +22,27 @@ def labelled(folder: Path) -> list[Example]:
 def test_each_kind_gives_windows_that_no_example_shows(clips: tuple[Path, list[Line]]) -> None:
     examples = labelled(clips[0])
     for modality, spec in (SPECS | {"text": replace(SPECS["text"], shape=(1, 32))}).items():
-        made = near_windows(examples, spec, TOKENIZER, 0)
+        made = near_windows(examples, spec, TOKENIZER, "multi-class", 0)
         assert 0 < len(made) < len(examples)
         assert (made.dtype, made.shape[1:]) == (getattr(torch, spec.dtype), spec.shape[1:])
-        torch.testing.assert_close(made, near_windows(examples, spec, TOKENIZER, 0))
+        torch.testing.assert_close(made, near_windows(examples, spec, TOKENIZER, "multi-class", 0))
         shown = [kind_of(spec).window(one, spec) for one in examples if modality in one.modalities]
         known = [as_input(window, spec, TOKENIZER) for window in shown]
         assert not any(np.array_equal(one[None], other) for one in made for other in known), modality
 
 
+def test_two_at_once_are_known_where_an_example_may_have_several_labels(
+    clips: tuple[Path, list[Line]],
+) -> None:
+    examples, spec = labelled(clips[0]), replace(SPECS["text"], shape=(1, 32))
+    assert len(near_windows(examples, spec, TOKENIZER, "multi-label", 0)) == 0
+
+
 def test_a_single_class_or_a_broken_file_gives_none(tmp_path: Path, clips: tuple[Path, list[Line]]) -> None:
     examples = labelled(clips[0])
     alone = [one for one in examples if one.labels == examples[0].labels]
-    assert len(near_windows(alone, SPECS["video"], TOKENIZER, 0)) == 0
+    assert len(near_windows(alone, SPECS["video"], TOKENIZER, "multi-class", 0)) == 0
     (tmp_path / "a.wav").write_bytes(b"not sound")
     lines: list[Line] = [{"split": "train", "labels": [label], "audio": "a.wav"} for label in "ab"]
     broken = labelled(write_index(tmp_path, lines))
-    assert len(near_windows(broken, SPECS["audio"], TOKENIZER, 0)) == 0
+    assert len(near_windows(broken, SPECS["audio"], TOKENIZER, "multi-class", 0)) == 0

@@ -22,11 +22,14 @@ NEAR = 400  # windows of each modality
 
 
 def near_windows(
-    examples: Sequence[Example], spec: InputSpec, tokenizer: Tokenizer | None, seed: int
+    examples: Sequence[Example], spec: InputSpec, tokenizer: Tokenizer | None, task: str, seed: int
 ) -> Tensor:
-    """Return raw windows [N, ...], N at most `NEAR`, made of labelled examples; none of a single class."""
+    """Return raw windows [N, ...], N at most `NEAR`, made of labelled examples; none of a single class.
+
+    Where an example may have several labels (`task`), two at once are no unknown.
+    """
     kind, draw = kind_of(spec), np.random.default_rng(seed)
-    sorts = [near for near in kind.near if near.learned]
+    sorts = [near for near in kind.near if near.learned and not (near.both and task == "multi-label")]
     some = [example for example in examples if spec.modality in example.modalities and example.labels]
     made = list[Tensor]()
     for place in draw.permutation(len(some))[: NEAR if sorts else 0]:

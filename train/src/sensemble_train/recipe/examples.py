@@ -126,7 +126,7 @@ def backgrounds(
     raw, present, train = dict[str, Tensor](), dict[str, Tensor](), dataset.split("train")
     for m, spec in described.specs.items():
         far = kind_of(spec).backgrounds(spec, described.configs[m], _SYNTHETIC, draw)
-        near = near_windows(train, spec, model.tokenizer, config.seed)
+        near = near_windows(train, spec, model.tokenizer, described.task, config.seed)
         raw[m] = torch.cat([far, near, far.new_zeros(NEAR - len(near), *far.shape[1:])])
         present[m] = torch.arange(len(raw[m])) < len(far) + len(near)
     made = _features(config, model, "background", Clips(raw, present, None), report)
