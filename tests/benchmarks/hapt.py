@@ -50,8 +50,9 @@ def record(*made: object) -> Record:
     return Record(*made)
 
 
+RECONSTRUCT = np.zeros(0).__reduce__()[0]  # numpy's maker of arrays that pickle names
 NUMPY = {
-    ("numpy.core.multiarray", "_reconstruct"): np._core.multiarray._reconstruct,
+    ("numpy.core.multiarray", "_reconstruct"): RECONSTRUCT,
     ("numpy", "ndarray"): np.ndarray,
     ("numpy", "dtype"): np.dtype,
     ("_codecs", "encode"): codecs.encode,  # bytes of Python 2

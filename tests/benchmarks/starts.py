@@ -62,7 +62,7 @@ def start(bundle: Bundle, address: str, seconds: float) -> Start:
             threading.Event().wait(LOOK)
             if found.attached == 2 and not opened:
                 opened, until = True, monotonic() + seconds
-            lags = {r.modality: r.lag for r in session._sensors._attached.values()}
+            lags = {life.modality: life.lag for life in session._engine._lives.values()}
             sound, pictures = lags["audio"], lags["video"]
             if sound is not None and pictures is not None:
                 found.apart = max(found.apart, sound - pictures)
