@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from sensemble_export import run
-from sensemble_export.fitting import describe_calibration, fit_calibration
+from sensemble_export.fitting import describe_calibration, fit_calibration, limit_of
 from sensemble_runtime import subsets
 from sensemble_runtime.auditing.answers import plain
 from sensemble_runtime.auditing.calibration import CONFIDENT, RISK, calibrate, fit_threshold
@@ -119,6 +119,13 @@ def test_the_least_familiar_score_is_one_that_most_held_out_windows_reach(export
             modality, np.zeros(bundle.specs[modality].shape, bundle.specs[modality].dtype)
         )
         assert np.isfinite(scores.scores(row, strange))
+
+
+def test_even_odds_are_the_limit_of_few_windows_unless_one_of_them_has_less() -> None:
+    one = np.zeros((1, 8), int)
+    assert limit_of(np.arange(1.0, 9.0), one) == 0
+    assert limit_of(np.arange(-2.0, 6.0), one) == -2
+    assert limit_of(np.linspace(3, 9, 40), np.zeros((1, 40), int)) == 3
 
 
 def test_it_says_what_is_not_calibrated_and_what_is_promised(exported: Export) -> None:

@@ -34,7 +34,7 @@ from sensemble_export.artifact_store import ArtifactStore
 from sensemble_export.parity import Floats
 from sensemble_export.targets import Job
 
-LEAST_KNOWN = 19  # known windows below which nothing counts as unfamiliar
+LEAST_KNOWN = 19  # known windows below which a share of them gives no limit: even odds do
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +65,9 @@ def fit_calibration(
     ways = group_codes(data.groups or [None] * len(clips)).reshape(len(clips), -1).T  # of grouping
     limits, familiar = dict[str, float](), {m: there.copy() for m, there in present.items()}
     for row, (modality, there) in enumerate(present.items()):
-        if scores is not None and there.sum() >= LEAST_KNOWN:
+        if scores is not None and there.any():
             found = scores.scores(row, known[modality])
-            limits[modality] = min(familiar_limit(found, groups[there]) for groups in ways)
+            limits[modality] = limit_of(found, ways[:, there])
             familiar[modality][there] = found >= limits[modality]
     truth, task = clips.targets.numpy(), store.head.task
     fitted = calibrate(logits, familiar, truth, task, ways[0])
@@ -79,6 +79,16 @@ def fit_calibration(
     ]
     threshold, count = max(t for t, _ in each), min(n for _, n in each)
     return replace(start, threshold=threshold, groups=count, redundancy=redundancy), scores
+
+
+def limit_of(scores: Floats, ways: NDArray[np.integer]) -> float:
+    """Return the least score of a familiar window, by those [N] of known ones, grouped in several ways [W, N].
+
+    Few windows tell no share; even odds of being known are the limit then, unless one of them has less.
+    """
+    if len(scores) < LEAST_KNOWN:
+        return min(0.0, float(scores.min()))
+    return min(familiar_limit(scores, groups) for groups in ways)
 
 
 def opinions_of(

@@ -139,12 +139,14 @@ def _common(mixed: Make, half: Make, joined: Make, learned: Sequence[str]) -> tu
     )
 
 
-WAVEFORM = (
-    *_common(_mixed, _half, _joined, learned=tuple(_NAMED)),
-    Near("reversed", "backwards", _reversed),
-    Near("fast", "at twice the speed", _fast),
+_IN_TIME = Near("reversed", "backwards", _reversed), Near("fast", "at twice the speed", _fast)
+WAVEFORM = (*_common(_mixed, _half, _joined, learned=tuple(_NAMED)), *_IN_TIME)
+# Half of an activity may be that activity, and halves of two its border: learning them gains nothing.
+SERIES = (
+    *_common(_mixed, _half, _joined, learned=()),
+    *_IN_TIME,
+    Near("upended", "turned over", _upended),
 )
-SERIES = (*WAVEFORM, Near("upended", "turned over", _upended))
 FRAMES = (
     *_common(_mixed, _half_seen, _both_seen, learned=tuple(_NAMED)),
     Near("mirrored", "mirrored", _mirrored),
