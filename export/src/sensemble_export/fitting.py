@@ -82,7 +82,7 @@ def fit_calibration(
 
 
 def limit_of(scores: Floats, ways: NDArray[np.integer]) -> float:
-    """Return the least score of a familiar window, by those [N] of known ones, grouped in several ways [W, N].
+    """Return the least score of a familiar window, by those [N] of known ones in groups, [ways, N].
 
     Few windows tell no share; even odds of being known are the limit then, unless one of them has less.
     """
