@@ -37,9 +37,9 @@ def opened(page: Page, server: ThreadingHTTPServer, before: str = "() => {}") ->
     asked: list[str] = []
     page.context.on("request", lambda request: asked.append(request.url))
     page.goto(f"http://localhost:{server.server_port}/")
-    expect(page.locator("#start")).to_be_visible()
+    expect(page.locator("#start-all")).to_be_visible()
     page.evaluate(before)
-    page.get_by_role("button", name="Use this").click()
+    page.get_by_role("button", name="Use this device").click()
     expect(page.locator("#classes li").first).to_contain_text(LABEL)
     page.get_by_text("Session", exact=True).click()
     return asked

@@ -87,7 +87,7 @@ def test_a_sound_bundle_is_checked_and_a_broken_one_refused(
     assert main(["bundle", "check", str(copied)]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[:2] for line in lines] == [["ok", "audio"], ["ok", "text"], ["ok", "video"]]
-    (program,) = (copied / "audio").iterdir()
+    (program,) = (copied / "audio").glob("*.pte")
     text, old = (copied / "manifest.json").read_text(encoding="utf-8"), program.read_bytes()
     new = b"not a program".ljust(len(old))
     program.write_bytes(new)

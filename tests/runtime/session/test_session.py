@@ -43,7 +43,7 @@ def test_an_encoder_stays_loaded_while_another_sensor_needs_it(bundle: Bundle) -
         running.detach("second")
         assert bundle._encoders["text"] is encoder
         running.detach("first")
-        assert "text" not in bundle._encoders
+        wait_until(lambda: "text" not in bundle._encoders)
 
 
 def test_a_sensor_attached_again_is_held_by_one_thread_at_a_time(bundle: Bundle, log: Log) -> None:

@@ -70,7 +70,7 @@ def main(arguments: Serve) -> None:
     if arguments.demo:
         if data is None:
             raise InputError(
-                f"--demo: no {CONFIG} beside {arguments.bundle}; name a dataset by --replay FOLDER"
+                f"--demo: {arguments.bundle.parent / CONFIG} names no dataset; name one by --replay FOLDER"
             )
         arguments = replace(arguments, replay=data)
     bundle = Bundle.open(arguments.bundle, trust=arguments.trust)
