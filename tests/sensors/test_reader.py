@@ -1,4 +1,4 @@
-"""The thread that reads a sensor, and what it logs."""
+"""The reader thread of a sensor, and its log."""
 
 import logging
 from collections.abc import Mapping

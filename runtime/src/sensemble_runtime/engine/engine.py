@@ -87,7 +87,7 @@ class Engine(Suite):
         self._pass(now)
         modality = window.modality
         _, began = self._encoding.pop(modality)
-        if not window.skipped:  # which says nothing about its encoder
+        if not window.skipped:  # a skipped window did not reach its encoder
             self._backoffs.pop(modality, None)
             if self._reasons.pop(modality, None):
                 self._out.append(EncoderEvent(self._now, modality, ""))

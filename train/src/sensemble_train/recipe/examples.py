@@ -125,10 +125,10 @@ def backgrounds(
     draw = seeded(config.seed, "backgrounds")
     raw, present, train = dict[str, Tensor](), dict[str, Tensor](), dataset.split("train")
     for m, spec in described.specs.items():
-        far = kind_of(spec).backgrounds(spec, described.configs[m], _SYNTHETIC, draw)
         near = near_windows(train, spec, model.tokenizer, described.task, config.seed)
-        raw[m] = torch.cat([far, near, far.new_zeros(NEAR - len(near), *far.shape[1:])])
-        present[m] = torch.arange(len(raw[m])) < len(far) + len(near)
+        rest = _SYNTHETIC + NEAR - len(near)  # as many in all of each modality
+        raw[m] = torch.cat([kind_of(spec).backgrounds(spec, described.configs[m], rest, draw), near])
+        present[m] = torch.ones(len(raw[m]), dtype=torch.bool)
     made = _features(config, model, "background", Clips(raw, present, None), report)
     own = (*dataset.background("pretrain"), *dataset.background("train"))
     if not own:

@@ -208,7 +208,7 @@ class Unlike:
         return own % _FOLDS if len(own.unique()) > 1 else torch.full_like(own, -1)
 
     def note(self, present: Tensor, unfamiliar: Tensor, logits: Tensor) -> None:
-        """Note which windows of a sensor are unfamiliar, and what it says of the others, [n, C]."""
+        """Note which windows of a sensor are unfamiliar, and its opinions [n, C] of the others."""
         self._unfamiliar[present] |= unfamiliar
         self._said[present] += logits * ~unfamiliar[:, None]
 
