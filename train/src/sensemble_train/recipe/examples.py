@@ -19,7 +19,7 @@ from sensemble_train.data.batching import seeded
 from sensemble_train.data.choice import check_trainable, having, shortages, unlabelled
 from sensemble_train.data.clips import LOG, Clips, decode, joined
 from sensemble_train.data.embedded import VIEWS, embedded
-from sensemble_train.data.near import NEAR, near_windows
+from sensemble_train.data.near import near_windows
 from sensemble_train.errors import ConfigurationError
 from sensemble_train.models.kinds.registry import kind_of
 from sensemble_train.models.model import Model
@@ -124,10 +124,14 @@ def backgrounds(
         return None
     draw = seeded(config.seed, "backgrounds")
     raw, present, train = dict[str, Tensor](), dict[str, Tensor](), dataset.split("train")
+    near = {
+        m: near_windows(train, spec, model.tokenizer, described.task, config.seed)
+        for m, spec in described.specs.items()
+    }
+    in_all = _SYNTHETIC + max(map(len, near.values()))
     for m, spec in described.specs.items():
-        near = near_windows(train, spec, model.tokenizer, described.task, config.seed)
-        rest = _SYNTHETIC + NEAR - len(near)  # as many in all of each modality
-        raw[m] = torch.cat([kind_of(spec).backgrounds(spec, described.configs[m], rest, draw), near])
+        far = kind_of(spec).backgrounds(spec, described.configs[m], in_all - len(near[m]), draw)
+        raw[m] = torch.cat([far, near[m]])
         present[m] = torch.ones(len(raw[m]), dtype=torch.bool)
     made = _features(config, model, "background", Clips(raw, present, None), report)
     own = (*dataset.background("pretrain"), *dataset.background("train"))
