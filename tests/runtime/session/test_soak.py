@@ -1,4 +1,4 @@
-"""The short form of `tests/benchmarks/soak.py`, in a process of its own, where nothing else grows."""
+"""The short form of `apps/benchmarks/soak.py`, in a process of its own, where nothing else grows."""
 
 import subprocess
 import sys
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-SOAK = Path(__file__).parents[2] / "benchmarks" / "soak.py"
+SOAK = Path(__file__).parents[3] / "apps" / "benchmarks" / "soak.py"
 
 
 @pytest.mark.slow

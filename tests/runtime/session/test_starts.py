@@ -1,6 +1,6 @@
 """Twenty starts of a camera and a microphone on a busy machine, none of which reports a fault.
 
-`tests/benchmarks/starts.py` does it with a sound server, a network camera and a process for each sensor.
+`apps/benchmarks/starts.py` does it with a sound server, a network camera and a process for each sensor.
 """
 
 import multiprocessing

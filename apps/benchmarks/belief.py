@@ -1,0 +1,235 @@
+"""The worth of a bundle's sure answers: clean and lying sensors, the promise, and noise.
+
+`uv run python apps/benchmarks/belief.py BUNDLE DATA` encodes the split `eval` by what ships and prints, of
+the answers as shipped, the share that is sure, the share of all that is sure and wrong, and the share of the
+right ones that is held back: as the first answer of a session, and after ten scenes. A liar shows windows of
+other classes of other people. The rival is the mean of the logits (Eq. 7) and a confidence of 90 %,
+calibrated on `calibrate` for each set. Then: answers that an agreeing sensor made less sure; 100 divisions of
+the people of `calibrate` and `eval` into known and new ones; and what each sensor alone says about noise.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+from sensemble_runtime.auditing.answers import Answers, Sessions
+from sensemble_runtime.auditing.calibration import calibrate, fit_redundancy, fit_temperature, fit_threshold
+from sensemble_runtime.auditing.reliability import Outcomes, outcomes
+from sensemble_runtime.bundle.bundle import Bundle
+from sensemble_runtime.bundle.head import calibrated
+from sensemble_runtime.bundle.manifest import Task
+from sensemble_runtime.engine.belief import SEVERAL, SURE, UNFAMILIAR, answer
+from sensemble_runtime.executors.executor import Input
+from sensemble_runtime.subsets import Subset, measured, name
+from weights import Split, arguments, encode
+
+Rows = Mapping[str, NDArray[np.floating]]
+Marks = Mapping[str, NDArray[np.bool_]]
+
+SCENES = 10  # before an answer "after ten scenes"
+SESSION = 40  # scenes of one session
+DIVISIONS = 100
+WINDOWS = 100
+RIVAL = 0.9
+
+
+@dataclass(frozen=True)
+class World:
+    """Opinions and logits by modality [N, C], whether windows are usable [N], truth and groups [N]."""
+
+    opinions: Rows
+    logits: Rows
+    usable: Marks
+    truth: NDArray[np.int64]
+    groups: NDArray[np.int64]
+
+    def take(self, rows: NDArray[np.integer]) -> "World":
+        """Return some examples, in this order."""
+        said, logits = ({m: own[rows] for m, own in each.items()} for each in (self.opinions, self.logits))
+        usable = {m: marks[rows] for m, marks in self.usable.items()}
+        return World(said, logits, usable, self.truth[rows], self.groups[rows])
+
+    def lied(self, liar: str) -> "World":
+        """Return the same where a sensor shows windows of other classes of other people."""
+        draw, place = np.random.default_rng(0), np.arange(len(self.truth))
+        for i, label in enumerate(self.truth):
+            place[i] = draw.choice(np.flatnonzero((self.truth != label) & (self.groups != self.groups[i])))
+        said, logits = (dict(each) | {liar: each[liar][place]} for each in (self.opinions, self.logits))
+        usable = dict(self.usable) | {liar: self.usable[liar][place]}
+        return World(said, logits, usable, self.truth, self.groups)
+
+
+def world(bundle: Bundle, split: Split) -> World:
+    """Return what a bundle's sensors say of encoded examples."""
+    logits = dict(zip(bundle.modalities, split.logits, strict=True))
+    opinions = {m: bundle.classifier.calibrated(m, own) for m, own in logits.items()}
+    usable = {m: split.present[i] & split.familiar[i] for i, m in enumerate(bundle.modalities)}
+    return World(opinions, logits, usable, split.truth, split.groups)
+
+
+def later(bundle: Bundle, subset: Subset, seen: World) -> tuple[Outcomes, NDArray[np.int64]]:
+    """Return the outcomes after ten scenes of sessions of forty, each in a random order."""
+    order = np.random.default_rng(0).permutation(len(seen.truth))
+    chunks = [order[i : i + SESSION] for i in range(0, len(order) - SESSION + 1, SESSION)]
+    given = []
+    for chunk in chunks:
+        some = seen.take(chunk)
+        sessions = Sessions(
+            [subset], bundle.classifier.redundancy, "multi-class", bundle.classifier.threshold
+        )
+        given.append(sessions.answers(some.opinions, some.usable)[subset])
+    parts = [(one.probabilities[SCENES:], one.doubts[SCENES:]) for one in given]
+    chances, doubts = (np.concatenate(part) for part in zip(*parts, strict=True))
+    truth = np.concatenate([seen.truth[chunk][SCENES:] for chunk in chunks])
+    return outcomes(Answers(chances, doubts, bundle.classifier.threshold), truth, "multi-class"), truth
+
+
+def first(bundle: Bundle, subset: Subset, seen: World) -> Outcomes:
+    """Return the outcomes of the first answers of sessions."""
+    sessions = Sessions([subset], bundle.classifier.redundancy, "multi-class", bundle.classifier.threshold)
+    return outcomes(sessions.first(seen.opinions, seen.usable)[subset], seen.truth, "multi-class")
+
+
+def rival(subset: Subset, known: World, seen: World) -> Outcomes:
+    """Return the outcomes of the mean of the logits, calibrated for the set, and a plain confidence."""
+    has = np.all([known.usable[m] for m in subset], axis=0)
+    pooled = np.mean([known.logits[m][has] for m in subset], axis=0)
+    heat = fit_temperature(pooled, known.truth[has], "multi-class")
+    there = np.stack([seen.usable[m] for m in subset])[..., np.newaxis]
+    mean = np.sum([seen.logits[m] * there[i] for i, m in enumerate(subset)], axis=0)
+    chances = calibrated(mean / np.maximum(there.sum(axis=0), 1), heat, 0.0, "multi-class")
+    doubts = np.where(chances.max(axis=1) >= RIVAL, SURE, SEVERAL)
+    doubts[~np.asarray(there.any(axis=0))[:, 0]] = UNFAMILIAR
+    return outcomes(Answers(chances, doubts.astype(np.int8), RIVAL), seen.truth, "multi-class")
+
+
+def written(found: Outcomes) -> str:
+    """Write the shares of sure, of sure and wrong, and of right answers held back."""
+    one = found.reliability
+    return f"{100 * (1 - one.unsure):.1f} / {100 * one.sure_wrong:.2f} / {100 * one.withheld:.1f}"
+
+
+def sureness(bundle: Bundle, known: World, new: World) -> Table:
+    """Return the table of clean and lying sensors."""
+    title = f"{len(new.truth)} examples: sure / sure and wrong / right but held back, %"
+    table = Table("set", "liar", "at first", "after ten scenes", "rival: Eq. 7 and 90 %", title=title)
+    every = measured(bundle.modalities)
+    for subset in every:
+        if len(subset) not in (1, 2, len(bundle.modalities)):
+            continue
+        for liar in ("", *(subset if len(subset) > 1 else ())):
+            seen = new.lied(liar) if liar else new
+            shown = first(bundle, subset, seen), later(bundle, subset, seen)[0], rival(subset, known, seen)
+            table.add_row(name(subset), liar, *map(written, shown))
+    return table
+
+
+def lost_by_agreement(bundle: Bundle, new: World) -> tuple[int, int]:
+    """Return in how many cases an agreeing sensor made an answer less sure, and of how many."""
+    answers = {
+        s: Sessions([s], bundle.classifier.redundancy, "multi-class", 0.0)
+        for s in measured(bundle.modalities)
+    }
+    all_usable = {m: np.ones(len(new.truth), bool) for m in new.usable}
+    found = {s: one.first(new.opinions, all_usable)[s].probabilities for s, one in answers.items()}
+    lost = cases = 0
+    for subset, more in found.items():
+        for added in subset if len(subset) > 1 else ():
+            less = found[tuple(m for m in subset if m != added)]
+            agrees = new.opinions[added].argmax(axis=1) == less.argmax(axis=1)
+            lost += int((agrees & (more.max(axis=1) < less.max(axis=1) - 1e-9)).sum())
+            cases += int(agrees.sum())
+    return lost, cases
+
+
+def promise(bundle: Bundle, known: World, new: World) -> Table:
+    """Return the share sure and wrong of new people, of all people divided anew; all is fitted anew."""
+    task: Task = "multi-class"
+    parts = known, new
+    logits = {m: np.concatenate([part.logits[m] for part in parts]) for m in known.logits}
+    usable = {m: np.concatenate([part.usable[m] for part in parts]) for m in known.usable}
+    truth = np.concatenate([part.truth for part in parts])
+    groups = np.concatenate([known.groups, known.groups.max() + 1 + new.groups])
+    people, fitted = np.unique(groups), len(np.unique(known.groups))
+    draw = np.random.default_rng(0)
+    shares: dict[Subset, list[float]] = {}
+    held: list[float] = []
+    for _ in range(DIVISIONS):
+        old = np.isin(groups, draw.permutation(people)[:fitted])
+        there = {m: marks[old] for m, marks in usable.items()}
+        own = {m: rows[old] for m, rows in logits.items()}
+        found = calibrate(own, there, truth[old], task, groups[old])
+        opinions = {
+            m: calibrated(rows, found[m].temperature, found[m].power, task) for m, rows in logits.items()
+        }
+        said = {m: rows[old] for m, rows in opinions.items()}
+        redundancy = fit_redundancy(said, there, truth[old], task)
+        threshold, _ = fit_threshold(said, there, there, truth[old], task, groups[old], redundancy)
+        sessions = Sessions(measured(bundle.modalities), redundancy, task, threshold)
+        others = {m: marks[~old] for m, marks in usable.items()}
+        for subset, given in sessions.first({m: rows[~old] for m, rows in opinions.items()}, others).items():
+            result = outcomes(given, truth[~old], task)
+            bad, new_groups = result.sure & ~result.right, groups[~old]
+            shares.setdefault(subset, []).append(
+                float(np.mean([bad[new_groups == g].mean() for g in np.unique(new_groups)]))
+            )
+            if len(subset) == len(bundle.modalities):
+                held.append(result.reliability.withheld)
+    price = f"{100 * np.mean(held):.1f} % of the right answers of all sensors held back"
+    title = f"{fitted} of {len(people)} people fitted on, {DIVISIONS} times; {price}"
+    table = Table("set", "sure and wrong of a new person, %", title=title)
+    for subset, each in shares.items():
+        table.add_row(name(subset), f"{100 * np.mean(each):.2f}")
+    return table
+
+
+def noises(bundle: Bundle) -> Table:
+    """Return the answers of sound and frames to noise: how many are sure, and the highest confidence."""
+    draw = np.random.default_rng(0)
+    table = Table("sensor", "noise", "familiar, %", "sure, %", "highest confidence, %")
+
+    def row(modality: str, kind: str, windows: Sequence[Input]) -> None:
+        found = [bundle.encode(modality, window) for window in windows]
+        familiar = bundle.classifier.are_familiar(modality, np.stack(found))
+        said = [
+            answer(bundle.classifier, {modality: one}, {}, () if known else (modality,))[0]
+            for one, known in zip(found, familiar, strict=True)
+        ]
+        highest = max(one.confidence for one in said)
+        shares = (familiar.mean(), np.mean([one.sure for one in said]), highest)
+        table.add_row(modality, kind, *(f"{100 * share:.0f}" for share in shares))
+
+    for modality, spec in bundle.specs.items():
+        shape, each = spec.shape, range(WINDOWS)
+        if spec.kind == "frames":
+            row(modality, "pixels", [draw.integers(0, 256, shape, np.uint8) for _ in each])
+            black = [np.clip(draw.normal(2, 1.5, shape), 0, 255).astype(np.uint8) for _ in each]
+            row(modality, "black", black)
+        if spec.kind == "waveform":
+            levels = 10 ** draw.uniform(-3, -0.5, WINDOWS)
+            loud = [(x * draw.standard_normal(shape)).clip(-1, 1).astype("f4") for x in levels]
+            row(modality, "white", loud)
+            row(modality, "silence", [np.zeros(shape, np.float32)])
+        if spec.kind == "series":
+            row(modality, "still", [np.zeros(shape, np.float32)])
+            row(modality, "white", [draw.standard_normal(shape).astype(np.float32) for _ in each])
+    return table
+
+
+def main() -> None:
+    """Print the tables."""
+    bundle, dataset = arguments(__doc__)
+    known, new = (world(bundle, encode(bundle, dataset.split(split))) for split in ("calibrate", "eval"))
+    console = Console(soft_wrap=True)
+    console.print(bundle.manifest.calibration.promise)
+    console.print(sureness(bundle, known, new))
+    lost, cases = lost_by_agreement(bundle, new)
+    console.print(f"an agreeing sensor made an answer less sure in {lost} of {cases} cases")
+    console.print(promise(bundle, known, new), noises(bundle))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,139 @@
+"""What a live session of a camera and a microphone costs: memory, processor time and wake-ups.
+
+`uv run python apps/benchmarks/live_cost.py BUNDLE [--seconds N]` runs `sensemble run` on a network camera of
+20 pictures a second and a microphone of PulseAudio that hears speech, with each sensor in a process of its
+own and then with `--in-process`, and prints of all its processes together
+
+- private megabytes (`Private_*` of `/proc/PID/smaps_rollup`), and what they share with others in proportion;
+- seconds of a processor that a minute takes, from `/proc/PID/stat`;
+- how often a second one of their threads woke up, from `voluntary_ctxt_switches`;
+- answers a second.
+
+Camera and sound server are other processes, and are not counted. The first five seconds are left out.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Thread
+
+from rich.console import Console
+from rich.table import Table
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+from tests.parts import NetworkCamera, running_sound_server, speech
+
+_TICKS = os.sysconf("SC_CLK_TCK")
+_WARM = 5.0  # seconds until a session is as it stays
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a process and all that it started have used until now.
+
+    Attributes:
+        private: kB of memory that no other process has.
+        shared: kB of the rest, in proportion to who shares it.
+        seconds: of a processor.
+        wakes: how often a thread went on after it had waited.
+    """
+
+    private: int
+    shared: int
+    seconds: float
+    wakes: int
+
+
+def main() -> None:
+    """Print a row for each form of session."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("bundle", type=Path)
+    parser.add_argument("--seconds", type=float, default=60.0)
+    arguments = parser.parse_args()
+    table = Table("sensors", box=None)
+    for column in ("private MB", "shared MB", "processes", "CPU s a minute", "wake-ups a s", "answers a s"):
+        table.add_column(column, justify="right")
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        running_sound_server(Path(folder)) as server,
+        server.play(speech(Path(folder) / "speech.wav", int(2 * arguments.seconds + 120))) as player,
+    ):
+        for option in ((), ("--in-process",)):
+            name = "in threads" if option else "in processes"
+            table.add_row(name, *measured(arguments.bundle, arguments.seconds, option))
+        player.terminate()
+    Console(width=100).print(table)
+
+
+def measured(bundle: Path, seconds: float, option: tuple[str, ...]) -> list[str]:
+    """Return the cells of one session."""
+    camera = NetworkCamera()
+    sensors = ("--camera", camera.address, "--microphone", "speaker.monitor", *option)
+    program = str(Path(sys.executable).with_name("sensemble"))
+    command = [program, "run", str(bundle), *sensors, "--json"]
+    answers: list[float] = []
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as session:
+        assert session.stdout is not None
+        lines = session.stdout
+
+        def read() -> None:
+            answers.extend(time.monotonic() for line in lines if '"label"' in line)
+
+        reader = Thread(target=read)
+        reader.start()
+        while not answers:
+            time.sleep(0.1)
+            assert session.poll() is None, "the session ended"
+        time.sleep(_WARM)
+        began, first = time.monotonic(), usage(session.pid)
+        time.sleep(seconds)
+        ended, last = time.monotonic(), usage(session.pid)
+        count = len(family(session.pid))
+        session.terminate()
+        reader.join()
+    camera.switch_off()
+    took = ended - began
+    given = sum(began < at <= ended for at in answers)
+    return [
+        f"{last.private / 1024:.0f}",
+        f"{last.shared / 1024:.0f}",
+        str(count),
+        f"{60 * (last.seconds - first.seconds) / took:.1f}",
+        f"{(last.wakes - first.wakes) / took:.0f}",
+        f"{given / took:.1f}",
+    ]
+
+
+def family(pid: int) -> list[int]:
+    """Return a process and all that it started."""
+    children = [
+        int(child)
+        for task in Path(f"/proc/{pid}/task").iterdir()
+        for child in (task / "children").read_text().split()
+    ]
+    return [pid, *(each for child in children for each in family(child))]
+
+
+def usage(pid: int) -> Usage:
+    """Return what a process and all that it started have used."""
+    private = shared = ticks = wakes = 0
+    for each in family(pid):
+        folder = Path(f"/proc/{each}")
+        for line in (folder / "smaps_rollup").read_text().splitlines()[1:]:
+            field, kilobytes, *_ = line.split()
+            private += int(kilobytes) * field.startswith("Private_")
+            shared += int(kilobytes) * (field == "Pss:")
+        ticks += sum(map(int, (folder / "stat").read_text().rpartition(")")[2].split()[11:13]))
+        for task in (folder / "task").iterdir():
+            status = (task / "status").read_text()
+            wakes += int(status.partition("voluntary_ctxt_switches:")[2].split()[0])
+    return Usage(private, shared - private, ticks / _TICKS, wakes)
+
+
+if __name__ == "__main__":
+    main()
