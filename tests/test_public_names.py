@@ -15,7 +15,7 @@ HEAVY = {"av", "cv2", "onnxruntime", "sounddevice", "tokenizers", "torch"}
 """Libraries that are loaded when they are first used."""
 
 
-@pytest.mark.parametrize("package", LAZY)
+@pytest.mark.parametrize("package", DISTRIBUTIONS)
 def test_what_type_checkers_see_is_what_a_package_exports(package: str) -> None:
     module = import_module(package)
     source = Path(str(module.__file__)).read_text(encoding="utf-8")

@@ -3,142 +3,28 @@
 Those of training and export need `pip install 'sensemble[train]'`.
 """
 
+from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from sensemble_sensors.lazy import attach
+_DISTRIBUTIONS = ("sensemble_sensors", "sensemble_runtime", "sensemble_train", "sensemble_export")
 
 if TYPE_CHECKING:
-    from sensemble_export import BudgetError as BudgetError
-    from sensemble_export import CalibrationMissingError as CalibrationMissingError
-    from sensemble_export import ExportError as ExportError
-    from sensemble_export import Job as Job
-    from sensemble_export import MeasurementError as MeasurementError
-    from sensemble_export import NotLowerableError as NotLowerableError
-    from sensemble_export import Origin as Origin
-    from sensemble_export import ParityFailedError as ParityFailedError
-    from sensemble_export import RunExport as RunExport
-    from sensemble_export import RunFolderError as RunFolderError
-    from sensemble_export import SchemeError as SchemeError
-    from sensemble_export import export_bundle as export_bundle
-    from sensemble_export import export_encoders as export_encoders
-    from sensemble_export import export_instant as export_instant
-    from sensemble_export import export_model as export_model
-    from sensemble_export import export_run as export_run
-    from sensemble_export import plan as plan
-    from sensemble_export import verify as verify
-    from sensemble_runtime import ActiveSensorEvent as ActiveSensorEvent
-    from sensemble_runtime import Adapter as Adapter
-    from sensemble_runtime import AdaptError as AdaptError
-    from sensemble_runtime import AdaptEvent as AdaptEvent
-    from sensemble_runtime import AuditResult as AuditResult
-    from sensemble_runtime import Bundle as Bundle
-    from sensemble_runtime import BundleChangedError as BundleChangedError
-    from sensemble_runtime import BundleCorruptError as BundleCorruptError
-    from sensemble_runtime import BundleError as BundleError
-    from sensemble_runtime import BundleIncompatibleError as BundleIncompatibleError
-    from sensemble_runtime import BundlePathError as BundlePathError
-    from sensemble_runtime import BundleUntrustedError as BundleUntrustedError
-    from sensemble_runtime import Comparison as Comparison
-    from sensemble_runtime import ComparisonError as ComparisonError
-    from sensemble_runtime import EncoderError as EncoderError
-    from sensemble_runtime import EncoderEvent as EncoderEvent
-    from sensemble_runtime import Event as Event
-    from sensemble_runtime import HopEvent as HopEvent
-    from sensemble_runtime import Hotplug as Hotplug
-    from sensemble_runtime import KeyFileError as KeyFileError
-    from sensemble_runtime import LiveSetEvent as LiveSetEvent
-    from sensemble_runtime import MatrixError as MatrixError
-    from sensemble_runtime import Opinion as Opinion
-    from sensemble_runtime import Policy as Policy
-    from sensemble_runtime import PolicyError as PolicyError
-    from sensemble_runtime import Prediction as Prediction
-    from sensemble_runtime import RecordError as RecordError
-    from sensemble_runtime import RecordEvent as RecordEvent
-    from sensemble_runtime import ScoreError as ScoreError
-    from sensemble_runtime import SensembleRuntimeError as SensembleRuntimeError
-    from sensemble_runtime import SensorEvent as SensorEvent
-    from sensemble_runtime import Session as Session
-    from sensemble_runtime import SessionError as SessionError
-    from sensemble_runtime import SubsetError as SubsetError
-    from sensemble_runtime import SuspectEvent as SuspectEvent
-    from sensemble_runtime import UnfamiliarEvent as UnfamiliarEvent
-    from sensemble_runtime import audit as audit
-    from sensemble_runtime import compare as compare
-    from sensemble_runtime import read_answers as read_answers
-    from sensemble_runtime import read_events as read_events
-    from sensemble_runtime import read_predictions as read_predictions
-    from sensemble_runtime import read_runs as read_runs
-    from sensemble_runtime import summary as summary
-    from sensemble_sensors import Applied as Applied
-    from sensemble_sensors import BadDataError as BadDataError
-    from sensemble_sensors import Camera as Camera
-    from sensemble_sensors import Captions as Captions
-    from sensemble_sensors import Channel as Channel
-    from sensemble_sensors import Conditioned as Conditioned
-    from sensemble_sensors import Dataset as Dataset
-    from sensemble_sensors import Device as Device
-    from sensemble_sensors import Division as Division
-    from sensemble_sensors import Example as Example
-    from sensemble_sensors import Health as Health
-    from sensemble_sensors import Iio as Iio
-    from sensemble_sensors import InputSpec as InputSpec
-    from sensemble_sensors import Isolated as Isolated
-    from sensemble_sensors import Limits as Limits
-    from sensemble_sensors import LineSeries as LineSeries
-    from sensemble_sensors import MediaReplay as MediaReplay
-    from sensemble_sensors import Microphone as Microphone
-    from sensemble_sensors import Modality as Modality
-    from sensemble_sensors import PushSeries as PushSeries
-    from sensemble_sensors import Recorded as Recorded
-    from sensemble_sensors import Recording as Recording
-    from sensemble_sensors import RecordingError as RecordingError
-    from sensemble_sensors import Replay as Replay
-    from sensemble_sensors import Sample as Sample
-    from sensemble_sensors import SampleError as SampleError
-    from sensemble_sensors import Sampling as Sampling
-    from sensemble_sensors import SensembleError as SensembleError
-    from sensemble_sensors import Sensor as Sensor
-    from sensemble_sensors import SensorEndedError as SensorEndedError
-    from sensemble_sensors import SensorLostError as SensorLostError
-    from sensemble_sensors import SensorsError as SensorsError
-    from sensemble_sensors import SensorUnavailableError as SensorUnavailableError
-    from sensemble_sensors import SpecError as SpecError
-    from sensemble_sensors import Take as Take
-    from sensemble_sensors import Thresholds as Thresholds
-    from sensemble_sensors import Watcher as Watcher
-    from sensemble_sensors import cameras as cameras
-    from sensemble_sensors import clip as clip
-    from sensemble_sensors import condition_of as condition_of
-    from sensemble_sensors import delete_take as delete_take
-    from sensemble_sensors import divide as divide
-    from sensemble_sensors import microphones as microphones
-    from sensemble_sensors import read_dataset as read_dataset
-    from sensemble_sensors import read_takes as read_takes
-    from sensemble_sensors import relabel_take as relabel_take
-    from sensemble_sensors import set_splits as set_splits
-    from sensemble_sensors import window as window
-    from sensemble_train import EXPERIMENTS as EXPERIMENTS
-    from sensemble_train import AugmentConfig as AugmentConfig
-    from sensemble_train import CheckpointError as CheckpointError
-    from sensemble_train import Config as Config
-    from sensemble_train import ConfigurationError as ConfigurationError
-    from sensemble_train import DivergedError as DivergedError
-    from sensemble_train import FinetuneConfig as FinetuneConfig
-    from sensemble_train import Instant as Instant
-    from sensemble_train import Model as Model
-    from sensemble_train import ModelConfig as ModelConfig
-    from sensemble_train import PretrainConfig as PretrainConfig
-    from sensemble_train import ProbeConfig as ProbeConfig
-    from sensemble_train import ScaleConfig as ScaleConfig
-    from sensemble_train import StageEstimate as StageEstimate
-    from sensemble_train import Trained as Trained
-    from sensemble_train import TrainError as TrainError
-    from sensemble_train import derived as derived
-    from sensemble_train import estimate as estimate
-    from sensemble_train import imported_model as imported_model
-    from sensemble_train import instant as instant
-    from sensemble_train import load_model as load_model
-    from sensemble_train import run as run
+    from sensemble_export import *  # noqa: F403
+    from sensemble_runtime import *  # noqa: F403
+    from sensemble_sensors import *  # noqa: F403
+    from sensemble_train import *  # noqa: F403
+else:
 
+    def __getattr__(name: str) -> object:
+        if name == "__all__":
+            return __dir__()
+        for package in _DISTRIBUTIONS if not name.startswith("_") else ():
+            # ModuleNotFoundError where training is not installed.
+            if name in import_module(package).__all__:
+                return getattr(import_module(package), name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
-__getattr__, __dir__, __all__ = attach(__name__, __file__)
+    def __dir__() -> list[str]:
+        there = filter(find_spec, _DISTRIBUTIONS)
+        return sorted(name for package in there for name in import_module(package).__all__)

@@ -24,6 +24,5 @@ if TYPE_CHECKING:
     from sensemble_export.targets import Job as Job
     from sensemble_export.targets import plan as plan
     from sensemble_export.verification import verify as verify
-
-
-__getattr__, __dir__, __all__ = attach(__name__, __file__)
+else:
+    __getattr__, __dir__, __all__ = attach(__name__, __file__)

@@ -48,6 +48,5 @@ if TYPE_CHECKING:
     from sensemble_runtime.record.reader import read_runs as read_runs
     from sensemble_runtime.session.hotplug import Hotplug as Hotplug
     from sensemble_runtime.session.session import Session as Session
-
-
-__getattr__, __dir__, __all__ = attach(__name__, __file__)
+else:
+    __getattr__, __dir__, __all__ = attach(__name__, __file__)

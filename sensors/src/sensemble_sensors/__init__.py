@@ -53,6 +53,5 @@ if TYPE_CHECKING:
     from sensemble_sensors.spec import InputSpec as InputSpec
     from sensemble_sensors.spec import Modality as Modality
     from sensemble_sensors.thresholds import Thresholds as Thresholds
-
-
-__getattr__, __dir__, __all__ = attach(__name__, __file__)
+else:
+    __getattr__, __dir__, __all__ = attach(__name__, __file__)

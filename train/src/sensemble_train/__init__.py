@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from sensemble_train.recipe.methods import ProbeConfig as ProbeConfig
     from sensemble_train.recipe.recipe import run as run
     from sensemble_train.training.scale import ScaleConfig as ScaleConfig
+else:
+    __getattr__, __dir__, __all__ = attach(__name__, __file__)
 
 set_waiting()  # whichever module of train or export comes first: torch is not loaded yet
-__getattr__, __dir__, __all__ = attach(__name__, __file__)
