@@ -12,7 +12,7 @@ class Absent:
         if name.partition(".")[0] in missing:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 sys.meta_path.insert(0, Absent())
-from sensemble_apps.entry import main
+from sensemble_apps.cli import main
 sys.exit(main())
 """
 

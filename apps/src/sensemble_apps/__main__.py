@@ -2,6 +2,6 @@
 
 import sys
 
-from sensemble_apps.entry import main
+from sensemble_apps.cli import main
 
 sys.exit(main())

@@ -1,18 +1,15 @@
-"""The `sensemble` command: parse the command line, run one command, and word its errors."""
+"""The `sensemble` command: set up signals and streams, run one command, and word its errors.
+
+Only quick modules are imported at the top: a signal may come before the others are there.
+"""
 
 import logging
 import os
 import signal
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from time import monotonic
-
-from sensemble_sensors.errors import SensembleError
-
-from sensemble_apps.console.output import refused, remark, say
-from sensemble_apps.errors import Ended, GateUnmetError, NotInstalledError
-from sensemble_apps.signals import on_stop
 
 _EXTRAS = {
     "av": "media",
@@ -38,6 +35,13 @@ _EXTRAS = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status (see `docs/reference/output.md`)."""
+    _open_closed_streams()
+    _on_stop(_leave)
+    from sensemble_sensors.errors import SensembleError
+
+    from sensemble_apps.console.output import refused, remark, say
+    from sensemble_apps.errors import Ended, GateUnmetError
+
     given = sys.argv[1:] if argv is None else argv
     try:
         if list(given) == ["--version"]:
@@ -49,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         name, arguments = parse(given)
         logging.getLogger("sensemble_sensors.supervision").setLevel(logging.ERROR)  # outputs show the events
-        on_stop(_Stop())
+        _on_stop(_Stop())
         command(name)(arguments)
         sys.stdout.flush()
     except KeyboardInterrupt as stop:
@@ -63,12 +67,37 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:  # noqa: BLE001 - the one place that words every error
         if "--debug" in given:
             traceback.print_exc()
-        error = _missing_package(error) or refused(error) or error
-        remark(f"sensemble: {_line(error)}")
-        if isinstance(error, GateUnmetError):
-            return error.status
-        return 2 if isinstance(error, SensembleError) and not error.own else 1
+        shown = _missing_package(error) or refused(error) or error
+        text = " ".join(str(shown).split())
+        if not isinstance(shown, SensembleError):
+            text = f"failed with {type(shown).__name__}: {text}; --debug shows where"
+        remark(f"sensemble: {text}")
+        if isinstance(shown, GateUnmetError):
+            return shown.status
+        return 2 if isinstance(shown, SensembleError) and not shown.own else 1
     return 0
+
+
+def _open_closed_streams() -> None:
+    """Open the standard streams that the shell closed (`>&-`); else another file would get their number."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            stream = os.fdopen(os.open(os.devnull, os.O_RDWR), mode)
+            os.set_inheritable(stream.fileno(), True)  # also for the processes of sensors
+            setattr(sys, name, stream)
+
+
+def _on_stop(act: Callable[[int, object], None]) -> None:
+    """Call `act` on SIGINT (Ctrl-C), SIGTERM and SIGHUP; one that is ignored, as by `nohup`, stays so."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, act)
+
+
+def _leave(number: int, _: object) -> None:
+    """End at once: nothing is open yet, and an exception would surface in the middle of an import."""
+    sys.stderr.write("sensemble: interrupted\n")
+    os._exit(128 + number)
 
 
 class _Stop:
@@ -87,8 +116,10 @@ class _Stop:
             raise KeyboardInterrupt(number)
 
 
-def _missing_package(error: BaseException) -> NotInstalledError | None:
+def _missing_package(error: BaseException) -> Exception | None:
     """Return the error to show where a command needs a package of an extra."""
+    from sensemble_apps.errors import NotInstalledError
+
     while error.__cause__ is not None:
         error = error.__cause__
     name = (error.name or "").partition(".")[0] if isinstance(error, ModuleNotFoundError) else ""
@@ -97,10 +128,3 @@ def _missing_package(error: BaseException) -> NotInstalledError | None:
             f"needs {name}, which is not installed; `pip install 'sensemble-apps[{extra}]'`"
         )
     return None
-
-
-def _line(error: Exception) -> str:
-    text = " ".join(str(error).split())
-    if isinstance(error, SensembleError):
-        return text
-    return f"failed with {type(error).__name__}: {text}; --debug shows where"

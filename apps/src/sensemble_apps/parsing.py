@@ -13,9 +13,9 @@ from itertools import pairwise, takewhile
 from types import NoneType
 from typing import Annotated, Any, Literal, NoReturn, TypeVar, get_args, get_origin, get_type_hints
 
-from sensemble_apps.arguments import Common, Form
 from sensemble_apps.console.output import say
 from sensemble_apps.errors import InputError
+from sensemble_apps.options import Common, Form
 
 COMMANDS = {
     "demo": "Train on three sensors, export, run, audit and report: all in one.",

@@ -52,7 +52,7 @@ class Stop:
         if name == "argparse":
             os.kill(os.getpid(), signal.SIGINT)
 sys.meta_path.insert(0, Stop())
-from sensemble_apps.entry import main
+from sensemble_apps.cli import main
 main()
 """
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)

@@ -26,7 +26,7 @@ CRAMPED = """
 import resource, signal, sys
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, ({room}, {room}))
-from sensemble_apps.entry import main
+from sensemble_apps.cli import main
 sys.exit(main())
 """
 

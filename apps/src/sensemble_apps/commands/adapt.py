@@ -13,11 +13,11 @@ from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.progress import Progress
 from sensemble_sensors.recording.reader import Recorded, is_recording
 
-from sensemble_apps.arguments import Folder, OptionalFolder, Positional, Trusting
 from sensemble_apps.console.output import remark, say
 from sensemble_apps.console.progress import progress
 from sensemble_apps.console.wording import sensor_title
 from sensemble_apps.errors import InputError
+from sensemble_apps.options import Folder, OptionalFolder, Positional, Trusting
 from sensemble_apps.running import virtual_time
 from sensemble_apps.running.outputs import change_line
 from sensemble_apps.running.real_time import Options

@@ -16,11 +16,11 @@ from sensemble_runtime.record.reader import read_moments, read_runs
 from sensemble_sensors.media.dataset import read_dataset
 from sensemble_sensors.spec import devices
 
-from sensemble_apps.arguments import Folder, Judging, OptionalFile, Positional, Trusting
 from sensemble_apps.console.conditions import ALL, parse_conditions
 from sensemble_apps.console.output import say_executors, say_json, write
 from sensemble_apps.console.progress import progress
 from sensemble_apps.errors import InputError
+from sensemble_apps.options import Folder, Judging, OptionalFile, Positional, Trusting
 from sensemble_apps.results import audit_table, condition_table, gate_verdict, unknown_table
 from sensemble_apps.running.sources import examples_of
 

@@ -6,10 +6,10 @@ from pathlib import Path
 from sensemble_runtime.bundle import bundle
 from sensemble_runtime.bundle.probe import probe
 
-from sensemble_apps.arguments import Common, Folder, Positional, Trusting
 from sensemble_apps.console.output import say
 from sensemble_apps.console.wording import words
 from sensemble_apps.errors import InputError
+from sensemble_apps.options import Common, Folder, Positional, Trusting
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,11 +19,11 @@ from sensemble_runtime.record.writer import fingerprint
 from sensemble_sensors.media.dataset import read_dataset
 from sensemble_sensors.spec import devices
 
-from sensemble_apps.arguments import Judging, OptionalFolder, Positional, Trusting
 from sensemble_apps.commands.audit import Audit, measure
 from sensemble_apps.console.output import say, say_json, write
 from sensemble_apps.console.wording import data_title
 from sensemble_apps.errors import InputError
+from sensemble_apps.options import Judging, OptionalFolder, Positional, Trusting
 from sensemble_apps.results import comparison_table, gate_verdict
 from sensemble_apps.results.audits import audits, recorded_measures
 from sensemble_apps.results.run_folder import AUDIT, BUNDLE, EVALUATED

@@ -21,10 +21,10 @@ from sensemble_sensors.media.leaks import leaks
 from sensemble_sensors.media.splits import SPLITS
 from sensemble_sensors.recording.editing import set_splits
 
-from sensemble_apps.arguments import Common, Folder, Positional
 from sensemble_apps.console.output import check_writable, remark, say
 from sensemble_apps.console.progress import progress
 from sensemble_apps.errors import InputError
+from sensemble_apps.options import Common, Folder, Positional
 
 _TAKES, _BACKGROUNDS = 15, 6  # of an example; the takes are of each class
 

@@ -19,11 +19,11 @@ from sensemble_runtime.bundle.manifest_file import read_manifest
 from sensemble_runtime.subsets import Subset
 from sensemble_sensors.media.dataset import Dataset, read_dataset
 
-from sensemble_apps.arguments import Training
 from sensemble_apps.commands.data import digits
 from sensemble_apps.console.kinds import display_of
 from sensemble_apps.console.output import check_writable, say
 from sensemble_apps.errors import StepError
+from sensemble_apps.options import Training
 from sensemble_apps.results.audits import audits
 from sensemble_apps.results.matrices import most_robust
 from sensemble_apps.results.run_folder import AUDIT, BUNDLE, CONFIG, PAGE, SELECTION, SESSION

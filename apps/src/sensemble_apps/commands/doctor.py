@@ -18,10 +18,10 @@ from sensemble_sensors.devices.watcher import Appeared, DeviceEvent, Disappeared
 from sensemble_sensors.errors import SensorUnavailableError
 from sensemble_sensors.libraries import opencv
 
-from sensemble_apps.arguments import Common
 from sensemble_apps.console.output import say
 from sensemble_apps.console.wording import sensor_title
 from sensemble_apps.errors import until_stopped
+from sensemble_apps.options import Common
 from sensemble_apps.running.sources import FORM
 
 

@@ -11,11 +11,11 @@ from rich.console import Console
 from rich.table import Table
 from sensemble_runtime import subsets
 
-from sensemble_apps.arguments import Common, Folder, Positional
 from sensemble_apps.console.output import remark, say
 from sensemble_apps.console.progress import stages
 from sensemble_apps.console.wording import abbreviation, percent
 from sensemble_apps.errors import InputError
+from sensemble_apps.options import Common, Folder, Positional
 from sensemble_apps.results.costs import show_costs
 from sensemble_apps.results.matrices import at_chance, most_robust
 from sensemble_apps.results.run_folder import BUNDLE, MATRIX, SELECTION

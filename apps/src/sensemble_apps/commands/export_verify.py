@@ -14,10 +14,10 @@ from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.bundle.manifest import BROWSER, FILE_NAME
 from sensemble_runtime.bundle.manifest_file import write_manifest
 
-from sensemble_apps.arguments import Folder, OptionalFolder, Positional, Trusting
 from sensemble_apps.console.output import say
 from sensemble_apps.console.progress import progress
 from sensemble_apps.errors import InputError
+from sensemble_apps.options import Folder, OptionalFolder, Positional, Trusting
 from sensemble_apps.running.sources import examples_of
 
 if TYPE_CHECKING:

@@ -10,11 +10,11 @@ from sensemble_runtime import subsets
 from sensemble_runtime.record.reader import read_runs
 from sensemble_runtime.scores import SubsetScore
 
-from sensemble_apps.arguments import Common, Folder, Positional, Texts
 from sensemble_apps.console.estimates import INTERVAL, ends, percent_within
 from sensemble_apps.console.output import say_json
 from sensemble_apps.console.wording import percent, set_title
 from sensemble_apps.errors import InputError
+from sensemble_apps.options import Common, Folder, Positional, Texts
 from sensemble_apps.results.fleet import Deployed, fleet
 
 _SHOWN = 10  # devices, those with the lowest expected accuracy

@@ -14,10 +14,10 @@ from sensemble_runtime import subsets
 from sensemble_runtime.record.reader import RecordedEvent, Run, read_events, read_moments, read_runs
 from sensemble_runtime.record.retention import TRIMMED
 
-from sensemble_apps.arguments import Common, File, OptionalFile, Positional
 from sensemble_apps.console.estimates import INTERVAL, ends, examples, percent_within
 from sensemble_apps.console.output import remark, say, say_json
 from sensemble_apps.console.wording import data_title, sensor_title
+from sensemble_apps.options import Common, File, OptionalFile, Positional
 from sensemble_apps.results.heartbeats import heartbeats, write_heartbeats
 from sensemble_apps.running.outputs import change_line
 from sensemble_apps.running.view_events import change

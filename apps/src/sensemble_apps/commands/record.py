@@ -22,10 +22,10 @@ from sensemble_sensors.recording.header import EVENTS, INDEX
 from sensemble_sensors.spec import InputSpec
 from sensemble_sensors.thresholds import DEFAULT, Thresholds
 
-from sensemble_apps.arguments import Folder, OptionalFolder, Positional, Sources, Texts
 from sensemble_apps.console.output import remark, say
 from sensemble_apps.console.progress import status
 from sensemble_apps.errors import InputError
+from sensemble_apps.options import Folder, OptionalFolder, Positional, Sources, Texts
 from sensemble_apps.running import takes
 from sensemble_apps.running.outputs import change_line
 from sensemble_apps.running.real_time import retry

@@ -8,9 +8,9 @@ from pathlib import Path
 from sensemble_runtime.auditing import robustness
 from sensemble_runtime.auditing.gate import Judgement
 
-from sensemble_apps.arguments import Folder, Judging, OptionalFile, Positional
 from sensemble_apps.console.output import say, say_json, write
 from sensemble_apps.errors import InputError
+from sensemble_apps.options import Folder, Judging, OptionalFile, Positional
 from sensemble_apps.results import gate_verdict
 from sensemble_apps.results.matrices import read_matrices
 from sensemble_apps.results.run_folder import BUNDLE, COMPARISON, MATRIX, PAGE

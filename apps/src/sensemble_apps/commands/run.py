@@ -17,11 +17,11 @@ from sensemble_sensors.kinds.conditions.condition import Applied
 from sensemble_sensors.recording.reader import is_recording
 from sensemble_sensors.thresholds import DEFAULT
 
-from sensemble_apps.arguments import OptionalFile, Running, Texts
 from sensemble_apps.console.conditions import described, parse_applied
 from sensemble_apps.console.output import remark, say_executors, write
 from sensemble_apps.console.wording import words
 from sensemble_apps.errors import Ended, InputError
+from sensemble_apps.options import OptionalFile, Running, Texts
 from sensemble_apps.running import real_time, virtual_time
 from sensemble_apps.running.outputs import JsonOutput, LineOutput, Output, Outputs, open_output
 from sensemble_apps.running.real_time import Options, come_and_go

@@ -16,10 +16,10 @@ from sensemble_runtime.session.session import Session
 from sensemble_sensors.devices.watcher import Watcher
 from sensemble_sensors.thresholds import DEFAULT
 
-from sensemble_apps.arguments import Folder, Positional, Running, Serving
 from sensemble_apps.console.output import say_executors
 from sensemble_apps.console.wording import words
 from sensemble_apps.errors import InputError, until_stopped
+from sensemble_apps.options import Folder, Positional, Running, Serving
 from sensemble_apps.results.run_folder import CONFIG, data_of
 from sensemble_apps.running.outputs import open_output
 from sensemble_apps.running.real_time import Options, opened, retry

@@ -9,8 +9,8 @@ from typing import Annotated
 from sensemble_sensors.devices.sources import returning
 from sensemble_sensors.devices.watcher import Watcher
 
-from sensemble_apps.arguments import Folder, Positional, Serving, Texts
 from sensemble_apps.errors import until_stopped
+from sensemble_apps.options import Folder, Positional, Serving, Texts
 from sensemble_apps.running.real_time import retry
 from sensemble_apps.running.sources import FORM, capture, named
 from sensemble_apps.studio.project import Project

@@ -14,12 +14,12 @@ from rich.table import Table
 from sensemble_runtime import subsets
 from sensemble_sensors.media.dataset import Dataset, read_dataset
 
-from sensemble_apps.arguments import OptionalFolder, Training
 from sensemble_apps.commands.data import digits
 from sensemble_apps.console import estimates
 from sensemble_apps.console.output import check_writable, remark, say, say_json
 from sensemble_apps.console.progress import progress, stages
 from sensemble_apps.errors import InputError
+from sensemble_apps.options import OptionalFolder, Training
 from sensemble_apps.results.matrices import at_chance, most_robust
 from sensemble_apps.results.run_folder import BUNDLE, MATRIX, SELECTION
 

@@ -10,12 +10,12 @@ from sensemble_train.experiments import matrix
 from sensemble_train.experiments.config import Experiment, read_experiment
 from sensemble_train.experiments.presets import EXPERIMENTS
 
-from sensemble_apps.arguments import Common, Folder, Inline
 from sensemble_apps.commands.data import digits
 from sensemble_apps.commands.report import write_page
 from sensemble_apps.console.output import check_writable, remark, say
 from sensemble_apps.console.progress import stages
 from sensemble_apps.errors import InputError
+from sensemble_apps.options import Common, Folder, Inline
 from sensemble_apps.parsing import read
 from sensemble_apps.results.matrices import at_chance
 from sensemble_apps.results.run_folder import MATRIX, PAGE

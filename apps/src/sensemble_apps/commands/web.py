@@ -6,11 +6,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
 
-from sensemble_apps.arguments import Folder, OptionalFolder, Positional, Texts, Trusting
 from sensemble_apps.commands.train import encoder_choice
 from sensemble_apps.console.output import say
 from sensemble_apps.console.progress import stages
 from sensemble_apps.errors import InputError
+from sensemble_apps.options import Folder, OptionalFolder, Positional, Texts, Trusting
 from sensemble_apps.web.site import check_place, write_site
 
 if TYPE_CHECKING:
