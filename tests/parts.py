@@ -63,28 +63,25 @@ class SoundServer:
 
 def noise(path: Path, level: float, seconds: int) -> Path:
     """Write white noise of this peak, 16 kHz mono, into a WAV file."""
-    sound = np.random.default_rng(0).uniform(-level, level, seconds * 16000)
-    return _write_wav(path, (sound * 32767).astype(np.int16), 16000)
+    return write_wav(path, np.random.default_rng(0).uniform(-level, level, seconds * 16000))
 
 
 def tone(path: Path, hertz: float, seconds: float = 0.5) -> Path:
     """Write a tone, 16 kHz mono, into a WAV file."""
-    sound = 0.2 * np.sin(2 * np.pi * hertz * np.arange(round(seconds * 16000)) / 16000)
-    return _write_wav(path, (sound * 32767).astype(np.int16), 16000)
+    return write_wav(path, 0.2 * np.sin(2 * np.pi * hertz * np.arange(round(seconds * 16000)) / 16000))
 
 
 def speech(path: Path, seconds: int) -> Path:
     """Write digits that are spoken again and again into a WAV file."""
     (said,) = speak([Utterance("one, two, three, four, five, six, seven, eight, nine", "en", 50, 160)])
-    return _write_wav(path, np.resize(said, seconds * RATE), RATE)
+    return write_wav(path, np.resize(said, seconds * RATE), RATE)
 
 
-def _write_wav(path: Path, sound: NDArray[np.int16], rate: int) -> Path:
+def write_wav(path: Path, sound: NDArray[np.floating | np.int16], rate: int = 16000) -> Path:
+    """Write a wave of 16 bits, or of numbers from -1 to 1."""
     with wave.open(str(path), "wb") as out:
-        out.setnchannels(1)
-        out.setsampwidth(2)
-        out.setframerate(rate)
-        out.writeframes(sound.tobytes())
+        out.setparams((1, 2, rate, 0, "NONE", ""))
+        out.writeframes((sound if sound.dtype == np.int16 else sound * 32767).astype(np.int16).tobytes())
     return path
 
 

@@ -54,7 +54,7 @@ def bundle_folder(built: Path) -> Path:
     return built / "bundle"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def bundle(bundle_folder: Path) -> Bundle:
     return Bundle.open(bundle_folder)
 

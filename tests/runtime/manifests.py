@@ -1,7 +1,6 @@
 """A manifest of everything there may be in one, and how tests change it."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +62,7 @@ MANIFEST = Manifest(
         ),
     },
     embedding=8,
-    labels=("zero", "ein Straßenlärm", "鳥"),
+    labels=("ein Straßenlärm", "鳥", "à\u00a0gauche", "👩\u200d🚀"),
     task="multi-label",
     head=FileEntry("head.safetensors", 10, HASH),
     tokenizer=FileEntry("tokenizer.json", 10, HASH),
@@ -103,10 +102,3 @@ def parent(raw: Any, place: tuple[Any, ...]) -> Any:  # noqa: ANN401 - JSON
     for key in place[:-1]:
         raw = raw[key]
     return raw
-
-
-def set_to(*place: str | int, value: Any) -> Callable[[Any], None]:  # noqa: ANN401 - JSON
-    def alter(raw: Any) -> None:  # noqa: ANN401 - JSON
-        parent(raw, place)[place[-1]] = value
-
-    return alter

@@ -113,15 +113,3 @@ def held(
 
     monkeypatch.setattr(bundle, "encode", encode)
     return go, busy
-
-
-def slowed(bundle: Bundle, monkeypatch: pytest.MonkeyPatch, modality: str, seconds: float) -> None:
-    """Let encoding a modality take so much longer."""
-    real = bundle.encode
-
-    def encode(asked: str, window: np.ndarray) -> np.ndarray:
-        if asked == modality:
-            time.sleep(seconds)
-        return real(asked, window)
-
-    monkeypatch.setattr(bundle, "encode", encode)

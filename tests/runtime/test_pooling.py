@@ -29,16 +29,6 @@ def test_one_matrix_product_pools_every_subset_as_eq_7_does(
         np.testing.assert_allclose(pool(chosen), row, rtol=1e-5, atol=1e-6)
 
 
-def test_pooling_does_not_depend_on_the_order_of_attaching() -> None:
-    parts = embeddings({"audio", "text", "video"}, (64,), 0)
-    np.testing.assert_array_equal(pool(parts), pool(dict(reversed(parts.items()))))
-
-
-def test_one_modality_is_its_own_pooled_representation() -> None:
-    parts = embeddings({"audio"}, (8,), 0)
-    np.testing.assert_array_equal(pool(parts), parts["audio"])
-
-
 def test_nothing_to_pool_and_unequal_shapes_are_refused() -> None:
     with pytest.raises(ValueError, match="nothing to pool"):
         pool({})

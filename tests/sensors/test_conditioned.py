@@ -1,55 +1,24 @@
 """A live sensor under conditions: its own samples, degraded, and late ones at their time."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from time import monotonic
 from typing import Any
 
 import numpy as np
-from sensemble_sensors.conditioned import Conditioned, begin
-from sensemble_sensors.errors import SensorEndedError, SensorLostError
+import pytest
+from sensemble_sensors.conditioned import Conditioned, begin, degraded_window
 from sensemble_sensors.kinds.conditions.condition import Applied
-from sensemble_sensors.kinds.registry import condition_of
-from sensemble_sensors.sample_queue import SampleQueue
-from sensemble_sensors.sensor import Sample, Sensor
+from sensemble_sensors.kinds.registry import condition_of, kind_of
+from sensemble_sensors.media.dataset import Example
+from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
 
 Studio = Any
 Specs = Mapping[str, InputSpec]
 
 
-class Dictation:
-    """Captions, each on request."""
-
-    modality = "text"
-    name = "dictation"
-    live = True
-
-    def __init__(self) -> None:
-        self.queue = SampleQueue(10)
-
-    def open(self, spec: InputSpec) -> None:
-        assert spec.modality == self.modality
-
-    def read(self, timeout: float) -> Sample | None:
-        return self.queue.get(timeout)
-
-    def close(self) -> None:
-        self.queue.end(SensorLostError("dictation: is closed"))
-
-
 def applied(modality: str, name: str, severity: int) -> Applied:
     return Applied(modality, condition_of(modality, name), severity)
-
-
-def given(sensor: Sensor) -> Iterator[Sample]:
-    """Yield all that a sensor gives until it ends."""
-    while True:
-        try:
-            sample = sensor.read(0.05)
-        except SensorEndedError:
-            return
-        if sample is not None:
-            yield sample
 
 
 class Reusing:
@@ -103,3 +72,17 @@ def test_a_camera_is_degraded_at_its_own_size_and_gives_the_windows(specs: Specs
     assert np.shape(sample.data) == (32, 32, 3)
     Conditioned(camera, [applied("audio", "quiet", 1)]).open(specs["video"])
     assert camera.buffer.shape == (32, 32, 3), "nothing degrades it"
+
+
+@pytest.fixture(scope="module")
+def example(studio: Studio) -> Example:
+    path = studio.write("degraded.mkv", studio.frames(8), studio.tone(1, 16000))
+    found: Example = studio.example(video=path, audio=path, text="a person says seven")
+    return found
+
+
+def test_without_a_condition_the_window_is_the_example_s(example: Example, specs: Specs) -> None:
+    for spec in specs.values():
+        kind = kind_of(spec)
+        found = degraded_window(kind.samples(example, spec, 7.0), spec, begin([], spec))
+        np.testing.assert_array_equal(found, kind.window(example, spec))

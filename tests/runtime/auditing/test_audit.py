@@ -1,6 +1,5 @@
 import dataclasses
 import json
-import wave
 from pathlib import Path
 
 import cv2
@@ -21,17 +20,15 @@ from sensemble_sensors.errors import BadDataError
 from sensemble_sensors.media.dataset import Dataset, read_dataset
 from sensemble_sensors.media.decoding import window
 
+from tests.parts import write_wav
+
 LABELS = ("zero", "one", "two")
 EXAMPLES = 40  # more than a chunk
 
 
 def write_media(folder: Path, i: int) -> None:
     rng = np.random.default_rng(i)
-    with wave.open(str(folder / f"{i}.wav"), "wb") as out:
-        out.setnchannels(1)
-        out.setsampwidth(2)
-        out.setframerate(16000)
-        out.writeframes(rng.integers(-20000, 20000, 1600, dtype=np.int16).tobytes())
+    write_wav(folder / f"{i}.wav", rng.integers(-20000, 20000, 1600, dtype=np.int16))
     cv2.imwrite(str(folder / f"{i}.png"), rng.integers(0, 256, (8, 8, 3), dtype=np.uint8))
 
 
@@ -49,11 +46,6 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
         lines.append(json.dumps(fields))
     (folder / "index.jsonl").write_text("\n".join(lines))
     return read_dataset(folder)
-
-
-@pytest.fixture
-def bundle(bundle_folder: Path) -> Bundle:
-    return Bundle.open(bundle_folder)
 
 
 def test_every_subset_scores_as_one_by_one(bundle: Bundle, dataset: Dataset) -> None:
@@ -75,27 +67,6 @@ def test_every_subset_scores_as_one_by_one(bundle: Bundle, dataset: Dataset) -> 
         labels = np.array([LABELS.index(e.labels[0]) for e in chosen])
         assert subset_score.n == len(chosen) > 0
         assert subset_score.accuracy == score(np.array(probabilities), labels, "multi-class")
-
-
-def test_the_result_as_json(bundle: Bundle, dataset: Dataset) -> None:
-    found = audit(bundle, dataset.examples)
-    shown = json.loads(json.dumps(found.to_json(), allow_nan=False))
-    accuracies = [s["accuracy"] for s in shown["subsets"].values()]
-    assert shown["p"] == pytest.approx(sum(accuracies) / 7)
-    assert shown["r"] == min(accuracies) == shown["subsets"][shown["worst"]]["accuracy"]
-    assert shown["metric"] == "accuracy"
-    assert shown["examples"] == EXAMPLES
-    assert shown["unscored"] == []
-
-
-def test_each_modality_is_encoded_once_an_example(
-    bundle: Bundle, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    calls: list[str] = []
-    real = bundle.encode
-    monkeypatch.setattr(bundle, "encode", lambda m, window: calls.append(m) or real(m, window))
-    audit(bundle, dataset.examples)
-    assert len(calls) == sum(len(e.modalities) for e in dataset.examples)
 
 
 def test_the_record_holds_every_answer_and_gives_the_scores_again(
@@ -141,12 +112,6 @@ def test_ctrl_c_leaves_the_record_readable(bundle: Bundle, dataset: Dataset, tmp
     assert run.ended is None
     assert run.scores == {}
     assert read_answers(path, run.id) == []
-
-
-def test_progress_counts_examples(bundle: Bundle, dataset: Dataset) -> None:
-    seen: list[tuple[int, int]] = []
-    audit(bundle, dataset.examples[:5], progress=lambda done, total: seen.append((done, total)))
-    assert seen == [(i, 5) for i in range(1, 6)]
 
 
 def test_subsets_that_no_example_has_are_named(bundle: Bundle, dataset: Dataset) -> None:

@@ -1,7 +1,6 @@
 """The audit under conditions: what each score is of, what it costs, how it goes on after an interruption."""
 
 import json
-import wave
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,11 +22,12 @@ from sensemble_sensors.kinds.registry import condition_of
 from sensemble_sensors.media.dataset import Dataset, read_dataset
 from sensemble_sensors.media.decoding import samples
 
-from tests.runtime.auditing.test_audit import LABELS, bundle, dataset
+from tests.parts import write_wav
+from tests.runtime.auditing.test_audit import LABELS, dataset
 from tests.runtime.certain import certain
 from tests.runtime.stepped import LiveSet
 
-__all__ = ["bundle", "dataset"]  # fixtures
+__all__ = ["dataset"]  # a fixture
 
 NOISE = Applied("audio", condition_of("audio", "noise"), 4)
 DARK = Applied("video", condition_of("video", "dark"), 5)
@@ -109,6 +109,7 @@ def test_only_the_degraded_modality_is_encoded_again(
     monkeypatch.setattr(bundle, "encode", lambda m, window: calls.append(m) or real(m, window))
     audit(bundle, dataset.examples)
     once = {m: calls.count(m) for m in bundle.modalities}
+    assert once == {m: sum(m in e.modalities for e in dataset.examples) for m in bundle.modalities}
     calls.clear()
     seen: list[tuple[int, int]] = []
     audit(
@@ -180,9 +181,7 @@ def test_a_lying_sensor_costs_no_more_than_a_missing_one(bundle: Bundle, tmp_pat
     """A camera that outweighs the others shows other scenes; the first few fool the answer."""
     lines = []
     for i in range(3):
-        with wave.open(str(tmp_path / f"{i}.wav"), "wb") as out:
-            out.setparams((1, 2, 16000, 1600, "NONE", ""))
-            out.writeframes(np.full(1600, 3277 * i, np.int16).tobytes())
+        write_wav(tmp_path / f"{i}.wav", np.full(1600, 3277 * i, np.int16))
         cv2.imwrite(str(tmp_path / f"{i}.png"), np.full((8, 8, 3), 100 * i, np.uint8))
     for i, k in enumerate(np.random.default_rng(0).integers(3, size=200).tolist()):
         media = {"audio": f"{k}.wav", "image": f"{k}.png", "text": LABELS[k]}

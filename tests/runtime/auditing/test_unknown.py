@@ -15,9 +15,9 @@ from sensemble_runtime.scores import UnknownScore
 from sensemble_sensors.media.dataset import Dataset
 from sklearn.metrics import roc_auc_score
 
-from tests.runtime.auditing.test_audit import bundle, dataset
+from tests.runtime.auditing.test_audit import dataset
 
-__all__ = ["bundle", "dataset"]  # fixtures
+__all__ = ["dataset"]  # a fixture
 
 
 def by_key(scores: tuple[UnknownScore, ...]) -> dict[tuple[str, str], UnknownScore]:

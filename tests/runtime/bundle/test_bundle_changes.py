@@ -120,14 +120,6 @@ def test_a_session_tells_that_the_folder_changed(folder: Path, log: Log) -> None
         wait_until(lambda: any("changed since it was opened" in str(event) for event in log.events))
 
 
-@pytest.mark.parametrize("name", ["manifest.json", "head.safetensors", "tokenizer.json", "audio/encoder.pte"])
-def test_a_pipe_is_refused_and_not_waited_for(folder: Path, name: str) -> None:
-    (folder / name).unlink()
-    os.mkfifo(folder / name)
-    with pytest.raises(BundleCorruptError, match=rf"{name}: cannot be read \(not a regular file\)"):
-        Bundle.open(folder)
-
-
 def test_a_device_is_no_manifest(folder: Path) -> None:
     (folder / "manifest.json").unlink()
     (folder / "manifest.json").symlink_to("/dev/zero")

@@ -34,12 +34,6 @@ def test_probabilities_are_those_of_scipy(pooled: np.ndarray, task: Task) -> Non
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
 
 
-def test_leading_dimensions_are_kept() -> None:
-    head = Head(np.ones((3, 2), np.float32), np.zeros(3, np.float32), "multi-class")
-    assert head.probabilities(np.zeros(2, np.float32)).shape == (3,)
-    assert head.probabilities(np.zeros((7, 4, 2), np.float32)).shape == (7, 4, 3)
-
-
 def test_a_saved_head_reads_back(tmp_path: Path) -> None:
     weight = np.arange(6, dtype=np.float32).reshape(2, 3).T  # not contiguous
     path = tmp_path / "head.safetensors"

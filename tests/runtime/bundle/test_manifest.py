@@ -3,7 +3,6 @@
 import copy
 import json
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +13,8 @@ from sensemble_runtime.bundle.manifest import SCHEMA, Manifest
 from sensemble_runtime.bundle.manifest_file import read_manifest, write_manifest
 from sensemble_runtime.errors import BundleCorruptError, BundleError, BundleIncompatibleError, BundlePathError
 from sensemble_sensors.errors import printable
-from sensemble_sensors.strict_json import DecodeError, decode
 
-from tests.runtime.manifests import HASH, MANIFEST, document, parent, set_to
+from tests.runtime.manifests import HASH, MANIFEST, document, parent
 
 
 @pytest.fixture(scope="module")
@@ -35,219 +33,130 @@ def test_what_is_written_reads_back(path: Path) -> None:
     assert read_manifest(path) == MANIFEST
 
 
-AUDIO = ("modalities", "audio")
-ARTIFACT = (*AUDIO, "artifacts", "executorch-xnnpack")
-
-VAST = {
-    "modality": "audio",
-    "dtype": "float32",
-    "shape": [1, 200_000_000],
-    "rate": 1e6,
-    "window": 200,
-    "hop": 1,
-    "ttl": 2,
-    "kind": "waveform",
-    "channels": [],
-}
-FITTED = ("calibration", "modalities", "audio")
+ARTIFACT = ("modalities", "audio", "artifacts", "executorch-xnnpack")
+COREML = "modalities/audio/artifacts/coreml"
+FILES = [{"path": f"audio/coreml.mlpackage/{i}", "bytes": 1, "sha256": HASH} for i in range(5000)]
+MANY = [{"path": f"audio/coreml.mlpackage/{i}", "bytes": 2**32, "sha256": HASH} for i in range(5)]
+STRANGE = {"path": "audio/encoder.pte", "files": [{"path": "audio/encoder.pte", "bytes": 10, "sha256": HASH}]}
+STRANGE |= {"scheme": "fp32", "parity": None, "latency_ms": None, "peak_mb": None}
+VAST = {"modality": "audio", "dtype": "float32", "shape": [1, 200_000_000], "rate": 1e6, "window": 200}
+VAST |= {"hop": 1, "ttl": 2, "kind": "waveform", "channels": []}
 ENTRY = {"temperature": 1, "power": 0, "examples": 9, "groups": 9}
 SCORE = {"accuracy": 0.5, "n": 9, "low": 0.25, "high": 0.75}
-FILES = [{"path": f"audio/coreml.mlpackage/{i}", "bytes": 1, "sha256": HASH} for i in range(5000)]
-STRANGE = {
-    "path": "audio/encoder.pte",
-    "files": [{"path": "audio/encoder.pte", "bytes": 10, "sha256": HASH}],
-    "scheme": "fp32",
-    "parity": None,
-    "latency_ms": None,
-    "peak_mb": None,
-}
-MANY = [{"path": f"audio/coreml.mlpackage/{i}", "bytes": 2**32, "sha256": HASH} for i in range(5)]
 
 
-@pytest.mark.parametrize(("kind", "raw"), [(bool, 1), (int, True), (float, False)])
-def test_a_truth_value_is_no_number(kind: type, raw: object) -> None:
-    assert decode(bool, True) is True
-    with pytest.raises(DecodeError, match="expected"):
-        decode(kind, raw)
+# The place that is altered ("SPEC" and "XNN" are those of audio), its value, and the field that is named.
+BAD: list[tuple[str, Any, str]] = [
+    ("schema", "1", "schema: expected an integer, got '1'"),
+    ("schema", True, "schema: expected an integer, got True"),
+    ("modalities", {}, "modalities: there is none"),
+    ("modalities/audio/artifacts", {}, "modalities.audio.artifacts: there is none"),
+    ("modalities/audio/artifacts/A DSP", STRANGE, "artifacts.A DSP: expected a target"),
+    ("SPEC/modality", "a+b", "audio.spec: 'a+b': no name of a modality"),
+    ("SPEC/modality", "video", "audio.spec: expected a spec under its own name"),
+    ("SPEC/kind", "smell", "spec: kind 'smell': there is none"),
+    ("SPEC/kind", "frames", "audio.spec: expected uint8 of 5 dimensions"),
+    ("SPEC/dtype", "float16", "audio.spec.dtype: expected 'uint8' or"),
+    ("SPEC/shape", [1, 2, 3], "audio.spec: expected float32 of 2"),
+    ("SPEC/shape", [], "audio.spec: expected float32 of 2"),
+    ("SPEC/shape/1", 1.5, "audio.spec.shape[1]: expected an integer"),
+    ("SPEC/shape", [1, 8000], "expected 16000 Hz x 1 s in the second"),
+    ("SPEC/rate", 8000, "expected 8000 Hz x 1 s in the second"),
+    ("SPEC/rate", 1e9, "audio.spec: expected a rate above 0 and up to"),
+    ("SPEC/window", 2, "expected 16000 Hz x 2 s in the second"),
+    ("SPEC/window", 1e9, "audio.spec: expected a rate above 0 and up to"),
+    ("SPEC/hop", 0, "audio.spec: expected a rate above 0"),
+    ("SPEC/hop", 1e-9, "audio.spec: expected a rate above 0 and up to"),
+    ("SPEC/hop", 1e9, "audio.spec: expected a rate above 0 and up to"),
+    ("SPEC/hop", 9, "audio.spec: expected a ttl of at least the hop, 9 s"),
+    ("SPEC/ttl", 1e10, "audio.spec: expected a ttl above 0 s and up to 86400"),
+    ("SPEC/ttl", 0, "audio.spec: expected a ttl above 0 s and up to 86400"),
+    ("SPEC/ttl", 1e-6, "audio.spec: expected a ttl of at least the hop, 0.5 s"),
+    ("SPEC", VAST, "audio.spec: expected at most 100000000 elements"),
+    ("modalities/text/spec/shape/1", 10**9, "expected at most 65536 tokens"),
+    ("modalities/text/spec/hop", 1, "expected rate, window and hop 0"),
+    ("XNN/files", [], "xnnpack.files: expected audio/encoder.pte itself"),
+    ("XNN/files/0/bytes", -1, "files[0].bytes: expected 1 to 4294967296, got -1"),
+    ("XNN/files/0/bytes", 2**50, "files[0].bytes: expected 1 to 4294967296"),
+    ("XNN/files/0/sha256", HASH.upper(), "files[0].sha256: expected 64 lower-case"),
+    ("XNN/scheme", "int4", "xnnpack.scheme: expected 'fp32' or 'fp16'"),
+    ("XNN/parity/cosine", 10**400, "parity.cosine: expected a number within"),
+    (f"{COREML}/files/1/path", "audio/weight.bin", "coreml.files: expected audio/coreml.mlpackage"),
+    (f"{COREML}/files", FILES, "coreml.files: expected at most 4096"),
+    (f"{COREML}/files", MANY, "all files together have more than"),
+    ("held_out/video", {"path": "a", "bytes": 1, "sha256": HASH}, "held_out.video: has no"),
+    ("embedding", 0, "embedding: expected an integer from 1 to 65536, got 0"),
+    ("embedding", 10**9, "embedding: expected an integer from 1 to 65536"),
+    ("labels", [f"{i}" for i in range(100_001)], "labels: expected at most 100000"),
+    ("labels", ["a", "a"], "labels: expected distinct names"),
+    ("labels/0", "x" * 5000, "labels[0]: expected at most 4096 characters"),
+    ("labels/0", "a\nb", "labels[0]: expected printable text"),
+    ("labels/0", "a\u061cb", "labels[0]: expected printable text"),
+    ("x" * 100_000, 1, ": unknown field"),
+    ("extra\n", 1, r"'extra\n': unknown field"),
+    ("head/bytes", 10**9, "head.bytes: expected 1 to"),
+    ("tokenizer/bytes", 10**9, "tokenizer.bytes: expected 1 to 67108864"),
+    ("tokenizer", None, "tokenizer: missing, and there is a text encoder"),
+    ("task", ["multi-class"], "task: expected 'multi-class' or 'multi-label'"),
+    (
+        "provenance/tools",
+        dict.fromkeys(map(str, range(5000)), "1"),
+        "provenance.tools: expected at most 4096",
+    ),
+    ("provenance/train_modalities", ["video"], "provenance.train_modalities: names a"),
+    ("provenance/accuracy/text+audio", 0.5, "provenance.accuracy.text+audio: not a"),
+    ("provenance/accuracy/audio", 50.0, "provenance.accuracy.audio: expected a number from 0 to 1"),
+    ("calibration/risk", 1, "calibration.risk: expected a number from 1e-06 to 0.999999"),
+    ("calibration/risk", 1e-320, "calibration.risk: expected a number from 1e-06"),
+    ("calibration/threshold", 2.5, "calibration.threshold: expected a number from 1e-06 to 2"),
+    ("calibration/redundancy", 1.1, "calibration.redundancy: expected a number from 0 to 1"),
+    ("calibration/modalities/audio/temperature", 0, "audio.temperature: expected a number from 0.01 to 100"),
+    ("calibration/modalities/audio/temperature", -2.5, "audio.temperature: expected a number from 0.01"),
+    ("calibration/modalities/audio/temperature", 1e-6, "audio.temperature: expected a number from 0.01"),
+    ("calibration/modalities/audio/power", -1, "audio.power: expected a number from 0 to 4"),
+    ("calibration/modalities/audio/power", 4.5, "audio.power: expected a number from 0 to 4"),
+    ("calibration/modalities/audio/power", 0.5, "audio.power: expected 0 in a multi-label task"),
+    ("calibration/modalities/audio/examples", 0, "audio.groups: expected 0 to 0"),
+    ("calibration/modalities/video", ENTRY, "calibration.modalities.video: has no encoder"),
+    ("calibration/familiar/video", 0, "calibration.familiar.video: has no encoder"),
+    ("calibration/familiar/audio", -(2**53), "familiar.audio: expected a number from -10000"),
+    ("audited/video", SCORE, "audited.video: not a sorted set of audio, text"),
+    ("audited/audio", SCORE | {"low": 0.6}, "audited.audio: expected low <="),
+    ("audited/audio", SCORE | {"accuracy": 2}, "audited.audio.accuracy: expected a number from 0 to 1"),
+]
 
 
-@pytest.mark.parametrize(
-    ("alter", "message"),
-    [
-        (set_to("schema", value="1"), "schema: expected an integer, got '1'"),
-        (set_to("schema", value=True), "schema: expected an integer, got True"),
-        (set_to("modalities", value={}), "modalities: there is none"),
-        (set_to(*AUDIO, "artifacts", value={}), "modalities.audio.artifacts: there is none"),
-        (set_to(*AUDIO, "spec", "modality", value="a+b"), "audio.spec: 'a\\+b': no name of a modality"),
-        (
-            set_to(*AUDIO, "spec", "kind", value="smell"),
-            "spec: kind 'smell': there is none of this name",
-        ),
-        (set_to(*AUDIO, "spec", "kind", value="frames"), "audio.spec: expected uint8 of 5 dimensions"),
-        (
-            set_to(*AUDIO, "spec", "modality", value="video"),
-            "modalities.audio.spec: expected a spec under its own name, got .video.",
-        ),
-        (
-            set_to(*AUDIO, "spec", "dtype", value="float16"),
-            "modalities.audio.spec.dtype: expected 'uint8' or",
-        ),
-        (set_to(*AUDIO, "spec", "shape", value=[1, 2, 3]), "modalities.audio.spec: expected float32 of 2"),
-        (
-            set_to(*AUDIO, "spec", "shape", 1, value=1.5),
-            r"modalities.audio.spec.shape\[1\]: expected an integer",
-        ),
-        (set_to(*AUDIO, "spec", "hop", value=0), "modalities.audio.spec: expected a rate above 0"),
-        (
-            set_to(*ARTIFACT, "files", 0, "bytes", value=-1),
-            r"executorch-xnnpack.files\[0\].bytes: expected 1 to 4294967296, got -1",
-        ),
-        (
-            set_to(*ARTIFACT, "files", 0, "sha256", value=HASH.upper()),
-            r"executorch-xnnpack.files\[0\].sha256: expected 64 lower-case",
-        ),
-        (set_to(*ARTIFACT, "scheme", value="int4"), "executorch-xnnpack.scheme: expected 'fp32' or 'fp16'"),
-        (set_to(*ARTIFACT, "files", value=[]), "executorch-xnnpack.files: expected audio/encoder.pte itself"),
-        (
-            set_to(*AUDIO, "artifacts", "coreml", "files", 1, "path", value="audio/weight.bin"),
-            "coreml.files: expected audio/coreml.mlpackage itself or files in it",
-        ),
-        (
-            set_to("held_out", "video", value={"path": "a", "bytes": 1, "sha256": HASH}),
-            "held_out.video: has no",
-        ),
-        (set_to(*ARTIFACT, "parity", "cosine", value=10**400), "parity.cosine: expected a number within"),
-        (set_to(*AUDIO, "spec", "ttl", value=1e10), "audio.spec: expected a ttl above 0 s and up to 86400"),
-        (set_to(*AUDIO, "spec", "ttl", value=0), "audio.spec: expected a ttl above 0 s and up to 86400"),
-        (
-            set_to(*AUDIO, "spec", "ttl", value=1e-6),
-            "audio.spec: expected a ttl of at least the hop, 0.5 s, or nothing stays live; got 1e-06",
-        ),
-        (set_to(*AUDIO, "spec", "hop", value=9), "audio.spec: expected a ttl of at least the hop, 9 s"),
-        (
-            set_to(*AUDIO, "artifacts", "A DSP", value=STRANGE),
-            "audio.artifacts.A DSP: expected a target",
-        ),
-        (
-            set_to("provenance", "tools", value=dict.fromkeys(map(str, range(5000)), "1")),
-            "provenance.tools: expected at most 4096 entries, got 5000",
-        ),
-        (set_to(*AUDIO, "artifacts", "coreml", "files", value=FILES), "coreml.files: expected at most 4096"),
-        (set_to(*AUDIO, "spec", "rate", value=8000), "expected 8000 Hz x 1 s in the second dimension"),
-        (set_to(*AUDIO, "spec", "window", value=2), "expected 16000 Hz x 2 s in the second dimension"),
-        (set_to(*AUDIO, "spec", "shape", value=[1, 8000]), "expected 16000 Hz x 1 s in the second dimension"),
-        (set_to(*AUDIO, "spec", "rate", value=1e9), "audio.spec: expected a rate above 0 and up to"),
-        (set_to(*AUDIO, "spec", "window", value=1e9), "audio.spec: expected a rate above 0 and up to"),
-        (set_to(*AUDIO, "spec", "hop", value=1e-9), "audio.spec: expected a rate above 0 and up to"),
-        (set_to(*AUDIO, "spec", "hop", value=1e9), "audio.spec: expected a rate above 0 and up to"),
-        (set_to(*AUDIO, "spec", value=VAST), "modalities.audio.spec: expected at most 100000000 elements"),
-        (set_to(*AUDIO, "spec", "shape", value=[]), "modalities.audio.spec: expected float32 of 2"),
-        (set_to("modalities", "text", "spec", "shape", 1, value=10**9), "expected at most 65536 tokens"),
-        (set_to("modalities", "text", "spec", "hop", value=1), "expected rate, window and hop 0"),
-        (set_to("embedding", value=10**9), "embedding: expected an integer from 1 to 65536, got 1000000000"),
-        (set_to("labels", value=[f"{i}" for i in range(100_001)]), "labels: expected at most 100000"),
-        (set_to("labels", 0, value="x" * 5000), r"labels\[0\]: expected at most 4096 characters"),
-        (set_to("x" * 100_000, value=1), "xxx.*: unknown field"),
-        (set_to("head", "bytes", value=10**9), "head.bytes: expected 1 to"),
-        (set_to("tokenizer", "bytes", value=10**9), "tokenizer.bytes: expected 1 to 67108864"),
-        (set_to(*ARTIFACT, "files", 0, "bytes", value=2**50), r"files\[0\].bytes: expected 1 to 4294967296"),
-        (set_to(*AUDIO, "artifacts", "coreml", "files", value=MANY), "all files together have more than"),
-        (set_to("embedding", value=0), "embedding: expected an integer from 1 to 65536, got 0"),
-        (set_to("labels", value=["a", "a"]), "labels: expected distinct names"),
-        (set_to("labels", 0, value="a\nb"), r"labels\[0\]: expected printable text"),
-        (set_to("labels", 0, value="a\u061cb"), r"labels\[0\]: expected printable text"),
-        (set_to("task", value=["multi-class"]), "task: expected 'multi-class' or 'multi-label'"),
-        (set_to("tokenizer", value=None), "tokenizer: missing, and there is a text encoder"),
-        (set_to("extra\n", value=1), r"'extra\\n': unknown field"),
-        (set_to("provenance", "train_modalities", value=["video"]), "provenance.train_modalities: names a"),
-        (
-            set_to("provenance", "accuracy", "text+audio", value=0.5),
-            r"provenance.accuracy.text\+audio: not a",
-        ),
-        (
-            set_to("provenance", "accuracy", "audio", value=50.0),
-            "provenance.accuracy.audio: expected a number from 0 to 1, got 50.0",
-        ),
-        (
-            set_to("calibration", "risk", value=1),
-            "calibration.risk: expected a number from 1e-06 to 0.999999, got 1",
-        ),
-        (
-            set_to("calibration", "risk", value=1e-320),
-            "calibration.risk: expected a number from 1e-06 to 0.999999, got 1e-320",
-        ),
-        (
-            set_to(*FITTED, "temperature", value=0),
-            "modalities.audio.temperature: expected a number from 0.01 to 100, got 0",
-        ),
-        (
-            set_to(*FITTED, "temperature", value=-2.5),
-            "audio.temperature: expected a number from 0.01 to 100, got -2.5",
-        ),
-        (set_to(*FITTED, "power", value=-1), "audio.power: expected a number from 0 to 4, got -1"),
-        (set_to(*FITTED, "power", value=4.5), "audio.power: expected a number from 0 to 4, got 4.5"),
-        (set_to(*FITTED, "power", value=0.5), "audio.power: expected 0 in a multi-label task, got 0.5"),
-        (
-            set_to("calibration", "threshold", value=2.5),
-            "calibration.threshold: expected a number from 1e-06 to 2, got 2.5",
-        ),
-        (
-            set_to(*FITTED, "temperature", value=1e-6),
-            "audio.temperature: expected a number from 0.01 to 100, got 1e-06",
-        ),
-        (
-            set_to(*FITTED, "examples", value=0),
-            "modalities.audio.groups: expected 0 to 0, the number of examples",
-        ),
-        (
-            set_to("calibration", "redundancy", value=1.1),
-            "calibration.redundancy: expected a number from 0 to 1, got 1.1",
-        ),
-        (
-            set_to("calibration", "modalities", "video", value=ENTRY),
-            "calibration.modalities.video: has no encoder here",
-        ),
-        (
-            set_to("calibration", "familiar", "video", value=0),
-            "calibration.familiar.video: has no encoder here",
-        ),
-        (
-            set_to("calibration", "familiar", "audio", value=-(2**53)),
-            "calibration.familiar.audio: expected a number from -10000 to 10000, got -9",
-        ),
-        (set_to("audited", "video", value=SCORE), "audited.video: not a sorted set of audio, text"),
-        (set_to("audited", "audio", value=SCORE | {"low": 0.6}), "audited.audio: expected low <="),
-        (
-            set_to("audited", "audio", value=SCORE | {"accuracy": 2}),
-            "audited.audio.accuracy: expected a number from 0 to 1",
-        ),
-    ],
-)
-def test_a_bad_field_is_named(path: Path, alter: Callable[[Any], None], message: str) -> None:
+@pytest.mark.parametrize(("place", "value", "says"), BAD)
+def test_a_bad_field_is_named(path: Path, place: str, value: Any, says: str) -> None:  # noqa: ANN401 - JSON
     raw = document(path)
-    alter(raw)
+    keys = place.replace("SPEC", "modalities/audio/spec").replace("XNN", "/".join(ARTIFACT)).split("/")
+    at = [int(key) if key.isdigit() else key for key in keys]
+    parent(raw, (*at,))[at[-1]] = value
     path.write_text(json.dumps(raw), encoding="utf-8")
-    with pytest.raises(BundleCorruptError, match=message) as caught:
+    with pytest.raises(BundleCorruptError) as caught:
         read_manifest(path)
-    assert str(caught.value).startswith(f"{path}: ")
-    assert "\n" not in str(caught.value)
-    assert len(str(caught.value)) < 5000
+    said = str(caught.value)
+    assert said.startswith(f"{path}: ")
+    assert says in said
+    assert "\n" not in said
+    assert len(said) < 5000
 
 
 @pytest.mark.parametrize(
-    ("text", "message"),
+    ("data", "message"),
     [
-        ("", "not JSON"),
-        ("[]", "document: expected an object"),
-        ('{"schema": 1, "schema": 1}', "a key is repeated"),
-        ('{"schema": NaN}', "NaN is not JSON"),
-        (f'{{"schema": {SCHEMA}}}', "modalities: missing"),
-        ("[" * 100_000, "not JSON"),
-        ("1" * 5000, "not JSON"),
+        (b"", "not JSON"),
+        (b"[]", "document: expected an object"),
+        (b'{"schema": 1, "schema": 1}', "a key is repeated"),
+        (b'{"schema": NaN}', "NaN is not JSON"),
+        (b'{"schema": "\xff"}', "cannot be read"),
+        (b'{"schema": %d}' % SCHEMA, "modalities: missing"),
+        (b"[" * 100_000, "not JSON"),
+        (b"1" * 5000, "not JSON"),
     ],
 )
-def test_other_documents_are_refused(path: Path, text: str, message: str) -> None:
-    path.write_text(text, encoding="utf-8")
+def test_other_documents_are_refused(path: Path, data: bytes, message: str) -> None:
+    path.write_bytes(data)
     with pytest.raises(BundleCorruptError, match=message):
         read_manifest(path)
 
@@ -263,12 +172,6 @@ def test_where_there_is_no_bundle_one_inside_is_named(tmp_path: Path) -> None:
     reported = f"{tmp_path}: there is no bundle there; did you mean {tmp_path / 'bundle'}?"
     with pytest.raises(BundleCorruptError, match=f"^{re.escape(reported)}$"):
         read_manifest(tmp_path / "manifest.json")
-
-
-def test_a_file_that_is_not_utf8_is_refused(path: Path) -> None:
-    path.write_bytes(b'{"schema": "\xff"}')
-    with pytest.raises(BundleCorruptError, match="cannot be read"):
-        read_manifest(path)
 
 
 def test_a_file_far_too_large_for_a_manifest_is_not_read_to_its_end(path: Path) -> None:
@@ -357,25 +260,8 @@ def test_whatever_stands_in_a_place_only_a_bundle_error_comes(path: Path, data: 
         assert json.loads(path.read_text(encoding="utf-8")) == before
 
 
-@given(st.binary(max_size=200))
-def test_random_bytes_are_never_a_manifest(path: Path, data: bytes) -> None:
-    path.write_bytes(data)
-    with pytest.raises(BundleError):
-        read_manifest(path)
-
-
 def test_a_manifest_that_could_not_be_read_is_not_written(tmp_path: Path) -> None:
     bad = Manifest(**{field: getattr(MANIFEST, field) for field in MANIFEST.__slots__} | {"labels": ()})
     with pytest.raises(BundleCorruptError, match="labels"):
         write_manifest(bad, tmp_path / "manifest.json")
     assert not (tmp_path / "manifest.json").exists()
-
-
-def test_a_label_that_the_data_format_allows_is_allowed(path: Path) -> None:
-    labels = (
-        "à\u00a0gauche",
-        "👩\u200d🚀",
-    )  # a space that does not break, as of a word processor, and a joiner
-    kept = Manifest(**{field: getattr(MANIFEST, field) for field in MANIFEST.__slots__} | {"labels": labels})
-    write_manifest(kept, path)
-    assert read_manifest(path).labels == labels

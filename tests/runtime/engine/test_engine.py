@@ -303,6 +303,16 @@ def test_a_late_window_of_a_sensor_that_left_is_not_pooled_and_its_encoder_is_fr
     assert bench.freed[-1] == "video", "its sensor left while it was loaded"
 
 
+def test_an_encoder_stays_loaded_while_another_sensor_needs_it() -> None:
+    bench = Bench()
+    for name in ("first", "second"):
+        bench.attach("text", name)
+    bench.tell("detach", "second")
+    assert not bench.freed
+    bench.tell("detach", "first")
+    assert bench.freed == ["text"]
+
+
 def test_under_overload_the_hop_stretches_and_an_event_says_so() -> None:
     bench = Bench(Policy(budget=0.5))
     key = bench.attach("audio")

@@ -14,7 +14,7 @@ from sensemble_runtime.adapting.adapter import Adapter
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.bundle.classifier import Classifier
 from sensemble_runtime.bundle.head import Familiarity
-from sensemble_runtime.engine.scheduler import Policy, PolicyError
+from sensemble_runtime.engine.scheduler import Policy
 from sensemble_runtime.events import UnfamiliarEvent, fields_of
 from sensemble_runtime.prediction import Prediction
 from sensemble_sensors.sensor import Sample
@@ -148,16 +148,6 @@ def test_events_do_not_flap(bundle: Bundle) -> None:
     assert [event.over for event in scene.events] == [False]
 
 
-def test_where_everything_is_unfamiliar_there_is_no_evidence(bundle: Bundle) -> None:
-    made = Scene(bundle).show(0.1, known_sound=False, known_picture=False)
-    assert made.live == made.unfamiliar == ("audio", "video")
-    classes = bundle.manifest.labels
-    for said in (made, *made.opinions.values()):
-        assert (said.label, said.best, said.sure, said.doubt) == (None, None, False, "unfamiliar")
-        assert set(said.candidates) == set(classes)
-        assert said.confidence == pytest.approx(1 / len(classes))
-
-
 @given(st.lists(st.tuples(st.booleans(), st.booleans(), st.booleans()), min_size=1, max_size=8))
 @settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_each_mapping_of_a_prediction_covers_the_modalities_that_it_says(
@@ -186,11 +176,6 @@ def test_a_policy_may_pool_what_is_unfamiliar(bundle: Bundle) -> None:
     assert made.live == made.unfamiliar == ("audio", "video")
     assert made.doubt != "unfamiliar", "what the classifier says counts"
     assert len(scene.events) == 2
-
-
-def test_another_policy_is_refused() -> None:
-    with pytest.raises(PolicyError, match="leave or pool"):
-        Policy(unfamiliar="drop")  # type: ignore[arg-type]
 
 
 def test_a_bundle_without_scores_knows_nothing_unfamiliar(bundle_folder: Path) -> None:

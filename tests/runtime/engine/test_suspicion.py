@@ -1,14 +1,12 @@
 """A sensor that contradicts the others, which agree: suspected, and hardly counted in the answer."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
-import pytest
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.bundle.classifier import Classifier
 from sensemble_runtime.bundle.head import Head
-from sensemble_runtime.engine.belief import RARE, SCENE, answer
+from sensemble_runtime.engine.belief import RARE, SCENE
 from sensemble_runtime.engine.debounce import DEBOUNCE
 from sensemble_runtime.engine.scheduler import Policy
 from sensemble_runtime.events import SuspectEvent, fields_of
@@ -19,11 +17,6 @@ from tests.runtime.certain import certain
 from tests.runtime.stepped import LiveSet
 
 SENSORS = ("audio", "text", "video")
-
-
-@pytest.fixture
-def bundle(bundle_folder: Path) -> Bundle:
-    return Bundle.open(bundle_folder)
 
 
 class Show:
@@ -79,15 +72,6 @@ def test_a_policy_may_pool_a_suspect(bundle: Bundle) -> None:
     show = Show(bundle, Policy(unfamiliar="pool"))
     made = [show.see(i % 3, (i + 1) % 3) for i in range(8)][-1]
     assert (made.suspect, made.live, made.best) == ("video", SENSORS, "two")
-
-
-def test_the_answer_of_sensors_that_agree_stays_as_it_is(bundle: Bundle) -> None:
-    show = Show(bundle)
-    for i in range(12):
-        made = show.see(i % 3, i % 3)
-        again, _ = answer(show.live_set.bundle.classifier, made.embeddings, made.lies)
-        assert made.embeddings.keys() == {*SENSORS}
-        np.testing.assert_array_equal(made.probabilities, again.probabilities)
 
 
 def test_no_label_of_a_multi_label_task_excludes_another(bundle: Bundle) -> None:

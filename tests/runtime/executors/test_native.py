@@ -4,11 +4,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sensemble_runtime.errors import BundleCorruptError, BundleIncompatibleError, EncoderError
+from sensemble_runtime.errors import BundleCorruptError, BundleIncompatibleError
 from sensemble_runtime.executors._native import Module
 from sensemble_runtime.executors.executor import load
 
@@ -165,12 +164,6 @@ def test_a_quick_program_runs_while_a_slow_one_does(built: Path) -> None:
         [sys.executable, "-c", BESIDE, *programs], capture_output=True, text=True, check=False
     )
     assert run.returncode == 0, run.stderr
-
-
-def test_an_embedding_with_nan_is_an_encoder_error(built: Path) -> None:
-    encoder = load(built / "nan" / "encoder.pte", "executorch-xnnpack")
-    with pytest.raises(EncoderError, match=r"nan/encoder\.pte: gave an embedding with NaN"):
-        encoder(np.zeros((1, 1600), np.float32))
 
 
 def test_an_error_that_quotes_bytes_which_are_no_text_is_an_error(bundle_folder: Path) -> None:

@@ -41,19 +41,6 @@ def test_it_says_what_it_takes_and_computes(encoder: Encoder) -> None:
     assert found.dtype == np.float32
 
 
-@pytest.mark.parametrize(
-    ("window", "got"),
-    [
-        (np.zeros((1, 4)), r"float64 \[1, 4\]"),
-        (np.zeros((1, 3), np.float32), r"float32 \[1, 3\]"),
-        (np.zeros(4, np.float32), r"float32 \[4\]"),
-    ],
-)
-def test_a_window_of_another_form_is_refused(encoder: Encoder, window: np.ndarray, got: str) -> None:
-    with pytest.raises(ValueError, match=rf"encoder\.onnx: expected float32 \[1, 4\], got {got}$"):
-        encoder(window)
-
-
 def test_threads_share_it(encoder: Encoder) -> None:
     windows = [np.full((1, 4), i, np.float32) for i in range(100)]
     with ThreadPoolExecutor(8) as pool:

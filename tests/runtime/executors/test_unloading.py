@@ -1,7 +1,6 @@
 """To free an encoder takes a while, for which nobody else waits."""
 
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -39,15 +38,3 @@ def test_a_session_goes_on_while_an_encoder_is_freed(
         assert not go.is_set()
         go.set()
     assert not bundle._encoders
-
-
-def test_settling_waits_until_the_encoder_is_gone(
-    bundle_folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    bundle, done = Bundle.open(bundle_folder), threading.Event()
-    monkeypatch.setattr(executor, "give_back_memory", done.set)
-    bundle.load("audio")
-    bundle.unload("audio")
-    bundle.settle(time.monotonic() + 20)
-    assert done.is_set()
-    bundle.settle(time.monotonic() + 20)

@@ -81,41 +81,6 @@ def test_an_adapted_opinion_takes_its_share_of_the_answer(sighted: Bundle, tmp_p
         np.testing.assert_array_equal(again.probabilities, prediction.probabilities)
 
 
-def test_nothing_is_learned_or_written_under_the_lock(
-    sighted: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A d x d solve and the packing of files held up all sensors and predictions."""
-    free: dict[str, bool] = {}
-
-    def can_be_taken() -> bool:
-        taken = []
-
-        def take() -> None:
-            taken.append(session._lock.acquire(timeout=20))
-            session._lock.release()
-
-        thread = threading.Thread(target=take)
-        thread.start()
-        thread.join()
-        return taken == [True]
-
-    study, save = Adapter.study, Adapter.save
-
-    def checked_study(adapter: Adapter) -> None:
-        free["study"] = can_be_taken()
-        study(adapter)
-
-    def checked_save(adapter: Adapter) -> None:
-        free["save"] = can_be_taken()
-        save(adapter)
-
-    monkeypatch.setattr(Adapter, "study", checked_study)
-    monkeypatch.setattr(Adapter, "save", checked_save)
-    session = Session(sighted, adapt=Adapter(sighted, tmp_path / "kept"))
-    session.close()
-    assert free == {"study": True, "save": True}
-
-
 @pytest.mark.usefixtures("no_thread_is_left")
 def test_a_session_learns_and_keeps(sighted: Bundle, tmp_path: Path) -> None:
     kept = tmp_path / "kept"

@@ -9,7 +9,6 @@ import json
 import math
 import shutil
 import subprocess
-import wave
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -42,6 +41,7 @@ from sensemble_sensors.media.dataset import Example, read_dataset
 from sensemble_sensors.sensor import Sample, Sensor
 from sensemble_sensors.spec import InputSpec
 
+from tests.parts import write_wav
 from tests.waiting import wait_until
 
 SoundServer = Any
@@ -67,22 +67,13 @@ def picture(draw: np.random.Generator, label: int) -> NDArray[np.uint8]:
     return (colour + draw.normal(0, 10, (64, 64, 3))).clip(0, 255).astype(np.uint8)
 
 
-def write(path: Path, sound: NDArray[np.float32]) -> Path:
-    with wave.open(str(path), "wb") as out:
-        out.setnchannels(1)
-        out.setsampwidth(2)
-        out.setframerate(RATE)
-        out.writeframes((sound * 32767).astype(np.int16).tobytes())
-    return path
-
-
 @pytest.fixture(scope="module")
 def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A dataset: a hundred labelled clips of sound and picture to evaluate, and as many to fit a head on."""
     folder, draw, lines = tmp_path_factory.mktemp("clips"), np.random.default_rng(0), []
     for i in range(2 * CLIPS):
         label = i % 3
-        write(folder / f"{i}.wav", sound(draw, label))
+        write_wav(folder / f"{i}.wav", sound(draw, label))
         cv2.imwrite(str(folder / f"{i}.png"), picture(draw, label)[..., ::-1])
         fields = {"id": f"{i}", "split": "eval" if i < CLIPS else "train", "labels": [LABELS[label]]}
         lines.append(json.dumps(fields | {"audio": f"{i}.wav", "image": f"{i}.png"}))
@@ -111,29 +102,11 @@ def fitted(bundle_folder: Path, clips: Path, tmp_path_factory: pytest.TempPathFa
     return Bundle.open(folder)
 
 
-class Tap:
-    """A sensor that keeps the samples of another one as it gives them."""
-
-    def __init__(self, sensor: Sensor) -> None:
-        self.modality, self.name, self.live = sensor.modality, sensor.name, sensor.live
-        self.samples: list[Sample] = []
-        self._sensor = sensor
-
-    def open(self, spec: InputSpec) -> None:
-        self._sensor.open(spec)
-
-    def read(self, timeout: float) -> Sample | None:
-        sample = self._sensor.read(timeout)
-        if sample is not None:
-            self.samples.append(sample)
-        return sample
-
-    def close(self) -> None:
-        self._sensor.close()
-
-
-def answers(folder: Path, sensor: Tap, play: Callable[[], None]) -> list[tuple[float, str]]:
-    """Return the end of each window and the most probable class, from a session while `play` plays to it."""
+def answers(
+    folder: Path, sensor: Sensor, play: Callable[[], None]
+) -> tuple[list[Sample], list[tuple[float, str]]]:
+    """Play to a sensor in a session; return its samples, and the end and likeliest class of each window."""
+    samples: list[Sample] = []
     found: list[tuple[float, str]] = []
 
     def note(item: Prediction | SessionEvent) -> None:
@@ -143,12 +116,13 @@ def answers(folder: Path, sensor: Tap, play: Callable[[], None]) -> list[tuple[f
 
     with Session(Bundle.open(folder), health=None) as session:
         session.subscribe(note)
+        session.listen(lambda _, sample: samples.append(sample))
         session.attach(sensor)
-        wait_until(lambda: sensor.samples)
+        wait_until(lambda: samples)
         play()
         over = monotonic()
         wait_until(lambda: found and found[-1][0] > over)
-    return found
+    return samples, found
 
 
 def heard(folder: Path, server: SoundServer, examples: Sequence[Example], place: Path) -> dict[str, str]:
@@ -157,10 +131,10 @@ def heard(folder: Path, server: SoundServer, examples: Sequence[Example], place:
     specs = InputSpec("audio", "float32", (1, round(SECONDS * RATE)), RATE, SECONDS, SECONDS, 1.0)
     clips = [np.asarray(kind_of(specs).window(e, specs), np.float32)[0] for e in examples]
     silence = np.zeros(round(GAP * RATE), np.float32)
-    track = write(place.with_suffix(".wav"), np.concatenate([piece for c in clips for piece in (silence, c)]))
-    sensor = Tap(Microphone(f"{place.name}.monitor"))
-    found = answers(folder, sensor, lambda: assert_played(server.play(track, place.name)))
-    waves = [np.asarray(sample.data, np.float32) for sample in sensor.samples]
+    track = np.concatenate([piece for clip in clips for piece in (silence, clip)])
+    file, sensor = write_wav(place.with_suffix(".wav"), track), Microphone(f"{place.name}.monitor")
+    samples, found = answers(folder, sensor, lambda: assert_played(server.play(file, place.name)))
+    waves = [np.asarray(sample.data, np.float32) for sample in samples]
     stream, ends = np.concatenate(waves), np.cumsum([len(wave) for wave in waves])
     given: dict[str, str] = {}
     for example, clip in zip(examples, clips, strict=True):
@@ -169,7 +143,7 @@ def heard(folder: Path, server: SoundServer, examples: Sequence[Example], place:
         if likeness[at] < 0.9 * np.dot(clip, clip):
             continue  # a busy machine lost some of it
         chunk = int(np.searchsorted(ends, at, side="right"))
-        begin = sensor.samples[chunk].time - (ends[chunk] - at) / RATE
+        begin = samples[chunk].time - (ends[chunk] - at) / RATE
         inside = [(end, label) for end, label in found if begin + WINDOW <= end <= begin + SECONDS]
         if inside:
             given[example.id] = min(inside)[1]
@@ -220,12 +194,9 @@ def seen(folder: Path, spec: InputSpec, examples: Sequence[Example]) -> dict[str
     packed = [cv2.imencode(".jpg", image)[1].tobytes() for image in files]
     windows = [np.asarray(kind_of(spec).window(example, spec), float)[0, 0] for example in examples]
     with gallery(packed) as (address, show):
-        sensor = Tap(Camera(address))
-        found = answers(folder, sensor, show)
-    times = np.array([sample.time for sample in sensor.samples])
-    numbers = np.array(
-        [np.argmin([np.abs(sample.data - w).mean() for w in windows]) for sample in sensor.samples]
-    )
+        samples, found = answers(folder, Camera(address), show)
+    times = np.array([sample.time for sample in samples])
+    numbers = np.array([np.argmin([np.abs(sample.data - w).mean() for w in windows]) for sample in samples])
     given: dict[str, str] = {}
     for end, label in found:
         of_window = set(numbers[(times > end - spec.window - 0.05) & (times <= end + 1e-6)])

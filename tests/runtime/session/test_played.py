@@ -70,14 +70,6 @@ def test_a_text_may_be_read_as_fast_as_it_goes(tmp_path: Path) -> None:
     assert [sample.data for sample in given] == [f"caption {i}" for i in range(200)]
 
 
-def test_each_line_of_a_caption_file_is_answered(bundle: Bundle, tmp_path: Path) -> None:
-    path = tmp_path / "said.txt"
-    path.write_text("one\ntwo\nthree\n")
-    with Session(bundle) as session:
-        session.attach(Captions(path))
-        assert len(list(session)) == 3
-
-
 def test_a_session_replays_a_recording_a_dataset_and_a_film(
     bundle: Bundle, still: Path, tmp_path: Path
 ) -> None:

@@ -5,10 +5,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from sensemble_runtime.bundle.bundle import Bundle
-from sensemble_runtime.events import LiveSetEvent, SensorEvent
+from sensemble_runtime.events import SensorEvent
 from sensemble_runtime.session.hotplug import Hotplug
 from sensemble_runtime.session.session import Session
 from sensemble_sensors.devices import discovery
@@ -19,70 +18,16 @@ from sensemble_sensors.errors import SensorEndedError, SensorLostError
 from sensemble_sensors.isolation.isolated import Isolated
 from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.sensor import Sample, Sensor
-from sensemble_sensors.spec import InputSpec
 from sensemble_sensors.supervision import backoff, reader
-from sensemble_sensors.thresholds import Thresholds
 
-from tests.runtime.puppets import Log, Puppet, watched
+from tests.runtime.puppets import Log, Puppet
 from tests.waiting import wait_until
 
 SoundServer = Any
 
 
-class Camera:
-    """Gives 20 pictures a second, of noise until the test asks for others."""
-
-    modality = "video"
-    live = True
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.frozen = False
-        self.late = 0.0
-        self.opened = self.reads = 0
-        self._rng = np.random.default_rng(0)
-        self._picture = self._noise()
-
-    def _noise(self) -> np.ndarray:
-        return self._rng.integers(90, 110, (8, 8, 3)).astype(np.uint8)
-
-    def open(self, spec: InputSpec) -> None:
-        assert spec.shape[2:] == self._picture.shape
-        self.opened += 1
-
-    def read(self, timeout: float) -> Sample | None:
-        self.reads += 1
-        time.sleep(min(0.05, timeout))
-        if not self.frozen:
-            self._picture = self._noise()
-        return Sample("video", self._picture, time.monotonic() - self.late)
-
-    def close(self) -> None:
-        pass
-
-
 def reasons(log: Log, name: str) -> list[tuple[str, str]]:
     return [(e.kind, e.reason) for e in log.events if isinstance(e, SensorEvent) and e.name == name]
-
-
-FROZEN = "the picture is frozen"
-QUICK = Thresholds(frozen=0.3, recovery=0.3, stalled=60.0, picture_rate=0.0)
-
-
-def test_a_camera_that_freezes_is_kept_out_and_comes_back(bundle: Bundle, log: Log) -> None:
-    camera, captions = Camera("camera"), Puppet("text")
-    with watched(bundle, log, camera, captions, health=QUICK) as running:
-        wait_until(lambda: "video" in running.live)
-        camera.frozen = True
-        wait_until(lambda: ("unhealthy", FROZEN) in reasons(log, "camera"))
-        assert "video" not in running.live
-        captions.say()
-        wait_until(lambda: running.live == ("text",))
-        camera.frozen = False
-        wait_until(lambda: "video" in running.live)
-    kinds = [kind for kind, _ in reasons(log, "camera")]
-    assert kinds == ["attached", "unhealthy", "recovered"]
-    assert camera.opened == 1
 
 
 def test_one_that_floods_in_a_thread_is_not_read_all_the_time(bundle: Bundle, log: Log) -> None:
@@ -162,26 +107,6 @@ def test_a_microphone_that_is_unplugged_is_lost_though_another_is_heard_in_its_p
         sound_server.plug("desk")
         wait_until(lambda: log.of("Monitor of desk")[-1] == "attached")
     assert log.of("Monitor of speaker") == ["attached"], "which the server would let be heard in its place"
-
-
-@pytest.mark.usefixtures("soon")
-def test_a_crash_in_native_code_is_a_sensor_lost_and_the_rest_go_on(
-    bundle: Bundle, log: Log, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "sensors"))
-    from unruly import Unruly
-
-    captions = Puppet("text")
-    with Session(bundle) as running:
-        running.subscribe(log)
-        running.attach(captions)
-        running.attach(Isolated(Unruly, "crash", 10))
-        wait_until(lambda: log.of("unruly crash").count("lost") >= 2)
-        captions.say()
-        wait_until(lambda: "text" in running.live)
-    assert log.of("unruly crash")[:4] == ["attached", "lost", "attached", "lost"]
-    assert ("lost", "unruly crash: its process died of SIGSEGV") in reasons(log, "unruly crash")
-    assert any("video" in e.live for e in log.events if isinstance(e, LiveSetEvent))
 
 
 def test_closing_kills_a_process_that_hangs(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:

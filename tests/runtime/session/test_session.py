@@ -10,9 +10,9 @@ from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.errors import SessionError
 from sensemble_runtime.events import LiveSetEvent, SensorEvent
 from sensemble_runtime.prediction import Prediction
-from sensemble_runtime.session import sensor_host, session
+from sensemble_runtime.session import session
 
-from tests.runtime.puppets import Log, Puppet, Session, watched
+from tests.runtime.puppets import Log, Puppet, Session, held, watched
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.usefixtures("no_thread_is_left")
@@ -30,22 +30,6 @@ def test_threads_come_and_go_with_sensors(bundle: Bundle) -> None:
     assert threading.active_count() == before
 
 
-def test_an_encoder_stays_loaded_while_another_sensor_needs_it(bundle: Bundle) -> None:
-    first, second = Puppet("text", "first"), Puppet("text", "second")
-    with Session(bundle) as running:
-        running.attach(first)
-        running.attach(second)
-        wait_until(lambda: first.holders and second.holders)
-        first.say()
-        second.say()
-        next(iter(running))
-        encoder = bundle._encoders["text"]
-        running.detach("second")
-        assert bundle._encoders["text"] is encoder
-        running.detach("first")
-        wait_until(lambda: "text" not in bundle._encoders)
-
-
 def test_a_sensor_attached_again_is_held_by_one_thread_at_a_time(bundle: Bundle, log: Log) -> None:
     captions = Puppet("text")
     with watched(bundle, log) as running:
@@ -60,7 +44,7 @@ def test_a_sensor_attached_again_is_held_by_one_thread_at_a_time(bundle: Bundle,
     assert log.of("text") == ["attached", "detached"] * 10
 
 
-def test_what_cannot_be_attached_or_detached_is_refused(bundle: Bundle) -> None:
+def test_what_cannot_be_attached_or_detached_is_refused(bundle: Bundle, log: Log) -> None:
     with Session(bundle) as running:
         captions = Puppet("text")
         running.attach(captions)
@@ -72,23 +56,9 @@ def test_what_cannot_be_attached_or_detached_is_refused(bundle: Bundle) -> None:
         assert running.attach(Puppet("text")) == "text (2)"
     with pytest.raises(SessionError, match="closed"):
         running.attach(Puppet("text"))
+    with pytest.raises(SessionError, match="closed"):
+        running.subscribe(log)
     running.detach("text")
-
-
-def test_a_sensor_that_never_returns_is_named_when_closing(
-    bundle: Bundle, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sensor_host, "CLOSE", 0.1)
-    camera, dead = Puppet("video", "camera 7"), threading.Event()
-    running = Session(bundle)
-    running.attach(camera)
-    camera.acts.put(dead)
-    wait_until(camera.acts.empty)
-    with pytest.raises(SessionError, match="camera 7: did not stop"):
-        running.close()
-    dead.set()
-    wait_until(lambda: not camera.holders)
-    running.close()
 
 
 def perform(running: session.Session, plan: list[str], modality: str) -> None:
@@ -163,3 +133,20 @@ def test_who_unsubscribed_gets_nothing_more_and_leaves_no_thread(bundle: Bundle,
         wait_until(lambda: staying)
         assert log.of("text") == []
         assert not running.unsubscribe(leaving)
+
+
+def test_a_slow_encoder_holds_up_no_quick_one(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    go, busy = held(bundle, monkeypatch, "video")
+    camera, captions = Puppet("video"), Puppet("text")
+    with Session(bundle) as running:
+        running.attach(camera)
+        running.attach(captions)
+        camera.see()
+        assert busy.wait(20)
+        predictions = iter(running)
+        for _ in range(5):
+            captions.say()
+            prediction = next(predictions)
+            assert (prediction.live, prediction.dropped["text"]) == (("text",), 0)
+        go.set()
+        assert next(predictions).live == ("text", "video")

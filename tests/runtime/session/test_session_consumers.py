@@ -2,21 +2,18 @@
 
 import sqlite3
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 from sensemble_runtime.bundle.bundle import Bundle
-from sensemble_runtime.errors import RecordError, SessionError
+from sensemble_runtime.errors import RecordError
 from sensemble_runtime.events import Event, LiveSetEvent, RecordEvent
 from sensemble_runtime.record import background
 from sensemble_runtime.record.reader import read_events, read_predictions, read_runs
 from sensemble_runtime.record.writer import Records
 from sensemble_runtime.session import sensor_host
-from sensemble_runtime.session.stream_queue import PREDICTIONS
-from sensemble_sensors.supervision import backoff
 
 from tests.runtime.puppets import Log, Puppet, Session, held, watched
 from tests.waiting import wait_until
@@ -35,18 +32,6 @@ def unwritable(path: Path) -> Iterator[None]:
 
 def of_record(log: Log) -> list[RecordEvent]:
     return [event for event in log.events if isinstance(event, RecordEvent)]
-
-
-def test_a_slow_consumer_gets_the_newest_and_the_count_of_what_it_missed(bundle: Bundle) -> None:
-    captions = Puppet("text")
-    with Session(bundle) as running:
-        running.attach(captions)
-        while running.missed < 3:
-            captions.say()
-            time.sleep(0.001)
-    found = list(running)
-    assert len(found) == PREDICTIONS
-    assert [p.time for p in found] == sorted(p.time for p in found)
 
 
 def test_every_prediction_is_recorded(bundle: Bundle, tmp_path: Path) -> None:
@@ -170,26 +155,6 @@ def test_a_record_that_is_removed_is_reported_and_another_is_begun(
     assert [p.time for p in read_predictions(path, run.id)] == [made.time]
 
 
-def test_what_was_dropped_while_a_disk_was_full_is_counted_in_the_record(
-    bundle: Bundle, log: Log, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(backoff, "RETRY", (0.05, 0.05))
-    monkeypatch.setattr(background, "WAITING", 4)
-    path, captions = tmp_path / "record.sqlite", Puppet("text")
-    with watched(bundle, log, record=path) as running:
-        with unwritable(path):
-            running.attach(captions)
-            predictions = iter(running)
-            for _ in range(20):
-                captions.say()
-                next(predictions)
-            wait_until(lambda: of_record(log))
-        wait_until(lambda: [e for e in of_record(log) if e.lost])
-    (run,) = read_runs(path)
-    lost = [event.reason for event in read_events(path, run.id) if event.kind == "recorded"]
-    assert int(lost[-1].split()[0]) >= 20 - len(read_predictions(path, run.id)) > 0
-
-
 def test_while_a_disk_is_stuck_the_oldest_give_way_and_are_counted(
     bundle: Bundle, log: Log, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -274,13 +239,6 @@ def test_what_is_being_encoded_when_it_is_closed_is_neither_seen_nor_recorded(
     closer.join()
     (run,) = read_runs(path)
     assert read_predictions(path, run.id) == []
-
-
-def test_a_closed_session_takes_no_subscriber(bundle: Bundle, log: Log) -> None:
-    with Session(bundle) as running:
-        pass
-    with pytest.raises(SessionError, match="closed"):
-        running.subscribe(log)
 
 
 def test_a_record_that_cannot_begin_is_closed(

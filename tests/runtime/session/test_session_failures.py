@@ -8,7 +8,7 @@ import pytest
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.events import SensorEvent
 from sensemble_sensors import Isolated
-from sensemble_sensors.errors import SensorEndedError, SensorLostError, SensorUnavailableError
+from sensemble_sensors.errors import SensorEndedError
 from sensemble_sensors.sensor import Sample
 
 from tests.runtime.puppets import Log, Puppet, Session, watched
@@ -35,49 +35,6 @@ def test_a_dead_sensor_delays_nobody(bundle: Bundle) -> None:
             dead.set()
     finally:
         dead.set()
-
-
-@pytest.mark.usefixtures("soon")
-def test_a_lost_sensor_leaves_at_once_and_comes_back(bundle: Bundle, log: Log) -> None:
-    microphone, captions = Puppet("audio"), Puppet("text")
-    with watched(bundle, log) as running:
-        predictions = iter(running)
-        running.attach(microphone)
-        microphone.hear()
-        assert next(predictions).live == ("audio",)
-        microphone.openings.put(SensorUnavailableError("no such device; plug it in"))
-        microphone.openings.put(SensorUnavailableError("no such device; plug it in"))
-        microphone.acts.put(SensorLostError("unplugged"))
-        wait_until(lambda: "lost" in log.of("audio"))
-        assert running.live == ()
-        running.attach(captions)
-        captions.say()
-        assert next(predictions).live == ("text",)
-        wait_until(lambda: microphone.opened == 4)
-        microphone.hear()
-        assert next(predictions).latencies.keys() == {"audio"}
-    assert log.of("audio") == ["attached", "lost", "unavailable", "attached"], (
-        "a retry tells only what is new"
-    )
-    reasons = [e.reason for e in log.events if isinstance(e, SensorEvent) and e.reason]
-    assert reasons == ["unplugged", "no such device; plug it in"]
-
-
-def test_what_an_ending_sensor_gave_is_still_encoded_and_the_session_ends_with_the_last(
-    bundle: Bundle, log: Log
-) -> None:
-    microphone, captions = Puppet("audio"), Puppet("text")
-    with watched(bundle, log) as running:
-        for sensor in (microphone, captions):
-            running.attach(sensor)
-        microphone.hear()
-        microphone.acts.put(SensorEndedError("the file is over"))
-        captions.say()
-        captions.acts.put(SensorEndedError("the file is over"))
-        found = list(running)
-    assert {m for p in found for m in p.latencies} == {"audio", "text"}
-    assert log.of("audio") == log.of("text") == ["attached", "ended"]
-    assert log.live()[-1] == ("audio", "text"), "what it said last holds for its time to live"
 
 
 class Buggy(Puppet):

@@ -140,22 +140,6 @@ def test_an_encoder_that_does_not_return_is_named_when_closing(
     assert "text" not in bundle._encoders
 
 
-def test_a_subscriber_that_does_not_return_is_named_when_closing(
-    bundle: Bundle, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sensor_host, "CLOSE", 0.2)
-    before, busy, go = set(threading.enumerate()), threading.Event(), threading.Event()
-    running = Session(bundle)
-    running.subscribe(lambda _: (busy.set(), go.wait(20)))
-    running.attach(Puppet("text"))
-    assert busy.wait(20)
-    with pytest.raises(SessionError, match="a subscriber"):
-        running.close()
-    running.close()
-    go.set()
-    wait_until(lambda: set(threading.enumerate()) == before)
-
-
 def test_everything_that_is_stuck_is_waited_for_together_and_counted(
     bundle: Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:

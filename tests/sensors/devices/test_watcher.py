@@ -34,11 +34,6 @@ SoundServer = Any
 Specs = Mapping[str, InputSpec]
 
 
-def read_on(sensor: Isolated) -> None:
-    while True:
-        sensor.read(1)
-
-
 def device(key: str) -> Device:
     return Device("video", key, f"camera {key}", key)
 

@@ -105,8 +105,8 @@ def test_pictures_come_from_another_process_and_its_end_is_reported(unruly: Make
 @pytest.mark.parametrize(
     ("act", "limits", "reason"),
     [
-        ("hang", {"hanging": 3.0}, "unruly hang: hung for 3 s; its process was killed"),
-        ("hang with the lock", {"hanging": 3.0}, "hung for 3 s; its process was killed"),
+        ("hang", {"hanging": 2.0}, "unruly hang: hung for 2 s; its process was killed"),
+        ("hang with the lock", {"hanging": 2.0}, "hung for 2 s; its process was killed"),
         ("crash", {}, "unruly crash: its process died of SIGSEGV"),
         ("exit", {}, "its process ended with status 3"),
         ("close everything", {"hanging": 60.0}, "closed its pipe; its process was killed"),
@@ -114,7 +114,7 @@ def test_pictures_come_from_another_process_and_its_end_is_reported(unruly: Make
         ("raise", {}, "failed with ZeroDivisionError: in the driver"),
         ("sys.exit", {}, "failed with SystemExit: 3"),
         ("lose", {}, "pulled out"),
-        ("stop", {"hanging": 3.0}, "hung for 3 s; its process was killed"),
+        ("stop", {"hanging": 2.0}, "hung for 2 s; its process was killed"),
         ("fork and crash", {"hanging": 60.0}, "its process died of SIGSEGV"),
         ("write rubbish", {}, "wrote an invalid message; its process was killed"),
         ("write lines of rubbish", {}, "wrote an invalid message; its process was killed"),
@@ -141,17 +141,17 @@ def test_the_memory_of_who_started_it_is_not_its_own(unruly: Make, specs: Specs)
     hoard = np.ones(400 << 20, np.uint8)
     sensor = unruly("nothing", resident=300 << 20)
     sensor.open(specs["video"])
-    end = time.monotonic() + 3  # it measures itself every second
+    end = time.monotonic() + 2.5  # it measures itself every second
     while time.monotonic() < end:
         sensor.read(0.1)
     assert len(hoard) > 300 << 20
 
 
 def test_one_that_cannot_be_opened_says_why_and_leaves_nothing(unruly: Make, specs: Specs) -> None:
-    absent, hanging = unruly("be absent"), unruly("hang opening", opening=3.0)
+    absent, hanging = unruly("be absent"), unruly("hang opening", opening=2.0)
     with pytest.raises(SensorUnavailableError, match=r"^unruly be absent: plug it in$"):
         absent.open(specs["video"])
-    with pytest.raises(SensorUnavailableError, match="did not open within 3 s; its process was killed"):
+    with pytest.raises(SensorUnavailableError, match="did not open within 2 s; its process was killed"):
         hanging.open(specs["video"])
     assert absent.pid is hanging.pid is None
     with pytest.raises(SensorUnavailableError, match="gives video, not text"):
@@ -246,7 +246,7 @@ def test_a_worker_and_what_it_started_end_when_the_process_that_started_it_is_ki
         "import sys\nfrom unruly import Unruly\n"
         "from sensemble_sensors import Isolated, Limits\n"
         "from sensemble_sensors.spec import InputSpec\n"
-        f"sensor = Isolated(Unruly, {act!r}, 0, limits=Limits(hanging=3.0))\n"
+        f"sensor = Isolated(Unruly, {act!r}, 0, limits=Limits(hanging=2.0))\n"
         "sensor.open(InputSpec('video', 'uint8', (1, 2, 4, 6, 3), 10, 0.2, 0.1, 1.0))\n"
         "print(sensor.pid, flush=True)\nsys.stdin.read()\n"
     )
@@ -262,13 +262,6 @@ def test_a_worker_and_what_it_started_end_when_the_process_that_started_it_is_ki
         process.send_signal(signal.SIGKILL)
     wait_until(lambda: not any(map(is_alive, (pid, *started))))
     assert held() == before
-
-
-def test_a_worker_loads_no_torch() -> None:
-    script = "import sys, sensemble_sensors.isolation.worker\n"
-    script += "print(sorted({'torch', 'cv2', 'av'} & set(sys.modules)))"
-    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert run.stdout == "[]\n"
 
 
 def test_what_cannot_be_sent_to_a_process_is_refused_at_once(tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
-from time import monotonic
 from typing import Any
 
 import av
@@ -14,7 +13,7 @@ import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from sensemble_sensors import Recorded, Recording, Sample, read_dataset
+from sensemble_sensors import Sample
 from sensemble_sensors.conditioned import begin
 from sensemble_sensors.devices.camera import Camera
 from sensemble_sensors.errors import BadDataError, SampleError, SensorEndedError, SensorLostError
@@ -24,10 +23,8 @@ from sensemble_sensors.kinds.conditions.condition import Applied
 from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.media.dataset import Example
 from sensemble_sensors.media.decoding import check, window
-from sensemble_sensors.media.modalities import read_modalities, write_modalities
-from sensemble_sensors.recording.header import form_of
 from sensemble_sensors.sensor import Sensor
-from sensemble_sensors.spec import Channel, InputSpec, Modality, declared
+from sensemble_sensors.spec import Channel, InputSpec, Modality
 from sensemble_sensors.thresholds import DEFAULT
 
 RANGE = Channel("temperature", "0.01 K", 27315, 37315)
@@ -127,12 +124,6 @@ def test_its_form_is_checked() -> None:
         ring.push(Sample("thermal", np.zeros((16, 24, 3), np.uint8), 0.0))
 
 
-def test_modalities_json_declares_it(tmp_path: Path) -> None:
-    made = declared([SPEC])
-    write_modalities(tmp_path, made)
-    assert read_modalities(tmp_path) == made == {"thermal": Modality("thermal", "frames", 0, (RANGE,))}
-
-
 @pytest.mark.parametrize(("value", "finding"), [(27315, "black"), (40000, "saturated"), (30000, "frozen")])
 def test_its_health(value: int, finding: str) -> None:
     health = Health(SPEC, DEFAULT, 0.0)
@@ -156,18 +147,6 @@ def test_its_conditions_stay_in_its_range(condition: str) -> None:
         assert data.max() <= 37315
         changed |= not np.array_equal(data, picture)
     assert changed
-
-
-def test_it_is_recorded_bit_for_bit_and_the_recording_is_a_dataset(tmp_path: Path) -> None:
-    begun = monotonic()
-    with Recording(tmp_path, form_of({"thermal": SPEC}), seconds=10, declared=declared([SPEC])) as out:
-        for i, picture in enumerate(numbers(8)):
-            out.put(Sample("thermal", picture[..., None], begun + (i + 1) / 4, cut=i == 0))
-    dataset = read_dataset(tmp_path)
-    found = list(Recorded(tmp_path, dataset.examples).samples({"thermal": SPEC}))
-    np.testing.assert_array_equal(np.stack([np.asarray(s.data)[..., 0] for s in found]), numbers(8))
-    (one,) = dataset.examples
-    np.testing.assert_allclose(window(one, SPEC)[0, ..., 0], shares(numbers(4)), atol=1e-6)
 
 
 class Server(SimpleHTTPRequestHandler):

@@ -217,16 +217,6 @@ def test_another_rate_is_brought_to_that_of_the_encoder(tmp_path: Path) -> None:
     assert errors[0] < errors[1] / 2, "what is too fast for the rate is averaged away"
 
 
-def test_a_file_of_too_many_rows_or_bytes_is_refused_unread(tmp_path: Path) -> None:
-    path = tmp_path / "bomb.csv"
-    path.write_bytes(b"ax,ay,az,gx,gy,gz\n" + b"1,2,3,4,5,6\n" * 6_000_000)
-    with pytest.raises(BadDataError, match="more than 32 million numbers; divide it"):
-        KIND.window(File(path), SPEC)
-    os.truncate(path, (1 << 27) + 1)
-    with pytest.raises(BadDataError, match="larger than 128 MiB; divide it"):
-        KIND.window(File(path), SPEC)
-
-
 @pytest.mark.parametrize(
     ("name", "content", "reason"),
     [
@@ -257,6 +247,13 @@ def test_a_bad_file_is_named_with_the_reason(tmp_path: Path, name: str, content:
         KIND.window(File(tmp_path / name), SPEC)
     assert name in str(caught.value)
     assert reason in str(caught.value)
+
+
+def test_a_file_of_too_many_bytes_is_refused_unread(tmp_path: Path) -> None:
+    (tmp_path / "bomb.csv").touch()
+    os.truncate(tmp_path / "bomb.csv", (1 << 27) + 1)
+    with pytest.raises(BadDataError, match="larger than 128 MiB"):
+        KIND.window(File(tmp_path / "bomb.csv"), SPEC)
 
 
 def test_an_array_of_another_form_is_refused(tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """Tests of `clip`: an aligned window of sound and picture out of a longer example."""
 
-import wave
 from collections.abc import Mapping
 from dataclasses import replace
 from itertools import pairwise
@@ -17,6 +16,8 @@ from sensemble_sensors.media.dataset import Example
 from sensemble_sensors.media.decoding import Sampling, clip, duration
 from sensemble_sensors.sensor import Media
 from sensemble_sensors.spec import Channel, InputSpec
+
+from tests.parts import write_wav
 
 Studio = Any
 SPECS: Mapping[str, InputSpec] = {
@@ -131,8 +132,6 @@ def test_the_same_seed_gives_the_same_picture_with_or_without_the_sound(studio: 
 
 
 def test_a_clip_that_lasts_no_time_is_bad(studio: Studio) -> None:
-    empty = studio.folder / "empty.wav"
-    with wave.open(str(empty), "wb") as file:
-        file.setparams((1, 2, 16000, 0, "NONE", "not compressed"))
+    empty = write_wav(studio.folder / "empty.wav", np.zeros(0))
     with pytest.raises(BadDataError, match=r"empty\.wav: lasts no time"):
         clip(studio.example(audio=empty), SPECS)

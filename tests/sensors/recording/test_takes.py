@@ -60,12 +60,6 @@ def test_takes_are_listed_with_what_was_recorded(tmp_path: Path) -> None:
     )
 
 
-def test_a_short_rest_belongs_to_its_take_but_is_not_labelled(tmp_path: Path) -> None:
-    record(tmp_path, 2.2)
-    (take,) = read_takes(tmp_path)
-    assert (take.split, take.labels, len(take.segments)) == ("train", ("yes",), 3)
-
-
 def test_a_deleted_take_leaves_nothing_and_the_others_untouched(tmp_path: Path) -> None:
     for label in ("yes", "no", "stop"):
         record(tmp_path, labels=(label,))
