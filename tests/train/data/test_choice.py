@@ -35,24 +35,14 @@ def dataset(
 
 def test_a_dataset_too_small_is_told_for_what(tmp_path: Path) -> None:
     small = dataset(tmp_path / "small", 2, {"one": 40, "two": 3}, 13, 13, 5)
-    assert list(shortages(small)) == [
-        (
-            "45 clips have all of text; 100 would do: record 55 clips of anything, or go without: then "
-            "sensors learn from labels alone, and those without labels often stay at chance"
-        ),
-        (
-            "1 of 2 labels have too few examples in train to be learnt: 3 of two (record 7 examples); each "
-            "needs 10 at least"
-        ),
-        (
-            "calibrate has 5 groups (people, recordings), and a promise on sure and wrong answers takes 19: "
-            "record 14 more as calibrate"
-        ),
-        (
-            "eval has 13 examples: too few to judge by. An accuracy of 50 % will be known as 26 "
-            "to 74 %; 80 more examples make it 20 points"
-        ),
-    ]
+    parts = (
+        ("45 clips have all of text", "record 55 clips"),
+        ("1 of 2 labels", "3 of two (record 7 examples)"),
+        ("calibrate has 5 groups", "takes 19: record 14 more"),
+        ("eval has 13 examples", "26 to 74 %; 80 more examples"),
+    )
+    for told, words in zip(shortages(small), parts, strict=True):
+        assert all(word in told for word in words)
     assert len(list(shortages(small, from_scratch=False))) == 3
 
 

@@ -70,9 +70,7 @@ def test_what_is_kept_is_private_and_may_be_damaged(encoder: Pretrained, tmp_pat
     assert Frozen.read - before == 1, "the damaged file was replaced"
 
 
-def test_what_was_used_longest_ago_goes(
-    encoder: Pretrained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_least_used_goes(encoder: Pretrained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     takes = raw_inputs(3)["audio"]
     for number, take in enumerate(takes):
         embed(encoder, take[None])
@@ -90,9 +88,7 @@ def test_what_was_used_longest_ago_goes(
     assert len(list(tmp_path.rglob("*.safetensors"))) == 2
 
 
-def test_where_nothing_can_be_kept_the_embeddings_are_made_all_the_same(
-    encoder: Pretrained, tmp_path: Path
-) -> None:
+def test_where_nothing_can_be_kept_embeddings_are_made(encoder: Pretrained, tmp_path: Path) -> None:
     (tmp_path / "sensemble").write_text("no folder")
     assert embed(encoder, raw_inputs(4)["audio"]).shape == (4, 3, 2)
 

@@ -31,9 +31,7 @@ def test_each_kind_gives_windows_that_no_example_shows(clips: tuple[Path, list[L
         assert not any(np.array_equal(one[None], other) for one in made for other in known), modality
 
 
-def test_two_at_once_are_known_where_an_example_may_have_several_labels(
-    clips: tuple[Path, list[Line]],
-) -> None:
+def test_two_at_once_are_known_where_several_labels_are_allowed(clips: tuple[Path, list[Line]]) -> None:
     examples, spec = labelled(clips[0]), replace(SPECS["text"], shape=(1, 32))
     assert len(near_windows(examples, spec, TOKENIZER, "multi-label", 0)) == 0
 

@@ -53,11 +53,7 @@ def test_it_is_a_fourth_modality_that_changes_no_other(tmp_path: Path) -> None:
     config = DigitsConfig(pictures=few, renderings=tuple((s, 1) for s, _ in few), backgrounds=few)
     plain, four = tmp_path / "three", tmp_path / "four"
     build(plain, config, no_progress)
-    build(
-        four,
-        replace(config, imu=True),
-        no_progress,
-    )
+    build(four, replace(config, imu=True), no_progress)
     lines = [json.loads(line) for line in (four / "index.jsonl").read_text().splitlines()]
     assert [{k: v for k, v in line.items() if k != "imu"} for line in lines] == [
         json.loads(line) for line in (plain / "index.jsonl").read_text().splitlines()

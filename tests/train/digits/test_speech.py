@@ -10,17 +10,12 @@ from sensemble_train.errors import TrainError
 
 def test_speech_is_sound_that_depends_on_the_word_the_voice_and_the_pitch() -> None:
     asked = [
-        Utterance("three", "en-us+f4", 50, 160),
-        Utterance("seven", "en-us+f4", 50, 160),
-        Utterance("three", "en+linda", 50, 160),
-        Utterance("three", "en-us+f4", 70, 160),
-        Utterance("three", "en-us+f4", 50, 200),
-        Utterance("three", "pico-en-GB", 50, 160),
-        Utterance("seven", "pico-en-GB", 50, 160),
-        Utterance("three", "pico-en-US", 50, 160),
-        Utterance("three", "pico-en-GB", 70, 160),
-        Utterance("three", "pico-en-GB", 50, 200),
-    ]
+        Utterance("three", "en-us+f4", 50, 160), Utterance("seven", "en-us+f4", 50, 160),
+        Utterance("three", "en+linda", 50, 160), Utterance("three", "en-us+f4", 70, 160),
+        Utterance("three", "en-us+f4", 50, 200), Utterance("three", "pico-en-GB", 50, 160),
+        Utterance("seven", "pico-en-GB", 50, 160), Utterance("three", "pico-en-US", 50, 160),
+        Utterance("three", "pico-en-GB", 70, 160), Utterance("three", "pico-en-GB", 50, 200),
+    ]  # fmt: skip
     waves = list(speak(asked))
     for wave in waves:
         assert wave.dtype == np.int16
@@ -32,9 +27,7 @@ def test_speech_is_sound_that_depends_on_the_word_the_voice_and_the_pitch() -> N
 
 
 @pytest.mark.parametrize(("voice", "none"), [("en-us+f4", "en-gb+f4"), ("pico-en-US", "pico-en-XX")])
-def test_a_voice_that_does_not_exist_is_refused_instead_of_speaking_with_the_last_one(
-    voice: str, none: str
-) -> None:
+def test_a_voice_that_does_not_exist_is_refused(voice: str, none: str) -> None:
     with pytest.raises(TrainError, match="no such voice"):
         list(speak([Utterance("three", voice, 50, 160), Utterance("three", none, 50, 160)]))
 

@@ -16,14 +16,10 @@ AV, AVT = ("audio", "video"), ("audio", "text", "video")
 @pytest.mark.parametrize(
     ("shape", "modalities", "millions"),
     [
-        (MAE_B16, AV, 191),
-        (VIT_B16, AV, 173),
-        (CLIP_B16, AV, 172),
-        (MAE_B16, AVT, 334),
-        (VIT_B16, AVT, 297),
+        (MAE_B16, AV, 191), (VIT_B16, AV, 173), (CLIP_B16, AV, 172), (MAE_B16, AVT, 334), (VIT_B16, AVT, 297),
         (CLIP_B16, AVT, 236),
     ],
-)
+)  # fmt: skip
 def test_the_presets_have_table_5s_parameters(
     shape: ModelConfig, modalities: tuple[str, ...], millions: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -62,20 +62,25 @@ def test_openais_whole_vit_b16_has_no_key_too_few_or_too_many(monkeypatch: pytes
             initialize(model, {**whole, name: torch.zeros(768)})
 
 
-def test_an_image_and_a_caption_have_open_clips_features(model: Model, oracle: open_clip.CLIP) -> None:
-    pixels = torch.randint(0, 256, (3, 1, 224, 224, 3), dtype=torch.uint8)
+def check_features(model: Model, oracle: open_clip.CLIP, pixels: Tensor, tokens: Tensor) -> list[Tensor]:
+    """Compare the features of images and captions with open_clip's; return open_clip's."""
     mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (CLIP_MEAN, CLIP_STD))
-    tokens = torch.zeros(4, 60, dtype=torch.long)
-    for row, length in enumerate((1, 2, 17, 58)):
-        tokens[row, : length + 1] = torch.randint(1, WORDS - 1, (length + 1,))
-        tokens[row, length + 1] = WORDS - 1
     with torch.no_grad():
         image = oracle.encode_image((pixels[:, 0].permute(0, 3, 1, 2) / 255 - mean) / std, normalize=True)
         torch.testing.assert_close(model.encoders["video"](pixels), image, atol=1e-4, rtol=0)
         text = oracle.encode_text(functional.pad(tokens, (0, 17)), normalize=True)
         torch.testing.assert_close(model.encoders["text"](tokens), text, atol=1e-4, rtol=0)
-    assert (image[0] - image[1]).abs().max() > 1e-3  # which a comparison of constants would not show
-    assert (text[0] - text[1]).abs().max() > 1e-3
+    return [image, text]
+
+
+def test_an_image_and_a_caption_have_open_clips_features(model: Model, oracle: open_clip.CLIP) -> None:
+    pixels = torch.randint(0, 256, (3, 1, 224, 224, 3), dtype=torch.uint8)
+    tokens = torch.zeros(4, 60, dtype=torch.long)
+    for row, length in enumerate((1, 2, 17, 58)):
+        tokens[row, : length + 1] = torch.randint(1, WORDS - 1, (length + 1,))
+        tokens[row, length + 1] = WORDS - 1
+    for found in check_features(model, oracle, pixels, tokens):
+        assert (found[0] - found[1]).abs().max() > 1e-3  # which a comparison of constants would not show
 
 
 def test_the_whole_vit_b16_has_open_clips_features() -> None:
@@ -87,12 +92,7 @@ def test_the_whole_vit_b16_has_open_clips_features() -> None:
     initialize(model, state)
     pixels = torch.randint(0, 256, (1, 1, 224, 224, 3), dtype=torch.uint8)
     tokens = functional.pad(torch.tensor([[49406, 320, 1929, 49407]]), (0, 56))
-    mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (CLIP_MEAN, CLIP_STD))
-    with torch.no_grad():
-        image = oracle.encode_image((pixels[:, 0].permute(0, 3, 1, 2) / 255 - mean) / std, normalize=True)
-        torch.testing.assert_close(model.encoders["video"](pixels), image, atol=1e-4, rtol=0)
-        text = oracle.encode_text(functional.pad(tokens, (0, 17)), normalize=True)
-        torch.testing.assert_close(model.encoders["text"](tokens), text, atol=1e-4, rtol=0)
+    check_features(model, oracle, pixels, tokens)
 
 
 def test_longer_videos_start_from_the_image_in_every_frame(state: dict[str, Tensor]) -> None:

@@ -74,7 +74,7 @@ def test_another_shape_is_refused_but_other_paths_may_be_dropped(dataset: Datase
 
 def test_fewer_words_than_clip_has_are_refused(dataset: Dataset) -> None:
     shape = tiny(replace(CLIP_B16, vocabulary=300))
-    with pytest.raises(ConfigurationError, match=r"--model\.vocabulary 300: CLIP's captions need 49408"):
+    with pytest.raises(ConfigurationError, match=r"--model\.vocabulary 300: .* need 49408"):
         begun(dataset, Experiment("", model=shape, initialize=RANDOM, merges=MERGES))
 
 
@@ -84,16 +84,12 @@ def test_the_task_is_derived_or_said(dataset: Dataset) -> None:
     both = [replace(e, labels=("bright", "dark")) if e.labels else e for e in dataset.examples]
     several = replace(dataset, examples=tuple(both))
     assert begun(several, Experiment("")).description.task == "multi-label"
-    with pytest.raises(ConfigurationError, match=r"--task multi-class: .* has the labels bright, dark"):
+    with pytest.raises(ConfigurationError, match=r"--task multi-class: .* bright, dark"):
         begun(several, Experiment("", task="multi-class"))
 
 
 def test_small_models_take_the_sizes_that_are_said(dataset: Dataset) -> None:
-    specs = begun(
-        dataset, Experiment("", model=ModelConfig(frames=2, side=48, seconds=0.25, tokens=9))
-    ).description.specs
-    assert {m: spec.shape for m, spec in specs.items()} == {
-        "audio": (1, 4000),
-        "text": (1, 9),
-        "video": (1, 2, 48, 48, 3),
-    }
+    sizes = ModelConfig(frames=2, side=48, seconds=0.25, tokens=9)
+    specs = begun(dataset, Experiment("", model=sizes)).description.specs
+    shapes = {"audio": (1, 4000), "text": (1, 9), "video": (1, 2, 48, 48, 3)}
+    assert {m: spec.shape for m, spec in specs.items()} == shapes

@@ -80,9 +80,7 @@ def test_masd_without_other_sensors_is_finetuning(run: tuple[Experiment, Path, M
     assert found["video"][0] != found["video"][1]
 
 
-def test_the_rows_beside_it_do_not_change_what_ships(
-    run: tuple[Experiment, Path, Matrix], tmp_path: Path
-) -> None:
+def test_other_rows_do_not_change_what_ships(run: tuple[Experiment, Path, Matrix], tmp_path: Path) -> None:
     """And asked for alone in the same folder, nothing is trained or lost."""
     config, out, found = run
     alone = recipe.run(config_for(Path(config.data), *TRAINED), tmp_path / "alone")
@@ -92,9 +90,7 @@ def test_the_rows_beside_it_do_not_change_what_ships(
     assert {cell: path.stat().st_mtime_ns for cell, path in weights(out).items()} == before
 
 
-def test_another_dataset_may_begin_with_the_encoders_of_a_run(
-    run: tuple[Experiment, Path, Matrix], tmp_path: Path
-) -> None:
+def test_a_run_may_begin_with_anothers_encoders(run: tuple[Experiment, Path, Matrix], tmp_path: Path) -> None:
     _, out, _ = run
     mute = [{k: v for k, v in line.items() if k != "text"} for line in dark_and_bright(tmp_path)]
     mute = [{**line, "labels": [f"very {x}" for x in line["labels"]]} for line in mute]  # type: ignore[attr-defined]

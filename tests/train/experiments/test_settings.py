@@ -51,9 +51,7 @@ def test_held_out_examples_give_a_whole_matrix(clips: tuple[Path, list[Line]], t
     assert sorted(matrix["subset"]["video"]) == EVERY
 
 
-def test_what_is_distilled_on_may_come_from_another_dataset(
-    run: tuple[Experiment, Path], tmp_path: Path
-) -> None:
+def test_distillation_may_use_another_dataset(run: tuple[Experiment, Path], tmp_path: Path) -> None:
     """As Kinetics' from AudioSet (Sec. 5): examples that have every modality, without their labels."""
     config, out = run
     lines = dark_and_bright(tmp_path, pretrain=6, train=0, evaluation=0)
@@ -65,10 +63,10 @@ def test_what_is_distilled_on_may_come_from_another_dataset(
     assert ours != theirs
     distilled = choose(other, read(other.data))["distill"]
     assert {example.files[0].parent for example in distilled} == {tmp_path}
-    with pytest.raises(ConfigurationError, match="--held-out 0 to draw it from the other dataset"):
+    with pytest.raises(ConfigurationError, match="--held-out 0 to draw it from the other"):
         shipped(replace(other, held_out=0.2), tmp_path / "both")
     write_index(tmp_path, [line for line in lines if len(line) == 4])
-    with pytest.raises(ConfigurationError, match="0 unlabelled examples have all of audio\\+text\\+video"):
+    with pytest.raises(ConfigurationError, match=r"0 unlabelled .* audio\+text\+video"):
         shipped(other, tmp_path / "few")
 
 

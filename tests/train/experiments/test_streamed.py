@@ -100,7 +100,7 @@ def test_a_bad_file_is_named_with_its_line_and_skipped_only_when_asked(
     lines: list[Line] = [{"split": "train", "labels": ["dark"], "video": name} for name in names]
     write_index(tmp_path, lines)
     strict = source(train_of(tmp_path))
-    with pytest.raises(BadDataError, match=r"index\.jsonl:2 \('1'\): video: .*noise\.mkv: cannot be decoded"):
+    with pytest.raises(BadDataError, match=r"index\.jsonl:2 .* video: .*noise\.mkv"):
         strict.row(1)
     lenient = source(train_of(tmp_path), skip_bad=True)
     with caplog.at_level(logging.WARNING):
@@ -109,10 +109,9 @@ def test_a_bad_file_is_named_with_its_line_and_skipped_only_when_asked(
     assert "skipped index.jsonl:2 ('1')" in caplog.text
     assert [lenient.row(i, 7).skipped for i in range(3)] == [0, 1, 0]
     assert joined([lenient.row(1, 7), lenient.row(1, 8)]).skipped == 2
-    everything = partial(
-        decode, read_dataset(tmp_path).examples, SPECS, TOKENIZER, LABELS, "multi-class", lambda *_: None
-    )
-    with pytest.raises(BadDataError, match=r"index\.jsonl:2 \('1'\): video: .*noise\.mkv: cannot be decoded"):
+    given = read_dataset(tmp_path).examples, SPECS, TOKENIZER, LABELS, "multi-class", lambda *_: None
+    everything = partial(decode, *given)
+    with pytest.raises(BadDataError, match=r"index\.jsonl:2 .* video: .*noise\.mkv"):
         everything()
     whole = everything(skip_bad=True)
     assert whole.skipped == 1
@@ -150,22 +149,19 @@ def threads() -> Iterator[int]:
 
 
 @pytest.mark.timeout(120)
-def test_a_worker_resizes_with_one_thread(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, threads: int
-) -> None:
+def test_a_worker_has_one_thread(folder: Path, monkeypatch: pytest.MonkeyPatch, threads: int) -> None:
     def seed(*_: object, **__: object) -> dict[str, object]:
         return {"audio": np.full(SPECS["audio"].shape, cv2.getNumThreads(), np.float32)}
 
-    monkeypatch.setattr(
-        "sensemble_train.experiments.streamed.clip", seed
-    )  # workers are forked, and inherit it
+    # Workers are forked, and inherit it.
+    monkeypatch.setattr("sensemble_train.experiments.streamed.clip", seed)
     loaded = list(source(train_of(folder)).load([[0], [1]], torch.device("cpu"), workers=2))
     assert all((clips.inputs["audio"] == 1).all() for clips in loaded)
     assert cv2.getNumThreads() == threads
 
 
 def test_labels_that_are_no_class_are_named_and_unlabelled_rows_have_no_targets(folder: Path) -> None:
-    with pytest.raises(BadDataError, match=r"index\.jsonl:4 .* 'bright' is none of the 1 classes"):
+    with pytest.raises(BadDataError, match=r"index\.jsonl:4 .* 'bright' is none of"):
         next(source(train_of(folder), labels=("dark",)).load([[0]], torch.device("cpu"), workers=0))
     unlabelled = source(read_dataset(folder).split("pretrain"))
     assert joined([unlabelled.row(0), unlabelled.row(1)]).targets is None
@@ -176,6 +172,6 @@ def test_labels_that_are_no_class_are_named_and_unlabelled_rows_have_no_targets(
 def test_one_of_several_labels_is_not_taken_for_the_class(folder: Path) -> None:
     first, *_ = read_dataset(folder).split("train")
     both = replace(first, labels=LABELS)
-    with pytest.raises(BadDataError, match=rf"index\.jsonl:{first.line}: .* of which only one can be"):
+    with pytest.raises(BadDataError, match=rf"index\.jsonl:{first.line}: .* only one"):
         targets([both], LABELS, "multi-class")
     assert targets([both], LABELS, "multi-label").tolist() == [[1, 1]]

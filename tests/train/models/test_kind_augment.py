@@ -82,9 +82,7 @@ def test_a_gate_silences_what_is_faint_and_leaves_a_word_as_it_is() -> None:
         ("saturation", vision.adjust_saturation),
     ],
 )
-def test_colours_change_as_torchvision_changes_them(
-    field: str, oracle: Callable[[Tensor, float], Tensor]
-) -> None:
+def test_colours_change_as_in_torchvision(field: str, oracle: Callable[[Tensor, float], Tensor]) -> None:
     """One of the factors that could have been drawn gives torchvision's picture."""
     torch.manual_seed(0)
     clip = torch.randint(70, 180, (1, 1, 12, 10, 3), dtype=torch.uint8)

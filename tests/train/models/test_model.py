@@ -74,9 +74,7 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
 
 
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES.keys())
-def test_a_damaged_model_is_refused_in_one_line(
-    damage: Callable[[Path], object], saved: Path, tmp_path: Path
-) -> None:
+def test_a_damaged_model_is_refused(damage: Callable[[Path], object], saved: Path, tmp_path: Path) -> None:
     folder = tmp_path / "model"
     shutil.copytree(saved, folder)
     damage(folder)

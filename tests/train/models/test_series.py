@@ -177,5 +177,5 @@ def test_the_window_is_as_long_as_the_longest_example_within_bounds(
 def test_a_series_without_a_rate_is_refused(tmp_path: Path) -> None:
     write(tmp_path, [10] * 10, 1.0)
     (tmp_path / "modalities.json").write_text('{"air": {"kind": "series", "channels": ["co2"]}}')
-    with pytest.raises(ConfigurationError, match=r"modalities.json: air: a series needs its rate"):
+    with pytest.raises(ConfigurationError, match=r"air: a series needs its rate"):
         describe(read_dataset(tmp_path), ModelConfig())

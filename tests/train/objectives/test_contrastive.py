@@ -41,33 +41,6 @@ def everywhere(modalities: Iterable[str], count: int) -> dict[str, Tensor]:
     return {m: torch.ones(count, dtype=torch.bool) for m in modalities}
 
 
-@settings(max_examples=30)
-@given(count=st.integers(2, 9), size=st.integers(2, 6), scale=st.floats(0.5, 90), seed=st.integers(0, 999))
-def test_two_modalities_give_clips_loss(count: int, size: int, scale: float, seed: int) -> None:
-    a, b = units(count, size, seed), units(count, size, seed + 1000)
-    pair = {"a": torch.from_numpy(a), "b": torch.from_numpy(b)}
-    value = global_loss(pair, log_scale(scale), everywhere("ab", count))
-    assert value.item() == pytest.approx(clip_loss(a, b, scale), abs=1e-6)
-
-
-def test_gradients_equal_finite_differences_of_clips_loss() -> None:
-    a, b = units(5, 4, 0), units(5, 4, 1)
-    leaf, temperature = torch.from_numpy(a).requires_grad_(), log_scale().requires_grad_()
-    global_loss({"a": leaf, "b": torch.from_numpy(b)}, temperature, everywhere("ab", 5)).backward()
-    step = 1e-6
-    expected = np.empty_like(a)
-    for place in np.ndindex(*a.shape):
-        shift = np.zeros_like(a)
-        shift[place] = step
-        ends = [clip_loss(a + sign * shift, b, 1 / 0.07) for sign in (1, -1)]
-        expected[place] = (ends[0] - ends[1]) / (2 * step)
-    assert leaf.grad is not None
-    np.testing.assert_allclose(leaf.grad.numpy(), expected, atol=1e-6)
-    ends = [clip_loss(a, b, math.exp(sign * step) / 0.07) for sign in (1, -1)]
-    assert temperature.grad is not None
-    assert temperature.grad.item() == pytest.approx((ends[0] - ends[1]) / (2 * step), abs=1e-6)
-
-
 @pytest.mark.parametrize("published", [4.6052, 9.0])
 def test_the_temperature_stays_within_clips_bound_and_may_leave_it_again(published: float) -> None:
     objective = Contrastive(tiny_model(VIT), published)
@@ -93,24 +66,24 @@ def masks(draw: st.DrawFn) -> dict[str, list[bool]]:
 
 
 @settings(max_examples=40)
-@given(present=masks(), seed=st.integers(0, 99))
-def test_is_the_mean_over_pairs_of_the_rows_that_both_have(present: dict[str, list[bool]], seed: int) -> None:
+@given(present=masks(), scale=st.floats(0.5, 90), seed=st.integers(0, 99))
+def test_it_is_the_mean_over_pairs_of_rows(present: dict[str, list[bool]], scale: float, seed: int) -> None:
     count = len(present["audio"])
     rows = {m: units(count, 4, seed + i) for i, m in enumerate(present)}
     expected = []
     for a, b in combinations(present, 2):
         both = np.array(present[a]) & np.array(present[b])
         if both.sum() >= 2:
-            expected.append(clip_loss(rows[a][both], rows[b][both], 1 / 0.07))
+            expected.append(clip_loss(rows[a][both], rows[b][both], scale))
     there = {m: torch.tensor(mask) for m, mask in present.items()}
     leaves = {m: torch.from_numpy(x).requires_grad_() for m, x in rows.items()}
-    value = global_loss(leaves, log_scale(), there)
+    value = global_loss(leaves, log_scale(scale), there)
     assert value.item() == pytest.approx(np.mean(expected) if expected else 0.0, abs=1e-6)
     value.backward()
     for m, leaf in leaves.items():
         assert leaf.grad is None or not leaf.grad[~there[m]].any()
     noise = {m: torch.where(there[m][:, None], x.detach(), 7.0) for m, x in leaves.items()}
-    assert global_loss(noise, log_scale(), there).item() == pytest.approx(value.item(), abs=1e-12)
+    assert global_loss(noise, log_scale(scale), there).item() == pytest.approx(value.item(), abs=1e-12)
 
 
 def test_loss_and_gradients_are_open_clips() -> None:

@@ -37,7 +37,7 @@ WRONG: dict[str, Callable[[], object]] = {
     "--held-out: expected": lambda: Experiment("", held_out=1.5),
     "--distill: expected an integer of 2 or more, got 1": lambda: Config("", distill=1),
     "--train-modalities: name sets": lambda: Config("", train_modalities=()),
-    "--held-out 0 to draw it from the other dataset": lambda: Experiment("", distill_data="x", held_out=0.2),
+    "--held-out 0 to draw it from the other": lambda: Experiment("", distill_data="x", held_out=0.2),
 }
 
 
@@ -51,13 +51,8 @@ def test_what_cannot_be_is_refused_by_its_flag(line: str) -> None:
 
 def test_a_run_that_goes_on_with_other_encoders_is_told_how_to_name_its_own(tmp_path: Path) -> None:
     claim(tmp_path, Config("data"))
-    with pytest.raises(ConfigurationError) as refused:
+    with pytest.raises(ConfigurationError, match="by --encoder and --from-scratch"):
         claim(tmp_path, Config("data", encoders={"audio": "whisper-tiny.en"}))
-    assert str(refused.value) == (
-        f"{tmp_path}: holds a run with other settings (encoders was {{}}, "
-        "is {'audio': 'whisper-tiny.en'}); "
-        "choose another --out, or its encoders by --encoder and --from-scratch"
-    )
 
 
 def test_what_ships_goes_on_as_an_experiment_and_an_experiment_survives_its_file(tmp_path: Path) -> None:

@@ -67,9 +67,7 @@ def test_all_sensors_together_are_as_sure_as_the_sum_says(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("multi", [False, True], ids=["multi-class", "multi-label"])
-def test_it_teaches_a_subset_what_its_sensors_say_and_half_of_what_the_others_do(
-    multi: bool, tmp_path: Path
-) -> None:
+def test_it_teaches_a_subset_its_sensors_and_half_of_the_others(multi: bool, tmp_path: Path) -> None:
     specialists = {m: tiny_model(STEM, seed=place, multi=multi) for place, m in enumerate(ALL)}
     clips, loop = clips_of(specialists["audio"], 12), Loop(tmp_path, 0)
     fused = fuse(specialists, EVEN, replace(clips, targets=None), loop)

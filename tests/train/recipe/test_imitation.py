@@ -67,5 +67,5 @@ def test_small_encoders_embed_as_the_teachers_do_and_take_no_specialists(
 
 def test_a_teacher_of_other_embeddings_is_refused(config: Config, teacher: Path, tmp_path: Path) -> None:
     small = replace(config, encoders={}, teacher=str(teacher), model=ModelConfig(embedding=64))
-    with pytest.raises(ConfigurationError, match=r"its size of an embedding is 128, and .* 64;"):
+    with pytest.raises(ConfigurationError, match=r"size of an embedding is 128, and .* 64;"):
         recipe.run(small, tmp_path / "run")

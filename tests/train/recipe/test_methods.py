@@ -74,9 +74,7 @@ def test_a_folded_norm_gives_the_same_logits(size: int, classes: int, seed: int)
 
 
 @pytest.mark.parametrize("train", [("video",), ("audio", "text")])
-def test_the_probe_is_as_good_as_logistic_regression_where_classes_are_separable(
-    train: tuple[str, ...],
-) -> None:
+def test_the_probe_is_as_good_as_logistic_regression(train: tuple[str, ...]) -> None:
     rng = np.random.default_rng(0)
     classes = np.arange(60) % 3
     centres = rng.normal(0, 1, (3, 8))
@@ -222,11 +220,6 @@ def test_wiseft_lies_between_probe_and_trained(alpha: float) -> None:
         torch.testing.assert_close(wiseft(trained, probed, alpha)(raw), (probed, trained)[int(alpha)](raw))
 
 
-def test_masd_is_not_finetuning_where_modalities_lack_labels() -> None:
-    extra = clips_of(tiny_model(STEM), 8, seed=1)
-    assert not same(tuned(("video",), extra), tuned(("video",), None))
-
-
 def test_masd_uses_only_unlabelled_examples_that_have_everything() -> None:
     model = tiny_model(STEM)
     whole = clips_of(model, 6, seed=1)
@@ -268,9 +261,7 @@ def test_pretraining_lowers_the_loss_and_sees_nothing_of_absent_rows(tmp_path: P
 
 
 @pytest.mark.parametrize(("count", "batch"), [(1, 4), (0, 4), (9, 1)])
-def test_too_few_examples_for_a_batch_are_refused_and_not_awaited(
-    count: int, batch: int, tmp_path: Path
-) -> None:
+def test_too_few_examples_for_a_batch_are_refused(count: int, batch: int, tmp_path: Path) -> None:
     model = tiny_model(STEM)
     clips, config = clips_of(model, 9), replace(FEW, batch=batch)
     with pytest.raises(ConfigurationError, match="two at least"):

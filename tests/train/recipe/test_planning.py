@@ -68,9 +68,7 @@ def test_labels_are_for_the_sensors_that_most_labelled_examples_have() -> None:
     assert most_labelled(dataset(pretrain=3)) == ()
 
 
-def test_an_estimate_times_each_stage_and_keeps_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_estimate_times_each_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     reported, with_backgrounds = [""], set()
     forward = Backgrounds.forward
 

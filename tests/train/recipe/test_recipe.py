@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -137,55 +138,58 @@ def test_an_interrupted_run_comes_to_the_same_numbers(
         assert weights(again)[cell].read_bytes() == path.read_bytes(), cell
 
 
-def test_another_configuration_in_the_same_folder_is_refused(
-    run: tuple[Config, Path, recipe.Matrix],
-) -> None:
+def test_another_configuration_in_a_folder_is_refused(run: tuple[Config, Path, recipe.Matrix]) -> None:
     config, out, _ = run
     with pytest.raises(ConfigurationError, match=r"seed was 0, is 7.*--out") as caught:
         recipe.run(replace(config, seed=7), out)
     assert "pretrain" not in str(caught.value)
+    with pytest.raises(ConfigurationError, match=r"--model\.name vit_b16"):
+        recipe.run(replace(config, model=VIT_B16), out.with_name("large"))
 
 
-def test_train_modalities_that_no_labelled_example_has_are_refused(
-    clips: tuple[Path, list[Line]], tmp_path: Path
+def without(lines: list[Line], split: str, *media: str) -> list[Line]:
+    """Take media from the examples of a split; those that have none left are gone."""
+    kept = [{k: v for k, v in line.items() if line["split"] != split or k not in media} for line in lines]
+    return [line for line in kept if len(line) > 2]
+
+
+@pytest.mark.parametrize(
+    ("train", "change", "reason"),
+    [
+        ("audio+video", lambda lines: without(lines, "train", "audio"), r"audio\+video: .* have text\+video"),
+        (
+            "text+video",
+            lambda lines: [
+                *(line for line in lines if line["split"] != "train"),
+                *({"split": "train", "labels": [x], "text": "one"} for x in ("dark", "bright")),
+                *(
+                    {"split": "train", "labels": [label], "video": "train0.mkv"}
+                    for label in ("dark", "bright")
+                ),
+            ],
+            r"text\+video: 0 labelled examples .* have",
+        ),
+        ("video", lambda lines: without(lines, "pretrain", "audio", "video"), "pretrain.* all of audio"),
+        ("video", lambda lines: without(lines, "pretrain", "text"), "pretrain.* all of audio"),
+    ],
+    ids=["no label of a sensor", "none of both", "nothing but captions", "no caption"],
+)
+def test_examples_that_cannot_be_trained_on_are_refused(
+    train: str,
+    change: Callable[[list[Line]], list[Line]],
+    reason: str,
+    clips: tuple[Path, list[Line]],
+    tmp_path: Path,
 ) -> None:
+    """Encoders that never meet could not be aligned, nor MASD find a student: an endless loop."""
     folder, lines = clips
-    silent = [{k: v for k, v in line.items() if line["split"] != "train" or k != "audio"} for line in lines]
-    write_index(link(folder, tmp_path), silent)
-    with pytest.raises(ConfigurationError, match=r"audio\+video: .* have text\+video; choose"):
-        recipe.run(config_for(tmp_path, "audio+video"), tmp_path / "run")
+    write_index(link(folder, tmp_path), change(lines))
+    with pytest.raises(ConfigurationError, match=reason):
+        recipe.run(config_for(tmp_path, train), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
-def test_train_modalities_that_no_labelled_example_has_together_are_refused(
-    clips: tuple[Path, list[Line]], tmp_path: Path
-) -> None:
-    folder, lines = clips
-    apart = [line for line in lines if line["split"] != "train"]
-    for i in range(4):
-        medium: Line = {"text": "a dark one"} if i < 2 else {"video": "train0.mkv"}
-        apart.append({"split": "train", "labels": [("dark", "bright")[i % 2]], **medium})
-    write_index(link(folder, tmp_path), apart)
-    with pytest.raises(ConfigurationError, match=r"text\+video: 0 labelled examples .* have"):
-        recipe.run(config_for(tmp_path, "text+video"), tmp_path / "run")
-
-
-@pytest.mark.parametrize("kept", [("text",), ("audio", "video")])
-def test_pretraining_examples_that_never_show_all_modalities_are_refused(
-    kept: tuple[str, ...], clips: tuple[Path, list[Line]], tmp_path: Path
-) -> None:
-    """Their encoders could not be aligned, nor MASD find a student: an endless loop, were it tried."""
-    folder, lines = clips
-    fields = {"split", "labels", *kept}
-    few = [{k: v for k, v in line.items() if line["split"] != "pretrain" or k in fields} for line in lines]
-    write_index(link(folder, tmp_path), [line for line in few if len(line) > 2])
-    with pytest.raises(ConfigurationError, match=r"pretrain.* all of audio\+text\+video"):
-        recipe.run(config_for(tmp_path, "video"), tmp_path / "run")
-
-
-def test_examples_of_several_labels_make_a_multi_label_task(
-    clips: tuple[Path, list[Line]], tmp_path: Path
-) -> None:
+def test_several_labels_make_a_multi_label_task(clips: tuple[Path, list[Line]], tmp_path: Path) -> None:
     folder, lines = clips
     labelled = [i for i, line in enumerate(lines) if line["split"] == "train"]
     several = [dict(line) for line in lines]
@@ -200,11 +204,8 @@ def test_examples_of_several_labels_make_a_multi_label_task(
 
 def test_shapes_come_from_the_media(clips: tuple[Path, list[Line]]) -> None:
     specs = describe(read_dataset(clips[0])).specs
-    assert {m: spec.shape for m, spec in specs.items()} == {
-        "audio": (1, 8000),
-        "text": (1, 16),
-        "video": (1, 4, 32, 32, 3),
-    }
+    shapes = {"audio": (1, 8000), "text": (1, 16), "video": (1, 4, 32, 32, 3)}
+    assert {m: spec.shape for m, spec in specs.items()} == shapes
     assert specs["video"].rate * specs["video"].window == 4
 
 
@@ -221,9 +222,7 @@ def test_pictures_are_films_of_one_frame(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("split", ["train", "eval"])
-def test_a_dataset_without_a_labelled_split_is_refused(
-    split: str, clips: tuple[Path, list[Line]], tmp_path: Path
-) -> None:
+def test_no_labelled_split_is_refused(split: str, clips: tuple[Path, list[Line]], tmp_path: Path) -> None:
     folder, lines = clips
     write_index(link(folder, tmp_path), [line for line in lines if line["split"] != split])
     with pytest.raises(ConfigurationError, match=rf"no example of the split '{split}'"):
@@ -248,12 +247,6 @@ def test_each_specialist_learns_from_its_own_labels_once(run: tuple[Config, Path
                 specialist.encoders[other].parameters(), pretrained.encoders[other].parameters(), strict=True
             )
             assert all(torch.equal(a, b) for a, b in pairs) == (other != m)
-
-
-def test_models_of_experiments_are_refused(clips: tuple[Path, list[Line]], tmp_path: Path) -> None:
-    large = replace(config_for(clips[0], "video"), model=VIT_B16)
-    with pytest.raises(ConfigurationError, match=r"--model\.name vit_b16: .* `sensemble train matrix`"):
-        recipe.run(large, tmp_path / "run")
 
 
 def test_files_that_two_splits_share_are_named(

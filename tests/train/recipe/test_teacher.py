@@ -59,7 +59,7 @@ def test_of_streamed_examples_it_says_the_same_batch_by_batch(tmp_path: Path) ->
             torch.testing.assert_close(ours.inputs, theirs.inputs)
 
 
-def test_the_student_is_augmented_and_the_teachers_view_is_not(
+def test_the_student_is_augmented_and_not_the_teacher(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And nothing is mixed, for captions are not: alone, they would be taught another example's label."""

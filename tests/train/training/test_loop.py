@@ -83,13 +83,10 @@ def test_ranks_share_the_batch_that_one_alone_would_take(
     assert len(set(epoch)) == len(epoch)
 
 
-def test_a_batch_that_ranks_cannot_share_is_refused() -> None:
+def test_a_batch_that_cannot_be_shared_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="batches of 10 do not divide among 4 ranks"):
         BatchOrder(100, 10, 0, 0, 4)
-
-
-def test_micro_batches_that_do_not_divide_a_share_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match=r"--scale\.micro-batch 3: 8 examples on each rank"):
+    with pytest.raises(ConfigurationError, match=r"--scale\.micro-batch 3: 8 examples"):
         train(Job(str(tmp_path), scale={"micro_batch": 3}), alone())
 
 
@@ -103,13 +100,9 @@ def test_a_run_killed_at_random_moments_goes_on_with_the_same_losses_bit_for_bit
     clips.mkdir()
     write_index(clips, dark_and_bright(clips, pretrain=12, train=12, evaluation=0))
     sources = [
-        ("contrastive", ""),
-        ("mae", ""),
-        ("masd", ""),
-        ("subset", ""),
-        ("masd", str(clips)),
+        ("contrastive", ""), ("mae", ""), ("masd", ""), ("subset", ""), ("masd", str(clips)),
         ("subset", str(clips)),
-    ]
+    ]  # fmt: skip
     given = {"scale": {"save_every": 1, "workers": 2}, "drop_path": 0.5}
     jobs = [
         {"folder": str(tmp_path / str(number)), "objective": objective, "data": source, **given}
@@ -226,9 +219,7 @@ def test_a_log_that_goes_on_is_never_half_written(tmp_path: Path) -> None:
     assert len(kept.read_text().splitlines()) == 5
 
 
-def test_steps_that_are_logged_together_are_the_same(
-    reference: dict[str, list[float]], tmp_path: Path
-) -> None:
+def test_steps_that_are_logged_together_are_equal(reference: dict[str, list[float]], tmp_path: Path) -> None:
     """They are written before a checkpoint too, which a run continues from."""
     for place, scale in enumerate(({"log_every": 3}, {"log_every": 100, "save_every": 2})):
         assert train(Job(str(tmp_path / str(place)), "masd", scale), alone()) == reference["masd"]
@@ -238,9 +229,7 @@ def test_steps_that_are_logged_together_are_the_same(
 
 
 @pytest.mark.parametrize("log_every", [1, 100])
-def test_a_loss_that_is_not_finite_ends_training_and_is_in_no_checkpoint(
-    log_every: int, tmp_path: Path
-) -> None:
+def test_a_loss_that_is_not_finite_ends_training(log_every: int, tmp_path: Path) -> None:
     class Diverging(MeanLoss):
         def forward(self, *batches: Clips) -> Tensor:
             values = torch.cat([p.flatten() for p in self.model.head.parameters()])
@@ -252,9 +241,7 @@ def test_a_loss_that_is_not_finite_ends_training_and_is_in_no_checkpoint(
     clips = Clips(features, present, torch.tensor([0] * 22 + [28, 0]))
     loop = Loop(tmp_path, 3, ScaleConfig(save_every=1, log_every=log_every))
     settings = Optimization(epochs=1, batch=8, learning_rate=0.1)
-    with pytest.raises(
-        DivergedError, match=r"step \d has a loss of nan .* lower the learning rate"
-    ) as caught:
+    with pytest.raises(DivergedError, match=r"step \d has a loss of nan") as caught:
         fit(Diverging(model), [clips], settings, loop)
     bad = int(str(caught.value).split("step ")[1][0])
     assert len(read_losses(tmp_path)) == bad - 1
@@ -269,7 +256,7 @@ def test_a_checkpoint_that_cannot_be_written_ends_training_with_one_line(tmp_pat
     (saves / "step-1.safetensors").mkdir()  # a file cannot replace a folder
     model = tiny_model(VIT)
     adamw = optimizer(model, Optimization(batch=2, learning_rate=0.1))
-    with pytest.raises(CheckpointError, match=r"checkpoints: cannot be written \(.*; make room on its disk"):
+    with pytest.raises(CheckpointError, match="checkpoints: cannot be written"):
         checkpoint.save(saves, 1, model, adamw, alone())
 
 
@@ -277,7 +264,5 @@ def test_a_damaged_checkpoint_is_refused(tmp_path: Path) -> None:
     train(Job(str(tmp_path), scale=SAVING), alone())
     file = tmp_path / "checkpoints" / f"step-{STEPS}.safetensors"
     file.write_bytes(file.read_bytes()[:-1])
-    with pytest.raises(
-        CheckpointError, match=rf"step-{STEPS}\.safetensors: not a complete checkpoint of this run"
-    ):
+    with pytest.raises(CheckpointError, match=rf"step-{STEPS}\.safetensors: not a complete"):
         train(Job(str(tmp_path), scale=SAVING), alone())

@@ -21,11 +21,8 @@ CAPTION = InputSpec("text", "int64", (1, 16), 0, 0.0, 0.0, 2.0)
 
 
 def test_small_pictures_have_none_and_everything_else_its_own() -> None:
-    assert [installed(spec) for spec in (SOUND, CAPTION, film(64))] == [
-        "whisper-tiny.en",
-        "minilm",
-        "efficientnet-lite0",
-    ]
+    names = ["whisper-tiny.en", "minilm", "efficientnet-lite0"]
+    assert [installed(spec) for spec in (SOUND, CAPTION, film(64))] == names
     assert installed(film(48)) == ""
 
 
@@ -34,9 +31,7 @@ def test_a_dataset_of_small_films_has_those_of_its_sound_and_captions(tmp_path: 
     assert infer_spec.installed(read_dataset(tmp_path)) == {"audio": "whisper-tiny.en", "text": "minilm"}
 
 
-def test_one_that_would_have_to_be_fetched_is_not_installed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_one_that_is_not_fetched_is_not_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(weights, "find_spec", lambda _: None)
     assert installed(SOUND) == installed(CAPTION) == ""

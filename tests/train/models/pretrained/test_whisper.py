@@ -22,25 +22,15 @@ from torch.nn import functional
 RATE = 16000
 WIDTH, BINS, DEPTH = 128, 80, 2
 OPENAI = {
-    "attn_ln": (WIDTH,),
-    "attn.query": (WIDTH, WIDTH),
-    "attn.key": (WIDTH, WIDTH),
-    "attn.value": (WIDTH, WIDTH),
-    "attn.out": (WIDTH, WIDTH),
-    "mlp_ln": (WIDTH,),
-    "mlp.0": (4 * WIDTH, WIDTH),
+    "attn_ln": (WIDTH,), "attn.query": (WIDTH, WIDTH), "attn.key": (WIDTH, WIDTH),
+    "attn.value": (WIDTH, WIDTH), "attn.out": (WIDTH, WIDTH), "mlp_ln": (WIDTH,), "mlp.0": (4 * WIDTH, WIDTH),
     "mlp.2": (WIDTH, 4 * WIDTH),
-}
+}  # fmt: skip
 TRANSFORMERS = {
-    "attn_ln": "self_attn_layer_norm",
-    "attn.query": "self_attn.q_proj",
-    "attn.key": "self_attn.k_proj",
-    "attn.value": "self_attn.v_proj",
-    "attn.out": "self_attn.out_proj",
-    "mlp_ln": "final_layer_norm",
-    "mlp.0": "fc1",
-    "mlp.2": "fc2",
-}
+    "attn_ln": "self_attn_layer_norm", "attn.query": "self_attn.q_proj", "attn.key": "self_attn.k_proj",
+    "attn.value": "self_attn.v_proj", "attn.out": "self_attn.out_proj", "mlp_ln": "final_layer_norm",
+    "mlp.0": "fc1", "mlp.2": "fc2",
+}  # fmt: skip
 
 
 def openai(depth: int = DEPTH) -> dict[str, Tensor]:
@@ -183,12 +173,12 @@ def test_a_file_that_would_run_code_or_is_damaged_is_refused(tmp_path: Path) -> 
     (tmp_path / "c.bin").write_bytes(ctranslate2(openai())[:1000])
     (tmp_path / "d.bin").write_bytes(struct.pack("<I", 5))
     for path in tmp_path.iterdir():
-        with pytest.raises(CheckpointError, match=f"{path.name}: no weights .*; fetch it again"):
+        with pytest.raises(CheckpointError, match=f"{path.name}: no weights"):
             read_tensors(path)
 
 
 def test_a_window_longer_than_its_positions_is_refused() -> None:
-    with pytest.raises(ConfigurationError, match=r"--model\.seconds: Whisper hears windows of 30 s at most"):
+    with pytest.raises(ConfigurationError, match=r"--model\.seconds: .* 30 s at most"):
         Whisper(openai(), 31 * RATE)
 
 
