@@ -52,7 +52,7 @@ def main() -> None:
         for batch in (1, 16):
             some = waves[:batch].clone()
             program = Path(folder) / f"{batch}.pte"
-            program.write_bytes(lower(log_mel, some).program)
+            program.write_bytes(lower(log_mel, some).files[""])
             lowered = partial(Module(program.read_bytes(), THREADS), some.numpy())
             eager, pte, theirs = milliseconds([partial(log_mel, some), lowered, partial(fbank, some)])
             print(

@@ -54,12 +54,13 @@ from sensemble_export.targets import Job
 from sensemble_runtime import subsets
 from sensemble_runtime.bundle.manifest import FILE_NAME, Scheme
 from sensemble_runtime.bundle.manifest_file import read_manifest
+from sensemble_runtime.executors import executor
 from sensemble_sensors.media.dataset import read_dataset
 from sensemble_sensors.spec import InputSpec
 from sensemble_train.data.clips import Clips, decode
 from sensemble_train.experiments.models import VIT_B16, paper_model
 from sensemble_train.models.infer_spec import small
-from sensemble_train.models.model import Description, Model, load_model
+from sensemble_train.models.model import Description, Model, load_model, save_model
 from sensemble_train.models.pretrained.encoder import Pretrained
 from sensemble_train.models.pretrained.sources import TOKENS, tokenizer
 from sklearn.datasets import load_sample_images
@@ -205,8 +206,12 @@ def prepare(
             encoder = alone.encoders[modality].eval()
             rival.write(encoder, calibration, scheme, tuned(folder, form), optimized=optimized)
         jobs = [Job(modality, target, scheme) for target, scheme in EXPORTED.values()]
-        found = lower_all(folder, jobs, lambda: None)
-        (folder / "lowering.json").write_text(json.dumps({name: asdict(d) for name, d in found.items()}))
+        found = lower_all(alone, {modality: calibration}, jobs, lambda: None)
+        for job, lowered in found.items():
+            executor.write(lowered.files, folder / job.file)
+        save_model(alone, folder / "model")
+        divisions = {job.file: asdict(one.delegation) for job, one in found.items() if one.delegation}
+        (folder / "lowering.json").write_text(json.dumps(divisions))
     return store
 
 

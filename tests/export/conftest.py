@@ -1,10 +1,10 @@
 """A real export of a small model, shared by the tests because it is slow."""
 
 import pickle
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -12,8 +12,7 @@ from sensemble_export import artifact_store
 from sensemble_export.bundle import Origin, export_bundle
 from sensemble_export.familiarity import synthetic
 from sensemble_export.fitting import FittedOn
-from sensemble_export.partition_report import Delegation
-from sensemble_export.targets import Job
+from sensemble_export.targets import Job, Lowered
 from sensemble_runtime.bundle.manifest import Manifest
 from sensemble_sensors.spec import InputSpec
 from sensemble_train.data.clips import Clips
@@ -52,8 +51,7 @@ class Export:
     calibrate: Clips
     out: Path
     manifest: Manifest
-    delegations: dict[str, Delegation]
-    programs: Path
+    lowered: dict[Job, Lowered]
     steps: list[tuple[int, int]]
 
 
@@ -107,16 +105,12 @@ def exported(once: Callable[[str, Callable[[Path], None]], Path]) -> Export:
 
 def write_export(folder: Path) -> None:
     """Export every job into a folder, and keep there what the tests compare with."""
-    programs = folder / "programs"
-    delegations: dict[str, Delegation] = {}
+    lowered: dict[Job, Lowered] = {}
     real = artifact_store.lower_all
 
-    def lower_and_keep(
-        scratch: Path, jobs: Sequence[Job], done: Callable[[], None], failed: None
-    ) -> dict[str, Delegation]:
-        delegations.update(real(scratch, jobs, done, failed))
-        shutil.copytree(scratch, programs)
-        return delegations
+    def lower_and_keep(*given: Any) -> dict[Job, Lowered]:  # noqa: ANN401
+        lowered.update(real(*given))
+        return lowered
 
     model, held_out, steps = make_model(0), make_clips(24, seed=1), list[tuple[int, int]]()
     calibrate = make_clips(36, seed=3)
@@ -137,5 +131,5 @@ def write_export(folder: Path) -> None:
             jobs=JOBS,
             progress=lambda done, total: steps.append((done, total)),
         )
-    made = Export(model, held_out, calibrate, folder / "bundle", manifest, delegations, programs, steps)
+    made = Export(model, held_out, calibrate, folder / "bundle", manifest, lowered, steps)
     (folder / "export.pickle").write_bytes(pickle.dumps(made))

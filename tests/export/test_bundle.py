@@ -20,9 +20,8 @@ from sensemble_export.earlier import earlier
 from sensemble_export.errors import CalibrationMissingError, ExportError, ParityFailedError
 from sensemble_export.lowering import lower_all
 from sensemble_export.parity import LEAST_COSINE, compare
-from sensemble_export.partition_report import Delegation
 from sensemble_export.staging import held_out_folder
-from sensemble_export.targets import Job, plan
+from sensemble_export.targets import Job, Lowered, plan
 from sensemble_runtime.bundle.head import Head, load_head, save_head
 from sensemble_runtime.bundle.manifest import Parity
 from sensemble_runtime.bundle.manifest_file import read_manifest
@@ -71,14 +70,14 @@ def digests(folder: Path) -> dict[str, str]:
 def lowered(exported: Export, monkeypatch: pytest.MonkeyPatch) -> None:
     """Stand in for lowering by the programs that the shared export made."""
 
-    def copy(scratch: Path, jobs: Sequence[Job], done: Callable[[], None], _: None) -> dict[str, Delegation]:
-        for job in jobs:
-            made = exported.programs / job.file
-            (shutil.copytree if made.is_dir() else shutil.copy)(made, scratch / job.file)
+    def shared(
+        _: object, __: object, jobs: Sequence[Job], done: Callable[[], None], ___: object
+    ) -> dict[Job, Lowered]:
+        for _job in jobs:
             done()
-        return exported.delegations
+        return {job: exported.lowered[job] for job in jobs}
 
-    monkeypatch.setattr(artifact_store, "lower_all", copy)
+    monkeypatch.setattr(artifact_store, "lower_all", shared)
 
 
 @pytest.mark.parametrize("executor", ["", "onnx"])
@@ -163,13 +162,14 @@ def evaluate_raw(exported: Export) -> dict[str, float]:
 
 
 def test_each_encoder_is_one_subgraph(exported: Export) -> None:
-    assert len(exported.delegations) == 6  # three quantized, three float
-    for artifact, delegation in exported.delegations.items():
+    delegations = {job.file: one.delegation for job, one in exported.lowered.items() if one.delegation}
+    assert len(delegations) == 6  # three quantized, three float
+    for artifact, delegation in delegations.items():
         assert delegation.subgraphs == 1, artifact  # dynamic ranges (text, video) included
         assert sum(delegation.delegated.values()) > 20
-    assert exported.delegations["audio.executorch-xnnpack.int8-static.pte"].remaining == {}
+    assert delegations["audio.executorch-xnnpack.int8-static.pte"].remaining == {}
     # Integers stay with ExecuTorch's own kernels: token ids, table rows, pixels.
-    left = {name for delegation in exported.delegations.values() for name in delegation.remaining}
+    left = {name for delegation in delegations.values() for name in delegation.remaining}
     assert {name.split(".")[0] for name in left} <= {
         "clamp",
         "aten",
@@ -184,18 +184,12 @@ def test_progress_counts_to_the_end(exported: Export) -> None:
 
 
 @pytest.mark.slow
-def test_the_same_encoder_and_scheme_give_the_same_bytes(exported: Export, tmp_path: Path) -> None:
+def test_the_same_encoder_and_scheme_give_the_same_bytes(exported: Export) -> None:
     again = {("audio", "executorch-xnnpack"), ("text", "coreml"), ("video", "onnx")}
     jobs = [job for job in JOBS if (job.modality, job.target) in again]
-    for needed in ("model", *(f"calibration.{m}.safetensors" for m in SPECS)):
-        (tmp_path / needed).symlink_to(exported.programs / needed)
-    lower_all(tmp_path, jobs, lambda: None)
-    for job in jobs:
-        found, before = tmp_path / job.file, exported.programs / job.file
-        if found.is_dir():
-            assert digests(found) == digests(before)
-        else:
-            assert found.read_bytes() == before.read_bytes()
+    ranges = {modality: windows(modality, 32, seed=2) for modality in SPECS}
+    found = lower_all(exported.model, ranges, jobs, lambda: None)
+    assert {job: found[job].files for job in jobs} == {job: exported.lowered[job].files for job in jobs}
 
 
 @pytest.mark.usefixtures("lowered")

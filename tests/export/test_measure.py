@@ -52,7 +52,8 @@ def test_a_quick_encoder_gets_one_thread_and_a_slow_one_all(
     (tmp_path / "sitecustomize.py").write_text(SPY, encoding="utf-8")
     for name, value in (("PYTHONPATH", tmp_path), ("LOG", tmp_path / "log"), ("SECONDS", seconds)):
         monkeypatch.setenv(name, str(value))
-    found = measure(tmp_path / "encoder.onnx", "onnx", tmp_path / "windows.safetensors")
+    program = (tmp_path / "encoder.onnx").read_bytes()
+    found = measure({"": program}, "encoder.onnx", "onnx", tmp_path / "windows.safetensors")
     np.testing.assert_array_equal(found.embeddings, rows)
     assert (tmp_path / "log").read_text().splitlines() == loads
     assert found.median_ms >= 1e3 * float(seconds)

@@ -20,7 +20,8 @@ def test_a_bundle_holds_the_report_of_its_lowering(exported: Export) -> None:
     artifacts = {job: exported.manifest.modalities[job.modality].artifacts[job.target].path for job in jobs}
     assert report.keys() == set(artifacts.values())
     for job, artifact in artifacts.items():
-        delegation = exported.delegations[job.file]
+        delegation = exported.lowered[job].delegation
+        assert delegation is not None
         assert report[artifact] == {
             "subgraphs": delegation.subgraphs,
             "delegated": sum(delegation.delegated.values()),

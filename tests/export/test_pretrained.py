@@ -100,7 +100,7 @@ def test_it_is_one_subgraph_of_the_same_function(
     lowered = lower(module, rows[:1])
     assert lowered.delegation.subgraphs == 1
     assert lowered.delegation.remaining.keys() <= OUTSIDE
-    run = NativeEncoder(Path("encoder.pte"), {"": lowered.program}, 1)
+    run = NativeEncoder(Path("encoder.pte"), lowered.files, 1)
     found = torch.from_numpy(np.stack([run(row.numpy()).reshape(-1) for row in rows.split(1)]))
     assert functional.cosine_similarity(found, encoder(rows)).min() >= least
 

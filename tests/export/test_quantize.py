@@ -38,12 +38,12 @@ def test_what_a_clamp_cuts_off_is_in_no_range(target: str, tmp_path: Path) -> No
     rows = torch.randn(40, 3, 16, 16, generator=torch.Generator().manual_seed(1))
     seen, held_out = rows[:20], rows[20:]
     if target == "onnx":
-        to_onnx(encoder, seen, "int8-static", tmp_path / "encoder.onnx")
+        executor.write(to_onnx(encoder, seen, "int8-static").files, tmp_path / "encoder.onnx")
         run = executor.load(tmp_path / "encoder.onnx", target, 1)
     else:
         lowered = lower(quantize(encoder, seen, "int8-static"), rows[:1])
         assert lowered.delegation.subgraphs == 1
-        run = NativeEncoder(Path("encoder.pte"), {"": lowered.program}, 1)
+        run = NativeEncoder(Path("encoder.pte"), lowered.files, 1)
     found = torch.from_numpy(np.stack([run(row.numpy()).reshape(-1) for row in held_out.split(1)]))
     expected = torch.cat([encoder(row) for row in held_out.split(1)])
     common = expected.mean(dim=0)

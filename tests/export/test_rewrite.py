@@ -8,14 +8,14 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sensemble_export import lowering
 from sensemble_export.errors import MeasurementError, NotLowerableError
-from sensemble_export.lowering import build, lower_all
 from sensemble_export.parity import measure
 from sensemble_export.rewrite import Int8Embedding, centred, lowerable
 from sensemble_export.targets import Job
 from sensemble_export.to_executorch import lower, quantize
 from sensemble_runtime.bundle.manifest import Scheme
-from sensemble_runtime.executors.executor import load
+from sensemble_runtime.executors import executor
 from sensemble_train.models.encoders import EncoderConfig
 from sensemble_train.models.kinds.registry import KINDS
 from torch import nn
@@ -87,11 +87,12 @@ def test_a_relative_front_end_lowers_to_one_subgraph_and_stays_independent_of_th
     encoder = KINDS[SPECS[modality].kind].encoder(SPECS[modality], RELATIVE).eval()
     rows = windows(modality, 8, seed=4)
     job = Job(modality, "executorch-xnnpack", scheme)
-    delegation = build(encoder, rows, job, tmp_path / job.file)
-    assert delegation is not None
-    assert delegation.subgraphs == 1
+    lowered = lowering.lower(encoder, rows, job)
+    executor.write(lowered.files, tmp_path / job.file)
+    assert lowered.delegation is not None
+    assert lowered.delegation.subgraphs == 1
     weak = 0.01 * rows if modality == "audio" else rows // 2 + 40
-    run = load(tmp_path / job.file, job.target)
+    run = executor.load(tmp_path / job.file, job.target)
     for row, faint in zip(rows[:3].split(1), weak[:3].split(1), strict=True):
         assert np.dot(run(row.numpy()), run(faint.numpy())) > (0.999 if scheme == "fp32" else 0.98)
 
@@ -136,24 +137,19 @@ def test_an_int8_table_is_within_half_a_step(rows: int, width: int, scale: float
     assert (error <= 0.501 * step).all()
 
 
-def test_a_worker_that_fails_says_why(tmp_path: Path) -> None:
-    with pytest.raises(NotLowerableError, match=r"not a saved model .*sensemble doctor"):
-        lower_all(tmp_path, [Job("audio", "executorch-xnnpack", "int8-static")], lambda: None)
-
-
 def test_a_library_that_is_missing_is_named(
     exported: Export, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     absent = 'raise ModuleNotFoundError("No module named \'coremltools\'", name="coremltools")'
     (tmp_path / "coremltools.py").write_text(absent, encoding="utf-8")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    shown = {"text": windows("text", 2, seed=1)}
     with pytest.raises(
         NotLowerableError, match="needs coremltools, not installed; `pip install coremltools`"
     ):
-        lower_all(exported.programs, [Job("text", "coreml", "fp16")], lambda: None)
+        lowering.lower_all(exported.model, shown, [Job("text", "coreml", "fp16")], lambda: None)
 
 
 def test_a_program_that_does_not_run_says_why(tmp_path: Path) -> None:
-    (tmp_path / "bad.pte").write_bytes(b"not a program")
     with pytest.raises(MeasurementError, match=r"^bad\.pte: does not run in the runtime"):
-        measure(tmp_path / "bad.pte", "executorch-xnnpack", tmp_path / "windows.safetensors")
+        measure({"": b"not a program"}, "bad.pte", "executorch-xnnpack", tmp_path / "windows.safetensors")

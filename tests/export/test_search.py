@@ -7,7 +7,6 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from safetensors.torch import save_file
 from sensemble_export.artifact_store import BuiltArtifact
 from sensemble_export.bundle import float_jobs, staged_store, write_bundle
 from sensemble_export.errors import ExportError, NotLowerableError, ParityFailedError
@@ -22,7 +21,7 @@ from sensemble_export.search import (
     parse_budget,
     trade_off,
 )
-from sensemble_export.targets import Job
+from sensemble_export.targets import Job, Lowered
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.bundle.manifest import Parity
 
@@ -124,10 +123,10 @@ def test_a_search_measures_each_scheme_once_and_writes_what_it_chose(tmp_path: P
         chosen = best(found, {"drop": 100.0})
         assert chosen.size == min(one.size for one in found) < exact.size
         scored = store.scores(store.expected)
-        shipped, programs = make_clips(32, seed=5), {job: store.made[job].path for job in chosen.jobs}
+        shipped, programs = make_clips(32, seed=5), {job: store.made[job].lowered for job in chosen.jobs}
         store.measure_on(shipped, (*chosen.jobs, *float_jobs(model, chosen.jobs)))
         assert set(store.made) == {*chosen.jobs, *float_jobs(model, chosen.jobs)}
-        assert {job: store.made[job].path for job in chosen.jobs} == programs, "nothing is made again"
+        assert {job: store.made[job].lowered for job in chosen.jobs} == programs, "nothing is made again"
         reported = store.scores(store.expected)
         manifest = write_bundle(store, chosen.jobs, out, ORIGIN)
     bundle = Bundle.open(out)
@@ -145,7 +144,7 @@ def test_a_modality_that_no_scheme_reproduces_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model, held_out = make_model(0, ("text",)), make_clips(8, seed=1)
-    far = BuiltArtifact(tmp_path, 1, None, Parity(0.5, 1.0, 1.0, 8, 0.5), None)
+    far = BuiltArtifact(Lowered({"": b"x"}), None, Parity(0.5, 1.0, 1.0, 8, 0.5))
     with staged_store(model, tmp_path / "bundle", {"text": windows("text", 8, seed=2)}, held_out) as store:
         monkeypatch.setattr(store, "make", lambda jobs, *_: store.made.update(dict.fromkeys(jobs, far)))
         with pytest.raises(ParityFailedError, match=r"^text: no scheme of onnx .*0\.50000 at most.*a bug$"):
@@ -161,7 +160,7 @@ def test_what_quantization_would_spoil_stays_float_and_a_warning_says_so(
 
     def made(job: Job) -> BuiltArtifact:
         parity = Parity(close[job.scheme], 1.0, 1.0, 8, 0.5)
-        return BuiltArtifact(tmp_path, 1, None, parity, None)
+        return BuiltArtifact(Lowered({"": b"x"}), None, parity)
 
     with staged_store(model, tmp_path / "bundle", {"text": windows("text", 8, seed=2)}, held_out) as store:
         monkeypatch.setattr(
@@ -180,8 +179,7 @@ def test_what_quantization_would_spoil_stays_float_and_a_warning_says_so(
 def test_a_scheme_that_does_not_lower_is_left_out_of_the_search(tmp_path: Path) -> None:
     model, held_out = make_model(0, ("text",)), make_clips(8, seed=1)
     with staged_store(model, tmp_path / "bundle", {"text": windows("text", 8, seed=2)}, held_out) as store:
-        calibration = store.folder / "calibration.text.safetensors"
-        save_file({"windows": torch.full((8, 8), 64)}, calibration)  # no such tokens, which int8 meets
+        store.calibration["text"] = torch.full((8, 8), 64)  # no such tokens, which int8 meets
         found = trade_off(store, "onnx")
         assert {one.jobs[0].scheme for one in found.options} == {"fp32", "int8-weights"}
         for line, scheme in zip(sorted(found.skipped), ("dynamic", "static"), strict=True):

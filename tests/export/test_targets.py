@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from sensemble_export.errors import SchemeError
-from sensemble_export.lowering import build
+from sensemble_export.lowering import lower
 from sensemble_export.targets import TARGETS, Job, all_targets, plan
 from sensemble_runtime.executors import executor
 
@@ -90,17 +90,19 @@ def test_a_job_that_a_target_cannot_do_is_refused() -> None:
 
 
 PACKAGE = """
-from pathlib import Path
+from io import BytesIO
 import numpy as np
 import torch
-from sensemble_export.targets import Target
+from sensemble_export.targets import Lowered, Target
 from sensemble_runtime.executors.executor import Executor
 
 EXECUTOR = Executor(("sensemble_plain", "Plain"), "sensemble_plain", "install it")
-TARGET = Target(("fp32",), "fp32", ".plain", (), ("sensemble_plain", "write"))
+TARGET = Target(("fp32",), "fp32", ".plain", (), ("sensemble_plain", "lower"))
 
-def write(encoder, windows, scheme, path):
-    torch.jit.save(torch.jit.trace(encoder, windows[:1]), path)
+def lower(encoder, windows, scheme):
+    out = BytesIO()
+    torch.jit.save(torch.jit.trace(encoder, windows[:1]), out)
+    return Lowered({"": out.getvalue()})
 
 class Plain:
     def __init__(self, path, contents, threads=0, *, quick=False):
@@ -124,7 +126,7 @@ def test_a_package_adds_a_target_and_its_executor(tmp_path: Path, monkeypatch: p
     try:
         (job,) = plan(["video"], ["plain"])
         encoder, shown = make_model(0, ("video",)).encoders["video"], windows("video", 1, seed=1)
-        build(encoder, shown, job, tmp_path / job.file)
+        executor.write(lower(encoder, shown, job).files, tmp_path / job.file)
     finally:
         all_targets.cache_clear()
     assert "plain" in executor.available()

@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from sensemble_export.errors import ExportError, ParityFailedError
-from sensemble_export.lowering import build
+from sensemble_export.lowering import lower
 from sensemble_export.readme import readme
 from sensemble_export.staging import held_out_folder
 from sensemble_export.targets import Job
@@ -17,6 +17,7 @@ from sensemble_export.verification import verify
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.bundle.manifest_file import read_manifest
 from sensemble_runtime.errors import BundleCorruptError
+from sensemble_runtime.executors import executor
 from sensemble_train.models.encoders import EncoderConfig
 from sensemble_train.models.kinds.registry import KINDS
 
@@ -136,7 +137,7 @@ def test_what_leads_to_a_logarithm_stays_float32(tmp_path: Path) -> None:
     tiny = EncoderConfig(width=32, depth=1, heads=2, embedding=16, stem=(8,), patch=8)
     encoder = KINDS["waveform"].encoder(SPECS["audio"], tiny).eval()
     job = Job("audio", "coreml", "fp16")
-    build(encoder, windows("audio", 1, seed=1), job, tmp_path / job.file)
+    executor.write(lower(encoder, windows("audio", 1, seed=1), job).files, tmp_path / job.file)
     found = summarize(tmp_path / job.file)
     assert found.inputs == {"window": ("float32", SPECS["audio"].shape)}
     front = sum(buffer.numel() for buffer in encoder.mel.buffers())

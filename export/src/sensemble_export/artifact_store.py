@@ -1,4 +1,4 @@
-"""The artifact store: a working folder in which each artifact of a model is made and measured once."""
+"""The artifact store: each artifact of a model is made and measured once."""
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -18,7 +18,7 @@ from sensemble_runtime.executors.executor import missing
 from sensemble_runtime.pooling import pool_subsets
 from sensemble_runtime.progress import Progress, no_progress
 from sensemble_train.data.clips import Clips
-from sensemble_train.models.model import Model, save_model
+from sensemble_train.models.model import Model
 from torch import Tensor
 
 from sensemble_export import familiarity
@@ -26,19 +26,21 @@ from sensemble_export.errors import CalibrationMissingError, ExportError, Measur
 from sensemble_export.lowered_cache import fetch, keep, place_of
 from sensemble_export.lowering import lower_all
 from sensemble_export.parity import Floats, Measurement, compare, measure
-from sensemble_export.partition_report import Delegation
-from sensemble_export.targets import Job, needs_ranges
+from sensemble_export.targets import Job, Lowered, needs_ranges
 
 
 @dataclass(frozen=True, slots=True)
 class BuiltArtifact:
     """An artifact that was made; without `measured` and `parity` where this machine has no executor."""
 
-    path: Path  # a file or a folder
-    bytes: int
+    lowered: Lowered
     measured: Measurement | None
     parity: Parity | None  # with the float encoder's embeddings
-    delegation: Delegation | None  # of ExecuTorch
+
+    @property
+    def bytes(self) -> int:
+        """The total size of its files."""
+        return self.lowered.bytes
 
 
 class ArtifactStore:
@@ -60,10 +62,6 @@ class ArtifactStore:
         head = model.head.folded()
         self.head = Head(head.weight.detach().numpy(), head.bias.detach().numpy(), model.description.task)
         self.made: dict[Job, BuiltArtifact] = {}
-        save_model(model, folder / "model")
-        for modality in self.calibration:
-            shown = self._calibration_windows(modality).contiguous()
-            save_file({"windows": shown}, folder / f"calibration.{modality}.safetensors")
         if held_out is not None:
             self.hold_out(held_out)
 
@@ -85,7 +83,7 @@ class ArtifactStore:
         jobs: Iterable[Job],
         progress: Progress = no_progress,
         failed: dict[Job, ExportError] | None = None,
-        lowered: Mapping[str, Delegation] | None = None,
+        lowered: Mapping[Job, Lowered] | None = None,
     ) -> None:
         """Make and measure those of `jobs`, the longest first, that are not made yet.
 
@@ -102,11 +100,11 @@ class ArtifactStore:
         def step() -> None:
             progress(next(done), total)
 
-        delegations = self.lower(new, step, failed) if lowered is None else lowered
+        found = self.lower(new, step, failed) if lowered is None else lowered
         for job in new:
             try:
-                if failed is None or job not in failed:
-                    self.made[job] = self._measured(job, delegations.get(job.file))
+                if job in found:
+                    self.made[job] = self._measured(job, found[job])
             except MeasurementError as error:
                 if failed is None:
                     raise
@@ -118,28 +116,20 @@ class ArtifactStore:
         jobs: Sequence[Job],
         done: Callable[[], None],
         failed: dict[Job, ExportError] | None = None,
-    ) -> dict[str, Delegation]:
+    ) -> dict[Job, Lowered]:
         """Lower what is not kept in the cache; see `lower_all`."""
+        windows = {m: self._calibration_windows(m) for m in self.model.modalities}
         places = {
-            job: place_of(self.model.encoders[job.modality], self._calibration_windows(job.modality), job)
-            for job in jobs
+            job: place_of(self.model.encoders[job.modality], windows[job.modality], job) for job in jobs
         }
-        found, rest = dict[str, Delegation](), list[Job]()
-        for job, place in places.items():
-            try:
-                known = fetch(place, self.folder / job.file)
-            except LookupError:
-                rest.append(job)
-                continue
-            if known is not None:
-                found[job.file] = known
+        known = {job: lowered for job, place in places.items() if (lowered := fetch(place)) is not None}
+        for _ in known:
             done()
-        if rest:
-            found |= lower_all(self.folder, rest, done, failed)
-            for job in rest:
-                if (place := places[job]) is not None and (self.folder / job.file).exists():
-                    keep(place, self.folder / job.file, found.get(job.file))
-        return found
+        rest = [job for job in jobs if job not in known]
+        made = lower_all(self.model, windows, rest, done, failed) if rest else {}
+        for job, lowered in made.items():
+            keep(places[job], lowered)
+        return known | made
 
     def measure_on(self, held_out: Clips, jobs: Iterable[Job], progress: Progress = no_progress) -> None:
         """Measure the artifacts of `jobs` on other held-out examples, and forget all others."""
@@ -147,7 +137,7 @@ class ArtifactStore:
         self.hold_out(held_out)
         self.made = {}
         for done, (job, made) in enumerate(wanted.items(), start=1):
-            self.made[job] = self._measured(job, made.delegation)
+            self.made[job] = self._measured(job, made.lowered)
             progress(done, len(wanted))
 
     def running(self, jobs: Iterable[Job]) -> dict[str, Job]:
@@ -173,7 +163,7 @@ class ArtifactStore:
             return familiarity.embed(self.model, modality, windows)
         path = self.folder / f"encoded.{modality}.safetensors"
         save_file({"windows": windows.contiguous()}, path)
-        return measure(self.folder / job.file, job.target, path).embeddings
+        return measure(self.made[job].lowered.files, job.file, job.target, path).embeddings
 
     def check_calibration(self, modalities: Iterable[str]) -> None:
         """Raise CalibrationMissingError if one of `modalities` has no calibration windows."""
@@ -198,14 +188,14 @@ class ArtifactStore:
             row[present[modality]] = embeddings[modality]
         return self.head.logits(pool_subsets(stacked)), present
 
-    def _measured(self, job: Job, delegation: Delegation | None) -> BuiltArtifact:
-        path = self.folder / job.file
-        size = sum(file.stat().st_size for file in (path, *path.rglob("*")) if file.is_file())
+    def _measured(self, job: Job, lowered: Lowered) -> BuiltArtifact:
         if missing(job.target):
-            return BuiltArtifact(path, size, None, None, delegation)
-        found = measure(path, job.target, self.folder / f"held_out.{job.modality}.safetensors")
-        parity = compare(found.embeddings, self.expected[job.modality], self.head)
-        return BuiltArtifact(path, size, found, parity, delegation)
+            return BuiltArtifact(lowered, None, None)
+        windows = self.folder / f"held_out.{job.modality}.safetensors"
+        found = measure(lowered.files, job.file, job.target, windows)
+        return BuiltArtifact(
+            lowered, found, compare(found.embeddings, self.expected[job.modality], self.head)
+        )
 
 
 def _ranges(model: Model, calibration: Mapping[str, Tensor]) -> dict[str, Tensor]:

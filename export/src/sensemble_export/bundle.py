@@ -22,6 +22,7 @@ from sensemble_runtime.bundle.manifest import (
     Provenance,
 )
 from sensemble_runtime.bundle.manifest_file import write_manifest
+from sensemble_runtime.executors import executor
 from sensemble_runtime.progress import Progress, no_progress
 from sensemble_runtime.scores import SubsetScore
 from sensemble_sensors import durable
@@ -39,7 +40,7 @@ from sensemble_export.parity import FLOATS, is_close, least_cosine
 from sensemble_export.partition_report import described, write_lowering
 from sensemble_export.readme import readme
 from sensemble_export.staging import disk_errors, replace, restore, staging_folder
-from sensemble_export.targets import Job, all_targets, plan
+from sensemble_export.targets import FLOAT, Job, all_targets, plan
 
 ENCLOSED = 64  # the most held-out windows of a modality next to a bundle, to measure parity elsewhere
 
@@ -127,7 +128,7 @@ def float_jobs(model: Model, jobs: Sequence[Job], before: Earlier | None = None)
     if before is not None and before.is_extended_by({job.target for job in jobs}):
         return []
     return [
-        Job(job.modality, target, all_targets()[target].schemes[0])
+        Job(job.modality, target, FLOAT)
         for job in jobs
         # A pretrained encoder takes longer to lower in float than all else.
         if job.target == target and not configs[job.modality].source
@@ -194,7 +195,10 @@ def place(
             calibration,
             audited,
         )
-        made = {entries[job.modality].artifacts[job.target].path: store.made[job].delegation for job in jobs}
+        made = {
+            entries[job.modality].artifacts[job.target].path: store.made[job].lowered.delegation
+            for job in jobs
+        }
         reports = {path: described(found) for path, found in made.items() if found}
         if before is not None:
             contents, kept = before.joined(contents, bundle)
@@ -246,8 +250,8 @@ def _place(bundle: Path, job: Job, made: BuiltArtifact) -> Artifact:
     path = f"{job.modality}/{job.target}.{job.scheme}{all_targets()[job.target].suffix}"
     placed = bundle / path
     placed.parent.mkdir(exist_ok=True)
-    made.path.rename(placed)
-    inside = sorted(file for file in (placed, *placed.rglob("*")) if file.is_file())
+    executor.write(made.lowered.files, placed)
+    inside = sorted(placed / name for name in made.lowered.files)
     files = tuple(_file(bundle, file.relative_to(bundle).as_posix()) for file in inside)
     found = made.measured
     return Artifact(

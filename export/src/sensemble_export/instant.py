@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
@@ -44,9 +43,8 @@ def lower_ahead(frozen: Frozen, progress: Progress = no_progress, target: str = 
     """Lower encoders into the user's cache, so that no later export of an instant head does."""
     model = frozen.model(frozen.specs, ("",), "multi-class")
     jobs, done = _jobs(model, [target]), count(1)
-    with TemporaryDirectory() as folder:
-        store = ArtifactStore(model, Path(folder), {})
-        store.lower(jobs, lambda: progress(next(done), len(jobs)))
+    store = ArtifactStore(model, Path(), {})  # which measures nothing, so it writes nothing there
+    store.lower(jobs, lambda: progress(next(done), len(jobs)))
 
 
 def export_encoders(frozen: Frozen, out: Path | str, progress: Progress = no_progress) -> Manifest:
@@ -87,7 +85,7 @@ def export_instant(
         out: the bundle's folder; a bundle in it is replaced.
         dataset: the name of the data.
         progress: called with (steps done, steps in all), from other threads too.
-        proved: the measurements of earlier exports of the same encoders, to which this one's are added.
+        proved: the artifacts of earlier exports of the same encoders, to which this one's are added.
         targets: `executorch-xnnpack`, and `onnx` for browsers.
 
     Raises:
@@ -101,10 +99,7 @@ def export_instant(
     fitted = calibrate(logits, present, truth.numpy(), task, groups)
     jobs = _jobs(model, targets)
     with staged_store(model, out, {}, _windows_to_measure(examples)) as store:
-        if proved:  # the same artifacts, by the cache
-            store.lower(jobs, no_progress)
-            known = ((job, proved[job]) for job in jobs if job in proved)
-            store.made |= {job: replace(one, path=store.folder / job.file) for job, one in known}
+        store.made |= proved or {}
         store.make(jobs, progress)
         if proved is not None:
             proved |= store.made

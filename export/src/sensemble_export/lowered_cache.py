@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import shutil
 from contextlib import suppress
 from dataclasses import asdict
 from importlib.metadata import version
@@ -14,46 +13,45 @@ from sensemble_train.data.embedded import fingerprint
 from torch import Tensor, nn
 
 from sensemble_export.partition_report import Delegation
-from sensemble_export.targets import Job, all_targets, needs_ranges
+from sensemble_export.targets import Job, Lowered, all_targets, needs_ranges
 
 _CACHE = "lowered"
 _FILES = {"executorch-xnnpack", "onnx"}  # targets whose artifacts are one file
 
 
-def fetch(path: Path | None, to: Path) -> Delegation | None:
-    """Copy an artifact of the cache, and return its delegation, if it is ExecuTorch's.
+def fetch(path: Path | None) -> Lowered | None:
+    """Return an artifact of the cache; None if it is not kept, or is damaged.
 
-    The delegation is in a JSON file of the same name. Raises LookupError for None, and if it is not kept, or
-    is damaged.
+    Its delegation is in a JSON file of the same name.
     """
     if path is None:
-        raise LookupError("not for the cache")
+        return None
     try:
         noted = json.loads(path.with_suffix(".json").read_text("utf-8"))
         delegation = None if noted["delegation"] is None else Delegation(**noted["delegation"])
         content = path.read_bytes()
-        whole = hashlib.sha256(content).hexdigest() == noted["sha256"]
-        if whole:
-            to.write_bytes(content)
-            user_cache.use(path)
-            user_cache.use(path.with_suffix(".json"))
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise LookupError(path) from error
-    if not whole:
-        raise LookupError(path)
-    return delegation
+        if hashlib.sha256(content).hexdigest() != noted["sha256"]:
+            return None
+        user_cache.use(path)
+        user_cache.use(path.with_suffix(".json"))
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+    return Lowered({"": content}, delegation)
 
 
-def keep(path: Path, made: Path, delegation: Delegation | None) -> None:
-    """Keep an artifact; a full disk is no failure."""
+def keep(path: Path | None, lowered: Lowered) -> None:
+    """Keep an artifact that is for the cache; a full disk is no failure."""
+    if path is None:
+        return
+    content, delegation = lowered.files[""], lowered.delegation
     with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_name(f"{path.name}.{os.getpid()}")
-        shutil.copy(made, partial)
+        partial.write_bytes(content)
         partial.replace(path)
         noted = {
             "delegation": None if delegation is None else asdict(delegation),
-            "sha256": hashlib.sha256(made.read_bytes()).hexdigest(),
+            "sha256": hashlib.sha256(content).hexdigest(),
         }
         path.with_suffix(".json").write_text(json.dumps(noted), "utf-8")
     user_cache.prune(_CACHE)

@@ -5,7 +5,8 @@ encoder, and forks the others. `multiprocessing` alone would import the caller's
 without an `if __name__ == "__main__"` would start itself again.
 
 The first process gets the pickled jobs at its standard input, and answers each at its standard output with
-the job and its delegation or error. When the input closes, all processes end.
+the job and what it gave or its error. The model and the windows lie in a folder meanwhile, for not every
+encoder can be pickled. When the input closes, all processes end.
 """
 
 import gc
@@ -14,76 +15,84 @@ import os
 import pickle
 import subprocess
 import sys
-import tempfile
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import suppress
 from functools import cache
 from importlib import import_module
 from multiprocessing.connection import wait
 from pathlib import Path
+from tempfile import TemporaryDirectory, TemporaryFile, gettempdir
 from threading import Thread
 from typing import IO
 
 import torch
-from safetensors.torch import load_file
-from sensemble_train.models.model import Model, load_model
+from safetensors.torch import load_file, save_file
+from sensemble_train.errors import CheckpointError
+from sensemble_train.models.model import Model, load_model, save_model
 from torch import Tensor, nn
 
 from sensemble_export.errors import ExportError, NotLowerableError
-from sensemble_export.partition_report import Delegation
-from sensemble_export.targets import Job, all_targets
+from sensemble_export.staging import disk_errors
+from sensemble_export.targets import Job, Lowered, all_targets
 
 _GARBAGE = 100_000  # new objects between two searches for garbage, which took a fifth of the time
 _FORK = "fork" if sys.platform == "linux" else "spawn"  # a Mac's own libraries do not survive a fork
 
 
 def lower_all(
-    folder: Path,
+    model: Model,
+    windows: Mapping[str, Tensor],
     jobs: Sequence[Job],
     done: Callable[[], None],
     failed: dict[Job, ExportError] | None = None,
-) -> dict[str, Delegation]:
-    """Run `jobs`, the longest first, in one process per core; return each ExecuTorch program's delegation.
+) -> dict[Job, Lowered]:
+    """Lower the encoders of `jobs` in one process per core.
 
-    `folder` holds the saved model and the calibration windows, and receives the artifacts. `done` is called
-    after each job. `failed`, if given, receives the NotLowerableError of each job; otherwise it is raised,
-    and the other jobs are stopped. Raises ExportError if an artifact cannot be written.
+    `windows` has real windows [N, ...] by modality. `done` is called after each job. `failed`, if given,
+    receives the NotLowerableError of each job; otherwise it is raised, and the other jobs are stopped. Raises
+    ExportError if the disk is full.
     """
-    delegations = dict[str, Delegation]()
-    command, pipe = [sys.executable, "-m", "sensemble_export.lowering", str(folder)], subprocess.PIPE
-    with (
-        tempfile.TemporaryFile() as output,
-        subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=output) as first,
-    ):
-        assert first.stdin is not None  # noqa: S101 - they are pipes
-        assert first.stdout is not None  # noqa: S101
-        try:
-            pickle.dump(list(jobs), first.stdin)
-            first.stdin.flush()
-            for _ in jobs:
-                job, outcome = _answer(first, first.stdout, output)
-                if isinstance(outcome, Delegation):
-                    delegations[job.file] = outcome
-                elif outcome is not None:
-                    if failed is None or not isinstance(outcome, NotLowerableError):
+    found = dict[Job, Lowered]()
+    with TemporaryDirectory() as temporary, TemporaryFile() as output:
+        folder = Path(temporary)
+        with disk_errors(folder):
+            try:
+                save_model(model, folder / "model")
+            except CheckpointError as error:
+                raise ExportError(str(error)) from error
+            for modality in {job.modality for job in jobs}:
+                save_file({"windows": windows[modality].contiguous()}, folder / f"{modality}.safetensors")
+        command, pipe = [sys.executable, "-m", "sensemble_export.lowering", temporary], subprocess.PIPE
+        with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=output) as first:
+            assert first.stdin is not None  # noqa: S101 - they are pipes
+            assert first.stdout is not None  # noqa: S101
+            try:
+                pickle.dump(list(jobs), first.stdin)
+                first.stdin.flush()
+                for _ in jobs:
+                    job, outcome = _answer(first, first.stdout, output)
+                    if isinstance(outcome, Lowered):
+                        found[job] = outcome
+                    elif failed is None or not isinstance(outcome, NotLowerableError):
                         raise outcome
-                    failed[job] = outcome
-                done()
-            first.stdout.read()  # until it has ended
-        finally:
-            first.kill()
-            first.stdout.read()  # until the others have ended, too
-    return delegations
+                    else:
+                        failed[job] = outcome
+                    done()
+                first.stdout.read()  # until it has ended
+            finally:
+                first.kill()
+                first.stdout.read()  # until the others have ended, too
+    return found
 
 
 def _answer(
     first: subprocess.Popen[bytes], answers: IO[bytes], output: IO[bytes]
-) -> tuple[Job, Delegation | ExportError | None]:
+) -> tuple[Job, Lowered | ExportError]:
     """Wait for a job to be done; `output` is what the libraries print."""
     try:
-        answer: tuple[Job, Delegation | ExportError | None] = pickle.load(answers)  # noqa: S301 - our own
+        answer: tuple[Job, Lowered | ExportError] = pickle.load(answers)  # noqa: S301 - our own
     except EOFError as error:
         status = first.wait()
         output.seek(0)
@@ -92,12 +101,11 @@ def _answer(
     return answer
 
 
-def build(encoder: nn.Module, windows: Tensor, job: Job, path: Path) -> Delegation | None:
-    """Write the artifact of `job`; return an ExecuTorch program's delegation."""
-    module, name = all_targets()[job.target].build
-    write = getattr(import_module(module), name)
-    delegation: Delegation | None = write(encoder, windows, job.scheme, path)
-    return delegation
+def lower(encoder: nn.Module, windows: Tensor, job: Job) -> Lowered:
+    """Lower one encoder in this process; some schemes take ranges of `windows` [N, ...], real ones."""
+    module, name = all_targets()[job.target].lower
+    lowered: Lowered = getattr(import_module(module), name)(encoder, windows, job.scheme)
+    return lowered
 
 
 def main(folder: Path) -> None:
@@ -110,7 +118,7 @@ def main(folder: Path) -> None:
     _model(folder)
     for job in jobs:
         with suppress(Exception):  # which its job meets again, and words
-            import_module(all_targets()[job.target].build[0])
+            import_module(all_targets()[job.target].lower[0])
     gc.freeze()
     context, count = multiprocessing.get_context(_FORK), min(os.cpu_count() or 1, len(jobs))
     with ProcessPoolExecutor(count, context, _end_with_parent) as pool:
@@ -126,13 +134,13 @@ def _model(folder: Path) -> Model:
     return load_model(folder / "model")
 
 
-def _lower(folder: Path, job: Job) -> Delegation | ExportError | None:
-    windows = load_file(folder / f"calibration.{job.modality}.safetensors")["windows"]
+def _lower(folder: Path, job: Job) -> Lowered | ExportError:
+    windows = load_file(folder / f"{job.modality}.safetensors")["windows"]
     try:
-        return build(_model(folder).encoders[job.modality], windows, job, folder / job.file)
+        return lower(_model(folder).encoders[job.modality], windows, job)
     except Exception as error:  # noqa: BLE001 - the parent decides what it means
         traceback.print_exc()
-        return described(error, job.file, folder)
+        return described(error, job.file)
 
 
 def _end_with_parent() -> None:
@@ -147,7 +155,7 @@ def _end_with_parent() -> None:
     Thread(target=end, daemon=True).start()
 
 
-def described(error: Exception, artifact: str, folder: Path) -> ExportError:
+def described(error: Exception, artifact: str) -> ExportError:
     """Turn a library's error into one line with the remedy."""
     match error:
         case ModuleNotFoundError(name=str(name)):
@@ -155,8 +163,8 @@ def described(error: Exception, artifact: str, folder: Path) -> ExportError:
             return NotLowerableError(f"{artifact}: needs {package}, not installed; `pip install {package}`")
         case OSError(errno=int()):  # without a number, a library failed to load
             return ExportError(
-                f"{artifact}: cannot be written ({error.strerror or error}); make room in {folder.parent} "
-                f"and in {tempfile.gettempdir()}, or lift the limit on the size of files"
+                f"{artifact}: cannot be written ({error.strerror or error}); make room in "
+                f"{gettempdir()}, or lift the limit on the size of files"
             )
     first, *_ = str(error).strip().splitlines() or [""]
     return NotLowerableError(

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file
 from sensemble_runtime.bundle.head import Head
 from sensemble_runtime.bundle.manifest import Parity, Scheme
+from sensemble_runtime.executors import executor
 
 from sensemble_export.errors import MeasurementError
 
@@ -39,10 +41,14 @@ def is_close(scheme: Scheme, parity: Parity) -> bool:
     return parity.cosine >= least_cosine(scheme)  # False for NaN
 
 
-def measure(artifact: Path, target: str, windows: Path) -> Measurement:
-    """Run `artifact` over the file `windows` in a fresh process; raises MeasurementError if that fails."""
+def measure(files: Mapping[str, bytes], name: str, target: str, windows: Path) -> Measurement:
+    """Run an artifact over the file `windows` in a fresh process; raises MeasurementError if that fails.
+
+    `files` has its bytes by path, empty for a single file; `name` is for errors.
+    """
     with TemporaryDirectory() as folder:
-        out = Path(folder) / "measured.safetensors"
+        out, artifact = Path(folder) / "measured.safetensors", Path(folder) / name
+        executor.write(files, artifact)
         process = [sys.executable, "-m", "sensemble_export.measuring_process"]
         command = [*process, str(artifact), target, str(windows), str(out)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)

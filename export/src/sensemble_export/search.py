@@ -19,7 +19,7 @@ from sensemble_runtime.progress import Stages, no_progress
 from sensemble_export.artifact_store import ArtifactStore
 from sensemble_export.errors import ExportError, ParityFailedError
 from sensemble_export.parity import is_close
-from sensemble_export.targets import Job, all_targets
+from sensemble_export.targets import FLOAT, Job, all_targets
 
 LOG = logging.getLogger(__name__)
 
@@ -136,10 +136,10 @@ def trade_off(store: ArtifactStore, target: str, progress: Stages = no_progress)
         if not jobs:
             cosines = [_parity(store, job).cosine for job in made if job.modality == modality]
             if not cosines:
-                raise failed[Job(modality, target, schemes[0])]
+                raise failed[Job(modality, target, FLOAT)]
             raise ParityFailedError(
                 f"{modality}: no scheme of {target} gives the trained encoder's embeddings (mean cosine "
-                f"{max(cosines):.5f} at most), not even {schemes[0]}; file it as a bug"
+                f"{max(cosines):.5f} at most), not even {FLOAT}; file it as a bug"
             )
     floats = store.scores(store.expected)
     options = tuple(_option(store, jobs, floats) for jobs in itertools.product(*choices))
@@ -161,7 +161,7 @@ def good_enough(store: ArtifactStore, jobs: Sequence[Job]) -> list[Job]:
     chosen = []
     for job in jobs:
         target, closer = all_targets()[job.target], job
-        others: tuple[Scheme, ...] = ("int8-weights", target.schemes[0])
+        others: tuple[Scheme, ...] = ("int8-weights", FLOAT)
         closest = [one for one in others if one in target.schemes and one != job.scheme]
         if not missing(job.target) and job.scheme == target.default:
             while closest and not is_close(closer.scheme, _parity(store, closer)):

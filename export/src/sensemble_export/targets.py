@@ -9,17 +9,20 @@ from typing import get_args
 from sensemble_runtime.bundle.manifest import Scheme
 
 from sensemble_export.errors import SchemeError
+from sensemble_export.partition_report import Delegation
+
+FLOAT: Scheme = "fp32"  # the scheme that quantizes nothing, which every target has
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
     """A format of an encoder, for one executor."""
 
-    schemes: tuple[Scheme, ...]  # the first is float
+    schemes: tuple[Scheme, ...]  # with FLOAT
     default: Scheme
     suffix: str  # of the file or folder
     tools: tuple[str, ...]  # packages besides torch whose version determines the artifact
-    build: tuple[str, str]  # module and function: (encoder, windows, scheme, path) -> Delegation | None
+    lower: tuple[str, str]  # module and function: (encoder, windows [N, ...], scheme) -> Lowered
 
 
 TARGETS = {
@@ -45,6 +48,23 @@ TARGETS = {
         ("sensemble_export.to_coreml", "to_coreml"),
     ),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Lowered:
+    """An encoder in the format of one executor: its files, and the division of an ExecuTorch program.
+
+    `files` has the bytes by path; the path of a single file is empty.
+    """
+
+    files: dict[str, bytes]
+    delegation: Delegation | None = None
+
+    @property
+    def bytes(self) -> int:
+        """The total size."""
+        return sum(map(len, self.files.values()))
+
 
 GROUP = "sensemble.targets"  # entry points of installed packages: the name of a target, and a `Target`
 

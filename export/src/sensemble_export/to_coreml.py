@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import coremltools as ct
@@ -11,7 +12,7 @@ import torch
 from sensemble_runtime.bundle.manifest import Scheme
 from torch import Tensor, nn
 
-from sensemble_export.targets import COREML_LEAST, input_dtype
+from sensemble_export.targets import COREML_LEAST, Lowered, input_dtype
 
 OLDEST = ct.target.iOS17  # system that runs the packages; macOS 14 has the same Core ML
 
@@ -35,8 +36,8 @@ class NamedInput(nn.Module):
         return self.encoder(window)  # type: ignore[no-any-return]
 
 
-def to_coreml(encoder: nn.Module, windows: Tensor, scheme: Scheme, path: Path) -> None:
-    """Write `encoder` as the Core ML package `path`, with the input `window` and the output `embedding`.
+def to_coreml(encoder: nn.Module, windows: Tensor, scheme: Scheme) -> Lowered:
+    """Return `encoder` as a Core ML package, with the input `window` and the output `embedding`.
 
     It computes in float16, except in `fp32` and where operations lead to a logarithm: the log-mel's energies
     are too small for float16. Biases, positions and the front end's constants are not quantized.
@@ -61,8 +62,12 @@ def to_coreml(encoder: nn.Module, windows: Tensor, scheme: Scheme, path: Path) -
         linear = scheme == "int8-weights"
         quantized = optimize.linear_quantize_weights if linear else optimize.palettize_weights
         model = quantized(model, config)
-    model.save(str(path))
-    _make_reproducible(path, dtype)
+    with TemporaryDirectory() as folder:
+        package = Path(folder, "model.mlpackage")
+        model.save(str(package))
+        _make_reproducible(package, dtype)
+        files = (path for path in package.rglob("*") if path.is_file())
+        return Lowered({path.relative_to(package).as_posix(): path.read_bytes() for path in sorted(files)})
 
 
 class _NotTowardsLog:

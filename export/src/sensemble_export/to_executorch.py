@@ -3,9 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import torch
 from executorch.backends.xnnpack import _passes, xnnpack_preprocess
@@ -38,7 +36,7 @@ from torchao.quantization.pt2e.quantizer.quantizer import Q_ANNOTATION_KEY
 
 from sensemble_export.partition_report import Delegation
 from sensemble_export.rewrite import Norm, RootMeanSquare, centred, lowerable
-from sensemble_export.targets import INT4_GROUP, is_int4
+from sensemble_export.targets import INT4_GROUP, Lowered, is_int4
 
 _FLOAT = (Spectrum, RootMeanSquare, Norm)  # their values span many decades
 _CLAMPS = {torch.ops.aten.hardtanh.default, torch.ops.aten.relu6.default}
@@ -50,22 +48,12 @@ _NEEDLESS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Lowered:
-    """An ExecuTorch program: the bytes of a .pte file, and its division."""
-
-    program: bytes
-    delegation: Delegation
-
-
-def to_executorch(encoder: nn.Module, windows: Tensor, scheme: Scheme, path: Path) -> Delegation:
-    """Write `encoder` as the ExecuTorch program `path`, quantized and lowered; return its division."""
+def to_executorch(encoder: nn.Module, windows: Tensor, scheme: Scheme) -> Lowered:
+    """Return `encoder` as an ExecuTorch program, quantized and lowered."""
     module = lowerable(encoder, int8=scheme != "fp32")
     if scheme != "fp32":
         module = quantize(centred(module, windows), windows, scheme)
-    lowered = lower(module, windows[:1])
-    path.write_bytes(lowered.program)
-    return lowered.delegation
+    return lower(module, windows[:1])
 
 
 def quantize(encoder: nn.Module, windows: Tensor, scheme: Scheme) -> fx.GraphModule:
@@ -139,7 +127,7 @@ def lower(encoder: nn.Module, window: Tensor) -> Lowered:
     delegation = divided(edge)
     # An encoder has a hundred constants, many of them small; XNNPACK needs 16-byte alignment.
     program = edge.to_executorch(ExecutorchBackendConfig(segment_alignment=16)).buffer
-    return Lowered(program, delegation)
+    return Lowered({"": bytes(program)}, delegation)
 
 
 def divided(edge: EdgeProgramManager) -> Delegation:

@@ -15,13 +15,14 @@ from sensemble_train.models.frontend import Spectrum
 from torch import Tensor, nn
 
 from sensemble_export.rewrite import centred
+from sensemble_export.targets import Lowered
 
 OPSET = 20  # of the default domain; ONNX Runtime 1.17 (2024) and later run it
 _SCOPES = "pkg.torch.onnx.name_scopes"  # metadata in which torch stores the modules of a node
 
 
-def to_onnx(encoder: nn.Module, windows: Tensor, scheme: Scheme, path: Path) -> None:
-    """Write `encoder` as the ONNX model `path`, and check it with onnx's own checker.
+def to_onnx(encoder: nn.Module, windows: Tensor, scheme: Scheme) -> Lowered:
+    """Return `encoder` as an ONNX model, checked with onnx's own checker.
 
     The input is `window`, the output `embedding`. Layer norms stay, because ONNX has them. `int8-dynamic`
     quantizes linear layers and token tables, `int8-static` convolutions too; int8 takes its ranges from
@@ -42,20 +43,18 @@ def to_onnx(encoder: nn.Module, windows: Tensor, scheme: Scheme, path: Path) -> 
         node.ClearField("doc_string")
     # Weights of 7 bits: sums of products of 8 bits saturate on x86-64 with AVX2 and without VNNI.
     precise = {"per_channel": True, "reduce_range": True, "nodes_to_quantize": names}
-    with TemporaryDirectory() as folder:
-        made = Path(folder) / "model.onnx"
-        if scheme in {"fp32", "int8-weights"}:
-            if scheme == "int8-weights":
-                _store_in_int8(model.graph, chosen)
-            made = path
-            onnx.save(model, made)
-        elif scheme == "int8-dynamic":
-            quantize_dynamic(model, made, **precise)
-        else:
-            quantize_static(model, made, _Windows(windows), activation_type=QuantType.QInt8, **precise)
-        quantized = onnx.load(made)
-    onnx.checker.check_model(quantized, full_check=True)
-    path.write_bytes(quantized.SerializeToString(deterministic=True))
+    if scheme == "int8-weights":
+        _store_in_int8(model.graph, chosen)
+    if scheme in {"int8-dynamic", "int8-static"}:
+        with TemporaryDirectory() as folder:
+            made = Path(folder) / "model.onnx"
+            if scheme == "int8-dynamic":
+                quantize_dynamic(model, made, **precise)
+            else:
+                quantize_static(model, made, _Windows(windows), activation_type=QuantType.QInt8, **precise)
+            model = onnx.load(made)
+    onnx.checker.check_model(model, full_check=True)
+    return Lowered({"": model.SerializeToString(deterministic=True)})
 
 
 def _export(encoder: nn.Module, window: Tensor) -> onnx.ModelProto:

@@ -14,7 +14,6 @@ from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.bundle.files import check_file, read_file
 from sensemble_runtime.bundle.manifest import BROWSER, FILE_NAME, Artifact, Manifest, Parity
 from sensemble_runtime.bundle.manifest_file import write_manifest
-from sensemble_runtime.executors import executor
 from sensemble_runtime.executors.executor import missing
 
 from sensemble_export.errors import ExportError, ParityFailedError
@@ -108,10 +107,10 @@ def _run(bundle: Bundle, modality: str, target: str, artifact: Artifact, browser
         found = Measurement(np.stack([embedding for embedding, _ in made]), median, None)
     else:
         with TemporaryDirectory() as folder:  # a copy of the verified bytes, which nobody else changes
-            path, windows = Path(folder, Path(artifact.path).name), Path(folder, "held_out.safetensors")
-            executor.write(bundle.contents(modality, target), path)
+            windows = Path(folder, "held_out.safetensors")
             windows.write_bytes(held_out)
-            found = measure(path, target, windows)
+            files, name = bundle.contents(modality, target), Path(artifact.path).name
+            found = measure(files, name, target, windows)
     parity = compare(found.embeddings, load(held_out)["embeddings"], bundle.head)
     if artifact.parity is None and is_close(artifact.scheme, parity):
         artifact = dataclasses.replace(
