@@ -74,6 +74,7 @@ def test_of_equal_answers_groups_are_as_alike_as_in_what_is_right() -> None:
     assert found.high - found.low > 0.5
 
 
+@settings(max_examples=15)  # 45 ms each, of statsmodels
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
 def test_holm_is_that_of_statsmodels(ps: list[float]) -> None:
     assert holm(ps) == pytest.approx(list(multipletests(ps, method="holm")[1]))

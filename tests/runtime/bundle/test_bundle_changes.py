@@ -15,6 +15,7 @@ from sensemble_runtime.bundle.manifest import FileEntry
 from sensemble_runtime.errors import BundleChangedError, BundleCorruptError
 from sensemble_runtime.executors import executor
 from sensemble_runtime.executors.executor import Contents, Encoder
+from sensemble_runtime.record.reader import read_runs
 from sensemble_runtime.record.writer import Records, fingerprint
 
 from tests.runtime.puppets import Log, Puppet, Session
@@ -86,7 +87,7 @@ def test_a_record_names_the_manifest_that_was_opened(folder: Path, tmp_path: Pat
     assert fingerprint(folder) != before
     with Records(tmp_path / "record.sqlite") as records:
         records.begin("session", bundle)
-        assert records._db.execute("SELECT bundle FROM runs").fetchone() == (before,)
+    assert [run.bundle for run in read_runs(tmp_path / "record.sqlite")] == [before]
 
 
 def test_the_bytes_that_run_are_those_that_were_hashed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -143,12 +144,12 @@ def test_commits_are_synced_before_they_return(records: Records) -> None:
 
 def test_a_reader_never_waits_for_the_writer(records: Records, bundle: Bundle, tmp_path: Path) -> None:
     run = records.begin("session", bundle)
-    records._db.execute("BEGIN IMMEDIATE")
-    reader = threading.Thread(target=lambda: read_predictions(tmp_path / "record.sqlite", run))
-    reader.start()
-    reader.join(5)
-    assert not reader.is_alive()
-    records._db.rollback()
+    with closing(sqlite3.connect(tmp_path / "record.sqlite", isolation_level=None)) as writer:
+        writer.execute("BEGIN IMMEDIATE")
+        reader = threading.Thread(target=lambda: read_predictions(tmp_path / "record.sqlite", run))
+        reader.start()
+        reader.join(4)  # who waits for a lock waits for 5 s
+        assert not reader.is_alive()
 
 
 def test_a_file_that_is_no_record_is_refused(tmp_path: Path) -> None:

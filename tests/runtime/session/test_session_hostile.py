@@ -137,7 +137,6 @@ def test_an_encoder_that_does_not_return_is_named_when_closing(
     go.set()
     wait_until(lambda: set(threading.enumerate()) == before)
     running.close()
-    assert "text" not in bundle._encoders
 
 
 def test_everything_that_is_stuck_is_waited_for_together_and_counted(

@@ -53,7 +53,7 @@ def test_a_source_is_listed_named_and_heard_as_what_it_is(
     tone = studio.write("loud.wav", wave=studio.tone(60, 16000, 440), audio="pcm_s16le")
     player = either_server.play(tone, "desk")
     try:
-        for name in ("desk.monitor", "monitor of desk MIC É 麦克风", "Desk mic"):
+        for name in ("monitor of desk MIC É 麦克风", "Desk mic"):
             microphone = Microphone(name)
             microphone.open(specs["audio"])
             assert loudness(microphone, 1) == pytest.approx(0.5, abs=0.1)
@@ -92,7 +92,7 @@ def test_a_source_that_is_removed_is_lost_and_no_other_is_heard_in_its_place(
     ) as reported:
         desk.open(specs["audio"])
     assert "Hz" not in str(reported.value), "its rate has nothing to do with it"
-    for _ in range(3):
+    for _ in range(2):
         module = either_server.plug("desk")
         desk.open(specs["audio"])
         assert desk.read(30) is not None

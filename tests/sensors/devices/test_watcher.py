@@ -168,7 +168,7 @@ def test_errors_of_a_search_and_of_the_callback_are_reported() -> None:
     heard: list[object] = []
     finders = [leave, lambda _: [Device("text", "a", "a", "a")]]
     with pytest.raises(SystemExit, match="no listener"), Watcher(finders, hear, interval=0.01) as watcher:
-        watcher._thread.join(20)
+        wait_until(lambda: len(heard) == 2)
     assert heard == [SearchFailed("SystemExit: no list"), Appeared(Device("text", "a", "a", "a"))]
     watcher.close()
 
