@@ -28,7 +28,7 @@ COMMANDS = {
     "train matrix": "Run a whole experiment of the paper, every setting an option.",
     "export": "Quantize and lower a trained model of a run into its `bundle/`.",
     "export verify": "Measure the parity of a bundle's encoders on this machine.",
-    "bundle check": "Verify a bundle and run each encoder in a process of its own.",
+    "bundle check": "Verify a bundle and run each encoder in its own process.",
     "bundle sign": "Sign a bundle with a private key.",
     "web": "Write a site that runs a bundle, or learns, in any browser, offline too.",
     "record": "Record sensors as a dataset, or takes of named classes in turn.",

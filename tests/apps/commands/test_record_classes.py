@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from sensemble_apps.commands import record
 from sensemble_apps.commands.record import Record
-from sensemble_apps.running import takes
+from sensemble_apps.running import take_recorder
 from sensemble_sensors.media.dataset import read_dataset
 from sensemble_sensors.recording.takes import read_takes
 
@@ -24,7 +24,7 @@ Made = list[tuple[int, str, tuple[str, ...], bool]]
 
 @pytest.fixture
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(takes, "COUNTDOWN", 0)
+    monkeypatch.setattr(take_recorder, "COUNTDOWN", 0)
 
 
 def made(folder: Path) -> Made:
@@ -118,7 +118,7 @@ def test_a_countdown_is_kept_to_and_the_answers_may_be_piped(
     began = time.monotonic()
     result = sensemble("record", out, *options, text="\n\n")
     assert result.returncode == 0, result.stderr
-    assert time.monotonic() - began > takes.COUNTDOWN + 1
+    assert time.monotonic() - began > take_recorder.COUNTDOWN + 1
     assert result.stdout == f"1 takes in {out}: 1 clap\n"
     assert [len(take.segments) for take in read_takes(out)] == [1]
 

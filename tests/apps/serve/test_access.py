@@ -8,8 +8,9 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from sensemble_apps.web.certificate import qr_code, self_signed
-from sensemble_apps.web.security import Access, is_loopback
+from sensemble_apps.web.security import Access
 from sensemble_runtime.bundle.bundle import Bundle
+from sensemble_sensors.devices.byte_streams import is_loopback
 from websockets.exceptions import InvalidStatus
 
 from .serving import Served, serving

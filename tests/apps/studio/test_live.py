@@ -17,6 +17,7 @@ def test_a_recording_that_died_keeps_no_live_page_open(
 ) -> None:
     with SensorReader(SPECS, None) as reader:
         live = LiveSession(Bundle.open(bundle_folder), reader, SPECS, tmp_path)
+        live.start()
         recording = live._page.recorder.start(tmp_path / "recordings")
         rmtree(tmp_path / "recordings")
         recording.event("a camera", "video", "lost", "")

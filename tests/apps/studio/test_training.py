@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 from shutil import copytree
-from threading import Event, Thread
+from threading import Event, Thread, active_count
 from time import monotonic
 from typing import IO
 
@@ -14,7 +14,7 @@ import pytest
 from sensemble_apps.errors import InputError
 from sensemble_apps.studio.process import Process
 from sensemble_apps.studio.project import Project, Run
-from sensemble_apps.studio.training import Job, refuse_while
+from sensemble_apps.studio.training import refuse_while, training
 
 from tests.waiting import PATIENCE
 
@@ -34,8 +34,8 @@ def test_while_a_model_is_trained_its_takes_stay_as_they_are_and_a_cancelled_run
             for _ in range(2):
                 served.take(label)
         assert served.act("train", run=None) == ""
-        training = served.wait(lambda state: state["training"])["training"]
-        assert (training["run"], training["status"]) == (1, "running")
+        job_shown = served.wait(lambda state: state["training"])["training"]
+        assert (job_shown["run"], job_shown["status"]) == (1, "running")
         changes: dict[str, dict[str, object]] = {
             "record": {"class": "zero", "seconds": 1},
             "delete_take": {"number": 1},
@@ -59,8 +59,10 @@ def test_while_a_model_is_trained_its_takes_stay_as_they_are_and_a_cancelled_run
 
 
 def test_a_training_that_fails_says_why(tmp_path: Path) -> None:
-    over = Event()
-    job = Job(Run(1, tmp_path / "run"), tmp_path / "none", (), (), over.set)
+    over, threads = Event(), active_count()
+    job = training(Run(1, tmp_path / "run"), tmp_path / "none", (), (), over.set)
+    assert active_count() == threads  # it waits for `start`
+    job.start()
     assert over.wait(PATIENCE)
     found = job.snapshot()
     assert found["status"] == "failed"
@@ -69,7 +71,8 @@ def test_a_training_that_fails_says_why(tmp_path: Path) -> None:
 
 def test_a_cancelled_training_is_running_until_its_process_is_gone(tmp_path: Path) -> None:
     over = Event()
-    job = Job(Run(1, tmp_path / "run"), tmp_path / "none", (), (), over.set)
+    job = training(Run(1, tmp_path / "run"), tmp_path / "none", (), (), over.set)
+    job.start()
     job.cancel()
     with pytest.raises(InputError, match="is being trained"):
         refuse_while(job)

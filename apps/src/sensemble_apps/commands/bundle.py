@@ -14,7 +14,7 @@ from sensemble_apps.options import Common, Folder, Positional, Trusting
 
 @dataclass(frozen=True, kw_only=True)
 class BundleCheck(Trusting):
-    """Verify a bundle and run each encoder in a process of its own, to see whether one crashes or hangs.
+    """Verify a bundle and run each encoder in its own process, to see whether one crashes or hangs.
 
     A process is no sandbox: run a bundle of unknown origin under another user, or in a container.
     """

@@ -26,8 +26,8 @@ from sensemble_apps.errors import InputError
 from sensemble_apps.options import Judging, OptionalFolder, Positional, Trusting
 from sensemble_apps.results import comparison_table, gate_verdict
 from sensemble_apps.results.audits import audits, recorded_measures
+from sensemble_apps.results.comparison_table import Side
 from sensemble_apps.results.run_folder import AUDIT, BUNDLE, EVALUATED
-from sensemble_apps.results.side import Side
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -26,13 +26,13 @@ from sensemble_apps.console.output import remark, say
 from sensemble_apps.console.progress import status
 from sensemble_apps.errors import InputError
 from sensemble_apps.options import Folder, OptionalFolder, Positional, Sources, Texts
-from sensemble_apps.running import takes
+from sensemble_apps.running import take_recorder
 from sensemble_apps.running.outputs import change_line
 from sensemble_apps.running.real_time import retry
 from sensemble_apps.running.recorder import Recorder
 from sensemble_apps.running.sensor_reader import CaptureSummary, SensorReader
 from sensemble_apps.running.sources import forms
-from sensemble_apps.running.takes import TakeRecorder, plan, record_all, takes_in
+from sensemble_apps.running.take_recorder import TakeRecorder, plan, record_all, takes_in
 from sensemble_apps.running.view_events import Change, shown_event
 
 _CHECK = 0.2  # seconds between two checks of the disk
@@ -180,7 +180,7 @@ def _check(arguments: Record) -> None:
     if several := [modality for modality, number in count.items() if number > 1]:
         raise InputError(
             f"{several[0]}: {count[several[0]]} sources; a recording has one of each modality: name the "
-            f"others as --sensor {several[0]}.NAME=SOURCE, or record each into a folder of its own"
+            f"others as --sensor {several[0]}.NAME=SOURCE, or record each into its own folder"
         )
     for name, seconds in (("--segment", arguments.segment), ("--seconds", arguments.seconds)):
         if seconds is not None and not 0.1 <= seconds < float("inf"):
@@ -216,7 +216,8 @@ def _record_classes(arguments: Record, specs: Mapping[str, InputSpec]) -> None:
         while (rest := latest - monotonic()) > 0 and not reader.over and summary.awaited:
             _wait(reader, rest)
             show(summary.status(0))
-        one = TakeRecorder(recorder, arguments.out, countdown=takes.COUNTDOWN, segment=arguments.segment)
+        pause = take_recorder.COUNTDOWN
+        one = TakeRecorder(recorder, arguments.out, countdown=pause, segment=arguments.segment)
         try:
             record_all(one, wanted, seconds, lambda: reader.over, _ask, show)
         except RecordingError as error:

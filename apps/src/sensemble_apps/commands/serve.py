@@ -109,7 +109,7 @@ def _serve_gallery(arguments: Serve) -> None:
 
 
 def _serve_phone(arguments: Serve) -> None:
-    from sensemble_apps.web import phone
+    from sensemble_apps.web.handlers import EVERYWHERE, PHONE_POLICY, phone_routes
     from sensemble_apps.web.server import listen, published
 
     used = {"bundle", "trust", "host", "port", "phone", "debug"}
@@ -117,11 +117,11 @@ def _serve_phone(arguments: Serve) -> None:
     if unused := [field for field in others if getattr(arguments, field.name) != field.default]:
         names = words(f"--{field.name.replace('_', '-')}" for field in unused)
         raise InputError(f"{names}: not with --phone, which runs the bundle on the phone alone; leave it out")
-    host = arguments.host or phone.EVERYWHERE
-    routes = phone.routes(arguments.bundle, arguments.trust)
+    host = arguments.host or EVERYWHERE
+    routes = phone_routes(arguments.bundle, arguments.trust)
     with (
         listen(host, arguments.port) as listening,
-        published(listening, "the page for a phone", host, routes, policy=phone.POLICY),
+        published(listening, "the page for a phone", host, routes, policy=PHONE_POLICY),
         until_stopped(),
     ):
         Event().wait()

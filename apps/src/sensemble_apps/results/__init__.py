@@ -3,5 +3,5 @@
 Nothing here draws a page or runs a session.
 
 Doors: `audit_table`, `audits`, `comparison_table`, `condition_table`, `costs`, `fleet`, `gate_verdict`,
-`heartbeats`, `matrices`, `run_folder`, `side` and `unknown_table`.
+`heartbeats`, `matrices`, `run_folder` and `unknown_table`.
 """

@@ -1,12 +1,14 @@
 """Two audits beside each other, as a table and in sentences."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
 from rich.table import Table
 from sensemble_runtime import subsets
 from sensemble_runtime.auditing.comparison import Comparison, SetComparison
+from sensemble_runtime.auditing.measures import Measures
+from sensemble_runtime.auditing.reliability import Answered
 from sensemble_runtime.bundle.manifest import Manifest
 from sensemble_runtime.scores import CLEAN, ConditionScore, Estimate
 
@@ -20,6 +22,32 @@ CAPTION = (
     "difference; gained, lost: examples that B alone, or A alone, answers right; p: McNemar's exact test, "
     "adjusted for the number of sets (Holm)"
 )
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of the two that are compared.
+
+    Attributes:
+        title: its path, as it was given.
+        bundle: the SHA-256 of its manifest.
+        data: the words for the data that it was audited on.
+        metric: of its measures.
+        manifest: None of a bare record.
+    """
+
+    title: str
+    bundle: str
+    data: str
+    answered: Answered
+    measures: Measures
+    metric: str
+    conditions: Sequence[ConditionScore] = ()
+    manifest: Manifest | None = None
+
+    def to_json(self) -> dict[str, str]:
+        """Return its names for `json.dumps`."""
+        return {"title": self.title, "bundle": self.bundle, "data": self.data}
 
 
 def cells(one: SetComparison) -> tuple[str, ...]:

@@ -45,7 +45,7 @@ FORM = {modality: _usual(Modality(modality)) for modality in KNOWN}
 
 
 def capture(spec: InputSpec, source: str, *, in_process: bool, name: str | None = None) -> Sensor:
-    """Return the sensor of a modality on `source`, in a process of its own if it is native code.
+    """Return the sensor of a modality on `source`, in its own process if it is native code.
 
     Raises SensorUnavailableError if no sensor of its kind is on such a source.
     """

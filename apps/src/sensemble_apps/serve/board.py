@@ -23,7 +23,7 @@ from sensemble_apps.web.page_sensors import PageSensors
 KEPT = 2000  # entries of the timeline
 _TOP = 5  # labels with their probabilities
 _METER = 1.0  # seconds between two readings of the processor's time
-_FRESH = 0.05  # seconds for which viewers share a snapshot
+_FRESH = 0.05  # seconds that viewers share a snapshot
 
 
 class Board:
@@ -75,7 +75,7 @@ class Board:
         self.touch()
 
     def say(self, truth: str | None) -> None:
-        """Note the label that is true from now on; None for none."""
+        """Note the true label from now on; None for none."""
         with self._lock:
             self._truth = truth
         self.touch()

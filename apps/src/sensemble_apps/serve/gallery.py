@@ -40,7 +40,7 @@ def at_hand(folder: Path) -> Iterator[tuple[Path, Manifest]]:
 
 
 class Gallery:
-    """Offers the bundles below a folder; the one that was opened last is served by a process of its own.
+    """Offers the bundles below a folder; the one that was opened last is served by its own process.
 
     Attributes:
         routes: of its page.

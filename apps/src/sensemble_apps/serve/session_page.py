@@ -72,7 +72,7 @@ class SessionPage:
         self.board.touch()
 
     def _label(self, given: Fields) -> None:
-        """Set the true label, by which predictions are scored; null for none."""
+        """Set the true label, to score predictions by; null for none."""
         label, labels = given.text("label"), self.session.bundle.manifest.labels
         if label is not None and label not in labels:
             raise InputError(f"{label}: no such label; there are {', '.join(labels)}")

@@ -1,7 +1,7 @@
 """The studio: from one's own sensors to one's own model, on a page.
 
 A project is a folder: the classes, the recording, and a run for each training. Sensors are read all the time,
-for previews, takes and the live page. Training and export are commands in processes of their own: the page
+for previews, takes and the live page. Training and export are commands in their own processes: the page
 never waits for them, and they go on where they stopped.
 
 Doors: `project`, a folder; `studio`, which works on it; `site`, its page.

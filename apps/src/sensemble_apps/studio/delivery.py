@@ -2,11 +2,10 @@
 
 import shutil
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryFile
-from threading import Thread
 from typing import IO, Any
 
 from sensemble_runtime.bundle.manifest import FILE_NAME
@@ -16,9 +15,8 @@ from sensemble_sensors import durable
 
 from sensemble_apps.console.output import refused
 from sensemble_apps.errors import InputError
-from sensemble_apps.studio.process import Process
 from sensemble_apps.studio.project import Run
-from sensemble_apps.web import phone
+from sensemble_apps.web.handlers import EVERYWHERE, PHONE_POLICY, phone_routes
 from sensemble_apps.web.security import admit
 from sensemble_apps.web.server import listen, running_server
 from sensemble_apps.web.site import TARGET, Files, site_files
@@ -34,42 +32,6 @@ def is_for_phones(run: Run) -> bool:
         )
     except BundleError:  # such as one that the next fit has just replaced
         return False
-
-
-class Preparation:
-    """Exports a trained run for browsers too, in a process. Safe from any thread.
-
-    `done` is called at its end.
-
-    Attributes:
-        running: true until then.
-        reason: the failure, in a line; empty if there is none.
-    """
-
-    def __init__(self, run: Run, done: Callable[[], None]) -> None:
-        self.run, self.running, self.reason = run, True, ""
-        self._done = done
-        self._process = Process(["export", str(run.folder), "--target", TARGET, "--json"])
-        self._thread = Thread(target=self._work, name="sensemble phones", daemon=True)
-
-    def start(self) -> None:
-        """Start the process."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """End the process; another preparation of the run begins anew."""
-        self._process.stop(kill=True)
-
-    def close(self) -> None:
-        """End the process, and wait for it and for `done`."""
-        self.stop()
-        self._thread.join()
-
-    def _work(self) -> None:
-        if self._process.run(lambda _: None) > 0:
-            self.reason = self._process.reason
-        self.running = False
-        self._done()
 
 
 class Phones:
@@ -88,11 +50,11 @@ class Phones:
             copy = Path(shutil.copytree(run.bundle, folder / "bundle"))
         except OSError as error:
             raise refused(error, folder) or InputError(f"{folder}: cannot be written ({error})") from error
-        routes, listening = phone.routes(copy), listen(phone.EVERYWHERE, 0)
-        self._admitted = admit(phone.EVERYWHERE, listening.getsockname()[1])
+        routes, listening = phone_routes(copy), listen(EVERYWHERE, 0)
+        self._admitted = admit(EVERYWHERE, listening.getsockname()[1])
         self._serving = ExitStack()
         access, tls = self._admitted.access, self._admitted.tls
-        self._serving.enter_context(running_server(listening, access, routes, 1, tls, phone.POLICY))
+        self._serving.enter_context(running_server(listening, access, routes, 1, tls, PHONE_POLICY))
 
     def describe(self) -> dict[str, Any]:
         """Return the address for JSON, and its QR code as a picture's address."""

@@ -87,6 +87,9 @@ class LiveSession:
         self._reader, self._samples = reader, reader.listen(self._follow)
         self._over = Event()
         self._threads = [Thread(target=act, daemon=True) for act in (self._page.follow, self._attend)]
+
+    def start(self) -> None:
+        """Answer from now on."""
         for thread in self._threads:
             thread.start()
 

@@ -1,4 +1,4 @@
-"""A command of Sensemble in a process of its own; its lines of JSON are followed.
+"""A command of Sensemble in its own process; its lines of JSON are followed.
 
 `python -m sensemble_apps.studio.process COMMAND ...` runs a command, and stops it when its standard input
 ends.

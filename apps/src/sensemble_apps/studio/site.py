@@ -1,10 +1,12 @@
-"""The studio's page: its files, its WebSocket, and the same actions as requests of programs."""
+"""The page of the studio: files, messages to viewers, and the same actions as requests of programs."""
 
 import asyncio
 import re
 from collections.abc import Mapping
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 from sensemble_sensors.lines import MAX_SECONDS, Fields
@@ -12,12 +14,15 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 
+from sensemble_apps.running.take_recorder import SHORTEST, TakeProgress
 from sensemble_apps.studio.delivery import parts
-from sensemble_apps.studio.messages import messages, states
-from sensemble_apps.studio.studio import Studio
-from sensemble_apps.web.clients import Action, Clients
+from sensemble_apps.studio.project import CLASSES
+from sensemble_apps.studio.project import LONGEST as LONGEST_NAME
+from sensemble_apps.studio.studio import IN_A_ROW, LONGEST, SPECS, Studio
+from sensemble_apps.web.clients import Action, Clients, Messages, describe_modalities
 from sensemble_apps.web.handlers import REQUESTS, body_of, bounded, files, perform, refused
 from sensemble_apps.web.limits import Rate
+from sensemble_apps.web.viewers import EVERY
 
 _DOWNLOADS = {"model", "site", "data"}
 _MOST = 10**9  # the largest number of a take or a run
@@ -63,6 +68,57 @@ def routes(studio: Studio) -> list[BaseRoute]:
         Mount("/live", studio.live),
         Mount("/", files(STATIC)),
     ]
+
+
+def messages(studio: Studio) -> Messages:
+    """Yield the messages to one client: the modalities and the bounds of what it may ask for, then states.
+
+    A state has the previews that are new to this client.
+    """
+    yield {
+        "type": "hello",
+        "folder": studio.project.folder.resolve().name,
+        "modalities": describe_modalities(SPECS),
+        "bounds": {
+            "classes": CLASSES,
+            "name": LONGEST_NAME,
+            "shortest": SHORTEST,
+            "longest": LONGEST,
+            "row": IN_A_ROW,
+        },
+        "every": EVERY,
+    }
+    known: dict[str, int] = {}
+    for state in states(studio):
+        yield {**state, "previews": studio.sensors.previews(known)}
+
+
+def states(studio: Studio) -> Messages:
+    """Yield the newest state, with the project's summary when that has changed."""
+    sent = -1
+    while True:
+        # First: a change from here on is in the next state, or the page would show it with an older training.
+        version, project, job = studio.version, studio.summary, studio.job
+        state = {
+            "type": "state",
+            "sensors": studio.sensors.describe(),
+            "take": _take(studio.recorder.progress),
+            "failure": studio.failure,
+            "training": None if job is None else job.snapshot(),
+            "answer": None if (session := studio.live.session) is None else session.answer(),
+        }
+        if sent != version:
+            sent = version
+            state["project"] = project
+        yield state
+
+
+def _take(progress: TakeProgress | None) -> dict[str, Any] | None:
+    if progress is None:
+        return None
+    fields = asdict(progress) | {"left": round(progress.left, 2)}
+    del fields["until"]
+    return fields
 
 
 def actions(studio: Studio) -> Mapping[str, Action]:

@@ -23,11 +23,10 @@ from sensemble_apps.results.run_folder import MATRIX, SELECTION
 from sensemble_apps.running.recorder import Recorder
 from sensemble_apps.running.sensor_reader import SensorReader
 from sensemble_apps.running.sources import FORM
-from sensemble_apps.running.takes import COUNTDOWN, SHORTEST, TakeRecorder, Wanted
+from sensemble_apps.running.take_recorder import COUNTDOWN, SHORTEST, TakeRecorder, Wanted
 from sensemble_apps.running.view_events import LiveSetChange, shown_event
 from sensemble_apps.studio.delivery import (
     Phones,
-    Preparation,
     folder_files,
     is_for_phones,
     model_files,
@@ -37,8 +36,8 @@ from sensemble_apps.studio.delivery import (
 from sensemble_apps.studio.instant import Instant
 from sensemble_apps.studio.live import LivePage, LiveSession
 from sensemble_apps.studio.project import Project, Run
-from sensemble_apps.studio.takes import MOST, Takes
-from sensemble_apps.studio.training import Job, refuse_while
+from sensemble_apps.studio.take_list import MOST, Takes
+from sensemble_apps.studio.training import Job, is_running, preparation, refuse_while, training
 from sensemble_apps.web.page_sensors import PageSensors
 
 LONGEST = 60.0  # seconds of a take
@@ -91,7 +90,7 @@ class Studio:
         self.live = LivePage()
         self._options = options
         self.job: Job | None = None
-        self.preparation: Preparation | None = None
+        self.preparation: Job | None = None
         self.phones: Phones | None = None
         self.failure = ""
         self.version = 0
@@ -202,6 +201,7 @@ class Studio:
             if not self.takes.is_divided:
                 self.takes.hold_out()
             self.job = self._train(run or self.project.next_run())
+            self.job.start()
 
     def cancel(self) -> None:
         """Stop the training; it can be resumed."""
@@ -220,6 +220,7 @@ class Studio:
                 return
             self.close_live()
             self.live.session = LiveSession(opened, self.reader, SPECS, self.project.data)
+            self.live.session.start()
             self._live_run = number
             self._changed()
 
@@ -302,10 +303,7 @@ class Studio:
     def _changed(self) -> None:
         with self._lock:
             self.summary = _summary(self.project, self.takes, self._live_run, self.instant)
-            preparing = self.preparation is not None and self.preparation.running
-            self.summary["preparing"] = (
-                self.preparation.run.number if preparing and self.preparation else None
-            )
+            self.summary["preparing"] = self.preparation.run.number if is_running(self.preparation) else None
             self.summary["phones"] = None if self.phones is None else self.phones.describe()
             self.version += 1
         self.sensors.viewers.wake()
@@ -343,13 +341,13 @@ class Studio:
         if self.instant is not None and self.takes.dataset is not None:
             schemes = ["--scheme", *(f"{modality}=fp32" for modality in self.takes.dataset.modalities)]
         if self.preparation is not None:  # which would compete with it
-            self.preparation.stop()
-        return Job(run, self.project.data, self._options, schemes, self._trained)
+            self.preparation.cancel()
+        return training(run, self.project.data, self._options, schemes, self._trained)
 
     def _prepare(self, run: Run) -> None:
         """Begin to make a run ready for phones; the instant model's own process does that."""
-        if run.number and (self.preparation is None or not self.preparation.running):
-            self.preparation = Preparation(run, self._changed)
+        if run.number and not is_running(self.preparation):
+            self.preparation = preparation(run, self._changed)
             self.preparation.start()
             self._changed()
 

@@ -9,11 +9,12 @@ from functools import partial
 from pathlib import Path
 from threading import Thread
 from time import monotonic
-from typing import Any
+from typing import Any, TypeGuard
 
 from sensemble_apps.errors import InputError
 from sensemble_apps.studio.process import Process
 from sensemble_apps.studio.project import Run
+from sensemble_apps.web.site import TARGET
 
 _PATIENCE = 20.0  # seconds that a process may take to end
 _KNOWN = 0.1  # of the work, after which the pace is known
@@ -30,14 +31,15 @@ _EXPORT = {"decode": 0.05, "degrade": 0.05, "export": 0.3}
 """The first word of a process's stages -> their share of the work of both, in order, on two cores."""
 
 
+Command = tuple[Sequence[str], Mapping[str, float]]
+
+
 class Job:
-    """Trains and exports one run. Safe from any thread.
+    """Runs commands on a run, one after another, each in a process. Safe from any thread.
 
     Args:
         run: where.
-        data: the dataset.
-        options: further ones of `sensemble train`.
-        schemes: further options of `sensemble export`.
+        commands: the arguments of `sensemble`, and the shares of the work of their stages.
         done: called at its end, also after a failure.
 
     Attributes:
@@ -48,9 +50,7 @@ class Job:
     def __init__(
         self,
         run: Run,
-        data: Path,
-        options: Sequence[str],
-        schemes: Sequence[str],
+        commands: Sequence[tuple[Sequence[str], Mapping[str, float]]],
         done: Callable[[], None],
     ) -> None:
         self.run, self.status, self.reason = run, "running", ""
@@ -61,11 +61,11 @@ class Job:
         self._ended: float | None = None
         self._cancelled = False
         self._stage: dict[str, Any] = {"stage": "starting", "done": 0, "total": 0}
-        self._processes = (
-            Process(["train", "--data", str(data), "--out", str(run.folder), "--json", *options]),
-            Process(["export", str(run.folder), "--json", *schemes]),
-        )
-        self._thread = Thread(target=self._work, name="sensemble training", daemon=True)
+        self._commands = [(Process([*arguments, "--json"]), shares) for arguments, shares in commands]
+        self._thread = Thread(target=self._work, name="sensemble job", daemon=True)
+
+    def start(self) -> None:
+        """Start the first process; `done` may be called from now on."""
         self._thread.start()
 
     def snapshot(self) -> dict[str, Any]:
@@ -86,20 +86,20 @@ class Job:
     def cancel(self) -> None:
         """Stop it; finished stages stay, and the next job of the run continues after them."""
         self._cancelled = True
-        for process in self._processes:
+        for process, _ in self._commands:
             process.stop()
 
     def close(self) -> None:
         """Cancel it, and wait for its process to end."""
         self.cancel()
         self._thread.join(_PATIENCE)
-        for process in self._processes:
+        for process, _ in self._commands:
             process.stop(kill=True)
         self._thread.join()
 
     def _work(self) -> None:
         try:
-            for process, parts in zip(self._processes, (_TRAINING, _EXPORT), strict=True):
+            for process, parts in self._commands:
                 if process.run(partial(self._note, parts)) != 0:
                     self.reason = process.reason
                     break
@@ -127,7 +127,25 @@ class Job:
             begins += part
 
 
+def training(
+    run: Run, data: Path, options: Sequence[str], schemes: Sequence[str], done: Callable[[], None]
+) -> Job:
+    """Return the job that trains on `data` and exports, with further options of the two commands."""
+    train = ["train", "--data", str(data), "--out", str(run.folder), *options]
+    return Job(run, [(train, _TRAINING), (["export", str(run.folder), *schemes], _EXPORT)], done)
+
+
+def preparation(run: Run, done: Callable[[], None]) -> Job:
+    """Return the job that exports a trained run for browsers too."""
+    return Job(run, [(["export", str(run.folder), "--target", TARGET], {})], done)
+
+
+def is_running(job: Job | None) -> TypeGuard[Job]:
+    """Return whether there is a job, and a process of it."""
+    return job is not None and job.status == "running"
+
+
 def refuse_while(job: Job | None) -> None:
     """Refuse a change of the data of a training: InputError while a job is running."""
-    if job is not None and job.status == "running":
+    if is_running(job):
         raise InputError("a model is being trained on these takes; wait until it is done, or cancel it")

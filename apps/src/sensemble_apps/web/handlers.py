@@ -9,16 +9,20 @@ from sensemble_sensors.errors import BadDataError, SensembleError
 from sensemble_sensors.lines import Fields
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from sensemble_apps.errors import InputError
 from sensemble_apps.web import limits
 from sensemble_apps.web.clients import Action
 from sensemble_apps.web.limits import Rate
+from sensemble_apps.web.site import APP, bundle_files
 
 SHARED = Path(__file__).with_name("static")
 REQUESTS = 50.0  # a second, of all clients together
+PHONE_POLICY = "frame-ancestors 'none'"
+"""The page for phones says itself what may run; it needs WebAssembly."""
+EVERYWHERE = "0.0.0.0"  # noqa: S104 - a phone is another machine, and needs the token
 Handler = Callable[[Request], Awaitable[Response]]
 
 
@@ -37,6 +41,15 @@ def given(name: str, read: Callable[[], bytes]) -> Route:
             return refused(str(error), 500)
 
     return Route(f"/{name}", answer)
+
+
+def phone_routes(bundle: Path, trust: Path | None = None) -> list[BaseRoute]:
+    """Return the routes of the page that runs a bundle by itself, and of the bundle's verified files.
+
+    No copy is made, which a kill would leave behind. Raises as `bundle_files`.
+    """
+    beside = [given(name, read) for name, read in bundle_files(bundle, trust).items()]
+    return [*beside, Mount("/", StaticFiles(directory=APP, html=True))]
 
 
 def bounded(rate: Rate, answer: Handler) -> Handler:

@@ -2,8 +2,7 @@
 
 import math
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
-from itertools import count
+from collections.abc import Callable, Mapping
 from threading import Lock
 from typing import Any
 
@@ -14,7 +13,7 @@ from sensemble_sensors.devices.discovery import Device
 from sensemble_sensors.errors import printable
 from sensemble_sensors.kinds.conditions.condition import Applied
 from sensemble_sensors.kinds.registry import kind_of
-from sensemble_sensors.sensor import Killable, Sample, Sensor
+from sensemble_sensors.sensor import Killable, Sample, Sensor, free_name
 from sensemble_sensors.spec import InputSpec, devices
 
 from sensemble_apps.console.kinds import display_of
@@ -222,7 +221,7 @@ class PageSensors:
         if sensor.name in self._sensors and not self._reader.retry(sensor.name):
             self.remove(sensor.name)
         with self._lock:
-            name = _free(sensor.name, self._sensors)
+            name = free_name(sensor.name, self._sensors)
             new = self._sensors[name] = PageSensor(sensor, name, self.viewers.wake)
             return new
 
@@ -239,8 +238,3 @@ class PageSensors:
                     f"{name:.{SHOWN}}: no such sensor; there are {', '.join(self._sensors) or 'none'}"
                 )
             return self._sensors[name]
-
-
-def _free(name: str, taken: Iterable[str]) -> str:
-    names = (name if n == 1 else f"{name} ({n})" for n in count(1))
-    return next(free for free in names if free not in taken)

@@ -9,6 +9,7 @@ from socket import gethostname
 from ssl import SSLContext
 from urllib.parse import parse_qs, urlsplit
 
+from sensemble_sensors.devices.byte_streams import is_loopback
 from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -32,14 +33,6 @@ HEADERS = {
 }
 """Sent with every response."""
 _LAST = {**HEADERS, "Connection": "close"}  # of a refusal: do not wait for the rest of the request
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether only this machine reaches `host`."""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,7 +61,7 @@ class Wanted:
 
 
 class TakeRecorder:
-    """Records one take at a time, in a thread of its own. Safe from any thread.
+    """Records one take at a time, in its own thread. Safe from any thread.
 
     `done` is called after each take, with an error in words if it failed.
 
