@@ -29,7 +29,7 @@ class SensorLostError(SensorsError):
 
 
 class SensorCodeError(SensorLostError):
-    """The code of a sensor in a process of its own raised an error; a note has its traceback."""
+    """The code of a sensor in its own process raised an error; a note has its traceback."""
 
 
 class SensorEndedError(SensorsError):

@@ -1,6 +1,8 @@
 """The `Sensor` protocol and its samples."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
+from itertools import count
 from typing import Protocol, Self, runtime_checkable
 
 import numpy as np
@@ -72,9 +74,15 @@ class Sensor(Protocol):
         """Release the device; closing twice and reopening are allowed."""
 
 
+def free_name(name: str, taken: Collection[str]) -> str:
+    """Return a name, numbered if another sensor has it: `camera 0 (2)`."""
+    names = (name if n == 1 else f"{name} ({n})" for n in count(1))
+    return next(free for free in names if free not in taken)
+
+
 @runtime_checkable
 class Killable(Protocol):
-    """A sensor in a process of its own, or a wrapper around one."""
+    """A sensor in its own process, or a wrapper around one."""
 
     def kill(self) -> None:
         """End its process at once, from any thread; the next read finds the sensor lost."""

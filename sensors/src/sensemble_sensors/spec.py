@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
@@ -89,6 +89,15 @@ class Channel:
     high: float = math.inf
 
 
+def vectors(channels: Sequence[Channel]) -> list[tuple[int, int, int]]:
+    """Return the places of x, y and z of each vector, by names such as `ax`, `gyro.y`, `mag_z`."""
+    axes: dict[tuple[str, str], dict[str, int]] = {}
+    for place, channel in enumerate(channels):
+        if match := re.fullmatch(r"(.*?)([xyz])", channel.name, re.IGNORECASE):
+            axes.setdefault((match[1].lower(), channel.unit), {})[match[2].lower()] = place
+    return [(each["x"], each["y"], each["z"]) for each in axes.values() if len(each) == 3]
+
+
 @dataclass(frozen=True, slots=True)
 class InputSpec:
     """The tensor that one modality's encoder takes, and how often a session makes one.
@@ -102,7 +111,7 @@ class InputSpec:
         rate: samples a second (Hz); of frames, those a second between the T frames; 0 for text.
         window: seconds that an encoder sees; 0 for text: a caption is its own window.
         hop: seconds between the starts of two encoded windows; 0 for text: on arrival.
-        ttl: seconds for which an embedding stays in the live set, at least the hop.
+        ttl: seconds that an embedding stays in the live set, at least the hop.
         kind: `waveform`, `frames`, `text`, `series` or an installed one; by default, as the name implies.
         device: the body, such as a watch, whose modalities come and go together; empty for none; by default,
             as the name implies (`device_name`).

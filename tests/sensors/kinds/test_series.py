@@ -17,9 +17,8 @@ from sensemble_sensors.kinds.conditions.condition import Applied
 from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.kinds.regular import Regular
 from sensemble_sensors.kinds.series_files import read_series
-from sensemble_sensors.kinds.triads import triads
 from sensemble_sensors.sensor import Sample
-from sensemble_sensors.spec import Channel, InputSpec
+from sensemble_sensors.spec import Channel, InputSpec, vectors
 from sensemble_sensors.thresholds import Thresholds
 
 from tests.needs import need
@@ -297,12 +296,12 @@ def test_a_steady_rate_is_made_of_any_times() -> None:
         assert end == pytest.approx(later[len(rows) - 1])
 
 
-def test_triads_are_found_by_their_names() -> None:
-    assert triads(IMU) == [(0, 1, 2), (3, 4, 5)]
+def test_vectors_are_found_by_their_names() -> None:
+    assert vectors(IMU) == [(0, 1, 2), (3, 4, 5)]
     named = [
         Channel(name) for name in ("gyro.z", "temp", "gyro.x", "gyro.y", "acc_x", "acc_y", "x", "y", "z")
     ]
-    assert triads(named) == [(2, 3, 0), (6, 7, 8)]
+    assert vectors(named) == [(2, 3, 0), (6, 7, 8)]
 
 
 def findings(rows: Rows, limits: Thresholds | None = None) -> set[str]:
@@ -366,9 +365,9 @@ def test_conditions_grow_and_do_not_depend_on_the_cut(name: str) -> None:
 def test_a_rotated_mount_keeps_lengths_and_dead_channels_are_constant() -> None:
     rows = moved(100)
     turned = degraded("rotated", 3, rows)
-    for triad in triads(IMU):
+    for places in vectors(IMU):
         np.testing.assert_allclose(
-            np.linalg.norm(turned[:, triad], axis=1), np.linalg.norm(rows[:, triad], axis=1), rtol=1e-4
+            np.linalg.norm(turned[:, places], axis=1), np.linalg.norm(rows[:, places], axis=1), rtol=1e-4
         )
     dead = degraded("dead", 5, rows)
     assert (np.ptp(dead, axis=0) == 0).sum() == 4

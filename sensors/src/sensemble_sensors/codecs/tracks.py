@@ -26,7 +26,7 @@ from sensemble_sensors.spec import HIGHEST_RATE
 
 # Seconds of audio that are decoded before the start: lossy codecs and the resampler need a past.
 _PREROLL = 1.0
-# Seconds by which a frame must be late for a hole in the track; less is rounding of the container.
+# Seconds that a frame must be late for a hole in the track; less is rounding of the container.
 _HOLE = 0.02
 
 # Seconds of sound in a piece; a codec's own frames are shorter and cost more to handle.

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     import cv2
 
 _PATIENCE = 5.0  # seconds that a stream may take to open or to go on, and that `close` waits for a driver
-_STEADY = 1000  # pictures, half a minute or more, of which the one with the least delay sets the clock
+_STEADY = 1000  # pictures, half a minute or more; the one with the least delay sets the clock
 _TIMED = ("rtsp", "rtsps", "rtmp", "srt", "udp")  # carry times; for MJPEG over HTTP, FFmpeg invents them
 # Schemes of streams. FFmpeg knows others that lead to files of this machine, such as `concat` and `subfile`.
 _STREAMS = (*_TIMED, "http", "https", "rtmps", "rtp", "tcp")

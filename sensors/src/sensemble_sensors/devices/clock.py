@@ -13,9 +13,9 @@ from sensemble_sensors.kinds.regular import Regular, Rows, Times
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
 
-_REMEMBERED = 200  # blocks of rows, of which the quickest tells the offset of the sender's clock
+_REMEMBERED = 200  # blocks of rows; the quickest tells the offset of the sender's clock
 _LONGEST, _STEPS = 10.0, 20.0  # seconds of rows that may arrive at once, and steps of a slow series
-_PATIENCE = 1.5  # seconds for which rows may come without a sample; after three, a session has lost patience
+_PATIENCE = 1.5  # seconds that rows may come without a sample; after three, a session has lost patience
 _ENOUGH = 5  # steps between two rows that show their clock
 _FAR = 30.0  # times the step of the spec's rate: another unit
 _SLOW, _BEHIND = 2.0, 5.0  # seconds after which a clock must not be so many times too slow

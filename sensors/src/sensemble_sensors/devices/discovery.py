@@ -119,7 +119,7 @@ def watched_microphones(stop: Event = _NEVER) -> list[Device]:
 
 
 def fresh_microphones(stop: Event = _NEVER) -> list[Device]:
-    """Return the present `microphones`, listed by a process of its own; raises as `watched_microphones`."""
+    """Return the present `microphones`, listed by a separate process; raises as `watched_microphones`."""
     # PortAudio looks for devices only when it starts, and a restart would stop this process's streams.
     return _listed_afresh("audio", microphones.__name__, stop)
 
@@ -138,7 +138,7 @@ def _listed_afresh(modality: str, lister: str, stop: Event) -> list[Device]:
     command = [sys.executable, "-P", "-m", "sensemble_sensors.devices.discovery", lister]
     until = monotonic() + _PATIENCE
     pipe = subprocess.PIPE
-    # A session of its own: Ctrl-C in the terminal must reach only the process that started this one.
+    # Its own session: Ctrl-C in the terminal must reach only the process that started this one.
     with subprocess.Popen(command, stdout=pipe, stderr=pipe, start_new_session=True) as helper:
         try:
             while True:

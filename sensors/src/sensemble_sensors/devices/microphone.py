@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _CHUNK = 0.05  # seconds of sound in a sample
 _WAITING = 64  # samples that wait for a slow reader
 _INVALID_RATE = -9997  # PortAudio's error for a rate that the device does not have
-_STEADY = 40  # buffers, or 2 s of sound, of which the one with the least delay sets the clock
+_STEADY = 40  # buffers, or 2 s of sound; the one with the least delay sets the clock
 
 
 class Microphone:

@@ -18,7 +18,7 @@ An entry is the class of a `Sensor`. It is called with the source (of `SCHEME:..
 whole of an address `SCHEME://...`), a name and the modality, and may have:
 
 - `pushed`: true, of a sensor, if others send to it: to reopen it while they are silent would turn them away;
-- `native`: true if its driver may hang or end the process, and so gets a process of its own;
+- `native`: true if its driver may hang or end the process, and so gets its own process;
 - `present(stop)`: the `Finder` of the devices here;
 - `watch(source, modality)`: the `Finder` of one source, None for a source that is not watched.
 """

@@ -1,4 +1,4 @@
-"""Isolation: any sensor in a process of its own, so that one that hangs, crashes or leaks harms nothing else.
+"""Isolation: any sensor in its own process, so that one that hangs, crashes or leaks harms nothing else.
 
 Samples and the sensor's state cross through a pipe; a slow reader gets the newest samples.
 

@@ -6,5 +6,5 @@ track in a recording, health checks, conditions, near windows. A new kind is a c
 lists the few other places that name a kind.
 
 Doors: `registry` (the kind of a spec), `kind` (what a kind supplies), `interfaces`, `windows`, `regular`,
-`one_channel`, `series_files`, `triads`, `near`, `conditions.condition`.
+`one_channel`, `series_files`, `near`, `conditions.condition`.
 """

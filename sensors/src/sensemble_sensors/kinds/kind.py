@@ -46,7 +46,7 @@ class Stream(ABC):
     continuous: ClassVar[bool] = False  # a lost sample leaves a hole, which no window spans
     tokenized: ClassVar[bool] = False  # samples are texts: the dataset holds them, a tokenizer makes windows
     partner: ClassVar[str] = ""  # the kind whose stream this one must not drift from
-    waiting: ClassVar[int]  # samples that wait for a slow reader where the sensor has a process of its own
+    waiting: ClassVar[int]  # samples that wait for a slow reader where the sensor has its own process
     flood: ClassVar[int] = 200  # samples a second that are read at most, so that other sensors get their time
     replaced: ClassVar[bool] = False  # a server gives the reader of a removed device another one
     usual: ClassVar[tuple[tuple[int, ...], float, float]]  # shape, rate and window where no bundle has them
@@ -137,14 +137,14 @@ class Stream(ABC):
 
     @abstractmethod
     def unpack(self, data: NDArray[np.uint8], spec: InputSpec) -> Media | str:
-        """Return a sample's data, of which `data` are the bytes; ValueError if they are of another form."""
+        """Return a sample from its bytes; ValueError if they are of another form."""
 
 
 class DatasetField(ABC):
     """A kind's field in a dataset, and how it is decoded."""
 
     def fields(self, modality: str) -> tuple[str, ...]:
-        """Return the fields of the index for `modality`, of which an example has one at most."""
+        """Return the fields of the index for `modality`; an example has one of them at most."""
         return (modality,)
 
     def files(self, source: Source, modality: str) -> list[Path]:

@@ -1,7 +1,7 @@
 """Near windows: made of windows of known classes, and yet of none.
 
 Noise and darkness are easily told from what was learned. What a deployment meets is near: half a word, two
-at once, a mirrored picture. A kind makes such windows of its own, by which an audit measures how sure
+at once, a mirrored picture. A kind makes such windows, and an audit measures by them how sure
 answers are where they should not be. Encoders learn from those that are `learned`, and from no other.
 """
 

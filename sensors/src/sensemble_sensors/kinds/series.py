@@ -100,7 +100,7 @@ class Series(FileKind):
         times, rows = _read(path, names, spec.rate)
         if times is None:
             times = np.arange(len(rows)) / spec.rate
-        # Without a start of its own, the example begins where its rows do: their clock may be any.
+        # Without its own start, the example begins where its rows do: their clock may be any.
         start, half = (times[0] if source.start is None else source.start) + excerpt.at, 0.5 / spec.rate
         end = min(
             math.inf if source.end is None else source.end - 1 / spec.rate, times[-1], start + excerpt.span
@@ -236,7 +236,6 @@ class _SeriesChecks(Checks):
     def __init__(self, spec: InputSpec, limits: Thresholds) -> None:
         self._rate, self._limits = spec.rate, limits
         self._names = [channel.name for channel in spec.channels]
-        self._units = [channel.unit for channel in spec.channels]
         self._low = np.array([channel.low for channel in spec.channels])
         self._high = np.array([channel.high for channel in spec.channels])
         width = self._high - self._low

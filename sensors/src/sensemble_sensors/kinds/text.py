@@ -1,4 +1,4 @@
-"""Text: captions, each a sample and a window of its own."""
+"""Text: captions, each a sample and a window."""
 
 from collections import deque
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Waveform: mono sound, of which every sample counts."""
+"""Waveform: mono sound; every sample counts."""
 
 import math
 from collections.abc import Iterator, Sequence

@@ -60,7 +60,7 @@ class Example:
 
     @property
     def group(self) -> str | None:
-        """The first of its groups, by which examples are drawn."""
+        """The first of its groups; examples are drawn by it."""
         return next(iter(self.groups), None)
 
     @property

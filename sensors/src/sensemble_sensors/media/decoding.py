@@ -1,4 +1,4 @@
-"""Decode examples into windows and streams: the one path by which training, audit and runtime see them."""
+"""Decode examples into windows and streams: the one path for training, audit and runtime."""
 
 import math
 from collections.abc import Collection, Mapping

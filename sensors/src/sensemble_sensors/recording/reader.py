@@ -29,7 +29,7 @@ from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
 
 AWAY = ("lost", "failed", "unhealthy", "detached")  # events after which earlier samples count no more
-_SLACK = 1e-3  # seconds by which a time may be off where it was rounded
+_SLACK = 1e-3  # seconds that a time may be off where it was rounded
 _PAUSE = 1.0  # seconds at least between two takes, and where examples are left out
 
 

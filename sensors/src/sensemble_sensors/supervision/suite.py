@@ -9,7 +9,6 @@ import traceback
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import count
 from typing import Any, Literal
 
 from sensemble_sensors.errors import SampleError, SensembleError, SensorCodeError, printable
@@ -17,7 +16,7 @@ from sensemble_sensors.health.health import Health
 from sensemble_sensors.kinds.conditions.condition import Applied
 from sensemble_sensors.kinds.kind import Kind
 from sensemble_sensors.kinds.registry import kind_of
-from sensemble_sensors.sensor import Sample
+from sensemble_sensors.sensor import Sample, free_name
 from sensemble_sensors.spec import InputSpec
 from sensemble_sensors.supervision.backoff import Backoff
 from sensemble_sensors.supervision.events import ActiveSensorEvent, SensorEvent, SensorEventKind, explain
@@ -167,9 +166,7 @@ class Suite:
         `key` must be new; `live` is that of a `Sensor`; one that is `pushed` is never reopened for silence.
         """
         self._pass(now)
-        title, taken = printable(title), {life.name for life in self._lives.values()}
-        names = (title if n == 1 else f"{title} ({n})" for n in count(1))
-        name = next(name for name in names if name not in taken)
+        name = free_name(printable(title), {life.name for life in self._lives.values()})
         spec = self.specs[modality]
         under = ", ".join(str(one) for one in self._conditions if one.modality == modality)
         life = _Life(key, name, spec, live, pushed, f"under {under}" if under else "", kind_of(spec))
@@ -452,6 +449,6 @@ class Suite:
 def _count(life: _Life, error: BaseException) -> int:
     """Count an error of a sensor's code; return how often this place raised it since the sensor worked."""
     calls = tuple((frame.f_code, line) for frame, line in traceback.walk_tb(error.__traceback__))
-    key = type(error), calls, *getattr(error, "__notes__", ())  # the calls in a process of its own
+    key = type(error), calls, *getattr(error, "__notes__", ())  # the calls in its own process
     life.raised[key] += 1
     return life.raised[key]

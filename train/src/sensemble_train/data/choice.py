@@ -36,7 +36,7 @@ def having(examples: Sequence[Example], modalities: Iterable[str]) -> list[Examp
 
 
 def refusals(dataset: Dataset) -> Iterator[str]:
-    """Yield a sentence for each reason for which no model is trained on a dataset."""
+    """Yield a sentence for each reason not to train on a dataset."""
     for split in ("train", "eval"):
         if not dataset.split(split):
             yield f"no example of the split {split!r}; add some, or run `sensemble data split`"

@@ -41,7 +41,7 @@ class Source(Protocol):
     ) -> Iterator["Clips"]:
         """Yield a batch on `device` for each sequence of rows, decoded by `workers` processes.
 
-        In training, `step` is the number of the first batch, of which the random draws are a function.
+        In training, `step` is the number of the first batch; the random draws depend on it.
         """
 
     def mapped(self, change: Callable[["Clips"], "Clips"]) -> "Source":

@@ -1,4 +1,4 @@
-"""Speech by eSpeak NG and by SVOX Pico, in a process of its own.
+"""Speech by eSpeak NG and by SVOX Pico, in its own process.
 
 eSpeak keeps its state in globals and can corrupt memory in its retrieval mode: it runs in the other one.
 """

@@ -32,7 +32,7 @@ _SEGMENTS = {
 }
 _COLUMNS = "label", "youtube_id", "time_start", "time_end", "split"
 LEFT_OUT = "left-out.txt"
-_SLACK = 1.0  # seconds by which a downloader's cut may be longer than the clip
+_SLACK = 1.0  # seconds that a downloader's cut may be longer than the clip
 _PICTURES = (".jpeg", ".jpg", ".png")
 _MEDIA = (
     *_PICTURES,
@@ -180,7 +180,7 @@ def prepare(dataset: str, folder: Path, progress: Progress) -> list[str]:
     if index.exists():
         raise BadDataError(f"{index}: exists; remove it, or name another folder")
     paths = [path for path in sorted(folder.rglob("*")) if path.is_file()]
-    # Kinetics publishes videos in place of broken ones in a folder of their own.
+    # Kinetics publishes videos in place of broken ones in a separate folder.
     paths.sort(key=lambda path: not any("replacement" in part for part in path.parts))
     clips = list(LISTS[dataset]({path.name: path for path in reversed(paths)}))
     if not clips:

@@ -70,7 +70,7 @@ class Cell:
         embedded: the labelled examples, embedded by the pretrained model.
         sources: examples by their use.
         background: features of windows that show none of the classes; None for none.
-        held_out: whether `calibrate` is a split of its own; a small dataset selects on `train`.
+        held_out: whether `calibrate` is a separate split; a small dataset selects on `train`.
     """
 
     job: Job

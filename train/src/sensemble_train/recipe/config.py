@@ -114,7 +114,7 @@ def claim(run: Path, config: Config) -> None:
 
 
 _UNLABELLED, _LABELLED = 2036, 794
-"""Examples of `digits` that pretraining and finetuning see, for which the default steps are."""
+"""Examples of `digits` that pretraining and finetuning see; the default steps suit this number."""
 _FEWEST = 20  # steps
 _IMITATION = 30  # steps to imitate a teacher for one of contrastive learning
 

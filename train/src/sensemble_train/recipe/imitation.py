@@ -55,7 +55,7 @@ def load_teacher(config: Config, student: Model) -> Model:
 
 
 def lessons(job: Job, teacher: Model, chosen: Chosen, sources: Mapping[str, Source]) -> Lessons:
-    """Let the teacher read the examples `pretrain` and `train`, of which `sources` are the student's view."""
+    """Let the teacher read the examples `pretrain` and `train`; `sources` are the student's view of them."""
     parts = []
     for use in ("pretrain", "train"):
         features, name = sources[use], f"{use} for the teacher"

@@ -3,7 +3,7 @@
 The features of all modalities lie side by side in the embedding, each with a 1 behind it (`Placed`), so one
 linear head on the mean of the live embeddings holds a classifier for each modality. That mean, times the
 number of live modalities, gives the sum of their logits: up to a number that all classes share, the sum of
-log-probabilities of specialists, each over a temperature of its own. The temperatures are fitted to groups
+log-probabilities of specialists, each over its own temperature. The temperatures are fitted to groups
 that the classifiers were not fitted on; without them, a modality that knows little outweighs one that knows.
 
 No weight of an encoder changes, so encoders that are lowered once serve every set of takes.

@@ -96,7 +96,6 @@ class Recipe:
                 sources["distill"] = unlabelled.take(order[: config.distill])
             background = backgrounds(config, model, dataset, job.report, skip_bad=self.skip_bad)
             held_out = bool(dataset.split("calibrate"))
-            del dataset, chosen  # perhaps millions of objects
 
             def make(loop: Loop) -> Model:
                 if taught:

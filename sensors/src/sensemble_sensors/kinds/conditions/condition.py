@@ -15,7 +15,7 @@ SEVERITIES = (1, 2, 3, 4, 5)  # from slight to severe
 SWAPPED = (10.0, 25.0, 50.0, 75.0, 100.0)  # the amounts of `swapped`, in per cent of all scenes
 GAPS = (5.0, 10.0, 20.0, 35.0, 50.0)  # the amounts of `gaps`, in per cent of the time
 GAP = 0.3  # seconds of a gap on average, such as a radio's; many last several times as long
-SCENES = 16  # earlier scenes, of which `swapped` gives one
+SCENES = 16  # earlier scenes; `swapped` gives one of them
 
 Degradation = Callable[[Sample], Sample]  # called with each sample of a stream in order
 

@@ -15,9 +15,8 @@ from sensemble_sensors.kinds.conditions.condition import (
     Gaps,
     swapped,
 )
-from sensemble_sensors.kinds.triads import triads
 from sensemble_sensors.sensor import Sample
-from sensemble_sensors.spec import InputSpec
+from sensemble_sensors.spec import InputSpec, vectors
 
 Rows = NDArray[np.float32]
 
@@ -83,11 +82,10 @@ def _rotated(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degra
     x, y, z = axis / np.linalg.norm(axis)
     cross, angle = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]]), np.radians(amount)
     turn = np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross  # Rodrigues' formula
-    vectors = triads(spec.channels)
 
     def rotate(rows: Rows) -> NDArray[np.floating]:
         turned = rows.astype(np.float64)
-        for places in vectors:
+        for places in vectors(spec.channels):
             turned[:, places] = rows[:, places] @ turn.T
         return turned
 

@@ -13,9 +13,8 @@ import torch
 from numpy.typing import NDArray
 from sensemble_sensors.kinds.regular import Rows, Times
 from sensemble_sensors.kinds.series_files import read_series
-from sensemble_sensors.kinds.triads import triads
 from sensemble_sensors.media.dataset import Example
-from sensemble_sensors.spec import InputSpec, Modality
+from sensemble_sensors.spec import InputSpec, Modality, vectors
 from tokenizers import Tokenizer
 from torch import Generator, Tensor, nn
 from torch.nn import functional
@@ -81,9 +80,14 @@ class Series(Kind):
         """Return steps of time for patches, and the vectors among the channels."""
         del shape
         stride = 2 * max(1, round(spec.shape[1] / (2 * _TOKENS)))
-        vectors = tuple(triads(spec.channels))
         return replace(
-            base, depth=_DEPTH, stem=(_STEM,), patch=stride, tubelet=1, clip=False, vectors=vectors
+            base,
+            depth=_DEPTH,
+            stem=(_STEM,),
+            patch=stride,
+            tubelet=1,
+            clip=False,
+            vectors=tuple(vectors(spec.channels)),
         )
 
     def fit_scale(self, config: EncoderConfig, spec: InputSpec, examples: Sequence[Example]) -> EncoderConfig:

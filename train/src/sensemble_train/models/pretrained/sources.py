@@ -24,7 +24,7 @@ from sensemble_train.models.pretrained.whisper import Whisper
 
 LARGE = 48  # pixels of the shorter side, above which pictures are large
 MODEL = "model"  # the beginning of the source of an encoder of a `Trained` model
-TOKENS = 32  # of a caption for an encoder with a tokenizer of its own
+TOKENS = 32  # of a caption for an encoder with its own tokenizer
 _MINILM = "https://huggingface.co/sentence-transformers/all-MiniLM-L6-v2/resolve/c9745ed1d9f207416be6d2e6f8de32d1f16199bf"
 _MINILM_WEIGHTS = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 _MINILM_TOKENIZER = "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037"
