@@ -138,11 +138,13 @@ class NetworkCamera:
 
     Attributes:
         act: "well", "stall" (in the middle of a picture), "freeze", "black", "resize", "slow" or "garbage".
+        shown: the JPEG file that it shows instead of noise, if any.
         address: what `Camera` takes; the same when it is switched off and on again.
     """
 
     def __init__(self) -> None:
         self.act = "well"
+        self.shown = b""
         self._port = 0
         self._on = False
         self._server: ThreadingHTTPServer | None = None
@@ -194,6 +196,7 @@ class NetworkCamera:
                 last = cv2.imencode(".jpg", picture)[1].tobytes()
             if self.act == "garbage":
                 last = rng.bytes(len(last))
+            last = self.shown or last
             part = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(last)}\r\n\r\n".encode()
             yield part + last[: len(last) // 2]
             while self.act == "stall" and self._on:

@@ -139,14 +139,6 @@ def test_nothing_is_learned_before_it_is_studied(room: Room) -> None:
     assert [learner.trial.windows for learner in room.adapter.learners.values()] == [2]
 
 
-def test_each_sensor_learns_for_itself(room: Room) -> None:
-    room.play(20, sensor="one")
-    room.play(30, sensor="two")
-    found = {sensor: learner.trial.windows for (_, sensor), learner in room.adapter.learners.items()}
-    assert found["one"] == pytest.approx(20, abs=2)  # a scene longer than four windows teaches four
-    assert found["two"] == pytest.approx(30, abs=2)
-
-
 def test_what_was_taught_does_not_teach(room: Room, tmp_path: Path) -> None:
     """The target of the camera's lesson is what the shipped head says of the sound."""
     room.play(300)

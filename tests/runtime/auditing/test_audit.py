@@ -98,22 +98,6 @@ def test_the_record_names_every_split_of_the_examples(
     assert [run.split for run in read_runs(path)] == ["eval+train"]
 
 
-def test_ctrl_c_leaves_the_record_readable(bundle: Bundle, dataset: Dataset, tmp_path: Path) -> None:
-    path = tmp_path / "audit.sqlite"
-
-    def stop(done: int, total: int) -> None:
-        assert total == EXAMPLES
-        if done == 3:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        audit(bundle, dataset.examples, record=path, progress=stop)
-    (run,) = read_runs(path)
-    assert run.ended is None
-    assert run.scores == {}
-    assert read_answers(path, run.id) == []
-
-
 def test_subsets_that_no_example_has_are_named(bundle: Bundle, dataset: Dataset) -> None:
     silent = [e.only(("text", "video")) for e in dataset.examples]
     found = audit(bundle, [e for e in silent if e.modalities])

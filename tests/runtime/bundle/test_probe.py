@@ -18,14 +18,6 @@ def replace_program(folder: Path, data: bytes) -> None:
     (folder / "manifest.json").write_text(text, encoding="utf-8")
 
 
-def test_every_encoder_of_a_sound_bundle_runs(bundle_folder: Path) -> None:
-    found = list(probe(bundle_folder))
-    assert [(one.modality, one.target, one.problem) for one in found] == [
-        (modality, "executorch-xnnpack", "") for modality in ("audio", "text", "video")
-    ]
-    assert all(one.latency_ms is not None and one.latency_ms > 0 for one in found)
-
-
 def test_an_encoder_that_fails_is_reported_and_the_others_run(folder: Path, built: Path) -> None:
     replace_program(folder, (built / "nan" / "encoder.pte").read_bytes())
     audio, text, video = probe(folder)
@@ -33,6 +25,8 @@ def test_an_encoder_that_fails_is_reported_and_the_others_run(folder: Path, buil
     assert audio.latency_ms is None
     assert not text.problem
     assert not video.problem
+    assert (video.modality, video.target) == ("video", "executorch-xnnpack")
+    assert video.latency_ms > 0
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,7 @@ import pytest
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.bundle.classifier import Classifier
 from sensemble_runtime.bundle.manifest import Calibration
-from sensemble_runtime.engine.belief import answer
 from sensemble_runtime.engine.scheduler import Policy
-from sensemble_runtime.pooling import pool
 from sensemble_runtime.prediction import Prediction
 from sensemble_sensors.errors import SampleError
 from sensemble_sensors.sensor import Sample
@@ -43,31 +41,6 @@ def predicted(live_set: LiveSet, now: float, *samples: Sample) -> Prediction:
     prediction = live_set.step(now)
     assert prediction is not None
     return prediction
-
-
-def test_windows_that_complete_together_make_one_prediction(bundle: Bundle) -> None:
-    live_set = all_three(bundle)
-    for sample in [audio(1.0), *frames(1.0), Sample("text", "a person says two", 1.0)]:
-        live_set.push(sample)
-    assert live_set.ready == ("audio", "text", "video")
-    prediction = predicted(live_set, 1.25)
-    assert prediction.time == 1.25
-    assert prediction.live == ("audio", "text", "video")
-    assert prediction.ages == pytest.approx({"audio": 0.25, "text": 0.25, "video": 0.25})
-    assert set(prediction.latencies) == {"audio", "text", "video"}
-    assert prediction.dropped == {"audio": 0, "text": 0, "video": 0}
-    video = np.stack([np.asarray(sample.data) for sample in frames(1.0)])[None]
-    expected = pool(
-        {
-            "audio": bundle.encode("audio", np.asarray(audio(1.0).data)[None]),
-            "text": bundle.encode("text", bundle.tokenize("a person says two")),
-            "video": bundle.encode("video", video),
-        }
-    )
-    np.testing.assert_array_equal(prediction.pooled, expected)
-    whole, _ = answer(bundle.classifier, prediction.embeddings, {})
-    np.testing.assert_array_equal(prediction.probabilities, whole.probabilities)
-    assert live_set.step(1.3) is None, "nothing new"
 
 
 def test_removal_changes_the_live_set_at_once(bundle: Bundle) -> None:

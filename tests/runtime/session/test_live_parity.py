@@ -9,13 +9,10 @@ import json
 import math
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Event, Thread
 from time import monotonic, sleep
 from typing import Any
 
@@ -41,7 +38,7 @@ from sensemble_sensors.media.dataset import Example, read_dataset
 from sensemble_sensors.sensor import Sample, Sensor
 from sensemble_sensors.spec import InputSpec
 
-from tests.parts import write_wav
+from tests.parts import NetworkCamera, write_wav
 from tests.waiting import wait_until
 
 SoundServer = Any
@@ -154,47 +151,19 @@ def assert_played(player: subprocess.Popen[bytes]) -> None:
     assert player.wait(60) == 0
 
 
-@contextmanager
-def gallery(pictures: Sequence[bytes]) -> Iterator[tuple[str, Callable[[], None]]]:
-    """Serve pictures as a network camera; yield its address, and a function that shows them one by one."""
-    shown, over = [0], Event()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(200)
-            self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
-            self.end_headers()
-            with suppress(OSError):  # whoever looked has gone
-                while not over.wait(0.04):
-                    data = pictures[shown[0]]
-                    head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(data)}\r\n\r\n"
-                    self.wfile.write(head.encode() + data + b"\r\n")
-
-        def log_message(self, *args: object) -> None:
-            """Say nothing."""
-
-    def show() -> None:
-        for i in range(len(pictures)):
-            shown[0] = i
-            sleep(SHOWN)
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        server.daemon_threads = True
-        Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-        try:
-            yield f"http://127.0.0.1:{server.server_address[1]}/stream.mjpg", show
-        finally:
-            over.set()
-            server.shutdown()
-
-
 def seen(folder: Path, spec: InputSpec, examples: Sequence[Example]) -> dict[str, str]:
     """Show the pictures of examples to a network camera; return the answer to each."""
     files = [cv2.imread(str(example.value("image"))) for example in examples]
     packed = [cv2.imencode(".jpg", image)[1].tobytes() for image in files]
     windows = [np.asarray(kind_of(spec).window(example, spec), float)[0, 0] for example in examples]
-    with gallery(packed) as (address, show):
-        samples, found = answers(folder, Camera(address), show)
+    camera = NetworkCamera()
+
+    def show() -> None:
+        for camera.shown in packed:
+            sleep(SHOWN)
+
+    samples, found = answers(folder, Camera(camera.address), show)
+    camera.switch_off()
     times = np.array([sample.time for sample in samples])
     numbers = np.array([np.argmin([np.abs(sample.data - w).mean() for w in windows]) for sample in samples])
     given: dict[str, str] = {}

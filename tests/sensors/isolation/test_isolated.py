@@ -200,15 +200,6 @@ def test_a_flood_leaves_the_newest_and_takes_no_memory(unruly: Make, specs: Spec
         assert resident(pid) - then < 16 << 20, f"of {lost} pictures that nobody took, none was kept"
 
 
-def test_one_that_hangs_closing_is_killed(unruly: Make, specs: Specs) -> None:
-    sensor = unruly("hang closing")
-    sensor.open(specs["video"])
-    pid = sensor.pid
-    assert pid is not None
-    sensor.close()
-    assert not is_alive(pid)
-
-
 def test_one_may_be_killed_from_another_thread(unruly: Make, specs: Specs) -> None:
     sensor = unruly("nothing")
     sensor.kill()
@@ -294,15 +285,3 @@ def test_descriptors_above_1024_are_read_too(unruly: Make, specs: Specs, tmp_pat
         for file in many:
             os.close(file)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-
-
-def test_captions_can_be_isolated_too(specs: Specs, tmp_path: Path) -> None:
-    path = tmp_path / "said.txt"
-    path.write_text("one\ntwo é\n", encoding="utf-8")
-    sensor = Isolated(Captions, str(path))
-    assert (sensor.modality, sensor.name) == ("text", f"captions {path}")
-    sensor.open(specs["text"])
-    taken, error = read_on(sensor)
-    assert [s.data for s in taken] == ["one", "two é"]
-    assert isinstance(error, SensorEndedError)
-    sensor.close()

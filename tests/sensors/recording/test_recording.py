@@ -394,14 +394,6 @@ def test_what_is_shorter_than_a_segment_is_an_example(split: str, tmp_path: Path
     assert len(read_dataset(tmp_path).split(split)) == 1
 
 
-def test_a_background_is_recorded_into_any_split_without_a_label(tmp_path: Path) -> None:
-    with Recording(tmp_path / "out", {"audio": (RATE,)}, split="calibrate", background=True) as out:
-        for sample in take(monotonic(), 1.0):
-            out.put(sample)
-    dataset = read_dataset(tmp_path / "out")
-    assert [e.labels for e in dataset.background("calibrate")] == [()]
-
-
 def test_what_is_no_recording_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "letter.txt").write_text("dear")
     with pytest.raises(RecordingError, match="is not a recording"):
