@@ -11,7 +11,7 @@
 Memory, threads, file descriptors and processes are measured all along. The run fails
 if they grow over the second half, if a process is left, or if the record lacks a prediction. In the
 first part a function stands for the encoders, which would take days; in the second they are real.
-`tests/runtime/session/test_soak.py` runs a short form.
+`tests/runtime/session/test_processes.py` runs a short form.
 """
 
 import argparse

@@ -1,18 +1,34 @@
-"""An open bundle runs the bytes that were verified, even if its folder changes afterwards."""
+"""A bundle runs only bytes that were verified and trusted, and is first loaded where a crash hurts nobody."""
 
 import hashlib
 import os
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    KeySerializationEncryption,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
 from sensemble_runtime.bundle import bundle as bundles
-from sensemble_runtime.bundle.bundle import Bundle
+from sensemble_runtime.bundle.bundle import Bundle, sign
 from sensemble_runtime.bundle.files import read_file
 from sensemble_runtime.bundle.manifest import FileEntry
-from sensemble_runtime.errors import BundleChangedError, BundleCorruptError
+from sensemble_runtime.bundle.manifest_file import read_manifest
+from sensemble_runtime.bundle.probe import probe
+from sensemble_runtime.errors import (
+    BundleChangedError,
+    BundleCorruptError,
+    BundleUntrustedError,
+    KeyFileError,
+)
 from sensemble_runtime.executors import executor
 from sensemble_runtime.executors.executor import Contents, Encoder
 from sensemble_runtime.record.reader import read_runs
@@ -126,3 +142,128 @@ def test_a_device_is_no_manifest(folder: Path) -> None:
     (folder / "manifest.json").symlink_to("/dev/zero")
     with pytest.raises(BundleCorruptError, match="not a regular file"):
         Bundle.open(folder)
+
+
+def replace_program(folder: Path, data: bytes) -> None:
+    path, text = folder / "audio" / "encoder.pte", (folder / "manifest.json").read_text(encoding="utf-8")
+    old = path.read_bytes()
+    path.write_bytes(data)
+    text = text.replace(hashlib.sha256(old).hexdigest(), hashlib.sha256(data).hexdigest())
+    text = text.replace(f'"bytes": {len(old)},', f'"bytes": {len(data)},')
+    (folder / "manifest.json").write_text(text, encoding="utf-8")
+
+
+def test_an_encoder_that_fails_is_reported_and_the_others_run(folder: Path, built: Path) -> None:
+    replace_program(folder, (built / "nan" / "encoder.pte").read_bytes())
+    audio, text, video = probe(folder)
+    assert "gave an embedding with NaN" in audio.problem
+    assert audio.latency_ms is None
+    assert not text.problem
+    assert not video.problem
+    assert (video.modality, video.target) == ("video", "executorch-xnnpack")
+    assert video.latency_ms > 0
+
+
+@pytest.mark.parametrize(
+    ("act", "reported"),
+    [
+        ("import os; os.kill(os.getpid(), 11)", "crashed with SIGSEGV"),
+        ("import time; time.sleep(60)", "did not return within 1.5 s"),
+        ("import os; os._exit(7)", "ended with status 7"),
+    ],
+)
+def test_a_crash_and_a_hang_are_contained(
+    bundle_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, act: str, reported: str
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(
+        f"import sys\nif 'sensemble_runtime.bundle.probe' in sys.orig_argv:\n    {act}\n", encoding="utf-8"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    assert {one.problem for one in probe(bundle_folder, limit=1.5)} == {reported}
+
+
+def test_a_bundle_of_nobody_who_is_trusted_runs_nothing(
+    bundle_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    with pytest.raises(KeyFileError):
+        list(probe(bundle_folder, tmp_path / "absent.pem"))
+
+
+def test_a_bundle_that_is_exchanged_after_it_was_checked_is_not_run(folder: Path) -> None:
+    found = probe(folder)
+    assert not next(found).problem
+    with (folder / "manifest.json").open("a") as other:
+        other.write(" ")
+    assert "has changed since it was opened" in next(found).problem
+
+
+def pair(folder: Path, name: str) -> tuple[Path, Path]:
+    """Write a new key pair; return the files of the private and the public key."""
+    key = ed25519.Ed25519PrivateKey.generate()
+    private, public = folder / f"{name}.pem", folder / f"{name}.pub.pem"
+    private.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    public.write_bytes(key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    return private, public
+
+
+def test_a_signed_bundle_opens_for_who_trusts_its_key(folder: Path, tmp_path: Path) -> None:
+    private, public = pair(tmp_path, "ours")
+    assert sign(folder, private) == folder / "manifest.json.sig"
+    assert len((folder / "manifest.json.sig").read_bytes()) == 64
+    assert Bundle.open(folder, trust=public).modalities == ("audio", "text", "video")
+    assert read_manifest(folder / "manifest.json", public) == read_manifest(folder / "manifest.json")
+    Bundle.open(folder)
+
+
+def test_the_signature_of_another_key_or_manifest_is_refused(folder: Path, tmp_path: Path) -> None:
+    private, public = pair(tmp_path, "ours")
+    _, other = pair(tmp_path, "other")
+    sign(folder, private)
+    with pytest.raises(BundleUntrustedError, match=r"not a signature of this manifest by .*other\.pub\.pem"):
+        Bundle.open(folder, trust=other)
+    manifest = folder / "manifest.json"
+    manifest.write_text(manifest.read_text(encoding="utf-8") + " ", encoding="utf-8")
+    with pytest.raises(BundleUntrustedError, match="not a signature of this manifest"):
+        Bundle.open(folder, trust=public)
+
+
+@pytest.mark.parametrize("signature", [None, b"", b"x" * 63, b"x" * 64, b"x" * 65])
+def test_what_is_no_signature_is_refused(folder: Path, tmp_path: Path, signature: bytes | None) -> None:
+    _, public = pair(tmp_path, "ours")
+    if signature is not None:
+        (folder / "manifest.json.sig").write_bytes(signature)
+    with pytest.raises(BundleUntrustedError, match=r"manifest\.json"):
+        Bundle.open(folder, trust=public)
+
+
+def test_a_manifest_is_not_parsed_before_its_signature_holds(folder: Path, tmp_path: Path) -> None:
+    _, public = pair(tmp_path, "ours")
+    (folder / "manifest.json").write_text("{", encoding="utf-8")
+    with pytest.raises(BundleUntrustedError):
+        Bundle.open(folder, trust=public)
+
+
+def test_a_broken_bundle_is_not_signed(folder: Path, tmp_path: Path) -> None:
+    private, _ = pair(tmp_path, "ours")
+    (folder / "head.safetensors").unlink()
+    with pytest.raises(BundleCorruptError, match=r"head\.safetensors"):
+        sign(folder, private)
+    assert not (folder / "manifest.json.sig").exists()
+
+
+def test_what_is_no_key_is_named(folder: Path, tmp_path: Path) -> None:
+    private, public = pair(tmp_path, "ours")
+    other = ec.generate_private_key(ec.SECP256R1())
+    curve, curve_public, words = tmp_path / "curve.pem", tmp_path / "curve.pub.pem", tmp_path / "words.pem"
+    plain: KeySerializationEncryption = NoEncryption()
+    curve.write_bytes(other.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, plain))
+    curve_public.write_bytes(other.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    words.write_text("no key", encoding="utf-8")
+    for key in (tmp_path / "absent.pem", tmp_path, words, curve, public):
+        with pytest.raises(KeyFileError, match=key.name):
+            sign(folder, key)
+    sign(folder, private)
+    for key in (tmp_path / "absent.pem", tmp_path, words, curve_public, private):
+        with pytest.raises(KeyFileError, match=key.name):
+            Bundle.open(folder, trust=key)

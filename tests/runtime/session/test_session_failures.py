@@ -1,17 +1,25 @@
-"""Sensors that end, are lost and fail as badly as real ones, and what becomes of the others."""
+"""Sensors, encoders, subscribers and disks that end, fail or never return, and what becomes of the others."""
 
+import subprocess
+import sys
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 from sensemble_runtime.bundle.bundle import Bundle
-from sensemble_runtime.events import SensorEvent
+from sensemble_runtime.errors import RecordError, SessionError
+from sensemble_runtime.events import EncoderEvent, Event, SensorEvent
+from sensemble_runtime.executors import executor
+from sensemble_runtime.record import background
+from sensemble_runtime.record.writer import Records
+from sensemble_runtime.session import sensor_host
 from sensemble_sensors import Isolated
 from sensemble_sensors.errors import SensorEndedError
 from sensemble_sensors.sensor import Sample
 
-from tests.runtime.puppets import Log, Puppet, Session, watched
+from tests.runtime.puppets import Log, Puppet, Session, held, watched
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.usefixtures("no_thread_is_left")
@@ -99,3 +107,237 @@ def test_an_error_in_the_code_of_an_isolated_sensor_ends_it_too(
     (failed,) = [e for e in log.events if isinstance(e, SensorEvent) and e.kind == "failed"]
     assert "ZeroDivisionError: in the driver, 3 times in a row; mend the sensor's code" in failed.reason
     assert caplog.text.count("in _misbehave") == 1, "the traceback of its own process, once"
+
+
+class Panic(BaseException):
+    """A stand-in for a panic in Rust, which PyO3 raises as no `Exception`."""
+
+
+class SpeechlessError(RuntimeError):
+    def __str__(self) -> str:
+        raise ValueError("no text")
+
+
+class SpeechlessPanic(BaseException):
+    def __str__(self) -> str:
+        raise KeyboardInterrupt
+
+
+FATAL = (
+    *(SystemExit("3"), KeyboardInterrupt(), GeneratorExit()),
+    *(Panic("index out of bounds"), SpeechlessPanic()),
+)
+
+
+@pytest.mark.usefixtures("soon")
+@pytest.mark.parametrize("error", [*FATAL, SpeechlessError()], ids=lambda error: type(error).__name__)
+def test_whatever_a_sensor_raises_is_reported_and_it_is_tried_again(
+    bundle: Bundle, log: Log, error: BaseException
+) -> None:
+    class Closing(Puppet):
+        def close(self) -> None:
+            super().close()
+            if self.opened == 3:
+                raise error
+
+    captions = Closing("text")
+    captions.openings.put(error)
+    captions.acts.put(error)
+    with watched(bundle, log, captions) as running:
+        wait_until(lambda: log.of("text").count("lost") == 2 and captions.opened == 3)
+        captions.acts.put(OSError("unplugged"))
+        wait_until(lambda: captions.opened == 4)
+        captions.say()
+        assert next(iter(running)).live == ("text",)
+    reasons = [e.reason for e in log.events if isinstance(e, SensorEvent) and e.kind == "lost"]
+    said = [reason for reason in reasons if reason.startswith(type(error).__name__)]
+    assert len(said) == 3, "out of open, read and close"
+
+
+@pytest.mark.parametrize("error", FATAL, ids=lambda error: type(error).__name__)
+@pytest.mark.usefixtures("soon")
+def test_whatever_ends_an_encoder_is_reported_and_it_is_tried_again(
+    bundle: Bundle, log: Log, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    real, broken = bundle.tokenize, [error]
+
+    def tokenize(caption: str) -> np.ndarray:
+        if caption and broken:
+            raise broken.pop()
+        return real(caption)
+
+    monkeypatch.setattr(bundle, "tokenize", tokenize)
+    captions = Puppet("text")
+    with watched(bundle, log, captions) as running:
+        captions.say()
+        wait_until(lambda: any(isinstance(e, EncoderEvent) for e in log.events))
+        captions.say()
+        assert next(iter(running)).live == ("text",)
+        wait_until(lambda: len([e for e in log.events if isinstance(e, EncoderEvent)]) == 2)
+    failed, again = (e for e in log.events if isinstance(e, EncoderEvent))
+    assert failed.reason.startswith(type(error).__name__)
+    assert again.reason == ""
+
+
+@pytest.mark.parametrize("error", FATAL, ids=lambda error: type(error).__name__)
+def test_whatever_a_subscriber_raises_is_the_sessions_error(bundle: Bundle, error: BaseException) -> None:
+    def listen(_: Event) -> None:
+        raise error
+
+    with Session(bundle) as running:
+        running.subscribe(listen)
+        running.attach(Puppet("text"))
+        with pytest.raises(SessionError, match=type(error).__name__) as raised:
+            list(running)
+    assert raised.value.__cause__ is error
+
+
+def test_what_breaks_the_background_writer_is_the_sessions_error(
+    bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def close(records: Records) -> None:
+        real(records)
+        raise MemoryError("while it is closed")
+
+    real = Records.close
+    monkeypatch.setattr(Records, "close", close)
+    with pytest.raises(MemoryError), Session(bundle, record=tmp_path / "record.sqlite"):
+        pass
+
+
+def test_an_encoder_that_does_not_return_is_named_when_closing(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sensor_host, "CLOSE", 0.2)
+    before = set(threading.enumerate())
+    go, busy = held(bundle, monkeypatch, "text")
+    captions = Puppet("text")
+    running = Session(bundle)
+    running.attach(captions)
+    captions.say()
+    assert busy.wait(20)
+    with pytest.raises(SessionError, match=r"the text encoder: did not stop within 0\.2 s"):
+        running.close()
+    running.close()
+    assert set(threading.enumerate()) != before, "closing again does not wait for it"
+    assert running.live == ()
+    go.set()
+    wait_until(lambda: set(threading.enumerate()) == before)
+    running.close()
+
+
+def test_everything_that_is_stuck_is_waited_for_together_and_counted(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sensor_host, "CLOSE", 0.5)
+    monkeypatch.setattr(sensor_host, "KILL", 0.2)
+    before, go = set(threading.enumerate()), threading.Event()
+    running = Session(bundle)
+    for _ in range(4):
+        running.subscribe(lambda _: go.wait(20))
+    for i in range(6):
+        camera = Puppet("video", f"v{i}")
+        camera.acts.put(go)
+        running.attach(camera)
+        wait_until(camera.acts.empty)
+    began = time.monotonic()
+    stuck = r"^4 subscribers, 6 sensors \(v0, v1, v2, v3, v4, v5\): did not stop within 0\.5 s"
+    with pytest.raises(SessionError, match=stuck):
+        running.close()
+    assert time.monotonic() - began < 4, "one after the other takes 5 s"
+    running.close()
+    go.set()
+    wait_until(lambda: set(threading.enumerate()) == before)
+
+
+def test_a_disk_that_does_not_answer_is_said_when_closing(
+    bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(background, "LAST", 0.2)
+    before, busy, go = set(threading.enumerate()), threading.Event(), threading.Event()
+    add = Records.add_items
+    monkeypatch.setattr(Records, "add_items", lambda *items: (busy.set(), go.wait(20), add(*items)))
+    running = Session(bundle, record=tmp_path / "record.sqlite")
+    running.attach(Puppet("text"))
+    assert busy.wait(20)
+    with pytest.raises(RecordError, match=r"record\.sqlite: its disk does not answer"):
+        running.close()
+    monkeypatch.setattr(background, "LAST", 20.0)
+    running.close()
+    assert set(threading.enumerate()) != before, "closing again does not wait for it again"
+    go.set()
+    wait_until(lambda: set(threading.enumerate()) == before)
+
+
+STUCK = """
+import ctypes, sys, threading, time
+from pathlib import Path
+from sensemble_runtime.session import sensor_host
+from sensemble_runtime.bundle.bundle import Bundle
+from sensemble_runtime.errors import SessionError
+from sensemble_runtime.session.session import Session
+from sensemble_sensors.sensor import Sample
+
+class Captions:
+    modality, name, live = "text", "captions", True
+    def open(self, spec): ...
+    def read(self, timeout):
+        time.sleep(timeout)
+        return Sample("text", "one", time.monotonic())
+    def close(self): ...
+
+def spin():
+    while True:
+        pass
+
+sensor_host.CLOSE = 0.5
+bundle, busy = Bundle.open(Path(sys.argv[1])), threading.Event()
+native = ctypes.CDLL(None).sleep
+act = {"waits": threading.Event().wait, "spins": spin, "native": lambda: native(1000)}[sys.argv[2]]
+bundle.encode = lambda modality, window: (busy.set(), act())
+running = Session(bundle)
+running.attach(Captions())
+busy.wait()
+try:
+    running.close()
+except SessionError as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize("act", ["waits", "spins", "native"])
+def test_an_encoder_that_does_not_return_keeps_no_process_from_ending(bundle_folder: Path, act: str) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", STUCK, bundle_folder, act],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout.startswith("the text encoder: did not stop within 0.5 s")
+
+
+def test_a_session_goes_on_while_an_encoder_is_freed(
+    bundle_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle = Bundle.open(bundle_folder)
+    freeing, go = threading.Event(), threading.Event()
+
+    def give_back_memory() -> None:
+        freeing.set()
+        assert go.wait(20)
+
+    monkeypatch.setattr(executor, "give_back_memory", give_back_memory)
+    microphone, captions = Puppet("audio"), Puppet("text")
+    with Session(bundle) as session:
+        session.attach(microphone)
+        session.attach(captions)
+        microphone.hear()
+        next(iter(session))
+        session.detach("audio")
+        assert freeing.wait(20)
+        captions.say()  # its prediction needs the session's lock, as all else does
+        wait_until(lambda: session.live == ("text",))
+        assert not go.is_set()
+        go.set()

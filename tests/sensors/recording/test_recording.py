@@ -4,6 +4,7 @@ import json
 import os
 import resource
 import signal
+import stat
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -507,3 +508,39 @@ def test_a_full_disk_stops_the_recording_and_leaves_what_it_had(tmp_path: Path) 
     whole(tmp_path / "out", committed)
     assert not list((tmp_path / "out").rglob("*.partial"))
     assert not read_dataset(tmp_path / "out").skipped, "no half line is left"
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def record_each(folder: Path) -> None:
+    with Recording(folder, {"audio": (16000,)}) as recording:
+        began = monotonic()
+        recording.put(Sample("audio", np.zeros(1600, np.float32), began))
+        recording.put(Sample("video", np.zeros((32, 32, 3), np.uint8), began))
+        recording.put(Sample("text", "a secret", began))
+
+
+@pytest.mark.usefixtures("umask")
+def test_a_recording_is_private(tmp_path: Path) -> None:
+    folder = tmp_path / "above" / "clips"
+    record_each(folder)
+    left = folder / "segments" / "000001.mkv.partial"
+    left.touch(0o666)  # what a kill leaves
+    record_each(folder)
+    found = [folder, *folder.rglob("*")]
+    assert {path.name for path in found if path.is_dir()} == {"clips", "segments"}
+    assert len(found) == 2 + 2 + 4, "two segments of two files each, the index and the events"
+    for path in found:
+        assert mode(path) == (0o700 if path.is_dir() else 0o600), path
+
+
+@pytest.mark.usefixtures("umask")
+def test_in_a_folder_of_the_users_own_the_files_are_private(tmp_path: Path) -> None:
+    folder = tmp_path / "clips"
+    folder.mkdir()
+    folder.chmod(0o755)
+    record_each(folder)
+    assert mode(folder) == 0o755, "as the user made it"
+    assert {mode(path) for path in folder.rglob("*") if path.is_file()} == {0o600}
