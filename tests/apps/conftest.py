@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 import pytest
 from sensemble_apps.cli import main
@@ -21,18 +21,27 @@ if TYPE_CHECKING:
 COMMAND = Path(sys.executable).with_name("sensemble")
 MODALITIES = ("audio", "text", "video")
 METHODS = {
-    "linear_probe": 0.0,
-    "finetune": 0.01,
-    "wiseft": 0.02,
-    "masd": 0.2,
-    "masd+wiseft": 0.25,
-    "wiseft_softened": 0.03,
-    "masd+wiseft_softened": 0.23,
-    "late_fusion": 0.26,
-    "labelled_subsets": 0.24,
-    "modality_dropout": 0.1,
-    "subset": 0.3,
-}
+    "linear_probe": 0.0, "finetune": 0.01, "wiseft": 0.02, "masd": 0.2, "masd+wiseft": 0.25,
+    "wiseft_softened": 0.03, "masd+wiseft_softened": 0.23, "late_fusion": 0.26, "labelled_subsets": 0.24,
+    "modality_dropout": 0.1, "subset": 0.3,
+}  # fmt: skip
+
+
+class Started(subprocess.Popen[str]):
+    """The installed command while it runs, with pipes unless others are given."""
+
+    stdin: IO[str]
+    stdout: IO[str]
+    stderr: IO[str]
+
+    def __init__(self, *arguments: str | Path, **given: Any) -> None:  # noqa: ANN401
+        pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+        super().__init__([COMMAND, *arguments], text=True, **(pipes | given))
+
+    def say(self, line: str) -> None:
+        self.stdin.write(line)
+        self.stdin.flush()
+
 
 Sensemble = Callable[..., subprocess.CompletedProcess[str]]
 Refusal = Callable[..., str]
@@ -46,6 +55,17 @@ def sensemble() -> Sensemble:
         return subprocess.run(
             [COMMAND, *arguments], input=text, capture_output=True, text=True, check=False, timeout=900
         )
+
+    return run
+
+
+@pytest.fixture
+def here(capsys: pytest.CaptureFixture[str]) -> Sensemble:
+    """The same in this process, which is quicker."""
+
+    def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+        status = main([str(argument) for argument in arguments])
+        return subprocess.CompletedProcess(arguments, status, *capsys.readouterr())
 
     return run
 

@@ -4,7 +4,6 @@ import json
 import re
 import signal
 import ssl
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,18 +15,16 @@ from urllib.parse import urlsplit
 
 from tests.waiting import PATIENCE
 
-from .conftest import COMMAND
+from .conftest import Started
 
 
 @contextmanager
-def running(command: str, *arguments: str | Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def running(command: str, *arguments: str | Path) -> Iterator[tuple[Started, str]]:
     """Run `serve` or `studio` on a free port; give the process and the address that it prints."""
-    words = [COMMAND, command, *arguments, "--port", "0"]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
+    with Started(command, *arguments, "--port", "0") as process:
         line = process.stdout.readline()
         found = re.search(r"^the (?:live page|studio): (\S+) ", line)
-        assert found, line + (process.stderr.read() if process.stderr else "")
+        assert found, line + process.stderr.read()
         try:
             yield process, found[1]
         finally:

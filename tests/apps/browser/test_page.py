@@ -105,9 +105,7 @@ def test_it_is_installed_and_goes_on_offline_while_a_camera_goes_and_comes(
         expect(page.locator(LIVE)).to_contain_text("camera")
 
 
-def test_a_camera_comes_and_goes_with_its_permission(
-    server: ThreadingHTTPServer, playwright: Playwright
-) -> None:
+def test_a_camera_goes_with_its_permission(server: ThreadingHTTPServer, playwright: Playwright) -> None:
     origin = f"http://localhost:{server.server_port}"
     with chromium(playwright, "--use-fake-device-for-media-stream") as browser:
         context = browser.new_context()

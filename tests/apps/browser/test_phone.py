@@ -9,20 +9,16 @@ import pytest
 from playwright.sync_api import Playwright, expect
 
 from tests.apps.chromium import SLOW, chromium
-from tests.apps.conftest import COMMAND
+from tests.apps.conftest import Started
 
 pytestmark = [pytest.mark.slow, pytest.mark.needs("chromium", "web-app")]
 
 
-def test_a_phone_opens_the_page_by_the_printed_address_alone(
-    bundle: Path, playwright: Playwright, tmp_path: Path
-) -> None:
+def test_a_phone_opens_the_printed_address(bundle: Path, playwright: Playwright, tmp_path: Path) -> None:
     (temporary := tmp_path / "temporary").mkdir()
-    command = [COMMAND, "serve", bundle, "--phone", "--port", "0"]
-    environment = {**os.environ, "TMPDIR": str(temporary)}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as served:
+    given, environment = ("serve", bundle, "--phone", "--port", "0"), {**os.environ, "TMPDIR": str(temporary)}
+    with Started(*given, stderr=subprocess.DEVNULL, env=environment) as served:
         try:
-            assert served.stdout is not None
             address = re.search(r"https://\S+", served.stdout.readline())
             assert address is not None
             assert "certificate" in served.stdout.readline()
@@ -41,10 +37,9 @@ def test_a_phone_opens_the_page_by_the_printed_address_alone(
 
 
 def test_an_address_that_is_asked_for_is_kept(bundle: Path) -> None:
-    command = [COMMAND, "serve", bundle, "--phone", "--port", "0", "--host", "127.0.0.1"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as served:
+    given = ("serve", bundle, "--phone", "--port", "0", "--host", "127.0.0.1")
+    with Started(*given, stderr=subprocess.DEVNULL) as served:
         try:
-            assert served.stdout is not None
             assert "http://127.0.0.1:" in served.stdout.readline()
         finally:
             served.kill()

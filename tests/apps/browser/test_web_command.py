@@ -37,15 +37,8 @@ def test_a_site_holds_the_page_and_what_browsers_need_of_the_bundle(bundle: Path
     (bundle / "more.bin").write_bytes(b"not in the manifest")
     for _ in range(2):
         assert main(["web", str(bundle), "--out", str(tmp_path / "site")]) == 0
-    found = {
-        p.relative_to(tmp_path / "site").as_posix() for p in (tmp_path / "site").rglob("*") if p.is_file()
-    }
-    assert found == {
-        "index.html",
-        "app.webmanifest",
-        LIST,
-        "record.sqlite",
-        "assets/page.js",
+    assert {*site_files(tmp_path / "site")} == {
+        *("index.html", "app.webmanifest", "record.sqlite", "assets/page.js"),
         *(f"bundle/{name}" for name in ("manifest.json", "head.safetensors", "tokenizer.json")),
         *(f"bundle/{modality}/x.onnx" for modality in SPECS),
     }
@@ -75,15 +68,13 @@ def test_what_it_refuses(bundle: Path, tmp_path: Path, refusal: Refusal) -> None
     assert not (tmp_path / "b").exists()
     manifest = bundle / "manifest.json"
     manifest.write_text(manifest.read_text(encoding="utf-8").replace('"onnx"', '"coreml"'), encoding="utf-8")
-    line = refusal("web", bundle, "--out", tmp_path / "d")
-    assert "not exported for browsers: audio, imu, text and video; run `sensemble export RUN" in line
+    assert "not exported for browsers: audio" in refusal("web", bundle, "--out", tmp_path / "d")
     contents = read_manifest(manifest)
     heat = (Channel("heat", "K", 0, 400),)
     thermal = replace(SPECS["video"], dtype="float32", shape=(1, 2, 32, 32, 1), channels=heat)
     video = replace(contents.modalities["video"], spec=thermal)
     write_manifest(replace(contents, modalities={**contents.modalities, "video": video}), manifest)
-    line = refusal("web", bundle, "--out", tmp_path / "e")
-    assert "video: frames of one channel, which no browser gives; export a run without that sensor" in line
+    assert "video: frames of one channel" in refusal("web", bundle, "--out", tmp_path / "e")
 
 
 @pytest.mark.usefixtures("app")
@@ -93,11 +84,8 @@ class TestAFolderWithFilesOfOthers:
         (app / "assets" / "old.js").write_text("old")
         write_site(bundle, site)
         kept = {
-            ".git/HEAD": "main",
-            "CNAME": "example.org",
-            "assets/mine.txt": "mine",
-            "bundle/notes": "years",
-        }
+            ".git/HEAD": "main", "CNAME": "example.org", "assets/mine.txt": "mine", "bundle/notes": "years",
+        }  # fmt: skip
         for name, text in kept.items():
             (site / name).parent.mkdir(exist_ok=True)
             (site / name).write_text(text)
@@ -109,7 +97,7 @@ class TestAFolderWithFilesOfOthers:
         assert {name: (site / name).read_text() for name in kept} == kept
 
     @pytest.mark.parametrize("place", ["app.webmanifest", "assets/page.js", "bundle"])
-    def test_one_in_the_place_of_the_sites_is_named(
+    def test_one_in_its_place_is_named(
         self, bundle: Path, tmp_path: Path, place: str, refusal: Refusal
     ) -> None:
         """A link would be followed to what it leads to; a file of before was removed."""
@@ -125,7 +113,7 @@ class TestAFolderWithFilesOfOthers:
         assert {path: path.read_bytes() for path in other.rglob("*") if path.is_file()} == contents
         assert (site / "index.html").stat().st_ino == before
 
-    def test_a_manifest_of_another_page_makes_it_no_site(
+    def test_the_manifest_of_another_page_is_no_site(
         self, bundle: Path, tmp_path: Path, refusal: Refusal
     ) -> None:
         (tmp_path / "mine").mkdir()
@@ -161,14 +149,8 @@ def test_a_place_in_or_above_the_bundle_is_refused(bundle: Path, tmp_path: Path,
     (tmp_path / "app.webmanifest").write_text("{}")
     (tmp_path / "link").symlink_to(bundle)
     before = {path: path.read_bytes() for path in bundle.rglob("*") if path.is_file()}
-    for out in (
-        bundle,
-        bundle / "site",
-        tmp_path,
-        bundle / "audio",
-        tmp_path / "link" / "site",
-        bundle / ".." / "bundle",
-    ):
+    inside = (bundle, bundle / "site", bundle / "audio", tmp_path / "link" / "site")
+    for out in (*inside, tmp_path, bundle / ".." / "bundle"):
         assert "--out" in refusal("web", bundle, "--out", out)
     assert {path: path.read_bytes() for path in bundle.rglob("*") if path.is_file()} == before
 

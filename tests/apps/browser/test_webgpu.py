@@ -45,9 +45,7 @@ def opened(page: Page, server: ThreadingHTTPServer, before: str = "() => {}") ->
     return asked
 
 
-def test_an_encoder_runs_by_webgpu_only_where_that_pays(
-    site: Path, playwright: Playwright, tmp_path: Path
-) -> None:
+def test_webgpu_is_used_only_where_it_pays(site: Path, playwright: Playwright, tmp_path: Path) -> None:
     fakes = devices(film(tmp_path / "film.y4m", LABEL), sound(tmp_path / "sound.wav", LABEL))
     numbers = "#numbers"
     with hosted(site) as server:

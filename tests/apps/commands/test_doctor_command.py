@@ -1,10 +1,8 @@
 import signal
-import subprocess
-from pathlib import Path
 from threading import Timer
 from typing import Any
 
-from tests.apps.conftest import COMMAND, Refusal, Sensemble
+from tests.apps.conftest import Sensemble, Started
 
 SoundServer = Any
 
@@ -23,10 +21,7 @@ def test_doctor_says_what_is_here_and_what_to_do_for_the_rest(sensemble: Sensemb
 
 
 def test_doctor_watches_devices_come_and_go(sound_server: SoundServer) -> None:
-    with subprocess.Popen(
-        [COMMAND, "doctor", "--watch"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout is not None
+    with Started("doctor", "--watch") as process:
         deadline = Timer(60, process.kill)  # ends the lines, should what is awaited never come
         deadline.start()
         lines = iter(process.stdout.readline, "")
@@ -40,20 +35,3 @@ def test_doctor_watches_devices_come_and_go(sound_server: SoundServer) -> None:
         deadline.cancel()
     assert process.returncode == 130
     assert errors == ""
-
-
-def test_usage_errors_and_help(sensemble: Sensemble) -> None:
-    assert sensemble("--help").returncode == 0
-    assert sensemble("nonsense").returncode == 2
-    assert sensemble("audit").returncode == 2
-
-
-def test_data_show_names_bad_lines(sensemble: Sensemble, refusal: Refusal, tmp_path: Path) -> None:
-    folder = tmp_path
-    assert "index.jsonl" in refusal("data", "show", folder)
-    lines = ['{"id": "a", "split": "train", "labels": ["x"], "text": "an x"}', '{"id": "b", "split": "exam"}']
-    (folder / "index.jsonl").write_text("\n".join(lines), encoding="utf-8")
-    result = sensemble("data", "show", folder)
-    assert result.returncode == 0
-    assert "index.jsonl:2" in result.stdout
-    assert result.stdout.splitlines()[-1] == "1 good examples, 1 bad lines; --check opens their media, too"

@@ -147,20 +147,10 @@ def test_the_shipped_set_is_chosen_by_the_matrix_of_calibrate(tmp_path: Path, re
     assert f"{tmp_path}/models/subset/audio: not trained" in line
 
 
-def test_what_is_no_run_or_not_trained_says_what_to_do(run: Path, refusal: Refusal, tmp_path: Path) -> None:
-    assert "give a run, a folder that `sensemble train`" in refusal("export", tmp_path)
-    line = refusal("export", run, "--method", "finetune", "--train-modalities", "audio")
-    assert line.endswith(f"not trained; `sensemble train --out {run} --train-modalities audio`")
-
-
 def test_what_is_verified_is_reported_as_it_was_found() -> None:
     artifact = manifest().modalities["text"].artifacts["executorch-xnnpack"]
     parity = Parity(0.99, 0.1, 0.01, 5, agreement=0.8)
     assert _cells(Verified("text", "onnx", artifact, parity, 0.5, "")) == [
-        "0.9900",
-        "0.100",
-        "80 %",
-        "5",
-        "0.5",
-    ]
+        "0.9900", "0.100", "80 %", "5", "0.5",
+    ]  # fmt: skip
     assert _cells(Verified("text", "onnx", artifact, None, None, "is not there")) == ["not run: is not there"]

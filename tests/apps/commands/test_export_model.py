@@ -107,7 +107,3 @@ def test_what_is_no_such_model_is_refused_in_a_line(
 ) -> None:
     monkeypatch.syspath_prepend(str(there))
     assert line in refusal("export", there, "--model", model, "--data", there / "clips")
-
-
-def test_a_model_from_elsewhere_needs_data(there: Path, refusal: Refusal) -> None:
-    assert "--model and --data go together" in refusal("export", there, "--model", "elsewhere:made")

@@ -29,15 +29,8 @@ def dataset(folder: Path, classes: Counter[str], odd: str = "") -> Path:
 
 def arguments(folder: Path) -> list[str]:
     return [
-        "train",
-        "--data",
-        str(folder),
-        "--out",
-        str(folder / "run"),
-        "--from-scratch",
-        "--effort",
-        "0.02",
-    ]
+        "train", "--data", str(folder), "--out", str(folder / "run"), "--from-scratch", "--effort", "0.02",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("classes", [Counter(a=1, b=3), Counter({f"class {i}": 1 for i in range(200)})])
@@ -47,9 +40,7 @@ def test_few_examples_and_many_classes_are_trained_on(tmp_path: Path, classes: C
     assert main(arguments(folder)) == 0
 
 
-def test_a_series_needs_its_rate(
-    tmp_path: Path, refusal: Refusal, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_series_has_a_rate(tmp_path: Path, refusal: Refusal, capsys: pytest.CaptureFixture[str]) -> None:
     folder = dataset(tmp_path, Counter(a=2, b=2))
     (folder / "modalities.json").write_text('{"imu": {"kind": "series", "channels": ["ax", "ay"]}}')
     assert main(["data", "show", str(folder), "--check"]) == 2

@@ -10,10 +10,9 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
-from functools import partial
 from http.client import HTTPConnection
 from pathlib import Path
-from threading import Event, Thread
+from threading import Event
 from typing import Any
 
 import numpy as np
@@ -28,39 +27,37 @@ from sensemble_apps.running.sources import FORM, forms
 from sensemble_sensors.devices import sources
 from sensemble_sensors.devices.discovery import Device
 from sensemble_sensors.devices.push_series import PushSeries
-from sensemble_sensors.devices.watcher import Watcher
 from sensemble_sensors.health import health
 from sensemble_sensors.media.dataset import read_dataset
 from sensemble_sensors.recording.reader import Recorded
 from sensemble_sensors.recording.writer import Recording
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import Channel, InputSpec
-from sensemble_sensors.supervision import backoff
 from sensemble_sensors.thresholds import Thresholds
 
-from tests.apps.conftest import COMMAND, Refusal, Sensemble
+from tests.apps.conftest import Refusal, Sensemble, Started
 from tests.waiting import wait_until
 
 NetworkCamera = Any
 
 
 def test_a_recording_is_replayed_the_same_each_time_labelled_and_audited(
-    sensemble: Sensemble, bundle_folder: Path, dataset_folder: Path, tmp_path: Path
+    here: Sensemble, bundle_folder: Path, dataset_folder: Path, tmp_path: Path
 ) -> None:
     out, clip = tmp_path / "out", dataset_folder / "eval-one-0.mkv"
-    recorded = sensemble("record", out, "--media", clip, "--bundle", bundle_folder)
+    recorded = here("record", out, "--media", clip, "--bundle", bundle_folder)
     assert recorded.returncode == 0, recorded.stderr
     assert re.search(rf"segments of 1 s in {out}: \d\.\d s of audio, \d\.\d s of video\n$", recorded.stdout)
     assert "camera eval-one-0.mkv video ended: eval-one-0.mkv: all is played" in recorded.stderr
 
     replay = ("run", bundle_folder, "--replay", out, "--json")
-    first, second = (sensemble(*replay, "--fast") for _ in range(2))
+    first, second = (here(*replay, "--fast") for _ in range(2))
     assert first.returncode == 0, first.stderr
     fast = [{**json.loads(line), "latencies": 0} for line in first.stdout.splitlines()]
     assert fast
     assert [{**json.loads(line), "latencies": 0} for line in second.stdout.splitlines()] == fast
     assert fast[-1]["live"] == ["audio", "video"]
-    real = sensemble(*replay)
+    real = here(*replay)
     assert real.returncode == 0, real.stderr
     said = map(json.loads, real.stdout.splitlines())
     last = [s["probabilities"] for s in said if s.get("live") == ["audio", "video"]][-1]
@@ -71,27 +68,21 @@ def test_a_recording_is_replayed_the_same_each_time_labelled_and_audited(
         json.loads(line) | {"split": "eval", "labels": ["one"]} for line in index.read_text().splitlines()
     ]
     index.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    audited = sensemble("audit", bundle_folder, "--data", out, "--json")
+    audited = here("audit", bundle_folder, "--data", out, "--json")
     assert audited.returncode == 0, audited.stderr
     assert json.loads(audited.stdout)["examples"] == len(lines)
-    labelled = sensemble(*replay, "--fast", "--split", "eval")
+    labelled = here(*replay, "--fast", "--split", "eval")
     assert {tuple(json.loads(line)["labels"]) for line in labelled.stdout.splitlines()} == {("one",)}
 
 
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_interrupting_a_recording_keeps_it(tmp_path: Path, sent: signal.Signals) -> None:
-    command = [COMMAND, "record", tmp_path / "out", "--captions", "-", "--label", "talk", "--split", "train"]
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdin is not None
-        assert process.stderr is not None
-        process.stdin.write("one person\n")
-        process.stdin.flush()
+def test_interrupting_a_recording_keeps_it(tmp_path: Path) -> None:
+    options = "--captions", "-", "--label", "talk", "--split", "train"
+    with Started("record", tmp_path / "out", *options) as process:
+        process.say("one person\n")
         assert "captions - attached" in process.stderr.readline()
         index = tmp_path / "out" / "index.jsonl"
         wait_until(lambda: process.poll() is not None or (index.exists() and index.read_text()))
-        process.send_signal(sent)
+        process.send_signal(signal.SIGTERM)
         output, errors = process.communicate(timeout=60)
     assert process.returncode == 0, errors
     assert output == f"1 segments of 1 s in {tmp_path / 'out'}: 1 caption\n"
@@ -199,15 +190,13 @@ def test_what_drifts_is_kept_and_marked(tmp_path: Path, monkeypatch: pytest.Monk
     assert sum(time > doubts[0].time for time in times) > 10, "it is kept"
 
 
-def test_a_slow_camera_is_recorded_at_its_own_rate(
-    sensemble: Sensemble, network_camera: NetworkCamera, tmp_path: Path
-) -> None:
+def test_a_slow_camera_is_recorded(here: Sensemble, network_camera: NetworkCamera, tmp_path: Path) -> None:
     network_camera.act = "slow"
-    recorded = sensemble("record", tmp_path / "out", "--camera", network_camera.address, "--seconds", "10")
+    recorded = here("record", tmp_path / "out", "--camera", network_camera.address, "--seconds", "5")
     assert recorded.returncode == 0, recorded.stderr
     assert "pictures a second" not in recorded.stderr
     read = Recorded(tmp_path / "out", read_dataset(tmp_path / "out").examples)
-    assert sum(1 for segment in read.segments for _ in segment.samples()) >= 8
+    assert sum(1 for segment in read.segments for _ in segment.samples()) >= 4
 
 
 def test_an_option_adds_up_and_swallows_nothing() -> None:
@@ -216,21 +205,9 @@ def test_an_option_adds_up_and_swallows_nothing() -> None:
     assert (command.out, command.microphone, command.label) == (Path("out"), ("desk",), ("clap", "loud"))
 
 
-def test_what_cannot_be_recorded_is_one_line(refusal: Refusal, tmp_path: Path) -> None:
-    out = tmp_path / "out"
-    assert "one of each modality" in refusal("record", out, "--camera", "0", "--camera", "1")
-    assert "--camera" in refusal("record", out)
-    assert "--segment" in refusal("record", out, "--captions", "-", "--segment", "0")
-    assert "label" in refusal("record", out, "--captions", "-", "--split", "train")
-    for labels in (("--label", ""), ("--label", "clap", "--label", "clap")):
-        assert "each once, none blank" in refusal("record", out, "--captions", "-", *labels)
-    assert "another folder" in refusal("record", Path(__file__).parents[1], "--captions", "-")
-    assert "manifest.json" in refusal("record", out, "--captions", "-", "--bundle", tmp_path)
-
-
-def test_where_nothing_is_recorded_nothing_is_left(sensemble: Sensemble, tmp_path: Path) -> None:
+def test_where_nothing_is_recorded_nothing_is_left(here: Sensemble, tmp_path: Path) -> None:
     def refused(out: Path) -> str:
-        result = sensemble("record", out, "--captions", tmp_path / "none.txt")
+        result = here("record", out, "--captions", tmp_path / "none.txt")
         assert (result.returncode, result.stdout) == (2, "")
         return result.stderr.splitlines()[-1]
 
@@ -255,35 +232,6 @@ def test_sensors_that_give_nothing_are_a_line_and_no_dataset(sensemble: Sensembl
     assert not out.exists()
 
 
-def test_a_pipe_is_recorded_again_as_soon_as_it_is_back(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(backoff, "RETRY", (1000.0, 1000.0))  # so that only the watcher brings it back
-    monkeypatch.setattr(record, "Watcher", partial(Watcher, interval=0.05))
-    pipe, out = tmp_path / "captions", tmp_path / "out"
-
-    def is_recorded(text: str) -> bool:
-        return (out / "index.jsonl").exists() and text in (out / "index.jsonl").read_text()
-
-    def come_and_go() -> None:
-        for text in ("one person", "two persons"):
-            os.mkfifo(pipe)
-            with pipe.open("w") as writer:  # when somebody reads
-                writer.write(f"{text}\n")
-                writer.flush()
-                pipe.unlink()
-                wait_until(partial(is_recorded, text))
-        signal.raise_signal(signal.SIGINT)
-
-    person = Thread(target=come_and_go)
-    person.start()
-    wait_until(pipe.exists)
-    record.main(Record(out=out, captions=(str(pipe),), seconds=300, segment=0.5))
-    person.join()
-    assert [example.value("text") for example in read_dataset(out).examples] == ["one person", "two persons"]
-    assert "the pipe was removed" in capsys.readouterr().err
-
-
 def test_nothing_is_recorded_while_the_last_search_for_devices_ends(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -306,12 +254,10 @@ def test_nothing_is_recorded_while_the_last_search_for_devices_ends(
 
 
 def test_the_time_counts_from_the_first_sample_and_who_gave_nothing_is_named(
-    sensemble: Sensemble, network_camera: NetworkCamera, tmp_path: Path
+    here: Sensemble, network_camera: NetworkCamera, tmp_path: Path
 ) -> None:
     out, missing = tmp_path / "out", tmp_path / "none.txt"
-    result = sensemble(
-        "record", out, "--camera", network_camera.address, "--captions", missing, "--seconds", "1"
-    )
+    result = here("record", out, "--camera", network_camera.address, "--captions", missing, "--seconds", "1")
     assert result.returncode == 0, result.stderr
     seconds = re.search(r": (\d\.\d) s of video\n$", result.stdout)
     assert seconds is not None, result.stdout
@@ -324,32 +270,24 @@ def test_the_time_counts_from_the_first_sample_and_who_gave_nothing_is_named(
 
 def test_a_terminal_shows_how_it_goes(dataset_folder: Path, tmp_path: Path) -> None:
     screen, theirs = pty.openpty()
-    command = [COMMAND, "record", tmp_path / "out", "--media", dataset_folder / "eval-one-0.mkv"]
-    with subprocess.Popen(
-        command,
-        stdout=subprocess.PIPE,
-        stderr=theirs,
-        text=True,
-        env={**os.environ, "COLUMNS": "80", "LINES": "24", "TERM": "xterm"},
-    ) as process:
+    given = "--media", dataset_folder / "eval-one-0.mkv"
+    size = {**os.environ, "COLUMNS": "80", "LINES": "24", "TERM": "xterm"}
+    with Started("record", tmp_path / "out", *given, stderr=theirs, env=size) as process:
         os.close(theirs)
         shown = b""
         with suppress(OSError):  # whoever wrote has closed it
             while text := os.read(screen, 1 << 16):
                 shown += text
-        assert process.stdout is not None
         assert process.stdout.read().endswith("s of video\n"), "results go elsewhere"
     os.close(screen)
     assert process.returncode == 0
     assert re.search(rb"s  \d segments  microphone -\d+ dB  camera \d+ pictures", shown)
 
 
-def test_a_label_that_is_no_class_of_the_bundle_is_remarked(
-    sensemble: Sensemble, bundle_folder: Path, tmp_path: Path
-) -> None:
+def test_a_label_of_no_class_is_remarked(here: Sensemble, bundle_folder: Path, tmp_path: Path) -> None:
     (tmp_path / "said.txt").write_text("one person\n")
     labels = ("--label", "one", "--label", "clap")
-    result = sensemble(
+    result = here(
         "record", tmp_path / "out", "--captions", tmp_path / "said.txt", "--bundle", bundle_folder, *labels
     )
     assert result.returncode == 0, result.stderr
@@ -358,11 +296,11 @@ def test_a_label_that_is_no_class_of_the_bundle_is_remarked(
 
 
 def test_a_take_of_another_form_is_one_line_before_any_sensor_opens(
-    sensemble: Sensemble, refusal: Refusal, bundle_folder: Path, dataset_folder: Path, tmp_path: Path
+    here: Sensemble, refusal: Refusal, bundle_folder: Path, dataset_folder: Path, tmp_path: Path
 ) -> None:
     out, media = tmp_path / "out", ("--media", dataset_folder / "eval-one-0.mkv")
-    assert sensemble("record", out, *media).returncode == 0
-    replayed = sensemble("run", bundle_folder, "--replay", out, "--fast", "--json")
+    assert here("record", out, *media).returncode == 0
+    replayed = here("run", bundle_folder, "--replay", out, "--fast", "--json")
     assert replayed.returncode == 0, replayed.stderr
     assert replayed.stdout, "a replay converts"
     take = refusal("record", out, *media, "--bundle", bundle_folder)
@@ -386,16 +324,16 @@ def test_training_on_labelled_takes_alone_is_refused_before_torch_is_loaded(tmp_
     assert "no example of the split 'eval'" in result.stderr
 
 
-def test_a_series_is_recorded_as_the_folder_declares_it(sensemble: Sensemble, tmp_path: Path) -> None:
+def test_a_series_is_recorded_as_the_folder_declares_it(here: Sensemble, tmp_path: Path) -> None:
     rows, out = tmp_path / "rows.csv", tmp_path / "out"
     rows.write_text("ax,ay\n" + "".join(f"{i},{-i}\n" for i in range(40)))
     out.mkdir()
     declared = {"imu": {"kind": "series", "rate": 20, "channels": ["ax", "ay"]}}
     (out / "modalities.json").write_text(json.dumps(declared))
-    empty = sensemble("record", out, "--sensor", "imu=tcp://localhost:9", "--seconds", "0.1")
+    empty = here("record", out, "--sensor", "imu=tcp://localhost:9", "--seconds", "0.1")
     assert empty.returncode != 0
     assert json.loads((out / "modalities.json").read_text()) == declared
-    recorded = sensemble("record", out, "--sensor", f"imu=pipe:{rows}")
+    recorded = here("record", out, "--sensor", f"imu=pipe:{rows}")
     assert recorded.returncode == 0, recorded.stderr
     dataset = read_dataset(out)
     assert dataset.modalities == ("imu",)
@@ -404,5 +342,5 @@ def test_a_series_is_recorded_as_the_folder_declares_it(sensemble: Sensemble, tm
 
 def test_a_series_without_a_rate_is_asked_for_one(tmp_path: Path) -> None:
     (tmp_path / "modalities.json").write_text(json.dumps({"imu": {"kind": "series"}}))
-    with pytest.raises(InputError, match=r"imu: rate and channels are not known; declare both in"):
+    with pytest.raises(InputError, match="imu: rate and channels are not known"):
         forms([("imu", "iio:0")], tmp_path)

@@ -35,57 +35,24 @@ def test_a_demo_plays_the_dataset_of_its_run_folder_by_itself(bundle_folder: Pat
     }
 
 
-@pytest.mark.parametrize("config", [None, "[" * 100_000, '{"data": 3}'])
-def test_a_demo_without_a_dataset_is_refused(tmp_path: Path, config: str | None, refusal: Refusal) -> None:
-    if config is not None:
-        (tmp_path / "config.json").write_text(config)
-    line = refusal("serve", tmp_path / "bundle", "--demo")
-    assert line == f"sensemble: --demo: {tmp_path}/config.json names no dataset; name one by --replay FOLDER"
+@pytest.mark.parametrize("config", ["{}", "[" * 100_000, '{"data": 3}'])
+def test_a_demo_without_a_dataset_is_refused(tmp_path: Path, config: str, refusal: Refusal) -> None:
+    (tmp_path / "config.json").write_text(config)
+    assert "config.json names no dataset" in refusal("serve", tmp_path / "bundle", "--demo")
 
 
 def test_another_address_has_a_token_and_tls(bundle_folder: Path) -> None:
     with running("serve", bundle_folder, "--host", "0.0.0.0") as (process, address):  # noqa: S104
-        assert process.stdout is not None
         assert re.search(r"SHA-256 must be ([0-9A-F]{2}:){31}[0-9A-F]{2}$", process.stdout.readline())
         assert "\N{UPPER HALF BLOCK}" in process.stdout.readline() + process.stdout.readline()
         assert statuses_by_token(address) == [401, 200]
 
 
-@pytest.mark.parametrize(
-    "option",
-    [
-        ("--replay", "data"), ("--camera", "0"), ("--output", "mqtt=mqtt://broker"),
-        ("--sensor", "imu=iio:0"), ("--media", "film.mkv"), ("--demo",), ("--watch",), ("--in-process",),
-        ("--recordings", "elsewhere"), ("--unfamiliar", "pool"), ("--split", "eval"),
-    ],
-)  # fmt: skip
-def test_what_a_phone_alone_cannot_use_is_refused(
-    bundle_folder: Path, refusal: Refusal, option: tuple[str, ...]
-) -> None:
-    assert f"{option[0]}: not with --phone" in refusal("serve", bundle_folder, "--phone", *option)
-
-
-def test_what_cannot_be_served_is_refused_in_a_line(bundle_folder: Path, refusal: Refusal) -> None:
+def test_a_port_that_is_taken_is_refused(bundle_folder: Path, refusal: Refusal) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         line = refusal("serve", bundle_folder, "--host", "127.0.0.1", "--port", port)
-        assert re.match(rf"sensemble: --host 127.0.0.1 --port {port}: cannot be served .*; --port 0", line)
-    assert "cannot be served" in refusal("serve", bundle_folder, "--host", "no-such-host.invalid")
-    assert "--port 70000: give 0 to 65535" in refusal("serve", bundle_folder, "--port", "70000")
-
-
-@pytest.mark.parametrize(
-    ("arguments", "reason"),
-    [
-        (("--replay", "x", "--watch"), "give one of --replay"),
-        (("--media", "x", "--camera", "0"), "give one of --replay"),
-        (("--split", "eval"), "--split: only for --replay"),
-    ],
-)
-def test_options_that_do_not_go_together_are_refused(
-    bundle_folder: Path, refusal: Refusal, arguments: tuple[str, ...], reason: str
-) -> None:
-    assert refusal("serve", bundle_folder, *arguments).startswith(f"sensemble: {reason}")
+    assert f"--port {port}: cannot be served" in line
 
 
 def test_without_a_bundle_those_at_hand_are_offered_and_one_is_opened(demo: DemoRun) -> None:

@@ -5,8 +5,6 @@ from sensemble_apps.commands.export import show_trade_off
 from sensemble_export.search import Option
 from sensemble_export.targets import Job
 
-SVG = "{http://www.w3.org/2000/svg}"
-
 
 def option(scheme: str, size: float, latency: float, drop: float) -> Option:
     """A candidate that costs this many MB, ms and points, with audio in float."""
@@ -27,19 +25,12 @@ def rows(text: str) -> list[list[str]]:
     return [line.split() for line in text.splitlines()]
 
 
-def test_the_table_has_what_nothing_beats_and_marks_what_is_chosen(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_the_table_has_what_nothing_beats_and_marks_the_choice(capsys: pytest.CaptureFixture[str]) -> None:
     show_trade_off("onnx", FOUND, {"drop": 1.0})
     out = rows(capsys.readouterr().out)
     assert ["fp32", "int8-dynamic", "2.00", "3.00", "88.0", "2.0", "AV"] in out
     assert [">", "fp32", "int8-static", "3.00", "4.00", "89.5", "0.5", "AV"] in out
     assert ["fp32", "fp32", "8.00", "9.00", "90.0", "0.0", "AV"] in out
     assert not any("9.50" in row for row in out)
-
-
-def test_without_a_choice_nothing_is_marked(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
     show_trade_off("onnx", FOUND, {"size": 0.1})
-    assert not any(row[:1] == [">"] for row in rows(capsys.readouterr().out))
+    assert not any(row[:1] == [">"] for row in rows(capsys.readouterr().out)), "nothing is chosen"

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import subprocess
 from pathlib import Path
 
 import open_clip.tokenizer
@@ -16,7 +15,7 @@ from sensemble_train.experiments.matrix import rows_of
 from sensemble_train.experiments.presets import EXPERIMENTS
 
 from tests.apps.clips import write_dataset
-from tests.apps.conftest import COMMAND, MODALITIES, Refusal
+from tests.apps.conftest import MODALITIES, Started
 
 QUICK = (
     *("--pretrain.steps", "2", "--pretrain.batch", "8", "--probe.steps", "5"),
@@ -30,22 +29,14 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_dataset(tmp_path_factory.mktemp("data") / "clips", {"pretrain": 4, "train": 3, "eval": 2})
 
 
-def start(*arguments: str | Path) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [COMMAND, "train", "matrix", *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
 @pytest.mark.slow
-def test_two_jobs_make_the_matrix_that_one_makes_from_the_others_configuration(
-    clips: Path, tmp_path: Path
-) -> None:
+def test_two_jobs_make_the_matrix_that_one_makes(clips: Path, tmp_path: Path) -> None:
     sets = ["--train-modalities", "video", "audio+text"]
     shared, alone = tmp_path / "shared", tmp_path / "alone"
-    jobs = [start("digits", "--data", clips, "--out", shared, *sets, *QUICK) for _ in range(2)]
+    jobs = [
+        Started("train", "matrix", "digits", "--data", clips, "--out", shared, *sets, *QUICK)
+        for _ in range(2)
+    ]
     for job in jobs:
         printed, errors = job.communicate(timeout=900)
         assert job.returncode == 0, errors
@@ -57,45 +48,6 @@ def test_two_jobs_make_the_matrix_that_one_makes_from_the_others_configuration(
     assert "<svg" in (shared / "report.html").read_text()
     assert main(["train", "matrix", str(shared / "config.json"), "--out", str(alone)]) == 0
     assert json.loads((alone / "matrix.json").read_text()) == matrix
-
-
-def test_what_is_no_experiment_is_refusal(refusal: Refusal, tmp_path: Path) -> None:
-    assert "audioset_contrastive" in refusal("train", "matrix", "imagenet", "--out", tmp_path)
-    (tmp_path / "config.json").write_text("{}")
-    assert "data: missing" in refusal("train", "matrix", tmp_path / "config.json", "--out", tmp_path)
-
-
-def test_clips_model_asks_for_clips_weights_and_merges(refusal: Refusal, clips: Path, tmp_path: Path) -> None:
-    given = "train", "matrix", "audioset_contrastive", "--data", clips, "--out", tmp_path / "run"
-    line = refusal(*given)
-    assert "--initialize: clip_b16 starts from CLIP's weights" in line
-    assert "ViT-B-16.pt" in line
-    assert "bpe_simple_vocab_16e6.txt.gz" in refusal(*given, "--initialize", "random")
-
-
-@pytest.mark.parametrize("name", ["kinetics", "kinetics_mae", "imagenet_captions"])
-def test_what_pretrains_nothing_asks_for_encoders(
-    name: str, refusal: Refusal, clips: Path, tmp_path: Path
-) -> None:
-    line = refusal("train", "matrix", name, "--data", clips, "--out", tmp_path / "run")
-    assert "--initialize: this run pretrains nothing" in line
-    assert "`random` to train from scratch" in line
-    assert not (tmp_path / "run").exists()
-
-
-@pytest.mark.parametrize(
-    ("flags", "line"),
-    [
-        (("--held-out", "1.5"), "--held-out: expected a number from 0 to 1, got 1.5"),
-        (("--pretrain.steps", "-3"), "--pretrain.steps: expected an integer of 0 or more, got -3"),
-        (("--encoders", "audio"), "--encoders: audio: write NAME=VALUE; see "),
-        (("--train-modalities",), "--train-modalities: name sets"),
-    ],
-)
-def test_numbers_that_cannot_be_are_refused(
-    flags: tuple[str, ...], line: str, refusal: Refusal, tmp_path: Path
-) -> None:
-    assert line in refusal("train", "matrix", "digits", "--out", tmp_path, *flags)
 
 
 def test_help_names_every_experiment_with_a_line_each(capsys: pytest.CaptureFixture[str]) -> None:

@@ -20,11 +20,8 @@ def test_a_sensor_is_named_by_its_modality_or_by_its_word() -> None:
     (one,) = parse_applied(["audio=noise:2"], FORM)
     assert described(one) == "microphone under noise:2 (white noise, SNR 20 dB)"
     assert one.to_json() == {
-        "modality": "audio",
-        "condition": "noise",
-        "severity": 2,
-        "effect": "white noise, SNR 20 dB",
-    }
+        "modality": "audio", "condition": "noise", "severity": 2, "effect": "white noise, SNR 20 dB",
+    }  # fmt: skip
 
 
 def test_an_audit_takes_all_severities_or_all_conditions_of_a_sensor() -> None:
@@ -50,11 +47,8 @@ def test_sensors_joined_with_a_plus_are_struck_at_once() -> None:
     ]
     common = parse_conditions("microphone+camera", FORM)
     assert {a.condition.name for both in common if isinstance(both, tuple) for a in both} == {
-        "noise",
-        "gaps",
-        "clock",
-        "swapped",
-    }
+        "noise", "gaps", "clock", "swapped",
+    }  # fmt: skip
     with pytest.raises(InputError, match="no condition 'dark' of microphone"):
         parse_conditions("microphone+camera=dark:5", FORM)
 
@@ -73,24 +67,15 @@ def test_the_sensors_of_a_device_are_struck_at_once() -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        (
-            "microphone=quiet",
-            "--condition microphone=quiet: add a severity of 1 to 5, such as microphone=quiet:3",
-        ),
-        (
-            "radar=quiet:3",
-            "--condition radar=quiet:3: the bundle has no sensor 'radar'; it has microphone or audio, ",
-        ),
-        (
-            "captions=loud:3",
-            "--condition captions=loud:3: no condition 'loud' of captions; there are dropped, misspelt",
-        ),
-        ("audio=quiet:6", "--condition audio=quiet:6: no severity 6; give 1 (slight) to 5 (severe)"),
-        ("audio:3", "--condition audio:3: the bundle has no sensor 'audio:3'; it has "),
+        ("microphone=quiet", "add a severity of 1 to 5"),
+        ("radar=quiet:3", "no sensor 'radar'; it has microphone or audio, "),
+        ("captions=loud:3", "no condition 'loud' of captions; there are dropped, misspelt"),
+        ("audio=quiet:6", "no severity 6; give 1 (slight) to 5 (severe)"),
+        ("audio:3", "no sensor 'audio:3'"),
     ],
 )
 def test_what_does_not_exist_is_refused_with_what_does(text: str, says: str) -> None:
     with pytest.raises(InputError) as refused:
         parse_applied([text], FORM)
-    assert str(refused.value).startswith(says)
-    assert "\n" not in str(refused.value)
+    assert str(refused.value).startswith(f"--condition {text}: ")
+    assert says in str(refused.value)

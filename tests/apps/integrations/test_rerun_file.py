@@ -66,11 +66,7 @@ def test_a_replay_is_read_back_by_rerun(
     assert decoded is not None
     assert decoded.shape == bundle.specs["video"].shape[2:]
     captions = values(found["/sensors/text/replay\\ text"], "TextLog:text")
-    assert (
-        set(captions)
-        <= {example.value("text") for example in read_dataset(dataset_folder).split("eval")}
-        != {None}
-    )
+    assert {*captions} <= {e.value("text") for e in read_dataset(dataset_folder).split("eval")} != {None}
     levels = values(found["/sensors/audio/replay\\ audio/level"], "Scalars:scalars")
     assert levels
     assert all(-120 <= level <= 0 for level in levels)
@@ -85,9 +81,7 @@ def test_a_replay_is_read_back_by_rerun(
     assert 1.0 in values(found["/live/video"], "Scalars:scalars")
 
 
-def test_a_served_session_is_written_until_ctrl_c(
-    bundle_folder: Path, dataset_folder: Path, tmp_path: Path
-) -> None:
+def test_a_served_session_is_written(bundle_folder: Path, dataset_folder: Path, tmp_path: Path) -> None:
     path = tmp_path / "served.rrd"
     with running("serve", bundle_folder, "--replay", dataset_folder, "--output", f"rerun={path}") as (
         process,
@@ -124,23 +118,9 @@ def test_where_the_disk_is_full_it_says_so(
 ) -> None:
     path = tmp_path / "a.rrd"
     script = CRAMPED.format(room=room)
-    result = subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            script,
-            "run",
-            bundle_folder,
-            "--replay",
-            dataset_folder,
-            "--output",
-            f"rerun={path}",
-        ],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
+    given = ["run", bundle_folder, "--replay", dataset_folder, "--output", f"rerun={path}"]
+    command = [sys.executable, "-c", script, *given]
+    result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     assert result.returncode == status, result.stderr
     assert f"sensemble: {path}: {said} (" in result.stderr
     assert "Traceback" not in result.stderr

@@ -23,12 +23,9 @@ from tests.paper import (
 
 MADE = datetime(2026, 11, 24, 12, 30, tzinfo=UTC)
 METHODS = {
-    "LP": "linear_probe",
-    "FT": "finetune",
-    "WiseFT": "wiseft",
-    "MASD": "masd",
+    "LP": "linear_probe", "FT": "finetune", "WiseFT": "wiseft", "MASD": "masd",
     "MASD + WiseFT": "masd+wiseft",
-}
+}  # fmt: skip
 MORE_LABELS = "FT on 2M"  # a row that we have not
 DRAWN = ["finetune", "wiseft", "masd", "masd+wiseft"]
 SETS = EVALUATION.split()

@@ -17,12 +17,9 @@ from tests.apps.shipped import condition_scores, write_audit, write_run
 
 MADE = datetime(2026, 11, 24, 12, 30, tzinfo=UTC)
 SESSION = {
-    "memory_mb": 161,
-    "cpu_seconds_a_minute": 1.1,
-    "age_ms": {"p50": 21.4, "p99": 107.2},
-    "window_ms": {"audio": 12.14},
-    "noticed_s": [0.4, 1.0],
-}
+    "memory_mb": 161, "cpu_seconds_a_minute": 1.1, "age_ms": {"p50": 21.4, "p99": 107.2},
+    "window_ms": {"audio": 12.14}, "noticed_s": [0.4, 1.0],
+}  # fmt: skip
 
 
 @pytest.fixture

@@ -19,16 +19,9 @@ pytestmark = pytest.mark.needs("chromium")
 
 # Without these, the browser itself looks for updates, which has nothing to do with the page.
 FLAGS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--hide-scrollbars",
-)
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync", "--hide-scrollbars",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module", params=["run", "experiment"])

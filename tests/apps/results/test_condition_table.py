@@ -36,9 +36,7 @@ def test_scores_are_gathered_by_sensor_and_subset(scores: list[ConditionScore]) 
 
 
 @pytest.mark.parametrize("width", [80, 200])
-def test_a_table_shows_the_mean_and_the_worst_of_each_condition(
-    scores: list[ConditionScore], width: int
-) -> None:
+def test_a_table_shows_the_mean_and_the_worst(scores: list[ConditionScore], width: int) -> None:
     out = io.StringIO()
     for title, table in tables(scores, "accuracy"):
         assert title.endswith(" degraded: accuracy, %, mean of the severities (worst)")

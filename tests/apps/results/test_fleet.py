@@ -89,9 +89,7 @@ def test_the_expected_accuracy_holds_the_truth_that_made_it(tmp_path: Path) -> N
     assert held >= 19
 
 
-def test_a_fleet_is_read_from_a_folder_and_the_records_of_audits(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_fleet_is_read_from_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "run").mkdir()
     write_audit(write_run(tmp_path / "run"))
     bundle = fingerprint(tmp_path / "run" / "bundle")

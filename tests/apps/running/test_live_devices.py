@@ -86,7 +86,7 @@ def test_a_run_whose_every_sensor_failed_has_failed(
     assert "BundleIncompatibleError" in refusal("run", broken, "--captions", tmp_path / "said.txt")
     bundle = Bundle.open(broken)
     examples = read_dataset(dataset_folder).split("eval")
-    with pytest.raises(InputError, match=r"BundleIncompatibleError.*; .*BundleIncompatibleError"):
+    with pytest.raises(InputError, match="BundleIncompatibleError"):
         list(real_time.replay(bundle, examples[:1], Options()))
 
 

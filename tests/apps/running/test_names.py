@@ -15,7 +15,7 @@ from sensemble_sensors.errors import SensorUnavailableError, printable
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
 
-from tests.apps.conftest import Refusal, Sensemble
+from tests.apps.conftest import Sensemble
 
 ODD = "caf\udce9\x1b[31m\x9b2J\u202e"  # as a file's name may be
 SHOWN = r"caf\udce9\u001b[31m\u009b2J\u202e"
@@ -46,7 +46,7 @@ def test_a_sensors_odd_name_and_reason_are_recorded(bundle_folder: Path, tmp_pat
 
 
 def test_a_file_with_an_odd_name_is_run_and_its_history_is_printed(
-    bundle_folder: Path, tmp_path: Path, sensemble: Sensemble
+    bundle_folder: Path, tmp_path: Path, here: Sensemble
 ) -> None:
     captions, record = tmp_path / f"{ODD}.txt", tmp_path / "record.sqlite"
     captions.write_text("one here\n")
@@ -54,14 +54,14 @@ def test_a_file_with_an_odd_name_is_run_and_its_history_is_printed(
         ("run", bundle_folder, "--captions", str(captions), "--record", record),
         ("history", record),
     ):
-        result = sensemble(*arguments)
+        result = here(*arguments)
         assert result.returncode == 0, result.stderr
         assert rf"{SHOWN}.txt attached" in result.stdout
         assert not {"\x1b", "\x9b", "\u202e"} & set(result.stdout + result.stderr)
 
 
 def test_a_record_of_a_stranger_prints_no_escapes_and_no_markup(
-    bundle_folder: Path, tmp_path: Path, sensemble: Sensemble
+    bundle_folder: Path, tmp_path: Path, here: Sensemble
 ) -> None:
     record = tmp_path / "record.sqlite"
     with Session(Bundle.open(bundle_folder), record=record):
@@ -72,7 +72,7 @@ def test_a_record_of_a_stranger_prints_no_escapes_and_no_markup(
         for values in odd, {**odd, "name": "\x1b[2J", "kind": "\x1b[31mlost", "reason": "\x07[/red]"}:
             row = [values.get(column, "") for column in columns]
             db.execute(f"INSERT INTO events VALUES ({','.join('?' * len(row))})", row)  # noqa: S608
-    result = sensemble("history", record)
+    result = here("history", record)
     assert result.returncode == 0, result.stderr
     assert r"\u001b[2J \u001b[31mlost: \u0007[/red]" in result.stdout
     assert not {"\x1b", "\x07"} & set(result.stdout)
@@ -84,8 +84,3 @@ def test_what_is_printed_is_printable(capsys: pytest.CaptureFixture[str]) -> Non
     assert capsys.readouterr() == (f"first\n{SHOWN}\n", f"{SHOWN}\n")
     for text in "caf\xe9 \U0001f469\u200d\U0001f4bb\t\u05d0", "", "a b":
         assert printable(text) == text
-
-
-def test_a_label_that_cannot_be_printed_is_refused(refusal: Refusal, tmp_path: Path) -> None:
-    given = ("record", tmp_path / "takes", "--media", tmp_path, "--split", "train", "--label", "a\x1b[2J")
-    assert refusal(*given).endswith("give printable names, each once, none blank")

@@ -33,30 +33,24 @@ def test_windows_that_an_encoder_failed_on_are_not_said_to_be_missing() -> None:
 
 
 def test_ages_take_no_more_memory_the_longer_it_runs() -> None:
-    summary = RunSummary(virtual=False)
-    rng = np.random.default_rng(0)
-    one = np.ones(1, np.float32)
+    rng, one = np.random.default_rng(0), np.ones(1, np.float32)
 
-    def add(count: int) -> list[float]:
+    def add(summary: RunSummary, count: int) -> list[float]:
         ages = rng.lognormal(-4, 1, count).tolist()
         for age in ages:
-            summary.show(
-                Predicted(
-                    0.0, Prediction(0.0, ("audio",), {"audio": age}, one, one, {"audio": 0.0}, {}), None
-                )
-            )
+            said = Prediction(0.0, ("audio",), {"audio": age}, one, one, {"audio": 0.0}, {})
+            summary.show(Predicted(0.0, said, None))
         return ages
 
-    add(2000)
+    long, short = RunSummary(virtual=False), RunSummary(virtual=False)
+    add(long, 2000)
     tracemalloc.start()
-    add(20000)
+    add(long, 20000)
     growth, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert growth < 50_000
-    summary = RunSummary(virtual=False)
-    ages = add(5000)
-    found = re.search(r"median ([\d.]+) ms, p99 ([\d.]+) ms", summary.lines[0])
+    ages = add(short, 5000)
+    found = re.search(r"median ([\d.]+) ms, p99 ([\d.]+) ms", short.lines[0])
     assert found is not None
-    assert [float(ms) / 1e3 for ms in found.groups()] == pytest.approx(
-        np.percentile(ages, (50, 99)), rel=0.02
-    )
+    shown = [float(ms) / 1e3 for ms in found.groups()]
+    assert shown == pytest.approx(np.percentile(ages, (50, 99)), rel=0.02)

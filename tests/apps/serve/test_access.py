@@ -72,13 +72,10 @@ def test_the_pages_own_host_is_answered(plain: Served, host: str) -> None:
 @pytest.mark.parametrize(
     "origin",
     [
-        "https://attacker.example",
-        "null",
-        "http://127.0.0.1:1",
-        "https://127.0.0.1:{port}",
+        "https://attacker.example", "null", "http://127.0.0.1:1", "https://127.0.0.1:{port}",
         "http://localhost:{port}",
     ],
-)
+)  # fmt: skip
 def test_another_pages_origin_is_refused(plain: Served, origin: str) -> None:
     origin = origin.format(port=plain.port)
     for path, method in ("/api/state", "GET"), ("/api/label", "POST"), ("/api/sensors/x/unplug", "POST"):

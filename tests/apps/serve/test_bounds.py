@@ -32,20 +32,11 @@ def closed(viewer: Viewer) -> tuple[int, str]:
 @pytest.mark.parametrize(
     "message",
     [
-        "",
-        "no json",
-        "[]",
-        "7",
-        "{}",
-        '{"type": "no such message"}',
-        '{"type": ["give"]}',
-        "[" * 60000,
-        b"",
-        b"1234",
-        "x" * 65537,
+        "", "no json", "[]", "7", "{}", '{"type": "no such message"}', '{"type": ["give"]}', "[" * 60000, b"",
+        b"1234", "x" * 65537,
     ],
     ids=repr,
-)
+)  # fmt: skip
 def test_a_malformed_message_closes_its_connection_alone(page: Served, message: str | bytes) -> None:
     with page.viewer() as other, page.viewer() as viewer:
         viewer.socket.send(message)
@@ -72,9 +63,7 @@ def test_a_malformed_message_closes_its_connection_alone(page: Served, message: 
     ],
     ids=json.dumps,
 )
-def test_a_message_that_asks_for_what_cannot_be_is_answered_in_a_line(
-    page: Served, message: dict[str, object]
-) -> None:
+def test_a_message_that_asks_the_impossible_is_refused(page: Served, message: dict[str, object]) -> None:
     with page.viewer() as viewer:
         viewer.send(**message)
         assert "\n" not in viewer.next("refused")["reason"]
@@ -111,9 +100,7 @@ def test_commands_are_bounded(page: Served) -> None:
         assert closed(viewer)[0] == 1008
 
 
-def test_viewers_are_bounded_and_one_that_leaves_makes_room(
-    page: Served, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_viewers_are_bounded_and_leaving_makes_room(page: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "VIEWERS", 2)
     with page.viewer(), page.viewer():
         with pytest.raises(ConnectionClosed) as late, page.viewer():

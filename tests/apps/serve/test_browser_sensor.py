@@ -91,13 +91,10 @@ def test_pictures_captions_and_motion_have_theirs() -> None:
 @pytest.mark.parametrize(
     ("spec", "data"),
     [
-        (SOUND, b"123"),
-        (SOUND, bytes(4 * 1601)),
-        (PICTURE, bytes(71)),
-        (PICTURE, bytes(73)),
+        (SOUND, b"123"), (SOUND, bytes(4 * 1601)), (PICTURE, bytes(71)), (PICTURE, bytes(73)),
         (TEXT, bytes(1 << 17)),
     ],
-)
+)  # fmt: skip
 def test_what_is_not_of_the_specs_form_is_refused(spec: InputSpec, data: bytes) -> None:
     with pytest.raises(SampleError):
         opened(spec).put(0, 0.0, memoryview(data))
@@ -134,9 +131,7 @@ def feed(viewer: Viewer, bundle: Bundle, sensor: int, modality: str, seconds: fl
         sleep(0.1)
 
 
-def test_a_browsers_sensor_is_live_can_be_unplugged_and_leaves_with_its_page(
-    empty: Served, bundle: Bundle
-) -> None:
+def test_a_browsers_sensor_is_live_and_leaves_with_its_page(empty: Served, bundle: Bundle) -> None:
     with empty.viewer() as watcher:
         with empty.viewer() as giver:
             sensor, name = giver.give("audio")
@@ -154,9 +149,7 @@ def test_a_browsers_sensor_is_live_can_be_unplugged_and_leaves_with_its_page(
     assert gone["answer"] is None
 
 
-def test_a_browsers_sensor_takes_over_from_one_of_the_machine_and_gives_it_back(
-    replayed: Served, bundle: Bundle
-) -> None:
+def test_a_browsers_sensor_takes_over_and_gives_back(replayed: Served, bundle: Bundle) -> None:
     with replayed.viewer() as viewer:
         sensor, name = viewer.give("text")
         viewer.sample(sensor, 0, packed(bundle, "text", "zero"))

@@ -4,7 +4,8 @@ import json
 import os
 import signal
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Event, Thread
 from time import monotonic
@@ -102,9 +103,7 @@ def test_it_fits_complains_of_nothing_and_axe_finds_nothing(
 
 
 @pytest.mark.parametrize("width", [390, 768, 1280, 1440, 1920])
-def test_nothing_covers_timeline_events_and_record(
-    page_of_a_replay: Served, browser: Browser, width: int
-) -> None:
+def test_nothing_covers_what_can_be_pressed(page_of_a_replay: Served, browser: Browser, width: int) -> None:
     page, _ = opened(browser, page_of_a_replay)
     for height in (600, 900):
         page.set_viewport_size({"width": width, "height": height})
@@ -184,124 +183,101 @@ def test_a_cable_is_pulled_the_light_moves_and_the_moment_is_looked_back_at(
     page.context.close()
 
 
-@pytest.mark.parametrize(("count", "rows"), [(6, [1, 6, 15, 20, 15, 6, 1]), (8, [1, 8, 8, 1])])
-def test_many_sensors_have_a_lattice_that_a_phone_shows_whole(
-    page_of_a_replay: Served, browser: Browser, count: int, rows: list[int]
-) -> None:
-    names = [f"audio.{letter}" for letter in "abcdefgh"[:count]]
-    with page_of_a_replay.viewer() as viewer:
+@contextmanager
+def scripted(
+    browser: Browser, served: Served, change: Callable[[dict[str, Any]], None]
+) -> Iterator[tuple[Page, Callable[..., None], dict[str, Any]]]:
+    """Open the page on a phone, at a server that says what the test says; give its first answer, too."""
+    with served.viewer() as viewer:
         state = viewer.next("state", lambda state: state["answer"] and len(state["live"]) == 3)
         hello = viewer.hello
-    modality, sensor, answer = hello["modalities"][0], state["sensors"][0], state["answer"]
-    hello["modalities"] = [{**modality, "modality": name, "sensor": name} for name in names]
-    score = {"accuracy": 0.9, "low": 0.8, "high": 0.95, "n": 40}
-    hello["subsets"] = [{"subset": "+".join(s), "modalities": s, **score} for s in subsets.measured(names)]
-    state["sensors"] = [{**sensor, "name": name, "modality": name} for name in names]
-
-    def live(*names: str) -> str:
-        changes = {"live": names, "answer": {**answer, "live": names, "audited": score}}
-        return json.dumps({**state, "timeline": [], "previews": {}, **changes})
-
+    change(hello)
     page = browser.new_context(viewport={"width": 390, "height": 844}).new_page()
     routes: list[WebSocketRoute] = []
     page.route_web_socket("**/socket", lambda route: routes.insert(0, route))
-    page.goto(f"{page_of_a_replay.origin}/")
+    page.goto(f"{served.origin}/")
     expect(page.locator("#connection")).to_have_text("connected")
     routes[0].send(json.dumps(hello))
-    routes[0].send(live(*names))
-    expect(page.locator("#lattice .within")).to_have_count(sum(rows) - 1)
-    nodes = "[...document.querySelectorAll('#lattice ul')].map((row) => row.children.length)"
-    assert (page.evaluate(nodes), page.evaluate(ROWS)) == (rows, [1] * len(rows))
-    assert page.evaluate("document.documentElement.scrollWidth") == 390
-    assert inaccessible(page) == []
-    routes[0].send(live(*names[:4]))
-    expect(page.locator("#lattice .lit")).to_contain_text(" + ".join(names[:4]))
+
+    def say(**changes: object) -> None:
+        routes[0].send(json.dumps({**state, "timeline": [], "previews": {}, "demo": False, **changes}))
+
+    yield page, say, state
     page.context.close()
+
+
+@pytest.mark.parametrize(("count", "rows"), [(6, [1, 6, 15, 20, 15, 6, 1]), (8, [1, 8, 8, 1])])
+def test_many_sensors_have_a_lattice_that_a_phone_shows_whole_and_says_what_was_audited(
+    page_of_a_replay: Served, browser: Browser, count: int, rows: list[int]
+) -> None:
+    names = [f"audio.{letter}" for letter in "abcdefgh"[:count]]
+    score = {"accuracy": 0.9, "low": 0.8, "high": 0.95, "n": 40}
+    drawn = subsets.measured(names)
+
+    def many(hello: dict[str, Any]) -> None:
+        modality = hello["modalities"][0]
+        hello["modalities"] = [{**modality, "modality": name, "sensor": name} for name in names]
+        hello["subsets"] = [{"subset": "+".join(s), "modalities": s, **score} for s in drawn]
+
+    with scripted(browser, page_of_a_replay, many) as (page, say, state):
+        sensors = [{**state["sensors"][0], "name": name, "modality": name} for name in names]
+        nodes = "[...document.querySelectorAll('#lattice ul')].map((row) => row.children.length)"
+        lit, evidence = page.locator("#lattice .lit"), page.locator("#evidence")
+        for live in names, names[:4], names[:5]:
+            audited = score if tuple(live) in set(map(tuple, drawn)) else None
+            answer = {**state["answer"], "label": "two", "why": "", "live": live, "audited": audited}
+            say(live=live, sensors=sensors, answer=answer)
+            expect(lit.locator(".names")).to_have_text(" + ".join(live))
+            if audited:
+                expect(evidence).to_have_text("right 90 % of the time with these sensors")
+            else:
+                expect(lit.locator("b")).to_have_text("–")  # noqa: RUF001 - as the page has it
+                expect(evidence).to_have_text("not audited with these sensors")
+            if live == names:
+                assert (page.evaluate(nodes), page.evaluate(ROWS)) == (rows, [1] * len(rows))
+                assert page.evaluate("document.documentElement.scrollWidth") == 390
+                assert inaccessible(page) == []
 
 
 def test_it_says_what_it_expects_the_light_holds_still_and_few_examples_are_counted(
     page_of_a_replay: Served, browser: Browser
 ) -> None:
-    with page_of_a_replay.viewer() as viewer:
-        state = viewer.next("state", lambda state: state["answer"] and len(state["live"]) == 3)
-        hello = viewer.hello
     labels = ["standing_up", "sitting_down"]
-    hello |= {"labels": labels, "examples": {labels[1]: {"text": {"caption": "a chair"}}}}
-    few = {"accuracy": 1.0, "low": 0.54, "high": 1.0, "n": 6}
-    hello["subsets"] = [{**one, **few} for one in hello["subsets"]]
-    page = browser.new_context(viewport={"width": 390, "height": 844}).new_page()
-    routes: list[WebSocketRoute] = []
-    page.route_web_socket("**/socket", lambda route: routes.insert(0, route))
-    page.goto(f"{page_of_a_replay.origin}/")
-    expect(page.locator("#connection")).to_have_text("connected")
-    routes[0].send(json.dumps(hello))
 
-    def say(seconds: float, *live: str, **answer: Any) -> None:  # noqa: ANN401
-        unsure = {
-            "label": None,
-            "best": labels[0],
-            "doubt": "several",
-            "words": "unsure",
-            **answer,
-            "live": live,
-        }
-        said = [{**unsure, "subset": subsets.name(one)} for one in subsets.subsets(live)]
-        new = {"time": seconds, "live": live, "answer": {**state["answer"], **unsure}, "lattice": said}
-        routes[0].send(json.dumps({**state, "timeline": [], "previews": {}, "demo": False, **new}))
+    def few(hello: dict[str, Any]) -> None:
+        hello |= {"labels": labels, "examples": {labels[1]: {"text": {"caption": "a chair"}}}}
+        score = {"accuracy": 1.0, "low": 0.54, "high": 1.0, "n": 6}
+        hello["subsets"] = [{**one, **score} for one in hello["subsets"]]
 
-    say(0, "audio", "text", "video")
-    node = page.locator("#lattice .lit .node")
-    expect(node.locator("b")).to_have_text("6 of 6")
-    expect(node).to_contain_text("standing up?")
-    assert page.evaluate(CUT) == []
-    expect(page.locator("#known li")).to_have_text(["standing up", "sitting down", "none of these"])
-    say(1, "audio", "video")  # captions that are left out for a moment
-    say(2, "audio", "text", "video")
-    say(3, "audio", "video")
-    expect(page.locator("#lattice .lit .icons .icon")).to_have_count(3)
-    page.wait_for_timeout(2000)
-    say(6, "audio", "video", doubt="unfamiliar", best=None)
-    expect(page.locator("#lattice .lit .icons .icon")).to_have_count(2)
-    say(15, "audio", "video", doubt="unfamiliar", best=None)
-    expect(page.locator("#expects")).to_be_hidden()
-    say(16, "audio", "video", doubt="unfamiliar", best=None)
-    expect(page.locator("#expects figure")).to_have_count(3)
-    expect(page.locator("#expects")).to_contain_text("a chair")
-    assert inaccessible(page) == []
-    say(17, "audio", "video")
-    expect(page.locator("#expects")).to_be_hidden()
-    page.context.close()
+    with scripted(browser, page_of_a_replay, few) as (page, send, state):
+        unsure = {"label": None, "best": labels[0], "doubt": "several", "words": "unsure"}
 
+        def say(seconds: float, *live: str, **answer: Any) -> None:  # noqa: ANN401
+            given = {**unsure, **answer, "live": live}
+            said = [{**given, "subset": subsets.name(one)} for one in subsets.subsets(live)]
+            send(time=seconds, live=live, answer={**state["answer"], **given}, lattice=said)
 
-def test_a_set_that_was_not_audited_has_no_score(page_of_a_replay: Served, browser: Browser) -> None:
-    names = [f"audio.{letter}" for letter in "abcdefgh"]
-    with page_of_a_replay.viewer() as viewer:
-        state = viewer.next("state", lambda state: state["answer"] and len(state["live"]) == 3)
-        hello = viewer.hello
-    hello["modalities"] = [{**hello["modalities"][0], "modality": name, "sensor": name} for name in names]
-    score = {"accuracy": 0.9, "low": 0.8, "high": 0.95, "n": 40}
-    drawn = subsets.measured(names)
-    hello["subsets"] = [{"subset": "+".join(s), "modalities": s, **score} for s in drawn]
-    page = browser.new_page()
-    routes: list[WebSocketRoute] = []
-    page.route_web_socket("**/socket", lambda route: routes.insert(0, route))
-    page.goto(f"{page_of_a_replay.origin}/")
-    expect(page.locator("#connection")).to_have_text("connected")
-    routes[0].send(json.dumps(hello))
-    lit = page.locator("#lattice .lit")
-    for live in (names[:4], names[:5], names):
-        audited = score if live == names else None
-        answer = {**state["answer"], "label": "two", "why": "", "live": live, "audited": audited}
-        routes[0].send(json.dumps({**state, "timeline": [], "previews": {}, "answer": answer}))
-        expect(lit.locator(".names")).to_have_text(" + ".join(live))
-        evidence = page.locator("#evidence")
-        if audited:
-            expect(evidence).to_have_text("right 90 % of the time with these sensors")
-        else:
-            expect(lit.locator("b")).to_have_text("–")  # noqa: RUF001 - as the page has it
-            expect(evidence).to_have_text("not audited with these sensors")
-        expect(page.locator("#lattice li")).to_have_count(len(drawn) + 2 - bool(audited))
-    page.context.close()
+        say(0, "audio", "text", "video")
+        node = page.locator("#lattice .lit .node")
+        expect(node.locator("b")).to_have_text("6 of 6")
+        expect(node).to_contain_text("standing up?")
+        assert page.evaluate(CUT) == []
+        expect(page.locator("#known li")).to_have_text(["standing up", "sitting down", "none of these"])
+        say(1, "audio", "video")  # captions that are left out for a moment
+        say(2, "audio", "text", "video")
+        say(3, "audio", "video")
+        expect(page.locator("#lattice .lit .icons .icon")).to_have_count(3)
+        page.wait_for_timeout(2000)
+        say(6, "audio", "video", doubt="unfamiliar", best=None)
+        expect(page.locator("#lattice .lit .icons .icon")).to_have_count(2)
+        say(15, "audio", "video", doubt="unfamiliar", best=None)
+        expect(page.locator("#expects")).to_be_hidden()
+        say(16, "audio", "video", doubt="unfamiliar", best=None)
+        expect(page.locator("#expects figure")).to_have_count(3)
+        expect(page.locator("#expects")).to_contain_text("a chair")
+        assert inaccessible(page) == []
+        say(17, "audio", "video")
+        expect(page.locator("#expects")).to_be_hidden()
 
 
 def test_less_motion_is_honoured(page_of_a_replay: Served, browser: Browser) -> None:

@@ -58,15 +58,9 @@ def test_every_answer_is_of_one_head_with_its_audit_and_its_lattice(
             if message["type"] == "hello":
                 hello = message
             elif message["type"] == "state" and message["answer"]:
-                said = [
-                    message["answer"]["best"],
-                    *(one["best"] for one in message["lattice"]),
-                    *hello["labels"],
-                ]
-                audited = {
-                    message["answer"]["audited"]["accuracy"],
-                    *(one["accuracy"] for one in hello["subsets"]),
-                }
+                answer, lattice = message["answer"], message["lattice"]
+                said = [answer["best"], *(one["best"] for one in lattice), *hello["labels"]]
+                audited = {answer["audited"]["accuracy"], *(one["accuracy"] for one in hello["subsets"])}
                 states.append((*audited, {label.split()[0] for label in said}))
         over.set()
         swapping.join()

@@ -13,6 +13,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from sensemble_apps.serve.board import opinions
 from sensemble_apps.serve.demonstration import demonstration
 from sensemble_apps.serve.examples import examples_of_classes
 from sensemble_runtime import subsets
@@ -31,9 +32,7 @@ from .serving import Served, Viewer, noise, packed, serving
 ALL = ["audio", "text", "video"]
 
 
-def test_the_state_has_the_sensors_the_answer_and_every_subset_of_the_live_set(
-    replayed: Served, bundle: Bundle
-) -> None:
+def test_the_state_has_sensors_the_answer_and_every_subset(replayed: Served, bundle: Bundle) -> None:
     with replayed.viewer() as viewer:
         state = viewer.next("state", lambda state: state["live"] == ALL and state["answer"])
         previews = viewer.next("state", lambda state: len(state["previews"]) > 0)["previews"]
@@ -41,9 +40,7 @@ def test_the_state_has_the_sensors_the_answer_and_every_subset_of_the_live_set(
     assert [subset["subset"] for subset in viewer.hello["subsets"]] == [
         subsets.name(subset) for subset in subsets.subsets(ALL)
     ]
-    assert {sensor["modality"]: sensor["state"] for sensor in state["sensors"]} == dict.fromkeys(
-        ALL, "attached"
-    )
+    assert {one["modality"]: one["state"] for one in state["sensors"]} == dict.fromkeys(ALL, "attached")
     opinions = {opinion["subset"]: opinion for opinion in state["lattice"]}
     assert set(opinions) == {subsets.name(subset) for subset in subsets.subsets(ALL)}
     whole = opinions[subsets.name(ALL)]
@@ -90,9 +87,7 @@ def test_what_a_browser_gives_is_not_scored_by_what_a_replay_plays(replayed: Ser
         sensor, name = viewer.give("text")
         viewer.sample(sensor, 0, packed(bundle, "text", "one"))
         state = viewer.next("state", lambda state: state["answer"] and not state["played"])
-        assert [one["name"] for one in state["sensors"] if one["active"] and one["modality"] == "text"] == [
-            name
-        ]
+        assert [s["name"] for s in state["sensors"] if s["active"] and s["modality"] == "text"] == [name]
     with replayed.viewer() as viewer:
         viewer.next("state", lambda state: state["played"])
 
@@ -110,9 +105,7 @@ def test_a_picture_of_a_replay_stands_beside_its_answer(replayed: Served) -> Non
             seen += 1
 
 
-def test_a_picture_of_a_browsers_camera_is_of_the_last_hop_of_its_answers_window(
-    empty: Served, bundle: Bundle
-) -> None:
+def test_a_picture_of_a_browsers_camera_is_of_its_answers_window(empty: Served, bundle: Bundle) -> None:
     spec = bundle.specs["video"]
     times: dict[int, float] = {}  # of the samples, by their brightness
     sent = compared = 0
@@ -144,13 +137,9 @@ def test_a_sensor_is_renamed_for_every_viewer_and_in_events(replayed: Served) ->
         assert "replay video" in [one["name"] for one in state["sensors"]]
         viewer.send(type="unplug", sensor="replay video")
         viewer.send(type="plug", sensor="replay video")
-        other.next(
-            "state", lambda state: any(e.get("text") == "the door attached" for e in state["timeline"])
-        )
+        other.next("state", lambda state: "the door attached" in [e.get("text") for e in state["timeline"]])
         viewer.send(type="rename", sensor="replay video", title="")
-        other.next(
-            "state", lambda state: state["live"] == ALL and not any(one["title"] for one in state["sensors"])
-        )
+        other.next("state", lambda state: not any(one["title"] for one in state["sensors"]))
 
 
 def test_the_timeline_says_which_answers_were_right(bundle: Bundle) -> None:
@@ -159,10 +148,8 @@ def test_the_timeline_says_which_answers_were_right(bundle: Bundle) -> None:
         served.board.say(labels[0])
         for likeliest, doubt in (0, None), (1, None), (1, "several"):
             chances = np.eye(len(labels), dtype=np.float32)[likeliest]
-            made = Prediction(
-                monotonic(), ("text",), {"text": 0.0}, chances, pooled, {}, {}, labels=labels, doubt=doubt
-            )
-            served.report(made)
+            given = ("text",), {"text": 0.0}, chances, pooled
+            served.report(Prediction(monotonic(), *given, {}, {}, labels=labels, doubt=doubt))
         entries = [entry for entry in served.board.timeline() if entry["kind"] == "answer"]
     assert [entry["right"] for entry in entries] == [True, False, None]
     assert entries[-1]["why"] == labels[1]
@@ -238,7 +225,7 @@ def test_a_viewer_that_does_not_read_delays_nothing(bundle: Bundle, examples: Se
         assert slow.next("state")
 
 
-def test_without_a_viewer_nothing_is_computed_and_memory_is_bounded(bundle: Bundle) -> None:
+def test_the_timeline_is_bounded(bundle: Bundle) -> None:
     with serving(bundle) as served:
         served.report(SensorEvent(monotonic(), "a", "audio", "attached", ""))
         for number in range(3000):
@@ -246,16 +233,17 @@ def test_without_a_viewer_nothing_is_computed_and_memory_is_bounded(bundle: Bund
         entries = served.board.timeline()
     assert len(entries) == 2000
     assert [entry["number"] for entry in entries[-2:]] == [3000, 3001]
-    assert served.board._snapshot[0] == -1
 
 
 def test_an_answer_that_no_longer_holds_is_none(bundle: Bundle) -> None:
     with serving(bundle) as served, served.viewer() as viewer:
         sensor, _ = viewer.give("text")
         viewer.sample(sensor, 0, packed(bundle, "text", "one"))
-        viewer.next("state", lambda state: state["answer"] is not None)
-        viewer.next("state", lambda state: state["answer"] is None and state["live"] == [])
-        assert [entry["kind"] for entry in served.board.timeline()][-1] == "live"
+        wait_until(lambda: served.predictions)
+        wait_until(lambda: not served.state()["live"])
+        assert served.state()["answer"] is None
+        kinds = [entry["kind"] for entry in served.board.timeline()]
+    assert [kind for kind in kinds if kind in ("answer", "live")][-1] == "live"
 
 
 @contextmanager
@@ -268,9 +256,7 @@ def recording(served: Served) -> Iterator[tuple[Viewer, int]]:
         yield viewer, sensor
 
 
-def test_a_recording_is_a_dataset_of_what_the_sensors_gave(
-    empty: Served, tmp_path: Path, bundle: Bundle
-) -> None:
+def test_a_recording_is_a_dataset(empty: Served, tmp_path: Path, bundle: Bundle) -> None:
     folder = tmp_path / "recordings"
     with recording(empty) as (viewer, sensor):
         for number in range(15):
@@ -294,10 +280,7 @@ def test_a_recording_that_dies_is_an_event_and_a_state_and_the_next_one_is_refus
         assert state["recording_failed"].startswith(f"{folder}: cannot be written (No such file")
         assert f"sensemble: {state['recording_failed']}\n" in capsys.readouterr().err
         (entry,) = (one for one in empty.board.timeline() if one.get("what") == "recording failed")
-        assert (entry["fault"], entry["text"]) == (
-            True,
-            f"session recording failed: {state['recording_failed']}",
-        )
+        assert (entry["fault"], state["recording_failed"] in entry["text"]) == (True, True)
         limit = getrlimit(RLIMIT_FSIZE)
         setrlimit(RLIMIT_FSIZE, (0, limit[1]))  # the disk is full
         try:
@@ -313,23 +296,14 @@ def test_a_recording_that_dies_is_an_event_and_a_state_and_the_next_one_is_refus
 
 
 def test_the_opinion_of_a_subset_is_the_heads_of_its_mean_embedding(bundle: Bundle) -> None:
-    from sensemble_apps.serve.board import opinions
-
     rng = np.random.default_rng(0)
     size = bundle.manifest.embedding
     embeddings = {m: rng.normal(size=size).astype(np.float32) for m in ("audio", "video")}
     pooled = (embeddings["audio"] + embeddings["video"]) / 2
     probabilities = bundle.head.probabilities(pooled)
+    labels = bundle.manifest.labels
     prediction = Prediction(
-        0.0,
-        ("audio", "video"),
-        {},
-        probabilities,
-        pooled,
-        {},
-        {},
-        labels=bundle.manifest.labels,
-        embeddings=embeddings,
+        0.0, ("audio", "video"), {}, probabilities, pooled, {}, {}, labels=labels, embeddings=embeddings
     )
     said = {opinion["subset"]: opinion for opinion in opinions(bundle, prediction)}
     for name in ("audio", "audio+video"):
@@ -350,15 +324,10 @@ def test_a_condition_degrades_what_the_session_and_the_viewer_get(replayed: Serv
         viewer.send(type="condition", sensor=tap.name, condition=None, severity=1)
         viewer.next("state", lambda state: not any(one["condition"] for one in state["sensors"]))
         viewer.send(type="condition", sensor=tap.name, condition="fog", severity=1)
-        assert viewer.next("refused")["reason"].startswith(
-            "fog: no such condition of replay video; there are"
-        )
+        assert viewer.next("refused")["reason"].startswith("fog: no such condition")
     assert applied["effect"] == effects["dark"][4]
-    assert (
-        replayed.ask("/api/sensors/replay%20video/condition", "POST", {"condition": "dark", "severity": 9})[0]
-        == 400
-    )
-    assert replayed.ask("/api/sensors/replay%20video/condition", "POST", {"condition": None})[0] == 204
+    for body, status in ({"condition": "dark", "severity": 9}, 400), ({"condition": None}, 204):
+        assert replayed.ask("/api/sensors/replay%20video/condition", "POST", body)[0] == status
 
 
 def test_browsers_that_left_are_forgotten(empty: Served) -> None:
@@ -366,9 +335,7 @@ def test_browsers_that_left_are_forgotten(empty: Served) -> None:
         for _ in range(3):
             with empty.viewer() as giver:
                 _, name = giver.give("text")
-                watcher.next(
-                    "state", lambda state, name=name: any(one["name"] == name for one in state["sensors"])
-                )
+                watcher.next("state", lambda state, name=name: name in [s["name"] for s in state["sensors"]])
             watcher.next("state", lambda state: not state["sensors"])
         watcher.next("state")
         assert empty.board.sensors.all == []

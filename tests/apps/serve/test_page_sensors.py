@@ -71,9 +71,7 @@ def test_plugging_what_is_plugged_in_changes_nothing_and_what_is_not_there_is_re
             act("desk")
 
 
-def test_the_sensors_of_a_device_are_unplugged_and_plugged_back_together(
-    session: Session, bundle: Bundle
-) -> None:
+def test_the_sensors_of_a_device_are_plugged_together(session: Session, bundle: Bundle) -> None:
     carried = {"audio": "desk", "text": "desk", "video": ""}
     specs = {m: replace(spec, device=carried[m]) for m, spec in bundle.specs.items()}
     page = PageSensors(session, specs)
@@ -91,9 +89,7 @@ def test_an_isolated_sensor_of_a_page_can_be_killed() -> None:
     sensor.kill()  # it has no process yet
 
 
-def test_of_several_sensors_the_active_one_is_recorded(
-    session: Session, bundle: Bundle, tmp_path: Path
-) -> None:
+def test_the_active_one_of_several_is_recorded(session: Session, bundle: Bundle, tmp_path: Path) -> None:
     spec, recorder = bundle.specs["video"], Recorder(session, bundle.specs)
     cameras, clock = [], ClockOffset()
     clock.add(monotonic(), monotonic(), monotonic())

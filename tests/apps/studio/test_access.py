@@ -13,13 +13,9 @@ from tests.waiting import PATIENCE
 from .studying import Studying, studying
 
 ACTIONS = {
-    "add_classes": {"names": "clap"},
-    "record": {"class": None, "seconds": 1},
-    "delete_take": {"number": 1},
-    "move_take": {"number": 1, "class": None},
-    "train": {"run": None},
-    "open_live": {"run": 1},
-}
+    "add_classes": {"names": "clap"}, "record": {"class": None, "seconds": 1}, "delete_take": {"number": 1},
+    "move_take": {"number": 1, "class": None}, "train": {"run": None}, "open_live": {"run": 1},
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -44,16 +40,10 @@ def test_another_page_can_neither_look_nor_act(empty: Studying, headers: dict[st
 @pytest.mark.parametrize(
     "body",
     [
-        b"",
-        b"[]",
-        b"{",
-        b"[" * 9999,
-        b'{"names": 3}',
-        b'{"names": null}',
-        b'{"names": "\\ud800"}',
+        b"", b"[]", b"{", b"[" * 9999, b'{"names": 3}', b'{"names": null}', b'{"names": "\\ud800"}',
         b"x" * (limits.BODY + 1),
     ],
-)
+)  # fmt: skip
 def test_a_malformed_request_is_refused_in_a_line(empty: Studying, body: bytes) -> None:
     status, answer = empty.ask("/api/add_classes", "POST", body)
     assert status == 400
@@ -63,13 +53,8 @@ def test_a_malformed_request_is_refused_in_a_line(empty: Studying, body: bytes) 
 @pytest.mark.parametrize("action", ["add_classes", "remove_class", "rename_class", "unplug", "record"])
 def test_what_cannot_be_printed_or_counted_with_is_refused_in_a_line(empty: Studying, action: str) -> None:
     given = {
-        "names": "\ud800",
-        "name": "\ud800",
-        "new": "a",
-        "sensor": "\ud800",
-        "class": "\ud800",
-        "seconds": 1,
-    }
+        "names": "\ud800", "name": "\ud800", "new": "a", "sensor": "\ud800", "class": "\ud800", "seconds": 1,
+    }  # fmt: skip
     assert "expected a string" in empty.act(action, **given)
     assert "expected a number" in empty.act("record", seconds=10**400)
     with empty.socket() as socket:

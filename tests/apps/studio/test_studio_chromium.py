@@ -125,9 +125,7 @@ def give(page: Page) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(2 * TRAINED / 1000)
 @pytest.mark.usefixtures("lowered_once")
-def test_from_an_empty_folder_to_a_live_model_that_is_made_robust(
-    playwright: Playwright, tmp_path: Path
-) -> None:
+def test_from_an_empty_folder_to_a_robust_live_model(playwright: Playwright, tmp_path: Path) -> None:
     with studying(tmp_path / "project", options=OPTIONS) as served:
         began = monotonic()
         with sensing(playwright, tmp_path, "zero") as page:

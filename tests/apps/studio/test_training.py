@@ -21,9 +21,7 @@ from tests.waiting import PATIENCE
 from .studying import Steady, studying
 
 
-def test_while_a_model_is_trained_its_takes_stay_as_they_are_and_a_cancelled_run_can_go_on(
-    tmp_path: Path,
-) -> None:
+def test_training_holds_its_takes_and_a_cancelled_run_can_go_on(tmp_path: Path) -> None:
     camera, microphone = Steady("video"), Steady("audio")
     folder = tmp_path / "project"
     with studying(folder, camera, microphone) as served:
@@ -120,9 +118,7 @@ def test_a_process_ends_though_ctrl_c_is_ignored_where_it_was_started(tmp_path: 
     assert found[0] != 0
 
 
-def test_after_a_restart_the_newest_model_that_can_be_used_answers(
-    tmp_path: Path, bundle_folder: Path
-) -> None:
+def test_after_a_restart_the_newest_usable_model_answers(tmp_path: Path, bundle_folder: Path) -> None:
     with Project(tmp_path / "project") as project:
         runs = [project.next_run().folder / "bundle" for _ in range(2)]
     copytree(bundle_folder, runs[0])

@@ -1,0 +1,141 @@
+"""What commands refuse: status 2, and one line that names what is wrong."""
+
+import shlex
+from pathlib import Path
+
+import pytest
+
+from tests.apps.conftest import DemoRun, Refusal
+
+PHONE = (
+    "--replay data", "--camera 0", "--output mqtt=mqtt://broker", "--sensor imu=iio:0", "--media film.mkv",
+    "--demo", "--watch", "--in-process", "--recordings elsewhere", "--unfamiliar pool", "--split eval",
+)  # fmt: skip
+ADAPT = "give --replay FOLDER to learn from it, or --show"
+REFUSED = [
+    ("", "name a command first: demo, data build, "),
+    ("data", "name a command first: data build, data example"),
+    ("trian", "trian: no such command; perhaps train"),
+    ("live --help", "live: no such command; there are demo, data "),
+    ("data look --help", "there are data build, data example, data prepare, data show, data split"),
+    ("bundle nope", "there are bundle check, bundle sign"),
+    ("run", "required: BUNDLE; see `sensemble run --help`"),
+    ("audit bundle", "required: --data; see `sensemble audit --help`"),
+    ("audit bundle --daat clips", "--daat: no such option; perhaps --data; see "),
+    ("run bundle --cammera 0", "--cammera: no such option; perhaps --camera; see "),
+    ("run bundle other", "other: one argument too many"),
+    ("run bundle --limit", "--limit: expected one argument"),
+    ("run bundle --limit many", "--limit: invalid int value: 'many'"),
+    ("run bundle --budget=much", "--budget: invalid float value: 'much'"),
+    ("run bundle --replay {data} --replay=other --fast", "--replay: is given 2 times"),
+    ("run nope", "nope: there is no bundle there"),
+    ("run {empty} --captions -", "manifest.json"),
+    ("run {bundle}", "--replay"),
+    ("run {bundle} --media {clip} --replay {data}", ", and not both"),
+    *((f"run {{bundle}} --captions - {o}", "only for --replay") for o in ("--fast", "--unplug")),
+    *((f"run {{bundle}} --captions - {o}", "only for --replay") for o in ("--examples 3", "--split eval")),
+    ("run {bundle} --fast --replay {data} --budget 0.5", "--budget is for real time"),
+    ("run {empty} --fast --replay {data} --adapt", "--adapt is for real time"),
+    ("run {bundle} --captions - --budget 0", "budget"),
+    ("run {bundle} --captions - --limit 0", "--limit"),
+    ("run {bundle} --captions {empty}/none.txt", "none.txt: cannot be opened (No such file"),
+    ("run {bundle} --media {empty}", "is a folder; name a file"),
+    ("run {bundle} --replay {empty}", "index.jsonl"),
+    ("run {bundle} --replay {bad}", "index.jsonl:1: split: expected one of"),
+    ("run {bundle} --replay {data} --split test", "no example in split test; --split takes pretrain"),
+    ("serve {bundle} --port 0 --replay {data} --split test", "no example in split test"),
+    ("audit {bundle} --data {data} --split test", "no example in split test"),
+    ("audit {bundle} --data {data} --require webcam>=0.5", "no sensor is called 'webcam'"),
+    ("audit {bundle} --data {data} --conditions radar=quiet", "captions or text, camera or video"),
+    *((f"{name} {{bundle}} --unfamiliar drop", "invalid choice: 'drop'") for name in ("run", "serve")),
+    *((f"adapt {{empty}} {options}", ADAPT) for options in ("", "--show --replay {empty}")),
+    ("record {out}", "--camera"),
+    ("record {out} --camera 0 --camera 1", "one of each modality"),
+    ("record {out} --media {clip} --camera 0", ", and not both"),
+    ("record {out} --captions - --segment 0", "--segment"),
+    ("record {out} --captions - --split train", "label"),
+    ("record {out} --captions - --label ''", "each once, none blank"),
+    ("record {out} --captions - --label clap --label clap", "each once, none blank"),
+    ("record {out} --captions - --split train --label 'a\x1b[2J'", "printable names"),
+    ("record {out} --captions - --bundle {empty}", "manifest.json"),
+    ("record {out} --captions - --trust key.pem", "give --bundle FOLDER too"),
+    ("record {here} --captions -", "another folder"),
+    ("record {out} --camera 0 --classes yes,,no", "each once, none blank"),
+    ("record {out} --camera 0 --classes yes,yes", "each once, none blank"),
+    ("record {out} --camera 0 --classes yes,no --label yes", "leave out --label"),
+    ("record {out} --captions - --classes yes,no", "standard input has the answers"),
+    ("record {out} --camera 0 --classes yes,no --takes 0", "--takes 0: give 1 or more"),
+    ("record {out} --camera 0 --classes yes,no --unlabelled -1", "--unlabelled -1: give 0 or more"),
+    *((f"serve {{bundle}} --phone {o}", f"{o.split()[0]}: not with --phone") for o in PHONE),
+    ("serve {bundle} --host no-such-host.invalid", "cannot be served"),
+    ("serve {bundle} --port 70000", "--port 70000: give 0 to 65535"),
+    ("serve {bundle} --replay x --watch", "give one of --replay"),
+    ("serve {bundle} --media x --camera 0", "give one of --replay"),
+    ("serve {bundle} --split eval", "--split: only for --replay"),
+    ("export {empty}", "give a run, a folder that `sensemble train`"),
+    ("export {run} --train-modalities audio", "not trained; `sensemble train --out {run}"),
+    ("export {run} --method best", "no method 'best'"),
+    ("export {run} --target tflite", "unknown target 'tflite'"),
+    ("export {run} --scheme audio=int3", "int3"),
+    ("export {run} --budget size=1GB", "write size=20MB"),
+    ("export {run} --budget drop=1 --scheme audio=fp32", "give one of them"),
+    ("export {run} --model elsewhere:made", "--model and --data go together"),
+    ("export verify {run}", "did you mean {bundle}?"),
+    ("train --data {data} --out {out} --train-modalities audio+", "audio+"),
+    ("train --data {data} --out {out} --effort 0", "effort"),
+    ("train --data {bad} --out {out}", "index.jsonl:1"),
+    ("train --instant --teacher {empty}", "--instant, --teacher: give one"),
+    ("train matrix imagenet --out {out}", "audioset_contrastive"),
+    ("train matrix nosuch.json --out {out}", "nosuch.json: there is no such file"),
+    ("train matrix {config} --out {out}", "data: missing"),
+    ("train matrix digits --out {out} --held-out 1.5", "--held-out: expected a number from 0 to 1"),
+    ("train matrix digits --out {out} --pretrain.steps -3", "--pretrain.steps: expected an integer"),
+    ("train matrix digits --out {out} --encoders audio", "--encoders: audio: write NAME=VALUE"),
+    ("train matrix digits --out {out} --train-modalities", "--train-modalities: name sets"),
+    ("train matrix audioset_contrastive --data {data} --out {out}", "ViT-B-16.pt"),
+    (
+        "train matrix audioset_contrastive --data {data} --out {empty}/run --initialize random",
+        "vocab_16e6.txt.gz",
+    ),
+    *(
+        (f"train matrix {name} --data {{data}} --out {{out}}", "--initialize: this run pretrains nothing")
+        for name in ("kinetics", "kinetics_mae", "imagenet_captions")
+    ),
+    ("data prepare pets here", "dataset: invalid choice: 'pets'"),
+    ("data prepare kinetics {empty}/gone", "is not a folder"),
+    ("data prepare kinetics {empty}", "holds none of the lists of kinetics"),
+    ("data show {empty}", "index.jsonl"),
+    ("report {empty}", "matrix.json"),
+    ("report {run}/matrix.json", "no such run folder"),
+    ("report {run} --out {run}/matrix.json/page.html", "page.html"),
+    ("report {run} --out /dev/null", "/dev/null: is not a file; name another"),
+    ("history {empty}/none.sqlite", "none.sqlite: there is no such file"),
+    ("history {empty}", "is a folder"),
+    ("compare {bundle} {run}", "give --data DATASET to audit it on"),
+    ("compare {run} {empty}", "no bundle and no run"),
+    ("compare {run} {empty}/none", "no such file"),
+    *(
+        (f"{command} --out /proc/sensemble", "/proc/sensemble: cannot be used (")  # not even root can write
+        for command in ("train --data {data}", "train matrix digits --data {data}", "demo --data {data}")
+    ),
+    ("report {run} --out /proc/sensemble/page.html", "/proc/sensemble"),
+]
+
+
+@pytest.mark.parametrize(("command", "named"), REFUSED)
+def test_it_is_refused_by_name_and_nothing_is_left(
+    command: str, named: str, demo: DemoRun, refusal: Refusal, tmp_path: Path
+) -> None:
+    folders = {name: tmp_path / name for name in ("empty", "bad")}
+    for folder in folders.values():
+        folder.mkdir()
+    (folders["bad"] / "index.jsonl").write_text('{"id": "a", "split": "exam"}\n')
+    (tmp_path / "config.json").write_text("{}")
+    known = {
+        **folders, "out": tmp_path / "out", "config": tmp_path / "config.json", "here": Path(__file__).parent,
+        "run": demo.folder, "bundle": demo.folder / "bundle", "data": demo.data,
+        "clip": demo.data / "eval-one-0.mkv",
+    }  # fmt: skip
+    given = [word.format_map(known) for word in shlex.split(command)]
+    assert named.format_map(known) in refusal(*given)
+    assert not known["out"].exists()
