@@ -94,7 +94,6 @@ def test_a_bundle_is_verified_where_it_is(demo: DemoRun, here: Sensemble, refusa
     ("options", "encoders"),
     [
         ((), "audio whisper-tiny.en, text minilm, video from scratch"),
-        (("--from-scratch",), "audio from scratch, text from scratch, video from scratch"),
         (
             ("--from-scratch", "--encoder", "text=minilm"),
             "audio from scratch, text minilm, video from scratch",
