@@ -1,9 +1,29 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as nps
-from sensemble_runtime.auditing.metrics import ScoreError, Task, score, score_subsets
+from scipy.stats import binomtest
+from scipy.stats import t as student_t
+from sensemble_runtime.auditing.intervals import (
+    bootstrapped,
+    effective_size,
+    group_codes,
+    proportion,
+    scored,
+    student,
+    wilson,
+)
+from sensemble_runtime.auditing.metrics import (
+    RESAMPLES,
+    ScoreError,
+    Task,
+    average_precisions,
+    resamples,
+    score,
+    score_subsets,
+)
+from sensemble_runtime.scores import SubsetScore
 from sklearn.metrics import accuracy_score, average_precision_score
 
 shapes = nps.array_shapes(min_dims=2, max_dims=2, max_side=12)
@@ -65,3 +85,164 @@ def test_what_cannot_be_scored_is_refused(
 ) -> None:
     with pytest.raises(ScoreError, match=says):
         score(probabilities, labels, task)
+
+
+@given(st.integers(1, 100_000), st.floats(0, 1), st.sampled_from([0.8, 0.95, 0.99]))
+def test_wilson_is_that_of_scipy(n: int, share: float, level: float) -> None:
+    successes = round(share * n)
+    expected = binomtest(successes, n).proportion_ci(level, method="wilson")
+    assert wilson(successes, n, level) == pytest.approx((expected.low, expected.high), abs=1e-9)
+
+
+@given(st.floats(0.1, 1e6), st.floats(0, 1))
+def test_wilson_holds_its_estimate_at_any_size(n: float, share: float) -> None:
+    low, high = wilson(share * n, n)
+    assert 0 <= low <= share * n / n <= high <= 1
+    assert low < high
+
+
+@pytest.mark.parametrize(("successes", "n"), [(-1, 5), (6, 5), (0, 0), (1, float("inf")), (float("nan"), 3)])
+def test_no_proportion_is_refused(successes: float, n: float) -> None:
+    with pytest.raises(ValueError, match="is no proportion"):
+        wilson(successes, n)
+
+
+def test_an_example_without_a_group_is_alone() -> None:
+    assert group_codes(["a", None, "a", None, "b", "1"]).tolist() == [0, 1, 0, 2, 3, 4]
+
+
+def test_the_grouping_counts_that_makes_an_interval_wider() -> None:
+    names = [(f"voice {i % 50}", f"writer {i % 4}") for i in range(400)]
+    codes = group_codes([*names, ()])
+    assert codes.shape == (401, 2)
+    assert codes[-1].tolist() == [50, 4]
+    groups = codes[:-1]
+    by_voice, by_writer = groups.T
+    for correct in (by_writer == 0, by_voice % 3 == 0):
+        sizes = [effective_size(correct, way) for way in (by_voice, by_writer)]
+        assert effective_size(correct, groups) == min(sizes)
+    ranking = np.random.default_rng(0).random((400, 2))
+    tags = np.stack([by_writer == 0, by_writer != 0], axis=1)
+    every = np.ones(400, bool)
+    found, by_few = (scored(ranking, tags, "multi-label", g, every)[0] for g in (groups, by_writer))
+    assert found == by_few
+
+
+@st.composite
+def answers(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
+    n = draw(st.integers(1, 40))
+    correct = draw(nps.arrays(np.bool_, n))
+    return correct, draw(nps.arrays(np.int64, n, elements=st.integers(0, 5)))
+
+
+@given(st.integers(1, 100_000), st.sampled_from([0.5, 0.95, 0.99]))
+def test_students_bound_is_that_of_scipy(freedom: int, level: float) -> None:
+    assert student(level, freedom) == pytest.approx(student_t.ppf((1 + level) / 2, freedom), rel=1e-5)
+
+
+@given(answers())
+def test_no_group_counts_for_more_than_its_examples(drawn: tuple[np.ndarray, np.ndarray]) -> None:
+    correct, groups = drawn
+    assert 0 < effective_size(correct, groups) <= len(correct)
+    low, high = proportion(correct, groups)
+    assert low <= correct.mean() <= high
+
+
+def test_what_groups_share_is_not_counted_twice() -> None:
+    groups = np.repeat(np.arange(20), 10)
+    alone = np.arange(200)
+    together = groups % 2 == 0  # a group is right or wrong as a whole
+    apart = np.arange(200) % 2 == 0  # half of each group is right
+    few = (1.959964 / student_t.ppf(0.975, 19)) ** 2
+    assert effective_size(together, groups) == pytest.approx(20 * few)
+    assert effective_size(apart, groups) == pytest.approx(200 * few)
+    assert effective_size(together, alone) == 200
+    assert proportion(together, groups) == pytest.approx(wilson(10 * few, 20 * few))
+    assert proportion(together, alone) == pytest.approx(wilson(100, 200))
+
+
+def test_all_right_shows_nothing_of_what_groups_share() -> None:
+    few = (1.959964 / student_t.ppf(0.975, 19)) ** 2
+    assert effective_size(np.ones(200, bool), np.repeat(np.arange(20), 10)) == pytest.approx(20 * few)
+    assert proportion(np.ones(13, bool), np.arange(13)) == pytest.approx((wilson(13, 13)[0], 1))
+    assert effective_size(np.ones(9, bool), np.zeros(9, int)) == 1
+
+
+@pytest.mark.parametrize("rho", [0.05, 0.3])
+def test_intervals_hold_the_truth_as_often_as_they_say(rho: float) -> None:
+    random = np.random.default_rng(0)
+    groups = np.repeat(np.arange(20), 10)
+    held, naive = 0, 0
+    for _ in range(400):
+        rates = random.beta(0.6 / rho - 0.6, 0.4 / rho - 0.4, 20)
+        correct = random.random(200) < rates[groups]
+        low, high = proportion(correct, groups)
+        held += low <= 0.6 <= high
+        low, high = wilson(correct.sum(), 200)
+        naive += low <= 0.6 <= high
+    assert 0.93 < held / 400 < 0.99
+    assert naive < held - 10, "what counting every example would have cost"
+
+
+def test_resamples_draw_whole_groups_and_the_same_again() -> None:
+    groups = np.array([4, 4, 9, 2, 9, 4])
+    (weights,) = resamples(groups)
+    assert weights.shape == (6, RESAMPLES)
+    assert (weights[0] == weights[1]).all()
+    assert (weights[2] == weights[4]).all()
+    assert (weights[[0, 2, 3]].sum(axis=0) == 3).all()
+    (again,) = resamples(groups)
+    assert (weights == again).all()
+
+
+@settings(max_examples=25)
+@given(st.data(), nps.array_shapes(min_dims=2, max_dims=2, max_side=9))
+def test_a_resample_scores_as_its_examples_do(data: st.DataObject, shape: tuple[int, int]) -> None:
+    probabilities = data.draw(nps.arrays(np.float32, shape, elements=coarse))
+    labels = data.draw(nps.arrays(np.bool_, shape))
+    groups = data.draw(nps.arrays(np.int64, shape[0], elements=st.integers(0, 3)))
+    labels[0, 0] = True
+    has = data.draw(nps.arrays(np.bool_, shape[0]))
+    has[0] = True
+    found = average_precisions(probabilities, labels, groups, has)
+    (weights,) = resamples(groups)
+    for column in range(20):
+        rows = np.repeat(np.arange(shape[0]), has * weights[:, column])
+        if labels[rows].any():
+            assert found[column] == pytest.approx(score(probabilities[rows], labels[rows], "multi-label"))
+        else:
+            assert np.isnan(found[column])
+
+
+def test_perfect_rankings_of_a_few_are_not_certain() -> None:
+    assert bootstrapped(np.ones(RESAMPLES), 1.0, 13) == wilson(13, 13)
+    assert bootstrapped(np.linspace(0.4, 0.6, 99), 0.5, 1) == wilson(0.5, 1), "one group shows no spread"
+
+
+@given(nps.arrays(np.float64, 50, elements=st.floats(0, 1)), st.floats(0, 1), st.integers(1, 500))
+def test_a_bootstrap_holds_its_value_within_bounds(resampled: np.ndarray, value: float, groups: int) -> None:
+    low, high = bootstrapped(resampled, value, groups)
+    assert 0 <= low <= value + 1e-12
+    assert value - 1e-12 <= high <= 1
+
+
+def test_a_bootstrap_holds_the_truth_nearly_as_often_as_it_says() -> None:
+    random = np.random.default_rng(0)
+
+    def drawn(n: int) -> tuple[np.ndarray, np.ndarray]:
+        tags = random.random((n, 3)) < 0.2
+        return tags, tags * 1.5 + random.normal(size=(n, 3))
+
+    tags, scores = drawn(60_000)
+    truth, held = score(scores, tags, "multi-label"), 0
+    for _ in range(60):
+        tags, scores = drawn(120)
+        resampled = average_precisions(scores, tags, np.arange(120), np.ones(120, bool))
+        low, high = bootstrapped(resampled, score(scores, tags, "multi-label"), 120)
+        held += low <= truth <= high
+    assert held >= 52
+
+
+def test_too_few_examples_say_so() -> None:
+    assert SubsetScore(1.0, 13, *wilson(13, 13)).too_few
+    assert not SubsetScore(1.0, 400, *wilson(400, 400)).too_few
