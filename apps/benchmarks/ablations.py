@@ -21,7 +21,7 @@ from sensemble_runtime.subsets import name, parse
 from sensemble_train.experiments import matrix
 from sensemble_train.experiments.presets import EXPERIMENTS
 from sensemble_train.models.model import Model
-from sensemble_train.recipe.cell import Cell
+from sensemble_train.recipe.job import Cell
 from sensemble_train.recipe.methods import distill_subsets
 from sensemble_train.recipe.recipe import SHIPPED, Row, Rows
 from sensemble_train.recipe.run_folder import Matrix, read_matrix

@@ -29,8 +29,8 @@ from sensemble_train.digits.speech import Utterance, speak
 from sensemble_train.digits.voices import ENGLISH, VARIANTS, Side
 from sensemble_train.experiments import matrix
 from sensemble_train.models.model import Model
-from sensemble_train.recipe.balance import balanced, fitted
-from sensemble_train.recipe.cell import Cell
+from sensemble_train.recipe.embedding_lengths import balanced, fitted
+from sensemble_train.recipe.job import Cell
 from sensemble_train.recipe.run_folder import read_matrix
 
 ENCODERS = {"audio": "whisper-tiny.en", "video": "efficientnet-lite0", "text": "minilm"}

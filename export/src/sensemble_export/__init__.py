@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 import sensemble_train  # noqa: F401 - before torch, for the waiting of its threads
-from sensemble_sensors.lazy import attach
+from sensemble_sensors.public_names import attach
 
 if TYPE_CHECKING:
     from sensemble_export.bundle import Origin as Origin

@@ -23,8 +23,8 @@ from sensemble_sensors.kinds.conditions.condition import SEVERITIES, Applied, sw
 from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.media.dataset import Dataset, Example
 from sensemble_train.data.batching import seeded
-from sensemble_train.data.choice import unlabelled
 from sensemble_train.data.clips import as_input, targets
+from sensemble_train.data.trainable import unlabelled
 from sensemble_train.models.augment_config import DERIVED
 from sensemble_train.models.kinds.registry import kind_of as train_kind
 from sensemble_train.models.model import Model

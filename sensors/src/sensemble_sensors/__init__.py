@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from sensemble_sensors.lazy import attach
+from sensemble_sensors.public_names import attach
 
 if TYPE_CHECKING:
     from sensemble_sensors.conditioned import Conditioned as Conditioned

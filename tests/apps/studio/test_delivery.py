@@ -13,6 +13,7 @@ from sensemble_apps.studio.project import Project, Run
 from sensemble_runtime import Bundle
 
 from tests.apps.browser.colours import write_colours
+from tests.waiting import wait_until
 
 from .studying import Steady, Studying, studying
 
@@ -75,3 +76,12 @@ def test_a_run_is_for_phones_once_browsers_can_run_it(folder: Path) -> None:
     manifest.write_text(manifest.read_text().replace('"onnx"', '"coreml"'))
     assert not is_for_phones(Run(1, folder / "runs" / "1"))
     assert not is_for_phones(Run(2, folder / "runs" / "2"))
+
+
+def test_a_model_that_cannot_be_made_ready_for_phones_says_why(folder: Path) -> None:
+    manifest = folder / "runs" / "1" / "bundle" / "manifest.json"
+    manifest.write_text(manifest.read_text().replace('"onnx"', '"coreml"'))
+    with studying(folder) as served:
+        assert "try it again" in served.act("send_to_phones", run=1)
+        wait_until(lambda: served.studio.preparation.status == "failed")
+        assert "could not be made" in served.act("send_to_phones", run=1)

@@ -8,7 +8,7 @@ from threading import Event
 from typing import Any
 
 import pytest
-from sensemble_apps.studio import instant
+from sensemble_apps.studio import instant_head
 from sensemble_apps.studio.project import Run
 
 from tests.waiting import PATIENCE
@@ -19,7 +19,7 @@ from .studying import Steady, Studying, studying
 @pytest.fixture
 def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Studying]:
     """A studio of one take of a class, whose process answers at once."""
-    monkeypatch.setattr(instant, "FITTING", "tests.apps.studio.fitter")
+    monkeypatch.setattr(instant_head, "FITTING", "tests.apps.studio.fitter")
     with studying(tmp_path / "project", Steady("video"), options=("--encoder", "video=any")) as served:
         served.act("add_classes", names="clap")
         served.take("clap")
@@ -38,10 +38,10 @@ def answered(served: Studying, *, other_than: int = 0) -> int:
 
 
 def test_nothing_is_said_before_it_is_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A studio that is told of a change while it makes its `Instant` has none yet."""
-    monkeypatch.setattr(instant, "FITTING", "tests.apps.studio.no_such_module")
+    """A studio that is told of a change while it makes its `InstantHead` has none yet."""
+    monkeypatch.setattr(instant_head, "FITTING", "tests.apps.studio.no_such_module")
     told = Event()
-    fitted = instant.Instant(Run(0, tmp_path), tmp_path, (), lambda **_: told.set())
+    fitted = instant_head.InstantHead(Run(0, tmp_path), tmp_path, (), lambda **_: told.set())
     assert not told.wait(1.0)
     fitted.start()
     assert told.wait(PATIENCE)

@@ -15,7 +15,7 @@ from sensemble_sensors.errors import BadDataError, SampleError
 from sensemble_sensors.health.health import Health
 from sensemble_sensors.kinds.conditions.condition import Applied
 from sensemble_sensors.kinds.registry import kind_of
-from sensemble_sensors.kinds.regular import Regular
+from sensemble_sensors.kinds.resampling import Regular
 from sensemble_sensors.kinds.series_files import read_series
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import Channel, InputSpec, vectors

@@ -4,7 +4,7 @@ from pathlib import Path
 from sensemble_runtime.auditing.intervals import wilson
 from sensemble_sensors.media.dataset import Dataset, read_dataset
 from sensemble_sensors.media.splits import PROMISED
-from sensemble_train.data.choice import enough, shortages
+from sensemble_train.data.trainable import enough, shortages
 
 
 def dataset(

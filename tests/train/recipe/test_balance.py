@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from sensemble_train.recipe.balance import balanced
+from sensemble_train.recipe.embedding_lengths import balanced
 from sensemble_train.recipe.evaluate import embed, evaluate
 from sensemble_train.training.loop import Loop
 

@@ -7,10 +7,10 @@ import pytest
 import torch
 from sensemble_runtime.subsets import name, subsets
 from sensemble_train.distributed import alone
-from sensemble_train.recipe.cell import Cell, Job
 from sensemble_train.recipe.config import Config
 from sensemble_train.recipe.evaluate import embed, evaluate
 from sensemble_train.recipe.fusion import LateFusion, fuse, prior_logits, teach
+from sensemble_train.recipe.job import Cell, Job
 from sensemble_train.training.loop import Loop
 from torch.nn import functional
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from sensemble_sensors.media.dataset import Dataset, Example, read_dataset
-from sensemble_train.data.choice import most_labelled, unlabelled
+from sensemble_train.data.trainable import most_labelled, unlabelled
 from sensemble_train.digits.plan import DigitsConfig
 from sensemble_train.models.model_config import ModelConfig
 from sensemble_train.objectives.objective import Backgrounds

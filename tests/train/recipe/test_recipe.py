@@ -13,15 +13,15 @@ import torch
 from sensemble_runtime.progress import no_progress
 from sensemble_runtime.subsets import name, subsets
 from sensemble_sensors.media.dataset import read_dataset
-from sensemble_train.data.choice import check_trainable
+from sensemble_train.data.trainable import check_trainable
 from sensemble_train.errors import ConfigurationError
 from sensemble_train.experiments.models import VIT_B16
 from sensemble_train.models.infer_spec import describe
 from sensemble_train.models.model import load_model
-from sensemble_train.recipe import balance, recipe
-from sensemble_train.recipe.cell import Cell
+from sensemble_train.recipe import embedding_lengths, recipe
 from sensemble_train.recipe.config import Config
 from sensemble_train.recipe.examples import check
+from sensemble_train.recipe.job import Cell
 from sensemble_train.recipe.methods import FinetuneConfig, PretrainConfig, ProbeConfig
 from sensemble_train.recipe.run_folder import read_matrix
 
@@ -95,7 +95,7 @@ def test_what_is_chosen_by_is_of_calibrate_and_what_is_reported_of_eval(
 def test_sensors_are_balanced_by_examples_that_nothing_was_trained_on(
     clips: tuple[Path, list[Line]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(balance, "LEAST", 1)
+    monkeypatch.setattr(embedding_lengths, "LEAST", 1)
     folder, lines = clips
     calibrate = [{**line, "split": "calibrate"} for line in lines if line["split"] == "eval"]
     write_index(link(folder, tmp_path), [*lines, *calibrate])

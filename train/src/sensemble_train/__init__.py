@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from sensemble_sensors.lazy import attach
+from sensemble_sensors.public_names import attach
 
 from sensemble_train.openmp import set_waiting
 

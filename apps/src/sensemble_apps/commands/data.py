@@ -155,7 +155,7 @@ def show(arguments: DataShow) -> None:
 
 def _print_for_training(console: Console, dataset: Dataset) -> None:
     """Print why no model is trained on the dataset, and what it is too small for."""
-    from sensemble_train.data.choice import refusals, shortages
+    from sensemble_train.data.trainable import refusals, shortages
 
     for line in (
         *(f"no model is trained on it: {reason}" for reason in refusals(dataset)),

@@ -87,7 +87,7 @@ def train(
 
 def _readable(data: Path) -> Dataset:
     """Return a dataset that can be trained on, before torch is loaded, which takes seconds."""
-    from sensemble_train.data.choice import check_trainable
+    from sensemble_train.data.trainable import check_trainable
 
     dataset = read_dataset(data)
     check_trainable(dataset)
@@ -98,7 +98,7 @@ def labelled_set(arguments: Training, dataset: Dataset) -> str:
     """Return M_T: the one asked for, or the modalities of most labelled examples."""
     if arguments.train_modalities is not None:
         return arguments.train_modalities
-    from sensemble_train.data.choice import most_labelled
+    from sensemble_train.data.trainable import most_labelled
 
     return subsets.name(most_labelled(dataset)) or "all"
 

@@ -33,7 +33,7 @@ from sensemble_apps.studio.delivery import (
     packed,
     page_files,
 )
-from sensemble_apps.studio.instant import Instant
+from sensemble_apps.studio.instant_head import InstantHead
 from sensemble_apps.studio.live import LivePage, LiveSession
 from sensemble_apps.studio.project import Project, Run
 from sensemble_apps.studio.take_list import MOST, Takes
@@ -97,9 +97,9 @@ class Studio:
         self.summary: dict[str, Any] = {}
         self._live_run: int | None = None
         self._lock = RLock()  # one action at a time
-        self.instant: Instant | None = None
+        self.instant: InstantHead | None = None
         if "--encoder" in options or "--from-scratch" not in options:
-            self.instant = Instant(project.instant, project.data, options, self._fitted)
+            self.instant = InstantHead(project.instant, project.data, options, self._fitted)
             self.instant.start()
         self._changed()
         self._fit()
@@ -240,7 +240,10 @@ class Studio:
             if run.bundle is None:
                 raise InputError(f"run {number} has no bundle yet; train it to its end")
             if not is_for_phones(run):
+                last = self.preparation
                 self._prepare(run)
+                if last is not None and (last.run, last.status) == (run, "failed"):
+                    raise InputError(f"the model could not be made ready ({last.reason}); trying again")
                 raise InputError("the model is being made ready for phones; try it again in a minute")
             self.stop_phones()
             self.phones = Phones(run, self.project.folder / "phone")
@@ -378,7 +381,7 @@ class Studio:
         return run
 
 
-def _summary(project: Project, takes: Takes, live: int | None, instant: Instant | None) -> dict[str, Any]:
+def _summary(project: Project, takes: Takes, live: int | None, instant: InstantHead | None) -> dict[str, Any]:
     """Return the project for JSON; `live` is the number of the run whose live page is open."""
     dataset = takes.dataset
     return {
@@ -401,7 +404,7 @@ def _summary(project: Project, takes: Takes, live: int | None, instant: Instant 
     }
 
 
-def _instant(instant: Instant) -> dict[str, Any]:
+def _instant(instant: InstantHead) -> dict[str, Any]:
     return {
         "fitting": instant.is_fitting,
         "reason": instant.reason,

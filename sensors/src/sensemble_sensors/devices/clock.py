@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from sensemble_sensors.devices.rows import Row
 from sensemble_sensors.errors import BadDataError
-from sensemble_sensors.kinds.regular import Regular, Rows, Times
+from sensemble_sensors.kinds.resampling import Regular, Rows, Times
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
 

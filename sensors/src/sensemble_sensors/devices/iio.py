@@ -18,7 +18,7 @@ from sensemble_sensors.devices.clock import RowClock
 from sensemble_sensors.devices.polled import Polled, ReaderSensor
 from sensemble_sensors.devices.units import per_unit, quantity
 from sensemble_sensors.errors import BadDataError, SensorLostError, SensorUnavailableError, printable
-from sensemble_sensors.kinds.regular import Rows
+from sensemble_sensors.kinds.resampling import Rows
 from sensemble_sensors.sample_queue import SampleQueue
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import HIGHEST_RATE, InputSpec

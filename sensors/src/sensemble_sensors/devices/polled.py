@@ -10,7 +10,7 @@ from pathlib import Path
 from time import monotonic, sleep
 
 from sensemble_sensors.errors import SensorLostError, SensorsError, SensorUnavailableError
-from sensemble_sensors.readable import readable
+from sensemble_sensors.polling import readable
 from sensemble_sensors.sample_queue import SampleQueue
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec

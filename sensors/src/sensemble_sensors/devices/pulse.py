@@ -10,7 +10,7 @@ from threading import Event, Thread
 from time import monotonic
 
 from sensemble_sensors.errors import SensorUnavailableError
-from sensemble_sensors.readable import readable
+from sensemble_sensors.polling import readable
 
 VARIABLE = "PULSE_SOURCE"  # of the environment: the source that a client captures by default
 _PATIENCE = 2.0  # seconds that the server may take to answer

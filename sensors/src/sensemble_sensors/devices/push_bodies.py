@@ -16,7 +16,7 @@ import numpy as np
 from sensemble_sensors.devices.rows import number
 from sensemble_sensors.devices.units import GRAVITY, quantity
 from sensemble_sensors.errors import BadDataError
-from sensemble_sensors.kinds.regular import Times
+from sensemble_sensors.kinds.resampling import Times
 
 _NANO = 1e-9
 _MICROTESLA = 0.01  # gauss

@@ -18,7 +18,7 @@ from sensemble_sensors.devices.push_server import PushServer
 from sensemble_sensors.devices.rows import TIME, Row, RowReader
 from sensemble_sensors.devices.units import per_unit, quantity
 from sensemble_sensors.errors import BadDataError, SensorLostError, SensorUnavailableError, printable
-from sensemble_sensors.kinds.regular import PAUSE, STEPS, Rows, Times, resampled
+from sensemble_sensors.kinds.resampling import PAUSE, STEPS, Rows, Times, resampled
 from sensemble_sensors.sample_queue import QueuedSensor, SampleQueue
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec

@@ -12,7 +12,7 @@ from time import monotonic
 
 from sensemble_sensors.errors import SensorCodeError, SensorLostError, SensorsError, SensorUnavailableError
 from sensemble_sensors.isolation.worker import ERRORS, GRACE, SAMPLE, SIZES, WorkerJob, unpacked
-from sensemble_sensors.readable import readable
+from sensemble_sensors.polling import readable
 from sensemble_sensors.sensor import Sample, Sensor
 from sensemble_sensors.spec import InputSpec
 

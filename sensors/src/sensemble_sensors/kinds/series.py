@@ -22,7 +22,7 @@ from sensemble_sensors.kinds.interfaces import (
     TrackReader,
 )
 from sensemble_sensors.kinds.kind import FileKind, described
-from sensemble_sensors.kinds.regular import LARGEST, Regular, Rows, Times, resampled
+from sensemble_sensors.kinds.resampling import LARGEST, Regular, Rows, Times, resampled
 from sensemble_sensors.kinds.series_files import read_series, write_series
 from sensemble_sensors.kinds.windows import SteadyRing, WindowRing
 from sensemble_sensors.lines import Fields

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sensemble_sensors.errors import BadDataError
-from sensemble_sensors.kinds.regular import LARGEST, Rows, Times
+from sensemble_sensors.kinds.resampling import LARGEST, Rows, Times
 from sensemble_sensors.lines import opened
 from sensemble_sensors.spec import MAX_CHANNELS
 

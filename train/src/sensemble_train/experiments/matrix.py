@@ -15,8 +15,8 @@ from sensemble_runtime.subsets import name as subset_name
 from sensemble_sensors.media.dataset import Dataset, Example
 
 from sensemble_train.data.batching import seeded
-from sensemble_train.data.choice import having, unlabelled
 from sensemble_train.data.clips import Clips, Source
+from sensemble_train.data.trainable import having, unlabelled
 from sensemble_train.distributed import World
 from sensemble_train.errors import ConfigurationError
 from sensemble_train.experiments.config import RANDOM, Experiment, experiment_of
@@ -26,9 +26,9 @@ from sensemble_train.experiments.rivals import labelled_subsets
 from sensemble_train.experiments.streamed import Streamed
 from sensemble_train.models.model import Model
 from sensemble_train.recipe import examples
-from sensemble_train.recipe.cell import Cell
 from sensemble_train.recipe.config import Config
 from sensemble_train.recipe.examples import Chosen, Report
+from sensemble_train.recipe.job import Cell
 from sensemble_train.recipe.methods import finetune
 from sensemble_train.recipe.recipe import SHIPPED, Recipe, Row, Rows
 from sensemble_train.recipe.run_folder import Matrix

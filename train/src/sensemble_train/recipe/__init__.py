@@ -1,5 +1,5 @@
 """Recipe: what ships, from a dataset's folder to a trained model and its scores; begin at `recipe.run`.
 
-Doors: `recipe`, `cell`, `config`, `estimate`, `examples`, `run_folder`, `methods`, `fusion`, `evaluate`,
+Doors: `recipe`, `job`, `config`, `estimate`, `examples`, `run_folder`, `methods`, `fusion`, `evaluate`,
 `instant`.
 """

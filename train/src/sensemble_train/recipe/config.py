@@ -10,7 +10,7 @@ from sensemble_sensors import durable
 from sensemble_sensors.media.dataset import Dataset
 from sensemble_sensors.strict_json import MORE, DecodeError, decode, document
 
-from sensemble_train.data.choice import having, unlabelled
+from sensemble_train.data.trainable import having, unlabelled
 from sensemble_train.errors import ConfigurationError
 from sensemble_train.field_checks import check
 from sensemble_train.models.augment_config import DERIVED, AugmentConfig

@@ -16,10 +16,10 @@ from sensemble_sensors.media.leaks import leaks
 from torch import Tensor
 
 from sensemble_train.data.batching import seeded
-from sensemble_train.data.choice import check_trainable, having, shortages, unlabelled
 from sensemble_train.data.clips import LOG, Clips, decode, joined
 from sensemble_train.data.embedded import VIEWS, embedded
 from sensemble_train.data.near import near_windows
+from sensemble_train.data.trainable import check_trainable, having, shortages, unlabelled
 from sensemble_train.errors import ConfigurationError
 from sensemble_train.models.kinds.registry import kind_of
 from sensemble_train.models.model import Model

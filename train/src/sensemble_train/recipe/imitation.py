@@ -18,10 +18,10 @@ from sensemble_train.errors import ConfigurationError
 from sensemble_train.models.model import Model, load_model
 from sensemble_train.objectives.imitation import Imitation
 from sensemble_train.objectives.subset_distillation import pooled_logits
-from sensemble_train.recipe.cell import Job
 from sensemble_train.recipe.config import Config
 from sensemble_train.recipe.evaluate import embed
 from sensemble_train.recipe.examples import Chosen, decoded
+from sensemble_train.recipe.job import Job
 from sensemble_train.recipe.methods import background_loss
 from sensemble_train.training.loop import Loop, fit
 

@@ -26,11 +26,11 @@ from sensemble_train.models.model import Model
 from sensemble_train.models.tokenizer import new_tokenizer
 from sensemble_train.objectives.contrastive import LOG_SCALE
 from sensemble_train.recipe import run_folder
-from sensemble_train.recipe.cell import Cell, Job
 from sensemble_train.recipe.config import Config, claim
 from sensemble_train.recipe.evaluate import embed, evaluate, intervals
 from sensemble_train.recipe.examples import Chosen, Report, backgrounds, check, choose, decoded, read
 from sensemble_train.recipe.imitation import imitate, lessons, load_teacher
+from sensemble_train.recipe.job import Cell, Job
 from sensemble_train.recipe.methods import pretrain
 from sensemble_train.recipe.run_folder import Matrix, read_matrix
 from sensemble_train.training.loop import Loop

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sensemble_sensors.kinds.regular import Rows, Times
+from sensemble_sensors.kinds.resampling import Rows, Times
 from sensemble_sensors.kinds.series_files import read_series
 from sensemble_sensors.media.dataset import Example
 from sensemble_sensors.spec import InputSpec, Modality, vectors

@@ -15,8 +15,8 @@ from sensemble_train.data.clips import Clips, Source
 from sensemble_train.distributed import World
 from sensemble_train.models.model import Model, load_model
 from sensemble_train.recipe import run_folder
-from sensemble_train.recipe.balance import balanced
 from sensemble_train.recipe.config import Config
+from sensemble_train.recipe.embedding_lengths import balanced
 from sensemble_train.recipe.fusion import LateFusion, fuse, prior_logits
 from sensemble_train.recipe.methods import (
     Start,

@@ -14,7 +14,7 @@ _STARTS = 2  # in a row, of a process that is killed before it answers
 _WHO, _LATER = "The process that learns from the takes", "It starts again with the next change of the takes."
 
 
-class Instant:
+class InstantHead:
     """Runs the process that fits the instant head (`studio.fitting`). Safe from any thread.
 
     A process that is killed, as one is where memory is short, is started again; if it is killed before it
