@@ -48,7 +48,7 @@ class EncoderConfig:
     relative: bool = False  # without level, brightness and contrast, instead of by Table 6's scales
     scales: tuple[tuple[float, float], ...] = ()  # of a series, each channel's mean and deviation
     vectors: tuple[tuple[int, int, int], ...] = ()  # of a series, the channels x, y and z of one vector
-    length: float = 1.0  # of the embedding: the modality's weight in the mean (`recipe.balance`)
+    length: float = 1.0  # of the embedding: the modality's weight in the mean (`recipe.embedding_lengths`)
     source: str = ""  # a pretrained encoder (`pretrained.sources`)
     unfrozen: int = 0  # last blocks of `source` that learn with the adapter; -1 for all
     place: int | None = None  # of the features of `source` in the embedding (`pretrained.encoder`)
