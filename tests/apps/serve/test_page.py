@@ -48,22 +48,6 @@ def test_the_state_has_sensors_the_answer_and_every_subset(replayed: Served, bun
     assert previews.keys() <= {f"replay {modality}" for modality in ALL}
 
 
-def test_an_unplugged_sensor_leaves_the_answer_and_comes_back_when_it_is_plugged(replayed: Served) -> None:
-    with replayed.viewer() as viewer:
-        viewer.next("state", lambda state: state["live"] == ALL)
-        viewer.send(type="unplug", sensor="replay video")
-        gone = viewer.next("state", lambda state: state["live"] == ["audio", "text"] and state["answer"])
-        sensor = next(sensor for sensor in gone["sensors"] if sensor["modality"] == "video")
-        assert (sensor["state"], sensor["plugged"]) == ("detached", False)
-        answered = gone["answer"]["time"]
-        viewer.next("state", lambda state: state["answer"] and state["answer"]["time"] > answered)
-        viewer.send(type="plug", sensor="replay video")
-        back = viewer.next("state", lambda state: state["live"] == ALL)
-    kinds = [entry["what"] for entry in replayed.board.timeline() if entry.get("name") == "replay video"]
-    assert kinds[-2:] == ["detached", "attached"]
-    assert all(sensor["plugged"] for sensor in back["sensors"])
-
-
 def test_answers_are_scored_by_live_set_against_the_example_or_what_somebody_says(replayed: Served) -> None:
     with replayed.viewer() as viewer:
         label = viewer.hello["labels"][0]
@@ -331,14 +315,3 @@ def test_a_condition_degrades_what_the_session_and_the_viewer_get(replayed: Serv
     assert applied["effect"] == effects["dark"][4]
     for body, status in ({"condition": "dark", "severity": 9}, 400), ({"condition": None}, 204):
         assert replayed.ask("/api/sensors/replay%20video/condition", "POST", body)[0] == status
-
-
-def test_browsers_that_left_are_forgotten(empty: Served) -> None:
-    with empty.viewer() as watcher:
-        for _ in range(3):
-            with empty.viewer() as giver:
-                _, name = giver.give("text")
-                watcher.next("state", lambda state, name=name: name in [s["name"] for s in state["sensors"]])
-            watcher.next("state", lambda state: not state["sensors"])
-        watcher.next("state")
-        assert empty.board.sensors.all == []
