@@ -23,7 +23,7 @@ from sensemble_runtime import subsets
 from sensemble_runtime.auditing.calibration import RISK, calibrate, fit_redundancy, fit_threshold
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.bundle.classifier import Classifier
-from sensemble_runtime.bundle.head import Familiarity, Head, load_head, save_head
+from sensemble_runtime.bundle.head import Familiarity, Head, doubted, load_head, save_head
 from sensemble_runtime.bundle.manifest import (
     Artifact,
     Calibration,
@@ -410,6 +410,7 @@ def _learned(size: int, takes: list[dict[str, Any]]) -> dict[str, Any]:
     weight = np.zeros((len(labels), size), np.float32)
     left_out: dict[str, torch.Tensor] = {}
     present: dict[str, NDArray[np.bool_]] = {}
+    likeness: dict[str, NDArray[np.float32]] = {}
     slopes, limits, place = np.zeros((len(_FEATURES), size), np.float32), dict[str, float](), 0
     alike: Any = [SimpleNamespace(group=str(number)) for number in range(len(strange)) for _ in range(2)]
     unlike = Unlike(alike, len(labels))
@@ -428,7 +429,11 @@ def _learned(size: int, takes: list[dict[str, Any]]) -> dict[str, Any]:
             other = torch.tensor(others)[:, None, place : place + count]
             everywhere = torch.ones(len(others), dtype=torch.bool)
             turns = unlike.folds(everywhere)
-            score, limits[modality], scores = fit_familiarity(features, other, folds, groups[there], turns)
+            score, limits[modality], own_scores, scores = fit_familiarity(
+                features, other, folds, groups[there], turns
+            )
+            likeness[modality] = np.zeros(len(truth), np.float32)
+            likeness[modality][there] = own_scores
             said = other[:, 0] @ found.weight.T + found.bias
             unlike.note(everywhere, scores < limits[modality], said)
             slopes[row, place : place + count + 1] = score
@@ -438,12 +443,13 @@ def _learned(size: int, takes: list[dict[str, Any]]) -> dict[str, Any]:
     own = Calibration(RISK, 0.0, 0, 0.0, modalities, {})
     classifier = Classifier(Head(weight, weight[:, 0], "multi-class"), own, labels, modalities)
     opinions = {m: classifier.calibrated(m, x) for m, x in logits.items()}
+    doubtful = opinions | {m: doubted(opinions[m], scores) for m, scores in likeness.items()}
     fitted = {}
     for names in (tuple(_FEATURES), ("audio", "video")):
         shown = {m: present[m] for m in names}
         redundancy = fit_redundancy(opinions, shown, truth.numpy(), "multi-class")
         arguments = shown, shown, truth.numpy(), "multi-class", groups, redundancy
-        threshold, count = fit_threshold({m: opinions[m] for m in names}, *arguments)
+        threshold, count = fit_threshold({m: doubtful[m] for m in names}, *arguments)
         fitted[subsets.name(names)] = {"threshold": threshold, "groups": count, "redundancy": redundancy}
     model: Any = SimpleNamespace(description=SimpleNamespace(labels=labels))
     examples: Any = SimpleNamespace(targets=truth)

@@ -34,7 +34,8 @@ def test_opinions_threshold_and_scores_are_those_of_what_ships(exported: Export)
     bundle, clips = Bundle.open(exported.out), exported.calibrate
     present = {m: clips.present[m].numpy() for m in bundle.modalities}
     truth, found = clips.targets.numpy(), bundle.manifest.calibration
-    logits = dict(zip(bundle.modalities, bundle.head.logits(embeddings_of(bundle, clips)), strict=True))
+    shown = embeddings_of(bundle, clips)
+    logits = dict(zip(bundle.modalities, bundle.head.logits(shown), strict=True))
     expected = calibrate(logits, present, truth, "multi-class", np.arange(len(clips)))
     assert found.modalities.keys() == expected.keys() == {*bundle.modalities}
     for modality, entry in found.modalities.items():
@@ -42,7 +43,9 @@ def test_opinions_threshold_and_scores_are_those_of_what_ships(exported: Export)
         assert entry.power == expected[modality].power
         assert entry.temperature == pytest.approx(expected[modality].temperature, rel=0.01)
     assert (found.risk, found.groups) == (RISK, 27)
-    opinions = {m: bundle.classifier.calibrated(m, own) for m, own in logits.items()}
+    opinions = {
+        m: bundle.classifier.opinions(m, own) for m, own in zip(bundle.modalities, shown, strict=True)
+    }
     threshold, _ = fit_threshold(
         opinions, present, present, truth, "multi-class", np.arange(len(clips)), found.redundancy
     )
@@ -72,7 +75,9 @@ class Scored:
     def __init__(self) -> None:
         rng = np.random.default_rng(0)
         self.head = Head(np.eye(3, dtype=np.float32), np.zeros(3, np.float32), "multi-class")
-        self.model = SimpleNamespace(description=SimpleNamespace(labels=("a", "b", "c")))
+        self.model = SimpleNamespace(
+            description=SimpleNamespace(labels=("a", "b", "c")), modalities=("audio",)
+        )
         self.truth = np.repeat(rng.integers(0, 3, 30), 10)
         drawn = rng.normal(size=(1, 30, 3)) + 1.5 * np.eye(3)[self.truth[::10]]
         self.found = np.repeat(drawn, 10, axis=1).astype(np.float32)

@@ -1,6 +1,9 @@
 /// Windows that are pooled together end within so many seconds: the runtime's `Policy.skew`.
 private let skew = 2.0
 
+/// The odds that a window shows one of the classes, before any evidence.
+private let knownOdds = 29.0
+
 /// Why an answer is unsure: no window is like those of training, several classes are likely, or sensors disagree.
 enum Doubt { case unfamiliar, several, disagreement }
 
@@ -83,12 +86,19 @@ struct LiveSet {
     private func opinion(_ modality: String) -> [Double] {
         let fitted = calibration.modalities[modality] ?? Fitted(temperature: 1, power: 0)
         let embedding = entries[modality]!.embedding
-        return head.probabilities(embedding, temperature: fitted.temperature, power: fitted.power).map(Double.init)
+        let found = head.probabilities(embedding, temperature: fitted.temperature, power: fitted.power)
+        let unknown = score(modality).map { 1 / (1 + knownOdds * exp($0)) } ?? 0
+        return found.map { Double($0) + unknown * (1 / Double(found.count) - Double($0)) }
     }
 
     private func isFamiliar(_ modality: String) -> Bool {
-        guard let least = calibration.familiar[modality] else { return true }
-        return head.familiarity(modality, entries[modality]!.embedding) >= least
+        guard let score = score(modality) else { return true }
+        return score >= calibration.familiar[modality]!
+    }
+
+    /// The log-odds that the newest window is like those that were learned; nil if the bundle has no such score.
+    private func score(_ modality: String) -> Double? {
+        calibration.familiar[modality].map { _ in head.familiarity(modality, entries[modality]!.embedding) }
     }
 
     private func near(at now: Double) -> [String] {

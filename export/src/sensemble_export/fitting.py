@@ -23,7 +23,7 @@ from sensemble_runtime.auditing.calibration import (
 from sensemble_runtime.auditing.intervals import Groups, group_codes
 from sensemble_runtime.auditing.measures import measure
 from sensemble_runtime.bundle.classifier import Classifier
-from sensemble_runtime.bundle.head import Familiarity, Head
+from sensemble_runtime.bundle.head import Familiarity, Head, doubted
 from sensemble_runtime.bundle.manifest import Calibration, Manifest
 from sensemble_runtime.scores import SubsetScore
 from sensemble_train.data.clips import Clips
@@ -64,16 +64,17 @@ def fit_calibration(
     logits = dict(zip(present, pooled, strict=False))  # the first are of each modality alone
     ways = group_codes(data.groups or [None] * len(clips)).reshape(len(clips), -1).T  # of grouping
     limits, familiar = dict[str, float](), {m: there.copy() for m, there in present.items()}
-    for row, (modality, there) in enumerate(present.items()):
-        if scores is not None and there.any():
-            found = scores.scores(row, known[modality])
-            limits[modality] = limit_of(found, ways[:, there])
-            familiar[modality][there] = found >= limits[modality]
+    likeness = _likeness(store, scores, known, present)
+    for m, found in likeness.items():
+        there = present[m]
+        limits[m] = limit_of(found[there], ways[:, there])
+        familiar[m][there] = found[there] >= limits[m]
     truth, task = clips.targets.numpy(), store.head.task
     fitted = calibrate(logits, familiar, truth, task, ways[0])
     start = Calibration(risk, CONFIDENT, 0, REDUNDANT, fitted, limits)
     opinions = opinions_of(store, start, logits)
-    redundancy = fit_redundancy(opinions, familiar, truth, task)
+    redundancy = fit_redundancy(opinions, familiar, truth, task)  # that all are known is not to be learned
+    opinions = doubtful(opinions, likeness)
     each = [
         fit_threshold(opinions, present, familiar, truth, task, groups, redundancy, risk) for groups in ways
     ]
@@ -97,6 +98,26 @@ def opinions_of(
     """Return the calibrated opinions [N, C] of each modality, by its logits [N, C]."""
     classifier = Classifier(store.head, calibration, store.model.description.labels, logits)
     return {m: classifier.calibrated(m, own) for m, own in logits.items()}
+
+
+def doubtful(opinions: Mapping[str, Floats], likeness: Mapping[str, Floats]) -> dict[str, Floats]:
+    """Return opinions [N, C], `doubted` by scores of familiarity [N] where a modality has some."""
+    return {m: doubted(own, likeness[m]) if m in likeness else own for m, own in opinions.items()}
+
+
+def _likeness(
+    store: ArtifactStore,
+    scores: Familiarity | None,
+    embeddings: Mapping[str, Floats],
+    present: Mapping[str, NDArray[np.bool_]],
+) -> dict[str, Floats]:
+    """Return the scores of familiarity [N] of each modality, by its embeddings [n, d]; 0 where absent."""
+    found = dict[str, Floats]()
+    for row, m in enumerate(sorted(store.model.modalities)):
+        if scores is not None and m in present and present[m].any():
+            found[m] = np.zeros(len(present[m]), np.float32)
+            found[m][present[m]] = scores.scores(row, embeddings[m])
+    return found
 
 
 def _fit_familiarity(
@@ -140,7 +161,9 @@ def score_shipped(
     if targets is None or not embeddings:
         return {}
     pooled, present = store.logits(embeddings, store.held_out)
-    opinions = opinions_of(store, calibration, dict(zip(present, pooled, strict=False)))
+    likeness = _likeness(store, store.head.familiarity, embeddings, present)
+    likeness = {m: found for m, found in likeness.items() if m in calibration.familiar}
+    opinions = doubtful(opinions_of(store, calibration, dict(zip(present, pooled, strict=False))), likeness)
     answers = plain(opinions, subsets.measured(present), calibration.redundancy, store.head.task)
     codes = group_codes(groups or [None] * len(store.held_out))
     found = measure(np.stack(list(answers.values())), present, targets.numpy(), store.head.task, codes)

@@ -29,7 +29,7 @@ from torch import Tensor
 
 from sensemble_export.artifact_store import ArtifactStore, BuiltArtifact
 from sensemble_export.bundle import Origin, place, staged_store
-from sensemble_export.fitting import opinions_of
+from sensemble_export.fitting import doubtful, opinions_of
 from sensemble_export.targets import Job
 
 METHOD = "instant"  # in a bundle's provenance
@@ -106,6 +106,7 @@ def export_instant(
         start = Calibration(RISK, CONFIDENT, 0, REDUNDANT, fitted, found.limits)
         opinions = opinions_of(store, start, logits)
         redundancy = fit_redundancy(opinions, present, truth.numpy(), task)
+        opinions = doubtful(opinions, {m: scores.numpy() for m, scores in found.likeness.items()})
         threshold, count = fit_threshold(opinions, present, present, truth.numpy(), task, groups, redundancy)
         answers = plain(opinions, subsets.measured(present), redundancy, task)
         scores = measure(np.stack(list(answers.values())), present, truth.numpy(), task, groups)

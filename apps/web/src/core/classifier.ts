@@ -1,6 +1,6 @@
 // What a window of one modality says about the classes, and whether it is familiar: the runtime's `bundle/classifier.py`.
 
-import { calibrated, familiar, logits, type Head, type Task } from "./head";
+import { calibrated, doubted, familiar, logits, type Head, type Task } from "./head";
 
 export interface ModalityCalibration {
   temperature: number;
@@ -45,17 +45,23 @@ export class Classifier {
     ({ threshold: this.threshold, redundancy: this.redundancy } = calibration);
   }
 
-  /** Return the calibrated probabilities that a window's embedding gives. */
+  /** Return what a window says, by its embedding: calibrated probabilities, `doubted` as far as it may show none of the classes. */
   opinion(modality: string, embedding: Float32Array): Float32Array {
     const { temperature, power } = this.calibration.modalities[modality] ?? { temperature: 1, power: 0 };
-    return calibrated(logits(this.head, embedding), temperature, power, this.task);
+    const found = calibrated(logits(this.head, embedding), temperature, power, this.task);
+    const score = this.score(modality, embedding);
+    return score === null ? found : doubted(found, score);
   }
 
   /** Return whether a window is like those that the encoder was trained on, by its embedding. */
   isFamiliar(modality: string, embedding: Float32Array): boolean {
-    const least = this.calibration.familiar[modality];
+    const score = this.score(modality, embedding);
+    return score === null || score >= Math.fround(this.calibration.familiar[modality]);
+  }
+
+  private score(modality: string, embedding: Float32Array): number | null {
     const scores = this.head.familiarity;
-    if (least === undefined || scores === null) return true;
-    return familiar(scores, this.modalities.indexOf(modality), embedding) >= Math.fround(least);
+    if (scores === null || !(modality in this.calibration.familiar)) return null;
+    return familiar(scores, this.modalities.indexOf(modality), embedding);
   }
 }

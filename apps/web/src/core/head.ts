@@ -6,6 +6,7 @@ import { SensembleError } from "./spec";
 export type Task = "multi-class" | "multi-label";
 
 const LARGEST = 1e12;
+const KNOWN = Math.log(29); // the log-odds that a window shows one of the classes, before any evidence
 
 export interface Head {
   task: Task;
@@ -63,6 +64,12 @@ export function calibrated(logits: readonly number[], temperature: number, power
   const shares = shifted.map((logit) => Math.exp(logit * scale));
   const whole = shares.reduce((sum, share) => sum + share, 0);
   return Float32Array.from(shares, (share) => share / whole);
+}
+
+/** Return an opinion, mixed with no evidence as far as the window may show none of the classes, by its score of familiarity as log-odds. */
+export function doubted(opinion: ArrayLike<number>, score: number): Float32Array {
+  const unknown = sigmoid(-(score + KNOWN));
+  return Float32Array.from(opinion, (share) => share + unknown * (1 / opinion.length - share));
 }
 
 function sigmoid(logit: number): number {

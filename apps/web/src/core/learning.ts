@@ -3,7 +3,7 @@
 
 import { fuse, RARE } from "./belief";
 import type { Calibration } from "./classifier";
-import { calibrated, type Head } from "./head";
+import { calibrated, doubted, type Head } from "./head";
 import { measured } from "./subsets";
 
 const DECAY = 1e-2; // weight of the squared weights, next to the mean loss
@@ -76,6 +76,7 @@ export function learn(takes: readonly Take[], size: number, sensors: readonly st
   });
   const weight = new Float32Array(labels.length * size);
   const leftOut: ByRow = new Map();
+  const likeness = new Map<string, Map<number, number>>(); // scores of familiarity, left out
   const scores = new Float32Array(sensors.length * size);
   const familiar: Record<string, number> = {};
   const strange = takes.filter(({ label }) => label === null);
@@ -100,7 +101,9 @@ export function learn(takes: readonly Take[], size: number, sensors: readonly st
     const every = [...rows.map((row) => folds[examples[row].group]), ...others.map(({ take }) => (isAlone ? -1 : take % FOLDS))];
     const { weight: slopes, bias, leftOut: said } = fitSpecialist([...features, ...other], truths, every, 2);
     scores.set([...slopes[0].map((value, i) => value - slopes[1][i]), bias[0] - bias[1]], sensors.indexOf(modality) * size + first);
-    const limit = (familiar[modality] = familiarLimit(rows.map((row, i) => ({ score: said[i][0] - said[i][1], group: examples[row].group }))));
+    const own = new Map(rows.map((row, i) => [row, Math.fround(said[i][0] - said[i][1])]));
+    likeness.set(modality, own);
+    const limit = (familiar[modality] = familiarLimit(rows.map((row) => ({ score: own.get(row)!, group: examples[row].group }))));
     others.forEach(({ take, i, own }, n) => {
       const window = unlike[take][i];
       const away = isAlone ? 0 : said[rows.length + n][0] - said[rows.length + n][1];
@@ -108,7 +111,7 @@ export function learn(takes: readonly Take[], size: number, sensors: readonly st
       else window.said = window.said.map((sum, c) => sum + dot(fitted.weight[c], own) + fitted.bias[c]);
     });
   }
-  const calibration = calibrate(leftOut, examples.map(({ truth }) => truth), examples.map(({ group }) => group));
+  const calibration = calibrate(leftOut, examples.map(({ truth }) => truth), examples.map(({ group }) => group), likeness);
   const right: Learned["right"] = Object.fromEntries(labels.map((label) => [label, [0, 0]]));
   known.forEach(({ label }, group) => {
     const rows = Array.from(examples.keys()).filter((row) => examples[row].group === group);
@@ -262,7 +265,7 @@ function familiarLimit(known: readonly { score: number; group: number }[]): numb
 type ByRow = Map<string, Map<number, ArrayLike<number>>>;
 
 /** Fit the belief to logits of examples left out; the powers are 0. */
-function calibrate(logits: ByRow, truth: readonly number[], groups: readonly number[]): Calibration {
+function calibrate(logits: ByRow, truth: readonly number[], groups: readonly number[], likeness: Map<string, Map<number, number>>): Calibration {
   const takes = (rows: Iterable<number>): number => new Set([...rows].map((row) => groups[row])).size;
   const fit = (some: [number, ArrayLike<number>][]): number =>
     some.length < LEAST ? 1 : fitTemperature(some.map(([, row]) => Array.from(row)), some.map(([row]) => truth[row]));
@@ -281,6 +284,8 @@ function calibrate(logits: ByRow, truth: readonly number[], groups: readonly num
     return { subset, rows };
   });
   const redundancy = fitRedundancy(opinions, sets.filter(({ subset, rows }) => subset.length > 1 && rows.length >= LEAST), truth);
+  for (const [modality, scores] of likeness)
+    for (const [row, score] of scores) opinions.get(modality)!.set(row, doubted(opinions.get(modality)!.get(row)!, score));
   const fewest = Math.min(...sets.map(({ rows }) => takes(rows)));
   let threshold = fewest >= 1 / RISK - 1 ? MAJORITY : CONFIDENT;
   if (threshold === MAJORITY)

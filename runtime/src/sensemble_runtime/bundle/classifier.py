@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from sensemble_runtime.bundle.head import Head, calibrated
+from sensemble_runtime.bundle.head import Head, calibrated, doubted
 from sensemble_runtime.bundle.manifest import Calibration
 
 Floats = NDArray[np.float32]
@@ -31,8 +31,13 @@ class Classifier:
         self._rows = {modality: row for row, modality in enumerate(sorted(modalities))}
 
     def opinions(self, modality: str, embeddings: Floats) -> Floats:
-        """Return the calibrated probabilities float32 [..., C] of embeddings float32 [..., d]."""
-        return self.calibrated(modality, self._head.logits(embeddings))
+        """Return what windows say, by embeddings float32 [..., d]: probabilities float32 [..., C].
+
+        They are calibrated, and `doubted` as far as a window may show none of the classes.
+        """
+        found = self.calibrated(modality, self._head.logits(embeddings))
+        scores = self._scores(modality, embeddings)
+        return found if scores is None else doubted(found, scores)
 
     def calibrated(self, modality: str, logits: Floats) -> Floats:
         """Return the calibrated probabilities float32 [..., C] of the head's logits [..., C]."""
@@ -42,10 +47,15 @@ class Classifier:
 
     def are_familiar(self, modality: str, embeddings: Floats) -> NDArray[np.bool_]:
         """Return whether windows are like those that the encoder was trained on, by embeddings [..., d]."""
-        scores, least = self._head.familiarity, self._calibration.familiar.get(modality)
-        if scores is None or least is None:
+        scores = self._scores(modality, embeddings)
+        if scores is None:
             return np.ones(embeddings.shape[:-1], bool)
-        return np.asarray(scores.scores(self._rows[modality], embeddings) >= least)
+        return np.asarray(scores >= self._calibration.familiar[modality])
+
+    def _scores(self, modality: str, embeddings: Floats) -> Floats | None:
+        if self._head.familiarity is None or modality not in self._calibration.familiar:
+            return None
+        return self._head.familiarity.scores(self._rows[modality], embeddings)
 
     def without(self, label: int) -> "Classifier":
         """Return the classifier that never learned a class, as far as head and familiarity go."""

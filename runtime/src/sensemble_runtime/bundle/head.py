@@ -1,5 +1,6 @@
 """The head: a linear classifier of the pooled representation, and its file."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import astuple, dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from sensemble_runtime.errors import BundleCorruptError
 from sensemble_runtime.executors.executor import LARGEST
 
 Floats = NDArray[np.float32]
+_KNOWN = math.log(29)  # the log-odds that a window shows one of the classes, before any evidence: one in thirty shows none
 _FAMILIAR = ("familiar_weight", "familiar_bias", "familiar_means", "familiar_offset")
 
 
@@ -62,6 +64,15 @@ class Head:
     ) -> Floats:
         """Return `scaled` class probabilities [..., C] of pooled representations, both float32."""
         return calibrated(self.logits(pooled), temperature, power, self.task)
+
+
+def doubted(opinions: Floats, scores: Floats) -> Floats:
+    """Return opinions float32 [..., C], mixed with no evidence as far as windows may show no class.
+
+    The scores of familiarity [...] count as log-odds, beside those of any window (`_KNOWN`).
+    """
+    unknown = np.exp(-np.logaddexp(0, scores + _KNOWN))[..., np.newaxis]
+    return np.asarray(opinions + unknown * (1 / opinions.shape[-1] - opinions), np.float32)
 
 
 def calibrated(

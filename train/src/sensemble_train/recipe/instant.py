@@ -57,6 +57,7 @@ class Instant:
             example's group; zeros where the example lacks the modality.
         familiarity: scores of windows, known against those that show none of the classes; None without such.
         limits: modality -> the least score of a familiar window; a modality without such windows has none.
+        likeness: modality of `limits` -> the scores [N] of the examples when left out; 0 where it is absent.
         none: of the groups that show none of the classes, those that are answered so when left out, and all;
             None for fewer than two. Most windows of a group that is are unfamiliar to a sensor, and the
             others are not sure of a class.
@@ -68,6 +69,7 @@ class Instant:
     left_out: dict[str, Tensor]
     familiarity: Familiarity | None = None
     limits: dict[str, float] = field(default_factory=dict)
+    likeness: dict[str, Tensor] = field(default_factory=dict)
     none: tuple[int, int] | None = None
 
     def right(self) -> dict[str, tuple[int, int]]:
@@ -169,7 +171,7 @@ def instant(
     backgrounds = [e for split in ("train", "calibrate") for e in dataset.background(split)]
     other, strange = encoders.read(backgrounds, progress) if backgrounds else (raw, {})
     unlike = Unlike(backgrounds, len(labels))
-    left_out, limits = {}, dict[str, float]()
+    left_out, limits, likeness = {}, dict[str, float](), dict[str, Tensor]()
     slopes = torch.zeros(len(chosen), encoders.configs[chosen[0]].embedding)
     for row, m in enumerate(sorted(chosen)):
         has_it = raw.present[m]
@@ -183,12 +185,15 @@ def instant(
         if m in strange:
             codes = group_codes([group for group, has in zip(groups, has_it.tolist(), strict=True) if has])
             turns = unlike.folds(other.present[m])
-            score, limits[m], scores = fit_familiarity(features[m], strange[m], folds, codes, turns)
+            score, limits[m], own_scores, scores = fit_familiarity(
+                features[m], strange[m], folds, codes, turns
+            )
+            likeness[m] = torch.zeros(len(raw)).index_put((has_it,), own_scores)
             slopes[row, place : place + features[m].shape[2] + 1] = score
             unlike.note(other.present[m], scores < limits[m], strange[m][:, 0] @ found.weight.T + found.bias)
     shown = replace(raw, targets=truth).take(torch.arange(len(raw)), chosen)
     familiarity = Familiarity(slopes.numpy(), np.zeros(len(chosen), np.float32)) if limits else None
-    return Instant(model, shown, groups, left_out, familiarity, limits, unlike.right())
+    return Instant(model, shown, groups, left_out, familiarity, limits, likeness, unlike.right())
 
 
 class Unlike:
@@ -255,12 +260,12 @@ def fit_specialist(features: Tensor, truth: Tensor, folds: Tensor, classes: int,
 
 def fit_familiarity(
     known: Tensor, other: Tensor, folds: Tensor, groups: NDArray[np.integer], other_folds: Tensor
-) -> tuple[Tensor, float, Tensor]:
+) -> tuple[Tensor, float, Tensor, Tensor]:
     """Fit a linear score of one modality's features [N, V, F], known against none of the classes.
 
     Returns:
-        Its weights float32 [F + 1], the bias behind them, the least score of a familiar window, by the
-        scores of known windows whose fold was left out, and such scores of `other`, 0 where never left out.
+        Its weights float32 [F + 1], the bias behind them, the least score of a familiar window, and the
+        scores of `known` and of `other`, each by a fit without its fold; 0 where never left out.
     """
     truth = torch.cat([torch.zeros(len(known), dtype=torch.int64), torch.ones(len(other), dtype=torch.int64)])
     every = torch.cat([folds, other_folds])
@@ -268,7 +273,7 @@ def fit_familiarity(
     weights = torch.cat([found.weight, found.bias[:, None]], dim=1)
     scores = found.left_out[:, 0] - found.left_out[:, 1]
     limit = familiar_limit(scores[: len(known)].numpy(), groups)
-    return weights[0] - weights[1], limit, scores[len(known) :]
+    return weights[0] - weights[1], limit, scores[: len(known)], scores[len(known) :]
 
 
 def _several(dataset: Dataset, examples: list[Example]) -> list[Example]:

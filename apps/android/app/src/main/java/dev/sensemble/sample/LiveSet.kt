@@ -1,7 +1,12 @@
 package dev.sensemble.sample
 
+import kotlin.math.exp
+
 /** Windows that are pooled together end within so many seconds: the runtime's `Policy.skew`. */
 private const val SKEW = 2.0
+
+/** The odds that a window shows one of the classes, before any evidence. */
+private const val KNOWN = 29.0
 
 /** Why an answer is unsure: no window is like those of training, several classes are likely, or sensors disagree. */
 enum class Doubt { UNFAMILIAR, SEVERAL, DISAGREEMENT }
@@ -67,13 +72,17 @@ class LiveSet(
     private fun opinion(modality: String): DoubleArray {
         val fitted = calibration.modalities[modality]
         val found = head.probabilities(entries.getValue(modality).embedding, fitted?.temperature ?: 1.0, fitted?.power ?: 0.0)
-        return DoubleArray(found.size) { found[it].toDouble() }
+        val unknown = score(modality)?.let { 1 / (1 + KNOWN * exp(it)) } ?: 0.0
+        return DoubleArray(found.size) { found[it] + unknown * (1.0 / found.size - found[it]) }
     }
 
     private fun isFamiliar(modality: String): Boolean {
-        val least = calibration.familiar[modality] ?: return true
-        return head.familiarity(modality, entries.getValue(modality).embedding) >= least
+        return (score(modality) ?: return true) >= calibration.familiar.getValue(modality)
     }
+
+    /** The log-odds that the newest window is like those that were learned; null if the bundle has no such score. */
+    private fun score(modality: String): Double? =
+        if (modality in calibration.familiar) head.familiarity(modality, entries.getValue(modality).embedding) else null
 
     private fun near(now: Double): List<String> {
         val fresh = entries.filter { (modality, entry) -> now <= entry.time + specs.getValue(modality).ttl }
