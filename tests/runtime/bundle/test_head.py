@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from safetensors.numpy import save
 from scipy.special import expit, softmax
-from sensemble_runtime.bundle.head import Familiarity, Head, load_head, save_head
+from sensemble_runtime.bundle.head import Familiarity, Head, doubted, load_head, save_head
 from sensemble_runtime.bundle.manifest import Task
 from sensemble_runtime.bundle.validate import problems
 from sensemble_runtime.errors import BundleCorruptError
@@ -32,6 +32,22 @@ def test_probabilities_are_those_of_scipy(pooled: np.ndarray, task: Task) -> Non
     found = head.probabilities(pooled)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
+
+
+@given(
+    hnp.arrays(np.float32, (4, 3), elements=st.floats(0, 1, width=32)),
+    st.floats(-1e4, 1e4),
+    st.floats(0, 1e4),
+)
+def test_a_less_familiar_window_says_less_and_never_another_class(
+    said: np.ndarray, score: float, more: float
+) -> None:
+    less, surer = (doubted(said, np.full(4, x, np.float32)) for x in (score, score + more))
+    assert np.all(np.diff(np.take_along_axis(less, said.argsort(axis=1), axis=1)) >= 0)
+    assert np.all(np.abs(less - 1 / 3) <= np.abs(surer - 1 / 3) + 1e-6)
+    assert np.allclose(doubted(said, np.full(4, 1e4)), said)
+    assert np.allclose(doubted(said, np.full(4, -1e4)), 1 / 3)
+    assert np.allclose(doubted(said, np.full(4, -np.log(29))), (said + 1 / 3) / 2)
 
 
 def test_a_saved_head_reads_back(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from sensemble_runtime.errors import BundleCorruptError
 from sensemble_runtime.executors.executor import LARGEST
 
 Floats = NDArray[np.float32]
-_KNOWN = math.log(29)  # the log-odds that a window shows one of the classes, before any evidence: one in thirty shows none
+_KNOWN = math.log(29)  # before any evidence, one window in thirty shows none of the classes
 _FAMILIAR = ("familiar_weight", "familiar_bias", "familiar_means", "familiar_offset")
 
 

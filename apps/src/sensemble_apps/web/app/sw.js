@@ -1,5 +1,5 @@
-const VERSION = "424337627602";
-const FILES = ["./","app.webmanifest","assets/capture-BDfHWMAO.js","assets/encode-BrttzqxJ.js","assets/in_worker-D0WQb76o.js","assets/index-CGiGkZCO.css","assets/index-DlvZg2mx.js","assets/ort-wasm-simd-threaded-DcHrbrbl.wasm.gz","assets/sql-wasm-CXIAVl5-.wasm.gz","assets/sql-wasm-browser-j7bDSoOX.js","assets/worker-oIjiptOE.js","icon-192.png","icon-512.png","icon.svg"];
+const VERSION = "6c132507c377";
+const FILES = ["./","app.webmanifest","assets/capture-BDfHWMAO.js","assets/encode-BDOXo2H8.js","assets/in_worker-BVAXM35v.js","assets/index-BeR5Pu21.js","assets/index-CGiGkZCO.css","assets/ort-wasm-simd-threaded-DcHrbrbl.wasm.gz","assets/sql-wasm-CXIAVl5-.wasm.gz","assets/sql-wasm-browser-CmfWJja1.js","assets/worker-BzeuN6ZV.js","icon-192.png","icon-512.png","icon.svg"];
 // The service worker: the page works without a network once it was opened with one.
 // The build fills in VERSION and FILES.
 
