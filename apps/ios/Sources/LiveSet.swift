@@ -1,8 +1,13 @@
+import Foundation
+
 /// Windows that are pooled together end within so many seconds: the runtime's `Policy.skew`.
 private let skew = 2.0
 
 /// The odds that a window shows one of the classes, before any evidence.
 private let knownOdds = 29.0
+
+/// The most that an opinion is doubted: it still has a likeliest class.
+private let mostDoubt = 0.99
 
 /// Why an answer is unsure: no window is like those of training, several classes are likely, or sensors disagree.
 enum Doubt { case unfamiliar, several, disagreement }
@@ -87,7 +92,7 @@ struct LiveSet {
         let fitted = calibration.modalities[modality] ?? Fitted(temperature: 1, power: 0)
         let embedding = entries[modality]!.embedding
         let found = head.probabilities(embedding, temperature: fitted.temperature, power: fitted.power)
-        let unknown = score(modality).map { 1 / (1 + knownOdds * exp($0)) } ?? 0
+        let unknown = score(modality).map { min(mostDoubt, 1 / (1 + knownOdds * exp($0))) } ?? 0
         return found.map { Double($0) + unknown * (1 / Double(found.count) - Double($0)) }
     }
 

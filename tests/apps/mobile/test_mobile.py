@@ -139,8 +139,7 @@ def test_the_samples_do_what_the_runtime_does(sample: list[str], folder: Path) -
     sets = {"+".join(made.live) for made in expected}
     assert sets == {subsets.name(subset) for subset in subsets.subsets(SPECS)}
     assert [found["live"] for found in answer["predictions"]] == [list(made.live) for made in expected]
-    few = {"disagreement"} if head.task == "multi-label" else set()  # of several labels, one is soon sure
-    assert {made.doubt for made in expected} == {*DOUBTS} - few
+    assert {made.doubt for made in expected} == {*DOUBTS}
     for found, made in zip(answer["predictions"], expected, strict=True):
         assert (found["time"], found.get("doubt")) == (made.time, made.doubt)
         np.testing.assert_allclose(found["probabilities"], made.probabilities, atol=1e-5)

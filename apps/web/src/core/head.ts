@@ -7,6 +7,7 @@ export type Task = "multi-class" | "multi-label";
 
 const LARGEST = 1e12;
 const KNOWN = Math.log(29); // the log-odds that a window shows one of the classes, before any evidence
+const UNKNOWN = 0.99; // the most that an opinion is doubted: it still has a likeliest class
 
 export interface Head {
   task: Task;
@@ -68,7 +69,7 @@ export function calibrated(logits: readonly number[], temperature: number, power
 
 /** Return an opinion, mixed with no evidence as far as the window may show none of the classes, by its score of familiarity as log-odds. */
 export function doubted(opinion: ArrayLike<number>, score: number): Float32Array {
-  const unknown = sigmoid(-(score + KNOWN));
+  const unknown = Math.min(UNKNOWN, sigmoid(-(score + KNOWN)));
   return Float32Array.from(opinion, (share) => share + unknown * (1 / opinion.length - share));
 }
 

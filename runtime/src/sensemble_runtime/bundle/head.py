@@ -16,6 +16,7 @@ from sensemble_runtime.executors.executor import LARGEST
 
 Floats = NDArray[np.float32]
 _KNOWN = math.log(29)  # before any evidence, one window in thirty shows none of the classes
+_UNKNOWN = 0.99  # the most that an opinion is doubted: it still has a likeliest class
 _FAMILIAR = ("familiar_weight", "familiar_bias", "familiar_means", "familiar_offset")
 
 
@@ -71,7 +72,7 @@ def doubted(opinions: Floats, scores: Floats) -> Floats:
 
     The scores of familiarity [...] count as log-odds, beside those of any window (`_KNOWN`).
     """
-    unknown = np.exp(-np.logaddexp(0, scores + _KNOWN))[..., np.newaxis]
+    unknown = np.exp(-np.logaddexp(0, scores + _KNOWN)).clip(max=_UNKNOWN)[..., np.newaxis]
     return np.asarray(opinions + unknown * (1 / opinions.shape[-1] - opinions), np.float32)
 
 

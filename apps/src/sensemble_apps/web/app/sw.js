@@ -1,5 +1,5 @@
-const VERSION = "6c132507c377";
-const FILES = ["./","app.webmanifest","assets/capture-BDfHWMAO.js","assets/encode-BDOXo2H8.js","assets/in_worker-BVAXM35v.js","assets/index-BeR5Pu21.js","assets/index-CGiGkZCO.css","assets/ort-wasm-simd-threaded-DcHrbrbl.wasm.gz","assets/sql-wasm-CXIAVl5-.wasm.gz","assets/sql-wasm-browser-CmfWJja1.js","assets/worker-BzeuN6ZV.js","icon-192.png","icon-512.png","icon.svg"];
+const VERSION = "33ee5f52c321";
+const FILES = ["./","app.webmanifest","assets/capture-BDfHWMAO.js","assets/encode-BpRBMyVK.js","assets/in_worker-4JMTW2DY.js","assets/index-CGiGkZCO.css","assets/index-vm7yMqTN.js","assets/ort-wasm-simd-threaded-DcHrbrbl.wasm.gz","assets/sql-wasm-CXIAVl5-.wasm.gz","assets/sql-wasm-browser-9MuadbVA.js","assets/worker-DWne--YO.js","icon-192.png","icon-512.png","icon.svg"];
 // The service worker: the page works without a network once it was opened with one.
 // The build fills in VERSION and FILES.
 

@@ -8,6 +8,9 @@ private const val SKEW = 2.0
 /** The odds that a window shows one of the classes, before any evidence. */
 private const val KNOWN = 29.0
 
+/** The most that an opinion is doubted: it still has a likeliest class. */
+private const val UNKNOWN = 0.99
+
 /** Why an answer is unsure: no window is like those of training, several classes are likely, or sensors disagree. */
 enum class Doubt { UNFAMILIAR, SEVERAL, DISAGREEMENT }
 
@@ -72,7 +75,7 @@ class LiveSet(
     private fun opinion(modality: String): DoubleArray {
         val fitted = calibration.modalities[modality]
         val found = head.probabilities(entries.getValue(modality).embedding, fitted?.temperature ?: 1.0, fitted?.power ?: 0.0)
-        val unknown = score(modality)?.let { 1 / (1 + KNOWN * exp(it)) } ?: 0.0
+        val unknown = score(modality)?.let { minOf(UNKNOWN, 1 / (1 + KNOWN * exp(it))) } ?: 0.0
         return DoubleArray(found.size) { found[it] + unknown * (1.0 / found.size - found[it]) }
     }
 
