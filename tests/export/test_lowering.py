@@ -1,5 +1,6 @@
 """Tests of the processes that lower encoders: failures in one, and the death of their parent."""
 
+import json
 import os
 import resource
 import signal
@@ -13,10 +14,20 @@ from pathlib import Path
 import pytest
 from sensemble_export import lowering
 from sensemble_export.errors import ExportError, NotLowerableError
+from sensemble_export.lowered_cache import fetch, keep
 from sensemble_export.lowering import described, lower_all
-from sensemble_export.targets import Job
+from sensemble_export.partition_report import (
+    FILE_NAME,
+    Delegation,
+    describe_lowering,
+    write_lowering,
+)
+from sensemble_export.partition_report import (
+    described as reported,
+)
+from sensemble_export.targets import Job, Lowered
 
-from tests.export.conftest import make_model, windows
+from tests.export.conftest import JOBS, Export, make_model, windows
 
 JOB = Job("text", "onnx", "fp32")
 LOWER = """
@@ -92,3 +103,47 @@ def workers(folder: Path) -> list[str]:
         if "sensemble_export.lowering" in command and command[-2].startswith(str(folder)):
             found.append(process.name)
     return found
+
+
+def test_a_damaged_artifact_is_lowered_again(tmp_path: Path) -> None:
+    """A file that was cut short failed every export until somebody deleted it."""
+    place = tmp_path / "cache" / "a.pte"
+    made = Lowered(
+        {"": b"program" * 100}, Delegation(1, {"aten.linear.default": 12}, {"aten.clamp.default": 2})
+    )
+    assert fetch(place) is None
+    keep(place, made)
+    assert fetch(place) == made
+    place.write_bytes(made.files[""][:-1])
+    assert fetch(place) is None
+    keep(place, made)
+    place.with_suffix(".json").write_text('{"delegated"')
+    assert fetch(place) is None
+    keep(None, made)
+    assert fetch(None) is None, "not for the cache"
+
+
+def test_a_bundle_holds_the_report_of_its_lowering(exported: Export) -> None:
+    report = json.loads((exported.out / FILE_NAME).read_text(encoding="utf-8"))
+    jobs = [job for job in JOBS if job.target.startswith("executorch-")]
+    artifacts = {job: exported.manifest.modalities[job.modality].artifacts[job.target].path for job in jobs}
+    assert report.keys() == set(artifacts.values())
+    for job, artifact in artifacts.items():
+        delegation = exported.lowered[job].delegation
+        assert delegation is not None
+        assert report[artifact] == {
+            "subgraphs": delegation.subgraphs,
+            "delegated": sum(delegation.delegated.values()),
+            "not_delegated": delegation.remaining,
+        }
+
+
+def test_what_is_outside_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "lowering.json"
+    text = Delegation(1, {"aten.linear.default": 5, "aten.bmm.default": 2}, {"aten.embedding.default": 1})
+    audio = Delegation(2, {"aten.linear.default": 1}, {})
+    write_lowering({"text:int8": reported(text), "audio:int8": reported(audio)}, path)
+    assert list(describe_lowering(path)) == [
+        "audio:int8: 1 operators in 2 subgraphs; outside: none",
+        "text:int8: 7 operators in 1 subgraph; outside: 1 aten.embedding.default",
+    ]

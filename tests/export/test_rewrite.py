@@ -14,11 +14,16 @@ from sensemble_export.parity import measure
 from sensemble_export.rewrite import Int8Embedding, centred, lowerable
 from sensemble_export.targets import Job
 from sensemble_export.to_executorch import lower, quantize
+from sensemble_export.to_onnx import to_onnx
 from sensemble_runtime.bundle.manifest import Scheme
 from sensemble_runtime.executors import executor
+from sensemble_runtime.executors.native import NativeEncoder
+from sensemble_sensors.spec import Channel, InputSpec
 from sensemble_train.models.encoders import EncoderConfig
+from sensemble_train.models.infer_spec import small
 from sensemble_train.models.kinds.registry import KINDS
-from torch import nn
+from torch import Tensor, nn
+from torch.nn import functional
 
 from .conftest import SPECS, Export, make_model, windows
 
@@ -153,3 +158,84 @@ def test_a_library_that_is_missing_is_named(
 def test_a_program_that_does_not_run_says_why(tmp_path: Path) -> None:
     with pytest.raises(MeasurementError, match=r"^bad\.pte: does not run in the runtime"):
         measure({"": b"not a program"}, "bad.pte", "executorch-xnnpack", tmp_path / "windows.safetensors")
+
+
+AXES = tuple(Channel(name) for name in ("ax", "ay", "az", "pressure"))
+HEAT = (Channel("temperature", "0.01 K", 27315, 37315),)
+
+
+@pytest.mark.parametrize(
+    ("spec", "scales"),
+    [
+        (
+            InputSpec("imu", "float32", (1, 90, 4), 30, 3.0, 1.5, 6.0, "series", AXES),
+            ((0.0, 3.0), (9.8, 3.0), (0.0, 3.0), (101_325.0, 50.0)),
+        ),
+        (
+            InputSpec("air", "float32", (1, 1, 1), 1, 1.0, 1.0, 2.0, "series", (Channel("co2", "ppm"),)),
+            ((400.0, 50.0),),
+        ),
+        (
+            InputSpec("thermal", "float32", (1, 4, 32, 32, 1), 4, 1.0, 0.5, 2.0, "frames", HEAT),
+            ((0.25, 0.02),),
+        ),
+    ],
+    ids=["series", "one row", "frames"],
+)
+def test_it_is_one_subgraph_in_float_and_int8(
+    spec: InputSpec, scales: tuple[tuple[float, float], ...]
+) -> None:
+    torch.manual_seed(0)
+    config = replace(small({spec.modality: spec})[spec.modality], scales=scales)
+    encoder = KINDS[spec.kind].encoder(spec, config)
+    mean, deviation = torch.tensor(scales).T
+    encoder(mean + deviation * torch.randn(64, *spec.shape[1:]))  # for its batch norms
+    encoder.eval()
+    windows = mean + deviation * torch.randn(12, *spec.shape[1:])
+    expected = encoder(windows)
+    plain = lowerable(encoder, int8=False)
+    torch.testing.assert_close(plain(windows[:1]), expected[:1], atol=1e-4, rtol=0)
+    quantized = quantize(centred(lowerable(encoder, int8=True), windows), windows, "int8-static")
+    found = torch.cat([quantized(window) for window in windows.split(1)])
+    assert torch.cosine_similarity(found, expected).min() > 0.98
+    for graph in (plain, quantized):
+        delegation = lower(graph, windows[:1]).delegation
+        assert (delegation.subgraphs, delegation.remaining) == (1, {})
+
+
+class Saturated(nn.Module):
+    """Convolutions as in phones' networks, of which ReLU6 cuts off all but a small part."""
+
+    def __init__(self, seed: int = 0) -> None:
+        super().__init__()
+        torch.manual_seed(seed)
+        self.wide, self.deep = nn.Conv2d(3, 24, 3, padding=1), nn.Conv2d(24, 24, 3, padding=1, groups=24)
+        self.out = nn.Conv2d(24, 16, 1)
+        with torch.no_grad():
+            for layer in (self.wide, self.deep):
+                layer.weight *= 40 * torch.rand(24, 1, 1, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map [1, 3, 16, 16] to [1, 16]."""
+        x = functional.relu6(self.deep(functional.relu6(self.wide(x))))
+        return self.out(x).mean(dim=(2, 3), keepdim=True).view(1, 16)
+
+
+@pytest.mark.parametrize("target", ["executorch-xnnpack", "onnx"])
+@torch.no_grad()
+def test_what_a_clamp_cuts_off_is_in_no_range(target: str, tmp_path: Path) -> None:
+    encoder = Saturated().eval()
+    rows = torch.randn(40, 3, 16, 16, generator=torch.Generator().manual_seed(1))
+    seen, held_out = rows[:20], rows[20:]
+    if target == "onnx":
+        executor.write(to_onnx(encoder, seen, "int8-static").files, tmp_path / "encoder.onnx")
+        run = executor.load(tmp_path / "encoder.onnx", target, 1)
+    else:
+        lowered = lower(quantize(encoder, seen, "int8-static"), rows[:1])
+        assert lowered.delegation.subgraphs == 1
+        run = NativeEncoder(Path("encoder.pte"), lowered.files, 1)
+    found = torch.from_numpy(np.stack([run(row.numpy()).reshape(-1) for row in held_out.split(1)]))
+    expected = torch.cat([encoder(row) for row in held_out.split(1)])
+    common = expected.mean(dim=0)
+    # With what is cut off in the ranges, it is 0.93 and 0.92.
+    assert functional.cosine_similarity(found - common, expected - common).mean() > 0.95

@@ -5,11 +5,9 @@ from time import monotonic
 from typing import Any
 
 import numpy as np
-import pytest
-from sensemble_sensors.conditioned import Conditioned, begin, degraded_window
+from sensemble_sensors.conditioned import Conditioned, begin
 from sensemble_sensors.kinds.conditions.condition import Applied
-from sensemble_sensors.kinds.registry import condition_of, kind_of
-from sensemble_sensors.media.dataset import Example
+from sensemble_sensors.kinds.registry import condition_of
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
 
@@ -72,17 +70,3 @@ def test_a_camera_is_degraded_at_its_own_size_and_gives_the_windows(specs: Specs
     assert np.shape(sample.data) == (32, 32, 3)
     Conditioned(camera, [applied("audio", "quiet", 1)]).open(specs["video"])
     assert camera.buffer.shape == (32, 32, 3), "nothing degrades it"
-
-
-@pytest.fixture(scope="module")
-def example(studio: Studio) -> Example:
-    path = studio.write("degraded.mkv", studio.frames(8), studio.tone(1, 16000))
-    found: Example = studio.example(video=path, audio=path, text="a person says seven")
-    return found
-
-
-def test_without_a_condition_the_window_is_the_example_s(example: Example, specs: Specs) -> None:
-    for spec in specs.values():
-        kind = kind_of(spec)
-        found = degraded_window(kind.samples(example, spec, 7.0), spec, begin([], spec))
-        np.testing.assert_array_equal(found, kind.window(example, spec))
