@@ -515,7 +515,7 @@ def _predicted(bundle: Sines, stream: list[dict[str, Any]]) -> Any:  # noqa: ANN
         made = None
         if not event["late"]:
             made, held = live_set.fuse(held, time), []
-        changes = [[change.modality, change.over] for change in live_set.changes(time)]  # type: ignore[union-attr]
+        changes = [[event.modality, event.kind.endswith("again")] for event in live_set.changes(time)]
         yield {
             "prediction": made and _prediction(made),
             "live": list(live_set.live(time)),

@@ -35,9 +35,10 @@ from rich.table import Table
 from sensemble_apps.commands import run
 from sensemble_apps.commands.run import Run
 from sensemble_apps.running import sources
-from sensemble_apps.running.view_events import Change, Predicted
+from sensemble_apps.running.view_events import Predicted
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.prediction import Prediction
+from sensemble_sensors.supervision.events import Event
 
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]  # a worker imports `faulty` by name
@@ -101,7 +102,7 @@ class Room:
     """The three devices, `sensemble run` on them, and a log of what it reported."""
 
     def __init__(self, bundle: Bundle, folder: Path, server: SoundServer, camera: NetworkCamera) -> None:
-        self.changes: list[Change] = []
+        self.changes: list[Event] = []
         self.predictions: list[Prediction] = []
         self.said: list[tuple[float, str]] = []  # when, and which caption
         self.heard: set[str] = set()  # captions that came to the encoder
@@ -207,7 +208,7 @@ class Room:
             for item in stream:
                 if isinstance(item, Predicted):
                     self.predictions.append(item.prediction)
-                elif isinstance(item, Change):
+                elif isinstance(item, Event) and item.kind != "live":
                     self.changes.append(item)
                 if self._over.is_set():
                     return

@@ -19,12 +19,12 @@ from pathlib import Path
 from time import monotonic
 
 from sensemble_runtime.bundle.bundle import Bundle
-from sensemble_runtime.events import Event, SensorEvent
 from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.session.session import Session
 from sensemble_sensors.devices.camera import Camera
 from sensemble_sensors.devices.microphone import Microphone
 from sensemble_sensors.isolation.isolated import Isolated
+from sensemble_sensors.supervision.events import STATES, Event
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 from tests.parts import NetworkCamera, noise, running_sound_server
@@ -43,10 +43,10 @@ class Start:
     attached: int = 0
 
     def __call__(self, item: Prediction | Event) -> None:
-        if isinstance(item, SensorEvent):
+        if isinstance(item, Event) and item.kind in STATES:
             self.attached += item.kind == "attached"
             if item.kind != "attached":
-                self.reported.append(f"{item.modality} {item.kind}: {item.reason}")
+                self.reported.append(f"{item.modality} {item.kind}: {item.text}")
 
 
 def start(bundle: Bundle, address: str, seconds: float) -> Start:

@@ -20,11 +20,11 @@ from sensemble_apps.errors import InputError
 from sensemble_apps.results.audits import audits
 from sensemble_apps.running.sources import forms
 from sensemble_runtime import Bundle, Prediction, Session, subsets
-from sensemble_runtime.events import Event
 from sensemble_sensors import Recorded, Recording, Sample, read_dataset
 from sensemble_sensors.kinds.registry import installed, kind_of
 from sensemble_sensors.recording.header import form_of
 from sensemble_sensors.spec import Channel, InputSpec, declared
+from sensemble_sensors.supervision.events import Event
 
 from .clips import CLASSES, FPS, SIZE, write_clip
 from .conftest import COMMAND

@@ -10,13 +10,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sensemble_runtime.bundle.bundle import Bundle
-from sensemble_runtime.events import Event
 from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.record import background
 from sensemble_runtime.record.writer import Records
 from sensemble_runtime.session.session import Session
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
+from sensemble_sensors.supervision.events import Event
 
 
 class Talk:

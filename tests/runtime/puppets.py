@@ -10,11 +10,11 @@ from functools import partial
 import numpy as np
 import pytest
 from sensemble_runtime.bundle.bundle import Bundle
-from sensemble_runtime.events import Event, LiveSetEvent, SensorEvent
 from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.session import session
 from sensemble_sensors.sensor import Sample, Sensor
 from sensemble_sensors.spec import InputSpec
+from sensemble_sensors.supervision.events import STATES, Event
 
 Act = Sample | BaseException | threading.Event
 Session = partial(session.Session, health=None)  # for no puppet is ever healthy
@@ -93,10 +93,10 @@ class Log:
             self.events.append(item)
 
     def of(self, name: str) -> list[str]:
-        return [e.kind for e in self.events if isinstance(e, SensorEvent) and e.name == name]
+        return [e.kind for e in self.events if e.kind in STATES and e.sensor == name]
 
     def live(self) -> list[tuple[str, ...]]:
-        return [e.live for e in self.events if isinstance(e, LiveSetEvent)]
+        return [e.live for e in self.events if e.kind == "live"]
 
 
 def held(

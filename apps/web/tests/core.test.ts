@@ -158,7 +158,7 @@ describe.each(["multi-class", "multi-label"])("%s", async (task) => {
         held = [];
       }
       const wanted = expected.stream[i];
-      expect(live.changes(time).map(({ modality, over }) => [modality, over])).toEqual(wanted.changes);
+      expect(live.changes(time).map(({ modality, kind }) => [modality, kind.endsWith("again")])).toEqual(wanted.changes);
       expect(live.live(time)).toEqual(wanted.live);
       expect(made === null).toBe(wanted.prediction === null);
       if (!made) return;

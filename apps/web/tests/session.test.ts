@@ -73,7 +73,7 @@ beforeEach(async () => {
   });
   vi.spyOn(bundle, "artifact").mockResolvedValue(new Uint8Array(1)); // reading takes turns that fake time has not
   [now, failing, events, predictions] = [100, false, [], []];
-  const said = (event: SessionEvent): string => `${event.type} ${event.modality}${"reason" in event ? `: ${event.reason}` : ""}`;
+  const said = (event: SessionEvent): string => `${event.kind} ${event.modality}${event.text ? `: ${event.text}` : ""}`;
   session = new Session(bundle, executor, (item) => {
     if ("event" in item) events.push(said(item.event));
     if ("prediction" in item) predictions.push(item.prediction);
@@ -150,7 +150,7 @@ test("an encoder that fails takes its own modality away and nothing else", async
   failing = true;
   captions.give({ modality: "text", data: "number 4", time: now });
   await settle();
-  expect([events.at(-1), session.live]).toEqual(["failed text: out of memory", ["video"]]);
+  expect([events.at(-1), session.live]).toEqual(["encoder failed text: out of memory", ["video"]]);
   failing = false;
   captions.give({ modality: "text", data: "number 4", time: now });
   await settle();

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 from sensemble_sensors.public_names import attach
 
 if TYPE_CHECKING:
+    from sensemble_sensors.supervision.events import Event as Event
+
     from sensemble_runtime.adapting.adapter import Adapter as Adapter
     from sensemble_runtime.auditing.audit import AuditResult as AuditResult
     from sensemble_runtime.auditing.audit import audit as audit
@@ -30,16 +32,6 @@ if TYPE_CHECKING:
     from sensemble_runtime.errors import SensembleRuntimeError as SensembleRuntimeError
     from sensemble_runtime.errors import SessionError as SessionError
     from sensemble_runtime.errors import SubsetError as SubsetError
-    from sensemble_runtime.events import ActiveSensorEvent as ActiveSensorEvent
-    from sensemble_runtime.events import AdaptEvent as AdaptEvent
-    from sensemble_runtime.events import EncoderEvent as EncoderEvent
-    from sensemble_runtime.events import Event as Event
-    from sensemble_runtime.events import HopEvent as HopEvent
-    from sensemble_runtime.events import LiveSetEvent as LiveSetEvent
-    from sensemble_runtime.events import RecordEvent as RecordEvent
-    from sensemble_runtime.events import SensorEvent as SensorEvent
-    from sensemble_runtime.events import SuspectEvent as SuspectEvent
-    from sensemble_runtime.events import UnfamiliarEvent as UnfamiliarEvent
     from sensemble_runtime.prediction import Opinion as Opinion
     from sensemble_runtime.prediction import Prediction as Prediction
     from sensemble_runtime.record.reader import read_answers as read_answers

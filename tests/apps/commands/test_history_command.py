@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from sensemble_runtime.bundle.bundle import Bundle
-from sensemble_runtime.events import LiveSetEvent, SensorEvent
 from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.record.writer import Records
+from sensemble_sensors.supervision.events import Event
 
 from tests.apps.conftest import DemoRun, Sensemble
 
@@ -27,9 +27,9 @@ def test_a_session_is_summed_up(bundle_folder: Path, tmp_path: Path, here: Sense
             Prediction(began + at, live, {}, one, one, {}, {}, labels=bundle.manifest.labels)
             for at, live in said
         ]
-        lives = [LiveSetEvent(began + at, live) for at, live in said]
+        lives = [Event(began + at, "live", text="+".join(live)) for at, live in said]
         why = "microphone desk: gives no more sound"
-        lost = SensorEvent(began + 3, "microphone desk", "audio", "lost", why)
+        lost = Event(began + 3, "lost", "audio", "microphone desk", why)
         records.add_items(run, [*predictions, *lives, lost])
     (reported,) = json.loads(here("history", record, "--json").stdout)["runs"]
     assert (reported["kind"], reported["ended"]) == ("session", None)
@@ -37,7 +37,9 @@ def test_a_session_is_summed_up(bundle_folder: Path, tmp_path: Path, here: Sense
     assert (reported["seconds"], reported["gap"]) == pytest.approx((8, 4), abs=0.2)
     audio, video = reported["modalities"]["audio"], reported["modalities"]["video"]
     assert audio == pytest.approx({"live": 3, "away": 5, "longest": 4}, abs=0.2)
-    assert [event["kind"] for event in reported["events"]] == ["lost"]
+    (event,) = reported["events"]
+    assert event.keys() == {"at", "time", "kind", "modality", "sensor", "text"}
+    assert (event["kind"], event["text"]) == ("lost", "gives no more sound")
     assert video == pytest.approx({"live": 7, "away": 1, "longest": 1}, abs=0.2)
     result = here("history", record)
     assert result.returncode == 0

@@ -183,7 +183,7 @@ def test_what_drifts_is_kept_and_marked(tmp_path: Path, monkeypatch: pytest.Monk
     sources = Source("audio", 0.9), Source("video", 0.0)
     recorded = recorded_by(limits, tmp_path / "out", "doubtful", *sources)
     doubts = [plug for plug in recorded.events if plug.kind not in ("began", "attached")]
-    assert [(p.modality, p.kind, p.reason) for p in doubts] == [
+    assert [(p.modality, p.kind, p.text) for p in doubts] == [
         ("audio", "doubtful", "it drifts, 0.5 s behind the picture")
     ]
     times = [s.time for segment in recorded.segments for s in segment.samples() if s.modality == "audio"]

@@ -226,7 +226,7 @@ def test_a_signal_ends_a_run_in_one_line_and_its_record_as_complete(
     options = "--captions", "-", "--json", "--record", record
     with Started("run", bundle_folder, *options, stdin=ours) as process:
         os.write(theirs, b"one person\n")
-        assert json.loads(process.stdout.readline())["event"] == "attached"
+        assert json.loads(process.stdout.readline())["kind"] == "attached"
         assert json.loads(process.stdout.readline())["live"] == ["text"]
         process.send_signal(sent)
         time.sleep(0.02)  # while it closes; `timeout`, for one, signals a process and then its group

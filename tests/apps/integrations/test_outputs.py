@@ -45,7 +45,7 @@ def test_an_output_of_another_package(bundle_folder: Path, dataset_folder: Path,
     kinds = said.read_text().split()
     assert kinds[0] == "Opened"
     assert kinds.count("Predicted") == 3
-    assert "Change" in kinds
+    assert "Event" in kinds
 
 
 def test_an_output_that_there_is_not_is_refused_with_those_that_there_are(bundle_folder: Path) -> None:

@@ -13,10 +13,10 @@ from sensemble_apps.errors import InputError
 from sensemble_apps.results.fleet import fleet
 from sensemble_apps.results.heartbeats import Heartbeat, heartbeats, write_heartbeats
 from sensemble_runtime.auditing.intervals import wilson
-from sensemble_runtime.events import LiveSetEvent
 from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.record.writer import Records, fingerprint
 from sensemble_runtime.scores import SubsetScore
+from sensemble_sensors.supervision.events import Event
 
 from tests.apps.shipped import manifest, write_audit, write_run
 
@@ -39,7 +39,7 @@ def test_heartbeats_split_a_session_by_hour_and_live_set(tmp_path: Path) -> None
     at = [(0, ("audio",)), (10, ("audio", "video")), (25, ())]
     with Records(tmp_path / "r.sqlite") as records:
         run = records.begin("session", made)  # type: ignore[arg-type]
-        lives = [LiveSetEvent(began + s, live) for s, live in at]
+        lives = [Event(began + s, "live", text="+".join(live)) for s, live in at]
         said = [
             Prediction(began + s, ("audio",), {}, even, even, {}, {}, labels=("zero", "one")) for s in (1, 2)
         ]

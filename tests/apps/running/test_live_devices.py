@@ -15,7 +15,7 @@ from sensemble_apps.errors import InputError
 from sensemble_apps.running import real_time
 from sensemble_apps.running.real_time import Options
 from sensemble_apps.running.sources import FORM, plug
-from sensemble_apps.running.view_events import Change, Predicted
+from sensemble_apps.running.view_events import Predicted
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.session import sensor_host
 from sensemble_sensors.devices.camera import Camera
@@ -27,6 +27,7 @@ from sensemble_sensors.media.dataset import read_dataset
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
 from sensemble_sensors.supervision import backoff
+from sensemble_sensors.supervision.events import Event
 
 from tests.apps.conftest import Refusal
 
@@ -51,8 +52,8 @@ def test_a_pipe_that_was_named_is_read_again_as_soon_as_it_is_back(
         assert next(item for item in items if isinstance(item, Predicted)).prediction.live == ("text",)
         writer.join()
         pipe.unlink()
-        lost = next(item for item in items if isinstance(item, Change) and "lost" in item.event)
-        assert "the pipe was removed" in lost.event
+        lost = next(item for item in items if isinstance(item, Event) and item.kind == "lost")
+        assert "the pipe was removed" in lost.text
         os.mkfifo(pipe)
     items.close()
 
@@ -96,8 +97,8 @@ def test_the_last_event_is_shown_however_slow_the_view_is(bundle_folder: Path, t
         Bundle.open(bundle_folder), [Captions(tmp_path / "said.txt")], Options()
     ):
         time.sleep(0.3)
-    assert isinstance(last, Change)
-    assert "ended" in last.event
+    assert isinstance(last, Event)
+    assert last.kind == "ended"
 
 
 def test_a_sensor_that_does_not_stop_does_not_make_a_run_fail(

@@ -16,19 +16,17 @@ import numpy as np
 import pytest
 import rich
 from sensemble_apps.console.wording import answer, answer_as_json
-from sensemble_apps.running.outputs import change_line
 from sensemble_apps.running.terminal import TerminalOutput
 from sensemble_apps.running.view_events import (
-    LiveSetChange,
     Predicted,
     ViewEvent,
-    change,
-    view_event,
+    event_line,
+    shown_event,
 )
 from sensemble_runtime.bundle.bundle import Bundle
-from sensemble_runtime.events import RecordEvent, UnfamiliarEvent
 from sensemble_runtime.prediction import Doubt, Opinion, Prediction
 from sensemble_runtime.scores import SubsetScore
+from sensemble_sensors.supervision.events import Event
 
 from tests.apps.conftest import Started
 
@@ -41,7 +39,7 @@ def test_json_reports_that_nothing_is_live_any_more(bundle_folder: Path) -> None
         there, said, gone = (json.loads(process.stdout.readline()) for _ in range(3))
         process.send_signal(signal.SIGINT)
         deadline.cancel()
-    text = {"event": "attached", "modality": "text", "name": "captions -", "reason": ""}
+    text = {"kind": "attached", "modality": "text", "sensor": "captions -", "text": ""}
     assert there == {"time": there["time"], **text}
     assert said["live"] == ["text"]
     assert gone == {"time": gone["time"], "live": []}
@@ -80,10 +78,10 @@ def test_a_standby_that_dies_does_not_make_the_live_one_lost(bundle_folder: Path
     rows = _picture(
         Bundle.open(bundle_folder),
         80,
-        change(1.0, "video", "camera 0", "attached", ""),
-        LiveSetChange(2.0, ("video",)),
-        change(3.0, "video", "front door", "attached", ""),
-        change(4.0, "video", "camera 0", "lost", 80 * "x"),
+        Event(1.0, "attached", "video", "camera 0"),
+        Event(2.0, "live", text="video"),
+        Event(3.0, "attached", "video", "front door"),
+        Event(4.0, "lost", "video", "camera 0", 80 * "x"),
     )
     cameras = rows[rows.index("● camera") + 1 :]
     named = [row.split()[:3] for row in cameras if row[4:5].strip()]  # a long reason goes on below the name
@@ -102,11 +100,11 @@ def _picture(bundle: Bundle, width: int, *items: ViewEvent) -> list[str]:
 
 
 def test_a_terminal_says_that_the_record_fails_while_it_does(bundle_folder: Path) -> None:
-    failed, again = RecordEvent(1.0, "r.sqlite: no room", 3), RecordEvent(2.0, "", 9)
-    others = [change(1.5, "audio", "desk", "lost", str(n)) for n in range(60)]
-    lines = _picture(Bundle.open(bundle_folder), 80, view_event(failed, 0.0), *others)
+    failed, again = Event(1.0, "record failed", text="r.sqlite: no room"), Event(2.0, "recorded")
+    others = [Event(1.5, "lost", "audio", "desk", str(n)) for n in range(60)]
+    lines = _picture(Bundle.open(bundle_folder), 80, failed, *others)
     assert "! record failed: r.sqlite: no room" in lines
-    lines = _picture(Bundle.open(bundle_folder), 80, view_event(failed, 0.0), *others, view_event(again, 0.0))
+    lines = _picture(Bundle.open(bundle_folder), 80, failed, *others, again)
     assert not any(line.startswith("! record failed") for line in lines)
 
 
@@ -126,8 +124,8 @@ def test_a_number_stays_while_another_sensor_speaks(bundle_folder: Path) -> None
 
 
 def test_of_several_sensors_the_active_one_is_marked(bundle_folder: Path) -> None:
-    items = [change(0.0, "audio", name, "attached", "") for name in ("desk", "door")]
-    items += [change(0.1, "audio", name, "active", "") for name in ("desk", "door")]
+    items = [Event(0.0, "attached", "audio", name) for name in ("desk", "door")]
+    items += [Event(0.1, "active", "audio", name) for name in ("desk", "door")]
     rows = _picture(Bundle.open(bundle_folder), 80, *items, _said(1.0, audio=0.01))
     assert [row.split() for row in rows[1:4]] == [
         ["●", "microphone", "0.2", "s", "10.0", "ms"],
@@ -135,12 +133,12 @@ def test_of_several_sensors_the_active_one_is_marked(bundle_folder: Path) -> Non
         ["●", "door", "attached"],
     ]
     assert "    0.10 s  ---- microphone door is the active sensor" in rows
-    rows = _picture(Bundle.open(bundle_folder), 80, *items, LiveSetChange(1.0, ()))
+    rows = _picture(Bundle.open(bundle_folder), 80, *items, Event(1.0, "live"))
     assert not any("●" in row for row in rows)
 
 
 def test_a_narrow_terminal_shows_names_rather_than_numbers(bundle_folder: Path) -> None:
-    plugged = change(0.0, "audio", "desk", "attached", "")
+    plugged = Event(0.0, "attached", "audio", "desk")
     for width, titles in (
         (90, "alone level age encoded in dropped"),
         (80, "alone level age encoded in"),
@@ -157,9 +155,9 @@ def test_the_reason_of_a_lost_sensor_is_whole_while_there_is_room(
     bundle_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     why = "the address answers, but sends no picture that can be decoded; " + " ".join(map(str, range(30)))
-    items: list[ViewEvent] = [change(0.0, "audio", "desk", "attached", ""), _said(1.0, audio=0.01)]
-    items.append(change(2.0, "video", "camera rtsp://door/", "lost", why))
-    items += [change(3.0 + i, "text", "captions said.txt", "lost", f"reason {i}") for i in range(30)]
+    items: list[ViewEvent] = [Event(0.0, "attached", "audio", "desk"), _said(1.0, audio=0.01)]
+    items.append(Event(2.0, "lost", "video", "camera rtsp://door/", why))
+    items += [Event(3.0 + i, "lost", "text", "captions said.txt", f"reason {i}") for i in range(30)]
     for height in (24, 12):
         monkeypatch.setenv("LINES", str(height))
         shown = [
@@ -222,7 +220,7 @@ def test_a_line_says_which_sensor_it_is_of() -> None:
         ("front door", "camera front door lost: gone"),
         ("", "camera lost: gone"),
     ):
-        line = change_line(change(1.0, "video", name, "lost", f"{name}: gone" if name else "gone"))
+        line = event_line(shown_event(Event(1.0, "lost", "video", name, f"{name}: gone" if name else "gone")))
         assert line == f"    1.00 s  ---- {expected}"
 
 
@@ -262,12 +260,12 @@ def test_a_terminal_says_that_a_sensor_is_unfamiliar(bundle_folder: Path) -> Non
         1.0, ("video",), {"video": 0.1}, chances, chances, {}, {}, labels=labels, threshold=0.5, doubt=None,
         opinions={"audio": nothing, "video": opinion}, unfamiliar=("audio",),
     )  # fmt: skip
-    reported = view_event(UnfamiliarEvent(1.0, "audio", over=False), 0.0)
+    reported = Event(1.0, "unfamiliar", "audio", text="it is unlike what the encoder was trained on")
     shown = _picture(Bundle.open(bundle_folder), 140, reported, Predicted(1.0, made, None))
     (row,) = (line for line in shown if line.startswith("○ microphone"))
     assert "unfamiliar: it is unlike what the encoder was trained on" in row
     assert "? 33%" in row, "it has no evidence"
-    again = view_event(UnfamiliarEvent(2.0, "audio", over=True), 0.0)
+    again = Event(2.0, "familiar again", "audio")
     shown = _picture(Bundle.open(bundle_folder), 140, reported, again)
     assert not any("unfamiliar" in line for line in shown if "microphone" in line[:14])
 

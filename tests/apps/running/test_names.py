@@ -8,12 +8,12 @@ from time import monotonic
 import pytest
 from sensemble_apps.console.output import remark, say
 from sensemble_runtime.bundle.bundle import Bundle
-from sensemble_runtime.events import SensorEvent
 from sensemble_runtime.record.reader import read_events, read_runs
 from sensemble_runtime.session.session import Session
 from sensemble_sensors.errors import SensorUnavailableError, printable
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
+from sensemble_sensors.supervision.events import Event
 
 from tests.apps.conftest import Sensemble
 
@@ -39,10 +39,10 @@ def test_a_sensors_odd_name_and_reason_are_recorded(bundle_folder: Path, tmp_pat
     record = tmp_path / "record.sqlite"
     with Session(Bundle.open(bundle_folder), record=record, lasting=True) as session:
         assert session.attach(Odd()) == SHOWN
-        event = next(item for item in session.stream() if isinstance(item, SensorEvent))
-    assert (event.name, event.reason) == (SHOWN, f"{SHOWN}: {SHOWN} text")
+        event = next(item for item in session.stream() if isinstance(item, Event))
+    assert (event.sensor, event.text) == (SHOWN, f"{SHOWN}: {SHOWN} text")
     (run,) = read_runs(record)
-    assert event.reason in [one.reason for one in read_events(record, run.id)]
+    assert event.text in [one.text for one in read_events(record, run.id)]
 
 
 def test_a_file_with_an_odd_name_is_run_and_its_history_is_printed(

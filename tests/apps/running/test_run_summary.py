@@ -6,8 +6,9 @@ import tracemalloc
 import numpy as np
 import pytest
 from sensemble_apps.running.run_summary import RunSummary
-from sensemble_apps.running.view_events import Change, Predicted
+from sensemble_apps.running.view_events import Predicted
 from sensemble_runtime.prediction import Prediction
+from sensemble_sensors.supervision.events import Event
 
 
 def test_counts_that_restart_when_a_sensor_comes_back_add_up() -> None:
@@ -26,9 +27,9 @@ def test_counts_that_restart_when_a_sensor_comes_back_add_up() -> None:
 def test_windows_that_an_encoder_failed_on_are_not_said_to_be_missing() -> None:
     summary = RunSummary(virtual=True)
     assert summary.lines == []
-    summary.show(Change(0.0, "audio", "attached", "attached", "", "desk"))
+    summary.show(Event(0.0, "attached", "audio", "desk"))
     assert summary.lines == ["nothing was predicted: no sensor gave as much as a window"]
-    summary.show(Change(0.0, "audio", "encoder failed", "encoder failed", "no memory"))
+    summary.show(Event(0.0, "encoder failed", "audio", text="no memory"))
     assert summary.lines == []
 
 

@@ -24,12 +24,12 @@ from sensemble_apps.web.security import Access
 from sensemble_apps.web.server import listen, running_server
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.engine.scheduler import Policy
-from sensemble_runtime.events import Event
 from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.session.session import Session
 from sensemble_sensors.media.dataset import Example
 from sensemble_sensors.recording.replay import Replay
 from sensemble_sensors.sensor import Media
+from sensemble_sensors.supervision.events import Event
 from websockets.sync.client import ClientConnection, connect
 
 from tests.apps.http_client import ask

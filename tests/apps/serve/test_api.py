@@ -103,7 +103,7 @@ def test_events_come_as_they_happen(replayed: Served) -> None:
             unplugged = replayed.ask("/api/sensors/replay%20text/unplug", "POST")[0] == 204
     connection.close()
     assert replayed.ask("/api/sensors/replay%20text/plug", "POST")[0] == 204
-    assert seen["event"]["what"] == "detached"
+    assert seen["event"]["kind"] == "detached"
     assert "answer" in seen["state"]
 
 

@@ -16,8 +16,8 @@ from playwright.sync_api import Browser, Page, Playwright, WebSocketRoute, expec
 from sensemble_apps.serve.api import audited
 from sensemble_runtime import subsets
 from sensemble_runtime.bundle.bundle import Bundle
-from sensemble_runtime.events import SuspectEvent
 from sensemble_sensors.media.dataset import Example
+from sensemble_sensors.supervision import events
 
 from tests.apps.chromium import (
     SCHEMES,
@@ -160,11 +160,11 @@ def test_a_cable_is_pulled_the_light_moves_and_the_moment_is_looked_back_at(
     expect(page.locator("#dots .live")).to_have_count(3)
     expect(page.locator(".chip")).to_have_text(f"camera back: {after} → {before}")
     # One that lies is marked, and its edge.
-    page_of_a_replay.report(SuspectEvent(monotonic(), "text", over=False))
+    page_of_a_replay.report(events.Event(monotonic(), "suspect", "text"))
     expect(page.locator(".chip.bad")).to_contain_text("captions at odds with the others")
     expect(page.locator("#lattice line.bad")).to_have_count(1)
     assert inaccessible(page) == []
-    page_of_a_replay.report(SuspectEvent(monotonic(), "text", over=True))
+    page_of_a_replay.report(events.Event(monotonic(), "agrees again", "text"))
     # Any moment is looked at, with its picture: that of an event, or one on the strip.
     page.locator("#events button", has_text="the door detached").click()
     expect(page.locator("#moment")).to_contain_text("as it was at")

@@ -21,10 +21,11 @@ from paho.mqtt.enums import CallbackAPIVersion
 from sensemble_apps.errors import InputError
 from sensemble_apps.integrations import mqtt
 from sensemble_apps.integrations.mqtt import Publisher, device_name
-from sensemble_apps.running.view_events import Change, LiveSetChange, Predicted, change
+from sensemble_apps.running.view_events import Predicted
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.prediction import Prediction
 from sensemble_sensors.media.dataset import Example
+from sensemble_sensors.supervision.events import Event
 
 from tests.waiting import PATIENCE
 
@@ -97,8 +98,8 @@ def published(bundle: Bundle, examples: Sequence[Example], url: str) -> Iterator
         yield served
 
 
-def lost(name: str) -> Change:
-    return change(0.0, "audio", name, "lost", "")
+def lost(name: str) -> Event:
+    return Event(0.0, "lost", "audio", name)
 
 
 def test_answers_and_events_are_published_and_home_assistant_finds_them(
@@ -113,7 +114,7 @@ def test_answers_and_events_are_published_and_home_assistant_finds_them(
         while "video" not in broker.next("/answer")["live"]:
             pass
         played.sensors.unplug("replay video")
-        while broker.next("/event")["event"] != "detached":
+        while broker.next("/event")["kind"] != "detached":
             pass
         while "video" in broker.next("/answer")["live"]:
             pass
@@ -126,11 +127,11 @@ def test_an_answer_names_the_live_set_that_it_is_of(bundle: Bundle, broker: Brok
     said = Prediction(0.0, both, dict.fromkeys(both, 0.0), chances, zeros, {}, {}, labels=labels)
     with Publisher(f"mqtt://127.0.0.1:{broker.port}", bundle) as publisher:
         publisher.show(Predicted(0.0, said, None))
-        publisher.show(LiveSetChange(0.0, ("text",)))  # before the next prediction, if there is one
+        publisher.show(Event(0.0, "live", text="text"))  # before the next prediction, if there is one
         while not (live := broker.next("/answer")["live"]):
             pass
         assert live == ["audio", "text"]
-        publisher.show(LiveSetChange(0.0, ()))
+        publisher.show(Event(0.0, "live"))
         assert broker.next("/answer")["live"] == []
 
 
@@ -142,7 +143,7 @@ def test_a_recording_is_published(bundle: Bundle, broker: Broker) -> None:
             ("recording failed", {"on": False, "failed": "the disk is full"}),
             ("recording ended", {"on": False, "failed": ""}),
         ):
-            publisher.show(change(0.0, "", "", kind, "the disk is full" if state["failed"] else ""))
+            publisher.show(Event(0.0, kind, text="the disk is full" if state["failed"] else ""))
             assert broker.next("/recording") == state
 
 
@@ -167,7 +168,7 @@ def test_a_broker_that_is_away_is_found_when_it_is_back_and_is_sent_nothing_old(
         assert broker.next("sensemble/board-7/available") == "online"
         assert broker.next("sensemble/board-7/recording") == {"on": False, "failed": ""}
         publisher.show(lost("new"))
-        assert broker.next("sensemble/board-7/event")["name"] == "new"
+        assert broker.next("sensemble/board-7/event")["sensor"] == "new"
     broker.close()
 
 

@@ -19,10 +19,10 @@ from sensemble_apps.serve.examples import examples_of_classes
 from sensemble_runtime import subsets
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.engine.belief import answer
-from sensemble_runtime.events import SensorEvent
 from sensemble_runtime.prediction import Prediction
 from sensemble_sensors.media.dataset import Example, read_dataset
 from sensemble_sensors.recording.reader import is_recording
+from sensemble_sensors.supervision import events
 
 from tests.apps.clips import CLASSES
 from tests.waiting import PATIENCE, wait_until
@@ -214,9 +214,9 @@ def test_a_viewer_that_does_not_read_delays_nothing(bundle: Bundle, examples: Se
 
 def test_the_timeline_is_bounded(bundle: Bundle) -> None:
     with serving(bundle) as served:
-        served.report(SensorEvent(monotonic(), "a", "audio", "attached", ""))
+        served.report(events.Event(monotonic(), "attached", "audio", "a"))
         for number in range(3000):
-            served.report(SensorEvent(monotonic(), "a", "audio", "lost", str(number)))
+            served.report(events.Event(monotonic(), "lost", "audio", "a", str(number)))
         entries = served.board.timeline()
     assert len(entries) == 2000
     assert [entry["number"] for entry in entries[-2:]] == [3000, 3001]
@@ -266,7 +266,7 @@ def test_a_recording_that_dies_is_an_event_and_a_state_and_the_next_one_is_refus
         assert state["recorded"] is None
         assert state["recording_failed"].startswith(f"{folder}: cannot be written (No such file")
         assert f"sensemble: {state['recording_failed']}\n" in capsys.readouterr().err
-        (entry,) = (one for one in empty.board.timeline() if one.get("what") == "recording failed")
+        (entry,) = (one for one in empty.board.timeline() if one["kind"] == "recording failed")
         assert (entry["fault"], state["recording_failed"] in entry["text"]) == (True, True)
         limit = getrlimit(RLIMIT_FSIZE)
         setrlimit(RLIMIT_FSIZE, (0, limit[1]))  # the disk is full

@@ -11,11 +11,11 @@ from sensemble_runtime.bundle.manifest import Calibration
 from sensemble_runtime.engine.engine import Encode, Engine, Free
 from sensemble_runtime.engine.live_set import Encoded, PoppedWindow
 from sensemble_runtime.engine.scheduler import Policy
-from sensemble_runtime.events import Event, LiveSetEvent, SensorEvent
 from sensemble_runtime.prediction import Prediction
 from sensemble_sensors.errors import SensorEndedError, SensorLostError
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
+from sensemble_sensors.supervision.events import STATES, Event
 from sensemble_sensors.supervision.suite import Order, Used
 from sensemble_sensors.thresholds import Thresholds
 
@@ -151,7 +151,7 @@ class Bench:
 
     def of(self, name: str) -> list[tuple[str, str]]:
         """Return the kind and the reason of each event of a sensor."""
-        return [(i.kind, i.reason) for i in self.items if isinstance(i, SensorEvent) and i.name == name]
+        return [(i.kind, i.text) for i in self.events if i.kind in STATES and i.sensor == name]
 
     def kinds(self, name: str) -> list[str]:
         return [kind for kind, _ in self.of(name)]
@@ -161,9 +161,13 @@ class Bench:
         return [item for item in self.items if isinstance(item, Prediction)]
 
     @property
+    def events(self) -> list[Event]:
+        return [item for item in self.items if isinstance(item, Event)]
+
+    @property
     def live(self) -> list[tuple[str, ...]]:
         """The live sets that were reported."""
-        return [item.live for item in self.items if isinstance(item, LiveSetEvent)]
+        return [event.live for event in self.events if event.kind == "live"]
 
     def advance(self) -> None:
         self.inputs.append(("advance", (self.now,), {}))

@@ -12,12 +12,12 @@ from sensemble_runtime.auditing.answers import Sessions
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.engine.belief import DOUBTS, SCENE
 from sensemble_runtime.engine.scheduler import Policy
-from sensemble_runtime.events import Event, SensorEvent
 from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.session import sensor_host
 from sensemble_runtime.session.session import Session
 from sensemble_runtime.session.virtual import VirtualSession
 from sensemble_sensors.sensor import Sample
+from sensemble_sensors.supervision.events import Event
 
 from tests.runtime.certain import certain
 from tests.runtime.puppets import Puppet
@@ -106,7 +106,7 @@ class OnThreads:
         else:
             self._puppets[modality] = Puppet(modality)
             self._session.attach(self._puppets[modality])
-        self._await(SensorEvent)
+        self._await(Event)
 
     def show(self, modality: str, label: int, now: float) -> None:
         if modality in self._puppets:

@@ -5,7 +5,6 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from sensemble_runtime.engine.scheduler import Policy
-from sensemble_runtime.events import ActiveSensorEvent, EncoderEvent, HopEvent
 from sensemble_sensors.errors import SensorLostError, SensorUnavailableError
 from sensemble_sensors.supervision.backoff import RETRY
 from sensemble_sensors.thresholds import Thresholds
@@ -80,7 +79,7 @@ def test_a_standby_takes_over_and_gives_back() -> None:
     assert bench.active == {"video": "camera"}
     assert bench.kinds("camera") == ["attached", "unhealthy", "recovered"]
     assert bench.kinds("standby") == ["attached"]
-    named = [item.name for item in bench.items if isinstance(item, ActiveSensorEvent)]
+    named = [event.sensor for event in bench.events if event.kind == "active"]
     assert named == ["standby", "camera", "standby", "camera"]
     turns = [now[1].cut for before, now in pairwise(bench.used) if before[0] != now[0]]
     assert turns == [True] * 3, "no window spans two sensors"
@@ -286,7 +285,7 @@ def test_an_encoder_that_fails_leaves_is_reported_once_and_tried_again() -> None
     bench.wait(RETRY[0])
     bench.encode("audio")
     assert bench.kinds("audio")[-1] == "ended"
-    failures = [item.reason for item in bench.items if isinstance(item, EncoderEvent)]
+    failures = [event.text for event in bench.events if event.kind.startswith("encoder")]
     assert failures == ["RuntimeError: out of memory", "", "RuntimeError: again", ""]
 
 
@@ -321,9 +320,9 @@ def test_under_overload_the_hop_stretches_and_an_event_says_so() -> None:
         bench.wait(0.05)
         bench.wait(0.05)
         bench.encode_all()
-    (event, *_) = (item for item in bench.items if isinstance(item, HopEvent))
-    assert event.stretch >= 4, "0.1 s of each 0.2 s, for a hop of 0.05 s"
-    assert event.hop == pytest.approx(SPECS["audio"].hop * event.stretch)
+    (event, *_) = (event for event in bench.events if event.kind == "overload")
+    seconds = float(event.text.removeprefix("encoded every ").removesuffix(" s"))
+    assert seconds >= 4 * SPECS["audio"].hop, "0.1 s of each 0.2 s, for a hop of 0.05 s"
 
 
 def test_two_sensors_of_one_name_are_told_apart() -> None:

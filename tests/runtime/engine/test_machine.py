@@ -6,17 +6,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from sensemble_runtime.engine.live_set import PoppedWindow
 from sensemble_runtime.engine.scheduler import Policy
-from sensemble_runtime.events import (
-    ActiveSensorEvent,
-    EncoderEvent,
-    Event,
-    LiveSetEvent,
-    SensorEvent,
-    SuspectEvent,
-)
 from sensemble_runtime.prediction import Prediction
 from sensemble_sensors.errors import SensorUnavailableError
 from sensemble_sensors.supervision.backoff import RETRY
+from sensemble_sensors.supervision.events import Event
 from sensemble_sensors.thresholds import DEFAULT, Thresholds
 
 from tests.runtime.engine.bench import SPECS, Bench
@@ -59,7 +52,7 @@ class Watched(Bench):
             assert np.isfinite(item.probabilities).all()
             for modality in item.latencies:
                 self.owed.pop(modality, None)
-        elif isinstance(item, LiveSetEvent):
+        elif item.kind == "live":
             newest = max((end for m in self.alive if SPECS[m].hop for end in self.ends[m][-2:]), default=0.0)
             for m in {*[(), *self.live][-2]} - {*item.live}:
                 # The last window may not be in a prediction yet.
@@ -68,14 +61,14 @@ class Watched(Bench):
                 )
                 assert old or m in self.causes, "causes first"
             self.causes.clear()
-        elif isinstance(item, SensorEvent) and item.kind in (*DEATHS, "ended"):
-            if self.active.get(item.modality) == item.name:
+        elif item.kind in (*DEATHS, "ended"):
+            if self.active.get(item.modality) == item.sensor:
                 del self.active[item.modality]
                 if item.kind != "ended":  # what it said last holds
                     self.die(item.modality)
-        elif isinstance(item, ActiveSensorEvent):
-            self.active[item.modality] = item.name
-        elif isinstance(item, EncoderEvent | SuspectEvent):
+        elif item.kind == "active":
+            self.active[item.modality] = item.sensor
+        elif item.kind in ("encoder failed", "encoder works again", "suspect", "agrees again"):
             self.causes.add(item.modality)
 
     def fail_encoder(self, modality: str) -> None:

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sensemble_runtime.engine.scheduler import MEASURED, Policy, PolicyError, Scheduler, fair_shares
-from sensemble_runtime.events import HopEvent
 from sensemble_sensors.spec import InputSpec
+from sensemble_sensors.supervision.events import Event
 
 
 def spec(modality: str, hop: float) -> InputSpec:
@@ -23,7 +23,7 @@ class Simulation:
         self.scheduler = Scheduler(policy, {m: spec(m, hop) for m, hop in hops.items()})
         self.hops = hops
         self.now = 0.0
-        self.events: list[HopEvent] = []
+        self.events: list[Event] = []
         self.starts: dict[str, list[float]] = {m: [] for m in hops}
         self.next = dict.fromkeys(hops, 0.0)
         self.busy = 0.0
@@ -67,28 +67,27 @@ def test_a_budget_is_kept_and_the_stretched_hops_are_reported() -> None:
     simulation.run(50, {"audio": 0.02, "video": 0.06})
     share = (simulation.busy - busy) / (simulation.now - since)
     assert 0.9 * 0.25 < share <= 1.02 * 0.25, "used, and not exceeded"
-    stretched = {event.modality: event for event in simulation.events}
-    assert stretched["video"].stretch == 5, "0.06 s for an eighth of the time: every 0.48 s"
-    assert stretched["video"].hop == pytest.approx(0.5)
-    assert stretched["audio"].stretch == 2
+    stretched = {event.modality: event.text for event in simulation.events}
+    assert stretched["video"] == "encoded every 0.5 s", "0.06 s for an eighth of the time: every 0.48 s"
+    assert stretched["audio"] == "encoded every 0.2 s"
     assert len(simulation.events) == 2, "reported once, without fluttering"
 
 
 def test_the_overload_ends_and_that_is_reported() -> None:
     simulation = Simulation(Policy(), {"audio": 0.1, "video": 0.1})
     simulation.run(10, {"audio": 0.01, "video": 0.3})
-    assert [e.modality for e in simulation.events if e.stretch > 1][:1] == ["video"]
+    assert [e.modality for e in simulation.events if e.kind == "overload"][:1] == ["video"]
     assert not any(e.modality == "audio" for e in simulation.events), "audio needs less than its share"
     simulation.run(10, {"audio": 0.01, "video": 0.01})
     last = simulation.events[-1]
-    assert (last.modality, last.stretch, last.hop) == ("video", 1, 0.1)
+    assert (last.modality, last.kind, last.text) == ("video", "no overload", "encoded every 0.1 s")
 
 
 def test_a_slight_overload_ends_too_and_does_not_flutter() -> None:
     simulation = Simulation(Policy(budget=0.5), {"audio": 0.1})
     for cost in (0.08, 0.051, 0.049, 0.051, 0.049, 0.03):
         simulation.run(10, {"audio": cost})
-    assert [event.stretch for event in simulation.events] == [2, 1]
+    assert [event.kind for event in simulation.events] == ["overload", "no overload"]
 
 
 def test_a_caption_now_and_then_is_no_overload() -> None:

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.errors import RecordError
-from sensemble_runtime.events import LiveSetEvent, SensorEvent
 from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.record.reader import read_answers, read_events, read_predictions, read_runs
 from sensemble_runtime.record.retention import TRIMMED, Retention
 from sensemble_runtime.record.writer import RecordedAnswer, Records
 from sensemble_runtime.session.session import Session
+from sensemble_sensors.supervision.events import Event
 
 from tests.runtime.puppets import Puppet
 
@@ -61,21 +61,23 @@ def test_what_is_too_old_goes_with_its_run_and_the_record_says_so(bundle: Bundle
     now = time.monotonic()
     with Records(path) as records:
         old = records.begin("session", bundle)
-        records.add_items(old, [said(now - 40 * DAY), LiveSetEvent(now - 40 * DAY, ("audio",))])
+        records.add_items(old, [said(now - 40 * DAY), Event(now - 40 * DAY, "live", text="audio")])
         audit = records.begin("audit", bundle, "digits", "eval")
         answer = RecordedAnswer("a", 7, ("two",), "audio", "one", np.zeros(3, np.float32), 0.5, "several")
         records.add_answers(audit, [answer])
         run = records.begin("session", bundle)
         items = [said(now - days * DAY) for days in (31, 29, 1)]
-        lives = [LiveSetEvent(now - days * DAY, live) for days, live in ((33, ()), (32, ("audio",)), (2, ()))]
-        lost = SensorEvent(now - 31 * DAY, "desk", "audio", "lost", "desk: gives no more sound")
+        lives = [
+            Event(now - days * DAY, "live", text=live) for days, live in ((33, ""), (32, "audio"), (2, ""))
+        ]
+        lost = Event(now - 31 * DAY, "lost", "audio", "desk", "desk: gives no more sound")
         records.add_items(run, [*items, *lives, lost])
         assert trim(records, Retention(seconds=30 * DAY), run) == 1
         assert trim(records, Retention(seconds=30 * DAY), run) == 1
     assert [found.id for found in read_runs(path)] == [audit, run]
     assert len(read_answers(path, audit)) == 1
     assert [round((now - p.time) / DAY) for p in read_predictions(path, run)] == [29, 1]
-    events = [(round((now - e.time) / DAY), e.kind, e.reason) for e in read_events(path, run)]
+    events = [(round((now - e.time) / DAY), e.kind, e.text) for e in read_events(path, run)]
     assert events == [
         (31, TRIMMED, "what was recorded before is removed"),
         (31, "live", "audio"),

@@ -27,7 +27,6 @@ from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.bundle.head import Head, save_head
 from sensemble_runtime.bundle.manifest import FileEntry
 from sensemble_runtime.bundle.manifest_file import read_manifest, write_manifest
-from sensemble_runtime.events import Event as SessionEvent
 from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.record.reader import read_answers
 from sensemble_runtime.session.session import Session
@@ -37,6 +36,7 @@ from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.media.dataset import Example, read_dataset
 from sensemble_sensors.sensor import Sample, Sensor
 from sensemble_sensors.spec import InputSpec
+from sensemble_sensors.supervision.events import Event as SessionEvent
 
 from tests.parts import NetworkCamera, write_wav
 from tests.waiting import wait_until

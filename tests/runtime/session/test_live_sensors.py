@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 import pytest
 from sensemble_runtime.bundle.bundle import Bundle
-from sensemble_runtime.events import SensorEvent
 from sensemble_runtime.session.hotplug import Hotplug
 from sensemble_runtime.session.session import Session
 from sensemble_sensors.devices import watcher
@@ -31,6 +30,7 @@ from sensemble_sensors.isolation.isolated import Isolated
 from sensemble_sensors.sensor import Sample, Sensor
 from sensemble_sensors.spec import InputSpec
 from sensemble_sensors.supervision import backoff
+from sensemble_sensors.supervision.events import STATES
 from sensemble_sensors.thresholds import Thresholds
 
 from tests.runtime.puppets import Log
@@ -158,12 +158,12 @@ def test_whatever_fails_is_reported_kept_out_and_comes_back_and_the_others_go_on
             room.wait_for_live(*EVERYTHING)
     player.terminate()
     player.wait(30)
-    assert {e.name for e in events.events if isinstance(e, SensorEvent)} == {"audio", "captions", "video"}
+    assert {e.sensor for e in events.events if e.kind in STATES} == {"audio", "captions", "video"}
     assert all(kind != "failed" for _, kind, _ in reported(events))
 
 
 def reported(log: Log) -> list[tuple[str, str, str]]:
-    return [(e.name, e.kind, e.reason) for e in log.events if isinstance(e, SensorEvent)]
+    return [(e.sensor, e.kind, e.text) for e in log.events if e.kind in STATES]
 
 
 STARTS = 20
@@ -251,6 +251,6 @@ def test_a_busy_machine_raises_no_false_alarm_in_twenty_starts(bundle: Bundle) -
             session.attach(Held(f"microphone {i}", 0.2 + 0.05 * i))
             session.attach(Seen(f"camera {i}"))
         time.sleep(SECONDS)
-        reported = [[event for event in log.events if isinstance(event, SensorEvent)] for log in logs]
+        reported = [[event for event in log.events if event.kind in STATES] for log in logs]
     for events in reported:
-        assert [(e.kind, e.reason) for e in events] == [("attached", "")] * 2
+        assert [(e.kind, e.text) for e in events] == [("attached", "")] * 2

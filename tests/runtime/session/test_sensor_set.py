@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from sensemble_runtime.bundle.bundle import Bundle
-from sensemble_runtime.events import SensorEvent
 from sensemble_runtime.session.hotplug import Hotplug
 from sensemble_runtime.session.session import Session
 from sensemble_sensors.devices import discovery
@@ -19,6 +18,7 @@ from sensemble_sensors.isolation.isolated import Isolated
 from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.sensor import Sample, Sensor
 from sensemble_sensors.supervision import backoff, reader
+from sensemble_sensors.supervision.events import STATES
 
 from tests.runtime.puppets import Log, Puppet
 from tests.waiting import wait_until
@@ -27,7 +27,7 @@ SoundServer = Any
 
 
 def reasons(log: Log, name: str) -> list[tuple[str, str]]:
-    return [(e.kind, e.reason) for e in log.events if isinstance(e, SensorEvent) and e.name == name]
+    return [(e.kind, e.text) for e in log.events if e.kind in STATES and e.sensor == name]
 
 
 def test_one_that_floods_in_a_thread_is_not_read_all_the_time(bundle: Bundle, log: Log) -> None:

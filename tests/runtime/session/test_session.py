@@ -8,9 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.errors import SessionError
-from sensemble_runtime.events import LiveSetEvent, SensorEvent
-from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.session import session
+from sensemble_sensors.supervision.events import Event
 
 from tests.runtime.puppets import Log, Puppet, Session, held, watched
 from tests.waiting import wait_until
@@ -119,8 +118,8 @@ def test_the_stream_has_predictions_and_events_in_order(bundle: Bundle) -> None:
         first = [next(stream) for _ in range(3)]
         running.detach("text")
         first += [next(stream) for _ in range(2)]
-    kinds = [item.kind if isinstance(item, SensorEvent) else type(item) for item in first]
-    assert kinds == ["attached", LiveSetEvent, Prediction, "detached", LiveSetEvent]
+    kinds = [item.kind if isinstance(item, Event) else "prediction" for item in first]
+    assert kinds == ["attached", "live", "prediction", "detached", "live"]
     assert list(stream) == []
 
 

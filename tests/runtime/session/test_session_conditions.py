@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.errors import SessionError
-from sensemble_runtime.events import SensorEvent
 from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.record.reader import read_events, read_runs
 from sensemble_sensors.kinds.conditions.condition import Applied
 from sensemble_sensors.kinds.registry import condition_of
 from sensemble_sensors.sensor import Sample
+from sensemble_sensors.supervision.events import STATES, Event
 
 from tests.runtime.puppets import Puppet, Session
 from tests.waiting import wait_until
@@ -36,12 +36,12 @@ def test_samples_are_degraded_and_the_sensor_says_by_what(bundle: Bundle, tmp_pa
     noise = np.random.default_rng(0).uniform(-1, 1, (1, 1600)).astype(np.float32)
     expected = bundle.head.probabilities(bundle.encode("audio", np.float32(0.1) * noise))
     np.testing.assert_allclose(prediction.probabilities, expected, atol=1e-5)
-    attached = {item.name: item.reason for item in seen if isinstance(item, SensorEvent)}
+    attached = {item.sensor: item.text for item in seen if isinstance(item, Event) and item.kind in STATES}
     assert attached == {"desk": "under quiet:3 (20 dB quieter, floor -70 dB)", "front": ""}
     (run,) = read_runs(record)
     events = read_events(record, run.id)
     assert ("desk", "attached", "under quiet:3 (20 dB quieter, floor -70 dB)") in [
-        (e.name, e.kind, e.reason) for e in events
+        (e.sensor, e.kind, e.text) for e in events
     ]
 
 

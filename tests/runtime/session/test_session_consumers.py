@@ -12,13 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.errors import RecordError
-from sensemble_runtime.events import Event, LiveSetEvent, RecordEvent
 from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.record import background
 from sensemble_runtime.record.reader import read_events, read_predictions, read_runs
 from sensemble_runtime.record.writer import Records
 from sensemble_runtime.session import sensor_host
 from sensemble_runtime.session.stream_queue import EVENTS, PREDICTIONS, StreamQueue
+from sensemble_sensors.supervision.events import Event
 
 from tests.runtime.puppets import Log, Puppet, Session, held, watched
 from tests.waiting import wait_until
@@ -35,8 +35,8 @@ def unwritable(path: Path) -> Iterator[None]:
         other.execute("ALTER TABLE hidden RENAME TO predictions")
 
 
-def of_record(log: Log) -> list[RecordEvent]:
-    return [event for event in log.events if isinstance(event, RecordEvent)]
+def of_record(log: Log) -> list[Event]:
+    return [event for event in log.events if event.kind.startswith("record")]
 
 
 def test_every_prediction_is_recorded(bundle: Bundle, tmp_path: Path) -> None:
@@ -93,7 +93,7 @@ def test_a_record_that_cannot_be_written_ends_nothing_and_is_reported(
             assert next(predictions).live == ("text",)
         wait_until(lambda: of_record(log))
         (event,) = of_record(log)
-        assert "record.sqlite" in event.reason
+        assert "record.sqlite" in event.text
         with pytest.raises(RecordError, match=r"record\.sqlite.*; it lacks \d+ predictions and events"):
             running.close()
         running.close()
@@ -110,7 +110,7 @@ def test_what_waited_for_a_disk_is_recorded_once_it_can_be(bundle: Bundle, log: 
             wait_until(lambda: of_record(log))
         wait_until(lambda: len(of_record(log)) == 2)
     failed, again = of_record(log)
-    assert (bool(failed.reason), again.reason, again.lost) == (True, "", 0)
+    assert (failed.kind, again.kind) == ("record failed", "recorded")
     (run,) = read_runs(path)
     assert run.ended is not None
     assert [p.time for p in read_predictions(path, run.id)] == [made.time]
@@ -153,8 +153,8 @@ def test_a_record_that_is_removed_is_reported_and_another_is_begun(
         made = next(predictions)
         wait_until(lambda: len(of_record(log)) == 2)
     failed, again = of_record(log)
-    assert "record.sqlite: was removed or replaced" in failed.reason
-    assert again.reason == ""
+    assert "record.sqlite: was removed or replaced" in failed.text
+    assert again.kind == "recorded"
     *others, run = read_runs(path)
     assert (len(others), run.ended is not None) == (int(replaced), True)
     assert [p.time for p in read_predictions(path, run.id)] == [made.time]
@@ -176,9 +176,9 @@ def test_while_a_disk_is_stuck_the_oldest_give_way_and_are_counted(
     (run,) = read_runs(path)
     kept = len(read_predictions(path, run.id))
     assert 1 <= kept < 20
-    lost = [event.reason for event in read_events(path, run.id) if event.kind == "recorded"]
+    lost = [event.text for event in read_events(path, run.id) if event.kind == "recorded"]
     assert int(lost[-1].split()[0]) >= 20 - kept, "the record says what it lacks"
-    assert of_record(log)[-1].lost >= 20 - kept
+    assert of_record(log)[-1].text == lost[-1]
 
 
 def test_a_slow_subscriber_delays_no_record_and_gets_the_newest(
@@ -205,7 +205,7 @@ def test_a_slow_subscriber_delays_no_record_and_gets_the_newest(
 
 def test_a_subscriber_may_close_the_session_and_its_errors_surface(bundle: Bundle) -> None:
     def close(event: Event) -> None:
-        if isinstance(event, LiveSetEvent):
+        if isinstance(event, Event) and event.kind == "live":
             running.close()
 
     captions = Puppet("text")
@@ -278,7 +278,7 @@ def test_a_slow_consumer_gets_the_newest_predictions_and_every_event() -> None:
     queue = StreamQueue()
     for i in range(100):
         queue.put(prediction(float(i)))
-        queue.put(LiveSetEvent(i + 0.5, ()))
+        queue.put(Event(i + 0.5, "live"))
     assert (queue.missed, queue.missed_events) == (100 - PREDICTIONS, 0)
     items = taken(queue)
     assert [i.time for i in items if isinstance(i, Prediction)] == list(range(100 - PREDICTIONS, 100))
@@ -289,7 +289,7 @@ def test_a_slow_consumer_gets_the_newest_predictions_and_every_event() -> None:
 def test_events_are_bounded_and_counted_too() -> None:
     queue = StreamQueue()
     for i in range(EVENTS + 3):
-        queue.put(LiveSetEvent(float(i), ()))
+        queue.put(Event(float(i), "live"))
     assert (queue.missed, queue.missed_events) == (0, 3)
     assert [item.time for item in taken(queue)] == list(range(3, EVENTS + 3))
 
@@ -301,7 +301,7 @@ def test_whatever_is_put_and_taken_comes_in_order_and_is_taken_or_counted(acts: 
         if act == "prediction":
             queue.put(prediction(float(time)))
         elif act == "event":
-            queue.put(LiveSetEvent(float(time), ()))
+            queue.put(Event(float(time), "live"))
         elif queue:
             got.append(queue.get())
     got += taken(queue)

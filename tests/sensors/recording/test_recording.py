@@ -84,7 +84,7 @@ def test_what_is_recorded_is_read_back_bit_for_bit(tmp_path: Path, specs: Specs)
     assert is_recording(folder)
     assert_equal(found, given, given[0].time - found[0].time)
     assert 0 <= found[0].time < 1
-    assert [(p.name, p.kind) for p in recorded.events] == [
+    assert [(p.sensor, p.kind) for p in recorded.events] == [
         ("", "began"),
         ("camera 0", "attached"),
         ("camera 0", "lost"),
@@ -205,7 +205,7 @@ def test_what_nobody_read_in_time_is_reported(tmp_path: Path) -> None:
         recording.put(Sample("text", "one", monotonic(), lost=2))
         recording.put(Sample("text", "two", monotonic(), lost=3))
     recorded = Recorded(tmp_path / "out", read_dataset(tmp_path / "out").examples)
-    reported = [p.reason.split(": ") for p in recorded.events if p.kind == "dropped"]
+    reported = [p.text.split(": ") for p in recorded.events if p.kind == "dropped"]
     assert {why for why, _ in reported} == {"they came faster than they were read"}
     assert sum(int(count.removesuffix(" samples are lost")) for _, count in reported) == 5
 

@@ -12,6 +12,7 @@ from sensemble_runtime.auditing.intervals import wilson
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.progress import Progress
 from sensemble_sensors.recording.reader import Recorded, is_recording
+from sensemble_sensors.supervision.events import Event
 
 from sensemble_apps.console.output import remark, say
 from sensemble_apps.console.progress import progress
@@ -19,10 +20,9 @@ from sensemble_apps.console.wording import sensor_title
 from sensemble_apps.errors import InputError
 from sensemble_apps.options import Folder, OptionalFolder, Positional, Trusting
 from sensemble_apps.running import virtual_time
-from sensemble_apps.running.outputs import change_line
 from sensemble_apps.running.real_time import Options
 from sensemble_apps.running.sources import examples_of
-from sensemble_apps.running.view_events import Change, Predicted, Stream
+from sensemble_apps.running.view_events import Predicted, Stream, event_line
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,17 +69,17 @@ def _learn(replay: Path, arguments: Adapt, bundle: Bundle, adapter: Adapter) -> 
     played = Recorded(replay, examples, bundle.specs) if is_recording(replay) else examples
     with progress("learn") as report:
         stream = virtual_time.replay(bundle, played, Options(adapt=adapter), labels=arguments.labels)
-        for change in _changes(stream, len(examples), report):
-            remark(change_line(change))
+        for event in _events(stream, len(examples), report):
+            remark(event_line(event))
 
 
-def _changes(stream: Stream, count: int, report: Progress) -> Iterator[Change]:
+def _events(stream: Stream, count: int, report: Progress) -> Iterator[Event]:
     seen: set[int] = set()
     for event in stream:
         if isinstance(event, Predicted) and event.example is not None:
             seen.add(event.example.line)
             report(len(seen), count)
-        elif isinstance(event, Change) and event.kind in ("taught", "untaught"):
+        elif isinstance(event, Event) and event.kind in ("taught", "untaught"):
             yield event
 
 

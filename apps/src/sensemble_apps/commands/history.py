@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
@@ -19,8 +19,7 @@ from sensemble_apps.console.output import remark, say, say_json
 from sensemble_apps.console.wording import data_title, sensor_title
 from sensemble_apps.options import Common, File, OptionalFile, Positional
 from sensemble_apps.results.heartbeats import heartbeats, write_heartbeats
-from sensemble_apps.running.outputs import change_line
-from sensemble_apps.running.view_events import change
+from sensemble_apps.running.view_events import event_as_json, event_line, shown_event
 
 LiveSince = tuple[float, tuple[str, ...]]
 """The time in seconds since 1970 from which a live set holds, and the set."""
@@ -58,7 +57,8 @@ class Summary:
         run: dict[str, Any] = summary.pop("run")
         for internal in ("labels", "task", "chance"):
             del run[internal]
-        return run | summary
+        events = [{"at": event.at, **event_as_json(shown_event(event))} for event in self.events]
+        return run | summary | {"events": events}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +103,7 @@ def summarize(run: Run, record: Path) -> Summary:
         counts[subsets.name(live)] += 1
         last, gap = at, max(gap, at - last)
     end = run.ended if run.ended is not None else max([last, *(event.at for event in events)])
-    live_sets = [(e.at, tuple(e.reason.split("+")) if e.reason else ()) for e in events if e.kind == "live"]
+    live_sets = [(event.at, event.live) for event in events if event.kind == "live"]
     return Summary(
         run,
         end - run.began,
@@ -143,8 +143,8 @@ def _show(summary: Summary, console: Console) -> None:
         console.print(_table(("live", "predictions"), ((s, str(n)) for s, n in summary.predictions.items())))
         console.print(_table(("sensor", "live, s", "away, s", "longest, s"), _rows(summary)))
         console.print(f"longest without a prediction: {summary.gap:.1f} s")
-        for e in summary.events:
-            line = change_line(change(e.at - run.began, e.modality, e.name, e.kind, e.reason))
+        for event in summary.events:
+            line = event_line(replace(shown_event(event), time=event.at - run.began))
             console.print(line, style="dim", soft_wrap=True)
     console.print()
 

@@ -14,12 +14,12 @@ from typing import Annotated
 
 from sensemble_runtime.bundle.manifest import FILE_NAME, Manifest
 from sensemble_runtime.bundle.manifest_file import read_manifest
-from sensemble_runtime.events import Event, SensorEvent
 from sensemble_runtime.prediction import Prediction
 from sensemble_sensors.devices.watcher import Watcher
 from sensemble_sensors.errors import RecordingError, SensorUnavailableError
 from sensemble_sensors.recording.header import EVENTS, INDEX
 from sensemble_sensors.spec import InputSpec
+from sensemble_sensors.supervision.events import STATES, Event
 from sensemble_sensors.thresholds import DEFAULT, Thresholds
 
 from sensemble_apps.console.output import remark, say
@@ -27,13 +27,12 @@ from sensemble_apps.console.progress import status
 from sensemble_apps.errors import InputError
 from sensemble_apps.options import Folder, OptionalFolder, Positional, Sources, Texts
 from sensemble_apps.running import take_recorder
-from sensemble_apps.running.outputs import change_line
 from sensemble_apps.running.real_time import retry
 from sensemble_apps.running.recorder import Recorder
 from sensemble_apps.running.sensor_reader import CaptureSummary, SensorReader
 from sensemble_apps.running.sources import forms
 from sensemble_apps.running.take_recorder import TakeRecorder, plan, record_all, takes_in
-from sensemble_apps.running.view_events import Change, shown_event
+from sensemble_apps.running.view_events import event_line, shown_event
 
 _CHECK = 0.2  # seconds between two checks of the disk
 _FIRST = 30.0  # seconds after which the time of a recording runs without a sample, too
@@ -138,11 +137,9 @@ def _sensing(
         summary = CaptureSummary(sensors, specs)
 
         def note(event: Prediction | Event) -> None:
-            if isinstance(event, SensorEvent):
+            if isinstance(event, Event) and event.kind in STATES:
                 summary.note(event)
-                shown = shown_event(event, began)
-                if isinstance(shown, Change):
-                    remark(change_line(shown))
+                remark(event_line(shown_event(event, began)))
 
         samples = reader.listen(summary.add)
         reader.subscribe(note)

@@ -180,7 +180,7 @@ def _limited(events: Iterator[ViewEvent], limit: int | None) -> Iterator[ViewEve
 
 def _shown(arguments: Run, bundle: Bundle, conditions: Sequence[Applied]) -> AbstractContextManager[Output]:
     if arguments.json:
-        return nullcontext(JsonOutput(changes=not arguments.fast, conditions=conditions))
+        return nullcontext(JsonOutput(events=not arguments.fast, conditions=conditions))
     if sys.stdout.isatty() and os.environ.get("TERM") != "dumb":  # which cannot redraw
         from sensemble_apps.running.terminal import TerminalOutput  # only a terminal needs rich
 

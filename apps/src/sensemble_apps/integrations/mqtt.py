@@ -18,12 +18,12 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.prediction import Prediction
+from sensemble_sensors.supervision.events import Event
 
 from sensemble_apps.console.output import remark
 from sensemble_apps.console.wording import answer_as_json
 from sensemble_apps.errors import InputError
-from sensemble_apps.running.outputs import change_as_json
-from sensemble_apps.running.view_events import Change, LiveSetChange, Predicted, ViewEvent
+from sensemble_apps.running.view_events import Predicted, ViewEvent, event_as_json
 
 _PORTS = {"mqtt": 1883, "mqtts": 8883}
 _AGAIN = (1, 30)  # seconds before the first try to connect again, and at most before later ones
@@ -38,7 +38,7 @@ _RECORDING = {
     "recording ended": (False, False),
     "recording failed": (False, True),
 }
-"""The kinds of changes that concern a recording: whether one is on, and whether it failed."""
+"""The kinds of events that concern a recording: whether one is on, and whether it failed."""
 PASSWORD: Final = "SENSEMBLE_MQTT_PASSWORD"  # noqa: S105 - the name of a variable of the environment
 
 
@@ -97,13 +97,13 @@ class Publisher:
         match event:
             case Predicted(prediction=prediction):
                 self._state["answer"] = _answer(prediction)
-            case LiveSetChange(live=()):
+            case Event(kind="live", text=""):
                 self._state["answer"] = _answer(None)
-            case Change(kind=kind, reason=reason) if kind in _RECORDING:
+            case Event(kind=kind, text=text) if kind in _RECORDING:
                 on, failed = _RECORDING[kind]
-                self._state["recording"] = _recording(on=on, failed=reason if failed else "")
-        if isinstance(event, Change) and self._has_room:
-            self._publish("event", json.dumps(change_as_json(event), ensure_ascii=False))
+                self._state["recording"] = _recording(on=on, failed=text if failed else "")
+        if isinstance(event, Event) and event.kind != "live" and self._has_room:
+            self._publish("event", json.dumps(event_as_json(event), ensure_ascii=False))
         self._publish_state()
 
     @property

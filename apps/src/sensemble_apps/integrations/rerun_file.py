@@ -32,7 +32,7 @@ from sensemble_sensors.spec import InputSpec
 from sensemble_apps.console.output import refused, remark
 from sensemble_apps.console.wording import answer, sensor_title
 from sensemble_apps.errors import InputError
-from sensemble_apps.running.view_events import FAULTS, LiveSetChange, Opened, Predicted, ViewEvent
+from sensemble_apps.running.view_events import FAULTS, Opened, Predicted, ViewEvent, event_words
 
 _TIMELINE = "session"
 _QUALITY = 90  # of JPEG
@@ -103,7 +103,7 @@ class RerunFile:
             self._stream.log("answer/probabilities", BarChart(np.asarray(prediction.probabilities)))
             for modality, opinion in prediction.opinions.items():
                 self._answered(f"opinions/{modality}", opinion, answer(opinion))
-        elif isinstance(event, LiveSetChange):
+        elif event.kind == "live":
             for modality in self._live | set(event.live):
                 self._stream.log(f"live/{modality}", Scalars(float(modality in event.live)))
             self._live |= set(event.live)
@@ -111,8 +111,8 @@ class RerunFile:
                 self._words("answer/words", "nothing is live")
         else:
             level = TextLogLevel.WARN if event.kind in FAULTS else TextLogLevel.INFO
-            title = sensor_title(event.modality, event.name)
-            self._stream.log("events", TextLog(f"{title} {event.event}", level=level))
+            title = sensor_title(event.modality, event.sensor)
+            self._stream.log("events", TextLog(f"{title} {event_words(event)}", level=level))
 
     def _sample(self, sensor: str, sample: Sample) -> None:
         self._stream.set_time(_TIMELINE, duration=sample.time - self._began)

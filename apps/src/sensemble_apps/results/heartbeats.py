@@ -49,7 +49,7 @@ def heartbeats(record: Path, device: str) -> list[Heartbeat]:
             events = read_events(record, run.id)
             last = max([*(one.at for one in predictions), *(one.at for one in events)], default=run.began)
             end = run.ended or last
-            changes = [(one.at, one.reason) for one in events if one.kind == "live"]
+            changes = [(one.at, one.text) for one in events if one.kind == "live"]
             for (start, live), (stop, _) in pairwise([(run.began, ""), *changes, (end, "")]):
                 for hour, passed in _hours(start, stop):
                     seconds[hour, run.bundle, live] += passed

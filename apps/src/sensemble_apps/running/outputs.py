@@ -13,11 +13,12 @@ from typing import Any, Protocol, cast
 from sensemble_runtime import subsets
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_sensors.kinds.conditions.condition import Applied
+from sensemble_sensors.supervision.events import Event
 
 from sensemble_apps.console.output import remark, say, say_json
-from sensemble_apps.console.wording import answer, answer_as_json, sensor_title
+from sensemble_apps.console.wording import answer, answer_as_json
 from sensemble_apps.errors import InputError
-from sensemble_apps.running.view_events import Change, LiveSetChange, Predicted, ViewEvent
+from sensemble_apps.running.view_events import Predicted, ViewEvent, event_as_json, event_line
 
 _GROUP = "sensemble.outputs"
 _OURS = {
@@ -83,55 +84,39 @@ def _prediction_as_json(predicted: Predicted) -> dict[str, Any]:
     }
 
 
-def change_as_json(change: Change) -> dict[str, Any]:
-    """Return a change as the JSON object of `docs/reference/output.md`."""
-    return {
-        "time": round(change.time, 6),
-        "event": change.kind,
-        "modality": change.modality or None,
-        "name": change.name or None,
-        "reason": change.reason,
-    }
-
-
 class JsonOutput:
-    """Prints a JSON object per prediction, one when nothing is live and, with `changes`, one per change.
+    """Prints a JSON object per prediction, one when nothing is live and, with `events`, one per event.
 
-    Changes also go to standard error, as lines.
+    Events also go to standard error, as lines.
     """
 
-    def __init__(self, *, changes: bool, conditions: Sequence[Applied] = ()) -> None:
-        self._changes = changes
+    def __init__(self, *, events: bool, conditions: Sequence[Applied] = ()) -> None:
+        self._events = events
         self._conditions = {"conditions": [applied.to_json() for applied in conditions]} if conditions else {}
 
     def show(self, event: ViewEvent) -> None:
         """Print `event`."""
-        if isinstance(event, Change):
-            remark(change_line(event))
-            if self._changes:
-                say_json(change_as_json(event))
-        elif isinstance(event, Predicted):
+        if isinstance(event, Predicted):
             say_json(_prediction_as_json(event) | self._conditions)
-        elif isinstance(event, LiveSetChange) and not event.live:
+        elif isinstance(event, Event) and event.kind != "live":
+            remark(event_line(event))
+            if self._events:
+                say_json(event_as_json(event))
+        elif isinstance(event, Event) and not event.live:
             say_json({"time": round(event.time, 6), "live": []})
 
 
 class LineOutput:
-    """Prints a line per prediction and change, and one when nothing is live."""
+    """Prints a line per prediction and event, and one when nothing is live."""
 
     def show(self, event: ViewEvent) -> None:
         """Print `event`."""
-        if isinstance(event, Change):
-            say(change_line(event))
-        elif isinstance(event, Predicted):
+        if isinstance(event, Predicted):
             say(_prediction_line(event))
-        elif isinstance(event, LiveSetChange) and not event.live:
+        elif isinstance(event, Event) and event.kind != "live":
+            say(event_line(event))
+        elif isinstance(event, Event) and not event.live:
             say(f"{event.time:8.2f} s  ---- nothing is live")
-
-
-def change_line(change: Change) -> str:
-    """Return a change as a line: `  12.00 s  ---- camera 0 lost: no picture came`."""
-    return f"{change.time:8.2f} s  ---- {sensor_title(change.modality, change.name)} {change.event}"
 
 
 def _prediction_line(predicted: Predicted) -> str:

@@ -11,7 +11,6 @@ from sensemble_runtime.adapting.adapter import Adapter
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.engine.scheduler import Policy
 from sensemble_runtime.errors import EncoderError, SessionError
-from sensemble_runtime.events import EncoderEvent, Event, SensorEvent
 from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.record.retention import Retention
 from sensemble_runtime.session.hotplug import Hotplug
@@ -29,13 +28,14 @@ from sensemble_sensors.recording.reader import Recorded, RecordingReplay
 from sensemble_sensors.recording.replay import Replay
 from sensemble_sensors.sensor import Sensor
 from sensemble_sensors.spec import InputSpec, together
+from sensemble_sensors.supervision.events import STATES, Event
 from sensemble_sensors.thresholds import DEFAULT, Thresholds
 
 from sensemble_apps.console.kinds import words_of
 from sensemble_apps.console.output import remark
 from sensemble_apps.errors import InputError
 from sensemble_apps.running.sources import player_of
-from sensemble_apps.running.view_events import Change, Opened, Stream, view_event
+from sensemble_apps.running.view_events import Opened, Stream, view_event
 
 Schedule = Sequence[Subset]
 """The modalities that are plugged in, in each part of the stream; all parts are equally long."""
@@ -94,7 +94,7 @@ def devices(
         SessionError: the bundle has no encoder for one of them.
         RecordError: the record cannot be opened or written.
     """
-    first: dict[str, SensorEvent] = {}
+    first: dict[str, Event] = {}
     began = monotonic()
     with ExitStack() as stack:
         session = stack.enter_context(opened(bundle, options, health, lasting=make is not None))
@@ -106,12 +106,12 @@ def devices(
             hotplug = Hotplug(session, make) if make is not None else None
             stack.enter_context(Watcher(finders, partial(retry, session, named, hotplug)))
         for item in _stream(session):
-            if isinstance(item, SensorEvent):
-                if item.name in named:
-                    first.setdefault(item.name, item)
+            if isinstance(item, Event):
+                if item.sensor in named:
+                    first.setdefault(item.sensor, item)
                 unusable = all(event.kind in ("unavailable", "failed") for event in first.values())
                 if make is None and first.keys() == named.keys() and unusable:
-                    raise SensorUnavailableError("; ".join(event.reason for event in first.values()))
+                    raise SensorUnavailableError("; ".join(event.text for event in first.values()))
             yield view_event(item, began)
 
 
@@ -156,8 +156,8 @@ def replay(
                     _plug(session, player, attached, plugged_at(schedule, share))
                 shown = view_event(item, began, player.example_at)
                 # A dataset has one sensor of each modality, without a name, as in a fast replay.
-                if isinstance(shown, Change) and isinstance(player, Replay):
-                    shown = replace(shown, name="")
+                if isinstance(shown, Event) and isinstance(player, Replay):
+                    shown = replace(shown, sensor="")
                 yield shown
 
 
@@ -194,18 +194,19 @@ def _stream(session: Session) -> Iterator[Prediction | Event]:
         InputError: every sensor ended by failure, as with a bundle that cannot be used; says why.
         EncoderError: nothing was predicted, because the encoders failed.
     """
-    last: dict[str, SensorEvent] = {}
+    last: dict[str, Event] = {}
     failures: dict[str, str] = {}
     predicted = False
     for item in _to_its_end(session):
-        if isinstance(item, SensorEvent):
-            last[item.name] = item
-        elif isinstance(item, EncoderEvent) and item.reason:
-            failures[item.modality] = item.reason
-        predicted = predicted or isinstance(item, Prediction)
+        if isinstance(item, Prediction):
+            predicted = True
+        elif item.kind in STATES:
+            last[item.sensor] = item
+        elif item.kind == "encoder failed":
+            failures[item.modality] = item.text
         yield item
     if last and all(event.kind == "failed" for event in last.values()):
-        raise InputError("; ".join(event.reason for event in last.values()))
+        raise InputError("; ".join(event.text for event in last.values()))
     if failures and not predicted:
         raise EncoderError("; ".join(failures.values()))
 

@@ -7,7 +7,6 @@ from threading import Lock
 from typing import Any
 
 from sensemble_runtime.background_queue import BackgroundQueue
-from sensemble_runtime.events import Event, SensorEvent
 from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.session.sensor_host import SensorHost
 from sensemble_sensors.errors import RecordingError
@@ -15,6 +14,7 @@ from sensemble_sensors.recording.header import form_of
 from sensemble_sensors.recording.writer import Recording
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec, declared
+from sensemble_sensors.supervision.events import STATES, Event
 
 from sensemble_apps.console.output import remark
 
@@ -84,8 +84,8 @@ class Recorder:
                         recording.put(sample)
 
                 def note(event: Prediction | Event) -> None:
-                    if isinstance(event, SensorEvent):
-                        recording.event(event.name, event.modality, event.kind, event.reason)
+                    if isinstance(event, Event) and event.kind in STATES:
+                        recording.event(event.sensor, event.modality, event.kind, event.text)
 
                 self._queues = [self._reader.listen(put), self._reader.subscribe(note)]
             return self._recording

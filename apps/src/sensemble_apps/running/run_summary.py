@@ -7,8 +7,9 @@ from time import monotonic
 from typing import Any
 
 from sensemble_sensors.process_memory import memory
+from sensemble_sensors.supervision.events import Event
 
-from sensemble_apps.running.view_events import Change, Predicted, ViewEvent
+from sensemble_apps.running.view_events import Predicted, ViewEvent
 
 
 class _Total:
@@ -75,7 +76,7 @@ class RunSummary:
 
     def show(self, event: ViewEvent) -> None:
         """Count a prediction, or note that a sensor was opened or an encoder failed."""
-        if isinstance(event, Change):
+        if isinstance(event, Event):
             self._opened |= event.kind == "attached"
             self._failed |= event.kind == "encoder failed"
             if event.kind in _GONE and self._began is not None:

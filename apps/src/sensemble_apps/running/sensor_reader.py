@@ -6,12 +6,12 @@ from dataclasses import replace
 from time import monotonic
 from typing import Self
 
-from sensemble_runtime.events import Event, SensorEvent
 from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.session.sensor_host import CLOSE, SensorHost
 from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.sensor import Sample, Sensor
 from sensemble_sensors.spec import InputSpec
+from sensemble_sensors.supervision.events import Event
 from sensemble_sensors.supervision.suite import Suite
 from sensemble_sensors.thresholds import Thresholds
 
@@ -96,9 +96,9 @@ class CaptureSummary:
         self.began = min(self.began, monotonic())
         self._meters[sample.modality].add(sample, self._specs[sample.modality].rate)
 
-    def note(self, event: SensorEvent) -> None:
+    def note(self, event: Event) -> None:
         """Note an event of a sensor."""
-        self._reasons[event.modality] = event.reason
+        self._reasons[event.modality] = event.text
 
     @property
     def awaited(self) -> bool:

@@ -19,17 +19,17 @@ from sensemble_runtime import subsets
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.session.session import Session
 from sensemble_sensors.kinds.conditions.condition import Applied
+from sensemble_sensors.supervision.events import Event
 
 from sensemble_apps.console.conditions import described
 from sensemble_apps.console.kinds import display_of
 from sensemble_apps.console.wording import answer, audited, sensor_title
-from sensemble_apps.running.outputs import change_line
-from sensemble_apps.running.view_events import Change, LiveSetChange, Opened, Predicted, ViewEvent
+from sensemble_apps.running.view_events import OVER, Opened, Predicted, ViewEvent, event_line, event_words
 
 _TOP = 5  # classes that are shown
 _MOST = 10  # with room, if there are so many candidates
-_CHANGES = 100  # kept; the newest that fit are shown
-_FEWEST = 4  # lines of changes that are left where states take several lines
+_EVENTS = 100  # kept; the newest that fit are shown
+_FEWEST = 4  # lines of events that are left where states take several lines
 # In a narrow terminal, the last are left out first.
 _COLUMNS = ("alone", "level", "age", "encoded in", "dropped")
 _WIDTHS = (14, 8, 6, 10, 7)
@@ -38,17 +38,17 @@ _REFRESH = 2.0  # pictures a second while nothing happens, so that a countdown s
 
 
 class TerminalOutput:
-    """Redraws the screen with each prediction and change, and twice a second; a context manager."""
+    """Redraws the screen with each prediction and event, and twice a second; a context manager."""
 
     def __init__(self, bundle: Bundle, conditions: Sequence[Applied] = ()) -> None:
         self._conditions = [Text(f"! {described(applied)}", "yellow") for applied in conditions]
         self._labels = bundle.manifest.labels
         self._modalities, self._specs = bundle.modalities, bundle.specs
         # By modality and name of the sensor; the state of a modality as a whole has an empty name.
-        self._states: dict[str, dict[str, Change]] = {m: {} for m in self._modalities}
+        self._states: dict[str, dict[str, Event]] = {m: {} for m in self._modalities}
         self._active: dict[str, str] = {}  # the name of the active sensor, of several, by modality
         self._latencies: dict[str, float] = {}  # the last by modality: a prediction may lack some
-        self._changes: deque[str] = deque(maxlen=_CHANGES)
+        self._events: deque[str] = deque(maxlen=_EVENTS)
         self._predicted: Predicted | None = None
         self._failures: list[Text] = []  # of the record, while it cannot be written
         self._live: tuple[str, ...] = ()
@@ -71,25 +71,25 @@ class TerminalOutput:
         self._screen.refresh()
 
     def _add(self, event: ViewEvent) -> None:
-        if isinstance(event, Change):
-            if event.active:
-                self._active[event.modality] = event.name
-            elif event.over:
-                self._states[event.modality].pop(event.name, None)
-            elif event.modality:
-                self._states[event.modality][event.name] = event
-            elif event.kind in ("record failed", "recorded"):
-                failed = event.kind == "record failed"
-                self._failures = [Text(f"! {event.event}", "red")] if failed else []
-            self._changes.append(change_line(event))
-        elif isinstance(event, LiveSetChange):
-            self._live = event.live
-        elif isinstance(event, Opened):
+        if isinstance(event, Opened):
             self._session = event.session
-        else:
+        elif isinstance(event, Predicted):
             self._predicted = event
             self._latencies |= event.prediction.latencies
             self._live = event.prediction.live
+        elif event.kind == "live":
+            self._live = event.live
+        else:
+            if event.kind == "active":
+                self._active[event.modality] = event.sensor
+            elif event.kind in OVER:
+                self._states[event.modality].pop(event.sensor, None)
+            elif event.modality:
+                self._states[event.modality][event.sensor] = event
+            elif event.kind in ("record failed", "recorded"):
+                failed = event.kind == "record failed"
+                self._failures = [Text(f"! {event_words(event)}", "red")] if failed else []
+            self._events.append(event_line(event))
 
     def _picture(self) -> RenderableType:
         with self._lock:
@@ -114,8 +114,8 @@ class TerminalOutput:
     def _newest(self, room: int) -> Text:
         console = self._console
         lines: list[Text] = []
-        for change in reversed(self._changes):
-            lines = [*Text(change, "dim").wrap(console, console.width), *lines]
+        for event in reversed(self._events):
+            lines = [*Text(event, "dim").wrap(console, console.width), *lines]
             if len(lines) >= room:
                 break
         return Text("\n").join(lines[-room:])
@@ -127,7 +127,7 @@ class TerminalOutput:
         for m in self._modalities:
             live = m in self._live
             mark, style = ("●", "green") if live else ("○", "dim")
-            states = {name: _state(change, waits.get(name)) for name, change in self._states[m].items()}
+            states = {name: _state(event, waits.get(name)) for name, event in self._states[m].items()}
             if len(states) <= 1:
                 ((name, state),) = states.items() or [("", "absent")]
                 title = f"{mark} {sensor_title(m, name)}"
@@ -203,12 +203,12 @@ class TerminalOutput:
         return table
 
 
-def _state(change: Change, wait: float | None) -> str:
+def _state(event: Event, wait: float | None) -> str:
     """Return the state of a sensor, with the seconds until it is tried again if it waits for that."""
-    if wait is None or change.kind not in ("lost", "unavailable"):
-        return change.event
+    if wait is None or event.kind not in ("lost", "unavailable"):
+        return event_words(event)
     # The seconds first: a narrow screen cuts the end.
-    return f"retry in {max(1, math.ceil(wait))} s, {change.kind}: {change.reason}"
+    return f"retry in {max(1, math.ceil(wait))} s, {event.kind}: {event.text}"
 
 
 def _cell(text: str, style: str = "", *, whole: bool = False) -> Text:

@@ -6,7 +6,6 @@ from heapq import merge
 
 from sensemble_runtime.adapting.adapter import Adapter
 from sensemble_runtime.bundle.bundle import Bundle
-from sensemble_runtime.events import AdaptEvent, Event, LiveSetEvent, SensorEvent
 from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.session.virtual import VirtualSession
 from sensemble_sensors.conditioned import begin, captured
@@ -14,9 +13,10 @@ from sensemble_sensors.media.dataset import Example
 from sensemble_sensors.media.decoding import samples, span
 from sensemble_sensors.recording.reader import AWAY, Recorded, TakeEvent
 from sensemble_sensors.sensor import Sample
+from sensemble_sensors.supervision.events import STATES, Event
 
 from sensemble_apps.running.real_time import Options, Schedule, plugged_at
-from sensemble_apps.running.view_events import Predicted, Stream, change, view_event
+from sensemble_apps.running.view_events import Predicted, Stream, shown_event, view_event
 
 
 def replay(
@@ -82,10 +82,10 @@ def _shown(items: Iterable[Prediction | Event], example: Example) -> Stream:
     for item in items:
         if isinstance(item, Prediction):
             yield Predicted(item.time, item, example)
-        elif isinstance(item, SensorEvent):  # a dataset has one sensor of each modality, without a name
-            yield change(item.time, item.modality, "", item.kind, item.reason)
-        elif isinstance(item, AdaptEvent):
-            yield view_event(item, 0.0)
+        elif item.kind in STATES:  # a dataset has one sensor of each modality, without a name
+            yield replaced(item, sensor="")
+        elif item.kind in ("taught", "untaught"):
+            yield shown_event(item)
 
 
 def _recording(bundle: Bundle, recorded: Recorded, options: Options, *, labels: bool) -> Stream:
@@ -107,9 +107,9 @@ def _recording(bundle: Bundle, recorded: Recorded, options: Options, *, labels: 
                 session.plug(item.modality, names.get(item.modality, ""), now)
             session.give(degradations[item.modality](item), now)
             continue
-        names[item.modality] = item.name
+        names[item.modality] = item.sensor
         if item.modality in bundle.specs:
-            yield change(now, item.modality, item.name, item.kind, item.reason)
+            yield shown_event(item)
         if item.kind in AWAY:
             session.unplug(item.modality, now)
         elif item.kind == "ended":
@@ -124,11 +124,12 @@ def _said(
 ) -> Stream:
     """Yield what a recording leads to, but for the events of its sensors, which are recorded."""
     for item in items:
-        if not isinstance(item, SensorEvent | LiveSetEvent):
-            shown = view_event(item, 0.0, recorded.example_at)
-            if isinstance(shown, Predicted):
-                learn(shown.example, shown.time)
-            yield shown
+        if isinstance(item, Event) and item.kind in (*STATES, "live"):
+            continue
+        shown = view_event(item, 0.0, recorded.example_at)
+        if isinstance(shown, Predicted):
+            learn(shown.example, shown.time)
+        yield shown
 
 
 def _learn(session: VirtualSession, adapter: Adapter | None, labelled: Example | None, now: float) -> None:

@@ -138,7 +138,7 @@ async def _events(board: Board) -> AsyncIterator[str]:
                 seen, sent = board.version, monotonic()
                 for entry in board.timeline(number):
                     number = entry["number"]
-                    yield _event(entry["kind"], entry)
+                    yield _event("event" if "fault" in entry else entry["kind"], entry)
                 yield _event("state", board.snapshot())
             await wait_for(changed)
 

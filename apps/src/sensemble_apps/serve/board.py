@@ -14,10 +14,11 @@ from sensemble_runtime.engine.belief import answer
 from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.session.session import Session
 from sensemble_sensors.process_memory import memory
+from sensemble_sensors.supervision.events import Event
 
 from sensemble_apps.console.wording import answer_as_json, sensor_title
 from sensemble_apps.running.recorder import Recorder
-from sensemble_apps.running.view_events import FAULTS, Change, LiveSetChange, Predicted, ViewEvent
+from sensemble_apps.running.view_events import FAULTS, Predicted, ViewEvent, event_as_json, event_words
 from sensemble_apps.web.page_sensors import PageSensors
 
 KEPT = 2000  # entries of the timeline
@@ -65,13 +66,13 @@ class Board:
             match event:
                 case Predicted():
                     self._predicted(event)
-                case LiveSetChange(live=live, time=time):
-                    self._live = live
-                    if not live:
+                case Event(kind="live"):
+                    self._live = event.live
+                    if not event.live:
                         self._shown = ()
-                        self._enter("live", time, live=[])
-                case Change():
-                    self._changed(event)
+                        self._enter("live", event.time, live=[])
+                case Event():
+                    self._happened(event)
         self.touch()
 
     def say(self, truth: str | None) -> None:
@@ -172,19 +173,12 @@ class Board:
             words = {key: said[key] for key in ("label", "best", "confidence", "doubt", "words", "why")}
             self._enter("answer", event.time, live=list(item.live), right=right, **words)
 
-    def _changed(self, shown: Change) -> None:
-        self.sensors.note(shown)
+    def _happened(self, event: Event) -> None:
+        self.sensors.note(event)
         titles = {sensor.name: sensor.title for sensor in self.sensors.all}
-        title = titles.get(shown.name) or sensor_title(shown.modality, shown.name)
-        self._enter(
-            "event",
-            shown.time,
-            modality=shown.modality,
-            name=shown.name,
-            what=shown.kind,
-            text=f"{title} {shown.event}",
-            fault=shown.kind in FAULTS,
-        )
+        title = titles.get(event.sensor) or sensor_title(event.modality, event.sensor)
+        words = f"{title} {event_words(event)}"
+        self._enter(**event_as_json(event), words=words, fault=event.kind in FAULTS)
 
     def _enter(self, kind: str, time: float, **fields: Any) -> None:  # noqa: ANN401 - what JSON can hold
         self._entries += 1

@@ -11,12 +11,13 @@ from sensemble_runtime.session.session import Session
 from sensemble_sensors.errors import RecordingError
 from sensemble_sensors.kinds.conditions.condition import SEVERITIES
 from sensemble_sensors.lines import Fields
+from sensemble_sensors.supervision import events
 
 from sensemble_apps.console.output import remark
 from sensemble_apps.errors import InputError
 from sensemble_apps.running.outputs import Output, Outputs
 from sensemble_apps.running.recorder import Recorder
-from sensemble_apps.running.view_events import ExampleAt, Opened, change, view_event
+from sensemble_apps.running.view_events import ExampleAt, Opened, view_event
 from sensemble_apps.serve.board import Board
 from sensemble_apps.web.clients import Action
 from sensemble_apps.web.page_sensors import PageSensors
@@ -89,5 +90,5 @@ class SessionPage:
         remark(f"sensemble: {error}")
         self._report("recording failed", str(error))
 
-    def _report(self, kind: str, reason: str) -> None:
-        self.outputs.show(change(monotonic() - self.board.began, "", "", kind, reason))
+    def _report(self, kind: str, text: str) -> None:
+        self.outputs.show(events.Event(monotonic() - self.board.began, kind, text=text))

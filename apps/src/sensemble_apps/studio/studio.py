@@ -11,10 +11,10 @@ from typing import IO, Any
 from sensemble_runtime import subsets
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.errors import MatrixError
-from sensemble_runtime.events import Event
 from sensemble_runtime.prediction import Prediction
 from sensemble_sensors.errors import SensembleError
 from sensemble_sensors.spec import InputSpec
+from sensemble_sensors.supervision.events import Event
 from sensemble_sensors.thresholds import DEFAULT
 
 from sensemble_apps.errors import InputError
@@ -24,7 +24,7 @@ from sensemble_apps.running.recorder import Recorder
 from sensemble_apps.running.sensor_reader import SensorReader
 from sensemble_apps.running.sources import FORM
 from sensemble_apps.running.take_recorder import COUNTDOWN, SHORTEST, TakeRecorder, Wanted
-from sensemble_apps.running.view_events import LiveSetChange, shown_event
+from sensemble_apps.running.view_events import shown_event
 from sensemble_apps.studio.delivery import (
     Phones,
     folder_files,
@@ -271,9 +271,7 @@ class Studio:
 
     def _note(self, event: Prediction | Event) -> None:
         assert not isinstance(event, Prediction)  # noqa: S101 - of a sensor reader
-        shown = shown_event(event, self._began)
-        if not isinstance(shown, LiveSetChange):
-            self.sensors.note(shown)
+        self.sensors.note(shown_event(event, self._began))
         self.sensors.viewers.wake()
 
     def _recorded(self, error: str | None) -> None:

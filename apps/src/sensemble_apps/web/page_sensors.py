@@ -15,16 +15,17 @@ from sensemble_sensors.kinds.conditions.condition import Applied
 from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.sensor import Killable, Sample, Sensor, free_name
 from sensemble_sensors.spec import InputSpec, devices
+from sensemble_sensors.supervision.events import Event
 
 from sensemble_apps.console.kinds import display_of
 from sensemble_apps.errors import InputError
-from sensemble_apps.running.view_events import FAULTS, Change
+from sensemble_apps.running.view_events import FAULTS, OVER, event_words
 from sensemble_apps.web.viewers import Viewers
 
 SHOWN = 80  # characters of a client's text that an error repeats at most
 _KEPT = 5.0  # seconds of samples kept for drawing
 _GONE = ("detached", "ended", "failed")
-_OPENING = Change(0.0, "", "is being opened", "", "")
+_OPENING = Event(0.0, "")
 
 Until = Callable[[str], float]
 """Returns the time of the last sample of a modality that is shown."""
@@ -113,7 +114,7 @@ class PageSensors:
         self._reader = reader
         self._lock = Lock()
         self._sensors: dict[str, PageSensor] = {}
-        self._notes: dict[str, Change] = {}  # of a modality as a whole
+        self._notes: dict[str, Event] = {}  # of a modality as a whole
         self._active: dict[str, str] = {}  # by modality: the name of the active sensor, of several
 
     @property
@@ -164,18 +165,18 @@ class PageSensors:
         with self._lock:
             self._sensors.pop(name, None)
 
-    def note(self, shown: Change) -> None:
-        """Note a change of a sensor, or of a modality as a whole."""
+    def note(self, event: Event) -> None:
+        """Note an event of a sensor, or of a modality as a whole."""
         with self._lock:
-            if shown.active:
-                self._active[shown.modality] = shown.name
-            elif shown.name:
-                if shown.name in self._sensors:
-                    self._sensors[shown.name].state = shown
-            elif shown.over:
-                self._notes.pop(shown.modality, None)
-            elif shown.modality:
-                self._notes[shown.modality] = shown
+            if event.kind == "active":
+                self._active[event.modality] = event.sensor
+            elif event.sensor:
+                if event.sensor in self._sensors:
+                    self._sensors[event.sensor].state = event
+            elif event.kind in OVER:
+                self._notes.pop(event.modality, None)
+            elif event.modality:
+                self._notes[event.modality] = event
 
     def is_active(self, sensor: PageSensor) -> bool:
         """Return whether a sensor is the active one of its modality, or the only one."""
@@ -205,9 +206,9 @@ class PageSensors:
             "modality": sensor.modality,
             "kind": state.kind,
             "title": sensor.title,
-            "state": state.event,
-            "reason": state.reason,
-            "note": "" if note is None else note.event,
+            "state": event_words(state) or "is being opened",
+            "reason": state.text,
+            "note": "" if note is None else event_words(note),
             "noted": "" if note is None else note.kind,
             "since": round(state.time, 3),
             "plugged": sensor.plugged,

@@ -64,7 +64,8 @@ export class Prediction extends Opinion {
   }
 }
 
-export type Change = { type: "unfamiliar" | "suspect"; modality: string; over: boolean };
+const UNLIKE = "it is unlike what the encoder was trained on";
+const ALONE = "it contradicts the others, which agree";
 
 export class LiveSet {
   readonly windows = new Map<string, WindowRing>();
@@ -127,10 +128,10 @@ export class LiveSet {
   }
 
   /** Return the changes of familiarity and of the suspect since the last call. */
-  changes(now: number): Change[] {
-    const name = (type: Change["type"], found: [string, boolean][]): Change[] =>
-      found.map(([modality, over]) => ({ type, modality, over }));
-    return [...name("unfamiliar", this.unfamiliar.changes(now)), ...name("suspect", this.suspected.changes(now))];
+  changes(now: number): { kind: string; modality: string; text: string }[] {
+    const unfamiliar = this.unfamiliar.changes(now).map(([modality, over]) => (over ? { kind: "familiar again", modality, text: "" } : { kind: "unfamiliar", modality, text: UNLIKE }));
+    const suspect = this.suspected.changes(now).map(([modality, over]) => (over ? { kind: "agrees again", modality, text: "" } : { kind: "suspect", modality, text: ALONE }));
+    return [...unfamiliar, ...suspect];
   }
 
   /** Return the newest window of a modality, to be encoded. */

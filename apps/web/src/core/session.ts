@@ -3,7 +3,7 @@
 
 import type { Bundle } from "./bundle";
 import { Health } from "./health";
-import { LiveSet, type Change, type Encoded, type Prediction } from "./live_set";
+import { LiveSet, type Encoded, type Prediction } from "./live_set";
 import type { InputSpec, Sample } from "./spec";
 import type { Executor } from "../executors/executor";
 
@@ -24,11 +24,14 @@ export interface Sensor {
   close(): void;
 }
 
-export type SessionEvent =
-  | { type: "attached" | "detached" | "recovered"; sensor: string; modality: string }
-  | { type: "lost" | "unhealthy"; sensor: string; modality: string; reason: string }
-  | { type: "failed"; modality: string; reason: string }
-  | Change;
+/** Something that happened: the kinds and their texts are those of `docs/reference/output.md`. */
+export interface SessionEvent {
+  time: number;
+  kind: string;
+  modality: string;
+  sensor: string; // empty where it concerns the modality as a whole
+  text: string;
+}
 
 /** Called with each sample, each prediction, each event and the windows of each turn with their embeddings, in order. */
 export type Listener = (item: { sample: Sample } | { prediction: Prediction } | { event: SessionEvent } | { encoded: Encoded[] }) => void;
@@ -88,7 +91,7 @@ export class Session {
     this.sensors.delete(modality);
     entry.sensor.close();
     this.liveSet.remove(modality);
-    this.emit({ type: "detached", sensor: entry.sensor.name, modality });
+    this.emit("detached", entry.sensor);
   }
 
   /** Try lost sensors again now: the devices have changed. */
@@ -143,7 +146,7 @@ export class Session {
       // What the first sample shows may come before this.
       if (entry.state === "opening") entry.state = "open";
       entry.openedAt = this.clock();
-      this.emit({ type: opened > 1 ? "recovered" : "attached", sensor: name, modality });
+      this.emit(opened > 1 ? "recovered" : "attached", sensor);
       entry.health.began(this.clock());
     } catch (error) {
       if (isCurrent()) this.lose(entry, error instanceof Error ? error.message : String(error));
@@ -151,12 +154,12 @@ export class Session {
   }
 
   private lose(entry: Attached, reason: string): void {
-    const { modality, name } = entry.sensor;
+    const { modality } = entry.sensor;
     entry.state = "lost";
     entry.retryAt = this.clock() + retry(entry.losses++);
     entry.sensor.close();
     this.liveSet.remove(modality);
-    this.emit({ type: "lost", sensor: name, modality, reason });
+    this.emit("lost", entry.sensor, reason);
   }
 
   private receive(entry: Attached, sample: Sample): void {
@@ -178,11 +181,11 @@ export class Session {
     if (problem !== null && entry.state === "open") {
       entry.state = "unhealthy";
       this.liveSet.remove(modality);
-      this.emit({ type: "unhealthy", sensor: name, modality, reason: problem });
+      this.emit("unhealthy", entry.sensor, problem);
     } else if (problem === null && entry.state === "unhealthy") {
       entry.state = "open";
       this.liveSet.add(modality, name);
-      this.emit({ type: "recovered", sensor: name, modality });
+      this.emit("recovered", entry.sensor);
     }
   }
 
@@ -214,14 +217,14 @@ export class Session {
       return { ...taken, embedding: await this.executor.encode(modality, window), latency: this.clock() - began };
     } catch (error) {
       this.liveSet.silence(modality);
-      this.emit({ type: "failed", modality, reason: error instanceof Error ? error.message : String(error) });
+      this.emit("encoder failed", { modality, name: "" }, error instanceof Error ? error.message : String(error));
       return null;
     }
   }
 
   private look(): void {
     const now = this.clock();
-    for (const event of this.liveSet.changes(now)) this.emit(event);
+    for (const { kind, modality, text } of this.liveSet.changes(now)) this.emit(kind, { modality, name: "" }, text);
     for (const entry of this.sensors.values()) {
       const silent = entry.state === "open" ? entry.health.stalled(now) : null;
       if (silent) this.lose(entry, silent);
@@ -233,7 +236,7 @@ export class Session {
     return this.bundle.specs[modality];
   }
 
-  private emit(event: SessionEvent): void {
-    this.listener({ event });
+  private emit(kind: string, { modality, name }: Pick<Sensor, "modality" | "name">, text = ""): void {
+    this.listener({ event: { time: this.clock(), kind, modality, sensor: name, text } });
   }
 }

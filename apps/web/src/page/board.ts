@@ -24,21 +24,7 @@ const ICONS = {
   series: "M3 12h4l3-8 4 16 3-8h4",
 };
 const NOUNS = { waveform: "sound", frames: "picture", text: "caption", series: "measurement" };
-const DISTRUST = {
-  unfamiliar: [["unfamiliar", "it is unlike what the encoder was trained on"], ["familiar again", ""]],
-  suspect: [["suspect", "it contradicts the others, which agree"], ["agrees again", ""]],
-};
-
-/** What an event says, in the runtime's words; of a sensor by its name, else of its modality as a whole. */
-export function changeOf(event: SessionEvent): { name: string; modality: string; kind: string; reason: string; over: boolean } {
-  const { modality } = event;
-  if ("over" in event) {
-    const [kind, reason] = DISTRUST[event.type][Number(event.over)];
-    return { name: "", modality, kind, reason, over: event.over };
-  }
-  if (event.type === "failed") return { name: "", modality, kind: "encoder failed", reason: event.reason, over: false };
-  return { name: event.sensor, modality, kind: event.type, reason: "reason" in event ? event.reason : "", over: false };
-}
+const OVER = ["familiar again", "agrees again"]; // of a modality as a whole
 
 export function describe({ specs }: Bundle): Modality[] {
   return Object.values(specs).map((spec) => {
@@ -87,7 +73,7 @@ export class Board {
   note(item: Parameters<Listener>[0]): void {
     if ("sample" in item) this.sampled(item.sample);
     else if ("encoded" in item) item.encoded.forEach(({ modality }) => this.notes.get(modality)?.kind === "encoder failed" && this.notes.delete(modality));
-    else if ("event" in item) this.changed(item.event);
+    else if ("event" in item) this.happened(item.event);
     else this.predicted(item.prediction);
   }
 
@@ -148,16 +134,15 @@ export class Board {
     this.fresh.add(sample.modality);
   }
 
-  private changed(event: SessionEvent): void {
-    const { name, modality, kind, reason, over } = changeOf(event);
-    const words = reason ? `${kind}: ${reason}` : kind;
-    const time = this.session.clock();
+  private happened(event: SessionEvent): void {
+    const { time, kind, modality, text } = event;
+    const words = text ? `${kind}: ${text}` : kind;
     const { sensor } = this.modalities.find((one) => one.modality === modality)!;
-    if (name) this.states.set(modality, { kind, reason, words, since: time });
-    else if (over) this.notes.delete(modality);
+    if (event.sensor) this.states.set(modality, { kind, reason: text, words, since: time });
+    else if (OVER.includes(kind)) this.notes.delete(modality);
     else this.notes.set(modality, { kind, words });
     if (kind === "detached") this.fresh.delete(modality);
-    this.enter({ kind: "event", time, modality, name: sensor, what: kind, text: `${this.titles.get(modality) || sensor} ${words}`, fault: FAULTS.includes(kind) });
+    this.enter({ ...event, sensor, words: `${this.titles.get(modality) || sensor} ${words}`, fault: FAULTS.includes(kind) });
   }
 
   private predicted(prediction: Prediction): void {

@@ -82,7 +82,7 @@ function show(bundle: Bundle): void {
     if ("event" in item) recording.event(item.event);
     if ("prediction" in item) recording.prediction(item.prediction);
     // A sensor that cannot be had says why beside its button.
-    if ("event" in item && item.event.type === "lost") givers.note(`${item.event.modality}: ${item.event.reason}`);
+    if ("event" in item && item.event.kind === "lost") givers.note(`${item.event.modality}: ${item.event.text}`);
   });
   board = new Board(bundle, session, sensors, executor.runs);
   live.greet(board.hello());

@@ -6,7 +6,6 @@ import type { Bundle } from "../core/bundle";
 import type { Prediction } from "../core/live_set";
 import type { Session, SessionEvent } from "../core/session";
 import { program } from "../executors/program";
-import { changeOf } from "./board";
 import { save } from "./dom";
 import { all, forget, keep, oldest } from "./store";
 
@@ -42,20 +41,14 @@ export class Recording {
     void this.add(labels, "predictions", { at: time, time, live: live.join("+"), label, probabilities: blob, threshold, doubt, suspect, ...text });
   }
 
-  event(event: SessionEvent): void {
-    const { name, modality, kind, reason } = changeOf(event);
-    this.note(name, modality, kind, reason);
+  event({ time, kind, modality, sensor, text }: SessionEvent): void {
+    void this.add(this.bundle.manifest.labels, "events", { at: time, time, name: sensor, modality, kind, reason: text });
   }
 
   /** Note a change of the live set. */
   look(session: Session): void {
     const live = session.live.join("+");
-    if (live !== this.live) this.note("", "", "live", (this.live = live));
-  }
-
-  private note(name: string, modality: string, kind: string, reason: string): void {
-    const time = performance.now() / 1000;
-    void this.add(this.bundle.manifest.labels, "events", { at: time, time, name, modality, kind, reason });
+    if (live !== this.live) this.event({ time: session.clock(), kind: "live", modality: "", sensor: "", text: (this.live = live) });
   }
 
   /** Add a row; a run has one list of labels, so what is learned begins another. */

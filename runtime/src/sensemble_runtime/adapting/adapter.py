@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from safetensors.numpy import load, save
 from sensemble_sensors import durable
 from sensemble_sensors.lines import opened
+from sensemble_sensors.supervision.events import Event
 
 from sensemble_runtime.adapting.correction import Change, Correction, Learner, Lesson, Trial
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.engine.belief import answer
 from sensemble_runtime.engine.live_set import Encoded
 from sensemble_runtime.errors import AdaptError
-from sensemble_runtime.events import AdaptEvent
 from sensemble_runtime.subsets import Subset
 
 Floats = NDArray[np.float32]
@@ -62,7 +62,7 @@ class Adapter:
         weight = bundle.head.weight
         self._inverse = np.linalg.pinv(weight - weight.mean(axis=0), rcond=1e-3)
         self._teachers_of: dict[Sensor, set[str]] = {}
-        self._events: deque[AdaptEvent] = deque()
+        self._events: deque[Event] = deque()
         self._lessons: deque[tuple[Encoded, Lesson, Subset, float]] = deque(maxlen=WAITING)
         self._changed = False
         self.problem = ""  # why the file was set aside
@@ -137,7 +137,7 @@ class Adapter:
                 self._report(window, change, trial, tuple(sorted(by)), now)
         self._publish()
 
-    def pop_events(self) -> list[AdaptEvent]:
+    def pop_events(self) -> list[Event]:
         """Return the changes since the last call."""
         return [self._events.popleft() for _ in range(len(self._events))]
 
@@ -171,14 +171,11 @@ class Adapter:
         }
 
     def _report(self, window: Encoded, kind: Change, trial: Trial, teachers: Subset, now: float) -> None:
-        agreement = trial.agreement
-        reason = "it no longer agrees better with its teachers than the bundle's own head"
+        text = "it no longer agrees better with its teachers than the bundle's own head"
         if kind == "taught":
-            shares = " → ".join(f"{100 * share:.0f}" for share in agreement)
-            reason = f"by {' and '.join(teachers)}: {shares} % agreement"
-        self._events.append(
-            AdaptEvent(now, window.sensor, window.modality, kind, teachers, *agreement, reason)
-        )
+            shares = " → ".join(f"{100 * share:.0f}" for share in trial.agreement)
+            text = f"by {' and '.join(teachers)}: {shares} % agreement"
+        self._events.append(Event(now, kind, window.modality, window.sensor, text))
 
     def _new(self, modality: str) -> Learner:
         return Learner(self._bundle.head, self._bundle.manifest.calibration.modalities.get(modality))

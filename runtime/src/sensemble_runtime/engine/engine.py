@@ -12,7 +12,7 @@ from typing import Any
 from sensemble_sensors.kinds.conditions.condition import Applied
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.supervision.backoff import Backoff
-from sensemble_sensors.supervision.events import describe
+from sensemble_sensors.supervision.events import Event, describe
 from sensemble_sensors.supervision.suite import Suite
 from sensemble_sensors.thresholds import Thresholds
 
@@ -20,7 +20,6 @@ from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.engine.live_set import Encoded, LiveSet, PoppedWindow, Teaching
 from sensemble_runtime.engine.scheduler import Policy, Scheduler
 from sensemble_runtime.errors import AdaptError
-from sensemble_runtime.events import EncoderEvent, LiveSetEvent
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +89,7 @@ class Engine(Suite):
         if not window.skipped:  # a skipped window did not reach its encoder
             self._backoffs.pop(modality, None)
             if self._reasons.pop(modality, None):
-                self._out.append(EncoderEvent(self._now, modality, ""))
+                self._out.append(Event(self._now, "encoder works again", modality))
         self._scheduler.spent(modality, began, self._now - began)
         self._encoded[modality] = window, now + self._align
         if (
@@ -106,7 +105,7 @@ class Engine(Suite):
         reason = describe(error)
         if self._reasons.get(modality) != reason:  # a retry reports only what is new
             self._reasons[modality] = reason
-            self._out.append(EncoderEvent(self._now, modality, reason))
+            self._out.append(Event(self._now, "encoder failed", modality, text=reason))
         self._live_set.silence(modality)
         self._out.append(Free(modality))
         self._note_live_set()
@@ -256,6 +255,6 @@ class Engine(Suite):
         live = self._live_set.live(self._now)
         if live != self._live:
             self._live = live
-            self._out.append(LiveSetEvent(self._now, live))
+            self._out.append(Event(self._now, "live", text="+".join(live)))
         expiry = self._live_set.next_expiry(self._now)
         self._stale = None if expiry is None else math.nextafter(expiry, math.inf)

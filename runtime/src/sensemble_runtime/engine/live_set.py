@@ -13,15 +13,18 @@ from sensemble_sensors.errors import SampleError
 from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.kinds.windows import Window, WindowRing
 from sensemble_sensors.sensor import Sample
+from sensemble_sensors.supervision.events import Event
 
 from sensemble_runtime import subsets
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.engine.belief import Belief, answer, no_evidence
 from sensemble_runtime.engine.debounce import Debounced
 from sensemble_runtime.engine.scheduler import Policy
-from sensemble_runtime.events import AdaptEvent, SuspectEvent, UnfamiliarEvent
 from sensemble_runtime.pooling import pool
 from sensemble_runtime.prediction import Prediction
+
+_UNLIKE = "it is unlike what the encoder was trained on"
+_ALONE = "it contradicts the others, which agree"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +65,7 @@ class Teaching(Protocol):
     def label(self, label: str, newest: Mapping[str, Encoded], now: float) -> None:
         """Note that each newest window shows `label`."""
 
-    def pop_events(self) -> list[AdaptEvent]:
+    def pop_events(self) -> list[Event]:
         """Return the changes since the last call."""
 
 
@@ -140,11 +143,17 @@ class LiveSet:
         """Return the newest embedding of each modality that is live, or would be if it were familiar."""
         return {modality: self._embeddings[modality] for modality in self._near(now)}
 
-    def changes(self, now: float) -> list[UnfamiliarEvent | SuspectEvent | AdaptEvent]:
+    def changes(self, now: float) -> list[Event]:
         """Return the changes of familiarity, of the suspect and of corrections since the last call."""
         return [
-            *(UnfamiliarEvent(now, m, over) for m, over in self._unfamiliar.changes(now)),
-            *(SuspectEvent(now, m, over) for m, over in self._suspected.changes(now)),
+            *(
+                Event(now, "familiar again", m) if over else Event(now, "unfamiliar", m, text=_UNLIKE)
+                for m, over in self._unfamiliar.changes(now)
+            ),
+            *(
+                Event(now, "agrees again", m) if over else Event(now, "suspect", m, text=_ALONE)
+                for m, over in self._suspected.changes(now)
+            ),
             *(self._adapter.pop_events() if self._adapter else ()),
         ]
 

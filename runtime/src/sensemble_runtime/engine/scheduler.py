@@ -8,9 +8,9 @@ from statistics import median
 from typing import Literal, get_args
 
 from sensemble_sensors.spec import InputSpec
+from sensemble_sensors.supervision.events import Event
 
 from sensemble_runtime.errors import SensembleRuntimeError
-from sensemble_runtime.events import HopEvent
 
 MEASURED = 5  # latencies whose median is a modality's cost: neither a first run nor a hiccup is overload
 CALMER = 0.8  # a stretched hop shrinks once this share of the budget suffices, so that it does not flutter
@@ -91,7 +91,7 @@ class Scheduler:
         if len(latencies) == MEASURED:
             self._costs[modality] = median(latencies)
 
-    def changes(self, attached: Collection[str], now: float) -> list[HopEvent]:
+    def changes(self, attached: Collection[str], now: float) -> list[Event]:
         """Return an event for each hop that has changed since the last call."""
         intervals, tighter = (self._intervals(attached, now, share) for share in (1.0, CALMER))
         events = []
@@ -105,7 +105,8 @@ class Scheduler:
             )
             if after > before or calmer < before:
                 self._stretch[modality] = after
-                events.append(HopEvent(now, modality, after * hop, after))
+                kind = "overload" if after > 1 else "no overload"
+                events.append(Event(now, kind, modality, text=f"encoded every {after * hop:g} s"))
         return events
 
     def _intervals(self, attached: Collection[str], now: float, share: float = 1.0) -> dict[str, float]:

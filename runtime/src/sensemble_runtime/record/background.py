@@ -5,11 +5,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from sensemble_sensors.supervision.backoff import Backoff
+from sensemble_sensors.supervision.events import Event
 
 from sensemble_runtime.background_queue import BackgroundQueue
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.errors import RecordError
-from sensemble_runtime.events import Event, RecordEvent
 from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.record.retention import Retention
 from sensemble_runtime.record.writer import Records
@@ -33,7 +33,7 @@ class BackgroundWriter:
         path: Path,
         retention: Retention,
         *,
-        report: Callable[[RecordEvent], None],
+        report: Callable[[Event], None],
         failed: Callable[[BaseException], None],
     ) -> None:
         self._bundle, self._path, self._retention, self._report = bundle, path, retention, report
@@ -86,7 +86,8 @@ class BackgroundWriter:
         lost = self._lost
         if failed or lost > self._reported:
             self._reported = lost
-            self._report(RecordEvent(time.monotonic(), "", lost))
+            text = f"{lost} predictions and events are lost"
+            self._report(Event(time.monotonic(), "recorded", text=text))
 
     def _try_to_write(self, batch: list[Prediction | Event]) -> bool:
         try:
@@ -101,7 +102,7 @@ class BackgroundWriter:
             self._records.add_items(self._run, batch)
         except RecordError as error:
             if not self._reason:
-                self._report(RecordEvent(time.monotonic(), str(error), self._lost))
+                self._report(Event(time.monotonic(), "record failed", text=str(error)))
             self._reason = str(error)
             return False
         return True

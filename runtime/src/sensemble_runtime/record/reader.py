@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sensemble_sensors.errors import printable
 from sensemble_sensors.strict_json import decode, document
+from sensemble_sensors.supervision.events import Event
 
 from sensemble_runtime import subsets
 from sensemble_runtime.bundle.manifest import Task
@@ -79,15 +80,10 @@ class RecordedPrediction(Answer):
 
 
 @dataclass(frozen=True, slots=True)
-class RecordedEvent:
-    """A recorded event (`events.fields_of`), `at` seconds since 1970; `TRIMMED` ones stand for others."""
+class RecordedEvent(Event):
+    """A recorded event, `at` seconds since 1970; `TRIMMED` ones stand for others."""
 
-    at: Seconds
-    time: Seconds
-    name: str
-    modality: str
-    kind: str
-    reason: str
+    at: float = 0.0
 
 
 def read_runs(path: Path | str) -> list[Run]:
@@ -139,7 +135,17 @@ def read_events(path: Path | str, run: int) -> list[RecordedEvent]:
     with _reading(path) as db:
         # By time: the event that stands for removed ones is written after those that are left.
         rows = _rows(db, "events", run, "time, events.rowid")
-        return [_made(RecordedEvent, row, at=_column(Seconds, row, "since_1970")) for row in rows]
+        return [
+            RecordedEvent(
+                _column(Seconds, row, "time"),
+                _column(str, row, "kind"),
+                _column(str, row, "modality"),
+                _column(str, row, "name"),
+                _column(str, row, "reason"),
+                _column(Seconds, row, "since_1970"),
+            )
+            for row in rows
+        ]
 
 
 def read_answers(path: Path | str, run: int) -> list[RecordedAnswer]:

@@ -19,12 +19,12 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 from sensemble_sensors import durable
+from sensemble_sensors.supervision.events import Event
 
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.bundle.manifest import FILE_NAME
 from sensemble_runtime.bundle.manifest_file import read_data
 from sensemble_runtime.errors import RecordError
-from sensemble_runtime.events import Event, fields_of
 from sensemble_runtime.prediction import Doubt, Opinion, Prediction
 from sensemble_runtime.record.retention import Retention, trim
 from sensemble_runtime.record.schema import TABLES, RunKind, reported, version
@@ -137,7 +137,9 @@ class Records:
             if isinstance(p, Prediction)
         ]
         events = [
-            (run, slept + e.time, e.time, *fields_of(e)) for e in items if not isinstance(e, Prediction)
+            (run, slept + e.time, e.time, e.sensor, e.modality, e.kind, e.text)
+            for e in items
+            if isinstance(e, Event)
         ]
         with reported(self._path), self._db:
             self._set_clock(run)

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 from time import monotonic
-from typing import Literal
+
+from sensemble_sensors.supervision.events import Event
 
 from sensemble_runtime.adapting.adapter import Adapter
 from sensemble_runtime.background_queue import BackgroundQueue
 from sensemble_runtime.errors import AdaptError
-from sensemble_runtime.events import AdaptEvent, Event
 from sensemble_runtime.prediction import Prediction
 
 EVERY = 30.0  # seconds between two writes, so that a power cut costs little and a card lives long
@@ -48,7 +48,7 @@ class Adaptation:
 
     def _work(self, _: object) -> None:
         if self._adapter.problem:
-            self._note("set aside", self._adapter.problem)
+            self._report(Event(monotonic(), "set aside", text=self._adapter.problem))
             self._adapter.problem = ""
         self._adapter.study()
         self._studied()
@@ -70,7 +70,4 @@ class Adaptation:
         except AdaptError as error:
             self._unsaved = error
             if str(error) != str(before):
-                self._note("unsaved", str(error))
-
-    def _note(self, kind: Literal["unsaved", "set aside"], reason: str) -> None:
-        self._report(AdaptEvent(monotonic(), "", "", kind, (), 0.0, 0.0, reason))
+                self._report(Event(monotonic(), "unsaved", text=str(error)))

@@ -13,12 +13,12 @@ from typing import Any, TypeVar
 
 from sensemble_sensors.kinds.conditions.condition import Applied
 from sensemble_sensors.sensor import Sample, Sensor
+from sensemble_sensors.supervision.events import Event
 from sensemble_sensors.supervision.reader import Reader
 from sensemble_sensors.supervision.suite import Order, Suite, Used
 
 from sensemble_runtime.background_queue import BackgroundQueue
 from sensemble_runtime.errors import SessionError
-from sensemble_runtime.events import Event
 from sensemble_runtime.prediction import Prediction
 
 WAITING = 1024  # predictions and events, or samples, that may wait for a slow subscriber

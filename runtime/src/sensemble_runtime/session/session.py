@@ -13,7 +13,7 @@ from sensemble_sensors.conditioned import captured
 from sensemble_sensors.errors import BadDataError
 from sensemble_sensors.kinds.conditions.condition import Applied
 from sensemble_sensors.kinds.registry import kind_of
-from sensemble_sensors.supervision.events import describe
+from sensemble_sensors.supervision.events import Event, describe
 from sensemble_sensors.thresholds import DEFAULT, Thresholds
 
 from sensemble_runtime.adapting.adapter import Adapter
@@ -22,7 +22,6 @@ from sensemble_runtime.engine.engine import Encode, Engine, Free
 from sensemble_runtime.engine.live_set import Encoded
 from sensemble_runtime.engine.scheduler import Policy
 from sensemble_runtime.errors import RecordError, SessionError
-from sensemble_runtime.events import Event
 from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.record.background import BackgroundWriter
 from sensemble_runtime.record.retention import Retention

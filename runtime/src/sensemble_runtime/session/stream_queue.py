@@ -3,7 +3,8 @@
 from collections import deque
 from itertools import count
 
-from sensemble_runtime.events import Event
+from sensemble_sensors.supervision.events import Event
+
 from sensemble_runtime.prediction import Prediction
 
 PREDICTIONS = 16  # waiting at most: few, because old ones are of no use

@@ -6,13 +6,13 @@ from itertools import count
 from sensemble_sensors.errors import SensorEndedError
 from sensemble_sensors.kinds.conditions.condition import Applied
 from sensemble_sensors.sensor import Sample
+from sensemble_sensors.supervision.events import Event
 
 from sensemble_runtime.adapting.adapter import Adapter
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.engine.engine import Encode, Engine, Free
 from sensemble_runtime.engine.live_set import PoppedWindow
 from sensemble_runtime.engine.scheduler import Policy
-from sensemble_runtime.events import Event
 from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.session.encoding import Encoding
 

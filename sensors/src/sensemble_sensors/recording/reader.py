@@ -27,6 +27,7 @@ from sensemble_sensors.recording.replay import Loss, Player
 from sensemble_sensors.recording.writer import BEHIND
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
+from sensemble_sensors.supervision.events import Event
 
 AWAY = ("lost", "failed", "unhealthy", "detached")  # events after which earlier samples count no more
 _SLACK = 1e-3  # seconds that a time may be off where it was rounded
@@ -71,15 +72,10 @@ class Segment:
 
 
 @dataclass(frozen=True, slots=True)
-class TakeEvent:
+class TakeEvent(Event):
     """An event of a sensor: a line of `events.jsonl`; `time` in seconds of the take."""
 
-    take: int
-    time: float
-    name: str
-    modality: str
-    kind: str
-    reason: str
+    take: int = 0
 
 
 class Recorded:
@@ -165,7 +161,7 @@ class RecordingReplay(Player):
     def _stream(self, origin: float) -> Iterator[Sample | Loss]:
         self._origin = origin
         gone = [
-            Loss(event.modality, origin + event.time, event.reason)
+            Loss(event.modality, origin + event.time, event.text)
             for event in self._recorded.events
             if event.kind in AWAY and event.modality in self.modalities
         ]
@@ -200,5 +196,6 @@ def _events(folder: Path) -> Iterator[TakeEvent]:
     path = Root(folder).file("events", EVENTS)
     for number, line in lines(path):
         with located(path, number):
-            words = [line.string(name) for name in ("name", "modality", "kind", "reason")]
-            yield TakeEvent(line.integer("take", 1, TAKES), line.number("time", 0, MAX_SECONDS), *words)
+            take, time = line.integer("take", 1, TAKES), line.number("time", 0, MAX_SECONDS)
+            kind, modality, name, reason = map(line.string, ("kind", "modality", "name", "reason"))
+            yield TakeEvent(time, kind, modality, name, reason, take)

@@ -143,7 +143,7 @@ class Recording:
             self._waiting.setdefault(segment, []).append(replace(sample.frozen(), time=time, cut=cut))
 
     def event(self, name: str, modality: str, kind: str, reason: str) -> None:
-        """Add an event of a sensor at the present time; the fields are those of a `SensorEvent`."""
+        """Add an event of a sensor at the present time; the fields are those of an `Event`."""
         line = {"take": self.take, "time": self._now(), "name": name, "modality": modality}
         with self._changed:
             self._lines.append({**line, "kind": kind, "reason": reason})

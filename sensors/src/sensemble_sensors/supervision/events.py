@@ -1,7 +1,7 @@
-"""The events of sensors; every `time` is in seconds on the clock of `time.monotonic`."""
+"""The one form of an event, and the events that a sensor's exceptions cause."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from sensemble_sensors.errors import (
     SampleError,
@@ -13,42 +13,38 @@ from sensemble_sensors.errors import (
     text_of,
 )
 
-SensorEventKind = Literal[
+SensorState = Literal[
     "attached", "unhealthy", "doubtful", "recovered", "unavailable", "lost", "ended", "failed", "detached"
 ]
+STATES = get_args(SensorState)
+"""The kinds of events by which a sensor changed its state."""
 
 
 @dataclass(frozen=True, slots=True)
-class SensorEvent:
-    """A sensor changed its state.
+class Event:
+    """Something that happened; `docs/reference/output.md` lists the kinds, and what each carries.
 
     Attributes:
-        name: as `Session.attach` returned it.
-        kind: `attached`: opened; the reason names its conditions. `unhealthy`: its samples cannot be true and
-            are not used until it has `recovered`. `doubtful`: they may be wrong and are used. `unavailable`
-            (it cannot be opened) and `lost` (it stopped working): it is tried again. `ended` (its source is
-            over) and `failed` (no encoder can take its samples): it is not. `detached`: on request.
-        reason: one line of text; empty where the kind says all.
+        time: in seconds on the clock of `time.monotonic`; outputs get it in seconds since the start.
+        modality: empty where the event concerns the session as a whole.
+        sensor: the name that `Session.attach` returned; empty where the event concerns no single sensor.
+        text: one line, which may begin with the sensor's name; empty where the kind says all.
     """
 
     time: float
-    name: str
-    modality: str
-    kind: SensorEventKind
-    reason: str
+    kind: str
+    modality: str = ""
+    sensor: str = ""
+    text: str = ""
+
+    @property
+    def live(self) -> tuple[str, ...]:
+        """The live set that an event of the kind `live` carries, sorted."""
+        return tuple(self.text.split("+")) if self.text else ()
 
 
-@dataclass(frozen=True, slots=True)
-class ActiveSensorEvent:
-    """Of several sensors of `modality`, the samples of `name` are used from now on."""
-
-    time: float
-    name: str
-    modality: str
-
-
-def explain(error: BaseException) -> tuple[SensorEventKind, str]:
-    """Return the kind and the reason of the event that a sensor's exception causes."""
+def explain(error: BaseException) -> tuple[SensorState, str]:
+    """Return the kind and the text of the event that a sensor's exception causes."""
     match error:
         case SensorUnavailableError():
             return "unavailable", text_of(error)

@@ -19,7 +19,7 @@ from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.sensor import Sample, free_name
 from sensemble_sensors.spec import InputSpec
 from sensemble_sensors.supervision.backoff import Backoff
-from sensemble_sensors.supervision.events import ActiveSensorEvent, SensorEvent, SensorEventKind, explain
+from sensemble_sensors.supervision.events import Event, SensorState, explain
 from sensemble_sensors.thresholds import PLAYED, Thresholds
 
 ALIKE = 3  # errors at one place, with no success between them, after which the sensor's code is broken
@@ -77,11 +77,11 @@ class _Life:
     conditions: str
     kind: Kind
     phase: Phase = "opening"
-    reported: tuple[SensorEventKind | None, str] = (None, "")
+    reported: tuple[SensorState | None, str] = (None, "")
     sampled: bool = False
     waited_for: bool = False
     suspected: tuple[str, ...] = ()
-    state: tuple[SensorEventKind, str] = ("recovered", "")
+    state: tuple[SensorState, str] = ("recovered", "")
     health: Health | None = None
     began: float = -math.inf
     backoff: Backoff = field(default_factory=Backoff)
@@ -146,7 +146,7 @@ class Suite:
         return {modality: life.name for modality, life in self._active.items()}
 
     @property
-    def reasons(self) -> list[tuple[SensorEventKind | None, str]]:
+    def reasons(self) -> list[tuple[SensorState | None, str]]:
         """The kind and the reason of each attached sensor's last event."""
         return [life.reported for life in self._lives.values()]
 
@@ -356,7 +356,7 @@ class Suite:
             self._fail(life, error)
 
     def _note_health(self, life: _Life, wrong: tuple[str, ...], doubts: tuple[str, ...]) -> None:
-        kind: SensorEventKind = "unhealthy" if wrong else "doubtful" if doubts else "recovered"
+        kind: SensorState = "unhealthy" if wrong else "doubtful" if doubts else "recovered"
         before, life.state = life.state, (kind, "; ".join(wrong + doubts))
         if life.state != before:
             self._report(life, *life.state)
@@ -380,7 +380,7 @@ class Suite:
             self._go(life, kind, reason)
         return times == 1
 
-    def _go(self, life: _Life, kind: SensorEventKind, reason: str) -> None:
+    def _go(self, life: _Life, kind: SensorState, reason: str) -> None:
         """Report why a sensor goes, and close it, for good or until it is tried again."""
         self._report(life, kind, reason)  # before it leaves: the cause comes first
         self._leave(life, ended=kind == "ended")
@@ -433,17 +433,17 @@ class Suite:
     def _order(self, life: _Life, act: Act) -> None:
         self._out.append(Order(life.key, act))
 
-    def _report(self, life: _Life, kind: SensorEventKind, reason: str) -> None:
+    def _report(self, life: _Life, kind: SensorState, reason: str) -> None:
         if life.reported != (kind, reason):
             life.reported = (kind, reason)
-            self._out.append(SensorEvent(self._now, life.name, life.modality, kind, reason))
+            self._out.append(Event(self._now, kind, life.modality, life.name, reason))
 
     def _report_active(self, life: _Life) -> None:
         """Report the active sensor, unless that is known, or it has always been the only one."""
         known = self._named.get(life.modality)
         if known != life.name and (known is not None or self._has_other(life)):
             self._named[life.modality] = life.name
-            self._out.append(ActiveSensorEvent(self._now, life.name, life.modality))
+            self._out.append(Event(self._now, "active", life.modality, life.name))
 
 
 def _count(life: _Life, error: BaseException) -> int:

@@ -104,7 +104,7 @@ export class Timeline {
       if (entry.live) past.live = entry.live;
       if (entry.kind === "answer") past.said = entry;
       if (entry.kind === "live") past.said = null;
-      if (entry.kind === "event" && entry.name && entry.what !== "active") past.sensors.set(entry.name, entry.text ?? "");
+      if (entry.sensor && entry.kind !== "active") past.sensors.set(entry.sensor, entry.words ?? "");
     }
     for (const [name, film] of this.film) {
       const shown = film.filter((one) => one.time <= time).pop();
@@ -133,9 +133,9 @@ export class Timeline {
   list(entries) {
     const list = byId("events");
     for (const entry of entries) {
-      if (entry.kind !== "event") continue;
+      if (entry.fault === undefined) continue; // no event
       const shown = button("", () => this.look(entry.time));
-      shown.append(make("time", {}, clock(entry.time)), ` ${entry.text}`);
+      shown.append(make("time", {}, clock(entry.time)), ` ${entry.words}`);
       list.prepend(make("li", { class: entry.fault ? "fault" : "calm" }, shown));
     }
     while (list.children.length > SHOWN) list.lastElementChild?.remove();
@@ -170,7 +170,7 @@ export class Timeline {
         if (to > begin) strip.append(draw("rect", { class: `lane lane-${lane % 4}`, x: x(from), width: Math.max(0.5, x(to) - x(from)), y: LANE * lane + 3, height: LANE - 8, rx: 3 }));
     });
     strip.append(draw("text", { x: -this.names, y: foot + 14 }, "answer"));
-    const said = this.entries.filter((entry) => entry.kind !== "event");
+    const said = this.entries.filter((entry) => entry.fault === undefined);
     said.forEach((entry, index) => {
       const [from, to] = [x(entry.time), x(said[index + 1]?.time ?? this.time)];
       if (entry.kind !== "answer" || to === from) return;
@@ -183,7 +183,7 @@ export class Timeline {
     });
     for (const entry of this.entries) {
       const lane = this.modalities.findIndex(({ modality }) => modality === entry.modality);
-      if (entry.fault && lane >= 0 && entry.time >= begin) strip.append(draw("circle", { class: "fault", cx: x(entry.time), cy: LANE * lane + LANE / 2, r: 4 }, draw("title", {}, entry.text ?? "")));
+      if (entry.fault && lane >= 0 && entry.time >= begin) strip.append(draw("circle", { class: "fault", cx: x(entry.time), cy: LANE * lane + LANE / 2, r: 4 }, draw("title", {}, entry.words ?? "")));
     }
     if (this.moment !== null) strip.append(draw("line", { class: "moment", x1: x(this.moment), x2: x(this.moment), y1: 0, y2: height }));
     place.replaceChildren(strip);

@@ -16,9 +16,9 @@
  *   candidates: string[], among: number}} Verdict what is said: without a label it is unsure, for the reason `doubt`
  * @typedef {Verdict & {live: string[], time: number, age: number, ages: Record<string, number>, audited: Score | null, unfamiliar: string[], suspect: string | null, probabilities: Record<string, number>}} Answer
  * @typedef {Verdict & {subset: string}} Opinion
- * @typedef {{number: number, kind: "answer" | "live" | "event", time: number, live?: string[],
+ * @typedef {{number: number, kind: string, time: number, live?: string[],
  *   label?: string | null, best?: string | null, words?: string, why?: string, right?: boolean | null,
- *   confidence?: number, modality?: string, name?: string, what?: string, text?: string, fault?: boolean}} Entry
+ *   confidence?: number, modality?: string | null, sensor?: string | null, text?: string, fault?: boolean}} Entry `kind`: `answer`, `live`, or that of an event, which alone has a `fault``
  * @typedef {{wave?: [number, number][], level?: number | null, picture?: string, caption?: string, plot?: number[][]}} Preview
  * @typedef {{right: number, unsure: number, n: number}} Count
  * @typedef {{type: "state", version: number, time: number, live: string[], sensors: Sensor[],
