@@ -65,7 +65,7 @@ class World:
 def world(bundle: Bundle, split: Split) -> World:
     """Return what a bundle's sensors say of encoded examples."""
     logits = dict(zip(bundle.modalities, split.logits, strict=True))
-    opinions = {m: bundle.classifier.calibrated(m, own) for m, own in logits.items()}
+    opinions = dict(zip(bundle.modalities, split.opinions, strict=True))
     usable = {m: split.present[i] & split.familiar[i] for i, m in enumerate(bundle.modalities)}
     return World(opinions, logits, usable, split.truth, split.groups)
 

@@ -27,9 +27,10 @@ RESAMPLES = 2000
 
 @dataclass(frozen=True)
 class Split:
-    """The logits of each modality [n, N, C], who has it, if it is familiar [n, N], truth and groups [N]."""
+    """Each modality's logits and opinions [n, N, C], who has it, if it is familiar [n, N], truth and groups [N]."""
 
     logits: NDArray[np.float32]
+    opinions: NDArray[np.float32]
     present: NDArray[np.bool_]
     familiar: NDArray[np.bool_]
     truth: NDArray[np.int64]
@@ -39,13 +40,14 @@ class Split:
         """Keep the examples that have all modalities in `rows`, and these modalities."""
         has = self.present[rows].all(axis=0)
         marks = self.present[rows][:, has], self.familiar[rows][:, has]
-        return Split(self.logits[rows][:, has], *marks, self.truth[has], self.groups[has])
+        said = self.logits[rows][:, has], self.opinions[rows][:, has]
+        return Split(*said, *marks, self.truth[has], self.groups[has])
 
 
 def encode(bundle: Bundle, examples: Sequence[Example]) -> Split:
     """Encode examples, each modality by the artifact that ships."""
     classes, modalities = len(bundle.manifest.labels), bundle.modalities
-    logits = np.zeros((len(modalities), len(examples), classes), np.float32)
+    logits, opinions = np.zeros((2, len(modalities), len(examples), classes), np.float32)
     present, familiar = np.zeros((2, *logits.shape[:2]), bool)
     for column, example in enumerate(examples):
         for row, modality in enumerate(modalities):
@@ -53,10 +55,13 @@ def encode(bundle: Bundle, examples: Sequence[Example]) -> Split:
                 window = kind_of(bundle.specs[modality]).window(example, bundle.specs[modality])
                 embedding = bundle.encode(modality, window)
                 logits[row, column] = bundle.head.logits(embedding)
+                opinions[row, column] = bundle.classifier.opinions(modality, embedding)
                 familiar[row, column] = bundle.classifier.are_familiar(modality, embedding)
                 present[row, column] = True
     truth = np.array([bundle.manifest.labels.index(example.labels[0]) for example in examples])
-    return Split(logits, present, familiar, truth, group_codes([example.group for example in examples]))
+    return Split(
+        logits, opinions, present, familiar, truth, group_codes([example.group for example in examples])
+    )
 
 
 def learn(split: Split) -> NDArray[np.float64]:
