@@ -27,7 +27,7 @@ RESAMPLES = 2000
 
 @dataclass(frozen=True)
 class Split:
-    """Each modality's logits and opinions [n, N, C], who has it, if it is familiar [n, N], truth and groups [N]."""
+    """Logits and opinions [n, N, C] of n modalities, who has and knows them [n, N], truth and groups [N]."""
 
     logits: NDArray[np.float32]
     opinions: NDArray[np.float32]
