@@ -147,5 +147,7 @@ def test_a_dataset_is_divided_by_group(here: Sensemble, refusal: Refusal, tmp_pa
     assert index.read_text() == held, "what is held out stays so"
     assert here("data", "split", tmp_path, "--seed", "5").returncode == 0
     assert index.read_text() != held
+    index.write_text('{"id": "a", "split": "train", "labels": ["yes"], "text": "t"}\n')
+    assert "nothing can be held out" in refusal("data", "split", tmp_path)
     index.write_text('{"id": "a", "split": "pretrain", "text": "t"}\n')
     assert "no example to train on has a label" in refusal("data", "split", tmp_path)
