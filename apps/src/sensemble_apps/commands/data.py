@@ -221,9 +221,9 @@ def split(arguments: DataSplit) -> None:
         raise InputError(
             f"{arguments.folder}: no example to train on has a label; label some, or record classes"
         )
-    Console().print(_division(division))
     if {*division.splits.values()} == {"train"}:
         raise InputError(f"{arguments.folder}: nothing can be held out: {'; '.join(division.shortages)}")
+    Console().print(_division(division))
     for line in division.shortages:
         remark(line)
     if arguments.dry_run:
