@@ -16,8 +16,7 @@ loses on its worst subset, and the goals, beside the fastest of ONNX Runtime's f
 Each form lives in a process of its own (`contestant.py`). They take turns of a few windows, so that whatever
 else the machine does falls on all alike, and rest before each, so that the threads of one, which spin for a
 while, do not fall on the next. `x ONNX` is the median, over the windows, of the time beside ONNX Runtime's
-fastest float. The runtime gives encoders as quick as those of `digits` one thread; `--threads` does so for
-both here.
+fastest float. The runtime uses what the export found faster; `--threads` sets the number for both here.
 
 Artifacts lie in `--work`, by a hash of the encoder's weights and of the calibration windows, and are not made
 again as long as these stay.

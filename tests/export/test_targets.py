@@ -105,7 +105,7 @@ def lower(encoder, windows, scheme):
     return Lowered({"": out.getvalue()})
 
 class Plain:
-    def __init__(self, path, contents, threads=0, *, quick=False):
+    def __init__(self, path, contents, threads=0, *, single=False):
         self.run = torch.jit.load(path)
     def __call__(self, window):
         return self.run(torch.from_numpy(window))[0].detach().numpy()

@@ -261,6 +261,7 @@ def _place(bundle: Path, job: Job, made: BuiltArtifact) -> Artifact:
         made.parity,
         found.median_ms if found else None,
         found.peak_mb if found else None,
+        found.threads if found else None,
     )
 
 

@@ -1,10 +1,10 @@
 """The process that measures one artifact: `python -m sensemble_export.measuring_process`.
 
 Its arguments are ARTIFACT TARGET WINDOWS OUT. WINDOWS is a safetensors file with `windows` [N, ...]. OUT
-becomes one with `embeddings` float32 [N, d], `seconds` float64 [N] (the time of each window) and `peak`
-float64 [1] (resident MB after a few windows). It imports no torch, so its time and memory are the runtime's,
-nor ExecuTorch's Python package, which would take over the log that the runtime's native module reads errors
-from.
+becomes one with `embeddings` float32 [N, d], `seconds` float64 [N] (the time of each window), `peak`
+float64 [1] (resident MB after a few windows) and `threads` int64 [1]. It imports no torch, so its time and
+memory are the runtime's, nor ExecuTorch's Python package, which would take over the log that the runtime's
+native module reads errors from.
 """
 
 import os
@@ -19,30 +19,40 @@ from sensemble_runtime.executors import executor
 from sensemble_sensors.process_memory import memory
 
 _SETTLED = 8  # windows after which memory no longer grows and the time per window is known
-_ALL_CORES = "all-cores"
+_REST = 0.02  # seconds before each of these: a session has rests, after which threads must be woken
 
 
-def main(artifact: Path, target: str, windows: Path, out: Path, *, quick: bool = True) -> None:
-    """Run every window once, after an untimed one; a slow encoder starts again on all cores."""
-    encoder = executor.load(artifact, target, quick=quick)
+def main(artifact: Path, target: str, windows: Path, out: Path, *before: float) -> None:
+    """Run every window once, after an untimed one, with all cores or one thread, whichever is faster.
+
+    `before` has the median seconds of the trials so far: with all cores, then with one thread.
+    """
+    threads = int(len(before) == 1)
+    encoder = executor.load(artifact, target, threads)
     embeddings, seconds, peak = [], [], 0.0
     with safe_open(windows, "numpy") as file:
         rows = file.get_slice("windows")
+        count = rows.get_shape()[0]
         encoder(rows[:1])
-        for index in range(rows.get_shape()[0]):
+        for index in range(count):
             window = rows[index : index + 1]
+            if index < _SETTLED:
+                time.sleep(_REST)
             start = time.perf_counter()
             embeddings.append(encoder(window))
             seconds.append(time.perf_counter() - start)
             if index < _SETTLED:
                 peak = memory(most=True) / 1e6
-            elif quick and index == _SETTLED and 1e3 * np.median(seconds) >= executor.QUICK:
-                # A thread pool keeps its size, and memory its peak: start again as a new process.
-                os.execv(sys.executable, [sys.executable, "-m", __spec__.name, *sys.argv[1:], _ALL_CORES])  # noqa: S606
-    measured = {"embeddings": np.stack(embeddings), "seconds": np.array(seconds), "peak": np.array([peak])}
-    save_file(measured, out)
+            if index + 1 == min(_SETTLED, count):
+                median = float(np.median(seconds))
+                if not before or (threads and median > before[0]):
+                    # A thread pool keeps its size, and memory its peak: start again as a new process.
+                    command = [sys.executable, "-m", __spec__.name, *sys.argv[1:], str(median)]
+                    os.execv(sys.executable, command)  # noqa: S606
+    measured = {"embeddings": np.stack(embeddings), "seconds": np.array(seconds)}
+    save_file(measured | {"peak": np.array([peak]), "threads": np.array([threads])}, out)
 
 
 if __name__ == "__main__":
-    _, artifact, target, windows, out, *all_cores = sys.argv
-    main(Path(artifact), target, Path(windows), Path(out), quick=not all_cores)
+    _, artifact, target, windows, out, *medians = sys.argv
+    main(Path(artifact), target, Path(windows), Path(out), *map(float, medians))

@@ -29,6 +29,7 @@ class Measurement:
     embeddings: Floats  # [N, d]
     median_ms: float  # of a window
     peak_mb: float | None  # resident (10^6 bytes), of the whole process; None in a browser
+    threads: int | None  # 1, or 0 for one per core, whichever is faster; None in a browser
 
 
 def least_cosine(scheme: Scheme) -> float:
@@ -58,7 +59,8 @@ def measure(files: Mapping[str, bytes], name: str, target: str, windows: Path) -
                 f"{artifact.name}: does not run in the runtime ({reason}); run `sensemble doctor`"
             )
         found = load_file(out)
-    return Measurement(found["embeddings"], float(np.median(found["seconds"])) * 1e3, float(found["peak"][0]))
+    median, peak = 1e3 * float(np.median(found["seconds"])), float(found["peak"][0])
+    return Measurement(found["embeddings"], median, peak, int(found["threads"][0]))
 
 
 def compare(found: Floats, expected: Floats, head: Head) -> Parity:

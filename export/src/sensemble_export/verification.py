@@ -104,7 +104,7 @@ def _run(bundle: Bundle, modality: str, target: str, artifact: Artifact, browser
     if target == BROWSER and browser is not None:
         made = [browser(modality, window[None]) for window in load(held_out)["windows"]]
         median = float(np.median([milliseconds for _, milliseconds in made]))
-        found = Measurement(np.stack([embedding for embedding, _ in made]), median, None)
+        found = Measurement(np.stack([embedding for embedding, _ in made]), median, None, None)
     else:
         with TemporaryDirectory() as folder:  # a copy of the verified bytes, which nobody else changes
             windows = Path(folder, "held_out.safetensors")
@@ -114,7 +114,7 @@ def _run(bundle: Bundle, modality: str, target: str, artifact: Artifact, browser
     parity = compare(found.embeddings, load(held_out)["embeddings"], bundle.head)
     if artifact.parity is None and is_close(artifact.scheme, parity):
         artifact = dataclasses.replace(
-            artifact, parity=parity, latency_ms=found.median_ms, peak_mb=found.peak_mb
+            artifact, parity=parity, latency_ms=found.median_ms, peak_mb=found.peak_mb, threads=found.threads
         )
     return Verified(modality, target, artifact, parity, found.median_ms, "")
 

@@ -51,7 +51,7 @@ def fed(monkeypatch: pytest.MonkeyPatch) -> list[Predict]:
 
 
 def test_token_ids_are_fed_as_int32_and_come_back_as_float32(package: Path, fed: list[Predict]) -> None:
-    encoder = open_package(package, threads=2, quick=True)
+    encoder = open_package(package, threads=2, single=True)
     assert (encoder.dtype, encoder.shape, encoder.embedding) == ("int64", (1, 4), 2)
     window = np.array([[1, 0, 3, 2]], np.int64)
     found = encoder(window)

@@ -96,18 +96,18 @@ def test_the_module_finds_its_libraries_where_it_is_installed() -> None:
     assert len(list(Path(native.__file__).parent.glob("lib/libexecutorch*.so"))) == 5
 
 
-QUICK = """
+SINGLE = """
 import dataclasses
 import sys
 from pathlib import Path
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.bundle.manifest_file import read_manifest, write_manifest
 
-folder, latency, pool = Path(sys.argv[1]), float(sys.argv[2]), sys.argv[3]
+folder, threads, pool = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
 manifest = read_manifest(folder / "manifest.json")
 for entry in manifest.modalities.values():
     for target, artifact in entry.artifacts.items():
-        entry.artifacts[target] = dataclasses.replace(artifact, latency_ms=latency)
+        entry.artifacts[target] = dataclasses.replace(artifact, threads=threads)
 write_manifest(manifest, folder / "manifest.json")
 bundle = Bundle.open(folder)
 bundle.threads = 3 if pool == "given" else 0
@@ -118,14 +118,12 @@ print(len(list(Path("/proc/self/task").iterdir())) - before)
 """
 
 
-@pytest.mark.parametrize(
-    ("latency", "pool", "more"), [(1.0, "free", 0), (1.0, "given", 2), (9.0, "free", None)]
-)
-def test_quick_encoders_need_no_second_thread(
-    bundle_folder: Path, tmp_path: Path, latency: float, pool: str, more: int | None
+@pytest.mark.parametrize(("threads", "pool", "more"), [(1, "free", 0), (1, "given", 2), (0, "free", None)])
+def test_encoders_that_are_fastest_alone_get_no_second_thread(
+    bundle_folder: Path, tmp_path: Path, threads: int, pool: str, more: int | None
 ) -> None:
     folder = shutil.copytree(bundle_folder, tmp_path / "bundle")
-    script = [sys.executable, "-c", QUICK, str(folder), str(latency), pool]
+    script = [sys.executable, "-c", SINGLE, str(folder), str(threads), pool]
     run = subprocess.run(script, capture_output=True, text=True, check=True)
     if more is None:  # as many as ExecuTorch finds cores
         assert int(run.stdout) > 0 or os.cpu_count() == 1

@@ -28,6 +28,7 @@ export interface Artifact {
   parity: Record<string, number> | null;
   latency_ms: number | null;
   peak_mb: number | null;
+  threads?: number | null;
 }
 
 export interface ModalityEntry {
@@ -67,6 +68,7 @@ const string: Check = (raw, field) => {
   if (typeof raw !== "string" || raw.length > LONGEST || CONTROLS.test(raw)) refuse(field, "expected printable text");
 };
 const optional = (check: Check): Check => (raw, field) => void (raw === null || check(raw, field));
+const maybe: Check = optional(integer); // may be missing
 const list = (check: Check): Check => (raw, field) => {
   if (!Array.isArray(raw) || raw.length > ITEMS) refuse(field, "expected a list");
   raw.forEach((item, i) => check(item, `${field}[${i}]`));
@@ -83,6 +85,7 @@ const entries = (check: Check): Check => (raw, field) => {
 const struct = (checks: Record<string, Check>): Check => (raw, field) => {
   entries(() => {})(raw, field);
   for (const key of new Set([...Object.keys(checks), ...Object.keys(raw as object)])) {
+    if (!Object.hasOwn(raw as object, key) && checks[key] === maybe) continue;
     if (!Object.hasOwn(raw as object, key)) refuse(join(field, key), "missing");
     if (!Object.hasOwn(checks, key)) refuse(join(field, key), "unknown field");
     checks[key]((raw as Record<string, unknown>)[key], join(field, key));
@@ -105,6 +108,7 @@ const ARTIFACT = struct({
   scheme: string,
   parity: optional(entries(number)),
   ...fields("latency_ms peak_mb", optional(number)),
+  threads: maybe,
 });
 const MANIFEST = struct({
   schema: integer,

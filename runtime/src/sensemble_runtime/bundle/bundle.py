@@ -47,7 +47,7 @@ class Bundle:
         specs: the input of each encoder.
         executors: by modality, the target whose artifact encodes it.
         threads: of the executor's pool, for encoders loaded from now on; 0 means one per core, or a single
-            one if every encoder took less than 2 ms when it was exported.
+            one if the export found that faster for every encoder of its executor.
     """
 
     def __init__(
@@ -190,19 +190,18 @@ class Bundle:
                 self._tokenizer = load_tokenizer(self._read(entry), self.path / entry.path)
         return tokenize(self._tokenizer, caption, spec.shape[1])
 
-    @property
-    def _quick(self) -> bool:
-        """True if all encoders are quick: they may share one thread pool, sized by the first."""
+    def _is_single(self, target: str) -> bool:
+        """Return whether one thread is best for all encoders of a target: they may share a pool."""
         entries = self.manifest.modalities
-        measured = [entries[m].artifacts[target].latency_ms for m, target in self.executors.items()]
-        return all(latency is not None and latency < executor.QUICK for latency in measured)
+        alike = [m for m, other in self.executors.items() if other == target]
+        return all(entries[m].artifacts[target].threads == 1 for m in alike)
 
     def _load(self, modality: str) -> Encoder:
         entry = self.manifest.modalities[modality]
         target = self.executors[modality]
         path = self.path / entry.artifacts[target].path
         contents = self.contents(modality, target)
-        encoder = executor.load(path, target, self.threads, quick=self._quick, contents=contents)
+        encoder = executor.load(path, target, self.threads, single=self._is_single(target), contents=contents)
         loaded = (encoder.dtype, encoder.shape, encoder.embedding)
         expected = (entry.spec.dtype, entry.spec.shape, self.manifest.embedding)
         if loaded != expected:

@@ -21,8 +21,8 @@ class CoreMLEncoder(Checked):
     them.
     """
 
-    def __init__(self, path: Path, contents: Contents, threads: int = 0, *, quick: bool = False) -> None:
-        del threads, quick  # Core ML decides
+    def __init__(self, path: Path, contents: Contents, threads: int = 0, *, single: bool = False) -> None:
+        del threads, single  # Core ML decides
         try:
             with TemporaryDirectory(prefix="sensemble-") as folder:
                 package = Path(folder) / path.name

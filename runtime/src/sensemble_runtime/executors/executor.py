@@ -19,9 +19,6 @@ from sensemble_sensors.spec import DType
 
 from sensemble_runtime.errors import BundleCorruptError, BundleIncompatibleError, EncoderError
 
-QUICK = 2.0
-"""Milliseconds per window below which an encoder gets one thread: waking more took 0.5 to 1 ms."""
-
 LARGEST = 1e12
 """The largest magnitude of an embedding's elements and a head's weights: no sum of products overflows."""
 
@@ -119,13 +116,13 @@ def give_back_memory() -> None:
 
 
 def load(
-    path: Path, target: str, threads: int = 0, *, quick: bool = False, contents: Contents | None = None
+    path: Path, target: str, threads: int = 0, *, single: bool = False, contents: Contents | None = None
 ) -> Encoder:
     """Load an artifact made for `target`: its verified `contents`, or the unverified file at `path`.
 
-    `threads` is the size of the executor's pool; 0 means one per core, or a single one if the encoder is
-    `quick`. Raises BundleIncompatibleError if there is no such executor here, or it cannot run the artifact;
-    BundleCorruptError if there is no artifact.
+    `threads` is the size of the executor's pool; 0 means one per core, or one if a `single` thread is best
+    for the encoder. Raises BundleIncompatibleError if there is no such executor here, or it cannot run the
+    artifact; BundleCorruptError if there is no artifact.
     """
     lacking, executor = missing(target), executor_of(target)
     if lacking or executor is None:
@@ -137,7 +134,7 @@ def load(
     except ImportError as error:  # a library that it was linked to, which the text names
         remedy = "install sensemble-runtime again"
         raise BundleIncompatibleError(f"{path}: {target} cannot be loaded ({error}); {remedy}") from error
-    encoder: Encoder = getattr(found, name)(path, contents, threads, quick=quick)
+    encoder: Encoder = getattr(found, name)(path, contents, threads, single=single)
     return encoder
 
 

@@ -14,12 +14,12 @@ class NativeEncoder(Checked):
     """An ExecuTorch program (.pte) with XNNPACK subgraphs, run without torch or ExecuTorch's Python package.
 
     All encoders of the process share ExecuTorch's thread pool; only the first one sets its size. With
-    `threads` 0 it stays as it is, one per performance core at first, or is 1 if the encoder is `quick`.
+    `threads` 0 it stays as it is, one per performance core at first, or is 1 if a `single` thread is best.
     """
 
-    def __init__(self, path: Path, contents: Contents, threads: int = 0, *, quick: bool = False) -> None:
+    def __init__(self, path: Path, contents: Contents, threads: int = 0, *, single: bool = False) -> None:
         try:
-            self._module = _native.Module(contents[""], threads or int(quick), insist=threads != 0)
+            self._module = _native.Module(contents[""], threads or int(single), insist=threads != 0)
             self.dtype, self.shape = self._module.input
             _, self.embedding = self._module.output
         except (RuntimeError, MemoryError, KeyError, TypeError, ValueError) as error:

@@ -18,9 +18,9 @@ _WEIGHTS_FOLDER = "session.model_external_initializers_file_folder_path"
 class OnnxEncoder(Checked):
     """An ONNX model (.onnx) with one input, one output and its weights inside."""
 
-    def __init__(self, path: Path, contents: Contents, threads: int = 0, *, quick: bool = False) -> None:
+    def __init__(self, path: Path, contents: Contents, threads: int = 0, *, single: bool = False) -> None:
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads or int(quick)
+        options.intra_op_num_threads = threads or int(single)
         options.log_severity_level = _ERRORS_ONLY
         try:
             # External weights would be read from the working directory; under a file there are none.
