@@ -124,7 +124,7 @@ def test_a_sensor_is_renamed_for_every_viewer_and_in_events(replayed: Served) ->
         assert "replay video" in [one["name"] for one in state["sensors"]]
         viewer.send(type="unplug", sensor="replay video")
         viewer.send(type="plug", sensor="replay video")
-        other.next("state", lambda state: "the door attached" in [e.get("text") for e in state["timeline"]])
+        other.next("state", lambda state: "the door attached" in [e.get("words") for e in state["timeline"]])
         viewer.send(type="rename", sensor="replay video", title="")
         other.next("state", lambda state: not any(one["title"] for one in state["sensors"]))
 
