@@ -271,7 +271,7 @@ def row(room: Room, modality: str, fault: str) -> tuple[str, ...]:
         # Who leaks is slow before it is ended for it, and would keep what it took.
         wrong = ("lost",) if fault == "leak" else ("lost", "unhealthy", "unavailable", "failed")
         found = [c for c in room.changes[heard:] if c.modality in modalities]
-        return [f"{c.modality} {c.event}" for c in found if c.event.partition(":")[0] in wrong]
+        return [f"{c.modality} {c.kind}: {c.text}" for c in found if c.kind in wrong]
 
     began = time.monotonic()
     room.put_in(modality, fault)
