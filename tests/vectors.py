@@ -443,7 +443,7 @@ def _learned(size: int, takes: list[dict[str, Any]]) -> dict[str, Any]:
     own = Calibration(RISK, 0.0, 0, 0.0, modalities, {})
     classifier = Classifier(Head(weight, weight[:, 0], "multi-class"), own, labels, modalities)
     opinions = {m: classifier.calibrated(m, x) for m, x in logits.items()}
-    doubtful = opinions | {m: doubted(opinions[m], scores) for m, scores in likeness.items()}
+    doubtful = opinions | {m: doubted(opinions[m], scores, "multi-class") for m, scores in likeness.items()}
     fitted = {}
     for names in (tuple(_FEATURES), ("audio", "video")):
         shown = {m: present[m] for m in names}

@@ -19,7 +19,7 @@ from sensemble_runtime.auditing.answers import Answers, Sessions
 from sensemble_runtime.auditing.calibration import calibrate, fit_redundancy, fit_temperature, fit_threshold
 from sensemble_runtime.auditing.reliability import Outcomes, outcomes
 from sensemble_runtime.bundle.bundle import Bundle
-from sensemble_runtime.bundle.head import calibrated
+from sensemble_runtime.bundle.head import calibrated, doubted
 from sensemble_runtime.bundle.manifest import Task
 from sensemble_runtime.engine.belief import SEVERAL, SURE, UNFAMILIAR, answer
 from sensemble_runtime.executors.executor import Input
@@ -38,36 +38,44 @@ RIVAL = 0.9
 
 @dataclass(frozen=True)
 class World:
-    """Opinions and logits by modality [N, C], whether windows are usable [N], truth and groups [N]."""
+    """Opinions and logits by modality [N, C], familiarity, whether usable, truth and groups [N]."""
 
     opinions: Rows
     logits: Rows
+    likeness: Rows
     usable: Marks
     truth: NDArray[np.int64]
     groups: NDArray[np.int64]
 
     def take(self, rows: NDArray[np.integer]) -> "World":
         """Return some examples, in this order."""
-        said, logits = ({m: own[rows] for m, own in each.items()} for each in (self.opinions, self.logits))
+        parts = self.opinions, self.logits, self.likeness
+        said, logits, likeness = ({m: own[rows] for m, own in each.items()} for each in parts)
         usable = {m: marks[rows] for m, marks in self.usable.items()}
-        return World(said, logits, usable, self.truth[rows], self.groups[rows])
+        return World(said, logits, likeness, usable, self.truth[rows], self.groups[rows])
 
     def lied(self, liar: str) -> "World":
         """Return the same where a sensor shows windows of other classes of other people."""
         draw, place = np.random.default_rng(0), np.arange(len(self.truth))
         for i, label in enumerate(self.truth):
             place[i] = draw.choice(np.flatnonzero((self.truth != label) & (self.groups != self.groups[i])))
-        said, logits = (dict(each) | {liar: each[liar][place]} for each in (self.opinions, self.logits))
+        parts = self.opinions, self.logits, self.likeness
+        said, logits, likeness = (dict(each) | {liar: each[liar][place]} for each in parts)
         usable = dict(self.usable) | {liar: self.usable[liar][place]}
-        return World(said, logits, usable, self.truth, self.groups)
+        return World(said, logits, likeness, usable, self.truth, self.groups)
 
 
 def world(bundle: Bundle, split: Split) -> World:
     """Return what a bundle's sensors say of encoded examples."""
-    logits = dict(zip(bundle.modalities, split.logits, strict=True))
-    opinions = dict(zip(bundle.modalities, split.opinions, strict=True))
+    logits, likeness = (
+        dict(zip(bundle.modalities, each, strict=True)) for each in (split.logits, split.likeness)
+    )
+    opinions = {
+        m: doubted(bundle.classifier.calibrated(m, own), likeness[m], "multi-class")
+        for m, own in logits.items()
+    }
     usable = {m: split.present[i] & split.familiar[i] for i, m in enumerate(bundle.modalities)}
-    return World(opinions, logits, usable, split.truth, split.groups)
+    return World(opinions, logits, likeness, usable, split.truth, split.groups)
 
 
 def later(bundle: Bundle, subset: Subset, seen: World) -> tuple[Outcomes, NDArray[np.int64]]:
@@ -150,6 +158,7 @@ def promise(bundle: Bundle, known: World, new: World) -> Table:
     task: Task = "multi-class"
     parts = known, new
     logits = {m: np.concatenate([part.logits[m] for part in parts]) for m in known.logits}
+    likeness = {m: np.concatenate([part.likeness[m] for part in parts]) for m in known.likeness}
     usable = {m: np.concatenate([part.usable[m] for part in parts]) for m in known.usable}
     truth = np.concatenate([part.truth for part in parts])
     groups = np.concatenate([known.groups, known.groups.max() + 1 + new.groups])
@@ -165,8 +174,10 @@ def promise(bundle: Bundle, known: World, new: World) -> Table:
         opinions = {
             m: calibrated(rows, found[m].temperature, found[m].power, task) for m, rows in logits.items()
         }
+        known_opinions = {m: rows[old] for m, rows in opinions.items()}
+        redundancy = fit_redundancy(known_opinions, there, truth[old], task)
+        opinions = {m: doubted(rows, likeness[m], task) for m, rows in opinions.items()}
         said = {m: rows[old] for m, rows in opinions.items()}
-        redundancy = fit_redundancy(said, there, truth[old], task)
         threshold, _ = fit_threshold(said, there, there, truth[old], task, groups[old], redundancy)
         sessions = Sessions(measured(bundle.modalities), redundancy, task, threshold)
         others = {m: marks[~old] for m, marks in usable.items()}

@@ -84,7 +84,7 @@ class Fused(torch.nn.Module):
         return self.head(torch.stack(embeddings).mean(dim=0))
 
 size = sum(torch.Size(s.shape).numel() for s in specs.values())
-Path(sys.argv[2]).write_bytes(lower(Fused(), torch.zeros(1, size)).program)
+Path(sys.argv[2]).write_bytes(lower(Fused(), torch.zeros(1, size)).files[""])
 """
 
 

@@ -27,10 +27,10 @@ RESAMPLES = 2000
 
 @dataclass(frozen=True)
 class Split:
-    """Logits and opinions [n, N, C] of n modalities, who has and knows them [n, N], truth and groups [N]."""
+    """Logits [n, N, C] and familiarity [n, N] of n modalities, who has and knows them, truth and groups."""
 
     logits: NDArray[np.float32]
-    opinions: NDArray[np.float32]
+    likeness: NDArray[np.float32]
     present: NDArray[np.bool_]
     familiar: NDArray[np.bool_]
     truth: NDArray[np.int64]
@@ -40,14 +40,16 @@ class Split:
         """Keep the examples that have all modalities in `rows`, and these modalities."""
         has = self.present[rows].all(axis=0)
         marks = self.present[rows][:, has], self.familiar[rows][:, has]
-        said = self.logits[rows][:, has], self.opinions[rows][:, has]
+        said = self.logits[rows][:, has], self.likeness[rows][:, has]
         return Split(*said, *marks, self.truth[has], self.groups[has])
 
 
 def encode(bundle: Bundle, examples: Sequence[Example]) -> Split:
     """Encode examples, each modality by the artifact that ships."""
     classes, modalities = len(bundle.manifest.labels), bundle.modalities
-    logits, opinions = np.zeros((2, len(modalities), len(examples), classes), np.float32)
+    logits = np.zeros((len(modalities), len(examples), classes), np.float32)
+    likeness, known = np.zeros(logits.shape[:2], np.float32), bundle.head.familiarity
+    assert known is not None, "the bundle has no scores of familiarity"
     present, familiar = np.zeros((2, *logits.shape[:2]), bool)
     for column, example in enumerate(examples):
         for row, modality in enumerate(modalities):
@@ -55,12 +57,12 @@ def encode(bundle: Bundle, examples: Sequence[Example]) -> Split:
                 window = kind_of(bundle.specs[modality]).window(example, bundle.specs[modality])
                 embedding = bundle.encode(modality, window)
                 logits[row, column] = bundle.head.logits(embedding)
-                opinions[row, column] = bundle.classifier.opinions(modality, embedding)
+                likeness[row, column] = known.scores(row, embedding)
                 familiar[row, column] = bundle.classifier.are_familiar(modality, embedding)
                 present[row, column] = True
     truth = np.array([bundle.manifest.labels.index(example.labels[0]) for example in examples])
     return Split(
-        logits, opinions, present, familiar, truth, group_codes([example.group for example in examples])
+        logits, likeness, present, familiar, truth, group_codes([example.group for example in examples])
     )
 
 

@@ -93,7 +93,8 @@ struct LiveSet {
         let embedding = entries[modality]!.embedding
         let found = head.probabilities(embedding, temperature: fitted.temperature, power: fitted.power)
         let unknown = score(modality).map { min(mostDoubt, 1 / (1 + knownOdds * exp($0))) } ?? 0
-        return found.map { Double($0) + unknown * (1 / Double(found.count) - Double($0)) }
+        let nothing = head.multiClass ? 1 / Double(found.count) : 0.5
+        return found.map { Double($0) + unknown * (nothing - Double($0)) }
     }
 
     private func isFamiliar(_ modality: String) -> Bool {

@@ -20,10 +20,10 @@ else:
         if name == "__all__":
             return __dir__()
         for package in _DISTRIBUTIONS if not name.startswith("_") else ():
-            # ModuleNotFoundError where training is not installed.
-            if name in import_module(package).__all__:
+            if find_spec(package) and name in import_module(package).__all__:
                 return getattr(import_module(package), name)
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        hint = "" if find_spec("sensemble_export") else "; more need `pip install 'sensemble[train]'`"
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}{hint}")
 
     def __dir__() -> list[str]:
         there = filter(find_spec, _DISTRIBUTIONS)

@@ -24,7 +24,7 @@ from sensemble_runtime.auditing.intervals import Groups, group_codes
 from sensemble_runtime.auditing.measures import measure
 from sensemble_runtime.bundle.classifier import Classifier
 from sensemble_runtime.bundle.head import Familiarity, Head, doubted
-from sensemble_runtime.bundle.manifest import Calibration, Manifest
+from sensemble_runtime.bundle.manifest import Calibration, Manifest, Task
 from sensemble_runtime.scores import SubsetScore
 from sensemble_train.data.clips import Clips
 from torch import Tensor
@@ -73,8 +73,9 @@ def fit_calibration(
     fitted = calibrate(logits, familiar, truth, task, ways[0])
     start = Calibration(risk, CONFIDENT, 0, REDUNDANT, fitted, limits)
     opinions = opinions_of(store, start, logits)
-    redundancy = fit_redundancy(opinions, familiar, truth, task)  # that all are known is not to be learned
-    opinions = doubtful(opinions, likeness)
+    # Before the doubt: all of these windows are known, so it would teach a wrong redundancy.
+    redundancy = fit_redundancy(opinions, familiar, truth, task)
+    opinions = doubtful(opinions, likeness, task)
     each = [
         fit_threshold(opinions, present, familiar, truth, task, groups, redundancy, risk) for groups in ways
     ]
@@ -100,9 +101,9 @@ def opinions_of(
     return {m: classifier.calibrated(m, own) for m, own in logits.items()}
 
 
-def doubtful(opinions: Mapping[str, Floats], likeness: Mapping[str, Floats]) -> dict[str, Floats]:
+def doubtful(opinions: Mapping[str, Floats], likeness: Mapping[str, Floats], task: Task) -> dict[str, Floats]:
     """Return opinions [N, C], `doubted` by scores of familiarity [N] where a modality has some."""
-    return {m: doubted(own, likeness[m]) if m in likeness else own for m, own in opinions.items()}
+    return {m: doubted(own, likeness[m], task) if m in likeness else own for m, own in opinions.items()}
 
 
 def _likeness(
@@ -163,7 +164,9 @@ def score_shipped(
     pooled, present = store.logits(embeddings, store.held_out)
     likeness = _likeness(store, store.head.familiarity, embeddings, present)
     likeness = {m: found for m, found in likeness.items() if m in calibration.familiar}
-    opinions = doubtful(opinions_of(store, calibration, dict(zip(present, pooled, strict=False))), likeness)
+    opinions = doubtful(
+        opinions_of(store, calibration, dict(zip(present, pooled, strict=False))), likeness, store.head.task
+    )
     answers = plain(opinions, subsets.measured(present), calibration.redundancy, store.head.task)
     codes = group_codes(groups or [None] * len(store.held_out))
     found = measure(np.stack(list(answers.values())), present, targets.numpy(), store.head.task, codes)

@@ -106,7 +106,7 @@ def export_instant(
         start = Calibration(RISK, CONFIDENT, 0, REDUNDANT, fitted, found.limits)
         opinions = opinions_of(store, start, logits)
         redundancy = fit_redundancy(opinions, present, truth.numpy(), task)
-        opinions = doubtful(opinions, {m: scores.numpy() for m, scores in found.likeness.items()})
+        opinions = doubtful(opinions, {m: scores.numpy() for m, scores in found.likeness.items()}, task)
         threshold, count = fit_threshold(opinions, present, present, truth.numpy(), task, groups, redundancy)
         answers = plain(opinions, subsets.measured(present), redundancy, task)
         scores = measure(np.stack(list(answers.values())), present, truth.numpy(), task, groups)

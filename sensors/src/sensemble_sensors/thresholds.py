@@ -10,9 +10,9 @@ CLIPPED = 0.99  # absolute value of a sample of sound, from 0 to 1
 CLIPPED_SHARE = 0.1  # of the samples
 CLIPPED_TIME = 1.0  # seconds over which that share is averaged
 FLOOD = 150  # samples a second, of sound, pictures and texts; of a kind that floods later, the more
-SETTLE = 1.0  # seconds that a measured rate must stay wrong: streams begin with a jerk
+SETTLE = 1.0  # seconds for which a measured rate must stay wrong: streams begin with a jerk
 BACKLOG = 0.5  # seconds of queueing delay to ignore: the reader was busy, and the sensor did nothing wrong
-DRIFTS = 5.0  # seconds that a stream must drift: a sound server's delay swells for two on a busy machine
+DRIFTS = 5.0  # seconds for which a stream must drift: a sound server's delay swells for two on a busy machine
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +28,8 @@ class Thresholds:
         sound_rate: largest relative error of the rate of sound.
         picture_rate: least share of the spec's rate that a camera must give.
         flood: seconds of more than `FLOOD` samples a second.
-        late: seconds that samples may lag the clock, for 0.5 s; for captions at least their ttl.
-        drift: seconds that sound and pictures may drift further apart, for 5 s.
+        late: most seconds of lag behind the clock, for 0.5 s; for captions at least their ttl.
+        drift: most seconds by which sound and pictures drift further apart, for 5 s.
         recovery: seconds without a finding after which the sensor has recovered.
         reopen: seconds of being unhealthy after which the sensor is reopened.
         doubted: findings that are only reported (`late`, `drift`); the samples are used.

@@ -257,3 +257,13 @@ def test_the_names_of_sensors_do_not_matter(seed: int, n: int) -> None:
             back = {"abcde"[k]: place for place, k in enumerate(names)}
             found.append([s if s is None else back[s] for s in seen])
         assert found[0] == found[1]
+
+
+def test_a_window_unlike_known_ones_is_less_sure_unless_a_correction_moved_it() -> None:
+    known = classifier(familiar=-9.0)
+    strange = {"audio": window(0, 5, known=-5.0)}
+    doubted, _ = answer(known, strange, {})
+    corrected, _ = answer(known, strange, {}, corrected=["audio"])
+    alike, _ = answer(known, {"audio": window(0, 5, known=20.0)}, {})
+    assert (doubted.best, doubted.doubt, corrected.doubt) == ("one", "several", None)
+    np.testing.assert_allclose(corrected.probabilities, alike.probabilities, atol=1e-6)

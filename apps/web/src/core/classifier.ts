@@ -50,7 +50,7 @@ export class Classifier {
     const { temperature, power } = this.calibration.modalities[modality] ?? { temperature: 1, power: 0 };
     const found = calibrated(logits(this.head, embedding), temperature, power, this.task);
     const score = this.score(modality, embedding);
-    return score === null ? found : doubted(found, score);
+    return score === null ? found : doubted(found, score, this.task);
   }
 
   /** Return whether a window is like those that the encoder was trained on, by its embedding. */
@@ -61,7 +61,7 @@ export class Classifier {
 
   private score(modality: string, embedding: Float32Array): number | null {
     const scores = this.head.familiarity;
-    if (scores === null || !(modality in this.calibration.familiar)) return null;
+    if (scores === null || !Object.hasOwn(this.calibration.familiar, modality)) return null;
     return familiar(scores, this.modalities.indexOf(modality), embedding);
   }
 }

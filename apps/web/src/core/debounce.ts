@@ -1,4 +1,4 @@
-// States of modalities that are reported once they have lasted: the runtime's `session/debounce.py`.
+// States of modalities that are reported once they have lasted: the runtime's `engine/debounce.py`.
 
 export const DEBOUNCE = 2; // seconds
 

@@ -68,9 +68,10 @@ export function calibrated(logits: readonly number[], temperature: number, power
 }
 
 /** Return an opinion, mixed with no evidence as far as the window may show none of the classes, by its score of familiarity as log-odds. */
-export function doubted(opinion: ArrayLike<number>, score: number): Float32Array {
+export function doubted(opinion: ArrayLike<number>, score: number, task: Task): Float32Array {
+  const nothing = task === "multi-class" ? 1 / opinion.length : 0.5; // no evidence
   const unknown = Math.min(UNKNOWN, sigmoid(-(score + KNOWN)));
-  return Float32Array.from(opinion, (share) => share + unknown * (1 / opinion.length - share));
+  return Float32Array.from(opinion, (share) => share + unknown * (nothing - share));
 }
 
 function sigmoid(logit: number): number {

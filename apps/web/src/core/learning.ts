@@ -285,7 +285,7 @@ function calibrate(logits: ByRow, truth: readonly number[], groups: readonly num
   });
   const redundancy = fitRedundancy(opinions, sets.filter(({ subset, rows }) => subset.length > 1 && rows.length >= LEAST), truth);
   for (const [modality, scores] of likeness)
-    for (const [row, score] of scores) opinions.get(modality)!.set(row, doubted(opinions.get(modality)!.get(row)!, score));
+    for (const [row, score] of scores) opinions.get(modality)!.set(row, doubted(opinions.get(modality)!.get(row)!, score, "multi-class"));
   const fewest = Math.min(...sets.map(({ rows }) => takes(rows)));
   let threshold = fewest >= 1 / RISK - 1 ? MAJORITY : CONFIDENT;
   if (threshold === MAJORITY)

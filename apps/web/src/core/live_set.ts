@@ -1,4 +1,4 @@
-// The modalities that are attached and live, and predictions from them: the runtime's `session/live_set.py`.
+// The modalities that are attached and live, and predictions from them: the runtime's `engine/live_set.py`.
 // It has no clock: times are given, so equal input gives equal predictions.
 
 import { answer, Belief, noEvidence } from "./belief";

@@ -8,7 +8,7 @@ import { SensembleError, type InputSpec } from "./spec";
 import { nameOf } from "./subsets";
 import { roundEven } from "./windows";
 
-const SCHEMA = 9;
+const SCHEMA = 10;
 const PATH = /^[A-Za-z0-9_][A-Za-z0-9_.+-]*(\/[A-Za-z0-9_][A-Za-z0-9_.+-]*)*$/; // no segment can be `..`
 const LONGEST = 4096; // characters of a string, entries of an object
 const ITEMS = 100_000; // of a list

@@ -13,7 +13,7 @@ from sensemble_runtime.subsets import Subset
 
 Floats = NDArray[np.floating]
 Opinions = Mapping[str, Floats]
-"""By modality, calibrated probabilities [N, C] of N examples; of those that lack it, anything finite."""
+"""By modality, what N examples say [N, C] (`Classifier.opinions`); those that lack it, anything finite."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

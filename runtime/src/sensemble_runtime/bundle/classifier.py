@@ -30,14 +30,15 @@ class Classifier:
         self._head, self._calibration = head, calibration
         self._rows = {modality: row for row, modality in enumerate(sorted(modalities))}
 
-    def opinions(self, modality: str, embeddings: Floats) -> Floats:
+    def opinions(self, modality: str, embeddings: Floats, *, corrected: bool = False) -> Floats:
         """Return what windows say, by embeddings float32 [..., d]: probabilities float32 [..., C].
 
-        They are calibrated, and `doubted` as far as a window may show none of the classes.
+        They are calibrated, and `doubted` as far as a window may show none of the classes. `corrected`
+        embeddings are not doubted: familiarity is fitted to no such.
         """
         found = self.calibrated(modality, self._head.logits(embeddings))
-        scores = self._scores(modality, embeddings)
-        return found if scores is None else doubted(found, scores)
+        scores = None if corrected else self._scores(modality, embeddings)
+        return found if scores is None else doubted(found, scores, self.task)
 
     def calibrated(self, modality: str, logits: Floats) -> Floats:
         """Return the calibrated probabilities float32 [..., C] of the head's logits [..., C]."""

@@ -67,13 +67,14 @@ class Head:
         return calibrated(self.logits(pooled), temperature, power, self.task)
 
 
-def doubted(opinions: Floats, scores: Floats) -> Floats:
+def doubted(opinions: Floats, scores: Floats, task: Task) -> Floats:
     """Return opinions float32 [..., C], mixed with no evidence as far as windows may show no class.
 
     The scores of familiarity [...] count as log-odds, beside those of any window (`_KNOWN`).
     """
     unknown = np.exp(-np.logaddexp(0, scores + _KNOWN)).clip(max=_UNKNOWN)[..., np.newaxis]
-    return np.asarray(opinions + unknown * (1 / opinions.shape[-1] - opinions), np.float32)
+    nothing = 1 / opinions.shape[-1] if task == "multi-class" else 0.5  # no evidence
+    return np.asarray(opinions + unknown * (nothing - opinions), np.float32)
 
 
 def calibrated(

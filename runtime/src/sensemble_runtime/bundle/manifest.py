@@ -9,7 +9,7 @@ from sensemble_sensors.spec import InputSpec
 
 from sensemble_runtime.scores import Count, Share, SubsetScore
 
-SCHEMA = 9
+SCHEMA = 10
 FILE_NAME = "manifest.json"
 
 BROWSER = "onnx-web"  # the target of the same ONNX files as browsers run them, measured there

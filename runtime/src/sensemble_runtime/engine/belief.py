@@ -1,6 +1,7 @@
 """The belief: the answer of the sensors that are live, and which of them lies.
 
-Each live modality has an opinion p_m, its calibrated probabilities of the C classes. A sensor lies with a
+Each live modality has an opinion p_m: its probabilities of the C classes, calibrated, and doubted as
+far as its window may show none of them. A sensor lies with a
 probability e_m: it shows another scene, and its opinion says nothing about this one. A set of n sensors
 believes in class c in proportion to
 
@@ -120,18 +121,20 @@ def answer(
     embeddings: Mapping[str, Floats],
     lies: Mapping[str, float],
     unfamiliar: Collection[str] = (),
+    corrected: Collection[str] = (),
 ) -> tuple[Opinion, dict[str, Opinion]]:
     """Return the answer of a live set, by embeddings float32 [d], and the opinion of each modality alone.
 
     `lies` has the probability that a modality lies; one without is as probable as any (`RARE`). The opinions
-    of unfamiliar modalities do not count.
+    of unfamiliar modalities do not count; `corrected` have embeddings that a correction has moved.
     """
     live = [m for m in sorted(embeddings) if m not in unfamiliar]
     nothing = no_evidence(classifier)
     alone = dict.fromkeys(sorted(embeddings), nothing)
     if not live:
         return nothing, alone
-    opinions = np.stack([classifier.opinions(m, embeddings[m]) for m in live])[:, np.newaxis]
+    said = [classifier.opinions(m, embeddings[m], corrected=m in corrected) for m in live]
+    opinions = np.stack(said)[:, np.newaxis]
     chances = np.array([[lies.get(m, RARE)] for m in live])
     fused = fuse(opinions, chances, classifier.redundancy, classifier.task)
     alone |= {m: _opinion(classifier, one, one[np.newaxis]) for m, one in zip(live, opinions, strict=True)}

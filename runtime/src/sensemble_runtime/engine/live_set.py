@@ -186,7 +186,7 @@ class LiveSet:
         left_out = unfamiliar if self._policy.unfamiliar == "leave" else ()
         bundle, classifier = self.bundle, self.bundle.classifier
         lies = self._belief.lies if self._policy.unfamiliar == "leave" else {}
-        whole, opinions = answer(classifier, embeddings, lies, left_out)
+        whole, opinions = answer(classifier, embeddings, lies, left_out, corrected)
         opinions |= dict.fromkeys((m for m in left_out if m not in live), no_evidence(classifier))
         suspect = None
         if classifier.task == "multi-class":  # of several labels, none excludes another

@@ -30,7 +30,7 @@ from sensemble_sensors.spec import InputSpec
 from sensemble_sensors.supervision.events import Event
 
 AWAY = ("lost", "failed", "unhealthy", "detached")  # events after which earlier samples count no more
-_SLACK = 1e-3  # seconds that a time may be off where it was rounded
+_SLACK = 1e-3  # seconds, the most by which rounding moves a time
 _PAUSE = 1.0  # seconds at least between two takes, and where examples are left out
 
 

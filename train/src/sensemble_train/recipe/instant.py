@@ -60,7 +60,7 @@ class Instant:
         likeness: modality of `limits` -> the scores [N] of the examples when left out; 0 where it is absent.
         none: of the groups that show none of the classes, those that are answered so when left out, and all;
             None for fewer than two. Most windows of a group that is are unfamiliar to a sensor, and the
-            others are not sure of a class.
+            others are not sure of a class. What ships answers so at least as often: it also doubts them.
     """
 
     model: Model

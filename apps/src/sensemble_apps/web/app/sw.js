@@ -1,5 +1,5 @@
-const VERSION = "8790f1ae4ada";
-const FILES = ["./","app.webmanifest","assets/capture-BDfHWMAO.js","assets/encode-Cn3LImYw.js","assets/in_worker-DQQapYsB.js","assets/index-CGiGkZCO.css","assets/index-DpI5w2lG.js","assets/ort-wasm-simd-threaded-DcHrbrbl.wasm.gz","assets/sql-wasm-CXIAVl5-.wasm.gz","assets/sql-wasm-browser-4f2ZGmJu.js","assets/worker-DWne--YO.js","icon-192.png","icon-512.png","icon.svg"];
+const VERSION = "6046e6e2f72a";
+const FILES = ["./","app.webmanifest","assets/capture-BDfHWMAO.js","assets/encode-DeZTEuWv.js","assets/in_worker-DaR7hpOs.js","assets/index-BPXiQ1H7.js","assets/index-CGiGkZCO.css","assets/ort-wasm-simd-threaded-DcHrbrbl.wasm.gz","assets/sql-wasm-CXIAVl5-.wasm.gz","assets/sql-wasm-browser-h9rBQqwf.js","assets/worker-D8b7-oeq.js","icon-192.png","icon-512.png","icon.svg"];
 // The service worker: the page works without a network once it was opened with one.
 // The build fills in VERSION and FILES.
 

@@ -76,7 +76,8 @@ class LiveSet(
         val fitted = calibration.modalities[modality]
         val found = head.probabilities(entries.getValue(modality).embedding, fitted?.temperature ?: 1.0, fitted?.power ?: 0.0)
         val unknown = score(modality)?.let { minOf(UNKNOWN, 1 / (1 + KNOWN * exp(it))) } ?: 0.0
-        return DoubleArray(found.size) { found[it] + unknown * (1.0 / found.size - found[it]) }
+        val nothing = if (head.multiClass) 1.0 / found.size else 0.5
+        return DoubleArray(found.size) { found[it] + unknown * (nothing - found[it]) }
     }
 
     private fun isFamiliar(modality: String): Boolean {
