@@ -1,7 +1,7 @@
 """The items that outputs show of a running bundle: predictions and events."""
 
 from collections.abc import Callable, Generator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from sensemble_runtime.prediction import Prediction
@@ -78,13 +78,10 @@ def shown_event(event: Event, began: float = 0.0) -> Event:
 
 def event_as_json(event: Event) -> dict[str, Any]:
     """Return an event as the JSON object of `docs/reference/output.md`."""
-    return {
-        "time": round(event.time, 6),
-        "kind": event.kind,
-        "modality": event.modality or None,
-        "sensor": event.sensor or None,
-        "text": event.text,
-    }
+    found = asdict(event) | {"time": round(event.time, 6)}
+    for name in ("modality", "sensor"):
+        found[name] = found[name] or None
+    return found
 
 
 def event_words(event: Event) -> str:
