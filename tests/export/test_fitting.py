@@ -14,7 +14,7 @@ from sensemble_runtime.auditing.calibration import CONFIDENT, RISK, calibrate, f
 from sensemble_runtime.auditing.intervals import group_codes
 from sensemble_runtime.auditing.measures import measure
 from sensemble_runtime.bundle.bundle import Bundle
-from sensemble_runtime.bundle.head import Head
+from sensemble_runtime.bundle.head import KNOWN, Head
 from sensemble_runtime.bundle.manifest import Calibration
 from sensemble_train.data.clips import Clips
 
@@ -126,10 +126,10 @@ def test_the_least_familiar_score_is_one_that_most_held_out_windows_reach(export
         assert np.isfinite(scores.scores(row, strange))
 
 
-def test_even_odds_are_the_limit_of_few_windows_unless_one_of_them_has_less() -> None:
+def test_the_odds_of_any_window_are_the_limit_of_few_windows_unless_one_of_them_has_less() -> None:
     one = np.zeros((1, 8), int)
-    assert limit_of(np.arange(1.0, 9.0), one) == 0
-    assert limit_of(np.arange(-2.0, 6.0), one) == -2
+    assert limit_of(np.arange(1.0, 9.0), one) == -KNOWN
+    assert limit_of(np.arange(-5.0, 3.0), one) == -5
     assert limit_of(np.linspace(3, 9, 40), np.zeros((1, 40), int)) == 3
 
 

@@ -23,7 +23,7 @@ from sensemble_runtime.auditing.calibration import (
 from sensemble_runtime.auditing.intervals import Groups, group_codes
 from sensemble_runtime.auditing.measures import measure
 from sensemble_runtime.bundle.classifier import Classifier
-from sensemble_runtime.bundle.head import Familiarity, Head, doubted
+from sensemble_runtime.bundle.head import KNOWN, Familiarity, Head, doubted
 from sensemble_runtime.bundle.manifest import Calibration, Manifest, Task
 from sensemble_runtime.scores import SubsetScore
 from sensemble_train.data.clips import Clips
@@ -34,7 +34,7 @@ from sensemble_export.artifact_store import ArtifactStore
 from sensemble_export.parity import Floats
 from sensemble_export.targets import Job
 
-LEAST_KNOWN = 19  # known windows below which a share of them gives no limit: even odds do
+LEAST_KNOWN = 19  # known windows below which a share of them gives no limit: the odds of any window do
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +86,11 @@ def fit_calibration(
 def limit_of(scores: Floats, ways: NDArray[np.integer]) -> float:
     """Return the least score of a familiar window, by those [N] of known ones in groups, [ways, N].
 
-    Few windows tell no share; even odds of being known are the limit then, unless one of them has less.
+    Few windows tell no share. Then a window is unfamiliar if it is likelier unknown than known, by its score
+    and the odds of any window (`KNOWN`), unless a known one has less.
     """
     if len(scores) < LEAST_KNOWN:
-        return min(0.0, float(scores.min()))
+        return min(-KNOWN, float(scores.min()))
     return min(familiar_limit(scores, groups) for groups in ways)
 
 

@@ -15,8 +15,8 @@ from sensemble_runtime.errors import BundleCorruptError
 from sensemble_runtime.executors.executor import LARGEST
 
 Floats = NDArray[np.float32]
-_KNOWN = math.log(29)  # before any evidence, one window in thirty shows none of the classes
-_UNKNOWN = 0.99  # the most that an opinion is doubted: it still has a likeliest class
+KNOWN = math.log(29)  # before any evidence, one window in thirty shows none of the classes
+_DOUBT = 0.99  # the most that an opinion is doubted: it still has a likeliest class
 _FAMILIAR = ("familiar_weight", "familiar_bias", "familiar_means", "familiar_offset")
 
 
@@ -70,9 +70,9 @@ class Head:
 def doubted(opinions: Floats, scores: Floats, task: Task) -> Floats:
     """Return opinions float32 [..., C], mixed with no evidence as far as windows may show no class.
 
-    The scores of familiarity [...] count as log-odds, beside those of any window (`_KNOWN`).
+    The scores of familiarity [...] count as log-odds, beside those of any window (`KNOWN`).
     """
-    unknown = np.exp(-np.logaddexp(0, scores + _KNOWN)).clip(max=_UNKNOWN)[..., np.newaxis]
+    unknown = np.exp(-np.logaddexp(0, scores + KNOWN)).clip(max=_DOUBT)[..., np.newaxis]
     nothing = 1 / opinions.shape[-1] if task == "multi-class" else 0.5  # no evidence
     return np.asarray(opinions + unknown * (nothing - opinions), np.float32)
 
