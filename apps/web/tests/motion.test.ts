@@ -33,6 +33,16 @@ test.each([["Google Inc.", 9.8], ["", 9.8], ["Apple Computer, Inc.", -9.8]])("a 
   expect(given.map((value) => value + 0)).toEqual([0, Math.fround(9.8), Math.fround(Math.PI)]);
 });
 
+test("one sensor may begin later than the other, and not never", () => {
+  const rows = new MotionRows(["ax", "gz"], 100);
+  const reading = (timeStamp: number, turn: number | null): any => ({ accelerationIncludingGravity: { x: 1 }, rotationRate: { gamma: turn }, timeStamp });
+  expect(rows.add(reading(1000, null))).toBeNull();
+  expect(rows.add(reading(1100, 0))?.data).toEqual(Float32Array.of(1, 0));
+  const never = new MotionRows(["ax", "gz"], 100);
+  expect(never.add(reading(1000, null))).toBeNull();
+  expect(() => never.add(reading(7000, null))).toThrow("no such motion sensor");
+});
+
 test("a channel that no phone measures is refused in one line", () => {
   expect(() => new MotionRows(["heart"], 100)).toThrow("heart: no phone measures that");
 });

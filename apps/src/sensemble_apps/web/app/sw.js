@@ -1,5 +1,5 @@
-const VERSION = "6046e6e2f72a";
-const FILES = ["./","app.webmanifest","assets/capture-BDfHWMAO.js","assets/encode-DeZTEuWv.js","assets/in_worker-DaR7hpOs.js","assets/index-BPXiQ1H7.js","assets/index-CGiGkZCO.css","assets/ort-wasm-simd-threaded-DcHrbrbl.wasm.gz","assets/sql-wasm-CXIAVl5-.wasm.gz","assets/sql-wasm-browser-h9rBQqwf.js","assets/worker-D8b7-oeq.js","icon-192.png","icon-512.png","icon.svg"];
+const VERSION = "61ed4dda0c0f";
+const FILES = ["./","app.webmanifest","assets/capture-BDfHWMAO.js","assets/encode-DeZTEuWv.js","assets/in_worker-DaR7hpOs.js","assets/index-CGiGkZCO.css","assets/index-TWdOyIAc.js","assets/ort-wasm-simd-threaded-DcHrbrbl.wasm.gz","assets/sql-wasm-CXIAVl5-.wasm.gz","assets/sql-wasm-browser-DESeWcRg.js","assets/worker-D8b7-oeq.js","icon-192.png","icon-512.png","icon.svg"];
 // The service worker: the page works without a network once it was opened with one.
 // The build fills in VERSION and FILES.
 

@@ -1,6 +1,7 @@
 // The accelerometer and gyroscope of this device as rows of a series; the page in TypeScript (apps/web) takes it, too.
 
 const GAP = 0.5; // seconds without a reading, over which nothing is interpolated
+const START = 5; // seconds within which the second of two sensors may begin
 const CHANNEL = /^(?:in_)?(a|acc|accel|accelerometer|totalacceleration|g|gyr|gyro|gyroscope|anglvel)[_.]?([xyz])$/;
 /** @type {Record<string, "alpha" | "beta" | "gamma">} */
 const TURNS = { x: "alpha", y: "beta", z: "gamma" }; // of `rotationRate`, in degrees a second
@@ -24,6 +25,8 @@ export class MotionRows {
     });
     /** @type {{time: number, row: number[]} | null} */
     this.last = null;
+    /** @type {number | null} */
+    this.began = null; // the time of the first reading
     this.due = 0;
   }
 
@@ -34,8 +37,13 @@ export class MotionRows {
    */
   add({ accelerationIncludingGravity: acceleration, rotationRate, timeStamp }) {
     const row = this.channels.map(({ turn, axis }) => (turn ? (rotationRate?.[TURNS[axis]] ?? NaN) * (Math.PI / 180) : this.sign * (acceleration?.[axis] ?? NaN)));
-    if (!row.every(Number.isFinite)) throw new Error("this device has no such motion sensor");
     const time = timeStamp / 1000;
+    this.began ??= time;
+    if (!row.every(Number.isFinite)) {
+      // The gyroscope may begin later than the accelerometer, or the other way.
+      if (!this.last && row.some(Number.isFinite) && time - this.began <= START) return null;
+      throw new Error("this device has no such motion sensor");
+    }
     const last = this.last && time - this.last.time <= GAP ? this.last : { time: time - 1, row };
     const cut = last !== this.last;
     if (cut) this.due = time;
