@@ -4,9 +4,9 @@ A first process, started with `subprocess`, loads the libraries, which takes lon
 encoder, and forks the others. `multiprocessing` alone would import the caller's `__main__` again, so a script
 without an `if __name__ == "__main__"` would start itself again.
 
-The first process gets the pickled jobs at its standard input, and answers each at its standard output with
-the job and what it gave or its error. The model and the windows lie in a folder meanwhile, for not every
-encoder can be pickled. When the input closes, all processes end.
+The first process reads the pickled jobs from standard input. For each it writes the job, and the artifact
+or the error, to standard output. It reads the model and the windows from a folder, because not every encoder
+can be pickled. When the input closes, all processes end.
 """
 
 import gc

@@ -33,7 +33,7 @@ def test_a_sensor_that_no_method_gets_above_chance_is_named(tmp_path: Path) -> N
     assert list(at_chance(path)) == []
     assert list(at_chance(path, "masd", ("video",))) == []
     (warning,) = at_chance(path, "finetune", ("video",))
-    assert "microphone alone (audio) may be at chance: it scores 30 % (25 to 35)" in warning
+    assert "(audio) may be at chance: it scores 30 %" in warning
     assert list(at_chance(path, "finetune", ("audio",))) == []
 
 

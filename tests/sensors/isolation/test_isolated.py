@@ -158,7 +158,7 @@ def test_one_that_cannot_be_opened_says_why_and_leaves_nothing(unruly: Make, spe
     absent, hanging = unruly("be absent"), unruly("hang opening", opening=2.0)
     with pytest.raises(SensorUnavailableError, match=r"^unruly be absent: plug it in$"):
         absent.open(specs["video"])
-    with pytest.raises(SensorUnavailableError, match="did not open within 2 s; its process was killed"):
+    with pytest.raises(SensorUnavailableError, match="did not open within 2 s"):
         hanging.open(specs["video"])
     assert absent.pid is hanging.pid is None
     with pytest.raises(SensorUnavailableError, match="gives video, not text"):

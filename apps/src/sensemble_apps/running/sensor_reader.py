@@ -69,6 +69,9 @@ class SensorReader(SensorHost):
             none = not self._opened and all(kind == "unavailable" for kind, _ in reasons)
             return "; ".join(reason for _, reason in reasons) if none else ""
 
+    def _prepare(self, modality: str) -> None:
+        """Load nothing: no encoder sees these samples."""
+
     def _fail(self, error: BaseException) -> None:
         remark(f"sensemble: {type(error).__name__}: {error}")
 

@@ -6,6 +6,7 @@ changes of threads that a thread of its own would cost each window. A thread wit
 """
 
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from itertools import count
 from time import monotonic
@@ -30,7 +31,7 @@ Listener = BackgroundQueue[tuple[str, Sample]]  # samples with the name of their
 T = TypeVar("T")
 
 
-class SensorHost:
+class SensorHost(ABC):
     """Sensors that attach and detach at any time, and subscribers. Safe from any thread."""
 
     def __init__(self, suite: Suite, conditions: Sequence[Applied] = ()) -> None:
@@ -163,12 +164,13 @@ class SensorHost:
             self._advance()
             return answer
 
+    @abstractmethod
     def _prepare(self, modality: str) -> None:
         """Load what the samples of `modality` need; may be slow."""
 
+    @abstractmethod
     def _fail(self, error: BaseException) -> None:
         """Take the error of a subscriber."""
-        raise NotImplementedError
 
     def _keep_time(self) -> None:
         with self._lock:
