@@ -13,13 +13,16 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from sensemble_apps.running.view_events import ViewEvent
 from sensemble_apps.serve.board import opinions
 from sensemble_apps.serve.demonstration import demonstration
 from sensemble_apps.serve.examples import examples_of_classes
+from sensemble_apps.serve.session_page import SessionPage
 from sensemble_runtime import subsets
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.engine.belief import answer
 from sensemble_runtime.prediction import Prediction
+from sensemble_runtime.session.session import Session
 from sensemble_sensors.media.dataset import Example, read_dataset
 from sensemble_sensors.recording.reader import is_recording
 from sensemble_sensors.supervision import events
@@ -140,6 +143,20 @@ def test_the_timeline_says_which_answers_were_right(bundle: Bundle) -> None:
         entries = [entry for entry in served.board.timeline() if entry["kind"] == "answer"]
     assert [entry["right"] for entry in entries] == [True, False, None]
     assert entries[-1]["why"] == labels[1]
+
+
+def test_the_page_says_nothing_that_the_other_outputs_lack(bundle: Bundle) -> None:
+    class Interrupted:
+        def show(self, event: ViewEvent) -> None:
+            if isinstance(event, events.Event):
+                raise KeyboardInterrupt
+
+    with Session(bundle) as session:
+        page = SessionPage(session, Path("recordings"), 0.0, [Interrupted()])
+        before = page.board.version
+        with pytest.raises(KeyboardInterrupt):
+            page.outputs.show(events.Event(0.0, "attached", "video", "camera"))
+        assert page.board.version == before
 
 
 def test_of_more_than_six_modalities_few_sets_are_drawn() -> None:

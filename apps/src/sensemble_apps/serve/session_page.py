@@ -33,7 +33,7 @@ class SessionPage:
         others: further outputs of the session.
 
     Attributes:
-        outputs: the board and the others.
+        outputs: the others and the board.
         actions: by message type; an action may wait, so call none from an event loop.
         recordings: the folder that the page's button records into.
         used: set by the first press of a button.
@@ -46,7 +46,8 @@ class SessionPage:
         self.sensors = PageSensors(session, session.bundle.specs)
         self.recorder = Recorder(session, session.bundle.specs, self._recording_failed)
         self.board = Board(session, self.sensors, self.recorder, began)
-        self.outputs = Outputs([self.board, *others])
+        # The board last: what the page says is written, also where the process is told to stop right then.
+        self.outputs = Outputs([*others, self.board])
         self.outputs.show(Opened(began, session))
         self.used = Event()
         actions: dict[str, Action] = {
