@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw
 from sensemble_runtime import Bundle
 from sensemble_runtime.subsets import parse, subsets
 from sensemble_sensors import Applied, InputSpec, read_dataset
-from sensemble_sensors.conditioned import begin, captured, degraded_window
+from sensemble_sensors.degraded import begin, captured, degraded_window
 from sensemble_sensors.kinds.registry import kind_of
 
 HERE = Path(__file__).parent

@@ -12,7 +12,7 @@ from pathlib import Path
 from resource import RUSAGE_CHILDREN, RUSAGE_SELF, getrusage
 from time import monotonic
 
-from sensemble_apps.results.matrices import at_chance, most_robust, read_intervals
+from sensemble_apps.tables.matrices import at_chance, most_robust, read_intervals
 from sensemble_export import export_run
 from sensemble_runtime.subsets import name as subset_name
 from sensemble_sensors import divide, read_dataset, set_splits

@@ -37,7 +37,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus, WebSocketException
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
-from tests.apps.serve.serving import Served, serving
+from tests.apps.live_page.serving import Served, serving
 
 FLOOD = 10_000  # messages a second
 IDLE = 1000  # connections

@@ -42,8 +42,8 @@ from rich.console import Console
 from rich.table import Table
 from safetensors.numpy import load_file
 from sensemble_apps.commands.data import digits
-from sensemble_apps.results.matrices import most_robust
-from sensemble_apps.results.run_folder import BUNDLE, CONFIG, SELECTION
+from sensemble_apps.tables.matrices import most_robust
+from sensemble_apps.tables.run_folder import BUNDLE, CONFIG, SELECTION
 from sensemble_export.artifact_store import ArtifactStore
 from sensemble_export.examples import CALIBRATION, spread
 from sensemble_export.lowering import lower_all

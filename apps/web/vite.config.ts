@@ -4,7 +4,7 @@ import { gzipSync } from "fflate"; // the same bytes on every machine, unlike No
 import type { Plugin } from "vite";
 import { defineConfig } from "vitest/config";
 
-const LIVE = readFileSync("../src/sensemble_apps/serve/static/index.html", "utf8");
+const LIVE = readFileSync("../src/sensemble_apps/live_page/static/index.html", "utf8");
 
 /** Put the main part of the live page into this one, with what is its own before the timeline. */
 function livePage(): Plugin {

@@ -14,7 +14,7 @@ from typing import Self
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from sensemble_apps.results.audits import audits
+from sensemble_apps.tables.audits import audits
 from sensemble_runtime import Bundle, Prediction, Session
 from sensemble_sensors import LineSeries, Recorded, Recording, Replay, Sample, read_dataset
 from sensemble_sensors.recording.header import form_of

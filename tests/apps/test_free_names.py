@@ -17,8 +17,8 @@ import numpy as np
 import pytest
 from sensemble_apps.console import kinds as console_kinds
 from sensemble_apps.errors import InputError
-from sensemble_apps.results.audits import audits
 from sensemble_apps.running.sources import forms
+from sensemble_apps.tables.audits import audits
 from sensemble_runtime import Bundle, Prediction, Session, subsets
 from sensemble_sensors import Recorded, Recording, Sample, read_dataset
 from sensemble_sensors.kinds.registry import installed, kind_of

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from sensemble_apps.results.audits import audits
+from sensemble_apps.tables.audits import audits
 from sensemble_runtime import Bundle
 from sensemble_train.recipe.run_folder import read_matrix
 

@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from sensemble_runtime.bundle.head import Familiarity
 from sensemble_runtime.progress import Progress, no_progress
-from sensemble_sensors.conditioned import begin, captured, degraded_window
+from sensemble_sensors.degraded import begin, captured, degraded_window
 from sensemble_sensors.errors import BadDataError
 from sensemble_sensors.kinds.conditions.condition import SEVERITIES, Applied, swapped
 from sensemble_sensors.kinds.registry import kind_of

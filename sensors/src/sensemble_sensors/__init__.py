@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from sensemble_sensors.public_names import attach
 
 if TYPE_CHECKING:
-    from sensemble_sensors.conditioned import Conditioned as Conditioned
+    from sensemble_sensors.degraded import Degraded as Degraded
     from sensemble_sensors.devices.camera import Camera as Camera
     from sensemble_sensors.devices.captions import Captions as Captions
     from sensemble_sensors.devices.discovery import Device as Device

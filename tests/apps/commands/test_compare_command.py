@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from sensemble_apps.cli import main
 from sensemble_apps.errors import InputError
-from sensemble_apps.results import gate_verdict
-from sensemble_apps.results.audits import audits
+from sensemble_apps.tables import gate_verdict
+from sensemble_apps.tables.audits import audits
 from sensemble_runtime.auditing.gate import judge
 
 from tests.apps.clips import write_clip

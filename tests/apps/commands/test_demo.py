@@ -7,7 +7,7 @@ from shutil import copytree
 import pytest
 from sensemble_apps.cli import main
 from sensemble_apps.commands.demo import _conditions
-from sensemble_apps.results.matrices import read_matrices
+from sensemble_apps.tables.matrices import read_matrices
 from sensemble_runtime import subsets
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.record.reader import read_runs

@@ -9,7 +9,7 @@ import pytest
 import torch
 from sensemble_apps.cli import main
 from sensemble_apps.commands.export_verify import _cells
-from sensemble_apps.results.costs import show_costs
+from sensemble_apps.tables.costs import show_costs
 from sensemble_export import export_run, search
 from sensemble_export.artifact_store import ArtifactStore
 from sensemble_export.search import BudgetError

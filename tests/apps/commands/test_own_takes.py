@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 from sensemble_apps.cli import main
-from sensemble_apps.results.matrices import at_chance, read_intervals
-from sensemble_apps.results.run_folder import MATRIX
+from sensemble_apps.tables.matrices import at_chance, read_intervals
+from sensemble_apps.tables.run_folder import MATRIX
 from sensemble_sensors import read_dataset
 from sensemble_train.digits.spoken_takes import record
 

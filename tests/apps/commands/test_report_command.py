@@ -9,8 +9,8 @@ import pytest
 from sensemble_apps.commands.audit import Audit, measure
 from sensemble_apps.commands.report import write_page
 from sensemble_apps.errors import InputError
-from sensemble_apps.report import evidence
-from sensemble_apps.results.matrices import read_matrices
+from sensemble_apps.report import run_contents
+from sensemble_apps.tables.matrices import read_matrices
 from sensemble_runtime.errors import MatrixError
 
 from tests.apps.clips import write_dataset
@@ -127,19 +127,19 @@ def test_no_audit_of_other_data_is_taken_for_one_of_the_runs(demo: DemoRun, tmp_
     run = tmp_path / "run"
     shutil.copytree(demo.folder, run, ignore=shutil.ignore_patterns("models", "pretrained"))
     record = run / "audit.sqlite"
-    own = evidence.of_run(run)
+    own = run_contents.of_run(run)
     assert own.audits.scores["audio"].n == 6
     clips = write_dataset(tmp_path / "clips", {"eval": 1})
     for data, split in ((clips, "eval"), (demo.data, "train")):
         measure(Audit(bundle=run / "bundle", data=data, split=split, record=record))
-    found = evidence.of_run(run)
+    found = run_contents.of_run(run)
     assert found.audits.scores == own.audits.scores
     text = written(run, tmp_path / "page.html")
     assert "also has audits of the bundle on clips, split eval; colours, split train, which do not" in text
     record.unlink()
     measure(Audit(bundle=run / "bundle", data=clips, record=record))
     with pytest.raises(InputError, match="was not audited on colours, split eval"):
-        evidence.of_run(run)
+        run_contents.of_run(run)
 
 
 def described(run: Path, config: Mapping[str, object], labels: tuple[str, ...] = ("a", "b")) -> Path:

@@ -6,7 +6,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from sensemble_apps.serve.gallery import Gallery
+from sensemble_apps.live_page.gallery import Gallery
 from sensemble_apps.web.security import Access
 from sensemble_apps.web.server import listen, running_server
 

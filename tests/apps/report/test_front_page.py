@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from sensemble_apps.commands.report import Report, main
 from sensemble_apps.errors import GateUnmetError
-from sensemble_apps.report import evidence, run_page
+from sensemble_apps.report import run_contents, run_page
 from sensemble_apps.report.front import front
 from sensemble_runtime.record.writer import fingerprint
 
@@ -29,7 +29,7 @@ def run(tmp_path: Path) -> Path:
 
 
 def shown(run: Path, require: str | None = None) -> str:
-    found = replace(evidence.of_run(run, require), conditions=condition_scores())
+    found = replace(run_contents.of_run(run, require), conditions=condition_scores())
     return Page(run_page.render(found, MADE)).text.partition("Appendix")[0]
 
 
@@ -57,7 +57,7 @@ def test_it_names_the_bundle_the_data_and_what_nobody_tested(run: Path) -> None:
     assert "400 examples of the split eval" in text
     assert "Two sensors degraded at once." in text
     assert "Limits of your own: none was required" in text
-    bare = front(evidence.of_run(run)).untested
+    bare = front(run_contents.of_run(run)).untested
     assert "Degraded sensors: microphone, captions and camera." in bare
 
 

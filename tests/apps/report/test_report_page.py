@@ -8,8 +8,8 @@ from importlib import resources
 import numpy as np
 import pytest
 from sensemble_apps.console import wording
-from sensemble_apps.report import evidence, run_page
-from sensemble_apps.report.evidence import Evidence
+from sensemble_apps.report import run_contents, run_page
+from sensemble_apps.report.run_contents import RunContents
 from sensemble_runtime.auditing.intervals import wilson
 from sensemble_runtime.scores import Estimate, SubsetScore, UnknownScore
 
@@ -21,14 +21,14 @@ MADE = datetime(2026, 11, 24, 12, 30, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")
-def audited(tmp_path_factory: pytest.TempPathFactory) -> Evidence:
+def audited(tmp_path_factory: pytest.TempPathFactory) -> RunContents:
     run = write_run(tmp_path_factory.mktemp("audited"))
     write_audit(run)
-    return evidence.of_run(run)
+    return run_contents.of_run(run)
 
 
 @pytest.fixture(scope="module")
-def html(audited: Evidence) -> str:
+def html(audited: RunContents) -> str:
     return run_page.render(audited, MADE)
 
 
@@ -46,7 +46,7 @@ def test_tables_have_headers_and_figures_have_names(html: str) -> None:
     assert ("html", {"lang": "en"}) in page.tags
 
 
-def test_it_shows_bad_conditions_where_they_were_audited(audited: Evidence, html: str) -> None:
+def test_it_shows_bad_conditions_where_they_were_audited(audited: RunContents, html: str) -> None:
     assert "bad conditions" not in html
     shown = run_page.render(replace(audited, conditions=condition_scores()), MADE)
     page = Page(shown)
@@ -61,7 +61,7 @@ def test_it_shows_bad_conditions_where_they_were_audited(audited: Evidence, html
     assert "Condition alone 3 quiet 54 " in page.text, "no column without a number"
 
 
-def test_an_audit_gives_every_number_its_interval(audited: Evidence) -> None:
+def test_an_audit_gives_every_number_its_interval(audited: RunContents) -> None:
     text = Page(run_page.render(audited, MADE)).text
     assert "If the camera dies, accuracy falls from 64 % to 54 %, by 6 to 14 points." in text
     assert "The camera dies 64 → 54 % 6 to 14 points lost" in text
@@ -74,7 +74,7 @@ def test_an_audit_gives_every_number_its_interval(audited: Evidence) -> None:
     assert "at chance" not in text
 
 
-def test_it_says_what_confidence_is_worth(audited: Evidence) -> None:
+def test_it_says_what_confidence_is_worth(audited: RunContents) -> None:
     html = run_page.render(audited, MADE)
     page = Page(html)
     page.check_standing_alone()
@@ -90,7 +90,7 @@ def test_it_says_what_confidence_is_worth(audited: Evidence) -> None:
     assert len(figures) == 7
 
 
-def test_it_says_which_classes_it_takes_for_which(audited: Evidence) -> None:
+def test_it_says_which_classes_it_takes_for_which(audited: RunContents) -> None:
     answered = audited.audits.answered
     assert answered is not None
     every = answered.sets["audio+text+video"]
@@ -112,7 +112,7 @@ def test_a_bundle_that_never_answers_says_so_first(html: str) -> None:
     assert "<h1>It never answers: with microphone, captions and camera, every answer is unsure.</h1>" in html
 
 
-def test_what_it_cannot_know_stands_below_what_was_shown(audited: Evidence) -> None:
+def test_what_it_cannot_know_stands_below_what_was_shown(audited: RunContents) -> None:
     names = ("known", "what was learned"), ("half", "half of it"), ("mirrored", "mirrored")
     scores = [
         UnknownScore(name, effect, live, 200, 0.5, 0.02, 0.1, None, None)
@@ -135,7 +135,7 @@ def test_six_sensors_of_two_devices_are_read_by_device() -> None:
     assert said == "microphone, phone (accelerometer, gyroscope) and watch accelerometer"
 
 
-def test_thirteen_examples_are_too_few_to_sign_off(audited: Evidence) -> None:
+def test_thirteen_examples_are_too_few_to_sign_off(audited: RunContents) -> None:
     found = audited.audits
     scores = {n: SubsetScore(s.accuracy, 13, *wilson(13 * s.accuracy, 13)) for n, s in found.scores.items()}
     wide = {name: Estimate(x.value, x.value - 0.3, x.value + 0.3) for name, x in found.estimates.items()}
@@ -157,13 +157,13 @@ def test_it_shows_the_encoders_and_where_the_numbers_come_from(html: str) -> Non
     assert "/home/me" not in text
 
 
-def test_of_several_methods_it_names_the_page_that_compares_them(audited: Evidence) -> None:
+def test_of_several_methods_it_names_the_page_that_compares_them(audited: RunContents) -> None:
     assert "experiment.html , beside this page, compares them." in Page(run_page.render(audited, MADE)).text
     one = replace(audited, matrices={"subset": {"video": {"video": 0.5}}})
     assert "compares them" not in Page(run_page.render(one, MADE)).text
 
 
-def test_a_run_of_one_sensor_still_makes_a_page(audited: Evidence) -> None:
+def test_a_run_of_one_sensor_still_makes_a_page(audited: RunContents) -> None:
     of_all = audited.audits
     audits = replace(
         of_all, scores={"audio": of_all.scores["audio"]}, estimates={m: of_all.estimates[m] for m in "PR"}
@@ -172,7 +172,7 @@ def test_a_run_of_one_sensor_still_makes_a_page(audited: Evidence) -> None:
     assert "With microphone, accuracy is 54.2 %." in Page(run_page.render(alone, MADE)).text
 
 
-def test_markup_in_names_stays_text(audited: Evidence) -> None:
+def test_markup_in_names_stays_text(audited: RunContents) -> None:
     page = Page(run_page.render(replace(audited, title="<script>alert(1)</script>"), MADE))
     assert "script" not in {tag for tag, _ in page.tags}
     assert "<script>alert(1)</script>" in page.text

@@ -16,7 +16,7 @@ from sensemble_runtime.bundle.head import Familiarity
 from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.record.reader import read_conditions, read_runs
 from sensemble_runtime.scores import CLEAN, ConditionScore
-from sensemble_sensors.conditioned import begin
+from sensemble_sensors.degraded import begin
 from sensemble_sensors.kinds.conditions.condition import Applied, behind
 from sensemble_sensors.kinds.registry import condition_of
 from sensemble_sensors.media.dataset import Dataset, read_dataset

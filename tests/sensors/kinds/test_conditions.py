@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import signal
 from sensemble_sensors.codecs.framing import fit
-from sensemble_sensors.conditioned import begin, captured, degraded_window
+from sensemble_sensors.degraded import begin, captured, degraded_window
 from sensemble_sensors.kinds.conditions.condition import GAP, SCENES, SEVERITIES, Applied, Condition
 from sensemble_sensors.kinds.registry import KINDS, condition_of, kind_of
 from sensemble_sensors.sensor import Media, Sample

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from sensemble_sensors import Sample
-from sensemble_sensors.conditioned import begin
+from sensemble_sensors.degraded import begin
 from sensemble_sensors.devices.camera import Camera
 from sensemble_sensors.errors import BadDataError, SampleError, SensorEndedError, SensorLostError
 from sensemble_sensors.health.health import Health

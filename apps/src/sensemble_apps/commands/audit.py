@@ -21,8 +21,8 @@ from sensemble_apps.console.output import say_executors, say_json, write
 from sensemble_apps.console.progress import progress
 from sensemble_apps.errors import InputError
 from sensemble_apps.options import Folder, Judging, OptionalFile, Positional, Trusting
-from sensemble_apps.results import audit_table, condition_table, gate_verdict, unknown_table
 from sensemble_apps.running.sources import examples_of
+from sensemble_apps.tables import audit_table, condition_table, gate_verdict, unknown_table
 
 
 @dataclass(frozen=True, kw_only=True)

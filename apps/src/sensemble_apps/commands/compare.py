@@ -24,10 +24,10 @@ from sensemble_apps.console.output import say, say_json, write
 from sensemble_apps.console.wording import data_title
 from sensemble_apps.errors import InputError
 from sensemble_apps.options import Judging, OptionalFolder, Positional, Trusting
-from sensemble_apps.results import comparison_table, gate_verdict
-from sensemble_apps.results.audits import audits, recorded_measures
-from sensemble_apps.results.comparison_table import Side
-from sensemble_apps.results.run_folder import AUDIT, BUNDLE, EVALUATED
+from sensemble_apps.tables import comparison_table, gate_verdict
+from sensemble_apps.tables.audits import audits, recorded_measures
+from sensemble_apps.tables.comparison_table import Side
+from sensemble_apps.tables.run_folder import AUDIT, BUNDLE, EVALUATED
 
 
 @dataclass(frozen=True, kw_only=True)

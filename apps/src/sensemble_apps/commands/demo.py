@@ -24,9 +24,9 @@ from sensemble_apps.console.kinds import display_of
 from sensemble_apps.console.output import check_writable, say
 from sensemble_apps.errors import StepError
 from sensemble_apps.options import Training
-from sensemble_apps.results.audits import audits
-from sensemble_apps.results.matrices import most_robust
-from sensemble_apps.results.run_folder import AUDIT, BUNDLE, CONFIG, PAGE, SELECTION, SESSION
+from sensemble_apps.tables.audits import audits
+from sensemble_apps.tables.matrices import most_robust
+from sensemble_apps.tables.run_folder import AUDIT, BUNDLE, CONFIG, PAGE, SELECTION, SESSION
 
 _PLAYED = 10  # examples of the replay: two for each phase of the schedule
 _TARGETS = ("executorch-xnnpack", "onnx")  # for this machine and boards, and for browsers
@@ -152,12 +152,12 @@ def _sensemble(*arguments: str | Path) -> None:
 
 def _summarize(console: Console, run: Path) -> None:
     """Print the report's headline: the worst loss of a sensor, and the cautions."""
-    from sensemble_apps.report.evidence import of_run
     from sensemble_apps.report.front import headline
+    from sensemble_apps.report.run_contents import of_run
 
-    evidence = of_run(run)
-    shown = headline(evidence)
+    contents = of_run(run)
+    shown = headline(contents)
     for loss in shown.losses[:1]:
-        console.print(f"\nIf {loss.event}, {loss.sentence(evidence.metric)}.", style="bold")
+        console.print(f"\nIf {loss.event}, {loss.sentence(contents.metric)}.", style="bold")
     for caution in shown.cautions:
         console.print(caution, style="yellow")

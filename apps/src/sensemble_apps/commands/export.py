@@ -16,9 +16,9 @@ from sensemble_apps.console.progress import stages
 from sensemble_apps.console.wording import abbreviation, percent
 from sensemble_apps.errors import InputError
 from sensemble_apps.options import Common, Folder, Positional
-from sensemble_apps.results.costs import show_costs
-from sensemble_apps.results.matrices import at_chance, most_robust
-from sensemble_apps.results.run_folder import BUNDLE, MATRIX, SELECTION
+from sensemble_apps.tables.costs import show_costs
+from sensemble_apps.tables.matrices import at_chance, most_robust
+from sensemble_apps.tables.run_folder import BUNDLE, MATRIX, SELECTION
 
 if TYPE_CHECKING:
     from sensemble_export.run import RunExport

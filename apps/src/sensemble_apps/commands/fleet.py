@@ -15,7 +15,7 @@ from sensemble_apps.console.output import say_json
 from sensemble_apps.console.wording import percent, set_title
 from sensemble_apps.errors import InputError
 from sensemble_apps.options import Common, Folder, Positional, Texts
-from sensemble_apps.results.fleet import Deployed, fleet
+from sensemble_apps.tables.fleet import Deployed, fleet
 
 _SHOWN = 10  # devices, those with the lowest expected accuracy
 

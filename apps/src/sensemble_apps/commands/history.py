@@ -18,8 +18,8 @@ from sensemble_apps.console.estimates import INTERVAL, ends, examples, percent_w
 from sensemble_apps.console.output import remark, say, say_json
 from sensemble_apps.console.wording import data_title, sensor_title
 from sensemble_apps.options import Common, File, OptionalFile, Positional
-from sensemble_apps.results.heartbeats import heartbeats, write_heartbeats
 from sensemble_apps.running.view_events import event_as_json, event_line, shown_event
+from sensemble_apps.tables.heartbeats import heartbeats, write_heartbeats
 
 LiveSince = tuple[float, tuple[str, ...]]
 """The time in seconds since 1970 from which a live set holds, and the set."""

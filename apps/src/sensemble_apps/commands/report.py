@@ -11,9 +11,9 @@ from sensemble_runtime.auditing.gate import Judgement
 from sensemble_apps.console.output import say, say_json, write
 from sensemble_apps.errors import InputError
 from sensemble_apps.options import Folder, Judging, OptionalFile, Positional
-from sensemble_apps.results import gate_verdict
-from sensemble_apps.results.matrices import read_matrices
-from sensemble_apps.results.run_folder import BUNDLE, COMPARISON, MATRIX, PAGE
+from sensemble_apps.tables import gate_verdict
+from sensemble_apps.tables.matrices import read_matrices
+from sensemble_apps.tables.run_folder import BUNDLE, COMPARISON, MATRIX, PAGE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,19 +52,19 @@ def write_page(source: Path, path: Path, require: str | None = None) -> Sequence
     A run with a bundle gets the report and, where it has several methods or training sets, the experiment's
     page beside it; a run without a bundle gets the experiment's page alone.
     """
-    from sensemble_apps.report import evidence, experiment, run_page  # Matplotlib takes seconds
+    from sensemble_apps.report import experiment, run_contents, run_page  # Matplotlib takes seconds
 
     if (source / BUNDLE).exists():
-        contents = evidence.of_run(source, require)
+        contents = run_contents.of_run(source, require)
         pages = {path: run_page.render(contents, datetime.now(UTC))}
         if run_page.compares(contents.matrices):
             beside = path.with_name(COMPARISON)
-            pages[beside] = experiment.render(evidence.of_experiment(source), datetime.now(UTC))
+            pages[beside] = experiment.render(run_contents.of_experiment(source), datetime.now(UTC))
         verdicts = contents.verdicts
     else:
         if require is not None:
             raise InputError(f"{source}: --require judges the audit of a run with a bundle")
-        pages, verdicts = {path: experiment.render(evidence.of_experiment(source), datetime.now(UTC))}, []
+        pages, verdicts = {path: experiment.render(run_contents.of_experiment(source), datetime.now(UTC))}, []
     for page, text in pages.items():
         write(page, text)
     return verdicts

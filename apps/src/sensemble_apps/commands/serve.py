@@ -20,11 +20,11 @@ from sensemble_apps.console.output import say_executors
 from sensemble_apps.console.wording import words
 from sensemble_apps.errors import InputError, until_stopped
 from sensemble_apps.options import Folder, Positional, Running, Serving
-from sensemble_apps.results.run_folder import CONFIG, data_of
 from sensemble_apps.running.outputs import open_output
 from sensemble_apps.running.real_time import Options, opened, retry
 from sensemble_apps.running.sources import playable, player_of, plug
 from sensemble_apps.running.view_events import ExampleAt
+from sensemble_apps.tables.run_folder import CONFIG, data_of
 
 if TYPE_CHECKING:
     from sensemble_apps.web.page_sensors import PageSensors
@@ -58,10 +58,10 @@ def main(arguments: Serve) -> None:
         _serve_phone(arguments)
         return
     # An extra, which `--help` does without.
-    from sensemble_apps.serve.api import routes
-    from sensemble_apps.serve.demonstration import demonstration
-    from sensemble_apps.serve.examples import examples_of_classes
-    from sensemble_apps.serve.session_page import SessionPage
+    from sensemble_apps.live_page.api import routes
+    from sensemble_apps.live_page.demonstration import demonstration
+    from sensemble_apps.live_page.examples import examples_of_classes
+    from sensemble_apps.live_page.session_page import SessionPage
     from sensemble_apps.web.clients import largest_message
     from sensemble_apps.web.server import listen, published
 
@@ -96,7 +96,7 @@ def main(arguments: Serve) -> None:
 
 
 def _serve_gallery(arguments: Serve) -> None:
-    from sensemble_apps.serve.gallery import Gallery
+    from sensemble_apps.live_page.gallery import Gallery
     from sensemble_apps.web.server import listen, published
 
     with (

@@ -20,8 +20,8 @@ from sensemble_apps.console.output import check_writable, remark, say, say_json
 from sensemble_apps.console.progress import progress, stages
 from sensemble_apps.errors import InputError
 from sensemble_apps.options import OptionalFolder, Training
-from sensemble_apps.results.matrices import at_chance, most_robust
-from sensemble_apps.results.run_folder import BUNDLE, MATRIX, SELECTION
+from sensemble_apps.tables.matrices import at_chance, most_robust
+from sensemble_apps.tables.run_folder import BUNDLE, MATRIX, SELECTION
 
 if TYPE_CHECKING:
     from sensemble_train.recipe.config import Config

@@ -17,8 +17,8 @@ from sensemble_apps.console.progress import stages
 from sensemble_apps.errors import InputError
 from sensemble_apps.options import Common, Folder, Inline
 from sensemble_apps.parsing import read
-from sensemble_apps.results.matrices import at_chance
-from sensemble_apps.results.run_folder import MATRIX, PAGE
+from sensemble_apps.tables.matrices import at_chance
+from sensemble_apps.tables.run_folder import MATRIX, PAGE
 
 _HELP = """usage: sensemble train matrix EXPERIMENT|CONFIG.JSON --out FOLDER [--FIELD VALUE ...]
 

@@ -1,7 +1,7 @@
 """The report of a run and the page of its experiment, each one HTML file that loads nothing.
 
-`evidence` reads a run folder; a page draws it with a template of `templates/`, and its charts with `svg`.
+`run_contents` reads a run folder; a page draws it with a template of `templates/`, and its charts with `svg`.
 
 Doors: `run_page`, the report; `front`, its first page; `compare_page`, of two audits; `experiment`, the other
-page; `evidence`.
+page; `run_contents`.
 """

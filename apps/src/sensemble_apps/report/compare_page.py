@@ -14,8 +14,8 @@ from sensemble_sensors.spec import InputSpec
 from sensemble_apps.console.wording import sensor_words
 from sensemble_apps.report import page_template
 from sensemble_apps.report.shown_example import Shown, shown
-from sensemble_apps.results import comparison_table
-from sensemble_apps.results.comparison_table import Side
+from sensemble_apps.tables import comparison_table
+from sensemble_apps.tables.comparison_table import Side
 
 _SHOWN = 12  # examples that became wrong, and right
 

@@ -11,12 +11,12 @@ from sensemble_runtime.subsets import Subset
 
 from sensemble_apps.console import estimates, wording
 from sensemble_apps.console.kinds import display_of, loss, words_of
-from sensemble_apps.report.evidence import Evidence
-from sensemble_apps.results.audit_table import harm
-from sensemble_apps.results.audits import Audits
-from sensemble_apps.results.condition_table import grids, phrase_of
-from sensemble_apps.results.costs import largest_drop
-from sensemble_apps.results.run_folder import EVALUATED
+from sensemble_apps.report.run_contents import RunContents
+from sensemble_apps.tables.audit_table import harm
+from sensemble_apps.tables.audits import Audits
+from sensemble_apps.tables.condition_table import grids, phrase_of
+from sensemble_apps.tables.costs import largest_drop
+from sensemble_apps.tables.run_folder import EVALUATED
 
 Score = TypeVar("Score")
 Pairs = list[tuple[str, str]]
@@ -72,9 +72,9 @@ class Headline:
     cautions: tuple[str, ...]
 
 
-def headline(evidence: Evidence) -> Headline:
+def headline(contents: RunContents) -> Headline:
     """Return the scores and the losses of the shipped model."""
-    provenance, audits = evidence.manifest.provenance, evidence.audits
+    provenance, audits = contents.manifest.provenance, contents.audits
     trained_on = subsets.name(provenance.train_modalities)
     audited = _by_set(audits.scores)
     every, score = list(audited.items())[-1]
@@ -82,17 +82,17 @@ def headline(evidence: Evidence) -> Headline:
     return Headline(
         method=wording.method_title(provenance.method),
         trained_on=subsets.parse(trained_on),
-        floats=_by_set(evidence.matrices.get(provenance.method, {}).get(trained_on, provenance.accuracy)),
+        floats=_by_set(contents.matrices.get(provenance.method, {}).get(trained_on, provenance.accuracy)),
         audited=audited,
         losses=tuple(sorted(losses, key=lambda one: -one.drop.value)),
-        mute=_mute(evidence),
-        promise=evidence.manifest.calibration.promise,
-        cautions=tuple(_cautions(audits, evidence.metric)),
+        mute=_mute(contents),
+        promise=contents.manifest.calibration.promise,
+        cautions=tuple(_cautions(audits, contents.metric)),
     )
 
 
-def _mute(evidence: Evidence) -> str:
-    outcomes = evidence.audits.outcomes
+def _mute(contents: RunContents) -> str:
+    outcomes = contents.audits.outcomes
     name = max(outcomes, key=lambda one: one.count("+"), default="")
     if not name or outcomes[name].sure.any():
         return ""
@@ -138,28 +138,28 @@ class Front:
     untested: list[str]
 
 
-def front(evidence: Evidence) -> Front:
+def front(contents: RunContents) -> Front:
     """Gather the first page."""
-    clean = [one for one in evidence.conditions if one.condition == CLEAN]
+    clean = [one for one in contents.conditions if one.condition == CLEAN]
     return Front(
         clean=max(clean, key=lambda one: len(one.subset.split("+")), default=None),
-        moments=list(_moments(evidence)),
-        notice=list(_notice(evidence)),
-        costs=list(_costs(evidence)),
-        untested=list(_untested(evidence)),
+        moments=list(_moments(contents)),
+        notice=list(_notice(contents)),
+        costs=list(_costs(contents)),
+        untested=list(_untested(contents)),
     )
 
 
-def _moments(evidence: Evidence) -> Iterator[tuple[str, ConditionScore]]:
-    for modality, grid in grids(evidence.conditions).items():
+def _moments(contents: RunContents) -> Iterator[tuple[str, ConditionScore]]:
+    for modality, grid in grids(contents.conditions).items():
         rows = sorted((row.worst for row in grid[max(grid, key=len)][1:]), key=lambda one: one.score.accuracy)
         for one in rows[:_WORST]:
             yield phrase_of(modality, one.condition), one
 
 
-def _notice(evidence: Evidence) -> Iterator[tuple[str, str]]:
-    displays = dict.fromkeys(display_of(entry.spec) for entry in evidence.manifest.modalities.values())
-    noticed = evidence.session.get("noticed_s") if evidence.session else None
+def _notice(contents: RunContents) -> Iterator[tuple[str, str]]:
+    displays = dict.fromkeys(display_of(entry.spec) for entry in contents.manifest.modalities.values())
+    noticed = contents.session.get("noticed_s") if contents.session else None
     if noticed:
         yield "Unplugged", f"{max(noticed):.1f} s at most (measured {len(noticed)} times)"
     else:
@@ -167,14 +167,14 @@ def _notice(evidence: Evidence) -> Iterator[tuple[str, str]]:
     for display in displays:
         for fault, seconds in display.faults:
             yield fault, f"{seconds:g} s"
-    if evidence.manifest.calibration.familiar:
+    if contents.manifest.calibration.familiar:
         yield "Unlike training", f"at the next window; reported after {SCENE:g} s"
-    if len(evidence.manifest.modalities) > 2:
+    if len(contents.manifest.modalities) > 2:
         yield "Shows another scene", f"one scene or more, {SCENE:g} s each"
 
 
-def _costs(evidence: Evidence) -> Iterator[tuple[str, str]]:
-    manifest, session = evidence.manifest, evidence.session
+def _costs(contents: RunContents) -> Iterator[tuple[str, str]]:
+    manifest, session = contents.manifest, contents.session
     artifacts = {m: next(iter(entry.artifacts.values())) for m, entry in manifest.modalities.items()}
     yield "Encoders on disk", f"{sum(a.bytes for a in artifacts.values()) / 1e6:.1f} MB"
     target = next(iter(next(iter(manifest.modalities.values())).artifacts))
@@ -194,16 +194,16 @@ def _costs(evidence: Evidence) -> Iterator[tuple[str, str]]:
         yield "Memory, processor time", "not measured"
 
 
-def _untested(evidence: Evidence) -> Iterator[str]:
-    audits, modalities = evidence.audits, evidence.manifest.modalities
-    yield f"Other people, rooms and devices than those of {evidence.title}, split {EVALUATED}."
-    degraded = {one.modality for one in evidence.conditions}
+def _untested(contents: RunContents) -> Iterator[str]:
+    audits, modalities = contents.audits, contents.manifest.modalities
+    yield f"Other people, rooms and devices than those of {contents.title}, split {EVALUATED}."
+    degraded = {one.modality for one in contents.conditions}
     sound = [words_of(m).sensor for m in modalities if m not in degraded]
     if sound:
         yield f"Degraded sensors: {wording.words(sound)}."
     if not any("+" in modality for modality in degraded):
         yield "Two sensors degraded at once."
-    timed = "the times are of a replay on one machine" if evidence.session else "no session was timed"
+    timed = "the times are of a replay on one machine" if contents.session else "no session was timed"
     yield f"The devices themselves: {timed}."
     unproved = sorted(
         {t for entry in modalities.values() for t, a in entry.artifacts.items() if not a.parity}
@@ -213,5 +213,5 @@ def _untested(evidence: Evidence) -> Iterator[str]:
     few = [name for name, score in audits.scores.items() if score.too_few]
     if few:
         yield f"{estimates.TOO_FEW.capitalize()} of {wording.words(few)}."
-    if not evidence.verdicts:
+    if not contents.verdicts:
         yield "Limits of your own: none was required. sensemble report RUN --require CRITERIA judges them."

@@ -19,15 +19,15 @@ from sensemble_sensors.kinds.conditions.condition import GAPS, SEVERITIES
 from sensemble_apps.console import wording
 from sensemble_apps.console.wording import percent
 from sensemble_apps.report import page_template, svg
-from sensemble_apps.report.evidence import Evidence
 from sensemble_apps.report.front import front, headline
+from sensemble_apps.report.run_contents import RunContents
 from sensemble_apps.report.svg import BARS, GLYPHS, GRID, INK, MARKERS, SERIES
 from sensemble_apps.report.verdict import verdict
-from sensemble_apps.results import unknown_table
-from sensemble_apps.results.audit_table import additions, flaws
-from sensemble_apps.results.condition_table import Grid, grids, sensors, sentences
-from sensemble_apps.results.costs import encoder_costs
-from sensemble_apps.results.run_folder import AUDIT, COMPARISON, EVALUATED
+from sensemble_apps.tables import unknown_table
+from sensemble_apps.tables.audit_table import additions, flaws
+from sensemble_apps.tables.condition_table import Grid, grids, sensors, sentences
+from sensemble_apps.tables.costs import encoder_costs
+from sensemble_apps.tables.run_folder import AUDIT, COMPARISON, EVALUATED
 
 _MISSING = "not measured"
 _CHARTS = 7  # of reliability; of more sets, only some are drawn
@@ -48,44 +48,44 @@ def compares(matrices: Mapping[str, Matrix]) -> bool:
     return len(matrices) > 1 or any(len(matrix) > 1 for matrix in matrices.values())
 
 
-def render(evidence: Evidence, made: datetime) -> str:
+def render(contents: RunContents, made: datetime) -> str:
     """Return the page as HTML."""
-    encoders, encoder_rows = _encoder_table(evidence.manifest)
-    outcomes = evidence.audits.outcomes
+    encoders, encoder_rows = _encoder_table(contents.manifest)
+    outcomes = contents.audits.outcomes
     views = [
         _reliability(subsets.parse(name), some, drawn=_drawn(name, outcomes))
         for name, some in outcomes.items()
     ]
     return page_template.template("report.html.j2").render(
-        evidence=evidence,
-        metric=evidence.metric,
-        metric_title=evidence.metric[0].upper() + evidence.metric[1:] if evidence.metric != "mAP" else "mAP",
+        contents=contents,
+        metric=contents.metric,
+        metric_title=contents.metric[0].upper() + contents.metric[1:] if contents.metric != "mAP" else "mAP",
         made=made,
-        headline=headline(evidence),
-        front=front(evidence),
-        verdict=evidence.audits.answered and verdict(evidence.audits.answered),
-        modalities=sorted(evidence.manifest.modalities),
-        comparison=COMPARISON if compares(evidence.matrices) else None,
+        headline=headline(contents),
+        front=front(contents),
+        verdict=contents.audits.answered and verdict(contents.audits.answered),
+        modalities=sorted(contents.manifest.modalities),
+        comparison=COMPARISON if compares(contents.matrices) else None,
         encoders=encoders,
         encoder_rows=encoder_rows,
         reliability=views,
-        promise=evidence.manifest.calibration.promise,
+        promise=contents.manifest.calibration.promise,
         flaws=[sentence for one in views for sentence in flaws(one.subset, one.right, one.reliability)],
-        heat_maps=[_heat_map(m, grid) for m, grid in grids(evidence.conditions).items()],
-        gap_legend=_gap_legend(evidence.conditions),
-        gap_curves=_gap_curves(evidence.conditions),
+        heat_maps=[_heat_map(m, grid) for m, grid in grids(contents.conditions).items()],
+        gap_legend=_gap_legend(contents.conditions),
+        gap_curves=_gap_curves(contents.conditions),
         unknown=[
             (title, [(subsets.parse(one.subset), unknown_table.cells(one)) for one in some])
-            for title, some in groupby(evidence.audits.unknown, unknown_table.title)
+            for title, some in groupby(contents.audits.unknown, unknown_table.title)
         ],
         unknown_columns=unknown_table.COLUMNS,
         unknown_caption=unknown_table.CAPTION,
-        condition_sentences=list(sentences(evidence.conditions, evidence.metric)),
+        condition_sentences=list(sentences(contents.conditions, contents.metric)),
         sensor_title=wording.sensor_title,
         split=EVALUATED,
         record=AUDIT,
-        estimates=evidence.audits.estimates,
-        additions=list(additions(evidence.audits.measures)),
+        estimates=contents.audits.estimates,
+        additions=list(additions(contents.audits.measures)),
     )
 
 

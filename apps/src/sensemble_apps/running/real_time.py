@@ -17,7 +17,7 @@ from sensemble_runtime.session.hotplug import Hotplug
 from sensemble_runtime.session.sensor_host import SensorHost
 from sensemble_runtime.session.session import Session
 from sensemble_runtime.subsets import Subset
-from sensemble_sensors.conditioned import captured
+from sensemble_sensors.degraded import captured
 from sensemble_sensors.devices.discovery import Device
 from sensemble_sensors.devices.watcher import Appeared, DeviceEvent, Finder, SearchFailed, Watcher
 from sensemble_sensors.errors import SensorUnavailableError

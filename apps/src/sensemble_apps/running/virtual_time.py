@@ -8,7 +8,7 @@ from sensemble_runtime.adapting.adapter import Adapter
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.session.virtual import VirtualSession
-from sensemble_sensors.conditioned import begin, captured
+from sensemble_sensors.degraded import begin, captured
 from sensemble_sensors.media.dataset import Example
 from sensemble_sensors.media.decoding import samples, span
 from sensemble_sensors.recording.reader import AWAY, Recorded, TakeEvent

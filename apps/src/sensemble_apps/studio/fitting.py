@@ -30,8 +30,8 @@ from sensemble_train.recipe.instant import Frozen, instant
 
 from sensemble_apps.console.output import say_json
 from sensemble_apps.console.progress import stages
-from sensemble_apps.results.run_folder import BUNDLE
 from sensemble_apps.running.sources import FORM
+from sensemble_apps.tables.run_folder import BUNDLE
 
 _FRAMES = 4  # of a window
 _SECONDS = 1.0  # of a window, as of a segment of a take

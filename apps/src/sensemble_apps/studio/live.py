@@ -24,10 +24,10 @@ from starlette.types import Receive, Scope, Send
 from sensemble_apps.console.kinds import words_of
 from sensemble_apps.console.output import remark
 from sensemble_apps.console.wording import answer_as_json
+from sensemble_apps.live_page.api import routes
+from sensemble_apps.live_page.examples import examples_of_classes
+from sensemble_apps.live_page.session_page import SessionPage
 from sensemble_apps.running.sensor_reader import SensorReader
-from sensemble_apps.serve.api import routes
-from sensemble_apps.serve.examples import examples_of_classes
-from sensemble_apps.serve.session_page import SessionPage
 
 _WAITING = 64  # samples that wait for the session
 _SILENT = 1.5  # seconds without a sample after which the studio has no such sensor

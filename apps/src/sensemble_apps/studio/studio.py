@@ -18,8 +18,6 @@ from sensemble_sensors.supervision.events import Event
 from sensemble_sensors.thresholds import DEFAULT
 
 from sensemble_apps.errors import InputError
-from sensemble_apps.results.matrices import at_chance, most_robust, read_intervals
-from sensemble_apps.results.run_folder import MATRIX, SELECTION
 from sensemble_apps.running.recorder import Recorder
 from sensemble_apps.running.sensor_reader import SensorReader
 from sensemble_apps.running.sources import FORM
@@ -38,6 +36,8 @@ from sensemble_apps.studio.live import LivePage, LiveSession
 from sensemble_apps.studio.project import Project, Run
 from sensemble_apps.studio.take_list import MOST, Takes
 from sensemble_apps.studio.training import Job, is_running, preparation, refuse_while, training
+from sensemble_apps.tables.matrices import at_chance, most_robust, read_intervals
+from sensemble_apps.tables.run_folder import MATRIX, SELECTION
 from sensemble_apps.web.page_sensors import PageSensors
 
 LONGEST = 60.0  # seconds of a take

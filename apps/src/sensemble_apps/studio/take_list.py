@@ -15,8 +15,8 @@ from sensemble_sensors.recording.takes import Take, delete_take, relabel_take
 from sensemble_sensors.spec import InputSpec
 
 from sensemble_apps.errors import InputError
+from sensemble_apps.live_page.examples import previews
 from sensemble_apps.running.take_recorder import takes_in
-from sensemble_apps.serve.examples import previews
 
 MOST = 2000  # takes of a project
 _THUMBNAILS = 256  # kept

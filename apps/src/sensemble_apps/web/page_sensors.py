@@ -8,7 +8,7 @@ from typing import Any
 
 from sensemble_runtime.errors import SessionError
 from sensemble_runtime.session.sensor_host import SensorHost
-from sensemble_sensors.conditioned import Conditioned
+from sensemble_sensors.degraded import Degraded
 from sensemble_sensors.devices.discovery import Device
 from sensemble_sensors.errors import printable
 from sensemble_sensors.kinds.conditions.condition import Applied
@@ -31,7 +31,7 @@ Until = Callable[[str], float]
 """Returns the time of the last sample of a modality that is shown."""
 
 
-class PageSensor(Conditioned):
+class PageSensor(Degraded):
     """A sensor that keeps its newest samples for drawing; the session reads it like any other.
 
     Attributes:

@@ -15,7 +15,7 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sensemble_apps.web import certificate
-from sensemble_apps.web.gate import Gate
+from sensemble_apps.web.connections import Connections
 
 POLICY = (
     "default-src 'none'; script-src 'self'; worker-src 'self'; style-src 'self'; img-src 'self' data:; "
@@ -109,8 +109,8 @@ class Guard:
     A token in the page's address becomes a cookie, so that the address bar and the history do not keep it.
     """
 
-    def __init__(self, app: ASGIApp, access: Access, gate: Gate, policy: str) -> None:
-        self._app, self._access, self._gate = app, access, gate
+    def __init__(self, app: ASGIApp, access: Access, connections: Connections, policy: str) -> None:
+        self._app, self._access, self._gate = app, access, connections
         self._headers = {**HEADERS, "Content-Security-Policy": policy}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

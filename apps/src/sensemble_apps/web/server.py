@@ -17,7 +17,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from sensemble_apps.console.output import say
 from sensemble_apps.errors import InputError, StepError
-from sensemble_apps.web.gate import Gate
+from sensemble_apps.web.connections import Connections
 from sensemble_apps.web.security import POLICY, Access, Guard, admit
 
 _CLOSE = 2  # seconds that clients have to leave
@@ -78,9 +78,10 @@ def running_server(
         tls: the context of TLS; None for none.
         policy: the Content-Security-Policy of the page.
     """
-    gate = Gate(listening, tls)
+    connections = Connections(listening, tls)
+    guard = Middleware(Guard, access=access, connections=connections, policy=policy)
     config = uvicorn.Config(
-        Starlette(routes=routes, middleware=[Middleware(Guard, access=access, gate=gate, policy=policy)]),
+        Starlette(routes=routes, middleware=[guard]),
         http="h11",
         ws_max_size=largest,
         ws_ping_interval=_PING,
@@ -96,7 +97,9 @@ def running_server(
     server = uvicorn.Server(config)
 
     async def serve() -> None:
-        accepting = asyncio.create_task(gate.serve(partial(H11Protocol, config, server.server_state, {})))
+        accepting = asyncio.create_task(
+            connections.serve(partial(H11Protocol, config, server.server_state, {}))
+        )
         await server.serve(sockets=[])
         accepting.cancel()
 

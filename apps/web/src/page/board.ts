@@ -1,4 +1,4 @@
-// The newest state of a session, as the live page is told it: `serve/board.py`.
+// The newest state of a session, as the live page is told it: `live_page/board.py`.
 
 import type { Modality, Preview, State } from "../../../src/sensemble_apps/web/static/types.js";
 import { answer } from "../core/belief";

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from sensemble_sensors.conditioned import begin, captured, degraded_window
+from sensemble_sensors.degraded import begin, captured, degraded_window
 from sensemble_sensors.kinds.conditions.condition import Applied, behind
 from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.media.dataset import Example

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from time import monotonic, sleep
 from typing import Any
 
-from sensemble_sensors.conditioned import Conditioned
+from sensemble_sensors.degraded import Degraded
 from sensemble_sensors.errors import SensorUnavailableError, text_of
 from sensemble_sensors.kinds.conditions.condition import Applied
 from sensemble_sensors.kinds.registry import kind_of
@@ -47,7 +47,7 @@ class Reader:
         self.key, self.sensor, self.name = key, sensor, sensor.name
         self.thread = threading.Thread(target=self._run, name=f"sensemble {sensor.name}", daemon=True)
         self._spec, self._suite, self._tell, self._prepare = spec, suite, tell, prepare
-        self._source = Conditioned(sensor, conditions) if conditions else sensor
+        self._source = Degraded(sensor, conditions) if conditions else sensor
         self._previous = previous
         self._wanted = threading.Event()  # unset: neither open nor read
         self._closing = self._over = False

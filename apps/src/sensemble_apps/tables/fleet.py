@@ -13,7 +13,7 @@ from ibis import _
 from sensemble_runtime.scores import Estimate, SubsetScore
 
 from sensemble_apps.errors import InputError
-from sensemble_apps.results.heartbeats import Heartbeat
+from sensemble_apps.tables.heartbeats import Heartbeat
 
 _COLUMNS = {one.name for one in fields(Heartbeat)}
 

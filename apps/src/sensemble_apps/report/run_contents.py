@@ -27,10 +27,10 @@ from sensemble_apps.console import wording
 from sensemble_apps.console.wording import data_title
 from sensemble_apps.errors import InputError
 from sensemble_apps.report.experiment import Experiment
-from sensemble_apps.results import gate_verdict
-from sensemble_apps.results.audits import Audits, audits
-from sensemble_apps.results.matrices import read_intervals, read_matrices
-from sensemble_apps.results.run_folder import (
+from sensemble_apps.tables import gate_verdict
+from sensemble_apps.tables.audits import Audits, audits
+from sensemble_apps.tables.matrices import read_intervals, read_matrices
+from sensemble_apps.tables.run_folder import (
     AUDIT,
     BUNDLE,
     CONFIG,
@@ -44,7 +44,7 @@ _DATA = "data"  # its path is of the machine that trained; the title has its nam
 
 
 @dataclass(frozen=True)
-class Evidence:
+class RunContents:
     """The contents of the report; a field is empty where the run lacks it.
 
     Attributes:
@@ -88,7 +88,7 @@ def of_experiment(run: Path) -> Experiment:
     )
 
 
-def of_run(run: Path, require: str | None = None) -> Evidence:
+def of_run(run: Path, require: str | None = None) -> RunContents:
     """Return the contents of a run's report, its audit judged by the criteria `require`.
 
     Raises InputError if the bundle was not audited on the run's own data.
@@ -101,7 +101,7 @@ def of_run(run: Path, require: str | None = None) -> Evidence:
             f"{run}: its bundle was not audited on {data_title(manifest.provenance.dataset, EVALUATED)}; "
             f"`sensemble audit {run / BUNDLE} --data DATASET --record {run / AUDIT}`"
         )
-    return Evidence(
+    return RunContents(
         title=manifest.provenance.dataset,
         metric=METRICS[manifest.task],
         matrices=matrices,

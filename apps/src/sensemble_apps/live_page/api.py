@@ -17,8 +17,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 
-from sensemble_apps.serve.board import Board
-from sensemble_apps.serve.session_page import SessionPage
+from sensemble_apps.live_page.board import Board
+from sensemble_apps.live_page.session_page import SessionPage
 from sensemble_apps.web import limits
 from sensemble_apps.web.clients import Clients, Messages, describe_modalities
 from sensemble_apps.web.handlers import REQUESTS, body_of, bounded, files, perform, refused

@@ -2,7 +2,7 @@ import json
 from pathlib import Path
 
 import pytest
-from sensemble_apps.results.matrices import at_chance, read_intervals
+from sensemble_apps.tables.matrices import at_chance, read_intervals
 from sensemble_runtime.errors import MatrixError
 from sensemble_runtime.scores import SubsetScore
 

@@ -15,10 +15,10 @@ from sensemble_sensors.supervision import events
 
 from sensemble_apps.console.output import remark
 from sensemble_apps.errors import InputError
+from sensemble_apps.live_page.board import Board
 from sensemble_apps.running.outputs import Output, Outputs
 from sensemble_apps.running.recorder import Recorder
 from sensemble_apps.running.view_events import ExampleAt, Opened, view_event
-from sensemble_apps.serve.board import Board
 from sensemble_apps.web.clients import Action
 from sensemble_apps.web.page_sensors import PageSensors
 

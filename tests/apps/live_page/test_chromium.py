@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, Playwright, WebSocketRoute, expect
-from sensemble_apps.serve.api import audited
+from sensemble_apps.live_page.api import audited
 from sensemble_runtime import subsets
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_sensors.media.dataset import Example

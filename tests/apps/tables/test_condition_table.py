@@ -4,7 +4,7 @@ import io
 
 import pytest
 from rich.console import Console
-from sensemble_apps.results.condition_table import grids, sentences, tables
+from sensemble_apps.tables.condition_table import grids, sentences, tables
 from sensemble_runtime import subsets
 from sensemble_runtime.scores import CLEAN, ConditionScore
 from sensemble_sensors.kinds.registry import kind_of

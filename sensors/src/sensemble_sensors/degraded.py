@@ -45,7 +45,7 @@ def degraded_window(samples: Iterable[Sample], spec: InputSpec, degrade: Degrada
     return window.data
 
 
-class Conditioned:
+class Degraded:
     """Degrades a sensor's samples by `applied`, in order, before anything else sees them."""
 
     def __init__(self, sensor: Sensor, applied: Sequence[Applied]) -> None:

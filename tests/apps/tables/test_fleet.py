@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from sensemble_apps.cli import main
 from sensemble_apps.errors import InputError
-from sensemble_apps.results.fleet import fleet
-from sensemble_apps.results.heartbeats import Heartbeat, heartbeats, write_heartbeats
+from sensemble_apps.tables.fleet import fleet
+from sensemble_apps.tables.heartbeats import Heartbeat, heartbeats, write_heartbeats
 from sensemble_runtime.auditing.intervals import wilson
 from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.record.writer import Records, fingerprint

@@ -13,11 +13,11 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from sensemble_apps.live_page.board import opinions
+from sensemble_apps.live_page.demonstration import demonstration
+from sensemble_apps.live_page.examples import examples_of_classes
+from sensemble_apps.live_page.session_page import SessionPage
 from sensemble_apps.running.view_events import ViewEvent
-from sensemble_apps.serve.board import opinions
-from sensemble_apps.serve.demonstration import demonstration
-from sensemble_apps.serve.examples import examples_of_classes
-from sensemble_apps.serve.session_page import SessionPage
 from sensemble_runtime import subsets
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.engine.belief import answer

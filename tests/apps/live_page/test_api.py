@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from sensemble_apps.serve import api
+from sensemble_apps.live_page import api
 from sensemble_apps.web import handlers
 from sensemble_apps.web.limits import Rate
 from starlette.routing import Route

@@ -18,7 +18,7 @@ _Ends = tuple[tuple[str, int], tuple[str, int]]  # address and port, of the clie
 _AGAIN = 0.1  # seconds to wait when the system has no descriptor for a connection
 
 
-class Gate:
+class Connections:
     """Accepts the connections of a server, and leaves sensors and recordings their descriptors.
 
     A connection has `limits.SILENT` seconds for its handshake and header until a request is admitted, and

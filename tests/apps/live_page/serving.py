@@ -12,11 +12,11 @@ from time import monotonic
 from typing import Any
 
 import numpy as np
+from sensemble_apps.live_page.api import routes
+from sensemble_apps.live_page.board import Board
+from sensemble_apps.live_page.session_page import SessionPage
 from sensemble_apps.running.outputs import Output
 from sensemble_apps.running.view_events import view_event
-from sensemble_apps.serve.api import routes
-from sensemble_apps.serve.board import Board
-from sensemble_apps.serve.session_page import SessionPage
 from sensemble_apps.web.browser_sensor import HEADER
 from sensemble_apps.web.clients import largest_message
 from sensemble_apps.web.page_sensors import PageSensors

@@ -14,7 +14,7 @@ from sensemble_runtime.record.writer import fingerprint
 from sensemble_runtime.scores import ConditionScore, Estimate, SubsetScore, UnknownScore
 
 from sensemble_apps.console.wording import data_title
-from sensemble_apps.results.run_folder import AUDIT, BUNDLE, EVALUATED
+from sensemble_apps.tables.run_folder import AUDIT, BUNDLE, EVALUATED
 
 
 @dataclass(frozen=True)

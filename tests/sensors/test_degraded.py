@@ -5,7 +5,7 @@ from time import monotonic
 from typing import Any
 
 import numpy as np
-from sensemble_sensors.conditioned import Conditioned, begin
+from sensemble_sensors.degraded import Degraded, begin
 from sensemble_sensors.kinds.conditions.condition import Applied
 from sensemble_sensors.kinds.registry import condition_of
 from sensemble_sensors.sensor import Sample
@@ -41,7 +41,7 @@ class Reusing:
 
 
 def test_a_picture_that_is_shown_again_is_the_one_of_before(specs: Specs) -> None:
-    sensor = Conditioned(Reusing(), [applied("video", "gaps", 5)])
+    sensor = Degraded(Reusing(), [applied("video", "gaps", 5)])
     sensor.open(specs["video"])
     shown = [np.asarray(sample.data)[0, 0, 0] for _ in range(50) if (sample := sensor.read(1)) is not None]
     assert len(shown) == 50
@@ -60,7 +60,7 @@ class Obedient(Reusing):
 
 def test_a_camera_is_degraded_at_its_own_size_and_gives_the_windows(specs: Specs) -> None:
     camera, dark = Obedient(), applied("video", "dark", 1)
-    sensor = Conditioned(camera, [dark])
+    sensor = Degraded(camera, [dark])
     sensor.open(specs["video"])
     assert camera.buffer.shape == (120, 120, 3)
     sample = sensor.read(1)
@@ -68,5 +68,5 @@ def test_a_camera_is_degraded_at_its_own_size_and_gives_the_windows(specs: Specs
     expected = begin([dark], specs["video"])(Sample("video", camera.buffer, 0.0))
     np.testing.assert_array_equal(sample.data, expected.data)
     assert np.shape(sample.data) == (32, 32, 3)
-    Conditioned(camera, [applied("audio", "quiet", 1)]).open(specs["video"])
+    Degraded(camera, [applied("audio", "quiet", 1)]).open(specs["video"])
     assert camera.buffer.shape == (32, 32, 3), "nothing degrades it"

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from sensemble_apps.results.audits import audits
+from sensemble_apps.tables.audits import audits
 from sensemble_runtime.bundle.manifest_file import write_manifest
 from sensemble_runtime.record.writer import fingerprint
 

@@ -20,8 +20,8 @@ from starlette.routing import BaseRoute, Mount, Route
 from sensemble_apps.console.kinds import words_of
 from sensemble_apps.console.output import remark
 from sensemble_apps.console.wording import audited, words
-from sensemble_apps.results.run_folder import data_of
-from sensemble_apps.serve.api import STATIC
+from sensemble_apps.live_page.api import STATIC
+from sensemble_apps.tables.run_folder import data_of
 from sensemble_apps.web.handlers import files
 
 _PLACES = ("bundle", "*/bundle", "*/instant/bundle", "runs/*/bundle", "*/runs/*/bundle")

@@ -22,7 +22,7 @@ from sensemble_apps.console.kinds import words_of
 from sensemble_apps.console.output import write
 from sensemble_apps.console.wording import words
 from sensemble_apps.errors import GateUnmetError, InputError
-from sensemble_apps.results.condition_table import phrase_of
+from sensemble_apps.tables.condition_table import phrase_of
 
 _FAILED, _UNCLEAR = 3, 4  # exit statuses: a criterion failed; none did, but the examples are too few
 _VERDICTS = {"met": "met", "failed": "failed", "too few": TOO_FEW}

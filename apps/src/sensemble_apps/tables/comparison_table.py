@@ -14,7 +14,7 @@ from sensemble_runtime.scores import CLEAN, ConditionScore, Estimate
 
 from sensemble_apps.console.estimates import TOO_FEW
 from sensemble_apps.console.wording import percent, sensor_words, set_title
-from sensemble_apps.results.condition_table import phrase_of
+from sensemble_apps.tables.condition_table import phrase_of
 
 COLUMNS = ("A", "B", "B less A", "gained", "lost", "p")
 CAPTION = (

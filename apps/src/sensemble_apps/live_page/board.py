@@ -34,7 +34,7 @@ class Board:
         version: grows with each item of the stream and each action.
         began: the time of `time.monotonic` from which the times of the stream count.
         viewers: of the page, woken by each change.
-        examples: by class and modality, the preview of an example; see `serve.examples`.
+        examples: by class and modality, the preview of an example; see `live_page.examples`.
     """
 
     def __init__(self, session: Session, sensors: PageSensors, recorder: Recorder, began: float) -> None:
