@@ -40,6 +40,11 @@ def parse_conditions(text: str, specs: Mapping[str, InputSpec]) -> list[Applied 
     return list(dict.fromkeys(one for part in text.split(",") for one in _degradations(part, specs)))
 
 
+def parse_sensors(text: str, specs: Mapping[str, InputSpec], option: str) -> list[str]:
+    """Return the modalities of sensors joined with `+`, named as in a condition."""
+    return [m for sensor in text.split("+") for m in _meant(sensor, specs, f"{option} {text}")]
+
+
 def described(applied: Applied) -> str:
     """Return a condition in words: `microphone under quiet:3 (20 dB quieter, floor -70 dB)`."""
     return f"{sensor_title(applied.modality)} under {applied}"
@@ -68,11 +73,7 @@ def _degradations(text: str, specs: Mapping[str, InputSpec]) -> Iterator[Applied
 def _parse(text: str, specs: Mapping[str, InputSpec], option: str) -> list[Applied]:
     sensor, _, rest = text.partition("=")
     name, _, severity = rest.partition(":")
-    meant = [m for m, spec in specs.items() if sensor in (m, words_of(m).sensor, display_of(spec).sensor)]
-    meant = meant or list(devices(specs).get(sensor, ()))
-    if not meant:
-        known = ", ".join([*(f"{words_of(m).sensor} or {m}" for m in specs), *devices(specs)])
-        raise InputError(f"{option} {text}: the bundle has no sensor {sensor!r}; it has {known}")
+    meant = _meant(sensor, specs, f"{option} {text}")
     if severity and severity not in map(str, SEVERITIES):
         raise InputError(
             f"{option} {text}: no severity {severity}; give {_LEAST} (slight) to {_MOST} (severe)"
@@ -83,6 +84,15 @@ def _parse(text: str, specs: Mapping[str, InputSpec], option: str) -> list[Appli
         for condition in _named(name, specs[modality], f"{option} {text}")
         for each in ([int(severity)] if severity else SEVERITIES)
     ]
+
+
+def _meant(sensor: str, specs: Mapping[str, InputSpec], where: str) -> list[str]:
+    meant = [m for m, spec in specs.items() if sensor in (m, words_of(m).sensor, display_of(spec).sensor)]
+    meant = meant or list(devices(specs).get(sensor, ()))
+    if not meant:
+        known = ", ".join([*(f"{words_of(m).sensor} or {m}" for m in specs), *devices(specs)])
+        raise InputError(f"{where}: the bundle has no sensor {sensor!r}; it has {known}")
+    return meant
 
 
 def _named(name: str, spec: InputSpec, where: str) -> tuple[Condition, ...]:

@@ -132,7 +132,7 @@ def audit(
     if isinstance(examples, (Path, str)):
         dataset = dataset or Path(examples).resolve().name
         examples = read_dataset(examples).split("eval")
-    truth, task, modalities = _truth(bundle, examples), bundle.manifest.task, bundle.modalities
+    truth, task, modalities = truth_of(bundle, examples), bundle.manifest.task, bundle.modalities
     present = {m: np.array([m in example.modalities for example in examples]) for m in modalities}
     groups = group_codes([example.groups for example in examples])
     unknown_steps = 0 if unknown is None else steps(bundle, examples, unknown)
@@ -255,7 +255,8 @@ def _interrupted(record: Path, run: int) -> dict[tuple[str, str, int], list[Cond
     return known
 
 
-def _truth(bundle: Bundle, examples: Sequence[Example]) -> NDArray[np.integer]:
+def truth_of(bundle: Bundle, examples: Sequence[Example]) -> NDArray[np.integer]:
+    """Return the labels of examples, [N], or [N, C] of a multi-label task; BadDataError names a bad one."""
     if not examples:
         raise BadDataError("no example to audit; the audit needs labelled examples, such as the eval split")
     indices = {label: index for index, label in enumerate(bundle.manifest.labels)}

@@ -1,0 +1,149 @@
+"""`sensemble trial`: what is lost without a sensor, or with a worse one, on the same scenes."""
+
+from dataclasses import asdict, dataclass
+from typing import Annotated
+
+from rich.console import Console
+from rich.table import Table
+from sensemble_runtime import subsets
+from sensemble_runtime.auditing.comparison import MARGIN, SetComparison
+from sensemble_runtime.bundle.bundle import Bundle
+from sensemble_sensors.kinds.conditions.condition import Applied
+from sensemble_sensors.media.decoding import span
+from sensemble_sensors.spec import InputSpec
+from sensemble_sensors.thresholds import DEFAULT
+
+from sensemble_apps.console.conditions import parse_conditions, parse_sensors
+from sensemble_apps.console.output import remark, say, say_executors, say_json
+from sensemble_apps.console.wording import sensor_words, words
+from sensemble_apps.errors import InputError
+from sensemble_apps.options import Folder, OptionalFolder, Positional, Sources, Texts
+from sensemble_apps.running import trial
+from sensemble_apps.running.sources import examples_of
+from sensemble_apps.running.trial import SETTLE, Arm, ReplayedScenes, Scenes, ShownScenes
+from sensemble_apps.tables import comparison_table
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial(Sources):
+    """Measure what is lost without a sensor, or with a degraded one, on the same scenes in random order."""
+
+    bundle: Positional[Folder]
+    """A bundle folder."""
+    unplug: Annotated[Texts, "SENSOR"] = ()
+    """An arm without a sensor or a device; join several with `+`."""
+    condition: Annotated[Texts, "SENSOR=NAME:SEVERITY"] = ()
+    """An arm with a sensor degraded by a stated amount, such as `camera=occlusion:5`."""
+    repeat: int = 1
+    """The number of blocks."""
+    seed: int = 0
+    """The seed of the order."""
+    show: Annotated[str | None, "CLASSES"] = None
+    """Of devices or a media file: the classes to show, such as `three,seven`, one in each block in turn."""
+    seconds: float = 20.0
+    """The length of a period of devices; its first 5 s do not count."""
+    replay: OptionalFolder = None
+    """A dataset whose examples are the scenes."""
+    split: Annotated[str, "NAME"] = "eval"
+    """The split to play."""
+    examples: int | None = None
+    """Play only the first N examples."""
+    fast: bool = False
+    """Replay as fast as possible: a dry run, in which every block is alike."""
+    margin: float = MARGIN
+    """The difference in accuracy below which an arm counts as equivalent to all sensors."""
+    out: OptionalFolder = None
+    """Write the answers of each arm to a record in this folder, for `sensemble compare`."""
+    json: bool = False
+    """Print the outcome as JSON."""
+
+
+def main(arguments: Trial) -> None:
+    """Run the periods and print each arm beside the control."""
+    _check(arguments)
+    bundle = Bundle.open(arguments.bundle, trust=arguments.trust)
+    arms = _arms(arguments, bundle.specs)
+    say_executors(bundle.executors)
+    scenes = _scenes(arguments, bundle)
+    total = arguments.repeat * (1 + len(arms))
+
+    def began(period: int, block: int) -> None:  # the arm is not said: who shows the scenes is blind to it
+        shown = f": show {scenes.shown(block)[0].labels[0]}" if isinstance(scenes, ShownScenes) else ""
+        remark(f"period {period + 1} of {total}{shown}")
+
+    outcome = trial.run(bundle, scenes, arms, arguments.repeat, arguments.seed, began)
+    found = outcome.comparisons(bundle, arguments.margin)
+    written = []
+    if arguments.out:
+        data = arguments.replay.resolve().name if arguments.replay else "devices"
+        written = trial.write(arguments.out, bundle, outcome, data)
+    if arguments.json:
+        said = {title: asdict(one) | {"differs": one.differs} for title, one in found.items()}
+        shared = {"seed": arguments.seed, "order": outcome.order, "sensors": outcome.subset}
+        say_json(shared | {"margin": arguments.margin, "arms": said}, indent=2)
+        return
+    console = Console(highlight=False, markup=False)
+    console.print(f"seed {arguments.seed}: {'; '.join(outcome.order)}", style="dim", soft_wrap=True)
+    console.print(_table(found))
+    sensors = sensor_words(subsets.parse(outcome.subset))
+    console.print(f"A: {sensors}; B: the same scenes in the arm of the row", soft_wrap=True)
+    for title, one in found.items():
+        verdict = comparison_table.verdict(one, arguments.margin)
+        console.print(f"{title[0].upper()}{title[1:]}, {verdict}.", soft_wrap=True)
+    for path in written:
+        say(str(path))
+
+
+def _check(arguments: Trial) -> None:
+    if not arguments.unplug and not arguments.condition:
+        raise InputError("give an arm: --unplug SENSOR or --condition SENSOR=NAME:SEVERITY")
+    devices = arguments.names_devices or arguments.media is not None
+    if devices == (arguments.replay is not None):
+        raise InputError("give --replay FOLDER or devices, such as --camera 0; not both")
+    if devices and not arguments.show:
+        raise InputError("--show CLASSES is missing: of devices, it names the truth")
+    if arguments.fast and (devices or arguments.repeat > 1):
+        raise InputError("--fast is for a replay in one block; every other block would be alike")
+    if arguments.repeat < 1 or (arguments.examples or 1) < 1:
+        raise InputError("--repeat and --examples: give 1 or more")
+
+
+def _arms(arguments: Trial, specs: dict[str, InputSpec]) -> list[Arm]:
+    arms = []
+    for text in arguments.unplug:
+        gone = parse_sensors(text, specs, "--unplug")
+        arms.append(Arm(f"without {words(text.split('+'))}", frozenset(gone)))
+    for text in arguments.condition:
+        if ":" not in text:
+            raise InputError(f"--condition {text}: add a severity of 1 to 5, such as {text}:3")
+        found = parse_conditions(text, specs)
+        applied = tuple(a for one in found for a in ((one,) if isinstance(one, Applied) else one))
+        arms.append(Arm(text.replace("=", " under "), conditions=applied))
+    if len({arm.title for arm in arms}) < len(arms):
+        raise InputError("two arms are alike; give each once")
+    return arms
+
+
+def _scenes(arguments: Trial, bundle: Bundle) -> Scenes:
+    if arguments.replay is not None:
+        examples = examples_of(arguments.replay, arguments.split)[: arguments.examples]
+        return ReplayedScenes(bundle, examples, arguments.fast)
+    if arguments.seconds < SETTLE + span(bundle.specs):
+        raise InputError(f"--seconds {arguments.seconds:g}: give {SETTLE + span(bundle.specs):g} or more")
+    return ShownScenes(
+        bundle,
+        lambda: arguments.sensors(bundle.specs),
+        (arguments.show or "").split(","),
+        arguments.seconds,
+        None if arguments.media is not None else DEFAULT,
+    )
+
+
+def _table(found: dict[str, SetComparison]) -> Table:
+    drawn = Table(box=None, caption=comparison_table.CAPTION, caption_justify="left")
+    drawn.add_column("arm", overflow="fold")
+    for column in ("scenes", *comparison_table.COLUMNS):
+        drawn.add_column(column, justify="right")
+    for title, one in found.items():
+        drawn.add_row(title, str(one.n), *comparison_table.cells(one))
+    return drawn

@@ -1,0 +1,237 @@
+"""A trial: matched periods with every sensor, without some, and with some degraded, in random order.
+
+In each block, every arm gets one period and the same scenes: the examples of a dataset, a media file from its
+beginning, or what a person shows again. A period is a session, so that no arm learns from another.
+"""
+
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, closing, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from threading import Timer
+from typing import Protocol
+
+import numpy as np
+from sensemble_runtime import subsets
+from sensemble_runtime.auditing.audit import truth_of
+from sensemble_runtime.auditing.comparison import SetComparison, compared, holm
+from sensemble_runtime.auditing.intervals import group_codes, scored
+from sensemble_runtime.auditing.metrics import chance
+from sensemble_runtime.auditing.reliability import recorded_answers
+from sensemble_runtime.bundle.bundle import Bundle
+from sensemble_runtime.errors import SessionError
+from sensemble_runtime.prediction import Prediction
+from sensemble_runtime.record.writer import RecordedAnswer, Records
+from sensemble_runtime.scores import Estimate
+from sensemble_sensors.kinds.conditions.condition import Applied
+from sensemble_sensors.media.dataset import Example
+from sensemble_sensors.media.decoding import span
+from sensemble_sensors.sensor import Sensor
+from sensemble_sensors.thresholds import Thresholds
+
+from sensemble_apps.errors import InputError
+from sensemble_apps.running import real_time, virtual_time
+from sensemble_apps.running.real_time import Options
+from sensemble_apps.running.view_events import Opened, Predicted
+
+SETTLE = 5.0  # seconds of a period on devices that do not count: sensors open and fill their windows
+
+
+@dataclass(frozen=True)
+class Arm:
+    """What a period takes from the sensors: some of them, or their quality."""
+
+    title: str
+    unplugged: frozenset[str] = frozenset()
+    conditions: tuple[Applied, ...] = ()
+
+
+CONTROL = Arm("all sensors")
+Said = Iterator[tuple[str, Prediction]]
+"""The ids of the scenes of a period, each with what was answered; the last answer to a scene counts."""
+
+
+class Scenes(Protocol):
+    """What every arm is shown in a block, numbered from 0."""
+
+    def shown(self, block: int) -> Sequence[Example]:
+        """Return the scenes of a block, as examples with an id, labels and groups."""
+
+    def play(self, arm: Arm, block: int) -> Said:
+        """Play the scenes of a block to the sensors of an arm."""
+
+
+@dataclass(frozen=True)
+class ReplayedScenes:
+    """The examples of a dataset, in real time or as `fast` as possible. Those of one id are one group."""
+
+    bundle: Bundle
+    examples: Sequence[Example]
+    fast: bool
+
+    def shown(self, block: int) -> Sequence[Example]:
+        """See `Scenes`; the ids of the first block are those of the dataset."""
+        return [replace(one, id=_id(one.id, block), groups=one.groups or (one.id,)) for one in self.examples]
+
+    def play(self, arm: Arm, block: int) -> Said:
+        """See `Scenes`."""
+        plugged = tuple(m for m in self.bundle.specs if m not in arm.unplugged)
+        replay = virtual_time.replay if self.fast else real_time.replay
+        if not plugged:
+            return
+        options = Options(conditions=arm.conditions)
+        with closing(replay(self.bundle, self.examples, options, [plugged])) as events:
+            for event in events:
+                if isinstance(event, Predicted) and event.example is not None:
+                    yield _id(event.example.id, block), event.prediction
+
+
+def _id(example: str, block: int) -> str:
+    return f"{example} #{block + 1}" if block else example
+
+
+@dataclass(frozen=True)
+class ShownScenes:
+    """What devices see for `seconds`, while a person shows the `labels` in turn, one in each block.
+
+    A scene is as long as the longest window. The scenes of a block are one group.
+    """
+
+    bundle: Bundle
+    sensors: Callable[[], AbstractContextManager[Sequence[Sensor]]]
+    labels: Sequence[str]
+    seconds: float
+    health: Thresholds | None
+    settle: float = SETTLE
+
+    def shown(self, block: int) -> Sequence[Example]:
+        """See `Scenes`."""
+        label, count = self._label(block), int((self.seconds - self.settle) / span(self.bundle.specs))
+        ids = (f"{label} {block + 1}.{place}" for place in range(1, count + 1))
+        return [Example(one, "trial", (label,), {}, 0, groups=(f"block {block + 1}",)) for one in ids]
+
+    def play(self, arm: Arm, block: int) -> Said:
+        """See `Scenes`."""
+        length, timer = span(self.bundle.specs), None
+        with self.sensors() as sensors:
+            used = [sensor for sensor in sensors if sensor.modality not in arm.unplugged]
+            if not used:
+                return
+            options = Options(conditions=arm.conditions)
+            with closing(real_time.devices(self.bundle, used, options, health=self.health)) as events:
+                for event in events:
+                    if isinstance(event, Opened):
+                        timer = Timer(self.seconds, _close, [event])
+                        timer.start()
+                    elif isinstance(event, Predicted) and event.time >= self.settle:
+                        place = int((event.time - self.settle) / length) + 1
+                        yield f"{self._label(block)} {block + 1}.{place}", event.prediction
+            if timer is not None:
+                timer.cancel()
+
+    def _label(self, block: int) -> str:
+        return self.labels[block % len(self.labels)]
+
+
+def _close(opened: Opened) -> None:
+    with suppress(SessionError):  # a sensor that does not stop is left behind
+        opened.session.close()
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The answers of a trial.
+
+    Attributes:
+        order: of the periods, the titles of their arms.
+        subset: the sensors that were live in the control.
+        answers: by arm's title, the control first, to every scene.
+    """
+
+    order: Sequence[str]
+    subset: str
+    answers: Mapping[str, Sequence[RecordedAnswer]]
+
+    def comparisons(self, bundle: Bundle, margin: float) -> dict[str, SetComparison]:
+        """Return each arm beside the control; p values are adjusted for the number of arms."""
+        said = (bundle.manifest.labels, bundle.manifest.task)
+        control, *rest = (recorded_answers(answers, *said) for answers in self.answers.values())
+        found = [compared(control, arm, margin).sets[self.subset] for arm in rest]
+        adjusted = holm([one.p for one in found])
+        titles = [*self.answers][1:]
+        return {t: replace(one, adjusted=p) for t, one, p in zip(titles, found, adjusted, strict=True)}
+
+
+def run(
+    bundle: Bundle,
+    scenes: Scenes,
+    arms: Sequence[Arm],
+    blocks: int,
+    seed: int,
+    began: Callable[[int, int], None],
+) -> Outcome:
+    """Run the arms and the control once in each block; `began` is called with the period, from 0, and block.
+
+    Raises InputError if the control gave no answer, BadDataError if a scene has no label that can be judged.
+    """
+    arms, draw = [CONTROL, *arms], random.Random(seed)  # noqa: S311 - no secret
+    shown = {one.id: one for block in range(blocks) for one in scenes.shown(block)}
+    truth_of(bundle, [*shown.values()])
+    order = [arm for _ in range(blocks) for arm in draw.sample(arms, len(arms))]
+    said: dict[str, dict[str, Prediction]] = {arm.title: {} for arm in arms}
+    for period, arm in enumerate(order):
+        block = period // len(arms)
+        began(period, block)
+        said[arm.title].update((i, answer) for i, answer in scenes.play(arm, block) if i in shown)
+    live = {m for answer in said[CONTROL.title].values() for m in answer.live}
+    if not live:
+        raise InputError("with all sensors, no scene got an answer; is each sensor live?")
+    subset = subsets.name(live)
+    return Outcome(
+        [arm.title for arm in order],
+        subset,
+        {
+            title: [_answer(bundle, one, subset, answers.get(one.id)) for one in shown.values()]
+            for title, answers in said.items()
+        },
+    )
+
+
+def _answer(bundle: Bundle, scene: Example, subset: str, said: Prediction | None) -> RecordedAnswer:
+    """Return the answer to a scene; silence is an answer without evidence."""
+    labels = bundle.manifest.labels
+    chances = said.probabilities if said else np.full(len(labels), 1 / len(labels), np.float32)
+    return RecordedAnswer(
+        scene.id,
+        scene.line,
+        scene.labels,
+        subset,
+        labels[int(chances.argmax())],
+        chances,
+        bundle.manifest.calibration.threshold,
+        said.doubt if said else "unfamiliar",
+        scene.groups,
+    )
+
+
+def write(folder: Path, bundle: Bundle, outcome: Outcome, dataset: str) -> list[Path]:
+    """Add the answers of each arm to a record, as an audit; return the files, the control's first."""
+    folder.mkdir(parents=True, exist_ok=True)
+    labels, task = bundle.manifest.labels, bundle.manifest.task
+    written = []
+    for title, answers in outcome.answers.items():
+        table = np.array([[label in one.truth for label in labels] for one in answers])
+        truth = table.argmax(axis=1) if task == "multi-class" else table.astype(np.int64)
+        groups = group_codes([one.groups for one in answers])
+        chances = np.stack([one.probabilities for one in answers])
+        score, _ = scored(chances, truth, task, groups, np.full(len(answers), fill_value=True))
+        whole = Estimate(score.accuracy, score.low, score.high)
+        written.append(folder / f"{title.replace(' ', '-').replace(':', '-')}.sqlite")
+        with Records(written[-1]) as records:
+            run = records.begin("audit", bundle, dataset, title)
+            records.add_answers(run, answers)
+            expected = {outcome.subset: chance(truth, task)}
+            records.add_scores(run, {outcome.subset: score}, expected, {"P": whole, "R": whole})
+            records.end(run)
+    return written

@@ -1,0 +1,101 @@
+"""A trial on the examples of a dataset, and on what devices are shown."""
+
+import json
+from pathlib import Path
+
+import pytest
+from sensemble_apps.cli import main
+from sensemble_apps.running import trial
+from sensemble_apps.running.trial import Arm, ShownScenes
+from sensemble_runtime import Bundle
+from sensemble_sensors.recording.replay import MediaReplay
+
+from tests.apps.conftest import Sensemble
+
+WITHOUT, COVERED = "without microphone", "camera under occlusion:5"
+
+
+def test_arms_answer_the_same_scenes_and_their_records_compare(
+    here: Sensemble, bundle_folder: Path, dataset_folder: Path, tmp_path: Path
+) -> None:
+    arms = ("--unplug", "microphone", "--condition", "camera=occlusion:5", "--seed", "3", "--json")
+    command = ("trial", bundle_folder, "--replay", dataset_folder, "--fast", "--out", tmp_path)
+    said = json.loads(here(*command, *arms).stdout)
+    assert sorted(said["order"]) == sorted(["all sensors", WITHOUT, COVERED])
+    assert said["sensors"] == "audio+text+video"
+    assert {title: one["n"] for title, one in said["arms"].items()} == {WITHOUT: 6, COVERED: 6}
+    assert json.loads(here(*command, *arms).stdout) == said
+    records = [str(tmp_path / f"{name}.sqlite") for name in ("all-sensors", "without-microphone")]
+    found = json.loads(here("compare", *records, "--json").stdout)["sets"]["audio+text+video"]
+    alone = said["arms"][WITHOUT]
+    assert {k: found[k] for k in ("change", "gained", "lost", "p")} == {
+        k: alone[k] for k in ("change", "gained", "lost", "p")
+    }
+
+
+def test_silence_counts_as_an_answer_without_evidence(
+    here: Sensemble, bundle_folder: Path, dataset_folder: Path
+) -> None:
+    arm = ("--unplug", "microphone+captions+camera", "--json")
+    said = json.loads(here("trial", bundle_folder, "--replay", dataset_folder, "--fast", *arm).stdout)
+    (one,) = said["arms"].values()
+    assert (one["n"], one["after"]["accuracy"], one["after"]["unsure"]) == (6, 0, 1)
+
+
+def test_blocks_repeat_the_scenes_as_one_group(
+    here: Sensemble, bundle_folder: Path, dataset_folder: Path
+) -> None:
+    options = ("--examples", "1", "--repeat", "2", "--unplug", "microphone")
+    shown = here("trial", bundle_folder, "--replay", dataset_folder, *options)
+    assert shown.returncode == 0
+    assert "period 4 of 4" in shown.stderr
+    assert "without microphone" in shown.stdout
+
+
+def test_devices_are_judged_by_the_class_that_is_shown(bundle_folder: Path, dataset_folder: Path) -> None:
+    bundle = Bundle.open(bundle_folder)
+    specs = {m: spec for m, spec in bundle.specs.items() if m != "text"}
+
+    class Playing(MediaReplay):
+        def __enter__(self) -> list[object]:  # type: ignore[override]
+            self.start()
+            return [self.sensor(m) for m in self.modalities]
+
+    def sensors() -> Playing:
+        return Playing(dataset_folder / "eval-one-0.mkv", specs)
+
+    scenes = ShownScenes(bundle, sensors, ("one",), 3.0, None, settle=0.0)  # type: ignore[arg-type]
+    arms = [Arm("deaf", frozenset({"audio"})), Arm("nothing", frozenset({"audio", "video"}))]
+    blocks: list[int] = []
+    found = trial.run(bundle, scenes, arms, 2, 0, lambda _, block: blocks.append(block))
+    assert blocks == [0, 0, 0, 1, 1, 1]
+    assert found.subset == "audio+video"
+    assert {one.example for one in found.answers["deaf"]} == {
+        f"one {block}.{place}" for block in (1, 2) for place in (1, 2, 3)
+    }
+    assert {one.doubt for one in found.answers["nothing"]} == {"unfamiliar"}
+    assert any(one.doubt != "unfamiliar" for one in found.answers["deaf"])
+    assert {one.groups for one in found.answers["deaf"]} == {("block 1",), ("block 2",)}
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ([], "give an arm"),
+        (["--unplug", "microphone"], "give --replay FOLDER or devices"),
+        (["--unplug", "microphone", "--camera", "0"], "--show CLASSES is missing"),
+        (["--unplug", "microphone", "--replay", "DATA", "--fast", "--repeat", "2"], "--fast is for"),
+        (["--unplug", "nose", "--replay", "DATA"], "has no sensor 'nose'"),
+        (["--condition", "camera=dark", "--replay", "DATA"], "add a severity"),
+    ],
+)
+def test_what_cannot_be_tried_is_refused(
+    bundle_folder: Path,
+    dataset_folder: Path,
+    options: list[str],
+    expected: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    given = [str(dataset_folder) if one == "DATA" else one for one in options]
+    assert main(["trial", str(bundle_folder), *given]) == 2
+    assert expected in capsys.readouterr().err
