@@ -173,8 +173,9 @@ class Running(Sources):
     same."""
     output: Annotated[Texts, "NAME=ARGUMENT"] = ()
     """Also give what it says to another program: `rerun=FILE` (a new Rerun recording of samples, opinions,
-    answers and events), `mqtt=mqtt://[USER@]HOST[:PORT][/DEVICE]` (answers and events; mqtts for TLS; the
-    password is in the environment, SENSEMBLE_MQTT_PASSWORD), or one that a package adds."""
+    answers and events), `heartbeats=FOLDER` (sums by hour for `sensemble fleet`, without data),
+    `mqtt=mqtt://[USER@]HOST[:PORT][/DEVICE]` (answers and events; mqtts for TLS; the password is in the
+    environment, SENSEMBLE_MQTT_PASSWORD), or one that a package adds."""
     replay: OptionalFolder = None
     """A dataset whose examples are played, or a recording, which is played as it was."""
     split: Annotated[str | None, "NAME"] = None

@@ -41,6 +41,7 @@ COMMANDS = {
     "compare": "Set two bundles, runs or records beside each other, example by example.",
     "history": "Print what a record holds, session by session.",
     "fleet": "Expect the accuracy of a bundle on the devices that run it.",
+    "fleet simulate": "Write heartbeats of devices with stated faults.",
     "report": "Write the page of a run, or print its metrics.",
     "doctor": "List what this machine has, and what to install for the rest.",
 }

@@ -49,5 +49,5 @@ def test_an_output_of_another_package(bundle_folder: Path, dataset_folder: Path,
 
 
 def test_an_output_that_there_is_not_is_refused_with_those_that_there_are(bundle_folder: Path) -> None:
-    with pytest.raises(InputError, match="no such output; there are mqtt, rerun"):
+    with pytest.raises(InputError, match="no such output; there are heartbeats, mqtt"):
         open_output("mqqt=x", Bundle.open(bundle_folder))

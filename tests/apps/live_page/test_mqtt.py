@@ -21,6 +21,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from sensemble_apps.errors import InputError
 from sensemble_apps.integrations import mqtt
 from sensemble_apps.integrations.mqtt import Publisher, device_name
+from sensemble_apps.running import outputs
 from sensemble_apps.running.view_events import Predicted
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.prediction import Prediction
@@ -282,7 +283,7 @@ def test_a_packet_that_fills_the_memory_is_not_read(
 def test_a_device_has_a_lasting_name_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     names = {device_name(tmp_path / folder / "bundle") for folder in ("a", "b", "a", "\udcff")}
     (tmp_path / "machine").write_text("another machine")
-    monkeypatch.setattr(mqtt, "_MACHINE", tmp_path / "machine")
+    monkeypatch.setattr(outputs, "_MACHINE", tmp_path / "machine")
     names.add(device_name(tmp_path / "a" / "bundle"))
     assert len(names) == 4
     assert all(re.fullmatch(r"[A-Za-z0-9_-]{12,51}", name) for name in names)

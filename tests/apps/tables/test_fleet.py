@@ -1,32 +1,37 @@
 """Heartbeats of a record, and the expected accuracy of a fleet whose truth is known."""
 
 import json
+import re
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import statsmodels.api as sm
 from sensemble_apps.cli import main
 from sensemble_apps.errors import InputError
-from sensemble_apps.tables.fleet import fleet
-from sensemble_apps.tables.heartbeats import Heartbeat, heartbeats, write_heartbeats
+from sensemble_apps.integrations.heartbeats import recorded
+from sensemble_apps.tables.fleet import fleet, left_out
+from sensemble_apps.tables.fleet_simulation import SimulatedFleet
+from sensemble_apps.tables.heartbeats import Heartbeat, merged, write_heartbeats
 from sensemble_runtime.auditing.intervals import wilson
 from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.record.writer import Records, fingerprint
 from sensemble_runtime.scores import SubsetScore
 from sensemble_sensors.supervision.events import Event
 
+from tests.apps.html_page import Page
 from tests.apps.shipped import manifest, write_audit, write_run
 
 TRUE = {"audio+video": 0.95, "audio": 0.8, "video": 0.6}
-SHARES = {"audio+video": 0.7, "audio": 0.2, "video": 0.1}  # of the time in the field
 MONDAY = datetime(2026, 11, 23, tzinfo=UTC)
 
 
 def row(device: str, live: str, seconds: float, hour: int = 0, bundle: str = "b" * 64) -> Heartbeat:
-    return Heartbeat(MONDAY + timedelta(hours=hour), device, bundle, live, seconds, int(seconds), 3)
+    return Heartbeat(MONDAY + timedelta(hours=hour), device, "pi", bundle, live, seconds, int(seconds), 3)
 
 
 def score(right: float, n: int = 400) -> SubsetScore:
@@ -44,7 +49,7 @@ def test_heartbeats_split_a_session_by_hour_and_live_set(tmp_path: Path) -> None
             Prediction(began + s, ("audio",), {}, even, even, {}, {}, labels=("zero", "one")) for s in (1, 2)
         ]
         records.add_items(run, [*lives, *said])
-    rows = heartbeats(tmp_path / "r.sqlite", "watch 7")
+    rows = recorded(tmp_path / "r.sqlite", "watch 7")
     seconds = {
         live: sum(one.seconds for one in rows if one.live == live) for live in ("audio", "audio+video")
     }
@@ -72,21 +77,45 @@ def test_each_set_counts_by_its_time_and_what_was_never_audited_is_named(tmp_pat
 
 
 def test_the_expected_accuracy_holds_the_truth_that_made_it(tmp_path: Path) -> None:
-    draw = np.random.default_rng(0)
-    truth = sum(SHARES[live] * TRUE[live] for live in TRUE)
-    held = 0
-    for _ in range(20):
-        rows = [
-            row(f"d{i}", live, 3600 * share * draw.uniform(0.9, 1.1))
-            for i in range(50)
-            for live, share in SHARES.items()
-        ]
-        write_heartbeats(tmp_path / "f.parquet", rows)
-        scores = {live: score(draw.binomial(400, right)) for live, right in TRUE.items()}
-        (whole,) = fleet([tmp_path / "f.parquet"], {"b" * 64: scores}).bundles
-        assert whole.accuracy is not None
-        held += whole.accuracy.low <= truth <= whole.accuracy.high
-    assert held >= 19
+    draw, runs = np.random.default_rng(0), 100
+    faults = {"video": ("lost", 0.1), "audio": ("unhealthy", 0.2)}
+    fleets = [SimulatedFleet(f"{run:064}", TRUE, faults, devices=8, hours=12) for run in range(runs)]
+    rows = [beat for run, one in enumerate(fleets) for beat in merged(one.heartbeats(run))]
+    write_heartbeats(tmp_path / "f.parquet", rows)
+    scores = {
+        one.bundle: {live: score(draw.binomial(400, right)) for live, right in TRUE.items()} for one in fleets
+    }
+    found = fleet([tmp_path / "f.parquet"], scores)
+    held = [
+        one.accuracy is not None and one.accuracy.low <= fleets[0].truth <= one.accuracy.high
+        for one in found.bundles
+    ]
+    assert len(held) == runs
+    assert sum(held) >= 90
+    # Of 100 fleets of like devices, about 5 have one that seems unlike the others.
+    assert len({one.bundle for one in found.unlike}) <= 12
+    camera = [one for one in found.faults if one.fault == "video lost"]
+    assert np.mean([one.answers for one in camera]) == pytest.approx(0.08, abs=0.02)
+    # Without a camera, 15 points fewer are right while the microphone is there.
+    assert np.mean([one.lost or 0 for one in camera]) == pytest.approx(0.08 * 0.15, abs=0.004)
+
+
+def test_a_device_unlike_its_peers_is_named(tmp_path: Path) -> None:
+    draw = np.random.default_rng(1)
+    rows = [row(f"d{i}", "audio", 36000 + i) for i in range(12)]
+    rows = [replace(one, unsure=int(1800 * draw.uniform(0.8, 1.2))) for one in rows]
+    rows += [replace(row("odd", "audio", 36000), unsure=9000), replace(row("idle", "audio", 60), unsure=50)]
+    write_heartbeats(tmp_path / "f.parquet", rows)
+    (one,) = fleet([tmp_path / "f.parquet"], {}).unlike
+    assert (one.device, one.measure, one.value) == ("odd", "unsure", 0.25)
+
+
+def test_leaving_one_out_is_the_outlier_test_of_statsmodels() -> None:
+    values = np.random.default_rng(0).normal(size=9)
+    fitted = sm.OLS(values, np.ones(9)).fit()
+    assert left_out(values) == pytest.approx(fitted.outlier_test()[:, 1], rel=1e-5)
+    assert min(left_out(np.array([1.0, 1.0, 1.0, 1.0, 2.0]))) < 1e-6
+    assert left_out(np.ones(5)) == [1.0] * 5
 
 
 def test_a_fleet_is_read_from_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -100,6 +129,21 @@ def test_a_fleet_is_read_from_a_folder(tmp_path: Path, capsys: pytest.CaptureFix
     assert whole["accuracy"]["value"] == pytest.approx(0.542)
     assert main(options) == 0
     assert "Expected accuracy as deployed" in capsys.readouterr().out
+
+
+def test_a_simulated_fleet_has_a_page(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    write_audit(write_run(tmp_path / "run"))
+    record, folder = str(tmp_path / "run" / "audit.sqlite"), tmp_path / "beats" / "board"
+    simulated = ["--audit", record, "--fault", "video=lost:0.1", "--devices", "6", "--hours", "3"]
+    assert main(["fleet", "simulate", str(folder), *simulated]) == 0
+    out = tmp_path / "fleet.html"
+    assert main(["fleet", str(folder.parent), "--audit", record, "--out", str(out)]) == 0
+    html = out.read_text(encoding="utf-8")
+    page = Page(html)
+    for expected in ("camera lost", "model A", "2026-01-05"):
+        assert expected in page.text
+    assert not re.search(r"https?://|<script", html)
 
 
 def test_what_holds_no_heartbeats_is_refused(tmp_path: Path) -> None:

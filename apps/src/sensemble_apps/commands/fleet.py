@@ -1,7 +1,8 @@
 """`sensemble fleet`: the expected accuracy of a bundle on the devices that run it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from rich.console import Console
@@ -10,14 +11,14 @@ from sensemble_runtime import subsets
 from sensemble_runtime.record.reader import read_runs
 from sensemble_runtime.scores import SubsetScore
 
-from sensemble_apps.console.estimates import INTERVAL, ends, percent_within
-from sensemble_apps.console.output import say_json
-from sensemble_apps.console.wording import percent, set_title
+from sensemble_apps.console.output import say, say_json, write
+from sensemble_apps.console.wording import set_title
 from sensemble_apps.errors import InputError
-from sensemble_apps.options import Common, Folder, Positional, Texts
+from sensemble_apps.options import Common, Folder, OptionalFile, Positional, Texts
+from sensemble_apps.tables import fleet_table
 from sensemble_apps.tables.fleet import Deployed, fleet
 
-_SHOWN = 10  # devices, those with the lowest expected accuracy
+_SHOWN = 10  # devices, those with the lowest expected accuracy, and faults
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,16 +26,19 @@ class Fleet(Common):
     """Weight the audited accuracy of each live set by how long devices had it live."""
 
     heartbeats: Positional[Folder]
-    """A folder of Parquet files that `history --heartbeats` wrote, one or more for each device."""
+    """A folder of Parquet files, also in folders below it: those that `--output heartbeats=FOLDER` keeps, or
+    that `history --heartbeats` wrote."""
     audit: Texts = ()
     """A record with the audit of a bundle (`audit --record`); the last of each bundle counts."""
+    out: OptionalFile = None
+    """Write a page."""
     json: bool = False
     """Print it as JSON."""
 
 
 def main(arguments: Fleet) -> None:
-    """Print the expected accuracy by bundle, week and device, and what was never audited."""
-    files = sorted(arguments.heartbeats.glob("*.parquet"))
+    """Print the expected accuracy by part of the fleet, what costs most, and what was never audited."""
+    files = sorted(arguments.heartbeats.rglob("*.parquet"))
     if not files:
         raise InputError(
             f"{arguments.heartbeats}: no *.parquet in it; `sensemble history RECORD --heartbeats FILE`"
@@ -43,38 +47,47 @@ def main(arguments: Fleet) -> None:
     for record in map(Path, arguments.audit):
         audited |= {run.bundle: run.scores for run in read_runs(record) if run.scores and run.ended}
     found = fleet(files, audited)
+    if arguments.out:
+        from sensemble_apps.report import fleet_page  # matplotlib takes a while
+
+        write(arguments.out, fleet_page.render(found, datetime.now(UTC)))
     if arguments.json:
         say_json(found.to_json(), indent=2)
         return
     console = Console(markup=False, highlight=False)
-    console.print(_table("Expected accuracy as deployed, %", [*found.bundles, *found.weeks]))
-    console.print(_table(f"The devices with the lowest, of {len(found.devices)}", found.devices[:_SHOWN]))
+    parts = [*found.bundles, *found.models, *found.weeks]
+    console.print(_parts("Expected accuracy as deployed, %", parts))
+    console.print(_parts(f"The devices with the lowest, of {len(found.devices)}", found.devices[:_SHOWN]))
+    faults = [(fleet_table.fault_title(one), one.bundle, *fleet_table.fault(one)) for one in found.faults]
+    _print(console, "Faults, % of all answers", ("fault", *fleet_table.FAULT), faults[:_SHOWN])
+    unlike = [(one.device, one.bundle, *fleet_table.unlike(one)) for one in found.unlike]
+    _print(console, "Devices unlike their peers", ("device", *fleet_table.UNLIKE), unlike[:_SHOWN])
     for bundle, hours in found.unaudited.items():
         for live, count in hours.items():
             sensors = set_title(subsets.parse(live))
             console.print(f"never audited: {sensors}, {count:.1f} h (bundle {bundle[:12]})", soft_wrap=True)
+    if arguments.out:
+        say(str(arguments.out))
 
 
-def _table(title: str, rows: Iterable[Deployed]) -> Table:
+def _print(console: Console, title: str, columns: Sequence[str], rows: Sequence[tuple[str, ...]]) -> None:
+    if rows:
+        console.print(_table(title, columns, rows))
+
+
+def _parts(title: str, parts: Iterable[Deployed]) -> Table:
+    named = [(one, one.device or one.model or one.week or "all") for one in parts]
+    rows = [(name, one.bundle, *fleet_table.part(one)) for one, name in named]
+    return _table(title, ("part", *fleet_table.PART), rows)
+
+
+def _table(title: str, columns: Sequence[str], rows: Iterable[tuple[str, ...]]) -> Table:
+    first, *others = columns
     table = Table(title=title, title_justify="left", box=None)
-    for column in ("bundle", "week", "device"):
-        table.add_column(column, overflow="fold")
-    for column in ("devices", "hours", "audited", "expected", INTERVAL, "unsure"):
+    table.add_column(first, overflow="fold")
+    table.add_column("bundle", max_width=8, overflow="crop", no_wrap=True)
+    for column in others:
         table.add_column(column, justify="right")
-    for one in rows:
-        expected = ("", "") if one.accuracy is None else (_value(one), ends(one.accuracy))
-        table.add_row(
-            one.bundle[:12],
-            one.week or "all",
-            one.device or "all",
-            str(one.devices),
-            f"{one.hours:.1f}",
-            percent(one.audited, 0),
-            *expected,
-            percent(one.unsure, 0),
-        )
+    for row in rows:
+        table.add_row(*row)
     return table
-
-
-def _value(one: Deployed) -> str:
-    return percent_within(one.accuracy.value, one.accuracy) if one.accuracy else ""

@@ -17,9 +17,10 @@ from sensemble_runtime.record.retention import TRIMMED
 from sensemble_apps.console.estimates import INTERVAL, ends, examples, percent_within
 from sensemble_apps.console.output import remark, say, say_json
 from sensemble_apps.console.wording import data_title, sensor_title
+from sensemble_apps.integrations.heartbeats import recorded
 from sensemble_apps.options import Common, File, OptionalFile, Positional
 from sensemble_apps.running.view_events import event_as_json, event_line, shown_event
-from sensemble_apps.tables.heartbeats import heartbeats, write_heartbeats
+from sensemble_apps.tables.heartbeats import write_heartbeats
 
 LiveSince = tuple[float, tuple[str, ...]]
 """The time in seconds since 1970 from which a live set holds, and the set."""
@@ -68,10 +69,12 @@ class History(Common):
     record: Positional[File]
     """The SQLite file that `run --record` or `audit --record` wrote; it may still be in use."""
     heartbeats: OptionalFile = None
-    """Write how long each live set was live, hour by hour, and how many answers were unsure, to this Parquet
-    file for `sensemble fleet`; no data, no labels, nobody's name."""
+    """Write how long each live set was live, hour by hour, how many answers were unsure, and which faults
+    came, to this Parquet file for `sensemble fleet`; no data, no labels, nobody's name."""
     device: str = "device"
     """The name of this device in the heartbeats."""
+    model: str = ""
+    """The model of this device in the heartbeats."""
     json: bool = False
     """Print it as JSON."""
 
@@ -79,7 +82,7 @@ class History(Common):
 def main(arguments: History) -> None:
     """Print each run of a record, as tables or as JSON, or write its heartbeats."""
     if arguments.heartbeats:
-        write_heartbeats(arguments.heartbeats, heartbeats(arguments.record, arguments.device))
+        write_heartbeats(arguments.heartbeats, recorded(arguments.record, arguments.device, arguments.model))
         say(str(arguments.heartbeats))
         return
     runs = [summarize(run, arguments.record) for run in read_runs(arguments.record)]

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import uuid
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
@@ -23,6 +22,7 @@ from sensemble_sensors.supervision.events import Event
 from sensemble_apps.console.output import remark
 from sensemble_apps.console.wording import answer_as_json
 from sensemble_apps.errors import InputError
+from sensemble_apps.running.outputs import machine_id
 from sensemble_apps.running.view_events import Predicted, ViewEvent, event_as_json
 
 _PORTS = {"mqtt": 1883, "mqtts": 8883}
@@ -32,7 +32,6 @@ _ANSWER = ("label", "best", "confidence", "doubt")
 _LAST = 1.0  # seconds to send the last message
 _SILENT = 20  # seconds (MQTT's keep-alive) without a message before the broker is pinged
 _LARGEST = 1 << 6  # bytes of a packet of the broker, which sends acknowledgements alone
-_MACHINE = Path("/etc/machine-id")  # of Linux (machine-id(5)); elsewhere, the network card names it
 _RECORDING = {
     "recording began": (True, False),
     "recording ended": (False, False),
@@ -186,10 +185,8 @@ def _recording(*, on: bool, failed: str) -> str:
 def device_name(bundle: Path) -> str:
     """Return a stable, unique name of this machine and a bundle's folder."""
     host = re.sub(r"[^\w-]+", "_", gethostname(), flags=re.ASCII)[:40]
-    machine = _MACHINE.read_text() if _MACHINE.exists() else str(uuid.getnode())
-    return (
-        f"{host}-{sha256(f'{machine} {host} {bundle.resolve()}'.encode(errors='replace')).hexdigest()[:10]}"
-    )
+    named = f"{machine_id()} {host} {bundle.resolve()}".encode(errors="replace")
+    return f"{host}-{sha256(named).hexdigest()[:10]}"
 
 
 def _parsed(url: str) -> SplitResult:

@@ -4,9 +4,11 @@ A package adds one by an entry point of the group `sensemble.outputs`: `--output
 the argument and the open bundle, and it returns a context manager of an `Output`.
 """
 
+import uuid
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict
+from pathlib import Path
 from threading import Lock
 from typing import Any, Protocol, cast
 
@@ -21,7 +23,9 @@ from sensemble_apps.errors import InputError
 from sensemble_apps.running.view_events import Predicted, ViewEvent, event_as_json, event_line
 
 _GROUP = "sensemble.outputs"
+_MACHINE = Path("/etc/machine-id")  # of Linux (machine-id(5)); elsewhere, the network card names it
 _OURS = {
+    "heartbeats": "sensemble_apps.integrations.heartbeats:Heartbeats",
     "mqtt": "sensemble_apps.integrations.mqtt:Publisher",
     "rerun": "sensemble_apps.integrations.rerun_file:written",
 }
@@ -58,6 +62,11 @@ def open_output(text: str, bundle: Bundle) -> AbstractContextManager[Output]:
     if name not in known:
         raise InputError(f"--output {text}: no such output; there are {', '.join(sorted(known))}")
     return cast("AbstractContextManager[Output]", known[name].load()(argument, bundle))
+
+
+def machine_id() -> str:
+    """Return what names this machine alone; to be hashed before anybody else gets it."""
+    return _MACHINE.read_text() if _MACHINE.exists() else str(uuid.getnode())
 
 
 def _prediction_as_json(predicted: Predicted) -> dict[str, Any]:

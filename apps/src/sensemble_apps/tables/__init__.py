@@ -2,6 +2,6 @@
 
 Nothing here draws a page or runs a session.
 
-Doors: `audit_table`, `audits`, `comparison_table`, `condition_table`, `costs`, `fleet`, `gate_verdict`,
-`heartbeats`, `matrices`, `run_folder` and `unknown_table`.
+Doors: `audit_table`, `audits`, `comparison_table`, `condition_table`, `costs`, `fleet`, `fleet_simulation`,
+`fleet_table`, `gate_verdict`, `heartbeats`, `matrices`, `run_folder` and `unknown_table`.
 """

@@ -1,45 +1,109 @@
 """The accuracy of a fleet as deployed: that of each live set in an audit, weighted by its time in the field.
 
-It is written in Ibis, which DuckDB runs.
+DuckDB sums up the heartbeats by device and week, asked in Ibis; the rest is small.
 """
 
+import math
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 import ibis
+import numpy as np
 from ibis import _
+from numpy.typing import NDArray
+from sensemble_runtime import subsets
+from sensemble_runtime.auditing.comparison import ALPHA, holm
+from sensemble_runtime.auditing.intervals import LEVEL, student, student_tail
 from sensemble_runtime.scores import Estimate, SubsetScore
 
 from sensemble_apps.errors import InputError
 from sensemble_apps.tables.heartbeats import Heartbeat
 
 _COLUMNS = {one.name for one in fields(Heartbeat)}
+_NAMES = ("bundle", "model", "week", "device")
+_SUMS = ("seconds", "known", "right", "low", "high", "answers", "unsure")
+_PEERS = 5  # devices of a model, at least, among which one may be unlike the others
+_ANSWERS = 100  # of a device, at least, to judge it
+
+Scores = Mapping[str, Mapping[str, SubsetScore]]
+"""The audited scores of each bundle by live set."""
+Names = tuple[str, str, str, str]
+"""Of `_NAMES`; empty of what is not told apart."""
+Sums = NDArray[np.float64]
+"""Of `_SUMS`, float64 [7]; those from `right` to `high` are seconds times a score."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Cell:
+    """The sums of a device, with one bundle in one week."""
+
+    names: Names
+    sums: Sums
 
 
 @dataclass(frozen=True, slots=True)
 class Deployed:
-    """A bundle on a fleet, in one week of it, or on one device.
+    """A bundle on a fleet, or on a part of it.
 
     Attributes:
-        week: its Monday, `2026-11-23`; empty of all.
-        device: empty of all.
+        model, week, device: the part; empty of all. A week is named by its Monday, `2026-11-23`.
         hours: how long any sensor was live.
         audited: the share of that time with a live set that was audited.
         accuracy: expected in that time; None if there is none. Its ends weight those of the sets in the same
-            way, which is wide: the sets were audited on the same examples.
+            way, which is wide, as the sets were audited on the same examples; of several devices, they
+            also allow for how these differ.
         unsure: the share of the answers without a label; None without an answer.
     """
 
     bundle: str
+    model: str
     week: str
     device: str
     devices: int
     hours: float
     audited: float
     accuracy: Estimate | None
+    answers: int
     unsure: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class FaultCost:
+    """A fault of a sensor on all devices with a bundle.
+
+    Attributes:
+        times: how often it began.
+        answers: the share of all answers that lacked the sensor after it.
+        lost: the expected share of all answers that are wrong for it: the audited score with the sensor less
+            that without; None where these were never audited.
+    """
+
+    bundle: str
+    fault: str
+    times: int
+    answers: float
+    lost: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Unlike:
+    """A device unlike its peers, those of its model with the same bundle.
+
+    Attributes:
+        measure: `unsure` or `accuracy`, of which `value` is the device's and `peers` the mean of the others.
+        p: of Student's test of one left out, adjusted for the number of devices and measures by Holm.
+    """
+
+    bundle: str
+    model: str
+    device: str
+    measure: str
+    value: float
+    peers: float
+    p: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +111,11 @@ class Fleet:
     """The parts of a fleet, and by bundle the hours of each live set that was never audited."""
 
     bundles: list[Deployed]
+    models: list[Deployed]
     weeks: list[Deployed]
     devices: list[Deployed]  # the lowest expected accuracy first
+    faults: list[FaultCost]  # the costliest first
+    unlike: list[Unlike]  # the least likely first
     unaudited: dict[str, dict[str, float]]
 
     def to_json(self) -> dict[str, Any]:
@@ -56,31 +123,31 @@ class Fleet:
         return asdict(self)
 
 
-def fleet(files: Sequence[Path], audited: Mapping[str, Mapping[str, SubsetScore]]) -> Fleet:
-    """Return what heartbeats tell of a fleet; `audited` has the scores of each bundle by live set.
+def fleet(files: Sequence[Path], audited: Scores) -> Fleet:
+    """Return what heartbeats tell of a fleet.
 
     Raises InputError if a file is no Parquet file of heartbeats.
     """
-    joined = _joined(files, audited)
-    week = joined.mutate(week=_.hour.truncate("W").strftime("%Y-%m-%d"))
-    lost = (
-        joined.filter(_.accuracy.isnull()).group_by("bundle", "live").aggregate(hours=_.seconds.sum() / 3600)
-    )
+    table = _read(files)
+    live = _joined(table, audited)
+    cells = _cells(live)
+    lost = live.filter(_.accuracy.isnull()).group_by(["bundle", "live"])
     unaudited: dict[str, dict[str, float]] = {}
-    for row in lost.order_by(ibis.desc("hours")).to_pyarrow().to_pylist():
+    for row in _rows(lost.aggregate(hours=_.seconds.sum() / 3600).order_by(ibis.desc("hours"))):
         unaudited.setdefault(row["bundle"], {})[row["live"]] = row["hours"]
+    devices = _deployed(cells, "model", "device")
     return Fleet(
-        _deployed(joined, ["bundle"]),
-        _deployed(week, ["bundle", "week"]),
-        sorted(
-            _deployed(joined, ["bundle", "device"]), key=lambda one: one.accuracy.value if one.accuracy else 2
-        ),
+        _deployed(cells),
+        _deployed(cells, "model"),
+        _deployed(cells, "week"),
+        sorted(devices, key=lambda one: one.accuracy.value if one.accuracy else 2),
+        _faults(table, audited),
+        _unlike(devices),
         unaudited,
     )
 
 
-def _joined(files: Sequence[Path], audited: Mapping[str, Mapping[str, SubsetScore]]) -> ibis.Table:
-    """Return the heartbeats with a sensor live, each beside the score of its live set, or nulls."""
+def _read(files: Sequence[Path]) -> ibis.Table:
     connection = ibis.duckdb.connect()
     for path in files:
         try:
@@ -93,6 +160,11 @@ def _joined(files: Sequence[Path], audited: Mapping[str, Mapping[str, SubsetScor
             raise InputError(
                 f"{path}: holds no heartbeats; its columns must be {', '.join(sorted(_COLUMNS))}"
             )
+    return connection.read_parquet([str(path) for path in files])
+
+
+def _joined(table: ibis.Table, audited: Scores) -> ibis.Table:
+    """Return the heartbeats with a sensor live, each beside the score of its live set, or nulls."""
     rows = [
         {"bundle": bundle, "live": live, "accuracy": score.accuracy, "low": score.low, "high": score.high}
         for bundle, scores in audited.items()
@@ -101,34 +173,130 @@ def _joined(files: Sequence[Path], audited: Mapping[str, Mapping[str, SubsetScor
     schema = ibis.schema(
         {"bundle": "string", "live": "string"} | dict.fromkeys(("accuracy", "low", "high"), "float")
     )
-    table = connection.read_parquet([str(path) for path in files])
     return table.filter(_.live != "").left_join(ibis.memtable(rows, schema=schema), ["bundle", "live"])
 
 
-def _deployed(joined: ibis.Table, by: list[str]) -> list[Deployed]:
-    known = _.accuracy.notnull()
-    found = joined.group_by(by).aggregate(
-        devices=_.device.nunique(),
-        seconds=_.seconds.sum(),
-        known=_.seconds.sum(where=known),
-        right=(_.seconds * _.accuracy).sum(),
-        low=(_.seconds * _.low).sum(),
-        high=(_.seconds * _.high).sum(),
-        answers=_.answers.sum(),
-        unsure=_.unsure.sum(),
+def _cells(live: ibis.Table) -> list[Cell]:
+    found = (
+        live.mutate(week=_.hour.truncate("W").strftime("%Y-%m-%d"))
+        .group_by(["bundle", "model", "week", "device"])
+        .aggregate(
+            seconds=_.seconds.sum(),
+            known=_.seconds.sum(where=_.accuracy.notnull()),
+            right=(_.seconds * _.accuracy).sum(),
+            low=(_.seconds * _.low).sum(),
+            high=(_.seconds * _.high).sum(),
+            answers=_.answers.sum(),
+            unsure=_.unsure.sum(),
+        )
     )
     return [
-        Deployed(
-            row["bundle"],
-            row.get("week", ""),
-            row.get("device", ""),
-            row["devices"],
-            row["seconds"] / 3600,
-            (row["known"] or 0.0) / row["seconds"] if row["seconds"] else 0.0,
-            Estimate(*(row[end] / row["known"] for end in ("right", "low", "high")))
-            if row["known"]
-            else None,
-            row["unsure"] / row["answers"] if row["answers"] else None,
+        Cell(
+            (row["bundle"], row["model"], row["week"], row["device"]),
+            np.array([row[n] or 0 for n in _SUMS], float),
         )
-        for row in found.order_by(by).to_pyarrow().to_pylist()
+        for row in _rows(found.order_by([*_NAMES]))
     ]
+
+
+def _rows(table: ibis.Expr) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = table.to_pyarrow().to_pylist()
+    return found
+
+
+def _deployed(cells: Sequence[Cell], *by: str) -> list[Deployed]:
+    """Return the parts of a fleet by bundle and further names."""
+    parts: dict[Names, dict[str, Sums]] = {}
+    for cell in cells:
+        bundle, model, week, device = (
+            name if of in ("bundle", *by) else "" for of, name in zip(_NAMES, cell.names, strict=True)
+        )
+        devices = parts.setdefault((bundle, model, week, device), {})
+        own = cell.names[-1]
+        devices[own] = devices[own] + cell.sums if own in devices else cell.sums
+    return [_part(names, np.array([*devices.values()])) for names, devices in sorted(parts.items())]
+
+
+def _part(names: Names, sums: Sums) -> Deployed:
+    """Return a part of the sums [devices, `_SUMS`] of its devices."""
+    seconds, known, right, low, high, answers, unsure = sums.sum(axis=0)
+    accuracy = None
+    if known:
+        value, n = right / known, len(sums)
+        spread = 0.0
+        if n > 1:  # the standard error of a ratio of means
+            residuals = sums[:, 2] - value * sums[:, 1]
+            spread = student(LEVEL, n - 1) * math.sqrt(n / (n - 1) * float(residuals @ residuals)) / known
+        low, high = (math.hypot(float(end / known - value), spread) for end in (low, high))
+        accuracy = Estimate(float(value), max(0.0, float(value - low)), min(1.0, float(value + high)))
+    return Deployed(
+        *names,
+        devices=len(sums),
+        hours=float(seconds) / 3600,
+        audited=float(known / seconds) if seconds else 0.0,
+        accuracy=accuracy,
+        answers=int(answers),
+        unsure=float(unsure / answers) if answers else None,
+    )
+
+
+def _faults(table: ibis.Table, audited: Scores) -> list[FaultCost]:
+    totals = {row["bundle"]: row["n"] for row in _rows(table.group_by("bundle").aggregate(n=_.answers.sum()))}
+    times = {(row["bundle"], row["fault"]): row["n"] for row in _rows(_unnested(table, "faults", ["bundle"]))}
+    answers: defaultdict[tuple[str, str], int] = defaultdict(int)
+    lost: defaultdict[tuple[str, str], float] = defaultdict(float)
+    for row in _rows(_unnested(table, "without", ["bundle", "live"])):
+        key, scores = (row["bundle"], row["fault"]), audited.get(row["bundle"], {})
+        without = row["live"]
+        sensors = {row["fault"].partition(" ")[0], *without.split("+")}
+        answers[key] += row["n"]
+        whole = scores.get(subsets.name(sensors))
+        rest = scores.get(without)
+        lost[key] += row["n"] * (whole.accuracy - rest.accuracy) if whole and rest else math.nan
+    found = [
+        FaultCost(
+            *key,
+            times.get(key, 0),
+            answers[key] / (totals[key[0]] or 1),
+            None if math.isnan(lost[key]) else lost[key] / (totals[key[0]] or 1),
+        )
+        for key in sorted({*times, *answers})
+    ]
+    return sorted(found, key=lambda one: (-(one.lost or 0.0), -one.answers))
+
+
+def _unnested(table: ibis.Table, name: str, by: list[str]) -> ibis.Table:
+    """Return the sums of a column of maps by its keys, `fault`, and other columns."""
+    pairs = {"fault": table[name].keys().unnest(), "n": table[name].values().unnest()}
+    return table.select(*by, **pairs).group_by([*by, "fault"]).aggregate(n=_.n.sum())
+
+
+def _unlike(devices: Sequence[Deployed]) -> list[Unlike]:
+    """Test each device against its peers: is it one more of them?
+
+    Shares are compared as the arcsine of their root, whose spread depends little on the share.
+    """
+    found = []
+    for measure in ("unsure", "accuracy"):
+        peers: dict[tuple[str, str], list[tuple[Deployed, float]]] = {}
+        for one in devices:
+            share = one.unsure if measure == "unsure" else one.accuracy.value if one.accuracy else None
+            if share is not None and one.answers >= _ANSWERS:
+                peers.setdefault((one.bundle, one.model), []).append((one, share))
+        for some in peers.values():
+            shares = np.array([share for _, share in some])
+            for place, p in enumerate(left_out(np.arcsin(np.sqrt(shares))) if len(some) >= _PEERS else ()):
+                one, others = some[place][0], np.delete(shares, place)
+                names = one.bundle, one.model, one.device, measure
+                found.append(Unlike(*names, float(shares[place]), float(others.mean()), p))
+    adjusted = holm([one.p for one in found])
+    tested = (replace(one, p=p) for one, p in zip(found, adjusted, strict=True) if p < ALPHA)
+    return sorted(tested, key=lambda one: one.p)
+
+
+def left_out(values: NDArray[np.floating]) -> list[float]:
+    """Return for each of N > 2 values the p that the others have its mean: of the studentized residual."""
+    n, residuals = len(values), values - values.mean()
+    squares = float(residuals @ residuals)
+    rest = np.maximum(squares - residuals**2 * n / (n - 1), 1e-12 * max(squares, 1e-12)) / (n - 2)
+    return [student_tail(abs(float(t)), n - 2) for t in residuals / np.sqrt(rest * (n - 1) / n)]

@@ -1,20 +1,30 @@
-"""Heartbeats: what the sessions of a record came to, by hour and live set, without data, labels or people.
+"""Heartbeats: what a device's sessions came to, by hour and live set, without data, labels or people.
 
 The columns of a Parquet file are those of `Heartbeat`; sums of rows are rows, so files of many devices merge.
 """
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
-from itertools import pairwise
+import fcntl
+import io
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime
+from itertools import groupby
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from sensemble_runtime import subsets
-from sensemble_runtime.record.reader import read_events, read_predictions, read_runs
+import numpy as np
+from sensemble_sensors import durable
 
-HOUR = 3600.0
-Key = tuple[float, str, str]  # hour, bundle, live set
+from sensemble_apps.console.output import refused
+from sensemble_apps.errors import InputError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+LATENCIES = tuple(float(2**power) for power in range(11))  # ms, between the 12 counts of latencies
+CONFIDENCES = 10  # counts of confidences, each a tenth wide
+DAYS = 92  # files that a folder keeps
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,70 +34,118 @@ class Heartbeat:
     Attributes:
         hour: its start.
         device: the name that the fleet gives it.
+        model: of the machine.
         bundle: the SHA-256 of the manifest.
         live: joined with `+`; empty while no sensor was live.
         seconds: how long the set was live.
         answers, unsure: the numbers of answers, and of those without a label.
+        faults: how often each fault began, such as `video lost`.
+        without: how many of the answers lacked a sensor after such a fault.
+        latencies: the numbers of answers by the time that their encoders took: below 1 ms, 2 ms, ..., more.
+        confidences: the numbers of answers by confidence, in tenths.
     """
 
     hour: datetime
     device: str
+    model: str
     bundle: str
     live: str
-    seconds: float
-    answers: int
-    unsure: int
+    seconds: float = 0.0
+    answers: int = 0
+    unsure: int = 0
+    faults: Mapping[str, int] = field(default_factory=dict)
+    without: Mapping[str, int] = field(default_factory=dict)
+    latencies: Sequence[int] = (0,) * (len(LATENCIES) + 1)
+    confidences: Sequence[int] = (0,) * CONFIDENCES
+
+    @property
+    def key(self) -> tuple[datetime, str, str, str, str]:
+        """What rows that add up have in common."""
+        return self.hour, self.device, self.model, self.bundle, self.live
+
+    def __add__(self, other: "Heartbeat") -> "Heartbeat":
+        """Return the sum of two rows of one key."""
+        return replace(
+            self,
+            seconds=self.seconds + other.seconds,
+            answers=self.answers + other.answers,
+            unsure=self.unsure + other.unsure,
+            faults=dict(Counter(self.faults) + Counter(other.faults)),
+            without=dict(Counter(self.without) + Counter(other.without)),
+            latencies=np.add(self.latencies, other.latencies).tolist(),
+            confidences=np.add(self.confidences, other.confidences).tolist(),
+        )
 
 
-def heartbeats(record: Path, device: str) -> list[Heartbeat]:
-    """Return the heartbeats of a record's sessions, in order."""
-    seconds: defaultdict[Key, float] = defaultdict(float)
-    counts: defaultdict[Key, list[int]] = defaultdict(lambda: [0, 0])
-    for run in read_runs(record):
-        if run.kind == "session":
-            predictions = read_predictions(record, run.id)
-            events = read_events(record, run.id)
-            last = max([*(one.at for one in predictions), *(one.at for one in events)], default=run.began)
-            end = run.ended or last
-            changes = [(one.at, one.text) for one in events if one.kind == "live"]
-            for (start, live), (stop, _) in pairwise([(run.began, ""), *changes, (end, "")]):
-                for hour, passed in _hours(start, stop):
-                    seconds[hour, run.bundle, live] += passed
-            for said in predictions:
-                count = counts[said.at // HOUR * HOUR, run.bundle, subsets.name(said.live)]
-                count[0] += 1
-                count[1] += not said.sure
-    return [
-        Heartbeat(datetime.fromtimestamp(hour, UTC), device, bundle, live, seconds[key], *counts[key])
-        for key in sorted({*seconds, *counts})
-        for hour, bundle, live in (key,)
-    ]
+def merged(rows: Iterable[Heartbeat]) -> list[Heartbeat]:
+    """Return one row of each key, in order."""
+    found: dict[Any, Heartbeat] = {}
+    for row in rows:
+        found[row.key] = found[row.key] + row if row.key in found else row
+    return [found[key] for key in sorted(found)]
 
 
-def _hours(start: float, stop: float) -> Iterator[tuple[float, float]]:
-    """Yield the start of each hour in a span, and how much of it lies there."""
-    while start < stop:
-        hour = start // HOUR * HOUR
-        yield hour, min(stop, hour + HOUR) - start
-        start = hour + HOUR
+def schema() -> "pa.Schema":
+    """Return the columns of a file."""
+    import pyarrow as pa
+
+    text, number = pa.string(), pa.int64()
+    return pa.schema(
+        [
+            ("hour", pa.timestamp("s", "UTC")),
+            *((name, text) for name in ("device", "model", "bundle", "live")),
+            ("seconds", pa.float64()),
+            *((name, number) for name in ("answers", "unsure")),
+            *((name, pa.map_(text, number)) for name in ("faults", "without")),
+            *((name, pa.list_(number)) for name in ("latencies", "confidences")),
+        ]
+    )
 
 
 def write_heartbeats(path: Path, rows: Iterable[Heartbeat]) -> None:
-    """Write a Parquet file; one that exists is replaced as a whole."""
+    """Write a private Parquet file; one that exists is replaced as a whole. Raises InputError."""
     import pyarrow as pa
     from pyarrow import parquet
 
-    text, number = pa.string(), pa.int64()
-    schema = pa.schema(
-        [
-            ("hour", pa.timestamp("s", "UTC")),
-            ("device", text),
-            ("bundle", text),
-            ("live", text),
-            ("seconds", pa.float64()),
-            ("answers", number),
-            ("unsure", number),
-        ]
-    )
-    table = pa.Table.from_pylist([asdict(row) for row in rows], schema)
-    parquet.write_table(table, path)
+    flat = [asdict(row) | {n: [*getattr(row, n).items()] for n in ("faults", "without")} for row in rows]
+    out = io.BytesIO()
+    parquet.write_table(pa.Table.from_pylist(flat, schema()), out)
+    try:
+        durable.write(path, out.getvalue(), private=True)
+    except OSError as error:
+        raise refused(error, path) or error from error
+
+
+def read_heartbeats(path: Path) -> list[Heartbeat]:
+    """Return the rows of a file; InputError if it holds none of this form."""
+    from pyarrow import ArrowException, parquet
+
+    try:
+        table = parquet.read_table(path)
+    except (ArrowException, OSError) as error:
+        raise InputError(f"{path}: no Parquet file; remove it") from error
+    try:
+        table = table.cast(schema())  # a file has milliseconds
+    except (ArrowException, ValueError) as error:
+        raise InputError(f"{path}: holds no heartbeats of this version; remove it") from error
+    maps = ("faults", "without")
+    return [Heartbeat(**row | {name: dict(row[name]) for name in maps}) for row in table.to_pylist()]
+
+
+def add(folder: Path, rows: Iterable[Heartbeat]) -> None:
+    """Add rows to the files of their days in a folder, of which the oldest are removed. Raises InputError.
+
+    Any number of processes may add to one folder.
+    """
+    try:
+        durable.create_folder(folder)
+        durable.create(folder / ".lock")
+        with (folder / ".lock").open("ab") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            for day, of_day in groupby(merged(rows), key=lambda row: row.hour.date()):
+                path = folder / f"{day}.parquet"
+                write_heartbeats(path, merged([*(read_heartbeats(path) if path.exists() else ()), *of_day]))
+            for old in sorted(folder.glob("????-??-??.parquet"))[:-DAYS]:
+                old.unlink()
+    except OSError as error:
+        raise refused(error, folder) or error from error

@@ -92,6 +92,15 @@ def student(level: float, freedom: int) -> float:
     return math.sqrt(freedom) * math.tan(np.interp(level * mass[-1], mass, angles[1:]))
 
 
+def student_tail(t: float, freedom: int) -> float:
+    """Return the probability that |t| exceeds t >= 0 by Student's distribution."""
+    masses = []
+    for begin in (math.atan(t / math.sqrt(freedom)), 0.0):  # angles, as in `student`
+        angles = np.linspace(begin, min(math.pi / 2, begin + 10 / math.sqrt(freedom)), 1 << 14)
+        masses.append(float(np.trapezoid(np.cos(angles) ** (freedom - 1), angles)))
+    return masses[0] / masses[1]
+
+
 def proportion(correct: NDArray[np.bool_], groups: NDArray[np.integer]) -> Range:
     """Return Wilson's interval of the share of `correct`, bool [N], at their `effective_size`."""
     n = effective_size(correct, groups)

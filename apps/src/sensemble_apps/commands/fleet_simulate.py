@@ -1,0 +1,67 @@
+"""`sensemble fleet simulate`: heartbeats of devices with stated faults."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from sensemble_runtime import subsets
+from sensemble_runtime.record.reader import read_runs
+
+from sensemble_apps.console.output import say
+from sensemble_apps.console.wording import percent
+from sensemble_apps.errors import InputError
+from sensemble_apps.options import Common, File, Folder, Positional, Texts
+from sensemble_apps.tables.fleet_simulation import SimulatedFleet
+from sensemble_apps.tables.heartbeats import merged, write_heartbeats
+
+
+@dataclass(frozen=True, kw_only=True)
+class Simulate(Common):
+    """Write heartbeats of devices with stated faults, and print the accuracy that made them."""
+
+    folder: Positional[Folder]
+    """The folder for a Parquet file."""
+    audit: File
+    """A record with the audit of a bundle, whose scores count as the truth."""
+    fault: Annotated[Texts, "SENSOR=KIND:SHARE"] = ()
+    """A fault and the mean share of the time for which it takes a modality, such as `video=lost:0.05`."""
+    devices: int = 20
+    """Their number."""
+    hours: int = 168
+    """The hours of each."""
+    seed: int = 0
+    """The seed."""
+
+
+def main(arguments: Simulate) -> None:
+    """Write the file and print the truth."""
+    audited = [run for run in read_runs(arguments.audit) if run.scores and run.ended]
+    if not audited:
+        raise InputError(
+            f"{arguments.audit}: holds no complete audit; `sensemble audit BUNDLE --record FILE`"
+        )
+    if min(arguments.devices, arguments.hours) < 1:
+        raise InputError("--devices and --hours: give 1 or more")
+    accuracy = {live: score.accuracy for live, score in audited[-1].scores.items()}
+    sensors = sorted({m for live in accuracy for m in subsets.parse(live)})
+    if missing := {subsets.name(s) for s in subsets.subsets(sensors)} - accuracy.keys():
+        raise InputError(
+            f"{arguments.audit}: has no score of {min(missing)}; simulate a bundle of few sensors"
+        )
+    faults = dict(_fault(text, sensors) for text in arguments.fault)
+    fleet = SimulatedFleet(audited[-1].bundle, accuracy, faults, arguments.devices, arguments.hours)
+    arguments.folder.mkdir(parents=True, exist_ok=True)
+    path = arguments.folder / "simulated.parquet"
+    write_heartbeats(path, merged(fleet.heartbeats(arguments.seed)))
+    say(f"{path}: expected accuracy {percent(fleet.truth)} %")
+
+
+def _fault(text: str, sensors: list[str]) -> tuple[str, tuple[str, float]]:
+    sensor, _, rest = text.partition("=")
+    kind, _, share = rest.rpartition(":")
+    try:
+        away = float(share)
+    except ValueError:
+        away = -1.0
+    if sensor not in sensors or not kind or not 0 <= away < 1:
+        raise InputError(f"--fault {text}: give SENSOR=KIND:SHARE, such as {sensors[0]}=lost:0.05")
+    return sensor, (kind, away)

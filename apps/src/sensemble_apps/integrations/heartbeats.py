@@ -1,0 +1,195 @@
+"""Keep heartbeats of a session in a folder of Parquet files, a day each; `sensemble fleet` reads them.
+
+It needs the extra `fleet`. Nothing is sent anywhere.
+"""
+
+import bisect
+import platform
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import Self
+
+from sensemble_runtime import subsets
+from sensemble_runtime.bundle.bundle import Bundle
+from sensemble_runtime.prediction import Prediction
+from sensemble_runtime.record.reader import (
+    RecordedEvent,
+    RecordedPrediction,
+    read_events,
+    read_predictions,
+    read_runs,
+)
+from sensemble_sensors.supervision.events import Event
+
+from sensemble_apps.console.output import remark
+from sensemble_apps.errors import InputError
+from sensemble_apps.running.outputs import machine_id
+from sensemble_apps.running.view_events import FAULTS, Opened, Predicted, ViewEvent
+from sensemble_apps.tables.heartbeats import CONFIDENCES, LATENCIES, Heartbeat, add, merged
+
+HOUR = 3600.0
+EVERY = 300.0  # seconds between two writes; a power cut loses what came since
+_MODELS = ("/sys/firmware/devicetree/base/model", "/sys/class/dmi/id/product_name")
+
+
+class Beats:
+    """Sums up predictions and events; times are in seconds since 1970."""
+
+    def __init__(self, device: str, model: str, bundle: str) -> None:
+        self._names = device, model, bundle
+        self._live = ""
+        self._away: dict[str, str] = {}  # by modality, the fault since which it gives nothing
+        self._rows: list[Heartbeat] = []
+
+    def note(self, item: Prediction | RecordedPrediction | Event, at: float, passed: float) -> None:
+        """Add an item, `passed` seconds after the one before."""
+        self.advance(at, passed)
+        if not isinstance(item, Event):
+            self._predicted(item, at)
+        elif item.kind == "live":
+            self._live = item.text
+            self._back(item.live)
+        elif item.kind in FAULTS:
+            fault = f"{item.modality} {item.kind}".strip()
+            self._rows.append(self._row(at, self._live, faults={fault: 1}))
+            if item.modality:
+                self._away[item.modality] = fault
+
+    def advance(self, at: float, passed: float) -> None:
+        """Let the live set last for `passed` seconds, until `at`."""
+        for hour, seconds in _hours(at - passed, at):
+            self._rows.append(self._row(hour, self._live, seconds=seconds))
+
+    def taken(self) -> list[Heartbeat]:
+        """Return the sums, and begin anew."""
+        rows, self._rows = merged(self._rows), []
+        return rows
+
+    def _predicted(self, said: Prediction | RecordedPrediction, at: float) -> None:
+        self._back(said.live)
+        latencies, confidences = [0] * (len(LATENCIES) + 1), [0] * CONFIDENCES
+        latencies[bisect.bisect_right(LATENCIES, 1e3 * sum(said.latencies.values()))] = 1
+        confidences[min(int(CONFIDENCES * said.confidence), CONFIDENCES - 1)] = 1
+        self._rows.append(
+            self._row(
+                at,
+                subsets.name(said.live),
+                answers=1,
+                unsure=int(not said.sure),
+                without=dict.fromkeys(self._away.values(), 1),
+                latencies=latencies,
+                confidences=confidences,
+            )
+        )
+        if len(self._rows) > 1 << 10:
+            self._rows = merged(self._rows)
+
+    def _back(self, live: subsets.Subset) -> None:
+        for modality in self._away.keys() & {*live}:
+            del self._away[modality]
+
+    def _row(self, at: float, live: str, **sums: object) -> Heartbeat:
+        hour = datetime.fromtimestamp(at // HOUR * HOUR, UTC)
+        return Heartbeat(hour, *self._names, live, **sums)  # type: ignore[arg-type]
+
+
+class Heartbeats:
+    """Adds the heartbeats of a session to a folder every five minutes, and at the end of the block.
+
+    In Python: `with Heartbeats(FOLDER, bundle) as beats: session.subscribe(beats.add)`. Raises InputError if
+    the folder cannot be written.
+    """
+
+    def __init__(self, folder: str, bundle: Bundle) -> None:
+        if not folder:
+            raise InputError("--output heartbeats: give heartbeats=FOLDER")
+        self._folder = Path(folder)
+        add(self._folder, ())
+        device = sha256(f"sensemble heartbeats {machine_id()}".encode()).hexdigest()[:12]
+        self._beats = Beats(device, model(), bundle.fingerprint)
+        self._waiting: list[Heartbeat] = []  # could not be written yet
+        self._last = time.monotonic()
+        self._lock, self._over = threading.Lock(), threading.Event()
+        self._thread = threading.Thread(target=self._run, name="sensemble heartbeats", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def show(self, event: ViewEvent) -> None:
+        """Count an item of a stream."""
+        if isinstance(event, Predicted):
+            self.add(event.prediction)
+        elif not isinstance(event, Opened):
+            self.add(event)
+
+    def add(self, item: Prediction | Event) -> None:
+        """Count a prediction or an event of a session."""
+        with self._lock:
+            self._beats.note(item, time.time(), self._passed())
+
+    def _passed(self) -> float:
+        now = time.monotonic()
+        passed, self._last = now - self._last, now
+        return passed
+
+    def _run(self) -> None:
+        failed = False
+        while not self._over.wait(EVERY):
+            failed = self._write(failed=failed)
+        self._write(failed=False)
+
+    def _write(self, *, failed: bool) -> bool:
+        with self._lock:
+            self._beats.advance(time.time(), self._passed())
+            self._waiting = merged([*self._waiting, *self._beats.taken()])
+        try:
+            add(self._folder, self._waiting)
+        except InputError as error:
+            if not failed:
+                remark(f"sensemble: heartbeats are not written: {error}")
+            return True
+        self._waiting = []
+        return False
+
+
+def model() -> str:
+    """Return the model of this machine, `Raspberry Pi 4 Model B Rev 1.4`, or else its architecture."""
+    for path in map(Path, _MODELS):
+        with suppress(OSError):
+            if found := path.read_text(errors="replace").strip("\0\n "):
+                return found[:80]
+    return platform.machine()
+
+
+def recorded(record: Path, device: str, machine: str = "") -> list[Heartbeat]:
+    """Return the heartbeats of a record's sessions, in order."""
+    rows: list[Heartbeat] = []
+    for run in read_runs(record):
+        if run.kind == "session":
+            beats, last = Beats(device, machine, run.bundle), run.began
+            items: list[RecordedEvent | RecordedPrediction] = [*read_events(record, run.id)]
+            items += read_predictions(record, run.id)
+            for item in sorted(items, key=lambda one: one.at):  # of one time, events come first: causes
+                beats.note(item, item.at, max(0.0, item.at - last))
+                last = max(last, item.at)
+            beats.advance(run.ended or last, max(0.0, (run.ended or last) - last))
+            rows += beats.taken()
+    return merged(rows)
+
+
+def _hours(start: float, stop: float) -> Iterator[tuple[float, float]]:
+    """Yield the start of each hour in a span, and how much of it lies there."""
+    while start < stop:
+        hour = start // HOUR * HOUR
+        yield hour, min(stop, hour + HOUR) - start
+        start = hour + HOUR
