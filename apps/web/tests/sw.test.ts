@@ -2,13 +2,14 @@
 
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
+import { gzipSync } from "node:zlib";
 import { createContext, runInContext } from "node:vm";
 import { beforeEach, expect, test } from "vitest";
 
 const HERE = "https://page.test/";
 const hash = (text: string): string => createHash("sha256").update(text).digest("hex");
 
-let site: Record<string, string>; // what the network gives; empty: there is none
+let site: Record<string, string | Uint8Array<ArrayBuffer>>; // what the network gives; empty: there is none
 let stored: Map<string, Response>;
 let full: boolean;
 let handle: (event: unknown) => void;
@@ -35,7 +36,7 @@ beforeEach(() => {
   };
   const caches = { open: async () => cache, match: async (request: Request) => stored.get(request.url)?.clone() };
   const source = `const VERSION = "1"; const FILES = [];\n${readFileSync("src/page/sw.js", "utf8")}`;
-  runInContext(source, createContext({ self, fetch, caches, crypto, URL, Uint8Array }));
+  runInContext(source, createContext({ self, fetch, caches, crypto, URL, Uint8Array, Response, Blob, DecompressionStream }));
 });
 
 /** Return what the page gets at a path, once the worker is done. */
@@ -56,6 +57,13 @@ test("wrong bytes are not kept, and right ones are asked for once", async () => 
   expect(await get(path)).toBe("right");
   site = {};
   expect(await get(path)).toBe("right");
+});
+
+test("compressed bytes are kept by what they hold", async () => {
+  const [path, packed] = [`b/x.onnx?sha256=${hash("right")}`, gzipSync("right")];
+  site = { "b/x.onnx": packed };
+  await get(path);
+  expect(new Uint8Array(await stored.get(HERE + path)!.arrayBuffer())).toEqual(new Uint8Array(packed));
 });
 
 test("what does not fit on the disk still reaches the page", async () => {

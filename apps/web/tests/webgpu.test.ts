@@ -16,11 +16,11 @@ function executor(milliseconds: number, embedding: number[]) {
   return found as typeof found & WorkerExecutor;
 }
 
-async function tried(gpu: WorkerExecutor, adapter: object | null = {}) {
+async function tried(gpu: WorkerExecutor, adapter: object | null = {}, milliseconds = 50) {
   vi.stubGlobal("navigator", { gpu: { requestAdapter: async () => adapter } });
   vi.stubGlobal("WebAssembly", { Suspending: Object });
   vi.spyOn(performance, "now").mockImplementation(() => now);
-  const usual = executor(5, [0.001, 2]);
+  const usual = executor(milliseconds, [0.001, 2]);
   const both = new QuickerExecutor(usual, (_, one, other) => Math.sign(one[0]) === Math.sign(other[0]), () => gpu);
   await both.load("video", new Uint8Array(4), {} as InputSpec, 2);
   await both.encode("video", WINDOW);
@@ -39,7 +39,7 @@ test("one that is quicker and says the same", async () => {
 });
 
 test.each([
-  ["slower", executor(6, [0.001, 2])],
+  ["slower", executor(60, [0.001, 2])],
   ["of another embedding", executor(1, [0.1, 2])],
   ["of another class", executor(1, [-0.001, 2])],
 ])("one that is %s is not used, and its worker ends", async (_, gpu) => {
@@ -56,8 +56,11 @@ test("one that does not load", async () => {
   expect(gpu.close).toHaveBeenCalledOnce();
 });
 
-test("nothing is loaded without an adapter", async () => {
+test.each([
+  ["without an adapter", null, 50],
+  ["where WebAssembly is quick", {}, 5],
+])("nothing is loaded %s", async (_, adapter, milliseconds) => {
   const gpu = executor(1, [0.001, 2]);
-  const { runs } = await tried(gpu, null);
+  const { runs } = await tried(gpu, adapter, milliseconds);
   expect([runs, gpu.load.mock.calls]).toEqual(["WebAssembly", []]);
 });

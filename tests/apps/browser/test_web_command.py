@@ -1,5 +1,6 @@
 """`sensemble web` writes a site, and refuses bundles and folders that it cannot use."""
 
+import gzip
 import json
 import shutil
 from dataclasses import replace
@@ -42,6 +43,8 @@ def test_a_site_holds_the_page_and_what_browsers_need_of_the_bundle(bundle: Path
         *(f"bundle/{name}" for name in ("manifest.json", "head.safetensors", "tokenizer.json")),
         *(f"bundle/{modality}/x.onnx" for modality in SPECS),
     }
+    packed = (tmp_path / "site" / "bundle" / "head.safetensors").read_bytes()
+    assert gzip.decompress(packed) == (bundle / "head.safetensors").read_bytes()
 
 
 def test_phones_find_icons_of_the_sizes_that_they_install() -> None:

@@ -56,7 +56,11 @@ def main(arguments: Web) -> None:
             bundle = Path(folder, "bundle")
             export_encoders(frozen, bundle, partial(advance, "export"))
             write_site(bundle, arguments.out)
-    say(f"{arguments.out}: try it with `python -m http.server -d {arguments.out}` and http://localhost:8000")
+    size = sum(path.stat().st_size for path in arguments.out.rglob("*") if path.is_file()) / 1e6
+    say(
+        f"{arguments.out}: {size:.1f} MB; try it with `python -m http.server -d {arguments.out}` and "
+        "http://localhost:8000"
+    )
 
 
 def _frozen(sources: dict[str, str]) -> "Frozen":

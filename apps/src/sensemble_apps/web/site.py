@@ -1,5 +1,6 @@
-"""A static site: the page in TypeScript (`apps/web`), and the files of a bundle that it reads."""
+"""A static site: the page in TypeScript (`apps/web`), and the files of a bundle that it reads, compressed."""
 
+import gzip
 import sqlite3
 from collections.abc import Callable, Mapping
 from contextlib import closing
@@ -8,6 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from sensemble_runtime.bundle import files, manifest
+from sensemble_runtime.bundle.manifest import FileEntry
 from sensemble_runtime.bundle.manifest_file import parse_manifest, read_data
 from sensemble_runtime.record.writer import Records
 from sensemble_sensors.kinds.registry import kind_of
@@ -29,7 +31,8 @@ Files = Mapping[str, Callable[[], bytes]]
 def bundle_files(bundle: Path, trust: Path | None = None) -> Files:
     """Verify a bundle, and return the files that a page reads beside its own: the bundle's, an empty record.
 
-    Each file is verified again when it is read.
+    Each file is verified again when it is read. All but the manifest are compressed, for few servers compress
+    a model: the page decompresses them, and then hashes them.
 
     Raises:
         InputError: the bundle has no artifacts for browsers, or a sensor that no browser has.
@@ -57,8 +60,12 @@ def bundle_files(bundle: Path, trust: Path | None = None) -> Files:
     return {
         RECORD: _empty_record,
         f"bundle/{manifest.FILE_NAME}": lambda: data,
-        **{f"bundle/{file.path}": partial(files.read_file, bundle, file) for file in needed},
+        **{f"bundle/{file.path}": partial(_compressed, bundle, file) for file in needed},
     }
+
+
+def _compressed(bundle: Path, file: FileEntry) -> bytes:
+    return gzip.compress(files.read_file(bundle, file), 6, mtime=0)
 
 
 def check_place(out: Path) -> None:

@@ -1,6 +1,7 @@
 // A bundle: its manifest checked, and every byte that is used hashed first: the runtime's `bundle/bundle.py`.
 
 import { Classifier } from "./classifier";
+import { decompressed } from "./gzip";
 import { loadHead, saveHead, type Head } from "./head";
 import { kindOf } from "./kinds";
 import type { Learned } from "./learning";
@@ -18,13 +19,13 @@ export interface Files {
   read(path: string, sha256?: string): Promise<Uint8Array<ArrayBuffer>>;
 }
 
-/** Return the files below an address. */
+/** Return the files below an address; those of a site are compressed. */
 export function filesAt(base: string): Files {
   return {
     async read(path, sha256) {
       const response = await fetch(`${base.replace(/\/$/, "")}/${path}${sha256 ? `?sha256=${sha256}` : ""}`);
       if (!response.ok) throw new SensembleError(`${path}: not there (${response.status}); give the address of a bundle's folder`);
-      return new Uint8Array(await response.arrayBuffer());
+      return new Uint8Array(await decompressed(await response.arrayBuffer()));
     },
   };
 }

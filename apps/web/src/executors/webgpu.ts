@@ -5,6 +5,7 @@ import type { WorkerExecutor } from "./in_worker";
 
 const EQUAL = 0.9999; // cosine of two embeddings
 const ROUNDS = 5; // encodings that are timed
+const QUICK = 20; // milliseconds of an encoding below which a GPU is not worth loading 4 MB
 
 export interface Trial {
   cosine: number;
@@ -55,10 +56,12 @@ export class QuickerExecutor implements Executor {
       } catch {
         this.runs[modality] = "WebAssembly"; // the GPU was lost
       }
+    const began = performance.now();
     const embedding = await this.usual.encode(modality, window);
+    const quick = performance.now() - began < QUICK;
     const load = this.untried.get(modality);
     this.untried.delete(modality);
-    if (load) this.queue(() => this.try(load, window, embedding).catch((error: unknown) => void (this.trials[modality] = String(error)))); // nothing waits for it
+    if (load && !quick) this.queue(() => this.try(load, window, embedding).catch((error: unknown) => void (this.trials[modality] = String(error)))); // nothing waits for it
     return embedding;
   }
 

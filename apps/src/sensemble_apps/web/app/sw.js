@@ -1,5 +1,5 @@
-const VERSION = "61ed4dda0c0f";
-const FILES = ["./","app.webmanifest","assets/capture-BDfHWMAO.js","assets/encode-DeZTEuWv.js","assets/in_worker-DaR7hpOs.js","assets/index-CGiGkZCO.css","assets/index-TWdOyIAc.js","assets/ort-wasm-simd-threaded-DcHrbrbl.wasm.gz","assets/sql-wasm-CXIAVl5-.wasm.gz","assets/sql-wasm-browser-DESeWcRg.js","assets/worker-D8b7-oeq.js","icon-192.png","icon-512.png","icon.svg"];
+const VERSION = "66635011c0e3";
+const FILES = ["./","app.webmanifest","assets/capture-BDfHWMAO.js","assets/encode-bFz9Ojqt.js","assets/in_worker-_Dmu_FMg.js","assets/index-CGiGkZCO.css","assets/index-wwVp2SOb.js","assets/ort-wasm-simd-threaded-DcHrbrbl.wasm.gz","assets/sql-wasm-CXIAVl5-.wasm.gz","assets/sql-wasm-browser-NHxwQ_a5.js","assets/worker-BsHEWhfA.js","icon-192.png","icon-512.png","icon.svg"];
 // The service worker: the page works without a network once it was opened with one.
 // The build fills in VERSION and FILES.
 
@@ -60,7 +60,10 @@ async function keep(request, response) {
   }
 }
 
+/** Hash a file; what is compressed is named by what it holds. */
 async function sha256(response) {
-  const digest = await crypto.subtle.digest("SHA-256", await response.arrayBuffer());
+  let bytes = new Uint8Array(await response.arrayBuffer());
+  if (bytes[0] === 0x1f && bytes[1] === 0x8b) bytes = await new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).arrayBuffer();
+  const digest = await crypto.subtle.digest("SHA-256", bytes);
   return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
