@@ -142,4 +142,4 @@ def test_it_says_what_is_not_calibrated_and_what_is_promised(exported: Export) -
     bare = replace(exported.manifest, calibration=Calibration(0.05, 0.9, 7, 0.5, {}, {}))
     none, promise = describe_calibration(bare)
     assert none.startswith("not calibrated")
-    assert promise.startswith("not promised: 7 people or groups, 19 needed")
+    assert promise.startswith("not promised for new people: 7 of the 19 needed")

@@ -61,7 +61,7 @@ def test_without_a_bundle_those_at_hand_are_offered_and_one_is_opened(demo: Demo
     gallery = Gallery(demo.folder.parent, "127.0.0.1")
     with closing(gallery), running_server(listening, Access(), gallery.routes, 1):
         page = ask(port, "/")[2].decode()
-        assert all(words in page for words in ("one, two, zero", "on 6 examples", "Play an example"))
+        assert all(words in page for words in ("zero, one and two", "by 6 examples", "Play an example"))
         assert ask(port, "/open/demo/elsewhere/bundle")[0] == 404
         status, headers, _ = ask(port, "/open/demo/run/bundle")
         assert status == 303

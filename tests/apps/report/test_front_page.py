@@ -35,7 +35,7 @@ def shown(run: Path, require: str | None = None) -> str:
 
 def test_it_shows_the_worst_conditions_of_each_sensor_with_the_live_policy_and_without(run: Path) -> None:
     text = shown(run)
-    assert "none 80 75 to 85 10 80 80" in text
+    assert "no sensor 80 75 to 85 10 80 80" in text
     assert "a noisy microphone by 5 64 59 to 69 18 64 64" in text
     assert "a camera in the dark by 5 64" in text
 
@@ -47,7 +47,7 @@ def test_what_was_measured_stands_beside_limits_and_what_was_not(run: Path) -> N
     text = shown(run)
     assert "Unplugged 1.0 s at most (measured 2 times)" in text
     assert "Frozen picture 2 s" in text
-    assert "A window of microphone 12.1 ms" in text
+    assert "To encode a window of microphone 12.1 ms" in text
     assert "Processor time a minute 1.1 s of one core" in text
 
 

@@ -142,7 +142,7 @@ def test_thirteen_examples_are_too_few_to_sign_off(audited: RunContents) -> None
     few = replace(audited, audits=replace(found, scores=scores, estimates=wide))
     text = Page(run_page.render(few, MADE)).text
     assert "Too few examples of every set (13)" in text
-    assert "The camera dies too few examples -20 to 40 points lost" in text
+    assert "The camera dies too few examples \N{MINUS SIGN}20 to 40 points lost" in text
     assert "audio + text too few examples 55 54 29 to 77" in text
 
 

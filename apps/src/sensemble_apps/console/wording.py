@@ -1,6 +1,6 @@
 """Word sensors, sets, methods, answers and scores, which the other distributions only name."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -24,6 +24,7 @@ _METHODS = {
     "modality_dropout": "Modality dropout",
     "subset": "Subset",
 }
+_DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 _NAMED = 3  # so many candidates beside the likeliest are counted, not named
 _LISTED = 10  # candidates, at most
 _PAPER_ORDER = ("V", "A", "T", "AV", "AT", "VT", "AVT")  # Tables 9 to 11
@@ -42,6 +43,13 @@ def words(subset: Iterable[str]) -> str:
     """Write a set for a sentence: `audio, text and video`."""
     *rest, last = subset
     return f"{', '.join(rest)} and {last}" if rest else last
+
+
+def class_words(labels: Sequence[str], most: int) -> str:
+    """Name classes as one reads them, `most` at most; digits in the order in which one counts."""
+    counted = all(label in _DIGITS for label in labels)
+    order = [readable(label) for label in (sorted(labels, key=_DIGITS.index) if counted else labels)]
+    return words(order if len(order) <= most else [*order[:most], "others"])
 
 
 def sensor_words(subset: Iterable[str]) -> str:

@@ -19,7 +19,7 @@ from starlette.routing import BaseRoute, Mount, Route
 
 from sensemble_apps.console.kinds import words_of
 from sensemble_apps.console.output import remark
-from sensemble_apps.console.wording import audited, words
+from sensemble_apps.console.wording import class_words, percent, words
 from sensemble_apps.live_page.api import STATIC
 from sensemble_apps.tables.run_folder import data_of
 from sensemble_apps.web.handlers import files
@@ -95,19 +95,23 @@ class Gallery:
 
 def _article(name: Path, manifest: Manifest, path: Path) -> str:
     """Return the article of a bundle: its classes, its sensors, what it is right about, and its links."""
-    classes = ", ".join(manifest.labels[:_NAMED]) + (" and more" if len(manifest.labels) > _NAMED else "")
+    classes = class_words(manifest.labels, _NAMED)
     sensors = words(words_of(m).sensor for m in manifest.modalities)
     score = manifest.audited.get(subsets.name(sorted(manifest.modalities)))
-    right = "not audited yet" if score is None else audited(score)
+    right = "not audited yet"
+    if score is not None:
+        accuracy, low, high = (percent(one, 0) for one in (score.accuracy, score.low, score.high))
+        right = f"right {accuracy} % of the time ({low} to {high} % by {score.n} examples)"
     data = data_of(path)
     links = [("live", "Use my own sensors")]
     if data is not None and data.is_dir():
         links.insert(0, ("demo", "Play an example"))
-    shown = " ".join(
+    shown = "".join(
         f'<a class="button" href="open/{how}/{escape(str(name))}">{text}</a>' for how, text in links
     )
     title = escape(str(name.parent if name.parent.name else name.absolute().parent.name))
     return (
         f"<section><h2>{title}</h2><p>{escape(classes)}</p>"
-        f'<p class="hint">With {escape(sensors)}: {escape(right)}.</p><p>{shown}</p></section>'
+        f'<p class="hint">With {escape(sensors)}: {escape(right)}.</p>'
+        f'<p class="buttons">{shown}</p></section>'
     )

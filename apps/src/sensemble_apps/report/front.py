@@ -184,7 +184,7 @@ def _costs(contents: RunContents) -> Iterator[tuple[str, str]]:
     windows = session["window_ms"] if session else {m: a.latency_ms for m, a in artifacts.items()}
     for modality, ms in windows.items():
         if ms is not None:
-            yield f"A window of {words_of(modality).sensor}", f"{ms:.1f} ms"
+            yield f"To encode a window of {words_of(modality).sensor}", f"{ms:.1f} ms"
     if session:
         half, most = (session["age_ms"][key] for key in ("p50", "p99"))
         yield "From capture to answer", f"{half:.0f} ms; 99 % within {most:.0f} ms"
@@ -214,4 +214,4 @@ def _untested(contents: RunContents) -> Iterator[str]:
     if few:
         yield f"{estimates.TOO_FEW.capitalize()} of {wording.words(few)}."
     if not contents.verdicts:
-        yield "Limits of your own: none was required. sensemble report RUN --require CRITERIA judges them."
+        yield "Limits of your own: none was required. `sensemble report RUN --require CRITERIA` judges them."

@@ -7,7 +7,8 @@ import numpy as np
 from sensemble_runtime import subsets
 from sensemble_runtime.auditing.reliability import Answered, Outcomes
 
-from sensemble_apps.console.wording import percent, sensor_words, words
+from sensemble_apps.console.kinds import readable
+from sensemble_apps.console.wording import class_words, percent, sensor_words
 
 _NAMED = 12  # classes that are named
 _PAIRS = 5  # of classes, the worst
@@ -53,8 +54,7 @@ def verdict(answered: Answered) -> Verdict:
 
 
 def _classes(labels: Sequence[str]) -> str:
-    named = words(labels) if len(labels) <= _NAMED else f"{', '.join(labels[:_NAMED])} and others"
-    return f"It tells {len(labels)} classes apart: {named}."
+    return f"It tells {len(labels)} classes apart: {class_words(labels, _NAMED)}."
 
 
 def _meaning(live: Sequence[str], shares: Sequence[tuple[str, str, float]]) -> Iterator[str]:
@@ -80,6 +80,7 @@ def _confusion(
     if any(len(one) != 1 for one in truth):
         return [], [], []
     labels = list(answered.labels)
+    titles = [readable(label) for label in labels]
     counts = np.zeros((len(labels), len(labels)), int)
     shown = np.array([labels.index(one) for (one,) in truth])
     evident = found.said >= 0
@@ -89,15 +90,15 @@ def _confusion(
     order = [divmod(int(place), len(labels)) for place in np.argsort(-wrong, axis=None, kind="stable")]
     worst = [(true, said) for true, said in order if wrong[true, said]]
     pairs = [
-        f"{labels[true]} is taken for {labels[said]} in {wrong[true, said]} of {totals[true]} examples "
+        f"{titles[true]} is taken for {titles[said]} in {wrong[true, said]} of {totals[true]} examples "
         f"({percent(wrong[true, said] / totals[true], 0)}\N{NO-BREAK SPACE}%)"
         for true, said in worst[:_PAIRS]
     ]
     involved = list(dict.fromkeys(place for pair in worst for place in pair))[:_SIDE]
     some = sorted(involved) if len(labels) > _SIDE else [*range(len(labels))] if worst else []
     rows = [
-        (labels[true], [counts[true, said] / totals[true] or None for said in some])
+        (titles[true], [counts[true, said] / totals[true] or None for said in some])
         for true in some
         if totals[true]
     ]
-    return pairs, [labels[place] for place in some], rows
+    return pairs, [titles[place] for place in some], rows

@@ -129,13 +129,13 @@ class Calibration:
     def promise(self) -> str:
         """The promise about sure answers, in words."""
         share, needed = f"{100 * self.risk:g} %", groups_needed(self.risk)
-        sure = f"sure from {100 * self.threshold:.4g} % on" if self.threshold <= 1 else "none is sure"
+        sure = f"sure from {100 * self.threshold:.3g} % on" if self.threshold <= 1 else "none is sure"
         if self.promised:
             return (
                 f"promised: at most {share} of a new person's answers are sure and wrong "
                 f"(from {self.groups} people or groups; {sure})"
             )
-        return f"not promised: {self.groups} people or groups, {needed} needed; {sure}"
+        return f"not promised for new people: {self.groups} of the {needed} needed (people or groups; {sure})"
 
 
 def groups_needed(risk: float) -> int:

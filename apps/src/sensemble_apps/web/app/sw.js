@@ -1,5 +1,5 @@
-const VERSION = "66635011c0e3";
-const FILES = ["./","app.webmanifest","assets/capture-BDfHWMAO.js","assets/encode-bFz9Ojqt.js","assets/in_worker-_Dmu_FMg.js","assets/index-CGiGkZCO.css","assets/index-wwVp2SOb.js","assets/ort-wasm-simd-threaded-DcHrbrbl.wasm.gz","assets/sql-wasm-CXIAVl5-.wasm.gz","assets/sql-wasm-browser-NHxwQ_a5.js","assets/worker-BsHEWhfA.js","icon-192.png","icon-512.png","icon.svg"];
+const VERSION = "afb3cad8c296";
+const FILES = ["./","app.webmanifest","assets/capture-BDfHWMAO.js","assets/encode-B36DKiry.js","assets/in_worker-DDqE49mt.js","assets/index-B7zxSoXL.js","assets/index-BXq6t1bL.css","assets/ort-wasm-simd-threaded-DcHrbrbl.wasm.gz","assets/sql-wasm-CXIAVl5-.wasm.gz","assets/sql-wasm-browser-SXJbq9k4.js","assets/worker-BsHEWhfA.js","icon-192.png","icon-512.png","icon.svg"];
 // The service worker: the page works without a network once it was opened with one.
 // The build fills in VERSION and FILES.
 

@@ -66,6 +66,7 @@ export class Live {
     byId("recorded").title = recordings;
     this.recordings = recordings;
     byId("dots").replaceChildren(...modalities.map((modality) => make("li", {}, icon(modality.icon), make("span", { class: "title" }, modality.sensor), make("span", { class: "state" }))));
+    byId("dots").classList.toggle("alike", new Set(modalities.map(({ icon }) => icon)).size < modalities.length);
     const { devices } = this.givers;
     say(byId("start-all"), devices.length > 2 ? "Use this device's sensors" : `Use this ${devices.map(({ sensor }) => sensor).reverse().join(" and ")}`);
     byId("start-all").hidden = devices.length === 0;

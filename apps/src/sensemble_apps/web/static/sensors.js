@@ -40,7 +40,7 @@ function stateOf(sensor, state, live, noun) {
 }
 
 /** @param {Opinion} said @returns {string} */
-const alone = (said) => (said.label ? `alone: ${said.label}, ${percent(said.confidence)}` : said.doubt === UNFAMILIAR ? "alone: nothing" : `alone ${said.words}`);
+const alone = (said) => (said.label ? `alone: ${said.label}, ${percent(said.confidence)}` : `alone: ${said.words.replace(": ", ", ")}`);
 
 /**
  * The parts of a card that change.
