@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Playwright, expect
 
-from tests.apps.chromium import SLOW, chromium
+from tests.apps.chromium import SLOW, chromium, devices, film, sound
 from tests.apps.conftest import Started
 
 pytestmark = [pytest.mark.slow, pytest.mark.needs("chromium", "web-app")]
@@ -23,7 +23,8 @@ def test_a_phone_opens_the_printed_address(bundle: Path, playwright: Playwright,
             assert address is not None
             assert "certificate" in served.stdout.readline()
             assert "█" in served.stdout.readline() + served.stdout.readline(), "the QR code"
-            with chromium(playwright) as browser:
+            fakes = devices(film(tmp_path / "two.y4m", "two"), sound(tmp_path / "two.wav", "two"))
+            with chromium(playwright, *fakes) as browser:
                 page = browser.new_context(ignore_https_errors=True).new_page()
                 page.goto(address[0])
                 expect(page.locator("#live")).to_be_visible(timeout=SLOW)
@@ -31,6 +32,17 @@ def test_a_phone_opens_the_printed_address(bundle: Path, playwright: Playwright,
                 refused = stranger.goto(address[0].partition("?")[0])
                 assert refused is not None
                 assert refused.status == 401
+                # Without a trusted certificate no page is kept, which it says; an open one goes on.
+                expect(page.locator("#unkept")).to_be_visible(timeout=SLOW)
+                page.locator("#start-all").click()
+                answer = page.locator("#classes li").first
+                expect(answer).to_contain_text("two", timeout=SLOW)
+                served.kill()
+                page.locator("[data-modality=video]").get_by_role("button", name="Unplug").click()
+                page.locator("[data-modality=audio]").get_by_role("button", name="Unplug").click()
+                expect(answer).to_be_hidden(timeout=SLOW)
+                page.locator("[data-modality=video]").get_by_role("button", name="Plug back").click()
+                expect(answer).to_contain_text("two", timeout=SLOW)
         finally:
             served.kill()
     assert not list(temporary.iterdir()), "a copy of the site, which nobody removes after a kill"

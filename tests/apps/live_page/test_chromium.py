@@ -311,7 +311,7 @@ def test_a_browsers_camera_and_microphone_come_go_and_come_back(
         page.get_by_text("Score", exact=True).click()
         expect(page.locator("#labels")).to_be_visible()
         expect(page.locator("#first")).to_be_hidden()
-        expect(page.get_by_label("Title of camera of computer 1")).to_have_value("this computer's camera")
+        expect(page.get_by_label("Title of camera of computer 1")).to_have_value("camera of this computer")
         with captions(served, bundle, label):
             expect(page.locator("#dots .live")).to_have_count(3)
             # So little calibrates the demo of the tests that it may be unsure; the likeliest class is shown.
@@ -323,10 +323,10 @@ def test_a_browsers_camera_and_microphone_come_go_and_come_back(
             expect(page.locator("[data-modality=video] [aria-pressed=true]")).to_have_text("noise")
             page.locator("[data-modality=video]").get_by_role("button", name="noise").click()
             expect(page.locator("[data-modality=video] [aria-pressed=true]")).to_have_count(0)
-            page.get_by_role("button", name="Unplug this computer's camera").click()
+            page.get_by_role("button", name="Unplug camera of this computer").click()
             expect(page.locator("#dots .live")).to_have_count(2)
             expect(page.locator("#steps .done").last).to_have_text("Unplug a sensor")
-            page.get_by_role("button", name="Plug back this computer's camera").click()
+            page.get_by_role("button", name="Plug back camera of this computer").click()
             expect(page.locator("#dots .live")).to_have_count(3)
             # The network is cut: the browser stands still, and its connection stays open.
             with served.viewer() as watcher:

@@ -178,8 +178,8 @@ def test_from_an_empty_folder_to_a_robust_live_model(playwright: Playwright, tmp
             expect(page.locator("#lattice .lit")).to_contain_text("microphone")
             expect(page.locator("#lattice .lit")).not_to_contain_text("camera")
             # The live page gives again only the sensors that are plugged in.
-            expect(page.get_by_role("button", name="Unplug this computer's microphone")).to_be_visible()
-            expect(page.get_by_role("button", name="Unplug this computer's camera")).to_have_count(0)
+            expect(page.get_by_role("button", name="Unplug microphone of this computer")).to_be_visible()
+            expect(page.get_by_role("button", name="Unplug camera of this computer")).to_have_count(0)
             assert complaints == []
 
 

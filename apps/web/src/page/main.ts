@@ -130,8 +130,9 @@ async function serviceWorker(): Promise<boolean> {
     while (!["activated", "redundant"].includes(worker.state)) await new Promise((resolve) => worker.addEventListener("statechange", resolve, { once: true }));
     return navigator.serviceWorker.controller !== null;
   } catch (error) {
-    byId("offline").textContent = "needs its server"; // whose certificate, say, the browser does not trust
+    byId("offline").textContent = "not kept offline"; // the server's certificate is not trusted
     byId("offline").title = String(error);
+    byId("unkept").hidden = false;
     return false;
   }
 }

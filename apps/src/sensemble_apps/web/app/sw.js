@@ -1,5 +1,5 @@
-const VERSION = "afb3cad8c296";
-const FILES = ["./","app.webmanifest","assets/capture-BDfHWMAO.js","assets/encode-B36DKiry.js","assets/in_worker-DDqE49mt.js","assets/index-B7zxSoXL.js","assets/index-BXq6t1bL.css","assets/ort-wasm-simd-threaded-DcHrbrbl.wasm.gz","assets/sql-wasm-CXIAVl5-.wasm.gz","assets/sql-wasm-browser-SXJbq9k4.js","assets/worker-BsHEWhfA.js","icon-192.png","icon-512.png","icon.svg"];
+const VERSION = "8069ce824fa1";
+const FILES = ["./","app.webmanifest","assets/capture-BDfHWMAO.js","assets/encode-B36DKiry.js","assets/in_worker-DDqE49mt.js","assets/index-82BqtxTe.js","assets/index-BXq6t1bL.css","assets/ort-wasm-simd-threaded-DcHrbrbl.wasm.gz","assets/sql-wasm-CXIAVl5-.wasm.gz","assets/sql-wasm-browser-CYHmaST3.js","assets/worker-BsHEWhfA.js","icon-192.png","icon-512.png","icon.svg"];
 // The service worker: the page works without a network once it was opened with one.
 // The build fills in VERSION and FILES.
 

@@ -80,7 +80,7 @@ export class RemoteGivers extends Givers {
       },
     };
     this.given.set(name, entry);
-    this.titles.set(sensor, `this ${DEVICE}'s ${modality.sensor}`);
+    this.titles.set(sensor, `${modality.sensor} of this ${DEVICE}`);
     const most = 4 * modality.shape.reduce((product, size) => product * size, 1) + 65536;
     /** @type {Send} */
     const send = ({ buffer, byteOffset, byteLength }, captured) => {
