@@ -1,5 +1,5 @@
-const VERSION = "8069ce824fa1";
-const FILES = ["./","app.webmanifest","assets/capture-BDfHWMAO.js","assets/encode-B36DKiry.js","assets/in_worker-DDqE49mt.js","assets/index-82BqtxTe.js","assets/index-BXq6t1bL.css","assets/ort-wasm-simd-threaded-DcHrbrbl.wasm.gz","assets/sql-wasm-CXIAVl5-.wasm.gz","assets/sql-wasm-browser-CYHmaST3.js","assets/worker-BsHEWhfA.js","icon-192.png","icon-512.png","icon.svg"];
+const VERSION = "d224c7912622";
+const FILES = ["./","app.webmanifest","assets/capture-BDfHWMAO.js","assets/encode-B36DKiry.js","assets/in_worker-DDqE49mt.js","assets/index-BA70G2mg.css","assets/index-CyxY8Tv8.js","assets/ort-wasm-simd-threaded-DcHrbrbl.wasm.gz","assets/sql-wasm-CXIAVl5-.wasm.gz","assets/sql-wasm-browser-BaNo15zT.js","assets/worker-BsHEWhfA.js","icon-192.png","icon-512.png","icon.svg"];
 // The service worker: the page works without a network once it was opened with one.
 // The build fills in VERSION and FILES.
 
