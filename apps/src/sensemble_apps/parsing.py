@@ -40,6 +40,7 @@ COMMANDS = {
     "audit": "Score a bundle on labelled data, with every set of sensors.",
     "compare": "Set two bundles, runs or records beside each other, example by example.",
     "history": "Print what a record holds, session by session.",
+    "label": "Score a recorded session by what was shown then.",
     "fleet": "Expect the accuracy of a bundle on the devices that run it.",
     "fleet simulate": "Write heartbeats of devices with stated faults.",
     "report": "Write the page of a run, or print its metrics.",

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -58,6 +59,17 @@ def test_the_json_names_what_changed(runs: tuple[Path, Path], capsys: pytest.Cap
     assert found["sets"]["audio"]["change"]["value"] == 0
     assert found["drop"]["value"] == pytest.approx(0.1)
     assert found["b"]["title"] == str(runs[1])
+
+
+def test_the_page_tells_persons_apart(runs: tuple[Path, Path], tmp_path: Path) -> None:
+    for name, run in zip("ab", runs, strict=True):
+        shutil.copytree(run, tmp_path / name)
+        with closing(sqlite3.connect(tmp_path / name / "audit.sqlite")) as db, db:
+            db.execute("""UPDATE answers SET groups = iif(line <= 20, '["ann"]', '["ben"]')""")
+    out = tmp_path / "page.html"
+    assert main(["compare", str(tmp_path / "a"), str(tmp_path / "b"), "--out", str(out)]) == 0
+    assert "By person or recording" in (text := Page(out.read_text(encoding="utf-8")).text)
+    assert text.index("ann") < text.index("ben")
 
 
 def test_the_page_shows_the_examples_whose_answers_changed(

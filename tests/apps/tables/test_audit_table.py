@@ -32,7 +32,7 @@ RESULT = AuditResult(
     groups=57,
     bundle="0" * 64,
     promise="not promised",
-    answered=Answered([], [], np.zeros(0, int), (), {}),
+    answered=Answered([], [], np.zeros(0, int), (), {}, []),
     unfamiliar={},
 )
 

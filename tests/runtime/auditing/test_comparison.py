@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as nps
-from sensemble_runtime.auditing.comparison import compared, equivalence, holm, mcnemar
+from sensemble_runtime.auditing.comparison import GroupChange, compared, equivalence, holm, mcnemar
 from sensemble_runtime.auditing.intervals import difference, effective_size
 from sensemble_runtime.auditing.reliability import Answered, Outcomes
 from sensemble_runtime.errors import ComparisonError
@@ -80,7 +80,11 @@ def test_holm_is_that_of_statsmodels(ps: list[float]) -> None:
     assert holm(ps) == pytest.approx(list(multipletests(ps, method="holm")[1]))
 
 
-def answered(right: Mapping[str, Sequence[bool]], ids: Sequence[str] = ()) -> Answered:
+def answered(
+    right: Mapping[str, Sequence[bool]],
+    ids: Sequence[str] = (),
+    named: Sequence[tuple[str, ...]] = (),
+) -> Answered:
     """Return sure answers, each right or wrong; the examples are named a, b, and so on."""
     ids = ids or [chr(ord("a") + place) for place in range(len(next(iter(right.values()))))]
     return Answered(
@@ -98,6 +102,17 @@ def answered(right: Mapping[str, Sequence[bool]], ids: Sequence[str] = ()) -> An
             )
             for name, some in right.items()
         },
+        named or [()] * len(ids),
+    )
+
+
+def test_each_person_has_a_change() -> None:
+    persons = [("ann",), ("ann", "pen 1"), ("ben",), ()]
+    a = answered({"audio": [True, True, True, True]}, named=persons)
+    b = answered({"audio": [True, False, True, False]})
+    assert compared(a, b).sets["audio"].groups == (
+        GroupChange("ann", 2, 1.0, 0.5, 0, 1),
+        GroupChange("ben", 1, 1.0, 1.0, 0, 0),
     )
 
 

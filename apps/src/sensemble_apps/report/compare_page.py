@@ -17,7 +17,7 @@ from sensemble_apps.report.shown_example import Shown, shown
 from sensemble_apps.tables import comparison_table
 from sensemble_apps.tables.comparison_table import Side
 
-_SHOWN = 12  # examples that became wrong, and right
+_SHOWN = 12  # examples that became wrong, and right; groups
 
 
 @dataclass(frozen=True)
@@ -83,6 +83,8 @@ def render(
         lost=flips(every.lost, found, a, b, examples),
         gained=flips(every.gained, found, a, b, examples),
         every=every,
+        groups=every.groups if len(every.groups) < every.n else (),
+        shown=_SHOWN,
         degraded=comparison_table.degraded(found),
         points=comparison_table.points,
         costs=comparison_table.costs(a.manifest, b.manifest),

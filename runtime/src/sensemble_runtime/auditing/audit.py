@@ -192,6 +192,7 @@ def audit(
                 name: outcomes(given[subset], truth, task, np.all([present[m] for m in subset], axis=0))
                 for name, subset in ((name, subsets.parse(name)) for name in measures.subsets)
             },
+            [example.groups for example in examples],
         ),
         unfamiliar={
             m: 1 - float(familiar[m][present[m]].mean())

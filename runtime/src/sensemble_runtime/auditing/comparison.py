@@ -31,6 +31,18 @@ Groups = NDArray[np.integer]
 
 
 @dataclass(frozen=True, slots=True)
+class GroupChange:
+    """The answers to the `n` examples of a group, such as a person's, in both audits."""
+
+    group: str
+    n: int
+    before: float  # the share right in A
+    after: float
+    gained: int
+    lost: int
+
+
+@dataclass(frozen=True, slots=True)
 class SetComparison:
     """The answers of one live set in both audits, to the `n` examples that both have."""
 
@@ -45,6 +57,7 @@ class SetComparison:
     equivalence: float  # the p of a difference of `margin` or more (TOST)
     before: Reliability
     after: Reliability
+    groups: tuple[GroupChange, ...]  # the largest loss first; by the first group of each example
 
     @property
     def equivalent(self) -> bool:
@@ -202,7 +215,21 @@ def _compared_set(
         equivalence=equivalence(after.right, before.right, groups, margin),
         before=before.reliability,
         after=after.reliability,
+        groups=_by_group(a, before, after),
     )
+
+
+def _by_group(a: Answered, before: Outcomes, after: Outcomes) -> tuple[GroupChange, ...]:
+    places: dict[str, list[int]] = {}
+    for place, row in enumerate(before.rows.tolist()):
+        for name in a.named[row][:1]:
+            places.setdefault(name, []).append(place)
+    changes = []
+    for name, some in places.items():
+        then, now = before.right[some], after.right[some]
+        counts = int((now & ~then).sum()), int((then & ~now).sum())
+        changes.append(GroupChange(name, len(some), float(then.mean()), float(now.mean()), *counts))
+    return tuple(sorted(changes, key=lambda one: (one.after - one.before, one.group)))
 
 
 def mcnemar(first: Bools, second: Bools, groups: Groups) -> float:

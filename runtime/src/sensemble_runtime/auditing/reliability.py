@@ -96,6 +96,7 @@ class Answered:
     groups: NDArray[np.integer]  # of `group_codes`, [M] or [M, K]
     labels: Sequence[str]  # those that the bundle may say
     sets: Mapping[str, Outcomes]
+    named: Sequence[tuple[str, ...]]  # the names of the groups of each example, [M]
 
     def share(self, subset: str, which: NDArray[np.bool_]) -> Estimate:
         """Return the share of a subset's N answers that `which` marks, with its interval."""
@@ -141,7 +142,12 @@ def recorded_answers(recorded: Iterable[RecordedAnswer], labels: Sequence[str], 
         by_name[name] = replace(outcomes(answers, truth, task), rows=rows)
     shown = examples.values()
     return Answered(
-        [*examples], [a.truth for a in shown], group_codes([a.groups for a in shown]), labels, by_name
+        [*examples],
+        [a.truth for a in shown],
+        group_codes([a.groups for a in shown]),
+        labels,
+        by_name,
+        [a.groups for a in shown],
     )
 
 

@@ -1,0 +1,139 @@
+"""`sensemble label`: how often a recorded session was right, by what a person noted afterwards."""
+
+import csv
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from sensemble_runtime import subsets
+from sensemble_runtime.auditing.reliability import Answered, recorded_answers
+from sensemble_runtime.record.reader import RecordedPrediction, Run, read_predictions, read_runs
+from sensemble_runtime.record.writer import RecordedAnswer
+
+from sensemble_apps.console.estimates import INTERVAL, ends, percent_within
+from sensemble_apps.console.output import say_json
+from sensemble_apps.console.wording import percent, set_title
+from sensemble_apps.errors import InputError
+from sensemble_apps.options import Common, File, Positional
+
+_FIELDS = ["from", "until", "label"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Label(Common):
+    """Score a recorded session by labels from the field, with each set of sensors that was live."""
+
+    record: Positional[File]
+    """The SQLite file that `run --record` wrote."""
+    spans: Positional[File]
+    """A CSV file with the columns from, until and label: what was shown then. Times are seconds since the
+    session began, or dates with times such as `2026-11-30T10:15:00`, of this machine's zone unless they name
+    one."""
+    session: int | None = None
+    """The number of the session, as `sensemble history` prints it; by default the last."""
+    json: bool = False
+    """Print the scores as JSON."""
+
+
+@dataclass(frozen=True)
+class Span:
+    """What was shown in a stretch of time, in seconds since 1970."""
+
+    begin: float
+    end: float
+    label: str
+
+
+def main(arguments: Label) -> None:
+    """Print the scores of each live set as a table or as JSON."""
+    sessions = [run for run in read_runs(arguments.record) if run.kind == "session"]
+    run = next((one for one in reversed(sessions) if arguments.session in (None, one.id)), None)
+    if run is None:
+        raise InputError(f"{arguments.record}: holds no such session; `sensemble history {arguments.record}`")
+    spans = list(_spans(arguments.spans, run))
+    answers = [*_labelled(read_predictions(arguments.record, run.id), spans)]
+    if not answers:
+        raise InputError(f"{arguments.spans}: no answer of session {run.id} is within a span; see its times")
+    found = recorded_answers(answers, run.labels, run.task)
+    if arguments.json:
+        said = {
+            name: {
+                "n": len(one.right),
+                "right": asdict(found.share(name, one.right)),
+                **asdict(one.reliability),
+            }
+            for name, one in found.sets.items()
+        }
+        say_json({"session": run.id, "spans": len(spans), "sets": said}, indent=2)
+        return
+    console = Console(markup=False, highlight=False)
+    console.print(_table(found))
+    console.print(f"{len(answers)} answers in {len(spans)} spans; the answers of a span count as one group")
+
+
+def _spans(path: Path, run: Run) -> Iterator[Span]:
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = csv.DictReader(file)
+        if rows.fieldnames != _FIELDS:
+            raise InputError(f"{path}: its first line must be {','.join(_FIELDS)}")
+        for row in rows:
+            where = f"{path}:{rows.line_num}"
+            if row["label"] not in run.labels:
+                raise InputError(
+                    f"{where}: the bundle has no label {row['label']!r}; it has {', '.join(run.labels)}"
+                )
+            begin, end = (_time(str(row[name]), run.began, where) for name in ("from", "until"))
+            if not begin < end:
+                raise InputError(f"{where}: ends before it begins")
+            yield Span(begin, end, row["label"])
+
+
+def _time(text: str, began: float, where: str) -> float:
+    try:
+        return began + float(text)
+    except ValueError:
+        pass
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except ValueError as error:
+        raise InputError(f"{where}: {text!r} is no time; give seconds, or 2026-11-30T10:15:00") from error
+
+
+def _labelled(said: Sequence[RecordedPrediction], spans: Sequence[Span]) -> Iterator[RecordedAnswer]:
+    """Yield the answers within spans, each with its truth; those of a span are one group."""
+    for place, one in enumerate(said):
+        for number, span in enumerate(spans):
+            if span.begin <= one.at < span.end:
+                yield RecordedAnswer(
+                    f"{place}",
+                    place,
+                    (span.label,),
+                    subsets.name(one.live),
+                    one.labels[int(one.probabilities.argmax())],
+                    one.probabilities,
+                    one.threshold,
+                    one.doubt,
+                    (f"span {number}",),
+                )
+                break
+
+
+def _table(found: Answered) -> Table:
+    table = Table(box=None, title="Right answers by what was live, %", title_justify="left")
+    table.add_column("live", overflow="fold")
+    for column in ("right", INTERVAL, "unsure", "sure and wrong", "answers"):
+        table.add_column(column, justify="right")
+    for name, one in found.sets.items():
+        share, worth = found.share(name, one.right), one.reliability
+        table.add_row(
+            set_title(subsets.parse(name)),
+            percent_within(share.value, share),
+            ends(share),
+            percent(worth.unsure),
+            percent(worth.sure_wrong),
+            str(len(one.right)),
+        )
+    return table

@@ -1,0 +1,76 @@
+"""A recorded session, scored by what was shown then."""
+
+import json
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from sensemble_apps.cli import main
+from sensemble_runtime.prediction import Prediction
+from sensemble_runtime.record.reader import read_runs
+from sensemble_runtime.record.writer import Records
+
+from tests.apps.shipped import manifest
+
+
+@pytest.fixture
+def record(tmp_path: Path) -> Path:
+    """A session that answers "zero" for ten seconds, at last without video."""
+    path = tmp_path / "r.sqlite"
+    chances = np.array([0.9, 0.1], np.float32)
+    made = SimpleNamespace(manifest=manifest(), fingerprint="b" * 64)
+    with Records(path) as records:
+        run = records.begin("session", made)  # type: ignore[arg-type]
+        began = time.monotonic()
+        records.add_items(
+            run,
+            [
+                Prediction(
+                    began + at,
+                    ("audio", "video") if at < 6 else ("audio",),
+                    {}, chances, chances, {}, {}, labels=("zero", "one"), threshold=0.8, doubt=None,
+                )
+                for at in range(1, 10)
+            ],
+        )  # fmt: skip
+        records.end(run)
+    return path
+
+
+def test_answers_are_scored_by_the_span_and_the_live_set(
+    record: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (run,) = read_runs(record)
+    until = datetime.fromtimestamp(run.began + 8.5, UTC).isoformat()
+    spans = tmp_path / "spans.csv"
+    spans.write_text(f"from,until,label\n0,3.5,zero\n3.5,{until},one\n")
+    assert main(["label", str(record), str(spans), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert {name: (one["n"], one["right"]["value"]) for name, one in found["sets"].items()} == {
+        "audio": (3, 0),
+        "audio+video": (5, 0.6),
+    }
+    assert found["sets"]["audio"]["sure_wrong"] == 1
+    assert main(["label", str(record), str(spans)]) == 0
+    assert "8 answers in 2 spans" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("begin,end,label\n", "its first line must be"),
+        ("from,until,label\n0,1,two\n", "no label 'two'"),
+        ("from,until,label\nnoon,1,one\n", "'noon' is no time"),
+        ("from,until,label\n2,1,one\n", "ends before it begins"),
+        ("from,until,label\n100,200,one\n", "no answer of session 1"),
+    ],
+)
+def test_spans_that_cannot_be_are_refused(
+    record: Path, tmp_path: Path, text: str, expected: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "spans.csv").write_text(text)
+    assert main(["label", str(record), str(tmp_path / "spans.csv")]) == 2
+    assert expected in capsys.readouterr().err
