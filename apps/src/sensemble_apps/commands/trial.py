@@ -41,7 +41,7 @@ class Trial(Sources):
     show: Annotated[str | None, "CLASSES"] = None
     """Of devices or a media file: the classes to show, such as `three,seven`, one in each block in turn."""
     seconds: float = 20.0
-    """The length of a period of devices; its first 5 s do not count."""
+    """The length of a period of devices, whose first 5 s do not count; of a media file, at most."""
     replay: OptionalFolder = None
     """A dataset whose examples are the scenes."""
     split: Annotated[str, "NAME"] = "eval"
@@ -128,14 +128,21 @@ def _scenes(arguments: Trial, bundle: Bundle) -> Scenes:
     if arguments.replay is not None:
         examples = examples_of(arguments.replay, arguments.split)[: arguments.examples]
         return ReplayedScenes(bundle, examples, arguments.fast)
-    if arguments.seconds < SETTLE + span(bundle.specs):
-        raise InputError(f"--seconds {arguments.seconds:g}: give {SETTLE + span(bundle.specs):g} or more")
+    live = arguments.media is None  # a file needs no time to open, and has gaps of its own
+    settle = SETTLE if live else 0.0
+    if arguments.seconds < settle + span(bundle.specs):
+        raise InputError(f"--seconds {arguments.seconds:g}: give {settle + span(bundle.specs):g} or more")
+    labels = (arguments.show or "").split(",")
+    if unknown := next((label for label in labels if label not in bundle.manifest.labels), None):
+        known = ", ".join(bundle.manifest.labels)
+        raise InputError(f"--show: the bundle has no label {unknown!r}; it has {known}")
     return ShownScenes(
         bundle,
         lambda: arguments.sensors(bundle.specs),
-        (arguments.show or "").split(","),
+        labels,
         arguments.seconds,
-        None if arguments.media is not None else DEFAULT,
+        DEFAULT if live else None,
+        settle,
     )
 
 

@@ -95,7 +95,8 @@ def _id(example: str, block: int) -> str:
 class ShownScenes:
     """What devices see for `seconds`, while a person shows the `labels` in turn, one in each block.
 
-    A scene is as long as the longest window. The scenes of a block are one group.
+    The first `settle` seconds do not count. A scene is as long as the longest window. The scenes of a block
+    are one group.
     """
 
     bundle: Bundle
@@ -103,7 +104,7 @@ class ShownScenes:
     labels: Sequence[str]
     seconds: float
     health: Thresholds | None
-    settle: float = SETTLE
+    settle: float
 
     def shown(self, block: int) -> Sequence[Example]:
         """See `Scenes`."""
@@ -146,7 +147,7 @@ class Outcome:
     Attributes:
         order: of the periods, the titles of their arms.
         subset: the sensors that were live in the control.
-        answers: by arm's title, the control first, to every scene.
+        answers: by arm's title, the control first, to every scene that any arm answered.
     """
 
     order: Sequence[str]
@@ -188,11 +189,12 @@ def run(
     if not live:
         raise InputError("with all sensors, no scene got an answer; is each sensor live?")
     subset = subsets.name(live)
+    answered = {i for answers in said.values() for i in answers}
     return Outcome(
         [arm.title for arm in order],
         subset,
         {
-            title: [_answer(bundle, one, subset, answers.get(one.id)) for one in shown.values()]
+            title: [_answer(bundle, shown[i], subset, answers.get(i)) for i in shown if i in answered]
             for title, answers in said.items()
         },
     )
