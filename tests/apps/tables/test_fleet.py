@@ -104,6 +104,8 @@ def test_a_device_unlike_its_peers_is_named(tmp_path: Path) -> None:
     draw = np.random.default_rng(1)
     rows = [row(f"d{i}", "audio", 36000 + i) for i in range(12)]
     rows = [replace(one, unsure=int(1800 * draw.uniform(0.8, 1.2))) for one in rows]
+    rows += [replace(one, device=f"calm {one.device}", model="quiet", unsure=0) for one in rows]
+    rows[-1] = replace(rows[-1], unsure=40)  # far beyond the others, and of no importance
     rows += [replace(row("odd", "audio", 36000), unsure=9000), replace(row("idle", "audio", 60), unsure=50)]
     write_heartbeats(tmp_path / "f.parquet", rows)
     (one,) = fleet([tmp_path / "f.parquet"], {}).unlike

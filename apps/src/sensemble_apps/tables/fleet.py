@@ -15,7 +15,7 @@ import numpy as np
 from ibis import _
 from numpy.typing import NDArray
 from sensemble_runtime import subsets
-from sensemble_runtime.auditing.comparison import ALPHA, holm
+from sensemble_runtime.auditing.comparison import ALPHA, MARGIN, holm
 from sensemble_runtime.auditing.intervals import LEVEL, student, student_tail
 from sensemble_runtime.scores import Estimate, SubsetScore
 
@@ -78,7 +78,7 @@ class FaultCost:
         times: how often it began.
         answers: the share of all answers that lacked the sensor after it.
         lost: the expected share of all answers that are wrong for it: the audited score with the sensor less
-            that without; None where these were never audited.
+            that without, of those live sets where both were audited; None if there is none.
     """
 
     bundle: str
@@ -244,21 +244,21 @@ def _faults(table: ibis.Table, audited: Scores) -> list[FaultCost]:
     totals = {row["bundle"]: row["n"] for row in _rows(table.group_by("bundle").aggregate(n=_.answers.sum()))}
     times = {(row["bundle"], row["fault"]): row["n"] for row in _rows(_unnested(table, "faults", ["bundle"]))}
     answers: defaultdict[tuple[str, str], int] = defaultdict(int)
-    lost: defaultdict[tuple[str, str], float] = defaultdict(float)
+    lost: dict[tuple[str, str], float] = {}  # of the answers whose live set was audited with and without it
     for row in _rows(_unnested(table, "without", ["bundle", "live"])):
         key, scores = (row["bundle"], row["fault"]), audited.get(row["bundle"], {})
         without = row["live"]
         sensors = {row["fault"].partition(" ")[0], *without.split("+")}
         answers[key] += row["n"]
-        whole = scores.get(subsets.name(sensors))
-        rest = scores.get(without)
-        lost[key] += row["n"] * (whole.accuracy - rest.accuracy) if whole and rest else math.nan
+        whole, rest = scores.get(subsets.name(sensors)), scores.get(without)
+        if whole and rest:
+            lost[key] = lost.get(key, 0.0) + row["n"] * (whole.accuracy - rest.accuracy)
     found = [
         FaultCost(
             *key,
             times.get(key, 0),
             answers[key] / (totals[key[0]] or 1),
-            None if math.isnan(lost[key]) else lost[key] / (totals[key[0]] or 1),
+            lost[key] / (totals[key[0]] or 1) if key in lost else None,
         )
         for key in sorted({*times, *answers})
     ]
@@ -274,7 +274,8 @@ def _unnested(table: ibis.Table, name: str, by: list[str]) -> ibis.Table:
 def _unlike(devices: Sequence[Deployed]) -> list[Unlike]:
     """Test each device against its peers: is it one more of them?
 
-    Shares are compared as the arcsine of their root, whose spread depends little on the share.
+    Shares are compared as the arcsine of their root, whose spread depends little on the share. Among devices
+    that never lost a sensor, one that did for a minute is unlike; a difference below `MARGIN` is not named.
     """
     found = []
     for measure in ("unsure", "accuracy"):
@@ -291,7 +292,7 @@ def _unlike(devices: Sequence[Deployed]) -> list[Unlike]:
                 found.append(Unlike(*names, float(shares[place]), float(others.mean()), p))
     adjusted = holm([one.p for one in found])
     tested = (replace(one, p=p) for one, p in zip(found, adjusted, strict=True) if p < ALPHA)
-    return sorted(tested, key=lambda one: one.p)
+    return sorted((one for one in tested if abs(one.value - one.peers) >= MARGIN), key=lambda one: one.p)
 
 
 def left_out(values: NDArray[np.floating]) -> list[float]:
