@@ -128,7 +128,9 @@ def test_changes_are_off_at_zero_and_relative_to_the_scale() -> None:
     rows = 3 + 2 * torch.randn(64, 50, 6)
     assert KIND.augment(rows, AugmentConfig(), config, None) is rows
     changed = KIND.augment(rows, AugmentConfig(grain=0.1), config, None)
-    assert 0.02 < float((changed - rows).std()) / 2 < 0.15
+    noise = (changed - rows).std(dim=(1, 2)) / 2
+    assert 0.02 < float(noise.max()) < 0.2
+    assert float(noise.median()) < 0.01, "what is faint is heard in most examples"
     backgrounds = KIND.backgrounds(spec_of(50, 6), config, 30, torch.Generator())
     assert backgrounds.shape == (30, 50, 6)
     assert abs(float(backgrounds.mean()) - 3) < 1

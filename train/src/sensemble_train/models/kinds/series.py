@@ -124,7 +124,8 @@ class Series(Kind):
             x = x * (config.gain * torch.randn(count, 1, 1, device=x.device)).exp()
         if config.grain and encoder.scales:
             deviations = x.new_tensor([deviation for _, deviation in encoder.scales])
-            strength = config.grain * torch.rand(count, 1, 1, device=x.device)
+            # From a thousandth on, for what is faint says something too: of a gyroscope, how a body rests.
+            strength = config.grain * 10 ** (-3 * torch.rand(count, 1, 1, device=x.device))
             bias = torch.randn(count, 1, channels, device=x.device)
             x = x + strength * deviations * (torch.randn_like(x) + bias)
         return lose(x, config.gaps) if config.gaps else x

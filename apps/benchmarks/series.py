@@ -1,24 +1,23 @@
-"""A phone and a watch on people never met: what the demo ships, beside plain rivals.
+"""Motion on people never met: what the demo ships, beside plain rivals.
 
-    uv run python apps/benchmarks/har.py RECORDINGS OUT
+    uv run python apps/benchmarks/series.py DATA OUT
 
-RECORDINGS is a folder with `recordings.tar.xz`, the folder DATA of GeoTecINIT's sp-sw-har-dataset (Matey-Sanz
-et al., Data in Brief 2023, CC BY 4.0), and `prepare.py`, which makes examples of it; without them, the
-benchmark says so and ends. OUT keeps the data, and the run of `sensemble demo --data OUT/data --out OUT/run`;
-what is there is not made again.
+DATA is a dataset of series: a phone and a watch (GeoTecINIT's sp-sw-har-dataset, Matey-Sanz et al., Data in
+Brief 2023, CC BY 4.0), or what `hapt.py` writes. OUT keeps the run of `sensemble demo --data DATA --out OUT`;
+if there is one, it is used.
 
-It prints, for `eval`, P, R and all four sensors of each method, every set of sensors, what each sensor and
-each device is worth, gaps and clocks, and the shares sure and wrong. The rivals learn from the people of
-`train` alone, all of them: nothing of them is chosen. Random forest and logistic regression read 148 plain
-features of each sensor and are fused late, by the mean of their log-probabilities. The convolution has an
-encoder of three layers for each sensor; a head reads the mean of a random set of them.
+It prints, for `eval`, P, R and all sensors of each method, every set of sensors, what each sensor and each
+device is worth, gaps and clocks, and the shares sure and wrong. It draws gaps in OUT/gaps.svg. The
+rivals learn from the people of `train` and `calibrate`, all of them: nothing of them is chosen. Random forest
+and logistic regression read 148 plain features of each sensor and are fused late, by the mean of their
+log-probabilities. The convolution has an encoder of three layers for each sensor; a head reads the mean of a
+random set of them.
 """
 
 import argparse
 import json
 import subprocess
 import sys
-import tarfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
@@ -26,6 +25,8 @@ from typing import Any
 
 import numpy as np
 import torch
+from matplotlib import rc_context
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from sensemble_runtime import Bundle, subsets
 from sensemble_sensors import read_dataset
@@ -44,37 +45,32 @@ Labels = NDArray[np.integer]
 Scores = dict[str, float]  # by set of sensors
 BINS = 21  # of the spectrum
 STEPS, BATCH = 800, 64  # of the convolution
+LOST = (0, 5, 10, 20, 35, 50)  # %, by severity of `gaps`
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("recordings", type=Path)
+    parser.add_argument("data", type=Path)
     parser.add_argument("out", type=Path)
     arguments = parser.parse_args()
-    packed, prepare = (arguments.recordings / name for name in ("recordings.tar.xz", "prepare.py"))
-    if not (packed.exists() and prepare.exists()):
-        print(f"har: skipped, {packed} and {prepare} are not both there")
-        return
-    data, run = arguments.out / "data", arguments.out / "run"
-    if not data.exists():
-        with tarfile.open(packed) as archive:
-            archive.extractall(arguments.out, filter="data")
-        subprocess.run([sys.executable, prepare, arguments.out / "DATA", data], check=True)
+    data, run = arguments.data, arguments.out
     if not (run / "report.html").exists():
         sensemble("demo", "--data", data, "--out", run, "--fast")
     bundle = Bundle.open(run / "bundle")
-    audited = audit(run, data, bundle)
+    carried = {d: some for d, some in devices(bundle.specs).items() if len(some) < len(bundle.modalities)}
+    audited = audit(run, data, [*bundle.modalities, *carried], list(carried)[-1:])
     rows = {"sensemble demo": {name: one["accuracy"] for name, one in audited["subsets"].items()}}
-    dataset = read_dataset(data)
-    learned = [example for example in dataset.examples if example.split in {"train", "calibrate"}]
-    asked = [example for example in dataset.examples if example.split == "eval"]
+    labelled = [example for example in read_dataset(data).examples if example.labels]
+    learned = [example for example in labelled if example.split in {"train", "calibrate"}]
+    asked = [example for example in labelled if example.split == "eval"]
     labels = bundle.manifest.labels
     truths = [np.array([labels.index(e.labels[0]) for e in some]) for some in (learned, asked)]
     known, seen = ({m: read(some, spec) for m, spec in bundle.specs.items()} for some in (learned, asked))
     for title, make in RIVALS.items():
         rows[title] = fused(make, known, seen, *truths)
     rows["plain convolution"] = convolution(known, seen, *truths)
-    report(rows, audited, devices(bundle.specs))
+    report(rows, audited, carried)
+    draw_gaps(audited, carried, run / "gaps.svg")
 
 
 def sensemble(*arguments: str | Path) -> str:
@@ -82,12 +78,9 @@ def sensemble(*arguments: str | Path) -> str:
     return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
-def audit(run: Path, data: Path, bundle: Bundle) -> dict[str, Any]:
-    """Return the audit of a bundle, with gaps of every sensor and device, and a late clock of each device."""
-    carried = devices(bundle.specs)
-    gaps = [f"{name}=gaps" for name in (*bundle.modalities, *carried)]
-    clocks = [f"{name}=clock" for name in list(carried)[-1:]]
-    asked = ",".join(gaps + clocks)
+def audit(run: Path, data: Path, gapped: Sequence[str], late: Sequence[str]) -> dict[str, Any]:
+    """Return the audit of a bundle, with gaps of sensors and devices, and late clocks of devices."""
+    asked = ",".join([*(f"{name}=gaps" for name in gapped), *(f"{name}=clock" for name in late)])
     found: dict[str, Any] = json.loads(
         sensemble("audit", run / "bundle", "--data", data, "--conditions", asked, "--json")
     )
@@ -212,15 +205,43 @@ def report(
         low, value, high = (100 * drop[key] for key in ("low", "value", "high"))
         print(f"{lost}: {value:.1f} ({low:.1f} to {high:.1f})")
     print("\nright, by severity, of what is degraded alone and of all sensors")
-    found: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
-    for one in audited["conditions"]:
-        if one["severity"] and one["subset"] in (one["modality"], every):
-            found.setdefault((one["modality"], one["condition"], one["subset"]), []).append(one)
-    for (modality, condition, subset), ones in found.items():
+    for (modality, condition, subset), ones in by_severity(audited).items():
         line(f"{condition}, {modality}, {'all' if subset == every else 'alone'}", *map(right, ones))
     sure = audited["reliability"][every]
     print(f"\n{audited['promise']}; with all sensors sure in {percent(1 - sure['unsure'])} %, ", end="")
     print(f"sure and wrong in {percent(sure['sure_wrong'])} %, held back {percent(sure['withheld'])} %")
+
+
+def by_severity(audited: Mapping[str, Any]) -> dict[tuple[str, str, str], list[dict[str, Any]]]:
+    """Return the scores by severity of each modality or device, its condition, and the set that answers."""
+    found: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
+    for one in audited["conditions"]:
+        if one["severity"]:
+            found.setdefault((one["modality"], one["condition"], one["subset"]), []).append(one)
+    every = max(audited["subsets"], key=lambda name: name.count("+"))
+    return {key: ones for key, ones in found.items() if key[2] in (key[0], every)}
+
+
+def draw_gaps(audited: Mapping[str, Any], carried: Mapping[str, Sequence[str]], path: Path) -> None:
+    """Draw how often each sensor or device with gaps is right alone, and beside all others (dashed)."""
+    titles = {subsets.name(some): device for device, some in carried.items()}
+    figure = Figure(figsize=(6.4, 4.2), layout="constrained")
+    axes = figure.subplots()
+    colours: dict[str, str] = {}
+    for (name, condition, subset), ones in by_severity(audited).items():
+        if condition == "gaps":
+            scores = [audited["subsets"][subset], *(one["score"] for one in ones)]
+            alone = subset == name
+            style: dict[str, Any] = (
+                {"marker": "o", "label": titles.get(name, name)} if alone else {"ls": "--"}
+            )
+            colour = colours.setdefault(name, f"C{len(colours)}")
+            axes.plot(LOST, [100 * score["accuracy"] for score in scores], color=colour, **style)
+    axes.set(xlabel="time lost in gaps, %", ylabel="right alone; dashed: with all sensors, %")
+    axes.legend(frameon=False)
+    axes.spines[["top", "right"]].set_visible(False)
+    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "gaps"}):
+        figure.savefig(path, metadata={"Date": None})
 
 
 def right(one: Mapping[str, Any]) -> str:
