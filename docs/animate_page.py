@@ -32,19 +32,9 @@ CUES = {
 
 
 @contextmanager
-def served(bundle: Path, clips: Path) -> Iterator[str]:
-    """Serve the replay while the block runs; yield its address."""
-    command = [
-        sys.executable,
-        "-m",
-        "sensemble_apps",
-        "serve",
-        str(bundle),
-        "--replay",
-        str(clips),
-        "--port",
-        "0",
-    ]
+def served(*arguments: str) -> Iterator[str]:
+    """Run a command that serves a page while the block runs; yield its address."""
+    command = [sys.executable, "-m", "sensemble_apps", *arguments, "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         found = re.search(r"http://\S+", process.stdout.readline() if process.stdout else "")
         if found is None:
@@ -57,7 +47,7 @@ def served(bundle: Path, clips: Path) -> Iterator[str]:
 
 def main(bundle: Path, clips: Path, out: Path) -> None:
     """Film, and write the animation."""
-    with served(bundle, clips) as address, sync_playwright() as playwright:
+    with served("serve", str(bundle), "--replay", str(clips)) as address, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
         page = browser.new_page(viewport=SIZE, color_scheme="light")
         page.goto(address)

@@ -77,7 +77,7 @@ export class Models {
   /** @param {string} title @param {number} run @param {boolean} live @param {boolean} done @param {Score[]} sets @returns {HTMLElement} */
   model(title, run, live, done, sets) {
     const row = make("article", { class: "model" }, make("h3", {}, title, live ? make("span", { class: "live" }, " answers now") : ""));
-    if (sets.length) row.append(make("p", {}, `Right on about ${rightOf(sets[sets.length - 1])} ${run ? "pieces of the takes kept aside" : "pieces of takes that it has not learned from"}.`), scores(sets, this.sensors));
+    if (sets.length) row.append(make("p", {}, `Right on the pieces of takes ${run ? "kept aside" : "that it has not learned from"}: ${rightOf(sets[sets.length - 1])}.`), scores(sets, this.sensors));
     if (done && !live) row.append(button(`Let ${run ? `model ${run}` : "the instant model"} answer`, () => this.send({ type: "open_live", run })));
     return row;
   }
