@@ -199,3 +199,7 @@ def test_the_faster_of_one_thread_and_all_cores_is_measured_to_the_end(
     assert found.threads == int(loads[-2])
     assert found.median_ms < 10
     assert found.peak_mb > 10
+    (tmp_path / "log").unlink()
+    known = measure({"": program}, "encoder.onnx", "onnx", tmp_path / "windows.safetensors", found.threads)
+    np.testing.assert_array_equal(known.embeddings, rows)
+    assert (tmp_path / "log").read_text() == f"{found.threads} ", "what is known is not tried again"

@@ -161,9 +161,10 @@ class ArtifactStore:
         job = self.running(jobs).get(modality)
         if job is None:
             return familiarity.embed(self.model, modality, windows)
-        path = self.folder / f"encoded.{modality}.safetensors"
+        path, made = self.folder / f"encoded.{modality}.safetensors", self.made[job]
         save_file({"windows": windows.contiguous()}, path)
-        return measure(self.made[job].lowered.files, job.file, job.target, path).embeddings
+        threads = made.measured.threads if made.measured else None
+        return measure(made.lowered.files, job.file, job.target, path, threads).embeddings
 
     def check_calibration(self, modalities: Iterable[str]) -> None:
         """Raise CalibrationMissingError if one of `modalities` has no calibration windows."""

@@ -42,16 +42,20 @@ def is_close(scheme: Scheme, parity: Parity) -> bool:
     return parity.cosine >= least_cosine(scheme)  # False for NaN
 
 
-def measure(files: Mapping[str, bytes], name: str, target: str, windows: Path) -> Measurement:
+def measure(
+    files: Mapping[str, bytes], name: str, target: str, windows: Path, threads: int | None = None
+) -> Measurement:
     """Run an artifact over the file `windows` in a fresh process; raises MeasurementError if that fails.
 
-    `files` has its bytes by path, empty for a single file; `name` is for errors.
+    `files` has its bytes by path, empty for a single file; `name` is for errors. `threads` is 1, or 0
+    for one per core; without it, both are tried.
     """
     with TemporaryDirectory() as folder:
         out, artifact = Path(folder) / "measured.safetensors", Path(folder) / name
         executor.write(files, artifact)
         process = [sys.executable, "-m", "sensemble_export.measuring_process"]
-        command = [*process, str(artifact), target, str(windows), str(out)]
+        tried = [] if threads is None else ["inf"] * (2 - threads)
+        command = [*process, str(artifact), target, str(windows), str(out), *tried]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
             reason = done.stderr.strip().rpartition("\n")[2] or f"exit status {done.returncode}"
