@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from time import monotonic, sleep
 
-PATIENCE = 60.0  # seconds: a busy machine takes long for anything
+PATIENCE = 180.0  # seconds: a busy machine takes long for anything
 
 
 def wait_until(condition: Callable[[], object]) -> None:

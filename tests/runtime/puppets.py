@@ -16,6 +16,8 @@ from sensemble_sensors.sensor import Sample, Sensor
 from sensemble_sensors.spec import InputSpec
 from sensemble_sensors.supervision.events import STATES, Event
 
+from tests.waiting import PATIENCE
+
 Act = Sample | BaseException | threading.Event
 Session = partial(session.Session, health=None)  # for no puppet is ever healthy
 
@@ -108,7 +110,7 @@ def held(
     def encode(asked: str, window: np.ndarray) -> np.ndarray:
         if asked == modality:
             busy.set()
-            assert go.wait(20)
+            assert go.wait(PATIENCE)
         return real(asked, window)
 
     monkeypatch.setattr(bundle, "encode", encode)

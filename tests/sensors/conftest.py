@@ -123,7 +123,7 @@ def read_all() -> Callable[[Sensor], list[Sample]]:
         taken: list[Sample] = []
         while True:
             try:
-                sample = sensor.read(10)
+                sample = sensor.read(30)
             except SensorEndedError:
                 return taken
             assert sample is not None

@@ -1,6 +1,10 @@
 """A browser as a sensor: its clock, its samples, and what happens to the session when it leaves."""
 
-from time import monotonic, sleep
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
+from threading import Event, Thread
+from time import monotonic
 
 import numpy as np
 import pytest
@@ -123,27 +127,39 @@ def test_it_is_lost_when_the_browser_is_gone_or_it_is_closed() -> None:
     sensor.put(0, 0.0, memoryview(b"one"))  # on its way meanwhile
 
 
-def feed(viewer: Viewer, bundle: Bundle, sensor: int, modality: str, seconds: float) -> None:
-    number, until = 0, monotonic() + seconds
-    while monotonic() < until:
-        viewer.sample(sensor, number, packed(bundle, modality, noise(bundle, modality)))
-        number += 1
-        sleep(0.1)
+@contextmanager
+def feeding(viewer: Viewer, bundle: Bundle, sensor: int, modality: str, caption: str = "") -> Iterator[None]:
+    """Let a browser's sensor give noise, or a caption, meanwhile."""
+    over = Event()
+
+    def feed() -> None:
+        for number in count():
+            viewer.sample(sensor, number, packed(bundle, modality, caption or noise(bundle, modality)))
+            if over.wait(0.1):
+                return
+
+    thread = Thread(target=feed)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 def test_a_browsers_sensor_is_live_and_leaves_with_its_page(empty: Served, bundle: Bundle) -> None:
     with empty.viewer() as watcher:
         with empty.viewer() as giver:
             sensor, name = giver.give("audio")
-            feed(giver, bundle, sensor, "audio", 2.0)
-            state = watcher.next("state", lambda state: state["live"] == ["audio"])
+            with feeding(giver, bundle, sensor, "audio"):
+                state = watcher.next("state", lambda state: state["live"] == ["audio"])
             assert [sensor["name"] for sensor in state["sensors"]] == [name]
             assert 0 <= state["answer"]["age"] < PATIENCE
             watcher.send(type="unplug", sensor=name)
             watcher.next("state", lambda state: state["live"] == [])
             watcher.send(type="plug", sensor=name)
-            feed(giver, bundle, sensor, "audio", 2.0)
-            watcher.next("state", lambda state: state["live"] == ["audio"])
+            with feeding(giver, bundle, sensor, "audio"):
+                watcher.next("state", lambda state: state["live"] == ["audio"])
         gone = watcher.next("state", lambda state: state["live"] == [])
         assert watcher.next("state", lambda state: not state["sensors"])
     assert gone["answer"] is None
@@ -152,11 +168,14 @@ def test_a_browsers_sensor_is_live_and_leaves_with_its_page(empty: Served, bundl
 def test_a_browsers_sensor_takes_over_and_gives_back(replayed: Served, bundle: Bundle) -> None:
     with replayed.viewer() as viewer:
         sensor, name = viewer.give("text")
-        viewer.sample(sensor, 0, packed(bundle, "text", "zero"))
-        state = viewer.next(
-            "state", lambda state: any(one["name"] == name and one["active"] for one in state["sensors"])
-        )
-        assert "text" in state["live"]
+        with feeding(viewer, bundle, sensor, "text", "zero"):
+            viewer.next(
+                "state",
+                lambda state: (
+                    "text" in state["live"]
+                    and any(one["name"] == name and one["active"] for one in state["sensors"])
+                ),
+            )
         viewer.send(type="stop", id=sensor)
         viewer.next("state", lambda state: name not in [one["name"] for one in state["sensors"]])
         assert replayed.session.retry("replay text")

@@ -18,7 +18,7 @@ from sensemble_sensors.sensor import Sample
 
 from tests.runtime.puppets import Log, Puppet, Session
 from tests.runtime.stepped import LiveSet
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
 BRIGHTNESS = (20, 128, 235)  # of the pictures of the three classes
 
@@ -155,7 +155,7 @@ def test_a_disk_that_does_not_answer_is_said_when_closing(
 ) -> None:
     monkeypatch.setattr(adaptation, "LAST", 0.2)
     before, go = set(threading.enumerate()), threading.Event()
-    monkeypatch.setattr(Adapter, "save", lambda *_: go.wait(20))
+    monkeypatch.setattr(Adapter, "save", lambda *_: go.wait(PATIENCE))
     session = Session(sighted, adapt=Adapter(sighted, tmp_path / "kept"))
     with pytest.raises(AdaptError, match="kept: its disk does not answer"):
         session.close()

@@ -12,7 +12,7 @@ from sensemble_runtime.session import session
 from sensemble_sensors.supervision.events import Event
 
 from tests.runtime.puppets import Log, Puppet, Session, held, watched
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
 pytestmark = pytest.mark.usefixtures("no_thread_is_left")
 
@@ -103,7 +103,7 @@ def test_attaching_and_detaching_from_many_threads_while_closing(bundle: Bundle,
     for thread in closers:
         thread.start()
     for thread in threads + closers:
-        thread.join(20)
+        thread.join(PATIENCE)
     assert unexpected == []
     assert running.live == ()
     assert threading.active_count() == before
@@ -129,7 +129,7 @@ def test_who_unsubscribed_gets_nothing_more_and_leaves_no_thread(bundle: Bundle,
         staying: list[object] = []
         running.subscribe(staying.append)
         assert running.unsubscribe(leaving)
-        assert leaving.join(20)
+        assert leaving.join(PATIENCE)
         running.attach(Puppet("text"))
         wait_until(lambda: staying)
         assert log.of("text") == []
@@ -143,7 +143,7 @@ def test_a_slow_encoder_holds_up_no_quick_one(bundle: Bundle, monkeypatch: pytes
         running.attach(camera)
         running.attach(captions)
         camera.see()
-        assert busy.wait(20)
+        assert busy.wait(PATIENCE)
         predictions = iter(running)
         for _ in range(5):
             captions.say()

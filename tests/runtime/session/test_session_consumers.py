@@ -21,7 +21,7 @@ from sensemble_runtime.session.stream_queue import EVENTS, PREDICTIONS, StreamQu
 from sensemble_sensors.supervision.events import Event
 
 from tests.runtime.puppets import Log, Puppet, Session, held, watched
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
 pytestmark = pytest.mark.usefixtures("no_thread_is_left")
 
@@ -61,7 +61,7 @@ def test_a_consumer_cannot_alter_the_record(
     bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     go_on, add = threading.Event(), Records.add_items
-    monkeypatch.setattr(Records, "add_items", lambda *items: (go_on.wait(20), add(*items)))
+    monkeypatch.setattr(Records, "add_items", lambda *items: (go_on.wait(PATIENCE), add(*items)))
     path, captions = tmp_path / "record.sqlite", Puppet("text")
     with Session(bundle, record=path) as running:
         running.attach(captions)
@@ -165,7 +165,7 @@ def test_while_a_disk_is_stuck_the_oldest_give_way_and_are_counted(
 ) -> None:
     monkeypatch.setattr(background, "WAITING", 4)
     go_on, add = threading.Event(), background.Records.add_items
-    monkeypatch.setattr(background.Records, "add_items", lambda *items: (go_on.wait(20), add(*items)))
+    monkeypatch.setattr(background.Records, "add_items", lambda *items: (go_on.wait(PATIENCE), add(*items)))
     path, captions = tmp_path / "record.sqlite", Puppet("text")
     with watched(bundle, log, captions, record=path) as running:
         predictions = iter(running)
@@ -188,7 +188,7 @@ def test_a_slow_subscriber_delays_no_record_and_gets_the_newest(
     go_on, heard = threading.Event(), []
 
     def listen(event: Event) -> None:
-        assert go_on.wait(20)
+        assert go_on.wait(PATIENCE)
         heard.append(event)
 
     path, captions = tmp_path / "record.sqlite", Puppet("text")
@@ -234,7 +234,7 @@ def test_what_is_being_encoded_when_it_is_closed_is_neither_seen_nor_recorded(
     running = Session(bundle, record=path)
     running.attach(captions)
     captions.say()
-    assert busy.wait(20)
+    assert busy.wait(PATIENCE)
     closer = threading.Thread(target=running.close)
     closer.start()
     assert list(running) == []

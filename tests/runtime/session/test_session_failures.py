@@ -20,7 +20,7 @@ from sensemble_sensors.sensor import Sample
 from sensemble_sensors.supervision.events import Event
 
 from tests.runtime.puppets import Log, Puppet, Session, held, watched
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
 pytestmark = pytest.mark.usefixtures("no_thread_is_left")
 
@@ -215,7 +215,7 @@ def test_an_encoder_that_does_not_return_is_named_when_closing(
     running = Session(bundle)
     running.attach(captions)
     captions.say()
-    assert busy.wait(20)
+    assert busy.wait(PATIENCE)
     with pytest.raises(SessionError, match=r"the text encoder: did not stop within 0\.2 s"):
         running.close()
     running.close()
@@ -229,22 +229,22 @@ def test_an_encoder_that_does_not_return_is_named_when_closing(
 def test_everything_that_is_stuck_is_waited_for_together_and_counted(
     bundle: Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sensor_host, "CLOSE", 0.5)
+    monkeypatch.setattr(sensor_host, "CLOSE", 2.0)
     monkeypatch.setattr(sensor_host, "KILL", 0.2)
     before, go = set(threading.enumerate()), threading.Event()
     running = Session(bundle)
     for _ in range(4):
-        running.subscribe(lambda _: go.wait(20))
+        running.subscribe(lambda _: go.wait(PATIENCE))
     for i in range(6):
         camera = Puppet("video", f"v{i}")
         camera.acts.put(go)
         running.attach(camera)
         wait_until(camera.acts.empty)
     began = time.monotonic()
-    stuck = r"^4 subscribers, 6 sensors \(v0, v1, v2, v3, v4, v5\): did not stop within 0\.5 s"
+    stuck = r"^4 subscribers, 6 sensors \(v0, v1, v2, v3, v4, v5\): did not stop within 2 s"
     with pytest.raises(SessionError, match=stuck):
         running.close()
-    assert time.monotonic() - began < 4, "one after the other takes 5 s"
+    assert time.monotonic() - began < 15, "one after the other takes 20 s"
     running.close()
     go.set()
     wait_until(lambda: set(threading.enumerate()) == before)
@@ -256,10 +256,10 @@ def test_a_disk_that_does_not_answer_is_said_when_closing(
     monkeypatch.setattr(background, "LAST", 0.2)
     before, busy, go = set(threading.enumerate()), threading.Event(), threading.Event()
     add = Records.add_items
-    monkeypatch.setattr(Records, "add_items", lambda *items: (busy.set(), go.wait(20), add(*items)))
+    monkeypatch.setattr(Records, "add_items", lambda *items: (busy.set(), go.wait(PATIENCE), add(*items)))
     running = Session(bundle, record=tmp_path / "record.sqlite")
     running.attach(Puppet("text"))
-    assert busy.wait(20)
+    assert busy.wait(PATIENCE)
     with pytest.raises(RecordError, match=r"record\.sqlite: its disk does not answer"):
         running.close()
     monkeypatch.setattr(background, "LAST", 20.0)
@@ -326,7 +326,7 @@ def test_a_session_goes_on_while_an_encoder_is_freed(
 
     def give_back_memory() -> None:
         freeing.set()
-        assert go.wait(20)
+        assert go.wait(PATIENCE)
 
     monkeypatch.setattr(executor, "give_back_memory", give_back_memory)
     microphone, captions = Puppet("audio"), Puppet("text")
@@ -336,7 +336,7 @@ def test_a_session_goes_on_while_an_encoder_is_freed(
         microphone.hear()
         next(iter(session))
         session.detach("audio")
-        assert freeing.wait(20)
+        assert freeing.wait(PATIENCE)
         captions.say()  # its prediction needs the session's lock, as all else does
         wait_until(lambda: session.live == ("text",))
         assert not go.is_set()

@@ -100,7 +100,7 @@ def test_a_file_at_an_address_is_a_file_and_other_ways_to_files_are_refused(
         taken = Camera(address)
         assert not taken.live
         taken.open(specs["video"])
-        assert taken.read(10) is not None
+        assert taken.read(30) is not None
         taken.close()
     for way in ("concat", "subfile,,start,0,end,999999,,:", "crypto", "gopher", "RTSP,"):
         with pytest.raises(
@@ -121,7 +121,7 @@ def test_pictures_are_rgb_of_the_spec_s_size(studio: Studio, specs: Specs) -> No
     camera = Camera(str(studio.write("red.mkv", red, fps=1)), name="front")
     assert camera.name == "front"
     camera.open(specs["video"])
-    sample = camera.read(10)
+    sample = camera.read(30)
     camera.close()
     assert sample is not None
     np.testing.assert_array_equal(sample.data, np.full((32, 32, 3), (250, 20, 30)))
@@ -272,7 +272,7 @@ from sensemble_sensors.spec import InputSpec
 camera = Camera(sys.argv[1])
 camera.open(InputSpec("video", "uint8", (1, 8, 32, 32, 3), 8, 1.0, 0.5, 2.0))
 for _ in range(int(sys.argv[2])):
-    sample = camera.read(10)
+    sample = camera.read(30)
     print(time.monotonic() - sample.time, flush=True)
 camera.close()
 """
@@ -318,7 +318,7 @@ def test_a_file_may_have_any_name_and_an_address_that_opencv_dies_of_is_refused(
     for named in Camera(film), Isolated(Camera, str(film)):
         assert r"\udce9" in named.name
         named.open(specs["video"])
-        assert named.read(10) is not None
+        assert named.read(30) is not None
         named.close()
     for odd in Camera("http://127.0.0.1:1/\udce9"), Isolated(Camera, "http://127.0.0.1:1/\udce9"):
         with pytest.raises(SensorUnavailableError, match="in UTF-8 alone"):

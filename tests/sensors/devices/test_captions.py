@@ -95,7 +95,7 @@ def test_of_a_flood_the_newest_are_given_and_the_others_counted(standard_input: 
     numbers, ages, counted, began = [], [], 0, monotonic()
     for _ in range(200):
         sleep(0.005)  # the pace of a session's reader
-        sample = sensor.read(10)
+        sample = sensor.read(30)
         assert sample is not None
         number, written_at = str(sample.data).split()
         counted += sample.lost + 1
@@ -114,9 +114,9 @@ def test_a_caption_that_waits_keeps_the_time_at_which_it_was_read(standard_input
     sensor = Captions("-")
     sensor.open(specs["text"])
     os.write(standard_input, b"a dog\na cat\n")
-    first = sensor.read(10)
+    first = sensor.read(30)
     sleep(0.2)
-    second = sensor.read(10)
+    second = sensor.read(30)
     assert first is not None
     assert second is not None
     assert first.time == second.time
@@ -157,7 +157,7 @@ def test_a_named_pipe_outlives_its_writers(prefix: str, tmp_path: Path, specs: S
     for line in ("first", "second"):
         with path.open("w") as pipe:
             pipe.write(f"{line}\nhalf of ")
-        sample = captions.read(10)
+        sample = captions.read(30)
         assert sample is not None
         assert sample.data == (line if line == "first" else f"half of {line}")
         assert captions.read(0) is None
@@ -175,7 +175,7 @@ def test_a_pipe_that_is_removed_is_lost_and_its_successor_is_read(tmp_path: Path
         captions.open(specs["text"])
         with path.open("w") as pipe:
             pipe.write(f"{line}\n")
-        sample = captions.read(10)
+        sample = captions.read(30)
         assert sample is not None
         assert sample.data == line
         path.unlink()
@@ -198,16 +198,16 @@ def test_a_socket_is_read_until_its_other_side_hangs_up(family: int, tmp_path: P
             captions.open(specs["text"])
             other, _ = server.accept()
             other.sendall(b"a dog\na c")
-            first = captions.read(10)
+            first = captions.read(30)
             assert captions.read(0) is None
             other.sendall(b"at\n")
-            second = captions.read(10)
+            second = captions.read(30)
             assert first is not None
             assert second is not None
             assert (first.data, second.data) == ("a dog", "a cat")
             other.close()
             with pytest.raises(SensorLostError, match="the other side hung up"):
-                captions.read(10)
+                captions.read(30)
             captions.close()
     with pytest.raises(SensorUnavailableError, match=r"cannot be opened \(Connection refused\)"):
         captions.open(specs["text"])

@@ -40,7 +40,7 @@ def loudness(microphone: Sensor, seconds: float) -> float:
     """Return the peak of what it hears, but for a start that a resampler may fill."""
     waves = []
     while len(waves) < 20 * seconds:
-        sample = microphone.read(10)
+        sample = microphone.read(30)
         assert sample is not None
         waves.append(np.asarray(sample.data, np.float32))
     return float(np.abs(np.concatenate(waves[5:])).max())
@@ -170,7 +170,7 @@ def listen(microphone: Microphone, until: float) -> np.ndarray[Any, np.dtype[np.
     """Return a second of sound that is louder than `until`; a silent start is passed over."""
     heard: list[np.ndarray[Any, Any]] = []
     while len(heard) < 20:
-        sample = microphone.read(10)
+        sample = microphone.read(30)
         assert sample is not None
         wave = np.asarray(sample.data, np.float32)
         if heard or np.abs(wave).max() > until:
@@ -206,8 +206,8 @@ def test_a_tone_that_is_played_is_heard(studio: Studio, specs: Specs, sound_serv
     for device in ("default", "puls"):
         microphone = Microphone(device)
         microphone.open(specs["audio"])
-        first = microphone.read(10)
-        second = microphone.read(10)
+        first = microphone.read(30)
+        second = microphone.read(30)
         assert first is not None
         assert second is not None
         assert first.cut

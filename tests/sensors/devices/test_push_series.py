@@ -20,9 +20,9 @@ from sensemble_sensors.errors import BadDataError, SensorLostError, SensorUnavai
 from sensemble_sensors.spec import Channel, InputSpec
 
 from tests.mutations import MANY, SEEDS, json_mutated, one_line
+from tests.waiting import PATIENCE
 
 SECRET = "0123456789abcdef"  # noqa: S105
-WAIT = 20.0  # seconds that a sample may take on a busy machine
 BEGIN = 1_698_501_144_401_773_000  # nanoseconds since 1970
 
 
@@ -63,7 +63,7 @@ def sent(connection: HTTPConnection, body: object, path: str = "/data", **header
 def post(
     sensor: PushSeries, body: object, path: str = "/data", host: str = "", **headers: str
 ) -> tuple[int, str]:
-    connection = HTTPConnection(*sensor.address, timeout=WAIT, source_address=(host, 0) if host else None)
+    connection = HTTPConnection(*sensor.address, timeout=PATIENCE, source_address=(host, 0) if host else None)
     try:
         return sent(connection, body, path, **headers)
     finally:
@@ -73,7 +73,7 @@ def post(
 def rows_of(sensor: PushSeries, count: int) -> NDArray[np.float32]:
     """Read until there are `count` rows."""
     blocks: list[NDArray[np.float32]] = []
-    until = monotonic() + WAIT
+    until = monotonic() + PATIENCE
     while sum(map(len, blocks)) < count:
         assert monotonic() < until, f"only {blocks}"
         if sample := sensor.read(0.2):
@@ -87,7 +87,7 @@ def rows_of(sensor: PushSeries, count: int) -> NDArray[np.float32]:
 def reason_of(sensor: PushSeries) -> str:
     """Read until the sensor is lost."""
     try:
-        while sensor.read(WAIT) is not None:
+        while sensor.read(PATIENCE) is not None:
             pass
     except SensorLostError as lost:
         return str(lost)
@@ -157,7 +157,7 @@ def test_four_modalities_come_from_a_phone_and_a_watch_by_one_app(phone: PushSer
             )
             for name, channels in wanted.items()
         }
-        connection = HTTPConnection(*phone.address, timeout=WAIT)
+        connection = HTTPConnection(*phone.address, timeout=PATIENCE)
         for body in batches(items):
             assert sent(connection, body, "/phone") == (200, "")
         rows = {name: rows_of(sensor, 90)[:90] for name, sensor in sensors.items()}
@@ -376,7 +376,7 @@ def test_one_absurd_time_is_left_out(phone: PushSeries) -> None:
     for item in (items[50], items[150]):
         item["time"] += 3600 * 10**9
     assert post(phone, {"payload": items})[0] == 200
-    sample = phone.read(WAIT)
+    sample = phone.read(PATIENCE)
     assert sample is not None
     assert len(sample.data) == 99
 
@@ -412,7 +412,7 @@ def test_clocks_that_differ_are_said(phone: PushSeries) -> None:
 def test_nobody_else_may_push(phone: PushSeries, monkeypatch: pytest.MonkeyPatch) -> None:
     assert post(phone, [[1, 2]], Origin="http://a-page.example")[0] == 401
     for length in (str(1 << 40), "9" * 5000, "-1", "x"):
-        connection = HTTPConnection(*phone.address, timeout=WAIT)
+        connection = HTTPConnection(*phone.address, timeout=PATIENCE)
         connection.putrequest("POST", "/data")
         connection.putheader("Content-Length", length)
         connection.endheaders()
@@ -440,7 +440,7 @@ def hostile(address: tuple[str, int], hosts: Sequence[str], half_open: int, agai
     """Hold connections half open from each host; let others connect again and again, some with a guess."""
     stop, held = (
         Event(),
-        [socket.create_connection(address, WAIT, (host, 0)) for host in hosts for _ in range(half_open)],
+        [socket.create_connection(address, PATIENCE, (host, 0)) for host in hosts for _ in range(half_open)],
     )
     for each in held[::2]:
         each.sendall(b"POST /phone HTTP/1.1\r\nX-Slow: ")
@@ -449,7 +449,7 @@ def hostile(address: tuple[str, int], hosts: Sequence[str], half_open: int, agai
         while not stop.is_set():
             with (
                 suppress(OSError),
-                socket.create_connection(address, WAIT, (hosts[number % len(hosts)], 0)) as one,
+                socket.create_connection(address, PATIENCE, (hosts[number % len(hosts)], 0)) as one,
             ):
                 if number % 2:
                     one.sendall(b"POST /?token=guess HTTP/1.1\r\nContent-Length: 2\r\n\r\n[]")
@@ -477,7 +477,7 @@ def test_hostile_clients_do_not_starve_a_phone(hosts: Sequence[str], monkeypatch
         opened("http://127.0.0.1:0") as sensor,
         hostile(sensor.address, hosts, half_open=240 // len(hosts), again=8),
     ):
-        kept = HTTPConnection(*sensor.address, timeout=WAIT)
+        kept = HTTPConnection(*sensor.address, timeout=PATIENCE)
         for number in range(15):
             assert sent(kept, [[number, 1]], f"/phone?token={SECRET}") == (200, "")
             assert post(sensor, [[number, 2]], f"/phone?token={SECRET}") == (200, "")
@@ -492,7 +492,7 @@ def test_clients_that_dribble_are_cut_off(
     phone: PushSeries, monkeypatch: pytest.MonkeyPatch, start: bytes
 ) -> None:
     monkeypatch.setattr(push_server, "_PATIENCE", 0.5)
-    slow = [socket.create_connection(phone.address, WAIT) for _ in range(20)]
+    slow = [socket.create_connection(phone.address, PATIENCE) for _ in range(20)]
     for each in slow:
         each.sendall(start)
     assert post(phone, [[5, 6]]) == (200, "")
@@ -512,14 +512,14 @@ def test_clients_that_dribble_are_cut_off(
     "garbage", [b"\r\n\r\n", b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01\r\n\r\n", b"a" * 40_000]
 )
 def test_what_is_no_post_is_answered_in_words(phone: PushSeries, garbage: bytes) -> None:
-    with socket.create_connection(phone.address, WAIT) as client:
+    with socket.create_connection(phone.address, PATIENCE) as client:
         client.sendall(garbage)
         assert client.recv(100).startswith(b"HTTP/1.1 4")
     assert post(phone, [[5, 6]]) == (200, "")
 
 
 def test_a_flood_of_rows_is_bounded_by_seconds_and_counted(phone: PushSeries) -> None:
-    connection = HTTPConnection(*phone.address, timeout=WAIT)
+    connection = HTTPConnection(*phone.address, timeout=PATIENCE)
     body = b"[" + b",".join([b"[1,2]"] * 100_000) + b"]"
     for _ in range(10):
         assert sent(connection, body)[0] == 200

@@ -221,7 +221,7 @@ def test_a_microphone_that_is_plugged_in_while_another_is_open_is_seen_and_opens
 ) -> None:
     first = Microphone("default")
     first.open(specs["audio"])
-    assert first.read(10) is not None
+    assert first.read(30) is not None
     watcher = Watcher([fresh_microphones], lambda _: None)
     watcher.search()
     module = sound_server.plug("desk")
@@ -232,7 +232,7 @@ def test_a_microphone_that_is_plugged_in_while_another_is_open_is_seen_and_opens
         desk.open(specs["audio"])  # though this process's PortAudio looked for devices before
         assert desk.read(30) is not None
         desk.close()
-    assert first.read(10) is not None, "the stream that was open runs on"
+    assert first.read(30) is not None, "the stream that was open runs on"
     sound_server.unplug(module)
     (gone,) = watcher.search()
     assert isinstance(gone, Disappeared)

@@ -482,7 +482,7 @@ def whole(folder: Path, committed: int) -> None:
             assert np.all(sample.data == round(sample.time * 1e6) % 256)
 
 
-@pytest.mark.parametrize("attempt", range(6))
+@pytest.mark.parametrize("attempt", [0, 2, 5])
 def test_a_kill_at_any_moment_leaves_every_committed_segment(tmp_path: Path, attempt: int) -> None:
     with endless(tmp_path / "out") as process:
         assert process.stdout is not None

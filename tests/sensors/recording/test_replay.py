@@ -122,13 +122,13 @@ def test_an_unplugged_sensor_misses_what_was_played_and_begins_again_with_a_cut(
         with pytest.raises(SensorLostError, match="replay text: is unplugged"):
             sensor.read(0)
         sensor.open(spec)
-        first = sensor.read(10)
+        first = sensor.read(30)
         assert first is not None
         sensor.close()
         with pytest.raises(SensorLostError):
             sensor.read(0)
         sensor.open(spec)
-        again = sensor.read(10)
+        again = sensor.read(30)
         assert again is not None
         assert again.cut
         assert again.time > first.time
@@ -146,7 +146,7 @@ def test_a_stopped_replay_ends_its_sensors_and_leaves_no_thread(studio: Studio, 
     replay.close()
     assert active_count() == before
     with pytest.raises(SensorEndedError, match="replay: all is played"):
-        sensor.read(10)
+        sensor.read(30)
     Replay([], specs).close()  # never started
 
 
@@ -159,7 +159,7 @@ def test_a_file_that_cannot_be_played_is_reported_by_the_sensors_and_on_close(
     sensor.open(specs["audio"])
     replay.start()
     with pytest.raises(SensorEndedError, match=r"replay: stopped: .*gone\.mkv: cannot be decoded"):
-        sensor.read(10)
+        sensor.read(30)
     with pytest.raises(BadDataError, match=r"gone\.mkv"):
         replay.close()
 
@@ -176,7 +176,7 @@ def test_whatever_ends_a_player_is_reported_by_the_sensors_and_on_close(
     sensor.open(specs["text"])
     replay.start()
     with pytest.raises(SensorEndedError, match=r"replay: stopped: .*SystemExit: no decoder"):
-        sensor.read(10)
+        sensor.read(30)
     with pytest.raises(BadDataError, match="SystemExit: no decoder"):
         replay.close()
 
