@@ -1,6 +1,6 @@
 """The heartbeats that a session keeps, and what it keeps when nobody asks."""
 
-import os
+import subprocess
 import sys
 from collections import Counter
 from datetime import UTC, datetime, timedelta
@@ -16,8 +16,6 @@ from sensemble_apps.tables import heartbeats
 from sensemble_apps.tables.heartbeats import Heartbeat, add, merged, read_heartbeats
 from sensemble_runtime.prediction import Prediction
 from sensemble_sensors.supervision.events import Event
-
-from tests.apps.conftest import Sensemble
 
 BUNDLE: Any = SimpleNamespace(fingerprint="b" * 64)
 EVERY = ("audio", "video")
@@ -103,26 +101,36 @@ def test_a_folder_that_cannot_be_is_refused(tmp_path: Path) -> None:
         read_heartbeats(tmp_path / "x.parquet")
 
 
+WATCHED = """
+import os, sys
+from sensemble_apps.cli import main
+from sensemble_apps.commands import run
+
+def watch(event, arguments):
+    if event.startswith("socket."):
+        print("KEPT", event)
+    elif event == "open" and arguments[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
+        print("KEPT", arguments[0])
+
+sys.addaudithook(watch)
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def kept(*arguments: str | Path) -> list[str]:
+    """Run the command in a process that says which files it writes and what it does with sockets."""
+    command = [sys.executable, "-B", "-c", WATCHED, *arguments]
+    result = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300)
+    return [line for line in result.stdout.splitlines() if line.startswith("KEPT")]
+
+
 def test_a_session_keeps_and_sends_nothing_that_nobody_asked_for(
-    here: Sensemble, bundle_folder: Path, dataset_folder: Path, tmp_path: Path
+    bundle_folder: Path, dataset_folder: Path, tmp_path: Path
 ) -> None:
-    kept, watching = list[str](), True
-
-    def watch(event: str, arguments: tuple[Any, ...]) -> None:
-        if watching and event.startswith("socket."):
-            kept.append(event)
-        elif watching and event == "open" and arguments[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
-            kept.append(str(arguments[0]))
-
-    sys.addaudithook(watch)
     command = ("run", bundle_folder, "--replay", dataset_folder, "--limit", "2")
-    try:
-        assert here(*command).returncode == 0
-        assert kept == []
-        assert here(*command, "--output", f"heartbeats={tmp_path / 'beats'}").returncode == 0
-    finally:
-        watching = False
-    assert kept
-    assert all(str(tmp_path / "beats") in one for one in kept)
+    assert kept(*command) == []
+    asked = kept(*command, "--output", f"heartbeats={tmp_path / 'beats'}")
+    assert asked
+    assert all(str(tmp_path / "beats") in one for one in asked)
     files = (tmp_path / "beats").glob("*.parquet")
     assert sum(row.answers for file in files for row in read_heartbeats(file)) == 2
