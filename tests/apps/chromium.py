@@ -14,8 +14,8 @@ from tests.apps.clips import CLASSES
 from tests.needs import WEB_CHECKS, need
 
 SIDE, FPS, RATE = 96, 15, 16000
-WIDTHS, SCHEMES = (390, 768, 1440), ("light", "dark")
-SLOW = 60_000  # milliseconds; a busy machine is no failure
+LOOKS = ((390, "light"), (390, "dark"), (768, "light"), (1440, "dark"))  # widths and colour schemes
+SLOW = 180_000  # milliseconds; a busy machine is no failure
 NO_GPU = "No available adapters."  # which Chromium says itself, of a machine without one
 
 _AXE = WEB_CHECKS / "axe-core" / "axe.min.js"

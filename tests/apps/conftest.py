@@ -18,6 +18,7 @@ from .clips import write_dataset
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Playwright
 
+ROOT = Path(__file__).parents[2]
 COMMAND = Path(sys.executable).with_name("sensemble")
 MODALITIES = ("audio", "text", "video")
 METHODS = {
@@ -68,6 +69,22 @@ def here(capsys: pytest.CaptureFixture[str]) -> Sensemble:
         return subprocess.CompletedProcess(arguments, status, *capsys.readouterr())
 
     return run
+
+
+def tiny(*modalities: str) -> list[str]:
+    """Options by which modalities have encoders that are lowered in no time."""
+    factories = {"audio": "tone", "text": "words", "video": "colour"}
+    named = (f"{m}=tests.train.tiny:{factories.get(m, 'own')}" for m in modalities)
+    return [option for source in named for option in ("--encoder", source)]
+
+
+def whole_way(data: Path, out: Path, *options: str) -> None:
+    """Train, export, audit and report in this process, which is quicker than the demo."""
+    asked = [str(out / "bundle"), "--data", str(data), "--record", str(out / "audit.sqlite")]
+    assert main(["train", "--data", str(data), "--out", str(out), "--from-scratch", *options]) == 0
+    assert main(["export", str(out)]) == 0
+    assert main(["audit", *asked]) == 0
+    assert main(["report", str(out)]) == 0
 
 
 def matrices(*trained: str) -> dict[str, dict[str, dict[str, float]]]:

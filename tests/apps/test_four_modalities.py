@@ -1,9 +1,7 @@
-"""The whole way with a fourth modality: the digits filmed, spoken, captioned, and written in the air."""
+"""The whole way with a fourth modality: colours, tones and captions, and how a wrist moves meanwhile."""
 
 import json
 import socket
-import subprocess
-import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -19,37 +17,40 @@ from sensemble_runtime import Bundle, Prediction, Session
 from sensemble_sensors import LineSeries, Recorded, Recording, Replay, Sample, read_dataset
 from sensemble_sensors.recording.header import form_of
 from sensemble_sensors.spec import declared
-from sensemble_train.digits.build import build
-from sensemble_train.digits.plan import DigitsConfig
 
-from tests.train.recipe.test_instant import ENCODERS
-
-from .conftest import Sensemble
+from .clips import CLASSES, write_dataset
+from .conftest import MODALITIES, Sensemble, tiny, whole_way
 
 pytestmark = pytest.mark.slow
-FEW = (("pretrain", 20), ("train", 20), ("calibrate", 10), ("eval", 10))
-TINY = [option for m, source in ENCODERS.items() for option in ("--encoder", f"{m}={source}")]
 WAIT = 300.0  # seconds; a busy machine is no failure
+
+
+def write_moved(folder: Path) -> Path:
+    """Write clips of colours, tones and captions, and how a wrist moves meanwhile."""
+    write_dataset(folder, {"pretrain": 4, "train": 6, "calibrate": 4, "eval": 4})
+    rng, index = np.random.default_rng(0), folder / "index.jsonl"
+    lines = [json.loads(line) for line in index.read_text().splitlines()]
+    for line in lines:
+        pace = 1 + list(CLASSES).index(line["id"].split("-")[1])
+        turn = 2 * np.pi * pace * np.arange(20) / 20
+        rows = np.stack([np.cos(turn), np.sin(turn)], axis=1) + rng.normal(0, 0.05, (20, 2))
+        np.save(folder / f"{line['id']}.npy", rows.astype(np.float32))
+        line["imu"] = f"{line['id']}.npy"
+    index.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    imu = {"kind": "series", "rate": 20, "channels": ["ax", "ay"], "units": ["m/s^2", "m/s^2"]}
+    (folder / "modalities.json").write_text(json.dumps({"imu": imu}))
+    return folder
 
 
 @pytest.fixture(scope="module")
 def four(once: Callable[[str, Callable[[Path], None]], Path]) -> Path:
-    """A folder with the smallest digits, `data`, and the run of their demo, barely trained. Read only.
+    """A folder with a dataset, `data`, and a run on it, barely trained. Read only.
 
-    Only what reads the wrist and the captions is an encoder of ours; the others are tiny.
+    Only what reads the wrist is an encoder of ours; the others are tiny, for lowering takes longest.
     """
 
     def run(base: Path) -> None:
-        config = DigitsConfig(
-            pictures=FEW, renderings=tuple((s, 1) for s, _ in FEW), backgrounds=FEW, imu=True
-        )
-        base.mkdir()
-        build(base / "data", config, lambda *_: None)
-        command = [sys.executable, "-m", "sensemble_apps", "demo"]  # which finds the encoders of these tests
-        small = ("--effort", "0.05", "--fast", "--from-scratch", *TINY)
-        arguments = ("--data", base / "data", "--out", base / "run", *small)
-        result = subprocess.run([*command, *arguments], capture_output=True, text=True, check=False)
-        assert result.returncode == 0, result.stderr
+        whole_way(write_moved(base / "data"), base / "run", "--effort", "0.05", *tiny(*MODALITIES))
 
     return once("four", run)
 

@@ -13,7 +13,8 @@ from sensemble_runtime.bundle.manifest import FileEntry, Manifest
 from sensemble_runtime.engine.belief import answer
 from sensemble_train import instant
 
-from tests.train.recipe.test_instant import ENCODERS, takes
+from tests.train.recipe.test_instant import takes
+from tests.train.tiny import ENCODERS
 
 
 def files(manifest: Manifest, modality: str) -> tuple[FileEntry, ...]:

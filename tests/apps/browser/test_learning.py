@@ -16,8 +16,7 @@ from sensemble_runtime.record.reader import read_events, read_predictions, read_
 from sensemble_sensors.media.dataset import read_dataset
 
 from tests.apps.chromium import NO_GPU, SLOW, chromium, complaining
-from tests.apps.conftest import COMMAND
-from tests.train.recipe.test_instant import ENCODERS
+from tests.apps.conftest import COMMAND, ROOT, tiny
 
 from .hosting import hosted
 
@@ -71,11 +70,12 @@ expect.set_options(timeout=SLOW)
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The page of two small encoders, which nobody has taught."""
     out = tmp_path_factory.mktemp("learning") / "site"
-    given = [argument for m, source in ENCODERS.items() for argument in ("--encoder", f"{m}={source}")]
     # A bar is drawn as on a terminal, and the encoders are found.
-    environment = {**os.environ, "FORCE_COLOR": "1", "PYTHONPATH": str(Path(__file__).parents[3])}
+    environment = {**os.environ, "FORCE_COLOR": "1", "PYTHONPATH": str(ROOT)}
     with (out.parent / "bars").open("wb") as bars:
-        subprocess.run([COMMAND, "web", *given, "--out", out], env=environment, stderr=bars, check=True)
+        subprocess.run(
+            [COMMAND, "web", *tiny("audio", "video"), "--out", out], env=environment, stderr=bars, check=True
+        )
     return out
 
 

@@ -8,7 +8,8 @@ from sensemble_apps.cli import main
 from sensemble_runtime import Bundle
 
 from tests.apps.conftest import Refusal
-from tests.train.recipe.test_instant import ENCODERS, takes
+from tests.train.recipe.test_instant import takes
+from tests.train.tiny import ENCODERS
 
 GIVEN = [argument for m, source in ENCODERS.items() for argument in ("--encoder", f"{m}={source}")]
 

@@ -6,6 +6,7 @@ import signal
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import product
 from pathlib import Path
 from threading import Event, Thread
 from time import monotonic
@@ -20,9 +21,8 @@ from sensemble_sensors.media.dataset import Example
 from sensemble_sensors.supervision import events
 
 from tests.apps.chromium import (
-    SCHEMES,
+    LOOKS,
     SLOW,
-    WIDTHS,
     chromium,
     complaining,
     devices,
@@ -84,8 +84,7 @@ def opened(browser: Browser, served: Served, **options: Any) -> tuple[Page, list
     return page, complaints
 
 
-@pytest.mark.parametrize("width", WIDTHS)
-@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize(("width", "scheme"), LOOKS)
 def test_it_fits_complains_of_nothing_and_axe_finds_nothing(
     page_of_a_replay: Served, browser: Browser, width: int, scheme: str
 ) -> None:
@@ -102,12 +101,11 @@ def test_it_fits_complains_of_nothing_and_axe_finds_nothing(
     assert all(name.startswith(page_of_a_replay.origin) for name in names)
 
 
-@pytest.mark.parametrize("width", [390, 768, 1280, 1440, 1920])
-def test_nothing_covers_what_can_be_pressed(page_of_a_replay: Served, browser: Browser, width: int) -> None:
+def test_nothing_covers_what_can_be_pressed(page_of_a_replay: Served, browser: Browser) -> None:
     page, _ = opened(browser, page_of_a_replay)
-    for height in (600, 900):
+    for width, height in product((390, 768, 1280, 1440, 1920), (600, 900)):
         page.set_viewport_size({"width": width, "height": height})
-        assert page.evaluate(COVERED) == []
+        assert page.evaluate(COVERED) == [], (width, height)
     page.context.close()
 
 

@@ -6,11 +6,9 @@ from typing import Any
 import pytest
 from sensemble_runtime import Bundle
 
-from tests.train.recipe.test_instant import ENCODERS
+from tests.apps.conftest import tiny
 
 from .studying import Steady, studying
-
-OPTIONS = [option for m, source in ENCODERS.items() for option in ("--encoder", f"{m}={source}")]
 
 LOWERED = 500.0  # seconds; a busy machine is no failure
 
@@ -21,7 +19,7 @@ LOWERED = 500.0  # seconds; a busy machine is no failure
 def test_it_is_live_after_two_takes_of_two_classes_and_follows_the_takes(tmp_path: Path) -> None:
     camera, microphone = Steady("video"), Steady("audio")
     bundle = tmp_path / "project/instant/bundle"
-    with studying(tmp_path / "project", camera, microphone, options=OPTIONS) as served:
+    with studying(tmp_path / "project", camera, microphone, options=tiny("audio", "video")) as served:
 
         def fitted() -> dict[str, Any]:
             return served.wait(lambda state: not state["project"]["instant"]["fitting"], LOWERED)["project"]

@@ -11,9 +11,8 @@ import pytest
 from playwright.sync_api import Browser, Page, Playwright, expect
 
 from tests.apps.chromium import (
-    SCHEMES,
+    LOOKS,
     SLOW,
-    WIDTHS,
     chromium,
     complaining,
     devices,
@@ -22,9 +21,9 @@ from tests.apps.chromium import (
     sound,
     unreached,
 )
+from tests.apps.conftest import tiny
 
 from .studying import Steady, Studying, studying
-from .test_instant import OPTIONS
 
 pytestmark = pytest.mark.needs("chromium")
 
@@ -55,8 +54,7 @@ def opened(page: Page, served: Studying) -> list[str]:
     return complaints
 
 
-@pytest.mark.parametrize("width", WIDTHS)
-@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize(("width", "scheme"), LOOKS)
 def test_it_fits_complains_of_nothing_and_axe_finds_nothing(
     recorded: Studying, browser: Browser, width: int, scheme: Literal["light", "dark"]
 ) -> None:
@@ -126,7 +124,7 @@ def give(page: Page) -> None:
 @pytest.mark.timeout(2 * TRAINED / 1000)
 @pytest.mark.usefixtures("lowered_once")
 def test_from_an_empty_folder_to_a_robust_live_model(playwright: Playwright, tmp_path: Path) -> None:
-    with studying(tmp_path / "project", options=OPTIONS) as served:
+    with studying(tmp_path / "project", options=tiny("audio", "video")) as served:
         began = monotonic()
         with sensing(playwright, tmp_path, "zero") as page:
             complaints = opened(page, served)

@@ -14,25 +14,11 @@ from sensemble_train import ConfigurationError, Instant, instant
 from sensemble_train.data.clips import as_input
 from sensemble_train.recipe.instant import DECAY
 from sklearn.linear_model import LogisticRegression
-from torch import Tensor, nn
+from torch import Tensor
 
-from tests.train.tiny import Frozen, Line, write_clip, write_index
+from tests.train.tiny import ENCODERS, Frozen, Line, Pitch, write_clip, write_index
 
-ENCODERS = {"audio": f"{__name__}:pitch", "video": "tests.train.tiny:own"}
 LEVELS, HERTZ = {"dark": 30, "bright": 200, "grey": 110}, {"dark": 300, "bright": 1800, "grey": 900}
-
-
-class Pitch(nn.Module):
-    """How often a sound crosses zero, and how loud it is."""
-
-    def forward(self, raw: Tensor) -> Tensor:
-        """Map [B, S] to [B, 2]."""
-        crossed = (raw[:, 1:] * raw[:, :-1] < 0).float().mean(dim=1)
-        return torch.stack([crossed, raw.std(dim=1)], dim=1)
-
-
-def pitch(_: object) -> Pitch:
-    return Pitch()
 
 
 def takes(folder: Path, counts: dict[str, int], *, deaf: bool = False) -> Path:
