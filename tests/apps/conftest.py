@@ -119,13 +119,18 @@ class DemoRun:
 
 @pytest.fixture(scope="session")
 def demo(sensemble: Sensemble, once: Callable[[str, Callable[[Path], None]], Path]) -> DemoRun:
-    """The whole of Sensemble once, barely trained from scratch, for every test of a bundle. Read only."""
+    """The whole of Sensemble once, barely trained, for every test of a bundle. Read only.
+
+    Its encoders are tiny, for lowering takes longest.
+    """
 
     def run(base: Path) -> None:
         data = write_dataset(base / "colours", {"pretrain": 4, "train": 4, "eval": 2})
         arguments = ("demo", "--data", data, "--out", base / "run", "--effort", "0.2", "--fast")
-        arguments += ("--train-modalities", "video", "--from-scratch")
-        result = sensemble(*arguments)
+        arguments += ("--train-modalities", "video", "--from-scratch", *tiny(*MODALITIES))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("PYTHONPATH", str(ROOT))
+            result = sensemble(*arguments)
         assert result.returncode == 0, result.stderr
         made = DemoRun(arguments, data, base / "run", result.stdout)
         (base / "demo.pickle").write_bytes(pickle.dumps(made))

@@ -83,6 +83,7 @@ def workplace(demo: DemoRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(sensemble_sensors, "Camera", lambda _: Camera(str(film)))
     monkeypatch.setattr(sensemble_sensors, "Microphone", Noise)
     monkeypatch.setattr(sensemble_sensors, "Isolated", in_place)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))  # an export finds the demo's encoders
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
