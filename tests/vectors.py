@@ -429,14 +429,13 @@ def _learned(size: int, takes: list[dict[str, Any]]) -> dict[str, Any]:
             other = torch.tensor(others)[:, None, place : place + count]
             everywhere = torch.ones(len(others), dtype=torch.bool)
             turns = unlike.folds(everywhere)
-            score, limits[modality], own_scores, scores = fit_familiarity(
-                features, other, folds, groups[there], turns
-            )
+            fit = fit_familiarity(features, other, folds, groups[there], turns)
+            limits[modality] = fit.limit
             likeness[modality] = np.zeros(len(truth), np.float32)
-            likeness[modality][there] = own_scores
+            likeness[modality][there] = fit.of_known
             said = other[:, 0] @ found.weight.T + found.bias
-            unlike.note(everywhere, scores < limits[modality], said)
-            slopes[row, place : place + count + 1] = score
+            unlike.note(everywhere, fit.of_other < fit.limit, said)
+            slopes[row, place : place + count + 1] = fit.weights
         place += count + 1
     logits = {m: x.numpy() for m, x in left_out.items()}
     modalities = calibrate(logits, present, truth.numpy(), "multi-class", groups)

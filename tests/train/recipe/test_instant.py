@@ -170,3 +170,32 @@ def test_takes_that_show_none_of_the_classes_make_their_like_unfamiliar(tmp_path
         scores = [found.familiarity.scores(row, x) for x in (known, other)]
         assert (scores[0] >= found.limits[m]).mean() > 0.9
         assert scores[1][0] < found.limits[m]
+
+
+@pytest.mark.parametrize("held", [False, True])
+def test_what_is_between_takes_is_none_of_the_classes_unless_it_shows_them(
+    tmp_path: Path, *, held: bool
+) -> None:
+    """A thing held before the camera between takes unlearns no class."""
+    folder = takes(tmp_path / "data", {"dark": 4, "grey": 4})
+    shown = ["dark", "grey"] if held else ["bright"]
+    between = takes(tmp_path / "between", dict.fromkeys(shown, 4 if held else 3))
+    assert instant(folder, ENCODERS, between=tmp_path / "nothing").limits == {}
+    index = between / "index.jsonl"
+    lines = [json.loads(line) | {"labels": [], "background": True} for line in index.read_text().splitlines()]
+    write_index(between, lines[:5])
+    assert instant(folder, ENCODERS, between=between).limits == {}, "too few"
+    write_index(between, lines)
+    found = instant(folder, ENCODERS, between=between)
+    assert found.limits.keys() == (set() if held else {"audio", "video"})
+    assert found.none is None
+
+
+def test_each_class_is_shown_to_a_head_that_never_learned_it(tmp_path: Path) -> None:
+    assert instant(takes(tmp_path / "two", {"dark": 3, "bright": 3}), ENCODERS).mistaken is None
+    counts = {"dark": 4, "bright": 4, "grey": 4}
+    seen = instant(takes(tmp_path / "seen", counts), ENCODERS).mistaken
+    assert seen is not None
+    assert 8 < seen[0] <= seen[1] == 24, "the dark and the bright are beyond the grey"
+    deaf = takes(tmp_path / "deaf", counts, deaf=True)
+    assert instant(deaf, {"audio": ENCODERS["audio"]}).mistaken == (0, 24), "all sound alike"

@@ -3,8 +3,8 @@
 It keeps torch, the encoders and the embeddings of the takes in memory, and fits the head again for each line
 of its standard input. First it lowers the encoders, for this machine and then for browsers, which takes a
 while once on a machine. It prints a line of JSON for each stage, for the right answers about takes left out
-(`right`, `sets`), for a bundle that is written (`bundle`) and for a failure (`reason`). `answered` counts the
-answered lines.
+(`right`, `none`, `mistaken`, `sets`), for a bundle that is written (`bundle`) and for a failure (`reason`).
+`answered` counts the answered lines.
 """
 
 import shutil
@@ -31,6 +31,7 @@ from sensemble_train.recipe.instant import Frozen, instant
 from sensemble_apps.console.output import say_json
 from sensemble_apps.console.progress import stages
 from sensemble_apps.running.sources import FORM
+from sensemble_apps.studio.between import BETWEEN
 from sensemble_apps.tables.run_folder import BUNDLE
 
 _FRAMES = 4  # of a window
@@ -53,8 +54,8 @@ def main(data: Path, run: Path, options: Sequence[str]) -> None:
             try:
                 if lines:
                     head = None
-                    head = instant(data, frozen, advance)
-                    say_json({"right": head.right(), "none": head.none})
+                    head = instant(data, frozen, advance, data.with_name(BETWEEN))
+                    say_json({"right": head.right(), "none": head.none, "mistaken": head.mistaken})
                 if head is not None and targets and again:
                     name = data.parent.resolve().name
                     manifest = export_instant(head, bundle, name, proved=proved, targets=targets)

@@ -24,6 +24,8 @@ class InstantHead:
     Attributes:
         right: class -> the takes that the newest fit gets right when left out, and all its takes.
         none: the same of takes of none of the classes; None for fewer than two.
+        mistaken: of the windows of each class, left out in turn, those taken for another class, and all; None
+            for fewer than three classes.
         sets: the scores of the newest bundle on takes left out, by set of sensors.
         reason: why these takes have no head, in a line; empty if they have one.
         trouble: how the process ended and what follows, in sentences; empty while it works.
@@ -34,6 +36,7 @@ class InstantHead:
         self.run, self.reason, self.trouble = run, "", ""
         self.right: dict[str, tuple[int, int]] = {}
         self.none: tuple[int, int] | None = None
+        self.mistaken: tuple[int, int] | None = None
         self.sets: dict[str, dict[str, float]] = {}
         self.lowered: float | None = None
         self._done = done
@@ -97,7 +100,7 @@ class InstantHead:
             self.lowered = said["done"] / said["total"]
         self._answered = said.get("answered", self._answered)
         self.right, self.none = said.get("right", self.right), said.get("none", self.none)
-        self.sets = said.get("sets", self.sets)
+        self.mistaken, self.sets = said.get("mistaken", self.mistaken), said.get("sets", self.sets)
         if "answered" in said or not self.is_fitting:
             self.trouble = ""
         if is_news := bool({"right", "bundle", "reason"} & said.keys()):

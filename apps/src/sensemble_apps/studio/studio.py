@@ -23,6 +23,7 @@ from sensemble_apps.running.sensor_reader import SensorReader
 from sensemble_apps.running.sources import FORM
 from sensemble_apps.running.take_recorder import COUNTDOWN, SHORTEST, TakeRecorder, Wanted
 from sensemble_apps.running.view_events import shown_event
+from sensemble_apps.studio.between import BETWEEN, Between
 from sensemble_apps.studio.delivery import (
     Phones,
     folder_files,
@@ -98,9 +99,13 @@ class Studio:
         self._live_run: int | None = None
         self._lock = RLock()  # one action at a time
         self.instant: InstantHead | None = None
+        self._between: Between | None = None
         if "--encoder" in options or "--from-scratch" not in options:
             self.instant = InstantHead(project.instant, project.data, options, self._fitted)
             self.instant.start()
+            recorder, folder = Recorder(self.reader, SPECS), project.folder / BETWEEN
+            self._between = Between(recorder, folder, self._is_busy, self._may_read, self._paused)
+            self._between.start()
         self._changed()
         self._fit()
         for run in (*reversed(project.runs()), project.instant):  # the newest that can be used answers again
@@ -111,6 +116,8 @@ class Studio:
     def close(self) -> None:
         """Stop all work; training can be resumed."""
         self.recorder.close()
+        if self._between is not None:
+            self._between.close()
         if self.instant is not None:
             self.instant.close()
         if self.job is not None:
@@ -282,6 +289,19 @@ class Studio:
             except SensembleError as damage:
                 self.failure = str(damage)
 
+    def _is_busy(self) -> bool:
+        """Return whether there is nothing to learn between takes now."""
+        known = any(take.background for take in self.takes.takes)
+        return known or self.recorder.busy or not any(sensor.newest for sensor in self.sensors.all)
+
+    def _may_read(self) -> bool:
+        return self.instant is not None and self.instant.is_fitting
+
+    def _paused(self) -> None:
+        """Fit again with what was between the takes."""
+        with self._lock:
+            self._fit()
+
     def _fitted(self, *, written: bool) -> None:
         """Show a `written` bundle of the instant head live, unless that of a run is."""
         with self._lock:
@@ -394,6 +414,7 @@ def _summary(project: Project, takes: Takes, live: int | None, instant: InstantH
             for own in [takes.of(name)]
         ],
         "none": None if instant is None else instant.none,
+        "between": instant is not None and not any(take.background for take in takes.takes),
         "takes": takes.describe(),
         "sensors": 0 if dataset is None else len(dataset.modalities),
         "runs": [_run(run) for run in reversed(project.runs()[-_RUNS:])],
@@ -407,6 +428,7 @@ def _instant(instant: InstantHead) -> dict[str, Any]:
         "fitting": instant.is_fitting,
         "reason": instant.reason,
         "trouble": instant.trouble,
+        "mistaken": instant.mistaken,
         "lowered": instant.lowered,
         "done": instant.run.bundle is not None,
         "phone": is_for_phones(instant.run),

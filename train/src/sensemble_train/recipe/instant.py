@@ -25,6 +25,7 @@ from sensemble_runtime.bundle.manifest import Task
 from sensemble_runtime.progress import Stages, no_progress
 from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.media.dataset import Dataset, Example, read_dataset
+from sensemble_sensors.recording.header import INDEX
 from sensemble_sensors.spec import InputSpec
 from torch import Tensor
 from torch.nn.functional import normalize
@@ -42,6 +43,7 @@ from sensemble_train.objectives.task import task_loss
 DECAY = 1e-2  # weight of the mean square of a classifier's weights, next to the mean loss
 _FOLDS = 10
 _STEPS = 100
+_FEWEST = 6  # windows between takes that can tell what none of the classes looks like
 _SURE = 0.9  # confidence of a class from which a window is not answered as none of them
 
 
@@ -61,6 +63,8 @@ class Instant:
         none: of the groups that show none of the classes, those that are answered so when left out, and all;
             None for fewer than two. Most windows of a group that is are unfamiliar to a sensor, and the
             others are not sure of a class. What ships answers so at least as often: it also doubts them.
+        mistaken: of the windows of each class in turn, by a fit without the class, those that are surely
+            taken for another class, and all; None for fewer than three classes, and for multi-label.
     """
 
     model: Model
@@ -71,6 +75,7 @@ class Instant:
     limits: dict[str, float] = field(default_factory=dict)
     likeness: dict[str, Tensor] = field(default_factory=dict)
     none: tuple[int, int] | None = None
+    mistaken: tuple[int, int] | None = None
 
     def right(self) -> dict[str, tuple[int, int]]:
         """Return class -> (groups that are right when left out, all its groups); nothing for multi-label."""
@@ -86,6 +91,14 @@ class Instant:
             right, count = found[label]
             found[label] = right + (labels[int(logits[own].sum(dim=0).argmax())] == label), count + 1
         return found
+
+
+_Key = tuple[str, str | None, tuple[Path, ...]]
+
+
+def _key(example: Example) -> _Key:
+    """Return what tells an example from those of the same dataset before a change, and of others."""
+    return example.id, example.group, example.files
 
 
 class Frozen:
@@ -104,7 +117,7 @@ class Frozen:
         own = [m for m in places if kind_of(self.specs[m]).tokenized]
         self.tokenizer = tokenizer(sources[own[0]], specs[own[0]].shape[1]) if own else None
         self._encoders = {m: Pretrained(self.specs[m], self.configs[m]).eval() for m in places}
-        self._read: dict[tuple[str, str | None], dict[str, tuple[Tensor, Tensor]]] = {}
+        self._read: dict[_Key, dict[str, tuple[Tensor, Tensor]]] = {}
 
     def model(self, modalities: Iterable[str], labels: tuple[str, ...], task: Task) -> Model:
         """Return a model of some of the encoders, whose head is zero."""
@@ -120,17 +133,17 @@ class Frozen:
         Only examples that have the modality have features, of unit length; of V views, the first is
         unchanged.
         """
-        new = [e for e in examples if (e.id, e.group) not in self._read]
+        new = [e for e in examples if _key(e) not in self._read]
         names = sorted({label for e in new for label in e.labels})
         raw = decode(new, self.specs, self.tokenizer, names, "multi-label", partial(progress, "decode"))
-        self._read |= {(e.id, e.group): {} for e in new}
+        self._read |= {_key(e): {} for e in new}
         for m, has_it in raw.present.items():
             if has_it.any():
                 x, shown = raw.inputs[m][has_it], partial(progress, f"embed {m}")
                 made = embedded(self._encoders[m], x, VIEWS, DERIVED, self.tokenizer, shown)
                 for i, window, views in zip(has_it.nonzero().flatten().tolist(), x, made, strict=True):
-                    self._read[new[i].id, new[i].group][m] = window, views
-        known = [self._read[e.id, e.group] for e in examples]
+                    self._read[_key(new[i])][m] = window, views
+        known = [self._read[_key(e)] for e in examples]
         inputs, present, features = {}, {}, {}
         for m, spec in self.specs.items():
             has_it = present[m] = torch.tensor([m in each for each in known])
@@ -143,7 +156,10 @@ class Frozen:
 
 
 def instant(
-    data: Path | str, encoders: Mapping[str, str] | Frozen, progress: Stages = no_progress
+    data: Path | str,
+    encoders: Mapping[str, str] | Frozen,
+    progress: Stages = no_progress,
+    between: Path | None = None,
 ) -> Instant:
     """Fit an instant head to the labelled examples of a dataset and its backgrounds, except those of `eval`.
 
@@ -152,6 +168,9 @@ def instant(
         encoders: modality -> source of its pretrained encoder, as in `Config`, or those of an earlier fit;
             other modalities are left out.
         progress: called with (stage, steps done, steps in all).
+        between: a dataset of what was seen and heard between takes, if it is there. Its windows are
+            backgrounds where `data` has none, of a modality by which most of them, left out, are unfamiliar:
+            else a thing of a class may have been held before the camera, which would unlearn the class.
 
     Raises:
         ConfigurationError: a source cannot be used, or no modality has two groups of each of two classes.
@@ -169,35 +188,45 @@ def instant(
     assert truth is not None  # noqa: S101 - all have labels
     groups = tuple(e.group or e.id for e in examples)
     backgrounds = [e for split in ("train", "calibrate") for e in dataset.background(split)]
+    if guessed := not backgrounds and between is not None and (between / INDEX).exists():
+        found_between = read_dataset(between).background("train")
+        backgrounds = list(found_between) if len(found_between) >= _FEWEST else []
     other, strange = encoders.read(backgrounds, progress) if backgrounds else (raw, {})
-    unlike = Unlike(backgrounds, len(labels))
+    unlike, others = Unlike(backgrounds, len(labels)), Unlike(examples, len(labels))
     left_out, limits, likeness = {}, dict[str, float](), dict[str, Tensor]()
+    several = task == "multi-class" and len(labels) > 2  # of which one can be left out
     slopes = torch.zeros(len(chosen), encoders.configs[chosen[0]].embedding)
     for row, m in enumerate(sorted(chosen)):
         has_it = raw.present[m]
         folds = _folds([e for e, has in zip(examples, has_it.tolist(), strict=True) if has])
-        found = fit_specialist(features[m], truth[has_it], folds, len(labels), task)
+        classes = truth[has_it] if several else None
+        found = fit_specialist(features[m], truth[has_it], folds, len(labels), task, classes)
         place = encoders.configs[m].place or 0
         with torch.no_grad():
             own = model.head.linear.weight[:, place : place + features[m].shape[2] + 1]
             own.copy_(torch.cat([found.weight, found.bias[:, None]], dim=1))
         left_out[m] = torch.zeros(len(raw), len(labels)).index_put((has_it,), found.left_out)
+        unfamiliar = torch.zeros(len(folds), dtype=torch.bool)
         if m in strange:
             codes = group_codes([group for group, has in zip(groups, has_it.tolist(), strict=True) if has])
             turns = unlike.folds(other.present[m])
-            score, limits[m], own_scores, scores = fit_familiarity(
-                features[m], strange[m], folds, codes, turns
-            )
-            likeness[m] = torch.zeros(len(raw)).index_put((has_it,), own_scores)
-            slopes[row, place : place + features[m].shape[2] + 1] = score
-            unlike.note(other.present[m], scores < limits[m], strange[m][:, 0] @ found.weight.T + found.bias)
+            fit = fit_familiarity(features[m], strange[m], folds, codes, turns, classes)
+            strangers = fit.of_other < fit.limit
+            if not guessed or strangers.float().mean() > 0.5:
+                limits[m], unfamiliar = fit.limit, fit.of_class < fit.limit
+                likeness[m] = torch.zeros(len(raw)).index_put((has_it,), fit.of_known)
+                slopes[row, place : place + features[m].shape[2] + 1] = fit.weights
+                unlike.note(other.present[m], strangers, strange[m][:, 0] @ found.weight.T + found.bias)
+        others.note(has_it, unfamiliar, found.without_class)
     shown = replace(raw, targets=truth).take(torch.arange(len(raw)), chosen)
     familiarity = Familiarity(slopes.numpy(), np.zeros(len(chosen), np.float32)) if limits else None
-    return Instant(model, shown, groups, left_out, familiarity, limits, likeness, unlike.right())
+    none = None if guessed else unlike.right()
+    mistaken = others.mistaken(truth) if several else None
+    return Instant(model, shown, groups, left_out, familiarity, limits, likeness, none, mistaken)
 
 
 class Unlike:
-    """The answers to windows that show none of the classes, each by a fit without its group."""
+    """The answers to windows that show none of the classes, each by a fit without its like."""
 
     def __init__(self, examples: Sequence[Example], classes: int) -> None:
         self._groups = [e.group or e.id for e in examples]
@@ -225,6 +254,11 @@ class Unlike:
         shares = [none[self._codes == code].double().mean() for code in self._codes.unique()]
         return sum(bool(share > 0.5) for share in shares), len(shares)
 
+    def mistaken(self, truth: Tensor) -> tuple[int, int]:
+        """Return the windows that are surely taken for a class other than their own, int64 [N], and all."""
+        others = self._said.scatter(1, truth[:, None], -torch.inf)
+        return int((others.softmax(dim=1).amax(dim=1) >= _SURE).sum()), len(others)
+
 
 @dataclass(frozen=True, slots=True)
 class Specialist:
@@ -234,46 +268,69 @@ class Specialist:
     bias: Tensor  # float32 [C], over the temperature
     temperature: float
     left_out: Tensor  # float32 [N, C], logits by classifiers that were fitted without the example's fold
+    without_class: Tensor  # float32 [N, C], likewise without the examples of its class
 
 
-def fit_specialist(features: Tensor, truth: Tensor, folds: Tensor, classes: int, task: Task) -> Specialist:
+def fit_specialist(
+    features: Tensor, truth: Tensor, folds: Tensor, classes: int, task: Task, own: Tensor | None = None
+) -> Specialist:
     """Fit a linear classifier to one modality's features, and its temperature to examples left out.
 
     `features` are float32 [N, V, F] of V views, the unchanged one first; `truth` is as `Clips.targets`;
-    `folds` are int64 [N], one for all examples of a group; what has a negative one is never left out.
+    `folds` are int64 [N], one for all examples of a group, and `own` are their classes, to be left out in
+    turn; what has a negative one is never left out.
     """
     # The weights lie in the span of the features, which has few dimensions where takes are few.
     mean = features.mean(dim=(0, 1))
     basis = torch.linalg.qr((features - mean).flatten(0, 1).T)[0]
     x = (features - mean) @ basis
-    logits = torch.zeros(len(x), classes)
-    for fold in folds[folds >= 0].unique():
-        held = folds == fold
-        weight, bias = _classifier(x[~held], truth[~held], len(basis), classes, task)
-        logits[held] = x[held, 0] @ weight.T + bias
-    shown = folds >= 0
+
+    def left_out(parts: Tensor | None) -> Tensor:
+        logits = torch.zeros(len(x), classes)
+        for part in () if parts is None else parts[parts >= 0].unique():
+            held = parts == part
+            weight, bias = _classifier(x[~held], truth[~held], len(basis), classes, task)
+            logits[held] = x[held, 0] @ weight.T + bias
+        return logits
+
+    logits, shown = left_out(folds), folds >= 0
     temperature = fit_temperature(logits[shown].numpy(), truth[shown].numpy(), task, least=1)
     weight, bias = _classifier(x, truth, len(basis), classes, task)
     slopes = weight @ basis.T / temperature
-    return Specialist(slopes, bias / temperature - slopes @ mean, temperature, logits / temperature)
+    bias = bias / temperature - slopes @ mean
+    return Specialist(slopes, bias, temperature, logits / temperature, left_out(own) / temperature)
+
+
+@dataclass(frozen=True, slots=True)
+class LinearScore:
+    """A score of one modality's features, known against none of the classes; 0 where never left out."""
+
+    weights: Tensor  # float32 [F + 1], the bias behind the others
+    limit: float  # the least score of a familiar window
+    of_known: Tensor  # float32 [N], the scores by a fit without the window's fold
+    of_other: Tensor  # float32 [M], likewise, of windows of none of the classes
+    of_class: Tensor  # float32 [N], the scores by a fit without the window's class
 
 
 def fit_familiarity(
-    known: Tensor, other: Tensor, folds: Tensor, groups: NDArray[np.integer], other_folds: Tensor
-) -> tuple[Tensor, float, Tensor, Tensor]:
-    """Fit a linear score of one modality's features [N, V, F], known against none of the classes.
-
-    Returns:
-        Its weights float32 [F + 1], the bias behind them, the least score of a familiar window, and the
-        scores of `known` and of `other`, each by a fit without its fold; 0 where never left out.
-    """
+    known: Tensor,
+    other: Tensor,
+    folds: Tensor,
+    groups: NDArray[np.integer],
+    other_folds: Tensor,
+    classes: Tensor | None = None,
+) -> LinearScore:
+    """Fit the score to features [N, V, F] of known windows and [M, V, F] of others; see `fit_specialist`."""
     truth = torch.cat([torch.zeros(len(known), dtype=torch.int64), torch.ones(len(other), dtype=torch.int64)])
     every = torch.cat([folds, other_folds])
-    found = fit_specialist(torch.cat([known, other]), truth, every, 2, "multi-class")
+    apart = None if classes is None else torch.cat([classes, torch.full_like(other_folds, -1)])
+    found = fit_specialist(torch.cat([known, other]), truth, every, 2, "multi-class", apart)
     weights = torch.cat([found.weight, found.bias[:, None]], dim=1)
-    scores = found.left_out[:, 0] - found.left_out[:, 1]
+    scores, without = (x[:, 0] - x[:, 1] for x in (found.left_out, found.without_class))
     limit = familiar_limit(scores[: len(known)].numpy(), groups)
-    return weights[0] - weights[1], limit, scores[: len(known)], scores[len(known) :]
+    return LinearScore(
+        weights[0] - weights[1], limit, scores[: len(known)], scores[len(known) :], without[: len(known)]
+    )
 
 
 def _several(dataset: Dataset, examples: list[Example]) -> list[Example]:

@@ -66,6 +66,7 @@ export class Models {
     });
     if (project.instant?.done) {
       const row = this.model("Instant model", 0, project.live === 0, true, project.instant.sets);
+      if (project.instant.mistaken) row.append(make("p", {}, strangers(project.instant.mistaken)));
       row.append(delivery(0, project.instant.phone, project.live === 0, this.send));
       made.push(row);
     }
@@ -136,6 +137,11 @@ function preparing(lowered) {
 function inWords({ stage, done, total, left }) {
   const count = total ? `, ${done} of ${total}` : "";
   return `${STAGES[stage.split(" ")[0]] ?? stage}${count}${left === null ? "" : `; about ${lasting(left)} left`}`;
+}
+
+/** @param {[number, number]} mistaken @returns {string} */
+function strangers([taken, n]) {
+  return `A thing that is none of these would be taken for one in about ${rightOf({ accuracy: taken / n, n })} pieces of its takes: so it was with each class, left out in turn.`;
 }
 
 /** @param {Score[]} sets @param {Map<string, string>} words for their sensors, by modality @returns {HTMLElement} */

@@ -82,6 +82,7 @@ function show(state) {
     stage.offer(project);
     phone.show(project.phones);
     byId("live-tab").hidden = project.live === null;
+    byId("between").hidden = !project.between;
   }
   stage.preview(state.previews);
   stage.show(state, given);

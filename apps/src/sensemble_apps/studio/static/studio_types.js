@@ -10,9 +10,9 @@
  * @typedef {{number: number, label: string | null, background: boolean, seconds: number, modalities: string[],
  *   split: string}} Take
  * @typedef {{subset: string, accuracy: number, low: number, high: number, n: number}} Score
- * @typedef {{fitting: boolean, reason: string, trouble: string, lowered: number | null, done: boolean, phone: boolean, sets: Score[]}} Instant
+ * @typedef {{fitting: boolean, reason: string, trouble: string, mistaken: [number, number] | null, lowered: number | null, done: boolean, phone: boolean, sets: Score[]}} Instant
  * @typedef {{number: number, done: boolean, phone: boolean, scores: {method: string, sets: Score[], warnings: string[]} | null}} Run
- * @typedef {{classes: {name: string, takes: number, seconds: number, right: [number, number] | null}[], none: [number, number] | null,
+ * @typedef {{classes: {name: string, takes: number, seconds: number, right: [number, number] | null}[], none: [number, number] | null, between: boolean,
  *   takes: Take[], sensors: number, runs: Run[], live: number | null, instant: Instant | null,
  *   preparing: number | null, phones: Phones | null}} Project
  * @typedef {{run: number, address: string, certificate: string, code: string}} Phones the model that is served to phones

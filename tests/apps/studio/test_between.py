@@ -1,0 +1,65 @@
+"""What is recorded between takes: a few windows of a pause, the newest, and none beside a take."""
+
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from sensemble_apps.running.recorder import Recorder
+from sensemble_apps.running.sensor_reader import SensorReader
+from sensemble_apps.running.take_recorder import takes_in
+from sensemble_apps.studio import between
+from sensemble_apps.studio.studio import SPECS
+
+from tests.waiting import wait_until
+
+from .studying import Steady
+
+
+@contextmanager
+def watching(folder: Path, is_busy: Callable[[], bool], done: Callable[[], None]) -> Iterator[None]:
+    with SensorReader(SPECS, None) as reader:
+        reader.attach(Steady("video"))
+        watch = between.Between(Recorder(reader, SPECS), folder, is_busy, lambda: False, done)
+        watch.start()
+        with closing(watch):
+            yield
+
+
+def test_a_pause_has_some_windows_and_the_newest_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(between, "_WHEN", (0.0, 0.1))
+    monkeypatch.setattr(between, "KEPT", 3)
+    pauses, busy, looks = list[int](), list[int](), list[bool]()
+
+    def is_busy() -> bool:
+        looks.append(bool(busy))
+        return looks[-1]
+
+    with watching(tmp_path / "between", is_busy, lambda: pauses.append(1)):
+        wait_until(lambda: len(pauses) == 1)
+        assert [take.number for take in takes_in(tmp_path / "between")] == [1, 2]
+        busy.append(1)
+        wait_until(lambda: looks[-1])
+        busy.clear()
+        wait_until(lambda: len(pauses) == 2)
+    found = takes_in(tmp_path / "between")
+    assert [take.number for take in found] == [2, 3, 4]
+    assert all(take.background and take.modalities == ("video",) for take in found)
+
+
+def test_a_window_that_a_take_follows_at_once_is_deleted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(between, "_WHEN", (0.0,))
+    folder, looks, pauses = tmp_path / "between", list[bool](), list[int]()
+
+    def is_busy() -> bool:
+        looks.append(bool(takes_in(folder)))
+        return looks[-1]
+
+    with watching(folder, is_busy, lambda: pauses.append(1)):
+        wait_until(lambda: (True, False) in pairwise(looks))
+    assert not pauses
