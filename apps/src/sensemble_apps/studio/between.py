@@ -5,7 +5,7 @@ from pathlib import Path
 from threading import Event, Thread
 from time import monotonic
 
-from sensemble_sensors.errors import RecordingError
+from sensemble_sensors.errors import SensembleError
 from sensemble_sensors.recording.takes import delete_take
 from sensemble_sensors.recording.writer import LAG
 
@@ -65,7 +65,7 @@ class Between:
                     made += 1
                     if self._record() and made == len(_WHEN):
                         self._done()
-        except RecordingError as error:
+        except SensembleError as error:
             remark(f"sensemble: nothing between takes is learned any more: {error}")
 
     def _has_room(self) -> bool:
