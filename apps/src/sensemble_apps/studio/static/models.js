@@ -141,7 +141,7 @@ function inWords({ stage, done, total, left }) {
 
 /** @param {[number, number]} mistaken @returns {string} */
 function strangers([taken, n]) {
-  return `A thing that is none of these would be taken for one in about ${rightOf({ accuracy: taken / n, n })} pieces of its takes: so it was with each class, left out in turn.`;
+  return `Pieces of a thing that is none of these that would be taken for one: ${rightOf({ accuracy: taken / n, n })} (each class left out in turn).`;
 }
 
 /** @param {Score[]} sets @param {Map<string, string>} words for their sensors, by modality @returns {HTMLElement} */
