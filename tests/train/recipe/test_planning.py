@@ -28,12 +28,14 @@ def dataset(**counts: int) -> Dataset:
     return Dataset(Path("x"), tuple(examples))
 
 
-def test_data_of_the_size_of_digits_or_larger_takes_the_default_steps() -> None:
+def test_data_of_the_size_of_digits_takes_the_default_steps_and_many_labels_seven_passes() -> None:
     config, digits = Config("x"), DigitsConfig()
     counts = {split: count * dict(digits.renderings)[split] for split, count in digits.pictures}
     assert derived(config, dataset(**counts)) == config
     assert derived(config, dataset(**counts | {"train": 700})) != config
-    assert derived(config, dataset(pretrain=9000, train=5000)) == config
+    assert derived(config, dataset(pretrain=9000, train=2000)) == config
+    more = replace(config.finetune, steps=round(7 * 5000 / 32))
+    assert derived(config, dataset(pretrain=9000, train=5000)) == replace(config, finetune=more)
 
 
 def test_fewer_examples_take_fewer_steps_but_are_seen_more_often() -> None:

@@ -116,6 +116,7 @@ def claim(run: Path, config: Config) -> None:
 _UNLABELLED, _LABELLED = 2036, 794
 """Examples of `digits` that pretraining and finetuning see; the default steps suit this number."""
 _FEWEST = 20  # steps
+_PASSES = 7  # over the labelled examples, at least: fewer leave what many examples could teach unlearned
 _IMITATION = 30  # steps to imitate a teacher for one of contrastive learning
 
 
@@ -123,7 +124,8 @@ def derived(config: Config, dataset: Dataset, effort: float = 1.0) -> Config:
     """Return `config` with the steps of each stage in proportion to the root of its number of examples.
 
     Fewer examples are seen more often each, but take less time in all: a twentieth of the examples of
-    `digits` takes a quarter of its steps. More examples than it has take as many steps as it does.
+    `digits` takes a quarter of its steps. More examples than it has take as many steps as it does, but for
+    labelled ones, each of which is seen seven times at least.
     """
     complete = len(having(unlabelled(dataset), dataset.modalities))
     labelled = len(dataset.split("train"))
@@ -133,10 +135,11 @@ def derived(config: Config, dataset: Dataset, effort: float = 1.0) -> Config:
         return max(1, round(effort * max(_FEWEST, share * steps)))
 
     pretrain, finetune = config.pretrain, config.finetune
+    passes = round(effort * _PASSES * labelled / finetune.batch)
     steps = pretrain.steps * (_IMITATION if config.teacher else 1)
     return replace(
         config,
         pretrain=replace(pretrain, steps=scaled(steps, complete, _UNLABELLED)),
         probe=replace(config.probe, steps=scaled(config.probe.steps, 1, 1)),  # they take no time
-        finetune=replace(finetune, steps=scaled(finetune.steps, labelled, _LABELLED)),
+        finetune=replace(finetune, steps=max(passes, scaled(finetune.steps, labelled, _LABELLED))),
     )
