@@ -82,7 +82,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_it_opens_a_bundle_and_encodes_as_here(program: str, site: Path) -> None:
-    bundle = Bundle.open(site / "bundle", "onnx")
+    bundle = Bundle.open(site.with_name("bundle"), "onnx")
     with Browser(program, site) as browser:
         for modality in SPECS:
             for window in windows(modality):
