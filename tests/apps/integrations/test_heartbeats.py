@@ -17,8 +17,20 @@ from sensemble_apps.tables.heartbeats import Heartbeat, add, merged, read_heartb
 from sensemble_runtime.prediction import Prediction
 from sensemble_sensors.supervision.events import Event
 
+from tests.apps.without import last_line_without
+
 BUNDLE: Any = SimpleNamespace(fingerprint="b" * 64)
 EVERY = ("audio", "video")
+DAYS = ("2026-11-23.parquet", "2026-11-24.parquet")
+
+
+def minute(day: int) -> Heartbeat:
+    """Return a minute of a day, the first of which is `DAYS[0]`."""
+    return Heartbeat(datetime(2026, 11, 23 + day, tzinfo=UTC), "d", "pi", "b", "audio", 60.0)
+
+
+def kept_seconds(path: Path) -> float:
+    return sum(row.seconds for row in read_heartbeats(path))
 
 
 def said(live: tuple[str, ...], confidence: float = 0.9, seconds: float = 0.003) -> Prediction:
@@ -52,6 +64,14 @@ def test_answers_are_counted_by_live_set_and_by_the_fault_that_took_a_sensor() -
     assert beats.taken() == []
 
 
+def test_a_sensor_that_was_detached_is_not_to_blame() -> None:
+    beats = Beats("d", "pi", "b" * 64)
+    ends = [Event(0.0, kind, "video", "camera 0") for kind in ("lost", "detached")]
+    for item in (live(*EVERY), *ends, live("audio"), said(("audio",))):
+        beats.note(item, 7200.0, 0.0)
+    assert [row.without for row in beats.taken() if row.answers] == [{}]
+
+
 def test_sessions_of_one_device_share_private_files(tmp_path: Path) -> None:
     folder = tmp_path / "beats"
     for _ in range(2):
@@ -69,13 +89,52 @@ def test_sessions_of_one_device_share_private_files(tmp_path: Path) -> None:
 
 def test_the_oldest_days_make_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(heartbeats, "DAYS", 2)
-    monday = datetime(2026, 11, 23, tzinfo=UTC)
+    (tmp_path / "2026-11-01.parquet").mkdir()  # cannot be removed like a file, and does no harm
     for day in range(4):
-        add(tmp_path, [Heartbeat(monday + timedelta(days=day), "d", "pi", "b", "audio", 60.0)])
+        add(tmp_path, [minute(day)])
     assert sorted(path.name for path in tmp_path.glob("*.parquet")) == [
+        "2026-11-01.parquet",
         "2026-11-25.parquet",
         "2026-11-26.parquet",
     ]
+
+
+def test_a_day_that_is_written_is_not_written_again(tmp_path: Path) -> None:
+    rows, (first, second) = [minute(0), minute(1)], DAYS
+    (tmp_path / second).mkdir()
+    with pytest.raises(InputError, match=second):
+        add(tmp_path, rows)
+    assert rows == [minute(1)]
+    (tmp_path / second).rmdir()
+    add(tmp_path, rows)
+    assert rows == []
+    assert [kept_seconds(tmp_path / day) for day in (first, second)] == [60.0, 60.0]
+
+
+def test_a_damaged_day_is_set_aside(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / DAYS[0]).write_text("no parquet")
+    add(tmp_path, [minute(0), minute(1)])
+    assert [kept_seconds(tmp_path / day) for day in DAYS] == [60.0, 60.0]
+    assert (tmp_path / f"{DAYS[0]}.damaged").read_text() == "no parquet"
+    assert DAYS[0] in capsys.readouterr().err
+
+
+def test_an_error_of_the_disk_ends_no_session(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    now = datetime.now(UTC)
+    for day in (now, now + timedelta(days=1)):
+        (tmp_path / f"{day.date()}.parquet").symlink_to("/proc/self/mem")  # its start cannot be read: EIO
+    with Heartbeats(str(tmp_path), BUNDLE) as beats:
+        beats.add(live(*EVERY))
+        beats.add(said(EVERY))
+    assert "Input/output error" in capsys.readouterr().err
+
+
+def test_a_session_names_the_extra_before_it_begins(
+    bundle_folder: Path, dataset_folder: Path, tmp_path: Path
+) -> None:
+    asked = ("--output", f"heartbeats={tmp_path / 'beats'}")
+    line = last_line_without("pyarrow", "run", bundle_folder, "--replay", dataset_folder, *asked)
+    assert line.endswith("`pip install 'sensemble-apps[fleet]'`")
 
 
 def test_rows_of_one_key_add_up() -> None:
@@ -99,6 +158,9 @@ def test_a_folder_that_cannot_be_is_refused(tmp_path: Path) -> None:
     (tmp_path / "x.parquet").write_text("no parquet")
     with pytest.raises(InputError, match="no Parquet file"):
         read_heartbeats(tmp_path / "x.parquet")
+    (tmp_path / "y.parquet").mkdir()
+    with pytest.raises(InputError, match=r"y\.parquet: cannot be used"):
+        read_heartbeats(tmp_path / "y.parquet")
 
 
 WATCHED = """

@@ -124,13 +124,17 @@ def test_a_fleet_is_read_from_a_folder(tmp_path: Path, capsys: pytest.CaptureFix
     (tmp_path / "run").mkdir()
     write_audit(write_run(tmp_path / "run"))
     bundle = fingerprint(tmp_path / "run" / "bundle")
-    write_heartbeats(tmp_path / "a.parquet", [row("a", "audio", 3600, bundle=bundle)])
+    faults = {"video lost": 1, "record failed": 1}
+    one = replace(row("a", "audio", 3600, bundle=bundle), model="", faults=faults)
+    write_heartbeats(tmp_path / "a.parquet", [one])
     options = ["fleet", str(tmp_path), "--audit", str(tmp_path / "run" / "audit.sqlite")]
     assert main([*options, "--json"]) == 0
     (whole,) = json.loads(capsys.readouterr().out)["bundles"]
     assert whole["accuracy"]["value"] == pytest.approx(0.542)
     assert main(options) == 0
-    assert "Expected accuracy as deployed" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    for expected in ("Expected accuracy as deployed", "unknown", "camera lost", "record failed"):
+        assert expected in said
 
 
 def test_a_simulated_fleet_has_a_page(tmp_path: Path) -> None:

@@ -55,9 +55,12 @@ def main(arguments: Fleet) -> None:
         say_json(found.to_json(), indent=2)
         return
     console = Console(markup=False, highlight=False)
-    parts = [*found.bundles, *found.models, *found.weeks]
+    parts = [("all", one) for one in found.bundles]
+    parts += [(one.model or "unknown", one) for one in found.models]
+    parts += [(one.week, one) for one in found.weeks]
     console.print(_parts("Expected accuracy as deployed, %", parts))
-    console.print(_parts(f"The devices with the lowest, of {len(found.devices)}", found.devices[:_SHOWN]))
+    devices = [(one.device or "unknown", one) for one in found.devices[:_SHOWN]]
+    console.print(_parts(f"The devices with the lowest, of {len(found.devices)}", devices))
     faults = [(fleet_table.fault_title(one), one.bundle, *fleet_table.fault(one)) for one in found.faults]
     _print(console, "Faults, % of all answers", ("fault", *fleet_table.FAULT), faults[:_SHOWN])
     unlike = [(one.device, one.bundle, *fleet_table.unlike(one)) for one in found.unlike]
@@ -75,9 +78,8 @@ def _print(console: Console, title: str, columns: Sequence[str], rows: Sequence[
         console.print(_table(title, columns, rows))
 
 
-def _parts(title: str, parts: Iterable[Deployed]) -> Table:
-    named = [(one, one.device or one.model or one.week or "all") for one in parts]
-    rows = [(name, one.bundle, *fleet_table.part(one)) for one, name in named]
+def _parts(title: str, parts: Iterable[tuple[str, Deployed]]) -> Table:
+    rows = [(name, one.bundle, *fleet_table.part(one)) for name, one in parts]
     return _table(title, ("part", *fleet_table.PART), rows)
 
 

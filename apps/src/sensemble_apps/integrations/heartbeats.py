@@ -30,7 +30,7 @@ from sensemble_apps.console.output import remark
 from sensemble_apps.errors import InputError
 from sensemble_apps.running.outputs import machine_id
 from sensemble_apps.running.view_events import FAULTS, Opened, Predicted, ViewEvent
-from sensemble_apps.tables.heartbeats import CONFIDENCES, LATENCIES, Heartbeat, add, merged
+from sensemble_apps.tables.heartbeats import CONFIDENCES, LATENCIES, Heartbeat, add, merged, schema
 
 HOUR = 3600.0
 EVERY = 300.0  # seconds between two writes; a power cut loses what came since
@@ -59,6 +59,8 @@ class Beats:
             self._rows.append(self._row(at, self._live, faults={fault: 1}))
             if item.modality:
                 self._away[item.modality] = fault
+        elif item.kind in ("detached", "ended"):  # no fault is to blame from here on
+            self._away.pop(item.modality, None)
 
     def advance(self, at: float, passed: float) -> None:
         """Let the live set last for `passed` seconds, until `at`."""
@@ -108,8 +110,9 @@ class Heartbeats:
     def __init__(self, folder: str, bundle: Bundle) -> None:
         if not folder:
             raise InputError("--output heartbeats: give heartbeats=FOLDER")
+        schema()  # a missing package is said at once, not by a thread in five minutes
         self._folder = Path(folder)
-        add(self._folder, ())
+        add(self._folder, [])
         device = sha256(f"sensemble heartbeats {machine_id()}".encode()).hexdigest()[:12]
         self._beats = Beats(device, model(), bundle.fingerprint)
         self._waiting: list[Heartbeat] = []  # could not be written yet
@@ -154,11 +157,10 @@ class Heartbeats:
             self._waiting = merged([*self._waiting, *self._beats.taken()])
         try:
             add(self._folder, self._waiting)
-        except InputError as error:
+        except (InputError, OSError) as error:
             if not failed:
                 remark(f"sensemble: heartbeats are not written: {error}")
             return True
-        self._waiting = []
         return False
 
 

@@ -72,9 +72,10 @@ class Deployed:
 
 @dataclass(frozen=True, slots=True)
 class FaultCost:
-    """A fault of a sensor on all devices with a bundle.
+    """A fault on all devices with a bundle.
 
     Attributes:
+        modality: its sensor's; empty of a fault of the session, or of a sensor in no known live set.
         times: how often it began.
         answers: the share of all answers that lacked the sensor after it.
         lost: the expected share of all answers that are wrong for it: the audited score with the sensor less
@@ -83,6 +84,7 @@ class FaultCost:
 
     bundle: str
     fault: str
+    modality: str
     times: int
     answers: float
     lost: float | None
@@ -243,6 +245,8 @@ def _part(names: Names, sums: Sums) -> Deployed:
 def _faults(table: ibis.Table, audited: Scores) -> list[FaultCost]:
     totals = {row["bundle"]: row["n"] for row in _rows(table.group_by("bundle").aggregate(n=_.answers.sum()))}
     times = {(row["bundle"], row["fault"]): row["n"] for row in _rows(_unnested(table, "faults", ["bundle"]))}
+    seen = {row["live"] for row in _rows(table.filter(_.live != "").select("live").distinct())}
+    modalities = {modality for live in seen.union(*audited.values()) for modality in live.split("+")}
     answers: defaultdict[tuple[str, str], int] = defaultdict(int)
     lost: dict[tuple[str, str], float] = {}  # of the answers whose live set was audited with and without it
     for row in _rows(_unnested(table, "without", ["bundle", "live"])):
@@ -256,6 +260,7 @@ def _faults(table: ibis.Table, audited: Scores) -> list[FaultCost]:
     found = [
         FaultCost(
             *key,
+            modality if (modality := key[1].partition(" ")[0]) in modalities else "",
             times.get(key, 0),
             answers[key] / (totals[key[0]] or 1),
             lost[key] / (totals[key[0]] or 1) if key in lost else None,

@@ -19,8 +19,8 @@ def part(one: Deployed) -> tuple[str, ...]:
 
 def fault_title(one: FaultCost) -> str:
     """Write a fault: `camera lost`."""
-    modality, _, kind = one.fault.partition(" ")
-    return f"{sensor_title(modality)} {kind}" if one.answers else one.fault
+    kind = one.fault.removeprefix(one.modality).lstrip()
+    return f"{sensor_title(one.modality)} {kind}" if one.modality else one.fault
 
 
 def fault(one: FaultCost) -> tuple[str, ...]:

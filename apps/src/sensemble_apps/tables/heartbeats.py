@@ -7,16 +7,16 @@ import fcntl
 import io
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
-from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sensemble_sensors import durable
 
-from sensemble_apps.console.output import refused
+from sensemble_apps.console.output import refused, remark
 from sensemble_apps.errors import InputError
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class Heartbeat:
 
     @property
     def key(self) -> tuple[datetime, str, str, str, str]:
-        """What rows that add up have in common."""
+        """The fields in which rows that add up are equal."""
         return self.hour, self.device, self.model, self.bundle, self.live
 
     def __add__(self, other: "Heartbeat") -> "Heartbeat":
@@ -117,35 +117,61 @@ def write_heartbeats(path: Path, rows: Iterable[Heartbeat]) -> None:
 
 
 def read_heartbeats(path: Path) -> list[Heartbeat]:
-    """Return the rows of a file; InputError if it holds none of this form."""
-    from pyarrow import ArrowException, parquet
+    """Return the rows of a file. Raises InputError, also if it holds none of this form, and OSError."""
+    try:
+        return _parsed(path.read_bytes())
+    except OSError as error:
+        raise refused(error, path) or error from error
+    except ValueError as error:
+        raise InputError(f"{path}: {error}; remove it") from error
+
+
+def _parsed(data: bytes) -> list[Heartbeat]:
+    """Return the rows of a file's bytes; ValueError if it holds none of this form."""
+    from pyarrow import ArrowException, BufferReader, parquet
 
     try:
-        table = parquet.read_table(path)
-    except (ArrowException, OSError) as error:
-        raise InputError(f"{path}: no Parquet file; remove it") from error
+        table = parquet.read_table(BufferReader(data))
+    except (ArrowException, OSError) as error:  # OSError of some damage, too
+        raise ValueError("no Parquet file") from error
     try:
         table = table.cast(schema())  # a file has milliseconds
     except (ArrowException, ValueError) as error:
-        raise InputError(f"{path}: holds no heartbeats of this version; remove it") from error
+        raise ValueError("holds no heartbeats of this version") from error
     maps = ("faults", "without")
     return [Heartbeat(**row | {name: dict(row[name]) for name in maps}) for row in table.to_pylist()]
 
 
-def add(folder: Path, rows: Iterable[Heartbeat]) -> None:
-    """Add rows to the files of their days in a folder, of which the oldest are removed. Raises InputError.
+def add(folder: Path, rows: list[Heartbeat]) -> None:
+    """Move rows into the files of their days in a folder, of which the oldest are removed.
 
-    Any number of processes may add to one folder.
+    Any number of processes may add to one folder. A file that holds no heartbeats is set aside. Raises
+    InputError and OSError; `rows` then keeps those that were not written.
     """
     try:
         durable.create_folder(folder)
         durable.create(folder / ".lock")
         with (folder / ".lock").open("ab") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            for day, of_day in groupby(merged(rows), key=lambda row: row.hour.date()):
-                path = folder / f"{day}.parquet"
-                write_heartbeats(path, merged([*(read_heartbeats(path) if path.exists() else ()), *of_day]))
+            for day in sorted({row.hour.date() for row in rows}):
+                path, of_day = folder / f"{day}.parquet", [row for row in rows if row.hour.date() == day]
+                write_heartbeats(path, merged([*_kept(path), *of_day]))
+                rows[:] = [row for row in rows if row.hour.date() != day]
             for old in sorted(folder.glob("????-??-??.parquet"))[:-DAYS]:
-                old.unlink()
+                with suppress(OSError):  # what is written is written
+                    old.unlink()
     except OSError as error:
-        raise refused(error, folder) or error from error
+        raise refused(error) or error from error
+
+
+def _kept(path: Path) -> list[Heartbeat]:
+    """Return the rows of a file, if there is one; set it aside if it holds none of this form."""
+    if not path.exists():
+        return []
+    try:
+        return _parsed(path.read_bytes())
+    except ValueError as error:
+        damaged = path.with_name(path.name + ".damaged")
+        path.replace(damaged)
+        remark(f"sensemble: {path}: {error}; set aside as {damaged.name}")
+        return []
