@@ -46,7 +46,7 @@ def test_answers_are_scored_by_the_span_and_the_live_set(
     (run,) = read_runs(record)
     until = datetime.fromtimestamp(run.began + 8.5, UTC).isoformat()
     spans = tmp_path / "spans.csv"
-    spans.write_text(f"from,until,label\n0,3.5,zero\n3.5,{until},one\n")
+    spans.write_text(f"from,until,label\n0,3.5,zero\n3.5,{until},one\n", "utf-8-sig")  # as Excel does
     assert main(["label", str(record), str(spans), "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert {name: (one["n"], one["right"]["value"]) for name, one in found["sets"].items()} == {
@@ -66,11 +66,13 @@ def test_answers_are_scored_by_the_span_and_the_live_set(
         ("from,until,label\nnoon,1,one\n", "'noon' is no time"),
         ("from,until,label\n2,1,one\n", "ends before it begins"),
         ("from,until,label\n100,200,one\n", "no answer of session 1"),
+        ("from,until,label\n0,5,one\n4,9,zero\n", "overlap"),
+        ("from,until,label\n0,5,caf\xe9\n", "is no UTF-8"),
     ],
 )
 def test_spans_that_cannot_be_are_refused(
     record: Path, tmp_path: Path, text: str, expected: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "spans.csv").write_text(text)
+    (tmp_path / "spans.csv").write_text(text, "latin-1")
     assert main(["label", str(record), str(tmp_path / "spans.csv")]) == 2
     assert expected in capsys.readouterr().err

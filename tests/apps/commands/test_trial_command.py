@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 from sensemble_apps.cli import main
 from sensemble_apps.running import trial
-from sensemble_apps.running.trial import Arm, ShownScenes
+from sensemble_apps.running.trial import Arm, ReplayedScenes, Said, ShownScenes
 from sensemble_runtime import Bundle
+from sensemble_sensors.errors import SensorUnavailableError
+from sensemble_sensors.media.dataset import read_dataset
 from sensemble_sensors.recording.replay import MediaReplay
 
 from tests.apps.conftest import Sensemble
@@ -78,6 +80,26 @@ def test_devices_are_judged_by_the_class_that_is_shown(bundle_folder: Path, data
     assert {one.groups for one in found.answers["deaf"]} == {("block 1",), ("block 2",)}
 
 
+def test_what_ends_a_trial_leaves_the_blocks_before_it(
+    bundle_folder: Path, dataset_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bundle, played = Bundle.open(bundle_folder), list[int]()
+
+    class Ending(ReplayedScenes):
+        def play(self, arm: Arm, block: int) -> Said:
+            played.append(block)
+            if played.count(1) == 2:
+                raise SensorUnavailableError("camera: is gone")
+            return super().play(arm, block)
+
+    scenes = Ending(bundle, read_dataset(dataset_folder).split("eval")[:2], fast=True)
+    found = trial.run(bundle, scenes, [Arm("deaf", frozenset({"audio"}))], 3, 0, lambda *_: None)
+    assert played == [0, 0, 1, 1]
+    assert len(found.order) == 2
+    assert {title: len(answers) for title, answers in found.answers.items()} == {"all sensors": 2, "deaf": 2}
+    assert "block 2" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
@@ -86,6 +108,7 @@ def test_devices_are_judged_by_the_class_that_is_shown(bundle_folder: Path, data
         (["--unplug", "microphone", "--camera", "0"], "--show CLASSES is missing"),
         (["--unplug", "microphone", "--replay", "DATA", "--fast", "--repeat", "2"], "--fast is for"),
         (["--unplug", "microphone", "--camera", "0", "--show", "nine"], "no label 'nine'"),
+        (["--unplug", "microphone", "--camera", "0", "--show", "one,two"], "give a multiple of 2"),
         (["--unplug", "nose", "--replay", "DATA"], "has no sensor 'nose'"),
         (["--condition", "camera=dark", "--replay", "DATA"], "add a severity"),
     ],

@@ -189,6 +189,8 @@ def test_what_is_between_takes_is_none_of_the_classes_unless_it_shows_them(
     found = instant(folder, ENCODERS, between=between)
     assert found.limits.keys() == (set() if held else {"audio", "video"})
     assert found.none is None
+    index.write_text("{")
+    assert instant(folder, ENCODERS, between=between).limits == {}, "damaged"
 
 
 def test_each_class_is_shown_to_a_head_that_never_learned_it(tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ def main(arguments: Label) -> None:
     if run is None:
         raise InputError(f"{arguments.record}: holds no such session; `sensemble history {arguments.record}`")
     spans = list(_spans(arguments.spans, run))
-    answers = [*_labelled(read_predictions(arguments.record, run.id), spans)]
+    answers = [*_labelled(read_predictions(arguments.record, run.id), spans, run.task)]
     if not answers:
         raise InputError(f"{arguments.spans}: no answer of session {run.id} is within a span; see its times")
     found = recorded_answers(answers, run.labels, run.task)
@@ -75,20 +75,23 @@ def main(arguments: Label) -> None:
 
 
 def _spans(path: Path, run: Run) -> Iterator[Span]:
-    with path.open(encoding="utf-8", newline="") as file:
-        rows = csv.DictReader(file)
-        if rows.fieldnames != _FIELDS:
-            raise InputError(f"{path}: its first line must be {','.join(_FIELDS)}")
-        for row in rows:
-            where = f"{path}:{rows.line_num}"
-            if row["label"] not in run.labels:
-                raise InputError(
-                    f"{where}: the bundle has no label {row['label']!r}; it has {', '.join(run.labels)}"
-                )
-            begin, end = (_time(str(row[name]), run.began, where) for name in ("from", "until"))
-            if not begin < end:
-                raise InputError(f"{where}: ends before it begins")
-            yield Span(begin, end, row["label"])
+    try:
+        text = path.read_text(encoding="utf-8-sig")  # Excel begins a file by its mark
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: is no UTF-8; save it as CSV UTF-8") from error
+    rows = csv.DictReader(text.splitlines())
+    if rows.fieldnames != _FIELDS:
+        raise InputError(f"{path}: its first line must be {','.join(_FIELDS)}")
+    for row in rows:
+        where = f"{path}:{rows.line_num}"
+        if row["label"] not in run.labels:
+            raise InputError(
+                f"{where}: the bundle has no label {row['label']!r}; it has {', '.join(run.labels)}"
+            )
+        begin, end = (_time(str(row[name]), run.began, where) for name in ("from", "until"))
+        if not begin < end:
+            raise InputError(f"{where}: ends before it begins")
+        yield Span(begin, end, row["label"])
 
 
 def _time(text: str, began: float, where: str) -> float:
@@ -102,23 +105,33 @@ def _time(text: str, began: float, where: str) -> float:
         raise InputError(f"{where}: {text!r} is no time; give seconds, or 2026-11-30T10:15:00") from error
 
 
-def _labelled(said: Sequence[RecordedPrediction], spans: Sequence[Span]) -> Iterator[RecordedAnswer]:
-    """Yield the answers within spans, each with its truth; those of a span are one group."""
+def _labelled(
+    said: Sequence[RecordedPrediction], spans: Sequence[Span], task: str
+) -> Iterator[RecordedAnswer]:
+    """Yield the answers within spans, each with its truth; those of a span are one group.
+
+    Raises InputError if spans of two classes overlap, where an answer has one.
+    """
     for place, one in enumerate(said):
-        for number, span in enumerate(spans):
-            if span.begin <= one.at < span.end:
-                yield RecordedAnswer(
-                    f"{place}",
-                    place,
-                    (span.label,),
-                    subsets.name(one.live),
-                    one.labels[int(one.probabilities.argmax())],
-                    one.probabilities,
-                    one.threshold,
-                    one.doubt,
-                    (f"span {number}",),
-                )
-                break
+        within = [number for number, span in enumerate(spans) if span.begin <= one.at < span.end]
+        if not within:
+            continue
+        truth = tuple(dict.fromkeys(spans[number].label for number in within))
+        if len(truth) > 1 and task == "multi-class":
+            raise InputError(
+                f"the spans of {' and '.join(truth)} overlap; shorten one: an answer has one class"
+            )
+        yield RecordedAnswer(
+            f"{place}",
+            place,
+            truth,
+            subsets.name(one.live),
+            one.labels[int(one.probabilities.argmax())],
+            one.probabilities,
+            one.threshold,
+            one.doubt,
+            (f"span {within[0]}",),
+        )
 
 
 def _table(found: Answered) -> Table:

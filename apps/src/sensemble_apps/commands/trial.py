@@ -14,13 +14,13 @@ from sensemble_sensors.spec import InputSpec
 from sensemble_sensors.thresholds import DEFAULT
 
 from sensemble_apps.console.conditions import parse_conditions, parse_sensors
-from sensemble_apps.console.output import remark, say, say_executors, say_json
+from sensemble_apps.console.output import check_writable, remark, say_executors, say_json
 from sensemble_apps.console.wording import sensor_words, words
 from sensemble_apps.errors import InputError
 from sensemble_apps.options import Folder, OptionalFolder, Positional, Sources, Texts
 from sensemble_apps.running import trial
 from sensemble_apps.running.sources import examples_of
-from sensemble_apps.running.trial import SETTLE, Arm, ReplayedScenes, Scenes, ShownScenes
+from sensemble_apps.running.trial import SETTLE, Arm, Outcome, ReplayedScenes, Scenes, ShownScenes
 from sensemble_apps.tables import comparison_table
 
 
@@ -73,15 +73,19 @@ def main(arguments: Trial) -> None:
 
     outcome = trial.run(bundle, scenes, arms, arguments.repeat, arguments.seed, began)
     found = outcome.comparisons(bundle, arguments.margin)
-    written = []
-    if arguments.out:
-        data = arguments.replay.resolve().name if arguments.replay else "devices"
-        written = trial.write(arguments.out, bundle, outcome, data)
     if arguments.json:
         said = {title: asdict(one) | {"differs": one.differs} for title, one in found.items()}
         shared = {"seed": arguments.seed, "order": outcome.order, "sensors": outcome.subset}
         say_json(shared | {"margin": arguments.margin, "arms": said}, indent=2)
-        return
+    else:
+        _print(arguments, outcome, found)
+    if arguments.out:
+        data = arguments.replay.resolve().name if arguments.replay else "devices"
+        for path in trial.write(arguments.out, bundle, outcome, data):
+            remark(str(path))
+
+
+def _print(arguments: Trial, outcome: Outcome, found: dict[str, SetComparison]) -> None:
     console = Console(highlight=False, markup=False)
     console.print(f"seed {arguments.seed}: {'; '.join(outcome.order)}", style="dim", soft_wrap=True)
     console.print(_table(found))
@@ -90,8 +94,6 @@ def main(arguments: Trial) -> None:
     for title, one in found.items():
         verdict = comparison_table.verdict(one, arguments.margin)
         console.print(f"{title[0].upper()}{title[1:]}, {verdict}.", soft_wrap=True)
-    for path in written:
-        say(str(path))
 
 
 def _check(arguments: Trial) -> None:
@@ -106,6 +108,11 @@ def _check(arguments: Trial) -> None:
         raise InputError("--fast is for a replay in one block; every other block would be alike")
     if arguments.repeat < 1 or (arguments.examples or 1) < 1:
         raise InputError("--repeat and --examples: give 1 or more")
+    classes = len((arguments.show or "").split(","))
+    if arguments.show and arguments.repeat % classes:
+        raise InputError(f"--repeat {arguments.repeat}: give a multiple of {classes}, the classes of --show")
+    if arguments.out:
+        check_writable(arguments.out)
 
 
 def _arms(arguments: Trial, specs: dict[str, InputSpec]) -> list[Arm]:

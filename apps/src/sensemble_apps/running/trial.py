@@ -24,12 +24,15 @@ from sensemble_runtime.errors import SessionError
 from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.record.writer import RecordedAnswer, Records
 from sensemble_runtime.scores import Estimate
+from sensemble_sensors.errors import SensembleError
 from sensemble_sensors.kinds.conditions.condition import Applied
 from sensemble_sensors.media.dataset import Example
 from sensemble_sensors.media.decoding import span
 from sensemble_sensors.sensor import Sensor
+from sensemble_sensors.supervision.events import describe
 from sensemble_sensors.thresholds import Thresholds
 
+from sensemble_apps.console.output import remark
 from sensemble_apps.errors import InputError
 from sensemble_apps.running import real_time, virtual_time
 from sensemble_apps.running.real_time import Options
@@ -121,15 +124,17 @@ class ShownScenes:
                 return
             options = Options(conditions=arm.conditions)
             with closing(real_time.devices(self.bundle, used, options, health=self.health)) as events:
-                for event in events:
-                    if isinstance(event, Opened):
-                        timer = Timer(self.seconds, _close, [event])
-                        timer.start()
-                    elif isinstance(event, Predicted) and event.time >= self.settle:
-                        place = int((event.time - self.settle) / length) + 1
-                        yield f"{self._label(block)} {block + 1}.{place}", event.prediction
-            if timer is not None:
-                timer.cancel()
+                try:
+                    for event in events:
+                        if isinstance(event, Opened):
+                            timer = Timer(self.seconds, _close, [event])
+                            timer.start()
+                        elif isinstance(event, Predicted) and event.time >= self.settle:
+                            place = int((event.time - self.settle) / length) + 1
+                            yield f"{self._label(block)} {block + 1}.{place}", event.prediction
+                finally:
+                    if timer is not None:
+                        timer.cancel()
 
     def _label(self, block: int) -> str:
         return self.labels[block % len(self.labels)]
@@ -145,7 +150,7 @@ class Outcome:
     """The answers of a trial.
 
     Attributes:
-        order: of the periods, the titles of their arms.
+        order: of the complete periods, the titles of their arms.
         subset: the sensors that were live in the control.
         answers: by arm's title, the control first, to every scene that any arm answered.
     """
@@ -174,7 +179,12 @@ def run(
 ) -> Outcome:
     """Run the arms and the control once in each block; `began` is called with the period, from 0, and block.
 
-    Raises InputError if the control gave no answer, BadDataError if a scene has no label that can be judged.
+    An error or Ctrl-C ends the trial; the blocks that were complete are the outcome.
+
+    Raises:
+        InputError: the control gave no answer.
+        BadDataError: a scene has no label that can be judged.
+        SensembleError, KeyboardInterrupt: it ended the trial in the first block.
     """
     arms, draw = [CONTROL, *arms], random.Random(seed)  # noqa: S311 - no secret
     shown = {one.id: one for block in range(blocks) for one in scenes.shown(block)}
@@ -184,12 +194,20 @@ def run(
     for period, arm in enumerate(order):
         block = period // len(arms)
         began(period, block)
-        said[arm.title].update((i, answer) for i, answer in scenes.play(arm, block) if i in shown)
+        try:
+            said[arm.title].update((i, answer) for i, answer in scenes.play(arm, block) if i in shown)
+        except (KeyboardInterrupt, SensembleError) as error:
+            if not block:
+                raise
+            remark(f"sensemble: ended in block {block + 1} ({describe(error)}); the {block} before it count")
+            shown = {one.id: one for before in range(block) for one in scenes.shown(before)}
+            order = order[: block * len(arms)]
+            break
     live = {m for answer in said[CONTROL.title].values() for m in answer.live}
     if not live:
         raise InputError("with all sensors, no scene got an answer; is each sensor live?")
     subset = subsets.name(live)
-    answered = {i for answers in said.values() for i in answers}
+    answered = {i for answers in said.values() for i in answers} & shown.keys()
     return Outcome(
         [arm.title for arm in order],
         subset,

@@ -22,7 +22,7 @@ _LOOK = 0.1  # seconds between two looks
 
 
 class Between:
-    """Records a few windows after each take, and after the first sample, in its own thread.
+    """Records a few windows after each take, in its own thread.
 
     Args:
         recorder: of windows.

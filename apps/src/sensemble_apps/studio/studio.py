@@ -290,9 +290,10 @@ class Studio:
                 self.failure = str(damage)
 
     def _is_busy(self) -> bool:
-        """Return whether there is nothing to learn between takes now."""
-        known = any(take.background for take in self.takes.takes)
-        return known or self.recorder.busy or not any(sensor.newest for sensor in self.sensors.all)
+        """Return whether nothing is recorded between takes now: before the first one, nobody asked for it."""
+        takes = self.takes.takes
+        unwanted = not takes or any(take.background for take in takes)
+        return unwanted or self.recorder.busy or not any(sensor.newest for sensor in self.sensors.all)
 
     def _may_read(self) -> bool:
         return self.instant is not None and self.instant.is_fitting

@@ -9,7 +9,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from sensemble_runtime.bundle import files, manifest
-from sensemble_runtime.bundle.manifest import FileEntry
 from sensemble_runtime.bundle.manifest_file import parse_manifest, read_data
 from sensemble_runtime.record.writer import Records
 from sensemble_sensors.kinds.registry import kind_of
@@ -31,8 +30,7 @@ Files = Mapping[str, Callable[[], bytes]]
 def bundle_files(bundle: Path, trust: Path | None = None) -> Files:
     """Verify a bundle, and return the files that a page reads beside its own: the bundle's, an empty record.
 
-    Each file is verified again when it is read. All but the manifest are compressed, for few servers compress
-    a model: the page decompresses them, and then hashes them.
+    Each file is verified again when it is read.
 
     Raises:
         InputError: the bundle has no artifacts for browsers, or a sensor that no browser has.
@@ -60,12 +58,8 @@ def bundle_files(bundle: Path, trust: Path | None = None) -> Files:
     return {
         RECORD: _empty_record,
         f"bundle/{manifest.FILE_NAME}": lambda: data,
-        **{f"bundle/{file.path}": partial(_compressed, bundle, file) for file in needed},
+        **{f"bundle/{file.path}": partial(files.read_file, bundle, file) for file in needed},
     }
-
-
-def _compressed(bundle: Path, file: FileEntry) -> bytes:
-    return gzip.compress(files.read_file(bundle, file), 6, mtime=0)
 
 
 def check_place(out: Path) -> None:
@@ -74,11 +68,21 @@ def check_place(out: Path) -> None:
 
 
 def site_files(bundle: Path, trust: Path | None = None) -> Files:
-    """Return the page and the files of a bundle, by path in a site; raise as `bundle_files`."""
+    """Return the page and the files of a bundle, by path in a site; raise as `bundle_files`.
+
+    The bundle's files but the manifest are compressed, for few servers compress a model: the page
+    decompresses them, and then hashes them.
+    """
+    kept = (RECORD, f"bundle/{manifest.FILE_NAME}")
     page = {
         path.relative_to(APP).as_posix(): path.read_bytes for path in sorted(APP.rglob("*")) if path.is_file()
     }
-    return {**page, **bundle_files(bundle, trust)}
+    beside = bundle_files(bundle, trust).items()
+    return {**page, **{name: read if name in kept else partial(_compressed, read) for name, read in beside}}
+
+
+def _compressed(read: Callable[[], bytes]) -> bytes:
+    return gzip.compress(read(), 6, mtime=0)
 
 
 def write_site(bundle: Path, out: Path, trust: Path | None = None) -> None:

@@ -22,7 +22,7 @@ export interface Calibration {
 /** What is promised of sure answers, in words. */
 export function promise({ risk, threshold, groups }: Calibration): string {
   const share = `${Number((100 * risk).toPrecision(6))} %`;
-  const sure = threshold <= 1 ? `sure from ${Number((100 * threshold).toPrecision(3))} % on` : "none is sure";
+  const sure = threshold <= 1 ? `sure from ${Math.floor(1000 * threshold) / 10} % on` : "none is sure";
   const needed = Math.ceil(Number((1 / risk).toFixed(9))) - 1;
   if (groups >= needed) return `promised: at most ${share} of a new person's answers are sure and wrong (from ${groups} people or groups; ${sure})`;
   return `not promised for new people: ${groups} of the ${needed} needed (people or groups; ${sure})`;

@@ -130,9 +130,10 @@ async function serviceWorker(): Promise<boolean> {
     while (!["activated", "redundant"].includes(worker.state)) await new Promise((resolve) => worker.addEventListener("statechange", resolve, { once: true }));
     return navigator.serviceWorker.controller !== null;
   } catch (error) {
-    byId("offline").textContent = "not kept offline"; // the server's certificate is not trusted
+    byId("offline").textContent = "not kept offline";
     byId("offline").title = String(error);
-    byId("unkept").hidden = false;
+    // So a browser says that it does not trust the server's certificate.
+    byId("unkept").hidden = !(error instanceof DOMException && error.name === "SecurityError");
     return false;
   }
 }

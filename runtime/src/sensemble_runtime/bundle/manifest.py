@@ -129,7 +129,8 @@ class Calibration:
     def promise(self) -> str:
         """The promise about sure answers, in words."""
         share, needed = f"{100 * self.risk:g} %", groups_needed(self.risk)
-        sure = f"sure from {100 * self.threshold:.3g} % on" if self.threshold <= 1 else "none is sure"
+        least = math.floor(1000 * self.threshold) / 10  # never 100 where some are sure
+        sure = f"sure from {least:g} % on" if self.threshold <= 1 else "none is sure"
         if self.promised:
             return (
                 f"promised: at most {share} of a new person's answers are sure and wrong "

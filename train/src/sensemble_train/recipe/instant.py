@@ -23,6 +23,7 @@ from sensemble_runtime.auditing.intervals import group_codes
 from sensemble_runtime.bundle.head import Familiarity
 from sensemble_runtime.bundle.manifest import Task
 from sensemble_runtime.progress import Stages, no_progress
+from sensemble_sensors.errors import BadDataError
 from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.media.dataset import Dataset, Example, read_dataset
 from sensemble_sensors.recording.header import INDEX
@@ -127,6 +128,11 @@ class Frozen:
             torch.nn.init.zeros_(parameter)
         return model.eval()
 
+    def keep(self, examples: Sequence[Example]) -> None:
+        """Forget what was read of all but these."""
+        keys = {_key(e) for e in examples}
+        self._read = {key: read for key, read in self._read.items() if key in keys}
+
     def read(self, examples: Sequence[Example], progress: Stages) -> tuple[Clips, dict[str, Tensor]]:
         """Return examples decoded, without labels, and the features float32 [n, V, F] of each modality.
 
@@ -188,10 +194,11 @@ def instant(
     assert truth is not None  # noqa: S101 - all have labels
     groups = tuple(e.group or e.id for e in examples)
     backgrounds = [e for split in ("train", "calibrate") for e in dataset.background(split)]
-    if guessed := not backgrounds and between is not None and (between / INDEX).exists():
-        found_between = read_dataset(between).background("train")
-        backgrounds = list(found_between) if len(found_between) >= _FEWEST else []
-    other, strange = encoders.read(backgrounds, progress) if backgrounds else (raw, {})
+    if guessed := None if backgrounds else _guessed(between, encoders, progress):
+        backgrounds, other, strange = guessed
+    else:
+        other, strange = encoders.read(backgrounds, progress) if backgrounds else (raw, {})
+    encoders.keep([*examples, *backgrounds])
     unlike, others = Unlike(backgrounds, len(labels)), Unlike(examples, len(labels))
     left_out, limits, likeness = {}, dict[str, float](), dict[str, Tensor]()
     several = task == "multi-class" and len(labels) > 2  # of which one can be left out
@@ -223,6 +230,20 @@ def instant(
     none = None if guessed else unlike.right()
     mistaken = others.mistaken(truth) if several else None
     return Instant(model, shown, groups, left_out, familiarity, limits, likeness, none, mistaken)
+
+
+def _guessed(
+    between: Path | None, encoders: Frozen, progress: Stages
+) -> tuple[list[Example], Clips, dict[str, Tensor]] | None:
+    """Return the windows between takes, and what `Frozen.read` makes of them; None if they tell nothing."""
+    if between is None or not (between / INDEX).exists():
+        return None
+    try:
+        found = list(read_dataset(between).background("train"))
+        return (found, *encoders.read(found, progress)) if len(found) >= _FEWEST else None
+    except BadDataError as error:  # nobody recorded it on purpose, and the takes say enough
+        LOG.warning("what lies between takes is left out: %s", error)
+        return None
 
 
 class Unlike:
