@@ -1,5 +1,6 @@
 """The page in Chromium with fake devices: installed, offline, and equal to the Python runtime."""
 
+import gzip
 from collections.abc import Iterator
 from http.server import ThreadingHTTPServer
 from pathlib import Path
@@ -123,7 +124,7 @@ def test_a_camera_goes_with_its_permission(server: ThreadingHTTPServer, playwrig
 
 def test_a_bundle_that_was_altered_is_refused(server: ThreadingHTTPServer, playwright: Playwright) -> None:
     def altered(route: Route) -> None:
-        body = route.fetch().body()
+        body = gzip.decompress(route.fetch().body())
         route.fulfill(body=body[:-1] + bytes([body[-1] ^ 1]))
 
     with chromium(playwright) as browser:

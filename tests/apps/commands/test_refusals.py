@@ -15,7 +15,7 @@ ADAPT = "give --replay FOLDER to learn from it, or --show"
 REFUSED = [
     ("", "name a command first: demo, data build, "),
     ("data", "name a command first: data build, data example"),
-    ("trian", "trian: no such command; perhaps train"),
+    ("recrod", "recrod: no such command; perhaps record"),
     ("live --help", "live: no such command; there are demo, data "),
     ("data look --help", "there are data build, data example, data prepare, data show, data split"),
     ("bundle nope", "there are bundle check, bundle sign"),

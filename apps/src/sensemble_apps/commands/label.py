@@ -40,7 +40,7 @@ class Label(Common):
 
 @dataclass(frozen=True)
 class Span:
-    """What was shown in a stretch of time, in seconds since 1970."""
+    """A label for a stretch of time, in seconds since 1970."""
 
     begin: float
     end: float

@@ -43,7 +43,7 @@ SETTLE = 5.0  # seconds of a period on devices that do not count: sensors open a
 
 @dataclass(frozen=True)
 class Arm:
-    """What a period takes from the sensors: some of them, or their quality."""
+    """Takes some of the sensors, or their quality, for a period."""
 
     title: str
     unplugged: frozenset[str] = frozenset()
@@ -56,7 +56,7 @@ Said = Iterator[tuple[str, Prediction]]
 
 
 class Scenes(Protocol):
-    """What every arm is shown in a block, numbered from 0."""
+    """Show every arm the same things in a block, numbered from 0."""
 
     def shown(self, block: int) -> Sequence[Example]:
         """Return the scenes of a block, as examples with an id, labels and groups."""
@@ -96,7 +96,7 @@ def _id(example: str, block: int) -> str:
 
 @dataclass(frozen=True)
 class ShownScenes:
-    """What devices see for `seconds`, while a person shows the `labels` in turn, one in each block.
+    """Scenes that devices see for `seconds`, while a person shows the `labels` in turn, one in each block.
 
     The first `settle` seconds do not count. A scene is as long as the longest window. The scenes of a block
     are one group.
