@@ -1,4 +1,4 @@
-"""The heartbeats that a session keeps, and what it keeps when nobody asks."""
+"""Heartbeats of a session. Without the option, it keeps nothing."""
 
 import subprocess
 import sys
@@ -180,7 +180,7 @@ sys.exit(main(sys.argv[1:]))
 
 
 def kept(*arguments: str | Path) -> list[str]:
-    """Run the command in a process that says which files it writes and what it does with sockets."""
+    """Run the command; return a line for each file that it writes and each socket that it opens."""
     command = [sys.executable, "-B", "-c", WATCHED, *arguments]
     result = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300)
     return [line for line in result.stdout.splitlines() if line.startswith("KEPT")]
