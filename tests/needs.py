@@ -52,6 +52,7 @@ PARTS = {
     "aeon": Part((SERIES_SETS / "BasicMotions").exists),
     "pyarrow": Part(lambda: find_spec("pyarrow") is not None),
     "rerun": Part(lambda: find_spec("rerun") is not None),
+    "spark": Part(lambda: find_spec("pyspark") is not None and programs("java")()),
     "swift": Part(programs("swiftc")),
     "web-app": Part(lambda: NODE_MODULES.exists() and programs("npm")()),
     "webkit": Part(lambda: WEBKIT.exists() and programs("xvfb-run")(), "webkit2gtk-driver xvfb xauth"),

@@ -179,7 +179,8 @@ def _add_fields(parser: _Parser, kind: type, instance: object, prefix: str) -> d
         if Form.POSITIONAL in notes:
             if "choices" not in given:
                 given["metavar"] = name.upper()
-            parser.add_argument(name, **given, nargs=None if value is MISSING else "?")
+            given["nargs"] = "+" if "nargs" in given else None if value is MISSING else "?"
+            parser.add_argument(name, **given)
             continue
         before, dot, last = name.replace("_", "-").rpartition(".")
         option = f"--{before}{dot}{'no-' * (value is True)}{last}"

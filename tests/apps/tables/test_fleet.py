@@ -1,32 +1,43 @@
 """Heartbeats of a record, and the expected accuracy of a fleet whose truth is known."""
 
 import json
+import os
 import re
+import subprocess
+import sys
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
+import fsspec
 import numpy as np
+import pyarrow as pa
 import pytest
 import statsmodels.api as sm
+from pyarrow import parquet
 from sensemble_apps.cli import main
 from sensemble_apps.errors import InputError
 from sensemble_apps.integrations.heartbeats import recorded
 from sensemble_apps.tables.fleet import fleet, left_out
 from sensemble_apps.tables.fleet_simulation import SimulatedFleet
-from sensemble_apps.tables.heartbeats import Heartbeat, merged, write_heartbeats
+from sensemble_apps.tables.heartbeats import Heartbeat, write_heartbeats
 from sensemble_runtime.auditing.intervals import wilson
 from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.record.writer import Records, fingerprint
 from sensemble_runtime.scores import SubsetScore
 from sensemble_sensors.supervision.events import Event
 
+from tests.apps.browser.hosting import hosted
+from tests.apps.conftest import COMMAND
 from tests.apps.html_page import Page
 from tests.apps.shipped import manifest, write_audit, write_run
 
 TRUE = {"audio+video": 0.95, "audio": 0.8, "video": 0.6}
+QUICK_JAVA = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"  # starts soon; nothing runs for long
 MONDAY = datetime(2026, 11, 23, tzinfo=UTC)
 
 
@@ -63,7 +74,7 @@ def test_each_set_counts_by_its_time_and_what_was_never_audited_is_named(tmp_pat
     write_heartbeats(tmp_path / "a.parquet", [row("a", "audio", 3600), row("a", "text", 1800, 24 * 7)])
     write_heartbeats(tmp_path / "b.parquet", [row("b", "video", 7200), row("b", "", 99)])
     audited = {"b" * 64: {"audio": score(360), "video": score(240)}}
-    found = fleet(sorted(tmp_path.glob("*.parquet")), audited)
+    found = fleet([str(tmp_path)], audited)
     (whole,) = found.bundles
     assert (whole.devices, whole.hours, whole.audited) == (2, 3.5, pytest.approx(3 / 3.5))
     assert whole.accuracy is not None
@@ -80,12 +91,12 @@ def test_the_expected_accuracy_holds_the_truth_that_made_it(tmp_path: Path) -> N
     draw, runs = np.random.default_rng(0), 100
     faults = {"video": ("lost", 0.1), "audio": ("unhealthy", 0.2)}
     fleets = [SimulatedFleet(f"{run:064}", TRUE, faults, devices=8, hours=12) for run in range(runs)]
-    rows = [beat for run, one in enumerate(fleets) for beat in merged(one.heartbeats(run))]
-    write_heartbeats(tmp_path / "f.parquet", rows)
+    rows = pa.concat_tables(rows for run, one in enumerate(fleets) for rows in one.heartbeats(run))
+    parquet.write_table(rows, tmp_path / "f.parquet")
     scores = {
         one.bundle: {live: score(draw.binomial(400, right)) for live, right in TRUE.items()} for one in fleets
     }
-    found = fleet([tmp_path / "f.parquet"], scores)
+    found = fleet([str(tmp_path)], scores)
     held = [
         one.accuracy is not None and one.accuracy.low <= fleets[0].truth <= one.accuracy.high
         for one in found.bundles
@@ -108,7 +119,7 @@ def test_a_device_unlike_its_peers_is_named(tmp_path: Path) -> None:
     rows[-1] = replace(rows[-1], unsure=40)  # far beyond the others, and of no importance
     rows += [replace(row("odd", "audio", 36000), unsure=9000), replace(row("idle", "audio", 60), unsure=50)]
     write_heartbeats(tmp_path / "f.parquet", rows)
-    (one,) = fleet([tmp_path / "f.parquet"], {}).unlike
+    (one,) = fleet([str(tmp_path)], {}).unlike
     assert (one.device, one.measure, one.value) == ("odd", "unsure", 0.25)
 
 
@@ -137,6 +148,47 @@ def test_a_fleet_is_read_from_a_folder(tmp_path: Path, capsys: pytest.CaptureFix
         assert expected in said
 
 
+@pytest.mark.slow
+@pytest.mark.needs("spark")
+def test_spark_gives_the_same_figures(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    write_audit(write_run(tmp_path / "run"))
+    record, beats, events = tmp_path / "run" / "audit.sqlite", tmp_path / "beats", tmp_path / "events"
+    simulated = ["--fault", "video=lost:0.1", "--fault", "text=ended:0.3", "--devices", "6", "--hours", "200"]
+    assert main(["fleet", "simulate", str(beats), "--audit", str(record), *simulated]) == 0
+    write_heartbeats(beats / "other.parquet", [row("a", "imu", 3600), row("a", "", 60)])
+    events.mkdir()
+    options = {
+        "spark.eventLog.enabled": "true",
+        "spark.eventLog.compress": "false",
+        "spark.eventLog.dir": events.as_uri(),
+        "spark.eventLog.rolling.enabled": "false",
+        "spark.scheduler.minRegisteredResourcesRatio": "1",  # both executors are there before the first task
+        "spark.sql.shuffle.partitions": "2",
+    } | dict.fromkeys(("spark.driver.extraJavaOptions", "spark.executor.extraJavaOptions"), QUICK_JAVA)
+    (tmp_path / "spark-defaults.conf").write_text("".join(f"{k} {v}\n" for k, v in options.items()))
+    command = [sys.executable, COMMAND, "fleet", beats, "--audit", record, "--json"]
+    duckdb, spark = (
+        json.loads(subprocess.run([*command, *more], capture_output=True, check=True, env=environment).stdout)
+        for environment in [os.environ | {"SPARK_CONF_DIR": str(tmp_path)}]
+        for more in ([], ["--engine", "local-cluster[2,1,1024]"])
+    )
+    assert list(figures(spark)) == [(k, pytest.approx(v, rel=1e-9)) for k, v in figures(duckdb)]
+    assert {name for name in duckdb if duckdb[name]} == {*duckdb} - {"unlike"}
+    lines = [json.loads(line) for file in events.iterdir() for line in file.read_text().splitlines()]
+    tasks = {one["Task Info"]["Executor ID"] for one in lines if one["Event"] == "SparkListenerTaskEnd"}
+    assert tasks == {"0", "1"}
+
+
+def figures(found: object) -> Iterator[tuple[str, Any]]:
+    """Yield each value of a JSON value, with the path to it."""
+    if isinstance(found, dict | list):
+        for key, value in found.items() if isinstance(found, dict) else enumerate(found):
+            yield from ((f"{key}.{path}", one) for path, one in figures(value))
+    else:
+        yield "", found
+
+
 def test_a_simulated_fleet_has_a_page(tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     write_audit(write_run(tmp_path / "run"))
@@ -152,7 +204,32 @@ def test_a_simulated_fleet_has_a_page(tmp_path: Path) -> None:
     assert not re.search(r"https?://|<script", html)
 
 
+def test_files_are_read_by_url(tmp_path: Path) -> None:
+    write_heartbeats(tmp_path / "a.parquet", [row("a", "audio", 3600)])
+    write_heartbeats(tmp_path / "b.parquet", [row("b", "video", 7200)])
+    stored = f"memory://{tmp_path.name}"
+    for path in tmp_path.glob("*.parquet"):
+        with fsspec.open(f"{stored}/2026/{path.name}", "wb") as file:
+            file.write(path.read_bytes())
+    here = fleet([str(tmp_path)], {})
+    with hosted(tmp_path) as server:
+        address = f"http://127.0.0.1:{server.server_port}"
+        for sources in ([stored], [address], [f"{address}/a.parquet", f"{stored}/*/b.parquet"]):
+            assert fleet(sources, {}) == here
+        assert main(["fleet", f"{address}/none.parquet"]) == 2
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:1/x.parquet", "nosuch://x", "memory://none"])
+def test_a_url_that_cannot_be_read_is_one_line(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["fleet", url]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"sensemble: {url}: ")
+
+
 def test_what_holds_no_heartbeats_is_refused(tmp_path: Path) -> None:
     (tmp_path / "x.parquet").write_text("no parquet")
     with pytest.raises(InputError, match=r"x\.parquet: no Parquet file"):
-        fleet([tmp_path / "x.parquet"], {})
+        fleet([str(tmp_path)], {})
+    parquet.write_table(pa.table({"hour": [0]}), tmp_path / "x.parquet")
+    with pytest.raises(InputError, match=r"x\.parquet: holds no heartbeats"):
+        fleet([str(tmp_path / "*.parquet")], {})

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Annotated
 
 from rich.console import Console
 from rich.table import Table
@@ -13,8 +14,7 @@ from sensemble_runtime.scores import SubsetScore
 
 from sensemble_apps.console.output import say, say_json, write
 from sensemble_apps.console.wording import set_title
-from sensemble_apps.errors import InputError
-from sensemble_apps.options import Common, Folder, OptionalFile, Positional, Texts
+from sensemble_apps.options import Common, OptionalFile, Positional, Texts
 from sensemble_apps.tables import fleet_table
 from sensemble_apps.tables.fleet import Deployed, fleet
 
@@ -25,11 +25,14 @@ _SHOWN = 10  # devices, those with the lowest expected accuracy, and faults
 class Fleet(Common):
     """Weight the audited accuracy of each live set by how long devices had it live."""
 
-    heartbeats: Positional[Folder]
-    """A folder of Parquet files, also in folders below it: those that `--output heartbeats=FOLDER` keeps, or
-    that `history --heartbeats` wrote."""
+    heartbeats: Positional[tuple[str, ...]]
+    """Parquet files that `--output heartbeats=FOLDER` keeps, or that `history --heartbeats` wrote, or folders
+    of them, also in folders below; paths or URLs such as `s3://BUCKET/FOLDER` (fsspec)."""
     audit: Texts = ()
     """A record with the audit of a bundle (`audit --record`); the last of each bundle counts."""
+    engine: Annotated[str | None, "MASTER"] = None
+    """The master of a Spark cluster, such as `spark://HOST:7077`, all of whose machines reach the files by
+    these names; by default, DuckDB on this machine."""
     out: OptionalFile = None
     """Write a page."""
     json: bool = False
@@ -38,15 +41,10 @@ class Fleet(Common):
 
 def main(arguments: Fleet) -> None:
     """Print the expected accuracy by part of the fleet, what costs most, and what was never audited."""
-    files = sorted(arguments.heartbeats.rglob("*.parquet"))
-    if not files:
-        raise InputError(
-            f"{arguments.heartbeats}: no *.parquet in it; `sensemble history RECORD --heartbeats FILE`"
-        )
     audited: dict[str, dict[str, SubsetScore]] = {}
     for record in map(Path, arguments.audit):
         audited |= {run.bundle: run.scores for run in read_runs(record) if run.scores and run.ended}
-    found = fleet(files, audited)
+    found = fleet(arguments.heartbeats, audited, arguments.engine)
     if arguments.out:
         from sensemble_apps.report import fleet_page  # matplotlib takes a while
 

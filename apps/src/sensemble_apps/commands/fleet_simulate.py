@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated
 
+from pyarrow import parquet
 from sensemble_runtime import subsets
 from sensemble_runtime.record.reader import read_runs
 
@@ -11,7 +12,6 @@ from sensemble_apps.console.wording import percent
 from sensemble_apps.errors import InputError
 from sensemble_apps.options import Common, File, Folder, Positional, Texts
 from sensemble_apps.tables.fleet_simulation import SimulatedFleet
-from sensemble_apps.tables.heartbeats import merged, write_heartbeats
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,7 +19,7 @@ class Simulate(Common):
     """Write heartbeats of devices with stated faults, and print the accuracy that made them."""
 
     folder: Positional[Folder]
-    """The folder for a Parquet file."""
+    """The folder for a Parquet file of each device."""
     audit: File
     """A record with the audit of a bundle, whose scores count as the truth."""
     fault: Annotated[Texts, "SENSOR=KIND:SHARE"] = ()
@@ -33,7 +33,7 @@ class Simulate(Common):
 
 
 def main(arguments: Simulate) -> None:
-    """Write the file and print the truth."""
+    """Write the files and print the truth."""
     audited = [run for run in read_runs(arguments.audit) if run.scores and run.ended]
     if not audited:
         raise InputError(
@@ -50,9 +50,9 @@ def main(arguments: Simulate) -> None:
     faults = dict(_fault(text, sensors) for text in arguments.fault)
     fleet = SimulatedFleet(audited[-1].bundle, accuracy, faults, arguments.devices, arguments.hours)
     arguments.folder.mkdir(parents=True, exist_ok=True)
-    path = arguments.folder / "simulated.parquet"
-    write_heartbeats(path, merged(fleet.heartbeats(arguments.seed)))
-    say(f"{path}: expected accuracy {percent(fleet.truth)} %")
+    for place, rows in enumerate(fleet.heartbeats(arguments.seed)):
+        parquet.write_table(rows, arguments.folder / f"device-{place}.parquet")
+    say(f"{arguments.folder}: expected accuracy {percent(fleet.truth)} %")
 
 
 def _fault(text: str, sensors: list[str]) -> tuple[str, tuple[str, float]]:

@@ -1,13 +1,13 @@
 """The accuracy of a fleet as deployed: that of each live set in an audit, weighted by its time in the field.
 
-DuckDB sums up the heartbeats by device and week, asked in Ibis; the rest is small.
+An engine sums up the heartbeats by device and week, asked in Ibis; the rest is small.
 """
 
 import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
-from pathlib import Path
+from dataclasses import asdict, dataclass, replace
+from datetime import date, timedelta
 from typing import Any
 
 import ibis
@@ -19,10 +19,10 @@ from sensemble_runtime.auditing.comparison import ALPHA, MARGIN, holm
 from sensemble_runtime.auditing.intervals import LEVEL, student, student_tail
 from sensemble_runtime.scores import Estimate, SubsetScore
 
-from sensemble_apps.errors import InputError
-from sensemble_apps.tables.heartbeats import Heartbeat
+from sensemble_apps.tables import heartbeat_files
 
-_COLUMNS = {one.name for one in fields(Heartbeat)}
+_WEEK = 7 * 86400  # seconds
+_MONDAY = 4 * 86400  # the first since 1970, a Thursday
 _NAMES = ("bundle", "model", "week", "device")
 _SUMS = ("seconds", "known", "right", "low", "high", "answers", "unsure")
 _PEERS = 5  # devices of a model, at least, among which one may be unlike the others
@@ -125,63 +125,48 @@ class Fleet:
         return asdict(self)
 
 
-def fleet(files: Sequence[Path], audited: Scores) -> Fleet:
-    """Return what heartbeats tell of a fleet.
-
-    Raises InputError if a file is no Parquet file of heartbeats.
-    """
-    table = _read(files)
-    live = _joined(table, audited)
-    cells = _cells(live)
-    lost = live.filter(_.accuracy.isnull()).group_by(["bundle", "live"])
+def fleet(sources: Sequence[str], audited: Scores, engine: str | None = None) -> Fleet:
+    """Return what heartbeats tell of a fleet; arguments and errors are those of `heartbeat_files.opened`."""
+    with heartbeat_files.opened(sources, engine) as table:
+        cells = _cells(table, audited)
+        sets = _rows(
+            table.group_by(["bundle", "live"]).aggregate(seconds=_.seconds.sum(), answers=_.answers.sum())
+        )
+        faults = _faults(table, sets, audited)
     unaudited: dict[str, dict[str, float]] = {}
-    for row in _rows(lost.aggregate(hours=_.seconds.sum() / 3600).order_by(ibis.desc("hours"))):
-        unaudited.setdefault(row["bundle"], {})[row["live"]] = row["hours"]
+    for row in sorted(sets, key=lambda row: (-row["seconds"], row["live"])):
+        if row["live"] and row["live"] not in audited.get(row["bundle"], {}):
+            unaudited.setdefault(row["bundle"], {})[row["live"]] = row["seconds"] / 3600
     devices = _deployed(cells, "model", "device")
     return Fleet(
         _deployed(cells),
         _deployed(cells, "model"),
         _deployed(cells, "week"),
         sorted(devices, key=lambda one: one.accuracy.value if one.accuracy else 2),
-        _faults(table, audited),
+        faults,
         _unlike(devices),
         unaudited,
     )
 
 
-def _read(files: Sequence[Path]) -> ibis.Table:
-    connection = ibis.duckdb.connect()
-    for path in files:
-        try:
-            columns = {*connection.read_parquet(str(path)).columns}
-        except Exception as error:  # whatever DuckDB raises, of a file that a stranger wrote
-            raise InputError(
-                f"{path}: no Parquet file; `sensemble history RECORD --heartbeats {path}`"
-            ) from error
-        if columns != _COLUMNS:
-            raise InputError(
-                f"{path}: holds no heartbeats; its columns must be {', '.join(sorted(_COLUMNS))}"
-            )
-    return connection.read_parquet([str(path) for path in files])
-
-
-def _joined(table: ibis.Table, audited: Scores) -> ibis.Table:
-    """Return the heartbeats with a sensor live, each beside the score of its live set, or nulls."""
+def _cells(table: ibis.Table, audited: Scores) -> list[Cell]:
     rows = [
         {"bundle": bundle, "live": live, "accuracy": score.accuracy, "low": score.low, "high": score.high}
         for bundle, scores in audited.items()
         for live, score in scores.items()
     ]
-    schema = ibis.schema(
-        {"bundle": "string", "live": "string"} | dict.fromkeys(("accuracy", "low", "high"), "float")
+    known = ibis.memtable(
+        rows,
+        schema={"bundle": "string", "live": "string"} | dict.fromkeys(("accuracy", "low", "high"), "float"),
     )
-    return table.filter(_.live != "").left_join(ibis.memtable(rows, schema=schema), ["bundle", "live"])
-
-
-def _cells(live: ibis.Table) -> list[Cell]:
+    week = (table.hour.epoch_seconds() - _MONDAY) // _WEEK
     found = (
-        live.mutate(week=_.hour.truncate("W").strftime("%Y-%m-%d"))
-        .group_by(["bundle", "model", "week", "device"])
+        table.filter(_.live != "")
+        .mutate(week=week)
+        .group_by([*_NAMES, "live"])  # first, so that few rows are joined
+        .aggregate(seconds=_.seconds.sum(), answers=_.answers.sum(), unsure=_.unsure.sum())
+        .left_join(known, ["bundle", "live"])
+        .group_by([*_NAMES])
         .aggregate(
             seconds=_.seconds.sum(),
             known=_.seconds.sum(where=_.accuracy.notnull()),
@@ -194,11 +179,15 @@ def _cells(live: ibis.Table) -> list[Cell]:
     )
     return [
         Cell(
-            (row["bundle"], row["model"], row["week"], row["device"]),
+            (row["bundle"], row["model"], _monday(row["week"]), row["device"]),
             np.array([row[n] or 0 for n in _SUMS], float),
         )
         for row in _rows(found.order_by([*_NAMES]))
     ]
+
+
+def _monday(week: int) -> str:
+    return str(date(1970, 1, 5) + timedelta(weeks=week))
 
 
 def _rows(table: ibis.Expr) -> list[dict[str, Any]]:
@@ -242,10 +231,13 @@ def _part(names: Names, sums: Sums) -> Deployed:
     )
 
 
-def _faults(table: ibis.Table, audited: Scores) -> list[FaultCost]:
-    totals = {row["bundle"]: row["n"] for row in _rows(table.group_by("bundle").aggregate(n=_.answers.sum()))}
+def _faults(table: ibis.Table, sets: Sequence[Mapping[str, Any]], audited: Scores) -> list[FaultCost]:
+    """Return the costs of all faults; `sets` has the seconds and the answers of each bundle's live sets."""
+    totals: defaultdict[str, int] = defaultdict(int)
+    for row in sets:
+        totals[row["bundle"]] += row["answers"]
     times = {(row["bundle"], row["fault"]): row["n"] for row in _rows(_unnested(table, "faults", ["bundle"]))}
-    seen = {row["live"] for row in _rows(table.filter(_.live != "").select("live").distinct())}
+    seen = {row["live"] for row in sets if row["live"]}
     modalities = {modality for live in seen.union(*audited.values()) for modality in live.split("+")}
     answers: defaultdict[tuple[str, str], int] = defaultdict(int)
     lost: dict[tuple[str, str], float] = {}  # of the answers whose live set was audited with and without it
@@ -272,8 +264,8 @@ def _faults(table: ibis.Table, audited: Scores) -> list[FaultCost]:
 
 def _unnested(table: ibis.Table, name: str, by: list[str]) -> ibis.Table:
     """Return the sums of a column of maps by its keys, `fault`, and other columns."""
-    pairs = {"fault": table[name].keys().unnest(), "n": table[name].values().unnest()}
-    return table.select(*by, **pairs).group_by([*by, "fault"]).aggregate(n=_.n.sum())
+    keys = table.select(*by, name, fault=table[name].keys().unnest())
+    return keys.group_by([*by, "fault"]).aggregate(n=_[name][_.fault].sum())
 
 
 def _unlike(devices: Sequence[Deployed]) -> list[Unlike]:
@@ -292,9 +284,9 @@ def _unlike(devices: Sequence[Deployed]) -> list[Unlike]:
         for some in peers.values():
             shares = np.array([share for _, share in some])
             for place, p in enumerate(left_out(np.arcsin(np.sqrt(shares))) if len(some) >= _PEERS else ()):
-                one, others = some[place][0], np.delete(shares, place)
+                one, share = some[place]
                 names = one.bundle, one.model, one.device, measure
-                found.append(Unlike(*names, float(shares[place]), float(others.mean()), p))
+                found.append(Unlike(*names, share, float(shares.sum() - share) / (len(some) - 1), p))
     adjusted = holm([one.p for one in found])
     tested = (replace(one, p=p) for one, p in zip(found, adjusted, strict=True) if p < ALPHA)
     return sorted((one for one in tested if abs(one.value - one.peers) >= MARGIN), key=lambda one: one.p)

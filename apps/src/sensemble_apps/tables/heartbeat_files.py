@@ -1,0 +1,144 @@
+"""Files of heartbeats as one Ibis table: wherever fsspec finds them, on DuckDB or on a Spark cluster."""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from itertools import chain
+from tempfile import TemporaryDirectory
+from urllib.parse import urlsplit
+
+import duckdb
+import fsspec
+import ibis
+from fsspec.core import url_to_fs
+from fsspec.implementations.local import LocalFileSystem
+from pyarrow import ArrowException, parquet
+
+from sensemble_apps.errors import InputError
+from sensemble_apps.tables.heartbeats import Heartbeat
+
+_COLUMNS = {one.name for one in fields(Heartbeat)}
+_AT_ONCE = 16  # files whose columns are read at once; elsewhere, most of the time is waiting
+
+
+@dataclass(frozen=True)
+class _File:
+    """A file by its name for the user, a path or URL, and by its path in a file system of `fsspec`."""
+
+    name: str
+    system: fsspec.AbstractFileSystem
+    path: str
+
+    @property
+    def local(self) -> bool:
+        return isinstance(self.system, LocalFileSystem)
+
+
+@contextmanager
+def opened(sources: Sequence[str], engine: str | None = None) -> Iterator[ibis.Table]:
+    """Yield the heartbeats of files, of folders and what is below them, or of URLs of either.
+
+    Args:
+        sources: paths, and URLs that `fsspec` reads, `s3://`, `gs://`, `https://`. A `*` stands for any name.
+        engine: the master of a Spark cluster, `spark://HOST:PORT`, each of whose machines reads the files by
+            the same names. Without, it is DuckDB in this process, and files elsewhere are copied first, for
+            as long as the block lasts.
+
+    Raises:
+        InputError: if a file cannot be read or holds no heartbeats, also while the block asks for rows; or if
+            the cluster cannot be had.
+    """
+    files = [*chain.from_iterable(map(_found, sources))]
+    with TemporaryDirectory(prefix="sensemble-") as folder:
+        if not engine:
+            files = [*_copied(files, folder)]
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            for _ in pool.map(_check, files):
+                pass
+        with _on_spark(files, engine) if engine else _on_duckdb(files) as table:
+            yield table
+
+
+def _found(source: str) -> list[_File]:
+    with _reading(source):
+        system, path = url_to_fs(source)
+        if "*" in path:
+            paths = system.glob(path)
+        elif urlsplit(path).path.endswith(".parquet"):
+            paths = [path]
+        else:
+            paths = [one for one in system.find(path) if one.endswith(".parquet")]
+    if not paths:
+        raise InputError(f"{source}: no *.parquet in it; `sensemble history RECORD --heartbeats FILE`")
+    before = source.partition("://")[0] + "://" if "://" in source else ""
+    return [_File(path if "://" in path else before + path, system, path) for path in sorted(paths)]
+
+
+@contextmanager
+def _reading(name: str) -> Iterator[None]:
+    try:
+        yield
+    except ArrowException as error:
+        raise InputError(f"{name}: no Parquet file; `sensemble history RECORD --heartbeats FILE`") from error
+    except Exception as error:  # any that the packages of object stores raise
+        raise InputError(f"{name}: cannot be read: {str(error) or type(error).__name__}") from error
+
+
+def _copied(files: Sequence[_File], folder: str) -> Iterator[_File]:
+    """Yield the files, and of those that are elsewhere copies in a folder."""
+    system = LocalFileSystem()
+    for place, file in enumerate(files):
+        copy = f"{folder}/{place}.parquet"
+        if not file.local:
+            with _reading(file.name):
+                file.system.get_file(file.path, copy)
+        yield file if file.local else _File(file.name, system, copy)
+
+
+def _check(file: _File) -> None:
+    with _reading(file.name), file.system.open(file.path) as stream:
+        columns = {*parquet.read_schema(stream).names}
+    if columns != _COLUMNS:
+        raise InputError(
+            f"{file.name}: holds no heartbeats; its columns must be {', '.join(sorted(_COLUMNS))}"
+        )
+
+
+@contextmanager
+def _on_duckdb(files: Sequence[_File]) -> Iterator[ibis.Table]:
+    connection = ibis.duckdb.connect()
+    try:
+        connection.con.read_parquet([file.path for file in files]).create_view("heartbeats")
+        yield connection.table("heartbeats")
+    except duckdb.Error as error:
+        raise InputError(f"heartbeats: DuckDB cannot read them: {error}") from error
+    finally:
+        connection.disconnect()
+
+
+@contextmanager
+def _on_spark(files: Sequence[_File], master: str) -> Iterator[ibis.Table]:
+    from py4j.protocol import Py4JError
+    from pyspark.errors import PySparkException
+    from pyspark.sql import SparkSession
+
+    options = {
+        "spark.log.level": "ERROR",
+        "spark.ui.enabled": "false",  # nobody asked for a server
+        "spark.ui.showConsoleProgress": "false",
+    }
+    names = [f"file://{file.path}" if file.local else file.name for file in files]
+    session = None
+    try:
+        builder = SparkSession.builder.master(master).appName("sensemble fleet")
+        session = builder.config(map=options).getOrCreate()
+        connection = ibis.pyspark.connect(session)
+        session.read.parquet(*names).createOrReplaceTempView("heartbeats")
+        yield connection.table("heartbeats")
+    except (PySparkException, Py4JError) as error:
+        said = " ".join(str(error).splitlines()[:2])  # Java's stack follows
+        raise InputError(f"--engine {master}: Spark failed: {said}") from error
+    finally:
+        if session is not None:
+            session.stop()
