@@ -13,6 +13,7 @@ TUTORIAL = Path(__file__).parents[2] / "docs" / "tutorial.md"
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("lowered_once")
 @pytest.mark.timeout(1800)  # on two busy cores; alone, under a minute and a half
 def test_its_commands_lead_from_takes_to_a_report_that_passes_the_gate(tmp_path: Path) -> None:
     blocks = [

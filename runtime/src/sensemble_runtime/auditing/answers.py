@@ -66,7 +66,10 @@ class Sessions:
             return lies
         for i, present in enumerate(there.T):
             lies[:, i] = list(belief.lies.values())
-            belief.note({m: opinions[m][i] for m in compress(subset, present)}, (self._scenes + i) * SCENE)
+            if present.any():
+                belief.learn(
+                    {m: opinions[m][i] for m in compress(subset, present)}, (self._scenes + i) * SCENE
+                )
         return lies
 
     def _answered(

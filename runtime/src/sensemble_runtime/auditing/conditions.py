@@ -35,7 +35,8 @@ class Labelled:
 
 def clean_scores(bundle: Bundle, labelled: Labelled) -> list[ConditionScore]:
     """Return the scores of all subsets without any degradation."""
-    return _scores(bundle, labelled, labelled.embeddings, ("", CLEAN, 0), "")
+    sets = subsets.measured(bundle.modalities)
+    return _scores(bundle, labelled, labelled.embeddings, sets, ("", CLEAN, 0), "")
 
 
 def key_of(degradation: Degradation) -> tuple[str, str, int]:
@@ -66,11 +67,8 @@ def scores_under(
                 embeddings[bundle.modalities.index(m), column] = bundle.encode(m, window)
         done()
     effect = " and ".join(dict.fromkeys(a.condition.described(a.severity) for a in degradation))
-    return [
-        score
-        for score in _scores(bundle, labelled, embeddings, key_of(degradation), effect)
-        if specs.keys() <= {*subsets.parse(score.subset)}
-    ]
+    sets = [subset for subset in subsets.measured(bundle.modalities) if specs.keys() <= {*subset}]
+    return _scores(bundle, labelled, embeddings, sets, key_of(degradation), effect)
 
 
 def earlier(example: Example, seconds: float) -> Example:
@@ -86,11 +84,15 @@ def earlier(example: Example, seconds: float) -> Example:
 
 
 def _scores(
-    bundle: Bundle, labelled: Labelled, embeddings: Floats, key: tuple[str, str, int], effect: str
+    bundle: Bundle,
+    labelled: Labelled,
+    embeddings: Floats,
+    sets: Sequence[subsets.Subset],
+    key: tuple[str, str, int],
+    effect: str,
 ) -> list[ConditionScore]:
-    modalities, classifier, there = bundle.modalities, bundle.classifier, labelled.present
-    task, sets = bundle.manifest.task, subsets.measured(modalities)
-    rows = dict(zip(modalities, embeddings, strict=True))
+    classifier, task, there = bundle.classifier, bundle.manifest.task, labelled.present
+    rows = dict(zip(bundle.modalities, embeddings, strict=True))
     opinions = {m: classifier.opinions(m, found) for m, found in rows.items()}
     usable = {m: there[m] & classifier.are_familiar(m, found) for m, found in rows.items()}
     alone = plain(opinions, sets, classifier.redundancy, task)

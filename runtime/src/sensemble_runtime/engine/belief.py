@@ -177,6 +177,13 @@ class Belief:
         """Note the opinions [C] of one moment; return the suspect, if one sensor alone is likely to lie."""
         if not opinions:
             return None
+        said = self.learn(opinions, now)
+        chances = _posterior(said, self._lies)
+        suspects = [m for m in opinions if chances[self._modalities.index(m)] > LIKELY]
+        return suspects[0] if len(suspects) == 1 else None  # two that contradict each other are both suspect
+
+    def learn(self, opinions: Mapping[str, Floats], now: float) -> Floats:
+        """Note the opinions [C], one or more, of a moment; return the likelihoods [n, C] of all."""
         live = np.array([m in opinions for m in self._modalities])
         said = np.ones((len(live), len(next(iter(opinions.values())))))  # absent: no evidence
         said[live] = likelihoods(np.stack([opinions[m] for m in self._modalities if m in opinions]))
@@ -192,9 +199,7 @@ class Belief:
                 self._scene, self._agreement = said, agreement
             self._first = np.where((live & ~self._known)[:, np.newaxis], logs, self._first)
             self._known = live | self._known
-        chances = _posterior(said, self._lies)
-        suspects = [m for m in opinions if chances[self._modalities.index(m)] > LIKELY]
-        return suspects[0] if len(suspects) == 1 else None  # two that contradict each other are both suspect
+        return said
 
     def _is_over(self, logs: Floats, live: NDArray[np.bool_]) -> bool:
         """Return whether those that were live say something else, all together or without one of them.
