@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from sensemble_apps.cli import main
 from sensemble_apps.running import trial
-from sensemble_apps.running.trial import Arm, ReplayedScenes, Said, ShownScenes
+from sensemble_apps.running.trial import Arm, ReplayedScenes, Said, ShownScenes, on_devices
 from sensemble_runtime import Bundle
 from sensemble_sensors.errors import SensorUnavailableError
 from sensemble_sensors.media.dataset import read_dataset
@@ -66,7 +66,8 @@ def test_devices_are_judged_by_the_class_that_is_shown(bundle_folder: Path, data
     def sensors() -> Playing:
         return Playing(dataset_folder / "eval-one-0.mkv", specs)
 
-    scenes = ShownScenes(bundle, sensors, ("one",), 3.0, None, settle=0.0)  # type: ignore[arg-type]
+    period = on_devices(bundle, sensors, None)  # type: ignore[arg-type]
+    scenes = ShownScenes(bundle, period, ("one",), 3.0, settle=0.0)
     arms = [Arm("deaf", frozenset({"audio"})), Arm("nothing", frozenset({"audio", "video"}))]
     blocks: list[int] = []
     found = trial.run(bundle, scenes, arms, 2, 0, lambda _, block: blocks.append(block))

@@ -151,6 +151,7 @@ def serving(
     # The noise of the tests is unlike what any encoder was trained on, and is to be live all the same.
     with Session(bundle, policy=Policy(unfamiliar="pool"), lasting=True) as session:
         page = SessionPage(session, recordings, monotonic(), others)
+        page.trial.examples = examples
         served = Served(session, page, 0, access.secure)
         example_at = None if player is None else player.example_at
 

@@ -11,10 +11,8 @@ from sensemble_runtime.auditing import gate
 from sensemble_runtime.auditing.comparison import MARGIN, Comparison, compared
 from sensemble_runtime.auditing.gate import Judgement
 from sensemble_runtime.auditing.metrics import METRICS
-from sensemble_runtime.auditing.reliability import recorded_answers
 from sensemble_runtime.bundle.manifest import FILE_NAME
 from sensemble_runtime.bundle.manifest_file import read_manifest
-from sensemble_runtime.record.reader import read_answers, read_conditions, read_runs
 from sensemble_runtime.record.writer import fingerprint
 from sensemble_sensors.media.dataset import read_dataset
 from sensemble_sensors.spec import devices
@@ -25,8 +23,8 @@ from sensemble_apps.console.wording import data_title
 from sensemble_apps.errors import InputError
 from sensemble_apps.options import Judging, OptionalFolder, Positional, Trusting
 from sensemble_apps.tables import comparison_table, gate_verdict
-from sensemble_apps.tables.audits import audits, recorded_measures
-from sensemble_apps.tables.comparison_table import Side
+from sensemble_apps.tables.audits import audits
+from sensemble_apps.tables.comparison_table import Side, recorded_side
 from sensemble_apps.tables.run_folder import AUDIT, BUNDLE, EVALUATED
 
 
@@ -95,15 +93,7 @@ def _side(path: Path, arguments: Compare) -> Side:
         return _of_run(path)
     if path.is_dir():
         raise InputError(f"{path}: no bundle and no run; give a bundle, a run or the record of an audit")
-    audited = [run for run in read_runs(path) if run.kind == "audit" and run.ended is not None]
-    if not audited:
-        raise InputError(f"{path}: holds no complete audit; `sensemble audit BUNDLE ... --record {path}`")
-    last = audited[-1]
-    answered = recorded_answers(read_answers(path, last.id), last.labels, last.task)
-    title = data_title(last.dataset, last.split)
-    measures = recorded_measures(last.scores, last.chance, last.estimates)
-    conditions = read_conditions(path, last.id)
-    return Side(str(path), last.bundle, title, answered, measures, METRICS[last.task], conditions)
+    return recorded_side(path)
 
 
 def _of_bundle(path: Path, arguments: Compare) -> Side:

@@ -14,6 +14,7 @@ from sensemble_runtime.engine.scheduler import Policy
 from sensemble_runtime.session.hotplug import Hotplug
 from sensemble_runtime.session.session import Session
 from sensemble_sensors.devices.watcher import Watcher
+from sensemble_sensors.recording.reader import Recorded
 from sensemble_sensors.thresholds import DEFAULT
 
 from sensemble_apps.console.output import say_executors
@@ -27,7 +28,7 @@ from sensemble_apps.running.view_events import ExampleAt
 from sensemble_apps.tables.run_folder import CONFIG, data_of
 
 if TYPE_CHECKING:
-    from sensemble_apps.web.page_sensors import PageSensors
+    from sensemble_apps.live_page.session_page import SessionPage
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +83,7 @@ def main(arguments: Serve) -> None:
         session = stack.enter_context(opened(bundle, options, DEFAULT, lasting=True))
         page = SessionPage(session, arguments.recordings, monotonic(), others)
         stack.callback(page.recorder.stop)
-        example_at = stack.enter_context(_sources(arguments, bundle, session, page.sensors))
+        example_at = stack.enter_context(_sources(arguments, bundle, session, page))
         if data is not None:
             page.board.examples = examples_of_classes(data, bundle.manifest.labels, bundle.specs)
         replayed = arguments.replay is not None
@@ -144,20 +145,22 @@ def _check(arguments: Serve) -> None:
 
 @contextmanager
 def _sources(
-    arguments: Serve, bundle: Bundle, session: Session, page_sensors: "PageSensors"
+    arguments: Serve, bundle: Bundle, session: Session, page: "SessionPage"
 ) -> Iterator[ExampleAt | None]:
     """Add the sensors that are asked for; yield the lookup of a replay's examples by time."""
     if arguments.replay is not None:
         played = playable(arguments.replay, arguments.split, bundle.specs)
         player = player_of(played, bundle.specs, repeated=True)
+        if not isinstance(played, Recorded):
+            page.trial.examples = [one for one in played if one.labels]
         for modality in player.modalities:
-            page_sensors.add(player.sensor(modality))
+            page.sensors.add(player.sensor(modality))
         with player:
             yield player.example_at
         return
     with arguments.sensors(bundle.specs) as sensors, ExitStack() as stack:
-        named = {page_sensors.add(sensor): sensor.modality for sensor in sensors}
+        named = {page.sensors.add(sensor): sensor.modality for sensor in sensors}
         if search := arguments.finders(bundle.specs):
-            make = page_sensors.maker(partial(plug, bundle.specs, in_process=arguments.in_process))
+            make = page.sensors.maker(partial(plug, bundle.specs, in_process=arguments.in_process))
             stack.enter_context(Watcher(search, partial(retry, session, named, Hotplug(session, make))))
         yield None

@@ -8,19 +8,23 @@ from rich.table import Table
 from sensemble_runtime import subsets
 from sensemble_runtime.auditing.comparison import MARGIN, SetComparison
 from sensemble_runtime.bundle.bundle import Bundle
-from sensemble_sensors.kinds.conditions.condition import Applied
-from sensemble_sensors.media.decoding import span
-from sensemble_sensors.spec import InputSpec
 from sensemble_sensors.thresholds import DEFAULT
 
-from sensemble_apps.console.conditions import parse_conditions, parse_sensors
 from sensemble_apps.console.output import check_writable, remark, say_executors, say_json
-from sensemble_apps.console.wording import sensor_words, words
+from sensemble_apps.console.wording import sensor_words
 from sensemble_apps.errors import InputError
 from sensemble_apps.options import Folder, OptionalFolder, Positional, Sources, Texts
 from sensemble_apps.running import trial
 from sensemble_apps.running.sources import examples_of
-from sensemble_apps.running.trial import SETTLE, Arm, Outcome, ReplayedScenes, Scenes, ShownScenes
+from sensemble_apps.running.trial import (
+    SETTLE,
+    Outcome,
+    ReplayedScenes,
+    Scenes,
+    ShownScenes,
+    arms_of,
+    on_devices,
+)
 from sensemble_apps.tables import comparison_table
 
 
@@ -62,7 +66,7 @@ def main(arguments: Trial) -> None:
     """Run the periods and print each arm beside the control."""
     _check(arguments)
     bundle = Bundle.open(arguments.bundle, trust=arguments.trust)
-    arms = _arms(arguments, bundle.specs)
+    arms = arms_of(arguments.unplug, arguments.condition, bundle.specs)
     say_executors(bundle.executors)
     scenes = _scenes(arguments, bundle)
     total = arguments.repeat * (1 + len(arms))
@@ -115,42 +119,14 @@ def _check(arguments: Trial) -> None:
         check_writable(arguments.out)
 
 
-def _arms(arguments: Trial, specs: dict[str, InputSpec]) -> list[Arm]:
-    arms = []
-    for text in arguments.unplug:
-        gone = parse_sensors(text, specs, "--unplug")
-        arms.append(Arm(f"without {words(text.split('+'))}", frozenset(gone)))
-    for text in arguments.condition:
-        if ":" not in text:
-            raise InputError(f"--condition {text}: add a severity of 1 to 5, such as {text}:3")
-        found = parse_conditions(text, specs)
-        applied = tuple(a for one in found for a in ((one,) if isinstance(one, Applied) else one))
-        arms.append(Arm(text.replace("=", " under "), conditions=applied))
-    if len({arm.title for arm in arms}) < len(arms):
-        raise InputError("two arms are alike; give each once")
-    return arms
-
-
 def _scenes(arguments: Trial, bundle: Bundle) -> Scenes:
     if arguments.replay is not None:
         examples = examples_of(arguments.replay, arguments.split)[: arguments.examples]
         return ReplayedScenes(bundle, examples, arguments.fast)
     live = arguments.media is None  # a file needs no time to open, and has gaps of its own
-    settle = SETTLE if live else 0.0
-    if arguments.seconds < settle + span(bundle.specs):
-        raise InputError(f"--seconds {arguments.seconds:g}: give {settle + span(bundle.specs):g} or more")
+    period = on_devices(bundle, lambda: arguments.sensors(bundle.specs), DEFAULT if live else None)
     labels = (arguments.show or "").split(",")
-    if unknown := next((label for label in labels if label not in bundle.manifest.labels), None):
-        known = ", ".join(bundle.manifest.labels)
-        raise InputError(f"--show: the bundle has no label {unknown!r}; it has {known}")
-    return ShownScenes(
-        bundle,
-        lambda: arguments.sensors(bundle.specs),
-        labels,
-        arguments.seconds,
-        DEFAULT if live else None,
-        settle,
-    )
+    return ShownScenes(bundle, period, labels, arguments.seconds, SETTLE if live else 0.0)
 
 
 def _table(found: dict[str, SetComparison]) -> Table:

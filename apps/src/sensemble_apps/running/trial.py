@@ -29,10 +29,14 @@ from sensemble_sensors.kinds.conditions.condition import Applied
 from sensemble_sensors.media.dataset import Example
 from sensemble_sensors.media.decoding import span
 from sensemble_sensors.sensor import Sensor
+from sensemble_sensors.spec import InputSpec
 from sensemble_sensors.supervision.events import describe
 from sensemble_sensors.thresholds import Thresholds
 
+from sensemble_apps.console.conditions import parse_conditions, parse_sensors
+from sensemble_apps.console.kinds import words_of
 from sensemble_apps.console.output import remark
+from sensemble_apps.console.wording import words
 from sensemble_apps.errors import InputError
 from sensemble_apps.running import real_time, virtual_time
 from sensemble_apps.running.real_time import Options
@@ -51,6 +55,34 @@ class Arm:
 
 
 CONTROL = Arm("all sensors")
+
+
+def arms_of(unplug: Sequence[str], condition: Sequence[str], specs: Mapping[str, InputSpec]) -> list[Arm]:
+    """Return the arms that texts such as `microphone+watch` and `camera=dark:3` name.
+
+    Raises InputError for an unknown sensor or condition, and for two that are alike.
+    """
+    arms = []
+    for text in unplug:
+        gone = parse_sensors(text, specs, "--unplug")
+        arms.append(Arm(f"without {words(_named(one, specs) for one in text.split('+'))}", frozenset(gone)))
+    for text in condition:
+        if ":" not in text:
+            raise InputError(f"--condition {text}: add a severity of 1 to 5, such as {text}:3")
+        found = parse_conditions(text, specs)
+        applied = tuple(a for one in found for a in ((one,) if isinstance(one, Applied) else one))
+        sensors, _, name = text.partition("=")
+        every = words(_named(one, specs) for one in sensors.split("+"))
+        arms.append(Arm(f"{every} under {name}", conditions=applied))
+    if len({arm.title for arm in arms}) < len(arms):
+        raise InputError("two arms are alike; give each once")
+    return arms
+
+
+def _named(sensor: str, specs: Mapping[str, InputSpec]) -> str:
+    return words_of(sensor).sensor if sensor in specs else sensor
+
+
 Said = Iterator[tuple[str, Prediction]]
 """The ids of the scenes of a period, each with what was answered; the last answer to a scene counts."""
 
@@ -94,6 +126,10 @@ def _id(example: str, block: int) -> str:
     return f"{example} #{block + 1}" if block else example
 
 
+Period = Callable[[Arm, float], Iterator[tuple[float, Prediction]]]
+"""Plays to the sensors of an arm for some seconds; yields predictions, each with its time in the period."""
+
+
 @dataclass(frozen=True)
 class ShownScenes:
     """Scenes that devices see for `seconds`, while a person shows the `labels` in turn, one in each block.
@@ -103,11 +139,17 @@ class ShownScenes:
     """
 
     bundle: Bundle
-    sensors: Callable[[], AbstractContextManager[Sequence[Sensor]]]
+    period: Period
     labels: Sequence[str]
     seconds: float
-    health: Thresholds | None
     settle: float
+
+    def __post_init__(self) -> None:
+        least, known = self.settle + span(self.bundle.specs), self.bundle.manifest.labels
+        if self.seconds < least:
+            raise InputError(f"a period of {self.seconds:g} s is too short; give {least:g} s or more")
+        if unknown := next((label for label in self.labels if label not in known), None):
+            raise InputError(f"the bundle has no label {unknown!r}; it has {', '.join(known)}")
 
     def shown(self, block: int) -> Sequence[Example]:
         """See `Scenes`."""
@@ -117,27 +159,41 @@ class ShownScenes:
 
     def play(self, arm: Arm, block: int) -> Said:
         """See `Scenes`."""
-        length, timer = span(self.bundle.specs), None
-        with self.sensors() as sensors:
-            used = [sensor for sensor in sensors if sensor.modality not in arm.unplugged]
+        length = span(self.bundle.specs)
+        for time, said in self.period(arm, self.seconds):
+            if time >= self.settle:
+                place = int((time - self.settle) / length) + 1
+                yield f"{self._label(block)} {block + 1}.{place}", said
+
+    def _label(self, block: int) -> str:
+        return self.labels[block % len(self.labels)]
+
+
+def on_devices(
+    bundle: Bundle, sensors: Callable[[], AbstractContextManager[Sequence[Sensor]]], health: Thresholds | None
+) -> Period:
+    """Return periods that open the devices anew, for a session."""
+
+    def play(arm: Arm, seconds: float) -> Iterator[tuple[float, Prediction]]:
+        timer = None
+        with sensors() as every:
+            used = [sensor for sensor in every if sensor.modality not in arm.unplugged]
             if not used:
                 return
             options = Options(conditions=arm.conditions)
-            with closing(real_time.devices(self.bundle, used, options, health=self.health)) as events:
+            with closing(real_time.devices(bundle, used, options, health=health)) as events:
                 try:
                     for event in events:
                         if isinstance(event, Opened):
-                            timer = Timer(self.seconds, _close, [event])
+                            timer = Timer(seconds, _close, [event])
                             timer.start()
-                        elif isinstance(event, Predicted) and event.time >= self.settle:
-                            place = int((event.time - self.settle) / length) + 1
-                            yield f"{self._label(block)} {block + 1}.{place}", event.prediction
+                        elif isinstance(event, Predicted):
+                            yield event.time, event.prediction
                 finally:
                     if timer is not None:
                         timer.cancel()
 
-    def _label(self, block: int) -> str:
-        return self.labels[block % len(self.labels)]
+    return play
 
 
 def _close(opened: Opened) -> None:

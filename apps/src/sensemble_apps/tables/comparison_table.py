@@ -2,18 +2,23 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import fmean
 
 from rich.table import Table
 from sensemble_runtime import subsets
 from sensemble_runtime.auditing.comparison import Comparison, SetComparison
 from sensemble_runtime.auditing.measures import Measures
-from sensemble_runtime.auditing.reliability import Answered
+from sensemble_runtime.auditing.metrics import METRICS
+from sensemble_runtime.auditing.reliability import Answered, recorded_answers
 from sensemble_runtime.bundle.manifest import Manifest
+from sensemble_runtime.record.reader import read_answers, read_conditions, read_runs
 from sensemble_runtime.scores import CLEAN, ConditionScore, Estimate
 
 from sensemble_apps.console.estimates import TOO_FEW
-from sensemble_apps.console.wording import percent, sensor_words, set_title
+from sensemble_apps.console.wording import data_title, percent, sensor_words, set_title
+from sensemble_apps.errors import InputError
+from sensemble_apps.tables.audits import recorded_measures
 from sensemble_apps.tables.condition_table import phrase_of
 
 COLUMNS = ("A", "B", "B less A", "gained", "lost", "p")
@@ -48,6 +53,19 @@ class Side:
     def to_json(self) -> dict[str, str]:
         """Return its names for `json.dumps`."""
         return {"title": self.title, "bundle": self.bundle, "data": self.data}
+
+
+def recorded_side(path: Path) -> Side:
+    """Return the last complete audit of a record; InputError if there is none."""
+    audited = [run for run in read_runs(path) if run.kind == "audit" and run.ended is not None]
+    if not audited:
+        raise InputError(f"{path}: holds no complete audit; `sensemble audit BUNDLE ... --record {path}`")
+    last = audited[-1]
+    answered = recorded_answers(read_answers(path, last.id), last.labels, last.task)
+    title = data_title(last.dataset, last.split)
+    measures = recorded_measures(last.scores, last.chance, last.estimates)
+    conditions = read_conditions(path, last.id)
+    return Side(str(path), last.bundle, title, answered, measures, METRICS[last.task], conditions)
 
 
 def cells(one: SetComparison) -> tuple[str, ...]:
@@ -89,15 +107,15 @@ def verdict(one: SetComparison, margin: float) -> str:
     """Write what a set's answers show of B against A."""
     then, now = percent(one.before.accuracy), percent(one.after.accuracy)
     low, high = (f"{100 * abs(end):.1f}" for end in (one.change.low, one.change.high))
+    few = f", {TOO_FEW} to say more" if one.change.too_few else ""
     if not one.gained and not one.lost:
-        return f"the same {now} % are right in B as in A: no answer became right or wrong"
+        return f"the same {now} % are right in B as in A: no answer became right or wrong{few}"
     if one.differs:
         least, most = (low, high) if one.change.value > 0 else (high, low)
         better = "better" if one.change.value > 0 else "worse"
         return f"B is {better}: right in {now} % where A is in {then} %, {least} to {most} points"
     if one.equivalent:
         return f"B is as right as A: {now} and {then} %, less than {100 * margin:g} points apart"
-    few = f", {TOO_FEW} to say more" if one.change.too_few else ""
     return f"no difference is shown: B is right in {now} %, A in {then} %, {points(one.change)} points{few}"
 
 

@@ -32,6 +32,11 @@ HEADERS = {
     "Cache-Control": "no-store",
 }
 """Sent with every response."""
+DOCUMENT = (
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; media-src data:; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'none'"
+)
+"""The policy of a page that is one file without scripts, in place of the pages' own."""
 _LAST = {**HEADERS, "Connection": "close"}  # of a refusal: do not wait for the rest of the request
 
 
@@ -104,7 +109,7 @@ def _plain(address: str) -> IPv4Address | IPv6Address:
 
 
 class Guard:
-    """ASGI middleware that refuses what `access` does not admit, and adds `HEADERS` to every response.
+    """ASGI middleware that refuses what `access` does not admit, and adds `HEADERS` that a response lacks.
 
     A token in the page's address becomes a cookie, so that the address bar and the history do not keep it.
     """
@@ -141,8 +146,9 @@ class Guard:
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
+                own = list(message.get("headers", ()))
                 given = [(key.lower().encode(), value.encode()) for key, value in self._headers.items()]
-                message["headers"] = [*message.get("headers", ()), *given]
+                message["headers"] = own + [one for one in given if one[0] not in dict(own)]
             await send(message)
 
         with self._gate.answering(scope):
