@@ -12,7 +12,7 @@ from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.record.writer import Records
 from sensemble_sensors.supervision.events import Event
 
-from tests.apps.conftest import DemoRun, Sensemble
+from tests.apps.conftest import DemoRun, Refusal, Sensemble
 
 
 def test_a_session_is_summed_up(bundle_folder: Path, tmp_path: Path, here: Sensemble) -> None:
@@ -77,3 +77,11 @@ def test_a_record_in_which_nothing_began_says_so(tmp_path: Path, here: Sensemble
     assert len(result.stderr.splitlines()) == 1
     result = here("history", record, "--json")
     assert (json.loads(result.stdout), result.stderr) == ({"runs": []}, "")
+
+
+def test_heartbeats_do_not_replace_a_record(tmp_path: Path, refusal: Refusal) -> None:
+    record = tmp_path / "record.sqlite"
+    Records(record).close()
+    before = record.read_bytes()
+    assert "end the name in .parquet" in refusal("history", record, "--heartbeats", record)
+    assert record.read_bytes() == before

@@ -76,3 +76,24 @@ def test_spans_that_cannot_be_are_refused(
     (tmp_path / "spans.csv").write_text(text, "latin-1")
     assert main(["label", str(record), str(tmp_path / "spans.csv")]) == 2
     assert expected in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        ("0,4,zero,extra\n", ":2: must have three values"),
+        ("0,4\n", ":2: must have three values"),
+        ("nan,4,zero\n", ":2: 'nan' is no time"),
+        ('0,4,"zero\n', ": is no CSV"),
+        ("0,4," + "z" * 200_000, ": is no CSV"),
+        ("0,4,zero\n3,8,one\n", ": the spans of zero and one overlap"),
+        ("4,0,zero\n", ":2: ends before it begins"),
+    ],
+)
+def test_a_bad_line_is_named(
+    record: Path, tmp_path: Path, rows: str, expected: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spans = tmp_path / "spans.csv"
+    spans.write_text(f"from,until,label\n{rows}")
+    assert main(["label", str(record), str(spans)]) == 2
+    assert f"{spans}{expected}" in capsys.readouterr().err

@@ -112,6 +112,10 @@ def test_what_ends_a_trial_leaves_the_blocks_before_it(
         (["--unplug", "microphone", "--camera", "0", "--show", "one,two"], "give a multiple of 2"),
         (["--unplug", "nose", "--replay", "DATA"], "has no sensor 'nose'"),
         (["--condition", "camera=dark", "--replay", "DATA"], "add a severity"),
+        (["--condition", "camera=dark:", "--replay", "DATA"], "no severity"),
+        (["--condition", "camera=:3", "--replay", "DATA"], "names no condition"),
+        (["--unplug", "microphone", "--replay", "DATA", "--examples", "0"], "give 1 or more"),
+        (["--unplug", "microphone", "--replay", "DATA", "--margin", "nan"], "margin nan"),
     ],
 )
 def test_what_cannot_be_tried_is_refused(

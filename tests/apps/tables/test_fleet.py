@@ -1,6 +1,7 @@
 """Heartbeats of a record, and the expected accuracy of a fleet whose truth is known."""
 
 import json
+import math
 import os
 import re
 import subprocess
@@ -224,6 +225,26 @@ def test_a_url_that_cannot_be_read_is_one_line(url: str, capsys: pytest.CaptureF
     assert main(["fleet", url]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"sensemble: {url}: ")
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"seconds": math.nan}, {"seconds": -1.0}, {"answers": -1}, {"unsure": 9999}, {"answers": 2**62}]
+)
+def test_impossible_numbers_are_refused_and_their_device_is_named(
+    wrong: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [row("sound", "audio", 3600), replace(row("broken", "audio", 3600, 1), **wrong)]
+    write_heartbeats(tmp_path / "a.parquet", rows)
+    assert main(["fleet", str(tmp_path), "--json"]) == 2
+    assert "device 'broken', week 2026-11-23" in capsys.readouterr().err
+
+
+def test_the_names_of_devices_send_nothing_to_a_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_heartbeats(tmp_path / "a.parquet", [row("a\x1b[31m", "audio", 3600, bundle="\x1b]0;b")])
+    assert main(["fleet", str(tmp_path)]) == 0
+    assert "\x1b" not in capsys.readouterr().out
 
 
 def test_what_holds_no_heartbeats_is_refused(tmp_path: Path) -> None:

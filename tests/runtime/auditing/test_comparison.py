@@ -150,3 +150,6 @@ def test_what_has_nothing_in_common_is_refused() -> None:
     ):
         with pytest.raises(ComparisonError, match=says):
             compared(a, other)
+    for margin in (float("nan"), -1.0, 0.0, 5.0):
+        with pytest.raises(ComparisonError, match="give a number between 0 and 1"):
+            compared(a, a, margin)

@@ -11,6 +11,7 @@ from rich.table import Table
 from sensemble_runtime import subsets
 from sensemble_runtime.record.reader import read_runs
 from sensemble_runtime.scores import SubsetScore
+from sensemble_sensors.errors import printable
 
 from sensemble_apps.console.output import say, say_json, write
 from sensemble_apps.console.wording import set_title
@@ -66,7 +67,7 @@ def main(arguments: Fleet) -> None:
     for bundle, hours in found.unaudited.items():
         for live, count in hours.items():
             sensors = set_title(subsets.parse(live))
-            console.print(f"never audited: {sensors}, {count:.1f} h (bundle {bundle[:12]})", soft_wrap=True)
+            say(f"never audited: {sensors}, {count:.1f} h (bundle {bundle[:12]})")
     if arguments.out:
         say(str(arguments.out))
 
@@ -89,5 +90,5 @@ def _table(title: str, columns: Sequence[str], rows: Iterable[tuple[str, ...]]) 
     for column in others:
         table.add_column(column, justify="right")
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(printable, row))  # the names are a device's
     return table

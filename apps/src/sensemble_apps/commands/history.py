@@ -17,6 +17,7 @@ from sensemble_runtime.record.retention import TRIMMED
 from sensemble_apps.console.estimates import INTERVAL, ends, examples, percent_within
 from sensemble_apps.console.output import remark, say, say_json
 from sensemble_apps.console.wording import data_title, sensor_title
+from sensemble_apps.errors import InputError
 from sensemble_apps.integrations.heartbeats import recorded
 from sensemble_apps.options import Common, File, OptionalFile, Positional
 from sensemble_apps.running.view_events import event_as_json, event_line, shown_event
@@ -82,6 +83,10 @@ class History(Common):
 def main(arguments: History) -> None:
     """Print each run of a record, as tables or as JSON, or write its heartbeats."""
     if arguments.heartbeats:
+        if arguments.heartbeats.suffix != ".parquet":  # a mistyped name must not cost a record
+            raise InputError(
+                f"--heartbeats {arguments.heartbeats}: end the name in .parquet, as `fleet` reads"
+            )
         write_heartbeats(arguments.heartbeats, recorded(arguments.record, arguments.device, arguments.model))
         say(str(arguments.heartbeats))
         return

@@ -1,6 +1,7 @@
 """`sensemble label`: how often a recorded session was right, by what a person noted afterwards."""
 
 import csv
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -53,8 +54,11 @@ def main(arguments: Label) -> None:
     run = next((one for one in reversed(sessions) if arguments.session in (None, one.id)), None)
     if run is None:
         raise InputError(f"{arguments.record}: holds no such session; `sensemble history {arguments.record}`")
-    spans = list(_spans(arguments.spans, run))
-    answers = [*_labelled(read_predictions(arguments.record, run.id), spans, run.task)]
+    try:
+        spans = list(_spans(arguments.spans, run))
+    except csv.Error as error:
+        raise InputError(f"{arguments.spans}: is no CSV: {error}; is a quotation mark closed?") from error
+    answers = [*_labelled(read_predictions(arguments.record, run.id), spans, run.task, arguments.spans)]
     if not answers:
         raise InputError(f"{arguments.spans}: no answer of session {run.id} is within a span; see its times")
     found = recorded_answers(answers, run.labels, run.task)
@@ -79,34 +83,37 @@ def _spans(path: Path, run: Run) -> Iterator[Span]:
         text = path.read_text(encoding="utf-8-sig")  # Excel begins a file by its mark
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: is no UTF-8; save it as CSV UTF-8") from error
-    rows = csv.DictReader(text.splitlines())
+    rows = csv.DictReader(text.splitlines(), strict=True)
     if rows.fieldnames != _FIELDS:
         raise InputError(f"{path}: its first line must be {','.join(_FIELDS)}")
     for row in rows:
         where = f"{path}:{rows.line_num}"
+        if None in row or None in row.values():
+            raise InputError(f"{where}: must have three values, {','.join(_FIELDS)}")
         if row["label"] not in run.labels:
             raise InputError(
                 f"{where}: the bundle has no label {row['label']!r}; it has {', '.join(run.labels)}"
             )
-        begin, end = (_time(str(row[name]), run.began, where) for name in ("from", "until"))
-        if not begin < end:
+        begin, end = (_time(row[name], run.began, where) for name in ("from", "until"))
+        if end <= begin:
             raise InputError(f"{where}: ends before it begins")
         yield Span(begin, end, row["label"])
 
 
 def _time(text: str, began: float, where: str) -> float:
     try:
-        return began + float(text)
+        if not math.isnan(seconds := float(text)):
+            return began + seconds
     except ValueError:
         pass
     try:
         return datetime.fromisoformat(text).timestamp()
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise InputError(f"{where}: {text!r} is no time; give seconds, or 2026-11-30T10:15:00") from error
 
 
 def _labelled(
-    said: Sequence[RecordedPrediction], spans: Sequence[Span], task: str
+    said: Sequence[RecordedPrediction], spans: Sequence[Span], task: str, path: Path
 ) -> Iterator[RecordedAnswer]:
     """Yield the answers within spans, each with its truth; those of a span are one group.
 
@@ -119,7 +126,7 @@ def _labelled(
         truth = tuple(dict.fromkeys(spans[number].label for number in within))
         if len(truth) > 1 and task == "multi-class":
             raise InputError(
-                f"the spans of {' and '.join(truth)} overlap; shorten one: an answer has one class"
+                f"{path}: the spans of {' and '.join(truth)} overlap; shorten one: an answer has one class"
             )
         yield RecordedAnswer(
             f"{place}",

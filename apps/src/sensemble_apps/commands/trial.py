@@ -6,7 +6,7 @@ from typing import Annotated
 from rich.console import Console
 from rich.table import Table
 from sensemble_runtime import subsets
-from sensemble_runtime.auditing.comparison import MARGIN, SetComparison
+from sensemble_runtime.auditing.comparison import MARGIN, SetComparison, check_margin
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_sensors.thresholds import DEFAULT
 
@@ -110,8 +110,9 @@ def _check(arguments: Trial) -> None:
         raise InputError("--show CLASSES is missing: of devices, it names the truth")
     if arguments.fast and (devices or arguments.repeat > 1):
         raise InputError("--fast is for a replay in one block; every other block would be alike")
-    if arguments.repeat < 1 or (arguments.examples or 1) < 1:
+    if arguments.repeat < 1 or (arguments.examples is not None and arguments.examples < 1):
         raise InputError("--repeat and --examples: give 1 or more")
+    check_margin(arguments.margin)
     classes = len((arguments.show or "").split(","))
     if arguments.show and arguments.repeat % classes:
         raise InputError(f"--repeat {arguments.repeat}: give a multiple of {classes}, the classes of --show")

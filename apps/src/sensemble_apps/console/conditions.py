@@ -72,9 +72,11 @@ def _degradations(text: str, specs: Mapping[str, InputSpec]) -> Iterator[Applied
 
 def _parse(text: str, specs: Mapping[str, InputSpec], option: str) -> list[Applied]:
     sensor, _, rest = text.partition("=")
-    name, _, severity = rest.partition(":")
+    name, colon, severity = rest.partition(":")
     meant = _meant(sensor, specs, f"{option} {text}")
-    if severity and severity not in map(str, SEVERITIES):
+    if colon and not name:  # else it would be every condition, at once in a run
+        raise InputError(f"{option} {text}: names no condition before the colon")
+    if colon and severity not in map(str, SEVERITIES):
         raise InputError(
             f"{option} {text}: no severity {severity}; give {_LEAST} (slight) to {_MOST} (severe)"
         )

@@ -19,6 +19,7 @@ from sensemble_runtime.auditing.comparison import ALPHA, MARGIN, holm
 from sensemble_runtime.auditing.intervals import LEVEL, student, student_tail
 from sensemble_runtime.scores import Estimate, SubsetScore
 
+from sensemble_apps.errors import InputError
 from sensemble_apps.tables import heartbeat_files
 
 _WEEK = 7 * 86400  # seconds
@@ -27,6 +28,7 @@ _NAMES = ("bundle", "model", "week", "device")
 _SUMS = ("seconds", "known", "right", "low", "high", "answers", "unsure")
 _PEERS = 5  # devices of a model, at least, among which one may be unlike the others
 _ANSWERS = 100  # of a device, at least, to judge it
+_MOST = 1e9  # seconds or answers of a row
 
 Scores = Mapping[str, Mapping[str, SubsetScore]]
 """The audited scores of each bundle by live set."""
@@ -126,7 +128,10 @@ class Fleet:
 
 
 def fleet(sources: Sequence[str], audited: Scores, engine: str | None = None) -> Fleet:
-    """Return what heartbeats tell of a fleet; arguments and errors are those of `heartbeat_files.opened`."""
+    """Return what heartbeats tell of a fleet; arguments and errors are those of `heartbeat_files.opened`.
+
+    Raises InputError, too, for numbers that no device can have.
+    """
     with heartbeat_files.opened(sources, engine) as table:
         cells = _cells(table, audited)
         sets = _rows(
@@ -159,12 +164,14 @@ def _cells(table: ibis.Table, audited: Scores) -> list[Cell]:
         rows,
         schema={"bundle": "string", "live": "string"} | dict.fromkeys(("accuracy", "low", "high"), "float"),
     )
+    possible = _.seconds.between(0, _MOST) & _.answers.between(0, _MOST) & _.unsure.between(0, _.answers)
+    odd = ~possible | _.seconds.isnan()  # which DuckDB takes to be within the bounds that Parquet states
     week = (table.hour.epoch_seconds() - _MONDAY) // _WEEK
     found = (
         table.filter(_.live != "")
         .mutate(week=week)
         .group_by([*_NAMES, "live"])  # first, so that few rows are joined
-        .aggregate(seconds=_.seconds.sum(), answers=_.answers.sum(), unsure=_.unsure.sum())
+        .aggregate(seconds=_.seconds.sum(), answers=_.answers.sum(), unsure=_.unsure.sum(), odd=odd.any())
         .left_join(known, ["bundle", "live"])
         .group_by([*_NAMES])
         .aggregate(
@@ -175,15 +182,19 @@ def _cells(table: ibis.Table, audited: Scores) -> list[Cell]:
             high=(_.seconds * _.high).sum(),
             answers=_.answers.sum(),
             unsure=_.unsure.sum(),
+            odd=_.odd.any(),
         )
     )
-    return [
-        Cell(
-            (row["bundle"], row["model"], _monday(row["week"]), row["device"]),
-            np.array([row[n] or 0 for n in _SUMS], float),
-        )
-        for row in _rows(found.order_by([*_NAMES]))
-    ]
+    cells = []
+    for row in _rows(found.order_by([*_NAMES])):
+        names = row["bundle"], row["model"], _monday(row["week"]), row["device"]
+        if row["odd"]:
+            raise InputError(
+                f"heartbeats of device {row['device']!r}, week {names[2]}: impossible seconds or answers; "
+                "leave its file out"
+            )
+        cells.append(Cell(names, np.array([row[n] or 0 for n in _SUMS], float)))
+    return cells
 
 
 def _monday(week: int) -> str:

@@ -133,8 +133,8 @@ def compare(
 ) -> Comparison:
     """Compare two audits, or the last complete audits of two record files, on the examples that both have.
 
-    Raises ComparisonError if they have no example or no live set in common, or disagree about the truth;
-    RecordError if a record cannot be read.
+    Raises ComparisonError if they have no example or no live set in common, disagree about the truth, or
+    `margin` is not between 0 and 1; RecordError if a record cannot be read.
     """
     (before, degraded), (after, degraded_after) = (_answered(one) for one in (a, b))
     return compared(before, after, margin, degraded, degraded_after)
@@ -151,6 +151,12 @@ def _answered(source: AuditResult | Path | str) -> tuple[Answered, Sequence[Cond
     return recorded_answers(answers, last.labels, last.task), read_conditions(source, last.id)
 
 
+def check_margin(margin: float) -> None:
+    """Raise ComparisonError if no difference in accuracy can be tested against a margin."""
+    if not 0 < margin < 1:
+        raise ComparisonError(f"margin {margin:g}: give a number between 0 and 1, such as {MARGIN}")
+
+
 def compared(
     a: Answered,
     b: Answered,
@@ -158,7 +164,8 @@ def compared(
     degraded: Sequence[ConditionScore] = (),
     degraded_after: Sequence[ConditionScore] = (),
 ) -> Comparison:
-    """Return B's answers beside A's; ComparisonError where they have nothing in common."""
+    """Return B's answers beside A's; ComparisonError as `compare` does."""
+    check_margin(margin)
     places = {name: place for place, name in enumerate(b.ids)}
     both = {row: places[name] for row, name in enumerate(a.ids) if name in places}
     if not both:
