@@ -1,10 +1,11 @@
 // What a page or a program in Node imports.
 
 export { Bundle, filesAt, filesOf, type Files } from "./core/bundle";
+export type { SessionEvent } from "./core/events";
 export { kindOf } from "./core/kinds";
 export { LiveSet, Prediction, type SubsetScore } from "./core/live_set";
 export { Opinion, type Doubt } from "./core/opinion";
-export { Session, type Listener, type Sensor, type SessionEvent } from "./core/session";
+export { Session, type Listener, type Sensor } from "./core/session";
 export { SensembleError, type InputSpec, type Sample } from "./core/spec";
 export { measured, nameOf } from "./core/subsets";
 export type { Executor } from "./executors/executor";

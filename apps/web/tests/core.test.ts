@@ -12,7 +12,7 @@ import { promise } from "../src/core/classifier";
 import { kindOf } from "../src/core/kinds";
 import { loadHead, saveHead } from "../src/core/head";
 import { learn, type Take } from "../src/core/learning";
-import { LiveSet, type Prediction, type TakenWindow } from "../src/core/live_set";
+import { LiveSet, type Prediction, type PoppedWindow } from "../src/core/live_set";
 import type { Opinion } from "../src/core/opinion";
 import type { InputSpec, Media, Sample } from "../src/core/spec";
 
@@ -143,7 +143,7 @@ describe.each(["multi-class", "multi-label"])("%s", async (task) => {
 
   test("predictions of sensors that come and go", () => {
     const live = new LiveSet(bundle);
-    let held: TakenWindow[] = [];
+    let held: PoppedWindow[] = [];
     inputs.stream.forEach((event: any, i: number) => {
       const { modality, time, late, sensor } = event;
       if (event.data === null) live.remove(modality);
@@ -151,7 +151,7 @@ describe.each(["multi-class", "multi-label"])("%s", async (task) => {
         live.add(modality, sensor);
         live.push({ modality, time, data: data(bundle.specs[modality], event.data) });
       }
-      held.push(...live.ready.map((ready) => live.take(ready)!));
+      held.push(...live.ready.map((ready) => live.popWindow(ready)!));
       let made: Prediction | null = null;
       if (!late) {
         made = live.fuse(held.map((taken) => ({ ...taken, embedding: numbers(typeof taken.data === "string" ? bundle.tokenize(taken.data) : taken.data), latency: 0 })), time);

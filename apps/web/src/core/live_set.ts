@@ -29,12 +29,12 @@ export interface SubsetScore {
 }
 
 /** A window on its way from its ring to its encoder. */
-export interface TakenWindow extends Window {
+export interface PoppedWindow extends Window {
   modality: string;
   ring: WindowRing;
 }
 
-export interface Encoded extends TakenWindow {
+export interface Encoded extends PoppedWindow {
   embedding: Float32Array;
   /** Seconds that encoding took. */
   latency: number;
@@ -106,6 +106,11 @@ export class LiveSet {
   remove(modality: string): void {
     this.silence(modality);
     for (const noted of [this.unfamiliar, this.suspected, this.belief]) noted.forget(modality);
+    this.end(modality);
+  }
+
+  /** Forget the samples of a modality; its embedding stays live. */
+  end(modality: string): void {
     this.windows.delete(modality);
   }
 
@@ -135,7 +140,7 @@ export class LiveSet {
   }
 
   /** Return the newest window of a modality, to be encoded. */
-  take(modality: string): TakenWindow | null {
+  popWindow(modality: string): PoppedWindow | null {
     const ring = this.windows.get(modality);
     const window = ring?.pop();
     return ring && window ? { modality, ring, ...window } : null;
@@ -197,9 +202,23 @@ export class LiveSet {
     return new Map(live.map((modality) => [modality, this.embeddings.get(modality)!.embedding]));
   }
 
+  /** Return when the first of the fresh embeddings expires; null without one. */
+  nextExpiry(now: number): number | null {
+    const fresh = this.fresh(now);
+    return fresh.length ? Math.min(...fresh.map((one) => this.expiry(one))) : null;
+  }
+
+  private fresh(now: number): Encoded[] {
+    return [...this.embeddings.values()].filter((one) => now <= this.expiry(one));
+  }
+
+  private expiry({ modality, time }: Encoded): number {
+    return time + this.bundle.specs[modality].ttl;
+  }
+
   private near(now: number): string[] {
     const { specs } = this.bundle;
-    const fresh = [...this.embeddings.values()].filter(({ modality, time }) => now <= time + specs[modality].ttl);
+    const fresh = this.fresh(now);
     const ends = fresh.filter(({ modality }) => specs[modality].hop > 0).map(({ time }) => time);
     const oldest = (ends.length ? Math.max(...ends) : 0) - SKEW;
     // A caption has no window: it holds for its time to live.

@@ -1,17 +1,15 @@
-// A bundle running on live sensors, which come and go. One encoder runs at a time; a newer window replaces an
-// older one that waits.
+// A bundle running on live sensors, which come and go: the timers, promises and devices around an `Engine`, which
+// decides. One encoder runs at a time.
 
 import type { Bundle } from "./bundle";
-import { Health } from "./health";
-import { LiveSet, type Encoded, type Prediction } from "./live_set";
-import type { InputSpec, Sample } from "./spec";
+import { Engine, type Output } from "./engine";
+import type { SessionEvent } from "./events";
+import type { Encoded, PoppedWindow, Prediction } from "./live_set";
+import { SensembleError, type InputSpec, type Sample } from "./spec";
+import { textOf, type State } from "./suite";
 import type { Executor } from "../executors/executor";
 
-const TURN = 0.25; // seconds between two looks at what has changed without a sample
-const RETRIES = [1, 2, 4, 8, 15, 30]; // seconds until a lost sensor is tried again
-
-/** Return the seconds to wait after a loss, when so many came before it. */
-const retry = (losses: number): number => RETRIES[Math.min(losses, RETRIES.length - 1)];
+const TURN = 0.25; // seconds without a sample after which the engine is told so
 
 /** A source of samples of one modality. */
 export interface Sensor {
@@ -19,42 +17,39 @@ export interface Sensor {
   readonly name: string;
   /** Of a camera or microphone that is open, to record it as it is. */
   readonly stream?: MediaStream | null;
-  /** Start; call `give` for each sample, and `lose` once if the device is gone. */
-  open(spec: InputSpec, give: (sample: Sample) => void, lose: (reason: string) => void): Promise<void>;
+  /** Start; call `give` for each sample, `lose` once if the device is gone, and `end` once if there is no more to come. */
+  open(spec: InputSpec, give: (sample: Sample) => void, lose: (reason: string) => void, end: () => void): Promise<void>;
   close(): void;
 }
 
-/** Something that happened: the kinds and their texts are those of `docs/reference/output.md`. */
-export interface SessionEvent {
-  time: number;
-  kind: string;
-  modality: string;
-  sensor: string; // empty where it concerns the modality as a whole
-  text: string;
-}
-
-/** Called with each sample, each prediction, each event and the windows of each turn with their embeddings, in order. */
+/** Called with each sample that is used, each prediction, each event and each window with its embedding, in order. */
 export type Listener = (item: { sample: Sample } | { prediction: Prediction } | { event: SessionEvent } | { encoded: Encoded[] }) => void;
-
-type State = "opening" | "open" | "unhealthy" | "lost";
 
 interface Attached {
   sensor: Sensor;
-  state: State;
-  health: Health;
-  tries: number; // ever, which tells one from the next
-  losses: number; // since it last worked for as long as it then waited
-  openedAt: number;
-  retryAt: number;
+  key: number;
+  name: string;
+  tries: number; // by which what an earlier opening says is known
+  isReady: boolean;
+  isSilent: boolean; // since the last look
+  opening: Promise<void> | null; // that the device has not answered yet
+  settled: Promise<void>; // with its first encoder, too
 }
 
 export class Session {
-  private readonly liveSet: LiveSet;
-  private readonly sensors = new Map<string, Attached>(); // by modality
-  private readonly loads = new Map<string, Promise<void>>();
-  private readonly loaded = new Set<string>(); // modalities
-  private busy = false;
-  private readonly timer: ReturnType<typeof setInterval>;
+  private readonly engine: Engine;
+  private readonly sensors = new Map<number, Attached>(); // by key
+  private readonly loads = new Map<string, Promise<void>>(); // of encoders, by modality
+  private readonly unloads = new Map<string, Promise<void>>();
+  private readonly kept = new Set<string>(); // modalities whose encoders were loaded ahead
+  private outputs: Output[] = [];
+  private isHandling = false;
+  private isClosed = false;
+  private turn: Promise<unknown> = Promise.resolve(); // of the encoders
+  private keys = 0;
+  private due: number | null = null;
+  private alarm: ReturnType<typeof setTimeout> | undefined;
+  private readonly looks: ReturnType<typeof setInterval>;
 
   constructor(
     private readonly bundle: Bundle,
@@ -63,180 +58,191 @@ export class Session {
     /** In seconds, of the samples too. */
     readonly clock: () => number = () => performance.now() / 1000,
   ) {
-    this.liveSet = new LiveSet(bundle);
-    this.timer = setInterval(() => this.look(), 1000 * TURN);
+    this.engine = new Engine(bundle);
+    this.looks = setInterval(() => this.look(), 1000 * TURN);
   }
 
   get live(): string[] {
-    return this.liveSet.live(this.clock());
+    return this.isClosed ? [] : this.engine.live(this.clock());
   }
 
-  /** The state of the sensor of each modality. */
+  /** The state of the sensor of each modality; of several, of the one that is used. */
   get states(): Record<string, State> {
-    return Object.fromEntries([...this.sensors].map(([modality, { state }]) => [modality, state]));
+    return this.engine.states;
   }
 
-  /** Start a sensor, in place of the one of its modality. An event says how that went. */
+  /** Start a sensor; of several of one modality, the one attached last that works is used. An event says how that went. */
   async attach(sensor: Sensor): Promise<void> {
-    this.detach(sensor.modality);
-    const entry: Attached = { sensor, state: "opening", health: new Health(this.spec(sensor)), tries: 0, losses: 0, openedAt: 0, retryAt: 0 };
-    this.sensors.set(sensor.modality, entry);
-    await this.open(entry);
+    const key = this.keys++;
+    const entry: Attached = { sensor, key, name: "", tries: 0, isReady: false, isSilent: true, opening: null, settled: Promise.resolve() };
+    if ([...this.sensors.values()].some((other) => other.sensor === sensor)) throw new SensembleError(`${sensor.name}: already attached; detach it first`);
+    this.tell((now) => {
+      entry.name = this.engine.attach(key, sensor.modality, sensor.name, now);
+      this.sensors.set(key, entry);
+    });
+    await entry.settled;
   }
 
-  /** Stop the sensor of a modality, which leaves the live set at once. */
+  /** Stop the sensors of a modality, which leaves the live set at once. */
   detach(modality: string): void {
-    const entry = this.sensors.get(modality);
-    if (!entry) return;
-    this.sensors.delete(modality);
-    entry.sensor.close();
-    this.liveSet.remove(modality);
-    this.emit("detached", entry.sensor);
+    for (const { name, sensor } of [...this.sensors.values()]) if (sensor.modality === modality) this.tell((now) => this.engine.detach(name, now));
   }
 
   /** Try lost sensors again now: the devices have changed. */
   async retry(): Promise<void> {
-    await Promise.all([...this.sensors.values()].filter(({ state }) => state === "lost").map((entry) => this.open(entry)));
+    for (const { name } of [...this.sensors.values()]) this.tell((now) => this.engine.retry(name, now));
+    await Promise.all([...this.sensors.values()].map(({ settled }) => settled));
   }
 
   close(): void {
-    clearInterval(this.timer);
-    for (const modality of [...this.sensors.keys()]) this.detach(modality);
-    for (const modality of this.loads.keys()) void this.executor.unload(modality);
+    for (const { sensor } of [...this.sensors.values()]) this.detach(sensor.modality);
+    this.isClosed = true;
+    clearInterval(this.looks);
+    clearTimeout(this.alarm);
+    this.kept.clear();
+    for (const modality of [...this.loads.keys()]) this.free(modality);
   }
 
-  /** Load the encoder of a modality ahead of its sensor. */
+  /** Load the encoder of a modality ahead of its sensor, and keep it. */
   load(modality: string): Promise<void> {
-    const known = this.loads.get(modality);
-    if (known) return known;
-    const loading = this.bundle
-      .artifact(modality)
-      .then((data) => this.executor.load(modality, data, this.bundle.specs[modality], this.bundle.manifest.embedding));
-    this.loads.set(modality, loading);
-    loading.then(
-      () => {
-        this.loaded.add(modality);
-        void this.step();
-      },
-      () => this.loads.delete(modality),
-    );
-    return loading;
+    this.kept.add(modality);
+    return this.encoder(modality);
   }
+
+  /** Give the engine an input, and do what follows. */
+  private tell(input: (now: number) => void = () => {}): void {
+    if (this.isClosed) return;
+    const now = this.clock();
+    input(now);
+    this.outputs.push(...this.engine.advance(now));
+    if (this.isHandling) return; // what follows is done after what went before
+    this.isHandling = true;
+    try {
+      for (let output; (output = this.outputs.shift()); ) this.handle(output);
+    } finally {
+      this.isHandling = false;
+    }
+    const due = this.engine.deadline();
+    if (due === this.due) return;
+    this.due = due;
+    clearTimeout(this.alarm);
+    if (due !== null) this.alarm = setTimeout(() => this.wake(), 1000 * (due - this.clock()));
+  }
+
+  private wake(): void {
+    this.due = null; // a timer may be early, and is set again
+    this.tell();
+  }
+
+  private handle(output: Output): void {
+    if ("used" in output) this.listener({ sample: output.used });
+    else if ("encode" in output) void this.encode(output.encode);
+    else if ("free" in output) this.free(output.free);
+    else if ("order" in output) {
+      const entry = this.sensors.get(output.key)!;
+      if (output.order === "open") entry.settled = this.open(entry);
+      else this.shut(entry, output.order === "end");
+    } else this.listener(output);
+  }
+
+  // Sensors.
 
   private async open(entry: Attached): Promise<void> {
-    const { sensor } = entry;
-    const { modality, name } = sensor;
-    const isCurrent = (): boolean => this.sensors.get(modality) === entry;
-    const opened = (entry.tries += 1);
-    entry.state = "opening";
-    try {
-      entry.health = new Health(this.spec(sensor));
-      this.liveSet.add(modality, name);
-      const lose = (reason: string): void => {
-        if (isCurrent() && entry.tries === opened) this.lose(entry, reason);
-      };
-      const opens = (): Promise<void> => sensor.open(this.spec(sensor), (sample) => isCurrent() && this.receive(entry, sample), lose);
-      const loading = this.load(modality);
-      // A first window is on its way while the encoder is loaded; a caption would grow old meanwhile.
-      const opening = this.spec(sensor).hop > 0 ? opens() : loading.then(opens);
-      const problem = (await Promise.allSettled([loading, opening])).find(({ status }) => status === "rejected");
-      if (!isCurrent()) return sensor.close();
-      if (this.states[modality] === "lost" || entry.tries !== opened) return; // its device went meanwhile
-      if (problem) throw (problem as PromiseRejectedResult).reason;
-      // What the first sample shows may come before this.
-      if (entry.state === "opening") entry.state = "open";
-      entry.openedAt = this.clock();
-      this.emit(opened > 1 ? "recovered" : "attached", sensor);
-      entry.health.began(this.clock());
-    } catch (error) {
-      if (isCurrent()) this.lose(entry, error instanceof Error ? error.message : String(error));
-    }
+    const { sensor, key } = entry;
+    const spec = this.bundle.specs[sensor.modality];
+    const tries = (entry.tries += 1);
+    const current = (input: (now: number) => void): void => {
+      if (entry.tries === tries) this.tell(input);
+    };
+    const ready = (now: number): void => {
+      if (entry.isReady) return;
+      entry.isReady = true;
+      this.engine.opened(key, now);
+      this.engine.ready(key, now);
+    };
+    const give = (sample: Sample): void =>
+      current((now) => {
+        ready(now); // a device may give its first sample before it says that it is open
+        entry.isSilent = false;
+        this.engine.gave(key, sample, now);
+      });
+    const lose = (reason: string): void => current((now) => this.engine.failed(key, "lost", reason, now));
+    const end = (): void => current((now) => this.engine.failed(key, "ended", "", now));
+    const opens = async (): Promise<void> => sensor.open(spec, give, lose, end);
+    const loading = this.encoder(sensor.modality);
+    // A first window is on its way while the encoder is loaded; a caption would grow old meanwhile.
+    const opening = (spec.hop > 0 ? opens() : loading.then(opens)).then(() => {
+      entry.opening = null;
+      current(ready);
+    });
+    entry.opening = opening;
+    const problem = (await Promise.allSettled([loading, opening])).find(({ status }) => status === "rejected");
+    if (entry.opening === opening) entry.opening = null;
+    if (problem) current((now) => this.engine.failed(key, "unavailable", textOf((problem as PromiseRejectedResult).reason), now));
   }
 
-  private lose(entry: Attached, reason: string): void {
-    const { modality } = entry.sensor;
-    entry.state = "lost";
-    entry.retryAt = this.clock() + retry(entry.losses++);
-    entry.sensor.close();
-    this.liveSet.remove(modality);
-    this.emit("lost", entry.sensor, reason);
-  }
-
-  private receive(entry: Attached, sample: Sample): void {
-    if (entry.state === "lost") return;
-    if (entry.state === "open" && this.clock() - entry.openedAt > retry(entry.losses)) entry.losses = 0;
-    this.listener({ sample });
-    this.judgeHealth(entry, entry.health.examine(sample));
-    if (entry.state === "unhealthy") return;
-    try {
-      this.liveSet.push(sample);
-    } catch (error) {
-      return this.lose(entry, String(error));
-    }
-    void this.step();
-  }
-
-  private judgeHealth(entry: Attached, problem: string | null): void {
-    const { modality, name } = entry.sensor;
-    if (problem !== null && entry.state === "open") {
-      entry.state = "unhealthy";
-      this.liveSet.remove(modality);
-      this.emit("unhealthy", entry.sensor, problem);
-    } else if (problem === null && entry.state === "unhealthy") {
-      entry.state = "open";
-      this.liveSet.add(modality, name);
-      this.emit("recovered", entry.sensor);
-    }
-  }
-
-  private async step(): Promise<void> {
-    if (this.busy) return;
-    this.busy = true;
-    try {
-      for (let ready; (ready = this.liveSet.ready.filter((modality) => this.loaded.has(modality))).length; ) {
-        const encoded: Encoded[] = [];
-        for (const modality of ready) {
-          const made = await this.encode(modality);
-          if (made) encoded.push(made);
-        }
-        this.listener({ encoded });
-        const prediction = this.liveSet.fuse(encoded, this.clock());
-        if (prediction) this.listener({ prediction });
-      }
-    } finally {
-      this.busy = false;
-    }
-  }
-
-  private async encode(modality: string): Promise<Encoded | null> {
-    const taken = this.liveSet.take(modality);
-    if (!taken) return null;
-    const began = this.clock();
-    try {
-      const window = typeof taken.data === "string" ? this.bundle.tokenize(taken.data) : taken.data;
-      return { ...taken, embedding: await this.executor.encode(modality, window), latency: this.clock() - began };
-    } catch (error) {
-      this.liveSet.silence(modality);
-      this.emit("encoder failed", { modality, name: "" }, error instanceof Error ? error.message : String(error));
-      return null;
-    }
+  /** Close a sensor, as soon as its device has answered. */
+  private shut(entry: Attached, isOver: boolean): void {
+    const { key, sensor, opening } = entry;
+    entry.tries++;
+    entry.isReady = false;
+    if (isOver) this.sensors.delete(key);
+    const close = (): void => {
+      sensor.close();
+      if (!isOver) this.tell((now) => this.engine.closed(key, now));
+    };
+    if (opening) void opening.catch(() => {}).then(close);
+    else close();
   }
 
   private look(): void {
-    const now = this.clock();
-    for (const { kind, modality, text } of this.liveSet.changes(now)) this.emit(kind, { modality, name: "" }, text);
-    for (const entry of this.sensors.values()) {
-      const silent = entry.state === "open" ? entry.health.stalled(now) : null;
-      if (silent) this.lose(entry, silent);
-      else if (entry.state === "lost" && now >= entry.retryAt) void this.open(entry);
+    for (const entry of [...this.sensors.values()]) {
+      if (entry.isSilent) this.tell((now) => this.engine.gave(entry.key, null, now));
+      entry.isSilent = true;
     }
   }
 
-  private spec({ modality }: Sensor): InputSpec {
-    return this.bundle.specs[modality];
+  // Encoders.
+
+  private encoder(modality: string): Promise<void> {
+    if (this.isClosed) return Promise.reject(new SensembleError("the session is closed"));
+    const known = this.loads.get(modality);
+    if (known) return known;
+    const loading = Promise.resolve(this.unloads.get(modality))
+      .then(() => this.bundle.artifact(modality))
+      .then((data) => this.executor.load(modality, data, this.bundle.specs[modality], this.bundle.manifest.embedding));
+    this.loads.set(modality, loading);
+    loading.catch(() => this.loads.get(modality) === loading && this.loads.delete(modality));
+    return loading;
   }
 
-  private emit(kind: string, { modality, name }: Pick<Sensor, "modality" | "name">, text = ""): void {
-    this.listener({ event: { time: this.clock(), kind, modality, sensor: name, text } });
+  private free(modality: string): void {
+    const loading = this.loads.get(modality);
+    if (!loading || this.kept.has(modality)) return;
+    this.loads.delete(modality);
+    this.unloads.set(modality, loading.then(() => this.executor.unload(modality)).catch(() => {}));
+  }
+
+  private async encode(window: PoppedWindow): Promise<void> {
+    const { modality } = window;
+    let encoded: Encoded;
+    try {
+      await this.encoder(modality);
+      const embedding = this.turn.then(() => this.embed(window));
+      this.turn = embedding.catch(() => {});
+      encoded = await embedding;
+    } catch (error) {
+      return this.tell((now) => this.engine.encoderFailed(modality, textOf(error), now));
+    }
+    if (!this.isClosed) this.listener({ encoded: [encoded] });
+    this.tell((now) => this.engine.encoded(encoded, now));
+  }
+
+  private async embed(window: PoppedWindow): Promise<Encoded> {
+    const { modality, data } = window;
+    await this.encoder(modality); // it may have been freed meanwhile
+    const began = this.clock();
+    const embedding = await this.executor.encode(modality, typeof data === "string" ? this.bundle.tokenize(data) : data);
+    return { ...window, embedding, latency: this.clock() - began };
   }
 }

@@ -2,7 +2,7 @@
 
 import { SensembleError, type InputSpec, type Media, type Sample, type Window } from "./spec";
 
-const STEP = 0.2; // seconds that a sample may be before the last one
+export const STEP = 0.2; // seconds that a sample may be before the last one
 const WAITING = 16; // captions that wait for a slow encoder
 const OVERSAMPLING = 4; // frames kept for each one that a window needs
 
@@ -19,6 +19,16 @@ export abstract class WindowRing {
 
   get ready(): boolean {
     return this.untaken > 0;
+  }
+
+  /** The time at which the next window will end if samples keep their pace; null if unknown. */
+  get due(): number | null {
+    return null;
+  }
+
+  /** The time at which the newest complete window ends. */
+  get end(): number {
+    return this.saved?.time ?? this.endTime();
   }
 
   /** Add a sample; no window spans a cut, a step back of more than `STEP`, or a gap longer than window and hop. */
@@ -56,6 +66,10 @@ export abstract class WindowRing {
   /** Add a checked sample and return how many windows it completes. */
   protected abstract append(data: Media): number;
   protected abstract newest(): Window;
+
+  protected endTime(): number {
+    return this.time;
+  }
 }
 
 /** Windows of S steps of `width` numbers each: sound, of which a step has one, and series. */
@@ -65,7 +79,7 @@ export class SteadyRing extends WindowRing {
   private readonly width: number;
   private readonly ring: Float32Array;
   private count = 0;
-  private end = 0; // of the newest window, counted in steps as `count` is
+  private last = 0; // the end of the newest window, counted in steps as `count` is
 
   constructor(spec: InputSpec, private readonly most: number) {
     super(spec);
@@ -84,7 +98,7 @@ export class SteadyRing extends WindowRing {
 
   protected empty(): void {
     this.count = 0;
-    this.end = this.size - this.hop;
+    this.last = this.size - this.hop;
   }
 
   protected append(data: Media): number {
@@ -95,18 +109,26 @@ export class SteadyRing extends WindowRing {
     const first = this.ring.length - at;
     this.ring.set(tail.subarray(0, first), at);
     this.ring.set(tail.subarray(first), 0);
-    const completed = Math.max(0, Math.floor((this.count - this.end) / this.hop));
-    this.end += completed * this.hop;
+    const completed = Math.max(0, Math.floor((this.count - this.last) / this.hop));
+    this.last += completed * this.hop;
     return completed;
   }
 
   protected newest(): Window {
-    const at = ((this.end - this.size) * this.width) % this.ring.length;
+    const at = ((this.last - this.size) * this.width) % this.ring.length;
     const data = new Float32Array(this.size * this.width);
     const head = this.ring.subarray(at, at + data.length);
     data.set(head);
     data.set(this.ring.subarray(0, data.length - head.length), head.length);
-    return { data, time: this.time - (this.count - this.end) / this.spec.rate };
+    return { data, time: this.endTime() };
+  }
+
+  override get due(): number | null {
+    return this.time === -Infinity ? null : this.time + (this.last + this.hop - this.count) / this.spec.rate;
+  }
+
+  protected override endTime(): number {
+    return this.time - (this.count - this.last) / this.spec.rate;
   }
 }
 
@@ -117,7 +139,7 @@ export class FramesRing extends WindowRing {
   private readonly frames: Uint8Array[];
   private readonly times: number[];
   private slot = -1; // of the newest frame
-  private due = NaN; // when the next window is
+  private next = NaN; // when the next window is due
 
   constructor(spec: InputSpec) {
     super(spec);
@@ -138,7 +160,12 @@ export class FramesRing extends WindowRing {
   protected empty(): void {
     this.times.fill(-Infinity);
     this.slot = -1;
-    this.due = NaN;
+    this.next = NaN;
+  }
+
+  override get due(): number | null {
+    if (this.slot < 0) return null;
+    return Number.isNaN(this.next) ? Math.min(...this.times.filter(Number.isFinite)) - this.offsets[0] : this.next;
   }
 
   protected append(data: Media): number {
@@ -151,14 +178,14 @@ export class FramesRing extends WindowRing {
     const first = Math.min(...kept);
     if (first > this.time + this.offsets[0] + this.step / 2) return 0;
     const { hop } = this.spec;
-    if (Number.isNaN(this.due)) {
-      this.due = this.time + hop;
+    if (Number.isNaN(this.next)) {
+      this.next = this.time + hop;
       return 1;
     }
     // The frame nearest to when a window is due ends it. Hops count from the first: jitter never adds up.
     const early = Math.min((this.time - first) / (kept.length - 1), hop) / 2;
-    if (this.time + early < this.due) return 0;
-    this.due += (Math.floor((this.time + early - this.due) / hop) + 1) * hop;
+    if (this.time + early < this.next) return 0;
+    this.next += (Math.floor((this.time + early - this.next) / hop) + 1) * hop;
     return 1;
   }
 
@@ -184,6 +211,10 @@ export class TextRing extends WindowRing {
 
   override get ready(): boolean {
     return this.waiting.length > 0;
+  }
+
+  override get end(): number {
+    return this.waiting[0]?.time ?? this.time;
   }
 
   override pop(): Window | null {

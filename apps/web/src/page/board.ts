@@ -4,17 +4,18 @@ import type { Modality, Preview, State } from "../../../src/sensemble_apps/web/s
 import { answer } from "../core/belief";
 import type { Bundle } from "../core/bundle";
 import { promise } from "../core/classifier";
+import type { SessionEvent } from "../core/events";
 import { kindOf } from "../core/kinds";
 import type { Prediction } from "../core/live_set";
 import type { Opinion } from "../core/opinion";
-import type { Listener, Sensor, Session, SessionEvent } from "../core/session";
+import type { Listener, Sensor, Session } from "../core/session";
 import type { Sample } from "../core/spec";
 import { measured, nameOf } from "../core/subsets";
 import { previewOf } from "./previews";
 
 const TOP = 5; // labels with their probabilities
 const NAMED = 3; // so many candidates beside the likeliest are counted, not named
-const FAULTS = ["lost", "unhealthy", "unfamiliar", "suspect", "encoder failed"];
+const FAULTS = ["unhealthy", "unavailable", "lost", "failed", "unfamiliar", "suspect", "encoder failed"];
 const SENSORS: Record<string, string> = { audio: "microphone", video: "camera", text: "captions", imu: "motion" };
 // As `console/kinds.py` has them.
 const ICONS = {
@@ -24,7 +25,7 @@ const ICONS = {
   series: "M3 12h4l3-8 4 16 3-8h4",
 };
 const NOUNS = { waveform: "sound", frames: "picture", text: "caption", series: "measurement" };
-const OVER = ["familiar again", "agrees again"]; // of a modality as a whole
+const OVER = ["encoder works again", "familiar again", "agrees again"]; // of a modality as a whole
 
 export function describe({ specs }: Bundle): Modality[] {
   return Object.values(specs).map((spec) => {
@@ -72,9 +73,8 @@ export class Board {
   /** Note what a session says. */
   note(item: Parameters<Listener>[0]): void {
     if ("sample" in item) this.sampled(item.sample);
-    else if ("encoded" in item) item.encoded.forEach(({ modality }) => this.notes.get(modality)?.kind === "encoder failed" && this.notes.delete(modality));
     else if ("event" in item) this.happened(item.event);
-    else this.predicted(item.prediction);
+    else if ("prediction" in item) this.predicted(item.prediction);
   }
 
   /** Do what is pressed. */
@@ -136,6 +136,7 @@ export class Board {
 
   private happened(event: SessionEvent): void {
     const { time, kind, modality, text } = event;
+    if (kind === "live") return; // answers name their live set
     const words = text ? `${kind}: ${text}` : kind;
     const { sensor } = this.modalities.find((one) => one.modality === modality)!;
     if (event.sensor) this.states.set(modality, { kind, reason: text, words, since: time });

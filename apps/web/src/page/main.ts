@@ -82,7 +82,7 @@ function show(bundle: Bundle): void {
     if ("event" in item) recording.event(item.event);
     if ("prediction" in item) recording.prediction(item.prediction);
     // A sensor that cannot be had says why beside its button.
-    if ("event" in item && item.event.kind === "lost") givers.note(`${item.event.modality}: ${item.event.text}`);
+    if ("event" in item && ["lost", "unavailable"].includes(item.event.kind)) givers.note(`${item.event.modality}: ${item.event.text}`);
   });
   board = new Board(bundle, session, sensors, executor.runs);
   live.greet(board.hello());
@@ -90,7 +90,6 @@ function show(bundle: Bundle): void {
   setInterval(() => {
     live.take(board.state());
     learning?.see();
-    recording.look(session);
   }, EVERY);
   void learning?.start();
   // What fails is tried again with its sensor, which says why.

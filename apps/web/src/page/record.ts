@@ -3,8 +3,8 @@
 import type { SqlValue } from "sql.js";
 import wasm from "sql.js/dist/sql-wasm.wasm?url";
 import type { Bundle } from "../core/bundle";
+import type { SessionEvent } from "../core/events";
 import type { Prediction } from "../core/live_set";
-import type { Session, SessionEvent } from "../core/session";
 import { program } from "../executors/program";
 import { save } from "./dom";
 import { all, forget, keep, oldest } from "./store";
@@ -25,7 +25,6 @@ interface Item {
 export class Recording {
   private run: Promise<number> | null = null;
   private labels = ""; // of the run
-  private live = "";
 
   constructor(private readonly bundle: Bundle) {}
 
@@ -43,12 +42,6 @@ export class Recording {
 
   event({ time, kind, modality, sensor, text }: SessionEvent): void {
     void this.add(this.bundle.manifest.labels, "events", { at: time, time, name: sensor, modality, kind, reason: text });
-  }
-
-  /** Note a change of the live set. */
-  look(session: Session): void {
-    const live = session.live.join("+");
-    if (live !== this.live) this.event({ time: session.clock(), kind: "live", modality: "", sensor: "", text: (this.live = live) });
   }
 
   /** Add a row; a run has one list of labels, so what is learned begins another. */

@@ -1,0 +1,185 @@
+// The engine: all that decides in a session, without clock, timers, promises or devices. It is the runtime's
+// `engine/engine.py`, which explains it, without budgets, files that are played and sensors that teach each other.
+// Inputs with their times in; orders, predictions and events out: equal inputs give equal outputs.
+
+import { Backoff } from "./backoff";
+import type { SessionEvent } from "./events";
+import { LiveSet, type Answering, type Encoded, type PoppedWindow, type Prediction } from "./live_set";
+import type { Sample } from "./spec";
+import { earliest, Suite, type Order, type Used } from "./suite";
+
+/** Seconds that a complete window waits for others that are due, and an encoded one for those that are being encoded. */
+const ALIGN = 0.01;
+
+/** What follows from inputs: orders to a driver, samples that are used, and what is said. */
+export type Output = Order | Used | { encode: PoppedWindow } | { free: string } | { event: SessionEvent } | { prediction: Prediction };
+
+/** The whole state of a session: its sensors, and what is made of their samples. */
+export class Engine extends Suite<Output> {
+  private readonly liveSet: LiveSet;
+  private readonly aligning = new Map<string, number>(); // until when a complete window waits for others
+  private readonly encoding = new Map<string, number>(); // the ends of windows in their encoders
+  private readonly embedded = new Map<string, { window: Encoded; until: number }>(); // and until when it waits for others
+  private readonly backoffs = new Map<string, Backoff>(); // of encoders that failed last
+  private readonly resting = new Map<string, number>(); // until when a failed encoder is left alone
+  private readonly reasons = new Map<string, string>(); // why it failed, as it was reported
+  private reported = ""; // the live set
+  private expiry: number | null = null; // after which the first embedding is too old
+
+  constructor(bundle: Answering) {
+    super(bundle.specs);
+    this.liveSet = new LiveSet(bundle);
+  }
+
+  /** Return the live set at `now`, sorted. */
+  live(now: number): string[] {
+    return this.liveSet.live(now);
+  }
+
+  // Inputs, beside those of a suite.
+
+  /** Take an embedding. */
+  encoded(window: Encoded, now: number): void {
+    this.pass(now);
+    const { modality } = window;
+    this.encoding.delete(modality);
+    this.backoffs.delete(modality);
+    if (this.reasons.delete(modality)) this.emit("encoder works again", modality);
+    this.embedded.set(modality, { window, until: now + ALIGN });
+    if (!this.liveSet.windows.has(modality)) this.out.push({ free: modality }); // its sensor left, and this window may have loaded it again
+  }
+
+  /** Note that a window could not be encoded; a later one is tried. */
+  encoderFailed(modality: string, reason: string, now: number): void {
+    this.pass(now);
+    this.encoding.delete(modality);
+    const backoff = this.backoffs.get(modality) ?? new Backoff();
+    this.backoffs.set(modality, backoff);
+    this.resting.set(modality, now + backoff.next());
+    if (this.reasons.get(modality) !== reason) {
+      this.reasons.set(modality, reason); // a retry reports only what is new
+      this.emit("encoder failed", modality, reason);
+    }
+    this.liveSet.silence(modality);
+    this.out.push({ free: modality });
+    this.noteLiveSet();
+  }
+
+  // Outputs.
+
+  override deadline(): number | null {
+    const turns = this.liveSet.ready.filter((modality) => !this.aligning.has(modality) && !this.isAtWork(modality)).map((modality) => this.turn(modality));
+    return earliest([...this.aligning.values(), ...[...this.embedded.values()].map(({ until }) => until), ...turns, super.deadline(), this.expiry && this.expiry * (1 + Number.EPSILON)]);
+  }
+
+  // What a suite asks.
+
+  protected override push(sensor: string, sample: Sample): void {
+    this.liveSet.add(sample.modality, sensor);
+    this.liveSet.push(sample);
+    super.push(sensor, sample);
+  }
+
+  protected override isPending(modality: string): boolean {
+    return this.isAtWork(modality) || (this.liveSet.windows.get(modality)?.ready ?? false);
+  }
+
+  protected override left(modality: string, isEnded: boolean, isNeeded: boolean): void {
+    if (isEnded) this.liveSet.end(modality);
+    else this.liveSet.remove(modality);
+    this.aligning.delete(modality);
+    if (!isNeeded) this.out.push({ free: modality });
+    this.noteLiveSet();
+  }
+
+  protected override tend(): void {
+    for (let isGoing = true; isGoing; ) {
+      super.tend();
+      const hasBegun = this.begin();
+      isGoing = this.predict() || hasBegun;
+    }
+    if (this.expiry !== null && this.now > this.expiry) this.noteLiveSet();
+  }
+
+  // Turns.
+
+  private isAtWork(modality: string): boolean {
+    return this.encoding.has(modality) || this.embedded.has(modality);
+  }
+
+  /** Return the time from which the complete window of a modality is encoded. */
+  private turn(modality: string): number {
+    return this.resting.get(modality) ?? -Infinity;
+  }
+
+  /** Order to encode the windows whose turn it is; return whether there was one. */
+  private begin(): boolean {
+    let hasBegun = false;
+    for (const modality of this.liveSet.ready) {
+      if (this.isAtWork(modality)) continue;
+      if (this.turn(modality) > this.now) {
+        this.aligning.delete(modality);
+        continue;
+      }
+      const starting = this.starting.filter((other) => !this.liveSet.ready.includes(other));
+      if (starting.length || this.isExpected(modality)) {
+        const until = this.aligning.get(modality) ?? this.now + ALIGN;
+        this.aligning.set(modality, until);
+        if (this.now < until) continue;
+        this.stopWaiting(starting);
+      }
+      this.aligning.delete(modality);
+      const window = this.liveSet.popWindow(modality)!;
+      this.encoding.set(modality, window.time);
+      this.out.push({ encode: window });
+      hasBegun = true;
+    }
+    return hasBegun;
+  }
+
+  /** Return whether another modality's window that ends with this one is about to be complete. */
+  private isExpected(modality: string): boolean {
+    const { windows } = this.liveSet;
+    const { end } = windows.get(modality)!;
+    return this.working.some((other) => {
+      const ring = windows.get(other);
+      return ring && !this.isAtWork(other) && !ring.ready && ring.due !== null && isNear(ring.due, end);
+    });
+  }
+
+  /** Predict from the embeddings that wait for no others; return whether there was one. */
+  private predict(): boolean {
+    let hasMade = false;
+    for (const [modality, { window, until }] of [...this.embedded]) {
+      if (!this.embedded.has(modality) || (this.now < until && this.hasCompanion(window))) continue;
+      this.fuse(window.time);
+      hasMade = true;
+    }
+    return hasMade;
+  }
+
+  /** Return whether another window that ends with this one waits for its encoder, or is in it. */
+  private hasCompanion(window: Encoded): boolean {
+    const waiting = this.liveSet.ready.filter((modality) => this.turn(modality) <= this.now);
+    const ends = new Map([...waiting.map((modality): [string, number] => [modality, this.liveSet.windows.get(modality)!.end]), ...this.encoding]);
+    return [...ends].some(([modality, end]) => modality !== window.modality && isNear(end, window.time));
+  }
+
+  private fuse(end: number): void {
+    const together = [...this.embedded.values()].map(({ window }) => window).filter(({ time }) => isNear(time, end));
+    for (const { modality } of together) this.embedded.delete(modality);
+    const prediction = this.liveSet.fuse(together, this.now);
+    this.noteLiveSet();
+    if (prediction) this.out.push({ prediction });
+  }
+
+  /** Report changes of the live set and of familiarity. */
+  private noteLiveSet(): void {
+    for (const { kind, modality, text } of this.liveSet.changes(this.now)) this.emit(kind, modality, text);
+    const live = this.liveSet.live(this.now).join("+");
+    if (live !== this.reported) this.emit("live", "", (this.reported = live));
+    this.expiry = this.liveSet.nextExpiry(this.now);
+  }
+}
+
+const isNear = (one: number, other: number): boolean => Math.abs(one - other) <= ALIGN;

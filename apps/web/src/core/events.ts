@@ -1,0 +1,10 @@
+// The one form of an event: the sensors' `supervision/events.py`.
+
+/** Something that happened: the kinds and their texts are those of `docs/reference/output.md`. */
+export interface SessionEvent {
+  time: number;
+  kind: string;
+  modality: string; // empty where it concerns the session as a whole
+  sensor: string; // empty where it concerns no single sensor
+  text: string;
+}

@@ -1,0 +1,324 @@
+// The attached sensors, the life of each, and the active one of each modality: the sensors' `supervision/suite.py`,
+// which explains it. Without clock, timers, promises or devices: inputs are method calls with their time.
+
+import { Backoff } from "./backoff";
+import type { SessionEvent } from "./events";
+import { Health } from "./health";
+import { SensembleError, type InputSpec, type Sample } from "./spec";
+
+/** What is to be done to a sensor: `open` and read it, `close` it and wait, or `end`: close it for good. */
+export interface Order {
+  order: "open" | "close" | "end";
+  key: number;
+}
+
+/** A sample of the active sensor of its modality. */
+export interface Used {
+  used: Sample;
+  sensor: string;
+}
+
+/** Why a sensor goes: it cannot be opened, stopped working, is over, or no encoder can take its samples. */
+export type Cause = "unavailable" | "lost" | "ended" | "failed";
+
+type Kind = Cause | "attached" | "unhealthy" | "recovered" | "detached";
+
+export type State = "opening" | "open" | "unhealthy" | "lost";
+
+/** An attached sensor; fields as in Python's `_Life`. */
+interface Life {
+  key: number;
+  name: string;
+  spec: InputSpec;
+  phase: "opening" | "open" | "ending" | "closing" | "waiting";
+  reported: [Kind | null, string];
+  sampled: boolean; // since it was opened
+  isWaitedFor: boolean; // its first sample is, or will be
+  suspected: string[]; // the faults for which it was last closed
+  state: ["recovered" | "unhealthy", string];
+  health: Health | null;
+  began: number;
+  backoff: Backoff;
+  retryAt: number | null;
+  isHasty: boolean; // opened again as soon as it is closed
+  end: string;
+}
+
+const WORKING: (Kind | null)[] = [null, "attached", "recovered"];
+
+export class Suite<Output = never> {
+  protected readonly lives = new Map<number, Life>(); // in the order of attaching
+  private readonly active = new Map<string, Life>(); // by modality
+  private readonly named = new Map<string, string>(); // by modality, the active sensor as it was reported
+  protected now = -Infinity; // of the newest input
+  protected out: (Order | Used | { event: SessionEvent } | Output)[] = [];
+
+  constructor(readonly specs: Readonly<Record<string, InputSpec>>) {}
+
+  /** The state of the active sensor of each modality, or of the last attached one. */
+  get states(): Record<string, State> {
+    const stateOf = ({ phase, state: [state] }: Life): State => (phase === "opening" ? phase : phase !== "open" ? "lost" : state === "unhealthy" ? state : "open");
+    return Object.fromEntries([...this.lives.values(), ...this.active.values()].map((life) => [life.spec.modality, stateOf(life)]));
+  }
+
+  /** The modalities of the attached sensors that work. */
+  protected get working(): string[] {
+    return [...this.lives.values()].filter(({ reported }) => WORKING.includes(reported[0])).map(({ spec }) => spec.modality);
+  }
+
+  /** The modalities of open sensors whose first sample is worth waiting for. */
+  protected get starting(): string[] {
+    // No sensor twice: a dead one would delay the others.
+    return this.silent.map(({ spec }) => spec.modality).filter((modality) => !this.active.has(modality));
+  }
+
+  // Inputs.
+
+  /** Add a sensor and order to open it; return its name, numbered if another one has it. */
+  attach(key: number, modality: string, title: string, now: number): string {
+    this.pass(now);
+    const spec = this.specs[modality];
+    if (!spec) throw new SensembleError(`${title}: the bundle has no encoder for ${modality}`);
+    const taken = [...this.lives.values()].map(({ name }) => name);
+    let name = title;
+    for (let n = 2; taken.includes(name); n++) name = `${title} (${n})`;
+    const life: Life = {
+      key, name, spec, phase: "opening", reported: [null, ""], sampled: false, isWaitedFor: true, suspected: [], state: ["recovered", ""],
+      health: null, began: -Infinity, backoff: new Backoff(), retryAt: null, isHasty: false, end: "",
+    };
+    this.lives.set(key, life);
+    this.order(life, "open");
+    const active = this.active.get(modality);
+    if (active) this.reportActive(active); // now that it is one of several
+    return name;
+  }
+
+  /** Note that a sensor is open. */
+  opened(key: number, now: number): void {
+    this.pass(now);
+    const life = this.lives.get(key);
+    if (life) [life.began, life.state, life.health] = [now, ["recovered", ""], new Health(life.spec, now, life.suspected)];
+  }
+
+  /** Note that an open sensor's samples come from now on. */
+  ready(key: number, now: number): void {
+    this.pass(now);
+    const life = this.lives.get(key);
+    if (life?.phase !== "opening") return;
+    [life.phase, life.isHasty] = ["open", false];
+    this.report(life, "attached", "");
+    this.noteHealth(life, life.suspected);
+  }
+
+  /** Take the next sample of a sensor; null where none came for a while. */
+  gave(key: number, sample: Sample | null, now: number): void {
+    this.pass(now);
+    const life = this.lives.get(key);
+    if (life?.phase !== "open") return;
+    try {
+      this.examine(life, sample);
+    } catch (error) {
+      this.fail(life, "failed", textOf(error)); // whatever its samples lead to is the sensor's failure
+    }
+  }
+
+  /** Note why a sensor goes. */
+  failed(key: number, cause: Cause, reason: string, now: number): void {
+    this.pass(now);
+    const life = this.lives.get(key);
+    if (life) this.fail(life, cause, reason);
+  }
+
+  /** Note that a sensor is closed; it is opened again after a while. */
+  closed(key: number, now: number): void {
+    this.pass(now);
+    const life = this.lives.get(key);
+    if (life?.phase !== "closing") return;
+    [life.phase, life.retryAt] = ["waiting", now + life.backoff.next()];
+    if (life.isHasty) this.open(life);
+  }
+
+  /** Remove a sensor, whose modality leaves the live set at once. */
+  detach(name: string, now: number): void {
+    this.pass(now);
+    const life = this.called(name);
+    if (!life) return;
+    this.lives.delete(life.key);
+    this.report(life, "detached", "");
+    this.leave(life);
+    this.order(life, "end");
+  }
+
+  /** Open a lost sensor again now. */
+  retry(name: string, now: number): void {
+    this.pass(now);
+    const life = this.called(name);
+    if (!life || !["lost", "unavailable"].includes(life.reported[0] ?? "")) return;
+    life.isHasty = true;
+    if (life.phase === "waiting") this.open(life);
+  }
+
+  /** Wait no longer for the first samples of `modalities`. */
+  protected stopWaiting(modalities: readonly string[]): void {
+    for (const life of this.silent) life.isWaitedFor &&= !modalities.includes(life.spec.modality);
+  }
+
+  // Outputs.
+
+  /** Let time pass up to `now`; return, in order, all that follows since the last call. */
+  advance(now: number): typeof this.out {
+    this.pass(now);
+    this.tend();
+    const { out } = this;
+    this.out = [];
+    return out;
+  }
+
+  /** Return the time at which to call `advance` if no input comes before; null for never. */
+  deadline(): number | null {
+    return earliest([...this.lives.values()].map(({ retryAt }) => retryAt));
+  }
+
+  // What an engine adds.
+
+  /** Use a sample of an active sensor; throw if it is not of the spec's form. */
+  protected push(sensor: string, used: Sample): void {
+    this.out.push({ used, sensor });
+  }
+
+  /** Return whether samples of a modality are not in a prediction yet. */
+  protected isPending(_modality: string): boolean {
+    return false;
+  }
+
+  /** Note that no active sensor of a modality is left; `isNeeded`: another one is attached. */
+  protected left(_modality: string, _isEnded: boolean, _isNeeded: boolean): void {}
+
+  protected emit(kind: string, modality = "", text = "", sensor = ""): void {
+    this.out.push({ event: { time: this.now, kind, modality, sensor, text } });
+  }
+
+  protected pass(now: number): void {
+    this.now = Math.max(this.now, now); // so that events are in the order of their times
+  }
+
+  /** Open what is due, and end what waited for its last window to be answered. */
+  protected tend(): void {
+    for (const life of [...this.lives.values()]) {
+      if (life.retryAt !== null && life.retryAt <= this.now) this.open(life);
+      else if (life.phase === "ending" && !this.awaits(life)) this.go(life, "ended", life.end);
+    }
+  }
+
+  /** Return whether the last window of an active sensor is still to be answered. */
+  private awaits(life: Life): boolean {
+    return this.active.get(life.spec.modality) === life && this.isPending(life.spec.modality);
+  }
+
+  private examine(life: Life, sample: Sample | null): void {
+    const health = life.health!;
+    if (sample && this.now - life.began > life.backoff.delay) life.backoff.reset(); // one that works for a shorter time has not recovered
+    const wrong = health.check(sample, this.now);
+    this.noteHealth(life, wrong);
+    if (health.mustReopen) {
+      life.suspected = health.stalled ? [] : wrong; // one sample clears a stall
+      return this.go(life, "lost", `${life.name}: ${wrong.join("; ")}; it is reopened`);
+    }
+    if (!wrong.length) life.suspected = [];
+    if (sample && !wrong.length) this.use(life, sample);
+  }
+
+  private use(life: Life, sample: Sample): void {
+    const { modality } = life.spec;
+    [life.sampled, life.isWaitedFor] = [true, true];
+    const sampled = [...this.lives.values()].filter((other) => other.spec.modality === modality && other.sampled);
+    if (sampled.at(-1) !== life) return;
+    if (this.active.get(modality) === life) return this.push(life.name, sample);
+    this.active.set(modality, life);
+    this.reportActive(life);
+    this.push(life.name, { ...sample, cut: true });
+  }
+
+  private noteHealth(life: Life, wrong: readonly string[]): void {
+    const before = life.state;
+    life.state = [wrong.length ? "unhealthy" : "recovered", wrong.join("; ")];
+    if (life.state.join() === before.join()) return;
+    this.report(life, ...life.state);
+    if (wrong.length) this.leave(life);
+  }
+
+  private fail(life: Life, cause: Cause, reason: string): void {
+    if (life.phase === "ending") return; // it cannot be closed; nobody opens it again
+    if (cause === "ended" && this.awaits(life)) [life.phase, life.end] = ["ending", reason];
+    else this.go(life, cause, reason);
+  }
+
+  /** Report why a sensor goes, and close it, for good or until it is tried again. */
+  private go(life: Life, cause: Cause, reason: string): void {
+    this.report(life, cause, reason); // before it leaves: the cause comes first
+    this.leave(life, cause === "ended");
+    life.health = null;
+    if (cause === "ended" || cause === "failed") {
+      this.lives.delete(life.key);
+      return this.order(life, "end");
+    }
+    life.phase = "closing";
+    this.order(life, "close");
+  }
+
+  private open(life: Life): void {
+    if (life.isHasty) life.backoff.reset();
+    [life.phase, life.retryAt, life.isHasty] = ["opening", null, false];
+    this.order(life, "open");
+  }
+
+  private leave(life: Life, isEnded = false): void {
+    const { modality } = life.spec;
+    life.sampled = false;
+    const wasActive = this.active.get(modality) === life;
+    if (wasActive) this.active.delete(modality);
+    // The last embedding of an ended source holds until it expires, as do those of others when a sensor that was
+    // never active leaves.
+    if (!this.active.has(modality)) this.left(modality, isEnded || !wasActive, this.hasOther(life));
+  }
+
+  private get silent(): Life[] {
+    // Captions come at any time.
+    return [...this.lives.values()].filter(({ reported, sampled, isWaitedFor, spec }) => reported[0] === "attached" && !sampled && isWaitedFor && spec.hop > 0);
+  }
+
+  private called(name: string): Life | undefined {
+    return [...this.lives.values()].find((life) => life.name === name);
+  }
+
+  private hasOther(life: Life): boolean {
+    return [...this.lives.values()].some((other) => other !== life && other.spec.modality === life.spec.modality);
+  }
+
+  private order({ key }: Life, order: Order["order"]): void {
+    this.out.push({ order, key });
+  }
+
+  private report(life: Life, kind: Kind, reason: string): void {
+    if (life.reported.join() === [kind, reason].join()) return;
+    life.reported = [kind, reason];
+    this.emit(kind, life.spec.modality, reason, life.name);
+  }
+
+  /** Report the active sensor, unless that is known, or it has always been the only one. */
+  private reportActive(life: Life): void {
+    const { modality } = life.spec;
+    const known = this.named.get(modality);
+    if (known === life.name || (known === undefined && !this.hasOther(life))) return;
+    this.named.set(modality, life.name);
+    this.emit("active", modality, "", life.name);
+  }
+}
+
+/** Return the earliest of some times; null without one. */
+export function earliest(times: readonly (number | null)[]): number | null {
+  const known = times.filter((time) => time !== null);
+  return known.length ? Math.min(...known) : null;
+}
+
+export const textOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

@@ -1,0 +1,65 @@
+// The engine answers the scripts as Python's does, which wrote them: `tests/runtime/engine/script.py`.
+
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { Classifier } from "../src/core/classifier";
+import { Engine, type Output } from "../src/core/engine";
+import type { PoppedWindow, Prediction } from "../src/core/live_set";
+import type { Media, Sample } from "../src/core/spec";
+
+const SCRIPTS = join(import.meta.dirname, "../../../tests/runtime/engine/scripts");
+const read = (name: string): any => JSON.parse(readFileSync(join(SCRIPTS, name), "utf8"));
+const { specs, labels, calibration, head } = read("bundle.json");
+const numbers = (name: string): Float32Array => Float32Array.from(head[name]);
+const familiarity = { weight: numbers("familiar_weight"), bias: numbers("familiar_bias"), means: null, offset: null };
+const bundle = { specs, audited: {}, classifier: new Classifier({ task: "multi-class", weight: numbers("weight"), bias: numbers("bias"), familiarity }, calibration, labels, Object.keys(specs)) };
+
+/** Give an engine one input of a script. */
+function tell(engine: Engine, windows: Map<string, PoppedWindow>, [act, ...given]: any[], at: number): void {
+  const [first, second, third] = given;
+  if (act === "encoded") engine.encoded({ ...windows.get(first)!, embedding: new Float32Array(8).fill(8, second, second + 1), latency: 0 }, at);
+  else if (act === "encoder_failed") engine.encoderFailed(first, second, at);
+  else if (act === "gave") engine.gave(first, second && sample(second), at);
+  else if (act === "attach") engine.attach(first, second, third, at);
+  else if (act === "failed") engine.failed(first, second, third, at);
+  else if (act !== "advance") engine[act as "opened" | "ready" | "closed"](first, at); // or detach and retry, by name
+}
+
+function sample({ modality, time, value }: { modality: string; time: number; value: number }): Sample {
+  const form: Record<string, () => Media> = { text: () => String(value), audio: () => new Float32Array(10).fill(value / 1000), video: () => new Uint8Array(4 * 4 * 3).fill(value) };
+  return { modality, time, data: form[modality]!() };
+}
+
+/** Return an output as scripts have it. */
+function written(output: Output, at: number): unknown[] {
+  if ("order" in output) return [output.order, output.key];
+  if ("used" in output) return ["used", output.sensor, output.used.modality];
+  if ("free" in output) return ["free", output.free];
+  if ("encode" in output) return ["encode", output.encode.modality, near(output.encode.time)];
+  if ("prediction" in output) return ["prediction", predicted(output.prediction)];
+  const { time, kind, modality, sensor, text } = output.event;
+  expect(time).toBe(at);
+  return ["event", kind, modality, sensor, text];
+}
+
+function predicted({ live, ages, probabilities, doubt, unfamiliar, suspect, lies, dropped }: Prediction) {
+  const all = (each: Record<string, number>) => Object.fromEntries(Object.entries(each).map(([modality, value]) => [modality, near(value)]));
+  return { live, ages: all(ages), probabilities: Array.from(probabilities, near), doubt, unfamiliar, suspect, lies: all(lies), dropped };
+}
+
+const near = (value: number): unknown => ({ asymmetricMatch: (other: number) => Math.abs(other - value) <= 2e-6, toString: () => `near ${value}` });
+
+test.each(readdirSync(SCRIPTS).filter((name) => name !== "bundle.json"))("%s", (name) => {
+  const engine = new Engine(bundle);
+  const windows = new Map<string, PoppedWindow>();
+  read(name).forEach((step: any, i: number) => {
+    tell(engine, windows, step.in, step.at);
+    const out = engine.advance(step.at);
+    for (const output of out) if ("encode" in output) windows.set(output.encode.modality, output.encode);
+    // What was found is the pattern: its numbers allow for other sums.
+    const found = { step: i, in: step.in, out: out.map((output) => written(output, step.at)) };
+    expect({ step: i, in: step.in, out: step.out }).toEqual(found);
+    expect(engine.deadline() ?? Infinity, `the deadline after step ${i}`).toBeCloseTo(step.due ?? Infinity, 5);
+  });
+});

@@ -1,0 +1,345 @@
+"""Scripts: inputs to an engine and its outputs, which ports replay. `scripts/` keeps one for each story.
+
+`python -m tests.runtime.engine.script` draws them anew: the shortest of each story that Hypothesis finds. A
+step has its time `at`, the input `in` (`advance` where only time passes), the outputs `out`, and the next
+deadline `due`. `bundle.json` has what answers.
+"""
+
+import json
+import math
+import re
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import numpy as np
+from hypothesis import Phase, find, settings
+from hypothesis import strategies as st
+from sensemble_runtime.bundle.bundle import Bundle
+from sensemble_runtime.bundle.classifier import Classifier
+from sensemble_runtime.bundle.head import Familiarity, Head
+from sensemble_runtime.bundle.manifest import Calibration
+from sensemble_runtime.engine.engine import Encode, Engine, Free
+from sensemble_runtime.engine.live_set import Encoded, PoppedWindow
+from sensemble_runtime.prediction import Prediction
+from sensemble_sensors.errors import SensorEndedError, SensorLostError, SensorUnavailableError
+from sensemble_sensors.sensor import Sample
+from sensemble_sensors.spec import InputSpec
+from sensemble_sensors.strict_json import encode
+from sensemble_sensors.supervision.events import Event
+from sensemble_sensors.supervision.suite import Order, Used
+from sensemble_sensors.thresholds import Thresholds
+
+FOLDER = Path(__file__).with_name("scripts")
+SPECS = {
+    "audio": InputSpec("audio", "float32", (1, 20), rate=20, window=1, hop=0.5, ttl=2),
+    "text": InputSpec("text", "int64", (1, 6), rate=0, window=0, hop=0, ttl=4),
+    "video": InputSpec("video", "uint8", (1, 2, 4, 4, 3), rate=2, window=1, hop=0.5, ttl=2),
+}
+LABELS = ("zero", "one", "two")
+STRANGE = 3  # the number of an embedding that is unfamiliar; those before it show a label
+CAUSES = {"unavailable": SensorUnavailableError, "lost": SensorLostError, "ended": SensorEndedError}
+# Ports have no checks of rates and delays.
+HEALTH = Thresholds(rate=math.inf, flood=math.inf, late=math.inf, drift=math.inf)
+_FAMILIAR = Familiarity(-4 * np.eye(8, dtype=np.float32)[[STRANGE] * 3], np.full(3, 3, np.float32))
+_HEAD = Head(np.eye(3, 8, dtype=np.float32), np.zeros(3, np.float32), "multi-class", _FAMILIAR)
+_CALIBRATION = Calibration(0.05, 0.6, 100, 0.3, {}, dict.fromkeys(SPECS, -0.5))
+
+
+def bundle() -> Bundle:
+    """Return three modalities and a head, without encoders."""
+    classifier = Classifier(_HEAD, _CALIBRATION, LABELS, SPECS)
+    named: Any = {"specs": SPECS, "modalities": tuple(SPECS), "classifier": classifier, "fingerprint": ""}
+    return cast("Bundle", SimpleNamespace(**named, manifest=SimpleNamespace(audited={})))
+
+
+def answering() -> dict[str, Any]:
+    """Return `bundle` as JSON has it."""
+    head = {"weight": _HEAD.weight, "bias": _HEAD.bias}
+    scores = {"familiar_weight": _FAMILIAR.weight, "familiar_bias": _FAMILIAR.bias}
+    return {
+        "specs": {modality: encode(spec) for modality, spec in SPECS.items()},
+        "labels": LABELS,
+        "calibration": encode(_CALIBRATION),
+        "head": {name: numbers.ravel().tolist() for name, numbers in (head | scores).items()},
+    }
+
+
+class Stage:
+    """An engine that is told inputs as JSON has them, and the `steps` so far."""
+
+    def __init__(self) -> None:
+        self.engine = Engine(bundle(), health=HEALTH)
+        self.windows: dict[str, PoppedWindow] = {}  # by modality, that are to be encoded
+        self.steps: list[dict[str, Any]] = []
+
+    def tell(self, at: float, act: str, *given: Any) -> list[Any]:  # noqa: ANN401 - JSON
+        """Give an input and let time pass up to `at`; return the outputs."""
+        engine, more = self.engine, list(given)
+        if act == "attach":
+            engine.attach(*given, at, live=True)
+        elif act == "gave":
+            key, sample = given
+            engine.gave(key, sample and _sample(**sample), at)
+        elif act == "failed":
+            key, cause, text = given
+            engine.failed(key, CAUSES[cause](text), at)
+        elif act == "encoded":
+            engine.encoded(_embedded(self.windows.pop(given[0]), given[1]), at)
+        elif act == "encoder_failed":
+            del self.windows[given[0]]
+            engine.encoder_failed(given[0], RuntimeError(given[1]), at)
+            more[1] = f"RuntimeError: {given[1]}"
+        elif act != "advance":
+            getattr(engine, act)(*given, at)
+        out = [self._written(output) for output in engine.advance(at)]
+        self.steps.append({"at": at, "in": [act, *more], "out": out, "due": engine.deadline()})
+        return out
+
+    def _written(self, output: Any) -> list[Any]:  # noqa: ANN401 - of any output
+        match output:
+            case Encode(window):
+                self.windows[window.modality] = window
+                return ["encode", window.modality, round(window.window.time, 6)]
+            case Free(modality):
+                return ["free", modality]
+            case Order(key, act):
+                return [act, key]
+            case Used(name, sample):
+                return ["used", name, sample.modality]
+            case Event(_, kind, modality, sensor, text):
+                return ["event", kind, modality, sensor, text]
+        assert isinstance(output, Prediction)
+        return [
+            "prediction",
+            {
+                "live": output.live,
+                "ages": {m: round(age, 6) for m, age in output.ages.items()},
+                "probabilities": [round(float(p), 6) for p in output.probabilities],
+                "doubt": output.doubt,
+                "unfamiliar": output.unfamiliar,
+                "suspect": output.suspect,
+                "lies": {m: round(p, 6) for m, p in output.lies.items()},
+                "dropped": output.dropped,
+            },
+        ]
+
+
+def _sample(modality: str, time: float, value: int) -> Sample:
+    """Return half a second of sound at one level, a picture of one brightness, or a caption."""
+    spec = SPECS[modality]
+    if modality == "text":
+        return Sample(modality, str(value), time)
+    if modality == "audio":
+        return Sample(modality, np.full(10, value / 1000, np.float32), time)
+    return Sample(modality, np.full(spec.shape[2:], value, np.uint8), time)
+
+
+def _embedded(popped: PoppedWindow, number: int) -> Encoded:
+    embedding = np.asarray(8 * np.eye(8)[number], np.float32)
+    return Encoded(
+        popped.modality, popped.sensor, embedding, popped.window.time, 0.001, popped.ring, False, None
+    )
+
+
+class Scene(Stage):
+    """Devices and encoders around a stage, which do what it orders and what is drawn."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = 100.0
+        self.readers: dict[int, tuple[str, str, str]] = {}  # by key: modality, name, last order or "read"
+        self.number = 0  # of a sample
+        self.missing = 0  # openings that fail
+
+    def act(self, act: str, *given: Any) -> None:  # noqa: ANN401 - JSON
+        """Give an input now, and obey."""
+        for kind, *told in self.tell(self.now, act, *given):
+            if kind not in ("open", "close", "end"):
+                continue
+            (key,) = told
+            modality, name, _ = self.readers[key]
+            self.readers[key] = modality, name, kind
+            if kind == "close":
+                self.act("closed", key)
+            elif kind == "open" and self.missing:
+                self.missing -= 1
+                self.act("failed", key, "unavailable", "no such device")
+            elif kind == "open":
+                self.readers[key] = modality, name, "read"
+                self.act("opened", key)
+                self.act("ready", key)
+
+    def wait(self, until: float) -> None:
+        until = round(until, 6)
+        while (due := self.engine.deadline()) is not None and due <= until:
+            self.now = due
+            self.act("advance")
+        self.now = until
+
+    @property
+    def reading(self) -> list[int]:
+        return [key for key, (_, _, last) in self.readers.items() if last == "read"]
+
+    def attach(self, modality: str) -> None:
+        names = [name for _, name, last in self.readers.values() if last != "end"]
+        name = modality if modality not in names else f"{modality} (2)"
+        if name not in names:
+            key = len(self.readers)
+            self.readers[key] = modality, name, ""
+            self.act("attach", key, modality, modality)
+
+    def play(self, halves: int, odd: str, how: str | int, apart: float, slow: float) -> None:
+        """Let sensors give samples, each `apart` from the one before; encoders take `slow` seconds.
+
+        Sensors move and show label 0, but for that of the `odd` modality: it is still or dark, its clock
+        jumps, its encoder fails, or makes the embedding of the number `how`.
+        """
+        for _ in range(halves):
+            end = self.now + 0.5
+            self.number += 1
+            for place, key in enumerate(self.reading):
+                modality, _, last = self.readers[key]
+                look = how if modality == odd else "moving"
+                value = 90 if look == "still" else 0 if look == "dark" else 20 + 7 * self.number % 200
+                self.wait(max(self.now, end - 0.4 + apart * place))
+                time = self.now - (5 if look == "jumps" else 0)
+                if last == "read" and (modality != "text" or "text" not in self.windows):
+                    self.act("gave", key, {"modality": modality, "time": time, "value": value})
+            self.wait(self.now + slow)
+            for modality in sorted(self.windows):
+                if modality == odd and how == "fails":
+                    self.act("encoder_failed", modality, "out of memory")
+                else:
+                    self.act("encoded", modality, how if modality == odd and isinstance(how, int) else 0)
+            self.wait(max(self.now, end))
+
+    def rest(self, halves: int) -> None:
+        """Let time pass in which nothing comes."""
+        for _ in range(halves):
+            self.wait(self.now + 0.5)
+            for key in self.reading:
+                self.act("gave", key, None)
+
+    def lose(self, which: int, cause: str, tries: int) -> None:
+        """Lose a sensor, which is not there for so many tries."""
+        self.missing = tries
+        if keys := self.reading:
+            self.act("failed", keys[which % len(keys)], cause, "gone")
+
+    def ask(self, which: int, act: str) -> None:
+        if keys := [key for key, (_, _, last) in self.readers.items() if last != "end"]:
+            self.act(act, self.readers[keys[which % len(keys)]][1])
+
+
+def _action(method: Callable[..., None], **given: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return st.builds(partial, st.just(method), **given)
+
+
+def _played(begin: list[str], actions: list[Callable[[Scene], None]]) -> Scene:
+    scene = Scene()
+    for modality in begin:
+        scene.attach(modality)
+    for action in actions:
+        action(scene)
+    return scene
+
+
+_SMALL = st.integers(0, 2)
+_PLAY = _action(
+    Scene.play,
+    halves=st.sampled_from([1, 2, 3, 5, 8, 45]),
+    odd=st.sampled_from(["", *SPECS]),
+    how=st.sampled_from(["still", "dark", "jumps", "fails", 1, STRANGE]),
+    apart=st.sampled_from([0.004, 0.0, 0.15]),
+    slow=st.sampled_from([0.003, 0.03]),
+)
+_ACTIONS = st.one_of(
+    _action(Scene.rest, halves=st.integers(0, 8)),  # Hypothesis prefers the first: 0 is nothing
+    _PLAY,
+    _PLAY,
+    _PLAY,
+    _action(Scene.lose, which=_SMALL, cause=st.sampled_from(["lost", "ended"]), tries=_SMALL),
+    st.one_of(
+        _action(Scene.attach, modality=st.sampled_from(sorted(SPECS))),
+        _action(Scene.ask, which=_SMALL, act=st.sampled_from(["detach", "retry"])),
+    ),
+)
+_BEGIN = st.sampled_from(
+    [["video"], ["audio", "video"], ["audio", "text", "video"], ["audio", "audio", "video", "video"]]
+)
+SCENES = st.builds(_played, _BEGIN, st.lists(_ACTIONS, min_size=6, max_size=9))
+
+
+def said(steps: list[dict[str, Any]]) -> list[str]:
+    """Return the events as lines, and each prediction's live set."""
+    lines = []
+    for step in steps:
+        for kind, *told in step["out"]:
+            if kind == "event":
+                lines.append(" ".join(filter(None, told)) if told != ["live", "", "", ""] else "nothing live")
+            elif kind == "prediction":
+                lines.append(f"answer {'+'.join(told[0]['live'])}")
+    return lines
+
+
+def _has(*wanted: str) -> Callable[[list[str]], bool]:
+    """Return whether lines match the wanted patterns in this order."""
+
+    def holds(lines: list[str]) -> bool:
+        rest = iter(lines)
+        return all(any(re.match(one, line) for line in rest) for one in wanted)
+
+    return holds
+
+
+STORIES: dict[str, Callable[[list[str]], bool]] = {
+    "plugging": _has("attached video", "answer audio.video", "detached video", "live audio", "answer audio$"),
+    "loss": _has("answer.*video", "lost video", "unavailable video", "attached video", "answer.*video"),
+    "plugged back": _has(*["lost video", "attached video", "answer.*video"] * 2),
+    "frozen": _has("answer.*video", "unhealthy.*frozen", "recovered video", "answer.*video"),
+    "black": _has("answer.*video", "unhealthy.*black", "recovered video", "answer.*video"),
+    "silent": _has("answer.*audio", "unhealthy.*silent", "recovered audio", "answer.*audio"),
+    "stalled": _has("lost.*nothing came", "attached", "answer", "lost.*nothing came"),
+    "a clock that jumps": _has("unhealthy video.*jumps", "recovered video", "answer.*video"),
+    "never healthy": _has("lost.*frozen; it is reopened", "unhealthy", "recovered video", "answer.*video"),
+    "a liar": _has("suspect", "answer", "agrees again", "answer audio.text.video"),
+    "unfamiliar": _has("unfamiliar video", "answer audio", "familiar again video", "answer.*video"),
+    "nothing familiar": _has("unfamiliar", "answer", "familiar again", "answer"),
+    "two sensors": _has(r"active video.*2\)", r"lost video.*2\)", "active video video$", "answer.*video"),
+    "two that work": _has(r"active.*\(2\)", r"unhealthy.*\(2\)", "active", r"active.*\(2\)"),
+    "an encoder": _has("encoder failed audio", "answer video", "encoder works again audio", "answer audio"),
+    "an end": _has("answer audio.video", "ended video", "answer audio.video", "live audio$"),
+    "captions": _has("answer audio.text", "live text", "nothing live", "answer text"),
+    "expiry": _has("live audio.video", "nothing live", "live audio.video"),
+}
+
+
+def draw(story: str) -> list[dict[str, Any]]:
+    """Return the steps of the shortest script of a story."""
+    phases = (Phase.generate, Phase.shrink)
+    options = settings(max_examples=8_000, database=None, deadline=None, derandomize=True, phases=phases)
+    found: Scene = find(SCENES, lambda scene: STORIES[story](said(scene.steps)), settings=options)
+    return found.steps
+
+
+def replay(steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the steps that an engine makes of the inputs of `steps`."""
+    stage = Stage()
+    for step in steps:
+        act, *given = step["in"]
+        if act == "encoder_failed":
+            given[1] = given[1].removeprefix("RuntimeError: ")
+        stage.tell(step["at"], act, *given)
+    return stage.steps
+
+
+if __name__ == "__main__":
+    for old in FOLDER.glob("*.json"):
+        old.unlink()
+    (FOLDER / "bundle.json").write_text(json.dumps(answering()) + "\n", encoding="utf-8")
+    for name in STORIES:
+        lines = ",\n".join(json.dumps(step) for step in draw(name))
+        (FOLDER / f"{name.replace(' ', '_')}.json").write_text(f"[\n{lines}\n]\n", encoding="utf-8")
