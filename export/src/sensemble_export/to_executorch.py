@@ -28,6 +28,7 @@ from sensemble_train.models.frontend import Spectrum
 from torch import Tensor, fx, nn
 from torch.export import ExportedProgram
 from torch.fx.passes.infra.partitioner import Partition
+from torch.fx.traceback import NodeSource
 from torchao.quantization import Int8DynamicActivationIntxWeightConfig, quantize_
 from torchao.quantization.granularity import PerGroup
 from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
@@ -115,10 +116,10 @@ def _is_quantized(node: fx.Node, encoder: nn.Module, kept: Sequence[str]) -> boo
 
 def lower(encoder: nn.Module, window: Tensor) -> Lowered:
     """Lower a module, quantized or not, that takes a tensor like `window` [1, ...]."""
-    with torch.no_grad():
-        exported = torch.export.export(encoder, (window,))
-    # Repeated checks of the intermediate form take a quarter of the time; parity checks the result.
-    with _only_passes_that_apply():
+    with _nothing_needless():
+        with torch.no_grad():
+            exported = torch.export.export(encoder, (window,))
+        # Repeated checks of the intermediate form take a quarter of the time; parity checks the result.
         edge = to_edge_transform_and_lower(
             exported,
             partitioner=[_LargestParts()],
@@ -165,17 +166,20 @@ class _Passes(_passes.XNNPACKPassManager):  # type: ignore[misc]
 
 
 @contextmanager
-def _only_passes_that_apply() -> Iterator[None]:
-    """Skip the passes over operations that our encoders do not have; each walks the whole graph.
+def _nothing_needless() -> Iterator[None]:
+    """Skip work that does not change the program's bytes; the pinned libraries have no setting for it.
 
-    Two of them first trace patterns of their own, which takes as long as lowering a small encoder. ExecuTorch
-    1.5, to which this distribution is pinned, has no setting for it. The program's bytes stay the same.
+    Passes over operations that our encoders do not have each walk the whole graph, and two of them first
+    trace patterns of their own, which takes as long as lowering a small encoder. Each pass copies each node's
+    whole history, for debuggers; that is a sixth of the time.
     """
     xnnpack_preprocess.XNNPACKPassManager = _Passes
+    NodeSource.__deepcopy__ = lambda self, _: self  # type: ignore[attr-defined]
     try:
         yield
     finally:
         xnnpack_preprocess.XNNPACKPassManager = _passes.XNNPACKPassManager
+        del NodeSource.__deepcopy__  # type: ignore[attr-defined]
 
 
 def _operations(graph: fx.GraphModule) -> Counter[str]:
