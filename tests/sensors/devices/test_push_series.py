@@ -284,6 +284,17 @@ def test_a_clock_that_starts_again_begins_anew(phone: PushSeries) -> None:
         np.testing.assert_allclose(rows_of(phone, 98)[:, 0], origin)
 
 
+def test_a_clock_that_steps_back_keeps_two_accelerometers() -> None:
+    with opened("http://127.0.0.1:0", spec_of("acc", *ACC)) as sensor:
+        for start in (10.0, 5.0, 6.0):
+            times = start + np.arange(100) / 100
+            pair = [
+                logged(name, times, x=1.0, y=2.0, z=9.0) for name in ("accelerometer", "totalacceleration")
+            ]
+            assert post(sensor, {"payload": [*pair[0], *pair[1]]})[0] == 200
+            assert rows_of(sensor, 99)[-1] == pytest.approx([1, 2, 9])
+
+
 def test_rows_and_lines_are_taken_too(phone: PushSeries) -> None:
     assert post(phone, {"time": [0.0, 0.01, 0.02], "ax": [1, 2, 3], "gz": [0, 0, 0]})[0] == 200
     np.testing.assert_allclose(rows_of(phone, 2)[:2, 0], [1, 2], atol=1e-4)

@@ -253,7 +253,8 @@ class _Taker:
         before = self._columns[place]
         rank, giver = self._givers[place]
         if stream.name != giver:
-            if stream.rank <= rank and times.max() < before.times[-1] + self._clock.longest:
+            waits = before.times[-1] + self._clock.longest if len(before.times) else -np.inf  # for the giver
+            if stream.rank <= rank and times.max() < waits:
                 return False
             self._givers[place], before = (stream.rank, stream.name), _EMPTY
         if times.max() < self._until - _RESTART:
