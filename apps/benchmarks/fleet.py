@@ -1,4 +1,4 @@
-"""The report of a large fleet: `python apps/benchmarks/fleet.py RECORD FOLDER --devices 10000 --hours 6500`.
+"""The report of a large fleet: `python apps/benchmarks/fleet.py RECORD FOLDER --devices 10000 --hours 6650`.
 
 RECORD has the audit of a bundle of a few sensors. Heartbeats of simulated devices, which lose each sensor for
 a twentieth of the time on average, are written to FOLDER unless it exists, a file of each device; remove it
@@ -54,7 +54,7 @@ def main() -> None:
     parser.add_argument("record", type=Path)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--devices", type=int, default=10_000)
-    parser.add_argument("--hours", type=int, default=6_500)
+    parser.add_argument("--hours", type=int, default=6_650)
     given = parser.parse_args()
     if not given.folder.exists():
         simulate(given.record, given.folder, given.devices, given.hours)

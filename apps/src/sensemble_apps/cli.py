@@ -15,6 +15,7 @@ _EXTRAS = {
     "av": "media",
     "cryptography": "sign",
     "cv2": "camera",
+    "duckdb": "fleet",
     "fsspec": "fleet",
     "ibis": "fleet",
     "jinja2": "report",

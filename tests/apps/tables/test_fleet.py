@@ -129,7 +129,7 @@ def test_leaving_one_out_is_the_outlier_test_of_statsmodels() -> None:
     fitted = sm.OLS(values, np.ones(9)).fit()
     assert left_out(values) == pytest.approx(fitted.outlier_test()[:, 1], rel=1e-5)
     assert min(left_out(np.array([1.0, 1.0, 1.0, 1.0, 2.0]))) < 1e-6
-    assert left_out(np.ones(5)) == [1.0] * 5
+    assert left_out(np.ones(5)) == pytest.approx([1.0] * 5)
 
 
 def test_a_fleet_is_read_from_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -166,10 +166,9 @@ def _cells(table: ibis.Table, audited: Scores) -> list[Cell]:
     )
     possible = _.seconds.between(0, _MOST) & _.answers.between(0, _MOST) & _.unsure.between(0, _.answers)
     odd = ~possible | _.seconds.isnan()  # which DuckDB takes to be within the bounds that Parquet states
-    week = (table.hour.epoch_seconds() - _MONDAY) // _WEEK
     found = (
         table.filter(_.live != "")
-        .mutate(week=week)
+        .mutate(week=(_.hour - _MONDAY) // _WEEK)
         .group_by([*_NAMES, "live"])  # first, so that few rows are joined
         .aggregate(seconds=_.seconds.sum(), answers=_.answers.sum(), unsure=_.unsure.sum(), odd=odd.any())
         .left_join(known, ["bundle", "live"])
@@ -308,4 +307,4 @@ def left_out(values: NDArray[np.floating]) -> list[float]:
     n, residuals = len(values), values - values.mean()
     squares = float(residuals @ residuals)
     rest = np.maximum(squares - residuals**2 * n / (n - 1), 1e-12 * max(squares, 1e-12)) / (n - 2)
-    return [student_tail(abs(float(t)), n - 2) for t in residuals / np.sqrt(rest * (n - 1) / n)]
+    return [*map(float, student_tail(np.abs(residuals) / np.sqrt(rest * (n - 1) / n), n - 2))]

@@ -39,6 +39,8 @@ class _File:
 def opened(sources: Sequence[str], engine: str | None = None) -> Iterator[ibis.Table]:
     """Yield the heartbeats of files, of folders and what is below them, or of URLs of either.
 
+    An `hour` is in seconds since 1970.
+
     Args:
         sources: paths, and URLs that `fsspec` reads, `s3://`, `gs://`, `https://`. A `*` stands for any name.
         engine: the master of a Spark cluster, `spark://HOST:PORT`, each of whose machines reads the files by
@@ -109,7 +111,9 @@ def _check(file: _File) -> None:
 def _on_duckdb(files: Sequence[_File]) -> Iterator[ibis.Table]:
     connection = ibis.duckdb.connect()
     try:
-        connection.con.read_parquet([file.path for file in files]).create_view("heartbeats")
+        rows = connection.con.read_parquet([file.path for file in files])
+        # A cast, which Ibis would ask for, goes through ICU and takes half of the time.
+        rows.project("* REPLACE (epoch_ms(hour) // 1000 AS hour)").create_view("heartbeats")
         yield connection.table("heartbeats")
     except duckdb.Error as error:
         raise InputError(f"heartbeats: DuckDB cannot read them: {error}") from error
@@ -122,6 +126,7 @@ def _on_spark(files: Sequence[_File], master: str) -> Iterator[ibis.Table]:
     from py4j.protocol import Py4JError
     from pyspark.errors import PySparkException
     from pyspark.sql import SparkSession
+    from pyspark.sql.functions import unix_timestamp
 
     options = {
         "spark.log.level": "ERROR",
@@ -134,7 +139,8 @@ def _on_spark(files: Sequence[_File], master: str) -> Iterator[ibis.Table]:
         builder = SparkSession.builder.master(master).appName("sensemble fleet")
         session = builder.config(map=options).getOrCreate()
         connection = ibis.pyspark.connect(session)
-        session.read.parquet(*names).createOrReplaceTempView("heartbeats")
+        rows = session.read.parquet(*names)
+        rows.withColumn("hour", unix_timestamp("hour")).createOrReplaceTempView("heartbeats")
         yield connection.table("heartbeats")
     except (PySparkException, Py4JError) as error:
         said = " ".join(str(error).splitlines()[:2])  # Java's stack follows

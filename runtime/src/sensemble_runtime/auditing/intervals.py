@@ -22,6 +22,7 @@ from sensemble_runtime.scores import Estimate, SubsetScore
 
 LEVEL = 0.95
 _HALVINGS = 40  # of the range in which the end of an interval lies
+_SIMPSON = np.array([1, *[4, 2] * 127, 4, 1])  # the weights of his rule, times 3 / width
 
 Range = tuple[float, float]
 Groups = Sequence[str | None] | Sequence[tuple[str, ...]]
@@ -92,13 +93,14 @@ def student(level: float, freedom: int) -> float:
     return math.sqrt(freedom) * math.tan(np.interp(level * mass[-1], mass, angles[1:]))
 
 
-def student_tail(t: float, freedom: int) -> float:
-    """Return the probability that |t| exceeds t >= 0 by Student's distribution."""
-    masses = []
-    for begin in (math.atan(t / math.sqrt(freedom)), 0.0):  # angles, as in `student`
-        angles = np.linspace(begin, min(math.pi / 2, begin + 10 / math.sqrt(freedom)), 1 << 14)
-        masses.append(float(np.trapezoid(np.cos(angles) ** (freedom - 1), angles)))
-    return masses[0] / masses[1]
+def student_tail(t: NDArray[np.floating], freedom: int) -> NDArray[np.floating]:
+    """Return the probabilities that |t| exceeds each t >= 0, [N], by Student's distribution."""
+    begins = np.append(np.arctan(t / math.sqrt(freedom)), 0.0)  # angles, as in `student`
+    ends = np.minimum(math.pi / 2, begins + 10 / math.sqrt(freedom))
+    angles = np.linspace(begins, ends, len(_SIMPSON))
+    masses = _SIMPSON @ np.cos(angles) ** (freedom - 1) * (ends - begins)
+    tails: NDArray[np.floating] = np.minimum(masses[:-1] / masses[-1], 1.0)
+    return tails
 
 
 def proportion(correct: NDArray[np.bool_], groups: NDArray[np.integer]) -> Range:
