@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from shutil import which
+from subprocess import DEVNULL, run
 
 import pytest
 
@@ -36,6 +37,11 @@ def programs(*names: str) -> Callable[[], bool]:
     return lambda: all(map(which, names))
 
 
+def can_unshare() -> bool:
+    """Return whether this user may make a network namespace, as root may, but not in every container."""
+    return run(["unshare", "--net", "true"], stderr=DEVNULL, check=False).returncode == 0
+
+
 PARTS = {
     "chromium": Part(programs("/usr/bin/chromium"), "chromium"),
     "firefox-esr": Part(programs("firefox-esr"), "firefox-esr"),
@@ -44,6 +50,7 @@ PARTS = {
         Path("/usr/aarch64-linux-gnu/include/c++/12").exists, "libstdc++-12-dev libstdc++-12-dev-arm64-cross"
     ),
     "mosquitto": Part(programs("/usr/sbin/mosquitto"), "mosquitto"),
+    "namespaces": Part(lambda: programs("ip", "unshare")() and can_unshare(), "iproute2"),
     "pipewire": Part(
         programs("pipewire", "pipewire-pulse", "wireplumber"), "pipewire pipewire-pulse wireplumber"
     ),

@@ -44,7 +44,9 @@ STEPS, KILLS = 4, 2
 
 @dataclass(frozen=True)
 class Job:
-    """A training loop of `STEPS` steps; it ends behind step `stop`, if there is one.
+    """A training loop; it ends behind step `stop`, if there is one.
+
+    Behind step `killed` its last rank dies with the launcher, as a host does.
 
     With `data`, a folder of dark and bright clips, its examples are streamed and augmented.
     """
@@ -54,6 +56,8 @@ class Job:
     scale: dict[str, object] = field(default_factory=dict)
     drop_path: float = 0.0
     stop: int = -1
+    killed: int = -1
+    steps: int = STEPS
     data: str = ""
 
 
@@ -81,11 +85,14 @@ def train(job: Job, world: World) -> list[float]:
     for encoder in model.encoders.values():
         for block in encoder.trunk.blocks:
             block.drop_path = job.drop_path
-    settings = Optimization(steps=STEPS, batch=8, learning_rate=1e-2, warmup=2, clip=1.0)
+    settings = Optimization(steps=job.steps, batch=8, learning_rate=1e-2, warmup=2, clip=1.0)
 
     def progress(done: int, _steps: int) -> None:
         if done == job.stop:
             raise StoppedError
+        if done == job.killed and world.rank == world.size - 1:
+            for process in os.getppid(), os.getpid():
+                os.kill(process, signal.SIGKILL)
 
     scale = ScaleConfig(**job.scale)  # type: ignore[arg-type]
     changes = replace(PAPER, time=4, bins=20) if job.data else AugmentConfig()

@@ -35,6 +35,11 @@ def test_arms_answer_the_same_scenes_and_their_records_compare(
     }
 
 
+def test_a_few_examples_are_from_all_over() -> None:
+    assert trial.spread([*"abcdefgh"], 3) == ["a", "c", "f"]  # type: ignore[list-item]
+    assert trial.spread([*"ab"], 5) == ["a", "b"]  # type: ignore[list-item]
+
+
 def test_silence_counts_as_an_answer_without_evidence(
     here: Sensemble, bundle_folder: Path, dataset_folder: Path
 ) -> None:

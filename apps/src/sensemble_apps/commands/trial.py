@@ -51,7 +51,7 @@ class Trial(Sources):
     split: Annotated[str, "NAME"] = "eval"
     """The split to play."""
     examples: int | None = None
-    """Play only the first N examples."""
+    """Play only N examples, from all over the split."""
     fast: bool = False
     """Replay as fast as possible: a dry run, in which every block is alike."""
     margin: float = MARGIN
@@ -95,9 +95,13 @@ def _print(arguments: Trial, outcome: Outcome, found: dict[str, SetComparison]) 
     console.print(_table(found))
     sensors = sensor_words(subsets.parse(outcome.subset))
     console.print(f"A: {sensors}; B: the same scenes in the arm of the row", soft_wrap=True)
+    one = next(iter(found.values()))
+    if len(one.groups) < one.n:
+        console.print(f"The scenes are of {len(one.groups)} groups, which every number allows for.")
     for title, one in found.items():
         verdict = comparison_table.verdict(one, arguments.margin)
-        console.print(f"{title[0].upper()}{title[1:]}, {verdict}.", soft_wrap=True)
+        said = f"{title[0].upper()}{title[1:]}, {verdict}. {comparison_table.sureness(one)}"
+        console.print(said, soft_wrap=True)
 
 
 def _check(arguments: Trial) -> None:
@@ -122,7 +126,8 @@ def _check(arguments: Trial) -> None:
 
 def _scenes(arguments: Trial, bundle: Bundle) -> Scenes:
     if arguments.replay is not None:
-        examples = examples_of(arguments.replay, arguments.split)[: arguments.examples]
+        every = examples_of(arguments.replay, arguments.split)
+        examples = trial.spread(every, arguments.examples or len(every))
         return ReplayedScenes(bundle, examples, arguments.fast)
     live = arguments.media is None  # a file needs no time to open, and has gaps of its own
     period = on_devices(bundle, lambda: arguments.sensors(bundle.specs), DEFAULT if live else None)
@@ -134,7 +139,7 @@ def _table(found: dict[str, SetComparison]) -> Table:
     drawn = Table(box=None, caption=comparison_table.CAPTION, caption_justify="left")
     drawn.add_column("arm", overflow="fold")
     for column in ("scenes", *comparison_table.COLUMNS):
-        drawn.add_column(column, justify="right")
+        drawn.add_column(column, justify="right", no_wrap=True)
     for title, one in found.items():
         drawn.add_row(title, str(one.n), *comparison_table.cells(one))
     return drawn

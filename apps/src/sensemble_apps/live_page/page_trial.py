@@ -88,9 +88,8 @@ class PageTrial:
             scenes = ShownScenes(bundle, self._period, labels, seconds, SETTLE)
             blocks = len(labels) * given.integer("repeat", 1, _MOST)
         elif self.examples:
-            every, count = self.examples, given.integer("examples", 1, len(self.examples))
-            spread = [every[place * len(every) // count] for place in range(count)]
-            scenes, blocks = ReplayedScenes(bundle, spread, fast=True), 1
+            examples = trial.spread(self.examples, given.integer("examples", 1, len(self.examples)))
+            scenes, blocks = ReplayedScenes(bundle, examples, fast=True), 1
         else:
             raise InputError("choose what you show")
         self._stopped.clear()

@@ -126,6 +126,12 @@ def _id(example: str, block: int) -> str:
     return f"{example} #{block + 1}" if block else example
 
 
+def spread(examples: Sequence[Example], count: int) -> Sequence[Example]:
+    """Return `count` of the examples, from all over them: those of one person often follow each other."""
+    count = min(count, len(examples))
+    return [examples[place * len(examples) // count] for place in range(count)]
+
+
 Period = Callable[[Arm, float], Iterator[tuple[float, Prediction]]]
 """Plays to the sensors of an arm for some seconds; yields predictions, each with its time in the period."""
 

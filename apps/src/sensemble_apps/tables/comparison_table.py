@@ -96,7 +96,7 @@ def table(found: Comparison) -> Table:
     drawn = Table(box=None, caption=CAPTION, caption_justify="left")
     drawn.add_column("live", overflow="fold")
     for column in COLUMNS:
-        drawn.add_column(column, justify="right")
+        drawn.add_column(column, justify="right", no_wrap=True)
     for name, one in found.sets.items():
         style = "yellow" if one.differs and one.change.value < 0 else "green" if one.differs else ""
         drawn.add_row(set_title(subsets.parse(name)), *cells(one), style=style)
@@ -119,6 +119,15 @@ def verdict(one: SetComparison, margin: float) -> str:
     return f"no difference is shown: B is right in {now} %, A in {then} %, {points(one.change)} points{few}"
 
 
+def sureness(one: SetComparison) -> str:
+    """Write how often a set's answers are sure and wrong, and unsure, in A and in B."""
+    return (
+        f"Sure and wrong: {percent(one.before.sure_wrong)} % of the answers of A, "
+        f"{percent(one.after.sure_wrong)} % of B ({points(one.wrong)} points). "
+        f"Unsure: {percent(one.before.unsure)} %, {percent(one.after.unsure)} % ({points(one.unsure)})."
+    )
+
+
 def sentences(found: Comparison) -> Iterator[str]:
     """Yield the verdict on the fullest set, on sets that changed, on sureness, and what was left out."""
     every = found.fullest
@@ -127,11 +136,7 @@ def sentences(found: Comparison) -> Iterator[str]:
     for name, other in found.sets.items():
         if name != every and other.differs:
             yield f"With {sensor_words(subsets.parse(name))}, {verdict(other, found.margin)}."
-    yield (
-        f"Sure and wrong: {percent(one.before.sure_wrong)} % of the answers of A, "
-        f"{percent(one.after.sure_wrong)} % of B ({points(one.wrong)} points). "
-        f"Unsure: {percent(one.before.unsure)} %, {percent(one.after.unsure)} % ({points(one.unsure)})."
-    )
+    yield sureness(one)
     if found.groups < found.examples:
         yield f"The {found.examples} examples are of {found.groups} groups, which every number allows for."
     if any(found.only):
