@@ -59,7 +59,7 @@ def write_csv(path: Path, channels: Sequence[str], rows: NDArray[np.float64]) ->
 @pytest.mark.needs("aeon")
 def test_a_set_is_learned_by_the_command(tmp_path: Path) -> None:
     data, run = convert("BasicMotions", tmp_path / "data"), tmp_path / "run"
-    options = ["--data", str(data), "--out", str(run), "--fast"]
+    options = ["--data", str(data), "--out", str(run), "--fast", "--effort", "0.4"]
     command = [sys.executable, "-m", "sensemble_apps", "demo", *options]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=900)
     assert done.returncode == 0, done.stderr
