@@ -26,9 +26,9 @@ function tell(engine: Engine, windows: Map<string, PoppedWindow>, [act, ...given
   else if (act !== "advance") engine[act as "opened" | "ready" | "closed"](first, at); // or detach and retry, by name
 }
 
-function sample({ modality, time, value }: { modality: string; time: number; value: number }): Sample {
+function sample({ modality, time, value, cut }: { modality: string; time: number; value: number; cut: boolean }): Sample {
   const form: Record<string, () => Media> = { text: () => String(value), audio: () => new Float32Array(10).fill(value / 1000), video: () => new Uint8Array(4 * 4 * 3).fill(value) };
-  return { modality, time, data: form[modality]!() };
+  return { modality, time, cut, data: form[modality]!() };
 }
 
 /** Return an output as scripts have it. */

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.runtime.engine.script import FOLDER, STORIES, answering, replay, said
+from tests.runtime.engine.script import FOLDER, STORIES, answering, replay, tells
 
 SCRIPTS = sorted(path for path in FOLDER.glob("*.json") if path.stem != "bundle")
 ANEW = "run `python -m tests.runtime.engine.script`"
@@ -16,7 +16,7 @@ def test_the_engine_answers_a_script(path: Path) -> None:
     steps = json.loads(path.read_text(encoding="utf-8"))
     again = json.loads(json.dumps(replay(steps)))
     assert again == steps, ANEW
-    assert STORIES[path.stem.replace("_", " ")](said(steps))
+    assert tells(path.stem.replace("_", " "), steps)
 
 
 def test_every_story_has_a_script() -> None:
