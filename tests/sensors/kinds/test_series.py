@@ -15,7 +15,7 @@ from sensemble_sensors.errors import BadDataError, SampleError
 from sensemble_sensors.health.health import Health
 from sensemble_sensors.kinds.conditions.condition import Applied
 from sensemble_sensors.kinds.registry import kind_of
-from sensemble_sensors.kinds.resampling import Regular
+from sensemble_sensors.kinds.resampling import Resampler
 from sensemble_sensors.kinds.series_files import read_series
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import Channel, InputSpec, vectors
@@ -279,9 +279,9 @@ def test_an_example_is_streamed_as_it_is_decoded(tmp_path: Path) -> None:
 
 
 def test_a_steady_rate_is_made_of_any_times() -> None:
-    regular = Regular(10)
+    resampler = Resampler(10)
     line = lambda times: np.asarray(times, np.float32)[:, None]  # noqa: E731 - the value is the time
-    given = [regular.add(part, line(part)) for part in np.split(np.arange(0, 2, 0.03), [3, 4, 30])]
+    given = [resampler.add(part, line(part)) for part in np.split(np.arange(0, 2, 0.03), [3, 4, 30])]
     flat = [one for some in given for one in some]
     assert [cut for _, _, cut in flat] == [True] + [False] * (len(flat) - 1)
     values = np.concatenate([rows[:, 0] for _, rows, _ in flat])
@@ -290,7 +290,7 @@ def test_a_steady_rate_is_made_of_any_times() -> None:
     # A hole begins it again, and so does a restart of the sender's clock.
     for begin in (10.0, 0.0):
         later = begin + np.arange(0, 1, 0.1)
-        (end, rows, cut), *rest = regular.add(later, line(later))
+        (end, rows, cut), *rest = resampler.add(later, line(later))
         assert (cut, rest) == (True, [])
         np.testing.assert_allclose(rows[:, 0], later[: len(rows)], atol=1e-6)
         assert end == pytest.approx(later[len(rows) - 1])

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from sensemble_sensors.devices.rows import Row
 from sensemble_sensors.errors import BadDataError
-from sensemble_sensors.kinds.resampling import Regular, Rows, Times
+from sensemble_sensors.kinds.resampling import Resampler, Rows, Times
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
 
@@ -50,7 +50,7 @@ class RowClock:
         self.most = math.ceil(self.longest * spec.rate)
         self._modality, self._rate = spec.modality, spec.rate
         self._cut = True
-        self._regular = Regular(spec.rate)
+        self._resampler = Resampler(spec.rate)
         self._clock = Clock(_REMEMBERED)
         self._end = 0.0  # the sender's time of the last row that was given
         self._began = 0.0, 0.0  # the sender's time and ours when the stretch without a hole began
@@ -84,7 +84,7 @@ class RowClock:
         recent = self._recent(times)
         lost += len(times) - len(recent)
         given = False
-        for end, block, fresh in self._regular.add(times[recent], data[recent]):
+        for end, block, fresh in self._resampler.add(times[recent], data[recent]):
             paused = now - (now if self._waiting is None else self._waiting)
             # A sender may pause with its clock.
             begins = fresh or (paused > _SLOW and end - self._end < paused / _BEHIND)

@@ -4,7 +4,7 @@ import math
 from collections import deque
 from typing import NamedTuple
 
-from sensemble_sensors.kinds.interfaces import Symptom
+from sensemble_sensors.kinds.checks import Symptom
 from sensemble_sensors.kinds.kind import Kind
 from sensemble_sensors.kinds.registry import KINDS, kind_of
 from sensemble_sensors.sensor import STEP, Sample

@@ -13,20 +13,12 @@ from numpy.typing import NDArray
 from sensemble_sensors.codecs.framing import fit
 from sensemble_sensors.errors import BadDataError, SampleError
 from sensemble_sensors.kinds import near
+from sensemble_sensors.kinds.checks import Checks, Symptom
 from sensemble_sensors.kinds.conditions.frames import CONDITIONS
-from sensemble_sensors.kinds.interfaces import (
-    CHECKED,
-    START,
-    Checks,
-    Converter,
-    Excerpt,
-    Source,
-    Symptom,
-    TrackReader,
-    TrackWriter,
-)
+from sensemble_sensors.kinds.excerpt import CHECKED, START, Excerpt, Source
 from sensemble_sensors.kinds.kind import TrackKind, described
-from sensemble_sensors.kinds.one_channel import range_problem, shares
+from sensemble_sensors.kinds.thermal import range_problem, shares
+from sensemble_sensors.kinds.tracks import Converter, TrackReader, TrackWriter
 from sensemble_sensors.kinds.windows import Window, WindowRing
 from sensemble_sensors.sensor import Data, Media, Sample
 from sensemble_sensors.spec import KNOWN, Channel, DType, InputSpec, Modality

@@ -1,4 +1,4 @@
-"""The base classes of all kinds: the interfaces that a stream, a dataset and a recording use."""
+"""The base classes of all kinds: what a stream, a dataset and a recording ask of one."""
 
 import math
 from abc import ABC, abstractmethod
@@ -9,17 +9,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from sensemble_sensors.kinds.checks import Checks
 from sensemble_sensors.kinds.conditions.condition import Condition
-from sensemble_sensors.kinds.interfaces import (
-    START,
-    Checks,
-    Converter,
-    Excerpt,
-    Source,
-    TrackReader,
-    TrackWriter,
-)
+from sensemble_sensors.kinds.excerpt import START, Excerpt, Source
 from sensemble_sensors.kinds.near import Near
+from sensemble_sensors.kinds.tracks import Converter, TrackReader, TrackWriter
 from sensemble_sensors.kinds.windows import WindowRing
 from sensemble_sensors.sensor import Data, Media, Sample
 from sensemble_sensors.spec import HIGHEST_RATE, Channel, DType, InputSpec, Modality

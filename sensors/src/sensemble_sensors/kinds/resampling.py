@@ -33,7 +33,7 @@ def _columns(times: Times, rows: NDArray[np.floating], at: Times) -> Times:
     return np.stack([np.interp(at, times, column) for column in rows.T], axis=1)
 
 
-class Regular:
+class Resampler:
     """Brings a stream of rows with times to a steady rate (Hz); a hole or a step back begins it again."""
 
     def __init__(self, rate: float) -> None:

@@ -11,19 +11,13 @@ from numpy.typing import NDArray
 
 from sensemble_sensors.errors import BadDataError, SampleError
 from sensemble_sensors.kinds import near
+from sensemble_sensors.kinds.checks import Checks, Symptom
 from sensemble_sensors.kinds.conditions.series import CONDITIONS
-from sensemble_sensors.kinds.interfaces import (
-    START,
-    Checks,
-    Converter,
-    Excerpt,
-    Source,
-    Symptom,
-    TrackReader,
-)
+from sensemble_sensors.kinds.excerpt import START, Excerpt, Source
 from sensemble_sensors.kinds.kind import FileKind, described
-from sensemble_sensors.kinds.resampling import LARGEST, Regular, Rows, Times, resampled
+from sensemble_sensors.kinds.resampling import LARGEST, Resampler, Rows, Times, resampled
 from sensemble_sensors.kinds.series_files import read_series, write_series
+from sensemble_sensors.kinds.tracks import Converter, TrackReader
 from sensemble_sensors.kinds.windows import SteadyRing, WindowRing
 from sensemble_sensors.lines import Fields
 from sensemble_sensors.sensor import Data, Media, Sample
@@ -207,7 +201,7 @@ def _check(sample: Sample, spec: InputSpec) -> None:
 class _Resampling(Converter):
     def __init__(self, spec: InputSpec) -> None:
         self._spec = spec
-        self._regular = Regular(spec.rate)
+        self._resampler = Resampler(spec.rate)
 
     def convert(self, sample: Sample, form: tuple[int, ...]) -> Iterator[Sample]:
         channels, milli = form
@@ -219,10 +213,10 @@ class _Resampling(Converter):
             yield sample
             return
         if sample.cut:
-            self._regular = Regular(self._spec.rate)
+            self._resampler = Resampler(self._spec.rate)
         rows = np.asarray(sample.data, np.float32)
         times = sample.time - np.arange(len(rows))[::-1] * _MILLI / milli
-        for end, block, cut in self._regular.add(times, rows):
+        for end, block, cut in self._resampler.add(times, rows):
             yield replace(sample, data=block, time=end, cut=cut)
 
 

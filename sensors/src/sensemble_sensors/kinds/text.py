@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from sensemble_sensors.errors import SampleError
 from sensemble_sensors.kinds import near
 from sensemble_sensors.kinds.conditions.text import CONDITIONS
-from sensemble_sensors.kinds.interfaces import START, Excerpt, Source, TrackReader
+from sensemble_sensors.kinds.excerpt import START, Excerpt, Source
 from sensemble_sensors.kinds.kind import Kind, described
+from sensemble_sensors.kinds.tracks import TrackReader
 from sensemble_sensors.kinds.windows import Window, WindowRing
 from sensemble_sensors.sensor import MAX_CAPTION, Data, Media, Sample
 from sensemble_sensors.spec import InputSpec

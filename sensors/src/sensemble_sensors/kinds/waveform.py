@@ -12,19 +12,11 @@ from numpy.typing import NDArray
 
 from sensemble_sensors.errors import BadDataError, SampleError
 from sensemble_sensors.kinds import near
+from sensemble_sensors.kinds.checks import Checks, Symptom
 from sensemble_sensors.kinds.conditions.waveform import CONDITIONS
-from sensemble_sensors.kinds.interfaces import (
-    CHECKED,
-    START,
-    Checks,
-    Converter,
-    Excerpt,
-    Source,
-    Symptom,
-    TrackReader,
-    TrackWriter,
-)
+from sensemble_sensors.kinds.excerpt import CHECKED, START, Excerpt, Source
 from sensemble_sensors.kinds.kind import TrackKind, described
+from sensemble_sensors.kinds.tracks import Converter, TrackReader, TrackWriter
 from sensemble_sensors.kinds.windows import SteadyRing, WindowRing
 from sensemble_sensors.lines import Fields
 from sensemble_sensors.sensor import Data, Media, Sample

@@ -10,7 +10,7 @@ import numpy as np
 
 from sensemble_sensors.codecs.framing import Framing
 from sensemble_sensors.errors import BadDataError
-from sensemble_sensors.kinds.interfaces import START, Excerpt
+from sensemble_sensors.kinds.excerpt import START, Excerpt
 from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.media.dataset import Example
 from sensemble_sensors.sensor import Media, Sample

@@ -19,7 +19,7 @@ from sensemble_sensors.kinds.conditions.condition import (
     Gaps,
     swapped,
 )
-from sensemble_sensors.kinds.one_channel import numbers, shares
+from sensemble_sensors.kinds.thermal import numbers, shares
 from sensemble_sensors.libraries import opencv
 from sensemble_sensors.sensor import Data, Sample
 from sensemble_sensors.spec import InputSpec

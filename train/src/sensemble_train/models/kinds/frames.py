@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import torch
 from sensemble_sensors.codecs.tracks import frame_size
-from sensemble_sensors.kinds.one_channel import range_problem
 from sensemble_sensors.kinds.registry import kind_of
+from sensemble_sensors.kinds.thermal import range_problem
 from sensemble_sensors.media.dataset import Example
 from sensemble_sensors.media.decoding import window
 from sensemble_sensors.spec import InputSpec, Modality
