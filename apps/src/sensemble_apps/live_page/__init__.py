@@ -5,5 +5,5 @@ newest state, which the viewers are sent: a slow or hostile viewer delays nothin
 
 Doors: `session_page`, a session with its buttons; `demonstration`, which presses some by itself; `board`, its
 newest state; `examples`, one of each class; `api`, its page and interface for programs;
-`gallery`, the page of the bundles at hand.
+`gallery`, the page of the bundles at hand; `page_trial`, its trial.
 """
