@@ -94,6 +94,11 @@ def _comma_separated(data: bytes, channels: Sequence[str]) -> tuple[Times | None
     if not rest.strip():
         raise ValueError("has no rows")
     _check_size(rest.count(b",") + rest.count(b"\n"))
+    for number, line in enumerate(rest.splitlines(), 1):  # of decimal commas, each would be a column more
+        if line.rstrip(b", ").count(b",") >= len(names) and b'"' not in line:
+            raise ValueError(
+                f"row {number} has more numbers than the header has names; write 0.5, with a point, for 0,5"
+            )
     table = np.loadtxt(io.BytesIO(rest), np.float64, delimiter=",", comments=None, ndmin=2, usecols=places)
     return _divided(table.reshape(-1, len(places)), names)
 
