@@ -153,7 +153,6 @@ class Scene(Stage):
         self.readers: dict[int, tuple[str, str, str]] = {}  # by key: modality, name, last order or "read"
         self.number = 0  # of a sample
         self.missing = 0  # openings that fail
-        self.fresh: set[int] = set()  # sensors whose first sample since they were opened comes next
 
     def act(self, act: str, *given: Any) -> None:  # noqa: ANN401 - JSON
         """Give an input now, and obey."""
@@ -168,7 +167,6 @@ class Scene(Stage):
                 self.act("failed", key, "unavailable", "no such device")
             elif kind == "open":
                 self.readers[key] = modality, name, "read"
-                self.fresh.add(key)
                 self.act("opened", key)
                 self.act("ready", key)
 
@@ -198,8 +196,8 @@ class Scene(Stage):
         """Let sensors give samples, each `apart` from the one before; encoders take `slow` seconds.
 
         Sensors move and show label 0, but for that of the `odd` modality: it is still, dark or mute, its
-        clock jumps, its encoder fails, or makes the embedding of the number `how`. Where encoders are slower
-        than half a second, the next samples come before they finish.
+        clock jumps, or restarts with a cut, its encoder fails, or makes the embedding of the number `how`.
+        Where encoders are slower than half a second, the next samples come before they finish.
         """
         for _ in range(halves):
             end = self.now + 0.5
@@ -210,15 +208,14 @@ class Scene(Stage):
                 look = how if modality == odd else "moving"
                 value = 90 if look == "still" else 0 if look == "dark" else 20 + 7 * self.number % 200
                 self.wait(max(self.now, end - 0.4 + apart * place))
-                time = self.now - (5 if look == "jumps" else 0)
+                time = self.now - (5 if look in ("jumps", "restarts") else 0)
                 if last != "read" or (modality == "text" and "text" in self.windows):
                     continue
                 if look == "mute":
                     self.act("gave", key, None)
                     continue
-                sample = {"modality": modality, "time": time, "value": value, "cut": key in self.fresh}
-                self.fresh.discard(key)
-                self.act("gave", key, sample)
+                cut = look == "restarts"
+                self.act("gave", key, {"modality": modality, "time": time, "value": value, "cut": cut})
             self.wait(self.now + min(slow, 0.01))
             for modality in sorted(self.windows) if slow < 0.5 else before:
                 if modality == odd and how == "fails":
@@ -285,7 +282,7 @@ def said(steps: list[dict[str, Any]]) -> list[str]:
     lines = []
     for step in steps:
         act, *given = step["in"]
-        if act not in ("advance", "encoded") and not isinstance(given[-1], dict):
+        if act not in ("advance", "encoded") and not (isinstance(given[-1], dict) and not given[-1]["cut"]):
             lines.append(" ".join(map(str, [">", act, *given])))
         for kind, *told in step["out"]:
             if kind == "event":
@@ -298,7 +295,12 @@ def said(steps: list[dict[str, Any]]) -> list[str]:
 # Of each story, the odd modality, what it does, and the lines that a script of it has in this order.
 STORIES: dict[str, tuple[str, str | int, str]] = {
     "plugging": ("", "", "attached video; answer audio.video; detached video; live audio; answer audio$"),
-    "loss": ("", "", "lost video; unavailable video; > failed . unavail; attached video; answer.*video"),
+    "loss": ("", "", "lost; unavailable; > failed 0 unavail; > failed 0 unavail; attached; answer"),
+    "loss again": (
+        "",
+        "",
+        "lost video; attached video; answer.*video; answer.*video; lost video; attached video",
+    ),
     "plugged back": (
         "",
         "",
@@ -315,6 +317,7 @@ STORIES: dict[str, tuple[str, str | int, str]] = {
         "attached audio; > gave . None; answer video$; answer video$; answer audio.video",
     ),
     "a clock that jumps": ("video", "jumps", "unhealthy video.*jumps; recovered video; answer.*video"),
+    "a clock that restarts": ("video", "restarts", "answer.*video; > gave.*True; answer.*video"),
     "never healthy": ("video", "still", "lost.*frozen. it is reopened; unhealthy; recovered; answer.*video"),
     "a liar": ("video", 1, "suspect; answer; agrees again; answer audio.text.video"),
     "a liar that is replaced": ("video", 1, r"suspect; > attach . video; active.*2\); agrees again; answer"),
