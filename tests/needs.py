@@ -61,6 +61,7 @@ PARTS = {
     "rerun": Part(lambda: find_spec("rerun") is not None),
     "spark": Part(lambda: find_spec("pyspark") is not None and programs("java")()),
     "swift": Part(programs("swiftc")),
+    "victoria-metrics": Part(programs("victoria-metrics"), "victoria-metrics"),
     "web-app": Part(lambda: NODE_MODULES.exists() and programs("npm")()),
     "webkit": Part(lambda: WEBKIT.exists() and programs("xvfb-run")(), "webkit2gtk-driver xvfb xauth"),
     "web-checks": Part(lambda: WEB_CHECKS.exists() and programs("node")()),

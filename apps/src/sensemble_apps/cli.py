@@ -20,6 +20,7 @@ _EXTRAS = {
     "ibis": "fleet",
     "jinja2": "report",
     "matplotlib": "report",
+    "opentelemetry": "otlp",
     "paho": "serve",
     "pyarrow": "fleet",
     "pyspark": "spark",

@@ -175,7 +175,8 @@ class Running(Sources):
     """Also give what it says to another program: `rerun=FILE` (a new Rerun recording of samples, opinions,
     answers and events), `heartbeats=FOLDER` (sums by hour for `sensemble fleet`, without data),
     `mqtt=mqtt://[USER@]HOST[:PORT][/DEVICE]` (answers and events; mqtts for TLS; the password is in the
-    environment, SENSEMBLE_MQTT_PASSWORD), or one that a package adds."""
+    environment, SENSEMBLE_MQTT_PASSWORD), `otlp=http://HOST:4318/v1/metrics` (the counts of heartbeats, to a
+    receiver of OpenTelemetry), or one that a package adds."""
     replay: OptionalFolder = None
     """A dataset whose examples are played, or a recording, which is played as it was."""
     split: Annotated[str | None, "NAME"] = None

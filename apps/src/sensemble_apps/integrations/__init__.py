@@ -1,4 +1,4 @@
 """Outputs to other programs: each module opens one (`running.outputs`), and needs an extra.
 
-Doors: `heartbeats`, `mqtt` and `rerun_file`.
+Doors: `heartbeats`, `mqtt`, `otlp` and `rerun_file`.
 """

@@ -113,8 +113,7 @@ class Heartbeats:
         schema()  # a missing package is said at once, not by a thread in five minutes
         self._folder = Path(folder)
         add(self._folder, [])
-        device = sha256(f"sensemble heartbeats {machine_id()}".encode()).hexdigest()[:12]
-        self._beats = Beats(device, model(), bundle.fingerprint)
+        self._beats = Beats(device(), model(), bundle.fingerprint)
         self._waiting: list[Heartbeat] = []  # could not be written yet
         self._last = time.monotonic()
         self._lock, self._over = threading.Lock(), threading.Event()
@@ -162,6 +161,11 @@ class Heartbeats:
                 remark(f"sensemble: heartbeats are not written: {error}")
             return True
         return False
+
+
+def device() -> str:
+    """Return a hash that names this machine, and tells nothing of it."""
+    return sha256(f"sensemble heartbeats {machine_id()}".encode()).hexdigest()[:12]
 
 
 def model() -> str:

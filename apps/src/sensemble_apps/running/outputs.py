@@ -27,6 +27,7 @@ _MACHINE = Path("/etc/machine-id")  # of Linux (machine-id(5)); elsewhere, the n
 _OURS = {
     "heartbeats": "sensemble_apps.integrations.heartbeats:Heartbeats",
     "mqtt": "sensemble_apps.integrations.mqtt:Publisher",
+    "otlp": "sensemble_apps.integrations.otlp:Metrics",
     "rerun": "sensemble_apps.integrations.rerun_file:written",
 }
 
