@@ -254,3 +254,15 @@ def test_what_holds_no_heartbeats_is_refused(tmp_path: Path) -> None:
     parquet.write_table(pa.table({"hour": [0]}), tmp_path / "x.parquet")
     with pytest.raises(InputError, match=r"x\.parquet: holds no heartbeats"):
         fleet([str(tmp_path / "*.parquet")], {})
+    write_heartbeats(tmp_path / "x.parquet", [row("a", "audio", 3600)])
+    table = parquet.read_table(tmp_path / "x.parquet")
+    for name, odd, expected in (
+        ("seconds", pa.array(["x"]), "seconds must be double"),
+        ("seconds", pa.nulls(1, pa.float64()), "impossible or missing"),
+        ("device", pa.nulls(1, pa.string()), "impossible or missing"),
+        ("hour", pa.nulls(1, table["hour"].type), "impossible or missing"),
+    ):
+        wrong = table.set_column(table.schema.get_field_index(name), name, odd)
+        parquet.write_table(wrong, tmp_path / "x.parquet")
+        with pytest.raises(InputError, match=expected):
+            fleet([str(tmp_path)], {})

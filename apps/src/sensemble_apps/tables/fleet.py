@@ -165,7 +165,10 @@ def _cells(table: ibis.Table, audited: Scores) -> list[Cell]:
         schema={"bundle": "string", "live": "string"} | dict.fromkeys(("accuracy", "low", "high"), "float"),
     )
     possible = _.seconds.between(0, _MOST) & _.answers.between(0, _MOST) & _.unsure.between(0, _.answers)
-    odd = ~possible | _.seconds.isnan()  # which DuckDB takes to be within the bounds that Parquet states
+    named = _.bundle.notnull() & _.model.notnull() & _.hour.notnull() & _.device.notnull()
+    odd = (
+        ~(named & possible.fill_null(False)) | _.seconds.isnan()
+    )  # which DuckDB takes to be within the bounds that Parquet states
     found = (
         table.filter(_.live != "")
         .mutate(week=(_.hour - _MONDAY) // _WEEK)
@@ -186,10 +189,10 @@ def _cells(table: ibis.Table, audited: Scores) -> list[Cell]:
     )
     cells = []
     for row in _rows(found.order_by([*_NAMES])):
-        names = row["bundle"], row["model"], _monday(row["week"]), row["device"]
+        names = row["bundle"], row["model"], _monday(row["week"] or 0), row["device"]
         if row["odd"]:
             raise InputError(
-                f"heartbeats of device {row['device']!r}, week {names[2]}: impossible seconds or answers; "
+                f"heartbeats of device {row['device']!r}, week {names[2]}: impossible or missing numbers; "
                 "leave its file out"
             )
         cells.append(Cell(names, np.array([row[n] or 0 for n in _SUMS], float)))

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from itertools import chain
 from tempfile import TemporaryDirectory
 from urllib.parse import urlsplit
@@ -14,11 +14,11 @@ import ibis
 from fsspec.core import url_to_fs
 from fsspec.implementations.local import LocalFileSystem
 from pyarrow import ArrowException, parquet
+from pyarrow.types import is_timestamp
 
 from sensemble_apps.errors import InputError
-from sensemble_apps.tables.heartbeats import Heartbeat
+from sensemble_apps.tables.heartbeats import schema
 
-_COLUMNS = {one.name for one in fields(Heartbeat)}
 _AT_ONCE = 16  # files whose columns are read at once; elsewhere, most of the time is waiting
 
 
@@ -100,11 +100,15 @@ def _copied(files: Sequence[_File], folder: str) -> Iterator[_File]:
 
 def _check(file: _File) -> None:
     with _reading(file.name), file.system.open(file.path) as stream:
-        columns = {*parquet.read_schema(stream).names}
-    if columns != _COLUMNS:
+        found, wanted = parquet.read_schema(stream), schema()
+    if {*found.names} != {*wanted.names}:
         raise InputError(
-            f"{file.name}: holds no heartbeats; its columns must be {', '.join(sorted(_COLUMNS))}"
+            f"{file.name}: holds no heartbeats; its columns must be {', '.join(sorted(wanted.names))}"
         )
+    for name in wanted.names:
+        types = found.field(name).type, wanted.field(name).type
+        if types[0] != types[1] and not all(map(is_timestamp, types)):  # a file has milliseconds
+            raise InputError(f"{file.name}: holds no heartbeats; {name} must be {types[1]}, not {types[0]}")
 
 
 @contextmanager
