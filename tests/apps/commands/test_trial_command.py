@@ -21,13 +21,14 @@ def test_arms_answer_the_same_scenes_and_their_records_compare(
     here: Sensemble, bundle_folder: Path, dataset_folder: Path, tmp_path: Path
 ) -> None:
     arms = ("--unplug", "microphone", "--condition", "camera=occlusion:5", "--seed", "3", "--json")
-    command = ("trial", bundle_folder, "--replay", dataset_folder, "--fast", "--out", tmp_path)
+    command = ("trial", bundle_folder, "--replay", dataset_folder, "--fast", "--out", tmp_path / "out")
     said = json.loads(here(*command, *arms).stdout)
+    assert (tmp_path / "out").stat().st_mode & 0o077 == 0
     assert sorted(said["order"]) == sorted(["all sensors", WITHOUT, COVERED])
     assert said["sensors"] == "audio+text+video"
     assert {title: one["n"] for title, one in said["arms"].items()} == {WITHOUT: 6, COVERED: 6}
     assert json.loads(here(*command, *arms).stdout) == said
-    records = [str(tmp_path / f"{name}.sqlite") for name in ("all-sensors", "without-microphone")]
+    records = [str(tmp_path / "out" / f"{name}.sqlite") for name in ("all-sensors", "without-microphone")]
     found = json.loads(here("compare", *records, "--json").stdout)["sets"]["audio+text+video"]
     alone = said["arms"][WITHOUT]
     assert {k: found[k] for k in ("change", "gained", "lost", "p")} == {
@@ -86,8 +87,16 @@ def test_devices_are_judged_by_the_class_that_is_shown(bundle_folder: Path, data
     assert {one.groups for one in found.answers["deaf"]} == {("block 1",), ("block 2",)}
 
 
+@pytest.mark.parametrize(
+    ("end", "why"),
+    [(SensorUnavailableError("camera: is gone"), "camera: is gone"), (KeyboardInterrupt(2), "interrupted")],
+)
 def test_what_ends_a_trial_leaves_the_blocks_before_it(
-    bundle_folder: Path, dataset_folder: Path, capsys: pytest.CaptureFixture[str]
+    end: BaseException,
+    why: str,
+    bundle_folder: Path,
+    dataset_folder: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     bundle, played = Bundle.open(bundle_folder), list[int]()
 
@@ -95,7 +104,7 @@ def test_what_ends_a_trial_leaves_the_blocks_before_it(
         def play(self, arm: Arm, block: int) -> Said:
             played.append(block)
             if played.count(1) == 2:
-                raise SensorUnavailableError("camera: is gone")
+                raise end
             return super().play(arm, block)
 
     scenes = Ending(bundle, read_dataset(dataset_folder).split("eval")[:2], fast=True)
@@ -103,7 +112,9 @@ def test_what_ends_a_trial_leaves_the_blocks_before_it(
     assert played == [0, 0, 1, 1]
     assert len(found.order) == 2
     assert {title: len(answers) for title, answers in found.answers.items()} == {"all sensors": 2, "deaf": 2}
-    assert "block 2" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "block 2" in said
+    assert f"{why})" in said
 
 
 @pytest.mark.parametrize(
@@ -117,6 +128,7 @@ def test_what_ends_a_trial_leaves_the_blocks_before_it(
         (["--unplug", "microphone", "--camera", "0", "--show", "one,two"], "give a multiple of 2"),
         (["--unplug", "nose", "--replay", "DATA"], "has no sensor 'nose'"),
         (["--condition", "camera=dark", "--replay", "DATA"], "add a severity"),
+        (["--condition", "camera=dark:3,camera=frozen", "--replay", "DATA"], "such as camera=frozen:3"),
         (["--condition", "camera=dark:", "--replay", "DATA"], "no severity"),
         (["--condition", "camera=:3", "--replay", "DATA"], "names no condition"),
         (["--unplug", "microphone", "--replay", "DATA", "--examples", "0"], "give 1 or more"),

@@ -24,6 +24,7 @@ from sensemble_runtime.errors import SessionError
 from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.record.writer import RecordedAnswer, Records
 from sensemble_runtime.scores import Estimate
+from sensemble_sensors import durable
 from sensemble_sensors.errors import SensembleError
 from sensemble_sensors.kinds.conditions.condition import Applied
 from sensemble_sensors.media.dataset import Example
@@ -67,8 +68,9 @@ def arms_of(unplug: Sequence[str], condition: Sequence[str], specs: Mapping[str,
         gone = parse_sensors(text, specs, "--unplug")
         arms.append(Arm(f"without {words(_named(one, specs) for one in text.split('+'))}", frozenset(gone)))
     for text in condition:
-        if ":" not in text:
-            raise InputError(f"--condition {text}: add a severity of 1 to 5, such as {text}:3")
+        for part in text.split(","):
+            if ":" not in part:
+                raise InputError(f"--condition {text}: add a severity of 1 to 5, such as {part}:3")
         found = parse_conditions(text, specs)
         applied = tuple(a for one in found for a in ((one,) if isinstance(one, Applied) else one))
         sensors, _, name = text.partition("=")
@@ -261,7 +263,8 @@ def run(
         except (KeyboardInterrupt, SensembleError) as error:
             if not block:
                 raise
-            remark(f"sensemble: ended in block {block + 1} ({describe(error)}); the {block} before it count")
+            why = "interrupted" if isinstance(error, KeyboardInterrupt) else describe(error)
+            remark(f"sensemble: ended in block {block + 1} ({why}); the {block} before it count")
             shown = {one.id: one for before in range(block) for one in scenes.shown(before)}
             order = order[: block * len(arms)]
             break
@@ -299,7 +302,7 @@ def _answer(bundle: Bundle, scene: Example, subset: str, said: Prediction | None
 
 def write(folder: Path, bundle: Bundle, outcome: Outcome, dataset: str) -> list[Path]:
     """Add the answers of each arm to a record, as an audit; return the files, the control's first."""
-    folder.mkdir(parents=True, exist_ok=True)
+    durable.create_folder(folder)
     labels, task = bundle.manifest.labels, bundle.manifest.task
     written = []
     for title, answers in outcome.answers.items():
