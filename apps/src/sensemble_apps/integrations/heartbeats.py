@@ -100,32 +100,13 @@ class Beats:
         return Heartbeat(hour, *self._names, live, **sums)  # type: ignore[arg-type]
 
 
-class Heartbeats:
-    """Adds the heartbeats of a session to a folder every five minutes, and at the end of the block.
+class Counting:
+    """Counts the items of a session by this machine's clocks; any thread may add one."""
 
-    In Python: `with Heartbeats(FOLDER, bundle) as beats: session.subscribe(beats.add)`. Raises InputError if
-    the folder cannot be written.
-    """
-
-    def __init__(self, folder: str, bundle: Bundle) -> None:
-        if not folder:
-            raise InputError("--output heartbeats: give heartbeats=FOLDER")
-        schema()  # a missing package is said at once, not by a thread in five minutes
-        self._folder = Path(folder)
-        add(self._folder, [])
+    def __init__(self, bundle: Bundle) -> None:
         self._beats = Beats(device(), model(), bundle.fingerprint)
-        self._waiting: list[Heartbeat] = []  # could not be written yet
         self._last = time.monotonic()
-        self._lock, self._over = threading.Lock(), threading.Event()
-        self._thread = threading.Thread(target=self._run, name="sensemble heartbeats", daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._thread.join()
+        self._lock = threading.Lock()
 
     def show(self, event: ViewEvent) -> None:
         """Count an item of a stream."""
@@ -139,10 +120,43 @@ class Heartbeats:
         with self._lock:
             self._beats.note(item, time.time(), self._passed())
 
+    def _taken(self) -> list[Heartbeat]:
+        """Return the sums until now, and begin anew."""
+        with self._lock:
+            self._beats.advance(time.time(), self._passed())
+            return self._beats.taken()
+
     def _passed(self) -> float:
         now = time.monotonic()
         passed, self._last = now - self._last, now
         return passed
+
+
+class Heartbeats(Counting):
+    """Adds the heartbeats of a session to a folder every five minutes, and at the end of the block.
+
+    In Python: `with Heartbeats(FOLDER, bundle) as beats: session.subscribe(beats.add)`. Raises InputError if
+    the folder cannot be written.
+    """
+
+    def __init__(self, folder: str, bundle: Bundle) -> None:
+        if not folder:
+            raise InputError("--output heartbeats: give heartbeats=FOLDER")
+        schema()  # a missing package is said at once, not by a thread in five minutes
+        self._folder = Path(folder)
+        add(self._folder, [])
+        super().__init__(bundle)
+        self._waiting: list[Heartbeat] = []  # could not be written yet
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="sensemble heartbeats", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
 
     def _run(self) -> None:
         failed = False
@@ -151,9 +165,7 @@ class Heartbeats:
         self._write(failed=False)
 
     def _write(self, *, failed: bool) -> bool:
-        with self._lock:
-            self._beats.advance(time.time(), self._passed())
-            self._waiting = merged([*self._waiting, *self._beats.taken()])
+        self._waiting = merged([*self._waiting, *self._taken()])
         try:
             add(self._folder, self._waiting)
         except (InputError, OSError) as error:

@@ -6,7 +6,6 @@ It needs the extra `otlp`. The SDK's own variables hold: `OTEL_METRIC_EXPORT_INT
 
 import logging
 import threading
-import time
 from typing import Any, Self
 from urllib.parse import urlsplit
 
@@ -22,15 +21,14 @@ from sensemble_sensors.supervision.events import Event
 
 from sensemble_apps.console.output import remark
 from sensemble_apps.errors import InputError
-from sensemble_apps.integrations.heartbeats import Beats, device, model
-from sensemble_apps.running.view_events import Opened, Predicted, ViewEvent
+from sensemble_apps.integrations.heartbeats import Counting, device, model
 from sensemble_apps.tables.heartbeats import CONFIDENCES, LATENCIES
 
 _LOG = logging.getLogger(metric_exporter.__name__)
 _PATIENCE = 5.0  # seconds for one export with its retries; the end of a session waits no longer
 
 
-class Metrics:
+class Metrics(Counting):
     """Sends what heartbeats count, by live set, to `http://HOST:PORT/PATH` as long as the block lasts.
 
     Counts are of the whole session each time, so none is lost while the receiver is away. Raises InputError
@@ -40,11 +38,12 @@ class Metrics:
     def __init__(self, url: str, bundle: Bundle) -> None:
         if not _is_url(url):
             raise InputError("--output otlp: give otlp=http://HOST:PORT/PATH, such as :4318/v1/metrics")
+        super().__init__(bundle)
         names = device(), model(), bundle.fingerprint
         keys = "service.instance.id", "device.model.name", "sensemble.bundle"
         resource = Resource.create({"service.name": "sensemble", **dict(zip(keys, names, strict=True))})
-        self._reader = PeriodicExportingMetricReader(_Exporter(url))
-        self._provider = MeterProvider([self._reader], resource, shutdown_on_exit=False)
+        reader = PeriodicExportingMetricReader(_Exporter(url))
+        self._provider = MeterProvider([reader], resource, shutdown_on_exit=False)
         meter = self._provider.get_meter("sensemble")
         self._counters = {
             "seconds": meter.create_counter("sensemble.live", "s", "how long each set was live"),
@@ -58,43 +57,25 @@ class Metrics:
             meter.create_histogram(f"sensemble.{name}", unit, explicit_bucket_boundaries_advisory=bounds)
             for name, unit, bounds in (("latency", "ms", LATENCIES), ("confidence", "", tenths))
         )
-        self._beats = Beats(*names)
-        self._last = time.monotonic()
-        self._lock = threading.Lock()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        with self._lock:
-            self._beats.advance(time.time(), self._passed())
-            self._count()
+        self._count()
         self._provider.shutdown()
-
-    def show(self, event: ViewEvent) -> None:
-        """Count an item of a stream."""
-        if isinstance(event, Predicted):
-            self.add(event.prediction)
-        elif not isinstance(event, Opened):
-            self.add(event)
 
     def add(self, item: Prediction | Event) -> None:
         """Count a prediction or an event of a session."""
-        with self._lock:
-            self._beats.note(item, time.time(), self._passed())
-            self._count()
+        super().add(item)
+        self._count()
         if isinstance(item, Prediction):
             live = {"live": subsets.name(item.live)}
             self._latency.record(1e3 * sum(item.latencies.values()), live)
             self._confidence.record(item.confidence, live)
 
-    def _passed(self) -> float:
-        now = time.monotonic()
-        passed, self._last = now - self._last, now
-        return passed
-
     def _count(self) -> None:
-        for row in self._beats.taken():
+        for row in self._taken():
             live = {"live": row.live}
             for name in ("seconds", "answers", "unsure"):
                 self._counters[name].add(getattr(row, name), live)
