@@ -3,12 +3,14 @@
 import json
 import re
 from http.client import HTTPConnection
+from pathlib import Path
 from threading import Event
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from sensemble_apps.live_page import api
+from sensemble_apps.tables.run_folder import bundle_title
 from sensemble_apps.web import handlers
 from sensemble_apps.web.limits import Rate
 from starlette.routing import Route
@@ -125,3 +127,16 @@ def test_the_files_of_the_page_load_nothing_from_elsewhere() -> None:
         assert addresses == set(), path.name
         assert "innerHTML" not in text
         assert "eval(" not in text
+
+
+@pytest.mark.parametrize(
+    ("path", "title"),
+    [
+        ("/home/me/desk/runs/1/bundle", "desk/1"),
+        ("/home/me/desk/instant/bundle", "desk/instant"),
+        ("/home/me/RUN/bundle", "RUN"),
+        ("/home/me/digits", "digits"),
+    ],
+)
+def test_a_bundle_is_named_by_its_run(path: str, title: str) -> None:
+    assert bundle_title(Path(path)) == title

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 from sensemble_apps.commands.report import write_page
+from sensemble_runtime import subsets
 
-from tests.apps.conftest import matrices, write_matrix
+from tests.apps.conftest import METHODS, matrices, write_matrix
 from tests.apps.shipped import write_audit, write_run
 
 pytestmark = pytest.mark.needs("chromium")
@@ -24,13 +25,20 @@ FLAGS = (
 )  # fmt: skip
 
 
-@pytest.fixture(scope="module", params=["run", "experiment"])
+SIX = [f"{device}.{quantity}" for device in ("phone", "watch") for quantity in ("acc", "gyr", "mag")]
+
+
+@pytest.fixture(scope="module", params=["run", "experiment", "six sensors"])
 def page(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("page")
     if request.param == "run":
         write_audit(write_run(folder))
-    else:
+    elif request.param == "experiment":
         write_matrix(folder / "matrix.json", matrices())
+    else:
+        row = {subsets.name(one): len(one) / 7 for one in subsets.subsets(SIX)}
+        trained = dict.fromkeys(("+".join(SIX), SIX[0]), row)
+        write_matrix(folder / "matrix.json", dict.fromkeys(METHODS, trained))
     write_page(folder, folder / "report.html")
     return folder / "report.html"
 
@@ -74,12 +82,33 @@ def measured(page: Path, profile: Path, width: int, expression: str) -> str:
     return title[1]
 
 
+# A word that is broken within has more lines than words.
+BROKEN = """JSON.stringify([...page.document.querySelectorAll(".amounts dd")]
+    .map((one) => [one.textContent.trim(), one.getBoundingClientRect().height])
+    .filter(([text, height]) => height > 28 * text.split(" ").length))"""
+CUT = """JSON.stringify([...page.document.querySelectorAll("th, td")].filter((one) =>
+    one.checkVisibility() && one.scrollWidth > one.clientWidth + 1).map((one) => one.textContent))"""
 WIDTH = "page.document.documentElement.scrollWidth"
 
 
 @pytest.mark.parametrize("width", [320, 360, 768])
 def test_nothing_overflows_the_width_of_a_phone(page: Path, tmp_path: Path, width: int) -> None:
     assert measured(page, tmp_path, width, WIDTH) == str(width)
+
+
+@pytest.mark.parametrize("width", [390, 768, 1440])
+def test_no_cell_runs_into_another(page: Path, tmp_path: Path, width: int) -> None:
+    assert measured(page, tmp_path, width, CUT) == "[]"
+
+
+def test_an_amount_stays_on_one_line_beside_a_long_name(page: Path, tmp_path: Path) -> None:
+    long = page.with_name("long") / "report.html"
+    long.parent.mkdir(exist_ok=True)
+    html = page.read_text(encoding="utf-8").replace(
+        "a window of microphone", "a window of phone accelerometer"
+    )
+    long.write_text(html, encoding="utf-8")
+    assert measured(long, tmp_path, 360, BROKEN) == "[]"
 
 
 def test_an_overflow_would_be_seen(page: Path, tmp_path: Path) -> None:

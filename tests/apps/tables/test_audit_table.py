@@ -63,8 +63,9 @@ def test_the_table_has_every_interval(capsys: pytest.CaptureFixture[str]) -> Non
     Console(width=80).print(audit_table.table(RESULT))
     rows = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
     assert rows == [
-        "accuracy, %", "live score 95 % interval examples", "audio 30 26 to 35 400",
-        "video 100 77 to 100 too few examples: 13", "audio+video 80 76 to 84 400", "P, the mean 70 65 to 75",
+        "accuracy, %", "live score 95 % interval examples", "microphone 30 26 to 35 400",
+        "camera 100 77 to 100 too few examples: 13", "microphone + camera 80 76 to 84 400",
+        "P, the mean 70 65 to 75",
         "R, the worst 30 26 to 35",
     ]  # fmt: skip
 
@@ -72,7 +73,7 @@ def test_the_table_has_every_interval(capsys: pytest.CaptureFixture[str]) -> Non
 def test_what_a_sensor_adds_is_in_a_table(capsys: pytest.CaptureFixture[str]) -> None:
     Console(width=80).print(audit_table.added(RESULT))
     rows = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
-    assert rows[2:] == ["audio video 1 -2 to 4", "video audio -50 -55 to -45"]
+    assert rows[2:] == ["microphone camera 1 -2 to 4", "camera microphone -50 -55 to -45"]
 
 
 def test_what_a_person_wants_is_in_sentences() -> None:

@@ -65,11 +65,11 @@ def sensor_words(subset: Iterable[str]) -> str:
 
 
 def set_title(subset: Iterable[str]) -> str:
-    """Write a set for a row of a table, by device: `audio + text`, or `phone acc, gyr + watch acc`."""
+    """Write a set for a row of a table, by device: `microphone + captions`, `phone acc, gyr + watch acc`."""
     said = []
     for device, group in groupby(subset, device_name):
         names = [m.removeprefix(f"{device}.") for m in group]
-        said += [f"{device} {', '.join(names)}"] if device else names
+        said += [f"{device} {', '.join(names)}"] if device else [words_of(m).sensor for m in names]
     return " + ".join(said)
 
 

@@ -19,6 +19,7 @@ from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 
 from sensemble_apps.live_page.board import Board
 from sensemble_apps.live_page.session_page import SessionPage
+from sensemble_apps.tables.run_folder import bundle_title
 from sensemble_apps.web import limits
 from sensemble_apps.web.clients import Clients, Messages, describe_modalities
 from sensemble_apps.web.handlers import REQUESTS, body_of, bounded, files, perform, refused
@@ -115,7 +116,7 @@ def _until(board: Board, answer: dict[str, Any] | None, modality: str) -> float:
 def hello(bundle: Bundle) -> dict[str, Any]:
     """Return the constants of a bundle: its name, labels, modalities and subsets."""
     return {
-        "bundle": printable("/".join(bundle.path.resolve().parts[-2:])),
+        "bundle": printable(bundle_title(bundle.path)),
         "fingerprint": bundle.fingerprint,
         "labels": list(bundle.manifest.labels),
         "modalities": describe_modalities(bundle.specs),

@@ -69,7 +69,8 @@ def render(
     """Return the page as HTML; `examples` by id are shown where an answer changed."""
     every = found.sets[found.fullest]
     verdict = comparison_table.verdict(every, found.margin)
-    return page_template.template("compare.html.j2").render(
+    return page_template.render(
+        "compare.html.j2",
         found=found,
         sides=(("A", a), ("B", b)),
         verdicts=verdicts,

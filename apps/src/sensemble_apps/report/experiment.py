@@ -12,6 +12,7 @@ from sensemble_runtime.scores import SubsetScore
 from sensemble_runtime.subsets import Subset
 
 from sensemble_apps.console import wording
+from sensemble_apps.console.kinds import words_of
 from sensemble_apps.report import figures, page_template
 
 BASELINE = "finetune"
@@ -57,8 +58,10 @@ def render(experiment: Experiment, made: datetime) -> str:
     summaries = {method: robustness.summary(matrix) for method, matrix in methods.items()}
     table = {method: columns(summary) for method, summary in summaries.items()}
     metric = "the score" if experiment.metric == "score" else experiment.metric
+    modalities = sorted({m for subset in evaluated for m in subset})
     best = max(summaries, key=lambda method: (summaries[method].r, method))
-    return page_template.template("experiment.html.j2").render(
+    return page_template.render(
+        "experiment.html.j2",
         experiment=experiment,
         metric=metric,
         metric_title=metric if metric == "mAP" else metric.capitalize(),
@@ -69,7 +72,8 @@ def render(experiment: Experiment, made: datetime) -> str:
         widest=max(experiment.intervals, key=lambda score: score.high - score.low, default=None),
         trained=trained,
         evaluated=evaluated,
-        modalities=sorted({m for subset in evaluated for m in subset}),
+        modalities=modalities,
+        lettered=all(words_of(m).letter for m in modalities),
         table=table,
         tops=[
             max((v for v in column if v is not None), default=None)

@@ -17,7 +17,8 @@ _SHOWN = 10  # devices, faults and sets, at most
 def render(found: Fleet, made: datetime) -> str:
     """Return the page as HTML."""
     bundles = {one.bundle: [w for w in found.weeks if w.bundle == one.bundle] for one in found.bundles}
-    return page_template.template("fleet.html.j2").render(
+    return page_template.render(
+        "fleet.html.j2",
         found=found,
         made=made,
         headline=_headline(found),

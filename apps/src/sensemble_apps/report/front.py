@@ -1,6 +1,6 @@
 """The first page of the report: its headline, losses, degraded sensors, times, costs, untested things."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -20,6 +20,7 @@ from sensemble_apps.tables.run_folder import EVALUATED
 
 Score = TypeVar("Score")
 Pairs = list[tuple[str, str]]
+_NAMED = 4  # sets with too few examples; more are counted
 _WORST = 2  # conditions of a sensor on the first page
 
 
@@ -106,13 +107,20 @@ def _cautions(audits: Audits, metric: str) -> Iterator[str]:
             yield estimates.at_chance(name, score, audits.chance[name])
     few = {name: score.n for name, score in audits.scores.items() if score.too_few}
     if few:
-        sets = "every set" if len(few) == len(audits.scores) else wording.words(list(few))
+        sets = "every set" if len(few) == len(audits.scores) else _sets(few)
         counts = sorted(set(few.values()))
         n = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
         yield (
             f"{estimates.TOO_FEW.capitalize()} of {sets} ({n}): an interval wider than 20 points does not "
             "tell a good sensor from a bad one. Label more before this is signed off."
         )
+
+
+def _sets(names: Collection[str]) -> str:
+    """Write sets for a sentence; many are counted."""
+    if len(names) > _NAMED:
+        return f"{len(names)} sets of sensors"
+    return wording.words(wording.set_title(subsets.parse(name)) for name in names)
 
 
 def _by_set(scores: Mapping[str, Score]) -> dict[Subset, Score]:
@@ -212,6 +220,6 @@ def _untested(contents: RunContents) -> Iterator[str]:
         yield f"Executors that no machine has run: {', '.join(unproved)}."
     few = [name for name, score in audits.scores.items() if score.too_few]
     if few:
-        yield f"{estimates.TOO_FEW.capitalize()} of {wording.words(few)}."
+        yield f"{estimates.TOO_FEW.capitalize()} of {_sets(few)}."
     if not contents.verdicts:
         yield "Limits of your own: none was required. `sensemble report RUN --require CRITERIA` judges them."

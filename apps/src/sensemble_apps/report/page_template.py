@@ -1,12 +1,17 @@
 """Load the templates of the pages."""
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+import re
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from sensemble_apps.console import estimates, wording
 
+_APART = re.compile(r"(\d) %( on\b)?")  # a number and its unit, at which a line may not break
 
-def template(name: str) -> Template:
-    """Return a template of this package, with filters that write names and scores as the paper does."""
+
+def render(name: str, **values: Any) -> str:  # noqa: ANN401 - what the template asks for
+    """Return a template of this package as HTML; its filters write names and scores as the paper does."""
     environment = Environment(
         loader=PackageLoader("sensemble_apps"),
         autoescape=True,
@@ -24,4 +29,5 @@ def template(name: str) -> Template:
         "words": wording.words,
         "method": wording.method_title,
     }
-    return environment.get_template(name)
+    html = environment.get_template(name).render(**values)
+    return _APART.sub(lambda found: found[0].replace(" ", "\N{NO-BREAK SPACE}"), html)

@@ -17,6 +17,7 @@ from sensemble_runtime.subsets import Subset
 from sensemble_sensors.kinds.conditions.condition import GAPS, SEVERITIES
 
 from sensemble_apps.console import wording
+from sensemble_apps.console.kinds import words_of
 from sensemble_apps.console.wording import percent
 from sensemble_apps.report import page_template, svg
 from sensemble_apps.report.front import front, headline
@@ -26,7 +27,7 @@ from sensemble_apps.report.verdict import verdict
 from sensemble_apps.tables import unknown_table
 from sensemble_apps.tables.audit_table import additions, flaws
 from sensemble_apps.tables.condition_table import Grid, grids, sensors, sentences
-from sensemble_apps.tables.costs import encoder_costs
+from sensemble_apps.tables.costs import EncoderCosts, encoder_costs
 from sensemble_apps.tables.run_folder import AUDIT, COMPARISON, EVALUATED
 
 _MISSING = "not measured"
@@ -50,13 +51,13 @@ def compares(matrices: Mapping[str, Matrix]) -> bool:
 
 def render(contents: RunContents, made: datetime) -> str:
     """Return the page as HTML."""
-    encoders, encoder_rows = _encoder_table(contents.manifest)
     outcomes = contents.audits.outcomes
     views = [
         _reliability(subsets.parse(name), some, drawn=_drawn(name, outcomes))
         for name, some in outcomes.items()
     ]
-    return page_template.template("report.html.j2").render(
+    return page_template.render(
+        "report.html.j2",
         contents=contents,
         metric=contents.metric,
         metric_title=contents.metric[0].upper() + contents.metric[1:] if contents.metric != "mAP" else "mAP",
@@ -66,11 +67,10 @@ def render(contents: RunContents, made: datetime) -> str:
         verdict=contents.audits.answered and verdict(contents.audits.answered),
         modalities=sorted(contents.manifest.modalities),
         comparison=COMPARISON if compares(contents.matrices) else None,
-        encoders=encoders,
-        encoder_rows=encoder_rows,
+        encoders=_encoder_tables(contents.manifest),
         reliability=views,
         promise=contents.manifest.calibration.promise,
-        flaws=[sentence for one in views for sentence in flaws(one.subset, one.right, one.reliability)],
+        flaws=_flaws(views),
         heat_maps=[_heat_map(m, grid) for m, grid in grids(contents.conditions).items()],
         gap_legend=_gap_legend(contents.conditions),
         gap_curves=_gap_curves(contents.conditions),
@@ -87,6 +87,14 @@ def render(contents: RunContents, made: datetime) -> str:
         estimates=contents.audits.estimates,
         additions=list(additions(contents.audits.measures)),
     )
+
+
+def _flaws(views: Sequence[ReliabilityView]) -> list[str]:
+    """Return a sentence for each set whose confidence is off and that has a chart; others are counted."""
+    found = {one.subset: list(flaws(one.subset, one.right, one.reliability)) for one in views}
+    drawn = [sentence for one in views if one.figure for sentence in found[one.subset]]
+    others = sum(bool(found[one.subset]) for one in views if not one.figure)
+    return [*drawn, f"The confidence of {others} other sets is off, too; see the table."] if others else drawn
 
 
 def _drawn(name: str, outcomes: Mapping[str, Outcomes]) -> bool:
@@ -140,10 +148,17 @@ def _reliability_diagram(key: str, title: str, bins: Sequence[Bin]) -> str:
     return svg.draw(key, title, described, paint, (2.1, 2.1))
 
 
-def _encoder_table(manifest: Manifest) -> tuple[list[str], list[tuple[str, list[str]]]]:
+def _encoder_tables(manifest: Manifest) -> list[tuple[str, list[str], list[tuple[str, list[str]]]]]:
+    """Return each target with the titles of its encoders, and rows of what they cost."""
     costs = list(encoder_costs(manifest))
-    several = len(costs) > len(manifest.modalities)
-    titles = [f"{one.modality} ({one.target})" if several else one.modality for one in costs]
+    return [
+        (target, *_encoder_table([one for one in costs if one.target == target]))
+        for target in dict.fromkeys(one.target for one in costs)
+    ]
+
+
+def _encoder_table(costs: Sequence[EncoderCosts]) -> tuple[list[str], list[tuple[str, list[str]]]]:
+    titles = [words_of(one.modality).sensor for one in costs]
     encoders = [one.artifact for one in costs]
     parities = [encoder.parity for encoder in encoders]
     rows: list[tuple[str, list[str]]] = [

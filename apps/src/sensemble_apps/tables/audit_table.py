@@ -21,7 +21,7 @@ from sensemble_apps.console.estimates import (
     percent_within,
 )
 from sensemble_apps.console.kinds import loss, words_of
-from sensemble_apps.console.wording import percent, sensor_words, words
+from sensemble_apps.console.wording import percent, sensor_words, set_title, words
 
 _RELIABILITY = ("right", "confidence", "unsure", "sure, wrong", "right, unsure", "ECE", "by chance")
 _CAPTION = (
@@ -40,9 +40,10 @@ def table(result: AuditResult) -> Table:
     for name, score in result.subsets.items():
         style = "dim" if score.too_few else "yellow" if name == result.worst else ""
         value = percent_within(score.accuracy, score)
-        drawn.add_row(name, value, ends(score), examples(score.n, score), style=style)
+        row = value, ends(score), examples(score.n, score)
+        drawn.add_row(set_title(subsets.parse(name)), *row, style=style)
     for name in result.unscored:
-        drawn.add_row(name, percent(None), percent(None), "none")
+        drawn.add_row(set_title(subsets.parse(name)), percent(None), percent(None), "none")
     drawn.add_section()
     for title, one in (("P, the mean", result.mean), ("R, the worst", result.least)):
         drawn.add_row(title, percent_within(one.value, one), ends(one))
@@ -65,7 +66,8 @@ def added(result: AuditResult) -> Table:
         drawn.add_column(column, justify="right")
     for modality, name, gain in additions(result):
         style = "dim" if gain.too_few else "yellow" if gain.high < 0 else ""
-        drawn.add_row(modality, name, percent_within(gain.value, gain), ends(gain), style=style)
+        sets = set_title([modality]), set_title(subsets.parse(name))
+        drawn.add_row(*sets, percent_within(gain.value, gain), ends(gain), style=style)
     return drawn
 
 
@@ -114,11 +116,12 @@ def reliability(result: AuditResult) -> Table:
     for name, one in result.reliability.items():
         shares = (one.accuracy, one.confidence, one.unsure, one.sure_wrong, one.withheld)
         errors = (one.calibration_error, one.chance_error)
-        drawn.add_row(name, *(percent(share) for share in (*shares, *errors)))
+        title = set_title(subsets.parse(name))
+        drawn.add_row(title, *(percent(share) for share in (*shares, *errors)))
     drawn.caption, drawn.caption_justify = _CAPTION, "left"
     if result.unfamiliar:
-        shares_of = ", ".join(f"{m} {percent(share)}" for m, share in result.unfamiliar.items())
-        drawn.caption += f"; windows unlike those of training, which are left out, %: {shares_of}"
+        by_sensor = [f"{words_of(m).sensor} {percent(share)}" for m, share in result.unfamiliar.items()]
+        drawn.caption += f"; windows unlike those of training, which are left out, %: {', '.join(by_sensor)}"
     return drawn
 
 

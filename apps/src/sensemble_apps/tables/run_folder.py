@@ -19,6 +19,12 @@ EVALUATED = "eval"
 """The split for reporting; training and export choose nothing by it."""
 
 
+def bundle_title(bundle: Path) -> str:
+    """Return the name of a bundle: that of its run's folder, after that of the project for a studio's run."""
+    parts = [part for part in bundle.resolve().parts if part not in (BUNDLE, "runs")]
+    return "/".join(parts[-2:] if parts[-1].isdigit() or parts[-1] == "instant" else parts[-1:])
+
+
 def data_of(bundle: Path) -> Path | None:
     """Return the dataset that the run folder around a bundle names; None without one."""
     try:
