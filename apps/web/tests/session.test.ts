@@ -163,6 +163,26 @@ test("a camera fills its first window while its encoder is loaded", async () => 
   load.mockRestore();
 });
 
+test("a window that waits for the encoder of another modality gives way to a newer one", async () => {
+  const [audio, camera] = [new Puppet("audio"), new Puppet("video")];
+  await session.attach(audio);
+  await session.attach(camera);
+  let encoded = (): void => {};
+  const encode = vi.spyOn(executor, "encode").mockImplementation(() => new Promise((resolve) => (encoded = () => resolve(new Float32Array(8)))));
+  for (let i = 0; i < 4; i++) {
+    await pass(0.5, camera);
+    audio.give({ modality: "audio", data: new Float32Array(50).fill(0.1), time: now });
+  }
+  encoded(); // the sound of the first second; pictures have gone on
+  await settle();
+  encoded();
+  await settle();
+  await pass(0.5);
+  const order = encode.mock.calls.map(([modality]) => modality);
+  encode.mockRestore();
+  expect([order.slice(0, 2), predictions.at(-1)!.ages["video"]]).toEqual([["audio", "video"], 0.5]);
+});
+
 test("an encoder is freed with its last sensor, unless it was loaded ahead", async () => {
   const unload = vi.spyOn(executor, "unload");
   await session.load("text");

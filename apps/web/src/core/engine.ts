@@ -49,6 +49,16 @@ export class Engine extends Suite<Output> {
     if (!this.liveSet.windows.has(modality)) this.out.push({ free: modality }); // its sensor left, and this window may have loaded it again
   }
 
+  /** Return the newest complete window in place of one that waited for its encoder, which would be old; captions hold. */
+  renewed(window: PoppedWindow): PoppedWindow {
+    const { modality, ring } = window;
+    if (this.specs[modality].hop === 0 || this.liveSet.windows.get(modality) !== ring || !ring.ready) return window;
+    const newest = this.liveSet.popWindow(modality)!;
+    ring.dropped++;
+    this.encoding.set(modality, newest.time);
+    return newest;
+  }
+
   /** Note that a window could not be encoded; a later one is tried. */
   encoderFailed(modality: string, reason: string, now: number): void {
     this.pass(now);

@@ -238,9 +238,10 @@ export class Session {
     this.tell((now) => this.engine.encoded(encoded, now));
   }
 
-  private async embed(window: PoppedWindow): Promise<Encoded> {
+  private async embed(ordered: PoppedWindow): Promise<Encoded> {
+    await this.encoder(ordered.modality); // it may have been freed meanwhile
+    const window = this.engine.renewed(ordered);
     const { modality, data } = window;
-    await this.encoder(modality); // it may have been freed meanwhile
     const began = this.clock();
     const embedding = await this.executor.encode(modality, typeof data === "string" ? this.bundle.tokenize(data) : data);
     return { ...window, embedding, latency: this.clock() - began };

@@ -1,5 +1,5 @@
-const VERSION = "2f981185e8cc";
-const FILES = ["./","app.webmanifest","assets/capture-BDfHWMAO.js","assets/encode-DaRn3R8U.js","assets/in_worker-DSEwGSlG.js","assets/index-PM3TsIzQ.js","assets/index-rXXZzLPN.css","assets/ort-wasm-simd-threaded-DcHrbrbl.wasm.gz","assets/sql-wasm-CXIAVl5-.wasm.gz","assets/sql-wasm-browser-byGW8TDx.js","assets/worker-DTJTuBoa.js","icon-192.png","icon-512.png","icon.svg"];
+const VERSION = "adc907d8e775";
+const FILES = ["./","app.webmanifest","assets/capture-BDfHWMAO.js","assets/encode-DaRn3R8U.js","assets/in_worker-DSEwGSlG.js","assets/index-DgzNA0FM.js","assets/index-rXXZzLPN.css","assets/ort-wasm-simd-threaded-DcHrbrbl.wasm.gz","assets/sql-wasm-CXIAVl5-.wasm.gz","assets/sql-wasm-browser-Ex2nzy2P.js","assets/worker-DTJTuBoa.js","icon-192.png","icon-512.png","icon.svg"];
 // The service worker: the page works without a network once it was opened with one.
 // The build fills in VERSION and FILES.
 
