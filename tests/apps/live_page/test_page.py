@@ -152,7 +152,7 @@ def test_the_page_says_nothing_that_the_other_outputs_lack(bundle: Bundle) -> No
                 raise KeyboardInterrupt
 
     with Session(bundle) as session:
-        page = SessionPage(session, Path("recordings"), 0.0, [Interrupted()])
+        page = SessionPage(session, Path(), 0.0, [Interrupted()])
         before = page.board.version
         with pytest.raises(KeyboardInterrupt):
             page.outputs.show(events.Event(0.0, "attached", "video", "camera"))

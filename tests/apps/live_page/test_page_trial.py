@@ -2,13 +2,12 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from sensemble_apps.running import trial
 from sensemble_runtime import read_answers, read_runs
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_sensors.media.dataset import Example
-
-from tests.waiting import wait_until
 
 from .serving import serving
 
@@ -18,6 +17,11 @@ def test_a_replay_gives_what_the_command_gives_and_its_records(
 ) -> None:
     with serving(bundle, examples, recordings=tmp_path / "recordings") as served, served.viewer() as viewer:
         assert viewer.hello["trial"]["examples"] == len(examples)
+        (tmp_path / "trials").touch()  # no folder can be made
+        viewer.send(type="trial", unplug="video", labels=[], examples=1)
+        failed = viewer.next("state", lambda state: "failed" in (state["trial"] or {}))["trial"]["failed"]
+        assert "FileExistsError" in failed or "NotADirectoryError" in failed
+        (tmp_path / "trials").unlink()
         viewer.send(type="trial", unplug="video", labels=[], examples=len(examples))
         found = viewer.next("state", lambda state: "verdict" in (state["trial"] or {}))["trial"]
         page = served.ask("/trial.html")
@@ -46,6 +50,10 @@ def test_a_trial_on_sensors_is_left_alone_and_leaves_them_as_they_were_when_it_i
         assert "nose" in viewer.next("refused")["reason"]
         viewer.send(type="trial", unplug="video", **{**shown, "seconds": 1})
         assert "too short" in viewer.next("refused")["reason"]
+        viewer.send(type="trial", unplug="video", **{**shown, "repeat": 1000})
+        assert "a day" in viewer.next("refused")["reason"]
+        viewer.send(type="trial", unplug="video", condition="video=dark:3", **shown)
+        assert "one change" in viewer.next("refused")["reason"]
         viewer.send(type="trial", condition="video=dark:3", **shown)
         now = viewer.next("state", lambda state: state["trial"])["trial"]
         assert (now["show"], now["period"], now["periods"]) == (examples[0].labels[0], 1, 2)
@@ -58,7 +66,9 @@ def test_a_trial_on_sensors_is_left_alone_and_leaves_them_as_they_were_when_it_i
         viewer.send(type="trial")
         failed = viewer.next("state", lambda state: "failed" in (state["trial"] or {}))["trial"]["failed"]
         assert "stopped" in failed
-        wait_until(lambda: not served.page.trial.on_sensors)
-        state = viewer.next("state", lambda state: state["live"] == ["audio", "video"])
-    conditions = {one["name"]: one["condition"] and one["condition"]["condition"] for one in state["sensors"]}
-    assert conditions == {"replay audio": "noise", "replay text": None, "replay video": None}
+        before = {"replay audio": "noise", "replay text": None, "replay video": None}
+        viewer.next("state", lambda state: (state["live"], conditions(state)) == (["audio", "video"], before))
+
+
+def conditions(state: dict[str, Any]) -> dict[str, str | None]:
+    return {one["name"]: one["condition"] and one["condition"]["condition"] for one in state["sensors"]}

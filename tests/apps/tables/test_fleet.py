@@ -165,6 +165,7 @@ def test_spark_gives_the_same_figures(tmp_path: Path) -> None:
         "spark.eventLog.dir": events.as_uri(),
         "spark.eventLog.rolling.enabled": "false",
         "spark.scheduler.minRegisteredResourcesRatio": "1",  # both executors are there before the first task
+        "spark.scheduler.maxRegisteredResourcesWaitingTime": "600s",
         "spark.sql.shuffle.partitions": "2",
     } | dict.fromkeys(("spark.driver.extraJavaOptions", "spark.executor.extraJavaOptions"), QUICK_JAVA)
     (tmp_path / "spark-defaults.conf").write_text("".join(f"{k} {v}\n" for k, v in options.items()))

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from secrets import randbelow
-from threading import Event, Thread
+from threading import Event, Lock, Thread
 from time import monotonic
 from typing import Any
 
@@ -21,6 +21,7 @@ from sensemble_sensors.kinds.conditions.condition import Applied
 from sensemble_sensors.lines import MAX_SECONDS, Fields
 from sensemble_sensors.media.dataset import Example
 from sensemble_sensors.media.decoding import span
+from sensemble_sensors.supervision.events import describe
 
 from sensemble_apps.console.wording import percent, sensor_words
 from sensemble_apps.errors import InputError
@@ -32,6 +33,7 @@ from sensemble_apps.tables.comparison_table import recorded_side
 from sensemble_apps.web.page_sensors import PageSensor, PageSensors
 
 _MOST = 1000  # times that a class is shown
+_LONGEST = 86400.0  # seconds of a trial: its scenes are kept in memory
 _LOOK = 0.1  # seconds between two checks whether somebody stopped it
 
 
@@ -61,7 +63,8 @@ class PageTrial:
         self._began = began
         self._used: Sequence[tuple[PageSensor, Applied | None]] = ()  # as they were before the trial
         self._stopped = Event()
-        self._thread: Thread | None = None
+        self._lock = Lock()  # of `_runs`
+        self._runs = False
 
     def about(self) -> dict[str, Any]:
         """Return for JSON how many labelled examples the replay has, and the shortest period of sensors."""
@@ -77,7 +80,13 @@ class PageTrial:
         if not unplug and not condition:
             self._stopped.set()
             return
-        if self._thread is not None and self._thread.is_alive():
+        if unplug and condition:
+            raise InputError("give unplug or condition: a trial is of one change")
+        with self._lock:
+            self._begin(given, unplug, condition)
+
+    def _begin(self, given: Fields, unplug: Sequence[str], condition: Sequence[str]) -> None:
+        if self._runs:
             raise InputError("a trial runs; stop it first")
         bundle = self._session.bundle
         arms = trial.arms_of(unplug, condition, bundle.specs)
@@ -87,23 +96,22 @@ class PageTrial:
             seconds = given.number("seconds", 0, MAX_SECONDS)
             scenes = ShownScenes(bundle, self._period, labels, seconds, SETTLE)
             blocks = len(labels) * given.integer("repeat", 1, _MOST)
+            if blocks * (1 + len(arms)) * seconds > _LONGEST:
+                raise InputError("a trial takes a day at most; show fewer classes, or each less often")
         elif self.examples:
             examples = trial.spread(self.examples, given.integer("examples", 1, len(self.examples)))
             scenes, blocks = ReplayedScenes(bundle, examples, fast=True), 1
         else:
             raise InputError("choose what you show")
         self._stopped.clear()
-        self._thread = Thread(target=self._run, args=(bundle, scenes, arms, blocks), daemon=True)
-        self._thread.start()
+        self._runs, self.on_sensors = True, bool(labels)  # before anything else may be pressed
+        Thread(target=self._run, args=(bundle, scenes, arms, blocks), daemon=True).start()
 
     def _run(self, bundle: Bundle, scenes: Scenes, arms: Sequence[Arm], blocks: int) -> None:
         shown = scenes if isinstance(scenes, ShownScenes) else None
         self._used = [(one, one.condition) for one in self._sensors.all if one.plugged] if shown else []
-        self.on_sensors = shown is not None
 
-        def began(
-            period: int, block: int
-        ) -> None:  # the arm is not said: who shows the scenes is blind to it
+        def began(period: int, block: int) -> None:  # without the arm: who shows the scenes is not told
             self._say(
                 period=period + 1,
                 periods=blocks * (1 + len(arms)),
@@ -120,15 +128,16 @@ class PageTrial:
         try:
             watched = _Watched(scenes, answered)
             outcome = trial.run(bundle, watched, arms, blocks, randbelow(1 << 16), began)
-            self._say(**self._result(bundle, outcome, "devices" if shown else "replay"))
-        except SensembleError as error:
-            self._say(failed=str(error))
-        finally:
-            for sensor, condition in self._used:
-                sensor.degrade(condition)
-                with suppress(SensembleError):  # the session is closed, or the sensor is gone
-                    self._sensors.plug(sensor.name)
-            self.on_sensors = False
+            state = self._result(bundle, outcome, "devices" if shown else "replay")
+        except Exception as error:  # noqa: BLE001 - a full disk, say: else the page would show it for ever
+            state = {"failed": str(error) if isinstance(error, SensembleError) else describe(error)}
+        for sensor, condition in self._used:
+            sensor.degrade(condition)
+            with suppress(SensembleError):  # the session is closed, or the sensor is gone
+                self._sensors.plug(sensor.name)
+        with self._lock:  # the state of the next trial comes after
+            self._runs = self.on_sensors = False
+            self._say(**state)
 
     def _period(self, arm: Arm, seconds: float) -> Iterator[tuple[float, Prediction]]:
         """Plug the arm's sensors in anew, for a session forgets one that is unplugged; see `Period`."""
@@ -172,7 +181,7 @@ class PageTrial:
         )
         found = compared(a.answered, b.answered)
         self.comparison = compare_page.render(found, a, b, {}, (), made)
-        (one,) = outcome.comparisons(bundle, MARGIN).values()
+        one = found.sets[outcome.subset]
         shares = [
             ("right", one.before.accuracy, one.after.accuracy, one.change),
             ("sure and wrong", one.before.sure_wrong, one.after.sure_wrong, one.wrong),

@@ -54,7 +54,8 @@ class SessionPage:
         self.outputs = Outputs([*others, self.board])
         self.outputs.show(Opened(began, session))
         self.used = Event()
-        self.trial = PageTrial(session, self.sensors, recordings.with_name("trials"), began, self.board.touch)
+        trials = recordings.resolve().parent / "trials"  # `.` and `/` have no name to replace
+        self.trial = PageTrial(session, self.sensors, trials, began, self.board.touch)
         actions: dict[str, Action] = {
             "unplug": lambda given: self.sensors.unplug(given.string("sensor")),
             "plug": lambda given: self.sensors.plug(given.string("sensor")),
