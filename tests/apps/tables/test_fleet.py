@@ -197,6 +197,7 @@ def test_a_simulated_fleet_has_a_page(tmp_path: Path) -> None:
     record, folder = str(tmp_path / "run" / "audit.sqlite"), tmp_path / "beats" / "board"
     simulated = ["--audit", record, "--fault", "video=lost:0.1", "--devices", "6", "--hours", "3"]
     assert main(["fleet", "simulate", str(folder), *simulated]) == 0
+    assert main(["fleet", "simulate", str(folder), *simulated]) == 2  # its devices would be added
     out = tmp_path / "fleet.html"
     assert main(["fleet", str(folder.parent), "--audit", record, "--out", str(out)]) == 0
     html = out.read_text(encoding="utf-8")

@@ -50,6 +50,10 @@ def main(arguments: Simulate) -> None:
     faults = dict(_fault(text, sensors) for text in arguments.fault)
     fleet = SimulatedFleet(audited[-1].bundle, accuracy, faults, arguments.devices, arguments.hours)
     arguments.folder.mkdir(parents=True, exist_ok=True)
+    if any(arguments.folder.rglob("*.parquet")):  # of a larger fleet, more devices would stay
+        raise InputError(
+            f"{arguments.folder}: holds *.parquet, which `fleet` would add up; give an empty folder"
+        )
     for place, rows in enumerate(fleet.heartbeats(arguments.seed)):
         parquet.write_table(rows, arguments.folder / f"device-{place}.parquet")
     say(f"{arguments.folder}: expected accuracy {percent(fleet.truth)} %")
