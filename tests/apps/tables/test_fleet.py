@@ -230,7 +230,15 @@ def test_a_url_that_cannot_be_read_is_one_line(url: str, capsys: pytest.CaptureF
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"seconds": math.nan}, {"seconds": -1.0}, {"answers": -1}, {"unsure": 9999}, {"answers": 2**62}]
+    "wrong",
+    [
+        {"seconds": math.nan},
+        {"seconds": -1.0},
+        {"answers": -1},
+        {"unsure": 9999},
+        {"answers": 2**62},
+        {"live": "", "answers": 2**40},
+    ],
 )
 def test_impossible_numbers_are_refused_and_their_device_is_named(
     wrong: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -165,12 +165,11 @@ def _cells(table: ibis.Table, audited: Scores) -> list[Cell]:
         schema={"bundle": "string", "live": "string"} | dict.fromkeys(("accuracy", "low", "high"), "float"),
     )
     possible = _.seconds.between(0, _MOST) & _.answers.between(0, _MOST) & _.unsure.between(0, _.answers)
-    named = _.bundle.notnull() & _.model.notnull() & _.hour.notnull() & _.device.notnull()
-    odd = (
-        ~(named & possible.fill_null(False)) | _.seconds.isnan()
-    )  # which DuckDB takes to be within the bounds that Parquet states
+    named = _.bundle.notnull() & _.model.notnull() & _.hour.notnull() & _.device.notnull() & _.live.notnull()
+    # DuckDB takes NaN to be within the bounds that Parquet states.
+    odd = ~(named & possible.fill_null(False)) | _.seconds.isnan()
     found = (
-        table.filter(_.live != "")
+        table.filter((_.live != "") | odd)  # the faults' shares are of all answers
         .mutate(week=(_.hour - _MONDAY) // _WEEK)
         .group_by([*_NAMES, "live"])  # first, so that few rows are joined
         .aggregate(seconds=_.seconds.sum(), answers=_.answers.sum(), unsure=_.unsure.sum(), odd=odd.any())
