@@ -22,7 +22,7 @@ def test_a_replay_gives_what_the_command_gives_and_its_records(
         failed = viewer.next("state", lambda state: "failed" in (state["trial"] or {}))["trial"]["failed"]
         assert "FileExistsError" in failed or "NotADirectoryError" in failed
         (tmp_path / "trials").unlink()
-        viewer.send(type="trial", unplug="video", labels=[], examples=len(examples))
+        viewer.send(type="trial", unplug="video", examples=len(examples))
         found = viewer.next("state", lambda state: "verdict" in (state["trial"] or {}))["trial"]
         page = served.ask("/trial.html")
     scenes = trial.ReplayedScenes(bundle, examples, fast=True)
@@ -54,6 +54,8 @@ def test_a_trial_on_sensors_is_left_alone_and_leaves_them_as_they_were_when_it_i
         assert "a day" in viewer.next("refused")["reason"]
         viewer.send(type="trial", unplug="video", condition="video=dark:3", **shown)
         assert "one change" in viewer.next("refused")["reason"]
+        viewer.send(type="trial", condition="video=dark:3,video=blur:2", **shown)
+        assert "one condition" in viewer.next("refused")["reason"]
         viewer.send(type="trial", condition="video=dark:3", **shown)
         now = viewer.next("state", lambda state: state["trial"])["trial"]
         assert (now["show"], now["period"], now["periods"]) == (examples[0].labels[0], 1, 2)

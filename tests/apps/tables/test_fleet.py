@@ -172,7 +172,9 @@ def test_spark_gives_the_same_figures(tmp_path: Path) -> None:
     command = [sys.executable, COMMAND, "fleet", beats, "--audit", record, "--json"]
     duckdb, spark = (
         json.loads(subprocess.run([*command, *more], capture_output=True, check=True, env=environment).stdout)
-        for environment in [os.environ | {"SPARK_CONF_DIR": str(tmp_path)}]
+        for environment in [
+            os.environ | {"SPARK_CONF_DIR": str(tmp_path), "SPARK_LOCAL_HOSTNAME": "localhost"}
+        ]
         for more in ([], ["--engine", "local-cluster[2,1,1024]"])
     )
     assert list(figures(spark)) == [(k, pytest.approx(v, rel=1e-9)) for k, v in figures(duckdb)]

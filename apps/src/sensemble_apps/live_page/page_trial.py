@@ -90,7 +90,10 @@ class PageTrial:
             raise InputError("a trial runs; stop it first")
         bundle = self._session.bundle
         arms = trial.arms_of(unplug, condition, bundle.specs)
-        labels = given.get("labels", tuple[str, ...])
+        degraded = [one.modality for arm in arms for one in arm.conditions]
+        if len({*degraded}) < len(degraded):
+            raise InputError("give each sensor one condition: a page degrades it by one")
+        labels = given.get("labels", tuple[str, ...] | None)
         scenes: Scenes
         if labels:
             seconds = given.number("seconds", 0, MAX_SECONDS)
@@ -140,7 +143,7 @@ class PageTrial:
             self._say(**state)
 
     def _period(self, arm: Arm, seconds: float) -> Iterator[tuple[float, Prediction]]:
-        """Plug the arm's sensors in anew, for a session forgets one that is unplugged; see `Period`."""
+        """Plug the arm's sensors in anew: the page's session forgets what is unplugged; see `Period`."""
         said: SimpleQueue[Prediction] = SimpleQueue()
         for sensor, _ in self._used:
             self._sensors.unplug(sensor.name)

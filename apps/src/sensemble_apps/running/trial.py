@@ -1,7 +1,8 @@
 """A trial: matched periods with every sensor, without some, and with some degraded, in random order.
 
 In each block, every arm gets one period and the same scenes: the examples of a dataset, a media file from its
-beginning, or what a person shows again. A period is a session, so that no arm learns from another.
+beginning, or what a person shows again. Each period plugs in its sensors anew, so that no arm learns from
+another.
 """
 
 import random
