@@ -127,7 +127,9 @@ def test_in_a_narrow_terminal_no_two_sets_look_the_same(
     assert main(["audit", str(bundle_folder), "--data", str(dataset_folder)]) == 0
     scores, _, _ = capsys.readouterr().out.partition("What the answers are worth")
     names = "".join(line[:8].strip() for line in scores.splitlines())  # broken over lines, but never cut
-    assert all(subsets.name(subset) in names for subset in subsets.subsets(("audio", "text", "video")))
+    shown, sensors = names.replace(" ", ""), {"audio": "microphone", "text": "captions", "video": "camera"}
+    for subset in subsets.subsets(tuple(sensors)):
+        assert "+".join(map(sensors.__getitem__, subset)) in shown
     assert "…" not in names
 
 
