@@ -35,6 +35,7 @@ from sensemble_train.recipe.fusion import teach
 from sensemble_train.training.loop import Loop, fit
 from sensemble_train.training.optim import Optimization
 from sensemble_train.training.scale import ScaleConfig
+from torch.distributed.tensor import DTensor
 
 from tests.losses import read_losses
 from tests.train.tiny import MASKED, raw_inputs, tiny_model
@@ -88,6 +89,8 @@ def train(job: Job, world: World) -> list[float]:
     settings = Optimization(steps=job.steps, batch=8, learning_rate=1e-2, warmup=2, clip=1.0)
 
     def progress(done: int, _steps: int) -> None:
+        shares = [p.to_local().numel() / p.numel() for p in model.parameters() if isinstance(p, DTensor)]
+        assert (0.5 in shares) == (scale.shard and world.size > 1)
         if done == job.stop:
             raise StoppedError
         if done == job.killed and world.rank == world.size - 1:

@@ -193,20 +193,26 @@ def test_two_ranks_do_what_one_does_and_either_goes_on_where_the_other_stopped(
     The ranks first hold our contrastive loss and its gradients to open_clip's (`clip_ranks`).
     """
 
-    def job(objective: str, micro_batch: int = 0, save_every: int = 0) -> dict[str, object]:
-        scale = {"micro_batch": micro_batch, "save_every": save_every}
-        folder = str(tmp_path / f"{objective} {micro_batch} {save_every}")
+    def job(objective: str, micro_batch: int = 0, save_every: int = 0, *, shard: bool) -> dict[str, object]:
+        scale = {"micro_batch": micro_batch, "save_every": save_every, "shard": shard}
+        folder = str(tmp_path / f"{objective} {micro_batch} {save_every} {shard}")
         return {"folder": folder, "objective": objective, "scale": scale}
 
-    jobs = [job("masd"), job("contrastive"), job("contrastive", 2), job("subset", 2)]
-    alone_first, ranks_first = (job(objective, save_every=2) for objective in ("contrastive", "masd"))
-    train(Job(**alone_first, stop=3), alone())  # type: ignore[arg-type]
-    found = run(*jobs, alone_first, {**ranks_first, "stop": 3}, ranks=2)
-    for one, losses in zip([*jobs, alone_first], found, strict=False):
+    whole: list[dict[str, object]] = []
+    stopped: list[dict[str, object]] = []
+    for shard in (False, True):
+        whole += [job("masd", shard=shard), job("contrastive", shard=shard)]
+        whole += [job("contrastive", 2, shard=shard), job("subset", 2, shard=shard)]
+        alone_first, ranks_first = (job(one, save_every=2, shard=shard) for one in ("contrastive", "masd"))
+        train(Job(**alone_first, stop=3), alone())  # type: ignore[arg-type]
+        whole.append(alone_first)
+        stopped.append(ranks_first)
+    found = run(*whole, *({**one, "stop": 3} for one in stopped), ranks=2)
+    for one, losses in zip(whole, found, strict=False):
         assert losses == pytest.approx(reference[str(one["objective"])], abs=1e-5), one
-    assert len(found[-1]) == 3
-    losses = train(Job(**ranks_first), alone())  # type: ignore[arg-type]
-    assert losses == pytest.approx(reference["masd"], abs=1e-5)
+    for one, losses in zip(stopped, found[len(whole) :], strict=True):
+        assert len(losses) == 3
+        assert train(Job(**one), alone()) == pytest.approx(reference["masd"], abs=1e-5), one  # type: ignore[arg-type]
 
 
 def test_a_log_that_goes_on_is_never_half_written(tmp_path: Path) -> None:

@@ -10,6 +10,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.autograd.function import Function, FunctionCtx
+from torch.distributed.fsdp import FSDPModule
+from torch.distributed.tensor import DTensor, distribute_tensor
 from torch.nn.parallel import DistributedDataParallel
 
 Value = TypeVar("Value")
@@ -78,9 +80,23 @@ def join() -> Iterator[World]:
 
 def accumulating(module: nn.Module, *, last: bool) -> AbstractContextManager[None]:
     """Keep gradients on this rank; exchange them only in the `last` backward pass of a step."""
+    if isinstance(module, FSDPModule):
+        module.set_requires_gradient_sync(last)
     if isinstance(module, DistributedDataParallel) and not last:
         return module.no_sync()
     return nullcontext()
+
+
+def whole(value: Tensor) -> Tensor:
+    """Return a tensor as it is, or gathered from all ranks, which must call this, if they share it."""
+    return value.full_tensor() if isinstance(value, DTensor) else value
+
+
+def part(value: Tensor, like: Tensor) -> Tensor:
+    """Return a whole tensor, or this rank's part of it if the ranks share `like`, of the same shape."""
+    if not isinstance(like, DTensor):
+        return value
+    return distribute_tensor(value.to(like.device), like.device_mesh, like.placements, src_data_rank=None)
 
 
 def gather(values: Tensor) -> Tensor:

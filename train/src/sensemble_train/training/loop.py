@@ -17,7 +17,7 @@ from torch import nn
 
 from sensemble_train.data.batching import BatchOrder, seeded
 from sensemble_train.data.clips import Source
-from sensemble_train.distributed import World, alone
+from sensemble_train.distributed import World, alone, whole
 from sensemble_train.errors import ConfigurationError
 from sensemble_train.models.augment_config import AugmentConfig
 from sensemble_train.models.model import Model
@@ -85,7 +85,7 @@ def fit(objective: Objective, sources: Sequence[Source], settings: Optimization,
             adamw.zero_grad()
             parts = _split(batch, scale.micro_batch)
             loss = objective.backward(module, parts, partial(_reseed, loop, step))
-            norm = nn.utils.clip_grad_norm_(learning, settings.clip or math.inf)
+            norm = whole(nn.utils.clip_grad_norm_(learning, settings.clip or math.inf))
             adamw.step()
             objective.after_step()
             skipped = sum(clips.skipped for clips in loaded)
@@ -97,7 +97,7 @@ def fit(objective: Objective, sources: Sequence[Source], settings: Optimization,
                 checkpoint.save(saves, step + 1, objective, adamw, world)
             loop.progress(step + 1, steps)
     trained = Model(model.description, model.tokenizer)  # without what `distribute` changed
-    trained.load_state_dict(model.state_dict())
+    trained.load_state_dict({name: whole(value).cpu() for name, value in model.state_dict().items()})
     return trained.eval()
 
 

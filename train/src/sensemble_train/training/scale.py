@@ -1,4 +1,4 @@
-"""Scaling of a training loop: precision, memory and the copies of a model on several ranks."""
+"""Scaling of a training loop: precision, memory and the copies or parts of a model on several ranks."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -6,6 +6,8 @@ from typing import Literal
 
 import torch
 from torch import nn
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import fully_shard
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.checkpoint import checkpoint
 
@@ -35,6 +37,8 @@ class ScaleConfig:
         compile: compile each transformer block.
         checkpoint_activations: keep only the input of each block, and recompute the rest when needed.
         micro_batch: examples that a rank encodes at a time, accumulating gradients; 0 for its whole share.
+        shard: divide weights and optimizer among the ranks, block by block, for a model that one cannot hold
+            (FSDP2); otherwise each has a copy (DDP).
         workers: decoding processes of each rank.
         save_every: steps between two checkpoints; 0 for none.
         log_every: steps that are logged together. Only then, and before a checkpoint, does the program wait
@@ -45,6 +49,7 @@ class ScaleConfig:
     compile: bool = False
     checkpoint_activations: bool = False
     micro_batch: Count = 0
+    shard: bool = False
     workers: Count = 0
     save_every: Count = 0
     log_every: Size = 1
@@ -57,9 +62,8 @@ def distribute(module: nn.Module, scale: ScaleConfig, world: World) -> nn.Module
     """Move `module` to the rank's device; return the module to call, whose gradients the ranks average."""
     torch.set_float32_matmul_precision("highest" if scale.precision == "fp32" else "high")
     module.to(world.device)
-    for block in module.modules():
-        if not isinstance(block, Block):
-            continue
+    blocks = [block for block in module.modules() if isinstance(block, Block)]
+    for block in blocks:
         if scale.compile:
             # torch's type declarations lack the limit.
             block.forward = torch.compile(  # type: ignore[call-overload, method-assign]
@@ -70,6 +74,11 @@ def distribute(module: nn.Module, scale: ScaleConfig, world: World) -> nn.Module
     if scale.precision == "bf16":
         module.forward = autocast(scale, world)(module.forward)
     if world.size == 1:
+        return module
+    if scale.shard:
+        mesh = init_device_mesh(world.device.type, (world.size,))
+        for each in (*blocks, module):
+            fully_shard(each, mesh=mesh)
         return module
     # Every objective uses the same parameters at every step. But a static graph is learned in the first
     # backward pass, which must exchange gradients: that of the first micro-batch does not.
