@@ -65,6 +65,13 @@ def test_what_ships_goes_on_as_an_experiment_and_an_experiment_survives_its_file
     assert read_experiment(tmp_path / "own/config.json") == own
 
 
+def test_a_run_from_before_a_setting_of_scale_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "config.json"
+    claim(tmp_path, Config("x"))
+    path.write_text(path.read_text().replace('"shard": false,', ""))
+    assert read_config(path, Config) == Config("x")
+
+
 @pytest.mark.parametrize("data", [b"\xff", b"[" * 100_000, b""])
 def test_a_damaged_file_is_named(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "config.json"

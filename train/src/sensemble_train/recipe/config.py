@@ -74,7 +74,10 @@ def read_config(path: Path, kind: type[Read]) -> Read:
         ConfigurationError: it cannot be read, or has another form.
     """
     try:
-        config: Read = decode(kind, document(path.read_text("utf-8")))
+        found = document(path.read_text("utf-8"))
+        if isinstance(found, dict) and isinstance(scale := found.get("scale"), dict):
+            found["scale"] = asdict(ScaleConfig()) | scale  # settings since that run; they change no result
+        config: Read = decode(kind, found)
     except OSError as error:
         raise ConfigurationError(f"{path}: cannot be read ({error.strerror})") from error
     except (DecodeError, UnicodeDecodeError, ConfigurationError) as error:
