@@ -68,7 +68,9 @@ def test_what_ships_goes_on_as_an_experiment_and_an_experiment_survives_its_file
 def test_a_run_from_before_a_setting_of_scale_goes_on(tmp_path: Path) -> None:
     path = tmp_path / "config.json"
     claim(tmp_path, Config("x"))
-    path.write_text(path.read_text().replace('"shard": false,', ""))
+    before = path.read_text()
+    path.write_text(before.replace('"shard": false,', ""))
+    assert len(path.read_text()) < len(before)
     assert read_config(path, Config) == Config("x")
 
 
