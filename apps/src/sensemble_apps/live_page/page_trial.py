@@ -129,8 +129,7 @@ class PageTrial:
                 self._say(**{**(self.state or {}), "share": count / len(scenes.examples)})
 
         try:
-            watched = _Watched(scenes, answered)
-            outcome = trial.run(bundle, watched, arms, blocks, randbelow(1 << 16), began)
+            outcome = trial.run(bundle, _Stoppable(scenes, answered), arms, blocks, randbelow(1 << 16), began)
             state = self._result(bundle, outcome, "devices" if shown else "replay")
         except Exception as error:  # noqa: BLE001 - a full disk, say: else the page would show it for ever
             state = {"failed": str(error) if isinstance(error, SensembleError) else describe(error)}
@@ -207,7 +206,7 @@ class PageTrial:
 
 
 @dataclass(frozen=True)
-class _Watched:
+class _Stoppable:
     """Scenes that call `answered` with the number of answers in a period so far; its errors end the play."""
 
     scenes: Scenes
