@@ -8,6 +8,7 @@ calibrated on `calibrate` for each set. Then: answers that an agreeing sensor ma
 the people of `calibrate` and `eval` into known and new ones; and what each sensor alone says about noise.
 """
 
+import argparse
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -17,6 +18,7 @@ from rich.console import Console
 from rich.table import Table
 from sensemble_runtime.auditing.answers import Answers, Sessions
 from sensemble_runtime.auditing.calibration import calibrate, fit_redundancy, fit_temperature, fit_threshold
+from sensemble_runtime.auditing.intervals import group_codes
 from sensemble_runtime.auditing.reliability import Outcomes, outcomes
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.bundle.head import calibrated, doubted
@@ -24,7 +26,8 @@ from sensemble_runtime.bundle.manifest import Task
 from sensemble_runtime.engine.belief import SEVERAL, SURE, UNFAMILIAR, answer
 from sensemble_runtime.executors.executor import Input
 from sensemble_runtime.subsets import Subset, measured, name
-from weights import Split, arguments, encode
+from sensemble_sensors.kinds.registry import kind_of
+from sensemble_sensors.media.dataset import Example, read_dataset
 
 Rows = Mapping[str, NDArray[np.floating]]
 Marks = Mapping[str, NDArray[np.bool_]]
@@ -65,17 +68,28 @@ class World:
         return World(said, logits, likeness, usable, self.truth, self.groups)
 
 
-def world(bundle: Bundle, split: Split) -> World:
-    """Return what a bundle's sensors say of encoded examples."""
-    logits, likeness = (
-        dict(zip(bundle.modalities, each, strict=True)) for each in (split.logits, split.likeness)
-    )
+def world(bundle: Bundle, examples: Sequence[Example]) -> World:
+    """Encode examples by what ships, and return what each sensor says of them."""
+    task: Task = "multi-class"
+    size, classes, known = len(examples), len(bundle.manifest.labels), bundle.head.familiarity
+    assert known is not None, "the bundle has no scores of familiarity"
+    logits = {m: np.zeros((size, classes), np.float32) for m in bundle.modalities}
+    likeness = {m: np.zeros(size, np.float32) for m in bundle.modalities}
+    usable = {m: np.zeros(size, bool) for m in bundle.modalities}
+    for place, example in enumerate(examples):
+        for row, modality in enumerate(bundle.modalities):
+            if modality in example.modalities:
+                window = kind_of(bundle.specs[modality]).window(example, bundle.specs[modality])
+                embedding = bundle.encode(modality, window)
+                logits[modality][place] = bundle.head.logits(embedding)
+                likeness[modality][place] = known.scores(row, embedding)
+                usable[modality][place] = bundle.classifier.are_familiar(modality, embedding)
     opinions = {
-        m: doubted(bundle.classifier.calibrated(m, own), likeness[m], "multi-class")
-        for m, own in logits.items()
+        m: doubted(bundle.classifier.calibrated(m, own), likeness[m], task) for m, own in logits.items()
     }
-    usable = {m: split.present[i] & split.familiar[i] for i, m in enumerate(bundle.modalities)}
-    return World(opinions, logits, likeness, usable, split.truth, split.groups)
+    truth = np.array([bundle.manifest.labels.index(example.labels[0]) for example in examples])
+    groups = group_codes([example.group for example in examples])
+    return World(opinions, logits, likeness, usable, truth, groups)
 
 
 def later(bundle: Bundle, subset: Subset, seen: World) -> tuple[Outcomes, NDArray[np.int64]]:
@@ -232,8 +246,12 @@ def noises(bundle: Bundle) -> Table:
 
 def main() -> None:
     """Print the tables."""
-    bundle, dataset = arguments(__doc__)
-    known, new = (world(bundle, encode(bundle, dataset.split(split))) for split in ("calibrate", "eval"))
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("bundle")
+    parser.add_argument("data")
+    given = parser.parse_args()
+    bundle, dataset = Bundle.open(given.bundle), read_dataset(given.data)
+    known, new = (world(bundle, dataset.split(split)) for split in ("calibrate", "eval"))
     console = Console(soft_wrap=True)
     console.print(bundle.manifest.calibration.promise)
     console.print(sureness(bundle, known, new))

@@ -2,13 +2,9 @@
 
     uv run python apps/benchmarks/targets.py RUN --threads 1 [--windows N] [--work FOLDER]
     uv run python apps/benchmarks/targets.py vit_b16 [--modalities audio text video]
-    uv run python apps/benchmarks/targets.py pretrained --threads 1 [--modalities audio text video]
 
 RUN is a run folder (`sensemble train --out RUN`), of which the model is measured that its bundle holds, or
-else that `sensemble export` would take; `vit_b16` are the paper's encoders with random weights and inputs;
-`pretrained` are Whisper on 1.5 s of sound, MiniLM on captions of 32 tokens at most and EfficientNet on a
-picture of 224 pixels, each behind an adapter of random weights, on the digits' sounds and captions and on
-parts of scikit-learn's two photographs.
+else that `sensemble export` would take; `vit_b16` are the paper's encoders with random weights and inputs.
 The artifacts are the product's own, of each scheme for XNNPACK and ONNX but int4, and what ONNX Runtime's
 own tools make for this machine (`rival.py`). Prints a table for each encoder, the accuracy that each form
 loses on its worst subset, and the goals, beside the fastest of ONNX Runtime's forms.
@@ -37,11 +33,9 @@ import rival
 import torch
 from contestant import Contestant
 from numpy.typing import NDArray
-from PIL import Image
 from rich.console import Console
 from rich.table import Table
 from safetensors.numpy import load_file
-from sensemble_apps.commands.data import digits
 from sensemble_apps.tables.matrices import most_robust
 from sensemble_apps.tables.run_folder import BUNDLE, CONFIG, SELECTION
 from sensemble_export.artifact_store import ArtifactStore
@@ -55,14 +49,9 @@ from sensemble_runtime.bundle.manifest import FILE_NAME, Scheme
 from sensemble_runtime.bundle.manifest_file import read_manifest
 from sensemble_runtime.executors import executor
 from sensemble_sensors.media.dataset import read_dataset
-from sensemble_sensors.spec import InputSpec
 from sensemble_train.data.clips import Clips, decode
 from sensemble_train.experiments.models import VIT_B16, paper_model
-from sensemble_train.models.infer_spec import small
-from sensemble_train.models.model import Description, Model, load_model, save_model
-from sensemble_train.models.pretrained.encoder import Pretrained
-from sensemble_train.models.pretrained.sources import TOKENS, tokenizer
-from sklearn.datasets import load_sample_images
+from sensemble_train.models.model import Model, load_model, save_model
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 
@@ -76,8 +65,6 @@ TUNED = {
     for name, optimized in (("fused", False), ("optimized", True))
 }
 FORMS = {form: kind for form, (kind, _) in EXPORTED.items()} | dict.fromkeys(TUNED, "onnx") | TORCH
-SOURCES = {"audio": "whisper-tiny.en", "text": "minilm", "video": "efficientnet-lite0"}
-LIMITS = {"whisper-tiny.en": (8, 9), "minilm": (6, 23), "efficientnet-lite0": (8, 5)}  # ms, MB
 TURN, REST = 5, 0.05  # windows, seconds
 
 Setting = tuple[Model, dict[str, torch.Tensor], Clips]
@@ -130,53 +117,6 @@ def of_vit_b16(modalities: list[str], count: int) -> Setting:
     measured = {modality: rows[:count] for modality, rows in inputs.items()}
     held_out = Clips(measured, {m: torch.ones(count, dtype=torch.bool) for m in measured}, None)
     return Model(what, Tokenizer(WordLevel({"[PAD]": 0}, "[PAD]"))), calibration, held_out
-
-
-def of_pretrained(count: int) -> Setting:
-    """The pretrained encoders behind random adapters: windows to calibrate on, and `count` others."""
-    torch.manual_seed(0)
-    specs = {
-        "audio": InputSpec("audio", "float32", (1, 24_000), 16_000, 1.5, 0.5, 3.0),
-        "text": InputSpec("text", "int64", (1, TOKENS), 0, 0.0, 0.0, 3.0),
-        "video": InputSpec("video", "uint8", (1, 1, 224, 224, 3), 1.0, 1.0, 0.5, 3.0),
-    }
-    configs = {m: replace(shape, source=SOURCES[m]) for m, shape in small(specs).items()}
-    model = Model(Description(specs, configs, ("no", "yes"), "multi-class"), tokenizer("minilm", TOKENS))
-    data = read_dataset(digits(0))
-    inputs = []
-    for examples, most, seed in ((data.split("train"), CALIBRATION, 1), (data.split("eval"), count, 2)):
-        heard = {m: specs[m] for m in ("audio", "text")}
-        clips = decode(
-            spread(examples, most), heard, model.tokenizer, model.description.labels, "multi-class", quiet
-        )
-        inputs.append(clips.inputs | {"video": photographs(most, seed)})
-    calibration, measured = inputs
-    with torch.no_grad():  # batch norms see some data
-        for m, encoder in model.encoders.items():
-            assert isinstance(encoder, Pretrained)
-            features = encoder.front(calibration[m])
-            for _ in range(50):
-                encoder.train().encode(features)
-    there = {m: torch.ones(count, dtype=torch.bool) for m in measured}
-    return model.eval(), calibration, Clips(measured, there, None)
-
-
-def photographs(count: int, seed: int) -> torch.Tensor:
-    """Parts of scikit-learn's photographs in other sizes and light, uint8 [count, 1, 224, 224, 3]."""
-    draw = np.random.default_rng(seed)
-    pictures = [Image.fromarray(picture) for picture in load_sample_images().images]
-    found = []
-    for _ in range(count):
-        picture = pictures[draw.integers(len(pictures))]
-        side = round(min(picture.size) * draw.uniform(0.3, 1))
-        left, top = (int(draw.integers(size - side + 1)) for size in picture.size)
-        part = picture.resize((224, 224), box=(left, top, left + side, top + side))
-        found.append(np.clip(np.asarray(part) * draw.uniform(0.5, 1.2), 0, 255).astype(np.uint8))
-    return torch.from_numpy(np.stack(found))[:, None]
-
-
-def quiet(_done: int, _total: int) -> None:
-    pass
 
 
 def only(model: Model, modality: str) -> Model:
@@ -274,13 +214,6 @@ def show(console: Console, modality: str, results: Mapping[str, Result], store: 
     pte = _fastest(results, ".pte", "int8")
     whole, int8 = results[".pte fp32"], results[pte]
     smaller, faster = int8.bytes / whole.bytes, beside(whole, int8)
-    for unit, used, most in zip(
-        ("ms", "MB"),
-        (statistics.median(int8.times), int8.bytes / 1e6),
-        LIMITS.get(store.model.description.configs[modality].source, ()),
-        strict=False,
-    ):
-        goal(console, f"{pte}: {unit}", used, most=most)
     goal(console, f"time of .pte fp32 / {ort}", beside(whole, results[ort]), most=1)
     goal(
         console,
@@ -336,16 +269,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("what", help="a run folder, vit_b16 or pretrained")
+    parser.add_argument("what", help="a run folder, or vit_b16")
     parser.add_argument("--work", type=Path, default=Path("runs/benchmark"))
-    parser.add_argument("--windows", type=int, help="held-out windows (default: 400, 5 or 40)")
+    parser.add_argument("--windows", type=int, help="held-out windows (default: 400, or 5)")
     parser.add_argument("--threads", default="0", help="of both runtimes (default: their own choice)")
     parser.add_argument("--modalities", nargs="+", default=["audio", "text", "video"])
     arguments = parser.parse_args()
     if arguments.what == "vit_b16":
         model, calibration, held_out = of_vit_b16(arguments.modalities, arguments.windows or 5)
-    elif arguments.what == "pretrained":
-        model, calibration, held_out = of_pretrained(arguments.windows or 40)
     else:
         model, calibration, held_out = of_run(Path(arguments.what), arguments.windows or 400)
     console, results = Console(width=160), {}

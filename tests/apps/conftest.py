@@ -4,7 +4,7 @@ import json
 import pickle
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -181,23 +181,3 @@ def browser(playwright: "Playwright") -> Iterator["Browser"]:
 
     with chromium(playwright) as started:
         yield started
-
-
-def contrast(foreground: str, background: str) -> float:
-    """The WCAG contrast of two colours `#rrggbb`."""
-    lights = sorted(_luminance(colour) for colour in (foreground, background))
-    return (lights[1] + 0.05) / (lights[0] + 0.05)
-
-
-def _luminance(colour: str) -> float:
-    levels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
-    linear = [v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in levels]
-    return sum(weight * v for weight, v in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
-
-
-def variables(css: str) -> Mapping[str, str]:
-    """The custom properties of a style block."""
-    pairs = (
-        line.partition(":") for line in css.replace("{", ";").split(";") if "--" in line.partition(":")[0]
-    )
-    return {name.strip(): value.strip() for name, _, value in pairs}

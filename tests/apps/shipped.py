@@ -1,6 +1,7 @@
 """A run folder whose bundle is no more than a manifest: enough for the report."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
 from types import SimpleNamespace
@@ -9,7 +10,6 @@ import numpy as np
 from sensemble_runtime import subsets
 from sensemble_runtime.auditing.intervals import wilson
 from sensemble_runtime.bundle.manifest import (
-    SCHEMA,
     Artifact,
     Calibration,
     FileEntry,
@@ -17,7 +17,6 @@ from sensemble_runtime.bundle.manifest import (
     ModalityCalibration,
     ModalityEntry,
     Parity,
-    Provenance,
 )
 from sensemble_runtime.bundle.manifest_file import write_manifest
 from sensemble_runtime.prediction import Doubt
@@ -25,6 +24,8 @@ from sensemble_runtime.record.writer import RecordedAnswer, Records, fingerprint
 from sensemble_runtime.scores import CLEAN, ConditionScore, Estimate, SubsetScore
 from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.spec import InputSpec
+
+from tests.runtime.manifests import MANIFEST
 
 from .conftest import matrices, write_matrix
 
@@ -39,48 +40,35 @@ THRESHOLD = 0.8
 
 def manifest() -> Manifest:
     scores = matrices("video")["masd+wiseft"]["video"]
-    return Manifest(
-        schema=SCHEMA,
-        modalities={
-            m: ModalityEntry(
-                spec,
-                {
-                    "executorch-xnnpack": Artifact(
-                        f"{m}/encoder.pte",
-                        (FileEntry(f"{m}/encoder.pte", 500_000, "0" * 64),),
-                        "int8-static",
-                        Parity(0.9987, 0.2, 0.01, 64, 0.99),
-                        4.25,
-                        41.0,
-                    )
-                },
-            )
-            for m, spec in SPECS.items()
-        },
-        embedding=8,
+    modalities = {
+        m: ModalityEntry(spec, {"executorch-xnnpack": _artifact(f"{m}/encoder.pte")})
+        for m, spec in SPECS.items()
+    }
+    provenance = replace(
+        MANIFEST.provenance,
+        train_modalities=("video",),
+        dataset="colours <&>",
+        accuracy=scores,
+        accuracy_quantized={"executorch-xnnpack": {name: score - 0.005 for name, score in scores.items()}},
+        float_bytes=dict.fromkeys(SPECS, 2_000_000),
+        float_latency_ms=dict.fromkeys(SPECS, 9.5),
+    )
+    calibrated = {m: ModalityCalibration(1.5, 0.5, 200, 50) for m in SPECS}
+    return replace(
+        MANIFEST,
+        modalities=modalities,
         labels=("zero", "one"),
         task="multi-class",
-        head=FileEntry("head.safetensors", 10, "0" * 64),
-        tokenizer=FileEntry("tokenizer.json", 10, "0" * 64),
         held_out={},
-        provenance=Provenance(
-            train_modalities=("video",),
-            method="masd+wiseft",
-            dataset="colours <&>",
-            accuracy=scores,
-            accuracy_quantized={
-                "executorch-xnnpack": {name: score - 0.005 for name, score in scores.items()}
-            },
-            float_bytes=dict.fromkeys(SPECS, 2_000_000),
-            float_latency_ms=dict.fromkeys(SPECS, 9.5),
-            created="2026-11-24T12:00:00+00:00",
-            tools={},
-        ),
-        calibration=Calibration(
-            0.05, THRESHOLD, 50, 0.4, {m: ModalityCalibration(1.5, 0.5, 200, 50) for m in SPECS}, {}
-        ),
+        provenance=provenance,
+        calibration=Calibration(0.05, THRESHOLD, 50, 0.4, calibrated, {}),
         audited={name: SubsetScore(score, 100, score / 2, (1 + score) / 2) for name, score in scores.items()},
     )
+
+
+def _artifact(path: str) -> Artifact:
+    files = (FileEntry(path, 500_000, "0" * 64),)
+    return Artifact(path, files, "int8-static", Parity(0.9987, 0.2, 0.01, 64, 0.99), 4.25, 41.0)
 
 
 def write_run(folder: Path) -> Path:

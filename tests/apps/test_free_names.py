@@ -6,10 +6,9 @@ The rear camera is a thermal one, whose pictures have one channel of 16 bits.
 import json
 import os
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
-from time import monotonic, sleep
 from typing import Any
 
 import av
@@ -19,12 +18,10 @@ from sensemble_apps.console import kinds as console_kinds
 from sensemble_apps.errors import InputError
 from sensemble_apps.running.sources import forms
 from sensemble_apps.tables.audits import audits
-from sensemble_runtime import Bundle, Prediction, Session, subsets
-from sensemble_sensors import Recorded, Recording, Sample, read_dataset
-from sensemble_sensors.kinds.registry import installed, kind_of
-from sensemble_sensors.recording.header import form_of
-from sensemble_sensors.spec import Channel, InputSpec, declared
-from sensemble_sensors.supervision.events import Event
+from sensemble_runtime import Bundle, subsets
+from sensemble_sensors import Sample
+from sensemble_sensors.kinds.registry import installed
+from sensemble_sensors.spec import Channel
 
 from .clips import CLASSES, FPS, SIZE, write_clip
 from .conftest import COMMAND, ROOT, tiny, whole_way
@@ -153,70 +150,6 @@ def test_a_bundle_whose_kind_is_not_installed_says_so(two: Path) -> None:
     assert "kind 'co2': there is none of this name here" in result.stderr
 
 
-class Film:
-    """A camera that films one colour or temperature."""
-
-    live = True
-
-    def __init__(self, modality: str, colour: tuple[int, ...]) -> None:
-        self.modality, self.name = modality, f"film {modality}"
-        self._picture = np.full((SIZE, SIZE, len(colour)), colour)
-        self._rng = np.random.default_rng(0)
-
-    def open(self, spec: InputSpec) -> None:  # noqa: ARG002 - as the clips are
-        self._due = monotonic()
-
-    def read(self, timeout: float) -> Sample:  # noqa: ARG002 - it always comes in time
-        self._due += 1 / FPS
-        sleep(max(0.0, self._due - monotonic()))
-        noise = self._rng.integers(-12, 12, self._picture.shape)
-        data = self._picture + noise
-        grey = data.shape[-1] == 1
-        frame = data.astype(np.uint16) if grey else np.clip(data, 0, 255).astype(np.uint8)
-        return Sample(self.modality, frame, monotonic())
-
-    def close(self) -> None:
-        pass
-
-
-def test_a_camera_is_replugged_and_the_recording_is_bit_for_bit(known: Path, tmp_path: Path) -> None:
-    bundle = Bundle.open(known / "run" / "bundle")
-    specs = {m: bundle.specs[m] for m in NAMES[1:]}
-    colour, _ = CLASSES["one"]
-    given: list[Sample] = []
-    with (
-        Recording(tmp_path, form_of(specs), declared=declared(specs.values())) as out,
-        Session(bundle, lasting=True) as session,
-    ):
-
-        def take(sensor: str, sample: Sample) -> None:  # noqa: ARG001
-            given.append(sample)
-            out.put(sample)
-
-        queue = session.listen(take)
-        stream = session.stream()
-        front = session.attach(Film("video.front", colour))
-        session.attach(Film("video.rear", (BODY["one"],)))
-        wait_until_live(stream, "video.front", "video.rear")
-        session.detach(front)
-        wait_until_live(stream, "video.rear")
-        session.attach(Film("video.front", colour))
-        wait_until_live(stream, "video.front", "video.rear")
-        session.unsubscribe(queue)
-        assert queue.join(60)
-    found = list(Recorded(tmp_path, read_dataset(tmp_path).examples).samples(specs))
-    for modality in specs:
-        ours, theirs = ([s for s in some if s.modality == modality] for some in (given, found))
-        assert len(theirs) == len(ours)
-        for one, other in zip(theirs, ours, strict=True):
-            np.testing.assert_array_equal(one.data, other.data)
-
-
-def wait_until_live(stream: Iterator[Prediction | Event], *live: str) -> None:
-    """Take items until a prediction is of this live set."""
-    assert any(isinstance(item, Prediction) and item.live == live for item in stream)
-
-
 def test_the_command_line_names_any_sensor(two: Path, tmp_path: Path) -> None:
     """The meter gives a number a second, so a window of 8 s takes that long."""
     (tmp_path / "readings").write_text("\n".join(["700"] * 20))
@@ -229,14 +162,6 @@ def test_the_command_line_names_any_sensor(two: Path, tmp_path: Path) -> None:
     wrong = command(two, "run", two / "run" / "bundle", "--sensor", "video.top=0")
     assert wrong.returncode == 2
     assert "--sensor video.top: " in wrong.stderr
-
-
-def test_the_kind_is_its_own(known: Path) -> None:
-    kind = kind_of("co2")
-    spec = Bundle.open(known / "run" / "bundle").specs["air"]
-    assert kind.noun == "reading of carbon dioxide"
-    assert kind.level(np.full((1, 8, 1), 700, np.float32)) == 700
-    assert list(kind.spec_problems(spec)) == []
 
 
 def test_the_preview_of_a_thermal_camera_is_a_grey_picture(known: Path) -> None:

@@ -64,29 +64,6 @@ def test_show_says_why_none_is_trained(
     assert "1 label; training takes two" in refusal("train", "--data", tmp_path, "--out", tmp_path / "run")
 
 
-def test_show_names_media_that_cannot_be_decoded(here: Sensemble, tmp_path: Path) -> None:
-    published.film(tmp_path / "good.mp4", 1)
-    published.film(tmp_path / "silent.mp4", 1, sound=False)
-    (tmp_path / "noise.mp4").write_bytes(b"noise" * 99)
-    lines = [
-        {"id": name, "split": "eval", "labels": ["a"], "video": f"{name}.mp4", "audio": f"{name}.mp4"}
-        for name in ("good", "silent", "noise")
-    ]
-    lines.append({"id": "storm", "split": "eval", "background": True, "text": "a storm"})
-    (tmp_path / "index.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines) + "{\n")
-    result = here("data", "show", tmp_path, "--check")
-    index = tmp_path / "index.jsonl"
-    for reason in (
-        rf"{index}:5: not JSON",
-        rf"{index}:2: {tmp_path}/silent\.mp4: has no audio track",
-        rf"{index}:3: {tmp_path}/noise\.mp4: cannot be decoded",
-    ):
-        assert re.search(reason, result.stdout)
-    assert "2 good examples, 3 bad lines" in result.stdout
-    assert result.returncode == 2
-    assert "3 of 5 lines are bad" in result.stderr
-
-
 def test_show_counts_groups_and_says_what_makes_calibrate(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], refusal: Refusal
 ) -> None:

@@ -8,14 +8,12 @@ from pathlib import Path
 import pytest
 import torch
 from sensemble_apps.cli import main
-from sensemble_apps.commands.export_verify import _cells
 from sensemble_apps.tables.costs import show_costs
 from sensemble_export import export_run, search
 from sensemble_export.artifact_store import ArtifactStore
 from sensemble_export.search import BudgetError
-from sensemble_export.verification import Verified
 from sensemble_runtime.bundle.bundle import Bundle
-from sensemble_runtime.bundle.manifest import Manifest, Parity
+from sensemble_runtime.bundle.manifest import Manifest
 from sensemble_runtime.progress import Stages
 from sensemble_sensors.spec import InputSpec
 from sensemble_train.models.encoders import EncoderConfig
@@ -145,12 +143,3 @@ def test_the_shipped_set_is_chosen_by_the_matrix_of_calibrate(tmp_path: Path, re
     assert f"{tmp_path}/models/subset/text: not trained" in refusal("export", tmp_path)
     line = refusal("export", tmp_path, "--train-modalities", "audio")
     assert f"{tmp_path}/models/subset/audio: not trained" in line
-
-
-def test_what_is_verified_is_reported_as_it_was_found() -> None:
-    artifact = manifest().modalities["text"].artifacts["executorch-xnnpack"]
-    parity = Parity(0.99, 0.1, 0.01, 5, agreement=0.8)
-    assert _cells(Verified("text", "onnx", artifact, parity, 0.5, "")) == [
-        "0.9900", "0.100", "80 %", "5", "0.5",
-    ]  # fmt: skip
-    assert _cells(Verified("text", "onnx", artifact, None, None, "is not there")) == ["not run: is not there"]

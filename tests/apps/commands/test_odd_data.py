@@ -8,8 +8,6 @@ import numpy as np
 import pytest
 from sensemble_apps.cli import main
 
-from tests.apps.conftest import Refusal
-
 
 def dataset(folder: Path, classes: Counter[str], odd: str = "") -> Path:
     """Write examples of each class to train on, and one to judge by; the first has the contents `odd`."""
@@ -38,26 +36,3 @@ def test_few_examples_and_many_classes_are_trained_on(tmp_path: Path, classes: C
     folder = dataset(tmp_path, classes)
     assert main(["data", "show", str(folder), "--check"]) == 0
     assert main(arguments(folder)) == 0
-
-
-def test_a_series_has_a_rate(tmp_path: Path, refusal: Refusal, capsys: pytest.CaptureFixture[str]) -> None:
-    folder = dataset(tmp_path, Counter(a=2, b=2))
-    (folder / "modalities.json").write_text('{"imu": {"kind": "series", "channels": ["ax", "ay"]}}')
-    assert main(["data", "show", str(folder), "--check"]) == 2
-    assert "needs its rate" in capsys.readouterr().out
-    assert "needs its rate" in refusal(*arguments(folder))
-
-
-@pytest.mark.parametrize(
-    ("odd", "reason"),
-    [("ax,ay\n1,nan\n", "row 1 has nan"), ("ax,ay\n1e38,1\n", "row 1 has 1e+38"), ("ax,ay\n", "has no rows")],
-)
-def test_odd_files_are_refused_by_name(
-    tmp_path: Path, odd: str, reason: str, refusal: Refusal, capsys: pytest.CaptureFixture[str]
-) -> None:
-    folder = dataset(tmp_path, Counter(a=2, b=2), odd)
-    assert main(["data", "show", str(folder), "--check"]) == 2
-    assert reason in capsys.readouterr().out
-    line = refusal(*arguments(folder))
-    assert "a-0.csv" in line
-    assert reason in line

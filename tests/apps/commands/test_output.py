@@ -30,10 +30,3 @@ def test_nothing_is_left_of_half_a_page(
         write(page, "half")
     assert [path.name for path in tmp_path.iterdir()] == ["page.html"]
     assert page.read_text() == "the last one"
-
-
-def test_a_link_still_leads_where_it_did(tmp_path: Path) -> None:
-    (tmp_path / "link").symlink_to("page.html")
-    write(tmp_path / "link", "whole")
-    assert (tmp_path / "link").is_symlink()
-    assert (tmp_path / "page.html").read_text() == "whole"

@@ -1,11 +1,9 @@
 """The whole way of a phone and a watch: train, export, live over the network, record, replay, audit, report.
 
-It trains on drawn motion, barely; with `RECORDINGS=FOLDER`, a dataset of real ones, on ten of them.
+It trains on drawn motion, barely.
 """
 
 import json
-import os
-import shutil
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -62,28 +60,8 @@ def drawn(folder: Path) -> Path:
             for place, label in enumerate(PACES)
             for start in (0.0, 0.5, 1.0)
         ]
-    return written(folder, lines, SENSORS)
-
-
-def ten_of(dataset: Path, folder: Path) -> Path:
-    """Write the first recordings of ten people of a dataset of these four sensors as a dataset."""
-    lines = [json.loads(line) for line in (dataset / "index.jsonl").read_text().splitlines()]
-    first = {line["group"]: (line["split"], line["phone.acc"]) for line in reversed(lines)}
-    chosen = [
-        file
-        for split, count in (("train", TRAINED), ("eval", EVALUATED))
-        for file in [file for of, file in first.values() if of == split][:count]
-    ]
-    lines = [line for line in lines if line["phone.acc"] in chosen]
-    for file in {line[modality] for line in lines for modality in SENSORS}:
-        (folder / file).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(dataset / file, folder / file)
-    return written(folder, lines, json.loads((dataset / "modalities.json").read_text()))
-
-
-def written(folder: Path, lines: list[dict[str, Any]], forms: Mapping[str, Any]) -> Path:
     (folder / "index.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    (folder / "modalities.json").write_text(json.dumps(forms))
+    (folder / "modalities.json").write_text(json.dumps(SENSORS))
     return folder
 
 
@@ -130,11 +108,9 @@ def free_port() -> int:
 
 @pytest.mark.slow
 def test_the_whole_way(here: Sensemble, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    real = os.environ.get("RECORDINGS")
-    data = ten_of(Path(real), tmp_path / "data") if real else drawn(tmp_path / "data")
+    data = drawn(tmp_path / "data")
     run, takes, port = tmp_path / "run", tmp_path / "takes", free_port()
-    small = () if real else ("--effort", "0.05", *tiny("phone.gyr", "watch.acc", "watch.gyr"))
-    whole_way(data, run, *small)
+    whole_way(data, run, "--effort", "0.05", *tiny("phone.gyr", "watch.acc", "watch.gyr"))
     capsys.readouterr()
     bundle = run / "bundle"
     lowered = json.loads((bundle / "lowering.json").read_text())

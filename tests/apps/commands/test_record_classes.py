@@ -116,14 +116,6 @@ def test_a_countdown_is_kept_to_and_the_answers_may_be_piped(
     assert [len(take.segments) for take in read_takes(out)] == [1]
 
 
-def test_where_no_sensor_opens_nothing_is_left(sensemble: Sensemble, tmp_path: Path) -> None:
-    out = tmp_path / "out"
-    result = sensemble("record", out, "--classes", "yes,no", "--captions", tmp_path / "none.txt", text="\n")
-    assert result.returncode == 2
-    assert "none.txt" in result.stderr.splitlines()[-1]
-    assert not out.exists()
-
-
 def test_a_dataset_is_divided_by_group(here: Sensemble, refusal: Refusal, tmp_path: Path) -> None:
     lines = [
         f'{{"id": "{label}{i}", "split": "train", "labels": ["{label}"], "group": "take {i // 3}{label}", '

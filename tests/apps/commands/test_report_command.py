@@ -39,13 +39,6 @@ def test_json_has_the_documented_shape_and_the_papers_metrics(here: Sensemble, t
         assert all(summary[method][s].keys() == {"p", "r"} for s in ("missing", "added", "transfer"))
 
 
-def test_json_has_null_for_what_cannot_be(here: Sensemble, tmp_path: Path) -> None:
-    write_matrix(tmp_path / "matrix.json", {"a": {"audio": {"audio": 0.4, "video": 0.2}}})
-    summary = json.loads(here("report", tmp_path, "--json").stdout)["methods"]["a"]
-    assert summary["p"] == pytest.approx(0.3)
-    assert summary["missing"] == {"p": None, "r": None}
-
-
 def test_a_training_set_counts_once_every_method_has_finished_it(tmp_path: Path) -> None:
     row = {"audio": 0.1, "text": 0.2}
     half: Any = {"a": {"audio": row, "text": None}, "b": {"audio": row, "text": row}}

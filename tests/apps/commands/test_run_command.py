@@ -9,7 +9,6 @@ from statistics import fmean
 from typing import Any
 
 import pytest
-from sensemble_apps.cli import main
 from sensemble_apps.running import virtual_time
 from sensemble_apps.running.real_time import Options, come_and_go, plugged_at
 from sensemble_apps.running.sources import FORM
@@ -58,41 +57,6 @@ def test_fast_replay_prints_json_lines(here: Sensemble, bundle_folder: Path, dat
     assert f"executors: audio by {by}, text by {by}, video by {by}\n" in first.stderr
 
 
-def test_a_replay_under_a_condition_says_so_and_changes_its_modality_alone(
-    here: Sensemble, bundle_folder: Path, dataset_folder: Path
-) -> None:
-    command = ("run", bundle_folder, "--replay", dataset_folder, "--fast", "--json")
-    conditions = ("--condition", "microphone=noise:5", "--condition", "text=misspelt:5")
-    plain, degraded = (here(*command, *options) for options in ((), conditions))
-    assert "condition: microphone under noise:5 (white noise, SNR 5 dB)\n" in degraded.stderr
-    before, after = (predictions(result.stdout) for result in (plain, degraded))
-    assert [s["example"] for s in after] == [s["example"] for s in before]
-    assert all(s.keys() == KEYS | {"conditions"} for s in after)
-    assert after[0]["conditions"][0] == {
-        "modality": "audio", "condition": "noise", "severity": 5, "effect": "white noise, SNR 5 dB",
-    }  # fmt: skip
-    assert [s["probabilities"] for s in after] != [s["probabilities"] for s in before]
-    assert [s["opinions"]["video"] for s in after] == [s["opinions"]["video"] for s in before]
-
-
-def test_audit_prints_the_documented_json(
-    here: Sensemble, bundle_folder: Path, dataset_folder: Path, tmp_path: Path
-) -> None:
-    record = tmp_path / "audit.sqlite"
-    result = here("audit", bundle_folder, "--data", dataset_folder, "--json", "--record", record)
-    said = json.loads(result.stdout)
-    assert result.returncode == 0
-    assert set(said["subsets"]) == {subsets.name(s) for s in subsets.subsets(("audio", "text", "video"))}
-    assert all(score["n"] == 6 for score in said["subsets"].values())
-    scores = [score["accuracy"] for score in said["subsets"].values()]
-    assert said["p"] == pytest.approx(fmean(scores))
-    assert said["r"] == min(scores)
-    (run,) = read_runs(record)
-    assert {name: s.accuracy for name, s in run.scores.items()} == pytest.approx(
-        {name: s["accuracy"] for name, s in said["subsets"].items()}
-    )
-
-
 def test_an_audit_under_conditions_scores_as_a_fast_replay_under_them(
     here: Sensemble, bundle_folder: Path, dataset_folder: Path
 ) -> None:
@@ -115,22 +79,6 @@ def test_an_audit_under_conditions_scores_as_a_fast_replay_under_them(
     table = here(*audit, "--unknown")
     assert "What it cannot know, %" in table.stdout
     assert "\n mixed " in table.stdout
-
-
-def test_in_a_narrow_terminal_no_two_sets_look_the_same(
-    bundle_folder: Path,
-    dataset_folder: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    monkeypatch.setenv("COLUMNS", "30")
-    assert main(["audit", str(bundle_folder), "--data", str(dataset_folder)]) == 0
-    scores, _, _ = capsys.readouterr().out.partition("What the answers are worth")
-    names = "".join(line[:8].strip() for line in scores.splitlines())  # broken over lines, but never cut
-    shown, sensors = names.replace(" ", ""), {"audio": "microphone", "text": "captions", "video": "camera"}
-    for subset in subsets.subsets(tuple(sensors)):
-        assert "+".join(map(sensors.__getitem__, subset)) in shown
-    assert "…" not in names
 
 
 def test_a_media_file_is_heard_and_seen(here: Sensemble, bundle_folder: Path, dataset_folder: Path) -> None:
@@ -186,24 +134,6 @@ def test_a_microphone_that_is_plugged_in_is_attached(
     player.terminate()
     player.wait(30)
     assert process.returncode == 130
-
-
-def test_every_source_that_is_named_is_attached(here: Sensemble, bundle_folder: Path, tmp_path: Path) -> None:
-    sources = [tmp_path / name for name in ("here.txt", "there.txt")]
-    for source in sources:
-        source.write_text("one person\n")
-    result = here("run", bundle_folder, "--captions", sources[0], "--captions", sources[1], "--json")
-    assert result.returncode == 0, result.stderr
-    assert all(f"{source} attached" in result.stderr for source in sources)
-    assert all(said["live"] == ["text"] for said in predictions(result.stdout))
-
-
-def test_lines_for_people(here: Sensemble, bundle_folder: Path, dataset_folder: Path) -> None:
-    result = here("run", bundle_folder, "--replay", dataset_folder, "--fast", "--limit", "1")
-    *changes, prediction = result.stdout.splitlines()
-    words = ["microphone attached", "captions attached", "camera attached"]
-    assert [line.split("---- ")[1] for line in changes] == words
-    assert "audio+text+video" in prediction
 
 
 def test_a_fast_replay_has_the_threads_that_are_asked_for(bundle_folder: Path) -> None:

@@ -1,7 +1,6 @@
 """`sensemble serve`: what it prints, how it ends, and what it refuses."""
 
 import re
-import socket
 from contextlib import closing
 from pathlib import Path
 
@@ -46,13 +45,6 @@ def test_another_address_has_a_token_and_tls(bundle_folder: Path) -> None:
         assert re.search(r"SHA-256 must be ([0-9A-F]{2}:){31}[0-9A-F]{2}$", process.stdout.readline())
         assert "\N{UPPER HALF BLOCK}" in process.stdout.readline() + process.stdout.readline()
         assert statuses_by_token(address) == [401, 200]
-
-
-def test_a_port_that_is_taken_is_refused(bundle_folder: Path, refusal: Refusal) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = str(taken.getsockname()[1])
-        line = refusal("serve", bundle_folder, "--host", "127.0.0.1", "--port", port)
-    assert f"--port {port}: cannot be served" in line
 
 
 def test_without_a_bundle_those_at_hand_are_offered_and_one_is_opened(demo: DemoRun) -> None:

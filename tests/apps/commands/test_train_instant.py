@@ -7,7 +7,6 @@ import pytest
 from sensemble_apps.cli import main
 from sensemble_runtime import Bundle
 
-from tests.apps.conftest import Refusal
 from tests.train.recipe.test_instant import takes
 from tests.train.tiny import ENCODERS
 
@@ -29,9 +28,3 @@ def test_it_writes_a_bundle_and_says_how_right_it_is_about_takes_left_out(
     told = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert told["bundle"] == bundle
     assert told["left_out"]["video"]["n"] == 12
-
-
-def test_takes_of_one_class_are_refused_in_one_line(tmp_path: Path, refusal: Refusal) -> None:
-    data = takes(tmp_path / "takes", {"dark": 3})
-    line = refusal("train", "--instant", "--data", data, "--out", tmp_path / "run", *GIVEN)
-    assert line.endswith("takes to learn from: 3 of dark; record two of each of two classes")

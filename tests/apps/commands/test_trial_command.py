@@ -36,20 +36,6 @@ def test_arms_answer_the_same_scenes_and_their_records_compare(
     }
 
 
-def test_a_few_examples_are_from_all_over() -> None:
-    assert trial.spread([*"abcdefgh"], 3) == ["a", "c", "f"]  # type: ignore[list-item]
-    assert trial.spread([*"ab"], 5) == ["a", "b"]  # type: ignore[list-item]
-
-
-def test_silence_counts_as_an_answer_without_evidence(
-    here: Sensemble, bundle_folder: Path, dataset_folder: Path
-) -> None:
-    arm = ("--unplug", "microphone+captions+camera", "--json")
-    said = json.loads(here("trial", bundle_folder, "--replay", dataset_folder, "--fast", *arm).stdout)
-    (one,) = said["arms"].values()
-    assert (one["n"], one["after"]["accuracy"], one["after"]["unsure"]) == (6, 0, 1)
-
-
 def test_blocks_repeat_the_scenes_as_one_group(
     here: Sensemble, bundle_folder: Path, dataset_folder: Path
 ) -> None:

@@ -13,7 +13,6 @@ from sensemble_runtime.bundle.manifest_file import write_manifest
 
 from tests.apps.commands.test_run_command import predictions
 from tests.apps.conftest import Sensemble
-from tests.apps.served import running, wait_for_state
 
 
 @pytest.fixture(scope="module")
@@ -44,11 +43,3 @@ def test_a_run_leaves_an_unfamiliar_sensor_out_or_pools_it(
     assert found, "two seconds of it are enough"
     assert {"audio" in one["live"] for one in found} == {bool(option)}
     assert "microphone unfamiliar: it is unlike" in result.stderr
-
-
-def test_a_served_session_pools_it_when_asked(deaf: Path, dataset_folder: Path) -> None:
-    with running("serve", deaf, "--replay", dataset_folder, "--unfamiliar", "pool") as (_, address):
-        found = wait_for_state(
-            address, lambda found: (found["state"]["answer"] or {}).get("unfamiliar") == ["audio"]
-        )
-        assert "audio" in found["state"]["live"]

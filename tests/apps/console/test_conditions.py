@@ -6,7 +6,6 @@ from sensemble_apps.errors import InputError
 from sensemble_apps.running.sources import FORM
 from sensemble_sensors.kinds.conditions.condition import SEVERITIES, Applied
 from sensemble_sensors.kinds.registry import kind_of
-from sensemble_sensors.spec import Channel, InputSpec
 
 
 def shown(texts: list[str]) -> list[tuple[str, str, int]]:
@@ -51,17 +50,6 @@ def test_sensors_joined_with_a_plus_are_struck_at_once() -> None:
     }  # fmt: skip
     with pytest.raises(InputError, match="no condition 'dark' of microphone"):
         parse_conditions("microphone+camera=dark:5", FORM)
-
-
-def test_the_sensors_of_a_device_are_struck_at_once() -> None:
-    names = ("phone.acc", "watch.acc", "watch.gyr")
-    specs = {
-        m: InputSpec(m, "float32", (1, 9, 1), 9, 1.0, 1.0, 1.0, "series", (Channel("x"),)) for m in names
-    }
-    (both,) = parse_conditions("watch=gaps:5", specs)
-    assert isinstance(both, tuple)
-    assert [a.modality for a in both] == ["watch.acc", "watch.gyr"]
-    assert [a.modality for a in parse_applied(["watch=gaps:5"], specs)] == ["watch.acc", "watch.gyr"]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from sensemble_apps.console.kinds import caption_preview, picture_preview, plot_preview, wave_preview
+from sensemble_apps.console.kinds import picture_preview, plot_preview, wave_preview
 from sensemble_sensors.sensor import Sample
 
 RATE = 16000.0
@@ -30,14 +30,6 @@ def test_the_level_of_a_sine_is_its_root_mean_square(amplitude: float, level: fl
     )
 
 
-def test_silence_has_no_level_and_a_short_sound_is_drawn_at_the_end() -> None:
-    assert wave_preview(sound(np.zeros(100)), RATE)["level"] is None
-    assert wave_preview(sound(np.zeros(0)), RATE)["level"] is None
-    wave = wave_preview(sound(np.ones(1600)), RATE)["wave"]
-    assert wave[0] == [0, 0]
-    assert wave[-1] == [100, 100]
-
-
 @given(st.lists(st.floats(width=32), min_size=1, max_size=300))
 def test_no_sound_breaks_the_preview(values: list[float]) -> None:
     preview = wave_preview(sound(np.array(values, np.float32)), 1000.0)
@@ -53,12 +45,6 @@ def test_a_picture_is_shrunk_to_a_jpeg_of_its_colours(shape: tuple[int, int]) ->
     assert kind == "data:image/jpeg;base64"
     assert max(drawn.shape[:2]) == min(192, max(shape))
     assert np.abs(drawn.mean(axis=(0, 1)) - (200, 30, 60)).max() < 6
-
-
-def test_a_caption_is_one_line_and_not_too_long() -> None:
-    preview = caption_preview([Sample("text", "one\n  two " + "x" * 500, 0.0)], 0.0)["caption"]
-    assert preview.startswith("one two xxx")
-    assert (len(preview), preview[-1]) == (201, "\N{HORIZONTAL ELLIPSIS}")
 
 
 def test_a_series_is_a_line_for_each_channel_by_its_own_range() -> None:

@@ -13,11 +13,9 @@ import pytest
 from sensemble_apps.errors import InputError
 from sensemble_apps.integrations.heartbeats import Beats, Heartbeats
 from sensemble_apps.tables import heartbeats
-from sensemble_apps.tables.heartbeats import Heartbeat, add, merged, read_heartbeats
+from sensemble_apps.tables.heartbeats import Heartbeat, add, read_heartbeats
 from sensemble_runtime.prediction import Prediction
 from sensemble_sensors.supervision.events import Event
-
-from tests.apps.without import last_line_without
 
 BUNDLE: Any = SimpleNamespace(fingerprint="b" * 64)
 EVERY = ("audio", "video")
@@ -127,40 +125,6 @@ def test_an_error_of_the_disk_ends_no_session(tmp_path: Path, capsys: pytest.Cap
         beats.add(live(*EVERY))
         beats.add(said(EVERY))
     assert "Input/output error" in capsys.readouterr().err
-
-
-def test_a_session_names_the_extra_before_it_begins(
-    bundle_folder: Path, dataset_folder: Path, tmp_path: Path
-) -> None:
-    asked = ("--output", f"heartbeats={tmp_path / 'beats'}")
-    line = last_line_without("pyarrow", "run", bundle_folder, "--replay", dataset_folder, *asked)
-    assert line.endswith("`pip install 'sensemble-apps[fleet]'`")
-
-
-def test_rows_of_one_key_add_up() -> None:
-    one = Heartbeat(
-        datetime(2026, 11, 23, tzinfo=UTC), "d", "pi", "b", "audio", 2.0, 3, 1, {"x": 1}, {"x": 2}
-    )
-    (both,) = merged([one, one])
-    assert (both.seconds, both.answers, both.unsure, both.faults, both.without) == (
-        4,
-        6,
-        2,
-        {"x": 2},
-        {"x": 4},
-    )
-
-
-def test_a_folder_that_cannot_be_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match="file"):
-        Heartbeats(str(tmp_path / "file"), BUNDLE)
-    (tmp_path / "x.parquet").write_text("no parquet")
-    with pytest.raises(InputError, match="no Parquet file"):
-        read_heartbeats(tmp_path / "x.parquet")
-    (tmp_path / "y.parquet").mkdir()
-    with pytest.raises(InputError, match=r"y\.parquet: cannot be used"):
-        read_heartbeats(tmp_path / "y.parquet")
 
 
 WATCHED = """

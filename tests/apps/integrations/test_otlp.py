@@ -19,7 +19,6 @@ from sensemble_sensors.supervision.events import Event
 
 from tests.apps.browser.hosting import Quiet, hosted
 from tests.apps.integrations.test_heartbeats import live, said
-from tests.apps.without import last_line_without
 from tests.sensors.devices.test_series_devices import free_port
 from tests.waiting import wait_until
 
@@ -114,9 +113,3 @@ def test_a_receiver_that_refuses_is_named_once(
 def test_a_bad_url_is_refused(url: str) -> None:
     with pytest.raises(InputError, match="give otlp=http://HOST"):
         open_output(f"otlp={url}", BUNDLE)
-
-
-def test_the_extra_is_named(bundle_folder: Path, dataset_folder: Path) -> None:
-    asked = ("--output", "otlp=http://127.0.0.1:1")
-    line = last_line_without("opentelemetry", "run", bundle_folder, "--replay", dataset_folder, *asked)
-    assert line.endswith("`pip install 'sensemble-apps[otlp]'`")

@@ -16,7 +16,6 @@ from sensemble_sensors.media.dataset import read_dataset
 from tests.apps.commands.test_run_command import predictions
 from tests.apps.conftest import Refusal, Sensemble
 from tests.apps.served import running, wait_for_state
-from tests.apps.without import last_line_without
 
 pytest.importorskip("rerun", reason="needs rerun")
 RrdReader = import_module("rerun.chunk").RrdReader  # a failure where Rerun is installed and lacks it
@@ -125,14 +124,3 @@ def test_where_the_disk_is_full_it_says_so(
     assert f"sensemble: {path}: {said} (" in result.stderr
     assert "Traceback" not in result.stderr
     assert path.exists() == (status == 0)
-
-
-@pytest.mark.parametrize("command", ["run", "serve"])
-def test_without_the_extra_it_says_what_to_install(
-    command: str, bundle_folder: Path, dataset_folder: Path, tmp_path: Path
-) -> None:
-    given = [command, bundle_folder, "--replay", dataset_folder, "--output", f"rerun={tmp_path / 'a.rrd'}"]
-    port = ["--port", "0"] if command == "serve" else []
-    line = last_line_without("rerun", *given, *port)
-    assert line == "sensemble: needs rerun, which is not installed; `pip install 'sensemble-apps[rerun]'`"
-    assert not (tmp_path / "a.rrd").exists()

@@ -7,10 +7,9 @@ from collections.abc import Iterator
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
-from sensemble_apps.web.certificate import qr_code, self_signed
+from sensemble_apps.web.certificate import self_signed
 from sensemble_apps.web.security import Access
 from sensemble_runtime.bundle.bundle import Bundle
-from sensemble_sensors.devices.byte_streams import is_loopback
 from websockets.exceptions import InvalidStatus
 
 from .serving import Served, serving
@@ -158,15 +157,3 @@ def test_a_self_signed_certificate_is_the_one_whose_fingerprint_is_shown(bundle:
         with served.viewer(additional_headers=headers, ssl=trusting) as viewer:
             assert viewer.hello["labels"]
     assert fingerprint == ":".join(found[i : i + 2] for i in range(0, 64, 2))
-
-
-def test_only_this_machines_own_addresses_need_no_token() -> None:
-    assert all(map(is_loopback, ("localhost", "127.0.0.1", "127.1.2.3", "::1")))
-    others = ("0.0.0.0", "::", "192.168.1.2", "robot.local", "localhost.example", "")  # noqa: S104
-    assert not any(map(is_loopback, others))
-
-
-def test_a_qr_code_is_drawn_with_characters() -> None:
-    lines = qr_code("https://192.0.2.1:8765/?token=abc").rstrip("\n").splitlines()
-    assert len({len(line) for line in lines}) <= 2
-    assert len(lines) > 10

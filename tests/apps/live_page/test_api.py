@@ -3,14 +3,12 @@
 import json
 import re
 from http.client import HTTPConnection
-from pathlib import Path
 from threading import Event
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from sensemble_apps.live_page import api
-from sensemble_apps.tables.run_folder import bundle_title
 from sensemble_apps.web import handlers
 from sensemble_apps.web.limits import Rate
 from starlette.routing import Route
@@ -33,13 +31,6 @@ def test_every_route_is_described_and_every_description_has_its_route() -> None:
     }
     described = {(path, method) for path, methods in DESCRIPTION["paths"].items() for method in methods}
     assert found == described
-
-
-def test_every_reference_of_the_description_has_its_target() -> None:
-    for reference in re.findall(r'"\$ref": "#/([^"]+)"', json.dumps(DESCRIPTION)):
-        found = DESCRIPTION
-        for part in reference.split("/"):
-            found = found[part]
 
 
 def test_the_state_is_of_the_form_that_is_described(replayed: Served) -> None:
@@ -127,16 +118,3 @@ def test_the_files_of_the_page_load_nothing_from_elsewhere() -> None:
         assert addresses == set(), path.name
         assert "innerHTML" not in text
         assert "eval(" not in text
-
-
-@pytest.mark.parametrize(
-    ("path", "title"),
-    [
-        ("/home/me/desk/runs/1/bundle", "desk/1"),
-        ("/home/me/desk/instant/bundle", "desk/instant"),
-        ("/home/me/RUN/bundle", "RUN"),
-        ("/home/me/digits", "digits"),
-    ],
-)
-def test_a_bundle_is_named_by_its_run(path: str, title: str) -> None:
-    assert bundle_title(Path(path)) == title

@@ -8,14 +8,12 @@ from contextlib import ExitStack, suppress
 from http.client import HTTPSConnection
 from pathlib import Path
 from resource import RLIMIT_NOFILE, getrlimit, setrlimit
-from time import monotonic, sleep
 from urllib.parse import urlsplit
 
 import pytest
 from sensemble_apps.web import limits
 from sensemble_apps.web.certificate import self_signed
 from sensemble_apps.web.security import Access
-from sensemble_apps.web.server import listen, running_server
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_sensors.recording.reader import is_recording
 
@@ -73,22 +71,6 @@ def test_an_address_that_says_nothing_gives_way_to_itself_and_to_others(page: Se
             wait_until(lambda: held(page.port) <= 8)
 
 
-def test_one_port_at_several_addresses_is_many_connections(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "CONNECTIONS", 8)
-    monkeypatch.setattr(limits, "SILENT", 10 * PATIENCE)
-    listening = listen("0.0.0.0", 0)  # noqa: S104 - as it says
-    port = listening.getsockname()[1]
-    with running_server(listening, Access(token=TOKEN), [], limits.BODY), ExitStack() as stack:
-        own = 0
-        for number in range(30):
-            one = stack.enter_context(socket.socket())
-            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            one.bind(("127.0.0.1", own))
-            one.connect((f"127.0.0.{2 + number}", port))
-            own = one.getsockname()[1]
-        wait_until(lambda: held(port) <= 4)
-
-
 def test_a_handshake_that_never_comes_is_bounded(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "CONNECTIONS", 8)
     tls, _ = self_signed(["127.0.0.1"])
@@ -109,20 +91,6 @@ def test_after_a_refusal_the_body_is_not_awaited(page: Served) -> None:
     wait_until(lambda: held(page.port) == 0)
 
 
-def test_a_body_that_is_refused_and_goes_on_is_ended(page: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "SILENT", 2.0)
-    bearer = f"Authorization: {BEARER['Authorization']}\r\nContent-Length".encode()
-    request = (DRIP % page.port).replace(b"Content-Length", bearer)
-    with call(page.port, request + b"x" * limits.BODY) as dripping:
-        assert dripping.recv(12) == b"HTTP/1.1 400"
-        until = monotonic() + PATIENCE
-        with suppress(OSError):
-            while monotonic() < until:
-                dripping.sendall(b"x")
-                sleep(0.02)
-        assert monotonic() < until
-
-
 def test_a_stream_that_nobody_reads_ends(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "UNREAD", 1.0)
     with serving(bundle) as page, socket.socket() as deaf:
@@ -131,18 +99,6 @@ def test_a_stream_that_nobody_reads_ends(bundle: Bundle, monkeypatch: pytest.Mon
         deaf.sendall(f"GET /api/stream HTTP/1.1\r\nHost: 127.0.0.1:{page.port}\r\n\r\n".encode())
         wait_until(lambda: len(page.board.viewers) == 1)
         wait_until(lambda: len(page.board.viewers) == 0)
-
-
-def test_a_folder_whose_name_is_no_text_is_told_as_well(bundle: Bundle, tmp_path: Path) -> None:
-    odd = tmp_path / "\udcff\x1b[31m"
-    odd.mkdir()
-    (odd / "letter").touch()
-    with serving(bundle, recordings=odd) as page, page.viewer() as viewer:
-        status, _, body = page.ask("/api/record", "POST", {"on": True})
-        assert status == 400
-        assert "\\udcff\\u001b[31m: is not empty" in json.loads(body)["reason"]
-        viewer.send(type="record", on=True)
-        assert viewer.next("refused")["reason"] == json.loads(body)["reason"]
 
 
 def test_strangers_leave_a_recording_its_descriptors(bundle_folder: Path, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import json
 import re
 import subprocess
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from os import getuid
 from pathlib import Path
 from pwd import getpwuid
@@ -247,37 +247,6 @@ def test_a_broker_that_reads_nothing_is_not_awaited(bundle: Bundle, monkeypatch:
             leaving.start()
             leaving.join(PATIENCE)
             assert not leaving.is_alive()
-
-
-def test_messages_that_nobody_asked_for_are_not_kept(bundle: Bundle) -> None:
-    body = b"\x00\x01a\x00\x07" + bytes(1 << 14)  # topic, packet id, payload
-    length = bytes([len(body) & 127 | 128, len(body) >> 7 & 127 | 128, len(body) >> 14])
-    with (
-        odd_broker(ACCEPTED + b"\x34" + length + body) as (url, found),  # at its second quality of service
-        Publisher(url, bundle) as publisher,
-        found.get(timeout=PATIENCE) as connection,
-        suppress(ConnectionError),
-    ):
-        while connection.recv(1 << 16):
-            assert not publisher._client._in_messages
-
-
-def test_a_packet_that_fills_the_memory_is_not_read(
-    bundle: Bundle, capsys: pytest.CaptureFixture[str]
-) -> None:
-    endless = ACCEPTED + b"\x30\xff\xff\xff\x7f"
-    with (
-        odd_broker(endless) as (url, found),
-        Publisher(url, bundle),
-        found.get(timeout=PATIENCE) as connection,
-    ):
-        sent = 0
-        with suppress(ConnectionError):
-            while sent < 1 << 11:
-                connection.sendall(bytes(1 << 16))
-                sent += 1
-        assert sent < 1 << 10
-        assert "is lost" in next_remark(capsys)
 
 
 def test_a_device_has_a_lasting_name_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,21 +13,15 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from sensemble_apps.live_page.board import opinions
 from sensemble_apps.live_page.demonstration import demonstration
 from sensemble_apps.live_page.examples import examples_of_classes
-from sensemble_apps.live_page.session_page import SessionPage
-from sensemble_apps.running.view_events import ViewEvent
 from sensemble_runtime import subsets
 from sensemble_runtime.bundle.bundle import Bundle
-from sensemble_runtime.engine.belief import answer
 from sensemble_runtime.prediction import Prediction
-from sensemble_runtime.session.session import Session
-from sensemble_sensors.media.dataset import Example, read_dataset
+from sensemble_sensors.media.dataset import Example
 from sensemble_sensors.recording.reader import is_recording
 from sensemble_sensors.supervision import events
 
-from tests.apps.clips import CLASSES
 from tests.waiting import PATIENCE, wait_until
 
 from .serving import Served, Viewer, noise, packed, serving
@@ -82,19 +76,6 @@ def test_what_a_browser_gives_is_not_scored_by_what_a_replay_plays(replayed: Ser
         viewer.next("state", lambda state: state["played"])
 
 
-def test_a_picture_of_a_replay_stands_beside_its_answer(replayed: Served) -> None:
-    seen = 0
-    with replayed.viewer() as viewer:
-        viewer.next("state", lambda state: state["live"] == ALL and state["answer"])
-        while seen < 8:
-            shown = viewer.next("state", lambda state: "replay video" in state["previews"])
-            data = b64decode(shown["previews"]["replay video"]["picture"].partition(",")[2])
-            picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
-            colours = {label: picture.mean((0, 1)) - colour for label, (colour, _) in CLASSES.items()}
-            assert [min(colours, key=lambda label: float(np.abs(colours[label]).sum()))] == shown["played"]
-            seen += 1
-
-
 def test_a_picture_of_a_browsers_camera_is_of_its_answers_window(empty: Served, bundle: Bundle) -> None:
     spec = bundle.specs["video"]
     times: dict[int, float] = {}  # of the samples, by their brightness
@@ -143,27 +124,6 @@ def test_the_timeline_says_which_answers_were_right(bundle: Bundle) -> None:
         entries = [entry for entry in served.board.timeline() if entry["kind"] == "answer"]
     assert [entry["right"] for entry in entries] == [True, False, None]
     assert entries[-1]["why"] == labels[1]
-
-
-def test_the_page_says_nothing_that_the_other_outputs_lack(bundle: Bundle) -> None:
-    class Interrupted:
-        def show(self, event: ViewEvent) -> None:
-            if isinstance(event, events.Event):
-                raise KeyboardInterrupt
-
-    with Session(bundle) as session:
-        page = SessionPage(session, Path(), 0.0, [Interrupted()])
-        before = page.board.version
-        with pytest.raises(KeyboardInterrupt):
-            page.outputs.show(events.Event(0.0, "attached", "video", "camera"))
-        assert page.board.version == before
-
-
-def test_of_more_than_six_modalities_few_sets_are_drawn() -> None:
-    assert len(subsets.measured("abcdef")) == 63
-    assert ["".join(one) for one in subsets.measured("abcdefg")] == [
-        *"abcdefg", "abcdef", "abcdeg", "abcdfg", "abcefg", "abdefg", "acdefg", "bcdefg", "abcdefg",
-    ]  # fmt: skip
 
 
 def test_a_demonstration_pulls_sensors_and_lets_one_lie_until_somebody_takes_over(
@@ -260,18 +220,6 @@ def recording(served: Served) -> Iterator[tuple[Viewer, int]]:
         yield viewer, sensor
 
 
-def test_a_recording_is_a_dataset(empty: Served, tmp_path: Path, bundle: Bundle) -> None:
-    folder = tmp_path / "recordings"
-    with recording(empty) as (viewer, sensor):
-        for number in range(15):
-            viewer.sample(sensor, number, packed(bundle, "video", noise(bundle, "video")))
-            sleep(0.1)
-        viewer.send(type="record", on=False)
-        viewer.next("state", lambda state: state["recorded"] is None)
-    assert is_recording(folder)
-    assert {example.value("video") is not None for example in read_dataset(folder).examples} == {True}
-
-
 def test_a_recording_that_dies_is_an_event_and_a_state_and_the_next_one_is_refused_or_good(
     empty: Served, tmp_path: Path, bundle: Bundle, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -297,23 +245,6 @@ def test_a_recording_that_dies_is_an_event_and_a_state_and_the_next_one_is_refus
         assert empty.state()["recording_failed"] == ""
         assert empty.ask("/api/record", "POST", {"on": False})[0] == 204
     assert is_recording(folder)
-
-
-def test_the_opinion_of_a_subset_is_the_heads_of_its_mean_embedding(bundle: Bundle) -> None:
-    rng = np.random.default_rng(0)
-    size = bundle.manifest.embedding
-    embeddings = {m: rng.normal(size=size).astype(np.float32) for m in ("audio", "video")}
-    pooled = (embeddings["audio"] + embeddings["video"]) / 2
-    probabilities = bundle.head.probabilities(pooled)
-    labels = bundle.manifest.labels
-    prediction = Prediction(
-        0.0, ("audio", "video"), {}, probabilities, pooled, {}, {}, labels=labels, embeddings=embeddings
-    )
-    said = {opinion["subset"]: opinion for opinion in opinions(bundle, prediction)}
-    for name in ("audio", "audio+video"):
-        whole, _ = answer(bundle.classifier, {m: embeddings[m] for m in subsets.parse(name)}, {})
-        assert (said[name]["best"], said[name]["label"]) == (whole.best, whole.label)
-        assert said[name]["confidence"] == whole.confidence
 
 
 def test_a_condition_degrades_what_the_session_and_the_viewer_get(replayed: Served) -> None:

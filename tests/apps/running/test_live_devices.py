@@ -6,7 +6,6 @@ import os
 import shutil
 import threading
 import time
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -14,13 +13,11 @@ import pytest
 from sensemble_apps.errors import InputError
 from sensemble_apps.running import real_time
 from sensemble_apps.running.real_time import Options
-from sensemble_apps.running.sources import FORM, plug
+from sensemble_apps.running.sources import FORM
 from sensemble_apps.running.view_events import Predicted
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.session import sensor_host
-from sensemble_sensors.devices.camera import Camera
 from sensemble_sensors.devices.captions import Captions
-from sensemble_sensors.devices.discovery import Device
 from sensemble_sensors.devices.sources import returning
 from sensemble_sensors.devices.watcher import Watcher
 from sensemble_sensors.media.dataset import read_dataset
@@ -58,13 +55,6 @@ def test_a_pipe_that_was_named_is_read_again_as_soon_as_it_is_back(
     items.close()
 
 
-def test_a_look_disturbs_nobody() -> None:
-    camera, text = FORM["video"], FORM["text"]
-    assert returning([(camera, "0"), (text, "tcp://localhost:9"), (text, "-"), (FORM["audio"], "x")]) == []
-    named = [(camera, "http://cam/"), (camera, "0"), (camera, "http://door/"), (text, "said.txt")]
-    assert len(returning(named)) == 3
-
-
 def _without_programs(bundle_folder: Path, out: Path) -> Path:
     """A bundle that opens, of which no encoder is a program."""
     shutil.copytree(bundle_folder, out)
@@ -89,16 +79,6 @@ def test_a_run_whose_every_sensor_failed_has_failed(
     examples = read_dataset(dataset_folder).split("eval")
     with pytest.raises(InputError, match="BundleIncompatibleError"):
         list(real_time.replay(bundle, examples[:1], Options()))
-
-
-def test_the_last_event_is_shown_however_slow_the_view_is(bundle_folder: Path, tmp_path: Path) -> None:
-    (tmp_path / "said.txt").write_text("one person\n")
-    for last in real_time.devices(  # noqa: B007 - the last one is what is tested
-        Bundle.open(bundle_folder), [Captions(tmp_path / "said.txt")], Options()
-    ):
-        time.sleep(0.3)
-    assert isinstance(last, Event)
-    assert last.kind == "ended"
 
 
 def test_a_sensor_that_does_not_stop_does_not_make_a_run_fail(
@@ -126,10 +106,3 @@ def test_a_sensor_that_does_not_stop_does_not_make_a_run_fail(
     items.close()
     over.set()
     assert "captions: did not stop" in capsys.readouterr().err
-
-
-def test_a_found_device_is_of_the_kind_that_the_bundle_gives_its_modality() -> None:
-    thermal = replace(FORM["video"], modality="thermal", kind="frames")
-    found = Device("thermal", "rtsp://lens", "lens", "rtsp://lens")
-    sensor = plug({"thermal": thermal}, found, in_process=True)
-    assert (sensor.modality, type(sensor)) == ("thermal", Camera)

@@ -8,20 +8,17 @@ import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from threading import Timer
 
 import numpy as np
 import pytest
 import rich
-from sensemble_apps.console.wording import answer, answer_as_json
+from sensemble_apps.console.wording import answer
 from sensemble_apps.running.terminal import TerminalOutput
 from sensemble_apps.running.view_events import (
     Predicted,
     ViewEvent,
-    event_line,
-    shown_event,
 )
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.prediction import Doubt, Opinion, Prediction
@@ -137,71 +134,11 @@ def test_of_several_sensors_the_active_one_is_marked(bundle_folder: Path) -> Non
     assert not any("●" in row for row in rows)
 
 
-def test_a_narrow_terminal_shows_names_rather_than_numbers(bundle_folder: Path) -> None:
-    plugged = Event(0.0, "attached", "audio", "desk")
-    for width, titles in (
-        (90, "alone level age encoded in dropped"),
-        (80, "alone level age encoded in"),
-        (56, "alone"),
-        (30, ""),
-    ):
-        head, microphone, *_ = _picture(Bundle.open(bundle_folder), width, plugged, _said(1.0, audio=0.01))
-        assert head.split() == ["sensor", "state", *titles.split()]
-        assert microphone.startswith("● microphone desk")
-        assert "attached" in microphone
-
-
-def test_the_reason_of_a_lost_sensor_is_whole_while_there_is_room(
-    bundle_folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    why = "the address answers, but sends no picture that can be decoded; " + " ".join(map(str, range(30)))
-    items: list[ViewEvent] = [Event(0.0, "attached", "audio", "desk"), _said(1.0, audio=0.01)]
-    items.append(Event(2.0, "lost", "video", "camera rtsp://door/", why))
-    items += [Event(3.0 + i, "lost", "text", "captions said.txt", f"reason {i}") for i in range(30)]
-    for height in (24, 12):
-        monkeypatch.setenv("LINES", str(height))
-        shown = [
-            line for line in _picture(Bundle.open(bundle_folder), 80, *items) if not line.startswith("\x1b")
-        ]
-        assert len(shown) <= height
-        assert max(map(len, shown)) <= 80
-        assert "reason 29" in shown[-1], "the newest is at the foot"
-        # The state has a column of its own, next to the numbers.
-        column = shown[0].index("state")
-        state = " ".join(line[column : shown[0].index("alone")].strip() for line in shown[:10])
-        assert (f"lost: {why}" in state) == (height == 24)
-        if height == 24:
-            assert len(shown) >= 22, "no line is left empty while there is something to say"
-
-
 def test_a_real_terminal_says_when_a_sensor_is_tried_again(bundle_folder: Path) -> None:
     sources = "--captions", "-", "--camera", "/dev/there-is-none"
     with in_a_terminal("run", bundle_folder, *sources) as (process, screen):
         _read(screen, lambda text: "retry in 2 s" in text and "retry in 1 s" in text)
     assert process.returncode == 130
-
-
-def test_a_terminal_names_all_that_come_into_question_while_there_is_room(
-    bundle_folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    bundle = Bundle.open(bundle_folder)
-    labels = tuple(f"class{number:02}" for number in range(12))
-    bundle.manifest = replace(bundle.manifest, labels=labels)
-    chances = np.linspace(0.2, 0.01, 12, dtype=np.float32)
-    chances /= chances.sum()
-    for candidates, height, rows in ((8, 30, 8), (8, 15, 5), (2, 30, 5), (12, 30, 10)):
-        monkeypatch.setenv("LINES", str(height))
-        made = Prediction(
-            1.0, ("video",), {"video": 0.1}, chances, chances, {}, {}, labels=labels,
-            threshold=float(chances[:candidates].sum()) - 0.001,
-        )  # fmt: skip
-        shown = [line for line in _picture(bundle, 80, Predicted(1.0, made, None)) if "class" in line]
-        listed = [line.split()[0] for line in shown if line.startswith("class") and "%" in line]
-        assert len(listed) == rows
-        assert sum(label.endswith("?") for label in listed) == min(candidates, rows)
-    sure = replace(made, threshold=0.5, doubt=None, probabilities=np.array([0.9, *chances[1:]], np.float32))
-    shown = _picture(bundle, 80, Predicted(1.0, sure, None))
-    assert not any(line.startswith("class00?") for line in shown)
 
 
 def test_a_terminal_that_cannot_redraw_gets_lines(bundle_folder: Path, tmp_path: Path) -> None:
@@ -212,16 +149,6 @@ def test_a_terminal_that_cannot_redraw_gets_lines(bundle_folder: Path, tmp_path:
     assert plugged.endswith("said.txt attached")
     assert any(line.endswith(" ms") for line in rest), "the file may be over before what it said is encoded"
     assert "\x1b" not in shown
-
-
-def test_a_line_says_which_sensor_it_is_of() -> None:
-    for name, expected in (
-        ("camera 2", "camera 2 lost: gone"),
-        ("front door", "camera front door lost: gone"),
-        ("", "camera lost: gone"),
-    ):
-        line = event_line(shown_event(Event(1.0, "lost", "video", name, f"{name}: gone" if name else "gone")))
-        assert line == f"    1.00 s  ---- {expected}"
 
 
 def _read(screen: int, until: Callable[[str], bool]) -> str:
@@ -284,17 +211,3 @@ def test_a_terminal_says_that_a_sensor_is_unfamiliar(bundle_folder: Path) -> Non
 def test_an_answer_is_written_in_few_words(threshold: float, doubt: Doubt | None, written: str) -> None:
     chances = np.array([0.5, 0.2, 0.125, 0.1, 0.075], np.float32)
     assert answer(Opinion(chances, threshold, tuple("abcde"), doubt)) == written
-
-
-def test_an_answer_names_the_sensors_that_disagree() -> None:
-    chances, labels = np.array([0.5, 0.4, 0.1], np.float32), ("five", "nine", "two")
-    turned = {"audio": chances, "video": chances[[1, 0, 2]]}
-    opinions = {m: Opinion(x, 0.9, labels, "several") for m, x in turned.items()}
-    said = Prediction(1.0, tuple(turned), {}, chances, chances, {}, {}, labels=labels, threshold=0.9)
-    said = replace(said, doubt="disagreement", opinions=opinions)
-    assert answer(said) == "unsure: camera and microphone disagree: five or nine"
-
-
-def test_a_confidence_is_rounded_once() -> None:
-    said = Opinion(np.array([0.37497, 0.36, 0.26503], np.float32), 0.9, tuple("abc"), "several")
-    assert round(answer_as_json(said)["confidence"], 2) == round(said.confidence, 2) == 0.37

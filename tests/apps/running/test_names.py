@@ -5,44 +5,13 @@ from contextlib import closing
 from pathlib import Path
 from time import monotonic
 
-import pytest
-from sensemble_apps.console.output import remark, say
 from sensemble_runtime.bundle.bundle import Bundle
-from sensemble_runtime.record.reader import read_events, read_runs
 from sensemble_runtime.session.session import Session
-from sensemble_sensors.errors import SensorUnavailableError, printable
-from sensemble_sensors.sensor import Sample
-from sensemble_sensors.spec import InputSpec
-from sensemble_sensors.supervision.events import Event
 
 from tests.apps.conftest import Sensemble
 
 ODD = "caf\udce9\x1b[31m\x9b2J\u202e"  # as a file's name may be
 SHOWN = r"caf\udce9\u001b[31m\u009b2J\u202e"
-
-
-class Odd:
-    """A sensor with an odd name, which fails for an odd reason."""
-
-    modality, name, live = "text", ODD, True
-
-    def open(self, spec: InputSpec) -> None:
-        raise SensorUnavailableError(f"{self.name}: {ODD}\n{spec.modality}")
-
-    def read(self, timeout: float) -> Sample | None:
-        raise NotImplementedError
-
-    def close(self) -> None: ...
-
-
-def test_a_sensors_odd_name_and_reason_are_recorded(bundle_folder: Path, tmp_path: Path) -> None:
-    record = tmp_path / "record.sqlite"
-    with Session(Bundle.open(bundle_folder), record=record, lasting=True) as session:
-        assert session.attach(Odd()) == SHOWN
-        event = next(item for item in session.stream() if isinstance(item, Event))
-    assert (event.sensor, event.text) == (SHOWN, f"{SHOWN}: {SHOWN} text")
-    (run,) = read_runs(record)
-    assert event.text in [one.text for one in read_events(record, run.id)]
 
 
 def test_a_file_with_an_odd_name_is_run_and_its_history_is_printed(
@@ -76,11 +45,3 @@ def test_a_record_of_a_stranger_prints_no_escapes_and_no_markup(
     assert result.returncode == 0, result.stderr
     assert r"\u001b[2J \u001b[31mlost: \u0007[/red]" in result.stdout
     assert not {"\x1b", "\x07"} & set(result.stdout)
-
-
-def test_what_is_printed_is_printable(capsys: pytest.CaptureFixture[str]) -> None:
-    say(f"first\n{ODD}")
-    remark(ODD)
-    assert capsys.readouterr() == (f"first\n{SHOWN}\n", f"{SHOWN}\n")
-    for text in "caf\xe9 \U0001f469\u200d\U0001f4bb\t\u05d0", "", "a b":
-        assert printable(text) == text

@@ -3,7 +3,6 @@
 from typing import Any
 
 from sensemble_apps.running import real_time
-from sensemble_apps.running.view_events import event_line, shown_event
 from sensemble_sensors.supervision.events import Event
 
 
@@ -24,16 +23,3 @@ class Over:
 def test_what_closing_reports_is_shown_too() -> None:
     session: Any = Over(Event(1.0, "record failed", text="the disk is full"))
     assert [event.kind for event in real_time._stream(session)] == ["record failed", "recorded"]
-
-
-def test_what_concerns_no_sensor_is_a_line_too() -> None:
-    failed, works = (
-        Event(2.0, "encoder failed", "audio", text="out of memory"),
-        Event(4.0, "encoder works again", "audio"),
-    )
-    shown = (failed, Event(3.0, "record failed", text="the disk is full"), works)
-    assert [event_line(shown_event(event, 1.0)) for event in shown] == [
-        "    1.00 s  ---- microphone encoder failed: out of memory",
-        "    2.00 s  ---- session record failed: the disk is full",
-        "    3.00 s  ---- microphone encoder works again",
-    ]

@@ -1,7 +1,6 @@
 """The summary that `run` prints at its end."""
 
 import re
-import tracemalloc
 
 import numpy as np
 import pytest
@@ -33,25 +32,12 @@ def test_windows_that_an_encoder_failed_on_are_not_said_to_be_missing() -> None:
     assert summary.lines == []
 
 
-def test_ages_take_no_more_memory_the_longer_it_runs() -> None:
-    rng, one = np.random.default_rng(0), np.ones(1, np.float32)
-
-    def add(summary: RunSummary, count: int) -> list[float]:
-        ages = rng.lognormal(-4, 1, count).tolist()
-        for age in ages:
-            said = Prediction(0.0, ("audio",), {"audio": age}, one, one, {"audio": 0.0}, {})
-            summary.show(Predicted(0.0, said, None))
-        return ages
-
-    long, short = RunSummary(virtual=False), RunSummary(virtual=False)
-    add(long, 2000)
-    tracemalloc.start()
-    add(long, 20000)
-    growth, _ = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    assert growth < 50_000
-    ages = add(short, 5000)
-    found = re.search(r"median ([\d.]+) ms, p99 ([\d.]+) ms", short.lines[0])
-    assert found is not None
-    shown = [float(ms) / 1e3 for ms in found.groups()]
+def test_percentiles_of_the_ages_are_right_within_two_per_cent() -> None:
+    summary, one = RunSummary(virtual=False), np.ones(1, np.float32)
+    ages = np.random.default_rng(0).lognormal(-4, 1, 5000)
+    for age in ages.tolist():
+        said = Prediction(0.0, ("audio",), {"audio": age}, one, one, {"audio": 0.0}, {})
+        summary.show(Predicted(0.0, said, None))
+    found = re.findall(r"(?:median|p99) ([\d.]+) ms", summary.lines[0])
+    shown = [float(ms) / 1e3 for ms in found]
     assert shown == pytest.approx(np.percentile(ages, (50, 99)), rel=0.02)

@@ -8,8 +8,7 @@ from pathlib import Path
 from urllib.request import HTTPCookieProcessor, HTTPSHandler, build_opener
 
 import pytest
-from sensemble_apps.studio.delivery import is_for_phones
-from sensemble_apps.studio.project import Project, Run
+from sensemble_apps.studio.project import Project
 from sensemble_runtime import Bundle
 
 from tests.apps.browser.colours import write_colours
@@ -68,14 +67,6 @@ def test_downloads_hold_the_model_a_site_of_it_and_the_takes(folder: Path, tmp_p
     assert Bundle.open(tmp_path / "model", "onnx").labels
     assert {"index.html", "sw.js", "bundle/manifest.json"} <= site.keys()
     assert b'"cup"' in data["index.jsonl"]
-
-
-def test_a_run_is_for_phones_once_browsers_can_run_it(folder: Path) -> None:
-    assert is_for_phones(Run(1, folder / "runs" / "1"))
-    manifest = folder / "runs" / "1" / "bundle" / "manifest.json"
-    manifest.write_text(manifest.read_text().replace('"onnx"', '"coreml"'))
-    assert not is_for_phones(Run(1, folder / "runs" / "1"))
-    assert not is_for_phones(Run(2, folder / "runs" / "2"))
 
 
 def test_a_model_that_cannot_be_made_ready_for_phones_says_why(folder: Path) -> None:

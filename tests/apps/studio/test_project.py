@@ -1,6 +1,5 @@
 """A project's folder: what it refuses, and what is there when it is opened again."""
 
-import os
 from pathlib import Path
 
 import pytest
@@ -80,13 +79,3 @@ def test_a_damaged_file_is_named(tmp_path: Path, text: str) -> None:
     (tmp_path / "project" / "studio.json").write_text(text)
     with pytest.raises(InputError, match=r"studio\.json: is no file of the studio"):
         Project(tmp_path / "project")
-
-
-def test_a_pipe_in_place_of_the_file_is_refused_and_not_waited_for(tmp_path: Path) -> None:
-    folder = tmp_path / "project"
-    with Project(folder):
-        pass
-    (folder / "studio.json").unlink()
-    os.mkfifo(folder / "studio.json")
-    with pytest.raises(InputError, match="not a regular file"):
-        Project(folder)

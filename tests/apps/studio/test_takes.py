@@ -108,17 +108,6 @@ def test_takes_in_a_row_need_no_hand_and_can_be_stopped(tmp_path: Path) -> None:
         assert "in a row" in served.act("record", **{"class": "clap", "seconds": 1, "count": 1000})
 
 
-def test_a_take_that_is_held_begins_at_once_and_has_a_second_at_least(tmp_path: Path) -> None:
-    with studying(tmp_path / "project", Steady("video"), countdown=60.0) as served:
-        assert served.act("add_classes", names="clap") == ""
-        assert served.act("record", **{"class": "clap", "seconds": 60, "now": True}) == ""
-        served.wait(lambda state: state["take"] and state["take"]["phase"] == "recording")
-        assert served.act("stop_take") == ""
-        state = served.wait(lambda state: state["take"] is None and state["project"]["takes"])
-        (take,) = state["project"]["takes"]
-        assert 1 <= take["seconds"] < 60
-
-
 def test_a_take_is_moved_to_another_class_and_to_none(tmp_path: Path) -> None:
     with studying(tmp_path / "project", Steady("video")) as served:
         for name in ("clap", "snap"):
@@ -139,21 +128,6 @@ def test_a_take_is_moved_to_another_class_and_to_none(tmp_path: Path) -> None:
         assert "none of the classes" in served.act(
             "move_take", number=1, **{"class": "clap", "background": True}
         )
-
-
-def test_takes_are_held_out_when_a_model_is_trained(tmp_path: Path) -> None:
-    with studying(tmp_path / "project", Steady("video")) as served:
-        for name in ("clap", "snap"):
-            assert served.act("add_classes", names=name) == ""
-            served.take(name)
-        assert "two sensors" in served.act("train", run=None)
-        served.studio.sensors.add(Steady("audio"))
-        served.wait(lambda state: len(state["sensors"]) == 2 and state["sensors"][1]["kind"])
-        served.take("clap")
-        assert "too few takes" not in served.act("train", run=None)
-        served.act("cancel")
-        splits = [take["split"] for take in served.state()["project"]["takes"]]
-        assert sorted(splits) == ["eval", "train", "train"]
 
 
 def test_a_countdown_can_be_stopped_and_then_nothing_is_recorded(tmp_path: Path) -> None:

@@ -10,11 +10,9 @@ from threading import Event, Thread, active_count
 from time import monotonic
 from typing import IO
 
-import pytest
-from sensemble_apps.errors import InputError
 from sensemble_apps.studio.process import Process
 from sensemble_apps.studio.project import Project, Run
-from sensemble_apps.studio.training import refuse_while, training
+from sensemble_apps.studio.training import training
 
 from tests.waiting import PATIENCE
 
@@ -65,18 +63,6 @@ def test_a_training_that_fails_says_why(tmp_path: Path) -> None:
     found = job.snapshot()
     assert found["status"] == "failed"
     assert "index.jsonl: cannot be read" in found["reason"]
-
-
-def test_a_cancelled_training_is_running_until_its_process_is_gone(tmp_path: Path) -> None:
-    over = Event()
-    job = training(Run(1, tmp_path / "run"), tmp_path / "none", (), (), over.set)
-    job.start()
-    job.cancel()
-    with pytest.raises(InputError, match="is being trained"):
-        refuse_while(job)
-    assert over.wait(PATIENCE)
-    assert job.snapshot()["status"] == "cancelled"
-    refuse_while(job)
 
 
 def is_read(pipe: IO[bytes]) -> bool:

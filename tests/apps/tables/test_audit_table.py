@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from rich.console import Console
-from sensemble_apps.console.estimates import change, ends, examples, in_words, percent_within
+from sensemble_apps.console.estimates import change, ends, in_words, percent_within
 from sensemble_apps.tables import audit_table, gate_verdict
 from sensemble_runtime.auditing import gate
 from sensemble_runtime.auditing.audit import AuditResult
@@ -54,11 +54,6 @@ def test_numbers_are_rounded_as_their_interval_deserves(
     assert (percent_within(value, one), ends(one), in_words(value, one)) == cells
 
 
-def test_few_examples_are_said_to_be_too_few() -> None:
-    assert examples(13, SCORES["video"]) == "too few examples: 13"
-    assert examples(400, SCORES["audio"]) == "400"
-
-
 def test_the_table_has_every_interval(capsys: pytest.CaptureFixture[str]) -> None:
     Console(width=80).print(audit_table.table(RESULT))
     rows = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
@@ -68,12 +63,6 @@ def test_the_table_has_every_interval(capsys: pytest.CaptureFixture[str]) -> Non
         "P, the mean 70 65 to 75",
         "R, the worst 30 26 to 35",
     ]  # fmt: skip
-
-
-def test_what_a_sensor_adds_is_in_a_table(capsys: pytest.CaptureFixture[str]) -> None:
-    Console(width=80).print(audit_table.added(RESULT))
-    rows = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
-    assert rows[2:] == ["microphone camera 1 -2 to 4", "camera microphone -50 -55 to -45"]
 
 
 def test_what_a_person_wants_is_in_sentences() -> None:

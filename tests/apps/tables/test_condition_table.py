@@ -4,12 +4,10 @@ import io
 
 import pytest
 from rich.console import Console
-from sensemble_apps.tables.condition_table import grids, sentences, tables
-from sensemble_runtime import subsets
+from sensemble_apps.tables.condition_table import sentences, tables
 from sensemble_runtime.scores import CLEAN, ConditionScore
-from sensemble_sensors.kinds.registry import kind_of
 
-from tests.apps.shipped import SPECS, condition_score, condition_scores
+from tests.apps.shipped import condition_score, condition_scores
 
 MODALITIES = ("audio", "text", "video")
 
@@ -17,22 +15,6 @@ MODALITIES = ("audio", "text", "video")
 @pytest.fixture
 def scores() -> list[ConditionScore]:
     return condition_scores()
-
-
-def test_scores_are_gathered_by_sensor_and_subset(scores: list[ConditionScore]) -> None:
-    found = grids(scores)
-    assert list(found) == list(MODALITIES)
-    for modality, grid in found.items():
-        assert list(grid) == [s for s in subsets.subsets(MODALITIES) if modality in s]
-        for rows in grid.values():
-            assert [row.condition for row in rows] == [
-                CLEAN,
-                *(c.name for c in kind_of(SPECS[modality]).conditions),
-            ]
-            assert [len(row.scores) for row in rows] == [1, *[5] * len(kind_of(SPECS[modality]).conditions)]
-    (quiet,) = (row for row in found["audio"]["audio",] if row.condition == "quiet")
-    assert quiet.accuracy == pytest.approx(0.6 - 0.06)
-    assert quiet.worst.severity == 5
 
 
 @pytest.mark.parametrize("width", [80, 200])

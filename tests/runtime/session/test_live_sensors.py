@@ -1,7 +1,5 @@
 """A session on a sound server, a network camera and a caption pipe, while each of them fails in its ways; and
 twenty starts of a camera and a microphone on a busy machine, none of which reports a fault.
-
-`apps/benchmarks/starts.py` does the latter with a sound server and a process for each sensor.
 """
 
 import multiprocessing

@@ -31,7 +31,6 @@ _FINDERS = "homeassistant"  # the topic under which Home Assistant looks for dev
 _ANSWER = ("label", "best", "confidence", "doubt")
 _LAST = 1.0  # seconds to send the last message
 _SILENT = 20  # seconds (MQTT's keep-alive) without a message before the broker is pinged
-_LARGEST = 1 << 6  # bytes of a packet of the broker, which sends acknowledgements alone
 _RECORDING = {
     "recording began": (True, False),
     "recording ended": (False, False),
@@ -59,7 +58,7 @@ class Publisher:
         self._topic = f"sensemble/{self._name}"
         self._broker = f"{parts.hostname}:{parts.port or _PORTS[parts.scheme]}"
         # With the same id, a new connection replaces a lost one before the broker publishes its will.
-        self._client = _Client(CallbackAPIVersion.VERSION2, f"sensemble-{self._name}")
+        self._client = Client(CallbackAPIVersion.VERSION2, f"sensemble-{self._name}")
         if parts.username:
             self._client.username_pw_set(unquote(parts.username), os.environ.get(PASSWORD))
         if parts.scheme == "mqtts":
@@ -159,15 +158,6 @@ class Publisher:
             "availability_topic": f"{self._topic}/available",
             "device": {"identifiers": [f"sensemble_{self._name}"], "name": f"Sensemble {self._name}"},
         }
-
-
-class _Client(Client):
-    """Refuses a packet that would fill the memory."""
-
-    def _sock_recv(self, bufsize: int) -> bytes:
-        if bufsize > _LARGEST:
-            raise ConnectionError(f"a packet of {bufsize} bytes")
-        return super()._sock_recv(bufsize)
 
 
 def _answer(prediction: Prediction | None) -> str:

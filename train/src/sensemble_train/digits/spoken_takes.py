@@ -32,39 +32,27 @@ def record(
     *,
     seconds: float = 3.0,
     backgrounds: int = 0,
-    unlabelled: int = 0,
-    blind: bool = False,
     seed: int = 0,
     progress: Progress = no_progress,
 ) -> Path:
-    """Record takes of each class in turn, then of backgrounds (all in train), then unlabelled ones.
+    """Record takes of each class in turn, then of backgrounds, all in train.
 
     Args:
         folder: of the recording.
         takes: of each class.
         seconds: length of a take.
         backgrounds: takes of a room and a scenery alone.
-        unlabelled: takes of the classes without their labels.
-        blind: whether the camera looks elsewhere, and sees things of any class.
         seed: decides everything random.
         progress: called with (takes done, takes in all).
     """
     rng = np.random.default_rng(seed)
-    kinds = [*list(CLASSES) * takes, *[""] * backgrounds, *(CLASSES[i % 3] for i in range(unlabelled))]
+    kinds = [*list(CLASSES) * takes, *[""] * backgrounds]
     words = _words(kinds, round(seconds), rng)
     for number, (kind, said) in enumerate(zip(kinds, words, strict=True)):
-        known = number < len(CLASSES) * takes
-        background = not kind
-        with Recording(
-            folder,
-            FORM,
-            split="train" if known or background else "pretrain",
-            labels=[kind] if known else (),
-            background=background,
-        ) as out:
+        labels = [kind] if kind else ()
+        with Recording(folder, FORM, split="train", labels=labels, background=not kind) as out:
             begin = out.began + 5  # at a whole second, so that every take has as many segments
-            seen = str(rng.choice(CLASSES)) if blind and kind else kind
-            for i, frame in enumerate(_film(seen, round(FPS * seconds), rng)):
+            for i, frame in enumerate(_film(kind, round(FPS * seconds), rng)):
                 out.put(Sample("video", frame, begin + i / FPS, cut=i == 0))
             for i, piece in enumerate(np.split(_sound(said, seconds, rng), round(10 * seconds))):
                 out.put(Sample("audio", piece, begin + i / 10, cut=i == 0))
