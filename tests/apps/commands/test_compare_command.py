@@ -90,15 +90,6 @@ def test_the_page_shows_the_examples_whose_answers_changed(
     assert not re.search(r"https?://|<script", html)
 
 
-def test_the_same_run_twice_has_no_difference(
-    runs: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    a = runs[0]
-    assert main(["compare", str(a), str(a / "audit.sqlite"), "--out", str(tmp_path / "c.html")]) == 0
-    assert "no answer became right or wrong" in capsys.readouterr().out
-    assert "None: with microphone" in Page((tmp_path / "c.html").read_text(encoding="utf-8")).text
-
-
 def test_a_build_stops_at_the_change_that_is_too_large(
     runs: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -83,15 +83,6 @@ def test_what_is_no_matrix_is_refused(tmp_path: Path, content: bytes) -> None:
         read_matrices(path)
 
 
-def test_the_page_goes_where_it_is_asked(here: Sensemble, tmp_path: Path) -> None:
-    write_matrix(tmp_path / "matrix.json", matrices("video"))
-    out = tmp_path / "pages" / "page.html"
-    result = here("report", tmp_path, "--out", out)
-    assert (result.returncode, result.stdout) == (0, f"{out}\n")
-    assert [path.name for path in out.parent.iterdir()] == ["page.html"]
-    assert here("report", tmp_path).stdout == f"{tmp_path / 'report.html'}\n"
-
-
 def written(run: Path, page: Path) -> str:
     """Return the text of the page of a run."""
     write_page(run, page)

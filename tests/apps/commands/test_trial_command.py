@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 
 import pytest
-from sensemble_apps.cli import main
 from sensemble_apps.running import trial
 from sensemble_apps.running.trial import Arm, ReplayedScenes, Said, ShownScenes, on_devices
 from sensemble_runtime import Bundle
@@ -101,33 +100,3 @@ def test_what_ends_a_trial_leaves_the_blocks_before_it(
     said = capsys.readouterr().err
     assert "block 2" in said
     assert f"{why})" in said
-
-
-@pytest.mark.parametrize(
-    ("options", "expected"),
-    [
-        ([], "give an arm"),
-        (["--unplug", "microphone"], "give --replay FOLDER or devices"),
-        (["--unplug", "microphone", "--camera", "0"], "--show CLASSES is missing"),
-        (["--unplug", "microphone", "--replay", "DATA", "--fast", "--repeat", "2"], "--fast is for"),
-        (["--unplug", "microphone", "--camera", "0", "--show", "nine"], "no label 'nine'"),
-        (["--unplug", "microphone", "--camera", "0", "--show", "one,two"], "give a multiple of 2"),
-        (["--unplug", "nose", "--replay", "DATA"], "has no sensor 'nose'"),
-        (["--condition", "camera=dark", "--replay", "DATA"], "add a severity"),
-        (["--condition", "camera=dark:3,camera=frozen", "--replay", "DATA"], "such as camera=frozen:3"),
-        (["--condition", "camera=dark:", "--replay", "DATA"], "no severity"),
-        (["--condition", "camera=:3", "--replay", "DATA"], "names no condition"),
-        (["--unplug", "microphone", "--replay", "DATA", "--examples", "0"], "give 1 or more"),
-        (["--unplug", "microphone", "--replay", "DATA", "--margin", "nan"], "margin nan"),
-    ],
-)
-def test_what_cannot_be_tried_is_refused(
-    bundle_folder: Path,
-    dataset_folder: Path,
-    options: list[str],
-    expected: str,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    given = [str(dataset_folder) if one == "DATA" else one for one in options]
-    assert main(["trial", str(bundle_folder), *given]) == 2
-    assert expected in capsys.readouterr().err

@@ -1,26 +1,11 @@
 """Conditions as the command line names them."""
 
 import pytest
-from sensemble_apps.console.conditions import described, parse_applied, parse_conditions
+from sensemble_apps.console.conditions import parse_applied, parse_conditions
 from sensemble_apps.errors import InputError
 from sensemble_apps.running.sources import FORM
 from sensemble_sensors.kinds.conditions.condition import SEVERITIES, Applied
 from sensemble_sensors.kinds.registry import kind_of
-
-
-def shown(texts: list[str]) -> list[tuple[str, str, int]]:
-    return [(a.modality, a.condition.name, a.severity) for a in parse_applied(texts, FORM)]
-
-
-def test_a_sensor_is_named_by_its_modality_or_by_its_word() -> None:
-    assert shown(["microphone=quiet:3", "video=dark:5"]) == [("audio", "quiet", 3), ("video", "dark", 5)]
-    assert shown(["captions=dropped:1"]) == shown(["text=dropped:1"])
-    assert parse_applied([], FORM) == []
-    (one,) = parse_applied(["audio=noise:2"], FORM)
-    assert described(one) == "microphone under noise:2 (white noise, SNR 20 dB)"
-    assert one.to_json() == {
-        "modality": "audio", "condition": "noise", "severity": 2, "effect": "white noise, SNR 20 dB",
-    }  # fmt: skip
 
 
 def test_an_audit_takes_all_severities_or_all_conditions_of_a_sensor() -> None:

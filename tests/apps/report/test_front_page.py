@@ -33,6 +33,13 @@ def shown(run: Path, require: str | None = None) -> str:
     return Page(run_page.render(found, MADE)).text.partition("Appendix")[0]
 
 
+def test_it_shows_the_worst_conditions_of_each_sensor_with_the_live_policy_and_without(run: Path) -> None:
+    text = shown(run)
+    assert "no sensor 80 75 to 85 10 80 80" in text
+    assert "a noisy microphone by 5 64 59 to 69 18 64 64" in text
+    assert "a camera in the dark by 5 64" in text
+
+
 def test_what_was_measured_stands_beside_limits_and_what_was_not(run: Path) -> None:
     assert "Unplugged not measured" in shown(run)
     assert "Memory, processor time not measured" in shown(run)

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 import pytest
+from sensemble_apps.console import wording
 from sensemble_apps.report import run_contents, run_page
 from sensemble_apps.report.run_contents import RunContents
 
@@ -94,6 +95,14 @@ def test_it_says_which_classes_it_takes_for_which(audited: RunContents) -> None:
 
 def test_a_bundle_that_never_answers_says_so_first(html: str) -> None:
     assert "<h1>It never answers: with microphone, captions and camera, every answer is unsure.</h1>" in html
+
+
+def test_six_sensors_of_two_devices_are_read_by_device() -> None:
+    six = [f"{device}.{what}" for device in ("phone", "watch") for what in ("acc", "gyr", "mag")]
+    assert wording.set_title(six) == "phone acc, gyr, mag + watch acc, gyr, mag"
+    assert wording.set_title(("audio", "watch.acc")) == "microphone + watch acc"
+    said = wording.sensor_words(("audio", *six[:2], six[3]))
+    assert said == "microphone, phone (accelerometer, gyroscope) and watch accelerometer"
 
 
 def test_it_shows_the_encoders_and_where_the_numbers_come_from(html: str) -> None:

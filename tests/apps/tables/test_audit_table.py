@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from rich.console import Console
 from sensemble_apps.console.estimates import change, ends, in_words, percent_within
 from sensemble_apps.tables import audit_table, gate_verdict
 from sensemble_runtime.auditing import gate
@@ -54,17 +53,6 @@ def test_numbers_are_rounded_as_their_interval_deserves(
     assert (percent_within(value, one), ends(one), in_words(value, one)) == cells
 
 
-def test_the_table_has_every_interval(capsys: pytest.CaptureFixture[str]) -> None:
-    Console(width=80).print(audit_table.table(RESULT))
-    rows = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
-    assert rows == [
-        "accuracy, %", "live score 95 % interval examples", "microphone 30 26 to 35 400",
-        "camera 100 77 to 100 too few examples: 13", "microphone + camera 80 76 to 84 400",
-        "P, the mean 70 65 to 75",
-        "R, the worst 30 26 to 35",
-    ]  # fmt: skip
-
-
 def test_what_a_person_wants_is_in_sentences() -> None:
     parts = (
         "microphone dies, accuracy may fall by up to 2 points or rise by up to 4",
@@ -75,22 +63,6 @@ def test_what_a_person_wants_is_in_sentences() -> None:
     )
     for said, part in zip(audit_table.sentences(RESULT), parts, strict=True):
         assert part in said
-
-
-def test_a_lost_device_is_a_sentence_and_so_is_a_part_of_it() -> None:
-    names = ("phone.gyr", "watch.acc", "watch.gyr")
-    lost = Estimate(0.04, 0.02, 0.06)
-    one = replace(
-        RESULT,
-        subsets={"+".join(names): score(368, 400)},
-        gains={},
-        chance={"+".join(names): 0.3},
-        drops=dict.fromkeys((*names[:1], "watch"), lost),
-    )
-    assert list(audit_table.sentences(one))[:2] == [
-        "If the phone's gyroscope dies, accuracy falls from 92 % to 88 %, by 2 to 6 points.",
-        "If the watch is off, accuracy falls from 92 % to 88 %, by 2 to 6 points.",
-    ]
 
 
 @pytest.mark.parametrize(
