@@ -8,7 +8,7 @@ from typing import cast
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from sensemble_runtime.adapting.adapter import Adapter, default_folder
+from sensemble_runtime.adapting.adapter import Adapter
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.bundle.classifier import Classifier
 from sensemble_runtime.bundle.head import Familiarity, Head
@@ -293,22 +293,6 @@ def test_a_file_that_cannot_be_used_is_set_aside_and_said_and_its_sensors_learn_
     assert problem.endswith("; set aside as corrections.bad, the sensors learn anew")
     assert problem.isprintable(), "one line, without escapes"
     assert kept.with_suffix(".bad").exists()
-
-
-def test_no_damaged_copy_is_ever_used(room: Room, kept: Path, tmp_path: Path) -> None:
-    """Three of 250 copies with a bit or more changed gave NaN, and one wrong answers."""
-    rng, data = np.random.default_rng(0), kept.read_bytes()
-    for _ in range(250):
-        copy = bytearray(data)
-        for place in rng.integers(0, len(data), rng.integers(1, 20)):
-            copy[place] ^= 1 << int(rng.integers(8))
-        kept.write_bytes(copy)
-        with Adapter(bundle_of(room.world.head, tmp_path)) as again:
-            assert again.learners == {} or copy == data
-
-
-def test_the_usual_folder_lies_beside_the_bundle(tmp_path: Path) -> None:
-    assert default_folder(tmp_path / "run" / "bundle") == tmp_path / "run" / "bundle.learned"
 
 
 @pytest.mark.parametrize(

@@ -11,15 +11,12 @@ from sensemble_runtime.auditing.audit import audit
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.bundle.manifest import Calibration, FileEntry, ModalityCalibration, ModalityEntry
 from sensemble_runtime.bundle.manifest_file import read_manifest, write_manifest
-from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.scores import SubsetScore
 from sensemble_runtime.session.session import Session
 from sensemble_sensors.media.dataset import Example
 from sensemble_sensors.recording.replay import Replay
-from sensemble_sensors.sensor import Sample
 
 from tests.parts import write_wav
-from tests.runtime.stepped import LiveSet
 
 TEN = tuple(f"audio.m{i}" for i in range(10))
 RATE = 16000
@@ -98,25 +95,6 @@ def test_further_subsets_are_audited_when_asked_for(ten: Bundle, examples: list[
     assert (set(plain.drops), plain.subsets[subsets.name(TEN)].n) == (set(TEN), 5)
     assert result.subsets[subsets.name(TEN)] == plain.subsets[subsets.name(TEN)]
     assert set(result.reliability) == set(result.subsets)
-
-
-def test_a_live_set_that_was_not_audited_has_an_answer_and_no_score(ten: Bundle) -> None:
-    live_set = LiveSet(ten)
-    size = ten.specs["audio.m0"].shape[1]
-    rng = np.random.default_rng(1)
-    found: list[Prediction] = []
-    for step, m in enumerate(TEN):
-        live_set.add(m)
-        wave_of = rng.uniform(-0.1, 0.1, size).astype(np.float32)
-        live_set.push(Sample(m, wave_of, 1 + step / 100, cut=True))
-        prediction = live_set.step(1 + step / 100)
-        assert prediction is not None
-        found.append(prediction)
-    assert [len(p.live) for p in found] == list(range(1, 11))
-    assert [p.audited is not None for p in found] == [True] + 7 * [False] + [True, True]
-    for p in found:
-        assert p.audited == ten.manifest.audited.get(subsets.name(p.live))
-        assert p.probabilities.sum() == pytest.approx(1)
 
 
 def test_they_run_in_a_session(ten: Bundle, examples: list[Example]) -> None:

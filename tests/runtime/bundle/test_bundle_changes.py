@@ -34,9 +34,6 @@ from sensemble_runtime.executors.executor import Contents, Encoder
 from sensemble_runtime.record.reader import read_runs
 from sensemble_runtime.record.writer import Records, fingerprint
 
-from tests.runtime.puppets import Log, Puppet, Session
-from tests.waiting import wait_until
-
 AUDIO = np.zeros((1, 1600), np.float32)
 
 
@@ -126,15 +123,6 @@ def test_the_bytes_that_run_are_those_that_were_hashed(folder: Path, monkeypatch
     assert bundle.encode("audio", AUDIO).shape == (8,)
     assert loaded == [{"": whole}]
     np.testing.assert_array_equal(bundle.encode("audio", AUDIO), bundle.encode("audio", AUDIO))
-
-
-def test_a_session_tells_that_the_folder_changed(folder: Path, log: Log) -> None:
-    bundle, microphone = Bundle.open(folder), Puppet("audio")
-    update(folder)
-    with Session(bundle) as session:
-        session.subscribe(log)
-        session.attach(microphone)
-        wait_until(lambda: any("changed since it was opened" in str(event) for event in log.events))
 
 
 def test_a_device_is_no_manifest(folder: Path) -> None:

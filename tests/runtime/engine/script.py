@@ -22,7 +22,8 @@ from sensemble_runtime.bundle.classifier import Classifier
 from sensemble_runtime.bundle.head import Familiarity, Head
 from sensemble_runtime.bundle.manifest import Calibration
 from sensemble_runtime.engine.engine import Encode, Engine, Free
-from sensemble_runtime.engine.live_set import Encoded, PoppedWindow
+from sensemble_runtime.engine.live_set import Encoded, PoppedWindow, Teaching
+from sensemble_runtime.engine.scheduler import Policy
 from sensemble_runtime.prediction import Prediction
 from sensemble_sensors.errors import SensorEndedError, SensorLostError, SensorUnavailableError
 from sensemble_sensors.sensor import Sample
@@ -44,20 +45,20 @@ CAUSES = {"unavailable": SensorUnavailableError, "lost": SensorLostError, "ended
 # Ports have no checks of rates and delays.
 HEALTH = Thresholds(rate=math.inf, flood=math.inf, late=math.inf, drift=math.inf)
 _FAMILIAR = Familiarity(-4 * np.eye(8, dtype=np.float32)[[STRANGE] * 3], np.full(3, 3, np.float32))
-_HEAD = Head(np.eye(3, 8, dtype=np.float32), np.zeros(3, np.float32), "multi-class", _FAMILIAR)
+HEAD = Head(np.eye(3, 8, dtype=np.float32), np.zeros(3, np.float32), "multi-class", _FAMILIAR)
 _CALIBRATION = Calibration(0.05, 0.6, 100, 0.3, {}, dict.fromkeys(SPECS, -0.5))
 
 
-def bundle() -> Bundle:
+def bundle(head: Head = HEAD, calibration: Calibration = _CALIBRATION) -> Bundle:
     """Return three modalities and a head, without encoders."""
-    classifier = Classifier(_HEAD, _CALIBRATION, LABELS, SPECS)
+    classifier = Classifier(head, calibration, LABELS, SPECS)
     named: Any = {"specs": SPECS, "modalities": tuple(SPECS), "classifier": classifier, "fingerprint": ""}
     return cast("Bundle", SimpleNamespace(**named, manifest=SimpleNamespace(audited={})))
 
 
 def answering() -> dict[str, Any]:
     """Return `bundle` as JSON has it."""
-    head = {"weight": _HEAD.weight, "bias": _HEAD.bias}
+    head = {"weight": HEAD.weight, "bias": HEAD.bias}
     scores = {"familiar_weight": _FAMILIAR.weight, "familiar_bias": _FAMILIAR.bias}
     return {
         "specs": {modality: encode(spec) for modality, spec in SPECS.items()},
@@ -68,12 +69,15 @@ def answering() -> dict[str, Any]:
 
 
 class Stage:
-    """An engine that is told inputs as JSON has them, and the `steps` so far."""
+    """An engine that is told inputs as JSON has them, and the `steps` and `items` so far."""
 
-    def __init__(self) -> None:
-        self.engine = Engine(bundle(), health=HEALTH)
+    def __init__(
+        self, known: Bundle | None = None, policy: Policy | None = None, adapter: Teaching | None = None
+    ) -> None:
+        self.engine = Engine(known or bundle(), policy, adapter, health=HEALTH)
         self.windows: dict[str, PoppedWindow] = {}  # by modality, that are to be encoded
         self.steps: list[dict[str, Any]] = []
+        self.items: list[Prediction | Event] = []
 
     def tell(self, at: float, act: str, *given: Any) -> list[Any]:  # noqa: ANN401 - JSON
         """Give an input and let time pass up to `at`; return the outputs."""
@@ -110,8 +114,10 @@ class Stage:
             case Used(name, sample):
                 return ["used", name, sample.modality]
             case Event(_, kind, modality, sensor, text):
+                self.items.append(output)
                 return ["event", kind, modality, sensor, text]
         assert isinstance(output, Prediction)
+        self.items.append(output)
         return [
             "prediction",
             {
@@ -139,16 +145,19 @@ def _sample(modality: str, time: float, value: int, *, cut: bool) -> Sample:
 
 def _embedded(popped: PoppedWindow, number: int) -> Encoded:
     embedding = np.asarray(8 * np.eye(8)[number], np.float32)
+    level = None if popped.modality == "text" else 0.5
     return Encoded(
-        popped.modality, popped.sensor, embedding, popped.window.time, 0.001, popped.ring, False, None
+        popped.modality, popped.sensor, embedding, popped.window.time, 0.001, popped.ring, False, level
     )
 
 
 class Scene(Stage):
     """Devices and encoders around a stage, which do what it orders and what is drawn."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(
+        self, known: Bundle | None = None, policy: Policy | None = None, adapter: Teaching | None = None
+    ) -> None:
+        super().__init__(known, policy, adapter)
         self.now = 100.0
         self.readers: dict[int, tuple[str, str, str]] = {}  # by key: modality, name, last order or "read"
         self.number = 0  # of a sample

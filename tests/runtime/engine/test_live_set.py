@@ -13,7 +13,6 @@ from sensemble_runtime.bundle.manifest import Calibration
 from sensemble_runtime.engine.change_gate import ChangeGate
 from sensemble_runtime.engine.scheduler import Policy
 from sensemble_runtime.prediction import Prediction
-from sensemble_sensors.errors import SampleError
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
 
@@ -44,32 +43,6 @@ def predicted(live_set: LiveSet, now: float, *samples: Sample) -> Prediction:
     prediction = live_set.step(now)
     assert prediction is not None
     return prediction
-
-
-def test_removal_changes_the_live_set_at_once(bundle: Bundle) -> None:
-    live_set = all_three(bundle)
-    live_set.push(audio(1.0))
-    live_set.push(Sample("text", "one", 1.0))
-    live_set.step(1.0)
-    live_set.remove("audio")
-    assert live_set.live(1.0) == ("text",)
-    assert live_set.modalities == ("text", "video")
-    with pytest.raises(SampleError, match="not attached"):
-        live_set.push(audio(1.1))
-    live_set.add("audio")
-    live_set.push(audio(1.15, 0.05))
-    assert live_set.ready == (), "half a window, and nothing of before is left"
-    prediction = predicted(live_set, 1.2, audio(1.2, 0.05))
-    assert prediction.live == ("audio", "text")
-
-
-def test_the_newest_window_wins_and_the_older_are_counted(bundle: Bundle) -> None:
-    live_set = all_three(bundle)
-    noise = audio(1.0, 0.3)
-    prediction = predicted(live_set, 1.0, noise)
-    assert prediction.dropped["audio"] == 4, "windows end at 0.1, 0.15, 0.2 and 0.25 s of the signal"
-    newest = np.asarray(noise.data)[-1600:][None]
-    np.testing.assert_array_equal(prediction.pooled, bundle.encode("audio", newest))
 
 
 def test_windows_that_are_pooled_end_within_the_skew(bundle: Bundle) -> None:

@@ -62,13 +62,18 @@ class Watched(Bench):
                 assert old or m in self.causes, "causes first"
             self.causes.clear()
         elif item.kind in (*DEATHS, "ended"):
-            if self.active.get(item.modality) == item.sensor:
-                del self.active[item.modality]
-                if item.kind != "ended":  # what it said last holds
-                    self.die(item.modality)
+            self.gone(item)
         elif item.kind == "active":
             self.active[item.modality] = item.sensor
         elif item.kind in ("encoder failed", "encoder works again", "suspect", "agrees again"):
+            self.causes.add(item.modality)
+
+    def gone(self, item: Event) -> None:
+        if self.active.get(item.modality) == item.sensor:
+            del self.active[item.modality]
+            if item.kind != "ended":  # what it said last holds
+                self.die(item.modality)
+        elif item.kind == "failed":  # its first sample took over, and no encoder takes it
             self.causes.add(item.modality)
 
     def fail_encoder(self, modality: str) -> None:

@@ -11,7 +11,7 @@ from sensemble_runtime.errors import SessionError
 from sensemble_runtime.session import session
 from sensemble_sensors.supervision.events import Event
 
-from tests.runtime.puppets import Log, Puppet, Session, held, watched
+from tests.runtime.puppets import Log, Puppet, Session, watched
 from tests.waiting import PATIENCE, wait_until
 
 pytestmark = pytest.mark.usefixtures("no_thread_is_left")
@@ -134,20 +134,3 @@ def test_who_unsubscribed_gets_nothing_more_and_leaves_no_thread(bundle: Bundle,
         wait_until(lambda: staying)
         assert log.of("text") == []
         assert not running.unsubscribe(leaving)
-
-
-def test_a_slow_encoder_holds_up_no_quick_one(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
-    go, busy = held(bundle, monkeypatch, "video")
-    camera, captions = Puppet("video"), Puppet("text")
-    with Session(bundle) as running:
-        running.attach(camera)
-        running.attach(captions)
-        camera.see()
-        assert busy.wait(PATIENCE)
-        predictions = iter(running)
-        for _ in range(5):
-            captions.say()
-            prediction = next(predictions)
-            assert (prediction.live, prediction.dropped["text"]) == (("text",), 0)
-        go.set()
-        assert next(predictions).live == ("text", "video")

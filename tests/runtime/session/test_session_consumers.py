@@ -39,24 +39,6 @@ def of_record(log: Log) -> list[Event]:
     return [event for event in log.events if event.kind.startswith("record")]
 
 
-def test_every_prediction_is_recorded(bundle: Bundle, tmp_path: Path) -> None:
-    path, captions = tmp_path / "record.sqlite", Puppet("text")
-    with Session(bundle, record=path) as running:
-        running.attach(captions)
-        predictions = iter(running)
-        made = []
-        for caption in ("one", "two", "zero"):
-            captions.say(caption)
-            made.append(next(predictions))
-    (run,) = read_runs(path)
-    assert run.ended is not None
-    recorded = read_predictions(path, run.id)
-    assert [(p.time, p.live, p.ages, p.latencies) for p in recorded] == [
-        (p.time, p.live, p.ages, p.latencies) for p in made
-    ]
-    assert [p.probabilities.tolist() for p in recorded] == [p.probabilities.tolist() for p in made]
-
-
 def test_a_consumer_cannot_alter_the_record(
     bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

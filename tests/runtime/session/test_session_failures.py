@@ -19,7 +19,7 @@ from sensemble_sensors.errors import SensorEndedError
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.supervision.events import Event
 
-from tests.runtime.puppets import Log, Puppet, Session, held, watched
+from tests.runtime.puppets import Log, Puppet, Session, watched
 from tests.waiting import PATIENCE, wait_until
 
 pytestmark = pytest.mark.usefixtures("no_thread_is_left")
@@ -203,27 +203,6 @@ def test_what_breaks_the_background_writer_is_the_sessions_error(
     monkeypatch.setattr(Records, "close", close)
     with pytest.raises(MemoryError), Session(bundle, record=tmp_path / "record.sqlite"):
         pass
-
-
-def test_an_encoder_that_does_not_return_is_named_when_closing(
-    bundle: Bundle, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sensor_host, "CLOSE", 0.2)
-    before = set(threading.enumerate())
-    go, busy = held(bundle, monkeypatch, "text")
-    captions = Puppet("text")
-    running = Session(bundle)
-    running.attach(captions)
-    captions.say()
-    assert busy.wait(PATIENCE)
-    with pytest.raises(SessionError, match=r"the text encoder: did not stop within 0\.2 s"):
-        running.close()
-    running.close()
-    assert set(threading.enumerate()) != before, "closing again does not wait for it"
-    assert running.live == ()
-    go.set()
-    wait_until(lambda: set(threading.enumerate()) == before)
-    running.close()
 
 
 def test_everything_that_is_stuck_is_waited_for_together_and_counted(

@@ -24,6 +24,8 @@ from sensemble_sensors.sample_queue import SampleQueue
 from sensemble_sensors.sensor import Sample, Sensor
 from sensemble_sensors.spec import InputSpec
 
+from tests.sensors.reading import free_port
+
 NetworkCamera = Any
 Studio = Any
 Specs = Mapping[str, InputSpec]
@@ -257,12 +259,6 @@ def test_what_a_buffer_holds_back_is_late_where_pictures_carry_times(specs: Spec
             np.testing.assert_allclose(seen[:40], 0, atol=1e-6)
             np.testing.assert_allclose(seen[40:80], late, atol=1e-6)
             np.testing.assert_allclose(seen[80:], 0, atol=1e-6)
-
-
-def free_port(kind: int) -> int:
-    with socket.socket(socket.AF_INET, kind) as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 LISTEN = """

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from http.client import HTTPConnection
 from threading import Event, Thread
-from time import monotonic, sleep
+from time import sleep
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from sensemble_sensors.errors import BadDataError, SensorLostError, SensorUnavai
 from sensemble_sensors.spec import Channel, InputSpec
 
 from tests.mutations import MANY, SEEDS, json_mutated, one_line
+from tests.sensors.reading import rows_of
 from tests.waiting import PATIENCE
 
 SECRET = "0123456789abcdef"  # noqa: S105
@@ -68,20 +69,6 @@ def post(
         return sent(connection, body, path, **headers)
     finally:
         connection.close()
-
-
-def rows_of(sensor: PushSeries, count: int) -> NDArray[np.float32]:
-    """Read until there are `count` rows."""
-    blocks: list[NDArray[np.float32]] = []
-    until = monotonic() + PATIENCE
-    while sum(map(len, blocks)) < count:
-        assert monotonic() < until, f"only {blocks}"
-        if sample := sensor.read(0.2):
-            assert sample.time <= monotonic()
-            assert isinstance(sample.data, np.ndarray)
-            assert sample.data.dtype == np.float32
-            blocks.append(sample.data)
-    return np.concatenate(blocks)
 
 
 def reason_of(sensor: PushSeries) -> str:
@@ -357,29 +344,6 @@ def test_a_quantity_that_stops_is_named(phone: PushSeries) -> None:
         assert "gz" in text.replace("imu", "")
         assert "ax:" not in text
         assert "accelerometer" in text
-
-
-@pytest.mark.parametrize("unit", [1e3, 1e6])
-def test_a_clock_that_is_not_in_seconds_is_recognized(phone: PushSeries, unit: float) -> None:
-    times = (unit * (1_698_501_144 + SECOND)).round().tolist()
-    status, text = post(phone, {"time": times, "ax": [1] * 100, "gz": [1] * 100})
-    assert status == 400
-    name = {1e3: "milliseconds", 1e6: "microseconds"}[unit]
-    assert name in text
-    assert name in reason_of(phone)
-
-
-def test_a_payload_that_is_not_in_nanoseconds_is_recognized(phone: PushSeries) -> None:
-    for part in range(40):
-        items = [
-            *logged("gyroscope", 0.1 * part + SECOND[:10], z=1),
-            *logged("accelerometer", SECOND[:1], x=1),
-        ]
-        status, text = post(phone, {"payload": [{**item, "time": item["time"] // 10**6} for item in items]})
-        if status == 400:
-            break
-        sleep(0.1)
-    assert "nanoseconds" in text
 
 
 def test_one_absurd_time_is_left_out(phone: PushSeries) -> None:

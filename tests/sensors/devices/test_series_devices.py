@@ -14,7 +14,6 @@ from time import monotonic
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from sensemble_sensors.devices.iio import Iio
 from sensemble_sensors.devices.line_series import LineSeries
 from sensemble_sensors.devices.polled import MAX_LINE
@@ -30,6 +29,7 @@ from sensemble_sensors.errors import (
 from sensemble_sensors.sensor import Sample, Sensor
 from sensemble_sensors.spec import Channel, InputSpec
 
+from tests.sensors.reading import free_port, rows_of
 from tests.waiting import PATIENCE
 
 SPEC = InputSpec(
@@ -43,26 +43,6 @@ SPEC = InputSpec(
     "series",
     (Channel("ax", "m/s^2"), Channel("gz", "deg/s")),
 )
-
-
-def rows_of(sensor: Sensor, count: int) -> NDArray[np.float32]:
-    """Read until there are `count` rows."""
-    blocks: list[NDArray[np.float32]] = []
-    until = monotonic() + PATIENCE
-    while sum(map(len, blocks)) < count:
-        assert monotonic() < until, f"only {blocks}"
-        sample = sensor.read(0.2)
-        if sample is not None:
-            assert sample.modality == "imu"
-            assert sample.time <= monotonic()
-            blocks.append(np.asarray(sample.data, np.float32))
-    return np.concatenate(blocks)
-
-
-def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
-    with socket.socket(socket.AF_INET, kind) as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
 
 
 def error_of(sensor: Sensor, send: Callable[[], object] = lambda: None) -> SensorsError:
@@ -196,74 +176,18 @@ def test_datagrams_of_other_machines_are_asked_for_by_their_sender() -> None:
     sensor.close()
 
 
-@pytest.mark.parametrize(
-    ("clock", "reason"),
-    [
-        (lambda i: 10 * i, "milliseconds"),  # Arduino's `millis()`
-        (lambda i: 1_698_501_144_401 + 10 * i, "milliseconds"),  # since 1970
-        (lambda i: 10_000 * i, "microseconds"),
-        (lambda i: 1_698_501_144_401_773 + 10_000 * i, "microseconds"),
-        (lambda i: 1_698_501_144_401_773_000 + 10_000_000 * i, "nanoseconds"),
-        (lambda i: 1_698_501_144 + i // 100, "fractions"),  # whole seconds
-        (lambda i: i / 6000, " s; give seconds"),  # minutes
-        (lambda i: 45_000 + i / 8_640_000, "give seconds"),  # days
-        (lambda _: 5.0, "fractions"),
-        (lambda _: 1e37, "fractions"),
-        (lambda i: -i / 100, "fractions"),
-    ],
-)
-def test_a_wrong_clock_is_recognized(tmp_path: Path, clock: Callable[[int], float], reason: str) -> None:
+def test_a_wrong_clock_loses_a_stream_and_ends_a_file(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "rows")
-    sensor = LineSeries(f"pipe:{tmp_path / 'rows'}", modality="imu")
-    sensor.open(SPEC)
-    lines = (json.dumps({"time": clock(i), "ax": 1, "gz": 2}).encode() + b"\n" for i in count())
-    with (tmp_path / "rows").open("wb", buffering=0) as pipe:
-        error = error_of(sensor, lambda: pipe.write(next(lines)))
-    sensor.close()
-    assert isinstance(error, SensorLostError)
-    assert reason in str(error)
-    (tmp_path / "file.csv").write_text("time,ax,gz\n" + "".join(f"{clock(i)},1,2\n" for i in range(50)))
-    sensor = LineSeries(str(tmp_path / "file.csv"), modality="imu")
-    sensor.open(SPEC)
-    assert isinstance(ended := error_of(sensor), SensorEndedError)
-    assert reason in str(ended) or reason in {"fractions", " s; give seconds", "give seconds"}
-
-
-def test_a_sender_that_pauses_with_its_clock_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sensemble_sensors.devices.clock._SLOW", 0.3)
-    port = free_port(socket.SOCK_DGRAM)
-    sensor = LineSeries(f"udp://:{port}", modality="imu")
-    sensor.open(SPEC)
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
-        for first in (0, 10, 20):
-            sent = monotonic()
-            for i in range(10):
-                text = json.dumps({"time": (first + i) / 100, "ax": i, "gz": 1})
-                sender.sendto(text.encode(), ("127.0.0.1", port))
-            sample = sensor.read(PATIENCE)
-            assert sample is not None
-            assert sample.cut
-            assert sample.time > sent - 0.3
-            while sensor.read(0.5):
-                pass
-    sensor.close()
-
-
-def test_one_absurd_time_is_a_lost_row(tmp_path: Path) -> None:
-    times = [i / 100 for i in range(40)]
-    times[20] = 1e37
-    (tmp_path / "rows.csv").write_text("time,ax,gz\n" + "".join(f"{time},1,2\n" for time in times))
-    sensor, began = LineSeries(str(tmp_path / "rows.csv"), modality="imu"), monotonic()
-    sensor.open(SPEC)
-    samples: list[Sample] = []
-    with suppress(SensorEndedError):
-        while True:
-            if sample := sensor.read(1):
-                samples.append(sample)
-    assert sum(len(sample.data) for sample in samples) == 39
-    assert not any(sample.cut for sample in samples[1:])
-    assert all(began - 2 < sample.time <= monotonic() for sample in samples)
-    assert sum(sample.lost for sample in samples) == 1
+    (tmp_path / "file.csv").write_text("time,ax,gz\n" + "".join(f"{10 * i},1,2\n" for i in range(50)))
+    lines = (json.dumps({"time": 10 * i, "ax": 1, "gz": 2}).encode() + b"\n" for i in count())
+    with (tmp_path / "rows").open("r+b", buffering=0) as pipe:
+        for source, kind in (("rows", SensorLostError), ("file.csv", SensorEndedError)):
+            sensor = LineSeries(str(tmp_path / source), modality="imu")
+            sensor.open(SPEC)
+            error = error_of(sensor, lambda: pipe.write(next(lines)))
+            sensor.close()
+            assert isinstance(error, kind)
+            assert "milliseconds" in str(error)
 
 
 def test_rows_that_wait_are_bounded_by_seconds(tmp_path: Path) -> None:

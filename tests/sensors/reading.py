@@ -1,0 +1,31 @@
+"""Reading sensors and finding ports for the tests of devices."""
+
+import socket
+from time import monotonic
+
+import numpy as np
+from numpy.typing import NDArray
+from sensemble_sensors.sensor import Sensor
+
+from tests.waiting import PATIENCE
+
+
+def rows_of(sensor: Sensor, count: int) -> NDArray[np.float32]:
+    """Read a series until there are `count` rows."""
+    blocks: list[NDArray[np.float32]] = []
+    until = monotonic() + PATIENCE
+    while sum(map(len, blocks)) < count:
+        assert monotonic() < until, f"only {blocks}"
+        if sample := sensor.read(0.2):
+            assert sample.modality == sensor.modality
+            assert sample.time <= monotonic()
+            assert isinstance(sample.data, np.ndarray)
+            assert sample.data.dtype == np.float32
+            blocks.append(sample.data.astype(np.float32, copy=False))
+    return np.concatenate(blocks)
+
+
+def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
+    with socket.socket(socket.AF_INET, kind) as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
