@@ -38,7 +38,7 @@ from .world import (
 )
 
 SEEDS = range(3)
-RUNS = 60
+RUNS = 30
 
 
 def test_at_most_a_twentieth_of_fair_bets_ever_win_twenty_times_the_stake() -> None:

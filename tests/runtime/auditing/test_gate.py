@@ -76,15 +76,11 @@ def test_what_it_reads() -> None:
     ("text", "says"),
     [
         ("", "an empty criterion: not a criterion; write criteria as audio+video>=0.7,P>=0.8,"),
-        ("audio>=0.6,,P>=0.8", "an empty criterion: not a criterion"),
         ("audio", "audio: not a criterion"),
         ("audio>=", "audio>=: no limit is no share from 0 to 1; write audio>=0.6"),
         ("audio>=60", "audio>=60: 60 is no share from 0 to 1; write audio>=0.6"),
-        ("audio>=60%", "audio>=60%: 60% is no share from 0 to 1"),
-        ("audio>=nan", "audio>=nan: nan is no share from 0 to 1"),
         ("audio>=-0.1", "audio>=-0.1: -0.1 is no share from 0 to 1"),
         ("audio<=0.6", "audio<=0.6: a score has a least value; write audio>=0.6"),
-        ("audio>0.6", "audio>0.6: a score has a least value; write audio>=0.6"),
         ("P=0.6", "P=0.6: a score has a least value; write P>=0.6"),
         ("drop.audio>=0.1", "drop.audio>=0.1: drop has a largest value; write drop.audio<=0.1"),
         ("wrong<=2", "wrong<=2: 2 is no share from 0 to 1"),
@@ -94,12 +90,10 @@ def test_what_it_reads() -> None:
         ("under.camera>=0.5", "under.camera>=0.5: write under.SENSOR.CONDITION>=0.6; the sensors are audio,"),
         ("drop.audio+video<=0.1", "drop.audio+video<=0.1: a drop is of one sensor; write drop.audio"),
         ("drop.<=0.1", "drop.<=0.1: it names no sensor; there are audio, text, video, microphone, captions,"),
-        (">=0.1", ">=0.1: it names no sensor"),
         ("imu>=0.1", "imu>=0.1: no sensor is called 'imu'; there are audio, text, video, microphone,"),
         ("drop.P<=0.1", "drop.P<=0.1: no sensor is called 'P'"),
         ("audio+microphone>=0.1", "audio+microphone>=0.1: names audio twice; name each sensor once"),
         ("audio>=0.1,microphone>=0.2", "microphone>=0.2: audio>=0.1 is about the same; keep one of them"),
-        ("P>=0.1,P>=0.1", "P>=0.1: P>=0.1 is about the same"),
     ],
 )
 def test_what_it_cannot_read(text: str, says: str) -> None:

@@ -21,6 +21,8 @@ from sensemble_runtime.bundle.manifest_file import read_manifest
 from sensemble_runtime.errors import BundleCorruptError, BundleError, BundleIncompatibleError, BundlePathError
 from sensemble_runtime.executors import executor
 
+from tests.runtime.bundle.altered import edit, replace_file
+
 FILES = ["head.safetensors", "tokenizer.json", "audio/encoder.pte", "text/encoder.pte", "video/encoder.pte"]
 
 any_file = st.sampled_from(FILES)
@@ -47,13 +49,6 @@ def holding(path: Path, data: bytes) -> Iterator[None]:
         yield
     finally:
         path.write_bytes(before)
-
-
-def edit(folder: Path, old: str, new: str) -> None:
-    path = folder / "manifest.json"
-    text = path.read_text(encoding="utf-8")
-    assert old in text
-    path.write_text(text.replace(old, new), encoding="utf-8")
 
 
 def test_a_bundle_says_what_it_holds(bundle_folder: Path) -> None:
@@ -276,16 +271,6 @@ def test_a_link_inside_the_bundle_and_to_the_bundle_is_followed(folder: Path, tm
     (folder / "audio").symlink_to("blobs")
     (tmp_path / "link").symlink_to(folder)
     assert Bundle.open(tmp_path / "link").encode("audio", np.zeros((1, 1600), np.float32)).shape == (8,)
-
-
-def replace_file(folder: Path, name: str, data: bytes) -> None:
-    """Put other contents in a file, with a manifest that vouches for them, as a wrong export would."""
-    from hashlib import sha256
-
-    old = (folder / name).read_bytes()
-    (folder / name).write_bytes(data)
-    edit(folder, sha256(old).hexdigest(), sha256(data).hexdigest())
-    edit(folder, f'"bytes": {len(old)},\n', f'"bytes": {len(data)},\n')
 
 
 def test_a_head_of_another_size_is_refused(folder: Path, tmp_path: Path) -> None:

@@ -76,17 +76,12 @@ def test_a_tokenizer_that_cuts_and_pads_is_taken(bundle_folder: Path) -> None:
 @pytest.mark.parametrize(
     ("fields", "reported"),
     [
-        ({"truncation": CUT | {"stride": 5}}, "truncation.stride: expected 0"),
         ({"truncation": CUT | {"stride": 2}}, "truncation.stride: expected 0"),
         ({"truncation": CUT | {"max_length": 0}}, "truncation.max_length: expected"),
-        ({"truncation": CUT | {"max_length": True}}, "truncation.max_length: expected"),
         ({"truncation": 5}, "truncation.max_length: expected"),
-        ({"padding": PAD | {"strategy": {"Fixed": 10**12}}}, "padding.strategy: expected"),
         ({"padding": PAD | {"strategy": {"Fixed": 7}}}, "padding.strategy: expected"),
-        ({"padding": PAD | {"strategy": {}}}, "padding.strategy: expected"),
         ({"padding": PAD | {"strategy": None}}, "padding.strategy: expected"),
         ({"padding": "much"}, "padding.strategy: expected"),
-        ({"padding": PAD | {"pad_to_multiple_of": 10**12}}, "padding.pad_to_multiple_of: expected 1 to the"),
         ({"padding": PAD | {"pad_to_multiple_of": 0}}, "padding.pad_to_multiple_of: expected 1 to the"),
         ({"normalizer": TENFOLD}, "normalizer.content: expected nothing or a space"),
         ({"normalizer": {"type": "Sequence", "normalizers": [TENFOLD] * 8}}, "normalizer.content: expected"),

@@ -194,6 +194,7 @@ def test_what_keeps_it_from_being_written_has_its_own_remedy(
     records: Records, bundle: Bundle, tmp_path: Path
 ) -> None:
     run = records.begin("session", bundle)
+    records._db.execute("PRAGMA busy_timeout = 10")
     with sqlite3.connect(tmp_path / "record.sqlite", isolation_level=None) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(RecordError, match=r"locked\); close whatever else writes to it"):
