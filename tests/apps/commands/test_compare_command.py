@@ -13,12 +13,10 @@ import pytest
 from sensemble_apps.cli import main
 from sensemble_apps.errors import InputError
 from sensemble_apps.tables import gate_verdict
-from sensemble_apps.tables.audits import audits
-from sensemble_runtime.auditing.gate import judge
 
 from tests.apps.clips import write_clip
 from tests.apps.html_page import Page
-from tests.apps.shipped import condition_scores, write_audit, write_run
+from tests.apps.shipped import write_audit, write_run
 
 EVERY = "audio+text+video"
 
@@ -104,19 +102,6 @@ def test_a_build_stops_at_the_change_that_is_too_large(
     assert (suite.get("tests"), suite.get("failures")) == ("3", "1")
     assert [case.get("name") for case in suite if case.find("failure") is not None] == ["drop.B-A<=0.05"]
     assert main(["compare", *map(str, reversed(runs)), *options]) == 0
-
-
-def test_a_template_is_a_gate_that_its_audit_meets(runs: tuple[Path, Path], tmp_path: Path) -> None:
-    found = audits(runs[0])
-    assert found.answered is not None
-    text = gate_verdict.template({}, found.measures, found.answered, condition_scores())
-    names = [line.split('"')[1] for line in text.splitlines() if '"' in line]
-    assert {"P>=0.55", "drop.video<=0.14", "unsure<=1", "under.video.dark>=0.59"} <= {*names}
-    gate = tmp_path / "gate.toml"
-    gate.write_text(text, encoding="utf-8")
-    criteria = gate_verdict.parse(str(gate), ["audio", "text", "video"], {})
-    judged = judge(criteria, found.measures, found.answered, condition_scores())
-    assert {one.verdict for one in judged} == {"met"}
 
 
 @pytest.mark.parametrize("text", ["", "require = 3", 'require = ["P>=0"]\nother = 1', "P>=0.5"])

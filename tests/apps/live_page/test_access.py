@@ -45,14 +45,11 @@ def test_every_answer_keeps_other_pages_out(plain: Served, path: str) -> None:
 @pytest.mark.parametrize(
     "host",
     [
-        "attacker.example",  # whose name was let point here: DNS rebinding
-        "attacker.example:{port}",
-        "127.0.0.1",
+        "attacker.example:{port}",  # whose name was let point here: DNS rebinding
         "127.0.0.1:1",
         "127.0.0.2:{port}",
         "user@127.0.0.1:{port}",
         "robot.local:{port}",
-        "[::1]:{port}",
         "localhost.attacker.example:{port}",
         "",
         "[",
@@ -108,9 +105,7 @@ def test_its_own_origin_or_none_is_answered(plain: Served) -> None:
     [
         {},
         {"Authorization": "Bearer wrong"},
-        {"Authorization": f"Basic {TOKEN}"},
         {"Authorization": f"Bearer {TOKEN}x"},
-        {"Cookie": f"sensemble_1={TOKEN}"},
         {"Cookie": "sensemble_{port}=wrong"},
         {"Cookie": "sensemble_{port}=\xe4"},
     ],

@@ -73,6 +73,7 @@ def test_an_address_that_says_nothing_gives_way_to_itself_and_to_others(page: Se
 
 def test_a_handshake_that_never_comes_is_bounded(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "CONNECTIONS", 8)
+    monkeypatch.setattr(limits, "SILENT", 10 * PATIENCE)
     tls, _ = self_signed(["127.0.0.1"])
     access = Access(secure=True, token=TOKEN)
     with serving(bundle, access=access, tls=tls) as served, ExitStack() as stack:

@@ -194,8 +194,8 @@ def test_the_password_is_no_argument(bundle: Bundle, tmp_path: Path, monkeypatch
 
 
 @contextmanager
-def odd_broker(answer: bytes) -> Iterator[tuple[str, "Queue[socket]"]]:
-    """A broker that takes a connection, sends an answer, and leaves the rest to the test."""
+def deaf_broker() -> Iterator[tuple[str, "Queue[socket]"]]:
+    """A broker that takes a connection, and reads no more of it than the test does."""
     with create_server(("127.0.0.1", 0)) as listening:
         found: Queue[socket] = Queue()
 
@@ -203,46 +203,34 @@ def odd_broker(answer: bytes) -> Iterator[tuple[str, "Queue[socket]"]]:
             connection, _ = listening.accept()
             connection.settimeout(PATIENCE)
             connection.recv(1 << 16)
-            connection.sendall(answer)
+            connection.sendall(ACCEPTED)
             found.put(connection)
 
         Thread(target=serve, daemon=True).start()
         yield f"mqtt://127.0.0.1:{listening.getsockname()[1]}", found
 
 
-def fill(publisher: Publisher) -> None:
-    """Report events until nothing more can be written to the broker."""
-    stuck, until = 0, monotonic() + PATIENCE
-    while stuck < 30 and monotonic() < until:
-        publisher.show(lost("x" * 100_000))
-        sleep(0.02)
-        stuck = stuck + 1 if publisher._client.want_write() else 0
-
-
-def test_nothing_piles_up_for_a_broker_that_acknowledges_or_reads_nothing(bundle: Bundle) -> None:
-    with (
-        odd_broker(ACCEPTED) as (url, found),
-        Publisher(url, bundle) as publisher,
-        found.get(timeout=PATIENCE) as connection,
-    ):
-        first = connection.recv(1)[0]
-        assert (first >> 4, first & 6) == (3, 0), "published, at most once"
-        fill(publisher)
-        waiting = len(publisher._client._out_packet)
-        for _ in range(50):
-            publisher.show(lost("y"))
-            sleep(0.01)
-        assert 0 < len(publisher._client._out_packet) <= waiting < 20
-        assert not publisher._client._out_messages
-
-
-def test_a_broker_that_reads_nothing_is_not_awaited(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_piles_up_for_a_broker_that_reads_nothing_and_it_is_not_awaited(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(mqtt, "_SILENT", 600)
-    with odd_broker(ACCEPTED) as (url, found):
+    with deaf_broker() as (url, found):
         publisher = Publisher(url, bundle)
         publisher.__enter__()
-        with found.get(timeout=PATIENCE):
-            fill(publisher)
+        with found.get(timeout=PATIENCE) as connection:
+            first = connection.recv(1)[0]
+            assert (first >> 4, first & 6) == (3, 0), "published, at most once"
+            stuck, until = 0, monotonic() + PATIENCE
+            while stuck < 30 and monotonic() < until:  # until nothing more can be written
+                publisher.show(lost("x" * 100_000))
+                sleep(0.02)
+                stuck = stuck + 1 if publisher._client.want_write() else 0
+            waiting = len(publisher._client._out_packet)
+            for _ in range(50):
+                publisher.show(lost("y"))
+                sleep(0.01)
+            assert 0 < len(publisher._client._out_packet) <= waiting < 20
+            assert not publisher._client._out_messages
             leaving = Thread(target=publisher.__exit__, args=(None, None, None))
             leaving.start()
             leaving.join(PATIENCE)

@@ -13,10 +13,12 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from sensemble_apps.live_page.board import opinions
 from sensemble_apps.live_page.demonstration import demonstration
 from sensemble_apps.live_page.examples import examples_of_classes
 from sensemble_runtime import subsets
 from sensemble_runtime.bundle.bundle import Bundle
+from sensemble_runtime.engine.belief import answer
 from sensemble_runtime.prediction import Prediction
 from sensemble_sensors.media.dataset import Example
 from sensemble_sensors.recording.reader import is_recording
@@ -245,6 +247,22 @@ def test_a_recording_that_dies_is_an_event_and_a_state_and_the_next_one_is_refus
         assert empty.state()["recording_failed"] == ""
         assert empty.ask("/api/record", "POST", {"on": False})[0] == 204
     assert is_recording(folder)
+
+
+def test_the_opinion_of_a_subset_is_the_heads_of_its_mean_embedding(bundle: Bundle) -> None:
+    rng = np.random.default_rng(0)
+    size = bundle.manifest.embedding
+    embeddings = {m: rng.normal(size=size).astype(np.float32) for m in ("audio", "video")}
+    pooled = (embeddings["audio"] + embeddings["video"]) / 2
+    probabilities, labels = bundle.head.probabilities(pooled), bundle.manifest.labels
+    prediction = Prediction(
+        0.0, ("audio", "video"), {}, probabilities, pooled, {}, {}, labels=labels, embeddings=embeddings
+    )
+    said = {opinion["subset"]: opinion for opinion in opinions(bundle, prediction)}
+    for name in ("audio", "audio+video"):
+        whole, _ = answer(bundle.classifier, {m: embeddings[m] for m in subsets.parse(name)}, {})
+        assert (said[name]["best"], said[name]["label"]) == (whole.best, whole.label)
+        assert said[name]["confidence"] == whole.confidence
 
 
 def test_a_condition_degrades_what_the_session_and_the_viewer_get(replayed: Served) -> None:
