@@ -92,7 +92,7 @@ def test_a_head_that_is_right_already_is_corrected_as_seldom_as_promised() -> No
 def test_an_honest_teacher_teaches(seed: int) -> None:
     world = World(seed)
     learner = Learner(world.head)
-    (change,) = world.teach(learner, honest, 400)
+    (change,) = world.teach(learner, honest, 1500)
     assert change == "taught"
     shipped, adapted = learner.trial.agreement
     assert adapted > shipped
@@ -107,14 +107,6 @@ def test_an_unrelated_teacher_is_never_believed(teacher: Teacher, seed: int) -> 
     learner = Learner(world.head)
     assert world.teach(learner, teacher, 400) == []
     assert not learner.trial.used
-
-
-def test_a_frozen_teacher_teaches_one_scene() -> None:
-    world = World()
-    learner = Learner(world.head)
-    world.teach(learner, frozen, 300)
-    learner.learn(Lesson(world.windows(np.array([3]))[0], 3))
-    assert learner.trial.windows == SCENE
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -139,14 +131,6 @@ def test_a_teacher_that_takes_two_classes_for_each_other_does_no_harm(seed: int)
     world.teach(learner, swapping, 500)
     shipped, used = world.accuracy(learner)
     assert used > shipped - 0.02
-
-
-@pytest.mark.parametrize("seed", SEEDS)
-def test_a_correction_that_helps_stays_in_use(seed: int) -> None:
-    world = World(seed)
-    learner = Learner(world.head)
-    changes = world.teach(learner, honest, 1500)
-    assert changes == ["taught"]
 
 
 def test_lessons_about_few_classes_are_not_used() -> None:

@@ -102,13 +102,6 @@ def test_the_record_names_every_split_of_the_examples(
     assert [run.split for run in read_runs(path)] == ["eval+train"]
 
 
-def test_subsets_that_no_example_has_are_named(bundle: Bundle, dataset: Dataset) -> None:
-    silent = [e.only(("text", "video")) for e in dataset.examples]
-    found = audit(bundle, [e for e in silent if e.modalities])
-    assert set(found.subsets) == {"text", "video", "text+video"}
-    assert set(found.unscored) == {"audio", "audio+text", "audio+video", "audio+text+video"}
-
-
 def test_multi_label_is_scored_by_mean_average_precision(bundle: Bundle, dataset: Dataset) -> None:
     bundle.manifest = dataclasses.replace(bundle.manifest, task="multi-label")
     bundle.head = dataclasses.replace(bundle.head, task="multi-label")

@@ -168,14 +168,6 @@ def test_a_drop_is_of_the_examples_that_have_both_sensors() -> None:
     assert found.drops["video"].high < 0.2
 
 
-def test_a_drop_is_surer_the_more_alike_the_answers_are() -> None:
-    right = np.arange(100) < 60
-    alike, unlike = np.stack([right] * 3), np.stack([right, right, right[::-1]])
-    alike[0, 0] = False
-    one, other = (measured(correct).drops["video"] for correct in (alike, unlike))
-    assert one.high - one.low < (other.high - other.low) / 4
-
-
 def test_a_set_that_no_example_has_is_unscored_and_nothing_drops_from_it() -> None:
     present = {"audio": np.array([True, True, False]), "video": np.array([False, False, True])}
     labels = np.array([0, 0, 1])

@@ -7,7 +7,6 @@ import pytest
 import torch
 from scipy.special import softmax
 from sensemble_runtime.auditing.answers import Answers, Sessions
-from sensemble_runtime.auditing.calibration import calibrate
 from sensemble_runtime.auditing.reliability import (
     calibration_error,
     chance_error,
@@ -50,17 +49,6 @@ def answers_of(classifier: Classifier, logits: np.ndarray, familiar: np.ndarray 
     usable = {"audio": np.ones(len(logits), bool) if familiar is None else familiar}
     sessions = Sessions([("audio",)], 0.0, classifier.task, classifier.threshold)
     return sessions.answers({"audio": classifier.opinions("audio", logits)}, usable)["audio",]
-
-
-def test_calibration_mends_the_calibration_error() -> None:
-    (old, truth), (new, labels) = drawn(2000, seed=5), drawn(4000, seed=6)
-    there = {"audio": np.ones(2000, bool)}
-    fitted = calibrate({"audio": old}, there, truth, "multi-class", np.arange(2000))
-    found = outcomes(answers_of(classifier_of("multi-class", fitted), new), labels, "multi-class").reliability
-    assert found.calibration_error < 0.03
-    assert found.accuracy == (new.argmax(axis=1) == labels).mean()
-    assert found.confidence == pytest.approx(found.accuracy, abs=0.03)
-    assert found.sure_right is None or found.sure_right > found.accuracy
 
 
 def test_chance_alone_leaves_an_error_that_shrinks_with_the_examples() -> None:

@@ -12,18 +12,6 @@ from sensemble_runtime.executors._native import Module
 from sensemble_runtime.executors.executor import load
 
 
-@pytest.mark.parametrize(
-    ("modality", "dtype", "shape"),
-    [("audio", "float32", (1, 1600)), ("text", "int64", (1, 6)), ("video", "uint8", (1, 2, 8, 8, 3))],
-)
-def test_a_program_says_what_it_takes_and_gives(
-    bundle_folder: Path, modality: str, dtype: str, shape: tuple[int, ...]
-) -> None:
-    module = Module((bundle_folder / modality / "encoder.pte").read_bytes())
-    assert module.input == (dtype, shape)
-    assert module.output == (1, 8)
-
-
 def test_a_missing_program_is_named(tmp_path: Path) -> None:
     with pytest.raises(BundleCorruptError, match=r"none\.pte: there is no artifact"):
         load(tmp_path / "none.pte", "executorch-xnnpack")

@@ -1,6 +1,5 @@
 """The ONNX executor on a model whose values are known."""
 
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -39,13 +38,6 @@ def test_it_says_what_it_takes_and_computes(encoder: Encoder) -> None:
     found = encoder(window)
     np.testing.assert_array_equal(found, (window @ WEIGHT)[0])
     assert found.dtype == np.float32
-
-
-def test_threads_share_it(encoder: Encoder) -> None:
-    windows = [np.full((1, 4), i, np.float32) for i in range(100)]
-    with ThreadPoolExecutor(8) as pool:
-        for window, found in zip(windows, pool.map(encoder, windows), strict=True):
-            np.testing.assert_array_equal(found, (window @ WEIGHT)[0])
 
 
 def test_what_is_no_model_is_refused(tmp_path: Path) -> None:

@@ -76,23 +76,6 @@ def test_a_lasting_session_goes_on_when_its_last_sensor_has_ended(bundle: Bundle
         assert next(iter(running)).live == ("text",)
 
 
-def test_a_sensor_that_the_system_has_no_thread_for_is_not_attached(
-    bundle: Bundle, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuse(_: threading.Thread) -> None:
-        raise RuntimeError("can't start new thread")
-
-    captions = Puppet("text")
-    with Session(bundle) as running:
-        with monkeypatch.context() as patch:
-            patch.setattr(threading.Thread, "start", refuse)
-            with pytest.raises(RuntimeError, match="new thread"):
-                running.attach(captions)
-        assert running.attach(captions) == "text"
-        captions.say()
-        assert next(iter(running)).live == ("text",)
-
-
 @pytest.mark.usefixtures("soon")
 def test_an_error_in_the_code_of_an_isolated_sensor_ends_it_too(
     bundle: Bundle, log: Log, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture

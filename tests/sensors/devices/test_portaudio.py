@@ -61,29 +61,6 @@ def test_a_database_in_use_is_left_alone(database: Path) -> None:
     assert files(database) == ["__db.001", "__db.002", "metadata.db"]
 
 
-def test_locks_that_are_replaced_already_do_not_count_as_in_use(database: Path) -> None:
-    with (database / "__db.001").open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ):
-        (database / "__db.001").unlink()
-        starts.restart()
-    assert files(database) == ["metadata.db"]
-
-
-def test_the_database_of_another_user_is_not_this_ones(database: Path) -> None:
-    other = Path(f"{database}1")
-    other.mkdir()
-    (other / "__db.001").write_bytes(bytes(4096))
-    with (other / "__db.001").open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ):
-        starts.restart()
-    assert files(database) == ["metadata.db"]
-    assert files(other) == ["__db.001"]
-
-
-def test_portaudio_starts_where_nothing_can_be_removed(database: Path) -> None:
-    (database / "__db.003").mkdir()
-    starts.restart()
-    assert files(database) == ["__db.003", "metadata.db"]
-
-
 def test_a_start_waits_for_another_but_not_for_ever(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(starts, "_PATIENCE", 0.5)
     other = os.open(database, os.O_RDONLY)

@@ -6,7 +6,6 @@ import resource
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -22,7 +21,6 @@ from sensemble_sensors import Isolated, Limits
 from sensemble_sensors.devices.captions import Captions
 from sensemble_sensors.errors import SensorEndedError, SensorLostError, SensorsError, SensorUnavailableError
 from sensemble_sensors.isolation import worker
-from sensemble_sensors.sample_queue import SampleQueue
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
 
@@ -299,36 +297,6 @@ def test_a_sample_crosses_bit_for_bit(data: object, time: float, cut: bool, lost
     np.testing.assert_array_equal(found.data, sample.data)
     assert getattr(found.data, "dtype", None) == getattr(data, "dtype", None)
     assert found.frozen() is found, "nothing copies it again"
-
-
-def test_a_slow_reader_delays_no_sensor_and_the_lost_ones_are_counted() -> None:
-    reading, writing = os.pipe()
-    sender = worker._Sender(writing)
-    sender.queue = SampleQueue(2)
-    sender.start()
-    picture = np.zeros((300, 300, 3), np.uint8)  # more than the pipe holds
-    for i in range(100):
-        sender.queue.put(Sample("video", picture, float(i)))
-    sender.queue.end(worker.SensorEndedError("over"))
-    received = bytearray()
-    drained = threading.Thread(
-        target=lambda: [received.extend(x) for x in iter(lambda: os.read(reading, 1 << 16), b"")]
-    )
-    drained.start()
-    sender.join(60)
-    os.close(writing)
-    drained.join(60)
-    os.close(reading)
-    found = []
-    while received:
-        first, second = worker.SIZES.unpack_from(received)
-        found.append(json.loads(received[8 : 8 + first]))
-        del received[: 8 + first + second]
-    *samples, over = [one for one in found if one["kind"] != "alive"]
-    assert over["kind"] == "SensorEndedError"
-    assert [one["time"] for one in samples[-2:]] == [98.0, 99.0]
-    assert len(samples) + sum(one["lost"] for one in samples) == 100
-    assert len(samples) <= 4
 
 
 @pytest.mark.parametrize("data", [np.zeros(4, np.float64), [1, 2]])

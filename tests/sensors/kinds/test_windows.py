@@ -152,13 +152,6 @@ def test_the_newest_frame_ends_the_window_however_late_it_is_taken() -> None:
     assert ring.pop() is None
 
 
-def test_memory_does_not_grow_with_the_cameras_rate() -> None:
-    ring = kind_of(VIDEO).windows(VIDEO)
-    for i in range(1000):
-        ring.push(Sample("video", frame(i // 4), i / 1000))
-    assert seen(ring.pop()) == pytest.approx([(999 - ago) / 4 for ago in (300, 200, 100, 0)], abs=4)
-
-
 def test_an_image_is_a_window_of_one_frame() -> None:
     spec = InputSpec("video", "uint8", (1, 1, 2, 2, 3), rate=1, window=1, hop=0.5, ttl=1)
     ring = kind_of(spec).windows(spec)
