@@ -20,27 +20,23 @@ class PackageSummary:
     Attributes:
         inputs: dtype and shape of each input, by name.
         outputs: dtype and shape of each output, by name.
-        system: the opset, such as `CoreML7` (iOS 17).
         computes: the number of operations by the dtype of their result, without constants, casts and the
             operations that lead to a logarithm.
         weights: the number of elements of constants with at least `COREML_LEAST` elements, by storage:
             `float16`, `float32`, `int8`, `palette-6bit`, ...
-        weight_bytes: the size of the weight file.
     """
 
     inputs: dict[str, tuple[str, tuple[int, ...]]]
     outputs: dict[str, tuple[str, tuple[int, ...]]]
-    system: str
     computes: Counter[str]
     weights: Counter[str]
-    weight_bytes: int
 
 
 def summarize(package: Path) -> PackageSummary:
     """Return the contents of a Core ML package (.mlpackage)."""
     with TemporaryDirectory() as folder:  # coremltools writes the manifest of what it reads
         spec = ct.utils.load_spec(str(shutil.copytree(package, Path(folder, package.name))))
-    ((system, block),) = spec.mlProgram.functions["main"].block_specializations.items()
+    (block,) = spec.mlProgram.functions["main"].block_specializations.values()
     computes: Counter[str] = Counter()
     weights: Counter[str] = Counter()
     towards_log: set[str] = set()  # the values that lead to a logarithm
@@ -57,10 +53,8 @@ def summarize(package: Path) -> PackageSummary:
     return PackageSummary(
         dict(map(_feature, spec.description.input)),
         dict(map(_feature, spec.description.output)),
-        system,
         computes,
         weights,
-        (package / "Data" / "com.apple.CoreML" / "weights" / "weight.bin").stat().st_size,
     )
 
 

@@ -81,12 +81,10 @@ def windows(spec: InputSpec) -> Tensor:
 @pytest.mark.parametrize(
     ("factory", "kind", "scheme", "least"),
     [
-        pytest.param("whisper", "waveform", "fp32", 0.9999, marks=pytest.mark.slow),
         pytest.param("efficientnet", "frames", "fp32", 0.9999, marks=pytest.mark.slow),
         pytest.param("bert", "text", "fp32", 0.9999, marks=pytest.mark.slow),
         ("own", "waveform", "fp32", 0.9999),
         ("whisper", "waveform", "int8-dynamic", 0.98),
-        pytest.param("bert", "text", "int8-dynamic", 0.98, marks=pytest.mark.slow),
     ],
 )
 @torch.no_grad()

@@ -7,23 +7,11 @@ import pytest
 from sensemble_export.readme import readme
 from sensemble_export.targets import TARGETS
 from sensemble_runtime import subsets
-from sensemble_runtime.bundle.head import load_head
 from sensemble_runtime.bundle.manifest import Manifest, ModalityEntry
-from sensemble_runtime.engine.scheduler import Policy
 from sensemble_train.experiments.models import VIT_B16, paper_model
 
 from .conftest import SPECS, Export
 
-FACTS = {
-    "audio": {"range": "-1 to 1", "rate": "{rate:g} Hz", "window": "{window:g} s", "hop": "every {hop:g} s"},
-    "text": {"range": "0 is padding", "window": "one caption", "hop": "none"},
-    "video": {
-        "range": "0 to 255, RGB",
-        "rate": "{rate:g} frames a second",
-        "window": "{window:g} s",
-        "hop": "every {hop:g} s",
-    },
-}
 TYPES = {
     "audio": ("FloatArray", "Tensor.fromBlob(", "FloatBuffer.wrap(", "Float", ".float,"),
     "text": ("LongArray", "Tensor.fromBlob(", "LongBuffer.wrap(", "Int64", ".int64,"),
@@ -64,44 +52,8 @@ def cells(section: str) -> list[list[str]]:
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
 
 
-def table(section: str) -> dict[str, str]:
-    rows = re.findall(r"^\| ([^|]+?) \| ([^|]+?) \|$", section, flags=re.MULTILINE)
-    return {key: value for key, value in rows if key != "---"}
-
-
 def test_the_export_wrote_it(exported: Export) -> None:
     assert (exported.out / "README.md").read_text(encoding="utf-8") == readme(exported.manifest)
-
-
-@pytest.mark.parametrize("modality", SPECS)
-def test_each_encoder_takes_and_gives_what_the_manifest_says(manifest: Manifest, modality: str) -> None:
-    entry = manifest.modalities[modality]
-    spec = entry.spec
-    section = sections(readme(manifest))[modality]
-    rows = table(section)
-    assert rows.pop("gives") == f"float32 [1, {manifest.embedding}], of length 1"
-    assert rows.pop("stays in the live set for").startswith(f"{spec.ttl:g} s ")
-    listed = [row for row in cells(section) if row[0] in TARGETS]
-    assert [row[0] for row in listed] == list(entry.artifacts)
-    for target, path, feed, *about in listed:
-        artifact = entry.artifacts[target]
-        assert path == f"`{artifact.path}`"
-        dtype = FED[modality] if target == "coreml" else spec.dtype
-        named = "" if target.startswith("executorch-") else " as `window`"
-        assert feed == f"{dtype} {list(spec.shape)}{named}"
-        parity = artifact.parity
-        proved = f"cosine {parity.cosine:.4f}" if parity else "unproved: no machine has run it"
-        assert about == [artifact.scheme, str(artifact.bytes), proved]
-    values = {"rate": spec.rate, "window": spec.window, "hop": spec.hop}
-    assert rows.keys() == FACTS[modality].keys()
-    for key, fact in FACTS[modality].items():
-        assert fact.format(**values) in rows[key]
-    size = {"audio": f"{spec.shape[1]} consecutive samples", "text": f"the ids at {spec.shape[1]},"}
-    if modality == "video":
-        _, frames, height, width, _ = spec.shape
-        size["video"] = f"{frames} frames"
-        assert f"{height} x {width} (height x width)" in section
-    assert size[modality] in section
 
 
 def snippets(manifest: Manifest, modality: str) -> dict[tuple[str, str], str]:
@@ -118,6 +70,31 @@ CODE = [
     ("kotlin", "onnx"),
     ("swift", "onnx"),
 ]
+
+
+@pytest.mark.parametrize("modality", SPECS)
+def test_each_encoder_takes_and_gives_what_the_manifest_says(manifest: Manifest, modality: str) -> None:
+    entry = manifest.modalities[modality]
+    section, spec = sections(readme(manifest))[modality], entry.spec
+    assert f"| gives | float32 [1, {manifest.embedding}], of length 1 |" in section
+    assert f"| stays in the live set for | {spec.ttl:g} s " in section
+    timing = [f"{spec.window:g} s", f"every {spec.hop:g} s", f"{spec.rate:g} "]
+    facts = {
+        "audio": [*timing, "-1 to 1", f"{spec.shape[1]} consecutive samples"],
+        "text": ["0 is padding", "one caption", f"the ids at {spec.shape[1]},"],
+        "video": [*timing, "0 to 255, RGB", f"{spec.shape[1]} frames", " x ".join(map(str, spec.shape[2:4]))],
+    }
+    assert [fact for fact in facts[modality] if fact not in section] == []
+    listed = [row for row in cells(section) if row[0] in TARGETS]
+    assert [row[0] for row in listed] == list(entry.artifacts)
+    for target, path, feed, *about in listed:
+        artifact = entry.artifacts[target]
+        dtype = FED[modality] if target == "coreml" else spec.dtype
+        named = "" if target.startswith("executorch-") else " as `window`"
+        assert (path, feed) == (f"`{artifact.path}`", f"{dtype} {list(spec.shape)}{named}")
+        parity = artifact.parity
+        proved = f"cosine {parity.cosine:.4f}" if parity else "unproved: no machine has run it"
+        assert about == [artifact.scheme, str(artifact.bytes), proved]
 
 
 @pytest.mark.parametrize("modality", SPECS)
@@ -141,78 +118,40 @@ def test_the_code_loads_each_artifact_and_makes_its_tensor(manifest: Manifest, m
         )
 
 
-def test_it_names_the_version_that_reads_its_programs(manifest: Manifest) -> None:
-    version = manifest.provenance.tools["executorch"]
-    opening = sections(readme(manifest))[""]
-    assert f"`org.pytorch:executorch-android:{version}`" in opening
-    assert f"`swiftpm-{version}`" in opening
-
-
-def test_it_says_what_runs_each_kind_of_file_that_is_there(manifest: Manifest) -> None:
-    said = {
-        "executorch-xnnpack": "backend_xnnpack",
-        "onnx": "ONNX Runtime",
-        "coreml": "`.mlpackage` runs on Core ML",
-    }
-    assert all(words in readme(manifest) for words in said.values())
-    for kept in TARGETS:
-        entries = {
-            m: replace(entry, artifacts={t: a for t, a in entry.artifacts.items() if t == kept})
-            for m, entry in manifest.modalities.items()
-        }
-        opening = sections(readme(replace(manifest, modalities=entries)))[""]
-        assert [target for target, words in said.items() if words in opening] == [kept]
-
-
-def test_the_classifier_is_the_head_that_is_there(manifest: Manifest, exported: Export) -> None:
-    classes, size = len(manifest.labels), manifest.embedding
-    section = sections(readme(manifest))["Classify"]
-    assert f"`{manifest.head.path}`" in section
-    assert f"`weight` float32 [{classes}, {size}] and `bias` float32 [{classes}]" in section
-    assert ("softmax" in section, "sigmoid" in section) == (
-        (True, False) if manifest.task == "multi-class" else (False, True)
-    )
-    assert f"within {Policy().skew:g} s of the newest window" in section
-    assert re.findall(r"```(\w+)", section) == ["kotlin", "swift"]
-    assert section.count(f'"{manifest.head.path}"') == 2
-    if manifest == exported.manifest:
-        head = load_head((exported.out / manifest.head.path).read_bytes(), manifest.task, exported.out)
-        assert head.weight.shape == (classes, size)
-
-
-def test_it_names_the_labels_in_order_and_where_the_bundle_came_from(manifest: Manifest) -> None:
-    found = sections(readme(manifest))
-    listed = re.findall(r"^(\d+)\. (.*)$", found["Labels"], flags=re.MULTILINE)
-    assert listed == [(str(index), label) for index, label in enumerate(manifest.labels)]
-    made = manifest.provenance
-    opening = found[""]
+def test_its_opening_says_where_the_bundle_came_from_and_what_runs_it(manifest: Manifest) -> None:
+    opening, made = sections(readme(manifest))[""], manifest.provenance
     assert f"Trained by {made.method} on {'+'.join(made.train_modalities)} of {made.dataset}." in opening
     assert f"{len(manifest.labels)} classes ({manifest.task})" in opening
-    assert f"one space of {manifest.embedding} dimensions" in opening
-    assert f"{len(manifest.modalities)} encoders ({', '.join(sorted(manifest.modalities))})" in opening
+    assert f"`org.pytorch:executorch-android:{made.tools['executorch']}`" in opening
+    for target, words in (("onnx", "ONNX Runtime"), ("coreml", "`.mlpackage` runs on Core ML")):
+        entries = {
+            m: replace(entry, artifacts={t: a for t, a in entry.artifacts.items() if t != target})
+            for m, entry in manifest.modalities.items()
+        }
+        assert words in opening
+        assert words not in readme(replace(manifest, modalities=entries))
 
 
-def test_it_says_when_a_window_is_unfamiliar(manifest: Manifest) -> None:
-    section = sections(readme(manifest))["Classify"]
-    assert f"`familiar_weight` float32 [3, {manifest.embedding}]" in section
-    for modality, threshold in manifest.calibration.familiar.items():
-        assert f"{modality} {threshold}" in section
-    bare = replace(manifest, calibration=replace(manifest.calibration, familiar={}))
-    assert "familiar" not in readme(bare)
-
-
-def test_it_holds_the_calibration_and_the_score_of_each_live_set(manifest: Manifest) -> None:
-    section = sections(readme(manifest))["Classify"]
+def test_it_says_how_embeddings_become_an_answer(manifest: Manifest) -> None:
+    found, classes = sections(readme(manifest)), len(manifest.labels)
+    section, known = found["Classify"], manifest.calibration
+    assert f"`weight` float32 [{classes}, {manifest.embedding}] and `bias` float32 [{classes}]" in section
+    assert ("softmax" in section) != ("sigmoid" in section) == (manifest.task == "multi-label")
+    assert re.findall(r"```(\w+)", section) == ["kotlin", "swift"]
+    listed = re.findall(r"^(\d+)\. (.*)$", found["Labels"], flags=re.MULTILINE)
+    assert listed == [(str(index), label) for index, label in enumerate(manifest.labels)]
     rows = cells(section)
     fitted = {row[0]: row[1:] for row in rows if row[0] in manifest.modalities and len(row) > 2}
     assert fitted.keys() == manifest.modalities.keys()
     for name, (temperature, *power, examples, groups) in fitted.items():
-        entry = manifest.calibration.modalities[name]
+        entry = known.modalities[name]
         assert float(temperature) == pytest.approx(entry.temperature, abs=5e-4)
         assert [float(p) for p in power] == ([entry.power] if manifest.task == "multi-class" else [])
         assert (int(examples), int(groups)) == (entry.examples, entry.groups)
+        assert f"{name} {known.familiar[name]}" in section
     scores = {row[0]: row[1] for row in rows if len(row) == 2}
     for subset in map(subsets.name, subsets.subsets(manifest.modalities)):
         assert scores[subset].startswith(f"{100 * manifest.audited[subset].accuracy:.1f} % (")
-    assert f"at least {manifest.calibration.threshold:g}." in section
-    assert manifest.calibration.promise[1:] in section
+    assert f"at least {known.threshold:g}." in section
+    assert known.promise[1:] in section
+    assert "familiar" not in readme(replace(manifest, calibration=replace(known, familiar={})))

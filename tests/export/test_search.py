@@ -50,9 +50,7 @@ def test_a_budget_is_read() -> None:
     assert parse_budget("drop=0.5, size=3") == {"drop": 0.5, "size": 3}
 
 
-@pytest.mark.parametrize(
-    "text", ["", "size", "size=20GB", "drop=1,drop=2", "memory=3", "size=-1", "drop=1ms"]
-)
+@pytest.mark.parametrize("text", ["", "size=20GB", "drop=1,drop=2", "memory=3", "size=-1"])
 def test_another_budget_is_refused_in_one_line(text: str) -> None:
     with pytest.raises(BudgetError, match=rf"^--budget {re.escape(text)}: .* write size=20MB"):
         parse_budget(text)
@@ -66,14 +64,19 @@ def test_with_a_limit_on_the_drop_the_smallest_wins_and_without_one_the_most_acc
     assert best(FOUND, {"size": 20}) == FOUND[0]
 
 
-def test_what_cannot_be_met_is_said_with_the_amount() -> None:
-    with pytest.raises(BudgetError) as error:
-        best(FOUND, {"size": 1.5, "drop": 1.0})
-    assert str(error.value) == (
-        "none of 5 combinations is within the budget: size is 2 MB at least with drop met, 0.5 MB over; "
-        "drop is 2 points at least with size met, 1 points over; "
-        "raise the budget, or train a smaller model"
-    )
+@pytest.mark.parametrize(
+    ("found", "budget", "says"),
+    [
+        (FOUND, {"size": 1.5, "drop": 1.0}, "size is 2 MB at least with drop met, 0.5 MB over; drop is 2 p"),
+        ([option(2, 1, 0)], {"size": 1.99995}, "size is 2 MB at least, 0.00005 MB over;"),
+        ([option(2, 1, 0)], {"latency": 5, "size": 1}, "latency can be met, but not with the others; size"),
+    ],
+)
+def test_what_cannot_be_met_is_said_with_the_amount(
+    found: list[Option], budget: dict[str, float], says: str
+) -> None:
+    with pytest.raises(BudgetError, match=re.escape(says)):
+        best(found, budget)
 
 
 @given(found_options, limits)
@@ -100,19 +103,21 @@ def test_the_front_beats_or_equals_everything(found: list[Option]) -> None:
         assert not any(all(k.costs()[c] <= one.costs()[c] for c in one.costs()) for k in others)
 
 
-def test_a_search_measures_each_scheme_once_and_writes_what_it_chose(tmp_path: Path) -> None:
+def test_a_search_measures_each_scheme_that_lowers_once_and_writes_what_it_chose(tmp_path: Path) -> None:
     model, searched, out = make_model(0, ("text", "video")), make_clips(24, seed=1), tmp_path / "bundle"
     calibration = {modality: windows(modality, 32, seed=2) for modality in model.modalities}
     stages: dict[str, tuple[int, int]] = {}
+    calibration["text"] = torch.full((8, 8), 64)  # no such tokens, which int8 meets
     with staged_store(model, out, calibration, searched) as store:
         measured = trade_off(store, "onnx", lambda stage, done, total: stages.update({stage: (done, total)}))
-        assert measured.skipped == ()
+        for line, scheme in zip(sorted(measured.skipped), ("dynamic", "static"), strict=True):
+            assert re.match(rf"text\.onnx\.int8-{scheme}\.onnx: cannot be lowered \([^\n]*$", line)
         found = measured.options
         good = [job for job, made in store.made.items() if made.parity.cosine >= least_cosine(job.scheme)]
         text, video = (len([job for job in good if job.modality == m]) for m in model.modalities)
         assert len(found) == text * video > 1
         assert stages["onnx: schemes"] == (16, 16)
-        assert len(store.made) == 8
+        assert len(store.made) == 6
         exact = next(one for one in found if {job.scheme for job in one.jobs} == {"fp32"})
         assert exact.drop <= 100 / 18 + 1e-9  # at most a tie fell differently
         for one in found:
@@ -176,17 +181,6 @@ def test_what_quantization_would_spoil_stays_float_and_a_warning_says_so(
         assert good_enough(store, [plain]) == [plain]
 
 
-def test_a_scheme_that_does_not_lower_is_left_out_of_the_search(tmp_path: Path) -> None:
-    model, held_out = make_model(0, ("text",)), make_clips(8, seed=1)
-    with staged_store(model, tmp_path / "bundle", {"text": windows("text", 8, seed=2)}, held_out) as store:
-        store.calibration["text"] = torch.full((8, 8), 64)  # no such tokens, which int8 meets
-        found = trade_off(store, "onnx")
-        assert {one.jobs[0].scheme for one in found.options} == {"fp32", "int8-weights"}
-        for line, scheme in zip(sorted(found.skipped), ("dynamic", "static"), strict=True):
-            lost = rf"text\.onnx\.int8-{scheme}\.onnx: cannot be lowered \([^\n]*$"
-            assert re.match(lost, line)
-
-
 def test_a_modality_that_no_scheme_lowers_ends_the_search(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -198,13 +192,6 @@ def test_a_modality_that_no_scheme_lowers_ends_the_search(
         monkeypatch.setattr(store, "make", lost)
         with pytest.raises(NotLowerableError, match=r"^text\.onnx\.fp32\.onnx: cannot be lowered$"):
             trade_off(store, "onnx")
-
-
-def test_an_amount_is_never_a_power_of_ten() -> None:
-    with pytest.raises(BudgetError, match=r"size is 2 MB at least, 0\.00005 MB over;"):
-        best([option(2, 1, 0)], {"size": 1.99995})
-    with pytest.raises(BudgetError, match=r"latency can be met, but not with the others; size is .* over;"):
-        best([option(2, 1, 0)], {"latency": 5, "size": 1})
 
 
 def test_a_search_needs_an_executor_and_labels(tmp_path: Path) -> None:

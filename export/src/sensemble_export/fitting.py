@@ -52,14 +52,14 @@ NOTHING = FittedOn()
 
 
 def fit_calibration(
-    store: ArtifactStore, jobs: Sequence[Job], data: FittedOn, risk: float = RISK
+    store: ArtifactStore, jobs: Sequence[Job], data: FittedOn
 ) -> tuple[Calibration, Familiarity | None]:
     """Fit opinions, familiarity and the threshold to the artifacts of `jobs` that run here."""
     clips = data.calibrate
     known = store.encode(clips, jobs) if clips is not None and clips.targets is not None else {}
     scores = _fit_familiarity(store, jobs, data, known) if data.known else None
     if not known or clips is None or clips.targets is None:
-        return Calibration(risk, CONFIDENT, 0, REDUNDANT, {}, {}), scores
+        return Calibration(RISK, CONFIDENT, 0, REDUNDANT, {}, {}), scores
     pooled, present = store.logits(known, clips)
     logits = dict(zip(present, pooled, strict=False))  # the first are of each modality alone
     ways = group_codes(data.groups or [None] * len(clips)).reshape(len(clips), -1).T  # of grouping
@@ -71,14 +71,12 @@ def fit_calibration(
         familiar[m][there] = found[there] >= limits[m]
     truth, task = clips.targets.numpy(), store.head.task
     fitted = calibrate(logits, familiar, truth, task, ways[0])
-    start = Calibration(risk, CONFIDENT, 0, REDUNDANT, fitted, limits)
+    start = Calibration(RISK, CONFIDENT, 0, REDUNDANT, fitted, limits)
     opinions = opinions_of(store, start, logits)
     # Before the doubt: all of these windows are known, so it would teach a wrong redundancy.
     redundancy = fit_redundancy(opinions, familiar, truth, task)
     opinions = doubtful(opinions, likeness, task)
-    each = [
-        fit_threshold(opinions, present, familiar, truth, task, groups, redundancy, risk) for groups in ways
-    ]
+    each = [fit_threshold(opinions, present, familiar, truth, task, groups, redundancy) for groups in ways]
     threshold, count = max(t for t, _ in each), min(n for _, n in each)
     return replace(start, threshold=threshold, groups=count, redundancy=redundancy), scores
 

@@ -2,39 +2,25 @@ import json
 from pathlib import Path
 
 from sensemble_runtime.auditing.intervals import wilson
-from sensemble_sensors.media.dataset import Dataset, read_dataset
+from sensemble_sensors.media.dataset import Dataset, Example, read_dataset
 from sensemble_sensors.media.splits import PROMISED
 from sensemble_train.data.trainable import enough, shortages
 
 
 def dataset(
-    folder: Path,
-    unlabelled: int,
-    per_label: dict[str, int],
-    evaluated: int,
-    groups: int,
-    calibrated: int = PROMISED,
+    unlabelled: int, per_label: dict[str, int], evaluated: int, calibrated: int = PROMISED
 ) -> Dataset:
-    lines = [{"id": f"p{i}", "split": "pretrain", "text": "hm"} for i in range(unlabelled)]
-    lines += [
-        {"id": f"t{label}{i}", "split": "train", "labels": [label], "text": "hm"}
-        for label, count in per_label.items()
-        for i in range(count)
-    ]
-    lines += [
-        {"id": f"e{i}", "split": "eval", "labels": ["one"], "text": "hm", "group": f"g{i % groups}"}
-        for i in range(evaluated)
-    ]
-    lines += [
-        {"id": f"c{i}", "split": "calibrate", "labels": ["one"], "text": "hm"} for i in range(calibrated)
-    ]
-    folder.mkdir()
-    (folder / "index.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    return read_dataset(folder)
+    """Return captions, each alone."""
+    splits = [("pretrain", ())] * unlabelled + [("calibrate", ("one",))] * calibrated
+    splits += [("train", (label,)) for label, count in per_label.items() for _ in range(count)]
+    splits += [("eval", ("one",))] * evaluated
+    texts = {"text": "hm"}
+    examples = (Example(f"{i}", s, names, texts, line=i) for i, (s, names) in enumerate(splits))
+    return Dataset(Path("x"), tuple(examples))
 
 
-def test_a_dataset_too_small_is_told_for_what(tmp_path: Path) -> None:
-    small = dataset(tmp_path / "small", 2, {"one": 40, "two": 3}, 13, 13, 5)
+def test_a_dataset_too_small_is_told_for_what() -> None:
+    small = dataset(2, {"one": 40, "two": 3}, 13, 5)
     parts = (
         ("45 clips have all of text", "record 55 clips"),
         ("1 of 2 labels", "3 of two (record 7 examples)"),
@@ -44,10 +30,7 @@ def test_a_dataset_too_small_is_told_for_what(tmp_path: Path) -> None:
     for told, words in zip(shortages(small), parts, strict=True):
         assert all(word in told for word in words)
     assert len(list(shortages(small, from_scratch=False))) == 3
-
-
-def test_one_that_suffices_is_not(tmp_path: Path) -> None:
-    assert list(shortages(dataset(tmp_path / "large", 100, {"one": 40, "two": 40}, 93, 93))) == []
+    assert list(shortages(dataset(100, {"one": 40, "two": 40}, 93))) == []
 
 
 def test_enough_is_where_no_interval_is_wide() -> None:

@@ -1,16 +1,21 @@
 """The embedded dataset: the same bytes each time, in the data format, with backgrounds that show no digit."""
 
+import json
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.media.dataset import read_dataset
 from sensemble_sensors.media.decoding import window
 from sensemble_sensors.spec import InputSpec
 from sensemble_train.digits.build import build
+from sensemble_train.digits.motion import MOTION_RATE
 from sensemble_train.digits.plan import DigitsConfig
 from sensemble_train.digits.voices import WORDS
+from sensemble_train.models.infer_spec import describe
 
 NAMES = ("pretrain", "calibrate", "train", "eval")
 ONCE = tuple((name, 1) for name in NAMES)
@@ -28,13 +33,25 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build(tmp_path_factory.mktemp("first") / "digits", FEW, lambda _done, _all: None)
 
 
-def test_building_twice_gives_the_same_bytes(digits: Path, tmp_path: Path) -> None:
-    again = build(tmp_path / "digits", FEW, lambda _done, _all: None)
-    files = sorted(p.relative_to(digits) for p in digits.rglob("*") if p.is_file())
-    assert files == sorted(p.relative_to(again) for p in again.rglob("*") if p.is_file())
-    assert len(files) == 48
+def test_building_again_gives_the_same_bytes_and_a_fourth_modality_changes_no_other(
+    digits: Path, tmp_path: Path
+) -> None:
+    four = build(tmp_path / "digits", replace(FEW, imu=True), lambda _done, _all: None)
+    files = sorted(digits.rglob("*.mkv"))
+    assert len(files) == 47
     for file in files:
-        assert (digits / file).read_bytes() == (again / file).read_bytes(), file
+        assert file.read_bytes() == (four / file.relative_to(digits)).read_bytes(), file
+    lines, more = (
+        [json.loads(line) for line in (folder / "index.jsonl").read_text().splitlines()]
+        for folder in (digits, four)
+    )
+    assert [{k: v for k, v in line.items() if k != "imu"} for line in more] == lines
+    dataset = read_dataset(four)
+    assert dataset.modalities == ("audio", "imu", "text", "video")
+    spec = describe(dataset).specs["imu"]
+    assert spec.shape == (1, MOTION_RATE, 6)
+    found = kind_of(spec).window(dataset.examples[0], spec)
+    np.testing.assert_array_equal(found[0], np.load(dataset.examples[0].value("imu")))  # type: ignore[index, arg-type]
 
 
 def test_a_finished_dataset_is_left_alone(digits: Path) -> None:

@@ -1,19 +1,9 @@
 """The wrist that writes digits in the air."""
 
-import json
-from dataclasses import replace
-from pathlib import Path
-
 import numpy as np
 import pytest
-from sensemble_runtime.progress import no_progress
-from sensemble_sensors.kinds.registry import kind_of
-from sensemble_sensors.media.dataset import read_dataset
-from sensemble_train.digits.build import build
 from sensemble_train.digits.motion import CHANNELS, MOTION_RATE, RANGES, render_motion, wrist
 from sensemble_train.digits.personas import personas
-from sensemble_train.digits.plan import DigitsConfig
-from sensemble_train.models.infer_spec import describe
 
 PEOPLE = personas(0)["train"]
 
@@ -46,23 +36,3 @@ def test_the_same_digit_of_a_person_looks_alike_and_others_differ() -> None:
         for one in some[10:]
     ]
     assert np.mean(right) > 0.5, "a tenth would be chance"
-
-
-def test_it_is_a_fourth_modality_that_changes_no_other(tmp_path: Path) -> None:
-    few = tuple((split, 6) for split in ("pretrain", "train", "calibrate", "eval"))
-    config = DigitsConfig(pictures=few, renderings=tuple((s, 1) for s, _ in few), backgrounds=few)
-    plain, four = tmp_path / "three", tmp_path / "four"
-    build(plain, config, no_progress)
-    build(four, replace(config, imu=True), no_progress)
-    lines = [json.loads(line) for line in (four / "index.jsonl").read_text().splitlines()]
-    assert [{k: v for k, v in line.items() if k != "imu"} for line in lines] == [
-        json.loads(line) for line in (plain / "index.jsonl").read_text().splitlines()
-    ]
-    dataset = read_dataset(four)
-    assert dataset.modalities == ("audio", "imu", "text", "video")
-    spec = describe(dataset).specs["imu"]
-    assert spec.shape == (1, MOTION_RATE, 6)
-    window = kind_of(spec).window(dataset.examples[0], spec)
-    np.testing.assert_array_equal(window[0], np.load(dataset.examples[0].value("imu")))  # type: ignore[index, arg-type]
-    first = plain / "media" / "00000.mkv"
-    assert first.read_bytes() == (four / "media" / "00000.mkv").read_bytes()

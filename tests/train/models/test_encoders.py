@@ -6,12 +6,8 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sensemble_train.data.clips import Clips
-from sensemble_train.experiments.models import VIT_B16, paper_model
 from sensemble_train.models.encoders import ByModality, EncoderConfig
-from sensemble_train.models.model import Model
 from sensemble_train.models.transformer import Block
-from sensemble_train.objectives.contrastive import Contrastive
 from torch import nn
 
 from tests.train.tiny import CLIP, PLAIN, STEM, VIT, raw_inputs, tiny_model
@@ -19,7 +15,9 @@ from tests.train.tiny import CLIP, PLAIN, STEM, VIT, raw_inputs, tiny_model
 MODALITIES = ("audio", "text", "video")
 
 
-@pytest.mark.parametrize("config", [PLAIN, STEM, replace(STEM, activation="relu", relative=True), CLIP, VIT])
+@pytest.mark.parametrize(
+    "config", [PLAIN, replace(STEM, activation="relu", relative=True), replace(STEM, spread=False), CLIP, VIT]
+)
 @pytest.mark.parametrize("modality", MODALITIES)
 def test_a_batch_gives_unit_embeddings_and_equals_its_rows(modality: str, config: EncoderConfig) -> None:
     encoder = tiny_model(config).encoders[modality]
@@ -31,17 +29,10 @@ def test_a_batch_gives_unit_embeddings_and_equals_its_rows(modality: str, config
     alone = torch.cat([encoder(row[None]) for row in raw])
     torch.testing.assert_close(embeddings, alone, atol=1e-5, rtol=0)
     assert (embeddings[0] - embeddings[1]).abs().max() > 1e-4
-
-
-@pytest.mark.parametrize("config", [PLAIN, replace(STEM, spread=False), CLIP, VIT])
-@pytest.mark.parametrize("modality", MODALITIES)
-def test_embeddings_have_unit_length_in_mixed_precision_too(modality: str, config: EncoderConfig) -> None:
-    encoder = tiny_model(config).encoders[modality]
-    features = encoder.front(raw_inputs(16)[modality])
     with torch.autocast("cpu", torch.bfloat16):
-        embeddings = encoder.encode(features)
-    assert embeddings.dtype == torch.float32
-    torch.testing.assert_close(embeddings.double().norm(dim=1), torch.ones(16).double(), atol=1e-6, rtol=0)
+        half = encoder.encode(encoder.front(raw))
+    assert half.dtype == torch.float32
+    torch.testing.assert_close(half.double().norm(dim=1), torch.ones(5).double(), atol=1e-6, rtol=0)
 
 
 def test_audio_has_the_mean_and_half_the_deviation_that_audio_masked_autoencoders_have() -> None:
@@ -112,23 +103,3 @@ def test_stochastic_depth_keeps_the_mean_and_rests_in_evaluation() -> None:
     assert dropped.unique().tolist() == pytest.approx([0.0, 4 / 3])
     assert dropped.mean().item() == pytest.approx(1.0, abs=0.02)
     assert torch.equal(block.eval()._drop(branch), branch)
-
-
-def test_vit_b16_takes_a_training_step_at_its_own_input_sizes() -> None:
-    full = paper_model(replace(VIT_B16, depth=1), ("a", "b"))
-    torch.manual_seed(0)
-    model = Model(full, None)
-    raw = {
-        "audio": torch.rand(2, *full.specs["audio"].shape[1:]) - 0.5,
-        "text": torch.randint(1, 50262, (2, 60)),
-        "video": torch.randint(0, 256, (2, *full.specs["video"].shape[1:]), dtype=torch.uint8),
-    }
-    features = {m: model.encoders[m].front(x) for m, x in raw.items()}
-    batch = Clips(features, {m: torch.ones(2, dtype=torch.bool) for m in raw}, None)
-    objective = Contrastive(model)
-    loss = objective.backward(objective, [(batch,)], torch.manual_seed)
-    torch.optim.SGD(model.encoders.parameters(), 1e-3).step()
-    assert loss.isfinite()
-    for name, parameter in model.encoders.named_parameters():
-        assert parameter.grad is not None, name
-        assert parameter.grad.isfinite().all(), name

@@ -57,12 +57,9 @@ def _edit(change: Callable[[dict[str, dict[str, dict[str, object]]]], object]) -
 DAMAGES: dict[str, Callable[[Path], object]] = {
     "no weights": lambda folder: (folder / "weights.safetensors").unlink(),
     "truncated weights": _truncate,
-    "empty weights": lambda folder: (folder / "weights.safetensors").write_bytes(b""),
     "no tokenizer": lambda folder: (folder / "tokenizer.json").unlink(),
-    "broken tokenizer": lambda folder: (folder / "tokenizer.json").write_text("{", "utf-8"),
     "no description": lambda folder: (folder / "model.json").unlink(),
     "broken description": lambda folder: (folder / "model.json").write_text("{", "utf-8"),
-    "another width": _edit(lambda d: d["configs"]["audio"].update(width=32)),
     "a deeper encoder": _edit(lambda d: d["configs"]["text"].update(depth=3)),
     "no heads": _edit(lambda d: d["configs"]["video"].update(heads=0)),
     "a tubelet that does not divide": _edit(lambda d: d["specs"]["video"].update(shape=[1, 3, 16, 16, 3])),

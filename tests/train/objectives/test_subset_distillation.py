@@ -104,13 +104,6 @@ def test_it_is_the_formula(train: Subset, weight: float, multi: bool, seed: int)
     assert loss.item() == pytest.approx((1 - weight) * means[0] + weight * means[1], abs=1e-5)
 
 
-def test_each_subset_has_the_logits_of_the_model_on_it_alone() -> None:
-    model = tiny_model(STEM)
-    features = clips_of(model, 4, 0).inputs
-    for subset, logits in zip(SETS, pooled_logits(model, model.embed(features), SETS), strict=True):
-        torch.testing.assert_close(logits, model.classify({m: features[m] for m in subset}))
-
-
 @pytest.mark.parametrize("multi", [False, True], ids=["multi-class", "multi-label"])
 def test_each_subset_may_be_taught_something_of_its_own(multi: bool) -> None:
     model = tiny_model(STEM, multi=multi)

@@ -16,25 +16,18 @@ from sensemble_train.training.scale import ScaleConfig
 WRONG: dict[str, Callable[[], object]] = {
     "--probe.batch: expected an integer of 1 or more, got 0": lambda: ProbeConfig(batch=0),
     "--probe.temperature: expected a number from 1 to 100, got 0.5": lambda: ProbeConfig(temperature=0.5),
-    "--probe.learning-rate: expected a number of 0 or more, got -1": lambda: ProbeConfig(learning_rate=-1),
     "--finetune.learning-rate: expected a number of 0 or more": lambda: FinetuneConfig(
         learning_rate=float("nan")
     ),
     "--alpha: expected a number from 0 to 1, got 7": lambda: Experiment("", alpha=7),
-    "--finetune.distillation: expected": lambda: FinetuneConfig(distillation=-2),
-    "--pretrain.steps: expected": lambda: PretrainConfig(steps=-3),
     "--model.width: expected a multiple of 12, got 20": lambda: ModelConfig(width=20, heads=3),
-    "--augment.mixup: expected": lambda: AugmentConfig(mixup=9),
     "--augment.time: expected": lambda: AugmentConfig(time=-5),
     "--augment.hue: expected": lambda: AugmentConfig(hue=0.6),
-    "--scale.workers: expected": lambda: ScaleConfig(workers=-1),
-    "--scale.micro-batch: expected": lambda: ScaleConfig(micro_batch=-2),
     "--scale.save-every: expected": lambda: ScaleConfig(save_every=-1),
     "--model.side: expected a multiple of 16, got 40": lambda: ModelConfig(side=40),
     "--model.frames, --model.side, --model.seconds: vit_b16 needs its own": lambda: ModelConfig(
         name="vit_b16", side=224, seconds=8
     ),
-    "--held-out: expected": lambda: Experiment("", held_out=1.5),
     "--distill: expected an integer of 2 or more, got 1": lambda: Config("", distill=1),
     "--train-modalities: name sets": lambda: Config("", train_modalities=()),
     "--held-out 0 to draw it from the other": lambda: Experiment("", distill_data="x", held_out=0.2),

@@ -46,7 +46,7 @@ def ip(*arguments: str) -> None:
 
 def launch(hosts: list[str], job: Job) -> list[int]:
     """Start `torchrun` on each host; return how each ended."""
-    run = ["-m", "tests.train.host", json.dumps(asdict(job))]
+    run = ["-m", "tests.train.ranks", json.dumps([asdict(job)])]
     started = [
         subprocess.Popen(
             ["ip", "netns", "exec", host, sys.executable, *LAUNCH, str(rank), *run],
