@@ -28,6 +28,8 @@ SPECS = {
     "video": InputSpec("video", "uint8", (1, 2, 16, 16, 3), 2, window=1, hop=0.5, ttl=2),
 }
 LABELS = ("cat", "dog", "owl")
+PEOPLE = [(f"person {index % 30}", f"writer {index % 26}") for index in range(36)]
+"""Of the examples that are calibrated on."""
 ORIGIN = Origin(("video",), "finetune", "digits")
 JOBS = (
     Job("audio", "executorch-xnnpack", "int8-static"),
@@ -124,6 +126,7 @@ def write_export(folder: Path) -> None:
             groups=[str(index // 2) for index in range(len(held_out))],
             fitted_on=FittedOn(
                 calibrate,
+                PEOPLE,
                 known={modality: windows(modality, 40, seed=4) for modality in SPECS},
                 background={modality: synthetic(model, modality, 40) for modality in SPECS},
             ),

@@ -19,11 +19,6 @@ from sensemble_export.lowering import described, lower_all
 from sensemble_export.partition_report import (
     FILE_NAME,
     Delegation,
-    describe_lowering,
-    write_lowering,
-)
-from sensemble_export.partition_report import (
-    described as reported,
 )
 from sensemble_export.targets import Job, Lowered
 
@@ -136,14 +131,3 @@ def test_a_bundle_holds_the_report_of_its_lowering(exported: Export) -> None:
             "delegated": sum(delegation.delegated.values()),
             "not_delegated": delegation.remaining,
         }
-
-
-def test_what_is_outside_is_named(tmp_path: Path) -> None:
-    path = tmp_path / "lowering.json"
-    text = Delegation(1, {"aten.linear.default": 5, "aten.bmm.default": 2}, {"aten.embedding.default": 1})
-    audio = Delegation(2, {"aten.linear.default": 1}, {})
-    write_lowering({"text:int8": reported(text), "audio:int8": reported(audio)}, path)
-    assert list(describe_lowering(path)) == [
-        "audio:int8: 1 operators in 2 subgraphs; outside: none",
-        "text:int8: 7 operators in 1 subgraph; outside: 1 aten.embedding.default",
-    ]

@@ -149,22 +149,9 @@ def without(lines: list[Line], split: str, *media: str) -> list[Line]:
     ("train", "change", "reason"),
     [
         ("audio+video", lambda lines: without(lines, "train", "audio"), r"audio\+video: .* have text\+video"),
-        (
-            "text+video",
-            lambda lines: [
-                *(line for line in lines if line["split"] != "train"),
-                *({"split": "train", "labels": [x], "text": "one"} for x in ("dark", "bright")),
-                *(
-                    {"split": "train", "labels": [label], "video": "train0.mkv"}
-                    for label in ("dark", "bright")
-                ),
-            ],
-            r"text\+video: 0 labelled examples .* have",
-        ),
-        ("video", lambda lines: without(lines, "pretrain", "audio", "video"), "pretrain.* all of audio"),
         ("video", lambda lines: without(lines, "pretrain", "text"), "pretrain.* all of audio"),
     ],
-    ids=["no label of a sensor", "none of both", "nothing but captions", "no caption"],
+    ids=["no label of a sensor", "no caption"],
 )
 def test_examples_that_cannot_be_trained_on_are_refused(
     train: str,
