@@ -18,6 +18,7 @@ from sensemble_export import artifact_store
 from sensemble_export.bundle import export_bundle, staged_store
 from sensemble_export.earlier import earlier
 from sensemble_export.errors import CalibrationMissingError, ExportError, ParityFailedError
+from sensemble_export.lowering import lower_all
 from sensemble_export.parity import LEAST_COSINE, compare
 from sensemble_export.staging import held_out_folder
 from sensemble_export.targets import Job, Lowered, plan
@@ -168,6 +169,15 @@ def test_an_artifact_is_independent_of_the_level(
     weak = 0.01 * rows if modality == "audio" else rows // 2 + 40
     for row, faint in zip(rows.split(1), weak.split(1), strict=True):
         assert np.dot(run(row.numpy()), run(faint.numpy())) > (0.999 if scheme == "fp32" else 0.98)
+
+
+@pytest.mark.slow
+def test_the_same_encoder_and_scheme_give_the_same_bytes(exported: Export) -> None:
+    again = {("text", "executorch-xnnpack"), ("text", "coreml"), ("video", "onnx")}
+    jobs = [job for job in JOBS if (job.modality, job.target) in again]
+    ranges = {modality: windows(modality, 32, seed=2) for modality in SPECS}
+    found = lower_all(exported.model, ranges, jobs, lambda: None)
+    assert {job: found[job].files for job in jobs} == {job: exported.lowered[job].files for job in jobs}
 
 
 @pytest.mark.usefixtures("lowered")

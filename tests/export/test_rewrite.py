@@ -9,7 +9,6 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sensemble_export.errors import MeasurementError
-from sensemble_export.lowering import lower as lower_job
 from sensemble_export.parity import measure
 from sensemble_export.rewrite import Int8Embedding, centred, lowerable
 from sensemble_export.to_executorch import lower, quantize
@@ -23,7 +22,7 @@ from sensemble_train.models.kinds.registry import KINDS
 from torch import Tensor, nn
 from torch.nn import functional
 
-from .conftest import JOBS, SPECS, Export, make_model, windows
+from .conftest import SPECS, make_model, windows
 
 
 @pytest.mark.parametrize("modality", SPECS)
@@ -37,18 +36,6 @@ def test_a_rewritten_encoder_is_the_same_function(modality: str) -> None:
         found = torch.cat([rewritten(row) for row in rows.split(1)])
         torch.testing.assert_close(found, encoder(rows), atol=1e-5, rtol=1e-4)
     assert all(torch.equal(value, before[name]) for name, value in encoder.state_dict().items())
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("modality", "target"), [("text", "executorch-xnnpack"), ("video", "onnx"), ("text", "coreml")]
-)
-def test_the_same_encoder_and_scheme_give_the_same_bytes(
-    modality: str, target: str, exported: Export
-) -> None:
-    (job,) = (job for job in JOBS if (job.modality, job.target) == (modality, target))
-    found = lower_job(exported.model.encoders[modality], windows(modality, 32, seed=2), job)
-    assert found.files == exported.lowered[job].files
 
 
 @pytest.mark.parametrize("modality", SPECS)
