@@ -90,44 +90,6 @@ def test_every_caption_of_a_file_is_answered() -> None:
     assert len(bench.predictions) == 2
 
 
-def test_windows_that_end_together_are_one_prediction_however_they_come() -> None:
-    bench = Bench(Policy(align=0.05))
-    sound, camera = bench.attach("audio"), bench.attach("video")
-    bench.give_window(sound)
-    assert not bench.windows, "the camera's first is about to come"
-    bench.wait(0.02)
-    bench.give_window(camera)
-    assert bench.windows.keys() == {"audio", "video"}
-    bench.encode("audio")
-    assert not bench.predictions
-    bench.encode("video")
-    assert [p.latencies.keys() for p in bench.predictions] == [{"audio", "video"}]
-    bench.wait(0.08)
-    bench.give(sound)
-    assert not bench.windows, "the camera's next is due"
-    bench.tell("detach", "audio")
-    bench.wait(0.1)
-    assert not bench.windows
-
-
-def test_a_window_waits_for_those_that_end_with_it_and_for_no_others() -> None:
-    bench = Bench(Policy(align=0.05, skew=60.0))
-    sound, camera, caption = (bench.attach(modality) for modality in ("audio", "video", "text"))
-    for before in (20.1, 20.0):
-        bench.give(camera, at=bench.now - before)
-    bench.give_window(sound)
-    bench.give(caption)
-    bench.encode("text")
-    bench.give(caption)
-    assert "text" not in bench.windows, "the one before is not in a prediction yet"
-    bench.wait(0.01)
-    bench.encode("video")
-    bench.encode("audio")
-    assert bench.predictions[-1].latencies.keys() == {"audio", "text"}
-    bench.wait(0.05)
-    assert "text" in bench.windows
-
-
 def test_an_encoder_that_fails_leaves_is_reported_once_and_tried_again() -> None:
     bench = Bench()
     sound, caption = bench.attach("audio"), bench.attach("text")

@@ -13,14 +13,13 @@ from hypothesis import strategies as st
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.errors import RecordError
 from sensemble_runtime.prediction import Prediction
-from sensemble_runtime.record import background
 from sensemble_runtime.record.reader import read_events, read_predictions, read_runs
 from sensemble_runtime.record.writer import Records
 from sensemble_runtime.session import sensor_host
 from sensemble_runtime.session.stream_queue import EVENTS, PREDICTIONS, StreamQueue
 from sensemble_sensors.supervision.events import Event
 
-from tests.runtime.puppets import Log, Puppet, Session, held, watched
+from tests.runtime.puppets import Log, Puppet, Session, held
 from tests.waiting import PATIENCE, wait_until
 
 pytestmark = pytest.mark.usefixtures("no_thread_is_left")
@@ -79,88 +78,6 @@ def test_a_record_that_cannot_be_written_ends_nothing_and_is_reported(
         with pytest.raises(RecordError, match=r"record\.sqlite.*; it lacks \d+ predictions and events"):
             running.close()
         running.close()
-
-
-@pytest.mark.usefixtures("soon")
-def test_what_waited_for_a_disk_is_recorded_once_it_can_be(bundle: Bundle, log: Log, tmp_path: Path) -> None:
-    path, captions = tmp_path / "record.sqlite", Puppet("text")
-    with watched(bundle, log, captions, record=path) as running:
-        wait_until(lambda: read_events(path, 1))
-        with unwritable(path):
-            captions.say()
-            made = next(iter(running))
-            wait_until(lambda: of_record(log))
-        wait_until(lambda: len(of_record(log)) == 2)
-    failed, again = of_record(log)
-    assert (failed.kind, again.kind) == ("record failed", "recorded")
-    (run,) = read_runs(path)
-    assert run.ended is not None
-    assert [p.time for p in read_predictions(path, run.id)] == [made.time]
-    kinds = [e.kind for e in read_events(path, run.id)]
-    assert kinds[:4] == ["attached", "live", "record failed", "recorded"]
-
-
-def test_what_waited_is_recorded_though_the_session_ends_before_the_next_try(
-    bundle: Bundle, log: Log, tmp_path: Path
-) -> None:
-    path, captions = tmp_path / "record.sqlite", Puppet("text")
-    with Session(bundle, record=path) as running, unwritable(path):
-        running.subscribe(log)
-        running.attach(captions)
-        captions.say()
-        made = next(iter(running))
-        wait_until(lambda: of_record(log))
-    (run,) = read_runs(path)
-    assert run.ended is not None
-    assert [p.time for p in read_predictions(path, run.id)] == [made.time]
-
-
-@pytest.mark.parametrize("replaced", [False, True], ids=["removed", "replaced"])
-@pytest.mark.usefixtures("soon")
-def test_a_record_that_is_removed_is_reported_and_another_is_begun(
-    bundle: Bundle, log: Log, tmp_path: Path, *, replaced: bool
-) -> None:
-    path, captions = tmp_path / "record.sqlite", Puppet("text")
-    with watched(bundle, log, captions, record=path) as running:
-        predictions = iter(running)
-        captions.say()
-        next(predictions)
-        wait_until(lambda: read_predictions(path, 1))
-        for file in tmp_path.glob("record.sqlite*"):
-            file.unlink()
-        if replaced:  # by another card, on which there is a run of this number
-            with Records(path) as records:
-                records.begin("session", bundle)
-        captions.say()
-        made = next(predictions)
-        wait_until(lambda: len(of_record(log)) == 2)
-    failed, again = of_record(log)
-    assert "record.sqlite: was removed or replaced" in failed.text
-    assert again.kind == "recorded"
-    *others, run = read_runs(path)
-    assert (len(others), run.ended is not None) == (int(replaced), True)
-    assert [p.time for p in read_predictions(path, run.id)] == [made.time]
-
-
-def test_while_a_disk_is_stuck_the_oldest_give_way_and_are_counted(
-    bundle: Bundle, log: Log, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(background, "WAITING", 4)
-    go_on, add = threading.Event(), background.Records.add_items
-    monkeypatch.setattr(background.Records, "add_items", lambda *items: (go_on.wait(PATIENCE), add(*items)))
-    path, captions = tmp_path / "record.sqlite", Puppet("text")
-    with watched(bundle, log, captions, record=path) as running:
-        predictions = iter(running)
-        for _ in range(20):
-            captions.say()
-            next(predictions)
-        go_on.set()
-    (run,) = read_runs(path)
-    kept = len(read_predictions(path, run.id))
-    assert 1 <= kept < 20
-    lost = [event.text for event in read_events(path, run.id) if event.kind == "recorded"]
-    assert int(lost[-1].split()[0]) >= 20 - kept, "the record says what it lacks"
-    assert of_record(log)[-1].text == lost[-1]
 
 
 def test_a_slow_subscriber_delays_no_record_and_gets_the_newest(
@@ -224,24 +141,6 @@ def test_what_is_being_encoded_when_it_is_closed_is_neither_seen_nor_recorded(
     closer.join()
     (run,) = read_runs(path)
     assert read_predictions(path, run.id) == []
-
-
-def test_a_record_that_cannot_begin_is_closed(
-    bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    closed: list[Records] = []
-
-    def refuse(*_: object) -> int:
-        raise RecordError("the disk is full")
-
-    def close(records: Records) -> None:
-        closed.append(records)
-
-    monkeypatch.setattr(Records, "begin", refuse)
-    monkeypatch.setattr(Records, "close", close)
-    with pytest.raises(RecordError, match="full"):
-        Session(bundle, record=tmp_path / "record.sqlite")
-    assert len(closed) == 1
 
 
 def prediction(time: float) -> Prediction:
