@@ -1,6 +1,4 @@
-"""A session on a sound server, a network camera and a caption pipe, while each of them fails in its ways; and
-twenty starts of a camera and a microphone on a busy machine, none of which reports a fault.
-"""
+"""A session on a sound server, a network camera and a caption pipe, while each of them fails in its ways."""
 
 import os
 import threading

@@ -1,9 +1,6 @@
 """Tests of the consumers of a session: readers of the stream, subscribers and records, and their failures."""
 
-import sqlite3
 import threading
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -20,18 +17,10 @@ from sensemble_runtime.session.stream_queue import EVENTS, PREDICTIONS, StreamQu
 from sensemble_sensors.supervision.events import Event
 
 from tests.runtime.puppets import Log, Puppet, Session, held
+from tests.runtime.record.test_background import unwritable
 from tests.waiting import PATIENCE, wait_until
 
 pytestmark = pytest.mark.usefixtures("no_thread_is_left")
-
-
-@contextmanager
-def unwritable(path: Path) -> Iterator[None]:
-    """While it lasts, no prediction can be added to the record, as on a full disk."""
-    with closing(sqlite3.connect(path, isolation_level=None)) as other:
-        other.execute("ALTER TABLE predictions RENAME TO hidden")
-        yield
-        other.execute("ALTER TABLE hidden RENAME TO predictions")
 
 
 def of_record(log: Log) -> list[Event]:

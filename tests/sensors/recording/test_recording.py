@@ -229,19 +229,10 @@ def test_sound_of_no_length_is_left_out_and_a_clock_that_steps_back_stops_nothin
     assert [s.cut for s in found] == [True, False, True], "the cut of an empty sample is that of the next"
 
 
-def test_a_sample_that_cannot_be_written_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_sample_that_cannot_be_written_is_reported(tmp_path: Path) -> None:
     recording = Recording(tmp_path / "a", {"audio": (RATE,)})
     recording.put(Sample("audio", np.zeros((2, 800), np.float32), monotonic()))
     with pytest.raises(RecordingError, match=r"a sample cannot be written \(ValueError: .*; its 0 segments"):
-        recording.close()
-
-    def leave(*_: object) -> None:
-        raise SystemExit("no encoder")
-
-    monkeypatch.setattr("sensemble_sensors.recording.writer._encode", leave)
-    recording = Recording(tmp_path / "b", {"audio": (RATE,)})
-    recording.put(Sample("audio", np.zeros(800, np.float32), monotonic()))
-    with pytest.raises(RecordingError, match="SystemExit: no encoder"):
         recording.close()
 
 

@@ -164,23 +164,6 @@ def test_a_file_that_cannot_be_played_is_reported_by_the_sensors_and_on_close(
         replay.close()
 
 
-def test_whatever_ends_a_player_is_reported_by_the_sensors_and_on_close(
-    studio: Studio, specs: Specs, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def leave(*_: object) -> None:
-        raise SystemExit("no decoder")
-
-    monkeypatch.setattr("sensemble_sensors.recording.replay.samples", leave)
-    replay = Replay([studio.example(text="a")], specs)
-    sensor = replay.sensor("text")
-    sensor.open(specs["text"])
-    replay.start()
-    with pytest.raises(SensorEndedError, match=r"replay: stopped: .*SystemExit: no decoder"):
-        sensor.read(30)
-    with pytest.raises(BadDataError, match="SystemExit: no decoder"):
-        replay.close()
-
-
 def test_what_is_not_played_is_reported(studio: Studio, specs: Specs) -> None:
     replay = Replay([studio.example(text="a")], {"text": specs["text"]})
     with pytest.raises(SensorUnavailableError, match="replay: has no video; it plays text"):
