@@ -1,12 +1,10 @@
 """A bench for an engine: readers and encoders that do what it orders when a test says so, in made-up time."""
 
-from types import SimpleNamespace
-from typing import Any, cast
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from sensemble_runtime.bundle.bundle import Bundle
-from sensemble_runtime.bundle.classifier import Classifier
-from sensemble_runtime.bundle.head import Head
 from sensemble_runtime.bundle.manifest import Calibration
 from sensemble_runtime.engine.engine import Encode, Engine, Free
 from sensemble_runtime.engine.live_set import Encoded, PoppedWindow
@@ -19,12 +17,13 @@ from sensemble_sensors.supervision.events import STATES, Event
 from sensemble_sensors.supervision.suite import Order, Used
 from sensemble_sensors.thresholds import Thresholds
 
+from tests.runtime.engine.script import HEAD, bundle
+
 SPECS = {
     "audio": InputSpec("audio", "float32", (1, 1600), rate=16000, window=0.1, hop=0.05, ttl=1.0),
     "text": InputSpec("text", "int64", (1, 6), rate=0, window=0, hop=0, ttl=2.0),
     "video": InputSpec("video", "uint8", (1, 2, 8, 8, 3), rate=10, window=0.2, hop=0.1, ttl=1.0),
 }
-LABELS = ("zero", "one", "two")
 # What the order makes of a reader, and when it may come.
 ORDERS = {
     "open": ("opening", ("idle",)),
@@ -36,12 +35,8 @@ ORDERS = {
 
 
 def head_alone() -> Bundle:
-    """Return a bundle of three modalities without encoders."""
-    head = Head(np.eye(3, 8, dtype=np.float32), np.zeros(3, np.float32), "multi-class")
-    classifier = Classifier(head, Calibration(0.05, 0.6, 100, 0.0, {}, {}), LABELS, SPECS)
-    manifest = SimpleNamespace(audited={})
-    names = SimpleNamespace(specs=SPECS, classifier=classifier, manifest=manifest, fingerprint="")
-    return cast("Bundle", SimpleNamespace(**vars(names), modalities=tuple(sorted(SPECS))))
+    """Return a bundle of three modalities without encoders, to which nothing is unfamiliar."""
+    return bundle(replace(HEAD, familiarity=None), Calibration(0.05, 0.6, 100, 0.0, {}, {}), SPECS)
 
 
 class Bench:

@@ -8,7 +8,7 @@ deadline `due`. `bundle.json` has what answers.
 import json
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -49,10 +49,12 @@ HEAD = Head(np.eye(3, 8, dtype=np.float32), np.zeros(3, np.float32), "multi-clas
 _CALIBRATION = Calibration(0.05, 0.6, 100, 0.3, {}, dict.fromkeys(SPECS, -0.5))
 
 
-def bundle(head: Head = HEAD, calibration: Calibration = _CALIBRATION) -> Bundle:
+def bundle(
+    head: Head = HEAD, calibration: Calibration = _CALIBRATION, specs: Mapping[str, InputSpec] = SPECS
+) -> Bundle:
     """Return three modalities and a head, without encoders."""
-    classifier = Classifier(head, calibration, LABELS, SPECS)
-    named: Any = {"specs": SPECS, "modalities": tuple(SPECS), "classifier": classifier, "fingerprint": ""}
+    classifier = Classifier(head, calibration, LABELS, specs)
+    named: Any = {"specs": specs, "modalities": tuple(specs), "classifier": classifier, "fingerprint": ""}
     return cast("Bundle", SimpleNamespace(**named, manifest=SimpleNamespace(audited={})))
 
 
