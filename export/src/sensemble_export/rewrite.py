@@ -6,6 +6,7 @@ from typing import TypeGuard
 
 import torch
 from sensemble_train.models.encoders import ClassToken, TokenEncoder, Trunk
+from sensemble_train.models.kinds.series import SeriesEncoder
 from sensemble_train.models.pretrained.encoder import Pretrained
 from sensemble_train.models.transformer import Attention, Block
 from torch import Tensor, nn
@@ -153,10 +154,10 @@ def centred(encoder: nn.Module, windows: Tensor) -> nn.Module:
 
 
 def _spreads(encoder: nn.Module, name: str, layer: nn.Module) -> TypeGuard[nn.Linear]:
-    """Tell whether a layer is the projection of a trunk or of an adapter, before a batch norm."""
+    """Tell whether a layer is an encoder's projection or of an adapter, before a batch norm."""
     above = encoder.get_submodule(name.rpartition(".")[0])
     adapts = name.startswith("adapter.") and isinstance(encoder, Pretrained)
-    projects = isinstance(above, Trunk) and above.project is layer
+    projects = isinstance(above, Trunk | SeriesEncoder) and above.project is layer
     return isinstance(layer, nn.Linear) and (adapts or projects)
 
 
@@ -218,9 +219,9 @@ def _identity(size: int) -> nn.Linear:
 
 
 def _centre_input(encoder: TokenEncoder) -> None:
-    """Centre the summands at the start of the residual stream: stem or token table, summary, positions."""
+    """Centre the summands at the start of the residual stream: stem or token table, and positions."""
     for name, child in encoder.named_children():
-        if name in {"stem", "summary"}:
+        if name == "stem":
             _centre([m for m in child.modules() if isinstance(m, nn.Linear | nn.Conv2d)][-1])
         elif isinstance(child, nn.Embedding):
             child.weight.sub_(child.weight.mean(dim=1, keepdim=True))

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from sensemble_sensors.spec import Channel, InputSpec
 from sensemble_train.data.clips import Clips
 from sensemble_train.errors import ConfigurationError
 from sensemble_train.experiments.config import MAEConfig
 from sensemble_train.experiments.mae import MAE, View, pretrain_masked
 from sensemble_train.experiments.models import MAE_B16, paper_model, small_masked
+from sensemble_train.models.infer_spec import small
 from sensemble_train.models.kinds import waveform
 from sensemble_train.models.model import Description, Model, load_model, save_model
 from sensemble_train.models.transformer import Block, sinusoids
@@ -191,7 +193,10 @@ def test_encoders_that_cannot_be_masked_or_share_nothing_are_refused() -> None:
     whole = tiny_model(MASKED).description
     stem = {m: replace(c, stem=(4,)) for m, c in whole.configs.items()}
     clip = {m: replace(c, clip=True) for m, c in whole.configs.items()}
-    for wrong in (whole, replace(whole, configs=stem, shared=1), replace(whole, configs=clip, shared=1)):
+    imu = InputSpec("imu", "float32", (1, 20, 1), 10, 2.0, 1.0, 4.0, "series", (Channel("co2"),))
+    series = Description({"imu": imu}, small({"imu": imu}), ("a", "b"), "multi-class", shared=1)
+    stems, clips = (replace(whole, configs=c, shared=1) for c in (stem, clip))
+    for wrong in (whole, stems, clips, series):
         with pytest.raises(ConfigurationError, match="--objective mae"):
             MAE(Model(wrong, None), SMALL)
     odd = {**whole.configs, "text": replace(MASKED, activation="relu")}

@@ -17,7 +17,14 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from sensemble_train.errors import CheckpointError, ConfigurationError
-from sensemble_train.models.encoders import ByModality, Encoder, EncoderConfig, Trunk, module_name
+from sensemble_train.models.encoders import (
+    ByModality,
+    Encoder,
+    EncoderConfig,
+    TokenEncoder,
+    Trunk,
+    module_name,
+)
 from sensemble_train.models.kinds.registry import kind_of as train_kind
 from sensemble_train.models.pretrained.encoder import Pretrained
 
@@ -84,8 +91,9 @@ class Model(nn.Module):
         self.description, self.tokenizer = description, tokenizer
         specs, configs = description.specs, description.configs
         self.encoders = ByModality({m: _encoder(specs[m], configs[m]) for m in sorted(specs)})
-        if description.shared:
-            _share([encoder.trunk for encoder in self.encoders.values()], description.shared)  # type: ignore[misc]
+        trunks = [e.trunk for e in self.encoders.values() if isinstance(e, TokenEncoder)]
+        if description.shared and trunks:
+            _share(trunks, description.shared)
         self.register_state_dict_post_hook(_leave_out)  # type: ignore[no-untyped-call]
         self.register_load_state_dict_pre_hook(_put_back)  # type: ignore[no-untyped-call]
         self.head = Head(next(iter(configs.values())).embedding, len(description.labels))

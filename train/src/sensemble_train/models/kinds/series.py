@@ -1,4 +1,4 @@
-"""Series: rows of several channels, brought to a common scale and cut into pieces of time.
+"""Series: rows of several channels, brought to a common scale and read by convolutions.
 
 In training they change at random: other mounts, paces, gains and noises.
 """
@@ -6,6 +6,7 @@ In training they change at random: other mounts, paces, gains and noises.
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ from torch.nn import functional
 
 from sensemble_train.errors import ConfigurationError
 from sensemble_train.models.augment_config import AugmentConfig
-from sensemble_train.models.encoders import EncoderConfig, TokenEncoder, Trunk, flat, positions
+from sensemble_train.models.encoders import Encoder, EncoderConfig, scaled
 from sensemble_train.models.frontend import Motion
 from sensemble_train.models.kinds.kind import Kind, between, measured, to_train_on
 from sensemble_train.models.model_config import ModelConfig
@@ -30,10 +31,9 @@ LONGEST, STEPS = 8.0, 256  # the longest window: seconds, or steps where they la
 _MEASURED = 256  # examples by which length and scale are measured
 _SHORTEST = 0.02  # seconds of a hop
 _LEAST = 1e-30  # of a deviation: float32 cannot divide by much less
-_TOKENS = 32  # of a window, about
-_DEPTH = 1  # a second block gains nothing on people never met, and a watch has little memory
-_STEM = 64  # channels between the stem's convolutions
-_NEAR, _FAR = 7, 5  # steps that these see, at least
+_PIECES = 32  # of a window behind the first convolution, about
+_STEM = (48, 96)  # channels between the convolutions
+_NEAR, _FAR = 7, 5  # steps that the first one sees, at least, and the others
 
 
 class Series(Kind):
@@ -77,17 +77,11 @@ class Series(Kind):
         return InputSpec(name, "float32", size, rate, window, hop, 2 * window, kind, channels)
 
     def encoder_config(self, base: EncoderConfig, spec: InputSpec, shape: ModelConfig) -> EncoderConfig:
-        """Return steps of time for patches, and the vectors among the channels."""
+        """Return the convolutions' sizes, and the vectors among the channels."""
         del shape
-        stride = 2 * max(1, round(spec.shape[1] / (2 * _TOKENS)))
+        stride = max(1, round(spec.shape[1] / _PIECES))
         return replace(
-            base,
-            depth=_DEPTH,
-            stem=(_STEM,),
-            patch=stride,
-            tubelet=1,
-            clip=False,
-            vectors=tuple(vectors(spec.channels)),
+            base, depth=0, stem=_STEM, patch=stride, clip=False, vectors=tuple(vectors(spec.channels))
         )
 
     def fit_scale(self, config: EncoderConfig, spec: InputSpec, examples: Sequence[Example]) -> EncoderConfig:
@@ -148,37 +142,46 @@ class Series(Kind):
         return rows
 
 
-class SeriesEncoder(TokenEncoder):
-    """float32 [B, T, C] -> float32 [B, d]."""
+class SeriesEncoder(Encoder):
+    """float32 [B, T, C] -> float32 [B, d]: convolutions over time, their mean and maximum, and a summary.
+
+    An activity may fill the window or be a moment of it. One layer reads all of that; the BatchNorm behind it
+    is that of `Trunk`.
+    """
 
     def __init__(self, spec: InputSpec, config: EncoderConfig) -> None:
         super().__init__()
         _, steps, channels = spec.shape
-        self.stride = config.patch
-        near = config.patch // 2
-        self.padding = -steps % self.stride
-        self.grid = ((steps + self.padding) // self.stride,)
         self.motion = Motion(steps, config.scales or ((0.0, 1.0),) * channels, config.vectors)
-        self.summary = nn.Linear(self.motion.size, config.width)
-        self.names = positions((self.motion.signals,), replace(config, sinusoidal=False))
-        wide = max(_NEAR, 2 * near + 1)
-        (inside,) = config.stem
-        self.stem = nn.Sequential(
-            nn.Conv2d(self.motion.signals, inside, (1, wide), stride=(1, near), padding=(0, wide // 2)),
-            nn.BatchNorm2d(inside),
-            nn.ReLU(),
-            nn.Conv2d(inside, config.width, (1, _FAR), stride=(1, 2), padding=(0, _FAR // 2)),
-        )
-        self.position = positions(self.grid, config)
-        self.trunk = Trunk(config)
+        first, *others = pairwise((self.motion.signals, *config.stem, config.width))
+        layers = _layer(*first, max(_NEAR, 2 * config.patch + 1), config.patch)
+        for before, after in others:
+            layers += _layer(before, after, _FAR, 2)
+        self.stem = nn.Sequential(*layers)
+        inputs = 2 * config.width + self.motion.signals * self.motion.size
+        self.project = nn.Linear(inputs, config.embedding, bias=False)
+        self.spread = nn.BatchNorm1d(config.embedding, affine=False)
+        self.length = config.length
 
-    def tokens(self, features: Tensor) -> Tensor:
-        """Bring rows to a common scale, cut them into pieces of time, and sum up each signal in a token."""
+    def encode(self, features: Tensor) -> Tensor:
+        """See `Encoder`."""
         signals, summary = self.motion(features)
-        padded = functional.pad(signals, (0, self.padding))
-        batch, count, steps = padded.shape
-        pieces = flat(self.stem(padded.reshape(batch, count, 1, steps)))
-        return torch.cat([pieces + self.position, self.summary(summary) + self.names], dim=1)
+        batch, count, steps = signals.shape
+        pieces = self.stem(signals.reshape(batch, count, 1, steps))
+        # XNNPACK takes no maximum of one piece.
+        most = functional.max_pool2d(pieces, (1, pieces.shape[3])) if pieces.shape[3] > 1 else pieces
+        mean = pieces.mean(dim=(2, 3), keepdim=True)
+        read = torch.cat([mean.flatten(1), most.flatten(1), summary.flatten(1)], dim=1)
+        return scaled(self.spread(self.project(read)), self.length)
+
+
+def _layer(before: int, after: int, seen: int, stride: int) -> list[nn.Module]:
+    size, side = (1, seen), (0, seen // 2)
+    return [
+        nn.Conv2d(before, after, size, stride=(1, stride), padding=side, bias=False),
+        nn.BatchNorm2d(after),
+        nn.ReLU(),
+    ]
 
 
 def _read(example: Example, modality: Modality) -> tuple[Times | None, Rows]:
