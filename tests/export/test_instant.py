@@ -26,7 +26,8 @@ def test_its_bundle_answers_with_the_calibrated_sum_and_another_set_of_takes_low
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = instant(takes(tmp_path, {"dark": 4, "bright": 4}), ENCODERS)
-    manifest = export_instant(found, tmp_path / "run/bundle", "takes")
+    targets = ("executorch-xnnpack", "onnx")
+    manifest = export_instant(found, tmp_path / "run/bundle", "takes", targets=targets)
     bundle = Bundle.open(tmp_path / "run/bundle")
     known = manifest.calibration
     assert (known.groups, known.promised, known.threshold) == (6, False, CONFIDENT), "six have both"
@@ -39,8 +40,6 @@ def test_its_bundle_answers_with_the_calibrated_sum_and_another_set_of_takes_low
     for m, opinion in opinions.items():
         np.testing.assert_allclose(opinion.probabilities, softmax(alone[m]), atol=1e-4)
     assert said.label == "dark", "takes are few: an answer is given all the same"
-    targets = ("executorch-xnnpack", "onnx")
-    export_instant(found, tmp_path / "run/bundle", "takes", targets=targets)
     monkeypatch.delattr(artifact_store, "lower_all")
     grown = instant(takes(tmp_path, {"dark": 4, "bright": 4, "grey": 3}), ENCODERS)
     again = export_instant(grown, tmp_path / "run/bundle", "takes", targets=targets)
