@@ -1,15 +1,20 @@
-"""The reader thread of a sensor, and its log."""
+"""The reader thread of a sensor, its pace and its log."""
 
 import logging
 from collections.abc import Mapping
 from pathlib import Path
 from threading import Event
+from time import monotonic
 
 import pytest
 from sensemble_sensors.devices.camera import Camera
+from sensemble_sensors.kinds.registry import kind_of
+from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
-from sensemble_sensors.supervision.reader import Reader
+from sensemble_sensors.supervision.reader import BURST, Reader
 from sensemble_sensors.supervision.suite import Suite
+
+from tests.waiting import wait_until
 
 
 def test_a_device_that_is_not_there_is_logged_once(
@@ -32,3 +37,29 @@ def test_a_device_that_is_not_there_is_logged_once(
     reader.thread.join()
     assert [one.levelname for one in caplog.records] == ["WARNING"]
     assert camera.name in caplog.messages[0]
+
+
+class Flood:
+    """Captions without end."""
+
+    modality, name, live = "text", "flood", True
+    reads = 0
+
+    def open(self, spec: InputSpec) -> None: ...
+
+    def read(self, timeout: float) -> Sample | None:  # noqa: ARG002
+        self.reads += 1
+        return Sample("text", "one", monotonic())
+
+    def close(self) -> None: ...
+
+
+def test_one_that_floods_is_not_read_all_the_time(specs: Mapping[str, InputSpec]) -> None:
+    flood, began = Flood(), monotonic()
+    reader = Reader(0, flood, specs["text"], Suite(specs), lambda *_: None)
+    reader.thread.start()
+    reader.obey("open")
+    wait_until(lambda: flood.reads > 100)
+    reader.obey("end")
+    reader.thread.join()
+    assert flood.reads <= kind_of("text").flood * (monotonic() - began + BURST) + 2

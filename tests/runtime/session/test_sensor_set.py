@@ -1,7 +1,6 @@
-"""Sensors that lie, stand by for each other, live in processes of their own, and come back early."""
+"""Devices that a watcher finds and loses, and the process of a sensor that hangs."""
 
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +14,8 @@ from sensemble_sensors.devices.microphone import Microphone
 from sensemble_sensors.devices.watcher import Appeared, Disappeared, SearchFailed, Watcher
 from sensemble_sensors.errors import SensorEndedError, SensorLostError
 from sensemble_sensors.isolation.isolated import Isolated
-from sensemble_sensors.kinds.registry import kind_of
-from sensemble_sensors.sensor import Sample, Sensor
-from sensemble_sensors.supervision import backoff, reader
+from sensemble_sensors.sensor import Sensor
+from sensemble_sensors.supervision import backoff
 from sensemble_sensors.supervision.events import STATES
 
 from tests.runtime.puppets import Log, Puppet
@@ -28,23 +26,6 @@ SoundServer = Any
 
 def reasons(log: Log, name: str) -> list[tuple[str, str]]:
     return [(e.kind, e.text) for e in log.events if e.kind in STATES and e.sensor == name]
-
-
-def test_one_that_floods_in_a_thread_is_not_read_all_the_time(bundle: Bundle, log: Log) -> None:
-    class Flood(Puppet):
-        reads = 0
-
-        def read(self, timeout: float) -> Sample | None:  # noqa: ARG002
-            self.reads += 1
-            return Sample("text", "one", time.monotonic())
-
-    captions, began = Flood("text"), time.monotonic()
-    with Session(bundle) as running:
-        running.subscribe(log)
-        running.attach(captions)
-        wait_until(lambda: ("unhealthy", "it floods") in reasons(log, "text"))
-    most = kind_of("text").flood * (time.monotonic() - began + reader.BURST)
-    assert captions.reads <= most + 2
 
 
 def test_what_a_watcher_finds_is_attached_once_and_again_when_it_has_ended(
