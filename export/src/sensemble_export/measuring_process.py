@@ -20,10 +20,13 @@ from sensemble_sensors.process_memory import memory
 
 _SETTLED = 8  # windows after which memory no longer grows and the time per window is known
 _REST = 0.02  # seconds before each of these: a session has rests, after which threads must be woken
+# Seconds a window that make all cores worth it: their threads wake 50 times a window, take half as much again
+# of the processors' time, and wait for other programs.
+_WORTH = 0.005
 
 
 def main(artifact: Path, target: str, windows: Path, out: Path, *before: float) -> None:
-    """Run every window once, after an untimed one, with all cores or one thread, whichever is faster.
+    """Run every window once, after an untimed one, with one thread, or all cores if they are well faster.
 
     `before` has the median seconds of the trials so far: with all cores, then with one thread.
     """
@@ -45,7 +48,7 @@ def main(artifact: Path, target: str, windows: Path, out: Path, *before: float) 
                 peak = memory(most=True) / 1e6
             if index + 1 == min(_SETTLED, count):
                 median = float(np.median(seconds))
-                if not before or (threads and median > before[0]):
+                if not before or (threads and median > before[0] + _WORTH):
                     # A thread pool keeps its size, and memory its peak: start again as a new process.
                     command = [sys.executable, "-m", __spec__.name, *sys.argv[1:], str(median)]
                     os.execv(sys.executable, command)  # noqa: S606

@@ -29,7 +29,7 @@ class Measurement:
     embeddings: Floats  # [N, d]
     median_ms: float  # of a window
     peak_mb: float | None  # resident (10^6 bytes), of the whole process; None in a browser
-    threads: int | None  # 1, or 0 for one per core, whichever is faster; None in a browser
+    threads: int | None  # 1, or 0 for one per core where that is well faster; None in a browser
 
 
 def least_cosine(scheme: Scheme) -> float:

@@ -265,6 +265,8 @@ def test_a_session_goes_on_while_an_encoder_is_freed(
         freeing.set()
         assert go.wait(PATIENCE)
 
+    for modality in bundle.modalities:
+        bundle.load(modality)  # which gives memory back, too
     monkeypatch.setattr(executor, "give_back_memory", give_back_memory)
     microphone, captions = Puppet("audio"), Puppet("text")
     with Session(bundle) as session:

@@ -9,9 +9,10 @@ from types import SimpleNamespace
 
 import pytest
 from sensemble_sensors import Camera, Iio, LineSeries, PushSeries
-from sensemble_sensors.devices import discovery
+from sensemble_sensors.devices import discovery, pulse
 from sensemble_sensors.devices.discovery import Device
 from sensemble_sensors.devices.microphone import Microphone
+from sensemble_sensors.devices.pulse import Source
 from sensemble_sensors.devices.sources import device_of, finders, returning
 from sensemble_sensors.errors import SensorUnavailableError
 from sensemble_sensors.spec import Channel, InputSpec
@@ -95,7 +96,7 @@ def test_a_microphone_s_key_does_not_change_with_its_card_s_number(
     assert keys(*twins) == [str(by_path / "pci-usb-1"), str(by_id / "usb-Mic-7")]
     assert keys("Mic: USB Audio (hw:2,1)") == [f"{by_id / 'usb-Mic-7'},1"]
     found = discovery.portaudio_inputs()
-    assert Microphone(found[0].key)._choose([], found) == (0, None)
+    assert Microphone(found[0].key)._choose(None, lambda: found) == 0
 
 
 def test_a_watch_attaches_each_microphone_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -110,25 +111,27 @@ def test_a_watch_attaches_each_microphone_once(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_source_comes_before_what_portaudio_calls_the_same() -> None:
-    pulse, desk, card = (
-        Device("audio", str(i), *2 * (name,)) for i, name in enumerate(["pulse", "desk", "USB"])
-    )
-    source, twin, usb = (Device("audio", name, f"The {name}", name) for name in ("desk", "Desk", "USB.mono"))
-    served, found = [source, twin, usb], [pulse, desk, card]
-    chosen = {
-        "desk": (0, "desk"),
-        "Desk": (0, "Desk"),
-        "the usb": (0, "USB.mono"),
-        "usb": (2, None),
-        "1": (1, None),
-        "puls": (0, None),
-        "default": (None, None),
+    found = [Device("audio", str(i), *2 * (name,)) for i, name in enumerate(["pulse", "desk", "USB"])]
+    desk, twin, usb = (Source(name, f"The {name}", microphone=True) for name in ("desk", "Desk", "USB.mono"))
+    served, asked = [desk, twin, usb], list[bool]()
+
+    def inputs() -> list[Device]:
+        asked.append(True)
+        return found
+
+    chosen: dict[str, str | int] = {
+        "desk": "desk",
+        "Desk": "Desk",
+        "the usb.mono": "USB.mono",
+        "default": pulse.DEFAULT,
     }
-    assert {name: Microphone(name)._choose(served, found) for name in chosen} == chosen
+    assert {name: Microphone(name)._choose(served, inputs) for name in chosen} == chosen
+    assert not asked, "PortAudio takes 20 MB"
+    chosen = {"the usb": "USB.mono", "usb": 2, "1": 1, "puls": 0}
+    assert {name: Microphone(name)._choose(served, inputs) for name in chosen} == chosen
+    assert Microphone("default")._choose(None, inputs) is None
     with pytest.raises(SensorUnavailableError, match=r"names several devices; .* desk \(The desk\), Desk"):
-        Microphone("the desk")._choose([source, twin], found)
-    with pytest.raises(SensorUnavailableError, match="`apt-get install libasound2-plugins`"):
-        Microphone("desk")._choose(served, [card])
+        Microphone("the desk")._choose([desk, twin], inputs)
 
 
 @pytest.mark.needs("portaudio")

@@ -38,7 +38,7 @@ class Run(Running):
     """The share of the time, up to 1, for which encoders may run; if it is too small, they run less often."""
     threads: int = 0
     """ExecuTorch's threads; 0 for one per performance core, or a single one if the export found
-    that faster for all encoders."""
+    that all cores save less than 5 ms a window."""
     duty: bool = False
     """Skip windows that differ little from the last one encoded, and print the savings; a replay
     of labelled data says what it costs in right answers."""

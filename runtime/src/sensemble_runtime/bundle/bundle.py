@@ -202,6 +202,8 @@ class Bundle:
         path = self.path / entry.artifacts[target].path
         contents = self.contents(modality, target)
         encoder = executor.load(path, target, self.threads, single=self._is_single(target), contents=contents)
+        del contents
+        executor.give_back_memory()
         loaded = (encoder.dtype, encoder.shape, encoder.embedding)
         expected = (entry.spec.dtype, entry.spec.shape, self.manifest.embedding)
         if loaded != expected:

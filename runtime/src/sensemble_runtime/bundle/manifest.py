@@ -63,7 +63,7 @@ class Artifact:
     parity: Parity | None  # None, like the next two, until a machine that runs it has measured it
     latency_ms: float | None  # the median per window
     peak_mb: float | None  # 10^6 resident bytes of a process that runs it alone
-    threads: Annotated[int, (0, 1)] | None = None  # 1, or 0 for one per core: what was faster there
+    threads: Annotated[int, (0, 1)] | None = None  # 1, or 0 for one per core where that was well faster
 
     @property
     def bytes(self) -> int:

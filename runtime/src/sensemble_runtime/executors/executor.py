@@ -109,7 +109,7 @@ def in_order(targets: Iterable[str]) -> list[str]:
 
 
 def give_back_memory() -> None:
-    """Return the memory of freed encoders to the system; glibc would keep a third of it."""
+    """Return freed memory to the system: glibc would keep a third of an encoder's, and what loading took."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
     if trim is not None:
         trim(0)

@@ -10,7 +10,7 @@ from pathlib import Path
 from threading import Event, Thread
 from time import monotonic
 from typing import TYPE_CHECKING
-from urllib.request import url2pathname
+from urllib.parse import unquote
 
 import numpy as np
 
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     import cv2
 
 _PATIENCE = 5.0  # seconds that a stream may take to open or to go on, and that `close` waits for a driver
+_SPARE = 2  # pictures that are given for each that the spec asks for, so that one is near each of its steps
 _STEADY = 1000  # pictures, half a minute or more; the one with the least delay sets the clock
 _TIMED = ("rtsp", "rtsps", "rtmp", "srt", "udp")  # carry times; for MJPEG over HTTP, FFmpeg invents them
 # Schemes of streams. FFmpeg knows others that lead to files of this machine, such as `concat` and `subfile`.
@@ -123,7 +124,7 @@ def _source(source: int | str | Path) -> int | str | Path:
         scheme, _, rest = source.partition("://")
         if scheme.lower() != "file":
             return f"{scheme.lower()}://{rest}"
-        source = url2pathname(rest)
+        source = unquote(rest)
     node = re.fullmatch(r"/dev/video(\d+)", str(Path(source).resolve()))
     return int(node[1]) if node else Path(source)
 
@@ -140,7 +141,8 @@ class _Driver:
 
     def pictures(self, spec: InputSpec) -> Generator[Sample, None, None]:
         cv2 = opencv()
-        clock, last = Clock(_STEADY), -math.inf
+        clock, last, due = Clock(_STEADY), -math.inf, -math.inf
+        period = 1 / (_SPARE * spec.rate)
         try:
             while self._grab():
                 now = monotonic()
@@ -148,6 +150,10 @@ class _Driver:
                 if position <= last:  # there are no times, or they start again
                     clock = Clock(_STEADY)
                 last = position
+                time = clock.read(position, now)
+                if time < due - period / 2:  # nobody needs it, so it is neither converted nor sent
+                    continue
+                due = max(due, time - period) + period
                 good, image = self._capture.retrieve()
                 if not good:
                     raise SensorLostError(f"{self._name}: gave a picture that cannot be decoded")
@@ -162,7 +168,7 @@ class _Driver:
                     )
                 picture = fit(image, (spec.shape[2], spec.shape[3]))
                 picture.flags.writeable = False
-                yield Sample(spec.modality, picture, clock.read(position, now))
+                yield Sample(spec.modality, picture, time)
             raise SensorLostError(f"{self._name}: gives no more pictures; is it still plugged in?")
         finally:
             self._capture.release()
@@ -212,6 +218,8 @@ def _open_stream(address: str, name: str) -> "cv2.VideoCapture":
     library = opencv()
     limits = (library.CAP_PROP_OPEN_TIMEOUT_MSEC, library.CAP_PROP_READ_TIMEOUT_MSEC)
     options = [item for limit in limits for item in (limit, int(1000 * _PATIENCE))]
+    # Each of FFmpeg's threads would hold back a picture, and wake for each.
+    options += [library.CAP_PROP_N_THREADS, 1]
     capture: cv2.VideoCapture = library.VideoCapture(address, library.CAP_FFMPEG, options)
     if not capture.isOpened():
         raise SensorUnavailableError(f"{name}: no video comes from this address; check it, and the network")

@@ -71,15 +71,11 @@ def cameras(stop: Event = _NEVER) -> list[Device]:
 
 def microphones() -> list[Device]:
     """Return all that `Microphone` takes: a sound server's sources and PortAudio's inputs, some twice."""
-    return [*sources(), *portaudio_inputs()]
+    return [*map(source_device, pulse.sources() or ()), *portaudio_inputs()]
 
 
-def sources() -> list[Device]:
-    """Return the sources of the sound server, if there is one; SensorUnavailableError if it hangs."""
-    return [_source(source) for source in pulse.sources() or ()]
-
-
-def _source(source: pulse.Source) -> Device:
+def source_device(source: pulse.Source) -> Device:
+    """Return a source of the sound server as a device."""
     return Device("audio", source.name, source.description, source.name)
 
 
@@ -114,7 +110,7 @@ def watched_microphones(stop: Event = _NEVER) -> list[Device]:
     """
     served = pulse.sources()
     if served is not None:
-        return [_source(source) for source in served if source.microphone]
+        return [source_device(source) for source in served if source.microphone]
     return distinct_inputs(fresh_microphones(stop))
 
 

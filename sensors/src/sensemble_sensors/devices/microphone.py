@@ -1,9 +1,7 @@
-"""A microphone as a sensor, through PortAudio; a sound server's source through ALSA's device `pulse`."""
+"""A microphone as a sensor: a sound server's source through `parec`, any other through PortAudio."""
 
-import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from threading import Lock
 from time import monotonic
 from types import ModuleType
@@ -14,7 +12,7 @@ from numpy.typing import NDArray
 
 from sensemble_sensors.devices import pulse
 from sensemble_sensors.devices.clock import Clock
-from sensemble_sensors.devices.discovery import Device, portaudio_inputs, sources, watched_microphones
+from sensemble_sensors.devices.discovery import Device, portaudio_inputs, source_device, watched_microphones
 from sensemble_sensors.devices.portaudio import portaudio, restart
 from sensemble_sensors.errors import SensorLostError, SensorUnavailableError, printable
 from sensemble_sensors.sample_queue import SampleQueue
@@ -24,14 +22,14 @@ from sensemble_sensors.spec import InputSpec
 if TYPE_CHECKING:
     import sounddevice
 
-_CHUNK = 0.05  # seconds of sound in a sample
+_CHUNK = 0.05  # seconds of sound in a sample of PortAudio
 _WAITING = 64  # samples that wait for a slow reader
 _INVALID_RATE = -9997  # PortAudio's error for a rate that the device does not have
 _STEADY = 40  # buffers, or 2 s of sound; the one with the least delay sets the clock
 
 
 class Microphone:
-    """Gives mono sound at the spec's rate in samples of 0.05 s, stamped with the time of capture.
+    """Gives mono sound at the spec's rate in samples of up to 0.1 s, stamped with the time of capture.
 
     Args:
         device: "default" or None for the system's choice, or the number, the key, the name or a part of the
@@ -53,93 +51,99 @@ class Microphone:
         self._count = 0  # samples of sound since it was opened
         self._queue = SampleQueue(_WAITING, continuous=True)
         self._stream: sounddevice.InputStream | None = None
-        self._watch: pulse.SourceWatch | None = None
+        self._recording: pulse.Recording | None = None
 
     def open(self, spec: InputSpec) -> None:
         """Open the device and start capturing; raise SensorUnavailableError, which says what to do."""
         if spec.modality != self.modality:
             raise SensorUnavailableError(f"{self.name}: gives {self.modality}, not {spec.modality}")
         self.close()
-        fresh = "sounddevice" not in sys.modules
-        library = portaudio()
         with _opening:
-            if not _open and not fresh:
-                # One plugged in since it started is found after this.
-                restart()
-            self._start(library, spec)
-            _open.add(self)
+            try:
+                chosen = self._choose(pulse.sources(), _fresh_inputs)
+                if isinstance(chosen, str):
+                    self._recording = pulse.Recording(chosen, self.name, spec)
+                else:
+                    self._start(portaudio(), chosen, spec)
+                    _open.add(self)
+            except OSError as error:
+                raise SensorUnavailableError(
+                    f"{self.name}: cannot be opened ({error.strerror or error})"
+                ) from error
 
     def read(self, timeout: float) -> Sample | None:
-        """Return the next 0.05 s of sound; see `Sensor`."""
+        """Return the next piece of sound; see `Sensor`."""
+        if self._recording is not None:
+            return self._recording.read(timeout)
         if self._stream is None:
             raise SensorLostError(f"{self.name}: is closed")
         return self._queue.get(timeout)
 
     def close(self) -> None:
         """Stop capturing and release the device."""
-        if self._watch is not None:
-            self._watch.close()
-        self._watch = None
+        if self._recording is not None:
+            self._recording.close()
+        self._recording = None
         if self._stream is not None:
             self._stream.close()
         self._stream = None
         _open.discard(self)
 
-    def _start(self, library: ModuleType, spec: InputSpec) -> None:
-        number, source = self._choose(sources(), portaudio_inputs())
-        queue = SampleQueue(_WAITING, continuous=True)
-        self._rate, self._queue, self._clock, self._count = spec.rate, queue, Clock(_STEADY), 0
+    def _start(self, library: ModuleType, number: int | None, spec: InputSpec) -> None:
+        self._queue = SampleQueue(_WAITING, continuous=True)
+        self._rate, self._clock, self._count = spec.rate, Clock(_STEADY), 0
         try:
-            with _chosen(source):
-                self._stream = library.InputStream(
-                    samplerate=spec.rate,
-                    blocksize=round(_CHUNK * spec.rate),
-                    device=number,
-                    channels=1,
-                    dtype="float32",
-                    latency=2 * _CHUNK,
-                    callback=self._put,
-                    finished_callback=self._finish,
-                )
-                self._stream.start()
-            if source is not None:
-                gone = SensorLostError(f"{self.name}: was unplugged")
-                self._watch = pulse.SourceWatch(source, lambda: queue.end(gone))
-        except (library.PortAudioError, OSError) as error:
+            self._stream = library.InputStream(
+                samplerate=spec.rate,
+                blocksize=round(_CHUNK * spec.rate),
+                device=number,
+                channels=1,
+                dtype="float32",
+                latency=2 * _CHUNK,
+                callback=self._put,
+                finished_callback=self._finish,
+            )
+            self._stream.start()
+        except library.PortAudioError as error:
             self.close()
+            at = f" at {spec.rate:g} Hz" if error.args[1:2] == (_INVALID_RATE,) else ""
             raise SensorUnavailableError(
-                f"{self.name}: {_why(error, source, spec.rate)}; choose another device "
-                "of those that `sensemble doctor` shows"
+                f"{self.name}: cannot be opened{at} ({error.args[0]}); choose another device of those that "
+                "`sensemble doctor` shows"
             ) from error
 
-    def _choose(self, served: list[Device], inputs: list[Device]) -> tuple[int | None, str | None]:
-        """Return PortAudio's number of the device, None for the system's choice, and the source's name."""
+    def _choose(
+        self, served: list[pulse.Source] | None, list_inputs: Callable[[], list[Device]]
+    ) -> str | int | None:
+        """Return a source's name, PortAudio's number of the device, or None for PortAudio's default.
+
+        PortAudio, which takes 20 MB, is asked only if no source of the server, if there is one, is meant.
+        """
         wanted = self._device.lower()
-        if wanted == "default" and inputs:
-            return None, None
-        ways: list[list[Device]] = [
-            [d for d in served if d.id == self._device],
-            *(
-                [d for d in some if wanted in (d.id, d.name.lower(), d.key.lower())]
-                for some in (served, inputs)
-            ),
-            *([d for d in some if wanted in d.name.lower()] for some in (served, inputs)),
-        ]
-        matches = next(filter(None, ways), [])
+        if wanted == "default":
+            if served == []:
+                raise SensorUnavailableError(f"{self.name}: the sound server has no source; plug one in")
+            if served:
+                return pulse.DEFAULT
+            if list_inputs():
+                return None
+        sources, inputs = [source_device(source) for source in served or ()], list[Device]()
+
+        def called(some: list[Device]) -> list[Device]:
+            return [d for d in some if wanted in (d.id, d.name.lower(), d.key.lower())]
+
+        def alike(some: list[Device]) -> list[Device]:
+            return [d for d in some if wanted in d.name.lower()]
+
+        matches = [d for d in sources if d.id == self._device] or called(sources)
+        if not matches:
+            inputs = list_inputs()
+            matches = called(inputs) or alike(sources) or alike(inputs)
         if len(matches) != 1:
             problem = "names several devices" if matches else "is not there"
-            here = ", ".join(f"{d.id} ({d.name})" for d in matches or [*served, *inputs]) or "none"
+            here = ", ".join(f"{d.id} ({d.name})" for d in matches or [*sources, *inputs]) or "none"
             raise SensorUnavailableError(f"{self.name}: {problem}; `sensemble doctor` shows these: {here}")
-        (match,) = matches
-        if match in inputs:
-            return int(match.id), None
-        bridges = [int(device.id) for device in inputs if device.name == "pulse"]
-        if not bridges:
-            raise SensorUnavailableError(
-                f"{self.name}: ALSA has no device `pulse` to reach the sound server by; "
-                "`apt-get install libasound2-plugins`"
-            )
-        return bridges[0], match.id
+        return int(matches[0].id) if matches[0] in inputs else matches[0].id
 
     def _put(self, sound: NDArray[np.float32], count: int, moment: Any, flags: Any) -> None:  # noqa: ANN401
         """Queue a buffer, on PortAudio's own thread."""
@@ -159,30 +163,13 @@ class Microphone:
         self._queue.end(SensorLostError(f"{self.name}: gives no more sound; is it still plugged in?"))
 
 
-@contextmanager
-def _chosen(source: str | None) -> Iterator[None]:
-    """Let ALSA's device `pulse` capture this source in the context; None: the server's choice."""
-    before = os.environ.get(pulse.VARIABLE)
-    if source is not None:
-        os.environ[pulse.VARIABLE] = source
-    try:
-        yield
-    finally:
-        if before is not None:
-            os.environ[pulse.VARIABLE] = before
-        elif source is not None:
-            del os.environ[pulse.VARIABLE]
-
-
-def _why(error: Exception, source: str | None, rate: float) -> str:
-    there = pulse.sources()
-    if source is not None and source not in [known.name for known in there or ()]:
-        return "is no longer there"
-    if there == []:
-        return "the sound server has no source"
-    if error.args[1:2] == (_INVALID_RATE,):
-        return f"cannot be opened at {rate:g} Hz ({error.args[0]})"
-    return f"cannot be opened ({error.args[0]})"
+def _fresh_inputs() -> list[Device]:
+    fresh = "sounddevice" not in sys.modules
+    portaudio()
+    if not _open and not fresh:
+        # One plugged in since it started is found after this.
+        restart()
+    return portaudio_inputs()
 
 
 _open: set[Microphone] = set()  # those that capture now

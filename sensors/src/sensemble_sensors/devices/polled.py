@@ -28,6 +28,7 @@ class Polled:
         make: called with the bytes of a poll and the time at which they were read; without bytes at the end.
         ended: the error after the last sample; None for datagrams, each of which ends a line.
         source: as `byte_streams.open_stream` took it; a named pipe is lost when it is removed.
+        pause: seconds between two polls.
         receive: returns what a descriptor that is ready has; by default its bytes.
     """
 
@@ -41,12 +42,14 @@ class Polled:
         *,
         owned: bool = True,
         source: str = "",
+        pause: float = _PAUSE,
         receive: Callable[[], bytes] | None = None,
     ) -> None:
         self._receive = receive or partial(os.read, file, _PIECE)
         self._name, self._file, self._queue, self._make, self._ended = name, file, queue, make, ended
         is_pipe = owned and source != "" and stat.S_ISFIFO(os.fstat(file).st_mode)
         self._owned, self._pipe = owned, Path(source.removeprefix("pipe:")) if is_pipe else None
+        self._pause = pause
         self._due = 0.0  # when to poll again; infinite at the end
 
     def read(self, timeout: float) -> Sample | None:
@@ -62,8 +65,8 @@ class Polled:
             if left <= 0:
                 self._check_pipe()
                 return None
-            sleep(max(min(self._due - monotonic(), left), 0.0))
-            readable(self._file, max(until - monotonic(), 0.0))
+            if readable(self._file, left) and (early := min(self._due, until) - monotonic()) > 0:
+                sleep(early)
 
     def _poll(self) -> None:
         data, over = b"", False
@@ -81,7 +84,7 @@ class Polled:
         if not (data or over):
             return
         now = monotonic()
-        self._due = math.inf if over else now + _PAUSE
+        self._due = math.inf if over else now + self._pause
         for part in (data, b"") if over else (data,):
             for sample in self._make(part, now):
                 self._queue.put(sample)

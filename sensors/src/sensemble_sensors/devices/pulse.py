@@ -1,18 +1,29 @@
-"""The sources of a sound server, PulseAudio or PipeWire, through the tool `pactl`."""
+"""The sources of a sound server, PulseAudio or PipeWire, through its tools `pactl` and `parec`."""
 
+import math
 import os
 import re
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from threading import Event, Thread
 from time import monotonic
 
-from sensemble_sensors.errors import SensorUnavailableError
-from sensemble_sensors.polling import readable
+import numpy as np
 
-VARIABLE = "PULSE_SOURCE"  # of the environment: the source that a client captures by default
+from sensemble_sensors.devices.clock import Clock
+from sensemble_sensors.devices.polled import Polled
+from sensemble_sensors.errors import SensorLostError, SensorUnavailableError
+from sensemble_sensors.polling import readable
+from sensemble_sensors.sample_queue import SampleQueue
+from sensemble_sensors.sensor import Sample
+from sensemble_sensors.spec import InputSpec
+
+DEFAULT = "@DEFAULT_SOURCE@"  # the server's choice
+_CHUNK = 0.05, 0.1  # seconds of sound in a sample
+_WAITING = 64  # samples that wait for a slow reader
+_STEADY = 40  # buffers, or 4 s of sound; the one with the least delay sets the clock
 _PATIENCE = 2.0  # seconds that the server may take to answer
 # Seconds to the next look without an event: doubled, for `pactl subscribe` takes a while to start.
 _LOOKS = (0.2, 5.0)
@@ -68,6 +79,50 @@ def parse(listing: str) -> list[Source]:
     return parsed
 
 
+class Recording:
+    """Captures a source, or the default one, by a process of `parec`, until closed.
+
+    PortAudio would take 20 MB and five threads for it. Raises OSError if the system has no process for it.
+    """
+
+    def __init__(self, source: str, name: str, spec: InputSpec) -> None:
+        # A hop is a whole number of samples, or a window would wait for the rest of one.
+        chunk = max(spec.hop / math.ceil(spec.hop / _CHUNK[1]), _CHUNK[0])
+        self._modality, self._rate, self._size = spec.modality, spec.rate, 4 * round(chunk * spec.rate)
+        self._clock, self._count, self._rest = Clock(_STEADY), 0, b""
+        form = ("--raw", "--format=float32le", f"--rate={round(spec.rate)}", "--channels=1")
+        self._process = _started(
+            "parec", *form, f"--latency-msec={round(1000 * chunk)}", f"--device={source}"
+        )
+        assert self._process.stdout is not None  # noqa: S101 - it is a pipe
+        file, queue = self._process.stdout.fileno(), SampleQueue(_WAITING, continuous=True)
+        ended = SensorLostError(f"{name}: gives no more sound; is it still plugged in?")
+        self._reader = Polled(name, file, queue, self._samples, ended, owned=False, pause=0.0)
+        gone = SensorLostError(f"{name}: was unplugged")
+        self._watch = SourceWatch(source, lambda: queue.end(gone)) if source != DEFAULT else None
+
+    def read(self, timeout: float) -> Sample | None:
+        """Return the next piece of sound; see `Sensor`."""
+        return self._reader.read(timeout)
+
+    def close(self) -> None:
+        """Stop capturing."""
+        if self._watch is not None:
+            self._watch.close()
+        self._process.kill()
+        self._process.communicate()
+
+    def _samples(self, data: bytes, now: float) -> Iterator[Sample]:
+        self._count += len(data)
+        self._rest += data
+        end = self._clock.read(self._count / (4 * self._rate), now)
+        while len(self._rest) >= self._size:
+            piece, self._rest = self._rest[: self._size], self._rest[self._size :]
+            wave = np.clip(np.frombuffer(piece, "<f4"), -1, 1)
+            wave.flags.writeable = False
+            yield Sample(self._modality, wave, end - len(self._rest) / (4 * self._rate))
+
+
 class SourceWatch:
     """Watches a source from its own thread until closed; calls `gone` once, when the source is removed.
 
@@ -79,13 +134,7 @@ class SourceWatch:
         self._source = source
         self._gone = gone
         self._stop = Event()
-        self._changes = subprocess.Popen(
-            [shutil.which("pactl") or "pactl", "subscribe"],
-            env=_untranslated(),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-        )
+        self._changes = _started("pactl", "subscribe")
         self._thread = Thread(target=self._run, name=f"watch of {source}", daemon=True)
         self._thread.start()
 
@@ -118,6 +167,17 @@ class SourceWatch:
             if not events:
                 self._stop.wait(left)
                 return
+
+
+def _started(tool: str, *arguments: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [shutil.which(tool) or tool, *arguments],
+        bufsize=0,
+        env=_untranslated(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
 
 
 def _untranslated() -> dict[str, str]:

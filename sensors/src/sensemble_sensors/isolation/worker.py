@@ -2,8 +2,8 @@
 
 Its job is a JSON line on standard input, not on the command line, which everybody can read: an address may
 hold a password. Messages go through a pipe: fields in JSON and the data of a sample, after the size of each.
-A thread sends them, so that a slow reader never delays the sensor. The process ends with its standard input,
-that is when its parent closes it or dies, and by itself when it hangs.
+A slow reader never delays the sensor: what does not fit into the pipe waits in a queue. The process ends with
+its standard input, that is when its parent closes it or dies, and by itself when it hangs.
 """
 
 import ctypes
@@ -32,14 +32,16 @@ from sensemble_sensors.errors import (
     SensorUnavailableError,
     text_of,
 )
-from sensemble_sensors.kinds.kind import described
+from sensemble_sensors.kinds.kind import Kind, described
 from sensemble_sensors.kinds.registry import kind_of
+from sensemble_sensors.polling import writable
 from sensemble_sensors.process_memory import memory
 from sensemble_sensors.sample_queue import SampleQueue
 from sensemble_sensors.sensor import MAX_CAPTION, Data, Driven, Sample, Sensor
 from sensemble_sensors.spec import InputSpec
 
-READ = 0.1  # seconds that one read may wait, and so about how long a healthy worker takes to end
+READ = 0.2  # seconds that one read may wait, and so about how long a healthy worker takes to end
+_SOON = 0.02  # seconds that it may wait while samples wait for a slow reader
 GRACE = 2.0  # seconds that a worker has to end by itself
 _MAX_REASON = 2000  # characters, for a person to read
 _MAX_TRACE = 8000  # characters of a traceback: its last frames
@@ -79,22 +81,17 @@ def main(job: WorkerJob) -> None:
     stop = Event()
     _outlast_no_parent()
     Thread(target=_watch, args=(stop,), daemon=True).start()
-    sender = _Sender(job.pipe)
-    try:
-        _run(job, sender, stop)
-    except BaseException as error:  # noqa: BLE001 - the parent gets every failure
-        sender.queue.end(_reported(error))
-    if sender.ident is None:  # it did not open
-        sender.start()
-    while sender.is_alive() and not stop.is_set():
-        sender.join(READ)
-
-
-def _run(job: WorkerJob, sender: "_Sender", stop: Event) -> None:
-    sys.path[:] = job.path
     spec = InputSpec.from_json(job.spec)
+    outbox = _Outbox(job.pipe, kind_of(spec))
+    try:
+        _run(job, spec, outbox, stop)
+    except BaseException as error:  # noqa: BLE001 - the parent gets every failure
+        outbox.end(_reported(error))
+
+
+def _run(job: WorkerJob, spec: InputSpec, outbox: "_Outbox", stop: Event) -> None:
+    sys.path[:] = job.path
     kind = kind_of(spec)
-    sender.queue = SampleQueue(kind.waiting, continuous=kind.continuous)
     with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
         # A thread in C ends the process even where native code hangs and holds the interpreter lock.
         faulthandler.dump_traceback_later(job.opening, exit=True, file=nowhere)
@@ -102,51 +99,86 @@ def _run(job: WorkerJob, sender: "_Sender", stop: Event) -> None:
         sensor: Sensor = getattr(import_module(module), name)(*job.arguments)
         sensor.open(spec)
         try:
-            _send(job.pipe, {"kind": "alive", "alive": monotonic()})
-            sender.start()
             driven = sensor if isinstance(sensor, Driven) else None
-            armed = due = 0.0
-            sent = True
+            armed = due = pause = 0.0
+            sample = None
             while not stop.is_set():
                 now = monotonic()
-                sender.alive = driven.answered if driven else now
+                # Sent before the next call, which may end the process, unless the reader is slow.
+                sent = outbox.send(sample, driven.answered if driven else now)
+                if pause > 0:
+                    stop.wait(pause)
                 if now - armed > 1:
                     faulthandler.dump_traceback_later(job.hanging, exit=True, file=nowhere)
                     armed = now
                     if memory() > job.resident:
                         limit = f"{job.resident >> 20} MB of memory"
                         raise SensorLostError(f"{sensor.name}: its process took more than {limit}")
-                sample = sensor.read(READ)
+                sample = sensor.read(READ if sent else _SOON)
+                now = monotonic()
+                pause = due - now
                 if sample is not None:
                     _check(sample, spec)
-                    sender.queue.put(sample.frozen())
-                    # Send it before the next call, which may end the process, unless the reader is slow.
-                    sent = sender.queue.wait_until_used(READ if sent else 0.0)
-                    stop.wait(max(due - monotonic(), 0.0))
-                    due = monotonic() + 1 / kind.flood
+                    due = max(due, now) + 1 / kind.flood
         finally:
             sensor.close()
             faulthandler.cancel_dump_traceback_later()
 
 
-class _Sender(Thread):
-    """Sends the samples of a queue, a sign of life where there is none, and the error with which it ends."""
+class _Outbox:
+    """Sends samples through a pipe, a sign of life where there is none, and the error with which it ends."""
 
-    def __init__(self, pipe: int) -> None:
-        super().__init__(daemon=True)
-        self.queue, self.alive = SampleQueue(1), 0.0  # the sensor's last sign of life
+    def __init__(self, pipe: int, kind: Kind) -> None:
         self._pipe = pipe
+        self._queue = SampleQueue(kind.waiting, continuous=kind.continuous)
+        self._rest = memoryview(b"")  # of a message that did not fit
+        self._patience = READ  # seconds for a reader that has kept up
+        os.set_blocking(pipe, False)
 
-    def run(self) -> None:
+    def send(self, sample: Sample | None, alive: float) -> bool:
+        """Send a sample, after those that wait; return False if the reader is too slow.
+
+        `alive` is the sensor's last sign of life.
+        """
+        if sample is not None:
+            self._queue.put(sample.frozen())
+        elif not self._rest:
+            self._rest = _message({"kind": "alive", "alive": alive})
+        until = monotonic() + self._patience
+        while self._rest or self._next(alive):
+            if not self._write() and not writable(self._pipe, max(until - monotonic(), 0.0)):
+                self._patience = 0.0
+                return False
+        self._patience = READ
+        return True
+
+    def end(self, error: SensorsError) -> None:
+        """Send the samples that wait, then an error, however slow the reader."""
+        os.set_blocking(self._pipe, True)
+        while self._rest or self._next(monotonic()):
+            self._write()
+        trace = "".join(getattr(error, "__notes__", ()))
+        fields = {"kind": type(error).__name__, "reason": str(error)[:_MAX_REASON], "trace": trace}
+        self._rest = _message(fields)
+        while self._rest:
+            self._write()
+
+    def _next(self, alive: float) -> bool:
+        sample = self._queue.get(0)
+        if sample is not None:
+            fields, data = _packed(sample)
+            self._rest = _message({**fields, "alive": alive}, data)
+        return sample is not None
+
+    def _write(self) -> bool:
+        """Write what fits into the pipe now; return whether that is all."""
         try:
-            while True:
-                sample = self.queue.get(READ)
-                fields, data = ({"kind": "alive"}, b"") if sample is None else _packed(sample)
-                _send(self._pipe, {**fields, "alive": self.alive}, data)
-        except SensorsError as error:
-            trace = "".join(getattr(error, "__notes__", ()))
-            fields = {"kind": type(error).__name__, "reason": str(error)[:_MAX_REASON], "trace": trace}
-            _send(self._pipe, fields)
+            self._rest = self._rest[os.write(self._pipe, self._rest) :]
+        except BlockingIOError:
+            pass
+        except BrokenPipeError:
+            _leave()
+        return not self._rest
 
 
 def _check(sample: Sample, spec: InputSpec) -> None:
@@ -202,14 +234,9 @@ def _watch(stop: Event) -> None:
     _leave()
 
 
-def _send(pipe: int, fields: Mapping[str, Any], data: bytes = b"") -> None:
+def _message(fields: Mapping[str, Any], data: bytes = b"") -> memoryview:
     text = json.dumps(fields).encode()
-    message = memoryview(SIZES.pack(len(text), len(data)) + text + data)
-    try:
-        while message:
-            message = message[os.write(pipe, message) :]
-    except BrokenPipeError:
-        _leave()
+    return memoryview(SIZES.pack(len(text), len(data)) + text + data)
 
 
 def _leave() -> NoReturn:

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sensemble_sensors.kinds.conditions.condition import Draw
+
 Array = NDArray[Any]
-Draw = np.random.Generator
 
 
 Make = Callable[[Any, Any, Draw], Any]

@@ -45,7 +45,7 @@ def clip(
     example: Example,
     specs: Mapping[str, InputSpec],
     sampling: Sampling = PLAIN,
-    draw: np.random.Generator | None = None,
+    draw: "np.random.Generator | None" = None,
     *,
     only: Collection[str] | None = None,
 ) -> dict[str, Media]:

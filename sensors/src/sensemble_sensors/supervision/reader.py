@@ -14,7 +14,7 @@ from sensemble_sensors.sensor import Killable, Sensor
 from sensemble_sensors.spec import InputSpec
 from sensemble_sensors.supervision.suite import Act, Suite
 
-READ = 0.1  # seconds that one read may wait, and so about the time that a reader takes to stop
+READ = 0.2  # seconds that one read may wait, and so about the time that a reader takes to stop
 BURST = 0.25  # seconds of a flood (`Kind.flood`) that may come at once
 
 _LOG = logging.getLogger(__name__)

@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ GAPS = (5.0, 10.0, 20.0, 35.0, 50.0)  # the amounts of `gaps`, in per cent of th
 GAP = 0.3  # seconds of a gap on average, such as a radio's; many last several times as long
 SCENES = 16  # earlier scenes; `swapped` gives one of them
 
+Draw: TypeAlias = "np.random.Generator"  # not loaded until it is used: it takes 2 MB
 Degradation = Callable[[Sample], Sample]  # called with each sample of a stream in order
 
 
@@ -28,7 +29,7 @@ class Condition:
     phrase: str  # the sensor under it, in words; `{}` stands for the sensor
     effect: str  # in words; `{:g}` stands for the amount
     amounts: tuple[float, float, float, float, float]  # for each of `SEVERITIES`, in the unit of `effect`
-    degradation: Callable[[float, InputSpec, np.random.Generator], Degradation]
+    degradation: Callable[[float, InputSpec, Draw], Degradation]
     """Makes the degradation of a stream from an amount, the form of the samples, and a random generator."""
 
     def described(self, severity: int) -> str:
@@ -71,7 +72,7 @@ class Applied:
 class Gaps:
     """Tells which samples of a stream are lost, in runs: a Markov chain of two states."""
 
-    def __init__(self, amount: float, rate: float, draw: np.random.Generator) -> None:
+    def __init__(self, amount: float, rate: float, draw: Draw) -> None:
         share, gap = amount / 100, max(1.0, GAP * rate)
         self._means = max(1.0, gap * (1 - share) / share), gap  # samples of a run: those that come, a gap
         self._draw, self._lost, self._left = draw, False, 0
@@ -96,7 +97,7 @@ class Gaps:
         return lost
 
 
-def _late(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degradation:  # noqa: ARG001
+def _late(amount: float, spec: InputSpec, draw: Draw) -> Degradation:  # noqa: ARG001
     return lambda sample: replace(sample, time=sample.time - amount)
 
 
@@ -111,7 +112,7 @@ def behind(applied: Iterable[Applied]) -> float:
     return sum(one.condition.amounts[one.severity - 1] for one in applied if one.condition == CLOCK)
 
 
-def swapped(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degradation:
+def swapped(amount: float, spec: InputSpec, draw: Draw) -> Degradation:
     """Give an earlier scene, from a cut or a window long, in place of `amount` per cent of all."""
     before: deque[list[Data]] = deque(maxlen=SCENES)
     scene: list[Data] = []

@@ -16,6 +16,7 @@ from sensemble_sensors.kinds.conditions.condition import (
     SWAPPED,
     Condition,
     Degradation,
+    Draw,
     Gaps,
     swapped,
 )
@@ -29,18 +30,18 @@ Picture = NDArray[np.uint8] | NDArray[np.float32]  # from 0 to 255
 _SENSOR = 2.55  # standard deviation of a sensor's noise, 1 % of full scale: 40 dB below a white picture
 
 
-def _dark(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degradation:
+def _dark(amount: float, spec: InputSpec, draw: Draw) -> Degradation:
     gain, noise = np.float32(0.5**amount), np.float32(_SENSOR)
     return _each(
         spec, lambda picture: gain * picture + noise * draw.standard_normal(picture.shape, np.float32)
     )
 
 
-def _exposure(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degradation:  # noqa: ARG001
+def _exposure(amount: float, spec: InputSpec, draw: Draw) -> Degradation:  # noqa: ARG001
     return _each(spec, lambda picture: picture * np.float32(amount))
 
 
-def _contrast(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degradation:  # noqa: ARG001
+def _contrast(amount: float, spec: InputSpec, draw: Draw) -> Degradation:  # noqa: ARG001
     """Leave `amount` per cent of each channel's distance from its mean (ImageNet-C)."""
 
     def flatten(picture: Picture) -> NDArray[np.floating]:
@@ -51,17 +52,17 @@ def _contrast(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degr
     return _each(spec, flatten)
 
 
-def _blur(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degradation:  # noqa: ARG001
+def _blur(amount: float, spec: InputSpec, draw: Draw) -> Degradation:  # noqa: ARG001
     sigma = amount / 100 * min(spec.shape[2:4])
     return _each(spec, lambda picture: opencv().GaussianBlur(picture, (0, 0), sigma).reshape(picture.shape))
 
 
-def _noise(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degradation:
+def _noise(amount: float, spec: InputSpec, draw: Draw) -> Degradation:
     scale = np.float32(2.55 * amount)
     return _each(spec, lambda picture: picture + scale * draw.standard_normal(picture.shape, np.float32))
 
 
-def _occlusion(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degradation:
+def _occlusion(amount: float, spec: InputSpec, draw: Draw) -> Degradation:
     """Cover `amount` per cent of the area by a grey square, which moves only at a cut."""
     height, width = spec.shape[2:4]
     share = np.sqrt(amount / 100)
@@ -80,7 +81,7 @@ def _occlusion(amount: float, spec: InputSpec, draw: np.random.Generator) -> Deg
     return cover
 
 
-def _jpeg(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degradation:  # noqa: ARG001
+def _jpeg(amount: float, spec: InputSpec, draw: Draw) -> Degradation:  # noqa: ARG001
     def compress(picture: Picture) -> Picture:
         cv2 = opencv()
         bgr = np.ascontiguousarray(np.rint(picture[..., ::-1]).astype(np.uint8))
@@ -91,7 +92,7 @@ def _jpeg(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degradat
     return _each(spec, compress)
 
 
-def _gaps(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degradation:
+def _gaps(amount: float, spec: InputSpec, draw: Draw) -> Degradation:
     """Repeat the last picture that came in place of lost ones."""
     gaps, shown = Gaps(amount, spec.rate, draw), list[Data]()
 

@@ -12,6 +12,7 @@ from sensemble_sensors.kinds.conditions.condition import (
     SWAPPED,
     Condition,
     Degradation,
+    Draw,
     Gaps,
     swapped,
 )
@@ -23,7 +24,7 @@ Rows = NDArray[np.float32]
 _PERIOD = 20.0  # seconds of a drift that comes and goes
 
 
-def _noise(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degradation:
+def _noise(amount: float, spec: InputSpec, draw: Draw) -> Degradation:
     spread = _Spread(spec)
 
     def add(rows: Rows) -> NDArray[np.floating]:
@@ -34,7 +35,7 @@ def _noise(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degrada
     return _each(add)
 
 
-def _drift(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degradation:
+def _drift(amount: float, spec: InputSpec, draw: Draw) -> Degradation:
     """A bias that comes and goes."""
     spread, count = _Spread(spec), 0
     phase = draw.uniform(0, 2 * np.pi, spec.shape[2])
@@ -49,7 +50,7 @@ def _drift(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degrada
     return _each(add)
 
 
-def _saturated(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degradation:  # noqa: ARG001
+def _saturated(amount: float, spec: InputSpec, draw: Draw) -> Degradation:  # noqa: ARG001
     spread = _Spread(spec)
 
     def cut(rows: Rows) -> NDArray[np.floating]:
@@ -59,7 +60,7 @@ def _saturated(amount: float, spec: InputSpec, draw: np.random.Generator) -> Deg
     return _each(cut)
 
 
-def _dead(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degradation:
+def _dead(amount: float, spec: InputSpec, draw: Draw) -> Degradation:
     """Hold `amount` per cent of the channels, one at least, at their first value after a cut."""
     channels = spec.shape[2]
     chosen = draw.permutation(channels)[: max(1, round(amount / 100 * channels))]
@@ -76,7 +77,7 @@ def _dead(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degradat
     return hold
 
 
-def _rotated(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degradation:
+def _rotated(amount: float, spec: InputSpec, draw: Draw) -> Degradation:
     """Turn the vectors among the channels by `amount` degrees about one axis: another mount."""
     axis = draw.standard_normal(3)
     x, y, z = axis / np.linalg.norm(axis)
@@ -92,7 +93,7 @@ def _rotated(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degra
     return _each(rotate)
 
 
-def _gaps(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degradation:
+def _gaps(amount: float, spec: InputSpec, draw: Draw) -> Degradation:
     """Repeat the last row that came in place of lost ones."""
     gaps, last = Gaps(amount, spec.rate, draw), np.zeros((1, spec.shape[2]), np.float32)
 

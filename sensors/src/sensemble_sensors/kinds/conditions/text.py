@@ -4,13 +4,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from string import ascii_lowercase
 
-import numpy as np
-
-from sensemble_sensors.kinds.conditions.condition import GAPS, SWAPPED, Condition, Degradation, swapped
+from sensemble_sensors.kinds.conditions.condition import GAPS, SWAPPED, Condition, Degradation, Draw, swapped
 from sensemble_sensors.spec import InputSpec
 
 
-def _dropped(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degradation:  # noqa: ARG001
+def _dropped(amount: float, spec: InputSpec, draw: Draw) -> Degradation:  # noqa: ARG001
     def drop(caption: str) -> str:
         words = caption.split()
         chances = draw.random(len(words))
@@ -20,7 +18,7 @@ def _dropped(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degra
     return _each(drop)
 
 
-def _late(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degradation:  # noqa: ARG001
+def _late(amount: float, spec: InputSpec, draw: Draw) -> Degradation:  # noqa: ARG001
     """Give the caption before in place of one that comes too late."""
     before = ""
 
@@ -33,7 +31,7 @@ def _late(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degradat
     return _each(wait)
 
 
-def _misspelt(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degradation:  # noqa: ARG001
+def _misspelt(amount: float, spec: InputSpec, draw: Draw) -> Degradation:  # noqa: ARG001
     """Mistype `amount` per cent of all letters: leave one out, double it, or hit another."""
 
     def mistype(caption: str) -> str:

@@ -18,6 +18,7 @@ from sensemble_sensors.kinds.conditions.condition import (
     SWAPPED,
     Condition,
     Degradation,
+    Draw,
     Gaps,
 )
 from sensemble_sensors.sensor import Sample
@@ -36,7 +37,7 @@ _FILTER = 0.025  # seconds that its filter lasts
 _FLOOR = -70.0  # dB of full scale: a small microphone's own noise, and that of a quiet room
 
 
-def _quiet(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degradation:  # noqa: ARG001
+def _quiet(amount: float, spec: InputSpec, draw: Draw) -> Degradation:  # noqa: ARG001
     """Lower by `amount` dB what is above the noise floor, which stays."""
     gain, floor = np.float32(_amplitude(-amount)), np.float32(_amplitude(_FLOOR))
 
@@ -47,19 +48,19 @@ def _quiet(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degrada
     return _each(lower)
 
 
-def _loud(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degradation:  # noqa: ARG001
+def _loud(amount: float, spec: InputSpec, draw: Draw) -> Degradation:  # noqa: ARG001
     gain = np.float32(_amplitude(amount))
     return _each(lambda sample: gain * _wave(sample))
 
 
-def _clipping(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degradation:  # noqa: ARG001
+def _clipping(amount: float, spec: InputSpec, draw: Draw) -> Degradation:  # noqa: ARG001
     level = _Level(spec)
     return _by_block(
         lambda wave, _: _amplitude(amount) / np.sqrt(level.before(wave) or 1) * wave, _block(spec)
     )
 
 
-def _noise(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degradation:
+def _noise(amount: float, spec: InputSpec, draw: Draw) -> Degradation:
     level = _Level(spec)
 
     def add(wave: Wave, _: bool) -> NDArray[np.floating]:
@@ -69,7 +70,7 @@ def _noise(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degrada
     return _by_block(add, _block(spec))
 
 
-def _babble(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degradation:
+def _babble(amount: float, spec: InputSpec, draw: Draw) -> Degradation:
     """Add voices, `amount` dB below the level: passages of the stream's own past."""
     behind = np.round(spec.rate * draw.uniform(*_BEHIND, _VOICES)).astype(int)
     past = np.zeros(behind.max(), np.float32)
@@ -87,7 +88,7 @@ def _babble(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degrad
     return _by_block(add, _block(spec))
 
 
-def _reverb(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degradation:
+def _reverb(amount: float, spec: InputSpec, draw: Draw) -> Degradation:
     """Add a tail of noise that falls by 60 dB in `amount` seconds (Polack's model of a room)."""
     time = np.arange(1, round(amount * spec.rate)) / spec.rate
     tail = draw.standard_normal(len(time)) * 10 ** (-3 * time / amount)
@@ -95,19 +96,19 @@ def _reverb(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degrad
     return _filtered(np.concatenate([[np.sqrt(_DIRECT)], tail]))
 
 
-def _phone(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degradation:  # noqa: ARG001
+def _phone(amount: float, spec: InputSpec, draw: Draw) -> Degradation:  # noqa: ARG001
     half = round(_FILTER * spec.rate / 2)
     time = np.arange(-half, half + 1) / spec.rate
     taps = [2 * hertz / spec.rate * np.sinc(2 * hertz * time) for hertz in (min(amount, spec.rate / 2), _LOW)]
     return _filtered((taps[0] - taps[1]) * np.hanning(len(time) + 2)[1:-1])
 
 
-def _gaps(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degradation:
+def _gaps(amount: float, spec: InputSpec, draw: Draw) -> Degradation:
     gaps = Gaps(amount, spec.rate, draw)
     return _each(lambda sample: np.where(gaps.lost(len(sample.data)), np.float32(0), _wave(sample)))
 
 
-def _swapped(amount: float, spec: InputSpec, draw: np.random.Generator) -> Degradation:
+def _swapped(amount: float, spec: InputSpec, draw: Draw) -> Degradation:
     """Give an earlier window in place of `amount` per cent of all; see `condition.swapped`."""
     before: deque[Wave] = deque(maxlen=SCENES)
     scene = np.zeros(0, np.float32)
