@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 from sensemble_runtime import subsets
 from sensemble_runtime.auditing.calibration import RISK, calibrate, fit_redundancy, fit_threshold
 from sensemble_runtime.bundle.bundle import Bundle
-from sensemble_runtime.bundle.classifier import Classifier
-from sensemble_runtime.bundle.head import Familiarity, Head, doubted, load_head, save_head
+from sensemble_runtime.bundle.classifier import Classifier, Evidence
+from sensemble_runtime.bundle.head import Familiarity, Head, load_head, save_head
 from sensemble_runtime.bundle.manifest import (
     Artifact,
     Calibration,
@@ -441,14 +441,16 @@ def _learned(size: int, takes: list[dict[str, Any]]) -> dict[str, Any]:
     modalities = calibrate(logits, present, truth.numpy(), "multi-class", groups)
     own = Calibration(RISK, 0.0, 0, 0.0, modalities, {})
     classifier = Classifier(Head(weight, weight[:, 0], "multi-class"), own, labels, modalities)
-    opinions = {m: classifier.calibrated(m, x) for m, x in logits.items()}
-    doubtful = opinions | {m: doubted(opinions[m], scores, "multi-class") for m, scores in likeness.items()}
+    said = {
+        m: Evidence(classifier.calibrated(m, x), likeness.get(m), limits.get(m, 0.0))
+        for m, x in logits.items()
+    }
     fitted = {}
     for names in (tuple(_FEATURES), ("audio", "video")):
         shown = {m: present[m] for m in names}
-        redundancy = fit_redundancy(opinions, shown, truth.numpy(), "multi-class")
+        redundancy = fit_redundancy(said, shown, truth.numpy(), "multi-class")
         arguments = shown, shown, truth.numpy(), "multi-class", groups, redundancy
-        threshold, count = fit_threshold({m: doubtful[m] for m in names}, *arguments)
+        threshold, count = fit_threshold({m: said[m] for m in names}, *arguments)
         fitted[subsets.name(names)] = {"threshold": threshold, "groups": count, "redundancy": redundancy}
     model: Any = SimpleNamespace(description=SimpleNamespace(labels=labels))
     examples: Any = SimpleNamespace(targets=truth)

@@ -40,11 +40,9 @@ def test_opinions_threshold_and_scores_are_those_of_what_ships(exported: Export)
         assert entry.examples == (27 if modality == "text" else 36)
         assert entry.power == expected[modality].power
         assert entry.temperature == pytest.approx(expected[modality].temperature, rel=0.01)
-    opinions = {
-        m: bundle.classifier.opinions(m, own) for m, own in zip(bundle.modalities, shown, strict=True)
-    }
+    said = {m: bundle.classifier.evidence(m, own) for m, own in zip(bundle.modalities, shown, strict=True)}
     each = [
-        fit_threshold(opinions, present, present, truth, "multi-class", groups, found.redundancy)
+        fit_threshold(said, present, present, truth, "multi-class", groups, found.redundancy)
         for groups in ways
     ]
     assert (found.risk, found.groups) == (RISK, min(count for _, count in each)) == (RISK, 22)
@@ -52,7 +50,7 @@ def test_opinions_threshold_and_scores_are_those_of_what_ships(exported: Export)
     held_out = exported.held_out
     rows = dict(zip(bundle.modalities, embeddings_of(bundle, held_out), strict=True))
     answers = plain(
-        {m: bundle.classifier.opinions(m, own) for m, own in rows.items()},
+        {m: bundle.classifier.evidence(m, own) for m, own in rows.items()},
         subsets.measured(bundle.modalities),
         found.redundancy,
         "multi-class",

@@ -6,6 +6,12 @@ private let skew = 2.0
 /// The odds that a window shows one of the classes, before any evidence.
 private let knownOdds = 29.0
 
+/// The excess of a score of familiarity over its limit that speaks neither for a known scene nor against it.
+private let margin = 1.5
+
+/// The log-odds by which an unfamiliar window speaks against a known scene.
+private let strangeness = 3.0
+
 /// The most that an opinion is doubted: it still has a likeliest class.
 private let mostDoubt = 0.99
 
@@ -72,9 +78,13 @@ struct LiveSet {
         if live.isEmpty {
             return prediction(near, Array(repeating: 1 / Double(head.size), count: head.size), .unfamiliar)
         }
-        let opinions = live.map(opinion)
-        let fused = fuse(
-            opinions, lies: live.map(belief.lies), redundancy: calibration.redundancy, multiClass: head.multiClass)
+        let classes = live.map(classes)
+        let opinions = zip(live, classes).map { modality, found in
+            score(modality).map { doubted(found, known: $0) } ?? found
+        }
+        var fused = fuse(
+            classes, lies: live.map(belief.lies), redundancy: calibration.redundancy, multiClass: head.multiClass)
+        if let known = known(live, strange: near.count - live.count) { fused = doubted(fused, known: known) }
         if head.multiClass && changed {
             suspect = belief.note(Dictionary(uniqueKeysWithValues: zip(live, opinions)), at: now)
         }
@@ -88,13 +98,27 @@ struct LiveSet {
         Prediction(live: live, probabilities: fused.map { Float($0) }, threshold: calibration.threshold, doubt: doubt)
     }
 
-    private func opinion(_ modality: String) -> [Double] {
+    /// The log-odds that the scene is known, by the live sensors and the number of unfamiliar ones; nil if nothing tells.
+    private func known(_ live: [String], strange: Int) -> Double? {
+        let excess = live.compactMap { modality in score(modality).map { $0 - calibration.familiar[modality]! - margin } }
+        if excess.isEmpty { return nil }
+        let together = excess.reduce(0, +) - strangeness * Double(strange)
+        guard live.count == 1, let own = score(live[0]) else { return together }
+        return strange > 0 ? min(own, together) : own
+    }
+
+    /// The calibrated probabilities of the classes, if the newest window shows one.
+    private func classes(_ modality: String) -> [Double] {
         let fitted = calibration.modalities[modality] ?? Fitted(temperature: 1, power: 0)
         let embedding = entries[modality]!.embedding
-        let found = head.probabilities(embedding, temperature: fitted.temperature, power: fitted.power)
-        let unknown = score(modality).map { min(mostDoubt, 1 / (1 + knownOdds * exp($0))) } ?? 0
-        let nothing = head.multiClass ? 1 / Double(found.count) : 0.5
-        return found.map { Double($0) + unknown * (nothing - Double($0)) }
+        return head.probabilities(embedding, temperature: fitted.temperature, power: fitted.power).map(Double.init)
+    }
+
+    /// The probabilities, mixed with no evidence as far as windows may show no class, by their log-odds.
+    private func doubted(_ classes: [Double], known: Double) -> [Double] {
+        let unknown = min(mostDoubt, 1 / (1 + knownOdds * exp(known)))
+        let nothing = head.multiClass ? 1 / Double(classes.count) : 0.5
+        return classes.map { $0 + unknown * (nothing - $0) }
     }
 
     private func isFamiliar(_ modality: String) -> Bool {

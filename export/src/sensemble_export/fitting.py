@@ -22,9 +22,9 @@ from sensemble_runtime.auditing.calibration import (
 )
 from sensemble_runtime.auditing.intervals import Groups, group_codes
 from sensemble_runtime.auditing.measures import measure
-from sensemble_runtime.bundle.classifier import Classifier
-from sensemble_runtime.bundle.head import KNOWN, Familiarity, Head, doubted
-from sensemble_runtime.bundle.manifest import Calibration, Manifest, Task
+from sensemble_runtime.bundle.classifier import Classifier, Evidence
+from sensemble_runtime.bundle.head import KNOWN, Familiarity, Head
+from sensemble_runtime.bundle.manifest import Calibration, Manifest
 from sensemble_runtime.scores import SubsetScore
 from sensemble_train.data.clips import Clips
 from torch import Tensor
@@ -72,11 +72,9 @@ def fit_calibration(
     truth, task = clips.targets.numpy(), store.head.task
     fitted = calibrate(logits, familiar, truth, task, ways[0])
     start = Calibration(RISK, CONFIDENT, 0, REDUNDANT, fitted, limits)
-    opinions = opinions_of(store, start, logits)
-    # Before the doubt: all of these windows are known, so it would teach a wrong redundancy.
-    redundancy = fit_redundancy(opinions, familiar, truth, task)
-    opinions = doubtful(opinions, likeness, task)
-    each = [fit_threshold(opinions, present, familiar, truth, task, groups, redundancy) for groups in ways]
+    said = evidence(store, start, logits, likeness)
+    redundancy = fit_redundancy(said, familiar, truth, task)
+    each = [fit_threshold(said, present, familiar, truth, task, groups, redundancy) for groups in ways]
     threshold, count = max(t for t, _ in each), min(n for _, n in each)
     return replace(start, threshold=threshold, groups=count, redundancy=redundancy), scores
 
@@ -92,17 +90,19 @@ def limit_of(scores: Floats, ways: NDArray[np.integer]) -> float:
     return min(familiar_limit(scores, groups) for groups in ways)
 
 
-def opinions_of(
-    store: ArtifactStore, calibration: Calibration, logits: Mapping[str, Floats]
-) -> dict[str, Floats]:
-    """Return the calibrated opinions [N, C] of each modality, by its logits [N, C]."""
+def evidence(
+    store: ArtifactStore,
+    calibration: Calibration,
+    logits: Mapping[str, Floats],
+    likeness: Mapping[str, Floats],
+) -> dict[str, Evidence]:
+    """Return what N windows of each modality say, by logits [N, C] and, if it has some, log-odds [N]."""
     classifier = Classifier(store.head, calibration, store.model.description.labels, logits)
-    return {m: classifier.calibrated(m, own) for m, own in logits.items()}
-
-
-def doubtful(opinions: Mapping[str, Floats], likeness: Mapping[str, Floats], task: Task) -> dict[str, Floats]:
-    """Return opinions [N, C], `doubted` by scores of familiarity [N] where a modality has some."""
-    return {m: doubted(own, likeness[m], task) if m in likeness else own for m, own in opinions.items()}
+    limits = calibration.familiar
+    return {
+        m: Evidence(classifier.calibrated(m, own), likeness.get(m), limits.get(m, 0.0))
+        for m, own in logits.items()
+    }
 
 
 def _likeness(
@@ -163,10 +163,8 @@ def score_shipped(
     pooled, present = store.logits(embeddings, store.held_out)
     likeness = _likeness(store, store.head.familiarity, embeddings, present)
     likeness = {m: found for m, found in likeness.items() if m in calibration.familiar}
-    opinions = doubtful(
-        opinions_of(store, calibration, dict(zip(present, pooled, strict=False))), likeness, store.head.task
-    )
-    answers = plain(opinions, subsets.measured(present), calibration.redundancy, store.head.task)
+    said = evidence(store, calibration, dict(zip(present, pooled, strict=False)), likeness)
+    answers = plain(said, subsets.measured(present), calibration.redundancy, store.head.task)
     codes = group_codes(groups or [None] * len(store.held_out))
     found = measure(np.stack(list(answers.values())), present, targets.numpy(), store.head.task, codes)
     return found.subsets if found else {}

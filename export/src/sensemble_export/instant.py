@@ -29,7 +29,7 @@ from torch import Tensor
 
 from sensemble_export.artifact_store import ArtifactStore, BuiltArtifact
 from sensemble_export.bundle import Origin, place, staged_store
-from sensemble_export.fitting import doubtful, opinions_of
+from sensemble_export.fitting import evidence
 from sensemble_export.targets import Job
 
 METHOD = "instant"  # in a bundle's provenance
@@ -104,11 +104,10 @@ def export_instant(
         if proved is not None:
             proved |= store.made
         start = Calibration(RISK, CONFIDENT, 0, REDUNDANT, fitted, found.limits)
-        opinions = opinions_of(store, start, logits)
-        redundancy = fit_redundancy(opinions, present, truth.numpy(), task)
-        opinions = doubtful(opinions, {m: scores.numpy() for m, scores in found.likeness.items()}, task)
-        threshold, count = fit_threshold(opinions, present, present, truth.numpy(), task, groups, redundancy)
-        answers = plain(opinions, subsets.measured(present), redundancy, task)
+        said = evidence(store, start, logits, {m: scores.numpy() for m, scores in found.likeness.items()})
+        redundancy = fit_redundancy(said, present, truth.numpy(), task)
+        threshold, count = fit_threshold(said, present, present, truth.numpy(), task, groups, redundancy)
+        answers = plain(said, subsets.measured(present), redundancy, task)
         scores = measure(np.stack(list(answers.values())), present, truth.numpy(), task, groups)
         store.head = replace(store.head, familiarity=found.familiarity)
         calibration = replace(start, threshold=threshold, groups=count, redundancy=redundancy)

@@ -285,9 +285,9 @@ def test_a_class_left_out_is_never_answered(bundle: Bundle) -> None:
     whole = Classifier(head, bundle.manifest.calibration, bundle.manifest.labels, bundle.modalities)
     less, rows = whole.without(1), draw.normal(size=(20, size)).astype(np.float32)
     assert less.labels == (bundle.manifest.labels[0], *bundle.manifest.labels[2:])
-    assert less.opinions("text", rows).shape == (20, count - 1)
+    assert less.evidence("text", rows).classes.shape == (20, count - 1)
     kept = np.delete(head.logits(rows), 1, axis=1)
-    assert np.array_equal(less.opinions("text", rows), less.calibrated("text", kept))
+    assert np.array_equal(less.evidence("text", rows).classes, less.calibrated("text", kept))
 
 
 def test_auroc_counts_ties_by_half() -> None:

@@ -28,6 +28,7 @@ from sensemble_runtime.auditing.calibration import (
     least_threshold,
 )
 from sensemble_runtime.auditing.reliability import calibration_error
+from sensemble_runtime.bundle.classifier import Evidence
 from sensemble_runtime.bundle.head import calibrated, scaled
 from sensemble_runtime.bundle.manifest import groups_needed
 
@@ -192,24 +193,22 @@ def world(people: int, alike: float, seed: int = 0, each: int = 20, classes: int
     truth = random.integers(classes, size=n)
     ease = np.repeat(random.gamma(4.0, 0.5, people), each)[:, np.newaxis]
     shared = random.normal(size=(n, classes))
-    opinions = {}
+    said = {}
     for modality in ("a", "b", "c"):
         own = math.sqrt(alike) * shared + math.sqrt(1 - alike) * random.normal(size=(n, classes))
-        opinions[modality] = softmax(1.3 * ease * np.eye(classes)[truth] + own, axis=1)
-    return opinions, truth, groups
+        said[modality] = Evidence(softmax(1.3 * ease * np.eye(classes)[truth] + own, axis=1))
+    return said, truth, groups
 
 
 def test_sensors_that_err_together_are_found_redundant() -> None:
     found = []
     for alike in (0.0, 1.0):
-        opinions, truth, _ = world(60, alike)
-        found.append(
-            fit_redundancy(opinions, {m: np.ones(1200, bool) for m in opinions}, truth, "multi-class")
-        )
+        said, truth, _ = world(60, alike)
+        found.append(fit_redundancy(said, {m: np.ones(1200, bool) for m in said}, truth, "multi-class"))
     assert found[0] <= 0.1
     assert found[1] >= 0.3
-    few = {m: own[: LEAST - 1] for m, own in opinions.items()}
-    there = {m: np.ones(LEAST - 1, bool) for m in opinions}
+    few = {m: own.take(np.arange(LEAST - 1)) for m, own in said.items()}
+    there = {m: np.ones(LEAST - 1, bool) for m in said}
     assert fit_redundancy(few, there, truth[: LEAST - 1], "multi-class") == REDUNDANT
 
 
@@ -241,16 +240,16 @@ def test_a_new_person_gets_at_most_the_promised_share_of_sure_and_wrong_answers(
     """Over 100 draws of people: the mean share, of each set, also while a sensor begins to lie."""
     shares: dict[str, list[float]] = {}
     for draw in range(100):
-        opinions, truth, groups = world(people + 5, 0.3, seed=draw, each=10)
+        drawn, truth, groups = world(people + 5, 0.3, seed=draw, each=10)
         old = groups < people
-        there = {m: np.ones(old.sum(), bool) for m in opinions}
-        known = {m: own[old] for m, own in opinions.items()}
+        there = {m: np.ones(old.sum(), bool) for m in drawn}
+        known = {m: own.take(old) for m, own in drawn.items()}
         threshold, count = fit_threshold(
             known, there, there, truth[old], "multi-class", groups[old], 0.3, RISK
         )
         assert count == people
-        new = {m: own[~old] for m, own in opinions.items()}
-        lied = new | {"a": np.roll(new["a"], 10, axis=0)}
+        new = {m: own.take(~old) for m, own in drawn.items()}
+        lied = new | {"a": new["a"].take(np.roll(np.arange((~old).sum()), 10))}
         for name, said in (("clean", new), ("lie", lied)):
             for subset, fused in plain(said, subsets.measured(said), 0.3, "multi-class").items():
                 if name == "lie" and len(subset) < 3:
@@ -263,16 +262,16 @@ def test_a_new_person_gets_at_most_the_promised_share_of_sure_and_wrong_answers(
 
 
 def test_too_few_people_promise_nothing_and_get_answers() -> None:
-    opinions, truth, groups = world(groups_needed(RISK) - 1, 0.3)
-    there = {m: np.ones(len(truth), bool) for m in opinions}
-    threshold, count = fit_threshold(opinions, there, there, truth, "multi-class", groups, 0.3)
+    said, truth, groups = world(groups_needed(RISK) - 1, 0.3)
+    there = {m: np.ones(len(truth), bool) for m in said}
+    threshold, count = fit_threshold(said, there, there, truth, "multi-class", groups, 0.3)
     assert (threshold, count) == (CONFIDENT, groups_needed(RISK) - 1)
 
 
 def test_a_set_without_examples_has_no_promise_and_what_is_always_right_is_sure_from_a_majority_on() -> None:
-    opinions, truth, groups = world(40, 0.3)
-    perfect = {m: 0.6 * np.eye(5)[truth] + 0.08 for m in opinions}
-    there = {m: np.ones(len(truth), bool) for m in opinions}
+    said, truth, groups = world(40, 0.3)
+    perfect = {m: Evidence(0.6 * np.eye(5)[truth] + 0.08) for m in said}
+    there = {m: np.ones(len(truth), bool) for m in said}
     found = fit_threshold(perfect, there, there, truth, "multi-class", groups, 0.3)
     assert found == (MAJORITY, 40)
     never = there | {"a": groups < 20, "b": groups >= 20}

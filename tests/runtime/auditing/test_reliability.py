@@ -46,9 +46,10 @@ def classifier_of(
 
 
 def answers_of(classifier: Classifier, logits: np.ndarray, familiar: np.ndarray | None = None) -> Answers:
-    usable = {"audio": np.ones(len(logits), bool) if familiar is None else familiar}
+    there = {"audio": np.ones(len(logits), bool)}
+    usable = there if familiar is None else {"audio": familiar}
     sessions = Sessions([("audio",)], 0.0, classifier.task, classifier.threshold)
-    return sessions.answers({"audio": classifier.opinions("audio", logits)}, usable)["audio",]
+    return sessions.answers({"audio": classifier.evidence("audio", logits)}, there, usable)["audio",]
 
 
 def test_chance_alone_leaves_an_error_that_shrinks_with_the_examples() -> None:

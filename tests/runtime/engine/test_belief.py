@@ -8,9 +8,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sensemble_runtime.auditing.answers import Sessions, plain
 from sensemble_runtime.bundle.classifier import Classifier
-from sensemble_runtime.bundle.head import Familiarity, Head
+from sensemble_runtime.bundle.head import Familiarity, Head, doubted
 from sensemble_runtime.bundle.manifest import Calibration, ModalityCalibration, Task
-from sensemble_runtime.engine.belief import DOUBTS, RARE, SCENE, Belief, answer, fuse, no_evidence
+from sensemble_runtime.engine.belief import (
+    DOUBTS,
+    MARGIN,
+    RARE,
+    SCENE,
+    STRANGE,
+    Belief,
+    answer,
+    fuse,
+    no_evidence,
+)
 from sensemble_runtime.subsets import subsets
 
 SENSORS = ("audio", "text", "video")
@@ -146,17 +156,19 @@ def test_an_audit_and_a_session_give_the_same_answers(
     known = classifier(threshold, redundancy, task, familiar=-0.5)
     embeddings = 2 * random.normal(size=(3, 20, 5)).astype(np.float32)
     rows = dict(zip(SENSORS, embeddings, strict=True))
-    usable = {m: (random.uniform(size=20) < 0.8) & known.are_familiar(m, rows[m]) for m in SENSORS}
-    opinions = {m: known.opinions(m, rows[m]) for m in SENSORS}
-    given = Sessions(subsets(SENSORS), redundancy, task, known.threshold).answers(opinions, usable)
-    alone = plain(opinions, subsets(SENSORS), redundancy, task)
+    present = {m: random.uniform(size=20) < 0.8 for m in SENSORS}
+    familiar = {m: known.are_familiar(m, rows[m]) for m in SENSORS}
+    evidence = {m: known.evidence(m, rows[m]) for m in SENSORS}
+    given = Sessions(subsets(SENSORS), redundancy, task, known.threshold).answers(evidence, present, familiar)
+    alone = plain(evidence, subsets(SENSORS), redundancy, task)
     for subset, found in given.items():
         belief = Belief(subset)
         for i in range(20):
-            live = {m: rows[m][i] for m in subset if usable[m][i]}
+            shown = {m: rows[m][i] for m in subset if present[m][i]}
+            strange = [m for m in shown if not familiar[m][i]]
             lies = belief.lies if task == "multi-class" and len(subset) > 1 else {}
-            said, single = answer(known, live, lies) if live else (no_evidence(known), {})
-            belief.note({m: one.probabilities for m, one in single.items()}, i * SCENE)
+            said, single = answer(known, shown, lies, strange)
+            belief.note({m: one.probabilities for m, one in single.items() if m not in strange}, i * SCENE)
             np.testing.assert_allclose(found.probabilities[i], said.probabilities, atol=1e-6)
             assert DOUBTS[found.doubts[i]] == said.doubt
         first, _ = answer(known, {m: rows[m][0] for m in subset}, {})
@@ -259,11 +271,32 @@ def test_the_names_of_sensors_do_not_matter(seed: int, n: int) -> None:
         assert found[0] == found[1]
 
 
+def test_a_scene_that_all_sensors_find_strange_is_less_sure_than_by_any_of_them() -> None:
+    known = classifier(familiar=-2.5)
+    each = {m: window(0, 5, known=-2.0) for m in SENSORS}
+    alone = [answer(known, {m: each[m]}, {})[0].confidence for m in SENSORS]
+    assert answer(known, each, {})[0].confidence < min(alone)
+    sure = {m: window(0, 5, known=2.0) for m in SENSORS}
+    assert answer(known, sure, {})[0].confidence > answer(known, {"audio": sure["audio"]}, {})[0].confidence
+
+
+@pytest.mark.parametrize(("limit", "expected"), [(-1.0, 1 + 1 - MARGIN - STRANGE), (-9.0, 1.0)])
+def test_an_unfamiliar_sensor_says_nothing_and_only_takes_from_an_answer(
+    limit: float, expected: float
+) -> None:
+    known = classifier(familiar=limit)
+    familiar = {"audio": window(0, 5, known=1.0)}
+    found = answer(known, familiar | {"video": window(1, 20, known=-100.0)}, {}, ["video"])[0].probabilities
+    np.testing.assert_array_equal(answer(known, familiar, {}, ["video"])[0].probabilities, found)
+    said = known.evidence("audio", familiar["audio"])
+    np.testing.assert_allclose(found, doubted(said.classes, np.float32(expected), "multi-class"), atol=1e-6)
+
+
 def test_a_window_unlike_known_ones_is_less_sure_unless_a_correction_moved_it() -> None:
     known = classifier(familiar=-9.0)
     strange = {"audio": window(0, 5, known=-5.0)}
-    doubted, _ = answer(known, strange, {})
+    less, _ = answer(known, strange, {})
     corrected, _ = answer(known, strange, {}, corrected=["audio"])
     alike, _ = answer(known, {"audio": window(0, 5, known=20.0)}, {})
-    assert (doubted.best, doubted.doubt, corrected.doubt) == ("one", "several", None)
+    assert (less.best, less.doubt, corrected.doubt) == ("one", "several", None)
     np.testing.assert_allclose(corrected.probabilities, alike.probabilities, atol=1e-6)

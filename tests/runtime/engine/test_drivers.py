@@ -80,13 +80,13 @@ def test_an_audit_answers_as_a_session_that_gets_its_examples_as_one_stream(
         for m in ("audio", "video")
     }
     windows["text"] = [bundle.encode("text", word) for word in ("zero", "one", "two")]  # type: ignore[arg-type]
-    opinions = {
-        m: classifier.opinions(m, np.stack([windows[m][scene[row] or 0] for scene in scenes]))
+    evidence = {
+        m: classifier.evidence(m, np.stack([windows[m][scene[row] or 0] for scene in scenes]))
         for row, m in enumerate(MODALITIES)
     }
-    usable = {m: np.array([scene[row] is not None for scene in scenes]) for row, m in enumerate(MODALITIES)}
+    present = {m: np.array([scene[row] is not None for scene in scenes]) for row, m in enumerate(MODALITIES)}
     audit = Sessions([MODALITIES], classifier.redundancy, classifier.task, classifier.threshold)
-    answers = audit.answers(opinions, usable)[MODALITIES]
+    answers = audit.answers(evidence, present, present)[MODALITIES]
     np.testing.assert_array_equal([p.probabilities for p in found], answers.probabilities)
     assert [p.doubt for p in found] == [DOUBTS[doubt] for doubt in answers.doubts]
 

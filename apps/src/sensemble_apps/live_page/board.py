@@ -223,7 +223,8 @@ def _is_of(prediction: Prediction, bundle: Bundle) -> bool:
 def opinions(bundle: Bundle, prediction: Prediction) -> list[dict[str, Any]]:
     """Return the answer of each drawn subset of a prediction's live set."""
     embeddings = prediction.embeddings
-    unfamiliar = prediction.unfamiliar if prediction.doubt == "unfamiliar" else ()
+    nothing = prediction.doubt == "unfamiliar"  # no live sensor is familiar
+    unfamiliar = [m for m in prediction.unfamiliar if nothing or m not in prediction.live]
     said = []
     for subset in subsets.measured(prediction.live):
         own = {m: embeddings[m] for m in subset}

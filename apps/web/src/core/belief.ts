@@ -1,19 +1,32 @@
 // The answer of the sensors that are live, and which of them lies: the runtime's `engine/belief.py`, which explains it.
 
-import type { Classifier } from "./classifier";
-import type { Task } from "./head";
+import { opinionOf, type Classifier, type Evidence } from "./classifier";
+import { doubted, type Task } from "./head";
 import { Opinion, type Doubt } from "./opinion";
 import { places } from "./subsets";
 
 export const RARE = 0.02; // the probability that a sensor lies before any evidence, or that a scene changes whether it does
 const SCENE = 2; // seconds that a scene lasts at least
 const LIKELY = 0.5; // the probability from which a sensor is a suspect
+const MARGIN = 1.5; // the excess of a score over its limit that speaks neither for a known scene nor against it
+const STRANGE = 3; // the log-odds by which an unfamiliar window speaks against one
 const LEAST = 0.01; // of an opinion is no evidence
 
 /** The probability of each class. */
 export type Shares = ArrayLike<number>;
 
-/** Return the probabilities of one input, by the calibrated opinion of each of its sensors, one at least, and the probability that each lies. */
+/** Return the probabilities of one input, by what its live sensors say, one at least, and how many are strange; the others as `fuse` takes them. */
+export function believe(live: readonly Evidence[], lies: readonly number[], redundancy: number, task: Task, strange = 0): ArrayLike<number> {
+  const fused = fuse(live.map(({ classes }) => classes), lies, redundancy, task);
+  const excess = live.flatMap(({ known, limit }) => (known === null ? [] : known - limit - MARGIN));
+  if (!excess.length) return fused;
+  const known = total(excess) - STRANGE * strange;
+  if (live.length > 1) return doubted(fused, known, task);
+  const own = live[0].known!;
+  return doubted(fused, strange ? Math.min(own, known) : own, task);
+}
+
+/** Return the probabilities of one input, by the calibrated opinion of each of its sensors, one at least, and the probability that each lies, if each shows a class. */
 export function fuse(opinions: readonly Shares[], lies: readonly number[], redundancy: number, task: Task): ArrayLike<number> {
   const n = opinions.length;
   const trusted = (p: Shares, row: number, power: number): number[] => likelihoods(p, power).map((value) => Math.log((1 - lies[row]) * value + lies[row]));
@@ -64,7 +77,7 @@ export interface Answer {
   alone: Map<string, Opinion>;
 }
 
-/** Answer by embeddings; of a modality that `lies` lacks, the probability is as of any, and an unfamiliar one does not count. */
+/** Answer by embeddings; of a modality that `lies` lacks, the probability is as of any, and an unfamiliar one has no opinion, and needs no embedding. */
 export function answer(
   classifier: Classifier,
   embeddings: ReadonlyMap<string, Float32Array>,
@@ -75,10 +88,11 @@ export function answer(
   const alone = new Map([...embeddings.keys()].sort().map((modality) => [modality, nothing]));
   const live = [...alone.keys()].filter((modality) => !unfamiliar.includes(modality));
   if (!live.length) return { whole: nothing, alone };
-  const opinions = live.map((modality) => classifier.opinion(modality, embeddings.get(modality)!));
-  live.forEach((modality, row) => alone.set(modality, opinionOf(classifier, opinions[row], [opinions[row]])));
-  const fused = fuse(opinions, live.map((modality) => lies[modality] ?? RARE), classifier.redundancy, classifier.task);
-  return { whole: opinionOf(classifier, fused, opinions), alone };
+  const said = live.map((modality) => classifier.evidence(modality, embeddings.get(modality)!));
+  const opinions = said.map((one) => opinionOf(one, classifier.task));
+  live.forEach((modality, row) => alone.set(modality, answerOf(classifier, opinions[row], [opinions[row]])));
+  const fused = believe(said, live.map((modality) => lies[modality] ?? RARE), classifier.redundancy, classifier.task, unfamiliar.length);
+  return { whole: answerOf(classifier, fused, opinions), alone };
 }
 
 /** Return the answer of no familiar window: each class is as probable as the others. */
@@ -86,7 +100,7 @@ export function noEvidence({ labels, threshold }: Classifier): Opinion {
   return new Opinion(new Float32Array(labels.length).fill(1 / labels.length), threshold, labels, "unfamiliar");
 }
 
-function opinionOf({ labels, threshold }: Classifier, fused: Shares, opinions: readonly Shares[]): Opinion {
+function answerOf({ labels, threshold }: Classifier, fused: Shares, opinions: readonly Shares[]): Opinion {
   const unsure: Doubt = new Set(opinions.map(likeliest)).size > 1 ? "disagreement" : "several";
   const found = Float32Array.from(fused);
   return new Opinion(found, threshold, labels, found[likeliest(found)] >= threshold ? null : unsure);

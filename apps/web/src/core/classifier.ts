@@ -19,6 +19,19 @@ export interface Calibration {
   familiar: Record<string, number>;
 }
 
+/** What a window of one modality says. */
+export interface Evidence {
+  /** The calibrated probabilities of the classes, if the window shows one. */
+  classes: ArrayLike<number>;
+  /** The log-odds that it does, by familiarity; null where nothing tells. */
+  known: number | null;
+  /** The log-odds from which a window is familiar. */
+  limit: number;
+}
+
+/** Return the probabilities by one window alone: `doubted` by the log-odds. */
+export const opinionOf = ({ classes, known }: Evidence, task: Task): ArrayLike<number> => (known === null ? classes : doubted(classes, known, task));
+
 /** What is promised of sure answers, in words. */
 export function promise({ risk, threshold, groups }: Calibration): string {
   const share = `${Number((100 * risk).toPrecision(6))} %`;
@@ -45,12 +58,14 @@ export class Classifier {
     ({ threshold: this.threshold, redundancy: this.redundancy } = calibration);
   }
 
-  /** Return what a window says, by its embedding: calibrated probabilities, `doubted` as far as it may show none of the classes. */
-  opinion(modality: string, embedding: Float32Array): Float32Array {
+  /** Return what a window says, by its embedding. */
+  evidence(modality: string, embedding: Float32Array): Evidence {
     const { temperature, power } = this.calibration.modalities[modality] ?? { temperature: 1, power: 0 };
-    const found = calibrated(logits(this.head, embedding), temperature, power, this.task);
-    const score = this.score(modality, embedding);
-    return score === null ? found : doubted(found, score, this.task);
+    return {
+      classes: calibrated(logits(this.head, embedding), temperature, power, this.task),
+      known: this.score(modality, embedding),
+      limit: this.calibration.familiar[modality] ?? 0,
+    };
   }
 
   /** Return whether a window is like those that the encoder was trained on, by its embedding. */

@@ -1,9 +1,9 @@
 // The instant head: a linear classifier for each sensor on features of frozen encoders, fitted to a few takes. The
 // recipe's `instant.py` and the runtime's `calibration.py`, which explain it, for one class a take.
 
-import { fuse, RARE } from "./belief";
-import type { Calibration } from "./classifier";
-import { calibrated, doubted, type Head } from "./head";
+import { believe, fuse, RARE } from "./belief";
+import type { Calibration, Evidence } from "./classifier";
+import { calibrated, type Head } from "./head";
 import { measured } from "./subsets";
 
 const DECAY = 1e-2; // weight of the squared weights, next to the mean loss
@@ -111,7 +111,7 @@ export function learn(takes: readonly Take[], size: number, sensors: readonly st
       else window.said = window.said.map((sum, c) => sum + dot(fitted.weight[c], own) + fitted.bias[c]);
     });
   }
-  const calibration = calibrate(leftOut, examples.map(({ truth }) => truth), examples.map(({ group }) => group), likeness);
+  const calibration = calibrate(leftOut, examples.map(({ truth }) => truth), examples.map(({ group }) => group), likeness, familiar);
   const right: Learned["right"] = Object.fromEntries(labels.map((label) => [label, [0, 0]]));
   known.forEach(({ label }, group) => {
     const rows = Array.from(examples.keys()).filter((row) => examples[row].group === group);
@@ -263,52 +263,59 @@ function familiarLimit(known: readonly { score: number; group: number }[]): numb
 
 /** By modality and example. */
 type ByRow = Map<string, Map<number, ArrayLike<number>>>;
+type Said = Map<string, Map<number, Evidence>>;
 
 /** Fit the belief to logits of examples left out; the powers are 0. */
-function calibrate(logits: ByRow, truth: readonly number[], groups: readonly number[], likeness: Map<string, Map<number, number>>): Calibration {
+function calibrate(logits: ByRow, truth: readonly number[], groups: readonly number[], likeness: Map<string, Map<number, number>>, familiar: Calibration["familiar"]): Calibration {
   const takes = (rows: Iterable<number>): number => new Set([...rows].map((row) => groups[row])).size;
   const fit = (some: [number, ArrayLike<number>][]): number =>
     some.length < LEAST ? 1 : fitTemperature(some.map(([, row]) => Array.from(row)), some.map(([row]) => truth[row]));
   const common = Math.log(fit([...logits.values()].flatMap((own) => [...own])));
   const modalities: Calibration["modalities"] = {};
-  const opinions: ByRow = new Map();
+  const said: Said = new Map();
   for (const [modality, own] of logits) {
     const count = takes(own.keys());
     const apart = ((Math.log(fit([...own])) - common) * count) / (count + ALIKE);
     const temperature = Math.exp((common * count) / (count + SHRINK) + apart);
     modalities[modality] = { temperature, power: 0, examples: own.size, groups: count };
-    opinions.set(modality, new Map([...own].map(([row, found]) => [row, calibrated(Array.from(found, Math.fround), temperature, 0, "multi-class")])));
+    const scores = likeness.get(modality);
+    const evidence = (row: number, found: ArrayLike<number>): Evidence => ({
+      classes: calibrated(Array.from(found, Math.fround), temperature, 0, "multi-class"),
+      known: scores?.get(row) ?? null,
+      limit: familiar[modality] ?? 0,
+    });
+    said.set(modality, new Map([...own].map(([row, found]) => [row, evidence(row, found)])));
   }
   const sets = measured([...logits.keys()]).map((subset) => {
     const rows = Array.from(truth.keys()).filter((row) => subset.every((m) => logits.get(m)!.has(row)));
     return { subset, rows };
   });
-  const redundancy = fitRedundancy(opinions, sets.filter(({ subset, rows }) => subset.length > 1 && rows.length >= LEAST), truth);
-  for (const [modality, scores] of likeness)
-    for (const [row, score] of scores) opinions.get(modality)!.set(row, doubted(opinions.get(modality)!.get(row)!, score, "multi-class"));
+  const redundancy = fitRedundancy(said, sets.filter(({ subset, rows }) => subset.length > 1 && rows.length >= LEAST), truth);
   const fewest = Math.min(...sets.map(({ rows }) => takes(rows)));
   let threshold = fewest >= 1 / RISK - 1 ? MAJORITY : CONFIDENT;
   if (threshold === MAJORITY)
     for (const { subset, rows } of sets)
       for (const liar of [null, ...(subset.length > 2 ? subset : [])]) {
-        const said = liar === null ? opinions : new Map([...opinions, [liar, lying(opinions.get(liar)!, truth, groups)]]);
-        threshold = Math.max(threshold, leastThreshold(rows.map((row) => fused(said, subset, row, redundancy)), rows.map((row) => truth[row]), rows.map((row) => groups[row])));
+        const shown = liar === null ? said : new Map([...said, [liar, lying(said.get(liar)!, truth, groups)]]);
+        threshold = Math.max(threshold, leastThreshold(rows.map((row) => believed(shown, subset, row, redundancy)), rows.map((row) => truth[row]), rows.map((row) => groups[row])));
       }
   return { risk: RISK, threshold, groups: fewest, redundancy, modalities, familiar: {} };
 }
 
 /** Return the probabilities of the classes by what a set's sensors say of an example. */
-function fused(opinions: ByRow, subset: readonly string[], row: number, redundancy: number): ArrayLike<number> {
-  const said = subset.map((m) => opinions.get(m)!.get(row)).filter((one) => one !== undefined);
-  return fuse(said, said.map(() => RARE), redundancy, "multi-class");
+function believed(said: Said, subset: readonly string[], row: number, redundancy: number): ArrayLike<number> {
+  const live = subset.flatMap((m) => said.get(m)!.get(row) ?? []);
+  return believe(live, live.map(() => RARE), redundancy, "multi-class");
 }
 
 /** Return the redundancy by which the answers of sets make the labels most likely, one of eleven. */
-function fitRedundancy(opinions: ByRow, sets: readonly { subset: string[]; rows: number[] }[], truth: readonly number[]): number {
+function fitRedundancy(said: Said, sets: readonly { subset: string[]; rows: number[] }[], truth: readonly number[]): number {
   if (!sets.length) return REDUNDANT;
   const losses = Array.from({ length: 11 }, (_, step) =>
     sets.reduce((sum, { subset, rows }) => {
-      const logs = rows.map((row) => Math.log(Math.max(fused(opinions, subset, row, step / 10)[truth[row]], 1e-12)));
+      const opinions = (row: number): ArrayLike<number>[] => subset.map((m) => said.get(m)!.get(row)!.classes);
+      const fused = (row: number): ArrayLike<number> => fuse(opinions(row), subset.map(() => RARE), step / 10, "multi-class");
+      const logs = rows.map((row) => Math.log(Math.max(fused(row)[truth[row]], 1e-12)));
       return sum - logs.reduce((all, log) => all + log, 0) / rows.length;
     }, 0),
   );
@@ -335,8 +342,8 @@ function leastThreshold(answers: readonly ArrayLike<number>[], truth: readonly n
 }
 
 /** Return what a sensor says that shows windows of other classes and other takes. */
-function lying(own: ReadonlyMap<number, ArrayLike<number>>, truth: readonly number[], groups: readonly number[]): Map<number, ArrayLike<number>> {
-  const found = new Map<number, ArrayLike<number>>();
+function lying(own: ReadonlyMap<number, Evidence>, truth: readonly number[], groups: readonly number[]): Map<number, Evidence> {
+  const found = new Map<number, Evidence>();
   const stride = Math.round(truth.length * 0.618) || 1; // examples of a class lie beside each other
   for (const row of truth.keys())
     for (let draw = 1; draw <= DRAWS; draw++) {

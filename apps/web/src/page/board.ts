@@ -150,7 +150,7 @@ export class Board {
     const { live, label, best, doubt, embeddings, sure } = prediction;
     Object.assign(this.latencies, prediction.latencies);
     this.prediction = prediction;
-    const unfamiliar = doubt === "unfamiliar" ? prediction.unfamiliar : [];
+    const unfamiliar = prediction.unfamiliar.filter((modality) => doubt === "unfamiliar" || !live.includes(modality));
     this.lattice = measured(live).map((set) => {
       const { whole } = answer(this.bundle.classifier, new Map(set.map((m) => [m, embeddings.get(m)!])), prediction.lies, unfamiliar);
       return { subset: nameOf(set), ...this.verdict(whole) };

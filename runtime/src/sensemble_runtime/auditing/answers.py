@@ -7,13 +7,15 @@ from itertools import compress
 import numpy as np
 from numpy.typing import NDArray
 
+from sensemble_runtime.bundle.classifier import Evidence
 from sensemble_runtime.bundle.manifest import Task
-from sensemble_runtime.engine.belief import RARE, SCENE, UNFAMILIAR, Belief, doubts, fuse
+from sensemble_runtime.engine.belief import RARE, SCENE, UNFAMILIAR, Belief, believe, doubts
 from sensemble_runtime.subsets import Subset
 
 Floats = NDArray[np.floating]
-Opinions = Mapping[str, Floats]
-"""By modality, what N examples say [N, C] (`Classifier.opinions`); those that lack it, anything finite."""
+Truths = NDArray[np.bool_]
+Said = Mapping[str, Evidence]
+"""By modality, what N examples say (`Classifier.evidence`); those that lack it, anything finite."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -25,12 +27,10 @@ class Answers:
     threshold: float  # the confidence from which an answer is sure
 
 
-def plain(opinions: Opinions, sets: Iterable[Subset], redundancy: float, task: Task) -> dict[Subset, Floats]:
+def plain(said: Said, sets: Iterable[Subset], redundancy: float, task: Task) -> dict[Subset, Floats]:
     """Return each subset's probabilities [N, C] by all its windows, familiar or not, before any scene."""
     return {
-        subset: fuse(
-            np.stack([opinions[m] for m in subset]), np.full((len(subset), 1), RARE), redundancy, task
-        )
+        subset: believe([said[m] for m in subset], np.full((len(subset), 1), RARE), redundancy, task)
         for subset in sets
     }
 
@@ -43,28 +43,36 @@ class Sessions:
         self._redundancy, self._task, self._threshold = redundancy, task, threshold
         self._scenes = 0
 
-    def answers(self, opinions: Opinions, usable: Mapping[str, NDArray[np.bool_]]) -> dict[Subset, Answers]:
-        """Return the answers to the next N examples; `usable` [N], by modality: there and familiar."""
+    def answers(
+        self, said: Said, present: Mapping[str, Truths], familiar: Mapping[str, Truths]
+    ) -> dict[Subset, Answers]:
+        """Return the answers to the next N examples; `present` and `familiar` are [N], by modality."""
         given = {}
         for subset, belief in self._beliefs.items():
-            there = np.stack([usable[m] for m in subset])
+            there, usable = _rows(subset, present, familiar)
             given[subset] = self._answered(
-                subset, opinions, there, self._lies(subset, belief, opinions, there)
+                subset, said, there, usable, self._lies(subset, belief, said, usable)
             )
-        self._scenes += len(next(iter(usable.values())))
+        self._scenes += len(next(iter(present.values())))
         return given
 
-    def first(self, opinions: Opinions, usable: Mapping[str, NDArray[np.bool_]]) -> dict[Subset, Answers]:
+    def first(
+        self, said: Said, present: Mapping[str, Truths], familiar: Mapping[str, Truths]
+    ) -> dict[Subset, Answers]:
         """Return the answers to N examples, each the first of its session."""
-        there = {subset: np.stack([usable[m] for m in subset]) for subset in self._beliefs}
-        return {s: self._answered(s, opinions, rows, np.full(rows.shape, RARE)) for s, rows in there.items()}
+        given = {}
+        for subset in self._beliefs:
+            there, usable = _rows(subset, present, familiar)
+            given[subset] = self._answered(subset, said, there, usable, np.full(there.shape, RARE))
+        return given
 
-    def _lies(self, subset: Subset, belief: Belief, opinions: Opinions, there: NDArray[np.bool_]) -> Floats:
+    def _lies(self, subset: Subset, belief: Belief, said: Said, usable: Truths) -> Floats:
         """Return the probabilities [n, N] that each modality lies, by the scenes before each example."""
-        lies = np.full(there.shape, RARE)
+        lies = np.full(usable.shape, RARE)
         if len(subset) == 1 or self._task == "multi-label":
             return lies
-        for i, present in enumerate(there.T):
+        opinions = {m: said[m].opinions(self._task) for m in subset}
+        for i, present in enumerate(usable.T):
             lies[:, i] = list(belief.lies.values())
             if present.any():
                 belief.learn(
@@ -72,17 +80,25 @@ class Sessions:
                 )
         return lies
 
-    def _answered(
-        self, subset: Subset, opinions: Opinions, there: NDArray[np.bool_], lies: Floats
-    ) -> Answers:
-        stacked = np.stack([opinions[m] for m in subset])
-        probabilities = np.full(stacked.shape[1:], 1 / stacked.shape[2], np.float32)
+    def _answered(self, subset: Subset, said: Said, there: Truths, usable: Truths, lies: Floats) -> Answers:
+        opinions = np.stack([said[m].classes for m in subset])
+        probabilities = np.full(opinions.shape[1:], 1 / opinions.shape[2], np.float32)
         reasons = np.full(there.shape[1], UNFAMILIAR, np.int8)
-        sets, which = np.unique(there, axis=1, return_inverse=True)
-        for number, members in enumerate(sets.T):
-            rows = which.reshape(-1) == number
-            if members.any():
-                of_live = stacked[members][:, rows]
-                probabilities[rows] = fuse(of_live, lies[members][:, rows], self._redundancy, self._task)
-                reasons[rows] = doubts(probabilities[rows], of_live, self._threshold)
+        sets, which = np.unique(np.stack([usable, there & ~usable]), axis=2, return_inverse=True)
+        for number, (live, strange) in enumerate(np.moveaxis(sets, 2, 0)):
+            rows = np.flatnonzero(which.reshape(-1) == number)
+            if live.any():
+                some = [said[m].take(rows) for m in compress(subset, live)]
+                against = int(strange.sum())
+                chances = lies[live][:, rows]
+                probabilities[rows] = believe(some, chances, self._redundancy, self._task, against)
+                reasons[rows] = doubts(probabilities[rows], opinions[live][:, rows], self._threshold)
         return Answers(probabilities, reasons, self._threshold)
+
+
+def _rows(
+    subset: Subset, present: Mapping[str, Truths], familiar: Mapping[str, Truths]
+) -> tuple[Truths, Truths]:
+    """Return which of its modalities each example has, and which of those are familiar, both [n, N]."""
+    there = np.stack([present[m] for m in subset])
+    return there, there & np.stack([familiar[m] for m in subset])

@@ -145,8 +145,8 @@ def audit(
         classifier, carried = bundle.classifier, devices(bundle.specs)
         more = [*more, *_without(carried.values(), modalities, more)]
         sets = [*subsets.measured(modalities), *more]
-        opinions = {m: classifier.opinions(m, rows) for m, rows in zip(modalities, embeddings, strict=True)}
-        alone = plain(opinions, sets, classifier.redundancy, task)
+        said = {m: classifier.evidence(m, rows) for m, rows in zip(modalities, embeddings, strict=True)}
+        alone = plain(said, sets, classifier.redundancy, task)
         measures = measure(np.stack(list(alone.values())), present, truth, task, groups, more, carried)
         if measures is None:
             raise BadDataError(f"no example has any of the bundle's modalities, {', '.join(modalities)}")
@@ -154,8 +154,8 @@ def audit(
         familiar = {
             m: classifier.are_familiar(m, rows) for m, rows in zip(modalities, embeddings, strict=True)
         }
-        usable = {m: present[m] & familiar[m] for m in present}
-        given = Sessions(sets, classifier.redundancy, task, classifier.threshold).answers(opinions, usable)
+        sessions = Sessions(sets, classifier.redundancy, task, classifier.threshold)
+        given = sessions.answers(said, present, familiar)
         earlier: dict[tuple[str, str, int], list[ConditionScore]] = {}
         if records and record is not None:
             records.add_answers(run, _answers(bundle.manifest.labels, examples, given))

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sensemble_runtime import subsets
-from sensemble_runtime.auditing.answers import Opinions, Sessions, plain
+from sensemble_runtime.auditing.answers import Said, Sessions, plain
+from sensemble_runtime.bundle.classifier import Evidence
 from sensemble_runtime.bundle.head import probabilities, scaled
 from sensemble_runtime.bundle.manifest import ModalityCalibration, Task, groups_needed
 from sensemble_runtime.engine.belief import SURE
@@ -76,14 +77,13 @@ def calibrate(
     return fitted
 
 
-def fit_redundancy(
-    opinions: Opinions, present: Mapping[str, NDArray[np.bool_]], labels: Labels, task: Task
-) -> float:
+def fit_redundancy(said: Said, present: Mapping[str, NDArray[np.bool_]], labels: Labels, task: Task) -> float:
     """Return the redundancy by which the answers of sets make the labels most likely, one of eleven.
 
-    `REDUNDANT` where fewer than `LEAST` examples have two modalities. The arguments are those of
-    `fit_threshold`.
+    `REDUNDANT` where fewer than `LEAST` examples have two modalities. All windows show one of the classes, so
+    none is doubted. The arguments are those of `fit_threshold`.
     """
+    opinions = {m: one.classes for m, one in said.items()}
     true = labels if labels.ndim == 2 else np.eye(next(iter(opinions.values())).shape[1], dtype=bool)[labels]
     sets = [one for one in subsets.measured(present) if len(one) > 1]
     has = {one: np.all([present[m] for m in one], axis=0) for one in sets}
@@ -92,8 +92,8 @@ def fit_redundancy(
     def loss(redundancy: float) -> float:
         total = 0.0
         for subset in sets:
-            said = {m: opinions[m][has[subset]] for m in subset}
-            (found,) = plain(said, [subset], redundancy, task).values()
+            some = {m: Evidence(opinions[m][has[subset]]) for m in subset}
+            (found,) = plain(some, [subset], redundancy, task).values()
             right = np.where(true[has[subset]], found, 1 - found if task == "multi-label" else 1.0)
             total -= float(np.log(np.maximum(right, _TINY)).sum(axis=1).mean())
         return total
@@ -148,7 +148,7 @@ def fit_temperature(
 
 
 def fit_threshold(
-    opinions: Opinions,
+    said: Said,
     present: Mapping[str, NDArray[np.bool_]],
     familiar: Mapping[str, NDArray[np.bool_]],
     labels: Labels,
@@ -164,24 +164,25 @@ def fit_threshold(
     no example, nothing can be promised, and it is `CONFIDENT`.
 
     Args:
-        opinions: by modality, calibrated probabilities floating [N, C].
+        said: by modality, calibrated evidence of N windows.
         present, familiar: by modality, bool [N]; a session leaves out what is unfamiliar.
         labels, task, groups: as for `calibrate`.
         redundancy: as for `belief.fuse`.
         risk: in (0, 1).
     """
     found, fewest = [MAJORITY], len(labels)
-    true = np.eye(next(iter(opinions.values())).shape[1], dtype=bool)[labels] if labels.ndim == 1 else labels
-    usable = {m: present[m] & familiar[m] for m in present}
+    classes = next(iter(said.values())).classes.shape[1]
+    true = np.eye(classes, dtype=bool)[labels] if labels.ndim == 1 else labels
     for subset in subsets.measured(present):
         has = np.all([present[m] for m in subset], axis=0)
         fewest = min(fewest, len(np.unique(groups[has])))
         if not fewest:
             break
         liars = subset if len(subset) > 2 and task == "multi-class" else ()
-        shown = [(opinions, usable), *(_with_liar(m, opinions, usable, labels, groups) for m in liars)]
-        for said, counted in shown:
-            (answers,) = Sessions([subset], redundancy, task, 0.0).first(said, counted).values()
+        given = [(said, present, familiar)]
+        given += (_with_liar(m, said, present, familiar, labels, groups) for m in liars)
+        for shown in given:
+            (answers,) = Sessions([subset], redundancy, task, 0.0).first(*shown).values()
             right = true[np.arange(len(true)), answers.probabilities.argmax(axis=1)].astype(bool)
             wrong = ~right & (answers.doubts == SURE)  # at a threshold of 0, all that have evidence
             found.append(
@@ -226,17 +227,19 @@ def familiar_limit(scores: Floats, groups: NDArray[np.integer]) -> float:
 
 def _with_liar(
     liar: str,
-    opinions: Opinions,
-    usable: Mapping[str, NDArray[np.bool_]],
+    said: Said,
+    present: Mapping[str, NDArray[np.bool_]],
+    familiar: Mapping[str, NDArray[np.bool_]],
     labels: Labels,
     groups: NDArray[np.integer],
-) -> tuple[Opinions, Mapping[str, NDArray[np.bool_]]]:
+) -> tuple[Said, Mapping[str, NDArray[np.bool_]], Mapping[str, NDArray[np.bool_]]]:
     """Return the same where one modality shows windows of other classes and other groups, if it has any."""
     rows, shown = np.arange(len(labels)), np.full(len(labels), -1)
+    usable = present[liar] & familiar[liar]
     stride = round(_STRIDE * len(labels)) or 1
     for draw in range(1, _DRAWS + 1):
         others = (rows + draw * stride) % len(labels)
-        apart = (labels[others] != labels) & (groups[others] != groups) & usable[liar][others]
+        apart = (labels[others] != labels) & (groups[others] != groups) & usable[others]
         shown = np.where((shown < 0) & apart, others, shown)
-    lies = dict(usable) | {liar: shown >= 0}
-    return dict(opinions) | {liar: opinions[liar][shown]}, lies
+    lies = {liar: shown >= 0}
+    return {**said, liar: said[liar].take(shown)}, {**present, **lies}, {**familiar, **lies}

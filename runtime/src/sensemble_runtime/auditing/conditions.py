@@ -93,10 +93,11 @@ def _scores(
 ) -> list[ConditionScore]:
     classifier, task, there = bundle.classifier, bundle.manifest.task, labelled.present
     rows = dict(zip(bundle.modalities, embeddings, strict=True))
-    opinions = {m: classifier.opinions(m, found) for m, found in rows.items()}
-    usable = {m: there[m] & classifier.are_familiar(m, found) for m, found in rows.items()}
-    alone = plain(opinions, sets, classifier.redundancy, task)
-    given = Sessions(sets, classifier.redundancy, task, classifier.threshold).answers(opinions, usable)
+    said = {m: classifier.evidence(m, found) for m, found in rows.items()}
+    familiar = {m: classifier.are_familiar(m, found) for m, found in rows.items()}
+    alone = plain(said, sets, classifier.redundancy, task)
+    sessions = Sessions(sets, classifier.redundancy, task, classifier.threshold)
+    given = sessions.answers(said, there, familiar)
     scores = []
     for subset in sets:
         has = np.asarray(np.all([there[m] for m in subset], axis=0))

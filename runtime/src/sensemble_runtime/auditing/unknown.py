@@ -107,10 +107,11 @@ def _of_set(
 
 
 def _answered(classifier: Classifier, shown: _Shown) -> _Outcome:
-    opinions = {m: classifier.opinions(m, x) for m, x in shown.rows.items()}
-    usable = {m: classifier.are_familiar(m, x) for m, x in shown.rows.items()}
+    said = {m: classifier.evidence(m, x) for m, x in shown.rows.items()}
+    familiar = {m: classifier.are_familiar(m, x) for m, x in shown.rows.items()}
+    present = dict.fromkeys(said, np.ones(len(shown.groups), bool))
     sessions = Sessions([tuple(shown.rows)], classifier.redundancy, classifier.task, classifier.threshold)
-    (answers,) = sessions.first(opinions, usable).values()
+    (answers,) = sessions.first(said, present, familiar).values()
     best = answers.probabilities.argmax(axis=1)
     confidences = np.where(answers.doubts == UNFAMILIAR, 0, answers.probabilities.max(axis=1))
     sure = answers.doubts == SURE

@@ -1,15 +1,39 @@
 """The classifier: what a window of one modality says about the classes, and whether it is familiar."""
 
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sensemble_runtime.bundle.head import Head, calibrated, doubted
-from sensemble_runtime.bundle.manifest import Calibration
+from sensemble_runtime.bundle.manifest import Calibration, Task
 
 Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Evidence:
+    """What windows of one modality say.
+
+    Attributes:
+        classes: calibrated probabilities floating [..., C], if the windows show one of the classes.
+        known: the log-odds [...] that they do, by familiarity; None where nothing tells.
+        limit: the log-odds from which a window is familiar.
+    """
+
+    classes: NDArray[np.floating]
+    known: NDArray[np.floating] | None = None
+    limit: float = 0.0
+
+    def opinions(self, task: Task) -> NDArray[np.floating]:
+        """Return the probabilities [..., C] by these windows alone: `doubted` by the log-odds."""
+        return self.classes if self.known is None else doubted(self.classes, self.known, task)
+
+    def take(self, rows: NDArray[np.integer] | NDArray[np.bool_]) -> "Evidence":
+        """Return what some of N windows say."""
+        known = None if self.known is None else self.known[rows]
+        return Evidence(self.classes[rows], known, self.limit)
 
 
 class Classifier:
@@ -30,15 +54,14 @@ class Classifier:
         self._head, self._calibration = head, calibration
         self._rows = {modality: row for row, modality in enumerate(sorted(modalities))}
 
-    def opinions(self, modality: str, embeddings: Floats, *, corrected: bool = False) -> Floats:
-        """Return what windows say, by embeddings float32 [..., d]: probabilities float32 [..., C].
+    def evidence(self, modality: str, embeddings: Floats, *, corrected: bool = False) -> Evidence:
+        """Return what windows say, by embeddings float32 [..., d].
 
-        They are calibrated, and `doubted` as far as a window may show none of the classes. `corrected`
-        embeddings are not doubted: familiarity is fitted to no such.
+        `corrected` embeddings have no log-odds: familiarity is fitted to no such.
         """
-        found = self.calibrated(modality, self._head.logits(embeddings))
-        scores = None if corrected else self._scores(modality, embeddings)
-        return found if scores is None else doubted(found, scores, self.task)
+        classes = self.calibrated(modality, self._head.logits(embeddings))
+        known = None if corrected else self._scores(modality, embeddings)
+        return Evidence(classes, known, self._calibration.familiar.get(modality, 0.0))
 
     def calibrated(self, modality: str, logits: Floats) -> Floats:
         """Return the calibrated probabilities float32 [..., C] of the head's logits [..., C]."""

@@ -1,9 +1,8 @@
 """The belief: the answer of the sensors that are live, and which of them lies.
 
-Each live modality has an opinion p_m: its probabilities of the C classes, calibrated, and doubted as
-far as its window may show none of them. A sensor lies with a
-probability e_m: it shows another scene, and its opinion says nothing about this one. A set of n sensors
-believes in class c in proportion to
+Each live modality has an opinion p_m: its calibrated probabilities of the C classes, if the scene shows one
+of them. A sensor lies with a probability e_m: it shows another scene, and its opinion says nothing about this
+one. A set of n sensors believes in class c in proportion to
 
     prod_m [(1 - e_m) C g_m(c) + e_m],    g_m(c) in proportion to p_m(c) ** (n ** -r).
 
@@ -14,6 +13,11 @@ odds to e_m at most.
 **A sensor that agrees never makes an answer less sure.** Sensors that repeat each other could, so an answer
 is as sure as that of any part of its sensors that the others agree with. Of more than six sensors, not every
 part is asked, and the first may not hold.
+
+**The scene may be none of the classes**, for all sensors at once, so what they say of it adds up, and the
+answer is doubted by the sum (`head.doubted`). A live sensor speaks for a known scene as far as its
+log-odds of familiarity exceed their limit by `MARGIN`. One whose window is unfamiliar is covered or broken,
+or it sees what was never learned: it has no opinion, and speaks against a known scene by `STRANGE`.
 
 Who lies is learned from scene to scene: a sensor that shows another scene goes on doing so, and the others go
 on agreeing. By Bayes' rule, e_m grows with each scene that the others explain better without m.
@@ -34,7 +38,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sensemble_runtime import subsets
-from sensemble_runtime.bundle.classifier import Classifier
+from sensemble_runtime.bundle.classifier import Classifier, Evidence
+from sensemble_runtime.bundle.head import doubted
 from sensemble_runtime.bundle.manifest import Task
 from sensemble_runtime.prediction import Doubt, Opinion
 
@@ -43,14 +48,35 @@ Floats = NDArray[np.floating]
 RARE = 0.02  # the probability that a sensor lies before any evidence, or that a scene changes whether it does
 SCENE = 2.0  # seconds that a scene lasts at least; windows of one scene count once: they err together
 LIKELY = 0.5  # the probability from which a sensor is a suspect
+MARGIN = 1.5  # the excess of a score over its limit that speaks neither for a known scene nor against it
+STRANGE = 3.0  # the log-odds by which an unfamiliar window speaks against one
 _LEAST = 0.01  # of an opinion is no evidence: no calibration is good to more digits
 
 DOUBTS: tuple[Doubt | None, ...] = (None, *get_args(Doubt))  # by code
 SURE, UNFAMILIAR, SEVERAL, DISAGREEMENT = range(len(DOUBTS))
 
 
+def believe(
+    live: Sequence[Evidence], lies: Floats, redundancy: float, task: Task, strange: int = 0
+) -> Floats:
+    """Return the probabilities float [N, C] of N inputs by n > 0 live modalities, and how many are strange.
+
+    `lies`, `redundancy` and `task` are those of `fuse`. One sensor alone is doubted by its own log-odds, of
+    which an unfamiliar one beside it can only take.
+    """
+    fused = fuse(np.stack([one.classes for one in live]), lies, redundancy, task)
+    scores = [(one.known, one.limit) for one in live if one.known is not None]
+    if not scores:
+        return fused
+    known = np.sum([own - limit - MARGIN for own, limit in scores], axis=0) - STRANGE * strange
+    if len(live) == 1:
+        ((own, _),) = scores
+        known = np.minimum(own, known) if strange else own
+    return doubted(fused, known, task)
+
+
 def fuse(opinions: Floats, lies: Floats, redundancy: float, task: Task) -> Floats:
-    """Return the probabilities float [N, C] of N inputs by n > 0 modalities.
+    """Return the probabilities float [N, C] of N inputs by n > 0 modalities, if each shows one of C classes.
 
     Args:
         opinions: float [n, N, C], calibrated.
@@ -125,18 +151,18 @@ def answer(
 ) -> tuple[Opinion, dict[str, Opinion]]:
     """Return the answer of a live set, by embeddings float32 [d], and the opinion of each modality alone.
 
-    `lies` has the probability that a modality lies; one without is as probable as any (`RARE`). The opinions
-    of unfamiliar modalities do not count; `corrected` have embeddings that a correction has moved.
+    `lies` has the probability that a modality lies; one without is as probable as any (`RARE`). Unfamiliar
+    modalities have no opinion, and need no embedding; `corrected` have one that a correction has moved.
     """
     live = [m for m in sorted(embeddings) if m not in unfamiliar]
     nothing = no_evidence(classifier)
     alone = dict.fromkeys(sorted(embeddings), nothing)
     if not live:
         return nothing, alone
-    said = [classifier.opinions(m, embeddings[m], corrected=m in corrected) for m in live]
-    opinions = np.stack(said)[:, np.newaxis]
+    said = [classifier.evidence(m, embeddings[m][np.newaxis], corrected=m in corrected) for m in live]
     chances = np.array([[lies.get(m, RARE)] for m in live])
-    fused = fuse(opinions, chances, classifier.redundancy, classifier.task)
+    fused = believe(said, chances, classifier.redundancy, classifier.task, len(unfamiliar))
+    opinions = np.stack([one.opinions(classifier.task) for one in said])
     alone |= {m: _opinion(classifier, one, one[np.newaxis]) for m, one in zip(live, opinions, strict=True)}
     return _opinion(classifier, fused, opinions), alone
 

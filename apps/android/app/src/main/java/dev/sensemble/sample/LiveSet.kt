@@ -8,6 +8,12 @@ private const val SKEW = 2.0
 /** The odds that a window shows one of the classes, before any evidence. */
 private const val KNOWN = 29.0
 
+/** The excess of a score of familiarity over its limit that speaks neither for a known scene nor against it. */
+private const val MARGIN = 1.5
+
+/** The log-odds by which an unfamiliar window speaks against a known scene. */
+private const val STRANGE = 3.0
+
 /** The most that an opinion is doubted: it still has a likeliest class. */
 private const val UNKNOWN = 0.99
 
@@ -59,8 +65,10 @@ class LiveSet(
         val live = near.filter { isFamiliar(it) }
         if (near.isEmpty()) return null
         if (live.isEmpty()) return prediction(near, DoubleArray(head.size) { 1.0 / head.size }, Doubt.UNFAMILIAR)
-        val opinions = live.associateWith { opinion(it) }
-        val fused = fuse(opinions.values.toList(), live.map { belief.lies(it) }, calibration.redundancy, head.multiClass)
+        val classes = live.associateWith { classes(it) }
+        val opinions = classes.mapValues { (modality, found) -> score(modality)?.let { doubted(found, it) } ?: found }
+        var fused = fuse(classes.values.toList(), live.map { belief.lies(it) }, calibration.redundancy, head.multiClass)
+        known(live, near.size - live.size)?.let { fused = doubted(fused, it) }
         if (head.multiClass && changed) suspect = belief.note(opinions, now)
         changed = false
         val isApart = opinions.values.distinctBy { it.top() }.size > 1
@@ -72,12 +80,27 @@ class LiveSet(
     private fun prediction(live: List<String>, fused: DoubleArray, doubt: Doubt?) =
         Prediction(live, FloatArray(fused.size) { fused[it].toFloat() }, calibration.threshold, doubt)
 
-    private fun opinion(modality: String): DoubleArray {
+    /** The log-odds that the scene is known, by the live sensors and the number of unfamiliar ones; null if nothing tells. */
+    private fun known(live: List<String>, strange: Int): Double? {
+        val excess = live.mapNotNull { modality -> score(modality)?.let { it - calibration.familiar.getValue(modality) - MARGIN } }
+        if (excess.isEmpty()) return null
+        val together = excess.sum() - STRANGE * strange
+        val own = live.singleOrNull()?.let { score(it) } ?: return together
+        return if (strange > 0) minOf(own, together) else own
+    }
+
+    /** The calibrated probabilities of the classes, if the newest window shows one. */
+    private fun classes(modality: String): DoubleArray {
         val fitted = calibration.modalities[modality]
         val found = head.probabilities(entries.getValue(modality).embedding, fitted?.temperature ?: 1.0, fitted?.power ?: 0.0)
-        val unknown = score(modality)?.let { minOf(UNKNOWN, 1 / (1 + KNOWN * exp(it))) } ?: 0.0
-        val nothing = if (head.multiClass) 1.0 / found.size else 0.5
-        return DoubleArray(found.size) { found[it] + unknown * (nothing - found[it]) }
+        return DoubleArray(found.size) { found[it].toDouble() }
+    }
+
+    /** The probabilities, mixed with no evidence as far as windows may show no class, by their log-odds. */
+    private fun doubted(classes: DoubleArray, known: Double): DoubleArray {
+        val unknown = minOf(UNKNOWN, 1 / (1 + KNOWN * exp(known)))
+        val nothing = if (head.multiClass) 1.0 / classes.size else 0.5
+        return DoubleArray(classes.size) { classes[it] + unknown * (nothing - classes[it]) }
     }
 
     private fun isFamiliar(modality: String): Boolean {
