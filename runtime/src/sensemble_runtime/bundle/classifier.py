@@ -14,7 +14,7 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Evidence:
-    """What windows of one modality say.
+    """The evidence of windows of one modality.
 
     Attributes:
         classes: calibrated probabilities floating [..., C], if the windows show one of the classes.
