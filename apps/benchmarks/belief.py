@@ -16,12 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
-from sensemble_runtime.auditing.answers import Answers, Sessions
+from sensemble_runtime.auditing.answers import Answers, Said, Sessions
 from sensemble_runtime.auditing.calibration import calibrate, fit_redundancy, fit_temperature, fit_threshold
 from sensemble_runtime.auditing.intervals import group_codes
 from sensemble_runtime.auditing.reliability import Outcomes, outcomes
 from sensemble_runtime.bundle.bundle import Bundle
-from sensemble_runtime.bundle.head import calibrated, doubted
+from sensemble_runtime.bundle.classifier import Evidence
+from sensemble_runtime.bundle.head import calibrated
 from sensemble_runtime.bundle.manifest import Task
 from sensemble_runtime.engine.belief import SEVERAL, SURE, UNFAMILIAR, answer
 from sensemble_runtime.executors.executor import Input
@@ -41,55 +42,55 @@ RIVAL = 0.9
 
 @dataclass(frozen=True)
 class World:
-    """Opinions and logits by modality [N, C], familiarity, whether usable, truth and groups [N]."""
+    """Evidence and logits [N, C] by modality, whether it is there and familiar, truth and groups [N]."""
 
-    opinions: Rows
+    said: Said
     logits: Rows
-    likeness: Rows
-    usable: Marks
+    present: Marks
+    familiar: Marks
     truth: NDArray[np.int64]
     groups: NDArray[np.int64]
 
-    def take(self, rows: NDArray[np.integer]) -> "World":
+    @property
+    def usable(self) -> Marks:
+        """What is there and familiar."""
+        return {m: self.present[m] & self.familiar[m] for m in self.present}
+
+    def take(self, rows: NDArray[np.integer] | NDArray[np.bool_]) -> "World":
         """Return some examples, in this order."""
-        parts = self.opinions, self.logits, self.likeness
-        said, logits, likeness = ({m: own[rows] for m, own in each.items()} for each in parts)
-        usable = {m: marks[rows] for m, marks in self.usable.items()}
-        return World(said, logits, likeness, usable, self.truth[rows], self.groups[rows])
+        said = {m: one.take(rows) for m, one in self.said.items()}
+        logits = {m: own[rows] for m, own in self.logits.items()}
+        present, familiar = ({m: x[rows] for m, x in one.items()} for one in (self.present, self.familiar))
+        return World(said, logits, present, familiar, self.truth[rows], self.groups[rows])
 
     def lied(self, liar: str) -> "World":
         """Return the same where a sensor shows windows of other classes of other people."""
         draw, place = np.random.default_rng(0), np.arange(len(self.truth))
         for i, label in enumerate(self.truth):
             place[i] = draw.choice(np.flatnonzero((self.truth != label) & (self.groups != self.groups[i])))
-        parts = self.opinions, self.logits, self.likeness
-        said, logits, likeness = (dict(each) | {liar: each[liar][place]} for each in parts)
-        usable = dict(self.usable) | {liar: self.usable[liar][place]}
-        return World(said, logits, likeness, usable, self.truth, self.groups)
+        shown = self.take(place)
+        said = {**self.said, liar: shown.said[liar]}
+        logits = {**self.logits, liar: shown.logits[liar]}
+        present = {**self.present, liar: shown.present[liar]}
+        familiar = {**self.familiar, liar: shown.familiar[liar]}
+        return World(said, logits, present, familiar, self.truth, self.groups)
 
 
 def world(bundle: Bundle, examples: Sequence[Example]) -> World:
     """Encode examples by what ships, and return what each sensor says of them."""
-    task: Task = "multi-class"
-    size, classes, known = len(examples), len(bundle.manifest.labels), bundle.head.familiarity
-    assert known is not None, "the bundle has no scores of familiarity"
-    logits = {m: np.zeros((size, classes), np.float32) for m in bundle.modalities}
-    likeness = {m: np.zeros(size, np.float32) for m in bundle.modalities}
-    usable = {m: np.zeros(size, bool) for m in bundle.modalities}
-    for place, example in enumerate(examples):
-        for row, modality in enumerate(bundle.modalities):
-            if modality in example.modalities:
-                window = kind_of(bundle.specs[modality]).window(example, bundle.specs[modality])
-                embedding = bundle.encode(modality, window)
-                logits[modality][place] = bundle.head.logits(embedding)
-                likeness[modality][place] = known.scores(row, embedding)
-                usable[modality][place] = bundle.classifier.are_familiar(modality, embedding)
-    opinions = {
-        m: doubted(bundle.classifier.calibrated(m, own), likeness[m], task) for m, own in logits.items()
-    }
+    classifier, size = bundle.classifier, (len(examples), bundle.manifest.embedding)
+    embeddings = {m: np.zeros(size, np.float32) for m in bundle.modalities}
+    present = {m: np.array([m in one.modalities for one in examples]) for m in bundle.modalities}
+    for modality, spec in bundle.specs.items():
+        for place in np.flatnonzero(present[modality]):
+            window = kind_of(spec).window(examples[int(place)], spec)
+            embeddings[modality][place] = bundle.encode(modality, window)
+    said = {m: classifier.evidence(m, own) for m, own in embeddings.items()}
+    logits = {m: bundle.head.logits(own) for m, own in embeddings.items()}
+    familiar = {m: classifier.are_familiar(m, own) for m, own in embeddings.items()}
     truth = np.array([bundle.manifest.labels.index(example.labels[0]) for example in examples])
     groups = group_codes([example.group for example in examples])
-    return World(opinions, logits, likeness, usable, truth, groups)
+    return World(said, logits, present, familiar, truth, groups)
 
 
 def later(bundle: Bundle, subset: Subset, seen: World) -> tuple[Outcomes, NDArray[np.int64]]:
@@ -102,7 +103,7 @@ def later(bundle: Bundle, subset: Subset, seen: World) -> tuple[Outcomes, NDArra
         sessions = Sessions(
             [subset], bundle.classifier.redundancy, "multi-class", bundle.classifier.threshold
         )
-        given.append(sessions.answers(some.opinions, some.usable)[subset])
+        given.append(sessions.answers(some.said, some.present, some.familiar)[subset])
     parts = [(one.probabilities[SCENES:], one.doubts[SCENES:]) for one in given]
     chances, doubts = (np.concatenate(part) for part in zip(*parts, strict=True))
     truth = np.concatenate([seen.truth[chunk][SCENES:] for chunk in chunks])
@@ -112,7 +113,8 @@ def later(bundle: Bundle, subset: Subset, seen: World) -> tuple[Outcomes, NDArra
 def first(bundle: Bundle, subset: Subset, seen: World) -> Outcomes:
     """Return the outcomes of the first answers of sessions."""
     sessions = Sessions([subset], bundle.classifier.redundancy, "multi-class", bundle.classifier.threshold)
-    return outcomes(sessions.first(seen.opinions, seen.usable)[subset], seen.truth, "multi-class")
+    given = sessions.first(seen.said, seen.present, seen.familiar)[subset]
+    return outcomes(given, seen.truth, "multi-class")
 
 
 def rival(subset: Subset, known: World, seen: World) -> Outcomes:
@@ -155,13 +157,13 @@ def lost_by_agreement(bundle: Bundle, new: World) -> tuple[int, int]:
         s: Sessions([s], bundle.classifier.redundancy, "multi-class", 0.0)
         for s in measured(bundle.modalities)
     }
-    all_usable = {m: np.ones(len(new.truth), bool) for m in new.usable}
-    found = {s: one.first(new.opinions, all_usable)[s].probabilities for s, one in answers.items()}
+    every = {m: np.ones(len(new.truth), bool) for m in new.present}
+    found = {s: one.first(new.said, every, every)[s].probabilities for s, one in answers.items()}
     lost = cases = 0
     for subset, more in found.items():
         for added in subset if len(subset) > 1 else ():
             less = found[tuple(m for m in subset if m != added)]
-            agrees = new.opinions[added].argmax(axis=1) == less.argmax(axis=1)
+            agrees = new.said[added].classes.argmax(axis=1) == less.argmax(axis=1)
             lost += int((agrees & (more.max(axis=1) < less.max(axis=1) - 1e-9)).sum())
             cases += int(agrees.sum())
     return lost, cases
@@ -170,11 +172,11 @@ def lost_by_agreement(bundle: Bundle, new: World) -> tuple[int, int]:
 def promise(bundle: Bundle, known: World, new: World) -> Table:
     """Return the share sure and wrong of new people, of all people divided anew; all is fitted anew."""
     task: Task = "multi-class"
-    parts = known, new
-    logits = {m: np.concatenate([part.logits[m] for part in parts]) for m in known.logits}
-    likeness = {m: np.concatenate([part.likeness[m] for part in parts]) for m in known.likeness}
-    usable = {m: np.concatenate([part.usable[m] for part in parts]) for m in known.usable}
-    truth = np.concatenate([part.truth for part in parts])
+    logits = {m: np.concatenate([known.logits[m], new.logits[m]]) for m in known.logits}
+    present = {m: np.concatenate([known.present[m], new.present[m]]) for m in known.present}
+    familiar = {m: np.concatenate([known.familiar[m], new.familiar[m]]) for m in known.familiar}
+    likeness = {m: _joined(known.said[m].known, new.said[m].known) for m in known.said}
+    truth = np.concatenate([known.truth, new.truth])
     groups = np.concatenate([known.groups, known.groups.max() + 1 + new.groups])
     people, fitted = np.unique(groups), len(np.unique(known.groups))
     draw = np.random.default_rng(0)
@@ -182,20 +184,29 @@ def promise(bundle: Bundle, known: World, new: World) -> Table:
     held: list[float] = []
     for _ in range(DIVISIONS):
         old = np.isin(groups, draw.permutation(people)[:fitted])
-        there = {m: marks[old] for m, marks in usable.items()}
-        own = {m: rows[old] for m, rows in logits.items()}
-        found = calibrate(own, there, truth[old], task, groups[old])
-        opinions = {
-            m: calibrated(rows, found[m].temperature, found[m].power, task) for m, rows in logits.items()
+        found = calibrate(
+            {m: rows[old] for m, rows in logits.items()},
+            {m: present[m][old] & familiar[m][old] for m in present},
+            truth[old],
+            task,
+            groups[old],
+        )
+        said = {
+            m: Evidence(
+                calibrated(rows, found[m].temperature, found[m].power, task),
+                likeness[m],
+                known.said[m].limit,
+            )
+            for m, rows in logits.items()
         }
-        known_opinions = {m: rows[old] for m, rows in opinions.items()}
-        redundancy = fit_redundancy(known_opinions, there, truth[old], task)
-        opinions = {m: doubted(rows, likeness[m], task) for m, rows in opinions.items()}
-        said = {m: rows[old] for m, rows in opinions.items()}
-        threshold, _ = fit_threshold(said, there, there, truth[old], task, groups[old], redundancy)
+        every = World(said, logits, present, familiar, truth, groups)
+        own, others = every.take(old), every.take(~old)
+        redundancy = fit_redundancy(own.said, own.usable, own.truth, task)
+        threshold, _ = fit_threshold(
+            own.said, own.present, own.familiar, own.truth, task, own.groups, redundancy
+        )
         sessions = Sessions(measured(bundle.modalities), redundancy, task, threshold)
-        others = {m: marks[~old] for m, marks in usable.items()}
-        for subset, given in sessions.first({m: rows[~old] for m, rows in opinions.items()}, others).items():
+        for subset, given in sessions.first(others.said, others.present, others.familiar).items():
             result = outcomes(given, truth[~old], task)
             bad, new_groups = result.sure & ~result.right, groups[~old]
             shares.setdefault(subset, []).append(
@@ -209,6 +220,12 @@ def promise(bundle: Bundle, known: World, new: World) -> Table:
     for subset, each in shares.items():
         table.add_row(name(subset), f"{100 * np.mean(each):.2f}")
     return table
+
+
+def _joined(
+    some: NDArray[np.floating] | None, more: NDArray[np.floating] | None
+) -> NDArray[np.floating] | None:
+    return None if some is None or more is None else np.concatenate([some, more])
 
 
 def noises(bundle: Bundle) -> Table:
