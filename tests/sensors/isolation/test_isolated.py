@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from threading import active_count
 
@@ -21,8 +22,9 @@ from sensemble_sensors import Isolated, Limits
 from sensemble_sensors.devices.captions import Captions
 from sensemble_sensors.errors import SensorEndedError, SensorLostError, SensorsError, SensorUnavailableError
 from sensemble_sensors.isolation import worker
+from sensemble_sensors.kinds.registry import installed
 from sensemble_sensors.sensor import Sample
-from sensemble_sensors.spec import InputSpec
+from sensemble_sensors.spec import Channel, InputSpec
 
 from tests.waiting import wait_until
 
@@ -306,3 +308,28 @@ def test_what_no_sample_can_be_is_refused(data: object) -> None:
         worker._check(Sample("audio", data, 0.0), spec)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="sample of text"):
         worker._check(Sample("text", "hello", 0.0), spec)
+
+
+def test_the_process_finds_a_kind_on_the_path_of_its_parent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    info = tmp_path / "sensemble_co2-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: sensemble-co2\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[sensemble.kinds]\nco2 = sensemble_co2\n")
+    package = Path(__file__).parents[2] / "outside" / "sensemble_co2.py"
+    (tmp_path / package.name).write_text(package.read_text())
+    (tmp_path / "readings").write_text("400\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    installed.cache_clear()
+    try:
+        spec = InputSpec("air", "float32", (1, 10, 1), 1, 10, 1, 20, "co2", (Channel("co2", "ppm"),))
+        meter = import_module("sensemble_co2").Meter
+        sensor = Isolated(meter, str(tmp_path / "readings"), None, "air")
+        sensor.open(spec)
+        sample = sensor.read(30)
+        sensor.close()
+    finally:
+        installed.cache_clear()
+    assert sample is not None
+    np.testing.assert_array_equal(sample.data, [[400]])

@@ -81,6 +81,7 @@ def main(job: WorkerJob) -> None:
     stop = Event()
     _outlast_no_parent()
     Thread(target=_watch, args=(stop,), daemon=True).start()
+    sys.path[:] = job.path  # before the kind, which a package there may bring
     spec = InputSpec.from_json(job.spec)
     outbox = _Outbox(job.pipe, kind_of(spec))
     try:
@@ -90,7 +91,6 @@ def main(job: WorkerJob) -> None:
 
 
 def _run(job: WorkerJob, spec: InputSpec, outbox: "_Outbox", stop: Event) -> None:
-    sys.path[:] = job.path
     kind = kind_of(spec)
     with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
         # A thread in C ends the process even where native code hangs and holds the interpreter lock.
