@@ -1,9 +1,13 @@
 """The sources of real sound servers, PulseAudio and PipeWire: listed, heard, watched, guarded."""
 
+import errno
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from threading import active_count
 from typing import Any
 
@@ -151,6 +155,58 @@ def test_a_server_that_hangs_makes_a_watch_blind_and_ends_no_guard(
         os.kill(sound_server.process.pid, signal.SIGCONT)
     assert desk.read(30) is not None
     desk.close()
+
+
+LISTEN = """
+import signal, sys
+from sensemble_sensors.devices.microphone import Microphone
+from sensemble_sensors.spec import InputSpec
+signal.signal(signal.SIGINT, lambda *_: None)
+microphone = Microphone("speaker.monitor")
+microphone.open(InputSpec("audio", "float32", (1, 16000), 16000, 1, 0.5, 2))
+print(microphone.read(30).time, flush=True)
+sys.stdin.readline()
+for _ in range(20):
+    assert microphone.read(30) is not None
+microphone.close()
+"""
+
+
+@pytest.mark.usefixtures("sound_server")
+def test_ctrl_c_does_not_end_the_tools_before_the_program_that_uses_them() -> None:
+    command = [sys.executable, "-c", LISTEN]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, process_group=0, text=True) as program:
+        assert program.stdout is not None
+        assert float(program.stdout.readline()) > 0
+        os.killpg(program.pid, signal.SIGINT)
+        program.communicate("go on\n", 60)
+    assert program.returncode == 0
+
+
+@pytest.mark.usefixtures("sound_server")
+def test_a_source_that_cannot_be_watched_is_not_captured(
+    specs: Specs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise BlockingIOError(errno.EAGAIN, "no more processes")
+
+    started = list[subprocess.Popen[bytes]]()
+    monkeypatch.setattr(pulse, "SourceWatch", fail)
+    start = pulse._started
+    monkeypatch.setattr(pulse, "_started", lambda *tool: started.append(start(*tool)) or started[-1])
+    with pytest.raises(SensorUnavailableError):
+        Microphone("speaker.monitor").open(specs["audio"])
+    assert [one.poll() for one in started] == [-signal.SIGKILL]
+
+
+def test_a_server_without_its_recorder_is_left_to_portaudio(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "pactl").write_text("#!/bin/sh\n")
+    (tmp_path / "pactl").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert pulse.sources() is None
 
 
 def test_what_an_output_plays_is_no_microphone_unless_the_output_is_a_null_sink() -> None:

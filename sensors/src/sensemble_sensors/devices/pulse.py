@@ -45,9 +45,12 @@ class Source:
 
 
 def sources() -> list[Source] | None:
-    """Return the sound server's sources, None without one; SensorUnavailableError if it does not answer."""
+    """Return the sound server's sources; None without one, or without its tools.
+
+    Raises SensorUnavailableError if it does not answer.
+    """
     tool = shutil.which("pactl")
-    if tool is None:
+    if tool is None or shutil.which("parec") is None:
         return None
     try:
         run = subprocess.run(
@@ -99,7 +102,13 @@ class Recording:
         ended = SensorLostError(f"{name}: gives no more sound; is it still plugged in?")
         self._reader = Polled(name, file, queue, self._samples, ended, owned=False, pause=0.0)
         gone = SensorLostError(f"{name}: was unplugged")
-        self._watch = SourceWatch(source, lambda: queue.end(gone)) if source != DEFAULT else None
+        self._watch: SourceWatch | None = None
+        try:
+            if source != DEFAULT:
+                self._watch = SourceWatch(source, lambda: queue.end(gone))
+        except BaseException:
+            self.close()
+            raise
 
     def read(self, timeout: float) -> Sample | None:
         """Return the next piece of sound; see `Sensor`."""
@@ -177,6 +186,8 @@ def _started(tool: str, *arguments: str) -> subprocess.Popen[bytes]:
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
+        # Ctrl-C is for this process, which closes them; a sensor's own process is killed with its group.
+        process_group=None if os.getsid(0) == os.getpid() else 0,
     )
 
 
