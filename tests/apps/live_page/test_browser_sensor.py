@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from sensemble_apps.web.browser_sensor import BrowserSensor, ClockOffset
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_sensors.errors import SampleError
-from sensemble_sensors.spec import Channel, InputSpec
+from sensemble_sensors.spec import InputSpec
 
 from tests.waiting import PATIENCE
 
@@ -22,8 +22,6 @@ from .serving import Served, Viewer, noise, packed
 SOUND = InputSpec("audio", "float32", (1, 1600), 16000, 0.1, 0.05, 1.0)
 PICTURE = InputSpec("video", "uint8", (1, 2, 4, 6, 3), 10, 0.2, 0.1, 1.0)
 TEXT = InputSpec("text", "int64", (1, 8), 0, 0, 0, 2.0)
-_CHANNELS = tuple(map(Channel, ("ax", "gz")))
-MOTION = InputSpec("imu", "float32", (1, 100, 2), 100, 1, 0.5, 2.0, "series", _CHANNELS)
 _DELAYS = st.floats(0.0, 1.0)
 
 

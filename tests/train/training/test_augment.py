@@ -13,8 +13,6 @@ from sensemble_train.training.augment import augment, mixup
 
 from tests.train.tiny import PLAIN, tiny_model
 
-APP_E = replace(PAPER, mixup=0, time=0, bins=0)  # brightness, contrast, hue
-
 
 def batch_of(count: int) -> Clips:
     """Examples whose inputs and class are their number."""

@@ -31,9 +31,6 @@ _EXPORT = {"decode": 0.05, "degrade": 0.05, "export": 0.3}
 """The first word of a process's stages -> their share of the work of both, in order, on two cores."""
 
 
-Command = tuple[Sequence[str], Mapping[str, float]]
-
-
 class Job:
     """Runs commands on a run, one after another, each in a process. Safe from any thread.
 
