@@ -59,10 +59,10 @@ SURE, UNFAMILIAR, SEVERAL, DISAGREEMENT = range(len(DOUBTS))
 def believe(
     live: Sequence[Evidence], lies: Floats, redundancy: float, task: Task, strange: int = 0
 ) -> Floats:
-    """Return the probabilities float [N, C] of N inputs by n > 0 live modalities, and how many are strange.
+    """Return the probabilities float [N, C] of N inputs by n > 0 live modalities.
 
-    `lies`, `redundancy` and `task` are those of `fuse`. One sensor alone is doubted by its own log-odds, of
-    which an unfamiliar one beside it can only take.
+    `lies`, `redundancy` and `task` are those of `fuse`; `strange` is the number of unfamiliar modalities. One
+    live modality alone is doubted by its own log-odds, which unfamiliar ones can only lower.
     """
     fused = fuse(np.stack([one.classes for one in live]), lies, redundancy, task)
     scores = [(one.known, one.limit) for one in live if one.known is not None]

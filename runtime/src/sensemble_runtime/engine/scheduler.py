@@ -35,7 +35,7 @@ class Policy:
         duty: reuse the last embedding where a window has not changed (`Kind.least_change`).
         unfamiliar: `leave`: a modality leaves the live set while its newest window is unfamiliar, or it
             contradicts the others (`Belief`); without another, there is no evidence. `pool`: both are
-            reported, and what the doubt leaves of their opinions counts.
+            reported, and count.
 
     Raises:
         PolicyError: a field is out of its range.

@@ -36,7 +36,7 @@ class EncoderConfig:
     heads: int
     embedding: int
     stem: tuple[int, ...] = ()  # output channels of its convolutions but the last; empty for plain patches
-    patch: int = 16  # side in pixels, or frames x mel bins; the product of a stem's strides
+    patch: int = 16  # side in pixels, or frames x mel bins; a stem's strides multiplied, a series' first
     tubelet: int = 1  # video frames that share one token
     vocabulary: int = 0
     activation: Activation = "gelu"
