@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
-from threading import active_count
+from threading import Thread, active_count
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,7 +23,7 @@ from sensemble_sensors import Isolated, Limits
 from sensemble_sensors.devices.captions import Captions
 from sensemble_sensors.errors import SensorEndedError, SensorLostError, SensorsError, SensorUnavailableError
 from sensemble_sensors.isolation import worker
-from sensemble_sensors.kinds.registry import installed
+from sensemble_sensors.kinds.registry import installed, kind_of
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import Channel, InputSpec
 
@@ -299,6 +300,29 @@ def test_a_sample_crosses_bit_for_bit(data: object, time: float, cut: bool, lost
     np.testing.assert_array_equal(found.data, sample.data)
     assert getattr(found.data, "dtype", None) == getattr(data, "dtype", None)
     assert found.frozen() is found, "nothing copies it again"
+
+
+def test_what_waits_for_a_slow_reader_comes_before_the_end_and_what_is_lost_is_counted(specs: Specs) -> None:
+    reading, writing = os.pipe()
+    outbox = worker._Outbox(writing, kind_of(specs["video"]))
+    picture = np.zeros((300, 300, 3), np.uint8)  # more than the pipe holds
+    for i in range(100):
+        assert not outbox.send(Sample("video", picture, float(i)), 0.0)
+    assert not outbox.send(None, 0.0)
+    ending = Thread(target=outbox.end, args=(SensorEndedError("over"),))
+    ending.start()
+    found: list[dict[str, Any]] = []
+    with os.fdopen(reading, "rb") as pipe:
+        while not found or found[-1]["kind"] == worker.SAMPLE:
+            first, second = worker.SIZES.unpack(pipe.read(worker.SIZES.size))
+            found.append(json.loads(pipe.read(first)))
+            assert len(pipe.read(second)) == second
+    ending.join()
+    os.close(writing)
+    *samples, over = found
+    assert over["kind"] == "SensorEndedError"
+    assert [samples[0]["time"], samples[-1]["time"]] == [0.0, 99.0]
+    assert len(samples) + sum(one["lost"] for one in samples) == 100
 
 
 @pytest.mark.parametrize("data", [np.zeros(4, np.float64), [1, 2]])
