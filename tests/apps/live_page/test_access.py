@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from sensemble_apps.web.certificate import self_signed
 from sensemble_apps.web.security import Access
 from sensemble_runtime.bundle.bundle import Bundle
+from sensemble_sensors.devices.byte_streams import is_loopback
 from websockets.exceptions import InvalidStatus
 
 from .serving import Served, serving
@@ -152,3 +153,9 @@ def test_a_self_signed_certificate_is_the_one_whose_fingerprint_is_shown(bundle:
         with served.viewer(additional_headers=headers, ssl=trusting) as viewer:
             assert viewer.hello["labels"]
     assert fingerprint == ":".join(found[i : i + 2] for i in range(0, 64, 2))
+
+
+def test_only_this_machines_own_addresses_need_no_token() -> None:
+    assert all(map(is_loopback, ("localhost", "127.0.0.1", "127.1.2.3", "::1")))
+    others = ("0.0.0.0", "::", "192.168.1.2", "robot.local", "localhost.example", "")  # noqa: S104
+    assert not any(map(is_loopback, others))
