@@ -8,6 +8,7 @@ from resource import RLIMIT_FSIZE, getrlimit, setrlimit
 from shutil import rmtree
 from threading import Event
 from time import monotonic, sleep
+from types import SimpleNamespace
 from typing import Any
 
 import cv2
@@ -18,6 +19,9 @@ from sensemble_apps.live_page.demonstration import demonstration
 from sensemble_apps.live_page.examples import examples_of_classes
 from sensemble_runtime import subsets
 from sensemble_runtime.bundle.bundle import Bundle
+from sensemble_runtime.bundle.classifier import Classifier
+from sensemble_runtime.bundle.head import Familiarity, Head
+from sensemble_runtime.bundle.manifest import Calibration
 from sensemble_runtime.engine.belief import answer
 from sensemble_runtime.prediction import Prediction
 from sensemble_sensors.media.dataset import Example
@@ -249,20 +253,21 @@ def test_a_recording_that_dies_is_an_event_and_a_state_and_the_next_one_is_refus
     assert is_recording(folder)
 
 
-def test_the_opinion_of_a_subset_is_the_heads_of_its_mean_embedding(bundle: Bundle) -> None:
-    rng = np.random.default_rng(0)
-    size = bundle.manifest.embedding
-    embeddings = {m: rng.normal(size=size).astype(np.float32) for m in ("audio", "video")}
-    pooled = (embeddings["audio"] + embeddings["video"]) / 2
-    probabilities, labels = bundle.head.probabilities(pooled), bundle.manifest.labels
-    prediction = Prediction(
-        0.0, ("audio", "video"), {}, probabilities, pooled, {}, {}, labels=labels, embeddings=embeddings
-    )
-    said = {opinion["subset"]: opinion for opinion in opinions(bundle, prediction)}
-    for name in ("audio", "audio+video"):
-        whole, _ = answer(bundle.classifier, {m: embeddings[m] for m in subsets.parse(name)}, {})
-        assert (said[name]["best"], said[name]["label"]) == (whole.best, whole.label)
-        assert said[name]["confidence"] == whole.confidence
+def test_the_answer_of_a_subset_is_that_of_its_embeddings_as_corrected() -> None:
+    sensors, square = ("audio", "video"), np.eye(3, dtype=np.float32)
+    head = Head(square, square[0], "multi-class", Familiarity(square[:2], square[0, :2]))
+    calibration = Calibration(0.05, 0.9, 30, 0.0, {}, dict.fromkeys(sensors, -9.0))
+    bundle: Any = SimpleNamespace(classifier=Classifier(head, calibration, ("a", "b", "c"), sensors))
+    embeddings = {m: np.array([-4, -4, 3], np.float32) for m in sensors}
+    for adapted in (), ("video",), sensors:
+        whole, _ = answer(bundle.classifier, embeddings, {}, corrected=adapted)
+        prediction = Prediction(
+            0.0, sensors, {}, whole.probabilities, square[0], {}, {}, embeddings=embeddings, adapted=adapted
+        )
+        said = {opinion["subset"]: opinion for opinion in opinions(bundle, prediction)}
+        assert said["audio+video"]["confidence"] == whole.confidence
+        alone, _ = answer(bundle.classifier, {"video": embeddings["video"]}, {}, corrected=adapted)
+        assert (said["video"]["best"], said["video"]["confidence"]) == (alone.best, alone.confidence)
 
 
 def test_a_condition_degrades_what_the_session_and_the_viewer_get(replayed: Served) -> None:

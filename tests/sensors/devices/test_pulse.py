@@ -134,6 +134,23 @@ def test_a_server_that_ends_takes_its_sources_with_it(either_server: SoundServer
     assert "Hz" not in str(reported.value)
 
 
+@pytest.mark.usefixtures("sound_server")
+def test_sound_after_a_hole_has_the_time_of_its_capture(specs: Specs) -> None:
+    desk = Microphone("speaker.monitor")
+    desk.open(specs["audio"])
+    before = desk.read(30)
+    for suspended in ("1", "0"):
+        subprocess.run(["pactl", "suspend-sink", "speaker", suspended], check=True)
+        while suspended == "1" and (sample := desk.read(1.5)) is not None:
+            before = sample
+    after = desk.read(30)
+    desk.close()
+    assert before is not None
+    assert after is not None
+    assert after.cut
+    assert after.time - before.time > 1, "though it is the next sound that the source gave"
+
+
 def test_a_server_without_a_source_is_not_blamed_on_the_rate(sound_server: SoundServer, specs: Specs) -> None:
     sound_server.unplug_speaker()
     assert pulse.sources() == []

@@ -182,7 +182,7 @@ def test_a_flood_leaves_the_newest_and_takes_no_memory(unruly: Make, specs: Spec
     end = time.monotonic() + 60
     while lost < 200:
         assert time.monotonic() < end, "it never flooded"
-        time.sleep(0.2)
+        time.sleep(0.5)  # longer than a worker waits for one that kept up
         looked, old = time.monotonic(), -1
         while latest.time < looked:
             sample = sensor.read(30)
@@ -194,6 +194,28 @@ def test_a_flood_leaves_the_newest_and_takes_no_memory(unruly: Make, specs: Spec
         assert old <= 4, "of all that came meanwhile, the newest are left"
     for pid, then in before.items():
         assert resident(pid) - then < 16 << 20, f"of {lost} pictures that nobody took, none was kept"
+
+
+def test_a_reader_that_is_back_gets_more_than_a_pipe_holds_at_once(specs: Specs) -> None:
+    theirs, ours = os.pipe()
+    outbox = worker._Outbox(ours, kind_of(specs["video"]))
+    picture = Sample("video", np.zeros((1, 1, 1 << 22, 1), np.uint8), 0.0)
+    while outbox.send(picture, 0.0):
+        pass
+
+    def read() -> None:
+        while os.read(theirs, 1 << 20):
+            time.sleep(0.001)  # as another process takes to wake up
+
+    reader = Thread(target=read)
+    reader.start()
+    calls, left = 0, len(outbox._rest)
+    while not outbox.send(None, 0.0):
+        calls, left = calls + (len(outbox._rest) < left), len(outbox._rest)
+    os.close(ours)
+    reader.join(60)
+    os.close(theirs)
+    assert calls < 60, "of which each would send the 64 kB that a pipe holds"
 
 
 def test_one_may_be_killed_from_another_thread(unruly: Make, specs: Specs) -> None:

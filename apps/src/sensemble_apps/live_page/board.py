@@ -228,6 +228,6 @@ def opinions(bundle: Bundle, prediction: Prediction) -> list[dict[str, Any]]:
     said = []
     for subset in subsets.measured(prediction.live):
         own = {m: embeddings[m] for m in subset}
-        whole, _ = answer(bundle.classifier, own, prediction.lies, unfamiliar)
+        whole, _ = answer(bundle.classifier, own, prediction.lies, unfamiliar, prediction.adapted)
         said.append({"subset": subsets.name(subset), **answer_as_json(whole)})
     return said

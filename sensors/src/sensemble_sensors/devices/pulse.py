@@ -24,6 +24,7 @@ DEFAULT = "@DEFAULT_SOURCE@"  # the server's choice
 _CHUNK = 0.05, 0.1  # seconds of sound in a sample
 _WAITING = 64  # samples that wait for a slow reader
 _STEADY = 40  # buffers, or 4 s of sound; the one with the least delay sets the clock
+_HOLE = 1.0  # seconds without sound after which the clock is set anew
 _PATIENCE = 2.0  # seconds that the server may take to answer
 # Seconds to the next look without an event: doubled, for `pactl subscribe` takes a while to start.
 _LOOKS = (0.2, 5.0)
@@ -93,6 +94,7 @@ class Recording:
         chunk = max(spec.hop / math.ceil(spec.hop / _CHUNK[1]), _CHUNK[0])
         self._modality, self._rate, self._size = spec.modality, spec.rate, 4 * round(chunk * spec.rate)
         self._clock, self._count, self._rest = Clock(_STEADY), 0, b""
+        self._heard = monotonic()
         form = ("--raw", "--format=float32le", f"--rate={round(spec.rate)}", "--channels=1")
         self._process = _started(
             "parec", *form, f"--latency-msec={round(1000 * chunk)}", f"--device={source}"
@@ -122,6 +124,11 @@ class Recording:
         self._process.communicate()
 
     def _samples(self, data: bytes, now: float) -> Iterator[Sample]:
+        # A source that is suspended, or exchanged for another, gives nothing for a while.
+        cut = now - self._heard - len(data) / (4 * self._rate) > _HOLE
+        if cut:
+            self._clock, self._rest = Clock(_STEADY), b""
+        self._heard = now
         self._count += len(data)
         self._rest += data
         end = self._clock.read(self._count / (4 * self._rate), now)
@@ -129,7 +136,8 @@ class Recording:
             piece, self._rest = self._rest[: self._size], self._rest[self._size :]
             wave = np.clip(np.frombuffer(piece, "<f4"), -1, 1)
             wave.flags.writeable = False
-            yield Sample(self._modality, wave, end - len(self._rest) / (4 * self._rate))
+            yield Sample(self._modality, wave, end - len(self._rest) / (4 * self._rate), cut)
+            cut = False
 
 
 class SourceWatch:

@@ -42,6 +42,7 @@ from sensemble_sensors.spec import InputSpec
 
 READ = 0.2  # seconds that one read may wait, and so about how long a healthy worker takes to end
 _SOON = 0.02  # seconds that it may wait while samples wait for a slow reader
+_MOMENT = 0.005  # seconds between two reads of a reader that keeps up
 GRACE = 2.0  # seconds that a worker has to end by itself
 _MAX_REASON = 2000  # characters, for a person to read
 _MAX_TRACE = 8000  # characters of a traceback: its last frames
@@ -146,7 +147,12 @@ class _Outbox:
             self._rest = _message({"kind": "alive", "alive": alive})
         until = monotonic() + self._patience
         while self._rest or self._next(alive):
-            if not self._write() and not writable(self._pipe, max(until - monotonic(), 0.0)):
+            left = len(self._rest)
+            if self._write():
+                continue
+            if len(self._rest) < left:  # a reader that is back takes a moment for each pipe-full
+                until = max(until, monotonic() + _MOMENT)
+            if not writable(self._pipe, max(until - monotonic(), 0.0)):
                 self._patience = 0.0
                 return False
         self._patience = READ
