@@ -100,7 +100,9 @@ struct LiveSet {
 
     /// The log-odds that the scene is known, by the live sensors and the number of unfamiliar ones; nil if nothing tells.
     private func known(_ live: [String], strange: Int) -> Double? {
-        let excess = live.compactMap { modality in score(modality).map { $0 - calibration.familiar[modality]! - margin } }
+        let excess = live.compactMap { modality in
+            score(modality).map { $0 - max(calibration.familiar[modality]! + margin, -log(knownOdds)) }
+        }
         if excess.isEmpty { return nil }
         let together = excess.reduce(0, +) - strangeness * Double(strange)
         guard live.count == 1, let own = score(live[0]) else { return together }

@@ -280,6 +280,14 @@ def test_a_scene_that_all_sensors_find_strange_is_less_sure_than_by_any_of_them(
     assert answer(known, sure, {})[0].confidence > answer(known, {"audio": sure["audio"]}, {})[0].confidence
 
 
+@pytest.mark.parametrize("known", [-5.0, -20.0])
+def test_sensors_that_find_a_scene_likelier_unknown_do_not_vouch_for_it_however_low_the_limit(
+    known: float,
+) -> None:
+    strange = {m: window(0, 5, known=known) for m in SENSORS}
+    assert answer(classifier(familiar=-50.0), strange, {})[0].confidence < 0.75
+
+
 @pytest.mark.parametrize(("limit", "expected"), [(-1.0, 1 + 1 - MARGIN - STRANGE), (-9.0, 1.0)])
 def test_an_unfamiliar_sensor_says_nothing_and_only_takes_from_an_answer(
     limit: float, expected: float

@@ -1,7 +1,7 @@
 // The answer of the sensors that are live, and which of them lies: the runtime's `engine/belief.py`, which explains it.
 
 import { opinionOf, type Classifier, type Evidence } from "./classifier";
-import { doubted, type Task } from "./head";
+import { doubted, KNOWN, type Task } from "./head";
 import { Opinion, type Doubt } from "./opinion";
 import { places } from "./subsets";
 
@@ -18,7 +18,7 @@ export type Shares = ArrayLike<number>;
 /** Return the probabilities of one input, by what its live sensors say, one at least, and how many are strange; the others as `fuse` takes them. */
 export function believe(live: readonly Evidence[], lies: readonly number[], redundancy: number, task: Task, strange = 0): ArrayLike<number> {
   const fused = fuse(live.map(({ classes }) => classes), lies, redundancy, task);
-  const excess = live.flatMap(({ known, limit }) => (known === null ? [] : known - limit - MARGIN));
+  const excess = live.flatMap(({ known, limit }) => (known === null ? [] : known - Math.max(limit + MARGIN, -KNOWN)));
   if (!excess.length) return fused;
   const known = total(excess) - STRANGE * strange;
   if (live.length > 1) return doubted(fused, known, task);

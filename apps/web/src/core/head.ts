@@ -6,7 +6,7 @@ import { SensembleError } from "./spec";
 export type Task = "multi-class" | "multi-label";
 
 const LARGEST = 1e12;
-const KNOWN = Math.log(29); // the log-odds that a window shows one of the classes, before any evidence
+export const KNOWN = Math.log(29); // the log-odds that a window shows one of the classes, before any evidence
 const UNKNOWN = 0.99; // the most that an opinion is doubted: it still has a likeliest class
 
 export interface Head {

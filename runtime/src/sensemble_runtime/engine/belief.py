@@ -16,8 +16,9 @@ part is asked, and the first may not hold.
 
 **The scene may be none of the classes**, for all sensors at once, so what they say of it adds up, and the
 answer is doubted by the sum (`head.doubted`). A live sensor speaks for a known scene as far as its
-log-odds of familiarity exceed their limit by `MARGIN`. One whose window is unfamiliar is covered or broken,
-or it sees what was never learned: it has no opinion, and speaks against a known scene by `STRANGE`.
+log-odds of familiarity exceed their limit by `MARGIN`, and for none that it finds likelier unknown
+(`head.KNOWN`), however low the limit. One whose window is unfamiliar is covered or broken, or it sees what
+was never learned: it has no opinion, and speaks against a known scene by `STRANGE`.
 
 Who lies is learned from scene to scene: a sensor that shows another scene goes on doing so, and the others go
 on agreeing. By Bayes' rule, e_m grows with each scene that the others explain better without m.
@@ -39,7 +40,7 @@ from numpy.typing import NDArray
 
 from sensemble_runtime import subsets
 from sensemble_runtime.bundle.classifier import Classifier, Evidence
-from sensemble_runtime.bundle.head import doubted
+from sensemble_runtime.bundle.head import KNOWN, doubted
 from sensemble_runtime.bundle.manifest import Task
 from sensemble_runtime.prediction import Doubt, Opinion
 
@@ -68,7 +69,7 @@ def believe(
     scores = [(one.known, one.limit) for one in live if one.known is not None]
     if not scores:
         return fused
-    known = np.sum([own - limit - MARGIN for own, limit in scores], axis=0) - STRANGE * strange
+    known = np.sum([own - max(limit + MARGIN, -KNOWN) for own, limit in scores], axis=0) - STRANGE * strange
     if len(live) == 1:
         ((own, _),) = scores
         known = np.minimum(own, known) if strange else own

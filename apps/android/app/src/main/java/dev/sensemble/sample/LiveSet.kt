@@ -1,6 +1,7 @@
 package dev.sensemble.sample
 
 import kotlin.math.exp
+import kotlin.math.ln
 
 /** Windows that are pooled together end within so many seconds: the runtime's `Policy.skew`. */
 private const val SKEW = 2.0
@@ -82,7 +83,9 @@ class LiveSet(
 
     /** The log-odds that the scene is known, by the live sensors and the number of unfamiliar ones; null if nothing tells. */
     private fun known(live: List<String>, strange: Int): Double? {
-        val excess = live.mapNotNull { modality -> score(modality)?.let { it - calibration.familiar.getValue(modality) - MARGIN } }
+        val excess = live.mapNotNull { modality ->
+            score(modality)?.let { it - maxOf(calibration.familiar.getValue(modality) + MARGIN, -ln(KNOWN)) }
+        }
         if (excess.isEmpty()) return null
         val together = excess.sum() - STRANGE * strange
         val own = live.singleOrNull()?.let { score(it) } ?: return together
