@@ -280,6 +280,16 @@ def test_a_scene_that_all_sensors_find_strange_is_less_sure_than_by_any_of_them(
     assert answer(known, sure, {})[0].confidence > answer(known, {"audio": sure["audio"]}, {})[0].confidence
 
 
+def test_an_audit_has_the_doubt_of_a_session_where_a_doubted_opinion_leaves_two_classes_alike() -> None:
+    known = classifier(familiar=-50.0)
+    rows = {"audio": window(1, 1e-6, known=-20.0), "video": window(1, 5, known=-20.0)}
+    said = {m: known.evidence(m, x[np.newaxis]) for m, x in rows.items()}
+    there = dict.fromkeys(rows, np.ones(1, bool))
+    sets = [("audio", "video")]
+    (given,) = Sessions(sets, 0.4, "multi-class", known.threshold).first(said, there, there).values()
+    assert DOUBTS[given.doubts[0]] == answer(known, rows, {})[0].doubt
+
+
 @pytest.mark.parametrize("known", [-5.0, -20.0])
 def test_sensors_that_find_a_scene_likelier_unknown_do_not_vouch_for_it_however_low_the_limit(
     known: float,

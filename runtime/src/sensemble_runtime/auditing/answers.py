@@ -81,7 +81,7 @@ class Sessions:
         return lies
 
     def _answered(self, subset: Subset, said: Said, there: Truths, usable: Truths, lies: Floats) -> Answers:
-        opinions = np.stack([said[m].classes for m in subset])
+        opinions = np.stack([said[m].opinions(self._task) for m in subset])
         probabilities = np.full(opinions.shape[1:], 1 / opinions.shape[2], np.float32)
         reasons = np.full(there.shape[1], UNFAMILIAR, np.int8)
         sets, which = np.unique(np.stack([usable, there & ~usable]), axis=2, return_inverse=True)
