@@ -79,7 +79,7 @@ def test_a_corrected_sensor_is_live_though_its_windows_stay_unfamiliar() -> None
 def test_each_mapping_of_a_prediction_covers_the_modalities_that_it_says(
     steps: list[tuple[str, int]],
 ) -> None:
-    """As its attributes say, whichever windows are unfamiliar, and whoever lies."""
+    """The attributes keep their word for any unfamiliar windows and any liar."""
     show = Show(*EVERY)
     for odd, how in steps:
         made = show.see(2, odd, how)

@@ -148,16 +148,3 @@ def test_a_disk_that_does_not_answer_is_waited_for_once(
         assert "record.sqlite: its disk does not answer" in str(error)
     go.set()
     assert writing.writer.queue.join(PATIENCE)
-
-
-def test_what_breaks_the_writer_is_its_owners_error(
-    writing: Writing, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def close(records: Records) -> None:
-        real(records)
-        raise MemoryError("while it is closed")
-
-    real = Records.close
-    monkeypatch.setattr(Records, "close", close)
-    writing.writer.finish(complete=True)
-    assert [type(error) for error in writing.errors] == [MemoryError]

@@ -1,8 +1,8 @@
 """The belief: the answer of the sensors that are live, and which of them lies.
 
 Each live modality has an opinion p_m: its calibrated probabilities of the C classes, if the scene shows one
-of them. A sensor lies with a probability e_m: it shows another scene, and its opinion says nothing about this
-one. A set of n sensors believes in class c in proportion to
+of them. A sensor lies with a probability e_m. Then it shows another scene, and its opinion says nothing of
+this one. A set of n sensors believes in class c in proportion to
 
     prod_m [(1 - e_m) C g_m(c) + e_m],    g_m(c) in proportion to p_m(c) ** (n ** -r).
 
