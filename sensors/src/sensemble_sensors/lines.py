@@ -63,7 +63,7 @@ class Fields:
         """Return a string that is not blank; None where it is absent."""
         value = None if self.values.get(name) is None else self.string(name)
         if value is not None and not value.strip():
-            raise BadDataError(f"{name}: expected a string that is not blank, got {value!r:.40}")
+            raise BadDataError(f"{name}: is blank; write a string, or leave the field out")
         return value
 
     def string(self, name: str) -> str:

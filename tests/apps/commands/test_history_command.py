@@ -55,7 +55,7 @@ def test_an_audit_is_read_back(demo: DemoRun, here: Sensemble) -> None:
     assert (audit["dataset"], audit["split"]) == ("colours", "eval")
     reported = here("history", demo.folder / "audit.sqlite").stdout
     assert "on colours, split eval" in reported
-    assert "audio+text+video" in reported
+    assert "microphone + captions + camera" in reported
 
 
 def test_a_record_in_which_nothing_began_says_so(tmp_path: Path, here: Sensemble) -> None:

@@ -1,5 +1,6 @@
 """Heartbeats of a session. Without the option, it keeps nothing."""
 
+import os
 import subprocess
 import sys
 from collections import Counter
@@ -115,6 +116,12 @@ def test_a_damaged_day_is_set_aside(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert [kept_seconds(tmp_path / day) for day in DAYS] == [60.0, 60.0]
     assert (tmp_path / f"{DAYS[0]}.damaged").read_text() == "no parquet"
     assert DAYS[0] in capsys.readouterr().err
+
+
+def test_a_pipe_in_place_of_a_day_is_refused_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / DAYS[0])
+    with pytest.raises(InputError, match=DAYS[0]):
+        add(tmp_path, [minute(0)])
 
 
 def test_an_error_of_the_disk_ends_no_session(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -238,6 +238,8 @@ def test_a_url_that_cannot_be_read_is_one_line(url: str, capsys: pytest.CaptureF
         {"seconds": -1.0},
         {"unsure": 9999},
         {"live": "", "answers": 2**40},
+        {"faults": {"audio lost": -1}},
+        {"without": {"audio lost": -1}},
     ],
 )
 def test_impossible_numbers_are_refused_and_their_device_is_named(

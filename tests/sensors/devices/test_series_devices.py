@@ -72,9 +72,10 @@ def test_rows_are_read_in_every_form() -> None:
     [
         (b"1,2,3", "has 3 numbers, not 2"),
         (b"1,nan", "gz: must be a number"),
-        (b'{"ax": 1}', "gz: must be a number, got None"),
-        (b'{"ax": true, "gz": 1}', "ax: must be a number, got True"),
-        (b'{"ax": NaN, "gz": 1}', "ax: must be a number, got nan"),
+        (b'{"ax": 1}', "gz: must be a number"),
+        (b'{"ax": true, "gz": 1}', "ax: must be a number"),
+        (b'{"ax": NaN, "gz": 1}', "ax: must be a number"),
+        (b'{"ax": 1e38, "gz": 1}', "ax: must be a number, at most 1e+15, got 1e+38"),
         (b'{"ax": 1' + b"0" * 400 + b', "gz": 1}', "ax: must be a number"),
         (b"[1]", "no object and no list of 2"),
         (b"{" * 50_000, "is no JSON"),

@@ -203,6 +203,28 @@ def test_parquet_is_read_where_it_is_installed(tmp_path: Path) -> None:
     np.testing.assert_array_equal(KIND.window(File(tmp_path / "rows.parquet"), SPEC), rows[None])
 
 
+def test_damaged_parquet_is_named(tmp_path: Path) -> None:
+    need("pyarrow")
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    path = tmp_path / "rows.parquet"
+    parquet.write_table(pa.table({channel.name: np.arange(5000.0) for channel in IMU}), path)
+    data = bytearray(path.read_bytes())
+    start = parquet.read_metadata(path).row_group(0).column(0).data_page_offset
+    data[start : start + 40] = b"\xff" * 40
+    path.write_bytes(data)
+    with pytest.raises(BadDataError, match=r"rows.parquet: cannot be read as Parquet \("):
+        KIND.window(File(path), SPEC)
+
+
+def test_quoted_numbers_and_texts_with_commas_are_read(tmp_path: Path) -> None:
+    names = ",".join(channel.name for channel in IMU)
+    (tmp_path / "quoted.csv").write_text(f'note,{names}\n"up, 7, 8",1,2,3,4,"5","6"\n')
+    _, rows = read_series(tmp_path / "quoted.csv", [channel.name for channel in IMU])
+    assert rows.tolist() == [[1, 2, 3, 4, 5, 6]]
+
+
 def test_another_rate_is_brought_to_that_of_the_encoder(tmp_path: Path) -> None:
     times = (np.arange(900) + np.random.default_rng(0).uniform(-0.3, 0.3, 900)) / 300  # it jitters
     tone = np.sin(2 * np.pi * times)[:, None].repeat(6, 1).astype(np.float32)
@@ -220,7 +242,7 @@ def test_another_rate_is_brought_to_that_of_the_encoder(tmp_path: Path) -> None:
     ("name", "content", "reason"),
     [
         ("a.csv", b"ax,ay\n1,2\n", "has no column az; it has ax, ay"),
-        ("a.csv", b"ax,ay,az,gx,gy,gz\n1,2,3,4,5,x\n", "could not convert"),
+        ("a.csv", b"ax,ay,az,gx,gy,gz\n1,2,3,4,5,x\n", "row 1 has 'x' in column gz"),
         ("a.csv", b"ax,ay,az,gx,gy,gz\n1,2,3,4,5,nan\n", "row 1 has nan"),
         ("a.csv", b"ax,ay,az,gx,gy,gz\n1,2,3,4,5,6\n1,2,-1e38,4,5,6\n", "row 2 has -1e+38"),
         ("a.csv", b"ax,ay,az,gx,gy,gz\n1,2,3,4,5,1e300\n", "row 1 has inf"),
@@ -230,7 +252,11 @@ def test_another_rate_is_brought_to_that_of_the_encoder(tmp_path: Path) -> None:
         ("a.csv", b"ax,ay,az,ax,gx,gy,gz\n1,2,3,4,5,6,7\n", "has 2 columns ax"),
         ("a.csv", b"ax,ay,az,gx,gy,gz\r1,2,3,4,5,6\r", "no header of CSV"),
         ("a.csv", b"ax,ay,az,gx,gy,gz," + b"a" * 200_000 + b"\n", "no header of CSV"),
-        ("a.csv", b"ax,ay,az,gx,gy,gz\n#1,2,3,4,5,6\n", "could not convert"),
+        ("a.csv", b"ax,ay,az,gx,gy,gz\n1,2,3,4,5,6\n#1,2,3,4,5,6\n", "row 2 has '#1' in column ax"),
+        ("a.csv", b"ax;ay;az;gx;gy;gz\n1;2;3;4;5;6\n", "separates its columns with ';'"),
+        ("a.csv", b"Time,ax,ay,az,gx,gy,gz\n0,1,2,3,4,5,6\n", "call it time"),
+        ("a.csv", b"time,ax,ay,az,gx,gy,gz\n10:15,1,2,3,4,5,6\n", "write seconds"),
+        ("a.csv", b"time,ax,ay,az,gx,gy,gz\n7,1,2,3,4,5,6\n7,1,2,3,4,5,6\n", "row 2 has 7"),
         ("a.csv", b"time,ax,ay,az,gx,gy,gz\n1,1,2,3,4,5,6\n0,1,2,3,4,5,6\n", "seconds that rise"),
         ("a.csv", b"time,ax,ay,az,gx,gy,gz\n1e300,1,2,3,4,5,6\n", "at most 1e+11"),
         (

@@ -90,7 +90,7 @@ BAD = [
     (GOOD | {"labels": ["a", "a"]}, "labels: expected"),
     (GOOD | {"labels": ["a\x1b[2J"]}, r"labels\[0\]: expected"),
     (GOOD | {"labels": ["a", 7]}, r"labels\[1\]: expected"),
-    (GOOD | {"text": " "}, "text: expected a string that is not blank"),
+    (GOOD | {"text": " "}, "text: is blank"),
     (GOOD | {"text": None}, "names none of audio, text, video, image"),
     (GOOD | {"vidoe": "a.mkv"}, "vidoe: unknown field"),
     (GOOD | {"start": -1}, "start: expected a number"),

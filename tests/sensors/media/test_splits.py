@@ -288,6 +288,16 @@ def test_what_is_no_leak(one: Path) -> None:
     )
 
 
+def test_a_sensor_that_never_changes_is_named_once(one: Path) -> None:
+    lines = [
+        {"split": split, "labels": [label], "audio": one.name, "text": f"{split} {label}"}
+        for split in ("train", "calibrate", "eval")
+        for label in ("yes", "no")
+    ]
+    (leak,) = found(one.parent, *lines)
+    assert (leak.text.partition(":")[0], leak.same) == ("audio", False)
+
+
 def test_parts_of_one_file_are_told_from_the_same_seconds(one: Path) -> None:
     train = {"split": "train", "audio": one.name, "start": 1, "end": 3}
     for start, same in ((3, False), (2.9, True), (0, True)):

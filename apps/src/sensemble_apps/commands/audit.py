@@ -89,7 +89,9 @@ def _criteria(arguments: Audit) -> list[gate.Criterion]:
     if arguments.require is None:
         return []
     specs = read_manifest(arguments.bundle / FILE_NAME).specs
-    return gate_verdict.parse(arguments.require, sorted(specs), devices(specs))
+    criteria = gate_verdict.parse(arguments.require, sorted(specs), specs)
+    gate.check_of_one(criteria)
+    return criteria
 
 
 def measure(arguments: Audit) -> AuditResult:

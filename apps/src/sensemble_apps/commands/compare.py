@@ -15,7 +15,6 @@ from sensemble_runtime.bundle.manifest import FILE_NAME
 from sensemble_runtime.bundle.manifest_file import read_manifest
 from sensemble_runtime.record.writer import fingerprint
 from sensemble_sensors.media.dataset import read_dataset
-from sensemble_sensors.spec import devices
 
 from sensemble_apps.commands.audit import Audit, measure
 from sensemble_apps.console.output import say, say_json, write
@@ -80,8 +79,7 @@ def _judged(arguments: Compare, found: Comparison, b: Side) -> list[tuple[Judgem
     if arguments.require is None:
         return []
     names = sorted({m for name in b.answered.sets for m in subsets.parse(name)})
-    carried = devices(b.manifest.specs) if b.manifest else {}
-    criteria = gate_verdict.parse(arguments.require, names, carried)
+    criteria = gate_verdict.parse(arguments.require, names, b.manifest.specs if b.manifest else {})
     judged = gate.judge(criteria, b.measures, b.answered, b.conditions, found)
     return [(one, gate_verdict.line(one, b.measures, b.metric)) for one in judged]
 

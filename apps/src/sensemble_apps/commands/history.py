@@ -16,7 +16,7 @@ from sensemble_runtime.record.retention import TRIMMED
 
 from sensemble_apps.console.estimates import INTERVAL, ends, examples, percent_within
 from sensemble_apps.console.output import remark, say, say_json
-from sensemble_apps.console.wording import data_title, sensor_title
+from sensemble_apps.console.wording import data_title, sensor_title, set_title
 from sensemble_apps.errors import InputError
 from sensemble_apps.integrations.heartbeats import recorded
 from sensemble_apps.options import Common, File, OptionalFile, Positional
@@ -148,7 +148,9 @@ def _show(summary: Summary, console: Console) -> None:
     if run.kind == "audit":
         console.print(_table(("live", "score, %", INTERVAL, "examples"), _scores(run)))
     else:
-        console.print(_table(("live", "predictions"), ((s, str(n)) for s, n in summary.predictions.items())))
+        console.print(
+            _table(("live", "predictions"), ((_set(s), str(n)) for s, n in summary.predictions.items()))
+        )
         console.print(_table(("sensor", "live, s", "away, s", "longest, s"), _rows(summary)))
         console.print(f"longest without a prediction: {summary.gap:.1f} s")
         for event in summary.events:
@@ -157,9 +159,13 @@ def _show(summary: Summary, console: Console) -> None:
     console.print()
 
 
+def _set(name: str) -> str:
+    return set_title(subsets.parse(name))
+
+
 def _scores(run: Run) -> Iterator[tuple[str, ...]]:
     for name, score in run.scores.items():
-        yield name, percent_within(score.accuracy, score), ends(score), examples(score.n, score)
+        yield _set(name), percent_within(score.accuracy, score), ends(score), examples(score.n, score)
     for name, one in run.estimates.items():
         yield name, percent_within(one.value, one), ends(one), ""
 

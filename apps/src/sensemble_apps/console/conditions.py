@@ -25,7 +25,7 @@ def parse_applied(texts: Sequence[str], specs: Mapping[str, InputSpec]) -> list[
     for text in texts:
         if ":" not in text:
             raise InputError(f"--condition {text}: add a severity of {_LEAST} to {_MOST}, such as {text}:3")
-        conditions += _parse(text, specs, "--condition")
+        conditions += parse_condition(text, specs, "--condition")
     return conditions
 
 
@@ -59,7 +59,7 @@ def _all(spec: InputSpec) -> Iterator[Applied]:
 def _degradations(text: str, specs: Mapping[str, InputSpec]) -> Iterator[Applied | Degradation]:
     sensors, equals, rest = text.partition("=")
     sensors = "+".join("+".join(devices(specs).get(s, (s,))) for s in sensors.split("+"))
-    each = [_parse(f"{s}{equals}{rest}", specs, "--conditions") for s in sensors.split("+")]
+    each = [parse_condition(f"{s}{equals}{rest}", specs, "--conditions") for s in sensors.split("+")]
     if len(each) == 1:
         yield from each[0]
         return
@@ -70,7 +70,8 @@ def _degradations(text: str, specs: Mapping[str, InputSpec]) -> Iterator[Applied
     yield from (tuple(one.values()) for one in by_name.values() if one.keys() == every)
 
 
-def _parse(text: str, specs: Mapping[str, InputSpec], option: str) -> list[Applied]:
+def parse_condition(text: str, specs: Mapping[str, InputSpec], option: str) -> list[Applied]:
+    """Return what `microphone=quiet` or `microphone=quiet:3` names; errors begin with `option`."""
     sensor, _, rest = text.partition("=")
     name, colon, severity = rest.partition(":")
     meant = _meant(sensor, specs, f"{option} {text}")

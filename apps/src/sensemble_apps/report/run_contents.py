@@ -21,7 +21,6 @@ from sensemble_runtime.bundle.manifest import FILE_NAME, Manifest
 from sensemble_runtime.bundle.manifest_file import read_manifest
 from sensemble_runtime.record.writer import fingerprint
 from sensemble_runtime.scores import ConditionScore
-from sensemble_sensors.spec import devices
 
 from sensemble_apps.console import wording
 from sensemble_apps.console.wording import data_title
@@ -136,7 +135,7 @@ def _identity(run: Path, manifest: Manifest, measured: Audits) -> list[tuple[str
 def _verdicts(manifest: Manifest, measured: Audits, require: str | None) -> list[tuple[Judgement, str]]:
     if require is None:
         return []
-    criteria = gate_verdict.parse(require, sorted(manifest.specs), devices(manifest.specs))
+    criteria = gate_verdict.parse(require, sorted(manifest.specs), manifest.specs)
     measures, metric = measured.measures, METRICS[manifest.task]
     judged = gate.judge(criteria, measures, measured.answered, measured.conditions)
     return [(one, gate_verdict.line(one, measures, metric)) for one in judged]

@@ -93,10 +93,8 @@ def sentences(result: AuditResult) -> Iterator[str]:
         if "+" not in name:
             yield at_chance(name, result.subsets[name], result.chance[name])
     if result.groups < result.examples:
-        yield (
-            f"The {result.examples} examples are of {result.groups} independent groups, "
-            "which the intervals allow for."
-        )
+        groups = f"{result.groups} independent group{'s' * (result.groups > 1)}"
+        yield f"The {result.examples} examples are of {groups}, which the intervals allow for."
 
 
 def sureness(result: AuditResult) -> Iterator[str]:

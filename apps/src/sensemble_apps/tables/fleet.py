@@ -168,6 +168,8 @@ def _cells(table: ibis.Table, audited: Scores) -> list[Cell]:
     named = _.bundle.notnull() & _.model.notnull() & _.hour.notnull() & _.device.notnull() & _.live.notnull()
     # DuckDB takes NaN to be within the bounds that Parquet states.
     odd = ~(named & possible.fill_null(False)) | _.seconds.isnan()
+    for counts in (_.faults, _.without):
+        odd |= (counts.values().mins() < 0).fill_null(False)
     found = (
         table.filter((_.live != "") | odd)  # the faults' shares are of all answers
         .mutate(week=(_.hour - _MONDAY) // _WEEK)

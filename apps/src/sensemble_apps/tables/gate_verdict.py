@@ -16,7 +16,9 @@ from sensemble_runtime.auditing.measures import Measures
 from sensemble_runtime.auditing.reliability import Answered
 from sensemble_runtime.scores import CLEAN, ConditionScore, Estimate
 from sensemble_runtime.subsets import Subset
+from sensemble_sensors.spec import InputSpec, devices
 
+from sensemble_apps.console.conditions import parse_condition
 from sensemble_apps.console.estimates import TOO_FEW, number
 from sensemble_apps.console.kinds import words_of
 from sensemble_apps.console.output import write
@@ -30,14 +32,19 @@ _FILE = ".toml"
 _KEY = "require"
 
 
-def parse(text: str, modalities: Sequence[str], carried: Mapping[str, Subset]) -> list[Criterion]:
-    """Read criteria on a bundle, or the file that lists them, also by plain words for its sensors.
+def parse(text: str, modalities: Sequence[str], specs: Mapping[str, InputSpec]) -> list[Criterion]:
+    """Read criteria on `modalities`, or the file that lists them, also by plain words for the sensors.
 
-    `carried` are the bundle's devices (`spec.devices`).
+    Raises InputError for a condition that the sensor does not have. `specs` are the bundle's; empty if there
+    is only a record.
     """
     if text.endswith(_FILE):
         text = ",".join(_listed(Path(text)))
-    return gate.parse(text, modalities, sensor_words(modalities), carried)
+    criteria = gate.parse(text, modalities, sensor_words(modalities), devices(specs))
+    for one in criteria:
+        for modality in one.subset if one.kind == "under" and specs else ():
+            parse_condition(f"{modality}={one.condition}", specs, f"{one.text}:")
+    return criteria
 
 
 def _listed(path: Path) -> list[str]:

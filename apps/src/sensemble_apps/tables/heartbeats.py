@@ -168,6 +168,8 @@ def _kept(path: Path) -> list[Heartbeat]:
     """Return the rows of a file, if there is one; set it aside if it holds none of this form."""
     if not path.exists():
         return []
+    if not path.is_file():  # a pipe would wait for ever
+        raise InputError(f"{path}: is no file; move it away")
     try:
         return _parsed(path.read_bytes())
     except ValueError as error:

@@ -109,16 +109,23 @@ def judge(
 
     Raises GateError for a change without a comparison.
     """
+    if not comparison:
+        check_of_one(criteria)
     judged = []
     for one in criteria:
-        if not one.change:
-            value, n = _number(one, measures, answered, conditions)
-        elif comparison:
-            value, n = _change(one, comparison)
-        else:
-            raise GateError(f"{one.text}: is of two audits; `sensemble compare A B --require` judges it")
+        value, n = (
+            _change(one, comparison)
+            if comparison and one.change
+            else _number(one, measures, answered, conditions)
+        )
         judged.append(_judged(one, value, n, measures))
     return judged
+
+
+def check_of_one(criteria: Sequence[Criterion]) -> None:
+    """Raise GateError for a change, which one audit alone cannot show."""
+    if changed := next((one for one in criteria if one.change), None):
+        raise GateError(f"{changed.text}: is of two audits; `sensemble compare A B --require` judges it")
 
 
 def _criterion(text: str, words: Mapping[str, str], devices: Mapping[str, Subset]) -> Criterion:

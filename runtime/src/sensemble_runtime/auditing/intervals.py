@@ -204,7 +204,8 @@ def combined(
     rows = np.array(varied)
     rows = rows[:, np.isfinite(rows).all(axis=0)]
     with np.errstate(invalid="ignore", divide="ignore"):
-        correlation = np.corrcoef(rows).reshape(alike.shape)
+        # One group alone varies with nothing.
+        correlation = np.corrcoef(rows).reshape(alike.shape) if rows.shape[1] > 1 else alike * np.nan
     correlation = np.where(np.isfinite(correlation), alike * correlation, alike > 0)
     below = np.array([s.accuracy - s.low for s in scores]) * np.abs(weights)
     above = np.array([s.high - s.accuracy for s in scores]) * np.abs(weights)

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from sensemble_sensors.devices.rows import number
+from sensemble_sensors.devices.rows import LATEST, number
 from sensemble_sensors.devices.units import GRAVITY, quantity
 from sensemble_sensors.errors import BadDataError
 from sensemble_sensors.kinds.resampling import Times
@@ -79,7 +79,7 @@ def _of_payload(payload: list[Any]) -> list[Stream]:
         for field, value in values.items():
             if field != "time" and isinstance(value, int | float) and not isinstance(value, bool):
                 if time is None:
-                    time = _NANO * number(item.get("time"), f"{item['name']}.time")
+                    time = _NANO * number(item.get("time"), f"{item['name']}.time", LATEST)
                 times, numbers = sensor.setdefault(field, ([], []))
                 times.append(time)
                 numbers.append(number(value, f"{item['name']}.{field}"))
@@ -143,7 +143,7 @@ def _of_columns(lists: Mapping[str, list[Any]]) -> list[Stream]:
         if len(lists[key]) != len(lists[clock]):
             raise BadDataError(f"{key}, {clock}: must be lists of one length")
         pairs = [
-            (number(time, clock), number(value, key))
+            (number(time, clock, LATEST), number(value, key))
             for time, value in zip(lists[clock], lists[key], strict=True)
             if time is not None and value is not None  # how phyphox writes NaN
         ]

@@ -6,14 +6,15 @@ of any clock, and may be left out; other fields are ignored.
 """
 
 import json
-import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from sensemble_sensors.devices.polled import MAX_LINE
 from sensemble_sensors.errors import BadDataError
+from sensemble_sensors.kinds.resampling import LARGEST
 
 TIME = "time"
+LATEST = 1e38  # of a time, in whatever unit
 
 
 class Row(NamedTuple):
@@ -71,17 +72,16 @@ class RowReader:
             fields = dict(zip(self._channels, fields, strict=True))
         if not isinstance(fields, dict):
             raise BadDataError(f"{_shown(fields)} is no object and no list of {len(self._channels)} numbers")
-        time = None if fields.get(TIME) is None else number(fields[TIME], TIME)
+        time = None if fields.get(TIME) is None else number(fields[TIME], TIME, LATEST)
         return Row(time, [number(fields.get(name), name) for name in self._channels])
 
 
-def number(value: object, name: str) -> float:
-    """Return a finite number; BadDataError, which names it, for anything else."""
-    good = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < math.inf
+def number(value: object, name: str, most: float = LARGEST) -> float:
+    """Return a number from -`most` to `most`; BadDataError, which names it, for anything else."""
     # An integer of JSON may be too large for a float.
-    if not good or abs(value) > 1e38:  # type: ignore[arg-type]
-        raise BadDataError(f"{name}: must be a number, got {_shown(value)}")
-    return float(value)  # type: ignore[arg-type]
+    if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= most:
+        return float(value)
+    raise BadDataError(f"{name}: must be a number, at most {most:g}, got {_shown(value)}")
 
 
 def _shown(value: object) -> str:

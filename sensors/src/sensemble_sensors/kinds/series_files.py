@@ -5,6 +5,7 @@ import io
 import math
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
@@ -60,8 +61,14 @@ def _read(path: Path, changed: int, size: int, channels: tuple[str, ...]) -> tup
         )
     if not len(rows):
         raise ValueError("has no rows")
-    if times is not None and not ((np.abs(times) <= _LATEST).all() and (np.diff(times) > 0).all()):
-        raise ValueError(f"{TIME}: must be seconds that rise from row to row, at most {_LATEST:g}")
+    if times is not None:
+        before = np.concatenate([[-np.inf], times[:-1]])
+        wrong = np.flatnonzero(~((np.abs(times) <= _LATEST) & (times > before)))
+        if len(wrong):
+            raise ValueError(
+                f"{TIME}: must be seconds that rise from row to row, at most {_LATEST:g}; "
+                f"row {wrong[0] + 1} has {times[wrong[0]]:.15g}"
+            )
     rows.flags.writeable = False
     return times, rows
 
@@ -73,14 +80,13 @@ def _numbers(data: bytes, count: int) -> Rows:
     if form.itemsize * math.prod(shape) > len(data):  # NumPy would ask for the memory first
         raise ValueError("is cut short")
     _check_size(math.prod(shape))
-    array = np.load(io.BytesIO(data), allow_pickle=False)
-    if not array.size:  # its header may state any number of rows of no channel
+    if not math.prod(shape):  # its header may state any number of rows of no channel
         raise ValueError("has no rows")
-    if array.ndim == 1 and count <= 1:
-        array = array[:, None]
-    if array.dtype.kind not in "iuf" or array.ndim != 2 or array.shape[1] != (count or array.shape[1]):
-        raise ValueError(f"is {array.dtype} {list(array.shape)}, not numbers [n, {count or 'C'}]")
-    rows: Rows = array.astype(np.float32)
+    if len(shape) == 1 and count <= 1:
+        shape = (*shape, 1)
+    if form.kind not in "iuf" or len(shape) != 2 or shape[1] != (count or shape[1]):
+        raise ValueError(f"is {form} {list(shape)}, not numbers [n, {count or 'C'}]")
+    rows: Rows = np.load(io.BytesIO(data), allow_pickle=False).reshape(shape).astype(np.float32)
     return rows
 
 
@@ -90,6 +96,8 @@ def _comma_separated(data: bytes, channels: Sequence[str]) -> tuple[Times | None
         names = [name.strip() for name in next(csv.reader([head.decode("utf-8-sig", "replace")]), [])]
     except csv.Error as error:
         raise ValueError(f"its first line is no header of CSV ({error})") from error
+    if b"," not in head and (other := next((mark for mark in (b";", b"\t") if mark in head), None)):
+        raise ValueError(f"separates its columns with {other.decode()!r}; save it with commas")
     places = _places(names, channels)
     if not rest.strip():
         raise ValueError("has no rows")
@@ -99,8 +107,30 @@ def _comma_separated(data: bytes, channels: Sequence[str]) -> tuple[Times | None
             raise ValueError(
                 f"row {number} has more numbers than the header has names; write 0.5, with a point, for 0,5"
             )
-    table = np.loadtxt(io.BytesIO(rest), np.float64, delimiter=",", comments=None, ndmin=2, usecols=places)
+    try:
+        table = np.loadtxt(
+            io.BytesIO(rest), np.float64, delimiter=",", comments=None, ndmin=2, usecols=places, quotechar='"'
+        )
+    except ValueError as error:
+        with suppress(csv.Error):  # of a cell that is too long
+            raise ValueError(_bad_cell(rest, names, places) or error) from error
+        raise
     return _divided(table.reshape(-1, len(places)), names)
+
+
+def _bad_cell(rest: bytes, names: Sequence[str], places: Sequence[int]) -> str | None:
+    """Return where the first cell stands that is no number; NumPy counts rows from 0 and names no column."""
+    lines = csv.reader(io.StringIO(rest.decode("utf-8", "replace"), newline=""))
+    for number, cells in enumerate(filter(None, lines), 1):
+        for place in places:
+            cell = cells[place].strip() if place < len(cells) else ""
+            try:
+                float(cell)
+            except ValueError:
+                wanted = "seconds" if names[place] == TIME else "a number"
+                where = f"row {number} has {cell[:40]!r} in column {names[place]}"
+                return f"{where}; write {wanted}, or delete the row"
+    return None
 
 
 def _parquet(data: bytes, channels: Sequence[str]) -> tuple[Times | None, Rows]:
@@ -120,15 +150,15 @@ def _parquet(data: bytes, channels: Sequence[str]) -> tuple[Times | None, Rows]:
             kind = file.schema_arrow.field(name).type
             # A few bytes may stand for any number of long texts.
             if not (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
-                raise ValueError(f"{name}: is {kind}, not a number")
+                raise ValueError(f"{name}: is {kind}, not a number{' of seconds' if name == TIME else ''}")
         parts, count = [np.zeros((0, len(places)))], 0
         # By pieces: what the file states and what its pages hold are two things.
         for batch in file.iter_batches(_PIECE, columns=names):
             count += batch.num_rows * len(names)
             _check_size(count)
             parts.append(np.stack([np.asarray(batch[names[place]], np.float64) for place in places], axis=1))
-    except (pa.ArrowException, TypeError) as error:
-        raise ValueError(f"cannot be read as Parquet ({error})") from error
+    except (pa.ArrowException, OSError, TypeError) as error:  # OSError of damaged pages
+        raise ValueError(f"cannot be read as Parquet ({error}); write it again") from error
     return _divided(np.concatenate(parts), names)
 
 
@@ -144,7 +174,12 @@ def _places(names: Sequence[str], channels: Sequence[str]) -> list[int]:
         raise ValueError(f"has {len(channels)} columns; a series has {MAX_CHANNELS} channels at most")
     count = Counter(names)
     if missing := next((name for name in channels if not count[name]), None):
-        raise ValueError(f"has no column {missing}; it has {', '.join(names)[:200]}")
+        coded = "; save it as UTF-8" if any("\ufffd" in name for name in names) else ""
+        raise ValueError(f"has no column {missing}; it has {', '.join(names)[:200]}{coded}")
+    if not count[TIME] and (
+        other := next((one for one in names if one.lower() == TIME and one not in channels), None)
+    ):
+        raise ValueError(f"has a column {other}; call it {TIME}, or it counts for nothing")
     if twice := next((name for name in (*channels, TIME) if count[name] > 1), None):
         raise ValueError(f"has {count[twice]} columns {twice}; rename or delete all but one")
     return [names.index(name) for name in (*channels, *([TIME] if TIME in count else []))]

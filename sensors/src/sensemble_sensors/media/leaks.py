@@ -22,7 +22,8 @@ class Leak:
 
     Attributes:
         text: a sentence that names both and the remedy.
-        same: they have the same seconds of it; otherwise other parts of one recording.
+        same: they have the same seconds of it; otherwise other parts of one recording, or a sensor that never
+            changes.
     """
 
     text: str
@@ -57,6 +58,8 @@ class _Use:
 def leaks(dataset: Dataset) -> Iterator[Leak]:
     """Yield the leaks of a dataset, one for each content and two splits, but of files that cannot be read.
 
+    A sensor whose files are all the same is named once.
+
     Only files of one size that lie in several splits are read, and as a whole only where they begin alike.
     `pretrain` counts as `train`.
     """
@@ -73,9 +76,24 @@ def leaks(dataset: Dataset) -> Iterator[Leak]:
         for began in _shared(_by_content(alike, is_beginning=True)):
             for same in _shared(_by_content(began, is_beginning=False)):
                 is_silence = all(use.example.background for use in same)  # which is the same everywhere
+                if field := _constant(same, dataset):
+                    yield Leak(
+                        f"{field}: every file is the same bytes: it tells nothing; leave it out", same=False
+                    )
+                    continue
                 for uses in _shared(_by(same, lambda use: use.identity)) if is_silence else [same]:
                     for two in combinations(sorted({use.side for use in uses}), 2):
                         yield _leak([use for use in uses if use.side in two])
+
+
+def _constant(uses: list[_Use], dataset: Dataset) -> str:
+    """Return the field whose files all have one content, whatever the labels; empty if there is none."""
+    if len({use.example.labels for use in uses}) > 1:
+        files = {use.file for use in uses}
+        for field in uses[0].example.values:
+            if all(e.values[field] in files for e in dataset.examples if field in e.values):
+                return field
+    return ""
 
 
 def _shared(groups: Iterable[list[_Use]]) -> Iterator[list[_Use]]:
