@@ -36,3 +36,14 @@ def test_few_examples_and_many_classes_are_trained_on(tmp_path: Path, classes: C
     folder = dataset(tmp_path, classes)
     assert main(["data", "show", str(folder), "--check"]) == 0
     assert main(arguments(folder)) == 0
+
+
+@pytest.mark.parametrize("command", [["run", "--fast"], ["serve"]])
+def test_a_dataset_of_other_sensors_is_not_played(
+    command: list[str], bundle_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`serve` played it again and again, in no time, and took a whole core."""
+    folder = dataset(tmp_path, Counter(a=1))
+    assert main([*command, str(bundle_folder), "--replay", str(folder)]) == 2
+    (line,) = (one for one in capsys.readouterr().err.splitlines() if one.startswith("sensemble: "))
+    assert f"{folder}: has imu, and the bundle takes " in line

@@ -105,6 +105,7 @@ def test_a_source_that_cannot_be_used_is_refused(
 ) -> None:
     with pytest.raises(ConfigurationError, match=message):
         recipe.run(replace(config, encoders=encoders), tmp_path / "run")
+    assert not (tmp_path / "run" / "config.json").exists(), "the command, mended, goes on in the folder"
 
 
 def test_the_paper_s_models_take_no_pretrained_encoder(config: Config) -> None:

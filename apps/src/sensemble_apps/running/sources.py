@@ -91,9 +91,15 @@ def examples_of(folder: Path, split: str | None) -> Sequence[Example]:
 def playable(
     folder: Path, split: str | None, specs: Mapping[str, InputSpec], most: int | None = None
 ) -> Sequence[Example] | Recorded:
-    """Return a recording to play, or examples of another dataset; by default of its split eval."""
+    """Return a recording to play, or examples of another dataset; by default of its split eval.
+
+    Raises InputError if no example has a modality of `specs`.
+    """
     recorded = is_recording(folder)
     examples = examples_of(folder, split or (None if recorded else "eval"))[:most]
+    if not any(m in specs for example in examples for m in example.modalities):
+        had = words(sorted({m for example in examples for m in example.modalities}))
+        raise InputError(f"{folder}: has {had}, and the bundle takes {words(specs)}; play another dataset")
     return Recorded(folder, examples, specs) if recorded else examples
 
 

@@ -16,6 +16,7 @@ from sensemble_train.field_checks import check
 from sensemble_train.models.augment_config import DERIVED, AugmentConfig
 from sensemble_train.models.model_config import ModelConfig
 from sensemble_train.recipe.methods import FinetuneConfig, PretrainConfig, ProbeConfig
+from sensemble_train.recipe.run_folder import CONFIG
 from sensemble_train.training.scale import ScaleConfig
 
 
@@ -97,7 +98,7 @@ def claim(run: Path, config: Config) -> None:
     Raises:
         ConfigurationError: the folder holds a run with other settings; the message names them.
     """
-    path = run / "config.json"
+    path = run / CONFIG
     if path.exists():
         try:
             old = asdict(read_config(path, type(config)))

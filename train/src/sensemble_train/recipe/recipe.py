@@ -79,6 +79,7 @@ class Recipe:
         groups = {split: group_codes([e.groups for e in chosen[split]]) for split in run_folder.SCORED}
         with join() as world:
             with run_folder.claimed(out, "config", world, wait=True):
+                new = world.rank == 0 and not (out / run_folder.CONFIG).exists()
                 if world.rank == 0:
                     claim(out, config)
                 world.barrier()
@@ -86,7 +87,8 @@ class Recipe:
                 return read_matrix(out)
             job = Job(config, out, world, progress)
             torch.manual_seed(config.seed)
-            model, log_scale = self.begin(dataset, world)
+            with run_folder.removed_if_refused(out / run_folder.CONFIG if new else None):
+                model, log_scale = self.begin(dataset, world)
             teacher = load_teacher(config, model) if config.teacher else None
             sources = {use: self.source(model, use, some, job.report) for use, some in chosen.items()}
             taught = lessons(job, teacher, chosen, sources) if teacher else None

@@ -24,8 +24,10 @@ from sensemble_runtime.subsets import name as subset_name
 from sensemble_sensors import durable
 
 from sensemble_train.distributed import World
+from sensemble_train.errors import ConfigurationError
 from sensemble_train.models.model import Model, save_model
 
+CONFIG = "config.json"
 SCORED = {"eval": "", "calibrate": ".calibrate"}  # splits that a cell is scored on -> suffix
 _POLL = 1.0  # seconds until a job asks again for a lock that another has
 
@@ -100,6 +102,17 @@ def claimed(out: Path, what: str, world: World, *, wait: bool) -> Iterator[bool]
         yield ours
     finally:
         lock.release()
+
+
+@contextmanager
+def removed_if_refused(path: Path | None) -> Iterator[None]:
+    """Remove a file if the settings are refused while the block runs: the next ones are others."""
+    try:
+        yield
+    except ConfigurationError:
+        if path is not None:
+            path.unlink()
+        raise
 
 
 def _acquired(lock: FileLock) -> bool:
