@@ -48,6 +48,13 @@ def test_a_run_that_goes_on_with_other_encoders_is_told_how_to_name_its_own(tmp_
         claim(tmp_path, Config("data", encoders={"audio": "whisper-tiny.en"}))
 
 
+def test_only_the_settings_that_differ_are_named(tmp_path: Path) -> None:
+    claim(tmp_path, Config("data", pretrain=PretrainConfig(steps=7)))
+    with pytest.raises(ConfigurationError) as caught:
+        claim(tmp_path, Config("data", pretrain=PretrainConfig(steps=8)))
+    assert "(pretrain.steps was 7, is 8)" in str(caught.value)
+
+
 def test_what_ships_goes_on_as_an_experiment_and_an_experiment_survives_its_file(tmp_path: Path) -> None:
     plain = Config("data", seed=3, pretrain=PretrainConfig(steps=7))
     claim(tmp_path / "plain", plain)

@@ -2,9 +2,10 @@
 
 import json
 import math
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from sensemble_sensors import durable
 from sensemble_sensors.media.dataset import Dataset
@@ -106,15 +107,23 @@ def claim(run: Path, config: Config) -> None:
             raise ConfigurationError(f"{error}; choose another --out") from error
         new = asdict(config)
         old["precision"], new["precision"] = (each["scale"]["precision"] for each in (old, new))
-        differ = [name for name in new if name not in _FREE and old[name] != new[name]]
-        if differ:
-            changes = ", ".join(f"{name} was {old[name]}, is {new[name]}" for name in differ)
-            its = ", or its encoders by --encoder and --from-scratch" if "encoders" in differ else ""
+        changes = [one for name in new if name not in _FREE for one in _changes(name, old[name], new[name])]
+        if changes:
+            encoders = old["encoders"] != new["encoders"]
+            its = ", or its encoders by --encoder and --from-scratch" if encoders else ""
             raise ConfigurationError(
-                f"{run}: holds a run with other settings ({changes}); choose another --out{its}"
+                f"{run}: holds a run with other settings ({', '.join(changes)}); choose another --out{its}"
             )
     run.mkdir(parents=True, exist_ok=True)
     durable.write(path, json.dumps(asdict(config), indent=1).encode())
+
+
+def _changes(name: str, old: Any, new: Any) -> Iterator[str]:  # noqa: ANN401 - JSON
+    if isinstance(old, dict) and old.keys() == new.keys():
+        for key in old:
+            yield from _changes(f"{name}.{key}", old[key], new[key])
+    elif old != new:
+        yield f"{name} was {old}, is {new}"
 
 
 _UNLABELLED, _LABELLED = 2036, 794
