@@ -1,7 +1,7 @@
 """Conversion of an encoder to an ExecuTorch program for XNNPACK, quantized by torchao."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 
@@ -23,11 +23,14 @@ from executorch.exir.backend.canonical_partitioners.pattern_op_partitioner impor
 )
 from executorch.exir.delegate import executorch_call_delegate
 from executorch.exir.lowered_backend_module import get_lowered_backend_modules
+from executorch.exir.pass_base import ExportPass
 from sensemble_runtime.bundle.manifest import Scheme
 from sensemble_train.models.frontend import Spectrum
 from torch import Tensor, fx, nn
+from torch._ops import OpOverload
 from torch.export import ExportedProgram
 from torch.fx.passes.infra.partitioner import Partition
+from torch.fx.passes.infra.pass_base import PassResult
 from torch.fx.traceback import NodeSource
 from torchao.quantization import Int8DynamicActivationIntxWeightConfig, quantize_
 from torchao.quantization.granularity import PerGroup
@@ -39,14 +42,10 @@ from sensemble_export.partition_report import Delegation
 from sensemble_export.rewrite import Norm, RootMeanSquare, centred, lowerable
 from sensemble_export.targets import INT4_GROUP, Lowered, is_int4
 
+Runs = Callable[[fx.Node], bool]
 _FLOAT = (Spectrum, RootMeanSquare, Norm)  # their values span many decades
 _CLAMPS = {torch.ops.aten.hardtanh.default, torch.ops.aten.relu6.default}
-_NEEDLESS = (
-    _passes.ConvertToSDPAPass,
-    _passes.ConvertToUpsampleBilinear2d,
-    _passes.PReLUReshapePass,
-    _passes.Conv1dUnsqueezePass,
-)
+_NEEDLESS = (_passes.ConvertToSDPAPass, _passes.ConvertToUpsampleBilinear2d)
 
 
 def to_executorch(encoder: nn.Module, windows: Tensor, scheme: Scheme) -> Lowered:
@@ -144,7 +143,7 @@ def divided(edge: EdgeProgramManager) -> Delegation:
 
 
 class _LargestParts(XnnpackPartitioner):  # type: ignore[misc]
-    """A partitioner that makes the largest parts without cyclic dependencies.
+    """A partitioner that makes the largest parts without cyclic dependencies, and needs fewer decompositions.
 
     ExecuTorch's own merges groups of nodes and tries each pair once. The layers for q, k and v share the
     dynamic range of their input, so they are one wide group, which it tries too early: it divides the program
@@ -155,6 +154,14 @@ class _LargestParts(XnnpackPartitioner):  # type: ignore[misc]
         nodes = self.get_matched_nodes_from_configs(ep)
         parts: list[Partition] = generate_partitions_from_list_of_nodes(ep.graph_module, nodes)
         return parts
+
+    def ops_to_not_decompose(self, ep: ExportedProgram) -> tuple[list[OpOverload], Runs | None]:
+        """Return what stays whole; without its test, which costs a decomposition, if all nodes pass it."""
+        whole: list[OpOverload]
+        runs: Runs
+        whole, runs = super().ops_to_not_decompose(ep)
+        passed = all(runs(node) for node in ep.graph.nodes if node.target in whole)
+        return whole, None if passed else runs
 
 
 class _Passes(_passes.XNNPACKPassManager):  # type: ignore[misc]
@@ -169,15 +176,29 @@ class _Passes(_passes.XNNPACKPassManager):  # type: ignore[misc]
 def _nothing_needless() -> Iterator[None]:
     """Skip work that does not change the program's bytes; the pinned libraries have no setting for it.
 
-    Passes over operations that our encoders do not have each walk the whole graph, and two of them first
-    trace patterns of their own, which takes as long as lowering a small encoder. Each pass copies each node's
-    whole history, for debuggers; that is a sixth of the time.
+    Two passes over operations that our encoders do not have first trace patterns of their own, which takes as
+    long as lowering a small encoder. Most passes change nothing and trace the graph again all the same. Each
+    copies each node's whole history, for debuggers; that is a sixth of the time.
     """
+    trace, last = ExportPass.call, list[object]()
+
+    def listed(module: fx.GraphModule) -> list[object]:
+        return [(node, node.target, node.args, node.kwargs) for node in module.graph.nodes]
+
+    def trace_what_changed(self: ExportPass, module: fx.GraphModule) -> PassResult:
+        if type(self).call_operator is ExportPass.call_operator and listed(module) == last:
+            return PassResult(module, modified=False)
+        traced: PassResult = trace(self, module)
+        last[:] = listed(traced.graph_module)
+        return traced
+
+    ExportPass.call = trace_what_changed
     xnnpack_preprocess.XNNPACKPassManager = _Passes
     NodeSource.__deepcopy__ = lambda self, _: self  # type: ignore[attr-defined]
     try:
         yield
     finally:
+        ExportPass.call = trace
         xnnpack_preprocess.XNNPACKPassManager = _passes.XNNPACKPassManager
         del NodeSource.__deepcopy__  # type: ignore[attr-defined]
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from threading import active_count
 from typing import Any
@@ -23,6 +24,8 @@ from sensemble_sensors.errors import SensorLostError, SensorUnavailableError
 from sensemble_sensors.isolation.isolated import Isolated
 from sensemble_sensors.sensor import Sensor
 from sensemble_sensors.spec import InputSpec
+
+from tests.waiting import wait_until
 
 SoundServer = Any
 Studio = Any
@@ -199,6 +202,26 @@ def test_ctrl_c_does_not_end_the_tools_before_the_program_that_uses_them() -> No
         os.killpg(program.pid, signal.SIGINT)
         program.communicate("go on\n", 60)
     assert program.returncode == 0
+
+
+@pytest.mark.usefixtures("sound_server")
+def test_a_killed_program_leaves_no_tool_behind() -> None:
+    pipe = subprocess.PIPE
+    with subprocess.Popen([sys.executable, "-c", LISTEN], stdin=pipe, stdout=pipe) as program:
+        assert program.stdout is not None
+        assert program.stdout.readline()
+        tasks = Path(f"/proc/{program.pid}/task").glob("*/children")
+        tools = [Path(f"/proc/{child}") for task in tasks for child in task.read_text().split()]
+        program.kill()
+    assert len(tools) >= 2  # `parec` and `pactl subscribe`
+    wait_until(lambda: not any(running(tool) for tool in tools))
+
+
+def running(process: Path) -> bool:
+    """Tell whether the process of a folder of /proc goes on; a zombie has no command."""
+    with suppress(OSError):
+        return (process / "cmdline").read_bytes() != b""
+    return False
 
 
 @pytest.mark.usefixtures("sound_server")

@@ -151,7 +151,10 @@ class SourceWatch:
         self._source = source
         self._gone = gone
         self._stop = Event()
-        self._changes = _started("pactl", "subscribe")
+        # Unlike `parec`, it writes too seldom to notice that its reader was killed. If the thread that starts
+        # it ends, it ends too, and the watch still looks now and then.
+        lapsing = ("setpriv", "--pdeathsig", "KILL") if shutil.which("setpriv") else ()
+        self._changes = _started(*lapsing, "pactl", "subscribe")
         self._thread = Thread(target=self._run, name=f"watch of {source}", daemon=True)
         self._thread.start()
 
