@@ -19,7 +19,7 @@ from sensemble_train.digits.speech import Utterance, speak
 
 HUES = {"yes": 0.33, "no": 0.0, "stop": 0.62}  # of the things: about green, red and blue
 CLASSES = tuple(HUES)
-RATE, FPS, SIDE = 16000, 30, 128
+RATE, FPS, SIDE = 16000, 15, 128
 FORM = dict(zip(("audio", "video"), ((RATE,), (SIDE, SIDE)), strict=True))
 _VOICES = ("en-us+m3", "en+f4", "en-us+max", "en+linda")
 
