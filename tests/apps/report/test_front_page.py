@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
 import pytest
 from sensemble_apps.commands.report import Report, main
 from sensemble_apps.errors import GateUnmetError
@@ -35,7 +36,7 @@ def shown(run: Path, require: str | None = None) -> str:
 
 def test_it_shows_the_worst_conditions_of_each_sensor_with_the_live_policy_and_without(run: Path) -> None:
     text = shown(run)
-    assert "no sensor 80 75 to 85 10 80 80" in text
+    assert "none is bad 80 75 to 85 10 80 80" in text
     assert "a noisy microphone by 5 64 59 to 69 18 64 64" in text
     assert "a camera in the dark by 5 64" in text
 
@@ -59,6 +60,17 @@ def test_it_names_the_bundle_the_data_and_what_nobody_tested(run: Path) -> None:
     assert "Limits of your own: none was required" in text
     bare = front(run_contents.of_run(run)).untested
     assert "Degraded sensors: microphone, captions and camera." in bare
+
+
+def test_it_says_how_many_people_it_rests_on_and_how_sure_it_is_without_a_sensor(run: Path) -> None:
+    text = shown(run)
+    assert "of 400 examples of the split eval, whose people are not named, and" in text
+    assert "Whose examples these are: they have no group" in text
+    assert "6 to 14 points lost unsure 100 → 100 %, sure and wrong 0.0 → 0.0 %" in text
+    audits = run_contents.of_run(run).audits
+    assert audits.answered is not None
+    eight = replace(audits.answered, groups=np.arange(400) % 8, named=[("anna",)] * 400)
+    assert replace(audits, answered=eight).amount == "400 examples of the split eval, of 8 people or groups"
 
 
 def test_what_is_required_is_judged_on_the_page_and_by_the_exit_status(

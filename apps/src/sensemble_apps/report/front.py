@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from sensemble_runtime import subsets
+from sensemble_runtime.auditing.reliability import Reliability
 from sensemble_runtime.engine.belief import SCENE
 from sensemble_runtime.scores import CLEAN, ConditionScore, Estimate, SubsetScore
 from sensemble_runtime.subsets import Subset
+from sensemble_sensors.spec import devices
 
 from sensemble_apps.console import estimates, wording
 from sensemble_apps.console.kinds import display_of, loss, words_of
@@ -32,11 +34,14 @@ class Loss:
         event: the loss, as a clause: `the camera dies`.
         before: the score of all sensors.
         drop: the difference to the score without this one, on the same examples.
+        every, rest: the answers with all sensors, and without this one; None where these were not audited.
     """
 
     event: str
     before: float
     drop: Estimate
+    every: Reliability | None = None
+    rest: Reliability | None = None
 
     @property
     def after(self) -> float:
@@ -79,7 +84,13 @@ def headline(contents: RunContents) -> Headline:
     trained_on = subsets.name(provenance.train_modalities)
     audited = _by_set(audits.scores)
     every, score = list(audited.items())[-1]
-    losses = (Loss(loss(lost, every), score.accuracy, drop) for lost, drop in audits.measures.drops.items())
+    carried = devices(contents.manifest.specs)
+    answers = {name: one.reliability for name, one in audits.outcomes.items()}
+    losses = []
+    for lost, drop in audits.measures.drops.items():
+        rest = [m for m in every if m not in carried.get(lost, (lost,))]
+        both = (answers.get(subsets.name(some)) for some in (every, rest))
+        losses.append(Loss(loss(lost, every), score.accuracy, drop, *both))
     return Headline(
         method=wording.method_title(provenance.method),
         trained_on=subsets.parse(trained_on),
@@ -110,9 +121,10 @@ def _cautions(audits: Audits, metric: str) -> Iterator[str]:
         sets = "every set" if len(few) == len(audits.scores) else _sets(few)
         counts = sorted(set(few.values()))
         n = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+        of, people = (f", of {audits.groups} people or groups", " people") if audits.groups else ("", "")
         yield (
-            f"{estimates.TOO_FEW.capitalize()} of {sets} ({n}): an interval wider than 20 points does not "
-            "tell a good sensor from a bad one. Label more before this is signed off."
+            f"{estimates.TOO_FEW.capitalize()} of {sets} ({n}{of}): an interval wider than 20 points does "
+            f"not tell a good sensor from a bad one. Label more{people} before this is signed off."
         )
 
 
@@ -192,7 +204,8 @@ def _costs(contents: RunContents) -> Iterator[tuple[str, str]]:
     windows = session["window_ms"] if session else {m: a.latency_ms for m, a in artifacts.items()}
     for modality, ms in windows.items():
         if ms is not None:
-            yield f"To encode a window of {words_of(modality).sensor}", f"{ms:.1f} ms"
+            shown = f"{ms:.1f}" if ms >= 1 else f"{ms:.1g}"
+            yield f"To encode a window of {words_of(modality).sensor}", f"{shown} ms"
     if session:
         half, most = (session["age_ms"][key] for key in ("p50", "p99"))
         yield "From capture to answer", f"{half:.0f} ms; 99 % within {most:.0f} ms"
@@ -205,6 +218,8 @@ def _costs(contents: RunContents) -> Iterator[tuple[str, str]]:
 def _untested(contents: RunContents) -> Iterator[str]:
     audits, modalities = contents.audits, contents.manifest.modalities
     yield f"Other people, rooms and devices than those of {contents.title}, split {EVALUATED}."
+    if not audits.groups:
+        yield "Whose examples these are: they have no group, so new people may be answered worse."
     degraded = {one.modality for one in contents.conditions}
     sound = [words_of(m).sensor for m in modalities if m not in degraded]
     if sound:

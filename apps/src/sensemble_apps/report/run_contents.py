@@ -127,8 +127,7 @@ def _identity(run: Path, manifest: Manifest, measured: Audits) -> list[tuple[str
         digest = hashlib.sha256(index.read_bytes()).hexdigest()
         lines.append(("Data", f"{manifest.provenance.dataset}; SHA-256 {digest} of its index now"))
     when = datetime.fromtimestamp(measured.ended, UTC)
-    n = max(score.n for score in measured.scores.values())
-    lines.append(("Audit", f"{when:%Y-%m-%d %H:%M} UTC, {n} examples of the split {EVALUATED}"))
+    lines.append(("Audit", f"{when:%Y-%m-%d %H:%M} UTC, {measured.amount}"))
     return lines
 
 

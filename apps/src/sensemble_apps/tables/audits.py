@@ -47,6 +47,19 @@ class Audits:
         return self.answered.sets if self.answered else {}
 
     @property
+    def groups(self) -> int:
+        """The number of people or groups of the examples; 0 where it is not known."""
+        if self.answered is None or not any(self.answered.named):
+            return 0
+        return int(self.answered.groups.max()) + 1
+
+    @property
+    def amount(self) -> str:
+        """The examples and the people behind the scores, in words."""
+        who = f"of {self.groups} people or groups" if self.groups else "whose people are not named"
+        return f"{max(score.n for score in self.scores.values())} examples of the split {EVALUATED}, {who}"
+
+    @property
     def measures(self) -> Measures:
         """The same numbers as the audit had them."""
         return recorded_measures(self.scores, self.chance, self.estimates)
