@@ -373,12 +373,15 @@ def expected(asked: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     answers = []
     for one in asked["embeddings"]:
         live = {m: np.array(x, np.float32) for m, x in one["live"].items()}
-        whole, alone = answer(bundle.classifier, live, one["lies"], one["unfamiliar"])
+        far = {m: bool(bundle.classifier.are_far(m, x)) for m, x in live.items()}
+        strange = sum(not far[m] for m in one["unfamiliar"])
+        whole, alone = answer(bundle.classifier, live, one["lies"], one["unfamiliar"], (), strange)
         answers.append(
             {
                 "whole": _answer(whole),
                 "alone": {m: _answer(opinion) for m, opinion in alone.items()},
                 "familiar": {m: bool(bundle.classifier.are_familiar(m, x)) for m, x in live.items()},
+                "far": far,
             }
         )
     return {

@@ -11,6 +11,7 @@ the people of `calibrate` and `eval` into known and new ones; and what each sens
 import argparse
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -176,6 +177,7 @@ def promise(bundle: Bundle, known: World, new: World) -> Table:
     present = {m: np.concatenate([known.present[m], new.present[m]]) for m in known.present}
     familiar = {m: np.concatenate([known.familiar[m], new.familiar[m]]) for m in known.familiar}
     likeness = {m: _joined(known.said[m].known, new.said[m].known) for m in known.said}
+    far = {m: _joined(known.said[m].far, new.said[m].far) for m in known.said}
     truth = np.concatenate([known.truth, new.truth])
     groups = np.concatenate([known.groups, known.groups.max() + 1 + new.groups])
     people, fitted = np.unique(groups), len(np.unique(known.groups))
@@ -196,6 +198,7 @@ def promise(bundle: Bundle, known: World, new: World) -> Table:
                 calibrated(rows, found[m].temperature, found[m].power, task),
                 likeness[m],
                 known.said[m].limit,
+                far[m],
             )
             for m, rows in logits.items()
         }
@@ -222,9 +225,7 @@ def promise(bundle: Bundle, known: World, new: World) -> Table:
     return table
 
 
-def _joined(
-    some: NDArray[np.floating] | None, more: NDArray[np.floating] | None
-) -> NDArray[np.floating] | None:
+def _joined(some: NDArray[Any] | None, more: NDArray[Any] | None) -> NDArray[Any] | None:
     return None if some is None or more is None else np.concatenate([some, more])
 
 

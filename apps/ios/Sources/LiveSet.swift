@@ -9,8 +9,8 @@ private let knownOdds = 29.0
 /// The excess of a score of familiarity over its limit that speaks neither for a known scene nor against it.
 private let margin = 1.5
 
-/// The log-odds by which an unfamiliar window speaks against a known scene.
-private let strangeness = 3.0
+/// The log-odds by which an unfamiliar window that is not far speaks against a known scene.
+private let strangeness = 4.0
 
 /// The most that an opinion is doubted: it still has a likeliest class.
 private let mostDoubt = 0.99
@@ -84,7 +84,8 @@ struct LiveSet {
         }
         var fused = fuse(
             classes, lies: live.map(belief.lies), redundancy: calibration.redundancy, multiClass: head.multiClass)
-        if let known = known(live, strange: near.count - live.count) { fused = doubted(fused, known: known) }
+        let strange = near.filter { !live.contains($0) && !isFar($0) }.count
+        if let known = known(live, strange: strange) { fused = doubted(fused, known: known) }
         if head.multiClass && changed {
             suspect = belief.note(Dictionary(uniqueKeysWithValues: zip(live, opinions)), at: now)
         }
@@ -98,15 +99,13 @@ struct LiveSet {
         Prediction(live: live, probabilities: fused.map { Float($0) }, threshold: calibration.threshold, doubt: doubt)
     }
 
-    /// The log-odds that the scene is known, by the live sensors and the number of unfamiliar ones; nil if nothing tells.
+    /// The log-odds that the scene is known, by the live sensors and the number of unfamiliar ones that are not far; nil if nothing tells.
     private func known(_ live: [String], strange: Int) -> Double? {
         let excess = live.compactMap { modality in
             score(modality).map { $0 - max(calibration.familiar[modality]! + margin, -log(knownOdds)) }
         }
         if excess.isEmpty { return nil }
-        let together = excess.reduce(0, +) - strangeness * Double(strange)
-        guard live.count == 1, let own = score(live[0]) else { return together }
-        return strange > 0 ? min(own, together) : own
+        return live.count > 1 || strange > 0 ? excess.reduce(0, +) - strangeness * Double(strange) : score(live[0])
     }
 
     /// The calibrated probabilities of the classes, if the newest window shows one.
@@ -126,6 +125,11 @@ struct LiveSet {
     private func isFamiliar(_ modality: String) -> Bool {
         guard let score = score(modality) else { return true }
         return score >= calibration.familiar[modality]!
+    }
+
+    /// Whether the newest window is as of a covered or broken sensor: it says nothing of the scene.
+    private func isFar(_ modality: String) -> Bool {
+        head.isFar(modality, entries[modality]!.embedding, below: calibration.familiar[modality]!)
     }
 
     /// The log-odds that the newest window is like those that were learned; nil if the bundle has no such score.

@@ -144,6 +144,12 @@ struct Head {
         return min(linear, (row * each..<offsets.count).map { score(familiarMeans, offsets, $0, embedding) }.max()!)
     }
 
+    /// Whether the linear score is below a limit; without means, it is not known.
+    func isFar(_ modality: String, _ embedding: [Float], below limit: Double) -> Bool {
+        let row = modalities.firstIndex(of: modality)!
+        return !familiarMeans.isEmpty && score(familiarWeight, familiarBias, row, embedding) < limit
+    }
+
     private func score(_ weight: [Float], _ bias: [Float], _ row: Int, _ x: [Float]) -> Double {
         x.indices.reduce(Double(bias[row])) { $0 + Double(weight[row * x.count + $1]) * Double(x[$1]) }
     }

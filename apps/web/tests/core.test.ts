@@ -88,8 +88,11 @@ describe.each(["multi-class", "multi-label"])("%s", async (task) => {
   test("calibration, candidates, doubts and familiarity", () => {
     inputs.embeddings.forEach(({ live, unfamiliar, lies }: any, i: number) => {
       const embeddings = new Map(Object.entries<number[]>(live).map(([m, x]) => [m, Float32Array.from(x)]));
-      const { whole, alone } = answer(bundle.classifier, embeddings, lies, unfamiliar);
       const wanted = expected.answers[i];
+      const far = Object.fromEntries([...embeddings].map(([m, x]) => [m, bundle.classifier.isFar(m, x)]));
+      expect(far).toEqual(wanted.far);
+      const strange = unfamiliar.filter((m: string) => !far[m]).length;
+      const { whole, alone } = answer(bundle.classifier, embeddings, lies, unfamiliar, strange);
       same(whole, wanted.whole, task === "multi-label" ? NEAR : DIGITS);
       for (const [modality, opinion] of alone) same(opinion, wanted.alone[modality]);
       const familiar = [...embeddings].map(([m, x]) => [m, bundle.classifier.isFamiliar(m, x)]);

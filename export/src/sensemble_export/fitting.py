@@ -69,10 +69,14 @@ def fit_calibration(
         there = present[m]
         limits[m] = limit_of(found[there], ways[:, there])
         familiar[m][there] = found[there] >= limits[m]
+    far = {m: np.zeros(len(there), bool) for m, there in present.items()}
+    for row, m in enumerate(sorted(store.model.modalities)):
+        if scores is not None and m in limits:
+            far[m][present[m]] = scores.are_far(row, known[m], limits[m])
     truth, task = clips.targets.numpy(), store.head.task
     fitted = calibrate(logits, familiar, truth, task, ways[0])
     start = Calibration(RISK, CONFIDENT, 0, REDUNDANT, fitted, limits)
-    said = evidence(store, start, logits, likeness)
+    said = {m: replace(one, far=far[m]) for m, one in evidence(store, start, logits, likeness).items()}
     redundancy = fit_redundancy(said, familiar, truth, task)
     each = [fit_threshold(said, present, familiar, truth, task, groups, redundancy) for groups in ways]
     threshold, count = max(t for t, _ in each), min(n for _, n in each)

@@ -110,6 +110,7 @@ class Prediction(Answer):
         unfamiliar: the modalities whose newest window is unlike those of training, sorted. Unless
             `Policy.unfamiliar` is `pool`, they are not in the live set; where all are unfamiliar, they are
             the live set, and there is no evidence.
+        strange: those of `unfamiliar` that are left out and speak against a known scene.
         suspect: the modality that contradicts the others, which agree, scene after scene (`Belief`). Unless
             `Policy.unfamiliar` is `pool`, it is in the live set only if alone; the answer hardly counts it.
         adapted: the modalities whose embedding was corrected, sorted (`Adapter`).
@@ -135,6 +136,7 @@ class Prediction(Answer):
     audited: SubsetScore | None = None
     lies: dict[str, float] = field(default_factory=dict)
     unfamiliar: tuple[str, ...] = ()
+    strange: tuple[str, ...] = ()
     suspect: str | None = None
     adapted: tuple[str, ...] = ()
     levels: dict[str, float] = field(default_factory=dict)

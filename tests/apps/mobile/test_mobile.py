@@ -61,7 +61,8 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     """A bundle but for its encoders, and the cases to try on it."""
     source = np.random.default_rng(0)
     weight, bias = source.standard_normal((3, 8), np.float32), source.standard_normal(3, np.float32)
-    scores = Familiarity(source.standard_normal((3, 8), np.float32), source.standard_normal(3, np.float32))
+    shapes = (3, 8), 3, (3, 3, 2, 8), 3
+    scores = Familiarity(*(source.standard_normal(shape, np.float32) for shape in shapes))
     save_head(Head(weight, bias, request.param, scores), tmp_path / "head.safetensors")
     train_tokenizer(CORPUS * 20, 400).save(str(tmp_path / "tokenizer.json"))
     manifest = {

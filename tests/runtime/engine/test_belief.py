@@ -1,5 +1,6 @@
 """The belief: one definition of an answer, for a session, an audit and every page; and who lies."""
 
+from dataclasses import replace
 from itertools import permutations
 
 import numpy as np
@@ -8,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sensemble_runtime.auditing.answers import Sessions, plain
 from sensemble_runtime.bundle.classifier import Classifier
-from sensemble_runtime.bundle.head import Familiarity, Head, doubted
+from sensemble_runtime.bundle.head import KNOWN, Familiarity, Head, doubted
 from sensemble_runtime.bundle.manifest import Calibration, ModalityCalibration, Task
 from sensemble_runtime.engine.belief import (
     DOUBTS,
@@ -31,9 +32,16 @@ Scenes = list[dict[str, int]]
 
 
 def classifier(
-    threshold: float = 0.9, redundancy: float = 0.4, task: Task = "multi-class", familiar: float | None = None
+    threshold: float = 0.9,
+    redundancy: float = 0.4,
+    task: Task = "multi-class",
+    familiar: float | None = None,
+    near: float | None = None,
 ) -> Classifier:
-    """Return a classifier of embeddings that are logits; the first coordinate tells what is familiar."""
+    """Return a classifier of embeddings that are logits; the first coordinate tells what is familiar.
+
+    With `near`, the largest logit and `near` tell, too: one mean of each class.
+    """
     fitted = {m: ModalityCalibration(1.0 + i / 4, i / 2, 100, 50) for i, m in enumerate(SENSORS)}
     if task == "multi-label":
         fitted = {}
@@ -43,6 +51,9 @@ def classifier(
     head = Head(np.eye(5, dtype=np.float32)[1:], np.zeros(4, np.float32), task)
     if familiar is not None:
         scores = Familiarity(rows, np.zeros(3, np.float32))
+        if near is not None:
+            means = np.tile(np.eye(5, dtype=np.float32)[1:, np.newaxis], (3, 1, 1, 1))
+            scores = replace(scores, means=means, offset=np.full(3, near, np.float32))
         head = Head(head.weight, head.bias, task, scores)
     return Classifier(head, Calibration(0.05, threshold, 50, redundancy, fitted, known), LABELS, SENSORS)
 
@@ -153,7 +164,7 @@ def test_an_audit_and_a_session_give_the_same_answers(
     seed: int, threshold: float, redundancy: float, task: Task
 ) -> None:
     random = np.random.default_rng(seed)
-    known = classifier(threshold, redundancy, task, familiar=-0.5)
+    known = classifier(threshold, redundancy, task, familiar=-0.5, near=-2)
     embeddings = 2 * random.normal(size=(3, 20, 5)).astype(np.float32)
     rows = dict(zip(SENSORS, embeddings, strict=True))
     present = {m: random.uniform(size=20) < 0.8 for m in SENSORS}
@@ -165,10 +176,11 @@ def test_an_audit_and_a_session_give_the_same_answers(
         belief = Belief(subset)
         for i in range(20):
             shown = {m: rows[m][i] for m in subset if present[m][i]}
-            strange = [m for m in shown if not familiar[m][i]]
+            unfamiliar = [m for m in shown if not familiar[m][i]]
+            strange = sum(not known.are_far(m, rows[m][i]) for m in unfamiliar)
             lies = belief.lies if task == "multi-class" and len(subset) > 1 else {}
-            said, single = answer(known, shown, lies, strange)
-            belief.note({m: one.probabilities for m, one in single.items() if m not in strange}, i * SCENE)
+            said, single = answer(known, shown, lies, unfamiliar, strange=strange)
+            belief.note({m: one.probabilities for m, one in single.items() if m not in unfamiliar}, i * SCENE)
             np.testing.assert_allclose(found.probabilities[i], said.probabilities, atol=1e-6)
             assert DOUBTS[found.doubts[i]] == said.doubt
         first, _ = answer(known, {m: rows[m][0] for m in subset}, {})
@@ -298,16 +310,36 @@ def test_sensors_that_find_a_scene_likelier_unknown_do_not_vouch_for_it_however_
     assert answer(classifier(familiar=-50.0), strange, {})[0].confidence < 0.75
 
 
-@pytest.mark.parametrize(("limit", "expected"), [(-1.0, 1 + 1 - MARGIN - STRANGE), (-9.0, 1.0)])
+@pytest.mark.parametrize(("limit", "expected"), [(-1.0, 2 - MARGIN - STRANGE), (-9.0, 1 + KNOWN - STRANGE)])
 def test_an_unfamiliar_sensor_says_nothing_and_only_takes_from_an_answer(
     limit: float, expected: float
 ) -> None:
     known = classifier(familiar=limit)
     familiar = {"audio": window(0, 5, known=1.0)}
-    found = answer(known, familiar | {"video": window(1, 20, known=-100.0)}, {}, ["video"])[0].probabilities
-    np.testing.assert_array_equal(answer(known, familiar, {}, ["video"])[0].probabilities, found)
+    both = familiar | {"video": window(1, 20, known=-100.0)}
+    found = answer(known, both, {}, ["video"], strange=1)[0].probabilities
+    np.testing.assert_array_equal(answer(known, familiar, {}, ["video"], strange=1)[0].probabilities, found)
     said = known.evidence("audio", familiar["audio"])
     np.testing.assert_allclose(found, doubted(said.classes, np.float32(expected), "multi-class"), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("shown", "near", "far"), [(window(0, 9, -5), 0, True), (window(0, 0.1, 1), -5, False)]
+)
+def test_a_broken_sensor_says_nothing_of_the_scene_and_one_that_sees_what_is_new_speaks_against_it(
+    shown: np.ndarray, near: float, *, far: bool
+) -> None:
+    known = classifier(familiar=-2.0, near=near)
+    assert not known.are_familiar("video", shown)
+    assert known.are_far("video", shown) == far
+    assert not classifier(familiar=-2.0).are_far("video", shown), "without means, nothing tells"
+    rows = {"audio": window(0, 9)[np.newaxis], "video": shown[np.newaxis]}
+    said = {m: known.evidence(m, x) for m, x in rows.items()}
+    there = dict.fromkeys(rows, np.ones(1, bool))
+    usable = there | {"video": np.zeros(1, bool)}
+    sessions = Sessions([("audio",), ("audio", "video")], 0.4, "multi-class", 0.9)
+    alone, both = (one.probabilities.max() for one in sessions.first(said, there, usable).values())
+    assert both == alone if far else both < alone
 
 
 def test_a_window_unlike_known_ones_is_less_sure_unless_a_correction_moved_it() -> None:

@@ -228,6 +228,7 @@ def opinions(bundle: Bundle, prediction: Prediction) -> list[dict[str, Any]]:
     said = []
     for subset in subsets.measured(prediction.live):
         own = {m: embeddings[m] for m in subset}
-        whole, _ = answer(bundle.classifier, own, prediction.lies, unfamiliar, prediction.adapted)
+        strange = len(prediction.strange)
+        whole, _ = answer(bundle.classifier, own, prediction.lies, unfamiliar, prediction.adapted, strange)
         said.append({"subset": subsets.name(subset), **answer_as_json(whole)})
     return said

@@ -9,21 +9,18 @@ export const RARE = 0.02; // the probability that a sensor lies before any evide
 const SCENE = 2; // seconds that a scene lasts at least
 const LIKELY = 0.5; // the probability from which a sensor is a suspect
 const MARGIN = 1.5; // the excess of a score over its limit that speaks neither for a known scene nor against it
-const STRANGE = 3; // the log-odds by which an unfamiliar window speaks against one
+const STRANGE = 4; // the log-odds by which an unfamiliar window that is not far speaks against one
 const LEAST = 0.01; // of an opinion is no evidence
 
 /** The probability of each class. */
 export type Shares = ArrayLike<number>;
 
-/** Return the probabilities of one input, by what its live sensors say, one at least, and how many are strange; the others as `fuse` takes them. */
+/** Return the probabilities of one input, by what its live sensors say, one at least, and how many are unfamiliar and not far; the others as `fuse` takes them. */
 export function believe(live: readonly Evidence[], lies: readonly number[], redundancy: number, task: Task, strange = 0): ArrayLike<number> {
   const fused = fuse(live.map(({ classes }) => classes), lies, redundancy, task);
   const excess = live.flatMap(({ known, limit }) => (known === null ? [] : known - Math.max(limit + MARGIN, -KNOWN)));
   if (!excess.length) return fused;
-  const known = total(excess) - STRANGE * strange;
-  if (live.length > 1) return doubted(fused, known, task);
-  const own = live[0].known!;
-  return doubted(fused, strange ? Math.min(own, known) : own, task);
+  return doubted(fused, live.length > 1 || strange ? total(excess) - STRANGE * strange : live[0].known!, task);
 }
 
 /** Return the probabilities of one input, by the calibrated opinion of each of its sensors, one at least, and the probability that each lies, if each shows a class. */
@@ -77,12 +74,13 @@ export interface Answer {
   alone: Map<string, Opinion>;
 }
 
-/** Answer by embeddings; of a modality that `lies` lacks, the probability is as of any, and an unfamiliar one has no opinion, and needs no embedding. */
+/** Answer by embeddings; of a modality that `lies` lacks, the probability is as of any, and an unfamiliar one has no opinion, and needs no embedding; `strange` is that of `believe`. */
 export function answer(
   classifier: Classifier,
   embeddings: ReadonlyMap<string, Float32Array>,
   lies: Readonly<Record<string, number>> = {},
   unfamiliar: readonly string[] = [],
+  strange = 0,
 ): Answer {
   const nothing = noEvidence(classifier);
   const alone = new Map([...embeddings.keys()].sort().map((modality) => [modality, nothing]));
@@ -91,7 +89,7 @@ export function answer(
   const said = live.map((modality) => classifier.evidence(modality, embeddings.get(modality)!));
   const opinions = said.map((one) => opinionOf(one, classifier.task));
   live.forEach((modality, row) => alone.set(modality, answerOf(classifier, opinions[row], [opinions[row]])));
-  const fused = believe(said, live.map((modality) => lies[modality] ?? RARE), classifier.redundancy, classifier.task, unfamiliar.length);
+  const fused = believe(said, live.map((modality) => lies[modality] ?? RARE), classifier.redundancy, classifier.task, strange);
   return { whole: answerOf(classifier, fused, opinions), alone };
 }
 

@@ -1,6 +1,6 @@
 // What a window of one modality says about the classes, and whether it is familiar: the runtime's `bundle/classifier.py`.
 
-import { calibrated, doubted, familiar, logits, type Head, type Task } from "./head";
+import { calibrated, doubted, familiar, isFar, logits, type Head, type Task } from "./head";
 
 export interface ModalityCalibration {
   temperature: number;
@@ -72,6 +72,13 @@ export class Classifier {
   isFamiliar(modality: string, embedding: Float32Array): boolean {
     const score = this.score(modality, embedding);
     return score === null || score >= Math.fround(this.calibration.familiar[modality]);
+  }
+
+  /** Return whether a window is as of a covered or broken sensor, by its embedding. */
+  isFar(modality: string, embedding: Float32Array): boolean {
+    const scores = this.head.familiarity;
+    if (scores === null || !Object.hasOwn(this.calibration.familiar, modality)) return false;
+    return isFar(scores, this.modalities.indexOf(modality), embedding, this.calibration.familiar[modality]);
   }
 
   private score(modality: string, embedding: Float32Array): number | null {

@@ -51,6 +51,10 @@ export function familiar({ weight, bias, means, offset }: Familiarity, row: numb
   return Math.min(linear, nearest);
 }
 
+/** Return whether the linear score is below a limit, as of a covered or broken sensor; without means, it is not known. */
+export const isFar = ({ weight, bias, means }: Familiarity, row: number, embedding: Float32Array, limit: number): boolean =>
+  means !== null && project(weight, bias, row, embedding) < Math.fround(limit);
+
 /** Return the logits of an embedding, or of a mean of some. */
 export const logits = ({ weight, bias }: Head, embedding: Float32Array): number[] =>
   Array.from(bias, (_, row) => project(weight, bias, row, embedding));

@@ -54,6 +54,8 @@ export class Prediction extends Opinion {
     /** Of each modality with an opinion, the probability that its sensor lies, as scenes before this one told. */
     readonly lies: Record<string, number>,
     readonly unfamiliar: string[],
+    /** Those of `unfamiliar` that are left out and speak against a known scene. */
+    readonly strange: string[],
     readonly suspect: string | null,
     readonly latencies: Record<string, number>,
     readonly dropped: Record<string, number>,
@@ -162,7 +164,8 @@ export class LiveSet {
     if (!fresh.length || !live.length) return null;
     const shown = near.map((modality) => this.embeddings.get(modality)!);
     const { lies } = this.belief;
-    const { whole, alone: opinions } = answer(classifier, this.vectors(live), lies, unfamiliar);
+    const strange = unfamiliar.filter((modality) => !live.includes(modality) && !classifier.isFar(modality, this.embeddings.get(modality)!.embedding));
+    const { whole, alone: opinions } = answer(classifier, this.vectors(live), lies, unfamiliar, strange.length);
     for (const modality of unfamiliar) opinions.set(modality, noEvidence(classifier));
     const suspect = this.suspect(opinions, unfamiliar, live, now);
     const trusted = without(suspect === null ? [] : [suspect], live);
@@ -179,6 +182,7 @@ export class LiveSet {
       this.bundle.audited[nameOf(trusted)] ?? null,
       of([...opinions.keys()].map((modality) => [modality, lies[modality]])),
       unfamiliar,
+      strange,
       suspect,
       of(fresh.map(({ modality, latency }) => [modality, latency])),
       of([...this.windows].map(([modality, ring]) => [modality, ring.dropped])),

@@ -152,7 +152,7 @@ export class Board {
     this.prediction = prediction;
     const unfamiliar = prediction.unfamiliar.filter((modality) => doubt === "unfamiliar" || !live.includes(modality));
     this.lattice = measured(live).map((set) => {
-      const { whole } = answer(this.bundle.classifier, new Map(set.map((m) => [m, embeddings.get(m)!])), prediction.lies, unfamiliar);
+      const { whole } = answer(this.bundle.classifier, new Map(set.map((m) => [m, embeddings.get(m)!])), prediction.lies, unfamiliar, prediction.strange.length);
       return { subset: nameOf(set), ...this.verdict(whole) };
     });
     if (this.truth !== null) {

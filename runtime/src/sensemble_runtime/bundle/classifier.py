@@ -20,11 +20,13 @@ class Evidence:
         classes: calibrated probabilities floating [..., C], if the windows show one of the classes.
         known: the log-odds [...] that they do, by familiarity; None where nothing tells.
         limit: the log-odds from which a window is familiar.
+        far: whether the windows [...] are as of a covered or broken sensor; None: none is.
     """
 
     classes: NDArray[np.floating]
     known: NDArray[np.floating] | None = None
     limit: float = 0.0
+    far: NDArray[np.bool_] | None = None
 
     def opinions(self, task: Task) -> NDArray[np.floating]:
         """Return the probabilities [..., C] by these windows alone: `doubted` by the log-odds."""
@@ -33,7 +35,7 @@ class Evidence:
     def take(self, rows: NDArray[np.integer] | NDArray[np.bool_]) -> "Evidence":
         """Return what some of N windows say."""
         known = None if self.known is None else self.known[rows]
-        return Evidence(self.classes[rows], known, self.limit)
+        return Evidence(self.classes[rows], known, self.limit, None if self.far is None else self.far[rows])
 
 
 class Classifier:
@@ -61,7 +63,8 @@ class Classifier:
         """
         classes = self.calibrated(modality, self._head.logits(embeddings))
         known = None if corrected else self._scores(modality, embeddings)
-        return Evidence(classes, known, self._calibration.familiar.get(modality, 0.0))
+        limit = self._calibration.familiar.get(modality, 0.0)
+        return Evidence(classes, known, limit, None if known is None else self.are_far(modality, embeddings))
 
     def calibrated(self, modality: str, logits: Floats) -> Floats:
         """Return the calibrated probabilities float32 [..., C] of the head's logits [..., C]."""
@@ -75,6 +78,13 @@ class Classifier:
         if scores is None:
             return np.ones(embeddings.shape[:-1], bool)
         return np.asarray(scores >= self._calibration.familiar[modality])
+
+    def are_far(self, modality: str, embeddings: Floats) -> NDArray[np.bool_]:
+        """Return whether windows are as of a covered or broken sensor, by embeddings [..., d]."""
+        scores, limit = self._head.familiarity, self._calibration.familiar.get(modality)
+        if scores is None or limit is None:
+            return np.zeros(embeddings.shape[:-1], bool)
+        return scores.are_far(self._rows[modality], embeddings, limit)
 
     def _scores(self, modality: str, embeddings: Floats) -> Floats | None:
         if self._head.familiarity is None or modality not in self._calibration.familiar:

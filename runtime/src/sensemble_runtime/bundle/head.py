@@ -46,6 +46,14 @@ class Familiarity:
         nearest = (embeddings @ means.T).max(axis=-1) + self.offset[row]
         return np.asarray(np.minimum(linear, nearest))
 
+    def are_far(self, row: int, embeddings: Floats, limit: float) -> NDArray[np.bool_]:
+        """Return whether the linear score is below a limit: that of a covered or broken sensor is.
+
+        Without means, it is not known: the linear score then tells what was shown as none of the classes.
+        """
+        linear = self.log_odds(row, embeddings)
+        return np.asarray(linear < limit) if self.means is not None else np.zeros(linear.shape, bool)
+
 
 @dataclass(frozen=True, slots=True)
 class Head:

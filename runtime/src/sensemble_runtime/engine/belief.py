@@ -17,8 +17,9 @@ part is asked, and the first may not hold.
 **The scene may be none of the classes**, for all sensors at once, so what they say of it adds up, and the
 answer is doubted by the sum (`head.doubted`). A live sensor speaks for a known scene as far as its
 log-odds of familiarity exceed their limit by `MARGIN`, and for none that it finds likelier unknown
-(`head.KNOWN`), however low the limit. One whose window is unfamiliar is covered or broken, or it sees what
-was never learned: it has no opinion, and speaks against a known scene by `STRANGE`.
+(`head.KNOWN`), however low the limit. One whose window is unfamiliar has no opinion. If the linear score is
+below the limit, too, the window is far: the sensor is covered or broken, and says nothing of the scene. Else
+it sees what was never learned, and speaks against a known scene by `STRANGE`.
 
 Who lies is learned from scene to scene: a sensor that shows another scene goes on doing so, and the others go
 on agreeing. By Bayes' rule, e_m grows with each scene that the others explain better without m.
@@ -50,7 +51,7 @@ RARE = 0.02  # the probability that a sensor lies before any evidence, or that a
 SCENE = 2.0  # seconds that a scene lasts at least; windows of one scene count once: they err together
 LIKELY = 0.5  # the probability from which a sensor is a suspect
 MARGIN = 1.5  # the excess of a score over its limit that speaks neither for a known scene nor against it
-STRANGE = 3.0  # the log-odds by which an unfamiliar window speaks against one
+STRANGE = 4.0  # the log-odds by which an unfamiliar window that is not far speaks against one
 _LEAST = 0.01  # of an opinion is no evidence: no calibration is good to more digits
 
 DOUBTS: tuple[Doubt | None, ...] = (None, *get_args(Doubt))  # by code
@@ -62,17 +63,16 @@ def believe(
 ) -> Floats:
     """Return the probabilities float [N, C] of N inputs by n > 0 live modalities.
 
-    `lies`, `redundancy` and `task` are those of `fuse`; `strange` is the number of unfamiliar modalities. One
-    live modality alone is doubted by its own log-odds, which unfamiliar ones can only lower.
+    `lies`, `redundancy` and `task` are those of `fuse`; `strange` is the number of unfamiliar
+    modalities that are not far. Without any, one live modality alone is doubted by its own log-odds.
     """
     fused = fuse(np.stack([one.classes for one in live]), lies, redundancy, task)
     scores = [(one.known, one.limit) for one in live if one.known is not None]
     if not scores:
         return fused
     known = np.sum([own - max(limit + MARGIN, -KNOWN) for own, limit in scores], axis=0) - STRANGE * strange
-    if len(live) == 1:
-        ((own, _),) = scores
-        known = np.minimum(own, known) if strange else own
+    if len(live) == 1 and not strange:
+        ((known, _),) = scores
     return doubted(fused, known, task)
 
 
@@ -149,11 +149,13 @@ def answer(
     lies: Mapping[str, float],
     unfamiliar: Collection[str] = (),
     corrected: Collection[str] = (),
+    strange: int = 0,
 ) -> tuple[Opinion, dict[str, Opinion]]:
     """Return the answer of a live set, by embeddings float32 [d], and the opinion of each modality alone.
 
     `lies` has the probability that a modality lies; one without is as probable as any (`RARE`). Unfamiliar
-    modalities have no opinion, and need no embedding; `corrected` have one that a correction has moved.
+    modalities have no opinion, and need no embedding; `corrected` have one that a correction has moved;
+    `strange` is that of `believe`.
     """
     live = [m for m in sorted(embeddings) if m not in unfamiliar]
     nothing = no_evidence(classifier)
@@ -162,7 +164,7 @@ def answer(
         return nothing, alone
     said = [classifier.evidence(m, embeddings[m][np.newaxis], corrected=m in corrected) for m in live]
     chances = np.array([[lies.get(m, RARE)] for m in live])
-    fused = believe(said, chances, classifier.redundancy, classifier.task, len(unfamiliar))
+    fused = believe(said, chances, classifier.redundancy, classifier.task, strange)
     opinions = np.stack([one.opinions(classifier.task) for one in said])
     alone |= {m: _opinion(classifier, one, one[np.newaxis]) for m, one in zip(live, opinions, strict=True)}
     return _opinion(classifier, fused, opinions), alone

@@ -186,7 +186,10 @@ class LiveSet:
         left_out = unfamiliar if self._policy.unfamiliar == "leave" else ()
         bundle, classifier = self.bundle, self.bundle.classifier
         lies = self._belief.lies if self._policy.unfamiliar == "leave" else {}
-        whole, opinions = answer(classifier, embeddings, lies, left_out, corrected)
+        strange = tuple(
+            m for m in left_out if m not in live and not classifier.are_far(m, shown[m].embedding)
+        )
+        whole, opinions = answer(classifier, embeddings, lies, left_out, corrected, len(strange))
         opinions |= dict.fromkeys((m for m in left_out if m not in live), no_evidence(classifier))
         suspect = None
         if classifier.task == "multi-class":  # of several labels, none excludes another
@@ -218,6 +221,7 @@ class LiveSet:
             audited=bundle.manifest.audited.get(subsets.name(trusted)),
             lies={m: lies[m] for m in opinions if m in lies},
             unfamiliar=unfamiliar,
+            strange=strange,
             suspect=suspect,
             adapted=tuple(sorted(corrected)),
             levels={m: e.level for m, e in shown.items() if e.level is not None},

@@ -116,6 +116,10 @@ class Head(safetensors: ByteArray, val multiClass: Boolean, val modalities: List
         return minOf(linear, (row * each until offsets.size).maxOf { score(familiarMeans, offsets, it, embedding) })
     }
 
+    /** Whether the linear score is below a limit; without means, it is not known. */
+    fun isFar(modality: String, embedding: FloatArray, limit: Double) =
+        familiarMeans.isNotEmpty() && score(familiarWeight, familiarBias, modalities.indexOf(modality), embedding) < limit
+
     private fun score(weight: FloatArray, bias: FloatArray, row: Int, x: FloatArray): Double {
         var sum = bias[row].toDouble()
         for (i in x.indices) sum += weight[row * x.size + i].toDouble() * x[i]

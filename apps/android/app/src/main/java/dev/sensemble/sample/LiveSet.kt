@@ -12,8 +12,8 @@ private const val KNOWN = 29.0
 /** The excess of a score of familiarity over its limit that speaks neither for a known scene nor against it. */
 private const val MARGIN = 1.5
 
-/** The log-odds by which an unfamiliar window speaks against a known scene. */
-private const val STRANGE = 3.0
+/** The log-odds by which an unfamiliar window that is not far speaks against a known scene. */
+private const val STRANGE = 4.0
 
 /** The most that an opinion is doubted: it still has a likeliest class. */
 private const val UNKNOWN = 0.99
@@ -69,7 +69,7 @@ class LiveSet(
         val classes = live.associateWith { classes(it) }
         val opinions = classes.mapValues { (modality, found) -> score(modality)?.let { doubted(found, it) } ?: found }
         var fused = fuse(classes.values.toList(), live.map { belief.lies(it) }, calibration.redundancy, head.multiClass)
-        known(live, near.size - live.size)?.let { fused = doubted(fused, it) }
+        known(live, near.count { it !in live && !isFar(it) })?.let { fused = doubted(fused, it) }
         if (head.multiClass && changed) suspect = belief.note(opinions, now)
         changed = false
         val isApart = opinions.values.distinctBy { it.top() }.size > 1
@@ -81,15 +81,13 @@ class LiveSet(
     private fun prediction(live: List<String>, fused: DoubleArray, doubt: Doubt?) =
         Prediction(live, FloatArray(fused.size) { fused[it].toFloat() }, calibration.threshold, doubt)
 
-    /** The log-odds that the scene is known, by the live sensors and the number of unfamiliar ones; null if nothing tells. */
+    /** The log-odds that the scene is known, by the live sensors and the number of unfamiliar ones that are not far; null if nothing tells. */
     private fun known(live: List<String>, strange: Int): Double? {
         val excess = live.mapNotNull { modality ->
             score(modality)?.let { it - maxOf(calibration.familiar.getValue(modality) + MARGIN, -ln(KNOWN)) }
         }
         if (excess.isEmpty()) return null
-        val together = excess.sum() - STRANGE * strange
-        val own = live.singleOrNull()?.let { score(it) } ?: return together
-        return if (strange > 0) minOf(own, together) else own
+        return if (live.size > 1 || strange > 0) excess.sum() - STRANGE * strange else score(live.single())
     }
 
     /** The calibrated probabilities of the classes, if the newest window shows one. */
@@ -109,6 +107,10 @@ class LiveSet(
     private fun isFamiliar(modality: String): Boolean {
         return (score(modality) ?: return true) >= calibration.familiar.getValue(modality)
     }
+
+    /** Whether the newest window is as of a covered or broken sensor: it says nothing of the scene. */
+    private fun isFar(modality: String) =
+        head.isFar(modality, entries.getValue(modality).embedding, calibration.familiar.getValue(modality))
 
     /** The log-odds that the newest window is like those that were learned; null if the bundle has no such score. */
     private fun score(modality: String): Double? =
