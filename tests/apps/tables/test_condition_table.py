@@ -31,6 +31,15 @@ def test_a_table_shows_the_mean_and_the_worst(scores: list[ConditionScore], widt
     assert max(map(len, lines)) <= width
 
 
+def test_a_device_is_told_from_all_sensors_whatever_their_names() -> None:
+    sets = [f"watch.acc+watch.gyr{others}" for others in ("", "+phone.acc", "+phone.acc+phone.gyr")]
+    clean = [condition_score("", CLEAN, 0, one, 0.8) for one in sets]
+    watch = [condition_score("watch.acc+watch.gyr", "dead", 5, one, 0.5) for one in sets]
+    ((title, table),) = tables([*clean, *watch], "accuracy")
+    assert title.startswith("watch degraded: ")
+    assert [column.header for column in table.columns[1:3]] == ["alone", "all sensors"]
+
+
 def test_sentences_say_the_worst_and_what_a_person_wants_to_know(scores: list[ConditionScore]) -> None:
     worst, *said = sentences(scores, "accuracy")
     assert worst == ("worst: a noisy microphone (by 5), live microphone: right 45 % of the time, unsure 28 %")

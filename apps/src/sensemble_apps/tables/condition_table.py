@@ -14,7 +14,8 @@ from sensemble_sensors.spec import KNOWN, device_name
 from sensemble_apps.console.kinds import readable, words_of
 from sensemble_apps.console.wording import percent, sensor_words, words
 
-_SHOWN = 4  # sets of sensors with a column each; of more, one sensor alone and all of them
+_SHOWN = 4  # sets of sensors with a column each; of more, the sensor alone and all of them
+_SHORT = 8  # letters of a modality that fit above a column of 80; of longer ones, the same two
 
 
 @dataclass(frozen=True)
@@ -100,10 +101,12 @@ def tables(scores: Sequence[ConditionScore], metric: str) -> Iterator[tuple[str,
         title = f"{sensors(modality)} degraded: {metric}, %, mean of the severities (worst)"
         table = Table(box=None)
         table.add_column("condition", no_wrap=True)
-        shown = [*grid] if len(grid) <= _SHOWN else [min(grid, key=len), max(grid, key=len)]
+        alone, whole = min(grid, key=len), max(grid, key=len)
+        named = len(grid) <= _SHOWN and max(map(len, whole)) <= _SHORT
+        shown = [*grid] if named else [*dict.fromkeys((alone, whole))]
         for subset in shown:
-            title_of = subsets.name(subset).replace("+", "+\n") if len(grid) <= _SHOWN else "all sensors"
-            table.add_column(title_of if len(subset) > 1 else "alone", justify="right")
+            title_of = subsets.name(subset).replace("+", "+\n") if named else "all sensors"
+            table.add_column("alone" if subset == alone else title_of, justify="right")
         for column in ("confidence", "unsure", "right if sure", "without that"):
             table.add_column(column, justify="right")
         for rows in zip(*(grid[subset] for subset in shown), strict=True):
