@@ -65,7 +65,7 @@ REFUSED = [
     ("trial {bundle} --unplug nose --replay {data}", "has no sensor 'nose'"),
     ("trial {bundle} --condition camera=dark --replay {data}", "add a severity"),
     ("trial {bundle} --condition camera=dark:3,camera=frozen --replay {data}", "such as camera=frozen:3"),
-    ("trial {bundle} --condition camera=dark: --replay {data}", "no severity"),
+    ("trial {bundle} --condition camera=dark: --replay {data}", "--condition camera=dark:: no severity"),
     ("trial {bundle} --condition camera=:3 --replay {data}", "names no condition"),
     ("trial {bundle} --unplug microphone --replay {data} --examples 0", "give 1 or more"),
     ("trial {bundle} --unplug microphone --replay {data} --margin nan", "margin nan"),

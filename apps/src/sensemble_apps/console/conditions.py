@@ -29,15 +29,18 @@ def parse_applied(texts: Sequence[str], specs: Mapping[str, InputSpec]) -> list[
     return conditions
 
 
-def parse_conditions(text: str, specs: Mapping[str, InputSpec]) -> list[Applied | Degradation]:
+def parse_conditions(
+    text: str, specs: Mapping[str, InputSpec], option: str = "--conditions"
+) -> list[Applied | Degradation]:
     """Return the conditions that `audit --conditions` names: `all`, or `microphone=quiet,camera=dark:3`.
 
     A condition without a severity stands for all five of them; a sensor alone for all of its conditions.
-    Sensors joined with `+`, or those of a device, are degraded at once: `microphone+camera=swapped:5`.
+    Sensors joined with `+`, or those of a device, are degraded at once: `microphone+camera=swapped:5`. Errors
+    begin with `option`.
     """
     if text == ALL:
         return [a for spec in specs.values() for a in _all(spec)]
-    return list(dict.fromkeys(one for part in text.split(",") for one in _degradations(part, specs)))
+    return list(dict.fromkeys(one for part in text.split(",") for one in _degradations(part, specs, option)))
 
 
 def parse_sensors(text: str, specs: Mapping[str, InputSpec], option: str) -> list[str]:
@@ -56,10 +59,10 @@ def _all(spec: InputSpec) -> Iterator[Applied]:
             yield Applied(spec.modality, condition, severity)
 
 
-def _degradations(text: str, specs: Mapping[str, InputSpec]) -> Iterator[Applied | Degradation]:
+def _degradations(text: str, specs: Mapping[str, InputSpec], option: str) -> Iterator[Applied | Degradation]:
     sensors, equals, rest = text.partition("=")
     sensors = "+".join("+".join(devices(specs).get(s, (s,))) for s in sensors.split("+"))
-    each = [parse_condition(f"{s}{equals}{rest}", specs, "--conditions") for s in sensors.split("+")]
+    each = [parse_condition(f"{s}{equals}{rest}", specs, option) for s in sensors.split("+")]
     if len(each) == 1:
         yield from each[0]
         return

@@ -89,7 +89,7 @@ class PageTrial:
         if self._runs:
             raise InputError("a trial runs; stop it first")
         bundle = self._session.bundle
-        arms = trial.arms_of(unplug, condition, bundle.specs)
+        arms = trial.arms_of(unplug, condition, bundle.specs, dashes="")
         degraded = [one.modality for arm in arms for one in arm.conditions]
         if len({*degraded}) < len(degraded):
             raise InputError("give each sensor one condition: a page degrades it by one")

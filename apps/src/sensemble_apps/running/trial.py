@@ -59,20 +59,23 @@ class Arm:
 CONTROL = Arm("all sensors")
 
 
-def arms_of(unplug: Sequence[str], condition: Sequence[str], specs: Mapping[str, InputSpec]) -> list[Arm]:
+def arms_of(
+    unplug: Sequence[str], condition: Sequence[str], specs: Mapping[str, InputSpec], dashes: str = "--"
+) -> list[Arm]:
     """Return the arms that texts such as `microphone+watch` and `camera=dark:3` name.
 
-    Raises InputError for an unknown sensor or condition, and for two that are alike.
+    Raises InputError for an unknown sensor or condition, and for two that are alike. `dashes` stand before
+    the option that an error names; a page has none.
     """
     arms = []
     for text in unplug:
-        gone = parse_sensors(text, specs, "--unplug")
+        gone = parse_sensors(text, specs, f"{dashes}unplug")
         arms.append(Arm(f"without {words(_named(one, specs) for one in text.split('+'))}", frozenset(gone)))
     for text in condition:
         for part in text.split(","):
             if ":" not in part:
-                raise InputError(f"--condition {text}: add a severity of 1 to 5, such as {part}:3")
-        found = parse_conditions(text, specs)
+                raise InputError(f"{dashes}condition {text}: add a severity of 1 to 5, such as {part}:3")
+        found = parse_conditions(text, specs, f"{dashes}condition")
         applied = tuple(a for one in found for a in ((one,) if isinstance(one, Applied) else one))
         sensors, _, name = text.partition("=")
         every = words(_named(one, specs) for one in sensors.split("+"))
