@@ -18,7 +18,7 @@ from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.kinds.resampling import Resampler
 from sensemble_sensors.kinds.series_files import read_series
 from sensemble_sensors.sensor import Sample
-from sensemble_sensors.spec import Channel, InputSpec, vectors
+from sensemble_sensors.spec import Channel, InputSpec, Modality, vectors
 from sensemble_sensors.thresholds import Thresholds
 
 from tests.needs import need
@@ -201,6 +201,21 @@ def test_parquet_is_read_where_it_is_installed(tmp_path: Path) -> None:
     columns = {channel.name: rows[:, i] for i, channel in enumerate(IMU)} | {"note": ["x"] * 100}
     parquet.write_table(pa.table(columns), tmp_path / "rows.parquet")
     np.testing.assert_array_equal(KIND.window(File(tmp_path / "rows.parquet"), SPEC), rows[None])
+
+
+def test_a_hole_is_not_filled_with_an_example(tmp_path: Path) -> None:
+    names = ",".join(channel.name for channel in IMU)
+    times = [*np.arange(0, 10, 1 / RATE), *np.arange(100, 110, 1 / RATE)]
+    path = tmp_path / "hole.csv"
+    path.write_text(csv_of(moved(len(times)), f"time,{names}", times))
+    for start, end in ((40.0, 42.0), (10.5, 12.0), (200.0, 202.0)):
+        for read in (
+            lambda source: KIND.window(source, SPEC),
+            lambda source: KIND.check(source, Modality("imu", "series", RATE, IMU)),
+        ):
+            with pytest.raises(BadDataError, match=f"has no rows from {start:g} s on"):
+                read(File(path, start, end))
+    assert np.shape(KIND.window(File(path, 9.0, 11.0), SPEC)) == SPEC.shape
 
 
 def test_damaged_parquet_is_named(tmp_path: Path) -> None:

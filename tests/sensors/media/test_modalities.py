@@ -100,7 +100,7 @@ def test_devices_are_what_can_be_lost_as_a_whole() -> None:
     [
         ([], "not a JSON object"),
         ({"imu": {}}, "imu: its kind is not known"),
-        ({"imu": {"kind": "smell"}}, "kind 'smell': there is none of this name"),
+        ({"imu": {"kind": "smell"}}, "imu: kind 'smell': there is none of this name"),
         ({"imu": {"kind": 3}}, "imu.kind: expected a string"),
         ({"imu": 3}, "imu: expected an object"),
         ({"start": {"kind": "text"}}, "start: a field of every example"),

@@ -15,7 +15,7 @@ from sensemble_sensors.kinds.checks import Checks, Symptom
 from sensemble_sensors.kinds.conditions.series import CONDITIONS
 from sensemble_sensors.kinds.excerpt import START, Excerpt, Source
 from sensemble_sensors.kinds.kind import FileKind, described
-from sensemble_sensors.kinds.resampling import LARGEST, Resampler, Rows, Times, resampled
+from sensemble_sensors.kinds.resampling import LARGEST, PAUSE, STEPS, Resampler, Rows, Times, resampled
 from sensemble_sensors.kinds.series_files import read_series, write_series
 from sensemble_sensors.kinds.tracks import Converter, TrackReader
 from sensemble_sensors.kinds.windows import SteadyRing, WindowRing
@@ -92,15 +92,13 @@ class Series(FileKind):
         path, names = source.value(spec.modality), [channel.name for channel in spec.channels]
         assert isinstance(path, Path)  # noqa: S101 - an example that has the modality
         times, rows = _read(path, names, spec.rate)
-        if times is None:
-            times = np.arange(len(rows)) / spec.rate
         # Without its own start, the example begins where its rows do: their clock may be any.
         start, half = (times[0] if source.start is None else source.start) + excerpt.at, 0.5 / spec.rate
         end = min(
             math.inf if source.end is None else source.end - 1 / spec.rate, times[-1], start + excerpt.span
         )
         count = min(spec.shape[1], math.floor((end - start + half) * spec.rate) + 1)
-        if count < 1 or times[0] > start + half + spec.window:
+        if count < 1 or not _has_rows(times, start, start + (count - 1) / spec.rate, spec.rate):
             raise BadDataError(f"{path}: has no rows from {start:g} s on")
         steady = resampled(times, rows, start + np.arange(count) / spec.rate, 1 / spec.rate)
         return filled(steady, spec.shape[1])[None]
@@ -121,7 +119,10 @@ class Series(FileKind):
             raise BadDataError(
                 f"modalities.json: {modality.name}: a series needs its rate (rows a second) and its channels"
             )
-        _read(path, [channel.name for channel in modality.channels], modality.rate)
+        times, _ = _read(path, [channel.name for channel in modality.channels], modality.rate)
+        start = times[0] if source.start is None else source.start
+        if not _has_rows(times, start, math.inf if source.end is None else source.end, modality.rate):
+            raise BadDataError(f"{path}: has no rows from {start:g} s on")
 
     def form(self, spec: InputSpec) -> tuple[int, ...]:
         """Return the number of channels and the rate (mHz)."""
@@ -163,10 +164,21 @@ class Series(FileKind):
         return _Resampling(spec)
 
 
-def _read(path: Path, names: Sequence[str], rate: float) -> tuple[Times | None, Rows]:
+def _has_rows(times: Times, start: float, end: float, rate: float) -> bool:
+    """Return whether rows lie between two times, or before and after them without a hole of the sensor."""
+    first, after = np.searchsorted(times, (start - 0.5 / rate, end + 0.5 / rate)).tolist()
+    return bool(
+        first < after
+        or (0 < first < len(times) and times[first] - times[first - 1] <= max(PAUSE, STEPS / rate))
+    )
+
+
+def _read(path: Path, names: Sequence[str], rate: float) -> tuple[Times, Rows]:
     """Read a file whose rows come at about `rate`; BadDataError if its clock does not count seconds."""
     times, rows = read_series(path, names)
-    step = 0.0 if times is None or len(times) < 2 else float(np.median(np.diff(times[:_SEEN])))
+    if times is None:
+        times = np.arange(len(rows)) / rate
+    step = 0.0 if len(times) < 2 else float(np.median(np.diff(times[:_SEEN])))
     if step * rate > _SLOW:
         raise BadDataError(
             f"{path}: time: a row every {step:g} s, and modalities.json says {rate:g} a second; if it is in "

@@ -98,7 +98,10 @@ def _modality(name: str, raw: object) -> Modality:
     rows = zip(names, units, ranges, strict=True)
     channels = tuple(Channel(one, unit, *_range(f"{name}.ranges", bounds)) for one, unit, bounds in rows)
     modality = Modality(name, entry.kind or "", entry.rate or 0.0, channels, entry.device)
-    kind_of(modality)
+    try:
+        kind_of(modality)
+    except SpecError as error:
+        raise BadDataError(f"{name}: {error}") from error
     return modality
 
 
