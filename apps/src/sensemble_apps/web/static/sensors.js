@@ -1,6 +1,6 @@
 // The sensors, each as a card: its newest samples, its state, what it says alone, and its buttons.
 
-import { button, draw, icon, make, percent, put, say } from "./dom.js";
+import { button, draw, icon, make, percent, put, say, spaced } from "./dom.js";
 
 /** @typedef {import("./types.js").Modality} Modality */
 /** @typedef {import("./types.js").Sensor} Sensor */
@@ -40,7 +40,7 @@ function stateOf(sensor, state, live, noun) {
 }
 
 /** @param {Opinion} said @returns {string} */
-const alone = (said) => (said.label ? `alone: ${said.label}, ${percent(said.confidence)}` : `alone: ${said.words.replace(": ", ", ")}`);
+const alone = (said) => spaced(said.label ? `alone: ${said.label}, ${percent(said.confidence)}` : `alone: ${said.words.replace(": ", ", ")}`);
 
 /**
  * The parts of a card that change.
