@@ -162,4 +162,4 @@ def test_it_learns_offline_and_what_it_saves_is_read(
     assert np.allclose([one.probabilities.sum() for one in said], 1, atol=1e-5)
     assert "attached" in {event.kind for event in read_events(record, sessions[0].id)}
     assert main(["history", str(record)]) == 0
-    assert "audio+video" in capsys.readouterr().out
+    assert "microphone + camera" in capsys.readouterr().out
