@@ -302,7 +302,9 @@ def test_parts_of_one_file_are_told_from_the_same_seconds(one: Path) -> None:
     train = {"split": "train", "audio": one.name, "start": 1, "end": 3}
     for start, same in ((3, False), (2.9, True), (0, True)):
         (leak,) = found(
-            one.parent, train, {"split": "eval", "audio": one.name, "start": start, "end": start + 2}
+            one.parent,
+            train,
+            {"split": "eval", "labels": ["no"], "audio": one.name, "start": start, "end": start + 2},
         )
         assert leak.same == same
         assert ("parts of one file" in leak.text) != same

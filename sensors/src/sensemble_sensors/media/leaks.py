@@ -87,8 +87,8 @@ def leaks(dataset: Dataset) -> Iterator[Leak]:
 
 
 def _constant(uses: list[_Use], dataset: Dataset) -> str:
-    """Return the field whose files all have one content, whatever the labels; empty if there is none."""
-    if len({use.example.labels for use in uses}) > 1:
+    """Return the field that has the same seconds of one content in all examples; empty if there is none."""
+    if len({use.example.labels for use in uses}) > 1 and len({(use.start, use.end) for use in uses}) == 1:
         files = {use.file for use in uses}
         for field in uses[0].example.values:
             if all(e.values[field] in files for e in dataset.examples if field in e.values):
