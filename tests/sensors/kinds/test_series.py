@@ -201,6 +201,9 @@ def test_parquet_is_read_where_it_is_installed(tmp_path: Path) -> None:
     columns = {channel.name: rows[:, i] for i, channel in enumerate(IMU)} | {"note": ["x"] * 100}
     parquet.write_table(pa.table(columns), tmp_path / "rows.parquet")
     np.testing.assert_array_equal(KIND.window(File(tmp_path / "rows.parquet"), SPEC), rows[None])
+    parquet.write_table(pa.table(columns | {"Time": rows[:, 0]}), tmp_path / "rows.parquet")
+    with pytest.raises(BadDataError, match="call it time"):
+        KIND.window(File(tmp_path / "rows.parquet"), SPEC)
 
 
 def test_a_hole_is_not_filled_with_an_example(tmp_path: Path) -> None:
@@ -235,7 +238,7 @@ def test_damaged_parquet_is_named(tmp_path: Path) -> None:
 
 def test_quoted_numbers_and_texts_with_commas_are_read(tmp_path: Path) -> None:
     names = ",".join(channel.name for channel in IMU)
-    (tmp_path / "quoted.csv").write_text(f'note,{names}\n"up, 7, 8",1,2,3,4,"5","6"\n')
+    (tmp_path / "quoted.csv").write_text(f'note,{names}\n"up,\n1,2,3,4,5,6,7,8\n",1,2,3,4,"5","6"\n')
     _, rows = read_series(tmp_path / "quoted.csv", [channel.name for channel in IMU])
     assert rows.tolist() == [[1, 2, 3, 4, 5, 6]]
 
@@ -264,6 +267,7 @@ def test_another_rate_is_brought_to_that_of_the_encoder(tmp_path: Path) -> None:
         ("a.csv", b"ax,ay,az,gx,gy,gz\n", "has no rows"),
         ("a.csv", b"", "has no column ax"),
         ("a.csv", b"ax,ay,az,gx,gy,gz\n1,2,3,4,5,6,\n0,1,0,2,0,3,0,4,0,5,0,6\n", "row 2 has more"),
+        ("a.csv", b'ax,ay,az,gx,gy,gz,is\n\n0,1,0,2,0,3,0,4,0,5,0,6,"up"\n', "row 1 has more"),
         ("a.csv", b"ax,ay,az,ax,gx,gy,gz\n1,2,3,4,5,6,7\n", "has 2 columns ax"),
         ("a.csv", b"ax,ay,az,gx,gy,gz\r1,2,3,4,5,6\r", "no header of CSV"),
         ("a.csv", b"ax,ay,az,gx,gy,gz," + b"a" * 200_000 + b"\n", "no header of CSV"),

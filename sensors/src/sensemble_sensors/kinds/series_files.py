@@ -3,6 +3,7 @@
 import csv
 import io
 import math
+import re
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
@@ -102,8 +103,10 @@ def _comma_separated(data: bytes, channels: Sequence[str]) -> tuple[Times | None
     if not rest.strip():
         raise ValueError("has no rows")
     _check_size(rest.count(b",") + rest.count(b"\n"))
-    for number, line in enumerate(rest.splitlines(), 1):  # of decimal commas, each would be a column more
-        if line.rstrip(b", ").count(b",") >= len(names) and b'"' not in line:
+    # Of decimal commas, each would be a column more; those within quotes are none.
+    lines = re.sub(rb'"[^"]*"', b'""', rest).splitlines()
+    for number, line in enumerate(filter(None, lines), 1):
+        if line.rstrip(b', "').count(b",") >= len(names):
             raise ValueError(
                 f"row {number} has more numbers than the header has names; write 0.5, with a point, for 0,5"
             )
@@ -143,20 +146,20 @@ def _parquet(data: bytes, channels: Sequence[str]) -> tuple[Times | None, Rows]:
         ) from error
     try:
         file = parquet.ParquetFile(io.BytesIO(data))
-        names = [one for one in file.schema_arrow.names if not channels or one in {TIME, *channels}]
-        places = _places(names, channels)
+        every = file.schema_arrow.names
+        names = [every[place] for place in _places(every, channels)]
         _check_size(file.metadata.num_rows * len(names))  # a few bytes may stand for any number of equal rows
         for name in names:
             kind = file.schema_arrow.field(name).type
             # A few bytes may stand for any number of long texts.
             if not (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
                 raise ValueError(f"{name}: is {kind}, not a number{' of seconds' if name == TIME else ''}")
-        parts, count = [np.zeros((0, len(places)))], 0
+        parts, count = [np.zeros((0, len(names)))], 0
         # By pieces: what the file states and what its pages hold are two things.
         for batch in file.iter_batches(_PIECE, columns=names):
             count += batch.num_rows * len(names)
             _check_size(count)
-            parts.append(np.stack([np.asarray(batch[names[place]], np.float64) for place in places], axis=1))
+            parts.append(np.stack([np.asarray(batch[name], np.float64) for name in names], axis=1))
     except (pa.ArrowException, OSError, TypeError) as error:  # OSError of damaged pages
         raise ValueError(f"cannot be read as Parquet ({error}); write it again") from error
     return _divided(np.concatenate(parts), names)
