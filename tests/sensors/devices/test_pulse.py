@@ -210,18 +210,25 @@ def test_a_killed_program_leaves_no_tool_behind() -> None:
     with subprocess.Popen([sys.executable, "-c", LISTEN], stdin=pipe, stdout=pipe) as program:
         assert program.stdout is not None
         assert program.stdout.readline()
-        tasks = Path(f"/proc/{program.pid}/task").glob("*/children")
-        tools = [Path(f"/proc/{child}") for task in tasks for child in task.read_text().split()]
+        # Before it is `pactl`, `setpriv` may not have asked yet to be killed, too.
+        wait_until(lambda: any(command(tool)[1:] == [b"subscribe"] for tool in tools(program.pid)))
+        started = tools(program.pid)
         program.kill()
-    assert len(tools) >= 2  # `parec` and `pactl subscribe`
-    wait_until(lambda: not any(running(tool) for tool in tools))
+    assert len(started) >= 2  # `parec` and `pactl subscribe`
+    wait_until(lambda: not any(map(command, started)))
 
 
-def running(process: Path) -> bool:
-    """Tell whether the process of a folder of /proc goes on; a zombie has no command."""
+def tools(program: int) -> list[Path]:
+    """Return the folders of /proc of a program's children."""
+    tasks = Path(f"/proc/{program}/task").glob("*/children")
+    return [Path(f"/proc/{child}") for task in tasks for child in task.read_text().split()]
+
+
+def command(process: Path) -> list[bytes]:
+    """Return the command of a process of /proc; empty if it is over, or a zombie."""
     with suppress(OSError):
-        return (process / "cmdline").read_bytes() != b""
-    return False
+        return (process / "cmdline").read_bytes().split(b"\0")[:-1]
+    return []
 
 
 @pytest.mark.usefixtures("sound_server")
