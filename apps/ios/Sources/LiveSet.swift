@@ -9,7 +9,7 @@ private let knownOdds = 29.0
 /// The excess of a score of familiarity over its limit that speaks neither for a known scene nor against it.
 private let margin = 1.5
 
-/// The log-odds by which an unfamiliar window that is not far speaks against a known scene.
+/// The log-odds by which a strange sensor speaks against a known scene.
 private let strangeness = 4.0
 
 /// The most that an opinion is doubted: it still has a likeliest class.
@@ -84,7 +84,8 @@ struct LiveSet {
         }
         var fused = fuse(
             classes, lies: live.map(belief.lies), redundancy: calibration.redundancy, multiClass: head.multiClass)
-        let strange = near.filter { !live.contains($0) && !isFar($0) }.count
+        let silent = near.filter { !live.contains($0) }
+        let strange = silent.contains(where: isFar) ? silent.count - 1 : silent.count
         if let known = known(live, strange: strange) { fused = doubted(fused, known: known) }
         if head.multiClass && changed {
             suspect = belief.note(Dictionary(uniqueKeysWithValues: zip(live, opinions)), at: now)
@@ -99,7 +100,7 @@ struct LiveSet {
         Prediction(live: live, probabilities: fused.map { Float($0) }, threshold: calibration.threshold, doubt: doubt)
     }
 
-    /// The log-odds that the scene is known, by the live sensors and the number of unfamiliar ones that are not far; nil if nothing tells.
+    /// The log-odds that the scene is known, by the live sensors and the number of unfamiliar ones, less one if any is far; nil if nothing tells.
     private func known(_ live: [String], strange: Int) -> Double? {
         let excess = live.compactMap { modality in
             score(modality).map { $0 - max(calibration.familiar[modality]! + margin, -log(knownOdds)) }

@@ -177,7 +177,7 @@ def test_an_audit_and_a_session_give_the_same_answers(
         for i in range(20):
             shown = {m: rows[m][i] for m in subset if present[m][i]}
             unfamiliar = [m for m in shown if not familiar[m][i]]
-            strange = sum(not known.are_far(m, rows[m][i]) for m in unfamiliar)
+            strange = len(unfamiliar) - any(known.are_far(m, rows[m][i]) for m in unfamiliar)
             lies = belief.lies if task == "multi-class" and len(subset) > 1 else {}
             said, single = answer(known, shown, lies, unfamiliar, strange=strange)
             belief.note({m: one.probabilities for m, one in single.items() if m not in unfamiliar}, i * SCENE)
@@ -340,6 +340,18 @@ def test_a_broken_sensor_says_nothing_of_the_scene_and_one_that_sees_what_is_new
     sessions = Sessions([("audio",), ("audio", "video")], 0.4, "multi-class", 0.9)
     alone, both = (one.probabilities.max() for one in sessions.first(said, there, usable).values())
     assert both == alone if far else both < alone
+
+
+def test_two_broken_sensors_speak_against_a_known_scene_and_one_does_not() -> None:
+    known = classifier(familiar=-2.0, near=0)
+    rows = {"audio": window(0, 9), "text": window(0, 9, -5), "video": window(0, 9, -5)}
+    said = {m: known.evidence(m, x[np.newaxis]) for m, x in rows.items()}
+    there = dict.fromkeys(rows, np.ones(1, bool))
+    usable = there | {m: np.zeros(1, bool) for m in ("text", "video")}
+    sets = [("audio",), ("audio", "text"), ("audio", "video"), SENSORS]
+    given = Sessions(sets, 0.4, "multi-class", 0.9).first(said, there, usable).values()
+    alone, one, other, both = (each.probabilities.max() for each in given)
+    assert both < one == other == alone
 
 
 def test_a_window_unlike_known_ones_is_less_sure_unless_a_correction_moved_it() -> None:

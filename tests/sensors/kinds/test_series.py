@@ -268,7 +268,6 @@ def test_another_rate_is_brought_to_that_of_the_encoder(tmp_path: Path) -> None:
         ("a.csv", b"", "has no column ax"),
         ("a.csv", b"ax,ay,az,gx,gy,gz\n1,2,3,4,5,6,\n0,1,0,2,0,3,0,4,0,5,0,6\n", "row 2 has more"),
         ("a.csv", b'ax,ay,az,gx,gy,gz,is\n\n0,1,0,2,0,3,0,4,0,5,0,6,"up"\n', "row 1 has more"),
-        ("a.csv", b'"ax","ay","az","gx","gy","gz"\n"1",1,2,3,4,5,6\n', "row 1 has more"),  # R's names of rows
         ("a.csv", b'ax,ay,az,gx,gy,gz,note\n1,2,3,4,5,6,"7 in\n1,2,3,4,5,6,\n', "mend its quotes"),
         ("a.csv", b"ax,ay,az,ax,gx,gy,gz\n1,2,3,4,5,6,7\n", "has 2 columns ax"),
         ("a.csv", b"ax,ay,az,gx,gy,gz\r1,2,3,4,5,6\r", "no header of CSV"),

@@ -9,13 +9,13 @@ export const RARE = 0.02; // the probability that a sensor lies before any evide
 const SCENE = 2; // seconds that a scene lasts at least
 const LIKELY = 0.5; // the probability from which a sensor is a suspect
 const MARGIN = 1.5; // the excess of a score over its limit that speaks neither for a known scene nor against it
-const STRANGE = 4; // the log-odds by which an unfamiliar window that is not far speaks against one
+const STRANGE = 4; // the log-odds by which a strange sensor speaks against one
 const LEAST = 0.01; // of an opinion is no evidence
 
 /** The probability of each class. */
 export type Shares = ArrayLike<number>;
 
-/** Return the probabilities of one input, by what its live sensors say, one at least, and how many are unfamiliar and not far; the others as `fuse` takes them. */
+/** Return the probabilities of one input, by what its live sensors say, one at least, and how many are unfamiliar, less one if any is far; the others as `fuse` takes them. */
 export function believe(live: readonly Evidence[], lies: readonly number[], redundancy: number, task: Task, strange = 0): ArrayLike<number> {
   const fused = fuse(live.map(({ classes }) => classes), lies, redundancy, task);
   const excess = live.flatMap(({ known, limit }) => (known === null ? [] : known - Math.max(limit + MARGIN, -KNOWN)));

@@ -164,7 +164,9 @@ export class LiveSet {
     if (!fresh.length || !live.length) return null;
     const shown = near.map((modality) => this.embeddings.get(modality)!);
     const { lies } = this.belief;
-    const strange = unfamiliar.filter((modality) => !live.includes(modality) && !classifier.isFar(modality, this.embeddings.get(modality)!.embedding));
+    const silent = unfamiliar.filter((modality) => !live.includes(modality));
+    const far = silent.find((modality) => classifier.isFar(modality, this.embeddings.get(modality)!.embedding));
+    const strange = silent.filter((modality) => modality !== far);
     const { whole, alone: opinions } = answer(classifier, this.vectors(live), lies, unfamiliar, strange.length);
     for (const modality of unfamiliar) opinions.set(modality, noEvidence(classifier));
     const suspect = this.suspect(opinions, unfamiliar, live, now);

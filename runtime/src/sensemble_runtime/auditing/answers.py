@@ -84,9 +84,11 @@ class Sessions:
         opinions = np.stack([said[m].opinions(self._task) for m in subset])
         probabilities = np.full(opinions.shape[1:], 1 / opinions.shape[2], np.float32)
         reasons = np.full(there.shape[1], UNFAMILIAR, np.int8)
-        far = [one.far for one in map(said.__getitem__, subset)]
-        near = [x if f is None else x & ~f for x, f in zip(there & ~usable, far, strict=True)]
-        sets, which = np.unique(np.stack([usable, np.stack(near)]), axis=2, return_inverse=True)
+        silent = there & ~usable
+        parts = [(own, said[m].far) for m, own in zip(subset, silent, strict=True)]
+        far = np.stack([np.zeros_like(own) if f is None else own & f for own, f in parts])
+        excused = far & (far.cumsum(axis=0) == 1)
+        sets, which = np.unique(np.stack([usable, silent & ~excused]), axis=2, return_inverse=True)
         for number, (live, strange) in enumerate(np.moveaxis(sets, 2, 0)):
             rows = np.flatnonzero(which.reshape(-1) == number)
             if live.any():

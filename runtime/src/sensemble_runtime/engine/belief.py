@@ -18,8 +18,9 @@ part is asked, and the first may not hold.
 answer is doubted by the sum (`head.doubted`). A live sensor speaks for a known scene as far as its
 log-odds of familiarity exceed their limit by `MARGIN`, and for none that it finds likelier unknown
 (`head.KNOWN`), however low the limit. One whose window is unfamiliar has no opinion. If the linear score is
-below the limit, too, the window is far: the sensor is covered or broken, and says nothing of the scene. Else
-it sees what was never learned, and speaks against a known scene by `STRANGE`.
+below the limit, too, the window is far: the sensor is covered or broken, and one such says nothing of the
+scene. That a second breaks by itself is as rare as an unknown scene, so it is strange, like a sensor that
+sees what was never learned: each speaks against a known scene by `STRANGE`.
 
 Who lies is learned from scene to scene: a sensor that shows another scene goes on doing so, and the others go
 on agreeing. By Bayes' rule, e_m grows with each scene that the others explain better without m.
@@ -51,7 +52,7 @@ RARE = 0.02  # the probability that a sensor lies before any evidence, or that a
 SCENE = 2.0  # seconds that a scene lasts at least; windows of one scene count once: they err together
 LIKELY = 0.5  # the probability from which a sensor is a suspect
 MARGIN = 1.5  # the excess of a score over its limit that speaks neither for a known scene nor against it
-STRANGE = 4.0  # the log-odds by which an unfamiliar window that is not far speaks against one
+STRANGE = 4.0  # the log-odds by which a strange sensor speaks against one; about those of `RARE`
 _LEAST = 0.01  # of an opinion is no evidence: no calibration is good to more digits
 
 DOUBTS: tuple[Doubt | None, ...] = (None, *get_args(Doubt))  # by code
@@ -64,7 +65,7 @@ def believe(
     """Return the probabilities float [N, C] of N inputs by n > 0 live modalities.
 
     `lies`, `redundancy` and `task` are those of `fuse`; `strange` is the number of unfamiliar
-    modalities that are not far. Without any, one live modality alone is doubted by its own log-odds.
+    modalities, less one if any is far. Without any, one live modality alone is doubted by its own log-odds.
     """
     fused = fuse(np.stack([one.classes for one in live]), lies, redundancy, task)
     scores = [(one.known, one.limit) for one in live if one.known is not None]

@@ -186,11 +186,11 @@ class LiveSet:
         left_out = unfamiliar if self._policy.unfamiliar == "leave" else ()
         bundle, classifier = self.bundle, self.bundle.classifier
         lies = self._belief.lies if self._policy.unfamiliar == "leave" else {}
-        strange = tuple(
-            m for m in left_out if m not in live and not classifier.are_far(m, shown[m].embedding)
-        )
+        silent = [m for m in left_out if m not in live]
+        far = next((m for m in silent if classifier.are_far(m, shown[m].embedding)), None)
+        strange = tuple(m for m in silent if m != far)
         whole, opinions = answer(classifier, embeddings, lies, left_out, corrected, len(strange))
-        opinions |= dict.fromkeys((m for m in left_out if m not in live), no_evidence(classifier))
+        opinions |= dict.fromkeys(silent, no_evidence(classifier))
         suspect = None
         if classifier.task == "multi-class":  # of several labels, none excludes another
             familiar = {m: opinions[m].probabilities for m in live if m not in left_out}

@@ -12,7 +12,7 @@ private const val KNOWN = 29.0
 /** The excess of a score of familiarity over its limit that speaks neither for a known scene nor against it. */
 private const val MARGIN = 1.5
 
-/** The log-odds by which an unfamiliar window that is not far speaks against a known scene. */
+/** The log-odds by which a strange sensor speaks against a known scene. */
 private const val STRANGE = 4.0
 
 /** The most that an opinion is doubted: it still has a likeliest class. */
@@ -69,7 +69,8 @@ class LiveSet(
         val classes = live.associateWith { classes(it) }
         val opinions = classes.mapValues { (modality, found) -> score(modality)?.let { doubted(found, it) } ?: found }
         var fused = fuse(classes.values.toList(), live.map { belief.lies(it) }, calibration.redundancy, head.multiClass)
-        known(live, near.count { it !in live && !isFar(it) })?.let { fused = doubted(fused, it) }
+        val silent = near - live.toSet()
+        known(live, if (silent.any { isFar(it) }) silent.size - 1 else silent.size)?.let { fused = doubted(fused, it) }
         if (head.multiClass && changed) suspect = belief.note(opinions, now)
         changed = false
         val isApart = opinions.values.distinctBy { it.top() }.size > 1
@@ -81,7 +82,7 @@ class LiveSet(
     private fun prediction(live: List<String>, fused: DoubleArray, doubt: Doubt?) =
         Prediction(live, FloatArray(fused.size) { fused[it].toFloat() }, calibration.threshold, doubt)
 
-    /** The log-odds that the scene is known, by the live sensors and the number of unfamiliar ones that are not far; null if nothing tells. */
+    /** The log-odds that the scene is known, by the live sensors and the number of unfamiliar ones, less one if any is far; null if nothing tells. */
     private fun known(live: List<String>, strange: Int): Double? {
         val excess = live.mapNotNull { modality ->
             score(modality)?.let { it - maxOf(calibration.familiar.getValue(modality) + MARGIN, -ln(KNOWN)) }
