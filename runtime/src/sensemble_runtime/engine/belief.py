@@ -1,8 +1,8 @@
 """The belief: the answer of the sensors that are live, and which of them lies.
 
 Each live modality has an opinion p_m: its calibrated probabilities of the C classes, if the scene shows one
-of them. A sensor lies with a probability e_m. Then it shows another scene, and its opinion says nothing of
-this one. A set of n sensors believes in class c in proportion to
+of them. A sensor lies with a probability e_m. Then its opinion is about another scene. A set of n sensors
+believes in class c in proportion to
 
     prod_m [(1 - e_m) C g_m(c) + e_m],    g_m(c) in proportion to p_m(c) ** (n ** -r).
 
@@ -18,9 +18,9 @@ part is asked, and the first may not hold.
 answer is doubted by the sum (`head.doubted`). A live sensor speaks for a known scene as far as its
 log-odds of familiarity exceed their limit by `MARGIN`, and for none that it finds likelier unknown
 (`head.KNOWN`), however low the limit. One whose window is unfamiliar has no opinion. If the linear score is
-below the limit, too, the window is far: the sensor is covered or broken, and one such says nothing of the
-scene. That a second breaks by itself is as rare as an unknown scene, so it is strange, like a sensor that
-sees what was never learned: each speaks against a known scene by `STRANGE`.
+below the limit, too, the window is far: the sensor is covered or broken. One such sensor does not count. A
+second is as rare as an unknown scene, so it is strange, like a sensor that sees what was never learned. Each
+strange one speaks against a known scene by `STRANGE`.
 
 Who lies is learned from scene to scene: a sensor that shows another scene goes on doing so, and the others go
 on agreeing. By Bayes' rule, e_m grows with each scene that the others explain better without m.
