@@ -128,7 +128,7 @@ def test_a_connection_that_asks_for_nothing_is_closed(page: Served, monkeypatch:
 
 
 def test_a_body_that_never_ends_is_not_awaited(page: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "SILENT", 0.2)
+    monkeypatch.setattr(limits, "SILENT", 2.0)  # the time of the header, too
     head = f"POST /api/label HTTP/1.1\r\nHost: 127.0.0.1:{page.port}\r\nContent-Length: 9\r\n\r\n{{"
     with raw(page.port, head.encode()) as connection:
         assert connection.recv(12) == b"HTTP/1.1 400"

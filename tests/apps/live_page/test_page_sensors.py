@@ -95,19 +95,19 @@ def test_the_active_one_of_several_is_recorded(session: Session, bundle: Bundle,
     clock.add(monotonic(), monotonic(), monotonic())
     folder = tmp_path / "recording"
     recorder.start(folder)
-    for level in (50, 200):
+    for level, waited in ((50, 0.0), (200, 0.3)):  # seconds from a picture's capture to the page
         cameras.append(BrowserSensor(spec, f"camera {level}", clock))
         name = session.attach(cameras[-1])
         until = monotonic() + PATIENCE
         while len(list((folder / "segments").glob("*.mkv"))) < len(cameras) and monotonic() < until:
             for camera, shade in zip(cameras, (50, 200), strict=False):
                 picture = np.full(spec.shape[2:], shade, np.uint8) + np.uint8(monotonic() * 100 % 5)
-                camera.put(0, monotonic(), memoryview(picture.tobytes()))
+                camera.put(0, monotonic() - waited, memoryview(picture.tobytes()))
             sleep(0.05)
         assert name == f"camera {level}"
     recorder.stop()
     recorded = Recorded(folder, read_dataset(folder).examples, bundle.specs)
     levels = [round(float(np.mean(np.asarray(s.data))), -1) for s in recorded.samples(bundle.specs)]
     assert sorted(set(levels)) == [50, 200]
-    assert levels == sorted(levels), "the one that was attached last takes over"
+    assert levels == sorted(levels), "the one that was attached last takes over, and nothing is interleaved"
     assert recorder.segments is None

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -78,10 +79,18 @@ class Recorder:
                     failed=self._failed,
                 )
                 until = recording.began + length
+                last: dict[str, tuple[str, float]] = {}  # of each modality: the sensor and its last time
 
-                def put(_: str, sample: Sample) -> None:
-                    if sample.time < until:
-                        recording.put(sample)
+                def put(name: str, sample: Sample) -> None:
+                    if sample.time >= until:
+                        return
+                    before, time = last.get(sample.modality, (name, -math.inf))
+                    if name != before:
+                        if sample.time <= time:  # it waited while the sensor before was still recorded
+                            return
+                        sample = replace(sample, cut=True)
+                    last[sample.modality] = name, sample.time
+                    recording.put(sample)
 
                 def note(event: Prediction | Event) -> None:
                     if isinstance(event, Event) and event.kind in STATES:
