@@ -1,4 +1,4 @@
-"""Errors of sensors, datasets and recordings."""
+"""Errors of sensors, datasets and recordings, and the form of their text."""
 
 import re
 
@@ -61,6 +61,11 @@ _CONTROLS = re.compile(
 def printable(text: str) -> str:
     """Escape control characters and lone surrogates: safe for terminals and UTF-8."""
     return _CONTROLS.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+
+
+def counted(count: int, noun: str) -> str:
+    """Write a number of things: `1 group`, `2 groups`."""
+    return f"{count} {noun}{'s' * (count != 1)}"
 
 
 def text_of(error: BaseException) -> str:

@@ -71,6 +71,8 @@ def test_it_says_how_many_people_it_rests_on_and_how_sure_it_is_without_a_sensor
     assert audits.answered is not None
     eight = replace(audits.answered, groups=np.arange(400) % 8, named=[("anna",)] * 400)
     assert replace(audits, answered=eight).amount == "400 examples of the split eval, of 8 people or groups"
+    one = replace(eight, groups=np.zeros(400, int))
+    assert replace(audits, answered=one).amount == "400 examples of the split eval, of 1 person or group"
 
 
 def test_what_is_required_is_judged_on_the_page_and_by_the_exit_status(

@@ -8,6 +8,7 @@ from rich.table import Table
 from sensemble_runtime import subsets
 from sensemble_runtime.auditing.comparison import MARGIN, SetComparison, check_margin
 from sensemble_runtime.bundle.bundle import Bundle
+from sensemble_sensors.errors import counted
 from sensemble_sensors.thresholds import DEFAULT
 
 from sensemble_apps.console.output import check_writable, remark, say_executors, say_json
@@ -97,7 +98,9 @@ def _print(arguments: Trial, outcome: Outcome, found: dict[str, SetComparison]) 
     console.print(f"A: {sensors}; B: the same scenes in the arm of the row", soft_wrap=True)
     one = next(iter(found.values()))
     if len(one.groups) < one.n:
-        console.print(f"The scenes are of {len(one.groups)} groups, which every number allows for.")
+        console.print(
+            f"The scenes are of {counted(len(one.groups), 'group')}, which every number allows for."
+        )
     for title, one in found.items():
         verdict = comparison_table.verdict(one, arguments.margin)
         said = f"{title[0].upper()}{title[1:]}, {verdict}. {comparison_table.sureness(one)}"

@@ -152,6 +152,11 @@ def audited(score: SubsetScore) -> str:
     return f"scores {score.accuracy:.0%} on {score.n} examples ({100 * score.low:.0f} to {score.high:.0%})"
 
 
+def people(count: int) -> str:
+    """Write a number of groups, each of which is most often a person: `8 people or groups`."""
+    return "1 person or group" if count == 1 else f"{count} people or groups"
+
+
 def percent(score: float | None, digits: int = 1) -> str:
     """Write a fraction in per cent, without the sign; None as a dash."""
     return "\N{EN DASH}" if score is None else f"{100 * score:.{digits}f}"

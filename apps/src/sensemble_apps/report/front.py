@@ -121,7 +121,7 @@ def _cautions(audits: Audits, metric: str) -> Iterator[str]:
         sets = "every set" if len(few) == len(audits.scores) else _sets(few)
         counts = sorted(set(few.values()))
         n = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
-        of, people = (f", of {audits.groups} people or groups", " people") if audits.groups else ("", "")
+        of, people = (f", of {wording.people(audits.groups)}", " people") if audits.groups else ("", "")
         yield (
             f"{estimates.TOO_FEW.capitalize()} of {sets} ({n}{of}): an interval wider than 20 points does "
             f"not tell a good sensor from a bad one. Label more{people} before this is signed off."

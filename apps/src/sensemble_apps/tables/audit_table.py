@@ -9,6 +9,7 @@ from sensemble_runtime.auditing.measures import Measures
 from sensemble_runtime.auditing.reliability import Reliability
 from sensemble_runtime.scores import Estimate, SubsetScore
 from sensemble_runtime.subsets import Subset
+from sensemble_sensors.errors import counted
 
 from sensemble_apps.console import wording
 from sensemble_apps.console.estimates import (
@@ -93,7 +94,7 @@ def sentences(result: AuditResult) -> Iterator[str]:
         if "+" not in name:
             yield at_chance(name, result.subsets[name], result.chance[name])
     if result.groups < result.examples:
-        groups = f"{result.groups} independent group{'s' * (result.groups > 1)}"
+        groups = counted(result.groups, "independent group")
         yield f"The {result.examples} examples are of {groups}, which the intervals allow for."
 
 

@@ -13,7 +13,7 @@ from sensemble_runtime.record.reader import read_answers, read_conditions, read_
 from sensemble_runtime.record.writer import fingerprint
 from sensemble_runtime.scores import ConditionScore, Estimate, SubsetScore, UnknownScore
 
-from sensemble_apps.console.wording import data_title
+from sensemble_apps.console.wording import data_title, people
 from sensemble_apps.tables.run_folder import AUDIT, BUNDLE, EVALUATED
 
 
@@ -56,7 +56,7 @@ class Audits:
     @property
     def amount(self) -> str:
         """The examples and the people behind the scores, in words."""
-        who = f"of {self.groups} people or groups" if self.groups else "whose people are not named"
+        who = f"of {people(self.groups)}" if self.groups else "whose people are not named"
         return f"{max(score.n for score in self.scores.values())} examples of the split {EVALUATED}, {who}"
 
     @property

@@ -14,6 +14,7 @@ from sensemble_runtime.auditing.reliability import Answered, recorded_answers
 from sensemble_runtime.bundle.manifest import Manifest
 from sensemble_runtime.record.reader import read_answers, read_conditions, read_runs
 from sensemble_runtime.scores import CLEAN, ConditionScore, Estimate
+from sensemble_sensors.errors import counted
 
 from sensemble_apps.console.estimates import TOO_FEW
 from sensemble_apps.console.wording import data_title, percent, sensor_words, set_title
@@ -138,7 +139,8 @@ def sentences(found: Comparison) -> Iterator[str]:
             yield f"With {sensor_words(subsets.parse(name))}, {verdict(other, found.margin)}."
     yield sureness(one)
     if found.groups < found.examples:
-        yield f"The {found.examples} examples are of {found.groups} groups, which every number allows for."
+        groups = counted(found.groups, "group")
+        yield f"The {found.examples} examples are of {groups}, which every number allows for."
     if any(found.only):
         yield f"Left out: {found.only[0]} examples that only A has, {found.only[1]} that only B has."
 

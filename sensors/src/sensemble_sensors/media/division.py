@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from sensemble_sensors.errors import counted
 from sensemble_sensors.media.dataset import Dataset, Example
 from sensemble_sensors.media.splits import hold_out, whole
 
@@ -94,10 +95,6 @@ def _shortages(
         count = sum(share.groups for share in by_split.values())
         more = max(1, *(_HELD[split][1] - count for split in held)) if held else 1
         yield (
-            f"{label}: {_counted(count, noun)}, so there is none for {' or '.join(lacking)}; "
+            f"{label}: {counted(count, noun)}, so there is none for {' or '.join(lacking)}; "
             f"record {more} more of it"
         )
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}{'s' * (count != 1)}"

@@ -8,6 +8,7 @@ from statistics import median
 from sensemble_runtime.auditing.intervals import wilson
 from sensemble_runtime.scores import WIDE
 from sensemble_runtime.subsets import name as subset_name
+from sensemble_sensors.errors import counted
 from sensemble_sensors.media.dataset import Dataset, Example
 from sensemble_sensors.media.splits import PROMISED
 
@@ -41,7 +42,7 @@ def refusals(dataset: Dataset) -> Iterator[str]:
         if not dataset.split(split):
             yield f"no example of the split {split!r}; add some, or run `sensemble data split`"
     if len(dataset.labels) < 2:
-        yield f"{_counted(len(dataset.labels), 'label')}; training takes two: add examples of another class"
+        yield f"{counted(len(dataset.labels), 'label')}; training takes two: add examples of another class"
     every = dataset.modalities
     if len(having(unlabelled(dataset), every)) < 2:
         yield (
@@ -71,7 +72,7 @@ def shortages(dataset: Dataset, *, from_scratch: bool = True) -> Iterator[str]:
     left = sum(example.split == "pretrain" for example in dataset.known) - len(dataset.split("pretrain"))
     if left:
         yield (
-            f"{_counted(left, 'unlabelled example')} of a group or a media file of calibrate or eval "
+            f"{counted(left, 'unlabelled example')} of a group or a media file of calibrate or eval "
             f"{'is' if left == 1 else 'are'} not trained on"
         )
     train = dataset.split("train")
@@ -105,8 +106,8 @@ def _held_out(dataset: Dataset) -> Iterator[str]:
     taught, groups = (len({example.group or example.id for example in each}) for each in (train, held))
     if train and not held:
         yield (
-            f"there is no calibrate, and train, {_counted(len(train), 'example')} in "
-            f"{_counted(taught, 'group')} (people, recordings), is too small to make it: models are chosen "
+            f"there is no calibrate, and train, {counted(len(train), 'example')} in "
+            f"{counted(taught, 'group')} (people, recordings), is too small to make it: models are chosen "
             f"on train itself, and neither answers nor the teacher are calibrated; record {PROMISED} groups "
             "as calibrate, 2 at least"
         )
@@ -115,7 +116,7 @@ def _held_out(dataset: Dataset) -> Iterator[str]:
         if dataset.drawn:
             more = f"{PROMISED} as calibrate, or {3 * PROMISED - taught - groups} more as train"
         yield (
-            f"calibrate has {_counted(groups, 'group')} (people, recordings), and a promise on sure and "
+            f"calibrate has {counted(groups, 'group')} (people, recordings), and a promise on sure and "
             f"wrong answers takes {PROMISED}: record {more}"
         )
 
@@ -124,21 +125,17 @@ def _amount(count: int, dataset: Dataset) -> str:
     """Write how much `count` examples are: `8 minutes`, or `98 clips` where their lengths are unknown."""
     lengths = [example.end - (example.start or 0.0) for example in dataset.known if example.end is not None]
     if not lengths:
-        return _counted(count, "clip")
+        return counted(count, "clip")
     seconds = math.ceil(count * median(lengths))
-    return _counted(seconds, "second") if seconds < 60 else _counted(math.ceil(seconds / 60), "minute")
+    return counted(seconds, "second") if seconds < 60 else counted(math.ceil(seconds / 60), "minute")
 
 
 def _takes(count: int, label: str, train: Sequence[Example]) -> str:
     """Write how much `count` examples of a label are: `2 takes`, or `5 examples` without groups."""
     sizes = Counter(example.group for example in train if label in example.labels and example.group)
     if not sizes:
-        return _counted(count, "example")
-    return _counted(math.ceil(count / median(sizes.values())), "take")
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}{'s' * (count != 1)}"
+        return counted(count, "example")
+    return counted(math.ceil(count / median(sizes.values())), "take")
 
 
 def enough() -> int:
