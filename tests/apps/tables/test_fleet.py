@@ -260,6 +260,10 @@ def test_the_names_of_devices_send_nothing_to_a_terminal(
 
 
 def test_what_holds_no_heartbeats_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.parquet")  # to open it would wait for ever
+    with pytest.raises(InputError, match=r"pipe\.parquet"):
+        fleet([str(tmp_path)], {})
+    (tmp_path / "pipe.parquet").unlink()
     (tmp_path / "x.parquet").write_text("no parquet")
     with pytest.raises(InputError, match=r"x\.parquet: no Parquet file"):
         fleet([str(tmp_path)], {})

@@ -116,17 +116,7 @@ def write_heartbeats(path: Path, rows: Iterable[Heartbeat]) -> None:
         raise refused(error, path) or error from error
 
 
-def read_heartbeats(path: Path) -> list[Heartbeat]:
-    """Return the rows of a file. Raises InputError, also if it holds none of this form, and OSError."""
-    try:
-        return _parsed(path.read_bytes())
-    except OSError as error:
-        raise refused(error, path) or error from error
-    except ValueError as error:
-        raise InputError(f"{path}: {error}; remove it") from error
-
-
-def _parsed(data: bytes) -> list[Heartbeat]:
+def parsed(data: bytes) -> list[Heartbeat]:
     """Return the rows of a file's bytes; ValueError if it holds none of this form."""
     from pyarrow import ArrowException, BufferReader, parquet
 
@@ -146,8 +136,9 @@ def add(folder: Path, rows: list[Heartbeat]) -> None:
     """Move rows into the files of their days in a folder, of which the oldest are removed.
 
     Any number of processes may add to one folder. A file that holds no heartbeats is set aside. Raises
-    InputError and OSError; `rows` then keeps those that were not written.
+    InputError and OSError, of the first day that cannot be written; `rows` then keeps those of such days.
     """
+    failed: InputError | OSError | None = None
     try:
         durable.create_folder(folder)
         durable.create(folder / ".lock")
@@ -155,11 +146,17 @@ def add(folder: Path, rows: list[Heartbeat]) -> None:
             fcntl.flock(lock, fcntl.LOCK_EX)
             for day in sorted({row.hour.date() for row in rows}):
                 path, of_day = folder / f"{day}.parquet", [row for row in rows if row.hour.date() == day]
-                write_heartbeats(path, merged([*_kept(path), *of_day]))
-                rows[:] = [row for row in rows if row.hour.date() != day]
+                try:
+                    write_heartbeats(path, merged([*_kept(path), *of_day]))
+                except (InputError, OSError) as error:
+                    failed = failed or error
+                else:
+                    rows[:] = [row for row in rows if row.hour.date() != day]
             for old in sorted(folder.glob("????-??-??.parquet"))[:-DAYS]:
                 with suppress(OSError):  # what is written is written
                     old.unlink()
+        if failed:
+            raise failed
     except OSError as error:
         raise refused(error) or error from error
 
@@ -171,7 +168,7 @@ def _kept(path: Path) -> list[Heartbeat]:
     if not path.is_file():  # a pipe would wait for ever
         raise InputError(f"{path}: is no file; move it away")
     try:
-        return _parsed(path.read_bytes())
+        return parsed(path.read_bytes())
     except ValueError as error:
         damaged = path.with_name(path.name + ".damaged")
         path.replace(damaged)
