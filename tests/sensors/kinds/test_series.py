@@ -211,7 +211,7 @@ def test_a_hole_is_not_filled_with_an_example(tmp_path: Path) -> None:
     times = [*np.arange(0, 10, 1 / RATE), *np.arange(100, 110, 1 / RATE)]
     path = tmp_path / "hole.csv"
     path.write_text(csv_of(moved(len(times)), f"time,{names}", times))
-    for start, end in ((40.0, 42.0), (10.5, 12.0), (200.0, 202.0)):
+    for start, end in ((40.0, 42.0), (10.5, 12.0), (200.0, 202.0), (40.0, 105.0)):
         for read in (
             lambda source: KIND.window(source, SPEC),
             lambda source: KIND.check(source, Modality("imu", "series", RATE, IMU)),
@@ -260,23 +260,25 @@ def test_another_rate_is_brought_to_that_of_the_encoder(tmp_path: Path) -> None:
     ("name", "content", "reason"),
     [
         ("a.csv", b"ax,ay\n1,2\n", "has no column az; it has ax, ay"),
-        ("a.csv", b"ax,ay,az,gx,gy,gz\n1,2,3,4,5,x\n", "row 1 has 'x' in column gz"),
-        ("a.csv", b"ax,ay,az,gx,gy,gz\n1,2,3,4,5,nan\n", "row 1 has nan"),
-        ("a.csv", b"ax,ay,az,gx,gy,gz\n1,2,3,4,5,6\n1,2,-1e38,4,5,6\n", "row 2 has -1e+38"),
-        ("a.csv", b"ax,ay,az,gx,gy,gz\n1,2,3,4,5,1e300\n", "row 1 has inf"),
+        ("a.csv", b"ax,ay,az,gx,gy,gz\n1,2,3,4,5,x\n", "line 2 has 'x' in column gz"),
+        ("a.csv", b"ax,ay,az,gx,gy,gz\n1,2,3,4,5,nan\n", "line 2 has nan"),
+        ("a.csv", b"ax,ay,az,gx,gy,gz\n1,2,3,4,5,6\n1,2,-1e38,4,5,6\n", "line 3 has -1e+38"),
+        ("a.csv", b"ax,ay,az,gx,gy,gz\n1,2,3,4,5,1e300\n", "line 2 has inf"),
         ("a.csv", b"ax,ay,az,gx,gy,gz\n", "has no rows"),
         ("a.csv", b"", "has no column ax"),
-        ("a.csv", b"ax,ay,az,gx,gy,gz\n1,2,3,4,5,6,\n0,1,0,2,0,3,0,4,0,5,0,6\n", "row 2 has more"),
-        ("a.csv", b'ax,ay,az,gx,gy,gz,is\n\n0,1,0,2,0,3,0,4,0,5,0,6,"up"\n', "row 1 has more"),
+        ("a.csv", b"ax,ay,az,gx,gy,gz\n1,2,3,4,5,6,\n0,1,0,2,0,3,0,4,0,5,0,6\n", "line 3 has more"),
+        ("a.csv", b'ax,ay,az,gx,gy,gz,is\n\n0,1,0,2,0,3,0,4,0,5,0,6,"up"\n', "line 3 has more"),
         ("a.csv", b'ax,ay,az,gx,gy,gz,note\n1,2,3,4,5,6,"7 in\n1,2,3,4,5,6,\n', "mend its quotes"),
         ("a.csv", b"ax,ay,az,ax,gx,gy,gz\n1,2,3,4,5,6,7\n", "has 2 columns ax"),
         ("a.csv", b"ax,ay,az,gx,gy,gz\r1,2,3,4,5,6\r", "no header of CSV"),
         ("a.csv", b"ax,ay,az,gx,gy,gz," + b"a" * 200_000 + b"\n", "no header of CSV"),
-        ("a.csv", b"ax,ay,az,gx,gy,gz\n1,2,3,4,5,6\n#1,2,3,4,5,6\n", "row 2 has '#1' in column ax"),
+        ("a.csv", b"ax,ay,az,gx,gy,gz\n1,2,3,4,5,6\n#1,2,3,4,5,6\n", "line 3 has '#1' in column ax"),
+        ("a.csv", b"ax,ay,az,gx,gy,gz\n1,2,3,4,5,6\n\n1,2,3,1_0,5,6\n", "line 4 has '1_0' in column gx"),
+        ("a.csv", "ax,ay,az,gx,gy,gz\n1,2,3,4,5,\u0663\n".encode(), "line 2 has '\u0663' in column gz"),
         ("a.csv", b"ax;ay;az;gx;gy;gz\n1;2;3;4;5;6\n", "separates its columns with ';'"),
         ("a.csv", b"Time,ax,ay,az,gx,gy,gz\n0,1,2,3,4,5,6\n", "call it time"),
         ("a.csv", b"time,ax,ay,az,gx,gy,gz\n10:15,1,2,3,4,5,6\n", "write seconds"),
-        ("a.csv", b"time,ax,ay,az,gx,gy,gz\n7,1,2,3,4,5,6\n7,1,2,3,4,5,6\n", "row 2 has 7"),
+        ("a.csv", b"time,ax,ay,az,gx,gy,gz\n7,1,2,3,4,5,6\n7,1,2,3,4,5,6\n", "line 3 has 7"),
         ("a.csv", b"time,ax,ay,az,gx,gy,gz\n1,1,2,3,4,5,6\n0,1,2,3,4,5,6\n", "seconds that rise"),
         ("a.csv", b"time,ax,ay,az,gx,gy,gz\n1e300,1,2,3,4,5,6\n", "at most 1e+11"),
         (

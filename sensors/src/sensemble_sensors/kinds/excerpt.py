@@ -33,5 +33,7 @@ class Excerpt:
     framing: Framing = COVER
 
 
-CHECKED = 8.0  # seconds of an example that are checked, as long as the longest window that training fits
+# The longest window that training fits (paper, Table 6), all that is checked of an example: seconds, or
+# rows of a slow series.
+LONGEST, LONGEST_ROWS = 8.0, 256
 START = Excerpt()  # the spec's window at the beginning of the example

@@ -15,7 +15,7 @@ from sensemble_sensors.errors import BadDataError, SampleError
 from sensemble_sensors.kinds import near
 from sensemble_sensors.kinds.checks import Checks, Symptom
 from sensemble_sensors.kinds.conditions.frames import CONDITIONS
-from sensemble_sensors.kinds.excerpt import CHECKED, START, Excerpt, Source
+from sensemble_sensors.kinds.excerpt import LONGEST, START, Excerpt, Source
 from sensemble_sensors.kinds.kind import TrackKind, described
 from sensemble_sensors.kinds.thermal import range_problem, shares
 from sensemble_sensors.kinds.tracks import Converter, TrackReader, TrackWriter
@@ -147,7 +147,7 @@ class Frames(TrackKind):
             decode_video(still, 1.0, 1, _SMALL, grey=grey)
         for path in self.files(source, modality.name):
             start = source.start or 0.0
-            count = round(CHECKED)
+            count = round(LONGEST)
             decode_video(path, 1.0, count, _SMALL, start, end=source.end, name=modality.name, grey=grey)
 
     def play(self, path: Path, spec: InputSpec, origin: float) -> Iterator[Sample]:

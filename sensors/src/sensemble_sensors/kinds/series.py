@@ -13,7 +13,7 @@ from sensemble_sensors.errors import BadDataError, SampleError
 from sensemble_sensors.kinds import near
 from sensemble_sensors.kinds.checks import Checks, Symptom
 from sensemble_sensors.kinds.conditions.series import CONDITIONS
-from sensemble_sensors.kinds.excerpt import START, Excerpt, Source
+from sensemble_sensors.kinds.excerpt import LONGEST, LONGEST_ROWS, START, Excerpt, Source
 from sensemble_sensors.kinds.kind import FileKind, described
 from sensemble_sensors.kinds.resampling import LARGEST, PAUSE, STEPS, Resampler, Rows, Times, resampled
 from sensemble_sensors.kinds.series_files import read_series, write_series
@@ -93,13 +93,9 @@ class Series(FileKind):
         assert isinstance(path, Path)  # noqa: S101 - an example that has the modality
         times, rows = _read(path, names, spec.rate)
         # Without its own start, the example begins where its rows do: their clock may be any.
-        start, half = (times[0] if source.start is None else source.start) + excerpt.at, 0.5 / spec.rate
-        end = min(
-            math.inf if source.end is None else source.end - 1 / spec.rate, times[-1], start + excerpt.span
-        )
-        count = min(spec.shape[1], math.floor((end - start + half) * spec.rate) + 1)
-        if count < 1 or not _has_rows(times, start, start + (count - 1) / spec.rate, spec.rate):
-            raise BadDataError(f"{path}: has no rows from {start:g} s on")
+        start = (times[0] if source.start is None else source.start) + excerpt.at
+        span = min(excerpt.span, (spec.shape[1] - 1) / spec.rate)
+        count = _count(path, times, start, span, source.end, spec.rate)
         steady = resampled(times, rows, start + np.arange(count) / spec.rate, 1 / spec.rate)
         return filled(steady, spec.shape[1])[None]
 
@@ -121,8 +117,7 @@ class Series(FileKind):
             )
         times, _ = _read(path, [channel.name for channel in modality.channels], modality.rate)
         start = times[0] if source.start is None else source.start
-        if not _has_rows(times, start, math.inf if source.end is None else source.end, modality.rate):
-            raise BadDataError(f"{path}: has no rows from {start:g} s on")
+        _count(path, times, start, max(LONGEST, LONGEST_ROWS / modality.rate), source.end, modality.rate)
 
     def form(self, spec: InputSpec) -> tuple[int, ...]:
         """Return the number of channels and the rate (mHz)."""
@@ -164,13 +159,19 @@ class Series(FileKind):
         return _Resampling(spec)
 
 
-def _has_rows(times: Times, start: float, end: float, rate: float) -> bool:
-    """Return whether rows lie between two times, or before and after them without a hole of the sensor."""
-    first, after = np.searchsorted(times, (start - 0.5 / rate, end + 0.5 / rate)).tolist()
-    return bool(
-        first < after
-        or (0 < first < len(times) and times[first] - times[first - 1] <= max(PAUSE, STEPS / rate))
-    )
+def _count(path: Path, times: Times, start: float, span: float, end: float | None, rate: float) -> int:
+    """Return the number of steps from `start` to the file's end, the example's, or `span` seconds later.
+
+    Raises BadDataError where no row lies there, unless rows lie before and after without a hole of the
+    sensor.
+    """
+    last: float = min(math.inf if end is None else end - 1 / rate, times[-1], start + span)
+    count = math.floor((last - start) * rate + 0.5) + 1
+    first, after = np.searchsorted(times, start + np.array([-0.5, count - 0.5]) / rate).tolist()
+    beside = 0 < first < len(times) and times[first] - times[first - 1] <= max(PAUSE, STEPS / rate)
+    if count < 1 or not (first < after or beside):
+        raise BadDataError(f"{path}: has no rows from {start:g} s on")
+    return count
 
 
 def _read(path: Path, names: Sequence[str], rate: float) -> tuple[Times, Rows]:

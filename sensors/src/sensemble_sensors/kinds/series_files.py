@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -60,8 +61,8 @@ def _read(path: Path, changed: int, size: int, channels: tuple[str, ...]) -> tup
     if len(bad):
         odd = next(value for value in rows[bad[0]].tolist() if not abs(value) <= LARGEST)
         raise ValueError(
-            f"row {bad[0] + 1} has {odd:g}, and numbers are finite and at most {LARGEST:g}; mend the row, or "
-            "take another unit"
+            f"{_place(data, bad[0])} has {odd:g}, and numbers are finite and at most {LARGEST:g}; mend the "
+            "row, or take another unit"
         )
     if not len(rows):
         raise ValueError("has no rows")
@@ -71,10 +72,18 @@ def _read(path: Path, changed: int, size: int, channels: tuple[str, ...]) -> tup
         if len(wrong):
             raise ValueError(
                 f"{TIME}: must be seconds that rise from row to row, at most {_LATEST:g}; "
-                f"row {wrong[0] + 1} has {times[wrong[0]]:.15g}"
+                f"{_place(data, wrong[0])} has {times[wrong[0]]:.15g}"
             )
     rows.flags.writeable = False
     return times, rows
+
+
+def _place(data: bytes, row: int) -> str:
+    """Write where a row of a file stands, from 0: in CSV, its line as an editor counts."""
+    if data.startswith((b"\x93NUMPY", b"PAR1")):
+        return f"row {row + 1}"
+    line, _ = next(islice(_widths(data.partition(b"\n")[2]), row, None))
+    return f"line {line}"
 
 
 def _numbers(data: bytes, count: int) -> Rows:
@@ -107,10 +116,10 @@ def _comma_separated(data: bytes, channels: Sequence[str]) -> tuple[Times | None
         raise ValueError("has no rows")
     _check_size(rest.count(b",") + rest.count(b"\n"))
     # Decimal commas and names of rows would each be a column more, and move the others.
-    if longer := next((i for i, width in enumerate(_widths(rest), 1) if width > len(names)), None):
+    if longer := next((line for line, width in _widths(rest) if width > len(names)), None):
         raise ValueError(
-            f"row {longer} has more cells than the header has names; name each column, and write 0.5, with a "
-            "point, for 0,5"
+            f"line {longer} has more cells than the header has names; name each column, and write 0.5, with "
+            "a point, for 0,5"
         )
     try:
         table = np.loadtxt(
@@ -123,15 +132,20 @@ def _comma_separated(data: bytes, channels: Sequence[str]) -> tuple[Times | None
     return _divided(table.reshape(-1, len(places)), names)
 
 
-def _widths(rest: bytes) -> Iterator[int]:
-    """Yield the number of each row's cells, up to the last that is not empty; ValueError for a lone quote."""
+def _widths(rest: bytes) -> Iterator[tuple[int, int]]:
+    """Yield each row's line in the file, from 1, and its number of cells, up to the last that is not empty.
+
+    Raises ValueError for a lone quote.
+    """
     if b'"' not in rest:  # a tenth of the time
-        yield from (line.rstrip(b", ").count(b",") + 1 for line in filter(None, rest.splitlines()))
+        lines = enumerate(rest.splitlines(), 2)
+        yield from ((number, line.rstrip(b", ").count(b",") + 1) for number, line in lines if line)
         return
     rows = _cells(rest)
     try:
         for cells in filter(None, rows):
-            yield max((i for i, cell in enumerate(cells, 1) if cell.strip()), default=0)
+            width = max((i for i, cell in enumerate(cells, 1) if cell.strip()), default=0)
+            yield rows.line_num + 1, width
     except csv.Error as error:  # NumPy would take all up to the next quote for one text
         raise ValueError(f"line {rows.line_num + 1} cannot be read ({error}); mend its quotes") from error
 
@@ -142,14 +156,15 @@ def _cells(rest: bytes) -> "_csv.Reader":
 
 def _bad_cell(rest: bytes, names: Sequence[str], places: Sequence[int]) -> str | None:
     """Return where the first cell stands that is no number; NumPy counts rows from 0 and names no column."""
-    for number, cells in enumerate(filter(None, _cells(rest)), 1):
+    rows = _cells(rest)
+    for cells in filter(None, rows):
         for place in places:
             cell = cells[place].strip() if place < len(cells) else ""
             try:
-                float(cell)
+                float(cell.encode().replace(b"_", b"x"))  # NumPy reads neither 1_0 nor Arabic digits
             except ValueError:
                 wanted = "seconds" if names[place] == TIME else "a number"
-                where = f"row {number} has {cell[:40]!r} in column {names[place]}"
+                where = f"line {rows.line_num + 1} has {cell[:40]!r} in column {names[place]}"
                 return f"{where}; write {wanted}, or delete the row"
     return None
 

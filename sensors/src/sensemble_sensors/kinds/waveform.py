@@ -14,7 +14,7 @@ from sensemble_sensors.errors import BadDataError, SampleError
 from sensemble_sensors.kinds import near
 from sensemble_sensors.kinds.checks import Checks, Symptom
 from sensemble_sensors.kinds.conditions.waveform import CONDITIONS
-from sensemble_sensors.kinds.excerpt import CHECKED, START, Excerpt, Source
+from sensemble_sensors.kinds.excerpt import LONGEST, START, Excerpt, Source
 from sensemble_sensors.kinds.kind import TrackKind, described
 from sensemble_sensors.kinds.tracks import Converter, TrackReader, TrackWriter
 from sensemble_sensors.kinds.windows import SteadyRing, WindowRing
@@ -107,7 +107,7 @@ class Waveform(TrackKind):
         from sensemble_sensors.codecs.tracks import decode_audio
 
         for path in self.files(source, modality.name):
-            decode_audio(path, 16000, source.start or 0.0, CHECKED, modality.name)
+            decode_audio(path, 16000, source.start or 0.0, LONGEST, modality.name)
 
     def play(self, path: Path, spec: InputSpec, origin: float) -> Iterator[Sample]:
         """Yield chunks of 0.1 s."""

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from sensemble_runtime.bundle.manifest import Task
+from sensemble_sensors.kinds.excerpt import LONGEST
 from sensemble_sensors.media.dataset import Dataset, Example
 from sensemble_sensors.media.decoding import duration
 from sensemble_sensors.spec import InputSpec
@@ -20,7 +21,6 @@ from sensemble_train.models.model import Description
 from sensemble_train.models.model_config import ModelConfig
 from sensemble_train.models.pretrained import sources
 
-LONGEST = 8.0  # seconds of the longest window (paper, Table 6)
 _SAMPLED = 64  # examples that the window is inferred from
 
 Wanted = Literal["derived", "multi-class", "multi-label"]

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from sensemble_sensors.kinds.excerpt import LONGEST, LONGEST_ROWS
 from sensemble_sensors.kinds.resampling import Rows, Times
 from sensemble_sensors.kinds.series_files import read_series
 from sensemble_sensors.media.dataset import Example
@@ -27,7 +28,6 @@ from sensemble_train.models.frontend import Motion
 from sensemble_train.models.kinds.kind import Kind, between, measured, to_train_on
 from sensemble_train.models.model_config import ModelConfig
 
-LONGEST, STEPS = 8.0, 256  # the longest window: seconds, or steps where they last longer
 _MEASURED = 256  # examples by which length and scale are measured
 _SHORTEST = 0.02  # seconds of a hop
 _LEAST = 1e-30  # of a deviation: float32 cannot divide by much less
@@ -64,7 +64,7 @@ class Series(Kind):
             return max(1, round((last - begin) * modality.rate))
 
         longest = max(measured(steps, to_train_on(examples, _MEASURED)), default=1)
-        most = max(STEPS, round(LONGEST * modality.rate))
+        most = max(LONGEST_ROWS, round(LONGEST * modality.rate))
         return replace(shape, seconds=min(longest, most) / modality.rate)
 
     def spec(self, modality: Modality, shape: ModelConfig, hop: float) -> InputSpec:
