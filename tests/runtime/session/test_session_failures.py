@@ -185,7 +185,7 @@ def test_what_breaks_the_background_writer_is_the_sessions_error(
 def test_everything_that_is_stuck_is_waited_for_together_and_counted(
     bundle: Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sensor_host, "CLOSE", 2.0)
+    monkeypatch.setattr(sensor_host, "CLOSE", 4.0)
     monkeypatch.setattr(sensor_host, "KILL", 0.2)
     before, go = set(threading.enumerate()), threading.Event()
     running = Session(bundle)
@@ -197,13 +197,13 @@ def test_everything_that_is_stuck_is_waited_for_together_and_counted(
         running.attach(camera)
         wait_until(camera.acts.empty)
     began = time.monotonic()
-    stuck = r"^4 subscribers, 6 sensors \(v0, v1, v2, v3, v4, v5\): did not stop within 2 s"
+    stuck = r"^4 subscribers, 6 sensors \(v0, v1, v2, v3, v4, v5\): did not stop within 4 s"
     with pytest.raises(SessionError, match=stuck):
         running.close()
-    assert time.monotonic() - began < 15, "one after the other takes 20 s"
+    assert time.monotonic() - began < 30, "one after the other takes 40 s"
     running.close()
     go.set()
-    wait_until(lambda: set(threading.enumerate()) == before)
+    wait_until(lambda: set(threading.enumerate()) <= before)
 
 
 STUCK = """
@@ -248,17 +248,15 @@ def test_an_encoder_that_does_not_return_keeps_no_process_from_ending(bundle_fol
         [sys.executable, "-c", STUCK, bundle_folder, act],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
     )
     assert (ended.returncode, ended.stderr) == (0, "")
-    assert ended.stdout.startswith("the text encoder: did not stop within 0.5 s")
+    assert "the text encoder" in ended.stdout
+    assert "did not stop within 0.5 s" in ended.stdout
 
 
-def test_a_session_goes_on_while_an_encoder_is_freed(
-    bundle_folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    bundle = Bundle.open(bundle_folder)
+def test_a_session_goes_on_while_an_encoder_is_freed(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
     freeing, go = threading.Event(), threading.Event()
 
     def give_back_memory() -> None:

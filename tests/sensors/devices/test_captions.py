@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from threading import Thread, active_count
-from time import process_time, sleep
+from time import sleep, thread_time
 
 import pytest
 from hypothesis import given
@@ -69,10 +69,10 @@ def test_blank_lines_without_end_do_not_outlast_the_timeout(standard_input: int,
     writer.start()
     sensor = Captions("-")
     sensor.open(specs["text"])
-    busy = process_time()
+    busy = thread_time()
     for _ in range(10):
         assert sensor.read(0.1) is None
-    assert process_time() - busy < 0.8, "a flood must leave time for others"
+    assert thread_time() - busy < 0.8, "a flood must leave time for others"
     os.close(captions._STDIN)
     writer.join()
 
@@ -240,12 +240,12 @@ def test_what_cannot_be_read_is_reported(tmp_path: Path, specs: Specs) -> None:
     sound = Captions(tmp_path / "speech.wav")
     sound.open(specs["text"])
     with pytest.raises(SensorEndedError, match=r"speech\.wav: is not text in UTF-8"):
-        sound.read(1)
+        sound.read(30)
     (tmp_path / "endless").write_bytes(b"x" * 200_000)
     endless = Captions(tmp_path / "endless")
     endless.open(specs["text"])
     with pytest.raises(SensorEndedError, match="a line is longer than 65536 bytes"):
-        endless.read(1)
+        endless.read(30)
     sound.close()
     endless.close()
 

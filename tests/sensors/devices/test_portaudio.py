@@ -10,6 +10,8 @@ from time import monotonic
 import pytest
 from sensemble_sensors.devices import portaudio as starts
 
+from tests.waiting import PATIENCE
+
 if sys.platform != "linux":
     pytest.skip("JACK 2's database is Linux's", allow_module_level=True)
 import fcntl
@@ -35,13 +37,13 @@ def files(folder: Path) -> list[str]:
 
 def test_a_start_of_portaudio_removes_the_locks_of_dead_processes() -> None:
     folder = Path(f"/dev/shm/jack_db-{os.getuid()}")  # noqa: S108
-    subprocess.run(START, check=True, timeout=30)
+    subprocess.run(START, check=True, timeout=PATIENCE)
     if not folder.exists():
         pytest.skip("this machine's PortAudio does not know JACK 2")
     stale = folder / "__db.999"  # a name that JACK never makes, so it stays away once removed
     stale.touch()
     for _ in range(50):  # another test's PortAudio may use the database in the meantime
-        subprocess.run(START, check=True, timeout=30)
+        subprocess.run(START, check=True, timeout=PATIENCE)
         if not stale.exists():
             return
     stale.unlink(missing_ok=True)

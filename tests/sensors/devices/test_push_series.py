@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from http.client import HTTPConnection
 from threading import Event, Thread
 from time import sleep
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -45,6 +46,14 @@ def opened(source: str, spec: InputSpec = SPEC) -> Iterator[PushSeries]:
         yield sensor
     finally:
         sensor.close()
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """The server's clock, which only the test moves: a pause of the machine is no pause of the device."""
+    stopped = SimpleNamespace(now=0.0)
+    monkeypatch.setattr(push_server, "monotonic", lambda: stopped.now)
+    return stopped
 
 
 @pytest.fixture
@@ -159,6 +168,7 @@ def test_four_modalities_come_from_a_phone_and_a_watch_by_one_app(phone: PushSer
     np.testing.assert_allclose(np.diff(rows["watch.gyr"][:, 1]), 0.02, atol=1e-4)
 
 
+@pytest.mark.usefixtures("clock")
 def test_rows_of_several_modalities_on_one_address_need_names(phone: PushSeries) -> None:
     port = phone.address[1]
     with (
@@ -231,6 +241,7 @@ def test_an_uncalibrated_accelerometer_in_g_is_recognized(scale: float) -> None:
         )
 
 
+@pytest.mark.usefixtures("clock")
 def test_axes_that_come_one_an_item_are_joined(phone: PushSeries) -> None:
     items = [
         item
@@ -328,7 +339,7 @@ def test_mutated_bodies_are_streams_rows_or_refused(seed: int) -> None:
             one_line(error)
 
 
-def test_a_quantity_that_stops_is_named(phone: PushSeries) -> None:
+def test_a_quantity_that_stops_is_named(phone: PushSeries, clock: SimpleNamespace) -> None:
     """To the app by its answer, and to the session by the sensor's reason."""
     answers = []
     for number, body in enumerate(batches(logged("accelerometer", np.arange(0, 40, 0.05), x=1.0))):
@@ -337,7 +348,7 @@ def test_a_quantity_that_stops_is_named(phone: PushSeries) -> None:
         answers.append(post(phone, body))
         if answers[-1][0] != 200:
             break
-        sleep(0.1)
+        clock.now += 0.1
     assert [status for status, _ in answers[:5]] == [200] * 5
     assert answers[-1][0] == 400
     for text in (answers[-1][1], reason_of(phone)):
@@ -356,6 +367,7 @@ def test_one_absurd_time_is_left_out(phone: PushSeries) -> None:
     assert len(sample.data) == 99
 
 
+@pytest.mark.usefixtures("clock")
 def test_two_devices_on_one_path_are_not_mixed(phone: PushSeries) -> None:
     def body(device: str, at: float) -> dict[str, Any]:
         items = [*logged("accelerometer", at + SECOND, x=1), *logged("gyroscope", at + SECOND, z=1)]
@@ -369,7 +381,7 @@ def test_two_devices_on_one_path_are_not_mixed(phone: PushSeries) -> None:
     assert len(rows_of(phone, 190)) <= 200
 
 
-def test_clocks_that_differ_are_said(phone: PushSeries) -> None:
+def test_clocks_that_differ_are_said(phone: PushSeries, clock: SimpleNamespace) -> None:
     for part in range(40):
         now = 0.1 * part + np.arange(0, 0.1, 0.01)
         body = {"acc_time": now.tolist(), "accX": [1] * 10}
@@ -377,7 +389,7 @@ def test_clocks_that_differ_are_said(phone: PushSeries) -> None:
         status, text = post(phone, body)
         if status == 400:
             break
-        sleep(0.1)
+        clock.now += 0.1
     assert "one clock" in text
 
 
@@ -466,20 +478,21 @@ def test_hostile_clients_do_not_starve_a_phone(hosts: Sequence[str], monkeypatch
 def test_clients_that_dribble_are_cut_off(
     phone: PushSeries, monkeypatch: pytest.MonkeyPatch, start: bytes
 ) -> None:
-    monkeypatch.setattr(push_server, "_PATIENCE", 0.5)
-    slow = [socket.create_connection(phone.address, PATIENCE) for _ in range(20)]
-    for each in slow:
-        each.sendall(start)
+    with monkeypatch.context() as impatient:
+        impatient.setattr(push_server, "_PATIENCE", 0.5)
+        slow = [socket.create_connection(phone.address, PATIENCE) for _ in range(20)]
+        for each in slow:
+            each.sendall(start)
+        for each in slow:
+            with suppress(OSError):
+                while each.send(b"3"):
+                    sleep(0.01)
+                    each.settimeout(0.01)
+                    with suppress(TimeoutError):
+                        if each.recv(100) == b"":
+                            break
+            each.close()
     assert post(phone, [[5, 6]]) == (200, "")
-    for each in slow:
-        with suppress(OSError):
-            while each.send(b"3"):
-                sleep(0.01)
-                each.settimeout(0.01)
-                with suppress(TimeoutError):
-                    if each.recv(100) == b"":
-                        break
-        each.close()
     np.testing.assert_array_equal(rows_of(phone, 1), [[5, 6]])
 
 

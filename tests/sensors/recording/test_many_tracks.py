@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 from time import monotonic
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from sensemble_sensors.errors import RecordingError, SpecError
 from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.media.dataset import read_dataset
 from sensemble_sensors.media.decoding import check, window
+from sensemble_sensors.recording import writer
 from sensemble_sensors.recording.header import form_of
 from sensemble_sensors.recording.reader import Recorded
 from sensemble_sensors.recording.replay import MediaReplay
@@ -48,7 +50,7 @@ def samples(begin: float) -> list[Sample]:
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Sample]]:
     folder = tmp_path_factory.mktemp("many")
     with Recording(folder, form_of(SPECS), declared=EVERY, split="train", labels=["one"]) as out:
-        given = samples(out.began + 0.005)
+        given = samples(out.began + 5.005)  # before a slow machine closes their segments
         for sample in given:
             out.put(sample)
     return folder, given
@@ -108,8 +110,8 @@ WRIST = {"imu.wrist": IMU, "audio": AUDIO}
 
 
 def take(seconds: float, seed: int) -> list[Sample]:
-    """Blocks of rows of any size, and sound, soon from now on; the rows have one hole."""
-    rng, begin = np.random.default_rng(seed), monotonic() + 5
+    """Blocks of rows of any size, and sound; the rows have one hole."""
+    rng, begin = np.random.default_rng(seed), 5.0
     samples, count = [], 0
     while count < seconds * RATE:
         rows = (rng.normal(0, 1, (int(rng.integers(1, 6)), 2)) * [1, 1e6]).astype(np.float32)
@@ -125,7 +127,10 @@ def take(seconds: float, seed: int) -> list[Sample]:
 def record(folder: Path, samples: list[Sample], *modalities: str) -> None:
     specs = {m: WRIST[m] for m in modalities}
     kinds = declared(specs.values())
-    with Recording(folder, form_of(specs), split="train", labels=["walk"], declared=kinds) as out:
+    with (
+        patch.object(writer, "monotonic", return_value=0.0),  # no segment closes before its samples come
+        Recording(folder, form_of(specs), split="train", labels=["walk"], declared=kinds) as out,
+    ):
         for sample in samples:
             if sample.modality in specs:
                 out.put(sample)

@@ -19,7 +19,7 @@ Specs = Mapping[str, InputSpec]
 def record(folder: Path, *modalities: str, rate: int = 16000, size: tuple[int, int] = (32, 32)) -> None:
     """Record one sample of each modality as a take of its own."""
     data = {"audio": np.zeros(800, np.float32), "video": np.zeros((*size, 3), np.uint8), "text": "a \u2028 b"}
-    with Recording(folder, {"audio": (rate,), "video": size}) as out:
+    with Recording(folder, {"audio": (rate,), "video": size}, seconds=60.0) as out:
         for modality in modalities:
             out.put(Sample(modality, data[modality], monotonic(), cut=True))  # type: ignore[arg-type]
 

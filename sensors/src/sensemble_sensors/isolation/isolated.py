@@ -163,7 +163,8 @@ class Isolated:
             left = until - monotonic()
             if left <= 0 and received:
                 return None
-            self._supervise(process, self._receive(process, max(left, 0.0)))
+            self._receive(process, max(left, 0.0))
+            self._supervise(process)
             received = True
         return self._samples.popleft()
 
@@ -186,10 +187,12 @@ class Isolated:
         if process is not None and process.returncode is None:
             _kill_group(process)
 
-    def _receive(self, process: _Process, timeout: float) -> float:
-        """Handle the messages that come within `timeout` seconds, and return how long that took."""
+    def _receive(self, process: _Process, timeout: float) -> None:
+        """Handle the messages that come within `timeout` seconds."""
         began = monotonic()
-        if readable(self._pipe, timeout):
+        found = readable(self._pipe, timeout)
+        self._still += min(monotonic() - began, timeout)  # not the pause of a process that was stopped here
+        if found:
             data = os.read(self._pipe, 1 << 16)
             self._received += data
             while self._over is None and len(self._received) >= SIZES.size:
@@ -205,7 +208,6 @@ class Isolated:
                     self._handle(message[:first], message[first:])
             if not data and self._over is None:
                 self._explain_exit(process)
-        return monotonic() - began
 
     def _handle(self, text: bytes, data: bytes) -> None:
         try:
@@ -231,9 +233,8 @@ class Isolated:
         else:
             self._over = SensorLostError(f"{self.name}: its process {_exit(status)}")
 
-    def _supervise(self, process: _Process, waited: float) -> None:
+    def _supervise(self, process: _Process) -> None:
         """End a process that hangs; only time spent waiting counts, so a busy machine is not its fault."""
-        self._still += waited
         if self._still > self._limits.hanging:
             self._end(f"hung for {self._limits.hanging:g} s")
         elif self._still and _status(process, 0) is not None and not readable(self._pipe, 0):
