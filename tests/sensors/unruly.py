@@ -68,7 +68,6 @@ class Unruly:
             ),
             "stop": lambda: os.kill(os.getpid(), signal.SIGSTOP),
             "crash": crash,
-            "with a child, crash": crash,
             "fork and crash": fork_and_crash,
             "exit": lambda: os._exit(3),
             "close everything": close_everything,

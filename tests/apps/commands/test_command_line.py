@@ -11,6 +11,7 @@ import pytest
 
 from tests.apps.conftest import COMMAND, DemoRun, Sensemble
 from tests.apps.without import run_without
+from tests.waiting import PATIENCE
 
 # A board has what `sensemble-apps` installs without its extra.
 on_a_board = partial(run_without, "torch,torchaudio,onnx,sensemble_train,sensemble_export")
@@ -72,7 +73,7 @@ from sensemble_apps.cli import main
 main(["--version"])
 assert sys.modules.keys().isdisjoint(("argparse", "jinja2", "numpy", "rich"))
 """
-    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=PATIENCE)
 
 
 def test_the_lists_of_help_are_complete(sensemble: Sensemble) -> None:

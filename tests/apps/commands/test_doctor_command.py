@@ -3,6 +3,7 @@ from threading import Timer
 from typing import Any
 
 from tests.apps.conftest import Sensemble, Started
+from tests.waiting import PATIENCE
 
 SoundServer = Any
 
@@ -22,7 +23,7 @@ def test_doctor_says_what_is_here_and_what_to_do_for_the_rest(sensemble: Sensemb
 
 def test_doctor_watches_devices_come_and_go(sound_server: SoundServer) -> None:
     with Started("doctor", "--watch") as process:
-        deadline = Timer(60, process.kill)  # ends the lines, should what is awaited never come
+        deadline = Timer(PATIENCE, process.kill)  # ends the lines, should what is awaited never come
         deadline.start()
         lines = iter(process.stdout.readline, "")
         assert any("appeared     microphone speaker.monitor: Monitor of speaker" in line for line in lines)
@@ -31,7 +32,7 @@ def test_doctor_watches_devices_come_and_go(sound_server: SoundServer) -> None:
         sound_server.unplug(module)
         assert any("disappeared  microphone desk.monitor: Monitor of desk" in line for line in lines)
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=PATIENCE)
         deadline.cancel()
     assert process.returncode == 130
     assert errors == ""

@@ -113,7 +113,7 @@ def test_a_countdown_is_kept_to_and_the_answers_may_be_piped(
     assert result.returncode == 0, result.stderr
     assert time.monotonic() - began > take_recorder.COUNTDOWN + 1
     assert result.stdout == f"1 takes in {out}: 1 clap\n"
-    assert [len(take.segments) for take in read_takes(out)] == [1]
+    assert made(out) == [(1, "train", ("clap",), False)]
 
 
 def test_a_dataset_is_divided_by_group(here: Sensemble, refusal: Refusal, tmp_path: Path) -> None:

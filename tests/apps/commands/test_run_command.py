@@ -16,6 +16,7 @@ from sensemble_runtime import Bundle, Policy, subsets
 from sensemble_runtime.record.reader import read_runs
 
 from tests.apps.conftest import Sensemble, Started
+from tests.waiting import PATIENCE
 
 SoundServer = Any
 KEYS = {
@@ -130,9 +131,9 @@ def test_a_microphone_that_is_plugged_in_is_attached(
         assert any("microphone Monitor of desk attached" in line for line in process.stderr)
         assert next(predictions(line) for line in process.stdout if "label" in line)[0]["live"] == ["audio"]
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=60)
+        process.communicate(timeout=PATIENCE)
     player.terminate()
-    player.wait(30)
+    player.wait(PATIENCE)
     assert process.returncode == 130
 
 
@@ -163,7 +164,7 @@ def test_a_signal_ends_a_run_in_one_line_and_its_record_as_complete(
         process.send_signal(sent)
         time.sleep(0.02)  # while it closes; `timeout`, for one, signals a process and then its group
         process.send_signal(sent)
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=PATIENCE)
     os.close(ours)
     os.close(theirs)
     assert process.returncode == 128 + sent

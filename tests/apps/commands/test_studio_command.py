@@ -8,6 +8,7 @@ from pathlib import Path
 from tests.apps.clips import write_dataset
 from tests.apps.conftest import Refusal
 from tests.apps.served import running
+from tests.waiting import PATIENCE
 
 
 def test_a_project_is_served_with_the_sensors_of_this_machine(tmp_path: Path) -> None:
@@ -15,7 +16,7 @@ def test_a_project_is_served_with_the_sensors_of_this_machine(tmp_path: Path) ->
     clips = write_dataset(tmp_path / "clips", {"eval": 1})
     with running("studio", folder, "--camera", str(clips / "eval-one-0.mkv")) as (process, address):
         port = int(re.findall(r":(\d+)/", address)[0])
-        connection = HTTPConnection("127.0.0.1", port, timeout=60)
+        connection = HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
         connection.request("POST", "/api/add_classes", json.dumps({"names": "clap"}))
         answer = connection.getresponse()
         assert (answer.status, answer.read()) == (204, b"")

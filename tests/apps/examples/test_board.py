@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.waiting import PATIENCE
+
 SERVICE = Path(__file__).parents[3] / "apps" / "examples" / "board" / "service.py"
 
 
@@ -14,9 +16,9 @@ def test_the_service_tells_systemd_when_it_is_ready(bundle_folder: Path, tmp_pat
     address = tmp_path / "notify"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(str(address))
-        manager.settimeout(120)
+        manager.settimeout(PATIENCE)
         environment = os.environ | {"NOTIFY_SOCKET": str(address)}
         with subprocess.Popen([sys.executable, SERVICE, bundle_folder], env=environment) as service:
             assert manager.recv(100) == b"READY=1"
             service.send_signal(signal.SIGTERM)
-            assert service.wait(60) == -signal.SIGTERM
+            assert service.wait(PATIENCE) == -signal.SIGTERM

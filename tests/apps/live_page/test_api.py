@@ -87,7 +87,7 @@ def test_events_come_as_they_happen(replayed: Served) -> None:
     assert answer.headers["content-type"].startswith("text/event-stream")
     seen: dict[str, Any] = {}
     unplugged = False
-    while not {"state", "event"} <= seen.keys():
+    while seen.get("event", {}).get("kind") != "detached":  # a slow machine's sensors may be unhealthy first
         line = answer.readline().decode().rstrip("\n")
         if line.startswith("event: "):
             kind = line.removeprefix("event: ")
@@ -96,7 +96,6 @@ def test_events_come_as_they_happen(replayed: Served) -> None:
             unplugged = replayed.ask("/api/sensors/replay%20text/unplug", "POST")[0] == 204
     connection.close()
     assert replayed.ask("/api/sensors/replay%20text/plug", "POST")[0] == 204
-    assert seen["event"]["kind"] == "detached"
     assert "answer" in seen["state"]
 
 

@@ -55,7 +55,7 @@ def test_answers_are_scored_by_live_set_against_the_example_or_what_somebody_say
     with replayed.viewer() as viewer:
         label = viewer.hello["labels"][0]
         viewer.send(type="label", label=label)
-        said = viewer.next("state", lambda state: state["truth"] == label)
+        said = viewer.next("state", lambda state: state["truth"] == label and state["live"] == ALL)
         name = subsets.name(said["live"])
         before = said["score"].get(name, {"n": 0})["n"]
         after = viewer.next("state", lambda state: state["score"].get(name, {"n": 0})["n"] > before)
@@ -208,8 +208,11 @@ def test_the_timeline_is_bounded(bundle: Bundle) -> None:
 def test_an_answer_that_no_longer_holds_is_none(bundle: Bundle) -> None:
     with serving(bundle) as served, served.viewer() as viewer:
         sensor, _ = viewer.give("text")
-        viewer.sample(sensor, 0, packed(bundle, "text", "one"))
-        wait_until(lambda: served.predictions)
+        number = 0
+        while not served.predictions:  # a slow machine may encode none before it expires
+            viewer.sample(sensor, number, packed(bundle, "text", "one"))
+            viewer.next("state")
+            number += 1
         wait_until(lambda: not served.board.snapshot()["live"])
         assert served.board.snapshot()["answer"] is None
         kinds = [entry["kind"] for entry in served.board.timeline()]

@@ -6,6 +6,7 @@ import os
 import shutil
 import threading
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -29,6 +30,13 @@ from sensemble_sensors.supervision.events import Event
 from tests.apps.conftest import Refusal
 
 
+def patient(folder: Path) -> Bundle:
+    """Open a bundle whose embeddings live long, so that a slow machine takes nothing out of the live set."""
+    bundle = Bundle.open(folder)
+    bundle.specs = {m: replace(spec, ttl=600.0) for m, spec in bundle.specs.items()}
+    return bundle
+
+
 def test_a_pipe_that_was_named_is_read_again_as_soon_as_it_is_back(
     bundle_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -40,7 +48,7 @@ def test_a_pipe_that_was_named_is_read_again_as_soon_as_it_is_back(
     def write() -> None:
         pipe.write_text("one person\n")  # opens when somebody reads
 
-    bundle = Bundle.open(bundle_folder)
+    bundle = patient(bundle_folder)
     finders = returning([(FORM["text"], str(pipe))])
     items = real_time.devices(bundle, [Captions(pipe)], Options(), finders=finders)
     for _ in range(2):
@@ -101,7 +109,7 @@ def test_a_sensor_that_does_not_stop_does_not_make_a_run_fail(
 
         def close(self) -> None: ...
 
-    items = real_time.devices(Bundle.open(bundle_folder), [Stuck()], Options())
+    items = real_time.devices(patient(bundle_folder), [Stuck()], Options())
     assert next(item for item in items if isinstance(item, Predicted)).prediction.live == ("text",)
     items.close()
     over.set()

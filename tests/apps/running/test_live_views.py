@@ -26,14 +26,17 @@ from sensemble_runtime.scores import SubsetScore
 from sensemble_sensors.supervision.events import Event
 
 from tests.apps.conftest import Started
+from tests.waiting import PATIENCE
 
 
 def test_json_reports_that_nothing_is_live_any_more(bundle_folder: Path) -> None:
     with Started("run", bundle_folder, "--captions", "-", "--json", stderr=subprocess.DEVNULL) as process:
-        deadline = Timer(60, process.kill)
+        deadline = Timer(PATIENCE, process.kill)
         deadline.start()
+        there = json.loads(process.stdout.readline())
         process.say("one person\n")
-        there, said, gone = (json.loads(process.stdout.readline()) for _ in range(3))
+        said = json.loads(process.stdout.readline())
+        gone = json.loads(process.stdout.readline())
         process.send_signal(signal.SIGINT)
         deadline.cancel()
     text = {"kind": "attached", "modality": "text", "sensor": "captions -", "text": ""}
@@ -50,7 +53,7 @@ def in_a_terminal(*arguments: str | Path, term: str = "xterm") -> Iterator[tuple
     environment = {**os.environ, "COLUMNS": "80", "LINES": "24", "TERM": term}
     with Started(*arguments, stdout=theirs, stderr=subprocess.DEVNULL, env=environment) as process:
         os.close(theirs)
-        deadline = Timer(60, process.kill)
+        deadline = Timer(PATIENCE, process.kill)
         deadline.start()
         yield process, screen
         process.send_signal(signal.SIGINT)

@@ -25,7 +25,7 @@ from sensemble_sensors.isolation.isolated import Isolated
 from sensemble_sensors.sensor import Sensor
 from sensemble_sensors.spec import InputSpec
 
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
 SoundServer = Any
 Studio = Any
@@ -200,7 +200,7 @@ def test_ctrl_c_does_not_end_the_tools_before_the_program_that_uses_them() -> No
         assert program.stdout is not None
         assert float(program.stdout.readline()) > 0
         os.killpg(program.pid, signal.SIGINT)
-        program.communicate("go on\n", 60)
+        program.communicate("go on\n", PATIENCE)
     assert program.returncode == 0
 
 

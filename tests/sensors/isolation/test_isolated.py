@@ -234,7 +234,7 @@ def test_a_reader_that_is_back_gets_more_than_a_pipe_holds_at_once(specs: Specs)
     while not outbox.send(None, 0.0):
         calls, left = calls + (len(outbox._rest) < left), len(outbox._rest)
     os.close(ours)
-    reader.join(60)
+    reader.join(PATIENCE)
     os.close(theirs)
     assert calls < 60, "of which each would send the 64 kB that a pipe holds"
 
@@ -264,6 +264,7 @@ def test_what_a_worker_started_ends_with_it(unruly: Make, specs: Specs, end: str
     if end == "kill":
         sensor.kill()
     elif end == "crash":
+        os.kill(sensor.pid, signal.SIGSEGV)
         read_on(sensor)
     else:
         sensor.close()

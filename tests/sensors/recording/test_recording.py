@@ -7,8 +7,9 @@ import signal
 import stat
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from threading import Event
 from time import monotonic, sleep
 from typing import Any
 from unittest.mock import patch
@@ -21,9 +22,12 @@ from sensemble_sensors.media.dataset import read_dataset
 from sensemble_sensors.media.decoding import clip, window
 from sensemble_sensors.recording import writer
 from sensemble_sensors.recording.reader import Recorded, RecordingReplay, is_recording
+from sensemble_sensors.recording.replay import Loss
 from sensemble_sensors.recording.writer import Recording, _place
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
+
+from tests.waiting import PATIENCE
 
 Specs = Mapping[str, InputSpec]
 RATE = 16000
@@ -181,7 +185,15 @@ def test_a_sensor_that_was_lost_is_lost_in_the_replay_too(tmp_path: Path, specs:
         out.event("captions", "text", "attached", "")
         out.put(Sample("text", "two", monotonic(), cut=True))
         out.event("captions", "text", "ended", "over")
-    replay = RecordingReplay(Recorded(tmp_path, read_dataset(tmp_path).examples, specs), specs)
+    back = Event()
+
+    class Waiting(RecordingReplay):
+        def _stream(self, origin: float) -> Iterator[Sample | Loss]:
+            for item in super()._stream(origin):
+                assert not (isinstance(item, Sample) and item.data == "two") or back.wait(PATIENCE)
+                yield item
+
+    replay = Waiting(Recorded(tmp_path, read_dataset(tmp_path).examples, specs), specs)
     sensor = replay.sensor("text")
     sensor.open(specs["text"])
     with replay:
@@ -190,6 +202,7 @@ def test_a_sensor_that_was_lost_is_lost_in_the_replay_too(tmp_path: Path, specs:
             sensor.read(20)
         sensor.close()
         sensor.open(specs["text"])
+        back.set()
         second = sensor.read(20)
         with pytest.raises(SensorEndedError, match="all is played"):
             sensor.read(20)

@@ -79,11 +79,13 @@ def _in_a_log() -> Iterator[Callable[[str, int, int], None]]:
             for line in under_way or [f"after {stage}: still at work" for stage, _ in stages[-1:]]:
                 remark(line)
 
-    Thread(target=write, daemon=True).start()
+    writer = Thread(target=write, daemon=True)
+    writer.start()
     try:
         yield advance
     finally:
         over.set()
+        writer.join()  # or a line would follow the end
 
 
 def _line(stage: str, done: int, total: int, began: float) -> str:
