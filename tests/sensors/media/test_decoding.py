@@ -191,6 +191,16 @@ def test_an_image_is_repeated(studio: Studio, specs: Specs, name: str, codec: tu
     assert duration(example) == 0
 
 
+@pytest.mark.parametrize("name", ["clear.png", "clear.webp"])
+def test_what_is_transparent_is_white(name: str, tmp_path: Path) -> None:
+    picture = np.full((32, 32, 4), (10, 20, 200, 255), np.uint8)  # B, G, R, alpha
+    picture[16:, :, 3] = 0
+    picture[:, 16:, 3] //= 2
+    cv2.imwrite(str(tmp_path / name), picture, [cv2.IMWRITE_WEBP_QUALITY, 101])
+    (shown,) = decode_video(tmp_path / name, 1, 1, (32, 32))
+    assert shown[::16, ::16].tolist() == [[[200, 20, 10], [228, 138, 133]], [[255, 255, 255]] * 2]
+
+
 def test_the_short_side_is_resized_and_the_centre_cropped(studio: Studio) -> None:
     wide = np.zeros((1, 64, 128, 3), np.uint8)
     wide[:, :, 32:96] = (200, 100, 50)

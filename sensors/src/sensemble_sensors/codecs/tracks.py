@@ -284,8 +284,14 @@ def _time(path: Path, frame: av.AudioFrame | av.VideoFrame) -> float:
 
 
 def _image(path: Path, frame: av.VideoFrame, converter: VideoReformatter, *, grey: bool) -> NDArray[Any]:
-    if not grey:
-        image: NDArray[Any] = _reduced(frame, converter, "rgb24").to_ndarray()
+    image: NDArray[Any]
+    if not grey and _may_be_clear(frame.format):
+        *colours, alpha = np.moveaxis(_reduced(frame, converter, "rgba").to_ndarray().astype(np.uint16), 2, 0)
+        # On white, as a browser shows it: what is clear may hide any colour.
+        mixed = [(colour * alpha + 255 * (255 - alpha) + 127) // 255 for colour in colours]
+        image = np.stack(mixed, axis=2).astype(np.uint8)
+    elif not grey:
+        image = _reduced(frame, converter, "rgb24").to_ndarray()
     elif frame.format.name in _GREY:
         image = _reduced(frame, converter, frame.format.name).to_ndarray().astype(np.uint16)[..., None]
     else:
@@ -293,6 +299,11 @@ def _image(path: Path, frame: av.VideoFrame, converter: VideoReformatter, *, gre
             f"{path}: its pictures are {frame.format.name}, of which {' or '.join(_GREY)} is one channel"
         )
     return np.rot90(image, frame.rotation // 90)
+
+
+def _may_be_clear(form: av.VideoFormat) -> bool:
+    """Return whether pictures of a pixel format may be transparent."""
+    return form.name == "pal8" or any(component.is_alpha for component in form.components)
 
 
 def _reduced(frame: av.VideoFrame, converter: VideoReformatter, form: str) -> av.VideoFrame:
