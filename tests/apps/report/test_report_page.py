@@ -83,8 +83,8 @@ def test_it_says_which_classes_it_takes_for_which(audited: RunContents) -> None:
     sets = {**answered.sets, "audio+text+video": replace(every, sure=sure)}
     half = replace(audited, audits=replace(audited.audits, answered=replace(answered, sets=sets)))
     page = Page(run_page.render(half, MADE))
-    assert "It tells 2 classes apart: zero and one. With microphone, captions and camera, its" in page.text
-    assert "right in 64 % of the examples; it is sure in 50 %" in page.text
+    assert "It tells 2 classes apart: zero and one. With microphone, captions and camera, a" in page.text
+    assert "a session is sure in 50 % of the examples" in page.text
     assert "zero is taken for one in " in page.text
     (matrix,) = (rows for name, rows in page.tables.items() if name.startswith("Shares of the examples"))
     assert matrix == [["shown", "zero", "one"], ["zero", "64", "36"]]

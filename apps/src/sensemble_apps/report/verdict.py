@@ -58,11 +58,11 @@ def _classes(labels: Sequence[str]) -> str:
 
 
 def _meaning(live: Sequence[str], shares: Sequence[tuple[str, str, float]]) -> Iterator[str]:
-    sure_right, sure_wrong, held, rest = (share for *_, share in shares)
-    right, unsure = sure_right + held, held + rest
-    yield (
-        f"With {sensor_words(live)}, its likeliest class is right in {percent(right, 0)} % of the examples; "
-        f"it is sure in {percent(1 - unsure, 0)} %, and sure and wrong in {percent(sure_wrong)} %."
+    _, sure_wrong, held, rest = (share for *_, share in shares)
+    unsure = held + rest
+    yield (  # not how often it is right: beside the headline's accuracy, the classifier's, it would puzzle
+        f"With {sensor_words(live)}, a session is sure in {percent(1 - unsure, 0)} % of the examples, and sure "
+        f"and wrong in {percent(sure_wrong)} %."
     )
     if unsure:
         yield (
