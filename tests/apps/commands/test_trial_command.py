@@ -4,9 +4,11 @@ import json
 from pathlib import Path
 
 import pytest
+from sensemble_apps.errors import InputError
 from sensemble_apps.running import trial
 from sensemble_apps.running.trial import Arm, ReplayedScenes, Said, ShownScenes, on_devices
 from sensemble_runtime import Bundle
+from sensemble_runtime.record.reader import read_runs
 from sensemble_sensors.errors import SensorUnavailableError
 from sensemble_sensors.media.dataset import read_dataset
 from sensemble_sensors.recording.replay import MediaReplay
@@ -29,6 +31,8 @@ def test_arms_answer_the_same_scenes_and_their_records_compare(
     assert json.loads(here(*command, *arms).stdout) == said
     records = [str(tmp_path / "out" / f"{name}.sqlite") for name in ("all-sensors", "without-microphone")]
     found = json.loads(here("compare", *records, "--json").stdout)["sets"]["audio+text+video"]
+    assert found["live"] == ["audio+text+video", "text+video"]
+    assert [*read_runs(records[1])[0].scores] == ["text+video"]
     alone = said["arms"][WITHOUT]
     assert {k: found[k] for k in ("change", "gained", "lost", "p")} == {
         k: alone[k] for k in ("change", "gained", "lost", "p")
@@ -59,7 +63,7 @@ def test_devices_are_judged_by_the_class_that_is_shown(bundle_folder: Path, data
 
     period = on_devices(bundle, sensors, None)  # type: ignore[arg-type]
     scenes = ShownScenes(bundle, period, ("one",), 3.0, settle=0.0)
-    arms = [Arm("deaf", frozenset({"audio"})), Arm("nothing", frozenset({"audio", "video"}))]
+    arms = [Arm("deaf", frozenset({"audio"})), Arm("blind", frozenset({"video"}))]
     blocks: list[int] = []
     found = trial.run(bundle, scenes, arms, 2, 0, lambda _, block: blocks.append(block))
     assert blocks == [0, 0, 0, 1, 1, 1]
@@ -67,7 +71,10 @@ def test_devices_are_judged_by_the_class_that_is_shown(bundle_folder: Path, data
     shown, *others = ([one.example for one in answers] for answers in found.answers.values())
     assert shown == others[0] == others[1]
     assert {one.partition(".")[0] for one in shown} == {"one 1", "one 2"}
-    assert {one.doubt for one in found.answers["nothing"]} == {"unfamiliar"}
+    subsets = {title: {one.subset for one in answers} for title, answers in found.answers.items()}
+    assert subsets == {"all sensors": {"audio+video"}, "deaf": {"video"}, "blind": {"audio"}}
+    with pytest.raises(InputError):
+        trial.run(bundle, scenes, [Arm("nothing", frozenset({"audio", "video"}))], 1, 0, lambda *_: None)
     assert any(one.doubt != "unfamiliar" for one in found.answers["deaf"])
     assert {one.groups for one in found.answers["deaf"]} == {("block 1",), ("block 2",)}
 

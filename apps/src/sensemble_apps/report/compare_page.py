@@ -11,7 +11,6 @@ from sensemble_runtime.auditing.reliability import Answered
 from sensemble_sensors.media.dataset import Example
 from sensemble_sensors.spec import InputSpec
 
-from sensemble_apps.console.wording import sensor_words
 from sensemble_apps.report import page_template
 from sensemble_apps.report.shown_example import Shown, shown
 from sensemble_apps.tables import comparison_table
@@ -42,7 +41,7 @@ def flips(
             name,
             " + ".join(a.answered.truth[a.answered.ids.index(name)]),
             _answer(a.answered, name, found.fullest),
-            _answer(b.answered, name, found.fullest),
+            _answer(b.answered, name, found.sets[found.fullest].live[1]),
             list(shown(examples[name], specs)) if name in examples else [],
         )
         for name in names[:_SHOWN]
@@ -76,7 +75,7 @@ def render(
         verdicts=verdicts,
         made=made,
         headline=verdict[0].upper() + verdict[1:],
-        live=sensor_words(subsets.parse(found.fullest)),
+        live=comparison_table.live(every),
         sentences=list(comparison_table.sentences(found)),
         columns=comparison_table.COLUMNS,
         caption=comparison_table.CAPTION,

@@ -61,8 +61,8 @@ def _meaning(live: Sequence[str], shares: Sequence[tuple[str, str, float]]) -> I
     _, sure_wrong, held, rest = (share for *_, share in shares)
     unsure = held + rest
     yield (  # not how often it is right: beside the headline's accuracy, the classifier's, it would puzzle
-        f"With {sensor_words(live)}, a session is sure in {percent(1 - unsure, 0)} % of the examples, and sure "
-        f"and wrong in {percent(sure_wrong)} %."
+        f"With {sensor_words(live)}, a session is sure in {percent(1 - unsure, 0)} % of the examples, and "
+        f"sure and wrong in {percent(sure_wrong)} %."
     )
     if unsure:
         yield (

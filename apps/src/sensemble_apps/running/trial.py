@@ -64,12 +64,14 @@ def arms_of(
 ) -> list[Arm]:
     """Return the arms that texts such as `microphone+watch` and `camera=dark:3` name.
 
-    Raises InputError for an unknown sensor or condition, and for two that are alike. `dashes` stand before
-    the option that an error names; a page has none.
+    Raises InputError for an unknown sensor or condition, for an arm without any sensor, and for two that are
+    alike. `dashes` stand before the option that an error names; a page has none.
     """
     arms = []
     for text in unplug:
         gone = parse_sensors(text, specs, f"{dashes}unplug")
+        if not specs.keys() - gone:
+            raise InputError(f"{dashes}unplug {text}: leaves no sensor; name fewer")
         arms.append(Arm(f"without {words(_named(one, specs) for one in text.split('+'))}", frozenset(gone)))
     for text in condition:
         for part in text.split(","):
@@ -119,8 +121,6 @@ class ReplayedScenes:
         """See `Scenes`."""
         plugged = tuple(m for m in self.bundle.specs if m not in arm.unplugged)
         replay = virtual_time.replay if self.fast else real_time.replay
-        if not plugged:
-            return
         options = Options(conditions=arm.conditions)
         with closing(replay(self.bundle, self.examples, options, [plugged])) as events:
             for event in events:
@@ -191,7 +191,7 @@ def on_devices(
         with sensors() as every:
             used = [sensor for sensor in every if sensor.modality not in arm.unplugged]
             if not used:
-                return
+                raise InputError(f"{arm.title}, no sensor is left; unplug fewer")
             options = Options(conditions=arm.conditions)
             with closing(real_time.devices(bundle, used, options, health=health)) as events:
                 try:
@@ -220,7 +220,8 @@ class Outcome:
     Attributes:
         order: of the complete periods, the titles of their arms.
         subset: the sensors that were live in the control.
-        answers: by arm's title, the control first, to every scene that any arm answered.
+        answers: by arm's title, the control first, to every scene that any arm answered; their subset is what
+            the arm leaves of the control's.
     """
 
     order: Sequence[str]
@@ -250,7 +251,7 @@ def run(
     An error or Ctrl-C ends the trial; the blocks that were complete are the outcome.
 
     Raises:
-        InputError: the control gave no answer.
+        InputError: the control gave no answer, or an arm lacks all sensors that did.
         BadDataError: a scene has no label that can be judged.
         SensembleError, KeyboardInterrupt: it ended the trial in the first block.
     """
@@ -275,13 +276,15 @@ def run(
     live = {m for answer in said[CONTROL.title].values() for m in answer.live}
     if not live:
         raise InputError("with all sensors, no scene got an answer; is each sensor live?")
-    subset = subsets.name(live)
+    sets = {arm.title: subsets.name(live - arm.unplugged) for arm in arms}
+    if lacking := next((title for title, subset in sets.items() if not subset), None):
+        raise InputError(f"{lacking}, no sensor is left that gave an answer; unplug fewer")
     answered = {i for answers in said.values() for i in answers} & shown.keys()
     return Outcome(
         [arm.title for arm in order],
-        subset,
+        sets[CONTROL.title],
         {
-            title: [_answer(bundle, shown[i], subset, answers.get(i)) for i in shown if i in answered]
+            title: [_answer(bundle, shown[i], sets[title], answers.get(i)) for i in shown if i in answered]
             for title, answers in said.items()
         },
     )
@@ -320,7 +323,7 @@ def write(folder: Path, bundle: Bundle, outcome: Outcome, dataset: str) -> list[
         with Records(written[-1]) as records:
             run = records.begin("audit", bundle, dataset, title)
             records.add_answers(run, answers)
-            expected = {outcome.subset: chance(truth, task)}
-            records.add_scores(run, {outcome.subset: score}, expected, {"P": whole, "R": whole})
+            expected = {answers[0].subset: chance(truth, task)}
+            records.add_scores(run, {answers[0].subset: score}, expected, {"P": whole, "R": whole})
             records.end(run)
     return written

@@ -7,7 +7,7 @@ from statistics import fmean
 
 from rich.table import Table
 from sensemble_runtime import subsets
-from sensemble_runtime.auditing.comparison import Comparison, SetComparison
+from sensemble_runtime.auditing.comparison import ALPHA, Comparison, SetComparison
 from sensemble_runtime.auditing.measures import Measures
 from sensemble_runtime.auditing.metrics import METRICS
 from sensemble_runtime.auditing.reliability import Answered, recorded_answers
@@ -25,7 +25,7 @@ from sensemble_apps.tables.condition_table import phrase_of
 COLUMNS = ("A", "B", "B less A", "gained", "lost", "p")
 CAPTION = (
     "right answers as a session gives them, in per cent; B less A: in points, with the 95 % interval of the "
-    "difference; gained, lost: examples that B alone, or A alone, answers right; p: McNemar's exact test, "
+    "difference; gained, lost: examples that B alone, or A alone, answers right; p: McNemar's test, "
     "adjusted for the number of sets (Holm)"
 )
 
@@ -104,6 +104,12 @@ def table(found: Comparison) -> Table:
     return drawn
 
 
+def live(one: SetComparison) -> str:
+    """Write the sensors that were live."""
+    a, b = (sensor_words(subsets.parse(name)) for name in one.live)
+    return a if a == b else f"{a} in A, {b} in B"
+
+
 def verdict(one: SetComparison, margin: float) -> str:
     """Write what a set's answers show of B against A."""
     then, now = percent(one.before.accuracy), percent(one.after.accuracy)
@@ -117,7 +123,10 @@ def verdict(one: SetComparison, margin: float) -> str:
         return f"B is {better}: right in {now} % where A is in {then} %, {least} to {most} points"
     if one.equivalent:
         return f"B is as right as A: {now} and {then} %, less than {100 * margin:g} points apart"
-    return f"no difference is shown: B is right in {now} %, A in {then} %, {points(one.change)} points{few}"
+    found = f"B is right in {now} %, A in {then} %, {points(one.change)} points{few}"
+    if one.p < ALPHA:  # the interval excludes zero
+        return f"a difference that chance explains among so many comparisons: {found}"
+    return f"no difference is shown: {found}"
 
 
 def sureness(one: SetComparison) -> str:
@@ -133,7 +142,7 @@ def sentences(found: Comparison) -> Iterator[str]:
     """Yield the verdict on the fullest set, on sets that changed, on sureness, and what was left out."""
     every = found.fullest
     one = found.sets[every]
-    yield f"With {sensor_words(subsets.parse(every))}, {verdict(one, found.margin)}."
+    yield f"With {live(one)}, {verdict(one, found.margin)}."
     for name, other in found.sets.items():
         if name != every and other.differs:
             yield f"With {sensor_words(subsets.parse(name))}, {verdict(other, found.margin)}."

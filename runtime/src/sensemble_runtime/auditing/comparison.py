@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sensemble_runtime.auditing.audit import AuditResult
-from sensemble_runtime.auditing.intervals import difference, effective_size, score_test
+from sensemble_runtime.auditing.intervals import difference, score_test
 from sensemble_runtime.auditing.reliability import Answered, Outcomes, Reliability, recorded_answers
 from sensemble_runtime.errors import ComparisonError
 from sensemble_runtime.record.reader import read_answers, read_conditions, read_runs
@@ -24,7 +24,6 @@ from sensemble_runtime.scores import ConditionScore, Estimate
 
 MARGIN = 0.01  # of accuracy, below which a difference does not matter
 ALPHA = 0.05
-_PLACES = 1 << 14  # of the integral of a tail
 
 Bools = NDArray[np.bool_]
 Groups = NDArray[np.integer]
@@ -46,13 +45,14 @@ class GroupChange:
 class SetComparison:
     """The answers of one live set in both audits, to the `n` examples that both have."""
 
+    live: tuple[str, str]  # in A and in B: two sets only where each audit has one, such as an arm of a trial
     n: int
     change: Estimate  # the share right in B less that in A, paired
     wrong: Estimate  # the same of the share sure and wrong
     unsure: Estimate  # the same of the share unsure
     gained: tuple[str, ...]  # examples that B alone answers right
     lost: tuple[str, ...]  # examples that A alone answers right
-    p: float  # of McNemar's exact test
+    p: float  # of McNemar's test
     adjusted: float  # the same, by Holm over all sets
     equivalence: float  # the p of a difference of `margin` or more (TOST)
     before: Reliability
@@ -75,7 +75,7 @@ class Comparison:
     """Audit B beside audit A.
 
     Attributes:
-        sets: by subset, smallest first, of those that both have.
+        sets: by subset of A, smallest first, of those that both have, or where each has one alone, of these.
         margin: of accuracy, for the test of equivalence.
         examples, groups: the numbers of those that both have.
         only: the numbers of examples that only A has, and only B.
@@ -174,16 +174,19 @@ def compared(
         if {*a.truth[row]} != {*b.truth[other]}:
             said = f"{'+'.join(a.truth[row])} in A and {'+'.join(b.truth[other])} in B"
             raise ComparisonError(f"example {a.ids[row]!r} is {said}; audit both on one data set")
-    pairs = {name: _pair(a.sets[name], b.sets[name], both) for name in a.sets if name in b.sets}
-    pairs = {name: pair for name, pair in pairs.items() if len(pair[0].rows)}
+    live = [(name, name) for name in a.sets if name in b.sets]
+    if not live and len(a.sets) == len(b.sets) == 1:
+        live = [*zip(a.sets, b.sets, strict=True)]
+    pairs = {sets: _pair(a.sets[sets[0]], b.sets[sets[1]], both) for sets in live}
+    pairs = {sets: pair for sets, pair in pairs.items() if len(pair[0].rows)}
     if not pairs:
         raise ComparisonError(f"no live set is in both: A has {', '.join(a.sets)}; B {', '.join(b.sets)}")
     ps = [mcnemar(after.right, before.right, a.groups[before.rows]) for before, after in pairs.values()]
     known = {(one.key, one.subset): one for one in degraded}
     return Comparison(
         {
-            name: _compared_set(a, *pair, margin, p, adjusted)
-            for (name, pair), p, adjusted in zip(pairs.items(), ps, holm(ps), strict=True)
+            sets[0]: _compared_set(a, sets, *pair, margin, p, adjusted)
+            for (sets, pair), p, adjusted in zip(pairs.items(), ps, holm(ps), strict=True)
         },
         margin,
         len(both),
@@ -206,11 +209,18 @@ def _pair(before: Outcomes, after: Outcomes, both: Mapping[int, int]) -> tuple[O
 
 
 def _compared_set(
-    a: Answered, before: Outcomes, after: Outcomes, margin: float, p: float, adjusted: float
+    a: Answered,
+    live: tuple[str, str],
+    before: Outcomes,
+    after: Outcomes,
+    margin: float,
+    p: float,
+    adjusted: float,
 ) -> SetComparison:
     groups = a.groups[before.rows]
     gained, lost = after.right & ~before.right, before.right & ~after.right
     return SetComparison(
+        live=live,
         n=len(groups),
         change=difference(after.right, before.right, groups),
         wrong=difference(after.wrong, before.wrong, groups),
@@ -240,20 +250,13 @@ def _by_group(a: Answered, before: Outcomes, after: Outcomes) -> tuple[GroupChan
 
 
 def mcnemar(first: Bools, second: Bools, groups: Groups) -> float:
-    """Return the p of McNemar's exact test that two classifiers are equally often right; bool [N] says right.
+    """Return the p of McNemar's test that two classifiers are equally often right; bool [N] says right.
 
-    Where examples come in groups, the counts are those of the `effective_size`, as Korn and Graubard (1998)
-    count for one proportion. They need not be whole: the binomial tail is an incomplete beta function.
+    It is `score_test` at no difference (McNemar 1947), so it is below 0.05 where the interval of
+    `difference`, of the same test (Tango 1998), excludes zero. Fagerland, Lydersen and Laake (2014) recommend
+    the two.
     """
-    change = first.astype(int) - second
-    share = effective_size(change, groups) / len(change)
-    fewer, more = sorted(share * float(np.sum(change == sign)) for sign in (1, -1))
-    if more < 1:
-        return 1.0
-    places = np.linspace(1e-300, 0.5, _PLACES)
-    scale = math.lgamma(more + fewer + 1) - math.lgamma(more) - math.lgamma(fewer + 1)
-    density = np.exp(scale + (more - 1) * np.log(places) + fewer * np.log1p(-places))
-    return min(1.0, 2 * float(np.trapezoid(density, places)))
+    return math.erfc(abs(score_test(first, second, groups)(0.0)) / math.sqrt(2))
 
 
 def equivalence(first: Bools, second: Bools, groups: Groups, margin: float) -> float:
