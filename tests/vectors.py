@@ -11,7 +11,7 @@ import random
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
-from itertools import product
+from itertools import compress, product
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -34,7 +34,7 @@ from sensemble_runtime.bundle.manifest import (
 )
 from sensemble_runtime.bundle.manifest_file import read_manifest, write_manifest
 from sensemble_runtime.bundle.tokenize import tokenize
-from sensemble_runtime.engine.belief import RARE, Belief, answer, fuse
+from sensemble_runtime.engine.belief import RARE, Belief, answer, are_strange, fuse
 from sensemble_runtime.engine.live_set import Encoded
 from sensemble_runtime.prediction import Answer, Prediction
 from sensemble_sensors.codecs.framing import fit
@@ -226,6 +226,7 @@ def inputs() -> dict[str, Any]:
             for seed in range(6)
         ],
         "embeddings": _embeddings(),
+        "breaks": breaks(),
         "fused": fused(),
         "moments": moments(),
         "stream": _stream(),
@@ -323,6 +324,20 @@ def fused() -> list[dict[str, Any]]:
     return found
 
 
+def breaks() -> list[dict[str, Any]]:
+    """Return four unfamiliar sensors of one to four devices, and which of them are far."""
+    return [
+        {"devices": dict(zip("abcd", devices, strict=True)), "far": dict(zip("abcd", far, strict=True))}
+        for devices, far in product(("wwww", "wwpp", "wpwp", "wpqr"), product((False, True), repeat=4))
+    ]
+
+
+def strange_of(case: Mapping[str, Any]) -> list[str]:
+    """Return the sensors of one case of `breaks` that speak against a known scene."""
+    far = np.array(list(case["far"].values()), bool)[:, np.newaxis]
+    return list(compress("abcd", are_strange(np.ones_like(far), far, list(case["devices"].values()))))
+
+
 def moments() -> list[dict[str, Any]]:
     """Return the opinions of three modalities, of which one lies for some time, and some leave.
 
@@ -389,6 +404,7 @@ def expected(asked: Mapping[str, Any], folder: Path) -> dict[str, Any]:
         "ids": [bundle.tokenize(caption)[0].tolist() for caption in asked["captions"]],
         "rings": [_taken(**ring) for ring in asked["rings"]],
         "answers": answers,
+        "strange": [strange_of(one) for one in asked["breaks"]],
         "fused": [fused_of(one, manifest.task) for one in asked["fused"]],
         "beliefs": [noted(belief, **one) for one in asked["moments"]],
         "stream": list(_predicted(bundle, asked["stream"])),

@@ -10,7 +10,7 @@ the people of `calibrate` and `eval` into known and new ones; and what each sens
 
 import argparse
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,6 @@ from sensemble_runtime.auditing.calibration import calibrate, fit_redundancy, fi
 from sensemble_runtime.auditing.intervals import group_codes
 from sensemble_runtime.auditing.reliability import Outcomes, outcomes
 from sensemble_runtime.bundle.bundle import Bundle
-from sensemble_runtime.bundle.classifier import Evidence
 from sensemble_runtime.bundle.head import calibrated
 from sensemble_runtime.bundle.manifest import Task
 from sensemble_runtime.engine.belief import SEVERAL, SURE, UNFAMILIAR, answer
@@ -194,11 +193,11 @@ def promise(bundle: Bundle, known: World, new: World) -> Table:
             groups[old],
         )
         said = {
-            m: Evidence(
-                calibrated(rows, found[m].temperature, found[m].power, task),
-                likeness[m],
-                known.said[m].limit,
-                far[m],
+            m: replace(
+                known.said[m],
+                classes=calibrated(rows, found[m].temperature, found[m].power, task),
+                known=likeness[m],
+                far=far[m],
             )
             for m, rows in logits.items()
         }

@@ -42,6 +42,12 @@ struct Prediction {
     }
 }
 
+/// The unfamiliar sensors that speak against a known scene: a far one does if an earlier one is far, but none of its own device.
+func strange(_ unfamiliar: [String], isFar: (String) -> Bool, device: (String) -> String) -> [String] {
+    var broken = Set<String>()
+    return unfamiliar.filter { !isFar($0) || (broken.insert(device($0)).inserted && broken.count > 1) }
+}
+
 /// The newest embedding of each modality, for as long as it is fresh.
 struct LiveSet {
     private var entries: [String: (embedding: [Float], time: Double)] = [:]
@@ -84,9 +90,9 @@ struct LiveSet {
         }
         var fused = fuse(
             classes, lies: live.map(belief.lies), redundancy: calibration.redundancy, multiClass: head.multiClass)
-        let silent = near.filter { !live.contains($0) }
-        let strange = silent.contains(where: isFar) ? silent.count - 1 : silent.count
-        if let known = known(live, strange: strange) { fused = doubted(fused, known: known) }
+        let unfamiliar = near.filter { !live.contains($0) }
+        let against = strange(unfamiliar, isFar: isFar, device: device).count
+        if let known = known(live, strange: against) { fused = doubted(fused, known: known) }
         if head.multiClass && changed {
             suspect = belief.note(Dictionary(uniqueKeysWithValues: zip(live, opinions)), at: now)
         }
@@ -100,7 +106,7 @@ struct LiveSet {
         Prediction(live: live, probabilities: fused.map { Float($0) }, threshold: calibration.threshold, doubt: doubt)
     }
 
-    /// The log-odds that the scene is known, by the live sensors and the number of unfamiliar ones, less one if any is far; nil if nothing tells.
+    /// The log-odds that the scene is known, by the live sensors and the number of strange ones; nil if nothing tells.
     private func known(_ live: [String], strange: Int) -> Double? {
         let excess = live.compactMap { modality in
             score(modality).map { $0 - max(calibration.familiar[modality]! + margin, -log(knownOdds)) }
@@ -131,6 +137,12 @@ struct LiveSet {
     /// Whether the newest window is as of a covered or broken sensor: it says nothing of the scene.
     private func isFar(_ modality: String) -> Bool {
         head.isFar(modality, entries[modality]!.embedding, below: calibration.familiar[modality]!)
+    }
+
+    /// What breaks together with a modality; itself where no device is named.
+    private func device(_ modality: String) -> String {
+        let named = specs[modality]!.device ?? ""
+        return named.isEmpty ? modality : named
     }
 
     /// The log-odds that the newest window is like those that were learned; nil if the bundle has no such score.

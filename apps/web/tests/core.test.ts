@@ -5,7 +5,7 @@ import { readFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { answer, Belief, fuse } from "../src/core/belief";
+import { answer, Belief, fuse, strangeOf } from "../src/core/belief";
 import { Bundle, type Files } from "../src/core/bundle";
 import { fit } from "../../src/sensemble_apps/web/static/framing.js";
 import { promise } from "../src/core/classifier";
@@ -98,6 +98,11 @@ describe.each(["multi-class", "multi-label"])("%s", async (task) => {
       const familiar = [...embeddings].map(([m, x]) => [m, bundle.classifier.isFamiliar(m, x)]);
       expect(Object.fromEntries(familiar)).toEqual(wanted.familiar);
     });
+  });
+
+  test("which sensors are strange, of devices that break", () => {
+    const found = inputs.breaks.map(({ far, devices }: any) => strangeOf(Object.keys(far).map((name) => ({ name, far: far[name], device: devices[name] }))).map(({ name }: any) => name));
+    expect(found).toEqual(expected.strange);
   });
 
   test("what one to four sensors say together, and seven", () => {

@@ -101,10 +101,15 @@ def evidence(
     likeness: Mapping[str, Floats],
 ) -> dict[str, Evidence]:
     """Return what N windows of each modality say, by logits [N, C] and, if it has some, log-odds [N]."""
-    classifier = Classifier(store.head, calibration, store.model.description.labels, logits)
-    limits = calibration.familiar
+    described, limits = store.model.description, calibration.familiar
+    classifier = Classifier(store.head, calibration, described.labels, logits)
     return {
-        m: Evidence(classifier.calibrated(m, own), likeness.get(m), limits.get(m, 0.0))
+        m: Evidence(
+            classifier.calibrated(m, own),
+            likeness.get(m),
+            limits.get(m, 0.0),
+            device=described.specs[m].device,
+        )
         for m, own in logits.items()
     }
 

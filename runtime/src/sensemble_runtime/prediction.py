@@ -110,8 +110,8 @@ class Prediction(Answer):
         unfamiliar: the modalities whose newest window is unlike those of training, sorted. Unless
             `Policy.unfamiliar` is `pool`, they are not in the live set; where all are unfamiliar, they are
             the live set, and there is no evidence.
-        strange: those of `unfamiliar` that are left out and speak against a known scene: all but the first
-            that is far.
+        strange: those of `unfamiliar` that are left out and speak against a known scene
+            (`belief.are_strange`).
         suspect: the modality that contradicts the others, which agree, scene after scene (`Belief`). Unless
             `Policy.unfamiliar` is `pool`, it is in the live set only if alone; the answer hardly counts it.
         adapted: the modalities whose embedding was corrected, sorted (`Adapter`).

@@ -21,13 +21,14 @@ fun main(arguments: Array<String>) {
     val events = cases.getJSONArray("events")
     for (index in 0 until events.length()) stream.play(events.getJSONObject(index))
     val fused = cases.getJSONArray("fused").objects().map { JSONArray(fuseOf(it, bundle.head.multiClass).toList()) }
+    val strange = cases.getJSONArray("breaks").objects().map { JSONArray(strangeOf(it)) }
     val belief = Belief(bundle.specs.keys.sorted())
     val beliefs = cases.getJSONArray("moments").objects().map { belief.noted(it, bundle.specs.keys) }
     println(
         JSONObject().put("ids", JSONArray(ids.map { JSONArray(it.toList()) }))
             .put("picture", JSONArray(fitted.map { it.toInt() and 255 }))
             .put("predictions", JSONArray(stream.predictions))
-            .put("fused", JSONArray(fused)).put("beliefs", JSONArray(beliefs))
+            .put("strange", JSONArray(strange)).put("fused", JSONArray(fused)).put("beliefs", JSONArray(beliefs))
             .put("failures", JSONObject(stream.failures as Map<*, *>))
     )
     stream.close()
@@ -43,6 +44,12 @@ private fun JSONArray.numbers() = DoubleArray(length()) { getDouble(it) }
 private fun fuseOf(case: JSONObject, multiClass: Boolean): DoubleArray {
     val opinions = case.getJSONArray("opinions").let { all -> (0 until all.length()).map { all.getJSONArray(it).numbers() } }
     return fuse(opinions, case.getJSONArray("lies").numbers().toList(), case.getDouble("redundancy"), multiClass)
+}
+
+/** The strange sensors of one case of `vectors.breaks`. */
+private fun strangeOf(case: JSONObject): List<String> {
+    val (far, devices) = listOf(case.getJSONObject("far"), case.getJSONObject("devices"))
+    return strange(far.keys().asSequence().sorted().toList(), far::getBoolean, devices::getString)
 }
 
 /** The suspect of one moment, and what is believed of each modality after it. */

@@ -9,6 +9,9 @@ struct Cases: Decodable {
     struct Event: Decodable {
         let modality: String, time: Double, samples: [Float]?, caption: String?
     }
+    struct Break: Decodable {
+        let devices: [String: String], far: [String: Bool]
+    }
     struct Fused: Decodable {
         let opinions: [[Double]], lies: [Double], redundancy: Double
     }
@@ -17,6 +20,7 @@ struct Cases: Decodable {
     }
     let captions: [String]
     let events: [Event]
+    let breaks: [Break]
     let fused: [Fused]
     let moments: [Moment]
     let picture: Picture
@@ -47,6 +51,7 @@ struct Answer: Encodable {
     let ids: [[Int64]]
     let picture: [UInt8]
     let predictions: [Found]
+    let strange: [[String]]
     let fused: [[Double]]
     let beliefs: [Believed]
     let failures: [String: String]
@@ -143,6 +148,9 @@ for event in cases.events { await stream.play(event) }
 let fused = cases.fused.map {
     fuse($0.opinions, lies: $0.lies, redundancy: $0.redundancy, multiClass: bundle.head.multiClass)
 }
+let strangers = cases.breaks.map { one in
+    strange(one.far.keys.sorted(), isFar: { one.far[$0]! }, device: { one.devices[$0]! })
+}
 var belief = Belief(bundle.specs.keys.sorted())
 let beliefs = cases.moments.map { moment in
     if let left = moment.forget { belief.forget(left) }
@@ -155,5 +163,5 @@ let answer = Answer(
     picture: fit(
         bgra: bgra, source: (picture.height, picture.width), stride: 4 * picture.width, height: picture.rows,
         width: picture.columns),
-    predictions: stream.predictions, fused: fused, beliefs: beliefs, failures: stream.failures, targets: bundle.programs.mapValues(\.target))
+    predictions: stream.predictions, strange: strangers, fused: fused, beliefs: beliefs, failures: stream.failures, targets: bundle.programs.mapValues(\.target))
 print(String(decoding: try JSONEncoder().encode(answer), as: UTF8.self))

@@ -27,6 +27,7 @@ from tests.vectors import (
     CORPUS,
     SPECS,
     Sines,
+    breaks,
     calibration,
     captions,
     events,
@@ -35,6 +36,7 @@ from tests.vectors import (
     moments,
     noted,
     predictions,
+    strange_of,
 )
 
 APPS = Path(__file__).parents[3] / "apps"
@@ -88,6 +90,7 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
             }
             for modality, time, data in events()
         ],
+        "breaks": breaks(),
         "fused": fused(),
         "moments": moments(),
         "picture": {
@@ -147,6 +150,7 @@ def test_the_samples_do_what_the_runtime_does(sample: list[str], folder: Path) -
         assert {str(index) for index in found["candidates"]} == set(made.candidates)
     together = [fused_of(case, head.task) for case in cases["fused"]]
     np.testing.assert_allclose(answer["fused"], together, atol=1e-5)
+    assert answer["strange"] == [strange_of(case) for case in cases["breaks"]]
     belief = Belief(SPECS)
     for found, moment in zip(answer["beliefs"], cases["moments"], strict=True):
         believed = noted(belief, **moment)

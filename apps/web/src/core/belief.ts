@@ -15,12 +15,18 @@ const LEAST = 0.01; // of an opinion is no evidence
 /** The probability of each class. */
 export type Shares = ArrayLike<number>;
 
-/** Return the probabilities of one input, by what its live sensors say, one at least, and how many are unfamiliar, less one if any is far; the others as `fuse` takes them. */
+/** Return the probabilities of one input, by what its live sensors say, one at least, and how many others are strange; the others as `fuse` takes them. */
 export function believe(live: readonly Evidence[], lies: readonly number[], redundancy: number, task: Task, strange = 0): ArrayLike<number> {
   const fused = fuse(live.map(({ classes }) => classes), lies, redundancy, task);
   const excess = live.flatMap(({ known, limit }) => (known === null ? [] : known - Math.max(limit + MARGIN, -KNOWN)));
   if (!excess.length) return fused;
   return doubted(fused, live.length > 1 || strange ? total(excess) - STRANGE * strange : live[0].known!, task);
+}
+
+/** Return which of the unfamiliar sensors speak against a known scene, by whether each is far and its device: a far one does if an earlier one is far, but none of its own device. */
+export function strangeOf<T extends { far: boolean; device: string }>(unfamiliar: readonly T[]): T[] {
+  const broken = new Set<string>();
+  return unfamiliar.filter(({ far, device }) => !far || (!broken.has(device) && broken.add(device).size > 1));
 }
 
 /** Return the probabilities of one input, by the calibrated opinion of each of its sensors, one at least, and the probability that each lies, if each shows a class. */

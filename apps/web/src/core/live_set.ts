@@ -1,7 +1,7 @@
 // The modalities that are attached and live, and predictions from them: the runtime's `engine/live_set.py`.
 // It has no clock: times are given, so equal input gives equal predictions.
 
-import { answer, Belief, noEvidence } from "./belief";
+import { answer, Belief, noEvidence, strangeOf } from "./belief";
 import type { Classifier } from "./classifier";
 import { Debounced } from "./debounce";
 import { pool } from "./head";
@@ -164,9 +164,12 @@ export class LiveSet {
     if (!fresh.length || !live.length) return null;
     const shown = near.map((modality) => this.embeddings.get(modality)!);
     const { lies } = this.belief;
-    const silent = unfamiliar.filter((modality) => !live.includes(modality));
-    const far = silent.find((modality) => classifier.isFar(modality, this.embeddings.get(modality)!.embedding));
-    const strange = silent.filter((modality) => modality !== far);
+    const silent = unfamiliar.filter((modality) => !live.includes(modality)).map((modality) => ({
+      modality,
+      far: classifier.isFar(modality, this.embeddings.get(modality)!.embedding),
+      device: this.bundle.specs[modality].device || modality,
+    }));
+    const strange = strangeOf(silent).map(({ modality }) => modality);
     const { whole, alone: opinions } = answer(classifier, this.vectors(live), lies, unfamiliar, strange.length);
     for (const modality of unfamiliar) opinions.set(modality, noEvidence(classifier));
     const suspect = this.suspect(opinions, unfamiliar, live, now);

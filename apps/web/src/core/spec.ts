@@ -13,6 +13,8 @@ export interface InputSpec {
   ttl: number;
   /** How the modality is handled, whatever its name: see `kinds.ts`. */
   kind: string;
+  /** The device that carries the sensor, and is lost with it; empty: it is by itself. */
+  device?: string | null;
   /** Of a series alone. */
   channels: { name: string; unit: string; low?: number; high?: number }[];
 }

@@ -9,11 +9,19 @@ from numpy.typing import NDArray
 
 from sensemble_runtime.bundle.classifier import Evidence
 from sensemble_runtime.bundle.manifest import Task
-from sensemble_runtime.engine.belief import RARE, SCENE, UNFAMILIAR, Belief, believe, doubts
+from sensemble_runtime.engine.belief import (
+    RARE,
+    SCENE,
+    UNFAMILIAR,
+    Belief,
+    Truths,
+    are_strange,
+    believe,
+    doubts,
+)
 from sensemble_runtime.subsets import Subset
 
 Floats = NDArray[np.floating]
-Truths = NDArray[np.bool_]
 Said = Mapping[str, Evidence]
 """By modality, what N examples say (`Classifier.evidence`); those that lack it, anything finite."""
 
@@ -85,17 +93,18 @@ class Sessions:
         probabilities = np.full(opinions.shape[1:], 1 / opinions.shape[2], np.float32)
         reasons = np.full(there.shape[1], UNFAMILIAR, np.int8)
         silent = there & ~usable
-        parts = [(own, said[m].far) for m, own in zip(subset, silent, strict=True)]
-        far = np.stack([np.zeros_like(own) if f is None else own & f for own, f in parts])
-        excused = far & (far.cumsum(axis=0) == 1)
-        sets, which = np.unique(np.stack([usable, silent & ~excused]), axis=2, return_inverse=True)
+        far = np.zeros_like(silent)
+        for row, m in enumerate(subset):
+            if (found := said[m].far) is not None:
+                far[row] = found
+        against = are_strange(silent, far, [said[m].device or m for m in subset])
+        sets, which = np.unique(np.stack([usable, against]), axis=2, return_inverse=True)
         for number, (live, strange) in enumerate(np.moveaxis(sets, 2, 0)):
             rows = np.flatnonzero(which.reshape(-1) == number)
             if live.any():
                 some = [said[m].take(rows) for m in compress(subset, live)]
-                against = int(strange.sum())
-                chances = lies[live][:, rows]
-                probabilities[rows] = believe(some, chances, self._redundancy, self._task, against)
+                chances, count = lies[live][:, rows], int(strange.sum())
+                probabilities[rows] = believe(some, chances, self._redundancy, self._task, count)
                 reasons[rows] = doubts(probabilities[rows], opinions[live][:, rows], self._threshold)
         return Answers(probabilities, reasons, self._threshold)
 

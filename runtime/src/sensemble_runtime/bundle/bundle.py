@@ -65,7 +65,8 @@ class Bundle:
         self.specs: dict[str, InputSpec] = {m: contents.modalities[m].spec for m in self.modalities}
         self.executors = executors
         self.head = head
-        self.classifier = Classifier(head, contents.calibration, contents.labels, contents.modalities)
+        devices = {m: spec.device for m, spec in self.specs.items()}
+        self.classifier = Classifier(head, contents.calibration, contents.labels, self.modalities, devices)
         self.threads = 0
         self._encoders: dict[str, Encoder] = {}
         self._freeing: set[threading.Thread] = set()

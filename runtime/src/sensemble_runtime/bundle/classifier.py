@@ -1,7 +1,8 @@
 """The classifier: what a window of one modality says about the classes, and whether it is familiar."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,12 +22,14 @@ class Evidence:
         known: the log-odds [...] that they do, by familiarity; None where nothing tells.
         limit: the log-odds from which a window is familiar.
         far: whether the windows [...] are as of a covered or broken sensor; None: none is.
+        device: the sensor's device, which breaks as a whole; none: it breaks by itself.
     """
 
     classes: NDArray[np.floating]
     known: NDArray[np.floating] | None = None
     limit: float = 0.0
     far: NDArray[np.bool_] | None = None
+    device: str | None = None
 
     def opinions(self, task: Task) -> NDArray[np.floating]:
         """Return the probabilities [..., C] by these windows alone: `doubted` by the log-odds."""
@@ -35,7 +38,8 @@ class Evidence:
     def take(self, rows: NDArray[np.integer] | NDArray[np.bool_]) -> "Evidence":
         """Return what some of N windows say."""
         known = None if self.known is None else self.known[rows]
-        return Evidence(self.classes[rows], known, self.limit, None if self.far is None else self.far[rows])
+        far = None if self.far is None else self.far[rows]
+        return replace(self, classes=self.classes[rows], known=known, far=far)
 
 
 class Classifier:
@@ -46,15 +50,22 @@ class Classifier:
         task: whether they exclude each other.
         threshold: the confidence from which an answer is sure.
         redundancy: how far sensors repeat each other, in [0, 1].
+        devices: by modality, the device of its sensor; itself where none is named.
     """
 
     def __init__(
-        self, head: Head, calibration: Calibration, labels: tuple[str, ...], modalities: Iterable[str]
+        self,
+        head: Head,
+        calibration: Calibration,
+        labels: tuple[str, ...],
+        modalities: Iterable[str],
+        devices: Mapping[str, str | None] = MappingProxyType({}),
     ) -> None:
         self.labels, self.task, self.threshold = labels, head.task, calibration.threshold
         self.redundancy = calibration.redundancy
         self._head, self._calibration = head, calibration
         self._rows = {modality: row for row, modality in enumerate(sorted(modalities))}
+        self.devices = {modality: devices.get(modality) or modality for modality in self._rows}
 
     def evidence(self, modality: str, embeddings: Floats, *, corrected: bool = False) -> Evidence:
         """Return what windows say, by embeddings float32 [..., d].
@@ -64,7 +75,8 @@ class Classifier:
         classes = self.calibrated(modality, self._head.logits(embeddings))
         known = None if corrected else self._scores(modality, embeddings)
         limit = self._calibration.familiar.get(modality, 0.0)
-        return Evidence(classes, known, limit, None if known is None else self.are_far(modality, embeddings))
+        far = None if known is None else self.are_far(modality, embeddings)
+        return Evidence(classes, known, limit, far, self.devices[modality])
 
     def calibrated(self, modality: str, logits: Floats) -> Floats:
         """Return the calibrated probabilities float32 [..., C] of the head's logits [..., C]."""
@@ -98,4 +110,6 @@ class Classifier:
             scores = replace(scores, means=np.delete(scores.means, label, axis=1))
         weight, bias = np.delete(head.weight, label, axis=0), np.delete(head.bias, label)
         labels = self.labels[:label] + self.labels[label + 1 :]
-        return Classifier(Head(weight, bias, head.task, scores), self._calibration, labels, self._rows)
+        return Classifier(
+            Head(weight, bias, head.task, scores), self._calibration, labels, self._rows, self.devices
+        )

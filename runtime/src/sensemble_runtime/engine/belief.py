@@ -18,9 +18,10 @@ part is asked, and the first may not hold.
 answer is doubted by the sum (`head.doubted`). A live sensor speaks for a known scene as far as its
 log-odds of familiarity exceed their limit by `MARGIN`, and for none that it finds likelier unknown
 (`head.KNOWN`), however low the limit. One whose window is unfamiliar has no opinion. If the linear score is
-below the limit, too, the window is far: the sensor is covered or broken. One such sensor does not count. A
-second is as rare as an unknown scene, so it is strange, like a sensor that sees what was never learned. Each
-strange one speaks against a known scene by `STRANGE`.
+below the limit, too, the window is far: the sensor is covered or broken. Those of one device break together:
+a watch that falls off is one break. One break does not count. A second is as rare as an unknown scene, so it
+is strange, like a sensor that sees what was never learned. Each strange one speaks against a known scene by
+`STRANGE`.
 
 Who lies is learned from scene to scene: a sensor that shows another scene goes on doing so, and the others go
 on agreeing. By Bayes' rule, e_m grows with each scene that the others explain better without m.
@@ -47,6 +48,7 @@ from sensemble_runtime.bundle.manifest import Task
 from sensemble_runtime.prediction import Doubt, Opinion
 
 Floats = NDArray[np.floating]
+Truths = NDArray[np.bool_]
 
 RARE = 0.02  # the probability that a sensor lies before any evidence, or that a scene changes whether it does
 SCENE = 2.0  # seconds that a scene lasts at least; windows of one scene count once: they err together
@@ -64,8 +66,8 @@ def believe(
 ) -> Floats:
     """Return the probabilities float [N, C] of N inputs by n > 0 live modalities.
 
-    `lies`, `redundancy` and `task` are those of `fuse`; `strange` is the number of unfamiliar
-    modalities, less one if any is far. Without any, one live modality alone is doubted by its own log-odds.
+    `lies`, `redundancy` and `task` are those of `fuse`; `strange` is the number of modalities that
+    `are_strange`. Without any, one live modality alone is doubted by its own log-odds.
     """
     fused = fuse(np.stack([one.classes for one in live]), lies, redundancy, task)
     scores = [(one.known, one.limit) for one in live if one.known is not None]
@@ -75,6 +77,21 @@ def believe(
     if len(live) == 1 and not strange:
         ((known, _),) = scores
     return doubted(fused, known, task)
+
+
+def are_strange(unfamiliar: Truths, far: Truths, devices: Sequence[str]) -> Truths:
+    """Return which of n sensors speak against a known scene at N moments, [n, N].
+
+    `unfamiliar` and `far` are [n, N]; `devices` names the device of each sensor. A far sensor counts if an
+    earlier one is far, but none of its own device.
+    """
+    strange, broken = unfamiliar.copy(), {device: np.zeros(far.shape[1], bool) for device in devices}
+    for row, device in enumerate(devices):
+        breaks = unfamiliar[row] & far[row]
+        others = np.any(list(broken.values()), axis=0)
+        strange[row] &= ~breaks | others & ~broken[device]
+        broken[device] |= breaks
+    return strange
 
 
 def fuse(opinions: Floats, lies: Floats, redundancy: float, task: Task) -> Floats:

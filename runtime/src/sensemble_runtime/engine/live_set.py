@@ -5,6 +5,7 @@ Times are given, so equal input gives equal predictions. For one thread at a tim
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import compress
 from typing import Protocol
 
 import numpy as np
@@ -17,7 +18,7 @@ from sensemble_sensors.supervision.events import Event
 
 from sensemble_runtime import subsets
 from sensemble_runtime.bundle.bundle import Bundle
-from sensemble_runtime.engine.belief import Belief, answer, no_evidence
+from sensemble_runtime.engine.belief import Belief, answer, are_strange, no_evidence
 from sensemble_runtime.engine.debounce import Debounced
 from sensemble_runtime.engine.scheduler import Policy
 from sensemble_runtime.pooling import pool
@@ -187,8 +188,9 @@ class LiveSet:
         bundle, classifier = self.bundle, self.bundle.classifier
         lies = self._belief.lies if self._policy.unfamiliar == "leave" else {}
         silent = [m for m in left_out if m not in live]
-        far = next((m for m in silent if classifier.are_far(m, shown[m].embedding)), None)
-        strange = tuple(m for m in silent if m != far)
+        far = np.array([[classifier.are_far(m, shown[m].embedding)] for m in silent], bool).reshape(-1, 1)
+        against = are_strange(np.ones_like(far), far, [classifier.devices[m] for m in silent])
+        strange = tuple(compress(silent, against))
         whole, opinions = answer(classifier, embeddings, lies, left_out, corrected, len(strange))
         opinions |= dict.fromkeys(silent, no_evidence(classifier))
         suspect = None

@@ -36,6 +36,12 @@ class Prediction(val live: List<String>, val probabilities: FloatArray, threshol
     }
 }
 
+/** The unfamiliar sensors that speak against a known scene: a far one does if an earlier one is far, but none of its own device. */
+fun strange(unfamiliar: List<String>, isFar: (String) -> Boolean, deviceOf: (String) -> String): List<String> {
+    val broken = HashSet<String>()
+    return unfamiliar.filter { !isFar(it) || (broken.add(deviceOf(it)) && broken.size > 1) }
+}
+
 /** The newest embedding of each modality, for as long as it is fresh. For one thread at a time. */
 class LiveSet(
     private val specs: Map<String, Spec>,
@@ -69,8 +75,9 @@ class LiveSet(
         val classes = live.associateWith { classes(it) }
         val opinions = classes.mapValues { (modality, found) -> score(modality)?.let { doubted(found, it) } ?: found }
         var fused = fuse(classes.values.toList(), live.map { belief.lies(it) }, calibration.redundancy, head.multiClass)
-        val silent = near - live.toSet()
-        known(live, if (silent.any { isFar(it) }) silent.size - 1 else silent.size)?.let { fused = doubted(fused, it) }
+        val unfamiliar = near - live.toSet()
+        val against = strange(unfamiliar, ::isFar) { modality -> specs.getValue(modality).device.ifEmpty { modality } }.size
+        known(live, against)?.let { fused = doubted(fused, it) }
         if (head.multiClass && changed) suspect = belief.note(opinions, now)
         changed = false
         val isApart = opinions.values.distinctBy { it.top() }.size > 1
@@ -82,7 +89,7 @@ class LiveSet(
     private fun prediction(live: List<String>, fused: DoubleArray, doubt: Doubt?) =
         Prediction(live, FloatArray(fused.size) { fused[it].toFloat() }, calibration.threshold, doubt)
 
-    /** The log-odds that the scene is known, by the live sensors and the number of unfamiliar ones, less one if any is far; null if nothing tells. */
+    /** The log-odds that the scene is known, by the live sensors and the number of strange ones; null if nothing tells. */
     private fun known(live: List<String>, strange: Int): Double? {
         val excess = live.mapNotNull { modality ->
             score(modality)?.let { it - maxOf(calibration.familiar.getValue(modality) + MARGIN, -ln(KNOWN)) }
