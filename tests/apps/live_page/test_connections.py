@@ -8,10 +8,12 @@ from contextlib import ExitStack, suppress
 from http.client import HTTPSConnection
 from pathlib import Path
 from resource import RLIMIT_NOFILE, getrlimit, setrlimit
+from time import sleep
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from sensemble_apps.web import limits
+from sensemble_apps.web import connections, limits
 from sensemble_apps.web.certificate import self_signed
 from sensemble_apps.web.security import Access
 from sensemble_runtime.bundle.bundle import Bundle
@@ -83,6 +85,20 @@ def test_a_handshake_that_never_comes_is_bounded(bundle: Bundle, monkeypatch: py
         unchecked = ssl._create_unverified_context()  # noqa: S323 - the certificate has its own test
         with served.viewer(additional_headers=BEARER, ssl=unchecked) as viewer:
             assert viewer.next("state")
+
+
+def test_a_server_that_stood_still_answers_who_asked_meanwhile(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Stalling(connections._Connection):
+        def __init__(self, *given: Any) -> None:  # noqa: ANN401
+            super().__init__(*given)
+            sleep(2.0)
+
+    monkeypatch.setattr(limits, "SILENT", 1.0)
+    monkeypatch.setattr(connections, "_Connection", Stalling)
+    with serving(bundle) as served:
+        assert served.ask("/api/state")[0] == 200
 
 
 def test_after_a_refusal_the_body_is_not_awaited(page: Served) -> None:

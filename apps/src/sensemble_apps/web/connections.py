@@ -16,6 +16,7 @@ from sensemble_apps.web import limits
 
 _Ends = tuple[tuple[str, int], tuple[str, int]]  # address and port, of the client and of the server
 _AGAIN = 0.1  # seconds to wait when the system has no descriptor for a connection
+_LATE = 0.5  # seconds by which a timer may be late
 
 
 class Connections:
@@ -105,7 +106,13 @@ class _Connection:
         return self._socket.fileno() >= 0
 
     def wait(self) -> None:
-        self.timer = self._loop.call_later(limits.SILENT, self.abort)
+        self.timer = self._loop.call_later(limits.SILENT, self._expire)
+
+    def _expire(self) -> None:
+        if self._loop.time() > self.timer.when() + _LATE:  # this server stood still: it may not have read yet
+            self.wait()
+        else:
+            self.abort()
 
     def abort(self) -> None:
         self.timer.cancel()
