@@ -26,9 +26,9 @@ from scipy.signal import resample_poly
 from sensemble_runtime.adapting.adapter import CONFIDENT
 from sensemble_runtime.adapting.correction import Learner, Lesson, added, fit
 from sensemble_runtime.bundle.bundle import Bundle
-from sensemble_train.digits.clips import FPS, place, render_audio, render_video
 from sensemble_train.digits.personas import Persona, personas
 from sensemble_train.digits.plan import DigitsConfig, plan, utterance
+from sensemble_train.digits.rendering import FPS, place, render_audio, render_video
 from sensemble_train.digits.speech import speak
 from sensemble_train.digits.voices import WORDS, spelled
 

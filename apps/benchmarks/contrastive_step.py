@@ -20,8 +20,8 @@ import torch
 from open_clip.loss import ClipLoss
 from sensemble_train.data.clips import Clips
 from sensemble_train.distributed import World
-from sensemble_train.experiments.clip import CLIP_MEAN, CLIP_STD, initialize
 from sensemble_train.experiments.models import CLIP_B16, paper_model
+from sensemble_train.experiments.openai_clip import CLIP_MEAN, CLIP_STD, initialize
 from sensemble_train.models.model import Model
 from sensemble_train.objectives.contrastive import MAX_SCALE, Contrastive
 from sensemble_train.training.scale import ScaleConfig, distribute

@@ -24,7 +24,7 @@ from sensemble_runtime.progress import no_progress
 from sensemble_sensors.media.dataset import Dataset, Example, read_dataset
 from sensemble_sensors.spec import InputSpec
 from sensemble_train.data.clips import decode
-from sensemble_train.data.embedded import VIEWS, embedded
+from sensemble_train.data.embedding_cache import VIEWS, embedded
 from sensemble_train.models.augment_config import DERIVED
 from sensemble_train.models.encoders import EncoderConfig
 from sensemble_train.models.infer_spec import inputs

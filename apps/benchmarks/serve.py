@@ -96,7 +96,7 @@ def row(served: Served, name: str, arguments: argparse.Namespace) -> Iterator[st
         command += ["--seconds", str(arguments.seconds), "--client", f"{name}:{served.port}"]
         report = subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
     share = (time.process_time() - spent) / (time.monotonic() - began)
-    state = served.board.snapshot()
+    state = served.session_state.snapshot()
     yield str(len(ages))
     yield f"{1e3 * median(ages):.1f}" if ages else "-"
     yield f"{1e3 * float(np.percentile(ages, 99)):.1f}" if ages else "-"

@@ -10,8 +10,8 @@ import pytest
 import torch
 from sensemble_export import artifact_store
 from sensemble_export.bundle import Origin, export_bundle
+from sensemble_export.bundle_calibration import FittedOn
 from sensemble_export.familiarity import synthetic
-from sensemble_export.fitting import FittedOn
 from sensemble_export.targets import Job, Lowered
 from sensemble_runtime.bundle.manifest import Manifest
 from sensemble_sensors.spec import InputSpec

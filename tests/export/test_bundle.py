@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import save_file
 from sensemble_export import artifact_store
 from sensemble_export.bundle import export_bundle, staged_store
-from sensemble_export.earlier import earlier
+from sensemble_export.earlier_bundle import earlier
 from sensemble_export.errors import CalibrationMissingError, ExportError, ParityFailedError
 from sensemble_export.lowering import lower_all
 from sensemble_export.parity import LEAST_COSINE, compare

@@ -16,8 +16,8 @@ from sensemble_export.search import (
     Option,
     best,
     check_targets,
-    front,
     good_enough,
+    pareto_front,
     parse_budget,
     trade_off,
 )
@@ -95,7 +95,7 @@ def test_what_is_chosen_is_within_the_budget_or_nothing_is(
 
 @given(found_options)
 def test_the_front_beats_or_equals_everything(found: list[Option]) -> None:
-    kept = front(found)
+    kept = pareto_front(found)
     for one in found:
         assert any(all(k.costs()[c] <= one.costs()[c] for c in one.costs()) for k in kept)
     for one in kept:

@@ -33,9 +33,9 @@ from torch import Tensor, from_numpy
 
 from sensemble_export import partition_report
 from sensemble_export.artifact_store import ArtifactStore, BuiltArtifact
-from sensemble_export.earlier import Earlier, earlier
+from sensemble_export.bundle_calibration import NOTHING, FittedOn, fit_calibration, score_shipped
+from sensemble_export.earlier_bundle import Earlier, earlier
 from sensemble_export.errors import ExportError, ParityFailedError
-from sensemble_export.fitting import NOTHING, FittedOn, fit_calibration, score_shipped
 from sensemble_export.parity import FLOATS, is_close, least_cosine
 from sensemble_export.partition_report import described, write_lowering
 from sensemble_export.readme import readme

@@ -29,7 +29,7 @@ from torch import Tensor
 
 from sensemble_export.artifact_store import ArtifactStore, BuiltArtifact
 from sensemble_export.bundle import Origin, place, staged_store
-from sensemble_export.fitting import evidence
+from sensemble_export.bundle_calibration import evidence
 from sensemble_export.targets import Job
 
 METHOD = "instant"  # in a bundle's provenance

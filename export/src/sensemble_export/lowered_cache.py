@@ -9,7 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from sensemble_train import user_cache
-from sensemble_train.data.embedded import fingerprint
+from sensemble_train.data.embedding_cache import fingerprint
 from torch import Tensor, nn
 
 from sensemble_export.partition_report import Delegation

@@ -22,7 +22,8 @@ from torch import Tensor
 from sensemble_export import search
 from sensemble_export.artifact_store import ArtifactStore
 from sensemble_export.bundle import Origin, float_jobs, staged_store, write_bundle
-from sensemble_export.earlier import earlier
+from sensemble_export.bundle_calibration import NOTHING, FittedOn
+from sensemble_export.earlier_bundle import earlier
 from sensemble_export.errors import RunFolderError
 from sensemble_export.examples import (
     EVALUATED,
@@ -32,7 +33,6 @@ from sensemble_export.examples import (
     searched_examples,
 )
 from sensemble_export.familiarity import background_examples, degraded, known_examples, synthetic, varied
-from sensemble_export.fitting import NOTHING, FittedOn
 from sensemble_export.search import BudgetError, TradeOff
 from sensemble_export.targets import Job, needs_ranges, plan
 

@@ -202,7 +202,7 @@ def best(found: Sequence[Option], budget: Mapping[str, float]) -> Option:
     )
 
 
-def front(found: Sequence[Option]) -> list[Option]:
+def pareto_front(found: Sequence[Option]) -> list[Option]:
     """Return the Pareto front: the combinations that no other matches in size, latency and drop."""
     ordered = sorted(found, key=lambda option: tuple(option.costs().values()))
     kept: list[Option] = []

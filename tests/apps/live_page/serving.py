@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 from sensemble_apps.live_page.api import routes
-from sensemble_apps.live_page.board import Board
 from sensemble_apps.live_page.session_page import SessionPage
+from sensemble_apps.live_page.session_state import SessionState
 from sensemble_apps.running.outputs import Output
 from sensemble_apps.running.view_events import view_event
 from sensemble_apps.web.browser_sensor import HEADER
@@ -51,8 +51,8 @@ class Served:
     predictions: list[float] = field(default_factory=list)
 
     @property
-    def board(self) -> Board:
-        return self.page.board
+    def session_state(self) -> SessionState:
+        return self.page.session_state
 
     @property
     def sensors(self) -> PageSensors:
@@ -60,7 +60,7 @@ class Served:
 
     def report(self, item: Prediction | Event) -> None:
         """Show an item to the outputs as if the session had given it."""
-        self.page.outputs.show(view_event(item, self.board.began))
+        self.page.outputs.show(view_event(item, self.session_state.began))
 
     @property
     def origin(self) -> str:
@@ -157,7 +157,7 @@ def serving(
 
         def follow() -> None:
             for item in session.stream():
-                page.outputs.show(view_event(item, page.board.began, example_at))
+                page.outputs.show(view_event(item, page.session_state.began, example_at))
                 if isinstance(item, Prediction):
                     served.predictions.append(item.time)
 

@@ -21,7 +21,7 @@ DESCRIPTION: dict[str, Any] = json.loads((api.STATIC / "openapi.json").read_text
 
 
 def test_every_route_is_described_and_every_description_has_its_route() -> None:
-    page: Any = SimpleNamespace(board=None, sensors=None, actions={}, used=Event())
+    page: Any = SimpleNamespace(session_state=None, sensors=None, actions={}, used=Event())
     routes = api.routes(page)
     found = {
         (route.path.replace(":path", ""), method.lower())
@@ -102,7 +102,7 @@ def test_events_come_as_they_happen(replayed: Served) -> None:
 def test_a_stream_ends_and_makes_room(replayed: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(api, "_LASTS", 0.5)
     assert b"event: state" in replayed.ask("/api/stream")[2]
-    assert len(replayed.board.viewers) == 0
+    assert len(replayed.session_state.viewers) == 0
 
 
 def test_too_many_requests_are_refused(replayed: Served, monkeypatch: pytest.MonkeyPatch) -> None:

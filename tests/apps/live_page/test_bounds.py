@@ -108,7 +108,7 @@ def test_viewers_are_bounded_and_leaving_makes_room(page: Served, monkeypatch: p
         assert late.value.rcvd is not None
         assert late.value.rcvd.code == 1013
         assert page.ask("/api/stream")[0] == 503
-    wait_until(lambda: not page.board.viewers)
+    wait_until(lambda: not page.session_state.viewers)
     with page.viewer() as viewer:
         assert viewer.next("state")
 

@@ -117,7 +117,7 @@ def test_a_cable_is_pulled_the_light_moves_and_the_moment_is_looked_back_at(
     page_of_a_replay: Served, browser: Browser
 ) -> None:
     page, _ = opened(browser, page_of_a_replay)
-    scores = {one["subset"]: one for one in audited(page_of_a_replay.board.bundle)}
+    scores = {one["subset"]: one for one in audited(page_of_a_replay.session_state.bundle)}
     sets = [scores[name] for name in ("audio+text+video", "audio+text")]
     before, after = (f"{one['accuracy'] * one['n']:.0f} of {one['n']}" for one in sets)
     lit = page.locator("#lattice .lit")

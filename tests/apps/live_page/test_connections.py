@@ -114,8 +114,8 @@ def test_a_stream_that_nobody_reads_ends(bundle: Bundle, monkeypatch: pytest.Mon
         deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
         deaf.connect(("127.0.0.1", page.port))
         deaf.sendall(f"GET /api/stream HTTP/1.1\r\nHost: 127.0.0.1:{page.port}\r\n\r\n".encode())
-        wait_until(lambda: len(page.board.viewers) == 1)
-        wait_until(lambda: len(page.board.viewers) == 0)
+        wait_until(lambda: len(page.session_state.viewers) == 1)
+        wait_until(lambda: len(page.session_state.viewers) == 0)
 
 
 def test_strangers_leave_a_recording_its_descriptors(bundle_folder: Path, tmp_path: Path) -> None:

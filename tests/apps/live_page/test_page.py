@@ -14,9 +14,9 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from sensemble_apps.live_page.board import opinions
 from sensemble_apps.live_page.demonstration import demonstration
 from sensemble_apps.live_page.examples import examples_of_classes
+from sensemble_apps.live_page.session_state import opinions
 from sensemble_runtime import subsets
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.bundle.classifier import Classifier
@@ -101,7 +101,7 @@ def test_a_picture_of_a_browsers_camera_is_of_its_answers_window(empty: Served, 
             data = b64decode(state["previews"][name]["picture"].partition(",")[2])
             shown = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR).mean()
             time = times[8 * round(float(shown) / 8)]
-            end = empty.board.began + state["answer"]["time"] - state["answer"]["ages"]["video"]
+            end = empty.session_state.began + state["answer"]["time"] - state["answer"]["ages"]["video"]
             assert time <= end + 2e-3
             assert not [later for later in times.values() if time < later <= end - spec.hop]
             compared += 1
@@ -122,12 +122,12 @@ def test_a_sensor_is_renamed_for_every_viewer_and_in_events(replayed: Served) ->
 def test_the_timeline_says_which_answers_were_right(bundle: Bundle) -> None:
     labels, pooled = bundle.manifest.labels, np.zeros(bundle.manifest.embedding, np.float32)
     with serving(bundle) as served:
-        served.board.say(labels[0])
+        served.session_state.say(labels[0])
         for likeliest, doubt in (0, None), (1, None), (1, "several"):
             chances = np.eye(len(labels), dtype=np.float32)[likeliest]
             given = ("text",), {"text": 0.0}, chances, pooled
             served.report(Prediction(monotonic(), *given, {}, {}, labels=labels, doubt=doubt))
-        entries = [entry for entry in served.board.timeline() if entry["kind"] == "answer"]
+        entries = [entry for entry in served.session_state.timeline() if entry["kind"] == "answer"]
     assert [entry["right"] for entry in entries] == [True, False, None]
     assert entries[-1]["why"] == labels[1]
 
@@ -200,7 +200,7 @@ def test_the_timeline_is_bounded(bundle: Bundle) -> None:
         served.report(events.Event(monotonic(), "attached", "audio", "a"))
         for number in range(3000):
             served.report(events.Event(monotonic(), "lost", "audio", "a", str(number)))
-        entries = served.board.timeline()
+        entries = served.session_state.timeline()
     assert len(entries) == 2000
     assert [entry["number"] for entry in entries[-2:]] == [3000, 3001]
 
@@ -213,9 +213,9 @@ def test_an_answer_that_no_longer_holds_is_none(bundle: Bundle) -> None:
             viewer.sample(sensor, number, packed(bundle, "text", "one"))
             viewer.next("state")
             number += 1
-        wait_until(lambda: not served.board.snapshot()["live"])
-        assert served.board.snapshot()["answer"] is None
-        kinds = [entry["kind"] for entry in served.board.timeline()]
+        wait_until(lambda: not served.session_state.snapshot()["live"])
+        assert served.session_state.snapshot()["answer"] is None
+        kinds = [entry["kind"] for entry in served.session_state.timeline()]
     assert [kind for kind in kinds if kind in ("answer", "live")][-1] == "live"
 
 
@@ -240,7 +240,7 @@ def test_a_recording_that_dies_is_an_event_and_a_state_and_the_next_one_is_refus
         assert state["recorded"] is None
         assert state["recording_failed"].startswith(f"{folder}: cannot be written (No such file")
         assert f"sensemble: {state['recording_failed']}\n" in capsys.readouterr().err
-        (entry,) = (one for one in empty.board.timeline() if one["kind"] == "recording failed")
+        (entry,) = (one for one in empty.session_state.timeline() if one["kind"] == "recording failed")
         assert (entry["fault"], state["recording_failed"] in entry["text"]) == (True, True)
         limit = getrlimit(RLIMIT_FSIZE)
         setrlimit(RLIMIT_FSIZE, (0, limit[1]))  # the disk is full

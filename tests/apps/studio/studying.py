@@ -10,8 +10,8 @@ from time import monotonic
 from typing import Any
 
 import numpy as np
+from sensemble_apps.studio.api import routes
 from sensemble_apps.studio.project import Project
-from sensemble_apps.studio.site import routes
 from sensemble_apps.studio.studio import SPECS, Studio
 from sensemble_apps.web.clients import largest_message
 from sensemble_apps.web.security import Access

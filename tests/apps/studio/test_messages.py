@@ -3,7 +3,7 @@
 from types import SimpleNamespace
 from typing import Any
 
-from sensemble_apps.studio.site import states
+from sensemble_apps.studio.api import states
 
 
 def test_a_training_that_ends_while_a_state_is_made_is_in_the_next_one() -> None:

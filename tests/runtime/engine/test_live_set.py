@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.bundle.classifier import Classifier
 from sensemble_runtime.bundle.manifest import Calibration
-from sensemble_runtime.engine.change_gate import ChangeGate
+from sensemble_runtime.engine.change_detector import ChangeDetector
 from sensemble_runtime.engine.scheduler import Policy
 from sensemble_runtime.prediction import Prediction
 from sensemble_sensors.sensor import Sample
@@ -188,14 +188,14 @@ def scene(shift: int = 0, noise: float = 0.0) -> NDArray[np.uint8]:
     ],
 )
 def test_what_is_a_change(modality: str, before: object, after: object, *, same: bool) -> None:
-    detector = ChangeGate(SPECS)
+    detector = ChangeDetector(SPECS)
     assert detector.unchanged(modality, before) is None, "nothing was encoded yet"  # type: ignore[arg-type]
     detector.keep(modality, before, EMBEDDING)  # type: ignore[arg-type]
     assert (detector.unchanged(modality, after) is EMBEDDING) == same  # type: ignore[arg-type]
 
 
 def test_a_slow_change_adds_up() -> None:
-    detector = ChangeGate(SPECS)
+    detector = ChangeDetector(SPECS)
     detector.keep("video", scene(), EMBEDDING)
     seen = [detector.unchanged("video", scene(shift)) is not None for shift in range(17)]
     assert seen[0]

@@ -9,7 +9,7 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from sensemble_runtime.bundle.tokenize import check_tokenizer, tokenize
 from sensemble_train.errors import CheckpointError
-from sensemble_train.experiments.clip import END, clip_tokenizer
+from sensemble_train.experiments.openai_clip import END, clip_tokenizer
 from tokenizers import Tokenizer
 
 MERGES = Path(open_clip.tokenizer.default_bpe())

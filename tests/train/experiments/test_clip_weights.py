@@ -10,8 +10,8 @@ import torch
 from open_clip.model import build_model_from_openai_state_dict
 from safetensors.torch import save_file
 from sensemble_train.errors import CheckpointError, ConfigurationError
-from sensemble_train.experiments.clip import CLIP_MEAN, CLIP_STD, initialize, read_clip
 from sensemble_train.experiments.models import CLIP_B16, paper_model
+from sensemble_train.experiments.openai_clip import CLIP_MEAN, CLIP_STD, initialize, read_clip
 from sensemble_train.models.kinds import waveform
 from sensemble_train.models.model import Model
 from torch import Tensor, nn

@@ -152,7 +152,7 @@ def _sensemble(*arguments: str | Path) -> None:
 
 def _summarize(console: Console, run: Path) -> None:
     """Print the report's headline: the worst loss of a sensor, and the cautions."""
-    from sensemble_apps.report.front import headline
+    from sensemble_apps.report.first_page import headline
     from sensemble_apps.report.run_contents import of_run
 
     contents = of_run(run)

@@ -93,7 +93,7 @@ def export(
     in_json: bool = False,
 ) -> None:
     """Export with `make`, and print the costs and a search's trade-off; with `in_json`, progress alone."""
-    from sensemble_export.fitting import describe_calibration
+    from sensemble_export.bundle_calibration import describe_calibration
     from sensemble_export.partition_report import FILE_NAME, describe_lowering
     from sensemble_export.search import BudgetError
 
@@ -124,14 +124,14 @@ def _show_trade_offs(trade_offs: "Iterable[TradeOff]", budget: Mapping[str, floa
 
 def show_trade_off(target: str, combinations: "Sequence[Option]", budget: Mapping[str, float]) -> None:
     """Print the combinations that no other beats, and mark the chosen one."""
-    from sensemble_export.search import BudgetError, best, front
+    from sensemble_export.search import BudgetError, best, pareto_front
 
     try:
         chosen = best(combinations, dict(budget))
     except BudgetError:  # the caller reports it after this table, which shows it
         chosen = None
     console = Console()
-    shown = front(combinations)
+    shown = pareto_front(combinations)
     if chosen is not None and chosen not in shown:
         shown = [chosen, *shown]
     shown = [option for option in shown if option == chosen] + [o for o in shown if o != chosen][:_SHOWN]

@@ -85,7 +85,7 @@ def main(arguments: Serve) -> None:
         stack.callback(page.recorder.stop)
         example_at = stack.enter_context(_sources(arguments, bundle, session, page))
         if data is not None:
-            page.board.examples = examples_of_classes(data, bundle.manifest.labels, bundle.specs)
+            page.session_state.examples = examples_of_classes(data, bundle.manifest.labels, bundle.specs)
         replayed = arguments.replay is not None
         shown = routes(page, replayed=replayed, demo=arguments.demo)
         largest = largest_message(bundle.specs)

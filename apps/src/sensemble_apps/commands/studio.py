@@ -37,7 +37,7 @@ class Arguments(Serving):
 def main(arguments: Arguments) -> None:
     """Serve the studio until Ctrl-C."""
     # Extras, which `--help` does without.
-    from sensemble_apps.studio.site import routes
+    from sensemble_apps.studio.api import routes
     from sensemble_apps.studio.studio import SPECS, Studio
     from sensemble_apps.web.clients import largest_message
     from sensemble_apps.web.server import listen, published

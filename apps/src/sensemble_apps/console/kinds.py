@@ -305,20 +305,20 @@ def words_of(modality: str) -> Display:
     """
     device = device_name(modality)
     first, *rest = modality.split(".")
-    *place, what = readable(modality if device else ".".join([*rest, first])).split()
+    *place, what = as_words(modality if device else ".".join([*rest, first])).split()
     thing = QUANTITIES.get(what, what)
     kind = DISPLAYS.get(KNOWN.get(what, "series" if what in QUANTITIES else ""), _OTHER)
     sensor = " ".join([*place, thing])
-    lost = f"{readable(device)}'s {thing}" if device else sensor
+    lost = f"{as_words(device)}'s {thing}" if device else sensor
     letter = "" if place or what not in KNOWN else kind.letter
     return replace(kind, sensor=sensor, loss=kind.loss.format(lost), letter=letter)
 
 
 def loss(lost: str, modalities: Container[str]) -> str:
     """Return the loss of a modality or of a device as a clause: `the camera dies`, `the watch is off`."""
-    return words_of(lost).loss if lost in modalities else f"the {readable(lost)} is off"
+    return words_of(lost).loss if lost in modalities else f"the {as_words(lost)} is off"
 
 
-def readable(name: str) -> str:
+def as_words(name: str) -> str:
     """Return a name that somebody chose as words."""
     return re.sub("[._-]+", " ", name)

@@ -9,7 +9,7 @@ from sensemble_runtime.scores import SubsetScore
 from sensemble_runtime.subsets import Subset
 from sensemble_sensors.spec import device_name
 
-from sensemble_apps.console.kinds import readable, words_of
+from sensemble_apps.console.kinds import as_words, words_of
 
 _METHODS = {
     "linear_probe": "Linear probe",
@@ -48,7 +48,7 @@ def words(subset: Iterable[str]) -> str:
 def class_words(labels: Sequence[str], most: int) -> str:
     """Name classes as one reads them, `most` at most; digits in the order in which one counts."""
     counted = all(label in _DIGITS for label in labels)
-    order = [readable(label) for label in (sorted(labels, key=_DIGITS.index) if counted else labels)]
+    order = [as_words(label) for label in (sorted(labels, key=_DIGITS.index) if counted else labels)]
     return words(order if len(order) <= most else [*order[:most], "others"])
 
 
@@ -58,7 +58,7 @@ def sensor_words(subset: Iterable[str]) -> str:
     for device, group in groupby(subset, device_name):
         sensors = [words_of(m).sensor for m in group]
         if device and len(sensors) > 1:
-            of = readable(device)
+            of = as_words(device)
             sensors = [f"{of} ({', '.join(sensor.removeprefix(f'{of} ') for sensor in sensors)})"]
         said += sensors
     return words(said)

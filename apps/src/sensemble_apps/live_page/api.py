@@ -17,8 +17,8 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 
-from sensemble_apps.live_page.board import Board
 from sensemble_apps.live_page.session_page import SessionPage
+from sensemble_apps.live_page.session_state import SessionState
 from sensemble_apps.tables.run_folder import bundle_title
 from sensemble_apps.web import limits
 from sensemble_apps.web.clients import Clients, Messages, describe_modalities
@@ -45,18 +45,18 @@ def routes(
     page: SessionPage, home: str | None = None, *, replayed: bool = False, demo: bool = False
 ) -> list[BaseRoute]:
     """Return the routes of a served session; the arguments are those of `messages`."""
-    board, bound = page.board, partial(bounded, Rate(REQUESTS))
+    kept, bound = page.session_state, partial(bounded, Rate(REQUESTS))
     greet = partial(messages, page, home, replayed=replayed, demo=demo)
     clients = Clients(page.sensors, greet, page.actions, page.used.set)
 
     async def state(_: Request) -> Response:
-        bundle, snapshot = board.newest()
+        bundle, snapshot = kept.newest()
         return JSONResponse({"bundle": hello(bundle), "state": snapshot})
 
     async def stream(_: Request) -> Response:
-        if len(board.viewers) >= limits.VIEWERS:
+        if len(kept.viewers) >= limits.VIEWERS:
             return refused("too many viewers; close another one", 503)
-        return StreamingResponse(_events(board), media_type="text/event-stream")
+        return StreamingResponse(_events(kept), media_type="text/event-stream")
 
     async def comparison(_: Request) -> Response:
         if not page.trial.comparison:
@@ -84,32 +84,32 @@ def messages(page: SessionPage, home: str | None, *, replayed: bool, demo: bool)
     A state has what is new to this client. `home` is the page that this one belongs to; `replayed` says that
     a replay plays, `demo` that sensors come and go by themselves until somebody presses a button.
     """
-    board = page.board
+    kept = page.session_state
     known: dict[str, int] = {}  # previews that it has
     entries = 0  # of the timeline, that it has
     greeted = ""  # the fingerprint of the bundle that it knows
     place = printable(str(page.recordings.absolute()))
     while True:
-        bundle, snapshot = board.newest()
+        bundle, snapshot = kept.newest()
         if bundle.fingerprint != greeted:
             greeted, entries = bundle.fingerprint, 0  # the page begins its timeline again
-            own = {"home": home, "replayed": replayed, "recordings": place, "examples": board.examples}
+            own = {"home": home, "replayed": replayed, "recordings": place, "examples": kept.examples}
             yield {"type": "hello", **hello(bundle), "every": EVERY, **own, "trial": page.trial.about()}
             continue
-        state = {"type": "state", **snapshot, "timeline": board.timeline(entries)}
+        state = {"type": "state", **snapshot, "timeline": kept.timeline(entries)}
         if state["timeline"]:
             entries = state["timeline"][-1]["number"]
         state["demo"], state["trial"] = demo and not page.used.is_set(), page.trial.state
-        state["previews"] = board.sensors.previews(known, partial(_until, board, state["answer"]))
+        state["previews"] = kept.sensors.previews(known, partial(_until, kept, state["answer"]))
         yield state
 
 
-def _until(board: Board, answer: dict[str, Any] | None, modality: str) -> float:
+def _until(kept: SessionState, answer: dict[str, Any] | None, modality: str) -> float:
     """Return up to when samples are shown: those of the answer's window, in the pace of its last hop."""
     if answer is None:
         return math.inf
-    age, hop = answer["ages"].get(modality, answer["age"]), board.bundle.specs[modality].hop
-    made = board.began + answer["time"]
+    age, hop = answer["ages"].get(modality, answer["age"]), kept.bundle.specs[modality].hop
+    made = kept.began + answer["time"]
     return float(made - age + min(0.0, monotonic() - made - hop) + _ROUNDED)
 
 
@@ -135,19 +135,19 @@ def audited(bundle: Bundle) -> list[dict[str, Any]]:
     return rows
 
 
-async def _events(board: Board) -> AsyncIterator[str]:
+async def _events(kept: SessionState) -> AsyncIterator[str]:
     """Yield new entries of the timeline, and the state: also unchanged, to notice a viewer that left."""
-    with board.viewers.watching() as changed:
-        entries = board.timeline()
+    with kept.viewers.watching() as changed:
+        entries = kept.timeline()
         number, seen, sent = (entries[-1]["number"] if entries else 0), -1, monotonic()
         until = monotonic() + _LASTS
         while monotonic() < until:
-            if board.version != seen or monotonic() - sent > LONGEST:  # not for each sample
-                seen, sent = board.version, monotonic()
-                for entry in board.timeline(number):
+            if kept.version != seen or monotonic() - sent > LONGEST:  # not for each sample
+                seen, sent = kept.version, monotonic()
+                for entry in kept.timeline(number):
                     number = entry["number"]
                     yield _event("event" if "fault" in entry else entry["kind"], entry)
-                yield _event("state", board.snapshot())
+                yield _event("state", kept.snapshot())
             await wait_for(changed)
 
 

@@ -15,8 +15,8 @@ from sensemble_sensors.supervision import events
 
 from sensemble_apps.console.output import remark
 from sensemble_apps.errors import InputError
-from sensemble_apps.live_page.board import Board
 from sensemble_apps.live_page.page_trial import PageTrial
+from sensemble_apps.live_page.session_state import SessionState
 from sensemble_apps.running.outputs import Output, Outputs
 from sensemble_apps.running.recorder import Recorder
 from sensemble_apps.running.view_events import ExampleAt, Opened, view_event
@@ -36,7 +36,7 @@ class SessionPage:
         others: further outputs of the session.
 
     Attributes:
-        outputs: the others and the board.
+        outputs: the others and the session_state.
         actions: by message type; an action may wait, so call none from an event loop.
         recordings: the folder that the page's button records into.
         used: set by the first press of a button.
@@ -49,13 +49,13 @@ class SessionPage:
         self.session, self.recordings = session, recordings
         self.sensors = PageSensors(session, session.bundle.specs)
         self.recorder = Recorder(session, session.bundle.specs, self._recording_failed)
-        self.board = Board(session, self.sensors, self.recorder, began)
-        # The board last: what the page says is written, also where the process is told to stop right then.
-        self.outputs = Outputs([*others, self.board])
+        self.session_state = SessionState(session, self.sensors, self.recorder, began)
+        # The state last: what the page says is written, also where the process is told to stop right then.
+        self.outputs = Outputs([*others, self.session_state])
         self.outputs.show(Opened(began, session))
         self.used = Event()
         trials = recordings.resolve().parent / "trials"  # `.` and `/` have no name to replace
-        self.trial = PageTrial(session, self.sensors, trials, began, self.board.touch)
+        self.trial = PageTrial(session, self.sensors, trials, began, self.session_state.touch)
         actions: dict[str, Action] = {
             "unplug": lambda given: self.sensors.unplug(given.string("sensor")),
             "plug": lambda given: self.sensors.plug(given.string("sensor")),
@@ -69,7 +69,7 @@ class SessionPage:
     def follow(self, example_at: ExampleAt | None = None) -> None:
         """Show the session's stream to the outputs until it ends, with the examples that a replay plays."""
         for item in self.session.stream():
-            self.outputs.show(view_event(item, self.board.began, example_at))
+            self.outputs.show(view_event(item, self.session_state.began, example_at))
 
     def _use(self, name: str, act: Action, given: Fields) -> Any:  # noqa: ANN401 - what the action answers
         self.used.set()
@@ -80,14 +80,14 @@ class SessionPage:
     def _degrade(self, given: Fields) -> None:
         severity = given.integer("severity", SEVERITIES[0], SEVERITIES[-1])
         self.sensors.degrade(given.string("sensor"), given.text("condition"), severity)
-        self.board.touch()
+        self.session_state.touch()
 
     def _label(self, given: Fields) -> None:
         """Set the true label, to score predictions by; null for none."""
         label, labels = given.text("label"), self.session.bundle.manifest.labels
         if label is not None and label not in labels:
             raise InputError(f"{label}: no such label; there are {', '.join(labels)}")
-        self.board.say(label)
+        self.session_state.say(label)
 
     def _record(self, given: Fields) -> None:
         if on := given.flag("on"):
@@ -101,4 +101,4 @@ class SessionPage:
         self._report("recording failed", str(error))
 
     def _report(self, kind: str, text: str) -> None:
-        self.outputs.show(events.Event(monotonic() - self.board.began, kind, text=text))
+        self.outputs.show(events.Event(monotonic() - self.session_state.began, kind, text=text))

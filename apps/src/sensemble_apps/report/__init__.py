@@ -2,6 +2,6 @@
 
 `run_contents` reads a run folder; a page draws it with a template of `templates/`, and its charts with `svg`.
 
-Doors: `run_page`, the report; `front`, its first page; `compare_page`, of two audits; `fleet_page`;
+Doors: `run_page`, the report; `first_page`, its first page; `compare_page`, of two audits; `fleet_page`;
 `experiment`, the other page; `run_contents`.
 """

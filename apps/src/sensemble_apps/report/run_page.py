@@ -20,7 +20,7 @@ from sensemble_apps.console import wording
 from sensemble_apps.console.kinds import words_of
 from sensemble_apps.console.wording import percent
 from sensemble_apps.report import page_template, svg
-from sensemble_apps.report.front import front, headline
+from sensemble_apps.report.first_page import first_page, headline
 from sensemble_apps.report.run_contents import RunContents
 from sensemble_apps.report.svg import BARS, GLYPHS, GRID, INK, MARKERS, SERIES
 from sensemble_apps.report.verdict import verdict
@@ -63,7 +63,7 @@ def render(contents: RunContents, made: datetime) -> str:
         metric_title=contents.metric[0].upper() + contents.metric[1:] if contents.metric != "mAP" else "mAP",
         made=made,
         headline=headline(contents),
-        front=front(contents),
+        first_page=first_page(contents),
         verdict=contents.audits.answered and verdict(contents.audits.answered),
         modalities=sorted(contents.manifest.modalities),
         comparison=COMPARISON if compares(contents.matrices) else None,

@@ -7,7 +7,7 @@ import numpy as np
 from sensemble_runtime import subsets
 from sensemble_runtime.auditing.reliability import Answered, Outcomes
 
-from sensemble_apps.console.kinds import readable
+from sensemble_apps.console.kinds import as_words
 from sensemble_apps.console.wording import class_words, percent, sensor_words
 
 _NAMED = 12  # classes that are named
@@ -80,7 +80,7 @@ def _confusion(
     if any(len(one) != 1 for one in truth):
         return [], [], []
     labels = list(answered.labels)
-    titles = [readable(label) for label in labels]
+    titles = [as_words(label) for label in labels]
     counts = np.zeros((len(labels), len(labels)), int)
     shown = np.array([labels.index(one) for (one,) in truth])
     evident = found.said >= 0

@@ -4,5 +4,5 @@ A project is a folder: the classes, the recording, and a run for each training. 
 for previews, takes and the live page. Training and export are commands in their own processes: the page
 never waits for them, and they go on where they stopped.
 
-Doors: `project`, a folder; `studio`, which works on it; `site`, its page.
+Doors: `project`, a folder; `studio`, which works on it; `api`, its page.
 """

@@ -31,7 +31,7 @@ from sensemble_train.recipe.instant import Frozen, instant
 from sensemble_apps.console.output import say_json
 from sensemble_apps.console.progress import stages
 from sensemble_apps.running.sources import FORM
-from sensemble_apps.studio.between import BETWEEN
+from sensemble_apps.studio.between_takes import BETWEEN
 from sensemble_apps.tables.run_folder import BUNDLE
 
 _FRAMES = 4  # of a window

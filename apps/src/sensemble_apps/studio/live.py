@@ -79,7 +79,7 @@ class LiveSession:
         self, bundle: Bundle, reader: SensorReader, specs: Mapping[str, InputSpec], data: Path
     ) -> None:
         self._page = SessionPage(Session(bundle, lasting=True), data.with_name("recordings"), monotonic())
-        self.board, self._data = self._page.board, data
+        self.session_state, self._data = self._page.session_state, data
         self._show_examples(bundle)
         self.app = Starlette(routes=routes(self._page, home="../"))
         shared = [modality for modality in bundle.specs if modality in specs]
@@ -95,7 +95,7 @@ class LiveSession:
 
     def answer(self) -> dict[str, Any] | None:
         """Return the newest answer for JSON, with the probability of every class."""
-        said = self.board.prediction
+        said = self.session_state.prediction
         if said is None:
             return None
         probabilities = dict(zip(said.labels, map(float, said.probabilities), strict=True))
@@ -106,7 +106,7 @@ class LiveSession:
         """Go on with the head of another bundle; False if its encoders are others."""
         self._show_examples(bundle)
         replaced = self._page.session.replace_head(bundle)
-        self._page.board.touch()
+        self._page.session_state.touch()
         return replaced
 
     def close(self) -> None:
@@ -122,7 +122,7 @@ class LiveSession:
             thread.join()
 
     def _show_examples(self, bundle: Bundle) -> None:
-        self.board.examples = examples_of_classes(self._data, bundle.manifest.labels, bundle.specs)
+        self.session_state.examples = examples_of_classes(self._data, bundle.manifest.labels, bundle.specs)
 
     def _follow(self, _: str, sample: Sample) -> None:
         if (follower := self._followers.get(sample.modality)) is not None:

@@ -23,7 +23,7 @@ from sensemble_apps.running.sensor_reader import SensorReader
 from sensemble_apps.running.sources import FORM
 from sensemble_apps.running.take_recorder import COUNTDOWN, SHORTEST, TakeRecorder, Wanted
 from sensemble_apps.running.view_events import shown_event
-from sensemble_apps.studio.between import BETWEEN, Between
+from sensemble_apps.studio.between_takes import BETWEEN, Between
 from sensemble_apps.studio.delivery import (
     Phones,
     folder_files,

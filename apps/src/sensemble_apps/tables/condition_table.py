@@ -11,7 +11,7 @@ from sensemble_runtime.subsets import Subset
 from sensemble_sensors.kinds.registry import KINDS
 from sensemble_sensors.spec import KNOWN, device_name
 
-from sensemble_apps.console.kinds import readable, words_of
+from sensemble_apps.console.kinds import as_words, words_of
 from sensemble_apps.console.wording import percent, sensor_words, words
 
 _SHOWN = 4  # sets of sensors with a column each; of more, the sensor alone and all of them
@@ -87,7 +87,7 @@ def _named(modality: str) -> list[str]:
     every = subsets.parse(modality)
     carriers = {device_name(m) for m in every}
     if len(every) > 1 and len(carriers) == 1 and "" not in carriers:
-        return [readable(device) for device in carriers]
+        return [as_words(device) for device in carriers]
     return [words_of(m).sensor for m in every]
 
 

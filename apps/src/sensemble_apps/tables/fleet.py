@@ -39,7 +39,7 @@ Sums = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Cell:
+class DeviceWeek:
     """The sums of a device, with one bundle in one week."""
 
     names: Names
@@ -154,7 +154,7 @@ def fleet(sources: Sequence[str], audited: Scores, engine: str | None = None) ->
     )
 
 
-def _cells(table: ibis.Table, audited: Scores) -> list[Cell]:
+def _cells(table: ibis.Table, audited: Scores) -> list[DeviceWeek]:
     rows = [
         {"bundle": bundle, "live": live, "accuracy": score.accuracy, "low": score.low, "high": score.high}
         for bundle, scores in audited.items()
@@ -196,7 +196,7 @@ def _cells(table: ibis.Table, audited: Scores) -> list[Cell]:
                 f"heartbeats of device {row['device']!r}, week {names[2]}: impossible or missing numbers; "
                 "leave its file out"
             )
-        cells.append(Cell(names, np.array([row[n] or 0 for n in _SUMS], float)))
+        cells.append(DeviceWeek(names, np.array([row[n] or 0 for n in _SUMS], float)))
     return cells
 
 
@@ -209,7 +209,7 @@ def _rows(table: ibis.Expr) -> list[dict[str, Any]]:
     return found
 
 
-def _deployed(cells: Sequence[Cell], *by: str) -> list[Deployed]:
+def _deployed(cells: Sequence[DeviceWeek], *by: str) -> list[Deployed]:
     """Return the parts of a fleet by bundle and further names."""
     parts: dict[Names, dict[str, Sums]] = {}
     for cell in cells:

@@ -8,7 +8,7 @@ from threading import Thread
 from sensemble_sensors.kinds.registry import kind_of
 
 from sensemble_runtime.bundle.bundle import Bundle
-from sensemble_runtime.engine.change_gate import ChangeGate
+from sensemble_runtime.engine.change_detector import ChangeDetector
 from sensemble_runtime.engine.live_set import Encoded, PoppedWindow
 from sensemble_runtime.engine.scheduler import Policy
 
@@ -19,7 +19,7 @@ class Encoding:
     def __init__(self, bundle: Bundle, policy: Policy) -> None:
         bundle.threads = policy.threads
         self._bundle = bundle
-        self._gate = ChangeGate(bundle.specs) if policy.duty else None
+        self._detector = ChangeDetector(bundle.specs) if policy.duty else None
 
     def __call__(self, popped: PoppedWindow) -> Encoded:
         """Encode a window, unless it is like the one last encoded."""
@@ -27,12 +27,12 @@ class Encoding:
         self._bundle.load(modality)  # or the latency would have it
         began = time.perf_counter()
         level = kind_of(self._bundle.specs[modality]).level(data)
-        embedding = self._gate.unchanged(modality, data) if self._gate else None
+        embedding = self._detector.unchanged(modality, data) if self._detector else None
         skipped = embedding is not None
         if embedding is None:
             embedding = self._bundle.encode(modality, data)
-            if self._gate:
-                self._gate.keep(modality, data, embedding)
+            if self._detector:
+                self._detector.keep(modality, data, embedding)
         latency = time.perf_counter() - began
         end, ring = popped.window.time, popped.ring
         return Encoded(modality, popped.sensor, embedding, end, latency, ring, skipped, level)

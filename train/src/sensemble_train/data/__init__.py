@@ -2,5 +2,5 @@
 
 A source (`clips.Source`) yields batches. It is in memory (`clips.Clips`) or on disk (`experiments.streamed`).
 
-Doors: `embedded`, `clips`, `near`, `batching`, `trainable`.
+Doors: `embedding_cache`, `clips`, `near`, `batching`, `trainable`.
 """

@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from sensemble_train.digits.clips import RATE, SECONDS, coloured_noise, place
+from sensemble_train.digits.rendering import RATE, SECONDS, coloured_noise, place
 from sensemble_train.digits.voices import Side
 
 _Wave = NDArray[np.float64]

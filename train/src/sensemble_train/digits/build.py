@@ -23,9 +23,9 @@ from sensemble_sensors.spec import Channel, Modality
 from sensemble_train import user_cache
 from sensemble_train.digits.backgrounds import SOUNDS, sight
 from sensemble_train.digits.captions import caption, phrase
-from sensemble_train.digits.clips import FPS, RATE, SECONDS, SIZE, place, render_audio, render_video
 from sensemble_train.digits.motion import CHANNELS, MOTION_RATE, RANGES, UNITS, render_motion, wrist
 from sensemble_train.digits.plan import DigitsConfig, Plan, plan
+from sensemble_train.digits.rendering import FPS, RATE, SECONDS, SIZE, place, render_audio, render_video
 from sensemble_train.digits.speech import speak
 from sensemble_train.digits.voices import WORDS
 

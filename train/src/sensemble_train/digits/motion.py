@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sensemble_train.digits.backgrounds import letter_lines
-from sensemble_train.digits.clips import SECONDS
 from sensemble_train.digits.personas import Persona
+from sensemble_train.digits.rendering import SECONDS
 
 Floats = NDArray[np.float64]
 

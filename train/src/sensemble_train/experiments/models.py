@@ -11,8 +11,8 @@ from tokenizers import Tokenizer
 
 from sensemble_train.distributed import World
 from sensemble_train.errors import ConfigurationError
-from sensemble_train.experiments.clip import clip_tokenizer, initialize, read_clip
 from sensemble_train.experiments.config import Experiment
+from sensemble_train.experiments.openai_clip import clip_tokenizer, initialize, read_clip
 from sensemble_train.models.encoders import EncoderConfig
 from sensemble_train.models.infer_spec import SMALL, by_kind, describe, labels_and_task, plain, small
 from sensemble_train.models.kinds.registry import kind_of

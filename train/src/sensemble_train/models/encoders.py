@@ -2,7 +2,8 @@
 
 Preprocessing is part of the module and every shape is static, so that training, Python and a phone run the
 same graph. The stem is ViT's patch embedding or, for small data, a stack of convolutions. With `clip`, the
-encoders have the form of CLIP's and take its weights (`experiments.clip`). `kinds` has an encoder per kind.
+encoders have the form of CLIP's and take its weights (`experiments.openai_clip`). `kinds` has an encoder per
+kind.
 """
 
 import math

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from sensemble_train.data.batching import seeded
 from sensemble_train.data.clips import LOG, Clips, decode, joined
-from sensemble_train.data.embedded import VIEWS, embedded
+from sensemble_train.data.embedding_cache import VIEWS, embedded
 from sensemble_train.data.near import near_windows
 from sensemble_train.data.trainable import check_trainable, having, shortages, unlabelled
 from sensemble_train.errors import ConfigurationError

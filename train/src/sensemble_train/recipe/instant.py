@@ -32,7 +32,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from sensemble_train.data.clips import LOG, Clips, decode, targets
-from sensemble_train.data.embedded import VIEWS, embedded
+from sensemble_train.data.embedding_cache import VIEWS, embedded
 from sensemble_train.errors import ConfigurationError
 from sensemble_train.models.augment_config import DERIVED
 from sensemble_train.models.infer_spec import SMALL, inputs, small, task_of

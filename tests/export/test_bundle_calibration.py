@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from sensemble_export import run
-from sensemble_export.fitting import limit_of
+from sensemble_export.bundle_calibration import limit_of
 from sensemble_runtime import subsets
 from sensemble_runtime.auditing.answers import plain
 from sensemble_runtime.auditing.calibration import RISK, calibrate, fit_threshold

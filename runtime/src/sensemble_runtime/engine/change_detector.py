@@ -11,7 +11,7 @@ from sensemble_sensors.spec import InputSpec
 from sensemble_runtime.executors.executor import Embedding
 
 
-class ChangeGate:
+class ChangeDetector:
     """The last encoded window of each modality."""
 
     def __init__(self, specs: Mapping[str, InputSpec]) -> None:

@@ -141,7 +141,7 @@ def _by_set(scores: Mapping[str, Score]) -> dict[Subset, Score]:
 
 
 @dataclass(frozen=True)
-class Front:
+class FirstPage:
     """The first page.
 
     Attributes:
@@ -158,10 +158,10 @@ class Front:
     untested: list[str]
 
 
-def front(contents: RunContents) -> Front:
+def first_page(contents: RunContents) -> FirstPage:
     """Gather the first page."""
     clean = [one for one in contents.conditions if one.condition == CLEAN]
-    return Front(
+    return FirstPage(
         clean=max(clean, key=lambda one: len(one.subset.split("+")), default=None),
         moments=list(_moments(contents)),
         notice=list(_notice(contents)),

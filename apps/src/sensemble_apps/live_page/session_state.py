@@ -27,7 +27,7 @@ _METER = 1.0  # seconds between two readings of the processor's time
 _FRESH = 0.05  # seconds that viewers share a snapshot
 
 
-class Board:
+class SessionState:
     """An output that keeps the newest state of a session, and computes nothing until a thread reads it.
 
     Attributes:

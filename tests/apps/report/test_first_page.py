@@ -10,7 +10,7 @@ import pytest
 from sensemble_apps.commands.report import Report, main
 from sensemble_apps.errors import GateUnmetError
 from sensemble_apps.report import run_contents, run_page
-from sensemble_apps.report.front import front
+from sensemble_apps.report.first_page import first_page
 from sensemble_runtime.record.writer import fingerprint
 
 from tests.apps.html_page import Page
@@ -58,7 +58,7 @@ def test_it_names_the_bundle_the_data_and_what_nobody_tested(run: Path) -> None:
     assert "400 examples of the split eval" in text
     assert "Two sensors degraded at once." in text
     assert "Limits of your own: none was required" in text
-    bare = front(run_contents.of_run(run)).untested
+    bare = first_page(run_contents.of_run(run)).untested
     assert "Degraded sensors: microphone, captions and camera." in bare
 
 

@@ -8,7 +8,7 @@ import torch
 from sensemble_runtime.progress import no_progress
 from sensemble_sensors.durable import PRIVATE_FILE
 from sensemble_train import user_cache
-from sensemble_train.data.embedded import embedded, fingerprint
+from sensemble_train.data.embedding_cache import embedded, fingerprint
 from sensemble_train.models.augment_config import DERIVED, AugmentConfig
 from sensemble_train.models.encoders import EncoderConfig
 from sensemble_train.models.pretrained.encoder import Pretrained

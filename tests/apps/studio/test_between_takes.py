@@ -9,7 +9,7 @@ import pytest
 from sensemble_apps.running.recorder import Recorder
 from sensemble_apps.running.sensor_reader import SensorReader
 from sensemble_apps.running.take_recorder import takes_in
-from sensemble_apps.studio import between
+from sensemble_apps.studio import between_takes
 from sensemble_apps.studio.studio import SPECS
 
 from tests.waiting import wait_until
@@ -21,7 +21,7 @@ from .studying import Steady
 def watching(folder: Path, is_busy: Callable[[], bool], done: Callable[[], None]) -> Iterator[None]:
     with SensorReader(SPECS, None) as reader:
         reader.attach(Steady("video"))
-        watch = between.Between(Recorder(reader, SPECS), folder, is_busy, lambda: False, done)
+        watch = between_takes.Between(Recorder(reader, SPECS), folder, is_busy, lambda: False, done)
         watch.start()
         with closing(watch):
             yield
@@ -30,8 +30,8 @@ def watching(folder: Path, is_busy: Callable[[], bool], done: Callable[[], None]
 def test_a_pause_has_some_windows_and_the_newest_stay(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(between, "_WHEN", (0.0, 0.1))
-    monkeypatch.setattr(between, "KEPT", 3)
+    monkeypatch.setattr(between_takes, "_WHEN", (0.0, 0.1))
+    monkeypatch.setattr(between_takes, "KEPT", 3)
     pauses, busy, looks = list[int](), list[int](), list[bool]()
 
     def is_busy() -> bool:
@@ -53,7 +53,7 @@ def test_a_pause_has_some_windows_and_the_newest_stay(
 def test_a_window_that_a_take_follows_at_once_is_deleted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(between, "_WHEN", (0.0,))
+    monkeypatch.setattr(between_takes, "_WHEN", (0.0,))
     folder, looks, pauses = tmp_path / "between", list[bool](), list[int]()
 
     def is_busy() -> bool:
