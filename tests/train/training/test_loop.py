@@ -44,8 +44,9 @@ SAVING = {"save_every": 2}
 
 
 def run(*jobs: dict[str, object], ranks: int = 1, kills: int | None = None) -> list[list[float]]:
-    launcher = ["-m", "torch.distributed.run", "--nproc-per-node", str(ranks)] if ranks > 1 else []
-    command = [sys.executable, *launcher, "-m", "tests.train.ranks", json.dumps(jobs)]
+    # On a free port: others may run these tests, too.
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(ranks)]
+    command = [sys.executable, *(launcher if ranks > 1 else []), "-m", "tests.train.ranks", json.dumps(jobs)]
     seed = [] if kills is None else [str(kills)]
     done = subprocess.run([*command, *seed], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
