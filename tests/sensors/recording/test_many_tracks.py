@@ -20,6 +20,8 @@ from sensemble_sensors.recording.writer import Recording
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import Channel, InputSpec, declared
 
+from tests.waiting import wait_until
+
 SPECS = {
     "audio.left": InputSpec("audio.left", "float32", (1, 4000), 8000, 0.5, 0.5, 1),
     "audio.right": InputSpec("audio.right", "float32", (1, 2000), 4000, 0.5, 0.5, 1),
@@ -166,6 +168,24 @@ def test_a_segment_is_an_example_whose_rows_lie_beside_the_sound(tmp_path: Path)
     own = np.concatenate([np.asarray(s.data) for s in samples if s.modality == "imu.wrist"])
     assert min(np.abs(own - rows[4]).sum(axis=1)) < np.abs(own[0] - own[1]).sum()
     assert np.isfinite(rows).all()
+
+
+def test_rows_that_all_come_after_their_segment_make_no_example_without_rows(tmp_path: Path) -> None:
+    rows, wave = np.zeros((1, 2), np.float32), np.zeros(800, np.float32)
+    with (
+        patch.object(writer, "monotonic", return_value=0.0) as now,
+        Recording(tmp_path / "out", form_of(WRIST), declared=declared(WRIST.values())) as out,
+    ):
+        out.put(Sample("imu.wrist", rows, 0.5, cut=True))
+        now.return_value = 5.0
+        out.event("wrist", "imu.wrist", "lost", "its phone is silent")
+        wait_until(lambda: out.segments == 1)
+        out.put(Sample("imu.wrist", rows, 0.9))
+        out.put(Sample("audio", wave, 4.6, cut=True))
+    dataset = read_dataset(tmp_path / "out")
+    assert [example.modalities for example in dataset.examples] == [("imu.wrist",), ("audio",)]
+    events = Recorded(tmp_path / "out", dataset.examples, WRIST).events
+    assert "they came too late: 1 samples are lost" in [event.text for event in events]
 
 
 def test_a_deleted_take_leaves_no_rows_and_another_form_is_refused(tmp_path: Path) -> None:

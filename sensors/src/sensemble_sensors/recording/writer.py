@@ -214,8 +214,9 @@ class Recording:
                 if over
                 else math.floor((self._now() - LAG) / self._seconds)
             )
-            ready = {n: self._waiting.pop(n) for n in sorted(self._waiting) if n < until}
+            ready = {n: self._in_time(n, self._waiting.pop(n)) for n in sorted(self._waiting) if n < until}
             self._next = max(self._next, until)
+        ready = {n: samples for n, samples in ready.items() if samples}
         last = max(ready, default=-1) if over else -1
         for number, samples in ready.items():
             self._write_segment(number, sorted(samples, key=lambda s: s.time), last=number == last)
@@ -226,6 +227,17 @@ class Recording:
         if lines:
             append(self._folder / EVENTS, "".join(_line(line) for line in lines))
         return over
+
+    def _in_time(self, number: int, samples: list[Sample]) -> list[Sample]:
+        """Leave out, and count, rows of a file that would all lie before its segment: none could be read."""
+        in_time = {s.modality for s in samples if s.time > number * self._seconds}
+        others = {s.modality for s in samples} - in_time
+        late = {modality for modality in others if isinstance(self._kind(modality), FileKind)}
+        self._holes |= late
+        for modality in late:
+            count = sum(s.modality == modality for s in samples)
+            self._lose(modality, "they came too late", count)
+        return [s for s in samples if s.modality not in late]
 
     def _write_segment(self, number: int, samples: list[Sample], *, last: bool) -> None:
         name = f"{self._number:06d}"
