@@ -238,12 +238,14 @@ def test_each_sort_of_windows_is_scored_for_each_sensor_and_for_all(
     bundle: Bundle, dataset: Dataset, tmp_path: Path
 ) -> None:
     record, seen = tmp_path / "audit.sqlite", list[tuple[int, int]]()
-    backgrounds = [replace(one, labels=()) for one in dataset.examples[:10]]
+    backgrounds = [
+        replace(one, labels=(), sort=sort) for sort in ("", "near") for one in dataset.examples[:10]
+    ]
     progress = lambda done, total: seen.append((done, total))  # noqa: E731
     result = audit(bundle, dataset.examples, unknown=backgrounds, record=record, progress=progress)
     found = by_key(result.unknown)
     every = {"audio", "text", "video", "audio+text+video"}
-    for name in ("known", "left out", "mixed", "half", "joined", "background"):
+    for name in ("known", "left out", "mixed", "half", "joined", "background", "background near"):
         assert {subset for one, subset in found if one == name} == every, name
     alone = {"audio": {"reversed", "fast"}, "text": {"negated"}, "video": {"mirrored"}}
     for modality, names in alone.items():

@@ -64,6 +64,7 @@ def test_backgrounds_are_in_any_split_and_are_none_of_its_examples(tmp_path: Pat
     lines: list[dict[str, object]] = [GOOD, GOOD | {"id": "known", "background": False}]
     for split in SPLITS:
         background = {"id": f"noise {split}", "split": split, "background": True, "audio": "noise.wav"}
+        background |= {"background": "other words"} if split == "eval" else {}
         lines.append(background | ({"labels": []} if split == "eval" else {}))
     dataset = read_dataset(write(tmp_path, *lines))
     assert len(dataset.examples) == 6
@@ -71,6 +72,7 @@ def test_backgrounds_are_in_any_split_and_are_none_of_its_examples(tmp_path: Pat
     for split in SPLITS:
         (background,) = dataset.background(split)
         assert (background.id, background.labels) == (f"noise {split}", ())
+    assert [e.sort for e in dataset.examples if e.background] == ["", "", "", "other words"]
     assert dataset.split("eval") == ()
     assert dataset.modalities == ("text",), "what is only heard in the background is no modality"
 

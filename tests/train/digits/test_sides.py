@@ -5,11 +5,29 @@ from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
-from sensemble_train.digits.captions import OPENINGS, PLACES, elsewhere, hints, names, phrase, vague
+from sensemble_train.digits.captions import (
+    OPENINGS,
+    PLACES,
+    elsewhere,
+    hints,
+    names,
+    near_phrases,
+    phrase,
+    vague,
+)
 from sensemble_train.digits.personas import PEOPLE, personas
 from sensemble_train.digits.plan import DigitsConfig, Plan, plan
 from sensemble_train.digits.speech import PICO
-from sensemble_train.digits.voices import ACCENTS, OTHER_WORDS, PICO_VOICES, SIDES, VARIANTS, WORDS, Side
+from sensemble_train.digits.voices import (
+    ACCENTS,
+    NEAR_WORDS,
+    OTHER_WORDS,
+    PICO_VOICES,
+    SIDES,
+    VARIANTS,
+    WORDS,
+    Side,
+)
 from sklearn.datasets import load_digits
 
 ALL = tuple(VARIANTS)
@@ -22,7 +40,8 @@ def plans() -> list[Plan]:
 
 def phrases(side: Side) -> set[str]:
     each = (p for digit in range(10) for p in (*names(digit, side), *sum(hints(digit, side), ())))
-    return {*each, *vague(side), *elsewhere(side), *OPENINGS[side], *PLACES[side]}
+    near = sum(near_phrases(side), ()) if side in NEAR_WORDS else ()
+    return {*each, *vague(side), *elsewhere(side), *near, *OPENINGS[side], *PLACES[side]}
 
 
 def test_each_of_scikit_learns_pictures_is_in_one_split_and_filmed_by_one_person(plans: list[Plan]) -> None:
@@ -32,7 +51,8 @@ def test_each_of_scikit_learns_pictures_is_in_one_split_and_filmed_by_one_person
             films[each.picture.tobytes()].add((each.split, each.groups))
     assert len(films) == 1797
     assert all(len(who) == 1 for who in films.values())
-    assert Counter(each.split for each in plans if each.digit is None) == dict(DigitsConfig().backgrounds)
+    every = Counter(dict(DigitsConfig().backgrounds)) + Counter(dict(DigitsConfig().near))
+    assert Counter(each.split for each in plans if each.digit is None) == every
 
 
 def test_no_side_shares_anything_with_another(plans: list[Plan]) -> None:
@@ -45,7 +65,7 @@ def test_no_side_shares_anything_with_another(plans: list[Plan]) -> None:
         found["utterance"][side] |= set(each.says)
     for side in ALL:
         found["phrase"][side] |= phrases(side)
-        found["words"][side] |= set(OTHER_WORDS[side])
+        found["words"][side] |= {*OTHER_WORDS[side], *NEAR_WORDS.get(side, ())}
         languages = {voice.removeprefix(PICO).partition("-")[0] for voice in PICO_VOICES[side]}
         found["accent"][side] |= {*ACCENTS[side], *languages}
     for name, by_side in found.items():
@@ -105,7 +125,8 @@ def test_a_quarter_of_the_phrases_name_the_digit_and_none_another(digit: int, si
 
 
 def test_no_other_word_is_a_digit() -> None:
-    spoken = {word for words in OTHER_WORDS.values() for text in words for word in text.lower().split()}
+    lists = (*OTHER_WORDS.values(), *NEAR_WORDS.values())
+    spoken = {word for words in lists for text in words for word in text.lower().split()}
     assert not spoken & {*WORDS, "won", "to", "too", "for", "fore", "ate", "sex", "nein", "oh"}
 
 

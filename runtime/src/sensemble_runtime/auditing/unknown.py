@@ -80,7 +80,7 @@ def unknown_scores(
                 yield _score(_LEFT_OUT, one, [out for _, out in pairs], [rest for rest, _ in pairs])
     for title, rows, present, shows, groups in (
         *_near(bundle, labelled, true, done),
-        *_backgrounds(bundle, backgrounds, done),
+        *(_backgrounds(bundle, sort, some, done) for sort, some in _by_sort(backgrounds).items()),
     ):
         for one in known:
             if set(one) <= rows.keys():
@@ -92,7 +92,8 @@ def unknown_scores(
 def steps(bundle: Bundle, examples: Sequence[Example], backgrounds: Sequence[Example]) -> int:
     """Return how many windows `unknown_scores` encodes at most."""
     sorts = sum(len(kind_of(spec).near) for spec in bundle.specs.values())
-    return min(MOST, len(examples)) * sorts + min(MOST, len(backgrounds)) * len(bundle.modalities)
+    shown = sum(min(MOST, len(some)) for some in _by_sort(backgrounds).values())
+    return min(MOST, len(examples)) * sorts + shown * len(bundle.modalities)
 
 
 def _of_set(
@@ -172,10 +173,15 @@ def _near(bundle: Bundle, labelled: Labelled, true: Truth, done: Callable[[], No
         yield (name, first.phrase), rows, present, shows, labelled.groups[some]
 
 
-def _backgrounds(bundle: Bundle, examples: Sequence[Example], done: Callable[[], None]) -> Iterator[_Sort]:
+def _by_sort(backgrounds: Sequence[Example]) -> dict[str, list[Example]]:
+    found: dict[str, list[Example]] = {}
+    for example in backgrounds:
+        found.setdefault(example.sort, []).append(example)
+    return found
+
+
+def _backgrounds(bundle: Bundle, sort: str, examples: Sequence[Example], done: Callable[[], None]) -> _Sort:
     some = [examples[row] for row in _spread(len(examples))]
-    if not some:
-        return
     rows = {m: np.zeros((len(some), bundle.manifest.embedding), np.float32) for m in bundle.modalities}
     present = {m: np.array([m in one.modalities for one in some]) for m in bundle.modalities}
     for m, spec in bundle.specs.items():
@@ -184,7 +190,8 @@ def _backgrounds(bundle: Bundle, examples: Sequence[Example], done: Callable[[],
                 rows[m][place] = bundle.encode(m, kind_of(spec).window(example, spec))
             done()
     nothing = np.zeros((len(some), len(bundle.manifest.labels)), bool)
-    yield _BACKGROUND, rows, present, nothing, group_codes([one.groups for one in some])
+    title = (f"{_BACKGROUND[0]} {sort}", f"backgrounds named {sort}") if sort else _BACKGROUND
+    return title, rows, present, nothing, group_codes([one.groups for one in some])
 
 
 def _spread(count: int) -> NDArray[np.int64]:

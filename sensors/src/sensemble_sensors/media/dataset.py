@@ -34,6 +34,7 @@ class Example:
         groups: persons and recordings, say, whose examples must be in one split; empty for an example alone.
         background: shows none of the classes: silence, noise, other words, an empty sheet. Models learn from
             it what is unfamiliar; it is never classified.
+        sort: the name of its sort of background, which an audit measures apart; empty without a name.
         kinds: the kind of each of its modalities, in the order of their names; by default, as the fields say.
     """
 
@@ -46,6 +47,7 @@ class Example:
     end: float | None = None
     groups: tuple[str, ...] = ()
     background: bool = False
+    sort: str = ""
     kinds: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
@@ -270,7 +272,8 @@ class _IndexReader:
             raise BadDataError("id: is missing")
         if split not in SPLITS:
             raise BadDataError(f"split: expected one of {', '.join(SPLITS)}")
-        background = line.values.get("background") is not None and line.flag("background")
+        sort = (line.text("background") or "") if isinstance(line.values.get("background"), str) else ""
+        background = bool(sort) or (line.values.get("background") is not None and line.flag("background"))
         if background and labels:
             raise BadDataError(
                 "labels: a background shows none of the classes; leave out the labels or the mark"
@@ -303,6 +306,7 @@ class _IndexReader:
             line=number,
             groups=_groups(line),
             background=background,
+            sort=sort,
             kinds=kinds if same else present,
         )
 

@@ -45,6 +45,28 @@ _STROKES: dict[Side, tuple[str, ...]] = {
     ),
 }
 
+# Nearer to digits: round, or of few strokes.
+_NEAR: dict[Side, tuple[str, ...]] = {
+    "calibrate": (
+        ".9,0 .9,.7 .5,1 0,.8",  # J
+        "0,1 0,0 .8,.1 .9,.3 .9,1",  # n
+        "1,0 0,.5 1,1",  # less than
+        ".5,0 1,.5 .5,1 0,.5 .5,0",  # diamond
+    ),
+    "eval": (
+        "0,1 0,0 .8,0 1,.25 .8,.5 0,.5",  # P
+        "1,.1 .4,0 0,.4 0,.6 .4,1 1,.9",  # C
+        "0,0 0,.8 .5,1 1,.8 1,0",  # U
+        "0,0 .5,.5 1,0;.5,.5 .5,1",  # Y
+        "0,0 0,1;0,.5 .7,.45 .9,.7 .9,1",  # h
+        "0,.5 1,.5 .9,.1 .4,0 0,.4 .2,.9 .9,.95",  # e
+        "0,.2 .5,0 1,.2 .5,.6 .5,.75;.5,.95 .5,1",  # question mark
+        "1,0 0,1;.1,.1 .3,.1 .3,.3 .1,.3 .1,.1;.7,.7 .9,.7 .9,.9 .7,.9 .7,.7",  # per cent
+        "0,1 .5,0 1,1 0,1",  # triangle
+        "0,.1 1,.1;.3,.1 .2,1;.7,.1 .8,1",  # pi
+    ),
+}
+
 
 def strokes(lines: list[NDArray[np.float64]]) -> NDArray[np.float64]:
     """Draw lines through points [n, 2] (x, y) of the unit square as a glyph; float64 [8, 8], 0 to 16."""
@@ -63,14 +85,18 @@ def strokes(lines: list[NDArray[np.float64]]) -> NDArray[np.float64]:
     return glyph
 
 
-def letter_lines(side: Side, rng: np.random.Generator) -> list[NDArray[np.float64]]:
+def letter_lines(
+    side: Side, rng: np.random.Generator, drawings: dict[Side, tuple[str, ...]] = _STROKES
+) -> list[NDArray[np.float64]]:
     """Draw a letter or a shape as lines through points [n, 2] of the unit square."""
-    text = str(rng.choice(_STROKES[side]))
+    text = str(rng.choice(drawings[side]))
     return [np.array([point.split(",") for point in line.split()], float) for line in text.split(";")]
 
 
-def _letter(side: Side, rng: np.random.Generator) -> NDArray[np.float64]:
-    lines = letter_lines(side, rng)
+def _letter(
+    side: Side, rng: np.random.Generator, drawings: dict[Side, tuple[str, ...]] = _STROKES
+) -> NDArray[np.float64]:
+    lines = letter_lines(side, rng, drawings)
     low, high = rng.uniform(0.05, 0.2, 2), rng.uniform(0.8, 0.95, 2)
     return strokes([low + line * (high - low) + rng.normal(0, 0.02, line.shape) for line in lines])
 
@@ -93,6 +119,15 @@ def sight(side: Side, rng: np.random.Generator) -> tuple[NDArray[np.float64], fl
         return _sheet(side, rng), float(rng.choice((rng.uniform(0.0, 0.05), rng.uniform(5.0, 20.0))))
     drawn = _sheet if kind < 0.4 else _scribble if kind < 0.65 else _letter
     return drawn(side, rng), None
+
+
+def near_sight(side: Side, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Draw a letter or a sign that is nearer to digits, or a busy scene: two to four of them, small."""
+    if rng.random() < 0.7:
+        return _letter(side, rng, _NEAR)
+    quarters = rng.permutation(4)[: int(rng.integers(2, 5))]
+    corners = [0.05 + 0.5 * np.array(divmod(int(quarter), 2)) for quarter in quarters]
+    return strokes([corner + 0.4 * line for corner in corners for line in letter_lines(side, rng, _NEAR)])
 
 
 def _tone(rng: np.random.Generator) -> _Wave:

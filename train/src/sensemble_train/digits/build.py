@@ -21,15 +21,15 @@ from sensemble_sensors.media.modalities import write_modalities
 from sensemble_sensors.spec import Channel, Modality
 
 from sensemble_train import user_cache
-from sensemble_train.digits.backgrounds import SOUNDS, sight
-from sensemble_train.digits.captions import caption, phrase
+from sensemble_train.digits.backgrounds import SOUNDS, near_sight, sight
+from sensemble_train.digits.captions import caption, near_phrase, phrase
 from sensemble_train.digits.motion import CHANNELS, MOTION_RATE, RANGES, UNITS, render_motion, wrist
-from sensemble_train.digits.plan import DigitsConfig, Plan, plan
+from sensemble_train.digits.plan import NEAR, DigitsConfig, Plan, plan
 from sensemble_train.digits.rendering import FPS, RATE, SECONDS, SIZE, place, render_audio, render_video
 from sensemble_train.digits.speech import speak
 from sensemble_train.digits.voices import WORDS
 
-VERSION = 8
+VERSION = 10
 # Examples that one process renders, after one synthesizer has spoken all their words in order: what eSpeak
 # says depends a little on what it said before, so the bytes depend on this number, but not on the cores.
 _CHUNK = 250
@@ -82,18 +82,21 @@ def _render_chunk(plans: Sequence[Plan], *, folder: Path, config: DigitsConfig) 
         wave = np.zeros(int(RATE * SECONDS), np.float32)
         if sound is not None:
             wave = render_audio(sound, person, rng)
+        near = each.sound == NEAR
         if each.picture is not None:
             frames = render_video(each.picture, person, rng)
         else:
-            glyph, exposure = sight(person.side, rng)
+            glyph, exposure = (near_sight(person.side, rng), None) if near else sight(person.side, rng)
             frames = render_video(glyph, person, rng, exposure)
         media = f"media/{each.index:05d}.mkv"
         _write_clip(folder / media, frames, wave)
         # Pretraining's examples have labels too, as AudioSet's do, only for the comparison of Sec. 6.2.
         entry: dict[str, object] = {"id": f"{each.split}-{each.index:05d}", "split": each.split}
-        entry |= {"labels": [], "background": True} if digit is None else {"labels": [WORDS[digit]]}
+        sort = NEAR if near else True
+        entry |= {"labels": [], "background": sort} if digit is None else {"labels": [WORDS[digit]]}
         entry |= {"group": each.groups, "video": media, "audio": media, "start": 0.0, "end": SECONDS}
-        entry["text"] = caption(phrase(digit, person.side, rng), person.opening, person.place, rng)
+        said = near_phrase(person.side, rng) if near else phrase(digit, person.side, rng)
+        entry["text"] = caption(said, person.opening, person.place, rng)
         if config.imu:
             motion = f"media/{each.index:05d}.npy"
             np.save(folder / motion, _motion(each, config.seed))

@@ -69,6 +69,23 @@ _EVENTS = (
     "will be closed tomorrow", "looks tired", "tastes of lemon",
 )  # fmt: skip
 
+_DENIED: dict[Side, tuple[str, ...]] = {
+    "calibrate": ("far from a {}", "we could not find the {}"),
+    "eval": ("nobody drew a {}", "anything but {}", "not one looks like a {}", "it isn't {}"),
+}
+_LARGE: dict[Side, tuple[str, ...]] = {
+    "calibrate": ("fourteen", "sixty", "ninety", "a thousand"),
+    "eval": ("eleven", "thirteen", "seventeen", "twenty", "thirty", "forty", "fifty", "a hundred"),
+}
+_IDIOMS: dict[Side, tuple[str, ...]] = {
+    "calibrate": ("one way or another", "on all fours", "the whole nine yards", "five o'clock shadow"),
+    "eval": (
+        "on cloud nine", "two peas in a pod", "at sixes and sevens", "zero tolerance", "six feet under",
+        "in seventh heaven", "give me five minutes", "three cheers for her", "one of a kind",
+        "third time lucky", "catch twenty two", "behind the eight ball",
+    ),
+}  # fmt: skip
+
 NAMED = 0.25
 HINTED = 0.5
 PERSONAL = 0.5
@@ -106,6 +123,19 @@ def vague(side: Side) -> tuple[str, ...]:
 def elsewhere(side: Side) -> tuple[str, ...]:
     """Return the phrases of a side about something else than a digit."""
     return tuple(f"{subject} {event}" for subject in _ELSEWHERE[side] for event in _EVENTS)
+
+
+def near_phrases(side: Side) -> tuple[tuple[str, ...], ...]:
+    """Return the phrases of a side that deny a digit, that count higher, and that are idioms with one."""
+    denied = tuple(frame.format(word) for frame in _DENIED[side] for word in WORDS)
+    large = tuple(f"{count} {thing}" for count in _LARGE[side] for thing in _THINGS)
+    return denied, large, _IDIOMS[side]
+
+
+def near_phrase(side: Side, rng: np.random.Generator) -> str:
+    """Draw a phrase that is near a digit and means none."""
+    sorts = near_phrases(side)
+    return str(rng.choice(sorts[int(rng.integers(len(sorts)))]))
 
 
 def phrase(digit: int | None, side: Side, rng: np.random.Generator) -> str:

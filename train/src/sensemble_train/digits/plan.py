@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sensemble_train.digits.backgrounds import SOUNDS
 from sensemble_train.digits.personas import Persona, personas
 from sensemble_train.digits.speech import Utterance
-from sensemble_train.digits.voices import OTHER_WORDS, SIDES, Side, spelled
+from sensemble_train.digits.voices import NEAR_WORDS, OTHER_WORDS, SIDES, Side, spelled
 
 Counts = tuple[tuple[str, int], ...]  # a number for each split
 
@@ -22,6 +22,8 @@ _BEGIN = (0, 130, 256, 386, 516, 646, 776, 906, 1029, 1157, 1287, 1415, 1545, 16
 _WRITTEN: dict[Side, tuple[int, int]] = {"train": (0, 906), "calibrate": (906, 1287), "eval": (1287, 1797)}
 # How often a background is silence, a sound of `SOUNDS`, other words or a babble of them.
 _SOUND_SHARES = {"silence": 0.08, "words": 0.3, "babble": 0.14} | dict.fromkeys(SOUNDS, 0.12)
+NEAR = "near"
+"""The sort of background that is like a digit in all modalities, for an audit alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,7 @@ class DigitsConfig:
     pictures: Counts = (("pretrain", 509), ("train", 397), ("calibrate", 381), ("eval", 510))
     renderings: Counts = (("pretrain", 4), ("calibrate", 2), ("train", 2), ("eval", 2))
     backgrounds: Counts = (("pretrain", 300), ("calibrate", 100), ("train", 100), ("eval", 200))
+    near: Counts = (("calibrate", 100), ("eval", 200))  # backgrounds, of which no model learns
     imu: bool = False  # also the motion of a wrist that writes the digit in the air
 
 
@@ -79,6 +82,12 @@ def plan(config: DigitsConfig) -> list[Plan]:
             words = _other_words(sound, number, people[side], rng)
             group = f"{side} {number}"
             plans.append(Plan(len(plans), split, (group,), people[side][number], None, None, sound, words))
+    for split, count in config.near:  # last: they leave the others as they are
+        side = SIDES[split]
+        for number in rng.integers(len(people[side]), size=count).tolist():
+            person = people[side][number]
+            says = utterance(str(rng.choice(NEAR_WORDS[side])), person, rng)
+            plans.append(Plan(len(plans), split, (f"{side} {number}",), person, None, None, NEAR, (says,)))
     return plans
 
 

@@ -34,6 +34,20 @@ OTHER_WORDS: dict[Side, tuple[str, ...]] = {
         "see you later", "nobody knows", "my old hat", "a cup of tea",
     ),
 }  # fmt: skip
+NEAR_WORDS: dict[Side, tuple[str, ...]] = {
+    "calibrate": (
+        "C", "F", "Q", "W", "Y", "bun", "zoo", "bee", "more", "drive", "sticks", "weight", "mine", "fourteen",
+        "sixty", "ninety", "thousand",
+    ),
+    "eval": (
+        "A", "B", "D", "E", "G", "H", "I", "J", "K", "L", "M", "P", "R", "S", "T", "Z", "gun", "shoe", "knee",
+        "floor", "dive", "bricks", "heaven", "gate", "line", "hero", "tune", "free", "store", "life", "sit",
+        "ace", "nice", "key", "late", "eleven", "thirteen", "seventeen", "twenty", "thirty", "forty", "fifty",
+        "eighty", "hundred",
+    ),
+}  # fmt: skip
+"""Letters, rhymes and larger numbers: nearer to the digits than other words. Nothing learns from them."""
+
 ENGLISH = (
     "en", "en-us", "en-029", "en-gb-scotland", "en-gb-x-gbclan", "en-gb-x-gbcwmd", "en-gb-x-rp", "en-us-nyc",
 )  # fmt: skip
