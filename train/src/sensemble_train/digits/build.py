@@ -92,8 +92,9 @@ def _render_chunk(plans: Sequence[Plan], *, folder: Path, config: DigitsConfig) 
         _write_clip(folder / media, frames, wave)
         # Pretraining's examples have labels too, as AudioSet's do, only for the comparison of Sec. 6.2.
         entry: dict[str, object] = {"id": f"{each.split}-{each.index:05d}", "split": each.split}
-        sort = NEAR if near else True
-        entry |= {"labels": [], "background": sort} if digit is None else {"labels": [WORDS[digit]]}
+        entry["labels"] = [] if digit is None else [WORDS[digit]]
+        if digit is None:
+            entry["background"] = NEAR if near else True
         entry |= {"group": each.groups, "video": media, "audio": media, "start": 0.0, "end": SECONDS}
         said = near_phrase(person.side, rng) if near else phrase(digit, person.side, rng)
         entry["text"] = caption(said, person.opening, person.place, rng)
