@@ -7,8 +7,8 @@ import shutil
 import threading
 import time
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sensemble_apps.errors import InputError
@@ -28,6 +28,7 @@ from sensemble_sensors.supervision import backoff
 from sensemble_sensors.supervision.events import Event
 
 from tests.apps.conftest import Refusal
+from tests.waiting import wait_until
 
 
 def patient(folder: Path) -> Bundle:
@@ -41,7 +42,13 @@ def test_a_pipe_that_was_named_is_read_again_as_soon_as_it_is_back(
     bundle_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(backoff, "RETRY", (1000.0, 1000.0))  # so that only the watcher brings it back
-    monkeypatch.setattr(real_time, "Watcher", partial(Watcher, interval=0.05))
+    watching: list[Watcher] = []
+
+    def watcher(*given: Any) -> Watcher:  # noqa: ANN401
+        watching.append(Watcher(*given, interval=0.05))
+        return watching[0]
+
+    monkeypatch.setattr(real_time, "Watcher", watcher)
     pipe = tmp_path / "captions"
     os.mkfifo(pipe)
 
@@ -59,6 +66,7 @@ def test_a_pipe_that_was_named_is_read_again_as_soon_as_it_is_back(
         pipe.unlink()
         lost = next(item for item in items if isinstance(item, Event) and item.kind == "lost")
         assert "the pipe was removed" in lost.text
+        wait_until(lambda: not watching[0]._seen[0])  # what comes back between two searches was never away
         os.mkfifo(pipe)
     items.close()
 

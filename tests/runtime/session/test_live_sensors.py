@@ -108,7 +108,9 @@ def test_whatever_fails_is_reported_kept_out_and_comes_back_and_the_others_go_on
             watcher.named_source(network_camera.address, "video"),
             watcher.named_source(str(pipe), "text"),
         ]
-        with Watcher(finders, Hotplug(session, make), interval=0.2):
+        with Watcher(finders, Hotplug(session, make), interval=0.2) as watching:
+            # What comes back between two searches was never away.
+            absent = [lambda place=place: not watching._seen[place] for place in range(3)]
             room.wait_for_live("text", "video")
             module = sound_server.plug("desk")
             player = sound_server.play(minute_of_speech, "desk")
@@ -123,6 +125,7 @@ def test_whatever_fails_is_reported_kept_out_and_comes_back_and_the_others_go_on
             network_camera.switch_off()
             room.wait(lambda: "lost" in events.of("video"))
             room.wait_for_live("audio", "text")
+            room.wait(absent[1])
             network_camera.switch_on()
             room.wait_for_live(*EVERYTHING)
 
@@ -130,6 +133,7 @@ def test_whatever_fails_is_reported_kept_out_and_comes_back_and_the_others_go_on
             player.wait(30)
             room.wait(lambda: "lost" in events.of("audio"))
             room.wait_for_live("text", "video")
+            room.wait(absent[0])
             module = sound_server.plug("desk")
             player = sound_server.play(minute_of_speech, "desk")
             room.wait_for_live(*EVERYTHING)
@@ -137,6 +141,7 @@ def test_whatever_fails_is_reported_kept_out_and_comes_back_and_the_others_go_on
             pipe.unlink()
             room.wait(lambda: "lost" in events.of("captions"))
             room.wait_for_live("audio", "video")
+            room.wait(absent[2])
             os.mkfifo(pipe)
             room.wait_for_live(*EVERYTHING)
     player.terminate()
