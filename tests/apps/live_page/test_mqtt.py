@@ -161,15 +161,15 @@ def test_a_broker_that_is_away_is_found_when_it_is_back_and_is_sent_nothing_old(
     bundle: Bundle, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     broker = Broker(tmp_path)
-    with Publisher(f"mqtt://127.0.0.1:{broker.port}/session_state-7", bundle) as publisher:
+    with Publisher(f"mqtt://127.0.0.1:{broker.port}/board-7", bundle) as publisher:
         publisher.show(lost("old"))
         assert f"127.0.0.1:{broker.port} does not answer" in next_remark(capsys)
         broker.start()
         broker.listen()
-        assert broker.next("sensemble/session_state-7/available") == "online"
-        assert broker.next("sensemble/session_state-7/recording") == {"on": False, "failed": ""}
+        assert broker.next("sensemble/board-7/available") == "online"
+        assert broker.next("sensemble/board-7/recording") == {"on": False, "failed": ""}
         publisher.show(lost("new"))
-        assert broker.next("sensemble/session_state-7/event")["sensor"] == "new"
+        assert broker.next("sensemble/board-7/event")["sensor"] == "new"
     broker.close()
 
 

@@ -48,6 +48,8 @@ def test_a_trial_on_sensors_is_left_alone_and_leaves_them_as_they_were_when_it_i
         shown = {"labels": [examples[0].labels[0]], "seconds": 60, "repeat": 1}
         viewer.send(type="trial", unplug="nose", **shown)
         assert viewer.next("refused")["reason"].startswith("unplug nose: ")
+        viewer.send(type="trial", unplug="audio+video", **shown)  # and the captions are unplugged
+        assert "no sensor is left" in viewer.next("refused")["reason"]
         viewer.send(type="trial", unplug="video", **{**shown, "seconds": 1})
         assert "too short" in viewer.next("refused")["reason"]
         viewer.send(type="trial", unplug="video", **{**shown, "repeat": 1000})

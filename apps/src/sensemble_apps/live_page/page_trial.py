@@ -99,6 +99,9 @@ class PageTrial:
             seconds = given.number("seconds", 0, MAX_SECONDS)
             scenes = ShownScenes(bundle, self._period, labels, seconds, SETTLE)
             blocks = len(labels) * given.integer("repeat", 1, _MOST)
+            plugged = {sensor.modality for sensor in self._sensors.all if sensor.plugged}
+            if lacking := next((arm.title for arm in arms if not plugged - arm.unplugged), None):
+                raise InputError(f"{lacking}, no sensor is left; plug in another")
             if blocks * (1 + len(arms)) * seconds > _LONGEST:
                 raise InputError("a trial takes a day at most; show fewer classes, or each less often")
         elif self.examples:

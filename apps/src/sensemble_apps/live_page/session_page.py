@@ -36,7 +36,7 @@ class SessionPage:
         others: further outputs of the session.
 
     Attributes:
-        outputs: the others and the session_state.
+        outputs: the others and `session_state`.
         actions: by message type; an action may wait, so call none from an event loop.
         recordings: the folder that the page's button records into.
         used: set by the first press of a button.

@@ -125,7 +125,7 @@ def verdict(one: SetComparison, margin: float) -> str:
         return f"B is as right as A: {now} and {then} %, less than {100 * margin:g} points apart"
     found = f"B is right in {now} %, A in {then} %, {points(one.change)} points{few}"
     if one.p < ALPHA:  # the interval excludes zero
-        return f"a difference that chance explains among so many comparisons: {found}"
+        return f"a difference that chance may explain among so many comparisons: {found}"
     return f"no difference is shown: {found}"
 
 

@@ -16,7 +16,7 @@ import { WorkerExecutor } from "../executors/in_worker";
 import { QuickerExecutor } from "../executors/webgpu";
 import { Camera, Microphone, Motion } from "../sensors/devices";
 import { Captions } from "../sensors/text";
-import { Board } from "./board";
+import { SessionState } from "./session_state";
 import { drawn } from "./dom";
 import { Learning } from "./learn";
 import { EMPTY, Recording, saveRecord } from "./record";
@@ -25,7 +25,7 @@ const EVERY = 100; // milliseconds between two states that are shown
 
 const worker = new WorkerExecutor(new Worker(new URL("../executors/worker.ts", import.meta.url), { type: "module" }));
 let session: Session;
-let board: Board;
+let kept: SessionState;
 /** Those that are given, by modality. */
 const sensors = new Map<string, Sensor>();
 
@@ -52,7 +52,7 @@ function sensorOf({ modality, kind }: Modality): Sensor {
 }
 
 const givers = new OwnGivers();
-const live = new Live((message) => board.act(message), givers);
+const live = new Live((message) => kept.act(message), givers);
 
 async function open(files: Files): Promise<Bundle | null> {
   byId("problem").textContent = "";
@@ -77,18 +77,18 @@ function show(bundle: Bundle): void {
   const learning = bundle.isLearnable ? new Learning(bundle, worker, sensors, () => live.relabel(bundle.manifest.labels, promise(bundle.manifest.calibration))) : null;
   const recording = new Recording(bundle);
   session = new Session(bundle, executor, (item) => {
-    board.note(item);
+    kept.note(item);
     if ("encoded" in item) learning?.note(item.encoded);
     if ("event" in item) recording.event(item.event);
     if ("prediction" in item) recording.prediction(item.prediction);
     // A sensor that cannot be had says why beside its button.
     if ("event" in item && ["lost", "unavailable"].includes(item.event.kind)) givers.note(`${item.event.modality}: ${item.event.text}`);
   });
-  board = new Board(bundle, session, sensors, executor.runs);
-  live.greet(board.hello());
-  live.take(board.state());
+  kept = new SessionState(bundle, session, sensors, executor.runs);
+  live.greet(kept.hello());
+  live.take(kept.state());
   setInterval(() => {
-    live.take(board.state());
+    live.take(kept.state());
     learning?.see();
   }, EVERY);
   void learning?.start();

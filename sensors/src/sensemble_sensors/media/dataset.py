@@ -272,8 +272,9 @@ class _IndexReader:
             raise BadDataError("id: is missing")
         if split not in SPLITS:
             raise BadDataError(f"split: expected one of {', '.join(SPLITS)}")
-        sort = (line.text("background") or "") if isinstance(line.values.get("background"), str) else ""
-        background = bool(sort) or (line.values.get("background") is not None and line.flag("background"))
+        mark = line.values.get("background")
+        sort = str(line.get("background", str)).strip() if isinstance(mark, str) else ""
+        background = bool(sort) or (mark is not None and line.flag("background"))
         if background and labels:
             raise BadDataError(
                 "labels: a background shows none of the classes; leave out the labels or the mark"

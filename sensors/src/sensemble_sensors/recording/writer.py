@@ -230,7 +230,7 @@ class Recording:
 
     def _in_time(self, number: int, samples: list[Sample]) -> list[Sample]:
         """Leave out, and count, rows of a file that would all lie before its segment: none could be read."""
-        in_time = {s.modality for s in samples if s.time > number * self._seconds}
+        in_time = {s.modality for s in samples if s.time >= number * self._seconds}
         others = {s.modality for s in samples} - in_time
         late = {modality for modality in others if isinstance(self._kind(modality), FileKind)}
         self._holes |= late

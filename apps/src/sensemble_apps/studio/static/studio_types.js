@@ -1,4 +1,4 @@
-// The messages of the studio, as `site.py` and `studio.py` make them.
+// The messages of the studio, as `api.py` and `studio.py` make them.
 
 /**
  * @typedef {import("./types.js").Modality} Modality

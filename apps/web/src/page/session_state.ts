@@ -1,4 +1,4 @@
-// The newest state of a session, as the live page is told it: `live_page/board.py`.
+// The newest state of a session, as the live page is told it: `live_page/session_state.py`.
 
 import type { Modality, Preview, State } from "../../../src/sensemble_apps/web/static/types.js";
 import { answer } from "../core/belief";
@@ -37,7 +37,7 @@ export function describe({ specs }: Bundle): Modality[] {
   });
 }
 
-export class Board {
+export class SessionState {
   private readonly states = new Map<string, { kind: string; reason: string; words: string; since: number }>(); // of sensors, by modality
   private readonly notes = new Map<string, { kind: string; words: string }>(); // of modalities as a whole
   private readonly titles = new Map<string, string>();
