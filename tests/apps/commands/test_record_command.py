@@ -10,7 +10,7 @@ import time
 from contextlib import suppress
 from http.client import HTTPConnection
 from pathlib import Path
-from threading import Event
+from threading import Event, Timer
 from typing import Any
 
 import numpy as np
@@ -240,6 +240,8 @@ def test_the_time_counts_from_the_first_sample_and_who_gave_nothing_is_named(
     here: Sensemble, network_camera: NetworkCamera, tmp_path: Path
 ) -> None:
     out, missing = tmp_path / "out", tmp_path / "none.txt"
+    network_camera.act = "stall"
+    Timer(4, setattr, (network_camera, "act", "well")).start()  # its first picture comes after three seconds
     result = here("record", out, "--camera", network_camera.address, "--captions", missing, "--seconds", "3")
     assert result.returncode == 0, result.stderr
     seconds = re.search(r": (\d\.\d) s of video\n$", result.stdout)
