@@ -203,6 +203,19 @@ def test_ctrl_c_does_not_end_the_tools_before_the_program_that_uses_them() -> No
     assert program.returncode == 0
 
 
+def test_ctrl_c_is_not_for_the_tool_that_lists_either(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A list that it broke off seemed to be one without the source."""
+    for tool in ("pactl", "parec"):
+        (tmp_path / tool).write_text(f"#!/bin/sh\nread -r stat </proc/$$/stat\necho $stat >{tmp_path}/stat\n")
+        (tmp_path / tool).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(os, "getsid", lambda _: 0)
+    assert pulse.sources() == []
+    assert int((tmp_path / "stat").read_text().split()[4]) != os.getpgrp()
+
+
 @pytest.mark.usefixtures("sound_server")
 def test_a_killed_program_leaves_no_tool_behind() -> None:
     pipe = subprocess.PIPE

@@ -61,6 +61,7 @@ def sources() -> list[Source] | None:
             capture_output=True,
             timeout=_PATIENCE,
             check=False,
+            process_group=_group(),
         )
     except subprocess.TimeoutExpired as error:
         raise SensorUnavailableError(
@@ -197,9 +198,13 @@ def _started(tool: str, *arguments: str) -> subprocess.Popen[bytes]:
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-        # Ctrl-C is for this process, which closes them; a sensor's own process is killed with its group.
-        process_group=None if os.getsid(0) == os.getpid() else 0,
+        process_group=_group(),
     )
+
+
+def _group() -> int | None:
+    """Return a tool's process group: Ctrl-C is not for it, and a sensor's own process ends as a group."""
+    return None if os.getsid(0) == os.getpid() else 0
 
 
 def _untranslated() -> dict[str, str]:
