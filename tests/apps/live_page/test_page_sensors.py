@@ -27,7 +27,7 @@ from tests.waiting import PATIENCE
 
 @pytest.fixture
 def session(bundle: Bundle) -> Iterator[Session]:
-    with Session(bundle, lasting=True, health=None) as opened:  # on a slow machine cameras seem to stand still
+    with Session(bundle, lasting=True, health=None) as opened:  # cameras seem to stand still on slow machines
         yield opened
 
 
