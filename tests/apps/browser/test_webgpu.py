@@ -39,7 +39,9 @@ def opened(page: Page, server: ThreadingHTTPServer, before: str = "") -> list[st
     page.goto(f"http://localhost:{server.server_port}/")
     expect(page.locator("#start-all")).to_be_visible()
     if before:
-        while not page.evaluate(_HAS_GPU):
+        for _ in range(20):
+            if page.evaluate(_HAS_GPU):
+                break
             page.reload()
             expect(page.locator("#start-all")).to_be_visible()
         page.evaluate(before)

@@ -251,6 +251,6 @@ def _cell(one: ConditionScore | None) -> tuple[float, str] | None:
     low, high = percent(one.score.low, 0), percent(one.score.high, 0)
     value = (
         f"{percent(one.score.accuracy, 0)} % ({low} to {high}), unsure {percent(one.unsure, 0)} %, "
-        f"sure answers right in {percent(one.sure_right, 0)} %, without that {percent(one.plain, 0)} %"
+        f"sure answers right in {percent(one.sure_right, 0)} %, the classifier {percent(one.plain, 0)} %"
     )
     return one.score.accuracy, f"{one.effect}: {value}"

@@ -248,10 +248,11 @@ def run(
 ) -> Outcome:
     """Run the arms and the control once in each block; `began` is called with the period, from 0, and block.
 
-    An error or Ctrl-C ends the trial; the blocks that were complete are the outcome.
+    An error or Ctrl-C ends the trial; the blocks that were complete are the outcome. An arm that lacks all
+    sensors that answered is left out.
 
     Raises:
-        InputError: the control gave no answer, or an arm lacks all sensors that did.
+        InputError: the control gave no answer, or every arm lacks all sensors that did.
         BadDataError: a scene has no label that can be judged.
         SensembleError, KeyboardInterrupt: it ended the trial in the first block.
     """
@@ -277,11 +278,14 @@ def run(
     if not live:
         raise InputError("with all sensors, no scene got an answer; is each sensor live?")
     sets = {arm.title: subsets.name(live - arm.unplugged) for arm in arms}
-    if lacking := next((title for title, subset in sets.items() if not subset), None):
-        raise InputError(f"{lacking}, no sensor is left that gave an answer; unplug fewer")
+    for title in [title for title, subset in sets.items() if not subset]:
+        remark(f"sensemble: {title}, no sensor is left that gave an answer, so it is left out; unplug fewer")
+        del sets[title], said[title]
+    if len(sets) == 1:
+        raise InputError("no arm has a sensor that gave an answer; unplug fewer")
     answered = {i for answers in said.values() for i in answers} & shown.keys()
     return Outcome(
-        [arm.title for arm in order],
+        [arm.title for arm in order if arm.title in sets],
         sets[CONTROL.title],
         {
             title: [_answer(bundle, shown[i], sets[title], answers.get(i)) for i in shown if i in answered]

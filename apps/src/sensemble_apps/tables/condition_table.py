@@ -94,7 +94,7 @@ def _named(modality: str) -> list[str]:
 def tables(scores: Sequence[ConditionScore], metric: str) -> Iterator[tuple[str, Table]]:
     """Yield a title and a table for each sensor: the mean over the severities, and the worst in brackets.
 
-    The last columns are of all sensors; `without that` is the score if unfamiliar windows counted
+    The last columns are of all sensors; `classifier` is the score if unfamiliar windows counted
     too, and no scene told who lies.
     """
     for modality, grid in grids(scores).items():
@@ -107,7 +107,7 @@ def tables(scores: Sequence[ConditionScore], metric: str) -> Iterator[tuple[str,
         for subset in shown:
             title_of = subsets.name(subset).replace("+", "+\n") if named else "all sensors"
             table.add_column("alone" if subset == alone else title_of, justify="right")
-        for column in ("confidence", "unsure", "right if sure", "without that"):
+        for column in ("confidence", "unsure", "right if sure", "classifier"):
             table.add_column(column, justify="right")
         for rows in zip(*(grid[subset] for subset in shown), strict=True):
             cells = [

@@ -105,12 +105,14 @@ class _Connection:
     def is_open(self) -> bool:
         return self._socket.fileno() >= 0
 
-    def wait(self) -> None:
+    def wait(self, *, again: bool = False) -> None:
+        self._again = again
         self.timer = self._loop.call_later(limits.SILENT, self._expire)
 
     def _expire(self) -> None:
-        if self._loop.time() > self.timer.when() + _LATE:  # this server stood still: it may not have read yet
-            self.wait()
+        late = self._loop.time() > self.timer.when() + _LATE
+        if late and not self._again:  # this server stood still: it may not have read yet
+            self.wait(again=True)
         else:
             self.abort()
 

@@ -190,7 +190,7 @@ def _backgrounds(bundle: Bundle, sort: str, examples: Sequence[Example], done: C
                 rows[m][place] = bundle.encode(m, kind_of(spec).window(example, spec))
             done()
     nothing = np.zeros((len(some), len(bundle.manifest.labels)), bool)
-    title = (f"{_BACKGROUND[0]} {sort}", f"backgrounds named {sort}") if sort else _BACKGROUND
+    title = (f"{_BACKGROUND[0]} {sort}", "backgrounds that the dataset names so") if sort else _BACKGROUND
     return title, rows, present, nothing, group_codes([one.groups for one in some])
 
 
