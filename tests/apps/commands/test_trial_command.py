@@ -109,12 +109,15 @@ def test_what_ends_a_trial_leaves_the_blocks_before_it(
     assert f"{why})" in said
 
 
-def test_an_arm_that_leaves_no_sensor_that_answers_is_left_out(
+def test_an_arm_that_leaves_or_takes_no_sensor_that_answers_is_left_out(
     bundle_folder: Path, dataset_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     bundle, eval_examples = Bundle.open(bundle_folder), read_dataset(dataset_folder).split("eval")[:2]
-    heard = [one.only({"audio"}) for one in eval_examples]
-    arms = [Arm("deaf", frozenset({"audio"})), Arm("blind", frozenset({"video"}))]
-    found = trial.run(bundle, ReplayedScenes(bundle, heard, fast=True), arms, 1, 0, lambda *_: None)
-    assert sorted(found.order) == [*found.answers] == ["all sensors", "blind"]
-    assert "deaf" in capsys.readouterr().err
+    blind = [one.only({"audio", "text"}) for one in eval_examples]
+    taken = {"deaf": {"audio"}, "mute": {"audio", "text"}, "without camera": {"video"}}
+    arms = [Arm(title, frozenset(gone)) for title, gone in taken.items()]
+    found = trial.run(bundle, ReplayedScenes(bundle, blind, fast=True), arms, 1, 0, lambda *_: None)
+    assert sorted(found.order) == [*found.answers] == ["all sensors", "deaf"]
+    said = capsys.readouterr().err
+    assert "mute" in said
+    assert "without camera" in said

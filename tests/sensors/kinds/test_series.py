@@ -274,6 +274,7 @@ def test_another_rate_is_brought_to_that_of_the_encoder(tmp_path: Path) -> None:
         ("a.csv", b"ax,ay,az,gx,gy,gz," + b"a" * 200_000 + b"\n", "no header of CSV"),
         ("a.csv", b"ax,ay,az,gx,gy,gz\n1,2,3,4,5,6\n#1,2,3,4,5,6\n", "line 3 has '#1' in column ax"),
         ("a.csv", b"ax,ay,az,gx,gy,gz\n1,2,3,4,5,6\n\n1,2,3,1_0,5,6\n", "line 4 has '1_0' in column gx"),
+        ("a.csv", b"ax,ay,az,gx,gy,gz\n1,2,3,4,5,\xc2\xa06\n", "line 2 has '\\xa06' in column gz"),
         ("a.csv", "ax,ay,az,gx,gy,gz\n1,2,3,4,5,\u0663\n".encode(), "line 2 has '\u0663' in column gz"),
         ("a.csv", b"ax;ay;az;gx;gy;gz\n1;2;3;4;5;6\n", "separates its columns with ';'"),
         ("a.csv", b"Time,ax,ay,az,gx,gy,gz\n0,1,2,3,4,5,6\n", "call it time"),

@@ -87,6 +87,7 @@ BAD = [
     (GOOD | {"labels": []}, "labels: a train example needs at least one"),
     (GOOD | {"background": True}, "labels: a background shows none of the classes"),
     (GOOD | {"background": 1}, "background: expected true or false"),
+    (GOOD | {"background": "False", "labels": []}, "background: 'False' is no sort"),
     (GOOD | {"background": " "}, "background: expected true or false"),
     (GOOD | {"background": "\x1b[2J"}, "background: expected printable text"),
     (GOOD | {"background": False, "labels": []}, "labels: a train example needs at least one"),

@@ -201,6 +201,13 @@ def test_what_is_transparent_is_white(name: str, tmp_path: Path) -> None:
     assert shown[::16, ::16].tolist() == [[[200, 20, 10], [228, 138, 133]], [[255, 255, 255]] * 2]
 
 
+def test_a_picture_whose_alpha_is_never_set_has_its_colours(tmp_path: Path) -> None:
+    picture = np.full((32, 32, 4), (10, 20, 200, 0), np.uint8)  # as films of 32 bits leave it
+    cv2.imwrite(str(tmp_path / "unset.png"), picture)
+    (shown,) = decode_video(tmp_path / "unset.png", 1, 1, (32, 32))
+    assert (shown == (200, 20, 10)).all()
+
+
 def test_the_short_side_is_resized_and_the_centre_cropped(studio: Studio) -> None:
     wide = np.zeros((1, 64, 128, 3), np.uint8)
     wide[:, :, 32:96] = (200, 100, 50)

@@ -248,11 +248,11 @@ def run(
 ) -> Outcome:
     """Run the arms and the control once in each block; `began` is called with the period, from 0, and block.
 
-    An error or Ctrl-C ends the trial; the blocks that were complete are the outcome. An arm that lacks all
-    sensors that answered is left out.
+    An error or Ctrl-C ends the trial; the blocks that were complete are the outcome. An arm that leaves or
+    takes no sensor that answered is left out.
 
     Raises:
-        InputError: the control gave no answer, or every arm lacks all sensors that did.
+        InputError: the control gave no answer, or all arms are left out.
         BadDataError: a scene has no label that can be judged.
         SensembleError, KeyboardInterrupt: it ended the trial in the first block.
     """
@@ -278,11 +278,14 @@ def run(
     if not live:
         raise InputError("with all sensors, no scene got an answer; is each sensor live?")
     sets = {arm.title: subsets.name(live - arm.unplugged) for arm in arms}
-    for title in [title for title, subset in sets.items() if not subset]:
-        remark(f"sensemble: {title}, no sensor is left that gave an answer, so it is left out; unplug fewer")
-        del sets[title], said[title]
+    for arm in arms[1:]:
+        touched = arm.unplugged | {one.modality for one in arm.conditions}
+        if not live - arm.unplugged or not live & touched:
+            what = "none of its sensors gave" if live - arm.unplugged else "no sensor is left that gave"
+            remark(f"sensemble: {arm.title}: {what} an answer, so it is left out")
+            del sets[arm.title], said[arm.title]
     if len(sets) == 1:
-        raise InputError("no arm has a sensor that gave an answer; unplug fewer")
+        raise InputError("no arm leaves and takes a sensor that gave an answer; name others")
     answered = {i for answers in said.values() for i in answers} & shown.keys()
     return Outcome(
         [arm.title for arm in order if arm.title in sets],

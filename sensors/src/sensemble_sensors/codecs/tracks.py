@@ -286,10 +286,14 @@ def _time(path: Path, frame: av.AudioFrame | av.VideoFrame) -> float:
 def _image(path: Path, frame: av.VideoFrame, converter: VideoReformatter, *, grey: bool) -> NDArray[Any]:
     image: NDArray[Any]
     if not grey and _may_be_clear(frame.format):
-        *colours, alpha = np.moveaxis(_reduced(frame, converter, "rgba").to_ndarray().astype(np.uint16), 2, 0)
-        # On white, as a browser shows it: what is clear may hide any colour.
-        mixed = [(colour * alpha + 255 * (255 - alpha) + 127) // 255 for colour in colours]
-        image = np.stack(mixed, axis=2).astype(np.uint8)
+        image = _reduced(frame, converter, "rgba").to_ndarray()
+        colours, alpha = image[..., :3], image[..., 3:].astype(np.uint16)
+        # On white, as a browser shows it: what is clear may hide any colour. 32-bit films leave alpha 0.
+        image = (
+            ((colours * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
+            if alpha.any()
+            else colours
+        )
     elif not grey:
         image = _reduced(frame, converter, "rgb24").to_ndarray()
     elif frame.format.name in _GREY:

@@ -150,6 +150,9 @@ def _widths(rest: bytes) -> Iterator[tuple[int, int]]:
         raise ValueError(f"line {rows.line_num + 1} cannot be read ({error}); mend its quotes") from error
 
 
+_BLANK = " \t\r\n"  # what NumPy allows around a number
+
+
 def _cells(rest: bytes) -> "_csv.Reader":
     return csv.reader((line.decode("utf-8", "replace") for line in io.BytesIO(rest)), strict=True)
 
@@ -159,7 +162,7 @@ def _bad_cell(rest: bytes, names: Sequence[str], places: Sequence[int]) -> str |
     rows = _cells(rest)
     for cells in filter(None, rows):
         for place in places:
-            cell = cells[place].strip() if place < len(cells) else ""
+            cell = cells[place].strip(_BLANK) if place < len(cells) else ""
             try:
                 float(cell.encode().replace(b"_", b"x"))  # NumPy reads neither 1_0 nor Arabic digits
             except ValueError:

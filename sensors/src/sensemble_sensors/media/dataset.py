@@ -17,6 +17,7 @@ from sensemble_sensors.spec import KNOWN, RESERVED, Modality, kind_name
 from sensemble_sensors.strict_json import decode
 
 _MEDIA = (*KNOWN, "image")
+_TRUTHS = ("true", "false", "yes", "no")  # texts that name no sort of backgrounds
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,6 +251,15 @@ def _groups(line: Fields) -> tuple[str, ...]:
 
 
 @lru_cache(4096)
+def _background(line: Fields) -> tuple[bool, str]:
+    """Return whether an example is a background, and the name of its sort; empty without one."""
+    mark = line.values.get("background")
+    sort = str(line.get("background", str)).strip() if isinstance(mark, str) else ""
+    if sort.casefold() in _TRUTHS:
+        raise BadDataError(f"background: {sort!r} is no sort; write true or false without quotes")
+    return bool(sort) or (mark is not None and line.flag("background")), sort
+
+
 def _implied(name: str) -> str:
     """Return the modality of a field that is not declared: `video.rear` for `image.rear`."""
     _, dot, rest = name.partition(".")
@@ -272,9 +282,7 @@ class _IndexReader:
             raise BadDataError("id: is missing")
         if split not in SPLITS:
             raise BadDataError(f"split: expected one of {', '.join(SPLITS)}")
-        mark = line.values.get("background")
-        sort = str(line.get("background", str)).strip() if isinstance(mark, str) else ""
-        background = bool(sort) or (mark is not None and line.flag("background"))
+        background, sort = _background(line)
         if background and labels:
             raise BadDataError(
                 "labels: a background shows none of the classes; leave out the labels or the mark"
