@@ -7,6 +7,7 @@ import pty
 import re
 import signal
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from http.client import HTTPConnection
 from pathlib import Path
@@ -89,23 +90,21 @@ def test_interrupting_a_recording_keeps_it(tmp_path: Path) -> None:
 
 
 class Paced:
-    """A sensor that is read every 0.05 s, and counts how often."""
+    """A sensor that is read every 0.05 s; `sample` has the time, and how often it was read."""
 
     live = True
     reads = 0
 
-    def __init__(self, modality: str) -> None:
+    def __init__(self, modality: str, sample: Callable[[float, int], Sample]) -> None:
         self.modality = self.name = modality
+        self._sample = sample
 
     def open(self, spec: InputSpec) -> None: ...
 
     def read(self, timeout: float) -> Sample | None:
         time.sleep(min(0.05, timeout))
         self.reads += 1
-        return self.sample(time.monotonic())
-
-    def sample(self, now: float) -> Sample:
-        raise NotImplementedError
+        return self._sample(time.monotonic(), self.reads)
 
     def close(self) -> None: ...
 
@@ -129,13 +128,9 @@ def recorded_by(health: Thresholds, folder: Path, awaited: str, *sensors: Paced)
 
 def test_what_is_frozen_is_left_out_and_reported(tmp_path: Path) -> None:
     picture = np.full((128, 128, 3), 99, np.uint8)
-
-    class Frozen(Paced):
-        def sample(self, now: float) -> Sample:
-            return Sample("video", picture, now)
-
+    frozen = Paced("video", lambda now, _: Sample("video", picture, now))
     limits = Thresholds(frozen=0.3, stalled=60.0, picture_rate=0.0)
-    recorded = recorded_by(limits, tmp_path / "out", "unhealthy", Frozen("video"))
+    recorded = recorded_by(limits, tmp_path / "out", "unhealthy", frozen)
     lines = (tmp_path / "out" / "events.jsonl").read_text().splitlines()
     *events, unhealthy = map(json.loads, lines)  # which may lie behind the last segment
     assert [event["kind"] for event in (*events, unhealthy)] == ["began", "attached", "unhealthy"]
@@ -145,20 +140,16 @@ def test_what_is_frozen_is_left_out_and_reported(tmp_path: Path) -> None:
 def test_what_drifts_is_kept_and_marked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(health, "DRIFTS", 0.5)
 
-    class Source(Paced):
-        def __init__(self, modality: str, delay: float) -> None:
-            super().__init__(modality)
-            self._delay = delay
+    def sound(now: float, reads: int) -> Sample:
+        return Sample("audio", np.full(800, 0.1, np.float32), now - 0.9 * min(reads / 40, 1.0))
 
-        def sample(self, now: float) -> Sample:
-            late = min(self.reads / 40, 1.0) * self._delay
-            data = np.random.default_rng(0).integers(90, 110, (128, 128, 3)).astype(np.uint8)
-            data[0, 0, 0] = int(1e3 * now) % 250  # no two are equal
-            sound = np.full(800, 0.1, np.float32)
-            return Sample(self.modality, data if self.modality == "video" else sound, now - late)
+    def picture(now: float, _: int) -> Sample:
+        data = np.random.default_rng(0).integers(90, 110, (128, 128, 3)).astype(np.uint8)
+        data[0, 0, 0] = int(1e3 * now) % 250  # no two are equal
+        return Sample("video", data, now)
 
     limits = Thresholds(sound_rate=math.inf, picture_rate=0.0, stalled=60.0)
-    sources = Source("audio", 0.9), Source("video", 0.0)
+    sources = Paced("audio", sound), Paced("video", picture)
     recorded = recorded_by(limits, tmp_path / "out", "doubtful", *sources)
     doubts = [plug for plug in recorded.events if plug.kind not in ("began", "attached")]
     assert [(p.modality, p.kind, p.text) for p in doubts] == [
