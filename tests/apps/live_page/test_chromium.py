@@ -234,6 +234,7 @@ def test_it_says_what_it_expects_the_light_holds_still_and_few_examples_are_coun
         node = page.locator("#lattice .lit .node")
         expect(node.locator("b")).to_have_text("6 of 6")
         expect(node).to_contain_text("standing up?")
+        expect(node.locator(".icons .icon")).to_have_count(3)  # before, it is of the replay
         assert page.evaluate(CUT) == []
         expect(page.locator("#known li")).to_have_text(["standing up", "sitting down", "none of these"])
         page.evaluate("window.at = performance.now(); performance.now = () => window.at")  # until it is moved
