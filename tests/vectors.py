@@ -41,7 +41,7 @@ from sensemble_sensors.codecs.framing import fit
 from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import Channel, InputSpec
-from sensemble_sensors.strict_json import encode
+from sensemble_sensors.strict_json import decode, encode
 from sensemble_train.models.tokenizer import train_tokenizer
 from sensemble_train.recipe.instant import Instant, Unlike, fit_familiarity, fit_specialist
 from tokenizers import Tokenizer
@@ -488,7 +488,7 @@ def _learned(size: int, takes: list[dict[str, Any]]) -> dict[str, Any]:
 
 def _taken(spec: dict[str, Any], steps: list[dict[str, Any] | None]) -> dict[str, Any]:
     """Return the windows of a ring: their times, and a digest of their data."""
-    read = InputSpec.from_json(spec)
+    read = decode(InputSpec, json.loads(json.dumps(spec)))
     ring = kind_of(read).windows(read)
     found = []
     for step in steps:

@@ -4,7 +4,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from typing import Literal
 
 from sensemble_sensors.errors import SpecError
 
@@ -133,12 +133,6 @@ class InputSpec:
     def __post_init__(self) -> None:
         object.__setattr__(self, "kind", kind_name(self.modality, self.kind))
         object.__setattr__(self, "device", device_name(self.modality, self.device))
-
-    @classmethod
-    def from_json(cls, fields: Mapping[str, Any]) -> Self:
-        """Return the spec of which `fields` are those of `dataclasses.asdict`, lists for tuples."""
-        channels = tuple(Channel(**channel) for channel in fields["channels"])
-        return cls(**{**fields, "shape": tuple(fields["shape"]), "channels": channels})
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from sensemble_sensors.isolation.worker import ERRORS, GRACE, SAMPLE, SIZES, Wor
 from sensemble_sensors.polling import readable
 from sensemble_sensors.sensor import Sample, Sensor
 from sensemble_sensors.spec import InputSpec
+from sensemble_sensors.strict_json import encode
 
 _Process = subprocess.Popen[bytes]
 _MAX_FIELDS = 1 << 16  # bytes of the fields of a message; a worker's own are shorter
@@ -112,7 +113,7 @@ class Isolated:
             self._class,
             list(self._arguments),
             sys.path,
-            asdict(spec),
+            encode(spec),
             theirs,
             opening=2 * self._limits.opening,  # later than this side, which can say why
             hanging=2 * self._limits.hanging,

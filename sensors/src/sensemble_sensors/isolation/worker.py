@@ -34,15 +34,13 @@ from sensemble_sensors.errors import (
 )
 from sensemble_sensors.kinds.kind import Kind, described
 from sensemble_sensors.kinds.registry import kind_of
-from sensemble_sensors.polling import writable
 from sensemble_sensors.process_memory import memory
 from sensemble_sensors.sample_queue import SampleQueue
 from sensemble_sensors.sensor import MAX_CAPTION, Data, Driven, Sample, Sensor
 from sensemble_sensors.spec import InputSpec
+from sensemble_sensors.strict_json import decode
 
 READ = 0.2  # seconds that one read may wait, and so about how long a healthy worker takes to end
-_SOON = 0.02  # seconds that it may wait while samples wait for a slow reader
-_MOMENT = 0.005  # seconds between two reads of a reader that keeps up
 GRACE = 2.0  # seconds that a worker has to end by itself
 _MAX_REASON = 2000  # characters, for a person to read
 _MAX_TRACE = 8000  # characters of a traceback: its last frames
@@ -70,7 +68,7 @@ class WorkerJob:
     sensor_class: str  # "module:class"
     arguments: list[Any]  # of its constructor
     path: list[str]  # `sys.path`
-    spec: dict[str, Any]  # the fields of its `InputSpec`
+    spec: dict[str, Any]  # its `InputSpec`, encoded
     pipe: int  # the descriptor to write to
     opening: float  # seconds after which the process ends itself if opening hangs
     hanging: float  # seconds after which it ends itself if reading hangs
@@ -83,7 +81,7 @@ def main(job: WorkerJob) -> None:
     _outlast_no_parent()
     Thread(target=_watch, args=(stop,), daemon=True).start()
     sys.path[:] = job.path  # before the kind, which a package there may bring
-    spec = InputSpec.from_json(job.spec)
+    spec: InputSpec = decode(InputSpec, job.spec)
     outbox = _Outbox(job.pipe, kind_of(spec))
     try:
         _run(job, spec, outbox, stop)
@@ -101,25 +99,24 @@ def _run(job: WorkerJob, spec: InputSpec, outbox: "_Outbox", stop: Event) -> Non
         sensor.open(spec)
         try:
             driven = sensor if isinstance(sensor, Driven) else None
-            armed = due = pause = 0.0
-            sample = None
+            outbox.alive = monotonic()
+            outbox.start()
+            armed = due = 0.0
             while not stop.is_set():
                 now = monotonic()
-                # Sent before the next call, which may end the process, unless the reader is slow.
-                sent = outbox.send(sample, driven.answered if driven else now)
-                if pause > 0:
-                    stop.wait(pause)
+                outbox.alive = driven.answered if driven else now
                 if now - armed > 1:
                     faulthandler.dump_traceback_later(job.hanging, exit=True, file=nowhere)
                     armed = now
                     if memory() > job.resident:
                         limit = f"{job.resident >> 20} MB of memory"
                         raise SensorLostError(f"{sensor.name}: its process took more than {limit}")
-                sample = sensor.read(READ if sent else _SOON)
-                now = monotonic()
-                pause = due - now
+                sample = sensor.read(READ)
                 if sample is not None:
                     _check(sample, spec)
+                    outbox.put(sample)  # before the next call, which may end the process
+                    now = monotonic()
+                    stop.wait(due - now)
                     due = max(due, now) + 1 / kind.flood
         finally:
             sensor.close()
@@ -127,64 +124,60 @@ def _run(job: WorkerJob, spec: InputSpec, outbox: "_Outbox", stop: Event) -> Non
 
 
 class _Outbox:
-    """Sends samples through a pipe, a sign of life where there is none, and the error with which it ends."""
+    """Sends samples through a pipe from its own thread, and the error with which it ends.
+
+    Attributes:
+        alive: the time of the sensor's last sign of life; it is sent while there are no samples.
+    """
 
     def __init__(self, pipe: int, kind: Kind) -> None:
+        self.alive = 0.0
         self._pipe = pipe
         self._queue = SampleQueue(kind.waiting, continuous=kind.continuous)
-        self._rest = memoryview(b"")  # of a message that did not fit
-        self._patience = READ  # seconds for a reader that has kept up
-        os.set_blocking(pipe, False)
+        self._thread = Thread(target=self._send, daemon=True)
 
-    def send(self, sample: Sample | None, alive: float) -> bool:
-        """Send a sample, after those that wait; return False if the reader is too slow.
+    def start(self) -> None:
+        """Tell the reader that the sensor is open, and send what is put from now on."""
+        self._thread.start()
+        self._queue.wait_until_used(READ)
 
-        `alive` is the sensor's last sign of life.
-        """
-        if sample is not None:
-            self._queue.put(sample.frozen())
-        elif not self._rest:
-            self._rest = _message({"kind": "alive", "alive": alive})
-        until = monotonic() + self._patience
-        while self._rest or self._next(alive):
-            left = len(self._rest)
-            if self._write():
-                continue
-            if len(self._rest) < left:  # a reader that is back takes a moment for each pipe-full
-                until = max(until, monotonic() + _MOMENT)
-            if not writable(self._pipe, max(until - monotonic(), 0.0)):
-                self._patience = 0.0
-                return False
-        self._patience = READ
-        return True
+    def put(self, sample: Sample) -> None:
+        """Send a sample after those that wait; a reader that has kept up is given time to take it."""
+        keeps_up = self._queue.wait_until_used(0.0)
+        self._queue.put(sample.frozen())
+        if keeps_up:
+            self._queue.wait_until_used(READ)
 
     def end(self, error: SensorsError) -> None:
         """Send the samples that wait, then an error, however slow the reader."""
-        os.set_blocking(self._pipe, True)
-        while self._rest or self._next(monotonic()):
-            self._write()
-        trace = "".join(getattr(error, "__notes__", ()))
-        fields = {"kind": type(error).__name__, "reason": str(error)[:_MAX_REASON], "trace": trace}
-        self._rest = _message(fields)
-        while self._rest:
-            self._write()
+        self._queue.end(error)
+        if self._thread.ident is None:
+            self._send()
+        else:
+            self._thread.join()
 
-    def _next(self, alive: float) -> bool:
-        sample = self._queue.get(0)
-        if sample is not None:
-            fields, data = _packed(sample)
-            self._rest = _message({**fields, "alive": alive}, data)
-        return sample is not None
+    def _send(self) -> None:
+        wait = 0.0
+        while True:
+            try:
+                sample = self._queue.get(wait)
+            except SensorsError as error:
+                trace = "".join(getattr(error, "__notes__", ()))
+                reason = str(error)[:_MAX_REASON]
+                self._write({"kind": type(error).__name__, "reason": reason, "trace": trace})
+                return
+            fields, data = ({"kind": "alive"}, b"") if sample is None else _packed(sample)
+            self._write({**fields, "alive": self.alive}, data)
+            wait = READ
 
-    def _write(self) -> bool:
-        """Write what fits into the pipe now; return whether that is all."""
+    def _write(self, fields: Mapping[str, Any], data: bytes = b"") -> None:
+        text = json.dumps(fields).encode()
+        rest = memoryview(SIZES.pack(len(text), len(data)) + text + data)
         try:
-            self._rest = self._rest[os.write(self._pipe, self._rest) :]
-        except BlockingIOError:
-            pass
+            while rest:
+                rest = rest[os.write(self._pipe, rest) :]
         except BrokenPipeError:
             _leave()
-        return not self._rest
 
 
 def _check(sample: Sample, spec: InputSpec) -> None:
@@ -238,11 +231,6 @@ def _watch(stop: Event) -> None:
     stop.set()
     Event().wait(GRACE)
     _leave()
-
-
-def _message(fields: Mapping[str, Any], data: bytes = b"") -> memoryview:
-    text = json.dumps(fields).encode()
-    return memoryview(SIZES.pack(len(text), len(data)) + text + data)
 
 
 def _leave() -> NoReturn:
