@@ -1,10 +1,11 @@
-"""Load OpenCV on first use: it takes 30 MB, and its absence matters only where it is used."""
+"""Load what is installed, on first use: OpenCV, which takes 30 MB, and the parts of other packages."""
 
 import os
 from importlib import import_module
 from types import ModuleType
+from typing import Any
 
-from sensemble_sensors.errors import SensorUnavailableError
+from sensemble_sensors.errors import SensorsError, SensorUnavailableError, text_of
 
 
 def opencv() -> ModuleType:
@@ -20,3 +21,18 @@ def opencv() -> ModuleType:
         ) from error
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     return cv2
+
+
+def plugin(group: str, name: str, error: type[SensorsError]) -> Any | None:  # noqa: ANN401 - as the group says
+    """Return what a package names in a group of entry points; None without one, an `error` if it fails."""
+    from importlib.metadata import entry_points  # a tenth of what a short command imports
+
+    for entry in entry_points(group=group, name=name):
+        try:
+            return entry.load()
+        except Exception as failure:
+            raise error(
+                f"{group} {name}: {entry.value} cannot be loaded ({type(failure).__name__}: "
+                f"{text_of(failure)}); install its package again"
+            ) from failure
+    return None

@@ -8,7 +8,8 @@ from typing import Any
 
 from sensemble_sensors.devices.discovery import Device
 from sensemble_sensors.devices.watcher import Finder
-from sensemble_sensors.errors import SensorUnavailableError, text_of
+from sensemble_sensors.errors import SensorUnavailableError
+from sensemble_sensors.libraries import plugin
 from sensemble_sensors.spec import InputSpec
 
 GROUP = "sensemble.devices"
@@ -38,18 +39,7 @@ def device_of(spec: InputSpec, source: str) -> tuple[type[Any], str]:
 
 
 def _installed(name: str) -> type[Any] | None:
-    from importlib.metadata import entry_points  # a tenth of what a short command imports
-
-    for entry in entry_points(group=GROUP, name=name):
-        try:
-            device: type[Any] = entry.load()
-        except Exception as error:
-            raise SensorUnavailableError(
-                f"{GROUP} {name}: {entry.value} cannot be loaded ({type(error).__name__}: {text_of(error)}); "
-                "install its package again"
-            ) from error
-        return device
-    return None
+    return plugin(GROUP, name, SensorUnavailableError)
 
 
 def finders(specs: Iterable[InputSpec], named: Iterable[tuple[InputSpec, str]] = ()) -> list[Finder]:

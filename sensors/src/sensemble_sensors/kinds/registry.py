@@ -3,13 +3,14 @@
 from functools import lru_cache
 from typing import Any
 
-from sensemble_sensors.errors import SpecError, text_of
+from sensemble_sensors.errors import SpecError
 from sensemble_sensors.kinds.conditions.condition import Condition
 from sensemble_sensors.kinds.frames import Frames
 from sensemble_sensors.kinds.kind import Kind
 from sensemble_sensors.kinds.series import Series
 from sensemble_sensors.kinds.text import Text
 from sensemble_sensors.kinds.waveform import Waveform
+from sensemble_sensors.libraries import plugin
 from sensemble_sensors.spec import InputSpec, Modality, kind_name
 
 # The entry points of kinds, each by the kind's name. Its module may have the functions or classes `sensors`,
@@ -31,18 +32,8 @@ def kind_of(which: str | InputSpec | Modality) -> Kind:
 @lru_cache(256)
 def installed(kind: str, room: str) -> Any | None:  # noqa: ANN401 - of the room's own type
     """Return an installed package's part of a kind, for `sensors`, `train` or `apps`; None without one."""
-    from importlib.metadata import entry_points  # a tenth of what a short command imports
-
-    for entry in entry_points(group=GROUP, name=kind):
-        try:
-            make = getattr(entry.load(), room, None)
-            return make() if make is not None else None
-        except Exception as error:
-            raise SpecError(
-                f"kind {kind}: {entry.value} cannot be loaded ({type(error).__name__}: {text_of(error)}); "
-                "install its package again"
-            ) from error
-    return None
+    make = getattr(plugin(GROUP, kind, SpecError), room, None)
+    return make() if make is not None else None
 
 
 def condition_of(modality: str, name: str, kind: str = "") -> Condition:
