@@ -26,14 +26,14 @@ from sensemble_sensors.spec import HIGHEST_RATE, InputSpec
 SYSFS, NODES = "/sys/bus/iio/devices", "/dev"
 _WATERMARK = 0.02  # seconds of scans that the kernel gathers before it wakes a reader
 _BUFFERED = 2.0  # seconds of scans that the kernel keeps for a slow reader
-_TYPE = re.compile(r"(be|le):([su])(\d{1,3})/(\d{1,3})(?:X(\d{1,3}))?>>(\d{1,3})", re.ASCII)
+_TYPE = re.compile(r"(be|le):([su])(\d{1,3})/(\d{1,3})>>(\d{1,3})", re.ASCII)
 _MOST = 1 << 12  # bytes of a file of the kernel's, a page
 _LARGEST = 1e12  # of a scale or an offset
 _SLOWEST = 1e-3  # Hz
 
 
 class _Element(NamedTuple):
-    """A number of a scan, as `scan_elements/in_*_type` describes it; `bits` are of one repetition."""
+    """A number of a scan, as `scan_elements/in_*_type` describes it."""
 
     name: str  # `accel_x`
     place: int
@@ -41,12 +41,7 @@ class _Element(NamedTuple):
     signed: bool
     bits: int
     bytes: int
-    repeat: int
     shift: int
-
-    @property
-    def size(self) -> int:
-        return self.bytes * self.repeat
 
     def column(self, scans: NDArray[np.void]) -> NDArray[np.float64]:
         raw = scans[self.name].astype(np.int64 if self.signed else np.uint64) >> self.shift
@@ -215,10 +210,10 @@ def _element(name: str, path: Path) -> _Element:
     form = _TYPE.fullmatch(text)
     if form is not None and place.isdecimal() and len(place) < 5:
         order, sign, *rest = form.groups()
-        bits, stored, repeat, shift = (int(number or 1) for number in rest)
-        if 1 <= bits <= stored - shift and stored in {8, 16, 32, 64} and repeat >= 1:
+        bits, stored, shift = map(int, rest)
+        if 1 <= bits <= stored - shift and stored in {8, 16, 32, 64}:
             order, signed = {"be": ">", "le": "<"}[order], sign == "s"
-            return _Element(name, int(place), order, signed, bits, stored // 8, repeat, shift)
+            return _Element(name, int(place), order, signed, bits, stored // 8, shift)
     raise SensorUnavailableError(
         f"{path}: {text!r:.60} at index {place!r:.20} is no scan element of 8, 16, 32 or 64 bits, such as "
         f"le:s12/16>>4; leave {name} out"
@@ -229,11 +224,11 @@ def _layout(elements: list[_Element]) -> np.dtype[np.void]:
     """Return the form of a scan: an element lies at a multiple of its size, a scan at one of the largest."""
     offsets, end = [], 0
     for element in elements:
-        end += -end % element.size
+        end += -end % element.bytes
         offsets.append(end)
-        end += element.size
+        end += element.bytes
     formats = [f"{e.order}{'i' if e.signed else 'u'}{e.bytes}" for e in elements]
-    end += -end % max(element.size for element in elements)
+    end += -end % max(element.bytes for element in elements)
     names = [element.name for element in elements]
     return np.dtype({"names": names, "formats": formats, "offsets": offsets, "itemsize": end})
 

@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import ip_network
 from resource import RLIMIT_NOFILE, getrlimit
-from threading import Event, Thread
+from threading import Thread
 from time import monotonic
 from urllib.parse import parse_qs, urlsplit
 
@@ -26,7 +26,6 @@ _PARTING = 1.0  # seconds in which a refused client may read why
 _AGAIN = 0.1  # seconds to wait when the system has no descriptor for a connection
 _BACKLOG = 1024  # connections that wait to be accepted; a client that is dropped tries again in a second
 _CONNECTIONS = 128  # at the same time; at most a quarter of the process's descriptors
-_HOSTS = 64  # of known senders that are remembered
 _REASONS = {
     200: "OK",
     400: "Bad Request",
@@ -68,20 +67,17 @@ class PushServer:
         self._token, self._take = token, take
         self._most = min(_CONNECTIONS, getrlimit(RLIMIT_NOFILE)[0] // 4)
         self._connections: set[_Connection] = set()
-        self._hosts: dict[str, None] = {}  # of known senders, the last one last
         self._socket = socket.create_server(
             address, family=socket.AF_INET6 if ":" in address[0] else socket.AF_INET, backlog=_BACKLOG
         )
         self.address: tuple[str, int] = self._socket.getsockname()[:2]
         self._loop = asyncio.new_event_loop()
         self._stop = asyncio.Event()
-        self._started = Event()
         self._thread = Thread(target=self._run, name=f"push {address[0]}:{self.address[1]}", daemon=True)
 
     def start(self) -> None:
         """Serve from now on."""
         self._thread.start()
-        self._started.wait()
 
     def close(self) -> None:
         """Stop to listen, and close all connections."""
@@ -96,7 +92,6 @@ class PushServer:
 
     async def _serve(self) -> None:
         accepting = asyncio.create_task(self._accept())
-        self._started.set()
         await self._stop.wait()
         accepting.cancel()
         handlers = asyncio.all_tasks() - {asyncio.current_task()}
@@ -141,9 +136,8 @@ class PushServer:
     def _close_one(self) -> None:
         held = Counter(connection.host for connection in self._connections)
 
-        def worth(connection: _Connection) -> tuple[bool, bool, int, float]:
-            host = connection.host
-            return connection.known, host in self._hosts, -held[host], connection.since
+        def worth(connection: _Connection) -> tuple[bool, int, float]:
+            return connection.known, -held[connection.host], connection.since
 
         least = min(self._connections, key=worth)
         self._connections.discard(least)
@@ -180,10 +174,6 @@ class PushServer:
         async with asyncio.timeout(_PATIENCE):
             body = await reader.readexactly(int(size))
         connection.known, connection.since = True, monotonic()
-        self._hosts.pop(connection.host, None)
-        self._hosts[connection.host] = None
-        if len(self._hosts) > _HOSTS:
-            del self._hosts[next(iter(self._hosts))]
         kept = headers.get("connection", "" if version == "HTTP/1.1" else "close").lower() != "close"
         try:
             self._take(path, body, connection.host, connection.since)

@@ -18,7 +18,7 @@ from sensemble_sensors.kinds.conditions.frames import CONDITIONS
 from sensemble_sensors.kinds.excerpt import LONGEST, START, Excerpt, Source
 from sensemble_sensors.kinds.kind import TrackKind, described
 from sensemble_sensors.kinds.thermal import range_problem, shares
-from sensemble_sensors.kinds.tracks import Converter, TrackReader, TrackWriter
+from sensemble_sensors.kinds.tracks import TrackReader, TrackWriter
 from sensemble_sensors.kinds.windows import Window, WindowRing
 from sensemble_sensors.sensor import Data, Media, Sample
 from sensemble_sensors.spec import KNOWN, Channel, DType, InputSpec, Modality
@@ -118,7 +118,7 @@ class Frames(TrackKind):
         """Return frames [1, T, H, W, C], frame i as shown i steps after the start; the last is held."""
         return _seen(self._frames(source, spec, excerpt), spec)[None]
 
-    def _frames(self, source: Source, spec: InputSpec, excerpt: Excerpt) -> NDArray[Any]:
+    def _frames(self, source: Source, spec: InputSpec, excerpt: Excerpt = START) -> NDArray[Any]:
         from sensemble_sensors.codecs.tracks import decode_video
 
         _, count, height, width, _ = spec.shape
@@ -135,20 +135,15 @@ class Frames(TrackKind):
 
     def samples(self, source: Source, spec: InputSpec, end: float) -> Iterator[Sample]:
         """Yield frame by frame."""
-        frames = self._frames(source, spec, START)
+        frames = self._frames(source, spec)
         for i, frame in enumerate(frames):
             yield Sample(spec.modality, frame, end - (len(frames) - 1 - i) / spec.rate, cut=i == 0)
 
     def check(self, source: Source, modality: Modality) -> None:
-        from sensemble_sensors.codecs.tracks import decode_video
-
-        still, grey = source.value(_still(modality.name)), bool(modality.channels)
-        if isinstance(still, Path):
-            decode_video(still, 1.0, 1, _SMALL, grey=grey)
-        for path in self.files(source, modality.name):
-            start = source.start or 0.0
-            count = round(LONGEST)
-            decode_video(path, 1.0, count, _SMALL, start, end=source.end, name=modality.name, grey=grey)
+        shape = (1, round(LONGEST), *_SMALL, len(modality.channels) or 3)
+        dtype, channels = self.window_dtype(modality.channels), modality.channels
+        few = InputSpec(modality.name, dtype, shape, 1.0, LONGEST, 1.0, 1.0, modality.kind, channels)
+        self._frames(source, few)
 
     def play(self, path: Path, spec: InputSpec, origin: float) -> Iterator[Sample]:
         """Yield frame by frame, at the spec's rate."""
@@ -203,9 +198,6 @@ class Frames(TrackKind):
         """See `Kind`; the pictures are as their samples."""
         pictures = iter(()) if path is None else _decoded(path, modality, form)
         return lambda _: next(pictures, None)
-
-    def converter(self, spec: InputSpec) -> Converter:
-        return _Resizing(spec.shape[2], spec.shape[3])
 
 
 def _still(modality: str) -> str:
@@ -304,14 +296,6 @@ class _PictureChecks(Checks):
     def rate(self, rates: Sequence[float]) -> Symptom:
         finding = f"it gives fewer than {self._least:g} pictures a second"
         return Symptom(finding, max(rates) < self._least, SETTLE)
-
-
-class _Resizing(Converter):
-    def __init__(self, height: int, width: int) -> None:
-        self._size = height, width
-
-    def convert(self, sample: Sample, form: tuple[int, ...]) -> Iterator[Sample]:  # noqa: ARG002
-        yield replace(sample, data=fit(_picture(sample), self._size))
 
 
 def _decoded(path: Path, name: str, size: tuple[int, ...]) -> Iterator[NDArray[Any]]:

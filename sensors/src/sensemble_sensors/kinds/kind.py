@@ -187,13 +187,13 @@ class RecordingTrack(ABC):
     def track_reader(self, path: Path | None, modality: str, form: tuple[int, ...]) -> TrackReader:
         """Return the reader of a modality's samples; `path` is its media file, None if it has none."""
 
-    def converter(self, spec: InputSpec) -> Converter:  # noqa: ARG002
-        """Return a converter of recorded samples to the form of `spec`."""
-        return Converter()
-
 
 class Kind(Stream, DatasetField, RecordingTrack):
     """A sort of modality, such as sound; one instance serves all. Inherit `Series` for other numbers."""
+
+    def converter(self, spec: InputSpec) -> Converter:
+        """Return a converter of recorded samples to the form of `spec`."""
+        return Converter(lambda sample: self.fitted(sample, spec))
 
 
 class TrackKind(Kind):

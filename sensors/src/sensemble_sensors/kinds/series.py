@@ -18,13 +18,12 @@ from sensemble_sensors.kinds.kind import FileKind, described
 from sensemble_sensors.kinds.resampling import LARGEST, PAUSE, STEPS, Resampler, Rows, Times, resampled
 from sensemble_sensors.kinds.series_files import read_series, write_series
 from sensemble_sensors.kinds.tracks import Converter, TrackReader
-from sensemble_sensors.kinds.windows import SteadyRing, WindowRing
+from sensemble_sensors.kinds.windows import BLOCK, SteadyRing, WindowRing, blocks
 from sensemble_sensors.lines import Fields
 from sensemble_sensors.sensor import Data, Media, Sample
 from sensemble_sensors.spec import HIGHEST_RATE, MAX_CHANNELS, InputSpec, Modality
 from sensemble_sensors.thresholds import CLIPPED_SHARE, CLIPPED_TIME, SETTLE, Thresholds
 
-_BLOCK = 0.1  # seconds of rows in a sample that is played, or comes from a browser
 _LONGEST = 120.0  # seconds of rows in a recorded sample; more is a mistake
 _MILLI = 1000
 _KNOWN = 20  # changes of a channel after which its usual pace is known
@@ -78,7 +77,7 @@ class Series(FileKind):
         return _SeriesChecks(spec, limits)
 
     def max_bytes(self, spec: InputSpec) -> int:
-        return 8 * spec.shape[2] * max(1, math.ceil(_BLOCK * spec.rate / 2))
+        return 8 * spec.shape[2] * max(1, math.ceil(BLOCK * spec.rate / 2))
 
     def unpack(self, data: NDArray[np.uint8], spec: InputSpec) -> Media | str:
         return data.view(np.float32).reshape(-1, spec.shape[2])
@@ -100,13 +99,7 @@ class Series(FileKind):
         return filled(steady, spec.shape[1])[None]
 
     def samples(self, source: Source, spec: InputSpec, end: float) -> Iterator[Sample]:
-        """Yield blocks of 0.1 s, or single rows of a slow series."""
-        rows = np.asarray(self.window(source, spec), np.float32)[0]
-        size = max(1, round(_BLOCK * spec.rate))
-        for first in range(0, len(rows), size):
-            block = rows[first : first + size]
-            left = (len(rows) - first - len(block)) / spec.rate
-            yield Sample(spec.modality, block, end - left, cut=first == 0)
+        yield from blocks(np.asarray(self.window(source, spec), np.float32)[0], spec, end)
 
     def check(self, source: Source, modality: Modality) -> None:
         path = source.value(modality.name)

@@ -19,11 +19,14 @@ TrackReader = Callable[[Fields], Media | str | None]
 
 
 class Converter:
-    """Brings recorded samples to the form of a spec; by default they have it already."""
+    """Brings recorded samples to the form of a spec; by default each by itself, with `fit`."""
+
+    def __init__(self, fit: Callable[[Sample], Sample]) -> None:
+        self._fit = fit
 
     def convert(self, sample: Sample, form: tuple[int, ...]) -> Iterator[Sample]:  # noqa: ARG002
         """Yield a sample of `form` (`Kind.form`) in the spec's, after the rest of what came before a cut."""
-        yield sample
+        yield self._fit(sample)
 
     def rest(self) -> Iterator[Sample]:
         """Yield the samples that wait for more of their stream."""

@@ -17,7 +17,7 @@ from sensemble_sensors.kinds.conditions.waveform import CONDITIONS
 from sensemble_sensors.kinds.excerpt import LONGEST, START, Excerpt, Source
 from sensemble_sensors.kinds.kind import TrackKind, described
 from sensemble_sensors.kinds.tracks import Converter, TrackReader, TrackWriter
-from sensemble_sensors.kinds.windows import SteadyRing, WindowRing
+from sensemble_sensors.kinds.windows import BLOCK, SteadyRing, WindowRing, blocks
 from sensemble_sensors.lines import Fields
 from sensemble_sensors.sensor import Data, Media, Sample
 from sensemble_sensors.spec import HIGHEST_RATE, InputSpec, Modality
@@ -32,8 +32,6 @@ QUIET = -60.0  # dB below full scale, under which all sound is the same silence
 MAX_LEVEL = (
     1e6  # times full scale, 120 dB above it; what is louder is no sound, and its power may be infinite
 )
-_LONGEST = 0.1  # seconds of sound in a sample of a browser
-_PLAYED = 0.1  # seconds of sound in a sample that is played
 _MAX_SAMPLE = 120.0  # seconds of sound in a recorded sample; more is a mistake
 
 
@@ -81,7 +79,7 @@ class Waveform(TrackKind):
         return _SoundChecks(spec, limits)
 
     def max_bytes(self, spec: InputSpec) -> int:
-        return 4 * round(_LONGEST * spec.rate)
+        return 4 * round(BLOCK * spec.rate)
 
     def unpack(self, data: NDArray[np.uint8], spec: InputSpec) -> Media | str:  # noqa: ARG002
         return data.view(np.float32)
@@ -97,11 +95,7 @@ class Waveform(TrackKind):
         return np.pad(wave, (0, count - len(wave)))[None]
 
     def samples(self, source: Source, spec: InputSpec, end: float) -> Iterator[Sample]:
-        """Yield chunks of 0.1 s."""
-        wave = np.asarray(self.window(source, spec), np.float32)[0]
-        for first, chunk in _chunks(iter([wave]), spec.rate):
-            left = (len(wave) - first - len(chunk)) / spec.rate
-            yield Sample(spec.modality, chunk, end - left, cut=first == 0)
+        yield from blocks(np.asarray(self.window(source, spec), np.float32)[0], spec, end)
 
     def check(self, source: Source, modality: Modality) -> None:
         from sensemble_sensors.codecs.tracks import decode_audio
@@ -219,7 +213,7 @@ def peak(wave: NDArray[np.float32]) -> float:
 
 def _chunks(pieces: Iterator[NDArray[np.float32]], rate: float) -> Iterator[tuple[int, NDArray[np.float32]]]:
     """Cut sound into equal chunks of 0.1 s, the last one shorter; yield (first sample, chunk)."""
-    size = round(_PLAYED * rate)
+    size = round(BLOCK * rate)
     first = 0
     rest = np.zeros(0, np.float32)
     for piece in pieces:

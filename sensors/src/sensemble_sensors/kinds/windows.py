@@ -2,14 +2,17 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sensemble_sensors.errors import SampleError
 from sensemble_sensors.sensor import STEP, Media, Sample
 from sensemble_sensors.spec import InputSpec
+
+BLOCK = 0.1  # seconds of a sample that is played, or comes from a browser; a slow series has single rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,3 +151,12 @@ class SteadyRing(WindowRing):
 
     def _end_time(self) -> float:
         return self._time - (self._count - self._end) / self._spec.rate
+
+
+def blocks(rows: NDArray[np.float32], spec: InputSpec, end: float) -> Iterator[Sample]:
+    """Yield rows [n, ...] that end at `end` as a device would have given them, in samples of 0.1 s."""
+    size = max(1, round(BLOCK * spec.rate))
+    for first in range(0, len(rows), size):
+        block = rows[first : first + size]
+        left = (len(rows) - first - len(block)) / spec.rate
+        yield Sample(spec.modality, block, end - left, cut=first == 0)

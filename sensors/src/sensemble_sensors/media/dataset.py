@@ -4,7 +4,6 @@ import sys
 from collections import Counter
 from collections.abc import Container, Mapping
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from pathlib import Path
 
 from sensemble_sensors.errors import BadDataError, SpecError
@@ -250,7 +249,6 @@ def _groups(line: Fields) -> tuple[str, ...]:
     return groups
 
 
-@lru_cache(4096)
 def _background(line: Fields) -> tuple[bool, str]:
     """Return whether an example is a background, and the name of its sort; empty without one."""
     mark = line.values.get("background")
