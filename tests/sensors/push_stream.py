@@ -1,6 +1,6 @@
-"""Send a live film to an address, as a camera would, at 20 pictures a second, and be late with some of them.
+"""Send a live film by RTSP, as a camera would, at 20 pictures a second, and be late with some of them.
 
-`python push_stream.py ADDRESS FORMAT FIRST LAST SECONDS`: the pictures from FIRST up to LAST are held back.
+`python push_stream.py ADDRESS FIRST LAST SECONDS`: the pictures from FIRST up to LAST are held back.
 """
 
 import sys
@@ -10,14 +10,11 @@ from fractions import Fraction
 import av
 import numpy as np
 
-_CODECS = {"rtsp": "mpeg4", "mpegts": "mpeg2video"}
-_OPTIONS = {"rtsp": {"rtsp_transport": "tcp"}, "mpegts": {}}
 
-
-def main(address: str, kind: str, first: int, last: int, seconds: float) -> None:
+def main(address: str, first: int, last: int, seconds: float) -> None:
     rng = np.random.default_rng(0)
-    with av.open(address, "w", format=kind, options=_OPTIONS[kind]) as container:
-        stream = container.add_stream(_CODECS[kind], rate=20)
+    with av.open(address, "w", format="rtsp", options={"rtsp_transport": "tcp"}) as container:
+        stream = container.add_stream("mpeg4", rate=20)
         stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
         stream.codec_context.gop_size = 5
         began = time.monotonic()
@@ -31,4 +28,4 @@ def main(address: str, kind: str, first: int, last: int, seconds: float) -> None
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), float(sys.argv[5]))
+    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4]))

@@ -17,7 +17,7 @@ from sensemble_sensors.devices.sources import device_of, finders, returning
 from sensemble_sensors.errors import SensorUnavailableError
 from sensemble_sensors.spec import Channel, InputSpec
 
-Specs = Mapping[str, InputSpec]
+from tests.sensors.studio import Specs
 
 
 def run(script: str) -> str:
@@ -38,28 +38,27 @@ def test_importing_the_package_loads_no_torch_and_no_device_library() -> None:
     assert run(f"import sys, {modules}\n{look}\n{loaded}") == "[]\n"
 
 
-def test_a_missing_portaudio_is_reported_with_its_remedy() -> None:
-    # The real library, in a process where nothing finds PortAudio.
-    script = (
-        "import ctypes.util\nctypes.util.find_library = lambda name: None\n"
-        "from sensemble_sensors import errors\n"
-        "from sensemble_sensors.devices import discovery\n"
-        "try: discovery.microphones()\nexcept errors.SensorUnavailableError as error: print(error)"
-    )
-    reported = run(script)
-    assert "PortAudio library not found" in reported
-    assert "`apt-get install libportaudio2`" in reported
-    assert "`brew install portaudio`" in reported
-    assert reported.count("\n") == 1
+HIDDEN = """
+import ctypes.util, sys
+ctypes.util.find_library = lambda name: None  # PortAudio's library
+sys.modules["cv2"] = None
+from sensemble_sensors import errors, libraries
+from sensemble_sensors.devices import discovery
+try: {call}
+except errors.SensorUnavailableError as error: print(error)
+"""
 
 
-def test_a_missing_opencv_is_reported_with_its_remedy() -> None:
-    script = (
-        "import sys\nsys.modules['cv2'] = None\nfrom sensemble_sensors import errors, libraries\n"
-        "try: libraries.opencv()\nexcept errors.SensorUnavailableError as error: print(error)"
-    )
-    reported = run(script)
-    assert "pip install 'sensemble-sensors[camera]'" in reported
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        ("libraries.opencv()", ["pip install 'sensemble-sensors[camera]'"]),
+        ("discovery.microphones()", ["library not found", "apt-get install libportaudio2", "brew install"]),
+    ],
+)
+def test_a_missing_library_is_reported_with_its_remedy(call: str, words: Sequence[str]) -> None:
+    reported = run(HIDDEN.format(call=call))
+    assert all(word in reported for word in words)
     assert reported.count("\n") == 1
 
 

@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from threading import active_count
@@ -23,13 +22,11 @@ from sensemble_sensors.devices.watcher import Appeared, Disappeared, Watcher
 from sensemble_sensors.errors import SensorLostError, SensorUnavailableError
 from sensemble_sensors.isolation.isolated import Isolated
 from sensemble_sensors.sensor import Sensor
-from sensemble_sensors.spec import InputSpec
 
+from tests.sensors.studio import Specs, Studio
 from tests.waiting import PATIENCE, wait_until
 
 SoundServer = Any
-Studio = Any
-Specs = Mapping[str, InputSpec]
 
 
 def read_until_lost(sensor: Sensor) -> None:

@@ -293,15 +293,6 @@ def test_a_clock_that_steps_back_keeps_two_accelerometers() -> None:
             assert rows_of(sensor, 99)[-1] == pytest.approx([1, 2, 9])
 
 
-def test_rows_and_lines_are_taken_too(phone: PushSeries) -> None:
-    assert post(phone, {"time": [0.0, 0.01, 0.02], "ax": [1, 2, 3], "gz": [0, 0, 0]})[0] == 200
-    np.testing.assert_allclose(rows_of(phone, 2)[:2, 0], [1, 2], atol=1e-4)
-    assert post(phone, [{"ax": 5, "gz": 6}])[0] == 200
-    np.testing.assert_array_equal(rows_of(phone, 1), [[5, 6]])
-    assert post(phone, b"gz,ax\n7,8\n")[0] == 200
-    np.testing.assert_array_equal(rows_of(phone, 1), [[8, 7]])
-
-
 # What is wrong is said, to the app and to the session.
 
 
@@ -546,9 +537,3 @@ def test_phones_are_heard_over_ipv6() -> None:
     assert post(sensor, [[1, 2]])[0] == 200
     np.testing.assert_array_equal(rows_of(sensor, 1), [[1, 2]])
     sensor.close()
-
-
-@pytest.mark.parametrize("source", ["http://:99999", "http://[::1"])
-def test_what_is_no_address_is_refused(source: str) -> None:
-    with pytest.raises(SensorUnavailableError, match="an address is http://HOST:PORT"):
-        PushSeries(source, modality="imu").open(SPEC)

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
-from threading import Thread
 from time import monotonic
 
 import numpy as np
@@ -18,6 +17,7 @@ from sensemble_sensors.devices.iio import Iio
 from sensemble_sensors.devices.line_series import LineSeries
 from sensemble_sensors.devices.polled import MAX_LINE
 from sensemble_sensors.devices.rows import Row, RowReader
+from sensemble_sensors.devices.sources import device_of
 from sensemble_sensors.devices.units import quantity
 from sensemble_sensors.errors import (
     BadDataError,
@@ -191,24 +191,6 @@ def test_a_wrong_clock_loses_a_stream_and_ends_a_file(tmp_path: Path) -> None:
             assert "milliseconds" in str(error)
 
 
-def test_rows_that_wait_are_bounded_by_seconds(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "rows")
-    sensor = LineSeries(f"pipe:{tmp_path / 'rows'}", modality="imu")
-    sensor.open(SPEC)
-    assert sensor.read(0) is None
-    with (tmp_path / "rows").open("wb", buffering=0) as pipe:
-        writer = Thread(target=lambda: [pipe.write(b"1,2\n" * 5000) for _ in range(10)], daemon=True)
-        writer.start()
-        got: list[Sample] = []
-        while writer.is_alive() or not got:
-            if sample := sensor.read(0.2):
-                got.append(sample)
-        got += [sample for _ in range(5) if (sample := sensor.read(0.1))]
-    sensor.close()
-    assert max(len(sample.data) for sample in got) <= 1000
-    assert sum(len(sample.data) + sample.lost for sample in got) == pytest.approx(50_000, abs=5)
-
-
 @pytest.mark.parametrize("header", ["ax,gz", "time,ax,gz"])
 def test_a_file_of_rows_is_played_at_its_rate(tmp_path: Path, header: str) -> None:
     times = ["" if header == "ax,gz" else f"{i / SPEC.rate}," for i in range(30)]
@@ -244,10 +226,13 @@ def test_a_serial_port_is_read_at_its_rate() -> None:
     os.close(theirs)
 
 
-@pytest.mark.parametrize("source", ["tcp://[::1", "udp://:x", "tcp://a", "tcp://:99999"])
+@pytest.mark.parametrize(
+    "source", ["tcp://[::1", "udp://:x", "tcp://a", "tcp://:99999", "http://:99999", "http://[::1"]
+)
 def test_what_is_no_address_is_refused_in_a_line(source: str) -> None:
+    device, own = device_of(SPEC, source)
     with pytest.raises(SensorUnavailableError, match=r"an address is [a-z]+://HOST:PORT"):
-        LineSeries(source, modality="imu").open(SPEC)
+        device(own, modality="imu").open(SPEC)
 
 
 # Industrial I/O.
@@ -360,17 +345,6 @@ def test_a_scale_is_a_number_to_calculate_with(device: Path, tmp_path: Path, fil
         return
     with pytest.raises(SensorUnavailableError, match=file):
         sensor.open(SPEC)
-
-
-def test_a_repeated_number_lies_at_a_multiple_of_all_its_repetitions(device: Path, tmp_path: Path) -> None:
-    (device / "scan_elements" / "in_anglvel_z_type").write_text("le:s32/32X4>>0\n")
-    sensor = Iio("3", None, "imu", str(tmp_path / "sys"), str(tmp_path / "dev"))
-    sensor.open(SPEC)
-    with (tmp_path / "dev" / "iio:device3").open("wb", buffering=0) as node:
-        node.write(struct.pack("<h14x4i", 100 << 4, 990, 1, 2, 3) * 105)
-        rows = rows_of(sensor, 100)
-    np.testing.assert_allclose(rows, np.tile([1.0, np.degrees(1.0)], (len(rows), 1)), rtol=1e-5)
-    sensor.close()
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 import os
 import socket
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from threading import Event
@@ -26,12 +25,11 @@ from sensemble_sensors.devices.watcher import (
 )
 from sensemble_sensors.errors import SensorUnavailableError
 from sensemble_sensors.isolation.isolated import Isolated
-from sensemble_sensors.spec import InputSpec
 
+from tests.sensors.studio import Specs
 from tests.waiting import wait_until
 
 SoundServer = Any
-Specs = Mapping[str, InputSpec]
 
 
 def device(key: str) -> Device:

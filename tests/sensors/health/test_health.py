@@ -17,7 +17,7 @@ AUDIO = InputSpec("audio", "float32", (1, 16000), 16000, 1.0, 0.5, 2.0)
 VIDEO = InputSpec("video", "uint8", (1, 8, 6, 6, 3), 8, 1.0, 0.5, 2.0)
 TEXT = InputSpec("text", "int64", (1, 8), 0, 0.0, 0.0, 5.0)
 LIMITS = Thresholds()
-START = 1000.0
+START = 100_000.0
 
 
 def sound(count: int, *, level: float = 0.1, rate: float = 16000.0, late: float = 0.01) -> Iterator[Sample]:
@@ -34,6 +34,22 @@ def pictures(count: int, *, rate: float = 10.0, late: float = 0.01) -> Iterator[
     for i in range(1, count + 1):
         picture = rng.integers(90, 110, (6, 6, 3)).astype(np.uint8)
         yield Sample("video", picture, START + i / rate - late, cut=i == 1)
+
+
+JUMPS = ("its clock jumps",)
+
+
+def timed(spec: InputSpec, every: float, seconds: float) -> Iterator[tuple[float, Sample]]:
+    """(when it comes, a sample captured then)."""
+    rng = np.random.default_rng(0)
+    for i in range(1, round(seconds / every) + 1):
+        now = START + i * every
+        data = {
+            "audio": rng.uniform(-0.1, 0.1, round(every * 16000)).astype(np.float32),
+            "video": rng.integers(90, 110, (6, 6, 3)).astype(np.uint8),
+            "text": "one",
+        }[spec.modality]
+        yield now, Sample(spec.modality, data, now, cut=i == 1)
 
 
 def findings(
@@ -197,17 +213,11 @@ def test_a_clock_that_jumps(by: float, forward: bool, spec: InputSpec) -> None:
     late = LIMITS.late if spec is not TEXT else max(LIMITS.late, spec.ttl)
     assume(abs(by - late) > 0.02)
     health, wrong = Health(spec, LIMITS, START), []
-    for i in range(1, 101):
-        now = START + 0.1 * i
+    for i, (now, sample) in enumerate(timed(spec, 0.1, 10.0), start=1):
         time = now - 0.01 + (0.0 if i < 50 else by if forward else -by)
-        data = {
-            "audio": np.full(1600, 0.1 * (-1) ** i, np.float32),
-            "video": np.full((6, 6, 3), 100 + i % 9, np.uint8),
-            "text": "one",
-        }[spec.modality]
-        wrong.append(health.check(Sample(spec.modality, data, time), now))
+        wrong.append(health.check(replace(sample, time=time), now))
     assert wrong[:49] == [()] * 49
-    assert wrong[49] == ("its clock jumps",)
+    assert wrong[49] == JUMPS
     lasts = by > late
     assert bool(wrong[-1]) == (forward or lasts), "a step back by a little is over; what is late stays out"
     if forward or lasts:
@@ -281,31 +291,14 @@ def test_a_clock_that_stands_still_takes_no_memory(rate: float) -> None:
     assert len(health._counts) < 10
 
 
-BEGIN = 100_000.0
-JUMPS = ("its clock jumps",)
-
-
-def timed(spec: InputSpec, every: float, seconds: float) -> Iterator[tuple[float, Sample]]:
-    """(when it comes, a sample captured then)."""
-    rng = np.random.default_rng(0)
-    for i in range(1, round(seconds / every) + 1):
-        now = BEGIN + i * every
-        data = {
-            "audio": rng.uniform(-0.1, 0.1, round(every * 16000)).astype(np.float32),
-            "video": rng.integers(90, 110, (6, 6, 3)).astype(np.uint8),
-            "text": "one",
-        }[spec.modality]
-        yield now, Sample(spec.modality, data, now, cut=i == 1)
-
-
 @pytest.mark.parametrize("limits", [DEFAULT, PLAYED], ids=["live", "played"])
 @pytest.mark.parametrize("spec", [AUDIO, VIDEO, TEXT], ids=["audio", "video", "text"])
-@pytest.mark.parametrize("time", [math.nan, math.inf, -math.inf, 1e300, -1e300, BEGIN + 3600])
+@pytest.mark.parametrize("time", [math.nan, math.inf, -math.inf, 1e300, -1e300, START + 3600])
 def test_a_time_that_no_clock_shows_is_the_clock_s_fault(
     time: float, spec: InputSpec, limits: Thresholds
 ) -> None:
     for wrong_one in (1, 20):
-        health = Health(spec, limits, BEGIN)
+        health = Health(spec, limits, START)
         reported = []
         for i, (now, sample) in enumerate(timed(spec, 0.1, 5.0), start=1):
             reported.append(health.check(replace(sample, time=time) if i == wrong_one else sample, now))
@@ -319,7 +312,7 @@ def test_a_time_that_no_clock_shows_is_the_clock_s_fault(
 def test_an_hour_ahead_is_unhealthy_all_the_time_and_an_hour_behind_is_reported(
     spec: InputSpec, limits: Thresholds
 ) -> None:
-    ahead, behind = Health(spec, limits, BEGIN), Health(spec, limits, BEGIN)
+    ahead, behind = Health(spec, limits, START), Health(spec, limits, START)
     every = 4.0 if spec is TEXT else 0.1
     for i, (now, sample) in enumerate(timed(spec, every, 16.0), start=1):
         for at in (now, now + every / 2):  # nothing comes in between
@@ -335,7 +328,7 @@ def test_an_hour_ahead_is_unhealthy_all_the_time_and_an_hour_behind_is_reported(
 
 def delayed(delays: list[float], beside: float = 0.01, limits: Thresholds = DEFAULT) -> list[tuple[str, ...]]:
     """Return the findings for sound that comes so late, 20 times a second, next to a camera."""
-    health, reported = Health(AUDIO, limits, BEGIN), []
+    health, reported = Health(AUDIO, limits, START), []
     for (now, sample), delay in zip(timed(AUDIO, 0.05, 0.05 * len(delays)), delays, strict=True):
         reported.append(health.check(replace(sample, time=now - delay), now, beside) + health.doubts)
     return reported
@@ -356,7 +349,7 @@ def test_a_drift_is_found_after_five_seconds_and_may_be_only_doubted() -> None:
         reported = delayed(delays, limits=limits)
         assert 100 + 50 + 100 <= reported.index(drifts) <= 100 + 50 + 120
         assert set(reported) == {(), drifts}
-    health = Health(AUDIO, limits, BEGIN)
+    health = Health(AUDIO, limits, START)
     for (now, sample), delay in zip(timed(AUDIO, 0.05, 40.0), [*delays, *[0.85] * 400], strict=True):
         assert health.check(replace(sample, time=now - delay), now, 0.01) == (), "it is kept"
         assert not health.must_reopen, "and not reopened"

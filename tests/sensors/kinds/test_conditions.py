@@ -1,5 +1,7 @@
 """Each condition does what its table states, on any stream, and the same again."""
 
+from time import monotonic
+
 import cv2
 import numpy as np
 import pytest
@@ -8,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import signal
 from sensemble_sensors.codecs.framing import fit
-from sensemble_sensors.degraded import begin, captured, degraded_window
+from sensemble_sensors.degraded import Degraded, begin, captured, degraded_window
 from sensemble_sensors.kinds.conditions.condition import GAP, SCENES, SEVERITIES, Applied, Condition
 from sensemble_sensors.kinds.registry import KINDS, condition_of, kind_of
 from sensemble_sensors.sensor import Media, Sample
@@ -320,3 +322,61 @@ def test_a_lying_sensor_gives_a_whole_scene_of_before(modality: str, share: int)
     amount = condition_of(modality, "swapped").amounts[share - 1] / 100
     assert len(lies) / 199 == pytest.approx(amount, abs=3 * np.sqrt(amount * (1 - amount) / 199))
     assert spec.kind in KINDS
+
+
+# A live sensor under conditions.
+
+SMALL = InputSpec("video", "uint8", (1, 8, 32, 32, 3), 8, 1.0, 0.5, 2.0)
+
+
+class Reusing:
+    """Pictures, each one brighter than the one before, in one array that is filled again and again."""
+
+    modality = "video"
+    name = "reusing"
+    live = True
+
+    def __init__(self) -> None:
+        self.buffer = np.zeros((32, 32, 3), np.uint8)
+
+    def open(self, spec: InputSpec) -> None:
+        assert spec.modality == self.modality
+
+    def read(self, timeout: float) -> Sample | None:  # noqa: ARG002
+        self.buffer += 1
+        return Sample("video", self.buffer, monotonic())
+
+    def close(self) -> None:
+        """Hold nothing."""
+
+
+def test_a_picture_that_is_shown_again_is_the_one_of_before() -> None:
+    sensor = Degraded(Reusing(), [Applied("video", condition_of("video", "gaps"), 5)])
+    sensor.open(SMALL)
+    shown = [np.asarray(sample.data)[0, 0, 0] for _ in range(50) if (sample := sensor.read(1)) is not None]
+    assert len(shown) == 50
+    assert len(set(shown)) < 45, "of a line that loses half"
+
+
+class Obedient(Reusing):
+    """Noise, in pictures of the size that is asked for."""
+
+    def open(self, spec: InputSpec) -> None:
+        self.buffer = np.random.default_rng(0).integers(0, 256, spec.shape[2:], dtype=np.uint8)
+
+    def read(self, timeout: float) -> Sample | None:  # noqa: ARG002
+        return Sample("video", self.buffer, monotonic())
+
+
+def test_a_camera_is_degraded_at_its_own_size_and_gives_the_windows() -> None:
+    camera, dark = Obedient(), Applied("video", condition_of("video", "dark"), 1)
+    sensor = Degraded(camera, [dark])
+    sensor.open(SMALL)
+    assert camera.buffer.shape == (120, 120, 3)
+    sample = sensor.read(1)
+    assert sample is not None
+    expected = begin([dark], SMALL)(Sample("video", camera.buffer, 0.0))
+    np.testing.assert_array_equal(sample.data, expected.data)
+    assert np.shape(sample.data) == (32, 32, 3)
+    Degraded(camera, [Applied("audio", condition_of("audio", "quiet"), 1)]).open(SMALL)
+    assert camera.buffer.shape == (32, 32, 3), "nothing degrades it"

@@ -4,14 +4,15 @@ import io
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from sensemble_sensors.errors import BadDataError, SampleError
+from sensemble_sensors.errors import BadDataError
 from sensemble_sensors.health.health import Health
 from sensemble_sensors.kinds.conditions.condition import Applied
 from sensemble_sensors.kinds.registry import kind_of
@@ -53,31 +54,6 @@ def stream(rows: Rows, size: int = 5, begin: float = 100.0) -> list[Sample]:
         Sample("imu", rows[at : at + size], begin + (at + len(rows[at : at + size])) / RATE, cut=at == 0)
         for at in range(0, len(rows), size)
     ]
-
-
-def test_windows_end_a_hop_apart_and_span_no_cut() -> None:
-    rows, ring = moved(230), KIND.windows(SPEC)
-    ends = []
-    for sample in stream(rows, 7):
-        ring.push(sample)
-        if ring.ready:
-            window = ring.pop()
-            assert window is not None
-            end = round((window.time - 100) * RATE)
-            np.testing.assert_array_equal(window.data[0], rows[end - 100 : end])  # type: ignore[index]
-            ends.append(end)
-    assert ends == [100, 150, 200]
-    for sample in stream(rows[:99], begin=200.0):
-        ring.push(sample)
-    assert not ring.ready
-
-
-@pytest.mark.parametrize(
-    "data", [np.zeros((3, 5), np.float32), np.zeros((3, 6)), "a caption", np.full((3, 6), np.nan, np.float32)]
-)
-def test_a_sample_of_another_form_is_refused(data: NDArray[np.float32] | str) -> None:
-    with pytest.raises(SampleError, match="imu: "):
-        KIND.windows(SPEC).push(Sample("imu", data, 1.0, cut=True))
 
 
 def test_a_spec_names_each_channel_once() -> None:
@@ -127,30 +103,10 @@ def test_the_clock_of_a_file_may_begin_anywhere(tmp_path: Path) -> None:
         np.testing.assert_allclose(window[0, :50], rows[50:], atol=1e-2)  # type: ignore[index]
 
 
-@pytest.mark.parametrize("shape", [(1 << 50, 6), (1 << 34, 0)])
-def test_a_header_that_states_too_many_rows_is_refused(tmp_path: Path, shape: tuple[int, int]) -> None:
-    with (tmp_path / "rows.npy").open("wb") as file:
-        np.lib.format.write_array_header_1_0(file, {"descr": "<f4", "fortran_order": False, "shape": shape})
-    with pytest.raises(BadDataError, match=r"rows\.npy: "):
-        read_series(tmp_path / "rows.npy")
-
-
-def test_parquet_with_more_numbers_than_it_has_bytes_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    need("pyarrow")
-    import pyarrow as pa
-    from pyarrow import parquet
-
-    parquet.write_table(pa.table({"x": np.zeros(1 << 16)}), tmp_path / "rows.parquet")
-    monkeypatch.setattr("sensemble_sensors.kinds.series_files._MOST", 1 << 16)
-    with pytest.raises(BadDataError, match=r"rows\.parquet: holds more than"):
-        read_series(tmp_path / "rows.parquet")
-
-
 def test_a_file_that_claims_or_holds_too_much_takes_no_memory(tmp_path: Path) -> None:
     """A header of terabytes, short numbers that would be long ones, and texts that repeat."""
     (tmp_path / "claims.npy").write_bytes(header_of((1 << 40, 6)) + bytes(1000))
+    (tmp_path / "none.npy").write_bytes(header_of((1 << 34, 0)))
     (tmp_path / "short.npy").write_bytes(header_of((1 << 23,), "|u1") + bytes(1 << 23))
     (tmp_path / "dense.csv").write_bytes(b"x,y\n" + b"1,2\n" * (1 + (1 << 21)))
     code = (
@@ -163,11 +119,12 @@ def test_a_file_that_claims_or_holds_too_much_takes_no_memory(tmp_path: Path) ->
         "    try:\n        series_files.read_series(Path(name))\n"
         "    except Exception as error:\n        print(type(error).__name__, error)\n"
     )
-    names = [str(tmp_path / name) for name in ("claims.npy", "short.npy", "dense.csv")]
+    names = [str(tmp_path / name) for name in ("claims.npy", "none.npy", "short.npy", "dense.csv")]
     run = subprocess.run([sys.executable, "-c", code, *names], capture_output=True, text=True, check=True)
     found = run.stdout.splitlines()
     assert [line.partition(": ")[2] for line in found] == [
         "is cut short",
+        "has no rows",
         "holds more than 4 million numbers; divide it",
         "holds more than 4 million numbers; divide it",
     ]
@@ -181,29 +138,49 @@ def header_of(shape: tuple[int, ...], descr: str = "<f8") -> bytes:
     return out.getvalue()
 
 
-def test_parquet_with_texts_for_numbers_is_refused(tmp_path: Path) -> None:
+Parquet = Callable[[dict[str, Any]], Path]
+COLUMNS = {channel.name: column for channel, column in zip(IMU, moved(100).T, strict=True)}
+
+
+@pytest.fixture
+def parquet(tmp_path: Path) -> Parquet:
+    """A function that writes columns into a file."""
     need("pyarrow")
     import pyarrow as pa
     from pyarrow import parquet
 
-    parquet.write_table(pa.table({"x": ["long " * 9999] * 500}), tmp_path / "rows.parquet")
-    assert (tmp_path / "rows.parquet").stat().st_size < 1 << 20
-    with pytest.raises(BadDataError, match=r"rows\.parquet: x: is string, not a number"):
-        read_series(tmp_path / "rows.parquet")
+    def write(columns: dict[str, Any]) -> Path:
+        parquet.write_table(pa.table(columns), tmp_path / "rows.parquet")
+        return tmp_path / "rows.parquet"
+
+    return write
 
 
-def test_parquet_is_read_where_it_is_installed(tmp_path: Path) -> None:
-    need("pyarrow")
-    import pyarrow as pa
-    from pyarrow import parquet
+def test_parquet_is_read_where_it_is_installed(parquet: Parquet) -> None:
+    path = parquet(COLUMNS | {"note": ["x"] * 100})
+    np.testing.assert_array_equal(KIND.window(File(path), SPEC), moved(100)[None])
+    data = bytearray(path.read_bytes())
+    data[4:44] = b"\xff" * 40  # the first page
+    path.write_bytes(data)
+    with pytest.raises(BadDataError, match=r"rows.parquet: cannot be read as Parquet \("):
+        KIND.window(File(path), SPEC)
 
-    rows = moved(100)
-    columns = {channel.name: rows[:, i] for i, channel in enumerate(IMU)} | {"note": ["x"] * 100}
-    parquet.write_table(pa.table(columns), tmp_path / "rows.parquet")
-    np.testing.assert_array_equal(KIND.window(File(tmp_path / "rows.parquet"), SPEC), rows[None])
-    parquet.write_table(pa.table(columns | {"Time": rows[:, 0]}), tmp_path / "rows.parquet")
-    with pytest.raises(BadDataError, match="call it time"):
-        KIND.window(File(tmp_path / "rows.parquet"), SPEC)
+
+@pytest.mark.parametrize(
+    ("columns", "reason"),
+    [
+        (COLUMNS | {"Time": np.arange(100)}, "has a column Time; call it time"),
+        (COLUMNS | {"ax": ["long " * 9999] * 100}, "ax: is string, not a number"),
+        ({name: np.zeros(1 << 16) for name in COLUMNS}, "holds more than"),
+    ],
+    ids=["time", "texts", "many"],
+)
+def test_parquet_that_holds_something_else_or_too_much_is_refused(
+    parquet: Parquet, monkeypatch: pytest.MonkeyPatch, columns: dict[str, Any], reason: str
+) -> None:
+    monkeypatch.setattr("sensemble_sensors.kinds.series_files._MOST", 1 << 16)
+    with pytest.raises(BadDataError, match=rf"rows\.parquet: {reason}"):
+        KIND.window(File(parquet(columns)), SPEC)
 
 
 def test_a_hole_is_not_filled_with_an_example(tmp_path: Path) -> None:
@@ -219,21 +196,6 @@ def test_a_hole_is_not_filled_with_an_example(tmp_path: Path) -> None:
             with pytest.raises(BadDataError, match=f"has no rows from {start:g} s on"):
                 read(File(path, start, end))
     assert np.shape(KIND.window(File(path, 9.0, 11.0), SPEC)) == SPEC.shape
-
-
-def test_damaged_parquet_is_named(tmp_path: Path) -> None:
-    need("pyarrow")
-    import pyarrow as pa
-    from pyarrow import parquet
-
-    path = tmp_path / "rows.parquet"
-    parquet.write_table(pa.table({channel.name: np.arange(5000.0) for channel in IMU}), path)
-    data = bytearray(path.read_bytes())
-    start = parquet.read_metadata(path).row_group(0).column(0).data_page_offset
-    data[start : start + 40] = b"\xff" * 40
-    path.write_bytes(data)
-    with pytest.raises(BadDataError, match=r"rows.parquet: cannot be read as Parquet \("):
-        KIND.window(File(path), SPEC)
 
 
 def test_quoted_numbers_and_texts_with_commas_are_read(tmp_path: Path) -> None:

@@ -1,14 +1,12 @@
 """Pictures of a thermal camera: 16-bit numbers of files and cameras, shares of a range for encoders."""
 
 from collections.abc import Iterator
-from fractions import Fraction
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 from typing import Any
 
-import av
 import cv2
 import numpy as np
 import pytest
@@ -27,6 +25,8 @@ from sensemble_sensors.sensor import Sensor
 from sensemble_sensors.spec import Channel, InputSpec, Modality
 from sensemble_sensors.thresholds import DEFAULT
 
+from tests.sensors.studio import Studio
+
 RANGE = Channel("temperature", "0.01 K", 27315, 37315)
 SPEC = InputSpec("thermal", "float32", (1, 4, 16, 24, 1), 4, 1.0, 0.5, 2.0, "frames", (RANGE,))
 RGB = InputSpec("video", "uint8", (1, 4, 16, 24, 3), 4, 1.0, 0.5, 2.0)
@@ -40,15 +40,7 @@ def numbers(count: int = 4) -> NDArray[np.uint16]:
 
 def write(path: Path, pictures: NDArray[Any], form: str = "gray16le") -> Path:
     """Write pictures [n, H, W], four a second, as FFV1."""
-    with av.open(str(path), "w") as container:
-        track = container.add_stream("ffv1", rate=4, options={"level": "3"})
-        track.height, track.width, track.pix_fmt = *pictures.shape[1:3], form
-        for i, picture in enumerate(pictures):
-            frame = av.VideoFrame.from_ndarray(picture, format=form)
-            frame.pts, frame.time_base = i, Fraction(1, 4)
-            container.mux(track.encode(frame))
-        container.mux(track.encode(None))
-    return path
+    return Studio(path.parent).write(path.name, pictures, fps=4, video=("ffv1", form), form=form)
 
 
 def example(path: Path, field: str = "thermal") -> Example:

@@ -9,12 +9,13 @@ from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.kinds.waveform import MAX_LEVEL
 from sensemble_sensors.kinds.windows import Window, WindowRing
 from sensemble_sensors.sensor import Sample
-from sensemble_sensors.spec import InputSpec
+from sensemble_sensors.spec import Channel, InputSpec
 
 RATE = 100
 AUDIO = InputSpec("audio", "float32", (1, 50), rate=RATE, window=0.5, hop=0.2, ttl=1)
 VIDEO = InputSpec("video", "uint8", (1, 4, 2, 2, 3), rate=10, window=0.4, hop=0.2, ttl=1)
 TEXT = InputSpec("text", "int64", (1, 6), rate=0, window=0, hop=0, ttl=1)
+IMU = InputSpec("imu", "float32", (1, 50, 1), RATE, 0.5, 0.2, 1, "series", (Channel("ax"),))
 
 
 def frame(value: int) -> np.ndarray:
@@ -189,6 +190,10 @@ def test_each_caption_is_a_window_and_of_many_the_newest_wait() -> None:
         (VIDEO, np.zeros((3, 2, 3), np.uint8), r"uint8 \[3, 2, 3\], not uint8 \[2, 2, 3\]"),
         (VIDEO, np.zeros((2, 2, 3), np.float32), "float32"),
         (TEXT, np.zeros(3, np.float32), "not a caption"),
+        (IMU, np.zeros((3, 2), np.float32), r"float32 \[3, 2\], not float32 \[n, 1\]"),
+        (IMU, np.zeros((3, 1)), r"float64 \[3, 1\], not float32"),
+        (IMU, "a caption", "str, not float32"),
+        (IMU, np.full((3, 1), np.nan, np.float32), "NaN"),
     ],
 )
 def test_a_sample_of_the_wrong_form_is_refused(spec: InputSpec, data: object, says: str) -> None:

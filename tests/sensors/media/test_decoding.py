@@ -5,7 +5,6 @@ import os
 import struct
 import subprocess
 import sys
-import zlib
 from collections.abc import Mapping
 from dataclasses import replace
 from fractions import Fraction
@@ -29,9 +28,7 @@ from sensemble_sensors.sensor import Media
 from sensemble_sensors.spec import Channel, InputSpec
 
 from tests.parts import write_wav
-
-Studio = Any
-Specs = Mapping[str, InputSpec]
+from tests.sensors.studio import Specs, Studio
 
 
 def test_one_lossless_container_gives_back_its_frames_and_its_sound(studio: Studio, specs: Specs) -> None:
@@ -40,7 +37,6 @@ def test_one_lossless_container_gives_back_its_frames_and_its_sound(studio: Stud
     example = studio.example(video=path, audio=path)
     np.testing.assert_array_equal(window(example, specs["video"])[0], frames)
     np.testing.assert_array_equal(window(example, specs["audio"]), np.round(wave * 32767) / np.float32(32768))
-    assert duration(example) == pytest.approx(1, abs=0.01)
 
 
 def test_a_window_past_the_end_holds_the_last_frame_and_pads_sound_with_zeros(
@@ -188,7 +184,6 @@ def test_an_image_is_repeated(studio: Studio, specs: Specs, name: str, codec: tu
     frames = window(example, specs["video"])
     assert frames.shape == (1, 8, 32, 32, 3)
     np.testing.assert_allclose(frames[0].astype(int), np.repeat(studio.frames(1), 8, axis=0), atol=6)
-    assert duration(example) == 0
 
 
 @pytest.mark.parametrize("name", ["clear.png", "clear.webp"])
@@ -246,7 +241,7 @@ def test_bad_files_are_named_with_their_reason(studio: Studio, specs: Specs) -> 
         with pytest.raises(BadDataError, match=reason):
             window(example, specs[modality])
     with pytest.raises(BadDataError, match=r"noise\.mkv"):
-        duration(studio.example(audio=noise))
+        check(studio.example(audio=noise), {})
 
 
 @pytest.mark.parametrize(
@@ -268,22 +263,9 @@ def test_a_list_of_other_files_is_refused(studio: Studio, name: str, text: str) 
             read(path)
 
 
-def png(width: int, height: int) -> bytes:
-    """A black picture, as small as PNG makes it."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    header = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
-    rows = bytes((1 + (width + 7) // 8) * height)
-    packed = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows, 9)) + chunk(b"IEND", b"")
-    return b"\x89PNG\r\n\x1a\n" + packed
-
-
 WINDOW = """
 import re, sys
 from pathlib import Path
-from sensemble_sensors.media.dataset import read_dataset
 from sensemble_sensors.errors import BadDataError
 from sensemble_sensors.codecs.tracks import decode_video
 try:
@@ -292,28 +274,34 @@ except BadDataError as error:
     print(error)
 print(re.search(r'VmHWM:\\s+(\\d+)', Path('/proc/self/status').read_text())[1])
 """
+SHAPE = "(1, 224, 224, 3)"
+
+
+def windowed(path: Path) -> tuple[str, int]:
+    """Return what a fresh process says of a file's first picture, and the bytes that it took."""
+    run = subprocess.run([sys.executable, "-c", WINDOW, path], capture_output=True, text=True, check=True)
+    found, kilobytes = run.stdout.splitlines()
+    return found, int(kilobytes)
 
 
 @pytest.mark.parametrize(
-    ("size", "reason"),
-    [((3000, 1), ""), ((1, 3000), ""), ((65000, 1), ""), ((8190, 4097), "a picture may have 33554432")],
+    ("size", "says"),
+    [((3000, 1), SHAPE), ((1, 3000), SHAPE), ((65000, 1), SHAPE), ((8190, 4097), "may have 33554432")],
 )
 def test_a_few_bytes_of_a_picture_take_little_memory(
-    tmp_path: Path, size: tuple[int, int], reason: str
+    tmp_path: Path, size: tuple[int, int], says: str
 ) -> None:
-    path = tmp_path / "bomb.png"
-    path.write_bytes(png(*size))
-    command = [sys.executable, "-c", WINDOW, str(path)]
-    found, kilobytes = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
-    assert (reason in found) if reason else found == "(1, 224, 224, 3)"
-    assert int(kilobytes) < 200_000
+    cv2.imwrite(str(tmp_path / "bomb.png"), np.zeros(size[::-1], np.uint8))
+    found, kilobytes = windowed(tmp_path / "bomb.png")
+    assert says in found
+    assert kilobytes < 200_000
 
 
 @pytest.mark.parametrize(
-    ("codec", "side", "reason"), [("mjpeg", 5700, ""), ("mpeg4", 5700, ""), ("mpeg4", 8190, "33554432")]
+    ("codec", "side", "says"), [("mjpeg", 5700, SHAPE), ("mpeg4", 5700, SHAPE), ("mpeg4", 8190, "33554432")]
 )
 def test_a_large_film_takes_little_more_memory_than_a_picture(
-    tmp_path: Path, codec: str, side: int, reason: str
+    tmp_path: Path, codec: str, side: int, says: str
 ) -> None:
     path = tmp_path / "large.mkv"
     with av.open(str(path), "w") as container:
@@ -327,10 +315,9 @@ def test_a_large_film_takes_little_more_memory_than_a_picture(
             shot.pts = tick
             container.mux(film.encode(shot))
         container.mux(film.encode(None))
-    command = [sys.executable, "-c", WINDOW, str(path)]
-    found, kilobytes = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
-    assert (reason in found) if reason else found == "(1, 224, 224, 3)"
-    assert int(kilobytes) < 300_000
+    found, kilobytes = windowed(path)
+    assert says in found
+    assert kilobytes < 300_000
 
 
 def test_a_picture_that_is_decoded_in_part_shows_the_same(studio: Studio) -> None:
@@ -515,9 +502,9 @@ def test_windows_are_drawn_from_the_whole_example_and_from_nowhere_else(studio: 
 def test_an_end_beyond_the_file_s_is_the_file_s(studio: Studio, film: Path) -> None:
     draw = np.random.default_rng(0)
     example = studio.example(video=film, audio=film, end=50.0)
+    assert duration(example) == pytest.approx(5.0, abs=0.1)
     spans = [times(clip(example, SPECS, draw=draw)["audio"]) for _ in range(40)]
     assert all(end - begin == pytest.approx(2.0, abs=1e-2) for begin, end in spans)
-    assert duration(example) == pytest.approx(5.0, abs=0.1)
 
 
 def test_windows_end_where_the_shorter_of_two_files_does(studio: Studio, film: Path) -> None:

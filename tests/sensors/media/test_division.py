@@ -121,15 +121,6 @@ def test_a_person_with_all_classes_counts_for_each() -> None:
     }
 
 
-def test_a_group_that_is_most_of_a_class_is_never_held_out() -> None:
-    large = tuple(example(i, "large", "yes") for i in range(50))
-    small = tuple(example(100 + i, f"small {i}", "yes") for i in range(5))
-    for seed in range(20):
-        division = divide(Dataset(Path("x"), large + small), seed)
-        assert division.splits["e0"] == "train"
-        assert division.shares["yes"]["eval"].groups == 1
-
-
 @given(
     st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 9), st.booleans()), max_size=60),
     st.integers(0, 9),

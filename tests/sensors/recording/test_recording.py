@@ -7,7 +7,7 @@ import signal
 import stat
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Event
 from time import monotonic, sleep
@@ -21,15 +21,15 @@ from sensemble_sensors.errors import BadDataError, RecordingError, SensorEndedEr
 from sensemble_sensors.media.dataset import read_dataset
 from sensemble_sensors.media.decoding import clip, window
 from sensemble_sensors.recording import writer
-from sensemble_sensors.recording.reader import Recorded, RecordingReplay, is_recording
+from sensemble_sensors.recording.reader import Recorded, RecordingReplay, Segment, is_recording
 from sensemble_sensors.recording.replay import Loss
 from sensemble_sensors.recording.writer import Recording, _place
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
 
+from tests.sensors.studio import Specs
 from tests.waiting import PATIENCE
 
-Specs = Mapping[str, InputSpec]
 RATE = 16000
 ENDLESS = Path(__file__).parents[1].joinpath("record_endlessly.py")
 
@@ -326,16 +326,9 @@ def test_a_recorded_time_that_cannot_be_is_refused(tmp_path: Path, specs: Specs,
     record(tmp_path, [Sample("text", "one", monotonic() + 5)])
     path = tmp_path / "segments" / "000000.jsonl"
     header, line = path.read_text().splitlines()
-    fields = json.loads(line)
-    path.write_text(f"{header}\n{line.replace(str(fields['time']), time)}\n")
-    replay = RecordingReplay(Recorded(tmp_path, read_dataset(tmp_path).examples, specs), specs)
-    sensor = replay.sensor("text")
-    sensor.open(specs["text"])
-    replay.start()
-    with pytest.raises(SensorEndedError, match=r"000000.jsonl:2: cannot be read \(time: expected"):
-        sensor.read(20)
-    with pytest.raises(BadDataError, match="time: expected a number"):
-        replay.close()
+    path.write_text(f"{header}\n{line.replace(str(json.loads(line)['time']), time)}\n")
+    with pytest.raises(BadDataError, match=r"000000.jsonl:2: cannot be read \(time: expected a number"):
+        list(Recorded(tmp_path, read_dataset(tmp_path).examples).samples(specs))
 
 
 def test_an_id_leads_to_no_file_outside(tmp_path: Path) -> None:
@@ -533,24 +526,85 @@ def record_each(folder: Path) -> None:
 
 
 @pytest.mark.usefixtures("umask")
-def test_a_recording_is_private(tmp_path: Path) -> None:
+@pytest.mark.parametrize("of_the_user", [False, True])
+def test_a_recording_is_private(tmp_path: Path, *, of_the_user: bool) -> None:
     folder = tmp_path / "above" / "clips"
+    if of_the_user:
+        folder.mkdir(parents=True)
+        folder.chmod(0o755)
     record_each(folder)
-    left = folder / "segments" / "000001.mkv.partial"
-    left.touch(0o666)  # what a kill leaves
+    (folder / "segments" / "000001.mkv.partial").touch(0o666)  # what a kill leaves
     record_each(folder)
-    found = [folder, *folder.rglob("*")]
-    assert {path.name for path in found if path.is_dir()} == {"clips", "segments"}
-    assert len(found) == 2 + 2 + 4, "two segments of two files each, the index and the events"
+    found = [*folder.rglob("*")]
+    assert len(found) == 1 + 2 + 4, "two segments of two files each, the index and the events"
     for path in found:
         assert mode(path) == (0o700 if path.is_dir() else 0o600), path
+    assert mode(folder) == (0o755 if of_the_user else 0o700), "as the user made it"
 
 
-@pytest.mark.usefixtures("umask")
-def test_in_a_folder_of_the_users_own_the_files_are_private(tmp_path: Path) -> None:
-    folder = tmp_path / "clips"
-    folder.mkdir()
-    folder.chmod(0o755)
-    record_each(folder)
-    assert mode(folder) == 0o755, "as the user made it"
-    assert {mode(path) for path in folder.rglob("*") if path.is_file()} == {0o600}
+# A recording keeps to one form, and names the line that is bad.
+
+
+def record_take(folder: Path, *modalities: str, rate: int = 16000, size: tuple[int, int] = (32, 32)) -> None:
+    """Record one sample of each modality as a take of its own."""
+    data = {"audio": np.zeros(800, np.float32), "video": np.zeros((*size, 3), np.uint8), "text": "a \u2028 b"}
+    with Recording(folder, {"audio": (rate,), "video": size}, seconds=60.0) as out:
+        for modality in modalities:
+            out.put(Sample(modality, data[modality], monotonic(), cut=True))  # type: ignore[arg-type]
+
+
+def form(segment: Segment) -> dict[str, tuple[int, ...]]:
+    return {m: n for m, n in segment.header.form.items() if m in segment.example.modalities}
+
+
+def read(folder: Path, specs: Specs) -> Recorded:
+    return Recorded(folder, read_dataset(folder).examples, specs)
+
+
+def test_a_take_of_another_form_is_refused(tmp_path: Path, specs: Specs) -> None:
+    record_take(tmp_path, "audio", "video")
+    record_take(tmp_path, "text")  # a take without pictures says nothing of their size
+    with pytest.raises(RecordingError, match="holds video at 32 x 32, and this take would be at 24 x 32"):
+        record_take(tmp_path, "video", size=(24, 32))
+    with pytest.raises(RecordingError, match="holds audio at 16000 Hz, and this take would be at 8000 Hz"):
+        record_take(tmp_path, "audio", rate=8000)
+    record_take(tmp_path, "audio", "video")
+    assert len(read(tmp_path, specs).segments) == 3
+
+
+def test_what_a_recording_does_not_hold_may_come_in_any_form(tmp_path: Path) -> None:
+    record_take(tmp_path, "audio")
+    record_take(tmp_path, "video", size=(24, 32))
+    assert [form(segment) for segment in read(tmp_path, {}).segments] == [
+        {"audio": (16000,)},
+        {"video": (24, 32)},
+    ]
+
+
+def test_each_segment_is_converted_from_its_own_form(tmp_path: Path, specs: Specs) -> None:
+    record_take(tmp_path, "video")
+    with Recording(tmp_path, {"audio": (16000,)}) as out:  # who does not say what size the pictures will have
+        out.put(Sample("video", np.zeros((24, 32, 3), np.uint8), monotonic()))
+    recorded = read(tmp_path, specs)
+    assert [segment.header.form["video"] for segment in recorded.segments] == [(32, 32), (24, 32)]
+    assert [np.shape(sample.data) for sample in recorded.samples(specs)] == [(32, 32, 3)] * 2
+
+
+def test_a_bad_line_is_named(tmp_path: Path, specs: Specs) -> None:
+    record_take(tmp_path, "text")
+    record_take(tmp_path, "text")
+    segment = tmp_path / "segments" / "000001.jsonl"
+    for name, path in (("events", tmp_path / "events.jsonl"), ("index", tmp_path / "index.jsonl")):
+        good = path.read_text()
+        path.write_text(good.replace('"', "", 1))
+        with pytest.raises(
+            RecordingError, match=f"{name}.jsonl:1: is not a line of a recording .*; repair it"
+        ):
+            record_take(tmp_path, "text")
+        if name == "events":
+            with pytest.raises(BadDataError, match=r"events.jsonl:1: cannot be read .not JSON"):
+                _ = read(tmp_path, specs).events
+        path.write_text(good)
+    segment.write_text(segment.read_text().replace('"time"', '"tune"'))
+    with pytest.raises(BadDataError, match=r"000001.jsonl:2: cannot be read \(time: expected a number"):
+        list(read(tmp_path, specs).samples(specs))

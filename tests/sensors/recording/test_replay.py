@@ -1,6 +1,5 @@
 """The samples of a replay, joined, equal the windows that `window` decodes."""
 
-from collections.abc import Callable, Mapping
 from dataclasses import replace
 from threading import active_count
 from time import sleep
@@ -21,12 +20,9 @@ from sensemble_sensors.errors import (
 from sensemble_sensors.media.decoding import samples, span, window
 from sensemble_sensors.recording.replay import MediaReplay, Replay
 from sensemble_sensors.sample_queue import SampleQueue
-from sensemble_sensors.sensor import Sample, Sensor
-from sensemble_sensors.spec import InputSpec
+from sensemble_sensors.sensor import Sample
 
-Studio = Any
-Specs = Mapping[str, InputSpec]
-ReadAll = Callable[[Sensor], list[Sample]]
+from tests.sensors.studio import ReadAll, Specs, Studio
 
 
 def data(stream: list[Sample], modality: str) -> list[Any]:
