@@ -127,14 +127,6 @@ def test_a_node_that_vanishes_while_it_is_read_is_no_camera(
     assert cameras() == [Device("video", "1", "there", "1")]
 
 
-def test_where_the_system_has_no_list_another_process_tries_the_cameras(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(discovery, "_SYS", tmp_path / "none")
-    monkeypatch.setattr(discovery, "opencv", lambda: pytest.fail("not in the session's process"))
-    assert cameras() == []  # or what this machine has, were there any
-
-
 def test_a_look_that_is_under_way_when_the_watcher_closes_is_broken_off(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

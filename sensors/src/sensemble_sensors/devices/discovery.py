@@ -14,9 +14,7 @@ from time import monotonic
 from sensemble_sensors.devices import pulse
 from sensemble_sensors.devices.portaudio import portaudio
 from sensemble_sensors.errors import SensorUnavailableError
-from sensemble_sensors.libraries import opencv
 
-_PROBED = 4  # how many camera numbers are tried where the system has no list of them
 _SYS = Path("/sys")
 _CAMERAS = (Path("/dev/v4l/by-id"), Path("/dev/v4l/by-path"))
 _CONTROLS = Path("/dev/snd")
@@ -52,10 +50,8 @@ class Device:
     key: str
 
 
-def cameras(stop: Event = _NEVER) -> list[Device]:
-    """Return the cameras in the order of their numbers; setting `stop` ends a slow search."""
-    if not _SYS.is_dir():  # else without OpenCV, to keep a watch cheap
-        return _listed_afresh("video", _probed_cameras.__name__, stop)
+def cameras(stop: Event = _NEVER) -> list[Device]:  # noqa: ARG001 - a `Finder`
+    """Return the cameras in the order of their numbers, as Linux lists them."""
     # A camera has several nodes; the first one, of index 0, gives pictures, the others metadata.
     names: dict[int, str] = {}
     for node in (_SYS / "class" / "video4linux").glob("video*"):
@@ -117,21 +113,7 @@ def watched_microphones(stop: Event = _NEVER) -> list[Device]:
 def fresh_microphones(stop: Event = _NEVER) -> list[Device]:
     """Return the present `microphones`, listed by a separate process; raises as `watched_microphones`."""
     # PortAudio looks for devices only when it starts, and a restart would stop this process's streams.
-    return _listed_afresh("audio", microphones.__name__, stop)
-
-
-def is_gone(device: Device) -> bool:
-    """Return whether a device that is no longer listed is really gone."""
-    # PortAudio does not list a sound card that is in use (its issues 891 and 1150), and `distinct_inputs`
-    # leaves out the default when there is another device.
-    card = _CARD.fullmatch(device.name)
-    if card is not None:
-        return not (_CONTROLS / f"controlC{card['card']}").exists()
-    return device.name != "default"
-
-
-def _listed_afresh(modality: str, lister: str, stop: Event) -> list[Device]:
-    command = [sys.executable, "-P", "-m", "sensemble_sensors.devices.discovery", lister]
+    command = [sys.executable, "-P", "-m", "sensemble_sensors.devices.discovery"]
     until = monotonic() + _PATIENCE
     pipe = subprocess.PIPE
     # Its own session: Ctrl-C in the terminal must reach only the process that started this one.
@@ -142,23 +124,26 @@ def _listed_afresh(modality: str, lister: str, stop: Event) -> list[Device]:
                     listing, errors = helper.communicate(timeout=_GLANCE)
                     break
                 if stop.is_set():
-                    raise SensorUnavailableError(f"the list of {modality} devices is no longer wanted")
+                    raise SensorUnavailableError("the list of microphones is no longer wanted")
                 if monotonic() > until:
-                    raise SensorUnavailableError(f"the {modality} devices are not listed in {_PATIENCE:g} s")
+                    raise SensorUnavailableError(f"the microphones are not listed in {_PATIENCE:g} s")
         finally:
             helper.kill()
     if helper.returncode:
         reason = errors.decode(errors="replace").strip().rpartition("\n")[2]
-        raise SensorUnavailableError(
-            reason or f"the list of {modality} devices ended with status {helper.returncode}"
-        )
+        status = f"the list of microphones ended with status {helper.returncode}"
+        raise SensorUnavailableError(reason or status)
     return [Device(**fields) for fields in json.loads(listing)]
 
 
-def _probed_cameras() -> list[Device]:
-    cv2 = opencv()
-    numbers = [str(number) for number in range(_PROBED) if cv2.VideoCapture(number).isOpened()]
-    return [Device("video", number, f"camera {number}", number) for number in numbers]
+def is_gone(device: Device) -> bool:
+    """Return whether a device that is no longer listed is really gone."""
+    # PortAudio does not list a sound card that is in use (its issues 891 and 1150), and `distinct_inputs`
+    # leaves out the default when there is another device.
+    card = _CARD.fullmatch(device.name)
+    if card is not None:
+        return not (_CONTROLS / f"controlC{card['card']}").exists()
+    return device.name != "default"
 
 
 def _links(folders: Sequence[Path]) -> dict[str, str]:
@@ -183,8 +168,7 @@ def without_credentials(source: str) -> str:
 
 
 if __name__ == "__main__":
-    list_them = {lister.__name__: lister for lister in (microphones, _probed_cameras)}[sys.argv[1]]
     try:
-        json.dump([asdict(device) for device in list_them()], sys.stdout)
+        json.dump([asdict(device) for device in microphones()], sys.stdout)
     except SensorUnavailableError as error:
         sys.exit(str(error))

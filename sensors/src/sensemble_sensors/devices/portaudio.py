@@ -49,9 +49,6 @@ def restart() -> None:
 @contextmanager
 def _in_turn() -> Iterator[None]:
     """Start PortAudio in the context, alone as far as possible, and without the locks of dead processes."""
-    if sys.platform != "linux":
-        yield
-        return
     folder = _SHARED / f"jack_db-{os.getuid()}"
     try:
         held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
