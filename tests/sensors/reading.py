@@ -1,6 +1,7 @@
-"""Reading sensors and finding ports for the tests of devices."""
+"""Reading sensors, finding ports and installing packages for the tests of devices."""
 
 import socket
+from pathlib import Path
 from time import monotonic
 
 import numpy as np
@@ -29,3 +30,12 @@ def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
     with socket.socket(socket.AF_INET, kind) as free:
         free.bind(("127.0.0.1", 0))
         return int(free.getsockname()[1])
+
+
+def install(folder: Path, name: str, entries: str, module: str) -> None:
+    """Install a package of one module with its entry points into a folder, as pip would."""
+    info = folder / f"{name}-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(entries)
+    (folder / f"{name}.py").write_text(module)

@@ -4,8 +4,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Generator
-from dataclasses import replace
-from itertools import islice
 from pathlib import Path
 from threading import Event, active_count
 from time import sleep
@@ -186,51 +184,6 @@ def test_a_film_is_played_and_a_camera_is_live_even_while_it_is_absent(studio: S
         assert not played.live
     for source in ("0", "/dev/video77", "/dev/v4l/by-id/usb-HD-index0", "http://cam.local/stream.mjpg"):
         assert Camera(source).live
-
-
-def test_a_film_that_is_damaged_ends_there(read_all: ReadAll, studio: Studio, specs: Specs) -> None:
-    film = studio.write("film.mkv", studio.frames(16), fps=16)
-    film.write_bytes(film.read_bytes()[: film.stat().st_size // 2])
-    camera = Camera(film)
-    camera.open(specs["video"])
-    assert read_all(camera)
-    camera.close()
-
-
-@pytest.mark.parametrize("begins", [0.0, 5000.0])
-def test_what_a_buffer_holds_back_is_late_where_pictures_carry_times(specs: Specs, begins: float) -> None:
-    now = 0.0
-
-    class Buffered:
-        """A driver that gives 40 pictures at once, holds 40 back for a second, and restarts its clock."""
-
-        count = -1
-
-        def grab(self) -> bool:
-            nonlocal now
-            self.count += 1
-            now = 100 + 0.05 * self.count + (1.0 if 40 <= self.count < 80 else 0.0)
-            return True
-
-        def get(self, _: int) -> float:
-            return begins + 50.0 * (self.count % 120)
-
-        def retrieve(self) -> tuple[bool, np.ndarray[Any, Any]]:
-            return True, np.zeros((4, 4, 3), np.uint8)
-
-        def release(self) -> None:
-            """Do nothing."""
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(camera, "monotonic", lambda: now)
-        for timed, late in ((True, 1.0), (False, 0.0)):
-            patch.setattr(camera, "_open_stream", lambda *_: Buffered())
-            driver = camera._Driver(f"{'rtsp' if timed else 'http'}://x", "x")
-            every = replace(specs["video"], rate=20.0)
-            seen = [now - shot.time for shot in islice(driver.pictures(every), 160)]
-            np.testing.assert_allclose(seen[:40], 0, atol=1e-6)
-            np.testing.assert_allclose(seen[40:80], late, atol=1e-6)
-            np.testing.assert_allclose(seen[80:], 0, atol=1e-6)
 
 
 SENDER = Path(__file__).parents[1] / "push_stream.py"

@@ -17,6 +17,7 @@ from sensemble_sensors.devices.sources import device_of, finders, returning
 from sensemble_sensors.errors import SensorUnavailableError
 from sensemble_sensors.spec import Channel, InputSpec
 
+from tests.sensors.reading import install
 from tests.sensors.studio import Specs
 
 
@@ -172,23 +173,19 @@ class Knock:
 
 
 @pytest.fixture
-def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], None]:
-    """A function that installs a package with a device and a module, as pip would."""
+def knocking(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], None]:
+    """A function that installs a package with a device and a module."""
 
-    def install(entry: str, module: str) -> None:
-        info = tmp_path / "knocks-1.0.dist-info"
-        info.mkdir()
-        (info / "METADATA").write_text("Metadata-Version: 2.1\nName: knocks\nVersion: 1.0\n")
-        (info / "entry_points.txt").write_text(f"[sensemble.devices]\n{entry}\n")
-        (tmp_path / "knocks.py").write_text(module)
+    def put(entry: str, module: str) -> None:
+        install(tmp_path, "knocks", f"[sensemble.devices]\n{entry}\n", module)
         monkeypatch.syspath_prepend(tmp_path)
         monkeypatch.delitem(sys.modules, "knocks", raising=False)
 
-    return install
+    return put
 
 
-def test_a_package_outside_adds_a_device(install: Callable[[str, str], None]) -> None:
-    install("series.knock = knocks:Knock", KNOCKS)
+def test_a_package_outside_adds_a_device(knocking: Callable[[str, str], None]) -> None:
+    knocking("series.knock = knocks:Knock", KNOCKS)
     device, source = device_of(IMU, "knock:3")
     assert source == "3"
     sensor = device(source, None, IMU.modality)
@@ -198,8 +195,8 @@ def test_a_package_outside_adds_a_device(install: Callable[[str, str], None]) ->
     assert [one.key for one in find(Event())] == ["3"]
 
 
-def test_a_device_that_cannot_be_loaded_says_so(install: Callable[[str, str], None]) -> None:
-    install("series.knock = knocks:Knock", "raise OSError('no wood')")
+def test_a_device_that_cannot_be_loaded_says_so(knocking: Callable[[str, str], None]) -> None:
+    knocking("series.knock = knocks:Knock", "raise OSError('no wood')")
     with pytest.raises(
         SensorUnavailableError, match=r"series\.knock: knocks:Knock cannot be loaded \(OSError"
     ):
@@ -215,11 +212,11 @@ def test_the_scheme_of_a_source_chooses_the_device(specs: Mapping[str, InputSpec
 
 
 def test_a_kind_without_a_device_says_what_to_install_and_is_not_watched(
-    install: Callable[[str, str], None],
+    knocking: Callable[[str, str], None],
 ) -> None:
     smell = InputSpec("smell", "float32", (1, 10, 1), 10, 1.0, 1.0, 2.0, "smell", (Channel("musk"),))
     with pytest.raises(SensorUnavailableError, match="no device of the kind smell is installed"):
         device_of(smell, "0")
     assert finders([smell]) == []
-    install("smell = knocks:Knock", KNOCKS)
+    knocking("smell = knocks:Knock", KNOCKS)
     assert device_of(smell, "0")[1] == "0"

@@ -27,6 +27,7 @@ from sensemble_sensors.kinds.registry import installed, kind_of
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import Channel, InputSpec
 
+from tests.sensors.reading import install
 from tests.sensors.studio import Specs
 from tests.waiting import PATIENCE, wait_until
 
@@ -283,22 +284,15 @@ def test_what_cannot_be_sent_to_a_process_is_refused_at_once(tmp_path: Path) -> 
         Isolated(Captions, tmp_path)  # type: ignore[arg-type]
 
 
-def test_descriptors_above_1024_are_read_too(unruly: Make, specs: Specs, tmp_path: Path) -> None:
+def test_descriptors_above_1024_are_read_too() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, hard), hard))
     many = [os.open(os.devnull, os.O_RDONLY) for _ in range(1100)]
-    os.mkfifo(tmp_path / "pipe")
+    many += os.pipe()
     try:
-        sensor, captions = unruly("count"), Captions(tmp_path / "pipe")
-        sensor.open(specs["video"])
-        assert sensor.read(60) is not None
-        sensor.close()
-        captions.open(specs["text"])
-        (tmp_path / "pipe").write_text("a dog\n")
-        sample = captions.read(60)
-        assert sample is not None
-        assert sample.data == "a dog"
-        captions.close()
+        assert not polling.readable(many[-2], 0)
+        os.write(many[-1], b"x")
+        assert polling.readable(many[-2], 0)
     finally:
         for file in many:
             os.close(file)
@@ -359,12 +353,8 @@ def test_what_no_sample_can_be_is_refused(data: object) -> None:
 def test_the_process_finds_a_kind_on_the_path_of_its_parent(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    info = tmp_path / "sensemble_co2-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: sensemble-co2\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[sensemble.kinds]\nco2 = sensemble_co2\n")
     package = Path(__file__).parents[2] / "outside" / "sensemble_co2.py"
-    (tmp_path / package.name).write_text(package.read_text())
+    install(tmp_path, package.stem, "[sensemble.kinds]\nco2 = sensemble_co2\n", package.read_text())
     (tmp_path / "readings").write_text("400\n")
     monkeypatch.syspath_prepend(tmp_path)
     installed.cache_clear()
