@@ -9,7 +9,7 @@ from time import monotonic
 
 from sensemble_sensors.devices.byte_streams import open_stream
 from sensemble_sensors.devices.polled import MAX_LINE, LineSplitter, Played, Polled, StreamSensor
-from sensemble_sensors.devices.subtitles import Cue, read_subtitles
+from sensemble_sensors.devices.subtitles import read_subtitles
 from sensemble_sensors.devices.watcher import Finder, named_source
 from sensemble_sensors.errors import (
     BadDataError,
@@ -63,8 +63,11 @@ class Captions(StreamSensor):
                 cues, origin = read_subtitles(Path(source)), monotonic()
             except BadDataError as error:
                 raise SensorUnavailableError(str(error)) from error
+            said = (
+                Sample(self.modality, cue.text, origin + cue.start, cut=i == 0) for i, cue in enumerate(cues)
+            )
             shown = SensorEndedError(f"{self.name}: all is shown")
-            return Played(self._cues(cues, origin), shown, origin + max(cue.end for cue in cues))
+            return Played(said, shown, origin + max(cue.end for cue in cues))
         file = _STDIN if source == "-" else open_stream(source)
         mode = os.fstat(file).st_mode  # standard input may have been closed
         if stat.S_ISREG(mode):
@@ -97,10 +100,6 @@ class Captions(StreamSensor):
                 if caption := _caption(line):
                     yield Sample(self.modality, caption, monotonic(), cut)
                     cut = False
-
-    def _cues(self, cues: list[Cue], origin: float) -> Iterator[Sample]:
-        for i, cue in enumerate(cues):
-            yield Sample(self.modality, cue.text, origin + cue.start, cut=i == 0)
 
 
 def _caption(line: bytes) -> str:

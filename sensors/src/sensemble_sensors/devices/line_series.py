@@ -24,8 +24,8 @@ class LineSeries(StreamSensor):
     """Gives the rows that a program or a microcontroller writes, one a line (`devices.rows`).
 
     A line that is no row is a lost sample. The sensor is lost, with a reason that quotes the last one, after
-    twenty in a row of a stream, whose first line may be broken; and if there were no others in the first
-    seconds of datagrams, because anybody may send some.
+    twenty in a row of a stream; and if there were no others in the first seconds of datagrams, because
+    anybody may send some.
 
     Args:
         source: `udp://HOST:PORT?from=SENDERS` (`byte_streams.Datagrams`), or as `byte_streams.open_stream`
@@ -53,7 +53,6 @@ class LineSeries(StreamSensor):
     def _opened(self, spec: InputSpec) -> Polled | Played:
         self._rows = RowReader([channel.name for channel in spec.channels])
         self._clock = RowClock(spec)
-        self._begun = False  # whether a whole line came
         self._lost = 0  # lines that were no rows, since the last sample
         self._bad = 0  # the same, since the last row
         self._since: float | None = None  # when the first line came that was no row; infinite after a row
@@ -111,12 +110,9 @@ class LineSeries(StreamSensor):
     def _read_rows(self, lines: list[bytes]) -> list[Row]:
         rows: list[Row] = []
         for line in lines:
-            first, self._begun = not (self._begun or self._datagrams), True
             try:
                 row = self._rows.read(line)
             except BadDataError as error:
-                if first:
-                    continue
                 self._lost, self._bad, self._refused = self._lost + 1, self._bad + 1, str(error)
                 if self._bad >= _BAD and not self._datagrams:
                     raise SensorLostError(f"{self.name}: {error}") from error

@@ -84,7 +84,7 @@ def parse(listing: str) -> list[Source]:
     return parsed
 
 
-class Recording:
+class Recording(Polled):
     """Captures a source, or the default one, by a process of `parec`, until closed.
 
     PortAudio would take 20 MB and five threads for it. Raises OSError if the system has no process for it.
@@ -103,7 +103,7 @@ class Recording:
         assert self._process.stdout is not None  # noqa: S101 - it is a pipe
         file, queue = self._process.stdout.fileno(), SampleQueue(_WAITING, continuous=True)
         ended = SensorLostError(f"{name}: gives no more sound; is it still plugged in?")
-        self._reader = Polled(name, file, queue, self._samples, ended, owned=False, pause=0.0)
+        super().__init__(name, file, queue, self._samples, ended, owned=False, pause=0.0)
         gone = SensorLostError(f"{name}: was unplugged")
         self._watch: SourceWatch | None = None
         try:
@@ -112,10 +112,6 @@ class Recording:
         except BaseException:
             self.close()
             raise
-
-    def read(self, timeout: float) -> Sample | None:
-        """Return the next piece of sound; see `Sensor`."""
-        return self._reader.read(timeout)
 
     def close(self) -> None:
         """Stop capturing."""
