@@ -531,7 +531,7 @@ def _predicted(bundle: Sines, stream: list[dict[str, Any]]) -> Any:  # noqa: ANN
         else:
             live_set.add(modality, event["sensor"])
             live_set.push(_sample(bundle.specs[modality], time, data))
-        held += [live_set.encode(taken) for m in live_set.ready if (taken := live_set.pop_window(m))]
+        held += [live_set.encode(live_set.pop_window(m)) for m in live_set.ready]
         made = None
         if not event["late"]:
             made, held = live_set.fuse(held, time), []

@@ -20,5 +20,4 @@ class LiveSet(live_set.LiveSet):
 
     def step(self, now: float) -> Prediction | None:
         """Encode the newest window of each modality and predict; None if none was encoded or is live."""
-        popped = [window for m in self.modalities if (window := self.pop_window(m))]
-        return self.fuse([self.encode(window) for window in popped], now)
+        return self.fuse([self.encode(self.pop_window(m)) for m in self.ready], now)

@@ -57,14 +57,6 @@ def honest(truth: NDArray[np.intp], rng: np.random.Generator) -> NDArray[np.intp
     return np.where(rng.random(len(truth)) < 0.85, truth, rng.integers(0, C, len(truth)))
 
 
-def frozen(truth: NDArray[np.intp], _: np.random.Generator) -> NDArray[np.intp]:
-    return np.full(len(truth), 6)
-
-
-def flickering(truth: NDArray[np.intp], rng: np.random.Generator) -> NDArray[np.intp]:
-    return np.where(rng.random(len(truth)) < 0.9, 6, rng.integers(0, C, len(truth)))
-
-
 def elsewhere(truth: NDArray[np.intp], rng: np.random.Generator) -> NDArray[np.intp]:
     """Sees another room."""
     return rng.permutation(truth)

@@ -15,7 +15,6 @@ from sensemble_runtime.auditing.calibration import (
     CONFIDENT,
     FOLDS,
     LEAST,
-    MAJORITY,
     POWERS,
     REDUNDANT,
     RISK,
@@ -244,9 +243,7 @@ def test_a_new_person_gets_at_most_the_promised_share_of_sure_and_wrong_answers(
         old = groups < people
         there = {m: np.ones(old.sum(), bool) for m in drawn}
         known = {m: own.take(old) for m, own in drawn.items()}
-        threshold, count = fit_threshold(
-            known, there, there, truth[old], "multi-class", groups[old], 0.3, RISK
-        )
+        threshold, count = fit_threshold(known, there, there, truth[old], "multi-class", groups[old], 0.3)
         assert count == people
         new = {m: own.take(~old) for m, own in drawn.items()}
         lied = new | {"a": new["a"].take(np.roll(np.arange((~old).sum()), 10))}
@@ -273,7 +270,13 @@ def test_a_set_without_examples_has_no_promise_and_what_is_always_right_is_sure_
     perfect = {m: Evidence(0.6 * np.eye(5)[truth] + 0.08) for m in said}
     there = {m: np.ones(len(truth), bool) for m in said}
     found = fit_threshold(perfect, there, there, truth, "multi-class", groups, 0.3)
-    assert found == (MAJORITY, 40)
+    assert found == (0.5, 40)
+    strong = np.where(
+        np.arange(len(truth))[:, None] > 0, 0.95 * np.eye(5)[truth] + 0.01, 0.2
+    )  # but for the first
+    weak = Evidence(0.1 * np.eye(5)[truth] + 0.18)
+    fooled = {"a": Evidence(strong), "b": weak, "c": weak}
+    assert fit_threshold(fooled, there, there, truth, "multi-class", groups, 0.3)[0] > 0.5, "by a's lies"
     never = there | {"a": groups < 20, "b": groups >= 20}
     assert fit_threshold(perfect, never, never, truth, "multi-class", groups, 0.3) == (CONFIDENT, 0)
 

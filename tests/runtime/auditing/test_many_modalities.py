@@ -36,7 +36,7 @@ def ten(bundle_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Bundle
         path.write_bytes(data)
         file = FileEntry(f"{m}/encoder.pte", len(data), hashlib.sha256(data).hexdigest())
         (artifact,) = made.modalities["audio"].artifacts.values()
-        spec = replace(made.modalities["audio"].spec, modality=m)
+        spec = replace(made.modalities["audio"].spec, modality=m, device="watch" if m in TEN[:2] else None)
         entries[m] = ModalityEntry(
             spec, {"executorch-xnnpack": replace(artifact, path=file.path, files=(file,))}
         )
@@ -91,8 +91,8 @@ def test_further_subsets_are_audited_when_asked_for(ten: Bundle, examples: list[
     more = [TEN[:2], TEN[3:8]]
     result, plain = audit(ten, examples, more=more), audit(ten, examples)
     assert set(result.subsets) - set(plain.subsets) == {subsets.name(s) for s in more}
-    assert set(plain.subsets) == {subsets.name(s) for s in subsets.measured(TEN)}
-    assert (set(plain.drops), plain.subsets[subsets.name(TEN)].n) == (set(TEN), 5)
+    assert set(plain.subsets) == {subsets.name(s) for s in (*subsets.measured(TEN), TEN[2:])}
+    assert (set(plain.drops), plain.subsets[subsets.name(TEN)].n) == ({*TEN, "watch"}, 5)
     assert result.subsets[subsets.name(TEN)] == plain.subsets[subsets.name(TEN)]
     assert set(result.reliability) == set(result.subsets)
 

@@ -94,15 +94,6 @@ def test_the_grouping_of_figure_5(method: str, k: int) -> None:
     assert found.r == pytest.approx(fmean(min(group) for group in groups))
 
 
-@pytest.mark.parametrize("method", ["Contr., MASD", "Contr., MASD + WiseFT"])
-def test_interventions_degrade_more_gracefully_as_the_overlap_shrinks(method: str) -> None:
-    def drop(which: str) -> float:
-        table = matrix(TABLE_9[which])
-        return (overlap(table, 2).p or math.nan) - (overlap(table, 0).p or math.nan)
-
-    assert drop(method) < drop("Contr., FT")
-
-
 def test_one_training_set_is_enough() -> None:
     row = matrix(TABLE_9["Contr., FT"])["video"]
     found = summary({"video": row})

@@ -19,18 +19,18 @@ def tokenizer(bundle_folder: Path) -> Tokenizer:
     return Tokenizer.from_file(str(bundle_folder / "tokenizer.json"))
 
 
-def test_short_captions_are_padded_with_zero(tokenizer: Tokenizer) -> None:
-    ids = tokenize(tokenizer, "A person says TWO", 6)
-    assert ids.dtype == "int64"
-    assert ids.tolist() == [[2, 4, 5, 6, 0, 0]]
-
-
-def test_long_captions_are_cut(tokenizer: Tokenizer) -> None:
-    assert tokenize(tokenizer, "one " * 9, 4).tolist() == [[3, 3, 3, 3]]
-
-
-def test_of_a_caption_without_end_the_beginning_is_read(tokenizer: Tokenizer) -> None:
-    assert tokenize(tokenizer, " " * (MAX_CAPTION - 3) + "one two", 3).tolist() == [[3, 0, 0]]
+@pytest.mark.parametrize(
+    ("caption", "ids"),
+    [
+        ("A person says TWO", [2, 4, 5, 6, 0, 0]),
+        ("one " * 9, [3] * 6),
+        (" " * (MAX_CAPTION - 3) + "one two", [3, 0, 0, 0, 0, 0]),
+    ],
+    ids=["padded", "cut", "without end"],
+)
+def test_captions_are_padded_and_cut(tokenizer: Tokenizer, caption: str, ids: list[int]) -> None:
+    found = tokenize(tokenizer, caption, 6)
+    assert (found.dtype, found.tolist()) == ("int64", [ids])
 
 
 @given(st.text())

@@ -110,6 +110,7 @@ def test_no_evidence_is_a_confidence_of_one_over_the_classes() -> None:
     said, alone = answer(classifier(), both, {}, ("audio", "video"))
     for one in (said, *alone.values(), no_evidence(classifier())):
         assert (one.label, one.best, one.doubt, one.confidence) == (None, None, "unfamiliar", 0.25)
+        assert not one.probabilities.flags.writeable
         assert one.candidates == LABELS
 
 

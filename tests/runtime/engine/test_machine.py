@@ -220,4 +220,5 @@ def test_no_encoder_starves_under_a_budget() -> None:
             del done[modality]
         bench.wait(0.05)
     assert min(counts.values()) >= 8
+    assert {event.modality for event in bench.events if event.kind == "overload"} == {"audio", "video"}
     assert 0.12 * sum(counts.values()) <= 0.5 * 10 + 5 * 0.12 * 3, "beside the first, which are measured"

@@ -61,10 +61,11 @@ def test_with_time_enough_every_window_is_encoded_as_it_completes() -> None:
 
 
 def test_a_budget_is_kept_and_the_stretched_hops_are_reported() -> None:
-    simulation = Simulation(Policy(budget=0.25), {"audio": 0.1, "video": 0.1})
-    simulation.run(10, {"audio": 0.02, "video": 0.06})
+    simulation = Simulation(Policy(budget=0.25), {"text": 0.0, "audio": 0.1, "video": 0.1})
+    costs = {"text": 0.0, "audio": 0.02, "video": 0.06}
+    simulation.run(10, costs)
     since, busy = simulation.now, simulation.busy
-    simulation.run(50, {"audio": 0.02, "video": 0.06})
+    simulation.run(50, costs)
     share = (simulation.busy - busy) / (simulation.now - since)
     assert 0.9 * 0.25 < share <= 1.02 * 0.25, "used, and not exceeded"
     stretched = {event.modality: event.text for event in simulation.events}
@@ -131,8 +132,13 @@ def test_shares_are_fair(demands: dict[str, float], budget: float) -> None:
     assert all(shares[m] >= most * (1 - 1e-6) for m in short), "what gets less than it demands gets the most"
 
 
-@pytest.mark.parametrize("field", ["budget", "threads", "skew", "align", "unfamiliar"])
-def test_a_policy_out_of_range_is_refused(field: str) -> None:
-    bad = {"budget": 1.5, "threads": -1, "skew": math.nan, "align": -1.0, "unfamiliar": "drop"}
-    with pytest.raises(PolicyError, match=rf"^{field} {re.escape(str(bad[field]))}: give "):
-        Policy(**{field: bad[field]})  # type: ignore[arg-type]
+@pytest.mark.parametrize(
+    ("field", "bad"),
+    [
+        *(("budget", 0.0), ("budget", 1.5), ("threads", -1), ("skew", math.nan)),
+        *(("align", -1.0), ("align", math.inf), ("unfamiliar", "drop")),
+    ],
+)
+def test_a_policy_out_of_range_is_refused(field: str, bad: object) -> None:
+    with pytest.raises(PolicyError, match=rf"^{field} {re.escape(str(bad))}: give "):
+        Policy(**{field: bad})  # type: ignore[arg-type]

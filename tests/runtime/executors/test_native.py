@@ -12,6 +12,14 @@ from sensemble_runtime.executors._native import Module
 from sensemble_runtime.executors.executor import load
 
 
+def run(script: str, *given: object) -> str:
+    """Return what a script prints in a process of its own."""
+    command = [sys.executable, "-c", script, *map(str, given)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
 def test_a_missing_program_is_named(tmp_path: Path) -> None:
     with pytest.raises(BundleCorruptError, match=r"none\.pte: there is no artifact"):
         load(tmp_path / "none.pte", "executorch-xnnpack")
@@ -65,9 +73,7 @@ assert threads() - before == size, threads()
 
 @pytest.mark.parametrize("size", [1, 3])
 def test_the_first_program_sizes_the_pool(bundle_folder: Path, size: int) -> None:
-    script = [sys.executable, "-c", THREADS, str(bundle_folder / "audio" / "encoder.pte"), str(size)]
-    run = subprocess.run(script, capture_output=True, text=True, check=False)
-    assert run.returncode == 0, run.stderr
+    run(THREADS, bundle_folder / "audio" / "encoder.pte", size)
 
 
 def test_the_module_finds_its_libraries_where_it_is_installed() -> None:
@@ -111,12 +117,11 @@ def test_encoders_that_are_fastest_alone_get_no_second_thread(
     bundle_folder: Path, tmp_path: Path, threads: int, pool: str, more: int | None
 ) -> None:
     folder = shutil.copytree(bundle_folder, tmp_path / "bundle")
-    script = [sys.executable, "-c", SINGLE, str(folder), str(threads), pool]
-    run = subprocess.run(script, capture_output=True, text=True, check=True)
+    found = int(run(SINGLE, folder, threads, pool))
     if more is None:  # as many as ExecuTorch finds cores
-        assert int(run.stdout) > 0 or os.cpu_count() == 1
+        assert found > 0 or os.cpu_count() == 1
     else:
-        assert int(run.stdout) == more
+        assert found == more
 
 
 BESIDE = """
@@ -145,11 +150,7 @@ else:
 
 
 def test_a_quick_program_runs_while_a_slow_one_does(built: Path) -> None:
-    programs = [built / "slow" / "encoder.pte", built / "bundle" / "text" / "encoder.pte"]
-    run = subprocess.run(
-        [sys.executable, "-c", BESIDE, *programs], capture_output=True, text=True, check=False
-    )
-    assert run.returncode == 0, run.stderr
+    run(BESIDE, built / "slow" / "encoder.pte", built / "bundle" / "text" / "encoder.pte")
 
 
 def test_an_error_that_quotes_bytes_which_are_no_text_is_an_error(bundle_folder: Path) -> None:
@@ -192,11 +193,7 @@ else:
 
 
 def test_who_frees_a_program_waits_for_none_that_loads(built: Path) -> None:
-    programs = [built / "big" / "encoder.pte", built / "bundle" / "text" / "encoder.pte"]
-    run = subprocess.run(
-        [sys.executable, "-c", UNLOADING, *programs], capture_output=True, text=True, check=False
-    )
-    assert run.returncode == 0, run.stderr
+    run(UNLOADING, built / "big" / "encoder.pte", built / "bundle" / "text" / "encoder.pte")
 
 
 KEPT = """
@@ -218,6 +215,4 @@ assert kept < 1.2, kept
 
 
 def test_a_loaded_program_is_in_memory_once(built: Path) -> None:
-    programs = [built / "big" / "encoder.pte", built / "bundle" / "text" / "encoder.pte"]
-    run = subprocess.run([sys.executable, "-c", KEPT, *programs], capture_output=True, text=True, check=False)
-    assert run.returncode == 0, run.stderr
+    run(KEPT, built / "big" / "encoder.pte", built / "bundle" / "text" / "encoder.pte")

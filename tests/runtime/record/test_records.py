@@ -1,7 +1,7 @@
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -144,42 +144,43 @@ def test_a_reader_never_waits_for_the_writer(records: Records, bundle: Bundle, t
         assert not reader.is_alive()
 
 
-def test_a_file_that_is_no_record_is_refused(tmp_path: Path) -> None:
-    other = tmp_path / "other.sqlite"
-    with sqlite3.connect(other) as db:
-        db.execute("CREATE TABLE mine (x)")
-    db.close()
-    text = tmp_path / "notes.txt"
-    text.write_text("not a database, but long enough to look like one " * 50)
-    for path, reported in ((other, "another program's database"), (text, "is no record")):
-        before = path.read_bytes()
-        for use in (Records, read_runs):
-            with pytest.raises(RecordError, match=rf"{path.name}: {reported}; name another file$"):
-                use(path)
-        assert path.read_bytes() == before
-
-
-def test_another_schema_version_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "record.sqlite"
+def other_version(path: Path) -> None:
     Records(path).close()
-    with sqlite3.connect(path) as db:
-        db.execute(f"PRAGMA user_version = {SCHEMA + 1}")
-    db.close()
-    with pytest.raises(RecordError, match=f"schema version {SCHEMA + 1}"):
-        Records(path)
-    with pytest.raises(RecordError, match=f"schema version {SCHEMA + 1}"):
-        read_runs(path)
+    other_tables(path, f"PRAGMA user_version = {SCHEMA + 1}")
 
 
-def test_a_path_that_cannot_be_a_record_is_refused(tmp_path: Path) -> None:
+def other_tables(path: Path, statement: str = "CREATE TABLE mine (x)") -> None:
+    with closing(sqlite3.connect(path)) as db:
+        db.execute(statement)
+
+
+@pytest.mark.parametrize(
+    ("make", "reported"),
+    [
+        (other_version, f"a record of schema version {SCHEMA + 1}, and this"),
+        (other_tables, "another program's database; name another file"),
+        (lambda path: path.write_text("not a database, but long enough " * 50), "is no record; name another"),
+        (Path.mkdir, "is a folder; name a file"),
+    ],
+)
+def test_what_is_no_record_of_this_version_is_refused_and_stays(
+    tmp_path: Path, make: Callable[[Path], object], reported: str
+) -> None:
+    path = tmp_path / "record.sqlite"
+    make(path)
+    before = None if path.is_dir() else path.read_bytes()
+    for use in (Records, read_runs):
+        with pytest.raises(RecordError, match=rf"^{path}: {reported}"):
+            use(path)
+    assert before is None or path.read_bytes() == before
+
+
+def test_where_no_record_is_none_is_read_and_without_a_folder_none_is_made(tmp_path: Path) -> None:
     with pytest.raises(RecordError, match="folder that exists"):
         Records(tmp_path / "nowhere" / "record.sqlite")
     with pytest.raises(RecordError, match=r"absent\.sqlite: there is no such file"):
         read_runs(tmp_path / "absent.sqlite")
-    assert not (tmp_path / "absent.sqlite").exists()
-    for use in (Records, read_runs):
-        with pytest.raises(RecordError, match=f"{tmp_path.name}: is a folder; name a file$"):
-            use(tmp_path)
+    assert not [*tmp_path.iterdir()]
 
 
 def test_what_keeps_it_from_being_written_has_its_own_remedy(

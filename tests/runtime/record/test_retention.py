@@ -151,18 +151,6 @@ def test_what_a_clock_of_2037_recorded_goes_once_it_was_there_for_as_long(
     assert wrong not in [one.id for one in read_runs(path)]
 
 
-def test_a_clock_that_is_set_back_to_1970_leaves_a_record_readable(
-    bundle: Bundle, tmp_path: Path, set_clock: Callable[[float], None]
-) -> None:
-    path = tmp_path / "record.sqlite"
-    with Records(path) as records:
-        run = session_of(records, bundle, 60 / DAY)
-        set_clock(5.0)
-        records.add_items(run, [said(time.monotonic())])
-    assert [round(p.at) for p in read_predictions(path, run)] == [-55, 5]
-    assert len(read_runs(path)) == 1
-
-
 def test_a_record_stops_growing_at_its_size(bundle: Bundle, tmp_path: Path) -> None:
     path = tmp_path / "record.sqlite"
     bounds = Retention(bytes=1e6)

@@ -17,18 +17,6 @@ from tests.waiting import PATIENCE, wait_until
 pytestmark = pytest.mark.usefixtures("no_thread_is_left")
 
 
-def test_threads_come_and_go_with_sensors(bundle: Bundle) -> None:
-    before = threading.active_count()
-    with Session(bundle) as running:
-        assert threading.active_count() == before + 4, "one encodes each modality, one keeps the time"
-        names = [running.attach(Puppet("audio", f"microphone {i}")) for i in range(3)]
-        assert threading.active_count() == before + 7
-        for name in names[:2]:
-            running.detach(name)
-        wait_until(lambda: threading.active_count() == before + 5)
-    assert threading.active_count() == before
-
-
 def test_a_sensor_attached_again_is_held_by_one_thread_at_a_time(bundle: Bundle, log: Log) -> None:
     captions = Puppet("text")
     with watched(bundle, log) as running:
@@ -121,16 +109,3 @@ def test_the_stream_has_predictions_and_events_in_order(bundle: Bundle) -> None:
     kinds = [item.kind if isinstance(item, Event) else "prediction" for item in first]
     assert kinds == ["attached", "live", "prediction", "detached", "live"]
     assert list(stream) == []
-
-
-def test_who_unsubscribed_gets_nothing_more_and_leaves_no_thread(bundle: Bundle, log: Log) -> None:
-    with Session(bundle) as running:
-        leaving = running.subscribe(log)
-        staying: list[object] = []
-        running.subscribe(staying.append)
-        assert running.unsubscribe(leaving)
-        assert leaving.join(PATIENCE)
-        running.attach(Puppet("text"))
-        wait_until(lambda: staying)
-        assert log.of("text") == []
-        assert not running.unsubscribe(leaving)

@@ -123,10 +123,8 @@ def choose_power(logits: Floats, labels: Labels, task: Task, groups: NDArray[np.
     return POWERS[int(np.argmax(likelihoods))]
 
 
-def fit_temperature(
-    logits: Floats, labels: Labels, task: Task, least: int = LEAST, few: float = 1.0
-) -> float:
-    """Return the temperature with the least cross-entropy, from 0.01 to 100; `few` for fewer than `least`.
+def fit_temperature(logits: Floats, labels: Labels, task: Task, least: int = LEAST) -> float:
+    """Return the temperature with the least cross-entropy, from 0.01 to 100; 1 for fewer than `least`.
 
     The cross-entropy is convex in the inverse temperature: the one root of its slope is bracketed and halved
     (Guo et al., 2017). As in Platt's scaling (1999), a pseudo-example spread over all classes keeps it finite
@@ -134,7 +132,7 @@ def fit_temperature(
     """
     n, classes = logits.shape
     if n < least:
-        return few
+        return 1.0
     exact = logits.astype(np.float64, copy=False)
     target = (np.eye(classes)[labels] if task == "multi-class" else labels.astype(np.float64)) * n
     target = (target + (1 / classes if task == "multi-class" else 0.5)) / (n + 1)
@@ -155,20 +153,18 @@ def fit_threshold(
     task: Task,
     groups: NDArray[np.integer],
     redundancy: float,
-    risk: float = RISK,
 ) -> tuple[float, int]:
     """Return the confidence from which answers are sure, and the groups that it rests on.
 
-    It is the least from `MAJORITY` on that keeps the risk for each measured set of sensors, by themselves and
-    while one of three or more begins to lie. Where one of the sets has fewer groups than `groups_needed`, or
-    no example, nothing can be promised, and it is `CONFIDENT`.
+    It is the least from `MAJORITY` on that keeps the `RISK` for each measured set of sensors, by themselves
+    and while one of three or more begins to lie. Where one of the sets has fewer groups than `groups_needed`,
+    or no example, nothing can be promised, and it is `CONFIDENT`.
 
     Args:
         said: by modality, calibrated evidence of N windows.
         present, familiar: by modality, bool [N]; a session leaves out what is unfamiliar.
         labels, task, groups: as for `calibrate`.
         redundancy: as for `belief.fuse`.
-        risk: in (0, 1).
     """
     found, fewest = [MAJORITY], len(labels)
     classes = next(iter(said.values())).classes.shape[1]
@@ -186,9 +182,9 @@ def fit_threshold(
             right = true[np.arange(len(true)), answers.probabilities.argmax(axis=1)].astype(bool)
             wrong = ~right & (answers.doubts == SURE)  # at a threshold of 0, all that have evidence
             found.append(
-                least_threshold(answers.probabilities.max(axis=1)[has], wrong[has], groups[has], risk)
+                least_threshold(answers.probabilities.max(axis=1)[has], wrong[has], groups[has], RISK)
             )
-    return (max(found) if fewest >= groups_needed(risk) else CONFIDENT), fewest
+    return (max(found) if fewest >= groups_needed(RISK) else CONFIDENT), fewest
 
 
 def least_threshold(

@@ -21,6 +21,7 @@ from sensemble_runtime.bundle.manifest import Task
 from sensemble_runtime.scores import Estimate, SubsetScore
 
 LEVEL = 0.95
+_NORMAL = NormalDist().inv_cdf((1 + LEVEL) / 2)  # standard errors on each side
 _HALVINGS = 40  # of the range in which the end of an interval lies
 _SIMPSON = np.array([1, *[4, 2] * 127, 4, 1])  # the weights of his rule, times 3 / width
 
@@ -29,12 +30,9 @@ Groups = Sequence[str | None] | Sequence[tuple[str, ...]]
 """The group of each example, or its groups."""
 
 
-def wilson(successes: float, n: float, level: float = LEVEL) -> Range:
-    """Return Wilson's score interval of `successes` out of `n` trials, which need not be whole."""
-    if not 0 <= successes <= n or not 0 < n < math.inf or not 0 < level < 1:
-        raise ValueError(f"{successes} of {n} at level {level} is no proportion with a confidence interval")
-    z = NormalDist().inv_cdf((1 + level) / 2)
-    rate, spread = successes / n, z * z / n
+def wilson(successes: float, n: float) -> Range:
+    """Return Wilson's score interval of `successes` out of `n` > 0 trials, which need not be whole."""
+    rate, spread = successes / n, _NORMAL**2 / n
     centre = (rate + spread / 2) / (1 + spread)
     half = math.sqrt(spread * (rate * (1 - rate) + spread / 4)) / (1 + spread)
     # Rounding may leave the ends, and the estimate, just outside.
@@ -80,7 +78,7 @@ def effective_size(values: NDArray[np.bool_] | NDArray[np.integer], groups: NDAr
     usual = (n - n / kish) / (len(sizes) - 1)  # the size of a group, for unequal ones
     spread = between + (usual - 1) * within
     rho = min(1.0, max(0.0, (between - within) / spread)) if spread else 1.0
-    few = student(LEVEL, len(sizes) - 1) / NormalDist().inv_cdf((1 + LEVEL) / 2)
+    few = student(LEVEL, len(sizes) - 1) / _NORMAL
     return n / (1 + (n / kish - 1) * rho) / few**2
 
 
@@ -124,8 +122,7 @@ def difference(first: NDArray[np.bool_], second: NDArray[np.bool_], groups: NDAr
             low, high = (middle, high) if test(middle) > wanted else (low, middle)
         return (low + high) / 2
 
-    z = NormalDist().inv_cdf((1 + LEVEL) / 2)
-    return Estimate(value, end(-1.0, value, z), end(value, 1.0, -z))
+    return Estimate(value, end(-1.0, value, _NORMAL), end(value, 1.0, -_NORMAL))
 
 
 def score_test(

@@ -68,9 +68,7 @@ class Head:
         """Return logits float32 [..., C] of pooled representations float32 [..., d]."""
         return pooled @ self.weight.T + self.bias
 
-    def probabilities(
-        self, pooled: Floats, temperature: float | Floats = 1.0, power: float | Floats = 0.0
-    ) -> Floats:
+    def probabilities(self, pooled: Floats, temperature: float = 1.0, power: float = 0.0) -> Floats:
         """Return `scaled` class probabilities [..., C] of pooled representations, both float32."""
         return calibrated(self.logits(pooled), temperature, power, self.task)
 
@@ -85,30 +83,28 @@ def doubted(opinions: Floats, scores: Floats, task: Task) -> Floats:
     return np.asarray(opinions + unknown * (nothing - opinions), np.float32)
 
 
-def calibrated(
-    logits: NDArray[np.floating], temperature: float | Floats, power: float | Floats, task: Task
-) -> Floats:
+def calibrated(logits: NDArray[np.floating], temperature: float, power: float, task: Task) -> Floats:
     """Return class probabilities float32 [..., C] of logits [..., C], `scaled`; the same arguments."""
     return np.asarray(probabilities(scaled(logits, temperature, power, task), task), dtype=np.float32)
 
 
 def scaled(
-    logits: NDArray[np.floating], temperature: float | Floats, power: float | Floats, task: Task
+    logits: NDArray[np.floating], temperature: float, power: float, task: Task
 ) -> NDArray[np.floating]:
     """Return logits [..., C], scaled so that their softmax is calibrated, of their dtype.
 
     They are multiplied by their own confidence, the largest probability before, to a power (0 if
     multi-label), and divided by a temperature (Guo et al., 2017): one that rises with the doubt (after
-    Balanya et al., 2022, who use the entropy). Both broadcast to [..., C]. The order of the classes stays the
+    Balanya et al., 2022, who use the entropy). The order of the classes stays the
     same.
     """
     if task == "multi-class":  # for precision
         logits = logits - logits.max(axis=-1, keepdims=True)
-    divided = logits / np.asarray(temperature, logits.dtype)
-    if not np.any(power):
+    divided = logits / temperature
+    if not power:
         return divided
     confidence = 1 / np.exp(logits).sum(axis=-1, keepdims=True)  # of logits whose largest is 0
-    return np.asarray(divided * confidence ** np.asarray(power, logits.dtype))
+    return np.asarray(divided * confidence**power)
 
 
 def probabilities(logits: NDArray[np.floating], task: Task) -> NDArray[np.floating]:

@@ -148,7 +148,7 @@ def _odds(opinions: Floats, lies: Floats, power: float) -> Floats:
 
 def likelihoods(opinions: Floats, power: float = 1.0) -> Floats:
     """Return how much more probable windows are under each class than without knowing it, of [..., C]."""
-    shares = opinions**power if power != 1 else opinions
+    shares = opinions**power
     shares = shares / shares.sum(axis=-1, keepdims=True)
     return np.asarray((1 - _LEAST) * opinions.shape[-1] * shares + _LEAST)
 

@@ -205,7 +205,6 @@ class Engine(Suite):
                 self.stop_waiting(starting)
             self._aligning.pop(modality, None)
             window = self._live_set.pop_window(modality)
-            assert window is not None  # noqa: S101 - it is ready
             self._encoding[modality] = window.window.time, self._now
             self._out.append(Encode(window))
             began = True

@@ -162,11 +162,12 @@ class LiveSet:
         """Return when the first of the fresh embeddings expires; None without one."""
         return min((self._expiry(modality) for modality in self._fresh(now)), default=None)
 
-    def pop_window(self, modality: str) -> PoppedWindow | None:
-        """Return the newest window of a modality, to be encoded; None without one."""
-        ring = self.windows.get(modality)
-        window = ring.pop() if ring else None
-        return PoppedWindow(modality, self._sensors[modality], window, ring) if ring and window else None
+    def pop_window(self, modality: str) -> PoppedWindow:
+        """Return the newest window of a modality that is ready, to be encoded."""
+        ring = self.windows[modality]
+        window = ring.pop()
+        assert window is not None  # noqa: S101 - it is ready
+        return PoppedWindow(modality, self._sensors[modality], window, ring)
 
     def fuse(self, encoded: Iterable[Encoded], now: float) -> Prediction | None:
         """Add embeddings to the live set and predict; those of a modality removed meanwhile are ignored."""
