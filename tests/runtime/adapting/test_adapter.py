@@ -97,7 +97,7 @@ def room(tmp_path: Path) -> Room:
     return Room(world, Adapter(bundle_of(world.head, tmp_path)))
 
 
-def test_a_camera_teaches_a_microphone(room: Room, tmp_path: Path) -> None:
+def test_a_camera_teaches_a_microphone(room: Room) -> None:
     room.play(300)
     (event,) = room.adapter.pop_events()
     assert (event.kind, event.modality, event.sensor) == ("taught", "audio", "one")
@@ -111,13 +111,6 @@ def test_a_camera_teaches_a_microphone(room: Room, tmp_path: Path) -> None:
     assert np.mean(said == truth) > np.mean(shipped == truth) + 0.1
     assert room.adapter.correct({"audio": replace(heard[0], sensor="another")}) == {}
     assert room.adapter.learners["audio", "one"].trial.used
-    room.adapter.save()
-    room.adapter.close()
-    assert (tmp_path / "bundle.learned").is_dir()
-    with Adapter(bundle_of(room.world.head, tmp_path)) as again:
-        found = again.correct({"audio": heard[0]})["audio"]
-        np.testing.assert_array_equal(found, room.adapter.correct({"audio": heard[0]})["audio"])
-        assert again.problem == ""
 
 
 def test_a_suspect_teaches_none_and_learns(room: Room) -> None:
@@ -238,6 +231,7 @@ def test_what_was_learned_is_the_same_after_it_was_stored(room: Room, kept: Path
         assert again.learners.keys() == {("audio", "one"), ("video", "camera \udcff")}, (
             "no Unicode, but a name"
         )
+        assert again.problem == ""
         same, learner = again.learners["audio", "one"], room.adapter.learners["audio", "one"]
     np.testing.assert_array_equal(same.moments, learner.moments)
     assert same.trial == learner.trial

@@ -235,23 +235,6 @@ def test_a_bootstrap_holds_its_value_within_bounds(resampled: np.ndarray, value:
     assert value - 1e-12 <= high <= 1
 
 
-def test_a_bootstrap_holds_the_truth_nearly_as_often_as_it_says() -> None:
-    random = np.random.default_rng(0)
-
-    def drawn(n: int) -> tuple[np.ndarray, np.ndarray]:
-        tags = random.random((n, 3)) < 0.2
-        return tags, tags * 1.5 + random.normal(size=(n, 3))
-
-    tags, scores = drawn(60_000)
-    truth, held = score(scores, tags, "multi-label"), 0
-    for _ in range(60):
-        tags, scores = drawn(120)
-        resampled = average_precisions(scores, tags, np.arange(120), np.ones(120, bool))
-        low, high = bootstrapped(resampled, score(scores, tags, "multi-label"), 120)
-        held += low <= truth <= high
-    assert held >= 52
-
-
 def test_too_few_examples_say_so() -> None:
     assert SubsetScore(1.0, 13, *wilson(13, 13)).too_few
     assert not SubsetScore(1.0, 400, *wilson(400, 400)).too_few

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.errors import SessionError
 from sensemble_runtime.session import session
-from sensemble_sensors.supervision.events import Event
 
 from tests.runtime.puppets import Log, Puppet, Session, watched
 from tests.waiting import PATIENCE, wait_until
@@ -95,17 +94,3 @@ def test_attaching_and_detaching_from_many_threads_while_closing(bundle: Bundle,
     assert unexpected == []
     assert running.live == ()
     assert threading.active_count() == before
-
-
-def test_the_stream_has_predictions_and_events_in_order(bundle: Bundle) -> None:
-    captions = Puppet("text")
-    with Session(bundle) as running:
-        stream = running.stream()
-        running.attach(captions)
-        captions.say()
-        first = [next(stream) for _ in range(3)]
-        running.detach("text")
-        first += [next(stream) for _ in range(2)]
-    kinds = [item.kind if isinstance(item, Event) else "prediction" for item in first]
-    assert kinds == ["attached", "live", "prediction", "detached", "live"]
-    assert list(stream) == []

@@ -4,6 +4,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from sensemble_runtime.record.writer import Records
 from sensemble_runtime.session import sensor_host
 from sensemble_sensors import Isolated
 from sensemble_sensors.errors import SensorEndedError
-from sensemble_sensors.sensor import Sample
+from sensemble_sensors.sensor import Sample, Sensor
 from sensemble_sensors.supervision.events import Event
 
 from tests.runtime.puppets import Log, Puppet, Session, watched
@@ -51,18 +52,41 @@ class Buggy(Puppet):
         return Sample("video", np.zeros(2) + "a picture", timeout)  # type: ignore[operator]
 
 
+def buggy() -> Sensor:
+    return Buggy("video", "desk")
+
+
+def isolated() -> Sensor:
+    from unruly import Unruly
+
+    return Isolated(Unruly, "raise", 0)
+
+
 @pytest.mark.usefixtures("soon")
+@pytest.mark.parametrize(
+    ("make", "line", "said"),
+    [
+        (buggy, 'np.zeros(2) + "a picture"', "3 times in a row; mend the sensor's code"),
+        (isolated, "in _misbehave", "ZeroDivisionError: in the driver, 3 times"),
+    ],
+)
 def test_an_error_in_a_sensors_own_code_is_told_with_its_traceback_and_tried_three_times(
-    bundle: Bundle, log: Log, caplog: pytest.LogCaptureFixture
+    bundle: Bundle,
+    log: Log,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    make: Callable[[], Sensor],
+    line: str,
+    said: str,
 ) -> None:
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "sensors"))
     with watched(bundle, log) as running:
-        running.attach(Buggy("video", "desk"))
+        name = running.attach(make())
         assert list(running) == [], "it is over with its last sensor"
-    assert log.of("desk") == ["attached", "lost", "attached", "lost", "attached", "failed"]
+    assert log.of(name) == ["attached", "lost", "attached", "lost", "attached", "failed"]
     (failed,) = [e for e in log.events if e.kind == "failed"]
-    assert "3 times in a row; mend the sensor's code" in failed.text
-    assert caplog.text.count("Traceback") == 1
-    assert 'np.zeros(2) + "a picture"' in caplog.text
+    assert said in failed.text
+    assert caplog.text.count("Traceback") == caplog.text.count(line) == 1
 
 
 def test_a_lasting_session_goes_on_when_its_last_sensor_has_ended(bundle: Bundle, log: Log) -> None:
@@ -73,22 +97,6 @@ def test_a_lasting_session_goes_on_when_its_last_sensor_has_ended(bundle: Bundle
         running.attach(second)
         second.say()
         assert next(iter(running)).live == ("text",)
-
-
-@pytest.mark.usefixtures("soon")
-def test_an_error_in_the_code_of_an_isolated_sensor_ends_it_too(
-    bundle: Bundle, log: Log, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "sensors"))
-    from unruly import Unruly
-
-    with watched(bundle, log) as running:
-        name = running.attach(Isolated(Unruly, "raise", 0))
-        assert list(running) == [], "it is over with its last sensor"
-    assert log.of(name)[-1] == "failed"
-    (failed,) = [e for e in log.events if e.kind == "failed"]
-    assert "ZeroDivisionError: in the driver, 3 times" in failed.text
-    assert caplog.text.count("in _misbehave") == 1, "the traceback of its own process, once"
 
 
 class SpeechlessError(RuntimeError):

@@ -62,7 +62,7 @@ class Bundle:
         self.manifest = contents
         self.fingerprint = fingerprint
         self.modalities = tuple(sorted(contents.modalities))
-        self.specs: dict[str, InputSpec] = {m: contents.modalities[m].spec for m in self.modalities}
+        self.specs = dict(sorted(contents.specs.items()))
         self.executors = executors
         self.head = head
         devices = {m: spec.device for m, spec in self.specs.items()}
