@@ -1,7 +1,7 @@
 """Predictions and opinions: the probabilities of the classes, and what may be said on their strength."""
 
 from dataclasses import dataclass, field, replace
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -159,15 +159,5 @@ class Prediction(Answer):
 
     def copy(self) -> Self:
         """Return an equal prediction with dicts of its own; the read-only arrays are shared."""
-        return replace(
-            self,
-            ages=self.ages.copy(),
-            latencies=self.latencies.copy(),
-            dropped=self.dropped.copy(),
-            skipped=self.skipped.copy(),
-            lost=self.lost.copy(),
-            embeddings=self.embeddings.copy(),
-            opinions=self.opinions.copy(),
-            lies=self.lies.copy(),
-            levels=self.levels.copy(),
-        )
+        own: Any = {n: value.copy() for n in self.__slots__ if isinstance(value := getattr(self, n), dict)}
+        return replace(self, **own)

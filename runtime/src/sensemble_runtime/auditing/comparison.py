@@ -199,11 +199,8 @@ def compared(
 def _pair(before: Outcomes, after: Outcomes, both: Mapping[int, int]) -> tuple[Outcomes, Outcomes]:
     """Return the outcomes of the examples that both have, in one order."""
     places = {row: place for place, row in enumerate(after.rows.tolist())}
-    pairs = [
-        (place, places[other])
-        for place, row in enumerate(before.rows.tolist())
-        if (other := both.get(row)) in places and other is not None
-    ]
+    rows = enumerate(before.rows.tolist())
+    pairs = [(place, places[both[row]]) for place, row in rows if both.get(row) in places]
     first, second = np.array(pairs, int).reshape(-1, 2).T
     return before.take(first), after.take(second)
 
