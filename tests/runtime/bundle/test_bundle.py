@@ -120,6 +120,18 @@ def test_an_unknown_modality_is_named(bundle_folder: Path) -> None:
         Bundle.open(bundle_folder).load("depth")
 
 
+def test_a_head_of_the_same_encoders_takes_over_and_of_others_none(folder: Path) -> None:
+    bundle = Bundle.open(folder)
+    edit(folder, '"zero"', '"nought"')
+    made = bundle.with_head(Bundle.open(folder))
+    assert made is not None
+    assert (made.labels[0], bundle.labels[0]) == ("nought", "zero")
+    assert made.fingerprint != bundle.fingerprint
+    assert made.load("audio") is bundle.load("audio")
+    replace_file(folder, "audio/encoder.pte", (folder / "audio" / "encoder.pte").read_bytes() + b"0")
+    assert bundle.with_head(Bundle.open(folder)) is None
+
+
 def test_a_bundle_prints_what_it_knows_in_five_lines(folder: Path) -> None:
     bundle = Bundle.open(folder)
     lines = repr(bundle).splitlines()

@@ -49,11 +49,9 @@ class Bench:
         names: by key, the name of each sensor.
         windows: by modality, the window that is being encoded.
         active: by modality, the sensor that gave the last sample that was used.
-        inputs, outputs: all of them, the outputs as texts, to compare them with another engine's.
     """
 
     def __init__(self, policy: Policy | None = None, health: Thresholds | None = None) -> None:
-        self.options = policy, health
         self.engine = Engine(head_alone(), policy, health=health)
         self.now = 100.0
         self.items: list[Prediction | Event] = []
@@ -61,18 +59,14 @@ class Bench:
         self.names: dict[int, str] = {}
         self.modalities: dict[int, str] = {}
         self.windows: dict[str, PoppedWindow] = {}
-        self.outputs: list[str] = []
-        self.used: list[tuple[str, Sample]] = []
         self.active: dict[str, str] = {}
         self.freed: list[str] = []
-        self.inputs: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = []
         self._noise = np.random.default_rng(0)
 
     # Inputs.
 
     def tell(self, act: str, *news: Any, **more: Any) -> Any:  # noqa: ANN401 - of any input
         """Give the engine an input, and handle what follows."""
-        self.inputs.append((act, (*news, self.now), more))
         if act == "encoded":
             modality, label = news
             answer = self.engine.encoded(self._embedded(self.windows.pop(modality), label), self.now)
@@ -165,9 +159,7 @@ class Bench:
         return [event.live for event in self.events if event.kind == "live"]
 
     def advance(self) -> None:
-        self.inputs.append(("advance", (self.now,), {}))
         for output in self.engine.advance(self.now):
-            self.outputs.append(_text(output))
             if isinstance(output, Order):
                 after, before = ORDERS[output.act]
                 assert self.readers[output.key] in before
@@ -177,7 +169,6 @@ class Bench:
                 self.windows[output.window.modality] = output.window
                 self.ordered(output.window)
             elif isinstance(output, Used):
-                self.used.append((output.name, output.sample))
                 self.active[output.sample.modality] = output.name
             elif isinstance(output, Free):
                 self.freed.append(output.modality)
@@ -195,24 +186,3 @@ class Bench:
         embedding = np.asarray(4 * np.eye(8)[label], np.float32)
         name, end = popped.sensor, popped.window.time
         return Encoded(popped.modality, name, embedding, end, 0.001, popped.ring, False, None)
-
-    def again(self) -> list[str]:
-        """Return the outputs, as texts, of another engine that gets the same inputs."""
-        engine, found, windows = Engine(head_alone(), self.options[0], health=self.options[1]), [], {}
-        for act, news, more in self.inputs:
-            if act == "encoded":
-                engine.encoded(self._embedded(windows.pop(news[0]), news[1]), news[-1])
-                continue
-            answer = getattr(engine, act)(*news, **more)
-            if act == "advance":
-                windows |= {o.window.modality: o.window for o in answer if isinstance(o, Encode)}
-                found += [_text(output) for output in answer]
-        return found
-
-
-def _text(output: Any) -> str:  # noqa: ANN401 - of any output
-    if isinstance(output, Encode):
-        return f"encode {output.window.modality} {output.window.window.time}"
-    if isinstance(output, Prediction):
-        return f"{output.time} {output} {output.ages} {output.probabilities.tolist()} {output.dropped}"
-    return f"{output.name} {output.sample.time}" if isinstance(output, Used) else str(output)

@@ -98,8 +98,7 @@ class Machine(RuleBasedStateMachine):
       encoders finish, no complete window waits for ever;
     - orders fit: a reader is opened only when it is closed, an encoder gets one window at a time;
     - events are in order of their times, and a modality that leaves the live set has a cause before that;
-    - no deadline has passed, or a driver would spin;
-    - equal inputs give equal outputs.
+    - no deadline has passed, or a driver would spin.
     """
 
     @initialize(
@@ -197,7 +196,6 @@ class Machine(RuleBasedStateMachine):
         assert not bench.windows
         assert not self.of("ended")
         assert bench.engine.deadline() in (None, *bench.engine.retries.values()), "nothing waits for ever"
-        assert bench.again() == bench.outputs
 
 
 Machine.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)

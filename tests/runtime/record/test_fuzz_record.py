@@ -126,16 +126,7 @@ def test_values(whole: Path, altered: sqlite3.Connection, seed: int) -> None:
     altered.commit()
 
 
-def test_a_view_that_never_ends_is_not_asked(whole: Path) -> None:
-    path = whole.with_name("view.sqlite")
-    path.write_bytes(whole.read_bytes())
-    with closing(sqlite3.connect(path)) as db:
-        db.execute("DROP TABLE runs")
-        endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n"
-        db.execute(f"CREATE VIEW runs AS {endless}")
-        db.commit()
-    with pytest.raises(RecordError, match="views or triggers"):
-        read_runs(path)
+ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n"
 
 
 @pytest.mark.parametrize(
@@ -147,6 +138,7 @@ def test_a_view_that_never_ends_is_not_asked(whole: Path) -> None:
         ),
         ("CREATE INDEX slow ON events (hex(kind))", "an index on an expression"),
         ("CREATE VIRTUAL TABLE other USING fts5 (x)", "virtual tables"),
+        (f"DROP TABLE runs; CREATE VIEW runs AS {ENDLESS}", "views or triggers"),
         ("CREATE TRIGGER more AFTER INSERT ON events BEGIN DELETE FROM events; END", "views or triggers"),
     ],
 )
