@@ -23,6 +23,11 @@ from tests.waiting import PATIENCE, wait_until
 pytestmark = pytest.mark.usefixtures("no_thread_is_left", "soon")
 
 
+def prediction(time: float) -> Prediction:
+    one = np.ones(3, np.float32) / 3
+    return Prediction(time, ("audio",), {"audio": 0.1}, one, one, {}, {}, labels=("zero", "one", "two"))
+
+
 class Writing:
     """A writer, whose reports are recorded too, as in a session."""
 
@@ -39,10 +44,7 @@ class Writing:
         self.writer.queue.put(event)
 
     def put(self, time: float) -> None:
-        one = np.ones(3, np.float32) / 3
-        self.writer.queue.put(
-            Prediction(time, ("audio",), {}, one, one, {}, {}, labels=("zero", "one", "two"))
-        )
+        self.writer.queue.put(prediction(time))
 
     def recorded(self) -> list[float]:
         """Return the times of the last run's predictions."""

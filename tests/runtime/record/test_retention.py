@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.errors import RecordError
-from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.record.reader import read_answers, read_events, read_predictions, read_runs
 from sensemble_runtime.record.retention import TRIMMED, Retention
 from sensemble_runtime.record.writer import RecordedAnswer, Records
@@ -17,16 +16,9 @@ from sensemble_runtime.session.session import Session
 from sensemble_sensors.supervision.events import Event
 
 from tests.runtime.puppets import Puppet
+from tests.runtime.record.test_background import prediction
 
-LABELS = ("zero", "one", "two")
 DAY = 86400.0
-
-
-def said(when: float) -> Prediction:
-    one = np.ones(3, np.float32)
-    return Prediction(
-        when, ("audio",), {"audio": 0.1}, one, one, {"audio": 0.01}, {"audio": 0}, labels=LABELS
-    )
 
 
 def trim(records: Records, retention: Retention, run: int) -> int:
@@ -41,7 +33,7 @@ def trim(records: Records, retention: Retention, run: int) -> int:
 def test_a_record_is_its_users_alone(bundle: Bundle, tmp_path: Path) -> None:
     with Records(tmp_path / "record.sqlite") as records:
         run = records.begin("session", bundle)
-        records.add_items(run, [said(1.0)])
+        records.add_items(run, [prediction(1.0)])
         made = sorted(tmp_path.iterdir())
         assert [path.name for path in made] == ["record.sqlite", "record.sqlite-shm", "record.sqlite-wal"]
         assert {stat.S_IMODE(path.stat().st_mode) for path in made} == {0o600}
@@ -61,12 +53,12 @@ def test_what_is_too_old_goes_with_its_run_and_the_record_says_so(bundle: Bundle
     now = time.monotonic()
     with Records(path) as records:
         old = records.begin("session", bundle)
-        records.add_items(old, [said(now - 40 * DAY), Event(now - 40 * DAY, "live", text="audio")])
+        records.add_items(old, [prediction(now - 40 * DAY), Event(now - 40 * DAY, "live", text="audio")])
         audit = records.begin("audit", bundle, "digits", "eval")
         answer = RecordedAnswer("a", 7, ("two",), "audio", "one", np.zeros(3, np.float32), 0.5, "several")
         records.add_answers(audit, [answer])
         run = records.begin("session", bundle)
-        items = [said(now - days * DAY) for days in (31, 29, 1)]
+        items = [prediction(now - days * DAY) for days in (31, 29, 1)]
         lives = [
             Event(now - days * DAY, "live", text=live) for days, live in ((33, ""), (32, "audio"), (2, ""))
         ]
@@ -97,7 +89,7 @@ def set_clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
 def session_of(records: Records, bundle: Bundle, *days: float) -> int:
     """Record a session with a prediction so many days ago, each."""
     run = records.begin("session", bundle)
-    records.add_items(run, [said(time.monotonic() - age * DAY) for age in days])
+    records.add_items(run, [prediction(time.monotonic() - age * DAY) for age in days])
     return run
 
 
@@ -115,7 +107,7 @@ def test_a_clock_that_jumps_from_1970_to_today_costs_nothing(
         assert len(read_predictions(path, before)) == 2
         set_clock(TODAY)
         assert trim(records, MONTH, run) == 1, "though what is written next would have the new time"
-        records.add_items(run, [said(time.monotonic())])
+        records.add_items(run, [prediction(time.monotonic())])
     first, second = (p.at for p in read_predictions(path, run))
     assert 19 < second - first < DAY, "the jump is no pause"
     assert len(read_predictions(path, booted)) == 1
@@ -158,7 +150,7 @@ def test_a_record_stops_growing_at_its_size(bundle: Bundle, tmp_path: Path) -> N
     with Records(path) as records:
         run = records.begin("session", bundle)
         for i in range(30):
-            records.add_items(run, [said(1000.0 * i + j) for j in range(500)])
+            records.add_items(run, [prediction(1000.0 * i + j) for j in range(500)])
             trim(records, bounds, run)
             sizes.append(path.stat().st_size)
     assert sizes[5] < 1e6

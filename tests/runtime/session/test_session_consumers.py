@@ -4,7 +4,6 @@ import threading
 from itertools import count
 from pathlib import Path
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,7 +17,7 @@ from sensemble_runtime.session.stream_queue import EVENTS, PREDICTIONS, StreamQu
 from sensemble_sensors.supervision.events import Event
 
 from tests.runtime.puppets import Log, Puppet, Session, held
-from tests.runtime.record.test_background import unwritable
+from tests.runtime.record.test_background import prediction, unwritable
 from tests.waiting import PATIENCE, wait_until
 
 pytestmark = pytest.mark.usefixtures("no_thread_is_left")
@@ -122,11 +121,6 @@ def test_what_is_being_encoded_when_it_is_closed_is_neither_seen_nor_recorded(
     closer.join()
     (run,) = read_runs(path)
     assert read_predictions(path, run.id) == []
-
-
-def prediction(time: float) -> Prediction:
-    one = np.ones(1, np.float32)
-    return Prediction(time, ("audio",), {}, one, one, {}, {})
 
 
 def taken(queue: StreamQueue) -> list[Prediction | Event]:

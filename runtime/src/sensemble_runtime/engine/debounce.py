@@ -32,11 +32,11 @@ class Debounced:
 
     def newest(self, modalities: Collection[str]) -> tuple[str, ...]:
         """Return those of `modalities` whose newest window is in the state."""
-        return tuple(m for m in modalities if m in self._now) if self._now else ()
+        return tuple(m for m in modalities if m in self._now)
 
     def reported(self, modalities: Collection[str]) -> tuple[str, ...]:
         """Return those of `modalities` last reported to be in the state."""
-        return tuple(m for m in modalities if m in self._reported) if self._reported else ()
+        return tuple(m for m in modalities if m in self._reported)
 
     def changes(self, now: float) -> list[tuple[str, bool]]:
         """Return each modality whose state has changed for long enough, and whether the state is over."""
