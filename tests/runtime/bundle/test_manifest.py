@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sensemble_runtime.bundle.manifest import SCHEMA, Manifest
+from sensemble_runtime.bundle.manifest import SCHEMA, Calibration, Manifest
 from sensemble_runtime.bundle.manifest_file import read_manifest, write_manifest
 from sensemble_runtime.errors import BundleCorruptError, BundleError, BundleIncompatibleError, BundlePathError
 from sensemble_sensors.errors import printable
@@ -31,6 +31,23 @@ def places(value: Any, at: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:  # no
 def test_what_is_written_reads_back(path: Path) -> None:
     write_manifest(MANIFEST, path)
     assert read_manifest(path) == MANIFEST
+    assert MANIFEST.modalities["audio"].artifacts["coreml"].bytes == 30
+
+
+@pytest.mark.parametrize(
+    ("groups", "threshold", "promise"),
+    [
+        (
+            19,
+            0.6,
+            "promised: at most 5 % of a new person's answers are sure and wrong (from 19 people",
+        ),
+        (18, 0.6, "not promised for new people: 18 of the 19 needed (people or groups; sure from 60 % on)"),
+        (18, 1.5, "not promised for new people: 18 of the 19 needed (people or groups; none is sure)"),
+    ],
+)
+def test_a_promise_needs_19_people(groups: int, threshold: float, promise: str) -> None:
+    assert Calibration(0.05, threshold, groups, 0.5, {}, {}).promise.startswith(promise)
 
 
 ARTIFACT = ("modalities", "audio", "artifacts", "executorch-xnnpack")

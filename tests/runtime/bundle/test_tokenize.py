@@ -96,8 +96,8 @@ def test_a_tokenizer_that_cuts_and_pads_is_taken(bundle_folder: Path) -> None:
         ({"post_processor": template(CAPTION, MARK, ids=[1] * 9)}, "post_processor.single: expected the"),
         ({"decoder": {"type": "Strip", "content": "a", "start": 0, "stop": 0}}, "decoder.type: expected"),
         ({"model": {"type": "Unigram", "vocab": []}}, "model.type: expected BPE or WordLevel or WordPiece"),
-        ({"model": {"type": "WordPiece", "max_input_chars_per_word": 10**6}}, "model.max_input_chars_per_w"),
-        ({"model": {"type": "BPE", "continuing_subword_prefix": "a" * 99}}, "model.continuing_subword_pr"),
+        ({"model": {"type": "WordPiece", "max_input_chars_per_word": 101}}, "model.max_input_chars_per_w"),
+        ({"model": {"type": "BPE", "continuing_subword_prefix": "a" * 17}}, "model.continuing_subword_pr"),
     ],
 )
 def test_a_tokenizer_that_cannot_cut_or_pad_so_is_refused(
