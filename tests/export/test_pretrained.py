@@ -7,7 +7,6 @@ import pytest
 import timm
 import torch
 from sensemble_export.rewrite import centred, lowerable
-from sensemble_export.to_executorch import lower, quantize
 from sensemble_runtime.bundle.manifest import Scheme
 from sensemble_runtime.executors.native import NativeEncoder
 from sensemble_sensors.spec import InputSpec
@@ -91,6 +90,8 @@ def windows(spec: InputSpec) -> Tensor:
 def test_it_is_one_subgraph_of_the_same_function(
     factory: str, kind: str, scheme: Scheme, least: float
 ) -> None:
+    from sensemble_export.to_executorch import lower, quantize  # only its worker waits for ExecuTorch
+
     encoder, rows = trained(factory, kind)
     module = lowerable(encoder, int8=scheme != "fp32")
     if scheme != "fp32":

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from sensemble_export.errors import MeasurementError
 from sensemble_export.parity import measure
 from sensemble_export.rewrite import Int8Embedding, centred, lowerable
-from sensemble_export.to_executorch import lower, quantize
 from sensemble_export.to_onnx import to_onnx
 from sensemble_runtime.executors import executor
 from sensemble_runtime.executors.native import NativeEncoder
@@ -40,6 +39,8 @@ def test_a_rewritten_encoder_is_the_same_function(modality: str) -> None:
 
 @pytest.mark.parametrize("modality", SPECS)
 def test_a_centred_encoder_is_the_same_function_and_int8_keeps_more_of_it(modality: str) -> None:
+    from sensemble_export.to_executorch import quantize  # takes seconds
+
     trained, rows = make_model(3).encoders[modality], windows(modality, 16, seed=4)
     with torch.no_grad():  # what all windows share is large, and the BatchNorm has taken it away
         trained.get_submodule("trunk.blocks.0.mlp.2").bias[::2] += 20
@@ -80,6 +81,8 @@ MASKED = replace(CLIP, embedding=32, activation="gelu", clip=False, project=Fals
 def test_the_papers_encoders_are_rewritten_and_lower_to_one_subgraph(
     modality: str, config: EncoderConfig
 ) -> None:
+    from sensemble_export.to_executorch import lower
+
     torch.manual_seed(0)
     encoder = KINDS[SPECS[modality].kind].encoder(SPECS[modality], config).eval()
     with torch.no_grad():
@@ -145,6 +148,8 @@ HEAT = (Channel("temperature", "0.01 K", 27315, 37315),)
 def test_it_is_one_subgraph_in_float_and_int8(
     spec: InputSpec, scales: tuple[tuple[float, float], ...]
 ) -> None:
+    from sensemble_export.to_executorch import lower, quantize
+
     torch.manual_seed(0)
     config = replace(small({spec.modality: spec})[spec.modality], depth=1, scales=scales)
     encoder = KINDS[spec.kind].encoder(spec, config)
@@ -191,6 +196,8 @@ def test_what_a_clamp_cuts_off_is_in_no_range(target: str, tmp_path: Path) -> No
         executor.write(to_onnx(encoder, seen, "int8-static").files, tmp_path / "encoder.onnx")
         run = executor.load(tmp_path / "encoder.onnx", target, 1)
     else:
+        from sensemble_export.to_executorch import lower, quantize
+
         lowered = lower(quantize(encoder, seen, "int8-static"), rows[:1])
         assert lowered.delegation.subgraphs == 1
         run = NativeEncoder(Path("encoder.pte"), lowered.files, 1)

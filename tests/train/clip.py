@@ -1,9 +1,31 @@
-"""A CLIP in OpenAI's own form, with random weights: names, shapes and types of its ViT-B/16 archive."""
+"""A CLIP in OpenAI's own form, with random weights: names, shapes and types of its ViT-B/16 archive.
+
+And open_clip's modules, to compare with, each by itself: the package imports all of its models, for seconds.
+"""
+
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
+from pathlib import Path
+from types import ModuleType
 
 import torch
 from torch import Tensor, nn
 
+_PACKAGE = find_spec("open_clip")
+assert _PACKAGE is not None
+assert _PACKAGE.origin is not None
+OPEN_CLIP = Path(_PACKAGE.origin).parent
+MERGES = OPEN_CLIP / "bpe_simple_vocab_16e6.txt.gz"
 SIDE, PATCH, CONTEXT, EMBEDDING = 224, 16, 77, 512
+
+
+def open_clip(module: str) -> ModuleType:
+    """Import a module of open_clip without the others."""
+    spec = spec_from_file_location(f"open_clip_{module}", OPEN_CLIP / f"{module}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    found = module_from_spec(spec)
+    spec.loader.exec_module(found)
+    return found
 
 
 def openai_clip(depth: int = 12, vocabulary: int = 49408) -> dict[str, Tensor]:

@@ -5,9 +5,10 @@ import warnings
 from itertools import combinations
 
 import torch
-from open_clip.loss import ClipLoss
 from sensemble_train.objectives.contrastive import global_loss
 from torch.nn import functional
+
+from tests.train.clip import open_clip
 
 COUNT, SIZE = 5, 6
 
@@ -20,7 +21,7 @@ def compare(names: tuple[str, ...], rank: int, size: int) -> None:
     mine, other = (torch.tensor([math.log(1 / 0.07)], dtype=torch.float64).requires_grad_() for _ in range(2))
     there = {m: torch.ones(COUNT, dtype=torch.bool) for m in names}
     value = global_loss(dict(zip(names, ours, strict=True)), mine, there)
-    clip = ClipLoss(local_loss=False, gather_with_grad=True, rank=rank, world_size=size)
+    clip = open_clip("loss").ClipLoss(local_loss=False, gather_with_grad=True, rank=rank, world_size=size)
     pairs = list(combinations(theirs, 2))
     with warnings.catch_warnings(action="ignore", category=FutureWarning):  # it gathers in a deprecated way
         reference = torch.stack([clip(a, b, other.exp()) for a, b in pairs]).sum() / len(pairs)

@@ -1,20 +1,30 @@
-"""The waiting of OpenMP's threads: as torch's library read it, in every process that trains or lowers."""
+"""What a process that trains or lowers loads: OpenMP's threads wait as asked, and nothing is there unused."""
 
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from sensemble_train.openmp import set_waiting
 
+ROOT = Path(__file__).parents[2]
 _SET = "GOMP_SPINCOUNT"
+TRAIN = """
+import os, sys
+import sensemble_export.lowering
+from sensemble_train.distributed import alone
+from tests.train.ranks import Job, train
+train(Job(sys.argv[1], scale={"save_every": 2}), alone())
+print(os.environ["GOMP_SPINCOUNT"], {"torch._dynamo", "torch.distributed.fsdp"} & sys.modules.keys() or "")
+"""
 
 
-def test_torch_loads_its_library_with_it() -> None:
+def test_torch_loads_its_library_with_it_and_no_compiler_nor_what_ranks_share(tmp_path: Path) -> None:
     environment = {name: value for name, value in os.environ.items() if name not in {_SET, "OMP_WAIT_POLICY"}}
-    show = f"import os, sensemble_export.lowering; print(os.environ['{_SET}'])"
     done = subprocess.run(
-        [sys.executable, "-c", show],
+        [sys.executable, "-c", TRAIN, str(tmp_path)],
+        cwd=ROOT,
         env=environment | {"OMP_DISPLAY_ENV": "verbose"},
         capture_output=True,
         text=True,

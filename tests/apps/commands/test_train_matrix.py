@@ -4,7 +4,6 @@ import json
 import shutil
 from pathlib import Path
 
-import open_clip.tokenizer
 import pytest
 from sensemble_apps.cli import main
 from sensemble_apps.commands.train_matrix import TrainMatrix
@@ -16,6 +15,7 @@ from sensemble_train.experiments.presets import EXPERIMENTS
 
 from tests.apps.clips import write_dataset
 from tests.apps.conftest import MODALITIES, Started
+from tests.train.clip import MERGES
 
 QUICK = (
     *("--pretrain.steps", "2", "--pretrain.batch", "8", "--probe.steps", "5"),
@@ -97,7 +97,7 @@ def test_audioset_runs_whole_from_scratch_and_kinetics_begins_with_its_encoders(
     clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)  # to which relative paths belong
-    shutil.copy(open_clip.tokenizer.default_bpe(), tmp_path / "merges.gz")
+    shutil.copy(MERGES, tmp_path / "merges.gz")
     given = "--data", clips, "--initialize", "random", "--merges", "merges.gz", *ONCE
     config = trained("audioset_contrastive", *given, tmp_path / "run")
     assert config["initialize"] == "random"

@@ -3,11 +3,10 @@
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import open_clip
 import pytest
 import torch
-from open_clip.model import build_model_from_openai_state_dict
 from safetensors.torch import save_file
 from sensemble_train.errors import CheckpointError, ConfigurationError
 from sensemble_train.experiments.models import CLIP_B16, paper_model
@@ -18,6 +17,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from tests.train.clip import archive, openai_clip
+
+if TYPE_CHECKING:
+    import open_clip
 
 WORDS = 600
 SIZES = ("input_resolution", "context_length", "vocab_size")
@@ -30,7 +32,9 @@ def state() -> dict[str, Tensor]:
 
 
 @pytest.fixture(scope="module")
-def oracle(state: dict[str, Tensor]) -> open_clip.CLIP:
+def oracle(state: dict[str, Tensor]) -> "open_clip.CLIP":
+    from open_clip.model import build_model_from_openai_state_dict  # takes seconds
+
     return build_model_from_openai_state_dict(dict(state)).float().eval()
 
 
@@ -62,7 +66,7 @@ def test_openais_whole_vit_b16_has_no_key_too_few_or_too_many(monkeypatch: pytes
             initialize(model, {**whole, name: torch.zeros(768)})
 
 
-def check_features(model: Model, oracle: open_clip.CLIP, pixels: Tensor, tokens: Tensor) -> list[Tensor]:
+def check_features(model: Model, oracle: "open_clip.CLIP", pixels: Tensor, tokens: Tensor) -> list[Tensor]:
     """Compare the features of images and captions with open_clip's; return open_clip's."""
     mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (CLIP_MEAN, CLIP_STD))
     with torch.no_grad():
@@ -73,7 +77,7 @@ def check_features(model: Model, oracle: open_clip.CLIP, pixels: Tensor, tokens:
     return [image, text]
 
 
-def test_an_image_and_a_caption_have_open_clips_features(model: Model, oracle: open_clip.CLIP) -> None:
+def test_an_image_and_a_caption_have_open_clips_features(model: Model, oracle: "open_clip.CLIP") -> None:
     pixels = torch.randint(0, 256, (3, 1, 224, 224, 3), dtype=torch.uint8)
     tokens = torch.zeros(4, 60, dtype=torch.long)
     for row, length in enumerate((1, 2, 17, 58)):
@@ -95,7 +99,7 @@ def test_longer_videos_start_from_the_image_in_every_frame(state: dict[str, Tens
     torch.testing.assert_close(tokens[0], tokens[2])
 
 
-def test_audio_is_a_grey_picture_of_another_shape(model: Model, oracle: open_clip.CLIP) -> None:
+def test_audio_is_a_grey_picture_of_another_shape(model: Model, oracle: "open_clip.CLIP") -> None:
     audio = model.encoders["audio"]
     assert audio.grid == (50, 8)
     square = oracle.visual.positional_embedding[1:].T.view(1, 768, 14, 14)

@@ -3,7 +3,6 @@
 from dataclasses import replace
 from pathlib import Path
 
-import open_clip.tokenizer
 import pytest
 import torch
 from sensemble_sensors.media.dataset import Dataset, read_dataset
@@ -14,9 +13,9 @@ from sensemble_train.experiments.models import CLIP_B16, MAE_B16, VIT_B16, new_m
 from sensemble_train.models.model import Model, load_model, save_model
 from sensemble_train.models.model_config import ModelConfig
 
+from tests.train.clip import MERGES
 from tests.train.tiny import dark_and_bright, write_index
 
-MERGES = open_clip.tokenizer.default_bpe()
 SIZES = {"width": 32, "depth": 2, "heads": 2, "text_heads": 2, "embedding": 32, "side": 32, "seconds": 0.5}
 
 
@@ -75,7 +74,7 @@ def test_another_shape_is_refused_but_other_paths_may_be_dropped(dataset: Datase
 def test_fewer_words_than_clip_has_are_refused(dataset: Dataset) -> None:
     shape = tiny(replace(CLIP_B16, vocabulary=300))
     with pytest.raises(ConfigurationError, match=r"--model\.vocabulary 300: .* need 49408"):
-        begun(dataset, Experiment("", model=shape, initialize=RANDOM, merges=MERGES))
+        begun(dataset, Experiment("", model=shape, initialize=RANDOM, merges=str(MERGES)))
 
 
 def test_the_task_is_derived_or_said(dataset: Dataset) -> None:

@@ -1,4 +1,7 @@
-"""The processes (ranks) that train one model together: torch.distributed, launched by `torchrun`."""
+"""The processes (ranks) that train one model together: torch.distributed, launched by `torchrun`.
+
+A rank that is alone never loads the parts of torch that share a model, which take as long as torch itself.
+"""
 
 import os
 from collections.abc import Callable, Iterator
@@ -10,9 +13,6 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.autograd.function import Function, FunctionCtx
-from torch.distributed.fsdp import FSDPModule
-from torch.distributed.tensor import DTensor, distribute_tensor
-from torch.nn.parallel import DistributedDataParallel
 
 Value = TypeVar("Value")
 
@@ -80,20 +80,37 @@ def join() -> Iterator[World]:
 
 def accumulating(module: nn.Module, *, last: bool) -> AbstractContextManager[None]:
     """Keep gradients on this rank; exchange them only in the `last` backward pass of a step."""
-    if isinstance(module, FSDPModule):
-        module.set_requires_gradient_sync(last)
-    if isinstance(module, DistributedDataParallel) and not last:
-        return module.no_sync()
+    if _several():
+        from torch.distributed.fsdp import FSDPModule
+        from torch.nn.parallel import DistributedDataParallel
+
+        if isinstance(module, FSDPModule):
+            module.set_requires_gradient_sync(last)
+        if isinstance(module, DistributedDataParallel) and not last:
+            return module.no_sync()
     return nullcontext()
+
+
+def _several() -> bool:
+    """Return whether there are other ranks."""
+    return dist.is_available() and dist.is_initialized()
 
 
 def whole(value: Tensor) -> Tensor:
     """Return a tensor as it is, or gathered from all ranks, which must call this, if they share it."""
+    if not _several():
+        return value
+    from torch.distributed.tensor import DTensor
+
     return value.full_tensor() if isinstance(value, DTensor) else value
 
 
 def part(value: Tensor, like: Tensor) -> Tensor:
     """Return a whole tensor, or this rank's part of it if the ranks share `like`, of the same shape."""
+    if not _several():
+        return value
+    from torch.distributed.tensor import DTensor, distribute_tensor
+
     if not isinstance(like, DTensor):
         return value
     return distribute_tensor(value.to(like.device), like.device_mesh, like.placements, src_data_rank=None)
@@ -101,7 +118,7 @@ def part(value: Tensor, like: Tensor) -> Tensor:
 
 def gather(values: Tensor) -> Tensor:
     """Return the rows [B, ...] of all ranks as [size * B, ...]; gradients flow back to their ranks."""
-    if not (dist.is_available() and dist.is_initialized()):
+    if not _several():
         return values
     gathered: Tensor = _Gather.apply(values)  # type: ignore[no-untyped-call]
     return gathered

@@ -12,9 +12,9 @@ from sensemble_train.models.model import Model
 from sensemble_train.objectives.task import task_loss
 from sensemble_train.recipe.evaluate import embed
 from sensemble_train.training.loop import Loop
+from sensemble_train.training.optim import minimize
 
 _PULL = 1e-3  # weight of the squared logarithms: it keeps them finite where all is right
-_STEPS = 100
 
 
 def balanced(model: Model, selection: Source, loop: Loop) -> Model:
@@ -46,19 +46,15 @@ def fitted(model: Model, selection: Source, loop: Loop) -> dict[str, float]:
     members /= members.sum(dim=1, keepdim=True)
     lengths = torch.zeros(len(model.modalities), requires_grad=True)  # logarithms, as is the next
     sharpness = torch.zeros(len(sets), requires_grad=True)
-    lbfgs = torch.optim.LBFGS([lengths, sharpness], max_iter=_STEPS, line_search_fn="strong_wolfe")
 
     def loss() -> Tensor:
-        lbfgs.zero_grad()
         logits = torch.einsum("sm,mnc->snc", members * lengths.exp(), logits_of) + head.bias.detach()
         logits = (logits * sharpness.exp().view(-1, 1, 1)).flatten(0, 1)
         every = targets.repeat(len(sets), *[1] * (targets.dim() - 1))
         free = lengths.square().sum() + sharpness.square().sum()
-        total = task_loss(logits, every, described.task) + _PULL * free
-        total.backward()
-        return total
+        return task_loss(logits, every, described.task) + _PULL * free
 
-    lbfgs.step(loss)
+    minimize(loss, [lengths, sharpness])
     if not lengths.isfinite().all():  # a step of the search was too long
         return {}
     return dict(zip(model.modalities, lengths.detach().exp().tolist(), strict=True))

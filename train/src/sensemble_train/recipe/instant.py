@@ -40,10 +40,10 @@ from sensemble_train.models.model import Description, Model
 from sensemble_train.models.pretrained.encoder import Pretrained
 from sensemble_train.models.pretrained.sources import load, tokenizer
 from sensemble_train.objectives.task import task_loss
+from sensemble_train.training.optim import minimize
 
 DECAY = 1e-2  # weight of the mean square of a classifier's weights, next to the mean loss
 _FOLDS = 10
-_STEPS = 100
 _FEWEST = 6  # windows between takes that can tell what none of the classes looks like
 _SURE = 0.9  # confidence of a class from which a window is not answered as none of them
 
@@ -418,14 +418,10 @@ def _classifier(x: Tensor, truth: Tensor, size: int, classes: int, task: Task) -
     x = (x - mean) / scale
     weight = torch.zeros(classes, x.shape[1], requires_grad=True)
     bias = torch.zeros(classes, requires_grad=True)
-    lbfgs = torch.optim.LBFGS([weight, bias], max_iter=_STEPS, line_search_fn="strong_wolfe")
 
     def loss() -> Tensor:
-        lbfgs.zero_grad()
-        found = task_loss(x @ weight.T + bias, truth, task) + DECAY * weight.square().sum()
-        found.backward()
-        return found
+        return task_loss(x @ weight.T + bias, truth, task) + DECAY * weight.square().sum()
 
-    lbfgs.step(loss)
+    minimize(loss, [weight, bias])
     slopes = weight.detach() / scale
     return slopes, bias.detach() - slopes @ mean

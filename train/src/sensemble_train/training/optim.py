@@ -1,14 +1,39 @@
-"""The optimizer: its settings, the length of training, and the learning rate of each step."""
+"""The optimizers: AdamW, its settings, the length of training and the rate of each step; L-BFGS."""
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from inspect import unwrap
 
-from torch import nn
-from torch.optim import AdamW
+import torch
+from torch import Tensor, nn
+from torch.optim import LBFGS, AdamW, Optimizer
 
 from sensemble_train.field_checks import Amount, Count, Size, check
 
 _SLOW = 0.05  # share of the learning rate for pretrained weights
+_ITERATIONS = 100
+
+
+class _Uncompiled(Optimizer):
+    """An optimizer whose methods are as torch wrote them.
+
+    Torch wraps them, to leave them out of what is compiled, and for that imports its compiler, which takes as
+    long as importing torch. Nothing but transformer blocks is compiled here.
+    """
+
+    add_param_group = unwrap(Optimizer.add_param_group)
+    load_state_dict = unwrap(Optimizer.load_state_dict)
+    state_dict = unwrap(Optimizer.state_dict)
+    zero_grad = unwrap(Optimizer.zero_grad)
+
+
+class _AdamW(_Uncompiled, AdamW):
+    step = torch.no_grad()(unwrap(AdamW.step))
+
+
+class _LBFGS(_Uncompiled, LBFGS):
+    pass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +90,7 @@ def optimizer(module: nn.Module, settings: Optimization) -> AdamW:
         decay = 0.0 if vector and not settings.decay_vectors else settings.weight_decay
         groups.setdefault((decay, _SLOW if ".pretrained." in name else 1.0), []).append(parameter)
     # Fused: one pass over the weights, and no step waits for the device.
-    return AdamW(
+    return _AdamW(
         [
             {"params": group, "weight_decay": decay, "share": share}
             for (decay, share), group in groups.items()
@@ -79,3 +104,16 @@ def set_rate(adamw: AdamW, rate: float) -> None:
     """Set the learning rate of a step; pretrained weights take their share of it."""
     for group in adamw.param_groups:
         group["lr"] = rate * group["share"]
+
+
+def minimize(loss: Callable[[], Tensor], numbers: Sequence[Tensor]) -> None:
+    """Minimize a smooth loss, a scalar, of a few numbers that require gradients, in place."""
+    lbfgs = _LBFGS(numbers, max_iter=_ITERATIONS, line_search_fn="strong_wolfe")
+
+    def with_gradient() -> Tensor:
+        lbfgs.zero_grad()
+        found = loss()
+        found.backward()
+        return found
+
+    lbfgs.step(with_gradient)  # type: ignore[no-untyped-call]

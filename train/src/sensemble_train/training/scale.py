@@ -6,9 +6,6 @@ from typing import Literal
 
 import torch
 from torch import nn
-from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.fsdp import fully_shard
-from torch.nn.parallel import DistributedDataParallel
 from torch.utils.checkpoint import checkpoint
 
 from sensemble_train.distributed import World
@@ -75,6 +72,10 @@ def distribute(module: nn.Module, scale: ScaleConfig, world: World) -> nn.Module
         module.forward = autocast(scale, world)(module.forward)
     if world.size == 1:
         return module
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.fsdp import fully_shard
+    from torch.nn.parallel import DistributedDataParallel
+
     if scale.shard:
         mesh = init_device_mesh(world.device.type, (world.size,))
         for each in (*blocks, module):
