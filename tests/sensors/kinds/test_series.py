@@ -187,15 +187,19 @@ def test_a_hole_is_not_filled_with_an_example(tmp_path: Path) -> None:
     names = ",".join(channel.name for channel in IMU)
     times = [*np.arange(0, 10, 1 / RATE), *np.arange(100, 110, 1 / RATE)]
     path = tmp_path / "hole.csv"
-    path.write_text(csv_of(moved(len(times)), f"time,{names}", times))
-    for start, end in ((40.0, 42.0), (10.5, 12.0), (200.0, 202.0), (40.0, 105.0)):
+    rows = moved(len(times))
+    path.write_text(csv_of(rows, f"time,{names}", times))
+    for start, end in ((40.0, 42.0), (10.5, 12.0), (200.0, 202.0), (40.0, 99.0)):
         for read in (
             lambda source: KIND.window(source, SPEC),
             lambda source: KIND.check(source, Modality("imu", "series", RATE, IMU)),
         ):
-            with pytest.raises(BadDataError, match=f"has no rows from {start:g} s on"):
+            with pytest.raises(BadDataError, match=f"has no rows in the example from {start:g} s on"):
                 read(File(path, start, end))
-    assert np.shape(KIND.window(File(path, 9.0, 11.0), SPEC)) == SPEC.shape
+    for start, first in ((9.0, 450), (95.0, 500), (40.0, 500)):  # from its own first row, however far that is
+        source = File(path, start, 105.0)
+        KIND.check(source, Modality("imu", "series", RATE, IMU))
+        np.testing.assert_array_equal(KIND.window(source, SPEC)[0, 0], rows[first])
 
 
 def test_quoted_numbers_and_texts_with_commas_are_read(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from sensemble_sensors.errors import BadDataError, SampleError
 from sensemble_sensors.kinds import near
 from sensemble_sensors.kinds.checks import Checks, Symptom
 from sensemble_sensors.kinds.conditions.series import CONDITIONS
-from sensemble_sensors.kinds.excerpt import LONGEST, LONGEST_ROWS, START, Excerpt, Source
+from sensemble_sensors.kinds.excerpt import START, Excerpt, Source
 from sensemble_sensors.kinds.kind import FileKind, described
 from sensemble_sensors.kinds.resampling import LARGEST, PAUSE, STEPS, Resampler, Rows, Times, resampled
 from sensemble_sensors.kinds.series_files import read_series, write_series
@@ -91,10 +91,10 @@ class Series(FileKind):
         path, names = source.value(spec.modality), [channel.name for channel in spec.channels]
         assert isinstance(path, Path)  # noqa: S101 - an example that has the modality
         times, rows = _read(path, names, spec.rate)
-        # Without its own start, the example begins where its rows do: their clock may be any.
-        start = (times[0] if source.start is None else source.start) + excerpt.at
+        start, last = _bounds(path, times, source, spec.rate)
         span = min(excerpt.span, (spec.shape[1] - 1) / spec.rate)
-        count = _count(path, times, start, span, source.end, spec.rate)
+        start = min(_begin(times, min(start + excerpt.at, last), span, spec.rate), last)
+        count = math.floor(min(last - start, span) * spec.rate + 0.5) + 1
         steady = resampled(times, rows, start + np.arange(count) / spec.rate, 1 / spec.rate)
         return filled(steady, spec.shape[1])[None]
 
@@ -109,8 +109,7 @@ class Series(FileKind):
                 f"modalities.json: {modality.name}: a series needs its rate (rows a second) and its channels"
             )
         times, _ = _read(path, [channel.name for channel in modality.channels], modality.rate)
-        start = times[0] if source.start is None else source.start
-        _count(path, times, start, max(LONGEST, LONGEST_ROWS / modality.rate), source.end, modality.rate)
+        _bounds(path, times, source, modality.rate)
 
     def form(self, spec: InputSpec) -> tuple[int, ...]:
         """Return the number of channels and the rate (mHz)."""
@@ -152,19 +151,23 @@ class Series(FileKind):
         return _Resampling(spec)
 
 
-def _count(path: Path, times: Times, start: float, span: float, end: float | None, rate: float) -> int:
-    """Return the number of steps from `start` to the file's end, the example's, or `span` seconds later.
+def _bounds(path: Path, times: Times, source: Source, rate: float) -> tuple[float, float]:
+    """Return when an example begins and its last step; BadDataError where no row of the sensor lies there."""
+    # Without its own start, the example begins where its rows do: their clock may be any.
+    start = times[0] if source.start is None else source.start
+    last = min(math.inf if source.end is None else source.end - 1 / rate, times[-1])
+    if _begin(times, start, last - start, rate) > last + 0.5 / rate:
+        raise BadDataError(f"{path}: has no rows in the example from {start:g} s on; move its bounds")
+    return start, last
 
-    Raises BadDataError where no row lies there, unless rows lie before and after without a hole of the
-    sensor.
-    """
-    last: float = min(math.inf if end is None else end - 1 / rate, times[-1], start + span)
-    count = math.floor((last - start) * rate + 0.5) + 1
-    first, after = np.searchsorted(times, start + np.array([-0.5, count - 0.5]) / rate).tolist()
-    beside = 0 < first < len(times) and times[first] - times[first - 1] <= max(PAUSE, STEPS / rate)
-    if count < 1 or not (first < after or beside):
-        raise BadDataError(f"{path}: has no rows from {start:g} s on")
-    return count
+
+def _begin(times: Times, start: float, span: float, rate: float) -> float:
+    """Return `start`, or the next row where a hole of the sensor lasts for `span` seconds from there."""
+    half = 0.5 / rate
+    first = int(np.searchsorted(times, start - half))
+    row: float = times[first] if first < len(times) else math.inf
+    hole = first == 0 or row - times[first - 1] > max(PAUSE, STEPS / rate)
+    return row if hole and row > start + span + half else start
 
 
 def _read(path: Path, names: Sequence[str], rate: float) -> tuple[Times, Rows]:
