@@ -185,7 +185,29 @@ def test_rows_that_all_come_after_their_segment_make_no_example_without_rows(tmp
     dataset = read_dataset(tmp_path / "out")
     assert [example.modalities for example in dataset.examples] == [("imu.wrist",), ("audio",)]
     events = Recorded(tmp_path / "out", dataset.examples, WRIST).events
-    assert "they came too late: 1 samples are lost" in [event.text for event in events]
+    assert "they lie before their example: 1 samples are lost" in [event.text for event in events]
+
+
+@pytest.mark.parametrize(
+    ("sound", "rows", "found"),
+    [
+        (0.2, 0.9, ("audio", "imu.wrist")),  # a microphone that dies before the first row
+        (0.9, 0.2, ("audio",)),  # rows that end before it begins: no span holds both
+        (0.0, 0.9, ("audio", "imu.wrist")),  # all sound lies before it
+    ],
+)
+def test_rows_lie_within_the_span_of_their_example(
+    tmp_path: Path, sound: float, rows: float, found: tuple[str, ...]
+) -> None:
+    wave = Sample("audio", np.zeros(800, np.float32), 5 + sound, cut=True)
+    given = [wave, Sample("imu.wrist", np.zeros((1, 2), np.float32), 5 + rows, cut=True)]
+    record(tmp_path / "out", sorted(given, key=lambda sample: sample.time), *WRIST)
+    dataset = read_dataset(tmp_path / "out")
+    example = dataset.examples[-1]
+    assert example.modalities == found
+    check(example, dataset.declared)
+    for m in found:
+        window(example, WRIST[m])
 
 
 def test_a_deleted_take_leaves_no_rows_and_another_form_is_refused(tmp_path: Path) -> None:

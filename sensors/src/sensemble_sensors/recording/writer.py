@@ -214,7 +214,8 @@ class Recording:
                 if over
                 else math.floor((self._now() - LAG) / self._seconds)
             )
-            ready = {n: self._in_time(n, self._waiting.pop(n)) for n in sorted(self._waiting) if n < until}
+            ready = {n: self._waiting.pop(n) for n in sorted(self._waiting) if n < until}
+            ready = {n: self._in_time(n * self._seconds, samples) for n, samples in ready.items()}
             self._next = max(self._next, until)
         ready = {n: samples for n, samples in ready.items() if samples}
         last = max(ready, default=-1) if over else -1
@@ -228,15 +229,18 @@ class Recording:
             append(self._folder / EVENTS, "".join(_line(line) for line in lines))
         return over
 
-    def _in_time(self, number: int, samples: list[Sample]) -> list[Sample]:
-        """Leave out, and count, rows of a file that would all lie before its segment: none could be read."""
-        in_time = {s.modality for s in samples if s.time >= number * self._seconds}
-        others = {s.modality for s in samples} - in_time
-        late = {modality for modality in others if isinstance(self._kind(modality), FileKind)}
+    def _in_time(self, begin: float, samples: list[Sample]) -> list[Sample]:
+        """Leave out, and count, rows of a file that all lie before their example: none could be read."""
+        kinds = {m: self._kind(m) for m in {s.modality for s in samples}}
+        rates = {m: self._declared[m].rate for m, kind in kinds.items() if isinstance(kind, FileKind)}
+        # To half a step, as a row is read.
+        late = rates.keys() - {
+            s.modality for s in samples if (s.time - begin) * rates.get(s.modality, 0) >= -0.5
+        }
         self._holes |= late
         for modality in late:
             count = sum(s.modality == modality for s in samples)
-            self._lose(modality, "they came too late", count)
+            self._lose(modality, "they lie before their example", count)
         return [s for s in samples if s.modality not in late]
 
     def _write_segment(self, number: int, samples: list[Sample], *, last: bool) -> None:
@@ -257,15 +261,18 @@ class Recording:
             encoded, begin = _encode(samples, form, tracks)
             write(path, encoded, private=True)
             place = _place(start - begin, min(end - begin, probe(path).seconds))
+            with self._changed:
+                samples = self._in_time(begin, samples)
         files: dict[str, str] = {}
         for m, kind in kinds.items():
-            if isinstance(kind, FileKind):
-                own = [s for s in samples if s.modality == m]
+            own = [s for s in samples if s.modality == m]
+            if isinstance(kind, FileKind) and own:
                 names = [channel.name for channel in self._declared[m].channels]
                 files[m] = f"{SEGMENTS}/{name}.{m}{kind.suffix}"
                 write(self._folder / files[m], kind.file(own, names, form[m], begin), private=True)
-        if files:  # their times count from the start, which is stated, even 0
-            place = {"start": 0.0, **(place if tracks else _place(0.0, end - start))}
+        # The times of rows count from the start, which is stated, even 0; rows may go on after the tracks.
+        if files:
+            place = {"start": 0.0} | (_place(start - begin, end - begin) if place or not tracks else {})
         header = Header(
             self.take,
             start,
