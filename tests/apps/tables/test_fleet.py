@@ -138,11 +138,15 @@ def test_a_fleet_is_read_from_a_folder(tmp_path: Path, capsys: pytest.CaptureFix
     bundle = fingerprint(tmp_path / "run" / "bundle")
     faults = {"video lost": 1, "record failed": 1}
     one = replace(row("a", "audio", 3600, bundle=bundle), model="", faults=faults)
-    write_heartbeats(tmp_path / "a.parquet", [one])
-    options = ["fleet", str(tmp_path), "--audit", str(tmp_path / "run" / "audit.sqlite")]
-    assert main([*options, "--json"]) == 0
-    (whole,) = json.loads(capsys.readouterr().out)["bundles"]
-    assert whole["accuracy"]["value"] == pytest.approx(0.542)
+    for name, row_of in (("week[1]", one), ("week1", replace(one, live="video"))):  # the first is no pattern
+        (tmp_path / name).mkdir()
+        write_heartbeats(tmp_path / name / "a.parquet", [row_of])
+    audit = ["--audit", str(tmp_path / "run" / "audit.sqlite")]
+    options = ["fleet", str(tmp_path / "week[1]"), *audit]
+    for source in ("week[1]", "week[1]/*.parquet"):
+        assert main(["fleet", str(tmp_path / source), *audit, "--json"]) == 0
+        (whole,) = json.loads(capsys.readouterr().out)["bundles"]
+        assert whole["accuracy"]["value"] == pytest.approx(0.542)
     assert main(options) == 0
     said = capsys.readouterr().out
     for expected in ("Expected accuracy as deployed", "unknown", "camera lost", "record failed"):
@@ -154,7 +158,7 @@ def test_a_fleet_is_read_from_a_folder(tmp_path: Path, capsys: pytest.CaptureFix
 def test_spark_gives_the_same_figures(tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     write_audit(write_run(tmp_path / "run"))
-    record, beats, events = tmp_path / "run" / "audit.sqlite", tmp_path / "beats", tmp_path / "events"
+    record, beats, events = tmp_path / "run" / "audit.sqlite", tmp_path / "be[a]ts", tmp_path / "events"
     simulated = ["--fault", "video=lost:0.1", "--fault", "text=ended:0.3", "--devices", "6", "--hours", "200"]
     assert main(["fleet", "simulate", str(beats), "--audit", str(record), *simulated]) == 0
     write_heartbeats(beats / "other.parquet", [row("a", "imu", 3600), row("a", "", 60)])

@@ -1,5 +1,7 @@
 """Files of heartbeats as one Ibis table: wherever fsspec finds them, on DuckDB or on a Spark cluster."""
 
+import glob
+import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -68,7 +70,7 @@ def _found(source: str) -> list[_File]:
     with _reading(source):
         system, path = url_to_fs(source)
         if "*" in path:
-            paths = system.glob(path)
+            paths = system.glob(re.sub(r"[\[?]", r"[\g<0>]", path))
         elif urlsplit(path).path.endswith(".parquet"):
             paths = [path]
         else:
@@ -120,7 +122,7 @@ def _check(file: _File) -> None:
 def _on_duckdb(files: Sequence[_File]) -> Iterator[ibis.Table]:
     connection = ibis.duckdb.connect()
     try:
-        rows = connection.con.read_parquet([file.path for file in files])
+        rows = connection.con.read_parquet([glob.escape(file.path) for file in files])
         # A cast, which Ibis would ask for, goes through ICU and takes half of the time.
         rows.project("* REPLACE (epoch_ms(hour) // 1000 AS hour)").create_view("heartbeats")
         yield connection.table("heartbeats")
@@ -143,6 +145,7 @@ def _on_spark(files: Sequence[_File], master: str) -> Iterator[ibis.Table]:
         "spark.ui.showConsoleProgress": "false",
     }
     names = [f"file://{file.path}" if file.local else file.name for file in files]
+    names = [re.sub(r"[][{}*?\\]", r"\\\g<0>", name) for name in names]  # Hadoop takes them for patterns
     session = None
     try:
         builder = SparkSession.builder.master(master).appName("sensemble fleet")
