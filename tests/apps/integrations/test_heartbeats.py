@@ -110,11 +110,19 @@ def test_a_day_that_is_written_is_not_written_again(tmp_path: Path) -> None:
     assert [kept_seconds(tmp_path / day) for day in (first, second)] == [60.0, 60.0]
 
 
-def test_a_damaged_day_is_set_aside(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / DAYS[0]).write_text("no parquet")
+def test_a_lock_that_is_a_pipe_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / ".lock")  # to open it would wait for ever
+    with pytest.raises(InputError, match=r"\.lock: is no file; move it away"):
+        Heartbeats(str(tmp_path), BUNDLE)
+
+
+@pytest.mark.parametrize("size", [10, 1 << 40])  # the second never fits in memory
+def test_a_damaged_day_is_set_aside(tmp_path: Path, capsys: pytest.CaptureFixture[str], size: int) -> None:
+    (tmp_path / DAYS[0]).touch()
+    os.truncate(tmp_path / DAYS[0], size)
     add(tmp_path, [minute(0), minute(1)])
     assert [kept_seconds(tmp_path / day) for day in DAYS] == [60.0, 60.0]
-    assert (tmp_path / f"{DAYS[0]}.damaged").read_text() == "no parquet"
+    assert (tmp_path / f"{DAYS[0]}.damaged").stat().st_size == size
     assert DAYS[0] in capsys.readouterr().err
 
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 LATENCIES = tuple(float(2**power) for power in range(11))  # ms, between the 12 counts of latencies
 CONFIDENCES = 10  # counts of confidences, each a tenth wide
 DAYS = 92  # files that a folder keeps
+_MOST = 1 << 26  # bytes of a file that are read; one of a day has thousands
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +143,7 @@ def add(folder: Path, rows: list[Heartbeat]) -> None:
     try:
         durable.create_folder(folder)
         durable.create(folder / ".lock")
+        _check_file(folder / ".lock")
         with (folder / ".lock").open("ab") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             for day in sorted({row.hour.date() for row in rows}):
@@ -165,12 +167,17 @@ def _kept(path: Path) -> list[Heartbeat]:
     """Return the rows of a file, if there is one; set it aside if it holds none of this form."""
     if not path.exists():
         return []
-    if not path.is_file():  # a pipe would wait for ever
-        raise InputError(f"{path}: is no file; move it away")
+    _check_file(path)
     try:
-        return parsed(path.read_bytes())
+        with path.open("rb") as file:
+            return parsed(file.read(_MOST))
     except ValueError as error:
         damaged = path.with_name(path.name + ".damaged")
         path.replace(damaged)
         remark(f"sensemble: {path}: {error}; set aside as {damaged.name}")
         return []
+
+
+def _check_file(path: Path) -> None:
+    if not path.is_file():  # a pipe would wait for ever
+        raise InputError(f"{path}: is no file; move it away")
