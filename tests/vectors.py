@@ -325,10 +325,12 @@ def fused() -> list[dict[str, Any]]:
 
 
 def breaks() -> list[dict[str, Any]]:
-    """Return four unfamiliar sensors of one to four devices, and which of them are far."""
+    """Return four unfamiliar sensors of one to four devices, one called as a sensor, and which are far."""
     return [
         {"devices": dict(zip("abcd", devices, strict=True)), "far": dict(zip("abcd", far, strict=True))}
-        for devices, far in product(("wwww", "wwpp", "wpwp", "wpqr"), product((False, True), repeat=4))
+        for devices, far in product(
+            ("wwww", "wwpp", "wpwp", "wpqr", ("", "a", "a", "")), product((False, True), repeat=4)
+        )
     ]
 
 

@@ -44,8 +44,11 @@ struct Prediction {
 
 /// The unfamiliar sensors that speak against a known scene: a far one does if an earlier one is far, but none of its own device.
 func strange(_ unfamiliar: [String], isFar: (String) -> Bool, device: (String) -> String) -> [String] {
-    var broken = Set<String>()
-    return unfamiliar.filter { !isFar($0) || (broken.insert(device($0)).inserted && broken.count > 1) }
+    var broken = Set<String>()  // devices, and by "+" and its name what has none: a device may have the name of a sensor
+    func breaks(_ modality: String) -> Bool {
+        broken.insert(device(modality).isEmpty ? "+" + modality : device(modality)).inserted && broken.count > 1
+    }
+    return unfamiliar.filter { !isFar($0) || breaks($0) }
 }
 
 /// The newest embedding of each modality, for as long as it is fresh.
@@ -91,7 +94,7 @@ struct LiveSet {
         var fused = fuse(
             classes, lies: live.map(belief.lies), redundancy: calibration.redundancy, multiClass: head.multiClass)
         let unfamiliar = near.filter { !live.contains($0) }
-        let against = strange(unfamiliar, isFar: isFar, device: device).count
+        let against = strange(unfamiliar, isFar: isFar, device: { specs[$0]!.device }).count
         if let known = known(live, strange: against) { fused = doubted(fused, known: known) }
         if head.multiClass && changed {
             suspect = belief.note(Dictionary(uniqueKeysWithValues: zip(live, opinions)), at: now)
@@ -137,12 +140,6 @@ struct LiveSet {
     /// Whether the newest window is as of a covered or broken sensor: it says nothing of the scene.
     private func isFar(_ modality: String) -> Bool {
         head.isFar(modality, entries[modality]!.embedding, below: calibration.familiar[modality]!)
-    }
-
-    /// What breaks together with a modality; itself where no device is named.
-    private func device(_ modality: String) -> String {
-        let named = specs[modality]!.device ?? ""
-        return named.isEmpty ? modality : named
     }
 
     /// The log-odds that the newest window is like those that were learned; nil if the bundle has no such score.

@@ -7,7 +7,7 @@ struct Spec: Decodable {
     let window: Double
     let hop: Double
     let ttl: Double
-    let device: String?
+    let device: String
 }
 
 /// Of one modality: the divisor of its logits, and the power of their own confidence that multiplies them.

@@ -181,7 +181,7 @@ def test_an_audit_and_a_session_give_the_same_answers(
         for i in range(20):
             shown = {m: rows[m][i] for m in subset if present[m][i]}
             unfamiliar = [m for m in shown if not familiar[m][i]]
-            far = {known.devices[m] for m in unfamiliar if known.are_far(m, rows[m][i])}
+            far = {known.devices[m] or m for m in unfamiliar if known.are_far(m, rows[m][i])}
             near = sum(not known.are_far(m, rows[m][i]) for m in unfamiliar)
             strange = near + max(len(far) - 1, 0)
             lies = belief.lies if task == "multi-class" and len(subset) > 1 else {}
@@ -348,9 +348,14 @@ def test_a_broken_sensor_says_nothing_of_the_scene_and_one_that_sees_what_is_new
     assert both == alone if far else both < alone
 
 
-@pytest.mark.parametrize("device", ["", "watch"])
-def test_two_broken_sensors_speak_against_a_known_scene_unless_their_device_broke(device: str) -> None:
-    known = classifier(familiar=-2.0, near=0, devices={"text": device, "video": device})
+@pytest.mark.parametrize(
+    ("devices", "together"),
+    [({}, False), ({"text": "watch", "video": "watch"}, True), ({"text": "video"}, False)],
+)
+def test_two_broken_sensors_speak_against_a_known_scene_unless_their_device_broke(
+    devices: dict[str, str], together: bool
+) -> None:
+    known = classifier(familiar=-2.0, near=0, devices=devices)
     rows = {"audio": window(0, 9), "text": window(0, 9, -5), "video": window(0, 9, -5)}
     said = {m: known.evidence(m, x[np.newaxis]) for m, x in rows.items()}
     there = dict.fromkeys(rows, np.ones(1, bool))
@@ -359,7 +364,7 @@ def test_two_broken_sensors_speak_against_a_known_scene_unless_their_device_brok
     given = Sessions(sets, 0.4, "multi-class", 0.9).first(said, there, usable).values()
     alone, one, other, both = (each.probabilities.max() for each in given)
     assert one == other == alone
-    assert both == alone if device else both < alone
+    assert both == alone if together else both < alone
 
 
 def test_a_window_unlike_known_ones_is_less_sure_unless_a_correction_moved_it() -> None:

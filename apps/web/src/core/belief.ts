@@ -25,8 +25,8 @@ export function believe(live: readonly Evidence[], lies: readonly number[], redu
 
 /** Return which of the unfamiliar sensors speak against a known scene, by whether each is far and its device: a far one does if an earlier one is far, but none of its own device. */
 export function strangeOf<T extends { far: boolean; device: string }>(unfamiliar: readonly T[]): T[] {
-  const broken = new Set<string>();
-  return unfamiliar.filter(({ far, device }) => !far || (!broken.has(device) && broken.add(device).size > 1));
+  const broken = new Set<string | number>();
+  return unfamiliar.filter(({ far, device }, row) => !far || (!broken.has(device || row) && broken.add(device || row).size > 1));
 }
 
 /** Return the probabilities of one input, by the calibrated opinion of each of its sensors, one at least, and the probability that each lies, if each shows a class. */

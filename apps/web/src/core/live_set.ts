@@ -167,7 +167,7 @@ export class LiveSet {
     const silent = unfamiliar.filter((modality) => !live.includes(modality)).map((modality) => ({
       modality,
       far: classifier.isFar(modality, this.embeddings.get(modality)!.embedding),
-      device: this.bundle.specs[modality].device || modality,
+      device: this.bundle.specs[modality].device,
     }));
     const strange = strangeOf(silent).map(({ modality }) => modality);
     const { whole, alone: opinions } = answer(classifier, this.vectors(live), lies, unfamiliar, strange.length);

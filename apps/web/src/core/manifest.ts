@@ -96,11 +96,10 @@ const fields = (names: string, check: Check): Record<string, Check> => Object.fr
 
 const FILE_ENTRY = struct({ path: string, bytes: integer, sha256: string });
 const SPEC = struct({
-  ...fields("modality dtype kind", string),
+  ...fields("modality dtype kind device", string),
   shape: list(integer),
   ...fields("rate window hop ttl", number),
   channels: list(entries(() => {})),
-  device: optional(string),
 });
 const ARTIFACT = struct({
   path: string,

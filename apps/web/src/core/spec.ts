@@ -14,7 +14,7 @@ export interface InputSpec {
   /** How the modality is handled, whatever its name: see `kinds.ts`. */
   kind: string;
   /** The device that carries the sensor, and is lost with it; empty: it is by itself. */
-  device?: string | null;
+  device: string;
   /** Of a series alone. */
   channels: { name: string; unit: string; low?: number; high?: number }[];
 }

@@ -97,7 +97,7 @@ class Sessions:
         for row, m in enumerate(subset):
             if (found := said[m].far) is not None:
                 far[row] = found
-        against = are_strange(silent, far, [said[m].device or m for m in subset])
+        against = are_strange(silent, far, [said[m].device for m in subset])
         sets, which = np.unique(np.stack([usable, against]), axis=2, return_inverse=True)
         for number, (live, strange) in enumerate(np.moveaxis(sets, 2, 0)):
             rows = np.flatnonzero(which.reshape(-1) == number)

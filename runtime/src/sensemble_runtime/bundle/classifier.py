@@ -50,7 +50,7 @@ class Classifier:
         task: whether they exclude each other.
         threshold: the confidence from which an answer is sure.
         redundancy: how far sensors repeat each other, in [0, 1].
-        devices: by modality, the device of its sensor; itself where none is named.
+        devices: by modality, the device of its sensor, if any.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class Classifier:
         self.redundancy = calibration.redundancy
         self._head, self._calibration = head, calibration
         self._rows = {modality: row for row, modality in enumerate(sorted(modalities))}
-        self.devices = {modality: devices.get(modality) or modality for modality in self._rows}
+        self.devices = {modality: devices.get(modality) for modality in self._rows}
 
     def evidence(self, modality: str, embeddings: Floats, *, corrected: bool = False) -> Evidence:
         """Return what windows say, by embeddings float32 [..., d].

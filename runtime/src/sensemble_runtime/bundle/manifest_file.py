@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 from sensemble_sensors import durable
 from sensemble_sensors.lines import opened
@@ -62,6 +63,7 @@ def _parse(text: str, path: Path) -> Manifest:
         raw = document(text)
         _check_schema(raw, path)
         manifest: Manifest = decode(Manifest, raw)
+        _check_devices(raw)
     except DecodeError as error:
         raise BundleCorruptError(f"{path}: {error}; export the bundle again") from error
     outside = next(validate.path_problems(manifest), None)
@@ -71,6 +73,13 @@ def _parse(text: str, path: Path) -> Manifest:
     if problem is not None:
         raise BundleCorruptError(f"{path}: {problem}; export the bundle again")
     return manifest
+
+
+def _check_devices(raw: Any) -> None:  # noqa: ANN401 - the JSON of a manifest
+    # Without its device a spec would take the one of its name, which the ports do not know.
+    for modality, entry in raw["modalities"].items():
+        if entry["spec"].get("device") is None:
+            raise DecodeError(f"modalities.{modality}.spec.device: missing")
 
 
 def _check_schema(raw: object, path: Path) -> None:

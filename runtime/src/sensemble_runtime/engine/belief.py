@@ -79,18 +79,21 @@ def believe(
     return doubted(fused, known, task)
 
 
-def are_strange(unfamiliar: Truths, far: Truths, devices: Sequence[str]) -> Truths:
+def are_strange(unfamiliar: Truths, far: Truths, devices: Sequence[str | None]) -> Truths:
     """Return which of n sensors speak against a known scene at N moments, [n, N].
 
-    `unfamiliar` and `far` are [n, N]; `devices` names the device of each sensor. A far sensor counts if an
-    earlier one is far, but none of its own device.
+    `unfamiliar` and `far` are [n, N]; `devices` names the device of each sensor, if any. A far sensor counts
+    if an earlier one is far, but none of its own device.
     """
-    strange, broken = unfamiliar.copy(), {device: np.zeros(far.shape[1], bool) for device in devices}
-    for row, device in enumerate(devices):
+    owners = [
+        device or row for row, device in enumerate(devices)
+    ]  # no name of a modality: a device may have it
+    strange, broken = unfamiliar.copy(), {owner: np.zeros(far.shape[1], bool) for owner in owners}
+    for row, owner in enumerate(owners):
         breaks = unfamiliar[row] & far[row]
         others = np.any(list(broken.values()), axis=0)
-        strange[row] &= ~breaks | others & ~broken[device]
-        broken[device] |= breaks
+        strange[row] &= ~breaks | others & ~broken[owner]
+        broken[owner] |= breaks
     return strange
 
 

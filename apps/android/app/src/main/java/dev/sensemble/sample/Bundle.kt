@@ -14,7 +14,7 @@ class Spec(json: JSONObject) {
     val window: Double = json.getDouble("window")
     val hop: Double = json.getDouble("hop")
     val ttl: Double = json.getDouble("ttl")
-    val device: String = if (json.isNull("device")) "" else json.getString("device")
+    val device: String = json.getString("device")
 }
 
 /** Of one modality: the divisor of its logits, and the power of their own confidence that multiplies them. */

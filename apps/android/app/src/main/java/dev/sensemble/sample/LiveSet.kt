@@ -38,8 +38,8 @@ class Prediction(val live: List<String>, val probabilities: FloatArray, threshol
 
 /** The unfamiliar sensors that speak against a known scene: a far one does if an earlier one is far, but none of its own device. */
 fun strange(unfamiliar: List<String>, isFar: (String) -> Boolean, deviceOf: (String) -> String): List<String> {
-    val broken = HashSet<String>()
-    return unfamiliar.filter { !isFar(it) || (broken.add(deviceOf(it)) && broken.size > 1) }
+    val broken = HashSet<String>() // devices, and by "+" and its name what has none: a device may have the name of a sensor
+    return unfamiliar.filter { !isFar(it) || (broken.add(deviceOf(it).ifEmpty { "+$it" }) && broken.size > 1) }
 }
 
 /** The newest embedding of each modality, for as long as it is fresh. For one thread at a time. */
@@ -76,7 +76,7 @@ class LiveSet(
         val opinions = classes.mapValues { (modality, found) -> score(modality)?.let { doubted(found, it) } ?: found }
         var fused = fuse(classes.values.toList(), live.map { belief.lies(it) }, calibration.redundancy, head.multiClass)
         val unfamiliar = near - live.toSet()
-        val against = strange(unfamiliar, ::isFar) { modality -> specs.getValue(modality).device.ifEmpty { modality } }.size
+        val against = strange(unfamiliar, ::isFar) { specs.getValue(it).device }.size
         known(live, against)?.let { fused = doubted(fused, it) }
         if (head.multiClass && changed) suspect = belief.note(opinions, now)
         changed = false
