@@ -1,11 +1,9 @@
-"""Media files, specs, and a reader of sensors."""
+"""Media files, and specs that suit them."""
 
 import pytest
-from sensemble_sensors.errors import SensorEndedError
-from sensemble_sensors.sensor import Sample, Sensor
 from sensemble_sensors.spec import InputSpec
 
-from tests.sensors.studio import ReadAll, Specs, Studio
+from tests.sensors.studio import Specs, Studio
 
 
 @pytest.fixture(scope="session")
@@ -21,20 +19,3 @@ def specs() -> Specs:
         "text": InputSpec("text", "int64", (1, 16), 0, 0.0, 0.0, 5.0),
         "video": InputSpec("video", "uint8", (1, 8, 32, 32, 3), 8, 1.0, 0.5, 2.0),
     }
-
-
-@pytest.fixture(scope="session")
-def read_all() -> ReadAll:
-    """A function that reads an open sensor to its end."""
-
-    def read(sensor: Sensor) -> list[Sample]:
-        taken: list[Sample] = []
-        while True:
-            try:
-                sample = sensor.read(30)
-            except SensorEndedError:
-                return taken
-            assert sample is not None
-            taken.append(sample)
-
-    return read

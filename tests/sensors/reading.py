@@ -1,12 +1,14 @@
 """Reading sensors, finding ports and installing packages for the tests of devices."""
 
 import socket
+from collections.abc import Callable
 from pathlib import Path
 from time import monotonic
 
 import numpy as np
 from numpy.typing import NDArray
-from sensemble_sensors.sensor import Sensor
+from sensemble_sensors.errors import SensorEndedError, SensorsError
+from sensemble_sensors.sensor import Sample, Sensor
 
 from tests.waiting import PATIENCE
 
@@ -24,6 +26,27 @@ def rows_of(sensor: Sensor, count: int) -> NDArray[np.float32]:
             assert sample.data.dtype == np.float32
             blocks.append(sample.data.astype(np.float32, copy=False))
     return np.concatenate(blocks)
+
+
+def read_on(sensor: Sensor, send: Callable[[], object] = lambda: None) -> tuple[list[Sample], SensorsError]:
+    """Send and read until a sensor fails or ends; return what came, and what was raised."""
+    taken: list[Sample] = []
+    until = monotonic() + PATIENCE
+    while monotonic() < until:
+        send()
+        try:
+            sample = sensor.read(0.02)
+        except SensorsError as error:
+            return taken, error
+        taken += [sample] if sample is not None else []
+    raise AssertionError("it never ended")
+
+
+def read_all(sensor: Sensor) -> list[Sample]:
+    """Read a source that ends."""
+    taken, error = read_on(sensor)
+    assert isinstance(error, SensorEndedError)
+    return taken
 
 
 def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:

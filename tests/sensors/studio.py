@@ -1,6 +1,7 @@
-"""Real media files, written with PyAV, and the types of the fixtures."""
+"""Real media files, written with PyAV, examples of them, and the types of the fixtures."""
 
-from collections.abc import Callable, Mapping
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -10,11 +11,28 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 from sensemble_sensors.media.dataset import Example
-from sensemble_sensors.sensor import Sample, Sensor
 from sensemble_sensors.spec import InputSpec
 
 Specs = Mapping[str, InputSpec]
-ReadAll = Callable[[Sensor], list[Sample]]
+
+
+def write_index(folder: Path, *lines: Mapping[str, object] | str, **common: object) -> Path:
+    """Write an index of lines, whole texts or fields on top of `common` ones; the ids count from 1."""
+    texts = [
+        line if isinstance(line, str) else json.dumps({"id": str(number), **common, **line})
+        for number, line in enumerate(lines, start=1)
+    ]
+    (folder / "index.jsonl").write_bytes(("\n".join(texts) + "\n").encode(errors="surrogateescape"))
+    return folder
+
+
+def example(
+    number: int, *groups: str, split: str = "train", label: str = "one", background: bool = False
+) -> Example:
+    """A caption of the line after `number`; without a label if that is empty."""
+    labels = (label,) if label else ()
+    values = {"text": "words"}
+    return Example(f"e{number}", split, labels, values, number + 1, groups=groups, background=background)
 
 
 @dataclass(frozen=True)

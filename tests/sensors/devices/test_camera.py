@@ -20,18 +20,16 @@ from sensemble_sensors.errors import (
     SensorUnavailableError,
 )
 from sensemble_sensors.sample_queue import SampleQueue
-from sensemble_sensors.sensor import Sample, Sensor
+from sensemble_sensors.sensor import Sample
 
-from tests.sensors.reading import free_port
-from tests.sensors.studio import ReadAll, Specs, Studio
+from tests.sensors.reading import free_port, read_all, read_on
+from tests.sensors.studio import Specs, Studio
 from tests.waiting import PATIENCE, wait_until
 
 NetworkCamera = Any
 
 
-def test_a_file_plays_its_frames_at_the_rate_of_the_spec(
-    read_all: ReadAll, studio: Studio, specs: Specs
-) -> None:
+def test_a_file_plays_its_frames_at_the_rate_of_the_spec(studio: Studio, specs: Specs) -> None:
     frames = studio.frames(24, (48, 64))
     path = studio.write("played.mp4", frames, fps=16, video=("libx264rgb", "rgb24"), options={"qp": "0"})
     before = active_count()
@@ -113,8 +111,7 @@ def test_a_network_camera_that_hangs_blocks_nobody_and_one_that_leaves_is_lost(
             shown = [camera.read(30) for _ in range(10)]
             assert {np.shape(sample.data) for sample in shown if sample} == {(32, 32, 3)}
         network_camera.switch_off()
-        with pytest.raises(SensorLostError, match="gives no more pictures"):
-            read_on(camera)
+        assert "gives no more pictures" in str(read_on(camera)[1])
         camera.close()
         network_camera.switch_on()
     wait_until(lambda: active_count() <= before + 2)  # the server's own
@@ -130,8 +127,7 @@ def test_an_isolated_camera_whose_driver_does_not_come_back_has_hung(
     camera.open(specs["video"])
     assert camera.read(30) is not None
     network_camera.act, camera._limits = "stall", Limits(hanging=1.0)
-    with pytest.raises(SensorLostError, match="hung for 1 s; its process was killed"):
-        read_on(camera)
+    assert "hung for 1 s; its process was killed" in str(read_on(camera)[1])
     camera.close()
     network_camera.act, camera._limits = "well", Limits()
     camera.open(specs["video"])
@@ -139,9 +135,7 @@ def test_an_isolated_camera_whose_driver_does_not_come_back_has_hung(
     camera.close()
 
 
-def test_a_film_that_waits_for_its_next_picture_has_not_hung(
-    read_all: ReadAll, studio: Studio, specs: Specs
-) -> None:
+def test_a_film_that_waits_for_its_next_picture_has_not_hung(studio: Studio, specs: Specs) -> None:
     film = studio.write("slow.mkv", studio.frames(2), ticks=[0, 5000])
     camera = Isolated(Camera, str(film))
     assert camera._limits.hanging < 5
@@ -150,11 +144,6 @@ def test_a_film_that_waits_for_its_next_picture_has_not_hung(
     assert numbers == sorted(numbers)
     assert set(numbers) == {0, 1}
     camera.close()
-
-
-def read_on(sensor: Sensor) -> None:
-    while True:
-        sensor.read(0.5)
 
 
 @pytest.mark.parametrize("error", [TypeError, SystemExit])

@@ -22,10 +22,11 @@ from sensemble_sensors.errors import (
 )
 from sensemble_sensors.sensor import MAX_CAPTION
 
-from tests.sensors.studio import ReadAll, Specs
+from tests.sensors.reading import read_all
+from tests.sensors.studio import Specs
 
 
-def test_a_text_file_gives_all_its_lines_and_ends(read_all: ReadAll, tmp_path: Path, specs: Specs) -> None:
+def test_a_text_file_gives_all_its_lines_and_ends(tmp_path: Path, specs: Specs) -> None:
     path = tmp_path / "lines.txt"
     said = ["a dog", "ein Hündchen", *(f"caption {i}" for i in range(5000)), "no end \ufffd"]
     path.write_bytes("\r\n\n  \n ".join(said[:-1]).encode() + b" \nno end \xff")
@@ -230,7 +231,7 @@ def test_what_cannot_be_read_is_reported(tmp_path: Path, specs: Specs) -> None:
     endless.close()
 
 
-def test_subtitles_play_at_their_times(read_all: ReadAll, tmp_path: Path, specs: Specs) -> None:
+def test_subtitles_play_at_their_times(tmp_path: Path, specs: Specs) -> None:
     path = tmp_path / "film.srt"
     path.write_text("1\n00:00:00,010 --> 00:00:00,100\na dog\n\n2\n00:00:00,150 --> 00:00:00,200\na cat\n")
     captions = Captions(path, name="film")

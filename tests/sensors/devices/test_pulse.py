@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from contextlib import suppress
 from pathlib import Path
 from threading import active_count
@@ -21,22 +20,12 @@ from sensemble_sensors.devices.pulse import Source, parse
 from sensemble_sensors.devices.watcher import Appeared, Disappeared, Watcher
 from sensemble_sensors.errors import SensorLostError, SensorUnavailableError
 from sensemble_sensors.isolation.isolated import Isolated
-from sensemble_sensors.sensor import Sensor
 
+from tests.sensors.reading import read_on
 from tests.sensors.studio import Specs, Studio
 from tests.waiting import PATIENCE, wait_until
 
 SoundServer = Any
-
-
-def read_until_lost(sensor: Sensor) -> None:
-    until = time.monotonic() + PATIENCE
-    while time.monotonic() < until:
-        try:
-            sensor.read(0.5)
-        except SensorLostError:
-            return
-    pytest.fail("it was never lost")
 
 
 def listen(microphone: Microphone, until: float) -> np.ndarray[Any, np.dtype[np.float32]]:
@@ -115,7 +104,7 @@ def test_a_source_that_is_removed_is_lost_and_no_other_is_heard_in_its_place(
         desk.open(specs["audio"])
         assert desk.read(30) is not None
         either_server.unplug(module)
-        read_until_lost(desk)
+        assert isinstance(read_on(desk)[1], SensorLostError)
         with pytest.raises(SensorLostError, match=r"was unplugged|gives no more sound"):
             desk.read(1)
         desk.close()
@@ -126,7 +115,7 @@ def test_a_server_that_ends_takes_its_sources_with_it(either_server: SoundServer
     desk.open(specs["audio"])
     assert desk.read(30) is not None
     either_server.stop()
-    read_until_lost(desk)
+    assert isinstance(read_on(desk)[1], SensorLostError)
     desk.close()
     with pytest.raises(SensorUnavailableError, match=r"`sensemble doctor`") as reported:
         desk.open(specs["audio"])

@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from sensemble_sensors.devices import push_server
 from sensemble_sensors.devices.push_bodies import decode, streams
 from sensemble_sensors.devices.push_series import TOKEN, PushSeries
-from sensemble_sensors.errors import BadDataError, SensorLostError, SensorUnavailableError
+from sensemble_sensors.errors import BadDataError, SensorUnavailableError
 from sensemble_sensors.spec import Channel, InputSpec
 
 from tests.mutations import MANY, SEEDS, json_mutated, one_line
-from tests.sensors.reading import rows_of
+from tests.sensors.reading import read_on, rows_of
 from tests.waiting import PATIENCE
 
 SECRET = "0123456789abcdef"  # noqa: S105
@@ -78,16 +78,6 @@ def post(
         return sent(connection, body, path, **headers)
     finally:
         connection.close()
-
-
-def reason_of(sensor: PushSeries) -> str:
-    """Read until the sensor is lost."""
-    try:
-        while sensor.read(PATIENCE) is not None:
-            pass
-    except SensorLostError as lost:
-        return str(lost)
-    raise AssertionError("it is not lost")
 
 
 def logged(name: str, times: NDArray[np.float64], **axes: object) -> list[dict[str, Any]]:
@@ -342,7 +332,7 @@ def test_a_quantity_that_stops_is_named(phone: PushSeries, clock: SimpleNamespac
         clock.now += 0.1
     assert [status for status, _ in answers[:5]] == [200] * 5
     assert answers[-1][0] == 400
-    for text in (answers[-1][1], reason_of(phone)):
+    for text in (answers[-1][1], str(read_on(phone)[1])):
         assert "gz" in text.replace("imu", "")
         assert "ax:" not in text
         assert "accelerometer" in text

@@ -5,7 +5,6 @@ import os
 import pty
 import socket
 import struct
-from collections.abc import Callable
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
@@ -23,14 +22,12 @@ from sensemble_sensors.errors import (
     BadDataError,
     SensorEndedError,
     SensorLostError,
-    SensorsError,
     SensorUnavailableError,
 )
-from sensemble_sensors.sensor import Sample, Sensor
+from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import Channel, InputSpec
 
-from tests.sensors.reading import free_port, rows_of
-from tests.waiting import PATIENCE
+from tests.sensors.reading import free_port, read_on, rows_of
 
 SPEC = InputSpec(
     "imu",
@@ -43,18 +40,6 @@ SPEC = InputSpec(
     "series",
     (Channel("ax", "m/s^2"), Channel("gz", "deg/s")),
 )
-
-
-def error_of(sensor: Sensor, send: Callable[[], object] = lambda: None) -> SensorsError:
-    """Send and read until the sensor fails."""
-    until = monotonic() + PATIENCE
-    while monotonic() < until:
-        send()
-        try:
-            sensor.read(0.02)
-        except SensorsError as error:
-            return error
-    raise AssertionError("it does not fail")
 
 
 def test_rows_are_read_in_every_form() -> None:
@@ -104,7 +89,7 @@ def test_lines_come_over_tcp_at_the_times_that_they_state() -> None:
         np.testing.assert_allclose(rows[:, 0], np.arange(100) / 2, atol=1e-4)
         np.testing.assert_array_equal(rows[:, 1], -rows[:, 0])
         connection.close()
-        assert isinstance(error_of(sensor), SensorLostError)
+        assert isinstance(read_on(sensor)[1], SensorLostError)
         sensor.close()
         sensor.close()
     with pytest.raises(SensorUnavailableError, match="cannot be opened"):
@@ -132,7 +117,7 @@ def test_datagrams_and_pipes_give_rows_and_survive_bad_lines(tmp_path: Path) -> 
         pipe.write(b"6\n")
         np.testing.assert_array_equal(rows_of(sensor, 1), [[5, 6]])
         pipe.write(b"x y z\n" * 20)
-        error = error_of(sensor)
+        error = read_on(sensor)[1]
     assert isinstance(error, SensorLostError)
     assert "'x y z' is no row" in str(error)
     sensor.close()
@@ -166,7 +151,7 @@ def test_datagrams_of_other_machines_are_asked_for_by_their_sender() -> None:
     sensor.open(SPEC)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
         stranger.bind(("127.0.0.3", 0))
-        error = error_of(sensor, lambda: stranger.sendto(b"9,9", ("127.0.0.1", port)))
+        _, error = read_on(sensor, lambda: stranger.sendto(b"9,9", ("127.0.0.1", port)))
         assert "127.0.0.3" in str(error)
         sensor.open(SPEC)
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
@@ -185,7 +170,7 @@ def test_a_wrong_clock_loses_a_stream_and_ends_a_file(tmp_path: Path) -> None:
         for source, kind in (("rows", SensorLostError), ("file.csv", SensorEndedError)):
             sensor = LineSeries(str(tmp_path / source), modality="imu")
             sensor.open(SPEC)
-            error = error_of(sensor, lambda: pipe.write(next(lines)))
+            _, error = read_on(sensor, lambda: pipe.write(next(lines)))
             sensor.close()
             assert isinstance(error, kind)
             assert "milliseconds" in str(error)

@@ -21,13 +21,13 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as nps
 from sensemble_sensors import Isolated, Limits, polling
 from sensemble_sensors.devices.captions import Captions
-from sensemble_sensors.errors import SensorEndedError, SensorLostError, SensorsError, SensorUnavailableError
+from sensemble_sensors.errors import SensorEndedError, SensorLostError, SensorUnavailableError
 from sensemble_sensors.isolation import isolated, worker
 from sensemble_sensors.kinds.registry import installed, kind_of
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import Channel, InputSpec
 
-from tests.sensors.reading import install
+from tests.sensors.reading import install, read_on
 from tests.sensors.studio import Specs
 from tests.waiting import PATIENCE, wait_until
 
@@ -67,19 +67,6 @@ def unruly(monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
         sensor.close()
     assert not any(map(is_alive, pids))
     assert held() == before
-
-
-def read_on(sensor: Isolated) -> tuple[list[Sample], SensorsError]:
-    """Read until it raises; what came, and what it raised."""
-    taken: list[Sample] = []
-    end = time.monotonic() + PATIENCE
-    while time.monotonic() < end:
-        try:
-            sample = sensor.read(0.1)
-        except SensorsError as error:
-            return taken, error
-        taken += [sample] if sample is not None else []
-    pytest.fail("it never ended")
 
 
 def test_pictures_come_from_another_process_and_its_end_is_reported(unruly: Make, specs: Specs) -> None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from sensemble_sensors import Sample
 from sensemble_sensors.degraded import begin
 from sensemble_sensors.devices.camera import Camera
-from sensemble_sensors.errors import BadDataError, SampleError, SensorEndedError, SensorLostError
+from sensemble_sensors.errors import BadDataError, SampleError, SensorLostError
 from sensemble_sensors.health.health import Health
 from sensemble_sensors.isolation.isolated import Isolated
 from sensemble_sensors.kinds.conditions.condition import Applied
@@ -25,6 +25,7 @@ from sensemble_sensors.sensor import Sensor
 from sensemble_sensors.spec import Channel, InputSpec, Modality
 from sensemble_sensors.thresholds import DEFAULT
 
+from tests.sensors.reading import read_on
 from tests.sensors.studio import Studio
 
 RANGE = Channel("temperature", "0.01 K", 27315, 37315)
@@ -158,17 +159,11 @@ def served(tmp_path: Path) -> Iterator[str]:
     server.server_close()
 
 
-def given(sensor: Sensor, spec: InputSpec = SPEC) -> list[Sample]:
-    sensor.open(spec)
-    found = []
-    try:
-        while True:
-            if (sample := sensor.read(5)) is not None:
-                found.append(sample)
-    except (SensorEndedError, SensorLostError):
-        return found
-    finally:
-        sensor.close()
+def given(sensor: Sensor) -> list[Sample]:
+    sensor.open(SPEC)
+    found, _ = read_on(sensor)
+    sensor.close()
+    return found
 
 
 def test_opencv_gives_a_camera_s_numbers(served: str) -> None:

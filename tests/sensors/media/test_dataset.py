@@ -9,13 +9,9 @@ from sensemble_sensors.errors import BadDataError
 from sensemble_sensors.media.dataset import Dataset, Example, read_dataset
 from sensemble_sensors.media.splits import SPLITS
 
+from tests.sensors.studio import write_index
+
 GOOD: dict[str, object] = {"id": "a", "split": "train", "labels": ["seven"], "text": "a seven"}
-
-
-def write(folder: Path, *lines: object) -> Path:
-    text = [line if isinstance(line, str) else json.dumps(line) for line in lines]
-    (folder / "index.jsonl").write_bytes(("\n".join(text) + "\n").encode(errors="surrogateescape"))
-    return folder
 
 
 def test_every_field_is_read(tmp_path: Path) -> None:
@@ -34,7 +30,7 @@ def test_every_field_is_read(tmp_path: Path) -> None:
         "group": "Anna",
     }
     still = {"id": "2", "split": "pretrain", "image": "media/b.png", "text": None}
-    dataset = read_dataset(write(tmp_path, json.dumps(full, ensure_ascii=False), "", still))
+    dataset = read_dataset(write_index(tmp_path, json.dumps(full, ensure_ascii=False), "", still))
     clip = tmp_path / "media" / "a.mkv"
     assert dataset == Dataset(
         tmp_path,
@@ -64,7 +60,7 @@ def test_backgrounds_are_in_any_split_and_are_none_of_its_examples(tmp_path: Pat
         background = {"id": f"noise {split}", "split": split, "background": True, "audio": "noise.wav"}
         background |= {"background": "other words"} if split == "eval" else {}
         lines.append(background | ({"labels": []} if split == "eval" else {}))
-    dataset = read_dataset(write(tmp_path, *lines))
+    dataset = read_dataset(write_index(tmp_path, *lines))
     assert len(dataset.examples) == 6
     assert [e.id for e in dataset.known] == [e.id for e in dataset.split("train")] == ["a", "known"]
     for split in SPLITS:
@@ -128,7 +124,7 @@ def test_a_bad_line_is_reported_with_file_line_and_reason(tmp_path: Path, line: 
     (tmp_path / "out.png").write_bytes(b"media")
     (tmp_path / "out.wav").write_bytes(b"media")
     (folder / "link.png").symlink_to("../out.png")
-    write(folder, GOOD | {"id": "first"}, line)
+    write_index(folder, GOOD | {"id": "first"}, line)
     with pytest.raises(BadDataError, match=rf"index\.jsonl:2: {reason}") as error:
         read_dataset(folder)
     assert "\n" not in str(error.value)
@@ -148,16 +144,16 @@ def test_a_link_within_the_folder_is_followed(tmp_path: Path) -> None:
     (tmp_path / "b.png").symlink_to("a.png")
     linked = tmp_path.parent / f"{tmp_path.name}-link"
     linked.symlink_to(tmp_path)
-    write(tmp_path, GOOD | {"image": "b.png"})
+    write_index(tmp_path, GOOD | {"image": "b.png"})
     assert read_dataset(linked).examples[0].value("image") == linked / "b.png"
 
 
 def test_no_index_and_no_good_line_are_reported(tmp_path: Path) -> None:
     with pytest.raises(BadDataError, match=r"index\.jsonl: cannot be read \(No such file"):
         read_dataset(tmp_path)
-    write(tmp_path, "")
+    write_index(tmp_path, "")
     with pytest.raises(BadDataError, match="no good example"):
         read_dataset(tmp_path)
-    write(tmp_path, "{")
+    write_index(tmp_path, "{")
     with pytest.raises(BadDataError, match=r"no good example; the first bad line is .*:1: not JSON"):
         read_dataset(tmp_path, skip_bad=True)

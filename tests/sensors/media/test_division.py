@@ -8,22 +8,9 @@ from hypothesis import strategies as st
 from sensemble_sensors.media.dataset import Dataset, Example
 from sensemble_sensors.media.division import BACKGROUND, divide
 
+from tests.sensors.studio import example
+
 ALL = ("train", "calibrate", "eval")
-
-
-def example(
-    number: int, group: str | None, label: str = "", split: str = "train", *, background: bool = False
-) -> Example:
-    labels = (label,) if label else ()
-    return Example(
-        f"e{number}",
-        split,
-        labels,
-        {"text": "t"},
-        line=number + 1,
-        groups=(group,) if group else (),
-        background=background,
-    )
 
 
 def takes(counts: dict[str, int], segments: int = 3) -> Dataset:
@@ -35,7 +22,8 @@ def takes(counts: dict[str, int], segments: int = 3) -> Dataset:
             number += 1
             for _ in range(segments):
                 known = "" if label == BACKGROUND else label
-                found.append(example(len(found), f"take {number}", known, background=label == BACKGROUND))
+                background = label == BACKGROUND
+                found.append(example(len(found), f"take {number}", label=known, background=background))
     return Dataset(Path("x"), tuple(found))
 
 
@@ -75,10 +63,10 @@ def test_a_class_of_few_takes_keeps_some_to_train_on_and_is_named() -> None:
 def test_unlabelled_examples_and_labelled_ones_of_pretraining_stay() -> None:
     dataset = takes({"yes": 10, "no": 10})
     others = (
-        example(900, "take 1", split="pretrain"),  # the short rest of a take
-        example(901, "take 90", split="pretrain"),
-        example(902, "take 91", "yes", split="pretrain"),
-        example(903, "take 92", split="pretrain", background=True),
+        example(900, "take 1", split="pretrain", label=""),  # the short rest of a take
+        example(901, "take 90", split="pretrain", label=""),
+        example(902, "take 91", label="yes", split="pretrain"),
+        example(903, "take 92", split="pretrain", label="", background=True),
     )
     division = divide(Dataset(Path("x"), dataset.examples + others))
     assert division.splits.keys() == {*(e.id for e in dataset.examples), "e903"}
@@ -90,7 +78,7 @@ def test_what_is_held_out_stays_so_unless_all_is_drawn_anew() -> None:
     marked = Dataset(
         Path("x"),
         tuple(
-            example(i, e.group, e.labels[0], held.get(e.group or "", "train"))
+            example(i, *e.groups, label=e.labels[0], split=held.get(e.group or "", "train"))
             for i, e in enumerate(dataset.examples)
         ),
     )
@@ -105,15 +93,13 @@ def test_what_is_held_out_stays_so_unless_all_is_drawn_anew() -> None:
 
 
 def test_a_class_that_is_all_held_out_is_named() -> None:
-    held = tuple(example(i, f"take {i}", "stop", "eval") for i in range(4))
+    held = tuple(example(i, f"take {i}", label="stop", split="eval") for i in range(4))
     division = divide(Dataset(Path("x"), (*held, *takes({"yes": 10}).examples)))
     assert division.shortages == ("stop: 4 takes, so there is none for train; record 1 more of it",)
 
 
 def test_a_person_with_all_classes_counts_for_each() -> None:
-    people = tuple(
-        example(10 * p + i, f"person {p}", label) for p in range(10) for i, label in enumerate(("yes", "no"))
-    )
+    people = tuple(example(i, f"person {i // 2}", label=("yes", "no")[i % 2]) for i in range(20))
     division = divide(Dataset(Path("x"), people))
     assert {label: [s[split].groups for split in ALL] for label, s in division.shares.items()} == {
         "yes": [6, 2, 2],
@@ -129,7 +115,7 @@ def test_groups_stay_whole_and_every_class_keeps_two_fifths(
     given_examples: list[tuple[str, int, bool]], seed: int
 ) -> None:
     found = tuple(
-        example(i, f"g{group}" if grouped else None, label)
+        example(i, *[f"g{group}"] * grouped, label=label)
         for i, (label, group, grouped) in enumerate(given_examples)
     )
     division = divide(Dataset(Path("x"), found), seed)

@@ -11,18 +11,17 @@ from sensemble_sensors.media.decoding import check
 from sensemble_sensors.media.modalities import read_modalities, write_modalities
 from sensemble_sensors.spec import Channel, InputSpec, Modality, devices, together
 
+from tests.sensors.studio import write_index
+
 DEPTH = Modality("depth", "frames", 10.0, (Channel("z", "m", 0.1), Channel("w")))
 
 
 def write(folder: Path, modalities: object, *lines: dict[str, object], rows: str = "") -> Path:
     (folder / "modalities.json").write_text(json.dumps(modalities))
-    common = {"split": "train", "labels": ["one"]}
-    text = "".join(json.dumps({"id": str(i), **common, **line}) + "\n" for i, line in enumerate(lines))
-    (folder / "index.jsonl").write_text(text)
     (folder / "rows.csv").write_text(rows)
     for name in ("front.mkv", "rear.mkv", "thermal.mkv", "thermal.png"):
         (folder / name).write_bytes(b"media")
-    return folder
+    return write_index(folder, *lines, split="train", labels=["one"])
 
 
 def test_fields_of_free_names_are_modalities(tmp_path: Path) -> None:

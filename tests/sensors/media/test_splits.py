@@ -1,6 +1,5 @@
 """Examples of one group are in one split, and `calibrate` is drawn from `train`, never from `eval`."""
 
-import json
 import os
 import shutil
 from collections import Counter
@@ -13,23 +12,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sensemble_sensors.errors import BadDataError
-from sensemble_sensors.media.dataset import Example, read_dataset
+from sensemble_sensors.media.dataset import read_dataset
 from sensemble_sensors.media.leaks import Leak, leaks
 from sensemble_sensors.media.splits import MIN_TRAIN, draw
 
+from tests.sensors.studio import example, write_index
+
 
 def write(folder: Path, lines: list[dict[str, object]]) -> Path:
-    common = {"split": "train", "labels": ["one"], "text": "a caption"}
-    text = "".join(json.dumps({"id": str(i), **common, **line}) + "\n" for i, line in enumerate(lines))
-    (folder / "index.jsonl").write_text(text, encoding="utf-8")
-    return folder
-
-
-def example(number: int, group: str | None = None, split: str = "train", label: str = "one") -> Example:
-    labels = (label,) if label else ()
-    return Example(
-        f"e{number}", split, labels, {"text": "words"}, line=number + 1, groups=(group,) if group else ()
-    )
+    return write_index(folder, *lines, split="train", labels=["one"], text="a caption")
 
 
 @pytest.mark.parametrize(
@@ -69,7 +60,7 @@ def test_backgrounds_keep_to_the_split_of_their_group(tmp_path: Path) -> None:
 
 def test_a_tenth_of_the_backgrounds_is_drawn_beside_the_labelled_and_none_alone() -> None:
     known = [example(i) for i in range(200)]
-    noise = [replace(example(i, label=""), background=True) for i in range(200, 280)]
+    noise = [example(i, label="", background=True) for i in range(200, 280)]
     chosen = draw([*known, *noise])
     assert len(chosen) == 28
     assert {e.id for e in noise} & chosen
@@ -136,12 +127,12 @@ def test_what_is_held_out_is_not_pretrained_on(tmp_path: Path) -> None:
         {"group": "bo", "split": "pretrain", "labels": []},
     ]
     dataset = read_dataset(write(tmp_path, lines))
-    assert [e.id for e in dataset.split("pretrain")] == ["5"]
+    assert [e.id for e in dataset.split("pretrain")] == ["6"]
     assert len(dataset.examples) == 6, "a replay plays all"
 
 
 def test_no_group_of_several_is_split_by_a_draw() -> None:
-    examples = [replace(example(i), groups=(f"person {i % 30}", f"sheet {i % 30 // 3}")) for i in range(90)]
+    examples = [example(i, f"person {i % 30}", f"sheet {i % 30 // 3}") for i in range(90)]
     drawn = draw(examples)
     assert len(drawn) == 27, "three sheets of ten"
     for one in range(2):
@@ -156,12 +147,12 @@ def test_calibrate_is_drawn_from_train_where_the_index_has_none(tmp_path: Path) 
     assert dataset.drawn
     assert [len(dataset.split(name)) for name in ("train", "calibrate", "eval")] == [41, 19, 40]
     assert {e.labels for e in dataset.selection} == {("one",), ("two",)}
-    assert {e.id for e in dataset.selection} <= {str(i) for i in range(60)}
+    assert {e.id for e in dataset.selection} <= {str(i) for i in range(1, 61)}
     assert [e.line for e in dataset.examples] == list(range(1, 101)), "the order is the index's"
     lines[0]["split"] = "calibrate"
     given = read_dataset(write(tmp_path, lines))
     assert not given.drawn
-    assert [e.id for e in given.selection] == ["0"]
+    assert [e.id for e in given.selection] == ["1"]
 
 
 def test_a_train_that_is_too_small_stays_whole_and_is_selected_on(tmp_path: Path) -> None:
@@ -191,9 +182,9 @@ def test_a_group_that_is_pretrained_on_with_labels_is_not_drawn() -> None:
     train = [example(i, f"group {i}") for i in range(40)]
     drawn = draw(train)
     assert len(drawn) == 13
-    bound = [example(100 + i, f"group {i}", "pretrain") for i in range(40) if f"e{i}" in drawn]
+    bound = [example(100 + i, f"group {i}", split="pretrain") for i in range(40) if f"e{i}" in drawn]
     assert not draw([*train, *bound]) & drawn
-    free = [example(100 + i, f"group {i}", "pretrain", label="") for i in range(40)]
+    free = [example(100 + i, f"group {i}", split="pretrain", label="") for i in range(40)]
     assert draw([*train, *free]) == drawn
 
 
@@ -208,7 +199,9 @@ GROUPED = st.lists(
 def test_what_is_drawn_is_whole_groups_a_third_at_most_and_leaves_each_label(
     members: list[tuple[str | None, str]], random: Random
 ) -> None:
-    examples = [example(i, group, label=label) for i, (group, label) in enumerate(members)]
+    examples = [
+        example(i, *([group] if group else []), label=label) for i, (group, label) in enumerate(members)
+    ]
     drawn = draw(examples)
     assert len(drawn) <= len(examples) / 3
     for group in {e.group for e in examples} - {None}:
@@ -229,9 +222,7 @@ def test_a_rare_label_is_met_too() -> None:
 
 
 def found(folder: Path, *lines: dict[str, object]) -> list[Leak]:
-    index = [{"id": str(number), "labels": ["yes"], **line} for number, line in enumerate(lines, start=1)]
-    (folder / "index.jsonl").write_text("".join(json.dumps(line) + "\n" for line in index))
-    return list(leaks(read_dataset(folder)))
+    return list(leaks(read_dataset(write_index(folder, *lines, labels=["yes"]))))
 
 
 @pytest.fixture

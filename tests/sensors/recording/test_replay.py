@@ -22,7 +22,8 @@ from sensemble_sensors.recording.replay import MediaReplay, Replay
 from sensemble_sensors.sample_queue import SampleQueue
 from sensemble_sensors.sensor import Sample
 
-from tests.sensors.studio import ReadAll, Specs, Studio
+from tests.sensors.reading import read_all
+from tests.sensors.studio import Specs, Studio
 
 
 def data(stream: list[Sample], modality: str) -> list[Any]:
@@ -72,9 +73,7 @@ def test_samples_put_together_are_the_windows(
         assert stream[times.index(over)].modality == "text", "before the last of the others"
 
 
-def test_examples_play_one_after_another_through_every_sensor(
-    read_all: ReadAll, studio: Studio, specs: Specs
-) -> None:
+def test_examples_play_one_after_another_through_every_sensor(studio: Studio, specs: Specs) -> None:
     path = studio.write("played.mkv", studio.frames(8), studio.tone(1, 16000))
     short = {
         "text": specs["text"],  # first, for the player waits for whoever reads captions
@@ -170,7 +169,7 @@ def test_what_is_not_played_is_reported(studio: Studio, specs: Specs) -> None:
 
 @pytest.mark.parametrize(("name", "audio"), [("film.mkv", "flac"), ("film.mp4", "aac")])
 def test_a_media_file_plays_sound_and_picture_aligned(
-    read_all: ReadAll, studio: Studio, specs: Specs, name: str, audio: str
+    studio: Studio, specs: Specs, name: str, audio: str
 ) -> None:
     frames, wave = studio.frames(6), studio.tone(0.75, 44100)
     video = ("ffv1", "bgr0") if name.endswith("mkv") else ("libx264rgb", "rgb24")
@@ -192,7 +191,7 @@ def test_a_media_file_plays_sound_and_picture_aligned(
 
 
 def test_a_sensor_opened_late_misses_nothing_of_what_was_played_since_it_was_handed_out(
-    studio: Studio, specs: Specs, read_all: ReadAll
+    studio: Studio, specs: Specs
 ) -> None:
     path = studio.write("clip.mkv", studio.frames(6))
     replay = MediaReplay(path, specs)
