@@ -20,6 +20,12 @@ RAISED = {
     "end": SensorEndedError("that was all"),
 }
 
+GIVEN = {
+    "give a list": Sample("video", [1, 2], 0.0),  # type: ignore[arg-type]
+    "give doubles": Sample("video", np.zeros(4), 0.0),  # type: ignore[arg-type]
+    "give a caption": Sample("text", "one", 0.0),
+}
+
 
 class Unruly:
     modality = "video"
@@ -45,8 +51,7 @@ class Unruly:
     def read(self, timeout: float) -> Sample | None:
         self._given += 1
         if self._given > self._well and self._act != "flood":
-            self._misbehave(timeout)
-            return None
+            return self._misbehave(timeout)
         if self._act != "flood":
             time.sleep(0.01)
         picture = np.full(self._shape, self._given % 256, np.uint8)
@@ -56,9 +61,11 @@ class Unruly:
         if self._act.endswith("hang closing"):
             time.sleep(1000)
 
-    def _misbehave(self, timeout: float) -> None:
+    def _misbehave(self, timeout: float) -> Sample | None:
         if self._act in RAISED:
             raise RAISED[self._act]
+        if self._act in GIVEN:
+            return GIVEN[self._act]
         acts = {
             "hang": lambda: time.sleep(1000),
             # Unlike CDLL, PyDLL keeps Python's lock.
@@ -77,6 +84,7 @@ class Unruly:
             "die within a line": die_within_a_line,
         }
         acts.get(self._act, lambda: time.sleep(timeout))()
+        return None
 
 
 def crash() -> None:

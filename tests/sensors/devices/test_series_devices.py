@@ -258,9 +258,15 @@ def device(tmp_path: Path) -> Path:
     return folder
 
 
-def test_scans_of_an_iio_device_are_scaled_and_brought_to_the_rate(device: Path, tmp_path: Path) -> None:
-    sensor = Iio("lsm6ds3", None, "imu", str(tmp_path / "sys"), str(tmp_path / "dev"))
-    sensor.open(SPEC)
+@pytest.fixture
+def iio(device: Path) -> Iio:
+    return Iio("lsm6ds3", None, "imu", str(device.parent), str(device.parents[1] / "dev"))
+
+
+def test_scans_of_an_iio_device_are_scaled_and_brought_to_the_rate(
+    device: Path, iio: Iio, tmp_path: Path
+) -> None:
+    iio.open(SPEC)
     enabled = {p.name: p.read_text().strip() for p in (device / "scan_elements").glob("*_en")}
     assert enabled == {
         "in_accel_x_en": "1",
@@ -274,30 +280,39 @@ def test_scans_of_an_iio_device_are_scaled_and_brought_to_the_rate(device: Path,
     with (tmp_path / "dev" / "iio:device3").open("wb", buffering=0) as node:
         node.write(scans[:13])  # a read may end within a scan
         node.write(scans[13:])
-        rows = rows_of(sensor, 100)
+        rows = rows_of(iio, 100)
     # -100 at 0.01 m/s^2; (-5 + 10) at 0.001 rad/s, in degrees.
     np.testing.assert_allclose(rows, np.tile([-1.0, np.degrees(0.005)], (len(rows), 1)), rtol=1e-5)
-    sensor.close()
+    iio.close()
     assert (device / "buffer/enable").read_text() == "0"
 
 
-def test_an_iio_device_that_cannot_serve_says_so(device: Path, tmp_path: Path) -> None:
-    folders = str(tmp_path / "sys"), str(tmp_path / "dev")
-    (tmp_path / "dev" / "iio:device3").unlink()
-    with pytest.raises(SensorUnavailableError, match=r"cannot be started \(No such file.*may write"):
-        Iio("3", None, "imu", *folders).open(SPEC)
-    assert (device / "buffer/enable").read_text().strip() == "0", "a device that nobody reads must rest"
-    with pytest.raises(SensorUnavailableError, match=r"no such device; there are 3 \(lsm6ds3\)"):
-        Iio("7", None, "imu", *folders).open(SPEC)
-    (device / "scan_elements" / "in_anglvel_z_type").unlink()
-    with pytest.raises(SensorUnavailableError, match="has no channel anglvel_z; it has accel_x, accel_y"):
-        Iio("3", None, "imu", *folders).open(SPEC)
-    (device / "scan_elements" / "in_anglvel_z_type").write_text("le:float\n")
-    with pytest.raises(SensorUnavailableError, match="le:float"):
-        Iio("3", None, "imu", *folders).open(SPEC)
-    (device / "scan_elements" / "in_anglvel_z_type").write_text("le:s24/24>>0\n")
-    with pytest.raises(SensorUnavailableError, match="leave anglvel_z out"):
-        Iio("3", None, "imu", *folders).open(SPEC)
+ANGLE = "scan_elements/in_anglvel_z_type"
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "reason"),
+    [
+        ("../../dev/iio:device3", None, r"cannot be started \(No such file.*may write"),
+        ("name", "other", r"no such device; there are 3 \(other\)"),
+        (ANGLE, None, "has no channel anglvel_z; it has accel_x, accel_y"),
+        (ANGLE, "le:float", "le:float"),
+        (ANGLE, "le:s24/24>>0", "leave anglvel_z out"),
+        ("in_accel_scale", "0", "in_accel_scale"),
+        *(("in_accel_scale", text, "in_accel_scale") for text in ("nan", "inf", "x", "1e300")),
+        *(("in_anglvel_z_offset", text, "in_anglvel_z_offset") for text in ("nan", "inf", "x", "1e300")),
+    ],
+)
+def test_an_iio_device_that_cannot_serve_says_so_and_rests(
+    device: Path, iio: Iio, file: str, text: str | None, reason: str
+) -> None:
+    if text is None:
+        (device / file).unlink()
+    else:
+        (device / file).write_text(text)
+    with pytest.raises(SensorUnavailableError, match=reason):
+        iio.open(SPEC)
+    assert (device / "buffer/enable").read_text().strip() == "0"
 
 
 ODD = (b"nan", b"inf", b"1e400", b"1e-320", b"-1e300", b"0", b"\xff\xfe", b"", b"1 2", b"\0", b"9" * 5000)
@@ -305,31 +320,15 @@ FORMS = (b"le:s99999/16>>4", b"le:s12/16>>64", b"le:s0/16>>0", b"le:s12/16X0>>4"
 
 
 @pytest.mark.parametrize("text", [*ODD, *FORMS])
-def test_odd_files_of_an_iio_device_are_refused_or_left_out(
-    device: Path, tmp_path: Path, text: bytes
-) -> None:
+def test_odd_files_of_an_iio_device_are_refused_or_left_out(device: Path, iio: Iio, text: bytes) -> None:
     for path in sorted(device.rglob("*")):
         if path.is_file():
             before = path.read_bytes()
             path.write_bytes(text)
-            sensor = Iio("3", None, "imu", str(tmp_path / "sys"), str(tmp_path / "dev"))
             with suppress(SensorUnavailableError):
-                sensor.open(SPEC)
-                sensor.close()
+                iio.open(SPEC)
+                iio.close()
             path.write_bytes(before)
-
-
-@pytest.mark.parametrize("text", ["nan", "inf", "0", "x", "1e300"])
-@pytest.mark.parametrize("file", ["in_accel_scale", "in_anglvel_z_offset"])
-def test_a_scale_is_a_number_to_calculate_with(device: Path, tmp_path: Path, file: str, text: str) -> None:
-    (device / file).write_text(text)
-    sensor = Iio("3", None, "imu", str(tmp_path / "sys"), str(tmp_path / "dev"))
-    if (file, text) == ("in_anglvel_z_offset", "0"):
-        sensor.open(SPEC)
-        sensor.close()
-        return
-    with pytest.raises(SensorUnavailableError, match=file):
-        sensor.open(SPEC)
 
 
 @pytest.mark.parametrize(

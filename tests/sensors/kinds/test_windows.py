@@ -144,15 +144,6 @@ def test_whatever_the_cameras_rate_frames_are_the_nearest(fps: int, phase: float
         assert taken >= min(8, fps // 2 - 1)
 
 
-def test_the_newest_frame_ends_the_window_however_late_it_is_taken() -> None:
-    ring = kind_of(VIDEO).windows(VIDEO)
-    for i in range(10):
-        ring.push(Sample("video", frame(i), i / 10))
-    assert seen(ring.pop()) == [6, 7, 8, 9]
-    assert ring.dropped == 3
-    assert ring.pop() is None
-
-
 def test_an_image_is_a_window_of_one_frame() -> None:
     spec = InputSpec("video", "uint8", (1, 1, 2, 2, 3), rate=1, window=1, hop=0.5, ttl=1)
     ring = kind_of(spec).windows(spec)
