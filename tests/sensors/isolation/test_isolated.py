@@ -208,6 +208,28 @@ def test_a_flood_leaves_the_newest_and_takes_no_memory(unruly: Make, specs: Spec
         assert resident(pid) - then < 16 << 20, f"of {lost} pictures that nobody took, none was kept"
 
 
+def test_a_reader_that_is_back_gets_more_than_a_pipe_holds_at_once(specs: Specs) -> None:
+    theirs, ours = os.pipe()
+    outbox = worker._Outbox(ours, kind_of(specs["video"]))
+    picture = Sample("video", np.zeros((1, 1, 1 << 22, 1), np.uint8), 0.0)
+    while outbox.send(picture, 0.0):
+        pass
+
+    def read() -> None:
+        while os.read(theirs, 1 << 20):
+            time.sleep(0.001)  # as another process takes to wake up
+
+    reader = Thread(target=read)
+    reader.start()
+    calls, left = 0, len(outbox._rest)
+    while not outbox.send(None, 0.0):
+        calls, left = calls + (len(outbox._rest) < left), len(outbox._rest)
+    os.close(ours)
+    reader.join(PATIENCE)
+    os.close(theirs)
+    assert calls < 60, "of which each would send the 64 kB that a pipe holds"
+
+
 def test_one_may_be_killed_from_another_thread(unruly: Make, specs: Specs) -> None:
     sensor = unruly("nothing")
     sensor.kill()
@@ -312,20 +334,20 @@ def test_what_waits_for_a_slow_reader_comes_before_the_end_and_what_is_lost_is_c
     reading, writing = os.pipe()
     outbox = worker._Outbox(writing, kind_of(specs["video"]))
     picture = np.zeros((300, 300, 3), np.uint8)  # more than the pipe holds
-    outbox.start()
     for i in range(100):
-        outbox.put(Sample("video", picture, float(i)))
+        assert not outbox.send(Sample("video", picture, float(i)), 0.0)
+    assert not outbox.send(None, 0.0)
     ending = Thread(target=outbox.end, args=(SensorEndedError("over"),))
     ending.start()
     found: list[dict[str, Any]] = []
     with os.fdopen(reading, "rb") as pipe:
-        while not found or found[-1]["kind"] in {worker.SAMPLE, "alive"}:
+        while not found or found[-1]["kind"] == worker.SAMPLE:
             first, second = worker.SIZES.unpack(pipe.read(worker.SIZES.size))
             found.append(json.loads(pipe.read(first)))
             assert len(pipe.read(second)) == second
     ending.join()
     os.close(writing)
-    samples, over = [one for one in found[:-1] if one["kind"] == worker.SAMPLE], found[-1]
+    *samples, over = found
     assert over["kind"] == "SensorEndedError"
     assert [samples[0]["time"], samples[-1]["time"]] == [0.0, 99.0]
     assert len(samples) + sum(one["lost"] for one in samples) == 100

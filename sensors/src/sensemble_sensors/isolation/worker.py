@@ -34,6 +34,7 @@ from sensemble_sensors.errors import (
 )
 from sensemble_sensors.kinds.kind import Kind, described
 from sensemble_sensors.kinds.registry import kind_of
+from sensemble_sensors.polling import writable
 from sensemble_sensors.process_memory import memory
 from sensemble_sensors.sample_queue import SampleQueue
 from sensemble_sensors.sensor import MAX_CAPTION, Data, Driven, Sample, Sensor
@@ -41,6 +42,8 @@ from sensemble_sensors.spec import InputSpec
 from sensemble_sensors.strict_json import decode
 
 READ = 0.2  # seconds that one read may wait, and so about how long a healthy worker takes to end
+_SOON = 0.02  # seconds that it may wait while samples wait for a slow reader
+_MOMENT = 0.005  # seconds between two reads of a reader that keeps up
 GRACE = 2.0  # seconds that a worker has to end by itself
 _MAX_REASON = 2000  # characters, for a person to read
 _MAX_TRACE = 8000  # characters of a traceback: its last frames
@@ -99,24 +102,25 @@ def _run(job: WorkerJob, spec: InputSpec, outbox: "_Outbox", stop: Event) -> Non
         sensor.open(spec)
         try:
             driven = sensor if isinstance(sensor, Driven) else None
-            outbox.alive = monotonic()
-            outbox.start()
-            armed = due = 0.0
+            armed = due = pause = 0.0
+            sample = None
             while not stop.is_set():
                 now = monotonic()
-                outbox.alive = driven.answered if driven else now
+                # Sent before the next call, which may end the process, unless the reader is slow.
+                sent = outbox.send(sample, driven.answered if driven else now)
+                if pause > 0:
+                    stop.wait(pause)
                 if now - armed > 1:
                     faulthandler.dump_traceback_later(job.hanging, exit=True, file=nowhere)
                     armed = now
                     if memory() > job.resident:
                         limit = f"{job.resident >> 20} MB of memory"
                         raise SensorLostError(f"{sensor.name}: its process took more than {limit}")
-                sample = sensor.read(READ)
+                sample = sensor.read(READ if sent else _SOON)
+                now = monotonic()
+                pause = due - now
                 if sample is not None:
                     _check(sample, spec)
-                    outbox.put(sample)  # before the next call, which may end the process
-                    now = monotonic()
-                    stop.wait(due - now)
                     due = max(due, now) + 1 / kind.flood
         finally:
             sensor.close()
@@ -124,60 +128,64 @@ def _run(job: WorkerJob, spec: InputSpec, outbox: "_Outbox", stop: Event) -> Non
 
 
 class _Outbox:
-    """Sends samples through a pipe from its own thread, and the error with which it ends.
-
-    Attributes:
-        alive: the time of the sensor's last sign of life; it is sent while there are no samples.
-    """
+    """Sends samples through a pipe, a sign of life where there is none, and the error with which it ends."""
 
     def __init__(self, pipe: int, kind: Kind) -> None:
-        self.alive = 0.0
         self._pipe = pipe
         self._queue = SampleQueue(kind.waiting, continuous=kind.continuous)
-        self._thread = Thread(target=self._send, daemon=True)
+        self._rest = memoryview(b"")  # of a message that did not fit
+        self._patience = READ  # seconds for a reader that has kept up
+        os.set_blocking(pipe, False)
 
-    def start(self) -> None:
-        """Tell the reader that the sensor is open, and send what is put from now on."""
-        self._thread.start()
-        self._queue.wait_until_used(READ)
+    def send(self, sample: Sample | None, alive: float) -> bool:
+        """Send a sample, after those that wait; return False if the reader is too slow.
 
-    def put(self, sample: Sample) -> None:
-        """Send a sample after those that wait; a reader that has kept up is given time to take it."""
-        keeps_up = self._queue.wait_until_used(0.0)
-        self._queue.put(sample.frozen())
-        if keeps_up:
-            self._queue.wait_until_used(READ)
+        `alive` is the sensor's last sign of life.
+        """
+        if sample is not None:
+            self._queue.put(sample.frozen())
+        elif not self._rest:
+            self._rest = _message({"kind": "alive", "alive": alive})
+        until = monotonic() + self._patience
+        while self._rest or self._next(alive):
+            left = len(self._rest)
+            if self._write():
+                continue
+            if len(self._rest) < left:  # a reader that is back takes a moment for each pipe-full
+                until = max(until, monotonic() + _MOMENT)
+            if not writable(self._pipe, max(until - monotonic(), 0.0)):
+                self._patience = 0.0
+                return False
+        self._patience = READ
+        return True
 
     def end(self, error: SensorsError) -> None:
         """Send the samples that wait, then an error, however slow the reader."""
-        self._queue.end(error)
-        if self._thread.ident is None:
-            self._send()
-        else:
-            self._thread.join()
+        os.set_blocking(self._pipe, True)
+        while self._rest or self._next(monotonic()):
+            self._write()
+        trace = "".join(getattr(error, "__notes__", ()))
+        fields = {"kind": type(error).__name__, "reason": str(error)[:_MAX_REASON], "trace": trace}
+        self._rest = _message(fields)
+        while self._rest:
+            self._write()
 
-    def _send(self) -> None:
-        wait = 0.0
-        while True:
-            try:
-                sample = self._queue.get(wait)
-            except SensorsError as error:
-                trace = "".join(getattr(error, "__notes__", ()))
-                reason = str(error)[:_MAX_REASON]
-                self._write({"kind": type(error).__name__, "reason": reason, "trace": trace})
-                return
-            fields, data = ({"kind": "alive"}, b"") if sample is None else _packed(sample)
-            self._write({**fields, "alive": self.alive}, data)
-            wait = READ
+    def _next(self, alive: float) -> bool:
+        sample = self._queue.get(0)
+        if sample is not None:
+            fields, data = _packed(sample)
+            self._rest = _message({**fields, "alive": alive}, data)
+        return sample is not None
 
-    def _write(self, fields: Mapping[str, Any], data: bytes = b"") -> None:
-        text = json.dumps(fields).encode()
-        rest = memoryview(SIZES.pack(len(text), len(data)) + text + data)
+    def _write(self) -> bool:
+        """Write what fits into the pipe now; return whether that is all."""
         try:
-            while rest:
-                rest = rest[os.write(self._pipe, rest) :]
+            self._rest = self._rest[os.write(self._pipe, self._rest) :]
+        except BlockingIOError:
+            pass
         except BrokenPipeError:
             _leave()
+        return not self._rest
 
 
 def _check(sample: Sample, spec: InputSpec) -> None:
@@ -231,6 +239,11 @@ def _watch(stop: Event) -> None:
     stop.set()
     Event().wait(GRACE)
     _leave()
+
+
+def _message(fields: Mapping[str, Any], data: bytes = b"") -> memoryview:
+    text = json.dumps(fields).encode()
+    return memoryview(SIZES.pack(len(text), len(data)) + text + data)
 
 
 def _leave() -> NoReturn:
