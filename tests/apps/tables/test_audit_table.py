@@ -55,7 +55,7 @@ def test_numbers_are_rounded_as_their_interval_deserves(
 
 def test_what_a_person_wants_is_in_sentences() -> None:
     parts = (
-        "microphone dies, accuracy may fall by up to 2 points or rise by up to 4",
+        "microphone dies, accuracy may fall by up to 2 points or rise by up to 4 points",
         "camera dies, accuracy falls from 80 % to 30 %, by 45 to 55 points",
         "Adding camera to microphone hurts: accuracy falls from 30 % to -20 %",
         "microphone alone (audio) may be at chance: it scores 30 % (26 to 35)",
@@ -72,8 +72,14 @@ def test_what_a_person_wants_is_in_sentences() -> None:
         (0.1, 0.2, 0.4, "falls by 10 to 40 points: too few examples to say more"),
         (-0.09, -0.05, -0.01, "rises from 80 % to 85 %, by 1 to 9 points"),
         (-0.4, -0.05, -0.01, "rises by 1 to 40 points: too few examples to say more"),
-        (-0.4, -0.05, 0.01, "may fall by up to 1 points or rise by up to 40: too few examples to say more"),
-        (0.0, 0.0, 0.004, "may fall by up to 0.4 points or rise by up to 0.0"),
+        (
+            -0.4,
+            -0.05,
+            0.01,
+            "may fall by up to 1 points or rise by up to 40 points: too few examples to say more",
+        ),
+        (0.0, 0.0, 0.004, "may fall by up to 0.4 points"),
+        (0.0, 0.0, 0.0, "may not change"),
     ],
 )
 def test_a_loss_is_said_as_far_as_it_is_known(low: float, value: float, high: float, says: str) -> None:

@@ -49,7 +49,8 @@ def change(metric: str, before: float, drop: Estimate) -> str:
     least, most = (low, high) if drop.low > 0 else (high, low)
     if drop.low <= 0 <= drop.high:
         open_end = f": {TOO_FEW} to say more" if drop.too_few else ""
-        return f"{metric} may fall by up to {high} points or rise by up to {low}{open_end}"
+        ways = [f"{way} by up to {end} points" for way, end in (("fall", high), ("rise", low)) if float(end)]
+        return f"{metric} may {' or '.join(ways) or 'not change'}{open_end}"
     verb = "falls" if drop.low > 0 else "rises"
     if drop.too_few:
         return f"{metric} {verb} by {least} to {most} points: {TOO_FEW} to say more"
