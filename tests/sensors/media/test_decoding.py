@@ -183,6 +183,27 @@ def test_what_is_transparent_is_white(name: str, tmp_path: Path) -> None:
     assert shown[::16, ::16].tolist() == [[[200, 20, 10], [228, 138, 133]], [[255, 255, 255]] * 2]
 
 
+def test_a_clear_pixel_of_a_large_picture_lends_no_colour_to_its_neighbours(tmp_path: Path) -> None:
+    picture = np.zeros((3000, 3000, 4), np.uint8)
+    picture[::2], picture[1::2] = (0, 0, 0, 255), (0, 0, 255, 0)  # black beside clear red
+    cv2.imwrite(str(tmp_path / "large.png"), picture)
+    (shown,) = decode_video(tmp_path / "large.png", 1, 1, (32, 32))
+    np.testing.assert_allclose(shown, 127, atol=2)
+
+
+@pytest.mark.parametrize("codec", ["libvpx", "libvpx-vp9"])
+def test_what_is_transparent_in_a_web_film_is_white(codec: str, tmp_path: Path) -> None:
+    with av.open(str(tmp_path / "clear.webm"), "w") as container:
+        film: Any = container.add_stream(codec, rate=5, options={"auto-alt-ref": "0"})
+        film.width, film.height, film.pix_fmt = 64, 64, "yuva420p"
+        picture = np.full((64, 64, 4), (0, 0, 0, 255), np.uint8)
+        picture[:, 32:, 3] = 0
+        for packet in (film.encode(av.VideoFrame.from_ndarray(picture, format="rgba")), film.encode(None)):
+            container.mux(packet)
+    (shown,) = decode_video(tmp_path / "clear.webm", 1, 1, (64, 64))
+    np.testing.assert_allclose(shown.mean(axis=(0, 2)), [*[0] * 32, *[255] * 32], atol=6)
+
+
 def test_a_picture_whose_alpha_is_never_set_has_its_colours(tmp_path: Path) -> None:
     picture = np.full((32, 32, 4), (10, 20, 200, 0), np.uint8)  # as films of 32 bits leave it
     cv2.imwrite(str(tmp_path / "unset.png"), picture)

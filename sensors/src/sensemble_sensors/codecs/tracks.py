@@ -6,16 +6,17 @@ BadDataError if the file is unreadable, and the decoding ones if it has no such 
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, TypeVar
 
 import av
 import numpy as np
 from av.container import InputContainer
+from av.stream import Stream
 from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
@@ -226,7 +227,7 @@ def _decoded(
                     container.seek(int((origin + zero) * av.time_base))
             frames = (
                 (_time(path, frame) - zero, frame)
-                for frame in container.decode(track)
+                for frame in _frames(container, track)
                 if isinstance(frame, kind)
             )
             first = list(islice(frames, 1))
@@ -236,6 +237,16 @@ def _decoded(
                 yield first.pop()  # not held any longer: it may be large
             yield from frames
             return
+
+
+def _frames(container: InputContainer, track: Stream) -> Iterable[Any]:
+    """Decode a track; FFmpeg's own decoders of VP8 and VP9 would leave its alpha out."""
+    name = {"vp8": "libvpx", "vp9": "libvpx-vp9"}.get(track.codec_context.name)
+    if not name or track.metadata.get("alpha_mode") != "1":
+        return container.decode(track)
+    decoder: Any = av.CodecContext.create(name, "r")
+    decoder.options = {"max_pixels": OPTIONS["max_pixels"]}
+    return chain.from_iterable(decoder.decode(packet) for packet in container.demux(track))
 
 
 def _halvings(track: av.VideoStream) -> int:
@@ -285,17 +296,9 @@ def _time(path: Path, frame: av.AudioFrame | av.VideoFrame) -> float:
 
 def _image(path: Path, frame: av.VideoFrame, converter: VideoReformatter, *, grey: bool) -> NDArray[Any]:
     image: NDArray[Any]
-    if not grey and _may_be_clear(frame.format):
-        image = _reduced(frame, converter, "rgba").to_ndarray()
-        colours, alpha = image[..., :3], image[..., 3:].astype(np.uint16)
-        # On white, as a browser shows it: what is clear may hide any colour. 32-bit films leave alpha 0.
-        image = (
-            ((colours * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
-            if alpha.any()
-            else colours
-        )
-    elif not grey:
-        image = _reduced(frame, converter, "rgb24").to_ndarray()
+    if not grey:
+        shown = _on_white(frame, converter) if _may_be_clear(frame.format) else frame
+        image = _reduced(shown, converter, "rgb24").to_ndarray()
     elif frame.format.name in _GREY:
         image = _reduced(frame, converter, frame.format.name).to_ndarray().astype(np.uint16)[..., None]
     else:
@@ -303,6 +306,17 @@ def _image(path: Path, frame: av.VideoFrame, converter: VideoReformatter, *, gre
             f"{path}: its pictures are {frame.format.name}, of which {' or '.join(_GREY)} is one channel"
         )
     return np.rot90(image, frame.rotation // 90)
+
+
+def _on_white(frame: av.VideoFrame, converter: VideoReformatter) -> av.VideoFrame:
+    """Return a picture as a browser shows it: what is clear may hide any colour."""
+    image: NDArray[Any] = converter.reformat(frame, format="rgba", threads=1).to_ndarray()
+    if not image[..., 3].any():  # 32-bit films leave it 0
+        return frame
+    for rows in np.array_split(image, math.ceil(image.size / _WHOLE)):  # whole, it takes twice the memory
+        colours, alpha = rows[..., :3], rows[..., 3:].astype(np.uint16)
+        rows[..., :3] = (colours * alpha + 255 * (255 - alpha) + 127) // 255
+    return av.VideoFrame.from_ndarray(image, format="rgba")
 
 
 def _may_be_clear(form: av.VideoFormat) -> bool:
