@@ -107,8 +107,9 @@ def test_a_gate_says_in_words_what_failed() -> None:
 
 def test_a_gate_names_what_no_example_shows() -> None:
     lone = replace(RESULT, subsets={"audio": SCORES["audio"]}, drops={}, unscored=("video", "audio+video"))
-    required = gate.parse("video>=0.5,R>=0.1", ("audio", "video"))
-    video, worst = (gate_verdict.line(one, lone, "accuracy") for one in gate.judge(required, lone))
-    assert video == "video>=0.5: too few examples: no example has camera (video)"
+    required = gate.parse("video>=0.5,drop.audio<=0.1,R>=0.1", ("audio", "video"))
+    video, drop, worst = (gate_verdict.line(one, lone, "accuracy") for one in gate.judge(required, lone))
+    assert video == "video>=0.5: too few examples: no example was answered with only camera (video)"
+    assert drop.endswith(": no example was answered with and without microphone (audio)")
     assert worst.startswith("R>=0.1: too few examples: ")
     assert "no example has video, audio+video" in worst
