@@ -22,7 +22,7 @@ from sensemble_sensors.media.dataset import read_dataset
 from sensemble_sensors.recording.reader import Recorded
 from sensemble_sensors.sensor import Killable
 
-from tests.waiting import PATIENCE
+from tests.waiting import PATIENCE, wait_until
 
 
 @pytest.fixture
@@ -111,3 +111,25 @@ def test_the_active_one_of_several_is_recorded(session: Session, bundle: Bundle,
     assert sorted(set(levels)) == [50, 200]
     assert levels == sorted(levels), "the one that was attached last takes over, and nothing is interleaved"
     assert recorder.segments is None
+
+
+def test_no_sound_is_recorded_twice_where_a_microphone_takes_over(
+    session: Session, bundle: Bundle, tmp_path: Path
+) -> None:
+    spec, recorder, clock = bundle.specs["audio"], Recorder(session, bundle.specs), ClockOffset()
+    clock.add(monotonic(), monotonic(), monotonic())
+    began = recorder.start(tmp_path / "recording", segment=60.0).began
+    sound = memoryview(np.zeros(round(0.1 * spec.rate), np.float32).tobytes())
+    taken: list[str] = []
+    session.listen(lambda name, _: taken.append(name))
+    wait_until(lambda: monotonic() > began + 0.5)
+    for name, ends in (("first", [0.2]), ("second", [0.25, 0.35])):
+        microphone = BrowserSensor(spec, name, clock)
+        session.attach(microphone)
+        wait_until(lambda one=microphone: one._queue)
+        for number, end in enumerate(ends):
+            microphone.put(number, began + end, sound)
+        wait_until(lambda name=name, ends=ends: taken.count(name) == len(ends))
+    recorder.stop()
+    recorded = Recorded(tmp_path / "recording", read_dataset(tmp_path / "recording").examples, bundle.specs)
+    assert [s.time for s in recorded.samples(bundle.specs)] == pytest.approx([0.2, 0.35], abs=1e-3)

@@ -11,6 +11,7 @@ from sensemble_runtime.background_queue import BackgroundQueue
 from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.session.sensor_host import SensorHost
 from sensemble_sensors.errors import RecordingError
+from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.recording.header import form_of
 from sensemble_sensors.recording.writer import Recording
 from sensemble_sensors.sensor import Sample
@@ -86,7 +87,9 @@ class Recorder:
                         return
                     before, time = last.get(sample.modality, (name, -math.inf))
                     if name != before:
-                        if sample.time <= time:  # it waited while the sensor before was still recorded
+                        spec = self._specs[sample.modality]
+                        lasts = len(sample.data) / spec.rate if kind_of(spec).continuous else 0.0
+                        if sample.time - lasts < time:  # it was captured while the one before was recorded
                             return
                         sample = replace(sample, cut=True)
                     last[sample.modality] = name, sample.time
