@@ -58,7 +58,7 @@ def test_backgrounds_are_in_any_split_and_are_none_of_its_examples(tmp_path: Pat
     lines: list[dict[str, object]] = [GOOD, GOOD | {"id": "known", "background": False}]
     for split in SPLITS:
         background = {"id": f"noise {split}", "split": split, "background": True, "audio": "noise.wav"}
-        background |= {"background": "other words"} if split == "eval" else {}
+        background |= {"background": "ne\u0301"} if split == "eval" else {}
         lines.append(background | ({"labels": []} if split == "eval" else {}))
     dataset = read_dataset(write_index(tmp_path, *lines))
     assert len(dataset.examples) == 6
@@ -66,7 +66,7 @@ def test_backgrounds_are_in_any_split_and_are_none_of_its_examples(tmp_path: Pat
     for split in SPLITS:
         (background,) = dataset.background(split)
         assert (background.id, background.labels) == (f"noise {split}", ())
-    assert [e.sort for e in dataset.examples if e.background] == ["", "", "", "other words"]
+    assert [e.sort for e in dataset.examples if e.background] == ["", "", "", "n\u00e9"]
     assert dataset.split("eval") == ()
     assert dataset.modalities == ("text",), "what is only heard in the background is no modality"
 
@@ -84,6 +84,10 @@ BAD = [
     (GOOD | {"background": 1}, "background: expected true or false"),
     (GOOD | {"background": "False", "labels": []}, "background: 'False' is no sort"),
     (GOOD | {"background": " "}, "background: expected true or false"),
+    (
+        GOOD | {"background": "other\u200bwords"},
+        r"background: 'other\\u200bwords' holds a character that nobody sees",
+    ),
     (GOOD | {"background": "\x1b[2J"}, "background: expected printable text"),
     (GOOD | {"background": False, "labels": []}, "labels: a train example needs at least one"),
     (GOOD | {"labels": "seven"}, "labels: expected"),

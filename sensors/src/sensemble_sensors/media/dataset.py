@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Container, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from unicodedata import normalize
 
 from sensemble_sensors.errors import BadDataError, SpecError
 from sensemble_sensors.kinds.registry import kind_of
@@ -252,7 +253,9 @@ def _groups(line: Fields) -> tuple[str, ...]:
 def _background(line: Fields) -> tuple[bool, str]:
     """Return whether an example is a background, and the name of its sort; empty without one."""
     mark = line.values.get("background")
-    sort = str(line.get("background", str)).strip() if isinstance(mark, str) else ""
+    sort = normalize("NFC", str(line.get("background", str))).strip() if isinstance(mark, str) else ""
+    if not sort.isprintable():
+        raise BadDataError(f"background: {sort!a} holds a character that nobody sees; leave it out")
     if sort.casefold() in _TRUTHS:
         raise BadDataError(f"background: {sort!r} is no sort; write true or false without quotes")
     return bool(sort) or (mark is not None and line.flag("background")), sort
