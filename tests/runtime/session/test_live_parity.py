@@ -197,7 +197,7 @@ def test_clips_that_are_heard_and_seen_score_as_in_the_audit(
         right = np.array([a.label in a.truth for a in same.values()])
         right_live = np.array([given[name] in a.truth for name, a in same.items()])
         agreement = sum(given[name] == a.label for name, a in same.items()) / n
-        assert n >= 0.5 * CLIPS, "a busy machine loses some"
+        assert n >= 0.8 * CLIPS, "a busy machine loses some, but not those of one desk of four"
         assert 0.5 < right.mean() < 0.98, "neither chance nor too easy, or it shows nothing"
         apart = difference(right_live, right, np.arange(n))
         assert apart.low <= 0 <= apart.high
