@@ -1,6 +1,7 @@
 """A recording of several sensors of one kind, of kinds that their names do not say, and of series."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from time import monotonic
 from unittest.mock import patch
@@ -87,12 +88,8 @@ def test_the_example_of_each_modality_is_its_own_track(recorded: tuple[Path, lis
             assert np.corrcoef(np.asarray(window)[0, 800:1600], wave[800:1600])[0, 1] > 0.9
     file = example.files[0]
     assert MediaReplay(file, SPECS).modalities == tuple(m for m in SPECS if m != "note")
-    other = {m: InputSpec(m, *_form(SPECS["video.rear"])) for m in ("video.back", "video.top")}
+    other = {m: replace(SPECS["video.rear"], modality=m) for m in ("video.back", "video.top")}
     assert MediaReplay(file, other).modalities == ("video.back",), "of an unknown name, the first"
-
-
-def _form(spec: InputSpec) -> tuple[object, ...]:
-    return spec.dtype, spec.shape, spec.rate, spec.window, spec.hop, spec.ttl
 
 
 def test_a_take_that_says_another_kind_of_a_name_is_refused(recorded: tuple[Path, list[Sample]]) -> None:

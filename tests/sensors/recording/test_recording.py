@@ -517,14 +517,6 @@ def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
-def record_each(folder: Path) -> None:
-    with Recording(folder, {"audio": (16000,)}) as recording:
-        began = monotonic()
-        recording.put(Sample("audio", np.zeros(1600, np.float32), began))
-        recording.put(Sample("video", np.zeros((32, 32, 3), np.uint8), began))
-        recording.put(Sample("text", "a secret", began))
-
-
 @pytest.mark.usefixtures("umask")
 @pytest.mark.parametrize("of_the_user", [False, True])
 def test_a_recording_is_private(tmp_path: Path, *, of_the_user: bool) -> None:
@@ -532,9 +524,9 @@ def test_a_recording_is_private(tmp_path: Path, *, of_the_user: bool) -> None:
     if of_the_user:
         folder.mkdir(parents=True)
         folder.chmod(0o755)
-    record_each(folder)
+    record_take(folder, "audio", "video", "text")
     (folder / "segments" / "000001.mkv.partial").touch(0o666)  # what a kill leaves
-    record_each(folder)
+    record_take(folder, "audio", "video", "text")
     found = [*folder.rglob("*")]
     assert len(found) == 1 + 2 + 4, "two segments of two files each, the index and the events"
     for path in found:

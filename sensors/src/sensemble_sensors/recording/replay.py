@@ -48,6 +48,8 @@ class _PlayedSensor:
     The player plugs it in when it hands it out, so that no sample is missed before it is opened.
     """
 
+    live = False
+
     def __init__(self, name: str, spec: InputSpec) -> None:
         self.modality = spec.modality
         self.name = name
@@ -56,10 +58,6 @@ class _PlayedSensor:
         self._queue: SampleQueue | None = None  # None while unplugged
         self._open = False
         self._over: SensorsError | None = None
-
-    @property
-    def live(self) -> bool:
-        return False
 
     def plug(self) -> None:
         with self._lock:
@@ -99,16 +97,11 @@ class _PlayedSensor:
         if queue is not None:
             queue.wait_until_used(_HANDING)
 
-    def lose(self, reason: str) -> None:
+    def end(self, error: SensorsError, *, for_good: bool) -> None:
         with self._lock:
+            self._over = error if for_good else None
             if self._queue is not None:
-                self._queue.end(SensorLostError(f"{self.name}: {reason}"))
-
-    def end(self, over: SensorsError) -> None:
-        with self._lock:
-            self._over = over
-            if self._queue is not None:
-                self._queue.end(over)
+                self._queue.end(error)
 
 
 class Player(ABC):
@@ -170,7 +163,7 @@ class Player(ABC):
                     break
                 sensor = self._sensors[item.modality]
                 if isinstance(item, Loss):
-                    sensor.lose(item.reason)
+                    sensor.end(SensorLostError(f"{sensor.name}: {item.reason}"), for_good=False)
                 else:
                     sensor.put(item)
                     if not kind_of(self._specs[item.modality]).steady:
@@ -183,7 +176,7 @@ class Player(ABC):
         if self._bad is not None:
             over = SensorEndedError(f"{self._name}: stopped: {self._bad}")
         for sensor in self._sensors.values():
-            sensor.end(over)
+            sensor.end(over, for_good=True)
 
 
 class Replay(Player):
