@@ -1,7 +1,7 @@
 """The belief: one definition of an answer, for a session, an audit and every page; and who lies."""
 
 from dataclasses import replace
-from itertools import permutations
+from itertools import permutations, product
 
 import numpy as np
 import pytest
@@ -205,6 +205,26 @@ def suspects(scenes: Scenes, every: float = SCENE, sensors: tuple[str, ...] = SE
 def lying(liar: str, scenes: int, sensors: tuple[str, ...] = SENSORS) -> Scenes:
     found = [dict.fromkeys(sensors, i % CLASSES) for i in range(scenes)]
     return [seen | {liar: (seen[liar] + 3) % CLASSES} for seen in found]
+
+
+def test_who_lies_is_learned_by_bayes_rule_from_a_scene_that_is_over() -> None:
+    """Against the sum over all who may lie, and over the classes."""
+    shown, belief = (
+        {"audio": opinion(1, 0.6), "text": opinion(1, 0.5), "video": opinion(7, 0.7)},
+        Belief(SENSORS),
+    )
+    belief.note(shown, 0.0)
+    belief.note({m: opinion(2) for m in SENSORS}, SCENE)
+    lying, total = np.zeros(3), 0.0
+    for lies in product([False, True], repeat=3):
+        chances = [
+            np.full(CLASSES, RARE) if lie else (1 - RARE) * (0.99 * CLASSES * said + 0.01)
+            for lie, said in zip(lies, shown.values(), strict=True)
+        ]
+        weight = np.prod(chances, axis=0).sum()
+        lying, total = lying + weight * np.array(lies), total + weight
+    expected = (1 - RARE) * lying / total + RARE * RARE
+    assert list(belief.lies.values()) == pytest.approx(expected.tolist())
 
 
 @pytest.mark.parametrize("liar", SENSORS)

@@ -11,11 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.special import log_softmax
-from sensemble_train.objectives.contrastive import MAX_SCALE, Contrastive, global_loss
+from sensemble_train.objectives.contrastive import Contrastive, global_loss
 from torch import Tensor
 
 from tests.train.clip_ranks import compare
-from tests.train.tiny import VIT, tiny_model
+from tests.train.recipe.test_learning import scenes
+from tests.train.tiny import STEM, VIT, tiny_model
 
 Array = NDArray[np.float64]
 
@@ -44,18 +45,18 @@ def everywhere(modalities: Iterable[str], count: int) -> dict[str, Tensor]:
 @pytest.mark.parametrize("published", [4.6052, 9.0])
 def test_the_temperature_stays_within_clips_bound_and_may_leave_it_again(published: float) -> None:
     objective = Contrastive(tiny_model(VIT), published)
-    assert objective.log_scale.item() == pytest.approx(math.log(MAX_SCALE))
+    assert objective.log_scale.item() == pytest.approx(math.log(100))
     pair = {m: torch.from_numpy(units(4, 3, seed)) for seed, m in enumerate("ab")}
     global_loss(pair, objective.log_scale.double(), everywhere("ab", 4)).backward()
     assert objective.log_scale.grad is not None
     assert objective.log_scale.grad.item() > 0  # what is paired at random wants it lower
     torch.optim.SGD([objective.log_scale], 0.1).step()
     objective.after_step()
-    assert objective.log_scale.item() < math.log(MAX_SCALE)
+    assert objective.log_scale.item() < math.log(100)
     with torch.no_grad():
         objective.log_scale.add_(99.0)
     objective.after_step()
-    assert objective.log_scale.item() == pytest.approx(math.log(MAX_SCALE))
+    assert objective.log_scale.item() == pytest.approx(math.log(100))
 
 
 @st.composite
@@ -89,3 +90,18 @@ def test_it_is_the_mean_over_pairs_of_rows(present: dict[str, list[bool]], scale
 def test_loss_and_gradients_are_open_clips() -> None:
     compare(("audio", "text"), 0, 1)
     compare(("audio", "text", "video"), 0, 1)
+
+
+def test_micro_batches_have_the_loss_and_the_gradients_of_the_whole_batch() -> None:
+    objective, found = Contrastive(tiny_model(STEM)).eval(), []
+    assert objective.log_scale.item() == pytest.approx(math.log(1 / 0.07))
+    assert not any(weight.requires_grad for weight in objective.model.head.parameters())
+    batch = scenes(objective.model, 8, seed=0)
+    for size in (8, 2):
+        objective.zero_grad()
+        seeds: list[int] = []
+        parts = [(batch.take(rows),) for rows in torch.arange(8).split(size)]
+        loss = objective.backward(objective, parts, seeds.append)
+        found.append([loss, *(p.grad for p in objective.parameters() if p.requires_grad)])
+    torch.testing.assert_close(*found, atol=1e-5, rtol=1e-4)
+    assert seeds == [0, 1, 2, 3, 0, 1, 2, 3], "both passes draw alike"

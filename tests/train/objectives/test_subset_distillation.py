@@ -14,7 +14,7 @@ from sensemble_runtime.subsets import Subset, subsets
 from sensemble_train.data.clips import Clips
 from sensemble_train.models.model import Model
 from sensemble_train.objectives.subset_distillation import SubsetDistillation, pooled_logits
-from sensemble_train.objectives.task import Distillation, task_loss
+from sensemble_train.objectives.task import Distillation, Task, task_loss
 from torch import Tensor
 
 from tests.train.tiny import STEM, raw_inputs, tiny_model
@@ -143,3 +143,16 @@ def test_what_an_example_lacks_does_not_count_in_the_statistics_of_an_adapter() 
         some.inputs["audio"][3:] = filling
         losses.append(objective(some, unlabelled).item())
     assert losses[0] == losses[1]
+
+
+@pytest.mark.parametrize("count", [0, 1, 2])
+def test_a_batch_of_which_few_have_a_modality_is_encoded(count: int) -> None:
+    model = tiny_model(STEM)
+    objective, batch = Task(model, ALL).train(), clips_of(model, 5, 0)
+    batch.present.update(audio=torch.arange(5) < count)
+    assert objective.training
+    found = objective.encode("audio", batch)
+    assert found.isfinite().all()
+    assert count < 2 or not found[count:].any()
+    norms = [module for module in objective.modules() if isinstance(module, torch.nn.BatchNorm2d)]
+    assert {norm.training for norm in norms} == {objective.model.head.norm.training} == {False}
