@@ -119,7 +119,7 @@ def test_multi_label_is_scored_by_mean_average_precision(bundle: Bundle, dataset
     ("labels", "says"),
     [
         ((), r"'e2' \(index\.jsonl:3\): unlabelled"),
-        (("nine",), r"'e2' \(index\.jsonl:3\): the bundle has no label 'nine'"),
+        (("nine", "ten"), r"'e2' \(index\.jsonl:3\): the bundle has no label 'nine'"),
         (("one", "two"), r"'e2' \(index\.jsonl:3\): 2 labels"),
     ],
 )
