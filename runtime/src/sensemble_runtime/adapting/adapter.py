@@ -58,7 +58,8 @@ class Adapter:
                 "with more examples in the split calibrate"
             )
         self._bundle = bundle
-        self.folder = Path(folder) if folder else default_folder(bundle.path)
+        whole = bundle.path.resolve()  # by default next to it, because its own folder must not change
+        self.folder = Path(folder) if folder else whole.with_name(f"{whole.name}.learned")
         weight = bundle.head.weight
         self._inverse = np.linalg.pinv(weight - weight.mean(axis=0), rcond=1e-3)
         self._teachers_of: dict[Sensor, set[str]] = {}
@@ -231,9 +232,3 @@ class Adapter:
         if scores is None or self._is_familiar(window):
             return False
         return bool(scores.log_odds(row, window.embedding) < 0)
-
-
-def default_folder(bundle: Path) -> Path:
-    """Return the folder of a bundle's corrections: next to it, because its own must not change."""
-    whole = bundle.resolve()
-    return whole.with_name(f"{whole.name}.learned")
