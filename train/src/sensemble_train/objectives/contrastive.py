@@ -60,20 +60,17 @@ class Contrastive(Objective):
         whole = {m: torch.cat([e[m] for e, _, _ in pieces]).requires_grad_() for m in present}
         log_scale = pieces[0][1].detach().requires_grad_()
         loss = global_loss(whole, log_scale, present)
-        loss.backward()
+        *found, of_scale = torch.autograd.grad(loss, [*whole.values(), log_scale])
+        gradients = dict(zip(whole, found, strict=True))
         size = len(batches[0])
         for number, batch in enumerate(batches):
             reseed(number)
             with accumulating(call, last=number == len(batches) - 1):
                 embeddings, scale, background_loss = call(batch)
-                gradients = [_gradient(whole[m])[number * size :][:size] for m in embeddings]
+                own = [gradients[m][number * size :][:size] for m in embeddings]
+                share = background_loss.new_tensor(1 / len(batches))
                 torch.autograd.backward(
-                    [*embeddings.values(), scale, background_loss],
-                    [
-                        *gradients,
-                        _gradient(log_scale) / len(batches),
-                        background_loss.new_tensor(1 / len(batches)),
-                    ],
+                    [*embeddings.values(), scale, background_loss], [*own, of_scale / len(batches), share]
                 )
         return loss.detach() + torch.stack([piece[2] for piece in pieces]).mean()
 
@@ -81,10 +78,6 @@ class Contrastive(Objective):
     def after_step(self) -> None:
         """Clamp the parameter itself, as CLIP does, so that it can leave the bound again."""
         self.log_scale.clamp_(max=math.log(MAX_SCALE))
-
-
-def _gradient(leaf: Tensor) -> Tensor:
-    return torch.zeros_like(leaf) if leaf.grad is None else leaf.grad
 
 
 def global_loss(embeddings: Mapping[str, Tensor], log_scale: Tensor, present: Mapping[str, Tensor]) -> Tensor:
