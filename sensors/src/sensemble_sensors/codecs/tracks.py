@@ -71,7 +71,7 @@ def track_titles(path: Path) -> dict[str, set[str]]:
 
 def frame_size(path: Path) -> tuple[int, int]:
     """Return the (height, width) of a film or a still picture, upright."""
-    for _, frame in _decoded(path, av.VideoFrame, 0.0, 0.0):
+    for _, frame in decoded(path, av.VideoFrame):
         return (frame.width, frame.height) if frame.rotation % 180 else (frame.height, frame.width)
     raise BadDataError(f"{path}: its video track holds no picture")
 
@@ -116,7 +116,7 @@ def _sound(path: Path, rate: float, start: float, name: str) -> Iterator[NDArray
     """Yield sound, and a number of samples for each hole; the first is from `start`, and may be negative."""
     resampler: av.AudioResampler | None = None
     due = start  # when the next frame begins if the track has no hole
-    for time, frame in _decoded(path, av.AudioFrame, start, _PREROLL, name):
+    for time, frame in decoded(path, av.AudioFrame, start, _PREROLL, name):
         hole = round((time - due) * rate)
         if resampler is None or hole > _HOLE * rate:
             yield from _resampled(path, resampler, None) if resampler else []
@@ -193,7 +193,7 @@ def _shown(path: Path, start: float, end: float | None, name: str) -> Iterator[t
     """Yield each frame from the one shown at `start`, with the time at which the next one is shown."""
     shown: av.VideoFrame | None = None
     until = 0.0
-    for time, frame in _decoded(path, av.VideoFrame, start, 0.0, name):
+    for time, frame in decoded(path, av.VideoFrame, start, name=name):
         tick = float(frame.time_base or 0)
         # A container rounds times to its tick (1 ms in Matroska), so a frame counts as half a tick early.
         begin = time - min(tick / 2, 0.0005) - 1e-6
@@ -206,8 +206,8 @@ def _shown(path: Path, start: float, end: float | None, name: str) -> Iterator[t
         yield shown, until if end is None else min(until, end)
 
 
-def _decoded(
-    path: Path, kind: type[Frame], start: float, preroll: float, name: str = ""
+def decoded(
+    path: Path, kind: type[Frame], start: float = 0.0, preroll: float = 0.0, name: str = ""
 ) -> Iterator[tuple[float, Frame]]:
     """Yield (seconds, frame) of a track, from `start - preroll` or sooner to its end."""
     for origin in (max(start - preroll, 0.0), 0.0):

@@ -301,15 +301,12 @@ class _PictureChecks(Checks):
 def _decoded(path: Path, name: str, size: tuple[int, ...]) -> Iterator[NDArray[Any]]:
     import av
 
-    from sensemble_sensors.codecs.containers import opened, track_of
+    from sensemble_sensors.codecs.tracks import decoded
 
-    with opened(path) as container:
-        for frame in container.decode(track_of(path, container, "video", name)):
-            if not isinstance(frame, av.VideoFrame):
-                continue
-            if (frame.height, frame.width) != size:
-                raise BadDataError(f"{path}: a picture is not of {' x '.join(map(str, size))}; copy it again")
-            if frame.format.name == _GREY:
-                yield frame.to_ndarray()[..., None]
-            else:
-                yield frame.reformat(format="rgb24").to_ndarray()
+    for _, frame in decoded(path, av.VideoFrame, name=name):
+        if (frame.height, frame.width) != size:
+            raise BadDataError(f"{path}: a picture is not of {' x '.join(map(str, size))}; copy it again")
+        if frame.format.name == _GREY:
+            yield frame.to_ndarray()[..., None]
+        else:
+            yield frame.reformat(format="rgb24").to_ndarray()

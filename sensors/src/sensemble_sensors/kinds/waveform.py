@@ -238,15 +238,12 @@ def _runs(samples: Sequence[Sample], rate: int) -> list[tuple[float, NDArray[np.
 def _decoded(path: Path, name: str, rate: int) -> Iterator[NDArray[np.float32]]:
     import av
 
-    from sensemble_sensors.codecs.containers import opened, track_of
+    from sensemble_sensors.codecs.tracks import decoded
 
-    with opened(path) as container:
-        for frame in container.decode(track_of(path, container, "audio", name)):
-            if not isinstance(frame, av.AudioFrame):
-                continue
-            if (frame.format.name, frame.layout.nb_channels, frame.sample_rate) != ("flt", 1, rate):
-                raise BadDataError(f"{path}: its sound is not of {rate} Hz; copy the recording again")
-            yield np.asarray(frame.to_ndarray(), np.float32).ravel()
+    for _, frame in decoded(path, av.AudioFrame, name=name):
+        if (frame.format.name, frame.layout.nb_channels, frame.sample_rate) != ("flt", 1, rate):
+            raise BadDataError(f"{path}: its sound is not of {rate} Hz; copy the recording again")
+        yield np.asarray(frame.to_ndarray(), np.float32).ravel()
 
 
 class _Resampling(Converter):
