@@ -126,7 +126,7 @@ def minute_of_speech(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def network_camera() -> Iterator[NetworkCamera]:
-    """A network camera on the loopback, which can misbehave."""
+    """A network camera on the loopback, which can stall."""
     camera = NetworkCamera()
     yield camera
     camera.switch_off()

@@ -61,11 +61,6 @@ class SoundServer:
         self.process.wait(30)
 
 
-def noise(path: Path, level: float, seconds: int) -> Path:
-    """Write white noise of this peak, 16 kHz mono, into a WAV file."""
-    return write_wav(path, np.random.default_rng(0).uniform(-level, level, seconds * 16000))
-
-
 def tone(path: Path, hertz: float, seconds: float = 0.5) -> Path:
     """Write a tone, 16 kHz mono, into a WAV file."""
     return write_wav(path, 0.2 * np.sin(2 * np.pi * hertz * np.arange(round(seconds * 16000)) / 16000))
@@ -137,7 +132,7 @@ class NetworkCamera:
     """An MJPEG camera on the loopback that gives 20 noisy pictures a second, until it is asked to misbehave.
 
     Attributes:
-        act: "well", "stall" (in the middle of a picture), "freeze", "black", "resize", "slow" or "garbage".
+        act: "well", "stall" (in the middle of a picture), "freeze" or "resize".
         shown: the JPEG file that it shows instead of noise, if any.
         address: what `Camera` takes; the same when it is switched off and on again.
     """
@@ -185,21 +180,15 @@ class NetworkCamera:
 
     def _parts(self) -> Iterator[bytes]:
         rng = np.random.default_rng(0)
-        last = b""
+        jpeg = b""
         while self._on:
-            picture = rng.integers(60, 200, (48, 64, 3)).astype(np.uint8)
-            if self.act == "black":
-                picture[:] = rng.integers(0, 3, (48, 64, 3))
-            if self.act == "resize":
-                picture = cv2.resize(picture, (160, 90))
-            if self.act != "freeze" or not last:
-                last = cv2.imencode(".jpg", picture)[1].tobytes()
-            if self.act == "garbage":
-                last = rng.bytes(len(last))
-            last = self.shown or last
-            part = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(last)}\r\n\r\n".encode()
-            yield part + last[: len(last) // 2]
+            if self.act != "freeze" or not jpeg:
+                size = (90, 160, 3) if self.act == "resize" else (48, 64, 3)
+                picture = rng.integers(60, 200, size).astype(np.uint8)
+                jpeg = self.shown or cv2.imencode(".jpg", picture)[1].tobytes()
+            part = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n".encode()
+            yield part + jpeg[: len(jpeg) // 2]
             while self.act == "stall" and self._on:
                 sleep(0.01)
-            yield last[len(last) // 2 :] + b"\r\n"
-            sleep(1.0 if self.act == "slow" else 0.05)
+            yield jpeg[len(jpeg) // 2 :] + b"\r\n"
+            sleep(0.05)
