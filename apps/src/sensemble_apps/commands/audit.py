@@ -56,16 +56,13 @@ def main(arguments: Audit) -> None:
     """Print the scores as tables or as JSON, and judge them if `--require` is given."""
     criteria = _criteria(arguments)  # before anything is encoded
     result = measure(arguments)
-    judgements = gate.judge(criteria, result, result.answered, result.conditions)
-    lines = [gate_verdict.line(one, result, result.metric) for one in judgements]
-    if arguments.junit:
-        gate_verdict.write_junit(arguments.junit, judgements, lines)
+    judged = gate.judge(criteria, result, result.answered, result.conditions)
+    verdicts = [(one, gate_verdict.line(one, result, result.metric)) for one in judged]
     if arguments.template:
         carried = devices(read_manifest(arguments.bundle / FILE_NAME).specs)
         write(arguments.template, gate_verdict.template(carried, result, result.answered, result.conditions))
     if arguments.json:
-        judged = {"gate": gate_verdict.to_json(judgements)} if judgements else {}
-        say_json(result.to_json() | judged, indent=2)
+        say_json(result.to_json() | gate_verdict.to_json(verdicts), indent=2)
     else:
         console = Console(highlight=False, markup=False)
         console.print(audit_table.table(result))
@@ -80,9 +77,10 @@ def main(arguments: Audit) -> None:
         if result.unknown:
             console.print(unknown_table.table(result.unknown))
         degraded = condition_table.sentences(result.conditions, result.metric) if result.conditions else ()
+        lines = [line for _, line in verdicts]
         for line in (*audit_table.sentences(result), *audit_table.sureness(result), *degraded, *lines):
             console.print(line, soft_wrap=True)
-    gate_verdict.enforce(judgements)
+    gate_verdict.enforce(verdicts, arguments.junit)
 
 
 def _criteria(arguments: Audit) -> list[gate.Criterion]:

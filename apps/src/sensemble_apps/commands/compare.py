@@ -9,7 +9,6 @@ from rich.console import Console
 from sensemble_runtime import subsets
 from sensemble_runtime.auditing import gate
 from sensemble_runtime.auditing.comparison import MARGIN, Comparison, compared
-from sensemble_runtime.auditing.gate import Judgement
 from sensemble_runtime.auditing.metrics import METRICS
 from sensemble_runtime.bundle.manifest import FILE_NAME
 from sensemble_runtime.bundle.manifest_file import read_manifest
@@ -24,6 +23,7 @@ from sensemble_apps.options import Judging, OptionalFolder, Positional, Trusting
 from sensemble_apps.tables import comparison_table, gate_verdict
 from sensemble_apps.tables.audits import audits
 from sensemble_apps.tables.comparison_table import Side, recorded_side
+from sensemble_apps.tables.gate_verdict import Verdicts
 from sensemble_apps.tables.run_folder import AUDIT, BUNDLE, EVALUATED
 
 
@@ -52,13 +52,10 @@ def main(arguments: Compare) -> None:
     a, b = (_side(path, arguments) for path in (arguments.a, arguments.b))
     found = compared(a.answered, b.answered, arguments.margin, a.conditions, b.conditions)
     verdicts = _judged(arguments, found, b)
-    judgements, lines = [one for one, _ in verdicts], [said for _, said in verdicts]
-    if arguments.junit:
-        gate_verdict.write_junit(arguments.junit, judgements, lines)
     if arguments.json:
-        judged = {"gate": gate_verdict.to_json(judgements)} if judgements else {}
-        say_json(found.to_json() | {"a": a.to_json(), "b": b.to_json()} | judged, indent=2)
-        gate_verdict.enforce(judgements)
+        sides = {"a": a.to_json(), "b": b.to_json()}
+        say_json(found.to_json() | sides | gate_verdict.to_json(verdicts), indent=2)
+        gate_verdict.enforce(verdicts, arguments.junit)
         return
     from sensemble_apps.report import compare_page  # Jinja takes a while
 
@@ -66,15 +63,15 @@ def main(arguments: Compare) -> None:
     for letter, side in (("A", a), ("B", b)):
         console.print(f"{letter}: {side.title} ({side.data}; bundle {side.bundle[:12]})", soft_wrap=True)
     console.print(comparison_table.table(found))
-    for sentence in (*comparison_table.sentences(found), *lines):
+    for sentence in (*comparison_table.sentences(found), *(line for _, line in verdicts)):
         console.print(sentence, soft_wrap=True)
     examples = {one.id: one for one in read_dataset(arguments.data).examples} if arguments.data else {}
     write(arguments.out, compare_page.render(found, a, b, examples, verdicts, datetime.now(UTC)))
     say(str(arguments.out))
-    gate_verdict.enforce(judgements)
+    gate_verdict.enforce(verdicts, arguments.junit)
 
 
-def _judged(arguments: Compare, found: Comparison, b: Side) -> list[tuple[Judgement, str]]:
+def _judged(arguments: Compare, found: Comparison, b: Side) -> Verdicts:
     """Judge what is required of the change, and of B."""
     if arguments.require is None:
         return []

@@ -1,17 +1,16 @@
 """`sensemble report`: write the page of a run, or print its metrics as JSON."""
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from sensemble_runtime.auditing import robustness
-from sensemble_runtime.auditing.gate import Judgement
 
 from sensemble_apps.console.output import say, say_json, write
 from sensemble_apps.errors import InputError
 from sensemble_apps.options import Folder, Judging, OptionalFile, Positional
 from sensemble_apps.tables import gate_verdict
+from sensemble_apps.tables.gate_verdict import Verdicts
 from sensemble_apps.tables.matrices import read_matrices
 from sensemble_apps.tables.run_folder import BUNDLE, COMPARISON, MATRIX, PAGE
 
@@ -40,14 +39,11 @@ def main(arguments: Report) -> None:
     page = arguments.out or run / PAGE
     verdicts = write_page(run, page, arguments.require)
     say(str(page))
-    judgements = [judgement for judgement, _ in verdicts]
-    if arguments.junit:
-        gate_verdict.write_junit(arguments.junit, judgements, [line for _, line in verdicts])
-    gate_verdict.enforce(judgements)
+    gate_verdict.enforce(verdicts, arguments.junit)
 
 
-def write_page(source: Path, path: Path, require: str | None = None) -> Sequence[tuple[Judgement, str]]:
-    """Write the page of a run to `path`, and return the judgements of what is required, with their lines.
+def write_page(source: Path, path: Path, require: str | None = None) -> Verdicts:
+    """Write the page of a run to `path`, and return the verdicts on what is required.
 
     A run with a bundle gets the report and, where it has several methods or training sets, the experiment's
     page beside it; a run without a bundle gets the experiment's page alone.

@@ -6,7 +6,6 @@ from datetime import datetime
 
 from sensemble_runtime import subsets
 from sensemble_runtime.auditing.comparison import Comparison
-from sensemble_runtime.auditing.gate import Judgement
 from sensemble_runtime.auditing.reliability import Answered
 from sensemble_sensors.media.dataset import Example
 from sensemble_sensors.spec import InputSpec
@@ -15,6 +14,7 @@ from sensemble_apps.report import page_template
 from sensemble_apps.report.shown_example import Shown, shown
 from sensemble_apps.tables import comparison_table
 from sensemble_apps.tables.comparison_table import Side
+from sensemble_apps.tables.gate_verdict import Verdicts
 
 _SHOWN = 12  # examples that became wrong, and right; groups
 
@@ -62,7 +62,7 @@ def render(
     a: Side,
     b: Side,
     examples: Mapping[str, Example],
-    verdicts: Sequence[tuple[Judgement, str]],
+    verdicts: Verdicts,
     made: datetime,
 ) -> str:
     """Return the page as HTML; `examples` by id are shown where an answer changed."""

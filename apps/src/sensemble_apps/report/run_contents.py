@@ -13,7 +13,6 @@ from typing import Any
 
 from sensemble_runtime import subsets
 from sensemble_runtime.auditing import gate
-from sensemble_runtime.auditing.gate import Judgement
 from sensemble_runtime.auditing.metrics import METRICS
 from sensemble_runtime.auditing.robustness import Matrix
 from sensemble_runtime.bundle import signature
@@ -28,6 +27,7 @@ from sensemble_apps.errors import InputError
 from sensemble_apps.report.experiment import Experiment
 from sensemble_apps.tables import gate_verdict
 from sensemble_apps.tables.audits import Audits, audits
+from sensemble_apps.tables.gate_verdict import Verdicts
 from sensemble_apps.tables.matrices import read_intervals, read_matrices
 from sensemble_apps.tables.run_folder import (
     AUDIT,
@@ -54,7 +54,7 @@ class RunContents:
         conditions: the scores of the audit while a sensor is degraded.
         identity: fingerprints of the bundle and the data, in the order to show.
         session: the costs of a replay in real time (`RunSummary.to_json`); None where none was timed.
-        verdicts: of each criterion that was required, the judgement and a line with its numbers.
+        verdicts: of each criterion that was required.
     """
 
     title: str
@@ -66,7 +66,7 @@ class RunContents:
     conditions: Sequence[ConditionScore] = ()
     identity: Sequence[tuple[str, str]] = ()
     session: Mapping[str, Any] | None = None
-    verdicts: Sequence[tuple[Judgement, str]] = ()
+    verdicts: Verdicts = ()
 
 
 def of_experiment(run: Path) -> Experiment:
@@ -131,7 +131,7 @@ def _identity(run: Path, manifest: Manifest, measured: Audits) -> list[tuple[str
     return lines
 
 
-def _verdicts(manifest: Manifest, measured: Audits, require: str | None) -> list[tuple[Judgement, str]]:
+def _verdicts(manifest: Manifest, measured: Audits, require: str | None) -> Verdicts:
     if require is None:
         return []
     criteria = gate_verdict.parse(require, sorted(manifest.specs), manifest.specs)

@@ -30,6 +30,8 @@ _FAILED, _UNCLEAR = 3, 4  # exit statuses: a criterion failed; none did, but the
 _VERDICTS = {"met": "met", "failed": "failed", "too few": TOO_FEW}
 _FILE = ".toml"
 _KEY = "require"
+Verdicts = Sequence[tuple[Judgement, str]]
+"""The judgement of each criterion, with a line that has its numbers."""
 
 
 def parse(text: str, modalities: Sequence[str], specs: Mapping[str, InputSpec]) -> list[Criterion]:
@@ -141,26 +143,27 @@ def _about(subset: Sequence[str]) -> str:
     return said if said == name else f"{said} ({name})"
 
 
-def to_json(judgements: Sequence[Judgement]) -> list[dict[str, Any]]:
-    """Return the judgements for `json.dumps`."""
-    return [
+def to_json(verdicts: Verdicts) -> dict[str, Any]:
+    """Return the judgements for `json.dumps`, as the field `gate`, if there are any."""
+    judged = [
         {
             "criterion": one.criterion.text,
             "verdict": one.verdict,
             **(asdict(one.estimate) if one.estimate else {"value": None, "low": None, "high": None}),
             "n": one.n,
         }
-        for one in judgements
+        for one, _ in verdicts
     ]
+    return {"gate": judged} if judged else {}
 
 
-def write_junit(path: Path, judgements: Sequence[Judgement], lines: Sequence[str]) -> None:
+def _write_junit(path: Path, verdicts: Verdicts) -> None:
     """Write a test case for each criterion, as JUnit's XML, which builds show."""
-    unmet = sum(one.verdict != "met" for one in judgements)
+    unmet = sum(one.verdict != "met" for one, _ in verdicts)
     suite = ET.Element(
-        "testsuite", name="sensemble gate", tests=str(len(judgements)), failures=str(unmet), errors="0"
+        "testsuite", name="sensemble gate", tests=str(len(verdicts)), failures=str(unmet), errors="0"
     )
-    for one, said in zip(judgements, lines, strict=True):
+    for one, said in verdicts:
         case = ET.SubElement(suite, "testcase", classname="gate", name=one.criterion.text)
         if one.verdict == "met":
             ET.SubElement(case, "system-out").text = said
@@ -208,12 +211,14 @@ def _loose(
             yield f"under.{names[modality]}.{condition}>=0"
 
 
-def enforce(judgements: Sequence[Judgement]) -> None:
-    """Raise GateUnmetError unless every criterion is met."""
-    failed = [one.criterion.text for one in judgements if one.verdict == "failed"]
+def enforce(verdicts: Verdicts, junit: Path | None) -> None:
+    """Write the file `junit`, if one is asked for; raise GateUnmetError unless every criterion is met."""
+    if junit is not None:
+        _write_junit(junit, verdicts)
+    failed = [one.criterion.text for one, _ in verdicts if one.verdict == "failed"]
     if failed:
         raise GateUnmetError(f"the gate failed: {', '.join(failed)}", _FAILED)
-    unclear = [one.criterion.text for one in judgements if one.verdict == "too few"]
+    unclear = [one.criterion.text for one, _ in verdicts if one.verdict == "too few"]
     if unclear:
         raise GateUnmetError(
             f"too few examples to judge {', '.join(unclear)}: audit more, or lower the limits", _UNCLEAR
