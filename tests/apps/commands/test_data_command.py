@@ -31,8 +31,7 @@ def test_show_counts_what_is_there_and_what_is_missing(here: Sensemble, prepared
     assert result.returncode == 0, result.stderr
     text = result.stdout
     assert "6 good examples, 0 bad lines" in text
-    rows = {cells[0]: cells[1:5] for cells in (re.findall(r"[^│┃]+", line) for line in text.splitlines())}
-    numbers = {name.strip(): [cell.strip() for cell in cells] for name, cells in rows.items()}
+    numbers = {name: cells[:4] for name, *cells in map(str.split, filter(str.strip, text.splitlines()))}
     assert numbers["audio+video"] == ["1", "0", "0", "1"]
     assert numbers["text"] == ["1", "0", "0", "2"]  # of the missing
     assert numbers["Speech"] == ["0", "1", "0", "1"]
@@ -78,10 +77,8 @@ def test_show_counts_groups_and_says_what_makes_calibrate(
     assert main(["data", "show", str(tmp_path)]) == 0
     text = capsys.readouterr().out
     assert "calibrate is not in the index: 13 of the 40 examples of train make it" in text
-    counts = {}
-    for name, *cells in (re.findall(r"[^│┃]+", line) for line in text.splitlines()):
-        if len(cells) >= 4 and cells[0].strip().isdigit():
-            counts[name.strip()] = [int(cell) for cell in cells[:4]]
+    rows = re.findall(r"^ ?(.+?) +(\d+) +(\d+) +(\d+) +(\d+)", text, re.MULTILINE)
+    counts = {name: [int(cell) for cell in cells] for name, *cells in rows}
     assert counts["text"] == [0, 27, 13, 41]
     assert counts["(background)"] == [0, 0, 0, 1]
     assert sum(counts["groups"]) == 1

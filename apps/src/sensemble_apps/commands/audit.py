@@ -65,7 +65,7 @@ def main(arguments: Audit) -> None:
         say_json(result.to_json() | gate_verdict.to_json(verdicts), indent=2)
     else:
         console = Console(highlight=False, markup=False)
-        console.print(audit_table.table(result))
+        console.print(audit_table.scores(result))
         if result.gains:
             console.print(audit_table.added(result))
         console.print(audit_table.reliability(result))
@@ -75,7 +75,7 @@ def main(arguments: Audit) -> None:
                 console.print(table)
             console.print()
         if result.unknown:
-            console.print(unknown_table.table(result.unknown))
+            console.print(unknown_table.unknown(result.unknown))
         degraded = condition_table.sentences(result.conditions, result.metric) if result.conditions else ()
         lines = [line for _, line in verdicts]
         for line in (*audit_table.sentences(result), *audit_table.sureness(result), *degraded, *lines):

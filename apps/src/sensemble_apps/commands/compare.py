@@ -62,7 +62,7 @@ def main(arguments: Compare) -> None:
     console = Console(highlight=False, markup=False)
     for letter, side in (("A", a), ("B", b)):
         console.print(f"{letter}: {side.title} ({side.data}; bundle {side.bundle[:12]})", soft_wrap=True)
-    console.print(comparison_table.table(found))
+    console.print(comparison_table.sets(found))
     for sentence in (*comparison_table.sentences(found), *(line for _, line in verdicts)):
         console.print(sentence, soft_wrap=True)
     examples = {one.id: one for one in read_dataset(arguments.data).examples} if arguments.data else {}

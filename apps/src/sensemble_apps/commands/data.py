@@ -21,6 +21,7 @@ from sensemble_sensors.media.leaks import leaks
 from sensemble_sensors.media.splits import SPLITS
 from sensemble_sensors.recording.editing import set_splits
 
+from sensemble_apps.console.columns import table
 from sensemble_apps.console.output import check_writable, remark, say
 from sensemble_apps.console.progress import progress
 from sensemble_apps.errors import InputError
@@ -185,20 +186,17 @@ def _labels(example: Example) -> tuple[str, ...]:
 
 
 def _counts(title: str, counts: Counter[tuple[str, str]], *, bars: bool = False) -> Table:
-    table = Table(title=title, title_justify="left")
-    table.add_column("")
-    for split in SPLITS:
-        table.add_column(split, justify="right")
+    drawn = table(("",), SPLITS, title)
     if bars:
-        table.add_column("all", width=20)
+        drawn.add_column("all", width=20)
     totals: Counter[str] = Counter()
     for (_, name), count in counts.items():
         totals[name] += count
     most = max(totals.values(), default=1)
     for name, total in sorted(totals.items(), key=lambda item: (-item[1] if bars else 0, item[0])):
         bar = [ProgressBar(most, total, width=20)] if bars else []
-        table.add_row(name, *(str(counts[split, name]) for split in SPLITS), *bar)
-    return table
+        drawn.add_row(name, *(str(counts[split, name]) for split in SPLITS), *bar)
+    return drawn
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -234,10 +232,8 @@ def split(arguments: DataSplit) -> None:
 
 
 def _division(division: Division) -> Table:
-    table = Table(title="Groups (and examples) of each class", title_justify="left")
-    table.add_column("")
-    for split in next(iter(division.shares.values())):
-        table.add_column(split, justify="right")
+    splits = [*next(iter(division.shares.values()))]
+    drawn = table(("",), splits, "Groups (and examples) of each class")
     for label, shares in division.shares.items():
-        table.add_row(escape(label), *(f"{share.groups} ({share.examples})" for share in shares.values()))
-    return table
+        drawn.add_row(escape(label), *(f"{share.groups} ({share.examples})" for share in shares.values()))
+    return drawn

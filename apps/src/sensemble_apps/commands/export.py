@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from sensemble_runtime import subsets
 
+from sensemble_apps.console.columns import table
 from sensemble_apps.console.output import remark, say
 from sensemble_apps.console.progress import stages
 from sensemble_apps.console.wording import abbreviation, percent
@@ -140,16 +141,12 @@ def show_trade_off(target: str, combinations: "Sequence[Option]", budget: Mappin
 
 
 def _combinations(target: str, shown: "Sequence[Option]", chosen: "Option | None") -> Table:
-    table = Table(title=f"{target}: combinations that no other beats", title_justify="left", box=None)
-    table.caption, table.caption_justify = _CAPTION, "left"
     modalities = [job.modality for job in shown[0].jobs]
-    for column in ("", *modalities):
-        table.add_column(column)
-    for column in ("MB", "ms", "worst, %", "drop", "on"):
-        table.add_column(column, justify="right")
+    title = f"{target}: combinations that no other beats"
+    drawn = table(("", *modalities), ("MB", "ms", "worst, %", "drop", "on"), title, _CAPTION)
     for option in sorted(shown, key=lambda option: option.size):
         schemes = [job.scheme for job in option.jobs]
-        table.add_row(
+        drawn.add_row(
             ">" if option == chosen else "",
             *schemes,
             f"{option.size / 1e6:.2f}",
@@ -159,4 +156,4 @@ def _combinations(target: str, shown: "Sequence[Option]", chosen: "Option | None
             abbreviation(subsets.parse(option.dropped)),
             style="bold" if option == chosen else "",
         )
-    return table
+    return drawn

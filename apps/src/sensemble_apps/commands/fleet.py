@@ -13,6 +13,7 @@ from sensemble_runtime.record.reader import read_runs
 from sensemble_runtime.scores import SubsetScore
 from sensemble_sensors.errors import printable
 
+from sensemble_apps.console.columns import table
 from sensemble_apps.console.output import say, say_json, write
 from sensemble_apps.console.wording import set_title
 from sensemble_apps.options import Common, OptionalFile, Positional, Texts
@@ -83,12 +84,7 @@ def _parts(title: str, parts: Iterable[tuple[str, Deployed]]) -> Table:
 
 
 def _table(title: str, columns: Sequence[str], rows: Iterable[tuple[str, ...]]) -> Table:
-    first, *others = columns
-    table = Table(title=title, title_justify="left", box=None)
-    table.add_column(first, overflow="fold")
-    table.add_column("bundle", max_width=8, overflow="crop", no_wrap=True)
-    for column in others:
-        table.add_column(column, justify="right")
-    for row in rows:
-        table.add_row(*map(printable, row))  # the names are a device's
-    return table
+    drawn = table((columns[0], "bundle"), columns[1:], title)
+    for name, bundle, *cells in rows:
+        drawn.add_row(*map(printable, (name, bundle[:8], *cells)))  # the names are a device's
+    return drawn

@@ -14,6 +14,7 @@ from sensemble_runtime import subsets
 from sensemble_runtime.record.reader import RecordedEvent, Run, read_events, read_moments, read_runs
 from sensemble_runtime.record.retention import TRIMMED
 
+from sensemble_apps.console.columns import table
 from sensemble_apps.console.estimates import INTERVAL, ends, examples, percent_within
 from sensemble_apps.console.output import remark, say, say_json
 from sensemble_apps.console.wording import data_title, sensor_title, set_title
@@ -178,10 +179,7 @@ def _rows(summary: Summary) -> Iterable[tuple[str, ...]]:
 
 
 def _table(titles: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Table:
-    table = Table(box=None, pad_edge=False)
-    table.add_column(titles[0], overflow="fold")  # cut short, the sets would look alike
-    for title in titles[1:]:
-        table.add_column(title, justify="right")
+    drawn = table(titles[:1], titles[1:])
     for row in rows:
-        table.add_row(*row)
-    return table
+        drawn.add_row(*row)
+    return drawn

@@ -14,6 +14,7 @@ from sensemble_runtime.auditing.reliability import Answered, recorded_answers
 from sensemble_runtime.record.reader import RecordedPrediction, Run, read_predictions, read_runs
 from sensemble_runtime.record.writer import RecordedAnswer
 
+from sensemble_apps.console.columns import table
 from sensemble_apps.console.estimates import INTERVAL, ends, percent_within
 from sensemble_apps.console.output import say_json
 from sensemble_apps.console.wording import percent, set_title
@@ -142,13 +143,11 @@ def _labelled(
 
 
 def _table(found: Answered) -> Table:
-    table = Table(box=None, title="Right answers by what was live, %", title_justify="left")
-    table.add_column("live", overflow="fold")
-    for column in ("right", INTERVAL, "unsure", "sure and wrong", "answers"):
-        table.add_column(column, justify="right")
+    columns = ("right", INTERVAL, "unsure", "sure and wrong", "answers")
+    drawn = table(("live",), columns, "Right answers by what was live, %")
     for name, one in found.sets.items():
         share, worth = found.share(name, one.right), one.reliability
-        table.add_row(
+        drawn.add_row(
             set_title(subsets.parse(name)),
             percent_within(share.value, share),
             ends(share),
@@ -156,4 +155,4 @@ def _table(found: Answered) -> Table:
             percent(worth.sure_wrong),
             str(len(one.right)),
         )
-    return table
+    return drawn

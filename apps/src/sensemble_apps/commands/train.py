@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.table import Table
 from sensemble_runtime import subsets
 from sensemble_sensors.media.dataset import Dataset, read_dataset
 
 from sensemble_apps.commands.data import digits
 from sensemble_apps.console import estimates
+from sensemble_apps.console.columns import table
 from sensemble_apps.console.output import check_writable, remark, say, say_json
 from sensemble_apps.console.progress import progress, stages
 from sensemble_apps.errors import InputError
@@ -147,13 +147,12 @@ def _estimate(arguments: Train, data: Path) -> None:
         each = {stage.name: round(stage.seconds, 1) for stage in timed}
         say_json({"seconds": round(total, 1), "stages": each})
         return
-    table = Table("stage", title="How long it will take on this machine", title_justify="left")
-    for column in ("steps or examples", "seconds each", "time"):
-        table.add_column(column, justify="right")
+    columns = ("steps or examples", "seconds each", "time")
+    drawn = table(("stage",), columns, "How long it will take on this machine")
     for stage in timed:
-        table.add_row(stage.name, str(stage.steps), f"{stage.step_seconds:.3f}", duration(stage.seconds))
-    table.add_row("all", "", "", duration(total), style="bold")
-    Console().print(table)
+        drawn.add_row(stage.name, str(stage.steps), f"{stage.step_seconds:.3f}", duration(stage.seconds))
+    drawn.add_row("all", "", "", duration(total), style="bold")
+    Console().print(drawn)
 
 
 def duration(seconds: float) -> str:

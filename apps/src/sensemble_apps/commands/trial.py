@@ -11,6 +11,7 @@ from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_sensors.errors import counted
 from sensemble_sensors.thresholds import DEFAULT
 
+from sensemble_apps.console.columns import table
 from sensemble_apps.console.output import check_writable, remark, say_executors, say_json
 from sensemble_apps.console.wording import sensor_words
 from sensemble_apps.errors import InputError
@@ -139,10 +140,8 @@ def _scenes(arguments: Trial, bundle: Bundle) -> Scenes:
 
 
 def _table(found: dict[str, SetComparison]) -> Table:
-    drawn = Table(box=None, caption=comparison_table.CAPTION, caption_justify="left")
-    drawn.add_column("arm", overflow="fold")
-    for column in ("scenes", *comparison_table.COLUMNS):
-        drawn.add_column(column, justify="right", no_wrap=True)
+    columns = "scenes", *comparison_table.COLUMNS
+    drawn = table(("arm",), columns, caption=comparison_table.CAPTION, whole=True)
     for title, one in found.items():
         drawn.add_row(title, str(one.n), *comparison_table.cells(one))
     return drawn

@@ -2,5 +2,5 @@
 
 Nothing here knows a command, a page or a session.
 
-Doors: `conditions`, `estimates`, `kinds`, `output`, `progress`, `wording`.
+Doors: `columns`, `conditions`, `estimates`, `kinds`, `output`, `progress`, `wording`.
 """

@@ -12,6 +12,7 @@ from sensemble_runtime.subsets import Subset
 from sensemble_sensors.errors import counted
 
 from sensemble_apps.console import wording
+from sensemble_apps.console.columns import table
 from sensemble_apps.console.estimates import (
     INTERVAL,
     at_chance,
@@ -32,12 +33,9 @@ _CAPTION = (
 )
 
 
-def table(result: AuditResult) -> Table:
+def scores(result: AuditResult) -> Table:
     """Return the score of each set of sensors, P and R."""
-    drawn = Table(title=f"{result.metric}, %", title_justify="left", box=None)
-    drawn.add_column("live", overflow="fold")  # cut short, the sets would look alike
-    for column in ("score", INTERVAL, "examples"):
-        drawn.add_column(column, justify="right")
+    drawn = table(("live",), ("score", INTERVAL, "examples"), f"{result.metric}, %")
     for name, score in result.subsets.items():
         style = "dim" if score.too_few else "yellow" if name == result.worst else ""
         value = percent_within(score.accuracy, score)
@@ -60,11 +58,8 @@ def additions(measures: Measures) -> Iterator[tuple[str, str, Estimate]]:
 
 def added(result: AuditResult) -> Table:
     """Return what each sensor adds at least, and to all others."""
-    drawn = Table(title=f"A sensor added, points of {result.metric}", title_justify="left", box=None)
-    for column in ("sensor", "to"):
-        drawn.add_column(column, overflow="fold")
-    for column in ("gains", INTERVAL):
-        drawn.add_column(column, justify="right")
+    title = f"A sensor added, points of {result.metric}"
+    drawn = table(("sensor", "to"), ("gains", INTERVAL), title)
     for modality, name, gain in additions(result):
         style = "dim" if gain.too_few else "yellow" if gain.high < 0 else ""
         sets = set_title([modality]), set_title(subsets.parse(name))
@@ -108,19 +103,16 @@ def sureness(result: AuditResult) -> Iterator[str]:
 
 def reliability(result: AuditResult) -> Table:
     """Return the reliability of each set's answers."""
-    drawn = Table(title="What the answers are worth, %", title_justify="left", box=None)
-    drawn.add_column("live", overflow="fold")
-    for column in _RELIABILITY:
-        drawn.add_column(column, justify="right")
+    caption = _CAPTION
+    if result.unfamiliar:
+        by_sensor = [f"{words_of(m).sensor} {percent(share)}" for m, share in result.unfamiliar.items()]
+        caption += f"; windows unlike those of training, which are left out, %: {', '.join(by_sensor)}"
+    drawn = table(("live",), _RELIABILITY, "What the answers are worth, %", caption)
     for name, one in result.reliability.items():
         shares = (one.accuracy, one.confidence, one.unsure, one.sure_wrong, one.withheld)
         errors = (one.calibration_error, one.chance_error)
         title = set_title(subsets.parse(name))
         drawn.add_row(title, *(percent(share) for share in (*shares, *errors)))
-    drawn.caption, drawn.caption_justify = _CAPTION, "left"
-    if result.unfamiliar:
-        by_sensor = [f"{words_of(m).sensor} {percent(share)}" for m, share in result.unfamiliar.items()]
-        drawn.caption += f"; windows unlike those of training, which are left out, %: {', '.join(by_sensor)}"
     return drawn
 
 

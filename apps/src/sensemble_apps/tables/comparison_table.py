@@ -16,6 +16,7 @@ from sensemble_runtime.record.reader import read_answers, read_conditions, read_
 from sensemble_runtime.scores import CLEAN, ConditionScore, Estimate
 from sensemble_sensors.errors import counted
 
+from sensemble_apps.console.columns import table
 from sensemble_apps.console.estimates import TOO_FEW
 from sensemble_apps.console.wording import data_title, percent, sensor_words, set_title
 from sensemble_apps.errors import InputError
@@ -92,12 +93,9 @@ def chance(p: float) -> str:
     return "<0.001" if p < 0.001 else f"{p:.3f}" if p < 0.1 else f"{p:.2f}"
 
 
-def table(found: Comparison) -> Table:
+def sets(found: Comparison) -> Table:
     """Return a row for each set of sensors."""
-    drawn = Table(box=None, caption=CAPTION, caption_justify="left")
-    drawn.add_column("live", overflow="fold")
-    for column in COLUMNS:
-        drawn.add_column(column, justify="right", no_wrap=True)
+    drawn = table(("live",), COLUMNS, caption=CAPTION, whole=True)
     for name, one in found.sets.items():
         style = "yellow" if one.differs and one.change.value < 0 else "green" if one.differs else ""
         drawn.add_row(set_title(subsets.parse(name)), *cells(one), style=style)

@@ -8,6 +8,7 @@ from rich.table import Table
 from sensemble_runtime import subsets
 from sensemble_runtime.bundle.manifest import Artifact, Manifest, Provenance
 
+from sensemble_apps.console.columns import table
 from sensemble_apps.console.output import remark
 from sensemble_apps.console.wording import abbreviation, percent
 
@@ -73,15 +74,11 @@ def encoder_costs(manifest: Manifest) -> Iterator[EncoderCosts]:
 
 
 def _table(manifest: Manifest, target: str) -> Table:
-    table = Table(title=target, title_justify="left", box=None)
-    for column in ("encoder", "scheme"):
-        table.add_column(column)
-    for column in ("kB", "of float, %", "ms", "peak, MB", "cosine"):
-        table.add_column(column, justify="right")
+    drawn = table(("encoder", "scheme"), ("kB", "of float, %", "ms", "peak, MB", "cosine"), target)
     for one in encoder_costs(manifest):
         artifact = one.artifact
         if one.target == target:
-            table.add_row(
+            drawn.add_row(
                 one.modality,
                 artifact.scheme,
                 f"{artifact.bytes / 1e3:.0f}",
@@ -90,4 +87,4 @@ def _table(manifest: Manifest, target: str) -> Table:
                 _NONE if artifact.peak_mb is None else f"{artifact.peak_mb:.0f}",
                 "unproved" if artifact.parity is None else f"{artifact.parity.cosine:.4f}",
             )
-    return table
+    return drawn

@@ -6,6 +6,7 @@ from rich.table import Table
 from sensemble_runtime import subsets
 from sensemble_runtime.scores import KNOWN, UnknownScore
 
+from sensemble_apps.console.columns import table
 from sensemble_apps.console.wording import percent, set_title
 
 COLUMNS = ("sure", "sure, wrong", "unfamiliar", "of one", "AUROC", "windows")
@@ -27,20 +28,12 @@ def title(score: UnknownScore) -> str:
     return score.effect if score.name in (KNOWN, score.effect) else f"{score.name}: {score.effect}"
 
 
-def table(scores: Sequence[UnknownScore]) -> Table:
+def unknown(scores: Sequence[UnknownScore]) -> Table:
     """Return a row for each sort of windows and each set of sensors."""
-    drawn = Table(title="What it cannot know, %", title_justify="left", box=None)
-    for column in ("shown", "live"):
-        drawn.add_column(column, overflow="fold")
-    for column in COLUMNS:
-        drawn.add_column(column, justify="right")
-    for score in scores:
-        drawn.add_row(
-            score.name,
-            set_title(subsets.parse(score.subset)),
-            *cells(score),
-            style="dim" if score.name == KNOWN else "",
-        )
     effects = dict.fromkeys(title(score) for score in scores if score.name != KNOWN)
-    drawn.caption, drawn.caption_justify = "; ".join([*effects, CAPTION]), "left"
+    caption = "; ".join([*effects, CAPTION])
+    drawn = table(("shown", "live"), COLUMNS, "What it cannot know, %", caption)
+    for score in scores:
+        live, style = set_title(subsets.parse(score.subset)), "dim" if score.name == KNOWN else ""
+        drawn.add_row(score.name, live, *cells(score), style=style)
     return drawn
