@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from statistics import fmean, linear_regression
-from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
@@ -13,7 +12,7 @@ from sensemble_runtime.auditing.robustness import Matrix
 
 from sensemble_apps.console import wording
 from sensemble_apps.report import svg
-from sensemble_apps.report.svg import GLYPHS, GRID, INK, MARKERS, SERIES
+from sensemble_apps.report.svg import GRID, INK
 
 _SHARED = {2: "two", 1: "one", 0: "none"}
 
@@ -36,10 +35,6 @@ class Figures:
 
 def figures(methods: Mapping[str, Matrix], baseline: str) -> Figures:
     """Draw the figures of some methods; the trend is that of the `baseline`."""
-    legend = [
-        (wording.method_title(method), f"--series-{i % len(SERIES)}", GLYPHS[i % len(GLYPHS)])
-        for i, method in enumerate(methods)
-    ]
     points = {method: robustness.per_train(matrix) for method, matrix in methods.items()}
     trend = _trend(points.get(baseline, {}))
     above = {
@@ -48,7 +43,7 @@ def figures(methods: Mapping[str, Matrix], baseline: str) -> Figures:
         if trend and method != baseline
     }
     drawings = [_overlap(methods, "p"), _overlap(methods, "r"), _points(points, trend)] if methods else []
-    return Figures(legend, drawings, above)
+    return Figures(svg.legend(map(wording.method_title, methods)), drawings, above)
 
 
 def _trend(points: Mapping[str, tuple[float, float]]) -> tuple[float, float] | None:
@@ -62,38 +57,19 @@ def _trend(points: Mapping[str, tuple[float, float]]) -> tuple[float, float] | N
     return fitted.slope, fitted.intercept
 
 
-def _look(place: int) -> dict[str, Any]:
-    return {"color": SERIES[place % len(SERIES)], "marker": MARKERS[place % len(MARKERS)]}
-
-
 def _overlap(methods: Mapping[str, Matrix], metric: str) -> str:
     """Draw P or R against |M_T ∩ M_E|, a line per method."""
-    key, title = f"figure-5-{metric}", {"p": "Performance P", "r": "Robustness R"}[metric]
-    lines = {
-        method: {
+    title = {"p": "Performance P", "r": "Robustness R"}[metric]
+    series = {
+        wording.method_title(method): {
             words: 100 * value
             for k, words in _SHARED.items()
             if (value := getattr(robustness.overlap(matrix, k), metric)) is not None
         }
         for method, matrix in methods.items()
     }
-
-    def paint(axes: Axes) -> None:
-        for place, line in enumerate(lines.values()):
-            axes.plot(
-                list(line), list(line.values()), linewidth=1.8, gid=f"{key}-line-{place}", **_look(place)
-            )
-        axes.set_ylim(bottom=0)
-        axes.set_xlabel("sensors shared by training and evaluation")
-        axes.set_ylabel(f"{title}, %")
-        axes.grid(axis="y")
-
-    described = "; ".join(
-        f"{wording.method_title(method)}: "
-        + ", ".join(f"{words} {value:.1f} %" for words, value in line.items())
-        for method, line in lines.items()
-    )
-    return svg.draw(key, f"{title} against the number of shared sensors", described, paint)
+    whole, x = f"{title} against the number of shared sensors", "sensors shared by training and evaluation"
+    return svg.lines(f"figure-5-{metric}", whole, series, "{} {:.1f} %", x, f"{title}, %")
 
 
 def _points(
@@ -112,7 +88,7 @@ def _points(
     def paint(axes: Axes) -> None:
         for place, points in enumerate(named.values()):
             x, y = zip(*points.values(), strict=True)
-            axes.scatter(x, y, s=40, linewidths=0, gid=f"figure-6-points-{place}", **_look(place))
+            axes.scatter(x, y, s=40, linewidths=0, **svg.look(place))
         for label, end in last.items():
             (start_p, start_r), (p, r) = first[label], end
             axes.plot([start_p, p], [start_r, r], color=INK, alpha=0.35, linewidth=0.8, zorder=0.8)
@@ -122,7 +98,7 @@ def _points(
             ends = min(every), max(every)
             line = [trend[0] * p + 100 * trend[1] for p in ends]
             dashes = (0, (5, 4))
-            axes.plot(ends, line, color=INK, linewidth=1, linestyle=dashes, zorder=0.9, gid="figure-6-trend")
+            axes.plot(ends, line, color=INK, linewidth=1, linestyle=dashes, zorder=0.9)
         axes.margins(0.12)
         axes.yaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set_xlabel("Performance P, %")

@@ -22,7 +22,7 @@ from sensemble_apps.console.wording import percent
 from sensemble_apps.report import page_template, svg
 from sensemble_apps.report.first_page import first_page, headline
 from sensemble_apps.report.run_contents import RunContents
-from sensemble_apps.report.svg import BARS, GLYPHS, GRID, INK, MARKERS, SERIES
+from sensemble_apps.report.svg import BARS, GRID, INK
 from sensemble_apps.report.verdict import verdict
 from sensemble_apps.tables import unknown_table
 from sensemble_apps.tables.audit_table import additions, flaws
@@ -56,6 +56,7 @@ def render(contents: RunContents, made: datetime) -> str:
         _reliability(subsets.parse(name), some, drawn=_drawn(name, outcomes))
         for name, some in outcomes.items()
     ]
+    curves = _gaps(contents.conditions)
     return page_template.render(
         "report.html.j2",
         contents=contents,
@@ -72,8 +73,8 @@ def render(contents: RunContents, made: datetime) -> str:
         promise=contents.manifest.calibration.promise,
         flaws=_flaws(views),
         heat_maps=[_heat_map(m, grid) for m, grid in grids(contents.conditions).items()],
-        gap_legend=_gap_legend(contents.conditions),
-        gap_curves=_gap_curves(contents.conditions),
+        gap_legend=svg.legend(curves["alone"]),
+        gap_curves=_gap_curves(curves),
         unknown=[
             (title, [(subsets.parse(one.subset), unknown_table.cells(one)) for one in some])
             for title, some in groupby(contents.audits.unknown, unknown_table.title)
@@ -129,7 +130,6 @@ def _reliability_diagram(key: str, title: str, bins: Sequence[Bin]) -> str:
             color=BARS[1],
             linewidths=0,
             zorder=3,
-            gid=f"{key}-points",
         )
         axes.set_xlim(0, 103)
         axes.set_ylim(-3, 103)
@@ -215,33 +215,14 @@ def _gaps(conditions: Sequence[ConditionScore]) -> dict[str, dict[str, dict[floa
     return curves
 
 
-def _gap_legend(conditions: Sequence[ConditionScore]) -> list[tuple[str, str, str]]:
-    """Return title, colour and glyph of each sensor's curve."""
-    titles = enumerate(_gaps(conditions)["alone"])
-    return [(title, f"--series-{i % len(SERIES)}", GLYPHS[i % len(GLYPHS)]) for i, title in titles]
-
-
-def _gap_curves(conditions: Sequence[ConditionScore]) -> list[tuple[str, str]]:
+def _gap_curves(curves: Mapping[str, Mapping[str, Mapping[float, float]]]) -> list[tuple[str, str]]:
     """Return a title and a drawing of the scores by how much of the time is lost; none if not measured."""
-
-    def draw(number: int, title: str, lines: Mapping[str, Mapping[float, float]]) -> str:
-        def paint(axes: Axes) -> None:
-            for i, line in enumerate(lines.values()):
-                colour, marker = SERIES[i % len(SERIES)], MARKERS[i % len(MARKERS)]
-                axes.plot(list(line), list(line.values()), color=colour, marker=marker, linewidth=1.8)
-            axes.set_ylim(0, 103)
-            axes.set_xlabel("lost in gaps, %")
-            axes.set_ylabel("right, %")
-            axes.grid(color=GRID)
-
-        described = "; ".join(
-            f"{sensor}: " + ", ".join(f"{lost:g} % lost {value:.0f} %" for lost, value in line.items())
-            for sensor, line in lines.items()
-        )
-        return svg.draw(f"gaps-{number}", f"Right by the time that a sensor loses, {title}", described, paint)
-
-    curves = [(title, lines) for title, lines in _gaps(conditions).items() if lines]
-    return [(title, draw(number, title, lines)) for number, (title, lines) in enumerate(curves)]
+    point, x, y = "{:g} % lost {:.0f} %", "lost in gaps, %", "right, %"
+    return [
+        (title, svg.lines(f"gaps-{n}", f"Right by the time that a sensor loses, {title}", some, point, x, y))
+        for n, (title, some) in enumerate(curves.items())
+        if some
+    ]
 
 
 def _cell(one: ConditionScore | None) -> tuple[float, str] | None:

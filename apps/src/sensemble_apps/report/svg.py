@@ -2,8 +2,9 @@
 
 import io
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from html import escape
+from itertools import cycle
 from typing import Any
 
 import matplotlib as mpl
@@ -81,3 +82,31 @@ def draw(
         f'<title id="{key}-title">{escape(title)}</title>'
         f'<desc id="{key}-description">{escape(description)}</desc>{svg[opening.end() :]}'
     )
+
+
+def legend(titles: Iterable[str]) -> list[tuple[str, str, str]]:
+    """Return of each series its title, its colour (a CSS variable of the page) and its glyph."""
+    looks = [(f"--series-{i}", glyph) for i, glyph in enumerate(GLYPHS)]
+    return [(title, *look) for title, look in zip(titles, cycle(looks), strict=False)]
+
+
+def look(place: int) -> dict[str, Any]:
+    """Return the colour and the marker of a series."""
+    return {"color": SERIES[place % len(SERIES)], "marker": MARKERS[place % len(MARKERS)]}
+
+
+def lines(key: str, title: str, series: Mapping[str, Mapping[Any, float]], point: str, x: str, y: str) -> str:
+    """Draw a line for each series, of its y by x; `point` writes one for the description."""
+
+    def paint(axes: Axes) -> None:
+        for place, line in enumerate(series.values()):
+            axes.plot(list(line), list(line.values()), linewidth=1.8, **look(place))
+        axes.set_ylim(bottom=0)
+        axes.set_xlabel(x)
+        axes.set_ylabel(y)
+        axes.grid(axis="y")
+
+    described = "; ".join(
+        f"{name}: {', '.join(point.format(*pair) for pair in line.items())}" for name, line in series.items()
+    )
+    return draw(key, title, described, paint)
