@@ -49,6 +49,6 @@ def test_sensors_joined_with_a_plus_are_struck_at_once() -> None:
 )
 def test_what_does_not_exist_is_refused_with_what_does(text: str, says: str) -> None:
     with pytest.raises(InputError) as refused:
-        parse_applied([text], FORM)
+        parse_applied(text, FORM)
     assert str(refused.value).startswith(f"--condition {text}: ")
     assert says in str(refused.value)

@@ -71,7 +71,7 @@ def main(arguments: Run) -> None:
     _check(arguments)
     bundle = Bundle.open(arguments.bundle, trust=arguments.trust)
     say_executors(bundle.executors)
-    conditions = parse_applied(arguments.condition, bundle.specs)
+    conditions = [one for text in arguments.condition for one in parse_applied(text, bundle.specs)]
     for applied in conditions:
         remark(f"condition: {described(applied)}")
     summary = RunSummary(virtual=arguments.fast)

@@ -1,6 +1,6 @@
 """Read conditions from the command line, and write them in words."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from itertools import chain
 
 from sensemble_runtime.auditing.conditions import Degradation
@@ -16,17 +16,16 @@ ALL = "all"
 _LEAST, _MOST = SEVERITIES[0], SEVERITIES[-1]
 
 
-def parse_applied(texts: Sequence[str], specs: Mapping[str, InputSpec]) -> list[Applied]:
-    """Return the conditions that `run --condition` names, each as `microphone=quiet:3`.
+def parse_applied(text: str, specs: Mapping[str, InputSpec], option: str = "--condition") -> list[Applied]:
+    """Return the conditions that `--condition` names, with their severities: `microphone=quiet:3`.
 
     A sensor is named by its modality or, for all of its kind or device, by the word for these.
     """
-    conditions = []
-    for text in texts:
-        if ":" not in text:
-            raise InputError(f"--condition {text}: add a severity of {_LEAST} to {_MOST}, such as {text}:3")
-        conditions += parse_condition(text, specs, "--condition")
-    return conditions
+    for part in text.split(","):
+        if ":" not in part:
+            raise InputError(f"{option} {text}: add a severity of {_LEAST} to {_MOST}, such as {part}:3")
+    found = parse_conditions(text, specs, option)
+    return [a for one in found for a in ((one,) if isinstance(one, Applied) else one)]
 
 
 def parse_conditions(

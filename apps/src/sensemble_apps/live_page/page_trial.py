@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -27,7 +27,7 @@ from sensemble_apps.console.wording import percent, sensor_words
 from sensemble_apps.errors import InputError
 from sensemble_apps.report import compare_page
 from sensemble_apps.running import trial
-from sensemble_apps.running.trial import SETTLE, Arm, Outcome, ReplayedScenes, Said, Scenes, ShownScenes
+from sensemble_apps.running.trial import SETTLE, Arm, Outcome, ReplayedScenes, Scenes, ShownScenes
 from sensemble_apps.tables import comparison_table
 from sensemble_apps.tables.comparison_table import recorded_side
 from sensemble_apps.web.page_sensors import PageSensor, PageSensors
@@ -132,7 +132,7 @@ class PageTrial:
                 self._say(**{**(self.state or {}), "share": count / len(scenes.examples)})
 
         try:
-            outcome = trial.run(bundle, _Stoppable(scenes, answered), arms, blocks, randbelow(1 << 16), began)
+            outcome = trial.run(bundle, scenes, arms, blocks, randbelow(1 << 16), began, answered)
             state = self._result(bundle, outcome, "devices" if shown else "replay")
         except Exception as error:  # noqa: BLE001 - a full disk, say: else the page would show it for ever
             state = {"failed": str(error) if isinstance(error, SensembleError) else describe(error)}
@@ -206,19 +206,3 @@ class PageTrial:
             ],
             "records": printable(str(folder)),
         }
-
-
-@dataclass(frozen=True)
-class _Stoppable:
-    """Scenes that call `answered` with the number of answers in a period so far; its errors end the play."""
-
-    scenes: Scenes
-    answered: Callable[[int], None]
-
-    def shown(self, block: int) -> Sequence[Example]:
-        return self.scenes.shown(block)
-
-    def play(self, arm: Arm, block: int) -> Said:
-        for count, said in enumerate(self.scenes.play(arm, block), 1):
-            self.answered(count)
-            yield said

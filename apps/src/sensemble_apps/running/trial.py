@@ -35,7 +35,7 @@ from sensemble_sensors.spec import InputSpec
 from sensemble_sensors.supervision.events import describe
 from sensemble_sensors.thresholds import Thresholds
 
-from sensemble_apps.console.conditions import parse_conditions, parse_sensors
+from sensemble_apps.console.conditions import parse_applied, parse_sensors
 from sensemble_apps.console.kinds import words_of
 from sensemble_apps.console.output import remark
 from sensemble_apps.console.wording import words
@@ -74,11 +74,7 @@ def arms_of(
             raise InputError(f"{dashes}unplug {text}: leaves no sensor; name fewer")
         arms.append(Arm(f"without {words(_named(one, specs) for one in text.split('+'))}", frozenset(gone)))
     for text in condition:
-        for part in text.split(","):
-            if ":" not in part:
-                raise InputError(f"{dashes}condition {text}: add a severity of 1 to 5, such as {part}:3")
-        found = parse_conditions(text, specs, f"{dashes}condition")
-        applied = tuple(a for one in found for a in ((one,) if isinstance(one, Applied) else one))
+        applied = tuple(parse_applied(text, specs, f"{dashes}condition"))
         sensors, _, name = text.partition("=")
         every = words(_named(one, specs) for one in sensors.split("+"))
         arms.append(Arm(f"{every} under {name}", conditions=applied))
@@ -245,11 +241,13 @@ def run(
     blocks: int,
     seed: int,
     began: Callable[[int, int], None],
+    answered: Callable[[int], None] = lambda _: None,
 ) -> Outcome:
-    """Run the arms and the control once in each block; `began` is called with the period, from 0, and block.
+    """Run the arms and the control once in each block.
 
-    An error or Ctrl-C ends the trial; the blocks that were complete are the outcome. An arm that leaves or
-    takes no sensor that answered is left out.
+    `began` is called with the period, from 0, and its block; `answered` with the number of answers in it so
+    far. An error or Ctrl-C ends the trial; the blocks that were complete are the outcome. An arm that leaves
+    or takes no sensor that answered is left out.
 
     Raises:
         InputError: the control gave no answer, or all arms are left out.
@@ -265,7 +263,10 @@ def run(
         block = period // len(arms)
         began(period, block)
         try:
-            said[arm.title].update((i, answer) for i, answer in scenes.play(arm, block) if i in shown)
+            for count, (i, answer) in enumerate(scenes.play(arm, block), 1):
+                answered(count)
+                if i in shown:
+                    said[arm.title][i] = answer
         except (KeyboardInterrupt, SensembleError) as error:
             if not block:
                 raise
@@ -286,12 +287,12 @@ def run(
             del sets[arm.title], said[arm.title]
     if len(sets) == 1:
         raise InputError("no arm leaves and takes a sensor that gave an answer; name others")
-    answered = {i for answers in said.values() for i in answers} & shown.keys()
+    some = {i for answers in said.values() for i in answers}
     return Outcome(
         [arm.title for arm in order if arm.title in sets],
         sets[CONTROL.title],
         {
-            title: [_answer(bundle, shown[i], sets[title], answers.get(i)) for i in shown if i in answered]
+            title: [_answer(bundle, shown[i], sets[title], answers.get(i)) for i in shown if i in some]
             for title, answers in said.items()
         },
     )
