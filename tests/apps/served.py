@@ -3,11 +3,10 @@
 import json
 import re
 import signal
-import ssl
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.client import HTTPConnection, HTTPSConnection
+from http.client import HTTPConnection
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -42,16 +41,3 @@ def wait_for_state(address: str, true: Callable[[Any], Any] = bool) -> Any:  # n
             return state
         time.sleep(0.1)
     raise AssertionError(state)
-
-
-def statuses_by_token(address: str) -> list[int]:
-    """Ask over TLS without the token of a printed address, and with it; give the statuses."""
-    found = re.fullmatch(r"https://[^/]+:(\d+)/\?token=([\w-]{20,})", address)
-    assert found, address
-    statuses = []
-    for headers in ({}, {"Authorization": f"Bearer {found[2]}"}):
-        context = ssl._create_unverified_context()  # noqa: S323 - the certificate has its own test
-        connection = HTTPSConnection("127.0.0.1", int(found[1]), timeout=PATIENCE, context=context)
-        connection.request("GET", "/api/state", headers=headers)
-        statuses.append(connection.getresponse().status)
-    return statuses

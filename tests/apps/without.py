@@ -17,13 +17,6 @@ sys.exit(main())
 """
 
 
-def last_line_without(package: str, *command: str | Path) -> str:
-    """Run a command that needs `package`, and return the last line of its standard error."""
-    result = run_without(package, *command)
-    assert result.returncode == 2, result.stderr
-    return result.stderr.splitlines()[-1]
-
-
 def run_without(packages: str, *command: str | Path) -> subprocess.CompletedProcess[str]:
     """Run a command where `packages`, joined with commas, are not installed."""
     given = [sys.executable, "-c", _WITHOUT, packages, *command]

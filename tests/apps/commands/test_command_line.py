@@ -7,8 +7,6 @@ from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
-import pytest
-
 from tests.apps.conftest import COMMAND, DemoRun, Sensemble
 from tests.apps.without import run_without
 from tests.waiting import PATIENCE
@@ -31,16 +29,6 @@ def test_a_board_needs_neither_torch_nor_training_nor_export(demo: DemoRun, tmp_
         result = on_a_board(*arguments)
         assert result.returncode == 0, result.stderr
         assert result.stdout
-
-
-@pytest.mark.parametrize("command", ["train", "export verify ."])
-def test_what_a_board_cannot_do_says_what_to_install(command: str, tmp_path: Path) -> None:
-    out = ("--out", tmp_path) if command == "train" else ()
-    result = on_a_board(*command.split(), *out)
-    line = result.stderr.splitlines()[-1]
-    assert result.returncode == 2
-    assert line.startswith("sensemble: needs sensemble_")
-    assert line.endswith("which is not installed; `pip install 'sensemble-apps[train]'`")
 
 
 def test_ctrl_c_while_it_is_still_importing_is_one_line() -> None:
@@ -86,12 +74,6 @@ def test_the_lists_of_help_are_complete(sensemble: Sensemble) -> None:
     assert "see also `sensemble export verify --help`" in " ".join(
         sensemble("export", "--help").stdout.split()
     )
-
-
-def test_a_board_shows_the_help_of_what_it_cannot_do() -> None:
-    result = on_a_board("export", "verify", "--help")
-    assert (result.returncode, result.stderr) == (0, "")
-    assert result.stdout.startswith("usage: sensemble export verify ")
 
 
 def test_two_lines_of_captions_are_two_answers(sensemble: Sensemble, bundle_folder: Path) -> None:

@@ -1,12 +1,9 @@
 """The whole way of a phone and a watch: train, export, live over the network, record, replay, audit, report.
 
-It trains on drawn motion, barely; with `RECORDINGS=FOLDER`, a dataset of real ones, on ten people of it.
+It trains on drawn motion, barely.
 """
 
 import json
-import os
-import shutil
-import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.client import HTTPConnection
@@ -22,6 +19,7 @@ from sensemble_apps.tables.audits import audits
 
 from tests.apps.conftest import Sensemble, tiny, whole_way
 from tests.apps.served import running, wait_for_state
+from tests.sensors.reading import free_port
 from tests.waiting import PATIENCE
 
 SENSORS = {
@@ -67,24 +65,6 @@ def drawn(folder: Path) -> Path:
     return folder
 
 
-def ten_of(dataset: Path, folder: Path) -> Path:
-    """Write the first recordings of ten people of a dataset of these four sensors, and their windows."""
-    lines = [json.loads(line) for line in (dataset / "index.jsonl").read_text().splitlines()]
-    first = {line["group"]: line for line in reversed(lines)}.values()
-    chosen = [
-        line["phone.acc"]
-        for split, count in (("train", TRAINED), ("eval", EVALUATED))
-        for line in [line for line in first if line["split"] == split][:count]
-    ]
-    lines = [line for line in lines if line["phone.acc"] in chosen]
-    for file in {line[modality] for line in lines for modality in SENSORS}:
-        (folder / file).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(dataset / file, folder / file)
-    (folder / "index.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    shutil.copy(dataset / "modalities.json", folder)
-    return folder
-
-
 @contextmanager
 def worn(device: str, port: int, files: Mapping[str, Path]) -> Iterator[None]:
     """Post a device's recording in real time, again and again, as an app on it does."""
@@ -120,19 +100,10 @@ def post(address: str, path: str, **body: object) -> None:
     assert connection.getresponse().status < 300
 
 
-def free_port() -> int:
-    with socket.socket() as bound:
-        bound.bind(("127.0.0.1", 0))
-        return int(bound.getsockname()[1])
-
-
 @pytest.mark.slow
 def test_the_whole_way(here: Sensemble, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    real = os.environ.get("RECORDINGS")
-    data = ten_of(Path(real), tmp_path / "data") if real else drawn(tmp_path / "data")
-    run, takes, port = tmp_path / "run", tmp_path / "takes", free_port()
-    small = () if real else ("--effort", "0.05", *tiny("phone.gyr", "watch.acc", "watch.gyr"))
-    whole_way(data, run, *small)
+    data, run, takes, port = drawn(tmp_path / "data"), tmp_path / "run", tmp_path / "takes", free_port()
+    whole_way(data, run, "--effort", "0.05", *tiny("phone.gyr", "watch.acc", "watch.gyr"))
     capsys.readouterr()
     bundle = run / "bundle"
     lowered = json.loads((bundle / "lowering.json").read_text())

@@ -1,6 +1,5 @@
 """`sensemble serve`: what it prints, how it ends, and what it refuses."""
 
-import re
 from contextlib import closing
 from pathlib import Path
 
@@ -11,15 +10,7 @@ from sensemble_apps.web.server import listen, running_server
 
 from tests.apps.conftest import DemoRun, Refusal
 from tests.apps.http_client import ask
-from tests.apps.served import running, statuses_by_token, wait_for_state
-
-
-def test_a_replay_is_served_on_loopback_until_ctrl_c(bundle_folder: Path, dataset_folder: Path) -> None:
-    with running("serve", bundle_folder, "--replay", dataset_folder) as (process, address):
-        answer = wait_for_state(address)
-    assert re.fullmatch(r"http://127\.0\.0\.1:\d+/", address)
-    assert {sensor["modality"] for sensor in answer["state"]["sensors"]} == {"audio", "text", "video"}
-    assert process.returncode == 130
+from tests.apps.served import running, wait_for_state
 
 
 def test_a_demo_plays_the_dataset_of_its_run_folder_by_itself(bundle_folder: Path) -> None:
@@ -38,13 +29,6 @@ def test_a_demo_plays_the_dataset_of_its_run_folder_by_itself(bundle_folder: Pat
 def test_a_demo_without_a_dataset_is_refused(tmp_path: Path, config: str, refusal: Refusal) -> None:
     (tmp_path / "config.json").write_text(config)
     assert "config.json names no dataset" in refusal("serve", tmp_path / "bundle", "--demo")
-
-
-def test_another_address_has_a_token_and_tls(bundle_folder: Path) -> None:
-    with running("serve", bundle_folder, "--host", "0.0.0.0") as (process, address):  # noqa: S104
-        assert re.search(r"SHA-256 must be ([0-9A-F]{2}:){31}[0-9A-F]{2}$", process.stdout.readline())
-        assert "\N{UPPER HALF BLOCK}" in process.stdout.readline() + process.stdout.readline()
-        assert statuses_by_token(address) == [401, 200]
 
 
 def test_without_a_bundle_those_at_hand_are_offered_and_one_is_opened(demo: DemoRun) -> None:

@@ -19,7 +19,7 @@ from sensemble_sensors.supervision.events import Event
 
 from tests.apps.browser.hosting import Quiet, hosted
 from tests.apps.integrations.test_heartbeats import live, said
-from tests.sensors.devices.test_series_devices import free_port
+from tests.sensors.reading import free_port
 from tests.waiting import wait_until
 
 BUNDLE: Any = SimpleNamespace(fingerprint="b" * 64)

@@ -10,7 +10,6 @@ from sensemble_apps.running.outputs import open_output
 from sensemble_runtime.bundle.bundle import Bundle
 
 from tests.apps.conftest import COMMAND
-from tests.apps.without import last_line_without
 
 OUTSIDE = """
 from contextlib import contextmanager
@@ -52,18 +51,3 @@ def test_an_output_of_another_package(bundle_folder: Path, dataset_folder: Path,
 def test_an_output_that_there_is_not_is_refused_with_those_that_there_are(bundle_folder: Path) -> None:
     with pytest.raises(InputError, match="no such output; there are heartbeats, mqtt"):
         open_output("mqqt=x", Bundle.open(bundle_folder))
-
-
-@pytest.mark.parametrize(
-    ("package", "output", "extra"),
-    [
-        ("pyarrow", "heartbeats=none", "fleet"),
-        ("opentelemetry", "otlp=http://127.0.0.1:1", "otlp"),
-        ("rerun", "rerun=none.rrd", "rerun"),
-    ],
-)
-def test_the_extra_of_an_output_is_named_before_a_session_begins(
-    package: str, output: str, extra: str, bundle_folder: Path, dataset_folder: Path
-) -> None:
-    line = last_line_without(package, "run", bundle_folder, "--replay", dataset_folder, "--output", output)
-    assert line.endswith(f"`pip install 'sensemble-apps[{extra}]'`")

@@ -1,6 +1,7 @@
 """Connections that say nothing, drip, or read nothing: few, short, and never in the way of the others."""
 
 import json
+import re
 import socket
 import ssl
 from collections.abc import Iterator
@@ -127,6 +128,8 @@ def test_strangers_leave_a_recording_its_descriptors(bundle_folder: Path, tmp_pa
         stack.callback(setrlimit, RLIMIT_NOFILE, limit)
         process, address = stack.enter_context(started)
         setrlimit(RLIMIT_NOFILE, limit)
+        assert re.search(r"SHA-256 must be ([0-9A-F]{2}:){31}[0-9A-F]{2}$", process.stdout.readline())
+        assert "\N{UPPER HALF BLOCK}" in process.stdout.readline() + process.stdout.readline()
         parts = urlsplit(address)
         port, token = int(parts.port or 0), parts.query.removeprefix("token=")
         for number in range(300):
@@ -135,6 +138,9 @@ def test_strangers_leave_a_recording_its_descriptors(bundle_folder: Path, tmp_pa
         assert len(list(Path(f"/proc/{process.pid}/fd").iterdir())) < 160
         context = ssl._create_unverified_context()  # noqa: S323 - the certificate has its own test
         asking = HTTPSConnection("127.0.0.1", port, timeout=PATIENCE, context=context)
+        asking.request("POST", "/api/record", json.dumps({"on": True}))
+        assert asking.getresponse().status == 401, "without the token"
+        asking.close()
         for body in {"on": True}, {"on": False}:
             asking.request("POST", "/api/record", json.dumps(body), {"Authorization": f"Bearer {token}"})
             answer = asking.getresponse()

@@ -10,29 +10,12 @@ from tests.waiting import PATIENCE
 
 from .studying import Studying, studying
 
-ACTIONS = {
-    "add_classes": {"names": "clap"}, "record": {"class": None, "seconds": 1}, "delete_take": {"number": 1},
-    "move_take": {"number": 1, "class": None}, "train": {"run": None}, "open_live": {"run": 1},
-}  # fmt: skip
-
 
 @pytest.fixture(scope="module")
 def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studying]:
     """A studio of an empty project without sensors."""
     with studying(tmp_path_factory.mktemp("studio") / "project") as served:
         yield served
-
-
-@pytest.mark.parametrize("headers", [{"Origin": "https://example.org"}, {"Host": "example.org"}])
-def test_another_page_can_neither_look_nor_act(empty: Studying, headers: dict[str, str]) -> None:
-    for path in ("/", "/api/state", "/api/takes/1", "/live/"):
-        assert empty.ask(path, headers=headers)[0] == 403
-    for action, given in ACTIONS.items():
-        assert empty.ask(f"/api/{action}", "POST", given, headers)[0] == 403
-    if "Origin" in headers:
-        with pytest.raises(InvalidStatus), empty.socket(additional_headers=headers):
-            pass
-    assert empty.state()["project"]["classes"] == []
 
 
 @pytest.mark.parametrize("action", ["add_classes", "remove_class", "rename_class", "unplug", "record"])
