@@ -5,7 +5,6 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
-from threading import Event
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -98,34 +97,23 @@ def main(arguments: Serve) -> None:
 
 def _serve_gallery(arguments: Serve) -> None:
     from sensemble_apps.live_page.gallery import Gallery
-    from sensemble_apps.web.server import listen, published
+    from sensemble_apps.web.server import serve
 
-    with (
-        listen(arguments.address, arguments.port) as listening,
-        closing(Gallery(arguments.bundle, arguments.address)) as gallery,
-        published(listening, "the gallery", arguments.address, gallery.routes),
-        until_stopped(),
-    ):
-        Event().wait()
+    with closing(Gallery(arguments.bundle, arguments.address)) as gallery:
+        serve("the gallery", arguments.address, arguments.port, gallery.routes)
 
 
 def _serve_phone(arguments: Serve) -> None:
     from sensemble_apps.web.handlers import EVERYWHERE, PHONE_POLICY, phone_routes
-    from sensemble_apps.web.server import listen, published
+    from sensemble_apps.web.server import serve
 
     used = {"bundle", "trust", "host", "port", "phone", "debug"}
     others = [field for field in fields(arguments) if field.name not in used]
     if unused := [field for field in others if getattr(arguments, field.name) != field.default]:
         names = words(f"--{field.name.replace('_', '-')}" for field in unused)
         raise InputError(f"{names}: not with --phone, which runs the bundle on the phone alone; leave it out")
-    host = arguments.host or EVERYWHERE
     routes = phone_routes(arguments.bundle, arguments.trust)
-    with (
-        listen(host, arguments.port) as listening,
-        published(listening, "the page for a phone", host, routes, policy=PHONE_POLICY),
-        until_stopped(),
-    ):
-        Event().wait()
+    serve("the page for a phone", arguments.host or EVERYWHERE, arguments.port, routes, PHONE_POLICY)
 
 
 def _check(arguments: Serve) -> None:

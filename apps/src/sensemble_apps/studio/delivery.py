@@ -42,12 +42,11 @@ class Phones:
     """
 
     def __init__(self, run: Run, folder: Path) -> None:
-        assert run.bundle is not None  # noqa: S101 - it is for phones
         self.run = run
         try:
             shutil.rmtree(folder, ignore_errors=True)
             durable.create_folder(folder)
-            copy = Path(shutil.copytree(run.bundle, folder / "bundle"))
+            copy = Path(shutil.copytree(run.trained(), folder / "bundle"))
         except OSError as error:
             raise refused(error, folder) or InputError(f"{folder}: cannot be written ({error})") from error
         routes, listening = phone_routes(copy), listen(EVERYWHERE, 0)
@@ -71,18 +70,11 @@ class Phones:
         self._serving.close()
 
 
-def model_files(run: Run) -> Files:
-    """Return the files of a run's bundle."""
-    if run.bundle is None:
-        raise InputError(f"run {run.number} has no bundle yet; train it to its end")
-    return folder_files(run.bundle)
-
-
 def page_files(run: Run) -> Files:
     """Return the files of a static site of a run's bundle."""
-    if run.bundle is None or not is_for_phones(run):
+    if not is_for_phones(run):
         raise InputError(f"run {run.number} is not ready for phones yet; wait a little")
-    return site_files(run.bundle)
+    return site_files(run.trained())
 
 
 def folder_files(folder: Path) -> Files:

@@ -33,6 +33,12 @@ class Run:
         bundle = self.folder / "bundle"
         return bundle if (bundle / "manifest.json").is_file() else None
 
+    def trained(self) -> Path:
+        """Return the exported bundle; InputError until then."""
+        if self.bundle is None:
+            raise InputError(f"run {self.number} has no bundle yet; train it to its end")
+        return self.bundle
+
 
 class Project:
     """A project's folder, which one studio at a time has; a context manager. Safe for one thread at a time.

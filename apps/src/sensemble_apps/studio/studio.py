@@ -28,7 +28,6 @@ from sensemble_apps.studio.delivery import (
     Phones,
     folder_files,
     is_for_phones,
-    model_files,
     packed,
     page_files,
 )
@@ -218,11 +217,8 @@ class Studio:
     def open_live(self, number: int) -> None:
         """Open the live page with the bundle of a run; BundleError if that cannot be used."""
         with self._lock:
-            bundle = self._run(number).bundle
-            if bundle is None:
-                raise InputError(f"run {number} has no bundle yet; train it to its end")
             session = self.live.session
-            opened = Bundle.open(bundle)
+            opened = Bundle.open(self._run(number).trained())
             if number == self._live_run and session is not None and session.replace_head(opened):
                 return
             self.close_live()
@@ -244,8 +240,7 @@ class Studio:
         """Serve a run's model to phones of the local network, in place of another one."""
         with self._lock:
             run = self._run(number)
-            if run.bundle is None:
-                raise InputError(f"run {number} has no bundle yet; train it to its end")
+            run.trained()
             if not is_for_phones(run):
                 last = self.preparation
                 self._prepare(run)
@@ -268,10 +263,10 @@ class Studio:
         """Return a zip of a run's `model`, of a `site` of it, or of the `data`, if there is one."""
         with self._lock:
             run = self._run(number)
-            if what == "data":
-                found = folder_files(self.project.data)
+            if what == "site":
+                found = page_files(run)
             else:
-                found = model_files(run) if what == "model" else page_files(run)
+                found = folder_files(self.project.data if what == "data" else run.trained())
         return packed(found, self.project.folder)
 
     # From threads of the parts.

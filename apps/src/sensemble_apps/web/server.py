@@ -6,7 +6,7 @@ import ssl
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from threading import Thread
+from threading import Event, Thread
 from time import monotonic
 
 import uvicorn
@@ -16,7 +16,7 @@ from starlette.routing import BaseRoute
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from sensemble_apps.console.output import say
-from sensemble_apps.errors import InputError, StepError
+from sensemble_apps.errors import InputError, StepError, until_stopped
 from sensemble_apps.web.connections import Connections
 from sensemble_apps.web.security import POLICY, Access, Guard, admit
 
@@ -57,6 +57,16 @@ def published(
         for line in admitted.lines(title):
             say(line)
         yield
+
+
+def serve(title: str, host: str, port: int, routes: Sequence[BaseRoute], policy: str = POLICY) -> None:
+    """Serve a page until Ctrl-C."""
+    with (
+        listen(host, port) as listening,
+        published(listening, title, host, routes, policy=policy),
+        until_stopped(),
+    ):
+        Event().wait()
 
 
 @contextmanager
