@@ -6,7 +6,6 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.client import HTTPConnection
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -15,6 +14,7 @@ from urllib.parse import urlsplit
 from tests.waiting import PATIENCE
 
 from .conftest import Started
+from .http_client import ask
 
 
 @contextmanager
@@ -34,10 +34,8 @@ def running(command: str, *arguments: str | Path) -> Iterator[tuple[Started, str
 def wait_for_state(address: str, true: Callable[[Any], Any] = bool) -> Any:  # noqa: ANN401 - JSON
     """Ask the page at an address for its state until something is true of it; give that state."""
     until = monotonic() + PATIENCE
-    connection = HTTPConnection(urlsplit(address).netloc, timeout=PATIENCE)
     while monotonic() < until:
-        connection.request("GET", "/api/state")
-        if true(state := json.loads(connection.getresponse().read())):
+        if true(state := json.loads(ask(urlsplit(address).port or 0, "/api/state")[2])):
             return state
         time.sleep(0.1)
     raise AssertionError(state)

@@ -18,6 +18,7 @@ import pytest
 from sensemble_apps.tables.audits import audits
 
 from tests.apps.conftest import Sensemble, tiny, whole_way
+from tests.apps.http_client import ask
 from tests.apps.served import running, wait_for_state
 from tests.sensors.reading import free_port
 from tests.waiting import PATIENCE
@@ -94,12 +95,6 @@ def worn(device: str, port: int, files: Mapping[str, Path]) -> Iterator[None]:
         thread.join()
 
 
-def post(address: str, path: str, **body: object) -> None:
-    connection = HTTPConnection(urlsplit(address).netloc, timeout=PATIENCE)
-    connection.request("POST", path, json.dumps(body), {"Content-Type": "application/json"})
-    assert connection.getresponse().status < 300
-
-
 @pytest.mark.slow
 def test_the_whole_way(here: Sensemble, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     data, run, takes, port = drawn(tmp_path / "data"), tmp_path / "run", tmp_path / "takes", free_port()
@@ -133,9 +128,10 @@ def test_the_whole_way(here: Sensemble, tmp_path: Path, capsys: pytest.CaptureFi
         assert {sensor["modality"] for sensor in off["sensors"]} == {*SENSORS}
         with worn("watch", port, watch):
             live(*SENSORS)
-            post(address, "/api/record", on=True)
+            page = urlsplit(address).port or 0
+            assert ask(page, "/api/record", "POST", {"on": True})[0] == 204
             wait_for_state(address, lambda found: found["state"]["recorded"] >= 3)
-            post(address, "/api/record", on=False)
+            assert ask(page, "/api/record", "POST", {"on": False})[0] == 204
 
     replays = [here("run", bundle, "--replay", takes, *pooled, "--fast", "--json") for _ in range(2)]
     assert replays[0].returncode == 0, replays[0].stderr

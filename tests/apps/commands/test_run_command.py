@@ -111,16 +111,6 @@ def test_a_duty_says_what_it_saved(here: Sensemble, bundle_folder: Path, dataset
     assert "duty" not in plain.stderr
 
 
-@pytest.mark.parametrize("option", [(), ("--in-process",)])
-def test_a_camera_is_captured_in_a_process_of_its_own_or_not(
-    here: Sensemble, bundle_folder: Path, dataset_folder: Path, option: tuple[str, ...]
-) -> None:
-    clip = dataset_folder / "eval-one-0.mkv"
-    result = here("run", bundle_folder, "--camera", clip, "--json", "--limit", "1", *option)
-    (said,) = predictions(result.stdout)
-    assert (result.returncode, said["live"]) == (0, ["video"])
-
-
 def test_a_microphone_that_is_plugged_in_is_attached(
     bundle_folder: Path, sound_server: SoundServer, minute_of_speech: Path
 ) -> None:

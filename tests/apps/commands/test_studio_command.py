@@ -1,27 +1,22 @@
 """`sensemble studio`: what it prints, how it ends, who is let in, and what it refuses."""
 
 import json
-import re
-from http.client import HTTPConnection
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from tests.apps.clips import write_dataset
 from tests.apps.conftest import Refusal
+from tests.apps.http_client import ask
 from tests.apps.served import running
-from tests.waiting import PATIENCE
 
 
 def test_a_project_is_served_with_the_sensors_of_this_machine(tmp_path: Path) -> None:
     folder = tmp_path / "project"
     clips = write_dataset(tmp_path / "clips", {"eval": 1})
     with running("studio", folder, "--camera", str(clips / "eval-one-0.mkv")) as (process, address):
-        port = int(re.findall(r":(\d+)/", address)[0])
-        connection = HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
-        connection.request("POST", "/api/add_classes", json.dumps({"names": "clap"}))
-        answer = connection.getresponse()
-        assert (answer.status, answer.read()) == (204, b"")
-        connection.request("GET", "/api/state")
-        state = json.loads(connection.getresponse().read())
+        port = urlsplit(address).port or 0
+        assert ask(port, "/api/add_classes", "POST", {"names": "clap"})[0] == 204
+        state = json.loads(ask(port, "/api/state")[2])
     assert address == f"http://127.0.0.1:{port}/"
     assert [sensor["modality"] for sensor in state["sensors"]] == ["video"]
     assert process.returncode == 130

@@ -149,19 +149,3 @@ def test_a_browser_that_stands_still_is_left_out_and_leaves(empty: Served, bundl
         giver.socket.protocol.send_frame = lambda _: None  # type: ignore[method-assign] # it answers no ping
         watcher.next("state", lambda state: state["live"] == [])
         watcher.next("state", lambda state: not state["sensors"])
-
-
-def test_a_browsers_sensor_takes_over_and_gives_back(replayed: Served, bundle: Bundle) -> None:
-    with replayed.viewer() as viewer:
-        sensor, name = viewer.give("text")
-        with feeding(viewer, bundle, sensor, "text", "zero"):
-            viewer.next(
-                "state",
-                lambda state: (
-                    "text" in state["live"]
-                    and any(one["name"] == name and one["active"] for one in state["sensors"])
-                ),
-            )
-        viewer.send(type="stop", id=sensor)
-        viewer.next("state", lambda state: name not in [one["name"] for one in state["sensors"]])
-        assert replayed.session.retry("replay text")

@@ -54,13 +54,6 @@ def test_takes_are_deleted_and_a_class_is_renamed_with_its_takes(tmp_path: Path)
         assert served.state()["project"]["classes"] == []
 
 
-def test_a_class_whose_first_take_is_recorded_keeps_its_name(tmp_path: Path) -> None:
-    with studying(tmp_path / "project", Steady("video"), countdown=60.0) as served:
-        assert served.act("add_classes", names="clap") == ""
-        assert served.act("record", **{"class": "clap", "seconds": 1}) == ""
-        assert "is being recorded" in served.act("rename_class", name="clap", new="snap")
-
-
 def test_a_class_and_its_takes_stay_together_when_the_disk_fails_as_it_is_renamed(tmp_path: Path) -> None:
     folder = tmp_path / "project"
     index = folder / "data" / "index.jsonl"
@@ -131,9 +124,11 @@ def test_a_take_is_moved_to_another_class_and_to_none(tmp_path: Path) -> None:
         )
 
 
-def test_a_countdown_can_be_stopped_and_then_nothing_is_recorded(tmp_path: Path) -> None:
+def test_a_countdown_keeps_its_class_and_can_be_stopped_and_then_nothing_is_recorded(tmp_path: Path) -> None:
     with studying(tmp_path / "project", Steady("video"), countdown=60.0) as served:
-        assert served.act("record", **{"class": None, "seconds": 1}) == ""
+        assert served.act("add_classes", names="clap") == ""
+        assert served.act("record", **{"class": "clap", "seconds": 1}) == ""
+        assert "is being recorded" in served.act("rename_class", name="clap", new="snap")
         taking = served.state()["take"]
         assert (taking["phase"], taking["seconds"]) == ("countdown", 1)
         assert "already" in served.act("record", **{"class": None, "seconds": 1})
