@@ -102,8 +102,6 @@ def _check_sources(arguments: Run) -> None:
         arguments.media is not None,
         arguments.replay is not None,
     )
-    if not any(sources):
-        Bundle.open(arguments.bundle, trust=arguments.trust)  # if it is missing, too, that is said first
     if sum(sources) != 1:
         but = ", and not both" if any(sources) else ""
         raise InputError(

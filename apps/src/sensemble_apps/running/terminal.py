@@ -26,10 +26,9 @@ from sensemble_apps.console.kinds import display_of
 from sensemble_apps.console.wording import answer, audited, sensor_title
 from sensemble_apps.running.view_events import OVER, Opened, Predicted, ViewEvent, event_line, event_words
 
-_TOP = 5  # classes that are shown
-_MOST = 10  # with room, if there are so many candidates
+_TOP = 5  # classes that are shown, at least
+_MOST = 10  # if there are so many candidates
 _EVENTS = 100  # kept; the newest that fit are shown
-_FEWEST = 4  # lines of events that are left where states take several lines
 # In a narrow terminal, the last are left out first.
 _COLUMNS = ("alone", "level", "age", "encoded in", "dropped")
 _WIDTHS = (14, 8, 6, 10, 7)
@@ -97,18 +96,9 @@ class TerminalOutput:
             return self._drawn({name: at - monotonic() for name, at in retries.items()})
 
     def _drawn(self, waits: Mapping[str, float]) -> RenderableType:
-        console = self._console
-        for whole in (True, False):
-            above = Group(
-                self._sensors(waits, whole=whole),
-                *self._conditions,
-                *self._failures,
-                self._answer(),
-                self._classes(_MOST if whole else _TOP),
-            )
-            room = console.height - 1 - len(console.render_lines(above, pad=False))
-            if room >= _FEWEST:
-                break
+        console, notes = self._console, (*self._conditions, *self._failures)
+        above = Group(self._sensors(waits), *notes, self._answer(), self._classes())
+        room = console.height - 1 - len(console.render_lines(above, pad=False))
         return Group(above, self._newest(max(room, 1)))
 
     def _newest(self, room: int) -> Text:
@@ -120,7 +110,7 @@ class TerminalOutput:
                 break
         return Text("\n").join(lines[-room:])
 
-    def _sensors(self, waits: Mapping[str, float], *, whole: bool) -> Table:
+    def _sensors(self, waits: Mapping[str, float]) -> Table:
         table = Table(box=None, pad_edge=False)
         for title in ("sensor", "state", *_COLUMNS[: self._room]):
             table.add_column(title, style="default", header_style="dim", no_wrap=title in _COLUMNS)
@@ -131,18 +121,16 @@ class TerminalOutput:
             if len(states) <= 1:
                 ((name, state),) = states.items() or [("", "absent")]
                 title = f"{mark} {sensor_title(m, name)}"
-                table.add_row(_cell(title, style), _cell(state, whole=whole), *self._numbers(m))
+                table.add_row(_cell(title, style), _cell(state), *self._numbers(m))
                 continue
             # Of several sensors, the numbers belong to the modality, and each sensor has its own state.
             table.add_row(
-                _cell(f"{mark} {sensor_title(m)}", style),
-                _cell(states.pop("", ""), whole=whole),
-                *self._numbers(m),
+                _cell(f"{mark} {sensor_title(m)}", style), _cell(states.pop("", "")), *self._numbers(m)
             )
             for name, state in states.items():
                 active = live and name == self._active.get(m)
                 title = f"  {mark if active else ' '} {name}"
-                table.add_row(_cell(title, style if active else ""), _cell(state, whole=whole))
+                table.add_row(_cell(title, style if active else ""), _cell(state))
         return table
 
     @property
@@ -179,7 +167,7 @@ class TerminalOutput:
             text.append(f"  {of}: {audited(prediction.audited)}", "dim")
         return text
 
-    def _classes(self, most: int) -> Table:
+    def _classes(self) -> Table:
         table = Table(box=None, pad_edge=False, header_style="dim")
         if self._predicted is None or not self._live:
             return table
@@ -189,7 +177,7 @@ class TerminalOutput:
         for title in ("class", "probability", truth):
             table.add_column(title, no_wrap=True)
         candidates = () if prediction.sure else prediction.candidates
-        shown = min(max(_TOP, len(candidates)), most)
+        shown = min(max(_TOP, len(candidates)), _MOST)
         for index in np.argsort(-prediction.probabilities, kind="stable")[:shown]:
             share = float(prediction.probabilities[index])
             label = self._labels[index]
@@ -211,5 +199,6 @@ def _state(event: Event, wait: float | None) -> str:
     return f"retry in {max(1, math.ceil(wait))} s, {event.kind}: {event.text}"
 
 
-def _cell(text: str, style: str = "", *, whole: bool = False) -> Text:
-    return Text(text, style, no_wrap=not whole, overflow="fold" if whole else "ellipsis")
+def _cell(text: str, style: str = "") -> Text:
+    """Return a cell of a line, which a narrow screen cuts: the events below have the whole text."""
+    return Text(text, style, no_wrap=True, overflow="ellipsis")
