@@ -38,8 +38,6 @@ class Adapt(Trusting):
     """A recording, or another dataset, to learn from."""
     split: Annotated[str | None, "NAME"] = None
     """The split to learn from; by default, all examples."""
-    labels: bool = False
-    """Learn from the labels of the examples too, which a person gave."""
     show: bool = False
     """Print what each sensor has learned."""
 
@@ -68,7 +66,7 @@ def _learn(replay: Path, arguments: Adapt, bundle: Bundle, adapter: Adapter) -> 
     examples = examples_of(replay, arguments.split)
     played = Recorded(replay, examples, bundle.specs) if is_recording(replay) else examples
     with progress("learn") as report:
-        stream = virtual_time.replay(bundle, played, Options(adapt=adapter), labels=arguments.labels)
+        stream = virtual_time.replay(bundle, played, Options(adapt=adapter))
         for event in _events(stream, len(examples), report):
             remark(event_line(event))
 

@@ -207,8 +207,6 @@ class DataSplit(Common):
     """A folder with `index.jsonl`, which is changed."""
     seed: int | None = None
     """Draw all anew by this seed; by default, what is held out stays so, and only the rest is drawn."""
-    dry_run: bool = False
-    """Only show the division."""
 
 
 def split(arguments: DataSplit) -> None:
@@ -224,11 +222,8 @@ def split(arguments: DataSplit) -> None:
     Console().print(_division(division))
     for line in division.shortages:
         remark(line)
-    if arguments.dry_run:
-        say("nothing is written: --dry-run")
-    else:
-        set_splits(arguments.folder, division.splits)
-        say(str(arguments.folder / "index.jsonl"))
+    set_splits(arguments.folder, division.splits)
+    say(str(arguments.folder / "index.jsonl"))
 
 
 def _division(division: Division) -> Table:

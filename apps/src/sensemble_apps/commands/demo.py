@@ -39,8 +39,6 @@ class Demo(Training):
 
     fast: bool = False
     """Replay as fast as possible instead of in real time."""
-    compare: bool = False
-    """Also train the paper's methods and late fusion, for the report to compare; it takes much longer."""
     serve: bool = False
     """Then open the live page, on a replay that plays by itself, until Ctrl-C."""
 
@@ -61,7 +59,7 @@ def main(arguments: Demo) -> None:
     with _step(console, 2, "Pretrain the encoders, train specialists, and distil them into one model"):
         from sensemble_apps.commands.train import labelled_set, train
 
-        train(arguments, data, compare=arguments.compare)
+        train(arguments, data)
         labelled = labelled_set(arguments, dataset)
     with _step(console, 3, "Export each encoder, quantized, and check it against its float original"):
         asked = None if labelled == "all" else subsets.parse(labelled)
@@ -106,10 +104,9 @@ def _say_time(console: Console, arguments: Demo, data: Path, dataset: Dataset) -
         logging.disable(logging.NOTSET)
     busy = max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
     rest = _SHIPPING * busy * len(dataset.modalities)
-    more = "; the comparisons take longer still" if arguments.compare else ""
     console.print(
         f"\nThis will take about {duration(training + rest)} on this machine, {duration(training)} of it to "
-        f"train, by a few measured steps{more}."
+        f"train, by a few measured steps."
     )
 
 

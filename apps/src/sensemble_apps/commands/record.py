@@ -51,10 +51,8 @@ class Record(Sources):
     what `modalities.json` in the folder says of others."""
     label: Annotated[Texts, "NAME"] = ()
     """A class that is seen or heard throughout; labels can also be written into `index.jsonl` later."""
-    background: bool = False
-    """Record a background: none of the classes is seen or heard, so models learn what is unfamiliar."""
     split: Annotated[str, "NAME"] = "pretrain"
-    """The split of the examples: pretrain or, with a label or `--background`, any other."""
+    """The split of the examples: pretrain or, with a label, any other."""
     segment: Annotated[float, "S"] = 1.0
     """Seconds per example; if the command is killed, the last example is lost."""
     seconds: Annotated[float | None, "S"] = None
@@ -99,11 +97,7 @@ def _record(arguments: Record, specs: Mapping[str, InputSpec]) -> None:
     reader = SensorReader(specs, _health(arguments))
     recorder = Recorder(reader, specs)
     recording = recorder.start(
-        arguments.out,
-        segment=arguments.segment,
-        split=arguments.split,
-        labels=arguments.label,
-        background=arguments.background,
+        arguments.out, segment=arguments.segment, split=arguments.split, labels=arguments.label
     )
     with ExitStack() as stack:
         stack.callback(recording.close)
@@ -236,8 +230,8 @@ def _classes(arguments: Record) -> tuple[str, ...]:
         raise InputError(
             f"--classes {arguments.classes}: give names joined with commas, each once, none blank"
         )
-    if arguments.label or arguments.background or arguments.split != "pretrain":
-        raise InputError("--classes labels the takes itself: leave out --label, --background and --split")
+    if arguments.label or arguments.split != "pretrain":
+        raise InputError("--classes labels the takes itself: leave out --label and --split")
     if "-" in dict(arguments.sources).values():
         raise InputError(
             "--captions -: with --classes, standard input has the answers; name a file or a pipe"

@@ -68,19 +68,17 @@ def train(
     arguments: Training,
     data: Path,
     *,
-    compare: bool = False,
     teacher: Path | None = None,
     in_json: bool = False,
 ) -> None:
     """Train on `data` what the run folder lacks, and warn of sensors that stay at chance."""
     dataset = _readable(data)
-    from sensemble_train.experiments import matrix
     from sensemble_train.recipe import recipe
 
     with stages(in_json=in_json) as advance:
         config = _config(arguments, data, dataset, teacher)
         _say_encoders(config, dataset)
-        (matrix.run if compare else recipe.run)(config, arguments.out, advance, dataset)
+        recipe.run(config, arguments.out, advance, dataset)
     for line in at_chance(arguments.out / MATRIX):
         remark(f"warning: {line}")
 

@@ -1,6 +1,6 @@
 """Replay in virtual time, as fast as the encoders allow: the same input gives the same predictions."""
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace as replaced
 from heapq import merge
 
@@ -24,27 +24,18 @@ def replay(
     played: Sequence[Example] | Recorded,
     options: Options,
     schedule: Schedule | None = None,
-    *,
-    labels: bool = False,
 ) -> Stream:
     """Play examples, one prediction each, or a recording, one prediction a window.
 
-    Sensors come and go by `schedule`, or as recorded. With `labels`, the adapter learns from them, too.
+    Sensors come and go by `schedule`, or as recorded.
     """
     if isinstance(played, Recorded):
-        yield from _recording(bundle, played, options, labels=labels)
+        yield from _recording(bundle, played, options)
     else:
-        yield from _examples(bundle, played, options, schedule or [bundle.modalities], labels=labels)
+        yield from _examples(bundle, played, options, schedule or [bundle.modalities])
 
 
-def _examples(
-    bundle: Bundle,
-    examples: Sequence[Example],
-    options: Options,
-    schedule: Schedule,
-    *,
-    labels: bool,
-) -> Stream:
+def _examples(bundle: Bundle, examples: Sequence[Example], options: Options, schedule: Schedule) -> Stream:
     """Encode one window of each modality an example.
 
     Between two examples, time passes by the longest time to live: nothing of one is live in the next.
@@ -65,7 +56,7 @@ def _examples(
             session.give(degradations[sample.modality](sample), sample.time)
         session.engine.stop_waiting(plugged)  # what gave nothing gives nothing
         yield from _shown(session.advance(origin + length), example)
-        _learn(session, options.adapt, example if labels else None, origin + length)
+        _learn(session, options.adapt, origin + length)
         yield from _shown(session.advance(origin + length), example)
 
 
@@ -88,20 +79,17 @@ def _shown(items: Iterable[Prediction | Event], example: Example) -> Stream:
             yield shown_event(item)
 
 
-def _recording(bundle: Bundle, recorded: Recorded, options: Options, *, labels: bool) -> Stream:
+def _recording(bundle: Bundle, recorded: Recorded, options: Options) -> Stream:
     session = VirtualSession(bundle, options.policy, options.conditions, options.adapt)
     forms = {m: captured(options.conditions, spec) for m, spec in bundle.specs.items()}
     degradations = {m: begin(options.conditions, spec) for m, spec in bundle.specs.items()}
     names: dict[str, str] = {}  # of the sensors, by modality: a recording has one of each at a time
     streams: list[Iterable[TakeEvent | Sample]] = [recorded.events, recorded.samples(forms)]
 
-    def learn(example: Example | None, now: float) -> None:
-        _learn(session, options.adapt, example if labels else None, now)
-
     now = 0.0
     for item in merge(*streams, key=lambda item: item.time):
         now = item.time
-        yield from _said(session.advance(now), recorded, learn)
+        yield from _said(session, options.adapt, recorded, now)
         if isinstance(item, Sample):
             if item.modality not in session.attached:
                 session.plug(item.modality, names.get(item.modality, ""), now)
@@ -116,27 +104,21 @@ def _recording(bundle: Bundle, recorded: Recorded, options: Options, *, labels: 
             session.end(item.modality, now)
     now += 2 * options.policy.align  # which the last windows may wait for
     for _ in range(2):  # then for what was learned from them
-        yield from _said(session.advance(now), recorded, learn)
+        yield from _said(session, options.adapt, recorded, now)
 
 
-def _said(
-    items: Iterable[Prediction | Event], recorded: Recorded, learn: Callable[[Example | None, float], None]
-) -> Stream:
+def _said(session: VirtualSession, adapter: Adapter | None, recorded: Recorded, now: float) -> Stream:
     """Yield what a recording leads to, but for the events of its sensors, which are recorded."""
-    for item in items:
+    for item in session.advance(now):
         if isinstance(item, Event) and item.kind in (*STATES, "live"):
             continue
         shown = view_event(item, 0.0, recorded.example_at)
         if isinstance(shown, Predicted):
-            learn(shown.example, shown.time)
+            _learn(session, adapter, shown.time)
         yield shown
 
 
-def _learn(session: VirtualSession, adapter: Adapter | None, labelled: Example | None, now: float) -> None:
-    """Teach the labels of an example, and learn from it."""
-    if adapter is None:
-        return
-    for label in labelled.labels if labelled is not None else ():
-        session.engine.label(label, now)
-    adapter.study()
-    session.engine.studied(now)
+def _learn(session: VirtualSession, adapter: Adapter | None, now: float) -> None:
+    if adapter is not None:
+        adapter.study()
+        session.engine.studied(now)
