@@ -27,7 +27,6 @@ from sensemble_runtime.bundle.manifest import Parity, Scheme
 from sensemble_runtime.bundle.manifest_file import read_manifest
 from sensemble_runtime.executors import executor
 from sensemble_train.recipe.evaluate import evaluate
-from torch import Tensor
 
 from .conftest import JOBS, ORIGIN, SPECS, Export, make_clips, make_model, windows
 
@@ -319,30 +318,28 @@ def test_an_interrupt_between_the_renames_leaves_the_previous_bundle(
     assert digests(tmp_path) == before
 
 
+CALIBRATION = {modality: windows(modality, 2, 0) for modality in SPECS}
+SILENT = make_clips(4, seed=3)
+SILENT.present["audio"][:] = False
+
+
 @pytest.mark.parametrize(
-    ("calibration", "says"),
+    ("given", "says"),
     [
-        ({"audio": windows("audio", 2, 0), "text": windows("text", 2, 0)}, "video: no calibration windows"),
+        ({"calibration": {m: CALIBRATION[m] for m in ("audio", "text")}}, "video: no calibration windows"),
         (
-            {modality: windows(modality, 2, 0) for modality in SPECS}
-            | {"video": torch.zeros(2, 2, 16, 16, 3)},
+            {"calibration": CALIBRATION | {"video": torch.zeros(2, 2, 16, 16, 3)}},
             r"video: calibration windows are float32 .*takes uint8",
         ),
+        ({"held_out": SILENT}, "audio: no held-out windows"),
     ],
 )
-def test_calibration_that_does_not_fit_is_refused(
-    exported: Export, tmp_path: Path, calibration: dict[str, Tensor], says: str
+def test_windows_that_are_missing_or_do_not_fit_are_refused(
+    exported: Export, tmp_path: Path, given: dict[str, object], says: str
 ) -> None:
     with pytest.raises(CalibrationMissingError, match=says):
-        export(exported, tmp_path / "bundle", calibration=calibration)
+        export(exported, tmp_path / "bundle", **given)
     assert not (tmp_path / "bundle").exists()
-
-
-def test_a_modality_without_held_out_windows_is_refused(exported: Export, tmp_path: Path) -> None:
-    clips = make_clips(4, seed=3)
-    clips.present["audio"][:] = False
-    with pytest.raises(CalibrationMissingError, match="audio: no held-out windows"):
-        export(exported, tmp_path / "bundle", held_out=clips)
 
 
 def test_a_folder_that_is_no_bundle_is_left_alone(exported: Export, tmp_path: Path) -> None:

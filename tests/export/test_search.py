@@ -1,13 +1,15 @@
 """The budget, the choice within it, and a real search."""
 
 import re
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from sensemble_export.artifact_store import BuiltArtifact
+from sensemble_export.artifact_store import ArtifactStore, BuiltArtifact
 from sensemble_export.bundle import float_jobs, staged_store, write_bundle
 from sensemble_export.errors import ExportError, NotLowerableError, ParityFailedError
 from sensemble_export.parity import least_cosine
@@ -145,21 +147,26 @@ def test_a_search_measures_each_scheme_that_lowers_once_and_writes_what_it_chose
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bundle", "held-out-windows-of-bundle"]
 
 
-def test_a_modality_that_no_scheme_reproduces_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[ArtifactStore]:
+    """That of a model of captions, in which nothing is made yet."""
     model, held_out = make_model(0, ("text",)), make_clips(8, seed=1)
+    with staged_store(model, tmp_path / "bundle", {"text": windows("text", 8, seed=2)}, held_out) as made:
+        yield made
+
+
+def test_a_modality_that_no_scheme_reproduces_is_named(
+    store: ArtifactStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     far = BuiltArtifact(Lowered({"": b"x"}), None, Parity(0.5, 1.0, 1.0, 8, 0.5))
-    with staged_store(model, tmp_path / "bundle", {"text": windows("text", 8, seed=2)}, held_out) as store:
-        monkeypatch.setattr(store, "make", lambda jobs, *_: store.made.update(dict.fromkeys(jobs, far)))
-        with pytest.raises(ParityFailedError, match=r"^text: no scheme of onnx .*0\.50000 at most.*a bug$"):
-            trade_off(store, "onnx")
+    monkeypatch.setattr(store, "make", lambda jobs, *_: store.made.update(dict.fromkeys(jobs, far)))
+    with pytest.raises(ParityFailedError, match=r"^text: no scheme of onnx .*0\.50000 at most.*a bug$"):
+        trade_off(store, "onnx")
 
 
 def test_what_quantization_would_spoil_stays_float_and_a_warning_says_so(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    store: ArtifactStore, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    model, held_out = make_model(0, ("text",)), make_clips(8, seed=1)
     plain, asked = (Job("text", "onnx", scheme) for scheme in ("int8-dynamic", "int8-static"))
     close = {"int8-dynamic": 0.6, "int8-static": 0.6, "int8-weights": 0.6, "fp32": 1.0}
 
@@ -167,39 +174,31 @@ def test_what_quantization_would_spoil_stays_float_and_a_warning_says_so(
         parity = Parity(close[job.scheme], 1.0, 1.0, 8, 0.5)
         return BuiltArtifact(Lowered({"": b"x"}), None, parity)
 
-    with staged_store(model, tmp_path / "bundle", {"text": windows("text", 8, seed=2)}, held_out) as store:
-        monkeypatch.setattr(
-            store, "make", lambda jobs, *_: store.made.update({job: made(job) for job in jobs})
-        )
-        store.make([plain, asked])
-        assert good_enough(store, [plain, asked]) == [Job("text", "onnx", "fp32"), asked]
-        assert "text: int8-dynamic for onnx has a mean cosine of 0.600" in caplog.text
-        close["int8-weights"] = 0.99
-        assert good_enough(store, [plain]) == [Job("text", "onnx", "int8-weights")]
-        close["int8-dynamic"] = 0.999
-        store.make([plain])
-        assert good_enough(store, [plain]) == [plain]
+    monkeypatch.setattr(store, "make", lambda jobs, *_: store.made.update({job: made(job) for job in jobs}))
+    store.make([plain, asked])
+    assert good_enough(store, [plain, asked]) == [Job("text", "onnx", "fp32"), asked]
+    assert "text: int8-dynamic for onnx has a mean cosine of 0.600" in caplog.text
+    close["int8-weights"] = 0.99
+    assert good_enough(store, [plain]) == [Job("text", "onnx", "int8-weights")]
+    close["int8-dynamic"] = 0.999
+    store.make([plain])
+    assert good_enough(store, [plain]) == [plain]
 
 
 def test_a_modality_that_no_scheme_lowers_ends_the_search(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    store: ArtifactStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def lost(jobs: list[Job], _: object, failed: dict[Job, ExportError]) -> None:
         failed.update({job: NotLowerableError(f"{job.file}: cannot be lowered") for job in jobs})
 
-    model, held_out = make_model(0, ("text",)), make_clips(8, seed=1)
-    with staged_store(model, tmp_path / "bundle", {"text": windows("text", 8, seed=2)}, held_out) as store:
-        monkeypatch.setattr(store, "make", lost)
-        with pytest.raises(NotLowerableError, match=r"^text\.onnx\.fp32\.onnx: cannot be lowered$"):
-            trade_off(store, "onnx")
+    monkeypatch.setattr(store, "make", lost)
+    with pytest.raises(NotLowerableError, match=r"^text\.onnx\.fp32\.onnx: cannot be lowered$"):
+        trade_off(store, "onnx")
 
 
-def test_a_search_needs_an_executor_and_labels(tmp_path: Path) -> None:
+def test_a_search_needs_an_executor_and_labels(store: ArtifactStore) -> None:
     with pytest.raises(BudgetError, match="coreml runs on darwin alone"):
         check_targets(["onnx", "coreml"])
-    model, held_out = make_model(0, ("text",)), make_clips(8, seed=1)
-    calibration = {"text": windows("text", 8, seed=2)}
-    with staged_store(model, tmp_path / "bundle", calibration, held_out) as store:
-        store.held_out = type(held_out)(held_out.inputs, held_out.present, None)
-        with pytest.raises(BudgetError, match="have no labels"):
-            trade_off(store, "onnx")
+    store.held_out = replace(store.held_out, targets=None)
+    with pytest.raises(BudgetError, match="have no labels"):
+        trade_off(store, "onnx")

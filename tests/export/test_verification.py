@@ -3,6 +3,7 @@
 import hashlib
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from safetensors.numpy import save_file as save_arrays
 from safetensors.torch import load_file, save_file
-from sensemble_export.errors import ExportError, ParityFailedError
+from sensemble_export.errors import ParityFailedError
 from sensemble_export.lowering import lower
 from sensemble_export.parity import measure
 from sensemble_export.readme import readme
@@ -21,8 +22,8 @@ from sensemble_export.targets import Job
 from sensemble_export.verification import verify
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.bundle.manifest_file import read_manifest
-from sensemble_runtime.errors import BundleCorruptError
 from sensemble_runtime.executors import executor
+from sensemble_sensors.errors import SensembleError
 from sensemble_train.models.encoders import EncoderConfig
 from sensemble_train.models.kinds.registry import KINDS
 
@@ -98,27 +99,33 @@ def test_what_is_too_far_from_its_encoder_is_named_and_stays_unproved(copied: Pa
     assert Bundle.open(copied).executors["text"] == "executorch-xnnpack"
 
 
-def test_windows_that_were_not_copied_are_asked_for(copied: Path) -> None:
-    shutil.rmtree(held_out_folder(copied))
-    with pytest.raises(
-        ExportError, match="-of-bundle: not there; copy the folder held-out-windows-of-bundle"
-    ):
-        next(verify(copied))
-
-
-def test_windows_of_another_export_are_refused(copied: Path) -> None:
-    path = held_out_folder(copied) / "text.safetensors"
+def alter(bundle: Path) -> None:
+    path = held_out_folder(bundle) / "text.safetensors"
     path.write_bytes(path.read_bytes()[:-1] + b"\1")
-    with pytest.raises(BundleCorruptError, match=r"held-out-windows-of-bundle/text\.safetensors: altered"):
-        next(verify(copied))
 
 
-def test_a_bundle_without_held_out_windows_cannot_be_verified(copied: Path) -> None:
-    path = copied / "manifest.json"
-    raw = json.loads(path.read_text(encoding="utf-8"))
-    raw["held_out"] = {}
-    path.write_text(json.dumps(raw), encoding="utf-8")
-    with pytest.raises(ExportError, match=r"has no held-out windows.*export it again"):
+def unlist(bundle: Path) -> None:
+    raw = json.loads((bundle / "manifest.json").read_text(encoding="utf-8"))
+    (bundle / "manifest.json").write_text(json.dumps(raw | {"held_out": {}}), encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("spoiled", "says"),
+    [
+        (
+            lambda bundle: shutil.rmtree(held_out_folder(bundle)),
+            "-of-bundle: not there; copy the folder held",
+        ),
+        (alter, r"held-out-windows-of-bundle/text\.safetensors: altered"),
+        (unlist, r"has no held-out windows.*export it again"),
+    ],
+    ids=["not copied", "of another export", "of none"],
+)
+def test_without_the_windows_of_its_export_a_bundle_is_refused(
+    copied: Path, spoiled: Callable[[Path], None], says: str
+) -> None:
+    spoiled(copied)
+    with pytest.raises(SensembleError, match=says):
         next(verify(copied))
 
 

@@ -16,15 +16,16 @@ import pickle
 import subprocess
 import sys
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import cache
 from importlib import import_module
 from multiprocessing.connection import wait
 from pathlib import Path
 from tempfile import TemporaryDirectory, TemporaryFile, gettempdir
 from threading import Thread
+from types import ModuleType
 from typing import IO
 
 import torch
@@ -38,6 +39,8 @@ from sensemble_export.staging import disk_errors
 from sensemble_export.targets import Job, Lowered, all_targets
 
 _GARBAGE = 100_000  # new objects between two searches for garbage, which took a fifth of the time
+# ExecuTorch imports it for one function: of operations that change their inputs, which no encoder has.
+_COMPILER, _FUNCTION = "torch._inductor.fx_passes.post_grad", "decompose_auto_functionalized"
 _FORK = "fork" if sys.platform == "linux" else "spawn"  # a Mac's own libraries do not survive a fork
 
 
@@ -116,9 +119,10 @@ def main(folder: Path) -> None:
     torch.set_num_threads(1)
     gc.set_threshold(_GARBAGE)
     _model(folder)
-    for job in jobs:
-        with suppress(Exception):  # which its job meets again, and words
-            import_module(all_targets()[job.target].lower[0])
+    with _without_compiler():
+        for job in jobs:
+            with suppress(Exception):  # which its job meets again, and words
+                import_module(all_targets()[job.target].lower[0])
     gc.freeze()
     context, count = multiprocessing.get_context(_FORK), min(os.cpu_count() or 1, len(jobs))
     with ProcessPoolExecutor(count, context, _end_with_parent) as pool:
@@ -127,6 +131,16 @@ def main(folder: Path) -> None:
         for each in as_completed(lowered):
             pickle.dump((lowered[each], each.result()), answers)
             answers.flush()
+
+
+@contextmanager
+def _without_compiler() -> Iterator[None]:
+    """Import libraries without torch's compiler, which is a quarter of a small export's time."""
+    unused = ModuleType(_COMPILER)
+    setattr(unused, _FUNCTION, lambda _: None)
+    sys.modules[_COMPILER] = unused
+    yield
+    del sys.modules[_COMPILER]
 
 
 @cache
