@@ -123,7 +123,7 @@ def test_a_search_measures_each_scheme_that_lowers_once_and_writes_what_it_chose
         exact = next(one for one in found if {job.scheme for job in one.jobs} == {"fp32"})
         assert exact.drop <= 100 / 18 + 1e-9  # at most a tie fell differently
         for one in found:
-            assert one.size == sum(store.made[job].bytes for job in one.jobs)
+            assert one.size == sum(store.made[job].lowered.bytes for job in one.jobs)
             assert one.latency > 0
         with pytest.raises(BudgetError, match=r"size is 0\.\d+ MB at least, 0\.\d+ MB over; raise"):
             best(found, {"size": 0.001})

@@ -37,11 +37,6 @@ class BuiltArtifact:
     measured: Measurement | None
     parity: Parity | None  # with the float encoder's embeddings
 
-    @property
-    def bytes(self) -> int:
-        """The total size of its files."""
-        return self.lowered.bytes
-
 
 class ArtifactStore:
     """The artifacts of one model, each made once.

@@ -239,7 +239,7 @@ def _provenance(store: ArtifactStore, jobs: Sequence[Job], origin: Origin) -> Pr
         dataset=origin.dataset,
         accuracy=store.scores(store.expected),
         accuracy_quantized=accuracy,
-        float_bytes={m: made.bytes for m, made in whole.items()},
+        float_bytes={m: made.lowered.bytes for m, made in whole.items()},
         float_latency_ms={m: made.measured.median_ms for m, made in whole.items() if made.measured},
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         tools={tool: version(tool) for tool in sorted(tools)},

@@ -29,23 +29,14 @@ _TERM = re.compile(r"(size|latency|drop)=(\d+(?:\.\d+)?)(MB|ms)?")
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """A combination: one artifact for each modality.
-
-    Attributes:
-        jobs: the artifacts.
-        size: their total size in bytes.
-        latency: milliseconds to encode one window of each, one after another (sum of the medians).
-        drop: the largest loss of accuracy on any subset, in points; never below 0.
-        dropped: the subset with that loss.
-        worst: the lowest accuracy of any subset, a fraction.
-    """
+    """A combination: one artifact for each modality."""
 
     jobs: tuple[Job, ...]
-    size: int
-    latency: float
-    drop: float
-    dropped: str
-    worst: float
+    size: int  # of all artifacts, in bytes
+    latency: float  # milliseconds to encode one window of each, one after another (sum of the medians)
+    drop: float  # the largest loss of accuracy on any subset, in points; never below 0
+    dropped: str  # the subset with that loss
+    worst: float  # the lowest accuracy of any subset, a fraction
 
     def costs(self) -> dict[str, float]:
         """Return the quantities that a budget limits, in its units."""
@@ -54,17 +45,11 @@ class Option:
 
 @dataclass(frozen=True, slots=True)
 class TradeOff:
-    """The combinations that a search measured for one target.
-
-    Attributes:
-        target: the target.
-        options: the combinations whose parity is good, in no particular order.
-        skipped: the reason for each artifact that cannot be made or run.
-    """
+    """The combinations that a search measured for one target."""
 
     target: str
-    options: tuple[Option, ...]
-    skipped: tuple[str, ...]
+    options: tuple[Option, ...]  # those whose parity is good, in no particular order
+    skipped: tuple[str, ...]  # the reason for each artifact that cannot be made or run
 
 
 class BudgetError(ExportError):
@@ -78,11 +63,7 @@ class BudgetError(ExportError):
 
 
 def parse_budget(text: str) -> dict[str, float]:
-    """Read `size=20MB,latency=30ms,drop=1.0`: MB (10^6 bytes), milliseconds, points; any of the three.
-
-    Raises:
-        BudgetError: it is written otherwise.
-    """
+    """Read `size=20MB,latency=30ms,drop=1.0`: MB (10^6 bytes), ms, points; BudgetError for anything else."""
     limits: dict[str, float] = {}
     for term in text.split(","):
         found = _TERM.fullmatch(term.strip())
@@ -95,11 +76,7 @@ def parse_budget(text: str) -> dict[str, float]:
 
 
 def check_targets(targets: Sequence[str]) -> None:
-    """Check that this machine can run all of `targets`: a search measures them.
-
-    Raises:
-        BudgetError: it cannot run one of them.
-    """
+    """Raise BudgetError unless this machine can run all of `targets`: a search measures them."""
     for target in targets:
         if lacking := missing(target):
             raise BudgetError(
@@ -151,12 +128,7 @@ def good_enough(store: ArtifactStore, jobs: Sequence[Job]) -> list[Job]:
 
     It has the weights alone in int8, or is float. A warning says so.
 
-    Args:
-        store: has made the artifacts of `jobs`, and makes the others.
-        jobs: what is to ship.
-
-    Raises:
-        NotLowerableError, MeasurementError: as `ArtifactStore.make`.
+    `store` has made the artifacts of `jobs`, and makes the others; raises as `ArtifactStore.make`.
     """
     chosen = []
     for job in jobs:
@@ -227,7 +199,7 @@ def _option(store: ArtifactStore, jobs: tuple[Job, ...], floats: dict[str, float
     dropped = max(drops, key=drops.__getitem__)
     return Option(
         jobs,
-        sum(one.bytes for one in made.values()),
+        sum(one.lowered.bytes for one in made.values()),
         sum(found.median_ms for found in measured.values()),
         max(0.0, drops[dropped]),
         dropped,
