@@ -185,6 +185,7 @@ class NetworkCamera:
             if self.act != "freeze" or not jpeg:
                 size = (90, 160, 3) if self.act == "resize" else (48, 64, 3)
                 picture = rng.integers(60, 200, size).astype(np.uint8)
+                picture[..., 0] //= 2  # of blue, as OpenCV orders the channels
                 jpeg = self.shown or cv2.imencode(".jpg", picture)[1].tobytes()
             part = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n".encode()
             yield part + jpeg[: len(jpeg) // 2]

@@ -106,6 +106,8 @@ def test_a_network_camera_that_hangs_blocks_nobody_and_one_that_leaves_is_lost(
         else:
             shown = [camera.read(30) for _ in range(10)]
             assert {np.shape(sample.data) for sample in shown if sample} == {(32, 32, 3)}
+            red, _, blue = np.mean([sample.data for sample in shown if sample], axis=(0, 1, 2))
+            assert blue < 0.7 * red
         network_camera.switch_off()
         assert "gives no more pictures" in str(read_on(camera)[1])
         camera.close()
