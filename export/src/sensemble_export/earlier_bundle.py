@@ -28,17 +28,12 @@ _CLOSE = 1e-4  # difference of two float embeddings of one encoder
 
 @dataclass(frozen=True, slots=True)
 class Earlier:
-    """A bundle of the same model, in the place of the one to be written.
-
-    Attributes:
-        fingerprint: the SHA-256 of its manifest, in hex.
-        head: with its familiarity.
-    """
+    """A bundle of the same model, in the place of the one to be written."""
 
     path: Path
     manifest: Manifest
-    fingerprint: str
-    head: Head
+    fingerprint: str  # the SHA-256 of its manifest, in hex
+    head: Head  # with its familiarity
 
     @property
     def targets(self) -> set[str]:

@@ -29,21 +29,13 @@ from sensemble_train.training.optim import Optimization
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """R masked views of one modality's N tokens, of which K are kept.
+    """R masked views of one modality's N tokens, of which K are kept."""
 
-    Attributes:
-        tokens: float32 [R, N, width], with their positions.
-        targets: what the tokens hold: ids int64 [R, N], or normalized patches float32 [R, N, size].
-        exists: float32 [R, N]: 0 for padding and for examples that lack the modality, else 1.
-        kept: places of the tokens that the encoder reads, int64 [R, K].
-        masked: places of the others, int64 [R, N - K].
-    """
-
-    tokens: Tensor
-    targets: Tensor
-    exists: Tensor
-    kept: Tensor
-    masked: Tensor
+    tokens: Tensor  # float32 [R, N, width], with their positions
+    targets: Tensor  # what the tokens hold: ids int64 [R, N], or normalized patches float32 [R, N, size]
+    exists: Tensor  # float32 [R, N]: 0 for padding and for examples that lack the modality, else 1
+    kept: Tensor  # places of the tokens that the encoder reads, int64 [R, K]
+    masked: Tensor  # places of the others, int64 [R, N - K]
 
 
 class Ends(nn.Module):

@@ -31,16 +31,12 @@ from sensemble_train.training.loop import Loop
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A process, or ranks that share each batch, at work on a run folder; other jobs may be, too.
-
-    Attributes:
-        progress: called with (stage, steps done, steps in all), on rank 0.
-    """
+    """A process, or ranks that share each batch, at work on a run folder; other jobs may be, too."""
 
     config: Config
     out: Path
     world: World
-    progress: Stages
+    progress: Stages  # called with (stage, steps done, steps in all), on rank 0
 
     def trained(self, name: str, stage: str, make: Callable[[Loop], Model]) -> Model:
         """Return the model in the folder `name` of the run, made and saved first if it is not there yet."""
@@ -64,22 +60,15 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One set M_T of a run: a row of the matrix is a function of it.
-
-    Attributes:
-        embedded: the labelled examples, embedded by the pretrained model.
-        sources: examples by their use.
-        background: features of windows that show none of the classes; None for none.
-        held_out: whether `calibrate` is a separate split; a small dataset selects on `train`.
-    """
+    """One set M_T of a run: a row of the matrix is a function of it."""
 
     job: Job
     train: Subset
     pretrained: Model
-    embedded: Clips
-    sources: Mapping[str, Source]
-    background: Clips | None
-    held_out: bool
+    embedded: Clips  # the labelled examples, embedded by the pretrained model
+    sources: Mapping[str, Source]  # examples by their use
+    background: Clips | None  # features of windows that show none of the classes
+    held_out: bool  # whether `calibrate` is a separate split; a small dataset selects on `train`
 
     def subset(self) -> Model:
         """Return the model that ships: every subset learns from labels and a teacher, then is balanced.

@@ -31,20 +31,14 @@ from sensemble_train.training.step_log import StepLog
 
 @dataclass(frozen=True, slots=True)
 class Loop:
-    """The settings of a training loop that do not depend on the objective.
+    """The settings of a training loop that do not depend on the objective."""
 
-    Attributes:
-        folder: folder of its log and its checkpoints; the loop continues from the last one.
-        seed: decides the batches and all random draws of a step.
-        progress: called after every step.
-    """
-
-    folder: Path
-    seed: int
+    folder: Path  # of its log and its checkpoints; the loop continues from the last one
+    seed: int  # decides the batches and all random draws of a step
     scale: ScaleConfig = field(default_factory=ScaleConfig)
     world: World = field(default_factory=alone)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
-    progress: Progress = no_progress
+    progress: Progress = no_progress  # called after every step
 
 
 def fit(objective: Objective, sources: Sequence[Source], settings: Optimization, loop: Loop) -> Model:
