@@ -1,6 +1,7 @@
 """Captions from real files, pipes and a real standard input, and subtitles that play in time."""
 
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -11,6 +12,8 @@ from threading import Thread, active_count
 from time import monotonic
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from sensemble_sensors.devices import captions, polled
 from sensemble_sensors.devices.captions import Captions
 from sensemble_sensors.devices.subtitles import Cue, read_subtitles
@@ -20,7 +23,6 @@ from sensemble_sensors.errors import (
     SensorLostError,
     SensorUnavailableError,
 )
-from sensemble_sensors.sensor import MAX_CAPTION
 
 from tests.sensors.reading import read_all
 from tests.sensors.studio import Specs
@@ -213,7 +215,7 @@ def test_what_cannot_be_read_is_reported(tmp_path: Path, specs: Specs) -> None:
     with pytest.raises(SensorUnavailableError, match="gives text, not audio"):
         Captions("-").open(specs["audio"])
     (tmp_path / "bad.vtt").touch()
-    with pytest.raises(SensorUnavailableError, match=r"bad\.vtt: has no caption"):
+    with pytest.raises(SensorUnavailableError, match=r"bad\.vtt:1: a WebVTT file begins with WEBVTT"):
         Captions(tmp_path / "bad.vtt").open(specs["text"])
     with pytest.raises(SensorUnavailableError, match=r"cannot be opened \(a folder; name a file"):
         Captions(tmp_path).open(specs["text"])
@@ -273,35 +275,65 @@ def test_markup_names_notes_and_settings_are_left_out(tmp_path: Path) -> None:
     assert read_subtitles(srt) == [Cue(1, 2, "3 < 4")]
 
 
+LONG = "WEBVTT\n\n00:01.000 --> 00:02.000\n" + "&#1" * 4_000_000  # which takes long to decode
+SRT = "1\n00:00:01,000 --> 00:00:02,000\na\n\n"
+
+
 @pytest.mark.parametrize(
     ("name", "text", "reason"),
     [
-        ("a.srt", "", "cannot be decoded"),
-        ("a.srt", "hello\n", "cannot be decoded"),
-        ("a.vtt", "WEBVTT\n\n", "has no caption"),
-        ("a.srt", "1\n00:00:03,000 --> 00:00:04,000\n<i></i>", "has no caption"),
-        ("a.srt", "#EXTM3U\n#EXTINF:1,\n../film.ts\n#EXT-X-ENDLIST\n", "cannot be decoded"),
-        ("a.vtt", f"WEBVTT\n\n00:01.000 --> 00:02.000\n&#{'9' * 5000};", "1 s: names no character"),
+        ("a.srt", "", "a.srt: has no cue"),
+        ("a.srt", SRT + "00:00:03,000 --> 00:00:04,000\nb", "a.srt:5: a cue begins with its number"),
+        ("a.srt", SRT + "x\n00:00:03,000 --> 00:00:04,000\nb", "a.srt:5: a cue begins with its number"),
+        ("a.srt", SRT + "2\n00:00:03.000 --> 00:00:04,000\nb", "a.srt:6: must be 'HH:MM:SS,mmm --> HH:M"),
+        ("a.srt", SRT + "2\n00:61:03,000 --> 00:62:04,000\nb", "a.srt:6: must be"),
+        ("a.srt", SRT + "2\n00:00:03,000 -> 00:00:04,000\nb", "a.srt:6: must be"),
+        ("a.srt", SRT + "2\n00:00:03,000 -->\nb", "a.srt:6: must be"),
+        ("a.srt", SRT + "2", "a.srt:6: must be"),
+        ("a.srt", SRT + "2\n00:00:03,000 --> 00:00:03,000\nb", "a.srt:6: ends before it begins"),
+        ("a.srt", SRT + "2\n00:00:00,000 --> 00:00:03,000\nb", "a.srt:5: a cue that begins before"),
+        ("a.srt", SRT + "2\n00:00:03,000 --> 00:00:04,000\n<i></i>", "a.srt:6: a cue without text"),
+        ("a.srt", "1\n\udcff", "a.srt: cannot be read as UTF-8 text"),
+        ("a.vtt", "00:01.000 --> 00:02.000\na", "a.vtt:1: a WebVTT file begins with WEBVTT"),
+        ("a.vtt", "WEBVTT\n\n1:00:01.000 --> 1:00:02.000\na", "a.vtt:3: must be '[HH:]MM:SS.mmm --> [HH"),
+        pytest.param("a.vtt", LONG, "a.vtt:3: a cue longer than 65536 characters", id="long"),
     ],
 )
-def test_a_bad_file_is_reported_with_its_name_and_reason(
+def test_a_bad_line_is_reported_with_file_line_and_reason(
     tmp_path: Path, name: str, text: str, reason: str
 ) -> None:
-    (tmp_path / name).write_text(text)
-    with pytest.raises(BadDataError, match=f"{name}: {reason}") as error:
+    (tmp_path / name).write_bytes(text.encode(errors="surrogateescape"))
+    with pytest.raises(BadDataError, match=re.escape(reason)) as error:
         read_subtitles(tmp_path / name)
     assert "\n" not in str(error.value)
 
 
-def test_a_cue_of_any_size_is_cut_at_once(tmp_path: Path) -> None:
-    path = tmp_path / "a.vtt"
-    path.write_text("WEBVTT\n\n00:01.000 --> 00:02.000\n" + "&#1" * 4_000_000 + "\n")
-    (cue,) = read_subtitles(path)
-    assert len(cue.text) < MAX_CAPTION
+def clock(milliseconds: int, comma: str) -> str:
+    seconds, thousandths = divmod(milliseconds, 1000)
+    return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}{comma}{thousandths:03}"
 
 
-def test_cues_come_in_order_and_what_is_no_utf8_is_marked(tmp_path: Path) -> None:
-    (tmp_path / "a.srt").write_bytes(
-        b"1\n00:00:05,000 --> 00:00:06,000\ncaf\xe9\n\n2\n00:00:01,000 --> 00:00:02,000\nfirst\n"
-    )
-    assert read_subtitles(tmp_path / "a.srt") == [Cue(1, 2, "first"), Cue(5, 6, "caf\ufffd")]
+words = st.from_regex(r"[\w.,!? ']*\w", fullmatch=True)
+
+
+@given(
+    cues=st.lists(
+        st.tuples(st.integers(0, 10**8), st.integers(1, 10**6), st.lists(words, min_size=1, max_size=3))
+    ),
+    kind=st.sampled_from([".srt", ".vtt"]),
+)
+def test_what_is_written_is_read_back(
+    tmp_path_factory: pytest.TempPathFactory, cues: list[tuple[int, int, list[str]]], kind: str
+) -> None:
+    cues = sorted([*cues, (0, 1, ["first"])], key=lambda cue: cue[0])
+    comma = "," if kind == ".srt" else "."
+    blocks = [
+        f"{i}\n{clock(start, comma)} --> {clock(start + length, comma)}\n" + "\n".join(lines)
+        for i, (start, length, lines) in enumerate(cues, start=1)
+    ]
+    path = tmp_path_factory.mktemp("subtitles") / f"film{kind}"
+    path.write_text("\n\n".join(["WEBVTT", *blocks] if kind == ".vtt" else blocks), encoding="utf-8")
+    read = read_subtitles(path)
+    assert [cue.text for cue in read] == [" ".join(line.strip() for line in lines) for _, _, lines in cues]
+    assert [round(cue.start * 1000) for cue in read] == [start for start, _, _ in cues]
+    assert [round(cue.end * 1000) for cue in read] == [start + length for start, length, _ in cues]
