@@ -1,6 +1,6 @@
 """Predictions and opinions: the probabilities of the classes, and what may be said on their strength."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -159,5 +159,6 @@ class Prediction(Answer):
 
     def copy(self) -> Self:
         """Return an equal prediction with dicts of its own; the read-only arrays are shared."""
-        own: Any = {n: value.copy() for n in self.__slots__ if isinstance(value := getattr(self, n), dict)}
+        values = ((field.name, getattr(self, field.name)) for field in fields(self))
+        own: Any = {name: value.copy() for name, value in values if isinstance(value, dict)}
         return replace(self, **own)

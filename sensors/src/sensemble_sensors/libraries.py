@@ -1,6 +1,7 @@
 """Load what is installed, on first use: OpenCV, which takes 30 MB, and the parts of other packages."""
 
 import os
+from collections.abc import Callable
 from importlib import import_module
 from types import ModuleType
 from typing import Any
@@ -23,15 +24,20 @@ def opencv() -> ModuleType:
     return cv2
 
 
-def plugin(group: str, name: str, error: type[SensorsError]) -> Any | None:  # noqa: ANN401 - as the group says
-    """Return what a package names in a group of entry points; None without one, an `error` if it fails."""
+def plugin(
+    group: str, name: str, raised: type[SensorsError], part: Callable[[Any], Any] = lambda named: named
+) -> Any | None:  # noqa: ANN401 - as the group says
+    """Return the `part` of what a package names in a group of entry points; None without one.
+
+    Raises `raised` if it cannot be loaded or made.
+    """
     from importlib.metadata import entry_points  # a tenth of what a short command imports
 
     for entry in entry_points(group=group, name=name):
         try:
-            return entry.load()
+            return part(entry.load())
         except Exception as failure:
-            raise error(
+            raise raised(
                 f"{group} {name}: {entry.value} cannot be loaded ({type(failure).__name__}: "
                 f"{text_of(failure)}); install its package again"
             ) from failure

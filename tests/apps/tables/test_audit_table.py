@@ -79,7 +79,7 @@ def test_what_a_person_wants_is_in_sentences() -> None:
             "may fall by up to 1 points or rise by up to 40 points: too few examples to say more",
         ),
         (0.0, 0.0, 0.004, "may fall by up to 0.4 points"),
-        (0.0, 0.0, 0.0, "may not change"),
+        (0.0, 0.0, 0.0, "does not change"),
     ],
 )
 def test_a_loss_is_said_as_far_as_it_is_known(low: float, value: float, high: float, says: str) -> None:
@@ -107,9 +107,12 @@ def test_a_gate_says_in_words_what_failed() -> None:
 
 def test_a_gate_names_what_no_example_shows() -> None:
     lone = replace(RESULT, subsets={"audio": SCORES["audio"]}, drops={}, unscored=("video", "audio+video"))
-    required = gate.parse("video>=0.5,drop.audio<=0.1,R>=0.1", ("audio", "video"))
-    video, drop, worst = (gate_verdict.line(one, lone, "accuracy") for one in gate.judge(required, lone))
+    required = gate.parse("video>=0.5,drop.audio<=0.1,R>=0.1,wrong<=0.1", ("audio", "video"))
+    video, drop, worst, wrong = (
+        gate_verdict.line(one, lone, "accuracy") for one in gate.judge(required, lone)
+    )
     assert video == "video>=0.5: too few examples: no example was answered with only camera (video)"
     assert drop.endswith(": no example was answered with and without microphone (audio)")
+    assert wrong == "wrong<=0.1: too few examples: no example was answered with all sensors"
     assert worst.startswith("R>=0.1: too few examples: ")
     assert "no example has video, audio+video" in worst

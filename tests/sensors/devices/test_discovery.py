@@ -14,7 +14,8 @@ from sensemble_sensors.devices.discovery import Device
 from sensemble_sensors.devices.microphone import Microphone
 from sensemble_sensors.devices.pulse import Source
 from sensemble_sensors.devices.sources import device_of, finders, returning
-from sensemble_sensors.errors import SensorUnavailableError
+from sensemble_sensors.errors import SensorUnavailableError, SpecError
+from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.spec import Channel, InputSpec
 
 from tests.sensors.reading import install
@@ -201,6 +202,12 @@ def test_a_device_that_cannot_be_loaded_says_so(knocking: Callable[[str, str], N
         SensorUnavailableError, match=r"series\.knock: knocks:Knock cannot be loaded \(OSError"
     ):
         device_of(IMU, "knock:3")
+
+
+def test_a_kind_that_cannot_be_made_says_so(knocking: Callable[[str, str], None]) -> None:
+    knocking("x = knocks\n[sensemble.kinds]\nknock = knocks", "def sensors(): raise OSError('no wood')")
+    with pytest.raises(SpecError, match=r"knock: knocks cannot be loaded \(OSError"):
+        kind_of("knock")
 
 
 def test_the_scheme_of_a_source_chooses_the_device(specs: Mapping[str, InputSpec]) -> None:

@@ -453,6 +453,20 @@ def test_hostile_clients_do_not_starve_a_phone(hosts: Sequence[str], monkeypatch
         assert len(rows_of(sensor, 30)) == 30
 
 
+def test_a_phone_that_connects_anew_outlasts_strangers_of_many_addresses(phone: PushSeries) -> None:
+    assert post(phone, [[1, 2]], host="127.0.0.9")[0] == 200
+    known = HTTPConnection(*phone.address, timeout=PATIENCE, source_address=("127.0.0.9", 0))
+    known.connect()
+    with ExitStack() as held:
+        others = [(f"127.0.1.{i}", 0) for i in range(1, 201)]
+        strangers = [
+            held.enter_context(socket.create_connection(phone.address, PATIENCE, other)) for other in others
+        ]
+        assert strangers[50].recv(1) == b"", "it was closed for a later one"
+        assert sent(known, [[3, 4]])[0] == 200
+    known.close()
+
+
 @pytest.mark.parametrize(
     "start", [b"", b"POST / HTTP/1.1\r\n", b"POST / HTTP/1.1\r\nContent-Length: 99\r\n\r\n1,2\n"]
 )

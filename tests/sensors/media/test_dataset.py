@@ -58,7 +58,7 @@ def test_backgrounds_are_in_any_split_and_are_none_of_its_examples(tmp_path: Pat
     lines: list[dict[str, object]] = [GOOD, GOOD | {"id": "known", "background": False}]
     for split in SPLITS:
         background = {"id": f"noise {split}", "split": split, "background": True, "audio": "noise.wav"}
-        background |= {"background": "ne\u0301"} if split == "eval" else {}
+        background |= {"background": "ne\u0301\u00a0\u067e\u0633\u200c\u0632"} if split == "eval" else {}
         lines.append(background | ({"labels": []} if split == "eval" else {}))
     dataset = read_dataset(write_index(tmp_path, *lines))
     assert len(dataset.examples) == 6
@@ -66,7 +66,12 @@ def test_backgrounds_are_in_any_split_and_are_none_of_its_examples(tmp_path: Pat
     for split in SPLITS:
         (background,) = dataset.background(split)
         assert (background.id, background.labels) == (f"noise {split}", ())
-    assert [e.sort for e in dataset.examples if e.background] == ["", "", "", "n\u00e9"]
+    assert [e.sort for e in dataset.examples if e.background] == [
+        "",
+        "",
+        "",
+        "n\u00e9 \u067e\u0633\u200c\u0632",
+    ]
     assert dataset.split("eval") == ()
     assert dataset.modalities == ("text",), "what is only heard in the background is no modality"
 

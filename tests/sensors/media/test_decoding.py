@@ -191,10 +191,13 @@ def test_a_clear_pixel_of_a_large_picture_lends_no_colour_to_its_neighbours(tmp_
     np.testing.assert_allclose(shown, 127, atol=2)
 
 
-@pytest.mark.parametrize("codec", ["libvpx", "libvpx-vp9"])
-def test_what_is_transparent_in_a_web_film_is_white(codec: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("codec", "tags"), [("libvpx", {}), ("libvpx-vp9", {}), ("libvpx-vp9", {"alpha_mode": "1"})]
+)
+def test_what_is_transparent_in_a_web_film_is_white(codec: str, tags: dict[str, str], tmp_path: Path) -> None:
     with av.open(str(tmp_path / "clear.webm"), "w") as container:
         film: Any = container.add_stream(codec, rate=5, options={"auto-alt-ref": "0"})
+        film.metadata.update(tags)  # FFmpeg writes the same tag in capitals
         film.width, film.height, film.pix_fmt = 64, 64, "yuva420p"
         picture = np.full((64, 64, 4), (0, 0, 0, 255), np.uint8)
         picture[:, 32:, 3] = 0

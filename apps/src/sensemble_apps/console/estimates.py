@@ -50,7 +50,7 @@ def change(metric: str, before: float, drop: Estimate) -> str:
     if drop.low <= 0 <= drop.high:
         open_end = f": {TOO_FEW} to say more" if drop.too_few else ""
         ways = [f"{way} by up to {end} points" for way, end in (("fall", high), ("rise", low)) if float(end)]
-        return f"{metric} may {' or '.join(ways) or 'not change'}{open_end}"
+        return f"{metric} {'may ' if ways else 'does not change'}{' or '.join(ways)}{open_end}"
     verb = "falls" if drop.low > 0 else "rises"
     if drop.too_few:
         return f"{metric} {verb} by {least} to {most} points: {TOO_FEW} to say more"

@@ -89,7 +89,7 @@ class Recorder:
                     if name != before:
                         spec = self._specs[sample.modality]
                         lasts = len(sample.data) / spec.rate if kind_of(spec).continuous else 0.0
-                        if sample.time - lasts < time:  # it was captured while the one before was recorded
+                        if sample.time - lasts < time:  # the sensor before has recorded part of its time
                             return
                         sample = replace(sample, cut=True)
                     last[sample.modality] = name, sample.time

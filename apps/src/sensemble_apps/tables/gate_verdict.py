@@ -77,7 +77,9 @@ def line(judgement: Judgement, measures: Measures, metric: str) -> str:
     if judgement.estimate is None and criterion.kind == "under":
         return f"{start}: not audited under {criterion.condition}; add --conditions"
     if judgement.estimate is None:
-        how = "with and without" if criterion.kind in ("drop", "gain") else "with only"
+        how = "with only" if criterion.subset else "with"
+        if criterion.kind in ("drop", "gain"):
+            how = "with and without"
         return f"{start}: no example was answered {how} {_about(criterion.subset)}"
     estimate, change = judgement.estimate, criterion.change
     said = _changed(judgement, estimate) if change else _measured(judgement, estimate, measures, metric)

@@ -242,7 +242,8 @@ def decoded(
 def _frames(container: InputContainer, track: Stream) -> Iterable[Any]:
     """Decode a track; FFmpeg's own decoders of VP8 and VP9 would leave its alpha out."""
     name = {"vp8": "libvpx", "vp9": "libvpx-vp9"}.get(track.codec_context.name)
-    if not name or track.metadata.get("alpha_mode") != "1":
+    tags = {key.lower(): value for key, value in track.metadata.items()}  # FFmpeg itself writes both cases
+    if not name or tags.get("alpha_mode") != "1":
         return container.decode(track)
     decoder: Any = av.CodecContext.create(name, "r")
     decoder.options = {"max_pixels": OPTIONS["max_pixels"]}

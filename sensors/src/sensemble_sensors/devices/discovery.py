@@ -51,7 +51,12 @@ class Device:
 
 
 def cameras(stop: Event = _NEVER) -> list[Device]:  # noqa: ARG001 - a `Finder`
-    """Return the cameras in the order of their numbers, as Linux lists them."""
+    """Return the cameras in the order of their numbers, as Linux lists them.
+
+    Raises SensorUnavailableError elsewhere.
+    """
+    if not _SYS.is_dir():
+        raise SensorUnavailableError("cameras are listed on Linux alone; name one by its number, as 0")
     # A camera has several nodes; the first one, of index 0, gives pictures, the others metadata.
     names: dict[int, str] = {}
     for node in (_SYS / "class" / "video4linux").glob("video*"):

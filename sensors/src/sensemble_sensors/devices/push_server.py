@@ -26,6 +26,7 @@ _PARTING = 1.0  # seconds in which a refused client may read why
 _AGAIN = 0.1  # seconds to wait when the system has no descriptor for a connection
 _BACKLOG = 1024  # connections that wait to be accepted; a client that is dropped tries again in a second
 _CONNECTIONS = 128  # at the same time; at most a quarter of the process's descriptors
+_HOSTS = 64  # of known senders that are remembered
 _REASONS = {
     200: "OK",
     400: "Bad Request",
@@ -67,6 +68,7 @@ class PushServer:
         self._token, self._take = token, take
         self._most = min(_CONNECTIONS, getrlimit(RLIMIT_NOFILE)[0] // 4)
         self._connections: set[_Connection] = set()
+        self._hosts: dict[str, None] = {}  # of known senders, the last one last
         self._socket = socket.create_server(
             address, family=socket.AF_INET6 if ":" in address[0] else socket.AF_INET, backlog=_BACKLOG
         )
@@ -136,8 +138,9 @@ class PushServer:
     def _close_one(self) -> None:
         held = Counter(connection.host for connection in self._connections)
 
-        def worth(connection: _Connection) -> tuple[bool, int, float]:
-            return connection.known, -held[connection.host], connection.since
+        def worth(connection: _Connection) -> tuple[bool, bool, int, float]:
+            host = connection.host  # a phone may connect anew for each post
+            return connection.known, host in self._hosts, -held[host], connection.since
 
         least = min(self._connections, key=worth)
         self._connections.discard(least)
@@ -174,6 +177,10 @@ class PushServer:
         async with asyncio.timeout(_PATIENCE):
             body = await reader.readexactly(int(size))
         connection.known, connection.since = True, monotonic()
+        self._hosts.pop(connection.host, None)
+        self._hosts[connection.host] = None
+        if len(self._hosts) > _HOSTS:
+            del self._hosts[next(iter(self._hosts))]
         kept = headers.get("connection", "" if version == "HTTP/1.1" else "close").lower() != "close"
         try:
             self._take(path, body, connection.host, connection.since)

@@ -32,8 +32,12 @@ def kind_of(which: str | InputSpec | Modality) -> Kind:
 @lru_cache(256)
 def installed(kind: str, room: str) -> Any | None:  # noqa: ANN401 - of the room's own type
     """Return an installed package's part of a kind, for `sensors`, `train` or `apps`; None without one."""
-    make = getattr(plugin(GROUP, kind, SpecError), room, None)
-    return make() if make is not None else None
+
+    def part(module: Any) -> Any | None:  # noqa: ANN401 - whatever a package names
+        make = getattr(module, room, None)
+        return None if make is None else make()
+
+    return plugin(GROUP, kind, SpecError, part)
 
 
 def condition_of(modality: str, name: str, kind: str = "") -> Condition:

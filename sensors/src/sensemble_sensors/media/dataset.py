@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Container, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from unicodedata import normalize
+from unicodedata import category, normalize
 
 from sensemble_sensors.errors import BadDataError, SpecError
 from sensemble_sensors.kinds.registry import kind_of
@@ -17,6 +17,8 @@ from sensemble_sensors.spec import KNOWN, RESERVED, Modality, kind_name
 from sensemble_sensors.strict_json import decode
 
 _MEDIA = (*KNOWN, "image")
+_UNSEEN = ("Cc", "Cf", "Cs", "Zl", "Zp")  # categories of Unicode
+_JOINERS = "\u200c\u200d"  # within words of Persian and Hindi, and in emoji
 _TRUTHS = ("true", "false", "yes", "no")  # texts that name no sort of backgrounds
 
 
@@ -253,8 +255,9 @@ def _groups(line: Fields) -> tuple[str, ...]:
 def _background(line: Fields) -> tuple[bool, str]:
     """Return whether an example is a background, and the name of its sort; empty without one."""
     mark = line.values.get("background")
-    sort = normalize("NFC", str(line.get("background", str))).strip() if isinstance(mark, str) else ""
-    if not sort.isprintable():
+    text = normalize("NFC", str(line.get("background", str))) if isinstance(mark, str) else ""
+    sort = "".join(" " if category(each) == "Zs" else each for each in text).strip(_JOINERS + " ")
+    if any(category(each) in _UNSEEN and each not in _JOINERS for each in sort):
         raise BadDataError(f"background: {sort!a} holds a character that nobody sees; leave it out")
     if sort.casefold() in _TRUTHS:
         raise BadDataError(f"background: {sort!r} is no sort; write true or false without quotes")
