@@ -33,7 +33,9 @@ def test_a_prediction_has_a_label_where_there_is_no_doubt(
     assert found.sure == (doubt is None)
     assert found.label == ("clap" if found.sure else None)
     assert (found.best, found.confidence) == ("clap", 0.625)
-    assert found.copy().label == found.label
+    copied = found.copy()
+    assert copied.label == found.label
+    assert copied.ages is not found.ages
 
 
 def test_without_evidence_no_class_is_best() -> None:

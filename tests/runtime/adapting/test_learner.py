@@ -15,6 +15,7 @@ from sensemble_runtime.adapting.correction import (
     Lesson,
     Trial,
     added,
+    bet,
     fit,
 )
 from sensemble_runtime.bundle.head import Head
@@ -50,6 +51,10 @@ def test_a_correction_is_used_once_both_bets_are_won(helps: float, related: floa
     learner.trial = Trial(scenes=10, shipped=1.0, adapted=1.0, helps=helps, related=related)
     decision = learner.learn(Lesson(world.windows(np.array([3]))[0], 3))
     assert (decision is not None) == learner.trial.used == used
+
+
+def test_a_wealth_is_bounded() -> None:
+    assert [bet(wealth, 1.0) for wealth in (1.0, 1e9)] == [1.4, 1e9]
 
 
 @pytest.mark.parametrize("null", NULLS, ids=str)

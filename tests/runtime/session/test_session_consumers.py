@@ -152,7 +152,8 @@ def test_what_is_put_comes_in_order_the_newest_at_least_and_the_rest_is_counted(
     missed = {Prediction: queue.missed, Event: queue.missed_events}
     for kind, most in ((Prediction, PREDICTIONS), (Event, EVENTS)):
         left = [item.time for item in waiting if isinstance(item, kind)]
-        assert left == put[kind][len(put[kind]) - len(left) :]
         assert len(left) <= most
+        newest = put[kind][-len(left) :] if left else []
+        assert left == newest
         assert missed[kind] == len(put[kind]) - sum(isinstance(item, kind) for item in got)
         assert missed[kind] <= max(0, len(put[kind]) - most)

@@ -164,15 +164,24 @@ def test_whatever_ends_an_encoder_is_reported_and_it_is_tried_again(
     assert again.text == ""
 
 
-@pytest.mark.parametrize("error", [*FATAL, OSError()], ids=lambda error: type(error).__name__)
-def test_whatever_a_subscriber_raises_is_the_sessions_error(bundle: Bundle, error: BaseException) -> None:
+@pytest.mark.parametrize(
+    ("error", "kind", "says"),
+    [
+        (FATAL[0], SessionError, "^SystemExit"),
+        (FATAL[1], SessionError, "^SpeechlessPanic"),
+        (OSError("full"), OSError, "^full$"),
+    ],
+)
+def test_whatever_a_subscriber_raises_is_the_sessions_error(
+    bundle: Bundle, error: BaseException, kind: type[Exception], says: str
+) -> None:
     def listen(_: Event) -> None:
         raise error
 
     with Session(bundle) as running:
         running.subscribe(listen)
         running.attach(Puppet("text"))
-        with pytest.raises((SessionError, OSError)) as raised:
+        with pytest.raises(kind, match=says) as raised:
             list(running)
     assert error in (raised.value, raised.value.__cause__)
 

@@ -4,13 +4,15 @@ import os
 import subprocess
 import sys
 from collections.abc import Generator
+from itertools import islice
 from pathlib import Path
 from threading import Event, active_count
-from time import sleep
+from time import monotonic, sleep
 from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from sensemble_sensors import Isolated, Limits
 from sensemble_sensors.devices import camera
 from sensemble_sensors.devices.camera import Camera
@@ -102,7 +104,10 @@ def test_a_network_camera_that_hangs_blocks_nobody_and_one_that_leaves_is_lost(
         if act == "stall":
             while camera.read(0.2) is not None:
                 pass  # what was on its way; then None, though the grab hangs
-            network_camera.act = "well"
+            begin, network_camera.act = monotonic(), "well"
+            later = [camera.read(30) for _ in range(3)][-1]  # two may be on their way
+            assert later is not None
+            assert later.time > begin, "the times that FFmpeg invents do not pause"
         else:
             shown = [camera.read(30) for _ in range(10)]
             assert {np.shape(sample.data) for sample in shown if sample} == {(32, 32, 3)}
@@ -171,6 +176,33 @@ def test_a_film_is_played_and_a_camera_is_live_even_while_it_is_absent(studio: S
         assert not played.live
     for source in ("0", "/dev/video77", "/dev/v4l/by-id/usb-HD-index0", "http://cam.local/stream.mjpg"):
         assert Camera(source).live
+
+
+def test_the_clock_of_a_stream_may_start_again(specs: Specs, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Restarting:
+        """A driver whose time goes back to 5 s after 40 pictures, as no real one does on demand."""
+
+        count = -1
+
+        def grab(self) -> bool:
+            self.count += 1
+            return self.count < 80
+
+        def get(self, _: int) -> float:
+            return 5000 + 50.0 * (self.count % 40)
+
+        def retrieve(self) -> tuple[bool, NDArray[np.uint8]]:
+            return True, np.zeros((4, 4, 3), np.uint8)
+
+        def release(self) -> None:
+            """Do nothing."""
+
+    driver = Restarting()
+    monkeypatch.setattr(camera, "monotonic", lambda: 0.05 * driver.count)
+    monkeypatch.setattr(camera, "_open_stream", lambda *_: driver)
+    pictures = camera._Driver("rtsp://x", "x").pictures(specs["video"])
+    late = [0.05 * driver.count - picture.time for picture in islice(pictures, 60)]
+    np.testing.assert_allclose(late, 0, atol=1e-6)
 
 
 SENDER = Path(__file__).parents[1] / "push_stream.py"

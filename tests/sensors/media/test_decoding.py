@@ -207,6 +207,20 @@ def test_what_is_transparent_in_a_web_film_is_white(codec: str, tags: dict[str, 
     np.testing.assert_allclose(shown.mean(axis=(0, 2)), [*[0] * 32, *[255] * 32], atol=6)
 
 
+def test_a_web_film_that_holds_more_pixels_than_it_claims_is_refused(tmp_path: Path) -> None:
+    with av.open(str(tmp_path / "large.webm"), "w") as container:
+        film: Any = container.add_stream("libvpx", rate=5, options={"auto-alt-ref": "0"})
+        film.width, film.height, film.pix_fmt = 64, 64, "yuva420p"
+        held: Any = av.CodecContext.create("libvpx", "w")
+        held.width, held.height, held.pix_fmt, held.time_base = 8190, 4100, "yuv420p", Fraction(1, 5)
+        held.options = {"deadline": "realtime", "cpu-used": "8"}
+        for packet in (*held.encode(av.VideoFrame(8190, 4100, "yuv420p")), *held.encode(None)):
+            packet.stream = film
+            container.mux(packet)
+    with pytest.raises(BadDataError, match="may have 33554432"):
+        decode_video(tmp_path / "large.webm", 1, 1, (64, 64))
+
+
 def test_a_picture_whose_alpha_is_never_set_has_its_colours(tmp_path: Path) -> None:
     picture = np.full((32, 32, 4), (10, 20, 200, 0), np.uint8)  # as films of 32 bits leave it
     cv2.imwrite(str(tmp_path / "unset.png"), picture)

@@ -200,7 +200,8 @@ def test_what_is_drawn_is_whole_groups_a_third_at_most_and_leaves_each_label(
     members: list[tuple[str | None, str]], random: Random
 ) -> None:
     examples = [
-        example(i, *([group] if group else []), label=label) for i, (group, label) in enumerate(members)
+        example(i, group, label=label) if group else example(i, label=label)
+        for i, (group, label) in enumerate(members)
     ]
     drawn = draw(examples)
     assert len(drawn) <= len(examples) / 3

@@ -191,6 +191,7 @@ def test_rows_that_all_come_after_their_segment_make_no_example_without_rows(tmp
         (0.2, 0.9, ("audio", "imu.wrist")),  # a microphone that dies before the first row
         (0.9, 0.2, ("audio",)),  # rows that end before it begins: no span holds both
         (0.0, 0.9, ("audio", "imu.wrist")),  # all sound lies before it
+        (0.9, 0.768, ("audio", "imu.wrist")),  # a row 0.4 of a step before the sound
     ],
 )
 def test_rows_lie_within_the_span_of_their_example(
