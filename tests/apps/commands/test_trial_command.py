@@ -76,7 +76,7 @@ def test_devices_are_judged_by_the_class_that_is_shown(bundle_folder: Path, data
     with pytest.raises(InputError):
         trial.run(bundle, scenes, [Arm("nothing", frozenset({"audio", "video"}))], 1, 0, lambda *_: None)
     every = [one for answers in found.answers.values() for one in answers]
-    assert any(one.doubt != "unfamiliar" for one in every), "a busy machine leaves some scenes without an answer"
+    assert any(one.doubt != "unfamiliar" for one in every)
     assert {one.groups for one in found.answers["deaf"]} == {("block 1",), ("block 2",)}
 
 
