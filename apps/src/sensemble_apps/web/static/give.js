@@ -112,9 +112,10 @@ export class RemoteGivers extends Givers {
     this.keep();
   }
 
-  /** Forget what was given, for the connection is lost. */
+  /** Stop what is given, for the connection is lost; `offer` gives it again, because it is still kept. */
   lose() {
-    for (const modality of [...this.given.keys()]) this.stop(modality, "The connection was lost; give it again.");
+    this.asked.clear();
+    for (const modality of [...this.given.keys()]) super.stop(modality, "The connection was lost; it is given again once it is back.");
   }
 
   /** Note which of the given sensors are unplugged. @param {{ name: string, modality: string, plugged: boolean }[]} sensors */
