@@ -160,7 +160,7 @@ def test_a_modality_that_no_scheme_reproduces_is_named(
 ) -> None:
     far = BuiltArtifact(Lowered({"": b"x"}), None, Parity(0.5, 1.0, 1.0, 8, 0.5))
     monkeypatch.setattr(store, "make", lambda jobs, *_: store.made.update(dict.fromkeys(jobs, far)))
-    with pytest.raises(ParityFailedError, match=r"^text: no scheme of onnx .*0\.50000 at most.*a bug$"):
+    with pytest.raises(ParityFailedError, match=r"^text: .*0\.50000"):
         trade_off(store, "onnx")
 
 

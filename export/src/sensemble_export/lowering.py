@@ -139,8 +139,10 @@ def _without_compiler() -> Iterator[None]:
     unused = ModuleType(_COMPILER)
     setattr(unused, _FUNCTION, lambda _: None)
     sys.modules[_COMPILER] = unused
-    yield
-    del sys.modules[_COMPILER]
+    try:
+        yield
+    finally:
+        del sys.modules[_COMPILER]
 
 
 @cache

@@ -1,5 +1,6 @@
 """PortAudio's starts: one at a time, and none waits for a lock of JACK's database whose holder was killed."""
 
+import fcntl
 import mmap
 import os
 import subprocess
@@ -11,10 +12,6 @@ import pytest
 from sensemble_sensors.devices import portaudio as starts
 
 from tests.waiting import PATIENCE
-
-if sys.platform != "linux":
-    pytest.skip("JACK 2's database is Linux's", allow_module_level=True)
-import fcntl
 
 pytestmark = pytest.mark.needs("portaudio")
 START = [sys.executable, "-c", "from sensemble_sensors.devices.portaudio import portaudio; portaudio()"]

@@ -29,7 +29,7 @@ from sensemble_train.training.optim import Optimization
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """R masked views of one modality's N tokens, of which K are kept."""
+    """R masked views, each of K of the N tokens of one modality."""
 
     tokens: Tensor  # float32 [R, N, width], with their positions
     targets: Tensor  # what the tokens hold: ids int64 [R, N], or normalized patches float32 [R, N, size]
