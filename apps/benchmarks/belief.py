@@ -1,6 +1,6 @@
 """The worth of a bundle's sure answers: clean and lying sensors, the promise, and noise.
 
-`uv run python apps/benchmarks/belief.py BUNDLE DATA` encodes the split `eval` by what ships and prints, of
+`uv run python apps/benchmarks/belief.py BUNDLE DATA` encodes the split `eval` with the bundle and prints, of
 the answers as shipped, the share that is sure, the share of all that is sure and wrong, and the share of the
 right ones that is held back: as the first answer of a session, and after ten scenes. A liar shows windows of
 other classes of other people. The rival is the mean of the logits (Eq. 7) and a confidence of 90 %,
@@ -53,7 +53,7 @@ class World:
 
     @property
     def usable(self) -> Marks:
-        """What is there and familiar."""
+        """The modalities that are present and familiar."""
         return {m: self.present[m] & self.familiar[m] for m in self.present}
 
     def take(self, rows: NDArray[np.integer] | NDArray[np.bool_]) -> "World":
@@ -77,7 +77,7 @@ class World:
 
 
 def world(bundle: Bundle, examples: Sequence[Example]) -> World:
-    """Encode examples by what ships, and return what each sensor says of them."""
+    """Encode examples with the bundle, and return each sensor's evidence."""
     classifier, size = bundle.classifier, (len(examples), bundle.manifest.embedding)
     embeddings = {m: np.zeros(size, np.float32) for m in bundle.modalities}
     present = {m: np.array([m in one.modalities for one in examples]) for m in bundle.modalities}

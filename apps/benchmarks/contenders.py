@@ -3,7 +3,7 @@
     uv run python apps/benchmarks/contenders.py BUNDLE --onnx BUNDLE --wheels FOLDER
 
 BUNDLE holds int8 encoders as `.pte`, `--onnx` the same ones exported with `--target onnx`, and FOLDER what
-`runtime/wheels` builds. Each runtime gets an environment of its own: its megabytes, packages and seconds to
+`runtime/wheels` builds. Each runtime gets a separate environment: its megabytes, packages and seconds to
 install (from uv's cache: no download). Then fresh processes run each encoder, in turns: seconds to import and
 to load, mean milliseconds of a window, peak resident memory, and how many windows two threads encode in the
 time of one. Each has one thread, but ExecuTorch's Python runtime, which takes all cores and has no setting.
@@ -98,7 +98,7 @@ RUNTIMES = (
 
 
 def install(runtime: Runtime, folder: Path, wheels: Path) -> tuple[float, int, int]:
-    """Install a runtime into an environment of its own; return seconds, megabytes and packages."""
+    """Install a runtime into a new environment; return seconds, megabytes and packages."""
     subprocess.run(["uv", "venv", "--quiet", "--python", sys.executable, folder], check=True)
     began = time.perf_counter()
     into: list[str | Path] = ["--python", folder, "--find-links", wheels]

@@ -1,4 +1,4 @@
-"""What ships, late fusion and the paper's methods on `digits`.
+"""The shipped method, late fusion and the paper's methods on `digits`.
 
     uv run python apps/benchmarks/digits.py OUT [--seeds 0 1 2] [--train all] [--read]
 

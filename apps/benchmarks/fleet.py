@@ -32,7 +32,7 @@ def simulate(record: Path, folder: Path, devices: int, hours: int) -> None:
 
 
 def measure(record: Path, folder: Path) -> None:
-    """Print what the report of the fleet takes."""
+    """Print the time and memory of a fleet's report."""
     with TemporaryDirectory() as made, (Path(made) / "fleet.json").open("w+") as out:
         options = ["--audit", str(record), "--out", f"{made}/fleet.html", "--json"]
         began = time.monotonic()

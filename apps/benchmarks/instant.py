@@ -31,7 +31,7 @@ from sensemble_train.models.infer_spec import inputs
 from sensemble_train.models.model_config import ModelConfig
 from sensemble_train.models.pretrained.encoder import Pretrained
 from sensemble_train.models.pretrained.sources import tokenizer
-from sensemble_train.recipe.instant import Specialist, fit_specialist
+from sensemble_train.recipe.linear import LinearFit, fit_linear
 from tokenizers import Tokenizer
 from torch import Tensor
 from torch.nn.functional import normalize
@@ -72,7 +72,7 @@ def main() -> None:
         right = []
         for i, name in enumerate(people):
             rest = person != i
-            found = fit_specialist(spoken[rest], truth[rest], person[rest], 10, "multi-class")
+            found = fit_linear(spoken[rest], truth[rest], person[rest], 10, "multi-class")
             right.append(accuracy(answer(found, spoken[~rest]), truth[~rest]))
             print(f"  {name:10}{right[-1]:6.1f}")
         print(f"  {'mean':10}{np.mean(right):6.1f}", flush=True)
@@ -96,7 +96,7 @@ def few(features: Rows, truth: Tensor, known: Tensor) -> None:
             to[chosen] = torch.arange(CLASSES)
             folds = torch.arange(takes).repeat(CLASSES) % 10
             heads = {
-                m: fit_specialist(x[learned], to[truth[learned]], folds, CLASSES, "multi-class")
+                m: fit_linear(x[learned], to[truth[learned]], folds, CLASSES, "multi-class")
                 for m, x in features.items()
             }
             said = {m: answer(head, features[m][asked]) for m, head in heads.items()}
@@ -106,7 +106,7 @@ def few(features: Rows, truth: Tensor, known: Tensor) -> None:
         print(f"  {takes:>3} takes   " + "".join(f"{x:16.1f}" for x in np.mean(found, axis=0)), flush=True)
 
 
-def answer(head: Specialist, features: Tensor) -> Tensor:
+def answer(head: LinearFit, features: Tensor) -> Tensor:
     """Return calibrated log-probabilities [N, C]."""
     return (features[:, 0] @ head.weight.T + head.bias).log_softmax(dim=1)
 

@@ -1,4 +1,4 @@
-"""What a live session of a camera and a microphone costs: memory, processor time and wake-ups.
+"""The cost of a live session of a camera and a microphone: memory, processor time and wake-ups.
 
 `uv run python apps/benchmarks/live_cost.py BUNDLE [--seconds N]` runs `sensemble run` on a network camera of
 20 pictures a second and a microphone of PulseAudio that hears speech, with each sensor in a process of its
@@ -34,7 +34,7 @@ _WARM = 5.0  # seconds until a session is as it stays
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What a process and all that it started have used until now.
+    """The resources that a process and its children have used until now.
 
     Attributes:
         private: kB of memory that no other process has.
@@ -120,7 +120,7 @@ def family(pid: int) -> list[int]:
 
 
 def usage(pid: int) -> Usage:
-    """Return what a process and all that it started have used."""
+    """Return the resources that a process and its children have used."""
     private = shared = ticks = wakes = 0
     for each in family(pid):
         folder = Path(f"/proc/{each}")

@@ -3,10 +3,10 @@
     uv run python apps/benchmarks/live_voices.py BUNDLE RECORDINGS [--takes 5]
 
 RECORDINGS is FSDD's folder (`DIGIT_NAME_N.wav`, 8 kHz, trimmed; CC BY-SA 4.0). Each word is spoken at a
-random moment of two seconds, into a microphone with faint noise of its own, at peaks of 0 to -30 dB of full
+random moment of two seconds, into a microphone with faint noise, at peaks of 0 to -30 dB of full
 scale; then again in a room with noise of three colours, 5 to 25 dB below the speech. The microphone gives its
 next piece as soon as the session has answered to the last. The answer to a word is that to the window around
-its middle; windows that hold half of a word or more are counted, too, as somebody sees all of them.
+its middle; windows that hold half of a word or more are also counted, because a user sees all of them.
 """
 
 import argparse
@@ -80,7 +80,7 @@ def stream(
 class Lockstep:
     """A microphone that gives the next hop of a stream when `go` is set."""
 
-    modality, name, live = "audio", "microphone", False
+    modality, name, played = "audio", "microphone", True
 
     def __init__(self, sound: NDArray[np.float32]) -> None:
         self.sound, self.given, self.go = sound, 0, Event()

@@ -4,7 +4,7 @@
 prints
 
 1. for 1, 2, 3 and 8 sensors (of the bundle's modalities in turn; of several of one, one feeds and the others
-   stand by), each in a thread and each in a process of its own as in `sensemble run`: from when a sensor gave
+   stand by), each in a thread and each in a separate process as in `sensemble run`: from when a sensor gave
    the last sample of a window to its prediction, less the time of encoding; p10, which a busy machine changes
    least, median and p99, and the median as a share of encoding. `align` is what a window waits for those due
    with it.
@@ -39,8 +39,6 @@ Times = NDArray[np.float64]
 
 class Paced:
     """Gives a hop of sound, a frame or a caption each time that it is due."""
-
-    live = True
 
     def __init__(self, modality: str, name: str) -> None:
         self.modality, self.name = modality, name
@@ -88,7 +86,7 @@ class Hanging(Paced):
 
 
 def data_of(spec: InputSpec) -> Media | str:
-    """Return what a sensor gives at a time: a hop of sound, a frame, a caption."""
+    """Return the samples of a sensor at a time: a hop of sound, a frame, a caption."""
     rng = np.random.default_rng(0)
     if spec.modality == "audio":
         return rng.uniform(-0.5, 0.5, round(spec.hop * spec.rate)).astype(np.float32)
@@ -98,7 +96,7 @@ def data_of(spec: InputSpec) -> Media | str:
 
 
 def isolated(kind: type[Paced], modality: str, name: str) -> Sensor:
-    """Return the sensor in a process of its own, which imports it by the name of this file."""
+    """Return the sensor in a separate process, which imports it by the name of this file."""
     return Isolated(getattr(import_module(Path(__file__).stem), kind.__name__), modality, name)
 
 

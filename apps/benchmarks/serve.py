@@ -15,29 +15,28 @@ clients run in a process of their own.
 """
 
 import argparse
-import asyncio
-import json
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from itertools import count
 from pathlib import Path
 from statistics import median
-from typing import Any
+from threading import Event, Thread
 
 import numpy as np
 from rich.console import Console
 from rich.table import Table
-from sensemble_apps.web.browser_sensor import HEADER
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.prediction import Prediction
 from sensemble_sensors.media.dataset import read_dataset
-from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus, WebSocketException
+from websockets.sync.client import ClientConnection
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
-from tests.apps.live_page.serving import Served, serving
+from tests.apps.http_client import ServedPage
+from tests.apps.live_page.serving import Served, Viewer, raw, serving
 
 FLOOD = 10_000  # messages a second
 IDLE = 1000  # connections
@@ -56,7 +55,7 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.client:
         name, port = arguments.client.split(":")
-        asyncio.run(CLIENTS[name](int(port), arguments.seconds))
+        CLIENTS[name](ServedPage(port=int(port)), arguments.seconds)
         return
     bundle = Bundle.open(arguments.bundle)
     examples = read_dataset(arguments.data).split("eval")
@@ -106,56 +105,36 @@ def row(served: Served, name: str, arguments: argparse.Namespace) -> Iterator[st
     yield report
 
 
-def origin(port: int) -> str:
-    """Return the page's own origin."""
-    return f"http://127.0.0.1:{port}"
-
-
-def opened(port: int, **options: object) -> connect:
-    """Connect to the page's WebSocket."""
-    given: dict[str, object] = {"origin": origin(port), "max_size": None, "compression": None, **options}
-    return connect(f"ws://127.0.0.1:{port}/socket", **given)  # type: ignore[arg-type]
-
-
-async def viewer(port: int, seconds: float) -> None:
+def viewer(page: ServedPage, seconds: float) -> None:
     """Read every state."""
-    count = size = 0
-    async with opened(port) as socket:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                async for message in socket:
-                    count, size = count + 1, size + len(message)
-    say(f"{count / seconds:.1f} states a second, {size / seconds / 1e3:.0f} kB a second")
+    states = size = 0
+    end = time.monotonic() + seconds
+    with page.socket() as socket:
+        while (left := end - time.monotonic()) > 0:
+            with suppress(TimeoutError):
+                states, size = states + 1, size + len(socket.recv(timeout=left))
+    say(f"{states / seconds:.1f} states a second, {size / seconds / 1e3:.0f} kB a second")
 
 
-async def sleeper(port: int, seconds: float) -> None:
+def sleeper(page: ServedPage, seconds: float) -> None:
     """Read nothing."""
-    async with opened(port, max_queue=1):
-        await asyncio.sleep(seconds)
+    with page.socket(max_queue=1):
+        time.sleep(seconds)
 
 
-async def giver(port: int, seconds: float) -> None:
+def giver(page: ServedPage, seconds: float) -> None:
     """Give sound, and measure when the answer about each window is here."""
-    async with opened(port) as socket:
-        hello = json.loads(await socket.recv())
-        (audio,) = [one for one in hello["modalities"] if one["kind"] == "waveform"]
-        sent = time.monotonic()
-        await socket.send(json.dumps({"type": "clock", "sent": sent}))
-        clock = await until(socket, "clock")
-        clocked = {
-            "type": "clocked",
-            "sent": sent,
-            "answered": clock["answered"],
-            "received": time.monotonic(),
-        }
-        await socket.send(json.dumps(clocked))
-        await socket.send(json.dumps({"type": "give", "modality": audio["modality"]}))
-        sensor = (await until(socket, "giving"))["id"]
-        speaking = asyncio.create_task(speak(socket, sensor, audio["rate"]))
+    with page.socket() as socket:
+        client = Viewer(socket)
+        (audio,) = [one for one in client.hello["modalities"] if one["kind"] == "waveform"]
+        sensor, _ = client.give(audio["modality"])
+        over = Event()
+        speaker = Thread(target=speak, args=(client, sensor, audio["rate"], over))
+        speaker.start()
         waits, last, offset = [], 0.0, 0.0
         end = time.monotonic() + seconds
         while time.monotonic() < end:
-            state = await until(socket, "state")
+            state = client.next("state")
             now = time.monotonic()
             # The least distance between the session's time and this clock; both are of one machine.
             offset = min(offset, now - state["time"]) if offset else now - state["time"]
@@ -163,91 +142,80 @@ async def giver(port: int, seconds: float) -> None:
             if answer and answer["time"] != last:
                 last = answer["time"]
                 waits.append(now - (offset + answer["time"] - answer["age"]))
-        speaking.cancel()
+        over.set()
+        speaker.join()
     late = np.percentile(waits, [50, 99]) * 1e3
     say(f"from a window's end to its answer: median {late[0]:.0f} ms, p99 {late[1]:.0f} ms")
 
 
-async def speak(socket: ClientConnection, sensor: int, rate: float) -> None:
+def speak(client: Viewer, sensor: int, rate: float, over: Event) -> None:
     """Send pieces of sound at the pace of a microphone."""
-    rng, began = np.random.default_rng(0), time.monotonic()
-    for number in range(1_000_000):
-        await asyncio.sleep(max(0.0, began + (number + 1) * PIECE - time.monotonic()))
+    rng, captured, number = np.random.default_rng(0), time.monotonic() + PIECE, 0
+    while not over.wait(captured - time.monotonic()):
         piece = rng.uniform(-0.3, 0.3, round(PIECE * rate)).astype(np.float32)
-        await socket.send(HEADER.pack(sensor, number, began + (number + 1) * PIECE) + piece.tobytes())
+        client.sample(sensor, number, piece.tobytes(), captured)
+        captured, number = captured + PIECE, number + 1
 
 
-async def until(socket: ClientConnection, kind: str) -> Any:  # noqa: ANN401 - JSON
-    """Return the next message of a kind."""
-    while (message := json.loads(await socket.recv()))["type"] != kind:
-        pass
-    return message
-
-
-async def again(port: int, seconds: float, attack: Callable[[ClientConnection], Awaitable[int]]) -> None:
-    """Attack, and come back as soon as the server closes."""
+def again(page: ServedPage, seconds: float, attack: Callable[[ClientConnection], Iterator[None]]) -> None:
+    """Attack, and come back as soon as the server closes; `attack` yields after each message."""
     sent = closed = 0
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        with suppress(WebSocketException, OSError):
-            async with opened(port, close_timeout=0.1) as socket:
-                sent += await attack(socket)
+        with suppress(WebSocketException, OSError), page.socket(close_timeout=0.1) as socket:
+            for _ in attack(socket):
+                sent += 1
         closed += 1
     say(f"{sent / seconds:.0f} messages a second were sent; closed {closed} times")
 
 
-async def flood(port: int, seconds: float) -> None:
+def flood(page: ServedPage, seconds: float) -> None:
     """Send small messages at the rate of `FLOOD`."""
 
-    async def attack(socket: ClientConnection) -> int:
-        sent, began = 0, time.monotonic()
-        with suppress(WebSocketException):
-            while True:
-                for _ in range(100):
-                    await socket.send(bytes(32))
-                    sent += 1
-                await asyncio.sleep(max(0.0, began + sent / FLOOD - time.monotonic()))
-        return sent
+    def attack(socket: ClientConnection) -> Iterator[None]:
+        began = time.monotonic()
+        for sent in count(1):
+            socket.send(bytes(32))
+            yield
+            if sent % 100 == 0:
+                time.sleep(max(0.0, began + sent / FLOOD - time.monotonic()))
 
-    await again(port, seconds, attack)
+    again(page, seconds, attack)
 
 
-async def giant(port: int, seconds: float) -> None:
+def giant(page: ServedPage, seconds: float) -> None:
     """Send messages of 16 MB."""
 
-    async def attack(socket: ClientConnection) -> int:
-        with suppress(WebSocketException):
-            await socket.send(bytes(1 << 24))
-            await socket.recv()
-        return 1
+    def attack(socket: ClientConnection) -> Iterator[None]:
+        yield
+        socket.send(bytes(1 << 24))
+        socket.recv()
 
-    await again(port, seconds, attack)
+    again(page, seconds, attack)
 
 
-async def idle(port: int, seconds: float) -> None:
+def idle(page: ServedPage, seconds: float) -> None:
     """Open connections that say nothing, and see whether a viewer still gets in."""
-    writers = []
+    opened = []
     for _ in range(IDLE):
         with suppress(OSError):
-            _, writer = await asyncio.open_connection("127.0.0.1", port)
-            writers.append(writer)
+            opened.append(raw(page.port, b""))
     began = time.monotonic()
-    async with opened(port) as socket:
-        await socket.recv()
-        say(f"{len(writers)} opened; then a viewer got in within {1e3 * (time.monotonic() - began):.0f} ms")
-    await asyncio.sleep(seconds)
-    for writer in writers:
-        writer.close()
+    with page.socket() as socket:
+        socket.recv()
+        say(f"{len(opened)} opened; then a viewer got in within {1e3 * (time.monotonic() - began):.0f} ms")
+    time.sleep(seconds)
+    for connection in opened:
+        connection.close()
 
 
-async def stranger(port: int, seconds: float) -> None:
+def stranger(page: ServedPage, seconds: float) -> None:
     """Ask again and again from another origin."""
     refused = 0
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        with suppress(InvalidStatus):
-            async with opened(port, origin="https://attacker.example"):
-                raise AssertionError("let in")
+        with suppress(InvalidStatus), page.socket(additional_headers={"Origin": "https://attacker.example"}):
+            raise AssertionError("let in")
         refused += 1
     say(f"{refused / seconds:.0f} handshakes a second were refused")
 

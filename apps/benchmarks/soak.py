@@ -6,7 +6,7 @@
    on an accelerated clock: modalities come, go and end, samples jump, freeze and are cut;
 2. `minutes` (60; 0 leaves it out) of real time: a session with a record, whose sensors fail at random:
    blocked, lost, ended, flooding, with bad samples, with a clock that jumps; while others attach and detach.
-   One of them is in a process of its own, where it also crashes in native code, hangs and leaks.
+   One of them is in a separate process, where it also crashes in native code, hangs and leaks.
 
 Memory, threads, file descriptors and processes are measured all along. The run fails
 if they grow over the second half, if a process is left, or if the record lacks a prediction. In the
@@ -44,7 +44,7 @@ PROBES = 40  # measurements of a part
 GROWTH = 4096  # kB that resident memory may differ by: the allocator's own breathing
 # How many more there may be: sensors come and go, each process takes three files, SQLite opens its log.
 BREATH = {"threads": 2, "files": 4, "children": 1}
-REPLUG = (1.0, 8.0)  # seconds for which a sensor in a process of its own is attached
+REPLUG = (1.0, 8.0)  # seconds for which an isolated sensor is attached
 
 
 @dataclass
@@ -142,8 +142,6 @@ def sample(spec: InputSpec, time: float, seed: int) -> list[Sample]:
 class Unruly:
     """A sensor that works for a while and then does what sensors do."""
 
-    live = True
-
     def __init__(self, modality: str, seed: int) -> None:
         self.modality, self.name = modality, f"{modality} {seed}"
         self._rng = random.Random(seed)  # noqa: S311 - a simulation
@@ -179,7 +177,7 @@ class Unruly:
 
 
 class Wild(Unruly):
-    """Does in a process of its own what would end any other, or never return."""
+    """Crashes, hangs and leaks in a separate process."""
 
     def __init__(self, modality: str, seed: int) -> None:
         super().__init__(modality, seed)
@@ -229,7 +227,7 @@ def real_time(bundle: Bundle, seconds: float) -> tuple[int, int, Usage]:
                     next_probe = now + seconds / PROBES
                     progress(f"{end - now:.0f} s to go, {seen[0]:,} predictions, {usage.memory[-1]:,} kB")
         consumer.join()
-        assert opened, "no sensor was ever seen in a process of its own"
+        assert opened, "no isolated sensor was ever seen"
         assert children() == 0, "a process is left"
         (run,) = read_runs(record)
         assert run.ended is not None

@@ -14,7 +14,7 @@ from sensemble_sensors import InputSpec, Sample, SensorEndedError
 class Gradient:
     """A `Sensor` of video. One thread opens, reads and closes it."""
 
-    modality, name, live = "video", "gradient", True
+    modality, name = "video", "gradient"
 
     def open(self, spec: InputSpec) -> None:
         """Start filming frames of the size that the encoder takes."""

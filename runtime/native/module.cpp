@@ -1,13 +1,15 @@
 // sensemble_runtime.executors._native: one ExecuTorch program as a function from a numpy array to a numpy array.
 
+#include <algorithm>
 #include <cstdint>
-#include <cstdlib>
 #include <cstring>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <nanobind/nanobind.h>
@@ -106,32 +108,39 @@ void give_each_program_its_own_workspace() {
   check(et::set_option("XnnpackBackend", options.view()));
 }
 
-// Hands out copies of parts of a program in memory. XNNPACK packs its weights and frees its copy, so that of a large
-// program little is left when it has loaded; and `close` lets the caller free the program itself.
+// Hands out parts of a program in memory, without a copy, and knows which of them are still needed: XNNPACK packs its
+// weights and frees its part.
 class Loader final : public et::DataLoader {
  public:
-  Loader(const char* data, size_t size) : data_(data), size_(size) {}
+  using Parts = std::multimap<size_t, size_t>;  // where each begins and ends
+
+  // `needed` outlives the loaded program.
+  Loader(const char* data, size_t size, Parts& needed) : data_(data), size_(size), needed_(needed) {}
 
   et::Result<et::FreeableBuffer> load(size_t offset, size_t size, const SegmentInfo&) const override {
-    if (data_ == nullptr) return et::Error::InvalidState;
+    if (closed_) return et::Error::InvalidState;
     if (offset > size_ || size > size_ - offset) return et::Error::InvalidProgram;
-    void* copy = std::malloc(size ? size : 1);
-    if (copy == nullptr) return et::Error::MemoryAllocationFailed;
-    std::memcpy(copy, data_ + offset, size);
-    return et::FreeableBuffer(copy, size, [](void*, void* data, size_t) { std::free(data); });
+    auto* part = new std::pair(&needed_, needed_.emplace(offset, offset + size));
+    const auto free = [](void* context, void*, size_t) {
+      const std::unique_ptr<std::pair<Parts*, Parts::iterator>> part(static_cast<decltype(part.get())>(context));
+      part->first->erase(part->second);
+    };
+    return et::FreeableBuffer(data_ + offset, size, free, part);
   }
   et::Error load_into(size_t offset, size_t size, const SegmentInfo&, void* into) const override {
-    if (data_ == nullptr) return et::Error::InvalidState;
+    if (closed_) return et::Error::InvalidState;
     if (offset > size_ || size > size_ - offset) return et::Error::InvalidProgram;
     std::memcpy(into, data_ + offset, size);
     return et::Error::Ok;
   }
   et::Result<size_t> size() const override { return size_; }
-  void close() { data_ = nullptr; }
+  void close() { closed_ = true; }
 
  private:
   const char* data_;
   const size_t size_;
+  Parts& needed_;
+  bool closed_ = false;
 };
 
 // A share in ExecuTorch's one thread pool. A loaded program holds on to the pool it was compiled for, so the pool can
@@ -161,14 +170,14 @@ class PoolShare {
 
 class Module {
  public:
-  Module(nb::bytes program, uint32_t threads, bool insist) : share_(threads, insist) {
-    const char* data = program.c_str();
-    const size_t size = program.size();
+  using Program = nb::ndarray<const uint8_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+
+  Module(Program program, uint32_t threads, bool insist) : share_(threads, insist), program_(std::move(program)) {
     const nb::gil_scoped_release no_gil;
     const std::lock_guard<std::mutex> lock(loading_);
     cause.clear();
-    auto loader = std::make_unique<Loader>(data, size);
-    Loader& bytes = *loader;
+    auto loader = std::make_unique<Loader>(reinterpret_cast<const char*>(program_.data()), program_.size(), needed_);
+    Loader& parts = *loader;
     module_.emplace(std::move(loader));
     check(module_->load(et::Program::Verification::InternalConsistency));
     const auto meta = value_of(module_->method_meta("forward"));
@@ -182,7 +191,7 @@ class Module {
     input_.assign(input.sizes().begin(), input.sizes().end());
     output_.assign(output.sizes().begin(), output.sizes().end());
     check(module_->load_forward());
-    bytes.close();
+    parts.close();
   }
   ~Module() {
     // To free a large program takes a while, for which no other Python thread should stand still.
@@ -220,10 +229,24 @@ class Module {
   std::pair<std::string, nb::tuple> input() const { return {name_of(dtype_->numpy), nb::tuple(nb::cast(input_))}; }
   nb::tuple output() const { return nb::tuple(nb::cast(output_)); }
 
+  // Parts of the program's bytes that it no longer needs, each from its begin to its end.
+  std::vector<std::pair<size_t, size_t>> unneeded() const {
+    std::vector<std::pair<size_t, size_t>> parts;
+    size_t begin = 0;
+    for (const auto& [from, to] : needed_) {
+      if (from > begin) parts.emplace_back(begin, from);
+      begin = std::max(begin, to);
+    }
+    if (begin < program_.size()) parts.emplace_back(begin, program_.size());
+    return parts;
+  }
+
  private:
   static inline std::mutex loading_;  // loading alone needs it: nobody waits for it who frees a program or runs one
   const PoolShare share_;             // given back last
   std::mutex running_;
+  const Program program_;
+  Loader::Parts needed_;  // outlives the module, which frees its parts
   std::optional<executorch::extension::Module> module_;
   const Dtype* dtype_ = nullptr;
   Shape input_, output_;
@@ -239,8 +262,10 @@ NB_MODULE(_native, m) {
   et::register_pal(et::PalImpl::create(keep_cause, "sensemble_runtime"));
   give_each_program_its_own_workspace();
   nb::class_<Module>(m, "Module")
-      .def(nb::init<nb::bytes, uint32_t, bool>(), nb::arg("program"), nb::arg("threads") = 0, nb::arg("insist") = true)
+      .def(nb::init<Module::Program, uint32_t, bool>(), nb::arg("program"), nb::arg("threads") = 0,
+           nb::arg("insist") = true)
       .def("__call__", &Module::run, nb::arg("window"))
       .def_prop_ro("input", &Module::input)
-      .def_prop_ro("output", &Module::output);
+      .def_prop_ro("output", &Module::output)
+      .def_prop_ro("unneeded", &Module::unneeded);
 }

@@ -1,6 +1,5 @@
 """Debian's Chromium with a camera and a microphone of files, driven through Playwright."""
 
-import wave
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +11,7 @@ from playwright.sync_api import Browser, Page, Playwright
 
 from tests.apps.clips import CLASSES
 from tests.needs import WEB_CHECKS, need
+from tests.parts import write_wav
 
 SIDE, FPS, RATE = 96, 15, 16000
 LOOKS = ((390, "light"), (390, "dark"), (768, "light"), (1440, "dark"))  # widths and colour schemes
@@ -29,7 +29,7 @@ _STOPS = """[...document.querySelectorAll("a[href], button:not(:disabled), input
     .map((element, index) => element.dataset.stop = index)"""
 
 
-def film(path: Path, label: str) -> Path:
+def _film(path: Path, label: str) -> Path:
     """Write two seconds of the picture of a class as Y4M, which a fake camera plays again and again."""
     rng = np.random.default_rng(0)
     frames = np.clip(rng.normal(CLASSES[label][0], 12, (2 * FPS, SIDE, SIDE, 3)), 0, 255).astype(np.uint8)
@@ -40,16 +40,11 @@ def film(path: Path, label: str) -> Path:
     return path
 
 
-def sound(path: Path, label: str) -> Path:
+def _sound(path: Path, label: str) -> Path:
     """Write two seconds of the sound of a class as a WAV file, which a fake microphone plays again."""
     rng, times = np.random.default_rng(0), np.arange(2 * RATE) / RATE
     heard = 0.4 * np.sin(2 * np.pi * CLASSES[label][1] * times) + rng.normal(0, 0.02, len(times))
-    with wave.open(str(path), "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(RATE)
-        file.writeframes(np.round(np.clip(heard, -1, 1) * 32767).astype(np.int16).tobytes())
-    return path
+    return write_wav(path, np.clip(heard, -1, 1), RATE)
 
 
 @contextmanager
@@ -63,8 +58,9 @@ def chromium(playwright: Playwright, *arguments: str) -> Iterator[Browser]:
         browser.close()
 
 
-def devices(film: Path, sound: Path) -> tuple[str, ...]:
-    """Return the flags of a browser whose camera and microphone are files, and which asks nobody."""
+def devices(folder: Path, label: str) -> tuple[str, ...]:
+    """Return the flags of a browser whose camera and microphone show a class, and which asks nobody."""
+    film, sound = _film(folder / f"{label}.y4m", label), _sound(folder / f"{label}.wav", label)
     return (
         "--use-fake-ui-for-media-stream",
         "--use-fake-device-for-media-stream",

@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -46,6 +47,7 @@ class Started(subprocess.Popen[str]):
 
 Sensemble = Callable[..., subprocess.CompletedProcess[str]]
 Refusal = Callable[..., str]
+REMEDY = re.compile(r"; \S|\b(give|name|add|leave|expected|missing)\b")  # what to do, behind what is wrong
 
 
 @pytest.fixture(scope="session")
@@ -161,6 +163,7 @@ def refusal(capsys: pytest.CaptureFixture[str]) -> Refusal:
         assert (status, output) == (2, ""), errors
         *remarks, line = errors.splitlines()
         assert all(remark.startswith(("encoders: ", "executors: ")) for remark in remarks), errors
+        assert REMEDY.search(line), line
         return line
 
     return run

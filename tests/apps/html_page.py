@@ -1,4 +1,4 @@
-"""An HTML page read back, checked as it is read."""
+"""Read an HTML page back, and check it meanwhile."""
 
 import re
 from html.parser import HTMLParser

@@ -1,12 +1,13 @@
 """A run folder whose bundle is no more than a manifest: enough for the report."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
 from types import SimpleNamespace
 
 import numpy as np
+from sensemble_apps.report.run_contents import RunContents
 from sensemble_runtime import subsets
 from sensemble_runtime.auditing.intervals import wilson
 from sensemble_runtime.bundle.manifest import (
@@ -20,7 +21,7 @@ from sensemble_runtime.bundle.manifest import (
 )
 from sensemble_runtime.bundle.manifest_file import write_manifest
 from sensemble_runtime.prediction import Doubt
-from sensemble_runtime.record.writer import RecordedAnswer, Records, fingerprint
+from sensemble_runtime.record.writer import RecordedAnswer, RecordWriter, fingerprint
 from sensemble_runtime.scores import CLEAN, ConditionScore, Estimate, SubsetScore
 from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.spec import InputSpec
@@ -109,6 +110,11 @@ def condition_scores() -> list[ConditionScore]:
     return found
 
 
+def under(contents: RunContents, scores: Sequence[ConditionScore]) -> RunContents:
+    """Return the contents of a report whose audit has scores under conditions."""
+    return replace(contents, audit=replace(contents.audit, conditions=tuple(scores)))
+
+
 def write_audit(folder: Path, n: int = 400) -> None:
     """Add the record of an audit of `n` examples to such a run folder, with scores like the manifest's."""
     made = manifest()
@@ -124,7 +130,7 @@ def write_audit(folder: Path, n: int = 400) -> None:
     half = 0.8 / n**0.5
     estimates = {name: Estimate(value, value - half, value + half) for name, value in (whole | drops).items()}
     bundle = SimpleNamespace(manifest=made, fingerprint=fingerprint(folder / "bundle"))
-    with Records(folder / "audit.sqlite") as records:
+    with RecordWriter(folder / "audit.sqlite") as records:
         run = records.begin("audit", bundle, made.provenance.dataset, "eval")  # type: ignore[arg-type]
         records.add_answers(run, _answers(found, n))
         records.add_scores(run, scores, dict.fromkeys(scores, 0.1), estimates)

@@ -49,7 +49,7 @@ def blocks(path: Path) -> list[tuple[int, str]]:
 class Noise:
     """Stands for a microphone: 3 s of noise."""
 
-    modality, name, live = "audio", "noise", True
+    modality, name = "audio", "noise"
 
     def __init__(self, name: str) -> None:
         self.name = name

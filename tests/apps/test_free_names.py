@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from sensemble_apps.console import kinds as console_kinds
 from sensemble_apps.errors import InputError
-from sensemble_apps.running.sources import forms
+from sensemble_apps.running.inputs import forms
 from sensemble_apps.tables.audits import audits
 from sensemble_runtime import Bundle, subsets
 from sensemble_sensors import Sample

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 import torch
-from sensemble_export import artifact_store
-from sensemble_export.bundle import Origin, export_bundle
-from sensemble_export.bundle_calibration import FittedOn
-from sensemble_export.familiarity import synthetic
-from sensemble_export.targets import Job, Lowered
+from sensemble_export.bundle.write import Origin, export_bundle
+from sensemble_export.lowering.targets import Job, Lowered
+from sensemble_export.measuring import artifact_store
+from sensemble_export.measuring.calibration import FittedOn
+from sensemble_export.measuring.familiarity import synthetic
 from sensemble_runtime.bundle.manifest import Manifest
 from sensemble_sensors.spec import InputSpec
 from sensemble_train.data.clips import Clips

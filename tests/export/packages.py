@@ -8,9 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import coremltools as ct
-from coremltools.proto import MIL_pb2
-from sensemble_export.targets import COREML_LEAST
+from sensemble_export.lowering.targets import COREML_LEAST
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +32,10 @@ class PackageSummary:
 
 def summarize(package: Path) -> PackageSummary:
     """Return the contents of a Core ML package (.mlpackage)."""
+    from coremltools.models.utils import load_spec  # only here: each worker reads this file, and it takes 6 s
+
     with TemporaryDirectory() as folder:  # coremltools writes the manifest of what it reads
-        spec = ct.utils.load_spec(str(shutil.copytree(package, Path(folder, package.name))))
+        spec = load_spec(str(shutil.copytree(package, Path(folder, package.name))))
     (block,) = spec.mlProgram.functions["main"].block_specializations.values()
     computes: Counter[str] = Counter()
     weights: Counter[str] = Counter()
@@ -68,6 +68,8 @@ def _storage(operation: Any) -> str:  # noqa: ANN401 - a protobuf message
 
 
 def _dtype(tensor: Any) -> str:  # noqa: ANN401 - as above
+    from coremltools.proto import MIL_pb2
+
     name: str = MIL_pb2.DataType.Name(tensor.dataType)
     return name.lower()
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 from scipy.special import softmax
-from sensemble_export import artifact_store, export_instant
+from sensemble_export import export_instant
+from sensemble_export.measuring import artifact_store
 from sensemble_runtime import Bundle
 from sensemble_runtime.auditing.calibration import CONFIDENT
 from sensemble_runtime.bundle.manifest import FileEntry, Manifest

@@ -70,3 +70,6 @@ def test_a_set_is_learned_by_the_command(tmp_path: Path) -> None:
     assert bundle.specs["imu"].shape == (1, 100, 6)
     artifact = bundle.manifest.modalities["imu"].artifacts["executorch-xnnpack"]
     assert artifact.scheme.startswith("int8")
+    lowered = json.loads((run / "bundle" / "lowering.json").read_text())
+    assert all(one["subgraphs"] == 1 and not one["not_delegated"] for one in lowered.values())
+    assert lowered

@@ -1,4 +1,4 @@
-"""A kind of a package of its own: carbon dioxide, one number a second.
+"""A kind in a separate package: carbon dioxide, one number a second.
 
 Its entry points are all that Sensemble knows of it: `co2 = sensemble_co2` in the group `sensemble.kinds`, and
 `co2 = sensemble_co2:Meter` in `sensemble.devices`.
@@ -36,8 +36,6 @@ class Carbon(Series):
 
 class Meter:
     """A meter that writes one number a line; here into a file, of which it gives one a second."""
-
-    live = True
 
     def __init__(self, source: str, name: str | None = None, modality: str = "co2") -> None:
         self.name, self.modality, self._source = name or f"meter {source}", modality, source

@@ -1,6 +1,6 @@
 """Writes a small, complete bundle (three tiny untrained encoders) and what torch computes for it.
 
-Run as a script, in a process of its own: it imports torch and ExecuTorch's exporter, which the runtime never
+Run as a script, in a separate process: it imports torch and ExecuTorch's exporter, which the runtime never
 does. `python build_bundle.py FOLDER` leaves `FOLDER/bundle/` and `FOLDER/reference.npz`, which holds for each
 modality the windows (`<modality>.windows`), the float encoder's embeddings (`.float`) and the lowered one's
 (`.lowered`, quantized where the artifact is). `FOLDER/slow/encoder.pte` takes a good part of a second,
@@ -13,12 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
-from executorch.backends.xnnpack.quantizer.xnnpack_quantizer import (
-    XNNPACKQuantizer,
-    get_symmetric_quantization_config,
-)
-from executorch.exir import to_edge_transform_and_lower
+from sensemble_export.lowering import to_executorch
 from sensemble_runtime.bundle.head import Head, save_head
 from sensemble_runtime.bundle.manifest import (
     SCHEMA,
@@ -35,7 +30,6 @@ from sensemble_runtime.scores import SubsetScore
 from sensemble_sensors.spec import InputSpec
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 from torch import Tensor, nn
-from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 
 D = 8
 LABELS = ("zero", "one", "two")
@@ -108,17 +102,9 @@ def windows(modality: str, count: int) -> Tensor:
 
 
 def lower(encoder: nn.Module, inputs: Tensor, path: Path, *, quantize: bool) -> nn.Module:
-    program = torch.export.export(encoder, (inputs[0],)).module()
-    if quantize:
-        quantizer = XNNPACKQuantizer().set_global(get_symmetric_quantization_config())
-        program = prepare_pt2e(program, quantizer)
-        for window in inputs:
-            program(window)
-        program = convert_pt2e(program)
-    exported = torch.export.export(program, (inputs[0],))
-    lowered = to_edge_transform_and_lower(exported, partitioner=[XnnpackPartitioner()]).to_executorch()
+    program = to_executorch.quantize(encoder, inputs.flatten(0, 1), "int8-static") if quantize else encoder
     path.parent.mkdir(parents=True)
-    path.write_bytes(lowered.buffer)
+    path.write_bytes(to_executorch.lower(program, inputs[0]).files[""])
     return program
 
 

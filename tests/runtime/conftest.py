@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+import sensemble_export
 from sensemble_runtime.bundle import head, manifest
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_sensors.supervision import backoff
@@ -26,7 +27,8 @@ def built(request: pytest.FixtureRequest, once: Callable[[str, Callable[[Path], 
     Importing the exporter alone takes longer than all of these tests, so pytest's cache keeps the result
     for as long as what it is made from and with stays the same.
     """
-    sources = (BUILDER, Path(head.__file__), Path(manifest.__file__))
+    lowering = sorted(Path(sensemble_export.__file__).with_name("lowering").glob("*.py"))
+    sources = (BUILDER, Path(head.__file__), Path(manifest.__file__), *lowering)
     made_from = (
         b"".join(path.read_bytes() for path in sources)
         + f"{version('executorch')} {version('torch')}".encode()

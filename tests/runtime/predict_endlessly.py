@@ -12,7 +12,7 @@ from pathlib import Path
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.record import background
-from sensemble_runtime.record.writer import Records
+from sensemble_runtime.record.writer import RecordWriter
 from sensemble_runtime.session.session import Session
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
@@ -21,7 +21,6 @@ from sensemble_sensors.supervision.events import Event
 
 class Talk:
     modality = name = "text"
-    live = True
 
     def open(self, spec: InputSpec) -> None: ...
 
@@ -32,7 +31,7 @@ class Talk:
     def close(self) -> None: ...
 
 
-class Telling(Records):
+class Telling(RecordWriter):
     committed = 0
 
     def add_items(self, run: int, items: Sequence[Prediction | Event]) -> None:
@@ -49,7 +48,7 @@ def tell(committed: int) -> None:
 
 
 def main(bundle: Path, record: Path) -> None:
-    background.Records = Telling  # type: ignore[misc]
+    background.RecordWriter = Telling  # type: ignore[misc]
     tell(0)
     with Session(Bundle.open(bundle), record=record) as running:
         running.attach(Talk())

@@ -25,8 +25,6 @@ Session = partial(session.Session, health=None)  # for no puppet is ever healthy
 class Puppet:
     """A sensor that gives, raises or blocks on what the test puts into it."""
 
-    live = True
-
     def __init__(self, modality: str, name: str | None = None) -> None:
         self.modality = modality
         self.name = name or modality

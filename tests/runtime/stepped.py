@@ -2,10 +2,10 @@
 
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.engine import live_set
-from sensemble_runtime.engine.live_set import Encoded, PoppedWindow, Teaching
+from sensemble_runtime.engine.live_set import PoppedWindow, Teaching, WindowEmbedding
 from sensemble_runtime.engine.scheduler import Policy
 from sensemble_runtime.prediction import Prediction
-from sensemble_runtime.session.encoding import Encoding
+from sensemble_runtime.session.window_encoder import WindowEncoder
 
 
 class LiveSet(live_set.LiveSet):
@@ -13,9 +13,9 @@ class LiveSet(live_set.LiveSet):
 
     def __init__(self, bundle: Bundle, policy: Policy | None = None, adapter: Teaching | None = None) -> None:
         super().__init__(bundle, policy, adapter)
-        self._encode = Encoding(bundle, policy or Policy())
+        self._encode = WindowEncoder(bundle, policy or Policy())
 
-    def encode(self, popped: PoppedWindow) -> Encoded:
+    def encode(self, popped: PoppedWindow) -> WindowEmbedding:
         return self._encode(popped)
 
     def step(self, now: float) -> Prediction | None:

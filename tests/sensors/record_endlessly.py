@@ -1,6 +1,6 @@
-"""Record tiny segments until killed, in a process of its own; prints 0 to begin with, then its number.
+"""Record tiny segments until killed, in a separate process; print 0 first, then the number of each.
 
-Every value of a sample is the microsecond of its time, modulo 256, so that whoever reads it can check it.
+Every value of a sample is the microsecond of its time, modulo 256, so that a reader can check it.
 `python record_endlessly.py FOLDER`
 """
 

@@ -24,7 +24,7 @@ def test_a_name_is_free(name: str) -> None:
     "name", ["", "a+b", "a/b", "../x", "Audio", "a..b", ".a", "a b", "#", "naïve", "a\n", "a" * 65, "-x"]
 )
 def test_a_name_that_would_break_files_topics_or_sets_is_refused(name: str) -> None:
-    with pytest.raises(SpecError, match="no name of a modality"):
+    with pytest.raises(SpecError, match="not a name of a modality"):
         spec(name, "waveform")
 
 

@@ -29,7 +29,6 @@ GIVEN = {
 
 class Unruly:
     modality = "video"
-    live = True
 
     def __init__(self, act: str, well: int = 3) -> None:
         self.name = f"unruly {act}"

@@ -1,4 +1,4 @@
-"""What tests of training share."""
+"""Shared parts of the tests of training."""
 
 from pathlib import Path
 

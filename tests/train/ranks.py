@@ -37,7 +37,7 @@ from sensemble_train.training.optim import Optimization
 from sensemble_train.training.scale import ScaleConfig
 
 from tests.losses import read_losses
-from tests.train.clip_ranks import compare
+from tests.train.openai_clip_ranks import compare
 from tests.train.tiny import MASKED, raw_inputs, tiny_model
 
 STEPS, KILLS = 4, 2

@@ -1,4 +1,4 @@
-"""What a process that trains or lowers loads: OpenMP's threads wait as asked, and nothing is there unused."""
+"""Libraries of a process that trains or lowers: OpenMP's threads wait as asked, and none is unused."""
 
 import os
 import subprocess
@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 _SET = "GOMP_SPINCOUNT"
 TRAIN = """
 import os, sys
-import sensemble_export.lowering
+import sensemble_export.lowering.lowering
 from sensemble_train.distributed import alone
 from tests.train.ranks import Job, train
 train(Job(sys.argv[1], scale={"save_every": 2}), alone())

@@ -1,10 +1,11 @@
 """The options that several commands share; those of one command stand beside its `main`.
 
 `parsing` reads the dataclasses: the text below a field is its help, a text in its annotation the name of its
-value there. Nothing heavy is imported here.
+value there, a function in it reads the value. Nothing heavy is imported here.
 """
 
-from contextlib import contextmanager
+from argparse import ArgumentTypeError
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -19,8 +20,10 @@ if TYPE_CHECKING:
     from sensemble_sensors.sensor import Sensor
     from sensemble_sensors.spec import InputSpec
 
+_MAX_EFFORT = 1e6
 
-class Form(Enum):
+
+class OptionForm(Enum):
     """The form of a field that is not an option given once."""
 
     POSITIONAL = "without a name"
@@ -28,14 +31,38 @@ class Form(Enum):
     INLINE = "by its own fields"
 
 
+def _seed(text: str) -> int:
+    if not text.isdecimal() or int(text) >= 1 << 32:
+        raise ArgumentTypeError(f"{text}: give a whole number from 0 to {(1 << 32) - 1}")
+    return int(text)
+
+
+def _effort(text: str) -> float:
+    with suppress(ValueError):
+        if 0 < (effort := float(text)) <= _MAX_EFFORT:
+            return effort
+    raise ArgumentTypeError(f"{text}: give a number above 0, at most {_MAX_EFFORT:g}")
+
+
+def _written(text: str) -> Path:
+    from sensemble_apps.console.output import check_file
+
+    check_file(path := Path(text))
+    return path
+
+
 _Value = TypeVar("_Value")
-Positional = Annotated[_Value, Form.POSITIONAL]
-Inline = Annotated[_Value, Form.INLINE]
+Positional = Annotated[_Value, OptionForm.POSITIONAL]
+Inline = Annotated[_Value, OptionForm.INLINE]
 Folder = Annotated[Path, "FOLDER"]
+Seed = Annotated[int, "N", _seed]
+OptionalSeed = Annotated[int | None, "N", _seed]
 File = Annotated[Path, "FILE"]
 OptionalFolder = Annotated[Path | None, "FOLDER"]
 OptionalFile = Annotated[Path | None, "FILE"]
-Texts = Annotated[tuple[str, ...], "SOURCE", Form.REPEATED]
+OptionalOut = Annotated[Path | None, "FILE", _written]
+"""A file that is written at the end, and checked before anything is done."""
+Texts = Annotated[tuple[str, ...], "SOURCE", OptionForm.REPEATED]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,11 +86,16 @@ class Judging(Common):
     """The options of every command that judges an audit."""
 
     require: Annotated[str | None, "CRITERIA"] = None
-    """Require least scores and largest losses, such as `P>=0.8,drop.microphone<=0.1,wrong<=0.05`, or a file
-    that lists them (`gate.toml`), each judged by the pessimistic end of its interval: exit with 3 if one
-    fails, and with 4 if none does but the examples are too few to tell."""
-    junit: OptionalFile = None
+    """Require minimum scores and maximum losses, such as `P>=0.8,drop.microphone<=0.1,wrong<=0.05`, or a
+    file that lists them (`gate.toml`). Each is compared with the worse end of its interval. Exit with 3 if
+    one fails, and with 4 if none fails but the examples are too few to tell."""
+    junit: OptionalOut = None
     """Write the judgements as JUnit's XML, for a build."""
+
+    def __post_init__(self) -> None:
+        """Refuse a build's file that would judge nothing."""
+        if self.junit is not None and self.require is None:
+            raise InputError(f"--junit {self.junit}: nothing is required; add --require CRITERIA")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,21 +107,21 @@ class Training(Common):
     out: Folder = Path("runs/demo")
     """The run folder; an interrupted run continues in it."""
     train_modalities: Annotated[str | None, "SET"] = None
-    """The modalities with labels (M_T), such as `audio+text`, or `all` for every set in turn; by default, all
-    that most labelled examples have."""
-    seed: int = 0
+    """The modalities with labels (M_T), such as `audio+text`, or `all` for every set in turn; by default,
+    those that most labelled examples have."""
+    seed: Seed = 0
     """The seed of everything random."""
     encoder: Annotated[Texts, "MODALITY=SOURCE"] = ()
     """The pretrained encoder of a modality, frozen behind an adapter that learns: `whisper-tiny.en` (sound),
     `efficientnet-lite0` (pictures), `minilm` (captions), `timm:NAME`, `hf:FOLDER`, or
-    `package.module:factory`. By default, the named ones that are installed, but none for pictures of
-    48 pixels or less."""
+    `package.module:factory`. By default, those of these names that are installed, but none for
+    pictures of 48 pixels or less."""
     unfreeze: Annotated[Texts, "MODALITY=BLOCKS"] = ()
-    """The last blocks of a pretrained encoder that learn with its adapter, such as `text=2`, or `all`. It
-    takes more labels, and the whole encoder runs in every step."""
+    """The last blocks of a pretrained encoder that learn with its adapter, such as `text=2`, or `all`. This
+    needs more labels, and the whole encoder runs in every step."""
     from_scratch: bool = False
     """Train every encoder that `--encoder` does not name from scratch, as the paper does."""
-    effort: float = 1.0
+    effort: Annotated[float, "X", _effort] = 1.0
     """Multiply the training steps, which follow from the data, by X: below 1 for a quick look, above 1 for
     harder data."""
 
@@ -126,9 +158,9 @@ class Sources(Trusting):
         short = (("video", self.camera), ("audio", self.microphone), ("text", self.captions))
         named = [(m, source) for m, sources in short for source in sources]
         for text in self.sensor:
-            modality, equals, source = text.partition("=")
-            if not equals or not source:
-                raise InputError(f"--sensor {text}: write NAME=SOURCE, such as video.rear=1")
+            modality, _, source = text.partition("=")
+            if not modality or not source:
+                raise InputError(f"--sensor {text}: give NAME=SOURCE, such as video.rear=1")
             named.append((modality, source))
         return named
 
@@ -137,11 +169,11 @@ class Sources(Trusting):
         """Yield a sensor for each named device, or those of a media file, which plays meanwhile."""
         from sensemble_sensors.recording.replay import MediaReplay
 
-        from sensemble_apps.running.sources import capture, named
+        from sensemble_apps.running.inputs import named, sensor_on
 
         if self.media is None:
             devices = named(specs, self.sources)
-            yield [capture(spec, source, in_process=self.in_process) for spec, source in devices]
+            yield [sensor_on(spec, source, in_process=self.in_process) for spec, source in devices]
             return
         if self.media.is_dir():
             raise InputError(f"--media {self.media}: is a folder; name a file, or play a dataset by --replay")
@@ -152,10 +184,10 @@ class Sources(Trusting):
             yield sensors
 
     def returning(self, specs: "Mapping[str, InputSpec]") -> "list[Finder]":
-        """See `sensemble_sensors.devices.sources.returning`."""
-        from sensemble_sensors.devices.sources import returning
+        """See `sensemble_sensors.devices.registry.returning`."""
+        from sensemble_sensors.devices.registry import returning
 
-        from sensemble_apps.running.sources import named
+        from sensemble_apps.running.inputs import named
 
         return returning(named(specs, self.sources))
 
@@ -169,24 +201,33 @@ class Running(Sources):
     watch: bool = False
     """Attach every camera and microphone, now and when connected; a modality given by name is left out."""
     unfamiliar: Literal["leave", "pool"] = "leave"
-    """Leave a modality out of the live set while its windows are unlike those of training, or pool it all the
-    same."""
+    """Leave a modality out of the live set while its windows are unlike those of training, or pool its
+    windows like others."""
     output: Annotated[Texts, "NAME=ARGUMENT"] = ()
-    """Also give what it says to another program: `rerun=FILE` (a new Rerun recording of samples, opinions,
+    """Also send the output to another program: `rerun=FILE` (a new Rerun recording of samples, opinions,
     answers and events), `heartbeats=FOLDER` (sums by hour for `sensemble fleet`, without data),
     `mqtt=mqtt://[USER@]HOST[:PORT][/DEVICE]` (answers and events; mqtts for TLS; the password is in the
     environment, SENSEMBLE_MQTT_PASSWORD), `otlp=http://HOST:4318/v1/metrics` (the counts of heartbeats, to a
     receiver of OpenTelemetry), or one that a package adds."""
     replay: OptionalFolder = None
-    """A dataset whose examples are played, or a recording, which is played as it was."""
+    """A dataset whose examples are played, or a recording, which is played with its gaps and losses."""
     split: Annotated[str | None, "NAME"] = None
-    """The split to play; by default, eval of a dataset, and all of a recording."""
+    """The split to play; by default, a dataset's eval, and a whole recording."""
+
+    def check_sources(self, *, needed: bool) -> None:
+        """Refuse several of devices, a media file and a replay; where one is `needed`, also none."""
+        given = (self.names_devices or self.watch, self.media is not None, self.replay is not None)
+        if sum(given) > 1 or (needed and not any(given)):
+            raise InputError(
+                "give one of --replay FOLDER, --media FILE, and --sensor, --camera, --microphone, "
+                "--captions, --watch"
+            )
 
     def finders(self, specs: "Mapping[str, InputSpec]") -> "list[Finder]":
         """Return the finders of named sources and, with `--watch`, of devices for the other modalities."""
-        from sensemble_sensors.devices.sources import finders
+        from sensemble_sensors.devices.registry import finders
 
-        from sensemble_apps.running.sources import named
+        from sensemble_apps.running.inputs import named
 
         known = named(specs, self.sources)
         given = {spec.modality for spec, _ in known}
@@ -199,8 +240,8 @@ class Serving(Common):
     """The options of every command that serves a page."""
 
     host: Annotated[str | None, "ADDRESS"] = None
-    """The address to serve on; by default 127.0.0.1, or for a phone 0.0.0.0. Any but this machine's own needs
-    the token of the printed address, and TLS."""
+    """The address to serve on; by default 127.0.0.1, or for a phone 0.0.0.0. On any address but this
+    machine's own (loopback), clients need the token in the printed address, and TLS."""
     port: int = 8765
     """The port; 0 for a free one."""
 

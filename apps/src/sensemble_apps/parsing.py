@@ -15,22 +15,22 @@ from typing import Annotated, Any, Literal, NoReturn, TypeVar, get_args, get_ori
 
 from sensemble_apps.console.output import say
 from sensemble_apps.errors import InputError
-from sensemble_apps.options import Common, Form
+from sensemble_apps.options import Common, OptionForm
 
 COMMANDS = {
     "demo": "Train on three sensors, export, run, audit and report: all in one.",
     "data build": "Build the embedded digits dataset, unless it exists.",
-    "data example": "Make a small recording as a person would, for the tutorial.",
+    "data example": "Make a small recording like a person's, for the tutorial.",
     "data prepare": "Write the index of a published dataset beside its media.",
     "data show": "Count what a dataset holds, and list its bad lines.",
     "data split": "Hold out whole groups of each class.",
     "train": "Pretrain, train specialists and distil them into one model.",
-    "train matrix": "Run a whole experiment of the paper, every setting an option.",
+    "train matrix": "Run an experiment of the paper; every setting is an option.",
     "export": "Quantize and lower a trained model of a run into its `bundle/`.",
     "export verify": "Measure the parity of a bundle's encoders on this machine.",
     "bundle check": "Verify a bundle and run each encoder in its own process.",
     "bundle sign": "Sign a bundle with a private key.",
-    "web": "Write a site that runs a bundle, or learns, in any browser, offline too.",
+    "web": "Write a site that runs a bundle, or learns, in any browser, also offline.",
     "record": "Record sensors as a dataset, or takes of named classes in turn.",
     "run": "Run a bundle on sensors, or replay a dataset, a recording or a media file.",
     "trial": "Measure what is lost without a sensor: matched periods in random order.",
@@ -38,10 +38,10 @@ COMMANDS = {
     "studio": "Name classes, record takes, train and see the model live, on one page.",
     "adapt": "Let the sensors of a recording teach each other.",
     "audit": "Score a bundle on labelled data, with every set of sensors.",
-    "compare": "Set two bundles, runs or records beside each other, example by example.",
+    "compare": "Compare two bundles, runs or records, example by example.",
     "history": "Print what a record holds, session by session.",
-    "label": "Score a recorded session by what was shown then.",
-    "fleet": "Expect the accuracy of a bundle on the devices that run it.",
+    "label": "Score a recorded session with labels noted in the field.",
+    "fleet": "Estimate the accuracy of a bundle on the devices that run it.",
     "fleet simulate": "Write heartbeats of devices with stated faults.",
     "report": "Write the page of a run, or print its metrics.",
     "doctor": "List what this machine has, and what to install for the rest.",
@@ -166,7 +166,7 @@ def _add_fields(parser: _Parser, kind: type, instance: object, prefix: str) -> d
             value = getattr(instance, one.name)
         name = prefix + one.name
         if hasattr(hint, "__dataclass_fields__"):
-            options |= _add_fields(parser, hint, value, prefix if Form.INLINE in notes else f"{name}.")
+            options |= _add_fields(parser, hint, value, prefix if OptionForm.INLINE in notes else f"{name}.")
             continue
         text = "turn off: " * (value is True) + described.get(one.name, "")
         if hint is not bool and value not in (MISSING, None, (), "", {}):
@@ -176,7 +176,7 @@ def _add_fields(parser: _Parser, kind: type, instance: object, prefix: str) -> d
             "default": value,
             **_form(hint, notes, value),
         }
-        if Form.POSITIONAL in notes:
+        if OptionForm.POSITIONAL in notes:
             if "choices" not in given:
                 given["metavar"] = name.upper()
             given["nargs"] = "+" if "nargs" in given else None if value is MISSING else "?"
@@ -185,7 +185,7 @@ def _add_fields(parser: _Parser, kind: type, instance: object, prefix: str) -> d
         before, dot, last = name.replace("_", "-").rpartition(".")
         option = f"--{before}{dot}{'no-' * (value is True)}{last}"
         parser.add_argument(option, dest=name, required=value is MISSING, **given)
-        options[option] = Form.REPEATED in notes
+        options[option] = OptionForm.REPEATED in notes
     return options
 
 
@@ -197,7 +197,7 @@ def _form(hint: Any, notes: Sequence[object], value: object) -> dict[str, Any]: 
     first, *others = get_args(hint) if get_origin(hint) is tuple else (hint,)
     named = [note for note in notes if isinstance(note, str)] or [_METAVARS.get(first, "TEXT")]
     form: dict[str, Any] = {"metavar": named[-1]}
-    if Form.REPEATED in notes:
+    if OptionForm.REPEATED in notes:
         return form | {"action": "append", "default": []}
     if get_origin(hint) is Literal:
         return {"choices": get_args(hint)}
@@ -205,7 +205,7 @@ def _form(hint: Any, notes: Sequence[object], value: object) -> dict[str, Any]: 
         return {"nargs": "*", "type": _pair, "metavar": "NAME=VALUE"}
     if get_origin(hint) is tuple:
         return form | {"nargs": "*" if others == [...] else 1 + len(others), "type": first}
-    return form | {"type": hint}
+    return form | {"type": next(filter(callable, notes), hint)}
 
 
 def _make(kind: type[_Made], values: Mapping[str, Any], prefix: str) -> _Made:
@@ -213,7 +213,7 @@ def _make(kind: type[_Made], values: Mapping[str, Any], prefix: str) -> _Made:
     for one, hint, notes in _fields(kind):
         name = prefix + one.name
         if hasattr(hint, "__dataclass_fields__"):
-            made[one.name] = _make(hint, values, prefix if Form.INLINE in notes else f"{name}.")
+            made[one.name] = _make(hint, values, prefix if OptionForm.INLINE in notes else f"{name}.")
         elif isinstance(values[name], list):
             made[one.name] = (dict if get_origin(hint) is dict else tuple)(values[name])
         else:

@@ -6,8 +6,9 @@ import sensemble_train  # noqa: F401 - before torch, for the waiting of its thre
 from sensemble_sensors.public_names import attach
 
 if TYPE_CHECKING:
-    from sensemble_export.bundle import Origin as Origin
-    from sensemble_export.bundle import export_bundle as export_bundle
+    from sensemble_export.bundle.verification import verify as verify
+    from sensemble_export.bundle.write import Origin as Origin
+    from sensemble_export.bundle.write import export_bundle as export_bundle
     from sensemble_export.errors import CalibrationMissingError as CalibrationMissingError
     from sensemble_export.errors import ExportError as ExportError
     from sensemble_export.errors import MeasurementError as MeasurementError
@@ -17,12 +18,13 @@ if TYPE_CHECKING:
     from sensemble_export.errors import SchemeError as SchemeError
     from sensemble_export.instant import export_encoders as export_encoders
     from sensemble_export.instant import export_instant as export_instant
+    from sensemble_export.lowering.targets import Job as Job
+    from sensemble_export.lowering.targets import Lowered as Lowered
+    from sensemble_export.lowering.targets import Target as Target
+    from sensemble_export.lowering.targets import plan as plan
     from sensemble_export.run import RunExport as RunExport
     from sensemble_export.run import export_model as export_model
     from sensemble_export.run import export_run as export_run
     from sensemble_export.search import BudgetError as BudgetError
-    from sensemble_export.targets import Job as Job
-    from sensemble_export.targets import plan as plan
-    from sensemble_export.verification import verify as verify
 else:
     __getattr__, __dir__, __all__ = attach(__name__, __file__)

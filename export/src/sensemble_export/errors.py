@@ -1,5 +1,10 @@
 """The errors of the export."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from safetensors import SafetensorError
 from sensemble_sensors.errors import SensembleError
 
 
@@ -35,3 +40,15 @@ class SchemeError(ExportError):
 
 class RunFolderError(ExportError):
     """A run folder does not have the requested model, or does not name its data."""
+
+
+@contextmanager
+def disk_errors(out: Path) -> Iterator[None]:
+    """Turn errors of the file system in the block into an ExportError that names `out`."""
+    try:
+        yield
+    except (OSError, SafetensorError) as error:  # a SafetensorError has no `strerror`
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise ExportError(
+            f"{out}: cannot be written ({reason}); make room there, or export where you may write"
+        ) from error

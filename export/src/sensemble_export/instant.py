@@ -27,10 +27,10 @@ from sensemble_train.models.model import Model
 from sensemble_train.recipe.instant import Frozen, Instant
 from torch import Tensor
 
-from sensemble_export.artifact_store import ArtifactStore, BuiltArtifact
-from sensemble_export.bundle import Origin, place, staged_store
-from sensemble_export.bundle_calibration import evidence
-from sensemble_export.targets import Job
+from sensemble_export.bundle.write import Origin, place, staged_store
+from sensemble_export.lowering.targets import Job
+from sensemble_export.measuring.artifact_store import ArtifactStore, BuiltArtifact
+from sensemble_export.measuring.calibration import evidence
 
 METHOD = "instant"  # in a bundle's provenance
 UNLEARNED = "nothing learned yet"  # the only class of encoders without a head

@@ -20,21 +20,27 @@ from sensemble_train.models.model import Model, load_model
 from torch import Tensor
 
 from sensemble_export import search
-from sensemble_export.artifact_store import ArtifactStore
-from sensemble_export.bundle import Origin, float_jobs, staged_store, write_bundle
-from sensemble_export.bundle_calibration import NOTHING, FittedOn
-from sensemble_export.earlier_bundle import earlier
+from sensemble_export.bundle.earlier import earlier
+from sensemble_export.bundle.write import Origin, float_jobs, staged_store, write_bundle
 from sensemble_export.errors import RunFolderError
-from sensemble_export.examples import (
+from sensemble_export.lowering.targets import Job, needs_ranges, plan
+from sensemble_export.measuring.artifact_store import ArtifactStore
+from sensemble_export.measuring.calibration import NOTHING, FittedOn
+from sensemble_export.measuring.examples import (
     EVALUATED,
     calibrate_examples,
     calibration_examples,
     held_out_examples,
     searched_examples,
 )
-from sensemble_export.familiarity import background_examples, degraded, known_examples, synthetic, varied
+from sensemble_export.measuring.familiarity import (
+    background_examples,
+    degraded,
+    known_examples,
+    synthetic,
+    varied,
+)
 from sensemble_export.search import BudgetError, TradeOff
-from sensemble_export.targets import Job, needs_ranges, plan
 
 _UNSEEN = 1 << 32  # the seed of other near windows than training's
 
@@ -72,7 +78,7 @@ def export_run(
         method: which of its methods, such as `masd+wiseft`.
         train_modalities: M_T, the modalities that the model was trained on.
         schemes: `[TARGET:]MODALITY=SCHEME` each, as `plan` takes them; others are the target's default.
-        budget: limits within which schemes are searched instead, of each target on its own: `size` (MB of
+        budget: limits within which schemes are searched instead, for each target: `size` (MB of
             all encoders), `latency` (ms of all encoders) and `drop` (points of accuracy on any subset). The
             search measures on the split calibrate; the bundle is then measured on eval.
         progress: called with (stage, steps done, steps in all), from other threads too.
@@ -137,7 +143,7 @@ def export_model(
         if budget is None:
             wanted, count = (*jobs, *float_jobs(model, jobs, before)), itertools.count(1)
             progress("lower", 0, len(wanted))  # the first takes long
-            with ThreadPoolExecutor(1) as pool:  # lowering takes processes of its own, decoding this one
+            with ThreadPoolExecutor(1) as pool:  # lowering runs in other processes, decoding in this one
                 lowering = pool.submit(
                     store.lower, wanted, lambda: progress("lower", next(count), len(wanted))
                 )

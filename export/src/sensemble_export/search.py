@@ -16,10 +16,10 @@ from sensemble_runtime.bundle.manifest import Parity, Scheme
 from sensemble_runtime.executors.executor import missing
 from sensemble_runtime.progress import Stages, no_progress
 
-from sensemble_export.artifact_store import ArtifactStore
 from sensemble_export.errors import ExportError, ParityFailedError
-from sensemble_export.parity import is_close
-from sensemble_export.targets import FLOAT, Job, all_targets
+from sensemble_export.lowering.targets import FLOAT, Job, target_of
+from sensemble_export.measuring.artifact_store import ArtifactStore
+from sensemble_export.measuring.parity import is_close
 
 LOG = logging.getLogger(__name__)
 
@@ -102,7 +102,7 @@ def trade_off(store: ArtifactStore, target: str, progress: Stages = no_progress)
     if store.held_out.targets is None:
         raise BudgetError("a search counts accuracy, and the held-out examples have no labels; add some")
     store.check_calibration(store.model.modalities)
-    schemes = all_targets()[target].schemes
+    schemes = target_of(target).schemes
     failed: dict[Job, ExportError] = {}
     plain = [Job(modality, target, scheme) for scheme in schemes for modality in store.model.modalities]
     store.make(plain, partial(progress, f"{target}: schemes"), failed)
@@ -132,7 +132,7 @@ def good_enough(store: ArtifactStore, jobs: Sequence[Job]) -> list[Job]:
     """
     chosen = []
     for job in jobs:
-        target, closer = all_targets()[job.target], job
+        target, closer = target_of(job.target), job
         others: tuple[Scheme, ...] = ("int8-weights", FLOAT)
         closest = [one for one in others if one in target.schemes and one != job.scheme]
         if not missing(job.target) and job.scheme == target.default:

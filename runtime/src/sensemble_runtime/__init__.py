@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from sensemble_runtime.errors import SensembleRuntimeError as SensembleRuntimeError
     from sensemble_runtime.errors import SessionError as SessionError
     from sensemble_runtime.errors import SubsetError as SubsetError
+    from sensemble_runtime.executors.executor import Executor as Executor
     from sensemble_runtime.prediction import Opinion as Opinion
     from sensemble_runtime.prediction import Prediction as Prediction
     from sensemble_runtime.record.reader import read_answers as read_answers

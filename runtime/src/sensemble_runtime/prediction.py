@@ -1,4 +1,4 @@
-"""Predictions and opinions: the probabilities of the classes, and what may be said on their strength."""
+"""Predictions and opinions: the probabilities of the classes, and the answer that they allow."""
 
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal, Self
@@ -12,7 +12,7 @@ _SHOWN = 3  # candidates that a printed prediction names
 _MOST = 99  # per cent that are shown of an answer that is unsure
 
 Doubt = Literal["unfamiliar", "several", "disagreement"]
-"""The reason for which an answer is unsure (`engine.belief`).
+"""The reason why an answer is unsure (`engine.belief`).
 
 `unfamiliar`: no live window is like those of training, so there is no evidence. `disagreement`: the
 confidence is too low, and live modalities have other most probable classes. `several`: it is too low though
@@ -64,7 +64,7 @@ class Answer:
 
     @property
     def percent(self) -> int:
-        """The confidence as it is shown, in whole per cent: 99 at most if unsure."""
+        """The displayed confidence in whole per cent: 99 at most if unsure."""
         return self._percent(self.confidence)
 
     def _percent(self, probability: float) -> int:
@@ -73,7 +73,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Opinion(Answer):
-    """The answer of one modality alone, calibrated as a live set of its own. Its array is read-only.
+    """The answer of one modality alone, calibrated like a live set of one. Its array is read-only.
 
     Attributes:
         probabilities: float32 [C], in the order of the bundle's labels.
@@ -105,18 +105,18 @@ class Prediction(Answer):
         doubt: why it is unsure; None if it is sure.
         opinions: the answer of each modality alone: of those in `live` and in `unfamiliar`, and of `suspect`.
         audited: how right the bundle was with this live set when it was exported, on the split eval.
-        lies: of the modalities in `opinions`, the probability that the sensor shows another scene, as scenes
-            before this one told; empty if `Policy.unfamiliar` is `pool`.
+        lies: by modality in `opinions`, the probability that the sensor shows another scene, learned from
+            earlier scenes; empty if `Policy.unfamiliar` is `pool`.
         unfamiliar: the modalities whose newest window is unlike those of training, sorted. Unless
             `Policy.unfamiliar` is `pool`, they are not in the live set; where all are unfamiliar, they are
             the live set, and there is no evidence.
-        strange: those of `unfamiliar` that are left out and speak against a known scene
+        strange: the modalities of `unfamiliar` that are left out and speak against a known scene
             (`belief.are_strange`).
         suspect: the modality that contradicts the others, which agree, scene after scene (`Belief`). Unless
             `Policy.unfamiliar` is `pool`, it is in the live set only if alone; the answer hardly counts it.
         adapted: the modalities whose embedding was corrected, sorted (`Adapter`).
-        levels: how loud or bright the windows of the same modalities are: RMS in dB of full scale of
-            waveforms, brightness from 0 to 1 of frames; none of captions.
+        levels: the loudness or brightness of the windows of the same modalities: RMS in dB of full scale for
+            waveforms, brightness from 0 to 1 for frames; captions have none.
         bundle: the fingerprint of the bundle whose head answered.
     """
 
@@ -158,7 +158,7 @@ class Prediction(Answer):
     __repr__ = __str__
 
     def copy(self) -> Self:
-        """Return an equal prediction with dicts of its own; the read-only arrays are shared."""
+        """Return an equal prediction with new dicts; the read-only arrays are shared."""
         values = ((field.name, getattr(self, field.name)) for field in fields(self))
         own: Any = {name: value.copy() for name, value in values if isinstance(value, dict)}
         return replace(self, **own)

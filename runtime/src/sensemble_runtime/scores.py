@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Annotated
 
-Share = Annotated[float, (0, 1)]
+from sensemble_sensors.strict_json import Count, Share
+
 Difference = Annotated[float, (-1, 1)]
-Count = Annotated[int, (0, 2**53)]
 
 WIDE = 0.2  # the width of a score's interval above which there are too few examples to judge by it
 
@@ -59,7 +59,7 @@ class ConditionScore:
     confidence: Share  # the mean over the examples with an answer; 0 without one
     unsure: Share  # of the examples without a label
     sure_right: Share | None  # of the others, those that are right
-    plain: Share  # the score if unfamiliar windows counted too, and no scene told who lies
+    plain: Share  # the score if every window counted in full
 
     @property
     def sure_wrong(self) -> float:

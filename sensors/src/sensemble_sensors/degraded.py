@@ -5,7 +5,7 @@ from functools import reduce
 
 from sensemble_sensors.kinds.conditions.condition import Applied, Degradation
 from sensemble_sensors.kinds.registry import kind_of
-from sensemble_sensors.sensor import Media, Sample, Sensor
+from sensemble_sensors.sensor import Media, Sample, Sensor, is_played, is_pushed
 from sensemble_sensors.spec import InputSpec
 
 
@@ -56,9 +56,14 @@ class Degraded:
         self._spec: InputSpec | None = None  # None before it is opened
 
     @property
-    def live(self) -> bool:
+    def played(self) -> bool:
         """See `Sensor`."""
-        return self._sensor.live
+        return is_played(self._sensor)
+
+    @property
+    def pushed(self) -> bool:
+        """See `Sensor`."""
+        return is_pushed(self._sensor)
 
     def open(self, spec: InputSpec) -> None:
         """Open the sensor and begin a new degraded stream."""

@@ -6,7 +6,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any
 
-from sensemble_sensors.errors import SensorsError, SensorUnavailableError, text_of
+from sensemble_sensors.errors import SensembleError, SensorUnavailableError, text_of
 
 
 def opencv() -> ModuleType:
@@ -25,20 +25,28 @@ def opencv() -> ModuleType:
 
 
 def plugin(
-    group: str, name: str, raised: type[SensorsError], part: Callable[[Any], Any] = lambda named: named
+    group: str,
+    name: str,
+    raised: type[SensembleError],
+    part: Callable[[Any], Any] = lambda named: named,
+    *,
+    kind: type = object,
 ) -> Any | None:  # noqa: ANN401 - as the group says
-    """Return the `part` of what a package names in a group of entry points; None without one.
+    """Return the `part`, of a `kind`, of what a package names in a group of entry points; None without one.
 
-    Raises `raised` if it cannot be loaded or made.
+    Raises `raised` if it cannot be loaded or made, or is another.
     """
     from importlib.metadata import entry_points  # a tenth of what a short command imports
 
     for entry in entry_points(group=group, name=name):
         try:
-            return part(entry.load())
-        except Exception as failure:
+            found = part(entry.load())
+            if not isinstance(found, kind):
+                raise TypeError(f"it is no {kind.__name__}")  # noqa: TRY301 - said as the others are
+        except (Exception, SystemExit) as failure:  # some end the process where their library is missing
             raise raised(
                 f"{group} {name}: {entry.value} cannot be loaded ({type(failure).__name__}: "
                 f"{text_of(failure)}); install its package again"
             ) from failure
+        return found
     return None

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO, Annotated, Any
 
 from sensemble_sensors.errors import BadDataError
-from sensemble_sensors.strict_json import Text, decode
+from sensemble_sensors.strict_json import FreeText, decode
 
 MAX_LINE = 1 << 20  # bytes of a line, with its end
 MAX_SECONDS = 1e9  # seconds, or thirty years; no file and no recording is longer
@@ -68,7 +68,7 @@ class Fields:
 
     def string(self, name: str) -> str:
         """Return a string, which may be empty."""
-        return str(self.get(name, Text))
+        return str(self.get(name, FreeText))
 
     def seconds(self, name: str) -> float | None:
         """Return a number of seconds from 0 to `MAX_SECONDS`; None where it is absent."""

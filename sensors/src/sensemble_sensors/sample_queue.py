@@ -1,4 +1,4 @@
-"""The bounded queue from the thread that captures samples to the thread that reads them, and its sensors."""
+"""A bounded queue between two threads, and the base of sensors that read from one."""
 
 from collections import deque
 from dataclasses import replace

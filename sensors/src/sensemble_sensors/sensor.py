@@ -50,14 +50,14 @@ class Sample:
 
 
 class Sensor(Protocol):
-    """A source of samples of one modality; one thread opens, reads and closes it."""
+    """A source of samples of one modality; one thread opens, reads and closes it.
+
+    It may also have `played`, true if it plays a file, of which only the clock is checked; and `pushed`, true
+    if others send to it: to reopen it while they are silent would turn them away.
+    """
 
     modality: str
     name: str
-
-    @property
-    def live(self) -> bool:
-        """True for a device, false for a file that is played, of which only the clock is checked."""
 
     def open(self, spec: InputSpec) -> None:
         """Start capturing in the form of `spec`; raise SensorUnavailableError, which says what to do."""
@@ -72,6 +72,16 @@ class Sensor(Protocol):
 
     def close(self) -> None:
         """Release the device; closing twice and reopening are allowed."""
+
+
+def is_played(sensor: Sensor) -> bool:
+    """Return whether a sensor plays a file; one that does not say so is a device."""
+    return bool(getattr(sensor, "played", False))
+
+
+def is_pushed(sensor: Sensor) -> bool:
+    """Return whether others send to a sensor; one that does not say so is read."""
+    return bool(getattr(sensor, "pushed", False))
 
 
 def free_name(name: str, taken: Collection[str]) -> str:

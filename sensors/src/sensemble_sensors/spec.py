@@ -47,7 +47,7 @@ def check_name(modality: str) -> None:
     """Raise SpecError if a modality cannot have this name."""
     if not _NAME.fullmatch(modality):
         raise SpecError(
-            f"{modality!r:.80}: no name of a modality; take small letters, digits, '_' and '-', in parts "
+            f"{modality!r:.80}: not a name of a modality; use small letters, digits, '_' and '-', in parts "
             "joined by '.', 64 characters at most"
         )
     if modality in RESERVED:

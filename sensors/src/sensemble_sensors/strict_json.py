@@ -1,7 +1,7 @@
 """Check what a file, a client or a caller gives: values of their types and in their bounds, whole documents.
 
-A type hint says what is allowed: `Annotated[float, (0, 1)]` has bounds, both included; `Text` may hold line
-breaks; of a dataclass, no key may be missing or unknown.
+A type hint says what is allowed: `Annotated[float, (0, 1)]` has bounds, both included; `FreeText` may hold
+line breaks; of a dataclass, no key may be missing or unknown.
 """
 
 import dataclasses
@@ -14,12 +14,15 @@ from typing import Annotated, Any, Literal, NewType, Union, get_args, get_origin
 
 from sensemble_sensors.errors import BadDataError, SpecError, printable
 
-Text = NewType("Text", str)  # a caption, say; other strings are names, without line breaks and escapes
+# A caption, say; other strings are names, without line breaks and escapes.
+FreeText = NewType("FreeText", str)
 MORE = math.inf  # as the upper bound of a number: none
+Share = Annotated[float, (0, 1)]
+Count = Annotated[int, (0, MORE)]
 
 _PLAIN: dict[Any, str] = {
     str: "a string",
-    Text: "a string",
+    FreeText: "a string",
     int: "an integer",
     float: "a number",
     bool: "true or false",
@@ -131,12 +134,12 @@ def _dataclass(kind: Any, raw: object, field: str) -> Any:  # noqa: ANN401 - an 
 
 def _plain(kind: Any, raw: Any, field: str, words: str = "") -> Any:  # noqa: ANN401 - of the type
     words = words or _PLAIN[kind]
-    form = (int, float) if kind is float else str if kind is Text else kind
+    form = (int, float) if kind is float else str if kind is FreeText else kind
     if isinstance(raw, bool) is not (kind is bool) or not isinstance(raw, form):
         raise _mismatch(field, words, raw)
     if not isinstance(raw, str) and not abs(raw) <= _EXACT:
         raise _mismatch(field, f"{words} within 2^53", raw)
-    if isinstance(raw, str) and kind is Text and not is_unicode(raw):
+    if isinstance(raw, str) and kind is FreeText and not is_unicode(raw):
         raise _mismatch(field, f"{words} in Unicode", raw)
     if isinstance(raw, str) and kind is str and printable(raw) != raw:
         raise _mismatch(field, "printable text", raw)

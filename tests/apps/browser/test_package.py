@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Playwright
 
-from tests.apps.chromium import SLOW, chromium, devices, film, sound
+from tests.apps.chromium import SLOW, chromium, devices
 
 from .colours import write_colours
 from .hosting import WEB, hosted
@@ -40,7 +40,7 @@ def test_the_code_of_its_readme_answers(playwright: Playwright, tmp_path: Path) 
     subprocess.run([modules / "typescript/bin/tsc", *options, "main.ts"], cwd=tmp_path, check=True)
     subprocess.run([modules / "vite/bin/vite.js", "build"], cwd=tmp_path, check=True, capture_output=True)
     write_colours(tmp_path / "dist" / "bundle")
-    flags = devices(film(tmp_path / "film.y4m", LABEL), sound(tmp_path / "sound.wav", LABEL))
+    flags = devices(tmp_path, LABEL)
     with hosted(tmp_path / "dist") as server, chromium(playwright, *flags) as browser:
         page = browser.new_context(permissions=["camera", "microphone"]).new_page()
         with page.expect_console_message(lambda said: f"[audio, video] {LABEL}" in said.text, timeout=SLOW):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, Playwright, Route, expect
 from sensemble_apps.cli import main
-from sensemble_apps.running.sources import examples_of
+from sensemble_apps.running.inputs import examples_of
 from sensemble_runtime.auditing.audit import audit
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.bundle.manifest import BROWSER
@@ -20,10 +20,8 @@ from tests.apps.chromium import (
     chromium,
     complaining,
     devices,
-    film,
     inaccessible,
     lay_down,
-    sound,
 )
 from tests.apps.clips import write_dataset
 
@@ -57,7 +55,7 @@ def give(page: Page) -> None:
 def test_it_is_installed_and_goes_on_offline_while_a_camera_goes_and_comes(
     server: ThreadingHTTPServer, playwright: Playwright, tmp_path: Path
 ) -> None:
-    flags = devices(film(tmp_path / "film.y4m", LABEL), sound(tmp_path / "sound.wav", LABEL))
+    flags = devices(tmp_path, LABEL)
     with chromium(playwright, *flags) as browser:
         context = browser.new_context(permissions=["camera", "microphone", "accelerometer", "gyroscope"])
         page = context.new_page()

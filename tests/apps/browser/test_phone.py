@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Playwright, expect
 
-from tests.apps.chromium import SLOW, chromium, devices, film, sound
+from tests.apps.chromium import SLOW, chromium, devices
 from tests.apps.conftest import Started
 
 pytestmark = [pytest.mark.slow, pytest.mark.needs("chromium", "web-app")]
@@ -23,7 +23,7 @@ def test_a_phone_opens_the_printed_address(bundle: Path, playwright: Playwright,
             assert address is not None
             assert "certificate" in served.stdout.readline()
             assert "█" in served.stdout.readline() + served.stdout.readline(), "the QR code"
-            fakes = devices(film(tmp_path / "two.y4m", "two"), sound(tmp_path / "two.wav", "two"))
+            fakes = devices(tmp_path, "two")
             with chromium(playwright, *fakes) as browser:
                 page = browser.new_context(ignore_https_errors=True).new_page()
                 page.goto(address[0])

@@ -5,20 +5,10 @@ import shutil
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from sensemble_apps.cli import main
 
 from tests.apps.conftest import DemoRun, Refusal, Sensemble
-
-
-def pair(folder: Path, name: str) -> tuple[Path, Path]:
-    """Write a new key pair; return the files of the private and the public key."""
-    key = Ed25519PrivateKey.generate()
-    private, public = folder / f"{name}.pem", folder / f"{name}.pub.pem"
-    private.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    public.write_bytes(key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
-    return private, public
+from tests.runtime.bundle.altered import pair
 
 
 @pytest.fixture
@@ -54,6 +44,16 @@ def test_who_trusts_a_key_runs_only_what_it_signed(
     for command in commands.values():
         result = here(*command, "--trust", public)
         assert result.returncode == 0, result.stderr
+
+
+def test_a_module_in_the_folder_where_one_stands_is_not_run(
+    copied: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It may be the bundle's own folder, whose other files nobody signed."""
+    monkeypatch.chdir(copied)
+    (copied / "numpy.py").write_text("raise SystemExit('it ran')", encoding="utf-8")
+    for command in (["bundle", "check", "."], ["export", "verify", str(copied)]):
+        assert main(command) == 0, capsys.readouterr()
 
 
 def test_no_key_and_no_bundle_are_named(copied: Path, tmp_path: Path, refusal: Refusal) -> None:

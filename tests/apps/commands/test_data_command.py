@@ -1,4 +1,4 @@
-"""`sensemble data prepare` and `data show`, run as a user runs them on media as it is published."""
+"""`sensemble data prepare` and `data show`, run like a user on published media."""
 
 import json
 import re
@@ -45,7 +45,7 @@ def test_show_names_files_that_several_splits_share(
     folder = Path(shutil.copytree(dataset_folder, tmp_path / "data"))
     (folder / "eval-one-0.mkv").write_bytes((folder / "train-one-1.mkv").read_bytes())
     assert main(["data", "show", str(folder)]) == 0
-    assert "--check opens their media" in capsys.readouterr().out
+    assert "--check also opens their media" in capsys.readouterr().out
     assert main(["data", "show", str(folder), "--check"]) == 2
     output, errors = capsys.readouterr()
     assert "train-one-1.mkv" in output

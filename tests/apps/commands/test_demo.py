@@ -5,8 +5,9 @@ from pathlib import Path
 from shutil import copytree
 
 import pytest
+from rich.console import Console
 from sensemble_apps.cli import main
-from sensemble_apps.commands.demo import _conditions
+from sensemble_apps.commands.demo import _conditions, _summarize
 from sensemble_apps.tables.matrices import read_matrices
 from sensemble_runtime import subsets
 from sensemble_runtime.bundle.bundle import Bundle
@@ -15,6 +16,7 @@ from sensemble_sensors.media.dataset import Dataset, Example
 
 from tests.apps.clips import write_dataset
 from tests.apps.conftest import MODALITIES, DemoRun, Sensemble
+from tests.apps.shipped import write_audit, write_run
 
 SETS = {subsets.name(subset) for subset in subsets.subsets(MODALITIES)}
 
@@ -48,6 +50,15 @@ def test_its_audit_has_conditions_only_where_a_kind_names_some() -> None:
     captions = Dataset(Path(), (Example("a", "eval", ("one",), {"text": "one"}, 1),))
     assert _conditions(captions) == ["--conditions", "text=dropped:5"]
     assert _conditions(Dataset(Path(), ())) == []
+
+
+def test_its_summary_says_that_a_bundle_never_answers(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_audit(write_run(tmp_path))
+    _summarize(Console(soft_wrap=True), tmp_path)
+    said = capsys.readouterr().out
+    assert "It never answers: with microphone, captions and camera, every answer is unsure." in said
 
 
 def test_its_steps_and_the_schedule_of_the_sensors_are_visible(demo: DemoRun) -> None:

@@ -10,7 +10,7 @@ import torch
 from sensemble_apps.cli import main
 from sensemble_apps.tables.costs import show_costs
 from sensemble_export import export_run, search
-from sensemble_export.artifact_store import ArtifactStore
+from sensemble_export.measuring.artifact_store import ArtifactStore
 from sensemble_export.search import BudgetError
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.bundle.manifest import Manifest

@@ -98,8 +98,8 @@ def test_the_bundle_of_a_model_from_elsewhere_answers_as_that_model(
     [
         ("elsewhere", "--model elsewhere: name a function, package.module:factory"),
         ("nowhere:made", "--model nowhere:made: No module named 'nowhere'; name a function"),
-        ("elsewhere:nothing", "--model elsewhere:nothing: it returns dict, not Trained"),
-        ("misfit:made", "the encoder of audio gives 8 numbers, and the head takes 16"),
+        ("elsewhere:nothing", "--model elsewhere:nothing: it returns dict; name one that returns a Trained"),
+        ("misfit:made", "the encoder of audio gives 8 numbers, and the head takes 16; "),
     ],
 )
 def test_what_is_no_such_model_is_refused_in_a_line(

@@ -1,4 +1,4 @@
-"""What a board may do without: a command that needs it names the extra, and its help does without."""
+"""Extras that a board may lack: a command that needs one names it, and its help works without it."""
 
 from pathlib import Path
 
@@ -29,7 +29,7 @@ def test_a_command_names_the_extra_that_it_lacks(
     remedy = f"`pip install 'sensemble-apps[{extra}]'`"
     line = result.stderr.splitlines()[-1]
     assert (result.returncode, line) == (2, f"sensemble: needs {package}, which is not installed; {remedy}")
-    assert ("Run a whole experiment of the paper" in result.stdout) == ("--help" in given)
+    assert ("Run an experiment of the paper" in result.stdout) == ("--help" in given)
 
 
 @pytest.mark.parametrize(("package", "command"), [("starlette", "serve"), ("torch", "export verify")])

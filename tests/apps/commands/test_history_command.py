@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.prediction import Prediction
-from sensemble_runtime.record.writer import Records
+from sensemble_runtime.record.writer import RecordWriter
 from sensemble_sensors.supervision.events import Event
 
 from tests.apps.conftest import DemoRun, Refusal, Sensemble
@@ -19,7 +19,7 @@ def test_a_session_is_summed_up(bundle_folder: Path, tmp_path: Path, here: Sense
     record = tmp_path / "record.sqlite"
     bundle = Bundle.open(bundle_folder)
     one = np.ones(3, np.float32)
-    with Records(record) as records:
+    with RecordWriter(record) as records:
         run = records.begin("session", bundle)
         began = time.monotonic()
         said = [(1, ("audio", "video")), (3, ("video",)), (7, ("audio", "video")), (8, ("audio",))]
@@ -60,7 +60,7 @@ def test_an_audit_is_read_back(demo: DemoRun, here: Sensemble) -> None:
 
 def test_a_record_in_which_nothing_began_says_so(tmp_path: Path, here: Sensemble) -> None:
     record = tmp_path / "record.sqlite"
-    Records(record).close()
+    RecordWriter(record).close()
     result = here("history", record)
     assert (result.returncode, result.stdout) == (0, "")
     assert result.stderr.startswith(f"{record}: holds no session and no audit; ")
@@ -71,7 +71,9 @@ def test_a_record_in_which_nothing_began_says_so(tmp_path: Path, here: Sensemble
 
 def test_heartbeats_do_not_replace_a_record(tmp_path: Path, refusal: Refusal) -> None:
     record = tmp_path / "record.sqlite"
-    Records(record).close()
+    RecordWriter(record).close()
     before = record.read_bytes()
-    assert "end the name in .parquet" in refusal("history", record, "--heartbeats", record)
+    assert "is a record, which would be lost; name another" in refusal(
+        "history", record, "--heartbeats", record
+    )
     assert record.read_bytes() == before

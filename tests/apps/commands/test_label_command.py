@@ -11,7 +11,7 @@ import pytest
 from sensemble_apps.cli import main
 from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.record.reader import read_runs
-from sensemble_runtime.record.writer import Records
+from sensemble_runtime.record.writer import RecordWriter
 
 from tests.apps.shipped import manifest
 
@@ -22,7 +22,7 @@ def record(tmp_path: Path) -> Path:
     path = tmp_path / "r.sqlite"
     chances = np.array([0.9, 0.1], np.float32)
     made = SimpleNamespace(manifest=manifest(), fingerprint="b" * 64)
-    with Records(path) as records:
+    with RecordWriter(path) as records:
         run = records.begin("session", made)  # type: ignore[arg-type]
         began = time.monotonic()
         records.add_items(
@@ -62,15 +62,15 @@ def test_answers_are_scored_by_the_span_and_the_live_set(
     ("rows", "expected"),
     [
         ("0,1,two", "no label 'two'"),
-        ("noon,1,one", ":2: 'noon' is no time"),
-        ("nan,4,zero", ":2: 'nan' is no time"),
+        ("noon,1,one", ":2: 'noon' is not a time"),
+        ("nan,4,zero", ":2: 'nan' is not a time"),
         ("2,1,one", ":2: ends before it begins"),
         ("100,200,one", "no answer of session 1"),
         ("0,5,one\n4,9,zero", ": the spans of one and zero overlap"),
-        ("0,5,caf\xe9", "is no UTF-8"),
+        ("0,5,caf\xe9", "is not UTF-8"),
         ("0,4,zero,extra", ":2: must have three values"),
-        ('0,4,"zero', ": is no CSV"),
-        ("0,4," + "z" * 200_000, ": is no CSV"),
+        ('0,4,"zero', ": is not CSV"),
+        ("0,4," + "z" * 200_000, ": is not CSV"),
     ],
 )
 def test_spans_that_cannot_be_are_refused_by_line(

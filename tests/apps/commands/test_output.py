@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 import pytest
-from sensemble_apps.console.output import write
+from sensemble_apps.console.output import check_file, write
 from sensemble_apps.errors import InputError
 
 
@@ -30,3 +30,13 @@ def test_nothing_is_left_of_half_a_page(
         write(page, "half")
     assert [path.name for path in tmp_path.iterdir()] == ["page.html"]
     assert page.read_text() == "the last one"
+
+
+def test_the_target_of_a_link_is_what_is_checked_and_written(tmp_path: Path) -> None:
+    far, loop = tmp_path / "far", tmp_path / "loop"
+    far.symlink_to("/proc/sensemble/page.html")  # where not even root can write
+    loop.symlink_to(loop)
+    with pytest.raises(InputError, match=r"far: cannot be used .*; name"):
+        check_file(far)
+    write(loop, "a page")
+    assert loop.read_text() == "a page"

@@ -32,7 +32,7 @@ def made(folder: Path) -> Made:
 
 
 def sit(
-    camera: NetworkCamera, out: Path, answers: str, monkeypatch: pytest.MonkeyPatch, **options: float
+    camera: NetworkCamera, out: Path, answers: str, monkeypatch: pytest.MonkeyPatch, **options: float | str
 ) -> None:
     """Record short takes of a network camera, answering by standard input."""
     monkeypatch.setattr("sys.stdin", io.StringIO(answers))
@@ -75,10 +75,10 @@ def test_a_later_sitting_goes_on_and_the_end_of_input_lets_takes_follow(
     network_camera: NetworkCamera, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "out"
-    sit(network_camera, out, "\nq\n", monkeypatch, takes=2)
-    assert [labels for _, _, labels, _ in made(out)] == [("yes",)]
-    sit(network_camera, out, "", monkeypatch, takes=2)
-    assert [labels for _, _, labels, _ in made(out)] == [("yes",), ("no",), ("yes",), ("no",)]
+    sit(network_camera, out, "\nq\n", monkeypatch, takes=2, classes="caf\u00e9,no")
+    assert [labels for _, _, labels, _ in made(out)] == [("caf\u00e9",)]
+    sit(network_camera, out, "", monkeypatch, takes=2, classes="cafe\u0301,no")  # as a Mac names a file
+    assert [labels for _, _, labels, _ in made(out)] == [("caf\u00e9",), ("no",), ("caf\u00e9",), ("no",)]
 
 
 @pytest.mark.usefixtures("at_once")

@@ -7,8 +7,8 @@ import pty
 import re
 import signal
 import time
-from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from http.client import HTTPConnection
 from pathlib import Path
 from threading import Event, Timer
@@ -19,10 +19,10 @@ import pytest
 from sensemble_apps.commands import record
 from sensemble_apps.commands.record import Record
 from sensemble_apps.errors import InputError
+from sensemble_apps.running.capture import Capture
+from sensemble_apps.running.inputs import FORM, forms
 from sensemble_apps.running.recorder import Recorder
-from sensemble_apps.running.sensor_reader import SensorReader
-from sensemble_apps.running.sources import FORM, forms
-from sensemble_sensors.devices import sources
+from sensemble_sensors.devices import registry
 from sensemble_sensors.devices.discovery import Device
 from sensemble_sensors.devices.push_series import PushSeries
 from sensemble_sensors.health import health
@@ -34,6 +34,7 @@ from sensemble_sensors.spec import Channel, InputSpec
 from sensemble_sensors.thresholds import Thresholds
 
 from tests.apps.conftest import Sensemble, Started
+from tests.sensors.made_up import MadeUp
 from tests.waiting import PATIENCE, wait_until
 
 NetworkCamera = Any
@@ -89,36 +90,19 @@ def test_interrupting_a_recording_keeps_it(tmp_path: Path) -> None:
     assert [s.data for s in Recorded(tmp_path / "out", [example]).segments[0].samples()] == ["one person"]
 
 
-class Paced:
-    """A sensor that is read every 0.05 s; `sample` has the time, and how often it was read."""
-
-    live = True
-    reads = 0
-
-    def __init__(self, modality: str, sample: Callable[[float, int], Sample]) -> None:
-        self.modality = self.name = modality
-        self._sample = sample
-
-    def open(self, spec: InputSpec) -> None: ...
-
-    def read(self, timeout: float) -> Sample | None:
-        time.sleep(min(0.05, timeout))
-        self.reads += 1
-        return self._sample(time.monotonic(), self.reads)
-
-    def close(self) -> None: ...
+paced = partial(MadeUp, pause=0.05)
 
 
-def recorded_by(health: Thresholds, folder: Path, awaited: str, *sensors: Paced) -> Recorded:
+def recorded_by(health: Thresholds, folder: Path, awaited: str, *sensors: MadeUp) -> Recorded:
     """Record sensors until an event of the `awaited` kind, and then 40 samples of each."""
-    reader = SensorReader(FORM, health)
-    recorder = Recorder(reader, FORM)
+    capture = Capture(FORM, health)
+    recorder = Recorder(capture, FORM)
     recorder.start(folder, segment=0.5)
     kinds: list[str] = []
-    with reader:
-        reader.subscribe(lambda event: kinds.append(getattr(event, "kind", "")))
+    with capture:
+        capture.subscribe(lambda event: kinds.append(getattr(event, "kind", "")))
         for sensor in sensors:
-            reader.attach(sensor)
+            capture.attach(sensor)
         wait_until(lambda: awaited in kinds)
         before = [sensor.reads for sensor in sensors]
         wait_until(lambda: all(s.reads > n + 40 for s, n in zip(sensors, before, strict=True)))
@@ -128,7 +112,7 @@ def recorded_by(health: Thresholds, folder: Path, awaited: str, *sensors: Paced)
 
 def test_what_is_frozen_is_left_out_and_reported(tmp_path: Path) -> None:
     picture = np.full((128, 128, 3), 99, np.uint8)
-    frozen = Paced("video", lambda now, _: Sample("video", picture, now))
+    frozen = paced("video", lambda now, _: Sample("video", picture, now))
     limits = Thresholds(frozen=0.3, stalled=60.0, picture_rate=0.0)
     recorded = recorded_by(limits, tmp_path / "out", "unhealthy", frozen)
     lines = (tmp_path / "out" / "events.jsonl").read_text().splitlines()
@@ -149,7 +133,7 @@ def test_what_drifts_is_kept_and_marked(tmp_path: Path, monkeypatch: pytest.Monk
         return Sample("video", data, now)
 
     limits = Thresholds(sound_rate=math.inf, picture_rate=0.0, stalled=60.0)
-    sources = Paced("audio", sound), Paced("video", picture)
+    sources = paced("audio", sound), paced("video", picture)
     recorded = recorded_by(limits, tmp_path / "out", "doubtful", *sources)
     doubts = [plug for plug in recorded.events if plug.kind not in ("began", "attached")]
     assert [(p.modality, p.kind, p.text) for p in doubts] == [
@@ -164,9 +148,9 @@ def test_a_port_stays_open_while_its_phone_is_silent() -> None:
     channels = Channel("ax"), Channel("ay")
     spec = InputSpec("imu", "float32", (1, 100, 2), 100.0, 1.0, 1.0, 2.0, "series", channels)
     phone, kinds = PushSeries("http://127.0.0.1:0", modality="imu"), list[str]()
-    with SensorReader({"imu": spec}, Thresholds(stalled=0.5)) as reader:
-        reader.subscribe(lambda event: kinds.append(getattr(event, "kind", "")))
-        reader.attach(phone)
+    with Capture({"imu": spec}, Thresholds(stalled=0.5)) as capture:
+        capture.subscribe(lambda event: kinds.append(getattr(event, "kind", "")))
+        capture.attach(phone)
         for _ in range(2):
             wait_until(lambda: kinds[-1:] == ["unhealthy"])
             rows = [[i, 1] for i in range(10)]
@@ -222,7 +206,7 @@ def test_nothing_is_recorded_while_the_last_search_for_devices_ends(
             time.sleep(1)
         return []
 
-    monkeypatch.setattr(sources, "returning", lambda *_: [search])
+    monkeypatch.setattr(registry, "returning", lambda *_: [search])
     record.main(Record(out=out, captions=(str(pipe),), seconds=1, segment=0.5))
     assert [example.value("text") for example in read_dataset(out).examples] == ["in time"]
 
@@ -251,7 +235,7 @@ def test_a_terminal_shows_how_it_goes(dataset_folder: Path, tmp_path: Path) -> N
     with Started("record", tmp_path / "out", *given, stderr=theirs, env=size) as process:
         os.close(theirs)
         shown = b""
-        with suppress(OSError):  # whoever wrote has closed it
+        with suppress(OSError):  # the writer has closed it
             while text := os.read(screen, 1 << 16):
                 shown += text
         assert process.stdout.read().endswith("s of video\n"), "results go elsewhere"

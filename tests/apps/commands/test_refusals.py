@@ -1,4 +1,4 @@
-"""What commands refuse: status 2, and one line that names what is wrong."""
+"""Refusals of commands: status 2, and one line that names the mistake."""
 
 import shlex
 from pathlib import Path
@@ -17,15 +17,23 @@ REFUSED = [
     ("run bundle --cammera 0", "--cammera: no such option; perhaps --camera; see "),
     ("run bundle other", "other: one argument too many"),
     ("run bundle --limit many", "--limit: invalid int value: 'many'"),
+    *((f"demo --seed {n}", "--seed: " + n) for n in ("-1", "4294967296", "99999999999999999999", "1e3")),
+    *((f"demo --effort {x}", f"--effort: {x}: give") for x in ("0", "nan", "inf", "much")),
+    ("data show {clip}", "is no folder"),
     ("run bundle --replay {data} --replay=other --fast", "--replay: is given 2 times"),
     ("run nope --captions -", "nope: there is no bundle there"),
     ("run nope", "--replay"),
-    ("run {bundle} --media {clip} --replay {data}", ", and not both"),
+    ("run {bundle} --media {clip} --replay {data}", "give one of --replay"),
     *((f"run {{bundle}} --captions - {o}", "only for --replay") for o in ("--fast", "--unplug")),
     *((f"run {{bundle}} --captions - {o}", "only for --replay") for o in ("--examples 3", "--split eval")),
     ("run {bundle} --fast --replay {data} --budget 0.5", "--budget is for real time"),
     ("run {empty} --fast --replay {data} --adapt", "--adapt is for real time"),
     ("run {bundle} --captions - --budget 0", "budget"),
+    ("run {bundle} --sensor =0", "--sensor =0: give NAME=SOURCE"),
+    ("run {bundle} --replay {data} --examples 1 --summary {empty}", "is not a file; name another"),
+    ("audit {bundle} --data {data} --template {clip}/gate.toml", "gate.toml: cannot be used (Not a dir"),
+    ("audit {bundle} --data {data} --junit {out}", "add --require CRITERIA"),
+    ("compare {run} {run} --data {empty} --out {out}", "index.jsonl: cannot be read"),
     ("run {bundle} --captions {empty}/none.txt", "none.txt: cannot be opened (No such file"),
     ("run {bundle} --media {empty}", "is a folder; name a file"),
     ("run {bundle} --replay {bad}", "index.jsonl:1: split: expected one of"),
@@ -44,7 +52,7 @@ REFUSED = [
     ("record {out} --captions - --split train", "label"),
     ("record {out} --captions - --label ''", "each once, none blank"),
     ("record {out} --captions - --split train --label 'a\x1b[2J'", "printable names"),
-    ("record {out} --captions - --trust key.pem", "give --bundle FOLDER too"),
+    ("record {out} --captions - --trust key.pem", "also give --bundle FOLDER"),
     ("record {here} --captions -", "another folder"),
     ("record {out} --camera 0 --classes yes,,no", "each once, none blank"),
     ("record {out} --camera 0 --classes yes,no --label yes", "leave out --label"),
@@ -52,9 +60,9 @@ REFUSED = [
     ("record {out} --camera 0 --classes yes,no --takes 0", "--takes 0: give 1 or more"),
     ("record {out} --camera 0 --classes yes,no --unlabelled -1", "--unlabelled -1: give 0 or more"),
     *((f"serve {{bundle}} --phone {o}", f"{o.split()[0]}: not with --phone") for o in PHONE),
-    ("serve {bundle} --host no-such-host.invalid", "cannot be served"),
+    ("serve {bundle} --host no-such-host.invalid", "give an address of this machine"),
     ("serve {bundle} --port 70000", "--port 70000: give 0 to 65535"),
-    ("serve {bundle} --replay x --watch", "give one of --replay"),
+    *((f"serve {{bundle}} {o} --watch", "give one of --replay") for o in ("--replay x", "--demo")),
     ("serve {bundle} --split eval", "--split: only for --replay"),
     ("trial {bundle}", "give an arm"),
     ("trial {bundle} --unplug microphone", "give --replay FOLDER or devices"),
@@ -66,7 +74,7 @@ REFUSED = [
     ("trial {bundle} --condition camera=dark --replay {data}", "add a severity"),
     ("trial {bundle} --condition camera=dark:3,camera=frozen --replay {data}", "such as camera=frozen:3"),
     ("trial {bundle} --condition camera=dark: --replay {data}", "--condition camera=dark:: no severity"),
-    ("trial {bundle} --condition camera=:3 --replay {data}", "names no condition"),
+    ("trial {bundle} --condition camera=:3 --replay {data}", "name a condition"),
     ("trial {bundle} --unplug microphone --replay {data} --examples 0", "give 1 or more"),
     ("trial {bundle} --unplug microphone --replay {data} --margin nan", "margin nan"),
     ("export {empty}", "give a run, a folder that `sensemble train`"),
@@ -103,9 +111,10 @@ REFUSED = [
     ("report {empty}", "matrix.json"),
     ("report {run} --out {run}/matrix.json/page.html", "page.html"),
     ("report {run} --out /dev/null", "/dev/null: is not a file; name another"),
+    ("compare {run} {run} --out {run}/audit.sqlite", "audit.sqlite: is a record, which would be lost; name"),
     ("history {empty}/none.sqlite", "none.sqlite: there is no such file"),
     ("compare {bundle} {run}", "give --data DATASET to audit it on"),
-    ("compare {run} {empty}", "no bundle and no run"),
+    ("compare {run} {empty}", "neither a bundle nor a run"),
     *(
         (f"{command} --out /proc/sensemble", "/proc/sensemble: cannot be used (")  # not even root can write
         for command in ("train --data {data}", "train matrix digits --data {data}", "demo --data {data}")

@@ -76,6 +76,13 @@ def test_what_is_no_matrix_is_refused(tmp_path: Path, content: bytes) -> None:
         read_matrices(path)
 
 
+@pytest.mark.parametrize("content", ["{", "[1]", "[" * 100_000])
+def test_settings_that_are_no_object_are_refused_by_name(tmp_path: Path, content: str) -> None:
+    (described(tmp_path / "run", {}) / "config.json").write_text(content)
+    with pytest.raises(InputError, match=r"run/config.json: "):
+        write_page(tmp_path / "run", tmp_path / "page.html")
+
+
 def written(run: Path, page: Path) -> str:
     """Return the text of the page of a run."""
     write_page(run, page)
@@ -105,12 +112,12 @@ def test_no_audit_of_other_data_is_taken_for_one_of_the_runs(demo: DemoRun, tmp_
     shutil.copytree(demo.folder, run, ignore=shutil.ignore_patterns("models", "pretrained"))
     record = run / "audit.sqlite"
     own = run_contents.of_run(run)
-    assert own.audits.scores["audio"].n == 6
+    assert own.audit.subsets["audio"].n == 6
     clips = write_dataset(tmp_path / "clips", {"eval": 1})
     for data, split in ((clips, "eval"), (demo.data, "train")):
         measure(Audit(bundle=run / "bundle", data=data, split=split, record=record))
     found = run_contents.of_run(run)
-    assert found.audits.scores == own.audits.scores
+    assert found.audit.subsets == own.audit.subsets
     text = written(run, tmp_path / "page.html")
     assert "also has audits of the bundle on clips, split eval; colours, split train, which do not" in text
     record.unlink()

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 from sensemble_apps.running import virtual_time
+from sensemble_apps.running.inputs import FORM
 from sensemble_apps.running.real_time import Options, come_and_go, plugged_at
-from sensemble_apps.running.sources import FORM
 from sensemble_runtime import Bundle, Policy, subsets
 from sensemble_runtime.record.reader import read_runs
 

@@ -15,9 +15,14 @@ from sensemble_train.experiments.presets import EXPERIMENTS
 
 from tests.apps.clips import write_dataset
 from tests.apps.conftest import MODALITIES, Started
-from tests.train.clip import MERGES
+from tests.train.openai_clip import MERGES
 
+SIZES = (
+    *("--model.width", "32", "--model.depth", "2", "--model.heads", "2", "--model.text-heads", "2"),
+    *("--model.embedding", "32", "--model.side", "32", "--model.frames", "2", "--model.seconds", "0.5"),
+)
 QUICK = (
+    *SIZES,
     *("--pretrain.steps", "2", "--pretrain.batch", "8", "--probe.steps", "5"),
     *("--finetune.steps", "2", "--finetune.batch", "4"),
 )
@@ -50,6 +55,13 @@ def test_two_jobs_make_the_matrix_that_one_makes(clips: Path, tmp_path: Path) ->
     assert json.loads((alone / "matrix.json").read_text()) == matrix
 
 
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_without_options_an_experiment_has_its_own_sizes(name: str) -> None:
+    assert TrainMatrix.parse([name, "--out", "run"]) == TrainMatrix(
+        config=EXPERIMENTS[name](""), out=Path("run")
+    )
+
+
 def test_help_names_every_experiment_with_a_line_each(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["train", "matrix", "--help"])
@@ -74,8 +86,7 @@ def test_help_describes_the_options_that_several_phases_share(capsys: pytest.Cap
 
 
 SMALL = (
-    *("--model.width", "32", "--model.depth", "2", "--model.heads", "2", "--model.text-heads", "2"),
-    *("--model.embedding", "32", "--model.side", "32", "--model.frames", "2", "--model.seconds", "0.5"),
+    *SIZES,
     *("--probe.epochs", "2", "--finetune.epochs", "1", "--finetune.batch", "4"),
     *("--scale.workers", "0", "--scale.no-compile", "--train-modalities", "video"),
 )

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from sensemble_apps.errors import InputError
 from sensemble_apps.running import trial
-from sensemble_apps.running.trial import Arm, ReplayedScenes, Said, ShownScenes, on_devices
+from sensemble_apps.running.trial import Arm, ReplayedScenes, SceneAnswers, ShownScenes, on_devices
 from sensemble_runtime import Bundle
 from sensemble_runtime.record.reader import read_runs
 from sensemble_sensors.errors import SensorUnavailableError
@@ -94,7 +94,7 @@ def test_what_ends_a_trial_leaves_the_blocks_before_it(
     bundle, played = Bundle.open(bundle_folder), list[int]()
 
     class Ending(ReplayedScenes):
-        def play(self, arm: Arm, block: int) -> Said:
+        def play(self, arm: Arm, block: int) -> SceneAnswers:
             played.append(block)
             if played.count(1) == 2:
                 raise end

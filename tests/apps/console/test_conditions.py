@@ -3,7 +3,7 @@
 import pytest
 from sensemble_apps.console.conditions import parse_applied, parse_conditions
 from sensemble_apps.errors import InputError
-from sensemble_apps.running.sources import FORM
+from sensemble_apps.running.inputs import FORM
 from sensemble_sensors.kinds.conditions.condition import SEVERITIES, Applied
 from sensemble_sensors.kinds.registry import kind_of
 

@@ -112,7 +112,7 @@ def test_a_day_that_is_written_is_not_written_again(tmp_path: Path) -> None:
 
 def test_a_lock_that_is_a_pipe_is_refused(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / ".lock")  # to open it would wait for ever
-    with pytest.raises(InputError, match=r"\.lock: is no file; move it away"):
+    with pytest.raises(InputError, match=r"\.lock: is not a file; move it away"):
         Heartbeats(str(tmp_path), BUNDLE)
 
 

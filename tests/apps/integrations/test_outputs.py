@@ -30,12 +30,15 @@ def kinds(argument, bundle):
 """
 
 
-def test_an_output_of_another_package(bundle_folder: Path, dataset_folder: Path, tmp_path: Path) -> None:
+def test_an_output_of_another_package(
+    bundle_folder: Path, dataset_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "outside_output.py").write_text(OUTSIDE)
     info = tmp_path / "outside_output-1.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: outside-output\nVersion: 1\n")
-    (info / "entry_points.txt").write_text("[sensemble.outputs]\nkinds = outside_output:kinds\n")
+    names = "[sensemble.outputs]\nkinds = outside_output:kinds\nbroken = gone:made\n"
+    (info / "entry_points.txt").write_text(names)
     said = tmp_path / "said.txt"
     command = ["run", bundle_folder, "--replay", dataset_folder, "--limit", "3", "--output", f"kinds={said}"]
     found = {"PYTHONPATH": str(tmp_path), "PATH": "/usr/bin"}
@@ -46,8 +49,11 @@ def test_an_output_of_another_package(bundle_folder: Path, dataset_folder: Path,
     assert kinds[0] == "Opened"
     assert kinds.count("Predicted") == 3
     assert "Event" in kinds
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(InputError, match=r"sensemble.outputs broken: gone:made cannot be loaded .*install"):
+        open_output("broken=x", Bundle.open(bundle_folder))
 
 
 def test_an_output_that_there_is_not_is_refused_with_those_that_there_are(bundle_folder: Path) -> None:
-    with pytest.raises(InputError, match="no such output; there are heartbeats, mqtt"):
+    with pytest.raises(InputError, match="heartbeats, mqtt"):
         open_output("mqqt=x", Bundle.open(bundle_folder))

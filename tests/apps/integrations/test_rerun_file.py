@@ -3,7 +3,6 @@
 import subprocess
 import sys
 from collections import defaultdict
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +16,7 @@ from tests.apps.commands.test_run_command import predictions
 from tests.apps.conftest import Refusal, Sensemble
 from tests.apps.served import running, wait_for_state
 
-pytest.importorskip("rerun", reason="needs rerun")
-RrdReader = import_module("rerun.chunk").RrdReader  # a failure where Rerun is installed and lacks it
+pytestmark = pytest.mark.needs("rerun")
 
 # A process whose files may hold so many bytes; the error differs from that of a full disk in its words only.
 CRAMPED = """
@@ -32,6 +30,8 @@ sys.exit(main())
 
 def read(path: Path) -> dict[str, list[tuple[float | None, dict[str, Any]]]]:
     """Return the rows of each entity: the seconds on the timeline, and the components."""
+    from rerun.chunk import RrdReader
+
     rows = defaultdict(list)
     for chunk in RrdReader(path).stream():
         for row in chunk.to_record_batch().to_pylist():

@@ -3,7 +3,7 @@
 import json
 import socket
 import ssl
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,15 +30,15 @@ from sensemble_sensors.media.dataset import Example
 from sensemble_sensors.recording.replay import Replay
 from sensemble_sensors.sensor import Media
 from sensemble_sensors.supervision.events import Event
-from websockets.sync.client import ClientConnection, connect
+from websockets.sync.client import ClientConnection
 
-from tests.apps.http_client import ask
+from tests.apps.http_client import ServedPage
 from tests.waiting import PATIENCE
 
 
-@dataclass
-class Served:
-    """A page that is served.
+@dataclass(kw_only=True)
+class Served(ServedPage):
+    """A session's page that is served.
 
     Attributes:
         predictions: the times of all predictions so far.
@@ -46,8 +46,6 @@ class Served:
 
     session: Session
     page: SessionPage
-    port: int
-    secure: bool = False
     predictions: list[float] = field(default_factory=list)
 
     @property
@@ -62,26 +60,13 @@ class Served:
         """Show an item to the outputs as if the session had given it."""
         self.page.outputs.show(view_event(item, self.session_state.began))
 
-    @property
-    def origin(self) -> str:
-        return f"{'https' if self.secure else 'http'}://127.0.0.1:{self.port}"
-
-    def ask(
-        self, path: str, method: str = "GET", body: object = None, headers: Mapping[str, str] | None = None
-    ) -> tuple[int, Mapping[str, str], bytes]:
-        return ask(self.port, path, method, body, headers)
-
-    def state(self) -> dict[str, Any]:
-        state: dict[str, Any] = json.loads(self.ask("/api/state")[2])["state"]
-        return state
+    def state(self) -> Any:  # noqa: ANN401 - JSON
+        return super().state()["state"]
 
     @contextmanager
-    def viewer(self, **options: object) -> Iterator["Viewer"]:
-        """Open the page's WebSocket as a browser would."""
-        given: dict[str, Any] = {"additional_headers": {"Origin": self.origin}, **options}
-        address = f"{'wss' if self.secure else 'ws'}://127.0.0.1:{self.port}/socket"
-        with connect(address, max_size=None, close_timeout=1, compression=None, **given) as socket_:
-            yield Viewer(socket_)
+    def viewer(self, **options: Any) -> Iterator["Viewer"]:  # noqa: ANN401
+        with self.socket(**options) as opened:
+            yield Viewer(opened)
 
 
 class Viewer:
@@ -152,7 +137,7 @@ def serving(
     with Session(bundle, policy=Policy(unfamiliar="pool"), lasting=True) as session:
         page = SessionPage(session, recordings, monotonic(), others)
         page.trial.examples = examples
-        served = Served(session, page, 0, access.secure)
+        served = Served(session=session, page=page, port=0, secure=access.secure)
         example_at = None if player is None else player.example_at
 
         def follow() -> None:

@@ -80,6 +80,15 @@ def test_a_message_that_is_too_large_is_not_read(page: Served) -> None:
         assert end.value.rcvd is None or end.value.rcvd.code == 1009
 
 
+def test_a_client_s_mistakes_are_not_logged(page: Served, caplog: pytest.LogCaptureFixture) -> None:
+    with page.viewer() as viewer:
+        viewer.socket.send(b"\xff", text=True)
+        assert closed(viewer)[0] == 1007
+    with raw(page.port, b"no HTTP\r\n\r\n") as connection:
+        assert connection.recv(12) == b"HTTP/1.1 400"
+    assert not caplog.text
+
+
 def test_a_flood_is_closed_and_what_came_before_is_used(page: Served, bundle: Bundle) -> None:
     with page.viewer() as viewer:
         sensor, name = viewer.give("text")

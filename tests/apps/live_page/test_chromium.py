@@ -24,9 +24,7 @@ from tests.apps.chromium import (
     chromium,
     complaining,
     devices,
-    film,
     inaccessible,
-    sound,
     unreached,
 )
 from tests.needs import WEB_CHECKS
@@ -164,6 +162,7 @@ def scripted(
     with served.viewer() as viewer:
         state = viewer.next("state", lambda state: state["answer"] and len(state["live"]) == 3)
         hello = viewer.hello
+    state["sensors"] = [{**sensor, "noted": ""} for sensor in state["sensors"]]  # one may be suspect
     change(hello)
     page = browser.new_context(viewport={"width": 390, "height": 844}).new_page()
     routes: list[WebSocketRoute] = []
@@ -266,7 +265,7 @@ def test_a_browsers_camera_and_microphone_come_go_and_come_back(
     playwright: Playwright, bundle: Bundle, tmp_path: Path
 ) -> None:
     label = "two"
-    flags = devices(film(tmp_path / "film.y4m", label), sound(tmp_path / "sound.wav", label))
+    flags = devices(tmp_path, label)
     with serving(bundle) as served, chromium(playwright, *flags) as browser:
         page = browser.new_context(permissions=["camera", "microphone"]).new_page()
         page.goto(f"{served.origin}/")
@@ -299,7 +298,7 @@ def test_a_browsers_camera_and_microphone_come_go_and_come_back(
 def test_what_a_camera_is_worth_is_tried_on_the_page(
     playwright: Playwright, bundle: Bundle, tmp_path: Path
 ) -> None:
-    flags = devices(film(tmp_path / "film.y4m", "two"), sound(tmp_path / "sound.wav", "two"))
+    flags = devices(tmp_path, "two")
     recordings = tmp_path / "recordings"
     with serving(bundle, recordings=recordings) as served, chromium(playwright, *flags) as browser:
         # Without motion: a colour that still changes has another contrast.

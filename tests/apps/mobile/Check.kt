@@ -6,20 +6,19 @@ import kotlin.math.sin
 import org.json.JSONArray
 import org.json.JSONObject
 
-/** `Check FOLDER`: what the sample makes of the bundle and of `cases.json` in it, as JSON; see test_mobile.py. */
+/** `Check FOLDER`: what the sample makes of the bundle and of `vectors.json` in it, as JSON; see test_mobile.py. */
 fun main(arguments: Array<String>) {
     val bundle = Bundle(File(arguments[0]))
-    val cases = JSONObject(File(arguments[0], "cases.json").readText())
+    val cases = JSONObject(File(arguments[0], "vectors.json").readText()).getJSONObject("inputs")
     val captions = cases.getJSONArray("captions")
     val ids = (0 until captions.length()).map { bundle.ids(captions.getString(it)) }
-    val picture = cases.getJSONObject("picture")
-    val (height, width) = listOf(picture.getInt("height"), picture.getInt("width"))
-    val rgb = picture.getJSONArray("rgb")
+    val (height, width) = listOf(37, 61) // of the picture of vectors.py
+    val rgb = cases.getJSONArray("picture")
     val rgba = ByteArray(height * width * 4) { if (it % 4 < 3) rgb.getInt(it / 4 * 3 + it % 4).toByte() else -1 }
-    val fitted = fit(rgba, height, width, width * 4, picture.getInt("rows"), picture.getInt("columns"))
+    val (rows, columns) = bundle.specs.getValue("video").shape.slice(2..3).map { it.toInt() }
+    val fitted = fit(rgba, height, width, width * 4, rows, columns)
     val stream = Stream(bundle)
-    val events = cases.getJSONArray("events")
-    for (index in 0 until events.length()) stream.play(events.getJSONObject(index))
+    cases.getJSONArray("stream").objects().forEach(stream::play)
     val fused = cases.getJSONArray("fused").objects().map { JSONArray(fuseOf(it, bundle.head.multiClass).toList()) }
     val strange = cases.getJSONArray("breaks").objects().map { JSONArray(strangeOf(it)) }
     val belief = Belief(bundle.specs.keys.sorted())
@@ -65,7 +64,7 @@ private fun Prediction?.json() =
         .put("probabilities", JSONArray(this?.probabilities?.map { it.toDouble() }.orEmpty()))
         .put("candidates", JSONArray(this?.candidates.orEmpty())).put("doubt", this?.doubt?.name?.lowercase())
 
-/** The sensors of stream.py into a session, each prediction awaited. */
+/** The sensors of vectors.py into a session, each prediction awaited. */
 private class Stream(private val bundle: Bundle) {
     val predictions = ArrayList<JSONObject>()
     val failures = HashMap<String, String>()
@@ -78,9 +77,9 @@ private class Stream(private val bundle: Bundle) {
 
     fun play(event: JSONObject) {
         time = event.getDouble("time")
-        val samples = event.optJSONArray("samples")
+        val samples = event.optJSONArray("data")
         val window = when (event.getString("modality")) {
-            "text" -> Window<Any>(event.getString("caption"), time)
+            "text" -> Window<Any>(event.getString("data"), time)
             "audio" -> if (samples == null) lose("audio") else hear(FloatArray(7) { samples.getDouble(it).toFloat() })
             else -> if (samples == null) lose("video") else see(samples.getInt(0).toByte())
         } ?: return

@@ -1,13 +1,20 @@
 import Foundation
 
-// `check FOLDER`: what the sample makes of the bundle and of `cases.json` in it, as JSON; see test_mobile.py.
+// `check FOLDER`: what the sample makes of the bundle and of `vectors.json` in it, as JSON; see test_mobile.py.
+
+struct Vectors: Decodable { let inputs: Cases }
 
 struct Cases: Decodable {
-    struct Picture: Decodable {
-        let height: Int, width: Int, rgb: [UInt8], rows: Int, columns: Int
+    /// Samples, a caption, or nothing where the sensor is lost.
+    enum Sensed: Decodable {
+        case samples([Float]), caption(String)
+        init(from decoder: Decoder) throws {
+            let value = try decoder.singleValueContainer()
+            self = try (try? value.decode(String.self)).map(Sensed.caption) ?? .samples(value.decode([Float].self))
+        }
     }
     struct Event: Decodable {
-        let modality: String, time: Double, samples: [Float]?, caption: String?
+        let modality: String, time: Double, data: Sensed?
     }
     struct Break: Decodable {
         let devices: [String: String], far: [String: Bool]
@@ -19,11 +26,11 @@ struct Cases: Decodable {
         let now: Double, opinions: [String: [Double]], forget: String?
     }
     let captions: [String]
-    let events: [Event]
+    let stream: [Event]
     let breaks: [Break]
     let fused: [Fused]
     let moments: [Moment]
-    let picture: Picture
+    let picture: [UInt8]
 }
 
 struct Found: Encodable {
@@ -58,7 +65,7 @@ struct Answer: Encodable {
     let targets: [String: String]
 }
 
-/// The sensors of stream.py into a session, each prediction awaited.
+/// The sensors of vectors.py into a session, each prediction awaited.
 @MainActor
 final class Stream {
     private(set) var predictions: [Found] = []
@@ -80,15 +87,14 @@ final class Stream {
 
     func play(_ event: Cases.Event) async {
         time = event.time
-        if let caption = event.caption {
-            await offer("text", .text(caption), at: time)
-        } else if event.samples == nil {
-            lose(event.modality)
-        } else if event.modality == "audio" {
-            guard let (window, end) = audio.append(event.samples!, at: time) else { return }
+        switch event.data {
+        case nil: lose(event.modality)
+        case .caption(let caption): await offer("text", .text(caption), at: time)
+        case .samples(let samples) where event.modality == "audio":
+            guard let (window, end) = audio.append(samples, at: time) else { return }
             await offer("audio", .audio(window), at: end)
-        } else {
-            let frame = [UInt8](repeating: UInt8(event.samples![0]), count: 12 * 16 * 3)
+        case .samples(let samples):
+            let frame = [UInt8](repeating: UInt8(samples[0]), count: 12 * 16 * 3)
             guard let (window, end) = video.append(frame, at: time) else { return }
             await offer("video", .video(window), at: end)
         }
@@ -137,14 +143,16 @@ extension ModelBundle {
 let folder = URL(fileURLWithPath: CommandLine.arguments[1])
 let bundle = try ModelBundle(folder: folder)
 let cases = try JSONDecoder().decode(
-    Cases.self, from: Data(contentsOf: folder.appendingPathComponent("cases.json")))
-let picture = cases.picture
-var bgra = [UInt8](repeating: 255, count: 4 * picture.height * picture.width)
-for at in 0..<picture.height * picture.width {
-    for channel in 0..<3 { bgra[4 * at + channel] = picture.rgb[3 * at + 2 - channel] }
+    Vectors.self, from: Data(contentsOf: folder.appendingPathComponent("vectors.json"))
+).inputs
+let (height, width) = (37, 61)  // of the picture of vectors.py
+var bgra = [UInt8](repeating: 255, count: 4 * height * width)
+for at in 0..<height * width {
+    for channel in 0..<3 { bgra[4 * at + channel] = cases.picture[3 * at + 2 - channel] }
 }
+let shape = bundle.specs["video"]!.shape
 let stream = Stream(bundle)
-for event in cases.events { await stream.play(event) }
+for event in cases.stream { await stream.play(event) }
 let fused = cases.fused.map {
     fuse($0.opinions, lies: $0.lies, redundancy: $0.redundancy, multiClass: bundle.head.multiClass)
 }
@@ -161,7 +169,6 @@ let beliefs = cases.moments.map { moment in
 let answer = Answer(
     ids: cases.captions.map(bundle.ids),
     picture: fit(
-        bgra: bgra, source: (picture.height, picture.width), stride: 4 * picture.width, height: picture.rows,
-        width: picture.columns),
+        bgra: bgra, source: (height, width), stride: 4 * width, height: shape[2], width: shape[3]),
     predictions: stream.predictions, strange: strangers, fused: fused, beliefs: beliefs, failures: stream.failures, targets: bundle.programs.mapValues(\.target))
 print(String(decoding: try JSONEncoder().encode(answer), as: UTF8.self))

@@ -6,44 +6,29 @@ What needs no phone (tokenizer, windows, session, head, pictures) is compiled fr
 
 import json
 import subprocess
-from dataclasses import asdict, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
-from sensemble_export.readme import classifier
+from numpy.typing import NDArray
+from sensemble_export.bundle.readme import classifier
 from sensemble_runtime import subsets
-from sensemble_runtime.bundle.head import Familiarity, Head, load_head, save_head
-from sensemble_runtime.bundle.tokenize import tokenize
-from sensemble_runtime.engine.belief import DOUBTS, Belief
+from sensemble_runtime.bundle.manifest import Task
+from sensemble_runtime.engine.belief import DOUBTS
 from sensemble_runtime.engine.belief import answer as answer_of
-from sensemble_sensors.codecs.framing import fit
-from sensemble_train.models.tokenizer import train_tokenizer
-from tokenizers import Tokenizer
 
 from tests.apps.mobile.compilers import kotlin, swift
 from tests.runtime.manifests import MANIFEST
-from tests.vectors import (
-    CORPUS,
-    SPECS,
-    Sines,
-    breaks,
-    calibration,
-    captions,
-    events,
-    fused,
-    fused_of,
-    moments,
-    noted,
-    predictions,
-    strange_of,
-)
+from tests.vectors import LABELS, SPECS, Sines, predicted, write
 
 APPS = Path(__file__).parents[3] / "apps"
 KOTLIN = APPS / "android/app/src/main/java/dev/sensemble/sample"
 SWIFT = APPS / "ios/Sources"
 PORTABLE = ("Belief", "LiveSet", "Session", "Tokenizer", "Windows")
 CHECKS = Path(__file__).parents[1].joinpath("mobile")
+TASKS: tuple[Task, ...] = get_args(Task)
 
 ARTIFACTS = {
     "audio": {"coreml": False, "executorch-xnnpack": True},
@@ -54,66 +39,44 @@ ARTIFACTS = {
 ON_IOS = {"audio": "executorch-xnnpack", "text": "coreml", "video": "coreml"}
 
 
-def artifact(proved: bool) -> dict[str, object]:
-    return {"path": "x", "parity": {"cosine": 1.0} if proved else None}
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[Task, Path]:
+    """Bundles but for their encoders, and the vectors to try on them, by task."""
+    return {task: write(tmp_path_factory.mktemp(task), task, ARTIFACTS) for task in TASKS}
 
 
-@pytest.fixture(params=["multi-class", "multi-label"])
-def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    """A bundle but for its encoders, and the cases to try on it."""
-    source = np.random.default_rng(0)
-    weight, bias = source.standard_normal((3, 8), np.float32), source.standard_normal(3, np.float32)
-    shapes = (3, 8), 3, (3, 3, 2, 8), 3
-    scores = Familiarity(*(source.standard_normal(shape, np.float32) for shape in shapes))
-    save_head(Head(weight, bias, request.param, scores), tmp_path / "head.safetensors")
-    train_tokenizer(CORPUS * 20, 400).save(str(tmp_path / "tokenizer.json"))
-    manifest = {
-        "modalities": {
-            m: {"spec": asdict(SPECS[m]), "artifacts": {t: artifact(proved) for t, proved in found.items()}}
-            for m, found in ARTIFACTS.items()
-        },
-        "labels": ["one", "two", "three"],
-        "task": request.param,
-        "head": {"path": "head.safetensors"},
-        "tokenizer": {"path": "tokenizer.json"},
-        "calibration": asdict(calibration(request.param)),
-    }
-    picture = source.integers(0, 256, (37, 61, 3))
-    cases = {
-        "captions": captions(),
-        "events": [
-            {
-                "modality": modality,
-                "time": time,
-                "samples": data if isinstance(data, list) else None,
-                "caption": data if isinstance(data, str) else None,
-            }
-            for modality, time, data in events()
-        ],
-        "breaks": breaks(),
-        "fused": fused(),
-        "moments": moments(),
-        "picture": {
-            "height": 37,
-            "width": 61,
-            "rgb": picture.ravel().tolist(),
-            "rows": SPECS["video"].shape[2],
-            "columns": SPECS["video"].shape[3],
-        },
-    }
-    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
-    (tmp_path / "cases.json").write_text(json.dumps(cases), encoding="utf-8")
-    return tmp_path
+@pytest.fixture(params=TASKS)
+def folder(request: pytest.FixtureRequest, folders: dict[Task, Path]) -> Path:
+    return folders[request.param]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The commands of a sample's portable part, and of the code in a bundle's README for each folder."""
+
+    language: str
+    check: list[str]
+    readme: dict[Path, list[str]]
 
 
 @pytest.fixture(scope="module", params=["kotlin", "swift"])
-def sample(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """The command of a sample's portable part, its language first."""
-    language, folder = request.param, tmp_path_factory.mktemp(request.param)
+def sample(
+    request: pytest.FixtureRequest, folders: dict[Task, Path], tmp_path_factory: pytest.TempPathFactory
+) -> Sample:
+    """Compile a sample; Kotlin's compiler, which is slow to start, takes all at once."""
+    language, out = request.param, tmp_path_factory.mktemp(request.param)
+    portable, programs = sources(language), dict[Path, Path]()
+    for place, folder in enumerate(folders.values()):
+        package = out / f"read{place}"
+        package.mkdir()
+        programs[folder] = package / ("Read.kt" if language == "kotlin" else "main.swift")
+        programs[folder].write_text(program(language, folder, package.name), encoding="utf-8")
     if language == "kotlin":
-        check, main = CHECKS / "Check.kt", "dev.sensemble.sample.CheckKt"
-        return [language, *kotlin([*sources(language), check], main, folder)]
-    return [language, *swift([*sources(language), CHECKS / "main.swift"], folder)]
+        java = kotlin([*portable, CHECKS / "Check.kt", *programs.values()], out)
+        readme = {folder: [*java, f"{path.parent.name}.ReadKt"] for folder, path in programs.items()}
+        return Sample(language, [*java, "dev.sensemble.sample.CheckKt"], readme)
+    readme = {folder: swift([*portable, path], path.parent) for folder, path in programs.items()}
+    return Sample(language, swift([*portable, CHECKS / "main.swift"], out), readme)
 
 
 def sources(language: str) -> list[Path]:
@@ -127,73 +90,68 @@ def run(command: list[str]) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
-def head_of(folder: Path) -> Head:
-    path = folder / "head.safetensors"
-    return load_head(path.read_bytes(), json.loads((folder / "manifest.json").read_text())["task"], path)
-
-
-def test_the_samples_do_what_the_runtime_does(sample: list[str], folder: Path) -> None:
-    language, *command = sample
-    answer = json.loads(run([*command, str(folder)]))
-    cases = json.loads((folder / "cases.json").read_text(encoding="utf-8"))
-    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-    assert answer["ids"] == [tokenize(tokenizer, text, 24)[0].tolist() for text in cases["captions"]]
-
-    expected = predictions(Sines(folder, SPECS, head := head_of(folder), calibration(head.task)))
-    sets = {"+".join(made.live) for made in expected}
-    assert sets == {subsets.name(subset) for subset in subsets.subsets(SPECS)}
-    assert [found["live"] for found in answer["predictions"]] == [list(made.live) for made in expected]
-    assert {made.doubt for made in expected} == {*DOUBTS}
-    for found, made in zip(answer["predictions"], expected, strict=True):
-        assert (found["time"], found.get("doubt")) == (made.time, made.doubt)
-        np.testing.assert_allclose(found["probabilities"], made.probabilities, atol=1e-5)
-        assert {str(index) for index in found["candidates"]} == set(made.candidates)
-    together = [fused_of(case, head.task) for case in cases["fused"]]
-    np.testing.assert_allclose(answer["fused"], together, atol=1e-5)
-    assert answer["strange"] == [strange_of(case) for case in cases["breaks"]]
-    belief = Belief(SPECS)
-    for found, moment in zip(answer["beliefs"], cases["moments"], strict=True):
-        believed = noted(belief, **moment)
+def test_the_samples_do_what_the_runtime_does(sample: Sample, folder: Path) -> None:
+    bundle = Sines(folder)
+    answer = json.loads(run([*sample.check, str(folder)]))
+    vectors = json.loads((folder / "vectors.json").read_text(encoding="utf-8"))
+    expected = vectors["expected"]
+    for exact in ("ids", "strange"):
+        assert answer[exact] == expected[exact]
+    np.testing.assert_allclose(answer["fused"], expected["fused"], atol=1e-5)
+    for found, believed in zip(answer["beliefs"], expected["beliefs"], strict=True):
         assert found.get("suspect") == believed["suspect"]
         assert found["lies"] == pytest.approx(believed["lies"], abs=1e-5)
-    assert answer["failures"] == {"audio": "unplugged", "video": "unplugged"}
-    if language == "swift":
-        assert answer["targets"] == ON_IOS
 
-    picture = np.array(cases["picture"]["rgb"], np.uint8).reshape(37, 61, 3)
-    fitted = fit(picture, SPECS["video"].shape[2:4])  # type: ignore[arg-type]
-    difference = np.abs(np.array(answer["picture"]).reshape(fitted.shape) - fitted.astype(int))
+    # Of a sample, a modality has one sensor, and each window is answered at once.
+    stream = [event | {"sensor": "first", "late": False} for event in vectors["inputs"]["stream"]]
+    steps = zip(stream, predicted(bundle, stream), strict=True)
+    made = [{**said, "time": event["time"]} for event, step in steps if (said := step["prediction"])]
+    assert {subsets.name(one["live"]) for one in made} == {
+        subsets.name(subset) for subset in subsets.subsets(SPECS)
+    }
+    assert {one["doubt"] for one in made} == {*DOUBTS}
+    for found, one in zip(answer["predictions"], made, strict=True):
+        for exact in ("live", "time"):
+            assert found[exact] == one[exact]
+        assert found.get("doubt") == one["doubt"]
+        np.testing.assert_allclose(found["probabilities"], one["probabilities"], atol=1e-5)
+        assert {*found["candidates"]} == {*one["candidates"]}
+    assert answer["failures"] == {"audio": "unplugged", "video": "unplugged"}
+    if sample.language == "swift":
+        assert answer["targets"] == ON_IOS
+    difference = np.abs(np.array(answer["picture"]) - expected["picture"])
     assert difference.max() <= 1  # OpenCV rounds its weights
 
 
-def test_the_code_in_a_bundles_readme_answers_as_the_runtime_does(sample: list[str], folder: Path) -> None:
-    language, *compiled = sample
-    head = head_of(folder)
-    assert head.familiarity is not None
-    embeddings = dict(zip(("audio", "text"), head.familiarity.weight, strict=False))  # familiar ones
-    rows = {m: ", ".join(f"{x:.9g}" for x in row) for m, row in embeddings.items()}
-    blocks = classifier(replace(MANIFEST, task=head.task))
+def familiar(bundle: Sines) -> dict[str, NDArray[np.float32]]:
+    """Embeddings that a bundle knows."""
+    assert bundle.head.familiarity is not None
+    return dict(zip(("audio", "text"), bundle.head.familiarity.weight, strict=False))
+
+
+def program(language: str, folder: Path, package: str) -> str:
+    """Make a program of the code in a bundle's README: add its inputs, and print its results."""
+    bundle = Sines(folder)
+    rows = {m: ", ".join(f"{x:.9g}" for x in row) for m, row in familiar(bundle).items()}
+    blocks = classifier(replace(MANIFEST, task=bundle.head.task))
     code = next(block for block in blocks if block.startswith(f"```{language}\n"))
     code = code.removeprefix(f"```{language}\n").removesuffix("```")
     if language == "kotlin":
         imports, rest = code.split("\n\n", 1)
-        source = folder / "Read.kt"
         calls = [f'answer("{m}", floatArrayOf({row.replace(",", "f,")}f), 0.0)' for m, row in rows.items()]
         shown = "println(listOf(found.probabilities.toList(), found.candidates, found.sure))"
-        program = f'{imports}\nval bundle = File("{folder}")\n{rest}\n'
-        source.write_text(
-            f"{program}fun main() {{\n{calls[0]}\nval found = {calls[1]}!!\n{shown}\n}}\n", encoding="utf-8"
-        )
-        command = kotlin([source], "ReadKt", folder, compiled[compiled.index("-cp") + 1])
-    else:
-        source = folder / "main.swift"
-        calls = [f'answer("{m}", [{row}], at: 0)' for m, row in rows.items()]
-        shown = 'print("[\\(found.probabilities), \\(found.candidates), \\(found.sure)]")'
-        program = f'import Foundation\nlet bundle = URL(fileURLWithPath: "{folder}")\n{code}\n'
-        source.write_text(f"{program}_ = {calls[0]}\nlet found = {calls[1]}!\n{shown}\n", encoding="utf-8")
-        command = swift([*sources(language), source], folder)
-    chances, chosen, sure = json.loads(run(command))
-    expected, _ = answer_of(Sines(folder, SPECS, head, calibration(head.task)).classifier, embeddings, {})
+        whole = f'package {package}\n{imports}\nval bundle = File("{folder}")\n{rest}\n'
+        return f"{whole}fun main() {{\n{calls[0]}\nval found = {calls[1]}!!\n{shown}\n}}\n"
+    calls = [f'answer("{m}", [{row}], at: 0)' for m, row in rows.items()]
+    shown = 'print("[\\(found.probabilities), \\(found.candidates), \\(found.sure)]")'
+    whole = f'import Foundation\nlet bundle = URL(fileURLWithPath: "{folder}")\n{code}\n'
+    return f"{whole}_ = {calls[0]}\nlet found = {calls[1]}!\n{shown}\n"
+
+
+def test_the_code_in_a_bundles_readme_answers_as_the_runtime_does(sample: Sample, folder: Path) -> None:
+    bundle = Sines(folder)
+    chances, chosen, sure = json.loads(run(sample.readme[folder]))
+    expected, _ = answer_of(bundle.classifier, familiar(bundle), {})
     np.testing.assert_allclose(chances, expected.probabilities, atol=1e-5)
-    assert {str(index) for index in chosen} == set(expected.candidates)
+    assert {LABELS[index] for index in chosen} == {*expected.candidates}
     assert sure == expected.sure

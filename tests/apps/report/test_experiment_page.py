@@ -8,7 +8,7 @@ from statistics import fmean, linear_regression
 import pytest
 from sensemble_apps.console import wording
 from sensemble_apps.report import experiment, figures
-from sensemble_apps.report.experiment import Experiment
+from sensemble_apps.report.experiment import ExperimentContents
 
 from tests.apps.html_page import Page
 from tests.paper import (
@@ -45,7 +45,9 @@ def of_paper(printed: Mapping[str, str], start: str, sets: str = EVALUATION) -> 
 
 
 def shown(methods: Matrices, metric: str = "mAP") -> Page:
-    return Page(experiment.render(Experiment("AudioSet-20K", metric, methods, (("Seed", "0"),)), MADE))
+    return Page(
+        experiment.render(ExperimentContents("AudioSet-20K", metric, methods, (("Seed", "0"),)), MADE)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -156,6 +158,8 @@ def test_little_still_makes_a_page(case: str) -> None:
 def test_markup_in_names_stays_text() -> None:
     tricky = "<script>alert(1)</script>"
     methods = of_paper(TABLE_9, "MAE")
-    page = Page(experiment.render(Experiment(tricky, "mAP", methods | {tricky: methods["masd"]}), MADE))
+    page = Page(
+        experiment.render(ExperimentContents(tricky, "mAP", methods | {tricky: methods["masd"]}), MADE)
+    )
     assert "script" not in {tag for tag, _ in page.tags}
     assert page.text.count(tricky) >= 3

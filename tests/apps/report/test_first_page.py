@@ -11,10 +11,11 @@ from sensemble_apps.commands.report import Report, main
 from sensemble_apps.errors import GateUnmetError
 from sensemble_apps.report import run_contents, run_page
 from sensemble_apps.report.first_page import first_page
+from sensemble_apps.report.run_contents import amount
 from sensemble_runtime.record.writer import fingerprint
 
 from tests.apps.html_page import Page
-from tests.apps.shipped import condition_scores, write_audit, write_run
+from tests.apps.shipped import condition_scores, under, write_audit, write_run
 
 MADE = datetime(2026, 11, 24, 12, 30, tzinfo=UTC)
 SESSION = {
@@ -30,7 +31,7 @@ def run(tmp_path: Path) -> Path:
 
 
 def shown(run: Path, require: str | None = None) -> str:
-    found = replace(run_contents.of_run(run, require), conditions=condition_scores())
+    found = under(run_contents.of_run(run, require), condition_scores())
     return Page(run_page.render(found, MADE)).text.partition("Appendix")[0]
 
 
@@ -67,12 +68,11 @@ def test_it_says_how_many_people_it_rests_on_and_how_sure_it_is_without_a_sensor
     assert "of 400 examples of the split eval, whose people are not named, and" in text
     assert "Whose examples these are: they have no group" in text
     assert "6 to 14 points lost unsure 100 → 100 %, sure and wrong 0.0 → 0.0 %" in text
-    audits = run_contents.of_run(run).audits
-    assert audits.answered is not None
-    eight = replace(audits.answered, groups=np.arange(400) % 8, named=[("anna",)] * 400)
-    assert replace(audits, answered=eight).amount == "400 examples of the split eval, of 8 people or groups"
+    audit = run_contents.of_run(run).audit
+    eight = replace(audit.answered, groups=np.arange(400) % 8, named=[("anna",)] * 400)
+    assert amount(replace(audit, answered=eight)) == "400 examples of the split eval, of 8 people or groups"
     one = replace(eight, groups=np.zeros(400, int))
-    assert replace(audits, answered=one).amount == "400 examples of the split eval, of 1 person or group"
+    assert amount(replace(audit, answered=one)) == "400 examples of the split eval, of 1 person or group"
 
 
 def test_what_is_required_is_judged_on_the_page_and_by_the_exit_status(

@@ -10,7 +10,7 @@ from sensemble_apps.report import run_contents, run_page
 from sensemble_apps.report.run_contents import RunContents
 
 from tests.apps.html_page import Page
-from tests.apps.shipped import condition_scores, write_audit, write_run
+from tests.apps.shipped import condition_scores, under, write_audit, write_run
 
 MADE = datetime(2026, 11, 24, 12, 30, tzinfo=UTC)
 
@@ -33,7 +33,7 @@ def test_it_stands_alone(html: str) -> None:
 
 def test_it_shows_bad_conditions_where_they_were_audited(audited: RunContents, html: str) -> None:
     assert "bad conditions" not in html
-    shown = run_page.render(replace(audited, conditions=condition_scores()), MADE)
+    shown = run_page.render(under(audited, condition_scores()), MADE)
     page = Page(shown)
     page.check_standing_alone()
     assert "With a noisy microphone and no camera: right 60 % of the time, unsure 20 %." in page.text
@@ -41,7 +41,7 @@ def test_it_shows_bad_conditions_where_they_were_audited(audited: RunContents, h
     assert 'title="by 5: 45 % (40 to 50), unsure 28 %, sure' in shown.replace("\N{NO-BREAK SPACE}", " ")
     assert "microphone: 0 % lost 60 %, 5 % lost 58 %" in page.text
     alone = [one for one in condition_scores() if one.subset == "audio" and one.severity in (0, 3)]
-    page = Page(run_page.render(replace(audited, conditions=alone), MADE))
+    page = Page(run_page.render(under(audited, alone), MADE))
     assert "Microphone degraded Without: alone 60 %." in page.text
     assert "Condition alone 3 quiet 54 " in page.text, "no column without a number"
 
@@ -76,12 +76,11 @@ def test_it_says_what_confidence_is_worth(audited: RunContents) -> None:
 
 
 def test_it_says_which_classes_it_takes_for_which(audited: RunContents) -> None:
-    answered = audited.audits.answered
-    assert answered is not None
+    answered = audited.audit.answered
     every = answered.sets["audio+text+video"]
     sure = np.arange(len(every.rows)) % 2 == 0
     sets = {**answered.sets, "audio+text+video": replace(every, sure=sure)}
-    half = replace(audited, audits=replace(audited.audits, answered=replace(answered, sets=sets)))
+    half = replace(audited, audit=replace(audited.audit, answered=replace(answered, sets=sets)))
     page = Page(run_page.render(half, MADE))
     assert "It tells 2 classes apart: zero and one. With microphone, captions and camera, a" in page.text
     assert "a session is sure in 50 % of the examples" in page.text
@@ -89,7 +88,7 @@ def test_it_says_which_classes_it_takes_for_which(audited: RunContents) -> None:
     (matrix,) = (rows for name, rows in page.tables.items() if name.startswith("Shares of the examples"))
     assert matrix == [["shown", "zero", "one"], ["zero", "64", "36"]]
     several = replace(answered, truth=[("zero", "one")] * len(answered.ids))
-    shown = replace(audited, audits=replace(audited.audits, answered=several))
+    shown = replace(audited, audit=replace(audited.audit, answered=several))
     assert "is taken for" not in Page(run_page.render(shown, MADE)).text
 
 
@@ -117,9 +116,7 @@ def test_it_shows_the_encoders_and_where_the_numbers_come_from(html: str) -> Non
 
 
 def test_a_run_of_one_sensor_still_makes_a_page(audited: RunContents) -> None:
-    of_all = audited.audits
-    audits = replace(
-        of_all, scores={"audio": of_all.scores["audio"]}, estimates={m: of_all.estimates[m] for m in "PR"}
-    )
-    alone = replace(audited, matrices={"finetune": {"audio": {"audio": 0.6}}}, audits=audits)
+    of_all = audited.audit
+    audit = replace(of_all, subsets={"audio": of_all.subsets["audio"]}, drops={}, gains={})
+    alone = replace(audited, matrices={"finetune": {"audio": {"audio": 0.6}}}, audit=audit)
     assert "With microphone, accuracy is 54.2 %." in Page(run_page.render(alone, MADE)).text

@@ -5,7 +5,6 @@ import json
 import os
 import shutil
 import threading
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,21 +12,21 @@ from typing import Any
 import pytest
 from sensemble_apps.errors import InputError
 from sensemble_apps.running import real_time
+from sensemble_apps.running.inputs import FORM
 from sensemble_apps.running.real_time import Options
-from sensemble_apps.running.sources import FORM
 from sensemble_apps.running.view_events import Predicted
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.session import sensor_host
 from sensemble_sensors.devices.captions import Captions
-from sensemble_sensors.devices.sources import returning
+from sensemble_sensors.devices.registry import returning
 from sensemble_sensors.devices.watcher import Watcher
 from sensemble_sensors.media.dataset import read_dataset
 from sensemble_sensors.sensor import Sample
-from sensemble_sensors.spec import InputSpec
 from sensemble_sensors.supervision import backoff
 from sensemble_sensors.supervision.events import Event
 
 from tests.apps.conftest import Refusal
+from tests.sensors.made_up import MadeUp
 from tests.waiting import wait_until
 
 
@@ -103,21 +102,13 @@ def test_a_sensor_that_does_not_stop_does_not_make_a_run_fail(
     monkeypatch.setattr(sensor_host, "CLOSE", 0.2)
     over = threading.Event()
 
-    class Stuck:
-        modality, name, live = "text", "captions", True
-        said = False
+    def once(now: float, reads: int) -> Sample:
+        if reads > 1:
+            over.wait()
+        return Sample("text", "one person", now)
 
-        def open(self, spec: InputSpec) -> None: ...
-
-        def read(self, timeout: float) -> Sample | None:  # noqa: ARG002 - which is what is wrong with it
-            if self.said:
-                over.wait()
-            self.said = True
-            return Sample("text", "one person", time.monotonic())
-
-        def close(self) -> None: ...
-
-    items = real_time.devices(patient(bundle_folder), [Stuck()], Options())
+    stuck = MadeUp("text", once, name="captions")
+    items = real_time.devices(patient(bundle_folder), [stuck], Options())
     assert next(item for item in items if isinstance(item, Predicted)).prediction.live == ("text",)
     items.close()
     over.set()

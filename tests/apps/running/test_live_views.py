@@ -160,7 +160,7 @@ def _read(screen: int, until: Callable[[str], bool]) -> str:
     while not until(text.decode(errors="replace")):
         try:
             text += os.read(screen, 1 << 16)
-        except OSError:  # whoever wrote has closed it
+        except OSError:  # the writer has closed it
             break
     return text.decode(errors="replace")
 

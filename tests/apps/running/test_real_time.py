@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sensemble_apps.running import real_time
+from sensemble_apps.running.real_time import whole_stream
 from sensemble_sensors.supervision.events import Event
 
 
@@ -22,4 +22,4 @@ class Over:
 
 def test_what_closing_reports_is_shown_too() -> None:
     session: Any = Over(Event(1.0, "record failed", text="the disk is full"))
-    assert [event.kind for event in real_time._stream(session)] == ["record failed", "recorded"]
+    assert [event.kind for event in whole_stream(session)] == ["record failed", "recorded"]

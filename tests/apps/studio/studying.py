@@ -2,12 +2,11 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
-from typing import Any
 
 import numpy as np
 from sensemble_apps.studio.api import routes
@@ -18,17 +17,13 @@ from sensemble_apps.web.security import Access
 from sensemble_apps.web.server import listen, running_server
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
-from websockets.sync.client import ClientConnection, connect
 
 from tests.apps.clips import CLASSES
-from tests.apps.http_client import ask
-from tests.waiting import PATIENCE
+from tests.apps.http_client import ServedPage
 
 
 class Steady:
     """A camera or a microphone that shows or plays the class that it is told to."""
-
-    live = True
 
     def __init__(self, modality: str, label: str = "zero") -> None:
         self.modality, self.name, self.label = modality, f"steady {modality}", label
@@ -59,40 +54,16 @@ class Steady:
     def close(self) -> None: ...
 
 
-@dataclass
-class Studying:
+@dataclass(kw_only=True)
+class Studying(ServedPage):
     """A studio that is served."""
 
     studio: Studio
-    port: int
-
-    @property
-    def origin(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    def ask(
-        self, path: str, method: str = "GET", body: object = None, headers: Mapping[str, str] | None = None
-    ) -> tuple[int, bytes]:
-        status, _, answer = ask(self.port, path, method, body, headers)
-        return status, answer
 
     def act(self, action: str, **given: object) -> str:
         """Act as a program does; give why it is refused, or nothing."""
-        status, body = self.ask(f"/api/{action}", "POST", given)
+        status, _, body = self.ask(f"/api/{action}", "POST", given)
         return "" if status == 204 else str(json.loads(body)["reason"])
-
-    def state(self) -> dict[str, Any]:
-        state: dict[str, Any] = json.loads(self.ask("/api/state")[1])
-        return state
-
-    def wait(self, true: Callable[[dict[str, Any]], Any], patience: float = PATIENCE) -> dict[str, Any]:
-        """Wait for a state for which something is true."""
-        until = monotonic() + patience
-        while monotonic() < until:
-            if true(state := self.state()):
-                return state
-            time.sleep(0.1)
-        raise AssertionError(state)
 
     def take(self, label: str | None, seconds: float = 1.0, *, background: bool = False) -> None:
         """Record a take, and wait until it is on the disk."""
@@ -108,12 +79,6 @@ class Studying:
                 )
             )["failure"]
 
-    @contextmanager
-    def socket(self, path: str = "/socket", **options: Any) -> Iterator[ClientConnection]:  # noqa: ANN401
-        given = {"additional_headers": {"Origin": self.origin}, **options}
-        with connect(f"ws://127.0.0.1:{self.port}{path}", max_size=None, **given) as socket:
-            yield socket
-
 
 @contextmanager
 def studying(
@@ -126,7 +91,7 @@ def studying(
         for sensor in sensors:
             studio.sensors.add(sensor)
         with running_server(listening, Access(), routes(studio), largest_message(SPECS)):
-            served = Studying(studio, port)
+            served = Studying(studio=studio, port=port)
             served.wait(lambda _: all(sensor.newest for sensor in studio.sensors.all))
             yield served
 

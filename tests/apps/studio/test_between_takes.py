@@ -1,4 +1,4 @@
-"""What is recorded between takes: a few windows of a pause, the newest, and none beside a take."""
+"""Windows recorded between takes: a few of each pause, the newest ones, and none during a take."""
 
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -6,8 +6,8 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from sensemble_apps.running.capture import Capture
 from sensemble_apps.running.recorder import Recorder
-from sensemble_apps.running.sensor_reader import SensorReader
 from sensemble_apps.running.take_recorder import takes_in
 from sensemble_apps.studio import between_takes
 from sensemble_apps.studio.studio import SPECS
@@ -19,9 +19,9 @@ from .studying import Steady
 
 @contextmanager
 def watching(folder: Path, is_busy: Callable[[], bool], done: Callable[[], None]) -> Iterator[None]:
-    with SensorReader(SPECS, None) as reader:
-        reader.attach(Steady("video"))
-        watch = between_takes.Between(Recorder(reader, SPECS), folder, is_busy, lambda: False, done)
+    with Capture(SPECS, None) as capture:
+        capture.attach(Steady("video"))
+        watch = between_takes.Between(Recorder(capture, SPECS), folder, is_busy, lambda: False, done)
         watch.start()
         with closing(watch):
             yield

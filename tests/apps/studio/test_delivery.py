@@ -28,7 +28,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def contents(served: Studying, what: str) -> dict[str, bytes]:
-    status, body = served.ask(f"/download/{what}.zip?run=1")
+    status, _, body = served.ask(f"/download/{what}.zip?run=1")
     assert status == 200
     with zipfile.ZipFile(io.BytesIO(body)) as archive:
         return {name: archive.read(name) for name in archive.namelist()}

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Event
@@ -9,7 +10,7 @@ from typing import Any
 
 import pytest
 from sensemble_apps.studio import instant_head
-from sensemble_apps.studio.project import Run
+from sensemble_apps.studio.project import ProjectRun
 
 from tests.waiting import PATIENCE
 
@@ -40,12 +41,14 @@ def answered(served: Studying, *, other_than: int = 0) -> int:
 def test_nothing_is_said_before_it_is_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A studio that is told of a change while it makes its `InstantHead` has none yet."""
     monkeypatch.setattr(instant_head, "FITTING", "tests.apps.studio.no_such_module")
-    told = Event()
-    fitted = instant_head.InstantHead(Run(0, tmp_path), tmp_path, (), lambda **_: told.set())
-    assert not told.wait(1.0)
-    fitted.start()
-    assert told.wait(PATIENCE)
-    fitted.close()
+    told, before = Event(), threading.active_count()
+    fitted = instant_head.InstantHead(ProjectRun(0, tmp_path), tmp_path, (), lambda **_: told.set())
+    assert threading.active_count() == before, "no thread that could say anything"
+    try:
+        fitted.start()
+        assert told.wait(PATIENCE)
+    finally:
+        fitted.close()
 
 
 def test_it_is_started_again_and_takes_go_on(served: Studying) -> None:

@@ -1,4 +1,4 @@
-"""The studio in a real browser: from an empty folder to a live model of its own camera and microphone."""
+"""The studio in a real browser: from an empty folder to a live model of its camera and microphone."""
 
 import re
 from collections.abc import Iterator
@@ -16,9 +16,7 @@ from tests.apps.chromium import (
     chromium,
     complaining,
     devices,
-    film,
     inaccessible,
-    sound,
     unreached,
 )
 from tests.apps.conftest import tiny
@@ -108,7 +106,7 @@ def test_takes_are_moved_and_deleted_by_keys(recorded: Studying, browser: Browse
 @contextmanager
 def sensing(playwright: Playwright, folder: Path, label: str) -> Iterator[Page]:
     """Open a browser whose camera and microphone show and play a class."""
-    flags = devices(film(folder / f"{label}.y4m", label), sound(folder / f"{label}.wav", label))
+    flags = devices(folder, label)
     with chromium(playwright, *flags) as browser:
         page = browser.new_context(permissions=["camera", "microphone"]).new_page()
         page.set_default_timeout(SLOW)

@@ -25,7 +25,7 @@ def test_takes_of_all_sensors_are_recorded_listed_drawn_and_there_after_a_restar
         ]
         assert {tuple(take["modalities"]) for take in project["takes"]} == {SENSORS}
         assert project["classes"] == [{"name": "clap", "takes": 1, "seconds": 2.0, "right": None}]
-        status, body = served.ask("/api/takes/1")
+        status, _, body = served.ask("/api/takes/1")
         assert status == 200
         assert json.loads(body).keys() == set(SENSORS)
         assert served.ask("/api/takes/9")[0] == 400
@@ -35,7 +35,7 @@ def test_takes_of_all_sensors_are_recorded_listed_drawn_and_there_after_a_restar
     ]  # fmt: skip
     with studying(folder) as served:
         assert served.state()["project"]["takes"] == project["takes"]
-        assert served.ask("/api/takes/1") == (200, body)
+        assert served.ask("/api/takes/1")[2] == body
 
 
 def test_takes_are_deleted_and_a_class_is_renamed_with_its_takes(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from sensemble_apps.tables import audit_table, gate_verdict
 from sensemble_runtime.auditing import gate
 from sensemble_runtime.auditing.audit import AuditResult
 from sensemble_runtime.auditing.intervals import wilson
-from sensemble_runtime.auditing.reliability import Answered
+from sensemble_runtime.auditing.reliability import Answered, Outcomes
 from sensemble_runtime.scores import Estimate, SubsetScore
 
 
@@ -65,6 +65,16 @@ def test_what_a_person_wants_is_in_sentences() -> None:
         assert part in said
 
 
+def test_it_names_the_classes_without_an_example_and_a_bundle_that_never_answers() -> None:
+    labels, n = ("one", "rare", "other"), np.zeros(2)
+    unsure = Outcomes(n + 0.6, n == 0, n == 1, n.astype(int), np.arange(2))
+    answered = Answered(["a", "b"], [("one",), ()], np.arange(2), labels, {"audio": unsure}, [(), ()])
+    result = replace(RESULT, answered=answered)
+    assert "No example of rare and other: the scores say nothing about that." in audit_table.cautions(result)
+    _, never = audit_table.sureness(result)
+    assert never == "It never answers: with microphone, every answer is unsure."
+
+
 @pytest.mark.parametrize(
     ("low", "value", "high", "says"),
     [
@@ -88,7 +98,7 @@ def test_a_loss_is_said_as_far_as_it_is_known(low: float, value: float, high: fl
 
 def judged(require: str) -> list[gate.Judgement]:
     modalities = ("audio", "video")
-    return gate.judge(gate.parse(require, modalities, gate_verdict.sensor_words(modalities)), RESULT)
+    return gate.judge(gate.parse(require, modalities, gate_verdict.modalities_by_word(modalities)), RESULT)
 
 
 def test_a_gate_says_in_words_what_failed() -> None:

@@ -4,7 +4,7 @@ import io
 
 import pytest
 from rich.console import Console
-from sensemble_apps.tables.condition_table import sentences, tables
+from sensemble_apps.tables.condition_table import phrase_of, sentences, tables
 from sensemble_runtime.scores import CLEAN, ConditionScore
 
 from tests.apps.shipped import condition_score, condition_scores
@@ -64,3 +64,8 @@ def test_a_bundle_of_one_sensor_has_no_other_to_lose() -> None:
     assert len(list(sentences(found, "accuracy"))) == 2
     ((_, table),) = tables(found, "accuracy")
     assert table.row_count == 2
+
+
+def test_a_condition_of_a_sensor_has_its_article() -> None:
+    assert phrase_of("acc", "dead") == "an accelerometer with dead channels"
+    assert phrase_of("video", "occlusion").startswith("a covered camera")

@@ -4,10 +4,12 @@ import json
 import math
 import os
 import re
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,7 +20,6 @@ import fsspec
 import numpy as np
 import pyarrow as pa
 import pytest
-import statsmodels.api as sm
 from pyarrow import parquet
 from sensemble_apps.cli import main
 from sensemble_apps.errors import InputError
@@ -28,7 +29,7 @@ from sensemble_apps.tables.fleet_simulation import SimulatedFleet
 from sensemble_apps.tables.heartbeats import Heartbeat, write_heartbeats
 from sensemble_runtime.auditing.intervals import wilson
 from sensemble_runtime.prediction import Prediction
-from sensemble_runtime.record.writer import Records, fingerprint
+from sensemble_runtime.record.writer import RecordWriter, fingerprint
 from sensemble_runtime.scores import SubsetScore
 from sensemble_sensors.supervision.events import Event
 
@@ -54,7 +55,7 @@ def test_heartbeats_split_a_session_by_hour_and_live_set(tmp_path: Path) -> None
     made = SimpleNamespace(manifest=manifest(), fingerprint="b" * 64)
     began, even = time.monotonic(), np.full(2, 0.5, np.float32)
     at = [(0, ("audio",)), (10, ("audio", "video")), (25, ())]
-    with Records(tmp_path / "r.sqlite") as records:
+    with RecordWriter(tmp_path / "r.sqlite") as records:
         run = records.begin("session", made)  # type: ignore[arg-type]
         lives = [Event(began + s, "live", text="+".join(live)) for s, live in at]
         said = [
@@ -125,8 +126,10 @@ def test_a_device_unlike_its_peers_is_named(tmp_path: Path) -> None:
 
 
 def test_leaving_one_out_is_the_outlier_test_of_statsmodels() -> None:
+    from statsmodels.api import OLS  # only here, for it takes 2 s
+
     values = np.random.default_rng(0).normal(size=9)
-    fitted = sm.OLS(values, np.ones(9)).fit()
+    fitted = OLS(values, np.ones(9)).fit()
     assert left_out(values) == pytest.approx(fitted.outlier_test()[:, 1], rel=1e-5)
     assert min(left_out(np.array([1.0, 1.0, 1.0, 1.0, 2.0]))) < 1e-6
     assert left_out(np.ones(5)) == pytest.approx([1.0] * 5)
@@ -151,6 +154,12 @@ def test_a_fleet_is_read_from_a_folder(tmp_path: Path, capsys: pytest.CaptureFix
     said = capsys.readouterr().out
     for expected in ("Expected accuracy as deployed", "unknown", "camera lost", "record failed"):
         assert expected in said
+    with closing(sqlite3.connect(tmp_path / "run" / "audit.sqlite")) as db, db:
+        db.execute("DELETE FROM answers")
+    simulation = ["fleet", "simulate", str(tmp_path / "week2"), *audit]
+    for refused in (options, simulation):
+        assert main(refused) == 2
+        assert "answers: 0 of audio" in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -2,7 +2,7 @@ import json
 from pathlib import Path
 
 import pytest
-from sensemble_apps.tables.matrices import at_chance, read_intervals
+from sensemble_apps.tables.matrices import chance_warnings, read_intervals
 from sensemble_runtime.errors import MatrixError
 from sensemble_runtime.scores import SubsetScore
 
@@ -30,11 +30,11 @@ def test_scores_are_read_with_their_intervals(tmp_path: Path) -> None:
 
 def test_a_sensor_that_no_method_gets_above_chance_is_named(tmp_path: Path) -> None:
     path = write(tmp_path / "matrix.json", {"finetune": {"video": ROW}, "masd": {"video": LEARNT}})
-    assert list(at_chance(path)) == []
-    assert list(at_chance(path, "masd", ("video",))) == []
-    (warning,) = at_chance(path, "finetune", ("video",))
+    assert list(chance_warnings(path)) == []
+    assert list(chance_warnings(path, "masd", ("video",))) == []
+    (warning,) = chance_warnings(path, "finetune", ("video",))
     assert "(audio) may be at chance: it scores 30 %" in warning
-    assert list(at_chance(path, "finetune", ("audio",))) == []
+    assert list(chance_warnings(path, "finetune", ("audio",))) == []
 
 
 @pytest.mark.parametrize("bad", [{"masd": {"video": {"audio": {}}}}, {"masd": {"gone": ROW}}, {"masd": [1]}])

@@ -196,7 +196,7 @@ def test_labels_of_a_person_teach_without_a_teacher(room: Room) -> None:
     room.adapter.study()
     (event,) = room.adapter.pop_events()
     assert event.text.startswith("by a person: ")
-    with pytest.raises(AdaptError, match="'dog': no label of the bundle; it has class 0"):
+    with pytest.raises(AdaptError, match=r"^'dog': .*class 0"):
         room.adapter.label("dog", {}, 0.0)
 
 

@@ -10,10 +10,10 @@ from sensemble_runtime.adapting.correction import (
     SCENE,
     UNRELATED,
     Correction,
+    CorrectionTrial,
     Floats,
     Learner,
     Lesson,
-    Trial,
     added,
     bet,
     fit,
@@ -48,7 +48,7 @@ def test_a_correction_is_used_once_both_bets_are_won(helps: float, related: floa
     for answer in (*range(C), 0):
         learner.learn(Lesson(world.windows(np.array([answer]))[0], answer))
     learner.moments[-1, len(learner.moments) - 1] = 1.0  # too few lessons to judge the next scene
-    learner.trial = Trial(scenes=10, shipped=1.0, adapted=1.0, helps=helps, related=related)
+    learner.trial = CorrectionTrial(scenes=10, shipped=1.0, adapted=1.0, helps=helps, related=related)
     decision = learner.learn(Lesson(world.windows(np.array([3]))[0], 3))
     assert (decision is not None) == learner.trial.used == used
 

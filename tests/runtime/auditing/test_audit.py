@@ -1,5 +1,8 @@
 import json
-from dataclasses import asdict, replace
+import shutil
+import sqlite3
+from contextlib import closing
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 
 import cv2
@@ -8,15 +11,17 @@ import pytest
 from sensemble_runtime import subsets
 from sensemble_runtime.auditing.audit import audit
 from sensemble_runtime.auditing.comparison import compare
+from sensemble_runtime.auditing.measures import Measures
 from sensemble_runtime.auditing.metrics import score
+from sensemble_runtime.auditing.recorded import recorded_audit
 from sensemble_runtime.auditing.unknown import _auroc
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.bundle.classifier import Classifier
 from sensemble_runtime.bundle.head import Familiarity
 from sensemble_runtime.engine.belief import answer
-from sensemble_runtime.errors import ComparisonError
-from sensemble_runtime.record.reader import read_answers, read_runs, read_unknown
-from sensemble_runtime.record.writer import Records
+from sensemble_runtime.errors import ComparisonError, RecordError
+from sensemble_runtime.record.reader import read_answers, read_runs
+from sensemble_runtime.record.writer import RecordWriter
 from sensemble_runtime.scores import UnknownScore
 from sensemble_sensors.errors import BadDataError
 from sensemble_sensors.media.dataset import Dataset, read_dataset
@@ -171,9 +176,30 @@ def test_records_compare_as_their_audits_do(bundle: Bundle, dataset: Dataset, tm
     assert found == compare(first, second)
     assert (found.examples, found.groups, found.only) == (30, 8, (10, 0))
     assert {one.change.value for one in compare(first, record).sets.values()} == {0}
-    Records(tmp_path / "empty.sqlite").close()
+    RecordWriter(tmp_path / "empty.sqlite").close()
     with pytest.raises(ComparisonError, match="no complete audit"):
         compare(tmp_path / "empty.sqlite", record)
+
+
+def test_an_audit_that_lost_rows_is_refused(bundle: Bundle, dataset: Dataset, tmp_path: Path) -> None:
+    whole, record = tmp_path / "whole.sqlite", tmp_path / "a.sqlite"
+    audit(bundle, dataset.examples, record=whole)
+    for damage, lost in {
+        "estimates WHERE name = 'R'": "estimates: no R",
+        "answers": "answers: 0 of audio, and its score is of 26",
+        "answers WHERE example = 'e1'": "answers: 25 of audio, and its score is of 26",
+        "scores": "answers: 26 of audio, and its score is of 0",
+        "scores WHERE subset = 'text'": "answers: 37 of text, and its score is of 0",
+    }.items():
+        shutil.copy(whole, record)
+        with closing(sqlite3.connect(record)) as db, db:
+            db.execute(f"DELETE FROM {damage}")  # noqa: S608 - written above
+        with pytest.raises(RecordError, match=rf"a\.sqlite: .*{lost}\); audit again: `sensemble audit"):
+            compare(whole, record)
+    with closing(sqlite3.connect(record)) as db, db:
+        db.executescript("DELETE FROM scores; DELETE FROM answers")
+    with pytest.raises(RecordError, match="scores: none"):
+        compare(whole, record)
 
 
 def test_a_folder_is_audited_by_its_name(bundle: Bundle, dataset: Dataset, tmp_path: Path) -> None:
@@ -227,7 +253,9 @@ def test_each_sort_of_windows_is_scored_for_each_sensor_and_for_all(
     assert {m: found["known", m].n for m in shown} == shown
     assert found["background", "audio"].sure_wrong == found["background", "audio"].sure
     assert seen[-1][0] == seen[-1][1]
-    assert read_unknown(record, read_runs(record)[-1].id) == list(result.unknown)
+    again = recorded_audit(record, read_runs(record)[-1])
+    for name in ("bundle", "metric", "conditions", "unknown", *(each.name for each in fields(Measures))):
+        assert getattr(again, name) == getattr(result, name)
     assert len(result.to_json()["unknown"]) == len(found)
     assert "unknown" not in audit(bundle, dataset.examples).to_json()
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from sensemble_runtime import subsets
 from sensemble_runtime.auditing.audit import AuditResult, audit
-from sensemble_runtime.auditing.conditions import earlier
+from sensemble_runtime.auditing.conditions import delayed
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.bundle.classifier import Classifier
 from sensemble_runtime.bundle.head import Familiarity
@@ -61,10 +61,10 @@ def test_a_clock_that_is_behind_shows_what_came_before(dataset: Dataset) -> None
     late = behind([Applied("audio", condition_of("audio", "clock"), 3)])
     whole = dataset.examples[0]
     cut = replace(whole, start=3.0, end=5.0)
-    assert earlier(cut, late) == replace(whole, start=3.0 - late, end=5.0 - late)
-    assert earlier(replace(whole, start=0.2, end=2.2), late) == replace(whole, start=0.0, end=2.0)
-    assert earlier(whole, late) == whole, "it begins with its media"
-    assert earlier(cut, behind([NOISE])) == cut
+    assert delayed(cut, late) == replace(whole, start=3.0 - late, end=5.0 - late)
+    assert delayed(replace(whole, start=0.2, end=2.2), late) == replace(whole, start=0.0, end=2.0)
+    assert delayed(whole, late) == whole, "it begins with its media"
+    assert delayed(cut, behind([NOISE])) == cut
 
 
 @pytest.mark.parametrize("applied", [NOISE, DARK, MISSPELT], ids=str)

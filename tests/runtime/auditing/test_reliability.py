@@ -18,13 +18,14 @@ from sensemble_runtime.bundle.head import Head
 from sensemble_runtime.bundle.manifest import Calibration, ModalityCalibration, Task
 from sensemble_runtime.engine.belief import DOUBTS, answer
 from sensemble_runtime.record.writer import RecordedAnswer
-from torchmetrics.functional.classification import multiclass_calibration_error
 
 from .test_calibration import CLASSES, drawn
 
 
 @pytest.mark.parametrize("n", [1, 7, 500])
 def test_the_calibration_error_is_that_of_torchmetrics(n: int) -> None:
+    from torchmetrics.functional.classification import multiclass_calibration_error  # it takes 3 s
+
     logits, truth = drawn(n)
     probabilities = softmax(logits.astype(np.float64), axis=1)
     expected = multiclass_calibration_error(

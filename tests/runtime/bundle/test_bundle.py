@@ -73,7 +73,7 @@ def test_embeddings_are_those_of_torch(
     ],
 )
 def test_a_window_of_another_form_is_refused(bundle_folder: Path, window: np.ndarray, got: str) -> None:
-    with pytest.raises(ValueError, match=rf"audio/encoder\.pte: expected float32 \[1, 1600\], got {got}$"):
+    with pytest.raises(ValueError, match=rf"audio/encoder\.pte: .*{got}$"):
         Bundle.open(bundle_folder).encode("audio", window)
 
 
@@ -116,7 +116,7 @@ def test_many_threads_share_a_bundle(bundle_folder: Path, reference: dict[str, n
 
 
 def test_an_unknown_modality_is_named(bundle_folder: Path) -> None:
-    with pytest.raises(BundleError, match="no encoder for 'depth'; it has audio, text, video"):
+    with pytest.raises(BundleError, match=r"'depth'.* audio, text, video"):
         Bundle.open(bundle_folder).load("depth")
 
 
@@ -154,7 +154,7 @@ def test_a_truncated_file_is_refused(shared: Path, name: str, part: float) -> No
     whole = (shared / name).read_bytes()
     with (
         holding(shared / name, whole[: int(len(whole) * part)]),
-        pytest.raises(BundleCorruptError, match=rf"{name}: \d+ bytes, the manifest says {len(whole)}"),
+        pytest.raises(BundleCorruptError, match=rf"{name}: \d+ bytes, .*{len(whole)}"),
     ):
         Bundle.open(shared)
     Bundle.open(shared)
@@ -170,16 +170,14 @@ def test_a_single_flipped_bit_is_refused(shared: Path, name: str, part: float, b
 
 def test_a_bundle_for_other_executors_is_refused(folder: Path) -> None:
     edit(folder, '"executorch-xnnpack"', '"coreml"')
-    with pytest.raises(
-        BundleIncompatibleError, match=r"audio does not run here: coreml .*here run executorch-xnn"
-    ):
+    with pytest.raises(BundleIncompatibleError, match=r"audio .*coreml .*executorch-xnn"):
         Bundle.open(folder)
 
 
 def test_an_executor_that_was_asked_for_is_taken_or_refused(bundle_folder: Path) -> None:
     bundle = Bundle.open(bundle_folder, executor="executorch-xnnpack")
     assert bundle.executors == dict.fromkeys(("audio", "text", "video"), "executorch-xnnpack")
-    with pytest.raises(BundleIncompatibleError, match="audio is for executorch-xnnpack, not onnx; export it"):
+    with pytest.raises(BundleIncompatibleError, match=r"audio .*executorch-xnnpack.*onnx"):
         Bundle.open(bundle_folder, executor="onnx")
 
 
@@ -213,7 +211,7 @@ def test_an_executor_that_is_not_installed_says_how_to_get_it(
     absent = dataclasses.replace(executor.EXECUTORS["onnx"], needs="absent_onnxruntime")
     monkeypatch.setitem(executor.EXECUTORS, "onnx", absent)
     for asked in (None, "onnx"):
-        with pytest.raises(BundleIncompatibleError, match=r"onnx is not installed: `pip install .*\[onnx\]`"):
+        with pytest.raises(BundleIncompatibleError, match=r"onnx .*pip install .*\[onnx\]"):
             Bundle.open(folder, executor=asked)
     with pytest.raises(BundleIncompatibleError, match="onnx is not installed"):
         executor.load(folder / "audio" / "encoder.pte", "onnx")
@@ -296,7 +294,7 @@ def test_thresholds_without_scores_of_familiarity_are_refused(folder: Path) -> N
     raw = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     raw["calibration"]["familiar"] = dict.fromkeys(("audio", "text", "video"), 0.5)
     (folder / "manifest.json").write_text(json.dumps(raw), encoding="utf-8")
-    with pytest.raises(BundleCorruptError, match=r"head.safetensors: scores the familiarity of 0 modalities"):
+    with pytest.raises(BundleCorruptError, match=r"head\.safetensors: .*0 modalities"):
         Bundle.open(folder)
 
 

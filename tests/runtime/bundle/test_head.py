@@ -113,7 +113,7 @@ def test_a_manifest_allows_a_head_with_eight_means_of_each_class(tmp_path: Path)
     ],
 )
 def test_other_tensors_are_refused(tensors: dict[str, np.ndarray]) -> None:
-    with pytest.raises(BundleCorruptError, match=r"head.safetensors: expected weight float32 \[C, d\]"):
+    with pytest.raises(BundleCorruptError, match=r"head\.safetensors: expected weight "):
         load_head(save(tensors), "multi-class", Path("head.safetensors"))
 
 

@@ -69,7 +69,7 @@ BAD: list[tuple[str, Any, str]] = [
     ("modalities", {}, "modalities: there is none"),
     ("modalities/audio/artifacts", {}, "modalities.audio.artifacts: there is none"),
     ("modalities/audio/artifacts/A DSP", STRANGE, "artifacts.A DSP: expected a target"),
-    ("SPEC/modality", "a+b", "audio.spec: 'a+b': no name of a modality"),
+    ("SPEC/modality", "a+b", "audio.spec: 'a+b': not a name of a modality"),
     ("SPEC/modality", "video", "audio.spec: expected a spec under its own name"),
     ("SPEC/kind", "smell", "spec: kind 'smell': there is none"),
     ("SPEC/kind", "frames", "audio.spec: expected uint8 of 5 dimensions"),
@@ -101,6 +101,7 @@ BAD: list[tuple[str, Any, str]] = [
     ("embedding", 0, "embedding: expected an integer from 1 to 65536, got 0"),
     ("labels", [f"{i}" for i in range(100_001)], "labels: expected at most 100000"),
     ("labels", ["a", "a"], "labels: expected distinct names"),
+    ("labels", ["caf\u00e9", "cafe\u0301"], "labels: expected distinct names"),
     ("labels/0", "x" * 5000, "labels[0]: expected at most 4096 characters"),
     ("labels/0", "a\nb", "labels[0]: expected printable text"),
     ("x" * 100_000, 1, ": unknown field"),
@@ -185,7 +186,7 @@ def test_where_there_is_no_bundle_one_inside_is_named(tmp_path: Path) -> None:
 def test_a_file_far_too_large_for_a_manifest_is_not_read_to_its_end(path: Path) -> None:
     with path.open("wb") as file:
         file.truncate(2**40)  # and takes no room on the disk
-    with pytest.raises(BundleCorruptError, match=r"manifest\.json: above 16 MB; give the folder of a bundle"):
+    with pytest.raises(BundleCorruptError, match=r"manifest\.json: above 16 MB; give"):
         read_manifest(path)
 
 
@@ -195,7 +196,7 @@ def test_another_schema_is_incompatible_whatever_else_it_holds(path: Path, versi
     path.write_text(json.dumps(raw), encoding="utf-8")
     with pytest.raises(
         BundleIncompatibleError,
-        match=f"version {version}, and this .* reads version {SCHEMA}; .*`sensemble export RUN`$",
+        match=rf"version {version}, .* {SCHEMA}; .*export RUN",
     ):
         read_manifest(path)
 

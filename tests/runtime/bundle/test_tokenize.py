@@ -103,7 +103,7 @@ def test_a_tokenizer_that_cuts_and_pads_is_taken(bundle_folder: Path) -> None:
 def test_a_tokenizer_that_cannot_cut_or_pad_so_is_refused(
     bundle_folder: Path, fields: dict[str, object], reported: str
 ) -> None:
-    with pytest.raises(BundleCorruptError, match=rf"tokenizer\.json: not a tokenizer \(.*{reported}"):
+    with pytest.raises(BundleCorruptError, match=rf"tokenizer\.json: .*{reported}"):
         check_tokenizer(changed(bundle_folder, **fields), 6, PATH)
 
 

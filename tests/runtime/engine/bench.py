@@ -6,15 +6,15 @@ from typing import Any
 import numpy as np
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.bundle.manifest import Calibration
-from sensemble_runtime.engine.engine import Encode, Engine, Free
-from sensemble_runtime.engine.live_set import Encoded, PoppedWindow
+from sensemble_runtime.engine.engine import EncodeOrder, Engine, FreeOrder
+from sensemble_runtime.engine.live_set import PoppedWindow, WindowEmbedding
 from sensemble_runtime.engine.scheduler import Policy
 from sensemble_runtime.prediction import Prediction
 from sensemble_sensors.errors import SensorEndedError, SensorLostError
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
 from sensemble_sensors.supervision.events import STATES, Event
-from sensemble_sensors.supervision.suite import Order, Used
+from sensemble_sensors.supervision.suite import ReaderOrder, UsedSample
 from sensemble_sensors.thresholds import Thresholds
 
 from tests.runtime.engine.script import HEAD, bundle
@@ -75,10 +75,10 @@ class Bench:
         self.advance()
         return answer
 
-    def attach(self, modality: str, name: str = "", *, live: bool = True, open_now: bool = True) -> int:
+    def attach(self, modality: str, name: str = "", *, played: bool = False, open_now: bool = True) -> int:
         key = len(self.readers)
         self.readers[key], self.modalities[key] = "idle", modality
-        self.names[key] = self.tell("attach", key, modality, name or modality, live=live)
+        self.names[key] = self.tell("attach", key, modality, name or modality, played=played)
         if open_now:
             self.open(key)
         return key
@@ -160,17 +160,17 @@ class Bench:
 
     def advance(self) -> None:
         for output in self.engine.advance(self.now):
-            if isinstance(output, Order):
+            if isinstance(output, ReaderOrder):
                 after, before = ORDERS[output.act]
                 assert self.readers[output.key] in before
                 self.readers[output.key] = after
-            elif isinstance(output, Encode):
+            elif isinstance(output, EncodeOrder):
                 assert output.window.modality not in self.windows, "one at a time"
                 self.windows[output.window.modality] = output.window
                 self.ordered(output.window)
-            elif isinstance(output, Used):
+            elif isinstance(output, UsedSample):
                 self.active[output.sample.modality] = output.name
-            elif isinstance(output, Free):
+            elif isinstance(output, FreeOrder):
                 self.freed.append(output.modality)
             else:
                 self.items.append(output)
@@ -182,7 +182,7 @@ class Bench:
     def said(self, item: Prediction | Event) -> None:
         """Note a prediction or an event."""
 
-    def _embedded(self, popped: PoppedWindow, label: int) -> Encoded:
+    def _embedded(self, popped: PoppedWindow, label: int) -> WindowEmbedding:
         embedding = np.asarray(4 * np.eye(8)[label], np.float32)
         name, end = popped.sensor, popped.window.time
-        return Encoded(popped.modality, name, embedding, end, 0.001, popped.ring, False, None)
+        return WindowEmbedding(popped.modality, name, embedding, end, 0.001, popped.ring, False, None)

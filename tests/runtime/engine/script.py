@@ -21,8 +21,8 @@ from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.bundle.classifier import Classifier
 from sensemble_runtime.bundle.head import Familiarity, Head
 from sensemble_runtime.bundle.manifest import Calibration
-from sensemble_runtime.engine.engine import Encode, Engine, Free
-from sensemble_runtime.engine.live_set import Encoded, PoppedWindow, Teaching
+from sensemble_runtime.engine.engine import EncodeOrder, Engine, FreeOrder
+from sensemble_runtime.engine.live_set import PoppedWindow, Teaching, WindowEmbedding
 from sensemble_runtime.engine.scheduler import Policy
 from sensemble_runtime.prediction import Prediction
 from sensemble_sensors.errors import SensorEndedError, SensorLostError, SensorUnavailableError
@@ -30,7 +30,7 @@ from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
 from sensemble_sensors.strict_json import encode
 from sensemble_sensors.supervision.events import Event
-from sensemble_sensors.supervision.suite import Order, Used
+from sensemble_sensors.supervision.suite import ReaderOrder, UsedSample
 from sensemble_sensors.thresholds import Thresholds
 
 FOLDER = Path(__file__).with_name("scripts")
@@ -85,7 +85,7 @@ class Stage:
         """Give an input and let time pass up to `at`; return the outputs."""
         engine, more = self.engine, list(given)
         if act == "attach":
-            engine.attach(*given, at, live=True)
+            engine.attach(*given, at, played=False)
         elif act == "gave":
             key, sample = given
             engine.gave(key, sample and _sample(**sample), at)
@@ -106,14 +106,14 @@ class Stage:
 
     def _written(self, output: Any) -> list[Any]:  # noqa: ANN401 - of any output
         match output:
-            case Encode(window):
+            case EncodeOrder(window):
                 self.windows[window.modality] = window
                 return ["encode", window.modality, round(window.window.time, 6)]
-            case Free(modality):
+            case FreeOrder(modality):
                 return ["free", modality]
-            case Order(key, act):
+            case ReaderOrder(key, act):
                 return [act, key]
-            case Used(name, sample):
+            case UsedSample(name, sample):
                 return ["used", name, sample.modality]
             case Event(_, kind, modality, sensor, text):
                 self.items.append(output)
@@ -145,10 +145,10 @@ def _sample(modality: str, time: float, value: int, *, cut: bool) -> Sample:
     return Sample(modality, np.full(spec.shape[2:], value, np.uint8), time, cut)
 
 
-def _embedded(popped: PoppedWindow, number: int) -> Encoded:
+def _embedded(popped: PoppedWindow, number: int) -> WindowEmbedding:
     embedding = np.asarray(8 * np.eye(8)[number], np.float32)
     level = None if popped.modality == "text" else 0.5
-    return Encoded(
+    return WindowEmbedding(
         popped.modality, popped.sensor, embedding, popped.window.time, 0.001, popped.ring, False, level
     )
 

@@ -79,7 +79,7 @@ def test_an_error_in_a_sensors_own_code_ends_it_the_third_time_unless_it_worked_
 
 def test_every_caption_of_a_file_is_answered() -> None:
     bench = Bench()
-    key = bench.attach("text", live=False)
+    key = bench.attach("text", played=True)
     bench.give(key)
     bench.give(key)
     assert bench.readers[key] == "paused"

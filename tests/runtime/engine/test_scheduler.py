@@ -135,7 +135,7 @@ def test_shares_are_fair(demands: dict[str, float], budget: float) -> None:
 @pytest.mark.parametrize(
     ("field", "bad"),
     [
-        *(("budget", 0.0), ("budget", 1.5), ("threads", -1), ("skew", math.nan)),
+        *(("budget", 0.0), ("budget", 1.5), ("threads", -1), ("threads", 257), ("skew", math.nan)),
         *(("align", -1.0), ("align", math.inf), ("unfamiliar", "drop")),
     ],
 )

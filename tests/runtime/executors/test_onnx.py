@@ -42,9 +42,7 @@ def test_it_says_what_it_takes_and_computes(encoder: Encoder) -> None:
 
 def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
     (tmp_path / "encoder.onnx").write_bytes(b"not a model")
-    with pytest.raises(
-        BundleIncompatibleError, match=r"encoder\.onnx: ONNX Runtime \S+ does not run it"
-    ) as error:
+    with pytest.raises(BundleIncompatibleError, match=r"encoder\.onnx: ONNX Runtime \d") as error:
         load(tmp_path / "encoder.onnx", "onnx")
     assert "\n" not in str(error.value)
 
@@ -77,7 +75,7 @@ def test_an_embedding_with_nan_is_an_encoder_error(tmp_path: Path, bad: float) -
     weights = numpy_helper.from_array(np.full((4, 2), bad, np.float32), "weight")
     product = helper.make_node("MatMul", ["window", "weight"], ["embedding"])
     encoder = load(write(tmp_path / "encoder.onnx", product, weights=weights), "onnx")
-    with pytest.raises(EncoderError, match=r"encoder\.onnx: gave an embedding with NaN, infinity or absurd"):
+    with pytest.raises(EncoderError, match=r"encoder\.onnx: .*NaN"):
         encoder(np.ones((1, 4), np.float32))
 
 

@@ -15,7 +15,7 @@ from sensemble_runtime.record import background
 from sensemble_runtime.record.background import BackgroundWriter
 from sensemble_runtime.record.reader import read_events, read_predictions, read_runs
 from sensemble_runtime.record.retention import Retention
-from sensemble_runtime.record.writer import Records
+from sensemble_runtime.record.writer import RecordWriter
 from sensemble_sensors.supervision.events import Event
 
 from tests.waiting import PATIENCE, wait_until
@@ -106,7 +106,7 @@ def test_a_record_that_is_removed_is_reported_and_another_is_begun(
     for file in writing.path.parent.glob("record.sqlite*"):
         file.unlink()
     if replaced:  # by another card, on which there is a run of this number
-        with Records(writing.path) as records:
+        with RecordWriter(writing.path) as records:
             records.begin("session", writing.bundle)
     writing.put(2.0)
     wait_until(lambda: len(writing.reports) == 2)
@@ -122,8 +122,10 @@ def test_while_a_disk_is_stuck_the_oldest_give_way_and_are_counted(
     bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(background, "WAITING", 4)
-    busy, go, add = threading.Event(), threading.Event(), Records.add_items
-    monkeypatch.setattr(Records, "add_items", lambda *items: (busy.set(), go.wait(PATIENCE), add(*items)))
+    busy, go, add = threading.Event(), threading.Event(), RecordWriter.add_items
+    monkeypatch.setattr(
+        RecordWriter, "add_items", lambda *items: (busy.set(), go.wait(PATIENCE), add(*items))
+    )
     writing = Writing(bundle, tmp_path / "record.sqlite")
     writing.put(0.0)
     assert busy.wait(PATIENCE)
@@ -140,8 +142,10 @@ def test_while_a_disk_is_stuck_the_oldest_give_way_and_are_counted(
 def test_a_disk_that_does_not_answer_is_waited_for_once(
     writing: Writing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    busy, go, add = threading.Event(), threading.Event(), Records.add_items
-    monkeypatch.setattr(Records, "add_items", lambda *items: (busy.set(), go.wait(PATIENCE), add(*items)))
+    busy, go, add = threading.Event(), threading.Event(), RecordWriter.add_items
+    monkeypatch.setattr(
+        RecordWriter, "add_items", lambda *items: (busy.set(), go.wait(PATIENCE), add(*items))
+    )
     writing.put(1.0)
     assert busy.wait(PATIENCE)
     for seconds in (0.2, 1000.0):

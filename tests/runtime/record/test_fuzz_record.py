@@ -22,7 +22,7 @@ from sensemble_runtime.record.reader import (
     read_runs,
 )
 from sensemble_runtime.record.schema import TABLES
-from sensemble_runtime.record.writer import Records
+from sensemble_runtime.record.writer import RecordWriter
 
 from tests.mutations import MANY, SEEDS, mutated, one_line
 
@@ -146,10 +146,10 @@ def test_what_computes_when_it_is_read_or_written_is_refused(
     tmp_path: Path, statements: str, found: str
 ) -> None:
     path = tmp_path / "record.sqlite"
-    Records(path).close()
+    RecordWriter(path).close()
     read_runs(path)
     with closing(sqlite3.connect(path)) as db:
         db.executescript(statements)
-    for use in (Records, read_runs):
-        with pytest.raises(RecordError, match=rf"record\.sqlite: has {found}, as no record has; give the"):
+    for use in (RecordWriter, read_runs):
+        with pytest.raises(RecordError, match=rf"record\.sqlite: has {found}"):
             use(path)

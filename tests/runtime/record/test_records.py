@@ -19,7 +19,7 @@ from sensemble_runtime.record.reader import (
     read_runs,
 )
 from sensemble_runtime.record.schema import SCHEMA
-from sensemble_runtime.record.writer import RecordedAnswer, Records, fingerprint
+from sensemble_runtime.record.writer import RecordedAnswer, RecordWriter, fingerprint
 from sensemble_runtime.scores import ConditionScore, Estimate, SubsetScore
 
 LABELS = ("zero", "one", "two")
@@ -49,12 +49,12 @@ def prediction(when: float) -> Prediction:
 
 
 @pytest.fixture
-def records(tmp_path: Path) -> Iterator[Records]:
-    with Records(tmp_path / "record.sqlite") as opened:
+def records(tmp_path: Path) -> Iterator[RecordWriter]:
+    with RecordWriter(tmp_path / "record.sqlite") as opened:
         yield opened
 
 
-def test_predictions_come_back_as_they_were(records: Records, bundle: Bundle, tmp_path: Path) -> None:
+def test_predictions_come_back_as_they_were(records: RecordWriter, bundle: Bundle, tmp_path: Path) -> None:
     path = tmp_path / "record.sqlite"
     before = time.time()
     run = records.begin("session", bundle)
@@ -84,7 +84,7 @@ def test_predictions_come_back_as_they_were(records: Records, bundle: Bundle, tm
     assert recorded.ended >= recorded.began >= before
 
 
-def test_audits_come_back_as_they_were(records: Records, bundle: Bundle, tmp_path: Path) -> None:
+def test_audits_come_back_as_they_were(records: RecordWriter, bundle: Bundle, tmp_path: Path) -> None:
     path = tmp_path / "record.sqlite"
     other = records.begin("session", bundle)
     run = records.begin("audit", bundle, "digits", "eval")
@@ -129,12 +129,13 @@ def test_audits_come_back_as_they_were(records: Records, bundle: Bundle, tmp_pat
     assert (recorded[other].scores, recorded[other].chance, recorded[other].estimates) == ({}, {}, {})
 
 
-def test_commits_are_synced_before_they_return(records: Records) -> None:
-    assert records._db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+def test_commits_are_synced_before_they_return(records: RecordWriter, tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "record.sqlite")) as other:
+        assert other.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     assert records._db.execute("PRAGMA synchronous").fetchone() == (2,), "FULL"
 
 
-def test_a_reader_never_waits_for_the_writer(records: Records, bundle: Bundle, tmp_path: Path) -> None:
+def test_a_reader_never_waits_for_the_writer(records: RecordWriter, bundle: Bundle, tmp_path: Path) -> None:
     run = records.begin("session", bundle)
     with closing(sqlite3.connect(tmp_path / "record.sqlite", isolation_level=None)) as writer:
         writer.execute("BEGIN IMMEDIATE")
@@ -145,7 +146,7 @@ def test_a_reader_never_waits_for_the_writer(records: Records, bundle: Bundle, t
 
 
 def other_version(path: Path) -> None:
-    Records(path).close()
+    RecordWriter(path).close()
     other_tables(path, f"PRAGMA user_version = {SCHEMA + 1}")
 
 
@@ -159,7 +160,10 @@ def other_tables(path: Path, statement: str = "CREATE TABLE mine (x)") -> None:
     [
         (other_version, f"a record of schema version {SCHEMA + 1}, and this"),
         (other_tables, "another program's database; name another file"),
-        (lambda path: path.write_text("not a database, but long enough " * 50), "is no record; name another"),
+        (
+            lambda path: path.write_text("not a database, but long enough " * 50),
+            "is not a record",
+        ),
         (Path.mkdir, "is a folder; name a file"),
     ],
 )
@@ -169,7 +173,7 @@ def test_what_is_no_record_of_this_version_is_refused_and_stays(
     path = tmp_path / "record.sqlite"
     make(path)
     before = None if path.is_dir() else path.read_bytes()
-    for use in (Records, read_runs):
+    for use in (RecordWriter, read_runs):
         with pytest.raises(RecordError, match=rf"^{path}: {reported}"):
             use(path)
     assert before is None or path.read_bytes() == before
@@ -177,20 +181,20 @@ def test_what_is_no_record_of_this_version_is_refused_and_stays(
 
 def test_where_no_record_is_none_is_read_and_without_a_folder_none_is_made(tmp_path: Path) -> None:
     with pytest.raises(RecordError, match="folder that exists"):
-        Records(tmp_path / "nowhere" / "record.sqlite")
+        RecordWriter(tmp_path / "nowhere" / "record.sqlite")
     with pytest.raises(RecordError, match=r"absent\.sqlite: there is no such file"):
         read_runs(tmp_path / "absent.sqlite")
     assert not [*tmp_path.iterdir()]
 
 
 def test_what_keeps_it_from_being_written_has_its_own_remedy(
-    records: Records, bundle: Bundle, tmp_path: Path
+    records: RecordWriter, bundle: Bundle, tmp_path: Path
 ) -> None:
     run = records.begin("session", bundle)
     records._db.execute("PRAGMA busy_timeout = 10")
     with sqlite3.connect(tmp_path / "record.sqlite", isolation_level=None) as other:
         other.execute("BEGIN IMMEDIATE")
-        with pytest.raises(RecordError, match=r"locked\); close whatever else writes to it"):
+        with pytest.raises(RecordError, match=r"locked\); close "):
             records.end(run)
     other.close()
     records._db.execute("PRAGMA max_page_count = 1")  # no less than there are: the disk is full now
@@ -202,7 +206,7 @@ def test_what_keeps_it_from_being_written_has_its_own_remedy(
 
 
 def test_a_failed_write_is_reported_and_nothing_of_it_is_kept(
-    records: Records, bundle: Bundle, tmp_path: Path
+    records: RecordWriter, bundle: Bundle, tmp_path: Path
 ) -> None:
     run = records.begin("audit", bundle)
     answer = RecordedAnswer("a", 1, ("two",), "audio", "one", np.zeros(3, np.float32), 0.5, "several")

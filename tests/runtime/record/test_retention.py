@@ -11,7 +11,7 @@ from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.errors import RecordError
 from sensemble_runtime.record.reader import read_answers, read_events, read_predictions, read_runs
 from sensemble_runtime.record.retention import TRIMMED, Retention
-from sensemble_runtime.record.writer import RecordedAnswer, Records
+from sensemble_runtime.record.writer import RecordedAnswer, RecordWriter
 from sensemble_runtime.session.session import Session
 from sensemble_sensors.supervision.events import Event
 
@@ -21,7 +21,7 @@ from tests.runtime.record.test_background import prediction
 DAY = 86400.0
 
 
-def trim(records: Records, retention: Retention, run: int) -> int:
+def trim(records: RecordWriter, retention: Retention, run: int) -> int:
     """Trim until there is no more to remove; return in how many commits."""
     commits = 1
     while records.trim(retention, run):
@@ -31,7 +31,7 @@ def trim(records: Records, retention: Retention, run: int) -> int:
 
 @pytest.mark.usefixtures("umask")
 def test_a_record_is_its_users_alone(bundle: Bundle, tmp_path: Path) -> None:
-    with Records(tmp_path / "record.sqlite") as records:
+    with RecordWriter(tmp_path / "record.sqlite") as records:
         run = records.begin("session", bundle)
         records.add_items(run, [prediction(1.0)])
         made = sorted(tmp_path.iterdir())
@@ -43,7 +43,7 @@ def test_a_record_whose_name_sqlite_takes_for_none_is_a_file(
     bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    with Records(Path(":memory:")) as records:
+    with RecordWriter(Path(":memory:")) as records:
         records.begin("session", bundle)
     assert len(read_runs(tmp_path / ":memory:")) == 1
 
@@ -51,7 +51,7 @@ def test_a_record_whose_name_sqlite_takes_for_none_is_a_file(
 def test_what_is_too_old_goes_with_its_run_and_the_record_says_so(bundle: Bundle, tmp_path: Path) -> None:
     path = tmp_path / "record.sqlite"
     now = time.monotonic()
-    with Records(path) as records:
+    with RecordWriter(path) as records:
         old = records.begin("session", bundle)
         records.add_items(old, [prediction(now - 40 * DAY), Event(now - 40 * DAY, "live", text="audio")])
         audit = records.begin("audit", bundle, "digits", "eval")
@@ -86,7 +86,7 @@ def set_clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
     return lambda seconds: monkeypatch.setattr(time, "time", lambda: seconds)
 
 
-def session_of(records: Records, bundle: Bundle, *days: float) -> int:
+def session_of(records: RecordWriter, bundle: Bundle, *days: float) -> int:
     """Record a session with a prediction so many days ago, each."""
     run = records.begin("session", bundle)
     records.add_items(run, [prediction(time.monotonic() - age * DAY) for age in days])
@@ -97,7 +97,7 @@ def test_a_clock_that_jumps_from_1970_to_today_costs_nothing(
     bundle: Bundle, tmp_path: Path, set_clock: Callable[[float], None]
 ) -> None:
     path = tmp_path / "record.sqlite"
-    with Records(path) as records:
+    with RecordWriter(path) as records:
         before = session_of(records, bundle, 29, 20)
         set_clock(60.0)
         booted = session_of(records, bundle, 30 / DAY)
@@ -119,7 +119,7 @@ def test_a_clock_of_2037_that_is_corrected_costs_nothing(
 ) -> None:
     """It removed all earlier sessions, which seemed eleven years old."""
     path = tmp_path / "record.sqlite"
-    with Records(path) as records:
+    with RecordWriter(path) as records:
         before = session_of(records, bundle, 29, 20)
         set_clock(TODAY + 11 * 365 * DAY)
         run = session_of(records, bundle, 0)
@@ -133,7 +133,7 @@ def test_what_a_clock_of_2037_recorded_goes_once_it_was_there_for_as_long(
     bundle: Bundle, tmp_path: Path, set_clock: Callable[[float], None]
 ) -> None:
     path = tmp_path / "record.sqlite"
-    with Records(path) as records:
+    with RecordWriter(path) as records:
         set_clock(TODAY + 11 * 365 * DAY)
         wrong = session_of(records, bundle, 30 / DAY, 20 / DAY)
         for days in (0, 29, 31):
@@ -147,7 +147,7 @@ def test_a_record_stops_growing_at_its_size(bundle: Bundle, tmp_path: Path) -> N
     path = tmp_path / "record.sqlite"
     bounds = Retention(bytes=1e6)
     sizes = []
-    with Records(path) as records:
+    with RecordWriter(path) as records:
         run = records.begin("session", bundle)
         for i in range(30):
             records.add_items(run, [prediction(1000.0 * i + j) for j in range(500)])
@@ -165,7 +165,7 @@ def test_a_record_stops_growing_at_its_size(bundle: Bundle, tmp_path: Path) -> N
 
 def test_a_session_trims_what_earlier_ones_recorded(bundle: Bundle, tmp_path: Path) -> None:
     path = tmp_path / "record.sqlite"
-    with Records(path) as records:
+    with RecordWriter(path) as records:
         old = session_of(records, bundle, 2)
         records.end(old)
     with Session(bundle, record=path, retention=Retention(seconds=DAY)) as session:
@@ -184,5 +184,5 @@ def test_bounds_are_written_as_times_and_sizes() -> None:
     assert Retention.parse("1.5MB") == Retention(None, 1.5e6)
     wrong = "30|d|-1d|0d|nand|1e9d|30d,1h|1MB,2GB|0.1MB|30 d|30d,|1KB|"
     for text in wrong.split("|"):
-        with pytest.raises(RecordError, match="give such as 12h, 30d, 2GB or 30d,2GB"):
+        with pytest.raises(RecordError, match="12h, 30d, 2GB or 30d,2GB"):
             Retention.parse(text)

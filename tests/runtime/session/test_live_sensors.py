@@ -17,7 +17,7 @@ from sensemble_sensors.devices.camera import Camera
 from sensemble_sensors.devices.captions import Captions
 from sensemble_sensors.devices.discovery import Device, fresh_microphones
 from sensemble_sensors.devices.microphone import Microphone
-from sensemble_sensors.devices.watcher import Watcher
+from sensemble_sensors.devices.watcher import DeviceEvent, Disappeared, SearchFailed, Watcher
 from sensemble_sensors.isolation.isolated import Isolated
 from sensemble_sensors.sensor import Sensor
 from sensemble_sensors.supervision import backoff
@@ -108,9 +108,18 @@ def test_whatever_fails_is_reported_kept_out_and_comes_back_and_the_others_go_on
             watcher.named_source(network_camera.address, "video"),
             watcher.named_source(str(pipe), "text"),
         ]
-        with Watcher(finders, Hotplug(session, make), interval=0.2) as watching:
-            # What comes back between two searches was never away.
-            absent = [lambda place=place: not watching._seen[place] for place in range(3)]
+        hotplug, newest = Hotplug(session, make), dict[str, DeviceEvent]()
+
+        def noted(event: DeviceEvent) -> None:
+            if not isinstance(event, SearchFailed):
+                newest[event.device.modality] = event
+            hotplug(event)
+
+        def is_absent(modality: str) -> bool:
+            """Return whether a search missed the device: between two searches it was never away."""
+            return isinstance(newest[modality], Disappeared)
+
+        with Watcher(finders, noted, interval=0.2):
             room.wait_for_live("text", "video")
             module = sound_server.plug("desk")
             player = sound_server.play(minute_of_speech, "desk")
@@ -125,7 +134,7 @@ def test_whatever_fails_is_reported_kept_out_and_comes_back_and_the_others_go_on
             network_camera.switch_off()
             room.wait(lambda: "lost" in events.of("video"))
             room.wait_for_live("audio", "text")
-            room.wait(absent[1])
+            room.wait(lambda: is_absent("video"))
             network_camera.switch_on()
             room.wait_for_live(*EVERYTHING)
 
@@ -133,7 +142,7 @@ def test_whatever_fails_is_reported_kept_out_and_comes_back_and_the_others_go_on
             player.wait(30)
             room.wait(lambda: "lost" in events.of("audio"))
             room.wait_for_live("text", "video")
-            room.wait(absent[0])
+            room.wait(lambda: is_absent("audio"))
             module = sound_server.plug("desk")
             player = sound_server.play(minute_of_speech, "desk")
             room.wait_for_live(*EVERYTHING)
@@ -141,7 +150,7 @@ def test_whatever_fails_is_reported_kept_out_and_comes_back_and_the_others_go_on
             pipe.unlink()
             room.wait(lambda: "lost" in events.of("captions"))
             room.wait_for_live("audio", "video")
-            room.wait(absent[2])
+            room.wait(lambda: is_absent("text"))
             os.mkfifo(pipe)
             room.wait_for_live(*EVERYTHING)
     player.terminate()

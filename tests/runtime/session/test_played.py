@@ -5,7 +5,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from sensemble_apps.running.sensor_reader import SensorReader
+from sensemble_apps.running.capture import Capture
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.session.session import Session
 from sensemble_sensors.devices.camera import Camera
@@ -46,7 +46,7 @@ def read_to_its_end(sensor: Sensor, spec: InputSpec) -> tuple[list[Sample], list
     """Return what a sensor gave, and what became of it until it had ended."""
     given: list[Sample] = []
     reported: list[str] = []
-    with SensorReader({spec.modality: spec}, STRICT) as reader:
+    with Capture({spec.modality: spec}, STRICT) as reader:
         reader.listen(lambda _, sample: given.append(sample))
         reader.subscribe(lambda event: reported.append(event.kind))
         reader.attach(sensor)

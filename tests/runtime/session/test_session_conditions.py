@@ -35,7 +35,7 @@ def test_samples_are_degraded_and_the_sensor_says_by_what(bundle: Bundle, tmp_pa
     (prediction,) = (item for item in seen if isinstance(item, Prediction))
     noise = np.random.default_rng(0).uniform(-1, 1, (1, 1600)).astype(np.float32)
     expected = bundle.head.probabilities(bundle.encode("audio", np.float32(0.1) * noise))
-    np.testing.assert_allclose(prediction.probabilities, expected, atol=1e-5)
+    np.testing.assert_allclose(prediction.probabilities, expected, atol=2e-3)  # the floor is noise
     attached = {item.sensor: item.text for item in seen if isinstance(item, Event) and item.kind in STATES}
     assert attached == {"desk": "under quiet:3 (20 dB quieter, floor -70 dB)", "front": ""}
     (run,) = read_runs(record)

@@ -12,14 +12,15 @@ import pytest
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.errors import SessionError
 from sensemble_runtime.executors import executor
-from sensemble_runtime.record.writer import Records
+from sensemble_runtime.record.writer import RecordWriter
 from sensemble_runtime.session import sensor_host
 from sensemble_sensors import Isolated
 from sensemble_sensors.errors import SensorEndedError
-from sensemble_sensors.sensor import Sample, Sensor
+from sensemble_sensors.sensor import Sensor
 from sensemble_sensors.supervision.events import Event
 
 from tests.runtime.puppets import Log, Puppet, Session, watched
+from tests.sensors.made_up import MadeUp
 from tests.waiting import PATIENCE, wait_until
 
 pytestmark = pytest.mark.usefixtures("no_thread_is_left")
@@ -45,15 +46,8 @@ def test_a_dead_sensor_delays_nobody(bundle: Bundle) -> None:
         dead.set()
 
 
-class Buggy(Puppet):
-    """A sensor whose code is wrong in one place."""
-
-    def read(self, timeout: float) -> Sample | None:
-        return Sample("video", np.zeros(2) + "a picture", timeout)  # type: ignore[operator]
-
-
 def buggy() -> Sensor:
-    return Buggy("video", "desk")
+    return MadeUp("video", lambda *_: np.zeros(2) + "a picture", name="desk")  # type: ignore[operator]
 
 
 def isolated() -> Sensor:
@@ -189,12 +183,12 @@ def test_whatever_a_subscriber_raises_is_the_sessions_error(
 def test_what_breaks_the_background_writer_is_the_sessions_error(
     bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def close(records: Records) -> None:
+    def close(records: RecordWriter) -> None:
         real(records)
         raise MemoryError("while it is closed")
 
-    real = Records.close
-    monkeypatch.setattr(Records, "close", close)
+    real = RecordWriter.close
+    monkeypatch.setattr(RecordWriter, "close", close)
     with pytest.raises(MemoryError), Session(bundle, record=tmp_path / "record.sqlite"):
         pass
 
@@ -233,7 +227,7 @@ from sensemble_runtime.session.session import Session
 from sensemble_sensors.sensor import Sample
 
 class Captions:
-    modality, name, live = "text", "captions", True
+    modality, name = "text", "captions"
     def open(self, spec): ...
     def read(self, timeout):
         time.sleep(timeout)

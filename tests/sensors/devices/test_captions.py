@@ -47,13 +47,15 @@ def test_a_text_file_gives_all_its_lines_and_ends(tmp_path: Path, specs: Specs) 
 
 
 @pytest.fixture
-def standard_input(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
-    """The end to write to of a pipe that `Captions("-")` reads."""
+def standard_input() -> Iterator[int]:
+    """The end to write to of a pipe that is the standard input."""
+    before = os.dup(0)
     theirs, ours = os.pipe()
-    monkeypatch.setattr(captions, "_STDIN", theirs)
+    os.dup2(theirs, 0)
+    os.close(theirs)
     yield ours
-    with suppress(OSError):
-        os.close(theirs)
+    os.dup2(before, 0)
+    os.close(before)
     os.close(ours)
 
 
@@ -76,7 +78,7 @@ def test_blank_lines_without_end_do_not_outlast_the_timeout(
     for _ in range(10):
         assert sensor.read(0.1) is None
     assert len(polls) <= (polls[-1] - polls[0]) / polled._PAUSE + 2, "a flood leaves time for others"
-    os.close(captions._STDIN)
+    os.close(0)
     writer.join()
 
 
@@ -94,16 +96,16 @@ def test_of_a_flood_the_newest_are_given_with_their_time_and_the_others_counted(
 
 
 @pytest.mark.usefixtures("standard_input")
-def test_a_file_is_played_and_what_somebody_writes_is_live(tmp_path: Path) -> None:
+def test_a_file_is_played_and_what_somebody_writes_is_not(tmp_path: Path) -> None:
     (tmp_path / "said.txt").write_text("a dog\n")
     os.mkfifo(tmp_path / "pipe")
-    assert not Captions(tmp_path / "said.txt").live
-    assert Captions(tmp_path / "pipe").live
-    assert Captions("tcp://localhost:9").live
-    assert Captions("-").live
+    assert Captions(tmp_path / "said.txt").played
+    assert not Captions(tmp_path / "pipe").played
+    assert not Captions("tcp://localhost:9").played
+    assert not Captions("-").played
     with (tmp_path / "said.txt").open() as file:
         os.dup2(file.fileno(), captions._STDIN)
-        assert not Captions("-").live
+        assert Captions("-").played
 
 
 @pytest.mark.parametrize("prefix", ["", "pipe:"])
@@ -171,7 +173,7 @@ def test_a_socket_is_read_until_its_other_side_hangs_up(family: int, tmp_path: P
             captions.close()
     with pytest.raises(SensorUnavailableError, match=r"cannot be opened \(Connection refused\)"):
         captions.open(specs["text"])
-    with pytest.raises(SensorUnavailableError, match=r"cannot be opened \(an address is tcp://HOST:PORT\)"):
+    with pytest.raises(SensorUnavailableError, match="tcp://HOST:PORT"):
         Captions("tcp://nowhere").open(specs["text"])
 
 
@@ -181,7 +183,7 @@ def test_a_server_that_takes_no_more_is_unavailable_and_blocks_nobody(tmp_path: 
         server.bind(path)
         server.listen(0)
         waiting.connect(path)
-        with pytest.raises(SensorUnavailableError, match=r"cannot be opened \(Resource temporarily unavail"):
+        with pytest.raises(SensorUnavailableError, match="Resource temporarily unavail"):
             Captions(path).open(specs["text"])
 
 
@@ -210,14 +212,14 @@ def test_standard_input_is_read_as_it_comes(specs: Specs) -> None:
 
 
 def test_what_cannot_be_read_is_reported(tmp_path: Path, specs: Specs) -> None:
-    with pytest.raises(SensorUnavailableError, match=r"gone\.txt: cannot be opened \(No such file"):
+    with pytest.raises(SensorUnavailableError, match=r"gone\.txt: .*No such file"):
         Captions(tmp_path / "gone.txt").open(specs["text"])
     with pytest.raises(SensorUnavailableError, match="gives text, not audio"):
         Captions("-").open(specs["audio"])
     (tmp_path / "bad.vtt").touch()
-    with pytest.raises(SensorUnavailableError, match=r"bad\.vtt:1: a WebVTT file begins with WEBVTT"):
+    with pytest.raises(SensorUnavailableError, match=r"bad\.vtt:1: .*WEBVTT"):
         Captions(tmp_path / "bad.vtt").open(specs["text"])
-    with pytest.raises(SensorUnavailableError, match=r"cannot be opened \(a folder; name a file"):
+    with pytest.raises(SensorUnavailableError, match=r"\(a folder; "):
         Captions(tmp_path).open(specs["text"])
     (tmp_path / "speech.wav").write_bytes(b"RIFF\0\0\n")
     sound = Captions(tmp_path / "speech.wav")

@@ -6,14 +6,15 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from threading import Event
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from sensemble_sensors import Camera, Iio, LineSeries, PushSeries
 from sensemble_sensors.devices import discovery, pulse
 from sensemble_sensors.devices.discovery import Device
-from sensemble_sensors.devices.microphone import Microphone
+from sensemble_sensors.devices.microphone import Microphone, choose
 from sensemble_sensors.devices.pulse import Source
-from sensemble_sensors.devices.sources import device_of, finders, returning
+from sensemble_sensors.devices.registry import device_of, finders, returning
 from sensemble_sensors.errors import SensorUnavailableError, SpecError
 from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.spec import Channel, InputSpec
@@ -68,7 +69,7 @@ CARDS = ["HDA Intel PCH: ALC257 Analog (plughw:0,0)", "HDA Intel PCH: ALC257 Alt
 ALIASES = ["sysdefault", "pulse", "default", "dmix", "samplerate_best", "surround21"]
 
 
-def lists(names: Sequence[str]) -> SimpleNamespace:
+def lists(names: Sequence[str]) -> Any:  # noqa: ANN401
     """A stand-in for the library that lists devices, on a machine with sound cards, which no test has."""
     found = [{"index": i, "name": name, "max_input_channels": 2} for i, name in enumerate(names)]
     return SimpleNamespace(query_devices=lambda: found)
@@ -83,8 +84,7 @@ def test_a_microphone_s_key_does_not_change_with_its_card_s_number(
     monkeypatch.setattr(discovery, "_SOUND_CARDS", (by_id, by_path))
 
     def keys(*names: str) -> list[str]:
-        monkeypatch.setattr(discovery, "portaudio", lambda: lists(names))
-        return [device.key for device in discovery.portaudio_inputs()]
+        return [device.key for device in discovery.portaudio_inputs(lists(names))]
 
     assert keys("Mic: USB Audio (hw:1,0)", "desk") == ["Mic: USB Audio", "desk"]
     assert keys("Mic: USB Audio (hw:2,0)") == ["Mic: USB Audio"]
@@ -96,14 +96,14 @@ def test_a_microphone_s_key_does_not_change_with_its_card_s_number(
     (by_id / "usb-Mic-7").symlink_to("/dev/snd/controlC2")
     assert keys(*twins) == [str(by_path / "pci-usb-1"), str(by_id / "usb-Mic-7")]
     assert keys("Mic: USB Audio (hw:2,1)") == [f"{by_id / 'usb-Mic-7'},1"]
-    found = discovery.portaudio_inputs()
-    assert Microphone(found[0].key)._choose(None, lambda: found) == 0
+    found = discovery.portaudio_inputs(lists(["Mic: USB Audio (hw:2,1)"]))
+    assert choose(found[0].key, "", None, lambda: found) == 0
 
 
-def test_a_watch_attaches_each_microphone_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_watch_attaches_each_microphone_once() -> None:
     def chosen(*names: str) -> list[str]:
-        monkeypatch.setattr(discovery, "portaudio", lambda: lists(names))
-        return [device.name for device in discovery.distinct_inputs(discovery.portaudio_inputs())]
+        inputs = discovery.portaudio_inputs(lists(names))
+        return [device.name for device in discovery.distinct_inputs(inputs)]
 
     assert chosen(*CARDS, *ALIASES) == CARDS
     assert chosen(*ALIASES) == ["default"]
@@ -126,20 +126,18 @@ def test_a_source_comes_before_what_portaudio_calls_the_same() -> None:
         "the usb.mono": "USB.mono",
         "default": pulse.DEFAULT,
     }
-    assert {name: Microphone(name)._choose(served, inputs) for name in chosen} == chosen
+    assert {name: choose(name, "", served, inputs) for name in chosen} == chosen
     assert not asked, "PortAudio takes 20 MB"
     chosen = {"the usb": "USB.mono", "usb": 2, "1": 1, "puls": 0}
-    assert {name: Microphone(name)._choose(served, inputs) for name in chosen} == chosen
-    assert Microphone("default")._choose(None, inputs) is None
-    with pytest.raises(SensorUnavailableError, match=r"names several devices; .* desk \(The desk\), Desk"):
-        Microphone("the desk")._choose([desk, twin], inputs)
+    assert {name: choose(name, "", served, inputs) for name in chosen} == chosen
+    assert choose("default", "", None, inputs) is None
+    with pytest.raises(SensorUnavailableError, match=r"several .* desk \(The desk\), Desk"):
+        choose("the desk", "", [desk, twin], inputs)
 
 
 @pytest.mark.needs("portaudio")
 def test_a_microphone_that_is_not_there_is_reported(specs: Specs) -> None:
-    with pytest.raises(
-        SensorUnavailableError, match=r"no such thing: is not there; `sensemble doctor` shows"
-    ):
+    with pytest.raises(SensorUnavailableError, match="no such thing: is not there"):
         Microphone("no such thing").open(specs["audio"])
     with pytest.raises(SensorUnavailableError, match="gives audio, not text"):
         Microphone().open(specs["text"])
@@ -153,8 +151,6 @@ from sensemble_sensors import Sample
 from sensemble_sensors.devices.discovery import Device
 
 class Knock:
-    live = True
-
     def __init__(self, source, name=None, modality="series"):
         self.name, self.modality, self.source = name or f"knock {source}", modality, source
 
@@ -198,15 +194,13 @@ def test_a_package_outside_adds_a_device(knocking: Callable[[str, str], None]) -
 
 def test_a_device_that_cannot_be_loaded_says_so(knocking: Callable[[str, str], None]) -> None:
     knocking("series.knock = knocks:Knock", "raise OSError('no wood')")
-    with pytest.raises(
-        SensorUnavailableError, match=r"series\.knock: knocks:Knock cannot be loaded \(OSError"
-    ):
+    with pytest.raises(SensorUnavailableError, match=r"series\.knock: knocks:Knock .*OSError"):
         device_of(IMU, "knock:3")
 
 
 def test_a_kind_that_cannot_be_made_says_so(knocking: Callable[[str, str], None]) -> None:
     knocking("x = knocks\n[sensemble.kinds]\nknock = knocks", "def sensors(): raise OSError('no wood')")
-    with pytest.raises(SpecError, match=r"knock: knocks cannot be loaded \(OSError"):
+    with pytest.raises(SpecError, match=r"knock: knocks .*OSError"):
         kind_of("knock")
 
 
@@ -222,7 +216,7 @@ def test_a_kind_without_a_device_says_what_to_install_and_is_not_watched(
     knocking: Callable[[str, str], None],
 ) -> None:
     smell = InputSpec("smell", "float32", (1, 10, 1), 10, 1.0, 1.0, 2.0, "smell", (Channel("musk"),))
-    with pytest.raises(SensorUnavailableError, match="no device of the kind smell is installed"):
+    with pytest.raises(SensorUnavailableError, match="of the kind smell"):
         device_of(smell, "0")
     assert finders([smell]) == []
     knocking("smell = knocks:Knock", KNOCKS)

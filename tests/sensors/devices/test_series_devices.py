@@ -15,8 +15,8 @@ import pytest
 from sensemble_sensors.devices.iio import Iio
 from sensemble_sensors.devices.line_series import LineSeries
 from sensemble_sensors.devices.polled import MAX_LINE
-from sensemble_sensors.devices.rows import Row, RowReader
-from sensemble_sensors.devices.sources import device_of
+from sensemble_sensors.devices.registry import device_of
+from sensemble_sensors.devices.rows import Row, RowParser
 from sensemble_sensors.devices.units import quantity
 from sensemble_sensors.errors import (
     BadDataError,
@@ -43,13 +43,13 @@ SPEC = InputSpec(
 
 
 def test_rows_are_read_in_every_form() -> None:
-    reader = RowReader(["ax", "gz"])
-    assert reader.read(b'{"time": 1.5, "gz": 2, "ax": -1e-3, "note": "x"}\n') == Row(1.5, [-1e-3, 2.0])
-    assert reader.read(b"[1, 2]") == Row(None, [1.0, 2.0])
-    assert reader.read(b" 1.5 , 2\r\n") == Row(None, [1.5, 2.0])
-    assert reader.read(b"\n") is None
-    assert reader.read(b'"gz",time,ax\n') is None
-    assert reader.read(b"1,2,3\n") == Row(2.0, [3.0, 1.0])
+    parser = RowParser(["ax", "gz"])
+    assert parser.parse(b'{"time": 1.5, "gz": 2, "ax": -1e-3, "note": "x"}\n') == Row(1.5, [-1e-3, 2.0])
+    assert parser.parse(b"[1, 2]") == Row(None, [1.0, 2.0])
+    assert parser.parse(b" 1.5 , 2\r\n") == Row(None, [1.5, 2.0])
+    assert parser.parse(b"\n") is None
+    assert parser.parse(b'"gz",time,ax\n') is None
+    assert parser.parse(b"1,2,3\n") == Row(2.0, [3.0, 1.0])
 
 
 @pytest.mark.parametrize(
@@ -62,16 +62,16 @@ def test_rows_are_read_in_every_form() -> None:
         (b'{"ax": NaN, "gz": 1}', "ax: must be a number"),
         (b'{"ax": 1e38, "gz": 1}', "ax: must be a number, at most 1e+15, got 1e+38"),
         (b'{"ax": 1' + b"0" * 400 + b', "gz": 1}', "ax: must be a number"),
-        (b"[1]", "no object and no list of 2"),
-        (b"{" * 50_000, "is no JSON"),
-        (b"hello, world", "no row, and no header with ax, gz"),
-        (b"\xff\x00\x01", "no row"),
+        (b"[1]", "neither an object nor a list of 2"),
+        (b"{" * 50_000, "is not JSON"),
+        (b"hello, world", "neither a row nor a header with ax, gz"),
+        (b"\xff\x00\x01", "neither a row"),
         (b"1," * MAX_LINE, "longer than"),
     ],
 )
 def test_what_is_no_row_is_refused_in_a_line(line: bytes, reason: str) -> None:
     with pytest.raises(BadDataError) as caught:
-        RowReader(["ax", "gz"]).read(line)
+        RowParser(["ax", "gz"]).parse(line)
     assert reason in str(caught.value)
     assert len(str(caught.value)) < 250
 
@@ -109,7 +109,7 @@ def test_datagrams_and_pipes_give_rows_and_survive_bad_lines(tmp_path: Path) -> 
     os.mkfifo(tmp_path / "rows")
     sensor = LineSeries(f"pipe:{tmp_path / 'rows'}", modality="imu")
     sensor.open(SPEC)
-    assert sensor.live
+    assert not sensor.played
     assert sensor.read(0.0) is None
     with (tmp_path / "rows").open("wb", buffering=0) as pipe:
         pipe.write(b"ken line\n1,2\n3,4\nbad\n5,")  # the first may be broken
@@ -119,7 +119,7 @@ def test_datagrams_and_pipes_give_rows_and_survive_bad_lines(tmp_path: Path) -> 
         pipe.write(b"x y z\n" * 20)
         error = read_on(sensor)[1]
     assert isinstance(error, SensorLostError)
-    assert "'x y z' is no row" in str(error)
+    assert "'x y z' is neither a row" in str(error)
     sensor.close()
 
 
@@ -182,7 +182,7 @@ def test_a_file_of_rows_is_played_at_its_rate(tmp_path: Path, header: str) -> No
     text = "".join(f"{time}{i},0\n" for i, time in enumerate(times))
     (tmp_path / "rows.csv").write_text(f"{header}\n{text}".rstrip())
     sensor = LineSeries(str(tmp_path / "rows.csv"), modality="imu")
-    assert not sensor.live
+    assert sensor.played
     sensor.open(SPEC)
     samples: list[Sample] = []
     with suppress(SensorEndedError):
@@ -196,14 +196,34 @@ def test_a_file_of_rows_is_played_at_its_rate(tmp_path: Path, header: str) -> No
     assert samples[-1].time - samples[0].time == pytest.approx(rows / SPEC.rate)
 
 
-def test_a_serial_port_is_read_at_its_rate() -> None:
+def test_a_serial_port_is_read_at_its_rate_after_what_the_device_says_of_its_start() -> None:
     ours, theirs = pty.openpty()
     sensor = LineSeries(f"serial:{os.ttyname(theirs)}?baud=9600", modality="imu")
     sensor.open(SPEC)
+    for _ in range(3):
+        os.write(ours, b"boot: load\r\n" * 20)
+        assert sensor.read(0.05) is None
     os.write(ours, b"1,2\r\n3,4\r\n")
     np.testing.assert_array_equal(rows_of(sensor, 2), [[1, 2], [3, 4]])
     sensor.close()
-    with pytest.raises(SensorUnavailableError, match="baud=12 is no rate"):
+
+    sensor.open(SPEC)
+    for piece, rest in (b"starts\r\n", 1.6), (b"calibrated\r\n", 0.05), (b"1,", 0.05):
+        os.write(ours, piece)
+        assert sensor.read(rest) is None
+    os.write(ours, b"2\r\n")
+    np.testing.assert_array_equal(rows_of(sensor, 1), [[1, 2]])
+    sensor.close()
+
+    def go_on() -> None:
+        while os.write(ours, b"boot: load\r\n"):
+            sensor.read(0.05)
+
+    sensor.open(SPEC)
+    with pytest.raises(SensorLostError, match=r"lines is a row: .*'boot: load'"):
+        go_on()
+    sensor.close()
+    with pytest.raises(SensorUnavailableError, match="baud=12 is not a rate"):
         LineSeries(f"serial:{os.ttyname(theirs)}?baud=12", modality="imu").open(SPEC)
     with pytest.raises(SensorUnavailableError, match="not a serial port"):
         LineSeries(f"serial:{os.devnull}", modality="imu").open(SPEC)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from sensemble_sensors.devices import discovery
 from sensemble_sensors.devices.camera import Camera
 from sensemble_sensors.devices.discovery import Device, cameras, fresh_microphones
-from sensemble_sensors.devices.sources import finders
+from sensemble_sensors.devices.registry import finders
 from sensemble_sensors.devices.watcher import (
     Appeared,
     DeviceEvent,

@@ -1,6 +1,7 @@
 """Sensors that lie, by given samples and given times: no clock, no thread."""
 
 import math
+import tracemalloc
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -260,7 +261,7 @@ def test_a_flood_lasts_and_a_burst_does_not(rate: int, seconds: int, floods: boo
 
 @pytest.mark.parametrize(("rate", "floods"), [(1600, False), (5000, True)])
 def test_an_inertial_unit_may_give_its_rows_one_by_one(rate: int, *, floods: bool) -> None:
-    """A kind has a bound of its own: 150 samples a second are a flood of captions, and not of rows."""
+    """Each kind has its bound: 150 samples a second are a flood of captions, but not of rows."""
     channels = (Channel("ax"),)
     spec = InputSpec("imu", "float32", (1, 2 * rate, 1), rate, 2, 1, 4, "series", channels)
     rng = np.random.default_rng(0)
@@ -286,9 +287,14 @@ def test_one_that_stays_unhealthy_must_be_reopened_and_a_check_may_be_switched_o
 def test_a_clock_that_stands_still_takes_no_memory(rate: float) -> None:
     wave = np.full(80, 0.1, np.float32)
     health = Health(AUDIO, replace(LIMITS, late=math.inf, rate=rate), START)
-    for i in range(5000):
-        health.check(Sample("audio", wave, START + i * 1e-9), START + 0.005 * i)
-    assert len(health._counts) < 10
+    tracemalloc.start()
+    try:
+        for i in range(5000):
+            health.check(Sample("audio", wave, START + i * 1e-9), START + 0.005 * i)
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held < 50_000
 
 
 @pytest.mark.parametrize("limits", [DEFAULT, PLAYED], ids=["live", "played"])

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
+from select import select
 from threading import Thread, active_count
 from typing import Any
 
@@ -112,16 +113,16 @@ def test_whatever_it_does_it_is_lost_with_its_reason_and_can_be_opened_again(
     unruly: Make, specs: Specs, act: str, limits: dict[str, float], reason: str
 ) -> None:
     sensor = unruly(act, **{**limits, "hanging": PATIENCE})
-    patient = sensor._limits
+    patient = sensor.limits
     sensor.open(specs["video"])
     assert all(sensor.read(30) for _ in range(3))
-    sensor._limits = replace(patient, hanging=limits.get("hanging", patient.hanging))
+    sensor.limits = replace(patient, hanging=limits.get("hanging", patient.hanging))
     taken, error = read_on(sensor)
     assert taken == []
     assert isinstance(error, SensorLostError)
     assert reason in str(error)
     sensor.close()
-    sensor._limits = patient
+    sensor.limits = patient
     sensor.open(specs["video"])
     sample = sensor.read(30)
     assert sample is not None
@@ -172,7 +173,7 @@ def test_a_system_that_has_no_process_for_it_makes_it_unavailable(
     sensor = unruly("nothing")
     with monkeypatch.context() as context:
         context.setattr(sys, "executable", "/nonexistent/python")
-        with pytest.raises(SensorUnavailableError, match=r"cannot be started \(No such file or directory\)"):
+        with pytest.raises(SensorUnavailableError, match=r"started \(No such file"):
             sensor.open(specs["video"])
     sensor.open(specs["video"])
     assert sensor.read(30) is not None
@@ -210,7 +211,7 @@ def test_a_flood_leaves_the_newest_and_takes_no_memory(unruly: Make, specs: Spec
 
 def test_a_reader_that_is_back_gets_more_than_a_pipe_holds_at_once(specs: Specs) -> None:
     theirs, ours = os.pipe()
-    outbox = worker._Outbox(ours, kind_of(specs["video"]))
+    outbox = worker.Outbox(ours, kind_of(specs["video"]))
     picture = Sample("video", np.zeros((1, 1, 1 << 22, 1), np.uint8), 0.0)
     while outbox.send(picture, 0.0):
         pass
@@ -221,13 +222,14 @@ def test_a_reader_that_is_back_gets_more_than_a_pipe_holds_at_once(specs: Specs)
 
     reader = Thread(target=read)
     reader.start()
-    calls, left = 0, len(outbox._rest)
+    calls = 0
     while not outbox.send(None, 0.0):
-        calls, left = calls + (len(outbox._rest) < left), len(outbox._rest)
+        calls += 1
+        wait_until(lambda: not select([theirs], [], [], 0)[0])  # the pipe is empty
     os.close(ours)
     reader.join(PATIENCE)
     os.close(theirs)
-    assert calls < 60, "of which each would send the 64 kB that a pipe holds"
+    assert calls < 30, "of which each would send the 64 kB that a pipe holds"
 
 
 def test_one_may_be_killed_from_another_thread(unruly: Make, specs: Specs) -> None:
@@ -290,9 +292,9 @@ def test_what_cannot_be_sent_to_a_process_is_refused_at_once(tmp_path: Path) -> 
     class Own(Captions):
         pass
 
-    with pytest.raises(TypeError, match=r"Own: its own process cannot import it; put it into a module"):
+    with pytest.raises(TypeError, match=r"Own: .*import"):
         Isolated(Own, "-")
-    with pytest.raises(TypeError, match=r"Captions\(PosixPath\(.*: give strings, numbers and None"):
+    with pytest.raises(TypeError, match=r"^Captions\(PosixPath\("):
         Isolated(Captions, tmp_path)  # type: ignore[arg-type]
 
 
@@ -322,7 +324,7 @@ DATA = st.one_of(
 @given(DATA, st.floats(allow_nan=False), st.booleans(), st.integers(0, 1 << 40))
 def test_a_sample_crosses_bit_for_bit(data: object, time: float, cut: bool, lost: int) -> None:
     sample = Sample("any", data, time, cut, lost)  # type: ignore[arg-type]
-    fields, packed = worker._packed(sample)
+    fields, packed = worker.packed(sample)
     found = worker.unpacked("any", json.loads(json.dumps(fields)), packed)
     assert (found.time, found.cut, found.lost) == (time, cut, lost)
     np.testing.assert_array_equal(found.data, sample.data)
@@ -332,7 +334,7 @@ def test_a_sample_crosses_bit_for_bit(data: object, time: float, cut: bool, lost
 
 def test_what_waits_for_a_slow_reader_comes_before_the_end_and_what_is_lost_is_counted(specs: Specs) -> None:
     reading, writing = os.pipe()
-    outbox = worker._Outbox(writing, kind_of(specs["video"]))
+    outbox = worker.Outbox(writing, kind_of(specs["video"]))
     picture = np.zeros((300, 300, 3), np.uint8)  # more than the pipe holds
     for i in range(100):
         assert not outbox.send(Sample("video", picture, float(i)), 0.0)

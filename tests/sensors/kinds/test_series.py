@@ -162,7 +162,7 @@ def test_parquet_is_read_where_it_is_installed(parquet: Parquet) -> None:
     data = bytearray(path.read_bytes())
     data[4:44] = b"\xff" * 40  # the first page
     path.write_bytes(data)
-    with pytest.raises(BadDataError, match=r"rows.parquet: cannot be read as Parquet \("):
+    with pytest.raises(BadDataError, match=r"rows\.parquet: .*Parquet"):
         KIND.window(File(path), SPEC)
 
 
@@ -194,7 +194,7 @@ def test_a_hole_is_not_filled_with_an_example(tmp_path: Path) -> None:
             lambda source: KIND.window(source, SPEC),
             lambda source: KIND.check(source, Modality("imu", "series", RATE, IMU)),
         ):
-            with pytest.raises(BadDataError, match=f"has no rows in the example from {start:g} s on"):
+            with pytest.raises(BadDataError, match=rf"no rows .*{start:g} s"):
                 read(File(path, start, end))
     for start, first in ((9.0, 450), (95.0, 500), (40.0, 500)):  # from its own first row, however far that is
         source = File(path, start, 105.0)
@@ -236,8 +236,8 @@ def test_another_rate_is_brought_to_that_of_the_encoder(tmp_path: Path) -> None:
         ("a.csv", b'ax,ay,az,gx,gy,gz,is\n\n0,1,0,2,0,3,0,4,0,5,0,6,"up"\n', "line 3 has more"),
         ("a.csv", b'ax,ay,az,gx,gy,gz,note\n1,2,3,4,5,6,"7 in\n1,2,3,4,5,6,\n', "mend its quotes"),
         ("a.csv", b"ax,ay,az,ax,gx,gy,gz\n1,2,3,4,5,6,7\n", "has 2 columns ax"),
-        ("a.csv", b"ax,ay,az,gx,gy,gz\r1,2,3,4,5,6\r", "no header of CSV"),
-        ("a.csv", b"ax,ay,az,gx,gy,gz," + b"a" * 200_000 + b"\n", "no header of CSV"),
+        ("a.csv", b"ax,ay,az,gx,gy,gz\r1,2,3,4,5,6\r", "not a CSV header"),
+        ("a.csv", b"ax,ay,az,gx,gy,gz," + b"a" * 200_000 + b"\n", "not a CSV header"),
         ("a.csv", b"ax,ay,az,gx,gy,gz\n1,2,3,4,5,6\n#1,2,3,4,5,6\n", "line 3 has '#1' in column ax"),
         ("a.csv", b"ax,ay,az,gx,gy,gz\n1,2,3,4,5,6\n\n1,2,3,1_0,5,6\n", "line 4 has '1_0' in column gx"),
         ("a.csv", b"ax,ay,az,gx,gy,gz\n1,2,3,4,5,\xc2\xa06\n", "line 2 has '\\xa06' in column gz"),

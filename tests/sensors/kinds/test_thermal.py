@@ -94,7 +94,7 @@ def test_a_film_in_colour_is_refused_and_rgb_decodes_grey_as_ever(tmp_path: Path
     colour = np.zeros((4, 16, 24 * 4), np.uint8).reshape(4, 16, 24, 4)
     path = write(tmp_path / "colour.mkv", colour, "bgra")
     modality = {"thermal": Modality("thermal", "frames", 0, (RANGE,))}
-    with pytest.raises(BadDataError, match=r"colour\.mkv: its pictures are bgra, of which gray"):
+    with pytest.raises(BadDataError, match=r"colour\.mkv: .*bgra"):
         check(example(path), modality)
     grey = write(tmp_path / "grey.mkv", numbers())
     check(example(grey), modality)
@@ -113,7 +113,7 @@ def test_a_channel_needs_a_range(channels: tuple[Channel, ...]) -> None:
 def test_its_form_is_checked() -> None:
     assert not list(kind_of(SPEC).spec_problems(SPEC))
     ring = kind_of(SPEC).windows(SPEC)
-    with pytest.raises(SampleError, match=r"uint8 \[16, 24, 3\], not uint16 \[16, 24, 1\]"):
+    with pytest.raises(SampleError, match=r"uint8 .*, not uint16 "):
         ring.push(Sample("thermal", np.zeros((16, 24, 3), np.uint8), 0.0))
 
 

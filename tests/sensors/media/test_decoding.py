@@ -440,7 +440,7 @@ def test_sound_of_an_absurd_rate_is_refused_before_it_takes_memory(tmp_path: Pat
     assert len(decode_audio(path, 500_000)) == 32
     for rate in (1_000_001, 220_000_003, 2**31 - 1):
         path.write_bytes(wav(rate))
-        with pytest.raises(BadDataError, match=rf"its sound claims {rate} samples a second, above 1000000"):
+        with pytest.raises(BadDataError, match=rf" {rate} .*above 1000000"):
             decode_audio(path, 16000)
 
 

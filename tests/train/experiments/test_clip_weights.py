@@ -16,7 +16,7 @@ from sensemble_train.models.model import Model
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tests.train.clip import archive, openai_clip
+from tests.train.openai_clip import archive, openai_clip
 
 if TYPE_CHECKING:
     import open_clip

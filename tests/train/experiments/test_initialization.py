@@ -13,7 +13,7 @@ from sensemble_train.experiments.models import CLIP_B16, MAE_B16, VIT_B16, new_m
 from sensemble_train.models.model import Model, load_model, save_model
 from sensemble_train.models.model_config import ModelConfig
 
-from tests.train.clip import MERGES
+from tests.train.openai_clip import MERGES
 from tests.train.tiny import dark_and_bright, write_index
 
 SIZES = {"width": 32, "depth": 2, "heads": 2, "text_heads": 2, "embedding": 32, "side": 32, "seconds": 0.5}

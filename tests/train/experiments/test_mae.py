@@ -56,7 +56,7 @@ def attended(block: nn.Module, x: Tensor) -> Tensor:
 
 
 def plain_latent(mae: MAE, views: dict[str, View], r: int) -> dict[tuple[str, int], Tensor]:
-    """What the decoder reads of one row's kept tokens; absent ones are left out instead of hidden."""
+    """Return the decoder's input for one row's kept tokens; absent ones are left out instead of hidden."""
     seen, places = [], []
     for m, view in views.items():
         there = [i for i in view.kept[r].tolist() if view.exists[r, i]]

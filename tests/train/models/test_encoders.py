@@ -97,9 +97,12 @@ def test_order_matters_in_captions_and_films() -> None:
 
 def test_stochastic_depth_keeps_the_mean_and_rests_in_evaluation() -> None:
     torch.manual_seed(0)
-    block = Block(4, 1, "gelu", drop_path=0.25)
-    branch = torch.ones(20_000, 1, 1)
-    dropped = block._drop(branch)
-    assert dropped.unique().tolist() == pytest.approx([0.0, 4 / 3])
-    assert dropped.mean().item() == pytest.approx(1.0, abs=0.02)
-    assert torch.equal(block.eval()._drop(branch), branch)
+    block, same = Block(4, 1, "gelu", drop_path=0.25), torch.randn(1, 1, 4).expand(20_000, 1, 4)
+    attended = [same[:1], same[:1] + block.attention(block.norm1(same[:1]), None) / 0.75]
+    possible = [x + share * block.mlp(block.norm2(x)) for x in attended for share in (0.0, 1 / 0.75)]
+    found = block(same)
+    distances = torch.stack([(found - x).abs().amax(dim=(1, 2)) for x in possible])
+    assert (distances.amin(dim=0) < 1e-5).all()
+    shares = distances.argmin(dim=0).bincount(minlength=4) / len(same)
+    assert shares.tolist() == pytest.approx([1 / 16, 3 / 16, 3 / 16, 9 / 16], abs=0.02)
+    assert (block.eval()(same) - block(same[:1])).abs().max() < 1e-5

@@ -10,7 +10,6 @@ from sensemble_train.models.frontend import FLOOR as RELATIVE_FLOOR
 from sensemble_train.models.frontend import LogMel, Mel, RelativeFrames, RelativeLog, VideoInput, frames_of
 from torch import Tensor
 from torchaudio.compliance import kaldi
-from torchvision.transforms.v2 import functional as vision
 
 LOG_MEL = LogMel()
 FLOOR = math.log(torch.finfo(torch.float32).eps)
@@ -108,6 +107,8 @@ def test_relative_frames_ignore_brightness_and_contrast(gain: float, shift: floa
 
 
 def test_video_input_equals_torchvision() -> None:
+    from torchvision.transforms.v2 import functional as vision  # only here, for it takes 2 s
+
     frames = torch.randint(0, 256, (2, 3, 8, 6, 3), dtype=torch.uint8)
     images = vision.to_dtype(frames.flatten(0, 1).permute(0, 3, 1, 2), torch.float32, scale=True)
     expected = vision.normalize(images, [0.45] * 3, [0.225] * 3)

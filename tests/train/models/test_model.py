@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from sensemble_train.errors import CheckpointError
-from sensemble_train.models.model import load_model, save_model
+from sensemble_train.models.model import copied, load_model, save_model
 
 from tests.train.tiny import STEM, raw_inputs, tiny_model
 
@@ -27,6 +27,7 @@ def test_round_trip_gives_the_same_outputs(saved: Path) -> None:
     assert again.tokenizer is not None
     assert model.tokenizer is not None
     assert again.tokenizer.encode("another word").ids == model.tokenizer.encode("another word").ids
+    assert copied(again).tokenizer is load_model(saved).tokenizer is again.tokenizer, "it is read once"
     raw = raw_inputs(3)
     for subset in (("audio",), ("text", "video"), ("audio", "text", "video")):
         inputs = {m: raw[m] for m in subset}

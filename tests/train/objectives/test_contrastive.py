@@ -14,7 +14,7 @@ from scipy.special import log_softmax
 from sensemble_train.objectives.contrastive import Contrastive, global_loss
 from torch import Tensor
 
-from tests.train.clip_ranks import compare
+from tests.train.openai_clip_ranks import compare
 from tests.train.recipe.test_learning import scenes
 from tests.train.tiny import STEM, VIT, tiny_model
 

@@ -15,7 +15,7 @@ from sensemble_train.models.model import Model
 from sensemble_train.objectives.contrastive import Contrastive
 from sensemble_train.objectives.objective import Objective
 from sensemble_train.objectives.subset_distillation import SubsetDistillation
-from sensemble_train.objectives.task import Distillation, Task
+from sensemble_train.objectives.task import Distillation, LabelledTask
 from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
 
 from tests.train.tiny import MASKED, raw_inputs, tiny_model
@@ -43,7 +43,7 @@ def taught(clips: Clips) -> Clips:
     [
         (Contrastive, None),
         (masked, None),
-        (lambda model: Task(model, ("video",)), None),
+        (lambda model: LabelledTask(model, ("video",)), None),
         (lambda model: Distillation(model, ("video",), 0.5), lambda clips: clips),
         (lambda model: SubsetDistillation(model, ("text", "video"), 0.5), taught),
     ],

@@ -14,7 +14,7 @@ from sensemble_runtime.subsets import Subset, subsets
 from sensemble_train.data.clips import Clips
 from sensemble_train.models.model import Model
 from sensemble_train.objectives.subset_distillation import SubsetDistillation, pooled_logits
-from sensemble_train.objectives.task import Distillation, Task, task_loss
+from sensemble_train.objectives.task import Distillation, LabelledTask, task_loss
 from torch import Tensor
 
 from tests.train.tiny import STEM, raw_inputs, tiny_model
@@ -148,7 +148,7 @@ def test_what_an_example_lacks_does_not_count_in_the_statistics_of_an_adapter() 
 @pytest.mark.parametrize("count", [0, 1, 2])
 def test_a_batch_of_which_few_have_a_modality_is_encoded(count: int) -> None:
     model = tiny_model(STEM)
-    objective, batch = Task(model, ALL).train(), clips_of(model, 5, 0)
+    objective, batch = LabelledTask(model, ALL).train(), clips_of(model, 5, 0)
     batch.present.update(audio=torch.arange(5) < count)
     assert objective.training
     found = objective.encode("audio", batch)

@@ -98,6 +98,7 @@ def test_blocks_that_are_not_there_are_refused(
         ({"audio": "no.such:thing"}, "--encoder audio=no.such:thing: No module named 'no'"),
         ({"audio": "tests.train.tiny:none"}, "--encoder audio=tests.train.tiny:none: .*name a function"),
         ({"audio": "hf:/nowhere"}, "/nowhere/config.json: cannot be read"),
+        ({"text": "hf:/nowhere"}, "/nowhere/tokenizer.json: cannot be read"),
     ],
 )
 def test_a_source_that_cannot_be_used_is_refused(

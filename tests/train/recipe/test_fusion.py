@@ -10,7 +10,7 @@ from sensemble_train.distributed import alone
 from sensemble_train.recipe.config import Config
 from sensemble_train.recipe.evaluate import embed, evaluate
 from sensemble_train.recipe.fusion import LateFusion, fuse, prior_logits, teach
-from sensemble_train.recipe.job import Cell, Job
+from sensemble_train.recipe.job import Cell, TrainingJob
 from sensemble_train.training.loop import Loop
 from torch.nn import functional
 
@@ -45,11 +45,11 @@ def test_its_answer_is_the_largest_sum_of_calibrated_log_probabilities(tmp_path:
 def test_without_calibrate_nothing_is_fitted_to_the_examples_that_specialists_learned(tmp_path: Path) -> None:
     specialists = {m: tiny_model(STEM, seed=place) for place, m in enumerate(ALL)}
     clips = clips_of(specialists["audio"], 60)
-    job = Job(Config(""), tmp_path, alone(), lambda *_: None)
+    job = TrainingJob(Config(""), tmp_path, alone(), lambda *_: None)
     found = {}
     for held_out in (True, False):
         cell = Cell(job, ALL, specialists["audio"], clips, {"calibrate": clips}, None, held_out)
-        fused = cell._fused(specialists)
+        fused = cell.fused(specialists)
         found[held_out] = {encoder.temperature for encoder in fused.encoders.values()}
     assert found[False] == {1.0}
     assert 1.0 not in found[True]

@@ -12,7 +12,7 @@ from sensemble_sensors import read_dataset
 from sensemble_sensors.media.decoding import window
 from sensemble_train import ConfigurationError, Instant, instant
 from sensemble_train.data.clips import as_input
-from sensemble_train.recipe.instant import DECAY
+from sensemble_train.recipe.linear import DECAY
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
@@ -49,7 +49,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def logits(found: Instant, modalities: tuple[str, ...]) -> Tensor:
-    """What the model says of the examples that have these modalities, over the temperature of such a set."""
+    """Return the logits of the examples with these modalities, over the temperature of such a set."""
     clips = found.examples.having(modalities)
     with torch.no_grad():
         said: Tensor = found.model(clips.inputs)

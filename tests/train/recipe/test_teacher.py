@@ -1,4 +1,4 @@
-"""The teacher of subset distillation: what it says of clean examples, in memory and streamed alike."""
+"""The teacher of subset distillation: its answers on clean examples, in memory and streamed."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -31,7 +31,6 @@ from sensemble_train.training.optim import Optimization, optimizer
 from sensemble_train.training.scale import ScaleConfig, distribute
 from sensemble_train.training.step_log import StepLog
 from torch import Tensor
-from torch._dynamo.utils import counters
 from torch.fx import GraphModule
 from torch.nn.modules.module import register_module_forward_pre_hook
 
@@ -86,7 +85,7 @@ def test_ranks_share_the_batch_that_one_alone_would_take(
 
 
 def test_a_batch_that_cannot_be_shared_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="batches of 10 do not divide among 4 ranks"):
+    with pytest.raises(ConfigurationError, match=r"10 .* 4 ranks"):
         BatchOrder(100, 10, 0, 0, 4)
     with pytest.raises(ConfigurationError, match=r"--scale\.micro-batch 3: 8 examples"):
         train(Job(str(tmp_path), scale={"micro_batch": 3}), alone())
@@ -136,6 +135,8 @@ def test_what_saves_memory_changes_no_loss(
 @pytest.mark.slow
 def test_a_compiled_block_is_the_same_function(monkeypatch: pytest.MonkeyPatch) -> None:
     """With what it recomputes; what torch's compiler then writes for g++, for half a minute, is torch's."""
+    from torch._dynamo.utils import counters  # only here, for it loads the compiler
+
     torch.compiler.reset()
     monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="aot_eager"))
     counters.clear()
@@ -206,7 +207,7 @@ def test_two_ranks_do_what_one_does_and_either_goes_on_where_the_other_stopped(
 ) -> None:
     """A single launch for all tests, because starting ranks takes longer than their work.
 
-    The ranks first hold our contrastive loss and its gradients to open_clip's (`clip_ranks`).
+    The ranks first hold our contrastive loss and its gradients to open_clip's (`openai_clip_ranks`).
     """
 
     def job(objective: str, micro_batch: int = 0, save_every: int = 0, *, shard: bool) -> dict[str, object]:
@@ -286,5 +287,5 @@ def test_a_damaged_checkpoint_is_refused(tmp_path: Path) -> None:
     train(Job(str(tmp_path), scale=SAVING), alone())
     file = tmp_path / "checkpoints" / f"step-{STEPS}.safetensors"
     file.write_bytes(file.read_bytes()[:-1])
-    with pytest.raises(CheckpointError, match=rf"step-{STEPS}\.safetensors: not a complete"):
+    with pytest.raises(CheckpointError, match=rf"step-{STEPS}\.safetensors: not a complete .*; "):
         train(Job(str(tmp_path), scale=SAVING), alone())

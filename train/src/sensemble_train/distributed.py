@@ -62,7 +62,7 @@ def alone() -> World:
 
 @contextmanager
 def join() -> Iterator[World]:
-    """Join the ranks that `torchrun` started, or be the only one, each on its own GPU or on the CPU."""
+    """Join the ranks that `torchrun` started, or be the only rank; each has a GPU, or uses the CPU."""
     cuda = torch.cuda.is_available()
     size = int(os.environ.get("WORLD_SIZE", "1"))
     device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0"))) if cuda else torch.device("cpu")
@@ -97,7 +97,7 @@ def _several() -> bool:
 
 
 def whole(value: Tensor) -> Tensor:
-    """Return a tensor as it is, or gathered from all ranks, which must call this, if they share it."""
+    """Return a tensor unchanged or, if ranks share it, gathered from all ranks, which must all call this."""
     if not _several():
         return value
     from torch.distributed.tensor import DTensor

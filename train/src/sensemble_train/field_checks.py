@@ -7,9 +7,7 @@ from sensemble_sensors.strict_json import MORE, DecodeError, decode
 
 from sensemble_train.errors import ConfigurationError
 
-Share = Annotated[float, (0, 1)]
 Amount = Annotated[float, (0, MORE)]
-Count = Annotated[int, (0, MORE)]  # often 0 for none
 Size = Annotated[int, (1, MORE)]
 
 

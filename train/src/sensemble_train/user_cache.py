@@ -24,7 +24,7 @@ def prune(name: str) -> None:
     """Remove the files of a cache that were used longest ago, beyond `MOST` bytes."""
     found = []
     for path in folder(name).rglob("*"):
-        with suppress(OSError):  # another process removes, too
+        with suppress(OSError):  # another process may remove it first
             if path.is_file():
                 status = path.stat()
                 found.append((status.st_mtime, status.st_size, path))

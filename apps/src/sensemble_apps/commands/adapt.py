@@ -20,20 +20,20 @@ from sensemble_apps.console.wording import sensor_title
 from sensemble_apps.errors import InputError
 from sensemble_apps.options import Folder, OptionalFolder, Positional, Trusting
 from sensemble_apps.running import virtual_time
+from sensemble_apps.running.inputs import examples_of
 from sensemble_apps.running.real_time import Options
-from sensemble_apps.running.sources import examples_of
-from sensemble_apps.running.view_events import Predicted, Stream, event_line
+from sensemble_apps.running.view_events import Predicted, ViewEvents, event_line
 
 
 @dataclass(frozen=True, kw_only=True)
 class Adapt(Trusting):
-    """Let the sensors of a recording teach each other, so that each gets a small correction of its own.
+    """Let the sensors of a recording teach each other: each gets a small correction.
 
-    They are kept beside the bundle, in `BUNDLE.learned`; to forget them, remove that folder.
+    Corrections are kept beside the bundle, in `BUNDLE.learned`; to forget them, remove that folder.
     """
 
     bundle: Positional[Folder]
-    """A bundle folder; nothing in it is changed."""
+    """A bundle folder; it is not changed."""
     replay: OptionalFolder = None
     """A recording, or another dataset, to learn from."""
     split: Annotated[str | None, "NAME"] = None
@@ -71,7 +71,7 @@ def _learn(replay: Path, arguments: Adapt, bundle: Bundle, adapter: Adapter) -> 
             remark(event_line(event))
 
 
-def _events(stream: Stream, count: int, report: Progress) -> Iterator[Event]:
+def _events(stream: ViewEvents, count: int, report: Progress) -> Iterator[Event]:
     seen: set[int] = set()
     for event in stream:
         if isinstance(event, Predicted) and event.example is not None:

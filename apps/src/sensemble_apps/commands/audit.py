@@ -20,8 +20,8 @@ from sensemble_apps.console.conditions import ALL, parse_conditions
 from sensemble_apps.console.output import say_executors, say_json, write
 from sensemble_apps.console.progress import progress
 from sensemble_apps.errors import InputError
-from sensemble_apps.options import Folder, Judging, OptionalFile, Positional, Trusting
-from sensemble_apps.running.sources import examples_of
+from sensemble_apps.options import Folder, Judging, OptionalFile, OptionalOut, Positional, Trusting
+from sensemble_apps.running.inputs import examples_of
 from sensemble_apps.tables import audit_table, condition_table, gate_verdict, unknown_table
 
 
@@ -38,16 +38,16 @@ class Audit(Judging, Trusting):
     record: OptionalFile = None
     """Record the result in this SQLite file."""
     conditions: Annotated[tuple[str, ...] | None, "SENSOR[=NAME[:SEVERITY]]"] = None
-    """Also score it while one sensor at a time is degraded: by all of its conditions at five severities, or
-    by some, such as `microphone=quiet,camera=dark:3`. With a record, an interrupted audit goes on."""
+    """Also score it while one sensor at a time is degraded, by all of its conditions at five severities or by
+    some, such as `microphone=quiet,camera=dark:3`. With a record, an interrupted audit continues."""
     unknown: bool = False
-    """Also measure how sure it is of what it cannot know: classes left out, near windows (half a word, two at
-    once, mirrored), the data's backgrounds of the split; and what that costs known windows."""
+    """Also measure how sure it is of unknown input: classes left out, near windows (half a word, two at once,
+    mirrored), and the split's backgrounds; and the cost to known windows."""
     subsets: Annotated[str | None, "SETS"] = None
-    """Of more than six modalities, score `all` sets, or beside `singles,leave-one-out` those `seen`: the live
-    sets of the sessions in the record."""
-    template: OptionalFile = None
-    """Write a file for `--require`: criteria that this audit just meets."""
+    """With more than six modalities, score `all` sets, or add to `singles,leave-one-out` the sets `seen`: the
+    live sets of the sessions in the record."""
+    template: OptionalOut = None
+    """Write a file for `--require`, with criteria that this audit just meets."""
     json: bool = False
     """Print the result as JSON."""
 
@@ -60,7 +60,7 @@ def main(arguments: Audit) -> None:
     verdicts = [(one, gate_verdict.line(one, result, result.metric)) for one in judged]
     if arguments.template:
         carried = devices(read_manifest(arguments.bundle / FILE_NAME).specs)
-        write(arguments.template, gate_verdict.template(carried, result, result.answered, result.conditions))
+        write(arguments.template, gate_verdict.template(carried, result))
     if arguments.json:
         say_json(result.to_json() | gate_verdict.to_json(verdicts), indent=2)
     else:
@@ -106,11 +106,13 @@ def measure(arguments: Audit) -> AuditResult:
             progress=advance,
             conditions=[] if asked is None else parse_conditions(",".join(asked) or ALL, bundle.specs),
             unknown=read_dataset(arguments.data).background(arguments.split) if arguments.unknown else None,
-            more=_more(bundle.modalities, arguments.subsets, arguments.record),
+            more=further_subsets(bundle.modalities, arguments.subsets, arguments.record),
         )
 
 
-def _more(modalities: Sequence[str], wanted: str | None, record: Path | None) -> list[subsets.Subset]:
+def further_subsets(
+    modalities: Sequence[str], wanted: str | None, record: Path | None
+) -> list[subsets.Subset]:
     """Return the subsets that `--subsets` asks for beside those that are always measured."""
     names = set(filter(None, (wanted or "").split(",")))
     if unknown := names - {"all", "singles", "leave-one-out", "seen"}:
@@ -119,7 +121,7 @@ def _more(modalities: Sequence[str], wanted: str | None, record: Path | None) ->
     if "seen" in names:
         if record is None or not record.exists():
             raise InputError(
-                "--subsets seen: of the sessions in a record; give --record FILE, which has some"
+                "--subsets seen: reads the sessions of a record; give --record FILE that has some"
             )
         sessions = [run.id for run in read_runs(record) if run.kind == "session"]
         live = {one for session in sessions for _, one in read_moments(record, session)}

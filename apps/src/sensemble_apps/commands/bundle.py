@@ -51,5 +51,7 @@ def sign(arguments: BundleSign) -> None:
     try:
         written = bundle.sign(arguments.bundle, arguments.key)
     except OSError as error:
-        raise InputError(f"{arguments.bundle}: cannot be written ({error.strerror})") from error
+        raise InputError(
+            f"{arguments.bundle}: cannot be written ({error.strerror}); make room, or make it writable"
+        ) from error
     say(str(written))

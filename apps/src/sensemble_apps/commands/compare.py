@@ -1,6 +1,6 @@
-"""`sensemble compare`: set release B beside release A."""
+"""`sensemble compare`: compare release B with release A."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -8,15 +8,14 @@ from typing import Annotated
 from rich.console import Console
 from sensemble_runtime import subsets
 from sensemble_runtime.auditing import gate
-from sensemble_runtime.auditing.comparison import MARGIN, Comparison, compared
-from sensemble_runtime.auditing.metrics import METRICS
+from sensemble_runtime.auditing.comparison import MARGIN, Comparison, compare
 from sensemble_runtime.bundle.manifest import FILE_NAME
 from sensemble_runtime.bundle.manifest_file import read_manifest
 from sensemble_runtime.record.writer import fingerprint
 from sensemble_sensors.media.dataset import read_dataset
 
 from sensemble_apps.commands.audit import Audit, measure
-from sensemble_apps.console.output import say, say_json, write
+from sensemble_apps.console.output import check_file, say, say_json, write
 from sensemble_apps.console.wording import data_title
 from sensemble_apps.errors import InputError
 from sensemble_apps.options import Judging, OptionalFolder, Positional, Trusting
@@ -29,14 +28,14 @@ from sensemble_apps.tables.run_folder import AUDIT, BUNDLE, EVALUATED
 
 @dataclass(frozen=True, kw_only=True)
 class Compare(Judging, Trusting):
-    """Set two releases beside each other, example by example: two bundles, runs or records."""
+    """Compare two releases example by example: two bundles, runs or records."""
 
     a: Positional[Path]
     """A bundle folder, a run folder, or the record of an audit."""
     b: Positional[Path]
-    """The same of the newer one."""
+    """The newer release, in one of the same forms."""
     data: OptionalFolder = None
-    """A dataset: bundles are audited on it; of runs and records, the page shows its examples."""
+    """A dataset: bundles are audited on it; for runs and records, the page shows its examples."""
     split: Annotated[str, "NAME"] = "eval"
     """The split to audit bundles on."""
     margin: float = MARGIN
@@ -49,8 +48,11 @@ class Compare(Judging, Trusting):
 
 def main(arguments: Compare) -> None:
     """Print the comparison and write its page, or print it as JSON."""
+    if not arguments.json:
+        check_file(arguments.out)
+    examples = {one.id: one for one in read_dataset(arguments.data).examples} if arguments.data else {}
     a, b = (_side(path, arguments) for path in (arguments.a, arguments.b))
-    found = compared(a.answered, b.answered, arguments.margin, a.conditions, b.conditions)
+    found = compare(a.result, b.result, margin=arguments.margin)
     verdicts = _judged(arguments, found, b)
     if arguments.json:
         sides = {"a": a.to_json(), "b": b.to_json()}
@@ -61,24 +63,25 @@ def main(arguments: Compare) -> None:
 
     console = Console(highlight=False, markup=False)
     for letter, side in (("A", a), ("B", b)):
-        console.print(f"{letter}: {side.title} ({side.data}; bundle {side.bundle[:12]})", soft_wrap=True)
+        console.print(
+            f"{letter}: {side.title} ({side.data}; bundle {side.result.bundle[:12]})", soft_wrap=True
+        )
     console.print(comparison_table.sets(found))
     for sentence in (*comparison_table.sentences(found), *(line for _, line in verdicts)):
         console.print(sentence, soft_wrap=True)
-    examples = {one.id: one for one in read_dataset(arguments.data).examples} if arguments.data else {}
     write(arguments.out, compare_page.render(found, a, b, examples, verdicts, datetime.now(UTC)))
     say(str(arguments.out))
     gate_verdict.enforce(verdicts, arguments.junit)
 
 
 def _judged(arguments: Compare, found: Comparison, b: Side) -> Verdicts:
-    """Judge what is required of the change, and of B."""
+    """Judge the criteria on the change, and on B."""
     if arguments.require is None:
         return []
-    names = sorted({m for name in b.answered.sets for m in subsets.parse(name)})
+    names = sorted({m for name in b.result.answered.sets for m in subsets.parse(name)})
     criteria = gate_verdict.parse(arguments.require, names, b.manifest.specs if b.manifest else {})
-    judged = gate.judge(criteria, b.measures, b.answered, b.conditions, found)
-    return [(one, gate_verdict.line(one, b.measures, b.metric)) for one in judged]
+    judged = gate.judge(criteria, b.result, b.result.answered, b.result.conditions, found)
+    return [(one, gate_verdict.line(one, b.result, b.result.metric)) for one in judged]
 
 
 def _side(path: Path, arguments: Compare) -> Side:
@@ -87,7 +90,7 @@ def _side(path: Path, arguments: Compare) -> Side:
     if (path / BUNDLE / FILE_NAME).is_file():
         return _of_run(path)
     if path.is_dir():
-        raise InputError(f"{path}: no bundle and no run; give a bundle, a run or the record of an audit")
+        raise InputError(f"{path}: neither a bundle nor a run; give one, or the record of an audit")
     return recorded_side(path)
 
 
@@ -96,17 +99,16 @@ def _of_bundle(path: Path, arguments: Compare) -> Side:
         raise InputError(f"{path}: a bundle has no answers; give --data DATASET to audit it on")
     result = measure(Audit(bundle=path, data=arguments.data, split=arguments.split, trust=arguments.trust))
     title = data_title(arguments.data.resolve().name, arguments.split)
-    manifest = read_manifest(path / FILE_NAME)
-    return Side(str(path), result.bundle, title, result.answered, result, result.metric, (), manifest)
+    return Side(str(path), title, result, read_manifest(path / FILE_NAME))
 
 
 def _of_run(path: Path) -> Side:
     manifest, found = read_manifest(path / BUNDLE / FILE_NAME), audits(path)
     title = data_title(manifest.provenance.dataset, EVALUATED)
-    if found.answered is None:
+    if found.result is None:
         raise InputError(
             f"{path}: its bundle was not audited on {title}; "
             f"`sensemble audit {path / BUNDLE} --data DATASET --record {path / AUDIT}`"
         )
-    metric, bundle = METRICS[manifest.task], fingerprint(path / BUNDLE)
-    return Side(str(path), bundle, title, found.answered, found.measures, metric, found.conditions, manifest)
+    # The audit may be of the bundle that this one extends.
+    return Side(str(path), title, replace(found.result, bundle=fingerprint(path / BUNDLE)), manifest)

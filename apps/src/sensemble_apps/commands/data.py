@@ -25,7 +25,7 @@ from sensemble_apps.console.columns import table
 from sensemble_apps.console.output import check_writable, remark, say
 from sensemble_apps.console.progress import progress
 from sensemble_apps.errors import InputError
-from sensemble_apps.options import Common, Folder, Positional
+from sensemble_apps.options import Common, Folder, OptionalSeed, Positional, Seed
 
 _TAKES, _BACKGROUNDS = 15, 6  # of an example; the takes are of each class
 
@@ -34,10 +34,10 @@ _TAKES, _BACKGROUNDS = 15, 6  # of an example; the takes are of each class
 class DataBuild(Common):
     """Build the embedded digits dataset, unless it exists, and print its folder."""
 
-    seed: int = 0
+    seed: Seed = 0
     """The seed of the people, the splits and every rendering."""
     imu: bool = False
-    """Also the motion of the wrist that writes the digit in the air, as a fourth modality, `imu`."""
+    """Add a fourth modality, `imu`: the motion of the wrist that writes the digit in the air."""
 
 
 def build(arguments: DataBuild) -> None:
@@ -57,7 +57,7 @@ def digits(seed: int, *, imu: bool = False) -> Path:
 
 @dataclass(frozen=True, kw_only=True)
 class DataExample(Common):
-    """Make a small recording as a person would: three words, each said while its own shape is shown."""
+    """Make a small recording like a person's: three words, each said while its shape is shown."""
 
     folder: Positional[Folder]
     """A new folder."""
@@ -131,7 +131,9 @@ def show(arguments: DataShow) -> None:
     try:
         _print_for_training(console, dataset)
     except ModuleNotFoundError:  # on a board
-        console.print("What it is too small for: `pip install 'sensemble-apps[train]'` tells.", markup=False)
+        console.print(
+            "To see what it is too small for, run `pip install 'sensemble-apps[train]'`.", markup=False
+        )
     if dataset.drawn:
         drawn, train = len(dataset.split("calibrate")), len(dataset.split("train"))
         console.print(
@@ -146,7 +148,7 @@ def show(arguments: DataShow) -> None:
     for leak in shared:
         console.print(leak.text, style="yellow", markup=False, highlight=False, soft_wrap=True)
     good = len(dataset.examples) + len(dataset.skipped) - len(bad)
-    unseen = "" if arguments.check else "; --check opens their media, too"
+    unseen = "" if arguments.check else "; --check also opens their media"
     console.print(f"{good} good examples, {len(bad)} bad lines{unseen}", highlight=False)
     if arguments.check and bad:
         raise BadDataError(f"{arguments.folder}: {len(bad)} of {good + len(bad)} lines are bad; mend them")
@@ -205,8 +207,8 @@ class DataSplit(Common):
 
     folder: Positional[Folder]
     """A folder with `index.jsonl`, which is changed."""
-    seed: int | None = None
-    """Draw all anew by this seed; by default, what is held out stays so, and only the rest is drawn."""
+    seed: OptionalSeed = None
+    """Draw everything anew with this seed; by default, held-out examples stay, and only the rest is drawn."""
 
 
 def split(arguments: DataSplit) -> None:

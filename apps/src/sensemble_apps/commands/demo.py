@@ -94,7 +94,7 @@ def main(arguments: Demo) -> None:
 
 
 def _say_time(console: Console, arguments: Demo, data: Path, dataset: Dataset) -> None:
-    """Print how long a demo will take: what it trains by a few steps, the rest by the number of sensors."""
+    """Print how long a demo will take: training by a few steps, the rest by the sensors."""
     from sensemble_apps.commands.train import duration, training_time
 
     logging.disable(logging.WARNING)  # the training warns of the same
@@ -139,7 +139,7 @@ def _exported(run: Path) -> tuple[str, Subset] | None:
 
 def _sensemble(*arguments: str | Path) -> None:
     """Run a command in a new process, which has neither torch nor the memory of the export."""
-    command = [sys.executable, "-m", "sensemble_apps", *map(str, arguments)]
+    command = [sys.executable, "-P", "-m", "sensemble_apps", *map(str, arguments)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         for line in process.stdout or ():
             say(line.rstrip("\n"))
@@ -155,6 +155,6 @@ def _summarize(console: Console, run: Path) -> None:
     contents = of_run(run)
     shown = headline(contents)
     for loss in shown.losses[:1]:
-        console.print(f"\nIf {loss.event}, {loss.sentence(contents.metric)}.", style="bold")
-    for caution in shown.cautions:
+        console.print(f"\nIf {loss.event}, {loss.sentence(contents.audit.metric)}.", style="bold")
+    for caution in filter(None, (shown.mute, *shown.cautions)):
         console.print(caution, style="yellow")

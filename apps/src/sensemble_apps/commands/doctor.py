@@ -13,7 +13,7 @@ from time import monotonic
 from sensemble_runtime.executors import executor
 from sensemble_sensors.devices import discovery
 from sensemble_sensors.devices.discovery import Device
-from sensemble_sensors.devices.sources import finders
+from sensemble_sensors.devices.registry import finders
 from sensemble_sensors.devices.watcher import Appeared, DeviceEvent, Disappeared, SearchFailed, Watcher
 from sensemble_sensors.errors import SensorUnavailableError
 from sensemble_sensors.libraries import opencv
@@ -22,7 +22,7 @@ from sensemble_apps.console.output import say
 from sensemble_apps.console.wording import sensor_title
 from sensemble_apps.errors import until_stopped
 from sensemble_apps.options import Common
-from sensemble_apps.running.sources import FORM
+from sensemble_apps.running.inputs import FORM
 
 
 @dataclass(frozen=True, kw_only=True)

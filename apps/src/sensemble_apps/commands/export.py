@@ -18,7 +18,7 @@ from sensemble_apps.console.wording import abbreviation, percent
 from sensemble_apps.errors import InputError
 from sensemble_apps.options import Common, Folder, Positional
 from sensemble_apps.tables.costs import show_costs
-from sensemble_apps.tables.matrices import at_chance, most_robust
+from sensemble_apps.tables.matrices import chance_warnings, most_robust
 from sensemble_apps.tables.run_folder import BUNDLE, MATRIX, SELECTION
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ _CAPTION = "on calibrate; worst: the score of the worst set; drop: points lost, 
 
 @dataclass(frozen=True, kw_only=True)
 class Export(Common):
-    """Quantize and lower a trained model of a run into its `bundle/`; another --target joins what is there.
+    """Quantize and lower a trained model of a run into its `bundle/`; another --target adds to the bundle.
 
     `sensemble export verify BUNDLE` measures how close its encoders are to their originals on this machine.
     """
@@ -41,7 +41,7 @@ class Export(Common):
     model: Annotated[str | None, "PACKAGE.MODULE:FACTORY"] = None
     """A function that returns a model trained elsewhere (`sensemble_train.Trained`); give --data too."""
     data: Annotated[Path | None, "FOLDER"] = None
-    """The dataset that a model of --model is quantized, calibrated and measured on."""
+    """The dataset on which a model of --model is quantized, calibrated and measured."""
     method: Annotated[str, "NAME"] = "subset"
     """One of the run's methods."""
     train_modalities: Annotated[str | None, "SET"] = None
@@ -51,9 +51,9 @@ class Export(Common):
     scheme: Annotated[tuple[str, ...], "[TARGET:]MODALITY=SCHEME"] = ()
     """The quantization of a modality, such as `audio=int8-static`; by default, the target's usual scheme."""
     budget: Annotated[str | None, "LIMITS"] = None
-    """Search for the best schemes within limits, for each target on its own, such as
-    `size=20MB,latency=30ms,drop=1.0`: the size and the latency of all encoders together, and the points
-    of accuracy that may be lost."""
+    """Search for the best schemes within limits, separately for each target, such as
+    `size=20MB,latency=30ms,drop=1.0`: the size and the latency of all encoders together, and the
+    largest loss of accuracy in points."""
     json: bool = False
     """Print the progress, and then the result, as one JSON object per line."""
 
@@ -61,7 +61,7 @@ class Export(Common):
 def main(arguments: Export) -> None:
     """Export, and print the bundle's folder."""
     # Here, so that `--help` works where they are not installed.
-    from sensemble_export.bundle import Origin
+    from sensemble_export.bundle.write import Origin
     from sensemble_export.run import export_model, export_run
     from sensemble_export.search import parse_budget
     from sensemble_train.models.imported import imported_model
@@ -70,7 +70,7 @@ def main(arguments: Export) -> None:
         raise InputError("--budget searches the schemes that --scheme sets: give one of them")
     budget = parse_budget(arguments.budget) if arguments.budget is not None else None
     if (arguments.model is None) != (arguments.data is None):
-        raise InputError("--model and --data go together: a run folder has its own")
+        raise InputError("--model and --data go together; a run folder has its own data")
     run: Path = arguments.run
     make: Callable[..., RunExport]
     if arguments.model is not None and arguments.data is not None:
@@ -94,8 +94,8 @@ def export(
     in_json: bool = False,
 ) -> None:
     """Export with `make`, and print the costs and a search's trade-off; with `in_json`, progress alone."""
-    from sensemble_export.bundle_calibration import describe_calibration
-    from sensemble_export.partition_report import FILE_NAME, describe_lowering
+    from sensemble_export.bundle.partition_report import FILE_NAME, describe_lowering
+    from sensemble_export.measuring.calibration import describe_calibration
     from sensemble_export.search import BudgetError
 
     try:
@@ -110,7 +110,7 @@ def export(
     show_costs(done.manifest, f"{done.measured} of {done.evaluated} examples")
     origin = done.manifest.provenance
     if (run / MATRIX).exists():  # not of a run that is still training other sets
-        for line in at_chance(run / MATRIX, origin.method, origin.train_modalities):
+        for line in chance_warnings(run / MATRIX, origin.method, origin.train_modalities):
             remark(f"warning: {line}")
     for line in (*describe_calibration(done.manifest), *describe_lowering(done.bundle / FILE_NAME)):
         remark(line)

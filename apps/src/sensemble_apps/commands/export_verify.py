@@ -18,15 +18,15 @@ from sensemble_apps.console.output import say
 from sensemble_apps.console.progress import progress
 from sensemble_apps.errors import InputError
 from sensemble_apps.options import Folder, OptionalFolder, Positional, Trusting
-from sensemble_apps.running.sources import examples_of
+from sensemble_apps.running.inputs import examples_of
 
 if TYPE_CHECKING:
-    from sensemble_export.verification import Verified
+    from sensemble_export.bundle.verification import Verified
     from sensemble_runtime.executors.executor import Embedding, Input
 
     from sensemble_apps.web.browser import Browser
 
-_WIDTH = 110  # of the table; a pipe has no width of its own
+_WIDTH = 110  # of the table, because a pipe has no width
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,13 +38,13 @@ class ExportVerify(Trusting):
     browser: Annotated[str | None, "PROGRAM"] = None
     """Also run the artifacts for ONNX Runtime in a browser, such as `chromium` or `firefox`."""
     data: OptionalFolder = None
-    """With --browser, also audit the bundle there on the split eval of a dataset, and enter the scores."""
+    """With --browser, also audit the bundle there on the split eval of a dataset, and save the scores."""
 
 
 def main(arguments: ExportVerify) -> None:
     """Print the measurements; the manifest gets those that it lacked."""
+    from sensemble_export.bundle.verification import verify
     from sensemble_export.errors import ParityFailedError
-    from sensemble_export.verification import verify
 
     if arguments.data is not None and arguments.browser is None:
         raise InputError("--data: only for --browser; leave it out, or name a browser")

@@ -9,14 +9,14 @@ from typing import Annotated
 from rich.console import Console
 from rich.table import Table
 from sensemble_runtime import subsets
-from sensemble_runtime.record.reader import read_runs
+from sensemble_runtime.auditing.recorded import check_whole, complete_audits
 from sensemble_runtime.scores import SubsetScore
 from sensemble_sensors.errors import printable
 
 from sensemble_apps.console.columns import table
 from sensemble_apps.console.output import say, say_json, write
 from sensemble_apps.console.wording import set_title
-from sensemble_apps.options import Common, OptionalFile, Positional, Texts
+from sensemble_apps.options import Common, OptionalOut, Positional, Texts
 from sensemble_apps.tables import fleet_table
 from sensemble_apps.tables.fleet import Deployed, fleet
 
@@ -31,11 +31,11 @@ class Fleet(Common):
     """Parquet files that `--output heartbeats=FOLDER` keeps, or that `history --heartbeats` wrote, or folders
     of them, also in folders below; paths or URLs such as `s3://BUCKET/FOLDER` (fsspec)."""
     audit: Texts = ()
-    """A record with the audit of a bundle (`audit --record`); the last of each bundle counts."""
+    """A record with the audit of a bundle (`audit --record`); the last audit of each bundle counts."""
     engine: Annotated[str | None, "MASTER"] = None
-    """The master of a Spark cluster, such as `spark://HOST:7077`, all of whose machines reach the files by
-    these names; by default, DuckDB on this machine."""
-    out: OptionalFile = None
+    """The master of a Spark cluster, such as `spark://HOST:7077`; all its machines must reach the files by
+    these names. By default, DuckDB on this machine."""
+    out: OptionalOut = None
     """Write a page."""
     json: bool = False
     """Print it as JSON."""
@@ -45,7 +45,9 @@ def main(arguments: Fleet) -> None:
     """Print the expected accuracy by part of the fleet, what costs most, and what was never audited."""
     audited: dict[str, dict[str, SubsetScore]] = {}
     for record in map(Path, arguments.audit):
-        audited |= {run.bundle: run.scores for run in read_runs(record) if run.scores and run.ended}
+        for run in {one.bundle: one for one in complete_audits(record)}.values():  # the last of each
+            check_whole(record, run)
+            audited[run.bundle] = run.scores
     found = fleet(arguments.heartbeats, audited, arguments.engine)
     if arguments.out:
         from sensemble_apps.report import fleet_page  # matplotlib takes a while

@@ -5,12 +5,12 @@ from typing import Annotated
 
 from pyarrow import parquet
 from sensemble_runtime import subsets
-from sensemble_runtime.record.reader import read_runs
+from sensemble_runtime.auditing.recorded import check_whole, complete_audits
 
 from sensemble_apps.console.output import say
 from sensemble_apps.console.wording import percent
 from sensemble_apps.errors import InputError
-from sensemble_apps.options import Common, File, Folder, Positional, Texts
+from sensemble_apps.options import Common, File, Folder, Positional, Seed, Texts
 from sensemble_apps.tables.fleet_simulation import SimulatedFleet
 
 
@@ -21,34 +21,31 @@ class Simulate(Common):
     folder: Positional[Folder]
     """The folder for a Parquet file of each device."""
     audit: File
-    """A record with the audit of a bundle, whose scores count as the truth."""
+    """A record with the audit of a bundle; its scores are the true accuracies."""
     fault: Annotated[Texts, "SENSOR=KIND:SHARE"] = ()
-    """A fault and the mean share of the time for which it takes a modality, such as `video=lost:0.05`."""
+    """A fault and the mean share of the time that it takes a modality away, such as `video=lost:0.05`."""
     devices: int = 20
-    """Their number."""
+    """The number of devices."""
     hours: int = 168
-    """The hours of each."""
-    seed: int = 0
+    """The hours of each device."""
+    seed: Seed = 0
     """The seed."""
 
 
 def main(arguments: Simulate) -> None:
     """Write the files and print the truth."""
-    audited = [run for run in read_runs(arguments.audit) if run.scores and run.ended]
-    if not audited:
-        raise InputError(
-            f"{arguments.audit}: holds no complete audit; `sensemble audit BUNDLE --record FILE`"
-        )
+    audited = complete_audits(arguments.audit)[-1]
+    check_whole(arguments.audit, audited)
     if min(arguments.devices, arguments.hours) < 1:
         raise InputError("--devices and --hours: give 1 or more")
-    accuracy = {live: score.accuracy for live, score in audited[-1].scores.items()}
+    accuracy = {live: score.accuracy for live, score in audited.scores.items()}
     sensors = sorted({m for live in accuracy for m in subsets.parse(live)})
     if missing := {subsets.name(s) for s in subsets.subsets(sensors)} - accuracy.keys():
         raise InputError(
             f"{arguments.audit}: has no score of {min(missing)}; simulate a bundle of few sensors"
         )
     faults = dict(_fault(text, sensors) for text in arguments.fault)
-    fleet = SimulatedFleet(audited[-1].bundle, accuracy, faults, arguments.devices, arguments.hours)
+    fleet = SimulatedFleet(audited.bundle, accuracy, faults, arguments.devices, arguments.hours)
     arguments.folder.mkdir(parents=True, exist_ok=True)
     if any(arguments.folder.rglob("*.parquet")):  # of a larger fleet, more devices would stay
         raise InputError(

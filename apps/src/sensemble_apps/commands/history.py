@@ -20,7 +20,7 @@ from sensemble_apps.console.output import remark, say, say_json
 from sensemble_apps.console.wording import data_title, sensor_title, set_title
 from sensemble_apps.errors import InputError
 from sensemble_apps.integrations.heartbeats import recorded
-from sensemble_apps.options import Common, File, OptionalFile, Positional
+from sensemble_apps.options import Common, File, OptionalOut, Positional
 from sensemble_apps.running.view_events import event_as_json, event_line, shown_event
 from sensemble_apps.tables.heartbeats import write_heartbeats
 
@@ -38,7 +38,7 @@ class Presence:
 
 
 @dataclass(frozen=True)
-class Summary:
+class RecordSummary:
     """The summary of a session or an audit.
 
     Attributes:
@@ -70,9 +70,9 @@ class History(Common):
 
     record: Positional[File]
     """The SQLite file that `run --record` or `audit --record` wrote; it may still be in use."""
-    heartbeats: OptionalFile = None
-    """Write how long each live set was live, hour by hour, how many answers were unsure, and which faults
-    came, to this Parquet file for `sensemble fleet`; no data, no labels, nobody's name."""
+    heartbeats: OptionalOut = None
+    """Write to this Parquet file, for `sensemble fleet`, by hour: how long each set was live, how many
+    answers were unsure, and which faults came. It has no sensor data, no labels and no people's names."""
     device: str = "device"
     """The name of this device in the heartbeats."""
     model: str = ""
@@ -102,7 +102,7 @@ def main(arguments: History) -> None:
         _show(run, console)
 
 
-def summarize(run: Run, record: Path) -> Summary:
+def summarize(run: Run, record: Path) -> RecordSummary:
     """Summarize a run of a record, without keeping its predictions in memory."""
     events = read_events(record, run.id)
     since = max([run.began, *(event.at for event in events if event.kind == TRIMMED)])
@@ -113,7 +113,7 @@ def summarize(run: Run, record: Path) -> Summary:
         last, gap = at, max(gap, at - last)
     end = run.ended if run.ended is not None else max([last, *(event.at for event in events)])
     live_sets = [(event.at, event.live) for event in events if event.kind == "live"]
-    return Summary(
+    return RecordSummary(
         run,
         end - run.began,
         dict(sorted(counts.items())),
@@ -139,7 +139,7 @@ def _presences(since: float, live_sets: Sequence[LiveSince], end: float) -> dict
     return presences
 
 
-def _show(summary: Summary, console: Console) -> None:
+def _show(summary: RecordSummary, console: Console) -> None:
     run = summary.run
     began = datetime.fromtimestamp(run.began).astimezone().isoformat(sep=" ", timespec="seconds")
     end = "" if run.ended is not None else ", without an end"
@@ -171,7 +171,7 @@ def _scores(run: Run) -> Iterator[tuple[str, ...]]:
         yield name, percent_within(one.value, one), ends(one), ""
 
 
-def _rows(summary: Summary) -> Iterable[tuple[str, ...]]:
+def _rows(summary: RecordSummary) -> Iterable[tuple[str, ...]]:
     return (
         (sensor_title(modality), *(f"{seconds:.1f}" for seconds in (p.live, p.away, p.longest)))
         for modality, p in summary.modalities.items()

@@ -1,4 +1,4 @@
-"""`sensemble label`: how often a recorded session was right, by what a person noted afterwards."""
+"""`sensemble label`: how often a recorded session was right, by labels that a person noted."""
 
 import csv
 import math
@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
+from unicodedata import normalize
 
 from rich.console import Console
 from rich.table import Table
@@ -31,11 +32,11 @@ class Label(Common):
     record: Positional[File]
     """The SQLite file that `run --record` wrote."""
     spans: Positional[File]
-    """A CSV file with the columns from, until and label: what was shown then. Times are seconds since the
-    session began, or dates with times such as `2026-11-30T10:15:00`, of this machine's zone unless they name
-    one."""
+    """A CSV file with the columns from, until and label, the class that was shown. Times are seconds since
+    the session began, or dates with times such as `2026-11-30T10:15:00`, in this machine's time zone unless
+    they name one."""
     session: int | None = None
-    """The number of the session, as `sensemble history` prints it; by default the last."""
+    """The session's number in `sensemble history`; by default the last."""
     json: bool = False
     """Print the scores as JSON."""
 
@@ -58,7 +59,7 @@ def main(arguments: Label) -> None:
     try:
         spans = list(_spans(arguments.spans, run))
     except csv.Error as error:
-        raise InputError(f"{arguments.spans}: is no CSV: {error}; is a quotation mark closed?") from error
+        raise InputError(f"{arguments.spans}: is not CSV: {error}; is a quotation mark closed?") from error
     answers = [*_labelled(read_predictions(arguments.record, run.id), spans, run.task, arguments.spans)]
     if not answers:
         raise InputError(f"{arguments.spans}: no answer of session {run.id} is within a span; see its times")
@@ -83,7 +84,7 @@ def _spans(path: Path, run: Run) -> Iterator[Span]:
     try:
         text = path.read_text(encoding="utf-8-sig")  # Excel begins a file by its mark
     except UnicodeDecodeError as error:
-        raise InputError(f"{path}: is no UTF-8; save it as CSV UTF-8") from error
+        raise InputError(f"{path}: is not UTF-8; save it as CSV UTF-8") from error
     rows = csv.DictReader(text.splitlines(), strict=True)
     if rows.fieldnames != _FIELDS:
         raise InputError(f"{path}: its first line must be {','.join(_FIELDS)}")
@@ -91,14 +92,13 @@ def _spans(path: Path, run: Run) -> Iterator[Span]:
         where = f"{path}:{rows.line_num}"
         if None in row or None in row.values():
             raise InputError(f"{where}: must have three values, {','.join(_FIELDS)}")
-        if row["label"] not in run.labels:
-            raise InputError(
-                f"{where}: the bundle has no label {row['label']!r}; it has {', '.join(run.labels)}"
-            )
+        label = normalize("NFC", row["label"])
+        if label not in run.labels:
+            raise InputError(f"{where}: the bundle has no label {label!r}; it has {', '.join(run.labels)}")
         begin, end = (_time(row[name], run.began, where) for name in ("from", "until"))
         if end <= begin:
             raise InputError(f"{where}: ends before it begins")
-        yield Span(begin, end, row["label"])
+        yield Span(begin, end, label)
 
 
 def _time(text: str, began: float, where: str) -> float:
@@ -110,7 +110,7 @@ def _time(text: str, began: float, where: str) -> float:
     try:
         return datetime.fromisoformat(text).timestamp()
     except (ValueError, OverflowError) as error:
-        raise InputError(f"{where}: {text!r} is no time; give seconds, or 2026-11-30T10:15:00") from error
+        raise InputError(f"{where}: {text!r} is not a time; give seconds, or 2026-11-30T10:15:00") from error
 
 
 def _labelled(

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from time import monotonic
 from typing import Annotated
+from unicodedata import normalize
 
 from sensemble_runtime.bundle.manifest import FILE_NAME, Manifest
 from sensemble_runtime.bundle.manifest_file import read_manifest
@@ -27,15 +28,15 @@ from sensemble_apps.console.progress import status
 from sensemble_apps.errors import InputError
 from sensemble_apps.options import Folder, OptionalFolder, Positional, Sources, Texts
 from sensemble_apps.running import take_recorder
+from sensemble_apps.running.capture import Capture, CaptureSummary
+from sensemble_apps.running.inputs import forms
 from sensemble_apps.running.real_time import retry
 from sensemble_apps.running.recorder import Recorder
-from sensemble_apps.running.sensor_reader import CaptureSummary, SensorReader
-from sensemble_apps.running.sources import forms
 from sensemble_apps.running.take_recorder import TakeRecorder, plan, record_all, takes_in
 from sensemble_apps.running.view_events import event_line, shown_event
 
 _CHECK = 0.2  # seconds between two checks of the disk
-_FIRST = 30.0  # seconds after which the time of a recording runs without a sample, too
+_FIRST = 30.0  # seconds after which `--seconds` also runs without a sample
 _TAKE = 3.0  # seconds of a take, where none are given
 _NAMED = 5  # classes of a bundle that are listed if a label is none of them
 
@@ -48,7 +49,7 @@ class Record(Sources):
     """The dataset's folder; an existing recording is continued."""
     bundle: OptionalFolder = None
     """A bundle whose form of samples is recorded; by default, 16 kHz sound, frames of 128 x 128 pixels, and
-    what `modalities.json` in the folder says of others."""
+    for others the form in the folder's `modalities.json`."""
     label: Annotated[Texts, "NAME"] = ()
     """A class that is seen or heard throughout; labels can also be written into `index.jsonl` later."""
     split: Annotated[str, "NAME"] = "pretrain"
@@ -58,14 +59,15 @@ class Record(Sources):
     seconds: Annotated[float | None, "S"] = None
     """Stop S seconds after the first sample; with `--classes`, the length of a take, by default 3."""
     classes: Annotated[str, "NAME,NAME"] = ""
-    """Record takes of these classes in turn, into the split train, until there are enough of each. Standard
-    input answers: Enter goes on, d deletes the last take, q quits; at its end, takes follow by themselves."""
+    """Record takes of these classes in turn, into the split train, until there are enough of each. Press
+    Enter to go on, d to delete the last take, q to quit. When standard input ends, takes follow without
+    waiting for Enter."""
     takes: int = 20
-    """Takes of each class that there should be, those of earlier sittings included."""
+    """The number of takes of each class, including earlier ones."""
     backgrounds: int = 0
-    """Takes of none of the classes, such as an empty room, so that models learn what is unfamiliar."""
+    """The number of takes of none of the classes, such as an empty room, to teach what is unfamiliar."""
     unlabelled: int = 0
-    """Takes of anything, without labels, to pretrain on."""
+    """The number of takes of anything, without labels, for pretraining."""
 
 
 def main(arguments: Record) -> None:
@@ -94,8 +96,8 @@ def main(arguments: Record) -> None:
 
 
 def _record(arguments: Record, specs: Mapping[str, InputSpec]) -> None:
-    reader = SensorReader(specs, _health(arguments))
-    recorder = Recorder(reader, specs)
+    capture = Capture(specs, _health(arguments))
+    recorder = Recorder(capture, specs)
     recording = recorder.start(
         arguments.out, segment=arguments.segment, split=arguments.split, labels=arguments.label
     )
@@ -103,13 +105,13 @@ def _record(arguments: Record, specs: Mapping[str, InputSpec]) -> None:
         stack.callback(recording.close)
         stack.enter_context(suppress(KeyboardInterrupt))  # Ctrl-C is how a recording ends
         show = stack.enter_context(status())
-        summary = stack.enter_context(_sensing(arguments, specs, reader, recorder))
+        summary = stack.enter_context(_sensing(arguments, specs, capture, recorder))
         length = math.inf if arguments.seconds is None else arguments.seconds
         latest = monotonic() + _FIRST
         # A camera takes seconds to open, which are not recorded.
-        while (rest := min(summary.began, latest) + length - monotonic()) > 0 and not reader.over:
+        while (rest := min(summary.began, latest) + length - monotonic()) > 0 and not capture.over:
             recording.check()
-            _wait(reader, rest)
+            _wait(capture, rest)
             show(summary.status(recording.segments))
     if not recording.segments:
         raise InputError("; ".join([f"{arguments.out}: nothing was recorded", *summary.silent]))
@@ -120,11 +122,11 @@ def _record(arguments: Record, specs: Mapping[str, InputSpec]) -> None:
 
 @contextmanager
 def _sensing(
-    arguments: Record, specs: Mapping[str, InputSpec], reader: SensorReader, recorder: Recorder
+    arguments: Record, specs: Mapping[str, InputSpec], capture: Capture, recorder: Recorder
 ) -> Iterator[CaptureSummary]:
     """Read the sensors while the block runs, then end the recording; yield a summary of the samples."""
     began = monotonic()
-    with arguments.sensors(specs) as sensors, reader:
+    with arguments.sensors(specs) as sensors, capture:
         for sensor in sensors:
             if sensor.modality not in specs:
                 raise InputError(f"{sensor.name}: the bundle has no {sensor.modality}; leave it out")
@@ -135,23 +137,23 @@ def _sensing(
                 summary.note(event)
                 remark(event_line(shown_event(event, began)))
 
-        samples = reader.listen(summary.add)
-        reader.subscribe(note)
-        named = {reader.attach(sensor): sensor.modality for sensor in sensors}
+        samples = capture.listen(summary.add)
+        capture.subscribe(note)
+        named = {capture.attach(sensor): sensor.modality for sensor in sensors}
         # The watcher ends last, for its search may take seconds, in which nothing is to be recorded.
-        with Watcher(arguments.returning(specs), partial(retry, reader, named, None)):
+        with Watcher(arguments.returning(specs), partial(retry, capture, named, None)):
             try:
                 yield summary
             finally:
-                reader.unsubscribe(samples)
+                capture.unsubscribe(samples)
                 recorder.stop()
-                reader.close()
+                capture.close()
 
 
-def _wait(reader: SensorReader, longest: float) -> None:
+def _wait(capture: Capture, longest: float) -> None:
     """Wait a moment; raise SensorUnavailableError if no sensor can be opened."""
-    reader.wait(min(_CHECK, longest))
-    if why := reader.unavailable:
+    capture.wait(min(_CHECK, longest))
+    if why := capture.unavailable:
         raise SensorUnavailableError(why)
 
 
@@ -166,7 +168,7 @@ def _check(arguments: Record) -> None:
         but = ", and not both" if arguments.media else ""
         raise InputError(f"give --media FILE, or some of --sensor, --camera, --microphone, --captions{but}")
     if arguments.trust is not None and arguments.bundle is None:
-        raise InputError("--trust says whose bundle to take: give --bundle FOLDER too, or leave it out")
+        raise InputError("--trust checks a bundle: also give --bundle FOLDER, or leave it out")
     count = Counter(modality for modality, _ in arguments.sources)
     if several := [modality for modality, number in count.items() if number > 1]:
         raise InputError(
@@ -179,7 +181,7 @@ def _check(arguments: Record) -> None:
 
 
 def _remark_labels(arguments: Record, manifest: Manifest) -> None:
-    strange = [label for label in arguments.label if label not in manifest.labels]
+    strange = [label for label in arguments.label if normalize("NFC", label) not in manifest.labels]
     if strange:
         first = ", ".join(manifest.labels[:_NAMED]) + (", ..." if len(manifest.labels) > _NAMED else "")
         remark(f"--label {', '.join(strange)}: no class of {arguments.bundle}, which knows {first}")
@@ -195,24 +197,24 @@ def _health(arguments: Record) -> Thresholds | None:
 def _record_classes(arguments: Record, specs: Mapping[str, InputSpec]) -> None:
     wanted = plan(_classes(arguments), arguments.takes, arguments.backgrounds, arguments.unlabelled)
     seconds = _TAKE if arguments.seconds is None else arguments.seconds
-    reader = SensorReader(specs, _health(arguments))
-    recorder = Recorder(reader, specs)
+    capture = Capture(specs, _health(arguments))
+    recorder = Recorder(capture, specs)
     # Ctrl-C ends the sitting; the takes before it stay.
     with (
         suppress(KeyboardInterrupt),
         status() as show,
-        _sensing(arguments, specs, reader, recorder) as summary,
+        _sensing(arguments, specs, capture, recorder) as summary,
     ):
         latest = monotonic() + _FIRST
-        while (rest := latest - monotonic()) > 0 and not reader.over and summary.awaited:
-            _wait(reader, rest)
+        while (rest := latest - monotonic()) > 0 and not capture.over and summary.awaited:
+            _wait(capture, rest)
             show(summary.status(0))
         pause = take_recorder.COUNTDOWN
         one = TakeRecorder(recorder, arguments.out, countdown=pause, segment=arguments.segment)
         try:
-            record_all(one, wanted, seconds, lambda: reader.over, _ask, show)
+            record_all(one, wanted, seconds, lambda: capture.over, _ask, show)
         except RecordingError as error:
-            if why := reader.unavailable:
+            if why := capture.unavailable:
                 raise SensorUnavailableError(why) from error
             raise
     there = takes_in(arguments.out)
@@ -225,7 +227,7 @@ def _record_classes(arguments: Record, specs: Mapping[str, InputSpec]) -> None:
 
 
 def _classes(arguments: Record) -> tuple[str, ...]:
-    classes = tuple(name.strip() for name in arguments.classes.split(","))
+    classes = tuple(normalize("NFC", name.strip()) for name in arguments.classes.split(","))
     if not all(classes) or len(set(classes)) < len(classes):
         raise InputError(
             f"--classes {arguments.classes}: give names joined with commas, each once, none blank"
@@ -247,6 +249,6 @@ def _classes(arguments: Record) -> tuple[str, ...]:
 
 
 def _ask(question: str) -> str:
-    """Print a question; return the answer in lower case, empty at the end of the input, to go on alone."""
+    """Print a question; return the answer in lower case, or an empty one at the end of the input."""
     remark(question)
     return sys.stdin.readline().strip().lower()

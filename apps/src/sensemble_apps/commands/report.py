@@ -8,7 +8,7 @@ from sensemble_runtime.auditing import robustness
 
 from sensemble_apps.console.output import say, say_json, write
 from sensemble_apps.errors import InputError
-from sensemble_apps.options import Folder, Judging, OptionalFile, Positional
+from sensemble_apps.options import Folder, Judging, OptionalOut, Positional
 from sensemble_apps.tables import gate_verdict
 from sensemble_apps.tables.gate_verdict import Verdicts
 from sensemble_apps.tables.matrices import read_matrices
@@ -17,11 +17,11 @@ from sensemble_apps.tables.run_folder import BUNDLE, COMPARISON, MATRIX, PAGE
 
 @dataclass(frozen=True, kw_only=True)
 class Report(Judging):
-    """Write the page of a run: its bundle's, and that of its methods and training sets."""
+    """Write the report of a run's bundle, and the page of its methods and training sets."""
 
     run: Positional[Folder]
-    """A run folder, or any with a `matrix.json`."""
-    out: OptionalFile = None
+    """A run folder, or any folder with a `matrix.json`."""
+    out: OptionalOut = None
     """The page to write; by default, `report.html` in the run folder."""
     json: bool = False
     """Print the metrics of each method as JSON, and write no page."""

@@ -21,13 +21,13 @@ from sensemble_apps.console.conditions import described, parse_applied
 from sensemble_apps.console.output import remark, say_executors, write
 from sensemble_apps.console.wording import words
 from sensemble_apps.errors import Ended, InputError
-from sensemble_apps.options import OptionalFile, Running, Texts
+from sensemble_apps.options import OptionalFile, OptionalOut, Running, Texts
 from sensemble_apps.running import real_time, virtual_time
+from sensemble_apps.running.inputs import playable, sensor_of
 from sensemble_apps.running.outputs import JsonOutput, LineOutput, Output, Outputs, open_output
 from sensemble_apps.running.real_time import Options, come_and_go
 from sensemble_apps.running.run_summary import RunSummary
-from sensemble_apps.running.sources import playable, plug
-from sensemble_apps.running.view_events import Predicted, Stream, ViewEvent
+from sensemble_apps.running.view_events import Predicted, ViewEvent, ViewEvents
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,20 +35,20 @@ class Run(Running):
     """Run a bundle on live sensors, or replay a dataset, a recording or a media file."""
 
     budget: Annotated[float, "SHARE"] = 1.0
-    """The share of the time, up to 1, for which encoders may run; if it is too small, they run less often."""
+    """The share of the time, up to 1, in which encoders may run; if they need more, they run less often."""
     threads: int = 0
-    """ExecuTorch's threads; 0 for one per performance core, or a single one if the export found
-    that all cores save less than 5 ms a window."""
+    """ExecuTorch's threads; 0 for one per performance core, or for one if the export found that
+    all cores save less than 5 ms a window."""
     duty: bool = False
     """Skip windows that differ little from the last one encoded, and print the savings; a replay
-    of labelled data says what it costs in right answers."""
+    of labelled data also prints the cost in right answers."""
     fast: bool = False
     """Replay as fast as possible, with one prediction per example."""
     unplug: bool = False
     """Unplug sensors and plug them back during the replay."""
     condition: Annotated[Texts, "SENSOR=NAME:SEVERITY"] = ()
-    """Degrade a sensor by a stated amount, such as `microphone=quiet:3` or `video=dark:5`, of severity 1 to
-    5; an unknown name is answered by a list."""
+    """Degrade a sensor by a stated amount, such as `microphone=quiet:3` or `video=dark:5`, with a severity
+    from 1 to 5; an unknown name prints a list."""
     examples: int | None = None
     """Play only the first N examples."""
     limit: int | None = None
@@ -56,12 +56,12 @@ class Run(Running):
     record: OptionalFile = None
     """Record every prediction in this SQLite file."""
     adapt: bool = False
-    """Let sensors teach each other, and use what they learned here or by `sensemble adapt`."""
+    """Let sensors teach each other, and use corrections learned here or by `sensemble adapt`."""
     keep: Annotated[str | None, "BOUNDS"] = None
-    """Keep the record within an age, a size or both, such as `30d`, `12h`, `2GB` or `30d,2GB`: its oldest
-    part is removed. Without a size, it is kept within 1 GB."""
-    summary: OptionalFile = None
-    """Write what a run in real time took to this JSON file: memory, processor time, time a window."""
+    """Keep the record within an age, a size or both, such as `30d`, `12h`, `2GB` or `30d,2GB`, by removing
+    the oldest part. The default size is 1 GB."""
+    summary: OptionalOut = None
+    """Write the cost of a run in real time to this JSON file: memory, processor time, time a window."""
     json: bool = False
     """Print one JSON object per prediction and, except in a fast replay, one per event of a sensor."""
 
@@ -96,22 +96,8 @@ def main(arguments: Run) -> None:
             write(arguments.summary, json.dumps(summary.to_json(), indent=2) + "\n")
 
 
-def _check_sources(arguments: Run) -> None:
-    sources = (
-        arguments.names_devices or arguments.watch,
-        arguments.media is not None,
-        arguments.replay is not None,
-    )
-    if sum(sources) != 1:
-        but = ", and not both" if any(sources) else ""
-        raise InputError(
-            "give --replay FOLDER, --media FILE, or --sensor, --camera, --microphone, --captions, "
-            f"--watch{but}"
-        )
-
-
 def _check(arguments: Run) -> None:
-    _check_sources(arguments)
+    arguments.check_sources(needed=True)
     of_a_replay = {
         "--split": arguments.split is not None,
         "--examples": arguments.examples is not None,
@@ -138,7 +124,7 @@ def _check(arguments: Run) -> None:
             raise InputError(f"{name} {count}: give 1 or more")
 
 
-def play(arguments: Run, bundle: Bundle, conditions: Sequence[Applied] = ()) -> Stream:
+def play(arguments: Run, bundle: Bundle, conditions: Sequence[Applied] = ()) -> ViewEvents:
     """Yield predictions from the named sources, degraded by `conditions`, and changes of the sensors."""
     with Adapter(bundle) if arguments.adapt else nullcontext() as adapt:
         keep = None if arguments.keep is None else Retention.parse(arguments.keep)
@@ -162,7 +148,7 @@ def play(arguments: Run, bundle: Bundle, conditions: Sequence[Applied] = ()) -> 
                 options,
                 health=None if arguments.media is not None else DEFAULT,
                 finders=arguments.finders(bundle.specs),
-                make=partial(plug, bundle.specs, in_process=arguments.in_process)
+                make=partial(sensor_of, bundle.specs, in_process=arguments.in_process)
                 if arguments.watch
                 else None,
             )

@@ -20,9 +20,9 @@ from sensemble_apps.console.output import say_executors
 from sensemble_apps.console.wording import words
 from sensemble_apps.errors import InputError, until_stopped
 from sensemble_apps.options import Folder, Positional, Running, Serving
+from sensemble_apps.running.inputs import playable, player_of, sensor_of
 from sensemble_apps.running.outputs import open_output
 from sensemble_apps.running.real_time import Options, opened, retry
-from sensemble_apps.running.sources import playable, player_of, plug
 from sensemble_apps.running.view_events import ExampleAt
 from sensemble_apps.tables.run_folder import CONFIG, data_of
 
@@ -38,14 +38,14 @@ class Serve(Serving, Running):
     """
 
     bundle: Positional[Folder] = Path()
-    """A bundle folder. Without one, a page offers those at hand, below this folder."""
+    """A bundle folder. Without it, a page offers the bundles below the current folder."""
     demo: bool = False
     """Play by itself: sensors come, go and lie until somebody presses a button. Without --replay, play the
     split eval of the dataset that the bundle's run folder names."""
     recordings: Folder = Path("recordings")
     """The folder that the page's button records into."""
     phone: bool = False
-    """Serve the page of `sensemble web` instead, which runs the bundle on the phone that opens the printed QR
+    """Serve the page of `sensemble web` instead, which runs the bundle on the phone that scans the printed QR
     code."""
 
 
@@ -65,7 +65,6 @@ def main(arguments: Serve) -> None:
     from sensemble_apps.web.clients import largest_message
     from sensemble_apps.web.server import listen, published
 
-    _check(arguments)
     data = arguments.replay or data_of(arguments.bundle)
     if arguments.demo:
         if data is None:
@@ -73,6 +72,9 @@ def main(arguments: Serve) -> None:
                 f"--demo: {arguments.bundle.parent / CONFIG} names no dataset; name one by --replay FOLDER"
             )
         arguments = replace(arguments, replay=data)
+    arguments.check_sources(needed=False)
+    if arguments.split is not None and arguments.replay is None:
+        raise InputError("--split: only for --replay; leave it out, or replay a dataset")
     bundle = Bundle.open(arguments.bundle, trust=arguments.trust)
     say_executors(bundle.executors)
     with ExitStack() as stack:
@@ -116,26 +118,11 @@ def _serve_phone(arguments: Serve) -> None:
     serve("the page for a phone", arguments.host or EVERYWHERE, arguments.port, routes, PHONE_POLICY)
 
 
-def _check(arguments: Serve) -> None:
-    given = (
-        arguments.names_devices or arguments.watch,
-        arguments.media is not None,
-        arguments.replay is not None or arguments.demo,
-    )
-    if sum(given) > 1:
-        raise InputError(
-            "give one of --replay FOLDER, --demo, --media FILE, and --sensor, --camera, --microphone, "
-            "--captions, --watch"
-        )
-    if arguments.split is not None and arguments.replay is None and not arguments.demo:
-        raise InputError("--split: only for --replay; leave it out, or replay a dataset")
-
-
 @contextmanager
 def _sources(
     arguments: Serve, bundle: Bundle, session: Session, page: "SessionPage"
 ) -> Iterator[ExampleAt | None]:
-    """Add the sensors that are asked for; yield the lookup of a replay's examples by time."""
+    """Add the requested sensors; yield the lookup of a replay's examples by time."""
     if arguments.replay is not None:
         played = playable(arguments.replay, arguments.split, bundle.specs)
         player = player_of(played, bundle.specs, repeated=True)
@@ -149,6 +136,6 @@ def _sources(
     with arguments.sensors(bundle.specs) as sensors, ExitStack() as stack:
         named = {page.sensors.add(sensor): sensor.modality for sensor in sensors}
         if search := arguments.finders(bundle.specs):
-            make = page.sensors.maker(partial(plug, bundle.specs, in_process=arguments.in_process))
+            make = page.sensors.maker(partial(sensor_of, bundle.specs, in_process=arguments.in_process))
             stack.enter_context(Watcher(search, partial(retry, session, named, Hotplug(session, make))))
         yield None

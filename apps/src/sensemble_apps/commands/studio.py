@@ -1,4 +1,4 @@
-"""`sensemble studio`: a page on which one's own sensors become one's own model."""
+"""`sensemble studio`: a page that trains your own model from your own sensors."""
 
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
@@ -6,13 +6,13 @@ from functools import partial
 from threading import Event
 from typing import Annotated
 
-from sensemble_sensors.devices.sources import returning
+from sensemble_sensors.devices.registry import returning
 from sensemble_sensors.devices.watcher import Watcher
 
 from sensemble_apps.errors import until_stopped
 from sensemble_apps.options import Folder, Positional, Serving, Texts
+from sensemble_apps.running.inputs import FORM, named, sensor_on
 from sensemble_apps.running.real_time import retry
-from sensemble_apps.running.sources import FORM, capture, named
 from sensemble_apps.studio.project import Project
 
 
@@ -21,15 +21,16 @@ class Arguments(Serving):
     """Name classes, record takes of them, train a model and see it live, all on one page."""
 
     folder: Positional[Folder]
-    """The project's folder, new or not: the recording, the runs and their bundles are kept in it."""
+    """The project's folder, which may exist: it holds the recording, the runs and their bundles."""
     camera: Texts = ()
     """A camera's number, URL or video file; browsers may give theirs on the page."""
     microphone: Texts = ()
     """A microphone's number or name, or `default`; browsers may give theirs on the page."""
     encoder: Annotated[Texts, "MODALITY=SOURCE"] = ()
-    """The pretrained encoder of a modality, as `sensemble train` takes it; by default those installed."""
+    """The pretrained encoder of a modality, as in `sensemble train`; by default those installed."""
     from_scratch: bool = False
-    """Train every encoder that `--encoder` does not name from scratch. Nothing is live at once then."""
+    """Train every encoder that `--encoder` does not name from scratch. Then no model answers before
+    training."""
     in_process: bool = False
     """Capture in threads, not in one process per camera and microphone; see `sensemble serve`."""
 
@@ -51,9 +52,9 @@ def main(arguments: Arguments) -> None:
         short = (("video", arguments.camera), ("audio", arguments.microphone))
         devices = named(FORM, [(modality, source) for modality, sources in short for source in sources])
         for spec, source in devices:
-            studio.sensors.add(capture(spec, source, in_process=arguments.in_process))
+            studio.sensors.add(sensor_on(spec, source, in_process=arguments.in_process))
         given = {sensor.name: sensor.modality for sensor in studio.sensors.all}
-        stack.enter_context(Watcher(returning(devices), partial(retry, studio.reader, given, None)))
+        stack.enter_context(Watcher(returning(devices), partial(retry, studio.capture, given, None)))
         # Also of a live page: a bundle's samples are no larger than those that it was trained on.
         largest = largest_message(SPECS)
         page = published(listening, "the studio", arguments.address, routes(studio), largest)

@@ -1,4 +1,4 @@
-"""`sensemble train`: train what ships, into a run folder."""
+"""`sensemble train`: train the model that ships, into a run folder."""
 
 import json
 import math
@@ -20,29 +20,27 @@ from sensemble_apps.console.output import check_writable, remark, say, say_json
 from sensemble_apps.console.progress import progress, stages
 from sensemble_apps.errors import InputError
 from sensemble_apps.options import OptionalFolder, Training
-from sensemble_apps.tables.matrices import at_chance, most_robust
+from sensemble_apps.tables.matrices import chance_warnings, most_robust
 from sensemble_apps.tables.run_folder import BUNDLE, MATRIX, SELECTION
 
 if TYPE_CHECKING:
     from sensemble_train.recipe.config import Config
-
-_MAX_EFFORT = 1e6  # the greatest --effort
 
 
 @dataclass(frozen=True, kw_only=True)
 class Train(Training):
     """Pretrain, train specialists and distil them into one model, and score every set of sensors.
 
-    `sensemble train matrix EXPERIMENT` runs a whole experiment of the paper, every setting an option.
+    `sensemble train matrix EXPERIMENT` runs an experiment of the paper; every setting is an option.
     """
 
     teacher: OptionalFolder = None
-    """A finished run folder, whose model of large encoders teaches small ones that learn from scratch."""
+    """A finished run folder: its large encoders teach small ones, which learn from scratch."""
     instant: bool = False
     """Only fit a linear head to pretrained encoders, in seconds, and write its `bundle/`. Two takes of two
     classes are enough."""
     estimate: bool = False
-    """Train nothing: say what the data is too small for, and how long each stage will take here."""
+    """Do not train: say what the data is too small for, and how long each stage would take here."""
     json: bool = False
     """Print the progress, and then the result or the estimate, as one JSON object per line."""
 
@@ -79,7 +77,7 @@ def train(
         config = _config(arguments, data, dataset, teacher)
         _say_encoders(config, dataset)
         recipe.run(config, arguments.out, advance, dataset)
-    for line in at_chance(arguments.out / MATRIX):
+    for line in chance_warnings(arguments.out / MATRIX):
         remark(f"warning: {line}")
 
 
@@ -110,7 +108,7 @@ def _instant(arguments: Train, data: Path) -> None:
     encoders, bundle = _encoders(arguments, dataset), arguments.out / BUNDLE
     for m in dataset.modalities:
         if m not in encoders:
-            remark(f"warning: {m}: left out, for no pretrained encoder serves it; name one by --encoder")
+            remark(f"warning: {m}: left out, because no pretrained encoder reads it; name one by --encoder")
     with stages(in_json=arguments.json) as advance:
         head = instant(data, encoders, advance)
         manifest = export_instant(head, bundle, data.resolve().name, partial(advance, "export"))
@@ -189,8 +187,6 @@ def _config(arguments: Training, data: Path, dataset: Dataset, teacher: Path | N
     from sensemble_train.recipe.config import Config, derived
     from sensemble_train.recipe.run_folder import cell
 
-    if not 0 < arguments.effort <= _MAX_EFFORT:
-        raise InputError(f"--effort {arguments.effort:g}: give a number above 0, at most {_MAX_EFFORT:g}")
     small = arguments.from_scratch or teacher is not None
     encoders = _encoders(replace(arguments, from_scratch=small), dataset)
     config = Config(

@@ -17,7 +17,7 @@ from sensemble_apps.console.progress import stages
 from sensemble_apps.errors import InputError
 from sensemble_apps.options import Common, Folder, Inline
 from sensemble_apps.parsing import read
-from sensemble_apps.tables.matrices import at_chance
+from sensemble_apps.tables.matrices import chance_warnings
 from sensemble_apps.tables.run_folder import MATRIX, PAGE
 
 _HELP = """usage: sensemble train matrix EXPERIMENT|CONFIG.JSON --out FOLDER [--FIELD VALUE ...]
@@ -73,7 +73,7 @@ def main(arguments: TrainMatrix) -> None:
     with stages() as advance:
         matrix.run(_absolute(config, data), arguments.out, advance)
     if int(os.environ.get("RANK", "0")) == 0:  # only one of the ranks of `torchrun`
-        for line in at_chance(arguments.out / MATRIX):
+        for line in chance_warnings(arguments.out / MATRIX):
             remark(f"warning: {line}")
         say(str(arguments.out / MATRIX))
         write_page(arguments.out, arguments.out / PAGE)

@@ -2,6 +2,7 @@
 
 from dataclasses import asdict, dataclass
 from typing import Annotated
+from unicodedata import normalize
 
 from rich.console import Console
 from rich.table import Table
@@ -15,9 +16,9 @@ from sensemble_apps.console.columns import table
 from sensemble_apps.console.output import check_writable, remark, say_executors, say_json
 from sensemble_apps.console.wording import sensor_words
 from sensemble_apps.errors import InputError
-from sensemble_apps.options import Folder, OptionalFolder, Positional, Sources, Texts
+from sensemble_apps.options import Folder, OptionalFolder, Positional, Seed, Sources, Texts
 from sensemble_apps.running import trial
-from sensemble_apps.running.sources import examples_of
+from sensemble_apps.running.inputs import examples_of
 from sensemble_apps.running.trial import (
     SETTLE,
     Outcome,
@@ -42,20 +43,21 @@ class Trial(Sources):
     """An arm with a sensor degraded by a stated amount, such as `camera=occlusion:5`."""
     repeat: int = 1
     """The number of blocks."""
-    seed: int = 0
+    seed: Seed = 0
     """The seed of the order."""
     show: Annotated[str | None, "CLASSES"] = None
-    """Of devices or a media file: the classes to show, such as `three,seven`, one in each block in turn."""
+    """With devices or a media file: the classes to show, such as `three,seven`, one in each block in turn."""
     seconds: float = 20.0
-    """The length of a period of devices, whose first 5 s do not count; of a media file, at most."""
+    """With devices, the length of a period, whose first 5 s do not count; with a media file, its greatest
+    length."""
     replay: OptionalFolder = None
     """A dataset whose examples are the scenes."""
     split: Annotated[str, "NAME"] = "eval"
     """The split to play."""
     examples: int | None = None
-    """Play only N examples, from all over the split."""
+    """Play only N examples, evenly from the whole split."""
     fast: bool = False
-    """Replay as fast as possible: a dry run, in which every block is alike."""
+    """Replay as fast as possible: a dry run of one block, as all blocks would be equal."""
     margin: float = MARGIN
     """The difference in accuracy below which an arm counts as equivalent to all sensors."""
     out: OptionalFolder = None
@@ -115,7 +117,7 @@ def _check(arguments: Trial) -> None:
     if devices == (arguments.replay is not None):
         raise InputError("give --replay FOLDER or devices, such as --camera 0; not both")
     if devices and not arguments.show:
-        raise InputError("--show CLASSES is missing: of devices, it names the truth")
+        raise InputError("--show CLASSES is missing: with devices, it names the true classes")
     if arguments.fast and (devices or arguments.repeat > 1):
         raise InputError("--fast is for a replay in one block; every other block would be alike")
     if arguments.repeat < 1 or (arguments.examples is not None and arguments.examples < 1):
@@ -133,9 +135,9 @@ def _scenes(arguments: Trial, bundle: Bundle) -> Scenes:
         every = examples_of(arguments.replay, arguments.split)
         examples = trial.spread(every, arguments.examples or len(every))
         return ReplayedScenes(bundle, examples, arguments.fast)
-    live = arguments.media is None  # a file needs no time to open, and has gaps of its own
+    live = arguments.media is None  # a file opens at once, and has its own gaps
     period = on_devices(bundle, lambda: arguments.sensors(bundle.specs), DEFAULT if live else None)
-    labels = (arguments.show or "").split(",")
+    labels = normalize("NFC", arguments.show or "").split(",")
     return ShownScenes(bundle, period, labels, arguments.seconds, SETTLE if live else 0.0)
 
 

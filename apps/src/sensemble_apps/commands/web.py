@@ -23,18 +23,17 @@ _SECONDS, _FRAMES = 2.0, 4  # of a window of encoders that learn on the page
 class Web(Trusting):
     """Write a static site that runs a bundle in a browser or on a phone, offline once it was opened.
 
-    Without a bundle, the page learns classes of a person's own from a few takes, on pretrained encoders. Any
-    server hosts it; a camera or microphone needs HTTPS, or localhost. What the sensors give stays in the
-    browser.
+    Without a bundle, the page learns your own classes from a few takes, on pretrained encoders. Any server
+    can host it; a camera or microphone needs HTTPS, or localhost. The sensors' data stay in the browser.
     """
 
     bundle: Positional[OptionalFolder] = None
     """A bundle folder with artifacts for ONNX Runtime (`sensemble export RUN --target onnx`)."""
     encoder: Annotated[Texts, "MODALITY=SOURCE"] = ()
-    """Without a bundle, the pretrained encoder of a modality, as `sensemble train --encoder` takes it. By
-    default, those that are installed of `whisper-tiny.en`, `efficientnet-lite0` and `minilm`."""
+    """Without a bundle, the pretrained encoder of a modality, as in `sensemble train --encoder`. By default,
+    the installed ones of `whisper-tiny.en`, `efficientnet-lite0` and `minilm`."""
     out: Folder
-    """The folder of the site; a site that is there is replaced."""
+    """The folder of the site; an older site in it is replaced."""
 
 
 def main(arguments: Web) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from itertools import chain
 
-from sensemble_runtime.auditing.conditions import Degradation
+from sensemble_runtime.auditing.conditions import JointCondition
 from sensemble_sensors.kinds.conditions.condition import SEVERITIES, Applied, Condition
 from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.spec import InputSpec, devices
@@ -30,7 +30,7 @@ def parse_applied(text: str, specs: Mapping[str, InputSpec], option: str = "--co
 
 def parse_conditions(
     text: str, specs: Mapping[str, InputSpec], option: str = "--conditions"
-) -> list[Applied | Degradation]:
+) -> list[Applied | JointCondition]:
     """Return the conditions that `audit --conditions` names: `all`, or `microphone=quiet,camera=dark:3`.
 
     A condition without a severity stands for all five of them; a sensor alone for all of its conditions.
@@ -58,7 +58,9 @@ def _all(spec: InputSpec) -> Iterator[Applied]:
             yield Applied(spec.modality, condition, severity)
 
 
-def _degradations(text: str, specs: Mapping[str, InputSpec], option: str) -> Iterator[Applied | Degradation]:
+def _degradations(
+    text: str, specs: Mapping[str, InputSpec], option: str
+) -> Iterator[Applied | JointCondition]:
     sensors, equals, rest = text.partition("=")
     sensors = "+".join("+".join(devices(specs).get(s, (s,))) for s in sensors.split("+"))
     each = [parse_condition(f"{s}{equals}{rest}", specs, option) for s in sensors.split("+")]
@@ -73,12 +75,12 @@ def _degradations(text: str, specs: Mapping[str, InputSpec], option: str) -> Ite
 
 
 def parse_condition(text: str, specs: Mapping[str, InputSpec], option: str) -> list[Applied]:
-    """Return what `microphone=quiet` or `microphone=quiet:3` names; errors begin with `option`."""
+    """Return the conditions of `microphone=quiet` or `microphone=quiet:3`; errors begin with `option`."""
     sensor, _, rest = text.partition("=")
     name, colon, severity = rest.partition(":")
     meant = _meant(sensor, specs, f"{option} {text}")
     if colon and not name:  # else it would be every condition, at once in a run
-        raise InputError(f"{option} {text}: names no condition before the colon")
+        raise InputError(f"{option} {text}: name a condition before the colon")
     if colon and severity not in map(str, SEVERITIES):
         raise InputError(
             f"{option} {text}: no severity {severity}; give {_LEAST} (slight) to {_MOST} (severe)"

@@ -62,8 +62,9 @@ def at_chance(modality: str, score: SubsetScore, chance: float) -> str:
     """Write that a sensor alone may be at chance, or that too few examples tell."""
     if score.too_few:
         return (
-            f"Too few examples to tell whether the {words_of(modality).sensor} alone ({modality}) is better "
-            f"than chance: it is right in {score.accuracy * score.n:.0f} of {score.n}."
+            "Too few independent examples (people, recordings) to tell whether the "
+            f"{words_of(modality).sensor} alone ({modality}) is better than chance: it is right in "
+            f"{score.accuracy * score.n:.0f} of {score.n}."
         )
     return (
         f"The {words_of(modality).sensor} alone ({modality}) may be at chance: it scores "

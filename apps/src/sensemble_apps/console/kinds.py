@@ -47,7 +47,7 @@ def _peak(meter: Meter) -> str:
 
 
 Preview = Callable[["Sequence[Sample]", float], dict[str, Any]]
-"""Draws the newest samples, one or more, for JSON; given the spec's rate, too."""
+"""Draws the newest samples, one or more, for JSON, from the samples and the spec's rate."""
 
 _POINTS = 96  # of a waveform's outline
 _WAVE = 1.0  # seconds of sound that are drawn
@@ -174,57 +174,12 @@ def _bar(share: float) -> str:
 _MICROPHONE = "M12 3a3 3 0 0 0-3 3v5a3 3 0 0 0 6 0V6a3 3 0 0 0-3-3zM5 11a7 7 0 0 0 14 0M12 18v3M8 21h8"
 _CAMERA = "M3 7h12a1 1 0 0 1 1 1v8a1 1 0 0 1-1 1H3zM16 11l5-3v8l-5-3"
 _BALLOON = "M4 5h16v11h-9l-4 4v-4H4zM8 9h8M8 12h5"
-
+_VOICES = "M8 11a3 3 0 1 0 0-6 3 3 0 0 0 0 6M3 20a5 5 0 0 1 10 0M16 11a3 3 0 1 0 0-6M16 15a5 5 0 0 1 5 5"
+_ECHO = "M5 12h.01M9 8a6 6 0 0 1 0 8M13 5a10 10 0 0 1 0 14M17 3a14 14 0 0 1 0 18"
+_SUN = "M12 8a4 4 0 1 0 0 8 4 4 0 0 0 0-8M12 2v3m0 14v3M2 12h3m14 0h3M5 5l2 2m10 10 2 2M5 19l2-2"
+_SPECKS = "M5 6h.01M11 4h.01M16 8h.01M20 5h.01M7 12h.01M13 12h.01M19 13h.01M4 18h.01M10 17h.01M15 19h.01"
 _NOISE = "M2 12l2-4 2 8 2-11 2 14 2-12 2 10 2-8 2 6 2-5"
 _LIE = Staged("swapped", 5, "lie", "M4 8h14l-4-4M20 16H6l4 4")
-_STAGED = {
-    "waveform": (
-        Staged("noise", 4, "noise", _NOISE),
-        Staged(
-            "babble",
-            4,
-            "voices",
-            "M8 11a3 3 0 1 0 0-6 3 3 0 0 0 0 6M3 20a5 5 0 0 1 10 0M16 11a3 3 0 1 0 0-6M16 15a5 5 0 0 1 5 5",
-        ),
-        Staged("quiet", 4, "far", "M4 10v4h3l4 4V6L7 10z"),
-        Staged("clipping", 4, "shout", "M4 10v4h3l4 4V6L7 10zM15 9l5-3M15 12h6M15 15l5 3"),
-        Staged(
-            "reverb", 5, "echo", "M5 12h.01M9 8a6 6 0 0 1 0 8M13 5a10 10 0 0 1 0 14M17 3a14 14 0 0 1 0 18"
-        ),
-        _LIE,
-    ),
-    "frames": (
-        Staged("occlusion", 5, "cover", "M12 4a8 8 0 1 0 0 16 8 8 0 0 0 0-16M4 11h16M5 14h14M7 17h10"),
-        Staged("dark", 4, "dark", "M20 14A8 8 0 1 1 10 4a6.5 6.5 0 0 0 10 10z"),
-        Staged(
-            "bright",
-            4,
-            "glare",
-            "M12 8a4 4 0 1 0 0 8 4 4 0 0 0 0-8M12 2v3m0 14v3M2 12h3m14 0h3M5 5l2 2m10 10 2 2M5 19l2-2",
-        ),
-        Staged("blur", 4, "blur", "M12 3c4 5 6 8 6 11a6 6 0 0 1-12 0c0-3 2-6 6-11z"),
-        Staged(
-            "noise",
-            4,
-            "noise",
-            "M5 6h.01M11 4h.01M16 8h.01M20 5h.01M7 12h.01M13 12h.01M19 13h.01M4 18h.01M10 17h.01M15 19h.01",
-        ),
-        _LIE,
-    ),
-    "text": (
-        Staged("dropped", 4, "gaps", "M4 7h6M14 7h6M4 12h3M12 12h8M4 17h9M17 17h3"),
-        Staged("misspelt", 4, "typos", "M4 17l4-11 4 11M5.5 13h5M15 8l5 9M20 8l-5 9"),
-        _LIE,
-    ),
-    "series": (
-        Staged("noise", 4, "noise", _NOISE),
-        Staged("drift", 4, "drift", "M3 18c5 0 5-3 9-6s5-6 9-6M3 21h18"),
-        Staged("dead", 5, "dead", "M3 12h5l2-6 2 6h9"),
-        Staged("rotated", 4, "turn", "M20 12a8 8 0 1 1-3-6M17 2v4h-4"),
-        Staged("gaps", 5, "gaps", "M2 12h5M10 12h4M17 12h5"),
-        _LIE,
-    ),
-}
 
 DISPLAYS = {
     "waveform": Display(
@@ -238,7 +193,14 @@ DISPLAYS = {
         _MICROPHONE,
         demonstrated=("noise:3",),
         faults=(("Microphone gives nothing", DEFAULT.stalled), ("Silence", DEFAULT.silent)),
-        staged=_STAGED["waveform"],
+        staged=(
+            Staged("noise", 4, "noise", _NOISE),
+            Staged("babble", 4, "voices", _VOICES),
+            Staged("quiet", 4, "far", "M4 10v4h3l4 4V6L7 10z"),
+            Staged("clipping", 4, "shout", "M4 10v4h3l4 4V6L7 10zM15 9l5-3M15 12h6M15 15l5 3"),
+            Staged("reverb", 5, "echo", _ECHO),
+            _LIE,
+        ),
     ),
     "frames": Display(
         "camera",
@@ -255,7 +217,14 @@ DISPLAYS = {
             ("Frozen picture", DEFAULT.frozen),
             ("Black picture", DEFAULT.black),
         ),
-        staged=_STAGED["frames"],
+        staged=(
+            Staged("occlusion", 5, "cover", "M12 4a8 8 0 1 0 0 16 8 8 0 0 0 0-16M4 11h16M5 14h14M7 17h10"),
+            Staged("dark", 4, "dark", "M20 14A8 8 0 1 1 10 4a6.5 6.5 0 0 0 10 10z"),
+            Staged("bright", 4, "glare", _SUN),
+            Staged("blur", 4, "blur", "M12 3c4 5 6 8 6 11a6 6 0 0 1-12 0c0-3 2-6 6-11z"),
+            Staged("noise", 4, "noise", _SPECKS),
+            _LIE,
+        ),
     ),
     "text": Display(
         "captions",
@@ -267,7 +236,11 @@ DISPLAYS = {
         str,
         _BALLOON,
         demonstrated=("dropped:5",),
-        staged=_STAGED["text"],
+        staged=(
+            Staged("dropped", 4, "gaps", "M4 7h6M14 7h6M4 12h3M12 12h8M4 17h9M17 17h3"),
+            Staged("misspelt", 4, "typos", "M4 17l4-11 4 11M5.5 13h5M15 8l5 9M20 8l-5 9"),
+            _LIE,
+        ),
     ),
     "series": Display(
         "sensor",
@@ -279,7 +252,14 @@ DISPLAYS = {
         str,
         demonstrated=("dead:5", "gaps", "swapped:5"),
         faults=(("Sensor gives nothing", DEFAULT.stalled), ("Stuck channel", DEFAULT.frozen)),
-        staged=_STAGED["series"],
+        staged=(
+            Staged("noise", 4, "noise", _NOISE),
+            Staged("drift", 4, "drift", "M3 18c5 0 5-3 9-6s5-6 9-6M3 21h18"),
+            Staged("dead", 5, "dead", "M3 12h5l2-6 2 6h9"),
+            Staged("rotated", 4, "turn", "M20 12a8 8 0 1 1-3-6M17 2v4h-4"),
+            Staged("gaps", 5, "gaps", "M2 12h5M10 12h4M17 12h5"),
+            _LIE,
+        ),
     ),
 }
 """The kinds by name, in the order of their letters in the paper's tables, AVT; series are I."""

@@ -2,8 +2,10 @@
 
 import errno
 import json
+import os
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
@@ -39,6 +41,7 @@ def say_json(value: Any, *, indent: int | None = None) -> None:  # noqa: ANN401 
     say(json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False))
 
 
+_RECORD = b"SQLite format 3\0"  # how one begins
 _OTHER = "name another, or change its permissions"
 _ROOM = "make room on its disk, and try again"
 _REMEDIES = {
@@ -58,9 +61,7 @@ _REMEDIES = {
 
 def write(path: Path, text: str) -> None:
     """Write a whole file or nothing, with the folders above it. Raises InputError."""
-    if path.exists() and not path.is_file():
-        raise InputError(f"{path}: is not a file; name another")
-    file = path.resolve()  # else a link would be replaced, not its target
+    file = _replaced(path)
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         durable.write(file, text.encode())
@@ -68,14 +69,32 @@ def write(path: Path, text: str) -> None:
         raise refused(error, path) or error from error
 
 
-def check_writable(folder: Path) -> None:
-    """Check that a folder can be written or created, and leave nothing behind; else raise InputError."""
+def check_file(path: Path) -> None:
+    """Check that a file can be written, and leave nothing behind; else raise InputError."""
+    check_writable(_replaced(path).parent, path)
+
+
+def _replaced(path: Path) -> Path:
+    """Return the file to write, the target of a link; InputError if a folder, device or record is there."""
+    if path.exists() and not path.is_file():
+        raise InputError(f"{path}: is not a file; name another")
+    with suppress(OSError), path.open("rb") as there:
+        if there.read(len(_RECORD)) == _RECORD:
+            raise InputError(f"{path}: is a record, which would be lost; name another")
+    return Path(os.path.realpath(path))  # unlike resolve, it takes a loop of links for a file
+
+
+def check_writable(folder: Path, named: Path | None = None) -> None:
+    """Check that a folder can be written or created, and leave nothing behind; else raise InputError.
+
+    The error names `named`, by default the folder.
+    """
     existing = next((path for path in (folder, *folder.absolute().parents) if path.exists()), folder)
     try:
         with TemporaryFile(dir=existing):
             pass
     except OSError as error:
-        raise refused(error, folder) or error from error
+        raise refused(error, named or folder) or error from error
 
 
 def refused(error: Exception, path: Path | None = None) -> InputError | None:

@@ -80,7 +80,7 @@ def abbreviation(subset: Subset) -> str:
 
 
 def method_title(method: str) -> str:
-    """Return a method's title; an unknown name stays as it is."""
+    """Return a method's title; an unknown name stays unchanged."""
     return _METHODS.get(method, method)
 
 

@@ -49,12 +49,12 @@ class Publisher:
     a crash, `offline`. Events are lost while the broker is away.
 
     `url` is `mqtt://[USER@]HOST[:PORT][/DEVICE]`; `mqtts` for TLS. The password is in the environment, as
-    `PASSWORD`. DEVICE is unique to this machine and run; by default `device_name`.
+    `PASSWORD`. DEVICE is unique to this machine and run; by default `client_id`.
     """
 
     def __init__(self, url: str, bundle: Bundle) -> None:
         parts = _parsed(url)
-        self._name = unquote(parts.path).removeprefix("/") or device_name(bundle.path)
+        self._name = unquote(parts.path).removeprefix("/") or client_id(bundle.path)
         self._topic = f"sensemble/{self._name}"
         self._broker = f"{parts.hostname}:{parts.port or _PORTS[parts.scheme]}"
         # With the same id, a new connection replaces a lost one before the broker publishes its will.
@@ -172,7 +172,7 @@ def _recording(*, on: bool, failed: str) -> str:
     return json.dumps({"on": on, "failed": failed}, ensure_ascii=False)
 
 
-def device_name(bundle: Path) -> str:
+def client_id(bundle: Path) -> str:
     """Return a stable, unique name of this machine and a bundle's folder."""
     host = re.sub(r"[^\w-]+", "_", gethostname(), flags=re.ASCII)[:40]
     named = f"{machine_id()} {host} {bundle.resolve()}".encode(errors="replace")

@@ -29,7 +29,7 @@ _PATIENCE = 5.0  # seconds for one export with its retries; the end of a session
 
 
 class Metrics(Counting):
-    """Sends what heartbeats count, by live set, to `http://HOST:PORT/PATH` as long as the block lasts.
+    """Sends the counts of heartbeats by live set to `http://HOST:PORT/PATH` while the block runs.
 
     Counts are of the whole session each time, so none is lost while the receiver is away. Raises InputError
     if the URL is none.

@@ -82,7 +82,7 @@ class Gallery:
 
     def _serve(self, path: Path, *, demo: bool) -> str | None:
         """Serve a bundle in place of the last one; return its address, None if it cannot be opened."""
-        command = [sys.executable, "-m", "sensemble_apps", "serve", str(path), "--host", self._host]
+        command = [sys.executable, "-P", "-m", "sensemble_apps", "serve", str(path), "--host", self._host]
         with self._lock:
             self.close()
             self._process = subprocess.Popen(

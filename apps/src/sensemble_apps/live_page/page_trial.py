@@ -12,7 +12,7 @@ from time import monotonic
 from typing import Any
 
 from sensemble_runtime import subsets
-from sensemble_runtime.auditing.comparison import MARGIN, compared
+from sensemble_runtime.auditing.comparison import MARGIN, compare
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.session.session import Session
@@ -38,7 +38,7 @@ _LOOK = 0.1  # seconds between two checks whether somebody stopped it
 
 
 class PageTrial:
-    """Runs one trial at a time, in a thread; each change of its `state` is told by `changed`.
+    """Runs one trial at a time, in a thread; calls `changed` after each change of its `state`.
 
     Attributes:
         examples: those of the replay that have labels.
@@ -117,7 +117,7 @@ class PageTrial:
         shown = scenes if isinstance(scenes, ShownScenes) else None
         self._used = [(one, one.condition) for one in self._sensors.all if one.plugged] if shown else []
 
-        def began(period: int, block: int) -> None:  # without the arm: who shows the scenes is not told
+        def began(period: int, block: int) -> None:  # without the arm: who shows the scenes must not know it
             self._say(
                 period=period + 1,
                 periods=blocks * (1 + len(arms)),
@@ -184,7 +184,7 @@ class PageTrial:
             replace(recorded_side(path), title=title, data=data)
             for path, title in zip(records, titles, strict=True)
         )
-        found = compared(a.answered, b.answered)
+        found = compare(a.result, b.result)
         self.comparison = compare_page.render(found, a, b, {}, (), made)
         one = found.sets[outcome.subset]
         shares = [

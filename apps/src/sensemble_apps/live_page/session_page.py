@@ -50,7 +50,7 @@ class SessionPage:
         self.sensors = PageSensors(session, session.bundle.specs)
         self.recorder = Recorder(session, session.bundle.specs, self._recording_failed)
         self.session_state = SessionState(session, self.sensors, self.recorder, began)
-        # The state last: what the page says is written, also where the process is told to stop right then.
+        # The state last, so that whatever the page shows is also written if the process stops now.
         self.outputs = Outputs([*others, self.session_state])
         self.outputs.show(Opened(began, session))
         self.used = Event()

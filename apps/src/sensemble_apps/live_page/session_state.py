@@ -57,7 +57,7 @@ class SessionState:
         self._entries = 0
         self._shown: tuple[Any, ...] = ()  # the last answer of the timeline
         self._meter = _Meter()
-        # Of a version, and when it was made.
+        # The version and the time of the snapshot.
         self._snapshot: tuple[int, float, Bundle, dict[str, Any]] = (-1, 0.0, session.bundle, {})
 
     def show(self, event: ViewEvent) -> None:
@@ -154,11 +154,13 @@ class SessionState:
             self._answering = newest
         self._live = item.live
         self._latencies |= item.latencies
-        given = any(
-            sensor.live and sensor.modality in item.live and sensor.plugged and self.sensors.is_active(sensor)
+        # Where a browser or a device gives, it shows something else than the replay.
+        given = example is not None and any(
+            sensor.modality in item.live and sensor.plugged and self.sensors.is_active(sensor)
             for sensor in self.sensors.all
+            if not sensor.played
         )
-        self._played = example.labels if example and not given else ()  # a browser shows something else
+        self._played = example.labels if example and not given else ()
         truths = (self._truth,) if self._truth is not None else self._played
         right = item.label in truths if truths and item.sure else None
         if truths:

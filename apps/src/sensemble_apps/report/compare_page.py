@@ -39,9 +39,9 @@ def flips(
     return [
         Flip(
             name,
-            " + ".join(a.answered.truth[a.answered.ids.index(name)]),
-            _answer(a.answered, name, found.fullest),
-            _answer(b.answered, name, found.sets[found.fullest].live[1]),
+            " + ".join(a.result.answered.truth[a.result.answered.ids.index(name)]),
+            _answer(a.result.answered, name, found.fullest),
+            _answer(b.result.answered, name, found.sets[found.fullest].live[1]),
             list(shown(examples[name], specs)) if name in examples else [],
         )
         for name in names[:_SHOWN]

@@ -19,7 +19,7 @@ BASELINE = "finetune"
 
 
 @dataclass(frozen=True)
-class Experiment:
+class ExperimentContents:
     """The contents of the page.
 
     Attributes:
@@ -47,7 +47,7 @@ class Experiment:
         }
 
 
-def render(experiment: Experiment, made: datetime) -> str:
+def render(experiment: ExperimentContents, made: datetime) -> str:
     """Return the page as HTML."""
     scores = experiment.scores
     trained = wording.sets_in_order({train for matrix in scores.values() for train in matrix})

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from sensemble_runtime import subsets
+from sensemble_runtime.auditing.audit import AuditResult
 from sensemble_runtime.auditing.reliability import Reliability
 from sensemble_runtime.engine.belief import SCENE
 from sensemble_runtime.scores import CLEAN, ConditionScore, Estimate, SubsetScore
@@ -13,9 +14,8 @@ from sensemble_sensors.spec import devices
 
 from sensemble_apps.console import estimates, wording
 from sensemble_apps.console.kinds import display_of, loss, words_of
-from sensemble_apps.report.run_contents import RunContents
-from sensemble_apps.tables.audit_table import harm
-from sensemble_apps.tables.audits import Audits
+from sensemble_apps.report.run_contents import RunContents, people_of
+from sensemble_apps.tables.audit_table import cautions, mute
 from sensemble_apps.tables.condition_table import grids, phrase_of
 from sensemble_apps.tables.costs import largest_drop
 from sensemble_apps.tables.run_folder import EVALUATED
@@ -27,7 +27,7 @@ _WORST = 2  # conditions of a sensor on the first page
 
 
 @dataclass(frozen=True)
-class Loss:
+class LostSensor:
     """The effect of one lost sensor or device.
 
     Attributes:
@@ -72,7 +72,7 @@ class Headline:
     trained_on: Subset
     floats: Mapping[Subset, float]
     audited: Mapping[Subset, SubsetScore]
-    losses: tuple[Loss, ...]
+    losses: tuple[LostSensor, ...]
     mute: str
     promise: str
     cautions: tuple[str, ...]
@@ -80,48 +80,38 @@ class Headline:
 
 def headline(contents: RunContents) -> Headline:
     """Return the scores and the losses of the shipped model."""
-    provenance, audits = contents.manifest.provenance, contents.audits
+    provenance, audit = contents.manifest.provenance, contents.audit
     trained_on = subsets.name(provenance.train_modalities)
-    audited = _by_set(audits.scores)
+    audited = _by_set(audit.subsets)
     every, score = list(audited.items())[-1]
     carried = devices(contents.manifest.specs)
-    answers = {name: one.reliability for name, one in audits.outcomes.items()}
+    answers = audit.reliability
     losses = []
-    for lost, drop in audits.measures.drops.items():
+    for lost, drop in audit.drops.items():
         rest = [m for m in every if m not in carried.get(lost, (lost,))]
         both = (answers.get(subsets.name(some)) for some in (every, rest))
-        losses.append(Loss(loss(lost, every), score.accuracy, drop, *both))
+        losses.append(LostSensor(loss(lost, every), score.accuracy, drop, *both))
     return Headline(
         method=wording.method_title(provenance.method),
         trained_on=subsets.parse(trained_on),
         floats=_by_set(contents.matrices.get(provenance.method, {}).get(trained_on, provenance.accuracy)),
         audited=audited,
         losses=tuple(sorted(losses, key=lambda one: -one.drop.value)),
-        mute=_mute(contents),
+        mute=mute(audit),
         promise=contents.manifest.calibration.promise,
-        cautions=tuple(_cautions(audits, contents.metric)),
+        cautions=tuple(_cautions(audit)),
     )
 
 
-def _mute(contents: RunContents) -> str:
-    outcomes = contents.audits.outcomes
-    name = max(outcomes, key=lambda one: one.count("+"), default="")
-    if not name or outcomes[name].sure.any():
-        return ""
-    return f"It never answers: with {wording.sensor_words(subsets.parse(name))}, every answer is unsure."
-
-
-def _cautions(audits: Audits, metric: str) -> Iterator[str]:
-    yield from harm(audits.measures, metric)
-    for name, score in audits.scores.items():
-        if "+" not in name and score.low <= audits.chance[name]:
-            yield estimates.at_chance(name, score, audits.chance[name])
-    few = {name: score.n for name, score in audits.scores.items() if score.too_few}
+def _cautions(audit: AuditResult) -> Iterator[str]:
+    yield from cautions(audit)
+    few = {name: score.n for name, score in audit.subsets.items() if score.too_few}
     if few:
-        sets = "every set" if len(few) == len(audits.scores) else _sets(few)
+        sets = "every set" if len(few) == len(audit.subsets) else _sets(few)
         counts = sorted(set(few.values()))
         n = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
-        of, people = (f", of {wording.people(audits.groups)}", " people") if audits.groups else ("", "")
+        count = people_of(audit)
+        of, people = (f", of {wording.people(count)}", " people") if count else ("", "")
         yield (
             f"{estimates.TOO_FEW.capitalize()} of {sets} ({n}{of}): an interval wider than 20 points does "
             f"not tell a good sensor from a bad one. Label more{people} before this is signed off."
@@ -160,7 +150,7 @@ class FirstPage:
 
 def first_page(contents: RunContents) -> FirstPage:
     """Gather the first page."""
-    clean = [one for one in contents.conditions if one.condition == CLEAN]
+    clean = [one for one in contents.audit.conditions if one.condition == CLEAN]
     return FirstPage(
         clean=max(clean, key=lambda one: len(one.subset.split("+")), default=None),
         moments=list(_moments(contents)),
@@ -171,7 +161,7 @@ def first_page(contents: RunContents) -> FirstPage:
 
 
 def _moments(contents: RunContents) -> Iterator[tuple[str, ConditionScore]]:
-    for modality, grid in grids(contents.conditions).items():
+    for modality, grid in grids(contents.audit.conditions).items():
         rows = sorted((row.worst for row in grid[max(grid, key=len)][1:]), key=lambda one: one.score.accuracy)
         for one in rows[:_WORST]:
             yield phrase_of(modality, one.condition), one
@@ -216,24 +206,24 @@ def _costs(contents: RunContents) -> Iterator[tuple[str, str]]:
 
 
 def _untested(contents: RunContents) -> Iterator[str]:
-    audits, modalities = contents.audits, contents.manifest.modalities
+    audit, modalities = contents.audit, contents.manifest.modalities
     yield f"Other people, rooms and devices than those of {contents.title}, split {EVALUATED}."
-    if not audits.groups:
-        yield "Whose examples these are: they have no group, so new people may be answered worse."
-    degraded = {one.modality for one in contents.conditions}
+    if not people_of(audit):
+        yield "Whose examples these are: they have no group, so new people may get worse answers."
+    degraded = {one.modality for one in audit.conditions}
     sound = [words_of(m).sensor for m in modalities if m not in degraded]
     if sound:
         yield f"Degraded sensors: {wording.words(sound)}."
     if not any("+" in modality for modality in degraded):
         yield "Two sensors degraded at once."
-    timed = "the times are of a replay on one machine" if contents.session else "no session was timed"
+    timed = "the times are from a replay on one machine" if contents.session else "no session was timed"
     yield f"The devices themselves: {timed}."
     unproved = sorted(
         {t for entry in modalities.values() for t, a in entry.artifacts.items() if not a.parity}
     )
     if unproved:
         yield f"Executors that no machine has run: {', '.join(unproved)}."
-    few = [name for name, score in audits.scores.items() if score.too_few]
+    few = [name for name, score in audit.subsets.items() if score.too_few]
     if few:
         yield f"{estimates.TOO_FEW.capitalize()} of {_sets(few)}."
     if not contents.verdicts:

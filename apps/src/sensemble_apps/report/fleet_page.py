@@ -39,7 +39,7 @@ def render(found: Fleet, made: datetime) -> str:
 
 
 def _headline(found: Fleet) -> str:
-    """Write what is expected of the bundle that ran longest."""
+    """Write the expected accuracy of the bundle that ran longest."""
     most = max(found.bundles, key=lambda one: one.hours, default=None)
     if most is None or most.accuracy is None:
         return "Nothing that was live on this fleet was audited"

@@ -1,7 +1,6 @@
 """Read a run folder for its pages: the run with its bundle, or its matrices."""
 
 import hashlib
-import json
 import platform
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -13,20 +12,20 @@ from typing import Any
 
 from sensemble_runtime import subsets
 from sensemble_runtime.auditing import gate
+from sensemble_runtime.auditing.audit import AuditResult
 from sensemble_runtime.auditing.metrics import METRICS
 from sensemble_runtime.auditing.robustness import Matrix
 from sensemble_runtime.bundle import signature
 from sensemble_runtime.bundle.manifest import FILE_NAME, Manifest
 from sensemble_runtime.bundle.manifest_file import read_manifest
 from sensemble_runtime.record.writer import fingerprint
-from sensemble_runtime.scores import ConditionScore
 
 from sensemble_apps.console import wording
 from sensemble_apps.console.wording import data_title
 from sensemble_apps.errors import InputError
-from sensemble_apps.report.experiment import Experiment
+from sensemble_apps.report.experiment import ExperimentContents
 from sensemble_apps.tables import gate_verdict
-from sensemble_apps.tables.audits import Audits, audits
+from sensemble_apps.tables.audits import audits
 from sensemble_apps.tables.gate_verdict import Verdicts
 from sensemble_apps.tables.matrices import read_intervals, read_matrices
 from sensemble_apps.tables.run_folder import (
@@ -37,6 +36,7 @@ from sensemble_apps.tables.run_folder import (
     MATRIX,
     MODEL,
     SESSION,
+    read_object,
 )
 
 _DATA = "data"  # its path is of the machine that trained; the title has its name
@@ -48,32 +48,31 @@ class RunContents:
 
     Attributes:
         title: the dataset's name.
-        metric: `accuracy` or `mAP`.
         matrices: method -> matrix, in fractions.
         facts: provenance, in the order to show.
-        conditions: the scores of the audit while a sensor is degraded.
+        audit: the last one on the run's own data, as `Audits.result`.
+        others: other data that the bundle was audited on, in words.
         identity: fingerprints of the bundle and the data, in the order to show.
         session: the costs of a replay in real time (`RunSummary.to_json`); None where none was timed.
         verdicts: of each criterion that was required.
     """
 
     title: str
-    metric: str
     matrices: Mapping[str, Matrix]
     manifest: Manifest
-    audits: Audits
+    audit: AuditResult
     facts: Sequence[tuple[str, str]]
-    conditions: Sequence[ConditionScore] = ()
+    others: Sequence[str] = ()
     identity: Sequence[tuple[str, str]] = ()
     session: Mapping[str, Any] | None = None
     verdicts: Verdicts = ()
 
 
-def of_experiment(run: Path) -> Experiment:
+def of_experiment(run: Path) -> ExperimentContents:
     """Return the contents of the experiment's page."""
     settings = _settings(run / CONFIG)
     task = _settings(run / MODEL).get("task")
-    return Experiment(
+    return ExperimentContents(
         dataset=Path(settings.get(_DATA) or run.resolve()).name,
         metric=next((metric for known, metric in METRICS.items() if known == task), "score"),
         methods=read_matrices(run / MATRIX),
@@ -95,26 +94,37 @@ def of_run(run: Path, require: str | None = None) -> RunContents:
     matrices = read_matrices(run / MATRIX)
     manifest = read_manifest(run / BUNDLE / FILE_NAME)
     measured = audits(run)
-    if not measured.scores:
+    if measured.result is None:
         raise InputError(
             f"{run}: its bundle was not audited on {data_title(manifest.provenance.dataset, EVALUATED)}; "
             f"`sensemble audit {run / BUNDLE} --data DATASET --record {run / AUDIT}`"
         )
     return RunContents(
         title=manifest.provenance.dataset,
-        metric=METRICS[manifest.task],
         matrices=matrices,
         manifest=manifest,
-        audits=measured,
+        audit=measured.result,
         facts=(*_provenance(manifest), *_lines(_settings(run / CONFIG)), *_versions()),
-        conditions=measured.conditions,
-        identity=_identity(run, manifest, measured),
+        others=measured.others,
+        identity=_identity(run, manifest, measured.result, measured.ended),
         session=_settings(run / SESSION) or None,
-        verdicts=_verdicts(manifest, measured, require),
+        verdicts=_verdicts(manifest, measured.result, require),
     )
 
 
-def _identity(run: Path, manifest: Manifest, measured: Audits) -> list[tuple[str, str]]:
+def people_of(audit: AuditResult) -> int:
+    """Return the number of people or groups of the examples; 0 where it is not known."""
+    return int(audit.answered.groups.max()) + 1 if any(audit.answered.named) else 0
+
+
+def amount(audit: AuditResult) -> str:
+    """Write the examples and the people behind the scores of an audit."""
+    count = people_of(audit)
+    who = f"of {wording.people(count)}" if count else "whose people are not named"
+    return f"{max(score.n for score in audit.subsets.values())} examples of the split {EVALUATED}, {who}"
+
+
+def _identity(run: Path, manifest: Manifest, measured: AuditResult, ended: float) -> list[tuple[str, str]]:
     signed = (run / BUNDLE / signature.FILE_NAME).exists()
     lines = [
         (
@@ -126,31 +136,22 @@ def _identity(run: Path, manifest: Manifest, measured: Audits) -> list[tuple[str
     if index.is_file():
         digest = hashlib.sha256(index.read_bytes()).hexdigest()
         lines.append(("Data", f"{manifest.provenance.dataset}; SHA-256 {digest} of its index now"))
-    when = datetime.fromtimestamp(measured.ended, UTC)
-    lines.append(("Audit", f"{when:%Y-%m-%d %H:%M} UTC, {measured.amount}"))
+    when = datetime.fromtimestamp(ended, UTC)
+    lines.append(("Audit", f"{when:%Y-%m-%d %H:%M} UTC, {amount(measured)}"))
     return lines
 
 
-def _verdicts(manifest: Manifest, measured: Audits, require: str | None) -> Verdicts:
+def _verdicts(manifest: Manifest, measured: AuditResult, require: str | None) -> Verdicts:
     if require is None:
         return []
     criteria = gate_verdict.parse(require, sorted(manifest.specs), manifest.specs)
-    measures, metric = measured.measures, METRICS[manifest.task]
-    judged = gate.judge(criteria, measures, measured.answered, measured.conditions)
-    return [(one, gate_verdict.line(one, measures, metric)) for one in judged]
+    judged = gate.judge(criteria, measured, measured.answered, measured.conditions)
+    return [(one, gate_verdict.line(one, measured, measured.metric)) for one in judged]
 
 
 def _settings(path: Path) -> dict[str, Any]:
-    """Read a JSON object; empty where a run lacks the file, as one from elsewhere does."""
-    if not path.exists():
-        return {}
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise InputError(f"{path}: not JSON ({error})") from error
-    if not isinstance(content, dict):
-        raise InputError(f"{path}: not the settings of a run, as a JSON object")
-    return content
+    """Read a JSON object; empty if a run lacks the file, as one from elsewhere does."""
+    return read_object(path) if path.exists() else {}
 
 
 def _lines(settings: Mapping[str, object]) -> list[tuple[str, str]]:

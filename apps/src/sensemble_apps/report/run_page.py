@@ -21,7 +21,7 @@ from sensemble_apps.console.kinds import words_of
 from sensemble_apps.console.wording import percent
 from sensemble_apps.report import page_template, svg
 from sensemble_apps.report.first_page import first_page, headline
-from sensemble_apps.report.run_contents import RunContents
+from sensemble_apps.report.run_contents import RunContents, amount
 from sensemble_apps.report.svg import BARS, GRID, INK
 from sensemble_apps.report.verdict import verdict
 from sensemble_apps.tables import unknown_table
@@ -51,42 +51,43 @@ def compares(matrices: Mapping[str, Matrix]) -> bool:
 
 def render(contents: RunContents, made: datetime) -> str:
     """Return the page as HTML."""
-    outcomes = contents.audits.outcomes
+    audit, outcomes = contents.audit, contents.audit.answered.sets
     views = [
         _reliability(subsets.parse(name), some, drawn=_drawn(name, outcomes))
         for name, some in outcomes.items()
     ]
-    curves = _gaps(contents.conditions)
+    curves = _gaps(audit.conditions)
     return page_template.render(
         "report.html.j2",
         contents=contents,
-        metric=contents.metric,
-        metric_title=contents.metric[0].upper() + contents.metric[1:] if contents.metric != "mAP" else "mAP",
+        metric=audit.metric,
+        metric_title=audit.metric[0].upper() + audit.metric[1:] if audit.metric != "mAP" else "mAP",
         made=made,
+        amount=amount(audit),
         headline=headline(contents),
         first_page=first_page(contents),
-        verdict=contents.audits.answered and verdict(contents.audits.answered),
+        verdict=verdict(audit.answered),
         modalities=sorted(contents.manifest.modalities),
         comparison=COMPARISON if compares(contents.matrices) else None,
         encoders=_encoder_tables(contents.manifest),
         reliability=views,
         promise=contents.manifest.calibration.promise,
         flaws=_flaws(views),
-        heat_maps=[_heat_map(m, grid) for m, grid in grids(contents.conditions).items()],
+        heat_maps=[_heat_map(m, grid) for m, grid in grids(audit.conditions).items()],
         gap_legend=svg.legend(curves["alone"]),
         gap_curves=_gap_curves(curves),
         unknown=[
             (title, [(subsets.parse(one.subset), unknown_table.cells(one)) for one in some])
-            for title, some in groupby(contents.audits.unknown, unknown_table.title)
+            for title, some in groupby(audit.unknown, unknown_table.title)
         ],
         unknown_columns=unknown_table.COLUMNS,
         unknown_caption=unknown_table.CAPTION,
-        condition_sentences=list(sentences(contents.conditions, contents.metric)),
+        condition_sentences=list(sentences(audit.conditions, audit.metric)),
         sensor_title=wording.sensor_title,
         split=EVALUATED,
         record=AUDIT,
-        estimates=contents.audits.estimates,
-        additions=list(additions(contents.audits.measures)),
+        estimates=audit.estimates,
+        additions=list(additions(audit)),
     )
 
 
@@ -95,7 +96,7 @@ def _flaws(views: Sequence[ReliabilityView]) -> list[str]:
     found = {one.subset: list(flaws(one.subset, one.right, one.reliability)) for one in views}
     drawn = [sentence for one in views if one.figure for sentence in found[one.subset]]
     others = sum(bool(found[one.subset]) for one in views if not one.figure)
-    return [*drawn, f"The confidence of {others} other sets is off, too; see the table."] if others else drawn
+    return [*drawn, f"The confidence of {others} other sets is also off; see the table."] if others else drawn
 
 
 def _drawn(name: str, outcomes: Mapping[str, Outcomes]) -> bool:

@@ -31,7 +31,7 @@ class Shown:
 
 
 def shown(example: Example, specs: Mapping[str, InputSpec]) -> Iterator[Shown]:
-    """Yield what each modality of an example shows; raises BadDataError if its media cannot be read."""
+    """Yield a picture, player or text for each modality of an example; BadDataError for bad media."""
     for modality, spec in specs.items():
         if modality in example.modalities:
             samples = list(kind_of(spec).samples(example, spec, 0.0))

@@ -16,7 +16,7 @@ _SIDE = 8  # classes of the matrix
 
 
 @dataclass(frozen=True)
-class Verdict:
+class VerdictSection:
     """The answers with all sensors.
 
     Attributes:
@@ -36,7 +36,7 @@ class Verdict:
     rows: list[tuple[str, list[float | None]]]
 
 
-def verdict(answered: Answered) -> Verdict:
+def verdict(answered: Answered) -> VerdictSection:
     """Return the verdict on an audit's answers."""
     every = max(answered.sets, key=lambda name: name.count("+"))
     found = answered.sets[every]
@@ -48,7 +48,7 @@ def verdict(answered: Answered) -> Verdict:
         ("unsure, the likeliest is wrong", "unsure-wrong", float((~right & ~sure).mean())),
     ]
     pairs, labels, rows = _confusion(answered, found)
-    return Verdict(
+    return VerdictSection(
         _classes(answered.labels), list(_meaning(subsets.parse(every), shares)), shares, pairs, labels, rows
     )
 
@@ -66,9 +66,9 @@ def _meaning(live: Sequence[str], shares: Sequence[tuple[str, str, float]]) -> I
     )
     if unsure:
         yield (
-            f"Unsure in {percent(unsure, 0)} % means: it gives no label, but the classes that come into "
-            f"question. In {percent(held, 0)} % the likeliest of them is right, the price of caution; "
-            f"in {percent(rest, 0)} % it is wrong, what caution is for."
+            f"In the other {percent(unsure, 0)} % it is unsure: it names possible classes, not a label. "
+            f"In {percent(held, 0)} % the likeliest of them is right, which is the price of caution; in "
+            f"{percent(rest, 0)} % it is wrong: there caution prevents a mistake."
         )
 
 

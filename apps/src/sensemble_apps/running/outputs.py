@@ -15,6 +15,7 @@ from typing import Any, Protocol, cast
 from sensemble_runtime import subsets
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_sensors.kinds.conditions.condition import Applied
+from sensemble_sensors.libraries import plugin
 from sensemble_sensors.supervision.events import Event
 
 from sensemble_apps.console.output import remark, say, say_json
@@ -55,18 +56,19 @@ class Outputs:
 
 def open_output(text: str, bundle: Bundle) -> AbstractContextManager[Output]:
     """Return the output that `--output NAME=ARGUMENT` names; InputError if there is none."""
-    from importlib.metadata import EntryPoint, entry_points  # a tenth of what a short command imports
+    from importlib.metadata import EntryPoint, entry_points  # a tenth of a short command's imports
 
     name, _, argument = text.partition("=")
-    ours = [EntryPoint(*one, _GROUP) for one in _OURS.items()]
-    known = {entry.name: entry for entry in (*entry_points(group=_GROUP), *ours)}
-    if name not in known:
-        raise InputError(f"--output {text}: no such output; there are {', '.join(sorted(known))}")
-    return cast("AbstractContextManager[Output]", known[name].load()(argument, bundle))
+    ours = _OURS.get(name)
+    make = EntryPoint(name, ours, _GROUP).load() if ours else plugin(_GROUP, name, InputError)
+    if make is None:
+        known = sorted({*_OURS, *(entry.name for entry in entry_points(group=_GROUP))})
+        raise InputError(f"--output {text}: no such output; there are {', '.join(known)}")
+    return cast("AbstractContextManager[Output]", make(argument, bundle))
 
 
 def machine_id() -> str:
-    """Return what names this machine alone; to be hashed before anybody else gets it."""
+    """Return this machine's unique id, which must be hashed before it is sent or stored."""
     return _MACHINE.read_text() if _MACHINE.exists() else str(uuid.getnode())
 
 

@@ -34,8 +34,8 @@ from sensemble_sensors.thresholds import DEFAULT, Thresholds
 from sensemble_apps.console.kinds import words_of
 from sensemble_apps.console.output import remark
 from sensemble_apps.errors import InputError
-from sensemble_apps.running.sources import player_of
-from sensemble_apps.running.view_events import Opened, Stream, view_event
+from sensemble_apps.running.inputs import player_of
+from sensemble_apps.running.view_events import Opened, ViewEvents, view_event
 
 Schedule = Sequence[Subset]
 """The modalities that are plugged in, in each part of the stream; all parts are equally long."""
@@ -82,7 +82,7 @@ def devices(
     health: Thresholds | None = DEFAULT,
     finders: Sequence[Finder] = (),
     make: Callable[[Device], Sensor] | None = None,
-) -> Stream:
+) -> ViewEvents:
     """Run on `sensors` until the last of them has ended; one that fails is tried again and again.
 
     A device that `finders` find is back: its named sensor is tried at once, or `make` makes one, which is
@@ -105,7 +105,7 @@ def devices(
         if finders:
             hotplug = Hotplug(session, make) if make is not None else None
             stack.enter_context(Watcher(finders, partial(retry, session, named, hotplug)))
-        for item in _stream(session):
+        for item in whole_stream(session):
             if isinstance(item, Event):
                 if item.sensor in named:
                     first.setdefault(item.sensor, item)
@@ -115,14 +115,14 @@ def devices(
             yield view_event(item, began)
 
 
-def retry(reader: SensorHost, named: Mapping[str, str], hotplug: Hotplug | None, event: DeviceEvent) -> None:
+def retry(host: SensorHost, named: Mapping[str, str], hotplug: Hotplug | None, event: DeviceEvent) -> None:
     """Retry a named sensor whose device is back, and leave every other device to `hotplug`."""
     if isinstance(event, SearchFailed):
         remark(f"sensemble: {event.reason}")
     elif isinstance(event, Appeared) and event.device.modality in named.values():
         for name, modality in named.items():
             if modality == event.device.modality:
-                reader.retry(name)
+                host.retry(name)
     elif hotplug is not None:
         hotplug(event)
 
@@ -132,7 +132,7 @@ def replay(
     played: Sequence[Example] | Recorded,
     options: Options,
     schedule: Schedule | None = None,
-) -> Stream:
+) -> ViewEvents:
     """Play examples one after another, or a recording, in real time; sensors come and go by `schedule`.
 
     Raises:
@@ -150,7 +150,7 @@ def replay(
         yield Opened(began, session)
         _plug(session, player, attached, schedule[0])
         with player:
-            for item in _stream(session):
+            for item in whole_stream(session):
                 share = (monotonic() - began) / length if length else 1.0  # captions alone take no time
                 if share < 1:  # after that, the session may be closed
                     _plug(session, player, attached, plugged_at(schedule, share))
@@ -187,7 +187,7 @@ def _plug(
             attached[modality] = session.attach(player.sensor(modality))
 
 
-def _stream(session: Session) -> Iterator[Prediction | Event]:
+def whole_stream(session: Session) -> Iterator[Prediction | Event]:
     """Yield the stream of a session to its end, with the reports of its closing.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Record the samples and events of a session or a sensor reader."""
+"""Record the samples and events of a session or a capture."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -31,11 +31,11 @@ class Recorder:
 
     def __init__(
         self,
-        reader: SensorHost,
+        host: SensorHost,
         specs: Mapping[str, InputSpec],
         failed: Callable[[RecordingError], None] = lambda _: None,
     ) -> None:
-        self._reader, self._specs, self._failed = reader, specs, failed
+        self._host, self._specs, self._failed = host, specs, failed
         self._lock = Lock()
         self._recording: Recording | None = None
         self._queues: list[BackgroundQueue[Any]] = []
@@ -99,7 +99,7 @@ class Recorder:
                     if isinstance(event, Event) and event.kind in STATES:
                         recording.event(event.sensor, event.modality, event.kind, event.text)
 
-                self._queues = [self._reader.listen(put), self._reader.subscribe(note)]
+                self._queues = [self._host.listen(put), self._host.subscribe(note)]
             return self._recording
 
     def stop(self) -> None:
@@ -116,7 +116,7 @@ class Recorder:
         """Wait until the recording has all samples; return how many it missed."""
         queues, self._queues = self._queues, []
         for queue in queues:
-            self._reader.unsubscribe(queue)
+            self._host.unsubscribe(queue)
         for queue in queues:
             queue.join(_LAST)
         return sum(queue.dropped for queue in queues)

@@ -215,9 +215,9 @@ def _record_one(recorder: TakeRecorder, wanted: Wanted, seconds: float, show: Ca
 
 
 def _upcoming(wanted: Sequence[Wanted], takes: Sequence[Take]) -> Wanted | None:
-    """Return the class with the fewest takes so far; None when there are enough of each.
+    """Return the class with the fewest takes so far, or None if each has enough.
 
-    Classes take turns, so that no class goes with a change of the light.
+    Classes take turns, so that a change of the light affects all of them.
     """
     counts = [(len(each.of(takes)), each) for each in wanted]
     lacking = [(count, each) for count, each in counts if count < each.count]

@@ -29,7 +29,7 @@ from sensemble_apps.running.view_events import OVER, Opened, Predicted, ViewEven
 _TOP = 5  # classes that are shown, at least
 _MOST = 10  # if there are so many candidates
 _EVENTS = 100  # kept; the newest that fit are shown
-# In a narrow terminal, the last are left out first.
+# A narrow terminal omits the last columns first.
 _COLUMNS = ("alone", "level", "age", "encoded in", "dropped")
 _WIDTHS = (14, 8, 6, 10, 7)
 _NAMES = 34  # width of the columns for sensors and states
@@ -43,7 +43,7 @@ class TerminalOutput:
         self._conditions = [Text(f"! {described(applied)}", "yellow") for applied in conditions]
         self._labels = bundle.manifest.labels
         self._modalities, self._specs = bundle.modalities, bundle.specs
-        # By modality and name of the sensor; the state of a modality as a whole has an empty name.
+        # Modality and sensor's name -> state; a whole modality's state has an empty name.
         self._states: dict[str, dict[str, Event]] = {m: {} for m in self._modalities}
         self._active: dict[str, str] = {}  # the name of the active sensor, of several, by modality
         self._latencies: dict[str, float] = {}  # the last by modality: a prediction may lack some
@@ -52,7 +52,7 @@ class TerminalOutput:
         self._failures: list[Text] = []  # of the record, while it cannot be written
         self._live: tuple[str, ...] = ()
         self._session: Session | None = None  # None in virtual time, where no sensor is lost
-        self._lock = Lock()  # of all the above, which the screen's own thread draws, too
+        self._lock = Lock()  # of the fields above, which the screen's thread also reads
         self._console = get_console()
         self._screen = Live(get_renderable=self._picture, refresh_per_second=_REFRESH)
 

@@ -23,7 +23,7 @@ from sensemble_runtime.auditing.reliability import recorded_answers
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.errors import SessionError
 from sensemble_runtime.prediction import Prediction
-from sensemble_runtime.record.writer import RecordedAnswer, Records
+from sensemble_runtime.record.writer import RecordedAnswer, RecordWriter
 from sensemble_runtime.scores import Estimate
 from sensemble_sensors import durable
 from sensemble_sensors.errors import SensembleError
@@ -87,8 +87,8 @@ def _named(sensor: str, specs: Mapping[str, InputSpec]) -> str:
     return words_of(sensor).sensor if sensor in specs else sensor
 
 
-Said = Iterator[tuple[str, Prediction]]
-"""The ids of the scenes of a period, each with what was answered; the last answer to a scene counts."""
+SceneAnswers = Iterator[tuple[str, Prediction]]
+"""The scenes of a period by id, each with its answers; the last answer counts."""
 
 
 class Scenes(Protocol):
@@ -97,7 +97,7 @@ class Scenes(Protocol):
     def shown(self, block: int) -> Sequence[Example]:
         """Return the scenes of a block, as examples with an id, labels and groups."""
 
-    def play(self, arm: Arm, block: int) -> Said:
+    def play(self, arm: Arm, block: int) -> SceneAnswers:
         """Play the scenes of a block to the sensors of an arm."""
 
 
@@ -113,7 +113,7 @@ class ReplayedScenes:
         """See `Scenes`; the ids of the first block are those of the dataset."""
         return [replace(one, id=_id(one.id, block), groups=one.groups or (one.id,)) for one in self.examples]
 
-    def play(self, arm: Arm, block: int) -> Said:
+    def play(self, arm: Arm, block: int) -> SceneAnswers:
         """See `Scenes`."""
         plugged = tuple(m for m in self.bundle.specs if m not in arm.unplugged)
         replay = virtual_time.replay if self.fast else real_time.replay
@@ -165,7 +165,7 @@ class ShownScenes:
         ids = (f"{label} {block + 1}.{place}" for place in range(1, count + 1))
         return [Example(one, "trial", (label,), {}, 0, groups=(f"block {block + 1}",)) for one in ids]
 
-    def play(self, arm: Arm, block: int) -> Said:
+    def play(self, arm: Arm, block: int) -> SceneAnswers:
         """See `Scenes`."""
         length = span(self.bundle.specs)
         for time, said in self.period(arm, self.seconds):
@@ -205,7 +205,7 @@ def on_devices(
 
 
 def _close(opened: Opened) -> None:
-    with suppress(SessionError):  # a sensor that does not stop is left behind
+    with suppress(SessionError):  # a sensor that does not stop is abandoned
         opened.session.close()
 
 
@@ -328,7 +328,7 @@ def write(folder: Path, bundle: Bundle, outcome: Outcome, dataset: str) -> list[
         score, _ = scored(chances, truth, task, groups, np.full(len(answers), fill_value=True))
         whole = Estimate(score.accuracy, score.low, score.high)
         written.append(folder / f"{title.replace(' ', '-').replace(':', '-')}.sqlite")
-        with Records(written[-1]) as records:
+        with RecordWriter(written[-1]) as records:
             run = records.begin("audit", bundle, dataset, title)
             records.add_answers(run, answers)
             expected = {answers[0].subset: chance(truth, task)}

@@ -57,7 +57,7 @@ class Opened:
 
 
 ViewEvent = Event | Predicted | Opened
-Stream = Generator[ViewEvent, None, None]
+ViewEvents = Generator[ViewEvent, None, None]
 
 ExampleAt = Callable[[float], Example | None]
 """Returns the example that a replay played at a time of `time.monotonic`."""

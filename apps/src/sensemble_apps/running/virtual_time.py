@@ -16,7 +16,7 @@ from sensemble_sensors.sensor import Sample
 from sensemble_sensors.supervision.events import STATES, Event
 
 from sensemble_apps.running.real_time import Options, Schedule, plugged_at
-from sensemble_apps.running.view_events import Predicted, Stream, shown_event, view_event
+from sensemble_apps.running.view_events import Predicted, ViewEvents, shown_event, view_event
 
 
 def replay(
@@ -24,7 +24,7 @@ def replay(
     played: Sequence[Example] | Recorded,
     options: Options,
     schedule: Schedule | None = None,
-) -> Stream:
+) -> ViewEvents:
     """Play examples, one prediction each, or a recording, one prediction a window.
 
     Sensors come and go by `schedule`, or as recorded.
@@ -35,7 +35,9 @@ def replay(
         yield from _examples(bundle, played, options, schedule or [bundle.modalities])
 
 
-def _examples(bundle: Bundle, examples: Sequence[Example], options: Options, schedule: Schedule) -> Stream:
+def _examples(
+    bundle: Bundle, examples: Sequence[Example], options: Options, schedule: Schedule
+) -> ViewEvents:
     """Encode one window of each modality an example.
 
     Between two examples, time passes by the longest time to live: nothing of one is live in the next.
@@ -68,8 +70,8 @@ def _plug(session: VirtualSession, plugged: Collection[str], now: float) -> None
             session.plug(modality, f"replay {modality}", now)
 
 
-def _shown(items: Iterable[Prediction | Event], example: Example) -> Stream:
-    """Yield the predictions of an example, and the events that mean something between two examples."""
+def _shown(items: Iterable[Prediction | Event], example: Example) -> ViewEvents:
+    """Yield the predictions of an example, and the events that still hold between two examples."""
     for item in items:
         if isinstance(item, Prediction):
             yield Predicted(item.time, item, example)
@@ -79,7 +81,7 @@ def _shown(items: Iterable[Prediction | Event], example: Example) -> Stream:
             yield shown_event(item)
 
 
-def _recording(bundle: Bundle, recorded: Recorded, options: Options) -> Stream:
+def _recording(bundle: Bundle, recorded: Recorded, options: Options) -> ViewEvents:
     session = VirtualSession(bundle, options.policy, options.conditions, options.adapt)
     forms = {m: captured(options.conditions, spec) for m, spec in bundle.specs.items()}
     degradations = {m: begin(options.conditions, spec) for m, spec in bundle.specs.items()}
@@ -107,8 +109,8 @@ def _recording(bundle: Bundle, recorded: Recorded, options: Options) -> Stream:
         yield from _said(session, options.adapt, recorded, now)
 
 
-def _said(session: VirtualSession, adapter: Adapter | None, recorded: Recorded, now: float) -> Stream:
-    """Yield what a recording leads to, but for the events of its sensors, which are recorded."""
+def _said(session: VirtualSession, adapter: Adapter | None, recorded: Recorded, now: float) -> ViewEvents:
+    """Yield the predictions and events of a recording, except its sensors' events, which are recorded."""
     for item in session.advance(now):
         if isinstance(item, Event) and item.kind in (*STATES, "live"):
             continue

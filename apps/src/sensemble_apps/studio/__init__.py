@@ -1,4 +1,4 @@
-"""The studio: from one's own sensors to one's own model, on a page.
+"""The studio: a page that trains a model from the user's sensors.
 
 A project is a folder: the classes, the recording, and a run for each training. Sensors are read all the time,
 for previews, takes and the live page. Training and export are commands in their own processes: the page

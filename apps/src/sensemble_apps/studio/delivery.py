@@ -15,7 +15,7 @@ from sensemble_sensors import durable
 
 from sensemble_apps.console.output import refused
 from sensemble_apps.errors import InputError
-from sensemble_apps.studio.project import Run
+from sensemble_apps.studio.project import ProjectRun
 from sensemble_apps.web.handlers import EVERYWHERE, PHONE_POLICY, phone_routes
 from sensemble_apps.web.security import admit
 from sensemble_apps.web.server import listen, running_server
@@ -24,7 +24,7 @@ from sensemble_apps.web.site import TARGET, Files, site_files
 _PART = 1 << 20  # bytes
 
 
-def is_for_phones(run: Run) -> bool:
+def is_for_phones(run: ProjectRun) -> bool:
     """Return whether browsers can run a model."""
     try:
         return run.bundle is not None and all(
@@ -41,7 +41,7 @@ class Phones:
     InputError if it cannot be copied, and as `bundle_files`.
     """
 
-    def __init__(self, run: Run, folder: Path) -> None:
+    def __init__(self, run: ProjectRun, folder: Path) -> None:
         self.run = run
         try:
             shutil.rmtree(folder, ignore_errors=True)
@@ -70,7 +70,7 @@ class Phones:
         self._serving.close()
 
 
-def page_files(run: Run) -> Files:
+def page_files(run: ProjectRun) -> Files:
     """Return the files of a static site of a run's bundle."""
     if not is_for_phones(run):
         raise InputError(f"run {run.number} is not ready for phones yet; wait a little")

@@ -17,9 +17,9 @@ from pathlib import Path
 from queue import SimpleQueue
 from threading import Thread
 
-from sensemble_export.artifact_store import BuiltArtifact
 from sensemble_export.instant import export_instant, lower_ahead
-from sensemble_export.targets import Job
+from sensemble_export.lowering.targets import Job
+from sensemble_export.measuring.artifact_store import BuiltArtifact
 from sensemble_runtime.progress import Progress
 from sensemble_sensors.errors import SensembleError
 from sensemble_sensors.spec import Modality
@@ -30,7 +30,7 @@ from sensemble_train.recipe.instant import Frozen, instant
 
 from sensemble_apps.console.output import say_json
 from sensemble_apps.console.progress import stages
-from sensemble_apps.running.sources import FORM
+from sensemble_apps.running.inputs import FORM
 from sensemble_apps.studio.between_takes import BETWEEN
 from sensemble_apps.tables.run_folder import BUNDLE
 
@@ -72,7 +72,7 @@ def _requests(frozen: Frozen, progress: Progress) -> Iterator[tuple[int, list[st
     waiting: SimpleQueue[str] = SimpleQueue()
 
     def lower() -> None:
-        with suppress(SensembleError):  # which the export raises, too
+        with suppress(SensembleError):  # which the export also raises
             lower_ahead(frozen, progress)
         waiting.put(_HERE)
         with suppress(SensembleError):  # where browsers get none, this machine answers all the same

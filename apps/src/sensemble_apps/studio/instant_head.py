@@ -6,8 +6,8 @@ from pathlib import Path
 from threading import Condition, Thread
 from typing import Any
 
-from sensemble_apps.studio.process import Process
-from sensemble_apps.studio.project import Run
+from sensemble_apps.studio.command_process import Process
+from sensemble_apps.studio.project import ProjectRun
 
 FITTING = "sensemble_apps.studio.fitting"
 _STARTS = 2  # in a row, of a process that is killed before it answers
@@ -32,7 +32,9 @@ class InstantHead:
         lowered: the share of the encoders that are lowered; None while it is unknown.
     """
 
-    def __init__(self, run: Run, data: Path, options: Sequence[str], done: Callable[..., None]) -> None:
+    def __init__(
+        self, run: ProjectRun, data: Path, options: Sequence[str], done: Callable[..., None]
+    ) -> None:
         self.run, self.reason, self.trouble = run, "", ""
         self.right: dict[str, tuple[int, int]] = {}
         self.none: tuple[int, int] | None = None

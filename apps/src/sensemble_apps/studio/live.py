@@ -27,7 +27,7 @@ from sensemble_apps.console.wording import answer_as_json
 from sensemble_apps.live_page.api import routes
 from sensemble_apps.live_page.examples import examples_of_classes
 from sensemble_apps.live_page.session_page import SessionPage
-from sensemble_apps.running.sensor_reader import SensorReader
+from sensemble_apps.running.capture import Capture
 
 _WAITING = 64  # samples that wait for the session
 _SILENT = 1.5  # seconds without a sample after which the studio has no such sensor
@@ -36,8 +36,6 @@ _LOOK = 0.1  # seconds between two checks for that
 
 class Follower(QueuedSensor):
     """Hands the studio's samples of one modality to a session, converted as in training."""
-
-    live = True
 
     def __init__(self, modality: str, specs: Mapping[str, InputSpec]) -> None:
         self.modality = modality
@@ -73,20 +71,18 @@ class Follower(QueuedSensor):
 
 
 class LiveSession:
-    """A session of a bundle on the studio's sensors, which is learned from `data`; its page is `app`."""
+    """A session on the studio's sensors, of a bundle learned from `data`; `app` serves its `page`."""
 
-    def __init__(
-        self, bundle: Bundle, reader: SensorReader, specs: Mapping[str, InputSpec], data: Path
-    ) -> None:
-        self._page = SessionPage(Session(bundle, lasting=True), data.with_name("recordings"), monotonic())
-        self.session_state, self._data = self._page.session_state, data
+    def __init__(self, bundle: Bundle, capture: Capture, specs: Mapping[str, InputSpec], data: Path) -> None:
+        self.page = SessionPage(Session(bundle, lasting=True), data.with_name("recordings"), monotonic())
+        self.session_state, self._data = self.page.session_state, data
         self._show_examples(bundle)
-        self.app = Starlette(routes=routes(self._page, home="../"))
+        self.app = Starlette(routes=routes(self.page, home="../"))
         shared = [modality for modality in bundle.specs if modality in specs]
         self._followers = {modality: Follower(modality, specs) for modality in shared}
-        self._reader, self._samples = reader, reader.listen(self._follow)
+        self._capture, self._samples = capture, capture.listen(self._follow)
         self._over = Event()
-        self._threads = [Thread(target=act, daemon=True) for act in (self._page.follow, self._attend)]
+        self._threads = [Thread(target=act, daemon=True) for act in (self.page.follow, self._attend)]
 
     def start(self) -> None:
         """Answer from now on."""
@@ -105,15 +101,15 @@ class LiveSession:
     def replace_head(self, bundle: Bundle) -> bool:
         """Go on with the head of another bundle; False if its encoders are others."""
         self._show_examples(bundle)
-        replaced = self._page.session.replace_head(bundle)
-        self._page.session_state.touch()
+        replaced = self.page.session.replace_head(bundle)
+        self.page.session_state.touch()
         return replaced
 
     def close(self) -> None:
         """End the session."""
         self._over.set()
-        self._reader.unsubscribe(self._samples)
-        for end in (self._page.recorder.stop, self._page.session.close):
+        self._capture.unsubscribe(self._samples)
+        for end in (self.page.recorder.stop, self.page.session.close):
             try:
                 end()
             except (RecordingError, SessionError) as error:  # the rest is still closed
@@ -135,9 +131,9 @@ class LiveSession:
             for modality, follower in self._followers.items():
                 if follower.is_fresh and modality not in attached:
                     with suppress(SessionError):  # it is closed meanwhile
-                        attached[modality] = self._page.sensors.add(follower)
+                        attached[modality] = self.page.sensors.add(follower)
                 elif not follower.is_fresh and modality in attached:
-                    self._page.sensors.remove(attached.pop(modality))
+                    self.page.sensors.remove(attached.pop(modality))
 
 
 class LivePage:

@@ -5,11 +5,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
+from unicodedata import normalize
 
 from sensemble_sensors import durable
 from sensemble_sensors.errors import BadDataError
 from sensemble_sensors.lines import Fields, opened
-from sensemble_sensors.strict_json import Text
+from sensemble_sensors.strict_json import FreeText
 
 from sensemble_apps.console.output import check_writable
 from sensemble_apps.errors import InputError
@@ -21,7 +22,7 @@ _RESERVED = {"(background)", "unlabelled"}  # of takes without a class
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class ProjectRun:
     """A training of the project: its `number` is from 1, in order; 0 stands for the instant head."""
 
     number: int
@@ -55,7 +56,7 @@ class Project:
         try:
             if folder.exists() and any(folder.iterdir()) and not self._file.exists():
                 raise InputError(
-                    f"{folder}: is not empty, and is no project of the studio; name another folder"
+                    f"{folder}: is not empty, and is not a project of the studio; name another folder"
                 )
             durable.create_folder(folder)
             if not self._file.exists():
@@ -116,22 +117,22 @@ class Project:
         return name
 
     @property
-    def instant(self) -> Run:
+    def instant(self) -> ProjectRun:
         """The instant head, as run 0."""
-        return Run(0, self.folder / _INSTANT)
+        return ProjectRun(0, self.folder / _INSTANT)
 
-    def runs(self) -> list[Run]:
+    def runs(self) -> list[ProjectRun]:
         """Return the runs, the oldest first."""
         folder = self.folder / _RUNS
         numbers = sorted(
             int(path.name) for path in folder.glob("*") if path.is_dir() and path.name.isdecimal()
         )
-        return [Run(number, folder / str(number)) for number in numbers]
+        return [ProjectRun(number, folder / str(number)) for number in numbers]
 
-    def next_run(self) -> Run:
+    def next_run(self) -> ProjectRun:
         """Make the folder of another run; InputError if it cannot be made."""
         number = max((run.number for run in self.runs()), default=0) + 1
-        run = Run(number, self.folder / _RUNS / str(number))
+        run = ProjectRun(number, self.folder / _RUNS / str(number))
         try:
             durable.create_folder(run.folder.parent)
             durable.create_folder(run.folder)
@@ -155,11 +156,11 @@ class Project:
             with opened(self._file) as file:
                 return _names(Fields(file.read()))
         except (BadDataError, InputError, OSError) as error:
-            raise InputError(f"{self._file}: is no file of the studio ({error}); repair it") from error
+            raise InputError(f"{self._file}: is not a file of the studio ({error}); repair it") from error
 
 
 def _names(line: Fields) -> tuple[str, ...]:
-    names: tuple[str, ...] = line.get("classes", tuple[Text, ...])
+    names: tuple[str, ...] = line.get("classes", tuple[FreeText, ...])
     if len(names) > CLASSES:
         raise BadDataError(f"classes: expected at most {CLASSES} names")
     checked_names: tuple[str, ...] = ()
@@ -170,7 +171,7 @@ def _names(line: Fields) -> tuple[str, ...]:
 
 def checked(name: str, others: Sequence[str]) -> str:
     """Return the name of a class, stripped; InputError if it is empty, too long, unprintable or taken."""
-    name = name.strip()
+    name = normalize("NFC", name.strip())
     if not 0 < len(name) <= LONGEST or not name.isprintable():
         raise InputError(f"a class's name has 1 to {LONGEST} characters that can be printed")
     if name.casefold() in {other.casefold() for other in (*others, *_RESERVED)}:

@@ -18,9 +18,9 @@ from sensemble_sensors.supervision.events import Event
 from sensemble_sensors.thresholds import DEFAULT
 
 from sensemble_apps.errors import InputError
+from sensemble_apps.running.capture import Capture
+from sensemble_apps.running.inputs import FORM
 from sensemble_apps.running.recorder import Recorder
-from sensemble_apps.running.sensor_reader import SensorReader
-from sensemble_apps.running.sources import FORM
 from sensemble_apps.running.take_recorder import COUNTDOWN, SHORTEST, TakeRecorder, Wanted
 from sensemble_apps.running.view_events import shown_event
 from sensemble_apps.studio.between_takes import BETWEEN, Between
@@ -33,10 +33,10 @@ from sensemble_apps.studio.delivery import (
 )
 from sensemble_apps.studio.instant_head import InstantHead
 from sensemble_apps.studio.live import LivePage, LiveSession
-from sensemble_apps.studio.project import Project, Run
+from sensemble_apps.studio.project import Project, ProjectRun
 from sensemble_apps.studio.take_list import MOST, Takes
-from sensemble_apps.studio.training import Job, is_running, preparation, refuse_while, training
-from sensemble_apps.tables.matrices import at_chance, most_robust, read_intervals
+from sensemble_apps.studio.training import CommandJob, is_running, preparation, refuse_while, training
+from sensemble_apps.tables.matrices import chance_warnings, most_robust, read_intervals
 from sensemble_apps.tables.run_folder import MATRIX, SELECTION
 from sensemble_apps.web.page_sensors import PageSensors
 
@@ -62,7 +62,7 @@ class Studio:
             no instant head.
 
     Attributes:
-        reader: reads the sensors all the time, for previews, takes and the live page alike.
+        capture: reads the sensors all the time, for previews, takes and the live page alike.
         sensors: those of the page.
         instant: fits the instant head; None where there is none.
         job: the last training; None before there is one.
@@ -80,17 +80,17 @@ class Studio:
 
     def __init__(self, project: Project, countdown: float = COUNTDOWN, options: Sequence[str] = ()) -> None:
         self.project = project
-        self.reader = SensorReader(SPECS, _HEALTH)
-        self.sensors = PageSensors(self.reader, SPECS)
+        self.capture = Capture(SPECS, _HEALTH)
+        self.sensors = PageSensors(self.capture, SPECS)
         self._began = monotonic()
-        self.reader.subscribe(self._note)
+        self.capture.subscribe(self._note)
         self.takes = Takes(project.data, SPECS)
         project.adopt(label for take in self.takes.takes for label in take.labels)
-        self.recorder = TakeRecorder(Recorder(self.reader, SPECS), project.data, self._recorded, countdown)
+        self.recorder = TakeRecorder(Recorder(self.capture, SPECS), project.data, self._recorded, countdown)
         self.live = LivePage()
         self._options = options
-        self.job: Job | None = None
-        self.preparation: Job | None = None
+        self.job: CommandJob | None = None
+        self.preparation: CommandJob | None = None
         self.phones: Phones | None = None
         self.failure = ""
         self.version = 0
@@ -102,7 +102,7 @@ class Studio:
         if "--encoder" in options or "--from-scratch" not in options:
             self.instant = InstantHead(project.instant, project.data, options, self._fitted)
             self.instant.start()
-            recorder, folder = Recorder(self.reader, SPECS), project.folder / BETWEEN
+            recorder, folder = Recorder(self.capture, SPECS), project.folder / BETWEEN
             self._between = Between(recorder, folder, self._is_busy, self._may_read, self._paused)
             self._between.start()
         self._changed()
@@ -125,7 +125,7 @@ class Studio:
             self.preparation.close()
         self.stop_phones()
         self.close_live()
-        self.reader.close()
+        self.capture.close()
 
     # Classes.
 
@@ -222,7 +222,7 @@ class Studio:
             if number == self._live_run and session is not None and session.replace_head(opened):
                 return
             self.close_live()
-            self.live.session = LiveSession(opened, self.reader, SPECS, self.project.data)
+            self.live.session = LiveSession(opened, self.capture, SPECS, self.project.data)
             self.live.session.start()
             self._live_run = number
             self._changed()
@@ -272,7 +272,7 @@ class Studio:
     # From threads of the parts.
 
     def _note(self, event: Prediction | Event) -> None:
-        assert not isinstance(event, Prediction)  # noqa: S101 - of a sensor reader
+        assert not isinstance(event, Prediction)  # noqa: S101 - of a capture
         self.sensors.note(shown_event(event, self._began))
         self.sensors.viewers.wake()
 
@@ -352,7 +352,7 @@ class Studio:
         if self.instant is not None and (self.takes.takes or self.instant.run.bundle):
             self.instant.fit()
 
-    def _train(self, run: Run) -> Job:
+    def _train(self, run: ProjectRun) -> CommandJob:
         """Train a run; with pretrained encoders, nothing is quantized, which takes minutes."""
         schemes = []
         if self.instant is not None and self.takes.dataset is not None:
@@ -361,7 +361,7 @@ class Studio:
             self.preparation.cancel()
         return training(run, self.project.data, self._options, schemes, self._trained)
 
-    def _prepare(self, run: Run) -> None:
+    def _prepare(self, run: ProjectRun) -> None:
         """Begin to make a run ready for phones; the instant model's own process does that."""
         if run.number and not is_running(self.preparation):
             self.preparation = preparation(run, self._changed)
@@ -387,7 +387,7 @@ class Studio:
         if self.takes.dataset is not None and len(self.takes.dataset.modalities) < 2:
             raise InputError(ONE_SENSOR)
 
-    def _run(self, number: int) -> Run:
+    def _run(self, number: int) -> ProjectRun:
         runs = (self.project.instant, *self.project.runs())
         run = next((run for run in runs if run.number == number), None)
         if run is None:
@@ -432,7 +432,7 @@ def _instant(instant: InstantHead) -> dict[str, Any]:
     }
 
 
-def _run(run: Run) -> dict[str, Any]:
+def _run(run: ProjectRun) -> dict[str, Any]:
     done = run.bundle is not None
     return {
         "number": run.number,
@@ -451,7 +451,7 @@ def _scores(run: Path) -> dict[str, Any] | None:
     try:
         method, train = most_robust(run / SELECTION)
         row = read_intervals(run / MATRIX)[method][subsets.name(train)]
-        warnings = list(at_chance(run / MATRIX, method, train))
+        warnings = list(chance_warnings(run / MATRIX, method, train))
     except (InputError, MatrixError, KeyError):
         return None
     sets = [

@@ -12,8 +12,8 @@ from time import monotonic
 from typing import Any, TypeGuard
 
 from sensemble_apps.errors import InputError
-from sensemble_apps.studio.process import Process
-from sensemble_apps.studio.project import Run
+from sensemble_apps.studio.command_process import Process
+from sensemble_apps.studio.project import ProjectRun
 from sensemble_apps.web.site import TARGET
 
 _PATIENCE = 20.0  # seconds that a process may take to end
@@ -31,7 +31,7 @@ _EXPORT = {"decode": 0.05, "degrade": 0.05, "export": 0.3}
 """The first word of a process's stages -> their share of the work of both, in order, on two cores."""
 
 
-class Job:
+class CommandJob:
     """Runs commands on a run, one after another, each in a process. Safe from any thread.
 
     Args:
@@ -46,7 +46,7 @@ class Job:
 
     def __init__(
         self,
-        run: Run,
+        run: ProjectRun,
         commands: Sequence[tuple[Sequence[str], Mapping[str, float]]],
         done: Callable[[], None],
     ) -> None:
@@ -125,24 +125,24 @@ class Job:
 
 
 def training(
-    run: Run, data: Path, options: Sequence[str], schemes: Sequence[str], done: Callable[[], None]
-) -> Job:
+    run: ProjectRun, data: Path, options: Sequence[str], schemes: Sequence[str], done: Callable[[], None]
+) -> CommandJob:
     """Return the job that trains on `data` and exports, with further options of the two commands."""
     train = ["train", "--data", str(data), "--out", str(run.folder), *options]
-    return Job(run, [(train, _TRAINING), (["export", str(run.folder), *schemes], _EXPORT)], done)
+    return CommandJob(run, [(train, _TRAINING), (["export", str(run.folder), *schemes], _EXPORT)], done)
 
 
-def preparation(run: Run, done: Callable[[], None]) -> Job:
+def preparation(run: ProjectRun, done: Callable[[], None]) -> CommandJob:
     """Return the job that exports a trained run for browsers too."""
-    return Job(run, [(["export", str(run.folder), "--target", TARGET], {})], done)
+    return CommandJob(run, [(["export", str(run.folder), "--target", TARGET], {})], done)
 
 
-def is_running(job: Job | None) -> TypeGuard[Job]:
+def is_running(job: CommandJob | None) -> TypeGuard[CommandJob]:
     """Return whether there is a job, and a process of it."""
     return job is not None and job.status == "running"
 
 
-def refuse_while(job: Job | None) -> None:
+def refuse_while(job: CommandJob | None) -> None:
     """Refuse a change of the data of a training: InputError while a job is running."""
     if is_running(job):
         raise InputError("a model is being trained on these takes; wait until it is done, or cancel it")

@@ -1,4 +1,4 @@
-"""Read what run folders hold into rows: paths, matrices and audits, and the costs of their bundles.
+"""Turn run folders into rows: paths, matrices and audits, and the costs of their bundles.
 
 Nothing here draws a page or runs a session.
 

@@ -23,13 +23,14 @@ from sensemble_apps.console.estimates import (
     percent_within,
 )
 from sensemble_apps.console.kinds import loss, words_of
-from sensemble_apps.console.wording import percent, sensor_words, set_title, words
+from sensemble_apps.console.wording import class_words, percent, sensor_words, set_title, words
 
+_NAMED = 10  # classes without an example
 _RELIABILITY = ("right", "confidence", "unsure", "sure, wrong", "right, unsure", "ECE", "by chance")
 _CAPTION = (
-    "sure, wrong: of all answers; right, unsure: of the right answers, those held back; ECE: expected "
-    "calibration error, the gap between confidence and accuracy, in points; by chance: that of a perfectly "
-    "calibrated classifier on as many examples"
+    "sure, wrong: share of all answers; right, unsure: share of the right answers that is held back; ECE: "
+    "expected calibration error, the gap between confidence and accuracy, in points; by chance: the ECE of a "
+    "perfectly calibrated classifier on as many examples"
 )
 
 
@@ -50,14 +51,14 @@ def scores(result: AuditResult) -> Table:
 
 
 def additions(measures: Measures) -> Iterator[tuple[str, str, Estimate]]:
-    """Yield what each sensor adds at least, and to all others: the modality, the set and the gain."""
+    """Yield each sensor's smallest gain, and its gain to all others: the modality, the set and the gain."""
     for modality, gains in measures.gains.items():
         sets = {min(gains, key=lambda name: gains[name].value), max(gains, key=lambda name: name.count("+"))}
         yield from ((modality, name, gain) for name, gain in gains.items() if name in sets)
 
 
 def added(result: AuditResult) -> Table:
-    """Return what each sensor adds at least, and to all others."""
+    """Return each sensor's smallest gain, and its gain to all others."""
     title = f"A sensor added, points of {result.metric}"
     drawn = table(("sensor", "to"), ("gains", INTERVAL), title)
     for modality, name, gain in additions(result):
@@ -67,38 +68,51 @@ def added(result: AuditResult) -> Table:
     return drawn
 
 
-def harm(measures: Measures, metric: str) -> Iterator[str]:
-    """Yield a sentence for each set that a sensor makes worse."""
-    for modality, gains in measures.gains.items():
+def cautions(result: AuditResult) -> Iterator[str]:
+    """Yield the sets that a sensor makes worse, the sensors at chance, and the classes without an example."""
+    for modality, gains in result.gains.items():
         for name, gain in gains.items():
             if gain.high < 0:
                 drop = Estimate(-gain.value, -gain.high, -gain.low)
-                said = change(metric, measures.subsets[name].accuracy, drop)
+                said = change(result.metric, result.subsets[name].accuracy, drop)
                 others = words([words_of(m).sensor for m in subsets.parse(name)])
                 yield f"Adding {words_of(modality).sensor} to {others} hurts: {said}."
+    for name in result.at_chance:
+        if "+" not in name:
+            yield at_chance(name, result.subsets[name], result.chance[name])
+    shown = {label for truth in result.answered.truth for label in truth}
+    if unseen := [label for label in result.answered.labels if label not in shown]:
+        yield f"No example of {class_words(unseen, _NAMED)}: the scores say nothing about that."
 
 
 def sentences(result: AuditResult) -> Iterator[str]:
-    """Yield the effect of each sensor and device, the sensors at chance, the number of independent groups."""
+    """Yield the effect of each sensor and device, the cautions, and the number of independent groups."""
     every = max(result.subsets, key=lambda name: name.count("+"))
     before = result.subsets[every].accuracy
     for lost, drop in result.drops.items():
         yield f"If {loss(lost, subsets.parse(every))}, {change(result.metric, before, drop)}."
-    yield from harm(result, result.metric)
-    for name in result.at_chance:
-        if "+" not in name:
-            yield at_chance(name, result.subsets[name], result.chance[name])
+    yield from cautions(result)
     if result.groups < result.examples:
         groups = counted(result.groups, "independent group")
         yield f"The {result.examples} examples are of {groups}, which the intervals allow for."
 
 
+def mute(result: AuditResult) -> str:
+    """Write that no answer of the largest set is sure; nothing if one is."""
+    outcomes = result.answered.sets
+    name = max(outcomes, key=lambda one: one.count("+"))
+    if outcomes[name].sure.any():
+        return ""
+    return f"It never answers: with {sensor_words(subsets.parse(name))}, every answer is unsure."
+
+
 def sureness(result: AuditResult) -> Iterator[str]:
-    """Yield what is promised of sure answers, and what the fullest set's answers gave and cost."""
+    """Yield the promise of sure answers, and the shares sure, wrong and held back of the largest set."""
     yield f"{result.promise[0].upper()}{result.promise[1:]}."
     name = max(result.reliability, key=lambda one: one.count("+"))
     found = result.reliability[name]
-    yield wording.sureness(subsets.parse(name), found.unsure, found.sure_wrong, found.withheld)
+    shares = found.unsure, found.sure_wrong, found.withheld
+    yield mute(result) or wording.sureness(subsets.parse(name), *shares)
 
 
 def reliability(result: AuditResult) -> Table:

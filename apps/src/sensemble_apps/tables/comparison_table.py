@@ -1,32 +1,28 @@
 """Two audits beside each other, as a table and in sentences."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 
 from rich.table import Table
 from sensemble_runtime import subsets
+from sensemble_runtime.auditing.audit import AuditResult
 from sensemble_runtime.auditing.comparison import ALPHA, Comparison, SetComparison
-from sensemble_runtime.auditing.measures import Measures
-from sensemble_runtime.auditing.metrics import METRICS
-from sensemble_runtime.auditing.reliability import Answered, recorded_answers
+from sensemble_runtime.auditing.recorded import complete_audits, recorded_audit
 from sensemble_runtime.bundle.manifest import Manifest
-from sensemble_runtime.record.reader import read_answers, read_conditions, read_runs
 from sensemble_runtime.scores import CLEAN, ConditionScore, Estimate
 from sensemble_sensors.errors import counted
 
 from sensemble_apps.console.columns import table
 from sensemble_apps.console.estimates import TOO_FEW
 from sensemble_apps.console.wording import data_title, percent, sensor_words, set_title
-from sensemble_apps.errors import InputError
-from sensemble_apps.tables.audits import recorded_measures
 from sensemble_apps.tables.condition_table import phrase_of
 
 COLUMNS = ("A", "B", "B less A", "gained", "lost", "p")
 CAPTION = (
-    "right answers as a session gives them, in per cent; B less A: in points, with the 95 % interval of the "
-    "difference; gained, lost: examples that B alone, or A alone, answers right; p: McNemar's test, "
+    "right answers of a session, in per cent; B less A: in points, with the 95 % interval of the difference; "
+    "gained, lost: examples that B alone, or A alone, answers right; p: McNemar's test, "
     "adjusted for the number of sets (Holm)"
 )
 
@@ -37,37 +33,24 @@ class Side:
 
     Attributes:
         title: its path, as it was given.
-        bundle: the SHA-256 of its manifest.
         data: the words for the data that it was audited on.
-        metric: of its measures.
         manifest: None of a bare record.
     """
 
     title: str
-    bundle: str
     data: str
-    answered: Answered
-    measures: Measures
-    metric: str
-    conditions: Sequence[ConditionScore] = ()
+    result: AuditResult
     manifest: Manifest | None = None
 
     def to_json(self) -> dict[str, str]:
         """Return its names for `json.dumps`."""
-        return {"title": self.title, "bundle": self.bundle, "data": self.data}
+        return {"title": self.title, "bundle": self.result.bundle, "data": self.data}
 
 
 def recorded_side(path: Path) -> Side:
-    """Return the last complete audit of a record; InputError if there is none."""
-    audited = [run for run in read_runs(path) if run.kind == "audit" and run.ended is not None]
-    if not audited:
-        raise InputError(f"{path}: holds no complete audit; `sensemble audit BUNDLE ... --record {path}`")
-    last = audited[-1]
-    answered = recorded_answers(read_answers(path, last.id), last.labels, last.task)
-    title = data_title(last.dataset, last.split)
-    measures = recorded_measures(last.scores, last.chance, last.estimates)
-    conditions = read_conditions(path, last.id)
-    return Side(str(path), last.bundle, title, answered, measures, METRICS[last.task], conditions)
+    """Return the last complete audit of a record; ComparisonError if there is none."""
+    last = complete_audits(path)[-1]
+    return Side(str(path), data_title(last.dataset, last.split), recorded_audit(path, last))
 
 
 def cells(one: SetComparison) -> tuple[str, ...]:
@@ -109,7 +92,7 @@ def live(one: SetComparison) -> str:
 
 
 def verdict(one: SetComparison, margin: float) -> str:
-    """Write what a set's answers show of B against A."""
+    """Write the difference between A and B in the answers of a set."""
     then, now = percent(one.before.accuracy), percent(one.after.accuracy)
     low, high = (f"{100 * abs(end):.1f}" for end in (one.change.low, one.change.high))
     few = f", {TOO_FEW} to say more" if one.change.too_few else ""
@@ -153,7 +136,7 @@ def sentences(found: Comparison) -> Iterator[str]:
 
 
 @dataclass(frozen=True)
-class Degraded:
+class ConditionChange:
     """The mean scores of the fullest set under a condition, over the severities that both audits have."""
 
     phrase: str  # `a noisy microphone`
@@ -166,7 +149,7 @@ class Degraded:
         return self.after - self.before
 
 
-def degraded(found: Comparison) -> list[Degraded]:
+def degraded(found: Comparison) -> list[ConditionChange]:
     """Return the conditions of both audits, the largest change first; first of all, without any."""
     by_name: dict[tuple[str, str], list[tuple[ConditionScore, ConditionScore]]] = {}
     for a, b in found.conditions:
@@ -175,7 +158,7 @@ def degraded(found: Comparison) -> list[Degraded]:
     rows = [
         (
             condition != CLEAN,
-            Degraded("none" if condition == CLEAN else phrase_of(modality, condition), *means),
+            ConditionChange("none" if condition == CLEAN else phrase_of(modality, condition), *means),
         )
         for (modality, condition), pairs in by_name.items()
         if (means := [fmean(one.score.accuracy for one in side) for side in zip(*pairs, strict=True)])
@@ -184,7 +167,7 @@ def degraded(found: Comparison) -> list[Degraded]:
 
 
 def costs(a: Manifest | None, b: Manifest | None) -> list[tuple[str, str, str]]:
-    """Return what each bundle costs: a title, A's amount and B's."""
+    """Return the costs of both bundles: a title, A's amount and B's."""
     before, after = (_costs(one) if one else {} for one in (a, b))
     none = percent(None)
     return [(title, before.get(title, none), after.get(title, none)) for title in {**before, **after}]

@@ -1,5 +1,6 @@
 """An audit's scores under conditions: by sensor, as tables and in sentences."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
@@ -19,7 +20,7 @@ _SHORT = 8  # letters of a modality that fit above a column of 80; of longer one
 
 
 @dataclass(frozen=True)
-class Row:
+class ConditionRow:
     """The scores of one subset under one condition, mild first, or undegraded (`CLEAN`)."""
 
     condition: str
@@ -58,7 +59,7 @@ class Row:
         return min(self.scores, key=lambda one: one.score.accuracy)
 
 
-Grid = Mapping[Subset, Sequence[Row]]
+Grid = Mapping[Subset, Sequence[ConditionRow]]
 """The rows of one sensor by subset, smallest first; the first row of each is `CLEAN`."""
 
 
@@ -72,7 +73,9 @@ def grids(scores: Sequence[ConditionScore]) -> dict[str, Grid]:
             rows.setdefault(CLEAN, [clean[one.subset]])
             rows.setdefault(one.condition, []).append(one)
     return {
-        modality: {subset: [Row(name, some) for name, some in rows.items()] for subset, rows in grid.items()}
+        modality: {
+            subset: [ConditionRow(name, some) for name, some in rows.items()] for subset, rows in grid.items()
+        }
         for modality, grid in by_modality.items()
     }
 
@@ -94,8 +97,8 @@ def _named(modality: str) -> list[str]:
 def tables(scores: Sequence[ConditionScore], metric: str) -> Iterator[tuple[str, Table]]:
     """Yield a title and a table for each sensor: the mean over the severities, and the worst in brackets.
 
-    The last columns are of all sensors; `classifier` is the score if unfamiliar windows counted
-    too, and no scene told who lies.
+    The last columns are of all sensors; `classifier` is the score if every window counted
+    in full.
     """
     for modality, grid in grids(scores).items():
         title = f"{sensors(modality)} degraded: {metric}, %, mean of the severities (worst)"
@@ -156,7 +159,7 @@ def phrase_of(modality: str, condition: str) -> str:
     kinds = sorted(KINDS.values(), key=lambda kind: kind.name != implied)
     every = (one for kind in kinds for one in kind.conditions if one.name == condition)
     phrase = next((one.phrase for one in every), f"{condition} {{}}")
-    return words(phrase.format(sensor) for sensor in _named(modality))
+    return words(re.sub("^a (?=[aeiou])", "an ", phrase.format(sensor)) for sensor in _named(modality))
 
 
 def _right(accuracy: float, unsure: float, metric: str) -> str:

@@ -29,7 +29,7 @@ def show_costs(manifest: Manifest, measured: str) -> None:
             continue
         points, subset = drop
         console.print(f"largest drop in accuracy: {points:.1f} points, on {subset} ({measured})")
-        if round(points, 1) > _NOTABLE:  # as it is printed
+        if round(points, 1) > _NOTABLE:  # rounded as in the table
             remark(
                 f"warning: {target} loses {points:.1f} points on {subset} ({measured}), more than "
                 f"{_NOTABLE}; choose another --scheme, or search with --budget drop=0.5"

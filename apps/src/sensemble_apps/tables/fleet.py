@@ -93,7 +93,7 @@ class FaultCost:
 
 
 @dataclass(frozen=True, slots=True)
-class Unlike:
+class UnlikeDevice:
     """A device unlike its peers, those of its model with the same bundle.
 
     Attributes:
@@ -119,7 +119,7 @@ class Fleet:
     weeks: list[Deployed]
     devices: list[Deployed]  # the lowest expected accuracy first
     faults: list[FaultCost]  # the costliest first
-    unlike: list[Unlike]  # the least likely first
+    unlike: list[UnlikeDevice]  # the least likely first
     unaudited: dict[str, dict[str, float]]
 
     def to_json(self) -> dict[str, Any]:
@@ -128,12 +128,12 @@ class Fleet:
 
 
 def fleet(sources: Sequence[str], audited: Scores, engine: str | None = None) -> Fleet:
-    """Return what heartbeats tell of a fleet; arguments and errors are those of `heartbeat_files.opened`.
+    """Return the numbers of a fleet from heartbeats; arguments and errors are as in `heartbeat_files.opened`.
 
-    Raises InputError, too, for numbers that no device can have.
+    Also raises InputError for numbers that no device can have.
     """
     with heartbeat_files.opened(sources, engine) as table:
-        cells = _cells(table, audited)
+        device_weeks = _device_weeks(table, audited)
         sets = _rows(
             table.group_by(["bundle", "live"]).aggregate(seconds=_.seconds.sum(), answers=_.answers.sum())
         )
@@ -142,11 +142,11 @@ def fleet(sources: Sequence[str], audited: Scores, engine: str | None = None) ->
     for row in sorted(sets, key=lambda row: (-row["seconds"], row["live"])):
         if row["live"] and row["live"] not in audited.get(row["bundle"], {}):
             unaudited.setdefault(row["bundle"], {})[row["live"]] = row["seconds"] / 3600
-    devices = _deployed(cells, "model", "device")
+    devices = _deployed(device_weeks, "model", "device")
     return Fleet(
-        _deployed(cells),
-        _deployed(cells, "model"),
-        _deployed(cells, "week"),
+        _deployed(device_weeks),
+        _deployed(device_weeks, "model"),
+        _deployed(device_weeks, "week"),
         sorted(devices, key=lambda one: one.accuracy.value if one.accuracy else 2),
         faults,
         _unlike(devices),
@@ -154,7 +154,7 @@ def fleet(sources: Sequence[str], audited: Scores, engine: str | None = None) ->
     )
 
 
-def _cells(table: ibis.Table, audited: Scores) -> list[DeviceWeek]:
+def _device_weeks(table: ibis.Table, audited: Scores) -> list[DeviceWeek]:
     rows = [
         {"bundle": bundle, "live": live, "accuracy": score.accuracy, "low": score.low, "high": score.high}
         for bundle, scores in audited.items()
@@ -188,7 +188,7 @@ def _cells(table: ibis.Table, audited: Scores) -> list[DeviceWeek]:
             odd=_.odd.any(),
         )
     )
-    cells = []
+    device_weeks = []
     for row in _rows(found.order_by([*_NAMES])):
         names = row["bundle"], row["model"], _monday(row["week"] or 0), row["device"]
         if row["odd"]:
@@ -196,8 +196,8 @@ def _cells(table: ibis.Table, audited: Scores) -> list[DeviceWeek]:
                 f"heartbeats of device {row['device']!r}, week {names[2]}: impossible or missing numbers; "
                 "leave its file out"
             )
-        cells.append(DeviceWeek(names, np.array([row[n] or 0 for n in _SUMS], float)))
-    return cells
+        device_weeks.append(DeviceWeek(names, np.array([row[n] or 0 for n in _SUMS], float)))
+    return device_weeks
 
 
 def _monday(week: int) -> str:
@@ -209,16 +209,16 @@ def _rows(table: ibis.Expr) -> list[dict[str, Any]]:
     return found
 
 
-def _deployed(cells: Sequence[DeviceWeek], *by: str) -> list[Deployed]:
+def _deployed(device_weeks: Sequence[DeviceWeek], *by: str) -> list[Deployed]:
     """Return the parts of a fleet by bundle and further names."""
     parts: dict[Names, dict[str, Sums]] = {}
-    for cell in cells:
+    for one in device_weeks:
         bundle, model, week, device = (
-            name if of in ("bundle", *by) else "" for of, name in zip(_NAMES, cell.names, strict=True)
+            name if of in ("bundle", *by) else "" for of, name in zip(_NAMES, one.names, strict=True)
         )
         devices = parts.setdefault((bundle, model, week, device), {})
-        own = cell.names[-1]
-        devices[own] = devices[own] + cell.sums if own in devices else cell.sums
+        own = one.names[-1]
+        devices[own] = devices[own] + one.sums if own in devices else one.sums
     return [_part(names, np.array([*devices.values()])) for names, devices in sorted(parts.items())]
 
 
@@ -282,7 +282,7 @@ def _unnested(table: ibis.Table, name: str, by: list[str]) -> ibis.Table:
     return keys.group_by([*by, "fault"]).aggregate(n=_[name][_.fault].sum())
 
 
-def _unlike(devices: Sequence[Deployed]) -> list[Unlike]:
+def _unlike(devices: Sequence[Deployed]) -> list[UnlikeDevice]:
     """Test each device against its peers: is it one more of them?
 
     Shares are compared as the arcsine of their root, whose spread depends little on the share. Among devices
@@ -300,7 +300,7 @@ def _unlike(devices: Sequence[Deployed]) -> list[Unlike]:
             for place, p in enumerate(left_out(np.arcsin(np.sqrt(shares))) if len(some) >= _PEERS else ()):
                 one, share = some[place]
                 names = one.bundle, one.model, one.device, measure
-                found.append(Unlike(*names, share, float(shares.sum() - share) / (len(some) - 1), p))
+                found.append(UnlikeDevice(*names, share, float(shares.sum() - share) / (len(some) - 1), p))
     adjusted = holm([one.p for one in found])
     tested = (replace(one, p=p) for one, p in zip(found, adjusted, strict=True) if p < ALPHA)
     return sorted((one for one in tested if abs(one.value - one.peers) >= MARGIN), key=lambda one: one.p)

@@ -2,7 +2,7 @@
 
 from sensemble_apps.console.estimates import INTERVAL, ends, percent_within
 from sensemble_apps.console.wording import percent, sensor_title
-from sensemble_apps.tables.fleet import Deployed, FaultCost, Unlike
+from sensemble_apps.tables.fleet import Deployed, FaultCost, UnlikeDevice
 
 PART = ("expected", INTERVAL, "unsure", "audited", "hours", "devices")
 FAULT = ("times", "answers without", "wrong for it")
@@ -28,7 +28,7 @@ def fault(one: FaultCost) -> tuple[str, ...]:
     return f"{one.times:,}", percent(one.answers, 2), percent(one.lost, 2)
 
 
-def unlike(one: Unlike) -> tuple[str, ...]:
+def unlike(one: UnlikeDevice) -> tuple[str, ...]:
     """Return the cells of a device unlike its peers, in the order of `UNLIKE`."""
     title = "unsure" if one.measure == "unsure" else "expected"
     chance = "<0.001" if one.p < 0.001 else f"{one.p:.3f}"

@@ -11,10 +11,10 @@ from xml.etree import ElementTree as ET
 
 from sensemble_runtime import subsets
 from sensemble_runtime.auditing import gate
+from sensemble_runtime.auditing.audit import AuditResult
 from sensemble_runtime.auditing.gate import Criterion, Judgement
 from sensemble_runtime.auditing.measures import Measures
-from sensemble_runtime.auditing.reliability import Answered
-from sensemble_runtime.scores import CLEAN, ConditionScore, Estimate
+from sensemble_runtime.scores import CLEAN, Estimate
 from sensemble_runtime.subsets import Subset
 from sensemble_sensors.spec import InputSpec, devices
 
@@ -42,7 +42,7 @@ def parse(text: str, modalities: Sequence[str], specs: Mapping[str, InputSpec]) 
     """
     if text.endswith(_FILE):
         text = ",".join(_listed(Path(text)))
-    criteria = gate.parse(text, modalities, sensor_words(modalities), devices(specs))
+    criteria = gate.parse(text, modalities, modalities_by_word(modalities), devices(specs))
     for one in criteria:
         for modality in one.subset if one.kind == "under" and specs else ():
             parse_condition(f"{modality}={one.condition}", specs, f"{one.text}:")
@@ -64,7 +64,7 @@ def _listed(path: Path) -> list[str]:
     return [str(one) for one in listed]
 
 
-def sensor_words(modalities: Sequence[str]) -> dict[str, str]:
+def modalities_by_word(modalities: Sequence[str]) -> dict[str, str]:
     """Return the modality that each plain word for a sensor, such as `microphone`, alone means."""
     kinds = [words_of(modality).sensor for modality in modalities]
     return {word: m for word, m in zip(kinds, modalities, strict=True) if kinds.count(word) == 1}
@@ -175,17 +175,12 @@ def _write_junit(path: Path, verdicts: Verdicts) -> None:
     write(path, '<?xml version="1.0" encoding="utf-8"?>\n' + ET.tostring(suite, "unicode") + "\n")
 
 
-def template(
-    carried: Mapping[str, Subset],
-    measures: Measures,
-    answered: Answered,
-    conditions: Sequence[ConditionScore],
-) -> str:
-    """Return a file of criteria that the audit just meets, which the next one must meet, too."""
-    modalities = subsets.parse(max(measures.subsets, key=lambda name: name.count("+")))
-    loose = gate.parse(",".join(_loose(modalities, carried, measures, conditions)), modalities, {}, carried)
+def template(carried: Mapping[str, Subset], audit: AuditResult) -> str:
+    """Return a file of criteria that this audit just meets, and the next one must also meet."""
+    modalities = subsets.parse(max(audit.subsets, key=lambda name: name.count("+")))
+    loose = gate.parse(",".join(_loose(modalities, carried, audit)), modalities, {}, carried)
     rows = []
-    for one in gate.judge(loose, measures, answered, conditions):
+    for one in gate.judge(loose, audit, audit.answered, audit.conditions):
         name, sign = re.split("([<>]=)", one.criterion.text)[:2]
         if one.estimate:
             end, rounded = (
@@ -196,18 +191,13 @@ def template(
     return "\n".join([f"{_KEY} = [", *rows, "]", ""])
 
 
-def _loose(
-    modalities: Subset,
-    carried: Mapping[str, Subset],
-    measures: Measures,
-    conditions: Sequence[ConditionScore],
-) -> Iterator[str]:
+def _loose(modalities: Subset, carried: Mapping[str, Subset], audit: AuditResult) -> Iterator[str]:
     """Yield criteria that everything meets."""
     yield from ("P>=0", "R>=0", "all>=0", "wrong<=1", "unsure<=1")
-    yield from (f"drop.{lost}<=1" for lost in measures.drops)
-    yield from (f"gain.{modality}>=-1" for modality in measures.gains)
+    yield from (f"drop.{lost}<=1" for lost in audit.drops)
+    yield from (f"gain.{modality}>=-1" for modality in audit.gains)
     names = {m: m for m in modalities} | {subsets.name(some): device for device, some in carried.items()}
-    found = ((one.modality, one.condition) for one in conditions if one.condition != CLEAN)
+    found = ((one.modality, one.condition) for one in audit.conditions if one.condition != CLEAN)
     for modality, condition in dict.fromkeys(found):
         if modality in names:
             yield f"under.{names[modality]}.{condition}>=0"

@@ -18,7 +18,7 @@ from fsspec.core import url_to_fs
 from fsspec.implementations.local import LocalFileSystem
 from pyarrow import ArrowException, parquet
 from pyarrow.types import is_timestamp
-from sensemble_sensors.lines import opened as regular
+from sensemble_sensors.lines import opened as open_regular
 
 from sensemble_apps.errors import InputError
 from sensemble_apps.tables.heartbeats import schema
@@ -105,7 +105,7 @@ def _copied(files: Sequence[_File], folder: str) -> Iterator[_File]:
 def _check(file: _File) -> None:
     with (
         _reading(file.name),
-        regular(Path(file.path)) if file.local else file.system.open(file.path) as stream,
+        open_regular(Path(file.path)) if file.local else file.system.open(file.path) as stream,
     ):
         found, wanted = parquet.read_schema(stream), schema()
     if {*found.names} != {*wanted.names}:

@@ -1,4 +1,4 @@
-"""Heartbeats: what a device's sessions came to, by hour and live set, without data, labels or people.
+"""Heartbeats: sums of a device's sessions by hour and live set, without data, labels or people.
 
 The columns of a Parquet file are those of `Heartbeat`; sums of rows are rows, so files of many devices merge.
 """
@@ -123,7 +123,7 @@ def parsed(data: bytes) -> list[Heartbeat]:
 
     try:
         table = parquet.read_table(BufferReader(data))
-    except (ArrowException, OSError) as error:  # OSError of some damage, too
+    except (ArrowException, OSError) as error:  # some damage raises OSError
         raise ValueError("no Parquet file") from error
     try:
         table = table.cast(schema())  # a file has milliseconds
@@ -180,4 +180,4 @@ def _kept(path: Path) -> list[Heartbeat]:
 
 def _check_file(path: Path) -> None:
     if not path.is_file():  # a pipe would wait for ever
-        raise InputError(f"{path}: is no file; move it away")
+        raise InputError(f"{path}: is not a file; move it away")

@@ -1,6 +1,5 @@
 """Read the train x evaluation matrices of `matrix.json`."""
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,8 +13,7 @@ from sensemble_runtime.subsets import Subset
 
 from sensemble_apps.console import estimates
 from sensemble_apps.errors import InputError
-
-_REMEDY = "give a run, a folder that `sensemble train` or `sensemble demo` wrote"
+from sensemble_apps.tables.run_folder import read_object
 
 
 def read_matrices(path: Path) -> dict[str, Matrix]:
@@ -50,7 +48,7 @@ def read_intervals(path: Path) -> dict[str, dict[str, dict[str, Measured]]]:
 
     Empty for a matrix from elsewhere and for a multi-label task, which have no intervals.
     """
-    methods, intervals = _methods(path), _content(path).get("intervals") or {}
+    methods, intervals = _methods(path), read_object(path).get("intervals") or {}
 
     def measured(score: float, cell: Mapping[str, Any]) -> Measured:
         return SubsetScore(score, cell["n"], cell["low"], cell["high"]), cell["chance"]
@@ -67,7 +65,7 @@ def read_intervals(path: Path) -> dict[str, dict[str, dict[str, Measured]]]:
         raise MatrixError(f"{path}: intervals: not as `sensemble train` writes them ({error})") from error
 
 
-def at_chance(path: Path, method: str | None = None, train: Subset | None = None) -> Iterator[str]:
+def chance_warnings(path: Path, method: str | None = None, train: Subset | None = None) -> Iterator[str]:
     """Yield a sentence for each sensor that alone stays at chance with the best of a run's models.
 
     `method` and `train` choose models; by default, all count.
@@ -100,18 +98,7 @@ def most_robust(path: Path, method: str = SHIPPED, train: Subset | None = None) 
 
 
 def _methods(path: Path) -> dict[str, Any]:
-    methods = _content(path).get("methods")
+    methods = read_object(path).get("methods")
     if not isinstance(methods, dict) or not methods or not all(isinstance(m, dict) for m in methods.values()):
         raise MatrixError(f'{path}: not of the form {{"methods": {{name: {{M_T: {{M_E: score}}}}}}}}')
     return methods
-
-
-def _content(path: Path) -> dict[str, Any]:
-    """Return the JSON object in `path`; empty if it is another value."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); {_REMEDY}") from error
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path}: not JSON ({error}); {_REMEDY}") from error
-    return content if isinstance(content, dict) else {}

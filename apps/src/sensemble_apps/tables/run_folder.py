@@ -1,9 +1,13 @@
 """The paths in a run folder (see `docs/reference/run-folder.md`)."""
 
+import json
 from pathlib import Path
+from typing import Any
 
 from sensemble_sensors.errors import BadDataError
 from sensemble_sensors.lines import Fields
+
+from sensemble_apps.errors import InputError
 
 CONFIG = "config.json"
 MODEL = "pretrained/model.json"
@@ -17,6 +21,20 @@ SESSION = "session.json"
 """The costs of a replay in real time (`run --summary`)."""
 EVALUATED = "eval"
 """The split for reporting; training and export choose nothing by it."""
+_REMEDY = "give a run, a folder that `sensemble train` or `sensemble demo` wrote"
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """Return the JSON object in a file of a run; InputError if there is none."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); {_REMEDY}") from error
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: not JSON ({error}); {_REMEDY}") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: not a JSON object; {_REMEDY}")
+    return content
 
 
 def bundle_title(bundle: Path) -> str:

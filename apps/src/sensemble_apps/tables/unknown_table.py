@@ -11,9 +11,9 @@ from sensemble_apps.console.wording import percent, set_title
 
 COLUMNS = ("sure", "sure, wrong", "unfamiliar", "of one", "AUROC", "windows")
 CAPTION = (
-    "unfamiliar: without a familiar window; of one: the same of the person or group with the most; AUROC: "
+    "unfamiliar: without a familiar window; of one: the same for the person or group with the most; AUROC: "
     "how well the confidence tells known windows from these, 50 by chance. In the rows known, unfamiliar is "
-    "the price: windows of what was learned that are left out"
+    "the price: the share of known windows that is left out"
 )
 
 
@@ -24,7 +24,7 @@ def cells(score: UnknownScore) -> tuple[str, ...]:
 
 
 def title(score: UnknownScore) -> str:
-    """Return what was shown, in words."""
+    """Return the shown input in words."""
     return score.effect if score.name in (KNOWN, score.effect) else f"{score.name}: {score.effect}"
 
 

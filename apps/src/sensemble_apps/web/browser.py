@@ -53,7 +53,9 @@ class Browser:
             )
         except OSError as error:
             self._server.shutdown()
-            raise InputError(f"--browser {self._program}: cannot be started ({error.strerror})") from error
+            raise InputError(
+                f"--browser {self._program}: cannot be started ({error.strerror}); name a browser"
+            ) from error
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -52,8 +52,6 @@ class ClockOffset:
 class BrowserSensor(QueuedSensor):
     """A sensor that one thread feeds with a browser's samples and another reads; closed, it drops them."""
 
-    live = True
-
     def __init__(self, spec: InputSpec, name: str, clock: ClockOffset) -> None:
         self.modality = spec.modality
         self.name = name

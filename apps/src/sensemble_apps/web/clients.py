@@ -31,7 +31,7 @@ _TEXT = "text"  # the key of ASGI for a message in text
 _REFUSED, _LATER = 1008, 1013  # close codes (RFC 6455, Sec. 7.4.1)
 
 Action = Callable[[Fields], Any]
-"""Does what a message asks for, given its fields; safe from any thread, and may wait."""
+"""Carries out a message, given its fields; safe from any thread, and may wait."""
 
 Messages = Iterator[dict[str, Any]]
 """The messages to one client: a first one, then the newest state whenever it is asked for."""
@@ -131,7 +131,7 @@ class _Client:
             self._sensors[given][0].put(sample, captured, memoryview(data)[HEADER.size :])
 
     async def _act(self, said: str) -> None:
-        """Do what a message asks for, or answer a refusal; SampleError if it is none, or too much."""
+        """Carry out a message or answer with a refusal; SampleError if it is malformed or too long."""
         if len(said) > limits.BODY or not self._commands.allows():
             raise SampleError("too many messages, or too long a message")
         try:

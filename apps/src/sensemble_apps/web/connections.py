@@ -5,9 +5,10 @@ import socket
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from resource import RLIMIT_NOFILE, getrlimit
 from ssl import SSLContext
+from traceback import clear_frames
 from typing import Any
 
 from starlette.types import Scope
@@ -16,7 +17,7 @@ from sensemble_apps.web import limits
 
 _Ends = tuple[tuple[str, int], tuple[str, int]]  # address and port, of the client and of the server
 _AGAIN = 0.1  # seconds to wait when the system has no descriptor for a connection
-_LATE = 0.5  # seconds by which a timer may be late
+_TURNS = 4  # timers of a wait, in a row: a server that stood still, however long, then reads before the next
 
 
 class Connections:
@@ -74,7 +75,8 @@ class Connections:
 
     def _has_room(self, host: str) -> bool:
         """Return whether there is room for a connection from `host`; abort an idle one for it."""
-        self._connections = {ends: one for ends, one in self._connections.items() if one.is_open}
+        for ends in [ends for ends, one in self._connections.items() if not one.is_open]:
+            self._connections.pop(ends).abort()  # its timer would hold 256 kB
         idle: dict[str, list[_Ends]] = defaultdict(list)
         for ends, one in self._connections.items():
             if not one.answering:
@@ -86,7 +88,7 @@ class Connections:
         else:
             return True
         if others:
-            self._connections.pop(min(others, key=lambda ends: self._connections[ends].timer.when())).abort()
+            self._connections.pop(min(others, key=lambda ends: self._connections[ends].idle_since)).abort()
         return bool(others)
 
 
@@ -105,14 +107,13 @@ class _Connection:
     def is_open(self) -> bool:
         return self._socket.fileno() >= 0
 
-    def wait(self, *, again: bool = False) -> None:
-        self._again = again
-        self.timer = self._loop.call_later(limits.SILENT, self._expire)
+    def wait(self) -> None:
+        self.idle_since = self._loop.time()
+        self._wait(_TURNS)
 
-    def _expire(self) -> None:
-        late = self._loop.time() > self.timer.when() + _LATE
-        if late and not self._again:  # this server stood still: it may not have read yet
-            self.wait(again=True)
+    def _wait(self, turns: int) -> None:
+        if turns:
+            self.timer = self._loop.call_later(limits.SILENT / _TURNS, self._wait, turns - 1)
         else:
             self.abort()
 
@@ -123,5 +124,7 @@ class _Connection:
             self._transport.abort()
 
     async def _open(self, make: Callable[[], Any], tls: SSLContext | None) -> None:
-        with suppress(OSError):  # the client is gone, or speaks no TLS
+        try:
             self._transport, _ = await self._loop.connect_accepted_socket(make, self._socket, ssl=tls)
+        except (OSError, asyncio.CancelledError) as failed:  # the client is gone, or speaks no TLS
+            clear_frames(failed.__traceback__)  # else 256 kB stay in a cycle

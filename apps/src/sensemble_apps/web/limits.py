@@ -11,7 +11,7 @@ BYTES = 16e6  # a second, of a client
 BURST = 2.0  # seconds of the rates above that may come at once
 BODY = 1 << 16  # bytes of a request, and of a message in text
 
-SILENT = 5.0  # seconds until a connection must have an admitted request
+SILENT = 20.0  # seconds until a connection must have an admitted request; TCP sends again after 1, 3 and 7
 UNREAD = 20.0  # seconds after which a client that reads nothing is disconnected
 
 

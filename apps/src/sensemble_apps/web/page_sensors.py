@@ -101,17 +101,17 @@ class PageSensor(Degraded):
 
 
 class PageSensors:
-    """Attaches sensors to a session or a sensor reader, and remembers unplugged ones. Safe from any thread.
+    """Attaches sensors to a session or a capture, and remembers unplugged ones. Safe from any thread.
 
     Attributes:
         specs: the form of their samples, by modality.
         viewers: of the page, who are woken by each sample.
     """
 
-    def __init__(self, reader: SensorHost, specs: Mapping[str, InputSpec]) -> None:
+    def __init__(self, host: SensorHost, specs: Mapping[str, InputSpec]) -> None:
         self.specs = specs
         self.viewers = Viewers()
-        self._reader = reader
+        self._host = host
         self._lock = Lock()
         self._sensors: dict[str, PageSensor] = {}
         self._notes: dict[str, Event] = {}  # of a modality as a whole
@@ -127,7 +127,7 @@ class PageSensors:
         """Attach a new sensor, and return its name on the page; SessionError if the session refuses it."""
         new = self._new(sensor)
         try:
-            return self._reader.attach(new)
+            return self._host.attach(new)
         except SessionError:
             self.remove(new.name)
             raise
@@ -139,13 +139,13 @@ class PageSensors:
     def unplug(self, name: str) -> None:
         """Detach a sensor, or all of a device, and keep it for `plug`."""
         for sensor in self._carried(name):
-            self._reader.detach(sensor.name)
+            self._host.detach(sensor.name)
 
     def plug(self, name: str) -> None:
         """Attach an unplugged sensor, or all of a device, again; an attached one stays so."""
         for sensor in self._carried(name):
-            if not self._reader.retry(sensor.name):
-                self._reader.attach(sensor)
+            if not self._host.retry(sensor.name):
+                self._host.attach(sensor)
 
     def rename(self, name: str, title: str) -> None:
         """Show a sensor by another title; an empty one: by its name."""
@@ -161,7 +161,7 @@ class PageSensors:
 
     def remove(self, name: str) -> None:
         """Detach and forget a sensor, if it is there."""
-        self._reader.detach(name)
+        self._host.detach(name)
         with self._lock:
             self._sensors.pop(name, None)
 
@@ -219,7 +219,7 @@ class PageSensors:
 
     def _new(self, sensor: Sensor) -> PageSensor:
         """Return a new sensor of the page, in place of an unplugged one of its name."""
-        if sensor.name in self._sensors and not self._reader.retry(sensor.name):
+        if sensor.name in self._sensors and not self._host.retry(sensor.name):
             self.remove(sensor.name)
         with self._lock:
             name = free_name(sensor.name, self._sensors)

@@ -17,12 +17,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from sensemble_apps.web import certificate
 from sensemble_apps.web.connections import Connections
 
-POLICY = (
+CONTENT_POLICY = (
     "default-src 'none'; script-src 'self'; worker-src 'self'; style-src 'self'; img-src 'self' data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 HEADERS = {
-    "Content-Security-Policy": POLICY,
+    "Content-Security-Policy": CONTENT_POLICY,
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(self), microphone=(self), geolocation=(), payment=(), usb=()",
@@ -114,9 +114,9 @@ class Guard:
     A token in the page's address becomes a cookie, so that the address bar and the history do not keep it.
     """
 
-    def __init__(self, app: ASGIApp, access: Access, connections: Connections, policy: str) -> None:
-        self._app, self._access, self._gate = app, access, connections
-        self._headers = {**HEADERS, "Content-Security-Policy": policy}
+    def __init__(self, app: ASGIApp, access: Access, connections: Connections, content_policy: str) -> None:
+        self._app, self._access, self._connections = app, access, connections
+        self._headers = {**HEADERS, "Content-Security-Policy": content_policy}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Refuse a request, or let it through."""
@@ -135,7 +135,7 @@ class Guard:
             if refusal is not None:
                 await send({"type": "websocket.close", "code": 1008})  # before it is accepted: 403
                 return
-            with self._gate.answering(scope):
+            with self._connections.answering(scope):
                 await self._app(scope, receive, send)
             return
         if refusal is None and self._access.token is not None and scope["path"] == "/" and _in_query(scope):
@@ -151,7 +151,7 @@ class Guard:
                 message["headers"] = own + [one for one in given if one[0] not in dict(own)]
             await send(message)
 
-        with self._gate.answering(scope):
+        with self._connections.answering(scope):
             await self._app(scope, receive, send_with_headers)
 
     def _signed_in(self, scope: Scope) -> Response:

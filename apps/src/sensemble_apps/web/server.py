@@ -1,13 +1,13 @@
 """The web server of a page: its application, its socket, and the thread that it runs in."""
 
 import asyncio
+import logging
 import socket
 import ssl
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from threading import Event, Thread
-from time import monotonic
 
 import uvicorn
 from starlette.applications import Starlette
@@ -18,10 +18,9 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from sensemble_apps.console.output import say
 from sensemble_apps.errors import InputError, StepError, until_stopped
 from sensemble_apps.web.connections import Connections
-from sensemble_apps.web.security import POLICY, Access, Guard, admit
+from sensemble_apps.web.security import CONTENT_POLICY, Access, Guard, admit
 
 _CLOSE = 2  # seconds that clients have to leave
-_STARTS = 10.0  # seconds that the server may take to start
 _PING = 5.0  # seconds between two pings of a client, and for its answer
 
 
@@ -37,7 +36,8 @@ def listen(host: str, port: int) -> socket.socket:
         listening.listen()  # else another process may bind to it as well
     except OSError as error:
         raise InputError(
-            f"--host {host} --port {port}: cannot be served ({error}); --port 0 takes a free one"
+            f"--host {host} --port {port}: cannot be served ({error}); give an address of this machine, "
+            "and a free port, or 0 for any"
         ) from error
     return listening
 
@@ -49,21 +49,23 @@ def published(
     host: str,
     routes: Sequence[BaseRoute],
     largest: int = 1,
-    policy: str = POLICY,
+    content_policy: str = CONTENT_POLICY,
 ) -> Iterator[None]:
-    """Serve a page to whom `admit` lets in while the block runs, and print its address."""
+    """Serve a page to clients that `admit` lets in while the block runs, and print its address."""
     admitted = admit(host, listening.getsockname()[1])
-    with running_server(listening, admitted.access, routes, largest, admitted.tls, policy):
+    with running_server(listening, admitted.access, routes, largest, admitted.tls, content_policy):
         for line in admitted.lines(title):
             say(line)
         yield
 
 
-def serve(title: str, host: str, port: int, routes: Sequence[BaseRoute], policy: str = POLICY) -> None:
+def serve(
+    title: str, host: str, port: int, routes: Sequence[BaseRoute], content_policy: str = CONTENT_POLICY
+) -> None:
     """Serve a page until Ctrl-C."""
     with (
         listen(host, port) as listening,
-        published(listening, title, host, routes, policy=policy),
+        published(listening, title, host, routes, content_policy=content_policy),
         until_stopped(),
     ):
         Event().wait()
@@ -76,7 +78,7 @@ def running_server(
     routes: Sequence[BaseRoute],
     largest: int,
     tls: ssl.SSLContext | None = None,
-    policy: str = POLICY,
+    content_policy: str = CONTENT_POLICY,
 ) -> Iterator[None]:
     """Serve routes on a listening socket, which is closed at the end, in a thread while the block runs.
 
@@ -86,10 +88,10 @@ def running_server(
         routes: of the page.
         largest: bytes of the largest message of a WebSocket (`clients.largest_message`).
         tls: the context of TLS; None for none.
-        policy: the Content-Security-Policy of the page.
+        content_policy: the Content-Security-Policy of the page.
     """
     connections = Connections(listening, tls)
-    guard = Middleware(Guard, access=access, connections=connections, policy=policy)
+    guard = Middleware(Guard, access=access, connections=connections, content_policy=content_policy)
     config = uvicorn.Config(
         Starlette(routes=routes, middleware=[guard]),
         http="h11",
@@ -105,6 +107,7 @@ def running_server(
         timeout_graceful_shutdown=_CLOSE,
     )
     server = uvicorn.Server(config)
+    logging.getLogger("uvicorn.error").addFilter(_is_ours)
 
     async def serve() -> None:
         accepting = asyncio.create_task(
@@ -115,14 +118,18 @@ def running_server(
 
     thread = Thread(target=lambda: asyncio.run(serve()), name="sensemble server", daemon=True)
     thread.start()
-    latest = monotonic() + _STARTS
     try:
         while not server.started:
             thread.join(0.02)
-            if not thread.is_alive() or monotonic() > latest:
+            if not thread.is_alive():
                 raise StepError("the web server did not start")
         yield
     finally:
         server.should_exit = True
         thread.join(2.0 * _CLOSE)
         listening.close()
+
+
+def _is_ours(record: logging.LogRecord) -> bool:
+    """Return False for a client's mistake, which it is told: any stranger could fill the terminal."""
+    return record.levelno >= logging.ERROR and not record.msg.startswith("Invalid UTF-8")

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 
 from sensemble_runtime.bundle import files, manifest
 from sensemble_runtime.bundle.manifest_file import parse_manifest, read_data
-from sensemble_runtime.record.writer import Records
+from sensemble_runtime.record.writer import RecordWriter
 from sensemble_sensors.kinds.registry import kind_of
 
 from sensemble_apps.console.kinds import DISPLAYS
@@ -94,7 +94,7 @@ def _empty_record() -> bytes:
     """Return a record that the page fills: the runtime alone knows its tables."""
     with TemporaryDirectory() as folder:
         path = Path(folder, RECORD)
-        Records(path).close()
+        RecordWriter(path).close()
         with closing(sqlite3.connect(path)) as db:
             db.execute("PRAGMA journal_mode = DELETE")
         return path.read_bytes()

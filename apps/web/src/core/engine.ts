@@ -4,22 +4,22 @@
 
 import { Backoff } from "./backoff";
 import type { SessionEvent } from "./events";
-import { LiveSet, type Answering, type Encoded, type PoppedWindow, type Prediction } from "./live_set";
+import { LiveSet, type Answering, type WindowEmbedding, type PoppedWindow, type Prediction } from "./live_set";
 import type { Sample } from "./spec";
-import { earliest, Suite, type Order, type Used } from "./suite";
+import { earliest, Suite, type ReaderOrder, type UsedSample } from "./suite";
 
 /** Seconds that a complete window waits for others that are due, and an encoded one for those that are being encoded. */
 const ALIGN = 0.01;
 
 /** What follows from inputs: orders to a driver, samples that are used, and what is said. */
-export type Output = Order | Used | { encode: PoppedWindow } | { free: string } | { event: SessionEvent } | { prediction: Prediction };
+export type Output = ReaderOrder | UsedSample | { encode: PoppedWindow } | { free: string } | { event: SessionEvent } | { prediction: Prediction };
 
 /** The whole state of a session: its sensors, and what is made of their samples. */
 export class Engine extends Suite<Output> {
   private readonly liveSet: LiveSet;
   private readonly aligning = new Map<string, number>(); // until when a complete window waits for others
-  private readonly encoding = new Map<string, number>(); // the ends of windows in their encoders
-  private readonly embedded = new Map<string, { window: Encoded; until: number }>(); // and until when it waits for others
+  private readonly inEncoders = new Map<string, number>(); // the ends of windows in their encoders
+  private readonly unpooled = new Map<string, { window: WindowEmbedding; until: number }>(); // and until when it waits for others
   private readonly backoffs = new Map<string, Backoff>(); // of encoders that failed last
   private readonly resting = new Map<string, number>(); // until when a failed encoder is left alone
   private readonly reasons = new Map<string, string>(); // why it failed, as it was reported
@@ -39,13 +39,13 @@ export class Engine extends Suite<Output> {
   // Inputs, beside those of a suite.
 
   /** Take an embedding. */
-  encoded(window: Encoded, now: number): void {
+  encoded(window: WindowEmbedding, now: number): void {
     this.pass(now);
     const { modality } = window;
-    this.encoding.delete(modality);
+    this.inEncoders.delete(modality);
     this.backoffs.delete(modality);
     if (this.reasons.delete(modality)) this.emit("encoder works again", modality);
-    this.embedded.set(modality, { window, until: now + ALIGN });
+    this.unpooled.set(modality, { window, until: now + ALIGN });
     if (!this.liveSet.windows.has(modality)) this.out.push({ free: modality }); // its sensor left, and this window may have loaded it again
   }
 
@@ -55,14 +55,14 @@ export class Engine extends Suite<Output> {
     if (this.specs[modality].hop === 0 || this.liveSet.windows.get(modality) !== ring || !ring.ready) return window;
     const newest = this.liveSet.popWindow(modality)!;
     ring.dropped++;
-    this.encoding.set(modality, newest.time);
+    this.inEncoders.set(modality, newest.time);
     return newest;
   }
 
   /** Note that a window could not be encoded; a later one is tried. */
   encoderFailed(modality: string, reason: string, now: number): void {
     this.pass(now);
-    this.encoding.delete(modality);
+    this.inEncoders.delete(modality);
     const backoff = this.backoffs.get(modality) ?? new Backoff();
     this.backoffs.set(modality, backoff);
     this.resting.set(modality, now + backoff.next());
@@ -79,7 +79,7 @@ export class Engine extends Suite<Output> {
 
   override deadline(): number | null {
     const turns = this.liveSet.ready.filter((modality) => !this.aligning.has(modality) && !this.isAtWork(modality)).map((modality) => this.turn(modality));
-    return earliest([...this.aligning.values(), ...[...this.embedded.values()].map(({ until }) => until), ...turns, super.deadline(), this.expiry && this.expiry * (1 + Number.EPSILON)]);
+    return earliest([...this.aligning.values(), ...[...this.unpooled.values()].map(({ until }) => until), ...turns, super.deadline(), this.expiry && this.expiry * (1 + Number.EPSILON)]);
   }
 
   // What a suite asks.
@@ -114,7 +114,7 @@ export class Engine extends Suite<Output> {
   // Turns.
 
   private isAtWork(modality: string): boolean {
-    return this.encoding.has(modality) || this.embedded.has(modality);
+    return this.inEncoders.has(modality) || this.unpooled.has(modality);
   }
 
   /** Return the time from which the complete window of a modality is encoded. */
@@ -140,7 +140,7 @@ export class Engine extends Suite<Output> {
       }
       this.aligning.delete(modality);
       const window = this.liveSet.popWindow(modality)!;
-      this.encoding.set(modality, window.time);
+      this.inEncoders.set(modality, window.time);
       this.out.push({ encode: window });
       hasBegun = true;
     }
@@ -160,8 +160,8 @@ export class Engine extends Suite<Output> {
   /** Predict from the embeddings that wait for no others; return whether there was one. */
   private predict(): boolean {
     let hasMade = false;
-    for (const [modality, { window, until }] of [...this.embedded]) {
-      if (!this.embedded.has(modality) || (this.now < until && this.hasCompanion(window))) continue;
+    for (const [modality, { window, until }] of [...this.unpooled]) {
+      if (!this.unpooled.has(modality) || (this.now < until && this.hasCompanion(window))) continue;
       this.fuse(window.time);
       hasMade = true;
     }
@@ -169,15 +169,15 @@ export class Engine extends Suite<Output> {
   }
 
   /** Return whether another window that ends with this one waits for its encoder, or is in it. */
-  private hasCompanion(window: Encoded): boolean {
+  private hasCompanion(window: WindowEmbedding): boolean {
     const waiting = this.liveSet.ready.filter((modality) => this.turn(modality) <= this.now);
-    const ends = new Map([...waiting.map((modality): [string, number] => [modality, this.liveSet.windows.get(modality)!.end]), ...this.encoding]);
+    const ends = new Map([...waiting.map((modality): [string, number] => [modality, this.liveSet.windows.get(modality)!.end]), ...this.inEncoders]);
     return [...ends].some(([modality, end]) => modality !== window.modality && isNear(end, window.time));
   }
 
   private fuse(end: number): void {
-    const together = [...this.embedded.values()].map(({ window }) => window).filter(({ time }) => isNear(time, end));
-    for (const { modality } of together) this.embedded.delete(modality);
+    const together = [...this.unpooled.values()].map(({ window }) => window).filter(({ time }) => isNear(time, end));
+    for (const { modality } of together) this.unpooled.delete(modality);
     const prediction = this.liveSet.fuse(together, this.now);
     this.noteLiveSet();
     if (prediction) this.out.push({ prediction });

@@ -39,7 +39,7 @@ export interface Learned {
 }
 
 /** A linear classifier of one sensor's features; weights, bias and logits are over its temperature. */
-export interface Specialist {
+export interface LinearFit {
   weight: number[][];
   bias: number[];
   temperature: number;
@@ -90,7 +90,7 @@ export function learn(takes: readonly Take[], size: number, sensors: readonly st
     const used = Array.from({ length: size }, (_, i) => i).filter((i) => found.some((embedding) => embedding[i] !== 0));
     const [first, one] = [used[0], used.at(-1)!];
     const features = found.map((embedding) => embedding.subarray(first, one));
-    const fitted = fitSpecialist(features, rows.map((row) => examples[row].truth), rows.map((row) => folds[examples[row].group]), labels.length);
+    const fitted = fitLinear(features, rows.map((row) => examples[row].truth), rows.map((row) => folds[examples[row].group]), labels.length);
     fitted.weight.forEach((slopes, c) => weight.set([...slopes, fitted.bias[c]], c * size + first));
     leftOut.set(modality, new Map(rows.map((row, i) => [row, fitted.leftOut[i]])));
     const others = strange.flatMap(({ windows }, take) => (windows[modality] ?? []).map((embedding, i) => ({ take, i, own: embedding.subarray(first, one) })));
@@ -99,7 +99,7 @@ export function learn(takes: readonly Take[], size: number, sensors: readonly st
     const truths = [...features.map(() => 0), ...other.map(() => 1)];
     const isAlone = new Set(others.map(({ take }) => take)).size === 1;
     const every = [...rows.map((row) => folds[examples[row].group]), ...others.map(({ take }) => (isAlone ? -1 : take % FOLDS))];
-    const { weight: slopes, bias, leftOut: said } = fitSpecialist([...features, ...other], truths, every, 2);
+    const { weight: slopes, bias, leftOut: said } = fitLinear([...features, ...other], truths, every, 2);
     scores.set([...slopes[0].map((value, i) => value - slopes[1][i]), bias[0] - bias[1]], sensors.indexOf(modality) * size + first);
     const own = new Map(rows.map((row, i) => [row, Math.fround(said[i][0] - said[i][1])]));
     likeness.set(modality, own);
@@ -133,7 +133,7 @@ export function learn(takes: readonly Take[], size: number, sensors: readonly st
 }
 
 /** Fit a linear classifier to features [N, F] of one sensor, and its temperature to the examples left out; those of a negative fold never are. */
-export function fitSpecialist(features: readonly ArrayLike<number>[], truth: readonly number[], folds: readonly number[], classes: number): Specialist {
+export function fitLinear(features: readonly ArrayLike<number>[], truth: readonly number[], folds: readonly number[], classes: number): LinearFit {
   const size = features[0].length;
   const mean = Float64Array.from({ length: size }, (_, i) => features.reduce((sum, row) => sum + row[i], 0) / features.length);
   // The weights lie in the span of the features, which has few dimensions where takes are few.

@@ -34,7 +34,7 @@ export interface PoppedWindow extends Window {
   ring: WindowRing;
 }
 
-export interface Encoded extends PoppedWindow {
+export interface WindowEmbedding extends PoppedWindow {
   embedding: Float32Array;
   /** Seconds that encoding took. */
   latency: number;
@@ -51,7 +51,7 @@ export class Prediction extends Opinion {
     readonly embeddings: ReadonlyMap<string, Float32Array>,
     readonly opinions: ReadonlyMap<string, Opinion>,
     readonly audited: SubsetScore | null,
-    /** Of each modality with an opinion, the probability that its sensor lies, as scenes before this one told. */
+    /** Of each modality with an opinion, the probability that its sensor lies, by the scenes before this one. */
     readonly lies: Record<string, number>,
     readonly unfamiliar: string[],
     /** Those of `unfamiliar` that are left out and speak against a known scene. */
@@ -71,7 +71,7 @@ const ALONE = "it contradicts the others, which agree";
 
 export class LiveSet {
   readonly windows = new Map<string, WindowRing>();
-  private readonly embeddings = new Map<string, Encoded>();
+  private readonly embeddings = new Map<string, WindowEmbedding>();
   private readonly unfamiliar = new Debounced();
   private readonly suspected = new Debounced();
   private belief: Belief;
@@ -149,7 +149,7 @@ export class LiveSet {
   }
 
   /** Add new embeddings to the live set and predict; embeddings of removed modalities are ignored. */
-  fuse(encoded: Encoded[], now: number): Prediction | null {
+  fuse(encoded: WindowEmbedding[], now: number): Prediction | null {
     const { classifier } = this.bundle;
     if (classifier !== this.asked) [this.asked, this.belief] = [classifier, this.unbiased()]; // another head: what sensors said counts no more
     const current = encoded.filter(({ modality, ring }) => this.windows.get(modality) === ring);
@@ -217,11 +217,11 @@ export class LiveSet {
     return fresh.length ? Math.min(...fresh.map((one) => this.expiry(one))) : null;
   }
 
-  private fresh(now: number): Encoded[] {
+  private fresh(now: number): WindowEmbedding[] {
     return [...this.embeddings.values()].filter((one) => now <= this.expiry(one));
   }
 
-  private expiry({ modality, time }: Encoded): number {
+  private expiry({ modality, time }: WindowEmbedding): number {
     return time + this.bundle.specs[modality].ttl;
   }
 

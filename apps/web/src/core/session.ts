@@ -4,7 +4,7 @@
 import type { Bundle } from "./bundle";
 import { Engine, type Output } from "./engine";
 import type { SessionEvent } from "./events";
-import type { Encoded, PoppedWindow, Prediction } from "./live_set";
+import type { WindowEmbedding, PoppedWindow, Prediction } from "./live_set";
 import { SensembleError, type InputSpec, type Sample } from "./spec";
 import { textOf, type State } from "./suite";
 import type { Executor } from "../executors/executor";
@@ -23,7 +23,7 @@ export interface Sensor {
 }
 
 /** Called with each sample that is used, each prediction, each event and each window with its embedding, in order. */
-export type Listener = (item: { sample: Sample } | { prediction: Prediction } | { event: SessionEvent } | { encoded: Encoded[] }) => void;
+export type Listener = (item: { sample: Sample } | { prediction: Prediction } | { event: SessionEvent } | { encoded: WindowEmbedding[] }) => void;
 
 interface Attached {
   sensor: Sensor;
@@ -225,7 +225,7 @@ export class Session {
 
   private async encode(window: PoppedWindow): Promise<void> {
     const { modality } = window;
-    let encoded: Encoded;
+    let encoded: WindowEmbedding;
     try {
       await this.encoder(modality);
       const embedding = this.turn.then(() => this.embed(window));
@@ -238,7 +238,7 @@ export class Session {
     this.tell((now) => this.engine.encoded(encoded, now));
   }
 
-  private async embed(ordered: PoppedWindow): Promise<Encoded> {
+  private async embed(ordered: PoppedWindow): Promise<WindowEmbedding> {
     await this.encoder(ordered.modality); // it may have been freed meanwhile
     const window = this.engine.renewed(ordered);
     const { modality, data } = window;

@@ -7,13 +7,13 @@ import { Health } from "./health";
 import { SensembleError, type InputSpec, type Sample } from "./spec";
 
 /** What is to be done to a sensor: `open` and read it, `close` it and wait, or `end`: close it for good. */
-export interface Order {
+export interface ReaderOrder {
   order: "open" | "close" | "end";
   key: number;
 }
 
 /** A sample of the active sensor of its modality. */
-export interface Used {
+export interface UsedSample {
   used: Sample;
   sensor: string;
 }
@@ -21,7 +21,7 @@ export interface Used {
 /** Why a sensor goes: it cannot be opened, stopped working, is over, or no encoder can take its samples. */
 export type Cause = "unavailable" | "lost" | "ended" | "failed";
 
-type Kind = Cause | "attached" | "unhealthy" | "recovered" | "detached";
+type EventKind = Cause | "attached" | "unhealthy" | "recovered" | "detached";
 
 export type State = "opening" | "open" | "unhealthy" | "lost";
 
@@ -31,7 +31,7 @@ interface Life {
   name: string;
   spec: InputSpec;
   phase: "opening" | "open" | "ending" | "closing" | "waiting";
-  reported: [Kind | null, string];
+  reported: [EventKind | null, string];
   sampled: boolean; // since it was opened
   isWaitedFor: boolean; // its first sample is, or will be
   suspected: string[]; // the faults for which it was last closed
@@ -44,14 +44,14 @@ interface Life {
   end: string;
 }
 
-const WORKING: (Kind | null)[] = [null, "attached", "recovered"];
+const WORKING: (EventKind | null)[] = [null, "attached", "recovered"];
 
 export class Suite<Output = never> {
   protected readonly lives = new Map<number, Life>(); // in the order of attaching
   private readonly active = new Map<string, Life>(); // by modality
   private readonly named = new Map<string, string>(); // by modality, the active sensor as it was reported
   protected now = -Infinity; // of the newest input
-  protected out: (Order | Used | { event: SessionEvent } | Output)[] = [];
+  protected out: (ReaderOrder | UsedSample | { event: SessionEvent } | Output)[] = [];
 
   constructor(readonly specs: Readonly<Record<string, InputSpec>>) {}
 
@@ -295,11 +295,11 @@ export class Suite<Output = never> {
     return [...this.lives.values()].some((other) => other !== life && other.spec.modality === life.spec.modality);
   }
 
-  private order({ key }: Life, order: Order["order"]): void {
+  private order({ key }: Life, order: ReaderOrder["order"]): void {
     this.out.push({ order, key });
   }
 
-  private report(life: Life, kind: Kind, reason: string): void {
+  private report(life: Life, kind: EventKind, reason: string): void {
     if (life.reported.join() === [kind, reason].join()) return;
     life.reported = [kind, reason];
     this.emit(kind, life.spec.modality, reason, life.name);

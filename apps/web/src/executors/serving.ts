@@ -2,9 +2,9 @@
 
 import type { Call, Reply } from "./in_worker";
 
-/** Answer the page's calls by an object's methods. */
+/** Answer the page's calls by an object's methods, in turn: WebGPU that encodes while it loads another encoder never answers. */
 export function serve(object: object): void {
-  self.onmessage = async ({ data: { number, method, args } }: MessageEvent<Call>) => {
+  const answer = async ({ number, method, args }: Call): Promise<void> => {
     const reply: Reply = { number };
     try {
       reply.result = await (object as Record<string, (...given: unknown[]) => unknown>)[method](...args);
@@ -13,4 +13,6 @@ export function serve(object: object): void {
     }
     self.postMessage(reply);
   };
+  let last = Promise.resolve();
+  self.onmessage = ({ data }: MessageEvent<Call>) => void (last = last.then(() => answer(data)));
 }

@@ -7,7 +7,7 @@ const EQUAL = 0.9999; // cosine of two embeddings
 const ROUNDS = 5; // encodings that are timed
 const QUICK = 20; // milliseconds of an encoding below which a GPU is not worth loading 4 MB
 
-export interface Trial {
+export interface GpuTrial {
   cosine: number;
   /** Whether the most probable class is the same. */
   agrees: boolean;
@@ -26,7 +26,7 @@ export class QuickerExecutor implements Executor {
   readonly target = "onnx";
   /** By modality, what runs its encoder. */
   readonly runs: Record<string, "WebAssembly" | "WebGPU"> = {};
-  readonly trials: Record<string, Trial | string> = {};
+  readonly trials: Record<string, GpuTrial | string> = {};
   private readonly available = hasGpu();
   private readonly untried = new Map<string, Parameters<Executor["load"]>>();
   private gpu: WorkerExecutor | null = null;
@@ -92,7 +92,7 @@ export class QuickerExecutor implements Executor {
       await executor.encode(modality, window);
       return performance.now() - began;
     };
-    const trial: Trial = { cosine: cosine(embedding, found), agrees: this.agree(modality, embedding, found), usual: Infinity, gpu: Infinity };
+    const trial: GpuTrial = { cosine: cosine(embedding, found), agrees: this.agree(modality, embedding, found), usual: Infinity, gpu: Infinity };
     for (let round = 0; round < ROUNDS; round++) {
       trial.usual = Math.min(trial.usual, await milliseconds(this.usual));
       trial.gpu = Math.min(trial.gpu, await milliseconds(gpu));

@@ -3,7 +3,7 @@
 import { zipSync, type Zippable } from "fflate";
 import type { Bundle } from "../core/bundle";
 import type { Take } from "../core/learning";
-import type { Encoded } from "../core/live_set";
+import type { WindowEmbedding } from "../core/live_set";
 import type { Sensor } from "../core/session";
 import type { WorkerExecutor } from "../executors/in_worker";
 import { byId, make } from "../../../src/sensemble_apps/web/static/dom.js";
@@ -16,18 +16,18 @@ interface Kept extends Take {
   /** The fingerprint of the bundle whose encoders made its embeddings. */
   bundle: string;
   /** Files and captions, by modality. */
-  media: Record<string, Media>;
+  media: Record<string, RecordedMedia>;
 }
 
-type Media = { text: string } | { name: string; data: Uint8Array<ArrayBuffer> };
+type RecordedMedia = { text: string } | { name: string; data: Uint8Array<ArrayBuffer> };
 
 const LONGEST = 100; // characters of a class's name
 
 export class Learning {
   private takes: Kept[] = [];
   private readonly classes = new Set<string>();
-  private readonly captions = new Map<string, Encoded>();
-  private held: { began: number; windows: Encoded[] } | null = null; // of the take that is being recorded
+  private readonly captions = new Map<string, WindowEmbedding>();
+  private held: { began: number; windows: WindowEmbedding[] } | null = null; // of the take that is being recorded
 
   constructor(
     private readonly bundle: Bundle,
@@ -57,7 +57,7 @@ export class Learning {
   }
 
   /** Note windows and their embeddings. */
-  note(encoded: Encoded[]): void {
+  note(encoded: WindowEmbedding[]): void {
     const { specs } = this.bundle;
     for (const one of encoded) {
       const { hop, window } = specs[one.modality];
@@ -134,7 +134,7 @@ export class Learning {
   /** Begin a take; the function that is returned ends it. */
   private record(label: string | null, button: HTMLElement): () => Promise<void> {
     button.setAttribute("aria-pressed", "true");
-    const held = { began: performance.now() / 1000, windows: [] as Encoded[] };
+    const held = { began: performance.now() / 1000, windows: [] as WindowEmbedding[] };
     this.held = held;
     const media = recorded(this.sensors);
     return async () => {
@@ -177,7 +177,7 @@ export class Learning {
 }
 
 /** Record the cameras and microphones that are open; the function that is returned ends it and gives a file of each. */
-function recorded(sensors: ReadonlyMap<string, Sensor>): () => Promise<Record<string, Media>> {
+function recorded(sensors: ReadonlyMap<string, Sensor>): () => Promise<Record<string, RecordedMedia>> {
   const recorders = [...sensors].flatMap(([modality, { stream }]) => {
     if (!stream) return [];
     const recorder = new MediaRecorder(stream);
@@ -187,7 +187,7 @@ function recorded(sensors: ReadonlyMap<string, Sensor>): () => Promise<Record<st
     return [{ modality, recorder, parts }];
   });
   return async () => {
-    const files: Record<string, Media> = {};
+    const files: Record<string, RecordedMedia> = {};
     for (const { modality, recorder, parts } of recorders) {
       const over = new Promise((resolve) => (recorder.onstop = resolve));
       if (recorder.state !== "inactive") recorder.stop(); // one whose track ended has stopped

@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Self
+from unicodedata import normalize
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,10 +17,10 @@ from sensemble_sensors import durable
 from sensemble_sensors.lines import opened
 from sensemble_sensors.supervision.events import Event
 
-from sensemble_runtime.adapting.correction import Change, Correction, Learner, Lesson, Trial
+from sensemble_runtime.adapting.correction import Change, Correction, CorrectionTrial, Learner, Lesson
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.engine.belief import answer
-from sensemble_runtime.engine.live_set import Encoded
+from sensemble_runtime.engine.live_set import WindowEmbedding
 from sensemble_runtime.errors import AdaptError
 from sensemble_runtime.subsets import Subset
 
@@ -34,7 +35,7 @@ PERSON = "a person"
 _FILE = "corrections"
 _LARGEST = 1 << 30  # bytes
 
-Sensor = tuple[str, str]  # a modality, and the name of a sensor
+SensorKey = tuple[str, str]  # a modality, and the name of a sensor
 
 
 class Adapter:
@@ -62,9 +63,9 @@ class Adapter:
         self.folder = Path(folder) if folder else whole.with_name(f"{whole.name}.learned")
         weight = bundle.head.weight
         self._inverse = np.linalg.pinv(weight - weight.mean(axis=0), rcond=1e-3)
-        self._teachers_of: dict[Sensor, set[str]] = {}
+        self._teachers_of: dict[SensorKey, set[str]] = {}
         self._events: deque[Event] = deque()
-        self._lessons: deque[tuple[Encoded, Lesson, Subset, float]] = deque(maxlen=WAITING)
+        self._lessons: deque[tuple[WindowEmbedding, Lesson, Subset, float]] = deque(maxlen=WAITING)
         self._changed = False
         self.problem = ""  # why the file was set aside
         try:
@@ -86,7 +87,7 @@ class Adapter:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def correct(self, newest: Mapping[str, Encoded]) -> dict[str, Floats]:
+    def correct(self, newest: Mapping[str, WindowEmbedding]) -> dict[str, Floats]:
         """Return the corrected embeddings of the newest windows whose sensor's correction is in use."""
         used, moved = self._used, {}
         for modality, window in newest.items():
@@ -98,7 +99,11 @@ class Adapter:
         return moved
 
     def learn(
-        self, fresh: Collection[str], newest: Mapping[str, Encoded], now: float, suspect: str | None = None
+        self,
+        fresh: Collection[str],
+        newest: Mapping[str, WindowEmbedding],
+        now: float,
+        suspect: str | None = None,
     ) -> None:
         """Note lessons of the newest windows of the others for the new ones of `fresh` modalities."""
         # The suspect may learn, as an unknown voice contradicts too, but never teaches.
@@ -113,9 +118,9 @@ class Adapter:
                 lesson = Lesson(window.embedding, int(opinion.probabilities.argmax()))
                 self._lessons.append((window, lesson, teachers, now))
 
-    def label(self, label: str, newest: Mapping[str, Encoded], now: float) -> None:
+    def label(self, label: str, newest: Mapping[str, WindowEmbedding], now: float) -> None:
         """Note that each newest window shows `label`; raise an `AdaptError` if there is no such label."""
-        labels = self._bundle.manifest.labels
+        label, labels = normalize("NFC", label), self._bundle.manifest.labels
         if label not in labels:
             raise AdaptError(f"{label!r}: no label of the bundle; it has {', '.join(labels)}")
         for window in newest.values():
@@ -165,13 +170,15 @@ class Adapter:
 
     def _publish(self) -> None:
         """Replace the corrections in use at once, so that `correct` needs no lock."""
-        self._used: dict[Sensor, Correction] = {
+        self._used: dict[SensorKey, Correction] = {
             sensor: one.correction
             for sensor, one in self.learners.items()
             if one.trial.used and one.correction is not None
         }
 
-    def _report(self, window: Encoded, kind: Change, trial: Trial, teachers: Subset, now: float) -> None:
+    def _report(
+        self, window: WindowEmbedding, kind: Change, trial: CorrectionTrial, teachers: Subset, now: float
+    ) -> None:
         text = "it no longer agrees better with its teachers than the bundle's own head"
         if kind == "taught":
             shares = " → ".join(f"{100 * share:.0f}" for share in trial.agreement)
@@ -181,14 +188,14 @@ class Adapter:
     def _new(self, modality: str) -> Learner:
         return Learner(self._bundle.head, self._bundle.manifest.calibration.modalities.get(modality))
 
-    def _load(self) -> dict[Sensor, Learner]:
+    def _load(self) -> dict[SensorKey, Learner]:
         """Read the file. One that is damaged or of another bundle is set aside: all learn anew."""
-        path, learners = self.folder / _FILE, dict[Sensor, Learner]()
+        path, learners = self.folder / _FILE, dict[SensorKey, Learner]()
         try:
             tensors = load(self._opened(path))
             for i, (modality, name, trial) in enumerate(json.loads(tensors["header"].tobytes())):
                 learner = learners[modality, name] = self._new(modality)
-                learner.restore(tensors[str(i)], Trial(**trial))
+                learner.restore(tensors[str(i)], CorrectionTrial(**trial))
         except FileNotFoundError:
             pass
         except (OSError, ValueError) as error:
@@ -211,22 +218,22 @@ class Adapter:
             raise ValueError("damaged, or of another bundle or version")
         return data
 
-    def _teachers(self, window: Encoded, newest: Mapping[str, Encoded]) -> Subset:
+    def _teachers(self, window: WindowEmbedding, newest: Mapping[str, WindowEmbedding]) -> Subset:
         return tuple(
             modality
             for modality, other in sorted(newest.items())
             if modality != window.modality and self._overlap(window, other) and self._is_familiar(other)
         )
 
-    def _overlap(self, one: Encoded, other: Encoded) -> bool:
+    def _overlap(self, one: WindowEmbedding, other: WindowEmbedding) -> bool:
         """True if two windows share at least half of the shorter one; a caption holds while it is live."""
         shorter = min(self._bundle.specs[window.modality].window for window in (one, other))
         return shorter == 0 or abs(one.time - other.time) <= shorter / 2
 
-    def _is_familiar(self, window: Encoded) -> bool:
+    def _is_familiar(self, window: WindowEmbedding) -> bool:
         return bool(self._bundle.classifier.are_familiar(window.modality, window.embedding))
 
-    def _is_background(self, window: Encoded) -> bool:
+    def _is_background(self, window: WindowEmbedding) -> bool:
         """True if a window is unfamiliar and likely shows no class: silence, not an unknown voice."""
         scores, row = self._bundle.head.familiarity, self._bundle.modalities.index(window.modality)
         if scores is None or self._is_familiar(window):

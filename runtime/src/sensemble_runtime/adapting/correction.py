@@ -66,7 +66,7 @@ class Correction:
 
 
 @dataclass(slots=True)
-class Trial:
+class CorrectionTrial:
     """The test of a correction, and the numbers of its lessons and of the scenes that judged it."""
 
     used: bool = False
@@ -100,9 +100,9 @@ class Learner:
 
     def _forget(self) -> None:
         classes, d = self._head.weight.shape
-        self.restore(np.zeros((d + 1, d + 1 + classes)), Trial())
+        self.restore(np.zeros((d + 1, d + 1 + classes)), CorrectionTrial())
 
-    def restore(self, moments: Floats, trial: Trial) -> None:
+    def restore(self, moments: Floats, trial: CorrectionTrial) -> None:
         """Go on from what was kept."""
         self.moments, self.trial = moments, trial
         self.correction = fit(moments, self._head)

@@ -1,4 +1,4 @@
-"""The answers of every subset to labelled examples: to each alone, and as a session gives them."""
+"""The answers of every subset to labelled examples: to each example alone, and those of a session."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ from sensemble_runtime.subsets import Subset
 
 Floats = NDArray[np.floating]
 Said = Mapping[str, Evidence]
-"""By modality, what N examples say (`Classifier.evidence`); those that lack it, anything finite."""
+"""By modality, the evidence of N examples (`Classifier.evidence`); any finite values if it is absent."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

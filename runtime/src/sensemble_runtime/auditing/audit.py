@@ -17,7 +17,7 @@ from sensemble_sensors.spec import devices
 
 from sensemble_runtime import subsets
 from sensemble_runtime.auditing.answers import Answers, Sessions, plain
-from sensemble_runtime.auditing.conditions import Degradation, Labelled, clean_scores, key_of, scores_under
+from sensemble_runtime.auditing.conditions import JointCondition, Labelled, clean_scores, key_of, scores_under
 from sensemble_runtime.auditing.intervals import group_codes
 from sensemble_runtime.auditing.measures import Measures, measure
 from sensemble_runtime.auditing.metrics import METRICS
@@ -27,7 +27,7 @@ from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.engine.belief import DOUBTS
 from sensemble_runtime.progress import Progress, no_progress
 from sensemble_runtime.record.reader import read_conditions, read_runs, same_answers
-from sensemble_runtime.record.writer import RecordedAnswer, Records
+from sensemble_runtime.record.writer import RecordedAnswer, RecordWriter
 from sensemble_runtime.scores import ConditionScore, UnknownScore
 
 
@@ -60,7 +60,7 @@ class AuditResult(Measures):
     unknown: tuple[UnknownScore, ...] = ()
 
     def __str__(self) -> str:
-        """Write what all sensors give in a line: `audio+video: 94 % right, 10 % unsure, ...`."""
+        """Write the scores of all sensors in a line: `audio+video: 94 % right, 10 % unsure, ...`."""
         name, found = max(self.reliability.items(), key=lambda item: item[0].count("+"))
         shares = (found.accuracy, "right"), (found.unsure, "unsure"), (found.sure_wrong, "sure and wrong")
         said = ", ".join(f"{100 * share:.0f} % {word}" for share, word in shares)
@@ -70,7 +70,7 @@ class AuditResult(Measures):
 
     @property
     def reliability(self) -> dict[str, Reliability]:
-        """By subset, what its answers are worth."""
+        """The reliability of the answers of each subset."""
         return {name: outcomes.reliability for name, outcomes in self.answered.sets.items()}
 
     def to_json(self) -> dict[str, Any]:
@@ -109,7 +109,7 @@ def audit(
     record: Path | str | None = None,
     dataset: str | None = None,
     progress: Progress = no_progress,
-    conditions: Sequence[Applied | Degradation] = (),
+    conditions: Sequence[Applied | JointCondition] = (),
     more: Sequence[subsets.Subset] = (),
     unknown: Sequence[Example] | None = None,
 ) -> AuditResult:
@@ -139,7 +139,7 @@ def audit(
     whole = len(examples) * (1 + len(conditions)) + unknown_steps
     split = "+".join(sorted({example.split for example in examples}))
     with ExitStack() as stack:  # a record that cannot be written is known before anything is encoded
-        records = stack.enter_context(Records(Path(record))) if record is not None else None
+        records = stack.enter_context(RecordWriter(Path(record))) if record is not None else None
         run = records.begin("audit", bundle, dataset, split) if records else 0
         embeddings = _encoded(bundle, examples, lambda done: progress(done, whole))
         classifier, carried = bundle.classifier, devices(bundle.specs)
@@ -205,7 +205,7 @@ def audit(
 def _without(
     carried: Iterable[subsets.Subset], modalities: subsets.Subset, more: Sequence[subsets.Subset]
 ) -> list[subsets.Subset]:
-    """Return what is left without each device, where it is not measured anyhow."""
+    """Return the subset without each device, unless it is measured already."""
     known = {*subsets.measured(modalities), *more}
     left = (tuple(m for m in modalities if m not in some) for some in carried)
     return [rest for rest in dict.fromkeys(left) if rest not in known]
@@ -227,7 +227,7 @@ def _encoded(bundle: Bundle, examples: Sequence[Example], done: Callable[[int], 
 def _under(
     bundle: Bundle,
     labelled: Labelled,
-    conditions: Sequence[Applied | Degradation],
+    conditions: Sequence[Applied | JointCondition],
     earlier: Mapping[tuple[str, str, int], list[ConditionScore]],
     done: Callable[[int], None],
 ) -> Iterator[list[ConditionScore]]:

@@ -1,6 +1,6 @@
 """Two audits compared on the same examples: which answers became right or wrong, and whether by chance.
 
-An answer is right if its most probable label is true and it has evidence, as a session gives it. Every number
+A session's answer is right if it has evidence and its most probable label is true. Every number
 allows for examples that come in groups, as `intervals` does.
 """
 
@@ -17,16 +17,16 @@ from numpy.typing import NDArray
 
 from sensemble_runtime.auditing.audit import AuditResult
 from sensemble_runtime.auditing.intervals import difference, score_test
-from sensemble_runtime.auditing.reliability import Answered, Outcomes, Reliability, recorded_answers
+from sensemble_runtime.auditing.recorded import complete_audits, recorded_audit
+from sensemble_runtime.auditing.reliability import Answered, Outcomes, Reliability
 from sensemble_runtime.errors import ComparisonError
-from sensemble_runtime.record.reader import read_answers, read_conditions, read_runs
 from sensemble_runtime.scores import ConditionScore, Estimate
 
 MARGIN = 0.01  # of accuracy, below which a difference does not matter
 ALPHA = 0.05
 
 Bools = NDArray[np.bool_]
-Groups = NDArray[np.integer]
+Codes = NDArray[np.integer]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class GroupChange:
 class SetComparison:
     """The answers of one live set in both audits, to the `n` examples that both have."""
 
-    live: tuple[str, str]  # in A and in B: two sets only where each audit has one, such as an arm of a trial
+    live: tuple[str, str]  # in A and in B; two different sets only if each audit has one set, such as an arm
     n: int
     change: Estimate  # the share right in B less that in A, paired
     wrong: Estimate  # the same of the share sure and wrong
@@ -134,21 +134,14 @@ def compare(
     """Compare two audits, or the last complete audits of two record files, on the examples that both have.
 
     Raises ComparisonError if they have no example or no live set in common, disagree about the truth, or
-    `margin` is not between 0 and 1; RecordError if a record cannot be read.
+    `margin` is not between 0 and 1; RecordError if a record cannot be read, or its audit has lost rows.
     """
-    (before, degraded), (after, degraded_after) = (_answered(one) for one in (a, b))
-    return compared(before, after, margin, degraded, degraded_after)
+    before, after = (_audit_of(one) for one in (a, b))
+    return compared(before.answered, after.answered, margin, before.conditions, after.conditions)
 
 
-def _answered(source: AuditResult | Path | str) -> tuple[Answered, Sequence[ConditionScore]]:
-    if isinstance(source, AuditResult):
-        return source.answered, source.conditions
-    complete = [run for run in read_runs(source) if run.kind == "audit" and run.ended is not None]
-    if not complete:
-        raise ComparisonError(f"{source}: holds no complete audit; `sensemble audit ... --record {source}`")
-    last = complete[-1]
-    answers = read_answers(source, last.id)
-    return recorded_answers(answers, last.labels, last.task), read_conditions(source, last.id)
+def _audit_of(source: AuditResult | Path | str) -> AuditResult:
+    return source if isinstance(source, AuditResult) else recorded_audit(source, complete_audits(source)[-1])
 
 
 def check_margin(margin: float) -> None:
@@ -246,7 +239,7 @@ def _by_group(a: Answered, before: Outcomes, after: Outcomes) -> tuple[GroupChan
     return tuple(sorted(changes, key=lambda one: (one.after - one.before, one.group)))
 
 
-def mcnemar(first: Bools, second: Bools, groups: Groups) -> float:
+def mcnemar(first: Bools, second: Bools, groups: Codes) -> float:
     """Return the p of McNemar's test that two classifiers are equally often right; bool [N] says right.
 
     It is `score_test` at no difference (McNemar 1947), so it is below 0.05 where the interval of
@@ -256,7 +249,7 @@ def mcnemar(first: Bools, second: Bools, groups: Groups) -> float:
     return math.erfc(abs(score_test(first, second, groups)(0.0)) / math.sqrt(2))
 
 
-def equivalence(first: Bools, second: Bools, groups: Groups, margin: float) -> float:
+def equivalence(first: Bools, second: Bools, groups: Codes, margin: float) -> float:
     """Return the larger p of two one-sided tests of accuracies that differ by `margin` or more."""
     test, normal = score_test(first, second, groups), NormalDist()
     return max(1 - normal.cdf(test(-margin)), normal.cdf(test(margin)))

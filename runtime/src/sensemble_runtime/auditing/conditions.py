@@ -19,12 +19,12 @@ from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.scores import CLEAN, ConditionScore, SubsetScore
 
 Floats = NDArray[np.float32]
-Degradation = tuple[Applied, ...]  # one name and severity, of one or several modalities at once
+JointCondition = tuple[Applied, ...]  # one name and severity, of one or several modalities at once
 
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
-    """N labelled examples, encoded as they are."""
+    """N labelled examples, encoded without degradation."""
 
     examples: Sequence[Example]
     embeddings: Floats  # [n, N, d] of the bundle's modalities, sorted; zeros where an example lacks one
@@ -39,19 +39,19 @@ def clean_scores(bundle: Bundle, labelled: Labelled) -> list[ConditionScore]:
     return _scores(bundle, labelled, labelled.embeddings, sets, ("", CLEAN, 0), "")
 
 
-def key_of(degradation: Degradation) -> tuple[str, str, int]:
+def key_of(degradation: JointCondition) -> tuple[str, str, int]:
     """Return the key of the scores under a condition, `ConditionScore.key`."""
     first = degradation[0].condition
     return subsets.name(each.modality for each in degradation), first.name, degradation[0].severity
 
 
 def scores_under(
-    bundle: Bundle, labelled: Labelled, degradation: Degradation, done: Callable[[], None]
+    bundle: Bundle, labelled: Labelled, degradation: JointCondition, done: Callable[[], None]
 ) -> list[ConditionScore]:
     """Return the scores of the subsets with the degraded modalities; `done` is called after each example.
 
-    The examples are one stream, as in a replay. Where a degraded sensor gives an unfamiliar window, or is the
-    suspect, the rest of a subset answers; without a rest, the answer is wrong and unsure.
+    The examples are one stream, as in a replay. If a degraded sensor gives an unfamiliar window, or is the
+    suspect, the other sensors of a subset answer; without others, the answer is wrong and unsure.
     """
     specs = {a.modality: bundle.specs[a.modality] for a in degradation}
     # Each its own seed: sensors that lie show unrelated scenes. Those of a device fail alike.
@@ -61,7 +61,7 @@ def scores_under(
     for column, example in enumerate(labelled.examples):
         for m, spec in specs.items():
             if labelled.present[m][column]:
-                late = earlier(example, behind(a for a in degradation if a.modality == m))
+                late = delayed(example, behind(a for a in degradation if a.modality == m))
                 samples = kind_of(spec).samples(late, captured(degradation, spec), 0.0)
                 window = degraded_window(samples, spec, streams[m])
                 embeddings[bundle.modalities.index(m), column] = bundle.encode(m, window)
@@ -71,8 +71,8 @@ def scores_under(
     return _scores(bundle, labelled, embeddings, sets, key_of(degradation), effect)
 
 
-def earlier(example: Example, seconds: float) -> Example:
-    """Return what a sensor gives for an example if its clock is behind: what was `seconds` before it.
+def delayed(example: Example, seconds: float) -> Example:
+    """Return an example's samples if the sensor's clock is behind: those of `seconds` earlier.
 
     An example that begins with its media stays.
     """

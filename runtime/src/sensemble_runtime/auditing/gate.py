@@ -26,7 +26,7 @@ from sensemble_runtime.scores import ConditionScore, Estimate
 from sensemble_runtime.subsets import Subset
 
 Verdict = Literal["met", "failed", "too few"]
-Kind = Literal["score", "P", "R", "drop", "gain", "wrong", "unsure", "under"]
+CriterionKind = Literal["score", "P", "R", "drop", "gain", "wrong", "unsure", "under"]
 
 FORMS = (
     "audio+video>=0.7",  # the score of a set; `all` is the set of all sensors
@@ -42,7 +42,9 @@ FORMS = (
 _FORM = f"write criteria as {','.join(FORMS)}"
 _CRITERION = re.compile(r"\s*([^<>=\s]*)\s*(>=|<=|[<>=]+)\s*(\S*)\s*")
 _CHANGE = ".B-A"
-_NAMED: dict[str, Kind] = {kind: kind for kind in ("P", "R", "drop", "gain", "wrong", "unsure", "under")}
+_NAMED: dict[str, CriterionKind] = {
+    kind: kind for kind in ("P", "R", "drop", "gain", "wrong", "unsure", "under")
+}
 _BOUNDED = ("drop", "wrong", "unsure")  # which have a largest value; the others have a least one
 
 
@@ -55,7 +57,7 @@ class Criterion:
     """A bound on one number of an audit, or on its change from audit A to audit B."""
 
     text: str
-    kind: Kind
+    kind: CriterionKind
     subset: Subset  # live; of `drop`, `gain` and `under` the one modality or device; else empty: all sensors
     limit: float
     condition: str = ""  # of `under`: a name, or a name and a severity, `dark:3`
@@ -155,7 +157,7 @@ def _criterion(text: str, words: Mapping[str, str], devices: Mapping[str, Subset
     return Criterion(text, kind, _subset(text, name if kind == "score" else rest, words), limit)
 
 
-def _one(text: str, kind: Kind, name: str, words: Mapping[str, str]) -> Subset:
+def _one(text: str, kind: CriterionKind, name: str, words: Mapping[str, str]) -> Subset:
     subset = _subset(text, name, words)
     if len(subset) > 1:
         raise GateError(f"{text}: a {kind} is of one sensor; write {kind}.{subset[0]}")
@@ -221,7 +223,7 @@ def _number(
     every = max(measures.subsets, key=lambda name: name.count("+"))
     name = subsets.name(criterion.subset) if criterion.subset else every
     score = measures.subsets.get(name)
-    numbers: dict[Kind, Callable[[], tuple[Estimate | None, int]]] = {
+    numbers: dict[CriterionKind, Callable[[], tuple[Estimate | None, int]]] = {
         "P": lambda: (measures.mean, least),
         "R": lambda: (measures.least, measures.subsets[measures.worst].n),
         "drop": lambda: (measures.drops.get(name), least),

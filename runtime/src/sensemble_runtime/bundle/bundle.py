@@ -2,10 +2,11 @@
 
 import hashlib
 import threading
+from collections.abc import Callable
 from copy import copy
 from pathlib import Path, PurePosixPath
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,7 @@ from sensemble_sensors.kinds.registry import kind_of
 
 from sensemble_runtime.bundle import manifest, signature
 from sensemble_runtime.bundle.classifier import Classifier
-from sensemble_runtime.bundle.files import check_file, read_file
+from sensemble_runtime.bundle.files import check_file, map_file, read_file
 from sensemble_runtime.bundle.head import Head, load_head
 from sensemble_runtime.bundle.manifest import Artifact, FileEntry, Manifest, ModalityEntry
 from sensemble_runtime.bundle.manifest_file import parse_manifest, read_data
@@ -29,10 +30,13 @@ from sensemble_runtime.executors import executor
 from sensemble_runtime.executors.executor import Contents, Embedding, Encoder, Input
 
 if TYPE_CHECKING:  # loading the library is left to the first caption
+    from mmap import mmap
+
     from sensemble_sensors.spec import InputSpec
     from tokenizers import Tokenizer
 
 
+T = TypeVar("T")
 _NAMED = 10  # classes that a printed bundle names
 
 
@@ -174,11 +178,14 @@ class Bundle:
         return not any(thread.is_alive() for thread in freeing)
 
     def contents(self, modality: str, target: str) -> Contents:
-        """Return the verified bytes of an artifact; raise a `BundleChangedError` if they have changed."""
+        """Return an artifact's verified bytes for its executor; `BundleChangedError` if they have changed."""
         artifact = self.manifest.modalities[modality].artifacts[target]
+        found = executor.executor_of(target)
+        mapped = found is not None and found.mapped
+        read: Callable[[Path, FileEntry], bytes | mmap] = map_file if mapped else read_file
         whole = PurePosixPath(artifact.path)
         names = {file: PurePosixPath(file.path).relative_to(whole).as_posix() for file in artifact.files}
-        return {"" if name == "." else name: self._read(file) for file, name in names.items()}
+        return {"" if name == "." else name: self._read(file, read) for file, name in names.items()}
 
     def tokenize(self, caption: str) -> NDArray[np.int64]:
         """Return the tokens of `caption` for the text encoder, int64 [1, L]; BundleError if there is none."""
@@ -188,7 +195,7 @@ class Bundle:
             raise BundleError(f"{self.path}: no text encoder; it has {', '.join(self.modalities)}")
         with self._tokenizer_lock:
             if self._tokenizer is None:
-                self._tokenizer = load_tokenizer(self._read(entry), self.path / entry.path)
+                self._tokenizer = load_tokenizer(self._read(entry, read_file), self.path / entry.path)
         return tokenize(self._tokenizer, caption, spec.shape[1])
 
     def _is_single(self, target: str) -> bool:
@@ -213,9 +220,9 @@ class Bundle:
             )
         return encoder
 
-    def _read(self, file: FileEntry) -> bytes:
+    def _read(self, file: FileEntry, read: Callable[[Path, FileEntry], T]) -> T:
         try:
-            return read_file(self.path, file)
+            return read(self.path, file)
         except BundleError as error:
             raise BundleChangedError(
                 f"{self.path}: changed since it was opened ({error}); open the bundle again"

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from sensemble_sensors.spec import InputSpec
+from sensemble_sensors.strict_json import Count, Share
 
-from sensemble_runtime.scores import Count, Share, SubsetScore
+from sensemble_runtime.scores import SubsetScore
 
 SCHEMA = 10
 FILE_NAME = "manifest.json"

@@ -1,8 +1,10 @@
 """Reading and writing `manifest.json`: strict JSON, checked field by field."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unicodedata import normalize
 
 from sensemble_sensors import durable
 from sensemble_sensors.lines import opened
@@ -62,10 +64,12 @@ def _parse(text: str, path: Path) -> Manifest:
     try:
         raw = document(text)
         _check_schema(raw, path)
-        manifest: Manifest = decode(Manifest, raw)
+        decoded: Manifest = decode(Manifest, raw)
         _check_devices(raw)
     except DecodeError as error:
         raise BundleCorruptError(f"{path}: {error}; export the bundle again") from error
+    # As labels of a dataset are read, whose index may compose its characters otherwise.
+    manifest = replace(decoded, labels=tuple(normalize("NFC", label) for label in decoded.labels))
     outside = next(validate.path_problems(manifest), None)
     if outside is not None:
         raise BundlePathError(f"{path}: {outside}")

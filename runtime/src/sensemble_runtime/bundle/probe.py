@@ -1,4 +1,4 @@
-"""The first load of a bundle's encoders, each in a process of its own, with all rights of its user."""
+"""The first load of a bundle's encoders, each in a separate process, with all rights of its user."""
 
 import signal
 import subprocess
@@ -31,7 +31,7 @@ class Probed:
 
 
 def probe(path: Path, trust: Path | None = None, limit: float = LIMIT) -> Iterator[Probed]:
-    """Load each encoder of the bundle in folder `path` in a process of its own, and encode there."""
+    """Load each encoder of the bundle in folder `path` in a separate process, and encode there."""
     bundle = Bundle.open(path, trust=trust)
     for modality in bundle.modalities:
         latency, problem = _run(bundle, modality, limit)
@@ -40,7 +40,7 @@ def probe(path: Path, trust: Path | None = None, limit: float = LIMIT) -> Iterat
 
 def _run(bundle: Bundle, modality: str, limit: float) -> tuple[float | None, str]:
     given = (str(bundle.path.resolve()), modality, bundle.fingerprint)
-    command = [sys.executable, "-m", "sensemble_runtime.bundle.probe", *given]
+    command = [sys.executable, "-P", "-m", "sensemble_runtime.bundle.probe", *given]
     try:
         done = subprocess.run(
             command, capture_output=True, encoding="utf-8", errors="replace", timeout=limit, check=False

@@ -18,7 +18,7 @@ part is asked, and the first may not hold.
 answer is doubted by the sum (`head.doubted`). A live sensor speaks for a known scene as far as its
 log-odds of familiarity exceed their limit by `MARGIN`, and for none that it finds likelier unknown
 (`head.KNOWN`), however low the limit. One whose window is unfamiliar has no opinion. If the linear score is
-below the limit, too, the window is far: the sensor is covered or broken. Those of one device break together:
+also below the limit, the window is far: the sensor is covered or broken. Those of one device break together:
 a watch that falls off is one break. One break does not count. A second is as rare as an unknown scene, so it
 is strange, like a sensor that sees what was never learned. Each strange one speaks against a known scene by
 `STRANGE`.
@@ -55,7 +55,7 @@ SCENE = 2.0  # seconds that a scene lasts at least; windows of one scene count o
 LIKELY = 0.5  # the probability from which a sensor is a suspect
 MARGIN = 1.5  # the excess of a score over its limit that speaks neither for a known scene nor against it
 STRANGE = 4.0  # the log-odds by which a strange sensor speaks against one; about those of `RARE`
-_LEAST = 0.01  # of an opinion is no evidence: no calibration is good to more digits
+_LEAST = 0.01  # the share of an opinion spread over all classes: no calibration is more exact
 
 DOUBTS: tuple[Doubt | None, ...] = (None, *get_args(Doubt))  # by code
 SURE, UNFAMILIAR, SEVERAL, DISAGREEMENT = range(len(DOUBTS))
@@ -67,7 +67,7 @@ def believe(
     """Return the probabilities float [N, C] of N inputs by n > 0 live modalities.
 
     `lies`, `redundancy` and `task` are those of `fuse`; `strange` is the number of modalities that
-    `are_strange`. Without any, one live modality alone is doubted by its own log-odds.
+    `are_strange`. Without any, a single live modality is doubted by its log-odds alone.
     """
     fused = fuse(np.stack([one.classes for one in live]), lies, redundancy, task)
     scores = [(one.known, one.limit) for one in live if one.known is not None]
@@ -83,7 +83,7 @@ def are_strange(unfamiliar: Truths, far: Truths, devices: Sequence[str | None]) 
     """Return which of n sensors speak against a known scene at N moments, [n, N].
 
     `unfamiliar` and `far` are [n, N]; `devices` names the device of each sensor, if any. A far sensor counts
-    if an earlier one is far, but none of its own device.
+    if an earlier one of another device is far, and no earlier one of its device.
     """
     owners = [
         device or row for row, device in enumerate(devices)
@@ -113,7 +113,7 @@ def fuse(opinions: Floats, lies: Floats, redundancy: float, task: Task) -> Float
         return np.asarray(_alone(opinions, lies)[0])
     tops = opinions.argmax(axis=-1)
     best = np.zeros(opinions.shape[1:])
-    for _, group in groupby(reversed(subsets.places(n)), len):  # the whole first: it wins where others tie
+    for _, group in groupby(reversed(subsets.places(n)), len):  # the whole set first, so that it wins ties
         parts = list(group)
         for part, own in zip(parts, _believed(opinions, lies, parts, redundancy), strict=True):
             rest = [row for row in range(n) if row not in part]
@@ -124,7 +124,7 @@ def fuse(opinions: Floats, lies: Floats, redundancy: float, task: Task) -> Float
 
 
 def _believed(opinions: Floats, lies: Floats, parts: Sequence[tuple[int, ...]], redundancy: float) -> Floats:
-    """Return what sets of the same size believe, float [K, N, C]."""
+    """Return the probabilities by sets of the same size, float [K, N, C]."""
     size = len(parts[0])
     if size == 1:
         return _alone(opinions, lies)[[row for (row,) in parts]]
@@ -136,7 +136,7 @@ def _believed(opinions: Floats, lies: Floats, parts: Sequence[tuple[int, ...]], 
 
 
 def _alone(opinions: Floats, lies: Floats) -> Floats:
-    """Return what each believes alone: as calibrated, as far as it is not suspected more than any."""
+    """Return the opinions, each mixed with no evidence as far as it is suspected beyond `RARE`."""
     suspected = (np.maximum(lies - RARE, 0) / (1 - RARE))[..., np.newaxis]
     return np.asarray(opinions + suspected * (1 / opinions.shape[-1] - opinions))
 
@@ -150,7 +150,7 @@ def _odds(opinions: Floats, lies: Floats, power: float) -> Floats:
 
 
 def likelihoods(opinions: Floats, power: float = 1.0) -> Floats:
-    """Return how much more probable windows are under each class than without knowing it, of [..., C]."""
+    """Return how much more probable windows are under each class than on average, from [..., C]."""
     shares = opinions**power
     shares = shares / shares.sum(axis=-1, keepdims=True)
     return np.asarray((1 - _LEAST) * opinions.shape[-1] * shares + _LEAST)
@@ -200,7 +200,7 @@ def no_evidence(classifier: Classifier) -> Opinion:
 
 
 def _opinion(classifier: Classifier, fused: Floats, opinions: Floats) -> Opinion:
-    probabilities = fused.astype(np.float32)  # as an audit compares them with the threshold
+    probabilities = fused.astype(np.float32)  # the type that an audit compares with the threshold
     probabilities.setflags(write=False)
     (doubt,) = doubts(probabilities, opinions, classifier.threshold)
     return Opinion(probabilities[0], classifier.threshold, classifier.labels, DOUBTS[doubt])
@@ -220,7 +220,7 @@ class Belief:
 
     @property
     def lies(self) -> dict[str, float]:
-        """The probability that each modality lies, by the scenes before this one."""
+        """The probability that each modality lies, from the scenes before this one."""
         return dict(zip(self._modalities, self._lies.tolist(), strict=True))
 
     def note(self, opinions: Mapping[str, Floats], now: float) -> str | None:
@@ -230,7 +230,7 @@ class Belief:
         said = self.learn(opinions, now)
         chances = _posterior(said, self._lies)
         suspects = [m for m in opinions if chances[self._modalities.index(m)] > LIKELY]
-        return suspects[0] if len(suspects) == 1 else None  # two that contradict each other are both suspect
+        return suspects[0] if len(suspects) == 1 else None  # if two contradict each other, both are suspect
 
     def learn(self, opinions: Mapping[str, Floats], now: float) -> Floats:
         """Note the opinions [C], one or more, of a moment; return the likelihoods [n, C] of all."""
@@ -252,7 +252,7 @@ class Belief:
         return said
 
     def _is_over(self, logs: Floats, live: NDArray[np.bool_]) -> bool:
-        """Return whether those that were live say something else, all together or without one of them.
+        """Return whether the live modalities now favour another class, together or without one of them.
 
         A sensor that only comes or goes begins no scene.
         """

@@ -1,7 +1,7 @@
 """The engine: inputs with their times in; orders, predictions and events out.
 
-It opens, reads and encodes nothing: a driver does what it orders and tells it the outcome. Equal inputs give
-equal outputs, whether they come from devices, from a replay in virtual time or from a test.
+It opens, reads and encodes nothing: a driver carries out its orders and reports the outcome. Equal inputs
+give equal outputs, whether they come from devices, from a replay in virtual time or from a test.
 """
 
 import math
@@ -17,34 +17,37 @@ from sensemble_sensors.supervision.suite import Suite
 from sensemble_sensors.thresholds import Thresholds
 
 from sensemble_runtime.bundle.bundle import Bundle
-from sensemble_runtime.engine.live_set import Encoded, LiveSet, PoppedWindow, Teaching
+from sensemble_runtime.engine.live_set import LiveSet, PoppedWindow, Teaching, WindowEmbedding
 from sensemble_runtime.engine.scheduler import Policy, Scheduler
 from sensemble_runtime.errors import AdaptError
 
 
 @dataclass(frozen=True, slots=True)
-class Encode:
-    """An order to encode a window, one of its modality at a time, and to tell `encoded` the outcome."""
+class EncodeOrder:
+    """An order to encode a window, one of its modality at a time.
+
+    The outcome is an input: `encoded` or `encoder_failed`.
+    """
 
     window: PoppedWindow
 
 
 @dataclass(frozen=True, slots=True)
-class Free:
+class FreeOrder:
     """An order to free the encoder of a modality; the next window loads it again."""
 
     modality: str
 
 
 class Engine(Suite):
-    """The whole state of a session: its sensors, and what is made of their samples.
+    """The whole state of a session: its sensors, windows, embeddings and answer.
 
     Windows that end together are pooled together: a complete window waits up to `Policy.align` for others
-    that are about to be complete, and an encoded one as long again for those that are being encoded. A slower
-    window gets a prediction of its own. An encoder that fails leaves the live set, and is tried again with a
-    later window. The bundle is asked for its specs and its head alone.
+    that are about to be complete; an encoded window then waits up to `align` more for windows still in their
+    encoders. A slower window gets a separate prediction. An encoder that fails leaves the live set, and is
+    tried again with a later window. The bundle is asked for its specs and its head alone.
 
-    Beside what a `Suite` returns, `advance` returns each `Encode`, `Free`, and `Prediction`.
+    Beside what a `Suite` returns, `advance` returns each `EncodeOrder`, `FreeOrder`, and `Prediction`.
     """
 
     def __init__(
@@ -62,11 +65,11 @@ class Engine(Suite):
         self._adapter = adapter
         self._align = policy.align
         self._aligning: dict[str, float] = {}  # until when a complete window waits for others
-        self._encoding: dict[str, tuple[float, float]] = {}  # the end of the window, and when it began
-        self._encoded: dict[str, tuple[Encoded, float]] = {}  # and until when it waits for others
+        self._in_encoders: dict[str, tuple[float, float]] = {}  # the end of the window, and when it began
+        self._unpooled: dict[str, tuple[WindowEmbedding, float]] = {}  # and until when it waits for others
         self._backoffs: dict[str, Backoff] = {}  # of encoders that failed last
         self._resting: dict[str, float] = {}  # until when a failed encoder is left alone
-        self._reasons: dict[str, str] = {}  # why it failed, as it was reported
+        self._reasons: dict[str, str] = {}  # the reported reason of its failure
         self._live: tuple[str, ...] = ()  # as it was reported
         self._stale: float | None = None  # from when on the first embedding is too old
 
@@ -81,40 +84,38 @@ class Engine(Suite):
 
     # Inputs, beside those of a suite.
 
-    def encoded(self, window: Encoded, now: float) -> None:
+    def encoded(self, window: WindowEmbedding, now: float) -> None:
         """Take an embedding."""
         self._pass(now)
         modality = window.modality
-        _, began = self._encoding.pop(modality)
+        _, began = self._in_encoders.pop(modality)
         if not window.skipped:  # a skipped window did not reach its encoder
             self._backoffs.pop(modality, None)
             if self._reasons.pop(modality, None):
                 self._out.append(Event(self._now, "encoder works again", modality))
         self._scheduler.spent(modality, began, self._now - began)
-        self._encoded[modality] = window, now + self._align
-        if (
-            modality not in self._live_set.windows
-        ):  # its sensor left, and this window may have loaded it again
-            self._out.append(Free(modality))
+        self._unpooled[modality] = window, now + self._align
+        if modality not in self._live_set.windows:  # its sensor left; this window may have loaded it again
+            self._out.append(FreeOrder(modality))
 
     def encoder_failed(self, modality: str, error: BaseException, now: float) -> None:
         """Note that a window could not be encoded; a later one is tried."""
         self._pass(now)
-        del self._encoding[modality]
+        del self._in_encoders[modality]
         self._resting[modality] = now + self._backoffs.setdefault(modality, Backoff()).next()
         reason = describe(error)
         if self._reasons.get(modality) != reason:  # a retry reports only what is new
             self._reasons[modality] = reason
             self._out.append(Event(self._now, "encoder failed", modality, text=reason))
         self._live_set.silence(modality)
-        self._out.append(Free(modality))
+        self._out.append(FreeOrder(modality))
         self._note_live_set()
 
     def loaded(self, modality: str, now: float) -> None:
         """Note that an encoder was loaded; one whose sensor left meanwhile is freed."""
         self._pass(now)
         if not any(life.modality == modality for life in self._lives.values()):
-            self._out.append(Free(modality))
+            self._out.append(FreeOrder(modality))
 
     def label(self, label: str, now: float) -> None:
         """Teach every live sensor that its newest window shows `label`; AdaptError if that cannot be."""
@@ -131,7 +132,7 @@ class Engine(Suite):
     def replace_head(self, other: Bundle, now: float) -> bool:
         """Answer with the head, labels and audit of another bundle; False if its encoders are others.
 
-        False, too, if the sensors teach each other by the head that is there.
+        Also False if the sensors teach each other by the present head.
         """
         self._pass(now)
         made = None if self._adapter else self.bundle.with_head(other)
@@ -154,7 +155,7 @@ class Engine(Suite):
 
     def deadline(self) -> float | None:
         """Return the time at which to call `advance` if no input comes before; None for never."""
-        times = [*self._aligning.values(), *(until for _, until in self._encoded.values())]
+        times = [*self._aligning.values(), *(until for _, until in self._unpooled.values())]
         turns = (
             self._turn(m) for m in self._live_set.ready if m not in self._aligning and not self._at_work(m)
         )
@@ -176,13 +177,13 @@ class Engine(Suite):
         (self._live_set.end if ended else self._live_set.remove)(modality)
         self._aligning.pop(modality, None)
         if not needed:
-            self._out.append(Free(modality))
+            self._out.append(FreeOrder(modality))
         self._note_live_set()
 
     # Turns.
 
     def _at_work(self, modality: str) -> bool:
-        return modality in self._encoding or modality in self._encoded
+        return modality in self._in_encoders or modality in self._unpooled
 
     def _turn(self, modality: str) -> float:
         """Return the time from which the complete window of a modality is encoded."""
@@ -205,8 +206,8 @@ class Engine(Suite):
                 self.stop_waiting(starting)
             self._aligning.pop(modality, None)
             window = self._live_set.pop_window(modality)
-            self._encoding[modality] = window.window.time, self._now
-            self._out.append(Encode(window))
+            self._in_encoders[modality] = window.window.time, self._now
+            self._out.append(EncodeOrder(window))
             began = True
         return began
 
@@ -222,26 +223,26 @@ class Engine(Suite):
     def _predict(self) -> bool:
         """Predict from the embeddings that wait for no others; return whether there was one."""
         made = False
-        for modality, (window, until) in [*self._encoded.items()]:
-            if modality in self._encoded and (self._now >= until or not self._has_companion(window)):
+        for modality, (window, until) in [*self._unpooled.items()]:
+            if modality in self._unpooled and (self._now >= until or not self._has_companion(window)):
                 self._fuse(window.time)
                 made = True
         return made
 
-    def _has_companion(self, window: Encoded) -> bool:
+    def _has_companion(self, window: WindowEmbedding) -> bool:
         """Return whether another window that ends with this one waits for its encoder, or is in it."""
         windows = self._live_set.windows
         ends = {m: windows[m].end for m in self._live_set.ready if self._turn(m) <= self._now}
-        ends |= {m: end for m, (end, _) in self._encoding.items()}
+        ends |= {m: end for m, (end, _) in self._in_encoders.items()}
         return any(m != window.modality and self._is_near(end, window.time) for m, end in ends.items())
 
     def _is_near(self, one: float, other: float) -> bool:
         return abs(one - other) <= self._align
 
     def _fuse(self, end: float) -> None:
-        together = [e for e, _ in self._encoded.values() if self._is_near(e.time, end)]
+        together = [e for e, _ in self._unpooled.values() if self._is_near(e.time, end)]
         for one in together:
-            del self._encoded[one.modality]
+            del self._unpooled[one.modality]
         self._out += self._scheduler.changes(self._live_set.modalities, self._now)
         prediction = self._live_set.fuse(together, self._now)
         self._note_live_set()

@@ -39,7 +39,7 @@ class PoppedWindow:
 
 
 @dataclass(frozen=True, slots=True)
-class Encoded:
+class WindowEmbedding:
     """A window of the named sensor, encoded."""
 
     modality: str
@@ -55,15 +55,19 @@ class Encoded:
 class Teaching(Protocol):
     """A way in which the sensors of a session teach each other: an `Adapter`."""
 
-    def correct(self, newest: Mapping[str, Encoded]) -> dict[str, NDArray[np.float32]]:
+    def correct(self, newest: Mapping[str, WindowEmbedding]) -> dict[str, NDArray[np.float32]]:
         """Return the corrected embeddings of the newest windows whose sensor's correction is in use."""
 
     def learn(
-        self, fresh: Collection[str], newest: Mapping[str, Encoded], now: float, suspect: str | None = None
+        self,
+        fresh: Collection[str],
+        newest: Mapping[str, WindowEmbedding],
+        now: float,
+        suspect: str | None = None,
     ) -> None:
         """Note lessons of the newest windows of the others for the new ones of `fresh` modalities."""
 
-    def label(self, label: str, newest: Mapping[str, Encoded], now: float) -> None:
+    def label(self, label: str, newest: Mapping[str, WindowEmbedding], now: float) -> None:
         """Note that each newest window shows `label`."""
 
     def pop_events(self) -> list[Event]:
@@ -71,7 +75,7 @@ class Teaching(Protocol):
 
 
 class LiveSet:
-    """The modalities that are attached to a bundle, which is asked for its head alone, and the live ones."""
+    """The attached modalities of a bundle, and the live ones; uses the bundle's head alone."""
 
     def __init__(self, bundle: Bundle, policy: Policy | None = None, adapter: Teaching | None = None) -> None:
         self._adapter = adapter
@@ -81,11 +85,11 @@ class LiveSet:
         self._unfamiliar, self._suspected = Debounced(), Debounced()
         self._belief = Belief(bundle.modalities)
         self.windows: dict[str, WindowRing] = {}  # of the attached modalities
-        self._embeddings: dict[str, Encoded] = {}
+        self._embeddings: dict[str, WindowEmbedding] = {}
         self._sensors: dict[str, str] = {}  # by modality, the name of the sensor that gives its samples
 
     def replace_head(self, bundle: Bundle) -> None:
-        """Answer with a bundle of the same encoders; what sensors said to the old head counts no more."""
+        """Answer with a bundle of the same encoders; forget opinions by the old head."""
         self.bundle, self._belief = bundle, Belief(bundle.modalities)
 
     @property
@@ -140,7 +144,7 @@ class LiveSet:
         familiar = self._without(self._uncorrected(self._unfamiliar.reported(near)), near)
         return self._without(self._suspected.reported(near), familiar)
 
-    def newest(self, now: float) -> dict[str, Encoded]:
+    def newest(self, now: float) -> dict[str, WindowEmbedding]:
         """Return the newest embedding of each modality that is live, or would be if it were familiar."""
         return {modality: self._embeddings[modality] for modality in self._near(now)}
 
@@ -169,7 +173,7 @@ class LiveSet:
         assert window is not None  # noqa: S101 - it is ready
         return PoppedWindow(modality, self._sensors[modality], window, ring)
 
-    def fuse(self, encoded: Iterable[Encoded], now: float) -> Prediction | None:
+    def fuse(self, encoded: Iterable[WindowEmbedding], now: float) -> Prediction | None:
         """Add embeddings to the live set and predict; those of a modality removed meanwhile are ignored."""
         fresh = {e.modality: e for e in encoded if self.windows.get(e.modality) is e.ring}
         self._embeddings |= fresh
@@ -195,7 +199,7 @@ class LiveSet:
         whole, opinions = answer(classifier, embeddings, lies, left_out, corrected, len(strange))
         opinions |= dict.fromkeys(silent, no_evidence(classifier))
         suspect = None
-        if classifier.task == "multi-class":  # of several labels, none excludes another
+        if classifier.task == "multi-class":  # in a multi-label task, no label excludes another
             familiar = {m: opinions[m].probabilities for m in live if m not in left_out}
             suspect = self._belief.note(familiar, now)
             for modality in live:

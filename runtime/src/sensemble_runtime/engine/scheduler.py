@@ -1,4 +1,4 @@
-"""The scheduler: each encoder on its own hop, all of them within a budget. Times are given."""
+"""Decide when each encoder runs: every hop, or less often if all exceed the budget. Times are given."""
 
 import math
 from collections import deque
@@ -13,6 +13,7 @@ from sensemble_sensors.supervision.events import Event
 from sensemble_runtime.errors import SensembleRuntimeError
 
 MEASURED = 5  # latencies whose median is a modality's cost: neither a first run nor a hiccup is overload
+_MOST_THREADS = 256  # of a pool; thousands exhaust the system
 CALMER = 0.8  # a stretched hop shrinks once this share of the budget suffices, so that it does not flutter
 
 Unfamiliar = Literal["leave", "pool"]
@@ -51,8 +52,8 @@ class Policy:
     def __post_init__(self) -> None:
         if not 0 < self.budget <= 1:
             raise PolicyError(f"budget {self.budget}: give a share of the time, above 0 and at most 1")
-        if self.threads < 0:
-            raise PolicyError(f"threads {self.threads}: give 0 or more")
+        if not 0 <= self.threads <= _MOST_THREADS:
+            raise PolicyError(f"threads {self.threads}: give 0 to {_MOST_THREADS}")
         if not self.skew >= 0:
             raise PolicyError(f"skew {self.skew}: give seconds, 0 or more")
         if not 0 <= self.align < math.inf:

@@ -5,16 +5,19 @@ import sys
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from importlib import import_module
 from importlib.util import find_spec
+from mmap import ACCESS_COPY, mmap
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from sensemble_sensors.errors import text_of
+from sensemble_sensors.libraries import plugin
 from sensemble_sensors.spec import DType
 
 from sensemble_runtime.errors import BundleCorruptError, BundleIncompatibleError, EncoderError
@@ -22,7 +25,7 @@ from sensemble_runtime.errors import BundleCorruptError, BundleIncompatibleError
 LARGEST = 1e12
 """The largest magnitude of an embedding's elements and a head's weights: no sum of products overflows."""
 
-Contents = Mapping[str, bytes]  # an artifact's files by path in it, with `/`; a single one has ``
+Contents = Mapping[str, bytes | mmap]  # an artifact's files by path in it, with `/`; a single one has ``
 
 Input = NDArray[np.uint8] | NDArray[np.float32] | NDArray[np.int64]
 Embedding = NDArray[np.float32]
@@ -47,6 +50,7 @@ class Executor:
     needs: str  # a module
     remedy: str  # says how to install it
     system: str = ""  # the only `sys.platform` that it runs on; empty for all
+    mapped: bool = False  # takes each file as private memory, of which it frees what it does not need
 
 
 GROUP = "sensemble.executors"  # entry points of installed packages: a target's name, an `Executor`
@@ -62,6 +66,7 @@ EXECUTORS = {
         ("sensemble_runtime.executors.native", "NativeEncoder"),
         "sensemble_runtime.executors._native",
         "build it: `uv sync --reinstall-package sensemble-runtime` (needs CMake and a C++17 compiler)",
+        mapped=True,
     ),
     "onnx": Executor(
         ("sensemble_runtime.executors.onnx", "OnnxEncoder"),
@@ -73,25 +78,32 @@ EXECUTORS = {
 
 
 def executor_of(target: str) -> Executor | None:
-    """Return the executor of a target: ours, or that of an installed package; None without one."""
+    """Return the executor of a target: ours, or an installed package's; None without one.
+
+    Raises BundleIncompatibleError if it cannot be loaded.
+    """
     return EXECUTORS.get(target) or _installed(target)
 
 
 @cache
 def _installed(target: str) -> Executor | None:
-    from importlib.metadata import entry_points  # a tenth of what a short command imports
-
-    return next((entry.load() for entry in entry_points(group=GROUP, name=target)), None)
+    return plugin(GROUP, target, BundleIncompatibleError, kind=Executor)
 
 
 def missing(target: str) -> str:
     """Return why this machine cannot run `target`, to be read after its name; empty if it can."""
-    executor = executor_of(target)
+    try:
+        executor = executor_of(target)
+    except BundleIncompatibleError as error:
+        return f"has an executor that fails: {error}"
     if executor is None:
         return "has no executor in this package"
     if executor.system and sys.platform != executor.system:
         return f"runs on {executor.system} alone"
-    return "" if find_spec(executor.needs) else f"is not installed: {executor.remedy}"
+    with suppress(ImportError):  # of a package that the module would be in
+        if find_spec(executor.needs):
+            return ""
+    return f"is not installed: {executor.remedy}"
 
 
 def available() -> tuple[str, ...]:
@@ -120,15 +132,16 @@ def load(
 ) -> Encoder:
     """Load an artifact made for `target`: its verified `contents`, or the unverified file at `path`.
 
-    `threads` is the size of the executor's pool; 0 means one per core, or one if a `single` thread is best
-    for the encoder. Raises BundleIncompatibleError if there is no such executor here, or it cannot run the
-    artifact; BundleCorruptError if there is no artifact.
+    A `mapped` executor clears parts of `contents`: load from them once. `threads` is the size of the
+    executor's pool; 0 means one per core, or one if a `single` thread is best for the encoder. Raises
+    BundleIncompatibleError if there is no such executor here, or it cannot run the artifact;
+    BundleCorruptError if there is no artifact.
     """
     lacking, executor = missing(target), executor_of(target)
     if lacking or executor is None:
         raise BundleIncompatibleError(f"{path}: {target} {lacking}")
     module, name = executor.encoder
-    contents = _read(path) if contents is None else contents
+    contents = _read(path, mapped=executor.mapped) if contents is None else contents
     try:
         found = import_module(module)
     except ImportError as error:  # a library that it was linked to, which the text names
@@ -138,11 +151,25 @@ def load(
     return encoder
 
 
-def _read(path: Path) -> Contents:
+def copied(chunks: Iterable[bytes], size: int) -> mmap:
+    """Return the bytes of `chunks`, at least a zero, in memory whose pages can be freed one by one."""
+    memory = mmap(-1, max(size, 1), access=ACCESS_COPY)  # of this process alone
+    for chunk in chunks:
+        memory.write(chunk)
+    return memory
+
+
+def _read(path: Path, *, mapped: bool) -> Contents:
     inside = sorted(file for file in (path, *path.rglob("*")) if file.is_file())
     if not inside:
         raise BundleCorruptError(f"{path}: there is no artifact; export it again")
-    return {"" if file == path else file.relative_to(path).as_posix(): file.read_bytes() for file in inside}
+    read = _mapped if mapped else Path.read_bytes
+    return {"" if file == path else file.relative_to(path).as_posix(): read(file) for file in inside}
+
+
+def _mapped(file: Path) -> mmap:
+    with file.open("rb") as opened:
+        return copied(iter(partial(opened.read, 1 << 20), b""), file.stat().st_size)
 
 
 def write(contents: Contents, path: Path) -> None:

@@ -12,7 +12,7 @@ from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.errors import RecordError
 from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.record.retention import Retention
-from sensemble_runtime.record.writer import Records
+from sensemble_runtime.record.writer import RecordWriter
 
 WAITING = 4096  # predictions and events that may wait for a slow or full disk
 LAST = 30.0  # seconds that the disk has for the rest, once the session is over
@@ -37,7 +37,7 @@ class BackgroundWriter:
         failed: Callable[[BaseException], None],
     ) -> None:
         self._bundle, self._path, self._retention, self._report = bundle, path, retention, report
-        self._records = Records(path)
+        self._records = RecordWriter(path)
         try:
             self._begin()
         except RecordError:
@@ -47,7 +47,7 @@ class BackgroundWriter:
         self._unwritten = 0  # predictions and events given up because the session was over
         self._reported = 0  # how many are lost, as the last event said
         self._trim_at = time.monotonic()  # when to check the bounds
-        self._reason = ""  # why it is not written now, or was not to the end
+        self._reason = ""  # why it is not being written, or was not completed
         self.queue: BackgroundQueue[Prediction | Event] = BackgroundQueue(
             "sensemble record", WAITING, self._write, failed=failed, finished=self._end
         )
@@ -93,7 +93,7 @@ class BackgroundWriter:
         try:
             if self._reason:  # its card may have been pulled, and be back
                 self._records.close()
-                self._records = Records(self._path)
+                self._records = RecordWriter(self._path)
                 if self._records.began(self._run) != self._began:
                     self._begin()
             else:

@@ -14,7 +14,7 @@ from typing import Annotated, Any, TypeVar, get_origin, get_type_hints
 import numpy as np
 from numpy.typing import NDArray
 from sensemble_sensors.errors import printable
-from sensemble_sensors.strict_json import decode, document
+from sensemble_sensors.strict_json import Count, Share, decode, document
 from sensemble_sensors.supervision.events import Event
 
 from sensemble_runtime import subsets
@@ -23,7 +23,7 @@ from sensemble_runtime.errors import RecordError, SubsetError
 from sensemble_runtime.prediction import Answer, Doubt
 from sensemble_runtime.record.schema import REMEDY, RunKind, reported, version
 from sensemble_runtime.record.writer import RecordedAnswer
-from sensemble_runtime.scores import ConditionScore, Count, Estimate, Share, SubsetScore, UnknownScore
+from sensemble_runtime.scores import ConditionScore, Estimate, SubsetScore, UnknownScore
 
 _LARGEST = 1 << 24  # bytes of a value or a row
 
@@ -133,7 +133,7 @@ def read_predictions(path: Path | str, run: int) -> list[RecordedPrediction]:
 def read_events(path: Path | str, run: int) -> list[RecordedEvent]:
     """Return the events of a session, in order."""
     with _reading(path) as db:
-        # By time: the event that stands for removed ones is written after those that are left.
+        # By time, because the event in place of removed ones is written last.
         rows = _rows(db, "events", run, "time, events.rowid")
         return [
             RecordedEvent(
@@ -161,6 +161,13 @@ def read_answers(path: Path | str, run: int) -> list[RecordedAnswer]:
             )
             for row in db.execute("SELECT * FROM answers WHERE run = ? ORDER BY rowid", (run,))
         ]
+
+
+def count_answers(path: Path | str, run: int) -> dict[str, int]:
+    """Return the number of an audit's answers by subset."""
+    query = "SELECT subset, count(*) AS n FROM answers WHERE run = ? GROUP BY subset"
+    with _reading(path) as db:
+        return {subsets.name(_live(row["subset"])): row["n"] for row in db.execute(query, (run,))}
 
 
 def read_conditions(path: Path | str, run: int) -> list[ConditionScore]:
@@ -214,7 +221,7 @@ def _reading(path: Path | str) -> Iterator[sqlite3.Connection]:
                 raise RecordError(f"{path}: empty; {REMEDY}")
             yield db
     except (ValueError, IndexError, RecursionError, SubsetError) as error:  # IndexError: a column is missing
-        raise RecordError(f"{path}: holds what no session and no audit wrote ({error}); {REMEDY}") from error
+        raise RecordError(f"{path}: was not written by a session or an audit ({error}); {REMEDY}") from error
 
 
 def _rows(db: sqlite3.Connection, table: str, run: int, order: str) -> Iterator[sqlite3.Row]:

@@ -47,8 +47,8 @@ class Retention:
             )
             if name in bounds or not scale or number * scale < least or not number:
                 raise RecordError(
-                    f"{text!r} does not say how much of a record to keep; give such as 12h, 30d, 2GB or "
-                    "30d,2GB, a size being 1MB or more"
+                    f"{text!r} does not say how much of a record to keep; give an age or a size, such as "
+                    "12h, 30d, 2GB or 30d,2GB, with a size of 1MB or more"
                 )
             bounds[name] = number * scale
         return cls(**bounds)

@@ -13,7 +13,7 @@ RunKind = Literal["session", "audit"]
 
 _FOLDER = "it needs a folder that exists and can be written"
 _REMEDIES = {
-    "SQLITE_BUSY": "close whatever else writes to it",
+    "SQLITE_BUSY": "close the other program that writes to it",
     "SQLITE_FULL": "make room on its disk",
     "SQLITE_IOERR": "is its disk still there, and not full?",
 }
@@ -96,7 +96,7 @@ CREATE TABLE IF NOT EXISTS conditions (
     confidence REAL NOT NULL,
     unsure REAL NOT NULL,      -- the share of the examples without a label
     sure_right REAL,           -- of the others, the share that is right; NULL if there is none
-    plain REAL NOT NULL,       -- the accuracy if unfamiliar windows counted too, and no scene told who lies
+    plain REAL NOT NULL,       -- the accuracy if every window counted in full
     PRIMARY KEY (run, modality, condition, severity, subset)
 ) STRICT;
 CREATE TABLE IF NOT EXISTS unknown (
@@ -151,7 +151,7 @@ def reported(path: Path) -> Iterator[None]:
 def _described(path: Path, error: sqlite3.Error) -> str:
     name = getattr(error, "sqlite_errorname", "")
     if name == "SQLITE_NOTADB":
-        return "is no record; name another file"
+        return "is not a record; name another file"
     with suppress(OSError):
         if path.is_dir():  # which SQLite reports as a disk error
             return "is a folder; name a file"
@@ -182,4 +182,4 @@ def _check_plain(db: sqlite3.Connection, path: Path) -> None:
     """Refuse what SQLite would execute, maybe for ever; no record of ours has any."""
     for what, query in _COMPUTED.items():
         if db.execute(f"SELECT EXISTS ({query})").fetchone()[0]:
-            raise RecordError(f"{path}: has {what}, as no record has; {REMEDY}")
+            raise RecordError(f"{path}: has {what}, which no record has; {REMEDY}")

@@ -46,7 +46,7 @@ class RecordedAnswer:
     groups: tuple[str, ...] = ()  # of the example
 
 
-class Records:
+class RecordWriter:
     """A record file open for writing; each method is one durable commit. For one thread at a time.
 
     An absent file is created, readable by this user only, as are SQLite's files next to it. Every method
@@ -83,7 +83,7 @@ class Records:
         with suppress(OSError):
             if os.path.samestat(self._path.stat(), self._opened):
                 return
-        raise RecordError(f"{self._path}: was removed or replaced, with what it held")
+        raise RecordError(f"{self._path}: was removed or replaced, and its contents are gone")
 
     def close(self) -> None:
         """Close the file; closing twice is allowed."""

@@ -23,7 +23,7 @@ class Hotplug:
     def __init__(self, session: Session, make: Callable[[Device], Sensor]) -> None:
         self._session = session
         self._make = make
-        # The sensor's name and kind by modality and key, because a key may be a mere number.
+        # The sensor's name and kind by modality and key, because two modalities may use the same key.
         self._sensors: dict[tuple[str, str], tuple[str, Kind]] = {}
 
     def __call__(self, event: DeviceEvent) -> None:

@@ -1,8 +1,8 @@
 """The threads around a suite of sensors, and its subscribers: the base of a session and of a recording.
 
-The suite, which a session's engine is, decides everything. Each thread that has news for it runs it under one
-lock, which is never held while a sensor is read, a window is encoded or a file is written: this saves the two
-changes of threads that a thread of its own would cost each window. A thread without news keeps its time.
+The suite (a session's engine is one) decides everything. A thread with an input runs it under one lock, which
+is never held while a sensor is read, a window is encoded or a file is written. A separate engine thread would
+cost each window two more thread switches. The clock thread calls the suite at its deadlines.
 """
 
 import threading
@@ -13,10 +13,10 @@ from time import monotonic
 from typing import Any, TypeVar
 
 from sensemble_sensors.kinds.conditions.condition import Applied
-from sensemble_sensors.sensor import Sample, Sensor
+from sensemble_sensors.sensor import Sample, Sensor, is_played, is_pushed
 from sensemble_sensors.supervision.events import Event
-from sensemble_sensors.supervision.reader import Reader
-from sensemble_sensors.supervision.suite import Order, Suite, Used
+from sensemble_sensors.supervision.reader_thread import ReaderThread
+from sensemble_sensors.supervision.suite import ReaderOrder, Suite, UsedSample
 
 from sensemble_runtime.background_queue import BackgroundQueue
 from sensemble_runtime.errors import SessionError
@@ -24,7 +24,7 @@ from sensemble_runtime.prediction import Prediction
 
 WAITING = 1024  # predictions and events, or samples, that may wait for a slow subscriber
 CLOSE = 5.0  # seconds that all threads have to return when a session is closed
-KILL = 1.0  # seconds more for sensors in processes of their own, once those are killed
+KILL = 1.0  # seconds more for isolated sensors after their processes are killed
 
 Subscriber = BackgroundQueue[Prediction | Event]
 Listener = BackgroundQueue[tuple[str, Sample]]  # samples with the name of their sensor
@@ -43,8 +43,8 @@ class SensorHost(ABC):
         self._deadline: float | None = None
         self._stopped = False
         self._keys = count()
-        self._readers: dict[int, Reader] = {}  # of the attached sensors, by key
-        self._running: list[Reader] = []  # may still run
+        self._readers: dict[int, ReaderThread] = {}  # of the attached sensors, by key
+        self._running: list[ReaderThread] = []  # may still run
         self._subscribers: list[BackgroundQueue[Any]] = []
         self._item_queues: list[Subscriber] = []
         self._sample_queues: list[Listener] = []
@@ -52,7 +52,7 @@ class SensorHost(ABC):
         self._clock.start()
 
     def attach(self, sensor: Sensor) -> str:
-        """Start reading `sensor` in a thread of its own; return its name, numbered if another one has it.
+        """Start reading `sensor` in a new thread; return its name, numbered if another sensor has it.
 
         An event reports whether it could be opened. Raises SessionError if the session is closed, the bundle
         has no such modality, or the sensor is attached.
@@ -69,12 +69,12 @@ class SensorHost(ABC):
             if any(reader.sensor is sensor for reader in self._readers.values()):
                 raise SessionError(f"{sensor.name}: already attached; detach it first")
             self._running = [reader for reader in self._running if reader.thread.is_alive()]
-            reader = Reader(
+            reader = ReaderThread(
                 next(self._keys),
                 sensor,
                 self._suite.specs[modality],
                 self._suite,
-                self._tell,
+                self._call,
                 prepare=self._prepare,
                 conditions=[one for one in self._conditions if one.modality == modality],
                 previous=[other.thread for other in self._running if other.sensor is sensor],
@@ -82,24 +82,28 @@ class SensorHost(ABC):
             reader.thread.start()  # may raise, so it comes first; it waits for an order
             self._readers[reader.key] = reader
             self._running.append(reader)
-            pushed = bool(getattr(sensor, "pushed", False))
             reader.name = self._suite.attach(
-                reader.key, modality, sensor.name, monotonic(), live=sensor.live, pushed=pushed
+                reader.key,
+                modality,
+                sensor.name,
+                monotonic(),
+                played=is_played(sensor),
+                pushed=is_pushed(sensor),
             )
             self._advance()
             return reader.name
 
     def detach(self, name: str) -> bool:
         """Stop reading a sensor, whose modality leaves the live set at once; False if it is not attached."""
-        return bool(self._tell(self._suite.detach, name))
+        return bool(self._call(self._suite.detach, name))
 
     def retry(self, name: str) -> bool:
         """Try a lost sensor again now; False if it is not attached."""
-        return bool(self._tell(self._suite.retry, name))
+        return bool(self._call(self._suite.retry, name))
 
     def lose(self, name: str, reason: str) -> bool:
         """Close a sensor, report it as lost for `reason`, and try it again; False if it is not attached."""
-        return bool(self._tell(self._suite.lose, name, reason))
+        return bool(self._call(self._suite.lose, name, reason))
 
     @property
     def retries(self) -> dict[str, float]:
@@ -114,7 +118,7 @@ class SensorHost(ABC):
             return self._suite.active
 
     def subscribe(self, callback: Callable[[Prediction | Event], None]) -> Subscriber:
-        """Call `callback` with every prediction and event from now on, in order, from a thread of its own.
+        """Call `callback` in a new thread with every prediction and event from now on, in order.
 
         It may be slow, and call any method of the session; `stream` raises its errors. Return its bounded
         queue; `dropped` counts the items that a slow callback missed. Raises SessionError if the session is
@@ -153,14 +157,14 @@ class SensorHost(ABC):
             queues.append(subscriber)
         return subscriber
 
-    # For the threads.
+    # Called by the threads.
 
-    def _tell(self, act: Callable[..., Any], *news: object) -> Any:  # noqa: ANN401 - what `act` returns
-        """Give the suite an input, which is its method `act`, and do what follows; None once stopped."""
+    def _call(self, method: Callable[..., Any], *arguments: object) -> Any:  # noqa: ANN401 - the method's
+        """Call an input method of the suite now, and carry out what follows; None once stopped."""
         with self._lock:
             if self._stopped:
                 return None
-            answer = act(*news, monotonic())
+            answer = method(*arguments, monotonic())
             self._advance()
             return answer
 
@@ -189,7 +193,7 @@ class SensorHost(ABC):
             for output in self._suite.advance(monotonic()):
                 self._handle(output)
             deadline = self._suite.deadline()
-        except Exception as error:  # noqa: BLE001 - or it would seem to be a sensor's, or end a thread in silence
+        except Exception as error:  # noqa: BLE001 - or a reader would blame its sensor, or the clock end unnoticed
             self._fail(error)
             return
         earlier = deadline is not None and (self._deadline is None or deadline < self._deadline)
@@ -198,10 +202,10 @@ class SensorHost(ABC):
             self._due.notify()
 
     def _handle(self, output: Any) -> None:  # noqa: ANN401 - whatever a suite returns
-        if isinstance(output, Used):
+        if isinstance(output, UsedSample):
             for listener in self._sample_queues:
                 listener.put((output.name, output.sample))
-        elif isinstance(output, Order):
+        elif isinstance(output, ReaderOrder):
             self._readers[output.key].obey(output.act)
             if output.act == "end":
                 del self._readers[output.key]
@@ -224,14 +228,14 @@ class SensorHost(ABC):
 
     # Without it.
 
-    def _join(self, deadline: float) -> list[Reader]:
+    def _join(self, deadline: float) -> list[ReaderThread]:
         """Wait for the readers, and kill the processes of late ones; return those still running."""
         killed = [reader for reader in self._late(self._running, deadline) if reader.kill()]
         self._late(killed, monotonic() + KILL)
         self._clock.join(max(0.0, deadline - monotonic()))
         return [reader for reader in self._running if reader.thread.is_alive()]
 
-    def _late(self, readers: Sequence[Reader], deadline: float) -> list[Reader]:
+    def _late(self, readers: Sequence[ReaderThread], deadline: float) -> list[ReaderThread]:
         for reader in readers:
             if reader.thread is not threading.current_thread():
                 reader.thread.join(max(0.0, deadline - monotonic()))

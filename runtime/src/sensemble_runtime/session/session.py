@@ -18,8 +18,8 @@ from sensemble_sensors.thresholds import DEFAULT, Thresholds
 
 from sensemble_runtime.adapting.adapter import Adapter
 from sensemble_runtime.bundle.bundle import Bundle
-from sensemble_runtime.engine.engine import Encode, Engine, Free
-from sensemble_runtime.engine.live_set import Encoded
+from sensemble_runtime.engine.engine import EncodeOrder, Engine, FreeOrder
+from sensemble_runtime.engine.live_set import WindowEmbedding
 from sensemble_runtime.engine.scheduler import Policy
 from sensemble_runtime.errors import RecordError, SessionError
 from sensemble_runtime.prediction import Prediction
@@ -27,9 +27,9 @@ from sensemble_runtime.record.background import BackgroundWriter
 from sensemble_runtime.record.retention import Retention
 from sensemble_runtime.session import sensor_host
 from sensemble_runtime.session.adaptation import Adaptation
-from sensemble_runtime.session.encoding import EncoderThread, Encoding
 from sensemble_runtime.session.sensor_host import SensorHost
 from sensemble_runtime.session.stream_queue import StreamQueue
+from sensemble_runtime.session.window_encoder import EncoderThread, WindowEncoder
 
 if TYPE_CHECKING:  # its codecs are loaded by the first replay
     from sensemble_sensors.recording.replay import Player
@@ -100,7 +100,7 @@ class Session(SensorHost):
         if adapt is not None:
             self._adaptation = Adaptation(adapt, self._studied, self._report, self._fail)
             self._item_queues.append(self._adaptation.queue)
-        encode = Encoding(bundle, policy)
+        encode = WindowEncoder(bundle, policy)
         self._encoders |= {
             m: EncoderThread(m, encode, self._encoded, self._unencoded) for m in bundle.modalities
         }
@@ -130,7 +130,7 @@ class Session(SensorHost):
 
         False if its encoders are others, or the sensors teach each other by the head that is there.
         """
-        return bool(self._tell(self._engine.replace_head, other))
+        return bool(self._call(self._engine.replace_head, other))
 
     @property
     def live(self) -> tuple[str, ...]:
@@ -176,7 +176,7 @@ class Session(SensorHost):
 
     def teach(self, label: str) -> None:
         """Teach every live sensor that its newest window shows `label`; AdaptError if that cannot be."""
-        self._tell(self._engine.label, label)
+        self._call(self._engine.label, label)
 
     def close(self) -> None:
         """Stop every thread, finish the record and free the encoders; closing twice is allowed.
@@ -233,7 +233,7 @@ class Session(SensorHost):
         ]
         if running:
             what, seconds = ", ".join(running), sensor_host.CLOSE
-            raise SessionError(f"{what}: did not stop within {seconds:g} s; what runs on is left behind")
+            raise SessionError(f"{what}: did not stop within {seconds:g} s; still running and left behind")
 
     def _next(self) -> Prediction | Event | None:
         """Wait for the next item; return None at the end."""
@@ -248,22 +248,22 @@ class Session(SensorHost):
             self._raised = True
             raise self._error
 
-    # For the threads.
+    # Called by the threads.
 
     def _prepare(self, modality: str) -> None:
         self.bundle.load(modality)
         if kind_of(self._engine.specs[modality]).tokenized:
             self.bundle.tokenize("")
-        self._tell(self._engine.loaded, modality)
+        self._call(self._engine.loaded, modality)
 
-    def _encoded(self, window: Encoded) -> None:
-        self._tell(self._engine.encoded, window)
+    def _encoded(self, window: WindowEmbedding) -> None:
+        self._call(self._engine.encoded, window)
 
     def _unencoded(self, modality: str, error: BaseException) -> None:
-        self._tell(self._engine.encoder_failed, modality, error)
+        self._call(self._engine.encoder_failed, modality, error)
 
     def _studied(self) -> None:
-        self._tell(self._engine.studied)
+        self._call(self._engine.studied)
 
     def _report(self, event: Event) -> None:
         """Give an event of the record or of the adaptation to the consumer and to every subscriber."""
@@ -273,7 +273,7 @@ class Session(SensorHost):
     def _fail(self, error: BaseException) -> None:
         """End the session with an error, which the consumer gets."""
         if not isinstance(error, Exception):  # it would silently end the consumer's thread
-            error, cause = SessionError(f"{describe(error)}, out of a subscriber or an encoder"), error
+            error, cause = SessionError(f"{describe(error)}, from a subscriber or an encoder"), error
             error.__cause__ = cause
         with self._lock:
             self._error = self._error or error
@@ -282,9 +282,9 @@ class Session(SensorHost):
     # With the lock held.
 
     def _handle(self, output: Any) -> None:  # noqa: ANN401 - whatever an engine returns
-        if isinstance(output, Encode):
+        if isinstance(output, EncodeOrder):
             self._encoders[output.window.modality].put(output.window)
-        elif isinstance(output, Free):
+        elif isinstance(output, FreeOrder):
             self.bundle.unload(output.modality)
         else:
             super()._handle(output)

@@ -10,11 +10,11 @@ from sensemble_sensors.supervision.events import Event
 
 from sensemble_runtime.adapting.adapter import Adapter
 from sensemble_runtime.bundle.bundle import Bundle
-from sensemble_runtime.engine.engine import Encode, Engine, Free
+from sensemble_runtime.engine.engine import EncodeOrder, Engine, FreeOrder
 from sensemble_runtime.engine.live_set import PoppedWindow
 from sensemble_runtime.engine.scheduler import Policy
 from sensemble_runtime.prediction import Prediction
-from sensemble_runtime.session.encoding import Encoding
+from sensemble_runtime.session.window_encoder import WindowEncoder
 
 
 class VirtualSession:
@@ -32,7 +32,7 @@ class VirtualSession:
     ) -> None:
         policy = policy or Policy()
         self.engine = Engine(bundle, policy, adapt, conditions=conditions)
-        self._encode, self._free = Encoding(bundle, policy), bundle.unload
+        self._encode, self._free = WindowEncoder(bundle, policy), bundle.unload
         self._keys = count()
         self._attached: dict[str, tuple[int, str]] = {}  # by modality, the key and the name of its sensor
 
@@ -44,7 +44,7 @@ class VirtualSession:
     def plug(self, modality: str, name: str, now: float) -> None:
         """Attach and open the sensor of a modality."""
         key = next(self._keys)
-        self._attached[modality] = key, self.engine.attach(key, modality, name, now, live=False)
+        self._attached[modality] = key, self.engine.attach(key, modality, name, now, played=True)
         self.engine.opened(key, now)
         self.engine.ready(key, now)
 
@@ -75,9 +75,9 @@ class VirtualSession:
         while windows is None or windows:
             windows = []
             for output in self.engine.advance(now):
-                if isinstance(output, Encode):
+                if isinstance(output, EncodeOrder):
                     windows.append(output.window)
-                elif isinstance(output, Free):
+                elif isinstance(output, FreeOrder):
                     self._free(output.modality)
                 elif isinstance(output, Prediction | Event):
                     yield output

@@ -152,7 +152,7 @@ def video_frames(
     Each is uint8 [H, W, 3], RGB, or if `grey` uint16 [H, W, 1], the file's own numbers of 8 or 16 bits. It is
     fitted to `size` (height, width) by `framing`; there is at least one, and the first frame also stands for
     the time before it. No frame from `end` on is used. The file's timestamps count, not its own rate. Raises
-    BadDataError for pictures of another form, too.
+    BadDataError for a track without pictures, or with pictures of another form.
     """
     converter = VideoReformatter()
     count = 0
@@ -217,7 +217,7 @@ def decoded(
             if seconds is not None and 0 < seconds <= start:
                 raise BadDataError(f"{path}: lasts {seconds:g} s, so nothing starts at {start:g} s")
             zero = _zero(container)
-            # For small clips, starting threads takes longer than decoding.
+            # With small clips, starting threads takes longer than decoding.
             track.codec_context.thread_count = 1
             if isinstance(track, av.VideoStream) and track.codec_context.name in _HALVING:
                 track.codec_context.options = {**OPTIONS, "lowres": str(_halvings(track))}

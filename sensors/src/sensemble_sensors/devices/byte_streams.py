@@ -87,7 +87,7 @@ class Datagrams:
         try:
             self._senders = [] if self._any else [ip_network(each.strip()) for each in named.split(",")]
         except ValueError as error:
-            raise OSError(None, f"from={named} is no address, and not `any`") from error
+            raise OSError(None, f"from={named} is neither an address nor `any`") from error
         self._family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self.strangers: deque[str] = deque(maxlen=3)
         with socket.socket(self._family, socket.SOCK_DGRAM) as bound:
@@ -113,7 +113,7 @@ def _serial(address: str) -> int:
     baud = parse_qs(query).get("baud", [_BAUD])[0]
     speed = getattr(termios, f"B{baud}", None)
     if speed is None:
-        raise OSError(None, f"baud={baud} is no rate of a serial port; {_BAUD} and 9600 are common")
+        raise OSError(None, f"baud={baud} is not a rate of a serial port; {_BAUD} and 9600 are common")
     file = os.open(path, os.O_RDONLY | os.O_NOCTTY | os.O_NONBLOCK)
     try:
         tty.setraw(file)

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     import cv2
 
 _PATIENCE = 5.0  # seconds that a stream may take to open or to go on, and that `close` waits for a driver
-_SPARE = 2  # pictures that are given for each that the spec asks for, so that one is near each of its steps
+_SPARE = 2  # pictures given for each one that the spec needs, so that one is near each of its steps
 _STEADY = 1000  # pictures, half a minute or more; the one with the least delay sets the clock
 _TIMED = ("rtsp", "rtsps", "rtmp", "srt", "udp")  # carry times; for MJPEG over HTTP, FFmpeg invents them
 # Schemes of streams. FFmpeg knows others that lead to files of this machine, such as `concat` and `subfile`.
@@ -75,10 +75,10 @@ class Camera(QueuedSensor):
         return named_source(source, modality) if "://" in source else None
 
     @property
-    def live(self) -> bool:
-        """True for a camera or a stream; false for a video file, which is played."""
+    def played(self) -> bool:
+        """False for a camera or a stream; true for a video file."""
         source = _source(self._location)
-        return not (isinstance(source, Path) and source.is_file())
+        return isinstance(source, Path) and source.is_file()
 
     @property
     def answered(self) -> float:
@@ -100,7 +100,7 @@ class Camera(QueuedSensor):
         self._stop, self._queue = Event(), SampleQueue(1)
         # A daemon, because a driver may hang in the kernel, where no thread can be stopped.
         self._thread = Thread(
-            target=_capture,
+            target=queue_pictures,
             args=(pictures, self._queue, self._stop, self.name),
             name=self.name,
             daemon=True,
@@ -208,7 +208,7 @@ def _ask_for_grey(capture: "cv2.VideoCapture") -> None:
 
 def _open_stream(address: str, name: str) -> "cv2.VideoCapture":
     if not is_unicode(address):  # which ends the process
-        raise SensorUnavailableError(f"{name}: OpenCV takes an address in UTF-8 alone")
+        raise SensorUnavailableError(f"{name}: OpenCV takes addresses in UTF-8 only")
     scheme = address.partition("://")[0]
     if scheme not in _STREAMS:
         known = ", ".join(sorted(_STREAMS))
@@ -251,7 +251,10 @@ def _film(path: Path, spec: InputSpec, name: str) -> Generator[Sample, None, Non
     return play()
 
 
-def _capture(pictures: Generator[Sample, None, None], queue: SampleQueue, stop: Event, name: str) -> None:
+def queue_pictures(
+    pictures: Generator[Sample, None, None], queue: SampleQueue, stop: Event, name: str
+) -> None:
+    """Queue pictures until `stop`, or until an error, which the queue then raises."""
     try:
         with closing(pictures):
             for picture in pictures:

@@ -49,12 +49,12 @@ class Captions(StreamSensor):
         return None if source == "-" or "://" in source else named_source(source, modality)
 
     @property
-    def live(self) -> bool:
-        """True if somebody writes the captions now; those of a file are played."""
+    def played(self) -> bool:
+        """False if somebody writes the captions now; those of a file are played."""
         if str(self._source) == "-":
             with suppress(OSError):  # standard input was closed
-                return not stat.S_ISREG(os.fstat(_STDIN).st_mode)
-        return not Path(self._source).is_file()
+                return stat.S_ISREG(os.fstat(_STDIN).st_mode)
+        return Path(self._source).is_file()
 
     def _opened(self, spec: InputSpec) -> Polled | Played:  # noqa: ARG002 - a text is a text
         source, ended = str(self._source), SensorEndedError(f"{self.name}: has ended")

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from threading import Event
 from time import monotonic
+from types import ModuleType
 
 from sensemble_sensors.devices import pulse
 from sensemble_sensors.devices.portaudio import portaudio
@@ -72,7 +73,7 @@ def cameras(stop: Event = _NEVER) -> list[Device]:  # noqa: ARG001 - a `Finder`
 
 def microphones() -> list[Device]:
     """Return all that `Microphone` takes: a sound server's sources and PortAudio's inputs, some twice."""
-    return [*map(source_device, pulse.sources() or ()), *portaudio_inputs()]
+    return [*map(source_device, pulse.sources() or ()), *portaudio_inputs(portaudio())]
 
 
 def source_device(source: pulse.Source) -> Device:
@@ -80,9 +81,9 @@ def source_device(source: pulse.Source) -> Device:
     return Device("audio", source.name, source.description, source.name)
 
 
-def portaudio_inputs() -> list[Device]:
-    """Return PortAudio's inputs, on Linux by ALSA's names; SensorUnavailableError if PortAudio is missing."""
-    inputs = [device for device in portaudio().query_devices() if device["max_input_channels"] > 0]
+def portaudio_inputs(library: ModuleType) -> list[Device]:
+    """Return the inputs that PortAudio's `library` lists, on Linux by ALSA's names."""
+    inputs = [device for device in library.query_devices() if device["max_input_channels"] > 0]
     numbers = [str(device["index"]) for device in inputs]
     names = [str(device["name"]) for device in inputs]
     links = _links(_SOUND_CARDS)
@@ -168,7 +169,7 @@ def _microphone_key(name: str, links: Mapping[str, str]) -> str:
 
 
 def without_credentials(source: str) -> str:
-    """Return an address without user and password; any other text as it is."""
+    """Return an address without user and password; any other text unchanged."""
     return re.sub(r"(?<=://)[^/?#]*@", "", source)
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sensemble_sensors.devices.clock import RowClock
-from sensemble_sensors.devices.polled import Polled, ReaderSensor
+from sensemble_sensors.devices.polled import Polled, PolledSensor
 from sensemble_sensors.devices.units import per_unit, quantity
 from sensemble_sensors.errors import BadDataError, SensorLostError, SensorUnavailableError, printable
 from sensemble_sensors.kinds.resampling import Rows
@@ -52,7 +52,7 @@ class _Element(NamedTuple):
         return raw.astype(np.float64)
 
 
-class Iio(ReaderSensor):
+class Iio(PolledSensor):
     """Gives a device's channels, scaled to the units of the spec and at its rate.
 
     A channel of the spec is found by its name: `accel_x`, `in_accel_x`, `ax`, `anglvel_z`, `gz`, `temp`.
@@ -64,8 +64,6 @@ class Iio(ReaderSensor):
         sysfs: the folder of `iio:device0`.
         nodes: the folder of the character devices.
     """
-
-    live = True
 
     def __init__(
         self,
@@ -100,11 +98,11 @@ class Iio(ReaderSensor):
         self._scans = 0  # so far
         gone = SensorLostError(f"{self.name}: is gone")
         queue = SampleQueue(self._clock.most, continuous=True, rows=True)
-        self._reader = Polled(self.name, file, queue, self._make, gone)
+        self._stream = Polled(self.name, file, queue, self._make, gone)
 
     def close(self) -> None:
         """Stop the buffer, so that the device rests."""
-        if self._reader is not None:
+        if self._stream is not None:
             super().close()
             with suppress(OSError):  # unplugged
                 self._write("buffer/enable", 0)
@@ -170,8 +168,8 @@ class Iio(ReaderSensor):
                 value = _number(text)
                 if not (abs(value) <= _LARGEST and (value or what == "offset")):
                     raise SensorUnavailableError(
-                        f"{self.name}: {path}: {text!r:.60} is no {what} of a channel; its driver may be "
-                        f"broken: leave {name} out"
+                        f"{self.name}: {path}: {text!r:.60} is not the {what} of a channel; its driver may "
+                        f"be broken: leave {name} out"
                     )
                 return value
         return usual
@@ -215,7 +213,7 @@ def _element(name: str, path: Path) -> _Element:
             order, signed = {"be": ">", "le": "<"}[order], sign == "s"
             return _Element(name, int(place), order, signed, bits, stored // 8, shift)
     raise SensorUnavailableError(
-        f"{path}: {text!r:.60} at index {place!r:.20} is no scan element of 8, 16, 32 or 64 bits, such as "
+        f"{path}: {text!r:.60} at index {place!r:.20} is not a scan element of 8, 16, 32 or 64 bits, such as "
         f"le:s12/16>>4; leave {name} out"
     )
 

@@ -3,29 +3,30 @@
 import math
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from itertools import islice
 from time import monotonic
 
 from sensemble_sensors.devices.byte_streams import Datagrams, open_stream
 from sensemble_sensors.devices.clock import RowClock
 from sensemble_sensors.devices.polled import MAX_LINE, LineSplitter, Played, Polled, StreamSensor
-from sensemble_sensors.devices.rows import Row, RowReader
+from sensemble_sensors.devices.rows import Row, RowParser
 from sensemble_sensors.errors import BadDataError, SensorEndedError, SensorLostError, printable
 from sensemble_sensors.sample_queue import SampleQueue
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
 
 _BLOCK = 0.1  # seconds of a sample of a file
-_BAD = 20  # lines in a row that are no rows: it is another format
+_BAD = 20  # consecutive lines that are not rows: the format is another one
 
 
 class LineSeries(StreamSensor):
     """Gives the rows that a program or a microcontroller writes, one a line (`devices.rows`).
 
     A line that is no row is a lost sample. The sensor is lost, with a reason that quotes the last one, after
-    twenty in a row of a stream; and if there were no others in the first seconds of datagrams, because
-    anybody may send some.
+    twenty in a row; before the first row of a stream, not within the first seconds, for a microcontroller
+    begins with what it says of its start. Anybody may send datagrams: of these, the first seconds must bring
+    a row.
 
     Args:
         source: `udp://HOST:PORT?from=SENDERS` (`byte_streams.Datagrams`), or as `byte_streams.open_stream`
@@ -42,38 +43,41 @@ class LineSeries(StreamSensor):
 
     @property
     def pushed(self) -> bool:
-        """See `devices.sources`."""
+        """See `Sensor`."""
         return self._datagrams
 
     @property
-    def live(self) -> bool:
-        """True if somebody writes the rows now; those of a file are played."""
-        return not os.path.isfile(self._source.removeprefix("pipe:"))  # noqa: PTH113 - an address is no path
+    def played(self) -> bool:
+        """False if somebody writes the rows now; those of a file are played."""
+        return os.path.isfile(self._source.removeprefix("pipe:"))  # noqa: PTH113 - an address is no path
 
     def _opened(self, spec: InputSpec) -> Polled | Played:
-        self._rows = RowReader([channel.name for channel in spec.channels])
+        self._rows = RowParser([channel.name for channel in spec.channels])
         self._clock = RowClock(spec)
-        self._lost = 0  # lines that were no rows, since the last sample
+        self._lost = 0  # lines that were not rows, since the last sample
         self._bad = 0  # the same, since the last row
-        self._since: float | None = None  # when the first line came that was no row; infinite after a row
+        self._most = math.inf  # such lines in a row lose the sensor
+        self._since: float | None = None  # when the first line came that was not a row; infinite after a row
         queue = SampleQueue(self._clock.most, continuous=True, rows=True)
         if self._datagrams:
             datagrams = Datagrams(self._source)
 
             def take(data: bytes, now: float) -> Iterator[Sample]:
                 yield from self._samples(data.split(b"\n"), now)
-                self._check(datagrams, now)
+                self._check(now, datagrams.strangers)
 
             return Polled(self.name, datagrams.file, queue, take, None, receive=datagrams.receive)
         file = open_stream(self._source)
         if stat.S_ISREG(os.fstat(file).st_mode):
+            self._most = _BAD
             ended = SensorEndedError(f"{self.name}: has ended")
             return Played(self._play(file, spec.rate, monotonic()), ended)
         lines = LineSplitter(self.name, "series")
         gone = SensorLostError(f"{self.name}: the other side hung up")
 
-        def make(data: bytes, now: float) -> Iterator[Sample]:
-            return self._samples(lines.split(data), now)
+        def make(data: bytes, now: float) -> Iterator[Sample]:  # without data at the end
+            yield from self._samples(lines.split(data), now)
+            self._check(now, ended=not data)
 
         return Polled(self.name, file, queue, make, gone, source=self._source)
 
@@ -82,7 +86,7 @@ class LineSeries(StreamSensor):
         if rows:
             lost, self._lost = self._lost, 0
             try:
-                # What is no row in a datagram was no row of this series, and leaves no hole.
+                # A line that is not a row belongs to another program, so it leaves no hole.
                 yield from self._clock.rows(rows, now, lost, cut=lost > 0 and not self._datagrams)
             except BadDataError as error:
                 raise SensorLostError(f"{self.name}: {error}") from error
@@ -111,10 +115,10 @@ class LineSeries(StreamSensor):
         rows: list[Row] = []
         for line in lines:
             try:
-                row = self._rows.read(line)
+                row = self._rows.parse(line)
             except BadDataError as error:
                 self._lost, self._bad, self._refused = self._lost + 1, self._bad + 1, str(error)
-                if self._bad >= _BAD and not self._datagrams:
+                if self._bad >= self._most:
                     raise SensorLostError(f"{self.name}: {error}") from error
                 continue
             if row is not None:
@@ -124,17 +128,18 @@ class LineSeries(StreamSensor):
                     continue
                 rows.append(row)
                 self._bad, self._since = 0, math.inf
+                self._most = math.inf if self._datagrams else _BAD
         return rows
 
-    def _check(self, datagrams: Datagrams, now: float) -> None:
-        """Raise SensorLostError if only others send datagrams, or none holds a row."""
+    def _check(self, now: float, strangers: Collection[str] = (), *, ended: bool = False) -> None:
+        """Raise SensorLostError if the first seconds bring lines but no row, or only strangers' datagrams."""
         self._since = now if self._since is None else self._since
-        if now - self._since < self._clock.patience:
+        if self._since == math.inf or (not ended and now - self._since < self._clock.patience):
             return
-        if self._bad:
-            raise SensorLostError(f"{self.name}: {self._bad} lines came, and none is a row: {self._refused}")
-        if datagrams.strangers:
+        if self._bad >= (1 if self._datagrams or ended else _BAD):
+            raise SensorLostError(f"{self.name}: none of its {self._bad} lines is a row: {self._refused}")
+        if strangers:
             raise SensorLostError(
-                f"{self.name}: datagrams come only from {', '.join(datagrams.strangers)}; name their sender "
+                f"{self.name}: datagrams come only from {', '.join(strangers)}; name their sender "
                 "by ?from=ADDRESS"
             )

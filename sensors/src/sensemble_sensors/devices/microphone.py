@@ -36,7 +36,6 @@ class Microphone:
             name of a device that `discovery.microphones` lists. A source is lost when the server removes it.
     """
 
-    live = True
     native = True  # its driver may hang, or end the process
     present = staticmethod(watched_microphones)
 
@@ -51,7 +50,7 @@ class Microphone:
         self._count = 0  # samples of sound since it was opened
         self._queue = SampleQueue(_WAITING, continuous=True)
         self._stream: sounddevice.InputStream | None = None
-        self._recording: pulse.Recording | None = None
+        self._capture: pulse.Capture | None = None
 
     def open(self, spec: InputSpec) -> None:
         """Open the device and start capturing; raise SensorUnavailableError, which says what to do."""
@@ -60,9 +59,9 @@ class Microphone:
         self.close()
         with _opening:
             try:
-                chosen = self._choose(pulse.sources(), _fresh_inputs)
+                chosen = choose(self._device, self.name, pulse.sources(), _fresh_inputs)
                 if isinstance(chosen, str):
-                    self._recording = pulse.Recording(chosen, self.name, spec)
+                    self._capture = pulse.Capture(chosen, self.name, spec)
                 else:
                     self._start(portaudio(), chosen, spec)
                     _open.add(self)
@@ -73,17 +72,17 @@ class Microphone:
 
     def read(self, timeout: float) -> Sample | None:
         """Return the next piece of sound; see `Sensor`."""
-        if self._recording is not None:
-            return self._recording.read(timeout)
+        if self._capture is not None:
+            return self._capture.read(timeout)
         if self._stream is None:
             raise SensorLostError(f"{self.name}: is closed")
         return self._queue.get(timeout)
 
     def close(self) -> None:
         """Stop capturing and release the device."""
-        if self._recording is not None:
-            self._recording.close()
-        self._recording = None
+        if self._capture is not None:
+            self._capture.close()
+        self._capture = None
         if self._stream is not None:
             self._stream.close()
         self._stream = None
@@ -112,39 +111,6 @@ class Microphone:
                 "`sensemble doctor` shows"
             ) from error
 
-    def _choose(
-        self, served: list[pulse.Source] | None, list_inputs: Callable[[], list[Device]]
-    ) -> str | int | None:
-        """Return a source's name, PortAudio's number of the device, or None for PortAudio's default.
-
-        PortAudio, which takes 20 MB, is asked only if no source of the server, if there is one, is meant.
-        """
-        wanted = self._device.lower()
-        if wanted == "default":
-            if served == []:
-                raise SensorUnavailableError(f"{self.name}: the sound server has no source; plug one in")
-            if served:
-                return pulse.DEFAULT
-            if list_inputs():
-                return None
-        sources, inputs = [source_device(source) for source in served or ()], list[Device]()
-
-        def called(some: list[Device]) -> list[Device]:
-            return [d for d in some if wanted in (d.id, d.name.lower(), d.key.lower())]
-
-        def alike(some: list[Device]) -> list[Device]:
-            return [d for d in some if wanted in d.name.lower()]
-
-        matches = [d for d in sources if d.id == self._device] or called(sources)
-        if not matches:
-            inputs = list_inputs()
-            matches = called(inputs) or alike(sources) or alike(inputs)
-        if len(matches) != 1:
-            problem = "names several devices" if matches else "is not there"
-            here = ", ".join(f"{d.id} ({d.name})" for d in matches or [*sources, *inputs]) or "none"
-            raise SensorUnavailableError(f"{self.name}: {problem}; `sensemble doctor` shows these: {here}")
-        return int(matches[0].id) if matches[0] in inputs else matches[0].id
-
     def _put(self, sound: NDArray[np.float32], count: int, moment: Any, flags: Any) -> None:  # noqa: ANN401
         """Queue a buffer, on PortAudio's own thread."""
         now = monotonic()
@@ -163,13 +129,48 @@ class Microphone:
         self._queue.end(SensorLostError(f"{self.name}: gives no more sound; is it still plugged in?"))
 
 
+def choose(
+    device: str, title: str, served: list[pulse.Source] | None, list_inputs: Callable[[], list[Device]]
+) -> str | int | None:
+    """Return a source's name, PortAudio's number of the device, or None for PortAudio's default.
+
+    Raises SensorUnavailableError, with the sensor's `title`, unless one device is meant.
+    PortAudio, which takes 20 MB, is asked only if no source of the server, if there is one, is meant.
+    """
+    wanted = device.lower()
+    if wanted == "default":
+        if served == []:
+            raise SensorUnavailableError(f"{title}: the sound server has no source; plug one in")
+        if served:
+            return pulse.DEFAULT
+        if list_inputs():
+            return None
+    sources, inputs = [source_device(source) for source in served or ()], list[Device]()
+
+    def called(some: list[Device]) -> list[Device]:
+        return [d for d in some if wanted in (d.id, d.name.lower(), d.key.lower())]
+
+    def alike(some: list[Device]) -> list[Device]:
+        return [d for d in some if wanted in d.name.lower()]
+
+    matches = [d for d in sources if d.id == device] or called(sources)
+    if not matches:
+        inputs = list_inputs()
+        matches = called(inputs) or alike(sources) or alike(inputs)
+    if len(matches) != 1:
+        problem = "names several devices" if matches else "is not there"
+        here = ", ".join(f"{d.id} ({d.name})" for d in matches or [*sources, *inputs]) or "none"
+        raise SensorUnavailableError(f"{title}: {problem}; `sensemble doctor` shows these: {here}")
+    return int(matches[0].id) if matches[0] in inputs else matches[0].id
+
+
 def _fresh_inputs() -> list[Device]:
     fresh = "sounddevice" not in sys.modules
-    portaudio()
+    library = portaudio()
     if not _open and not fresh:
         # One plugged in since it started is found after this.
         restart()
-    return portaudio_inputs()
+    return portaudio_inputs(library)
 
 
 _open: set[Microphone] = set()  # those that capture now

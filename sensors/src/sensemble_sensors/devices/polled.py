@@ -1,4 +1,4 @@
-"""The two readers of sources: `Polled` polls a descriptor, `Played` plays a file."""
+"""Read a source: `Polled` a descriptor, when asked; `Played` a file, at its times."""
 
 import math
 import os
@@ -25,7 +25,7 @@ class Polled:
 
     Args:
         file: the descriptor, which is closed in the end if it is `owned`.
-        make: called with the bytes of a poll and the time at which they were read; without bytes at the end.
+        make: called with the bytes of a poll and the time at which they were read; with b"" at the end.
         ended: the error after the last sample; None for datagrams, each of which ends a line.
         source: as `byte_streams.open_stream` took it; a named pipe is lost when it is removed.
         pause: seconds between two polls.
@@ -131,27 +131,27 @@ class Played:
         self._samples = iter(())
 
 
-class ReaderSensor:
-    """A sensor whose samples come from its `_reader` while it is open."""
+class PolledSensor:
+    """A sensor whose samples come from its `_stream` while it is open."""
 
     name: str
-    _reader: Polled | Played | None = None
+    _stream: Polled | Played | None = None
 
     def read(self, timeout: float) -> Sample | None:
         """Return the next sample; see `Sensor`."""
-        if self._reader is None:
+        if self._stream is None:
             raise SensorLostError(f"{self.name}: is closed")
-        return self._reader.read(timeout)
+        return self._stream.read(timeout)
 
     def close(self) -> None:
         """Close the source; standard input, which belongs to the process, stays open."""
-        if self._reader is not None:
-            self._reader.close()
-        self._reader = None
+        if self._stream is not None:
+            self._stream.close()
+        self._stream = None
 
 
-class StreamSensor(ReaderSensor, ABC):
-    """A sensor of one modality, whose `_reader` is what `_opened` returns."""
+class StreamSensor(PolledSensor, ABC):
+    """A sensor of one modality, whose `_stream` is what `_opened` returns."""
 
     modality: str
     _remedy = "name a source that exists and may be read"
@@ -162,7 +162,7 @@ class StreamSensor(ReaderSensor, ABC):
             raise SensorUnavailableError(f"{self.name}: gives {self.modality}, not {spec.modality}")
         self.close()
         try:
-            self._reader = self._opened(spec)
+            self._stream = self._opened(spec)
         except OSError as error:
             raise SensorUnavailableError(
                 f"{self.name}: cannot be opened ({error.strerror or error}); {self._remedy}"

@@ -18,7 +18,7 @@ from types import ModuleType
 from sensemble_sensors.errors import SensorUnavailableError
 
 _SHARED = Path("/dev/shm")  # noqa: S108 (JACK's choice)
-_PATIENCE = 5.0  # seconds that a start waits for another one, which may hang for a reason of its own
+_PATIENCE = 5.0  # seconds that a start waits for another one, which may hang
 _GLANCE = 0.01  # seconds between two looks
 
 
@@ -56,7 +56,7 @@ def _in_turn() -> Iterator[None]:
         yield
         return
     try:
-        if os.fstat(held).st_uid == os.getuid() and _locked(held) and not _used(folder):
+        if os.fstat(held).st_uid == os.getuid() and _locked(held) and not is_used(folder):
             _remove_locks(held)
         yield
     finally:
@@ -86,7 +86,7 @@ def _locked(folder: int) -> bool:
     return False
 
 
-def _used(folder: Path) -> bool:
+def is_used(folder: Path) -> bool:
     """Return whether a process has mapped the present locks: a JACK server, or one that starts PortAudio."""
     name = os.fsencode(folder / "__db.")
     for maps in Path("/proc").glob("[0-9]*/maps"):

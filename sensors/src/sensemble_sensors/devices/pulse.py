@@ -84,7 +84,7 @@ def parse(listing: str) -> list[Source]:
     return parsed
 
 
-class Recording(Polled):
+class Capture(Polled):
     """Captures a source, or the default one, by a process of `parec`, until closed.
 
     PortAudio would take 20 MB and five threads for it. Raises OSError if the system has no process for it.

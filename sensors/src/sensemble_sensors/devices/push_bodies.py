@@ -32,14 +32,14 @@ class Column(NamedTuple):
     values: Times
 
 
-class Stream(NamedTuple):
+class Measurements(NamedTuple):
     """The measurements of one sensor of a device.
 
     Attributes:
         device: "" for the one that sends.
         rank: of several sensors that measure a quantity, the highest is used.
         known: by quantity (`units.quantity`) in m/s^2, rad/s or gauss.
-        named: by the name that the sender gave, as it is.
+        named: by the sender's name, unchanged.
     """
 
     device: str
@@ -59,7 +59,7 @@ def decode(body: bytes) -> Any:  # noqa: ANN401 - JSON
         return None
 
 
-def streams(sent: object) -> list[Stream] | None:
+def streams(sent: object) -> list[Measurements] | None:
     """Return the streams in decoded JSON; None if it holds rows. BadDataError says what is wrong."""
     if isinstance(sent, dict) and isinstance(sent.get("payload"), list):
         return _of_payload(sent["payload"])
@@ -68,7 +68,7 @@ def streams(sent: object) -> list[Stream] | None:
     return None
 
 
-def _of_payload(payload: list[Any]) -> list[Stream]:
+def _of_payload(payload: list[Any]) -> list[Measurements]:
     found: dict[str, dict[str, tuple[list[float], list[float]]]] = {}
     for item in payload:
         if not (isinstance(item, dict) and isinstance(item.get("name"), str)):
@@ -90,7 +90,7 @@ def _of_payload(payload: list[Any]) -> list[Stream]:
     return [_stream(name, fields, sensors) for name, fields in sensors.items()]
 
 
-def _stream(name: str, fields: dict[str, Column], sensors: dict[str, dict[str, Column]]) -> Stream:
+def _stream(name: str, fields: dict[str, Column], sensors: dict[str, dict[str, Column]]) -> Measurements:
     """Return a sensor's stream; an accelerometer's has gravity in it if the payload holds that too."""
     device = WATCH if name.startswith(_OTHERS) else ""
     kind = name.removeprefix(WATCH)
@@ -101,7 +101,7 @@ def _stream(name: str, fields: dict[str, Column], sensors: dict[str, dict[str, C
         scale = _in_metres(gravity)
         known = {f"accel_{axis}": column for axis, column in _sum(moved, gravity, scale).items()}
         known |= {quantity(key): column for key, column in fields.items() if key.startswith("rotationRate")}
-        return Stream(device, name, 1, known, fields)
+        return Measurements(device, name, 1, known, fields)
     if kind == "accelerometer":
         rank = 1
         if gravity.keys() >= fields.keys() & {*"xyz"}:
@@ -112,7 +112,7 @@ def _stream(name: str, fields: dict[str, Column], sensors: dict[str, dict[str, C
     elif kind == "totalacceleration":
         rank = 4
     known = _known({f"{kind.removesuffix('uncalibrated')}_{key}": column for key, column in fields.items()})
-    return Stream(device, name, rank, known, {k: c for k, c in fields.items() if k not in {*"xyz"}})
+    return Measurements(device, name, rank, known, {k: c for k, c in fields.items() if k not in {*"xyz"}})
 
 
 def _sum(moved: Mapping[str, Column], gravity: Mapping[str, Column], scale: float) -> dict[str, Column]:
@@ -132,7 +132,7 @@ def _in_metres(gravity: Mapping[str, Column]) -> float:
     return GRAVITY if np.median(np.sqrt(np.sum(squares, axis=0))) < _LIGHT else 1.0
 
 
-def _of_columns(lists: Mapping[str, list[Any]]) -> list[Stream]:
+def _of_columns(lists: Mapping[str, list[Any]]) -> list[Measurements]:
     columns, places = {}, {key.lower(): key for key in lists}
     clocks = {key: _clock(key, places) for key in lists}
     for key, clock in clocks.items():
@@ -148,7 +148,7 @@ def _of_columns(lists: Mapping[str, list[Any]]) -> list[Stream]:
             if time is not None and value is not None  # how phyphox writes NaN
         ]
         columns[key] = Column(*np.array(pairs, np.float64).reshape(-1, 2).T)
-    return [Stream("", ", ".join(sorted(columns)), 0, _known(columns), columns)]
+    return [Measurements("", ", ".join(sorted(columns)), 0, _known(columns), columns)]
 
 
 def _clock(key: str, places: Mapping[str, str]) -> str | None:

@@ -13,9 +13,9 @@ import numpy as np
 
 from sensemble_sensors.devices.byte_streams import LOOPBACK, address, is_loopback
 from sensemble_sensors.devices.clock import RowClock
-from sensemble_sensors.devices.push_bodies import Column, Stream, decode, streams
+from sensemble_sensors.devices.push_bodies import Column, Measurements, decode, streams
 from sensemble_sensors.devices.push_server import PushServer
-from sensemble_sensors.devices.rows import TIME, Row, RowReader
+from sensemble_sensors.devices.rows import TIME, Row, RowParser
 from sensemble_sensors.devices.units import per_unit, quantity
 from sensemble_sensors.errors import BadDataError, SensorLostError, SensorUnavailableError, printable
 from sensemble_sensors.kinds.resampling import PAUSE, STEPS, Rows, Times, resampled
@@ -31,17 +31,17 @@ _SPARSE = 2.5  # seconds between two numbers of a column, at most, however slow 
 _RESTART = 1.0  # seconds, the least step back of a sender's clock that is a new start; less is out of order
 _ROUNDING = 1e-3  # of a step, by which seconds since 1970 may be rounded
 _SHOWN = 6  # names in an error
-_ROWS = 20_000  # of a post that are read, the last ones: more would keep the others waiting
+_ROWS = 20_000  # rows that are read of a post, the last ones: more would keep other clients waiting
 _EMPTY = Column(np.zeros(0), np.zeros(0))
 
 
 class PushSeries(QueuedSensor):
     """Gives the rows of the POST requests to an address of this machine.
 
-    From other machines it takes those alone whose address has `?token=` with the token, or whose header
-    `Authorization` is `Bearer` with it. A channel is found by its name, taken as it is, or by its quantity
-    (`accX`, a logger's `accelerometer` with `x`), brought from m/s^2, rad/s and microtesla to the spec's
-    unit.
+    It accepts requests of other machines only with the token, as `?token=` in the address or as `Bearer` in
+    the header `Authorization`. A channel is found by its name, and then its values are not converted; or by
+    its quantity (`accX`, a logger's `accelerometer` with `x`), and then its values, in m/s^2, rad/s or
+    microtesla, are converted to the spec's unit.
 
     Args:
         source: `http://HOST:PORT/DEVICE` takes what is posted to /DEVICE, and as `watch` also what a phone's
@@ -49,7 +49,7 @@ class PushSeries(QueuedSensor):
             HOST, this machine alone reaches it.
     """
 
-    live = pushed = True
+    pushed = True
 
     def __init__(self, source: str = "http://", name: str | None = None, modality: str = "series") -> None:
         self.modality = modality
@@ -205,14 +205,14 @@ class _Taker:
     def add_rows(self, sent: object, body: bytes, now: float, *, alone: bool) -> None:
         """Add whole rows, for one that listens `alone` also without their names; or raise BadDataError."""
         try:
-            rows, early = _rows(RowReader(self._channels, named=not alone), sent, body)
+            rows, early = _rows(RowParser(self._channels, named=not alone), sent, body)
         except BadDataError as error:
             if self._is_late(now):
                 self._end(error)
             raise
         self._put(self._clock.rows(rows, now, early, cut=early > 0), now)
 
-    def add(self, measured: Sequence[Stream], now: float) -> None:
+    def add(self, measured: Sequence[Measurements], now: float) -> None:
         """Add what a device measured; BadDataError if a channel has been missing for too long."""
         sent = np.zeros(0)  # the times of the quickest channel
         for place, channel in enumerate(self._channels):
@@ -248,7 +248,7 @@ class _Taker:
         """Let the sensor be lost, because what comes is of no use."""
         self.queue.end(SensorLostError(f"{self._name}: {error}"))
 
-    def _extend(self, place: int, stream: Stream, times: Times, values: Times) -> bool:
+    def _extend(self, place: int, stream: Measurements, times: Times, values: Times) -> bool:
         """Add numbers of a channel, unless a better sensor gives it; return whether they count."""
         before = self._columns[place]
         rank, giver = self._givers[place]
@@ -292,7 +292,7 @@ class _Taker:
         self._until = float(at[-1])
         return at[whole], rows[whole]
 
-    def _lack(self, measured: Sequence[Stream], now: float) -> str:
+    def _lack(self, measured: Sequence[Measurements], now: float) -> str:
         """Return why no row is complete."""
         recent = self._clock.patience / 2
         missing = [
@@ -306,17 +306,17 @@ class _Taker:
         return f"{', '.join(missing)}: does not come, only {', '.join(held)}; switch its sensor on in the app"
 
 
-def _rows(reader: RowReader, sent: object, body: bytes) -> tuple[list[Row], int]:
+def _rows(parser: RowParser, sent: object, body: bytes) -> tuple[list[Row], int]:
     """Return the last rows of a body, and how many came before them."""
     if sent is None:
         lines = [line for line in body.split(b"\n") if line.strip()]
         early = max(len(lines) - 1 - _ROWS, 0)
-        read = (reader.read(line) for line in (*lines[:1], *lines[early + 1 :]))  # with a header
+        read = (parser.parse(line) for line in (*lines[:1], *lines[early + 1 :]))  # with a header
         rows = [row for row in read if row is not None]
     else:
         each = sent if isinstance(sent, list) else [sent]
         early = max(len(each) - _ROWS, 0)
-        rows = [reader.row(fields) for fields in each[early:]]
+        rows = [parser.row(fields) for fields in each[early:]]
     if not rows:
         raise BadDataError("the body holds no row")
     if len({row.time is None for row in rows}) > 1:

@@ -20,7 +20,7 @@ from sensemble_sensors.errors import BadDataError
 
 LARGEST = 1 << 20  # bytes of a body
 _HEAD = 1 << 14  # bytes of a request line and headers
-_PATIENCE = 5.0  # seconds for a request's head, and again for its body, so that slow clients keep no place
+_PATIENCE = 20.0  # seconds for a request's head, and again for its body; TCP sends again after 1, 3 and 7
 _IDLE = 60.0  # seconds that the connection of a known sender may wait for its next request
 _PARTING = 1.0  # seconds in which a refused client may read why
 _AGAIN = 0.1  # seconds to wait when the system has no descriptor for a connection

@@ -24,8 +24,8 @@ class Row(NamedTuple):
     values: list[float]
 
 
-class RowReader:
-    """Reads the lines of one stream; `channels` are the names of the numbers of a row.
+class RowParser:
+    """Parses the lines of one stream; `channels` are the names of the numbers of a row.
 
     If rows must be `named`, they are objects, or CSV with a header.
     """
@@ -34,7 +34,7 @@ class RowReader:
         self._channels, self._named = list(channels), named
         self._columns = [] if named else self._channels  # of CSV
 
-    def read(self, line: bytes) -> Row | None:
+    def parse(self, line: bytes) -> Row | None:
         """Return the row of a line, None for a blank line or a header; BadDataError for any other line."""
         if len(line) > MAX_LINE:
             raise BadDataError(f"a line is longer than {MAX_LINE} bytes; is this a series?")
@@ -45,14 +45,14 @@ class RowReader:
             try:
                 return self.row(json.loads(text))
             except (ValueError, RecursionError) as error:
-                raise BadDataError(f"{_shown(text)} is no JSON ({error})") from error
+                raise BadDataError(f"{_shown(text)} is not JSON ({error})") from error
         cells = [cell.strip().strip('"') for cell in text.decode(errors="replace").split(",")]
         try:
             numbers = [float(cell) for cell in cells]
         except ValueError:
             if not set(self._channels) <= set(cells):
                 names = ", ".join(self._channels)
-                raise BadDataError(f"{_shown(text)} is no row, and no header with {names}") from None
+                raise BadDataError(f"{_shown(text)} is neither a row nor a header with {names}") from None
             self._columns = cells
             return None
         if not self._columns:
@@ -71,7 +71,9 @@ class RowReader:
         if isinstance(fields, list) and len(fields) == len(self._channels) and not self._named:
             fields = dict(zip(self._channels, fields, strict=True))
         if not isinstance(fields, dict):
-            raise BadDataError(f"{_shown(fields)} is no object and no list of {len(self._channels)} numbers")
+            raise BadDataError(
+                f"{_shown(fields)} is neither an object nor a list of {len(self._channels)} numbers"
+            )
         time = None if fields.get(TIME) is None else number(fields[TIME], TIME, LATEST)
         return Row(time, [number(fields.get(name), name) for name in self._channels])
 

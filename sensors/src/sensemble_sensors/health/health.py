@@ -11,7 +11,7 @@ from sensemble_sensors.sensor import STEP, Sample
 from sensemble_sensors.spec import InputSpec
 from sensemble_sensors.thresholds import BACKLOG, DRIFTS, FLOOD, Thresholds
 
-_LEAST = 3.0  # samples that do not come, at least, before a slow sensor is stalled
+_LEAST = 3.0  # missing samples, at least, before a slow sensor counts as stalled
 _GRAIN = 1e-3  # of the time over which a rate is measured: two counts closer than this are merged
 
 
@@ -47,7 +47,7 @@ class Health:
         slow = _LEAST / spec.rate if self._kind.continuous else 0.0
         self._silence = max(thresholds.stalled, slow)  # seconds after which the sensor is stalled
         self._nothing = f"nothing came for {self._silence:g} s"
-        # No sensor can give what was captured long before it was opened.
+        # No sensor can give samples from long before it was opened.
         self._earliest = 0.0 if "late" in thresholds.doubted else now - thresholds.late
         self._arrival = now  # of the last sample
         self._last: Sample | None = None

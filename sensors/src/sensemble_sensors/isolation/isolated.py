@@ -1,4 +1,4 @@
-"""Run any sensor in a supervised process of its own, which ends with this one. Needs POSIX."""
+"""Run any sensor in a supervised process, which ends with this one. Needs POSIX."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from time import monotonic
 from sensemble_sensors.errors import SensorCodeError, SensorLostError, SensorsError, SensorUnavailableError
 from sensemble_sensors.isolation.worker import ERRORS, GRACE, SAMPLE, SIZES, WorkerJob, unpacked
 from sensemble_sensors.polling import readable
-from sensemble_sensors.sensor import Sample, Sensor
+from sensemble_sensors.sensor import Sample, Sensor, is_played, is_pushed
 from sensemble_sensors.spec import InputSpec
 from sensemble_sensors.strict_json import encode
 
@@ -41,10 +41,13 @@ DEFAULT = Limits()
 
 
 class Isolated:
-    """A sensor that runs in a supervised process of its own.
+    """A sensor that runs in its own supervised process.
 
     A fresh process must be able to import its class, and JSON to hold the arguments of the constructor;
     otherwise TypeError.
+
+    Attributes:
+        limits: may be set; `hanging` counts at once, the others from the next `open`.
     """
 
     def __init__(
@@ -57,13 +60,13 @@ class Isolated:
             json.dumps(arguments)
         except TypeError as error:
             raise TypeError(f"{name}{arguments!r}: give strings, numbers and None ({error})") from error
-        # Never opened: it knows the properties of the one in the process.
+        # Never opened: only for what it says of itself.
         self._twin = sensor_class(*arguments)
         self.modality = self._twin.modality
         self.name = self._twin.name
         self._class = f"{sensor_class.__module__}:{name}"
         self._arguments = arguments
-        self._limits = limits
+        self.limits = limits
         self._process: _Process | None = None
         self._pipe = -1  # the descriptor to read from, while there is a process
         self._forget()
@@ -77,9 +80,14 @@ class Isolated:
         self._still = 0.0  # seconds waited since then
 
     @property
-    def live(self) -> bool:
+    def played(self) -> bool:
         """See `Sensor`."""
-        return self._twin.live
+        return is_played(self._twin)
+
+    @property
+    def pushed(self) -> bool:
+        """See `Sensor`."""
+        return is_pushed(self._twin)
 
     @property
     def pid(self) -> int | None:
@@ -115,9 +123,9 @@ class Isolated:
             sys.path,
             encode(spec),
             theirs,
-            opening=2 * self._limits.opening,  # later than this side, which can say why
-            hanging=2 * self._limits.hanging,
-            resident=self._limits.resident,
+            opening=2 * self.limits.opening,  # later than this side, which can say why
+            hanging=2 * self.limits.hanging,
+            resident=self.limits.resident,
         )
         try:
             process = subprocess.Popen(
@@ -140,7 +148,7 @@ class Isolated:
         return process
 
     def _wait_until_open(self, process: _Process) -> None:
-        until = monotonic() + self._limits.opening
+        until = monotonic() + self.limits.opening
         while not self._opened:
             if isinstance(self._over, SensorCodeError):
                 raise self._over
@@ -148,7 +156,7 @@ class Isolated:
                 raise SensorUnavailableError(str(self._over)) from self._over
             left = until - monotonic()
             if left <= 0:
-                self._end(f"did not open within {self._limits.opening:g} s")
+                self._end(f"did not open within {self.limits.opening:g} s")
             self._receive(process, max(left, 0.0))
 
     def read(self, timeout: float) -> Sample | None:
@@ -236,8 +244,8 @@ class Isolated:
 
     def _supervise(self, process: _Process) -> None:
         """End a process that hangs; only time spent waiting counts, so a busy machine is not its fault."""
-        if self._still > self._limits.hanging:
-            self._end(f"hung for {self._limits.hanging:g} s")
+        if self._still > self.limits.hanging:
+            self._end(f"hung for {self.limits.hanging:g} s")
         elif self._still and _status(process, 0) is not None and not readable(self._pipe, 0):
             self._explain_exit(process)  # though a child of it holds the pipe open
 

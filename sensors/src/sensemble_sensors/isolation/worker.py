@@ -55,8 +55,9 @@ ERRORS = {
     for error in (SensorUnavailableError, SensorLostError, SensorEndedError, SensorCodeError)
 }
 SIZES = Struct("=II")  # of a message's fields, and of its data, before them
-# The kind of a message with a sample; that of an error is its name in `ERRORS`, that of others `alive`. All
-# but errors state when the sensor was last `alive`, and say that it is open.
+# The kind of a message with a sample; that of an error is its name in `ERRORS`, that of others `alive`. Every
+# message but an error carries `alive`, the time of the sensor's last sign of life, and means that the sensor
+# is open.
 SAMPLE = "sample"
 _STDIN = 0
 _PR_SET_PDEATHSIG = 1  # of <sys/prctl.h>
@@ -85,14 +86,14 @@ def main(job: WorkerJob) -> None:
     Thread(target=_watch, args=(stop,), daemon=True).start()
     sys.path[:] = job.path  # before the kind, which a package there may bring
     spec: InputSpec = decode(InputSpec, job.spec)
-    outbox = _Outbox(job.pipe, kind_of(spec))
+    outbox = Outbox(job.pipe, kind_of(spec))
     try:
         _run(job, spec, outbox, stop)
     except BaseException as error:  # noqa: BLE001 - the parent gets every failure
         outbox.end(_reported(error))
 
 
-def _run(job: WorkerJob, spec: InputSpec, outbox: "_Outbox", stop: Event) -> None:
+def _run(job: WorkerJob, spec: InputSpec, outbox: "Outbox", stop: Event) -> None:
     kind = kind_of(spec)
     with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
         # A thread in C ends the process even where native code hangs and holds the interpreter lock.
@@ -127,7 +128,7 @@ def _run(job: WorkerJob, spec: InputSpec, outbox: "_Outbox", stop: Event) -> Non
             faulthandler.cancel_dump_traceback_later()
 
 
-class _Outbox:
+class Outbox:
     """Sends samples through a pipe, a sign of life where there is none, and the error with which it ends."""
 
     def __init__(self, pipe: int, kind: Kind) -> None:
@@ -173,7 +174,7 @@ class _Outbox:
     def _next(self, alive: float) -> bool:
         sample = self._queue.get(0)
         if sample is not None:
-            fields, data = _packed(sample)
+            fields, data = packed(sample)
             self._rest = _message({**fields, "alive": alive}, data)
         return sample is not None
 
@@ -196,7 +197,8 @@ def _check(sample: Sample, spec: InputSpec) -> None:
         raise ValueError(f"gave {described(data)}, no {kind_of(spec).noun}")
 
 
-def _packed(sample: Sample) -> tuple[dict[str, Any], bytes]:
+def packed(sample: Sample) -> tuple[dict[str, Any], bytes]:
+    """Return the fields of a sample for JSON, and the bytes of its data."""
     fields: dict[str, Any] = {"kind": SAMPLE, "time": float(sample.time), "cut": bool(sample.cut)}
     fields["lost"] = int(sample.lost)
     if isinstance(sample.data, str):

@@ -5,6 +5,6 @@ track in a recording, health checks, conditions, near windows. A new kind is a c
 (the entry point group `sensemble.kinds`) or, of ours, one here in `registry.KINDS`. `tests/test_kinds.py`
 lists the few other places that name a kind.
 
-Doors: `registry` (the kind of a spec), `kind` (what a kind supplies), `checks`, `excerpt`, `tracks`,
-`windows`, `resampling`, `thermal`, `series_files`, `near`, `conditions.condition`.
+Doors: `registry` (the kind of a spec), `kind` (what a kind supplies), `checks`, `excerpt`,
+`recording_tracks`, `windows`, `resampling`, `thermal`, `series_files`, `near`, `conditions.condition`.
 """

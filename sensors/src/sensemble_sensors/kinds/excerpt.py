@@ -8,7 +8,7 @@ from typing import Protocol
 from sensemble_sensors.codecs.framing import COVER, Framing
 
 
-class Source(Protocol):
+class ExampleFields(Protocol):
     """The part of a dataset example that a kind reads; see `media.dataset.Example`."""
 
     @property

@@ -15,10 +15,10 @@ from sensemble_sensors.errors import BadDataError, SampleError
 from sensemble_sensors.kinds import near
 from sensemble_sensors.kinds.checks import Checks, Symptom
 from sensemble_sensors.kinds.conditions.frames import CONDITIONS
-from sensemble_sensors.kinds.excerpt import LONGEST, START, Excerpt, Source
+from sensemble_sensors.kinds.excerpt import LONGEST, START, ExampleFields, Excerpt
 from sensemble_sensors.kinds.kind import TrackKind, described
+from sensemble_sensors.kinds.recording_tracks import TrackReader, TrackWriter
 from sensemble_sensors.kinds.thermal import range_problem, shares
-from sensemble_sensors.kinds.tracks import TrackReader, TrackWriter
 from sensemble_sensors.kinds.windows import Window, WindowRing
 from sensemble_sensors.sensor import Data, Media, Sample
 from sensemble_sensors.spec import KNOWN, Channel, DType, InputSpec, Modality
@@ -114,36 +114,36 @@ class Frames(TrackKind):
     def strided(self, spec: InputSpec) -> int:
         return spec.shape[1]
 
-    def window(self, source: Source, spec: InputSpec, excerpt: Excerpt = START) -> Media | str:
+    def window(self, example: ExampleFields, spec: InputSpec, excerpt: Excerpt = START) -> Media | str:
         """Return frames [1, T, H, W, C], frame i as shown i steps after the start; the last is held."""
-        return _seen(self._frames(source, spec, excerpt), spec)[None]
+        return _seen(self._frames(example, spec, excerpt), spec)[None]
 
-    def _frames(self, source: Source, spec: InputSpec, excerpt: Excerpt = START) -> NDArray[Any]:
+    def _frames(self, example: ExampleFields, spec: InputSpec, excerpt: Excerpt = START) -> NDArray[Any]:
         from sensemble_sensors.codecs.tracks import decode_video
 
         _, count, height, width, _ = spec.shape
         grey, size, framing = bool(spec.channels), (height, width), excerpt.framing
-        still = source.value(_still(spec.modality))
+        still = example.value(_still(spec.modality))
         if isinstance(still, Path):
             return decode_video(still, spec.rate, count, size, framing=framing, grey=grey)
-        (path,) = self.files(source, spec.modality)
+        (path,) = self.files(example, spec.modality)
         rate = 1 / excerpt.step if excerpt.step else spec.rate
-        start = (source.start or 0.0) + excerpt.at
+        start = (example.start or 0.0) + excerpt.at
         return decode_video(
-            path, rate, count, size, start, end=source.end, framing=framing, name=spec.modality, grey=grey
+            path, rate, count, size, start, end=example.end, framing=framing, name=spec.modality, grey=grey
         )
 
-    def samples(self, source: Source, spec: InputSpec, end: float) -> Iterator[Sample]:
+    def samples(self, example: ExampleFields, spec: InputSpec, end: float) -> Iterator[Sample]:
         """Yield frame by frame."""
-        frames = self._frames(source, spec)
+        frames = self._frames(example, spec)
         for i, frame in enumerate(frames):
             yield Sample(spec.modality, frame, end - (len(frames) - 1 - i) / spec.rate, cut=i == 0)
 
-    def check(self, source: Source, modality: Modality) -> None:
+    def check(self, example: ExampleFields, modality: Modality) -> None:
         shape = (1, round(LONGEST), *_SMALL, len(modality.channels) or 3)
         dtype, channels = self.window_dtype(modality.channels), modality.channels
         few = InputSpec(modality.name, dtype, shape, 1.0, LONGEST, 1.0, 1.0, modality.kind, channels)
-        self._frames(source, few)
+        self._frames(example, few)
 
     def play(self, path: Path, spec: InputSpec, origin: float) -> Iterator[Sample]:
         """Yield frame by frame, at the spec's rate."""

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from sensemble_sensors.kinds.checks import Checks
 from sensemble_sensors.kinds.conditions.condition import Condition
-from sensemble_sensors.kinds.excerpt import START, Excerpt, Source
+from sensemble_sensors.kinds.excerpt import START, ExampleFields, Excerpt
 from sensemble_sensors.kinds.near import Near
-from sensemble_sensors.kinds.tracks import Converter, TrackReader, TrackWriter
+from sensemble_sensors.kinds.recording_tracks import Converter, TrackReader, TrackWriter
 from sensemble_sensors.kinds.windows import WindowRing
 from sensemble_sensors.sensor import Data, Media, Sample
 from sensemble_sensors.spec import HIGHEST_RATE, Channel, DType, InputSpec, Modality
@@ -141,9 +141,9 @@ class DatasetField(ABC):
         """Return the fields of the index for `modality`; an example has one of them at most."""
         return (modality,)
 
-    def files(self, source: Source, modality: str) -> list[Path]:
+    def files(self, example: ExampleFields, modality: str) -> list[Path]:
         """Return the files of an example that last some time."""
-        file = source.value(modality)
+        file = example.value(modality)
         return [file] if isinstance(file, Path) else []
 
     def strided(self, spec: InputSpec) -> int:  # noqa: ARG002
@@ -151,14 +151,14 @@ class DatasetField(ABC):
         return 0
 
     @abstractmethod
-    def window(self, source: Source, spec: InputSpec, excerpt: Excerpt = START) -> Media | str:
+    def window(self, example: ExampleFields, spec: InputSpec, excerpt: Excerpt = START) -> Media | str:
         """Return the encoder's view of an example, of `spec.shape`, or a text; BadDataError without one."""
 
     @abstractmethod
-    def samples(self, source: Source, spec: InputSpec, end: float) -> Iterator[Sample]:
+    def samples(self, example: ExampleFields, spec: InputSpec, end: float) -> Iterator[Sample]:
         """Yield the window of an example as a device would have given it, complete at `end`."""
 
-    def check(self, source: Source, modality: Modality) -> None:  # noqa: B027
+    def check(self, example: ExampleFields, modality: Modality) -> None:  # noqa: B027
         """Decode the beginning of an example's file; BadDataError if that fails."""
 
 

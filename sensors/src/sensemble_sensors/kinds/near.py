@@ -28,7 +28,7 @@ class Near:
     name: str  # one word, shared by kinds that make the same
     phrase: str  # in words
     make: Make
-    both: bool = False  # the other class shows, too
+    both: bool = False  # the other class is also shown
     learned: bool = False  # in training, as none of the classes
 
 
@@ -46,7 +46,7 @@ def _mixed(window: Array, other: Array, draw: Draw) -> Array:  # noqa: ARG001
     return _like(window, (window.astype(np.float64) + other) / 2)
 
 
-# Of sound and series, [1, T] and [1, T, C].
+# For sound and series, [1, T] and [1, T, C].
 
 
 def _half(window: Array, other: Array, draw: Draw) -> Array:  # noqa: ARG001
@@ -85,7 +85,7 @@ def _middle(window: Array) -> int:
     return int(np.searchsorted(np.cumsum(power), power.sum() / 2))
 
 
-# Of pictures [1, T, H, W, C].
+# For pictures, [1, T, H, W, C].
 
 
 def _half_seen(window: Array, other: Array, draw: Draw) -> Array:  # noqa: ARG001
@@ -106,7 +106,7 @@ def _mirrored(window: Array, other: Array, draw: Draw) -> Array:  # noqa: ARG001
     return np.flip(window, axis=3).copy()
 
 
-# Of captions.
+# For captions.
 
 
 def _half_said(caption: str, other: str, draw: Draw) -> str:  # noqa: ARG001

@@ -13,11 +13,11 @@ from sensemble_sensors.errors import BadDataError, SampleError
 from sensemble_sensors.kinds import near
 from sensemble_sensors.kinds.checks import Checks, Symptom
 from sensemble_sensors.kinds.conditions.series import CONDITIONS
-from sensemble_sensors.kinds.excerpt import START, Excerpt, Source
+from sensemble_sensors.kinds.excerpt import START, ExampleFields, Excerpt
 from sensemble_sensors.kinds.kind import FileKind, described
+from sensemble_sensors.kinds.recording_tracks import Converter, TrackReader
 from sensemble_sensors.kinds.resampling import LARGEST, PAUSE, STEPS, Resampler, Rows, Times, resampled
 from sensemble_sensors.kinds.series_files import read_series, write_series
-from sensemble_sensors.kinds.tracks import Converter, TrackReader
 from sensemble_sensors.kinds.windows import BLOCK, SteadyRing, WindowRing, blocks
 from sensemble_sensors.lines import Fields
 from sensemble_sensors.sensor import Data, Media, Sample
@@ -82,34 +82,34 @@ class Series(FileKind):
     def unpack(self, data: NDArray[np.uint8], spec: InputSpec) -> Media | str:
         return data.view(np.float32).reshape(-1, spec.shape[2])
 
-    def files(self, source: Source, modality: str) -> list[Path]:  # noqa: ARG002
+    def files(self, example: ExampleFields, modality: str) -> list[Path]:  # noqa: ARG002
         """Return none: FFmpeg cannot tell how long they last."""
         return []
 
-    def window(self, source: Source, spec: InputSpec, excerpt: Excerpt = START) -> Media | str:
+    def window(self, example: ExampleFields, spec: InputSpec, excerpt: Excerpt = START) -> Media | str:
         """Return float32 [1, T, C]; an example that is shorter is repeated, forwards and backwards."""
-        path, names = source.value(spec.modality), [channel.name for channel in spec.channels]
+        path, names = example.value(spec.modality), [channel.name for channel in spec.channels]
         assert isinstance(path, Path)  # noqa: S101 - an example that has the modality
         times, rows = _read(path, names, spec.rate)
-        start, last = _bounds(path, times, source, spec.rate)
+        start, last = _bounds(path, times, example, spec.rate)
         span = min(excerpt.span, (spec.shape[1] - 1) / spec.rate)
         start = min(_begin(times, min(start + excerpt.at, last), span, spec.rate), last)
         count = math.floor(min(last - start, span) * spec.rate + 0.5) + 1
         steady = resampled(times, rows, start + np.arange(count) / spec.rate, 1 / spec.rate)
         return filled(steady, spec.shape[1])[None]
 
-    def samples(self, source: Source, spec: InputSpec, end: float) -> Iterator[Sample]:
-        yield from blocks(np.asarray(self.window(source, spec), np.float32)[0], spec, end)
+    def samples(self, example: ExampleFields, spec: InputSpec, end: float) -> Iterator[Sample]:
+        yield from blocks(np.asarray(self.window(example, spec), np.float32)[0], spec, end)
 
-    def check(self, source: Source, modality: Modality) -> None:
-        path = source.value(modality.name)
+    def check(self, example: ExampleFields, modality: Modality) -> None:
+        path = example.value(modality.name)
         assert isinstance(path, Path)  # noqa: S101 - an example that has the modality
         if not (modality.rate and modality.channels):
             raise BadDataError(
                 f"modalities.json: {modality.name}: a series needs its rate (rows a second) and its channels"
             )
         times, _ = _read(path, [channel.name for channel in modality.channels], modality.rate)
-        _bounds(path, times, source, modality.rate)
+        _bounds(path, times, example, modality.rate)
 
     def form(self, spec: InputSpec) -> tuple[int, ...]:
         """Return the number of channels and the rate (mHz)."""
@@ -151,11 +151,11 @@ class Series(FileKind):
         return _Resampling(spec)
 
 
-def _bounds(path: Path, times: Times, source: Source, rate: float) -> tuple[float, float]:
+def _bounds(path: Path, times: Times, example: ExampleFields, rate: float) -> tuple[float, float]:
     """Return when an example begins and its last step; BadDataError where no row of the sensor lies there."""
     # Without its own start, the example begins where its rows do: their clock may be any.
-    start = times[0] if source.start is None else source.start
-    last = min(math.inf if source.end is None else source.end - 1 / rate, times[-1])
+    start = times[0] if example.start is None else example.start
+    last = min(math.inf if example.end is None else example.end - 1 / rate, times[-1])
     if _begin(times, start, last - start, rate) > last + 0.5 / rate:
         raise BadDataError(f"{path}: has no rows in the example from {start:g} s on; move its bounds")
     return start, last

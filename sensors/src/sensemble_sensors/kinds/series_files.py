@@ -108,7 +108,7 @@ def _comma_separated(data: bytes, channels: Sequence[str]) -> tuple[Times | None
     try:
         names = [name.strip() for name in next(csv.reader([head.decode("utf-8-sig", "replace")]), [])]
     except csv.Error as error:
-        raise ValueError(f"its first line is no header of CSV ({error})") from error
+        raise ValueError(f"its first line is not a CSV header ({error})") from error
     if b"," not in head and (other := next((mark for mark in (b";", b"\t") if mark in head), None)):
         raise ValueError(f"separates its columns with {other.decode()!r}; save it with commas")
     places = _places(names, channels)
@@ -191,7 +191,7 @@ def _parquet(data: bytes, channels: Sequence[str]) -> tuple[Times | None, Rows]:
             if not (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
                 raise ValueError(f"{name}: is {kind}, not a number{' of seconds' if name == TIME else ''}")
         parts, count = [np.zeros((0, len(names)))], 0
-        # By pieces: what the file states and what its pages hold are two things.
+        # By pieces, because the pages may hold more than the file states.
         for batch in file.iter_batches(_PIECE, columns=names):
             count += batch.num_rows * len(names)
             _check_size(count)
@@ -218,7 +218,7 @@ def _places(names: Sequence[str], channels: Sequence[str]) -> list[int]:
     if not count[TIME] and (
         other := next((one for one in names if one.lower() == TIME and one not in channels), None)
     ):
-        raise ValueError(f"has a column {other}; call it {TIME}, or it counts for nothing")
+        raise ValueError(f"has a column {other}; call it {TIME}, or it is not used")
     if twice := next((name for name in (*channels, TIME) if count[name] > 1), None):
         raise ValueError(f"has {count[twice]} columns {twice}; rename or delete all but one")
     return [names.index(name) for name in (*channels, *([TIME] if TIME in count else []))]

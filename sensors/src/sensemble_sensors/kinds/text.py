@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from sensemble_sensors.errors import SampleError
 from sensemble_sensors.kinds import near
 from sensemble_sensors.kinds.conditions.text import CONDITIONS
-from sensemble_sensors.kinds.excerpt import START, Excerpt, Source
+from sensemble_sensors.kinds.excerpt import START, ExampleFields, Excerpt
 from sensemble_sensors.kinds.kind import Kind, described
-from sensemble_sensors.kinds.tracks import TrackReader
+from sensemble_sensors.kinds.recording_tracks import TrackReader
 from sensemble_sensors.kinds.windows import Window, WindowRing
 from sensemble_sensors.sensor import MAX_CAPTION, Data, Media, Sample
 from sensemble_sensors.spec import InputSpec
@@ -58,11 +58,11 @@ class Text(Kind):
     def unpack(self, data: NDArray[np.uint8], spec: InputSpec) -> Media | str:  # noqa: ARG002
         return data.tobytes().decode(errors="replace")
 
-    def window(self, source: Source, spec: InputSpec, excerpt: Excerpt = START) -> Media | str:  # noqa: ARG002
-        return str(source.value(spec.modality) or "")
+    def window(self, example: ExampleFields, spec: InputSpec, excerpt: Excerpt = START) -> Media | str:  # noqa: ARG002
+        return str(example.value(spec.modality) or "")
 
-    def samples(self, source: Source, spec: InputSpec, end: float) -> Iterator[Sample]:
-        yield Sample(spec.modality, self.window(source, spec), end, cut=True)
+    def samples(self, example: ExampleFields, spec: InputSpec, end: float) -> Iterator[Sample]:
+        yield Sample(spec.modality, self.window(example, spec), end, cut=True)
 
     def describe(self, data: Data) -> dict[str, Any]:
         return {"text": data}

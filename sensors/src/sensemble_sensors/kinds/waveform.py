@@ -14,9 +14,9 @@ from sensemble_sensors.errors import BadDataError, SampleError
 from sensemble_sensors.kinds import near
 from sensemble_sensors.kinds.checks import Checks, Symptom
 from sensemble_sensors.kinds.conditions.waveform import CONDITIONS
-from sensemble_sensors.kinds.excerpt import LONGEST, START, Excerpt, Source
+from sensemble_sensors.kinds.excerpt import LONGEST, START, ExampleFields, Excerpt
 from sensemble_sensors.kinds.kind import TrackKind, described
-from sensemble_sensors.kinds.tracks import Converter, TrackReader, TrackWriter
+from sensemble_sensors.kinds.recording_tracks import Converter, TrackReader, TrackWriter
 from sensemble_sensors.kinds.windows import BLOCK, SteadyRing, WindowRing, blocks
 from sensemble_sensors.lines import Fields
 from sensemble_sensors.sensor import Data, Media, Sample
@@ -84,24 +84,24 @@ class Waveform(TrackKind):
     def unpack(self, data: NDArray[np.uint8], spec: InputSpec) -> Media | str:  # noqa: ARG002
         return data.view(np.float32)
 
-    def window(self, source: Source, spec: InputSpec, excerpt: Excerpt = START) -> Media | str:
+    def window(self, example: ExampleFields, spec: InputSpec, excerpt: Excerpt = START) -> Media | str:
         """Return float32 [1, S]; zeros past the end of the example, or of the excerpt."""
         from sensemble_sensors.codecs.tracks import decode_audio
 
-        (path,) = self.files(source, spec.modality)
-        count, start = spec.shape[1], (source.start or 0.0) + excerpt.at
-        seconds = excerpt.span if source.end is None else max(min(excerpt.span, source.end - start), 0.0)
+        (path,) = self.files(example, spec.modality)
+        count, start = spec.shape[1], (example.start or 0.0) + excerpt.at
+        seconds = excerpt.span if example.end is None else max(min(excerpt.span, example.end - start), 0.0)
         wave = decode_audio(path, spec.rate, start, min(seconds, count / spec.rate), spec.modality)
         return np.pad(wave, (0, count - len(wave)))[None]
 
-    def samples(self, source: Source, spec: InputSpec, end: float) -> Iterator[Sample]:
-        yield from blocks(np.asarray(self.window(source, spec), np.float32)[0], spec, end)
+    def samples(self, example: ExampleFields, spec: InputSpec, end: float) -> Iterator[Sample]:
+        yield from blocks(np.asarray(self.window(example, spec), np.float32)[0], spec, end)
 
-    def check(self, source: Source, modality: Modality) -> None:
+    def check(self, example: ExampleFields, modality: Modality) -> None:
         from sensemble_sensors.codecs.tracks import decode_audio
 
-        for path in self.files(source, modality.name):
-            decode_audio(path, 16000, source.start or 0.0, LONGEST, modality.name)
+        for path in self.files(example, modality.name):
+            decode_audio(path, 16000, example.start or 0.0, LONGEST, modality.name)
 
     def play(self, path: Path, spec: InputSpec, origin: float) -> Iterator[Sample]:
         """Yield chunks of 0.1 s."""

@@ -27,7 +27,7 @@ class WindowRing(ABC):
     """A ring of one modality's samples, and the windows that they complete. For one thread at a time."""
 
     def __init__(self, spec: InputSpec) -> None:
-        self.dropped = 0  # windows for which a newer one was complete
+        self.dropped = 0  # complete windows that were never encoded, because a newer one was complete
         self.lost = 0  # samples that were not read in time
         self._spec = spec
         self._longest_gap = max(spec.window, spec.hop)

@@ -12,7 +12,7 @@ from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.lines import MAX_LINE, Fields, numbered, opened
 from sensemble_sensors.media.dataset_paths import Root
 from sensemble_sensors.media.modalities import FILE_NAME, read_modalities
-from sensemble_sensors.media.splits import SPLITS, Groups, connected, draw
+from sensemble_sensors.media.splits import SPLITS, GroupSplits, connected, draw
 from sensemble_sensors.spec import KNOWN, RESERVED, Modality, kind_name
 from sensemble_sensors.strict_json import decode
 
@@ -194,14 +194,14 @@ def _media(example: Example) -> list[str]:
 
 
 def read_index(folder: Path, *, skip_bad: bool = False) -> tuple[tuple[Example, ...], tuple[str, ...]]:
-    """Read `folder/index.jsonl` as it is: no split is drawn, and it may have no example.
+    """Read `folder/index.jsonl` without drawing a split; it may have no example.
 
     Returns the good examples and "FILE:LINE: reason" of each skipped line; raises as `read_dataset`.
     """
     index = folder / "index.jsonl"
-    reader = _IndexReader(folder)
+    reader = _IndexParser(folder)
     examples: dict[str, Example] = {}
-    groups = Groups()
+    groups = GroupSplits()
     skipped: list[str] = []
     try:
         with opened(index) as file:
@@ -226,7 +226,7 @@ def read_index(folder: Path, *, skip_bad: bool = False) -> tuple[tuple[Example, 
     return tuple(examples.values()), tuple(skipped)
 
 
-def _check_new(example: Example, examples: dict[str, Example], groups: Groups) -> None:
+def _check_new(example: Example, examples: dict[str, Example], groups: GroupSplits) -> None:
     if example.id in examples:
         raise BadDataError(f"id: {example.id!r} is already that of line {examples[example.id].line}")
     if example.labels or example.background:
@@ -236,20 +236,21 @@ def _check_new(example: Example, examples: dict[str, Example], groups: Groups) -
 
 def label_names(raw: object) -> tuple[str, ...]:
     """Return the names in a list of labels, or none of None; BadDataError if one is blank or unprintable."""
-    names: tuple[str, ...] = () if raw is None else decode(tuple[str, ...], raw, "labels")
+    return () if raw is None else tuple(map(sys.intern, _names(raw, "labels")))
+
+
+def _names(raw: object, field: str) -> tuple[str, ...]:
+    names = tuple(normalize("NFC", name) for name in decode(tuple[str, ...], raw, field))
     if not all(name.strip() for name in names) or len(set(names)) < len(names):
-        raise BadDataError("labels: expected names, each once")
-    return tuple(map(sys.intern, names))
+        raise BadDataError(f"{field}: expected names, each once")
+    return names
 
 
 def _groups(line: Fields) -> tuple[str, ...]:
-    if not isinstance(line.values.get("group"), list):
-        group = line.text("group")
-        return () if group is None else (group,)
-    groups: tuple[str, ...] = decode(tuple[str, ...], line.values["group"], "group")
-    if not all(name.strip() for name in groups) or len(set(groups)) < len(groups):
-        raise BadDataError("group: expected names, each once")
-    return groups
+    given = line.values.get("group")
+    if not isinstance(given, list):
+        given = [] if (group := line.text("group")) is None else [group]
+    return _names(given, "group")
 
 
 def _background(line: Fields) -> tuple[bool, str]:
@@ -258,9 +259,9 @@ def _background(line: Fields) -> tuple[bool, str]:
     text = normalize("NFC", str(line.get("background", str))) if isinstance(mark, str) else ""
     sort = "".join(" " if category(each) == "Zs" else each for each in text).strip(_JOINERS + " ")
     if any(category(each) in _UNSEEN and each not in _JOINERS for each in sort):
-        raise BadDataError(f"background: {sort!a} holds a character that nobody sees; leave it out")
+        raise BadDataError(f"background: {sort!a} holds an invisible character; leave it out")
     if sort.casefold() in _TRUTHS:
-        raise BadDataError(f"background: {sort!r} is no sort; write true or false without quotes")
+        raise BadDataError(f"background: {sort!r} is not a sort; write true or false without quotes")
     return bool(sort) or (mark is not None and line.flag("background")), sort
 
 
@@ -271,7 +272,7 @@ def _implied(name: str) -> str:
     return next((m for m in modalities if name in kind_of(kind_name(m)).fields(m)), "")
 
 
-class _IndexReader:
+class _IndexParser:
     def __init__(self, folder: Path) -> None:
         self._root = Root(folder)
         self._declared = read_modalities(folder)

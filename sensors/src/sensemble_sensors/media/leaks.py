@@ -78,7 +78,7 @@ def leaks(dataset: Dataset) -> Iterator[Leak]:
                 is_silence = all(use.example.background for use in same)  # which is the same everywhere
                 if field := _constant(same, dataset):
                     yield Leak(
-                        f"{field}: every file is the same bytes: it tells nothing; leave it out", same=False
+                        f"{field}: all files have the same bytes and tell nothing; leave it out", same=False
                     )
                     continue
                 for uses in _shared(_by(same, lambda use: use.identity)) if is_silence else [same]:
@@ -134,8 +134,8 @@ def _leak(uses: list[_Use]) -> Leak:
     one, other = meeting or (uses[0], next(use for use in uses if use.side != uses[0].side))
     what = "the same file" if one.identity == other.identity else "the same bytes"
     return Leak(
-        f"{one} and {other} are {what if meeting else 'parts of one file'}: what was learned is scored; give "
-        "both one split, or one group",
+        f"{one} and {other} are {what if meeting else 'parts of one file'}: the score would count learned "
+        "examples; give both one split, or one group",
         meeting is not None,
     )
 

@@ -35,6 +35,8 @@ def read_modalities(folder: Path) -> dict[str, Modality]:
         return {name: _modality(name, entry) for name, entry in entries.items()}
     except FileNotFoundError:
         return {}
+    except NotADirectoryError as error:
+        raise BadDataError(f"{folder}: is no folder; a dataset is a folder with index.jsonl") from error
     except OSError as error:
         raise BadDataError(f"{path}: cannot be read ({error.strerror}); make it readable") from error
     except (BadDataError, SpecError) as error:

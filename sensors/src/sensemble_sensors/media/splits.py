@@ -38,7 +38,7 @@ class _Member(Protocol):
 _M = TypeVar("_M", bound=_Member)
 
 
-class Groups:
+class GroupSplits:
     """The split of the labelled examples and backgrounds of each group; `pretrain` counts as `train`."""
 
     def __init__(self) -> None:

@@ -10,9 +10,10 @@ from pathlib import Path
 from sensemble_sensors.durable import lock, sync_folder, write
 from sensemble_sensors.errors import BadDataError, RecordingError
 from sensemble_sensors.lines import Fields, numbered
+from sensemble_sensors.media.dataset import label_names
 from sensemble_sensors.recording.header import EVENTS, INDEX
 
-# From a line to its new fields: the same ones to leave it as it is, or None to remove it.
+# Maps a line to its new fields: the same ones to keep it, None to remove it.
 Edit = Callable[[Fields], Mapping[str, object] | None]
 
 
@@ -60,8 +61,8 @@ def rename_label(folder: Path, label: str, new: str) -> None:
     """Rename a label in all examples; one that has the new name too keeps it once. Raises as `edit_index`."""
 
     def renamed(line: Fields) -> Mapping[str, object]:
-        labels = line.values.get("labels")
-        if not isinstance(labels, list) or label not in labels:
+        labels = label_names(line.values.get("labels"))
+        if label not in labels:
             return line.values
         return line.values | {"labels": list(dict.fromkeys(new if one == label else one for one in labels))}
 

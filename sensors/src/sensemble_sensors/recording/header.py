@@ -13,7 +13,7 @@ from sensemble_sensors.lines import MAX_LINE, MAX_SECONDS, Fields, numbered, ope
 from sensemble_sensors.media.dataset_paths import Root
 from sensemble_sensors.spec import InputSpec, kind_name
 
-# By modality, the numbers that its samples share: sound has its rate (Hz), pictures height and width.
+# Modality -> the numbers that its samples share: a rate (Hz) for sound, height and width for pictures.
 Form = Mapping[str, tuple[int, ...]]
 
 INDEX, EVENTS, SEGMENTS = "index.jsonl", "events.jsonl", "segments"

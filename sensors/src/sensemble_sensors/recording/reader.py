@@ -8,8 +8,8 @@ from heapq import merge
 from pathlib import Path
 
 from sensemble_sensors.errors import BadDataError
+from sensemble_sensors.kinds.recording_tracks import TrackReader
 from sensemble_sensors.kinds.registry import kind_of
-from sensemble_sensors.kinds.tracks import TrackReader
 from sensemble_sensors.lines import MAX_SECONDS, Fields
 from sensemble_sensors.media.dataset import Example
 from sensemble_sensors.media.dataset_paths import Root

@@ -48,7 +48,7 @@ class _PlayedSensor:
     The player plugs it in when it hands it out, so that no sample is missed before it is opened.
     """
 
-    live = False
+    played = True
 
     def __init__(self, name: str, spec: InputSpec) -> None:
         self.modality = spec.modality

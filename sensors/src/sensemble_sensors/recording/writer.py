@@ -167,7 +167,7 @@ class Recording:
         if first - BEHIND <= time <= first + self._seconds + LAG + BEHIND:
             return ""
         if not math.isfinite(time):
-            return "its time is no number"
+            return "its time is not a number"
         if time < first:
             return "its clock is behind"
         return "its clock is ahead" if time > self._now() + LAG else "the disk is slow"
@@ -233,7 +233,7 @@ class Recording:
         """Leave out, and count, rows of a file that all lie before their example: none could be read."""
         kinds = {m: self._kind(m) for m in {s.modality for s in samples}}
         rates = {m: self._declared[m].rate for m, kind in kinds.items() if isinstance(kind, FileKind)}
-        # To half a step, as a row is read.
+        # Within half a step, the precision of reading rows.
         late = rates.keys() - {
             s.modality for s in samples if (s.time - begin) * rates.get(s.modality, 0) >= -0.5
         }

@@ -1,4 +1,4 @@
-"""The wait before trying again what has failed."""
+"""The wait before a retry."""
 
 RETRY = (0.5, 10.0)  # seconds before the first retry, and before later ones at most
 

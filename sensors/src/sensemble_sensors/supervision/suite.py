@@ -28,7 +28,7 @@ Act = Literal["open", "close", "pause", "resume", "end"]
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class ReaderOrder:
     """An order to the reader of the sensor `key`.
 
     `open`: open the sensor and read it. `close`: close it and wait. `pause`: read no further until `resume`.
@@ -40,7 +40,7 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True)
-class Used:
+class UsedSample:
     """A sample of the active sensor of its modality, which has this `name`."""
 
     name: str
@@ -55,24 +55,25 @@ class _Life:
     """An attached sensor.
 
     Attributes:
-        phase: `opening` until its encoder is loaded too; `ending`: its source is over, and its last window is
-            still to be predicted from; `closing`: its reader was told to; `waiting`: for the next try.
-        reported: the kind and the reason of its last event; never twice the same.
+        phase: `opening` until it is open and what its samples need is loaded; `ending`: its source is over,
+            and its last window waits for a prediction; `closing`: until its reader has closed it; `waiting`:
+            for the next try.
+        reported: the kind and the reason of its last event; an equal event is not repeated.
         sampled: whether it has given a sample since it was opened.
-        waited_for: whether its first sample is waited for no longer.
+        waited_for: whether the wait for its first sample is over.
         suspected: the faults for which it was last closed.
-        raised: errors of its own code since it worked, by type and place.
-        lag: seconds behind the clock.
+        raised: errors of the sensor's code since it last worked, by type and place.
+        lag: its samples' seconds behind the clock.
         retry_at: when it is opened again, while it waits for that.
-        hasty: whether to open it again as soon as it is closed.
-        doomed: why it is lost as soon as it is open.
-        held: a caption that comes before the one before it was answered.
+        hasty: whether to reopen it immediately after closing.
+        doomed: why it is lost once it is open; empty if it is not.
+        held: a caption that waits until the one before it was answered.
     """
 
     key: int
     name: str
     spec: InputSpec
-    live: bool
+    played: bool
     pushed: bool
     conditions: str
     kind: Kind
@@ -101,8 +102,9 @@ class _Life:
 class Suite:
     """The sensors of a recording or, as an `Engine`, of a session. For one thread at a time.
 
-    Of several sensors of a modality, the one attached last that works is active: its samples are used. By
-    `health`, samples of an unhealthy sensor are not (None: always); of a file only its clock is checked.
+    Of several sensors of a modality, the one attached last that works is active: its samples are used.
+    Samples of a sensor that `health` finds unhealthy are not used. With None, and of a file, only the clock
+    is checked.
 
     Attributes:
         over: whether the last sensor has ended by itself.
@@ -159,17 +161,17 @@ class Suite:
     # Inputs.
 
     def attach(
-        self, key: int, modality: str, title: str, now: float, *, live: bool, pushed: bool = False
+        self, key: int, modality: str, title: str, now: float, *, played: bool, pushed: bool = False
     ) -> str:
         """Add a sensor and order to open it; return its name, numbered if another one has it.
 
-        `key` must be new; `live` is that of a `Sensor`; one that is `pushed` is never reopened for silence.
+        `key` must be new; `played` is that of a `Sensor`; one that is `pushed` is never reopened for silence.
         """
         self._pass(now)
         name = free_name(printable(title), {life.name for life in self._lives.values()})
         spec = self.specs[modality]
         under = ", ".join(str(one) for one in self._conditions if one.modality == modality)
-        life = _Life(key, name, spec, live, pushed, f"under {under}" if under else "", kind_of(spec))
+        life = _Life(key, name, spec, played, pushed, f"under {under}" if under else "", kind_of(spec))
         self.over = False
         self._lives[key] = life
         self._order(life, "open")
@@ -185,7 +187,7 @@ class Suite:
             life.health = Health(life.spec, self._limits(life), now, life.suspected)
 
     def ready(self, key: int, now: float) -> None:
-        """Note that what takes the samples of a sensor is there, too: from now on it is read."""
+        """Note that what an open sensor's samples need is loaded: from now on the sensor is read."""
         self._pass(now)
         life = self._lives.get(key)
         if life is None or life.phase != "opening":
@@ -263,7 +265,7 @@ class Suite:
     def advance(self, now: float) -> list[Any]:
         """Let time pass up to `now`; return, in order, all that follows since the last call.
 
-        That is each `Order`, each `Used` sample, and each event.
+        That is each `ReaderOrder`, each `UsedSample`, and each event.
         """
         self._pass(now)
         self._tend()
@@ -279,10 +281,10 @@ class Suite:
 
     def _push(self, name: str, sample: Sample) -> None:
         """Use a sample of the active sensor `name`; SampleError if it is not of the spec's form."""
-        self._out.append(Used(name, sample))
+        self._out.append(UsedSample(name, sample))
 
     def _is_pending(self, modality: str) -> bool:  # noqa: ARG002 - a recording works on nothing
-        """Return whether samples of `modality` are not in a prediction yet."""
+        """Return whether a window of `modality` still waits for its prediction."""
         return False
 
     def _left(self, modality: str, *, ended: bool, needed: bool) -> None:
@@ -334,7 +336,7 @@ class Suite:
             return
         if sample.modality != life.modality:
             raise SampleError(f"{life.modality}: gave a sample of {sample.modality}")
-        if not (life.live or life.kind.steady) and self._awaits(life):  # every caption of a file is answered
+        if life.played and not life.kind.steady and self._awaits(life):  # every caption of a file is answered
             life.held = sample
             self._order(life, "pause")
         else:
@@ -422,7 +424,7 @@ class Suite:
         return any(x.modality == life.modality for x in self._lives.values() if x is not life)
 
     def _limits(self, life: _Life) -> Thresholds:
-        return self._health if self._health and life.live else PLAYED
+        return PLAYED if life.played or not self._health else self._health
 
     def _partner_lag(self, life: _Life) -> float | None:
         """Return the lag of the active sensor that this one must not drift from, or None."""
@@ -431,7 +433,7 @@ class Suite:
         return next((other.lag for other in active if other.spec.kind == partner), None)
 
     def _order(self, life: _Life, act: Act) -> None:
-        self._out.append(Order(life.key, act))
+        self._out.append(ReaderOrder(life.key, act))
 
     def _report(self, life: _Life, kind: SensorState, reason: str) -> None:
         if life.reported != (kind, reason):

@@ -21,7 +21,7 @@ from torch import Tensor
 LOG = logging.getLogger(__name__)
 
 
-class Source(Protocol):
+class ClipSource(Protocol):
     """Examples to train on, as the encoders' front ends make them: in memory, or loaded from disk."""
 
     @property
@@ -44,7 +44,7 @@ class Source(Protocol):
         In training, `step` is the number of the first batch; the random draws depend on it.
         """
 
-    def mapped(self, change: Callable[["Clips"], "Clips"]) -> "Source":
+    def mapped(self, change: Callable[["Clips"], "Clips"]) -> "ClipSource":
         """Return a source whose examples `change` maps, at once or as they are loaded."""
 
 
@@ -62,7 +62,7 @@ class Clips:
         return len(next(iter(self.inputs.values())))
 
     def having(self, modalities: Sequence[str], *, some: bool = False) -> "Clips":
-        """See `Source`."""
+        """See `ClipSource`."""
         present = torch.stack([self.present[m] for m in modalities])
         rows = (present.any(dim=0) if some else present.all(dim=0)).nonzero().flatten()
         return self.take(rows, modalities)
@@ -98,7 +98,7 @@ class Clips:
     def load(
         self, order: Iterable[Sequence[int]], device: torch.device, workers: int, step: int | None = None
     ) -> Iterator["Clips"]:
-        """See `Source`; nothing is decoded or drawn."""
+        """See `ClipSource`; nothing is decoded or drawn."""
         del workers, step
         return (self.take(torch.tensor(rows)).to(device) for rows in order)
 

@@ -1,10 +1,9 @@
 """Generate the `digits` dataset, deterministically, in the project's data format."""
 
 import json
-import multiprocessing
 import shutil
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from functools import partial
 from itertools import islice
@@ -28,6 +27,8 @@ from sensemble_train.digits.plan import NEAR, DigitsConfig, Plan, plan
 from sensemble_train.digits.rendering import FPS, RATE, SECONDS, SIZE, place, render_audio, render_video
 from sensemble_train.digits.speech import speak
 from sensemble_train.digits.voices import WORDS
+from sensemble_train.digits.workers import submitted
+from sensemble_train.errors import TrainError
 
 VERSION = 10
 # Examples that one process renders, after one synthesizer has spoken all their words in order: what eSpeak
@@ -59,11 +60,15 @@ def _build(folder: Path, config: DigitsConfig, progress: Progress) -> None:
     plans = plan(config)
     lines: list[str] = []
     chunks = [plans[i : i + _CHUNK] for i in range(0, len(plans), _CHUNK)]
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(multiprocessing.cpu_count(), mp_context=context) as pool:
-        for chunk_lines in pool.map(partial(_render_chunk, folder=partial_folder, config=config), chunks):
-            lines += chunk_lines
-            progress(len(lines), len(plans))
+    try:
+        with submitted(partial(_render_chunk, folder=partial_folder, config=config), chunks) as found:
+            for chunk in found:
+                lines += chunk.result()
+                progress(len(lines), len(plans))
+    except BrokenProcessPool as error:
+        raise TrainError(
+            "a process that renders examples was killed, perhaps for want of memory; build again"
+        ) from error
     if config.imu:
         channels = tuple(
             Channel(*each) for each in zip(CHANNELS, UNITS, *np.transpose(RANGES).tolist(), strict=True)

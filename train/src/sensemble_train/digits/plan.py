@@ -13,7 +13,7 @@ from sensemble_train.digits.personas import Persona, personas
 from sensemble_train.digits.speech import Utterance
 from sensemble_train.digits.voices import NEAR_WORDS, OTHER_WORDS, SIDES, Side, spelled
 
-Counts = tuple[tuple[str, int], ...]  # a number for each split
+SplitCounts = tuple[tuple[str, int], ...]  # a number for each split
 
 # Scikit-learn keeps the order of the original, in which 14 people write one after the other: the pictures at
 # which each begins, with the digits 0 to 9, three times over but for a few that are missing.
@@ -35,10 +35,10 @@ class DigitsConfig:
     """
 
     seed: int = 0
-    pictures: Counts = (("pretrain", 509), ("train", 397), ("calibrate", 381), ("eval", 510))
-    renderings: Counts = (("pretrain", 4), ("calibrate", 2), ("train", 2), ("eval", 2))
-    backgrounds: Counts = (("pretrain", 300), ("calibrate", 100), ("train", 100), ("eval", 200))
-    near: Counts = (("calibrate", 100), ("eval", 200))  # backgrounds, of which no model learns
+    pictures: SplitCounts = (("pretrain", 509), ("train", 397), ("calibrate", 381), ("eval", 510))
+    renderings: SplitCounts = (("pretrain", 4), ("calibrate", 2), ("train", 2), ("eval", 2))
+    backgrounds: SplitCounts = (("pretrain", 300), ("calibrate", 100), ("train", 100), ("eval", 200))
+    near: SplitCounts = (("calibrate", 100), ("eval", 200))  # backgrounds, of which no model learns
     imu: bool = False  # also the motion of a wrist that writes the digit in the air
 
 

@@ -4,13 +4,14 @@ eSpeak keeps its state in globals and can corrupt memory in its retrieval mode: 
 """
 
 import ctypes
+import os
+import pickle
+import subprocess
+import sys
 from collections.abc import Generator, Iterable
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import files
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -39,28 +40,48 @@ class Utterance:
 def speak(utterances: Iterable[Utterance]) -> Generator[NDArray[np.int16], None, None]:
     """Yield each utterance's sound, int16 [n] at 22,050 Hz; raises TrainError for silence.
 
-    A new process says them in order, as eSpeak depends a little on what it said before.
+    A new process says them in order, as eSpeak depends a little on what it said before. It ends when its
+    input closes, so with this process, and a Ctrl-C does not reach it.
     """
-    pool = ProcessPoolExecutor(1, get_context("spawn"))
+    command, pipe = [sys.executable, "-P", "-m", __name__], subprocess.PIPE
     try:
-        for utterance, said in [(each, pool.submit(_say, each)) for each in utterances]:
-            try:
-                wave = said.result()
-            except BrokenProcessPool as error:
-                raise TrainError(f"the synthesizer stopped at {utterance}; reinstall {_PACKAGES}") from error
-            if not wave.any():
-                raise TrainError(
-                    f"there is no such voice, or it gave silence for {utterance}; reinstall {_PACKAGES}"
-                )
-            yield _resampled(wave) if utterance.voice.startswith(PICO) else wave
-    finally:
-        pool.shutdown(cancel_futures=True)
+        with subprocess.Popen(command, stdin=pipe, stdout=pipe, start_new_session=True) as process:
+            assert process.stdin is not None  # noqa: S101 - they are pipes
+            assert process.stdout is not None  # noqa: S101
+            for utterance in utterances:
+                pickle.dump(utterance, process.stdin)
+                process.stdin.flush()
+                said = pickle.load(process.stdout)  # noqa: S301 - our own
+                if isinstance(said, Exception):
+                    raise said
+                wave = np.frombuffer(said, np.int16)
+                if not wave.any():
+                    raise TrainError(
+                        f"there is no such voice, or it gave silence for {utterance}; reinstall {_PACKAGES}"
+                    )
+                yield _resampled(wave) if utterance.voice.startswith(PICO) else wave
+    except (EOFError, BrokenPipeError, pickle.UnpicklingError) as error:  # also where its input is closed
+        raise TrainError(f"the synthesizer stopped at {utterance}; reinstall {_PACKAGES}") from error
 
 
-def _say(utterance: Utterance) -> NDArray[np.int16]:
-    """Return eSpeak's sound at 22,050 Hz or Pico's at 16 kHz; empty for an unknown voice."""
-    speaker = _pico() if utterance.voice.startswith(PICO) else _espeak()
-    return np.frombuffer(speaker.speak(utterance), np.int16)
+def main() -> None:
+    """Say the pickled utterances at standard input, each by `_say`, until it closes."""
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # libraries print to standard output
+    while True:
+        try:
+            pickle.dump(_say(pickle.load(sys.stdin.buffer)), answers)  # noqa: S301 - of our own parent
+            answers.flush()
+        except (EOFError, BrokenPipeError):
+            os._exit(0)  # else Python would try to write the rest, and complain
+
+
+def _say(utterance: Utterance) -> bytes | Exception:
+    """Return eSpeak's sound at 22,050 Hz or Pico's at 16 kHz; nothing for an unknown voice, or the error."""
+    try:
+        return (_pico() if utterance.voice.startswith(PICO) else _espeak()).speak(utterance)
+    except Exception as error:  # noqa: BLE001 - the parent raises it
+        return error
 
 
 def _resampled(wave: NDArray[np.int16]) -> NDArray[np.int16]:
@@ -110,7 +131,7 @@ class _Pico:
     def __init__(self) -> None:
         from ttspico import TtsEngine
 
-        # By itself it would prefer the system's voices, and look in the interpreter's folder alone.
+        # The default would prefer the system's voices, and look only in the interpreter's folder.
         voices = next(file for file in files("ttspico") or () if file.name.endswith("_ta.bin")).locate()
         folder = str(Path(str(voices)).resolve().parent)
         self._engine = cache(lambda language: TtsEngine(language, folder))  # starting one takes its time
@@ -120,9 +141,12 @@ class _Pico:
             engine = self._engine(request.voice.removeprefix(PICO))
         except RuntimeError:
             return b""
-        engine.pitch = 50 + request.pitch  # per cent of its own
+        engine.pitch = 50 + request.pitch  # per cent of the voice's pitch
         engine.rate = round(100 * request.pace / _PICO_PACE)
         return bytes(engine.speak(request.text))
 
 
 _espeak, _pico = cache(_Espeak), cache(_Pico)
+
+if __name__ == "__main__":
+    main()

@@ -32,7 +32,6 @@ def record(
     *,
     seconds: float = 3.0,
     backgrounds: int = 0,
-    seed: int = 0,
     progress: Progress = no_progress,
 ) -> Path:
     """Record takes of each class in turn, then of backgrounds, all in train.
@@ -42,10 +41,9 @@ def record(
         takes: of each class.
         seconds: length of a take.
         backgrounds: takes of a room and a scenery alone.
-        seed: decides everything random.
         progress: called with (takes done, takes in all).
     """
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     kinds = [*list(CLASSES) * takes, *[""] * backgrounds]
     words = _words(kinds, round(seconds), rng)
     for number, (kind, said) in enumerate(zip(kinds, words, strict=True)):

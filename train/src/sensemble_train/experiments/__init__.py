@@ -1,4 +1,4 @@
-"""Experiments: the paper's models, methods and data sets, and their rivals, beside what ships.
+"""Experiments: the paper's models, methods and data sets, and rivals of the shipped method.
 
 `matrix.run` is the way in: it trains vit_b16, clip_b16 or mae_b16, and every method. `recipe` needs nothing
 from here.

@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Literal
 
 from sensemble_sensors.media.decoding import PLAIN, Sampling
+from sensemble_sensors.strict_json import Share
 
 from sensemble_train.errors import ConfigurationError
-from sensemble_train.field_checks import Share, Size, check, divisible
+from sensemble_train.field_checks import Size, check, divisible
 from sensemble_train.recipe.config import Config, read_config
 
 RANDOM = "random"  # value of `initialize` to train from scratch
@@ -42,7 +43,7 @@ class MAEConfig:
 
 @dataclass(frozen=True, slots=True)
 class Experiment(Config):
-    """A run of the paper's methods, and of what ships beside them.
+    """A run of the paper's methods and of the shipped one.
 
     Attributes:
         initialize: a file of CLIP's weights (App. D), or the folder of a saved model with the encoders,
@@ -95,14 +96,14 @@ class Experiment(Config):
 
 
 def experiment_of(config: Config) -> Experiment:
-    """Return a configuration of what ships with the paper's own settings at their defaults."""
+    """Return the recipe's configuration with the paper's settings at their defaults."""
     if isinstance(config, Experiment):
         return config
     return Experiment(**{each.name: getattr(config, each.name) for each in fields(Config)})
 
 
 def read_experiment(path: Path) -> Experiment:
-    """Read the `config.json` of a run, of an experiment or of what ships; raises as `read_config`."""
+    """Read the `config.json` of a run, of an experiment or of the recipe; raises as `read_config`."""
     try:
         return experiment_of(read_config(path, Config))
     except ConfigurationError:

@@ -5,7 +5,6 @@ after them, read the tokens of all modalities at once; the decoder reconstructs 
 2022).
 """
 
-import copy
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -14,12 +13,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sensemble_train.data.clips import Clips, Source
+from sensemble_train.data.clips import Clips, ClipSource
 from sensemble_train.errors import ConfigurationError
 from sensemble_train.experiments.config import MAEConfig
 from sensemble_train.models.encoders import HIDE, ByModality, TokenEncoder
 from sensemble_train.models.kinds.text import TextEncoder
-from sensemble_train.models.model import Model
+from sensemble_train.models.model import Model, copied
 from sensemble_train.models.transformer import Block, sinusoids
 from sensemble_train.objectives.objective import MeanLoss
 from sensemble_train.recipe.evaluate import BATCH
@@ -194,15 +193,15 @@ def _hidden(exists: Tensor) -> Tensor:
 
 
 def pretrain_masked(
-    model: Model, unlabelled: Source, settings: Optimization, config: MAEConfig, loop: Loop
+    model: Model, unlabelled: ClipSource, settings: Optimization, config: MAEConfig, loop: Loop
 ) -> Model:
     """Return a copy of `model`, pretrained by masked autoencoding; raises as `fit` and `MAE`."""
-    trained = fit(MAE(copy.deepcopy(model), config), [unlabelled], settings, loop)
+    trained = fit(MAE(copied(model), config), [unlabelled], settings, loop)
     return with_statistics(trained, unlabelled, loop)
 
 
 @torch.no_grad()
-def with_statistics(model: Model, source: Source, loop: Loop) -> Model:
+def with_statistics(model: Model, source: ClipSource, loop: Loop) -> Model:
     """Set the statistics of the BatchNorms before the embeddings, which the reconstruction does not pass.
 
     Without them, what all embeddings of a modality share outweighs the rest, and a modality more or less

@@ -1,9 +1,8 @@
-"""The matrix with every row: the paper's methods, their rivals, and what ships.
+"""The matrix with every row: the paper's methods, their rivals, and the shipped method.
 
 Its examples are chosen by their use as in Sec. 3.1, 5 and 6.2 of the paper.
 """
 
-import copy
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +14,7 @@ from sensemble_runtime.subsets import name as subset_name
 from sensemble_sensors.media.dataset import Dataset, Example
 
 from sensemble_train.data.batching import seeded
-from sensemble_train.data.clips import Clips, Source
+from sensemble_train.data.clips import Clips, ClipSource
 from sensemble_train.data.trainable import having, unlabelled
 from sensemble_train.distributed import World
 from sensemble_train.errors import ConfigurationError
@@ -24,13 +23,13 @@ from sensemble_train.experiments.mae import pretrain_masked
 from sensemble_train.experiments.models import new_model
 from sensemble_train.experiments.rivals import labelled_subsets
 from sensemble_train.experiments.streamed import Streamed
-from sensemble_train.models.model import Model
+from sensemble_train.models.model import Model, copied
 from sensemble_train.recipe import examples
 from sensemble_train.recipe.config import Config
-from sensemble_train.recipe.examples import Chosen, Report
+from sensemble_train.recipe.examples import Chosen, ProgressOf
 from sensemble_train.recipe.job import Cell
 from sensemble_train.recipe.methods import finetune
-from sensemble_train.recipe.recipe import SHIPPED, Recipe, Row, Rows
+from sensemble_train.recipe.recipe import SHIPPED, MatrixRow, MatrixRows, Recipe
 from sensemble_train.recipe.run_folder import Matrix
 from sensemble_train.training.loop import Loop
 
@@ -56,7 +55,7 @@ def choose(config: Experiment, dataset: Dataset) -> dict[str, Sequence[Example]]
 
 
 def check(config: Experiment, dataset: Dataset, train: Sequence[Example]) -> list[Subset]:
-    """Return the sets M_T; as `recipe.examples.check`, but raises for untrained encoders, too."""
+    """Return the sets M_T; as `recipe.examples.check`, but also raises for untrained encoders."""
     _check_initialize(config)
     return examples.check(config, dataset, train, from_scratch=config.from_scratch)
 
@@ -98,7 +97,7 @@ def _masd(cell: Cell) -> Model:
 @torch.no_grad()
 def wiseft(trained: Model, probed: Model, alpha: float) -> Model:
     """Return alpha * trained + (1 - alpha) * probed, weight by weight (paper, Eq. 9)."""
-    merged, start = copy.deepcopy(probed), probed.state_dict()
+    merged, start = copied(probed), probed.state_dict()
     merged.load_state_dict(
         {
             name: alpha * value + (1 - alpha) * start[name] if value.is_floating_point() else value
@@ -108,7 +107,7 @@ def wiseft(trained: Model, probed: Model, alpha: float) -> Model:
     return merged.eval()
 
 
-def _averaged(method: str, row: Row, *, softened: bool = False) -> Row:
+def _averaged(method: str, row: MatrixRow, *, softened: bool = False) -> MatrixRow:
     """Return the row of WiSE-FT, with the probe as trained or, `softened`, as finetuning begins with it."""
 
     def make(cell: Cell) -> Model:
@@ -125,11 +124,11 @@ def _averaged(method: str, row: Row, *, softened: bool = False) -> Row:
     return make
 
 
-def _on_labels(method: str, *, drawn: bool = False) -> Row:
+def _on_labels(method: str, *, drawn: bool = False) -> MatrixRow:
     return lambda cell: cell.trained(method, lambda loop: labelled_subsets(cell.start(loop), drawn=drawn))
 
 
-ROWS: Rows = {
+ROWS: MatrixRows = {
     "linear_probe": Cell.probed,
     "finetune": _finetune,
     "wiseft": _averaged("wiseft", _finetune),
@@ -144,7 +143,7 @@ ROWS: Rows = {
 }
 
 
-def rows_of(config: Config) -> Rows:
+def rows_of(config: Config) -> MatrixRows:
     """Return the rows of a run; softened ones only where the probe is softened, as the paper's are not."""
     same = config.probe.temperature == 1
     return {name: row for name, row in ROWS.items() if not (same and name.endswith("_softened"))}
@@ -155,7 +154,7 @@ def run(
     out: Path | str,
     progress: Stages = no_progress,
     dataset: Dataset | None = None,
-    rows: Rows | None = None,
+    rows: MatrixRows | None = None,
 ) -> Matrix:
     """Train `rows`, by default every one, for every M_T of `config`, and score each; as `recipe.run`."""
     return ExperimentRecipe(config, rows or rows_of(config)).run(Path(out), progress, dataset)
@@ -164,7 +163,7 @@ def run(
 class ExperimentRecipe(Recipe):
     """The stages of an experiment's run."""
 
-    def __init__(self, config: Config, rows: Rows) -> None:
+    def __init__(self, config: Config, rows: MatrixRows) -> None:
         super().__init__(config, rows)
         self.experiment = experiment_of(config)
         self.skip_bad = self.experiment.skip_bad
@@ -179,7 +178,7 @@ class ExperimentRecipe(Recipe):
         return new_model(self.experiment, dataset, world)
 
     def pretrain(
-        self, model: Model, unlabelled: Source, loop: Loop, log_scale: float, background: Clips | None
+        self, model: Model, unlabelled: ClipSource, loop: Loop, log_scale: float, background: Clips | None
     ) -> Model:
         """Return a copy of `model`, pretrained by the experiment's objective."""
         config = self.experiment
@@ -187,7 +186,7 @@ class ExperimentRecipe(Recipe):
             return super().pretrain(model, unlabelled, loop, log_scale, background)
         return pretrain_masked(model, unlabelled, config.pretrain, config.mae, loop)
 
-    def source(self, model: Model, use: str, examples: Sequence[Example], report: Report) -> Source:
+    def source(self, model: Model, use: str, examples: Sequence[Example], report: ProgressOf) -> ClipSource:
         """Return examples in memory or, as they pass the front ends when they are loaded, streamed."""
         config = self.experiment
         if not config.stream:

@@ -80,7 +80,7 @@ def describe_model(config: Experiment, dataset: Dataset) -> Description:
 
 
 def new_model(config: Experiment, dataset: Dataset, world: World) -> tuple[Model, float]:
-    """Make the model for `dataset`, as `recipe.new_model`; raises CheckpointError for bad files, too."""
+    """Make the model for `dataset`, as `recipe.new_model`; also raises CheckpointError for bad files."""
     description = describe_model(config, dataset)
     path = Path(config.initialize)
     if not config.from_scratch and path.is_dir():

@@ -22,7 +22,7 @@ from sensemble_runtime.progress import Progress
 from sensemble_sensors import durable
 from sensemble_sensors.codecs.tracks import probe
 from sensemble_sensors.errors import BadDataError
-from sensemble_sensors.media.splits import SPLITS, Groups
+from sensemble_sensors.media.splits import SPLITS, GroupSplits
 
 Files = Mapping[str, Path]  # a folder's, at any depth, by name
 _SEGMENTS = {
@@ -48,7 +48,7 @@ _NAMES = (
 
 
 @dataclass(frozen=True, slots=True)
-class Clip:
+class Listed:
     """A listed example."""
 
     name: str  # of its media: the id of a video on YouTube, or the stem of a picture's file
@@ -65,7 +65,7 @@ class Clip:
         return f"{self.name}_{round(self.start * 1000)}" if self.end else self.name
 
 
-def audioset(files: Files) -> Iterator[Clip]:
+def audioset(files: Files) -> Iterator[Listed]:
     """Read AudioSet (Gemmeke et al., 2017): segment lists, the names of classes, and `titles.tsv`.
 
     The unbalanced set is for pretraining, the balanced one for training and the evaluation set for evaluation
@@ -81,10 +81,10 @@ def audioset(files: Files) -> Iterator[Clip]:
                 (name, start, end, mids), *_ = csv.reader([line], skipinitialspace=True)
                 labels = tuple(dict.fromkeys(names[mid] for mid in mids.split(",")))
                 times = _times(start, end)
-            yield Clip(name, split, labels, origin, *times, text=titles.get(name, ""))
+            yield Listed(name, split, labels, origin, *times, text=titles.get(name, ""))
 
 
-def kinetics(files: Files) -> Iterator[Clip]:
+def kinetics(files: Files) -> Iterator[Listed]:
     """Read Kinetics-400 (Kay et al., 2017): CSVs with label, youtube_id, time_start, time_end and split.
 
     The paper evaluates on the 40,000 videos of the test list (Sec. 5); the 20,000 of the validation list are
@@ -103,10 +103,10 @@ def kinetics(files: Files) -> Iterator[Clip]:
         if split in ("train", evaluated):
             with _reading(origin, "time_start and time_end are seconds"):
                 times = _times(start, end)
-            yield Clip(name, "train" if split == "train" else "eval", (label,), origin, *times)
+            yield Listed(name, "train" if split == "train" else "eval", (label,), origin, *times)
 
 
-def imagenet_captions(files: Files) -> Iterator[Clip]:
+def imagenet_captions(files: Files) -> Iterator[Listed]:
     """Read ImageNet-Captions (Fang et al., 2022): Flickr's captions of ILSVRC2012 training pictures.
 
     The text is title, tags and description. There is no published split: by a hash of the file's name, four
@@ -122,7 +122,7 @@ def imagenet_captions(files: Files) -> Iterator[Clip]:
             text = " ".join(filter(None, (entry["title"], *entry["tags"], entry["description"])))
             label = words[wnid] if words else wnid
         split = "eval" if zlib.crc32(name.name.encode()) % 5 == 0 else "train"
-        yield Clip(name.stem, split, (label,), origin, text=text)
+        yield Listed(name.stem, split, (label,), origin, text=text)
 
 
 LISTS = {"audioset": audioset, "kinetics": kinetics, "imagenet-captions": imagenet_captions}
@@ -188,7 +188,7 @@ def prepare(dataset: str, folder: Path, progress: Progress) -> list[str]:
             f"{folder}: holds none of the lists of {dataset}; docs/reference/data.md names them"
         )
     media, titles = _by_name(paths, {clip.name for clip in clips})
-    groups, ids = Groups(), dict[str, str]()
+    groups, ids = GroupSplits(), dict[str, str]()
     lines, left_out = Counter[str](), list[str]()
     example = partial(_example, folder, media, titles)
     partial_index = index.with_suffix(".partial")
@@ -217,7 +217,7 @@ def prepare(dataset: str, folder: Path, progress: Progress) -> list[str]:
     ]
 
 
-def _conflict(clip: Clip, ids: Mapping[str, str], groups: Groups) -> str:
+def _conflict(clip: Listed, ids: Mapping[str, str], groups: GroupSplits) -> str:
     """Return the conflict of a clip with the earlier ones; empty if there is none."""
     if clip.id in ids:
         return f"is listed at {ids[clip.id]}, too"
@@ -244,7 +244,7 @@ def _by_name(paths: Iterable[Path], wanted: set[str]) -> tuple[Mapping[str, list
 
 
 def _example(
-    folder: Path, media: Mapping[str, list[_File]], titles: Mapping[str, Path], clip: Clip
+    folder: Path, media: Mapping[str, list[_File]], titles: Mapping[str, Path], clip: Listed
 ) -> dict[str, Any] | str:
     """Return the line of a clip, or the reason why there is none."""
     try:
@@ -261,7 +261,7 @@ def _example(
     return {"id": clip.id, "split": clip.split, "labels": clip.labels} | line
 
 
-def _media(folder: Path, files: Iterable[_File], clip: Clip) -> dict[str, Any]:
+def _media(folder: Path, files: Iterable[_File], clip: Listed) -> dict[str, Any]:
     """Return the fields of a clip's media, of the first file that has each; none where there are no files."""
     at = (None, clip.start, round(clip.start * 1000), int(clip.start))
     fit = sorted((file for file in files if file.start in at), key=lambda file: file.start is None)
@@ -284,7 +284,7 @@ def _media(folder: Path, files: Iterable[_File], clip: Clip) -> dict[str, Any]:
     return fields | {"group": clip.name, "start": min(spans)[0], "end": round(min(e for _, e in spans), 3)}
 
 
-def _span(file: _File, clip: Clip) -> tuple[float, float]:
+def _span(file: _File, clip: Listed) -> tuple[float, float]:
     """Return the begin and the end of a clip in a file, which holds the clip alone or the whole video."""
     seconds, length = probe(file.path).seconds, clip.end - clip.start
     if file.start is not None or seconds <= length + _SLACK:

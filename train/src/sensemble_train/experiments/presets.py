@@ -85,8 +85,8 @@ def audioset_mae(data: str) -> Experiment:
 def kinetics(data: str) -> Experiment:
     """Kinetics-400 from AudioSet's encoders (Table 10): `initialize` names a run's `pretrained/`.
 
-    D_SD is a fifth of its own examples; for "distill-on-AS" (Table 1), `distill_data` names AudioSet's folder
-    and `held_out` is 0.
+    D_SD is a fifth of Kinetics' examples; for "distill-on-AS" (Table 1), `distill_data` names AudioSet's
+    folder and `held_out` is 0.
     """
     return _from_encoders(audioset_contrastive(data))
 

@@ -1,6 +1,5 @@
 """Rivals of subset distillation without a teacher: labels on all sets of sensors, and modality dropout."""
 
-import copy
 from collections.abc import Sequence
 
 import torch
@@ -8,13 +7,13 @@ from sensemble_runtime.subsets import subsets
 from torch import Tensor
 
 from sensemble_train.data.clips import Clips
-from sensemble_train.models.model import Model
+from sensemble_train.models.model import Model, copied
 from sensemble_train.objectives.subset_distillation import pooled_logits
-from sensemble_train.objectives.task import Task, task_loss
+from sensemble_train.objectives.task import LabelledTask, task_loss
 from sensemble_train.recipe.methods import Start
 
 
-class LabelledSubsets(Task):
+class LabelledSubsets(LabelledTask):
     """The task's mean loss over all subsets of M_T.
 
     With `drawn`, each example has one random subset (modality dropout; Neverova et al., 2015).
@@ -38,4 +37,4 @@ class LabelledSubsets(Task):
 
 def labelled_subsets(start: Start, *, drawn: bool = False) -> Model:
     """Train the whole model on the labels of all subsets of M_T, or of drawn ones (modality dropout)."""
-    return start.fit(LabelledSubsets(copy.deepcopy(start.probed), start.train, drawn=drawn))
+    return start.fit(LabelledSubsets(copied(start.probed), start.train, drawn=drawn))

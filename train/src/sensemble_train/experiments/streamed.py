@@ -46,19 +46,19 @@ class Streamed:
         return len(self.examples)
 
     def having(self, modalities: Sequence[str], *, some: bool = False) -> "Streamed":
-        """See `Source`."""
+        """See `ClipSource`."""
         enough = any if some else all
         kept = [e for e in self.examples if enough(m in e.modalities for m in modalities)]
         return replace(self, examples=kept, only=tuple(modalities))
 
     def take(self, rows: Tensor) -> "Streamed":
-        """See `Source`."""
+        """See `ClipSource`."""
         return replace(self, examples=[self.examples[row] for row in rows.tolist()])
 
     def load(
         self, order: Iterable[Sequence[int]], device: torch.device, workers: int, step: int | None = None
     ) -> Iterator[Clips]:
-        """See `Source`; BadDataError names an example that cannot be decoded or has an unknown label."""
+        """See `ClipSource`; BadDataError names an example that cannot be decoded or has an unknown label."""
         known = set(self.description.labels)
         for example in self.examples:
             for label in example.labels:
@@ -83,7 +83,7 @@ class Streamed:
             yield loaded
 
     def mapped(self, change: Callable[[Clips], Clips]) -> "Streamed":
-        """See `Source`."""
+        """See `ClipSource`."""
         return replace(self, changes=(*self.changes, change))
 
     def row(self, index: int, step: int | None = None, example: Example | None = None) -> Clips:

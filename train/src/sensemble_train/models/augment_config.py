@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from typing import Annotated
 
-from sensemble_train.field_checks import Amount, Count, Share, check
+from sensemble_sensors.strict_json import Count, Share
+
+from sensemble_train.field_checks import Amount, check
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,7 +96,7 @@ class Mel(Spectrum):
 
     def forward(self, wave: Tensor) -> Tensor:
         """Map float32 [B, S] in [-1, 1] at 16 kHz to float32 [B, frames_of(S), 128], at least 0."""
-        # In a graph, each part would be a copy; and a GPU is faster with all at once.
+        # In a graph, each part would be copied, and a GPU is faster with all at once.
         if wave.device.type == "cpu" and not torch.compiler.is_compiling():
             return torch.cat([self._energies(few) for few in wave.split(_AT_ONCE)])
         return self._energies(wave)

@@ -23,14 +23,14 @@ from sensemble_train.models.pretrained import sources
 
 _SAMPLED = 64  # examples that the window is inferred from
 
-Wanted = Literal["derived", "multi-class", "multi-label"]
+WantedTask = Literal["derived", "multi-class", "multi-label"]
 SMALL = ModelConfig()
 
 
 def describe(
     dataset: Dataset,
     shape: ModelConfig = SMALL,
-    task: Wanted = "derived",
+    task: WantedTask = "derived",
     encoders: Mapping[str, str] | None = None,
     unfrozen: Mapping[str, int] | None = None,
 ) -> Description:
@@ -40,7 +40,7 @@ def describe(
     return Description(specs, configs, labels, derived)
 
 
-def labels_and_task(dataset: Dataset, wanted: Wanted) -> tuple[tuple[str, ...], Task]:
+def labels_and_task(dataset: Dataset, wanted: WantedTask) -> tuple[tuple[str, ...], Task]:
     """Return the classes and the task."""
     labelled = tuple(example for example in dataset.known if example.split != "pretrain")
     return dataset.labels, task_of(labelled, wanted)
@@ -87,7 +87,7 @@ def inputs(
     return specs, configs
 
 
-def task_of(labelled: Sequence[Example], wanted: Wanted) -> Task:
+def task_of(labelled: Sequence[Example], wanted: WantedTask) -> Task:
     """Return the task; derived, it is `multi-class` if every example has one label."""
     several = next((example for example in labelled if len(example.labels) != 1), None)
     if wanted == "multi-class" and several is not None:

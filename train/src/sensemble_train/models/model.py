@@ -1,8 +1,10 @@
 """The model of Sec. 4.1 and its files: an encoder per modality, a mean of embeddings, a linear head."""
 
+import copy
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from textwrap import shorten
 
@@ -122,7 +124,7 @@ class Model(nn.Module):
         return self.head.folded()(pooled)  # type: ignore[no-any-return]
 
     def embed(self, features: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Encode features, each modality on its own: [B, ...] to [B, d]."""
+        """Encode the features of each modality: [B, ...] to [B, d]."""
         return {m: self.encoders[m].encode(x) for m, x in features.items()}  # type: ignore[operator]
 
 
@@ -190,10 +192,22 @@ def load_model(folder: Path | str) -> Model:
     folder = Path(folder)
     try:
         description: Description = decode(Description, document((folder / "model.json").read_text("utf-8")))
-        tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json")) if description.tokenized else None
+        tokenizer = (
+            _tokenizer((folder / "tokenizer.json").read_text("utf-8")) if description.tokenized else None
+        )
         model = Model(description, tokenizer)
         safetensors.load_model(model, folder / "weights.safetensors")
     except Exception as error:  # tokenizers raises no narrower one; any error means that the files do not fit
         reason = shorten(f"{type(error).__name__}: {error}", 300)
         raise CheckpointError(f"{folder}: not a saved model ({reason}); train it again") from error
     return model.eval()
+
+
+@lru_cache(maxsize=1)  # a run loads dozens of models with the same one; reading CLIP's takes 0.15 s
+def _tokenizer(written: str) -> Tokenizer:
+    return Tokenizer.from_str(written)
+
+
+def copied(model: Model) -> Model:
+    """Return a copy with weights of its own; it shares the tokenizer, which nothing changes."""
+    return copy.deepcopy(model, {id(model.tokenizer): model.tokenizer})

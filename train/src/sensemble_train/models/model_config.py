@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from sensemble_sensors.strict_json import MORE
+from sensemble_sensors.strict_json import MORE, Count
 
 from sensemble_train.errors import ConfigurationError
-from sensemble_train.field_checks import Amount, Count, Size, check, divisible
+from sensemble_train.field_checks import Amount, Size, check, divisible
 
 
 @dataclass(frozen=True, slots=True)

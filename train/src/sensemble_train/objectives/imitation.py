@@ -16,7 +16,7 @@ from sensemble_train.objectives.objective import Backgrounds, MeanLoss
 class Imitation(MeanLoss):
     """One minus the cosine of an embedding to the teacher's of the same modality: the mean over modalities.
 
-    The student's input may be augmented; the teacher saw it as it is.
+    The student's input may be augmented; the teacher's was not.
 
     Args:
         model: the student, trained in place, all but its head.

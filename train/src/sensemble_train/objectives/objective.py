@@ -22,7 +22,7 @@ class Backgrounds(nn.Module):
     """A logistic loss of known windows against backgrounds, by a score that is linear in the embedding.
 
     It is an outlier exposure (Hendrycks et al., 2019) without labels: silence and noise stay apart from known
-    windows. The score is dropped after training; export fits its own (`sensemble_export.familiarity`).
+    windows. The score is dropped after training; the export fits its own.
     `clips` holds features of windows that show none of the classes.
     """
 

@@ -45,7 +45,7 @@ class Downstream(MeanLoss):
         return task_loss(self.model.classify(labelled.inputs), labelled.targets, self.model.description.task)
 
 
-class Task(Downstream):
+class LabelledTask(Downstream):
     """The task's loss on labelled examples; encoders of modalities outside M_T are frozen."""
 
     def __init__(self, model: Model, train: Sequence[str]) -> None:

@@ -34,7 +34,7 @@ class Config:
         encoders: modality -> source of its pretrained encoder, frozen behind an adapter: a name such as
             `whisper-tiny.en`, `timm:NAME`, `hf:FOLDER` or `package.module:factory` (`pretrained.sources`).
             The other modalities' encoders learn from scratch.
-        unfrozen: modality -> last blocks of its pretrained encoder that learn, too; -1 for all of it.
+        unfrozen: modality -> last blocks of its pretrained encoder that also learn; -1 for all of it.
         teacher: folder of a saved model of larger encoders that these imitate (`imitation`); "" for none.
         augment: random changes in training (App. E); by default those of derived presets.
         distill: largest number of unlabelled examples in D_SD. The default is more than `digits` has: a

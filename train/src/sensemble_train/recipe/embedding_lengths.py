@@ -7,7 +7,7 @@ from sensemble_runtime.auditing.calibration import LEAST
 from sensemble_runtime.subsets import measured
 from torch import Tensor
 
-from sensemble_train.data.clips import LOG, Source
+from sensemble_train.data.clips import LOG, ClipSource
 from sensemble_train.models.model import Model
 from sensemble_train.objectives.task import task_loss
 from sensemble_train.recipe.evaluate import embed
@@ -17,7 +17,7 @@ from sensemble_train.training.optim import minimize
 _PULL = 1e-3  # weight of the squared logarithms: it keeps them finite where all is right
 
 
-def balanced(model: Model, selection: Source, loop: Loop) -> Model:
+def balanced(model: Model, selection: ClipSource, loop: Loop) -> Model:
     """Return `model` with embeddings of the `fitted` lengths."""
     described, lengths = model.description, fitted(model, selection, loop)
     if not lengths:
@@ -28,12 +28,12 @@ def balanced(model: Model, selection: Source, loop: Loop) -> Model:
     return changed.eval()
 
 
-def fitted(model: Model, selection: Source, loop: Loop) -> dict[str, float]:
+def fitted(model: Model, selection: ClipSource, loop: Loop) -> dict[str, float]:
     """Return the embedding lengths that make the labels of `selection` most likely, by modality.
 
     `selection` (`calibrate`) was not trained on. The loss is the mean over the measured subsets, each with a
-    temperature of its own, as export fits one. With one length for all, a modality that knows little pulls
-    the mean as far as one that knows. Fewer than `LEAST` examples that have every modality give nothing.
+    temperature. With one length for all, a modality that knows little would pull the mean as far as a better
+    one. Fewer than `LEAST` examples that have every modality give nothing.
     """
     clips = embed(selection, loop, model)[0].having(model.modalities)
     described, targets = model.description, clips.targets

@@ -8,7 +8,7 @@ from sensemble_runtime.auditing.metrics import score_subsets
 from sensemble_runtime.pooling import pool_subsets
 from sensemble_runtime.subsets import measured
 
-from sensemble_train.data.clips import LOG, Clips, Source
+from sensemble_train.data.clips import LOG, Clips, ClipSource
 from sensemble_train.models.model import Model
 from sensemble_train.training.loop import Loop
 from sensemble_train.training.scale import autocast
@@ -17,8 +17,8 @@ BATCH = 256  # examples encoded at a time, unless micro-batches are smaller
 
 
 @torch.no_grad()
-def embed(source: Source, loop: Loop, *models: Model) -> list[Clips]:
-    """Encode every modality of every example on its own, in evaluation mode; the ranks share the work.
+def embed(source: ClipSource, loop: Loop, *models: Model) -> list[Clips]:
+    """Encode each modality of each example, in evaluation mode; the ranks share the work.
 
     The models have one description, so that an example is decoded once for all. Returns, for each, all
     examples on every rank's CPU, with embeddings float32 [N, d] in place of the inputs. Rows that cannot be

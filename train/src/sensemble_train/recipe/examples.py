@@ -26,7 +26,7 @@ from sensemble_train.models.model import Model
 from sensemble_train.models.pretrained.encoder import Pretrained
 from sensemble_train.recipe.config import Config
 
-Report = Callable[[str], Progress]
+ProgressOf = Callable[[str], Progress]
 """Returns the progress of a stage by its name."""
 Chosen = Mapping[str, Sequence[Example]]  # by use
 _AT_ONCE = 200  # examples that pass the front ends together
@@ -98,7 +98,7 @@ def decoded(
     model: Model,
     use: str,
     examples: Sequence[Example],
-    report: Report,
+    report: ProgressOf,
     *,
     skip_bad: bool = False,
 ) -> Clips:
@@ -112,7 +112,7 @@ def decoded(
 
 
 def backgrounds(
-    config: Config, model: Model, dataset: Dataset, report: Report, *, skip_bad: bool = False
+    config: Config, model: Model, dataset: Dataset, report: ProgressOf, *, skip_bad: bool = False
 ) -> Clips | None:
     """Return features of windows that show none of the classes, or None if no training uses them.
 
@@ -140,7 +140,7 @@ def backgrounds(
     return joined([made, decoded(config, model, "background", own, report, skip_bad=skip_bad)])
 
 
-def _features(config: Config, model: Model, use: str, raw: Clips, report: Report) -> Clips:
+def _features(config: Config, model: Model, use: str, raw: Clips, report: ProgressOf) -> Clips:
     """Return raw clips as the encoders see them; a frozen encoder sees labelled ones in several views."""
     views = VIEWS if use in _SEVERAL else 1
     features: dict[str, Tensor] = {}

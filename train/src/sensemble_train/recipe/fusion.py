@@ -9,7 +9,7 @@ from sensemble_runtime.auditing.calibration import fit_temperature
 from sensemble_runtime.subsets import Subset, measured
 from torch import Tensor, nn
 
-from sensemble_train.data.clips import Clips, Source
+from sensemble_train.data.clips import Clips, ClipSource
 from sensemble_train.models.encoders import ByModality
 from sensemble_train.models.model import Head, Model
 from sensemble_train.recipe.evaluate import BATCH, embed
@@ -95,7 +95,7 @@ def prior_logits(targets: Tensor, task: str, classes: int) -> Tensor:
 
 
 @torch.no_grad()
-def fuse(specialists: Mapping[str, Model], prior: Tensor, selection: Source, loop: Loop) -> LateFusion:
+def fuse(specialists: Mapping[str, Model], prior: Tensor, selection: ClipSource, loop: Loop) -> LateFusion:
     """Return the late fusion of specialists, with temperatures fitted to `selection` (`calibrate`)."""
     fused = LateFusion(specialists, prior).eval()
     (embedded,) = embed(selection, loop, fused)
@@ -107,7 +107,7 @@ def fuse(specialists: Mapping[str, Model], prior: Tensor, selection: Source, loo
     return fused
 
 
-def teach(teacher: Model, source: Source, loop: Loop) -> Source:
+def teach(teacher: Model, source: ClipSource, loop: Loop) -> ClipSource:
     """Return `source` with a frozen teacher's probabilities of its unaugmented examples as targets.
 
     They are float32 [N, C] or, of late fusion, [N, S, C] of subsets.

@@ -4,7 +4,6 @@ In place of contrastive learning, each encoder learns to embed as the teacher's 
 the teacher says what each subset of sensors should answer. Neither needs a label.
 """
 
-import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,22 +12,22 @@ import torch
 from sensemble_runtime.subsets import measured
 from torch import Tensor
 
-from sensemble_train.data.clips import Clips, Source, joined
+from sensemble_train.data.clips import Clips, ClipSource, joined
 from sensemble_train.errors import ConfigurationError
-from sensemble_train.models.model import Model, load_model
+from sensemble_train.models.model import Model, copied, load_model
 from sensemble_train.objectives.imitation import Imitation
 from sensemble_train.objectives.subset_distillation import pooled_logits
 from sensemble_train.recipe.config import Config
 from sensemble_train.recipe.evaluate import embed
 from sensemble_train.recipe.examples import Chosen, decoded
-from sensemble_train.recipe.job import Job
+from sensemble_train.recipe.job import TrainingJob
 from sensemble_train.recipe.methods import background_loss
 from sensemble_train.training.loop import Loop, fit
 
 
 @dataclass(frozen=True, slots=True)
 class Lessons:
-    """Examples as the student's encoders see them, with what the teacher makes of them as targets."""
+    """Examples as the student's encoders see them, with the teacher's answers as targets."""
 
     embedded: Clips  # with the teacher's embeddings, float32 [N, M, d]
     answered: Clips  # unlabelled ones with every modality, and its answer of each subset, float32 [N, S, C]
@@ -54,12 +53,12 @@ def load_teacher(config: Config, student: Model) -> Model:
     return teacher
 
 
-def lessons(job: Job, teacher: Model, chosen: Chosen, sources: Mapping[str, Source]) -> Lessons:
+def lessons(job: TrainingJob, teacher: Model, chosen: Chosen, sources: Mapping[str, ClipSource]) -> Lessons:
     """Let the teacher read the examples `pretrain` and `train`; `sources` are the student's view of them."""
     parts = []
     for use in ("pretrain", "train"):
         features, name = sources[use], f"{use} for the teacher"
-        assert isinstance(features, Clips)  # noqa: S101 - what ships is in memory
+        assert isinstance(features, Clips)  # noqa: S101 - the recipe's examples are in memory
         shown = decoded(job.config, teacher, name, chosen[use], job.report)
         (embedded,) = embed(shown, job.loop(f"embed {name}"), teacher)
         embeddings = torch.stack([embedded.inputs[m] for m in teacher.modalities], dim=1)
@@ -86,7 +85,7 @@ def _answers(teacher: Model, embedded: Tensor) -> Tensor:
 
 def imitate(model: Model, embedded: Clips, config: Config, loop: Loop, background: Clips | None) -> Model:
     """Return a copy of `model` whose encoders embed as the teacher's do; raises as `fit`."""
-    student = copy.deepcopy(model)
+    student = copied(model)
     backgrounds = background_loss(student, background, config.pretrain.background, loop)
     unmixed = replace(loop, augment=replace(loop.augment, mixup=0.0))
     return fit(Imitation(student, backgrounds), [embedded], config.pretrain, unmixed)

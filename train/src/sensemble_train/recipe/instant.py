@@ -3,7 +3,7 @@
 The features of all modalities lie side by side in the embedding, each with a 1 behind it (`Placed`), so one
 linear head on the mean of the live embeddings holds a classifier for each modality. That mean, times the
 number of live modalities, gives the sum of their logits: up to a number that all classes share, the sum of
-log-probabilities of specialists, each over its own temperature. The temperatures are fitted to groups
+log-probabilities of the classifiers, each over its own temperature. The temperatures are fitted to groups
 that the classifiers were not fitted on; without them, a modality that knows little outweighs one that knows.
 
 No weight of an encoder changes, so encoders that are lowered once serve every set of takes.
@@ -17,8 +17,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from sensemble_runtime.auditing.calibration import familiar_limit, fit_temperature
 from sensemble_runtime.auditing.intervals import group_codes
 from sensemble_runtime.bundle.head import Familiarity
 from sensemble_runtime.bundle.manifest import Task
@@ -39,10 +37,8 @@ from sensemble_train.models.infer_spec import SMALL, inputs, small, task_of
 from sensemble_train.models.model import Description, Model
 from sensemble_train.models.pretrained.encoder import Pretrained
 from sensemble_train.models.pretrained.sources import load, tokenizer
-from sensemble_train.objectives.task import task_loss
-from sensemble_train.training.optim import minimize
+from sensemble_train.recipe.linear import fit_familiarity, fit_linear
 
-DECAY = 1e-2  # weight of the mean square of a classifier's weights, next to the mean loss
 _FOLDS = 10
 _FEWEST = 6  # windows between takes that can tell what none of the classes looks like
 _SURE = 0.9  # confidence of a class from which a window is not answered as none of them
@@ -207,7 +203,7 @@ def instant(
         has_it = raw.present[m]
         folds = _folds([e for e, has in zip(examples, has_it.tolist(), strict=True) if has])
         classes = truth[has_it] if several else None
-        found = fit_specialist(features[m], truth[has_it], folds, len(labels), task, classes)
+        found = fit_linear(features[m], truth[has_it], folds, len(labels), task, classes)
         place = encoders.configs[m].place or 0
         with torch.no_grad():
             own = model.head.linear.weight[:, place : place + features[m].shape[2] + 1]
@@ -281,79 +277,6 @@ class Unlike:
         return int((others.softmax(dim=1).amax(dim=1) >= _SURE).sum()), len(others)
 
 
-@dataclass(frozen=True, slots=True)
-class Specialist:
-    """A calibrated linear classifier of one modality's features."""
-
-    weight: Tensor  # float32 [C, F], over the temperature
-    bias: Tensor  # float32 [C], over the temperature
-    temperature: float
-    left_out: Tensor  # float32 [N, C], logits by classifiers that were fitted without the example's fold
-    without_class: Tensor  # float32 [N, C], likewise without the examples of its class
-
-
-def fit_specialist(
-    features: Tensor, truth: Tensor, folds: Tensor, classes: int, task: Task, own: Tensor | None = None
-) -> Specialist:
-    """Fit a linear classifier to one modality's features, and its temperature to examples left out.
-
-    `features` are float32 [N, V, F] of V views, the unchanged one first; `truth` is as `Clips.targets`;
-    `folds` are int64 [N], one for all examples of a group, and `own` are their classes, to be left out in
-    turn; what has a negative one is never left out.
-    """
-    # The weights lie in the span of the features, which has few dimensions where takes are few.
-    mean = features.mean(dim=(0, 1))
-    basis = torch.linalg.qr((features - mean).flatten(0, 1).T)[0]
-    x = (features - mean) @ basis
-
-    def left_out(parts: Tensor | None) -> Tensor:
-        logits = torch.zeros(len(x), classes)
-        for part in () if parts is None else parts[parts >= 0].unique():
-            held = parts == part
-            weight, bias = _classifier(x[~held], truth[~held], len(basis), classes, task)
-            logits[held] = x[held, 0] @ weight.T + bias
-        return logits
-
-    logits, shown = left_out(folds), folds >= 0
-    temperature = fit_temperature(logits[shown].numpy(), truth[shown].numpy(), task, least=1)
-    weight, bias = _classifier(x, truth, len(basis), classes, task)
-    slopes = weight @ basis.T / temperature
-    bias = bias / temperature - slopes @ mean
-    return Specialist(slopes, bias, temperature, logits / temperature, left_out(own) / temperature)
-
-
-@dataclass(frozen=True, slots=True)
-class LinearScore:
-    """A score of one modality's features, known against none of the classes; 0 where never left out."""
-
-    weights: Tensor  # float32 [F + 1], the bias behind the others
-    limit: float  # the least score of a familiar window
-    of_known: Tensor  # float32 [N], the scores by a fit without the window's fold
-    of_other: Tensor  # float32 [M], likewise, of windows of none of the classes
-    of_class: Tensor  # float32 [N], the scores by a fit without the window's class
-
-
-def fit_familiarity(
-    known: Tensor,
-    other: Tensor,
-    folds: Tensor,
-    groups: NDArray[np.integer],
-    other_folds: Tensor,
-    classes: Tensor | None = None,
-) -> LinearScore:
-    """Fit the score to features [N, V, F] of known windows and [M, V, F] of others; see `fit_specialist`."""
-    truth = torch.cat([torch.zeros(len(known), dtype=torch.int64), torch.ones(len(other), dtype=torch.int64)])
-    every = torch.cat([folds, other_folds])
-    apart = None if classes is None else torch.cat([classes, torch.full_like(other_folds, -1)])
-    found = fit_specialist(torch.cat([known, other]), truth, every, 2, "multi-class", apart)
-    weights = torch.cat([found.weight, found.bias[:, None]], dim=1)
-    scores, without = (x[:, 0] - x[:, 1] for x in (found.left_out, found.without_class))
-    limit = familiar_limit(scores[: len(known)].numpy(), groups)
-    return LinearScore(
-        weights[0] - weights[1], limit, scores[: len(known)], scores[len(known) :], without[: len(known)]
-    )
-
-
 def _several(dataset: Dataset, examples: list[Example]) -> list[Example]:
     """Return the examples of the classes that have two groups, without which nothing can be left out."""
     counts = _groups(examples)
@@ -402,26 +325,3 @@ def _folds(examples: list[Example]) -> Tensor:
         folds[group] = min(range(_FOLDS), key=lambda fold: sum(dealt[name, fold] for name in labels[group]))
         dealt.update((name, folds[group]) for name in labels[group])
     return torch.tensor([folds[e.group or e.id] for e in examples])
-
-
-def _classifier(x: Tensor, truth: Tensor, size: int, classes: int, task: Task) -> tuple[Tensor, Tensor]:
-    """Fit a linear classifier with weight decay; return its weight [C, R] and its bias [C].
-
-    `x` is float32 [N, V, R], V views in an orthonormal basis of their span, of `size` features. All features
-    are centred and have one scale: scaling each by itself would amplify features in which a few takes agree
-    by chance. From two takes of a digit, other people's digits are then right 10 points less often (FSDD).
-    """
-    views = x.shape[1]
-    x, truth = x.flatten(0, 1), truth.repeat_interleave(views, dim=0)
-    mean = x.mean(dim=0)
-    scale = ((x - mean).square().sum(dim=1).mean() / size).sqrt()
-    x = (x - mean) / scale
-    weight = torch.zeros(classes, x.shape[1], requires_grad=True)
-    bias = torch.zeros(classes, requires_grad=True)
-
-    def loss() -> Tensor:
-        return task_loss(x @ weight.T + bias, truth, task) + DECAY * weight.square().sum()
-
-    minimize(loss, [weight, bias])
-    slopes = weight.detach() / scale
-    return slopes, bias.detach() - slopes @ mean

@@ -11,7 +11,7 @@ from sensemble_runtime.subsets import Subset
 from sensemble_runtime.subsets import name as subset_name
 
 from sensemble_train.data.batching import seeded
-from sensemble_train.data.clips import Clips, Source
+from sensemble_train.data.clips import Clips, ClipSource
 from sensemble_train.distributed import World
 from sensemble_train.models.model import Model, load_model
 from sensemble_train.recipe import run_folder
@@ -30,8 +30,8 @@ from sensemble_train.training.loop import Loop
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
-    """A process, or ranks that share each batch, at work on a run folder; other jobs may be, too."""
+class TrainingJob:
+    """A process, or ranks that share each batch, at work on a run folder, maybe beside other jobs."""
 
     config: Config
     out: Path
@@ -62,11 +62,11 @@ class Job:
 class Cell:
     """One set M_T of a run: a row of the matrix is a function of it."""
 
-    job: Job
+    job: TrainingJob
     train: Subset
     pretrained: Model
     embedded: Clips  # the labelled examples, embedded by the pretrained model
-    sources: Mapping[str, Source]  # examples by their use
+    sources: Mapping[str, ClipSource]  # examples by their use
     background: Clips | None  # features of windows that show none of the classes
     held_out: bool  # whether `calibrate` is a separate split; a small dataset selects on `train`
 
@@ -93,7 +93,7 @@ class Cell:
         every = self.pretrained.modalities
         if set(self.train) == set(every):
             return self.late_fusion()
-        return self._fused(dict.fromkeys(every, self.masd()))
+        return self.fused(dict.fromkeys(every, self.masd()))
 
     def masd(self) -> Model:
         """Return MASD's model of an M_T that lacks some modality."""
@@ -101,7 +101,7 @@ class Cell:
 
     def late_fusion(self) -> LateFusion:
         """Return the calibrated sum of the specialists of M_T."""
-        return self._fused(self.specialists())
+        return self.fused(self.specialists())
 
     def specialists(self) -> dict[str, Model]:
         """Return a model of each modality of M_T, probed and finetuned for it alone; all M_T share them."""
@@ -127,7 +127,8 @@ class Cell:
         name = subset_name(self.train)
         return self.job.trained(f"models/{method}/{name}", f"{method} {name}", make)
 
-    def _fused(self, readers: Mapping[str, Model]) -> LateFusion:
+    def fused(self, readers: Mapping[str, Model]) -> LateFusion:
+        """Return the late fusion of models of one modality each, at temperatures of `calibrate`."""
         described, targets = self.pretrained.description, self.embedded.targets
         assert targets is not None  # noqa: S101 - those of D_T
         prior = prior_logits(targets, described.task, len(described.labels))

@@ -1,22 +1,22 @@
 """Pretraining, probe, finetuning, MASD (paper, Sec. 4 and App. A and C), and subset distillation."""
 
-import copy
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated
 
 import torch
+from sensemble_sensors.strict_json import Count, Share
 from torch import nn
 
 from sensemble_train.data.batching import BatchOrder
-from sensemble_train.data.clips import Clips, Source
-from sensemble_train.field_checks import Amount, Count, Share, Size
-from sensemble_train.models.model import Head, Model
+from sensemble_train.data.clips import Clips, ClipSource
+from sensemble_train.field_checks import Amount, Size
+from sensemble_train.models.model import Head, Model, copied
 from sensemble_train.objectives.contrastive import LOG_SCALE, Contrastive
 from sensemble_train.objectives.objective import Backgrounds, Objective
 from sensemble_train.objectives.subset_distillation import SubsetDistillation
-from sensemble_train.objectives.task import Distillation, Task, task_loss
+from sensemble_train.objectives.task import Distillation, LabelledTask, task_loss
 from sensemble_train.recipe.fusion import teach
 from sensemble_train.training.augment import augment
 from sensemble_train.training.loop import Loop, fit
@@ -42,14 +42,14 @@ class PretrainConfig(Optimization):
 
 def pretrain(
     model: Model,
-    unlabelled: Source,
+    unlabelled: ClipSource,
     config: PretrainConfig,
     loop: Loop,
     log_scale: float = LOG_SCALE,
     background: Clips | None = None,
 ) -> Model:
     """Return a copy of `model`, pretrained by contrastive learning from the temperature exp(-`log_scale`)."""
-    start = copy.deepcopy(model)
+    start = copied(model)
     backgrounds = background_loss(start, background, config.background, loop)
     return fit(Contrastive(start, log_scale, backgrounds), [unlabelled], config, loop)
 
@@ -108,12 +108,12 @@ class Start:
     """The start of every method; methods return a trained copy of `probed`, in evaluation mode."""
 
     probed: Model  # the linear probe of M_T
-    labelled: Source  # D_T
+    labelled: ClipSource  # D_T
     train: Sequence[str]  # M_T
     config: FinetuneConfig
     loop: Loop
 
-    def fit(self, objective: Objective, *unlabelled: Source, some: bool = False) -> Model:
+    def fit(self, objective: Objective, *unlabelled: ClipSource, some: bool = False) -> Model:
         """Minimize `objective` on the examples of D_T with all (or some) of M_T, and on unlabelled ones."""
         labelled = self.labelled.having(self.train, some=some)
         return fit(objective, [labelled, *unlabelled], self.config, self.loop)
@@ -127,7 +127,7 @@ def linear_probe(
     pooled, targets = torch.stack(list(clips.inputs.values())).mean(dim=0), clips.targets
     assert targets is not None  # noqa: S101 - labelled, by its name
     steps, order = config.length(len(clips)), BatchOrder(len(clips), config.batch, seed)
-    probed = copy.deepcopy(model)
+    probed = copied(model)
     probed.head = head = Head(pooled.shape[1], len(model.description.labels))
     adamw = optimizer(head, config)
     for step, rows in enumerate(order.between(0, steps)):
@@ -144,24 +144,24 @@ def linear_probe(
 
 def finetune(start: Start) -> Model:
     """Train the whole model on the labels of M_T (Sec. 4.2)."""
-    return start.fit(Task(copy.deepcopy(start.probed), start.train))
+    return start.fit(LabelledTask(copied(start.probed), start.train))
 
 
-def masd(start: Start, unlabelled: Source) -> Model:
+def masd(start: Start, unlabelled: ClipSource) -> Model:
     """Train the whole model by MASD (Eq. 8); M_T lacks some modality, which is the student (Table 9)."""
-    objective = Distillation(copy.deepcopy(start.probed), start.train, start.config.distillation)
+    objective = Distillation(copied(start.probed), start.train, start.config.distillation)
     return start.fit(objective, unlabelled.having(start.probed.modalities))
 
 
 def distill_subsets(
-    start: Start, unlabelled: Source, teacher: Model, background: Clips | None = None
+    start: Start, unlabelled: ClipSource, teacher: Model, background: Clips | None = None
 ) -> Model:
     """Train the whole model by subset distillation, on the examples of D_SD that have every modality."""
     taught = teach(teacher, unlabelled.having(start.probed.modalities), start.loop)
     return learn_subsets(start, taught, background)
 
 
-def learn_subsets(start: Start, taught: Source, background: Clips | None = None) -> Model:
+def learn_subsets(start: Start, taught: ClipSource, background: Clips | None = None) -> Model:
     """Train the whole model on labels and on a teacher's probabilities, the targets of `taught`.
 
     With captions, there is no mixup: it leaves token ids alone, so the subset of captions would be taught the
@@ -170,7 +170,7 @@ def learn_subsets(start: Start, taught: Source, background: Clips | None = None)
     loop, config = start.loop, start.config
     if start.probed.description.tokenized:
         loop = replace(loop, augment=replace(loop.augment, mixup=0.0))
-    model = copy.deepcopy(start.probed)
+    model = copied(start.probed)
     backgrounds = background_loss(model, background, config.background, loop)
     objective = SubsetDistillation(model, start.train, config.distillation, backgrounds)
     return replace(start, loop=loop).fit(objective, taught, some=True)

@@ -18,7 +18,7 @@ from sensemble_runtime.subsets import name as subset_name
 from sensemble_sensors.media.dataset import Dataset, Example
 
 from sensemble_train.data.batching import seeded
-from sensemble_train.data.clips import Clips, Source
+from sensemble_train.data.clips import Clips, ClipSource
 from sensemble_train.distributed import World, alone, join
 from sensemble_train.errors import ConfigurationError
 from sensemble_train.models.infer_spec import describe
@@ -28,25 +28,25 @@ from sensemble_train.objectives.contrastive import LOG_SCALE
 from sensemble_train.recipe import run_folder
 from sensemble_train.recipe.config import Config, claim
 from sensemble_train.recipe.evaluate import embed, evaluate, intervals
-from sensemble_train.recipe.examples import Chosen, Report, backgrounds, check, choose, decoded, read
+from sensemble_train.recipe.examples import Chosen, ProgressOf, backgrounds, check, choose, decoded, read
 from sensemble_train.recipe.imitation import imitate, lessons, load_teacher
-from sensemble_train.recipe.job import Cell, Job
+from sensemble_train.recipe.job import Cell, TrainingJob
 from sensemble_train.recipe.methods import pretrain
 from sensemble_train.recipe.run_folder import Matrix, read_matrix
 from sensemble_train.training.loop import Loop
 
-Row = Callable[[Cell], Model]
+MatrixRow = Callable[[Cell], Model]
 """Returns the model of a method for one M_T, trained first if the run folder lacks it."""
-Rows = Mapping[str, Row]
+MatrixRows = Mapping[str, MatrixRow]
 """Method -> its row of the matrix."""
-SHIPPED: Rows = {"subset": Cell.subset}
+SHIPPED: MatrixRows = {"subset": Cell.subset}
 """The row that is trained unless somebody asks for comparisons."""
 
 
 def run(
     config: Config, out: Path | str, progress: Stages = no_progress, dataset: Dataset | None = None
 ) -> Matrix:
-    """Train what ships for every M_T of `config`, and score it on every M_E.
+    """Train the shipped method for every M_T of `config`, and score it on every M_E.
 
     Args:
         out: the run folder; an unfinished run of the same configuration in it is continued.
@@ -68,7 +68,7 @@ class Recipe:
 
     skip_bad = False  # whether bad examples are logged and left out
 
-    def __init__(self, config: Config, rows: Rows = SHIPPED) -> None:
+    def __init__(self, config: Config, rows: MatrixRows = SHIPPED) -> None:
         self.config, self.rows = config, rows
 
     def run(self, out: Path, progress: Stages, dataset: Dataset | None) -> Matrix:
@@ -85,7 +85,7 @@ class Recipe:
                 world.barrier()
             if world.agree(run_folder.scored(out, rows, train_sets)):
                 return read_matrix(out)
-            job = Job(config, out, world, progress)
+            job = TrainingJob(config, out, world, progress)
             torch.manual_seed(config.seed)
             with run_folder.removed_if_refused(out / run_folder.CONFIG if new else None):
                 model, log_scale = self.begin(dataset, world)
@@ -129,12 +129,12 @@ class Recipe:
         return new_model(self.config, dataset, world), LOG_SCALE
 
     def pretrain(
-        self, model: Model, unlabelled: Source, loop: Loop, log_scale: float, background: Clips | None
+        self, model: Model, unlabelled: ClipSource, loop: Loop, log_scale: float, background: Clips | None
     ) -> Model:
         """Return a copy of `model` with pretrained encoders."""
         return pretrain(model, unlabelled, self.config.pretrain, loop, log_scale, background)
 
-    def source(self, model: Model, use: str, examples: Sequence[Example], report: Report) -> Source:
+    def source(self, model: Model, use: str, examples: Sequence[Example], report: ProgressOf) -> ClipSource:
         """Return the examples of one use, such as `train`, to load batches from."""
         return decoded(self.config, model, use, examples, report, skip_bad=self.skip_bad)
 
@@ -155,9 +155,9 @@ def new_model(config: Config, dataset: Dataset, world: World) -> Model:
 
 
 def _score(
-    job: Job,
+    job: TrainingJob,
     models: Mapping[str, Model],
-    source: Source,
+    source: ClipSource,
     train: Subset,
     split: str,
     groups: NDArray[np.int64],
@@ -170,7 +170,7 @@ def _score(
     if job.world.rank == 0:
         for (method, model), clips in zip(rest.items(), embedded, strict=True):
             cell = paths[method].parent
-            cell.mkdir(parents=True, exist_ok=True)  # late fusion has no model of its own
+            cell.mkdir(parents=True, exist_ok=True)  # late fusion saves no model
             spread = intervals(model, clips, groups)
             run_folder.write_json(run_folder.of_split(cell, "intervals", split), spread)
             run_folder.write_json(paths[method], evaluate(model, clips))

@@ -40,7 +40,7 @@ def one_view(features: Tensor) -> Tensor:
 def mixup(batch: Clips, rate: float, classes: int) -> Clips:
     """Mix some examples with others: inputs except token ids, and labels (Zhang et al., 2017).
 
-    An example stays as it is if its partner lacks one of its modalities, or if all inputs are token ids.
+    An example stays unchanged if its partner lacks one of its modalities, or if all inputs are token ids.
     Targets become float32 [B, C].
     """
     count = len(batch)

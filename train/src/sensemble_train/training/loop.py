@@ -16,7 +16,7 @@ from sensemble_runtime.progress import Progress, no_progress
 from torch import nn
 
 from sensemble_train.data.batching import BatchOrder, seeded
-from sensemble_train.data.clips import Source
+from sensemble_train.data.clips import ClipSource
 from sensemble_train.distributed import World, alone, whole
 from sensemble_train.errors import ConfigurationError
 from sensemble_train.models.augment_config import AugmentConfig
@@ -41,7 +41,7 @@ class Loop:
     progress: Progress = no_progress  # called after every step
 
 
-def fit(objective: Objective, sources: Sequence[Source], settings: Optimization, loop: Loop) -> Model:
+def fit(objective: Objective, sources: Sequence[ClipSource], settings: Optimization, loop: Loop) -> Model:
     """Minimize `objective` and return the trained model, in evaluation mode and on the CPU, on every rank.
 
     The objective's model must not be used afterwards. Epochs are counted by the first source.

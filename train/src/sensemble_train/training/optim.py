@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from inspect import unwrap
 
 import torch
+from sensemble_sensors.strict_json import Count
 from torch import Tensor, nn
 from torch.optim import LBFGS, AdamW, Optimizer
 
-from sensemble_train.field_checks import Amount, Count, Size, check
+from sensemble_train.field_checks import Amount, Size, check
 
 _SLOW = 0.05  # share of the learning rate for pretrained weights
 _ITERATIONS = 100
@@ -49,7 +50,7 @@ class Optimization:
         learning_rate: the peak.
         warmup: steps up to the peak, at most half of all steps.
         weight_decay: of AdamW.
-        decay_vectors: decay gains, biases and the temperature, too. CLIP (Radford et al., 2021, Sec.
+        decay_vectors: decay gains, biases and the temperature as well. CLIP (Radford et al., 2021, Sec.
             2.5) and MAE's code exclude them; the paper does not say.
         clip: largest norm of the gradient, to which longer ones are scaled; 0 for no limit.
     """

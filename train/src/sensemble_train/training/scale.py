@@ -5,11 +5,12 @@ from functools import partial
 from typing import Literal
 
 import torch
+from sensemble_sensors.strict_json import Count
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from sensemble_train.distributed import World
-from sensemble_train.field_checks import Count, Size, check
+from sensemble_train.field_checks import Size, check
 from sensemble_train.models.transformer import Block
 
 _GRAPHS = 128

@@ -71,7 +71,7 @@ export class TrialPanel {
     const length = clock(periods * field("seconds").valueAsNumber).replace(/\.\d$/, "");
     const isValid = [...byId("trial-form").querySelectorAll("input")].every((one) => !one.checkVisibility() || one.validity.valid);
     this.begin.disabled = !isValid || (this.isShown && periods === 0);
-    if (!this.isShown) say(byId("trial-plan"), "Every example is played as it is and with the change, as fast as this computer can.");
+    if (!this.isShown) say(byId("trial-plan"), "Every example is played with and without the change, as fast as this computer can.");
     else if (this.begin.disabled) say(byId("trial-plan"), "Choose what you will show, one class or several.");
     else say(byId("trial-plan"), `${periods} periods, ${length} in all. In each, show what this page says, and do not look at its sensors: they show which period has the change. The first five seconds of a period do not count.`);
   }

@@ -69,7 +69,7 @@ export class Classes {
       const right = title === BACKGROUND ? project.none : known?.right;
       const held = own.filter(isHeld).length;
       say(strip.right, [right ? `${right[0]} of ${right[1]} right` : "", held ? `${held} kept aside` : ""].filter(Boolean).join(", "));
-      strip.right.title = "Takes that are answered right by a model that has not learned from them. Those kept aside, dashed, judge the robust model.";
+      strip.right.title = "The share of takes that a model gets right without having learned from them. Takes kept aside (dashed) test the robust model.";
       if (strip.remove) strip.remove.disabled = own.length > 0;
       arrange(strip.strip, own.map((take) => /** @type {HTMLElement} */ (this.take(take).parentElement)));
     }
@@ -117,7 +117,7 @@ export class Classes {
     }
     const held = isHeld(take);
     made.classList.toggle("held", held);
-    made.setAttribute("aria-label", `Take ${take.number}, ${take.seconds} s of ${take.modalities.join(" and ") || "nothing"}${held ? ", kept aside to judge by" : ""}`);
+    made.setAttribute("aria-label", `Take ${take.number}, ${take.seconds} s of ${take.modalities.join(" and ") || "nothing"}${held ? ", kept aside for the test" : ""}`);
     return made;
   }
 

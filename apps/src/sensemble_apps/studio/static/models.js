@@ -25,7 +25,7 @@ const STAGES = {
   specialist: "Each sensor learns by itself",
   choose: "The sensors choose their teacher",
   subset: "All sets of sensors learn together",
-  evaluate: "It is judged by takes kept aside",
+  evaluate: "It is tested with takes kept aside",
   degrade: "It looks and listens in bad conditions",
   export: "It is made ready to run anywhere",
 };
@@ -110,7 +110,7 @@ export class Models {
     if (classes.length < 2) return { words: classes.length ? "Name a second class." : "Name two classes or more.", act: classes.length ? "Name it" : "Name them", press: this.acts.name };
     const poor = classes.find(({ takes }) => takes < ENOUGH);
     if (poor) return { words: `Show it ${poor.name}: record ${counted(ENOUGH - poor.takes, "take")} or more.`, act: `Show ${poor.name}`, press: () => this.acts.record(poor.name) };
-    if (training?.status === "failed") return { words: `The training failed: ${training.reason || "it said nothing"}.`, act: "Try again", press: () => this.send({ type: "train", run: training.run }) };
+    if (training?.status === "failed") return { words: `The training failed: ${training.reason || "no reason was given"}.`, act: "Try again", press: () => this.send({ type: "train", run: training.run }) };
     const robust = project.runs.find(({ done }) => done);
     if (robust && training?.status === "done" && project.live !== robust.number) return { words: `The robust model is there: it was trained in ${lasting(training.elapsed)}.`, act: "Let it answer", press: () => this.send({ type: "open_live", run: robust.number }) };
     if (instant?.fitting && !instant.done) return preparing(instant.lowered);
@@ -120,9 +120,9 @@ export class Models {
     const learning = instant?.fitting ? " It is learning the newest take." : "";
     if (few) return { words: `It answers. ${GOOD} to 20 takes of each make it reliable: ${few.name} has ${few.takes}.${learning}`, act: `Show ${few.name}`, press: () => this.acts.record(few.name) };
     if (project.sensors < 2) return { words: `It answers. A second sensor makes it robust.${learning}` };
-    if (robust?.phone && project.live === robust.number) return { words: "The robust model answers. Unplug a sensor, and it goes on. It is ready for your phone, too.", act: "Send to my phone", press: () => this.send({ type: "send_to_phones", run: robust.number }) };
+    if (robust?.phone && project.live === robust.number) return { words: "The robust model answers. Unplug a sensor, and it goes on. It is also ready for your phone.", act: "Send to my phone", press: () => this.send({ type: "send_to_phones", run: robust.number }) };
     if (robust && project.live === robust.number) return { words: "The robust model answers. Unplug a sensor, and it goes on.", act: "See it live", press: () => location.assign("live/") };
-    const words = instant ? `It answers. Made robust, it does so with each sensor alone, too.${learning}` : "There are takes enough.";
+    const words = instant ? `It answers. Made robust, it also answers with each sensor alone.${learning}` : "There are enough takes.";
     return { words, act: instant ? "Make it robust" : "Train a model", press: () => this.send({ type: "train", run: null }) };
   }
 }
@@ -141,7 +141,7 @@ function inWords({ stage, done, total, left }) {
 
 /** @param {[number, number]} mistaken @returns {string} */
 function strangers([taken, n]) {
-  return `Pieces of a thing that is none of these that would be taken for one: ${rightOf({ accuracy: taken / n, n })} (each class left out in turn).`;
+  return `Pieces of an unknown thing that would be taken for one of these: ${rightOf({ accuracy: taken / n, n })} (each class left out in turn).`;
 }
 
 /** @param {Score[]} sets @param {Map<string, string>} words for their sensors, by modality @returns {HTMLElement} */

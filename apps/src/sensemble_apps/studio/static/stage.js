@@ -27,7 +27,7 @@ export class Stage {
     this.record = /** @type {HTMLButtonElement} */ (byId("record"));
     /** The longest take, in seconds. */
     this.longest = 1;
-    /** The choices, each with what it says of a take. @type {[string, Record<string, unknown>][]} */
+    /** The choices, each with the fields that it sets on a take. @type {[string, Record<string, unknown>][]} */
     this.choices = [];
     /** The title of the choice; empty before there is a class. */
     this.chosen = "";

@@ -125,7 +125,7 @@ export class RemoteGivers extends Givers {
     this.keep();
   }
 
-  /** Remember what is given and plugged in, so that the next page of this tab gives it, too. */
+  /** Remember what is given and plugged in, so that the next page of this tab gives it again. */
   keep() {
     const names = [...this.given.keys()].filter((modality) => !this.unplugged.has(modality));
     if (!this.leaving) sessionStorage.setItem(KEPT, JSON.stringify(names));

@@ -162,7 +162,7 @@ export class Lattice {
       this.before = this.shown ?? [];
       this.shown = live;
     }
-    if (changed) requestAnimationFrame(() => this.mark()); // when the rest of the page is laid out, too
+    if (changed) requestAnimationFrame(() => this.mark()); // once the rest of the page is laid out
     this.tell();
   }
 

@@ -1,5 +1,5 @@
 // A running session on a page: its answer, every set of sensors, the sensors, the timeline and the score.
-// The page in TypeScript (apps/web) shows its own session by it, too.
+// The page in TypeScript (apps/web) also uses it.
 
 import { button, byId, icon, make, percent, put, say, spaced } from "./dom.js";
 import { DIGITS, Guide } from "./guide.js";

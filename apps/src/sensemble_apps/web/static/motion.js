@@ -1,4 +1,4 @@
-// The accelerometer and gyroscope of this device as rows of a series; the page in TypeScript (apps/web) takes it, too.
+// The accelerometer and gyroscope of this device as rows of a series; the page in TypeScript (apps/web) also uses it.
 
 const GAP = 0.5; // seconds without a reading, over which nothing is interpolated
 const START = 5; // seconds within which the second of two sensors may begin

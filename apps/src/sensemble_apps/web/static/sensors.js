@@ -1,4 +1,4 @@
-// The sensors, each as a card: its newest samples, its state, what it says alone, and its buttons.
+// The sensors, each as a card: its newest samples, its state, its answer alone, and its buttons.
 
 import { button, draw, icon, make, percent, put, say, spaced } from "./dom.js";
 

@@ -3,7 +3,7 @@
 In training, voices, microphones and noises change. Our own encoders see mel energies [B, 1, frames, bins]:
 energies of independent sounds add, a filter scales bins, a longer vocal tract stretches the mel axis. There
 is no gain: derived presets are independent of the level. Pretrained encoders hear waves [B, S], which change
-likewise; a change of pace moves the pitch, too.
+likewise; a change of pace also moves the pitch.
 """
 
 import math

@@ -1,4 +1,4 @@
-"""A pretrained encoder and the adapter that learns behind it; its last blocks may learn, too."""
+"""A pretrained encoder and the adapter that learns behind it; its last blocks may also learn."""
 
 import copy
 from typing import Self
@@ -40,7 +40,7 @@ class Pretrained(Encoder):
         else:
             raise ConfigurationError(
                 f"{config.source}: the encoder of {spec.modality} gives {size} numbers, and the head takes "
-                f"{config.embedding}"
+                f"{config.embedding}; let them agree"
             )
 
     def train(self, mode: bool = True) -> Self:

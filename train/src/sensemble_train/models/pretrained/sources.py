@@ -152,7 +152,9 @@ def trained(source: str) -> Trained:
         raise ConfigurationError(f"--model {source}: name a function, package.module:factory")
     found = _factory(f"--model {source}", where, what)()
     if not isinstance(found, Trained):
-        raise ConfigurationError(f"--model {source}: it returns {type(found).__name__}, not Trained")
+        raise ConfigurationError(
+            f"--model {source}: it returns {type(found).__name__}; name one that returns a Trained"
+        )
     return found
 
 
@@ -185,7 +187,12 @@ def tokenizer(source: str, length: int) -> Tokenizer | None:
         path = pinned.path()
     if path is None:
         return None
-    found = Tokenizer.from_file(str(path))
+    try:
+        found = Tokenizer.from_file(str(path))
+    except Exception as error:  # the only type that it raises
+        raise ConfigurationError(
+            f"{path}: cannot be read ({error}); give a folder in transformers' form"
+        ) from error
     found.no_padding()
     found.enable_truncation(length)
     return found

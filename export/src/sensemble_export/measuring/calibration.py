@@ -1,0 +1,198 @@
+"""The calibration of a bundle, fitted with the artifacts that ship, and their scores."""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sensemble_runtime import subsets
+from sensemble_runtime.auditing.answers import plain
+from sensemble_runtime.auditing.calibration import (
+    CONFIDENT,
+    LEAST,
+    REDUNDANT,
+    RISK,
+    calibrate,
+    familiar_limit,
+    fit_redundancy,
+    fit_threshold,
+)
+from sensemble_runtime.auditing.intervals import Groups, group_codes
+from sensemble_runtime.auditing.measures import measure
+from sensemble_runtime.bundle.classifier import Classifier, Evidence
+from sensemble_runtime.bundle.head import KNOWN, Familiarity, Head
+from sensemble_runtime.bundle.manifest import Calibration, Manifest
+from sensemble_runtime.scores import SubsetScore
+from sensemble_train.data.clips import Clips
+from torch import Tensor
+
+from sensemble_export.lowering.targets import Job
+from sensemble_export.measuring import familiarity
+from sensemble_export.measuring.artifact_store import ArtifactStore
+from sensemble_export.measuring.parity import Floats
+
+LEAST_KNOWN = 19  # known windows below which a share of them gives no limit: the odds of any window do
+
+
+@dataclass(frozen=True, slots=True)
+class FittedOn:
+    """The examples that calibration is fitted on, none of them of eval; all windows are raw."""
+
+    calibrate: Clips | None = None  # not trained on; None: nothing is scaled, and nothing can be promised
+    groups: Groups = ()  # of `calibrate`
+    known: Mapping[str, Tensor] = field(default_factory=dict)  # trained on; empty: no scores of familiarity
+    background: Mapping[str, Tensor] = field(default_factory=dict)  # `familiarity.synthetic`
+    degraded: Mapping[str, tuple[Tensor, Tensor]] = field(default_factory=dict)
+
+
+NOTHING = FittedOn()
+
+
+def fit_calibration(
+    store: ArtifactStore, jobs: Sequence[Job], data: FittedOn
+) -> tuple[Calibration, Familiarity | None]:
+    """Fit opinions, familiarity and the threshold to the artifacts of `jobs` that run here."""
+    clips = data.calibrate
+    known = store.encode(clips, jobs) if clips is not None and clips.targets is not None else {}
+    scores = _fit_familiarity(store, jobs, data, known) if data.known else None
+    if not known or clips is None or clips.targets is None:
+        return Calibration(RISK, CONFIDENT, 0, REDUNDANT, {}, {}), scores
+    pooled, present = store.logits(known, clips)
+    logits = dict(zip(present, pooled, strict=False))  # the first are of each modality alone
+    ways = group_codes(data.groups or [None] * len(clips)).reshape(len(clips), -1).T  # of grouping
+    limits, familiar = dict[str, float](), {m: there.copy() for m, there in present.items()}
+    likeness = _likeness(store, scores, known, present)
+    for m, found in likeness.items():
+        there = present[m]
+        limits[m] = limit_of(found[there], ways[:, there])
+        familiar[m][there] = found[there] >= limits[m]
+    far = {m: np.zeros(len(there), bool) for m, there in present.items()}
+    for row, m in enumerate(sorted(store.model.modalities)):
+        if scores is not None and m in limits:
+            far[m][present[m]] = scores.are_far(row, known[m], limits[m])
+    truth, task = clips.targets.numpy(), store.head.task
+    fitted = calibrate(logits, familiar, truth, task, ways[0])
+    start = Calibration(RISK, CONFIDENT, 0, REDUNDANT, fitted, limits)
+    said = {m: replace(one, far=far[m]) for m, one in evidence(store, start, logits, likeness).items()}
+    redundancy = fit_redundancy(said, familiar, truth, task)
+    each = [fit_threshold(said, present, familiar, truth, task, groups, redundancy) for groups in ways]
+    threshold, count = max(t for t, _ in each), min(n for _, n in each)
+    return replace(start, threshold=threshold, groups=count, redundancy=redundancy), scores
+
+
+def limit_of(scores: Floats, ways: NDArray[np.integer]) -> float:
+    """Return the least score of a familiar window, by those [N] of known ones in groups, [ways, N].
+
+    Few windows tell no share. Then a window is unfamiliar if it is likelier unknown than known, by its score
+    and the odds of any window (`KNOWN`), unless a known one has less.
+    """
+    if len(scores) < LEAST_KNOWN:
+        return min(-KNOWN, float(scores.min()))
+    return min(familiar_limit(scores, groups) for groups in ways)
+
+
+def evidence(
+    store: ArtifactStore,
+    calibration: Calibration,
+    logits: Mapping[str, Floats],
+    likeness: Mapping[str, Floats],
+) -> dict[str, Evidence]:
+    """Return the evidence of N windows of each modality, from logits [N, C] and log-odds [N], if any."""
+    described, limits = store.model.description, calibration.familiar
+    classifier = Classifier(store.head, calibration, described.labels, logits)
+    return {
+        m: Evidence(
+            classifier.calibrated(m, own),
+            likeness.get(m),
+            limits.get(m, 0.0),
+            device=described.specs[m].device,
+        )
+        for m, own in logits.items()
+    }
+
+
+def _likeness(
+    store: ArtifactStore,
+    scores: Familiarity | None,
+    embeddings: Mapping[str, Floats],
+    present: Mapping[str, NDArray[np.bool_]],
+) -> dict[str, Floats]:
+    """Return the scores of familiarity [N] of each modality, by its embeddings [n, d]; 0 where absent."""
+    found = dict[str, Floats]()
+    for row, m in enumerate(sorted(store.model.modalities)):
+        if scores is not None and m in present and present[m].any():
+            found[m] = np.zeros(len(present[m]), np.float32)
+            found[m][present[m]] = scores.scores(row, embeddings[m])
+    return found
+
+
+def _fit_familiarity(
+    store: ArtifactStore, jobs: Sequence[Job], data: FittedOn, held: Mapping[str, Floats]
+) -> Familiarity:
+    def sides(modality: str) -> tuple[Floats, Floats]:
+        """Return the embeddings of what is known, and of background."""
+        parts = [data.known[modality], data.background[modality]]
+        hard, truth = data.degraded.get(modality, (parts[0][:0], None))
+        every = torch.cat([*parts, hard] if len(hard) else parts)
+        rows = store.embed(modality, every, jobs)
+        known, background, degraded = np.split(rows, np.cumsum([len(part) for part in parts]))
+        if truth is None or not len(hard):
+            return known, background
+        wrong = degraded[~_are_right(store.head, degraded, truth.numpy())]
+        return known, np.concatenate([background, wrong])
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # each modality is encoded in a separate process
+        found = dict(zip(data.known, pool.map(sides, data.known), strict=True))
+    known, background = ({m: rows[side] for m, rows in found.items()} for side in (0, 1))
+    # Many known windows have no label: the head names the class.
+    classes = {m: store.head.logits(rows).argmax(axis=1) for m, rows in known.items()}
+    return familiarity.fit(known, background, classes, len(store.head.bias), held)
+
+
+def _are_right(head: Head, embeddings: Floats, truth: NDArray[np.integer]) -> NDArray[np.bool_]:
+    """Tell whether the most probable class is a true one, bool [N], of embeddings [N, d]."""
+    likeliest = head.logits(embeddings).argmax(axis=1)
+    if head.task == "multi-label":
+        return np.asarray(truth[np.arange(len(truth)), likeliest] > 0)
+    return np.asarray(likeliest == truth)
+
+
+def score_shipped(
+    store: ArtifactStore, jobs: Sequence[Job], groups: Groups | None, calibration: Calibration
+) -> dict[str, SubsetScore]:
+    """Score each subset of the artifacts that run here on the held-out examples, with intervals."""
+    targets = store.held_out.targets
+    measured = {m: store.made[job].measured for m, job in store.running(jobs).items()}
+    embeddings = {m: found.embeddings for m, found in measured.items() if found is not None}
+    if targets is None or not embeddings:
+        return {}
+    pooled, present = store.logits(embeddings, store.held_out)
+    likeness = _likeness(store, store.head.familiarity, embeddings, present)
+    likeness = {m: found for m, found in likeness.items() if m in calibration.familiar}
+    said = evidence(store, calibration, dict(zip(present, pooled, strict=False)), likeness)
+    answers = plain(said, subsets.measured(present), calibration.redundancy, store.head.task)
+    codes = group_codes(groups or [None] * len(store.held_out))
+    found = measure(np.stack(list(answers.values())), present, targets.numpy(), store.head.task, codes)
+    return found.subsets if found else {}
+
+
+def describe_calibration(manifest: Manifest) -> Iterator[str]:
+    """Yield lines that say what a bundle's confidence rests on, and what is promised."""
+    calibration = manifest.calibration
+    found = calibration.modalities
+    if not found:
+        yield (
+            "not calibrated: the data has no examples of the split calibrate, so confidence is the "
+            "classifier's own"
+        )
+    else:
+        most = max(entry.examples for entry in found.values())
+        yield f"calibrated on up to {most} examples of the split calibrate"
+        few = [f"{m} ({entry.examples})" for m, entry in found.items() if entry.examples < LEAST]
+        few += [f"{m} (0)" for m in manifest.modalities if m not in found]
+        if few:
+            yield f"not calibrated, for want of {LEAST} examples: {', '.join(few)}"
+    yield calibration.promise

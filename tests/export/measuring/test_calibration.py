@@ -1,0 +1,96 @@
+"""A bundle is calibrated with the artifacts that ship, and says where it is not."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from sensemble_export import run
+from sensemble_export.measuring.calibration import limit_of
+from sensemble_runtime import subsets
+from sensemble_runtime.auditing.answers import plain
+from sensemble_runtime.auditing.calibration import RISK, calibrate, fit_threshold
+from sensemble_runtime.auditing.intervals import group_codes
+from sensemble_runtime.auditing.measures import measure
+from sensemble_runtime.bundle.bundle import Bundle
+from sensemble_runtime.bundle.head import KNOWN
+from sensemble_train.data.clips import Clips
+
+from tests.export.conftest import PEOPLE, Export
+
+
+def embeddings_of(bundle: Bundle, clips: Clips) -> np.ndarray:
+    """The embeddings of all windows, by the runtime itself, one by one."""
+    stacked = np.zeros((len(bundle.modalities), len(clips), bundle.manifest.embedding), np.float32)
+    for rows, modality in zip(stacked, bundle.modalities, strict=True):
+        for index in clips.present[modality].nonzero().flatten().tolist():
+            rows[index] = bundle.encode(modality, clips.inputs[modality][index : index + 1].numpy())
+    return stacked
+
+
+def test_opinions_threshold_and_scores_are_those_of_what_ships(exported: Export) -> None:
+    bundle, clips = Bundle.open(exported.out), exported.calibrate
+    present = {m: clips.present[m].numpy() for m in bundle.modalities}
+    truth, found = clips.targets.numpy(), bundle.manifest.calibration
+    shown = embeddings_of(bundle, clips)
+    logits = dict(zip(bundle.modalities, bundle.head.logits(shown), strict=True))
+    ways = group_codes(PEOPLE).T
+    expected = calibrate(logits, present, truth, "multi-class", ways[0])
+    assert found.modalities.keys() == expected.keys() == {*bundle.modalities}
+    for modality, entry in found.modalities.items():
+        assert entry.examples == (27 if modality == "text" else 36)
+        assert entry.power == expected[modality].power
+        assert entry.temperature == pytest.approx(expected[modality].temperature, rel=0.01)
+    said = {m: bundle.classifier.evidence(m, own) for m, own in zip(bundle.modalities, shown, strict=True)}
+    each = [
+        fit_threshold(said, present, present, truth, "multi-class", groups, found.redundancy)
+        for groups in ways
+    ]
+    assert (found.risk, found.groups) == (RISK, min(count for _, count in each)) == (RISK, 22)
+    assert found.threshold == pytest.approx(max(threshold for threshold, _ in each), abs=0.05)
+    held_out = exported.held_out
+    rows = dict(zip(bundle.modalities, embeddings_of(bundle, held_out), strict=True))
+    answers = plain(
+        {m: bundle.classifier.evidence(m, own) for m, own in rows.items()},
+        subsets.measured(bundle.modalities),
+        found.redundancy,
+        "multi-class",
+    )
+    scores = measure(
+        np.stack(list(answers.values())),
+        {m: held_out.present[m].numpy() for m in bundle.modalities},
+        held_out.targets.numpy(),
+        "multi-class",
+        group_codes([str(index // 2) for index in range(len(held_out))]),
+    )
+    assert scores is not None
+    assert bundle.manifest.audited == scores.subsets
+
+
+def test_a_run_is_calibrated_by_the_groups_of_its_examples(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run, "_decode", lambda *_: None)
+    monkeypatch.setattr(run, "calibrate_examples", lambda _: [SimpleNamespace(groups=("anna", "writer 3"))])
+    data = run._fitted_on(SimpleNamespace(modalities=()), SimpleNamespace(), lambda *_: None)
+    assert data.groups == [("anna", "writer 3")]
+
+
+def test_the_least_familiar_score_is_one_that_most_held_out_windows_reach(exported: Export) -> None:
+    bundle, clips = Bundle.open(exported.out), exported.calibrate
+    scores, thresholds = bundle.head.familiarity, bundle.manifest.calibration.familiar
+    assert scores is not None
+    assert list(thresholds) == list(bundle.modalities)
+    for row, (modality, threshold) in enumerate(thresholds.items()):
+        held_out = clips.inputs[modality][clips.present[modality]]
+        found = [scores.scores(row, bundle.encode(modality, window[None].numpy())) for window in held_out]
+        # Of fewer than 49 windows, the least familiar is the limit.
+        assert threshold == pytest.approx(min(found), abs=0.02 * np.ptp(found))
+        strange = bundle.encode(
+            modality, np.zeros(bundle.specs[modality].shape, bundle.specs[modality].dtype)
+        )
+        assert np.isfinite(scores.scores(row, strange))
+
+
+def test_the_odds_of_any_window_are_the_limit_of_few_windows_unless_one_of_them_has_less() -> None:
+    one = np.zeros((1, 8), int)
+    assert limit_of(np.arange(1.0, 9.0), one) == -KNOWN
+    assert limit_of(np.arange(-5.0, 3.0), one) == -5
+    assert limit_of(np.linspace(3, 9, 40), np.zeros((1, 40), int)) == 3
