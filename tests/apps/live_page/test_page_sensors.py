@@ -103,14 +103,14 @@ def test_the_active_one_of_several_is_recorded(session: Session, bundle: Bundle,
     clock.add(monotonic(), monotonic(), monotonic())
     folder = tmp_path / "recording"
     recorder.start(folder)
-    for level, waited in ((50, 0.0), (200, 0.3)):  # seconds from a picture's capture to the page
+    for level in (50, 200):
         cameras.append(BrowserSensor(spec, f"camera {level}", clock))
         name = session.attach(cameras[-1])
         until = monotonic() + PATIENCE
         while len(list((folder / "segments").glob("*.mkv"))) < len(cameras) and monotonic() < until:
-            for camera, shade in zip(cameras, (50, 200), strict=False):
+            for camera, shade, waited in zip(cameras, (50, 200), (0.0, 0.3), strict=False):
                 picture = np.full(spec.shape[2:], shade, np.uint8) + np.uint8(monotonic() * 100 % 5)
-                camera.put(0, monotonic() - waited, memoryview(picture.tobytes()))
+                camera.put(0, monotonic() - waited, memoryview(picture.tobytes()))  # seconds after its capture
             sleep(0.05)
         assert name == f"camera {level}"
     recorder.stop()
