@@ -15,7 +15,10 @@ from unittest.mock import patch
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from sensemble_sensors.devices import pulse
 from sensemble_train.digits.speech import RATE, Utterance, speak
+
+from tests.waiting import PATIENCE
 
 _ALSA = "pcm.!default { type pulse }\nctl.!default { type pulse }\n"
 
@@ -112,6 +115,7 @@ def running_sound_server(folder: Path, kind: str = "pulseaudio") -> Iterator[Sou
         "pipewire": [["pipewire"], ["wireplumber"], ["pipewire-pulse"]],
     }[kind]
     with patch.dict(os.environ, {name: str(home) for name, home in homes.items()}), ExitStack() as stack:
+        stack.enter_context(patch.object(pulse, "_PATIENCE", PATIENCE))  # the server may stand still
         for name in ("PULSE_SERVER", "PULSE_SOURCE", "DBUS_SESSION_BUS_ADDRESS"):
             os.environ.pop(name, None)
         log = stack.enter_context((folder / "server.log").open("wb"))

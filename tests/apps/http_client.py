@@ -57,7 +57,8 @@ class ServedPage:
     @contextmanager
     def socket(self, path: str = "/socket", **options: Any) -> Iterator[ClientConnection]:  # noqa: ANN401
         """Open a WebSocket as the page itself would."""
-        given = {"additional_headers": {"Origin": self.origin}, "close_timeout": 1, **options}
+        patient = {"open_timeout": PATIENCE, "ping_interval": None, "close_timeout": 1}
+        given = {"additional_headers": {"Origin": self.origin}, **patient, **options}
         address = f"{'wss' if self.secure else 'ws'}://127.0.0.1:{self.port}{path}"
         with connect(address, max_size=None, compression=None, **given) as opened:
             yield opened

@@ -13,6 +13,7 @@ from urllib.request import urlopen
 
 import pytest
 from sensemble_apps.errors import InputError
+from sensemble_apps.integrations import otlp
 from sensemble_apps.integrations.otlp import Metrics
 from sensemble_apps.running.outputs import open_output
 from sensemble_sensors.supervision.events import Event
@@ -20,7 +21,7 @@ from sensemble_sensors.supervision.events import Event
 from tests.apps.browser.hosting import Quiet, hosted
 from tests.apps.integrations.test_heartbeats import live, said
 from tests.sensors.reading import free_port
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
 BUNDLE: Any = SimpleNamespace(fingerprint="b" * 64)
 EVERY = ("audio", "video")
@@ -65,6 +66,7 @@ def test_a_receiver_that_comes_late_gets_every_count(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("OTEL_METRIC_EXPORT_INTERVAL", "100")
+    monkeypatch.setattr(otlp, "_PATIENCE", PATIENCE)  # the receiver may stand still
     port, errors = free_port(), list[str]()
     lost = Event(0.0, "lost", "video", "camera 0", "no picture came")
     unsure = replace(said(("audio",), 0.55), doubt="several")

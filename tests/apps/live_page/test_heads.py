@@ -53,7 +53,7 @@ def test_every_answer_is_of_one_head_with_its_audit_and_its_lattice(
         swapping = Thread(target=swap)
         swapping.start()
         hello: dict[str, Any] = viewer.hello
-        while len(answered) < 20 or len(states) < 20:
+        while min(len(answered), len(states)) < 20 or len({right for right, _ in answered}) < 2:
             message = json.loads(viewer.socket.recv(timeout=PATIENCE))
             if message["type"] == "hello":
                 hello = message
@@ -66,4 +66,3 @@ def test_every_answer_is_of_one_head_with_its_audit_and_its_lattice(
         swapping.join()
     for right, names in [*answered, *states]:
         assert [RIGHT[name] for name in names] == [right]
-    assert {right for right, _ in answered} == {*RIGHT.values()}

@@ -29,6 +29,7 @@ from sensemble_runtime.prediction import Prediction
 from sensemble_sensors.media.dataset import Example
 from sensemble_sensors.supervision.events import Event
 
+from tests.sensors.reading import free_port
 from tests.waiting import PATIENCE
 
 from .serving import Served, serving
@@ -42,8 +43,7 @@ class Broker:
     """A broker on the loopback, and all that it was told."""
 
     def __init__(self, folder: Path) -> None:
-        with create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         self._configuration = folder / "mosquitto.conf"
         self._configuration.write_text(f"listener {self.port} 127.0.0.1\nallow_anonymous true\n")
         self.messages: Queue[tuple[str, str]] = Queue()

@@ -145,8 +145,9 @@ def test_a_server_without_a_source_is_not_blamed_on_the_rate(sound_server: Sound
 
 
 def test_a_server_that_hangs_makes_a_watch_blind_and_ends_no_guard(
-    sound_server: SoundServer, specs: Specs
+    sound_server: SoundServer, specs: Specs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(pulse, "_PATIENCE", 2.0)
     desk = Microphone("speaker.monitor")
     desk.open(specs["audio"])
     assert desk.read(30) is not None

@@ -24,6 +24,7 @@ from sensemble_sensors.devices.watcher import (
 )
 from sensemble_sensors.errors import SensorUnavailableError
 
+from tests.sensors.reading import free_port
 from tests.sensors.studio import Specs
 from tests.waiting import wait_until
 
@@ -165,8 +166,7 @@ def test_a_camera_s_link_is_followed_when_it_is_opened(tmp_path: Path, specs: Sp
 def test_a_network_camera_and_captions_come_and_go(tmp_path: Path) -> None:
     reported: list[DeviceEvent] = []
     file = tmp_path / "said.txt"
-    with socket.create_server(("127.0.0.1", 0)) as reserved:
-        port = reserved.getsockname()[1]
+    port = free_port()
     address, lines = f"http://127.0.0.1:{port}/stream", f"tcp://127.0.0.1:{port}"
     finders = [named_source(address, "video"), *(named_source(one, "text") for one in (lines, str(file)))]
     with Watcher(finders, reported.append, interval=0.01):

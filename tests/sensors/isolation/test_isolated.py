@@ -132,8 +132,7 @@ def test_whatever_it_does_it_is_lost_with_its_reason_and_can_be_opened_again(
 def test_a_pause_of_the_reader_is_not_the_sensors(
     unruly: Make, specs: Specs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sensor, paused = unruly("nothing", hanging=PATIENCE), 0.0
-    sensor.open(specs["video"])
+    sensor, paused = unruly("nothing", opening=PATIENCE, hanging=PATIENCE), 0.0
 
     def readable(file: int, timeout: float) -> bool:
         nonlocal paused
@@ -142,6 +141,7 @@ def test_a_pause_of_the_reader_is_not_the_sensors(
 
     monkeypatch.setattr(isolated, "readable", readable)
     monkeypatch.setattr(isolated, "monotonic", lambda: time.monotonic() + paused)
+    sensor.open(specs["video"])
     for _ in range(3):
         wait_until(lambda: sensor.read(1) is not None)
 

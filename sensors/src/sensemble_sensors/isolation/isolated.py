@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from time import monotonic
 
 from sensemble_sensors.errors import SensorCodeError, SensorLostError, SensorsError, SensorUnavailableError
-from sensemble_sensors.isolation.worker import ERRORS, GRACE, SAMPLE, SIZES, WorkerJob, unpacked
+from sensemble_sensors.isolation.worker import ERRORS, GRACE, READ, SAMPLE, SIZES, WorkerJob, unpacked
 from sensemble_sensors.polling import readable
 from sensemble_sensors.sensor import Sample, Sensor, is_played, is_pushed
 from sensemble_sensors.spec import InputSpec
@@ -148,16 +148,14 @@ class Isolated:
         return process
 
     def _wait_until_open(self, process: _Process) -> None:
-        until = monotonic() + self.limits.opening
         while not self._opened:
             if isinstance(self._over, SensorCodeError):
                 raise self._over
             if self._over is not None:
                 raise SensorUnavailableError(str(self._over)) from self._over
-            left = until - monotonic()
-            if left <= 0:
+            if self._still > self.limits.opening:
                 self._end(f"did not open within {self.limits.opening:g} s")
-            self._receive(process, max(left, 0.0))
+            self._receive(process, READ)
 
     def read(self, timeout: float) -> Sample | None:
         """Return the next sample; see `Sensor`. A sensor that exceeds its limits is lost."""
