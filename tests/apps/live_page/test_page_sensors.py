@@ -110,7 +110,8 @@ def test_the_active_one_of_several_is_recorded(session: Session, bundle: Bundle,
         while len(list((folder / "segments").glob("*.mkv"))) < len(cameras) and monotonic() < until:
             for camera, shade, waited in zip(cameras, (50, 200), (0.0, 0.3), strict=False):
                 picture = np.full(spec.shape[2:], shade, np.uint8) + np.uint8(monotonic() * 100 % 5)
-                camera.put(0, monotonic() - waited, memoryview(picture.tobytes()))  # seconds after its capture
+                # `waited` seconds after its capture.
+                camera.put(0, monotonic() - waited, memoryview(picture.tobytes()))
             sleep(0.05)
         assert name == f"camera {level}"
     recorder.stop()
