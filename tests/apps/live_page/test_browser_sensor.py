@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from sensemble_apps.web.browser_sensor import BrowserSensor, ClockOffset
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_sensors.errors import SampleError
-from sensemble_sensors.spec import InputSpec
+from sensemble_sensors.spec import Channel, InputSpec
 
 from tests.waiting import PATIENCE
 
@@ -21,6 +21,9 @@ from .serving import Served, Viewer, noise, packed
 
 SOUND = InputSpec("audio", "float32", (1, 1600), 16000, 0.1, 0.05, 1.0)
 PICTURE = InputSpec("video", "uint8", (1, 2, 4, 6, 3), 10, 0.2, 0.1, 1.0)
+MOTION = InputSpec(
+    "imu", "float32", (1, 50, 3), 50, 1.0, 0.5, 2.0, "series", tuple(map(Channel, ("ax", "ay", "az")))
+)
 TEXT = InputSpec("text", "int64", (1, 8), 0, 0, 0, 2.0)
 _DELAYS = st.floats(0.0, 1.0)
 
@@ -89,6 +92,16 @@ def test_pictures_and_captions_have_theirs() -> None:
 def test_what_is_not_of_the_specs_form_is_refused(spec: InputSpec, data: bytes) -> None:
     with pytest.raises(SampleError):
         opened(spec).put(0, 0.0, memoryview(data))
+
+
+def test_what_a_page_fills_in_after_it_stood_still_is_a_sample() -> None:
+    """It was refused, and with its motion the page lost its camera and its microphone."""
+    sensor = opened(MOTION)
+    rows = np.arange(0.5 * MOTION.rate * 3, dtype=np.float32)  # `GAP` of motion.js
+    sensor.put(0, 0.0, memoryview(rows.tobytes()))
+    sample = sensor.read(0)
+    assert sample is not None
+    np.testing.assert_array_equal(sample.data, rows.reshape(-1, 3))
 
 
 def test_a_time_ahead_of_the_clock_counts_as_now_and_none_before_an_exchange() -> None:

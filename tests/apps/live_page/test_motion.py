@@ -4,17 +4,22 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, WebSocketRoute, expect
+from sensemble_apps.web import server
 from sensemble_runtime import Bundle
 
 from tests.apps.browser.colours import write_colours
 from tests.apps.chromium import SLOW, lay_down
+from tests.waiting import PATIENCE
 
 from .serving import serving
 
 pytestmark = pytest.mark.needs("chromium")
 
 
-def test_a_browser_gives_its_motion_again_after_a_lost_connection(tmp_path: Path, browser: Browser) -> None:
+def test_a_browser_gives_its_motion_again_after_a_lost_connection(
+    tmp_path: Path, browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "_PING", PATIENCE)  # no browser that stands still loses another one
     with serving(Bundle.open(write_colours(tmp_path / "bundle"), "onnx")) as served:
         page = browser.new_page()
         sockets: list[WebSocketRoute] = []

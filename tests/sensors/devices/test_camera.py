@@ -94,8 +94,9 @@ def test_a_file_at_an_address_is_a_file(studio: Studio, specs: Specs) -> None:
 
 
 def test_a_network_camera_that_hangs_blocks_nobody_and_one_that_leaves_is_lost(
-    network_camera: NetworkCamera, specs: Specs
+    network_camera: NetworkCamera, specs: Specs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("sensemble_sensors.devices.camera._PATIENCE", PATIENCE)  # a machine may stand still
     before = active_count()
     camera = Camera(network_camera.address)
     for act in ("stall", "resize"):

@@ -18,7 +18,7 @@ from sensemble_sensors.kinds.kind import FileKind, described
 from sensemble_sensors.kinds.recording_tracks import Converter, TrackReader
 from sensemble_sensors.kinds.resampling import LARGEST, PAUSE, STEPS, Resampler, Rows, Times, resampled
 from sensemble_sensors.kinds.series_files import read_series, write_series
-from sensemble_sensors.kinds.windows import BLOCK, SteadyRing, WindowRing, blocks
+from sensemble_sensors.kinds.windows import SteadyRing, WindowRing, blocks
 from sensemble_sensors.lines import Fields
 from sensemble_sensors.sensor import Data, Media, Sample
 from sensemble_sensors.spec import HIGHEST_RATE, MAX_CHANNELS, InputSpec, Modality
@@ -77,7 +77,8 @@ class Series(FileKind):
         return _SeriesChecks(spec, limits)
 
     def max_bytes(self, spec: InputSpec) -> int:
-        return 8 * spec.shape[2] * max(1, math.ceil(BLOCK * spec.rate / 2))
+        """Return the bytes of a second: a page that stood still for half of one fills in its rows at once."""
+        return 4 * spec.shape[2] * math.ceil(spec.rate)
 
     def unpack(self, data: NDArray[np.uint8], spec: InputSpec) -> Media | str:
         return data.view(np.float32).reshape(-1, spec.shape[2])
