@@ -10,6 +10,7 @@ from threading import Event, Thread, active_count
 from time import monotonic
 from typing import IO
 
+import pytest
 from sensemble_apps.studio.command_process import Process
 from sensemble_apps.studio.project import Project, ProjectRun
 from sensemble_apps.studio.training import training
@@ -63,6 +64,12 @@ def test_a_training_that_fails_says_why(tmp_path: Path) -> None:
     found = job.snapshot()
     assert found["status"] == "failed"
     assert "index.jsonl: cannot be read" in found["reason"]
+
+
+def test_a_module_in_the_current_folder_does_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "json.py").write_text("raise SystemExit(9)")  # beside a data set from elsewhere, say
+    monkeypatch.chdir(tmp_path)
+    assert Process(["--version"]).run(lambda _: None) == 0
 
 
 def is_read(pipe: IO[bytes]) -> bool:

@@ -35,7 +35,7 @@ class Process:
         self, arguments: Sequence[str], module: str = "sensemble_apps.studio.command_process"
     ) -> None:
         self.reason = ""
-        self._command = [sys.executable, "-m", module, *arguments]
+        self._command = [sys.executable, "-P", "-m", module, *arguments]
         self._unsent: list[str] = []  # lines for its standard input
         self._lock = Lock()
         self._stopped = False

@@ -66,7 +66,7 @@ def lower_all(
                 raise ExportError(str(error)) from error
             for modality in {job.modality for job in jobs}:
                 save_file({"windows": windows[modality].contiguous()}, folder / f"{modality}.safetensors")
-        command, pipe = [sys.executable, "-m", __name__, temporary], subprocess.PIPE
+        command, pipe = [sys.executable, "-P", "-m", __name__, temporary], subprocess.PIPE
         with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=output) as first:
             assert first.stdin is not None  # noqa: S101 - they are pipes
             assert first.stdout is not None  # noqa: S101

@@ -10,6 +10,7 @@ from multiprocessing.connection import Connection
 from threading import Thread
 from typing import TypeVar
 
+_SAFE_PATH = "PYTHONSAFEPATH"
 Given = TypeVar("Given")
 Made = TypeVar("Made")
 
@@ -24,7 +25,7 @@ def submitted(task: Callable[[Given], Made], given: Iterable[Given]) -> Iterator
     """
     context = get_context("spawn")
     lives, held = context.Pipe(duplex=False)
-    with ProcessPoolExecutor(os.cpu_count(), context, _end_with, (lives,)) as pool:
+    with _safe_path(), ProcessPoolExecutor(os.cpu_count(), context, _end_with, (lives,)) as pool:
         try:
             mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # which the processes inherit
             try:
@@ -35,6 +36,19 @@ def submitted(task: Callable[[Given], Made], given: Iterable[Given]) -> Iterator
         except BaseException:
             held.close()
             raise
+
+
+@contextmanager
+def _safe_path() -> Iterator[None]:
+    """Start processes without the current folder in `sys.path`, as by `-P`, which a pool cannot give."""
+    before = os.environ.get(_SAFE_PATH)
+    os.environ[_SAFE_PATH] = "1"
+    try:
+        yield
+    finally:
+        del os.environ[_SAFE_PATH]
+        if before is not None:
+            os.environ[_SAFE_PATH] = before
 
 
 def _end_with(lives: Connection) -> None:
