@@ -30,19 +30,21 @@ def plugin(
     raised: type[SensembleError],
     part: Callable[[Any], Any] = lambda named: named,
     *,
-    kind: type = object,
+    kind: type | None = None,
 ) -> Any | None:  # noqa: ANN401 - as the group says
-    """Return the `part`, of a `kind`, of what a package names in a group of entry points; None without one.
+    """Return the `part` of what a package names in a group of entry points; None without one.
 
-    Raises `raised` if it cannot be loaded or made, or is another.
+    The part must be of a `kind`, by default anything that can be called. Raises `raised` if it
+    cannot be loaded or made, or is another.
     """
     from importlib.metadata import entry_points  # a tenth of what a short command imports
 
     for entry in entry_points(group=group, name=name):
         try:
             found = part(entry.load())
-            if not isinstance(found, kind):
-                raise TypeError(f"it is no {kind.__name__}")  # noqa: TRY301 - said as the others are
+            if not (callable(found) if kind is None else isinstance(found, kind)):
+                what = kind.__name__ if kind else "function"
+                raise TypeError(f"it is no {what}")  # noqa: TRY301 - said as the others are
         except (Exception, SystemExit) as failure:  # some end the process where their library is missing
             raise raised(
                 f"{group} {name}: {entry.value} cannot be loaded ({type(failure).__name__}: "

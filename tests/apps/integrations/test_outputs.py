@@ -37,7 +37,7 @@ def test_an_output_of_another_package(
     info = tmp_path / "outside_output-1.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: outside-output\nVersion: 1\n")
-    names = "[sensemble.outputs]\nkinds = outside_output:kinds\nbroken = gone:made\n"
+    names = "[sensemble.outputs]\nkinds = outside_output:kinds\nbroken = gone:made\nnumber = math:pi\n"
     (info / "entry_points.txt").write_text(names)
     said = tmp_path / "said.txt"
     command = ["run", bundle_folder, "--replay", dataset_folder, "--limit", "3", "--output", f"kinds={said}"]
@@ -52,6 +52,8 @@ def test_an_output_of_another_package(
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(InputError, match=r"sensemble.outputs broken: gone:made cannot be loaded .*install"):
         open_output("broken=x", Bundle.open(bundle_folder))
+    with pytest.raises(InputError, match=r"sensemble.outputs number: math:pi cannot be loaded .*no function"):
+        open_output("number=x", Bundle.open(bundle_folder))
 
 
 def test_an_output_that_there_is_not_is_refused_with_those_that_there_are(bundle_folder: Path) -> None:

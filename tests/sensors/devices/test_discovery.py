@@ -198,6 +198,12 @@ def test_a_device_that_cannot_be_loaded_says_so(knocking: Callable[[str, str], N
         device_of(IMU, "knock:3")
 
 
+def test_a_device_that_is_no_class_says_so(knocking: Callable[[str, str], None]) -> None:
+    knocking("series.knock = knocks:Knock", "Knock = 4")
+    with pytest.raises(SensorUnavailableError, match=r"series\.knock: knocks:Knock .*install its package"):
+        device_of(IMU, "knock:3")
+
+
 def test_a_kind_that_cannot_be_made_says_so(knocking: Callable[[str, str], None]) -> None:
     knocking("x = knocks\n[sensemble.kinds]\nknock = knocks", "def sensors(): raise OSError('no wood')")
     with pytest.raises(SpecError, match=r"knock: knocks .*OSError"):

@@ -15,7 +15,7 @@ from sensemble_sensors.devices import discovery
 from sensemble_sensors.devices.discovery import Device
 from sensemble_sensors.devices.registry import finders
 from sensemble_sensors.devices.watcher import Appeared, DeviceEvent, Disappeared, SearchFailed, Watcher
-from sensemble_sensors.errors import SensorUnavailableError
+from sensemble_sensors.errors import SensorUnavailableError, text_of
 from sensemble_sensors.libraries import opencv
 
 from sensemble_apps.console.output import say
@@ -68,13 +68,22 @@ def _python() -> str:
 
 
 def _executors() -> str:
+    reasons = {target: executor.missing(target) or _failure(target) for target in executor.known()}
+    lacking = "; ".join(f"{target} {why}" for target, why in reasons.items() if why)
+    if all(reasons.values()):
+        raise _MissingError(lacking)
+    ready = ", ".join(target for target, why in reasons.items() if not why)
+    return f"{ready}; {lacking}" if lacking else ready
+
+
+def _failure(target: str) -> str:
+    """Return why an installed executor cannot be loaded, to be read after its name; empty if it can."""
+    found = executor.executor_of(target)
     try:
-        importlib.import_module("sensemble_runtime.executors._native")
-    except ImportError as error:
-        remedy = executor.EXECUTORS["executorch-xnnpack"].remedy
-        raise _MissingError(f"the native module does not load ({error}); {remedy}") from error
-    lacking = [f"; {t} {why}" for t in executor.EXECUTORS if (why := executor.missing(t))]
-    return f"{', '.join(executor.available())}{''.join(lacking)}"
+        importlib.import_module(found.encoder[0] if found else "")
+    except Exception as error:  # noqa: BLE001 - whatever its library raises
+        return f"cannot be loaded ({text_of(error)}): {found.remedy if found else ''}"
+    return ""
 
 
 def _cameras() -> str:

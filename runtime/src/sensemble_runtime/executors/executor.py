@@ -106,12 +106,16 @@ def missing(target: str) -> str:
     return f"is not installed: {executor.remedy}"
 
 
-def available() -> tuple[str, ...]:
-    """Return the targets whose artifacts this machine can run, in order of preference."""
+def known() -> list[str]:
+    """Return the targets of our executors and of installed packages', in order of preference."""
     from importlib.metadata import entry_points
 
-    installed = (entry.name for entry in entry_points(group=GROUP))
-    return tuple(target for target in in_order({*EXECUTORS, *installed}) if not missing(target))
+    return in_order({*EXECUTORS, *(entry.name for entry in entry_points(group=GROUP))})
+
+
+def available() -> tuple[str, ...]:
+    """Return the targets whose artifacts this machine can run, in order of preference."""
+    return tuple(target for target in known() if not missing(target))
 
 
 def in_order(targets: Iterable[str]) -> list[str]:

@@ -37,7 +37,7 @@ def installed(kind: str, room: str) -> Any | None:  # noqa: ANN401 - of the room
         make = getattr(module, room, None)
         return None if make is None else make()
 
-    return plugin(GROUP, kind, SpecError, part)
+    return plugin(GROUP, kind, SpecError, part, kind=object)
 
 
 def condition_of(modality: str, name: str, kind: str = "") -> Condition:
