@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sensemble_apps.tables.heartbeats import parsed
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.record.writer import RecordWriter
@@ -67,6 +68,14 @@ def test_a_record_in_which_nothing_began_says_so(tmp_path: Path, here: Sensemble
     assert len(result.stderr.splitlines()) == 1
     result = here("history", record, "--json")
     assert (json.loads(result.stdout), result.stderr) == ({"runs": []}, "")
+
+
+def test_heartbeats_make_the_folder_above_them(tmp_path: Path, here: Sensemble) -> None:
+    record, beats = tmp_path / "record.sqlite", tmp_path / "new" / "folder" / "beats.parquet"
+    RecordWriter(record).close()
+    result = here("history", record, "--heartbeats", beats)
+    assert (result.returncode, result.stdout, result.stderr) == (0, f"{beats}\n", "")
+    assert parsed(beats.read_bytes()) == []
 
 
 def test_heartbeats_do_not_replace_a_record(tmp_path: Path, refusal: Refusal) -> None:

@@ -104,7 +104,10 @@ def schema() -> "pa.Schema":
 
 
 def write_heartbeats(path: Path, rows: Iterable[Heartbeat]) -> None:
-    """Write a private Parquet file; one that exists is replaced as a whole. Raises InputError."""
+    """Write a private Parquet file, with the folders above it; one that exists is replaced as a whole.
+
+    Raises InputError.
+    """
     import pyarrow as pa
     from pyarrow import parquet
 
@@ -112,6 +115,7 @@ def write_heartbeats(path: Path, rows: Iterable[Heartbeat]) -> None:
     out = io.BytesIO()
     parquet.write_table(pa.Table.from_pylist(flat, schema()), out)
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         durable.write(path, out.getvalue(), private=True)
     except OSError as error:
         raise refused(error, path) or error from error
