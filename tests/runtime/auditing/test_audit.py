@@ -196,6 +196,13 @@ def test_an_audit_that_lost_rows_is_refused(bundle: Bundle, dataset: Dataset, tm
             db.execute(f"DELETE FROM {damage}")  # noqa: S608 - written above
         with pytest.raises(RecordError, match=rf"a\.sqlite: .*{lost}\); audit again: `sensemble audit"):
             compare(whole, record)
+    shutil.copy(whole, record)
+    with closing(sqlite3.connect(record)) as db, db:
+        db.executescript(
+            "DELETE FROM scores WHERE subset = 'text'; DELETE FROM answers WHERE subset = 'text'"
+        )
+    with pytest.raises(RecordError, match="scores: P is not the mean"):
+        compare(whole, record)
     with closing(sqlite3.connect(record)) as db, db:
         db.executescript("DELETE FROM scores; DELETE FROM answers")
     with pytest.raises(RecordError, match="scores: none"):

@@ -1,6 +1,8 @@
 """Read complete audits back from a record."""
 
+from math import isclose
 from pathlib import Path
+from statistics import fmean
 
 from sensemble_runtime import subsets
 from sensemble_runtime.auditing.audit import AuditResult
@@ -38,6 +40,9 @@ def check_whole(path: Path | str, run: Run) -> None:
         for name in scored | given
         if given.get(name) != scored.get(name)
     ]
+    # A set that is gone with its answers leaves no other trace.
+    if not lost and not isclose(fmean(s.accuracy for s in run.scores.values()), run.estimates["P"].value):
+        lost = ["scores: P is not the mean of those that are there"]
     if lost:
         again = f"audit again: `sensemble audit BUNDLE ... --record {path}`"
         raise RecordError(f"{path}: an audit has lost rows ({lost[0]}); {again}")
