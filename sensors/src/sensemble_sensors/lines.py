@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO, Annotated, Any
 
 from sensemble_sensors.errors import BadDataError
-from sensemble_sensors.strict_json import FreeText, decode
+from sensemble_sensors.strict_json import DecodeError, FreeText, decode, unique
 
 MAX_LINE = 1 << 20  # bytes of a line, with its end
 MAX_SECONDS = 1e9  # seconds, or thirty years; no file and no recording is longer
@@ -48,7 +48,9 @@ class Fields:
         if len(line) > MAX_LINE:
             raise BadDataError(f"longer than {MAX_LINE - 1} bytes")
         try:
-            values = json.loads(line.decode() if isinstance(line, bytes) else line)
+            values = json.loads(line.decode() if isinstance(line, bytes) else line, object_pairs_hook=unique)
+        except DecodeError:
+            raise
         except (ValueError, RecursionError) as error:
             raise BadDataError(f"not JSON in UTF-8 ({error})") from error
         if not isinstance(values, dict):

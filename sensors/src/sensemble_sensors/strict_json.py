@@ -44,7 +44,7 @@ def document(text: str) -> object:
     finite.
     """
     try:
-        return json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse)
+        return json.loads(text, object_pairs_hook=unique, parse_constant=_refuse)
     except DecodeError:
         raise
     except (ValueError, RecursionError) as error:
@@ -178,10 +178,16 @@ def _join(field: str, key: str) -> str:
     return f"{field}.{shown}" if field else shown
 
 
-def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+def unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """Return the entries of an object of JSON, as its `object_pairs_hook`; DecodeError if a key is repeated.
+
+    Of two values, Python's parser would take the last, and say nothing.
+    """
     entries = dict(pairs)
     if len(entries) != len(pairs):
-        raise DecodeError("a key is repeated")
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise DecodeError(f"a key is repeated: {_join('', twice)}; give it once")
     return entries
 
 

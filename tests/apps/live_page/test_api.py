@@ -58,6 +58,11 @@ def test_the_state_is_of_the_form_that_is_described(replayed: Served) -> None:
         ("/api/label", [], "the body is not an object of JSON"),
         ("/api/label", b"{", "the body is not an object of JSON"),
         ("/api/label", b"[" * 60000, "the body is not an object of JSON"),
+        (
+            "/api/record",
+            b'{"on": false, "on": true}',
+            "the body is not an object of JSON (a key is repeated: on",
+        ),
         ("/api/label", b"x" * 70000, "the body is longer than 65536 bytes"),
         ("/api/record", {"on": "yes"}, "on: expected true or false"),
         ("/api/record", {}, "on: expected true or false"),

@@ -298,6 +298,7 @@ def test_a_clock_that_steps_back_keeps_two_accelerometers() -> None:
         ([], "holds no row"),
         ([{"time": 1, "ax": 1, "gz": 1}, {"ax": 1, "gz": 1}], "in all rows or in none"),
         (b"[" * 100_000, "no JSON"),
+        (b'{"time": [1], "time": [2], "ax": [1], "gz": [1]}', "a key is repeated: time; give it once"),
         (b"hello", "neither a row"),
     ],
 )

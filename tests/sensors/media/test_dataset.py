@@ -93,6 +93,7 @@ BAD = [
     ("[1]", "not a JSON object"),
     ('{"id": "\udcff"}', "not JSON in UTF-8"),
     ("[" * 100_000, "not JSON"),
+    ('{"id": "a", "id": "b"}', "a key is repeated: id; give it once"),
     (GOOD | {"id": None}, "id: is missing"),
     (GOOD | {"id": 3}, "id: expected a string"),
     (GOOD | {"split": "test"}, "split: expected one of pretrain, train, calibrate, eval"),

@@ -17,6 +17,7 @@ from sensemble_sensors.devices.rows import LATEST, number
 from sensemble_sensors.devices.units import GRAVITY, quantity
 from sensemble_sensors.errors import BadDataError
 from sensemble_sensors.kinds.resampling import Times
+from sensemble_sensors.strict_json import DecodeError, unique
 
 _NANO = 1e-9
 _MICROTESLA = 0.01  # gauss
@@ -50,9 +51,11 @@ class Measurements(NamedTuple):
 
 
 def decode(body: bytes) -> Any:  # noqa: ANN401 - JSON
-    """Return the JSON of a body, None if it is none; BadDataError for one nested too deeply."""
+    """Return the JSON of a body, None if it is none; BadDataError if it nests too deeply or repeats a key."""
     try:
-        return json.loads(body)
+        return json.loads(body, object_pairs_hook=unique)
+    except DecodeError:
+        raise
     except RecursionError as error:
         raise BadDataError("the body is no JSON") from error
     except ValueError:

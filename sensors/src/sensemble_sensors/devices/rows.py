@@ -12,6 +12,7 @@ from typing import NamedTuple
 from sensemble_sensors.devices.polled import MAX_LINE
 from sensemble_sensors.errors import BadDataError
 from sensemble_sensors.kinds.resampling import LARGEST
+from sensemble_sensors.strict_json import unique
 
 TIME = "time"
 LATEST = 1e38  # of a time, in whatever unit
@@ -43,16 +44,18 @@ class RowParser:
             return None
         if text[:1] in {b"{", b"["}:
             try:
-                return self.row(json.loads(text))
+                return self.row(json.loads(text, object_pairs_hook=unique))
             except (ValueError, RecursionError) as error:
                 raise BadDataError(f"{_shown(text)} is not JSON ({error})") from error
         cells = [cell.strip().strip('"') for cell in text.decode(errors="replace").split(",")]
         try:
             numbers = [float(cell) for cell in cells]
         except ValueError:
-            if not set(self._channels) <= set(cells):
+            if any(cells.count(name) != 1 for name in self._channels):
                 names = ", ".join(self._channels)
-                raise BadDataError(f"{_shown(text)} is neither a row nor a header with {names}") from None
+                raise BadDataError(
+                    f"{_shown(text)} is neither a row nor a header with {names}, each once"
+                ) from None
             self._columns = cells
             return None
         if not self._columns:
