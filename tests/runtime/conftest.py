@@ -24,8 +24,8 @@ BUILDER = Path(__file__).with_name("build_bundle.py")
 def built(request: pytest.FixtureRequest, once: Callable[[str, Callable[[Path], None]], Path]) -> Path:
     """The output of `build_bundle.py`: `bundle/` and `reference.npz`. Read only; copy it to alter it.
 
-    Importing the exporter alone takes longer than all of these tests, so pytest's cache keeps the result
-    for as long as what it is made from and with stays the same.
+    Importing the exporter alone takes longer than all of these tests, so a cache keeps the result for
+    as long as what it is made from and with stays the same.
     """
     lowering = sorted(Path(sensemble_export.__file__).with_name("lowering").glob("*.py"))
     sources = (BUILDER, Path(head.__file__), Path(manifest.__file__), *lowering)
@@ -33,13 +33,15 @@ def built(request: pytest.FixtureRequest, once: Callable[[str, Callable[[Path], 
         b"".join(path.read_bytes() for path in sources)
         + f"{version('executorch')} {version('torch')}".encode()
     )
-    assert request.config.cache is not None
-    cached = request.config.cache.mkdir(f"bundle-{hashlib.sha256(made_from).hexdigest()[:16]}") / "built"
+    # In the folder of pytest's cache, but not by its plugin, which may be off (`-p no:cacheprovider`).
+    cache = request.config.rootpath / ".pytest_cache" / "d"
+    cached = cache / f"bundle-{hashlib.sha256(made_from).hexdigest()[:16]}" / "built"
 
     def copy(folder: Path) -> None:
         if not cached.exists():
             partial = cached.with_name("partial")
             shutil.rmtree(partial, ignore_errors=True)
+            partial.parent.mkdir(parents=True, exist_ok=True)
             run = subprocess.run(
                 [sys.executable, BUILDER, partial], capture_output=True, text=True, check=False
             )
