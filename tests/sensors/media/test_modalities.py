@@ -107,6 +107,7 @@ def test_devices_are_what_can_be_lost_as_a_whole() -> None:
         ({"imu": {"kind": "text", "rates": 3}}, "imu.rates: unknown field"),
         ({"imu": {"kind": "text", "rate": -1}}, "imu.rate: expected a number"),
         ({"imu": {"kind": "text", "channels": ["x", "x"]}}, "imu.channels: expected names, each once"),
+        ({"imu": {"kind": "series", "rate": 1, "channels": ["time"]}}, "imu.channels: expected names"),
         ({"imu": {"kind": "text", "channels": ["x"], "units": []}}, "imu: expected as many units"),
         ({"imu": {"kind": "text", "channels": ["x"], "ranges": [[2, 1]]}}, "imu.ranges: expected pairs"),
         ({"imu": {"kind": "text", "channels": ["x"], "ranges": [[]]}}, "imu.ranges: expected pairs"),

@@ -18,6 +18,7 @@ from typing import Annotated, Any
 from sensemble_sensors import durable
 from sensemble_sensors.errors import BadDataError, SpecError
 from sensemble_sensors.kinds.registry import kind_of
+from sensemble_sensors.kinds.series_files import TIME
 from sensemble_sensors.lines import MAX_LINE, Fields, opened
 from sensemble_sensors.spec import HIGHEST_RATE, MAX_CHANNELS, Channel, Modality, device_name
 from sensemble_sensors.strict_json import decode
@@ -89,8 +90,10 @@ class _Entry:
 def _modality(name: str, raw: object) -> Modality:
     entry: _Entry = decode(_Entry, raw, name)
     names = entry.channels or ()
-    if not all(names) or len(set(names)) < len(names) or len(names) > MAX_CHANNELS:
-        raise BadDataError(f"{name}.channels: expected names, each once, {MAX_CHANNELS} at most")
+    if not all(names) or len(set(names)) < len(names) or len(names) > MAX_CHANNELS or TIME in names:
+        raise BadDataError(
+            f"{name}.channels: expected names, each once, {MAX_CHANNELS} at most, and not {TIME}, the times"
+        )
     units = ("",) * len(names) if entry.units is None else entry.units
     ranges = (None,) * len(names) if entry.ranges is None else entry.ranges
     if not len(units) == len(ranges) == len(names):
