@@ -101,8 +101,11 @@ def read(kind: type[_Made], prog: str, argv: Sequence[str], default: _Made | Non
         if count > 1 and options.get(name) is False:
             raise InputError(f"{name}: is given {count} times; give it once")
     # Before what is required: a mistyped option is the reason that it is missing.
-    for word in takewhile(lambda word: word != "--", argv):
-        name = word.partition("=")[0]
+    for word, after in pairwise([*takewhile(lambda word: word != "--", argv), "--"]):
+        name, equals, value = word.partition("=")
+        # Of an unset variable of a shell, say; and argparse takes `--NAME=--` for no value.
+        if name in options and (value in ("", "--") if equals else after == ""):
+            raise InputError(f"{name}: has no value; give one, or leave {name} out")
         if name.startswith("--") and name not in {*options, "--help"}:
             similar = get_close_matches(name, options, 1)
             parser.error(f"{name}: no such option" + (f"; perhaps {similar[0]}" if similar else ""))

@@ -62,8 +62,9 @@ def sensor_of(specs: Mapping[str, InputSpec], device: Device, *, in_process: boo
 
 def named(specs: Mapping[str, InputSpec], sources: Sequence[tuple[str, str]]) -> list[tuple[InputSpec, str]]:
     """Return the spec of each modality that is named with a source; InputError for an unknown modality."""
-    if unknown := next((m for m, _ in sources if m not in specs), None):
-        raise InputError(f"--sensor {unknown}: there is no such modality; there are {', '.join(specs)}")
+    for modality, source in sources:
+        if modality not in specs:
+            raise InputError(f"{modality}={source}: there is no such modality; there are {', '.join(specs)}")
     return [(specs[m], source) for m, source in sources]
 
 

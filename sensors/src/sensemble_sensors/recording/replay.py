@@ -214,7 +214,10 @@ class MediaReplay(Player):
         from sensemble_sensors.codecs.tracks import track_titles
 
         path = Path(path)
-        titles = track_titles(path)
+        try:
+            titles = track_titles(path)
+        except BadDataError as error:
+            raise BadDataError(f"{error}; name a media file") from error
         all_kinds = {m: kind_of(spec) for m, spec in sorted(specs.items())}
         every = {m: k for m, k in all_kinds.items() if isinstance(k, TrackKind) and k.track in titles}
         alike = [[m for m in every if every[m] is kind] for kind in dict.fromkeys(every.values())]
@@ -223,7 +226,7 @@ class MediaReplay(Player):
         kinds = {m: kind for m, kind in every.items() if m in played}
         super().__init__(printable(path.name), {m: specs[m] for m in kinds})
         if not kinds:
-            raise BadDataError(f"{path}: has no {' or '.join(sorted(specs))} track to play")
+            raise BadDataError(f"{path}: has no {' or '.join(sorted(specs))} track; name another file")
         self._path = path
         self._kinds = kinds
 
