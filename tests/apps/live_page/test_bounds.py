@@ -141,3 +141,13 @@ def test_a_body_that_never_ends_is_not_awaited(page: Served, monkeypatch: pytest
     head = f"POST /api/label HTTP/1.1\r\nHost: 127.0.0.1:{page.port}\r\nContent-Length: 9\r\n\r\n{{"
     with raw(page.port, head.encode()) as connection:
         assert connection.recv(12) == b"HTTP/1.1 400"
+
+
+def test_a_client_that_leaves_within_its_body_costs_no_traceback(
+    page: Served, caplog: pytest.LogCaptureFixture
+) -> None:
+    head = f"POST /api/label HTTP/1.1\r\nHost: 127.0.0.1:{page.port}\r\nContent-Length: 9\r\n\r\n{{"
+    with raw(page.port, head.encode()):
+        wait_until(lambda: page.ask("/api/state")[0] == 200)
+    assert page.ask("/api/state")[0] == 200
+    assert caplog.text == ""

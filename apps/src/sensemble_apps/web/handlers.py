@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sensemble_sensors.errors import BadDataError, SensembleError
 from sensemble_sensors.lines import Fields
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
@@ -77,6 +77,8 @@ async def body_of(request: Request) -> Fields:
                     raise InputError(f"the body is longer than {limits.BODY} bytes")
     except TimeoutError as error:
         raise InputError(f"the body did not come within {limits.SILENT:g} s") from error
+    except ClientDisconnect as error:  # else uvicorn prints a traceback
+        raise InputError("the client left before the end of the body") from error
     try:
         return Fields(data)
     except BadDataError as error:
