@@ -48,7 +48,7 @@ from sensemble_train.recipe.instant import Instant, Unlike
 from sensemble_train.recipe.linear import fit_familiarity, fit_linear
 from tokenizers import Tokenizer
 
-from tests.runtime.manifests import MANIFEST
+from tests.runtime.manifests import MANIFEST, UNMEASURED, entry
 from tests.runtime.stepped import LiveSet
 
 SPECS = {
@@ -164,7 +164,7 @@ def write(folder: Path, task: Task, targets: Mapping[str, Mapping[str, bool]] = 
     train_tokenizer(CORPUS * 20, 400).save(str(folder / "tokenizer.json"))
     write_manifest(
         replace(
-            MANIFEST,
+            UNMEASURED,
             modalities={
                 m: ModalityEntry(
                     spec,
@@ -178,14 +178,10 @@ def write(folder: Path, task: Task, targets: Mapping[str, Mapping[str, bool]] = 
             embedding=_SIZE,
             labels=LABELS,
             task=task,
-            head=_entry(folder / "head.safetensors"),
-            tokenizer=_entry(folder / "tokenizer.json"),
-            held_out={},
-            provenance=replace(
-                MANIFEST.provenance, accuracy_quantized={}, float_bytes={}, float_latency_ms={}
-            ),
+            head=entry(folder, "head.safetensors"),
+            tokenizer=entry(folder, "tokenizer.json"),
             calibration=calibration(task),
-            audited={"audio": replace(MANIFEST.audited["audio"])},
+            audited=MANIFEST.audited,
         ),
         folder / "manifest.json",
     )
@@ -198,11 +194,6 @@ def write(folder: Path, task: Task, targets: Mapping[str, Mapping[str, bool]] = 
 def _artifact(path: str, *, proved: bool) -> Artifact:
     file = FileEntry(path, 1, hashlib.sha256(b"x").hexdigest())
     return Artifact(path, (file,), "fp32", Parity(1, 0, 0, 1, 1) if proved else None, None, None)
-
-
-def _entry(path: Path) -> FileEntry:
-    data = path.read_bytes()
-    return FileEntry(path.name, len(data), hashlib.sha256(data).hexdigest())
 
 
 def inputs() -> dict[str, Any]:

@@ -26,7 +26,7 @@ from sensemble_runtime.scores import CLEAN, ConditionScore, Estimate, SubsetScor
 from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.spec import InputSpec
 
-from tests.runtime.manifests import MANIFEST
+from tests.runtime.manifests import UNMEASURED
 
 from .conftest import matrices, write_matrix
 
@@ -46,7 +46,7 @@ def manifest() -> Manifest:
         for m, spec in SPECS.items()
     }
     provenance = replace(
-        MANIFEST.provenance,
+        UNMEASURED.provenance,
         train_modalities=("video",),
         dataset="colours <&>",
         accuracy=scores,
@@ -56,11 +56,9 @@ def manifest() -> Manifest:
     )
     calibrated = {m: ModalityCalibration(1.5, 0.5, 200, 50) for m in SPECS}
     return replace(
-        MANIFEST,
+        UNMEASURED,
         modalities=modalities,
         labels=("zero", "one"),
-        task="multi-class",
-        held_out={},
         provenance=provenance,
         calibration=Calibration(0.05, THRESHOLD, 50, 0.4, calibrated, {}),
         audited={name: SubsetScore(score, 100, score / 2, (1 + score) / 2) for name, score in scores.items()},

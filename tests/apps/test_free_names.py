@@ -7,11 +7,8 @@ import json
 import os
 import subprocess
 from collections.abc import Callable
-from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
-import av
 import numpy as np
 import pytest
 from sensemble_apps.console import kinds as console_kinds
@@ -23,25 +20,18 @@ from sensemble_sensors import Sample
 from sensemble_sensors.kinds.registry import installed
 from sensemble_sensors.spec import Channel
 
+from tests.sensors.reading import install
+from tests.sensors.studio import write_media
+
 from .clips import CLASSES, FPS, SIZE, write_clip
 from .conftest import COMMAND, ROOT, tiny, whole_way
 
-OUTSIDE = Path(__file__).parents[1] / "outside"
+OUTSIDE = ROOT / "tests" / "outside" / "sensemble_co2.py"
+ENTRIES = "[sensemble.kinds]\nco2 = sensemble_co2\n[sensemble.devices]\nco2 = sensemble_co2:Meter\n"
 NAMES = ("air", "video.front", "video.rear")
 ROOM, BODY = 29500, {"zero": 28000, "one": 30300, "two": 32000}  # hundredths of a kelvin
 CHANNEL = Channel("temperature", "0.01 K", 27315, 32315)
 SPLITS = {"pretrain": 4, "train": 6, "eval": 4}
-
-
-def install(folder: Path) -> None:
-    """Install the package of the kind `co2`, as pip would."""
-    info = folder / "sensemble_co2-1.0.dist-info"
-    info.mkdir(parents=True)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: sensemble-co2\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text(
-        "[sensemble.kinds]\nco2 = sensemble_co2\n[sensemble.devices]\nco2 = sensemble_co2:Meter\n"
-    )
-    (folder / "sensemble_co2.py").write_text((OUTSIDE / "sensemble_co2.py").read_text())
 
 
 def write_film(path: Path, warmth: int, rng: np.random.Generator) -> None:
@@ -50,15 +40,7 @@ def write_film(path: Path, warmth: int, rng: np.random.Generator) -> None:
     top, left = rng.integers(0, SIZE // 2, 2)
     frames[:, top : top + SIZE // 2, left : left + SIZE // 2] = warmth
     pictures = (frames + rng.normal(0, 20, frames.shape)).astype(np.uint16)
-    with av.open(str(path), "w") as container:
-        track: Any = container.add_stream("ffv1", rate=FPS, options={})
-        track.width = track.height = SIZE
-        track.pix_fmt = "gray16le"
-        for i, picture in enumerate(pictures):
-            shot = av.VideoFrame.from_ndarray(picture, format="gray16le")
-            shot.pts, shot.time_base = i, Fraction(1, FPS)
-            container.mux(track.encode(shot))
-        container.mux(track.encode(None))
+    write_media(path, pictures, fps=FPS, video=("ffv1", "gray16le"), form="gray16le")
 
 
 def write_two(folder: Path) -> Path:
@@ -93,7 +75,8 @@ def two(once: Callable[[str, Callable[[Path], None]], Path]) -> Path:
     """
 
     def run(base: Path) -> None:
-        install(base / "site")
+        (base / "site").mkdir(parents=True)
+        install(base / "site", "sensemble_co2", ENTRIES, OUTSIDE.read_text())
         small = ("--effort", "0.3", "--train-modalities", "video.rear", *tiny("air", "video.front"))
         with pytest.MonkeyPatch.context() as patch:
             patch.syspath_prepend(base / "site")

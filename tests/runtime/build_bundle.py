@@ -1,35 +1,28 @@
 """Writes a small, complete bundle (three tiny untrained encoders) and what torch computes for it.
 
-Run as a script, in a separate process: it imports torch and ExecuTorch's exporter, which the runtime never
-does. `python build_bundle.py FOLDER` leaves `FOLDER/bundle/` and `FOLDER/reference.npz`, which holds for each
-modality the windows (`<modality>.windows`), the float encoder's embeddings (`.float`) and the lowered one's
-(`.lowered`, quantized where the artifact is). `FOLDER/slow/encoder.pte` takes a good part of a second,
-`FOLDER/big/encoder.pte` takes long to load, and `FOLDER/nan/encoder.pte`, for audio, gives NaN.
+Run as a module, in a separate process: it imports torch and ExecuTorch's exporter, which the runtime never
+does. `python -m tests.runtime.build_bundle FOLDER` leaves `FOLDER/bundle/` and `FOLDER/reference.npz`, which
+holds for each modality the windows (`<modality>.windows`), the float encoder's embeddings (`.float`) and the
+lowered one's (`.lowered`, quantized where the artifact is). `FOLDER/slow/encoder.pte` takes a good part of a
+second, `FOLDER/big/encoder.pte` takes long to load, and `FOLDER/nan/encoder.pte`, for audio, gives NaN.
 """
 
-import hashlib
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from sensemble_export.lowering import to_executorch
 from sensemble_runtime.bundle.head import Head, save_head
-from sensemble_runtime.bundle.manifest import (
-    SCHEMA,
-    Artifact,
-    Calibration,
-    FileEntry,
-    Manifest,
-    ModalityCalibration,
-    ModalityEntry,
-    Provenance,
-)
+from sensemble_runtime.bundle.manifest import Artifact, Calibration, ModalityCalibration, ModalityEntry
 from sensemble_runtime.bundle.manifest_file import write_manifest
 from sensemble_runtime.scores import SubsetScore
 from sensemble_sensors.spec import InputSpec
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 from torch import Tensor, nn
+
+from tests.runtime.manifests import UNMEASURED, entry
 
 D = 8
 LABELS = ("zero", "one", "two")
@@ -108,11 +101,6 @@ def lower(encoder: nn.Module, inputs: Tensor, path: Path, *, quantize: bool) -> 
     return program
 
 
-def entry(folder: Path, path: str) -> FileEntry:
-    data = (folder / path).read_bytes()
-    return FileEntry(path, len(data), hashlib.sha256(data).hexdigest())
-
-
 def main(out: Path) -> None:
     torch.manual_seed(0)
     folder = out / "bundle"
@@ -147,29 +135,13 @@ def main(out: Path) -> None:
     tokenizer.normalizer = normalizers.Lowercase()
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     tokenizer.save(str(folder / "tokenizer.json"))
-    provenance = Provenance(
-        train_modalities=("video",),
-        method="none",
-        dataset="none",
-        accuracy={},
-        accuracy_quantized={},
-        float_bytes={},
-        float_latency_ms={},
-        created="2026-01-01T00:00:00+00:00",
-        tools={},
-    )
-    head, words = entry(folder, "head.safetensors"), entry(folder, "tokenizer.json")
     fitted = {m: ModalityCalibration(1 + i / 4, i / 8, 100, 100) for i, m in enumerate(sorted(SPECS))}
-    manifest = Manifest(
-        SCHEMA,
-        modalities,
-        D,
-        LABELS,
-        "multi-class",
-        head,
-        words,
-        held_out={},
-        provenance=provenance,
+    manifest = replace(
+        UNMEASURED,
+        modalities=modalities,
+        labels=LABELS,
+        head=entry(folder, "head.safetensors"),
+        tokenizer=entry(folder, "tokenizer.json"),
         calibration=Calibration(0.05, 0.6, 100, 0.5, fitted, {}),
         audited={"audio+video": SubsetScore(0.75, 8, 0.41, 0.93)},
     )

@@ -17,7 +17,7 @@ from sensemble_sensors.supervision import backoff
 
 from .puppets import Log
 
-BUILDER = Path(__file__).with_name("build_bundle.py")
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="session")
@@ -28,7 +28,8 @@ def built(request: pytest.FixtureRequest, once: Callable[[str, Callable[[Path], 
     as long as what it is made from and with stays the same.
     """
     lowering = sorted(Path(sensemble_export.__file__).with_name("lowering").glob("*.py"))
-    sources = (BUILDER, Path(head.__file__), Path(manifest.__file__), *lowering)
+    makers = (Path(__file__).with_name(f"{name}.py") for name in ("build_bundle", "manifests"))
+    sources = (*makers, Path(head.__file__), Path(manifest.__file__), *lowering)
     made_from = (
         b"".join(path.read_bytes() for path in sources)
         + f"{version('executorch')} {version('torch')}".encode()
@@ -42,9 +43,8 @@ def built(request: pytest.FixtureRequest, once: Callable[[str, Callable[[Path], 
             partial = cached.with_name("partial")
             shutil.rmtree(partial, ignore_errors=True)
             partial.parent.mkdir(parents=True, exist_ok=True)
-            run = subprocess.run(
-                [sys.executable, BUILDER, partial], capture_output=True, text=True, check=False
-            )
+            command = [sys.executable, "-m", "tests.runtime.build_bundle", partial]
+            run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
             assert run.returncode == 0, run.stderr
             partial.rename(cached)
         shutil.copytree(cached, folder)

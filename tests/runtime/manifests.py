@@ -1,6 +1,8 @@
 """A manifest of everything there may be in one, and how tests change it."""
 
+import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +93,23 @@ MANIFEST = Manifest(
     ),
     audited={"audio": SubsetScore(0.5, 100, 0.4, 0.6)},
 )
+
+# That of a bundle that tests make: nothing was measured, and no window is held out.
+UNMEASURED = replace(
+    MANIFEST,
+    task="multi-class",
+    held_out={},
+    provenance=replace(
+        MANIFEST.provenance, accuracy={}, accuracy_quantized={}, float_bytes={}, float_latency_ms={}
+    ),
+    audited={},
+)
+
+
+def entry(folder: Path, path: str) -> FileEntry:
+    """Return the entry of a file of a bundle."""
+    data = (folder / path).read_bytes()
+    return FileEntry(path, len(data), hashlib.sha256(data).hexdigest())
 
 
 def document(path: Path) -> Any:  # noqa: ANN401 - JSON

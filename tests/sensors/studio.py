@@ -1,7 +1,7 @@
 """Real media files, written with PyAV, examples of them, and the types of the fixtures."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -35,6 +35,50 @@ def example(
     return Example(f"e{number}", split, labels, values, number + 1, groups=groups, background=background)
 
 
+def write_media(
+    path: Path,
+    frames: NDArray[Any] | None = None,
+    wave: NDArray[np.floating] | None = None,
+    *,
+    ticks: Sequence[int] | None = None,
+    fps: int = 8,
+    rate: int = 16000,
+    video: tuple[str, str] = ("ffv1", "bgr0"),
+    audio: str = "flac",
+    options: Mapping[str, str] = {},
+    rotation: int = 0,
+    form: str = "rgb24",
+) -> Path:
+    """Write frames of a `form` (at `ticks` ms, or at `fps`) and a wave [channels, n] into a file."""
+    with av.open(str(path), "w") as container:
+        streams: list[tuple[Any, list[Any]]] = []
+        if frames is not None:
+            picture: Any = container.add_stream(video[0], rate=fps, options=dict(options))
+            picture.height, picture.width = frames.shape[1:3]
+            picture.pix_fmt = video[1]
+            if ticks is not None:
+                picture.codec_context.time_base = Fraction(1, 1000)
+            if rotation:
+                picture.set_display_rotation(rotation)
+            shots = [av.VideoFrame.from_ndarray(f, format=form).reformat(format=video[1]) for f in frames]
+            for i, shot in enumerate(shots):
+                shot.pts = i if ticks is None else ticks[i]
+                shot.time_base = Fraction(1, fps if ticks is None else 1000)
+            streams.append((picture, shots))
+        if wave is not None:
+            layout = "mono" if len(wave) == 1 else "stereo"
+            sound: Any = container.add_stream(audio, rate=rate, layout=layout)
+            pcm = np.round(wave * 32767).astype(np.int16).T.reshape(1, -1)
+            whole = av.AudioFrame.from_ndarray(np.ascontiguousarray(pcm), format="s16", layout=layout)
+            whole.sample_rate, whole.pts, whole.time_base = rate, 0, Fraction(1, rate)
+            streams.append((sound, [whole]))
+        for stream, takes in streams:
+            for take in takes:
+                container.mux(stream.encode(take))
+            container.mux(stream.encode(None))
+    return path
+
+
 @dataclass(frozen=True)
 class Studio:
     """Makes pictures, sound and files of them, all known exactly."""
@@ -62,45 +106,9 @@ class Studio:
         name: str,
         frames: NDArray[Any] | None = None,
         wave: NDArray[np.float32] | None = None,
-        *,
-        ticks: list[int] | None = None,
-        fps: int = 8,
-        rate: int = 16000,
-        video: tuple[str, str] = ("ffv1", "bgr0"),
-        audio: str = "flac",
-        options: dict[str, str] | None = None,
-        rotation: int = 0,
-        form: str = "rgb24",
+        **form: Any,  # noqa: ANN401 - as `write_media`
     ) -> Path:
-        """Write frames of a `form` (at `ticks` ms, or at `fps`) and a wave [channels, n] into a file."""
-        path = self.folder / name
-        with av.open(str(path), "w") as container:
-            streams: list[tuple[Any, list[Any]]] = []
-            if frames is not None:
-                picture: Any = container.add_stream(video[0], rate=fps, options=options or {})
-                picture.height, picture.width = frames.shape[1:3]
-                picture.pix_fmt = video[1]
-                if ticks is not None:
-                    picture.codec_context.time_base = Fraction(1, 1000)
-                if rotation:
-                    picture.set_display_rotation(rotation)
-                shots = [av.VideoFrame.from_ndarray(f, format=form).reformat(format=video[1]) for f in frames]
-                for i, shot in enumerate(shots):
-                    shot.pts = i if ticks is None else ticks[i]
-                    shot.time_base = Fraction(1, fps if ticks is None else 1000)
-                streams.append((picture, shots))
-            if wave is not None:
-                layout = "mono" if len(wave) == 1 else "stereo"
-                sound: Any = container.add_stream(audio, rate=rate, layout=layout)
-                pcm = np.round(wave * 32767).astype(np.int16).T.reshape(1, -1)
-                whole = av.AudioFrame.from_ndarray(np.ascontiguousarray(pcm), format="s16", layout=layout)
-                whole.sample_rate, whole.pts, whole.time_base = rate, 0, Fraction(1, rate)
-                streams.append((sound, [whole]))
-            for stream, takes in streams:
-                for take in takes:
-                    container.mux(stream.encode(take))
-                container.mux(stream.encode(None))
-        return path
+        return write_media(self.folder / name, frames, wave, **form)
 
     def example(
         self,

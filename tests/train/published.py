@@ -1,13 +1,12 @@
 """AudioSet, Kinetics-400 and ImageNet-Captions as published and as commonly stored, a few examples each."""
 
 import json
-from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
-import av
 import cv2
 import numpy as np
+
+from tests.sensors.studio import write_media
 
 FPS, RATE = 10, 22050
 
@@ -15,33 +14,23 @@ FPS, RATE = 10, 22050
 def film(path: Path, seconds: float, *, sound: bool = True, picture: bool = True, first: float = 0.0) -> Path:
     """H.264 and AAC as YouTube gives them, the seconds from `first` on of a film that grows brighter."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with av.open(str(path), "w") as container:
-        streams: list[tuple[Any, list[Any]]] = []
-        if picture:
-            stream: Any = container.add_stream(
-                "libx264" if path.suffix != ".webm" else "libvpx", rate=FPS, options={"g": "12"}
-            )
-            stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
-            shots = []
-            for i in range(round(seconds * FPS)):
-                grey = np.full((48, 64, 3), min(2 * (i + round(first * FPS)), 255), np.uint8)
-                shots.append(av.VideoFrame.from_ndarray(grey, format="rgb24"))
-                shots[-1].pts, shots[-1].time_base = i, Fraction(1, FPS)
-            streams.append((stream, shots))
-        if sound:
-            codec = {".wav": "pcm_s16le", ".webm": "libopus"}.get(path.suffix, "aac")
-            rate = 48000 if codec == "libopus" else RATE
-            track: Any = container.add_stream(codec, rate=rate, layout="mono")
-            times = first + np.arange(round(seconds * rate)) / rate
-            pcm = (9000 * np.sin(2 * np.pi * 100 * times * (1 + times / 20))).astype(np.int16)[None]
-            wave = av.AudioFrame.from_ndarray(pcm, format="s16", layout="mono")
-            wave.sample_rate, wave.pts, wave.time_base = rate, 0, Fraction(1, rate)
-            streams.append((track, [wave]))
-        for track, frames in streams:
-            for frame in frames:
-                container.mux(track.encode(frame))
-            container.mux(track.encode(None))
-    return path
+    codec = {".wav": "pcm_s16le", ".webm": "libopus"}.get(path.suffix, "aac")
+    rate = 48000 if codec == "libopus" else RATE
+    times = first + np.arange(round(seconds * rate)) / rate
+    wave = 0.275 * np.sin(2 * np.pi * 100 * times * (1 + times / 20))[None]
+    greys = np.minimum(2 * (np.arange(round(seconds * FPS)) + round(first * FPS)), 255).astype(np.uint8)
+    frames = np.broadcast_to(greys[:, None, None, None], (len(greys), 48, 64, 3)).copy()
+    video = "libvpx" if path.suffix == ".webm" else "libx264"
+    return write_media(
+        path,
+        frames if picture else None,
+        wave if sound else None,
+        fps=FPS,
+        rate=rate,
+        video=(video, "yuv420p"),
+        audio=codec,
+        options={"g": "12"},
+    )
 
 
 AUDIOSET = {

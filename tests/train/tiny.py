@@ -2,10 +2,8 @@
 
 import json
 from dataclasses import replace
-from fractions import Fraction
 from pathlib import Path
 
-import av
 import numpy as np
 import torch
 from sensemble_sensors.spec import InputSpec
@@ -13,6 +11,8 @@ from sensemble_train.models.encoders import EncoderConfig
 from sensemble_train.models.model import Description, Model
 from sensemble_train.models.tokenizer import train_tokenizer
 from torch import Tensor, nn
+
+from tests.sensors.studio import write_media
 
 SPECS = {
     "audio": InputSpec("audio", "float32", (1, 1600), 16000, 0.1, 0.1, 1.0),
@@ -51,21 +51,9 @@ def raw_inputs(count: int, seed: int = 0) -> dict[str, Tensor]:
 
 def write_clip(path: Path, level: int, hertz: float) -> None:
     """Half a second of four grey frames and a tone."""
-    with av.open(str(path), "w") as container:
-        picture = container.add_stream("ffv1", rate=8)
-        picture.width = picture.height = 32
-        picture.pix_fmt = "gray"
-        sound = container.add_stream("flac", rate=16000, layout="mono")
-        for i in range(4):
-            frame = av.VideoFrame.from_ndarray(np.full((32, 32), level + 5 * i, np.uint8), format="gray")
-            frame.pts, frame.time_base = i, Fraction(1, 8)
-            container.mux(picture.encode(frame))
-        wave = (9000 * np.sin(2 * np.pi * hertz * np.arange(8000) / 16000)).astype(np.int16)[None]
-        samples = av.AudioFrame.from_ndarray(wave, format="s16", layout="mono")
-        samples.sample_rate, samples.pts, samples.time_base = 16000, 0, Fraction(1, 16000)
-        container.mux(sound.encode(samples))
-        for stream in (picture, sound):
-            container.mux(stream.encode(None))
+    frames = np.broadcast_to(level + 5 * np.arange(4, dtype=np.uint8)[:, None, None], (4, 32, 32))
+    wave = 0.275 * np.sin(2 * np.pi * hertz * np.arange(8000) / 16000)[None]
+    write_media(path, frames.copy(), wave, video=("ffv1", "gray"), form="gray")
 
 
 Line = dict[str, object]

@@ -1,6 +1,5 @@
 """A bundle whose encoders are a few lines of ONNX: it knows the colours and tones of `tests.apps.clips`."""
 
-import hashlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,20 +9,14 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from safetensors.numpy import save_file
 from sensemble_runtime.bundle.head import Head, save_head
-from sensemble_runtime.bundle.manifest import (
-    Artifact,
-    Calibration,
-    FileEntry,
-    ModalityCalibration,
-    ModalityEntry,
-)
+from sensemble_runtime.bundle.manifest import Artifact, Calibration, ModalityCalibration, ModalityEntry
 from sensemble_runtime.bundle.manifest_file import write_manifest
 from sensemble_runtime.executors.onnx import OnnxEncoder
 from sensemble_sensors.spec import Channel, InputSpec
 from sensemble_train.models.tokenizer import train_tokenizer
 
 from tests.apps.clips import CLASSES
-from tests.runtime.manifests import MANIFEST
+from tests.runtime.manifests import UNMEASURED, entry
 
 SPECS = {
     "audio": InputSpec("audio", "float32", (1, 16000), 16000, 1, 0.5, 2),
@@ -100,7 +93,7 @@ def write_colours(folder: Path) -> Path:
         (folder / modality).mkdir(parents=True)
         path = folder / modality / "x.onnx"
         path.write_bytes(encoder(modality))
-        file = _entry(folder, path)
+        file = entry(folder, f"{modality}/x.onnx")
         entries[modality] = ModalityEntry(
             spec, {"onnx": Artifact(file.path, (file,), "fp32", None, None, None)}
         )
@@ -110,34 +103,23 @@ def write_colours(folder: Path) -> Path:
         save_file(
             {"windows": shown[:, 0].copy(), "embeddings": embeddings}, beside / f"{modality}.safetensors"
         )
-        held_out[modality] = _entry(beside, beside / f"{modality}.safetensors")
+        held_out[modality] = entry(beside, f"{modality}.safetensors")
     head = Head(20 * np.eye(SIZE, dtype=np.float32), np.zeros(SIZE, np.float32), "multi-class")
     save_head(head, folder / "head.safetensors")
     train_tokenizer(["this is one, two and zero"] * 20, 300).save(str(folder / "tokenizer.json"))
     fitted = dict.fromkeys(SPECS, ModalityCalibration(1, 0, 99, 99))
     calibration = Calibration(0.05, 0.5, 99, 0.5, fitted, {})
-    origin = replace(
-        MANIFEST.provenance, accuracy={}, accuracy_quantized={}, float_bytes={}, float_latency_ms={}
-    )
     write_manifest(
         replace(
-            MANIFEST,
+            UNMEASURED,
             modalities=entries,
             embedding=SIZE,
             labels=tuple(CLASSES),
-            task="multi-class",
-            head=_entry(folder, folder / "head.safetensors"),
-            tokenizer=_entry(folder, folder / "tokenizer.json"),
+            head=entry(folder, "head.safetensors"),
+            tokenizer=entry(folder, "tokenizer.json"),
             held_out=held_out,
-            provenance=origin,
             calibration=calibration,
-            audited={},
         ),
         folder / "manifest.json",
     )
     return folder
-
-
-def _entry(folder: Path, path: Path) -> FileEntry:
-    data = path.read_bytes()
-    return FileEntry(path.relative_to(folder).as_posix(), len(data), hashlib.sha256(data).hexdigest())

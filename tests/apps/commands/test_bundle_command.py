@@ -1,6 +1,5 @@
 """`sensemble bundle sign` and `check`, and `--trust` on every command that opens a bundle."""
 
-import hashlib
 import shutil
 from pathlib import Path
 
@@ -8,7 +7,7 @@ import pytest
 from sensemble_apps.cli import main
 
 from tests.apps.conftest import DemoRun, Refusal, Sensemble
-from tests.runtime.bundle.altered import pair
+from tests.runtime.bundle.altered import pair, replace_file
 
 
 @pytest.fixture
@@ -70,11 +69,7 @@ def test_a_broken_bundle_is_refused(copied: Path, capsys: pytest.CaptureFixture[
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[:2] for line in lines] == [["ok", "audio"], ["ok", "text"], ["ok", "video"]]
     (program,) = (copied / "audio").glob("*.pte")
-    text, old = (copied / "manifest.json").read_text(encoding="utf-8"), program.read_bytes()
-    new = b"not a program".ljust(len(old))
-    program.write_bytes(new)
-    text = text.replace(hashlib.sha256(old).hexdigest(), hashlib.sha256(new).hexdigest())
-    (copied / "manifest.json").write_text(text, encoding="utf-8")
+    replace_file(copied, f"audio/{program.name}", b"not a program")
     assert main(["bundle", "check", str(copied)]) == 2
     output, errors = capsys.readouterr()
     assert output.startswith("failed   audio    executorch-xnnpack")

@@ -1,7 +1,5 @@
 """A run on sensors that were named: they come back at once, and it ends when the last of them has."""
 
-import hashlib
-import json
 import os
 import shutil
 import threading
@@ -26,6 +24,7 @@ from sensemble_sensors.supervision import backoff
 from sensemble_sensors.supervision.events import Event
 
 from tests.apps.conftest import Refusal
+from tests.runtime.bundle.altered import replace_file
 from tests.sensors.made_up import MadeUp
 from tests.waiting import wait_until
 
@@ -70,24 +69,12 @@ def test_a_pipe_that_was_named_is_read_again_as_soon_as_it_is_back(
     items.close()
 
 
-def _without_programs(bundle_folder: Path, out: Path) -> Path:
-    """A bundle that opens, of which no encoder is a program."""
-    shutil.copytree(bundle_folder, out)
-    text = (out / "manifest.json").read_text()
-    for modality in json.loads(text)["modalities"].values():
-        for artifact in modality["artifacts"].values():
-            (file,) = artifact["files"]
-            program = (out / file["path"]).read_bytes()
-            (out / file["path"]).write_bytes(bytes(len(program)))
-            text = text.replace(file["sha256"], hashlib.sha256(bytes(len(program))).hexdigest())
-    (out / "manifest.json").write_text(text)
-    return out
-
-
 def test_a_run_whose_every_sensor_failed_has_failed(
     bundle_folder: Path, dataset_folder: Path, tmp_path: Path, refusal: Refusal
 ) -> None:
-    broken = _without_programs(bundle_folder, tmp_path / "bundle")
+    broken = Path(shutil.copytree(bundle_folder, tmp_path / "bundle"))
+    for program in broken.rglob("*.pte"):  # it opens, and no encoder is a program
+        replace_file(broken, str(program.relative_to(broken)), b"nothing")
     (tmp_path / "said.txt").write_text("one person\n")
     assert "BundleIncompatibleError" in refusal("run", broken, "--captions", tmp_path / "said.txt")
     bundle = Bundle.open(broken)

@@ -1,6 +1,5 @@
 """Ten modalities: opened, run and audited without a look at the 1,023 subsets that they have."""
 
-import hashlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +8,7 @@ import pytest
 from sensemble_runtime import subsets
 from sensemble_runtime.auditing.audit import audit
 from sensemble_runtime.bundle.bundle import Bundle
-from sensemble_runtime.bundle.manifest import Calibration, FileEntry, ModalityCalibration, ModalityEntry
+from sensemble_runtime.bundle.manifest import Calibration, ModalityCalibration, ModalityEntry
 from sensemble_runtime.bundle.manifest_file import read_manifest, write_manifest
 from sensemble_runtime.scores import SubsetScore
 from sensemble_runtime.session.session import Session
@@ -17,6 +16,7 @@ from sensemble_sensors.media.dataset import Example
 from sensemble_sensors.recording.replay import Replay
 
 from tests.parts import write_wav
+from tests.runtime.manifests import entry
 
 TEN = tuple(f"audio.m{i}" for i in range(10))
 RATE = 16000
@@ -34,7 +34,7 @@ def ten(bundle_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Bundle
         path = folder / m / "encoder.pte"
         path.parent.mkdir()
         path.write_bytes(data)
-        file = FileEntry(f"{m}/encoder.pte", len(data), hashlib.sha256(data).hexdigest())
+        file = entry(folder, f"{m}/encoder.pte")
         (artifact,) = made.modalities["audio"].artifacts.values()
         spec = replace(made.modalities["audio"].spec, modality=m, device="watch" if m in TEN[:2] else None)
         entries[m] = ModalityEntry(

@@ -4,7 +4,6 @@ A hundred clips of each modality are played to four microphones and four cameras
 prediction whose window lies within a clip, by what the sensor itself gave, is the answer to it.
 """
 
-import hashlib
 import json
 import shutil
 import subprocess
@@ -24,7 +23,6 @@ from sensemble_runtime.auditing.audit import audit
 from sensemble_runtime.auditing.intervals import difference
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.bundle.head import Head, save_head
-from sensemble_runtime.bundle.manifest import FileEntry
 from sensemble_runtime.bundle.manifest_file import read_manifest, write_manifest
 from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.record.reader import read_answers
@@ -38,6 +36,7 @@ from sensemble_sensors.spec import InputSpec
 from sensemble_sensors.supervision.events import Event as SessionEvent
 
 from tests.parts import NetworkCamera, write_wav
+from tests.runtime.manifests import entry
 from tests.waiting import PATIENCE, wait_until
 
 SoundServer = Any
@@ -93,9 +92,8 @@ def fitted(bundle_folder: Path, clips: Path, tmp_path_factory: pytest.TempPathFa
     solved, *_ = np.linalg.lstsq(np.array(inputs), np.array(targets), rcond=None)
     head = Head(solved[:-1].T.astype(np.float32), solved[-1].astype(np.float32), "multi-class")
     save_head(head, folder / "head.safetensors")
-    data = (folder / "head.safetensors").read_bytes()
-    entry = FileEntry("head.safetensors", len(data), hashlib.sha256(data).hexdigest())
-    write_manifest(replace(read_manifest(folder / "manifest.json"), head=entry), folder / "manifest.json")
+    made = replace(read_manifest(folder / "manifest.json"), head=entry(folder, "head.safetensors"))
+    write_manifest(made, folder / "manifest.json")
     return Bundle.open(folder)
 
 

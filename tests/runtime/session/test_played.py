@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import av
 import numpy as np
 import pytest
 from sensemble_apps.running.capture import Capture
@@ -17,6 +16,7 @@ from sensemble_sensors.sensor import Sample, Sensor
 from sensemble_sensors.spec import InputSpec
 from sensemble_sensors.thresholds import Thresholds
 
+from tests.sensors.studio import write_media
 from tests.waiting import wait_until
 
 STRICT = Thresholds(frozen=0.2, black=0.2, stalled=0.3, flood=0.1, recovery=0.1, reopen=0.3)
@@ -27,19 +27,8 @@ TEXT = InputSpec("text", "int64", (1, 16), 0, 0.0, 0.0, 5.0)
 @pytest.fixture
 def still(tmp_path: Path) -> Path:
     """A film of two black seconds, with a break of one in their middle."""
-    path = tmp_path / "still.mkv"
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("ffv1", rate=8)
-        stream.width = stream.height = 32
-        stream.pix_fmt = "bgr0"
-        for i in range(16):
-            frame = av.VideoFrame.from_ndarray(np.zeros((32, 32, 3), np.uint8), "rgb24").reformat(
-                format="bgr0"
-            )
-            frame.pts = i + 8 * (i >= 8)
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
-    return path
+    ticks = [125 * (i + 8 * (i >= 8)) for i in range(16)]
+    return write_media(tmp_path / "still.mkv", np.zeros((16, 32, 32, 3), np.uint8), ticks=ticks)
 
 
 def read_to_its_end(sensor: Sensor, spec: InputSpec) -> tuple[list[Sample], list[str]]:
