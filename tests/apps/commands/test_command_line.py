@@ -1,4 +1,4 @@
-"""Tests of every command: its name, its start and stop, and its needs on a board."""
+"""Every command: its name, its start and stop, and what it needs on a board that lacks some extra."""
 
 import json
 import subprocess
@@ -6,6 +6,8 @@ import sys
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+
+import pytest
 
 from tests.apps.conftest import COMMAND, DemoRun, Sensemble
 from tests.apps.without import run_without
@@ -81,3 +83,36 @@ def test_two_lines_of_captions_are_two_answers(sensemble: Sensemble, bundle_fold
     assert result.returncode == 0, result.stderr
     answers = [json.loads(line) for line in result.stdout.splitlines()]
     assert len([answer for answer in answers if answer.get("live") and "best" in answer]) == 2
+
+
+RUN = "run {bundle} --replay {data} --limit 2"
+NEEDED = [
+    ("av", "media", RUN),
+    ("av", "media", f"{RUN} --fast"),
+    ("tokenizers", "text", f"{RUN} --fast"),
+    ("pyarrow", "fleet", f"{RUN} --output heartbeats=none"),
+    ("opentelemetry", "otlp", f"{RUN} --output otlp=http://127.0.0.1:1"),
+    ("rerun", "rerun", f"{RUN} --output rerun=none.rrd"),
+    ("sensemble_train", "train", "train --out {out}"),
+    ("sensemble_train", "train", "train matrix --help"),
+    ("sensemble_export", "train", "export verify ."),
+]
+
+
+@pytest.mark.parametrize(("package", "extra", "command"), NEEDED)
+def test_a_command_names_the_extra_that_it_lacks(
+    package: str, extra: str, command: str, bundle_folder: Path, dataset_folder: Path, tmp_path: Path
+) -> None:
+    given = command.format(bundle=bundle_folder, data=dataset_folder, out=tmp_path).split()
+    result = run_without(package, *given)
+    remedy = f"`pip install 'sensemble-apps[{extra}]'`"
+    line = result.stderr.splitlines()[-1]
+    assert (result.returncode, line) == (2, f"sensemble: needs {package}, which is not installed; {remedy}")
+    assert ("Run an experiment of the paper" in result.stdout) == ("--help" in given)
+
+
+@pytest.mark.parametrize(("package", "command"), [("starlette", "serve"), ("torch", "export verify")])
+def test_help_needs_no_extra(package: str, command: str) -> None:
+    result = run_without(package, *command.split(), "--help")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.startswith(f"usage: sensemble {command} ")

@@ -1,4 +1,4 @@
-"""`sensemble train matrix`: an experiment from a name or a file, by several jobs at once, into a page."""
+"""`sensemble train`: experiments by several jobs at once, into a page, and takes into a bundle at once."""
 
 import json
 import shutil
@@ -8,7 +8,7 @@ import pytest
 from sensemble_apps.cli import main
 from sensemble_apps.commands.train_matrix import TrainMatrix
 from sensemble_apps.parsing import read
-from sensemble_runtime import subsets
+from sensemble_runtime import Bundle, subsets
 from sensemble_train.experiments.config import Experiment, read_experiment
 from sensemble_train.experiments.matrix import rows_of
 from sensemble_train.experiments.presets import EXPERIMENTS
@@ -16,6 +16,8 @@ from sensemble_train.experiments.presets import EXPERIMENTS
 from tests.apps.clips import write_dataset
 from tests.apps.conftest import MODALITIES, Started
 from tests.train.openai_clip import MERGES
+from tests.train.recipe.test_instant import takes
+from tests.train.tiny import ENCODERS
 
 SIZES = (
     *("--model.width", "32", "--model.depth", "2", "--model.heads", "2", "--model.text-heads", "2"),
@@ -118,3 +120,23 @@ def test_audioset_runs_whole_from_scratch_and_kinetics_begins_with_its_encoders(
     assert config["initialize"] == str(tmp_path / "run" / "pretrained")
     model = json.loads((tmp_path / "kinetics" / "pretrained" / "model.json").read_text())
     assert {shape["drop_path"] for shape in model["configs"].values()} == {0.1}
+
+
+GIVEN = [argument for m, source in ENCODERS.items() for argument in ("--encoder", f"{m}={source}")]
+
+
+@pytest.mark.usefixtures("lowered_once")
+def test_it_writes_a_bundle_and_says_how_right_it_is_about_takes_left_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data, run = takes(tmp_path / "takes", {"dark": 3, "bright": 3}), tmp_path / "run"
+    arguments = ["train", "--instant", "--data", str(data), "--out", str(run), *GIVEN]
+    assert main(arguments) == 0
+    *sets, bundle = capsys.readouterr().out.splitlines()
+    assert sets[2].startswith("audio+video: right about ")
+    assert sets[2].endswith(" of takes left out")
+    assert Bundle.open(bundle).manifest.labels == ("bright", "dark")
+    assert main([*arguments, "--json"]) == 0
+    told = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert told["bundle"] == bundle
+    assert told["left_out"]["video"]["n"] == 12

@@ -1,9 +1,11 @@
-"""The summary that `run` prints at its end."""
+"""The end of a run: the last lines that a view shows, and the summary."""
 
 import re
+from typing import Any
 
 import numpy as np
 import pytest
+from sensemble_apps.running.real_time import whole_stream
 from sensemble_apps.running.run_summary import RunSummary
 from sensemble_apps.running.view_events import Predicted
 from sensemble_runtime.prediction import Prediction
@@ -41,3 +43,22 @@ def test_percentiles_of_the_ages_are_right_within_two_per_cent() -> None:
     found = re.findall(r"(?:median|p99) ([\d.]+) ms", summary.lines[0])
     shown = [float(ms) / 1e3 for ms in found]
     assert shown == pytest.approx(np.percentile(ages, (50, 99)), rel=0.02)
+
+
+class Over:
+    """A session that is over, with some events left in its stream."""
+
+    def __init__(self, *events: Event) -> None:
+        self._events = list(events)
+
+    def stream(self) -> list[Event]:
+        events, self._events = self._events, []
+        return events
+
+    def close(self) -> None:
+        self._events.append(Event(9.0, "recorded", text="3 predictions and events are lost"))
+
+
+def test_what_closing_reports_is_shown_too() -> None:
+    session: Any = Over(Event(1.0, "record failed", text="the disk is full"))
+    assert [event.kind for event in whole_stream(session)] == ["record failed", "recorded"]

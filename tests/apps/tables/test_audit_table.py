@@ -1,16 +1,22 @@
 """An audit in a table, in sentences, as CSV and judged by a gate, from measures made by hand."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from sensemble_apps.console.estimates import change, ends, in_words, percent_within
 from sensemble_apps.tables import audit_table, gate_verdict
+from sensemble_apps.tables.audits import audits
 from sensemble_runtime.auditing import gate
 from sensemble_runtime.auditing.audit import AuditResult
 from sensemble_runtime.auditing.intervals import wilson
 from sensemble_runtime.auditing.reliability import Answered, Outcomes
+from sensemble_runtime.bundle.manifest_file import write_manifest
+from sensemble_runtime.record.writer import fingerprint
 from sensemble_runtime.scores import Estimate, SubsetScore
+
+from tests.apps.shipped import manifest, write_audit, write_run
 
 
 def score(right: int, n: int) -> SubsetScore:
@@ -126,3 +132,14 @@ def test_a_gate_names_what_no_example_shows() -> None:
     assert wrong == "wrong<=0.1: too few examples: no example was answered with all sensors"
     assert worst.startswith("R>=0.1: too few examples: ")
     assert "no example has video, audio+video" in worst
+
+
+def test_it_holds_for_a_bundle_that_was_only_added_to(tmp_path: Path) -> None:
+    run = write_run(tmp_path)
+    write_audit(run)
+    first, found, made = fingerprint(run / "bundle"), audits(run), manifest()
+    assert found.scores
+    for extends, scores in (((first,), found.scores), (None, {})):
+        provenance = replace(made.provenance, created="2026-11-25T12:00:00+00:00", extends=extends)
+        write_manifest(replace(made, provenance=provenance), run / "bundle" / "manifest.json")
+        assert audits(run).scores == scores
