@@ -27,7 +27,7 @@ from sensemble_runtime.auditing.metrics import (
     score_subsets,
 )
 from sensemble_runtime.scores import SubsetScore
-from sklearn.metrics import accuracy_score, average_precision_score
+from sklearn.metrics import average_precision_score
 
 shapes = nps.array_shapes(min_dims=2, max_dims=2, max_side=12)
 # Few distinct values, so that ties are common: they are where average precisions differ.
@@ -45,14 +45,6 @@ def test_mean_average_precision_is_that_of_sklearn(data: st.DataObject, shape: t
     assert found == pytest.approx(
         average_precision_score(labels[:, occurring], probabilities[:, occurring], average="macro")
     )
-
-
-@given(st.data(), shapes)
-def test_accuracy_is_that_of_sklearn(data: st.DataObject, shape: tuple[int, int]) -> None:
-    probabilities = data.draw(nps.arrays(np.float32, shape, elements=coarse))
-    labels = data.draw(nps.arrays(np.int64, shape[0], elements=st.integers(0, shape[1] - 1)))
-    expected = accuracy_score(labels, probabilities.argmax(axis=1))
-    assert score(probabilities, labels, "multi-class") == pytest.approx(expected)
 
 
 def test_a_subset_is_scored_on_the_examples_that_have_all_of_it() -> None:

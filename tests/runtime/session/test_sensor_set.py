@@ -8,13 +8,10 @@ import pytest
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.session.hotplug import Hotplug
 from sensemble_runtime.session.session import Session
-from sensemble_sensors.devices import discovery
 from sensemble_sensors.devices.discovery import Device
-from sensemble_sensors.devices.microphone import Microphone
-from sensemble_sensors.devices.watcher import Appeared, Disappeared, SearchFailed, Watcher
+from sensemble_sensors.devices.watcher import Appeared, Disappeared, SearchFailed
 from sensemble_sensors.errors import SensorEndedError, SensorLostError
 from sensemble_sensors.isolation.isolated import Isolated
-from sensemble_sensors.sensor import Sensor
 from sensemble_sensors.supervision import backoff
 
 from tests.runtime.puppets import Log, Puppet
@@ -62,27 +59,6 @@ def test_a_device_whose_name_tells_no_kind_comes_and_goes(bundle: Bundle, log: L
         for event in (Disappeared(lens), Appeared(lens), Disappeared(lens)):
             hotplug(event)
         wait_until(lambda: log.of("lens") == ["attached"])
-
-
-def test_a_microphone_that_is_unplugged_is_lost_though_another_is_heard_in_its_place(
-    bundle: Bundle, log: Log, sound_server: SoundServer
-) -> None:
-    desk = sound_server.plug("desk")
-
-    def make(device: Device) -> Sensor:
-        return Isolated(Microphone, device.key, device.name)
-
-    with (
-        Session(bundle, health=None) as running,
-        Watcher([discovery.watched_microphones], Hotplug(running, make), interval=0.2),
-    ):
-        running.subscribe(log)
-        wait_until(lambda: "attached" in log.of("Monitor of desk"))
-        sound_server.unplug(desk)
-        wait_until(lambda: log.of("Monitor of desk")[-1] != "attached")  # by its end, or the server's word
-        sound_server.plug("desk")
-        wait_until(lambda: log.of("Monitor of desk")[-1] == "attached")
-    assert log.of("Monitor of speaker") == ["attached"], "which the server would let be heard in its place"
 
 
 def test_closing_kills_a_process_that_hangs(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:

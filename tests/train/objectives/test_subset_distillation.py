@@ -13,8 +13,8 @@ from sensemble_runtime.pooling import pool_subsets
 from sensemble_runtime.subsets import Subset, subsets
 from sensemble_train.data.clips import Clips
 from sensemble_train.models.model import Model
-from sensemble_train.objectives.subset_distillation import SubsetDistillation, pooled_logits
-from sensemble_train.objectives.task import Distillation, LabelledTask, task_loss
+from sensemble_train.objectives.subset_distillation import SubsetDistillation
+from sensemble_train.objectives.task import Distillation, LabelledTask
 from torch import Tensor
 
 from tests.train.tiny import STEM, raw_inputs, tiny_model
@@ -77,14 +77,18 @@ def test_with_two_subsets_and_a_live_teacher_it_is_eq_8(train: Subset, multi: bo
     train=st.sampled_from(SETS),
     weight=st.sampled_from([0.0, 0.25, 1.0]),
     multi=st.booleans(),
+    own=st.booleans(),
     seed=st.integers(0, 99),
 )
-def test_it_is_the_formula(train: Subset, weight: float, multi: bool, seed: int) -> None:
-    """Embeddings are pooled as the runtime pools them, and the losses are SciPy's."""
+def test_it_is_the_formula(train: Subset, weight: float, multi: bool, own: bool, seed: int) -> None:
+    """Embeddings are pooled as the runtime pools them, and the losses are SciPy's.
+
+    All subsets are taught the same, or each its `own` targets.
+    """
     model = tiny_model(STEM, multi=multi, seed=seed)
     labelled = replace(clips_of(model, 4, seed), targets=labels(model, 4)).having(train)
     unlabelled = clips_of(model, 5, seed + 1)
-    q = probabilities(2 * torch.randn(5, 3), model.description.task)
+    q = probabilities(2 * torch.randn(*((5, 7, 3) if own else (5, 3))), model.description.task)
     with torch.no_grad():
         loss = SubsetDistillation(model, train, weight).train()(labelled, replace(unlabelled, targets=q))
 
@@ -93,28 +97,18 @@ def test_it_is_the_formula(train: Subset, weight: float, multi: bool, seed: int)
             embedded = model.embed({m: features[m] for m in sorted(features)})
             pooled = pool_subsets(np.stack([x.numpy() for x in embedded.values()]))
             logits = model.head.folded()(torch.from_numpy(pooled)).double().numpy()
+        each = zip(logits, np.broadcast_to(targets, logits.shape), strict=True)
         if multi:
-            return [-(targets * log_expit(f) + (1 - targets) * log_expit(-f)).mean() for f in logits]
-        return [-(targets * log_softmax(f, axis=1)).sum(axis=1).mean() for f in logits]
+            return [-(t * log_expit(f) + (1 - t) * log_expit(-f)).mean() for f, t in each]
+        return [-(t * log_softmax(f, axis=1)).sum(axis=1).mean() for f, t in each]
 
     truth = np.eye(3)[np.arange(4) % 3]
-    own, taught = losses(labelled.inputs, truth), losses(unlabelled.inputs, q.double().numpy())
-    assert (len(own), len(taught)) == (2 ** len(train) - 1, 7)
-    means = [weighted(losses, subsets(sets)) for losses, sets in ((own, train), (taught, ALL))]
+    goals = q.double().numpy()
+    learned = losses(labelled.inputs, truth)
+    taught = losses(unlabelled.inputs, goals.swapaxes(0, 1) if own else goals)
+    assert (len(learned), len(taught)) == (2 ** len(train) - 1, 7)
+    means = [weighted(losses, subsets(sets)) for losses, sets in ((learned, train), (taught, ALL))]
     assert loss.item() == pytest.approx((1 - weight) * means[0] + weight * means[1], abs=1e-5)
-
-
-@pytest.mark.parametrize("multi", [False, True], ids=["multi-class", "multi-label"])
-def test_each_subset_may_be_taught_something_of_its_own(multi: bool) -> None:
-    model = tiny_model(STEM, multi=multi)
-    labelled, unlabelled = replace(clips_of(model, 4, 0), targets=labels(model, 4)), clips_of(model, 5, 1)
-    q = probabilities(2 * torch.randn(5, 7, 3), model.description.task)
-    objective = SubsetDistillation(model, ALL, 1.0).train()
-    with torch.no_grad():
-        loss = objective(labelled, replace(unlabelled, targets=q))
-        logits = pooled_logits(model, model.embed(unlabelled.inputs), SETS)
-        each = [task_loss(f, q[:, place], model.description.task) for place, f in enumerate(logits)]
-    assert loss.item() == pytest.approx(weighted(torch.stack(each).tolist(), SETS), abs=1e-5)
 
 
 def test_a_subset_learns_from_the_examples_that_have_all_of_it() -> None:
