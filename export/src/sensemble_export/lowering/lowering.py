@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager, suppress
 from functools import cache
-from importlib import import_module
+from importlib import import_module, resources
 from multiprocessing.connection import wait
 from pathlib import Path
 from tempfile import TemporaryDirectory, TemporaryFile, gettempdir
@@ -40,6 +40,7 @@ from sensemble_export.lowering.targets import Job, Lowered, target_of
 _GARBAGE = 100_000  # new objects between two searches for garbage, which took a fifth of the time
 # ExecuTorch imports it for one function: of operations that change their inputs, which no encoder has.
 _COMPILER, _FUNCTION = "torch._inductor.fx_passes.post_grad", "decompose_auto_functionalized"
+_DTYPES = "edge.yaml"  # of ExecuTorch, for checks of the intermediate form, which `to_executorch` leaves out
 _FORK = "fork" if sys.platform == "linux" else "spawn"  # a Mac's own libraries do not survive a fork
 
 
@@ -118,7 +119,7 @@ def main(folder: Path) -> None:
     torch.set_num_threads(1)
     gc.set_threshold(_GARBAGE)
     _model(folder)
-    with _without_compiler():
+    with _nothing_needless():
         for job in jobs:
             with suppress(Exception):  # which its job meets again, and words
                 import_module(target_of(job.target).lower[0])
@@ -136,15 +137,17 @@ def main(folder: Path) -> None:
 
 
 @contextmanager
-def _without_compiler() -> Iterator[None]:
-    """Import libraries without torch's compiler, which is a quarter of a small export's time."""
-    unused = ModuleType(_COMPILER)
+def _nothing_needless() -> Iterator[None]:
+    """Import libraries without torch's compiler, a quarter of a small export's time, and a long YAML file."""
+    unused, read = ModuleType(_COMPILER), resources.read_text
     setattr(unused, _FUNCTION, lambda _: None)
     sys.modules[_COMPILER] = unused
+    resources.read_text = lambda package, name, **how: "" if name == _DTYPES else read(package, name, **how)
     try:
         yield
     finally:
         del sys.modules[_COMPILER]
+        resources.read_text = read
 
 
 @cache

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
+from functools import cache, partial
 
 import torch
 from executorch.backends.xnnpack import _passes, xnnpack_preprocess
@@ -27,6 +27,7 @@ from executorch.exir.pass_base import ExportPass
 from sensemble_runtime.bundle.manifest import Scheme
 from sensemble_train.models.frontend import Spectrum
 from torch import Tensor, fx, nn
+from torch._export import utils as export_utils
 from torch._ops import OpOverload
 from torch.export import ExportedProgram
 from torch.fx.passes.infra.partitioner import Partition
@@ -79,7 +80,7 @@ def quantize(encoder: nn.Module, windows: Tensor, scheme: Scheme) -> fx.GraphMod
     dynamic = get_symmetric_quantization_config(is_per_channel=True, is_dynamic=True)
     quantizer.set_operator_type(torch.ops.aten.conv2d.default, static)
     quantizer.set_operator_type(torch.ops.aten.linear.default, static if scheme == "int8-static" else dynamic)
-    with torch.no_grad():
+    with _nothing_needless(), torch.no_grad():
         prepared = prepare_pt2e(torch.export.export(encoder, (windows[:1],)).module(), quantizer)
         for window in windows.split(1):
             prepared(window)
@@ -183,9 +184,11 @@ def _nothing_needless() -> Iterator[None]:
     Two passes over operations that our encoders do not have first trace patterns of their own, which takes as
     long as lowering a small encoder. Most passes change nothing and trace the graph again all the same. Each
     copies each node's whole history, for debuggers; that is a sixth of the time. Each writes the graph as
-    Python and compiles that, a fifth of the time, though of hundreds of graphs few are called.
+    Python and compiles that, a fifth of the time, though of hundreds of graphs few are called. Each time that
+    torch asks for all composite operations, it looks them up anew for each of thirty namespaces.
     """
     trace, write, last = ExportPass.call, fx.GraphModule.recompile, list[object]()
+    look_up = export_utils._materialize_cpp_cia_ops  # noqa: SLF001
 
     def write_when_called(self: fx.GraphModule) -> None:
         def forward(module: fx.GraphModule, *given: object, **named: object) -> object:
@@ -211,6 +214,7 @@ def _nothing_needless() -> Iterator[None]:
     fx.GraphModule.recompile = write_when_called  # type: ignore[assignment, method-assign]
     xnnpack_preprocess.XNNPACKPassManager = _Passes
     NodeSource.__deepcopy__ = lambda self, _: self  # type: ignore[attr-defined]
+    export_utils._materialize_cpp_cia_ops = cache(look_up)  # noqa: SLF001
     try:
         yield
     finally:
@@ -218,6 +222,7 @@ def _nothing_needless() -> Iterator[None]:
         fx.GraphModule.recompile = write  # type: ignore[method-assign]
         xnnpack_preprocess.XNNPACKPassManager = _passes.XNNPACKPassManager
         del NodeSource.__deepcopy__  # type: ignore[attr-defined]
+        export_utils._materialize_cpp_cia_ops = look_up  # noqa: SLF001
 
 
 def _operations(graph: fx.GraphModule) -> Counter[str]:
