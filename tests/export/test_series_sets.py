@@ -1,8 +1,6 @@
-"""A public series set, out of the wheel of `aeon`, is learned by the demo's command, and int8 keeps it."""
+"""A public series set, out of the wheel of `aeon`, is learned by the commands, and int8 keeps it."""
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -13,6 +11,7 @@ from sensemble_apps.tables.audits import audits
 from sensemble_runtime import Bundle
 from sensemble_train.recipe.run_folder import read_matrix
 
+from tests.apps.conftest import whole_way
 from tests.needs import SERIES_SETS
 
 CHANNELS = {
@@ -57,12 +56,9 @@ def write_csv(path: Path, channels: Sequence[str], rows: NDArray[np.float64]) ->
 
 @pytest.mark.slow
 @pytest.mark.needs("aeon")
-def test_a_set_is_learned_by_the_command(tmp_path: Path) -> None:
+def test_a_set_is_learned_by_the_commands(tmp_path: Path) -> None:
     data, run = convert("BasicMotions", tmp_path / "data"), tmp_path / "run"
-    options = ["--data", str(data), "--out", str(run), "--fast", "--effort", "0.4"]
-    command = [sys.executable, "-m", "sensemble_apps", "demo", *options]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=900)
-    assert done.returncode == 0, done.stderr
+    whole_way(data, run, "--effort", "0.4")
     score = read_matrix(run)["subset"]["imu"]["imu"]
     assert score >= 0.95
     assert audits(run).scores["imu"].accuracy == pytest.approx(score, abs=0.01)
