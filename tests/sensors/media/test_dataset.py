@@ -124,7 +124,7 @@ BAD = [
     (GOOD | {"labels": ["\ud800"]}, r"labels\[0\]: expected"),
     (GOOD | {"\ud800\n": 1}, "'.*': unknown field"),
     (GOOD | {"text": "a" * (1 << 20)}, "longer than"),
-    (GOOD | {"video": "gone.mkv"}, r"video: there is no file 'gone\.mkv'"),
+    (GOOD | {"video": "gone.mkv"}, r"video: there is no file 'gone\.mkv'; add it"),
     (GOOD | {"audio": "empty.wav"}, r"audio: 'empty\.wav' is empty"),
     (GOOD | {"video": "folder"}, "video: there is no file"),
     (GOOD | {"audio": "../out.wav"}, r"audio: '\.\./out\.wav' must be a path relative"),

@@ -249,10 +249,13 @@ def test_bad_files_are_named_with_their_reason(studio: Studio, specs: Specs) -> 
     blind = studio.write("blind.wav", wave=studio.tone(1, 16000), audio="pcm_s16le")
     noise = studio.folder / "noise.mkv"
     noise.write_bytes(b"not a media file" * 100)
+    mute = studio.folder / "mute.wav"
+    mute.write_bytes(blind.read_bytes()[:22] + bytes(2) + blind.read_bytes()[24:])  # of no channel
     bad = [
+        (studio.example(audio=mute), "audio", r"mute.wav: cannot be decoded \(.*\); give another file"),
         (studio.example(audio=silent), "audio", "silent.mkv: has no audio track"),
         (studio.example(video=blind), "video", "blind.wav: has no video track"),
-        (studio.example(video=noise), "video", "noise.mkv: cannot be decoded"),
+        (studio.example(video=noise), "video", r"noise.mkv: cannot be decoded \(.*\); give another file"),
         (
             studio.example(video=studio.folder / "gone.mkv"),
             "video",

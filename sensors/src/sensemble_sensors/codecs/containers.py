@@ -40,10 +40,12 @@ def opened(path: Path) -> Iterator[InputContainer]:
                     stream.codec_context.options = {"max_pixels": OPTIONS["max_pixels"]}
             yield container
     except av.FFmpegError as error:
-        # FFmpeg's errors for a picture that is too large.
+        # FFmpeg's errors for a picture that is too large, and for more.
         odd = isinstance(error, av.ArgumentError | av.error.OverflowError)
-        hint = f"; a picture may have {_PIXELS} pixels, scale it down" if odd else ""
-        raise BadDataError(f"{path}: cannot be decoded ({error.strerror}){hint}") from error
+        hint = f"; a picture may have {_PIXELS} pixels, scale one that has more down" if odd else ""
+        raise BadDataError(
+            f"{path}: cannot be decoded ({error.strerror}); give another file{hint}"
+        ) from error
 
 
 def _check_regular(path: Path) -> None:
@@ -52,9 +54,9 @@ def _check_regular(path: Path) -> None:
     try:
         regular = stat.S_ISREG(path.stat().st_mode)
     except OSError as error:
-        raise BadDataError(f"{path}: cannot be decoded ({error.strerror})") from error
+        raise BadDataError(f"{path}: cannot be decoded ({error.strerror}); give another file") from error
     if not regular:
-        raise BadDataError(f"{path}: cannot be decoded (not a regular file)")
+        raise BadDataError(f"{path}: cannot be decoded (not a regular file); give another file")
 
 
 def track_of(path: Path, container: InputContainer, kind: Literal["audio", "video"], name: str) -> Stream:

@@ -49,6 +49,6 @@ class Root:
         if not target.startswith(self._real):
             raise BadDataError(f"{name}: {relative!r} is a link that leaves the dataset's folder")
         if status is None or not stat.S_ISREG(status.st_mode):
-            raise BadDataError(f"{name}: there is no file {relative!r}")
+            raise BadDataError(f"{name}: there is no file {relative!r}; add it, or delete the line")
         if not status.st_size:
             raise BadDataError(f"{name}: {relative!r} is empty, 0 bytes; copy it again")

@@ -214,10 +214,7 @@ class MediaReplay(Player):
         from sensemble_sensors.codecs.tracks import track_titles
 
         path = Path(path)
-        try:
-            titles = track_titles(path)
-        except BadDataError as error:
-            raise BadDataError(f"{error}; name a media file") from error
+        titles = track_titles(path)
         all_kinds = {m: kind_of(spec) for m, spec in sorted(specs.items())}
         every = {m: k for m, k in all_kinds.items() if isinstance(k, TrackKind) and k.track in titles}
         alike = [[m for m in every if every[m] is kind] for kind in dict.fromkeys(every.values())]
