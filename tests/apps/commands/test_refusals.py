@@ -81,6 +81,11 @@ REFUSED = [
     ("trial {bundle} --condition camera=:3 --replay {data}", "name a condition"),
     ("trial {bundle} --unplug microphone --replay {data} --examples 0", "give 1 or more"),
     ("trial {bundle} --unplug microphone --replay {data} --margin nan", "margin nan"),
+    ("trial {bundle} --unplug microphone --replay {data} --seconds 30", "leave them out of a replay"),
+    *(
+        (f"trial {{bundle}} --unplug microphone --media {{clip}} --show one --seconds {x}", "is too long")
+        for x in ("nan", "inf", "1e308")
+    ),
     ("export {empty}", "give a run, a folder that `sensemble train`"),
     ("export {run} --train-modalities audio", "not trained; `sensemble train --out {run}"),
     ("export {run} --method best", "no method 'best'"),

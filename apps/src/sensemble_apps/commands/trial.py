@@ -118,6 +118,8 @@ def _check(arguments: Trial) -> None:
         raise InputError("give --replay FOLDER or devices, such as --camera 0; not both")
     if devices and not arguments.show:
         raise InputError("--show CLASSES is missing: with devices, it names the true classes")
+    if not devices and (arguments.show or arguments.seconds != Trial.seconds):
+        raise InputError("--show and --seconds are for devices and a media file; leave them out of a replay")
     if arguments.fast and (devices or arguments.repeat > 1):
         raise InputError("--fast is for a replay in one block; every other block would be alike")
     if arguments.repeat < 1 or (arguments.examples is not None and arguments.examples < 1):

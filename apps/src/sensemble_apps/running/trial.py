@@ -45,6 +45,7 @@ from sensemble_apps.running.real_time import Options
 from sensemble_apps.running.view_events import Opened, Predicted
 
 SETTLE = 5.0  # seconds of a period on devices that do not count: sensors open and fill their windows
+_LONGEST = 86_400.0  # seconds of a period, a day
 
 
 @dataclass(frozen=True)
@@ -156,6 +157,8 @@ class ShownScenes:
         least, known = self.settle + span(self.bundle.specs), self.bundle.manifest.labels
         if self.seconds < least:
             raise InputError(f"a period of {self.seconds:g} s is too short; give {least:g} s or more")
+        if not self.seconds <= _LONGEST:  # nor is NaN
+            raise InputError(f"a period of {self.seconds:g} s is too long; give {_LONGEST:g} s or less")
         if unknown := next((label for label in self.labels if label not in known), None):
             raise InputError(f"the bundle has no label {unknown!r}; it has {', '.join(known)}")
 
