@@ -61,6 +61,7 @@ REFUSED = [
     ("record {out} --captions - --classes yes,no", "standard input has the answers"),
     ("record {out} --camera 0 --classes yes,no --takes 0", "--takes 0: give 1 or more"),
     ("record {out} --camera 0 --classes yes,no --unlabelled -1", "--unlabelled -1: give 0 or more"),
+    ("record {out} --camera 0 --backgrounds 6", "--backgrounds: only for takes of --classes"),
     *((f"serve {{bundle}} --phone {o}", f"{o.split()[0]}: not with --phone") for o in PHONE),
     ("serve {bundle} --host no-such-host.invalid", "give an address of this machine"),
     *((f"run {{bundle}} --replay {o}", "has no value; give one") for o in ("x --record=--", "'' --fast")),

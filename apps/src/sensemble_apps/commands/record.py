@@ -96,6 +96,9 @@ def main(arguments: Record) -> None:
 
 
 def _record(arguments: Record, specs: Mapping[str, InputSpec]) -> None:
+    counts = "takes", "backgrounds", "unlabelled"
+    if given := [name for name in counts if getattr(arguments, name) != getattr(Record, name)]:
+        raise InputError(f"--{given[0]}: only for takes of --classes; name some, or leave it out")
     capture = Capture(specs, _health(arguments))
     recorder = Recorder(capture, specs)
     recording = recorder.start(
