@@ -65,8 +65,8 @@ class Studying(ServedPage):
         status, _, body = self.ask(f"/api/{action}", "POST", given)
         return "" if status == 204 else str(json.loads(body)["reason"])
 
-    def take(self, label: str | None, seconds: float = 1.0, *, background: bool = False) -> None:
-        """Record a take, and wait until it is on the disk."""
+    def take(self, label: str | None, seconds: float = 1.0, *, background: bool = False) -> int:
+        """Record a take, wait until it is on the disk, and return its number."""
         before = len(self.state()["project"]["takes"])
         given = {"class": label, "seconds": seconds, "background": background}
         failure = ""
@@ -78,6 +78,7 @@ class Studying(ServedPage):
                     state["take"] is None and (state["failure"] or len(state["project"]["takes"]) > before)
                 )
             )["failure"]
+        return int(self.state()["project"]["takes"][0]["number"])
 
 
 @contextmanager

@@ -32,21 +32,24 @@ def test_a_pause_has_some_windows_and_the_newest_stay(
 ) -> None:
     monkeypatch.setattr(between_takes, "_WHEN", (0.0, 0.1))
     monkeypatch.setattr(between_takes, "KEPT", 3)
-    pauses, busy, looks = list[int](), list[int](), list[bool]()
+    pauses, busy, looks, seen = list[int](), list[int](), list[bool](), list[int]()
 
     def is_busy() -> bool:
         looks.append(bool(busy))
         return looks[-1]
 
     with watching(tmp_path / "between", is_busy, lambda: pauses.append(1)):
-        wait_until(lambda: len(pauses) == 1)
-        assert [take.number for take in takes_in(tmp_path / "between")] == [1, 2]
-        busy.append(1)
-        wait_until(lambda: looks[-1])
-        busy.clear()
-        wait_until(lambda: len(pauses) == 2)
-    found = takes_in(tmp_path / "between")
-    assert [take.number for take in found] == [2, 3, 4]
+        while len(seen) < 4:  # in some windows, a machine that stands still records nothing
+            busy.clear()
+            wait_until(lambda: pauses)
+            busy.append(1)
+            wait_until(lambda: looks[-1])
+            pauses.clear()
+            found = takes_in(tmp_path / "between")
+            new = [take.number for take in found if take.number not in seen]
+            assert len(new) <= 2
+            seen += new
+    assert [take.number for take in found] == seen[-3:]
     assert all(take.background and take.modalities == ("video",) for take in found)
 
 

@@ -12,6 +12,7 @@ import pytest
 from sensemble_apps.studio import instant_head
 from sensemble_apps.studio.project import ProjectRun
 
+from tests.apps.conftest import ROOT
 from tests.waiting import PATIENCE
 
 from .studying import Steady, Studying, studying
@@ -21,6 +22,7 @@ from .studying import Steady, Studying, studying
 def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Studying]:
     """A studio of one take of a class, whose process answers at once."""
     monkeypatch.setattr(instant_head, "FITTING", "tests.apps.studio.fitter")
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))  # where it is found
     with studying(tmp_path / "project", Steady("video"), options=("--encoder", "video=any")) as served:
         served.act("add_classes", names="clap")
         served.take("clap")
@@ -55,12 +57,12 @@ def test_it_is_started_again_and_takes_go_on(served: Studying) -> None:
     first, number = answered(served), signal.SIGSEGV
     os.kill(first, number)
     served.wait(lambda state: number.name in state["project"]["instant"]["trouble"])
-    served.take("clap")
+    taken = served.take("clap")
     assert served.state()["failure"] == ""
     second = answered(served, other_than=first)
     os.kill(second, number)
     assert served.act("rename_class", name="clap", new="snap") == ""
-    assert served.act("delete_take", number=1) == ""
+    assert served.act("delete_take", number=taken) == ""
     assert len(served.state()["project"]["takes"]) == 1
     answered(served, other_than=second)
 
@@ -68,11 +70,11 @@ def test_it_is_started_again_and_takes_go_on(served: Studying) -> None:
 def test_one_that_dies_of_each_take_rests_until_the_next(served: Studying, tmp_path: Path) -> None:
     first, deadly = answered(served), tmp_path / "project" / "deadly"
     deadly.touch()
-    served.take("clap")
+    taken = served.take("clap")
     given_up = served.wait(
         lambda state: "next change" in state["project"]["instant"]["trouble"] and state["project"]["instant"]
     )
     assert not given_up["project"]["instant"]["fitting"]
     deadly.unlink()
-    assert served.act("delete_take", number=2) == ""
+    assert served.act("delete_take", number=taken) == ""
     answered(served, other_than=first)

@@ -14,7 +14,7 @@ def test_takes_of_all_sensors_are_recorded_listed_drawn_and_there_after_a_restar
     folder = tmp_path / "project"
     with studying(folder, *map(Steady, SENSORS)) as served:
         assert served.act("add_classes", names="clap") == ""
-        served.take("clap", 2.0)
+        first = served.take("clap", 2.0)
         served.take(None, background=True)
         served.take(None)
         project = served.state()["project"]
@@ -25,31 +25,30 @@ def test_takes_of_all_sensors_are_recorded_listed_drawn_and_there_after_a_restar
         ]
         assert {tuple(take["modalities"]) for take in project["takes"]} == {SENSORS}
         assert project["classes"] == [{"name": "clap", "takes": 1, "seconds": 2.0, "right": None}]
-        status, _, body = served.ask("/api/takes/1")
+        status, _, body = served.ask(f"/api/takes/{first}")
         assert status == 200
         assert json.loads(body).keys() == set(SENSORS)
-        assert served.ask("/api/takes/9")[0] == 400
+        assert served.ask("/api/takes/999")[0] == 400
     examples = read_dataset(folder / "data").examples
     assert [(example.labels, example.background) for example in examples] == [
         (("clap",), False), (("clap",), False), ((), True), ((), False),
     ]  # fmt: skip
     with studying(folder) as served:
         assert served.state()["project"]["takes"] == project["takes"]
-        assert served.ask("/api/takes/1")[2] == body
+        assert served.ask(f"/api/takes/{first}")[2] == body
 
 
 def test_takes_are_deleted_and_a_class_is_renamed_with_its_takes(tmp_path: Path) -> None:
     with studying(tmp_path / "project", Steady("video")) as served:
         assert served.act("add_classes", names="clap") == ""
-        for _ in range(2):
-            served.take("clap")
+        first, second = (served.take("clap") for _ in range(2))
         assert "delete them first" in served.act("remove_class", name="clap")
         assert served.act("rename_class", name="clap", new="snap") == ""
-        assert served.act("delete_take", number=1) == ""
-        assert "take 1" in served.act("delete_take", number=1)
+        assert served.act("delete_take", number=first) == ""
+        assert f"take {first}" in served.act("delete_take", number=first)
         (take,) = served.state()["project"]["takes"]
-        assert (take["number"], take["label"]) == (2, "snap")
-        assert served.act("delete_take", number=2) == ""
+        assert (take["number"], take["label"]) == (second, "snap")
+        assert served.act("delete_take", number=second) == ""
         assert served.act("remove_class", name="snap") == ""
         assert served.state()["project"]["classes"] == []
 
@@ -77,10 +76,10 @@ def test_a_class_and_its_takes_stay_together_when_the_disk_fails_as_it_is_rename
 def test_a_take_that_leaves_the_index_leaves_the_page_though_its_file_stays(tmp_path: Path) -> None:
     folder = tmp_path / "project"
     with studying(folder, Steady("video")) as served:
-        served.take(None)
+        number = served.take(None)
         for file in list((folder / "data" / "segments").iterdir()):
             file.with_suffix(".locked").mkdir(exist_ok=True)  # cannot be deleted as a file
-        assert "cannot be deleted" in served.act("delete_take", number=1)
+        assert "cannot be deleted" in served.act("delete_take", number=number)
         assert served.state()["project"]["takes"] == []
 
 
@@ -106,7 +105,7 @@ def test_a_take_is_moved_to_another_class_and_to_none(tmp_path: Path) -> None:
     with studying(tmp_path / "project", Steady("video")) as served:
         for name in ("clap", "snap"):
             assert served.act("add_classes", names=name) == ""
-        served.take("clap")
+        number = served.take("clap")
         moves: list[tuple[dict[str, object], tuple[str | None, bool, str]]] = [
             ({"class": "snap"}, ("snap", False, "train")),
             ({"class": None, "background": True}, (None, True, "train")),
@@ -114,13 +113,13 @@ def test_a_take_is_moved_to_another_class_and_to_none(tmp_path: Path) -> None:
             ({"class": "clap"}, ("clap", False, "train")),
         ]
         for given, expected in moves:
-            assert served.act("move_take", number=1, **given) == ""
+            assert served.act("move_take", number=number, **given) == ""
             (take,) = served.state()["project"]["takes"]
             assert (take["label"], take["background"], take["split"]) == expected
-        assert "no take 7" in served.act("move_take", number=7, **{"class": "snap"})
-        assert "no such class" in served.act("move_take", number=1, **{"class": "wave"})
+        assert "no take 999" in served.act("move_take", number=999, **{"class": "snap"})
+        assert "no such class" in served.act("move_take", number=number, **{"class": "wave"})
         assert "none of the classes" in served.act(
-            "move_take", number=1, **{"class": "clap", "background": True}
+            "move_take", number=number, **{"class": "clap", "background": True}
         )
 
 
