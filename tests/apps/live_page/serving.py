@@ -4,7 +4,7 @@ import json
 import socket
 import ssl
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Thread
@@ -89,6 +89,12 @@ class Viewer:
                 return message
             last = message if message["type"] == kind else last
         raise AssertionError(last)
+
+    def skip(self) -> None:
+        """Pass over what has come: a ping behind many states is answered too late, and the server closes."""
+        with suppress(TimeoutError):
+            while True:
+                self.socket.recv(timeout=0)
 
     def give(self, modality: str) -> tuple[int, str]:
         """Give a sensor, after an exchange of the clock; return its number and its name."""

@@ -124,6 +124,7 @@ def feeding(viewer: Viewer, bundle: Bundle, sensor: int, modality: str, caption:
     def feed() -> None:
         for number in count():
             viewer.sample(sensor, number, packed(bundle, modality, caption or noise(bundle, modality)))
+            viewer.skip()
             if over.wait(0.1):
                 return
 

@@ -358,7 +358,7 @@ class captions:  # noqa: N801 - a context manager
             while not self._stop.wait(0.3):
                 viewer.sample(sensor, number, self._data)
                 number += 1
-                viewer.next("state")
+                viewer.skip()
 
 
 @pytest.mark.needs("web-checks")
