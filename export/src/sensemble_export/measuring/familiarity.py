@@ -45,6 +45,7 @@ MEANS = 512
 """Means of all classes at most, unless there are more classes."""
 FAR, NEAR = 0.005, 0.02
 """Shares of known windows whose log-odds and nearness get the same score; so do their medians."""
+_AT_ONCE = 4  # windows; of more films, the system gives and takes memory as long as the encoder computes
 _LEAST = 1e-6
 _SEVERE = SEVERITIES[2:]
 _CLOSE = 1e-8  # largest entry of the gradient at which Newton's method has converged
@@ -190,5 +191,5 @@ def synthetic(model: Model, modality: str, count: int = SYNTHETIC) -> Tensor:
 def embed(model: Model, modality: str, windows: Tensor) -> NDArray[np.float32]:
     """Return the float embeddings [N, d] of raw windows [N, ...]."""
     encoder = model.encoders[modality].eval()
-    found: NDArray[np.float32] = torch.cat([encoder(part) for part in windows.split(64)]).numpy()
+    found: NDArray[np.float32] = torch.cat([encoder(part) for part in windows.split(_AT_ONCE)]).numpy()
     return found
