@@ -21,7 +21,7 @@ from sensemble_sensors.errors import BadDataError
 from sensemble_sensors.kinds.conditions.condition import SEVERITIES, Applied, swapped
 from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.media.dataset import Dataset, Example
-from sensemble_train.data.batching import seeded
+from sensemble_train.data.batching import at_once, seeded
 from sensemble_train.data.clips import as_input, targets
 from sensemble_train.data.trainable import unlabelled
 from sensemble_train.models.augment_config import DERIVED
@@ -45,7 +45,6 @@ MEANS = 512
 """Means of all classes at most, unless there are more classes."""
 FAR, NEAR = 0.005, 0.02
 """Shares of known windows whose log-odds and nearness get the same score; so do their medians."""
-_AT_ONCE = 4  # windows; of more films, the system gives and takes memory as long as the encoder computes
 _LEAST = 1e-6
 _SEVERE = SEVERITIES[2:]
 _CLOSE = 1e-8  # largest entry of the gradient at which Newton's method has converged
@@ -191,5 +190,6 @@ def synthetic(model: Model, modality: str, count: int = SYNTHETIC) -> Tensor:
 def embed(model: Model, modality: str, windows: Tensor) -> NDArray[np.float32]:
     """Return the float embeddings [N, d] of raw windows [N, ...]."""
     encoder = model.encoders[modality].eval()
-    found: NDArray[np.float32] = torch.cat([encoder(part) for part in windows.split(_AT_ONCE)]).numpy()
+    parts = windows.split(at_once(windows))
+    found: NDArray[np.float32] = torch.cat([encoder(part) for part in parts]).numpy()
     return found

@@ -1,4 +1,4 @@
-"""The order of batches: a function of the seed and the step, so that a run can resume anywhere."""
+"""The order of batches, a function of seed and step so that a run can resume anywhere, and their size."""
 
 import zlib
 from collections.abc import Iterator, Sequence
@@ -15,6 +15,14 @@ def seeded(*parts: object) -> torch.Generator:
     """Return a generator whose draws depend on `parts` alone."""
     high, low = (zlib.crc32(repr((salt, *parts)).encode()) for salt in ("high", "low"))
     return torch.Generator().manual_seed(high << 32 | low)
+
+
+def at_once(windows: Tensor) -> int:
+    """Return how many of raw windows [N, ...] an encoder embeds together: few films, 16 of anything else.
+
+    Of more films, the system gives and takes memory for as long as an encoder computes.
+    """
+    return 4 if windows.ndim == 5 else 16  # [N, T, H, W, C]
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,12 +15,12 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from sensemble_train import user_cache
+from sensemble_train.data.batching import at_once
 from sensemble_train.models.augment_config import AugmentConfig
 from sensemble_train.models.kinds.registry import kind_of
 from sensemble_train.models.pretrained.encoder import Pretrained
 
 VIEWS = 2  # of an example to train on, the unchanged window included
-_AT_ONCE = 4  # windows that an encoder reads together; of 16 films, the memory took as long as the sums
 _KEPT = 512  # embeddings of windows in a file
 _CACHE = "embeddings"
 
@@ -46,7 +46,7 @@ def embedded(
     for start in range(0, len(missing), _KEPT):
         rows = missing[start : start + _KEPT]
         made: list[Tensor] = []
-        for few in torch.tensor(rows).split(_AT_ONCE):
+        for few in torch.tensor(rows).split(at_once(windows)):
             seen = [windows[few]]
             for view in range(1, views):
                 changed = []
