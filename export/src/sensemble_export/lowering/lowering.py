@@ -72,7 +72,7 @@ def lower_all(
             assert first.stdin is not None  # noqa: S101 - they are pipes
             assert first.stdout is not None  # noqa: S101
             try:
-                pickle.dump(list(jobs), first.stdin)
+                pickle.dump((sys.path, list(jobs)), first.stdin)
                 first.stdin.flush()
                 for _ in jobs:
                     job, outcome = _answer(first, first.stdout, output)
@@ -115,7 +115,8 @@ def main(folder: Path) -> None:
     """Lower the jobs at standard input, unless it closes."""
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # libraries print to standard output
-    jobs: list[Job] = pickle.load(sys.stdin.buffer)  # noqa: S301 - of our own parent
+    jobs: list[Job]
+    sys.path[:], jobs = pickle.load(sys.stdin.buffer)  # noqa: S301 - of our parent, which found the encoders
     torch.set_num_threads(1)
     gc.set_threshold(_GARBAGE)
     _model(folder)
