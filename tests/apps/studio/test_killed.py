@@ -12,7 +12,6 @@ import pytest
 from sensemble_apps.studio import instant_head
 from sensemble_apps.studio.project import ProjectRun
 
-from tests.apps.conftest import ROOT
 from tests.waiting import PATIENCE
 
 from .studying import Steady, Studying, studying
@@ -22,7 +21,6 @@ from .studying import Steady, Studying, studying
 def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Studying]:
     """A studio of one take of a class, whose process answers at once."""
     monkeypatch.setattr(instant_head, "FITTING", "tests.apps.studio.fitter")
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))  # where it is found
     with studying(tmp_path / "project", Steady("video"), options=("--encoder", "video=any")) as served:
         served.act("add_classes", names="clap")
         served.take("clap")

@@ -58,6 +58,7 @@ class Process:
                     text=True,
                     errors="replace",
                     start_new_session=True,  # Ctrl-C of the terminal is the studio's
+                    env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},  # finds what the studio finds
                 )
             except OSError as error:
                 self.reason = f"a process cannot be started ({error.strerror})"
