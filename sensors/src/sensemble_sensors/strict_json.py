@@ -9,6 +9,7 @@ import json
 import math
 import reprlib
 import types
+from collections import Counter
 from collections.abc import Callable, Sized
 from typing import Annotated, Any, Literal, NewType, Union, get_args, get_origin, get_type_hints
 
@@ -179,14 +180,13 @@ def _join(field: str, key: str) -> str:
 
 
 def unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    """Return the entries of an object of JSON, as its `object_pairs_hook`; DecodeError if a key is repeated.
+    """Return the entries of an object, for `json.loads`, which would silently take the last of two values.
 
-    Of two values, Python's parser would take the last, and say nothing.
+    Raises DecodeError if a key is repeated.
     """
     entries = dict(pairs)
     if len(entries) != len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
+        ((twice, _),) = Counter(key for key, _ in pairs).most_common(1)
         raise DecodeError(f"a key is repeated: {_join('', twice)}; give it once")
     return entries
 
