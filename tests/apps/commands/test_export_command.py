@@ -207,7 +207,6 @@ def there(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_bundle_of_a_model_from_elsewhere_answers_as_that_model(
     there: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("PYTHONPATH", str(there))  # for the processes that lower
     monkeypatch.syspath_prepend(str(there))
     asked = ("--model", "elsewhere:made", "--data", str(there / "clips"))
     assert main(["export", str(there), *asked, "--scheme", "audio=fp32", "text=fp32"]) == 0
