@@ -40,7 +40,7 @@ from sensemble_export.lowering.targets import Job, Lowered, target_of
 _GARBAGE = 100_000  # new objects between two searches for garbage, which took a fifth of the time
 # ExecuTorch imports it for one function: of operations that change their inputs, which no encoder has.
 _COMPILER, _FUNCTION = "torch._inductor.fx_passes.post_grad", "decompose_auto_functionalized"
-_DTYPES = "edge.yaml"  # of ExecuTorch, for checks of the intermediate form, which `to_executorch` leaves out
+_DTYPES = "edge.yaml"  # ExecuTorch checks dtypes by it, which `to_executorch` leaves out
 _FORK = "fork" if sys.platform == "linux" else "spawn"  # a Mac's own libraries do not survive a fork
 
 
@@ -120,7 +120,7 @@ def main(folder: Path) -> None:
     torch.set_num_threads(1)
     gc.set_threshold(_GARBAGE)
     _model(folder)
-    with _nothing_needless():
+    with _light_imports():
         for job in jobs:
             with suppress(Exception):  # which its job meets again, and words
                 import_module(target_of(job.target).lower[0])
@@ -138,7 +138,7 @@ def main(folder: Path) -> None:
 
 
 @contextmanager
-def _nothing_needless() -> Iterator[None]:
+def _light_imports() -> Iterator[None]:
     """Import libraries without torch's compiler, a quarter of a small export's time, and a long YAML file."""
     unused, read = ModuleType(_COMPILER), resources.read_text
     setattr(unused, _FUNCTION, lambda _: None)
