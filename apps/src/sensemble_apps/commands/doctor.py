@@ -79,10 +79,11 @@ def _executors() -> str:
 def _failure(target: str) -> str:
     """Return why an installed executor cannot be loaded, to be read after its name; empty if it can."""
     found = executor.executor_of(target)
+    assert found is not None  # noqa: S101 - nothing of it is missing
     try:
-        importlib.import_module(found.encoder[0] if found else "")
+        importlib.import_module(found.encoder[0])
     except Exception as error:  # noqa: BLE001 - whatever its library raises
-        return f"cannot be loaded ({text_of(error)}): {found.remedy if found else ''}"
+        return f"cannot be loaded ({text_of(error)}): {found.remedy}"
     return ""
 
 
