@@ -52,8 +52,8 @@ def read_all(sensor: Sensor) -> list[Sample]:
 
 
 def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
-    """Return a free port below those that the system gives to whoever asks for any."""
-    first = 10_000 + 37 * os.getpid() % 20_000  # another one in each process of the tests
+    """Return a free port below the range from which the system gives ports to other processes."""
+    first = 10_000 + 37 * os.getpid() % 20_000  # each process of the tests begins elsewhere
     for port in range(first, 1 << 15):
         with suppress(OSError), socket.socket(socket.AF_INET, kind) as free:
             free.bind(("127.0.0.1", port))

@@ -126,7 +126,7 @@ GIVEN = [argument for m, source in ENCODERS.items() for argument in ("--encoder"
 
 
 @pytest.mark.usefixtures("lowered_once")
-def test_it_writes_a_bundle_and_says_how_right_it_is_about_takes_left_out(
+def test_instant_writes_a_bundle_and_says_how_right_it_is_about_takes_left_out(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     data, run = takes(tmp_path / "takes", {"dark": 3, "bright": 3}), tmp_path / "run"

@@ -134,7 +134,7 @@ def test_a_gate_names_what_no_example_shows() -> None:
     assert "no example has video, audio+video" in worst
 
 
-def test_it_holds_for_a_bundle_that_was_only_added_to(tmp_path: Path) -> None:
+def test_an_audit_holds_for_a_bundle_that_was_only_added_to(tmp_path: Path) -> None:
     run = write_run(tmp_path)
     write_audit(run)
     first, found, made = fingerprint(run / "bundle"), audits(run), manifest()

@@ -2,7 +2,6 @@
 
 import threading
 from pathlib import Path
-from typing import Any
 
 import pytest
 from sensemble_runtime.bundle.bundle import Bundle
@@ -16,8 +15,6 @@ from sensemble_sensors.supervision import backoff
 
 from tests.runtime.puppets import Log, Puppet
 from tests.waiting import wait_until
-
-SoundServer = Any
 
 
 def test_what_a_watcher_finds_is_attached_once_and_again_when_it_has_ended(
