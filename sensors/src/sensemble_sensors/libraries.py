@@ -34,8 +34,8 @@ def plugin(
 ) -> Any | None:  # noqa: ANN401 - as the group says
     """Return the `part` of what a package names in a group of entry points; None without one.
 
-    The part must be of a `kind`, by default anything that can be called. Raises `raised` if it
-    cannot be loaded or made, or is another.
+    The part must be of a `kind`; by default, it must be callable. Raises `raised` if it cannot be loaded or
+    made, or is of another kind.
     """
     from importlib.metadata import entry_points  # a tenth of what a short command imports
 

@@ -40,9 +40,9 @@ def opened(path: Path) -> Iterator[InputContainer]:
                     stream.codec_context.options = {"max_pixels": OPTIONS["max_pixels"]}
             yield container
     except av.FFmpegError as error:
-        # FFmpeg's errors for a picture that is too large, and for more.
+        # FFmpeg's errors for a picture that is too large, among others.
         odd = isinstance(error, av.ArgumentError | av.error.OverflowError)
-        hint = f"; a picture may have {_PIXELS} pixels, scale one that has more down" if odd else ""
+        hint = f", or scale pictures down to {_PIXELS} pixels" if odd else ""
         raise BadDataError(
             f"{path}: cannot be decoded ({error.strerror}); give another file{hint}"
         ) from error

@@ -92,7 +92,7 @@ def _modality(name: str, raw: object) -> Modality:
     names = entry.channels or ()
     if not all(names) or len(set(names)) < len(names) or len(names) > MAX_CHANNELS or TIME in names:
         raise BadDataError(
-            f"{name}.channels: expected names, each once, {MAX_CHANNELS} at most, and not {TIME}, the times"
+            f"{name}.channels: expected names, each once, {MAX_CHANNELS} at most, none called {TIME}"
         )
     units = ("",) * len(names) if entry.units is None else entry.units
     ranges = (None,) * len(names) if entry.ranges is None else entry.ranges

@@ -1,4 +1,4 @@
-"""The order of batches, a function of seed and step so that a run can resume anywhere, and their size."""
+"""The order of batches, a function of seed and step so that a run can resume anywhere; sizes of batches."""
 
 import zlib
 from collections.abc import Iterator, Sequence
@@ -18,9 +18,9 @@ def seeded(*parts: object) -> torch.Generator:
 
 
 def at_once(windows: Tensor) -> int:
-    """Return how many of raw windows [N, ...] an encoder embeds together: few films, 16 of anything else.
+    """Return how many of the raw windows [N, ...] to embed at once: 4 films, or 16 of anything else.
 
-    Of more films, the system gives and takes memory for as long as an encoder computes.
+    With 16 films, the system takes as long to allocate and free memory as an encoder takes to compute.
     """
     return 4 if windows.ndim == 5 else 16  # [N, T, H, W, C]
 
