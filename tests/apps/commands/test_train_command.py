@@ -1,4 +1,4 @@
-"""`sensemble train`: experiments by several jobs at once, into a page, and takes into a bundle at once."""
+"""`sensemble train`: experiments by several jobs at once, into a page; the instant head of a few takes."""
 
 import json
 import shutil
