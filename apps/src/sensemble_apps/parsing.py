@@ -103,7 +103,7 @@ def read(kind: type[_Made], prog: str, argv: Sequence[str], default: _Made | Non
     # Before what is required: a mistyped option is the reason that it is missing.
     for word, after in pairwise([*takewhile(lambda word: word != "--", argv), "--"]):
         name, equals, value = word.partition("=")
-        # Of an unset variable of a shell, say; and argparse takes `--NAME=--` for no value.
+        # An unset variable of a shell gives an empty value; argparse takes `--NAME=--` for none.
         if name in options and (value in ("", "--") if equals else after == ""):
             raise InputError(f"{name}: has no value; give one, or leave {name} out")
         if name.startswith("--") and name not in {*options, "--help"}:
