@@ -57,5 +57,5 @@ export default defineConfig({
   // Committed: who uses the package has no Node. `sensemble web` copies it.
   build: { outDir: "../src/sensemble_apps/web/app", emptyOutDir: true, target: "es2022", rolldownOptions: { input: ["index.html", "encode.html"] } },
   worker: { format: "es" },
-  test: { include: ["tests/*.test.ts"], globalSetup: "tests/vectors.ts" },
+  test: { include: ["tests/*.test.ts"], globalSetup: "tests/vectors.ts", testTimeout: 120_000 }, // a busy machine is no failure
 });

@@ -6,7 +6,7 @@ import { expect, test } from "vitest";
 
 const MOST = 60_000; // bytes
 
-test("our own code is small", { timeout: 120_000 }, async () => {
+test("our own code is small", async () => {
   const made = await build({
     configFile: false,
     logLevel: "error",
