@@ -144,7 +144,7 @@ def test_the_command_line_names_any_sensor(two: Path, tmp_path: Path) -> None:
     assert {m for some in live for m in some} == {"air", "video.rear"}
     wrong = command(two, "run", two / "run" / "bundle", "--sensor", "video.top=0")
     assert wrong.returncode == 2
-    assert "--sensor video.top: " in wrong.stderr
+    assert "video.top=0: " in wrong.stderr
 
 
 def test_the_preview_of_a_thermal_camera_is_a_grey_picture(known: Path) -> None:
