@@ -1,4 +1,4 @@
-"""Every command: its name, its start and stop, and what it needs on a board that lacks some extra."""
+"""Every command: its name, how it starts and stops, and its needs on a board without extras."""
 
 import json
 import subprocess
