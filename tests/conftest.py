@@ -11,9 +11,13 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from .needs import need, summary
+from .needs import PARTS, TIERS, need, summary
 from .parts import NetworkCamera, SoundServer, running_sound_server, speech
 
+_FIXTURES = {
+    "sound_server": "real", "either_server": "real", "network_camera": "real",
+    "browser": "browser", "playwright": "browser",
+}  # fmt: skip
 _BUSY = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a busy machine is no failure
 
 # The models of tests are so small that a second thread only waits for the first; the commands inherit it.
@@ -62,33 +66,24 @@ def lowered_once(once: Once, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(once("cache", Path.mkdir)))
 
 
-def pytest_xdist_auto_num_workers() -> int:
-    """Start two workers more than there are cores, for many tests wait."""
-    return (os.cpu_count() or 1) + 2
-
-
-def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the option that runs the long tests too."""
-    parser.addoption("--all", action="store_true", help="run the long tests too, as CI does")
-
-
 def pytest_configure(config: pytest.Config) -> None:
-    """Leave the long tests out, and fuzz less, where no file is named."""
+    """Leave the tiers with real parts out where neither a file nor a marker is asked for."""
     if not hasattr(config, "workerinput"):  # a worker of xdist has the option already
-        config.option.all |= config.args_source is not pytest.Config.ArgsSource.TESTPATHS
-    settings.register_profile("tests", _BUSY, max_examples=50 if config.option.all else 25)
+        everything = config.args_source is pytest.Config.ArgsSource.TESTPATHS
+        if everything and not config.option.markexpr:
+            config.option.markexpr = f"not ({' or '.join(TIERS)})"
+    settings.register_profile("tests", _BUSY, max_examples=50 if "CI" in os.environ else 25)
     settings.load_profile("tests")
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave the long tests out, or begin with the files that have some."""
-    long = [item for item in items if item.get_closest_marker("slow")]
-    if config.option.all:
-        files = {item.path for item in long}
-        items.sort(key=lambda item: item.path not in files)
-    else:
-        items[:] = [item for item in items if item not in long]
-        config.hook.pytest_deselected(items=long)
+@pytest.hookimpl(tryfirst=True)  # before the markers select
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark a test by the tier of the parts that it needs and of the fixtures that it uses."""
+    for item in items:
+        parts = [PARTS[part].tier for marker in item.iter_markers("needs") for part in marker.args]
+        fixtures = [tier for name, tier in _FIXTURES.items() if name in getattr(item, "fixturenames", ())]
+        for tier in {*parts, *fixtures} - {""}:
+            item.add_marker(tier)
 
 
 def pytest_collection_finish() -> None:

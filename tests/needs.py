@@ -16,6 +16,7 @@ JSON_JAR = Path("/usr/share/java/com.android.json.jar")
 NODE_MODULES = Path(__file__).parents[1] / "apps/web/node_modules"
 SERIES_SETS = Path(os.environ.get("AEON", "")) / "aeon" / "datasets" / "data"
 WEBKIT = Path("/usr/lib/x86_64-linux-gnu/webkit2gtk-4.1/MiniBrowser")
+TIERS = ("real", "browser", "toolchain")
 WEB_CHECKS = Path(os.environ.get("WEB_CHECKS", "")) / "node_modules"
 
 
@@ -25,10 +26,12 @@ class Part:
 
     Attributes:
         found: whether it is installed.
+        tier: the marker of the tests that need it; "" where the default tier may use it.
         packages: Debian's packages that hold it, separated by spaces; none where only `.ci/run` installs it.
     """
 
     found: Callable[[], bool]
+    tier: str
     packages: str = ""
 
 
@@ -44,28 +47,36 @@ def can_unshare() -> bool:
 
 
 PARTS = {
-    "chromium": Part(programs("/usr/bin/chromium"), "chromium"),
-    "firefox-esr": Part(programs("firefox-esr"), "firefox-esr"),
-    "kotlin": Part(lambda: "KOTLIN_COMPILER" in os.environ and JSON_JAR.exists() and programs("java")()),
+    "chromium": Part(programs("/usr/bin/chromium"), "browser", "chromium"),
+    "firefox-esr": Part(programs("firefox-esr"), "browser", "firefox-esr"),
+    "kotlin": Part(
+        lambda: "KOTLIN_COMPILER" in os.environ and JSON_JAR.exists() and programs("java")(), "toolchain"
+    ),
     "libstdc++": Part(
-        Path("/usr/aarch64-linux-gnu/include/c++/12").exists, "libstdc++-12-dev libstdc++-12-dev-arm64-cross"
+        Path("/usr/aarch64-linux-gnu/include/c++/12").exists,
+        "toolchain",
+        "libstdc++-12-dev libstdc++-12-dev-arm64-cross",
     ),
-    "mosquitto": Part(programs("/usr/sbin/mosquitto"), "mosquitto"),
-    "namespaces": Part(lambda: programs("ip", "unshare")() and can_unshare(), "iproute2"),
+    "mosquitto": Part(programs("/usr/sbin/mosquitto"), "real", "mosquitto"),
+    "namespaces": Part(lambda: programs("ip", "unshare")() and can_unshare(), "real", "iproute2"),
     "pipewire": Part(
-        programs("pipewire", "pipewire-pulse", "wireplumber"), "pipewire pipewire-pulse wireplumber"
+        programs("pipewire", "pipewire-pulse", "wireplumber"), "real", "pipewire pipewire-pulse wireplumber"
     ),
-    "portaudio": Part(lambda: find_library("portaudio") is not None, "libportaudio2 libasound2-plugins"),
-    "pulseaudio": Part(programs("pulseaudio", "pactl", "paplay"), "pulseaudio pulseaudio-utils"),
-    "aeon": Part((SERIES_SETS / "BasicMotions").exists),
-    "pyarrow": Part(lambda: find_spec("pyarrow") is not None),
-    "rerun": Part(lambda: find_spec("rerun") is not None),
-    "spark": Part(lambda: find_spec("pyspark") is not None and programs("java")()),
-    "swift": Part(programs("swiftc")),
-    "victoria-metrics": Part(programs("victoria-metrics"), "victoria-metrics"),
-    "web-app": Part(lambda: NODE_MODULES.exists() and programs("npm")()),
-    "webkit": Part(lambda: WEBKIT.exists() and programs("xvfb-run")(), "webkit2gtk-driver xvfb xauth"),
-    "web-checks": Part(lambda: WEB_CHECKS.exists() and programs("node")()),
+    "portaudio": Part(
+        lambda: find_library("portaudio") is not None, "real", "libportaudio2 libasound2-plugins"
+    ),
+    "pulseaudio": Part(programs("pulseaudio", "pactl", "paplay"), "real", "pulseaudio pulseaudio-utils"),
+    "aeon": Part((SERIES_SETS / "BasicMotions").exists, "real"),
+    "pyarrow": Part(lambda: find_spec("pyarrow") is not None, ""),
+    "rerun": Part(lambda: find_spec("rerun") is not None, ""),
+    "spark": Part(lambda: find_spec("pyspark") is not None and programs("java")(), "real"),
+    "swift": Part(programs("swiftc"), "toolchain"),
+    "victoria-metrics": Part(programs("victoria-metrics"), "real", "victoria-metrics"),
+    "web-app": Part(lambda: NODE_MODULES.exists() and programs("npm")(), "browser"),
+    "webkit": Part(
+        lambda: WEBKIT.exists() and programs("xvfb-run")(), "browser", "webkit2gtk-driver xvfb xauth"
+    ),
+    "web-checks": Part(lambda: WEB_CHECKS.exists() and programs("node")(), "browser"),
 }
 
 

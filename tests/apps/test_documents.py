@@ -21,6 +21,8 @@ from sensemble_sensors.kinds.registry import KINDS
 
 from tests.apps.conftest import DemoRun
 
+pytestmark = pytest.mark.real
+
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted({*ROOT.glob("*.md"), *ROOT.glob("*/*.md"), *ROOT.glob("docs/*/*.md")})
 

@@ -12,7 +12,7 @@ from tests.apps.conftest import COMMAND
 TUTORIAL = Path(__file__).parents[2] / "docs" / "tutorial.md"
 
 
-@pytest.mark.slow
+@pytest.mark.real
 @pytest.mark.usefixtures("lowered_once")
 @pytest.mark.timeout(1800)  # on two busy cores; alone, under a minute and a half
 def test_its_commands_lead_from_takes_to_a_report_that_passes_the_gate(tmp_path: Path) -> None:

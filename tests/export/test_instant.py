@@ -17,6 +17,8 @@ from sensemble_train import instant
 from tests.train.recipe.test_instant import takes
 from tests.train.tiny import ENCODERS
 
+pytestmark = pytest.mark.real
+
 
 def files(manifest: Manifest, modality: str) -> tuple[FileEntry, ...]:
     return manifest.modalities[modality].artifacts["executorch-xnnpack"].files

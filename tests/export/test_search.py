@@ -29,6 +29,8 @@ from sensemble_runtime.bundle.manifest import Parity
 
 from .conftest import ORIGIN, make_clips, make_model, windows
 
+pytestmark = pytest.mark.real
+
 
 def option(size: float, latency: float, drop: float) -> Option:
     """A candidate that costs this many MB, ms and points."""

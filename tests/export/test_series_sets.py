@@ -54,7 +54,7 @@ def write_csv(path: Path, channels: Sequence[str], rows: NDArray[np.float64]) ->
     path.write_text("\n".join(lines) + "\n")
 
 
-@pytest.mark.slow
+@pytest.mark.real
 @pytest.mark.needs("aeon")
 def test_a_set_is_learned_by_the_commands(tmp_path: Path) -> None:
     data, run = convert("BasicMotions", tmp_path / "data"), tmp_path / "run"

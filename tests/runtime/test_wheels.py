@@ -14,7 +14,7 @@ import pytest
 from sensemble_runtime.executors import executor
 
 ROOT = Path(__file__).parents[2]
-pytestmark = [pytest.mark.slow, pytest.mark.needs("libstdc++")]
+pytestmark = pytest.mark.needs("libstdc++")
 
 
 @pytest.fixture(scope="module")

@@ -121,7 +121,7 @@ def fuzzed(path: Path, mutate: Callable[[bytes, int], bytes], read: Callable[[in
         path.write_bytes(whole)
 
 
-@pytest.mark.slow
+@pytest.mark.real
 @pytest.mark.parametrize(
     "name", ["index.jsonl", "events.jsonl", "segments/000000.jsonl", "segments/000000.mkv"]
 )
@@ -130,7 +130,7 @@ def test_a_recording(recorded: Path, specs: Specs, name: str) -> None:
     fuzzed(recorded / name, mutate, lambda seed: replayed(recorded, specs, seed))
 
 
-@pytest.mark.slow
+@pytest.mark.real
 @pytest.mark.parametrize("name", ["index.jsonl", "events.jsonl", "segments/000001.jsonl"])
 def test_a_recording_that_goes_on(recorded: Path, name: str) -> None:
     def go_on(_: int) -> None:

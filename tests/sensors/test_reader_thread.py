@@ -17,6 +17,8 @@ from sensemble_sensors.supervision.suite import Suite
 from tests.sensors.made_up import MadeUp
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.real
+
 
 def test_a_device_that_is_not_there_is_logged_once(
     specs: Mapping[str, InputSpec], tmp_path: Path, caplog: pytest.LogCaptureFixture

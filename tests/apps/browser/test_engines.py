@@ -22,7 +22,7 @@ from tests.waiting import wait_until
 from .colours import SPECS, windows, write_colours
 from .hosting import Quiet, hosted
 
-pytestmark = [pytest.mark.slow, pytest.mark.needs("web-app")]
+pytestmark = pytest.mark.needs("web-app")
 
 PROGRAMS = [
     pytest.param("/usr/bin/chromium", marks=pytest.mark.needs("chromium")),

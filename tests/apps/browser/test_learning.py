@@ -20,7 +20,7 @@ from tests.apps.conftest import COMMAND, ROOT, tiny
 
 from .hosting import hosted
 
-pytestmark = [pytest.mark.slow, pytest.mark.needs("chromium", "web-app")]
+pytestmark = pytest.mark.needs("chromium", "web-app")
 
 TAKES = 3
 # What the page sees and hears is drawn and played by the test, which changes it between takes.

@@ -13,7 +13,7 @@ from tests.apps.chromium import SLOW, chromium, devices
 from .colours import write_colours
 from .hosting import WEB, hosted
 
-pytestmark = [pytest.mark.slow, pytest.mark.needs("chromium", "web-app")]
+pytestmark = pytest.mark.needs("chromium", "web-app")
 
 LABEL = "two"
 

@@ -28,7 +28,7 @@ from tests.apps.clips import write_dataset
 from .colours import write_colours
 from .hosting import hosted
 
-pytestmark = [pytest.mark.slow, pytest.mark.needs("chromium", "web-app", "web-checks")]
+pytestmark = pytest.mark.needs("chromium", "web-app", "web-checks")
 
 LABEL = "two"
 LIVE = "#lattice .lit .names"  # the live set

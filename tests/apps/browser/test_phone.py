@@ -11,7 +11,7 @@ from playwright.sync_api import Playwright, expect
 from tests.apps.chromium import SLOW, chromium, devices
 from tests.apps.conftest import Started
 
-pytestmark = [pytest.mark.slow, pytest.mark.needs("chromium", "web-app")]
+pytestmark = pytest.mark.needs("chromium", "web-app")
 
 
 def test_a_phone_opens_the_printed_address(bundle: Path, playwright: Playwright, tmp_path: Path) -> None:

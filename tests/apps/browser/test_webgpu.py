@@ -10,7 +10,7 @@ from tests.apps.chromium import SLOW, chromium, devices
 
 from .hosting import hosted
 
-pytestmark = [pytest.mark.slow, pytest.mark.needs("chromium", "web-app")]
+pytestmark = pytest.mark.needs("chromium", "web-app")
 
 LABEL = "two"
 GPU = ("--enable-unsafe-webgpu", "--enable-features=Vulkan", "--use-webgpu-adapter=swiftshader")

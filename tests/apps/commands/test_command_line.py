@@ -13,6 +13,8 @@ from tests.apps.conftest import COMMAND, DemoRun, Sensemble
 from tests.apps.without import run_without
 from tests.waiting import PATIENCE
 
+pytestmark = pytest.mark.real
+
 # A board has what `sensemble-apps` installs without its extra.
 on_a_board = partial(run_without, "torch,torchaudio,onnx,sensemble_train,sensemble_export")
 

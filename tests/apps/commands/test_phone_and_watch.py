@@ -95,7 +95,7 @@ def worn(device: str, port: int, files: Mapping[str, Path]) -> Iterator[None]:
         thread.join()
 
 
-@pytest.mark.slow
+@pytest.mark.real
 def test_the_whole_way(here: Sensemble, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     data, run, takes, port = drawn(tmp_path / "data"), tmp_path / "run", tmp_path / "takes", free_port()
     whole_way(data, run, "--effort", "0.05", *tiny(*SENSORS))

@@ -18,6 +18,8 @@ from sensemble_sensors.recording.takes import read_takes
 from tests.apps.conftest import Refusal, Sensemble
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.real
+
 NetworkCamera = Any
 Made = list[tuple[int, str, tuple[str, ...], bool]]
 

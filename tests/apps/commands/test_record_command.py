@@ -37,6 +37,8 @@ from tests.apps.conftest import Sensemble, Started
 from tests.sensors.made_up import MadeUp
 from tests.waiting import PATIENCE, wait_until
 
+pytestmark = pytest.mark.real
+
 NetworkCamera = Any
 
 

@@ -23,6 +23,8 @@ from tests.apps.conftest import Sensemble, Started
 from tests.runtime.manifests import entry
 from tests.waiting import PATIENCE
 
+pytestmark = pytest.mark.real
+
 SoundServer = Any
 KEYS = {
     "time", "live", "ages", "label", "confidence", "best", "doubt", "words", "why", "among", "candidates",

@@ -15,6 +15,8 @@ from tests.apps.conftest import DemoRun, Refusal
 from tests.apps.http_client import ask
 from tests.apps.served import running, wait_for_state
 
+pytestmark = pytest.mark.real
+
 
 def test_a_demo_plays_the_dataset_of_its_run_folder_by_itself(bundle_folder: Path) -> None:
     with running("serve", bundle_folder, "--demo") as (_, address):

@@ -36,7 +36,7 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_dataset(tmp_path_factory.mktemp("data") / "clips", {"pretrain": 4, "train": 3, "eval": 2})
 
 
-@pytest.mark.slow
+@pytest.mark.real
 def test_two_jobs_make_the_matrix_that_one_makes(clips: Path, tmp_path: Path) -> None:
     sets = ["--train-modalities", "video", "audio+text"]
     shared, alone = tmp_path / "shared", tmp_path / "alone"

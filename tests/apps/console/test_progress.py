@@ -10,6 +10,8 @@ from sensemble_apps.console.progress import stages
 
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.real
+
 
 def test_progress_in_json_has_the_beginning_and_the_end_of_each_stage_and_is_bounded(
     capsys: pytest.CaptureFixture[str],

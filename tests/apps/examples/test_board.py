@@ -7,7 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.waiting import PATIENCE
+
+pytestmark = pytest.mark.real
 
 SERVICE = Path(__file__).parents[3] / "apps" / "examples" / "board" / "service.py"
 

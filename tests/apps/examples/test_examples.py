@@ -11,6 +11,8 @@ import pytest
 
 from tests.apps.conftest import DemoRun
 
+pytestmark = pytest.mark.real
+
 EXAMPLES = Path(__file__).parents[3] / "apps" / "examples"
 SCRIPTS = sorted(EXAMPLES.glob("*.py"))
 
@@ -30,7 +32,6 @@ def test_an_example_is_short_and_imports_no_deep_path(script: Path) -> None:
     assert 20 <= len([line for line in source.splitlines() if line]) <= 40
 
 
-@pytest.mark.slow
 def test_train_and_export(demo: DemoRun, tmp_path: Path) -> None:
     data = copytree(demo.data, tmp_path / "data")  # only films, to be quick
     index = data / "index.jsonl"

@@ -18,6 +18,8 @@ from sensemble_apps.tables.heartbeats import Heartbeat, add, parsed
 from sensemble_runtime.prediction import Prediction
 from sensemble_sensors.supervision.events import Event
 
+pytestmark = pytest.mark.real
+
 BUNDLE: Any = SimpleNamespace(fingerprint="b" * 64)
 EVERY = ("audio", "video")
 DAYS = ("2026-11-23.parquet", "2026-11-24.parquet")

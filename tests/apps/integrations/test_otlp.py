@@ -23,6 +23,8 @@ from tests.apps.integrations.test_heartbeats import live, said
 from tests.sensors.reading import free_port
 from tests.waiting import PATIENCE, wait_until
 
+pytestmark = pytest.mark.real
+
 BUNDLE: Any = SimpleNamespace(fingerprint="b" * 64)
 EVERY = ("audio", "video")
 

@@ -15,6 +15,8 @@ from websockets.exceptions import InvalidStatus
 
 from .serving import Served, serving
 
+pytestmark = pytest.mark.real
+
 TOKEN = "a-token-of-the-test"  # noqa: S105 - as it says
 
 

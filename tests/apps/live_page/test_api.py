@@ -17,6 +17,8 @@ from tests.waiting import PATIENCE
 
 from .serving import Served
 
+pytestmark = pytest.mark.real
+
 DESCRIPTION: dict[str, Any] = json.loads((api.STATIC / "openapi.json").read_text())
 
 

@@ -14,6 +14,8 @@ from tests.waiting import wait_until
 
 from .serving import Served, Viewer, packed, raw, serving
 
+pytestmark = pytest.mark.real
+
 
 @pytest.fixture(scope="module")
 def page(bundle: Bundle) -> Iterator[Served]:

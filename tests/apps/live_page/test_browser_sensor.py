@@ -19,6 +19,8 @@ from tests.waiting import PATIENCE
 
 from .serving import Served, Viewer, noise, packed
 
+pytestmark = pytest.mark.real
+
 SOUND = InputSpec("audio", "float32", (1, 1600), 16000, 0.1, 0.05, 1.0)
 PICTURE = InputSpec("video", "uint8", (1, 2, 4, 6, 3), 10, 0.2, 0.1, 1.0)
 MOTION = InputSpec(

@@ -27,6 +27,8 @@ from tests.waiting import PATIENCE, wait_until
 
 from .serving import Served, serving
 
+pytestmark = pytest.mark.real
+
 TOKEN = "a-token-of-the-test"  # noqa: S105 - as it says
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
 DRIP = b"POST /api/label HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nContent-Length: 99999\r\n\r\n{"

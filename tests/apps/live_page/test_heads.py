@@ -8,6 +8,7 @@ from shutil import copytree
 from threading import Event, Thread
 from typing import Any
 
+import pytest
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.bundle.manifest_file import read_manifest, write_manifest
 from sensemble_runtime.prediction import Prediction
@@ -16,6 +17,8 @@ from sensemble_sensors.media.dataset import Example
 from tests.waiting import PATIENCE
 
 from .serving import serving
+
+pytestmark = pytest.mark.real
 
 RIGHT = {"this": 0.25, "that": 0.75}
 

@@ -32,6 +32,8 @@ from tests.waiting import PATIENCE, wait_until
 
 from .serving import Served, Viewer, noise, packed, serving
 
+pytestmark = pytest.mark.real
+
 ALL = ["audio", "text", "video"]
 
 

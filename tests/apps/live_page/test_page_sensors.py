@@ -25,6 +25,8 @@ from sensemble_sensors.sensor import Killable, is_pushed
 
 from tests.waiting import PATIENCE, wait_until
 
+pytestmark = pytest.mark.real
+
 
 @pytest.fixture
 def session(bundle: Bundle) -> Iterator[Session]:

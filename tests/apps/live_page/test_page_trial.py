@@ -4,12 +4,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
 from sensemble_apps.running import trial
 from sensemble_runtime import read_answers, read_runs
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_sensors.media.dataset import Example
 
 from .serving import serving
+
+pytestmark = pytest.mark.real
 
 
 def test_a_replay_gives_what_the_command_gives_and_its_records(

@@ -1,17 +1,16 @@
-"""Kotlin's and Swift's compilers, where they are installed; a test that needs one is skipped without."""
+"""Kotlin's and Swift's compilers; a test names the one that it needs."""
 
 import os
 import subprocess
 from pathlib import Path
 
-from tests.needs import JSON_JAR, need
+from tests.needs import JSON_JAR
 
 _JAVA = ["java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"]  # to optimize takes longer than it saves
 
 
 def kotlin(sources: list[Path], folder: Path) -> list[str]:
     """Compile for Java, and return the command that runs the class which is appended to it."""
-    need("kotlin")
     compiler = [*_JAVA, "-cp", os.environ["KOTLIN_COMPILER"], "org.jetbrains.kotlin.cli.jvm.K2JVMCompiler"]
     jar = folder / "all.jar"
     subprocess.run([*compiler, "-include-runtime", "-cp", JSON_JAR, "-d", jar, *sources], check=True)
@@ -20,6 +19,5 @@ def kotlin(sources: list[Path], folder: Path) -> list[str]:
 
 def swift(sources: list[Path], folder: Path) -> list[str]:
     """Compile, and return the command that runs it."""
-    need("swift")
     subprocess.run(["swiftc", "-wmo", "-o", folder / "check", *sources], check=True)
     return [str(folder / "check")]

@@ -59,7 +59,9 @@ class Sample:
     readme: dict[Path, list[str]]
 
 
-@pytest.fixture(scope="module", params=["kotlin", "swift"])
+@pytest.fixture(
+    scope="module", params=[pytest.param(name, marks=pytest.mark.needs(name)) for name in ("kotlin", "swift")]
+)
 def sample(
     request: pytest.FixtureRequest, folders: dict[Task, Path], tmp_path_factory: pytest.TempPathFactory
 ) -> Sample:

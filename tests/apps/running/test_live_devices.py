@@ -28,6 +28,8 @@ from tests.runtime.bundle.altered import replace_file
 from tests.sensors.made_up import MadeUp
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.real
+
 
 def patient(folder: Path) -> Bundle:
     """Open a bundle whose embeddings live long, so that a slow machine takes nothing out of the live set."""

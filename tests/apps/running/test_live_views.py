@@ -28,6 +28,8 @@ from sensemble_sensors.supervision.events import Event
 from tests.apps.conftest import Started
 from tests.waiting import PATIENCE
 
+pytestmark = pytest.mark.real
+
 
 def test_json_reports_that_nothing_is_live_any_more(bundle_folder: Path) -> None:
     with Started("run", bundle_folder, "--captions", "-", "--json", stderr=subprocess.DEVNULL) as process:

@@ -5,10 +5,13 @@ from contextlib import closing
 from pathlib import Path
 from time import monotonic
 
+import pytest
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.session.session import Session
 
 from tests.apps.conftest import Sensemble
+
+pytestmark = pytest.mark.real
 
 ODD = "caf\udce9\x1b[31m\x9b2J\u202e"  # as a file's name may be
 SHOWN = r"caf\udce9\u001b[31m\u009b2J\u202e"

@@ -10,6 +10,8 @@ from tests.waiting import PATIENCE
 
 from .studying import Studying, studying
 
+pytestmark = pytest.mark.real
+
 
 @pytest.fixture(scope="module")
 def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studying]:

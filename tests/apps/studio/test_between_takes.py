@@ -16,6 +16,8 @@ from tests.waiting import wait_until
 
 from .studying import Steady
 
+pytestmark = pytest.mark.real
+
 
 @contextmanager
 def watching(folder: Path, is_busy: Callable[[], bool], done: Callable[[], None]) -> Iterator[None]:

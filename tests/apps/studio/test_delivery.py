@@ -16,6 +16,8 @@ from tests.waiting import wait_until
 
 from .studying import Steady, Studying, studying
 
+pytestmark = pytest.mark.real
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:

@@ -10,10 +10,11 @@ from tests.apps.conftest import tiny
 
 from .studying import Steady, studying
 
+pytestmark = pytest.mark.real
+
 LOWERED = 500.0  # seconds; a busy machine is no failure
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(3 * LOWERED)
 @pytest.mark.usefixtures("lowered_once")
 def test_it_is_live_after_two_takes_of_two_classes_and_follows_the_takes(tmp_path: Path) -> None:

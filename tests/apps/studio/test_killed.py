@@ -16,6 +16,8 @@ from tests.waiting import PATIENCE
 
 from .studying import Steady, Studying, studying
 
+pytestmark = pytest.mark.real
+
 
 @pytest.fixture
 def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Studying]:

@@ -12,6 +12,8 @@ from sensemble_runtime.bundle.bundle import Bundle
 
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.real
+
 
 def test_a_recording_that_died_keeps_no_live_page_open(
     bundle_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -118,7 +118,7 @@ def give(page: Page) -> None:
     expect(page.locator(".card.live")).to_have_count(2)
 
 
-@pytest.mark.slow
+@pytest.mark.real
 @pytest.mark.timeout(2 * TRAINED / 1000)
 @pytest.mark.usefixtures("lowered_once")
 def test_from_an_empty_folder_to_a_robust_live_model(playwright: Playwright, tmp_path: Path) -> None:

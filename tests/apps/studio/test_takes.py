@@ -3,9 +3,12 @@
 import json
 from pathlib import Path
 
+import pytest
 from sensemble_sensors.media.dataset import read_dataset
 
 from .studying import Steady, studying
+
+pytestmark = pytest.mark.real
 
 SENSORS = "audio", "video"
 

@@ -19,6 +19,8 @@ from tests.waiting import PATIENCE
 
 from .studying import Steady, studying
 
+pytestmark = pytest.mark.real
+
 
 def test_training_holds_its_takes_and_a_cancelled_run_can_go_on(tmp_path: Path) -> None:
     camera, microphone = Steady("video"), Steady("audio")

@@ -162,7 +162,7 @@ def test_a_fleet_is_read_from_a_folder(tmp_path: Path, capsys: pytest.CaptureFix
         assert "answers: 0 of audio" in capsys.readouterr().err
 
 
-@pytest.mark.slow
+@pytest.mark.real
 @pytest.mark.needs("spark")
 def test_spark_gives_the_same_figures(tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()

@@ -170,7 +170,7 @@ def test_an_artifact_is_independent_of_the_level(
         assert np.dot(run(row.numpy()), run(faint.numpy())) > (0.999 if scheme == "fp32" else 0.98)
 
 
-@pytest.mark.slow
+@pytest.mark.real
 def test_the_same_encoder_and_scheme_give_the_same_bytes(exported: Export) -> None:
     again = {("text", "executorch-xnnpack"), ("text", "coreml"), ("video", "onnx")}
     jobs = [job for job in JOBS if (job.modality, job.target) in again]

@@ -81,8 +81,8 @@ def windows(spec: InputSpec) -> Tensor:
 @pytest.mark.parametrize(
     ("factory", "kind", "scheme", "least"),
     [
-        pytest.param("efficientnet", "frames", "fp32", 0.9999, marks=pytest.mark.slow),
-        pytest.param("bert", "text", "fp32", 0.9999, marks=pytest.mark.slow),
+        pytest.param("efficientnet", "frames", "fp32", 0.9999, marks=pytest.mark.real),
+        pytest.param("bert", "text", "fp32", 0.9999, marks=pytest.mark.real),
         ("own", "waveform", "fp32", 0.9999),
         ("whisper", "waveform", "int8-dynamic", 0.98),
     ],

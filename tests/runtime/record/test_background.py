@@ -20,7 +20,7 @@ from sensemble_sensors.supervision.events import Event
 
 from tests.waiting import PATIENCE, wait_until
 
-pytestmark = pytest.mark.usefixtures("no_thread_is_left", "soon")
+pytestmark = [pytest.mark.real, pytest.mark.usefixtures("no_thread_is_left", "soon")]
 
 
 def prediction(time: float) -> Prediction:

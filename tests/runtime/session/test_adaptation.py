@@ -20,6 +20,8 @@ from tests.runtime.puppets import Log, Puppet, Session
 from tests.runtime.stepped import LiveSet
 from tests.waiting import PATIENCE, wait_until
 
+pytestmark = pytest.mark.real
+
 BRIGHTNESS = (20, 128, 235)  # of the pictures of the three classes
 
 

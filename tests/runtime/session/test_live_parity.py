@@ -39,6 +39,8 @@ from tests.parts import NetworkCamera, write_wav
 from tests.runtime.manifests import entry
 from tests.waiting import PATIENCE, wait_until
 
+pytestmark = pytest.mark.real
+
 SoundServer = Any
 Given = dict[str, tuple[str, str]]  # by example: the live answer, and that to the same window of its file
 
@@ -183,7 +185,6 @@ def seen(bundle: Bundle, examples: Sequence[Example]) -> Given:
     return given
 
 
-@pytest.mark.slow
 def test_clips_that_are_heard_and_seen_score_as_in_the_audit(
     sound_server: SoundServer, fitted: Bundle, clips: Path, tmp_path: Path
 ) -> None:

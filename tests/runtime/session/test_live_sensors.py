@@ -26,6 +26,8 @@ from sensemble_sensors.thresholds import Thresholds
 
 from tests.runtime.puppets import Log
 
+pytestmark = pytest.mark.real
+
 NetworkCamera = Any
 SoundServer = Any
 

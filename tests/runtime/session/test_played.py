@@ -19,6 +19,8 @@ from sensemble_sensors.thresholds import Thresholds
 from tests.sensors.studio import write_media
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.real
+
 STRICT = Thresholds(frozen=0.2, black=0.2, stalled=0.3, flood=0.1, recovery=0.1, reopen=0.3)
 VIDEO = InputSpec("video", "uint8", (1, 8, 32, 32, 3), 8, 1.0, 0.5, 2.0)
 TEXT = InputSpec("text", "int64", (1, 16), 0, 0.0, 0.0, 5.0)

@@ -16,6 +16,8 @@ from sensemble_sensors.supervision import backoff
 from tests.runtime.puppets import Log, Puppet
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.real
+
 
 def test_what_a_watcher_finds_is_attached_once_and_again_when_it_has_ended(
     bundle: Bundle, log: Log, monkeypatch: pytest.MonkeyPatch

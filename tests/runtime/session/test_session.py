@@ -13,7 +13,7 @@ from sensemble_runtime.session import session
 from tests.runtime.puppets import Log, Puppet, Session, watched
 from tests.waiting import PATIENCE, wait_until
 
-pytestmark = pytest.mark.usefixtures("no_thread_is_left")
+pytestmark = [pytest.mark.real, pytest.mark.usefixtures("no_thread_is_left")]
 
 
 def test_a_sensor_attached_again_is_held_by_one_thread_at_a_time(bundle: Bundle, log: Log) -> None:

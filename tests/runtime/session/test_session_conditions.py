@@ -17,7 +17,7 @@ from sensemble_sensors.supervision.events import STATES, Event
 from tests.runtime.puppets import Puppet, Session
 from tests.waiting import wait_until
 
-pytestmark = pytest.mark.usefixtures("no_thread_is_left")
+pytestmark = [pytest.mark.real, pytest.mark.usefixtures("no_thread_is_left")]
 
 
 def test_samples_are_degraded_and_the_sensor_says_by_what(bundle: Bundle, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from tests.runtime.puppets import Log, Puppet, Session, held
 from tests.runtime.record.test_background import prediction, unwritable
 from tests.waiting import PATIENCE, wait_until
 
-pytestmark = pytest.mark.usefixtures("no_thread_is_left")
+pytestmark = [pytest.mark.real, pytest.mark.usefixtures("no_thread_is_left")]
 
 
 def of_record(log: Log) -> list[Event]:

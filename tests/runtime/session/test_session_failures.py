@@ -23,7 +23,7 @@ from tests.runtime.puppets import Log, Puppet, Session, watched
 from tests.sensors.made_up import MadeUp
 from tests.waiting import PATIENCE, wait_until
 
-pytestmark = pytest.mark.usefixtures("no_thread_is_left")
+pytestmark = [pytest.mark.real, pytest.mark.usefixtures("no_thread_is_left")]
 
 
 def test_a_dead_sensor_delays_nobody(bundle: Bundle) -> None:

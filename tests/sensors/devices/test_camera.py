@@ -27,6 +27,8 @@ from tests.sensors.reading import free_port, read_all, read_on
 from tests.sensors.studio import Specs, Studio
 from tests.waiting import PATIENCE, wait_until
 
+pytestmark = pytest.mark.real
+
 NetworkCamera = Any
 
 
@@ -218,7 +220,6 @@ camera.close()
 """
 
 
-@pytest.mark.slow
 def test_pictures_of_a_stream_that_come_late_are_late() -> None:
     # FFmpeg serves no RTSP, but listens for one who sends.
     listening = {"OPENCV_FFMPEG_CAPTURE_OPTIONS": "rtsp_flags;listen|listen_timeout;30|rtsp_transport;tcp"}

@@ -27,6 +27,8 @@ from sensemble_sensors.errors import (
 from tests.sensors.reading import read_all
 from tests.sensors.studio import Specs
 
+pytestmark = pytest.mark.real
+
 
 def test_a_text_file_gives_all_its_lines_and_ends(tmp_path: Path, specs: Specs) -> None:
     path = tmp_path / "lines.txt"

@@ -24,6 +24,8 @@ from tests.mutations import MANY, SEEDS, json_mutated, one_line
 from tests.sensors.reading import read_on, rows_of
 from tests.waiting import PATIENCE
 
+pytestmark = pytest.mark.real
+
 SECRET = "0123456789abcdef"  # noqa: S105
 BEGIN = 1_698_501_144_401_773_000  # nanoseconds since 1970
 

@@ -28,6 +28,8 @@ from tests.sensors.reading import free_port
 from tests.sensors.studio import Specs
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.real
+
 SoundServer = Any
 
 

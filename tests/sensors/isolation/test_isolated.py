@@ -32,6 +32,8 @@ from tests.sensors.reading import install, read_on
 from tests.sensors.studio import Specs
 from tests.waiting import PATIENCE, wait_until
 
+pytestmark = pytest.mark.real
+
 Make = Callable[..., Isolated]
 
 

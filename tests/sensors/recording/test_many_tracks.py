@@ -24,6 +24,8 @@ from sensemble_sensors.spec import Channel, InputSpec, declared
 from tests.sensors.recording.written import assert_equal, written
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.real
+
 SPECS = {
     "audio.left": InputSpec("audio.left", "float32", (1, 4000), 8000, 0.5, 0.5, 1),
     "audio.right": InputSpec("audio.right", "float32", (1, 2000), 4000, 0.5, 0.5, 1),

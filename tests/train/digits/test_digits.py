@@ -24,6 +24,8 @@ from sensemble_train.models.infer_spec import describe
 
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.real
+
 NAMES = ("pretrain", "calibrate", "train", "eval")
 ONCE = tuple((name, 1) for name in NAMES)
 FEW = DigitsConfig(
@@ -97,7 +99,6 @@ def test_backgrounds_have_every_modality_and_name_no_digit(digits: Path) -> None
     assert (min(light) < 60, max(light) > 200) == (True, True), "some are bright and some are dark"
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "to", "says"),
     [

@@ -17,6 +17,8 @@ from tests.losses import read_losses
 from tests.train.ranks import Job, train
 from tests.waiting import PATIENCE
 
+pytestmark = pytest.mark.real
+
 ROOT = Path(__file__).parents[3]
 FIRST = "10.77.0.1"  # the address of the first host
 LAUNCH = f"-m torch.distributed.run --nnodes 2 --nproc-per-node 1 --master-addr {FIRST} --node-rank".split()

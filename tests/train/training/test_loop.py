@@ -38,6 +38,8 @@ from tests.losses import read_losses
 from tests.train.ranks import STEPS, Job, train
 from tests.train.tiny import CLIP, VIT, dark_and_bright, raw_inputs, tiny_model, write_index
 
+pytestmark = pytest.mark.real
+
 ROOT = Path(__file__).parents[3]
 SAVING = {"save_every": 2}
 
@@ -91,7 +93,6 @@ def test_a_batch_that_cannot_be_shared_is_refused(tmp_path: Path) -> None:
         train(Job(str(tmp_path), scale={"micro_batch": 3}), alone())
 
 
-@pytest.mark.slow
 def test_a_run_killed_at_random_moments_goes_on_with_the_same_losses_bit_for_bit(tmp_path: Path) -> None:
     """The last start finds a run at its end; what it prints is what those before left.
 
@@ -132,7 +133,6 @@ def test_what_saves_memory_changes_no_loss(
     assert losses == pytest.approx(reference[objective], abs=1e-5)
 
 
-@pytest.mark.slow
 def test_a_compiled_block_is_the_same_function(monkeypatch: pytest.MonkeyPatch) -> None:
     """With what it recomputes; what torch's compiler then writes for g++, for half a minute, is torch's."""
     from torch._dynamo.utils import counters  # only here, for it loads the compiler
@@ -152,7 +152,6 @@ def test_a_compiled_block_is_the_same_function(monkeypatch: pytest.MonkeyPatch) 
     assert counters["stats"]["unique_graphs"] == 1
 
 
-@pytest.mark.slow
 def test_every_call_of_a_block_is_compiled_under_the_papers_presets(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -201,7 +200,6 @@ def test_bfloat16_comes_close(reference: dict[str, list[float]], tmp_path: Path)
     assert losses != reference["contrastive"]
 
 
-@pytest.mark.slow
 def test_two_ranks_do_what_one_does_and_either_goes_on_where_the_other_stopped(
     reference: dict[str, list[float]], tmp_path: Path
 ) -> None:
