@@ -207,7 +207,8 @@ class Scene(Stage):
         """Let sensors give samples, each `apart` from the one before; encoders take `slow` seconds.
 
         Sensors move and show label 0, but for that of the `odd` modality: it is still, dark or mute, its
-        clock jumps, or restarts with a cut, its encoder fails, or makes the embedding of the number `how`.
+        clock jumps, or restarts with a cut, its code hangs, its encoder fails or is stuck, or makes the
+        embedding of the number `how`.
         Where encoders are slower than half a second, the next samples come before they finish.
         """
         for _ in range(halves):
@@ -220,7 +221,7 @@ class Scene(Stage):
                 value = 90 if look == "still" else 0 if look == "dark" else 20 + 7 * self.number % 200
                 self.wait(max(self.now, end - 0.4 + apart * place))
                 time = self.now - (5 if look in ("jumps", "restarts") else 0)
-                if last != "read" or (modality == "text" and "text" in self.windows):
+                if last != "read" or look == "hangs" or (modality == "text" and "text" in self.windows):
                     continue
                 if look == "mute":
                     self.act("gave", key, None)
@@ -231,7 +232,7 @@ class Scene(Stage):
             for modality in sorted(self.windows) if slow < 0.5 else before:
                 if modality == odd and how == "fails":
                     self.act("encoder_failed", modality, "out of memory")
-                else:
+                elif modality != odd or how != "stuck":
                     self.act("encoded", modality, how if modality == odd and isinstance(how, int) else 0)
             self.wait(max(self.now, end))
 
@@ -271,7 +272,7 @@ def scenes(odd: str, how: str | int) -> st.SearchStrategy[Scene]:
     small = st.integers(0, 2)
     play = _action(
         Scene.play,
-        halves=st.sampled_from([1, 2, 3, 5, 8, *[45] * (how == "still")]),
+        halves=st.sampled_from([1, 2, 3, 5, 8, *[45] * (how in ("still", "stuck"))]),
         odd=st.sampled_from(["", odd]),
         how=st.just(how),
         apart=st.sampled_from([0.004, 0.0, 0.15]),
@@ -336,6 +337,16 @@ STORIES: dict[str, tuple[str, str | int, str]] = {
     "nothing familiar": ("video", STRANGE, "unfamiliar; answer video; familiar again; answer video"),
     "two sensors": ("", "", r"answer; active video video$; active.*2\); lost.*2\); active video; answer"),
     "two that work": ("audio", "dark", r"active.*2\); unhealthy.*2\); active; active.*2\)"),
+    "a sensor that hangs": (
+        "video",
+        "hangs",
+        "answer audio.video; unhealthy video.*does not return; answer audio; recovered video; answer.*video",
+    ),
+    "an encoder that hangs": (
+        "video",
+        "stuck",
+        "encoder failed video.*does not return; answer audio; encoder works again; answer.*video",
+    ),
     "an encoder": ("video", "fails", "answer.*video; > enc.*; > enc.*; encoder works again; answer.*video"),
     "a slow encoder": ("", "", "answer audio.video; answer audio$; answer audio.video"),
     "an end": ("", "", "answer audio.video; ended video; answer audio.video; live audio$"),

@@ -66,11 +66,11 @@ def test_an_error_in_a_sensors_own_code_ends_it_the_third_time_unless_it_worked_
                 {}["no"]
             except KeyError as error:
                 bench.fail(key, error)
-        bench.wait(30.0)
+        bench.wait(3.0)
         for key in keys:
             if bench.readers[key] == "opening":
                 bench.open(key)
-        bench.wait(30.0)
+        bench.wait(3.0)
         bench.give(keys[1])
         bench.encode_all()
     assert bench.kinds("broken") == ["attached", "lost", "attached", "lost", "attached", "failed"]
@@ -169,3 +169,82 @@ def test_two_sensors_of_one_name_are_told_apart() -> None:
     bench.encode("text")
     assert bench.predictions[-1].live == ("text",), "the one that left was not active"
     assert bench.names[bench.attach("text", "captions")] == "captions"
+
+
+def test_a_sensor_whose_code_hangs_gives_way_to_its_backup_until_it_returns() -> None:
+    bench = Bench()
+    backup, hung = bench.attach("video", "backup"), bench.attach("video", "hung")
+    for _ in range(20):
+        bench.give(hung)
+        bench.give(backup)
+        bench.encode_all()
+        bench.wait(0.1)
+    for _ in range(50):
+        bench.give(backup)
+        bench.encode_all()
+        bench.wait(0.1)
+    (_, _), (kind, text) = bench.of("hung")
+    assert (kind, text.split(" for ")[0]) == ("unhealthy", "its code has been reading")
+    assert bench.engine.active == {"video": "backup"}
+    assert bench.predictions[-1].time > bench.now - 0.2
+    bench.give(hung)
+    assert bench.kinds("hung")[-1] == "recovered"
+    assert bench.engine.active == {"video": "hung"}
+
+
+def test_a_sensor_that_does_not_open_or_close_is_reported() -> None:
+    bench = Bench()
+    key = bench.attach("video", open_now=False)
+    bench.wait(20.0)
+    ((kind, text),) = bench.of("video")
+    assert (kind, text.split(" for ")[0]) == ("unavailable", "video: its code has been opening")
+    bench.open(key)
+    bench.tell("lose", "video", "was unplugged")
+    bench.wait(20.0)
+    assert [kind for kind, _ in bench.of("video")] == ["unavailable", "attached", "lost", "lost"]
+    assert "has been closing" in bench.of("video")[-1][1]
+
+
+def test_time_in_which_this_process_did_not_run_is_held_against_no_sensor_or_encoder() -> None:
+    bench = Bench()
+    camera = bench.attach("video")
+    bench.give_window(camera)
+    assert bench.windows
+    bench.now += 60.0  # without a look at the clock, which the deadline asks for each second
+    bench.advance()
+    assert bench.kinds("video") == ["attached"]
+    bench.encode_all()
+    assert not [e for e in bench.events if e.kind == "encoder failed"]
+
+
+def test_an_encoder_that_hangs_leaves_the_live_set_and_the_others_go_on() -> None:
+    bench = Bench()
+    sound, camera = bench.attach("audio"), bench.attach("video")
+    for _ in range(110):
+        bench.give_window(sound)
+        bench.give_window(camera)
+        if "audio" in bench.windows:
+            bench.encode("audio")
+        bench.wait(0.1)
+    (failed,) = [e for e in bench.events if e.kind.startswith("encoder")]
+    assert (failed.modality, failed.text.split(" for ")[0]) == ("video", "it has been encoding")
+    assert bench.predictions[-1].time > bench.now - 0.2
+    assert bench.predictions[-1].live == ("audio",)
+    bench.encode("video")
+    assert bench.events[-1].kind == "encoder works again"
+
+
+def test_a_sensor_later_than_the_skew_is_doubted_beside_others_and_used_alone() -> None:
+    bench = Bench(health=Thresholds(rate=60.0))
+    sound, camera = bench.attach("audio"), bench.attach("video", "camera")
+    for _ in range(20):
+        bench.wait(0.05)
+        bench.give(sound)
+        bench.give(camera, at=bench.now - 2.5)
+        bench.encode_all()
+    assert bench.of("camera")[-1] == ("doubtful", "it is 2 s later than the others, and not pooled with them")
+    assert bench.predictions[-1].live == ("audio",)
+    bench.tell("detach", "audio")
+    bench.wait(0.05)
+    bench.give(camera, at=bench.now - 2.5)
+    assert bench.kinds("camera")[-1] == "recovered"

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import pytest
 from sensemble_sensors.devices import pulse
-from sensemble_sensors.devices.clock import Clock
 from sensemble_sensors.devices.discovery import microphones, watched_microphones
 from sensemble_sensors.devices.microphone import _STEADY, Microphone
 from sensemble_sensors.devices.pulse import Source, parse
+from sensemble_sensors.devices.source_clock import SourceClock
 from sensemble_sensors.devices.watcher import Appeared, Disappeared, Watcher
 from sensemble_sensors.errors import SensorLostError, SensorUnavailableError
 from sensemble_sensors.isolation.isolated import Isolated
@@ -284,7 +284,7 @@ def test_what_an_output_plays_is_no_microphone_unless_the_output_is_a_null_sink(
 
 
 def test_buffers_that_come_late_do_not_make_the_clock_jump() -> None:
-    clock, rng = Clock(_STEADY), np.random.default_rng(0)
+    clock, rng = SourceClock(_STEADY), np.random.default_rng(0)
     # Now and then one is held up for half a second, and those behind it come at once with it.
     late = (
         np.maximum.accumulate(np.where(np.arange(400) % 30 == 13, 0.5, 0.0) + np.arange(400) * 0.05)
@@ -298,7 +298,7 @@ def test_buffers_that_come_late_do_not_make_the_clock_jump() -> None:
 
 
 def test_a_pause_of_the_device_is_found_in_the_times_after_it() -> None:
-    clock = Clock(_STEADY)
+    clock = SourceClock(_STEADY)
     ends = [100.0 + 0.05 * i + (3.0 if i > 100 else 0.0) for i in range(200)]
     reported = [clock.read(0.05 * i, t) for i, t in enumerate(ends)]
     assert reported[100] == pytest.approx(ends[100])

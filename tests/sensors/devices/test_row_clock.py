@@ -3,8 +3,8 @@
 from collections.abc import Callable
 
 import pytest
-from sensemble_sensors.devices.clock import RowClock
 from sensemble_sensors.devices.rows import Row
+from sensemble_sensors.devices.source_clock import RowClock
 from sensemble_sensors.errors import BadDataError
 from sensemble_sensors.spec import Channel, InputSpec
 

@@ -240,15 +240,27 @@ def test_what_waited_for_a_busy_process_is_neither_late_nor_a_drift(pause: float
 def test_one_that_gives_nothing_is_stalled_and_captions_may_be_quiet() -> None:
     for spec, wrong in ((AUDIO, ("nothing came for 3 s",)), (TEXT, ())):
         health = Health(spec, LIMITS, START)
-        assert health.check(None, START + 2.9) == ()
+        for quarter in range(1, 12):
+            assert health.check(None, START + quarter / 4) == ()
         assert health.check(None, START + 3.0) == wrong
     health = Health(VIDEO, LIMITS, START)
     for s in pictures(10):
         assert health.check(s, s.time) == ()
     assert not health.must_reopen
+    for quarter in range(5, 16):
+        assert health.check(None, START + quarter / 4) == ()
     assert health.check(None, START + 4.1) == ("nothing came for 3 s",)
     assert health.stalled
     assert health.must_reopen, "there is nothing to lose by reopening it"
+
+
+def test_time_in_which_this_process_did_not_run_stalls_no_sensor() -> None:
+    health = Health(AUDIO, LIMITS, START)
+    for s in sound(10):
+        health.check(s, s.time)
+    assert health.check(None, START + 60) == (), "it was stopped for a minute"
+    assert health.check(None, START + 61) == ()
+    assert health.check(None, START + 62) == ("nothing came for 3 s",)
 
 
 @pytest.mark.parametrize(("rate", "seconds", "floods"), [(200, 4, True), (100, 4, False), (10_000, 1, False)])

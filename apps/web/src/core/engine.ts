@@ -3,6 +3,7 @@
 // Inputs with their times in; orders, predictions and events out: equal inputs give equal outputs.
 
 import { Backoff } from "./backoff";
+import { GAP, ROUNDING } from "./clock";
 import type { SessionEvent } from "./events";
 import { LiveSet, type Answering, type WindowEmbedding, type PoppedWindow, type Prediction } from "./live_set";
 import type { Sample } from "./spec";
@@ -10,6 +11,10 @@ import { earliest, Suite, type ReaderOrder, type UsedSample } from "./suite";
 
 /** Seconds that a complete window waits for others that are due, and an encoded one for those that are being encoded. */
 const ALIGN = 0.01;
+
+/** Seconds in which this page ran, after which an encoder does not return. */
+const ENCODING = 10;
+const HUNG = `it has been encoding for ${ENCODING} s and does not return`;
 
 /** What follows from inputs: orders to a driver, samples that are used, and what is said. */
 export type Output = ReaderOrder | UsedSample | { encode: PoppedWindow } | { free: string } | { event: SessionEvent } | { prediction: Prediction };
@@ -19,6 +24,7 @@ export class Engine extends Suite<Output> {
   private readonly liveSet: LiveSet;
   private readonly aligning = new Map<string, number>(); // until when a complete window waits for others
   private readonly inEncoders = new Map<string, number>(); // the ends of windows in their encoders
+  private readonly overdue = new Map<string, number>(); // the seconds that this page must run to call an encoder overdue
   private readonly unpooled = new Map<string, { window: WindowEmbedding; until: number }>(); // and until when it waits for others
   private readonly backoffs = new Map<string, Backoff>(); // of encoders that failed last
   private readonly resting = new Map<string, number>(); // until when a failed encoder is left alone
@@ -40,18 +46,25 @@ export class Engine extends Suite<Output> {
 
   /** Take an embedding. */
   encoded(window: WindowEmbedding, now: number): void {
-    this.pass(now);
+    this.noteTime(now);
     const { modality } = window;
     this.inEncoders.delete(modality);
+    this.overdue.delete(modality);
     this.backoffs.delete(modality);
     if (this.reasons.delete(modality)) this.emit("encoder works again", modality);
     this.unpooled.set(modality, { window, until: now + ALIGN });
     if (!this.liveSet.windows.has(modality)) this.out.push({ free: modality }); // its sensor left, and this window may have loaded it again
   }
 
+  /** Hold no time against an encoder that is being loaded, or waits for another; `renewed` says that it begins. */
+  queued(modality: string): void {
+    this.overdue.delete(modality);
+  }
+
   /** Return the newest complete window in place of one that waited for its encoder, which would be old; captions hold. */
   renewed(window: PoppedWindow): PoppedWindow {
     const { modality, ring } = window;
+    this.overdue.set(modality, this.ran.seconds + ENCODING);
     if (this.specs[modality].hop === 0 || this.liveSet.windows.get(modality) !== ring || !ring.ready) return window;
     const newest = this.liveSet.popWindow(modality)!;
     ring.dropped++;
@@ -61,16 +74,13 @@ export class Engine extends Suite<Output> {
 
   /** Note that a window could not be encoded; a later one is tried. */
   encoderFailed(modality: string, reason: string, now: number): void {
-    this.pass(now);
+    this.noteTime(now);
     this.inEncoders.delete(modality);
+    this.overdue.delete(modality);
     const backoff = this.backoffs.get(modality) ?? new Backoff();
     this.backoffs.set(modality, backoff);
     this.resting.set(modality, now + backoff.next());
-    if (this.reasons.get(modality) !== reason) {
-      this.reasons.set(modality, reason); // a retry reports only what is new
-      this.emit("encoder failed", modality, reason);
-    }
-    this.liveSet.silence(modality);
+    this.silence(modality, reason);
     this.out.push({ free: modality });
     this.noteLiveSet();
   }
@@ -79,7 +89,8 @@ export class Engine extends Suite<Output> {
 
   override deadline(): number | null {
     const turns = this.liveSet.ready.filter((modality) => !this.aligning.has(modality) && !this.isAtWork(modality)).map((modality) => this.turn(modality));
-    return earliest([...this.aligning.values(), ...[...this.unpooled.values()].map(({ until }) => until), ...turns, super.deadline(), this.expiry && this.expiry * (1 + Number.EPSILON)]);
+    const waits = [...this.overdue.values()].map((end) => this.now + Math.min(end - this.ran.seconds, GAP));
+    return earliest([...waits, ...this.aligning.values(), ...[...this.unpooled.values()].map(({ until }) => until), ...turns, super.deadline(), this.expiry && this.expiry * (1 + Number.EPSILON)]);
   }
 
   // What a suite asks.
@@ -94,7 +105,7 @@ export class Engine extends Suite<Output> {
     return this.isAtWork(modality) || (this.liveSet.windows.get(modality)?.ready ?? false);
   }
 
-  protected override left(modality: string, isEnded: boolean, isNeeded: boolean): void {
+  protected override modalityLeft(modality: string, isEnded: boolean, isNeeded: boolean): void {
     if (isEnded) this.liveSet.end(modality);
     else this.liveSet.remove(modality);
     this.aligning.delete(modality);
@@ -102,11 +113,17 @@ export class Engine extends Suite<Output> {
     this.noteLiveSet();
   }
 
-  protected override tend(): void {
+  protected override doWhatIsDue(): void {
     for (let isGoing = true; isGoing; ) {
-      super.tend();
+      super.doWhatIsDue();
       const hasBegun = this.begin();
       isGoing = this.predict() || hasBegun;
+    }
+    for (const [modality, end] of [...this.overdue]) {
+      if (this.ran.seconds < end - ROUNDING) continue;
+      this.overdue.delete(modality);
+      this.silence(modality, HUNG);
+      this.noteLiveSet();
     }
     if (this.expiry !== null && this.now > this.expiry) this.noteLiveSet();
   }
@@ -141,6 +158,7 @@ export class Engine extends Suite<Output> {
       this.aligning.delete(modality);
       const window = this.liveSet.popWindow(modality)!;
       this.inEncoders.set(modality, window.time);
+      this.overdue.set(modality, this.ran.seconds + ENCODING);
       this.out.push({ encode: window });
       hasBegun = true;
     }
@@ -181,6 +199,15 @@ export class Engine extends Suite<Output> {
     const prediction = this.liveSet.fuse(together, this.now);
     this.noteLiveSet();
     if (prediction) this.out.push({ prediction });
+  }
+
+  /** Take a modality out of the live set, as its encoder failed; a retry reports only what is new. */
+  private silence(modality: string, reason: string): void {
+    if (this.reasons.get(modality) !== reason) {
+      this.reasons.set(modality, reason);
+      this.emit("encoder failed", modality, reason);
+    }
+    this.liveSet.silence(modality);
   }
 
   /** Report changes of the live set and of familiarity. */

@@ -1,6 +1,7 @@
 // The faults of one open sensor, found in its samples: the sensors' `health/health.py`, without its checks of rates,
 // delays and clipping. Times are given.
 
+import { ROUNDING, RunningTime } from "./clock";
 import { kindOf } from "./kinds";
 import type { InputSpec, Sample } from "./spec";
 import { STEP } from "./windows";
@@ -23,6 +24,8 @@ export class Health {
   /** It is stalled, or was unhealthy for too long. */
   mustReopen = false;
   private arrival: number; // of the last sample
+  private readonly ran = new RunningTime();
+  private ranThen: number; // when the last sample arrived
   private last: Sample | null = null;
   private readonly since = new Map<string, number>(); // by finding, since when its symptom has held without a break
   private readonly until = new Map<string, number>(); // by finding, when it expires
@@ -33,6 +36,7 @@ export class Health {
   /** `suspected`: the faults when it was last closed, which count until nothing was found for `LONGEST`. */
   constructor(private readonly spec: InputSpec, now: number, suspected: readonly string[] = []) {
     this.arrival = now;
+    this.ranThen = this.ran.look(now);
     this.suspected = new Set(suspected);
     this.trusted = now + LONGEST;
   }
@@ -41,15 +45,16 @@ export class Health {
   check(sample: Sample | null, now: number): string[] {
     const isSteady = kindOf(this.spec).name !== "text";
     const nothing = `nothing came for ${STALLED} s`;
+    const ran = this.ran.look(now);
     if (sample) {
       if (sample.cut) this.last = null;
       for (const symptom of symptoms(sample, this.last, this.spec)) this.judge(symptom, now);
       this.time(sample, now);
-      this.arrival = now;
+      [this.arrival, this.ranThen] = [now, ran];
       this.stalled = false;
       this.until.delete(nothing);
     } else {
-      this.stalled = isSteady && now - this.arrival >= STALLED;
+      this.stalled = isSteady && ran - this.ranThen >= STALLED - ROUNDING;
       if (this.stalled) this.until.set(nothing, now + RECOVERY);
     }
     // Captions recover with the next one only.

@@ -225,6 +225,7 @@ export class Session {
 
   private async encode(window: PoppedWindow): Promise<void> {
     const { modality } = window;
+    this.engine.queued(modality);
     let encoded: WindowEmbedding;
     try {
       await this.encoder(modality);

@@ -3,6 +3,7 @@
 
 import { Backoff } from "./backoff";
 import type { SessionEvent } from "./events";
+import { GAP, ROUNDING, RunningTime } from "./clock";
 import { Health } from "./health";
 import { SensembleError, type InputSpec, type Sample } from "./spec";
 
@@ -25,12 +26,21 @@ type EventKind = Cause | "attached" | "unhealthy" | "recovered" | "detached";
 
 export type State = "opening" | "open" | "unhealthy" | "lost";
 
+/** Seconds that a sensor may take to open, to answer a look, and to close, and what is reported then: Python's `PATIENCE`. */
+const PATIENCE: Partial<Record<Life["phase"], [seconds: number, kind: EventKind, text: string]>> = {
+  opening: [20, "unavailable", "its code has been opening for 20 s and does not return"],
+  open: [4, "unhealthy", "its code has been reading for 4 s and does not return"],
+  closing: [20, "lost", "its code has been closing for 20 s and does not return"],
+};
+
 /** An attached sensor; fields as in Python's `_Life`. */
 interface Life {
   key: number;
   name: string;
   spec: InputSpec;
   phase: "opening" | "open" | "ending" | "closing" | "waiting";
+  answered: number;
+  isOverdue: boolean;
   reported: [EventKind | null, string];
   sampled: boolean; // since it was opened
   isWaitedFor: boolean; // its first sample is, or will be
@@ -51,6 +61,7 @@ export class Suite<Output = never> {
   private readonly active = new Map<string, Life>(); // by modality
   private readonly named = new Map<string, string>(); // by modality, the active sensor as it was reported
   protected now = -Infinity; // of the newest input
+  protected readonly ran = new RunningTime();
   protected out: (ReaderOrder | UsedSample | { event: SessionEvent } | Output)[] = [];
 
   constructor(readonly specs: Readonly<Record<string, InputSpec>>) {}
@@ -76,14 +87,14 @@ export class Suite<Output = never> {
 
   /** Add a sensor and order to open it; return its name, numbered if another one has it. */
   attach(key: number, modality: string, title: string, now: number): string {
-    this.pass(now);
+    this.noteTime(now);
     const spec = this.specs[modality];
     if (!spec) throw new SensembleError(`${title}: the bundle has no encoder for ${modality}`);
     const taken = [...this.lives.values()].map(({ name }) => name);
     let name = title;
     for (let n = 2; taken.includes(name); n++) name = `${title} (${n})`;
     const life: Life = {
-      key, name, spec, phase: "opening", reported: [null, ""], sampled: false, isWaitedFor: true, suspected: [], state: ["recovered", ""],
+      key, name, spec, phase: "opening", answered: this.ran.seconds, isOverdue: false, reported: [null, ""], sampled: false, isWaitedFor: true, suspected: [], state: ["recovered", ""],
       health: null, began: -Infinity, backoff: new Backoff(), retryAt: null, isHasty: false, end: "",
     };
     this.lives.set(key, life);
@@ -95,26 +106,30 @@ export class Suite<Output = never> {
 
   /** Note that a sensor is open. */
   opened(key: number, now: number): void {
-    this.pass(now);
+    this.noteTime(now);
     const life = this.lives.get(key);
-    if (life) [life.began, life.state, life.health] = [now, ["recovered", ""], new Health(life.spec, now, life.suspected)];
+    if (!life) return;
+    this.noteAnswer(life);
+    [life.began, life.state, life.health] = [now, ["recovered", ""], new Health(life.spec, now, life.suspected)];
   }
 
   /** Note that an open sensor's samples come from now on. */
   ready(key: number, now: number): void {
-    this.pass(now);
+    this.noteTime(now);
     const life = this.lives.get(key);
     if (life?.phase !== "opening") return;
     [life.phase, life.isHasty] = ["open", false];
+    this.noteAnswer(life);
     this.report(life, "attached", "");
     this.noteHealth(life, life.suspected);
   }
 
   /** Take the next sample of a sensor; null where none came for a while. */
   gave(key: number, sample: Sample | null, now: number): void {
-    this.pass(now);
+    this.noteTime(now);
     const life = this.lives.get(key);
     if (life?.phase !== "open") return;
+    this.noteAnswer(life);
     try {
       this.examine(life, sample);
     } catch (error) {
@@ -124,14 +139,14 @@ export class Suite<Output = never> {
 
   /** Note why a sensor goes. */
   failed(key: number, cause: Cause, reason: string, now: number): void {
-    this.pass(now);
+    this.noteTime(now);
     const life = this.lives.get(key);
     if (life) this.fail(life, cause, reason);
   }
 
   /** Note that a sensor is closed; it is opened again after a while. */
   closed(key: number, now: number): void {
-    this.pass(now);
+    this.noteTime(now);
     const life = this.lives.get(key);
     if (life?.phase !== "closing") return;
     [life.phase, life.retryAt] = ["waiting", now + life.backoff.next()];
@@ -140,7 +155,7 @@ export class Suite<Output = never> {
 
   /** Remove a sensor, whose modality leaves the live set at once. */
   detach(name: string, now: number): void {
-    this.pass(now);
+    this.noteTime(now);
     const life = this.called(name);
     if (!life) return;
     this.lives.delete(life.key);
@@ -151,7 +166,7 @@ export class Suite<Output = never> {
 
   /** Open a lost sensor again now. */
   retry(name: string, now: number): void {
-    this.pass(now);
+    this.noteTime(now);
     const life = this.called(name);
     if (!life || !["lost", "unavailable"].includes(life.reported[0] ?? "")) return;
     life.isHasty = true;
@@ -167,8 +182,8 @@ export class Suite<Output = never> {
 
   /** Let time pass up to `now`; return, in order, all that follows since the last call. */
   advance(now: number): typeof this.out {
-    this.pass(now);
-    this.tend();
+    this.noteTime(now);
+    this.doWhatIsDue();
     const { out } = this;
     this.out = [];
     return out;
@@ -176,7 +191,9 @@ export class Suite<Output = never> {
 
   /** Return the time at which to call `advance` if no input comes before; null for never. */
   deadline(): number | null {
-    return earliest([...this.lives.values()].map(({ retryAt }) => retryAt));
+    const lives = [...this.lives.values()];
+    const awaited = lives.filter((life) => this.isAwaited(life)).map((life) => this.now + Math.min(this.patience(life), GAP));
+    return earliest([...lives.map(({ retryAt }) => retryAt), ...awaited]);
   }
 
   // What an engine adds.
@@ -192,22 +209,43 @@ export class Suite<Output = never> {
   }
 
   /** Note that no active sensor of a modality is left; `isNeeded`: another one is attached. */
-  protected left(_modality: string, _isEnded: boolean, _isNeeded: boolean): void {}
+  protected modalityLeft(_modality: string, _isEnded: boolean, _isNeeded: boolean): void {}
 
   protected emit(kind: string, modality = "", text = "", sensor = ""): void {
     this.out.push({ event: { time: this.now, kind, modality, sensor, text } });
   }
 
-  protected pass(now: number): void {
+  protected noteTime(now: number): void {
     this.now = Math.max(this.now, now); // so that events are in the order of their times
+    this.ran.look(this.now);
   }
 
-  /** Open what is due, and end what waited for its last window to be answered. */
-  protected tend(): void {
+  /** Retry sensors, end those whose last window was answered, and report code that does not return. */
+  protected doWhatIsDue(): void {
     for (const life of [...this.lives.values()]) {
-      if (life.retryAt !== null && life.retryAt <= this.now) this.open(life);
-      else if (life.phase === "ending" && !this.awaits(life)) this.go(life, "ended", life.end);
+      if (this.isAwaited(life) && this.patience(life) <= ROUNDING) {
+        life.isOverdue = true;
+        const [, kind, text] = PATIENCE[life.phase]!;
+        if (kind === "unhealthy") this.noteHealth(life, [text]);
+        else this.report(life, kind, `${life.name}: ${text}`);
+      } else if (life.retryAt !== null && life.retryAt <= this.now) this.open(life);
+      else if (life.phase === "ending" && !this.awaits(life)) this.close(life, "ended", life.end);
     }
+  }
+
+  /** Return whether a sensor's code is called now, and was not reported to be overdue. */
+  private isAwaited({ phase, isOverdue }: Life): boolean {
+    return phase in PATIENCE && !isOverdue;
+  }
+
+  /** Return the seconds after which a sensor's code is overdue. */
+  private patience({ phase, answered }: Life): number {
+    return PATIENCE[phase]![0] - (this.ran.seconds - answered);
+  }
+
+  /** Note that a sensor's code has returned, or is called. */
+  private noteAnswer(life: Life): void {
+    [life.answered, life.isOverdue] = [this.ran.seconds, false];
   }
 
   /** Return whether the last window of an active sensor is still to be answered. */
@@ -222,7 +260,7 @@ export class Suite<Output = never> {
     this.noteHealth(life, wrong);
     if (health.mustReopen) {
       life.suspected = health.stalled ? [] : wrong; // one sample clears a stall
-      return this.go(life, "lost", `${life.name}: ${wrong.join("; ")}; it is reopened`);
+      return this.close(life, "lost", `${life.name}: ${wrong.join("; ")}; it is reopened`);
     }
     if (!wrong.length) life.suspected = [];
     if (sample && !wrong.length) this.use(life, sample);
@@ -250,11 +288,11 @@ export class Suite<Output = never> {
   private fail(life: Life, cause: Cause, reason: string): void {
     if (life.phase === "ending") return; // it cannot be closed; nobody opens it again
     if (cause === "ended" && this.awaits(life)) [life.phase, life.end] = ["ending", reason];
-    else this.go(life, cause, reason);
+    else this.close(life, cause, reason);
   }
 
   /** Report why a sensor goes, and close it, for good or until it is tried again. */
-  private go(life: Life, cause: Cause, reason: string): void {
+  private close(life: Life, cause: Cause, reason: string): void {
     this.report(life, cause, reason); // before it leaves: the cause comes first
     this.leave(life, cause === "ended");
     life.health = null;
@@ -263,12 +301,14 @@ export class Suite<Output = never> {
       return this.order(life, "end");
     }
     life.phase = "closing";
+    this.noteAnswer(life);
     this.order(life, "close");
   }
 
   private open(life: Life): void {
     if (life.isHasty) life.backoff.reset();
     [life.phase, life.retryAt, life.isHasty] = ["opening", null, false];
+    this.noteAnswer(life);
     this.order(life, "open");
   }
 
@@ -279,7 +319,7 @@ export class Suite<Output = never> {
     if (wasActive) this.active.delete(modality);
     // The last embedding of an ended source holds until it expires, as do those of others when a sensor that was
     // never active leaves.
-    if (!this.active.has(modality)) this.left(modality, isEnded || !wasActive, this.hasOther(life));
+    if (!this.active.has(modality)) this.modalityLeft(modality, isEnded || !wasActive, this.hasOther(life));
   }
 
   private get silent(): Life[] {

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sensemble_sensors.clock import GAP, ROUNDING
 from sensemble_sensors.kinds.conditions.condition import Applied
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.supervision.backoff import Backoff
@@ -20,6 +21,9 @@ from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.engine.live_set import LiveSet, PoppedWindow, Teaching, WindowEmbedding
 from sensemble_runtime.engine.scheduler import Policy, Scheduler
 from sensemble_runtime.errors import AdaptError
+
+ENCODING = 10.0  # seconds in which this process ran, after which an encoder does not return
+_HUNG = f"it has been encoding for {ENCODING:g} s and does not return"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +49,8 @@ class Engine(Suite):
     Windows that end together are pooled together: a complete window waits up to `Policy.align` for others
     that are about to be complete; an encoded window then waits up to `align` more for windows still in their
     encoders. A slower window gets a separate prediction. An encoder that fails leaves the live set, and is
-    tried again with a later window. The bundle is asked for its specs and its head alone.
+    tried again with a later window; one that does not return (`ENCODING`) leaves it until it does. The bundle
+    is asked for its specs and its head alone.
 
     Beside what a `Suite` returns, `advance` returns each `EncodeOrder`, `FreeOrder`, and `Prediction`.
     """
@@ -60,12 +65,14 @@ class Engine(Suite):
     ) -> None:
         super().__init__(bundle.specs, health, conditions)
         policy = policy or Policy()
+        self._skew = policy.skew
         self._live_set = LiveSet(bundle, policy, adapter)
         self._scheduler = Scheduler(policy, bundle.specs)
         self._adapter = adapter
         self._align = policy.align
         self._aligning: dict[str, float] = {}  # until when a complete window waits for others
         self._in_encoders: dict[str, tuple[float, float]] = {}  # the end of the window, and when it began
+        self._overdue: dict[str, float] = {}  # the seconds that this process must run to call one overdue
         self._unpooled: dict[str, tuple[WindowEmbedding, float]] = {}  # and until when it waits for others
         self._backoffs: dict[str, Backoff] = {}  # of encoders that failed last
         self._resting: dict[str, float] = {}  # until when a failed encoder is left alone
@@ -86,9 +93,10 @@ class Engine(Suite):
 
     def encoded(self, window: WindowEmbedding, now: float) -> None:
         """Take an embedding."""
-        self._pass(now)
+        self._note_time(now)
         modality = window.modality
         _, began = self._in_encoders.pop(modality)
+        self._overdue.pop(modality, None)
         if not window.skipped:  # a skipped window did not reach its encoder
             self._backoffs.pop(modality, None)
             if self._reasons.pop(modality, None):
@@ -100,33 +108,30 @@ class Engine(Suite):
 
     def encoder_failed(self, modality: str, error: BaseException, now: float) -> None:
         """Note that a window could not be encoded; a later one is tried."""
-        self._pass(now)
+        self._note_time(now)
         del self._in_encoders[modality]
+        self._overdue.pop(modality, None)
         self._resting[modality] = now + self._backoffs.setdefault(modality, Backoff()).next()
-        reason = describe(error)
-        if self._reasons.get(modality) != reason:  # a retry reports only what is new
-            self._reasons[modality] = reason
-            self._out.append(Event(self._now, "encoder failed", modality, text=reason))
-        self._live_set.silence(modality)
+        self._silence(modality, describe(error))
         self._out.append(FreeOrder(modality))
         self._note_live_set()
 
     def loaded(self, modality: str, now: float) -> None:
         """Note that an encoder was loaded; one whose sensor left meanwhile is freed."""
-        self._pass(now)
+        self._note_time(now)
         if not any(life.modality == modality for life in self._lives.values()):
             self._out.append(FreeOrder(modality))
 
     def label(self, label: str, now: float) -> None:
         """Teach every live sensor that its newest window shows `label`; AdaptError if that cannot be."""
-        self._pass(now)
+        self._note_time(now)
         if self._adapter is None:
             raise AdaptError("teach: this session does not adapt; open it with adapt=Adapter(bundle)")
         self._adapter.label(label, self._live_set.newest(now), now)
 
     def studied(self, now: float) -> None:
         """Note that the adapter learned its lessons."""
-        self._pass(now)
+        self._note_time(now)
         self._note_live_set()
 
     def replace_head(self, other: Bundle, now: float) -> bool:
@@ -134,7 +139,7 @@ class Engine(Suite):
 
         Also False if the sensors teach each other by the present head.
         """
-        self._pass(now)
+        self._note_time(now)
         made = None if self._adapter else self.bundle.with_head(other)
         if made is not None:
             self._live_set.replace_head(made)
@@ -144,14 +149,19 @@ class Engine(Suite):
 
     def advance(self, now: float) -> list[Any]:
         """Let time pass up to `now`; return, in order, all that follows since the last call."""
-        self._pass(now)
+        self._note_time(now)
         going = True
         while going:
-            self._tend()
+            self._do_what_is_due()
             going = self._begin() | self._predict()
+        for modality in [m for m, end in self._overdue.items() if self._ran.seconds >= end - ROUNDING]:
+            del self._overdue[modality]
+            self._silence(modality, _HUNG)
+            self._note_live_set()
         if self._stale is not None and self._now >= self._stale:
             self._note_live_set()
-        return self._taken()
+        out, self._out = self._out, []
+        return out
 
     def deadline(self) -> float | None:
         """Return the time at which to call `advance` if no input comes before; None for never."""
@@ -159,8 +169,9 @@ class Engine(Suite):
         turns = (
             self._turn(m) for m in self._live_set.ready if m not in self._aligning and not self._at_work(m)
         )
+        waits = (self._now + min(end - self._ran.seconds, GAP) for end in self._overdue.values())
         own = (super().deadline(), self._stale)
-        return min((*times, *turns, *(time for time in own if time is not None)), default=None)
+        return min((*times, *turns, *waits, *(time for time in own if time is not None)), default=None)
 
     # What a suite asks.
 
@@ -173,7 +184,7 @@ class Engine(Suite):
         ring = self._live_set.windows.get(modality)
         return self._at_work(modality) or (ring is not None and ring.ready)
 
-    def _left(self, modality: str, *, ended: bool, needed: bool) -> None:
+    def _modality_left(self, modality: str, *, ended: bool, needed: bool) -> None:
         (self._live_set.end if ended else self._live_set.remove)(modality)
         self._aligning.pop(modality, None)
         if not needed:
@@ -207,6 +218,7 @@ class Engine(Suite):
             self._aligning.pop(modality, None)
             window = self._live_set.pop_window(modality)
             self._in_encoders[modality] = window.window.time, self._now
+            self._overdue[modality] = self._ran.seconds + ENCODING
             self._out.append(EncodeOrder(window))
             began = True
         return began
@@ -248,6 +260,13 @@ class Engine(Suite):
         self._note_live_set()
         if prediction is not None:
             self._out.append(prediction)
+
+    def _silence(self, modality: str, reason: str) -> None:
+        """Take a modality out of the live set, as its encoder failed; a retry reports only what is new."""
+        if self._reasons.get(modality) != reason:
+            self._reasons[modality] = reason
+            self._out.append(Event(self._now, "encoder failed", modality, text=reason))
+        self._live_set.silence(modality)
 
     def _note_live_set(self) -> None:
         """Report changes of the live set, of familiarity and of corrections."""

@@ -15,8 +15,8 @@ from urllib.parse import unquote
 import numpy as np
 
 from sensemble_sensors.codecs.framing import fit
-from sensemble_sensors.devices.clock import Clock
 from sensemble_sensors.devices.discovery import cameras, without_credentials
+from sensemble_sensors.devices.source_clock import SourceClock
 from sensemble_sensors.devices.watcher import Finder, named_source
 from sensemble_sensors.errors import (
     BadDataError,
@@ -141,14 +141,14 @@ class _Driver:
 
     def pictures(self, spec: InputSpec) -> Generator[Sample, None, None]:
         cv2 = opencv()
-        clock, last, due = Clock(_STEADY), -math.inf, -math.inf
+        clock, last, due = SourceClock(_STEADY), -math.inf, -math.inf
         period = 1 / (_SPARE * spec.rate)
         try:
             while self._grab():
                 now = monotonic()
                 position = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000 if self._timed else 0.0
                 if position <= last:  # there are no times, or they start again
-                    clock = Clock(_STEADY)
+                    clock = SourceClock(_STEADY)
                 last = position
                 time = clock.read(position, now)
                 if time < due - period / 2:  # nobody needs it, so it is neither converted nor sent

@@ -14,8 +14,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sensemble_sensors.devices.clock import RowClock
 from sensemble_sensors.devices.polled import Polled, PolledSensor
+from sensemble_sensors.devices.source_clock import RowClock
 from sensemble_sensors.devices.units import per_unit, quantity
 from sensemble_sensors.errors import BadDataError, SensorLostError, SensorUnavailableError, printable
 from sensemble_sensors.kinds.resampling import Rows

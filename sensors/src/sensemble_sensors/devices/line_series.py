@@ -8,9 +8,9 @@ from itertools import islice
 from time import monotonic
 
 from sensemble_sensors.devices.byte_streams import Datagrams, open_stream
-from sensemble_sensors.devices.clock import RowClock
 from sensemble_sensors.devices.polled import MAX_LINE, LineSplitter, Played, Polled, StreamSensor
 from sensemble_sensors.devices.rows import Row, RowParser
+from sensemble_sensors.devices.source_clock import RowClock
 from sensemble_sensors.errors import BadDataError, SensorEndedError, SensorLostError, printable
 from sensemble_sensors.sample_queue import SampleQueue
 from sensemble_sensors.sensor import Sample

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sensemble_sensors.devices import pulse
-from sensemble_sensors.devices.clock import Clock
 from sensemble_sensors.devices.discovery import Device, portaudio_inputs, source_device, watched_microphones
 from sensemble_sensors.devices.portaudio import portaudio, restart
+from sensemble_sensors.devices.source_clock import SourceClock
 from sensemble_sensors.errors import SensorLostError, SensorUnavailableError, printable
 from sensemble_sensors.sample_queue import SampleQueue
 from sensemble_sensors.sensor import Sample
@@ -46,7 +46,7 @@ class Microphone:
         self._device = "default" if device is None else str(device)
         self.name = printable(name or f"microphone {self._device}")
         self._rate = 0.0
-        self._clock = Clock(_STEADY)
+        self._clock = SourceClock(_STEADY)
         self._count = 0  # samples of sound since it was opened
         self._queue = SampleQueue(_WAITING, continuous=True)
         self._stream: sounddevice.InputStream | None = None
@@ -90,7 +90,7 @@ class Microphone:
 
     def _start(self, library: ModuleType, number: int | None, spec: InputSpec) -> None:
         self._queue = SampleQueue(_WAITING, continuous=True)
-        self._rate, self._clock, self._count = spec.rate, Clock(_STEADY), 0
+        self._rate, self._clock, self._count = spec.rate, SourceClock(_STEADY), 0
         try:
             self._stream = library.InputStream(
                 samplerate=spec.rate,
@@ -115,7 +115,7 @@ class Microphone:
         """Queue a buffer, on PortAudio's own thread."""
         now = monotonic()
         if flags.input_overflow:
-            self._clock = Clock(_STEADY)
+            self._clock = SourceClock(_STEADY)
         delay = moment.currentTime - moment.inputBufferAdcTime - count / self._rate
         # Some drivers give no times or wild ones; then the sound counts as captured just now.
         latest = now - (delay if 0 <= delay < 1 else 0.0)

@@ -12,8 +12,8 @@ from time import monotonic
 
 import numpy as np
 
-from sensemble_sensors.devices.clock import Clock
 from sensemble_sensors.devices.polled import Polled
+from sensemble_sensors.devices.source_clock import SourceClock
 from sensemble_sensors.errors import SensorLostError, SensorUnavailableError
 from sensemble_sensors.polling import readable
 from sensemble_sensors.sample_queue import SampleQueue
@@ -94,7 +94,7 @@ class Capture(Polled):
         # A hop is a whole number of samples, or a window would wait for the rest of one.
         chunk = max(spec.hop / math.ceil(spec.hop / _CHUNK[1]), _CHUNK[0])
         self._modality, self._rate, self._size = spec.modality, spec.rate, 4 * round(chunk * spec.rate)
-        self._clock, self._count, self._rest = Clock(_STEADY), 0, b""
+        self._clock, self._count, self._rest = SourceClock(_STEADY), 0, b""
         self._heard = monotonic()
         form = ("--raw", "--format=float32le", f"--rate={round(spec.rate)}", "--channels=1")
         self._process = _started(
@@ -124,7 +124,7 @@ class Capture(Polled):
         # A source that is suspended, or exchanged for another, gives nothing for a while.
         cut = now - self._heard - len(data) / (4 * self._rate) > _HOLE
         if cut:
-            self._clock, self._rest = Clock(_STEADY), b""
+            self._clock, self._rest = SourceClock(_STEADY), b""
         self._heard = now
         self._count += len(data)
         self._rest += data

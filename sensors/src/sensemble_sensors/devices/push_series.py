@@ -12,10 +12,10 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from sensemble_sensors.devices.byte_streams import LOOPBACK, address, is_loopback
-from sensemble_sensors.devices.clock import RowClock
 from sensemble_sensors.devices.push_bodies import Column, Measurements, decode, streams
 from sensemble_sensors.devices.push_server import PushServer
 from sensemble_sensors.devices.rows import TIME, Row, RowParser
+from sensemble_sensors.devices.source_clock import RowClock
 from sensemble_sensors.devices.units import per_unit, quantity
 from sensemble_sensors.errors import BadDataError, SensorLostError, SensorUnavailableError, printable
 from sensemble_sensors.kinds.resampling import PAUSE, STEPS, Rows, Times, resampled

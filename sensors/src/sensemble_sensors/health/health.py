@@ -4,6 +4,7 @@ import math
 from collections import deque
 from typing import NamedTuple
 
+from sensemble_sensors.clock import ROUNDING, RunningTime
 from sensemble_sensors.kinds.checks import Symptom
 from sensemble_sensors.kinds.kind import Kind
 from sensemble_sensors.kinds.registry import KINDS, kind_of
@@ -50,6 +51,8 @@ class Health:
         # No sensor can give samples from long before it was opened.
         self._earliest = 0.0 if "late" in thresholds.doubted else now - thresholds.late
         self._arrival = now  # of the last sample
+        self._ran = RunningTime()
+        self._ran_then = self._ran.look(now)  # when the last sample arrived
         self._last: Sample | None = None
         self._since: dict[str, float] = {}  # by finding, since when its symptom has held without a break
         self._until: dict[str, float] = {}  # by finding, when it expires
@@ -83,8 +86,9 @@ class Health:
         `now` is its arrival, or the time at which it was awaited; `partner_lag` the `lag` of the sensor of
         the partner kind: the camera's for a microphone, and the other way round.
         """
+        ran = self._ran.look(now)
         if sample is None:
-            self.stalled = self._kind.steady and now - self._arrival >= self._silence
+            self.stalled = self._kind.steady and ran - self._ran_then >= self._silence - ROUNDING
             if self.stalled:
                 self._find(self._nothing, now)
         else:
@@ -98,7 +102,7 @@ class Health:
                 for symptom in self._checks.examine(sample, self._last):
                     self._judge(symptom, now)
             self._time(sample, now, partner_lag)
-            self._arrival = now
+            self._arrival, self._ran_then = now, ran
             self.stalled = False
             self._until.pop(self._nothing, None)
         if sample is not None or self._kind.steady:  # captions recover with the next one only

@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from time import monotonic
 
+from sensemble_sensors.clock import RunningTime
 from sensemble_sensors.errors import SensorCodeError, SensorLostError, SensorsError, SensorUnavailableError
 from sensemble_sensors.isolation.worker import ERRORS, GRACE, READ, SAMPLE, SIZES, WorkerJob, unpacked
 from sensemble_sensors.polling import readable
@@ -77,7 +78,8 @@ class Isolated:
         self._opened = False
         self._over: SensorsError | None = None  # why there will be no more samples
         self._alive = 0.0  # the time of the sensor's last sign of life
-        self._still = 0.0  # seconds waited since then
+        self._ran = RunningTime()
+        self._ran_then = 0.0  # at that sign
 
     @property
     def played(self) -> bool:
@@ -196,9 +198,9 @@ class Isolated:
 
     def _receive(self, process: _Process, timeout: float) -> None:
         """Handle the messages that come within `timeout` seconds."""
-        began = monotonic()
+        self._ran.look(monotonic())
         found = readable(self._pipe, timeout)
-        self._still += min(monotonic() - began, timeout)  # not the pause of a process that was stopped here
+        self._ran.look(monotonic())
         if found:
             data = os.read(self._pipe, 1 << 16)
             self._received += data
@@ -227,11 +229,16 @@ class Isolated:
                 return
             self._opened, alive = True, float(fields["alive"])
             if alive != self._alive:
-                self._alive, self._still = alive, 0.0
+                self._alive, self._ran_then = alive, self._ran.seconds
             if kind == SAMPLE:
                 self._samples.append(unpacked(self.modality, fields, data))
         except (ValueError, TypeError, KeyError, RecursionError):
             self._end("wrote an invalid message")
+
+    @property
+    def _still(self) -> float:
+        """Seconds in which this process ran since the sensor's last sign of life."""
+        return self._ran.seconds - self._ran_then
 
     def _explain_exit(self, process: _Process) -> None:
         status = _status(process, GRACE)
@@ -241,7 +248,7 @@ class Isolated:
             self._over = SensorLostError(f"{self.name}: its process {_exit(status)}")
 
     def _supervise(self, process: _Process) -> None:
-        """End a process that hangs; only time spent waiting counts, so a busy machine is not its fault."""
+        """End a process that hangs."""
         if self._still > self.limits.hanging:
             self._end(f"hung for {self.limits.hanging:g} s")
         elif self._still and _status(process, 0) is not None and not readable(self._pipe, 0):

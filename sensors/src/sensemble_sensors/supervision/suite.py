@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from sensemble_sensors.clock import GAP, ROUNDING, RunningTime
 from sensemble_sensors.errors import SampleError, SensembleError, SensorCodeError, printable
 from sensemble_sensors.health.health import Health
 from sensemble_sensors.kinds.conditions.condition import Applied
@@ -49,6 +50,14 @@ class UsedSample:
 
 Phase = Literal["opening", "open", "ending", "closing", "waiting"]
 
+# Seconds that a sensor's code may take to open, to answer a read, which is asked to take 0.2 s, and to close;
+# and what is reported after that. Opening an isolated sensor takes up to 17 s, and says more.
+PATIENCE: Mapping[Phase, tuple[float, SensorState, str]] = {
+    "opening": (20.0, "unavailable", "{name}: its code has been opening for 20 s and does not return"),
+    "open": (4.0, "unhealthy", "its code has been reading for 4 s and does not return"),
+    "closing": (20.0, "lost", "{name}: its code has been closing for 20 s and does not return"),
+}
+
 
 @dataclass(slots=True, eq=False)
 class _Life:
@@ -58,6 +67,8 @@ class _Life:
         phase: `opening` until it is open and what its samples need is loaded; `ending`: its source is over,
             and its last window waits for a prediction; `closing`: until its reader has closed it; `waiting`:
             for the next try.
+        answered: seconds in which this process had run when the sensor's code last returned or was called.
+        is_overdue: whether it was reported that the code does not return.
         reported: the kind and the reason of its last event; an equal event is not repeated.
         sampled: whether it has given a sample since it was opened.
         waited_for: whether the wait for its first sample is over.
@@ -77,7 +88,9 @@ class _Life:
     pushed: bool
     conditions: str
     kind: Kind
+    answered: float
     phase: Phase = "opening"
+    is_overdue: bool = False
     reported: tuple[SensorState | None, str] = (None, "")
     sampled: bool = False
     waited_for: bool = False
@@ -104,7 +117,8 @@ class Suite:
 
     Of several sensors of a modality, the one attached last that works is active: its samples are used.
     Samples of a sensor that `health` finds unhealthy are not used. With None, and of a file, only the clock
-    is checked.
+    is checked. A sensor whose code does not return (`PATIENCE`) gives way to the next, until it returns; the
+    reader of one that is `played` need not report every read.
 
     Attributes:
         over: whether the last sensor has ended by itself.
@@ -124,6 +138,8 @@ class Suite:
         self._active: dict[str, _Life] = {}  # by modality
         self._named: dict[str, str] = {}  # by modality, the active sensor as it was reported
         self._now = -math.inf  # of the newest input
+        self._ran = RunningTime()
+        self._skew = math.inf  # seconds by which an active sensor may be later than the others and is used
         self._out: list[Any] = []
 
     @property
@@ -167,11 +183,12 @@ class Suite:
 
         `key` must be new; `played` is that of a `Sensor`; one that is `pushed` is never reopened for silence.
         """
-        self._pass(now)
+        self._note_time(now)
         name = free_name(printable(title), {life.name for life in self._lives.values()})
         spec = self.specs[modality]
         under = ", ".join(str(one) for one in self._conditions if one.modality == modality)
-        life = _Life(key, name, spec, played, pushed, f"under {under}" if under else "", kind_of(spec))
+        condition = f"under {under}" if under else ""
+        life = _Life(key, name, spec, played, pushed, condition, kind_of(spec), self._ran.seconds)
         self.over = False
         self._lives[key] = life
         self._order(life, "open")
@@ -181,18 +198,20 @@ class Suite:
 
     def opened(self, key: int, now: float) -> None:
         """Note that a sensor is open."""
-        self._pass(now)
+        self._note_time(now)
         if (life := self._lives.get(key)) is not None:
+            self._note_answer(life)
             life.began, life.state = now, ("recovered", "")
             life.health = Health(life.spec, self._limits(life), now, life.suspected)
 
     def ready(self, key: int, now: float) -> None:
         """Note that what an open sensor's samples need is loaded: from now on the sensor is read."""
-        self._pass(now)
+        self._note_time(now)
         life = self._lives.get(key)
         if life is None or life.phase != "opening":
             return
         life.phase, life.hasty = "open", False
+        self._note_answer(life)
         self._report(life, "attached", life.conditions)
         self._note_health(life, life.suspected, ())
         if life.doomed:
@@ -200,9 +219,10 @@ class Suite:
 
     def gave(self, key: int, sample: Sample | None, now: float) -> None:
         """Take the next sample of a sensor; None where none came for a while."""
-        self._pass(now)
+        self._note_time(now)
         life = self._lives.get(key)
         if life is not None and life.phase == "open":
+            self._note_answer(life)
             try:
                 self._examine(life, sample)
             except Exception as error:  # noqa: BLE001 - whatever its samples lead to is the sensor's failure
@@ -210,13 +230,13 @@ class Suite:
 
     def failed(self, key: int, error: BaseException, now: float) -> bool:
         """Note what a sensor raised; return whether that is the first such error of its code."""
-        self._pass(now)
+        self._note_time(now)
         life = self._lives.get(key)
         return life is not None and self._fail(life, error)
 
     def closed(self, key: int, now: float) -> None:
         """Note that a sensor is closed; it is opened again after a while."""
-        self._pass(now)
+        self._note_time(now)
         life = self._lives.get(key)
         if life is None or life.phase != "closing":
             return
@@ -226,7 +246,7 @@ class Suite:
 
     def detach(self, name: str, now: float) -> bool:
         """Remove a sensor, whose modality leaves the live set at once; False if it is not attached."""
-        self._pass(now)
+        self._note_time(now)
         if (life := self._called(name)) is None:
             return False
         del self._lives[life.key]
@@ -237,7 +257,7 @@ class Suite:
 
     def retry(self, name: str, now: float) -> bool:
         """Open a lost sensor again now; False if it is not attached."""
-        self._pass(now)
+        self._note_time(now)
         life = self._called(name)
         if life is not None and life.reported[0] in ("lost", "unavailable"):
             life.hasty = True
@@ -247,7 +267,7 @@ class Suite:
 
     def lose(self, name: str, reason: str, now: float) -> bool:
         """Treat a sensor as lost, though it may still give samples; False if it is not attached."""
-        self._pass(now)
+        self._note_time(now)
         life = self._called(name)
         if life is not None and life.phase == "opening":  # its device may go while it is opened
             life.doomed = reason
@@ -267,15 +287,17 @@ class Suite:
 
         That is each `ReaderOrder`, each `UsedSample`, and each event.
         """
-        self._pass(now)
-        self._tend()
-        return self._taken()
+        self._note_time(now)
+        self._do_what_is_due()
+        out, self._out = self._out, []
+        return out
 
     def deadline(self) -> float | None:
         """Return the time at which to call `advance` if no input comes before; None for never."""
-        return min(
-            (life.retry_at for life in self._lives.values() if life.retry_at is not None), default=None
-        )
+        times = [life.retry_at for life in self._lives.values() if life.retry_at is not None]
+        awaited = filter(self._is_awaited, self._lives.values())
+        times += [self._now + min(self._patience(life), GAP) for life in awaited]
+        return min(times, default=None)
 
     # What an engine adds.
 
@@ -287,23 +309,27 @@ class Suite:
         """Return whether a window of `modality` still waits for its prediction."""
         return False
 
-    def _left(self, modality: str, *, ended: bool, needed: bool) -> None:
+    def _modality_left(self, modality: str, *, ended: bool, needed: bool) -> None:
         """Note that no active sensor of `modality` is left; `needed`: another one is attached.
 
         If its source has `ended`, its last embedding stays until it expires; otherwise it leaves now.
         """
 
-    def _pass(self, now: float) -> None:
+    def _note_time(self, now: float) -> None:
         self._now = max(self._now, now)  # so that events are in the order of their times
+        self._ran.look(self._now)
 
-    def _taken(self) -> list[Any]:
-        out, self._out = self._out, []
-        return out
-
-    def _tend(self) -> None:
-        """Open what is due, and go on with what waited for its last window to be answered."""
+    def _do_what_is_due(self) -> None:
+        """Retry sensors, resume those whose last window was answered, report code that does not return."""
         for life in [*self._lives.values()]:
-            if life.retry_at is not None and life.retry_at <= self._now:
+            if self._is_awaited(life) and self._patience(life) <= ROUNDING:
+                life.is_overdue = True
+                _, kind, text = PATIENCE[life.phase]
+                if kind == "unhealthy":
+                    self._note_health(life, (text,), ())
+                else:
+                    self._report(life, kind, text.format(name=life.name))
+            elif life.retry_at is not None and life.retry_at <= self._now:
                 self._open(life)
             elif (life.held or life.phase == "ending") and not self._awaits(life):
                 if life.held is not None:
@@ -311,7 +337,19 @@ class Suite:
                     self._order(life, "resume")
                     self._use(life, sample)
                 else:
-                    self._go(life, "ended", life.end)
+                    self._close(life, "ended", life.end)
+
+    def _is_awaited(self, life: _Life) -> bool:
+        """Return whether a sensor's code is called now, and was not reported to be overdue."""
+        return life.phase in PATIENCE and not life.is_overdue and not life.played
+
+    def _patience(self, life: _Life) -> float:
+        """Return the seconds after which a sensor's code is overdue."""
+        return PATIENCE[life.phase][0] - (self._ran.seconds - life.answered)
+
+    def _note_answer(self, life: _Life) -> None:
+        """Note that a sensor's code has returned, or is called."""
+        life.answered, life.is_overdue = self._ran.seconds, False
 
     def _awaits(self, life: _Life) -> bool:
         """Return whether the last window of an active sensor is still to be answered."""
@@ -325,7 +363,7 @@ class Suite:
             life.raised.clear()
         wrong = health.check(sample, self._now, self._partner_lag(life))
         life.lag = health.lag if self._limits(life) is not PLAYED else None
-        self._note_health(life, wrong, health.doubts)
+        self._note_health(life, wrong, health.doubts + self._lateness(life))
         if health.must_reopen and not life.pushed:
             life.suspected = () if health.stalled else wrong  # one sample clears a stall
             self._lose(life, f"{'; '.join(wrong)}; it is reopened")
@@ -366,7 +404,7 @@ class Suite:
                 self._leave(life)
 
     def _lose(self, life: _Life, reason: str) -> None:
-        self._go(life, "lost", f"{life.name}: {reason}")
+        self._close(life, "lost", f"{life.name}: {reason}")
 
     def _fail(self, life: _Life, error: BaseException) -> bool:
         if life.phase == "ending":  # it cannot be closed; nobody opens it again
@@ -379,10 +417,10 @@ class Suite:
         if kind == "ended" and self._awaits(life):
             life.phase, life.end = "ending", reason
         else:
-            self._go(life, kind, reason)
+            self._close(life, kind, reason)
         return times == 1
 
-    def _go(self, life: _Life, kind: SensorState, reason: str) -> None:
+    def _close(self, life: _Life, kind: SensorState, reason: str) -> None:
         """Report why a sensor goes, and close it, for good or until it is tried again."""
         self._report(life, kind, reason)  # before it leaves: the cause comes first
         self._leave(life, ended=kind == "ended")
@@ -393,12 +431,14 @@ class Suite:
             self._order(life, "end")
         else:
             life.phase = "closing"
+            self._note_answer(life)
             self._order(life, "close")
 
     def _open(self, life: _Life) -> None:
         if life.hasty:
             life.backoff.reset()
         life.phase, life.retry_at, life.hasty, life.doomed = "opening", None, False, ""
+        self._note_answer(life)
         self._order(life, "open")
 
     def _leave(self, life: _Life, *, ended: bool = False) -> None:
@@ -410,7 +450,7 @@ class Suite:
         if modality not in self._active:
             # The last embedding of an ended source holds until it expires, as do those of others when a
             # sensor that was never active leaves.
-            self._left(modality, ended=ended or not active, needed=self._has_other(life))
+            self._modality_left(modality, ended=ended or not active, needed=self._has_other(life))
 
     @property
     def _silent(self) -> list[_Life]:
@@ -431,6 +471,15 @@ class Suite:
         partner = life.kind.partner
         active = self._active.values() if partner else ()
         return next((other.lag for other in active if other.spec.kind == partner), None)
+
+    def _lateness(self, life: _Life) -> tuple[str, ...]:
+        """Return the finding that an active sensor is too late to be pooled with the others."""
+        if life.lag is None or not life.kind.steady or self._limits(life).late == math.inf:
+            return ()
+        others = [other for other in self._active.values() if other is not life and other.kind.steady]
+        lags = [other.lag for other in others if other.lag is not None]
+        is_late = lags and life.lag - min(lags) > self._skew
+        return (f"it is {self._skew:g} s later than the others, and not pooled with them",) if is_late else ()
 
     def _order(self, life: _Life, act: Act) -> None:
         self._out.append(ReaderOrder(life.key, act))

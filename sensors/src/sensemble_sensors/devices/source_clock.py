@@ -23,7 +23,7 @@ _GRAIN = 0.05  # of a step, which a time must resolve
 _UNITS = {1: "milliseconds", 2: "microseconds", 3: "nanoseconds"}
 
 
-class Clock:
+class SourceClock:
     """Maps a source's own time to `time.monotonic` by the least delayed of the last `memory` readings."""
 
     def __init__(self, memory: int) -> None:
@@ -51,7 +51,7 @@ class RowClock:
         self._modality, self._rate = spec.modality, spec.rate
         self._cut = True
         self._resampler = Resampler(spec.rate)
-        self._clock = Clock(_REMEMBERED)
+        self._clock = SourceClock(_REMEMBERED)
         self._end = 0.0  # the sender's time of the last row that was given
         self._began = 0.0, 0.0  # the sender's time and ours when the stretch without a hole began
         self._unplaced: deque[float] = deque(maxlen=_REMEMBERED)  # times of rows since the last sample
@@ -89,7 +89,7 @@ class RowClock:
             # A sender may pause with its clock.
             begins = fresh or (paused > _SLOW and end - self._end < paused / _BEHIND)
             if begins:
-                self._clock, self._began = Clock(_REMEMBERED), (end, now)
+                self._clock, self._began = SourceClock(_REMEMBERED), (end, now)
             given, self._end = True, end
             passed, rise = now - self._began[1], end - self._began[0]
             if passed > _SLOW and rise < passed / _BEHIND:
