@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sensemble_sensors.devices.subtitles import read_subtitles
+from sensemble_sensors.codecs.subtitles import read_subtitles
 from sensemble_sensors.errors import BadDataError, RecordingError
 from sensemble_sensors.media.dataset import read_dataset
 from sensemble_sensors.media.decoding import check, clip

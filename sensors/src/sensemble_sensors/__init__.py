@@ -38,6 +38,9 @@ if TYPE_CHECKING:
     from sensemble_sensors.media.decoding import window as window
     from sensemble_sensors.media.division import Division as Division
     from sensemble_sensors.media.division import divide as divide
+    from sensemble_sensors.media.spans import Span as Span
+    from sensemble_sensors.media.streams import Stream as Stream
+    from sensemble_sensors.media.streams import read_streams as read_streams
     from sensemble_sensors.recording.editing import set_splits as set_splits
     from sensemble_sensors.recording.reader import Recorded as Recorded
     from sensemble_sensors.recording.replay import MediaReplay as MediaReplay

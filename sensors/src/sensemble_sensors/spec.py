@@ -36,7 +36,9 @@ HIGHEST_RATE = 1_000_000  # samples or frames a second of any stream; far above 
 
 MAX_CHANNELS = 1024  # of a series
 
-RESERVED = ("id", "split", "labels", "background", "group", "start", "end")  # of every example
+EXAMPLE_FIELDS = ("id", "split", "labels", "background", "group", "start", "end")
+STREAM_FIELDS = ("id", "split", "group", "spans")
+RESERVED = tuple(dict.fromkeys(EXAMPLE_FIELDS + STREAM_FIELDS))  # names that no modality has
 
 # A name is part of file names (which may not tell capitals), MQTT topics, JSON paths and style classes; `+`
 # joins names to sets.

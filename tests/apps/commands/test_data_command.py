@@ -125,3 +125,22 @@ def test_a_dataset_of_other_sensors_is_not_played(
     assert main([*command, str(bundle_folder), "--replay", str(folder)]) == 2
     (line,) = (one for one in capsys.readouterr().err.splitlines() if one.startswith("sensemble: "))
     assert f"{folder}: has imu, and the bundle takes " in line
+
+
+def test_show_counts_the_hours_and_the_spans_of_streams(
+    dataset_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = Path(shutil.copytree(dataset_folder, tmp_path / "data"))
+    stream = {
+        "id": "s",
+        "split": "eval",
+        "audio": "eval-one-0.mkv",
+        "spans": [[0, 0.5, "one"], [1, 9, "two"]],
+    }
+    (folder / "streams.jsonl").write_text(json.dumps(stream) + "\n")
+    assert main(["data", "show", str(folder)]) == 0
+    rows = [line.split() for line in capsys.readouterr().out.partition("Streams")[2].splitlines()]
+    assert ["streams", "0", "0", "1"] in rows
+    assert ["two", "0", "0", "1"] in rows
+    assert main(["data", "show", str(folder), "--check"]) == 2
+    assert "streams.jsonl:1: spans: two ends at 9 s" in capsys.readouterr().out

@@ -14,9 +14,9 @@ from time import monotonic
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sensemble_sensors.codecs.subtitles import Cue, read_subtitles
 from sensemble_sensors.devices import captions, polled
 from sensemble_sensors.devices.captions import Captions
-from sensemble_sensors.devices.subtitles import Cue, read_subtitles
 from sensemble_sensors.errors import (
     BadDataError,
     SensorEndedError,

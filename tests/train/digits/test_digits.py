@@ -15,11 +15,13 @@ import pytest
 from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.media.dataset import read_dataset
 from sensemble_sensors.media.decoding import window
+from sensemble_sensors.media.streams import read_streams, seconds
 from sensemble_sensors.spec import InputSpec
 from sensemble_train.digits.build import build
 from sensemble_train.digits.motion import MOTION_RATE
 from sensemble_train.digits.plan import DigitsConfig
-from sensemble_train.digits.voices import WORDS
+from sensemble_train.digits.sentences import sentences
+from sensemble_train.digits.voices import SIDES, WORDS
 from sensemble_train.models.infer_spec import describe
 
 from tests.waiting import wait_until
@@ -33,8 +35,10 @@ FEW = DigitsConfig(
     renderings=ONCE,
     backgrounds=tuple(zip(NAMES, (20, 3, 2, 5), strict=True)),
     near=(("calibrate", 2), ("eval", 4)),
+    streams=(("train", 20), ("eval", 40)),
 )
 SOUND = InputSpec("audio", "float32", (1, 16000), 16000, 1.0, 0.5, 2.0)
+CAPTIONS = InputSpec("text", "int64", (1, 32), 0, 0, 0, 2.0)
 FILM = InputSpec("video", "uint8", (1, 8, 32, 32, 3), 8.0, 1.0, 0.5, 2.0)
 
 
@@ -48,7 +52,7 @@ def test_building_again_gives_the_same_bytes_whatever_near_backgrounds_or_modali
 ) -> None:
     four = build(tmp_path / "digits", replace(FEW, imu=True, near=()), lambda _done, _all: None)
     files = sorted(four.rglob("*.mkv"))
-    assert len(files) == 47
+    assert len(files) == 49
     for file in files:
         assert file.read_bytes() == (digits / file.relative_to(four)).read_bytes(), file
     lines, more = (
@@ -97,6 +101,30 @@ def test_backgrounds_have_every_modality_and_name_no_digit(digits: Path) -> None
     assert max(peaks) > 0.05, "some are not"
     light = [float(window(example, FILM).mean()) for example in found]
     assert (min(light) < 60, max(light) > 200) == (True, True), "some are bright and some are dark"
+
+
+def test_streams_show_a_digit_now_and_then_and_nothing_else(digits: Path) -> None:
+    train, shown = read_streams(digits)
+    assert [(each.split, seconds(each, {})) for each in (train, shown)] == [("train", 20), ("eval", 40)]
+    assert not {*train.groups} & {*shown.groups}
+    assert {span.label for span in shown.spans} <= set(WORDS)
+    assert len(shown.spans) >= 2
+    assert all(span.end - span.begin >= 1.2 for span in shown.spans)
+    samples = list(shown.samples({"audio": SOUND, "video": FILM, "text": CAPTIONS}))
+    heard = np.concatenate([np.asarray(s.data) for s in samples if s.modality == "audio"])
+    assert len(heard) == 40 * 16000
+    said = np.array(
+        [np.abs(heard[int(16000 * (s.end - 0.3)) : int(16000 * s.end)]).max() for s in shown.spans]
+    )
+    assert said.min() > np.median(np.abs(heard)), "a word ends as its sheet is taken away"
+    told = [s.time for s in samples if s.modality == "text"]
+    assert all(any(span.begin <= time <= span.end for time in told) for span in shown.spans)
+
+
+def test_no_sentence_has_a_digit_and_none_is_on_two_sides() -> None:
+    sides = [set(sentences(side)) for side in SIDES.values()]
+    assert not set.intersection(sides[1], sides[2]) | set.intersection(sides[2], sides[3])
+    assert not {word.strip(",?.") for side in sides for one in side for word in one.split()} & set(WORDS)
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,11 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Literal
 
@@ -19,6 +21,7 @@ from sensemble_sensors.media.dataset import Dataset, Example, read_dataset
 from sensemble_sensors.media.division import Division, divide
 from sensemble_sensors.media.leaks import leaks
 from sensemble_sensors.media.splits import SPLITS
+from sensemble_sensors.media.streams import FILE_NAME, STREAM_SPLITS, Stream, check, read_streams, seconds
 from sensemble_sensors.recording.editing import set_splits
 
 from sensemble_apps.console.columns import table
@@ -141,15 +144,19 @@ def show(arguments: DataShow) -> None:
             highlight=False,
             soft_wrap=True,
         )
-    bad = [*dataset.skipped, *(_bad_media(dataset) if arguments.check else ())]
+    streams = read_streams(arguments.folder)
+    if streams:
+        console.print(_hours(streams, dataset))
+    bad = [*dataset.skipped, *(_bad_media(dataset, streams) if arguments.check else ())]
     for reason in bad:
         console.print(reason, style="yellow", markup=False, highlight=False, soft_wrap=True)
-    shared = list(leaks(dataset)) if arguments.check else []
+    shared = list(leaks(dataset, streams)) if arguments.check else []
     for leak in shared:
         console.print(leak.text, style="yellow", markup=False, highlight=False, soft_wrap=True)
-    good = len(dataset.examples) + len(dataset.skipped) - len(bad)
+    good = len(dataset.examples) + len(streams) + len(dataset.skipped) - len(bad)
     unseen = "" if arguments.check else "; --check also opens their media"
-    console.print(f"{good} good examples, {len(bad)} bad lines{unseen}", highlight=False)
+    what = "examples and streams" if streams else "examples"
+    console.print(f"{good} good {what}, {len(bad)} bad lines{unseen}", highlight=False)
     if arguments.check and bad:
         raise BadDataError(f"{arguments.folder}: {len(bad)} of {good + len(bad)} lines are bad; mend them")
     if count := sum(leak.same for leak in shared):
@@ -167,20 +174,44 @@ def _print_for_training(console: Console, dataset: Dataset) -> None:
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
-def _bad_media(dataset: Dataset) -> Iterator[str]:
+def _bad_media(dataset: Dataset, streams: Sequence[Stream]) -> Iterator[str]:
 
-    def reason(example: Example) -> str | None:
+    def reason(one: Example | Stream) -> str | None:
         try:
-            decoding.check(example, dataset.declared)
+            if isinstance(one, Stream):
+                check(one, dataset.declared)
+            else:
+                decoding.check(one, dataset.declared)
         except BadDataError as error:
-            return f"{dataset.folder / 'index.jsonl'}:{example.line}: {error}"
+            name = FILE_NAME if isinstance(one, Stream) else "index.jsonl"
+            return f"{dataset.folder / name}:{one.line}: {error}"
         return None
 
+    every = [*dataset.examples, *streams]
     with progress("Checking the media") as advance, ThreadPoolExecutor(os.cpu_count()) as pool:
-        for done, bad in enumerate(pool.map(reason, dataset.examples), start=1):
-            advance(done, len(dataset.examples))
+        for done, bad in enumerate(pool.map(reason, every), start=1):
+            advance(done, len(every))
             if bad is not None:
                 yield bad
+
+
+def _hours(streams: Sequence[Stream], dataset: Dataset) -> Table:
+    """Draw the length of the streams, and their spans by label, in each split."""
+    drawn = table(("",), STREAM_SPLITS, "Streams")
+    lengths = Counter[str]()
+    for stream in streams:
+        with suppress(BadDataError):  # --check names it
+            lengths[stream.split] += round(seconds(stream, dataset.declared))
+    drawn.add_row("time", *(str(timedelta(seconds=lengths[split])) for split in STREAM_SPLITS))
+    counts = Counter((stream.split, span.label) for stream in streams for span in stream.spans)
+    rows = [("streams", Counter(stream.split for stream in streams))]
+    rows += [
+        (label, Counter({split: counts[split, label] for split in STREAM_SPLITS}))
+        for label in sorted({label for _, label in counts})
+    ]
+    for name, row in rows:
+        drawn.add_row(name, *(str(row[split]) for split in STREAM_SPLITS))
+    return drawn
 
 
 def _labels(example: Example) -> tuple[str, ...]:

@@ -1,19 +1,16 @@
 """`sensemble label`: how often a recorded session was right, by labels that a person noted."""
 
-import csv
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
 from pathlib import Path
-from unicodedata import normalize
 
 from rich.console import Console
 from rich.table import Table
 from sensemble_runtime import subsets
 from sensemble_runtime.auditing.reliability import Answered, recorded_answers
-from sensemble_runtime.record.reader import RecordedPrediction, Run, read_predictions, read_runs
+from sensemble_runtime.record.reader import RecordedPrediction, read_predictions, read_runs
 from sensemble_runtime.record.writer import RecordedAnswer
+from sensemble_sensors.media.spans import Span, read_spans
 
 from sensemble_apps.console.columns import table
 from sensemble_apps.console.estimates import INTERVAL, ends, percent_within
@@ -21,8 +18,6 @@ from sensemble_apps.console.output import say_json
 from sensemble_apps.console.wording import percent, set_title
 from sensemble_apps.errors import InputError
 from sensemble_apps.options import Common, File, Positional
-
-_FIELDS = ["from", "until", "label"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,25 +36,16 @@ class Label(Common):
     """Print the scores as JSON."""
 
 
-@dataclass(frozen=True)
-class Span:
-    """A label for a stretch of time, in seconds since 1970."""
-
-    begin: float
-    end: float
-    label: str
-
-
 def main(arguments: Label) -> None:
     """Print the scores of each live set as a table or as JSON."""
     sessions = [run for run in read_runs(arguments.record) if run.kind == "session"]
     run = next((one for one in reversed(sessions) if arguments.session in (None, one.id)), None)
     if run is None:
         raise InputError(f"{arguments.record}: holds no such session; `sensemble history {arguments.record}`")
-    try:
-        spans = list(_spans(arguments.spans, run))
-    except csv.Error as error:
-        raise InputError(f"{arguments.spans}: is not CSV: {error}; is a quotation mark closed?") from error
+    spans = read_spans(arguments.spans, run.began)
+    if odd := next((span for span in spans if span.label not in run.labels), None):
+        labels = ", ".join(run.labels)
+        raise InputError(f"{odd.where}: the bundle has no label {odd.label!r}; it has {labels}")
     answers = [*_labelled(read_predictions(arguments.record, run.id), spans, run.task, arguments.spans)]
     if not answers:
         raise InputError(f"{arguments.spans}: no answer of session {run.id} is within a span; see its times")
@@ -78,39 +64,6 @@ def main(arguments: Label) -> None:
     console = Console(markup=False, highlight=False)
     console.print(_table(found))
     console.print(f"{len(answers)} answers in {len(spans)} spans; the answers of a span count as one group")
-
-
-def _spans(path: Path, run: Run) -> Iterator[Span]:
-    try:
-        text = path.read_text(encoding="utf-8-sig")  # Excel begins a file by its mark
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: is not UTF-8; save it as CSV UTF-8") from error
-    rows = csv.DictReader(text.splitlines(), strict=True)
-    if rows.fieldnames != _FIELDS:
-        raise InputError(f"{path}: its first line must be {','.join(_FIELDS)}")
-    for row in rows:
-        where = f"{path}:{rows.line_num}"
-        if None in row or None in row.values():
-            raise InputError(f"{where}: must have three values, {','.join(_FIELDS)}")
-        label = normalize("NFC", row["label"])
-        if label not in run.labels:
-            raise InputError(f"{where}: the bundle has no label {label!r}; it has {', '.join(run.labels)}")
-        begin, end = (_time(row[name], run.began, where) for name in ("from", "until"))
-        if end <= begin:
-            raise InputError(f"{where}: ends before it begins")
-        yield Span(begin, end, label)
-
-
-def _time(text: str, began: float, where: str) -> float:
-    try:
-        if not math.isnan(seconds := float(text)):
-            return began + seconds
-    except ValueError:
-        pass
-    try:
-        return datetime.fromisoformat(text).timestamp()
-    except (ValueError, OverflowError) as error:
-        raise InputError(f"{where}: {text!r} is not a time; give seconds, or 2026-11-30T10:15:00") from error
 
 
 def _labelled(

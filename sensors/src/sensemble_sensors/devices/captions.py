@@ -7,9 +7,9 @@ from contextlib import suppress
 from pathlib import Path
 from time import monotonic
 
+from sensemble_sensors.codecs.subtitles import read_subtitles
 from sensemble_sensors.devices.byte_streams import open_stream
 from sensemble_sensors.devices.polled import MAX_LINE, LineSplitter, Played, Polled, StreamSensor
-from sensemble_sensors.devices.subtitles import read_subtitles
 from sensemble_sensors.devices.watcher import Finder, named_source
 from sensemble_sensors.errors import (
     BadDataError,

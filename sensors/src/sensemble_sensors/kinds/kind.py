@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from sensemble_sensors.errors import BadDataError
 from sensemble_sensors.kinds.checks import Checks
 from sensemble_sensors.kinds.conditions.condition import Condition
 from sensemble_sensors.kinds.excerpt import START, ExampleFields, Excerpt
@@ -161,6 +162,16 @@ class DatasetField(ABC):
     def check(self, example: ExampleFields, modality: Modality) -> None:  # noqa: B027
         """Decode the beginning of an example's file; BadDataError if that fails."""
 
+    def play(self, path: Path, spec: InputSpec, origin: float) -> Iterator[Sample]:  # noqa: ARG002
+        """Yield a whole file that begins at `origin`, as a device would have given it."""
+        raise BadDataError(f"{path}: a file of {spec.kind} cannot be a stream")
+
+    def seconds(self, path: Path, modality: Modality) -> float:  # noqa: ARG002
+        """Return how long a file lasts."""
+        from sensemble_sensors.codecs.tracks import probe
+
+        return probe(path).seconds
+
 
 class RecordingTrack(ABC):
     """A kind's track or file in a recording."""
@@ -200,10 +211,6 @@ class TrackKind(Kind):
     """A kind whose samples are a track of a media file; `track` is FFmpeg's type of it."""
 
     track: ClassVar[str]
-
-    @abstractmethod
-    def play(self, path: Path, spec: InputSpec, origin: float) -> Iterator[Sample]:
-        """Yield the track of a media file that begins at `origin`, as a device would have given it."""
 
     @abstractmethod
     def track_writer(

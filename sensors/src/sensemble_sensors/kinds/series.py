@@ -24,6 +24,7 @@ from sensemble_sensors.sensor import Data, Media, Sample
 from sensemble_sensors.spec import HIGHEST_RATE, MAX_CHANNELS, InputSpec, Modality
 from sensemble_sensors.thresholds import CLIPPED_SHARE, CLIPPED_TIME, SETTLE, Thresholds
 
+_BLOCKS = 10.0  # seconds of a file that are resampled at a time
 _LONGEST = 120.0  # seconds of rows in a recorded sample; more is a mistake
 _MILLI = 1000
 _KNOWN = 20  # changes of a channel after which its usual pace is known
@@ -105,12 +106,20 @@ class Series(FileKind):
     def check(self, example: ExampleFields, modality: Modality) -> None:
         path = example.value(modality.name)
         assert isinstance(path, Path)  # noqa: S101 - an example that has the modality
-        if not (modality.rate and modality.channels):
-            raise BadDataError(
-                f"modalities.json: {modality.name}: a series needs its rate (rows a second) and its channels"
-            )
-        times, _ = _read(path, [channel.name for channel in modality.channels], modality.rate)
-        _bounds(path, times, example, modality.rate)
+        _bounds(path, _declared_times(path, modality), example, modality.rate)
+
+    def play(self, path: Path, spec: InputSpec, origin: float) -> Iterator[Sample]:
+        """Yield blocks of 0.1 s, at the times of the file from `origin` on."""
+        times, rows = _read(path, [channel.name for channel in spec.channels], spec.rate)
+        resampler, size = Resampler(spec.rate), max(1, round(_BLOCKS * spec.rate))
+        for first in range(0, len(times), size):
+            part = slice(first, first + size)
+            for end, block, cut in resampler.add(times[part], rows[part]):
+                for sample in blocks(block, spec, origin + end):
+                    yield replace(sample, cut=cut and sample.cut)
+
+    def seconds(self, path: Path, modality: Modality) -> float:
+        return float(_declared_times(path, modality)[-1]) + 1 / modality.rate
 
     def form(self, spec: InputSpec) -> tuple[int, ...]:
         """Return the number of channels and the rate (mHz)."""
@@ -150,6 +159,14 @@ class Series(FileKind):
 
     def converter(self, spec: InputSpec) -> Converter:
         return _Resampling(spec)
+
+
+def _declared_times(path: Path, modality: Modality) -> Times:
+    if not (modality.rate and modality.channels):
+        raise BadDataError(
+            f"modalities.json: {modality.name}: a series needs its rate (rows a second) and its channels"
+        )
+    return _read(path, [channel.name for channel in modality.channels], modality.rate)[0]
 
 
 def _bounds(path: Path, times: Times, example: ExampleFields, rate: float) -> tuple[float, float]:

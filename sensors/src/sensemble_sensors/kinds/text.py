@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sensemble_sensors.codecs.subtitles import read_subtitles
 from sensemble_sensors.errors import SampleError
 from sensemble_sensors.kinds import near
 from sensemble_sensors.kinds.conditions.text import CONDITIONS
@@ -16,7 +17,7 @@ from sensemble_sensors.kinds.kind import Kind, described
 from sensemble_sensors.kinds.recording_tracks import TrackReader
 from sensemble_sensors.kinds.windows import Window, WindowRing
 from sensemble_sensors.sensor import MAX_CAPTION, Data, Media, Sample
-from sensemble_sensors.spec import InputSpec
+from sensemble_sensors.spec import InputSpec, Modality
 
 _TOKENS = 65_536
 _WAITING = 16  # captions that wait for a slow encoder
@@ -63,6 +64,14 @@ class Text(Kind):
 
     def samples(self, example: ExampleFields, spec: InputSpec, end: float) -> Iterator[Sample]:
         yield Sample(spec.modality, self.window(example, spec), end, cut=True)
+
+    def play(self, path: Path, spec: InputSpec, origin: float) -> Iterator[Sample]:
+        """Yield the cues of a subtitle file, each when it appears."""
+        for cue in read_subtitles(path):
+            yield Sample(spec.modality, cue.text, origin + cue.start)
+
+    def seconds(self, path: Path, modality: Modality) -> float:  # noqa: ARG002
+        return max(cue.end for cue in read_subtitles(path))
 
     def describe(self, data: Data) -> dict[str, Any]:
         return {"text": data}

@@ -2,7 +2,7 @@
 
 import sys
 from collections import Counter
-from collections.abc import Container, Mapping
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from unicodedata import category, normalize
@@ -13,7 +13,7 @@ from sensemble_sensors.lines import MAX_LINE, Fields, numbered, opened
 from sensemble_sensors.media.dataset_paths import Root
 from sensemble_sensors.media.modalities import FILE_NAME, read_modalities
 from sensemble_sensors.media.splits import SPLITS, GroupSplits, connected, draw
-from sensemble_sensors.spec import KNOWN, RESERVED, Modality, kind_name
+from sensemble_sensors.spec import EXAMPLE_FIELDS, KNOWN, Modality, kind_name
 from sensemble_sensors.strict_json import decode
 
 _MEDIA = (*KNOWN, "image")
@@ -199,7 +199,7 @@ def read_index(folder: Path, *, skip_bad: bool = False) -> tuple[tuple[Example, 
     Returns the good examples and "FILE:LINE: reason" of each skipped line; raises as `read_dataset`.
     """
     index = folder / "index.jsonl"
-    reader = _IndexParser(folder)
+    reader = IndexParser(folder, EXAMPLE_FIELDS)
     examples: dict[str, Example] = {}
     groups = GroupSplits()
     skipped: list[str] = []
@@ -246,7 +246,8 @@ def _names(raw: object, field: str) -> tuple[str, ...]:
     return names
 
 
-def _groups(line: Fields) -> tuple[str, ...]:
+def group_names(line: Fields) -> tuple[str, ...]:
+    """Return the names in `group`, a string or a list; none where it is absent."""
     given = line.values.get("group")
     if not isinstance(given, list):
         given = [] if (group := line.text("group")) is None else [group]
@@ -272,16 +273,40 @@ def _implied(name: str) -> str:
     return next((m for m in modalities if name in kind_of(kind_name(m)).fields(m)), "")
 
 
-class _IndexParser:
-    def __init__(self, folder: Path) -> None:
-        self._root = Root(folder)
+class IndexParser:
+    """Reads lines of an index; `reserved` names the fields that are no modality."""
+
+    def __init__(self, folder: Path, reserved: Sequence[str]) -> None:
+        self._root, self._reserved = Root(folder), reserved
         self._declared = read_modalities(folder)
         every = self._declared.values()
         self._modalities = {name: m.name for m in every for name in kind_of(m).fields(m.name)}
         self._kinds: dict[tuple[str, ...], dict[str, str]] = {}  # by fields: examples with the same share it
 
+    def values(self, line: Fields, *, texts: bool) -> tuple[dict[str, Path | str], Mapping[str, str]]:
+        """Return the values by field and the kinds by modality; `texts` stand in the line, else in files."""
+        kinds = self._kinds_of(tuple(one for one in line.values if one not in self._reserved))
+        values: dict[str, Path | str] = {}
+        present: dict[str, str] = {}
+        for modality, kind in kinds.items():
+            fields = kind_of(kind).fields(modality)
+            given = {one: text for one in fields if (text := line.text(one)) is not None}
+            if len(given) > 1:
+                raise BadDataError(f"{fields[-1]}: an example has either {' or '.join(fields)}")
+            for one, text in given.items():
+                is_text = texts and kind_of(kind).tokenized
+                values[one] = text if is_text else self._root.file(one, text)
+                present[modality] = kind
+        if not values:
+            raise BadDataError(f"names none of {', '.join((*_MEDIA, *self._declared))}")
+        return values, kinds if len(present) == len(kinds) else present
+
+    def file(self, field: str, relative: str) -> Path:
+        """Return the path of a file in the folder; BadDataError names the field."""
+        return self._root.file(field, relative)
+
     def example(self, line: Fields, number: int) -> Example:
-        kinds = self._kinds_of(tuple(one for one in line.values if one not in RESERVED))
+        """Return the example of a line; BadDataError names the field."""
         name, split, labels = line.text("id"), line.text("split"), label_names(line.values.get("labels"))
         if name is None:
             raise BadDataError("id: is missing")
@@ -294,22 +319,10 @@ class _IndexParser:
             )
         if not labels and not background and split != "pretrain":
             raise BadDataError(f"labels: a {split} example needs at least one, unless it is a background")
-        values: dict[str, Path | str] = {}
-        present: dict[str, str] = {}
-        for modality, kind in kinds.items():
-            fields = kind_of(kind).fields(modality)
-            given = {one: text for one in fields if (text := line.text(one)) is not None}
-            if len(given) > 1:
-                raise BadDataError(f"{fields[-1]}: an example has either {' or '.join(fields)}")
-            for one, text in given.items():
-                values[one] = text if kind_of(kind).tokenized else self._root.file(one, text)
-                present[modality] = kind
+        values, kinds = self.values(line, texts=True)
         start, end = line.seconds("start"), line.seconds("end")
         if end is not None and end <= (start or 0.0):
             raise BadDataError("end: expected a time after start")
-        if not values:
-            raise BadDataError(f"names none of {', '.join((*_MEDIA, *self._declared))}")
-        same = len(present) == len(kinds)
         return Example(
             id=name,
             split=sys.intern(split),
@@ -318,10 +331,10 @@ class _IndexParser:
             start=start,
             end=end,
             line=number,
-            groups=_groups(line),
+            groups=group_names(line),
             background=background,
             sort=sort,
-            kinds=kinds if same else present,
+            kinds=kinds,
         )
 
     def _kinds_of(self, fields: tuple[str, ...]) -> Mapping[str, str]:
@@ -336,7 +349,7 @@ class _IndexParser:
             modality = ""
         if not modality:
             shown = name if name.isprintable() else ascii(name)
-            known = ", ".join((*RESERVED, *_MEDIA, *self._declared))
+            known = ", ".join((*self._reserved, *_MEDIA, *self._declared))
             raise BadDataError(
                 f"{shown:.80}: unknown field; the format has {known}, names that begin with one of these "
                 f"and a dot, and what {FILE_NAME} declares"

@@ -11,6 +11,7 @@ from pathlib import Path
 from sensemble_sensors.lines import opened
 from sensemble_sensors.media.dataset import Dataset, Example
 from sensemble_sensors.media.splits import SPLITS
+from sensemble_sensors.media.streams import FILE_NAME, Stream
 
 _BEGINNING = 1 << 16  # bytes by which most files of one size differ
 _PIECE = 1 << 20  # bytes read at a time
@@ -34,7 +35,7 @@ class Leak:
 class _Use:
     """A file of an example."""
 
-    example: Example
+    example: Example | Stream
     file: Path
     name: str  # within the dataset's folder
     identity: tuple[int, int]  # of the file, by whatever name
@@ -45,19 +46,30 @@ class _Use:
 
     @property
     def start(self) -> float:
-        return self.example.start or 0.0
+        return 0.0 if isinstance(self.example, Stream) else self.example.start or 0.0
 
     @property
     def end(self) -> float:
-        return math.inf if self.example.end is None else self.example.end
+        end = None if isinstance(self.example, Stream) else self.example.end
+        return math.inf if end is None else end
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return () if isinstance(self.example, Stream) else self.example.labels
+
+    @property
+    def background(self) -> bool:
+        return isinstance(self.example, Example) and self.example.background
 
     def __str__(self) -> str:
-        return f"{self.name} of {self.example.id!r} ({self.example.split}, line {self.example.line})"
+        of = f" of {FILE_NAME}" if isinstance(self.example, Stream) else ""
+        return f"{self.name} of {self.example.id!r} ({self.example.split}, line {self.example.line}{of})"
 
 
-def leaks(dataset: Dataset) -> Iterator[Leak]:
-    """Yield the leaks of a dataset, one for each content and two splits, but of files that cannot be read.
+def leaks(dataset: Dataset, streams: Iterable[Stream] = ()) -> Iterator[Leak]:
+    """Yield the leaks of a dataset and its streams: one for each content and two splits.
 
+    Files that cannot be read are left out.
     A sensor whose files are all the same is named once.
 
     Only files of one size that lie in several splits are read, and as a whole only where they begin alike.
@@ -65,7 +77,9 @@ def leaks(dataset: Dataset) -> Iterator[Leak]:
     """
     sizes: dict[Hashable, list[_Use]] = {}
     # Without those of `pretrain` that nothing is learned from, as they share a group with what is held out.
-    for example in (e for split in SPLITS for e in (*dataset.split(split), *dataset.background(split))):
+    examples = (e for split in SPLITS for e in (*dataset.split(split), *dataset.background(split)))
+    every: Iterable[Example | Stream] = (*examples, *streams)
+    for example in every:
         for file in {value for value in example.values.values() if isinstance(value, Path)}:
             with suppress(OSError):
                 status = file.stat()
@@ -75,7 +89,7 @@ def leaks(dataset: Dataset) -> Iterator[Leak]:
     for alike in _shared(sizes.values()):
         for began in _shared(_by_content(alike, is_beginning=True)):
             for same in _shared(_by_content(began, is_beginning=False)):
-                is_silence = all(use.example.background for use in same)  # which is the same everywhere
+                is_silence = all(use.background for use in same)  # which is the same everywhere
                 if field := _constant(same, dataset):
                     yield Leak(
                         f"{field}: all files have the same bytes and tell nothing; leave it out", same=False
@@ -88,7 +102,7 @@ def leaks(dataset: Dataset) -> Iterator[Leak]:
 
 def _constant(uses: list[_Use], dataset: Dataset) -> str:
     """Return the field that has the same seconds of one content in all examples; empty if there is none."""
-    if len({use.example.labels for use in uses}) > 1 and len({(use.start, use.end) for use in uses}) == 1:
+    if len({use.labels for use in uses}) > 1 and len({(use.start, use.end) for use in uses}) == 1:
         files = {use.file for use in uses}
         for field in uses[0].example.values:
             if all(e.values[field] in files for e in dataset.examples if field in e.values):

@@ -17,6 +17,7 @@ from filelock import FileLock
 from numpy.typing import NDArray
 from sensemble_runtime.progress import Progress
 from sensemble_sensors.media.modalities import write_modalities
+from sensemble_sensors.media.streams import FILE_NAME
 from sensemble_sensors.spec import Channel, Modality
 
 from sensemble_train import user_cache
@@ -26,11 +27,12 @@ from sensemble_train.digits.motion import CHANNELS, MOTION_RATE, RANGES, UNITS, 
 from sensemble_train.digits.plan import NEAR, DigitsConfig, Plan, plan
 from sensemble_train.digits.rendering import FPS, RATE, SECONDS, SIZE, place, render_audio, render_video
 from sensemble_train.digits.speech import speak
+from sensemble_train.digits.streams import StreamPlan, plan_streams, render_stream, write_scene
 from sensemble_train.digits.voices import WORDS
 from sensemble_train.digits.workers import submitted
 from sensemble_train.errors import TrainError
 
-VERSION = 10
+VERSION = 11
 # Examples that one process renders, after one synthesizer has spoken all their words in order: what eSpeak
 # says depends a little on what it said before, so the bytes depend on this number, but not on the cores.
 _CHUNK = 250
@@ -39,6 +41,8 @@ _CHUNK = 250
 def cache_folder(config: DigitsConfig) -> Path:
     """Return the folder of the built dataset of this seed and version."""
     tag = f"digits-v{VERSION}-seed{config.seed}" + ("-imu" if config.imu else "")
+    if config.streams != DigitsConfig().streams:
+        tag += "-" + "-".join(f"{split}{seconds}" for split, seconds in config.streams)
     return user_cache.folder(tag)
 
 
@@ -60,10 +64,13 @@ def _build(folder: Path, config: DigitsConfig, progress: Progress) -> None:
     plans = plan(config)
     lines: list[str] = []
     chunks = [plans[i : i + _CHUNK] for i in range(0, len(plans), _CHUNK)]
+    scenes = plan_streams(config, plans)
+    streams: list[str] = []
+    render = partial(_render, folder=partial_folder, config=config)
     try:
-        with submitted(partial(_render_chunk, folder=partial_folder, config=config), chunks) as found:
-            for chunk in found:
-                lines += chunk.result()
+        with submitted(render, [*scenes, *chunks]) as found:
+            for each, done in zip([*scenes, *chunks], found, strict=True):
+                (streams if isinstance(each, StreamPlan) else lines).extend(done.result())
                 progress(len(lines), len(plans))
     except BrokenProcessPool as error:
         raise TrainError(
@@ -74,11 +81,16 @@ def _build(folder: Path, config: DigitsConfig, progress: Progress) -> None:
             Channel(*each) for each in zip(CHANNELS, UNITS, *np.transpose(RANGES).tolist(), strict=True)
         )
         write_modalities(partial_folder, {"imu": Modality("imu", "series", MOTION_RATE, channels)})
+    if streams:
+        (partial_folder / FILE_NAME).write_text("\n".join(streams) + "\n", encoding="utf-8")
     (partial_folder / "index.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
     partial_folder.rename(folder)
 
 
-def _render_chunk(plans: Sequence[Plan], *, folder: Path, config: DigitsConfig) -> list[str]:
+def _render(plans: Sequence[Plan] | StreamPlan, *, folder: Path, config: DigitsConfig) -> list[str]:
+    """Render a chunk of examples, or a stream; return their lines."""
+    if isinstance(plans, StreamPlan):
+        return [_render_stream(plans, folder, config.seed)]
     lines = []
     for each, spoken in zip(plans, _spoken(plans), strict=True):
         rng = np.random.default_rng([config.seed, 3, each.index])
@@ -111,6 +123,20 @@ def _render_chunk(plans: Sequence[Plan], *, folder: Path, config: DigitsConfig) 
     return lines
 
 
+def _render_stream(plan: StreamPlan, folder: Path, seed: int) -> str:
+    says = [(one, person.tract) for _, _, person, said in plan.acts for one in said]
+    with closing(speak(one for one, _ in says)) as waves:
+        spoken = [resampled(wave, tract) for wave, (_, tract) in zip(waves, says, strict=True)]
+    scene = render_stream(plan, spoken, np.random.default_rng([seed, 7, plan.index]))
+    name = f"media/stream-{plan.index:03d}"
+    write_scene(folder, name, scene)
+    entry = {"id": f"{plan.split}-{plan.index:03d}", "split": plan.split, "group": plan.groups}
+    entry |= {"audio": f"{name}.mkv", "video": f"{name}.mkv", "spans": f"{name}.csv"}
+    if scene.captions:
+        entry["text"] = f"{name}.srt"
+    return json.dumps(entry)
+
+
 def _motion(each: Plan, seed: int) -> NDArray[np.float32]:
     """Return a wrist's motion, drawn apart, so that the other modalities do not depend on it."""
     worn = wrist(each.persona, np.random.default_rng([seed, 4, *each.groups[0].encode()]))
@@ -119,19 +145,21 @@ def _motion(each: Plan, seed: int) -> NDArray[np.float32]:
 
 def _spoken(plans: Sequence[Plan]) -> Iterator[list[NDArray[np.float64]]]:
     """Yield what is spoken in each example: float64 [n] at 16 kHz for each utterance, without silence."""
-    from scipy.signal import resample_poly
-
-    def resampled(wave: NDArray[np.int16], tract: float) -> NDArray[np.float64]:
-        heard = np.flatnonzero(np.abs(wave.astype(float)) > 0.01 * np.abs(wave.astype(float)).max())
-        # From 22,050 Hz to 16 kHz: of every 441 samples, 320 stay, and fewer of a short vocal tract's.
-        found: NDArray[np.float64] = resample_poly(
-            wave[heard[0] : heard[-1] + 1] / 32768.0, 320, round(441 * tract)
-        )
-        return found
-
     with closing(speak(utterance for each in plans for utterance in each.says)) as waves:
         for each in plans:
             yield [resampled(wave, each.persona.tract) for wave in islice(waves, len(each.says))]
+
+
+def resampled(wave: NDArray[np.int16], tract: float) -> NDArray[np.float64]:
+    """Return an utterance at 16 kHz, without the silence around it, by a vocal tract of some length."""
+    from scipy.signal import resample_poly
+
+    heard = np.flatnonzero(np.abs(wave.astype(float)) > 0.01 * np.abs(wave.astype(float)).max())
+    # From 22,050 Hz to 16 kHz: of every 441 samples, 320 stay, and fewer of a short vocal tract's.
+    found: NDArray[np.float64] = resample_poly(
+        wave[heard[0] : heard[-1] + 1] / 32768.0, 320, round(441 * tract)
+    )
+    return found
 
 
 def _sound(

@@ -39,6 +39,7 @@ class DigitsConfig:
     renderings: SplitCounts = (("pretrain", 4), ("calibrate", 2), ("train", 2), ("eval", 2))
     backgrounds: SplitCounts = (("pretrain", 300), ("calibrate", 100), ("train", 100), ("eval", 200))
     near: SplitCounts = (("calibrate", 100), ("eval", 200))  # backgrounds, of which no model learns
+    streams: SplitCounts = (("train", 240), ("calibrate", 240), ("eval", 240))  # seconds
     imu: bool = False  # also the motion of a wrist that writes the digit in the air
 
 

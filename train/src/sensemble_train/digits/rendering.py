@@ -81,15 +81,20 @@ def render_audio(
     count = len(sound)
     active = np.abs(sound) > 0.05 * np.abs(sound).max()
     sound = sound / np.sqrt(np.mean(sound[active] ** 2))
-    length = int(RATE * persona.echo)
-    tail = rng.normal(0, 1, length) * 10 ** (-3 * np.linspace(0, 1, length))
-    room = np.concatenate([[1.0], 0.35 * tail / np.linalg.norm(tail)])
+    room = room_response(persona, rng)
     wave = np.fft.irfft(np.fft.rfft(sound, _FFT) * np.fft.rfft(room, _FFT), _FFT)[:count]
     noise = coloured_noise(persona.tilt, rng) + 0.5 * hum(persona, rng)
     wave = wave + 10 ** (-rng.uniform(*_SNR) / 20) * noise
     level = 10 ** (rng.uniform(_QUIETEST, _LOUDEST) / 20)
     samples: NDArray[np.float32] = (level * wave / np.abs(wave).max()).astype(np.float32)
     return samples
+
+
+def room_response(persona: Persona, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Return the impulse response of a person's room, float64 [n] at 16 kHz."""
+    length = int(RATE * persona.echo)
+    tail = rng.normal(0, 1, length) * 10 ** (-3 * np.linspace(0, 1, length))
+    return np.concatenate([[1.0], 0.35 * tail / np.linalg.norm(tail)])
 
 
 def coloured_noise(tilt: float, rng: np.random.Generator) -> NDArray[np.float64]:
