@@ -1,7 +1,74 @@
-"""Time as this process lives it."""
+"""Time, given to whatever waits: real in drivers, virtual in tests; and time as this process lives it."""
+
+import time
+from collections.abc import Callable
+from threading import Condition, Event
+from typing import Protocol
 
 ROUNDING = 1e-6  # seconds by which a sum of times may fall short
 GAP = 1.0  # seconds between two looks at the clock that count: a process that runs looks more often
+_LOOK = 0.001  # real seconds between two looks at virtual time
+
+
+class Clock(Protocol):
+    """The time of what waits. Nothing else reads a clock, so a test can let hours pass."""
+
+    def now(self) -> float:
+        """Return the time in seconds, as `time.monotonic` does."""
+
+    def wait(self, waker: Event | Condition, seconds: float | None = None) -> bool:
+        """Wait until an event is set, or a condition notified, for `seconds` at most; False after them."""
+
+
+class RealClock:
+    """The clock of this machine."""
+
+    def now(self) -> float:
+        """See `Clock`."""
+        return time.monotonic()
+
+    def wait(self, waker: Event | Condition, seconds: float | None = None) -> bool:
+        """See `Clock`."""
+        return waker.wait(seconds)
+
+
+class VirtualClock:
+    """A clock that moves only when `advance` is called, by any thread."""
+
+    def __init__(self, start: float = 1000.0) -> None:
+        self._now = start
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass; threads that wait go on soon after."""
+        self._now += seconds
+
+    def now(self) -> float:
+        """See `Clock`."""
+        return self._now
+
+    def wait(self, waker: Event | Condition, seconds: float | None = None) -> bool:
+        """See `Clock`."""
+        until = None if seconds is None else self._now + seconds
+        while until is None or self._now < until:
+            if waker.wait(_LOOK):
+                return True
+        return False
+
+
+REAL = RealClock()
+
+
+def wait_for(clock: Clock, condition: Condition, holds: Callable[[], object], seconds: float) -> bool:
+    """Wait with a condition, whose lock is held, until something holds, for `seconds` at most; return it."""
+    until = clock.now() + seconds
+    while not holds() and (left := until - clock.now()) > 0:
+        clock.wait(condition, left)
+    return bool(holds())
+
+
+def sleep(clock: Clock, seconds: float) -> None:
+    """Wait for `seconds`, if they are more than 0."""
+    clock.wait(Event(), max(seconds, 0.0))
 
 
 class RunningTime:

@@ -16,6 +16,7 @@ from sensemble_apps.integrations.heartbeats import Beats, Heartbeats
 from sensemble_apps.tables import heartbeats
 from sensemble_apps.tables.heartbeats import Heartbeat, add, parsed
 from sensemble_runtime.prediction import Prediction
+from sensemble_sensors.durable import lock
 from sensemble_sensors.supervision.events import Event
 
 pytestmark = pytest.mark.real
@@ -116,6 +117,19 @@ def test_a_lock_that_is_a_pipe_is_refused(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / ".lock")  # to open it would wait for ever
     with pytest.raises(InputError, match=r"\.lock: is not a file; move it away"):
         Heartbeats(str(tmp_path), BUNDLE)
+
+
+def test_a_lock_that_another_process_holds_is_named_in_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(heartbeats, "_PATIENCE", 0.1)
+    with Heartbeats(str(tmp_path), BUNDLE) as beats:
+        beats.add(said(EVERY))
+        held = lock(tmp_path / ".lock")
+    assert "another process holds it" in capsys.readouterr().err
+    with pytest.raises(InputError, match="another process holds it"):
+        Heartbeats(str(tmp_path), BUNDLE)
+    held.close()
 
 
 @pytest.mark.parametrize("size", [10, 1 << 40])  # the second never fits in memory

@@ -78,3 +78,17 @@ def test_one_that_dies_of_each_take_rests_until_the_next(served: Studying, tmp_p
     deadly.unlink()
     assert served.act("delete_take", number=taken) == ""
     answered(served, other_than=first)
+
+
+def test_one_that_is_stopped_does_not_keep_the_studio_from_ending(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(instant_head, "FITTING", "tests.apps.studio.fitter")
+    monkeypatch.setattr(instant_head, "_PATIENCE", 0.2)
+    with studying(tmp_path / "project", Steady("video"), options=("--encoder", "video=any")) as served:
+        served.act("add_classes", names="clap")
+        served.take("clap")
+        stopped = answered(served)
+        os.kill(stopped, signal.SIGSTOP)
+    with pytest.raises(ProcessLookupError):
+        os.kill(stopped, 0)

@@ -4,6 +4,7 @@ import json
 import math
 import os
 import re
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -24,6 +25,7 @@ from pyarrow import parquet
 from sensemble_apps.cli import main
 from sensemble_apps.errors import InputError
 from sensemble_apps.integrations.heartbeats import recorded
+from sensemble_apps.tables import heartbeat_files
 from sensemble_apps.tables.fleet import fleet, left_out
 from sensemble_apps.tables.fleet_simulation import SimulatedFleet
 from sensemble_apps.tables.heartbeats import Heartbeat, write_heartbeats
@@ -242,6 +244,19 @@ def test_a_url_that_cannot_be_read_is_one_line(url: str, capsys: pytest.CaptureF
     assert main(["fleet", url]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"sensemble: {url}: ")
+
+
+def test_a_silent_web_server_is_given_up_soon(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(heartbeat_files, "_PATIENCE", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        assert main(["fleet", address]) == 2
+        assert main(["fleet", f"{address}/a.parquet"]) == 2
+    first, second = capsys.readouterr().err.splitlines()
+    assert first.startswith(f"sensemble: {address}: cannot be read")
+    assert second.startswith(f"sensemble: {address}/a.parquet: cannot be read")
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from sensemble_apps.studio.command_process import Process
 from sensemble_apps.studio.project import ProjectRun
 
 FITTING = "sensemble_apps.studio.fitting"
+_PATIENCE = 5.0  # seconds that the process may take to end
 _STARTS = 2  # in a row, of a process that is killed before it answers
 _WHO, _LATER = "The process that learns from the takes", "It starts again with the next change of the takes."
 
@@ -66,11 +67,13 @@ class InstantHead:
             self._changed.notify()
 
     def close(self) -> None:
-        """End the process, and wait for it."""
+        """End the process, and wait for it; kill it if it takes long, as one that is stopped does."""
         with self._changed:
             self._closed = True
             self._process.stop()
             self._changed.notify()
+        self._thread.join(_PATIENCE)
+        self._process.stop(kill=True)
         self._thread.join()
 
     def _work(self) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 from urllib.parse import urlsplit
 
 import duckdb
@@ -23,6 +24,7 @@ from sensemble_sensors.lines import opened as open_regular
 from sensemble_apps.errors import InputError
 from sensemble_apps.tables.heartbeats import schema
 
+_PATIENCE = 10.0  # seconds in which a web server must answer
 _AT_ONCE = 16  # files whose columns are read at once; elsewhere, most of the time is waiting
 
 
@@ -68,17 +70,32 @@ def opened(sources: Sequence[str], engine: str | None = None) -> Iterator[ibis.T
 
 def _found(source: str) -> list[_File]:
     with _reading(source):
-        system, path = url_to_fs(source)
+        system, path = url_to_fs(source, **_options(source))
         if "*" in path:
             paths = system.glob(re.sub(r"[\[?]", r"[\g<0>]", path))
         elif urlsplit(path).path.endswith(".parquet"):
             paths = [path]
         else:
-            paths = [one for one in system.find(path) if one.endswith(".parquet")]
+            found = system.find(path, on_error=_raise_timeout)
+            paths = [one for one in found if one.endswith(".parquet")]
     if not paths:
         raise InputError(f"{source}: no *.parquet in it; `sensemble history RECORD --heartbeats FILE`")
     before = source.partition("://")[0] + "://" if "://" in source else ""
     return [_File(path if "://" in path else before + path, system, path) for path in sorted(paths)]
+
+
+def _options(source: str) -> dict[str, Any]:
+    """Return the options of a file system: a web server that is silent is given up early."""
+    if urlsplit(source).scheme not in ("http", "https"):
+        return {}
+    from aiohttp import ClientTimeout
+
+    return {"client_kwargs": {"timeout": ClientTimeout(sock_connect=_PATIENCE, sock_read=_PATIENCE)}}
+
+
+def _raise_timeout(error: Exception) -> None:
+    if isinstance(error, TimeoutError):  # other folders that cannot be read are left out
+        raise error
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 The columns of a Parquet file are those of `Heartbeat`; sums of rows are rows, so files of many devices merge.
 """
 
-import fcntl
 import io
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,10 +10,11 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 from sensemble_sensors import durable
+from sensemble_sensors.clock import REAL, Clock, sleep
 
 from sensemble_apps.console.output import refused, remark
 from sensemble_apps.errors import InputError
@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 LATENCIES = tuple(float(2**power) for power in range(11))  # ms, between the 12 counts of latencies
 CONFIDENCES = 10  # counts of confidences, each a tenth wide
 DAYS = 92  # files that a folder keeps
+_PATIENCE, _LOOK = (
+    5.0,
+    0.05,
+)  # seconds to wait for the lock, which others hold for a moment, and between tries
 _MOST = 1 << 26  # bytes of a file that are read; one of a day has thousands
 
 
@@ -137,19 +141,19 @@ def parsed(data: bytes) -> list[Heartbeat]:
     return [Heartbeat(**row | {name: dict(row[name]) for name in maps}) for row in table.to_pylist()]
 
 
-def add(folder: Path, rows: list[Heartbeat]) -> None:
+def add(folder: Path, rows: list[Heartbeat], clock: Clock = REAL) -> None:
     """Move rows into the files of their days in a folder, of which the oldest are removed.
 
     Any number of processes may add to one folder. A file that holds no heartbeats is set aside. Raises
     InputError and OSError, of the first day that cannot be written; `rows` then keeps those of such days.
+    InputError also if another process holds the folder's lock for 5 s.
     """
     failed: InputError | OSError | None = None
     try:
         durable.create_folder(folder)
         durable.create(folder / ".lock")
         _check_file(folder / ".lock")
-        with (folder / ".lock").open("ab") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with _locked(folder / ".lock", clock):
             for day in sorted({row.hour.date() for row in rows}):
                 path, of_day = folder / f"{day}.parquet", [row for row in rows if row.hour.date() == day]
                 try:
@@ -165,6 +169,17 @@ def add(folder: Path, rows: list[Heartbeat]) -> None:
             raise failed
     except OSError as error:
         raise refused(error) or error from error
+
+
+def _locked(path: Path, clock: Clock) -> IO[bytes]:
+    until = clock.now() + _PATIENCE
+    while True:
+        try:
+            return durable.lock(path)
+        except BlockingIOError as error:
+            if clock.now() >= until:
+                raise InputError(f"{path}: another process holds it; `fuser {path}` names that") from error
+        sleep(clock, _LOOK)
 
 
 def _kept(path: Path) -> list[Heartbeat]:
