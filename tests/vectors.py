@@ -448,12 +448,13 @@ def _learned(size: int, takes: list[dict[str, Any]]) -> dict[str, Any]:
     for names in (tuple(_FEATURES), ("audio", "video")):
         shown = {m: present[m] for m in names}
         redundancy = fit_redundancy(said, shown, truth.numpy(), "multi-class")
-        arguments = shown, shown, truth.numpy(), "multi-class", groups, redundancy
+        nobody = np.zeros(len(truth), int)  # takes of one page are of one person
+        arguments = shown, shown, truth.numpy(), "multi-class", nobody, redundancy
         threshold, count = fit_threshold({m: said[m] for m in names}, *arguments)
         fitted[subsets.name(names)] = {"threshold": threshold, "groups": count, "redundancy": redundancy}
     model: Any = SimpleNamespace(description=SimpleNamespace(labels=labels))
     examples: Any = SimpleNamespace(targets=truth)
-    right = Instant(model, examples, tuple(map(str, groups)), left_out).right()
+    right = Instant(model, examples, tuple(map(str, groups)), (), left_out).right()
     return {
         "labels": list(labels),
         "weight": weight.ravel().tolist(),

@@ -29,7 +29,8 @@ SPECS = {
 }
 LABELS = ("cat", "dog", "owl")
 PEOPLE = [(f"person {index % 30}", f"writer {index % 26}") for index in range(36)]
-"""Of the examples that are calibrated on."""
+"""The groups of the examples that are calibrated on."""
+NAMED = [person for person, _ in PEOPLE]
 ORIGIN = Origin(("video",), "finetune", "digits")
 JOBS = (
     Job("audio", "executorch-xnnpack", "int8-static"),
@@ -127,6 +128,7 @@ def write_export(folder: Path) -> None:
             fitted_on=FittedOn(
                 calibrate,
                 PEOPLE,
+                NAMED,
                 known={modality: windows(modality, 40, seed=4) for modality in SPECS},
                 background={modality: synthetic(model, modality, 40) for modality in SPECS},
             ),

@@ -17,7 +17,7 @@ from sensemble_runtime.auditing.calibration import (
     fit_redundancy,
     fit_threshold,
 )
-from sensemble_runtime.auditing.intervals import group_codes
+from sensemble_runtime.auditing.intervals import group_codes, people_codes
 from sensemble_runtime.auditing.measures import measure
 from sensemble_runtime.bundle.manifest import Calibration, Manifest, Scheme
 from sensemble_runtime.progress import Progress, no_progress
@@ -106,7 +106,8 @@ def export_instant(
         start = Calibration(RISK, CONFIDENT, 0, REDUNDANT, fitted, found.limits)
         said = evidence(store, start, logits, {m: scores.numpy() for m, scores in found.likeness.items()})
         redundancy = fit_redundancy(said, present, truth.numpy(), task)
-        threshold, count = fit_threshold(said, present, present, truth.numpy(), task, groups, redundancy)
+        arguments = truth.numpy(), task, people_codes(found.people), redundancy
+        threshold, count = fit_threshold(said, present, present, *arguments)
         answers = plain(said, subsets.measured(present), redundancy, task)
         scores = measure(np.stack(list(answers.values())), present, truth.numpy(), task, groups)
         store.head = replace(store.head, familiarity=found.familiarity)

@@ -167,7 +167,7 @@ def export_model(
 def _fitted_on(model: Model, dataset: Dataset, progress: Stages) -> FittedOn:
     labelled, stage = calibrate_examples(dataset), partial(progress, "decode calibrate")
     calibrate = _decode(model, model.modalities, labelled, stage) if labelled else None
-    groups = [example.groups for example in labelled]
+    groups, people = [example.groups for example in labelled], [example.person for example in labelled]
     known, background = dict[str, Tensor](), dict[str, Tensor]()
     hard = dict[str, tuple[Tensor, Tensor]]()
     for modality in model.modalities:
@@ -184,8 +184,8 @@ def _fitted_on(model: Model, dataset: Dataset, progress: Stages) -> FittedOn:
         background[modality] = torch.cat([rows[split:][there[split:]], synthetic(model, modality), near])
         hard[modality] = degraded(model, dataset, modality, partial(progress, f"degrade {modality}"))
     if not all(map(len, known.values())):  # nothing shows what is familiar
-        return FittedOn(calibrate, groups)
-    return FittedOn(calibrate, groups, known, background, hard)
+        return FittedOn(calibrate, groups, people)
+    return FittedOn(calibrate, groups, people, known, background, hard)
 
 
 def _search(

@@ -5,7 +5,6 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-import numpy as np
 import pytest
 from sensemble_apps.commands.report import Report, main
 from sensemble_apps.errors import GateUnmetError
@@ -69,10 +68,9 @@ def test_it_says_how_many_people_it_rests_on_and_how_sure_it_is_without_a_sensor
     assert "Whose examples these are: they have no group" in text
     assert "6 to 14 points lost unsure 100 → 100 %, sure and wrong 0.0 → 0.0 %" in text
     audit = run_contents.of_run(run).audit
-    eight = replace(audit.answered, groups=np.arange(400) % 8, named=[("anna",)] * 400)
-    assert amount(replace(audit, answered=eight)) == "400 examples of the split eval, of 8 people or groups"
-    one = replace(eight, groups=np.zeros(400, int))
-    assert amount(replace(audit, answered=one)) == "400 examples of the split eval, of 1 person or group"
+    for count, words in ((8, "8 people or groups"), (1, "1 person or group")):
+        known = replace(audit, answered=replace(audit.answered, named=[("anna",)] * 400), groups=count)
+        assert amount(known) == f"400 examples of the split eval, of {words}"
 
 
 def test_what_is_required_is_judged_on_the_page_and_by_the_exit_status(

@@ -9,13 +9,15 @@ from sensemble_export.measuring.calibration import limit_of
 from sensemble_runtime import subsets
 from sensemble_runtime.auditing.answers import plain
 from sensemble_runtime.auditing.calibration import RISK, calibrate, fit_threshold
-from sensemble_runtime.auditing.intervals import group_codes
+from sensemble_runtime.auditing.intervals import group_codes, people_codes
 from sensemble_runtime.auditing.measures import measure
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.bundle.head import KNOWN
 from sensemble_train.data.clips import Clips
 
-from tests.export.conftest import PEOPLE, Export
+from tests.export.conftest import NAMED, PEOPLE, Export
+
+EXAMPLE = SimpleNamespace(groups=("anna", "writer 3"), person="anna")
 
 
 def embeddings_of(bundle: Bundle, clips: Clips) -> np.ndarray:
@@ -34,19 +36,17 @@ def test_opinions_threshold_and_scores_are_those_of_what_ships(exported: Export)
     shown = embeddings_of(bundle, clips)
     logits = dict(zip(bundle.modalities, bundle.head.logits(shown), strict=True))
     ways = group_codes(PEOPLE).T
-    expected = calibrate(logits, present, truth, "multi-class", ways[0])
+    expected = calibrate(logits, present, truth, "multi-class", ways[-1])
     assert found.modalities.keys() == expected.keys() == {*bundle.modalities}
     for modality, entry in found.modalities.items():
         assert entry.examples == (27 if modality == "text" else 36)
         assert entry.power == expected[modality].power
         assert entry.temperature == pytest.approx(expected[modality].temperature, rel=0.01)
     said = {m: bundle.classifier.evidence(m, own) for m, own in zip(bundle.modalities, shown, strict=True)}
-    each = [
-        fit_threshold(said, present, present, truth, "multi-class", groups, found.redundancy)
-        for groups in ways
-    ]
-    assert (found.risk, found.groups) == (RISK, min(count for _, count in each)) == (RISK, 22)
-    assert found.threshold == pytest.approx(max(threshold for threshold, _ in each), abs=0.05)
+    people = people_codes(NAMED)
+    threshold, count = fit_threshold(said, present, present, truth, "multi-class", people, found.redundancy)
+    assert (found.risk, found.groups) == (RISK, count) == (RISK, 24)
+    assert found.threshold == pytest.approx(threshold, abs=0.05)
     held_out = exported.held_out
     rows = dict(zip(bundle.modalities, embeddings_of(bundle, held_out), strict=True))
     answers = plain(
@@ -68,9 +68,9 @@ def test_opinions_threshold_and_scores_are_those_of_what_ships(exported: Export)
 
 def test_a_run_is_calibrated_by_the_groups_of_its_examples(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run, "_decode", lambda *_: None)
-    monkeypatch.setattr(run, "calibrate_examples", lambda _: [SimpleNamespace(groups=("anna", "writer 3"))])
+    monkeypatch.setattr(run, "calibrate_examples", lambda _: [EXAMPLE])
     data = run._fitted_on(SimpleNamespace(modalities=()), SimpleNamespace(), lambda *_: None)
-    assert data.groups == [("anna", "writer 3")]
+    assert (data.groups, data.people) == ([("anna", "writer 3")], ["anna"])
 
 
 def test_the_least_familiar_score_is_one_that_most_held_out_windows_reach(exported: Export) -> None:

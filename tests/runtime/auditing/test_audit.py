@@ -13,7 +13,7 @@ from sensemble_runtime.auditing.audit import audit
 from sensemble_runtime.auditing.comparison import compare
 from sensemble_runtime.auditing.measures import Measures
 from sensemble_runtime.auditing.metrics import score
-from sensemble_runtime.auditing.recorded import recorded_audit
+from sensemble_runtime.auditing.recorded import complete_audits, recorded_audit
 from sensemble_runtime.auditing.unknown import _auroc
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.bundle.classifier import Classifier
@@ -175,6 +175,10 @@ def test_records_compare_as_their_audits_do(bundle: Bundle, dataset: Dataset, tm
     found = compare(record, second)
     assert found == compare(first, second)
     assert (found.examples, found.groups, found.only) == (30, 8, (10, 0))
+    days = [replace(e, groups=(*e.groups, f"day {i % 4}")) for i, e in enumerate(grouped)]
+    crossed = audit(bundle, days, record=(path := tmp_path / "crossed.sqlite"))
+    by_four = {compare(crossed, crossed).groups, crossed.groups, crossed.to_json()["groups"]}
+    assert by_four | {recorded_audit(path, complete_audits(path)[-1]).groups} == {4}, "not the ten people"
     assert {one.change.value for one in compare(first, record).sets.values()} == {0}
     RecordWriter(tmp_path / "empty.sqlite").close()
     with pytest.raises(ComparisonError, match="no complete audit"):

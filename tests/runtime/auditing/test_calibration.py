@@ -26,6 +26,7 @@ from sensemble_runtime.auditing.calibration import (
     fit_threshold,
     least_threshold,
 )
+from sensemble_runtime.auditing.intervals import people_codes
 from sensemble_runtime.bundle.classifier import Evidence
 from sensemble_runtime.bundle.head import calibrated
 from sensemble_runtime.bundle.manifest import groups_needed
@@ -251,6 +252,18 @@ def test_too_few_people_promise_nothing_and_get_answers() -> None:
     there = {m: np.ones(len(truth), bool) for m in said}
     threshold, count = fit_threshold(said, there, there, truth, "multi-class", groups, 0.3)
     assert (threshold, count) == (CONFIDENT, 18)
+
+
+def test_examples_of_nobody_promise_nothing_about_people() -> None:
+    """45 files without a group, or takes of one sitting, were 45 people."""
+    said, truth, groups = world(45, 0.3, each=1)
+    there = {m: np.ones(len(truth), bool) for m in said}
+    assert fit_threshold(said, there, there, truth, "multi-class", groups, 0.3)[1] == 45
+    for people, count in ((people_codes([None] * 45), 0), (people_codes(["one sitting"] * 45), 1)):
+        found = fit_threshold(said, there, there, truth, "multi-class", people, 0.3)
+        assert found == (CONFIDENT, count)
+    some = people_codes([f"{g}" if g < 20 else None for g in groups])
+    assert fit_threshold(said, there, there, truth, "multi-class", some, 0.3)[1] == 20
 
 
 def test_a_set_without_examples_has_no_promise_and_what_is_always_right_is_sure_from_a_majority_on() -> None:

@@ -1,3 +1,5 @@
+from random import Random
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -11,6 +13,7 @@ from sensemble_runtime.auditing.intervals import (
     combined,
     effective_size,
     group_codes,
+    independent,
     proportion,
     scored,
     student,
@@ -104,9 +107,10 @@ def test_the_grouping_counts_that_makes_an_interval_wider() -> None:
     names = [(f"voice {i % 50}", f"writer {i % 4}") for i in range(400)]
     codes = group_codes([*names, ()])
     assert codes.shape == (401, 2)
-    assert codes[-1].tolist() == [50, 4]
+    assert codes[-1].tolist() == [4, 50], "the way of the fewest groups first"
+    assert (independent(codes[:-1]), independent(codes[:-1, 1])) == (4, 50)
     groups = codes[:-1]
-    by_voice, by_writer = groups.T
+    by_writer, by_voice = groups.T
     for correct in (by_writer == 0, by_voice % 3 == 0):
         sizes = [effective_size(correct, way) for way in (by_voice, by_writer)]
         assert effective_size(correct, groups) == min(sizes)
@@ -115,6 +119,17 @@ def test_the_grouping_counts_that_makes_an_interval_wider() -> None:
     every = np.ones(400, bool)
     found, by_few = (scored(ranking, tags, "multi-label", g, every)[0] for g in (groups, by_writer))
     assert found == by_few
+
+
+@given(st.randoms(), st.booleans())
+def test_the_order_of_an_examples_groups_means_nothing(random: Random, several_days: bool) -> None:
+    """Alternating [day, person] and [person, day] made 22 people of 4 days."""
+    names = [(f"day {i % 22 % 4 if not several_days else i % 4}", f"person {i % 22}") for i in range(220)]
+    shuffled = [tuple(random.sample(one, 2)) for one in names]
+    expected = group_codes(names)
+    assert independent(expected) == 4
+    assert expected.ndim == 1 + several_days, "people who each came on one day lie within the days"
+    np.testing.assert_array_equal(group_codes(shuffled), expected)
 
 
 @st.composite

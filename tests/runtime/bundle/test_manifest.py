@@ -42,8 +42,12 @@ def test_what_is_written_reads_back(path: Path) -> None:
             0.6,
             "promised: at most 5 % of a new person's answers are sure and wrong (from 19 people",
         ),
-        (18, 0.6, "not promised for new people: 18 of the 19 needed (people or groups; sure from 60 % on)"),
-        (18, 1.5, "not promised for new people: 18 of the 19 needed (people or groups; none is sure)"),
+        (
+            18,
+            0.6,
+            "not promised for new people: 18 of the 19 needed (a group of the data is one",
+        ),
+        (0, 1.5, "not promised for new people: 0 of the 19 needed (a group of the data is one"),
     ],
 )
 def test_a_promise_needs_19_people(groups: int, threshold: float, promise: str) -> None:

@@ -45,6 +45,7 @@ def test_every_field_is_read(tmp_path: Path) -> None:
                 1.0,
                 2.5,
                 ("Anna",),
+                "Anna",
             ),
             Example("2", "pretrain", (), {"image": tmp_path / "media" / "b.png"}, 3),
         ),
@@ -83,7 +84,7 @@ def test_names_are_the_same_however_their_characters_are_composed(tmp_path: Path
     folder = write_index(tmp_path, one, other)
     dataset = read_dataset(folder)
     assert dataset.labels == ("caf\u00e9",)
-    assert [example.groups for example in dataset.examples] == [("Zo\u00eb",), ("Zo\u00eb", "M\u00fcnchen")]
+    assert [example.groups for example in dataset.examples] == [("Zo\u00eb",), ("M\u00fcnchen", "Zo\u00eb")]
     rename_label(folder, "caf\u00e9", "tea")
     assert read_dataset(folder).labels == ("tea",)
 

@@ -93,7 +93,7 @@ def test_what_is_held_out_stays_so_unless_all_is_drawn_anew() -> None:
 
 
 def test_a_class_that_is_all_held_out_is_named() -> None:
-    held = tuple(example(i, f"take {i}", label="stop", split="eval") for i in range(4))
+    held = tuple(example(i, f"take {i + 90}", label="stop", split="eval") for i in range(4))
     division = divide(Dataset(Path("x"), (*held, *takes({"yes": 10}).examples)))
     assert division.shortages == ("stop: 4 takes, so there is none for train; record 1 more of it",)
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from sensemble_sensors.errors import BadDataError
 from sensemble_sensors.media.dataset import read_dataset
 from sensemble_sensors.media.leaks import Leak, leaks
-from sensemble_sensors.media.splits import MIN_TRAIN, draw
+from sensemble_sensors.media.splits import MIN_TRAIN, SITTING, draw
 
 from tests.sensors.studio import example, write_index
 
@@ -75,6 +75,8 @@ def test_a_group_is_a_name_or_several(tmp_path: Path) -> None:
             read_dataset(write(tmp_path, [{"group": group}]))
     (both,) = read_dataset(write(tmp_path, [{"group": ["anna", "sheet 3"]}])).examples
     assert (both.group, both.groups) == ("anna", ("anna", "sheet 3"))
+    (turned,) = read_dataset(write(tmp_path, [{"group": ["sheet 3", "anna"]}])).examples
+    assert turned.groups == both.groups, "the order means nothing"
     lines: list[dict[str, object]] = [
         {"group": ["anna", "sheet 3"]},
         {"split": "eval", "group": ["bo", "sheet 3"]},
@@ -114,6 +116,23 @@ def test_shared_files_connect_and_an_explicit_group_says_otherwise(tmp_path: Pat
     examples = read_dataset(write(tmp_path, lines)).examples
     films, both = [("a.mp4",)] * 3, [("morning",), ("evening",), ("morning",)]
     assert [e.groups for e in examples] == [*films, *both, ()]
+    named: list[str | None] = ["morning", "evening", "morning"]
+    assert [e.person for e in examples] == [None, None, None, *named, None], "no file names a person"
+
+
+def test_groups_that_share_an_example_are_one_person_and_takes_of_a_sitting_are_one(tmp_path: Path) -> None:
+    lines: list[dict[str, object]] = [
+        {"group": "take 1"},
+        {"group": "take 2"},
+        {"group": ["take 3", "anna"]},
+        {"group": "take 3"},
+        {"group": ["bo", "monday"]},
+        {"group": ["monday", "cleo"]},
+        {"group": "take three"},
+        {},
+    ]
+    expected = [SITTING, SITTING, "anna", "anna", "bo", "bo", "take three", None]
+    assert [e.person for e in read_dataset(write(tmp_path, lines)).examples] == expected
 
 
 def test_what_is_held_out_is_not_pretrained_on(tmp_path: Path) -> None:

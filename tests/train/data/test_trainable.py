@@ -15,7 +15,9 @@ def dataset(
     splits += [("train", (label,)) for label, count in per_label.items() for _ in range(count)]
     splits += [("eval", ("one",))] * evaluated
     texts = {"text": "hm"}
-    examples = (Example(f"{i}", s, names, texts, line=i) for i, (s, names) in enumerate(splits))
+    examples = (
+        Example(f"{i}", s, names, texts, line=i, person=f"{i}") for i, (s, names) in enumerate(splits)
+    )
     return Dataset(Path("x"), tuple(examples))
 
 
@@ -24,7 +26,7 @@ def test_a_dataset_too_small_is_told_for_what() -> None:
     parts = (
         ("45 clips have all of text", "record 55 clips"),
         ("1 of 2 labels", "3 of two (record 7 examples)"),
-        ("calibrate has 5 groups", "takes 19: record 14 more"),
+        ("calibrate has 5 of the 19 people", "takes: record 14 more"),
         ("eval has 13 examples", "26 to 74 %; 80 more examples"),
     )
     for told, words in zip(shortages(small), parts, strict=True):

@@ -114,7 +114,7 @@ def of_run(run: Path, require: str | None = None) -> RunContents:
 
 def people_of(audit: AuditResult) -> int:
     """Return the number of people or groups of the examples; 0 where it is not known."""
-    return int(audit.answered.groups.max()) + 1 if any(audit.answered.named) else 0
+    return audit.groups if any(audit.answered.named) else 0
 
 
 def amount(audit: AuditResult) -> str:

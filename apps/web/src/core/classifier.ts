@@ -37,8 +37,8 @@ export function promise({ risk, threshold, groups }: Calibration): string {
   const share = `${Number((100 * risk).toPrecision(6))} %`;
   const sure = threshold <= 1 ? `sure from ${Math.floor(1000 * threshold) / 10} % on` : "none is sure";
   const needed = Math.ceil(Number((1 / risk).toFixed(9))) - 1;
-  if (groups >= needed) return `promised: at most ${share} of a new person's answers are sure and wrong (from ${groups} people or groups; ${sure})`;
-  return `not promised for new people: ${groups} of the ${needed} needed (people or groups; ${sure})`;
+  if (groups >= needed) return `promised: at most ${share} of a new person's answers are sure and wrong (from ${groups} people, the groups of the data; ${sure})`;
+  return `not promised for new people: ${groups} of the ${needed} needed (a group of the data is one, takes of one sitting are one, files without a group are none; ${sure})`;
 }
 
 export class Classifier {

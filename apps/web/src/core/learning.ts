@@ -1,8 +1,8 @@
 // The instant head: a linear classifier for each sensor on features of frozen encoders, fitted to a few takes. The
 // recipe's `instant.py` and the runtime's `calibration.py`, which explain it, for one class a take.
 
-import { believe, fuse, RARE } from "./belief";
-import type { Calibration, Evidence } from "./classifier";
+import { fuse, RARE } from "./belief";
+import type { Calibration } from "./classifier";
 import { calibrated, type Head } from "./head";
 import { measured } from "./subsets";
 
@@ -11,14 +11,12 @@ const FOLDS = 10;
 const STEPS = 100; // of a fit
 const KEPT = 10; // steps of which L-BFGS remembers the curvature
 const LEAST = 30; // examples below which no temperature is fitted
-const RISK = 0.05; // the share of a new take's answers that may be sure and wrong
-const CONFIDENT = 0.9; // the confidence from which answers are sure where takes are too few to promise the risk
-const MAJORITY = 0.5; // the confidence below which no answer is sure
+const RISK = 0.05; // the share of a new person's answers that may be sure and wrong
+const CONFIDENT = 0.9; // the confidence from which answers are sure: one person promises nothing about others
 const REDUNDANT = 0.5; // the redundancy where too few examples tell
 const UNFAMILIAR = 0.02; // share of known windows that count as unfamiliar, one at least
 const UNFAMILIAR_OF_ONE = 0.05; // the same of any one take, at most
 const [SHRINK, ALIKE] = [2, 4]; // takes that say that a temperature is 1, and that it is that of the others
-const DRAWS = 20; // tries to find a window of another class and another take
 
 /** What a person recorded of a class, in one go. */
 export interface Take {
@@ -76,7 +74,6 @@ export function learn(takes: readonly Take[], size: number, sensors: readonly st
   });
   const weight = new Float32Array(labels.length * size);
   const leftOut: ByRow = new Map();
-  const likeness = new Map<string, Map<number, number>>(); // scores of familiarity, left out
   const scores = new Float32Array(sensors.length * size);
   const familiar: Record<string, number> = {};
   const strange = takes.filter(({ label }) => label === null);
@@ -102,7 +99,6 @@ export function learn(takes: readonly Take[], size: number, sensors: readonly st
     const { weight: slopes, bias, leftOut: said } = fitLinear([...features, ...other], truths, every, 2);
     scores.set([...slopes[0].map((value, i) => value - slopes[1][i]), bias[0] - bias[1]], sensors.indexOf(modality) * size + first);
     const own = new Map(rows.map((row, i) => [row, Math.fround(said[i][0] - said[i][1])]));
-    likeness.set(modality, own);
     const limit = (familiar[modality] = familiarLimit(rows.map((row) => ({ score: own.get(row)!, group: examples[row].group }))));
     others.forEach(({ take, i, own }, n) => {
       const window = unlike[take][i];
@@ -111,7 +107,7 @@ export function learn(takes: readonly Take[], size: number, sensors: readonly st
       else window.said = window.said.map((sum, c) => sum + dot(fitted.weight[c], own) + fitted.bias[c]);
     });
   }
-  const calibration = calibrate(leftOut, examples.map(({ truth }) => truth), examples.map(({ group }) => group), likeness, familiar);
+  const calibration = calibrate(leftOut, examples.map(({ truth }) => truth), examples.map(({ group }) => group));
   const right: Learned["right"] = Object.fromEntries(labels.map((label) => [label, [0, 0]]));
   known.forEach(({ label }, group) => {
     const rows = Array.from(examples.keys()).filter((row) => examples[row].group === group);
@@ -263,96 +259,43 @@ function familiarLimit(known: readonly { score: number; group: number }[]): numb
 
 /** By modality and example. */
 type ByRow = Map<string, Map<number, ArrayLike<number>>>;
-type Said = Map<string, Map<number, Evidence>>;
 
 /** Fit the belief to logits of examples left out; the powers are 0. */
-function calibrate(logits: ByRow, truth: readonly number[], groups: readonly number[], likeness: Map<string, Map<number, number>>, familiar: Calibration["familiar"]): Calibration {
+function calibrate(logits: ByRow, truth: readonly number[], groups: readonly number[]): Calibration {
   const takes = (rows: Iterable<number>): number => new Set([...rows].map((row) => groups[row])).size;
   const fit = (some: [number, ArrayLike<number>][]): number =>
     some.length < LEAST ? 1 : fitTemperature(some.map(([, row]) => Array.from(row)), some.map(([row]) => truth[row]));
   const common = Math.log(fit([...logits.values()].flatMap((own) => [...own])));
   const modalities: Calibration["modalities"] = {};
-  const said: Said = new Map();
+  const said: ByRow = new Map();
   for (const [modality, own] of logits) {
     const count = takes(own.keys());
     const apart = ((Math.log(fit([...own])) - common) * count) / (count + ALIKE);
     const temperature = Math.exp((common * count) / (count + SHRINK) + apart);
     modalities[modality] = { temperature, power: 0, examples: own.size, groups: count };
-    const scores = likeness.get(modality);
-    const evidence = (row: number, found: ArrayLike<number>): Evidence => ({
-      classes: calibrated(Array.from(found, Math.fround), temperature, 0, "multi-class"),
-      known: scores?.get(row) ?? null,
-      limit: familiar[modality] ?? 0,
-    });
-    said.set(modality, new Map([...own].map(([row, found]) => [row, evidence(row, found)])));
+    said.set(modality, new Map([...own].map(([row, found]) => [row, calibrated(Array.from(found, Math.fround), temperature, 0, "multi-class")])));
   }
   const sets = measured([...logits.keys()]).map((subset) => {
     const rows = Array.from(truth.keys()).filter((row) => subset.every((m) => logits.get(m)!.has(row)));
     return { subset, rows };
   });
   const redundancy = fitRedundancy(said, sets.filter(({ subset, rows }) => subset.length > 1 && rows.length >= LEAST), truth);
-  const fewest = Math.min(...sets.map(({ rows }) => takes(rows)));
-  let threshold = fewest >= 1 / RISK - 1 ? MAJORITY : CONFIDENT;
-  if (threshold === MAJORITY)
-    for (const { subset, rows } of sets)
-      for (const liar of [null, ...(subset.length > 2 ? subset : [])]) {
-        const shown = liar === null ? said : new Map([...said, [liar, lying(said.get(liar)!, truth, groups)]]);
-        threshold = Math.max(threshold, leastThreshold(rows.map((row) => believed(shown, subset, row, redundancy)), rows.map((row) => truth[row]), rows.map((row) => groups[row])));
-      }
-  return { risk: RISK, threshold, groups: fewest, redundancy, modalities, familiar: {} };
-}
-
-/** Return the probabilities of the classes by what a set's sensors say of an example. */
-function believed(said: Said, subset: readonly string[], row: number, redundancy: number): ArrayLike<number> {
-  const live = subset.flatMap((m) => said.get(m)!.get(row) ?? []);
-  return believe(live, live.map(() => RARE), redundancy, "multi-class");
+  // The takes of a page are of one person: nothing is promised.
+  return { risk: RISK, threshold: CONFIDENT, groups: Math.min(1, ...sets.map(({ rows }) => rows.length)), redundancy, modalities, familiar: {} };
 }
 
 /** Return the redundancy by which the answers of sets make the labels most likely, one of eleven. */
-function fitRedundancy(said: Said, sets: readonly { subset: string[]; rows: number[] }[], truth: readonly number[]): number {
+function fitRedundancy(said: ByRow, sets: readonly { subset: string[]; rows: number[] }[], truth: readonly number[]): number {
   if (!sets.length) return REDUNDANT;
   const losses = Array.from({ length: 11 }, (_, step) =>
     sets.reduce((sum, { subset, rows }) => {
-      const opinions = (row: number): ArrayLike<number>[] => subset.map((m) => said.get(m)!.get(row)!.classes);
+      const opinions = (row: number): ArrayLike<number>[] => subset.map((m) => said.get(m)!.get(row)!);
       const fused = (row: number): ArrayLike<number> => fuse(opinions(row), subset.map(() => RARE), step / 10, "multi-class");
       const logs = rows.map((row) => Math.log(Math.max(fused(row)[truth[row]], 1e-12)));
       return sum - logs.reduce((all, log) => all + log, 0) / rows.length;
     }, 0),
   );
   return losses.indexOf(Math.min(...losses)) / 10;
-}
-
-/** Return the least confidence that keeps the risk of a new group; 2 where groups are too few for any. */
-function leastThreshold(answers: readonly ArrayLike<number>[], truth: readonly number[], groups: readonly number[]): number {
-  const sizes = new Map<number, number>();
-  for (const group of groups) sizes.set(group, (sizes.get(group) ?? 0) + 1);
-  const allowed = RISK * (sizes.size + 1) - 1; // the sum of the shares of groups
-  if (allowed < -1e-9) return 2;
-  const wrong = answers.flatMap((found, i) => {
-    const confidence = Math.max(...Array.from(found));
-    return found[truth[i]] === confidence ? [] : [{ confidence, share: 1 / sizes.get(groups[i])! }];
-  });
-  wrong.sort((a, b) => b.confidence - a.confidence);
-  let spent = 0;
-  const first = wrong.find(({ share }) => (spent += share) > allowed + 1e-9);
-  if (!first) return 0;
-  const above = Float32Array.of(first.confidence); // the next number of 32 bits, in which confidences are compared
-  new Uint32Array(above.buffer)[0]++;
-  return above[0];
-}
-
-/** Return what a sensor says that shows windows of other classes and other takes. */
-function lying(own: ReadonlyMap<number, Evidence>, truth: readonly number[], groups: readonly number[]): Map<number, Evidence> {
-  const found = new Map<number, Evidence>();
-  const stride = Math.round(truth.length * 0.618) || 1; // examples of a class lie beside each other
-  for (const row of truth.keys())
-    for (let draw = 1; draw <= DRAWS; draw++) {
-      const other = (row + draw * stride) % truth.length;
-      if (truth[other] === truth[row] || groups[other] === groups[row] || !own.has(other)) continue;
-      found.set(row, own.get(other)!);
-      break;
-    }
-  return found;
 }
 
 /** Return the temperature with the least cross-entropy, from 0.01 to 100. */

@@ -20,7 +20,7 @@ from sensemble_runtime.auditing.calibration import (
     fit_redundancy,
     fit_threshold,
 )
-from sensemble_runtime.auditing.intervals import Groups, group_codes
+from sensemble_runtime.auditing.intervals import Groups, group_codes, people_codes
 from sensemble_runtime.auditing.measures import measure
 from sensemble_runtime.bundle.classifier import Classifier, Evidence
 from sensemble_runtime.bundle.head import KNOWN, Familiarity, Head
@@ -43,6 +43,7 @@ class FittedOn:
 
     calibrate: Clips | None = None  # not trained on; None: nothing is scaled, and nothing can be promised
     groups: Groups = ()  # of `calibrate`
+    people: Sequence[str | None] = ()  # of `calibrate` (`Example.person`)
     known: Mapping[str, Tensor] = field(default_factory=dict)  # trained on; empty: no scores of familiarity
     background: Mapping[str, Tensor] = field(default_factory=dict)  # `familiarity.synthetic`
     degraded: Mapping[str, tuple[Tensor, Tensor]] = field(default_factory=dict)
@@ -74,12 +75,12 @@ def fit_calibration(
         if scores is not None and m in limits:
             far[m][present[m]] = scores.are_far(row, known[m], limits[m])
     truth, task = clips.targets.numpy(), store.head.task
-    fitted = calibrate(logits, familiar, truth, task, ways[0])
+    fitted = calibrate(logits, familiar, truth, task, ways[-1])
     start = Calibration(RISK, CONFIDENT, 0, REDUNDANT, fitted, limits)
     said = {m: replace(one, far=far[m]) for m, one in evidence(store, start, logits, likeness).items()}
     redundancy = fit_redundancy(said, familiar, truth, task)
-    each = [fit_threshold(said, present, familiar, truth, task, groups, redundancy) for groups in ways]
-    threshold, count = max(t for t, _ in each), min(n for _, n in each)
+    people = people_codes(data.people or [None] * len(clips))
+    threshold, count = fit_threshold(said, present, familiar, truth, task, people, redundancy)
     return replace(start, threshold=threshold, groups=count, redundancy=redundancy), scores
 
 

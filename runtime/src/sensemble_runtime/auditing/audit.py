@@ -18,7 +18,7 @@ from sensemble_sensors.spec import devices
 from sensemble_runtime import subsets
 from sensemble_runtime.auditing.answers import Answers, Sessions, plain
 from sensemble_runtime.auditing.conditions import JointCondition, Labelled, clean_scores, key_of, scores_under
-from sensemble_runtime.auditing.intervals import group_codes
+from sensemble_runtime.auditing.intervals import group_codes, independent
 from sensemble_runtime.auditing.measures import Measures, measure
 from sensemble_runtime.auditing.metrics import METRICS
 from sensemble_runtime.auditing.reliability import Answered, Reliability, outcomes
@@ -37,7 +37,7 @@ class AuditResult(Measures):
 
     Attributes:
         metric: `accuracy` or `mAP`.
-        examples, groups: their numbers.
+        examples, groups: their numbers; groups are those that are `independent`.
         bundle: the SHA-256 of the bundle's `manifest.json`.
         promise: what is promised of sure answers (`Calibration.promise`).
         conditions: first the scores of all subsets without any (`CLEAN`), then under each condition those of
@@ -178,7 +178,7 @@ def audit(
         **{each.name: getattr(measures, each.name) for each in fields(Measures)},
         metric=METRICS[task],
         examples=len(examples),
-        groups=int(groups.max()) + 1,
+        groups=independent(groups),
         bundle=bundle.fingerprint,
         promise=bundle.manifest.calibration.promise,
         conditions=tuple(under),

@@ -151,38 +151,39 @@ def fit_threshold(
     familiar: Mapping[str, NDArray[np.bool_]],
     labels: Labels,
     task: Task,
-    groups: NDArray[np.integer],
+    people: NDArray[np.integer],
     redundancy: float,
 ) -> tuple[float, int]:
-    """Return the confidence from which answers are sure, and the groups that it rests on.
+    """Return the confidence from which answers are sure, and the number of people that it rests on.
 
     It is the least from `MAJORITY` on that keeps the `RISK` for each measured set of sensors, by themselves
-    and while one of three or more begins to lie. Where one of the sets has fewer groups than `groups_needed`,
+    and while one of three or more begins to lie. Where one of the sets has fewer people than `groups_needed`,
     or no example, nothing can be promised, and it is `CONFIDENT`.
 
     Args:
         said: by modality, calibrated evidence of N windows.
         present, familiar: by modality, bool [N]; a session leaves out what is unfamiliar.
-        labels, task, groups: as for `calibrate`.
+        labels, task: as for `calibrate`.
+        people: of the examples, integers [N] of `intervals.people_codes`; those of nobody promise nothing.
         redundancy: as for `belief.fuse`.
     """
     found, fewest = [MAJORITY], len(labels)
     classes = next(iter(said.values())).classes.shape[1]
     true = np.eye(classes, dtype=bool)[labels] if labels.ndim == 1 else labels
     for subset in subsets.measured(present):
-        has = np.all([present[m] for m in subset], axis=0)
-        fewest = min(fewest, len(np.unique(groups[has])))
+        has = np.all([present[m] for m in subset], axis=0) & (people >= 0)
+        fewest = min(fewest, len(np.unique(people[has])))
         if not fewest:
             break
         liars = subset if len(subset) > 2 and task == "multi-class" else ()
         given = [(said, present, familiar)]
-        given += (_with_liar(m, said, present, familiar, labels, groups) for m in liars)
+        given += (_with_liar(m, said, present, familiar, labels, people) for m in liars)
         for shown in given:
             (answers,) = Sessions([subset], redundancy, task, 0.0).first(*shown).values()
             right = true[np.arange(len(true)), answers.probabilities.argmax(axis=1)].astype(bool)
             wrong = ~right & (answers.doubts == SURE)  # at a threshold of 0, all that have evidence
             found.append(
-                least_threshold(answers.probabilities.max(axis=1)[has], wrong[has], groups[has], RISK)
+                least_threshold(answers.probabilities.max(axis=1)[has], wrong[has], people[has], RISK)
             )
     return (max(found) if fewest >= groups_needed(RISK) else CONFIDENT), fewest
 

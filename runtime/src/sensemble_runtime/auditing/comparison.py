@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sensemble_runtime.auditing.audit import AuditResult
-from sensemble_runtime.auditing.intervals import difference, score_test
+from sensemble_runtime.auditing.intervals import difference, independent, score_test
 from sensemble_runtime.auditing.recorded import complete_audits, recorded_audit
 from sensemble_runtime.auditing.reliability import Answered, Outcomes, Reliability
 from sensemble_runtime.errors import ComparisonError
@@ -183,7 +183,7 @@ def compared(
         },
         margin,
         len(both),
-        min(len(np.unique(way)) for way in np.atleast_2d(a.groups[[*both]].T)),
+        independent(a.groups[[*both]]),
         (len(a.ids) - len(both), len(b.ids) - len(both)),
         tuple((known[key], one) for one in degraded_after if (key := (one.key, one.subset)) in known),
     )

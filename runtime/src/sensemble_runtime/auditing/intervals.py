@@ -9,8 +9,9 @@ whole groups (`metrics.resamples`).
 """
 
 import math
-from collections.abc import Callable, Sequence
-from itertools import zip_longest
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
 from statistics import NormalDist
 
 import numpy as np
@@ -42,18 +43,49 @@ def wilson(successes: float, n: float) -> Range:
 def group_codes(groups: Groups) -> NDArray[np.int64]:
     """Number the groups of examples, int64 [N] from 0; an example of no group is one by itself.
 
-    Where examples are grouped in K ways, such as by a voice and by a writer, it is [N, K].
+    Where examples are grouped in K ways, such as by a voice and by a writer, it is [N, K], the way of the
+    fewest groups first. The order of an example's groups means nothing: two of one example are of two ways,
+    and each is of the first way that it fits in, the largest first. A way whose groups lie within those of
+    another, as takes lie within persons, is left out.
     """
-    named = [group if isinstance(group, tuple) else (group,) for group in groups]
-    columns = list(zip_longest(*named)) or [(None,) * len(named)]
-    found = np.array([_codes(column) for column in columns]).T
-    return found if len(columns) > 1 else found[:, 0]
+    named: list[tuple[str, ...]] = [
+        group if isinstance(group, tuple) else () if group is None else (group,) for group in groups
+    ]
+    sizes, met = Counter(chain.from_iterable(named)), defaultdict[str, set[str]](set)
+    for names in set(named):
+        for name in names:
+            met[name].update(names)
+    way_of, ways = dict[str, int](), list[set[str]]()
+    for name in sorted(sizes, key=lambda one: (-sizes[one], one)):
+        way = next((i for i, own in enumerate(ways) if own.isdisjoint(met[name])), len(ways))
+        if way == len(ways):
+            ways.append(set())
+        ways[way].add(name)
+        way_of[name] = way
+    columns = np.array([_codes(named, way_of, way) for way in range(max(1, len(ways)))])
+    kept: list[NDArray[np.int64]] = []
+    for own in sorted(columns, key=lambda codes: codes.max(initial=0)):
+        count = len(np.unique(own))
+        if all(len(np.unique([own, coarse], axis=1).T) > count for coarse in kept):
+            kept.append(own)
+    return kept[0] if len(kept) == 1 else np.array(kept).T
 
 
-def _codes(groups: Sequence[str | None]) -> NDArray[np.int64]:
+def _codes(named: Sequence[tuple[str, ...]], way_of: Mapping[str, int], way: int) -> NDArray[np.int64]:
     codes: dict[str | int, int] = {}
-    keys = (index if group is None else group for index, group in enumerate(groups))
+    keys = (next((n for n in names if way_of[n] == way), row) for row, names in enumerate(named))
     return np.array([codes.setdefault(key, len(codes)) for key in keys], dtype=np.int64)
+
+
+def people_codes(people: Sequence[str | None]) -> NDArray[np.int64]:
+    """Number the people of examples (`Example.person`), int64 [N] from 0; -1 is nobody."""
+    numbers = {name: number for number, name in enumerate(dict.fromkeys(filter(None, people)))}
+    return np.array([-1 if name is None else numbers[name] for name in people], dtype=np.int64)
+
+
+def independent(groups: NDArray[np.integer]) -> int:
+    """Return the number of independent groups of N examples, of `group_codes`: that of the fewest."""
+    return min(len(np.unique(way)) for way in np.atleast_2d(groups.T))
 
 
 def effective_size(values: NDArray[np.bool_] | NDArray[np.integer], groups: NDArray[np.integer]) -> float:

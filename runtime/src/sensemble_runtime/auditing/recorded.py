@@ -6,6 +6,7 @@ from statistics import fmean
 
 from sensemble_runtime import subsets
 from sensemble_runtime.auditing.audit import AuditResult
+from sensemble_runtime.auditing.intervals import independent
 from sensemble_runtime.auditing.metrics import METRICS
 from sensemble_runtime.auditing.reliability import recorded_answers
 from sensemble_runtime.errors import ComparisonError, RecordError
@@ -73,7 +74,7 @@ def recorded_audit(path: Path | str, run: Run) -> AuditResult:
         ),
         metric=METRICS[run.task],
         examples=len(answered.ids),
-        groups=int(answered.groups.max()) + 1,
+        groups=independent(answered.groups),
         bundle=run.bundle,
         promise="",
         answered=answered,

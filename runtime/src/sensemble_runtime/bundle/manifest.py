@@ -116,7 +116,7 @@ class Calibration:
 
     risk: Annotated[float, (1e-6, 1 - 1e-6)]  # the share of a new group's answers that may be sure and wrong
     threshold: Annotated[float, (1e-6, 2)]  # the confidence from which an answer is sure; above 1, none is
-    groups: Count  # that the threshold rests on: the fewest of a measured subset, 0 where one has no examples
+    groups: Count  # people that the threshold rests on: the fewest of a measured subset (`splits.people`)
     redundancy: Share  # how far sensors repeat each other: 0, they err independently; 1, alike
     modalities: dict[str, ModalityCalibration]
     familiar: dict[str, Annotated[float, (-1e4, 1e4)]]  # the least score of a familiar window
@@ -134,10 +134,13 @@ class Calibration:
         sure = f"sure from {least:g} % on" if self.threshold <= 1 else "none is sure"
         if self.promised:
             return (
-                f"promised: at most {share} of a new person's answers are sure and wrong "
-                f"(from {self.groups} people or groups; {sure})"
+                f"promised: at most {share} of a new person's answers are sure and wrong (from {self.groups} "
+                f"people, the groups of the data; {sure})"
             )
-        return f"not promised for new people: {self.groups} of the {needed} needed (people or groups; {sure})"
+        return (
+            f"not promised for new people: {self.groups} of the {needed} needed (a group of the data is one, "
+            f"takes of one sitting are one, files without a group are none; {sure})"
+        )
 
 
 def groups_needed(risk: float) -> int:

@@ -12,7 +12,7 @@ from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.lines import MAX_LINE, Fields, numbered, opened
 from sensemble_sensors.media.dataset_paths import Root
 from sensemble_sensors.media.modalities import FILE_NAME, read_modalities
-from sensemble_sensors.media.splits import SPLITS, GroupSplits, connected, draw
+from sensemble_sensors.media.splits import SPLITS, GroupSplits, connected, draw, people
 from sensemble_sensors.spec import EXAMPLE_FIELDS, KNOWN, Modality, kind_name
 from sensemble_sensors.strict_json import decode
 
@@ -34,7 +34,9 @@ class Example:
             is a still picture in place of a film (`Kind.fields`).
         start, end: seconds within the media files between which the example lies; None for their ends.
         line: its line in `index.jsonl`, from 1.
-        groups: persons and recordings, say, whose examples must be in one split; empty for an example alone.
+        groups: persons and recordings, say, whose examples must be in one split, sorted; empty for an example
+            alone.
+        person: the person that it is of, or what stands for one (`splits.people`); None if no one says so.
         background: shows none of the classes: silence, noise, other words, an empty sheet. Models learn from
             it what is unfamiliar; it is never classified.
         sort: the name of its sort of background, which an audit measures apart; empty without a name.
@@ -49,6 +51,7 @@ class Example:
     start: float | None = None
     end: float | None = None
     groups: tuple[str, ...] = ()
+    person: str | None = None
     background: bool = False
     sort: str = ""
     kinds: Mapping[str, str] = field(default_factory=dict, hash=False)
@@ -172,8 +175,9 @@ def read_dataset(folder: Path | str, *, skip_bad: bool = False) -> Dataset:
 def _grouped(folder: Path, examples: tuple[Example, ...]) -> tuple[Example, ...]:
     """Give each example without a group the one of those that it shares a media file with.
 
-    It is an explicit group, or else named by one of the files.
+    It is an explicit group, or else named by one of the files. Only an explicit one names a person.
     """
+    person_of = people(example.groups for example in examples)
     alone = [(e.id, files) for e in examples if not e.groups and (files := _media(e))]
     first = connected(files for _, files in alone)
     count = Counter(first[files[0]] for _, files in alone)
@@ -186,7 +190,11 @@ def _grouped(folder: Path, examples: tuple[Example, ...]) -> tuple[Example, ...]
         if n > 1:
             groups.setdefault(file, Path(file).relative_to(folder).as_posix())
     given = {name: groups[first[files[0]]] for name, files in alone if first[files[0]] in groups}
-    return tuple(replace(e, groups=(given[e.id],)) if e.id in given else e for e in examples)
+    examples = tuple(replace(e, groups=(given[e.id],)) if e.id in given else e for e in examples)
+    return tuple(
+        replace(e, person=person_of[e.groups[0]]) if e.groups and e.groups[0] in person_of else e
+        for e in examples
+    )
 
 
 def _media(example: Example) -> list[str]:
@@ -247,11 +255,11 @@ def _names(raw: object, field: str) -> tuple[str, ...]:
 
 
 def group_names(line: Fields) -> tuple[str, ...]:
-    """Return the names in `group`, a string or a list; none where it is absent."""
+    """Return the names in `group`, a string or a list, sorted; none where it is absent."""
     given = line.values.get("group")
     if not isinstance(given, list):
         given = [] if (group := line.text("group")) is None else [group]
-    return _names(given, "group")
+    return tuple(sorted(_names(given, "group")))
 
 
 def _background(line: Fields) -> tuple[bool, str]:

@@ -1,13 +1,12 @@
 """Division of a dataset into training and held-out examples: by class, in whole groups."""
 
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from sensemble_sensors.errors import counted
 from sensemble_sensors.media.dataset import Dataset, Example
-from sensemble_sensors.media.splits import hold_out, whole
+from sensemble_sensors.media.splits import TAKE, hold_out, whole
 
 BACKGROUND = "(background)"  # the name of the backgrounds among the classes of a division
 _HELD = {"eval": (0.2, 2), "calibrate": (0.15, 4)}  # the share of a class's groups, of how many at least
@@ -86,7 +85,7 @@ def _held_already(members: Sequence[Example], dataset: Dataset) -> str:
 def _shortages(
     shares: Mapping[str, Mapping[str, Counts]], groups: Mapping[str, Sequence[Example]]
 ) -> Iterator[str]:
-    noun = "take" if all(re.fullmatch(r"take \d+", name) for name in groups) else "group"
+    noun = "take" if all(map(TAKE.fullmatch, groups)) else "group"
     for label, by_split in shares.items():
         held = [split for split in _HELD if not by_split[split].groups]
         lacking = held if by_split["train"].groups else ["train"]

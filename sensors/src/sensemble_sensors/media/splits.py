@@ -1,6 +1,7 @@
 """Splits and groups: whole groups are held out; `calibrate` is drawn from `train` where it is missing."""
 
 import math
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
@@ -14,6 +15,8 @@ PROMISED = 19  # groups by which at most 5 % of answers can be promised to be su
 _SHARE = 0.1  # of `train` that is drawn,
 _MOST = 1 / 3  # or up to this of a small one, for `PROMISED` groups; and of a label or a modality
 _ROUNDING = 1e-9  # a third of 6 is 2
+TAKE = re.compile(r"take ([1-9][0-9]{0,6})")  # the group of a take of a recording
+SITTING = "the takes of one sitting"
 ALL = ""  # the trait of every example
 _LEAST = 4  # groups of a label or a modality of which one is drawn
 
@@ -116,6 +119,20 @@ def connected(sets: Iterable[Sequence[str]]) -> dict[str, str]:
             first, last = sorted((least(names[0]), least(name)))
             above[last] = first
     return {name: least(name) for name in above}
+
+
+def people(sets: Iterable[Sequence[str]]) -> dict[str, str]:
+    """Return for each name of a group the person that it is of, by the groups of all examples.
+
+    Groups that share an example are of one person, whatever their order. The takes of one sitting are of one
+    person, except those whose examples are in another group too, such as that of a person.
+    """
+    least = connected(sets)
+    named = dict[str, str]()
+    for name in sorted(least):
+        if not TAKE.fullmatch(name):
+            named.setdefault(least[name], name)
+    return {name: named.get(first, SITTING) for name, first in least.items()}
 
 
 def whole(examples: Sequence[_M]) -> dict[str, list[_M]]:

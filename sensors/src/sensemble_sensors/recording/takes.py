@@ -3,7 +3,6 @@
 A take is what one `Recording` wrote; its segments are the examples of the group `take N`.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +10,8 @@ from pathlib import Path
 from sensemble_sensors.durable import sync_folder
 from sensemble_sensors.errors import BadDataError, RecordingError
 from sensemble_sensors.lines import Fields
-from sensemble_sensors.media.dataset import Example, label_names, read_index
-from sensemble_sensors.media.splits import SPLITS
+from sensemble_sensors.media.dataset import Example, group_names, label_names, read_index
+from sensemble_sensors.media.splits import SPLITS, TAKE
 from sensemble_sensors.recording.editing import edit_index
 from sensemble_sensors.recording.header import INDEX, SEGMENTS, read_header, segment_number, segment_path
 
@@ -69,7 +68,7 @@ def read_takes(folder: Path | str) -> tuple[Take, ...]:
     examples, _ = read_index(folder)
     examples_of: dict[int, list[Example]] = {}
     for example in examples:
-        if match := re.fullmatch(r"take ([1-9][0-9]{0,6})", example.group or ""):
+        for match in filter(None, map(TAKE.fullmatch, example.groups)):
             examples_of.setdefault(int(match[1]), []).append(example)
     return tuple(_take(folder, number, examples_of[number]) for number in sorted(examples_of))
 
@@ -97,7 +96,7 @@ def delete_take(folder: Path | str, number: int) -> None:
     gone: list[int] = []
 
     def kept(line: Fields) -> Mapping[str, object] | None:
-        if line.text("group") != group:
+        if group not in group_names(line):
             return line.values
         gone.append(segment_number(line.string("id")))
         return None
@@ -132,7 +131,7 @@ def relabel_take(
     """
     check_labels(split, labels, background=background)
     folder, group = Path(folder), group_of(number)
-    examples = [example for example in read_index(folder)[0] if example.group == group]
+    examples = [example for example in read_index(folder)[0] if group in example.groups]
     if not examples:
         raise RecordingError(f"{folder}: has no take {number}")
     given: dict[str, object] = {"split": split, "labels": list(labels), "background": background or None}

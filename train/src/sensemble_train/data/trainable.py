@@ -10,7 +10,7 @@ from sensemble_runtime.scores import WIDE
 from sensemble_runtime.subsets import name as subset_name
 from sensemble_sensors.errors import counted
 from sensemble_sensors.media.dataset import Dataset, Example
-from sensemble_sensors.media.splits import PROMISED
+from sensemble_sensors.media.splits import PROMISED, whole
 
 from sensemble_train.errors import ConfigurationError
 
@@ -101,23 +101,23 @@ def shortages(dataset: Dataset, *, from_scratch: bool = True) -> Iterator[str]:
 
 
 def _held_out(dataset: Dataset) -> Iterator[str]:
-    """Yield a sentence if `calibrate` is missing, or has too few groups for a promise."""
+    """Yield a sentence if `calibrate` is missing, or has too few people for a promise."""
     train, held = dataset.split("train"), dataset.split("calibrate")
-    taught, groups = (len({example.group or example.id for example in each}) for each in (train, held))
+    taught, people = (len({e.person for e in each} - {None}) for each in (train, held))
     if train and not held:
         yield (
             f"there is no calibrate, and train, {counted(len(train), 'example')} in "
-            f"{counted(taught, 'group')} (people, recordings), is too small to make it: models are chosen "
-            f"on train itself, and neither answers nor the teacher are calibrated; record {PROMISED} groups "
-            "as calibrate, 2 at least"
+            f"{counted(len(whole(train)), 'group')} (people, recordings), is too small to make it: models "
+            "are chosen on train itself, and neither answers nor the teacher are calibrated; record "
+            f"{PROMISED} groups as calibrate, 2 at least"
         )
-    elif held and groups < PROMISED:
-        more = f"{PROMISED - groups} more as calibrate"
+    elif held and people < PROMISED:
+        more = f"{PROMISED - people} more as calibrate"
         if dataset.drawn:
-            more = f"{PROMISED} as calibrate, or {3 * PROMISED - taught - groups} more as train"
+            more = f"{PROMISED} as calibrate, or {3 * PROMISED - taught - people} more as train"
         yield (
-            f"calibrate has {counted(groups, 'group')} (people, recordings), and a promise on sure and "
-            f"wrong answers takes {PROMISED}: record {more}"
+            f"calibrate has {people} of the {PROMISED} people, named by `group`, that a promise on sure and "
+            f"wrong answers takes: record {more}"
         )
 
 

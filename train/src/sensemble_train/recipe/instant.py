@@ -52,6 +52,7 @@ class Instant:
         model: frozen encoders without adapters, and the head.
         examples: all labelled ones except those of `eval`, raw.
         groups: of the examples; one without a group is its own.
+        people: of the examples (`Example.person`).
         left_out: modality -> logits [N, C] over the temperature, of classifiers that were fitted without the
             example's group; zeros where the example lacks the modality.
         familiarity: scores of windows, known against those that show none of the classes; None without such.
@@ -67,6 +68,7 @@ class Instant:
     model: Model
     examples: Clips
     groups: tuple[str, ...]
+    people: tuple[str | None, ...]
     left_out: dict[str, Tensor]
     familiarity: Familiarity | None = None
     limits: dict[str, float] = field(default_factory=dict)
@@ -225,7 +227,8 @@ def instant(
     familiarity = Familiarity(slopes.numpy(), np.zeros(len(chosen), np.float32)) if limits else None
     none = None if guessed else unlike.right()
     mistaken = others.mistaken(truth) if several else None
-    return Instant(model, shown, groups, left_out, familiarity, limits, likeness, none, mistaken)
+    people = tuple(e.person for e in examples)
+    return Instant(model, shown, groups, people, left_out, familiarity, limits, likeness, none, mistaken)
 
 
 def _guessed(
