@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 from sensemble_runtime.bundle.manifest import Task
-from sensemble_runtime.engine.belief import DOUBTS, RARE
+from sensemble_runtime.engine.answer import DOUBTS
+from sensemble_runtime.engine.belief import RARE
 
 from tests.vectors import SPECS, expected, write
 
@@ -16,7 +17,7 @@ def test_the_runtime_replays_its_vectors(task: Task, tmp_path: Path) -> None:
     found = expected(vectors["inputs"], tmp_path)
     assert found == vectors["expected"]
 
-    assert {answer["whole"]["doubt"] for answer in found["answers"]} == {*DOUBTS}
+    assert {said["doubt"] for answer in found["answers"] for said in answer["sets"].values()} == {*DOUBTS}
     surer = 0
     for case, fused in zip(vectors["inputs"]["fused"], found["fused"], strict=True):
         tops = {opinion.index(max(opinion)) for opinion in case["opinions"]}

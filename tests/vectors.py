@@ -35,7 +35,8 @@ from sensemble_runtime.bundle.manifest import (
 )
 from sensemble_runtime.bundle.manifest_file import read_manifest, write_manifest
 from sensemble_runtime.bundle.tokenize import tokenize
-from sensemble_runtime.engine.belief import RARE, Belief, answer, are_strange, fuse
+from sensemble_runtime.engine.answer import opinion
+from sensemble_runtime.engine.belief import RARE, Belief, are_strange, fuse
 from sensemble_runtime.engine.live_set import WindowEmbedding
 from sensemble_runtime.prediction import Answer, Prediction
 from sensemble_sensors.codecs.framing import fit
@@ -272,16 +273,15 @@ def _vector(source: np.random.Generator, scale: float) -> list[float]:
 
 
 def _embeddings() -> list[dict[str, Any]]:
-    """Return embeddings of every live set, which of its modalities are unfamiliar, and how some lie."""
+    """Return embeddings of every live set, and how some of its modalities lie."""
     source = np.random.default_rng(2)
     found: list[dict[str, Any]] = []
     for subset in subsets.subsets(SPECS):
         for scale in (0.1, 0.5, 1, 2, 5, 20):
             for _ in range(10):
-                unfamiliar = [m for m in subset if source.random() < 0.2]
                 live = {m: _vector(source, scale) for m in subset}
                 lies = {m: source.random() for m in subset if source.random() < 0.3}
-                found.append({"live": live, "unfamiliar": unfamiliar, "lies": lies})
+                found.append({"live": live, "lies": lies})
     return found
 
 
@@ -367,16 +367,16 @@ def expected(asked: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     picture = np.array(asked["picture"], np.uint8).reshape(37, 61, 3)
     answers = []
     for one in asked["embeddings"]:
-        live = {m: np.array(x, np.float32) for m, x in one["live"].items()}
-        far = {m: bool(bundle.classifier.are_far(m, x)) for m, x in live.items()}
-        strange = sum(not far[m] for m in one["unfamiliar"])
-        whole, alone = answer(bundle.classifier, live, one["lies"], one["unfamiliar"], (), strange)
+        known = bundle.classifier
+        said = {m: known.evidence(m, np.array([x], np.float32)) for m, x in one["live"].items()}
         answers.append(
             {
-                "whole": _answer(whole),
-                "alone": {m: _answer(opinion) for m, opinion in alone.items()},
-                "familiar": {m: bool(bundle.classifier.are_familiar(m, x)) for m, x in live.items()},
-                "far": far,
+                "sets": {
+                    subsets.name(subset): _answer(opinion(known, said, subset, one["lies"]))
+                    for subset in subsets.subsets(said)
+                },
+                "familiar": {m: bool(x.usable(np.ones(1, bool))[0]) for m, x in said.items()},
+                "far": {m: x.far is not None and bool(x.far[0]) for m, x in said.items()},
             }
         )
     return {
@@ -449,7 +449,7 @@ def _learned(size: int, takes: list[dict[str, Any]]) -> dict[str, Any]:
         shown = {m: present[m] for m in names}
         redundancy = fit_redundancy(said, shown, truth.numpy(), "multi-class")
         nobody = np.zeros(len(truth), int)  # takes of one page are of one person
-        arguments = shown, shown, truth.numpy(), "multi-class", nobody, redundancy
+        arguments = shown, truth.numpy(), "multi-class", nobody, redundancy
         threshold, count = fit_threshold({m: said[m] for m in names}, *arguments)
         fitted[subsets.name(names)] = {"threshold": threshold, "groups": count, "redundancy": redundancy}
     model: Any = SimpleNamespace(description=SimpleNamespace(labels=labels))
@@ -531,7 +531,7 @@ def _prediction(made: Prediction) -> dict[str, Any]:
         "live": list(made.live),
         "ages": made.ages,
         "pooled": made.pooled.tolist(),
-        "opinions": {m: _answer(opinion) for m, opinion in made.opinions.items()},
+        "opinions": {m: _answer(one) for m, one in made.opinions.items()},
         "unfamiliar": list(made.unfamiliar),
         "suspect": made.suspect,
         "lies": made.lies,

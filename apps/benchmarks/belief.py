@@ -17,14 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
-from sensemble_runtime.auditing.answers import Answers, Said, Sessions
+from sensemble_runtime.auditing.answers import Said, Sessions, plain
 from sensemble_runtime.auditing.calibration import calibrate, fit_redundancy, fit_temperature, fit_threshold
 from sensemble_runtime.auditing.intervals import group_codes
 from sensemble_runtime.auditing.reliability import Outcomes, outcomes
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.bundle.head import calibrated
 from sensemble_runtime.bundle.manifest import Task
-from sensemble_runtime.engine.belief import SEVERAL, SURE, UNFAMILIAR, answer
+from sensemble_runtime.engine.answer import SEVERAL, SURE, UNFAMILIAR, Answers, answer
 from sensemble_runtime.executors.executor import Input
 from sensemble_runtime.subsets import Subset, measured, name
 from sensemble_sensors.kinds.registry import kind_of
@@ -42,26 +42,25 @@ RIVAL = 0.9
 
 @dataclass(frozen=True)
 class World:
-    """Evidence and logits [N, C] by modality, whether it is there and familiar, truth and groups [N]."""
+    """Evidence and logits [N, C] by modality, whether it is there, truth and groups [N]."""
 
     said: Said
     logits: Rows
     present: Marks
-    familiar: Marks
     truth: NDArray[np.int64]
     groups: NDArray[np.int64]
 
     @property
     def usable(self) -> Marks:
         """The modalities that are present and familiar."""
-        return {m: self.present[m] & self.familiar[m] for m in self.present}
+        return {m: self.said[m].usable(there) for m, there in self.present.items()}
 
     def take(self, rows: NDArray[np.integer] | NDArray[np.bool_]) -> "World":
         """Return some examples, in this order."""
         said = {m: one.take(rows) for m, one in self.said.items()}
         logits = {m: own[rows] for m, own in self.logits.items()}
-        present, familiar = ({m: x[rows] for m, x in one.items()} for one in (self.present, self.familiar))
-        return World(said, logits, present, familiar, self.truth[rows], self.groups[rows])
+        present = {m: x[rows] for m, x in self.present.items()}
+        return World(said, logits, present, self.truth[rows], self.groups[rows])
 
     def lied(self, liar: str) -> "World":
         """Return the same where a sensor shows windows of other classes of other people."""
@@ -72,8 +71,7 @@ class World:
         said = {**self.said, liar: shown.said[liar]}
         logits = {**self.logits, liar: shown.logits[liar]}
         present = {**self.present, liar: shown.present[liar]}
-        familiar = {**self.familiar, liar: shown.familiar[liar]}
-        return World(said, logits, present, familiar, self.truth, self.groups)
+        return World(said, logits, present, self.truth, self.groups)
 
 
 def world(bundle: Bundle, examples: Sequence[Example]) -> World:
@@ -87,10 +85,9 @@ def world(bundle: Bundle, examples: Sequence[Example]) -> World:
             embeddings[modality][place] = bundle.encode(modality, window)
     said = {m: classifier.evidence(m, own) for m, own in embeddings.items()}
     logits = {m: bundle.head.logits(own) for m, own in embeddings.items()}
-    familiar = {m: classifier.are_familiar(m, own) for m, own in embeddings.items()}
     truth = np.array([bundle.manifest.labels.index(example.labels[0]) for example in examples])
     groups = group_codes([example.group for example in examples])
-    return World(said, logits, present, familiar, truth, groups)
+    return World(said, logits, present, truth, groups)
 
 
 def later(bundle: Bundle, subset: Subset, seen: World) -> tuple[Outcomes, NDArray[np.int64]]:
@@ -100,10 +97,7 @@ def later(bundle: Bundle, subset: Subset, seen: World) -> tuple[Outcomes, NDArra
     given = []
     for chunk in chunks:
         some = seen.take(chunk)
-        sessions = Sessions(
-            [subset], bundle.classifier.redundancy, "multi-class", bundle.classifier.threshold
-        )
-        given.append(sessions.answers(some.said, some.present, some.familiar)[subset])
+        given.append(Sessions([subset], bundle.classifier).answers(some.said, some.present)[subset])
     parts = [(one.probabilities[SCENES:], one.doubts[SCENES:]) for one in given]
     chances, doubts = (np.concatenate(part) for part in zip(*parts, strict=True))
     truth = np.concatenate([seen.truth[chunk][SCENES:] for chunk in chunks])
@@ -112,8 +106,8 @@ def later(bundle: Bundle, subset: Subset, seen: World) -> tuple[Outcomes, NDArra
 
 def first(bundle: Bundle, subset: Subset, seen: World) -> Outcomes:
     """Return the outcomes of the first answers of sessions."""
-    sessions = Sessions([subset], bundle.classifier.redundancy, "multi-class", bundle.classifier.threshold)
-    given = sessions.first(seen.said, seen.present, seen.familiar)[subset]
+    rule = bundle.classifier.redundancy, bundle.classifier.task, bundle.classifier.threshold
+    given = answer(seen.said, seen.present, subset, *rule)
     return outcomes(given, seen.truth, "multi-class")
 
 
@@ -153,12 +147,8 @@ def sureness(bundle: Bundle, known: World, new: World) -> Table:
 
 def lost_by_agreement(bundle: Bundle, new: World) -> tuple[int, int]:
     """Return in how many cases an agreeing sensor made an answer less sure, and of how many."""
-    answers = {
-        s: Sessions([s], bundle.classifier.redundancy, "multi-class", 0.0)
-        for s in measured(bundle.modalities)
-    }
-    every = {m: np.ones(len(new.truth), bool) for m in new.present}
-    found = {s: one.first(new.said, every, every)[s].probabilities for s, one in answers.items()}
+    redundancy, every = bundle.classifier.redundancy, measured(bundle.modalities)
+    found = plain(new.said, every, redundancy, "multi-class")
     lost = cases = 0
     for subset, more in found.items():
         for added in subset if len(subset) > 1 else ():
@@ -174,7 +164,7 @@ def promise(bundle: Bundle, known: World, new: World) -> Table:
     task: Task = "multi-class"
     logits = {m: np.concatenate([known.logits[m], new.logits[m]]) for m in known.logits}
     present = {m: np.concatenate([known.present[m], new.present[m]]) for m in known.present}
-    familiar = {m: np.concatenate([known.familiar[m], new.familiar[m]]) for m in known.familiar}
+    familiar = {m: _joined(known.said[m].familiar, new.said[m].familiar) for m in known.said}
     likeness = {m: _joined(known.said[m].known, new.said[m].known) for m in known.said}
     far = {m: _joined(known.said[m].far, new.said[m].far) for m in known.said}
     truth = np.concatenate([known.truth, new.truth])
@@ -187,7 +177,7 @@ def promise(bundle: Bundle, known: World, new: World) -> Table:
         old = np.isin(groups, draw.permutation(people)[:fitted])
         found = calibrate(
             {m: rows[old] for m, rows in logits.items()},
-            {m: present[m][old] & familiar[m][old] for m in present},
+            {m: np.concatenate([known.usable[m], new.usable[m]])[old] for m in present},
             truth[old],
             task,
             groups[old],
@@ -197,18 +187,17 @@ def promise(bundle: Bundle, known: World, new: World) -> Table:
                 known.said[m],
                 classes=calibrated(rows, found[m].temperature, found[m].power, task),
                 known=likeness[m],
+                familiar=familiar[m],
                 far=far[m],
             )
             for m, rows in logits.items()
         }
-        every = World(said, logits, present, familiar, truth, groups)
+        every = World(said, logits, present, truth, groups)
         own, others = every.take(old), every.take(~old)
         redundancy = fit_redundancy(own.said, own.usable, own.truth, task)
-        threshold, _ = fit_threshold(
-            own.said, own.present, own.familiar, own.truth, task, own.groups, redundancy
-        )
-        sessions = Sessions(measured(bundle.modalities), redundancy, task, threshold)
-        for subset, given in sessions.first(others.said, others.present, others.familiar).items():
+        threshold, _ = fit_threshold(own.said, own.present, own.truth, task, own.groups, redundancy)
+        for subset in measured(bundle.modalities):
+            given = answer(others.said, others.present, subset, redundancy, task, threshold)
             result = outcomes(given, truth[~old], task)
             bad, new_groups = result.sure & ~result.right, groups[~old]
             shares.setdefault(subset, []).append(
@@ -234,14 +223,13 @@ def noises(bundle: Bundle) -> Table:
     table = Table("sensor", "noise", "familiar, %", "sure, %", "highest confidence, %")
 
     def row(modality: str, kind: str, windows: Sequence[Input]) -> None:
-        found = [bundle.encode(modality, window) for window in windows]
-        familiar = bundle.classifier.are_familiar(modality, np.stack(found))
-        said = [
-            answer(bundle.classifier, {modality: one}, {}, () if known else (modality,))[0]
-            for one, known in zip(found, familiar, strict=True)
-        ]
-        highest = max(one.confidence for one in said)
-        shares = (familiar.mean(), np.mean([one.sure for one in said]), highest)
+        rows = np.stack([bundle.encode(modality, window) for window in windows])
+        said, known = bundle.classifier.evidence(modality, rows), bundle.classifier
+        there = {modality: np.ones(len(rows), bool)}
+        rule = known.redundancy, known.task, known.threshold
+        found = answer({modality: said}, there, (modality,), *rule)
+        familiar = said.usable(there[modality]).mean()
+        shares = familiar, (found.doubts == SURE).mean(), found.probabilities.max()
         table.add_row(modality, kind, *(f"{100 * share:.0f}" for share in shares))
 
     for modality, spec in bundle.specs.items():

@@ -11,9 +11,9 @@ from sensemble_export.measuring import artifact_store
 from sensemble_runtime import Bundle
 from sensemble_runtime.auditing.calibration import CONFIDENT
 from sensemble_runtime.bundle.manifest import FileEntry, Manifest
-from sensemble_runtime.engine.belief import answer
 from sensemble_train import instant
 
+from tests.runtime.answering import answered
 from tests.train.recipe.test_instant import takes
 from tests.train.tiny import ENCODERS
 
@@ -39,7 +39,7 @@ def test_its_bundle_answers_with_the_calibrated_sum_and_another_set_of_takes_low
     with torch.no_grad():
         embeddings = {m: e(clips.inputs[m])[0].numpy() for m, e in found.model.encoders.items()}
         alone = {m: found.model({m: x})[0].numpy() for m, x in clips.inputs.items()}
-    said, opinions = answer(bundle.classifier, embeddings, {})
+    said, opinions = answered(bundle.classifier, embeddings)
     for m, opinion in opinions.items():
         np.testing.assert_allclose(opinion.probabilities, softmax(alone[m]), atol=1e-4)
     assert said.label == "dark", "takes are few: an answer is given all the same"

@@ -5,7 +5,8 @@ import { readFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { answer, Belief, fuse, strangeOf } from "../src/core/belief";
+import { answer } from "../src/core/answer";
+import { Belief, fuse, strangeOf } from "../src/core/belief";
 import { Bundle, type Files } from "../src/core/bundle";
 import { fit } from "../../src/sensemble_apps/web/static/framing.js";
 import { promise } from "../src/core/classifier";
@@ -86,17 +87,12 @@ describe.each(["multi-class", "multi-label"])("%s", async (task) => {
   });
 
   test("calibration, candidates, doubts and familiarity", () => {
-    inputs.embeddings.forEach(({ live, unfamiliar, lies }: any, i: number) => {
-      const embeddings = new Map(Object.entries<number[]>(live).map(([m, x]) => [m, Float32Array.from(x)]));
-      const wanted = expected.answers[i];
-      const far = Object.fromEntries([...embeddings].map(([m, x]) => [m, bundle.classifier.isFar(m, x)]));
-      expect(far).toEqual(wanted.far);
-      const strange = unfamiliar.filter((m: string) => !far[m]).length;
-      const { whole, alone } = answer(bundle.classifier, embeddings, lies, unfamiliar, strange);
-      same(whole, wanted.whole, task === "multi-label" ? NEAR : DIGITS);
-      for (const [modality, opinion] of alone) same(opinion, wanted.alone[modality]);
-      const familiar = [...embeddings].map(([m, x]) => [m, bundle.classifier.isFamiliar(m, x)]);
-      expect(Object.fromEntries(familiar)).toEqual(wanted.familiar);
+    inputs.embeddings.forEach(({ live, lies }: any, i: number) => {
+      const evidence = new Map(Object.entries<number[]>(live).map(([m, x]) => [m, bundle.classifier.evidence(m, Float32Array.from(x))]));
+      const { sets, familiar, far } = expected.answers[i];
+      expect(Object.fromEntries([...evidence].map(([m, one]) => [m, one.far]))).toEqual(far);
+      expect(Object.fromEntries([...evidence].map(([m, one]) => [m, one.familiar]))).toEqual(familiar);
+      for (const [set, wanted] of Object.entries(sets)) same(answer(bundle.classifier, evidence, set.split("+"), lies), wanted, task === "multi-label" ? NEAR : DIGITS);
     });
   });
 

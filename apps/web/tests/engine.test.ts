@@ -13,7 +13,7 @@ const read = (name: string): any => JSON.parse(readFileSync(join(SCRIPTS, name),
 const { specs, labels, calibration, head } = read("bundle.json");
 const numbers = (name: string): Float32Array => Float32Array.from(head[name]);
 const familiarity = { weight: numbers("familiar_weight"), bias: numbers("familiar_bias"), means: null, offset: null };
-const bundle = { specs, audited: {}, classifier: new Classifier({ task: "multi-class", weight: numbers("weight"), bias: numbers("bias"), familiarity }, calibration, labels, Object.keys(specs)) };
+const bundle = { specs, audited: {}, classifier: new Classifier({ task: "multi-class", weight: numbers("weight"), bias: numbers("bias"), familiarity }, calibration, labels, specs) };
 
 /** Give an engine one input of a script. */
 function tell(engine: Engine, windows: Map<string, PoppedWindow>, [act, ...given]: any[], at: number): void {

@@ -107,7 +107,7 @@ def export_instant(
         said = evidence(store, start, logits, {m: scores.numpy() for m, scores in found.likeness.items()})
         redundancy = fit_redundancy(said, present, truth.numpy(), task)
         arguments = truth.numpy(), task, people_codes(found.people), redundancy
-        threshold, count = fit_threshold(said, present, present, *arguments)
+        threshold, count = fit_threshold(said, present, *arguments)
         answers = plain(said, subsets.measured(present), redundancy, task)
         scores = measure(np.stack(list(answers.values())), present, truth.numpy(), task, groups)
         store.head = replace(store.head, familiarity=found.familiarity)

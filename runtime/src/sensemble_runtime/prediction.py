@@ -6,6 +6,7 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from sensemble_runtime.bundle.classifier import Evidence
 from sensemble_runtime.scores import SubsetScore
 
 _SHOWN = 3  # candidates that a printed prediction names
@@ -103,6 +104,8 @@ class Prediction(Answer):
         embeddings: of each live modality, float32 [d], as corrected: `pooled` is their mean.
         threshold: the confidence from which an answer is sure; above 1, none is.
         doubt: why it is unsure; None if it is sure.
+        evidence: of the same modalities as `opinions`, of one window each: `engine.answer.opinion` gives
+            the answer of any set of them.
         opinions: the answer of each modality alone: of those in `live` and in `unfamiliar`, and of `suspect`.
         audited: how right the bundle was with this live set when it was exported, on the split eval.
         lies: by modality in `opinions`, the probability that the sensor shows another scene, learned from
@@ -110,8 +113,6 @@ class Prediction(Answer):
         unfamiliar: the modalities whose newest window is unlike those of training, sorted. Unless
             `Policy.unfamiliar` is `pool`, they are not in the live set; where all are unfamiliar, they are
             the live set, and there is no evidence.
-        strange: the modalities of `unfamiliar` that are left out and speak against a known scene
-            (`belief.are_strange`).
         suspect: the modality that contradicts the others, which agree, scene after scene (`Belief`). Unless
             `Policy.unfamiliar` is `pool`, it is in the live set only if alone; the answer hardly counts it.
         adapted: the modalities whose embedding was corrected, sorted (`Adapter`).
@@ -133,11 +134,11 @@ class Prediction(Answer):
     embeddings: dict[str, NDArray[np.float32]] = field(default_factory=dict)
     threshold: float = 1.0
     doubt: Doubt | None = "several"
+    evidence: dict[str, Evidence] = field(default_factory=dict)
     opinions: dict[str, Opinion] = field(default_factory=dict)
     audited: SubsetScore | None = None
     lies: dict[str, float] = field(default_factory=dict)
     unfamiliar: tuple[str, ...] = ()
-    strange: tuple[str, ...] = ()
     suspect: str | None = None
     adapted: tuple[str, ...] = ()
     levels: dict[str, float] = field(default_factory=dict)

@@ -14,20 +14,23 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from sensemble_apps.live_page.demonstration import demonstration
 from sensemble_apps.live_page.examples import examples_of_classes
 from sensemble_apps.live_page.session_state import opinions
 from sensemble_runtime import subsets
+from sensemble_runtime.auditing.answers import Sessions
 from sensemble_runtime.bundle.bundle import Bundle
-from sensemble_runtime.bundle.classifier import Classifier
-from sensemble_runtime.bundle.head import Familiarity, Head
-from sensemble_runtime.bundle.manifest import Calibration
-from sensemble_runtime.engine.belief import answer
+from sensemble_runtime.engine.answer import DOUBTS
+from sensemble_runtime.engine.live_set import LiveSet, WindowEmbedding
 from sensemble_runtime.prediction import Prediction
 from sensemble_sensors.media.dataset import Example
 from sensemble_sensors.recording.reader import is_recording
+from sensemble_sensors.spec import InputSpec
 from sensemble_sensors.supervision import events
 
+from tests.runtime.answering import SENSORS, classifier
 from tests.waiting import PATIENCE, wait_until
 
 from .serving import Served, Viewer, noise, packed, serving
@@ -246,21 +249,33 @@ def test_a_recording_that_dies_is_an_event_and_a_state_and_the_next_one_is_refus
     assert is_recording(folder)
 
 
-def test_the_answer_of_a_subset_is_that_of_its_embeddings_as_corrected() -> None:
-    sensors, square = ("audio", "video"), np.eye(3, dtype=np.float32)
-    head = Head(square, square[0], "multi-class", Familiarity(square[:2], square[0, :2]))
-    calibration = Calibration(0.05, 0.9, 30, 0.0, {}, dict.fromkeys(sensors, -9.0))
-    bundle: Any = SimpleNamespace(classifier=Classifier(head, calibration, ("a", "b", "c"), sensors))
-    embeddings = {m: np.array([-4, -4, 3], np.float32) for m in sensors}
-    for adapted in (), ("video",), sensors:
-        whole, _ = answer(bundle.classifier, embeddings, {}, corrected=adapted)
-        prediction = Prediction(
-            0.0, sensors, {}, whole.probabilities, square[0], {}, {}, embeddings=embeddings, adapted=adapted
-        )
-        said = {opinion["subset"]: opinion for opinion in opinions(bundle, prediction)}
-        assert said["audio+video"]["confidence"] == whole.confidence
-        alone, _ = answer(bundle.classifier, {"video": embeddings["video"]}, {}, corrected=adapted)
-        assert (said["video"]["best"], said["video"]["confidence"]) == (alone.best, alone.confidence)
+@given(st.integers(0, 2**32 - 1), st.sampled_from([{}, {"audio": "phone", "video": "phone"}]))
+def test_each_node_of_the_lattice_answers_as_an_audit_of_its_sensors(
+    seed: int, devices: dict[str, str]
+) -> None:
+    """By a live set that leaves out what is unfamiliar, and may find several sensors strange."""
+    draw, known = np.random.default_rng(seed), classifier(familiar=-0.5, near=-2, devices=devices)
+    specs = {m: InputSpec(m, "float32", (1, 5), rate=5, window=1, hop=1, ttl=9) for m in SENSORS}
+    manifest = SimpleNamespace(audited={})
+    bundle: Any = SimpleNamespace(
+        modalities=SENSORS, specs=specs, classifier=known, manifest=manifest, fingerprint=""
+    )
+    live_set, windows = LiveSet(bundle), []
+    for m in SENSORS:
+        live_set.add(m)
+        embedding = 2 * draw.normal(size=5).astype(np.float32)
+        windows.append(WindowEmbedding(m, m, embedding, 0.0, 0.0, live_set.windows[m], False, None))
+    prediction = live_set.fuse(windows, 0.0)
+    assert prediction is not None
+    said = {opinion["subset"]: opinion for opinion in opinions(bundle, prediction)}
+    evidence = {one.modality: known.evidence(one.modality, one.embedding[np.newaxis]) for one in windows}
+    audited = Sessions(subsets.subsets(SENSORS), known).answers(
+        evidence, dict.fromkeys(SENSORS, np.ones(1, bool))
+    )
+    assert said.keys() == {subsets.name(subset) for subset in audited}
+    for subset, found in audited.items():
+        node = said[subsets.name(subset)]
+        assert (node["confidence"], node["doubt"]) == (found.probabilities.max(), DOUBTS[found.doubts[0]])
 
 
 def test_a_condition_degrades_what_the_session_and_the_viewer_get(replayed: Served) -> None:

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from sensemble_export.bundle.readme import classifier
 from sensemble_runtime import subsets
 from sensemble_runtime.bundle.manifest import Task
-from sensemble_runtime.engine.belief import DOUBTS
-from sensemble_runtime.engine.belief import answer as answer_of
+from sensemble_runtime.engine.answer import DOUBTS
 
 from tests.apps.mobile.compilers import kotlin, swift
+from tests.runtime.answering import answered
 from tests.runtime.manifests import MANIFEST
 from tests.vectors import LABELS, SPECS, Sines, predicted, write
 
@@ -153,7 +153,7 @@ def program(language: str, folder: Path, package: str) -> str:
 def test_the_code_in_a_bundles_readme_answers_as_the_runtime_does(sample: Sample, folder: Path) -> None:
     bundle = Sines(folder)
     chances, chosen, sure = json.loads(run(sample.readme[folder]))
-    expected, _ = answer_of(bundle.classifier, familiar(bundle), {})
+    expected, _ = answered(bundle.classifier, familiar(bundle))
     np.testing.assert_allclose(chances, expected.probabilities, atol=1e-5)
     assert {LABELS[index] for index in chosen} == {*expected.candidates}
     assert sure == expected.sure

@@ -18,7 +18,6 @@ from sensemble_runtime.auditing.unknown import _auroc
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.bundle.classifier import Classifier
 from sensemble_runtime.bundle.head import Familiarity
-from sensemble_runtime.engine.belief import answer
 from sensemble_runtime.errors import ComparisonError, RecordError
 from sensemble_runtime.record.reader import read_answers, read_runs
 from sensemble_runtime.record.writer import RecordWriter
@@ -29,6 +28,7 @@ from sensemble_sensors.media.decoding import window
 from sklearn.metrics import roc_auc_score
 
 from tests.parts import write_wav
+from tests.runtime.answering import answered
 
 LABELS = ("zero", "one", "two")
 EXAMPLES = 40  # more than a chunk
@@ -70,7 +70,7 @@ def test_every_subset_scores_as_one_by_one(bundle: Bundle, dataset: Dataset) -> 
                 else bundle.encode(m, window(example, bundle.specs[m]))
                 for m in subsets.parse(name)
             }
-            said, _ = answer(bundle.classifier, parts, {})
+            said, _ = answered(bundle.classifier, parts)
             probabilities.append(said.probabilities)
         labels = np.array([LABELS.index(e.labels[0]) for e in chosen])
         assert subset_score.n == len(chosen) > 0

@@ -232,7 +232,7 @@ def test_a_new_person_gets_at_most_the_promised_share_of_sure_and_wrong_answers(
         old = groups < people
         there = {m: np.ones(old.sum(), bool) for m in drawn}
         known = {m: own.take(old) for m, own in drawn.items()}
-        threshold, count = fit_threshold(known, there, there, truth[old], "multi-class", groups[old], 0.3)
+        threshold, count = fit_threshold(known, there, truth[old], "multi-class", groups[old], 0.3)
         assert count == people
         new = {m: own.take(~old) for m, own in drawn.items()}
         lied = new | {"a": new["a"].take(np.roll(np.arange((~old).sum()), 10))}
@@ -250,7 +250,7 @@ def test_a_new_person_gets_at_most_the_promised_share_of_sure_and_wrong_answers(
 def test_too_few_people_promise_nothing_and_get_answers() -> None:
     said, truth, groups = world(18, 0.3)
     there = {m: np.ones(len(truth), bool) for m in said}
-    threshold, count = fit_threshold(said, there, there, truth, "multi-class", groups, 0.3)
+    threshold, count = fit_threshold(said, there, truth, "multi-class", groups, 0.3)
     assert (threshold, count) == (CONFIDENT, 18)
 
 
@@ -258,28 +258,28 @@ def test_examples_of_nobody_promise_nothing_about_people() -> None:
     """45 files without a group, or takes of one sitting, were 45 people."""
     said, truth, groups = world(45, 0.3, each=1)
     there = {m: np.ones(len(truth), bool) for m in said}
-    assert fit_threshold(said, there, there, truth, "multi-class", groups, 0.3)[1] == 45
+    assert fit_threshold(said, there, truth, "multi-class", groups, 0.3)[1] == 45
     for people, count in ((people_codes([None] * 45), 0), (people_codes(["one sitting"] * 45), 1)):
-        found = fit_threshold(said, there, there, truth, "multi-class", people, 0.3)
+        found = fit_threshold(said, there, truth, "multi-class", people, 0.3)
         assert found == (CONFIDENT, count)
     some = people_codes([f"{g}" if g < 20 else None for g in groups])
-    assert fit_threshold(said, there, there, truth, "multi-class", some, 0.3)[1] == 20
+    assert fit_threshold(said, there, truth, "multi-class", some, 0.3)[1] == 20
 
 
 def test_a_set_without_examples_has_no_promise_and_what_is_always_right_is_sure_from_a_majority_on() -> None:
     said, truth, groups = world(40, 0.3)
     perfect = {m: Evidence(0.6 * np.eye(5)[truth] + 0.08) for m in said}
     there = {m: np.ones(len(truth), bool) for m in said}
-    found = fit_threshold(perfect, there, there, truth, "multi-class", groups, 0.3)
+    found = fit_threshold(perfect, there, truth, "multi-class", groups, 0.3)
     assert found == (0.5, 40)
     strong = np.where(
         np.arange(len(truth))[:, None] > 0, 0.95 * np.eye(5)[truth] + 0.01, 0.2
     )  # but for the first
     weak = Evidence(0.1 * np.eye(5)[truth] + 0.18)
     fooled = {"a": Evidence(strong), "b": weak, "c": weak}
-    assert fit_threshold(fooled, there, there, truth, "multi-class", groups, 0.3)[0] > 0.5, "by a's lies"
+    assert fit_threshold(fooled, there, truth, "multi-class", groups, 0.3)[0] > 0.5, "by a's lies"
     never = there | {"a": groups < 20, "b": groups >= 20}
-    assert fit_threshold(perfect, never, never, truth, "multi-class", groups, 0.3) == (CONFIDENT, 0)
+    assert fit_threshold(perfect, never, truth, "multi-class", groups, 0.3) == (CONFIDENT, 0)
 
 
 def test_no_person_loses_many_windows_as_unfamiliar() -> None:

@@ -1,12 +1,11 @@
 """The worth of confidence and sure answers, against torchmetrics and one prediction at a time."""
 
-from dataclasses import astuple
+from dataclasses import astuple, replace
 
 import numpy as np
 import pytest
 import torch
 from scipy.special import softmax
-from sensemble_runtime.auditing.answers import Answers, Sessions
 from sensemble_runtime.auditing.reliability import (
     calibration_error,
     chance_error,
@@ -16,8 +15,10 @@ from sensemble_runtime.auditing.reliability import (
 from sensemble_runtime.bundle.classifier import Classifier
 from sensemble_runtime.bundle.head import Head
 from sensemble_runtime.bundle.manifest import Calibration, ModalityCalibration, Task
-from sensemble_runtime.engine.belief import DOUBTS, answer
+from sensemble_runtime.engine.answer import DOUBTS, Answers, answer
 from sensemble_runtime.record.writer import RecordedAnswer
+
+from tests.runtime.answering import answered
 
 from .test_calibration import CLASSES, drawn
 
@@ -47,10 +48,9 @@ def classifier_of(
 
 
 def answers_of(classifier: Classifier, logits: np.ndarray, familiar: np.ndarray | None = None) -> Answers:
+    said = replace(classifier.evidence("audio", logits), familiar=familiar)
     there = {"audio": np.ones(len(logits), bool)}
-    usable = there if familiar is None else {"audio": familiar}
-    sessions = Sessions([("audio",)], 0.0, classifier.task, classifier.threshold)
-    return sessions.answers({"audio": classifier.evidence("audio", logits)}, there, usable)["audio",]
+    return answer({"audio": said}, there, ("audio",), 0.0, classifier.task, classifier.threshold)
 
 
 def test_chance_alone_leaves_an_error_that_shrinks_with_the_examples() -> None:
@@ -72,7 +72,7 @@ def test_it_counts_what_answers_say_one_by_one(task: Task) -> None:
     sure, right, confidences = [], [], []
     for row, truth in zip(logits, labels, strict=True):
         true = {str(truth)} if task == "multi-class" else set(map(str, np.flatnonzero(truth)))
-        said, _ = answer(known, {"audio": row}, {})
+        said, _ = answered(known, {"audio": row})
         assert said.sure == (said.confidence >= 0.8) == (len(said.candidates) == 1)
         sure.append(said.sure)
         right.append(said.best in true)

@@ -8,65 +8,27 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sensemble_runtime.auditing.answers import Sessions, plain
-from sensemble_runtime.bundle.classifier import Classifier
-from sensemble_runtime.bundle.head import KNOWN, Familiarity, Head, doubted
-from sensemble_runtime.bundle.manifest import Calibration, ModalityCalibration, Task
+from sensemble_runtime.bundle.head import KNOWN, doubted
+from sensemble_runtime.bundle.manifest import Task
+from sensemble_runtime.engine.answer import DOUBTS, answer, opinion
 from sensemble_runtime.engine.belief import (
-    DOUBTS,
     MARGIN,
     RARE,
     SCENE,
     STRANGE,
     Belief,
-    answer,
     fuse,
-    no_evidence,
 )
 from sensemble_runtime.subsets import subsets
 
-SENSORS = ("audio", "text", "video")
-LABELS = ("one", "two", "three", "four")
+from tests.runtime.answering import LABELS, SENSORS, answered, classifier, window
+
 CLASSES = 10
 
 Scenes = list[dict[str, int]]
 
 
-def classifier(
-    threshold: float = 0.9,
-    redundancy: float = 0.4,
-    task: Task = "multi-class",
-    familiar: float | None = None,
-    near: float | None = None,
-    devices: dict[str, str] | None = None,
-) -> Classifier:
-    """Return a classifier of embeddings that are logits; the first coordinate tells what is familiar.
-
-    With `near`, the largest logit and `near` tell, too: one mean of each class.
-    """
-    fitted = {m: ModalityCalibration(1.0 + i / 4, i / 2, 100, 50) for i, m in enumerate(SENSORS)}
-    if task == "multi-label":
-        fitted = {}
-    known = {} if familiar is None else dict.fromkeys(SENSORS, familiar)
-    rows = np.zeros((3, 5), np.float32)
-    rows[:, 0] = 1
-    head = Head(np.eye(5, dtype=np.float32)[1:], np.zeros(4, np.float32), task)
-    if familiar is not None:
-        scores = Familiarity(rows, np.zeros(3, np.float32))
-        if near is not None:
-            means = np.tile(np.eye(5, dtype=np.float32)[1:, np.newaxis], (3, 1, 1, 1))
-            scores = replace(scores, means=means, offset=np.full(3, near, np.float32))
-        head = Head(head.weight, head.bias, task, scores)
-    calibration = Calibration(0.05, threshold, 50, redundancy, fitted, known)
-    return Classifier(head, calibration, LABELS, SENSORS, devices or {})
-
-
-def window(label: int, clue: float, known: float = 1.0) -> np.ndarray:
-    logits = np.zeros(5, np.float32)
-    logits[0], logits[1 + label] = known, clue
-    return logits
-
-
-def opinion(label: int, confidence: float = 0.8, classes: int = CLASSES) -> np.ndarray:
+def sees(label: int, confidence: float = 0.8, classes: int = CLASSES) -> np.ndarray:
     found = np.full(classes, (1 - confidence) / (classes - 1))
     found[label] = confidence
     return found
@@ -80,35 +42,35 @@ def drawn(random: np.random.Generator, n: int, examples: int = 1, classes: int =
 
 
 def test_an_answer_is_sure_from_the_threshold_on_and_names_what_else_comes_into_question() -> None:
-    sure, _ = answer(classifier(), {"audio": window(0, 5)}, {})
+    sure, _ = answered(classifier(), {"audio": window(0, 5)})
     assert (sure.label, sure.doubt, sure.candidates) == ("one", None, ("one",))
     close = window(0, 2)
     close[2] = 1.9
-    unsure, _ = answer(classifier(), {"audio": close}, {})
+    unsure, _ = answered(classifier(), {"audio": close})
     assert (unsure.label, unsure.best, unsure.doubt) == (None, "one", "several")
     assert unsure.candidates[:2] == ("one", "two")
-    assert answer(classifier(threshold=0.4), {"audio": close}, {})[0].label == "one"
+    assert answered(classifier(threshold=0.4), {"audio": close})[0].label == "one"
     for clue in np.linspace(1, 3, 20):
         both = {"audio": close, "video": window(0, clue)}
-        stated = answer(classifier(), both, {})[0].confidence
-        assert answer(classifier(threshold=stated), both, {})[0].sure, "as it states its confidence"
+        stated = answered(classifier(), both)[0].confidence
+        assert answered(classifier(threshold=stated), both)[0].sure, "as it states its confidence"
 
 
 def test_sensors_that_contradict_each_other_are_unsure_and_one_that_leaves_all_open_contradicts_nobody() -> (
     None
 ):
-    said, alone = answer(classifier(), {"audio": window(0, 9), "video": window(1, 9)}, {})
+    said, alone = answered(classifier(), {"audio": window(0, 9), "video": window(1, 9)})
     assert [one.label for one in alone.values()] == ["one", "two"]
     assert (said.label, said.doubt) == (None, "disagreement")
     assert {*said.candidates} == {"one", "two"}
-    vague, _ = answer(classifier(), {"audio": window(0, 9), "video": window(1, 0.1)}, {})
+    vague, _ = answered(classifier(), {"audio": window(0, 9), "video": window(1, 0.1)})
     assert vague.label == "one"
 
 
 def test_no_evidence_is_a_confidence_of_one_over_the_classes() -> None:
-    both = {"audio": window(0, 9), "video": window(0, 9)}
-    said, alone = answer(classifier(), both, {}, ("audio", "video"))
-    for one in (said, *alone.values(), no_evidence(classifier())):
+    strange = {"audio": window(0, 9, known=-5), "video": window(0, 9, known=-5)}
+    said, alone = answered(classifier(familiar=-2.0), strange)
+    for one in (said, *alone.values()):
         assert (one.label, one.best, one.doubt, one.confidence) == (None, None, "unfamiliar", 0.25)
         assert not one.probabilities.flags.writeable
         assert one.candidates == LABELS
@@ -172,24 +134,24 @@ def test_an_audit_and_a_session_give_the_same_answers(
     embeddings = 2 * random.normal(size=(3, 20, 5)).astype(np.float32)
     rows = dict(zip(SENSORS, embeddings, strict=True))
     present = {m: random.uniform(size=20) < 0.8 for m in SENSORS}
-    familiar = {m: known.are_familiar(m, rows[m]) for m in SENSORS}
     evidence = {m: known.evidence(m, rows[m]) for m in SENSORS}
-    given = Sessions(subsets(SENSORS), redundancy, task, known.threshold).answers(evidence, present, familiar)
+    given = Sessions(subsets(SENSORS), known).answers(evidence, present)
     alone = plain(evidence, subsets(SENSORS), redundancy, task)
     for subset, found in given.items():
         belief = Belief(subset)
         for i in range(20):
-            shown = {m: rows[m][i] for m in subset if present[m][i]}
-            unfamiliar = [m for m in shown if not familiar[m][i]]
-            far = {known.devices[m] or m for m in unfamiliar if known.are_far(m, rows[m][i])}
-            near = sum(not known.are_far(m, rows[m][i]) for m in unfamiliar)
-            strange = near + max(len(far) - 1, 0)
+            shown = {m: evidence[m].take(np.array([i])) for m in subset if present[m][i]}
+            if not shown:
+                assert DOUBTS[found.doubts[i]] == "unfamiliar"
+                continue
             lies = belief.lies if task == "multi-class" and len(subset) > 1 else {}
-            said, single = answer(known, shown, lies, unfamiliar, strange=strange)
-            belief.note({m: one.probabilities for m, one in single.items() if m not in unfamiliar}, i * SCENE)
-            np.testing.assert_allclose(found.probabilities[i], said.probabilities, atol=1e-6)
+            said = opinion(known, shown, tuple(shown), lies)
+            usable = {m: one for m, one in shown.items() if one.usable(np.ones(1, bool))[0]}
+            belief.note({m: one.opinions("multi-class")[0] for m, one in usable.items()}, i * SCENE)
+            np.testing.assert_array_equal(found.probabilities[i], said.probabilities)
             assert DOUBTS[found.doubts[i]] == said.doubt
-        first, _ = answer(known, {m: rows[m][0] for m in subset}, {})
+        every = {m: replace(x.take(np.array([0])), familiar=None) for m, x in evidence.items()}
+        first = opinion(known, every, subset)
         np.testing.assert_allclose(alone[subset][0], first.probabilities, atol=1e-6)
 
 
@@ -197,8 +159,7 @@ def suspects(scenes: Scenes, every: float = SCENE, sensors: tuple[str, ...] = SE
     """Return who is suspected in each of some scenes, by the class that each sensor sees."""
     belief = Belief(sensors)
     return [
-        belief.note({m: opinion(label) for m, label in seen.items()}, i * every)
-        for i, seen in enumerate(scenes)
+        belief.note({m: sees(label) for m, label in seen.items()}, i * every) for i, seen in enumerate(scenes)
     ]
 
 
@@ -210,11 +171,11 @@ def lying(liar: str, scenes: int, sensors: tuple[str, ...] = SENSORS) -> Scenes:
 def test_who_lies_is_learned_by_bayes_rule_from_a_scene_that_is_over() -> None:
     """Against the sum over all who may lie, and over the classes."""
     shown, belief = (
-        {"audio": opinion(1, 0.6), "text": opinion(1, 0.5), "video": opinion(7, 0.7)},
+        {"audio": sees(1, 0.6), "text": sees(1, 0.5), "video": sees(7, 0.7)},
         Belief(SENSORS),
     )
     belief.note(shown, 0.0)
-    belief.note({m: opinion(2) for m in SENSORS}, SCENE)
+    belief.note({m: sees(2) for m in SENSORS}, SCENE)
     lying, total = np.zeros(3), 0.0
     for lies in product([False, True], repeat=3):
         chances = [
@@ -241,21 +202,21 @@ def test_a_sensor_that_lies_is_found_within_a_few_scenes_and_trusted_again(liar:
 def test_a_liar_is_found_among_a_thousand_classes_and_many_sensors() -> None:
     belief, many = Belief(SENSORS), tuple(f"s{i:02}" for i in range(40))
     found = [
-        belief.note({m: opinion(label, 0.8, 1000) for m, label in seen.items()}, i * SCENE)
+        belief.note({m: sees(label, 0.8, 1000) for m, label in seen.items()}, i * SCENE)
         for i, seen in enumerate(lying("video", 5))
     ]
     assert found[2:] == ["video"] * 3
     assert suspects(lying("s07", 5, many), sensors=many)[2:] == ["s07"] * 3
     crowd = Belief(f"s{i:03}" for i in range(120))
     with np.errstate(over="raise"):
-        assert crowd.note(dict.fromkeys(crowd.lies, opinion(3, 0.99, 1000)), 0.0) is None
+        assert crowd.note(dict.fromkeys(crowd.lies, sees(3, 0.99, 1000)), 0.0) is None
 
 
 def test_what_a_liar_says_hardly_counts_and_two_that_contradict_each_other_are_both_doubted() -> None:
     three, two = Belief(SENSORS), Belief(("audio", "video"))
     for i, seen in enumerate(lying("video", 12)):
-        three.note({m: opinion(label) for m, label in seen.items()}, i * SCENE)
-        pair = {m: opinion(label) for m, label in seen.items() if m != "text"}
+        three.note({m: sees(label) for m, label in seen.items()}, i * SCENE)
+        pair = {m: sees(label) for m, label in seen.items() if m != "text"}
         assert two.note(pair, i * SCENE) is None, "either may lie"
     assert three.lies["video"] > 0.9
     assert max(three.lies["audio"], three.lies["text"]) < RARE
@@ -271,7 +232,7 @@ def test_who_lies_remains_known_when_a_witness_leaves() -> None:
 
 def test_windows_of_one_scene_count_once() -> None:
     """A hand that covers a digit misleads the camera for as long as it stays."""
-    weak = {"audio": opinion(1, 0.4), "text": opinion(1, 0.4), "video": opinion(7)}
+    weak = {"audio": sees(1, 0.4), "text": sees(1, 0.4), "video": sees(7)}
     still, moving = Belief(SENSORS), Belief(SENSORS)
     turned = [{m: np.roll(p, i) for m, p in weak.items()} for i in range(20)]
     assert {still.note(weak, i * SCENE) for i in range(20)} == {None}
@@ -312,10 +273,10 @@ def test_the_names_of_sensors_do_not_matter(seed: int, n: int) -> None:
 def test_a_scene_that_all_sensors_find_strange_is_less_sure_than_by_any_of_them() -> None:
     known = classifier(familiar=-2.5)
     each = {m: window(0, 5, known=-2.0) for m in SENSORS}
-    alone = [answer(known, {m: each[m]}, {})[0].confidence for m in SENSORS]
-    assert answer(known, each, {})[0].confidence < min(alone)
+    alone = [answered(known, {m: each[m]})[0].confidence for m in SENSORS]
+    assert answered(known, each)[0].confidence < min(alone)
     sure = {m: window(0, 5, known=2.0) for m in SENSORS}
-    assert answer(known, sure, {})[0].confidence > answer(known, {"audio": sure["audio"]}, {})[0].confidence
+    assert answered(known, sure)[0].confidence > answered(known, {"audio": sure["audio"]})[0].confidence
 
 
 def test_an_audit_has_the_doubt_of_a_session_where_a_doubted_opinion_leaves_two_classes_alike() -> None:
@@ -323,9 +284,8 @@ def test_an_audit_has_the_doubt_of_a_session_where_a_doubted_opinion_leaves_two_
     rows = {"audio": window(1, 1e-6, known=-20.0), "video": window(1, 5, known=-20.0)}
     said = {m: known.evidence(m, x[np.newaxis]) for m, x in rows.items()}
     there = dict.fromkeys(rows, np.ones(1, bool))
-    sets = [("audio", "video")]
-    (given,) = Sessions(sets, 0.4, "multi-class", known.threshold).first(said, there, there).values()
-    assert DOUBTS[given.doubts[0]] == answer(known, rows, {})[0].doubt
+    given = answer(said, there, ("audio", "video"), 0.4, "multi-class", known.threshold)
+    assert DOUBTS[given.doubts[0]] == answered(known, rows)[0].doubt
 
 
 @pytest.mark.parametrize("known", [-5.0, -20.0])
@@ -333,7 +293,7 @@ def test_sensors_that_find_a_scene_likelier_unknown_do_not_vouch_for_it_however_
     known: float,
 ) -> None:
     strange = {m: window(0, 5, known=known) for m in SENSORS}
-    assert answer(classifier(familiar=-50.0), strange, {})[0].confidence < 0.75
+    assert answered(classifier(familiar=-50.0), strange)[0].confidence < 0.75
 
 
 @pytest.mark.parametrize(("limit", "expected"), [(-1.0, 2 - MARGIN - STRANGE), (-9.0, 1 + KNOWN - STRANGE)])
@@ -343,8 +303,7 @@ def test_an_unfamiliar_sensor_says_nothing_and_only_takes_from_an_answer(
     known = classifier(familiar=limit)
     familiar = {"audio": window(0, 5, known=1.0)}
     both = familiar | {"video": window(1, 20, known=-100.0)}
-    found = answer(known, both, {}, ["video"], strange=1)[0].probabilities
-    np.testing.assert_array_equal(answer(known, familiar, {}, ["video"], strange=1)[0].probabilities, found)
+    found = answered(known, both)[0].probabilities
     said = known.evidence("audio", familiar["audio"])
     np.testing.assert_allclose(found, doubted(said.classes, np.float32(expected), "multi-class"), atol=1e-6)
 
@@ -362,9 +321,8 @@ def test_a_broken_sensor_says_nothing_of_the_scene_and_one_that_sees_what_is_new
     rows = {"audio": window(0, 9)[np.newaxis], "video": shown[np.newaxis]}
     said = {m: known.evidence(m, x) for m, x in rows.items()}
     there = dict.fromkeys(rows, np.ones(1, bool))
-    usable = there | {"video": np.zeros(1, bool)}
-    sessions = Sessions([("audio",), ("audio", "video")], 0.4, "multi-class", 0.9)
-    alone, both = (one.probabilities.max() for one in sessions.first(said, there, usable).values())
+    sets = ("audio",), ("audio", "video")
+    alone, both = (answer(said, there, s, 0.4, "multi-class", 0.9).probabilities.max() for s in sets)
     assert both == alone if far else both < alone
 
 
@@ -379,10 +337,10 @@ def test_two_broken_sensors_speak_against_a_known_scene_unless_their_device_brok
     rows = {"audio": window(0, 9), "text": window(0, 9, -5), "video": window(0, 9, -5)}
     said = {m: known.evidence(m, x[np.newaxis]) for m, x in rows.items()}
     there = dict.fromkeys(rows, np.ones(1, bool))
-    usable = there | {m: np.zeros(1, bool) for m in ("text", "video")}
-    sets = [("audio",), ("audio", "text"), ("audio", "video"), SENSORS]
-    given = Sessions(sets, 0.4, "multi-class", 0.9).first(said, there, usable).values()
-    alone, one, other, both = (each.probabilities.max() for each in given)
+    sets = ("audio",), ("audio", "text"), ("audio", "video"), SENSORS
+    alone, one, other, both = (
+        answer(said, there, s, 0.4, "multi-class", 0.9).probabilities.max() for s in sets
+    )
     assert one == other == alone
     assert both == alone if together else both < alone
 
@@ -390,8 +348,8 @@ def test_two_broken_sensors_speak_against_a_known_scene_unless_their_device_brok
 def test_a_window_unlike_known_ones_is_less_sure_unless_a_correction_moved_it() -> None:
     known = classifier(familiar=-9.0)
     strange = {"audio": window(0, 5, known=-5.0)}
-    less, _ = answer(known, strange, {})
-    corrected, _ = answer(known, strange, {}, corrected=["audio"])
-    alike, _ = answer(known, {"audio": window(0, 5, known=20.0)}, {})
+    less, _ = answered(known, strange)
+    corrected, _ = answered(known, strange, corrected=["audio"])
+    alike, _ = answered(known, {"audio": window(0, 5, known=20.0)})
     assert (less.best, less.doubt, corrected.doubt) == ("one", "several", None)
     np.testing.assert_allclose(corrected.probabilities, alike.probabilities, atol=1e-6)

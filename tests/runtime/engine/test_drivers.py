@@ -10,7 +10,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sensemble_runtime.auditing.answers import Sessions
 from sensemble_runtime.bundle.bundle import Bundle
-from sensemble_runtime.engine.belief import DOUBTS, SCENE
+from sensemble_runtime.bundle.classifier import Classifier
+from sensemble_runtime.bundle.head import Familiarity
+from sensemble_runtime.engine.answer import DOUBTS
+from sensemble_runtime.engine.belief import SCENE
 from sensemble_runtime.engine.scheduler import Policy
 from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.session import sensor_host
@@ -24,9 +27,15 @@ from tests.runtime.puppets import Puppet
 
 MODALITIES = ("audio", "text", "video")
 LABEL = st.integers(0, 2)
-# A scene shows a class to each sensor, or is out of its sight.
+COVERED, STRANGE = 3, 4  # unlike what is known: as of a broken sensor, and as something new
+SHOWN = {"audio": (0, 1, 2, COVERED, STRANGE), "text": (0, 1, 2), "video": (0, 1, 2, COVERED)}
+# A scene shows a class or something unlike it to each sensor, or is out of its sight.
 SCENES = st.lists(
-    st.tuples(*[st.none() | LABEL] * 3).filter(lambda scene: {*scene} != {None}), min_size=1, max_size=12
+    st.tuples(*(st.sampled_from((None, *labels)) for labels in SHOWN.values())).filter(
+        lambda scene: {*scene} != {None}
+    ),
+    min_size=1,
+    max_size=12,
 )
 # A step shows a class to a sensor, or, without one, plugs it in or out; so many seconds after the last.
 STEPS = st.lists(st.tuples(st.sampled_from(MODALITIES), st.none() | LABEL, st.sampled_from([0.5, 2.5])))
@@ -38,6 +47,16 @@ def bundle(bundle_folder: Path) -> Bundle:
     """A bundle whose encoders know, and whose embeddings live for a second."""
     known = certain(Bundle.open(bundle_folder))
     known.specs = {m: replace(spec, ttl=1.0) for m, spec in known.specs.items()}
+    square = np.eye(8, dtype=np.float32)
+    scores = Familiarity(
+        np.tile(-40 * square[COVERED], (3, 1)),
+        np.full(3, 5, np.float32),
+        np.tile(10 * square[:3, np.newaxis], (3, 1, 1, 1)),
+        np.full(3, -5, np.float32),
+    )
+    calibration = replace(known.manifest.calibration, familiar=dict.fromkeys(MODALITIES, -1.0))
+    head = replace(known.head, familiarity=scores)
+    known.classifier = Classifier(head, calibration, known.manifest.labels, MODALITIES)
     return known
 
 
@@ -47,8 +66,12 @@ def shown(modality: str, label: int, end: float) -> list[Sample]:
         return [Sample("text", ("zero", "one", "two")[label], end)]
     if modality == "audio":
         return [Sample("audio", np.full(1600, label / 10, np.float32), end)]
-    picture = np.full((8, 8, 3), 100 * label, np.uint8)
+    picture = np.full((8, 8, 3), brightness(label), np.uint8)
     return [Sample("video", picture, end - before) for before in (0.1, 0.0)]
+
+
+def brightness(label: int) -> int:
+    return min(100 * label, 255)
 
 
 def said(predictions: Sequence[Prediction]) -> list[object]:
@@ -76,7 +99,10 @@ def test_an_audit_answers_as_a_session_that_gets_its_examples_as_one_stream(
         found += [item for item in session.advance(now) if isinstance(item, Prediction)]
     classifier = bundle.classifier
     windows = {
-        m: [bundle.encode(m, np.full(4, label / 10 if m == "audio" else 100 * label)) for label in range(3)]
+        m: [
+            bundle.encode(m, np.full(4, label / 10 if m == "audio" else brightness(label)))
+            for label in SHOWN[m]
+        ]
         for m in ("audio", "video")
     }
     windows["text"] = [bundle.encode("text", word) for word in ("zero", "one", "two")]  # type: ignore[arg-type]
@@ -85,8 +111,7 @@ def test_an_audit_answers_as_a_session_that_gets_its_examples_as_one_stream(
         for row, m in enumerate(MODALITIES)
     }
     present = {m: np.array([scene[row] is not None for scene in scenes]) for row, m in enumerate(MODALITIES)}
-    audit = Sessions([MODALITIES], classifier.redundancy, classifier.task, classifier.threshold)
-    answers = audit.answers(evidence, present, present)[MODALITIES]
+    answers = Sessions([MODALITIES], classifier).answers(evidence, present)[MODALITIES]
     np.testing.assert_array_equal([p.probabilities for p in found], answers.probabilities)
     assert [p.doubt for p in found] == [DOUBTS[doubt] for doubt in answers.doubts]
 

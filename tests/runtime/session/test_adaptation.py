@@ -10,7 +10,7 @@ from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.bundle.classifier import Classifier
 from sensemble_runtime.bundle.head import Head, calibrated
 from sensemble_runtime.bundle.manifest import Calibration, ModalityCalibration
-from sensemble_runtime.engine.belief import answer
+from sensemble_runtime.engine.answer import opinion
 from sensemble_runtime.errors import AdaptError
 from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.session import adaptation
@@ -77,7 +77,8 @@ def test_an_adapted_opinion_takes_its_share_of_the_answer(sighted: Bundle, tmp_p
         np.testing.assert_array_equal(prediction.pooled, (heard + seen) / 2)
         own = calibrated(sighted.head.logits(heard), 0.2, 0.5, "multi-class")
         np.testing.assert_allclose(prediction.opinions["audio"].probabilities, own, atol=1e-3)
-        again, _ = answer(sighted.classifier, prediction.embeddings, prediction.lies)  # as the lattice asks
+        evidence, lies = prediction.evidence, prediction.lies
+        again = opinion(sighted.classifier, evidence, tuple(evidence), lies)  # as the lattice asks
         np.testing.assert_array_equal(again.probabilities, prediction.probabilities)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from sensemble_runtime import subsets
 from sensemble_runtime.bundle.bundle import Bundle
-from sensemble_runtime.engine.belief import answer
+from sensemble_runtime.engine.answer import opinion
 from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.session.session import Session
 from sensemble_sensors.process_memory import memory
@@ -223,14 +223,11 @@ def _is_of(prediction: Prediction, bundle: Bundle) -> bool:
 
 
 def opinions(bundle: Bundle, prediction: Prediction) -> list[dict[str, Any]]:
-    """Return the answer of each drawn subset of a prediction's live set."""
-    embeddings = prediction.embeddings
-    nothing = prediction.doubt == "unfamiliar"  # no live sensor is familiar
-    unfamiliar = [m for m in prediction.unfamiliar if nothing or m not in prediction.live]
-    said = []
-    for subset in subsets.measured(prediction.live):
-        own = {m: embeddings[m] for m in subset}
-        strange = len(prediction.strange)
-        whole, _ = answer(bundle.classifier, own, prediction.lies, unfamiliar, prediction.adapted, strange)
-        said.append({"subset": subsets.name(subset), **answer_as_json(whole)})
-    return said
+    """Return the answer of each drawn subset of the sensors that a prediction was made of."""
+    return [
+        {
+            "subset": subsets.name(subset),
+            **answer_as_json(opinion(bundle.classifier, prediction.evidence, subset, prediction.lies)),
+        }
+        for subset in subsets.measured(prediction.evidence)
+    ]

@@ -1,8 +1,7 @@
-// The answer of the sensors that are live, and which of them lies: the runtime's `engine/belief.py`, which explains it.
+// The belief of the sensors that are live, and which of them lies: the runtime's `engine/belief.py`, which explains it.
 
-import { opinionOf, type Classifier, type Evidence } from "./classifier";
+import type { Evidence } from "./classifier";
 import { doubted, KNOWN, type Task } from "./head";
-import { Opinion, type Doubt } from "./opinion";
 import { places } from "./subsets";
 
 export const RARE = 0.02; // the probability that a sensor lies before any evidence, or that a scene changes whether it does
@@ -72,42 +71,6 @@ function likelihoods(opinion: Shares, power = 1): number[] {
   const shares = Array.from(opinion, (p) => p ** power);
   const whole = total(shares);
   return shares.map((share) => (1 - LEAST) * shares.length * (share / whole) + LEAST);
-}
-
-/** The answer of a live set, and that of each of its modalities alone. */
-export interface Answer {
-  whole: Opinion;
-  alone: Map<string, Opinion>;
-}
-
-/** Answer by embeddings; of a modality that `lies` lacks, the probability is as of any, and an unfamiliar one has no opinion, and needs no embedding; `strange` is that of `believe`. */
-export function answer(
-  classifier: Classifier,
-  embeddings: ReadonlyMap<string, Float32Array>,
-  lies: Readonly<Record<string, number>> = {},
-  unfamiliar: readonly string[] = [],
-  strange = 0,
-): Answer {
-  const nothing = noEvidence(classifier);
-  const alone = new Map([...embeddings.keys()].sort().map((modality) => [modality, nothing]));
-  const live = [...alone.keys()].filter((modality) => !unfamiliar.includes(modality));
-  if (!live.length) return { whole: nothing, alone };
-  const said = live.map((modality) => classifier.evidence(modality, embeddings.get(modality)!));
-  const opinions = said.map((one) => opinionOf(one, classifier.task));
-  live.forEach((modality, row) => alone.set(modality, answerOf(classifier, opinions[row], [opinions[row]])));
-  const fused = believe(said, live.map((modality) => lies[modality] ?? RARE), classifier.redundancy, classifier.task, strange);
-  return { whole: answerOf(classifier, fused, opinions), alone };
-}
-
-/** Return the answer of no familiar window: each class is as probable as the others. */
-export function noEvidence({ labels, threshold }: Classifier): Opinion {
-  return new Opinion(new Float32Array(labels.length).fill(1 / labels.length), threshold, labels, "unfamiliar");
-}
-
-function answerOf({ labels, threshold }: Classifier, fused: Shares, opinions: readonly Shares[]): Opinion {
-  const unsure: Doubt = new Set(opinions.map(likeliest)).size > 1 ? "disagreement" : "several";
-  const found = Float32Array.from(fused);
-  return new Opinion(found, threshold, labels, found[likeliest(found)] >= threshold ? null : unsure);
 }
 
 /** The probability that each modality lies, learned from scene to scene. Times are given. */
@@ -184,7 +147,7 @@ function tops(logs: readonly number[][]): string {
 const total = (numbers: readonly number[]): number => numbers.reduce((sum, value) => sum + value, 0);
 
 /** Return the place of the largest number, the first of several. */
-function likeliest(shares: Shares): number {
+export function likeliest(shares: Shares): number {
   let found = 0;
   for (let i = 1; i < shares.length; i++) if (shares[i] > shares[found]) found = i;
   return found;

@@ -59,7 +59,7 @@ export class Bundle implements Answering {
   ) {
     this.modalities = Object.keys(manifest.modalities).sort();
     this.specs = Object.fromEntries(this.modalities.map((modality) => [modality, manifest.modalities[modality].spec]));
-    this.classifier = new Classifier(head, manifest.calibration, manifest.labels, this.modalities);
+    this.classifier = new Classifier(head, manifest.calibration, manifest.labels, this.specs);
   }
 
   get audited(): Readonly<Record<string, SubsetScore>> {
@@ -75,7 +75,7 @@ export class Bundle implements Answering {
   use({ labels, head, calibration }: Learned): void {
     this.manifest = { ...this.manifest, labels, calibration, audited: {}, held_out: {} };
     this.head = head;
-    this.classifier = new Classifier(head, this.manifest.calibration, labels, this.modalities);
+    this.classifier = new Classifier(head, this.manifest.calibration, labels, this.specs);
   }
 
   /** Return the files of a bundle with the head of now, for this executor alone, by path. */

@@ -1,5 +1,6 @@
 // What a window of one modality says about the classes, and whether it is familiar: the runtime's `bundle/classifier.py`.
 
+import type { InputSpec } from "./spec";
 import { calibrated, doubted, familiar, isFar, logits, type Head, type Task } from "./head";
 
 export interface ModalityCalibration {
@@ -27,6 +28,12 @@ export interface Evidence {
   known: number | null;
   /** The log-odds from which a window is familiar. */
   limit: number;
+  /** An unfamiliar window has no opinion. */
+  familiar: boolean;
+  /** Whether the window is as of a covered or broken sensor. */
+  far: boolean;
+  /** The sensor's device, which breaks as a whole; "": it breaks by itself. */
+  device: string;
 }
 
 /** Return the probabilities by one window alone: `doubted` by the log-odds. */
@@ -47,13 +54,15 @@ export class Classifier {
   readonly threshold: number;
   /** How far sensors repeat each other, from 0 to 1. */
   readonly redundancy: number;
+  private readonly modalities: readonly string[];
 
   constructor(
     private readonly head: Head,
     private readonly calibration: Calibration,
     readonly labels: readonly string[],
-    private readonly modalities: readonly string[],
+    private readonly specs: Readonly<Record<string, InputSpec>>,
   ) {
+    this.modalities = Object.keys(specs).sort();
     this.task = head.task;
     ({ threshold: this.threshold, redundancy: this.redundancy } = calibration);
   }
@@ -61,24 +70,16 @@ export class Classifier {
   /** Return what a window says, by its embedding. */
   evidence(modality: string, embedding: Float32Array): Evidence {
     const { temperature, power } = this.calibration.modalities[modality] ?? { temperature: 1, power: 0 };
+    const known = this.score(modality, embedding);
+    const limit = this.calibration.familiar[modality] ?? 0;
     return {
       classes: calibrated(logits(this.head, embedding), temperature, power, this.task),
-      known: this.score(modality, embedding),
-      limit: this.calibration.familiar[modality] ?? 0,
+      known,
+      limit,
+      familiar: known === null || known >= Math.fround(limit),
+      far: known !== null && isFar(this.head.familiarity!, this.modalities.indexOf(modality), embedding, limit),
+      device: this.specs[modality].device,
     };
-  }
-
-  /** Return whether a window is like those that the encoder was trained on, by its embedding. */
-  isFamiliar(modality: string, embedding: Float32Array): boolean {
-    const score = this.score(modality, embedding);
-    return score === null || score >= Math.fround(this.calibration.familiar[modality]);
-  }
-
-  /** Return whether a window is as of a covered or broken sensor, by its embedding. */
-  isFar(modality: string, embedding: Float32Array): boolean {
-    const scores = this.head.familiarity;
-    if (scores === null || !Object.hasOwn(this.calibration.familiar, modality)) return false;
-    return isFar(scores, this.modalities.indexOf(modality), embedding, this.calibration.familiar[modality]);
   }
 
   private score(modality: string, embedding: Float32Array): number | null {

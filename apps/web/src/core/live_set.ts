@@ -1,8 +1,9 @@
 // The modalities that are attached and live, and predictions from them: the runtime's `engine/live_set.py`.
 // It has no clock: times are given, so equal input gives equal predictions.
 
-import { answer, Belief, noEvidence, strangeOf } from "./belief";
-import type { Classifier } from "./classifier";
+import { answer } from "./answer";
+import { Belief } from "./belief";
+import type { Classifier, Evidence } from "./classifier";
 import { Debounced } from "./debounce";
 import { pool } from "./head";
 import { kindOf } from "./kinds";
@@ -49,13 +50,13 @@ export class Prediction extends Opinion {
     readonly ages: Record<string, number>,
     readonly pooled: Float32Array,
     readonly embeddings: ReadonlyMap<string, Float32Array>,
+    /** Of the same modalities as `opinions`, by which `answer` answers for any set of them. */
+    readonly evidence: ReadonlyMap<string, Evidence>,
     readonly opinions: ReadonlyMap<string, Opinion>,
     readonly audited: SubsetScore | null,
     /** Of each modality with an opinion, the probability that its sensor lies, by the scenes before this one. */
     readonly lies: Record<string, number>,
     readonly unfamiliar: string[],
-    /** Those of `unfamiliar` that are left out and speak against a known scene. */
-    readonly strange: string[],
     readonly suspect: string | null,
     readonly latencies: Record<string, number>,
     readonly dropped: Record<string, number>,
@@ -156,7 +157,7 @@ export class LiveSet {
     const fresh = [...new Map(current.map((one) => [one.modality, one])).values()];
     for (const one of fresh) {
       this.embeddings.set(one.modality, one);
-      this.unfamiliar.note(one.modality, one.time, !classifier.isFamiliar(one.modality, one.embedding));
+      this.unfamiliar.note(one.modality, one.time, !classifier.evidence(one.modality, one.embedding).familiar);
     }
     const near = this.near(now);
     const unfamiliar = this.unfamiliar.newest(near);
@@ -164,14 +165,9 @@ export class LiveSet {
     if (!fresh.length || !live.length) return null;
     const shown = near.map((modality) => this.embeddings.get(modality)!);
     const { lies } = this.belief;
-    const silent = unfamiliar.filter((modality) => !live.includes(modality)).map((modality) => ({
-      modality,
-      far: classifier.isFar(modality, this.embeddings.get(modality)!.embedding),
-      device: this.bundle.specs[modality].device,
-    }));
-    const strange = strangeOf(silent).map(({ modality }) => modality);
-    const { whole, alone: opinions } = answer(classifier, this.vectors(live), lies, unfamiliar, strange.length);
-    for (const modality of unfamiliar) opinions.set(modality, noEvidence(classifier));
+    const evidence = new Map(shown.map(({ modality, embedding }) => [modality, { ...classifier.evidence(modality, embedding), familiar: !unfamiliar.includes(modality) }]));
+    const whole = answer(classifier, evidence, near, lies);
+    const opinions = new Map(near.map((modality) => [modality, answer(classifier, evidence, [modality])]));
     const suspect = this.suspect(opinions, unfamiliar, live, now);
     const trusted = without(suspect === null ? [] : [suspect], live);
     const embeddings = this.vectors(trusted);
@@ -183,11 +179,11 @@ export class LiveSet {
       of(trusted.map((modality) => [modality, now - this.embeddings.get(modality)!.time])),
       pool(embeddings),
       embeddings,
+      evidence,
       opinions,
       this.bundle.audited[nameOf(trusted)] ?? null,
       of([...opinions.keys()].map((modality) => [modality, lies[modality]])),
       unfamiliar,
-      strange,
       suspect,
       of(fresh.map(({ modality, latency }) => [modality, latency])),
       of([...this.windows].map(([modality, ring]) => [modality, ring.dropped])),

@@ -8,7 +8,7 @@ import { byId } from "../../../src/sensemble_apps/web/static/dom.js";
 import { captionField, Givers } from "../../../src/sensemble_apps/web/static/givers.js";
 import { Live } from "../../../src/sensemble_apps/web/static/live.js";
 import type { Modality } from "../../../src/sensemble_apps/web/static/types.js";
-import { answer } from "../core/belief";
+import { answer } from "../core/answer";
 import { Bundle, filesAt, filesOf, type Files } from "../core/bundle";
 import { promise } from "../core/classifier";
 import { Session, type Sensor } from "../core/session";
@@ -68,7 +68,7 @@ async function open(files: Files): Promise<Bundle | null> {
 
 function show(bundle: Bundle): void {
   byId("open").hidden = true;
-  const best = (modality: string, embedding: Float32Array): string | null => answer(bundle.classifier, new Map([[modality, embedding]])).whole.best;
+  const best = (modality: string, embedding: Float32Array): string | null => answer(bundle.classifier, new Map([[modality, bundle.classifier.evidence(modality, embedding)]]), [modality]).best;
   const executor = new QuickerExecutor(
     worker,
     (modality, one, other) => best(modality, one) === best(modality, other),

@@ -1,7 +1,7 @@
 // The newest state of a session, as the live page is told it: `live_page/session_state.py`.
 
 import type { Modality, Preview, State } from "../../../src/sensemble_apps/web/static/types.js";
-import { answer } from "../core/belief";
+import { answer } from "../core/answer";
 import type { Bundle } from "../core/bundle";
 import { promise } from "../core/classifier";
 import type { SessionEvent } from "../core/events";
@@ -147,14 +147,10 @@ export class SessionState {
   }
 
   private predicted(prediction: Prediction): void {
-    const { live, label, best, doubt, embeddings, sure } = prediction;
+    const { live, label, best, doubt, evidence, lies, sure } = prediction;
     Object.assign(this.latencies, prediction.latencies);
     this.prediction = prediction;
-    const unfamiliar = prediction.unfamiliar.filter((modality) => doubt === "unfamiliar" || !live.includes(modality));
-    this.lattice = measured(live).map((set) => {
-      const { whole } = answer(this.bundle.classifier, new Map(set.map((m) => [m, embeddings.get(m)!])), prediction.lies, unfamiliar, prediction.strange.length);
-      return { subset: nameOf(set), ...this.verdict(whole) };
-    });
+    this.lattice = measured([...evidence.keys()]).map((set) => ({ subset: nameOf(set), ...this.verdict(answer(this.bundle.classifier, evidence, set, lies)) }));
     if (this.truth !== null) {
       const { right, unsure, n } = this.score[nameOf(live)] ?? { right: 0, unsure: 0, n: 0 };
       this.score = { ...this.score, [nameOf(live)]: { right: right + Number(label === this.truth), unsure: unsure + Number(!sure), n: n + 1 } };

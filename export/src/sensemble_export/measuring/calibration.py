@@ -77,10 +77,13 @@ def fit_calibration(
     truth, task = clips.targets.numpy(), store.head.task
     fitted = calibrate(logits, familiar, truth, task, ways[-1])
     start = Calibration(RISK, CONFIDENT, 0, REDUNDANT, fitted, limits)
-    said = {m: replace(one, far=far[m]) for m, one in evidence(store, start, logits, likeness).items()}
+    said = {
+        m: replace(one, familiar=familiar[m], far=far[m])
+        for m, one in evidence(store, start, logits, likeness).items()
+    }
     redundancy = fit_redundancy(said, familiar, truth, task)
     people = people_codes(data.people or [None] * len(clips))
-    threshold, count = fit_threshold(said, present, familiar, truth, task, people, redundancy)
+    threshold, count = fit_threshold(said, present, truth, task, people, redundancy)
     return replace(start, threshold=threshold, groups=count, redundancy=redundancy), scores
 
 

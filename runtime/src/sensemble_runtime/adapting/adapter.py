@@ -19,7 +19,7 @@ from sensemble_sensors.supervision.events import Event
 
 from sensemble_runtime.adapting.correction import Change, Correction, CorrectionTrial, Learner, Lesson
 from sensemble_runtime.bundle.bundle import Bundle
-from sensemble_runtime.engine.belief import answer
+from sensemble_runtime.engine.answer import opinion
 from sensemble_runtime.engine.live_set import WindowEmbedding
 from sensemble_runtime.errors import AdaptError
 from sensemble_runtime.subsets import Subset
@@ -113,9 +113,11 @@ class Adapter:
             teachers = self._teachers(window, trusted)
             if not teachers or self._is_background(window):
                 continue
-            opinion, _ = answer(self._bundle.classifier, {m: newest[m].embedding for m in teachers}, {})
-            if opinion.confidence >= CONFIDENT:
-                lesson = Lesson(window.embedding, int(opinion.probabilities.argmax()))
+            classifier = self._bundle.classifier
+            evidence = {m: classifier.evidence(m, newest[m].embedding[np.newaxis]) for m in teachers}
+            taught = opinion(classifier, evidence, tuple(sorted(teachers)))
+            if taught.confidence >= CONFIDENT:
+                lesson = Lesson(window.embedding, int(taught.probabilities.argmax()))
                 self._lessons.append((window, lesson, teachers, now))
 
     def label(self, label: str, newest: Mapping[str, WindowEmbedding], now: float) -> None:

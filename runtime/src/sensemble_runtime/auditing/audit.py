@@ -16,7 +16,7 @@ from sensemble_sensors.media.dataset import Example, read_dataset
 from sensemble_sensors.spec import devices
 
 from sensemble_runtime import subsets
-from sensemble_runtime.auditing.answers import Answers, Sessions, plain
+from sensemble_runtime.auditing.answers import Sessions, plain
 from sensemble_runtime.auditing.conditions import JointCondition, Labelled, clean_scores, key_of, scores_under
 from sensemble_runtime.auditing.intervals import group_codes, independent
 from sensemble_runtime.auditing.measures import Measures, measure
@@ -24,7 +24,7 @@ from sensemble_runtime.auditing.metrics import METRICS
 from sensemble_runtime.auditing.reliability import Answered, Reliability, outcomes
 from sensemble_runtime.auditing.unknown import steps, unknown_scores
 from sensemble_runtime.bundle.bundle import Bundle
-from sensemble_runtime.engine.belief import DOUBTS
+from sensemble_runtime.engine.answer import DOUBTS, Answers
 from sensemble_runtime.progress import Progress, no_progress
 from sensemble_runtime.record.reader import read_conditions, read_runs, same_answers
 from sensemble_runtime.record.writer import RecordedAnswer, RecordWriter
@@ -151,11 +151,7 @@ def audit(
         if measures is None:
             raise BadDataError(f"no example has any of the bundle's modalities, {', '.join(modalities)}")
         labelled = Labelled(examples, embeddings, present, truth, groups)
-        familiar = {
-            m: classifier.are_familiar(m, rows) for m, rows in zip(modalities, embeddings, strict=True)
-        }
-        sessions = Sessions(sets, classifier.redundancy, task, classifier.threshold)
-        given = sessions.answers(said, present, familiar)
+        given = Sessions(sets, classifier).answers(said, present)
         earlier: dict[tuple[str, str, int], list[ConditionScore]] = {}
         if records and record is not None:
             records.add_answers(run, _answers(bundle.manifest.labels, examples, given))
@@ -195,7 +191,7 @@ def audit(
             [example.groups for example in examples],
         ),
         unfamiliar={
-            m: 1 - float(familiar[m][present[m]].mean())
+            m: 1 - float(said[m].usable(present[m])[present[m]].mean())
             for m in bundle.manifest.calibration.familiar
             if present[m].any()
         },

@@ -15,11 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sensemble_runtime import subsets
-from sensemble_runtime.auditing.answers import Said, Sessions, plain
+from sensemble_runtime.auditing.answers import Said, plain
 from sensemble_runtime.bundle.classifier import Evidence
 from sensemble_runtime.bundle.head import probabilities, scaled
 from sensemble_runtime.bundle.manifest import ModalityCalibration, Task, groups_needed
-from sensemble_runtime.engine.belief import SURE
+from sensemble_runtime.engine.answer import SURE, answer
 
 Floats = NDArray[np.floating]
 Labels = NDArray[np.integer] | NDArray[np.bool_]
@@ -148,7 +148,6 @@ def fit_temperature(logits: Floats, labels: Labels, task: Task, least: int = LEA
 def fit_threshold(
     said: Said,
     present: Mapping[str, NDArray[np.bool_]],
-    familiar: Mapping[str, NDArray[np.bool_]],
     labels: Labels,
     task: Task,
     people: NDArray[np.integer],
@@ -162,7 +161,7 @@ def fit_threshold(
 
     Args:
         said: by modality, calibrated evidence of N windows.
-        present, familiar: by modality, bool [N]; a session leaves out what is unfamiliar.
+        present: by modality, bool [N].
         labels, task: as for `calibrate`.
         people: of the examples, integers [N] of `intervals.people_codes`; those of nobody promise nothing.
         redundancy: as for `belief.fuse`.
@@ -176,10 +175,9 @@ def fit_threshold(
         if not fewest:
             break
         liars = subset if len(subset) > 2 and task == "multi-class" else ()
-        given = [(said, present, familiar)]
-        given += (_with_liar(m, said, present, familiar, labels, people) for m in liars)
+        given = [(said, present), *(_with_liar(m, said, present, labels, people) for m in liars)]
         for shown in given:
-            (answers,) = Sessions([subset], redundancy, task, 0.0).first(*shown).values()
+            answers = answer(*shown, subset, redundancy, task, 0.0)
             right = true[np.arange(len(true)), answers.probabilities.argmax(axis=1)].astype(bool)
             wrong = ~right & (answers.doubts == SURE)  # at a threshold of 0, all that have evidence
             found.append(
@@ -226,17 +224,15 @@ def _with_liar(
     liar: str,
     said: Said,
     present: Mapping[str, NDArray[np.bool_]],
-    familiar: Mapping[str, NDArray[np.bool_]],
     labels: Labels,
     groups: NDArray[np.integer],
-) -> tuple[Said, Mapping[str, NDArray[np.bool_]], Mapping[str, NDArray[np.bool_]]]:
+) -> tuple[Said, Mapping[str, NDArray[np.bool_]]]:
     """Return the same where one modality shows windows of other classes and other groups, if it has any."""
     rows, shown = np.arange(len(labels)), np.full(len(labels), -1)
-    usable = present[liar] & familiar[liar]
+    usable = said[liar].usable(present[liar])
     stride = round(_STRIDE * len(labels)) or 1
     for draw in range(1, _DRAWS + 1):
         others = (rows + draw * stride) % len(labels)
         apart = (labels[others] != labels) & (groups[others] != groups) & usable[others]
         shown = np.where((shown < 0) & apart, others, shown)
-    lies = {liar: shown >= 0}
-    return {**said, liar: said[liar].take(shown)}, {**present, **lies}, {**familiar, **lies}
+    return {**said, liar: said[liar].take(shown)}, {**present, liar: shown >= 0}

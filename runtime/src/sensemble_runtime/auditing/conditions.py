@@ -94,10 +94,8 @@ def _scores(
     classifier, task, there = bundle.classifier, bundle.manifest.task, labelled.present
     rows = dict(zip(bundle.modalities, embeddings, strict=True))
     said = {m: classifier.evidence(m, found) for m, found in rows.items()}
-    familiar = {m: classifier.are_familiar(m, found) for m, found in rows.items()}
     alone = plain(said, sets, classifier.redundancy, task)
-    sessions = Sessions(sets, classifier.redundancy, task, classifier.threshold)
-    given = sessions.answers(said, there, familiar)
+    given = Sessions(sets, classifier).answers(said, there)
     scores = []
     for subset in sets:
         has = np.asarray(np.all([there[m] for m in subset], axis=0))

@@ -6,10 +6,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from sensemble_runtime.auditing.answers import Answers
 from sensemble_runtime.auditing.intervals import group_codes, proportion, wilson
 from sensemble_runtime.bundle.manifest import Task
-from sensemble_runtime.engine.belief import DOUBTS, SURE, UNFAMILIAR
+from sensemble_runtime.engine.answer import DOUBTS, SURE, UNFAMILIAR, Answers
 from sensemble_runtime.record.writer import RecordedAnswer
 from sensemble_runtime.scores import Estimate, Interval
 

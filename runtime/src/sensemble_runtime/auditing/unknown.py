@@ -16,12 +16,11 @@ from sensemble_sensors.media.dataset import Example
 from sensemble_sensors.sensor import Media
 
 from sensemble_runtime import subsets
-from sensemble_runtime.auditing.answers import Sessions
 from sensemble_runtime.auditing.conditions import Labelled
 from sensemble_runtime.auditing.intervals import group_codes
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.bundle.classifier import Classifier
-from sensemble_runtime.engine.belief import SURE, UNFAMILIAR
+from sensemble_runtime.engine.answer import SURE, UNFAMILIAR, answer
 from sensemble_runtime.scores import KNOWN, UnknownScore
 
 MOST = 200  # examples of which near windows are made, and backgrounds
@@ -109,10 +108,9 @@ def _of_set(
 
 def _answered(classifier: Classifier, shown: _Shown) -> _Outcome:
     said = {m: classifier.evidence(m, x) for m, x in shown.rows.items()}
-    familiar = {m: classifier.are_familiar(m, x) for m, x in shown.rows.items()}
     present = dict.fromkeys(said, np.ones(len(shown.groups), bool))
-    sessions = Sessions([tuple(shown.rows)], classifier.redundancy, classifier.task, classifier.threshold)
-    (answers,) = sessions.first(said, present, familiar).values()
+    rule = classifier.redundancy, classifier.task, classifier.threshold
+    answers = answer(said, present, tuple(shown.rows), *rule)
     best = answers.probabilities.argmax(axis=1)
     confidences = np.where(answers.doubts == UNFAMILIAR, 0, answers.probabilities.max(axis=1))
     sure = answers.doubts == SURE

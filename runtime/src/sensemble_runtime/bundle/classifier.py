@@ -21,6 +21,7 @@ class Evidence:
         classes: calibrated probabilities floating [..., C], if the windows show one of the classes.
         known: the log-odds [...] that they do, by familiarity; None where nothing tells.
         limit: the log-odds from which a window is familiar.
+        familiar: whether the windows [...] are; an unfamiliar one has no opinion. None: all are.
         far: whether the windows [...] are as of a covered or broken sensor; None: none is.
         device: the sensor's device, which breaks as a whole; none: it breaks by itself.
     """
@@ -28,6 +29,7 @@ class Evidence:
     classes: NDArray[np.floating]
     known: NDArray[np.floating] | None = None
     limit: float = 0.0
+    familiar: NDArray[np.bool_] | None = None
     far: NDArray[np.bool_] | None = None
     device: str | None = None
 
@@ -35,11 +37,16 @@ class Evidence:
         """Return the probabilities [..., C] by these windows alone: `doubted` by the log-odds."""
         return self.classes if self.known is None else doubted(self.classes, self.known, task)
 
+    def usable(self, present: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Return which of the windows that are present, bool [...], have an opinion."""
+        return present if self.familiar is None else present & self.familiar
+
     def take(self, rows: NDArray[np.integer] | NDArray[np.bool_]) -> "Evidence":
         """Return what some of N windows say."""
         known = None if self.known is None else self.known[rows]
+        familiar = None if self.familiar is None else self.familiar[rows]
         far = None if self.far is None else self.far[rows]
-        return replace(self, classes=self.classes[rows], known=known, far=far)
+        return replace(self, classes=self.classes[rows], known=known, familiar=familiar, far=far)
 
 
 class Classifier:
@@ -75,8 +82,9 @@ class Classifier:
         classes = self.calibrated(modality, self._head.logits(embeddings))
         known = None if corrected else self._scores(modality, embeddings)
         limit = self._calibration.familiar.get(modality, 0.0)
+        familiar = None if known is None else np.asarray(known >= limit)
         far = None if known is None else self.are_far(modality, embeddings)
-        return Evidence(classes, known, limit, far, self.devices[modality])
+        return Evidence(classes, known, limit, familiar, far, self.devices[modality])
 
     def calibrated(self, modality: str, logits: Floats) -> Floats:
         """Return the calibrated probabilities float32 [..., C] of the head's logits [..., C]."""

@@ -34,18 +34,16 @@ promise for one class, one person or one input, nor for other data: another room
 """
 
 import math
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
-from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sensemble_runtime import subsets
-from sensemble_runtime.bundle.classifier import Classifier, Evidence
+from sensemble_runtime.bundle.classifier import Evidence
 from sensemble_runtime.bundle.head import KNOWN, doubted
 from sensemble_runtime.bundle.manifest import Task
-from sensemble_runtime.prediction import Doubt, Opinion
 
 Floats = NDArray[np.floating]
 Truths = NDArray[np.bool_]
@@ -56,9 +54,6 @@ LIKELY = 0.5  # the probability from which a sensor is a suspect
 MARGIN = 1.5  # the excess of a score over its limit that speaks neither for a known scene nor against it
 STRANGE = 4.0  # the log-odds by which a strange sensor speaks against one; about those of `RARE`
 _LEAST = 0.01  # the share of an opinion spread over all classes: no calibration is more exact
-
-DOUBTS: tuple[Doubt | None, ...] = (None, *get_args(Doubt))  # by code
-SURE, UNFAMILIAR, SEVERAL, DISAGREEMENT = range(len(DOUBTS))
 
 
 def believe(
@@ -154,56 +149,6 @@ def likelihoods(opinions: Floats, power: float = 1.0) -> Floats:
     shares = opinions**power
     shares = shares / shares.sum(axis=-1, keepdims=True)
     return np.asarray((1 - _LEAST) * opinions.shape[-1] * shares + _LEAST)
-
-
-def doubts(fused: Floats, opinions: Floats, threshold: float) -> NDArray[np.int8]:
-    """Return why each of N answers is unsure, as places in `DOUBTS`; the arguments are those of `fuse`."""
-    tops = opinions.argmax(axis=-1)
-    apart = (tops != tops[0]).any(axis=0)
-    unsure = np.where(apart, DISAGREEMENT, SEVERAL)
-    return np.where(fused.max(axis=-1) >= threshold, SURE, unsure).astype(np.int8)
-
-
-def answer(
-    classifier: Classifier,
-    embeddings: Mapping[str, Floats],
-    lies: Mapping[str, float],
-    unfamiliar: Collection[str] = (),
-    corrected: Collection[str] = (),
-    strange: int = 0,
-) -> tuple[Opinion, dict[str, Opinion]]:
-    """Return the answer of a live set, by embeddings float32 [d], and the opinion of each modality alone.
-
-    `lies` has the probability that a modality lies; one without is as probable as any (`RARE`). Unfamiliar
-    modalities have no opinion, and need no embedding; `corrected` have one that a correction has moved;
-    `strange` is that of `believe`.
-    """
-    live = [m for m in sorted(embeddings) if m not in unfamiliar]
-    nothing = no_evidence(classifier)
-    alone = dict.fromkeys(sorted(embeddings), nothing)
-    if not live:
-        return nothing, alone
-    said = [classifier.evidence(m, embeddings[m][np.newaxis], corrected=m in corrected) for m in live]
-    chances = np.array([[lies.get(m, RARE)] for m in live])
-    fused = believe(said, chances, classifier.redundancy, classifier.task, strange)
-    opinions = np.stack([one.opinions(classifier.task) for one in said])
-    alone |= {m: _opinion(classifier, one, one[np.newaxis]) for m, one in zip(live, opinions, strict=True)}
-    return _opinion(classifier, fused, opinions), alone
-
-
-def no_evidence(classifier: Classifier) -> Opinion:
-    """Return the answer of no familiar window: each class is as probable as the others."""
-    classes = len(classifier.labels)
-    uniform = np.full(classes, 1 / classes, np.float32)
-    uniform.setflags(write=False)
-    return Opinion(uniform, classifier.threshold, classifier.labels, "unfamiliar")
-
-
-def _opinion(classifier: Classifier, fused: Floats, opinions: Floats) -> Opinion:
-    probabilities = fused.astype(np.float32)  # the type that an audit compares with the threshold
-    probabilities.setflags(write=False)
-    (doubt,) = doubts(probabilities, opinions, classifier.threshold)
-    return Opinion(probabilities[0], classifier.threshold, classifier.labels, DOUBTS[doubt])
 
 
 class Belief:

@@ -4,8 +4,7 @@ Times are given, so equal input gives equal predictions. For one thread at a tim
 """
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
-from itertools import compress
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -18,7 +17,8 @@ from sensemble_sensors.supervision.events import Event
 
 from sensemble_runtime import subsets
 from sensemble_runtime.bundle.bundle import Bundle
-from sensemble_runtime.engine.belief import Belief, answer, are_strange, no_evidence
+from sensemble_runtime.engine.answer import opinion
+from sensemble_runtime.engine.belief import Belief
 from sensemble_runtime.engine.debounce import Debounced
 from sensemble_runtime.engine.scheduler import Policy
 from sensemble_runtime.pooling import pool
@@ -186,18 +186,21 @@ class LiveSet:
         live = self._without(unfamiliar, near)
         if not fresh or not live:
             return None
-        shown = {m: self._embeddings[m] for m in near if m in live or m in unfamiliar}
+        shown = self.newest(now)
         corrected = self._adapter.correct(shown) if self._adapter else {}
-        embeddings = {m: corrected.get(m, shown[m].embedding) for m in live}
+        vectors = {m: corrected.get(m, one.embedding) for m, one in shown.items()}
         left_out = unfamiliar if self._policy.unfamiliar == "leave" else ()
         bundle, classifier = self.bundle, self.bundle.classifier
         lies = self._belief.lies if self._policy.unfamiliar == "leave" else {}
-        silent = [m for m in left_out if m not in live]
-        far = np.array([[classifier.are_far(m, shown[m].embedding)] for m in silent], bool).reshape(-1, 1)
-        against = are_strange(np.ones_like(far), far, [classifier.devices[m] for m in silent])
-        strange = tuple(compress(silent, against))
-        whole, opinions = answer(classifier, embeddings, lies, left_out, corrected, len(strange))
-        opinions |= dict.fromkeys(silent, no_evidence(classifier))
+        evidence = {
+            m: replace(
+                classifier.evidence(m, vector[np.newaxis], corrected=m in corrected),
+                familiar=np.array([m not in left_out]),
+            )
+            for m, vector in vectors.items()
+        }
+        whole = opinion(classifier, evidence, near, lies)
+        opinions = {m: opinion(classifier, evidence, (m,)) for m in near}
         suspect = None
         if classifier.task == "multi-class":  # in a multi-label task, no label excludes another
             familiar = {m: opinions[m].probabilities for m in live if m not in left_out}
@@ -205,7 +208,7 @@ class LiveSet:
             for modality in live:
                 self._suspected.note(modality, now, on=modality == suspect)
         trusted = self._without((suspect,), live) if suspect else live
-        embeddings = {m: embeddings[m] for m in trusted}
+        embeddings = {m: vectors[m] for m in trusted}
         if self._adapter:
             learning = [m for m, e in fresh.items() if m in shown and not e.skipped]
             self._adapter.learn(learning, shown, now, suspect)
@@ -224,11 +227,11 @@ class LiveSet:
             labels=whole.labels,
             threshold=whole.threshold,
             doubt=whole.doubt,
+            evidence=evidence,
             opinions=opinions,
             audited=bundle.manifest.audited.get(subsets.name(trusted)),
             lies={m: lies[m] for m in opinions if m in lies},
             unfamiliar=unfamiliar,
-            strange=strange,
             suspect=suspect,
             adapted=tuple(sorted(corrected)),
             levels={m: e.level for m, e in shown.items() if e.level is not None},

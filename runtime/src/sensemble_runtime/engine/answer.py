@@ -1,0 +1,94 @@
+"""The answer of a set of sensors: one wiring of evidence, presence and lies for whatever asks.
+
+A session, an audit, a node of the page's lattice and a what-if call it, so that they answer equally.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import compress
+from types import MappingProxyType
+from typing import get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sensemble_runtime.bundle.classifier import Classifier, Evidence
+from sensemble_runtime.bundle.manifest import Task
+from sensemble_runtime.engine.belief import RARE, are_strange, believe
+from sensemble_runtime.prediction import Doubt, Opinion
+from sensemble_runtime.subsets import Subset
+
+Floats = NDArray[np.floating]
+Truths = NDArray[np.bool_]
+
+DOUBTS: tuple[Doubt | None, ...] = (None, *get_args(Doubt))  # by code
+SURE, UNFAMILIAR, SEVERAL, DISAGREEMENT = range(len(DOUBTS))
+_NOBODY: Mapping[str, Floats | float] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Answers:
+    """The answers of one set of sensors to N inputs."""
+
+    probabilities: NDArray[np.float32]  # [N, C], calibrated
+    doubts: NDArray[np.int8]  # [N], places in `DOUBTS`
+    threshold: float  # the confidence from which an answer is sure
+
+
+def answer(
+    evidence: Mapping[str, Evidence],
+    present: Mapping[str, Truths],
+    subset: Subset,
+    redundancy: float,
+    task: Task,
+    threshold: float,
+    lies: Mapping[str, Floats | float] = _NOBODY,
+) -> Answers:
+    """Return the answers of the sensors of `subset` alone to N inputs.
+
+    An unfamiliar sensor has no opinion, and may be strange. Without a familiar one there is no evidence.
+
+    Args:
+        evidence: by modality, that of N windows; any finite values where it is absent.
+        present: by modality, bool [N], whether an input has it.
+        subset: the modalities that are asked, sorted.
+        redundancy, task: as for `belief.fuse`.
+        threshold: the confidence from which an answer is sure.
+        lies: by modality, the probability [N] or of all that it lies; others lie as any does (`RARE`).
+    """
+    said = [evidence[m] for m in subset]
+    there = np.stack([present[m] for m in subset])
+    usable = np.stack([evidence[m].usable(present[m]) for m in subset])
+    far = np.stack([np.zeros(there.shape[1], bool) if one.far is None else one.far for one in said])
+    against = are_strange(there & ~usable, far, [one.device for one in said])
+    chances = np.stack([np.broadcast_to(lies.get(m, RARE), there.shape[1:]) for m in subset])
+    opinions = np.stack([one.opinions(task) for one in said])
+    probabilities = np.full(opinions.shape[1:], 1 / opinions.shape[2], np.float32)
+    doubts = np.full(there.shape[1], UNFAMILIAR, np.int8)
+    sets, which = np.unique(np.stack([usable, against]), axis=2, return_inverse=True)
+    for number, (live, strange) in enumerate(np.moveaxis(sets, 2, 0)):
+        rows = np.flatnonzero(which.reshape(-1) == number)
+        if live.any():
+            some = [one.take(rows) for one in compress(said, live)]
+            fused = believe(some, chances[live][:, rows], redundancy, task, int(strange.sum()))
+            probabilities[rows] = fused
+            tops = opinions[live][:, rows].argmax(axis=-1)
+            unsure = np.where((tops != tops[0]).any(axis=0), DISAGREEMENT, SEVERAL)
+            doubts[rows] = np.where(probabilities[rows].max(axis=1) >= threshold, SURE, unsure)
+    return Answers(probabilities, doubts, threshold)
+
+
+def opinion(
+    classifier: Classifier,
+    evidence: Mapping[str, Evidence],
+    subset: Subset,
+    lies: Mapping[str, Floats | float] = _NOBODY,
+) -> Opinion:
+    """Return the `answer` of the sensors of `subset` at one moment, by evidence of one window each."""
+    there = dict.fromkeys(subset, np.ones(1, bool))
+    found = answer(
+        evidence, there, subset, classifier.redundancy, classifier.task, classifier.threshold, lies
+    )
+    found.probabilities.setflags(write=False)
+    doubt = DOUBTS[found.doubts[0]]
+    return Opinion(found.probabilities[0], classifier.threshold, classifier.labels, doubt)
