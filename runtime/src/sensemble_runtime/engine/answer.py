@@ -23,6 +23,7 @@ Truths = NDArray[np.bool_]
 
 DOUBTS: tuple[Doubt | None, ...] = (None, *get_args(Doubt))  # by code
 SURE, UNFAMILIAR, SEVERAL, DISAGREEMENT = range(len(DOUBTS))
+NONE = -20.0  # the log-odds of a known scene where no sensor is familiar
 _NOBODY: Mapping[str, Floats | float] = MappingProxyType({})
 
 
@@ -34,6 +35,20 @@ class Answers:
     doubts: NDArray[np.int8]  # [N], places in `DOUBTS`
     threshold: float  # the confidence from which an answer is sure
 
+    def opinion(self, labels: tuple[str, ...]) -> Opinion:
+        """Return the first of them."""
+        probabilities = self.probabilities[0]
+        probabilities.setflags(write=False)
+        return Opinion(probabilities, self.threshold, labels, DOUBTS[self.doubts[0]])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fused(Answers):
+    """Answers, and the two parts that they are made of."""
+
+    classes: Floats  # [N, C], the probabilities if each input shows one of the classes
+    known: Floats  # [N], the log-odds that it does; `NONE` without evidence
+
 
 def answer(
     evidence: Mapping[str, Evidence],
@@ -43,7 +58,7 @@ def answer(
     task: Task,
     threshold: float,
     lies: Mapping[str, Floats | float] = _NOBODY,
-) -> Answers:
+) -> Fused:
     """Return the answers of the sensors of `subset` alone to N inputs.
 
     An unfamiliar sensor has no opinion, and may be strange. Without a familiar one there is no evidence.
@@ -64,18 +79,31 @@ def answer(
     chances = np.stack([np.broadcast_to(lies.get(m, RARE), there.shape[1:]) for m in subset])
     opinions = np.stack([one.opinions(task) for one in said])
     probabilities = np.full(opinions.shape[1:], 1 / opinions.shape[2], np.float32)
+    classes, known = probabilities.astype(np.float64), np.full(there.shape[1], NONE)
     doubts = np.full(there.shape[1], UNFAMILIAR, np.int8)
     sets, which = np.unique(np.stack([usable, against]), axis=2, return_inverse=True)
     for number, (live, strange) in enumerate(np.moveaxis(sets, 2, 0)):
         rows = np.flatnonzero(which.reshape(-1) == number)
         if live.any():
             some = [one.take(rows) for one in compress(said, live)]
-            fused = believe(some, chances[live][:, rows], redundancy, task, int(strange.sum()))
-            probabilities[rows] = fused
+            found = believe(some, chances[live][:, rows], redundancy, task, int(strange.sum()))
+            probabilities[rows], classes[rows], known[rows] = found
             tops = opinions[live][:, rows].argmax(axis=-1)
             unsure = np.where((tops != tops[0]).any(axis=0), DISAGREEMENT, SEVERAL)
             doubts[rows] = np.where(probabilities[rows].max(axis=1) >= threshold, SURE, unsure)
-    return Answers(probabilities, doubts, threshold)
+    return Fused(probabilities, doubts, threshold, classes, known)
+
+
+def fused(
+    classifier: Classifier,
+    evidence: Mapping[str, Evidence],
+    subset: Subset,
+    lies: Mapping[str, Floats | float] = _NOBODY,
+) -> Fused:
+    """Return the `answer` of the sensors of `subset` at one moment, by evidence of one window each."""
+    there = dict.fromkeys(subset, np.ones(1, bool))
+    rule = classifier.redundancy, classifier.task, classifier.threshold
+    return answer(evidence, there, subset, *rule, lies)
 
 
 def opinion(
@@ -84,11 +112,5 @@ def opinion(
     subset: Subset,
     lies: Mapping[str, Floats | float] = _NOBODY,
 ) -> Opinion:
-    """Return the `answer` of the sensors of `subset` at one moment, by evidence of one window each."""
-    there = dict.fromkeys(subset, np.ones(1, bool))
-    found = answer(
-        evidence, there, subset, classifier.redundancy, classifier.task, classifier.threshold, lies
-    )
-    found.probabilities.setflags(write=False)
-    doubt = DOUBTS[found.doubts[0]]
-    return Opinion(found.probabilities[0], classifier.threshold, classifier.labels, doubt)
+    """Return the same as an `Opinion`."""
+    return fused(classifier, evidence, subset, lies).opinion(classifier.labels)
