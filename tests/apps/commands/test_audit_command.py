@@ -98,7 +98,7 @@ def test_all_of_seven_are_scored_when_asked_for() -> None:
 
 def test_the_live_sets_of_a_record_are_scored(tmp_path: Path) -> None:
     path, numbers = tmp_path / "record.sqlite", np.array([1.0], np.float32)
-    made = SimpleNamespace(labels=("one",), task="multi-class")
+    made = SimpleNamespace(modalities={}, labels=("one",), task="multi-class")
     bundle = SimpleNamespace(fingerprint="0" * 64, manifest=made)
     with RecordWriter(path) as records:
         run = records.begin("session", bundle)  # type: ignore[arg-type]

@@ -46,7 +46,8 @@ def test_answers_are_scored_by_the_span_and_the_live_set(
     (run,) = read_runs(record)
     until = datetime.fromtimestamp(run.began + 8.5, UTC).isoformat()
     spans = tmp_path / "spans.csv"
-    spans.write_text(f"from,until,label\n0,3.5,zero\n3.5,{until},one\n", "utf-8-sig")  # as Excel does
+    rows = f"0,3.5,zero\n3.5,{until},one\n100,200,one\n300,400,zero\n"
+    spans.write_text(f"from,until,label\n{rows}", "utf-8-sig")  # as Excel does
     assert main(["label", str(record), str(spans), "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert {name: (one["n"], one["right"]["value"]) for name, one in found["sets"].items()} == {
@@ -55,7 +56,10 @@ def test_answers_are_scored_by_the_span_and_the_live_set(
     }
     assert found["sets"]["audio"]["sure_wrong"] == 1
     assert main(["label", str(record), str(spans)]) == 0
-    assert "8 answers in 2 spans" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "8 answers in 2 spans" in said
+    assert "2 spans without an answer" in said
+    assert (found["spans"], found["spans_without_answers"]) == (2, 2)
 
 
 @pytest.mark.parametrize(

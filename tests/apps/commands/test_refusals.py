@@ -124,6 +124,9 @@ REFUSED = [
     ("compare {run} {run} --out {run}/audit.sqlite", "audit.sqlite: is a record, which would be lost; name"),
     ("history {empty}/none.sqlite", "none.sqlite: there is no such file"),
     ("compare {bundle} {run}", "give --data DATASET to audit it on"),
+    ("compare {run} {run} --split train", "--split train: is for bundles"),
+    ("compare {run} {run}/audit.sqlite --trust {run}/config.json", "audit.sqlite is a record"),
+    ("compare {run} {run} --trust {run}/config.json", "config.json: not a public key"),
     ("compare {run} {empty}", "neither a bundle nor a run"),
     *(
         (f"{command} --out /proc/sensemble", "/proc/sensemble: cannot be used (")  # not even root can write

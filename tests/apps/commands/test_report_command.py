@@ -116,6 +116,28 @@ def test_no_audit_of_other_data_is_taken_for_one_of_the_runs(demo: DemoRun, tmp_
         run_contents.of_run(run)
 
 
+def test_an_audit_of_other_examples_by_the_same_name_is_not_mixed_in(demo: DemoRun, tmp_path: Path) -> None:
+    run, other = tmp_path / "run", tmp_path / "other" / demo.data.name
+    shutil.copytree(demo.folder, run, ignore=shutil.ignore_patterns("models", "pretrained"))
+    shutil.copytree(demo.data, other)
+    index = (other / "index.jsonl").read_text(encoding="utf-8").splitlines()
+    few = [line for line in index if json.loads(line)["split"] != "eval" or "-0" in json.loads(line)["id"]]
+    (other / "index.jsonl").write_text("\n".join(few), encoding="utf-8")
+    record = run / "audit.sqlite"
+    record.unlink()
+    for data, conditions in ((other, ("audio=quiet",)), (demo.data, None), (other, None)):
+        measure(Audit(bundle=run / "bundle", data=data, record=record, conditions=conditions))
+    text = written(run, tmp_path / "page.html")
+    found = run_contents.of_run(run)
+    assert (found.audit.examples, found.audit.conditions) == (6, ())
+    assert found.others == ("colours, split eval, other examples",)
+    now = f"{found.audit.answered.data} of the examples that were answered, which are those of its split eval"
+    assert now in text
+    (run / "config.json").write_text(json.dumps({"data": str(other)}), encoding="utf-8")
+    found = run_contents.of_run(run)
+    assert (found.audit.examples, len({one.condition for one in found.audit.conditions})) == (3, 2)
+
+
 def described(run: Path, config: Mapping[str, object], labels: tuple[str, ...] = ("a", "b")) -> Path:
     """A run that a page can be made of, with its settings."""
     (run / "pretrained").mkdir(parents=True)

@@ -11,10 +11,13 @@ from sensemble_apps.errors import GateUnmetError
 from sensemble_apps.report import run_contents, run_page
 from sensemble_apps.report.first_page import first_page
 from sensemble_apps.report.run_contents import amount
+from sensemble_runtime.bundle import signature
+from sensemble_runtime.errors import BundleUntrustedError
 from sensemble_runtime.record.writer import fingerprint
 
 from tests.apps.html_page import Page
 from tests.apps.shipped import condition_scores, under, write_audit, write_run
+from tests.runtime.bundle.altered import pair
 
 MADE = datetime(2026, 11, 24, 12, 30, tzinfo=UTC)
 SESSION = {
@@ -60,6 +63,19 @@ def test_it_names_the_bundle_the_data_and_what_nobody_tested(run: Path) -> None:
     assert "Limits of your own: none was required" in text
     bare = first_page(run_contents.of_run(run)).untested
     assert "Degraded sensors: microphone, captions and camera." in bare
+
+
+def test_a_signature_counts_only_where_it_was_checked(run: Path, tmp_path: Path) -> None:
+    (run / "bundle" / "manifest.json.sig").write_text("junk")
+    assert "of its manifest, its signature not checked" in shown(run)
+    private, public = pair(tmp_path, "ours")
+    with pytest.raises(BundleUntrustedError, match="not a signature of this manifest"):
+        run_contents.of_run(run, trust=public)
+    manifest = run / "bundle" / "manifest.json"
+    manifest.with_name(signature.FILE_NAME).write_bytes(signature.sign(manifest.read_bytes(), private))
+    main(Report(run=run, trust=public))
+    text = Page((run / "report.html").read_text(encoding="utf-8")).text
+    assert "of its manifest, signed with the key to ours.pub.pem" in text
 
 
 def test_it_says_how_many_people_it_rests_on_and_how_sure_it_is_without_a_sensor(run: Path) -> None:

@@ -37,7 +37,7 @@ RESULT = AuditResult(
     groups=57,
     bundle="0" * 64,
     promise="not promised",
-    answered=Answered([], [], np.zeros(0, int), (), {}, []),
+    answered=Answered([], [], np.zeros(0, int), (), {}, [], []),
     unfamiliar={},
 )
 
@@ -74,7 +74,9 @@ def test_what_a_person_wants_is_in_sentences() -> None:
 def test_it_names_the_classes_without_an_example_and_a_bundle_that_never_answers() -> None:
     labels, n = ("one", "rare", "other"), np.zeros(2)
     unsure = Outcomes(n + 0.6, n == 0, n == 1, n.astype(int), np.arange(2))
-    answered = Answered(["a", "b"], [("one",), ()], np.arange(2), labels, {"audio": unsure}, [(), ()])
+    answered = Answered(
+        ["a", "b"], [("one",), ()], np.arange(2), labels, {"audio": unsure}, [(), ()], ["", ""]
+    )
     result = replace(RESULT, answered=answered)
     assert "No example of rare and other: the scores say nothing about that." in audit_table.cautions(result)
     _, never = audit_table.sureness(result)

@@ -4,8 +4,10 @@ import json
 import math
 import os
 import re
+import shutil
 import socket
 import sqlite3
+import struct
 import subprocess
 import sys
 import time
@@ -55,10 +57,11 @@ def score(right: float, n: int = 400) -> SubsetScore:
 
 def test_heartbeats_split_a_session_by_hour_and_live_set(tmp_path: Path) -> None:
     made = SimpleNamespace(manifest=manifest(), fingerprint="b" * 64)
-    began, even = time.monotonic(), np.full(2, 0.5, np.float32)
+    even = np.full(2, 0.5, np.float32)
     at = [(0, ("audio",)), (10, ("audio", "video")), (25, ())]
     with RecordWriter(tmp_path / "r.sqlite") as records:
         run = records.begin("session", made)  # type: ignore[arg-type]
+        began = time.monotonic()
         lives = [Event(began + s, "live", text="+".join(live)) for s, live in at]
         said = [
             Prediction(began + s, ("audio",), {}, even, even, {}, {}, labels=("zero", "one")) for s in (1, 2)
@@ -146,9 +149,15 @@ def test_a_fleet_is_read_from_a_folder(tmp_path: Path, capsys: pytest.CaptureFix
     for name, row_of in (("week[1]", one), ("week1", replace(one, live="video"))):  # the first is no pattern
         (tmp_path / name).mkdir()
         write_heartbeats(tmp_path / name / "a.parquet", [row_of])
-    audit = ["--audit", str(tmp_path / "run" / "audit.sqlite")]
+    shutil.copy(tmp_path / "run" / "audit.sqlite", tmp_path / "older.sqlite")
+    with closing(sqlite3.connect(tmp_path / "older.sqlite")) as db, db:
+        db.execute("UPDATE runs SET began = began - 60, ended = ended - 60")
+        db.execute("UPDATE scores SET accuracy = 0, low = 0")
+        db.execute("UPDATE estimates SET value = 0, low = -1 WHERE name = 'P'")
+    audit = ["--audit", str(tmp_path / "run" / "audit.sqlite"), "--audit", str(tmp_path / "older.sqlite")]
     options = ["fleet", str(tmp_path / "week[1]"), *audit]
-    for source in ("week[1]", "week[1]/*.parquet"):
+    (tmp_path / "week[1]" / "a.parquet.damaged").touch()
+    for source in ("week[1]", "week[1]/*.parquet", "week[1]/*", "week[*"):
         assert main(["fleet", str(tmp_path / source), *audit, "--json"]) == 0
         (whole,) = json.loads(capsys.readouterr().out)["bundles"]
         assert whole["accuracy"]["value"] == pytest.approx(0.542)
@@ -158,10 +167,37 @@ def test_a_fleet_is_read_from_a_folder(tmp_path: Path, capsys: pytest.CaptureFix
         assert expected in said
     with closing(sqlite3.connect(tmp_path / "run" / "audit.sqlite")) as db, db:
         db.execute("DELETE FROM answers")
-    simulation = ["fleet", "simulate", str(tmp_path / "week2"), *audit]
+    simulation = ["fleet", "simulate", str(tmp_path / "week2"), *audit[:2]]
     for refused in (options, simulation):
         assert main(refused) == 2
         assert "answers: 0 of audio" in capsys.readouterr().err
+
+
+def test_a_file_counts_once_by_whatever_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "beats"
+    for name, beats in (("a", [row("a", "audio", 3600)]), ("b", [row("b", "audio", 3600)])):
+        write_heartbeats(folder / f"{name}.parquet", beats)
+    whole = fleet([str(folder)], {})
+    assert capsys.readouterr().err == ""
+    (folder / "link.parquet").symlink_to(folder / "a.parquet")
+    (folder / "backup").mkdir()
+    shutil.copy(folder / "b.parquet", folder / "backup")
+    assert fleet([str(folder), str(folder / "a.parquet")], {}) == whole
+    assert "3 of 5 files repeat others" in capsys.readouterr().err
+
+
+def test_the_bounds_that_a_lone_file_states_are_not_believed(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    write_heartbeats(path, [replace(row("a", "audio", -82800), answers=10**15)])
+    data = path.read_bytes()
+    footer = len(data) - 8 - int.from_bytes(data[-8:-4], "little")
+    stated = data[footer:]
+    for form, true, false in (("<d", -82800.0, 3600.0), ("<q", 10**15, 60)):
+        assert struct.pack(form, true) in stated
+        stated = stated.replace(struct.pack(form, true), struct.pack(form, false))
+    path.write_bytes(data[:footer] + stated)
+    with pytest.raises(InputError, match="impossible or missing"):
+        fleet([str(path)], {})
 
 
 @pytest.mark.real
@@ -264,6 +300,7 @@ def test_a_silent_web_server_is_given_up_soon(
     [
         {"seconds": math.nan},
         {"seconds": -1.0},
+        {"seconds": 1e9},
         {"unsure": 9999},
         {"live": "", "answers": 2**40},
         {"faults": {"audio lost": -1}},

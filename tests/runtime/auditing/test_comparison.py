@@ -14,6 +14,7 @@ from sensemble_runtime.auditing.comparison import GroupChange, compared, equival
 from sensemble_runtime.auditing.intervals import difference, effective_size
 from sensemble_runtime.auditing.reliability import Answered, Outcomes
 from sensemble_runtime.errors import ComparisonError
+from sensemble_runtime.scores import Estimate
 
 
 @st.composite
@@ -91,6 +92,7 @@ def answered(
     right: Mapping[str, Sequence[bool]],
     ids: Sequence[str] = (),
     named: Sequence[tuple[str, ...]] = (),
+    contents: Sequence[str] = (),
 ) -> Answered:
     """Return sure answers, each right or wrong; the examples are named a, b, and so on."""
     ids = ids or [chr(ord("a") + place) for place in range(len(next(iter(right.values()))))]
@@ -110,6 +112,7 @@ def answered(
             for name, some in right.items()
         },
         named or [()] * len(ids),
+        contents or list(ids),
     )
 
 
@@ -148,12 +151,23 @@ def test_examples_are_paired_by_their_names(order: list[str], kept: int) -> None
     assert (found.sets["audio"].gained, found.sets["audio"].lost) == ((), ())
 
 
+def test_answers_of_one_model_do_not_differ_at_all() -> None:
+    a = answered({"audio": [True] * 20 + [False] * 4})
+    one = compared(a, a).sets["audio"]
+    assert one.change == one.wrong == one.unsure == Estimate(0, 0, 0)
+    assert one.equivalent
+    other = replace(a.sets["audio"], confidences=a.sets["audio"].confidences - 0.01)
+    alike = compared(a, replace(a, sets={"audio": other})).sets["audio"]
+    assert alike.change.low < alike.change.value == 0 < alike.change.high
+
+
 def test_what_has_nothing_in_common_is_refused() -> None:
     a = answered({"audio": [True] * 6})
     for other, says in (
         (answered({"audio": [True] * 6}, "uvwxyz"), "no example in common"),
         (answered({"video": [True] * 6, "text": [True] * 6}), "no live set is in both"),
         (replace(a, truth=[("two",)] * 6), "'a' is one in A and two in B"),
+        (replace(a, contents=["other"] * 6), "'a' is other data in A than in B"),
     ):
         with pytest.raises(ComparisonError, match=says):
             compared(a, other)

@@ -1,4 +1,5 @@
 from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -162,8 +163,19 @@ def test_what_no_example_shows_is_not_met() -> None:
     assert failed.verdict == "failed", "another set cannot make the worst better"
 
 
+def test_what_is_required_of_all_sensors_is_not_met_by_some_of_them() -> None:
+    said = answered({"audio": [True] * 400})
+    dark = [
+        ConditionScore("audio", "quiet", 1, "", "audio", SubsetScore(0.9, 400, 0.9, 0.9), 0, 0, 0, 0),
+    ]
+    required = parse("all>=0.1,wrong<=1,unsure<=1,under.audio.quiet>=0.1", ("audio", "video"))
+    required += parse("all.B-A>=-1,wrong.B-A<=1,unsure.B-A<=1", ("audio", "video"))
+    found = judge(required, scored(0.6, 0.65), said, dark, compared(said, said))
+    assert [one.verdict for one in found] == ["too few"] * 7
+
+
 def test_a_change_is_judged_by_a_comparison_alone() -> None:
-    required = parse("all.B-A>=-0.05,drop.B-A<=0.05,wrong.B-A<=0,audio>=0.6", ("audio", "video"))
+    required = parse("audio.B-A>=-0.05,drop.B-A<=0.05,wrong.audio.B-A<=0,audio>=0.6", ("audio", "video"))
     required += parse("audio+video.B-A>=-0.05", ("audio", "video"))
     a = answered({"audio": [True] * 200 + [False] * 200})
     b = answered({"audio": [True] * 100 + [False] * 300})
@@ -185,11 +197,10 @@ def test_sureness_and_conditions_are_judged_as_they_were_audited() -> None:
         )
         for severity, value in ((1, 0.7), (5, 0.4))
     ]
-    text = "wrong<=0.08,wrong<=0.06,unsure<=0.1,"
+    text = "wrong.audio<=0.08,wrong.audio<=0.06,unsure.audio<=0.1,"
     text += "under.audio.quiet:1>=0.6,under.audio.quiet>=0.6,under.audio.cut>=0"
-    found = [
-        judge(parse(one, ("audio", "video")), scored(0.6, 0.65), said, dark)[0] for one in text.split(",")
-    ]
+    alone = replace(scored(0.6, 0.65), unscored=())
+    found = [judge(parse(one, ("audio",)), alone, said, dark)[0] for one in text.split(",")]
     verdicts = ["met", "failed", "met", "met", "failed", "too few"]
     assert [one.verdict for one in found] == verdicts
     assert found[0].estimate is not None

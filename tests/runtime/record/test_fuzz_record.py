@@ -16,6 +16,7 @@ from sensemble_runtime.errors import RecordError
 from sensemble_runtime.record.reader import (
     read_answers,
     read_conditions,
+    read_data,
     read_events,
     read_moments,
     read_predictions,
@@ -42,11 +43,11 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
         # Not STRICT: what a stranger writes is of any type.
         db.executescript(TABLES.replace(") STRICT;", ");").replace(" NOT NULL", ""))
         chance = np.array([0.25, 0.75], "<f4").tobytes()
-        run = ("b" * 64, '["one", "two"]', "multi-class")
+        run = ("b" * 64, '["audio", "video"]', '["one", "two"]', "multi-class")
         db.execute(
-            "INSERT INTO runs VALUES (1, 'session', 9, NULL, ?, ?, ?, ?, NULL, NULL)", (time.time(), *run)
+            "INSERT INTO runs VALUES (1, 'session', 9, NULL, ?, ?, ?, ?, ?, NULL, NULL)", (time.time(), *run)
         )
-        db.execute("INSERT INTO runs VALUES (2, 'audit', 5, 6, 0, ?, ?, ?, 'data', 'eval')", run)
+        db.execute("INSERT INTO runs VALUES (2, 'audit', 5, 6, 0, ?, ?, ?, ?, 'data', 'eval')", run)
         opinion = '{"audio": {"label": "two", "confidence": 0.75, "sure": true}}'
         said = ("audio+video", "two", chance, 0.5, None, opinion, '["text"]', "text")
         said += ('{"audio": 0.5}', '{"audio": 0.1}', "{}", '{"audio": 2}', "{}")
@@ -60,8 +61,8 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
         db.execute("INSERT INTO estimates VALUES (2, 'drop.audio', 0.1, -0.2, 0.3)")
         degraded = (2, "audio", "quiet", 3, "20 dB quieter", "audio", 0.5, 4, 0.15, 0.85, 0.7, 0.1, None, 0.5)
         db.execute("INSERT INTO conditions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", degraded)
-        answer = (2, "a", 1, '["one"]', "audio", "two", chance, 0.5, "several", '["p"]')
-        db.execute("INSERT INTO answers VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", answer)
+        answer = (2, "a", 1, '["one"]', "audio", "two", chance, 0.5, "several", '["p"]', "c" * 32)
+        db.execute("INSERT INTO answers VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", answer)
         db.commit()
     assert read_all(path) == 2
     return path
@@ -78,6 +79,7 @@ def read_all(path: Path) -> int:
         assert all(math.isfinite(event.at) for event in read_events(path, min(number, 2**62)))
         assert all(live for _, live in read_moments(path, min(number, 2**62)))
         list(read_answers(path, min(number, 2**62)))
+        assert len(read_data(path, min(number, 2**62))) == 64
         assert all(0 <= one.unsure <= 1 for one in read_conditions(path, min(number, 2**62)))
     return len(runs)
 

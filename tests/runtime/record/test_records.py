@@ -121,6 +121,7 @@ def test_audits_come_back_as_they_were(records: RecordWriter, bundle: Bundle, tm
     assert read_answers(path, other) == []
     recorded = {r.id: r for r in read_runs(path)}
     assert (recorded[run].dataset, recorded[run].split) == ("digits", "eval")
+    assert recorded[run].modalities == bundle.modalities
     assert (recorded[run].scores, recorded[run].chance, recorded[run].estimates) == (
         scores,
         chance,

@@ -50,6 +50,7 @@ def main(arguments: Compare) -> None:
     """Print the comparison and write its page, or print it as JSON."""
     if not arguments.json:
         check_file(arguments.out)
+    _check_used(arguments)
     examples = {one.id: one for one in read_dataset(arguments.data).examples} if arguments.data else {}
     a, b = (_side(path, arguments) for path in (arguments.a, arguments.b))
     found = compare(a.result, b.result, margin=arguments.margin)
@@ -84,11 +85,21 @@ def _judged(arguments: Compare, found: Comparison, b: Side) -> Verdicts:
     return [(one, gate_verdict.line(one, b.result, b.result.metric)) for one in judged]
 
 
+def _check_used(arguments: Compare) -> None:
+    """Raise InputError for an option that neither side would use."""
+    sides = arguments.a, arguments.b
+    if arguments.split != Compare.split and not any((path / FILE_NAME).is_file() for path in sides):
+        raise InputError(f"--split {arguments.split}: is for bundles; runs and records have their audits")
+    record = next((path for path in sides if path.is_file()), None)
+    if arguments.trust is not None and record is not None:
+        raise InputError(f"--trust: {record} is a record, which nobody signs; give a bundle or a run")
+
+
 def _side(path: Path, arguments: Compare) -> Side:
     if (path / FILE_NAME).is_file():
         return _of_bundle(path, arguments)
     if (path / BUNDLE / FILE_NAME).is_file():
-        return _of_run(path)
+        return _of_run(path, arguments.trust)
     if path.is_dir():
         raise InputError(f"{path}: neither a bundle nor a run; give one, or the record of an audit")
     return recorded_side(path)
@@ -102,8 +113,8 @@ def _of_bundle(path: Path, arguments: Compare) -> Side:
     return Side(str(path), title, result, read_manifest(path / FILE_NAME))
 
 
-def _of_run(path: Path) -> Side:
-    manifest, found = read_manifest(path / BUNDLE / FILE_NAME), audits(path)
+def _of_run(path: Path, trust: Path | None) -> Side:
+    manifest, found = read_manifest(path / BUNDLE / FILE_NAME, trust), audits(path)
     title = data_title(manifest.provenance.dataset, EVALUATED)
     if found.result is None:
         raise InputError(

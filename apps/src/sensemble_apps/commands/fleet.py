@@ -10,7 +10,6 @@ from rich.console import Console
 from rich.table import Table
 from sensemble_runtime import subsets
 from sensemble_runtime.auditing.recorded import check_whole, complete_audits
-from sensemble_runtime.scores import SubsetScore
 from sensemble_sensors.errors import printable
 
 from sensemble_apps.console.columns import table
@@ -31,7 +30,7 @@ class Fleet(Common):
     """Parquet files that `--output heartbeats=FOLDER` keeps, or that `history --heartbeats` wrote, or folders
     of them, also in folders below; paths or URLs such as `s3://BUCKET/FOLDER` (fsspec)."""
     audit: Texts = ()
-    """A record with the audit of a bundle (`audit --record`); the last audit of each bundle counts."""
+    """A record with the audit of a bundle (`audit --record`); the newest audit of each bundle counts."""
     engine: Annotated[str | None, "MASTER"] = None
     """The master of a Spark cluster, such as `spark://HOST:7077`; all its machines must reach the files by
     these names. By default, DuckDB on this machine."""
@@ -43,11 +42,13 @@ class Fleet(Common):
 
 def main(arguments: Fleet) -> None:
     """Print the expected accuracy by part of the fleet, what costs most, and what was never audited."""
-    audited: dict[str, dict[str, SubsetScore]] = {}
-    for record in map(Path, arguments.audit):
-        for run in {one.bundle: one for one in complete_audits(record)}.values():  # the last of each
-            check_whole(record, run)
-            audited[run.bundle] = run.scores
+    audits = [(run, record) for record in map(Path, arguments.audit) for run in complete_audits(record)]
+    newest = {
+        run.bundle: (run, record) for run, record in sorted(audits, key=lambda pair: pair[0].ended or 0)
+    }
+    for run, record in newest.values():
+        check_whole(record, run)
+    audited = {bundle: run.scores for bundle, (run, _) in newest.items()}
     found = fleet(arguments.heartbeats, audited, arguments.engine)
     if arguments.out:
         from sensemble_apps.report import fleet_page  # matplotlib takes a while

@@ -10,6 +10,7 @@ from sensemble_runtime import subsets
 from sensemble_runtime.auditing.reliability import Answered, recorded_answers
 from sensemble_runtime.record.reader import RecordedPrediction, read_predictions, read_runs
 from sensemble_runtime.record.writer import RecordedAnswer
+from sensemble_sensors.errors import counted
 from sensemble_sensors.media.spans import Span, read_spans
 
 from sensemble_apps.console.columns import table
@@ -46,12 +47,14 @@ def main(arguments: Label) -> None:
     if odd := next((span for span in spans if span.label not in run.labels), None):
         labels = ", ".join(run.labels)
         raise InputError(f"{odd.where}: the bundle has no label {odd.label!r}; it has {labels}")
-    answers = [*_labelled(read_predictions(arguments.record, run.id), spans, run.task, arguments.spans)]
+    said = read_predictions(arguments.record, run.id)
+    answers = [*_labelled(said, spans, run.task, arguments.spans)]
+    answered = sum(any(span.begin <= one.at < span.end for one in said) for span in spans)
     if not answers:
         raise InputError(f"{arguments.spans}: no answer of session {run.id} is within a span; see its times")
     found = recorded_answers(answers, run.labels, run.task)
     if arguments.json:
-        said = {
+        sets = {
             name: {
                 "n": len(one.right),
                 "right": asdict(found.share(name, one.right)),
@@ -59,11 +62,15 @@ def main(arguments: Label) -> None:
             }
             for name, one in found.sets.items()
         }
-        say_json({"session": run.id, "spans": len(spans), "sets": said}, indent=2)
+        counts = {"spans": answered, "spans_without_answers": len(spans) - answered}
+        say_json({"session": run.id, **counts, "sets": sets}, indent=2)
         return
     console = Console(markup=False, highlight=False)
     console.print(_table(found))
-    console.print(f"{len(answers)} answers in {len(spans)} spans; the answers of a span count as one group")
+    given = f"{counted(len(answers), 'answer')} in {counted(answered, 'span')}"
+    console.print(f"{given}; the answers of a span count as one group")
+    if answered < len(spans):
+        console.print(f"{counted(len(spans) - answered, 'span')} without an answer: see the times")
 
 
 def _labelled(

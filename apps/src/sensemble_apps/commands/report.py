@@ -8,7 +8,7 @@ from sensemble_runtime.auditing import robustness
 
 from sensemble_apps.console.output import say, say_json, write
 from sensemble_apps.errors import InputError
-from sensemble_apps.options import Folder, Judging, OptionalOut, Positional
+from sensemble_apps.options import Folder, Judging, OptionalOut, Positional, Trusting
 from sensemble_apps.tables import gate_verdict
 from sensemble_apps.tables.gate_verdict import Verdicts
 from sensemble_apps.tables.matrices import read_matrices
@@ -16,7 +16,7 @@ from sensemble_apps.tables.run_folder import BUNDLE, COMPARISON, MATRIX, PAGE
 
 
 @dataclass(frozen=True, kw_only=True)
-class Report(Judging):
+class Report(Judging, Trusting):
     """Write the report of a run's bundle, and the page of its methods and training sets."""
 
     run: Positional[Folder]
@@ -37,12 +37,12 @@ def main(arguments: Report) -> None:
         say_json({"methods": {method: asdict(robustness.summary(one)) for method, one in matrices}}, indent=2)
         return
     page = arguments.out or run / PAGE
-    verdicts = write_page(run, page, arguments.require)
+    verdicts = write_page(run, page, arguments.require, arguments.trust)
     say(str(page))
     gate_verdict.enforce(verdicts, arguments.junit)
 
 
-def write_page(source: Path, path: Path, require: str | None = None) -> Verdicts:
+def write_page(source: Path, path: Path, require: str | None = None, trust: Path | None = None) -> Verdicts:
     """Write the page of a run to `path`, and return the verdicts on what is required.
 
     A run with a bundle gets the report and, where it has several methods or training sets, the experiment's
@@ -51,15 +51,15 @@ def write_page(source: Path, path: Path, require: str | None = None) -> Verdicts
     from sensemble_apps.report import experiment, run_contents, run_page  # Matplotlib takes seconds
 
     if (source / BUNDLE).exists():
-        contents = run_contents.of_run(source, require)
+        contents = run_contents.of_run(source, require, trust)
         pages = {path: run_page.render(contents, datetime.now(UTC))}
         if run_page.compares(contents.matrices):
             beside = path.with_name(COMPARISON)
             pages[beside] = experiment.render(run_contents.of_experiment(source), datetime.now(UTC))
         verdicts = contents.verdicts
     else:
-        if require is not None:
-            raise InputError(f"{source}: --require judges the audit of a run with a bundle")
+        if require is not None or trust is not None:
+            raise InputError(f"{source}: --require and --trust are for a run with a bundle")
         pages, verdicts = {path: experiment.render(run_contents.of_experiment(source), datetime.now(UTC))}, []
     for page, text in pages.items():
         write(page, text)

@@ -1,6 +1,5 @@
 """Read a run folder for its pages: the run with its bundle, or its matrices."""
 
-import hashlib
 import platform
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -25,7 +24,7 @@ from sensemble_apps.console.wording import data_title
 from sensemble_apps.errors import InputError
 from sensemble_apps.report.experiment import ExperimentContents
 from sensemble_apps.tables import gate_verdict
-from sensemble_apps.tables.audits import audits
+from sensemble_apps.tables.audits import Audits, audits
 from sensemble_apps.tables.gate_verdict import Verdicts
 from sensemble_apps.tables.matrices import read_intervals, read_matrices
 from sensemble_apps.tables.run_folder import (
@@ -86,13 +85,14 @@ def of_experiment(run: Path) -> ExperimentContents:
     )
 
 
-def of_run(run: Path, require: str | None = None) -> RunContents:
+def of_run(run: Path, require: str | None = None, trust: Path | None = None) -> RunContents:
     """Return the contents of a run's report, its audit judged by the criteria `require`.
 
-    Raises InputError if the bundle was not audited on the run's own data.
+    `trust` is the public key that must have signed the bundle; BundleUntrustedError if it did not. Raises
+    InputError if the bundle was not audited on the run's own data.
     """
     matrices = read_matrices(run / MATRIX)
-    manifest = read_manifest(run / BUNDLE / FILE_NAME)
+    manifest = read_manifest(run / BUNDLE / FILE_NAME, trust)
     measured = audits(run)
     if measured.result is None:
         raise InputError(
@@ -106,7 +106,7 @@ def of_run(run: Path, require: str | None = None) -> RunContents:
         audit=measured.result,
         facts=(*_provenance(manifest), *_lines(_settings(run / CONFIG)), *_versions()),
         others=measured.others,
-        identity=_identity(run, manifest, measured.result, measured.ended),
+        identity=_identity(run, manifest.provenance.dataset, measured.result, measured, trust),
         session=_settings(run / SESSION) or None,
         verdicts=_verdicts(manifest, measured.result, require),
     )
@@ -124,21 +124,24 @@ def amount(audit: AuditResult) -> str:
     return f"{max(score.n for score in audit.subsets.values())} examples of the split {EVALUATED}, {who}"
 
 
-def _identity(run: Path, manifest: Manifest, measured: AuditResult, ended: float) -> list[tuple[str, str]]:
-    signed = (run / BUNDLE / signature.FILE_NAME).exists()
-    lines = [
-        (
-            "Bundle",
-            f"SHA-256 {fingerprint(run / BUNDLE)} of its manifest, {'signed' if signed else 'unsigned'}",
-        )
+def _identity(
+    run: Path, dataset: str, audit: AuditResult, measured: Audits, trust: Path | None
+) -> list[tuple[str, str]]:
+    signed = "unsigned"
+    if trust is not None:
+        signed = f"signed with the key to {trust.name}"
+    elif (run / BUNDLE / signature.FILE_NAME).exists():
+        signed = "its signature not checked (--trust KEY)"
+    data = f"{dataset}; SHA-256 {audit.answered.data} of the examples that were answered"
+    if measured.unchanged is not None:
+        now = "which are" if measured.unchanged else "which are not"
+        data = f"{data}, {now} those of its split {EVALUATED} as it is now"
+    when = datetime.fromtimestamp(measured.ended, UTC)
+    return [
+        ("Bundle", f"SHA-256 {fingerprint(run / BUNDLE)} of its manifest, {signed}"),
+        ("Data", data),
+        ("Audit", f"{when:%Y-%m-%d %H:%M} UTC, {amount(audit)}"),
     ]
-    index = Path(str(_settings(run / CONFIG).get(_DATA) or "")) / "index.jsonl"
-    if index.is_file():
-        digest = hashlib.sha256(index.read_bytes()).hexdigest()
-        lines.append(("Data", f"{manifest.provenance.dataset}; SHA-256 {digest} of its index now"))
-    when = datetime.fromtimestamp(ended, UTC)
-    lines.append(("Audit", f"{when:%Y-%m-%d %H:%M} UTC, {amount(measured)}"))
-    return lines
 
 
 def _verdicts(manifest: Manifest, measured: AuditResult, require: str | None) -> Verdicts:

@@ -66,7 +66,9 @@ def cells(one: SetComparison) -> tuple[str, ...]:
 
 
 def points(change: Estimate) -> str:
-    """Write a change in points with its interval: `-1.2 (-2.0 to -0.3)`."""
+    """Write a change in points with its interval: `-1.2 (-2.0 to -0.3)`; `0.0` of one model's answers."""
+    if change.low == change.high == 0:
+        return "0.0"
     value, low, high = (f"{100 * end:+.1f}" for end in (change.value, change.low, change.high))
     return f"{value} ({low} to {high})"
 

@@ -28,7 +28,8 @@ _NAMES = ("bundle", "model", "week", "device")
 _SUMS = ("seconds", "known", "right", "low", "high", "answers", "unsure")
 _PEERS = 5  # devices of a model, at least, among which one may be unlike the others
 _ANSWERS = 100  # of a device, at least, to judge it
-_MOST = 1e9  # seconds or answers of a row
+_SECONDS = 16 * 3600.0  # of a row, which is of an hour: several sessions may run at a time
+_MOST = 1e9  # answers of a row
 
 Scores = Mapping[str, Mapping[str, SubsetScore]]
 """The audited scores of each bundle by live set."""
@@ -164,10 +165,9 @@ def _device_weeks(table: ibis.Table, audited: Scores) -> list[DeviceWeek]:
         rows,
         schema={"bundle": "string", "live": "string"} | dict.fromkeys(("accuracy", "low", "high"), "float"),
     )
-    possible = _.seconds.between(0, _MOST) & _.answers.between(0, _MOST) & _.unsure.between(0, _.answers)
+    possible = _.seconds.between(0, _SECONDS) & _.answers.between(0, _MOST) & _.unsure.between(0, _.answers)
     named = _.bundle.notnull() & _.model.notnull() & _.hour.notnull() & _.device.notnull() & _.live.notnull()
-    # DuckDB takes NaN to be within the bounds that Parquet states.
-    odd = ~(named & possible.fill_null(False)) | _.seconds.isnan()
+    odd = ~(named & possible.fill_null(False))
     for counts in (_.faults, _.without):
         odd |= (counts.values().mins() < 0).fill_null(False)
     found = (

@@ -1,6 +1,7 @@
 """Files of heartbeats as one Ibis table: wherever fsspec finds them, on DuckDB or on a Spark cluster."""
 
 import glob
+import hashlib
 import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import IO, Any
 from urllib.parse import urlsplit
 
 import duckdb
@@ -21,6 +22,7 @@ from pyarrow import ArrowException, parquet
 from pyarrow.types import is_timestamp
 from sensemble_sensors.lines import opened as open_regular
 
+from sensemble_apps.console.output import remark
 from sensemble_apps.errors import InputError
 from sensemble_apps.tables.heartbeats import schema
 
@@ -45,10 +47,11 @@ class _File:
 def opened(sources: Sequence[str], engine: str | None = None) -> Iterator[ibis.Table]:
     """Yield the heartbeats of files, of folders and what is below them, or of URLs of either.
 
-    An `hour` is in seconds since 1970.
+    An `hour` is in seconds since 1970. Files of equal bytes count once; a remark says how many repeat others.
 
     Args:
-        sources: paths, and URLs that `fsspec` reads, `s3://`, `gs://`, `https://`. A `*` stands for any name.
+        sources: paths, and URLs that `fsspec` reads, `s3://`, `gs://`, `https://`. A `*` stands for any
+            part of a name, of files and of folders.
         engine: the master of a Spark cluster, `spark://HOST:PORT`, each of whose machines reads the files by
             the same names. Without, it is DuckDB in this process, and files elsewhere are copied first, for
             as long as the block lasts.
@@ -62,6 +65,7 @@ def opened(sources: Sequence[str], engine: str | None = None) -> Iterator[ibis.T
         if not engine:
             files = [*_copied(files, folder)]
         with ThreadPoolExecutor(_AT_ONCE) as pool:
+            files = _once(files, pool)
             for _ in pool.map(_check, files):
                 pass
         with _on_spark(files, engine) if engine else _on_duckdb(files) as table:
@@ -71,13 +75,15 @@ def opened(sources: Sequence[str], engine: str | None = None) -> Iterator[ibis.T
 def _found(source: str) -> list[_File]:
     with _reading(source):
         system, path = url_to_fs(source, **_options(source))
-        if "*" in path:
-            paths = system.glob(re.sub(r"[\[?]", r"[\g<0>]", path))
-        elif urlsplit(path).path.endswith(".parquet"):
-            paths = [path]
-        else:
-            found = system.find(path, on_error=_raise_timeout)
-            paths = [one for one in found if one.endswith(".parquet")]
+        named = system.glob(re.sub(r"[\[?]", r"[\g<0>]", path)) if "*" in path else [path]
+        paths = []
+        for one in named:
+            if urlsplit(one).path.endswith(".parquet"):
+                paths.append(one)
+            else:
+                paths += [
+                    file for file in system.find(one, on_error=_raise_timeout) if file.endswith(".parquet")
+                ]
     if not paths:
         raise InputError(f"{source}: no *.parquet in it; `sensemble history RECORD --heartbeats FILE`")
     before = source.partition("://")[0] + "://" if "://" in source else ""
@@ -119,11 +125,45 @@ def _copied(files: Sequence[_File], folder: str) -> Iterator[_File]:
         yield file if file.local else _File(file.name, system, copy)
 
 
-def _check(file: _File) -> None:
+def _once(files: Sequence[_File], pool: ThreadPoolExecutor) -> list[_File]:
+    """Return the files but those that repeat an earlier one: named twice, linked or copied."""
+    sizes: dict[int, list[_File]] = {}
+    for file, size in zip(files, pool.map(_size, files), strict=True):
+        sizes.setdefault(size, []).append(file)
+    alike = [file for some in sizes.values() if len(some) > 1 for file in some]
+    first: dict[object, _File] = {}
+    for file, digest in zip(alike, pool.map(_digest, alike), strict=True):
+        first.setdefault(digest, file)
+    kept = [some[0] for some in sizes.values() if len(some) == 1] + [*first.values()]
+    if len(kept) < len(files):
+        remark(f"sensemble: {len(files) - len(kept)} of {len(files)} files repeat others, and count once")
+    return kept
+
+
+def _size(file: _File) -> int:
+    with _reading(file.name):
+        return int(file.system.size(file.path) or 0)
+
+
+def _digest(file: _File) -> bytes:
+    with _read(file) as stream:
+        digest = hashlib.sha256()
+        while piece := stream.read(1 << 20):
+            digest.update(piece)
+        return digest.digest()
+
+
+@contextmanager
+def _read(file: _File) -> Iterator[IO[bytes]]:
     with (
         _reading(file.name),
         open_regular(Path(file.path)) if file.local else file.system.open(file.path) as stream,
     ):
+        yield stream
+
+
+def _check(file: _File) -> None:
+    with _read(file) as stream:
         found, wanted = parquet.read_schema(stream), schema()
     if {*found.names} != {*wanted.names}:
         raise InputError(
@@ -138,6 +178,8 @@ def _check(file: _File) -> None:
 @contextmanager
 def _on_duckdb(files: Sequence[_File]) -> Iterator[ibis.Table]:
     connection = ibis.duckdb.connect()
+    # Else it takes the bounds that a file states for true, and leaves out the checks of its rows.
+    connection.con.execute("SET disabled_optimizers = 'statistics_propagation'")
     try:
         rows = connection.con.read_parquet([glob.escape(file.path) for file in files])
         # A cast, which Ibis would ask for, goes through ICU and takes half of the time.
@@ -160,6 +202,7 @@ def _on_spark(files: Sequence[_File], master: str) -> Iterator[ibis.Table]:
         "spark.log.level": "ERROR",
         "spark.ui.enabled": "false",  # nobody asked for a server
         "spark.ui.showConsoleProgress": "false",
+        "spark.sql.parquet.filterPushdown": "false",  # the bounds that a file states may be false
     }
     names = [f"file://{file.path}" if file.local else file.name for file in files]
     names = [re.sub(r"[][{}*?\\]", r"\\\g<0>", name) for name in names]  # Hadoop takes them for patterns

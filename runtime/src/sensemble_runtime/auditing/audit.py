@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from sensemble_sensors.errors import BadDataError
 from sensemble_sensors.kinds.conditions.condition import Applied
 from sensemble_sensors.kinds.registry import kind_of
+from sensemble_sensors.media.content import contents
 from sensemble_sensors.media.dataset import Example, read_dataset
 from sensemble_sensors.spec import devices
 
@@ -94,6 +95,7 @@ class AuditResult(Measures):
             "examples": self.examples,
             "groups": self.groups,
             "bundle": self.bundle,
+            "data": self.answered.data,
             "promise": self.promise,
             "reliability": {name: asdict(one) for name, one in self.reliability.items()},
             "unfamiliar": self.unfamiliar,
@@ -138,6 +140,7 @@ def audit(
     unknown_steps = 0 if unknown is None else steps(bundle, examples, unknown)
     whole = len(examples) * (1 + len(conditions)) + unknown_steps
     split = "+".join(sorted({example.split for example in examples}))
+    content = contents(examples)
     with ExitStack() as stack:  # a record that cannot be written is known before anything is encoded
         records = stack.enter_context(RecordWriter(Path(record))) if record is not None else None
         run = records.begin("audit", bundle, dataset, split) if records else 0
@@ -154,7 +157,7 @@ def audit(
         given = Sessions(sets, classifier).answers(said, present)
         earlier: dict[tuple[str, str, int], list[ConditionScore]] = {}
         if records and record is not None:
-            records.add_answers(run, _answers(bundle.manifest.labels, examples, given))
+            records.add_answers(run, _answers(bundle.manifest.labels, examples, content, given))
             records.add_scores(run, measures.subsets, measures.chance, measures.estimates)
             earlier = _interrupted(Path(record), run)
         under: list[ConditionScore] = []
@@ -189,6 +192,7 @@ def audit(
                 for name, subset in ((name, subsets.parse(name)) for name in measures.subsets)
             },
             [example.groups for example in examples],
+            content,
         ),
         unfamiliar={
             m: 1 - float(said[m].usable(present[m])[present[m]].mean())
@@ -273,7 +277,10 @@ def truth_of(bundle: Bundle, examples: Sequence[Example]) -> NDArray[np.integer]
 
 
 def _answers(
-    labels: Sequence[str], examples: Sequence[Example], answers: Mapping[subsets.Subset, Answers]
+    labels: Sequence[str],
+    examples: Sequence[Example],
+    content: Sequence[str],
+    answers: Mapping[subsets.Subset, Answers],
 ) -> Iterator[RecordedAnswer]:
     for column, example in enumerate(examples):
         for subset, answer in answers.items():
@@ -289,4 +296,5 @@ def _answers(
                     answer.threshold,
                     DOUBTS[answer.doubts[column]],
                     example.groups,
+                    content[column],
                 )

@@ -164,6 +164,10 @@ def compared(
     if not both:
         raise ComparisonError("the two audits have no example in common; audit both on one data set")
     for row, other in both.items():
+        if a.contents[row] != b.contents[other]:
+            raise ComparisonError(
+                f"example {a.ids[row]!r} is other data in A than in B; audit both on one data set"
+            )
         if {*a.truth[row]} != {*b.truth[other]}:
             said = f"{'+'.join(a.truth[row])} in A and {'+'.join(b.truth[other])} in B"
             raise ComparisonError(f"example {a.ids[row]!r} is {said}; audit both on one data set")
@@ -208,18 +212,25 @@ def _compared_set(
     adjusted: float,
 ) -> SetComparison:
     groups = a.groups[before.rows]
+    shown = ("confidences", "right", "sure", "said")
+    same = all(np.array_equal(getattr(before, name), getattr(after, name)) for name in shown)
+
+    def differing(first: Bools, second: Bools) -> Estimate:
+        # Equal to the last digit of confidence, they are of one model: nothing is left to chance.
+        return Estimate(0.0, 0.0, 0.0) if same else difference(first, second, groups)
+
     gained, lost = after.right & ~before.right, before.right & ~after.right
     return SetComparison(
         live=live,
         n=len(groups),
-        change=difference(after.right, before.right, groups),
-        wrong=difference(after.wrong, before.wrong, groups),
-        unsure=difference(~after.sure, ~before.sure, groups),
+        change=differing(after.right, before.right),
+        wrong=differing(after.wrong, before.wrong),
+        unsure=differing(~after.sure, ~before.sure),
         gained=tuple(a.ids[row] for row in before.rows[gained]),
         lost=tuple(a.ids[row] for row in before.rows[lost]),
         p=p,
         adjusted=adjusted,
-        equivalence=equivalence(after.right, before.right, groups, margin),
+        equivalence=0.0 if same else equivalence(after.right, before.right, groups, margin),
         before=before.reliability,
         after=after.reliability,
         groups=_by_group(a, before, after),

@@ -116,7 +116,7 @@ def judge(
     judged = []
     for one in criteria:
         value, n = (
-            _change(one, comparison)
+            _change(one, comparison, measures.every)
             if comparison and one.change
             else _number(one, measures, answered, conditions)
         )
@@ -220,8 +220,7 @@ def _number(
     conditions: Sequence[ConditionScore],
 ) -> tuple[Estimate | None, int]:
     least = min(score.n for score in measures.subsets.values())
-    every = max(measures.subsets, key=lambda name: name.count("+"))
-    name = subsets.name(criterion.subset) if criterion.subset else every
+    name = subsets.name(criterion.subset) if criterion.subset else measures.every
     score = measures.subsets.get(name)
     numbers: dict[CriterionKind, Callable[[], tuple[Estimate | None, int]]] = {
         "P": lambda: (measures.mean, least),
@@ -230,7 +229,7 @@ def _number(
         "gain": lambda: (_least([*measures.gains.get(name, {}).values()]), least),
         "wrong": lambda: _share(answered, name, lambda outcomes: outcomes.wrong),
         "unsure": lambda: _share(answered, name, lambda outcomes: ~outcomes.sure),
-        "under": lambda: _degraded(criterion, name, every, conditions),
+        "under": lambda: _degraded(criterion, name, measures.every, conditions),
         "score": lambda: (Estimate(score.accuracy, score.low, score.high), score.n) if score else (None, 0),
     }
     return numbers[criterion.kind]()
@@ -250,8 +249,8 @@ def _degraded(
     return found, min((one.n for one in scores), default=0)
 
 
-def _change(criterion: Criterion, found: Comparison) -> tuple[Estimate | None, int]:
-    name = subsets.name(criterion.subset) if criterion.subset else found.fullest
+def _change(criterion: Criterion, found: Comparison, every: str) -> tuple[Estimate | None, int]:
+    name = subsets.name(criterion.subset) if criterion.subset else every
     if criterion.kind == "drop":
         return found.drop, min(one.n for one in found.sets.values())
     one = found.sets.get(name)

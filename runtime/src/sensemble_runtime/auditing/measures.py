@@ -37,6 +37,11 @@ class Measures:
         return self.least.value
 
     @property
+    def every(self) -> str:
+        """The name of the set of all sensors, which may be unscored."""
+        return max((*self.subsets, *self.unscored), key=lambda name: name.count("+"))
+
+    @property
     def worst(self) -> str:
         """The name of the subset with the lowest score."""
         return min(self.subsets, key=lambda name: self.subsets[name].accuracy)

@@ -56,7 +56,6 @@ def recorded_audit(path: Path | str, run: Run) -> AuditResult:
     """
     check_whole(path, run)
     answered = recorded_answers(read_answers(path, run.id), run.labels, run.task)
-    modalities = sorted({m for name in run.scores for m in subsets.parse(name)})
     gains: dict[str, dict[str, Estimate]] = {}
     for key, estimate in run.estimates.items():
         if key.startswith("gain."):
@@ -70,7 +69,7 @@ def recorded_audit(path: Path | str, run: Run) -> AuditResult:
         gains=gains,
         chance=run.chance,
         unscored=tuple(
-            name for name in map(subsets.name, subsets.measured(modalities)) if name not in run.scores
+            name for name in map(subsets.name, subsets.measured(run.modalities)) if name not in run.scores
         ),
         metric=METRICS[run.task],
         examples=len(answered.ids),

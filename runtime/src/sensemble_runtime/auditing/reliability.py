@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from sensemble_sensors.media.content import data_digest
 
 from sensemble_runtime.auditing.intervals import group_codes, proportion, wilson
 from sensemble_runtime.bundle.manifest import Task
@@ -96,6 +97,13 @@ class Answered:
     labels: Sequence[str]  # those that the bundle may say
     sets: Mapping[str, Outcomes]
     named: Sequence[tuple[str, ...]]  # the names of the groups of each example, [M]
+    contents: Sequence[str]  # of `media.content`, [M]
+
+    @property
+    def data(self) -> str:
+        """The SHA-256 of the examples that have an answer (`data_digest`)."""
+        rows = sorted({int(row) for outcomes in self.sets.values() for row in outcomes.rows})
+        return data_digest((self.ids[row], self.truth[row], self.contents[row]) for row in rows)
 
     def share(self, subset: str, which: NDArray[np.bool_]) -> Estimate:
         """Return the share of a subset's N answers that `which` marks, with its interval."""
@@ -147,6 +155,7 @@ def recorded_answers(recorded: Iterable[RecordedAnswer], labels: Sequence[str], 
         labels,
         by_name,
         [a.groups for a in shown],
+        [a.content for a in shown],
     )
 
 

@@ -14,6 +14,7 @@ from typing import Annotated, Any, TypeVar, get_origin, get_type_hints
 import numpy as np
 from numpy.typing import NDArray
 from sensemble_sensors.errors import printable
+from sensemble_sensors.media.content import data_digest
 from sensemble_sensors.strict_json import Count, Share, decode, document
 from sensemble_sensors.supervision.events import Event
 
@@ -40,6 +41,7 @@ class Run:
     began: Seconds  # since 1970
     ended: Seconds | None  # None if it was interrupted or still runs
     bundle: str  # the SHA-256 of its `manifest.json`
+    modalities: tuple[str, ...]  # all that the bundle has, sorted
     labels: tuple[str, ...]
     task: Task
     dataset: str | None
@@ -163,6 +165,20 @@ def read_answers(path: Path | str, run: int) -> list[RecordedAnswer]:
         ]
 
 
+def read_data(path: Path | str, run: int) -> str:
+    """Return the SHA-256 of the examples that an audit answered (`data_digest`)."""
+    query = "SELECT DISTINCT example, truth, content FROM answers WHERE run = ?"
+    with _reading(path) as db:
+        return data_digest(
+            (
+                _column(str, row, "example"),
+                _column(tuple[str, ...], row, "truth"),
+                _column(str, row, "content"),
+            )
+            for row in db.execute(query, (run,))
+        )
+
+
 def count_answers(path: Path | str, run: int) -> dict[str, int]:
     """Return the number of an audit's answers by subset."""
     query = "SELECT subset, count(*) AS n FROM answers WHERE run = ? GROUP BY subset"
@@ -194,7 +210,7 @@ def read_unknown(path: Path | str, run: int) -> list[UnknownScore]:
 
 def same_answers(path: Path | str, run: int, other: int) -> bool:
     """Return whether two audits gave the same answers to the same examples."""
-    columns = "example, line, truth, subset, label, probabilities, threshold, doubt"
+    columns = "example, line, truth, content, subset, label, probabilities, threshold, doubt"
     query = f"SELECT {columns} FROM answers WHERE run = ? EXCEPT SELECT {columns} FROM answers WHERE run = ?"  # noqa: S608 - constants
     with _reading(path) as db:
         return not any(db.execute(query, pair).fetchone() for pair in ((run, other), (other, run)))

@@ -8,7 +8,7 @@ from typing import Literal
 
 from sensemble_runtime.errors import RecordError
 
-SCHEMA = 10
+SCHEMA = 11
 RunKind = Literal["session", "audit"]
 
 _FOLDER = "it needs a folder that exists and can be written"
@@ -38,6 +38,7 @@ CREATE TABLE IF NOT EXISTS runs (
     ended REAL,
     offset REAL NOT NULL,      -- what makes them seconds since 1970, by the clock when it was last written
     bundle TEXT NOT NULL,      -- SHA-256 of its manifest.json
+    modalities TEXT NOT NULL,  -- JSON list: all that the bundle has, sorted
     labels TEXT NOT NULL,      -- JSON list
     task TEXT NOT NULL,
     dataset TEXT,
@@ -131,6 +132,7 @@ CREATE TABLE IF NOT EXISTS answers (
     threshold REAL NOT NULL,
     doubt TEXT,
     groups TEXT NOT NULL,      -- JSON list: of the example
+    content TEXT NOT NULL,     -- `media.content`: a hash of the example's files and texts
     PRIMARY KEY (run, example, subset)
 ) STRICT;
 PRAGMA application_id = {_APPLICATION};

@@ -44,6 +44,7 @@ class RecordedAnswer:
     threshold: float
     doubt: Doubt | None
     groups: tuple[str, ...] = ()  # of the example
+    content: str = ""  # a hash of the example's files and texts (`media.content`)
 
 
 class RecordWriter:
@@ -94,12 +95,12 @@ class RecordWriter:
     ) -> int:
         """Add a run and return its id; an audit also names its data."""
         manifest = bundle.manifest
-        made = (bundle.fingerprint, json.dumps(manifest.labels), manifest.task)
+        lists = (json.dumps(names) for names in (sorted(manifest.modalities), manifest.labels))
         with reported(self._path), self._db:
             cursor = self._db.execute(
-                "INSERT INTO runs (kind, began, offset, bundle, labels, task, dataset, split) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                (kind, _uptime(), _offset(), *made, dataset, split),
+                "INSERT INTO runs (kind, began, offset, bundle, modalities, labels, task, dataset, split) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (kind, _uptime(), _offset(), bundle.fingerprint, *lists, manifest.task, dataset, split),
             )
         return int(cursor.lastrowid or 0)
 
@@ -160,11 +161,12 @@ class RecordWriter:
                 a.threshold,
                 a.doubt,
                 json.dumps(a.groups),
+                a.content,
             )
             for a in answers
         ]
         with reported(self._path), self._db:
-            self._insert("answers", 10, rows)
+            self._insert("answers", 11, rows)
 
     def add_scores(
         self,

@@ -4,5 +4,5 @@ Training, the audit and the replay see examples through this room only, so they 
 
 Doors: `dataset` (read an index), `modalities` (what it declares), `decoding` (an example as windows and as a
 stream), `streams` (long recordings), `spans` (their labels), `splits`, `division` (which examples to hold
-out), `leaks` (files in several splits), `dataset_paths`.
+out), `content` (hashes), `leaks` (files in several splits), `dataset_paths`.
 """

@@ -1,6 +1,5 @@
 """Leaks: files, or equal bytes, that examples of several splits share. What was learned is then scored."""
 
-import hashlib
 import math
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from contextlib import suppress
@@ -8,13 +7,10 @@ from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 
-from sensemble_sensors.lines import opened
+from sensemble_sensors.media.content import file_digest
 from sensemble_sensors.media.dataset import Dataset, Example
 from sensemble_sensors.media.splits import SPLITS
 from sensemble_sensors.media.streams import FILE_NAME, Stream
-
-_BEGINNING = 1 << 16  # bytes by which most files of one size differ
-_PIECE = 1 << 20  # bytes read at a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +63,9 @@ class _Use:
 
 
 def leaks(dataset: Dataset, streams: Iterable[Stream] = ()) -> Iterator[Leak]:
-    """Yield the leaks of a dataset and its streams: one for each content and two splits.
+    """Yield the leaks of a dataset and its streams: one per shared content and pair of splits.
 
-    Files that cannot be read are left out.
-    A sensor whose files are all the same is named once.
+    Unreadable files are skipped. A sensor whose files are all the same is named once.
 
     Only files of one size that lie in several splits are read, and as a whole only where they begin alike.
     `pretrain` counts as `train`.
@@ -119,7 +114,7 @@ def _by_content(uses: list[_Use], *, is_beginning: bool) -> Iterable[list[_Use]]
     """Divide uses by the contents of their files, or by the beginnings."""
     files = {use.identity: use.file for use in uses}
     contents = (
-        {one: _digest(file, is_beginning=is_beginning) or one for one, file in files.items()}
+        {one: file_digest(file, is_beginning=is_beginning) or one for one, file in files.items()}
         if len(files) > 1
         else {}
     )
@@ -131,16 +126,6 @@ def _by(uses: list[_Use], trait: Callable[[_Use], Hashable]) -> Iterable[list[_U
     for use in uses:
         found.setdefault(trait(use), []).append(use)
     return found.values()
-
-
-def _digest(path: Path, *, is_beginning: bool) -> bytes | None:
-    """Return a hash of a file, or of its beginning; None if it cannot be read."""
-    with suppress(OSError), opened(path) as file:
-        digest = hashlib.sha256(file.read(_BEGINNING))
-        while not is_beginning and (more := file.read(_PIECE)):
-            digest.update(more)
-        return digest.digest()
-    return None
 
 
 def _leak(uses: list[_Use]) -> Leak:
