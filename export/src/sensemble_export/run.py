@@ -15,7 +15,6 @@ from sensemble_sensors.errors import BadDataError
 from sensemble_sensors.lines import Fields
 from sensemble_sensors.media.dataset import Dataset, Example, read_dataset
 from sensemble_train.data.clips import Clips, decode
-from sensemble_train.data.near import near_windows
 from sensemble_train.models.model import Model, load_model
 from torch import Tensor
 
@@ -40,6 +39,7 @@ from sensemble_export.measuring.familiarity import (
     synthetic,
     varied,
 )
+from sensemble_export.measuring.near import near_windows
 from sensemble_export.search import BudgetError, TradeOff
 
 _UNSEEN = 1 << 32  # the seed of other near windows than training's

@@ -1,21 +1,26 @@
 """Backgrounds beside the batches of training: the loss, and that embeddings then tell them apart."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sensemble_runtime.progress import no_progress
+from sensemble_sensors.media.dataset import read_dataset
 from sensemble_train.data.clips import Clips
 from sensemble_train.models.kinds.registry import KINDS
 from sensemble_train.objectives.contrastive import Contrastive
 from sensemble_train.objectives.objective import Backgrounds
 from sensemble_train.objectives.subset_distillation import SubsetDistillation
+from sensemble_train.recipe.config import Config
+from sensemble_train.recipe.examples import backgrounds
 from sklearn.metrics import log_loss
 from torch.nn import functional
 
 from tests.train.recipe.test_learning import scenes
-from tests.train.tiny import SPECS, STEM, tiny_model
+from tests.train.tiny import SPECS, STEM, Line, tiny_model
 
 
 def made(count: int, seed: int) -> Clips:
@@ -80,3 +85,17 @@ def test_subset_distillation_adds_their_loss_to_its_own() -> None:
     torch.testing.assert_close(loss, expected)
     loss.backward()
     assert strange.score["text"].weight.grad.abs().sum() > 0
+
+
+def test_half_an_example_is_no_background_of_training(clips: tuple[Path, list[Line]]) -> None:
+    """Half a cat is a cat: encoders learned that it is none of the classes, and named fewer cats."""
+    model, dataset = tiny_model(STEM), read_dataset(clips[0])
+    unlabelled = replace(dataset, examples=dataset.split("pretrain"))
+    found, expected = (
+        backgrounds(Config(str(clips[0])), model, each, lambda _: no_progress)
+        for each in (dataset, unlabelled)
+    )
+    assert found is not None
+    assert expected is not None
+    for m in model.modalities:
+        torch.testing.assert_close(found.inputs[m], expected.inputs[m])

@@ -6,12 +6,16 @@ from pathlib import Path
 import pytest
 import torch
 from sensemble_runtime.subsets import name, subsets
+from sensemble_train.data.clips import Clips
 from sensemble_train.distributed import alone
+from sensemble_train.models.encoders import Encoder
+from sensemble_train.models.model import Head, Model
 from sensemble_train.recipe.config import Config
 from sensemble_train.recipe.evaluate import embed, evaluate
 from sensemble_train.recipe.fusion import LateFusion, fuse, prior_logits, teach
 from sensemble_train.recipe.job import Cell, TrainingJob
 from sensemble_train.training.loop import Loop
+from torch import Tensor
 from torch.nn import functional
 
 from tests.train.recipe.test_methods import ALL, clips_of
@@ -28,6 +32,7 @@ def test_its_answer_is_the_largest_sum_of_calibrated_log_probabilities(tmp_path:
             model.head.linear.weight.mul_(50)
         logits = {m: model.classify({m: clips.inputs[m]}) for m, model in specialists.items()}
     fused = fuse(specialists, EVEN, clips, loop)
+    fused.repeat(0.0)
     embedded, sums = embed(clips, loop, fused)[0], {}
     found = evaluate(fused, embedded)
     for m, each in logits.items():
@@ -64,6 +69,7 @@ def test_it_teaches_a_subset_its_sensors_and_half_of_the_others(multi: bool, tmp
     specialists = {m: tiny_model(STEM, seed=place, multi=multi) for place, m in enumerate(ALL)}
     clips, loop = clips_of(specialists["audio"], 12), Loop(tmp_path, 0)
     fused = fuse(specialists, EVEN, replace(clips, targets=None), loop)
+    fused.repeat(0.0)
     targets = teach(fused, clips, loop).targets
     assert targets is not None
     with torch.no_grad():
@@ -109,3 +115,65 @@ def test_a_sensor_without_labels_is_read_by_the_heads_of_the_others(tmp_path: Pa
         expected = torch.stack([s.classify({"video": clips.inputs["video"]}) for s in specialists.values()])
     found = embed(clips, loop, fused)[0].inputs["video"]
     torch.testing.assert_close(found, expected.mean(dim=0))
+
+
+SHARES = torch.tensor([0.5, 0.2, 0.1, 0.06, 0.05, 0.04, 0.03, 0.02])
+
+
+class Given(Encoder):
+    """Its features are the embedding."""
+
+    def encode(self, features: Tensor) -> Tensor:
+        """See `Encoder`."""
+        return features
+
+
+def given() -> Model:
+    """A specialist whose logits are the features of its sensor."""
+    model = tiny_model(STEM, labels=len(SHARES))
+    for m in ALL:
+        model.encoders[m] = Given()
+    model.head = Head(len(SHARES), len(SHARES))
+    with torch.no_grad():
+        model.head.linear.weight.copy_(torch.eye(len(SHARES)))
+        model.head.linear.bias.zero_()
+    return model.eval()
+
+
+def repeated(count: int, seed: int) -> Clips:
+    """Eight unequal classes; speech and captions say nearly the same, and all are three times too sure."""
+    draw = torch.Generator().manual_seed(seed)
+    classes = len(SHARES)
+    truth = torch.multinomial(SHARES, count, replacement=True, generator=draw)
+
+    def evidence(strength: float) -> Tensor:
+        return strength * (strength * torch.eye(classes)[truth] + torch.randn(count, classes, generator=draw))
+
+    shown, said = evidence(1.6), evidence(1.4)
+    written = said + 0.3 * torch.randn(count, classes, generator=draw)
+    inputs = {m: SHARES.log() + 3 * x for m, x in zip(ALL, (said, written, shown), strict=True)}
+    return Clips(inputs, {m: torch.ones(count, dtype=torch.bool) for m in ALL}, truth)
+
+
+def test_a_sensor_that_repeats_another_makes_unequal_classes_no_less_right(tmp_path: Path) -> None:
+    """Dividing logits by a temperature and the prior counted once gave rare classes ten points too much."""
+    known, loop = repeated(400, 0), Loop(tmp_path, 0)
+    assert known.targets is not None
+    prior = prior_logits(known.targets, "multi-class", len(SHARES))
+    fused = fuse({m: given() for m in ALL}, prior, known, loop)
+    found = evaluate(fused, embed(repeated(4000, 1), loop, fused)[0])
+    best = max(score for sensors, score in found.items() if sensors.count("+") == 1)
+    assert best > 0.8
+    assert found["audio+text+video"] > best - 0.02
+    assert found["audio+text"] > found["audio"] - 0.02
+    assert fused.redundancy > 0
+
+
+def test_sensors_that_err_apart_add_all_that_they_say(tmp_path: Path) -> None:
+    draw, loop = torch.Generator().manual_seed(0), Loop(tmp_path, 0)
+    truth = torch.multinomial(SHARES, 600, replacement=True, generator=draw)
+    shown = SHARES.log() + 2 * torch.eye(len(SHARES))[truth]
+    inputs = {m: shown + 2**0.5 * torch.randn(shown.shape, generator=draw) for m in ALL}
+    known = Clips(inputs, {m: torch.ones(600, dtype=torch.bool) for m in ALL}, truth)
+    fused = fuse({m: given() for m in ALL}, prior_logits(truth, "multi-class", len(SHARES)), known, loop)
+    assert fused.redundancy <= 0.1

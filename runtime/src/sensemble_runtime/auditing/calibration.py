@@ -123,8 +123,12 @@ def choose_power(logits: Floats, labels: Labels, task: Task, groups: NDArray[np.
     return POWERS[int(np.argmax(likelihoods))]
 
 
-def fit_temperature(logits: Floats, labels: Labels, task: Task, least: int = LEAST) -> float:
+def fit_temperature(
+    logits: Floats, labels: Labels, task: Task, least: int = LEAST, prior: Floats | float = 0.0
+) -> float:
     """Return the temperature with the least cross-entropy, from 0.01 to 100; 1 for fewer than `least`.
+
+    The `prior`, logits [C] that are added, has none.
 
     The cross-entropy is convex in the inverse temperature: the one root of its slope is bracketed and halved
     (Guo et al., 2017). As in Platt's scaling (1999), a pseudo-example spread over all classes keeps it finite
@@ -140,7 +144,7 @@ def fit_temperature(logits: Floats, labels: Labels, task: Task, least: int = LEA
     low, high = (math.log(1 / bound) for bound in reversed(_RANGE))
     for _ in range(_HALVINGS):
         middle = (low + high) / 2
-        expected = float((probabilities(exact * math.exp(middle), task) * exact).sum())
+        expected = float((probabilities(exact * math.exp(middle) + prior, task) * exact).sum())
         low, high = (middle, high) if expected < wanted else (low, middle)
     return math.exp(-(low + high) / 2)
 

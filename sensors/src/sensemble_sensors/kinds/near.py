@@ -2,7 +2,7 @@
 
 Noise and darkness are easily told from what was learned. What a deployment meets is near: half a word, two
 at once, a mirrored picture. A kind makes such windows, and an audit measures by them how sure
-answers are where they should not be. Encoders learn from those that are `learned`, and from no other.
+answers are where they should not be. Familiarity learns from those that are `learned`; encoders from none.
 """
 
 from collections.abc import Callable, Sequence
@@ -29,7 +29,7 @@ class Near:
     phrase: str  # in words
     make: Make
     both: bool = False  # the other class is also shown
-    learned: bool = False  # in training, as none of the classes
+    learned: bool = False  # by familiarity, as none of the classes
 
 
 def _mean(window: Array) -> Array:

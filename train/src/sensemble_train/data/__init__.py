@@ -2,5 +2,5 @@
 
 A `clips.ClipSource` yields batches. It is in memory (`clips.Clips`) or on disk (`experiments.streamed`).
 
-Doors: `embedding_cache`, `clips`, `near`, `batching`, `trainable`.
+Doors: `embedding_cache`, `clips`, `batching`, `trainable`.
 """

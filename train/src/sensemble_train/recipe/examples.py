@@ -18,7 +18,6 @@ from torch import Tensor
 from sensemble_train.data.batching import seeded
 from sensemble_train.data.clips import LOG, Clips, decode, joined
 from sensemble_train.data.embedding_cache import VIEWS, embedded
-from sensemble_train.data.near import near_windows
 from sensemble_train.data.trainable import check_trainable, having, shortages, unlabelled
 from sensemble_train.errors import ConfigurationError
 from sensemble_train.models.kinds.registry import kind_of
@@ -116,23 +115,17 @@ def backgrounds(
 ) -> Clips | None:
     """Return features of windows that show none of the classes, or None if no training uses them.
 
-    They are the backgrounds of the dataset's splits `pretrain` and `train`, some that each kind makes, and
-    near windows of `train`.
+    They are the backgrounds of the dataset's splits `pretrain` and `train`, and some that each kind makes.
     """
     described = model.description
     if not (config.pretrain.background or config.finetune.background):
         return None
     draw = seeded(config.seed, "backgrounds")
-    raw, present, train = dict[str, Tensor](), dict[str, Tensor](), dataset.split("train")
-    near = {
-        m: near_windows(train, spec, model.tokenizer, described.task, config.seed)
+    raw = {
+        m: kind_of(spec).backgrounds(spec, described.configs[m], _SYNTHETIC, draw)
         for m, spec in described.specs.items()
     }
-    in_all = _SYNTHETIC + max(map(len, near.values()))
-    for m, spec in described.specs.items():
-        far = kind_of(spec).backgrounds(spec, described.configs[m], in_all - len(near[m]), draw)
-        raw[m] = torch.cat([far, near[m]])
-        present[m] = torch.ones(len(raw[m]), dtype=torch.bool)
+    present = dict.fromkeys(raw, torch.ones(_SYNTHETIC, dtype=torch.bool))
     made = _features(config, model, "background", Clips(raw, present, None), report)
     own = (*dataset.background("pretrain"), *dataset.background("train"))
     if not own:

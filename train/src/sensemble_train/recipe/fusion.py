@@ -1,17 +1,18 @@
-"""Late fusion of specialists, whose calibrated logits are added: the teacher of subset distillation."""
+"""Late fusion of specialists, whose calibrated evidence is added: the teacher of subset distillation."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
 import torch
-from sensemble_runtime.auditing.calibration import fit_temperature
+from sensemble_runtime.auditing.calibration import LEAST, REDUNDANT, fit_temperature
 from sensemble_runtime.subsets import Subset, measured
 from torch import Tensor, nn
 
 from sensemble_train.data.clips import Clips, ClipSource
 from sensemble_train.models.encoders import ByModality
 from sensemble_train.models.model import Head, Model
+from sensemble_train.objectives.task import task_loss
 from sensemble_train.recipe.evaluate import BATCH, embed
 from sensemble_train.training.loop import Loop
 from sensemble_train.training.scale import autocast
@@ -20,15 +21,20 @@ _OTHERS = 0.5  # weight of the logits of sensors outside a subset
 
 
 class Logits(nn.Module):
-    """An encoder whose embedding is the mean of its readers' logits over its `temperature`, float32 [B, C].
+    """An encoder whose embedding is a calibrated opinion: log-probabilities of the classes, float32 [B, C].
 
-    The reader is the modality's specialist, or those of other modalities where it has no labels.
+    They are the prior and the evidence, which is the mean of the readers' logits less the prior, divided by
+    `temperature`. Dividing the logits instead would make rare classes likelier than they are. The reader is
+    the modality's specialist, or those of other modalities where it has no labels.
     """
 
-    def __init__(self, readers: Sequence[Model], modality: str) -> None:
+    prior: Tensor
+
+    def __init__(self, readers: Sequence[Model], modality: str, prior: Tensor) -> None:
         super().__init__()
         self.encoders = nn.ModuleList(reader.encoders[modality] for reader in readers)
         self.heads = nn.ModuleList(reader.head for reader in readers)
+        self.register_buffer("prior", prior, persistent=False)
         self.temperature = 1.0
 
     def front(self, raw: Tensor) -> Tensor:
@@ -36,16 +42,22 @@ class Logits(nn.Module):
         return self.encoders[0].front(raw)  # type: ignore[operator, no-any-return]
 
     def encode(self, features: Tensor) -> Tensor:
-        """Return the mean logits [B, C] over the temperature."""
+        """Return the opinions [B, C] of features."""
         logits = [head(e.encode(features)) for e, head in zip(self.encoders, self.heads, strict=True)]  # type: ignore[operator]
-        return torch.stack(logits).mean(dim=0) / self.temperature
+        return self.prior + (torch.stack(logits).mean(dim=0) - self.prior) / self.temperature
 
 
 class LateFusion(Model):
-    """Late fusion as a model: its embeddings are the logits of `specialists`, and its head adds them.
+    """Late fusion as a model: its embeddings are opinions of `specialists`, whose evidence its head adds.
 
-    Sensors are taken to be independent given the class (naive Bayes), so the prior of the classes counts
-    once: log p(c | all) = sum of log p(c | m) - (n - 1) log p(c), up to a number that all classes share.
+    The opinions l_m of n sensors say, up to a number that all classes share,
+
+        log p(c) + n ** -r * sum of (l_m(c) - log p(c)):
+
+    the prior counts once, and the evidence as often as the redundancy r lets it. With 0, sensors are
+    independent given the class (naive Bayes); with 1, they repeat each other, and their mean counts. The
+    belief has the same r (`runtime.engine.belief`).
+
     A modality without a specialist is read by the heads of all of them: its embeddings lie in the same space.
 
     Args:
@@ -58,30 +70,35 @@ class LateFusion(Model):
         first, *_ = every = list(specialists.values())
         super().__init__(first.description, first.tokenizer)
         readers = {m: [specialists[m]] if m in specialists else every for m in self.modalities}
-        self.encoders = ByModality({m: Logits(some, m) for m, some in readers.items()})
+        self.encoders = ByModality({m: Logits(some, m, prior) for m, some in readers.items()})
         self.register_buffer("prior", prior, persistent=False)
-        count, classes = len(self.modalities), len(first.description.labels)
-        self.head = Head(classes, classes)
-        with torch.no_grad():
-            # The head reads a mean: times n, that of all n modalities is their sum.
-            self.head.linear.weight.copy_(count * torch.eye(classes))
-            self.head.linear.bias.copy_(-(count - 1) * prior)
+        self.head = Head(len(prior), len(prior))
+        self.repeat(REDUNDANT)
+
+    @torch.no_grad()
+    def repeat(self, redundancy: float) -> None:
+        """Set the redundancy of the sensors."""
+        self.redundancy = redundancy
+        # The head reads the mean of all n opinions: the power of its evidence is n ** (1 - r).
+        power = len(self.modalities) ** (1 - redundancy)
+        self.head.linear.weight.copy_(power * torch.eye(len(self.prior)))
+        self.head.linear.bias.copy_((1 - power) * self.prior)
 
     def answers(self, pooled: Tensor, sizes: Tensor) -> Tensor:
         """See `Model`."""
-        return sizes * pooled - (sizes - 1) * self.prior
+        return self.prior + sizes ** (1 - self.redundancy) * (pooled - self.prior)
 
     def opinions(self, embedded: Mapping[str, Tensor], sets: Sequence[Subset]) -> Tensor:
-        """Return the logits [B, S, C] that a student is taught for each of `sets`, of logits [B, C].
+        """Return the logits [B, S, C] that a student is taught for each of `sets`, of opinions [B, C].
 
         They have all that the subset's own sensors say and half of what the others do: a sensor that is
         taught what it cannot know memorizes its examples.
         """
-        stacked = torch.stack([embedded[m] for m in self.modalities])
+        evidence = torch.stack([embedded[m] for m in self.modalities]) - self.prior
         shares = [[1.0 if m in subset else _OTHERS for m in self.modalities] for subset in sets]
-        weights = stacked.new_tensor(shares)
-        once = (weights.sum(dim=1, keepdim=True) - 1) * self.prior
-        return torch.einsum("sm,mbc->bsc", weights, stacked) - once
+        weights = evidence.new_tensor(shares)
+        weights = weights * weights.sum(dim=1, keepdim=True) ** -self.redundancy
+        return self.prior + torch.einsum("sm,mbc->bsc", weights, evidence)
 
 
 def prior_logits(targets: Tensor, task: str, classes: int) -> Tensor:
@@ -96,14 +113,38 @@ def prior_logits(targets: Tensor, task: str, classes: int) -> Tensor:
 
 @torch.no_grad()
 def fuse(specialists: Mapping[str, Model], prior: Tensor, selection: ClipSource, loop: Loop) -> LateFusion:
-    """Return the late fusion of specialists, with temperatures fitted to `selection` (`calibrate`)."""
+    """Return the late fusion of specialists.
+
+    Its temperatures and its redundancy make the labels of `selection` (`calibrate`) most likely.
+    """
     fused = LateFusion(specialists, prior).eval()
     (embedded,) = embed(selection, loop, fused)
+    if embedded.targets is None:
+        return fused
+    task = fused.description.task
     for m, encoder in fused.encoders.items():
         known = embedded.having((m,))
         if len(known) and known.targets is not None:
-            logits, truth = known.inputs[m].numpy(), known.targets.numpy()
-            encoder.temperature = fit_temperature(logits, truth, fused.description.task, least=1)  # type: ignore[assignment]
+            evidence = known.inputs[m] - prior
+            encoder.temperature = temperature = fit_temperature(  # type: ignore[assignment]
+                evidence.numpy(), known.targets.numpy(), task, least=1, prior=prior.numpy()
+            )
+            embedded.inputs[m].copy_(prior + (embedded.inputs[m] - prior) / temperature)
+    # The redundancy is one of eleven. The answers of all sets of sensors count.
+    sets = [one for one in measured(fused.modalities) if len(one) > 1]
+    together = [clips for one in sets if len(clips := embedded.having(one)) >= LEAST]
+
+    def loss(redundancy: float) -> float:
+        fused.repeat(redundancy)
+        total = 0.0
+        for clips in together:
+            assert clips.targets is not None  # noqa: S101 - those of `selection`
+            opinions = torch.stack(list(clips.inputs.values()))
+            answers = fused.answers(opinions.mean(dim=0), torch.tensor(len(opinions)))
+            total += float(task_loss(answers, clips.targets, task))
+        return total
+
+    fused.repeat(min((step / 10 for step in range(11)), key=loss) if together else REDUNDANT)
     return fused
 
 

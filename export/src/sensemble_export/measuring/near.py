@@ -1,7 +1,8 @@
 """Near windows of the examples that are trained on: half of one, two at once, half of one and of another.
 
-Encoders and familiarity learn that they are none of the classes. Other sorts (backwards, mirrored, denied)
-are for the audit alone, which says how far that carries.
+Familiarity learns that they may be none of the classes. Encoders do not: half a digit is no digit, but half a
+cat is a cat, and a model of cats that learned otherwise names fewer of them (`train/BENCHMARKS.md`). Other
+sorts (backwards, mirrored, denied) are for the audit alone, which says how far that carries.
 """
 
 from collections.abc import Sequence
@@ -13,10 +14,9 @@ from sensemble_sensors.errors import BadDataError
 from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.media.dataset import Example
 from sensemble_sensors.spec import InputSpec
+from sensemble_train.data.clips import as_input
 from tokenizers import Tokenizer
 from torch import Tensor
-
-from sensemble_train.data.clips import as_input
 
 NEAR = 400  # windows of each modality
 

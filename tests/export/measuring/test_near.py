@@ -4,23 +4,30 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
+from sensemble_export.measuring.near import near_windows
 from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.media.dataset import Example, read_dataset
 from sensemble_train.data.clips import as_input
-from sensemble_train.data.near import near_windows
 
-from tests.train.tiny import SPECS, Line, tiny_model, write_index
+from tests.train.tiny import SPECS, Line, dark_and_bright, tiny_model, write_index
 
 TOKENIZER = tiny_model().tokenizer
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("clips")
+    return write_index(folder, dark_and_bright(folder))
 
 
 def labelled(folder: Path) -> list[Example]:
     return [example for example in read_dataset(folder).examples if example.labels]
 
 
-def test_each_kind_gives_windows_that_no_example_shows(clips: tuple[Path, list[Line]]) -> None:
-    examples = labelled(clips[0])
+def test_each_kind_gives_windows_that_no_example_shows(clips: Path) -> None:
+    examples = labelled(clips)
     for modality, spec in (SPECS | {"text": replace(SPECS["text"], shape=(1, 32))}).items():
         made = near_windows(examples, spec, TOKENIZER, "multi-class", 0)
         assert 0 < len(made) < len(examples)
@@ -31,13 +38,13 @@ def test_each_kind_gives_windows_that_no_example_shows(clips: tuple[Path, list[L
         assert not any(np.array_equal(one[None], other) for one in made for other in known), modality
 
 
-def test_two_at_once_are_known_where_several_labels_are_allowed(clips: tuple[Path, list[Line]]) -> None:
-    examples, spec = labelled(clips[0]), replace(SPECS["text"], shape=(1, 32))
+def test_two_at_once_are_known_where_several_labels_are_allowed(clips: Path) -> None:
+    examples, spec = labelled(clips), replace(SPECS["text"], shape=(1, 32))
     assert len(near_windows(examples, spec, TOKENIZER, "multi-label", 0)) == 0
 
 
-def test_a_single_class_or_a_broken_file_gives_none(tmp_path: Path, clips: tuple[Path, list[Line]]) -> None:
-    examples = labelled(clips[0])
+def test_a_single_class_or_a_broken_file_gives_none(tmp_path: Path, clips: Path) -> None:
+    examples = labelled(clips)
     alone = [one for one in examples if one.labels == examples[0].labels]
     assert len(near_windows(alone, SPECS["video"], TOKENIZER, "multi-class", 0)) == 0
     (tmp_path / "a.wav").write_bytes(b"not sound")
