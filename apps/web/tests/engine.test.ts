@@ -4,7 +4,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { Classifier } from "../src/core/classifier";
-import { Engine, type Output } from "../src/core/engine";
+import { Engine, type Output, type View } from "../src/core/engine";
 import type { PoppedWindow, Prediction } from "../src/core/live_set";
 import type { Media, Sample } from "../src/core/spec";
 
@@ -48,11 +48,21 @@ function predicted({ live, ages, probabilities, doubt, unfamiliar, suspect, lies
   return { live, ages: all(ages), probabilities: Array.from(probabilities, near), doubt, unfamiliar, suspect, lies: all(lies), dropped };
 }
 
+/** Return a view as scripts have it. */
+function seen({ sensors, live, prediction, faults }: View) {
+  return {
+    sensors: sensors.map(({ name, state, why, since, active, standby, retryAt }) => [name, state, why, near(since), active ? "active" : standby ? "standby" : "", retryAt && near(retryAt)]),
+    live, answer: prediction?.live ?? null,
+    faults: faults.map(({ kind, modality, sensor, time }) => [kind, modality, sensor, near(time)]),
+  };
+}
+
 const near = (value: number): unknown => ({ asymmetricMatch: (other: number) => Math.abs(other - value) <= 2e-6, toString: () => `near ${value}` });
 
 test.each(readdirSync(SCRIPTS).filter((name) => name !== "bundle.json"))("%s", (name) => {
   const engine = new Engine(bundle);
   const windows = new Map<string, PoppedWindow>();
+  let view = {};
   read(name).forEach((step: any, i: number) => {
     tell(engine, windows, step.in, step.at);
     const out = engine.advance(step.at);
@@ -60,6 +70,8 @@ test.each(readdirSync(SCRIPTS).filter((name) => name !== "bundle.json"))("%s", (
     // What was found is the pattern: its numbers allow for other sums.
     const found = { step: i, in: step.in, out: out.map((output) => written(output, step.at)) };
     expect({ step: i, in: step.in, out: step.out }).toEqual(found);
+    view = step.view ?? view;
+    expect(view, `the view after step ${i}`).toEqual(seen(engine.view(step.at)));
     expect(engine.deadline() ?? Infinity, `the deadline after step ${i}`).toBeCloseTo(step.due ?? Infinity, 5);
   });
 });

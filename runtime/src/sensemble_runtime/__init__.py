@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from sensemble_runtime.bundle.bundle import Bundle as Bundle
     from sensemble_runtime.engine.scheduler import Policy as Policy
     from sensemble_runtime.engine.scheduler import PolicyError as PolicyError
+    from sensemble_runtime.engine.view import View as View
     from sensemble_runtime.errors import AdaptError as AdaptError
     from sensemble_runtime.errors import BundleChangedError as BundleChangedError
     from sensemble_runtime.errors import BundleCorruptError as BundleCorruptError

@@ -4,6 +4,8 @@ import os
 import subprocess
 import sys
 from collections import Counter
+from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,11 +14,18 @@ from typing import Any
 import numpy as np
 import pytest
 from sensemble_apps.errors import InputError
-from sensemble_apps.integrations.heartbeats import Beats, Heartbeats
+from sensemble_apps.integrations.heartbeats import Beats, Counting, Heartbeats, recorded
+from sensemble_apps.running.view_events import Opened, view_event
 from sensemble_apps.tables import heartbeats
 from sensemble_apps.tables.heartbeats import Heartbeat, add, parsed
+from sensemble_runtime.bundle.bundle import Bundle
+from sensemble_runtime.engine.scheduler import Policy
 from sensemble_runtime.prediction import Prediction
+from sensemble_runtime.record.writer import RecordWriter
+from sensemble_runtime.session.virtual import VirtualSession
 from sensemble_sensors.durable import lock
+from sensemble_sensors.media.dataset import read_dataset
+from sensemble_sensors.media.decoding import samples
 from sensemble_sensors.supervision.events import Event
 
 pytestmark = pytest.mark.real
@@ -51,7 +60,7 @@ def test_answers_are_counted_by_live_set_and_by_the_fault_that_took_a_sensor() -
     lost = Event(0.0, "lost", "video", "camera 0", "no picture came")
     items = [live(*EVERY), said(EVERY), lost, live("audio"), *[said(("audio",), 0.55)] * 3, live(*EVERY)]
     for second, item in enumerate([*items, said(EVERY)]):
-        beats.note(item, 7200.0 + second, 1.0)
+        beats.note(item, [lost] if 2 <= second < 7 else [], 7200.0 + second, 1.0)
     rows = {row.live: row for row in beats.taken()}
     assert sum(row.seconds for row in rows.values()) == 9
     assert {name: (row.answers, row.unsure, dict(row.without)) for name, row in rows.items() if name} == {
@@ -66,12 +75,50 @@ def test_answers_are_counted_by_live_set_and_by_the_fault_that_took_a_sensor() -
     assert beats.taken() == []
 
 
-def test_a_sensor_that_was_detached_is_not_to_blame() -> None:
-    beats = Beats("d", "pi", "b" * 64)
+def test_heartbeats_that_begin_late_know_what_is_live_and_what_is_lost(
+    bundle_folder: Path, dataset_folder: Path
+) -> None:
+    bundle, [example, *_] = Bundle.open(bundle_folder), read_dataset(dataset_folder).examples
+    session, specs = VirtualSession(bundle, Policy(unfamiliar="pool")), bundle.specs
+    first, late = Counting(bundle), Counting(bundle)
+    first.show(Opened(0.0, session.view))
+
+    def tell(until: float, *outputs: Counting) -> None:
+        for item in session.advance(until):
+            for output in outputs:
+                output.show(view_event(item, 0.0))
+
+    for modality in EVERY:
+        session.plug(modality, modality, 0.0)
+    given = [*samples(example, {m: specs[m] for m in EVERY}, 0.0)]
+    for sample in given:
+        session.give(sample, sample.time)
+    end = max(sample.time for sample in given)
+    tell(end + 0.1, first)
+    session.engine.lose("video", "no picture came", end + 0.1)
+    tell(end + 0.1, first)
+    late.show(Opened(0.0, session.view))
+    first.taken()
+    for sample in samples(example, {"audio": specs["audio"]}, end + 0.1):
+        session.give(sample, sample.time)
+        tell(sample.time, first, late)
+    tell(session.view().time + 0.1, first, late)
+    rows = [row for row in late.taken() if row.answers]
+    assert [(row.live, row.without) for row in rows] == [("audio", {"video lost": rows[0].answers})]
+    assert [(row.answers, row.without) for row in first.taken() if row.answers] == [
+        (row.answers, row.without) for row in rows
+    ]
+
+
+def test_in_a_record_a_sensor_that_was_detached_is_not_to_blame(bundle_folder: Path, tmp_path: Path) -> None:
+    path = tmp_path / "r.sqlite"
     ends = [Event(0.0, kind, "video", "camera 0") for kind in ("lost", "detached")]
-    for item in (live(*EVERY), *ends, live("audio"), said(("audio",))):
-        beats.note(item, 7200.0, 0.0)
-    assert [row.without for row in beats.taken() if row.answers] == [{}]
+    with closing(RecordWriter(path)) as writer:
+        run = writer.begin("session", Bundle.open(bundle_folder))
+        answer = replace(said(("audio",)), probabilities=np.array([0.9, 0.1, 0.0], np.float32))
+        writer.add_items(run, [live(*EVERY), *ends, live("audio"), answer])
+        writer.end(run)
+    assert [row.without for row in recorded(path, "d") if row.answers] == [{}]
 
 
 def test_sessions_of_one_device_share_private_files(tmp_path: Path) -> None:

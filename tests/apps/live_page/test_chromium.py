@@ -4,6 +4,7 @@ import json
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from threading import Event, Thread
@@ -15,6 +16,7 @@ from playwright.sync_api import Browser, Page, Playwright, WebSocketRoute, expec
 from sensemble_apps.live_page.api import audited
 from sensemble_runtime import subsets
 from sensemble_runtime.bundle.bundle import Bundle
+from sensemble_runtime.session.session import Session
 from sensemble_sensors.media.dataset import Example
 from sensemble_sensors.supervision import events
 
@@ -115,7 +117,7 @@ def test_a_cable_is_pulled_the_light_moves_and_the_moment_is_looked_back_at(
     page_of_a_replay: Served, browser: Browser
 ) -> None:
     page, _ = opened(browser, page_of_a_replay)
-    scores = {one["subset"]: one for one in audited(page_of_a_replay.session_state.bundle)}
+    scores = {one["subset"]: one for one in audited(page_of_a_replay.session.bundle)}
     sets = [scores[name] for name in ("audio+text+video", "audio+text")]
     before, after = (f"{one['accuracy'] * one['n']:.0f} of {one['n']}" for one in sets)
     lit = page.locator("#lattice .lit")
@@ -131,11 +133,13 @@ def test_a_cable_is_pulled_the_light_moves_and_the_moment_is_looked_back_at(
     expect(page.locator("#dots .live")).to_have_count(3)
     expect(page.locator(".chip")).to_have_text(f"camera back: {after} → {before}")
     # One that lies is marked, and its edge.
-    page_of_a_replay.report(events.Event(monotonic(), "suspect", "text"))
+    session = page_of_a_replay.session
+    suspect = events.Event(monotonic(), "suspect", "text")
+    session.view = lambda: replace(Session.view(session), faults=(suspect,))  # type: ignore[method-assign]
     expect(page.locator(".chip.bad")).to_contain_text("captions at odds with the others")
     expect(page.locator("#lattice line.bad")).to_have_count(1)
     assert inaccessible(page) == []
-    page_of_a_replay.report(events.Event(monotonic(), "agrees again", "text"))
+    del session.view
     # Any moment is looked at, with its picture: that of an event, or one on the strip.
     page.locator("#events button", has_text="the door detached").click()
     expect(page.locator("#moment")).to_contain_text("as it was at")

@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sensemble_apps.live_page.demonstration import demonstration
 from sensemble_apps.live_page.examples import examples_of_classes
-from sensemble_apps.live_page.session_state import opinions
+from sensemble_apps.live_page.session_state import SessionState, opinions
 from sensemble_runtime import subsets
 from sensemble_runtime.auditing.answers import Sessions
 from sensemble_runtime.bundle.bundle import Bundle
@@ -186,6 +186,25 @@ def test_a_viewer_that_does_not_read_delays_nothing(bundle: Bundle, examples: Se
         quick.next("state")
         assert (served.session.missed, served.session.missed_events) == (0, 0)
         assert slow.next("state")
+
+
+def test_a_page_that_begins_late_shows_what_one_from_the_start_shows(
+    bundle: Bundle, examples: Sequence[Example]
+) -> None:
+    with serving(bundle, examples) as served, served.viewer() as viewer:
+        viewer.next("state", lambda state: state["live"] == ALL)
+        served.session.lose("replay video", "no picture came")
+        viewer.next("state", lambda state: _of(state, "video")["kind"] == "lost")
+        served.sensors.unplug("replay text")
+        viewer.next("state", lambda state: not _of(state, "text")["plugged"])
+        state = served.session_state
+        late = SessionState(served.session, served.sensors, served.page.recorder, state.began)
+        view = served.session.view()
+        served.session.view = lambda: view  # type: ignore[method-assign] # for both the same moment
+        state.touch()
+        first, second = ({**one.snapshot(), "score": {}, "played": [], "version": 0} for one in (state, late))
+    assert {**first, "process": {}} == {**second, "process": {}}
+    assert [_of(second, m)["kind"] for m in ("text", "video")] == ["detached", "lost"]
 
 
 def test_the_timeline_is_bounded(bundle: Bundle) -> None:

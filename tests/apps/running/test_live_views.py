@@ -6,24 +6,28 @@ import os
 import pty
 import signal
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Timer
+from typing import Any
 
 import numpy as np
 import pytest
 import rich
 from sensemble_apps.console.wording import answer
 from sensemble_apps.running.terminal import TerminalOutput
-from sensemble_apps.running.view_events import (
-    Predicted,
-    ViewEvent,
-)
+from sensemble_apps.running.view_events import Opened, ViewEvent, view_event
 from sensemble_runtime.bundle.bundle import Bundle
+from sensemble_runtime.engine.scheduler import Policy
+from sensemble_runtime.engine.view import View
 from sensemble_runtime.prediction import Doubt, Opinion, Prediction
 from sensemble_runtime.scores import SubsetScore
+from sensemble_runtime.session.virtual import VirtualSession
+from sensemble_sensors.media.dataset import read_dataset
+from sensemble_sensors.media.decoding import samples, span
 from sensemble_sensors.supervision.events import Event
+from sensemble_sensors.supervision.sensor_view import SensorView
 
 from tests.apps.conftest import Started
 from tests.waiting import PATIENCE
@@ -76,67 +80,106 @@ def test_a_terminal_shows_no_class_of_what_is_dead(bundle_folder: Path) -> None:
     assert "%" not in picture
 
 
+def sensor(modality: str, name: str, state: str = "attached", **more: Any) -> SensorView:  # noqa: ANN401
+    known: dict[str, Any] = {
+        "device": "",
+        "why": "",
+        "since": 0.0,
+        "active": False,
+        "standby": False,
+        "retry_at": None,
+    }
+    return SensorView(modality=modality, name=name, state=state, **known | more)
+
+
 def test_a_standby_that_dies_does_not_make_the_live_one_lost(bundle_folder: Path) -> None:
-    rows = _picture(
-        Bundle.open(bundle_folder),
-        80,
-        Event(1.0, "attached", "video", "camera 0"),
-        Event(2.0, "live", text="video"),
-        Event(3.0, "attached", "video", "front door"),
-        Event(4.0, "lost", "video", "camera 0", 80 * "x"),
+    bundle = Bundle.open(bundle_folder)
+    cameras = (
+        sensor("video", "camera 0", "lost", why=80 * "x", standby=True),
+        sensor("video", "front door", active=True),
     )
-    cameras = rows[rows.index("● camera") + 1 :]
-    named = [row.split()[:3] for row in cameras if row[4:5].strip()]  # a long reason goes on below the name
-    assert named[:2] == [["camera", "0", "lost:"], ["front", "door", "attached"]]
+    rows = _picture(bundle, 80, _view(bundle, sensors=cameras, live=("video",)))
+    rows = rows[rows.index("● camera") + 1 :]
+    named = [row.split()[:3] for row in rows if row[4:5].strip()]  # a long reason goes on below the name
+    assert named[:2] == [["camera", "0", "lost:"], ["●", "front", "door"]]
 
 
-def _picture(bundle: Bundle, width: int, *items: ViewEvent) -> list[str]:
+def _view(bundle: Bundle, prediction: Prediction | None = None, **given: Any) -> View:  # noqa: ANN401
+    live = () if prediction is None else prediction.live
+    latencies = {} if prediction is None else prediction.latencies
+    known: dict[str, Any] = {"time": 1.0, "sensors": (), "live": live, "faults": (), "latencies": latencies}
+    return View(prediction=prediction, bundle=bundle, **known | given)
+
+
+def _picture(
+    bundle: Bundle, width: int, view: View | Callable[[], View], items: Iterable[ViewEvent] = ()
+) -> list[str]:
     """Return the last lines that a terminal of that width shows."""
     out = io.StringIO()
     rich.reconfigure(file=out, force_terminal=True, width=width, color_system=None)
-    with TerminalOutput(bundle) as view:
+    with TerminalOutput(bundle) as shown:
+        shown.show(Opened(0.0, view if callable(view) else lambda: view))
         for item in items:
-            view.show(item)
+            shown.show(item)
     rich.reconfigure()
     return [line.rstrip() for line in ("sensor" + out.getvalue().rpartition("sensor ")[2]).splitlines()]
 
 
 def test_a_terminal_says_that_the_record_fails_while_it_does(bundle_folder: Path) -> None:
-    failed, again = Event(1.0, "record failed", text="r.sqlite: no room"), Event(2.0, "recorded")
+    bundle, failed = Bundle.open(bundle_folder), Event(1.0, "record failed", text="r.sqlite: no room")
     others = [Event(1.5, "lost", "audio", "desk", str(n)) for n in range(60)]
-    lines = _picture(Bundle.open(bundle_folder), 80, failed, *others)
-    assert "! record failed: r.sqlite: no room" in lines
-    lines = _picture(Bundle.open(bundle_folder), 80, failed, *others, again)
+    assert "! record failed: r.sqlite: no room" in _picture(
+        bundle, 80, _view(bundle, faults=(failed,)), [failed, *others]
+    )
+    lines = _picture(bundle, 80, _view(bundle), [failed, *others, Event(2.0, "recorded")])
     assert not any(line.startswith("! record failed") for line in lines)
 
 
-def _said(time: float, **latencies: float) -> Predicted:
+def _said(**latencies: float) -> Prediction:
     ages, chances = dict.fromkeys(("audio", "video"), 0.25), np.full(3, 1 / 3, np.float32)
     live, labels = ("audio", "video"), ("zero", "one", "two")
-    made = Prediction(time, live, ages, chances, chances, latencies, {}, labels=labels)
-    return Predicted(time, made, None)
-
-
-def test_a_number_stays_while_another_sensor_speaks(bundle_folder: Path) -> None:
-    items = (_said(1.0, audio=0.0123), _said(1.1, video=0.0045))
-    shown = _picture(Bundle.open(bundle_folder), 80, *items)
-    rows = {line.split()[1]: line for line in shown if line[:1] == "●"}
-    assert "12.3 ms" in rows["microphone"]
-    assert "4.5 ms" in rows["camera"]
+    return Prediction(1.0, live, ages, chances, chances, latencies, {}, labels=labels)
 
 
 def test_of_several_sensors_the_active_one_is_marked(bundle_folder: Path) -> None:
-    items = [Event(0.0, "attached", "audio", name) for name in ("desk", "door")]
-    items += [Event(0.1, "active", "audio", name) for name in ("desk", "door")]
-    rows = _picture(Bundle.open(bundle_folder), 80, *items, _said(1.0, audio=0.01))
+    bundle = Bundle.open(bundle_folder)
+    sensors = (sensor("audio", "desk", standby=True), sensor("audio", "door", active=True))
+    takes_over = Event(0.1, "active", "audio", "door")
+    rows = _picture(bundle, 80, _view(bundle, _said(audio=0.01), sensors=sensors), [takes_over])
     assert [row.split() for row in rows[1:4]] == [
         ["●", "microphone", "0.2", "s", "10.0", "ms"],
         ["desk", "attached"],
         ["●", "door", "attached"],
     ]
     assert "    0.10 s  ---- microphone door is the active sensor" in rows
-    rows = _picture(Bundle.open(bundle_folder), 80, *items, Event(1.0, "live"))
+    rows = _picture(bundle, 80, _view(bundle, sensors=sensors))
     assert not any("●" in row for row in rows)
+
+
+def test_a_terminal_that_begins_late_shows_what_one_from_the_start_shows(
+    bundle_folder: Path, dataset_folder: Path
+) -> None:
+    bundle, [example, *_] = Bundle.open(bundle_folder), read_dataset(dataset_folder).examples
+    session = VirtualSession(bundle, Policy(unfamiliar="pool"))
+    specs = {modality: bundle.specs[modality] for modality in ("audio", "video")}
+
+    def happens() -> Iterator[ViewEvent]:
+        for modality in specs:
+            session.plug(modality, f"desk {modality}", 0.0)
+        for sample in samples(example, specs, 0.0):
+            session.give(sample, sample.time)
+        end = span(specs) + 0.1
+        yield from (view_event(item, 0.0) for item in session.advance(end))
+        session.engine.lose("desk video", "no picture came", end)
+        yield from (view_event(item, 0.0) for item in session.advance(end))
+
+    shown, late = (
+        [row for row in _picture(bundle, 140, session.view, items) if row and row[0].isprintable()]
+        for items in (happens(), ())
+    )
+    assert late == [row for row in shown if "----" not in row]
+    assert any("camera desk video" in row and "lost: no" in row for row in late)
+    assert any("● microphone desk audio" in row for row in late)
 
 
 def test_a_real_terminal_says_when_a_sensor_is_tried_again(bundle_folder: Path) -> None:
@@ -176,7 +219,8 @@ def test_a_terminal_says_what_is_unsure_and_what_each_sensor_says(bundle_folder:
         opinions={"audio": audio, "video": video}, audited=SubsetScore(0.75, 40, 0.6, 0.86),
         levels={"audio": -20.0, "video": 0.45},
     )  # fmt: skip
-    shown = "\n".join(_picture(Bundle.open(bundle_folder), 100, Predicted(1.0, made, None)))
+    bundle = Bundle.open(bundle_folder)
+    shown = "\n".join(_picture(bundle, 100, _view(bundle, made)))
     assert "unsure: two or one  audio+video: scores 75% on 40 examples (60 to 86%)" in shown
     assert "two? 62%" in shown
     assert "two 62%" in shown
@@ -192,13 +236,13 @@ def test_a_terminal_says_that_a_sensor_is_unfamiliar(bundle_folder: Path) -> Non
         1.0, ("video",), {"video": 0.1}, chances, chances, {}, {}, labels=labels, threshold=0.5, doubt=None,
         opinions={"audio": nothing, "video": opinion}, unfamiliar=("audio",),
     )  # fmt: skip
+    bundle = Bundle.open(bundle_folder)
     reported = Event(1.0, "unfamiliar", "audio", text="it is unlike what the encoder was trained on")
-    shown = _picture(Bundle.open(bundle_folder), 140, reported, Predicted(1.0, made, None))
+    shown = _picture(bundle, 140, _view(bundle, made, faults=(reported,)))
     (row,) = (line for line in shown if line.startswith("○ microphone"))
     assert "unfamiliar: it is unlike what the encoder was trained on" in row
     assert "? 33%" in row, "it has no evidence"
-    again = Event(2.0, "familiar again", "audio")
-    shown = _picture(Bundle.open(bundle_folder), 140, reported, again)
+    shown = _picture(bundle, 140, _view(bundle, made))
     assert not any("unfamiliar" in line for line in shown if "microphone" in line[:14])
 
 

@@ -158,6 +158,11 @@ class Bench:
         """The live sets that were reported."""
         return [event.live for event in self.events if event.kind == "live"]
 
+    @property
+    def retries(self) -> dict[str, float]:
+        """When each sensor that waits for that is tried again, by name."""
+        return {one.name: one.retry_at for one in self.engine.sensors if one.retry_at is not None}
+
     def advance(self) -> None:
         for output in self.engine.advance(self.now):
             if isinstance(output, ReaderOrder):

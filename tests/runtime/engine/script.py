@@ -1,8 +1,8 @@
 """Scripts: inputs to an engine and its outputs, which ports replay. `scripts/` keeps one for each story.
 
 `python -m tests.runtime.engine.script` draws them anew: the shortest of each story that Hypothesis finds. A
-step has its time `at`, the input `in` (`advance` where only time passes), the outputs `out`, and the next
-deadline `due`. `bundle.json` has what answers.
+step has its time `at`, the input `in` (`advance` where only time passes), the outputs `out`, the next
+deadline `due`, and the `view` where it is another. `bundle.json` has what answers.
 """
 
 import json
@@ -24,6 +24,7 @@ from sensemble_runtime.bundle.manifest import Calibration
 from sensemble_runtime.engine.engine import EncodeOrder, Engine, FreeOrder
 from sensemble_runtime.engine.live_set import PoppedWindow, Teaching, WindowEmbedding
 from sensemble_runtime.engine.scheduler import Policy
+from sensemble_runtime.engine.view import View
 from sensemble_runtime.prediction import Prediction
 from sensemble_sensors.errors import SensorEndedError, SensorLostError, SensorUnavailableError
 from sensemble_sensors.sensor import Sample
@@ -80,6 +81,7 @@ class Stage:
         self.windows: dict[str, PoppedWindow] = {}  # by modality, that are to be encoded
         self.steps: list[dict[str, Any]] = []
         self.items: list[Prediction | Event] = []
+        self._view: dict[str, Any] = {}  # the newest
 
     def tell(self, at: float, act: str, *given: Any) -> list[Any]:  # noqa: ANN401 - JSON
         """Give an input and let time pass up to `at`; return the outputs."""
@@ -101,7 +103,10 @@ class Stage:
         elif act != "advance":
             getattr(engine, act)(*given, at)
         out = [self._written(output) for output in engine.advance(at)]
-        self.steps.append({"at": at, "in": [act, *more], "out": out, "due": engine.deadline()})
+        step = {"at": at, "in": [act, *more], "out": out, "due": engine.deadline()}
+        if (view := _seen(engine.view(at))) != self._view:
+            step["view"] = self._view = view
+        self.steps.append(step)
         return out
 
     def _written(self, output: Any) -> list[Any]:  # noqa: ANN401 - of any output
@@ -133,6 +138,25 @@ class Stage:
                 "dropped": output.dropped,
             },
         ]
+
+
+def _seen(view: View) -> dict[str, Any]:
+    return {
+        "sensors": [
+            [
+                one.name,
+                one.state,
+                one.why,
+                round(one.since, 6),
+                "active" if one.active else "standby" if one.standby else "",
+                None if one.retry_at is None else round(one.retry_at, 6),
+            ]
+            for one in view.sensors
+        ],
+        "live": view.live,
+        "answer": view.prediction and view.prediction.live,
+        "faults": [[one.kind, one.modality, one.sensor, round(one.time, 6)] for one in view.faults],
+    }
 
 
 def _sample(modality: str, time: float, value: int, *, cut: bool) -> Sample:

@@ -14,7 +14,7 @@ def test_retries_back_off_and_begin_anew_when_a_sensor_has_worked() -> None:
     key, waits = bench.attach("text", open_now=False), []
     for _ in range(6):
         bench.fail(key, SensorUnavailableError("absent"))
-        waits.append(bench.engine.retries["text"] - bench.now)
+        waits.append(bench.retries["text"] - bench.now)
         bench.wait(waits[-1])
     first, longest = RETRY
     assert waits == pytest.approx([min(first * 2**i, longest) for i in range(6)])
@@ -23,7 +23,7 @@ def test_retries_back_off_and_begin_anew_when_a_sensor_has_worked() -> None:
     bench.wait(20.0)
     bench.give(key)
     bench.fail(key)
-    assert bench.engine.retries["text"] - bench.now == pytest.approx(first)
+    assert bench.retries["text"] - bench.now == pytest.approx(first)
     assert not bench.tell("retry", "nobody")
 
 
@@ -185,11 +185,11 @@ def test_a_sensor_whose_code_hangs_gives_way_to_its_backup_until_it_returns() ->
         bench.wait(0.1)
     (_, _), (kind, text) = bench.of("hung")
     assert (kind, text.split(" for ")[0]) == ("unhealthy", "its code has been reading")
-    assert bench.engine.active == {"video": "backup"}
+    assert [one.name for one in bench.engine.sensors if one.active] == ["backup"]
     assert bench.predictions[-1].time > bench.now - 0.2
     bench.give(hung)
     assert bench.kinds("hung")[-1] == "recovered"
-    assert bench.engine.active == {"video": "hung"}
+    assert [one.name for one in bench.engine.sensors if one.active] == ["hung"]
 
 
 def test_a_sensor_that_does_not_open_or_close_is_reported() -> None:

@@ -11,7 +11,7 @@ from sensemble_runtime.engine.scheduler import Policy
 from sensemble_runtime.prediction import Prediction
 from sensemble_sensors.errors import SensorUnavailableError
 from sensemble_sensors.supervision.backoff import RETRY
-from sensemble_sensors.supervision.events import Event
+from sensemble_sensors.supervision.events import STATES, Event
 from sensemble_sensors.thresholds import DEFAULT, Thresholds
 
 from tests.runtime.engine.bench import SPECS, Bench
@@ -134,7 +134,8 @@ class Machine(RuleBasedStateMachine):
     - orders fit: a reader is opened only when it is closed, an encoder gets one window at a time;
     - equal inputs give equal outputs;
     - events are in order of their times, and a modality that leaves the live set has a cause before that;
-    - no deadline has passed, or a driver would spin.
+    - no deadline has passed, or a driver would spin;
+    - the view of this moment says what the events so far say.
     """
 
     @initialize(
@@ -218,10 +219,29 @@ class Machine(RuleBasedStateMachine):
         assert due is None or due > bench.now
         assert {*bench.engine.live(bench.now)} <= bench.alive
         assert all(bench.now < until for until in bench.owed.values())
-        retries = bench.engine.retries
+        retries = bench.retries
         for key in self.of("idle"):
             assert bench.now < retries[bench.names[key]] <= bench.now + RETRY[1]
         assert len(retries) == len(self.of("idle"))
+        self.check_view()
+
+    def check_view(self) -> None:
+        """Compare the view of this moment with what an output of all events so far rebuilds."""
+        bench, view = self.bench, self.bench.engine.view(self.bench.now)
+        events = [item for item in bench.items if isinstance(item, Event)]
+        states = {event.sensor: (event.kind, event.time) for event in events if event.kind in STATES}
+        for one in view.sensors:
+            told = states.get(one.name, ("", 0.0))
+            over = told[0] in ("ended", "failed") and one.state == "detached"  # it was asked to leave, too
+            assert one.state == "opening" or over or (one.state, one.since) == told
+            assert not (one.active and bench.active[one.modality] != one.name)
+        there = [bench.names[key] for key in bench.readers if bench.readers[key] != "over"]
+        assert [one.name for one in view.sensors if one.attached] == there
+        live = next((event.live for event in reversed(events) if event.kind == "live"), ())
+        assert {*view.live} <= {*live}
+        assert (view.prediction is None) == (view.live == ()) == (live == ())
+        noted = {event.modality: event for event in events if event.kind in ("suspect", "agrees again")}
+        assert all(noted[event.modality] == event for event in view.faults if event.kind == "suspect")
 
     def teardown(self) -> None:
         bench = self.bench
@@ -233,7 +253,7 @@ class Machine(RuleBasedStateMachine):
             bench.wait(1.0)
         assert not bench.windows
         assert not self.of("ended")
-        assert bench.engine.deadline() in (None, *bench.engine.retries.values()), "nothing waits for ever"
+        assert bench.engine.deadline() in (None, *bench.retries.values()), "nothing waits for ever"
 
 
 Machine.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)

@@ -7,7 +7,7 @@ import bisect
 import platform
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -16,6 +16,7 @@ from typing import Self
 
 from sensemble_runtime import subsets
 from sensemble_runtime.bundle.bundle import Bundle
+from sensemble_runtime.engine.view import View
 from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.record.reader import (
     RecordedEvent,
@@ -24,12 +25,13 @@ from sensemble_runtime.record.reader import (
     read_predictions,
     read_runs,
 )
+from sensemble_runtime.session.session import Session
 from sensemble_sensors.supervision.events import Event
 
 from sensemble_apps.console.output import remark
 from sensemble_apps.errors import InputError
 from sensemble_apps.running.outputs import machine_id
-from sensemble_apps.running.view_events import FAULTS, Opened, Predicted, ViewEvent
+from sensemble_apps.running.view_events import Opened, Predicted, ViewEvent
 from sensemble_apps.tables.heartbeats import CONFIDENCES, LATENCIES, Heartbeat, add, merged, schema
 
 HOUR = 3600.0
@@ -38,42 +40,45 @@ _MODELS = ("/sys/firmware/devicetree/base/model", "/sys/class/dmi/id/product_nam
 
 
 class Beats:
-    """Sums up predictions and events; times are in seconds since 1970."""
+    """Sums up predictions and events; times are in seconds since 1970.
+
+    Attributes:
+        live: the live set since the newest item.
+    """
 
     def __init__(self, device: str, model: str, bundle: str) -> None:
         self._names = device, model, bundle
-        self._live = ""
-        self._away: dict[str, str] = {}  # by modality, the fault since which it gives nothing
+        self.live = ""
         self._rows: list[Heartbeat] = []
 
-    def note(self, item: Prediction | RecordedPrediction | Event, at: float, passed: float) -> None:
-        """Add an item, `passed` seconds after the one before."""
+    def note(
+        self,
+        item: Prediction | RecordedPrediction | Event,
+        faults: Iterable[Event],
+        at: float,
+        passed: float,
+    ) -> None:
+        """Add an item, `passed` seconds after the one before; `faults` last, the oldest first."""
         self.advance(at, passed)
         if not isinstance(item, Event):
-            self._predicted(item, at)
+            self._predicted(item, faults, at)
         elif item.kind == "live":
-            self._live = item.text
-            self._back(item.live)
-        elif item.kind in FAULTS:
-            fault = f"{item.modality} {item.kind}".strip()
-            self._rows.append(self._row(at, self._live, faults={fault: 1}))
-            if item.modality:
-                self._away[item.modality] = fault
-        elif item.kind in ("detached", "ended"):  # no fault is to blame from here on
-            self._away.pop(item.modality, None)
+            self.live = item.text
+        elif item.is_fault:
+            self._rows.append(self._row(at, self.live, faults={_name(item): 1}))
 
     def advance(self, at: float, passed: float) -> None:
         """Let the live set last for `passed` seconds, until `at`."""
         for hour, seconds in _hours(at - passed, at):
-            self._rows.append(self._row(hour, self._live, seconds=seconds))
+            self._rows.append(self._row(hour, self.live, seconds=seconds))
 
     def taken(self) -> list[Heartbeat]:
         """Return the sums, and begin anew."""
         rows, self._rows = merged(self._rows), []
         return rows
 
-    def _predicted(self, said: Prediction | RecordedPrediction, at: float) -> None:
-        self._back(said.live)
+    def _predicted(self, said: Prediction | RecordedPrediction, faults: Iterable[Event], at: float) -> None:
+        newest = {fault.modality: _name(fault) for fault in faults if fault.modality not in ("", *said.live)}
         latencies, confidences = [0] * (len(LATENCIES) + 1), [0] * CONFIDENCES
         latencies[bisect.bisect_right(LATENCIES, 1e3 * sum(said.latencies.values()))] = 1
         confidences[min(int(CONFIDENCES * said.confidence), CONFIDENCES - 1)] = 1
@@ -83,7 +88,7 @@ class Beats:
                 subsets.name(said.live),
                 answers=1,
                 unsure=int(not said.sure),
-                without=dict.fromkeys(self._away.values(), 1),
+                without=dict.fromkeys(newest.values(), 1),
                 latencies=latencies,
                 confidences=confidences,
             )
@@ -91,13 +96,13 @@ class Beats:
         if len(self._rows) > 1 << 10:
             self._rows = merged(self._rows)
 
-    def _back(self, live: subsets.Subset) -> None:
-        for modality in self._away.keys() & {*live}:
-            del self._away[modality]
-
     def _row(self, at: float, live: str, **sums: object) -> Heartbeat:
         hour = datetime.fromtimestamp(at // HOUR * HOUR, UTC)
         return Heartbeat(hour, *self._names, live, **sums)  # type: ignore[arg-type]
+
+
+def _name(fault: Event) -> str:
+    return f"{fault.modality} {fault.kind}".strip()
 
 
 class Counting:
@@ -106,21 +111,32 @@ class Counting:
     def __init__(self, bundle: Bundle) -> None:
         self._beats = Beats(device(), model(), bundle.fingerprint)
         self._last = time.monotonic()
+        self._view: Callable[[], View] | None = None
         self._lock = threading.Lock()
+
+    def follow(self, session: Session) -> None:
+        """Count what a session does from now on."""
+        self._follow(session.view)
+        session.subscribe(self.add)
 
     def show(self, event: ViewEvent) -> None:
         """Count an item of a stream."""
-        if isinstance(event, Predicted):
-            self.add(event.prediction)
-        elif not isinstance(event, Opened):
-            self.add(event)
+        if isinstance(event, Opened):
+            self._follow(event.view)
+        else:
+            self.add(event.prediction if isinstance(event, Predicted) else event)
 
     def add(self, item: Prediction | Event) -> None:
-        """Count a prediction or an event of a session."""
+        """Count a prediction or an event of the session that is followed."""
+        faults = () if self._view is None else self._view().faults
         with self._lock:
-            self._beats.note(item, time.time(), self._passed())
+            self._beats.note(item, faults, time.time(), self._passed())
 
-    def _taken(self) -> list[Heartbeat]:
+    def _follow(self, view: Callable[[], View]) -> None:
+        with self._lock:
+            self._view, self._beats.live = view, subsets.name(view().live)
+
+    def taken(self) -> list[Heartbeat]:
         """Return the sums until now, and begin anew."""
         with self._lock:
             self._beats.advance(time.time(), self._passed())
@@ -135,7 +151,7 @@ class Counting:
 class Heartbeats(Counting):
     """Adds the heartbeats of a session to a folder every five minutes, and at the end of the block.
 
-    In Python: `with Heartbeats(FOLDER, bundle) as beats: session.subscribe(beats.add)`. Raises InputError if
+    In Python: `with Heartbeats(FOLDER, bundle) as beats: beats.follow(session)`. Raises InputError if
     the folder cannot be written.
     """
 
@@ -165,7 +181,7 @@ class Heartbeats(Counting):
         self._write(failed=False)
 
     def _write(self, *, failed: bool) -> bool:
-        self._waiting = merged([*self._waiting, *self._taken()])
+        self._waiting = merged([*self._waiting, *self.taken()])
         try:
             add(self._folder, self._waiting)
         except (InputError, OSError) as error:
@@ -195,10 +211,18 @@ def recorded(record: Path, device: str, machine: str = "") -> list[Heartbeat]:
     for run in read_runs(record):
         if run.kind == "session":
             beats, last = Beats(device, machine, run.bundle), run.began
+            lasting: dict[str, Event] = {}  # the newest fault of each modality that gives nothing since
             items: list[RecordedEvent | RecordedPrediction] = [*read_events(record, run.id)]
             items += read_predictions(record, run.id)
             for item in sorted(items, key=lambda one: one.at):  # of one time, events come first: causes
-                beats.note(item, item.at, max(0.0, item.at - last))
+                live = item.live if not isinstance(item, Event) or item.kind == "live" else ()
+                for modality in live:
+                    lasting.pop(modality, None)
+                if isinstance(item, Event) and item.is_fault and item.modality:
+                    lasting[item.modality] = item
+                elif isinstance(item, Event) and item.kind in ("detached", "ended"):
+                    lasting.pop(item.modality, None)  # no fault is to blame from here on
+                beats.note(item, lasting.values(), item.at, max(0.0, item.at - last))
                 last = max(last, item.at)
             beats.advance(run.ended or last, max(0.0, (run.ended or last) - last))
             rows += beats.taken()

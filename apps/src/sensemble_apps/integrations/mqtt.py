@@ -23,7 +23,7 @@ from sensemble_apps.console.output import remark
 from sensemble_apps.console.wording import answer_as_json
 from sensemble_apps.errors import InputError
 from sensemble_apps.running.outputs import machine_id
-from sensemble_apps.running.view_events import Predicted, ViewEvent, event_as_json
+from sensemble_apps.running.view_events import Opened, Predicted, ViewEvent, event_as_json
 
 _PORTS = {"mqtt": 1883, "mqtts": 8883}
 _AGAIN = (1, 30)  # seconds before the first try to connect again, and at most before later ones
@@ -93,6 +93,8 @@ class Publisher:
     def show(self, event: ViewEvent) -> None:
         """Publish an event, or a new answer or state of the recording."""
         match event:
+            case Opened(view=view):
+                self._state["answer"] = _answer(view().prediction)
             case Predicted(prediction=prediction):
                 self._state["answer"] = _answer(prediction)
             case Event(kind="live", text=""):

@@ -75,7 +75,7 @@ class Metrics(Counting):
             self._confidence.record(item.confidence, live)
 
     def _count(self) -> None:
-        for row in self._taken():
+        for row in self.taken():
             live = {"live": row.live}
             for name in ("seconds", "answers", "unsure"):
                 self._counters[name].add(getattr(row, name), live)

@@ -32,7 +32,7 @@ from sensemble_sensors.spec import InputSpec
 from sensemble_apps.console.output import refused, remark
 from sensemble_apps.console.wording import answer, sensor_title
 from sensemble_apps.errors import InputError
-from sensemble_apps.running.view_events import FAULTS, Opened, Predicted, ViewEvent, event_words
+from sensemble_apps.running.view_events import Opened, Predicted, ViewEvent, event_words
 
 _TIMELINE = "session"
 _QUALITY = 90  # of JPEG
@@ -93,8 +93,9 @@ class RerunFile:
     def show(self, event: ViewEvent) -> None:
         """Log an item of the stream."""
         if isinstance(event, Opened):
-            self._began = event.began
-            self._samples = event.session.listen(self._sample)
+            if event.session is not None:
+                self._began = event.began
+                self._samples = event.session.listen(self._sample)
             return
         self._stream.set_time(_TIMELINE, duration=event.time)
         if isinstance(event, Predicted):
@@ -110,7 +111,7 @@ class RerunFile:
             if not event.live:
                 self._words("answer/words", "nothing is live")
         else:
-            level = TextLogLevel.WARN if event.kind in FAULTS else TextLogLevel.INFO
+            level = TextLogLevel.WARN if event.is_fault else TextLogLevel.INFO
             title = sensor_title(event.modality, event.sensor)
             self._stream.log("events", TextLog(f"{title} {event_words(event)}", level=level))
 

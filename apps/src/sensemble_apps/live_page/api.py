@@ -108,7 +108,7 @@ def _until(kept: SessionState, answer: dict[str, Any] | None, modality: str) -> 
     """Return up to when samples are shown: those of the answer's window, in the pace of its last hop."""
     if answer is None:
         return math.inf
-    age, hop = answer["ages"].get(modality, answer["age"]), kept.bundle.specs[modality].hop
+    age, hop = answer["ages"].get(modality, answer["age"]), kept.sensors.specs[modality].hop
     made = kept.began + answer["time"]
     return float(made - age + min(0.0, monotonic() - made - hop) + _ROUNDED)
 

@@ -99,7 +99,7 @@ class PageTrial:
             seconds = given.number("seconds", 0, MAX_SECONDS)
             scenes = ShownScenes(bundle, self._period, labels, seconds, SETTLE)
             blocks = len(labels) * given.integer("repeat", 1, _MOST)
-            plugged = {sensor.modality for sensor in self._sensors.all if sensor.plugged}
+            plugged = {sensor.modality for sensor in self._sensors.plugged}
             if lacking := next((arm.title for arm in arms if not plugged - arm.unplugged), None):
                 raise InputError(f"{lacking}, no sensor is left; plug in another")
             if blocks * (1 + len(arms)) * seconds > _LONGEST:
@@ -115,7 +115,7 @@ class PageTrial:
 
     def _run(self, bundle: Bundle, scenes: Scenes, arms: Sequence[Arm], blocks: int) -> None:
         shown = scenes if isinstance(scenes, ShownScenes) else None
-        self._used = [(one, one.condition) for one in self._sensors.all if one.plugged] if shown else []
+        self._used = [(one, one.condition) for one in self._sensors.plugged] if shown else []
 
         def began(period: int, block: int) -> None:  # without the arm: who shows the scenes must not know it
             self._say(

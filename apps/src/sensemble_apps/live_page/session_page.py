@@ -52,7 +52,7 @@ class SessionPage:
         self.session_state = SessionState(session, self.sensors, self.recorder, began)
         # The state last, so that whatever the page shows is also written if the process stops now.
         self.outputs = Outputs([*others, self.session_state])
-        self.outputs.show(Opened(began, session))
+        self.outputs.show(Opened(began, session.view, session))
         self.used = Event()
         trials = recordings.resolve().parent / "trials"  # `.` and `/` have no name to replace
         self.trial = PageTrial(session, self.sensors, trials, began, self.session_state.touch)

@@ -18,7 +18,7 @@ from sensemble_sensors.supervision.events import Event
 
 from sensemble_apps.console.wording import answer_as_json, sensor_title
 from sensemble_apps.running.recorder import Recorder
-from sensemble_apps.running.view_events import FAULTS, Predicted, ViewEvent, event_as_json, event_words
+from sensemble_apps.running.view_events import Predicted, ViewEvent, event_as_json, event_words
 from sensemble_apps.web.page_sensors import PageSensors
 
 KEPT = 2000  # entries of the timeline
@@ -43,13 +43,9 @@ class SessionState:
         self.viewers = sensors.viewers
         self.examples: dict[str, dict[str, Any]] = {}
         self._session = session
-        self._answering = session.bundle  # when the newest prediction was shown
         self.sensors = sensors
         self._recorder = recorder
         self._lock = Lock()
-        self._live: tuple[str, ...] = ()
-        self._prediction: Prediction | None = None
-        self._latencies: dict[str, float] = {}
         self._truth: str | None = None
         self._played: tuple[str, ...] = ()  # labels of the example that is played
         self._score: dict[str, Counter[str]] = {}
@@ -66,12 +62,10 @@ class SessionState:
             match event:
                 case Predicted():
                     self._predicted(event)
-                case Event(kind="live"):
-                    self._live = event.live
-                    if not event.live:
-                        self._shown = ()
-                        self._enter("live", event.time, live=[])
-                case Event():
+                case Event(kind="live", text=""):
+                    self._shown = ()
+                    self._enter("live", event.time, live=[])
+                case Event() if event.kind != "live":
                     self._happened(event)
         self.touch()
 
@@ -87,18 +81,6 @@ class SessionState:
             self.version += 1
         self.viewers.wake()
 
-    @property
-    def bundle(self) -> Bundle:
-        """The bundle that gave the newest answer; without one, that of the session."""
-        with self._lock:
-            return self._bundle()
-
-    @property
-    def prediction(self) -> Prediction | None:
-        """The newest answer; None while nothing is live."""
-        with self._lock:
-            return self._prediction if self._live else None
-
     def snapshot(self) -> dict[str, Any]:
         """Return the state for JSON, without timeline and previews; shared, so do not change it."""
         return self.newest()[1]
@@ -108,22 +90,20 @@ class SessionState:
         version, made, bundle, known = self._snapshot
         if version == self.version and monotonic() - made < _FRESH:
             return bundle, known
+        view = self._session.view()
+        prediction, bundle = view.prediction, view.bundle
         with self._lock:
-            sensors = self.sensors.describe()
-            prediction, live, bundle = self._prediction, self._live, self._bundle()
             score = {name: dict(counts) for name, counts in sorted(self._score.items())}
             truth, played, version = self._truth, self._played, self.version
-            latencies, cpu = dict(self._latencies), self._meter.read()
-        now = monotonic()
-        shown = prediction if live and prediction is not None and _is_of(prediction, bundle) else None
+            cpu = self._meter.read()
         snapshot = {
             "version": version,
-            "time": round(now - self.began, 3),
-            "live": list(live),
-            "sensors": sensors,
-            "answer": None if shown is None else self._answer(shown),
-            "lattice": [] if shown is None else opinions(bundle, shown),
-            "latencies": {m: round(seconds, 6) for m, seconds in latencies.items()},
+            "time": round(view.time - self.began, 3),
+            "live": list(view.live),
+            "sensors": self.sensors.describe(self.began, view),
+            "answer": None if prediction is None else self._answer(prediction),
+            "lattice": [] if prediction is None else opinions(bundle, prediction),
+            "latencies": {m: round(seconds, 6) for m, seconds in view.latencies.items()},
             "dropped": dict(prediction.dropped) if prediction else {},
             "lost": dict(prediction.lost) if prediction else {},
             "truth": truth,
@@ -134,7 +114,7 @@ class SessionState:
             "process": {"cpu": cpu, "memory": memory()},
             "viewers": len(self.viewers),
         }
-        self._snapshot = version, now, bundle, snapshot
+        self._snapshot = version, monotonic(), bundle, snapshot
         return bundle, snapshot
 
     def timeline(self, after: int = 0) -> list[dict[str, Any]]:
@@ -144,19 +124,11 @@ class SessionState:
 
     # With the lock held.
 
-    def _bundle(self) -> Bundle:
-        return self._answering if self._live and self._prediction is not None else self._session.bundle
-
     def _predicted(self, event: Predicted) -> None:
         item, example = event.prediction, event.example
-        self._prediction = item
-        if _is_of(item, newest := self._session.bundle):
-            self._answering = newest
-        self._live = item.live
-        self._latencies |= item.latencies
         # Where a browser or a device gives, it shows something else than the replay.
         given = example is not None and any(
-            sensor.modality in item.live and sensor.plugged and self.sensors.is_active(sensor)
+            sensor.modality in item.live and sensor.name in self.sensors.active
             for sensor in self.sensors.all
             if not sensor.played
         )
@@ -176,11 +148,10 @@ class SessionState:
             self._enter("answer", event.time, live=list(item.live), right=right, **words)
 
     def _happened(self, event: Event) -> None:
-        self.sensors.note(event)
         titles = {sensor.name: sensor.title for sensor in self.sensors.all}
         title = titles.get(event.sensor) or sensor_title(event.modality, event.sensor)
         words = f"{title} {event_words(event)}"
-        self._enter(**event_as_json(event), words=words, fault=event.kind in FAULTS)
+        self._enter(**event_as_json(event), words=words, fault=event.is_fault)
 
     def _enter(self, kind: str, time: float, **fields: Any) -> None:  # noqa: ANN401 - what JSON can hold
         self._entries += 1
@@ -215,11 +186,6 @@ class _Meter:
             self._share = round((spent - self._spent) / (now - self._at), 3)
             self._at, self._spent = now, spent
         return self._share
-
-
-def _is_of(prediction: Prediction, bundle: Bundle) -> bool:
-    """Return whether a bundle made a prediction; its head may have been replaced since."""
-    return prediction.bundle in ("", bundle.fingerprint)
 
 
 def opinions(bundle: Bundle, prediction: Prediction) -> list[dict[str, Any]]:

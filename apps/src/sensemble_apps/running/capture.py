@@ -65,9 +65,9 @@ class Capture(SensorHost):
     def unavailable(self) -> str:
         """The reason why no sensor could be opened so far; empty where one could, or was not tried."""
         with self._lock:
-            reasons = self._suite.reasons
-            none = not self._opened and all(kind == "unavailable" for kind, _ in reasons)
-            return "; ".join(reason for _, reason in reasons) if none else ""
+            sensors = [one for one in self._suite.sensors if one.attached]
+            none = not self._opened and all(one.state == "unavailable" for one in sensors)
+            return "; ".join(one.why for one in sensors) if none else ""
 
     def _prepare(self, modality: str) -> None:
         """Load nothing: no encoder sees these samples."""

@@ -98,7 +98,7 @@ def devices(
     began = monotonic()
     with ExitStack() as stack:
         session = stack.enter_context(opened(bundle, options, health, lasting=make is not None))
-        yield Opened(began, session)
+        yield Opened(began, session.view, session)
         named = {session.attach(sensor): sensor.modality for sensor in sensors}
         if make is not None and not sensors:
             remark("waiting for devices: what is here or is plugged in is used; `sensemble doctor` lists it")
@@ -147,7 +147,7 @@ def replay(
     attached: dict[str, str] = {}  # names by modality
     with opened(bundle, options) as session:
         began = monotonic()
-        yield Opened(began, session)
+        yield Opened(began, session.view, session)
         _plug(session, player, attached, schedule[0])
         with player:
             for item in whole_stream(session):

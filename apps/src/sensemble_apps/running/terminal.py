@@ -2,7 +2,7 @@
 
 import math
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import accumulate
 from threading import Lock
 from time import monotonic
@@ -17,14 +17,23 @@ from rich.table import Table
 from rich.text import Text
 from sensemble_runtime import subsets
 from sensemble_runtime.bundle.bundle import Bundle
-from sensemble_runtime.session.session import Session
+from sensemble_runtime.engine.view import View
+from sensemble_runtime.prediction import Prediction
 from sensemble_sensors.kinds.conditions.condition import Applied
-from sensemble_sensors.supervision.events import Event
+from sensemble_sensors.media.dataset import Example
+from sensemble_sensors.supervision.sensor_view import SensorView
 
 from sensemble_apps.console.conditions import described
 from sensemble_apps.console.kinds import display_of
 from sensemble_apps.console.wording import answer, audited, sensor_title
-from sensemble_apps.running.view_events import OVER, Opened, Predicted, ViewEvent, event_line, event_words
+from sensemble_apps.running.view_events import (
+    Opened,
+    Predicted,
+    ViewEvent,
+    event_line,
+    event_words,
+    in_words,
+)
 
 _TOP = 5  # classes that are shown, at least
 _MOST = 10  # if there are so many candidates
@@ -43,15 +52,10 @@ class TerminalOutput:
         self._conditions = [Text(f"! {described(applied)}", "yellow") for applied in conditions]
         self._labels = bundle.manifest.labels
         self._modalities, self._specs = bundle.modalities, bundle.specs
-        # Modality and sensor's name -> state; a whole modality's state has an empty name.
-        self._states: dict[str, dict[str, Event]] = {m: {} for m in self._modalities}
-        self._active: dict[str, str] = {}  # the name of the active sensor, of several, by modality
-        self._latencies: dict[str, float] = {}  # the last by modality: a prediction may lack some
         self._events: deque[str] = deque(maxlen=_EVENTS)
-        self._predicted: Predicted | None = None
-        self._failures: list[Text] = []  # of the record, while it cannot be written
-        self._live: tuple[str, ...] = ()
-        self._session: Session | None = None  # None in virtual time, where no sensor is lost
+        self._example: Example | None = None  # of the newest answer
+        self._opened: Opened | None = None
+        self._view: View | None = None  # at the newest event; None before the first
         self._lock = Lock()  # of the fields above, which the screen's thread also reads
         self._console = get_console()
         self._screen = Live(get_renderable=self._picture, refresh_per_second=_REFRESH)
@@ -66,38 +70,28 @@ class TerminalOutput:
     def show(self, event: ViewEvent) -> None:
         """Redraw the screen with `event`."""
         with self._lock:
-            self._add(event)
+            if isinstance(event, Opened):
+                self._opened = event
+            elif isinstance(event, Predicted):
+                self._example = event.example
+            elif event.kind != "live":
+                self._events.append(event_line(event))
+            if self._opened is not None:
+                self._view = self._opened.view()
         self._screen.refresh()
-
-    def _add(self, event: ViewEvent) -> None:
-        if isinstance(event, Opened):
-            self._session = event.session
-        elif isinstance(event, Predicted):
-            self._predicted = event
-            self._latencies |= event.prediction.latencies
-            self._live = event.prediction.live
-        elif event.kind == "live":
-            self._live = event.live
-        else:
-            if event.kind == "active":
-                self._active[event.modality] = event.sensor
-            elif event.kind in OVER:
-                self._states[event.modality].pop(event.sensor, None)
-            elif event.modality:
-                self._states[event.modality][event.sensor] = event
-            elif event.kind in ("record failed", "recorded"):
-                failed = event.kind == "record failed"
-                self._failures = [Text(f"! {event_words(event)}", "red")] if failed else []
-            self._events.append(event_line(event))
 
     def _picture(self) -> RenderableType:
         with self._lock:
-            retries = self._session.retries if self._session is not None else {}
-            return self._drawn({name: at - monotonic() for name, at in retries.items()})
+            if self._opened is not None and self._opened.session is not None:
+                self._view = self._opened.view()  # a virtual one runs in the thread that shows its items
+            return Text("waiting for a session", "dim") if self._view is None else self._drawn(self._view)
 
-    def _drawn(self, waits: Mapping[str, float]) -> RenderableType:
-        console, notes = self._console, (*self._conditions, *self._failures)
-        above = Group(self._sensors(waits), *notes, self._answer(), self._classes())
+    def _drawn(self, view: View) -> RenderableType:
+        console = self._console
+        failures = [Text(f"! {event_words(event)}", "red") for event in view.faults if not event.modality]
+        above = Group(
+            self._sensors(view), *self._conditions, *failures, _answer(view), self._classes(view.prediction)
+        )
         room = console.height - 1 - len(console.render_lines(above, pad=False))
         return Group(above, self._newest(max(room, 1)))
 
@@ -110,27 +104,31 @@ class TerminalOutput:
                 break
         return Text("\n").join(lines[-room:])
 
-    def _sensors(self, waits: Mapping[str, float]) -> Table:
+    def _sensors(self, view: View) -> Table:
         table = Table(box=None, pad_edge=False)
         for title in ("sensor", "state", *_COLUMNS[: self._room]):
             table.add_column(title, style="default", header_style="dim", no_wrap=title in _COLUMNS)
         for m in self._modalities:
-            live = m in self._live
+            live = m in view.live
             mark, style = ("●", "green") if live else ("○", "dim")
-            states = {name: _state(event, waits.get(name)) for name, event in self._states[m].items()}
-            if len(states) <= 1:
-                ((name, state),) = states.items() or [("", "absent")]
-                title = f"{mark} {sensor_title(m, name)}"
-                table.add_row(_cell(title, style), _cell(state), *self._numbers(m))
+            own = [one for one in view.sensors if one.modality == m]
+            shown = [one for one in own if one.attached] or own[-1:]
+            fault = view.fault(m)
+            if len(shown) <= 1:
+                # The one sensor that plays a modality of a dataset needs no name.
+                name = next((one.name for one in shown if one.name != f"replay {m}"), "")
+                state = event_words(fault) if fault else _state(shown[0]) if shown else "absent"
+                table.add_row(
+                    _cell(f"{mark} {sensor_title(m, name)}", style), _cell(state), *self._numbers(view, m)
+                )
                 continue
             # Of several sensors, the numbers belong to the modality, and each sensor has its own state.
-            table.add_row(
-                _cell(f"{mark} {sensor_title(m)}", style), _cell(states.pop("", "")), *self._numbers(m)
-            )
-            for name, state in states.items():
-                active = live and name == self._active.get(m)
-                title = f"  {mark if active else ' '} {name}"
-                table.add_row(_cell(title, style if active else ""), _cell(state))
+            words = "" if fault is None else event_words(fault)
+            table.add_row(_cell(f"{mark} {sensor_title(m)}", style), _cell(words), *self._numbers(view, m))
+            for one in shown:
+                active = live and one.active
+                title = f"  {mark if active else ' '} {one.name}"
+                table.add_row(_cell(title, style if active else ""), _cell(_state(one)))
         return table
 
     @property
@@ -139,11 +137,11 @@ class TerminalOutput:
         ends = accumulate(width + 1 for width in _WIDTHS)
         return sum(_NAMES + end <= self._console.width for end in ends)
 
-    def _numbers(self, modality: str) -> tuple[str, ...]:
-        if self._predicted is None:
+    def _numbers(self, view: View, modality: str) -> tuple[str, ...]:
+        prediction = view.prediction
+        if prediction is None:
             return ()
-        prediction = self._predicted.prediction
-        live = modality in self._live
+        live = modality in view.live
         known = live or modality in (*prediction.unfamiliar, prediction.suspect)
         opinion = prediction.opinions.get(modality) if known else None
         numbers = (
@@ -152,27 +150,16 @@ class TerminalOutput:
             if modality in prediction.levels
             else "",
             f"{prediction.ages[modality]:.1f} s" if live and modality in prediction.ages else "",
-            f"{1e3 * self._latencies[modality]:.1f} ms" if live and modality in self._latencies else "",
+            f"{1e3 * view.latencies[modality]:.1f} ms" if live and modality in view.latencies else "",
             str(prediction.dropped.get(modality, 0)),
         )
         return numbers[: self._room]
 
-    def _answer(self) -> Text:
-        if self._predicted is None or not self._live:
-            return Text("waiting for a first window" if self._predicted is None else "nothing is live", "dim")
-        prediction = self._predicted.prediction
-        text = Text(answer(prediction), "bold green" if prediction.sure else "bold yellow")
-        if prediction.audited is not None:
-            of = subsets.name(prediction.live)
-            text.append(f"  {of}: {audited(prediction.audited)}", "dim")
-        return text
-
-    def _classes(self) -> Table:
+    def _classes(self, prediction: Prediction | None) -> Table:
         table = Table(box=None, pad_edge=False, header_style="dim")
-        if self._predicted is None or not self._live:
+        if prediction is None:
             return table
-        bar = min(30, self._console.width // 2)
-        prediction, example = self._predicted.prediction, self._predicted.example
+        bar, example = min(30, self._console.width // 2), self._example
         truth = f"true: {', '.join(example.labels)}" if example and example.labels else ""
         for title in ("class", "probability", truth):
             table.add_column(title, no_wrap=True)
@@ -191,12 +178,24 @@ class TerminalOutput:
         return table
 
 
-def _state(event: Event, wait: float | None) -> str:
+def _answer(view: View) -> Text:
+    prediction = view.prediction
+    if prediction is None:
+        return Text("nothing is live" if view.latencies else "waiting for a first window", "dim")
+    text = Text(answer(prediction), "bold green" if prediction.sure else "bold yellow")
+    if prediction.audited is not None:
+        of = subsets.name(prediction.live)
+        text.append(f"  {of}: {audited(prediction.audited)}", "dim")
+    return text
+
+
+def _state(sensor: SensorView) -> str:
     """Return the state of a sensor, with the seconds until it is tried again if it waits for that."""
-    if wait is None or event.kind not in ("lost", "unavailable"):
-        return event_words(event)
+    if sensor.retry_at is None:
+        return in_words(sensor.state, sensor.why)
     # The seconds first: a narrow screen cuts the end.
-    return f"retry in {max(1, math.ceil(wait))} s, {event.kind}: {event.text}"
+    wait = max(1, math.ceil(sensor.retry_at - monotonic()))
+    return f"retry in {wait} s, {in_words(sensor.state, sensor.why)}"
 
 
 def _cell(text: str, style: str = "") -> Text:

@@ -25,6 +25,7 @@ from sensemble_runtime.errors import SessionError
 from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.record.writer import RecordedAnswer, RecordWriter
 from sensemble_runtime.scores import Estimate
+from sensemble_runtime.session.session import Session
 from sensemble_sensors import durable
 from sensemble_sensors.errors import SensembleError
 from sensemble_sensors.kinds.conditions.condition import Applied
@@ -195,8 +196,8 @@ def on_devices(
             with closing(real_time.devices(bundle, used, options, health=health)) as events:
                 try:
                     for event in events:
-                        if isinstance(event, Opened):
-                            timer = Timer(seconds, _close, [event])
+                        if isinstance(event, Opened) and event.session is not None:
+                            timer = Timer(seconds, _close, [event.session])
                             timer.start()
                         elif isinstance(event, Predicted):
                             yield event.time, event.prediction
@@ -207,9 +208,9 @@ def on_devices(
     return play
 
 
-def _close(opened: Opened) -> None:
+def _close(session: Session) -> None:
     with suppress(SessionError):  # a sensor that does not stop is abandoned
-        opened.session.close()
+        session.close()
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Generator
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from sensemble_runtime.engine.view import View
 from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.session.session import Session
 from sensemble_sensors.media.dataset import Example
@@ -13,30 +14,12 @@ from sensemble_apps.console.wording import sensor_title
 
 _WORDS = {
     "active": "is the active sensor",
+    "opening": "is being opened",
     "taught": "was taught",
     "unsaved": "what was learned is not saved",
     "set aside": "what was learned is not used",
     "untaught": "unlearned",
 }
-
-FAULTS = (
-    "unhealthy",
-    "doubtful",
-    "unavailable",
-    "lost",
-    "failed",
-    "encoder failed",
-    "record failed",
-    "recording failed",
-    "unfamiliar",
-    "suspect",
-    "unsaved",
-    "set aside",
-)
-"""The kinds of events for the worse."""
-
-OVER = ("encoder works again", "familiar again", "agrees again", "no overload")
-"""The kinds of events that end the state shown of a modality as a whole."""
 
 
 @dataclass(frozen=True)
@@ -50,10 +33,16 @@ class Predicted:
 
 @dataclass(frozen=True)
 class Opened:
-    """The session of the events that follow; their times count from `began` on `time.monotonic`."""
+    """The session of the events that follow; their times count from `began` on its clock.
+
+    Attributes:
+        view: returns what the session does now.
+        session: None in virtual time.
+    """
 
     began: float
-    session: Session
+    view: Callable[[], View]
+    session: Session | None = None
 
 
 ViewEvent = Event | Predicted | Opened
@@ -73,7 +62,7 @@ def view_event(item: Prediction | Event, began: float, example_at: ExampleAt | N
 
 def shown_event(event: Event, began: float = 0.0) -> Event:
     """Return an event for outputs: in seconds since `began`, its text without the sensor's name."""
-    return replace(event, time=event.time - began, text=event.text.removeprefix(f"{event.sensor}: "))
+    return replace(event, time=event.time - began, text=event.reason)
 
 
 def event_as_json(event: Event) -> dict[str, Any]:
@@ -86,8 +75,13 @@ def event_as_json(event: Event) -> dict[str, Any]:
 
 def event_words(event: Event) -> str:
     """Return an event in words: `lost: no picture came`."""
-    words = _WORDS.get(event.kind, event.kind)
-    return f"{words}: {event.text}" if event.text else words
+    return in_words(event.kind, event.text)
+
+
+def in_words(kind: str, text: str) -> str:
+    """Return the kind and the text of an event in words."""
+    words = _WORDS.get(kind, kind)
+    return f"{words}: {text}" if text else words
 
 
 def event_line(event: Event) -> str:

@@ -16,7 +16,7 @@ from sensemble_sensors.sensor import Sample
 from sensemble_sensors.supervision.events import STATES, Event
 
 from sensemble_apps.running.real_time import Options, Schedule, plugged_at
-from sensemble_apps.running.view_events import Predicted, ViewEvents, shown_event, view_event
+from sensemble_apps.running.view_events import Opened, Predicted, ViewEvents, shown_event, view_event
 
 
 def replay(
@@ -44,6 +44,7 @@ def _examples(
     """
     policy = replaced(options.policy, align=span(bundle.specs))  # the windows of an example belong together
     session = VirtualSession(bundle, policy, options.conditions, options.adapt)
+    yield Opened(0.0, session.view)
     degradations = {m: begin(options.conditions, spec) for m, spec in bundle.specs.items()}
     forms = {m: captured(options.conditions, spec) for m, spec in bundle.specs.items()}
     length = span(bundle.specs)
@@ -83,6 +84,7 @@ def _shown(items: Iterable[Prediction | Event], example: Example) -> ViewEvents:
 
 def _recording(bundle: Bundle, recorded: Recorded, options: Options) -> ViewEvents:
     session = VirtualSession(bundle, options.policy, options.conditions, options.adapt)
+    yield Opened(0.0, session.view)
     forms = {m: captured(options.conditions, spec) for m, spec in bundle.specs.items()}
     degradations = {m: begin(options.conditions, spec) for m, spec in bundle.specs.items()}
     names: dict[str, str] = {}  # of the sensors, by modality: a recording has one of each at a time

@@ -101,7 +101,7 @@ def states(studio: Studio) -> Messages:
         version, project, job = studio.version, studio.summary, studio.job
         state = {
             "type": "state",
-            "sensors": studio.sensors.describe(),
+            "sensors": studio.sensors.describe(studio.began),
             "take": _take(studio.recorder.progress),
             "failure": studio.failure,
             "training": None if job is None else job.snapshot(),

@@ -91,7 +91,7 @@ class LiveSession:
 
     def answer(self) -> dict[str, Any] | None:
         """Return the newest answer for JSON, with the probability of every class."""
-        said = self.session_state.prediction
+        said = self.page.session.view().prediction
         if said is None:
             return None
         probabilities = dict(zip(said.labels, map(float, said.probabilities), strict=True))

@@ -11,10 +11,8 @@ from typing import IO, Any
 from sensemble_runtime import subsets
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.errors import MatrixError
-from sensemble_runtime.prediction import Prediction
 from sensemble_sensors.errors import SensembleError
 from sensemble_sensors.spec import InputSpec
-from sensemble_sensors.supervision.events import Event
 from sensemble_sensors.thresholds import DEFAULT
 
 from sensemble_apps.errors import InputError
@@ -22,7 +20,6 @@ from sensemble_apps.running.capture import Capture
 from sensemble_apps.running.inputs import FORM
 from sensemble_apps.running.recorder import Recorder
 from sensemble_apps.running.take_recorder import COUNTDOWN, SHORTEST, TakeRecorder, Wanted
-from sensemble_apps.running.view_events import shown_event
 from sensemble_apps.studio.between_takes import BETWEEN, Between
 from sensemble_apps.studio.delivery import (
     Phones,
@@ -82,8 +79,8 @@ class Studio:
         self.project = project
         self.capture = Capture(SPECS, _HEALTH)
         self.sensors = PageSensors(self.capture, SPECS)
-        self._began = monotonic()
-        self.capture.subscribe(self._note)
+        self.began = monotonic()
+        self.capture.subscribe(lambda _: self.sensors.viewers.wake())
         self.takes = Takes(project.data, SPECS)
         project.adopt(label for take in self.takes.takes for label in take.labels)
         self.recorder = TakeRecorder(Recorder(self.capture, SPECS), project.data, self._recorded, countdown)
@@ -270,11 +267,6 @@ class Studio:
         return packed(found, self.project.folder)
 
     # From threads of the parts.
-
-    def _note(self, event: Prediction | Event) -> None:
-        assert not isinstance(event, Prediction)  # noqa: S101 - of a capture
-        self.sensors.note(shown_event(event, self._began))
-        self.sensors.viewers.wake()
 
     def _recorded(self, error: str | None) -> None:
         with self._changing():

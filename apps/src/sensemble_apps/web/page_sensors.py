@@ -4,8 +4,10 @@ import math
 from collections import deque
 from collections.abc import Callable, Mapping
 from threading import Lock
+from time import monotonic
 from typing import Any
 
+from sensemble_runtime.engine.view import View
 from sensemble_runtime.errors import SessionError
 from sensemble_runtime.session.sensor_host import SensorHost
 from sensemble_sensors.degraded import Degraded
@@ -15,17 +17,16 @@ from sensemble_sensors.kinds.conditions.condition import Applied
 from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.sensor import Killable, Sample, Sensor, free_name
 from sensemble_sensors.spec import InputSpec, devices
-from sensemble_sensors.supervision.events import Event
+from sensemble_sensors.supervision.events import FAULTS
+from sensemble_sensors.supervision.sensor_view import SensorView
 
 from sensemble_apps.console.kinds import display_of
 from sensemble_apps.errors import InputError
-from sensemble_apps.running.view_events import FAULTS, OVER, event_words
+from sensemble_apps.running.view_events import event_words, in_words
 from sensemble_apps.web.viewers import Viewers
 
 SHOWN = 80  # characters of a client's text that an error repeats at most
 _KEPT = 5.0  # seconds of samples kept for drawing
-_GONE = ("detached", "ended", "failed")
-_OPENING = Event(0.0, "")
 
 Until = Callable[[str], float]
 """Returns the time of the last sample of a modality that is shown."""
@@ -39,7 +40,6 @@ class PageSensor(Degraded):
         newest: its samples of the last seconds, the last one last; none while it is closed.
         count: the number of samples so far.
         condition: the degradation of its samples; None for none.
-        state: its last event.
     """
 
     def __init__(self, sensor: Sensor, name: str, changed: Callable[[], None]) -> None:
@@ -49,7 +49,6 @@ class PageSensor(Degraded):
         self.newest: deque[Sample] = deque()
         self.count = 0
         self.condition: Applied | None = None
-        self.state = _OPENING
         self._changed = changed
         self._drawn: tuple[int, dict[str, Any]] = (-1, {})  # the number of its last sample, and the preview
 
@@ -68,11 +67,6 @@ class PageSensor(Degraded):
         """Close the sensor, and forget its samples."""
         self.newest.clear()
         super().close()
-
-    @property
-    def plugged(self) -> bool:
-        """True unless it was detached, has ended or failed."""
-        return self.state.kind not in _GONE
 
     def preview(self, spec: InputSpec, known: int | None, until: float) -> tuple[int, dict[str, Any]] | None:
         """Return the number and the preview of its samples up to `until`, drawn once for all viewers.
@@ -114,8 +108,6 @@ class PageSensors:
         self._host = host
         self._lock = Lock()
         self._sensors: dict[str, PageSensor] = {}
-        self._notes: dict[str, Event] = {}  # of a modality as a whole
-        self._active: dict[str, str] = {}  # by modality: the name of the active sensor, of several
 
     @property
     def all(self) -> list[PageSensor]:
@@ -165,26 +157,24 @@ class PageSensors:
         with self._lock:
             self._sensors.pop(name, None)
 
-    def note(self, event: Event) -> None:
-        """Note an event of a sensor, or of a modality as a whole."""
-        with self._lock:
-            if event.kind == "active":
-                self._active[event.modality] = event.sensor
-            elif event.sensor:
-                if event.sensor in self._sensors:
-                    self._sensors[event.sensor].state = event
-            elif event.kind in OVER:
-                self._notes.pop(event.modality, None)
-            elif event.modality:
-                self._notes[event.modality] = event
+    @property
+    def plugged(self) -> list[PageSensor]:
+        """The sensors that are not unplugged, have not ended and did not fail."""
+        gone = {one.name for one in self._host.sensors if not one.attached}
+        return [sensor for sensor in self.all if sensor.name not in gone]
 
-    def is_active(self, sensor: PageSensor) -> bool:
-        """Return whether a sensor is the active one of its modality, or the only one."""
-        return self._active.get(sensor.modality, sensor.name) == sensor.name
+    @property
+    def active(self) -> list[str]:
+        """The names of the sensors whose samples are used."""
+        return [one.name for one in self._host.sensors if one.active]
 
-    def describe(self) -> list[dict[str, Any]]:
-        """Return the sensors with their states, for JSON."""
-        return [self._describe(sensor) for sensor in self.all]
+    def describe(self, began: float, view: View | None = None) -> list[dict[str, Any]]:
+        """Return the sensors with their states for JSON, of a session as `view` has them.
+
+        Times are in seconds since `began`.
+        """
+        states = {one.name: one for one in (self._host.sensors if view is None else view.sensors)}
+        return [self._describe(sensor, states.get(sensor.name), began, view) for sensor in self.all]
 
     def previews(self, known: dict[str, int], until: Until = lambda _: math.inf) -> dict[str, dict[str, Any]]:
         """Return the previews of sensors with samples after the `known` numbers, and update these.
@@ -199,21 +189,24 @@ class PageSensors:
                 known[name], previews[name] = preview
         return previews
 
-    def _describe(self, sensor: PageSensor) -> dict[str, Any]:
-        state, note = sensor.state, self._notes.get(sensor.modality)
+    def _describe(
+        self, sensor: PageSensor, state: SensorView | None, began: float, view: View | None
+    ) -> dict[str, Any]:
+        note = None if view is None else view.fault(sensor.modality)
+        kind, why = ("opening", "") if state is None else (state.state, state.why)
         return {
             "name": sensor.name,
             "modality": sensor.modality,
-            "kind": state.kind,
+            "kind": kind,
             "title": sensor.title,
-            "state": event_words(state) or "is being opened",
-            "reason": state.text,
+            "state": in_words(kind, why),
+            "reason": why,
             "note": "" if note is None else event_words(note),
             "noted": "" if note is None else note.kind,
-            "since": round(state.time, 3),
-            "plugged": sensor.plugged,
-            "fault": state.kind in FAULTS,
-            "active": self.is_active(sensor),
+            "since": round((monotonic() if state is None else state.since) - began, 3),
+            "plugged": state is None or state.attached,
+            "fault": kind in FAULTS,
+            "active": state is None or not state.standby,
             "condition": None if sensor.condition is None else sensor.condition.to_json(),
         }
 

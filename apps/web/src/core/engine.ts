@@ -4,10 +4,10 @@
 
 import { Backoff } from "./backoff";
 import { GAP, ROUNDING } from "./clock";
-import type { SessionEvent } from "./events";
+import { FAULTS, type SessionEvent } from "./events";
 import { LiveSet, type Answering, type WindowEmbedding, type PoppedWindow, type Prediction } from "./live_set";
 import type { Sample } from "./spec";
-import { earliest, Suite, type ReaderOrder, type UsedSample } from "./suite";
+import { earliest, Suite, type ReaderOrder, type SensorView, type UsedSample } from "./suite";
 
 /** Seconds that a complete window waits for others that are due, and an encoded one for those that are being encoded. */
 const ALIGN = 0.01;
@@ -19,6 +19,16 @@ const HUNG = `it has been encoding for ${ENCODING} s and does not return`;
 /** What follows from inputs: orders to a driver, samples that are used, and what is said. */
 export type Output = ReaderOrder | UsedSample | { encode: PoppedWindow } | { free: string } | { event: SessionEvent } | { prediction: Prediction };
 
+/** A session at one moment: the runtime's `engine/view.py`. */
+export interface View {
+  time: number;
+  sensors: SensorView[]; // the attached ones, after those that left last
+  live: string[];
+  prediction: Prediction | null; // the newest; null while nothing is live
+  faults: SessionEvent[]; // that last, the oldest first
+  latencies: Readonly<Record<string, number>>; // seconds of the last encodings, by modality
+}
+
 /** The whole state of a session: its sensors, and what is made of their samples. */
 export class Engine extends Suite<Output> {
   private readonly liveSet: LiveSet;
@@ -28,7 +38,9 @@ export class Engine extends Suite<Output> {
   private readonly unpooled = new Map<string, { window: WindowEmbedding; until: number }>(); // and until when it waits for others
   private readonly backoffs = new Map<string, Backoff>(); // of encoders that failed last
   private readonly resting = new Map<string, number>(); // until when a failed encoder is left alone
-  private readonly reasons = new Map<string, string>(); // why it failed, as it was reported
+  private readonly failures = new Map<string, SessionEvent>(); // of encoders, as they were reported
+  private prediction: Prediction | null = null; // the newest
+  private readonly latencies: Record<string, number> = {}; // of the last encodings
   private reported = ""; // the live set
   private expiry: number | null = null; // after which the first embedding is too old
 
@@ -37,9 +49,21 @@ export class Engine extends Suite<Output> {
     this.liveSet = new LiveSet(bundle);
   }
 
-  /** Return the live set at `now`, sorted. */
+  /** Return the live set at `now`, sorted: that of the newest answer, without what left since. */
   live(now: number): string[] {
-    return this.liveSet.live(now);
+    const live = this.liveSet.live(now);
+    const own = live.filter((modality) => this.prediction?.live.includes(modality) ?? true);
+    return own.length ? own : live;
+  }
+
+  /** Return the session at `now`, after `advance(now)`. */
+  view(now: number): View {
+    const { sensors } = this;
+    const { faults, windows } = this.liveSet;
+    const live = this.live(now);
+    const own = sensors.filter(({ state }) => FAULTS.includes(state)).map(({ since, state, modality, name, why }) => ({ time: since, kind: state, modality, sensor: name, text: why }));
+    const ofModalities = [...faults, ...this.failures.values()].filter(({ modality }) => windows.has(modality));
+    return { time: now, sensors, live, prediction: live.length ? this.prediction : null, faults: [...own, ...ofModalities].sort((a, b) => a.time - b.time), latencies: { ...this.latencies } };
   }
 
   // Inputs, beside those of a suite.
@@ -51,7 +75,7 @@ export class Engine extends Suite<Output> {
     this.inEncoders.delete(modality);
     this.overdue.delete(modality);
     this.backoffs.delete(modality);
-    if (this.reasons.delete(modality)) this.emit("encoder works again", modality);
+    if (this.failures.delete(modality)) this.emit("encoder works again", modality);
     this.unpooled.set(modality, { window, until: now + ALIGN });
     if (!this.liveSet.windows.has(modality)) this.out.push({ free: modality }); // its sensor left, and this window may have loaded it again
   }
@@ -198,14 +222,18 @@ export class Engine extends Suite<Output> {
     for (const { modality } of together) this.unpooled.delete(modality);
     const prediction = this.liveSet.fuse(together, this.now);
     this.noteLiveSet();
-    if (prediction) this.out.push({ prediction });
+    if (!prediction) return;
+    this.prediction = prediction;
+    Object.assign(this.latencies, prediction.latencies);
+    this.out.push({ prediction });
   }
 
   /** Take a modality out of the live set, as its encoder failed; a retry reports only what is new. */
   private silence(modality: string, reason: string): void {
-    if (this.reasons.get(modality) !== reason) {
-      this.reasons.set(modality, reason);
-      this.emit("encoder failed", modality, reason);
+    if (this.failures.get(modality)?.text !== reason) {
+      const event = { time: this.now, kind: "encoder failed", modality, sensor: "", text: reason };
+      this.failures.set(modality, event);
+      this.out.push({ event });
     }
     this.liveSet.silence(modality);
   }

@@ -1,5 +1,8 @@
 // The one form of an event: the sensors' `supervision/events.py`.
 
+/** The kinds of events for the worse that a browser has. */
+export const FAULTS = ["unhealthy", "unavailable", "lost", "failed", "encoder failed", "unfamiliar", "suspect"];
+
 /** Something that happened: the kinds and their texts are those of `docs/reference/output.md`. */
 export interface SessionEvent {
   time: number;

@@ -5,6 +5,7 @@ import { answer } from "./answer";
 import { Belief } from "./belief";
 import type { Classifier, Evidence } from "./classifier";
 import { Debounced } from "./debounce";
+import type { SessionEvent } from "./events";
 import { pool } from "./head";
 import { kindOf } from "./kinds";
 import { Opinion } from "./opinion";
@@ -131,8 +132,14 @@ export class LiveSet {
   /** Return the live set at `now`, sorted, without what was reported as unfamiliar or as the suspect. */
   live(now: number): string[] {
     const near = this.near(now);
-    const familiar = without(this.unfamiliar.reported(near), near);
-    return without(this.suspected.reported(near), familiar);
+    const familiar = without([...this.unfamiliar.reported.keys()], near);
+    return without([...this.suspected.reported.keys()], familiar);
+  }
+
+  /** The events of the modalities that are reported as unfamiliar, and of the suspect. */
+  get faults(): SessionEvent[] {
+    const of = (kind: string, text: string, noted: Debounced): SessionEvent[] => [...noted.reported].map(([modality, time]) => ({ time, kind, modality, sensor: "", text }));
+    return [...of("unfamiliar", UNLIKE, this.unfamiliar), ...of("suspect", ALONE, this.suspected)];
   }
 
   /** Return the changes of familiarity and of the suspect since the last call. */

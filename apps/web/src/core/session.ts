@@ -2,11 +2,11 @@
 // decides. One encoder runs at a time.
 
 import type { Bundle } from "./bundle";
-import { Engine, type Output } from "./engine";
+import { Engine, type Output, type View } from "./engine";
 import type { SessionEvent } from "./events";
 import type { WindowEmbedding, PoppedWindow, Prediction } from "./live_set";
 import { SensembleError, type InputSpec, type Sample } from "./spec";
-import { textOf, type State } from "./suite";
+import { textOf } from "./suite";
 import type { Executor } from "../executors/executor";
 
 const TURN = 0.25; // seconds without a sample after which the engine is told so
@@ -66,9 +66,9 @@ export class Session {
     return this.isClosed ? [] : this.engine.live(this.clock());
   }
 
-  /** The state of the sensor of each modality; of several, of the one that is used. */
-  get states(): Record<string, State> {
-    return this.engine.states;
+  /** Return the state of each sensor, the newest answer, and the faults: all of this moment. */
+  view(): View {
+    return this.engine.view(this.clock());
   }
 
   /** Start a sensor; of several of one modality, the one attached last that works is used. An event says how that went. */

@@ -24,7 +24,20 @@ export type Cause = "unavailable" | "lost" | "ended" | "failed";
 
 type EventKind = Cause | "attached" | "unhealthy" | "recovered" | "detached";
 
-export type State = "opening" | "open" | "unhealthy" | "lost";
+/** The state of a sensor at one moment: the sensors' `supervision/sensor_view.py`. */
+export interface SensorView {
+  modality: string;
+  name: string;
+  device: string;
+  state: string; // the kind of its last event; `opening` before the first
+  why: string; // for that state, without the sensor's name
+  since: number;
+  active: boolean; // its samples are used
+  standby: boolean; // another sensor of its modality is active
+  retryAt: number | null; // when it is opened again
+}
+
+const GONE = 64; // sensors that left, at most, whose last state is kept
 
 /** Seconds that a sensor may take to open, to answer a look, and to close, and what is reported then: Python's `PATIENCE`. */
 const PATIENCE: Partial<Record<Life["phase"], [seconds: number, kind: EventKind, text: string]>> = {
@@ -41,7 +54,7 @@ interface Life {
   phase: "opening" | "open" | "ending" | "closing" | "waiting";
   answered: number;
   isOverdue: boolean;
-  reported: [EventKind | null, string];
+  reported: SessionEvent;
   sampled: boolean; // since it was opened
   isWaitedFor: boolean; // its first sample is, or will be
   suspected: string[]; // the faults for which it was last closed
@@ -54,11 +67,12 @@ interface Life {
   end: string;
 }
 
-const WORKING: (EventKind | null)[] = [null, "attached", "recovered"];
+const WORKING = ["opening", "attached", "recovered"];
 
 export class Suite<Output = never> {
   protected readonly lives = new Map<number, Life>(); // in the order of attaching
   private readonly active = new Map<string, Life>(); // by modality
+  private readonly gone = new Map<string, SessionEvent>(); // the last events of sensors that left, by name
   private readonly named = new Map<string, string>(); // by modality, the active sensor as it was reported
   protected now = -Infinity; // of the newest input
   protected readonly ran = new RunningTime();
@@ -66,15 +80,22 @@ export class Suite<Output = never> {
 
   constructor(readonly specs: Readonly<Record<string, InputSpec>>) {}
 
-  /** The state of the active sensor of each modality, or of the last attached one. */
-  get states(): Record<string, State> {
-    const stateOf = ({ phase, state: [state] }: Life): State => (phase === "opening" ? phase : phase !== "open" ? "lost" : state === "unhealthy" ? state : "open");
-    return Object.fromEntries([...this.lives.values(), ...this.active.values()].map((life) => [life.spec.modality, stateOf(life)]));
+  /** The sensors that left last, and the attached ones in the order of attaching. */
+  get sensors(): SensorView[] {
+    const gone = [...this.gone.values()].map((reported) => ({ reported, life: null }));
+    return [...gone, ...[...this.lives.values()].map((life) => ({ reported: life.reported, life }))].map(({ reported, life }) => {
+      const { modality, sensor: name, kind: state, text, time: since } = reported;
+      const active = this.active.get(modality);
+      return {
+        modality, name, device: this.specs[modality]!.device ?? "", state, why: withoutName(text, name), since,
+        active: life !== null && active === life, standby: life !== null && active !== undefined && active !== life, retryAt: life?.retryAt ?? null,
+      };
+    });
   }
 
   /** The modalities of the attached sensors that work. */
   protected get working(): string[] {
-    return [...this.lives.values()].filter(({ reported }) => WORKING.includes(reported[0])).map(({ spec }) => spec.modality);
+    return [...this.lives.values()].filter(({ reported }) => WORKING.includes(reported.kind)).map(({ spec }) => spec.modality);
   }
 
   /** The modalities of open sensors whose first sample is worth waiting for. */
@@ -93,8 +114,10 @@ export class Suite<Output = never> {
     const taken = [...this.lives.values()].map(({ name }) => name);
     let name = title;
     for (let n = 2; taken.includes(name); n++) name = `${title} (${n})`;
+    const opening = { time: this.now, kind: "opening", modality, sensor: name, text: "" };
+    this.gone.delete(name);
     const life: Life = {
-      key, name, spec, phase: "opening", answered: this.ran.seconds, isOverdue: false, reported: [null, ""], sampled: false, isWaitedFor: true, suspected: [], state: ["recovered", ""],
+      key, name, spec, phase: "opening", answered: this.ran.seconds, isOverdue: false, reported: opening, sampled: false, isWaitedFor: true, suspected: [], state: ["recovered", ""],
       health: null, began: -Infinity, backoff: new Backoff(), retryAt: null, isHasty: false, end: "",
     };
     this.lives.set(key, life);
@@ -157,9 +180,13 @@ export class Suite<Output = never> {
   detach(name: string, now: number): void {
     this.noteTime(now);
     const life = this.called(name);
-    if (!life) return;
-    this.lives.delete(life.key);
+    if (!life) {
+      const event = this.gone.get(name); // nobody needs to mend it any more
+      if (event && event.kind !== "detached") this.gone.set(name, { ...event, time: this.now, kind: "detached", text: "" });
+      return;
+    }
     this.report(life, "detached", "");
+    this.remove(life);
     this.leave(life);
     this.order(life, "end");
   }
@@ -168,7 +195,7 @@ export class Suite<Output = never> {
   retry(name: string, now: number): void {
     this.noteTime(now);
     const life = this.called(name);
-    if (!life || !["lost", "unavailable"].includes(life.reported[0] ?? "")) return;
+    if (!life || !["lost", "unavailable"].includes(life.reported.kind)) return;
     life.isHasty = true;
     if (life.phase === "waiting") this.open(life);
   }
@@ -297,7 +324,7 @@ export class Suite<Output = never> {
     this.leave(life, cause === "ended");
     life.health = null;
     if (cause === "ended" || cause === "failed") {
-      this.lives.delete(life.key);
+      this.remove(life);
       return this.order(life, "end");
     }
     life.phase = "closing";
@@ -322,9 +349,15 @@ export class Suite<Output = never> {
     if (!this.active.has(modality)) this.modalityLeft(modality, isEnded || !wasActive, this.hasOther(life));
   }
 
+  private remove({ key, name, reported }: Life): void {
+    this.lives.delete(key);
+    this.gone.set(name, reported);
+    if (this.gone.size > GONE) this.gone.delete(this.gone.keys().next().value!);
+  }
+
   private get silent(): Life[] {
     // Captions come at any time.
-    return [...this.lives.values()].filter(({ reported, sampled, isWaitedFor, spec }) => reported[0] === "attached" && !sampled && isWaitedFor && spec.hop > 0);
+    return [...this.lives.values()].filter(({ reported, sampled, isWaitedFor, spec }) => reported.kind === "attached" && !sampled && isWaitedFor && spec.hop > 0);
   }
 
   private called(name: string): Life | undefined {
@@ -340,9 +373,9 @@ export class Suite<Output = never> {
   }
 
   private report(life: Life, kind: EventKind, reason: string): void {
-    if (life.reported.join() === [kind, reason].join()) return;
-    life.reported = [kind, reason];
-    this.emit(kind, life.spec.modality, reason, life.name);
+    if (life.reported.kind === kind && life.reported.text === reason) return;
+    life.reported = { time: this.now, kind, modality: life.spec.modality, sensor: life.name, text: reason };
+    this.out.push({ event: life.reported });
   }
 
   /** Report the active sensor, unless that is known, or it has always been the only one. */
@@ -360,5 +393,7 @@ export function earliest(times: readonly (number | null)[]): number | null {
   const known = times.filter((time) => time !== null);
   return known.length ? Math.min(...known) : null;
 }
+
+const withoutName = (text: string, name: string): string => (text.startsWith(`${name}: `) ? text.slice(name.length + 2) : text);
 
 export const textOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

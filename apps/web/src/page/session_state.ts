@@ -4,7 +4,8 @@ import type { Modality, Preview, State } from "../../../src/sensemble_apps/web/s
 import { answer } from "../core/answer";
 import type { Bundle } from "../core/bundle";
 import { promise } from "../core/classifier";
-import type { SessionEvent } from "../core/events";
+import type { View } from "../core/engine";
+import { FAULTS, type SessionEvent } from "../core/events";
 import { kindOf } from "../core/kinds";
 import type { Prediction } from "../core/live_set";
 import type { Opinion } from "../core/opinion";
@@ -15,7 +16,6 @@ import { previewOf } from "./previews";
 
 const TOP = 5; // labels with their probabilities
 const NAMED = 3; // so many candidates beside the likeliest are counted, not named
-const FAULTS = ["unhealthy", "unavailable", "lost", "failed", "unfamiliar", "suspect", "encoder failed"];
 const SENSORS: Record<string, string> = { audio: "microphone", video: "camera", text: "captions", imu: "motion" };
 // As `console/kinds.py` has them.
 const ICONS = {
@@ -25,7 +25,6 @@ const ICONS = {
   series: "M3 12h4l3-8 4 16 3-8h4",
 };
 const NOUNS = { waveform: "sound", frames: "picture", text: "caption", series: "measurement" };
-const OVER = ["encoder works again", "familiar again", "agrees again"]; // of a modality as a whole
 
 export function describe({ specs }: Bundle): Modality[] {
   return Object.values(specs).map((spec) => {
@@ -38,15 +37,11 @@ export function describe({ specs }: Bundle): Modality[] {
 }
 
 export class SessionState {
-  private readonly states = new Map<string, { kind: string; reason: string; words: string; since: number }>(); // of sensors, by modality
-  private readonly notes = new Map<string, { kind: string; words: string }>(); // of modalities as a whole
   private readonly titles = new Map<string, string>();
   private readonly samples = new Map<string, Sample[]>(); // that are drawn next
   private readonly fresh = new Set<string>(); // modalities with one that is not drawn yet
-  private readonly latencies: Record<string, number> = {};
-  private prediction: Prediction | null = null;
+  private drawn: Prediction | null = null; // whose lattice it is
   private lattice: State["lattice"] = [];
-  private live: string[] = [];
   private truth: string | null = null;
   private score: State["score"] = {};
   private timeline: State["timeline"] = [];
@@ -89,33 +84,34 @@ export class SessionState {
 
   /** Return the state, with what is new since the last call. */
   state(): State {
-    const now = this.session.clock();
-    const live = this.session.live;
-    if (this.live.length && !live.length) this.enter({ kind: "live", time: now, live });
-    if (!live.length) this.shown = "";
-    this.live = live;
-    const { prediction, timeline } = this;
+    const view = this.session.view();
+    const { time, live, prediction, latencies } = view;
+    if (this.shown && !live.length) {
+      this.enter({ kind: "live", time, live });
+      this.shown = "";
+    }
+    if (prediction !== this.drawn) [this.drawn, this.lattice] = [prediction, prediction ? this.opinions(prediction) : []];
+    const { timeline, lattice } = this;
     this.timeline = [];
     const previews: Record<string, Preview> = {};
     for (const { modality, sensor, kind, rate, shape } of this.modalities) {
       if (this.fresh.delete(modality) && this.sensors.has(modality)) previews[sensor] = previewOf(this.samples.get(modality)!, kind, rate, shape);
     }
     return {
-      type: "state", version: 0, time: now, live, previews, timeline,
-      sensors: this.modalities.filter(({ modality }) => this.sensors.has(modality)).map((one) => this.sensor(one)),
-      answer: prediction && live.length ? this.answer(prediction, now) : null,
-      lattice: prediction && live.length ? this.lattice : [],
-      latencies: this.latencies, dropped: prediction?.dropped ?? {}, lost: prediction?.lost ?? {},
+      type: "state", version: 0, time, live, previews, timeline, lattice,
+      sensors: this.modalities.filter(({ modality }) => this.sensors.has(modality)).map((one) => this.sensor(one, view)),
+      answer: prediction && this.answer(prediction, time),
+      latencies, dropped: prediction?.dropped ?? {}, lost: prediction?.lost ?? {},
       truth: this.truth, played: [], demo: false, score: this.score, executors: this.executors, recorded: null, recording_failed: "",
     };
   }
 
-  private sensor({ modality, sensor }: Modality): State["sensors"][number] {
-    const { kind, reason, words, since } = this.states.get(modality) ?? { kind: "", reason: "", words: "is being opened", since: 0 };
-    const note = this.notes.get(modality);
+  private sensor({ modality, sensor }: Modality, { sensors, faults, time }: View): State["sensors"][number] {
+    const { state, why, since } = sensors.filter((one) => one.modality === modality).at(-1) ?? { state: "opening", why: "", since: time };
+    const note = faults.filter((one) => one.modality === modality && !one.sensor).at(-1);
     return {
-      name: sensor, title: this.titles.get(modality) ?? "", modality, kind, reason, since, state: words,
-      note: note?.words ?? "", noted: note?.kind ?? "", plugged: kind !== "detached", fault: FAULTS.includes(kind), active: true, condition: null,
+      name: sensor, title: this.titles.get(modality) ?? "", modality, kind: state, reason: why, since, state: state === "opening" ? "is being opened" : inWords(state, why),
+      note: note ? inWords(note.kind, note.text) : "", noted: note?.kind ?? "", plugged: state !== "detached", fault: FAULTS.includes(state), active: true, condition: null,
     };
   }
 
@@ -135,22 +131,15 @@ export class SessionState {
   }
 
   private happened(event: SessionEvent): void {
-    const { time, kind, modality, text } = event;
+    const { kind, modality, text } = event;
     if (kind === "live") return; // answers name their live set
-    const words = text ? `${kind}: ${text}` : kind;
     const { sensor } = this.modalities.find((one) => one.modality === modality)!;
-    if (event.sensor) this.states.set(modality, { kind, reason: text, words, since: time });
-    else if (OVER.includes(kind)) this.notes.delete(modality);
-    else this.notes.set(modality, { kind, words });
     if (kind === "detached") this.fresh.delete(modality);
-    this.enter({ ...event, sensor, words: `${this.titles.get(modality) || sensor} ${words}`, fault: FAULTS.includes(kind) });
+    this.enter({ ...event, sensor, words: `${this.titles.get(modality) || sensor} ${inWords(kind, text)}`, fault: FAULTS.includes(kind) });
   }
 
   private predicted(prediction: Prediction): void {
-    const { live, label, best, doubt, evidence, lies, sure } = prediction;
-    Object.assign(this.latencies, prediction.latencies);
-    this.prediction = prediction;
-    this.lattice = measured([...evidence.keys()]).map((set) => ({ subset: nameOf(set), ...this.verdict(answer(this.bundle.classifier, evidence, set, lies)) }));
+    const { live, label, best, doubt, sure } = prediction;
     if (this.truth !== null) {
       const { right, unsure, n } = this.score[nameOf(live)] ?? { right: 0, unsure: 0, n: 0 };
       this.score = { ...this.score, [nameOf(live)]: { right: right + Number(label === this.truth), unsure: unsure + Number(!sure), n: n + 1 } };
@@ -159,6 +148,11 @@ export class SessionState {
     const shown = JSON.stringify([live, best, doubt, right]);
     if (shown !== this.shown) this.enter({ kind: "answer", time: this.session.clock(), live, right, ...this.verdict(prediction, prediction.opinions) });
     this.shown = shown;
+  }
+
+  /** Return the answer of each drawn subset of a prediction's live set. */
+  private opinions({ evidence, lies }: Prediction): State["lattice"] {
+    return measured([...evidence.keys()]).map((set) => ({ subset: nameOf(set), ...this.verdict(answer(this.bundle.classifier, evidence, set, lies)) }));
   }
 
   private enter(entry: Omit<State["timeline"][number], "number">): void {
@@ -183,3 +177,5 @@ export class SessionState {
     return `${apart.length > 1 ? `${apart.slice(0, -1).join(", ")} and ${apart.at(-1)}` : apart[0]} disagree: ${either}`;
   }
 }
+
+const inWords = (kind: string, text: string): string => (text ? `${kind}: ${text}` : kind);

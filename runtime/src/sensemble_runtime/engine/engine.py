@@ -13,14 +13,16 @@ from sensemble_sensors.clock import GAP, ROUNDING
 from sensemble_sensors.kinds.conditions.condition import Applied
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.supervision.backoff import Backoff
-from sensemble_sensors.supervision.events import Event, describe
+from sensemble_sensors.supervision.events import FAULTS, Event, describe
 from sensemble_sensors.supervision.suite import Suite
 from sensemble_sensors.thresholds import Thresholds
 
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.engine.live_set import LiveSet, PoppedWindow, Teaching, WindowEmbedding
 from sensemble_runtime.engine.scheduler import Policy, Scheduler
+from sensemble_runtime.engine.view import View
 from sensemble_runtime.errors import AdaptError
+from sensemble_runtime.prediction import Prediction
 
 ENCODING = 10.0  # seconds in which this process ran, after which an encoder does not return
 _HUNG = f"it has been encoding for {ENCODING:g} s and does not return"
@@ -76,8 +78,10 @@ class Engine(Suite):
         self._unpooled: dict[str, tuple[WindowEmbedding, float]] = {}  # and until when it waits for others
         self._backoffs: dict[str, Backoff] = {}  # of encoders that failed last
         self._resting: dict[str, float] = {}  # until when a failed encoder is left alone
-        self._reasons: dict[str, str] = {}  # the reported reason of its failure
+        self._failures: dict[str, Event] = {}  # of encoders, as they were reported
         self._live: tuple[str, ...] = ()  # as it was reported
+        self._newest: tuple[Prediction | None, Bundle] = None, bundle  # the newest answer, and what gave it
+        self._latencies: dict[str, float] = {}  # of the last encodings
         self._stale: float | None = None  # from when on the first embedding is too old
 
     @property
@@ -86,8 +90,30 @@ class Engine(Suite):
         return self._live_set.bundle
 
     def live(self, now: float) -> tuple[str, ...]:
-        """Return the live set at `now`, sorted."""
-        return self._live_set.live(now)
+        """Return the live set at `now`, sorted: that of the newest answer, without what left since."""
+        live, (newest, _) = self._live_set.live(now), self._newest
+        return tuple(m for m in live if newest is None or m in newest.live) or live
+
+    def view(self, now: float) -> View:
+        """Return the session at `now`, after `advance(now)`."""
+        sensors, live = self.sensors, self.live(now)
+        prediction, bundle = self._newest if live else (None, self.bundle)
+        faults = [
+            Event(one.since, one.state, one.modality, one.name, one.why)
+            for one in sensors
+            if one.state in FAULTS
+        ]
+        of_modalities = (*self._live_set.faults, *self._failures.values(), *self._scheduler.overloads)
+        faults += [event for event in of_modalities if event.modality in self._live_set.windows]
+        return View(
+            now,
+            sensors,
+            live,
+            prediction and prediction.copy(),
+            tuple(sorted(faults, key=lambda event: event.time)),
+            {**self._latencies},
+            bundle,
+        )
 
     # Inputs, beside those of a suite.
 
@@ -99,7 +125,7 @@ class Engine(Suite):
         self._overdue.pop(modality, None)
         if not window.skipped:  # a skipped window did not reach its encoder
             self._backoffs.pop(modality, None)
-            if self._reasons.pop(modality, None):
+            if self._failures.pop(modality, None):
                 self._out.append(Event(self._now, "encoder works again", modality))
         self._scheduler.spent(modality, began, self._now - began)
         self._unpooled[modality] = window, now + self._align
@@ -259,13 +285,16 @@ class Engine(Suite):
         prediction = self._live_set.fuse(together, self._now)
         self._note_live_set()
         if prediction is not None:
+            self._newest = prediction, self.bundle
+            self._latencies |= prediction.latencies
             self._out.append(prediction)
 
     def _silence(self, modality: str, reason: str) -> None:
         """Take a modality out of the live set, as its encoder failed; a retry reports only what is new."""
-        if self._reasons.get(modality) != reason:
-            self._reasons[modality] = reason
-            self._out.append(Event(self._now, "encoder failed", modality, text=reason))
+        known = self._failures.get(modality)
+        if known is None or known.text != reason:
+            self._failures[modality] = Event(self._now, "encoder failed", modality, text=reason)
+            self._out.append(self._failures[modality])
         self._live_set.silence(modality)
 
     def _note_live_set(self) -> None:

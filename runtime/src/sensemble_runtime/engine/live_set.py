@@ -141,8 +141,19 @@ class LiveSet:
         leaves them out from the first such window on.
         """
         near = self._near(now)
-        familiar = self._without(self._uncorrected(self._unfamiliar.reported(near)), near)
-        return self._without(self._suspected.reported(near), familiar)
+        unfamiliar = self._uncorrected(tuple(m for m in near if m in self._unfamiliar.reported))
+        familiar = self._without(unfamiliar, near)
+        return self._without(self._suspected.reported, familiar)
+
+    @property
+    def faults(self) -> list[Event]:
+        """The events of the modalities that are reported as unfamiliar, and of the suspect."""
+        kinds = (("unfamiliar", _UNLIKE, self._unfamiliar), ("suspect", _ALONE, self._suspected))
+        return [
+            Event(since, kind, modality, text=text)
+            for kind, text, noted in kinds
+            for modality, since in noted.reported.items()
+        ]
 
     def newest(self, now: float) -> dict[str, WindowEmbedding]:
         """Return the newest embedding of each modality that is live, or would be if it were familiar."""

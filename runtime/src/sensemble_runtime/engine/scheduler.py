@@ -77,7 +77,7 @@ class Scheduler:
         self._costs: dict[str, float] = {}  # the median of enough latencies
         self._began: dict[str, float] = {}  # when it was last encoded
         self._gaps: dict[str, float] = {}  # seconds between its last two encodings
-        self._stretch: dict[str, int] = {}  # as it was last reported
+        self._stretch: dict[str, tuple[int, Event]] = {}  # as it was last reported
 
     def turn(self, modality: str, attached: Collection[str], now: float) -> float:
         """Return the time from which the next window of `modality` may be encoded."""
@@ -92,6 +92,11 @@ class Scheduler:
         if len(latencies) == MEASURED:
             self._costs[modality] = median(latencies)
 
+    @property
+    def overloads(self) -> list[Event]:
+        """The event of each modality whose hop is longer than its spec's."""
+        return [event for stretch, event in self._stretch.values() if stretch > 1]
+
     def changes(self, attached: Collection[str], now: float) -> list[Event]:
         """Return an event for each hop that has changed since the last call."""
         intervals, tighter = (self._intervals(attached, now, share) for share in (1.0, CALMER))
@@ -100,14 +105,14 @@ class Scheduler:
             hop = self._specs[modality].hop
             if hop == 0:
                 continue
-            before = self._stretch.get(modality, 1)
+            before = self._stretch[modality][0] if modality in self._stretch else 1
             after, calmer = (
                 max(1, math.ceil(of.get(modality, 0.0) / hop - 1e-9)) for of in (intervals, tighter)
             )
             if after > before or calmer < before:
-                self._stretch[modality] = after
                 kind = "overload" if after > 1 else "no overload"
                 events.append(Event(now, kind, modality, text=f"encoded every {after * hop:g} s"))
+                self._stretch[modality] = after, events[-1]
         return events
 
     def _intervals(self, attached: Collection[str], now: float, share: float = 1.0) -> dict[str, float]:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from sensemble_sensors.supervision.backoff import Backoff
@@ -25,6 +26,9 @@ class BackgroundWriter:
     A failed write (a full disk, a pulled card) is reported and tried again with the file reopened. Losses are
     counted, and reported once the record can be written. If the file was removed, another run begins. An
     unexpected error goes to `failed`, and ends the recording. Raises RecordError if the first write fails.
+
+    Attributes:
+        failure: the event of the failure because of which the record is not being written; None if it is.
     """
 
     def __init__(
@@ -47,7 +51,7 @@ class BackgroundWriter:
         self._unwritten = 0  # predictions and events given up because the session was over
         self._reported = 0  # how many are lost, as the last event said
         self._trim_at = time.monotonic()  # when to check the bounds
-        self._reason = ""  # why it is not being written, or was not completed
+        self.failure: Event | None = None
         self.queue: BackgroundQueue[Prediction | Event] = BackgroundQueue(
             "sensemble record", WAITING, self._write, failed=failed, finished=self._end
         )
@@ -61,8 +65,8 @@ class BackgroundWriter:
         self._complete = complete
         if not self.queue.finish(LAST):
             return RecordError(f"{self._path}: its disk does not answer; the end of the record is lost")
-        if self._reason:
-            return RecordError(f"{self._reason}; it lacks {self._lost} predictions and events")
+        if self.failure is not None:
+            return RecordError(f"{self.failure.text}; it lacks {self._lost} predictions and events")
         return None
 
     @property
@@ -74,7 +78,7 @@ class BackgroundWriter:
         self._began = self._records.began(self._run)
 
     def _write(self, batch: list[Prediction | Event]) -> None:
-        failed = bool(self._reason)
+        failed = self.failure is not None
         last, backoff = False, Backoff()
         while not self._try_to_write(batch):
             failed = True
@@ -82,7 +86,7 @@ class BackgroundWriter:
                 self._unwritten += len(batch)
                 return
             last = self.queue.sleep(backoff.next())
-        self._reason = ""
+        self.failure = None
         lost = self._lost
         if failed or lost > self._reported:
             self._reported = lost
@@ -91,7 +95,7 @@ class BackgroundWriter:
 
     def _try_to_write(self, batch: list[Prediction | Event]) -> bool:
         try:
-            if self._reason:  # its card may have been pulled, and be back
+            if self.failure is not None:  # its card may have been pulled, and be back
                 self._records.close()
                 self._records = RecordWriter(self._path)
                 if self._records.began(self._run) != self._began:
@@ -101,9 +105,10 @@ class BackgroundWriter:
             self._trim()
             self._records.add_items(self._run, batch)
         except RecordError as error:
-            if not self._reason:
-                self._report(Event(time.monotonic(), "record failed", text=str(error)))
-            self._reason = str(error)
+            if self.failure is None:
+                self.failure = _failed(error)
+                self._report(self.failure)
+            self.failure = replace(self.failure, text=str(error))
             return False
         return True
 
@@ -114,9 +119,13 @@ class BackgroundWriter:
 
     def _end(self) -> None:
         try:
-            if self._complete and not self._reason:
+            if self._complete and self.failure is None:
                 self._records.end(self._run)
         except RecordError as error:
-            self._reason = str(error)
+            self.failure = _failed(error)
         finally:
             self._records.close()
+
+
+def _failed(error: RecordError) -> Event:
+    return Event(time.monotonic(), "record failed", text=str(error))

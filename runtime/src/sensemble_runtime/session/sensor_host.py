@@ -16,6 +16,7 @@ from sensemble_sensors.kinds.conditions.condition import Applied
 from sensemble_sensors.sensor import Sample, Sensor, is_played, is_pushed
 from sensemble_sensors.supervision.events import Event
 from sensemble_sensors.supervision.reader_thread import ReaderThread
+from sensemble_sensors.supervision.sensor_view import SensorView
 from sensemble_sensors.supervision.suite import ReaderOrder, Suite, UsedSample
 
 from sensemble_runtime.background_queue import BackgroundQueue
@@ -106,16 +107,10 @@ class SensorHost(ABC):
         return bool(self._call(self._suite.lose, name, reason))
 
     @property
-    def retries(self) -> dict[str, float]:
-        """The time at which each lost or unavailable sensor is tried again, by name, on `time.monotonic`."""
+    def sensors(self) -> tuple[SensorView, ...]:
+        """The sensors now: the attached ones, and those that left last."""
         with self._lock:
-            return self._suite.retries
-
-    @property
-    def active(self) -> dict[str, str]:
-        """The name of the active sensor of each modality: the one whose samples are used."""
-        with self._lock:
-            return self._suite.active
+            return self._suite.sensors
 
     def subscribe(self, callback: Callable[[Prediction | Event], None]) -> Subscriber:
         """Call `callback` in a new thread with every prediction and event from now on, in order.

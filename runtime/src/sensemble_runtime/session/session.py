@@ -5,6 +5,7 @@ each subscriber, and one keeps the record.
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Self
@@ -21,6 +22,7 @@ from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.engine.engine import EncodeOrder, Engine, FreeOrder
 from sensemble_runtime.engine.live_set import WindowEmbedding
 from sensemble_runtime.engine.scheduler import Policy
+from sensemble_runtime.engine.view import View
 from sensemble_runtime.errors import RecordError, SessionError
 from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.record.background import BackgroundWriter
@@ -75,7 +77,7 @@ class Session(SensorHost):
         self._lasting = lasting
         self._players: list[Player] = []
         self._queue = StreamQueue()
-        self._closed = False
+        self._ended: float | None = None  # when it was closed
         self._error: Exception | None = None  # which ended the session
         self._raised = False
         self._stuck: set[object] = set()  # sensors, encoders and subscribers that did not return
@@ -136,7 +138,15 @@ class Session(SensorHost):
     def live(self) -> tuple[str, ...]:
         """The live set now, sorted."""
         with self._lock:
-            return () if self._closed else self._engine.live(monotonic())
+            return () if self._ended is not None else self._engine.live(monotonic())
+
+    def view(self) -> View:
+        """Return the state of each sensor, the newest answer, and the faults: all of this moment."""
+        with self._lock:
+            view = self._engine.view(monotonic() if self._ended is None else self._ended)
+        if self._writer is None or self._writer.failure is None:
+            return view
+        return replace(view, faults=(*view.faults, self._writer.failure))
 
     @property
     def missed(self) -> int:
@@ -195,7 +205,7 @@ class Session(SensorHost):
         deadline = monotonic() + (0.0 if again else sensor_host.CLOSE)
         rest = 0.0 if again else sensor_host.KILL  # seconds for subscribers that waited for a stuck sensor
         with self._lock:
-            self._closed = True
+            self._ended = monotonic() if self._ended is None else self._ended
             self._stop()
         for encoder in self._encoders.values():
             encoder.thread.join(max(0.0, deadline - monotonic()))

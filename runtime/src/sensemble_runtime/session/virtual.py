@@ -13,6 +13,7 @@ from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.engine.engine import EncodeOrder, Engine, FreeOrder
 from sensemble_runtime.engine.live_set import PoppedWindow
 from sensemble_runtime.engine.scheduler import Policy
+from sensemble_runtime.engine.view import View
 from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.session.window_encoder import WindowEncoder
 
@@ -34,6 +35,7 @@ class VirtualSession:
         self.engine = Engine(bundle, policy, adapt, conditions=conditions)
         self._encode, self._free = WindowEncoder(bundle, policy), bundle.unload
         self._keys = count()
+        self._now = 0.0
         self._attached: dict[str, tuple[int, str]] = {}  # by modality, the key and the name of its sensor
 
     @property
@@ -64,6 +66,10 @@ class VirtualSession:
         """Give a sample of a plugged sensor."""
         self.engine.gave(self._attached[sample.modality][0], sample, now)
 
+    def view(self) -> View:
+        """Return the session at the time up to which it advanced."""
+        return self.engine.view(self._now)
+
     def advance(self, now: float) -> Iterator[Prediction | Event]:
         """Let time pass up to `now`; yield what is said until then."""
         while (due := self.engine.deadline()) is not None and due < now:
@@ -71,6 +77,7 @@ class VirtualSession:
         yield from self._run(now)
 
     def _run(self, now: float) -> Iterator[Prediction | Event]:
+        self._now = now
         windows: list[PoppedWindow] | None = None
         while windows is None or windows:
             windows = []

@@ -19,6 +19,23 @@ SensorState = Literal[
 STATES = get_args(SensorState)
 """The kinds of events by which a sensor changed its state."""
 
+FAULTS = (
+    "unhealthy",
+    "doubtful",
+    "unavailable",
+    "lost",
+    "failed",
+    "encoder failed",
+    "overload",
+    "record failed",
+    "recording failed",
+    "unfamiliar",
+    "suspect",
+    "unsaved",
+    "set aside",
+)
+"""The kinds of events for the worse."""
+
 
 @dataclass(frozen=True, slots=True)
 class Event:
@@ -41,6 +58,16 @@ class Event:
     def live(self) -> tuple[str, ...]:
         """The live set that an event of the kind `live` carries, sorted."""
         return tuple(self.text.split("+")) if self.text else ()
+
+    @property
+    def is_fault(self) -> bool:
+        """True if something changed for the worse."""
+        return self.kind in FAULTS
+
+    @property
+    def reason(self) -> str:
+        """The text without the sensor's name."""
+        return self.text.removeprefix(f"{self.sensor}: ")
 
 
 def explain(error: BaseException) -> tuple[SensorState, str]:

@@ -21,8 +21,10 @@ from sensemble_sensors.sensor import Sample, free_name
 from sensemble_sensors.spec import InputSpec
 from sensemble_sensors.supervision.backoff import Backoff
 from sensemble_sensors.supervision.events import Event, SensorState, explain
+from sensemble_sensors.supervision.sensor_view import SensorView
 from sensemble_sensors.thresholds import PLAYED, Thresholds
 
+GONE = 64  # sensors that left, at most, whose last state is kept
 ALIKE = 3  # errors at one place, with no success between them, after which the sensor's code is broken
 
 Act = Literal["open", "close", "pause", "resume", "end"]
@@ -69,7 +71,8 @@ class _Life:
             for the next try.
         answered: seconds in which this process had run when the sensor's code last returned or was called.
         is_overdue: whether it was reported that the code does not return.
-        reported: the kind and the reason of its last event; an equal event is not repeated.
+        reported: its last event; one of an equal kind and reason is not repeated. Of the kind `opening`
+            before the first.
         sampled: whether it has given a sample since it was opened.
         waited_for: whether the wait for its first sample is over.
         suspected: the faults for which it was last closed.
@@ -89,9 +92,9 @@ class _Life:
     conditions: str
     kind: Kind
     answered: float
+    reported: Event
     phase: Phase = "opening"
     is_overdue: bool = False
-    reported: tuple[SensorState | None, str] = (None, "")
     sampled: bool = False
     waited_for: bool = False
     suspected: tuple[str, ...] = ()
@@ -136,6 +139,7 @@ class Suite:
         self._conditions = conditions
         self._lives: dict[int, _Life] = {}  # in the order of attaching
         self._active: dict[str, _Life] = {}  # by modality
+        self._gone: dict[str, Event] = {}  # the last events of sensors that left, by name
         self._named: dict[str, str] = {}  # by modality, the active sensor as it was reported
         self._now = -math.inf  # of the newest input
         self._ran = RunningTime()
@@ -145,8 +149,8 @@ class Suite:
     @property
     def working(self) -> set[str]:
         """The modalities of the attached sensors that work."""
-        states = (None, "attached", "recovered", "doubtful")
-        return {life.modality for life in self._lives.values() if life.reported[0] in states}
+        states = ("opening", "attached", "recovered", "doubtful")
+        return {life.modality for life in self._lives.values() if life.reported.kind in states}
 
     @property
     def starting(self) -> set[str]:
@@ -159,20 +163,23 @@ class Suite:
         }
 
     @property
-    def active(self) -> dict[str, str]:
-        """The name of the active sensor of each modality."""
-        return {modality: life.name for modality, life in self._active.items()}
-
-    @property
-    def reasons(self) -> list[tuple[SensorState | None, str]]:
-        """The kind and the reason of each attached sensor's last event."""
-        return [life.reported for life in self._lives.values()]
-
-    @property
-    def retries(self) -> dict[str, float]:
-        """The time at which each lost or unavailable sensor is tried again, by name."""
-        lives = self._lives.values()
-        return {life.name: life.retry_at for life in lives if life.retry_at is not None}
+    def sensors(self) -> tuple[SensorView, ...]:
+        """The sensors that left last, and the attached ones in the order of attaching."""
+        gone: list[tuple[Event, _Life | None]] = [(event, None) for event in self._gone.values()]
+        return tuple(
+            SensorView(
+                event.modality,
+                event.sensor,
+                self.specs[event.modality].device or "",
+                event.kind,
+                event.reason,
+                event.time,
+                active=life is not None and self._active.get(event.modality) is life,
+                standby=life is not None and self._active.get(event.modality, life) is not life,
+                retry_at=None if life is None else life.retry_at,
+            )
+            for event, life in (*gone, *((life.reported, life) for life in self._lives.values()))
+        )
 
     # Inputs.
 
@@ -188,7 +195,9 @@ class Suite:
         spec = self.specs[modality]
         under = ", ".join(str(one) for one in self._conditions if one.modality == modality)
         condition = f"under {under}" if under else ""
-        life = _Life(key, name, spec, played, pushed, condition, kind_of(spec), self._ran.seconds)
+        opening = Event(self._now, "opening", modality, name)
+        life = _Life(key, name, spec, played, pushed, condition, kind_of(spec), self._ran.seconds, opening)
+        self._gone.pop(name, None)
         self.over = False
         self._lives[key] = life
         self._order(life, "open")
@@ -248,9 +257,12 @@ class Suite:
         """Remove a sensor, whose modality leaves the live set at once; False if it is not attached."""
         self._note_time(now)
         if (life := self._called(name)) is None:
+            event = self._gone.get(name)
+            if event is not None and event.kind != "detached":  # nobody needs to mend it any more
+                self._gone[name] = Event(self._now, "detached", event.modality, name)
             return False
-        del self._lives[life.key]
         self._report(life, "detached", "")
+        self._remove(life)
         self._leave(life)
         self._order(life, "end")
         return True
@@ -259,7 +271,7 @@ class Suite:
         """Open a lost sensor again now; False if it is not attached."""
         self._note_time(now)
         life = self._called(name)
-        if life is not None and life.reported[0] in ("lost", "unavailable"):
+        if life is not None and life.reported.kind in ("lost", "unavailable"):
             life.hasty = True
             if life.phase == "waiting":
                 self._open(life)
@@ -426,7 +438,7 @@ class Suite:
         self._leave(life, ended=kind == "ended")
         life.health, life.lag = None, None
         if kind in ("ended", "failed"):
-            self._lives.pop(life.key, None)
+            self._remove(life)
             self.over = not self._lives
             self._order(life, "end")
         else:
@@ -452,10 +464,16 @@ class Suite:
             # sensor that was never active leaves.
             self._modality_left(modality, ended=ended or not active, needed=self._has_other(life))
 
+    def _remove(self, life: _Life) -> None:
+        self._lives.pop(life.key, None)
+        self._gone[life.name] = life.reported
+        if len(self._gone) > GONE:
+            del self._gone[next(iter(self._gone))]
+
     @property
     def _silent(self) -> list[_Life]:
         lives = self._lives.values()  # captions come at any time
-        return [x for x in lives if x.reported[0] == "attached" and not x.sampled and x.spec.hop > 0]
+        return [x for x in lives if x.reported.kind == "attached" and not x.sampled and x.spec.hop > 0]
 
     def _called(self, name: str) -> _Life | None:
         return next((life for life in self._lives.values() if life.name == name), None)
@@ -485,9 +503,9 @@ class Suite:
         self._out.append(ReaderOrder(life.key, act))
 
     def _report(self, life: _Life, kind: SensorState, reason: str) -> None:
-        if life.reported != (kind, reason):
-            life.reported = (kind, reason)
-            self._out.append(Event(self._now, kind, life.modality, life.name, reason))
+        if (life.reported.kind, life.reported.text) != (kind, reason):
+            life.reported = Event(self._now, kind, life.modality, life.name, reason)
+            self._out.append(life.reported)
 
     def _report_active(self, life: _Life) -> None:
         """Report the active sensor, unless that is known, or it has always been the only one."""

@@ -36,7 +36,7 @@ function stateOf(sensor, state, live, noun) {
   if (sensor.kind in AWAY) return wrong;
   if (wrong) return `${wrong}: not used`;
   if (!sensor.active) return "standby";
-  return sensor.kind ? `waiting for a ${noun}` : "is being opened";
+  return sensor.kind === "opening" ? "is being opened" : `waiting for a ${noun}`;
 }
 
 /** @param {Opinion} said @returns {string} */
