@@ -4,26 +4,24 @@
 the answers as shipped, the share that is sure, the share of all that is sure and wrong, and the share of the
 right ones that is held back: as the first answer of a session, and after ten scenes. A liar shows windows of
 other classes of other people. The rival is the mean of the logits (Eq. 7) and a confidence of 90 %,
-calibrated on `calibrate` for each set. Then: answers that an agreeing sensor made less sure; 100 divisions of
-the people of `calibrate` and `eval` into known and new ones; and what each sensor alone says about noise.
+calibrated on `calibrate` for each set. Then: answers that an agreeing sensor made less sure, and what each
+sensor alone says about noise.
 """
 
 import argparse
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 from sensemble_runtime.auditing.answers import Said, Sessions, plain
-from sensemble_runtime.auditing.calibration import calibrate, fit_redundancy, fit_temperature, fit_threshold
+from sensemble_runtime.auditing.calibration import fit_temperature
 from sensemble_runtime.auditing.intervals import group_codes
 from sensemble_runtime.auditing.reliability import Outcomes, outcomes
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.bundle.head import calibrated
-from sensemble_runtime.bundle.manifest import Task
 from sensemble_runtime.engine.answer import SEVERAL, SURE, UNFAMILIAR, Answers, answer
 from sensemble_runtime.executors.executor import Input
 from sensemble_runtime.subsets import Subset, measured, name
@@ -35,7 +33,6 @@ Marks = Mapping[str, NDArray[np.bool_]]
 
 SCENES = 10  # before an answer "after ten scenes"
 SESSION = 40  # scenes of one session
-DIVISIONS = 100
 WINDOWS = 100
 RIVAL = 0.9
 
@@ -159,64 +156,6 @@ def lost_by_agreement(bundle: Bundle, new: World) -> tuple[int, int]:
     return lost, cases
 
 
-def promise(bundle: Bundle, known: World, new: World) -> Table:
-    """Return the share sure and wrong of new people, of all people divided anew; all is fitted anew."""
-    task: Task = "multi-class"
-    logits = {m: np.concatenate([known.logits[m], new.logits[m]]) for m in known.logits}
-    present = {m: np.concatenate([known.present[m], new.present[m]]) for m in known.present}
-    familiar = {m: _joined(known.said[m].familiar, new.said[m].familiar) for m in known.said}
-    likeness = {m: _joined(known.said[m].known, new.said[m].known) for m in known.said}
-    far = {m: _joined(known.said[m].far, new.said[m].far) for m in known.said}
-    truth = np.concatenate([known.truth, new.truth])
-    groups = np.concatenate([known.groups, known.groups.max() + 1 + new.groups])
-    people, fitted = np.unique(groups), len(np.unique(known.groups))
-    draw = np.random.default_rng(0)
-    shares: dict[Subset, list[float]] = {}
-    held: list[float] = []
-    for _ in range(DIVISIONS):
-        old = np.isin(groups, draw.permutation(people)[:fitted])
-        found = calibrate(
-            {m: rows[old] for m, rows in logits.items()},
-            {m: np.concatenate([known.usable[m], new.usable[m]])[old] for m in present},
-            truth[old],
-            task,
-            groups[old],
-        )
-        said = {
-            m: replace(
-                known.said[m],
-                classes=calibrated(rows, found[m].temperature, found[m].power, task),
-                known=likeness[m],
-                familiar=familiar[m],
-                far=far[m],
-            )
-            for m, rows in logits.items()
-        }
-        every = World(said, logits, present, truth, groups)
-        own, others = every.take(old), every.take(~old)
-        redundancy = fit_redundancy(own.said, own.usable, own.truth, task)
-        threshold, _ = fit_threshold(own.said, own.present, own.truth, task, own.groups, redundancy)
-        for subset in measured(bundle.modalities):
-            given = answer(others.said, others.present, subset, redundancy, task, threshold)
-            result = outcomes(given, truth[~old], task)
-            bad, new_groups = result.sure & ~result.right, groups[~old]
-            shares.setdefault(subset, []).append(
-                float(np.mean([bad[new_groups == g].mean() for g in np.unique(new_groups)]))
-            )
-            if len(subset) == len(bundle.modalities):
-                held.append(result.reliability.withheld)
-    price = f"{100 * np.mean(held):.1f} % of the right answers of all sensors held back"
-    title = f"{fitted} of {len(people)} people fitted on, {DIVISIONS} times; {price}"
-    table = Table("set", "sure and wrong of a new person, %", title=title)
-    for subset, each in shares.items():
-        table.add_row(name(subset), f"{100 * np.mean(each):.2f}")
-    return table
-
-
-def _joined(some: NDArray[Any] | None, more: NDArray[Any] | None) -> NDArray[Any] | None:
-    return None if some is None or more is None else np.concatenate([some, more])
-
-
 def noises(bundle: Bundle) -> Table:
     """Return the answers of sound and frames to noise: how many are sure, and the highest confidence."""
     draw = np.random.default_rng(0)
@@ -262,7 +201,7 @@ def main() -> None:
     console.print(sureness(bundle, known, new))
     lost, cases = lost_by_agreement(bundle, new)
     console.print(f"an agreeing sensor made an answer less sure in {lost} of {cases} cases")
-    console.print(promise(bundle, known, new), noises(bundle))
+    console.print(noises(bundle))
 
 
 if __name__ == "__main__":
