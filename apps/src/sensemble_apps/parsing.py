@@ -33,7 +33,6 @@ COMMANDS = {
     "web": "Write a site that runs a bundle, or learns, in any browser, also offline.",
     "record": "Record sensors as a dataset, or takes of named classes in turn.",
     "run": "Run a bundle on sensors, or replay a dataset, a recording or a media file.",
-    "trial": "Measure what is lost without a sensor: matched periods in random order.",
     "serve": "Show a running bundle on a live page.",
     "studio": "Name classes, record takes, train and see the model live, on one page.",
     "adapt": "Let the sensors of a recording teach each other.",

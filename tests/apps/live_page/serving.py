@@ -142,7 +142,6 @@ def serving(
     # The noise of the tests is unlike what any encoder was trained on, and is to be live all the same.
     with Session(bundle, policy=Policy(unfamiliar="pool"), lasting=True) as session:
         page = SessionPage(session, recordings, monotonic(), others)
-        page.trial.examples = examples
         served = Served(session=session, page=page, port=0, secure=access.secure)
         example_at = None if player is None else player.example_at
 

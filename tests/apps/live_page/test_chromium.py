@@ -39,7 +39,6 @@ TSC = WEB_CHECKS / "typescript" / "bin" / "tsc"
 expect.set_options(timeout=SLOW)
 
 LOADED = "performance.getEntriesByType('resource').map(({name}) => name)"
-DURATIONS = "[...document.querySelectorAll('*')].map((one) => getComputedStyle(one).transitionDuration)"
 SMALL = """[...document.querySelectorAll("button, select, input, summary, nav a")]
     .filter((one) => one.checkVisibility() && one.getBoundingClientRect().height < 44)
     .map((one) => one.outerHTML)"""
@@ -297,47 +296,6 @@ def test_a_browsers_camera_and_microphone_come_go_and_come_back(
             expect(page.locator("#steps .done").last).to_have_text("Unplug a sensor")
             page.get_by_role("button", name="Plug back camera of this computer").click()
             expect(page.locator("#dots .live")).to_have_count(3)
-
-
-def test_what_a_camera_is_worth_is_tried_on_the_page(
-    playwright: Playwright, bundle: Bundle, tmp_path: Path
-) -> None:
-    flags = devices(tmp_path, "two")
-    recordings = tmp_path / "recordings"
-    with serving(bundle, recordings=recordings) as served, chromium(playwright, *flags) as browser:
-        # Without motion: a colour that still changes has another contrast.
-        calm: Any = {"permissions": ["camera", "microphone"], "reduced_motion": "reduce"}
-        page = browser.new_context(**calm).new_page()
-        complaints = complaining(page)
-        page.goto(f"{served.origin}/")
-        page.get_by_role("button", name="Use this camera and microphone").click()
-        expect(page.locator("#dots .live")).to_have_count(2)
-        page.get_by_text("Trial", exact=True).click()
-        page.get_by_label("What changes").select_option("without the camera")
-        expect(page.get_by_role("button", name="Start the trial")).to_be_disabled()
-        page.locator("#trial-labels").get_by_role("button", name="two").click()
-        page.get_by_label("Seconds of a period").fill("15")  # ten of answers, for a busy machine
-        page.get_by_label("Times for each class").fill("1")
-        expect(page.locator("#trial-plan")).to_contain_text("2 periods, 0:30 in all")
-        page.get_by_role("button", name="Start the trial").click()
-        expect(page.locator("#trial-show")).to_have_text("Show “two”")
-        expect(page.locator("#trial-period")).to_contain_text("Period 2 of 2")
-        result = page.locator("#trial-result")
-        expect(result.locator("thead")).to_contain_text("B: without camera")
-        expect(result.locator("tbody th")).to_have_text(["right", "sure and wrong", "unsure"])
-        expect(page.locator("#dots .live")).to_have_count(2)  # it is plugged in again
-        for width, scheme in LOOKS:
-            page.set_viewport_size({"width": width, "height": 900})
-            page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
-            assert page.evaluate("document.documentElement.scrollWidth") == width
-            assert (inaccessible(page), page.evaluate(SMALL), page.evaluate(COVERED)) == ([], [], [])
-        with page.context.expect_page() as opening:
-            result.get_by_role("link", name="The whole comparison").click()
-        comparison = opening.value
-        expect(comparison.locator("dl.identity")).to_contain_text("without camera")
-        assert set(page.evaluate(DURATIONS)) == {"0s"}, "less motion is honoured"
-        assert comparison.evaluate("getComputedStyle(document.querySelector('h1')).fontWeight") != "400"
-        assert complaints == []
 
 
 class captions:  # noqa: N801 - a context manager

@@ -13,7 +13,6 @@ from sensemble_runtime.engine.scheduler import Policy
 from sensemble_runtime.session.hotplug import Hotplug
 from sensemble_runtime.session.session import Session
 from sensemble_sensors.devices.watcher import Watcher
-from sensemble_sensors.recording.reader import Recorded
 from sensemble_sensors.thresholds import DEFAULT
 
 from sensemble_apps.console.output import say_executors
@@ -126,8 +125,6 @@ def _sources(
     if arguments.replay is not None:
         played = playable(arguments.replay, arguments.split, bundle.specs)
         player = player_of(played, bundle.specs, repeated=True)
-        if not isinstance(played, Recorded):
-            page.trial.examples = [one for one in played if one.labels]
         for modality in player.modalities:
             page.sensors.add(player.sensor(modality))
         with player:

@@ -16,15 +16,15 @@ ALL = "all"
 _LEAST, _MOST = SEVERITIES[0], SEVERITIES[-1]
 
 
-def parse_applied(text: str, specs: Mapping[str, InputSpec], option: str = "--condition") -> list[Applied]:
+def parse_applied(text: str, specs: Mapping[str, InputSpec]) -> list[Applied]:
     """Return the conditions that `--condition` names, with their severities: `microphone=quiet:3`.
 
     A sensor is named by its modality or, for all of its kind or device, by the word for these.
     """
     for part in text.split(","):
         if ":" not in part:
-            raise InputError(f"{option} {text}: add a severity of {_LEAST} to {_MOST}, such as {part}:3")
-    found = parse_conditions(text, specs, option)
+            raise InputError(f"--condition {text}: add a severity of {_LEAST} to {_MOST}, such as {part}:3")
+    found = parse_conditions(text, specs, "--condition")
     return [a for one in found for a in ((one,) if isinstance(one, Applied) else one)]
 
 
@@ -40,11 +40,6 @@ def parse_conditions(
     if text == ALL:
         return [a for spec in specs.values() for a in _all(spec)]
     return list(dict.fromkeys(one for part in text.split(",") for one in _degradations(part, specs, option)))
-
-
-def parse_sensors(text: str, specs: Mapping[str, InputSpec], option: str) -> list[str]:
-    """Return the modalities of sensors joined with `+`, named as in a condition."""
-    return [m for sensor in text.split("+") for m in _meant(sensor, specs, f"{option} {text}")]
 
 
 def described(applied: Applied) -> str:

@@ -5,5 +5,5 @@ keeps the newest state, which the viewers are sent: a slow or hostile viewer del
 
 Doors: `session_page`, a session with its buttons; `demonstration`, which presses some by itself;
 `session_state`, its newest state; `examples`, one of each class; `api`, its page and interface for programs;
-`gallery`, the page of the bundles at hand; `page_trial`, its trial.
+`gallery`, the page of the bundles at hand.
 """

@@ -14,7 +14,7 @@ from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_sensors.errors import printable
 from sensemble_sensors.lines import Fields
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 
 from sensemble_apps.live_page.session_page import SessionPage
@@ -24,7 +24,6 @@ from sensemble_apps.web import limits
 from sensemble_apps.web.clients import Clients, Messages, describe_modalities
 from sensemble_apps.web.handlers import REQUESTS, body_of, bounded, files, perform, refused
 from sensemble_apps.web.limits import Rate
-from sensemble_apps.web.security import DOCUMENT
 from sensemble_apps.web.viewers import EVERY, LONGEST, wait_for
 
 STATIC = Path(__file__).with_name("static")
@@ -58,11 +57,6 @@ def routes(
             return refused("too many viewers; close another one", 503)
         return StreamingResponse(_events(kept), media_type="text/event-stream")
 
-    async def comparison(_: Request) -> Response:
-        if not page.trial.comparison:
-            return refused("there was no trial yet", 404)
-        return HTMLResponse(page.trial.comparison, headers={"Content-Security-Policy": DOCUMENT})
-
     async def act(name: str, request: Request) -> Response:
         given = await body_of(request) if name in _BODIES else Fields("{}")
         given.values = {**_BODIES.get(name, {}), **given.values, **request.path_params}
@@ -72,7 +66,6 @@ def routes(
         WebSocketRoute("/socket", clients.serve),
         Route("/api/state", bound(state)),
         Route("/api/stream", bound(stream)),
-        Route("/trial.html", bound(comparison)),
         *(Route(path, bound(partial(act, name)), methods=["POST"]) for name, path in _PATHS.items()),
         Mount("/", files(STATIC)),
     ]
@@ -94,12 +87,12 @@ def messages(page: SessionPage, home: str | None, *, replayed: bool, demo: bool)
         if bundle.fingerprint != greeted:
             greeted, entries = bundle.fingerprint, 0  # the page begins its timeline again
             own = {"home": home, "replayed": replayed, "recordings": place, "examples": kept.examples}
-            yield {"type": "hello", **hello(bundle), "every": EVERY, **own, "trial": page.trial.about()}
+            yield {"type": "hello", **hello(bundle), "every": EVERY, **own}
             continue
         state = {"type": "state", **snapshot, "timeline": kept.timeline(entries)}
         if state["timeline"]:
             entries = state["timeline"][-1]["number"]
-        state["demo"], state["trial"] = demo and not page.used.is_set(), page.trial.state
+        state["demo"] = demo and not page.used.is_set()
         state["previews"] = kept.sensors.previews(known, partial(_until, kept, state["answer"]))
         yield state
 

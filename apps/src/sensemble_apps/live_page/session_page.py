@@ -15,15 +15,12 @@ from sensemble_sensors.supervision import events
 
 from sensemble_apps.console.output import remark
 from sensemble_apps.errors import InputError
-from sensemble_apps.live_page.page_trial import PageTrial
 from sensemble_apps.live_page.session_state import SessionState
 from sensemble_apps.running.outputs import Output, Outputs
 from sensemble_apps.running.recorder import Recorder
 from sensemble_apps.running.view_events import ExampleAt, Opened, view_event
 from sensemble_apps.web.clients import Action
 from sensemble_apps.web.page_sensors import PageSensors
-
-_DISTURBING = ("unplug", "plug", "condition")  # a trial
 
 
 class SessionPage:
@@ -40,7 +37,6 @@ class SessionPage:
         actions: by message type; an action may wait, so call none from an event loop.
         recordings: the folder that the page's button records into.
         used: set by the first press of a button.
-        trial: what is lost without a sensor, on the same scenes.
     """
 
     def __init__(
@@ -54,27 +50,22 @@ class SessionPage:
         self.outputs = Outputs([*others, self.session_state])
         self.outputs.show(Opened(began, session.view, session))
         self.used = Event()
-        trials = recordings.resolve().parent / "trials"  # `.` and `/` have no name to replace
-        self.trial = PageTrial(session, self.sensors, trials, began, self.session_state.touch)
         actions: dict[str, Action] = {
             "unplug": lambda given: self.sensors.unplug(given.string("sensor")),
             "plug": lambda given: self.sensors.plug(given.string("sensor")),
             "condition": self._degrade,
             "label": self._label,
             "record": self._record,
-            "trial": self.trial.press,
         }
-        self.actions = {name: partial(self._use, name, act) for name, act in actions.items()}
+        self.actions = {name: partial(self._use, act) for name, act in actions.items()}
 
     def follow(self, example_at: ExampleAt | None = None) -> None:
         """Show the session's stream to the outputs until it ends, with the examples that a replay plays."""
         for item in self.session.stream():
             self.outputs.show(view_event(item, self.session_state.began, example_at))
 
-    def _use(self, name: str, act: Action, given: Fields) -> Any:  # noqa: ANN401 - what the action answers
+    def _use(self, act: Action, given: Fields) -> Any:  # noqa: ANN401 - what the action answers
         self.used.set()
-        if self.trial.on_sensors and name in _DISTURBING:
-            raise InputError("a trial plugs the sensors in and out; stop it first")
         return act(given)
 
     def _degrade(self, given: Fields) -> None:

@@ -10,6 +10,7 @@ from sensemble_runtime.auditing.reliability import Answered
 from sensemble_sensors.media.dataset import Example
 from sensemble_sensors.spec import InputSpec
 
+from sensemble_apps.console.wording import sensor_words
 from sensemble_apps.report import page_template
 from sensemble_apps.report.shown_example import Shown, shown
 from sensemble_apps.tables import comparison_table
@@ -41,7 +42,7 @@ def flips(
             name,
             " + ".join(a.result.answered.truth[a.result.answered.ids.index(name)]),
             _answer(a.result.answered, name, found.fullest),
-            _answer(b.result.answered, name, found.sets[found.fullest].live[1]),
+            _answer(b.result.answered, name, found.fullest),
             list(shown(examples[name], specs)) if name in examples else [],
         )
         for name in names[:_SHOWN]
@@ -75,7 +76,7 @@ def render(
         verdicts=verdicts,
         made=made,
         headline=verdict[0].upper() + verdict[1:],
-        live=comparison_table.live(every),
+        live=sensor_words(subsets.parse(found.fullest)),
         sentences=list(comparison_table.sentences(found)),
         columns=comparison_table.COLUMNS,
         caption=comparison_table.CAPTION,

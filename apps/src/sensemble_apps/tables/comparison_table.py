@@ -87,12 +87,6 @@ def sets(found: Comparison) -> Table:
     return drawn
 
 
-def live(one: SetComparison) -> str:
-    """Write the sensors that were live."""
-    a, b = (sensor_words(subsets.parse(name)) for name in one.live)
-    return a if a == b else f"{a} in A, {b} in B"
-
-
 def verdict(one: SetComparison, margin: float) -> str:
     """Write the difference between A and B in the answers of a set."""
     then, now = percent(one.before.accuracy), percent(one.after.accuracy)
@@ -125,7 +119,7 @@ def sentences(found: Comparison) -> Iterator[str]:
     """Yield the verdict on the fullest set, on sets that changed, on sureness, and what was left out."""
     every = found.fullest
     one = found.sets[every]
-    yield f"With {live(one)}, {verdict(one, found.margin)}."
+    yield f"With {sensor_words(subsets.parse(every))}, {verdict(one, found.margin)}."
     for name, other in found.sets.items():
         if name != every and other.differs:
             yield f"With {sensor_words(subsets.parse(name))}, {verdict(other, found.margin)}."

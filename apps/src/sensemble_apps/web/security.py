@@ -32,11 +32,6 @@ HEADERS = {
     "Cache-Control": "no-store",
 }
 """Sent with every response."""
-DOCUMENT = (
-    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; media-src data:; base-uri 'none'; "
-    "form-action 'none'; frame-ancestors 'none'"
-)
-"""The policy of a page that is one file without scripts, in place of the pages' own."""
 _LAST = {**HEADERS, "Connection": "close"}  # of a refusal: do not wait for the rest of the request
 
 

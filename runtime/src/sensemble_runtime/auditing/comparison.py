@@ -45,7 +45,6 @@ class GroupChange:
 class SetComparison:
     """The answers of one live set in both audits, to the `n` examples that both have."""
 
-    live: tuple[str, str]  # in A and in B; two different sets only if each audit has one set, such as an arm
     n: int
     change: Estimate  # the share right in B less that in A, paired
     wrong: Estimate  # the same of the share sure and wrong
@@ -75,7 +74,7 @@ class Comparison:
     """Audit B beside audit A.
 
     Attributes:
-        sets: by subset of A, smallest first, of those that both have, or where each has one alone, of these.
+        sets: by subset, smallest first, of those that both have.
         margin: of accuracy, for the test of equivalence.
         examples, groups: the numbers of those that both have.
         only: the numbers of examples that only A has, and only B.
@@ -144,12 +143,6 @@ def _audit_of(source: AuditResult | Path | str) -> AuditResult:
     return source if isinstance(source, AuditResult) else recorded_audit(source, complete_audits(source)[-1])
 
 
-def check_margin(margin: float) -> None:
-    """Raise ComparisonError if no difference in accuracy can be tested against a margin."""
-    if not 0 < margin < 1:
-        raise ComparisonError(f"margin {margin:g}: give a number between 0 and 1, such as {MARGIN}")
-
-
 def compared(
     a: Answered,
     b: Answered,
@@ -158,7 +151,8 @@ def compared(
     degraded_after: Sequence[ConditionScore] = (),
 ) -> Comparison:
     """Return B's answers beside A's; ComparisonError as `compare` does."""
-    check_margin(margin)
+    if not 0 < margin < 1:
+        raise ComparisonError(f"margin {margin:g}: give a number between 0 and 1, such as {MARGIN}")
     places = {name: place for place, name in enumerate(b.ids)}
     both = {row: places[name] for row, name in enumerate(a.ids) if name in places}
     if not both:
@@ -171,19 +165,16 @@ def compared(
         if {*a.truth[row]} != {*b.truth[other]}:
             said = f"{'+'.join(a.truth[row])} in A and {'+'.join(b.truth[other])} in B"
             raise ComparisonError(f"example {a.ids[row]!r} is {said}; audit both on one data set")
-    live = [(name, name) for name in a.sets if name in b.sets]
-    if not live and len(a.sets) == len(b.sets) == 1:
-        live = [*zip(a.sets, b.sets, strict=True)]
-    pairs = {sets: _pair(a.sets[sets[0]], b.sets[sets[1]], both) for sets in live}
-    pairs = {sets: pair for sets, pair in pairs.items() if len(pair[0].rows)}
+    pairs = {name: _pair(before, b.sets[name], both) for name, before in a.sets.items() if name in b.sets}
+    pairs = {name: pair for name, pair in pairs.items() if len(pair[0].rows)}
     if not pairs:
         raise ComparisonError(f"no live set is in both: A has {', '.join(a.sets)}; B {', '.join(b.sets)}")
     ps = [mcnemar(after.right, before.right, a.groups[before.rows]) for before, after in pairs.values()]
     known = {(one.key, one.subset): one for one in degraded}
     return Comparison(
         {
-            sets[0]: _compared_set(a, sets, *pair, margin, p, adjusted)
-            for (sets, pair), p, adjusted in zip(pairs.items(), ps, holm(ps), strict=True)
+            name: _compared_set(a, *pair, margin, p, adjusted)
+            for (name, pair), p, adjusted in zip(pairs.items(), ps, holm(ps), strict=True)
         },
         margin,
         len(both),
@@ -204,7 +195,6 @@ def _pair(before: Outcomes, after: Outcomes, both: Mapping[int, int]) -> tuple[O
 
 def _compared_set(
     a: Answered,
-    live: tuple[str, str],
     before: Outcomes,
     after: Outcomes,
     margin: float,
@@ -221,7 +211,6 @@ def _compared_set(
 
     gained, lost = after.right & ~before.right, before.right & ~after.right
     return SetComparison(
-        live=live,
         n=len(groups),
         change=differing(after.right, before.right),
         wrong=differing(after.wrong, before.wrong),

@@ -5,7 +5,6 @@ import { RemoteGivers } from "./give.js";
 import { Live } from "./live.js";
 import { showConnection, showRefusal } from "./notices.js";
 import { Socket } from "./socket.js";
-import { TrialPanel } from "./trial.js";
 
 /** @typedef {import("./types.js").Message} Message */
 /** @typedef {import("./types.js").State} State */
@@ -14,7 +13,6 @@ import { TrialPanel } from "./trial.js";
 const socket = new Socket(take, connected);
 const givers = new RemoteGivers(socket);
 const live = new Live((message) => socket.send(message), givers);
-const trial = new TrialPanel((message) => socket.send(message), () => givers.given.size > 0);
 byId("record").addEventListener("click", () => socket.send({ type: "record", on: live.state?.recorded === null }));
 
 /** @param {Message} message */
@@ -22,14 +20,12 @@ function take(message) {
   switch (message.type) {
     case "hello":
       live.greet(message);
-      trial.greet(message, [...new Set([...live.keys.keys(), ...message.labels])]);
       byId("tabs").hidden = message.home === null;
       if (message.home !== null) byId("tabs").replaceChildren(make("a", { href: message.home }, "Studio"), make("a", { href: "./", "aria-current": "page" }, "Live page"));
       break;
     case "state":
       givers.attend(message.sensors);
       live.take(message);
-      trial.take(message);
       recording(message);
       break;
     case "giving":

@@ -7,7 +7,7 @@ import { Lattice } from "./lattice.js";
 import { Sensors, trouble, UNFAMILIAR } from "./sensors.js";
 import { Timeline } from "./timeline.js";
 
-/** @typedef {Omit<import("./types.js").Hello, "type" | "every" | "home" | "trial">} Hello */
+/** @typedef {Omit<import("./types.js").Hello, "type" | "every" | "home">} Hello */
 /** @typedef {import("./types.js").State} State */
 /** @typedef {import("./givers.js").Givers} Givers */
 

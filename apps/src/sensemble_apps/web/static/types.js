@@ -7,7 +7,7 @@
  * @typedef {{subset: string, modalities: string[], accuracy: number | null, low?: number, high?: number, n?: number}} Subset
  * @typedef {{type: "hello", bundle: string, fingerprint: string, labels: string[], modalities: Modality[],
  *   subsets: Subset[], promise: string, every: number, home: string | null, replayed: boolean, recordings: string,
- *   examples: Record<string, Record<string, Preview>>, trial: {examples: number, least: number}}} Hello `home`: the page that this one belongs to; `examples`: by class and modality
+ *   examples: Record<string, Record<string, Preview>>}} Hello `home`: the page that this one belongs to; `examples`: by class and modality
  * @typedef {{name: string, title: string, modality: string, kind: string, state: string, reason: string, note: string,
  *   noted: string, since: number,
  *   plugged: boolean, fault: boolean, active: boolean,
@@ -21,13 +21,11 @@
  *   confidence?: number, modality?: string | null, sensor?: string | null, text?: string, fault?: boolean}} Entry `kind`: `answer`, `live`, or that of an event, which alone has a `fault``
  * @typedef {{wave?: [number, number][], level?: number | null, picture?: string, caption?: string, plot?: number[][]}} Preview
  * @typedef {{right: number, unsure: number, n: number}} Count
- * @typedef {{period?: number, periods?: number, show?: string | null, seconds?: number | null, began?: number, share?: number, failed?: string,
- *   verdict?: string, arm?: string, sensors?: string, scenes?: number, groups?: number, lost?: number, gained?: number, shares?: string[][], records?: string}} Trial what is shown now, why it failed, or its result
  * @typedef {{type: "state", version: number, time: number, live: string[], sensors: Sensor[],
  *   answer: Answer | null, lattice: Opinion[], latencies: Record<string, number>,
  *   dropped: Record<string, number>, lost: Record<string, number>, truth: string | null, played: string[],
  *   demo: boolean, score: Record<string, Count>, recorded: number | null, recording_failed: string, process?: {cpu: number, memory: number},
- *   viewers?: number, trial?: Trial | null, executors?: Record<string, string>, timeline: Entry[], previews: Record<string, Preview>}} State
+ *   viewers?: number, executors?: Record<string, string>, timeline: Entry[], previews: Record<string, Preview>}} State
  * @typedef {{type: "giving", id: number, modality: string, sensor: string}} Giving
  * @typedef {{type: "clock", sent: number, answered: number}} Clock
  * @typedef {{type: "refused", reason: string}} Refused
